@@ -1,0 +1,3 @@
+"""
+The words everything else is written in: contract side, free of any framework.
+"""

@@ -1,0 +1,47 @@
+"""
+Who offers time: units, and the people who work there.
+"""
+
+from dataclasses import dataclass
+
+from fhir_gateway.model.ids import HsaId, SourceName
+
+__all__ = ["CareUnit", "Performer", "Position"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """A point on the map, WGS 84 degrees."""
+
+    latitude: float
+    longitude: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CareUnit:
+    """
+    A unit (`mottagning`, `vårdenhet`) and the source that answers for it.
+
+    The contracts know an id and a name; the rest comes from configuration.
+    """
+
+    hsa_id: HsaId
+    name: str
+    source: SourceName
+    organization: HsaId | None = None
+    organization_name: str | None = None
+    phone: str | None = None
+    street: str | None = None
+    postal_code: str | None = None
+    city: str | None = None
+    position: Position | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Performer:
+    """A member of staff whom a resident may choose."""
+
+    hsa_id: HsaId
+    first_name: str
+    last_name: str
+    title: str | None = None

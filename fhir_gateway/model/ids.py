@@ -1,0 +1,100 @@
+"""
+Identifiers as types.
+
+HSA-ids compare without regard to case (RIV-TA crm:scheduling 1.1.5, chapter 3), so
+they are upper case from the moment they are read.
+"""
+
+import re
+from typing import Final, Self
+
+__all__ = [
+    "BookingId",
+    "CareTypeId",
+    "HsaId",
+    "LogicalAddress",
+    "ResourceId",
+    "SourceName",
+    "TimeTypeId",
+]
+
+# An HSA-id is also a FHIR id (Location, Organization, Practitioner), so it keeps to
+# FHIR's alphabet; 31 characters is the limit of the HSA directory.
+_HSA_ID: Final = re.compile(r"[A-Z0-9][A-Z0-9.\-]{0,30}")
+_SOURCE_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
+
+
+class HsaId(str):
+    """
+    An HSA-id of a unit, a person or an organisation, upper case.
+
+    Raises:
+        ValueError: It is empty, longer than 31 characters, or has other characters
+            than letters, digits, full stop and hyphen.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, value: str) -> Self:
+        """Return the identifier in upper case, without surrounding blanks."""
+        canonical = value.strip().upper()
+        if not _HSA_ID.fullmatch(canonical):
+            raise ValueError(
+                "not an HSA-id: expected 1 to 31 letters, digits, '.' and '-'"
+            )
+        return super().__new__(cls, canonical)
+
+
+class SourceName(str):
+    """
+    The configured name of one source, as `norr`.
+
+    Raises:
+        ValueError: It is not 1 to 31 lower-case letters, digits and hyphens that
+            begin with a letter.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, value: str) -> Self:
+        """Return the name unchanged."""
+        if not _SOURCE_NAME.fullmatch(value):
+            raise ValueError(
+                "not a source name: expected a lower-case letter followed by up to 30"
+                " lower-case letters, digits and '-'"
+            )
+        return super().__new__(cls, value)
+
+
+class LogicalAddress(str):
+    """Where the service platform routes a message: most often a unit's HSA-id."""
+
+    __slots__ = ()
+
+    def __new__(cls, value: str) -> Self:
+        """Return the address without blanks: the platform answers VP004 to those."""
+        return super().__new__(cls, value.strip())
+
+
+class TimeTypeId(str):
+    """A unit's own code for a time type (`tidstyp`); it means nothing elsewhere."""
+
+    __slots__ = ()
+
+
+class CareTypeId(str):
+    """A unit's own code for a care type; show it, send it back, hang no logic on it."""
+
+    __slots__ = ()
+
+
+class ResourceId(str):
+    """A unit's own code for a room, a team or a person; never shown to a client."""
+
+    __slots__ = ()
+
+
+class BookingId(str):
+    """A region's identity of a booking, unique within its producer."""
+
+    __slots__ = ()

@@ -1,0 +1,236 @@
+"""
+Time: the only module that turns text into instants and instants into text.
+
+The contracts carry Swedish civil time without an offset (crm:scheduling 1.1.5,
+chapter 3); FHIR wants an offset on every instant. What each change-over night means:
+
+- *Spring, 02:00 to 03:00 does not exist.* A contract time inside it is refused: moved
+  an hour it would no longer be the time that the unit listed, and could not be booked.
+- *Autumn, 02:00 to 03:00 exists twice* and the contract cannot say which. A start is
+  read as the first of the two; an end as the first one after its start. Written back,
+  both give the text that was read.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+__all__ = [
+    "STOCKHOLM",
+    "Clock",
+    "at_start_of_day",
+    "civil_date",
+    "civil_date_text",
+    "civil_time_text",
+    "contract_date",
+    "contract_time",
+    "date_from_contract",
+    "end_from_contract",
+    "epoch_seconds",
+    "instant_from_epoch",
+    "instant_text",
+    "now",
+    "period_from_search_text",
+    "start_from_contract",
+]
+
+STOCKHOLM: Final = ZoneInfo("Europe/Stockholm")
+
+Clock = Callable[[], datetime]
+
+_CONTRACT_DATE: Final = re.compile(r"[0-9]{8}")
+_CONTRACT_TIME: Final = re.compile(r"[0-9]{12}(?:[0-9]{2})?")
+_SEARCH_TIME: Final = re.compile(
+    r"(?P<year>[0-9]{4})(?:-(?P<month>[0-9]{2})(?:-(?P<day>[0-9]{2})"
+    r"(?:T(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})"
+    r"(?P<fraction>\.[0-9]+)?)?(?P<offset>Z|[+-][0-9]{2}:[0-9]{2})?)?)?)?"
+)
+_DECEMBER: Final = 12
+
+
+def now() -> datetime:
+    """Return the present instant, in UTC."""
+    return datetime.now(UTC)  # noqa: TID251 - the one place that may ask the system
+
+
+def epoch_seconds(instant: datetime) -> int:
+    """Return whole seconds since 1970-01-01T00:00:00Z."""
+    return int(instant.timestamp())
+
+
+def instant_from_epoch(seconds: int) -> datetime:
+    """Return the instant, in Swedish time."""
+    return datetime.fromtimestamp(seconds, STOCKHOLM)
+
+
+def instant_text(instant: datetime) -> str:
+    """Return a FHIR `instant`: Swedish time with its offset, to the second."""
+    return instant.astimezone(STOCKHOLM).isoformat(timespec="seconds")
+
+
+def civil_date(instant: datetime) -> date:
+    """Return the Swedish calendar day that the instant falls on."""
+    return instant.astimezone(STOCKHOLM).date()
+
+
+def at_start_of_day(day: date) -> datetime:
+    """Return midnight at the start of a Swedish calendar day."""
+    return datetime.combine(day, time(), STOCKHOLM)
+
+
+def civil_date_text(day: date) -> str:
+    """Return a date as the contracts write it: YYYYMMDD."""
+    return day.strftime("%Y%m%d")
+
+
+def civil_time_text(instant: datetime) -> str:
+    """Return a time as the contracts write it: YYYYMMDDhhmmss, Swedish civil time."""
+    return instant.astimezone(STOCKHOLM).strftime("%Y%m%d%H%M%S")
+
+
+def date_from_contract(text: str) -> date:
+    """
+    Return the date that a contract's YYYYMMDD names.
+
+    Raises:
+        ValueError: It is not eight digits, or no such day exists.
+    """
+    if not _CONTRACT_DATE.fullmatch(text):
+        raise ValueError("not a date: expected YYYYMMDD")
+    try:
+        return date(int(text[:4]), int(text[4:6]), int(text[6:]))
+    except ValueError:
+        raise ValueError("not a date: there is no such day") from None
+
+
+def contract_time(text: str) -> str:
+    """
+    Return a contract's time in its full form, YYYYMMDDhhmmss.
+
+    Fourteen digits are the rule; twelve (YYYYMMDDhhmm) are read too, since the TakeCare
+    adapter writes them.
+
+    Raises:
+        ValueError: It has other characters or another length, or no such time exists.
+    """
+    return _civil(text).strftime("%Y%m%d%H%M%S")
+
+
+def contract_date(text: str) -> str:
+    """
+    Return a contract's date unchanged, when there is such a day.
+
+    Raises:
+        ValueError: It is not eight digits, or no such day exists.
+    """
+    date_from_contract(text)
+    return text
+
+
+def start_from_contract(text: str) -> datetime:
+    """
+    Return the instant at which a contract's civil time first occurs.
+
+    Raises:
+        ValueError: The text is no time, or falls in the hour that spring leaves out.
+    """
+    return _placed(_civil(text), fold=0)
+
+
+def end_from_contract(text: str, start: datetime) -> datetime:
+    """
+    Return the first instant after `start` that a contract's civil time names.
+
+    Raises:
+        ValueError: The text is no time, falls in the hour that spring leaves out, or
+            names no instant after `start`.
+    """
+    civil = _civil(text)
+    for fold in (0, 1):
+        end = _placed(civil, fold=fold)
+        if end > start:
+            return end
+    raise ValueError("not an end: it is not after the start")
+
+
+def period_from_search_text(text: str) -> tuple[datetime, datetime]:
+    """
+    Return the half-open period that a FHIR search date stands for.
+
+    A value stands for the whole of its precision: `2026-03-29` for that day,
+    `2026-03` for the month (FHIR R4, search, 3.1.1.4.7). One without an offset is
+    Swedish time.
+
+    Raises:
+        ValueError: It is not a FHIR date or dateTime, no such time exists, or it lacks
+            an offset and falls in the hour that spring leaves out.
+    """
+    match = _SEARCH_TIME.fullmatch(text)
+    if match is None:
+        raise ValueError(
+            "not a date: expected YYYY-MM-DD, or YYYY-MM-DDThh:mm:ss with Z or an"
+            " offset such as +01:00"
+        )
+    try:
+        return _period(match)
+    except ValueError as error:
+        raise ValueError(f"not a date: {error}") from None
+    except OverflowError:
+        raise ValueError("not a date: out of range") from None
+
+
+def _period(match: re.Match[str]) -> tuple[datetime, datetime]:
+    year = int(match["year"])
+    if match["month"] is None:
+        return (
+            at_start_of_day(date(year, 1, 1)),
+            at_start_of_day(date(year + 1, 1, 1)),
+        )
+    month = int(match["month"])
+    if match["day"] is None:
+        first = date(year, month, 1)
+        following = (
+            date(year + 1, 1, 1) if month == _DECEMBER else date(year, month + 1, 1)
+        )
+        return at_start_of_day(first), at_start_of_day(following)
+    day = date(year, month, int(match["day"]))
+    if match["hour"] is None:
+        return at_start_of_day(day), at_start_of_day(day + timedelta(days=1))
+    civil = datetime.combine(
+        day,
+        time(int(match["hour"]), int(match["minute"]), int(match["second"] or 0)),
+    )
+    if match["offset"] is None:
+        start = _placed(civil, fold=0)
+    else:
+        start = datetime.fromisoformat(civil.isoformat() + match["offset"])
+    precision = timedelta(seconds=1) if match["second"] else timedelta(minutes=1)
+    if match["fraction"]:
+        start += timedelta(seconds=float("0" + match["fraction"]))
+        precision = timedelta(microseconds=1)
+    return start.astimezone(UTC), start.astimezone(UTC) + precision
+
+
+def _placed(civil: datetime, *, fold: int) -> datetime:
+    placed = civil.replace(tzinfo=STOCKHOLM, fold=fold)
+    if placed.astimezone(UTC).astimezone(STOCKHOLM).replace(tzinfo=None) != civil:
+        raise ValueError("not a time: the clock skips that hour in spring")
+    return placed.astimezone(UTC)
+
+
+def _civil(text: str) -> datetime:
+    if not _CONTRACT_TIME.fullmatch(text):
+        raise ValueError("not a time: expected YYYYMMDDhhmmss")
+    try:
+        return datetime(  # noqa: DTZ001 - civil time has no zone until it is placed
+            int(text[:4]),
+            int(text[4:6]),
+            int(text[6:8]),
+            int(text[8:10]),
+            int(text[10:12]),
+            int(text[12:] or 0),
+        )
+    except ValueError:
+        raise ValueError("not a time: there is no such day or hour") from None

@@ -1,0 +1,216 @@
+"""
+Bookable time: time types, schedules and timeslots.
+
+Shaped after scheduling 2.0, where a time type can be hidden and carry SNOMED CT
+services and a timeslot can have an id; scheduling 1.1 fills what it can.
+
+Everything has a *token*: a short text derived from what identifies the thing at its
+source, the same from run to run, and within FHIR's rule for ids (1 to 64 of letters,
+digits, `-` and `.`). A token begins with the unit's HSA-id, so one can tell where a
+thing belongs without looking it up:
+
+    time type   SE2321000016-A01.k7w2mfx3
+    schedule    SE2321000016-A01.k7w2mfx3.p0c9q1ab
+    timeslot    SE2321000016-A01.k7w2mfx3.p0c9q1ab.t2kq5c.15
+"""
+
+import hashlib
+import re
+from base64 import b32hexencode
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Final, Self
+
+from fhir_gateway.model.ids import (
+    BookingId,
+    CareTypeId,
+    HsaId,
+    ResourceId,
+    TimeTypeId,
+)
+from fhir_gateway.model.timekeeping import epoch_seconds, instant_from_epoch
+
+__all__ = [
+    "Schedule",
+    "StandardTimeType",
+    "TimeType",
+    "Timeslot",
+    "TimeslotToken",
+    "time_type_token",
+]
+
+_DIGITS: Final = "0123456789abcdefghijklmnopqrstuv"
+_HASH_BYTES: Final = 5
+_HASH = r"[0-9a-v]{8}"
+_TOKEN: Final = re.compile(
+    rf"(?P<unit>[A-Z0-9][A-Z0-9.\-]{{0,30}}?)\.(?P<time_type>{_HASH})"
+    rf"\.(?P<who>{_HASH})\.(?P<start>[0-9a-v]{{1,7}})\.(?P<length>[0-9a-v]{{1,4}})"
+)
+_BASE: Final = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandardTimeType:
+    """A shared meaning of a time type (`standardiserad tidstyp`): a SNOMED CT code."""
+
+    code: str
+    display: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeType:
+    """
+    A unit's own time type (`tidstyp`), with the standard ones it has been mapped to.
+    """
+
+    id: TimeTypeId
+    name: str
+    standard: tuple[StandardTimeType, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """
+    Whose time it is: a unit, one of its time types, and a performer or resource.
+
+    `performer`, `resource_id` and `care_type_id` identify it at the source beside the
+    unit and the time type; the names are only shown.
+    """
+
+    unit: HsaId
+    time_type_id: TimeTypeId
+    time_type_name: str
+    performer: HsaId | None = None
+    performer_name: str | None = None
+    resource_id: ResourceId | None = None
+    resource_name: str | None = None
+    care_type_id: CareTypeId | None = None
+    care_type_name: str | None = None
+
+    @property
+    def token(self) -> str:
+        """Return the schedule's token."""
+        return _schedule_token(
+            self.unit,
+            self.time_type_id,
+            self.performer,
+            self.resource_id,
+            self.care_type_id,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeslot:
+    """
+    A free time, half open: it begins at `start` and has ended at `end`.
+
+    Attributes:
+        count: How many times the source lists it with nothing telling them apart.
+        source_id: What some sources put in `bookingId` of a free time.
+    """
+
+    schedule: Schedule
+    start: datetime
+    end: datetime
+    count: int = 1
+    source_id: BookingId | None = None
+
+    @property
+    def token(self) -> str:
+        """Return the timeslot's token."""
+        return TimeslotToken(
+            schedule=self.schedule.token,
+            start=epoch_seconds(self.start),
+            length=epoch_seconds(self.end) - epoch_seconds(self.start),
+        ).text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeslotToken:
+    """
+    A timeslot's token taken apart.
+
+    Attributes:
+        schedule: The token of its schedule.
+        start: Seconds since 1970.
+        length: Seconds.
+    """
+
+    schedule: str
+    start: int
+    length: int
+
+    @property
+    def text(self) -> str:
+        """Return the token as one text."""
+        return f"{self.schedule}.{_base32(self.start)}.{_base32(self.length)}"
+
+    @property
+    def unit(self) -> HsaId:
+        """Return the unit it belongs to."""
+        return HsaId(self.schedule[:-18])
+
+    @property
+    def time_type(self) -> str:
+        """Return the token of its time type."""
+        return self.schedule[:-9]
+
+    @property
+    def starts_at(self) -> datetime:
+        """Return when it begins."""
+        return instant_from_epoch(self.start)
+
+    @property
+    def ends_at(self) -> datetime:
+        """Return when it has ended."""
+        return instant_from_epoch(self.start + self.length)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """
+        Return the token that a text spells.
+
+        Raises:
+            ValueError: The text is no token of a timeslot.
+        """
+        match = _TOKEN.fullmatch(text)
+        if match is None:
+            raise ValueError("not a timeslot's token")
+        return cls(
+            schedule=f"{match['unit']}.{match['time_type']}.{match['who']}",
+            start=int(match["start"], _BASE),
+            length=int(match["length"], _BASE),
+        )
+
+
+@lru_cache(maxsize=65_536)
+def time_type_token(unit: HsaId, time_type_id: TimeTypeId) -> str:
+    """Return the token of a unit's time type."""
+    return f"{unit}.{_hash(time_type_id)}"
+
+
+@lru_cache(maxsize=65_536)
+def _schedule_token(
+    unit: HsaId,
+    time_type_id: TimeTypeId,
+    performer: HsaId | None,
+    resource_id: ResourceId | None,
+    care_type_id: CareTypeId | None,
+) -> str:
+    who = "\x1f".join((performer or "", resource_id or "", care_type_id or ""))
+    return f"{time_type_token(unit, time_type_id)}.{_hash(who)}"
+
+
+def _hash(text: str) -> str:
+    # 40 bits: a unit has tens of time types and performers, never millions.
+    digest = hashlib.blake2b(text.encode(), digest_size=_HASH_BYTES).digest()
+    return b32hexencode(digest).decode().lower()
+
+
+def _base32(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, _BASE)
+        digits = _DIGITS[digit] + digits
+    return digits or "0"

@@ -1,0 +1,271 @@
+"""
+Messages as dataclasses: one table of elements for reading and for writing.
+
+A message or a part of one is a frozen dataclass with a class attribute `NAMESPACE`,
+whose fields are declared with `element` or `elements` in the order of the schema:
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Request:
+        NAMESPACE: ClassVar[str] = "urn:riv:crm:scheduling:CancelBookingResponder:1"
+
+        healthcare_facility: str = element("healthcare_facility", required=True)
+        message: str | None = element("message")
+"""
+
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from typing import Any, Final, TypeVar
+
+from lxml import etree
+
+from fhir_gateway.model.timekeeping import contract_date, contract_time
+
+__all__ = [
+    "BOOLEAN",
+    "DATE",
+    "TEXT",
+    "TIME",
+    "Codec",
+    "MalformedElement",
+    "element",
+    "elements",
+    "read",
+    "write",
+]
+
+T = TypeVar("T")
+
+
+class MalformedElement(ValueError):
+    """
+    An element is missing or impossible.
+
+    Attributes:
+        element: Its name, as `timeslotDetail/startTimeInclusive`.
+        reason: What is wrong with it, without its value.
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.element = name
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """How a simple type is written and read."""
+
+    to_text: Callable[[Any], str]
+    from_text: Callable[[str], Any]
+
+
+def _boolean_from_text(text: str) -> bool:
+    # xs:boolean is lower case; "True" has been seen from .NET producers.
+    lowered = text.lower()
+    if lowered in ("true", "1"):
+        return True
+    if lowered in ("false", "0"):
+        return False
+    raise ValueError("not a boolean: expected true or false")
+
+
+TEXT: Final = Codec(str, str)
+TIME: Final = Codec(contract_time, contract_time)
+DATE: Final = Codec(contract_date, contract_date)
+BOOLEAN: Final = Codec(lambda value: "true" if value else "false", _boolean_from_text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Element:
+    name: str
+    content: Codec | type
+    namespace: str | None
+    required: bool
+    repeats: bool
+    rejects_items: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """The elements of a class by field, and by local name."""
+
+    by_field: tuple[tuple[str, str, _Element], ...]
+    by_name: dict[str, tuple[str, _Element]]
+
+
+def element(
+    name: str,
+    content: Codec | type = TEXT,
+    *,
+    namespace: str | None = None,
+    required: bool = False,
+) -> Any:  # noqa: ANN401 - like dataclasses.field, it stands for the field's type
+    """
+    Declare an element that occurs at most once; absent is None.
+
+    Args:
+        name: Its local name, spelt as in the schema.
+        content: How its text is read, or the class of its children.
+        namespace: Its namespace, where that is not its parent's.
+        required: It must be there.
+    """
+    return field(
+        default=MISSING if required else None,
+        metadata={
+            "element": _Element(
+                name=name,
+                content=content,
+                namespace=namespace,
+                required=required,
+                repeats=False,
+                rejects_items=False,
+            )
+        },
+    )
+
+
+def elements(
+    name: str,
+    content: Codec | type = TEXT,
+    *,
+    namespace: str | None = None,
+    rejects_items: bool = False,
+) -> Any:  # noqa: ANN401 - like dataclasses.field, it stands for the field's type
+    """
+    Declare an element that may occur any number of times; absent is an empty tuple.
+
+    Args:
+        name: Its local name, spelt as in the schema.
+        content: How its text is read, or the class of its children.
+        namespace: Its namespace, where that is not its parent's.
+        rejects_items: A malformed one is left out and reported; otherwise it makes the
+            whole message malformed.
+    """
+    return field(
+        default=(),
+        metadata={
+            "element": _Element(
+                name=name,
+                content=content,
+                namespace=namespace,
+                required=False,
+                repeats=True,
+                rejects_items=rejects_items,
+            )
+        },
+    )
+
+
+def write(value: object, parent: etree._Element) -> None:
+    """
+    Append a value's elements to `parent`, in the order of the schema.
+
+    An absent or empty value is left out: the contract forbids empty elements.
+
+    Raises:
+        MalformedElement: A required element has no value, or a value cannot be written.
+    """
+    for attribute, tag, declared in _layout(type(value)).by_field:
+        content = getattr(value, attribute)
+        items = content if declared.repeats else (content,)
+        written = False
+        for item in items:
+            if item is None or item == "":
+                continue
+            child = etree.SubElement(parent, tag)
+            if isinstance(declared.content, Codec):
+                try:
+                    child.text = declared.content.to_text(item)
+                except ValueError as error:
+                    raise MalformedElement(declared.name, str(error)) from None
+            else:
+                write(item, child)
+            written = True
+        if declared.required and not written:
+            raise MalformedElement(declared.name, "is required")
+
+
+def read(kind: type[T], node: etree._Element, rejected: list[MalformedElement]) -> T:
+    """
+    Return the value that an element's children spell.
+
+    Order, namespaces and unknown elements are not held against the writer, and an
+    empty element is an absent one.
+
+    Args:
+        kind: The dataclass to read.
+        node: The element whose children are read.
+        rejected: Receives the items that were left out.
+
+    Raises:
+        MalformedElement: A required element is absent, or a value is impossible.
+    """
+    layout = _layout(kind)
+    values: dict[str, Any] = {
+        attribute: [] for attribute, _, declared in layout.by_field if declared.repeats
+    }
+    for child in node:
+        known = layout.by_name.get(child.tag.rpartition("}")[2])
+        if known is None:
+            continue
+        attribute, declared = known
+        item = _item(declared, child, rejected)
+        if item is None:
+            continue
+        if declared.repeats:
+            values[attribute].append(item)
+        else:
+            values.setdefault(attribute, item)
+    for attribute, _, declared in layout.by_field:
+        if declared.repeats:
+            values[attribute] = tuple(values[attribute])
+        elif declared.required and attribute not in values:
+            raise MalformedElement(declared.name, "is missing")
+    return kind(**values)
+
+
+def _item(
+    declared: _Element, node: etree._Element, rejected: list[MalformedElement]
+) -> Any:  # noqa: ANN401 - an element holds what its table says
+    if isinstance(declared.content, Codec):
+        text = (node.text or "").strip()
+        if not text:
+            return None
+        try:
+            return declared.content.from_text(text)
+        except ValueError as error:
+            raise MalformedElement(declared.name, str(error)) from None
+    try:
+        return read(declared.content, node, rejected)
+    except MalformedElement as error:
+        named = MalformedElement(f"{declared.name}/{error.element}", error.reason)
+        if not declared.rejects_items:
+            raise named from None
+        rejected.append(named)
+        return None
+
+
+_LAYOUTS: dict[type, _Layout] = {}
+
+
+def _layout(kind: type) -> _Layout:
+    # A dict of our own, since mypy does not count a class as hashable for lru_cache.
+    layout = _LAYOUTS.get(kind)
+    if layout is None:
+        layout = _LAYOUTS[kind] = _layout_of_fields(kind)
+    return layout
+
+
+def _layout_of_fields(kind: type) -> _Layout:
+    if not is_dataclass(kind):
+        raise TypeError(f"{kind.__name__} is not a message")
+    by_field = []
+    by_name = {}
+    for declared_field in fields(kind):
+        declared: _Element = declared_field.metadata["element"]
+        namespace = declared.namespace or kind.NAMESPACE  # type: ignore[attr-defined] # every message has one: test_contracts.py
+        by_field.append(
+            (declared_field.name, f"{{{namespace}}}{declared.name}", declared)
+        )
+        by_name[declared.name] = (declared_field.name, declared)
+    return _Layout(tuple(by_field), by_name)

@@ -1,0 +1,308 @@
+"""
+Asking a producer: one SOAP call over `requests`.
+
+The only table from HTTP, SOAP and platform failures to the program's own errors. For a
+read every failure means "could not be asked". For a write only two things prove that
+nothing was done: a connection that was never made, and a platform fault from before
+the producer is called. Everything else leaves the outcome unknown, and a write is
+never repeated (`max_retries=0`, no redirects, a connection of its own).
+"""
+
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+from uuid import uuid4
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from fhir_gateway.model.errors import (
+    BookingUnconfirmed,
+    GatewayError,
+    MalformedAnswer,
+    Party,
+    SourceFault,
+    Unavailable,
+)
+from fhir_gateway.model.ids import HsaId, LogicalAddress, SourceName
+from fhir_gateway.model.interaction import WRITES, Actor
+from fhir_gateway.rivta.binding import MalformedElement
+from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.envelope import (
+    CONTENT_TYPE,
+    Answer,
+    MalformedEnvelope,
+    read_response,
+    write_request,
+)
+from fhir_gateway.rivta.fault import NEVER_REACHED_PRODUCER, Fault
+from fhir_gateway.rivta.xml import MAX_BYTES, UnreadableXml
+
+__all__ = ["Credentials", "FaultedWrite", "SoapClient"]
+
+Req = TypeVar("Req")
+Res = TypeVar("Res")
+
+_CONNECT_TIMEOUT_S: Final = 2.0
+_CHUNK_BYTES: Final = 65_536
+_PLACEHOLDER: Final = "{interaction}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """
+    Mutual TLS: paths of PEM files.
+
+    Attributes:
+        certificate: Our certificate and its key in one file, or None.
+        trust: The certificates that we trust, or None for the system's.
+    """
+
+    certificate: str | None = None
+    trust: str | None = None
+
+
+class SoapClient:
+    """
+    One producer's endpoint.
+
+    Args:
+        source: What the producer is called in errors.
+        endpoint: Its URL; `{interaction}` in it becomes the contract's name.
+        consumer: Our HSA-id, for `x-rivta-original-serviceconsumer-hsaid`.
+        credentials: For mutual TLS.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: SourceName,
+        endpoint: str,
+        consumer: HsaId | None = None,
+        credentials: Credentials | None = None,
+    ) -> None:
+        self._source = source
+        self._endpoint = endpoint
+        self._consumer = consumer
+        self._credentials = credentials or Credentials()
+        self._reads = self._session()
+
+    def close(self) -> None:
+        """Close the connections that are kept for reads."""
+        self._reads.close()
+
+    def call(
+        self,
+        contract: Contract[Req, Res],
+        request: Req,
+        *,
+        logical_address: LogicalAddress,
+        actor: Actor,
+        timeout: float,
+    ) -> Answer:
+        """
+        Send a request once and return the producer's answer, never a fault.
+
+        Args:
+            contract: What is asked.
+            request: The body.
+            logical_address: Where the platform routes it.
+            actor: Who asks.
+            timeout: Seconds that the whole call may take.
+
+        Raises:
+            Unavailable: It could not be asked: for a write, nothing reached it.
+            SourceFault: A read was answered with a fault.
+            MalformedAnswer: A read was answered with something unreadable.
+            BookingUnconfirmed: A write was sent and its outcome is unknown.
+        """
+        exchange = _Exchange(self._source, contract)
+        document = write_request(
+            contract, request, logical_address=logical_address, actor=actor
+        )
+        with exchange.errors():
+            if exchange.is_write:
+                with self._session() as session:
+                    body = self._post(session, contract, document, timeout)
+            else:
+                body = self._post(self._reads, contract, document, timeout)
+        return exchange.answer(body)
+
+    def _post(
+        self,
+        session: requests.Session,
+        contract: Contract[Any, Any],
+        document: bytes,
+        timeout: float,
+    ) -> bytes:
+        deadline = time.monotonic() + timeout
+        headers = {
+            "Content-Type": CONTENT_TYPE,
+            "SOAPAction": f'"{contract.action}"',
+            "x-skltp-correlation-id": str(uuid4()),
+        }
+        if self._consumer:
+            headers["x-rivta-original-serviceconsumer-hsaid"] = self._consumer
+        with session.post(
+            self._endpoint.replace(_PLACEHOLDER, contract.interaction.value),
+            data=document,
+            headers=headers,
+            timeout=(min(_CONNECT_TIMEOUT_S, timeout), timeout),
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            body = bytearray()
+            # requests' own read timeout starts anew with every byte; a source that
+            # drips would hold us for ever.
+            for chunk in response.iter_content(_CHUNK_BYTES):
+                body += chunk
+                if len(body) > MAX_BYTES:
+                    raise requests.exceptions.ContentDecodingError("too large")
+                if time.monotonic() > deadline:
+                    raise requests.exceptions.ReadTimeout("deadline passed")
+            return bytes(body)
+
+    def _session(self) -> requests.Session:
+        session = requests.Session()
+        adapter = HTTPAdapter(max_retries=0, pool_maxsize=16)
+        session.mount("http://", adapter)
+        session.mount("https://", adapter)
+        # The environment's proxies and .netrc are no business of a region's.
+        session.trust_env = False
+        session.cert = self._credentials.certificate
+        session.verify = self._credentials.trust or True
+        return session
+
+
+class _Exchange:
+    """One call: knows what each way of failing means for it."""
+
+    def __init__(self, source: SourceName, contract: Contract[Any, Any]) -> None:
+        self._source = source
+        self._contract = contract
+        self._interaction = contract.interaction.value
+        self.is_write = contract.interaction in WRITES
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Translate what `requests` raises."""
+        try:
+            yield
+        except requests.exceptions.RequestException as error:
+            raise self._failure(error) from error
+
+    def answer(self, body: bytes) -> Answer:
+        """Read the answer; a fault is raised."""
+        try:
+            answer = read_response(self._contract, body)
+        except MalformedElement as error:
+            raise self._malformed(str(error), error.element) from error
+        except (UnreadableXml, MalformedEnvelope) as error:
+            raise self._malformed(str(error), "Envelope") from error
+        if isinstance(answer.response, Fault):
+            raise self._fault(answer.response)
+        return answer
+
+    def _failure(self, error: requests.exceptions.RequestException) -> GatewayError:
+        if _never_connected(error):
+            return self._unavailable("could not be reached; nothing was sent")
+        if self.is_write:
+            return self._unconfirmed("was sent a write and gave no answer")
+        if isinstance(error, requests.exceptions.Timeout):
+            return self._unavailable("did not answer in time")
+        return self._unavailable("broke off its answer")
+
+    def _fault(self, fault: Fault) -> GatewayError:
+        code = fault.platform_code
+        party = Party.PLATFORM if code else Party.REGION
+        if self.is_write and code not in NEVER_REACHED_PRODUCER:
+            return FaultedWrite(
+                f"The source answered a write with a fault ({code or 'its own'}).",
+                fault=fault,
+                source=self._source,
+                interaction=self._interaction,
+                party=party,
+            )
+        if self.is_write:
+            return Unavailable(
+                f"The service platform did not pass the call on ({code}).",
+                source=self._source,
+                interaction=self._interaction,
+                party=party,
+            )
+        return SourceFault(
+            f"The source answered with a technical fault ({code or 'its own'}).",
+            source=self._source,
+            interaction=self._interaction,
+            party=party,
+            code=code,
+        )
+
+    def _malformed(self, reason: str, element: str) -> GatewayError:
+        if self.is_write:
+            return self._unconfirmed(f"answered a write unreadably: {reason}")
+        return MalformedAnswer(
+            f"The source's answer cannot be read: {reason}.",
+            element=element,
+            source=self._source,
+            interaction=self._interaction,
+        )
+
+    def _unavailable(self, what: str) -> Unavailable:
+        return Unavailable(
+            f"The source {what}.", source=self._source, interaction=self._interaction
+        )
+
+    def _unconfirmed(self, what: str) -> BookingUnconfirmed:
+        return BookingUnconfirmed(
+            f"The source {what}.", source=self._source, interaction=self._interaction
+        )
+
+
+class FaultedWrite(BookingUnconfirmed):
+    """A write that a fault answered: an adapter may know what the fault means."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        fault: Fault,
+        source: SourceName,
+        interaction: str,
+        party: Party,
+    ) -> None:
+        super().__init__(message, source=source, interaction=interaction, party=party)
+        self.fault = fault
+
+
+def _never_connected(error: requests.exceptions.RequestException) -> bool:
+    """
+    Return whether it is certain that not one byte of the message was sent.
+
+    `ConnectionError` covers both: a reset after the producer has read the message
+    raises it too. Only the cause tells.
+    """
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return True
+    cause: BaseException | None = error
+    seen = 0
+    while cause is not None and seen < 10:  # noqa: PLR2004 - chains are short
+        if isinstance(
+            cause,
+            urllib3.exceptions.NewConnectionError
+            | urllib3.exceptions.ConnectTimeoutError
+            | ssl.SSLCertVerificationError,
+        ):
+            return True
+        reason = getattr(cause, "reason", None)
+        if not isinstance(reason, BaseException):
+            reason = next(
+                (arg for arg in cause.args if isinstance(arg, BaseException)), None
+            )
+        cause = reason or cause.__cause__ or cause.__context__
+        seen += 1
+    return False

@@ -1,0 +1,269 @@
+"""
+The SOAP 1.1 envelope of RIVTABP21: LogicalAddress, Actor, body, fault.
+
+Reading finds headers by local name alone, as the service platform does.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final, TypeVar
+
+from lxml import etree
+
+from fhir_gateway.model.ids import LogicalAddress
+from fhir_gateway.model.interaction import Actor, ActorType
+from fhir_gateway.rivta.binding import MalformedElement, read, write
+from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.fault import Fault
+from fhir_gateway.rivta.processing_status import (
+    ProcessingStatusRecord,
+    read_processing_status,
+    write_processing_status,
+)
+from fhir_gateway.rivta.types import CORE, EXTENSION
+from fhir_gateway.rivta.xml import parse
+
+__all__ = [
+    "CONTENT_TYPE",
+    "Answer",
+    "Call",
+    "MalformedEnvelope",
+    "read_call",
+    "read_request",
+    "read_response",
+    "write_fault",
+    "write_request",
+    "write_response",
+]
+
+CONTENT_TYPE: Final = "text/xml; charset=UTF-8"
+SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
+REGISTRY: Final = "urn:riv:itintegration:registry:1"
+HEADERS: Final = "urn:riv:interoperability:headers:1"
+
+Req = TypeVar("Req")
+Res = TypeVar("Res")
+
+
+class MalformedEnvelope(ValueError):
+    """The document is XML, yet no SOAP envelope with the expected body."""
+
+
+class _Part(Enum):
+    HEADER = "Header"
+    BODY = "Body"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Call:
+    """
+    What a producer has received, before its body is read.
+
+    Attributes:
+        action: The body root's tag, in Clark notation.
+        body: The body's root.
+    """
+
+    action: str
+    logical_address: LogicalAddress | None
+    actor: Actor | None
+    body: etree._Element
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Answer:
+    """
+    What a consumer has received.
+
+    Attributes:
+        response: The contract's response, or the fault in its place.
+        rejected: The items of a list that could not be read.
+        processing_status: What an aggregating service says of each of its sources;
+            None when no such header came.
+    """
+
+    response: Any
+    rejected: tuple[MalformedElement, ...] = ()
+    processing_status: tuple[ProcessingStatusRecord, ...] | None = None
+
+
+def write_request(
+    contract: Contract[Req, Res],
+    request: Req,
+    *,
+    logical_address: LogicalAddress,
+    actor: Actor,
+) -> bytes:
+    """
+    Return the document of a request.
+
+    Raises:
+        MalformedElement: A required value is missing or cannot be written.
+    """
+    envelope, header, body = _envelope(contract)
+    etree.SubElement(header, f"{{{REGISTRY}}}LogicalAddress").text = logical_address
+    actor_element = etree.SubElement(header, f"{{{HEADERS}}}Actor")
+    etree.SubElement(actor_element, f"{{{HEADERS}}}actorId").text = actor.id
+    etree.SubElement(actor_element, f"{{{HEADERS}}}actorType").text = actor.type.value
+    write(request, etree.SubElement(body, contract.request_tag))
+    return _document(envelope)
+
+
+def write_response(
+    contract: Contract[Req, Res],
+    response: Res,
+    *,
+    processing_status: tuple[ProcessingStatusRecord, ...] | None = None,
+) -> bytes:
+    """
+    Return the document of a response.
+
+    Raises:
+        MalformedElement: A required value is missing or cannot be written.
+    """
+    envelope, header, body = _envelope(contract)
+    if processing_status is None:
+        envelope.remove(header)
+    else:
+        write_processing_status(processing_status, header)
+    write(response, etree.SubElement(body, contract.response_tag))
+    return _document(envelope)
+
+
+def write_fault(fault: Fault) -> bytes:
+    """Return the document of a fault."""
+    envelope = etree.Element(f"{{{SOAP}}}Envelope", nsmap={"soapenv": SOAP})
+    body = etree.SubElement(envelope, f"{{{SOAP}}}Body")
+    element = etree.SubElement(body, f"{{{SOAP}}}Fault")
+    # SOAP 1.1, section 4.4: these two stand in no namespace.
+    etree.SubElement(element, "faultcode").text = fault.code
+    etree.SubElement(element, "faultstring").text = fault.text
+    return _document(envelope)
+
+
+def read_call(document: bytes) -> Call:
+    """
+    Return what a producer has received.
+
+    Raises:
+        UnreadableXml: The document is not XML that is read here.
+        MalformedEnvelope: It is no SOAP envelope with a body.
+    """
+    envelope = _read_envelope(document)
+    body = _child(envelope, _Part.BODY)
+    if body is None or len(body) == 0:
+        raise MalformedEnvelope("the envelope has no body")
+    header = _child(envelope, _Part.HEADER)
+    address = _text(header, "LogicalAddress") or _text(header, "To")
+    return Call(
+        action=body[0].tag,
+        logical_address=LogicalAddress(address) if address else None,
+        actor=_actor(header),
+        body=body[0],
+    )
+
+
+def read_request(contract: Contract[Req, Res], call: Call) -> Req:
+    """
+    Return the request that a call carries.
+
+    Raises:
+        MalformedElement: A required value is missing or impossible.
+    """
+    rejected: list[MalformedElement] = []
+    return read(contract.request, call.body, rejected)
+
+
+def read_response(contract: Contract[Req, Res], document: bytes) -> Answer:
+    """
+    Return what a producer answered: its response or its fault.
+
+    Raises:
+        UnreadableXml: The document is not XML that is read here.
+        MalformedEnvelope: It is no SOAP envelope, or carries another contract's answer.
+        MalformedElement: A required value is missing or impossible.
+    """
+    envelope = _read_envelope(document)
+    body = _child(envelope, _Part.BODY)
+    if body is None or len(body) == 0:
+        raise MalformedEnvelope("the envelope has no body")
+    root = body[0]
+    local = _local(root)
+    if local == "Fault":
+        return Answer(
+            response=Fault(
+                code=_text(root, "faultcode") or "",
+                text=_text(root, "faultstring") or "",
+            )
+        )
+    if local != f"{contract.interaction.value}Response":
+        raise MalformedEnvelope("the body is not the answer to what was asked")
+    rejected: list[MalformedElement] = []
+    response = read(contract.response, root, rejected)
+    header = _child(envelope, _Part.HEADER)
+    return Answer(
+        response=response,
+        rejected=tuple(rejected),
+        processing_status=(None if header is None else read_processing_status(header)),
+    )
+
+
+def _envelope(
+    contract: Contract[Any, Any],
+) -> tuple[etree._Element, etree._Element, etree._Element]:
+    envelope = etree.Element(
+        f"{{{SOAP}}}Envelope",
+        nsmap={
+            "soapenv": SOAP,
+            "itr": REGISTRY,
+            "ih": HEADERS,
+            "r": contract.namespace,
+            "core": CORE,
+            "ext": EXTENSION,
+        },
+    )
+    header = etree.SubElement(envelope, f"{{{SOAP}}}Header")
+    body = etree.SubElement(envelope, f"{{{SOAP}}}Body")
+    return envelope, header, body
+
+
+def _document(envelope: etree._Element) -> bytes:
+    return etree.tostring(envelope, xml_declaration=True, encoding="UTF-8")
+
+
+def _read_envelope(document: bytes) -> etree._Element:
+    envelope = parse(document)
+    if envelope.tag != f"{{{SOAP}}}Envelope":
+        raise MalformedEnvelope("the document is no SOAP 1.1 envelope")
+    return envelope
+
+
+def _local(element: etree._Element) -> str:
+    return element.tag.rpartition("}")[2]
+
+
+def _child(envelope: etree._Element, part: _Part) -> etree._Element | None:
+    return envelope.find(f"{{{SOAP}}}{part.value}")
+
+
+def _text(parent: etree._Element | None, name: str) -> str | None:
+    if parent is None:
+        return None
+    for child in parent:
+        if _local(child) == name:
+            return (child.text or "").strip() or None
+    return None
+
+
+def _actor(header: etree._Element | None) -> Actor | None:
+    if header is None:
+        return None
+    for child in header:
+        if _local(child) == "Actor":
+            actor_id = _text(child, "actorId")
+            try:
+                actor_type = ActorType(_text(child, "actorType"))
+            except ValueError:
+                return None
+            return Actor(id=actor_id, type=actor_type) if actor_id else None
+    return None

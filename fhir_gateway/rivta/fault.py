@@ -1,0 +1,42 @@
+"""
+SOAP faults, and the codes of the service platform (skltp/vp, VpSemanticErrorCodeEnum).
+
+A code is read from the start of `faultstring` alone: `faultcode` and the HTTP status
+do not agree with it.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["NEVER_REACHED_PRODUCER", "Fault"]
+
+_PLATFORM_CODE: Final = re.compile(r"\s*(VP[0-9]{3})(?![0-9])")
+
+# VP009 is the one code that is given after the producer has been called: it covers
+# refused, timed out and reset alike, and a hidden retry may have come before it.
+NEVER_REACHED_PRODUCER: Final = frozenset(
+    f"VP{number:03}"
+    for number in range(1, 16)
+    if number != 9  # noqa: PLR2004 - VP009
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Fault:
+    """
+    A SOAP 1.1 fault. Its texts are the other system's: never shown, never logged.
+
+    Attributes:
+        code: `faultcode`, as `soap:Server`.
+        text: `faultstring`.
+    """
+
+    code: str
+    text: str
+
+    @property
+    def platform_code(self) -> str | None:
+        """Return the platform's code, as `VP009`, or None for a producer's fault."""
+        match = _PLATFORM_CODE.match(self.text)
+        return match[1] if match else None

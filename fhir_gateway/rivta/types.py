@@ -1,0 +1,133 @@
+"""
+The complex types that the interactions share (crm_scheduling_1.1.xsd).
+
+Field for field in the schema's order; `firstName`, `middleName`, `lastName` of a
+resident and `isInvitation` stand in the extension namespace.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from fhir_gateway.rivta.binding import BOOLEAN, DATE, TIME, element
+
+__all__ = [
+    "CORE",
+    "EXTENSION",
+    "CareTypeType",
+    "HealthcareFacilityInfoType",
+    "PerformerAvailabilityByDateType",
+    "PerformerInfoType",
+    "SubjectOfCareType",
+    "TimeTypeType",
+    "TimeslotType",
+]
+
+CORE: Final = "urn:riv:crm:scheduling:1"
+EXTENSION: Final = "urn:riv:crm:scheduling:1.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class TimeslotType:
+    """
+    A free time, a booking or an invitation.
+
+    Times are text, YYYYMMDDhhmmss: the wire has no zone, `model/timekeeping.py` places
+    them.
+    """
+
+    NAMESPACE: ClassVar[str] = CORE
+
+    start_time_inclusive: str | None = element("startTimeInclusive", TIME)
+    end_time_exclusive: str | None = element("endTimeExclusive", TIME)
+    healthcare_facility: str = element("healthcare_facility", required=True)
+    performer: str | None = element("performer")
+    booking_id: str | None = element("bookingId")
+    subject_of_care: str | None = element("subject_of_care")
+    purpose: str | None = element("purpose")
+    reason: str | None = element("reason")
+    resource_name: str | None = element("resourceName")
+    healthcare_facility_name: str | None = element("healthcare_facility_name")
+    performer_name: str | None = element("performerName")
+    resource_id: str | None = element("resourceID")
+    time_type_name: str | None = element("timeTypeName")
+    time_type_id: str | None = element("timeTypeID")
+    care_type_name: str | None = element("careTypeName")
+    care_type_id: str | None = element("careTypeID")
+    cancel_booking_allowed: bool | None = element("cancel_booking_allowed", BOOLEAN)
+    rebooking_allowed: bool | None = element("rebooking_allowed", BOOLEAN)
+    message_allowed: bool | None = element("message_allowed", BOOLEAN)
+    is_invitation: bool | None = element("isInvitation", BOOLEAN, namespace=EXTENSION)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SubjectOfCareType:
+    """The resident, with contact details before names: the schema's order."""
+
+    NAMESPACE: ClassVar[str] = CORE
+
+    phone: str | None = element("phone")
+    email: str | None = element("email")
+    address: str | None = element("address")
+    coaddress: str | None = element("coaddress")
+    first_name: str = element("firstName", namespace=EXTENSION, required=True)
+    middle_name: str | None = element("middleName", namespace=EXTENSION)
+    last_name: str = element("lastName", namespace=EXTENSION, required=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeTypeType:
+    """A time type; its id is spelt `timeTypeId` here and `timeTypeID` elsewhere."""
+
+    NAMESPACE: ClassVar[str] = CORE
+
+    time_type_name: str = element("timeTypeName", required=True)
+    time_type_id: str = element("timeTypeId", required=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CareTypeType:
+    """A care type."""
+
+    NAMESPACE: ClassVar[str] = CORE
+
+    care_type_name: str = element("careTypeName", required=True)
+    care_type_id: str = element("careTypeId", required=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerformerInfoType:
+    """A member of staff; the schema spells the element `perfomer`."""
+
+    NAMESPACE: ClassVar[str] = CORE
+
+    performer: str = element("perfomer", required=True)
+    first_name: str = element("firstName", required=True)
+    last_name: str = element("lastName", required=True)
+    title: str | None = element("title")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthcareFacilityInfoType:
+    """A unit that a resident can book at."""
+
+    NAMESPACE: ClassVar[str] = CORE
+
+    healthcare_facility: str = element("healthcare_facility", required=True)
+    healthcare_facility_name: str | None = element("healthcare_facility_name")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerformerAvailabilityByDateType:
+    """A day on which a performer or resource has a free time."""
+
+    NAMESPACE: ClassVar[str] = "urn:riv:crm:scheduling:GetAvailableDatesResponder:1"
+
+    healthcare_facility: str = element("healthcare_facility", required=True)
+    performer: str | None = element("performer")
+    date: str = element("date", DATE, required=True)
+    resource_name: str | None = element("resourceName")
+    resource_id: str | None = element("resourceID")
+    time_type_name: str | None = element("timeTypeName")
+    time_type_id: str | None = element("timeTypeID")
+    care_type_name: str | None = element("careTypeName")
+    care_type_id: str | None = element("careTypeID")
