@@ -48,7 +48,7 @@ def _collect(node: etree._Element, lines: list[str]) -> None:
 
 
 def _inline(node: etree._Element) -> str:
-    text = " ".join("".join(node.itertext()).split())
+    text = " ".join("".join(str(part) for part in node.itertext()).split())
     urls = [
         link.get("url", "")
         for link in node.iter()

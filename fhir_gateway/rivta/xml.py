@@ -43,6 +43,6 @@ def parse(document: bytes) -> etree._Element:
     except (etree.XMLSyntaxError, ValueError) as error:
         # libxml2's message quotes the document, which may hold personal data.
         raise UnreadableXml("the document is not well-formed XML") from error
-    if root.getroottree().docinfo.doctype:
+    if root.getroottree().docinfo.doctype:  # type: ignore[union-attr] # lxml-stubs lack it
         raise UnreadableXml("the document has a document type declaration")
     return root
