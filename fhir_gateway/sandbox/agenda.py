@@ -1,0 +1,179 @@
+"""
+Which times there are: computed when asked for, never stored.
+
+What happens at a unit on a day follows from the seed, the unit and the day alone, so a
+day looks the same whenever it is asked about.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final, NamedTuple
+
+from fhir_gateway.model.ids import HsaId
+from fhir_gateway.model.timekeeping import civil_date_text
+from fhir_gateway.sandbox.catalogue import (
+    Lane,
+    OfferedTimeType,
+    SandboxRegion,
+    SandboxUnit,
+)
+
+__all__ = ["DAYS", "Agenda", "OfferedTime", "TimeKey", "density"]
+
+DAYS: Final = 90
+
+_WEEKDAYS: Final = 5
+_DAYS_A_WEEK: Final = 7
+_GROUP_DAYS: Final = frozenset({1, 3})  # Tuesdays and Thursdays
+_TAKEN: Final = 0.35
+_SCALE: Final = 1 << 16
+_SLOTS_A_HALF_DAY: Final = 16  # 32 draws of two bytes fill one digest
+
+
+class TimeKey(NamedTuple):
+    """What tells one time from every other in a region."""
+
+    unit: HsaId
+    lane: int
+    start: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedTime:
+    """
+    A time that was planned; civil time as on the wire, YYYYMMDDhhmmss.
+
+    Attributes:
+        is_free: Nobody outside the sandbox has taken it.
+    """
+
+    unit: SandboxUnit
+    lane: Lane
+    time_type: OfferedTimeType
+    start: str
+    end: str
+    is_free: bool
+
+    @property
+    def key(self) -> TimeKey:
+        """Return what tells it from every other."""
+        return TimeKey(self.unit.hsa_id, self.lane.number, self.start)
+
+
+class Agenda:
+    """
+    The plan of a whole region.
+
+    Args:
+        seed: Another seed gives another plan.
+        density: The share of each working day that is planned at all, 0 to 1.
+    """
+
+    def __init__(self, *, seed: int, density: float) -> None:
+        self._seed = seed
+        self._planned = int(density * _SCALE)
+        self._free = int(density * (1 - _TAKEN) * _SCALE)
+
+    def times(
+        self,
+        unit: SandboxUnit,
+        first_day: date,
+        last_day: date,
+        *,
+        time_types: Sequence[OfferedTimeType] | None = None,
+    ) -> Iterator[OfferedTime]:
+        """
+        Yield what is planned at a unit, day by day and lane by lane.
+
+        Args:
+            unit: Where.
+            first_day: Included.
+            last_day: Included.
+            time_types: Only these; None for all.
+        """
+        day = first_day
+        while day <= last_day:
+            if day.weekday() < _WEEKDAYS:
+                for lane in unit.lanes:
+                    yield from self._lane(unit, lane, day, time_types)
+            day += timedelta(days=1)
+
+    def _lane(
+        self,
+        unit: SandboxUnit,
+        lane: Lane,
+        day: date,
+        time_types: Sequence[OfferedTimeType] | None,
+    ) -> Iterator[OfferedTime]:
+        if _is_group(lane) and day.weekday() not in _GROUP_DAYS:
+            return
+        digest = b""
+        ordinal = day.toordinal()
+        hours = unit.hours
+        for half, (opens, closes) in enumerate(
+            ((hours.opens, hours.lunch), (hours.back, hours.closes))
+        ):
+            # Moves on by one each week, so no time type is tied to a weekday.
+            turn = ordinal + ordinal // _DAYS_A_WEEK + lane.number + half
+            time_type = lane.time_types[turn % len(lane.time_types)]
+            if time_types is not None and time_type not in time_types:
+                continue
+            digest = digest or self._digest(unit, lane, ordinal)
+            date_text = civil_date_text(day)
+            for index, minute in enumerate(
+                range(opens, closes - time_type.minutes + 1, time_type.minutes)
+            ):
+                at = 2 * (index + half * _SLOTS_A_HALF_DAY)
+                draw = digest[at] << 8 | digest[at + 1]
+                if draw < self._planned:
+                    yield OfferedTime(
+                        unit,
+                        lane,
+                        time_type,
+                        _civil(date_text, minute),
+                        _civil(date_text, minute + time_type.minutes),
+                        draw < self._free,
+                    )
+
+    def _digest(self, unit: SandboxUnit, lane: Lane, ordinal: int) -> bytes:
+        text = f"{self._seed}|{unit.hsa_id}|{lane.number}|{ordinal}"
+        return hashlib.blake2b(text.encode()).digest()
+
+
+def density(regions: Sequence[SandboxRegion], slots: int) -> float:
+    """
+    Return how full the plans must be for about `slots` free times over `DAYS` days.
+
+    At most 1: then the units have no more time to give.
+    """
+    a_week = sum(
+        _a_week(unit, lane)
+        for region in regions
+        for unit in region.units
+        for lane in unit.lanes
+    )
+    return min(1.0, slots / (a_week * DAYS / _DAYS_A_WEEK * (1 - _TAKEN)))
+
+
+def _a_week(unit: SandboxUnit, lane: Lane) -> float:
+    hours = unit.hours
+    days = len(_GROUP_DAYS) if _is_group(lane) else _WEEKDAYS
+    a_day = sum(
+        time_type.places
+        * (
+            (hours.lunch - hours.opens) // time_type.minutes
+            + (hours.closes - hours.back) // time_type.minutes
+        )
+        for time_type in lane.time_types
+    ) / len(lane.time_types)
+    return a_day * days
+
+
+def _is_group(lane: Lane) -> bool:
+    return lane.performer is None and lane.resource is None
+
+
+def _civil(date_text: str, minute: int) -> str:
+    return f"{date_text}{minute // 60:02d}{minute % 60:02d}00"

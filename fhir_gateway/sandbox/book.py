@@ -1,0 +1,375 @@
+"""
+What has been booked in one region: each time is sold once.
+
+Everything happens under one lock. The thread that has it can take it again, so a caller
+can hold it over several calls: then a write and its row in the ledger are one.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from enum import Enum
+
+from fhir_gateway.model.ids import BookingId
+from fhir_gateway.model.timekeeping import (
+    Clock,
+    civil_date,
+    civil_time_text,
+    date_from_contract,
+)
+from fhir_gateway.sandbox.agenda import DAYS, Agenda, OfferedTime, TimeKey
+from fhir_gateway.sandbox.catalogue import OfferedTimeType, SandboxUnit
+
+__all__ = ["Book", "BookedTime", "Party", "Refusal", "Refused", "Wanted"]
+
+
+class Refusal(Enum):
+    """Why a write was not done."""
+
+    TAKEN = "taken"
+    NO_SUCH_TIME = "no-such-time"
+    NO_SUCH_BOOKING = "no-such-booking"
+    NO_SUCH_INVITATION = "no-such-invitation"
+    NO_SUCH_PERSON = "no-such-person"
+    NO_SUCH_PERFORMER = "no-such-performer"
+    NO_SUCH_UNIT = "no-such-unit"
+    MAY_NOT_CHANGE = "may-not-change"
+    MAY_NOT_MESSAGE = "may-not-message"
+
+
+class Refused(Exception):
+    """A write was not done, for a reason that the booking system knows."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.value)
+        self.refusal = refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """
+    A time that a resident asks for.
+
+    `performer` and `resource_id` tell times apart where they are given; `exact` says
+    that leaving one out names a time that has none.
+    """
+
+    unit: SandboxUnit
+    start: str
+    end: str
+    time_type_id: str | None = None
+    performer: str | None = None
+    resource_id: str | None = None
+    exact: bool = False
+
+    def names(self, time: OfferedTime) -> bool:
+        """Return whether it is that time."""
+        performer = time.lane.performer.hsa_id if time.lane.performer else None
+        resource_id = time.lane.resource.id if time.lane.resource else None
+        return (
+            time.start == self.start
+            and time.end == self.end
+            and self._agrees(self.time_type_id, time.time_type.id)
+            and self._agrees(self.performer, performer)
+            and self._agrees(self.resource_id, resource_id)
+        )
+
+    def _agrees(self, asked: str | None, offered: str | None) -> bool:
+        return asked == offered or (asked is None and not self.exact)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Party:
+    """Whom a booking is for, and what they wrote."""
+
+    subject_of_care: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class BookedTime:
+    """A booking, or an invitation; an open invitation has no time yet."""
+
+    booking_id: BookingId
+    unit: SandboxUnit
+    time_type: OfferedTimeType
+    party: Party
+    time: OfferedTime | None = None
+    purpose: str | None = None
+    is_invitation: bool = False
+
+
+class Book:
+    """
+    One region's bookings.
+
+    Args:
+        agenda: What is planned.
+        clock: Times that have begun are gone.
+        booking_id_from_number: Gives the first, the second… booking its id.
+    """
+
+    def __init__(
+        self,
+        *,
+        agenda: Agenda,
+        clock: Clock,
+        booking_id_from_number: Callable[[int], BookingId],
+    ) -> None:
+        self.lock = threading.RLock()
+        self._agenda = agenda
+        self._clock = clock
+        self._booking_id_from_number = booking_id_from_number
+        self._numbers = 0
+        self._sold: Counter[TimeKey] = Counter()
+        self._bookings: dict[BookingId, BookedTime] = {}
+
+    def free(
+        self,
+        unit: SandboxUnit,
+        first_day: date,
+        last_day: date,
+        *,
+        time_types: Sequence[OfferedTimeType] | None = None,
+    ) -> list[OfferedTime]:
+        """Return the free times, one for each place that is left, in order of time."""
+        instant = self._clock()
+        today = civil_date(instant)
+        present = civil_time_text(instant)
+        planned = [
+            time
+            for time in self._agenda.times(
+                unit,
+                max(first_day, today),
+                min(last_day, today + timedelta(days=DAYS - 1)),
+                time_types=time_types,
+            )
+            if time.is_free and time.start > present
+        ]
+        with self.lock:
+            free = [
+                time
+                for time in planned
+                for _ in range(time.time_type.places - self._sold.get(time.key, 0))
+            ]
+        free.sort(key=lambda time: time.start)
+        return free
+
+    def make(self, wanted: Wanted, party: Party) -> BookedTime:
+        """
+        Book a time.
+
+        Raises:
+            Refused: TAKEN when its last place has been sold; NO_SUCH_TIME when none is
+                planned, or it has begun.
+        """
+        with self.lock:
+            time = self._sell(wanted)
+            return self._keep(
+                BookedTime(
+                    booking_id=self._next_id(),
+                    unit=time.unit,
+                    time_type=time.time_type,
+                    party=party,
+                    time=time,
+                )
+            )
+
+    def accept(self, booking_id: BookingId, wanted: Wanted, party: Party) -> BookedTime:
+        """
+        Book a time in answer to an open invitation; the booking keeps its id.
+
+        Raises:
+            Refused: As for `make`; NO_SUCH_INVITATION when that resident has no such
+                open invitation, or not any more.
+        """
+        with self.lock:
+            invitation = self._bookings.get(booking_id)
+            if (
+                invitation is None
+                or invitation.time is not None
+                or invitation.party.subject_of_care != party.subject_of_care
+            ):
+                raise Refused(Refusal.NO_SUCH_INVITATION)
+            time = self._sell(wanted)
+            return self._keep(
+                replace(
+                    invitation,
+                    unit=time.unit,
+                    time_type=time.time_type,
+                    party=party,
+                    time=time,
+                    is_invitation=False,
+                )
+            )
+
+    def move(
+        self, booking_id: BookingId, wanted: Wanted, party: Party, *, new_id: bool
+    ) -> BookedTime:
+        """
+        Move a booking to another time; what was an invitation becomes a booking.
+
+        Args:
+            booking_id: Which.
+            wanted: Where to.
+            party: Whose it is, and what they write now.
+            new_id: The moved booking gets an id of its own.
+
+        Raises:
+            Refused: As for `make`, and the old time is kept; NO_SUCH_BOOKING when that
+                resident has none; MAY_NOT_CHANGE.
+        """
+        with self.lock:
+            booked = self.get(booking_id)
+            if (
+                booked.time is None
+                or booked.party.subject_of_care != party.subject_of_care
+            ):
+                raise Refused(Refusal.NO_SUCH_BOOKING)
+            if not booked.time_type.may_change:
+                raise Refused(Refusal.MAY_NOT_CHANGE)
+            time = self._sell(wanted)
+            self._return(booked.time)
+            del self._bookings[booking_id]
+            return self._keep(
+                replace(
+                    booked,
+                    booking_id=self._next_id() if new_id else booking_id,
+                    unit=time.unit,
+                    time_type=time.time_type,
+                    party=party,
+                    time=time,
+                    is_invitation=False,
+                )
+            )
+
+    def cancel(self, booking_id: BookingId) -> BookedTime:
+        """
+        Give a booked time back; it can be booked again at once.
+
+        Raises:
+            Refused: NO_SUCH_BOOKING or MAY_NOT_CHANGE.
+        """
+        with self.lock:
+            booked = self.get(booking_id)
+            if booked.time is None:
+                raise Refused(Refusal.NO_SUCH_BOOKING)
+            if not booked.time_type.may_change:
+                raise Refused(Refusal.MAY_NOT_CHANGE)
+            self._return(booked.time)
+            return self._bookings.pop(booking_id)
+
+    def get(self, booking_id: str | None) -> BookedTime:
+        """
+        Return a booking or an invitation.
+
+        Raises:
+            Refused: NO_SUCH_BOOKING.
+        """
+        with self.lock:
+            booked = self._bookings.get(BookingId(booking_id or ""))
+        if booked is None:
+            raise Refused(Refusal.NO_SUCH_BOOKING)
+        return booked
+
+    def all(self) -> tuple[BookedTime, ...]:
+        """Return every booking and invitation, oldest first."""
+        with self.lock:
+            return tuple(self._bookings.values())
+
+    def coming(self, subject_of_care: str) -> list[BookedTime]:
+        """Return a resident's times that have not ended, in order of time."""
+        present = civil_time_text(self._clock())
+        return sorted(
+            (
+                booked
+                for booked in self.all()
+                if booked.time is not None
+                and booked.party.subject_of_care == subject_of_care
+                and booked.time.end > present
+            ),
+            key=lambda booked: booked.time.start if booked.time else "",
+        )
+
+    def invite(
+        self,
+        unit: SandboxUnit,
+        time_type: OfferedTimeType,
+        party: Party,
+        *,
+        purpose: str,
+        in_days: int | None,
+    ) -> BookedTime | None:
+        """
+        Invite a resident, to the first free time from a day on or to choose one.
+
+        Args:
+            unit: Where.
+            time_type: To what.
+            party: Whom.
+            purpose: Why, in the unit's own words.
+            in_days: From how many days ahead; None makes the invitation open.
+
+        Returns:
+            The invitation, or None when there is no free time to invite to.
+        """
+        with self.lock:
+            time = None
+            if in_days is not None:
+                today = civil_date(self._clock())
+                free = self.free(
+                    unit,
+                    today + timedelta(days=in_days),
+                    today + timedelta(days=DAYS),
+                    time_types=(time_type,),
+                )
+                if not free:
+                    return None
+                time = free[0]
+                self._sold[time.key] += 1
+            return self._keep(
+                BookedTime(
+                    booking_id=self._next_id(),
+                    unit=unit,
+                    time_type=time_type,
+                    party=party,
+                    time=time,
+                    purpose=purpose,
+                    is_invitation=True,
+                )
+            )
+
+    def _sell(self, wanted: Wanted) -> OfferedTime:
+        instant = self._clock()
+        day = date_from_contract(wanted.start[:8])
+        today = civil_date(instant)
+        if not (
+            today <= day < today + timedelta(days=DAYS)
+            and wanted.start > civil_time_text(instant)
+        ):
+            raise Refused(Refusal.NO_SUCH_TIME)
+        named = [
+            time
+            for time in self._agenda.times(wanted.unit, day, day)
+            if wanted.names(time)
+        ]
+        if not named:
+            raise Refused(Refusal.NO_SUCH_TIME)
+        for time in named:
+            if time.is_free and self._sold[time.key] < time.time_type.places:
+                self._sold[time.key] += 1
+                return time
+        raise Refused(Refusal.TAKEN)
+
+    def _return(self, time: OfferedTime) -> None:
+        self._sold[time.key] -= 1
+
+    def _keep(self, booked: BookedTime) -> BookedTime:
+        self._bookings[booked.booking_id] = booked
+        return booked
+
+    def _next_id(self) -> BookingId:
+        self._numbers += 1
+        return self._booking_id_from_number(self._numbers)

@@ -1,0 +1,666 @@
+"""
+A booking system that keeps to the contract: crm:scheduling 1.1.5, every rule of it.
+
+The other two are this one with habits.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from fhir_gateway.model.booking import ResultCode
+from fhir_gateway.model.ids import BookingId
+from fhir_gateway.model.interaction import Actor, ActorType, Interaction
+from fhir_gateway.model.timekeeping import date_from_contract
+from fhir_gateway.rivta.binding import MalformedElement
+from fhir_gateway.rivta.cancel_booking import Request as CancelBookingRequest
+from fhir_gateway.rivta.cancel_booking import Response as CancelBookingResponse
+from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.envelope import Call, read_request, write_response
+from fhir_gateway.rivta.get_all_care_types import Request as CareTypesRequest
+from fhir_gateway.rivta.get_all_care_types import Response as CareTypesResponse
+from fhir_gateway.rivta.get_all_healthcare_facilities import (
+    Request as FacilitiesRequest,
+)
+from fhir_gateway.rivta.get_all_healthcare_facilities import (
+    Response as FacilitiesResponse,
+)
+from fhir_gateway.rivta.get_all_performers import Request as PerformersRequest
+from fhir_gateway.rivta.get_all_performers import Response as PerformersResponse
+from fhir_gateway.rivta.get_all_time_types import Request as TimeTypesRequest
+from fhir_gateway.rivta.get_all_time_types import Response as TimeTypesResponse
+from fhir_gateway.rivta.get_available_dates import Request as DatesRequest
+from fhir_gateway.rivta.get_available_dates import Response as DatesResponse
+from fhir_gateway.rivta.get_available_timeslots import Request as TimeslotsRequest
+from fhir_gateway.rivta.get_available_timeslots import Response as TimeslotsResponse
+from fhir_gateway.rivta.get_booking_details import Request as DetailsRequest
+from fhir_gateway.rivta.get_booking_details import Response as DetailsResponse
+from fhir_gateway.rivta.get_subject_of_care_schedule import Request as ScheduleRequest
+from fhir_gateway.rivta.get_subject_of_care_schedule import (
+    Response as ScheduleResponse,
+)
+from fhir_gateway.rivta.make_booking import Request as MakeBookingRequest
+from fhir_gateway.rivta.make_booking import Response as MakeBookingResponse
+from fhir_gateway.rivta.types import (
+    CareTypeType,
+    HealthcareFacilityInfoType,
+    PerformerAvailabilityByDateType,
+    PerformerInfoType,
+    TimeslotType,
+    TimeTypeType,
+)
+from fhir_gateway.rivta.update_booking import Request as UpdateBookingRequest
+from fhir_gateway.rivta.update_booking import Response as UpdateBookingResponse
+from fhir_gateway.sandbox.agenda import OfferedTime
+from fhir_gateway.sandbox.book import (
+    Book,
+    BookedTime,
+    Party,
+    Refusal,
+    Refused,
+    Wanted,
+)
+from fhir_gateway.sandbox.catalogue import (
+    OfferedTimeType,
+    SandboxRegion,
+    SandboxUnit,
+)
+from fhir_gateway.sandbox.producer import (
+    Done,
+    client_fault,
+    is_person,
+    platform_fault,
+    server_fault,
+)
+from fhir_gateway.sandbox.strictness import first_difference
+
+__all__ = ["ExactProducer", "FreeTimesRequest"]
+
+FreeTimesRequest = DatesRequest | TimeslotsRequest
+
+# The schema's own pattern, without the anchors that XSD takes for letters.
+_SUBJECT_OF_CARE: Final = re.compile(r"[0-9]{8}[0-9pPtTfF][0-9]{3}")
+
+_SWEDISH: Final[Mapping[Refusal, str]] = {
+    Refusal.TAKEN: "Tiden har blivit upptagen av en annan patient.",
+    Refusal.NO_SUCH_TIME: "Tiden finns inte längre. Välj en annan tid.",
+    Refusal.NO_SUCH_BOOKING: "Bokningen finns inte.",
+    Refusal.NO_SUCH_INVITATION: "Kallelsen finns inte eller är redan besvarad.",
+    Refusal.NO_SUCH_PERSON: "Personen finns inte i journalsystemet.",
+    Refusal.NO_SUCH_PERFORMER: "Vårdgivaren finns inte på mottagningen.",
+    Refusal.NO_SUCH_UNIT: "Tiden kan inte flyttas till den mottagningen.",
+    Refusal.MAY_NOT_CHANGE: "Tiden kan inte ändras här. Ring mottagningen.",
+    Refusal.MAY_NOT_MESSAGE: "Mottagningen tar inte emot meddelanden vid avbokning.",
+}
+
+
+class ExactProducer:
+    """
+    A booking system.
+
+    Args:
+        region: Whose.
+        book: What has been booked in it.
+    """
+
+    texts: Mapping[Refusal, str] = _SWEDISH
+    matches_exactly = True
+    gives_new_id = False
+
+    def __init__(self, region: SandboxRegion, book: Book) -> None:
+        self._region = region
+        self._book = book
+        self._process: Mapping[Interaction, Callable[[Any, Actor | None], Done]] = {
+            Interaction.GET_ALL_TIME_TYPES: self._time_types,
+            Interaction.GET_ALL_CARE_TYPES: self._care_types,
+            Interaction.GET_ALL_PERFORMERS: self._performers,
+            Interaction.GET_ALL_HEALTHCARE_FACILITIES: self._facilities,
+            Interaction.GET_AVAILABLE_DATES: self._dates,
+            Interaction.GET_AVAILABLE_TIMESLOTS: self._timeslots,
+            Interaction.GET_BOOKING_DETAILS: self._details,
+            Interaction.GET_SUBJECT_OF_CARE_SCHEDULE: self._schedule_at_unit,
+            Interaction.MAKE_BOOKING: self._make,
+            Interaction.UPDATE_BOOKING: self._update,
+            Interaction.CANCEL_BOOKING: self._cancel,
+        }
+
+    # What it accepts
+
+    def serves(self, logical_address: str) -> bool:
+        """Return whether it is one of the region's units."""
+        return self._region.unit(logical_address) is not None
+
+    def request(
+        self, contract: Contract[Any, Any], call: Call, *, soap_action: str
+    ) -> Any:  # noqa: ANN401 - each contract has its own
+        """Return the request; anything but the schema's spelling is a fault."""
+        if soap_action.strip().strip('"') != contract.action:
+            raise platform_fault("VP015", "SOAPAction")
+        if call.actor is None:
+            raise platform_fault("VP015", "Actor")
+        try:
+            request = read_request(contract, call)
+        except MalformedElement as error:
+            raise platform_fault("VP015", error.element) from None
+        difference = first_difference(contract, request, call.body)
+        if difference:
+            raise platform_fault("VP015", difference)
+        self._check_subject(request)
+        self._check_address(request, call)
+        return request
+
+    def _check_subject(self, request: Any) -> None:  # noqa: ANN401 - any contract's
+        slot = getattr(request, "requested_timeslot", None)
+        holder = request if slot is None else slot
+        number = getattr(holder, "subject_of_care", "")
+        if slot is not None:
+            self._check_wanted(slot)
+            if isinstance(request, UpdateBookingRequest) and slot.booking_id is None:
+                raise platform_fault("VP015", "bookingId")
+        if number and not _SUBJECT_OF_CARE.fullmatch(number):
+            raise platform_fault("VP015", "subject_of_care")
+
+    def _check_wanted(self, slot: TimeslotType) -> None:
+        """
+        Hold a requested time to the TKB's table, which is narrower than the schema.
+
+        Raises:
+            ProducerFault: A time or the resident is missing, or a flag is there that
+                only a producer may set.
+        """
+        for name, value in (
+            ("startTimeInclusive", slot.start_time_inclusive),
+            ("endTimeExclusive", slot.end_time_exclusive),
+            ("subject_of_care", slot.subject_of_care),
+        ):
+            if value is None:
+                raise platform_fault("VP015", name)
+        for name, flag in (
+            ("cancel_booking_allowed", slot.cancel_booking_allowed),
+            ("rebooking_allowed", slot.rebooking_allowed),
+            ("message_allowed", slot.message_allowed),
+            ("isInvitation", slot.is_invitation),
+        ):
+            if flag is not None:
+                raise platform_fault("VP015", name)
+
+    def _check_address(self, request: Any, call: Call) -> None:  # noqa: ANN401 - any
+        if call.logical_address == self._region.aggregated_address:
+            return
+        # Where to address a move to another unit is not said, so both will do.
+        if isinstance(request, UpdateBookingRequest):
+            return
+        facility = (
+            request.requested_timeslot.healthcare_facility
+            if isinstance(request, MakeBookingRequest)
+            else request.healthcare_facility
+        )
+        if (call.logical_address or "").upper() != facility.upper():
+            raise client_fault("LogicalAddress är inte mottagningens adress")
+
+    # What it does
+
+    def process(
+        self,
+        interaction: Interaction,
+        request: Any,  # noqa: ANN401 - each contract has its own
+        actor: Actor | None,
+    ) -> Done:
+        """Do what is asked; a refused write is an ERROR with a Swedish text."""
+        return self._process[interaction](request, actor)
+
+    def schedule(
+        self, subject_of_care: str, *, without: Sequence[str] = ()
+    ) -> ScheduleResponse:
+        """Return a resident's coming times at all units but those left out."""
+        return ScheduleResponse(
+            timeslot_detail=tuple(
+                self.booked_timeslot(booked)
+                for booked in self._book.coming(subject_of_care)
+                if booked.unit.hsa_id not in without
+            )
+        )
+
+    def document(
+        self,
+        contract: Contract[Any, Any],
+        interaction: Interaction,  # noqa: ARG002 - habits depend on it
+        done: Done,
+    ) -> bytes:
+        """Return what goes on the wire: just what the strict writer makes."""
+        return write_response(
+            contract, done.response, processing_status=done.processing_status
+        )
+
+    # How it words what it lists
+
+    def free_timeslot(
+        self,
+        time: OfferedTime,
+        request: FreeTimesRequest,  # noqa: ARG002 - habits depend on it
+    ) -> TimeslotType:
+        """Return a free time as it is listed."""
+        performer = time.lane.performer
+        care_type = time.time_type.care_type
+        return TimeslotType(
+            start_time_inclusive=time.start,
+            end_time_exclusive=time.end,
+            healthcare_facility=time.unit.hsa_id,
+            performer=performer.hsa_id if performer else None,
+            healthcare_facility_name=time.unit.care_unit.name,
+            performer_name=(
+                f"{performer.title} {performer.first_name} {performer.last_name}"
+                if performer
+                else None
+            ),
+            time_type_name=time.time_type.name,
+            time_type_id=time.time_type.id,
+            care_type_name=care_type.name if care_type else None,
+            care_type_id=care_type.id if care_type else None,
+        )
+
+    def booked_timeslot(self, booked: BookedTime) -> TimeslotType:
+        """Return a booking or an invitation as it is shown."""
+        time = booked.time
+        performer = time.lane.performer if time else None
+        care_type = booked.time_type.care_type
+        return TimeslotType(
+            start_time_inclusive=time.start if time else None,
+            end_time_exclusive=time.end if time else None,
+            healthcare_facility=booked.unit.hsa_id,
+            performer=performer.hsa_id if performer else None,
+            booking_id=booked.booking_id,
+            subject_of_care=booked.party.subject_of_care,
+            purpose=booked.purpose,
+            reason=booked.party.reason,
+            healthcare_facility_name=booked.unit.care_unit.name,
+            performer_name=(
+                f"{performer.title} {performer.first_name} {performer.last_name}"
+                if performer
+                else None
+            ),
+            time_type_name=booked.time_type.name,
+            time_type_id=booked.time_type.id,
+            care_type_name=care_type.name if care_type else None,
+            care_type_id=care_type.id if care_type else None,
+            cancel_booking_allowed=time is not None and booked.time_type.may_change,
+            rebooking_allowed=time is not None and booked.time_type.may_change,
+            message_allowed=booked.time_type.may_message,
+            is_invitation=booked.is_invitation,
+        )
+
+    def free_times(
+        self, unit: SandboxUnit, request: FreeTimesRequest
+    ) -> list[OfferedTime]:
+        """
+        Return the free times that a request asks for.
+
+        A booking id narrows them to the booking's own time type; one that is unknown
+        leaves nothing.
+        """
+        chosen = unit.time_types
+        if request.booking_id is not None:
+            try:
+                booked = self._book.get(request.booking_id)
+            except Refused:
+                return []
+            chosen = tuple(each for each in chosen if each.key == booked.time_type.key)
+        return self._free(unit, request, _filtered(chosen, request))
+
+    def _free(
+        self,
+        unit: SandboxUnit,
+        request: FreeTimesRequest,
+        chosen: Sequence[OfferedTimeType],
+    ) -> list[OfferedTime]:
+        wanted = {performer.upper() for performer in request.performer}
+        return [
+            time
+            for time in self._book.free(
+                unit,
+                date_from_contract(request.start_date_inclusive),
+                date_from_contract(request.end_date_inclusive),
+                time_types=chosen,
+            )
+            if not wanted
+            or (time.lane.performer and time.lane.performer.hsa_id in wanted)
+        ]
+
+    # The reads
+
+    def _time_types(self, request: TimeTypesRequest, _actor: Actor | None) -> Done:
+        unit = self._region.unit(request.healthcare_facility)
+        return Done(
+            response=TimeTypesResponse(
+                list_of_time_types=tuple(
+                    TimeTypeType(time_type_name=each.name, time_type_id=each.id)
+                    for each in (unit.time_types if unit else ())
+                    if not request.care_type_ids
+                    or (each.care_type and each.care_type.id in request.care_type_ids)
+                )
+            )
+        )
+
+    def _care_types(self, request: CareTypesRequest, _actor: Actor | None) -> Done:
+        unit = self._region.unit(request.healthcare_facility)
+        performers = {performer.upper() for performer in request.performer}
+        care_types = {
+            each.care_type.id: each.care_type
+            for lane in (unit.lanes if unit else ())
+            if not performers
+            or (lane.performer and lane.performer.hsa_id in performers)
+            for each in lane.time_types
+            if each.care_type
+            and (not request.time_type_ids or each.id in request.time_type_ids)
+        }
+        return Done(
+            response=CareTypesResponse(
+                care_types=tuple(
+                    CareTypeType(care_type_name=each.name, care_type_id=each.id)
+                    for each in care_types.values()
+                )
+            )
+        )
+
+    def _performers(self, request: PerformersRequest, _actor: Actor | None) -> Done:
+        unit = self._region.unit(request.healthcare_facility)
+        return Done(
+            response=PerformersResponse(
+                performer_infos=tuple(
+                    PerformerInfoType(
+                        performer=lane.performer.hsa_id,
+                        first_name=lane.performer.first_name,
+                        last_name=lane.performer.last_name,
+                        title=lane.performer.title,
+                    )
+                    for lane in (unit.lanes if unit else ())
+                    if lane.performer
+                    and (
+                        not request.time_type_ids
+                        or any(
+                            each.id in request.time_type_ids for each in lane.time_types
+                        )
+                    )
+                    and (
+                        not request.care_type_ids
+                        or any(
+                            each.care_type
+                            and each.care_type.id in request.care_type_ids
+                            for each in lane.time_types
+                        )
+                    )
+                )
+            )
+        )
+
+    def _facilities(self, request: FacilitiesRequest, _actor: Actor | None) -> Done:
+        unit = self._region.unit(request.healthcare_facility)
+        units = self.facilities(unit, request.booking_id) if unit else ()
+        return Done(
+            response=FacilitiesResponse(
+                healthcare_facility_infos=tuple(
+                    HealthcareFacilityInfoType(
+                        healthcare_facility=each.hsa_id,
+                        healthcare_facility_name=each.care_unit.name,
+                    )
+                    for each in units
+                )
+            )
+        )
+
+    def facilities(
+        self, unit: SandboxUnit, booking_id: str | None
+    ) -> Sequence[SandboxUnit]:
+        """
+        Return where a resident can book: units of one kind share their time types.
+
+        An unknown booking leaves nothing.
+        """
+        if booking_id is not None:
+            try:
+                unit = self._book.get(booking_id).unit
+            except Refused:
+                return ()
+        return [each for each in self._region.units if each.kind == unit.kind]
+
+    def _dates(self, request: DatesRequest, _actor: Actor | None) -> Done:
+        unit = self._region.unit(request.healthcare_facility)
+        days = {
+            (time.start[:8], time.lane.number, time.time_type.id): time
+            for time in (self.free_times(unit, request) if unit else ())
+        }
+        return Done(
+            response=DatesResponse(
+                performer_availability_by_date=tuple(
+                    self.available_date(time, request) for time in days.values()
+                )
+            )
+        )
+
+    def available_date(
+        self, time: OfferedTime, request: DatesRequest
+    ) -> PerformerAvailabilityByDateType:
+        """Return the day of a free time as it is listed."""
+        slot = self.free_timeslot(time, request)
+        return PerformerAvailabilityByDateType(
+            healthcare_facility=slot.healthcare_facility,
+            performer=slot.performer,
+            date=time.start[:8],
+            resource_name=slot.resource_name,
+            resource_id=slot.resource_id,
+            time_type_name=slot.time_type_name,
+            time_type_id=slot.time_type_id,
+            care_type_name=slot.care_type_name,
+            care_type_id=slot.care_type_id,
+        )
+
+    def _timeslots(self, request: TimeslotsRequest, _actor: Actor | None) -> Done:
+        unit = self._region.unit(request.healthcare_facility)
+        return Done(
+            response=TimeslotsResponse(
+                timeslot_detail=tuple(
+                    self.free_timeslot(time, request)
+                    for time in (self.free_times(unit, request) if unit else ())
+                )
+            )
+        )
+
+    def _details(self, request: DetailsRequest, actor: Actor | None) -> Done:
+        try:
+            booked = self._found(request.booking_id, request.healthcare_facility, actor)
+        except Refused:
+            return self.no_details()
+        return Done(
+            response=DetailsResponse(timeslot_detail=self.booked_timeslot(booked))
+        )
+
+    def no_details(self) -> Done:
+        """
+        Answer a question about a booking that is not there.
+
+        Raises:
+            ProducerFault: The contract has no other way of saying so.
+        """
+        raise server_fault("Bokningen finns inte")
+
+    def _schedule_at_unit(self, request: ScheduleRequest, _actor: Actor | None) -> Done:
+        here = request.healthcare_facility.upper()
+        return Done(
+            response=self.schedule(
+                request.subject_of_care,
+                without=[
+                    unit.hsa_id for unit in self._region.units if unit.hsa_id != here
+                ],
+            )
+        )
+
+    # The writes
+
+    def _make(self, request: MakeBookingRequest, _actor: Actor | None) -> Done:
+        slot = request.requested_timeslot
+        try:
+            wanted, party = self.wanted(slot)
+            booked = self.book(request, wanted, party)
+        except Refused as refused:
+            return Done(
+                response=MakeBookingResponse(
+                    result_code=ResultCode.ERROR.value,
+                    result_text=self.refusal_text(refused.refusal),
+                )
+            )
+        code, text = self.booked_text(request, booked)
+        return Done(
+            response=MakeBookingResponse(
+                booking_id=booked.booking_id, result_code=code.value, result_text=text
+            ),
+            booked=booked,
+            booking_id=booked.booking_id,
+        )
+
+    def wanted(self, slot: TimeslotType) -> tuple[Wanted, Party]:
+        """
+        Return what is asked for, and for whom.
+
+        Raises:
+            Refused: There is no such unit or person.
+        """
+        unit = self._region.unit(slot.healthcare_facility)
+        if unit is None:
+            raise Refused(Refusal.NO_SUCH_UNIT)
+        subject_of_care = slot.subject_of_care or ""
+        if not is_person(subject_of_care):
+            raise Refused(Refusal.NO_SUCH_PERSON)
+        return (
+            Wanted(
+                unit=unit,
+                start=slot.start_time_inclusive or "",
+                end=slot.end_time_exclusive or "",
+                time_type_id=slot.time_type_id,
+                performer=slot.performer.upper() if slot.performer else None,
+                resource_id=slot.resource_id,
+                exact=self.matches_exactly,
+            ),
+            Party(subject_of_care=subject_of_care, reason=slot.reason),
+        )
+
+    def book(
+        self, request: MakeBookingRequest, wanted: Wanted, party: Party
+    ) -> BookedTime:
+        """
+        Book a time; a booking id names the open invitation that it answers.
+
+        Raises:
+            Refused: It cannot be done.
+        """
+        booking_id = request.requested_timeslot.booking_id
+        if booking_id is None:
+            return self._book.make(wanted, party)
+        if wanted.unit not in self.facilities(wanted.unit, booking_id):
+            raise Refused(Refusal.NO_SUCH_INVITATION)
+        return self._book.accept(BookingId(booking_id), wanted, party)
+
+    def booked_text(
+        self,
+        request: MakeBookingRequest,  # noqa: ARG002 - habits depend on it
+        booked: BookedTime,
+    ) -> tuple[ResultCode, str | None]:
+        """Return what is said of a booking that has been made."""
+        info = booked.time_type.info
+        return (ResultCode.INFO, info) if info else (ResultCode.OK, None)
+
+    def _update(self, request: UpdateBookingRequest, _actor: Actor | None) -> Done:
+        slot = request.requested_timeslot
+        booking_id = slot.booking_id or ""
+        try:
+            wanted, party = self.wanted(slot)
+            self._check_destination(booking_id, wanted.unit)
+            booked = self._book.move(
+                BookingId(booking_id), wanted, party, new_id=self.gives_new_id
+            )
+        except Refused as refused:
+            return Done(
+                response=UpdateBookingResponse(
+                    result_code=ResultCode.ERROR.value,
+                    result_text=self.refusal_text(refused.refusal),
+                )
+            )
+        info = booked.time_type.info
+        return Done(
+            response=UpdateBookingResponse(
+                result_code=(ResultCode.INFO if info else ResultCode.OK).value,
+                result_text=info,
+            ),
+            booked=booked,
+            booking_id=booked.booking_id,
+        )
+
+    def _cancel(self, request: CancelBookingRequest, actor: Actor | None) -> Done:
+        try:
+            booked = self._found(request.booking_id, request.healthcare_facility, actor)
+            self._check_message(booked, request.message)
+            booked = self._book.cancel(booked.booking_id)
+        except Refused as refused:
+            return Done(
+                response=CancelBookingResponse(
+                    result_code=ResultCode.ERROR.value,
+                    result_text=self.refusal_text(refused.refusal),
+                )
+            )
+        return Done(
+            response=CancelBookingResponse(
+                result_code=ResultCode.OK.value, result_text=self.cancelled_text()
+            ),
+            booked=booked,
+            booking_id=booked.booking_id,
+        )
+
+    def _found(self, booking_id: str, facility: str, actor: Actor | None) -> BookedTime:
+        booked = self._book.get(booking_id)
+        if booked.unit.hsa_id != facility.upper() or not _may_see(actor, booked):
+            raise Refused(Refusal.NO_SUCH_BOOKING)
+        return booked
+
+    def _check_destination(self, booking_id: str, unit: SandboxUnit) -> None:
+        booked = self._book.get(booking_id)
+        if unit not in self.facilities(booked.unit, booking_id):
+            raise Refused(Refusal.NO_SUCH_UNIT)
+
+    def _check_message(self, booked: BookedTime, message: str | None) -> None:
+        if message and not self.takes_message(booked):
+            raise Refused(Refusal.MAY_NOT_MESSAGE)
+
+    def takes_message(self, booked: BookedTime) -> bool:
+        """Return whether a message may go with a cancellation."""
+        return booked.time_type.may_message
+
+    def cancelled_text(self) -> str | None:
+        """Return what is said of a cancellation."""
+        return None
+
+    def refusal_text(self, refusal: Refusal) -> str:
+        """Return what is said of a write that was not done."""
+        return self.texts[refusal]
+
+
+def _filtered(
+    chosen: Sequence[OfferedTimeType], request: FreeTimesRequest
+) -> tuple[OfferedTimeType, ...]:
+    return tuple(
+        each
+        for each in chosen
+        if request.time_type_id in (None, each.id)
+        and request.time_type_name in (None, each.name)
+        and (
+            request.care_type_id is None
+            or (each.care_type and each.care_type.id == request.care_type_id)
+        )
+    )
+
+
+def _may_see(actor: Actor | None, booked: BookedTime) -> bool:
+    # The body of these two does not say who asks; the header does.
+    return (
+        actor is None
+        or actor.type is ActorType.AGENT
+        or actor.id == booked.party.subject_of_care
+    )

@@ -1,0 +1,262 @@
+"""
+Faults on demand: which calls a region shall answer badly, and how.
+
+The contract has no such thing; it is how a test asks for a bad day.
+"""
+
+import threading
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from fhir_gateway.model.interaction import WRITES, Interaction
+
+__all__ = ["BadRule", "FaultKind", "FaultRule", "FaultRules", "fault_rule_from_json"]
+
+
+class FaultKind(Enum):
+    """
+    How a call goes wrong.
+
+    `REFUSE` cannot refuse the connection itself, since all regions share one port: it
+    resets it as soon as the request line and headers are in, without reading the body
+    (with `units`, after reading it) and without a row in the ledger. A client sees a
+    reset, and cannot know that nothing was read. For a connection that is refused, use
+    a port where nothing listens.
+    """
+
+    REFUSE = "refuse"
+    HANG = "hang"
+    ANSWER_LATE = "answer-late"
+    DROP_AFTER_PROCESSING = "drop-after-processing"
+    DROP_BEFORE_PROCESSING = "drop-before-processing"
+    DELIVER_NOTHING = "deliver-nothing"
+    EMPTY = "empty"
+    VP_FAULT = "vp-fault"
+    ERROR = "error"
+    INFO = "info"
+
+
+LISTS: Final = frozenset(Interaction) - WRITES - {Interaction.GET_BOOKING_DETAILS}
+
+# Only an answer that has items can be empty, and only a write has a result code.
+_APPLIES_TO: Final[Mapping[FaultKind, frozenset[Interaction]]] = {
+    FaultKind.EMPTY: LISTS,
+    FaultKind.ERROR: WRITES,
+    FaultKind.INFO: WRITES,
+}
+_DEFAULT_SECONDS: Final[Mapping[FaultKind, float]] = {
+    FaultKind.HANG: 30.0,
+    FaultKind.ANSWER_LATE: 5.0,
+}
+_MOST_SECONDS: Final = 3_600
+_DEFAULT_TEXT: Final[Mapping[FaultKind, str]] = {
+    FaultKind.ERROR: "Det gick inte att genomföra just nu.",
+    FaultKind.INFO: "Kom tio minuter före.",
+}
+_FIELDS: Final = (
+    "after",
+    "code",
+    "count",
+    "fault",
+    "interactions",
+    "seconds",
+    "text",
+    "units",
+)
+
+
+class BadRule(ValueError):
+    """The JSON describes no rule; the message says what would."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultRule:
+    """
+    Which calls to spoil.
+
+    Attributes:
+        interactions: Only these.
+        units: Only calls to these logical addresses; empty for all.
+        count: How many calls are left to spoil; None for all until cleared.
+        seconds: How long a hang or a delay lasts, or how long before a drop.
+        code: The platform's code in a `VP_FAULT`.
+        after: `VP_FAULT` and `DELIVER_NOTHING` come after the call was processed.
+        text: What ERROR and INFO say.
+    """
+
+    kind: FaultKind
+    interactions: frozenset[Interaction]
+    units: frozenset[str] = frozenset()
+    count: int | None = None
+    seconds: float = 0.0
+    code: str = "VP009"
+    after: bool = False
+    text: str = ""
+
+    def covers(self, interaction: Interaction | None, unit: str | None) -> bool:
+        """Return whether a call is one of those to spoil."""
+        return interaction in self.interactions and (
+            not self.units or (unit or "").upper() in self.units
+        )
+
+    def as_json(self, left: int | None) -> dict[str, Any]:
+        """Return its fields, with what is left of its count."""
+        return {
+            "fault": self.kind.value,
+            "interactions": sorted(each.value for each in self.interactions),
+            "units": sorted(self.units),
+            "count": left,
+            "seconds": self.seconds,
+            "code": self.code,
+            "after": self.after,
+            "text": self.text,
+        }
+
+
+class FaultRules:
+    """The rules of one region, the oldest first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rules: list[tuple[FaultRule, int | None]] = []
+
+    def add(self, rule: FaultRule) -> None:
+        """Let a rule apply from now on, after those that do already."""
+        with self._lock:
+            self._rules.append((rule, rule.count))
+
+    def clear(self) -> None:
+        """Forget every rule."""
+        with self._lock:
+            self._rules.clear()
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return what still applies."""
+        with self._lock:
+            return [rule.as_json(left) for rule, left in self._rules]
+
+    def take(
+        self,
+        interaction: Interaction | None,
+        unit: str | None,
+        *,
+        kinds: Collection[FaultKind] = frozenset(FaultKind),
+        needs_units: bool = False,
+    ) -> FaultRule | None:
+        """
+        Return the first rule that covers a call, and count the call.
+
+        Args:
+            interaction: What is asked; None where that cannot be told.
+            unit: Its logical address.
+            kinds: Only rules of these kinds.
+            needs_units: Only rules that name their units.
+        """
+        with self._lock:
+            for index, (rule, left) in enumerate(self._rules):
+                if (
+                    rule.kind not in kinds
+                    or (needs_units and not rule.units)
+                    or not rule.covers(interaction, unit)
+                ):
+                    continue
+                if left == 1:
+                    del self._rules[index]
+                elif left is not None:
+                    self._rules[index] = (rule, left - 1)
+                return rule
+        return None
+
+
+def fault_rule_from_json(data: object) -> FaultRule:
+    """
+    Return the rule that a JSON object describes.
+
+    Raises:
+        BadRule: It describes none; the message lists what is valid.
+    """
+    if not isinstance(data, dict):
+        raise BadRule("expected a JSON object with the field 'fault'")
+    unknown = sorted(set(data) - set(_FIELDS))
+    if unknown:
+        raise BadRule(f"unknown field {unknown[0]!r}; valid are {', '.join(_FIELDS)}")
+    try:
+        kind = FaultKind(data.get("fault"))
+    except ValueError:
+        kinds = ", ".join(each.value for each in FaultKind)
+        raise BadRule(f"unknown fault; valid are {kinds}") from None
+    return FaultRule(
+        kind=kind,
+        interactions=_interactions(kind, data.get("interactions")),
+        units=frozenset(text.strip().upper() for text in _texts(data, "units")),
+        count=_count(data.get("count")),
+        seconds=_seconds(kind, data.get("seconds")),
+        code=_text(data, "code", "VP009"),
+        after=_flag(data, "after"),
+        text=_text(data, "text", _DEFAULT_TEXT.get(kind, "")),
+    )
+
+
+def _interactions(kind: FaultKind, names: object) -> frozenset[Interaction]:
+    valid = _APPLIES_TO.get(kind, frozenset(Interaction))
+    if names is None:
+        return valid
+    try:
+        chosen = frozenset(
+            Interaction(name)
+            for name in _texts({"interactions": names}, "interactions")
+        )
+    except ValueError:
+        chosen = frozenset()
+    if not chosen or not chosen <= valid:
+        listed = ", ".join(sorted(each.value for each in valid))
+        raise BadRule(f"interactions for {kind.value!r} must be some of {listed}")
+    return chosen
+
+
+def _texts(data: Mapping[str, object], field: str) -> list[str]:
+    value = data.get(field)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise BadRule(f"{field} must be a list of texts")
+    texts = [item for item in value if isinstance(item, str) and item.strip()]
+    if not texts or len(texts) != len(value):
+        raise BadRule(f"{field} must be a list of texts")
+    return texts
+
+
+def _text(data: Mapping[str, object], field: str, default: str) -> str:
+    value = data.get(field, default)
+    if not isinstance(value, str):
+        raise BadRule(f"{field} must be a text")
+    return value
+
+
+def _flag(data: Mapping[str, object], field: str) -> bool:
+    value = data.get(field, False)
+    if not isinstance(value, bool):
+        raise BadRule(f"{field} must be true or false")
+    return value
+
+
+def _count(value: object) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise BadRule("count must be a whole number, 1 or more")
+    return value
+
+
+def _seconds(kind: FaultKind, value: object) -> float:
+    if value is None:
+        return _DEFAULT_SECONDS.get(kind, 0.0)
+    if (
+        not isinstance(value, int | float)
+        or isinstance(value, bool)
+        or not 0 <= value <= _MOST_SECONDS
+    ):
+        raise BadRule(f"seconds must be a number from 0 to {_MOST_SECONDS}")
+    return float(value)

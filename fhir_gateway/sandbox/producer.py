@@ -1,0 +1,138 @@
+"""
+What every region's booking system has in common, whatever its habits.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from fhir_gateway.model.interaction import Actor, Interaction
+from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.envelope import Call
+from fhir_gateway.rivta.fault import Fault
+from fhir_gateway.rivta.get_subject_of_care_schedule import (
+    Response as ScheduleResponse,
+)
+from fhir_gateway.rivta.processing_status import ProcessingStatusRecord
+from fhir_gateway.sandbox.book import BookedTime
+
+__all__ = [
+    "Done",
+    "Producer",
+    "ProducerFault",
+    "client_fault",
+    "is_person",
+    "platform_fault",
+    "server_fault",
+]
+
+_RESERVE_NUMBER: Final = re.compile(r"[0-9]{8}[pPtTfF][0-9]{3}")
+
+
+class ProducerFault(Exception):
+    """The answer is a SOAP fault."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.text)
+        self.fault = fault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Done:
+    """
+    What became of a call.
+
+    Attributes:
+        response: The contract's response; None for one that lacks what it must have.
+        booked: The booking that a write made, moved or cancelled; None when refused.
+        booking_id: What it is called afterwards.
+        processing_status: Of an aggregated answer.
+    """
+
+    response: Any
+    booked: BookedTime | None = None
+    booking_id: str | None = None
+    processing_status: tuple[ProcessingStatusRecord, ...] | None = None
+
+
+class Producer(Protocol):
+    """A region's booking system: takes calls, has habits."""
+
+    def serves(self, logical_address: str) -> bool:
+        """Return whether the platform routes that address here."""
+
+    def request(
+        self, contract: Contract[Any, Any], call: Call, *, soap_action: str
+    ) -> Any:  # noqa: ANN401 - each contract has its own
+        """
+        Return the request that a call carries.
+
+        Raises:
+            ProducerFault: It is not one that this system accepts.
+        """
+
+    def process(
+        self,
+        interaction: Interaction,
+        request: Any,  # noqa: ANN401 - each contract has its own
+        actor: Actor | None,
+    ) -> Done:
+        """
+        Do what is asked.
+
+        Raises:
+            ProducerFault: The answer is a fault; nothing was done.
+        """
+
+    def schedule(
+        self, subject_of_care: str, *, without: Sequence[str] = ()
+    ) -> ScheduleResponse:
+        """Return a resident's coming times at all units but those left out."""
+
+    def document(
+        self, contract: Contract[Any, Any], interaction: Interaction, done: Done
+    ) -> bytes:
+        """Return what goes on the wire."""
+
+
+def is_person(number: str) -> bool:
+    """Return whether it is a well-formed personal, coordination or reserve number."""
+    if _RESERVE_NUMBER.fullmatch(number):
+        return True
+    try:
+        PersonalIdentityNumber(number)
+    except ValueError:
+        return False
+    return True
+
+
+def client_fault(text: str) -> ProducerFault:
+    """Return a fault that blames the consumer's message."""
+    return ProducerFault(Fault(code="soapenv:Client", text=text))
+
+
+def server_fault(text: str) -> ProducerFault:
+    """Return a fault of the booking system's own."""
+    return ProducerFault(Fault(code="soapenv:Server", text=text))
+
+
+_PLATFORM_TEXTS: Final = {
+    "VP003": ("Client", "Logisk adress saknas i meddelandets huvud"),
+    "VP004": ("Client", "Det finns inget vägval för logisk adress och kontrakt"),
+    "VP007": ("Server", "Konsumenten saknar behörighet"),
+    "VP009": ("Server", "Fel vid kontakt med tjänsteproducenten"),
+    "VP015": ("Client", "Meddelandet går inte att läsa"),
+}
+
+
+def platform_fault(code: str, detail: str = "") -> ProducerFault:
+    """Return a fault as the service platform words it: code, instance, text."""
+    kind, text = _PLATFORM_TEXTS.get(code, ("Server", "Fel i tjänsteplattformen"))
+    return ProducerFault(
+        Fault(
+            code=f"soapenv:{kind}",
+            text=f"{code} [sandbox] {text}{': ' + detail if detail else ''}",
+        )
+    )

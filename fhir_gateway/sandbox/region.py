@@ -1,0 +1,437 @@
+"""
+One make-believe region: its booking system, its ledger, its faults on demand.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from uuid import NAMESPACE_OID, uuid5
+
+from fhir_gateway.model.booking import ResultCode
+from fhir_gateway.model.ids import BookingId
+from fhir_gateway.model.interaction import WRITES, Interaction
+from fhir_gateway.model.timekeeping import Clock, civil_time_text, epoch_seconds
+from fhir_gateway.rivta.binding import MalformedElement
+from fhir_gateway.rivta.contracts import CONTRACTS
+from fhir_gateway.rivta.envelope import (
+    Call,
+    MalformedEnvelope,
+    read_call,
+    read_request,
+    write_fault,
+)
+from fhir_gateway.rivta.processing_status import (
+    ProcessingStatusRecord,
+    StatusCode,
+    SynchError,
+)
+from fhir_gateway.rivta.xml import UnreadableXml
+from fhir_gateway.sandbox.agenda import Agenda
+from fhir_gateway.sandbox.book import Book, Party
+from fhir_gateway.sandbox.catalogue import SandboxRegion, SandboxUnit, Style
+from fhir_gateway.sandbox.exact import ExactProducer
+from fhir_gateway.sandbox.fault_rule import FaultKind, FaultRule, FaultRules
+from fhir_gateway.sandbox.ledger import Ledger, LedgerTime, Write, booking_json
+from fhir_gateway.sandbox.producer import (
+    Done,
+    Producer,
+    ProducerFault,
+    platform_fault,
+)
+from fhir_gateway.sandbox.schedulr import SchedulrProducer
+from fhir_gateway.sandbox.takecare import TakeCareProducer
+
+__all__ = ["Region", "Reply"]
+
+_PRODUCERS: Final = {
+    Style.EXACT: ExactProducer,
+    Style.TAKECARE: TakeCareProducer,
+    Style.SCHEDULR: SchedulrProducer,
+}
+_BY_TAG: Final = {
+    contract.request_tag: interaction for interaction, contract in CONTRACTS.items()
+}
+_BY_ACTION: Final = {
+    contract.action: interaction for interaction, contract in CONTRACTS.items()
+}
+
+_DROPPED_BEFORE: Final = "DROPPED-BEFORE-PROCESSING"
+_DROPPED_AFTER: Final = "DROPPED-AFTER-PROCESSING"
+_FAULT: Final = "FAULT"
+
+# What makes a unit's part of an aggregated answer fail.
+_FAILURES: Final = frozenset(FaultKind) - {
+    FaultKind.EMPTY,
+    FaultKind.ERROR,
+    FaultKind.INFO,
+    FaultKind.ANSWER_LATE,
+}
+
+_TOLVAN: Final = "191212121212"  # Skatteverket's test person
+_INVITED_IN_DAYS: Final = 14
+_DOCBOOK: Final = (
+    '<?xml version="1.0" encoding="UTF-8"?>'
+    '<article xmlns="http://docbook.org/ns/docbook" version="5.0">'
+    "<info><title>Kallelse till läkarbesök</title></info>"
+    "<section><title>Inför besöket</title>"
+    "<para>Ta med en lista över de läkemedel du använder.</para>"
+    "<para>Välkommen!</para></section>"
+    "</article>"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Reply:
+    """What goes back over HTTP."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class _Received:
+    call: Call
+    interaction: Interaction | None
+    soap_action: str
+
+    @property
+    def is_write(self) -> bool:
+        return self.interaction in WRITES
+
+    @property
+    def contract(self) -> Any:  # noqa: ANN401 - any of eleven
+        if self.interaction is None:
+            raise platform_fault("VP004")
+        return CONTRACTS[self.interaction]
+
+    def request_if_readable(self) -> Any:  # noqa: ANN401 - each contract has its own
+        try:
+            return read_request(self.contract, self.call)
+        except MalformedElement:
+            return None
+
+
+class Region:
+    """
+    A region that answers SOAP.
+
+    Args:
+        catalogue: Who it is.
+        agenda: What is planned in it.
+        clock: Its clock.
+        wait: Waits so many seconds, less when the server stops.
+    """
+
+    def __init__(
+        self,
+        catalogue: SandboxRegion,
+        *,
+        agenda: Agenda,
+        clock: Clock,
+        wait: Callable[[float], None],
+    ) -> None:
+        self.catalogue = catalogue
+        self.rules = FaultRules()
+        self._clock = clock
+        self._wait = wait
+        self._book = Book(
+            agenda=agenda,
+            clock=clock,
+            booking_id_from_number=_booking_ids(
+                catalogue.style, epoch_seconds(clock())
+            ),
+        )
+        self._ledger = Ledger(clock)
+        self._producer: Producer = _PRODUCERS[catalogue.style](catalogue, self._book)
+        self._invite()
+
+    def ledger_json(self) -> dict[str, Any]:
+        """Return every write that was received and every booking there is."""
+        with self._book.lock:
+            return {
+                "region": self.catalogue.name,
+                "writes": self._ledger.rows(),
+                "bookings": [booking_json(booked) for booked in self._book.all()],
+            }
+
+    def refuses(self, soap_action: str) -> bool:
+        """Return whether to reset the connection before the body is read."""
+        interaction = _BY_ACTION.get(soap_action.strip().strip('"'))
+        rule = self.rules.take(interaction, None, kinds={FaultKind.REFUSE})
+        return rule is not None
+
+    def answer(self, document: bytes, soap_action: str) -> Reply | None:
+        """Return the answer to a message, or None to reset the connection."""
+        try:
+            call = read_call(document)
+        except (UnreadableXml, MalformedEnvelope):
+            return _faulted(platform_fault("VP015"))
+        received = _Received(
+            call=call, interaction=_BY_TAG.get(call.action), soap_action=soap_action
+        )
+        rule = self.rules.take(received.interaction, call.logical_address)
+        if rule is None:
+            return self._process(received)
+        return self._spoil(received, rule)
+
+    def _spoil(self, received: _Received, rule: FaultRule) -> Reply | None:
+        match rule.kind:
+            case FaultKind.REFUSE:
+                return None
+            case FaultKind.HANG | FaultKind.DROP_BEFORE_PROCESSING:
+                self._note(received, _DROPPED_BEFORE)
+                self._wait(rule.seconds)
+                return None
+            case FaultKind.DROP_AFTER_PROCESSING:
+                self._process(received, result=_DROPPED_AFTER)
+                self._wait(rule.seconds)
+                return None
+            case FaultKind.ANSWER_LATE:
+                reply = self._process(received)
+                self._wait(rule.seconds)
+                return reply
+            case FaultKind.INFO:
+                return self._process(received, info=rule.text)
+            case _:
+                return self._substitute(received, rule)
+
+    def _substitute(self, received: _Received, rule: FaultRule) -> Reply:
+        """Answer something else than what the booking system would say."""
+        contract = received.contract
+        match rule.kind:
+            case FaultKind.EMPTY:
+                aggregated = (
+                    received.call.logical_address == self.catalogue.aggregated_address
+                )
+                done = Done(
+                    response=contract.response(),
+                    processing_status=() if aggregated else None,
+                )
+                return self._written(received, done)
+            case FaultKind.ERROR:
+                self._note(received, ResultCode.ERROR.value)
+                response = contract.response(
+                    result_code=ResultCode.ERROR.value, result_text=rule.text or None
+                )
+                return self._written(received, Done(response=response))
+            case FaultKind.DELIVER_NOTHING:
+                self._note_or_process(received, rule, _DROPPED_BEFORE, _DROPPED_AFTER)
+                return Reply(status=200, body=b"")
+            case _:
+                self._note_or_process(received, rule, _FAULT, _FAULT)
+                return _faulted(platform_fault(rule.code))
+
+    def _note_or_process(
+        self, received: _Received, rule: FaultRule, before: str, after: str
+    ) -> None:
+        if rule.after:
+            self._process(received, result=after)
+        else:
+            self._note(received, before)
+
+    def _process(
+        self,
+        received: _Received,
+        *,
+        result: str | None = None,
+        info: str | None = None,
+    ) -> Reply:
+        """
+        Let the booking system answer.
+
+        Args:
+            received: The message.
+            result: What the ledger is to say instead of the result.
+            info: The text of an INFO in the place of OK.
+        """
+        if received.interaction not in WRITES:
+            try:
+                return self._written(received, self._read(received))
+            except ProducerFault as fault:
+                return _faulted(fault)
+        with self._book.lock:
+            try:
+                request = self._request(received)
+                done = self._producer.process(
+                    received.interaction, request, received.call.actor
+                )
+            except ProducerFault as fault:
+                self._note(received, result or _FAULT)
+                return _faulted(fault)
+            if info is not None and done.response.result_code == ResultCode.OK.value:
+                done = replace(
+                    done,
+                    response=replace(
+                        done.response,
+                        result_code=ResultCode.INFO.value,
+                        result_text=info,
+                    ),
+                )
+            self._note(received, result or done.response.result_code, done)
+        return self._written(received, done)
+
+    def _read(self, received: _Received) -> Done:
+        interaction = received.interaction
+        address = received.call.logical_address
+        if (
+            interaction is Interaction.GET_SUBJECT_OF_CARE_SCHEDULE
+            and address is not None
+            and address == self.catalogue.aggregated_address
+        ):
+            request = self._producer.request(
+                received.contract, received.call, soap_action=received.soap_action
+            )
+            return self._aggregated(request.subject_of_care)
+        request = self._request(received)
+        if interaction is None:
+            raise platform_fault("VP004")
+        return self._producer.process(interaction, request, received.call.actor)
+
+    def _request(self, received: _Received) -> Any:  # noqa: ANN401 - each contract's own
+        address = received.call.logical_address
+        if address is None:
+            raise platform_fault("VP003")
+        if received.interaction is None or not self._producer.serves(address):
+            raise platform_fault("VP004")
+        return self._producer.request(
+            received.contract, received.call, soap_action=received.soap_action
+        )
+
+    def _aggregated(self, subject_of_care: str) -> Done:
+        """
+        Ask every unit where the resident has a booking.
+
+        A unit that a fault on demand names by its address fails: its times are missing
+        and its record says so.
+        """
+        units = dict.fromkeys(
+            booked.unit.hsa_id for booked in self._book.coming(subject_of_care)
+        )
+        failed = [
+            unit
+            for unit in units
+            if self.rules.take(
+                Interaction.GET_SUBJECT_OF_CARE_SCHEDULE,
+                unit,
+                kinds=_FAILURES,
+                needs_units=True,
+            )
+        ]
+        present = civil_time_text(self._clock())
+        return Done(
+            response=self._producer.schedule(subject_of_care, without=failed),
+            processing_status=tuple(
+                _failure(unit, present) if unit in failed else _success(unit, present)
+                for unit in units
+            ),
+        )
+
+    def _written(self, received: _Received, done: Done) -> Reply:
+        if received.interaction is None:
+            return _faulted(platform_fault("VP004"))
+        return Reply(
+            status=200,
+            body=self._producer.document(received.contract, received.interaction, done),
+        )
+
+    def _note(self, received: _Received, result: str, done: Done | None = None) -> None:
+        """Write a write into the ledger; a read is not noted."""
+        if received.interaction is None or not received.is_write:
+            return
+        request = received.request_if_readable()
+        slot = getattr(request, "requested_timeslot", None)
+        booked = done.booked if done else None
+        if slot is not None:
+            time = LedgerTime.of_request(slot)
+        elif booked is not None and booked.time is not None:
+            time = LedgerTime.of_booking(booked.time)
+        else:
+            time = None
+        holder = request if slot is None else slot
+        with self._book.lock:
+            self._ledger.append(
+                Write(
+                    interaction=received.interaction.value,
+                    unit=getattr(holder, "healthcare_facility", None),
+                    timeslot=time,
+                    booking_id_sent=getattr(holder, "booking_id", None),
+                    booking_id=done.booking_id if done else None,
+                    subject_of_care=(
+                        slot.subject_of_care
+                        if slot is not None
+                        else booked.party.subject_of_care
+                        if booked
+                        else None
+                    ),
+                    result=result,
+                    is_done=booked is not None,
+                )
+            )
+
+    def _invite(self) -> None:
+        """Invite a test person, where that is supported: to a time and to pick one."""
+        if self.catalogue.style is Style.TAKECARE:
+            return
+        unit = self.catalogue.units[0]
+        party = Party(subject_of_care=_TOLVAN)
+        if self.catalogue.style is Style.EXACT:
+            self._invite_to(unit, "lakare", party, _DOCBOOK, _INVITED_IN_DAYS)
+        self._invite_to(unit, "dsk", party, "Boka tid för kontroll.", None)
+
+    def _invite_to(
+        self,
+        unit: SandboxUnit,
+        key: str,
+        party: Party,
+        purpose: str,
+        in_days: int | None,
+    ) -> None:
+        for time_type in unit.time_types:
+            if time_type.key == key:
+                self._book.invite(
+                    unit, time_type, party, purpose=purpose, in_days=in_days
+                )
+
+
+def _faulted(fault: ProducerFault) -> Reply:
+    return Reply(status=500, body=write_fault(fault.fault))
+
+
+def _success(unit: str, present: str) -> ProcessingStatusRecord:
+    return ProcessingStatusRecord(
+        logical_address=unit,
+        status_code=StatusCode.DATA_FROM_SOURCE.value,
+        is_response_from_cache=False,
+        is_response_in_synch=True,
+        last_successful_synch=present,
+    )
+
+
+def _failure(unit: str, present: str) -> ProcessingStatusRecord:
+    # As the aggregating service writes it, without the required lastSuccessfulSynch.
+    return ProcessingStatusRecord(
+        logical_address=unit,
+        status_code=StatusCode.NO_DATA_SYNCH_FAILED.value,
+        is_response_from_cache=False,
+        is_response_in_synch=False,
+        last_unsuccessful_synch=present,
+        last_unsuccessful_synch_error=SynchError(
+            causing_agent="virtualization_platform",
+            code="43000",
+            text=platform_fault("VP009").fault.text,
+        ),
+    )
+
+
+def _booking_ids(style: Style, started: int) -> Callable[[int], BookingId]:
+    # When the sandbox was started is part of every id, so that a consumer's memory of
+    # an earlier run never names somebody else's booking.
+    match style:
+        case Style.EXACT:
+            return lambda number: BookingId(f"NB{started:X}-{number}")
+        case Style.TAKECARE:
+            return lambda number: BookingId(f"{started}{number:06d}")
+        case Style.SCHEDULR:
+            return lambda number: BookingId(
+                str(uuid5(NAMESPACE_OID, f"syd {started} {number}"))
+            )

@@ -1,0 +1,138 @@
+"""
+A booking system with the habits of Schedulr, a demonstration producer (contracts 1.1).
+
+Seen in its code and its recorded messages: English errors, an answer without what it
+must contain, free times that repeat what the consumer sent.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from lxml import etree
+
+from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.rivta.binding import MalformedElement
+from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.envelope import Call, read_request, write_response
+from fhir_gateway.rivta.get_booking_details import Response as DetailsResponse
+from fhir_gateway.rivta.types import TimeslotType
+from fhir_gateway.rivta.update_booking import Request as UpdateBookingRequest
+from fhir_gateway.rivta.xml import parse
+from fhir_gateway.sandbox.agenda import OfferedTime
+from fhir_gateway.sandbox.book import BookedTime, Party, Refusal, Refused, Wanted
+from fhir_gateway.sandbox.exact import ExactProducer, FreeTimesRequest
+from fhir_gateway.sandbox.producer import Done, client_fault, server_fault
+
+__all__ = ["SchedulrProducer"]
+
+_ENGLISH: Final[Mapping[Refusal, str]] = {
+    Refusal.TAKEN: "Timeslot is not available",
+    Refusal.NO_SUCH_TIME: "Timeslot is not available",
+    Refusal.NO_SUCH_BOOKING: "Booking not found",
+    Refusal.NO_SUCH_INVITATION: "Booking not found",
+    Refusal.NO_SUCH_PERSON: "Subject of care not found",
+    Refusal.NO_SUCH_PERFORMER: "Performer not found",
+    Refusal.NO_SUCH_UNIT: "Healthcare facility not found",
+    Refusal.MAY_NOT_CHANGE: "Booking can not be changed",
+    Refusal.MAY_NOT_MESSAGE: "Message not allowed",
+}
+
+
+class SchedulrProducer(ExactProducer):
+    """A booking system that trusts its consumer with order, not with arguments."""
+
+    texts = _ENGLISH
+    matches_exactly = False
+
+    def serves(self, logical_address: str) -> bool:
+        """Return whether the address is under its organisation, unit or not."""
+        return logical_address.upper().startswith(self._region.hsa_prefix)
+
+    def request(
+        self,
+        contract: Contract[Any, Any],
+        call: Call,
+        *,
+        soap_action: str,  # noqa: ARG002 - it never looks at it
+    ) -> Any:  # noqa: ANN401 - each contract has its own
+        """Return the request, whatever its order; a missing argument is a fault."""
+        try:
+            request = read_request(contract, call)
+        except MalformedElement as error:
+            raise client_fault(
+                f"Missing or invalid argument: {error.element}"
+            ) from None
+        if isinstance(request, UpdateBookingRequest):
+            if request.subject_of_care_info is None:
+                raise server_fault("java.lang.NullPointerException")
+            if request.requested_timeslot.booking_id is None:
+                raise client_fault("Missing or invalid argument: bookingId")
+        if call.logical_address == self._region.aggregated_address:
+            return request
+        slot = getattr(request, "requested_timeslot", None)
+        facility = (request if slot is None else slot).healthcare_facility
+        if (call.logical_address or "").upper() != facility.upper():
+            raise client_fault("LogicalAddress does not match healthcare_facility")
+        if slot is not None:
+            _check_arguments(slot)
+        return request
+
+    def document(
+        self, contract: Contract[Any, Any], interaction: Interaction, done: Done
+    ) -> bytes:
+        """Return what goes on the wire; an unknown booking's details are left out."""
+        if done.response is not None:
+            return super().document(contract, interaction, done)
+        # The strict writer will not leave out what is required, so it is taken out.
+        filler = DetailsResponse(timeslot_detail=TimeslotType(healthcare_facility="-"))
+        envelope = parse(write_response(contract, filler))
+        for response in envelope.iter(contract.response_tag):
+            del response[:]
+        return etree.tostring(envelope, xml_declaration=True, encoding="UTF-8")
+
+    def free_timeslot(
+        self, time: OfferedTime, request: FreeTimesRequest
+    ) -> TimeslotType:
+        """Return a free time that repeats the request's booking and resident."""
+        return replace(
+            super().free_timeslot(time, request),
+            booking_id=request.booking_id,
+            subject_of_care=request.subject_of_care,
+        )
+
+    def booked_timeslot(self, booked: BookedTime) -> TimeslotType:
+        """Return a booking, where the performer's title stands last."""
+        slot = super().booked_timeslot(booked)
+        performer = booked.time.lane.performer if booked.time else None
+        if performer is None:
+            return slot
+        name = f"{performer.first_name} {performer.last_name}, {performer.title}"
+        return replace(slot, performer_name=name)
+
+    def no_details(self) -> Done:
+        """Answer a question about a booking that is not there: with nothing in it."""
+        return Done(response=None)
+
+    def wanted(self, slot: TimeslotType) -> tuple[Wanted, Party]:
+        """
+        Return what is asked for, and for whom.
+
+        Raises:
+            Refused: There is no such unit, person or performer.
+        """
+        wanted, party = super().wanted(slot)
+        staff = {performer.hsa_id for performer in wanted.unit.performers}
+        if wanted.performer is not None and wanted.performer not in staff:
+            raise Refused(Refusal.NO_SUCH_PERFORMER)
+        return wanted, party
+
+
+def _check_arguments(slot: TimeslotType) -> None:
+    for name, value in (
+        ("startTimeInclusive", slot.start_time_inclusive),
+        ("endTimeExclusive", slot.end_time_exclusive),
+        ("subject_of_care", slot.subject_of_care),
+    ):
+        if value is None:
+            raise client_fault(f"Missing or invalid argument: {name}")

@@ -1,0 +1,328 @@
+"""
+The make-believe regions on loopback: SOAP, ledgers and faults on demand over HTTP.
+
+    POST   /rivta/<region>     a message of crm:scheduling 1.1
+    GET    /ledger/<region>    what it was told to do, and what is booked
+    GET    /faults/<region>    the faults that apply
+    POST   /faults/<region>    one more of them
+    DELETE /faults/<region>    none of them
+    GET    /                   the regions, their endpoints, the kinds of fault
+    GET    /health             200
+
+It answers whoever asks and keeps what it is sent: never bind it to a public address.
+"""
+
+import json
+import logging
+import socket
+import socketserver
+import struct
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+from fhir_gateway.model.timekeeping import Clock, now
+from fhir_gateway.rivta.envelope import CONTENT_TYPE
+from fhir_gateway.rivta.xml import MAX_BYTES
+from fhir_gateway.sandbox.agenda import Agenda, density
+from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, SandboxRegion, regions
+from fhir_gateway.sandbox.fault_rule import BadRule, FaultKind, fault_rule_from_json
+from fhir_gateway.sandbox.region import Region
+
+__all__ = ["DEFAULT_PORT", "SandboxServer"]
+
+DEFAULT_PORT: Final = 8090
+
+_LOG: Final = logging.getLogger(__name__)
+
+_DEFAULT_SEED: Final = 1
+_POLL_S: Final = 0.05
+_LAST_ANSWERS_S: Final = 5.0
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+_JSON: Final = "application/json; charset=UTF-8"
+
+
+class SandboxServer:
+    """
+    All regions behind one port.
+
+    Args:
+        host: Where to listen; loopback unless told otherwise.
+        port: Where to listen; 0 for any free one.
+        slots: About how many free times the regions have together.
+        seed: Another seed gives other times.
+        clock: Their clock; times that have begun are not listed.
+
+    Raises:
+        OSError: The port is taken.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = DEFAULT_PORT,
+        *,
+        slots: int = DEFAULT_SLOTS,
+        seed: int = _DEFAULT_SEED,
+        clock: Clock = now,
+    ) -> None:
+        self._catalogue = regions(slots)
+        self._stopping = threading.Event()
+        agenda = Agenda(seed=seed, density=density(self._catalogue, slots))
+        by_name = {
+            str(region.name): Region(
+                region, agenda=agenda, clock=clock, wait=self._wait
+            )
+            for region in self._catalogue
+        }
+        self._httpd = _Httpd((host, port), by_name)
+        self._thread: threading.Thread | None = None
+        self._has_served = False
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """Return where it listens, without a final slash."""
+        host, port = self._httpd.server_address[:2]
+        name = host.decode() if isinstance(host, bytes | bytearray) else host
+        return f"http://{name}:{port}"
+
+    def endpoint(self, region: str) -> str:
+        """Return the SOAP endpoint of a region."""
+        return f"{self.url}/rivta/{region}"
+
+    def regions(self) -> tuple[SandboxRegion, ...]:
+        """Return the regions that answer here."""
+        return self._catalogue
+
+    def start(self) -> None:
+        """Serve in the background."""
+        self._thread = threading.Thread(
+            target=self.serve_forever, name="sandbox", daemon=True
+        )
+        self._has_served = True
+        self._thread.start()
+
+    def serve_forever(self) -> None:
+        """Serve until `stop` is called from another thread, or an exception comes."""
+        self._has_served = True
+        self._httpd.serve_forever(poll_interval=_POLL_S)
+
+    def stop(self) -> None:
+        """Stop at once: whatever hangs is let go, every connection is closed."""
+        self._stopping.set()
+        if self._has_served:
+            self._httpd.shutdown()
+        self._httpd.server_close()
+        self._httpd.close_connections()
+        if self._thread:
+            self._thread.join()
+
+    def _wait(self, seconds: float) -> None:
+        self._stopping.wait(seconds)
+
+
+class _Httpd(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], regions: Mapping[str, Region]) -> None:
+        self.regions = regions
+        self._connections: set[socket.socket] = set()
+        self._changed = threading.Condition()
+        super().__init__(address, _Handler)
+
+    def server_bind(self) -> None:
+        # HTTPServer's own asks the resolver for the host's name, which nobody needs.
+        socketserver.TCPServer.server_bind(self)
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's own types
+        with self._changed:
+            self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - same
+        super().shutdown_request(request)
+        with self._changed:
+            self._connections.discard(request)
+            self._changed.notify_all()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 - same
+        """Say where the sandbox itself failed; a client that hangs up is no news."""
+        error = sys.exc_info()[1]
+        if error is None or isinstance(error, OSError):
+            return
+        # No message and no trace: either may quote what was sent.
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        _LOG.error(
+            "sandbox failed: %s at %s:%s",
+            type(error).__name__,
+            frame.name,
+            frame.lineno,
+        )
+
+    def close_connections(self) -> None:
+        """Wake every thread that waits for a client, and wait for the threads."""
+        with self._changed:
+            for connection in self._connections:
+                try:
+                    connection.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    continue
+            self._changed.wait_for(lambda: not self._connections, _LAST_ANSWERS_S)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # headers and body leave in one packet
+    server: _Httpd
+
+    def version_string(self) -> str:
+        return "fhir-gateway-sandbox"
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 - http.server's own signature
+        """Say nothing: bodies hold personal numbers, and paths may come to."""
+
+    def do_GET(self) -> None:
+        match self._path():
+            case []:
+                self._json(HTTPStatus.OK, self._index())
+            case ["health"]:
+                self._json(HTTPStatus.OK, {"status": "up"})
+            case ["ledger", name] if region := self._region(name):
+                self._json(HTTPStatus.OK, region.ledger_json())
+            case ["faults", name] if region := self._region(name):
+                self._faults(HTTPStatus.OK, region)
+            case _:
+                self._nothing_here()
+
+    def do_POST(self) -> None:
+        match self._path():
+            case ["rivta", name] if region := self._region(name):
+                self._soap(region)
+            case ["faults", name] if region := self._region(name):
+                self._add_fault(region)
+            case _:
+                self.close_connection = True
+                self._nothing_here()
+
+    def do_DELETE(self) -> None:
+        match self._path():
+            case ["faults", name] if region := self._region(name):
+                region.rules.clear()
+                self._faults(HTTPStatus.OK, region)
+            case _:
+                self._nothing_here()
+
+    def _soap(self, region: Region) -> None:
+        soap_action = self.headers.get("SOAPAction", "")
+        if region.refuses(soap_action):
+            self._reset()
+            return
+        document = self._body()
+        if document is None:
+            return
+        reply = region.answer(document, soap_action)
+        if reply is None:
+            self._reset()
+        else:
+            self._send(reply.status, CONTENT_TYPE, reply.body)
+
+    def _add_fault(self, region: Region) -> None:
+        body = self._body()
+        if body is None:
+            return
+        try:
+            rule = fault_rule_from_json(json.loads(body))
+        except BadRule as error:
+            self._json(HTTPStatus.BAD_REQUEST, {"error": str(error)} | _valid_faults())
+        except ValueError:
+            self._json(HTTPStatus.BAD_REQUEST, {"error": "not JSON"} | _valid_faults())
+        else:
+            region.rules.add(rule)
+            self._faults(HTTPStatus.CREATED, region)
+
+    def _faults(self, status: int, region: Region) -> None:
+        self._json(
+            status,
+            {"region": region.catalogue.name, "faults": region.rules.as_json()},
+        )
+
+    def _index(self) -> dict[str, Any]:
+        host = self.headers.get("Host", "")
+        return {
+            "regions": [
+                {
+                    "name": region.catalogue.name,
+                    "style": region.catalogue.style.value,
+                    "endpoint": f"http://{host}/rivta/{region.catalogue.name}",
+                    "ledger": f"http://{host}/ledger/{region.catalogue.name}",
+                    "faults": f"http://{host}/faults/{region.catalogue.name}",
+                    "agent": region.catalogue.agent,
+                    "aggregated_address": region.catalogue.aggregated_address,
+                    "units": len(region.catalogue.units),
+                }
+                for region in self.server.regions.values()
+            ],
+        } | _valid_faults()
+
+    def _nothing_here(self) -> None:
+        self._json(HTTPStatus.NOT_FOUND, {"error": "nothing here", "see": "/"})
+
+    def _path(self) -> list[str]:
+        return [part for part in urlsplit(self.path).path.split("/") if part]
+
+    def _region(self, name: str) -> Region | None:
+        return self.server.regions.get(name)
+
+    def _body(self) -> bytes | None:
+        """Return the body; None when it cannot be had and that has been answered."""
+        length = self.headers.get("Content-Length", "")
+        if not length.isdecimal() or "Transfer-Encoding" in self.headers:
+            self._unread(HTTPStatus.LENGTH_REQUIRED)
+            return None
+        if int(length) > MAX_BYTES:
+            self._unread(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            return None
+        return self.rfile.read(int(length))
+
+    def _unread(self, status: HTTPStatus) -> None:
+        # What was not read would be taken for the next request.
+        self.close_connection = True
+        self._json(status, {"error": status.phrase})
+
+    def _json(self, status: int, data: object) -> None:
+        self._send(status, _JSON, json.dumps(data, ensure_ascii=False).encode())
+
+    def _send(self, status: int, content_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _reset(self) -> None:
+        """Close the connection with a reset, so that nobody takes it for an answer."""
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        # Marked closed now and closed when the handler has let go of its files: a
+        # socket that is shut down first would end in good order instead.
+        self.connection.close()
+
+
+def _valid_faults() -> dict[str, Any]:
+    return {"fault_kinds": [kind.value for kind in FaultKind]}

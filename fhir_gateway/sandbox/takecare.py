@@ -1,0 +1,257 @@
+"""
+A booking system with the habits of the TakeCare adapter (contracts 1.0).
+
+Seen in its code and its recorded messages: empty elements, times of twelve digits, a
+resource type where the performer's HSA-id belongs, business errors as SOAP faults.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from lxml import etree
+
+from fhir_gateway.model.booking import ResultCode
+from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.rivta.binding import MalformedElement
+from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.envelope import Call, read_request, write_response
+from fhir_gateway.rivta.get_available_dates import Request as DatesRequest
+from fhir_gateway.rivta.make_booking import Request as MakeBookingRequest
+from fhir_gateway.rivta.types import (
+    CORE,
+    PerformerAvailabilityByDateType,
+    TimeslotType,
+)
+from fhir_gateway.rivta.xml import parse
+from fhir_gateway.sandbox.agenda import OfferedTime
+from fhir_gateway.sandbox.book import BookedTime, Party, Refusal, Refused, Wanted
+from fhir_gateway.sandbox.catalogue import SandboxUnit
+from fhir_gateway.sandbox.exact import ExactProducer, FreeTimesRequest
+from fhir_gateway.sandbox.producer import Done, ProducerFault, server_fault
+
+__all__ = ["TakeCareProducer"]
+
+_MOST_REASON: Final = 300
+
+_ORDER: Final = (
+    "startTimeInclusive",
+    "endTimeExclusive",
+    "healthcare_facility",
+    "performer",
+    "bookingId",
+    "subject_of_care",
+    "purpose",
+    "reason",
+    "resourceName",
+    "healthcare_facility_name",
+    "performerName",
+    "resourceID",
+    "timeTypeName",
+    "timeTypeID",
+    "careTypeName",
+    "careTypeID",
+)
+_TIMES: Final = _ORDER[:2]
+
+_SHOWS_BOOKINGS: Final = frozenset(
+    {Interaction.GET_BOOKING_DETAILS, Interaction.GET_SUBJECT_OF_CARE_SCHEDULE}
+)
+
+# 3001 has been seen. The others are the sandbox's own: the real list is not published.
+_FAULTS: Final[Mapping[Refusal, str]] = {
+    Refusal.TAKEN: "resultCode: 3010 resultText: Time already booked!",
+    Refusal.NO_SUCH_TIME: "resultCode: 3011 resultText: Time not available!",
+    Refusal.NO_SUCH_BOOKING: "resultCode: 3012 resultText: Booking not found!",
+    Refusal.MAY_NOT_CHANGE: "resultCode: 3013 resultText: Booking is locked!",
+    Refusal.NO_SUCH_PERSON: "resultCode: 3014 resultText: Patient not found!",
+}
+_ILLEGAL_ARGUMENT: Final = "resultCode: 3001 resultText: Illegal argument!"
+
+
+class TakeCareProducer(ExactProducer):
+    """A booking system of rooms, behind an adapter that writes what it likes."""
+
+    matches_exactly = False
+    gives_new_id = True
+
+    def request(
+        self,
+        contract: Contract[Any, Any],
+        call: Call,
+        *,
+        soap_action: str,  # noqa: ARG002 - it never looks at it
+    ) -> Any:  # noqa: ANN401 - each contract has its own
+        """Return the request, whatever its order, namespaces and header."""
+        try:
+            return read_request(contract, call)
+        except MalformedElement:
+            raise _illegal_argument() from None
+
+    def document(
+        self, contract: Contract[Any, Any], interaction: Interaction, done: Done
+    ) -> bytes:
+        """Return what goes on the wire, empty elements and all."""
+        envelope = parse(
+            write_response(
+                contract, done.response, processing_status=done.processing_status
+            )
+        )
+        for slot in envelope.iter(f"{{{contract.namespace}}}timeslotDetail"):
+            _fill_with_empty_elements(slot)
+            if interaction in _SHOWS_BOOKINGS:
+                for name in _TIMES:
+                    for time in slot.iterchildren(f"{{{CORE}}}{name}"):
+                        time.text = (time.text or "")[:12]
+        if interaction is Interaction.MAKE_BOOKING:
+            _add_empty_result_text(envelope, contract)
+        return etree.tostring(envelope, xml_declaration=True, encoding="UTF-8")
+
+    def free_timeslot(
+        self, time: OfferedTime, request: FreeTimesRequest
+    ) -> TimeslotType:
+        """Return a free time: a room, and flags that say nothing of a booking."""
+        resource = time.lane.resource
+        return replace(
+            super().free_timeslot(time, request),
+            resource_name=resource.name if resource else None,
+            resource_id=resource.id if resource else None,
+            cancel_booking_allowed=False,
+            rebooking_allowed=False,
+            message_allowed=True,
+        )
+
+    def booked_timeslot(self, booked: BookedTime) -> TimeslotType:
+        """Return a booking: the room poses as performer, two flags are never set."""
+        resource = booked.time.lane.resource if booked.time else None
+        return replace(
+            super().booked_timeslot(booked),
+            performer=resource.kind if resource else None,
+            performer_name=resource.name if resource else None,
+            resource_id=resource.id if resource else None,
+            message_allowed=None,
+            is_invitation=None,
+        )
+
+    def available_date(
+        self, time: OfferedTime, request: DatesRequest
+    ) -> PerformerAvailabilityByDateType:
+        """Return the day of a free time, with the unit's name for the room's."""
+        return replace(
+            super().available_date(time, request),
+            resource_name=time.unit.care_unit.name,
+        )
+
+    def free_times(
+        self, unit: SandboxUnit, request: FreeTimesRequest
+    ) -> list[OfferedTime]:
+        """
+        Return the free times; the performers asked for are never passed on.
+
+        With a booking id the time type is ignored: its whole room is listed.
+        """
+        anybody = replace(request, performer=())
+        if request.booking_id is None:
+            return super().free_times(unit, anybody)
+        try:
+            booked = self._book.get(request.booking_id)
+        except Refused:
+            raise _illegal_argument() from None
+        number = booked.time.lane.number if booked.time else None
+        return [
+            time
+            for time in self._free(unit, anybody, unit.time_types)
+            if time.lane.number == number
+        ]
+
+    def facilities(
+        self,
+        unit: SandboxUnit,
+        booking_id: str | None,  # noqa: ARG002 - every booking stays where it is
+    ) -> Sequence[SandboxUnit]:
+        """Return the unit itself: nothing can be moved to another."""
+        return (unit,)
+
+    def no_details(self) -> Done:
+        """
+        Answer a question about a booking that is not there.
+
+        Raises:
+            ProducerFault: Always.
+        """
+        raise server_fault(_FAULTS[Refusal.NO_SUCH_BOOKING])
+
+    def wanted(self, slot: TimeslotType) -> tuple[Wanted, Party]:
+        """
+        Return what is asked for; the reason is cut at 300 characters.
+
+        Raises:
+            ProducerFault: What it needs is missing, or an id is not a number.
+        """
+        needed = (slot.start_time_inclusive, slot.end_time_exclusive)
+        ids = (slot.subject_of_care, slot.resource_id, slot.time_type_id)
+        if not all(needed) or not all(text and text.isdecimal() for text in ids):
+            raise _illegal_argument()
+        # Its bookings show a resource type as performer; it ignores one that it gets.
+        wanted, party = super().wanted(replace(slot, performer=None))
+        reason = party.reason[:_MOST_REASON] if party.reason else None
+        return wanted, replace(party, reason=reason)
+
+    def book(
+        self,
+        request: MakeBookingRequest,  # noqa: ARG002 - a booking id in it is ignored
+        wanted: Wanted,
+        party: Party,
+    ) -> BookedTime:
+        """Book a time."""
+        return self._book.make(wanted, party)
+
+    def booked_text(
+        self,
+        request: MakeBookingRequest,
+        booked: BookedTime,  # noqa: ARG002 - it is the telephone number that counts
+    ) -> tuple[ResultCode, str | None]:
+        """Return INFO when a telephone number came, which it cannot keep."""
+        if request.subject_of_care_info.phone:
+            return (
+                ResultCode.INFO,
+                "Tyvärr kunde inte telefonnumret sparas med bokningen",
+            )
+        return ResultCode.OK, None
+
+    def takes_message(self, booked: BookedTime) -> bool:  # noqa: ARG002 - any will do
+        """Return that it accepts a message always."""
+        return True
+
+    def cancelled_text(self) -> str | None:
+        """Return its word for done."""
+        return "CANCELLED"
+
+    def refusal_text(self, refusal: Refusal) -> str:
+        """
+        Answer a write that was not done.
+
+        Raises:
+            ProducerFault: Always; it has no ERROR.
+        """
+        raise server_fault(_FAULTS.get(refusal, _ILLEGAL_ARGUMENT))
+
+
+def _illegal_argument() -> ProducerFault:
+    return server_fault(_ILLEGAL_ARGUMENT)
+
+
+def _fill_with_empty_elements(slot: etree._Element) -> None:
+    for position, name in enumerate(_ORDER):
+        tag = f"{{{CORE}}}{name}"
+        if position >= len(slot) or slot[position].tag != tag:
+            slot.insert(position, etree.Element(tag))
+
+
+def _add_empty_result_text(
+    envelope: etree._Element, contract: Contract[Any, Any]
+) -> None:
+    tag = f"{{{contract.namespace}}}resultText"
+    for response in envelope.iter(contract.response_tag):
+        if response.find(tag) is None:
+            etree.SubElement(response, tag)

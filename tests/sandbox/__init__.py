@@ -1,0 +1,3 @@
+"""
+The make-believe regions, asked over real HTTP on loopback.
+"""

@@ -1,0 +1,54 @@
+"""
+A small sandbox on a port of its own, with a clock that stands still.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from fhir_gateway.sandbox.server import SandboxServer
+
+from .consumer import Consumer, SettableClock
+
+SLOTS = 3_000
+
+
+@pytest.fixture(name="clock")
+def _clock() -> SettableClock:
+    return SettableClock()
+
+
+@pytest.fixture(name="server")
+def _server(clock: SettableClock) -> Iterator[SandboxServer]:
+    with SandboxServer(port=0, slots=SLOTS, clock=clock) as server:
+        yield server
+
+
+@pytest.fixture(name="consumer", params=["norr", "mitt", "syd"])
+def _consumer(
+    server: SandboxServer, request: pytest.FixtureRequest
+) -> Iterator[Consumer]:
+    consumer = Consumer(server, request.param)
+    yield consumer
+    consumer.close()
+
+
+@pytest.fixture(name="norr")
+def _norr(server: SandboxServer) -> Iterator[Consumer]:
+    consumer = Consumer(server, "norr")
+    yield consumer
+    consumer.close()
+
+
+@pytest.fixture(name="mitt")
+def _mitt(server: SandboxServer) -> Iterator[Consumer]:
+    consumer = Consumer(server, "mitt")
+    yield consumer
+    consumer.close()
+
+
+@pytest.fixture(name="syd")
+def _syd(server: SandboxServer) -> Iterator[Consumer]:
+    consumer = Consumer(server, "syd")
+    yield consumer
+    consumer.close()
