@@ -10,13 +10,23 @@ from fhir_gateway.model.ids import (
     BookingId,
     CareTypeId,
     HsaId,
+    LogicalAddress,
     ResourceId,
+    SourceName,
     TimeTypeId,
 )
 from fhir_gateway.model.person import PersonalIdentityNumber
-from fhir_gateway.model.timeslot import Schedule
+from fhir_gateway.model.timeslot import Schedule, Timeslot
 
-__all__ = ["Booking", "BookingPermissions", "ResultCode", "WriteResult"]
+__all__ = [
+    "BookedTimes",
+    "Booking",
+    "BookingPermissions",
+    "BookingStatus",
+    "ManagedBooking",
+    "ResultCode",
+    "WriteResult",
+]
 
 
 class ResultCode(Enum):
@@ -100,3 +110,62 @@ class Booking:
             care_type_id=self.care_type_id,
             care_type_name=self.care_type_name,
         )
+
+
+class BookingStatus(Enum):
+    """
+    How a booking stands, as far as anybody can know.
+
+    PENDING: a write was sent and its outcome is unknown; it will be found out.
+    """
+
+    PENDING = "pending"
+    BOOKED = "booked"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ManagedBooking:
+    """
+    A booking that this server has an id for: its own, or one that a source told of.
+
+    Attributes:
+        id: Our own id.
+        version: One more at each change that a client can see.
+        booking_id: The region's id, where it is known.
+        message: The region's own text in its answer to a write; it must be shown.
+        purpose: What the unit says of the booking.
+        reason: What the resident wrote.
+        confirmed_at: When the source last said that it stands, if ever.
+    """
+
+    id: str
+    version: int
+    status: BookingStatus
+    source: SourceName
+    timeslot: Timeslot
+    booking_id: BookingId | None
+    number: PersonalIdentityNumber
+    permissions: BookingPermissions
+    is_invitation: bool
+    created_at: datetime
+    updated_at: datetime
+    confirmed_at: datetime | None
+    message: str | None = None
+    purpose: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookedTimes:
+    """
+    A source's answer about a resident's booked times.
+
+    Attributes:
+        unreadable: What was wrong with the bookings that had to be left out.
+        unanswered: The units whose part is missing, where the source aggregates.
+    """
+
+    bookings: tuple[Booking, ...]
+    unreadable: tuple[str, ...] = ()
+    unanswered: tuple[LogicalAddress, ...] = ()

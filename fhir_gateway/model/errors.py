@@ -7,6 +7,7 @@ What can go wrong, in words without HTTP.
     ├── Unsupported            it cannot be said to that source
     ├── Forbidden              the booking does not permit it
     ├── Conflict               the state of things has moved on
+    │   ├── Stale              the client's version is not the present one
     │   └── TimeslotTaken      somebody else has the time
     ├── Refused                the region said no, in its own words
     ├── Busy                   too much at once; try again
@@ -37,6 +38,7 @@ __all__ = [
     "Party",
     "Refused",
     "SourceFault",
+    "Stale",
     "TimeslotTaken",
     "Unavailable",
     "Unsupported",
@@ -51,6 +53,7 @@ class Category(Enum):
     UNSUPPORTED = "unsupported"
     FORBIDDEN = "forbidden"
     CONFLICT = "conflict"
+    STALE = "stale"
     TAKEN = "taken"
     REFUSED = "refused"
     BUSY = "busy"
@@ -141,6 +144,12 @@ class Conflict(GatewayError):
 
     category = Category.CONFLICT
     default_party = Party.CLIENT
+
+
+class Stale(Conflict):
+    """The client's version of a thing is not the present one; nothing was changed."""
+
+    category = Category.STALE
 
 
 class TimeslotTaken(Conflict):

@@ -20,7 +20,7 @@ __all__ = [
 
 # An HSA-id is also a FHIR id (Location, Organization, Practitioner), so it keeps to
 # FHIR's alphabet; 31 characters is the limit of the HSA directory.
-_HSA_ID: Final = re.compile(r"[A-Z0-9][A-Z0-9.\-]{0,30}")
+_HSA_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.\-]{0,30}")
 _SOURCE_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
@@ -37,12 +37,13 @@ class HsaId(str):
 
     def __new__(cls, value: str) -> Self:
         """Return the identifier in upper case, without surrounding blanks."""
-        canonical = value.strip().upper()
-        if not _HSA_ID.fullmatch(canonical):
+        stripped = value.strip()
+        # Before upper(), which makes plain letters of others: U+017F becomes "S".
+        if not _HSA_ID.fullmatch(stripped):
             raise ValueError(
                 "not an HSA-id: expected 1 to 31 letters, digits, '.' and '-'"
             )
-        return super().__new__(cls, canonical)
+        return super().__new__(cls, stripped.upper())
 
 
 class SourceName(str):
@@ -72,7 +73,7 @@ class LogicalAddress(str):
     __slots__ = ()
 
     def __new__(cls, value: str) -> Self:
-        """Return the address without blanks: the platform answers VP004 to those."""
+        """Return the address without blanks around: the platform answers VP004."""
         return super().__new__(cls, value.strip())
 
 

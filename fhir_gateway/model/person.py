@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
-from typing import Final, Self
+from typing import Final, NoReturn, Self
 
 __all__ = ["NumberKind", "PersonalIdentityNumber", "SubjectOfCare"]
 
@@ -70,6 +70,15 @@ class PersonalIdentityNumber:
         return f"{type(self).__name__}(************)"
 
     __str__ = __repr__
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a personal number is not pickled: it would be in clear text")
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PersonalIdentityNumber):

@@ -1,14 +1,71 @@
 """
-What is known of a source when it has answered, or has not.
+A source: a region's booking system as it is configured, and what became of asking it.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import Enum
 
-from fhir_gateway.model.ids import SourceName
+from fhir_gateway.model.care_unit import CareUnit
+from fhir_gateway.model.ids import HsaId, LogicalAddress, SourceName
+from fhir_gateway.model.person import PersonalIdentityNumber
 
-__all__ = ["SourceOutcome", "SourceProblem"]
+__all__ = ["Budget", "Source", "SourceOutcome", "SourceProblem"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """
+    How much a source may be asked.
+
+    The contract's load figure is one call a second and producer.
+    """
+
+    calls_per_second: float = 1.0
+    calls_in_flight: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """
+    A configured source.
+
+    Attributes:
+        title: What people call it.
+        prefixes: The HSA-id prefixes it answers for; the longest prefix wins.
+        units: The units it answers for.
+        units_from: A unit that is asked for further ones (GetAllHealthcareFacilities).
+        agent: The HSA-id that the refresh asks as.
+        refresh_subject: The number agreed with the source for the refresh: the schema
+            wants a subject of care even of an agent. Never a resident's.
+        schedule_address: Where one question covers a resident's bookings at all units
+            of the source; None when each unit must be asked.
+        horizon: How far ahead its free times are kept.
+        window: The longest period it accepts in one question.
+        read_timeout: Of a question.
+        write_timeout: Of a write: longer than the service platform's own 30 s, so that
+            the platform's verdict is heard.
+        fresh_for: How long an answer about free times is served without a word.
+        offered_for: How long it is served at all, then with a warning.
+        reason_limit: How many characters of a resident's reason it keeps.
+    """
+
+    name: SourceName
+    title: str
+    prefixes: tuple[str, ...]
+    agent: HsaId
+    refresh_subject: PersonalIdentityNumber
+    units: tuple[CareUnit, ...] = ()
+    units_from: HsaId | None = None
+    schedule_address: LogicalAddress | None = None
+    budget: Budget = field(default_factory=Budget)
+    horizon: timedelta = timedelta(days=90)
+    window: timedelta = timedelta(days=90)
+    read_timeout: timedelta = timedelta(seconds=8)
+    write_timeout: timedelta = timedelta(seconds=32)
+    fresh_for: timedelta = timedelta(minutes=10)
+    offered_for: timedelta = timedelta(minutes=30)
+    reason_limit: int | None = None
 
 
 class SourceProblem(Enum):
@@ -30,12 +87,11 @@ class SourceOutcome:
     has one of these.
 
     Attributes:
-        missing: How many of the units' time types it concerns; 0 where not counted.
+        detail: One sentence for the client.
         since: When the source last answered, if ever.
     """
 
     source: SourceName
     problem: SourceProblem
     detail: str
-    missing: int = 0
     since: datetime | None = None

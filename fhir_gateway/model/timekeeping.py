@@ -40,14 +40,18 @@ STOCKHOLM: Final = ZoneInfo("Europe/Stockholm")
 
 Clock = Callable[[], datetime]
 
-_CONTRACT_DATE: Final = re.compile(r"[0-9]{8}")
-_CONTRACT_TIME: Final = re.compile(r"[0-9]{12}(?:[0-9]{2})?")
+# The schema's patterns (TS, DT) begin a year with 1 to 9.
+_CONTRACT_DATE: Final = re.compile(r"[1-9][0-9]{7}")
+_CONTRACT_TIME: Final = re.compile(r"[1-9][0-9]{11}(?:[0-9]{2})?")
 _SEARCH_TIME: Final = re.compile(
     r"(?P<year>[0-9]{4})(?:-(?P<month>[0-9]{2})(?:-(?P<day>[0-9]{2})"
     r"(?:T(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})"
-    r"(?P<fraction>\.[0-9]+)?)?(?P<offset>Z|[+-][0-9]{2}:[0-9]{2})?)?)?)?"
+    r"(?P<fraction>\.[0-9]+)?)?"
+    r"(?P<offset>Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))?)?)?)?"
 )
 _DECEMBER: Final = 12
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST: Final = timedelta(days=366)
 
 
 def now() -> datetime:
@@ -82,7 +86,8 @@ def at_start_of_day(day: date) -> datetime:
 
 def civil_date_text(day: date) -> str:
     """Return a date as the contracts write it: YYYYMMDD."""
-    return day.strftime("%Y%m%d")
+    # Not strftime's %Y, which gives the year 999 three digits.
+    return f"{day.year:04}{day:%m%d}"
 
 
 def civil_time_text(instant: datetime) -> str:
@@ -134,9 +139,13 @@ def start_from_contract(text: str) -> datetime:
     Return the instant at which a contract's civil time first occurs.
 
     Raises:
-        ValueError: The text is no time, or falls in the hour that spring leaves out.
+        ValueError: The text is no time, lies before 1970, or falls in the hour that
+            spring leaves out.
     """
-    return _placed(_civil(text), fold=0)
+    start = _placed(_civil(text), fold=0)
+    if start < _EPOCH:
+        raise ValueError("not a start: it lies before 1970")
+    return start
 
 
 def end_from_contract(text: str, start: datetime) -> datetime:
@@ -144,12 +153,14 @@ def end_from_contract(text: str, start: datetime) -> datetime:
     Return the first instant after `start` that a contract's civil time names.
 
     Raises:
-        ValueError: The text is no time, falls in the hour that spring leaves out, or
-            names no instant after `start`.
+        ValueError: The text is no time, falls in the hour that spring leaves out,
+            names no instant after `start`, or lies more than a year after it.
     """
     civil = _civil(text)
     for fold in (0, 1):
         end = _placed(civil, fold=fold)
+        if end - start > _LONGEST:
+            raise ValueError("not an end: it is more than a year after the start")
         if end > start:
             return end
     raise ValueError("not an end: it is not after the start")
@@ -174,7 +185,8 @@ def period_from_search_text(text: str) -> tuple[datetime, datetime]:
             " offset such as +01:00"
         )
     try:
-        return _period(match)
+        start, end = _period(match)
+        return start.astimezone(UTC), end.astimezone(UTC)
     except ValueError as error:
         raise ValueError(f"not a date: {error}") from None
     except OverflowError:
@@ -210,7 +222,8 @@ def _period(match: re.Match[str]) -> tuple[datetime, datetime]:
     if match["fraction"]:
         start += timedelta(seconds=float("0" + match["fraction"]))
         precision = timedelta(microseconds=1)
-    return start.astimezone(UTC), start.astimezone(UTC) + precision
+    # Added in UTC: an hour later on the clock may be two hours later in October.
+    return start, start.astimezone(UTC) + precision
 
 
 def _placed(civil: datetime, *, fold: int) -> datetime:

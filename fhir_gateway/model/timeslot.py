@@ -18,7 +18,7 @@ import hashlib
 import re
 from base64 import b32hexencode
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Final, Self
 
@@ -32,6 +32,8 @@ from fhir_gateway.model.ids import (
 from fhir_gateway.model.timekeeping import epoch_seconds, instant_from_epoch
 
 __all__ = [
+    "AvailableDate",
+    "FreeTimes",
     "Schedule",
     "StandardTimeType",
     "TimeType",
@@ -43,11 +45,16 @@ __all__ = [
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuv"
 _HASH_BYTES: Final = 5
 _HASH = r"[0-9a-v]{8}"
+_NUMBER = r"(?:0|[1-9a-v][0-9a-v]{0,7})"
 _TOKEN: Final = re.compile(
     rf"(?P<unit>[A-Z0-9][A-Z0-9.\-]{{0,30}}?)\.(?P<time_type>{_HASH})"
-    rf"\.(?P<who>{_HASH})\.(?P<start>[0-9a-v]{{1,7}})\.(?P<length>[0-9a-v]{{1,4}})"
+    rf"\.(?P<who>{_HASH})\.(?P<start>{_NUMBER})\.(?P<length>{_NUMBER})"
 )
 _BASE: Final = 32
+# What `model/timekeeping.py` makes of a contract's times stays within both. They keep a
+# token within 64 characters, 31 + 9 + 9 + 9 + 6, and its instants within the calendar.
+_LAST_END: Final = 253_402_297_199  # 9999-12-31T23:59:59+01:00
+_LONGEST: Final = _BASE**5 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +134,27 @@ class Timeslot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FreeTimes:
+    """
+    A source's answer about free times.
+
+    Attributes:
+        rejected: What was wrong with each listed time that had to be left out.
+    """
+
+    timeslots: tuple[Timeslot, ...]
+    rejected: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AvailableDate:
+    """A day on which a schedule has at least one free time."""
+
+    schedule: Schedule
+    day: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimeslotToken:
     """
     A timeslot's token taken apart.
@@ -135,11 +163,20 @@ class TimeslotToken:
         schedule: The token of its schedule.
         start: Seconds since 1970.
         length: Seconds.
+
+    Raises:
+        ValueError: It starts before 1970, ends after 9999, or lasts no time at all or
+            longer than 388 days.
     """
 
     schedule: str
     start: int
     length: int
+
+    def __post_init__(self) -> None:
+        ends_in_time = self.start + self.length <= _LAST_END
+        if self.start < 0 or not 0 < self.length <= _LONGEST or not ends_in_time:
+            raise ValueError("not a timeslot's token: its time is out of range")
 
     @property
     def text(self) -> str:

@@ -31,6 +31,7 @@ __all__ = [
     "elements",
     "read",
     "write",
+    "write_text",
 ]
 
 T = TypeVar("T")
@@ -49,6 +50,10 @@ class MalformedElement(ValueError):
         super().__init__(f"{name}: {reason}")
         self.element = name
         self.reason = reason
+
+    def inside(self, parent: str) -> "MalformedElement":
+        """Return the same, named from one level further out."""
+        return MalformedElement(f"{parent}/{self.element}", self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,7 @@ def write(value: object, parent: etree._Element) -> None:
     """
     Append a value's elements to `parent`, in the order of the schema.
 
-    An absent or empty value is left out: the contract forbids empty elements.
+    An absent or blank value is left out: the contract forbids empty elements.
 
     Raises:
         MalformedElement: A required element has no value, or a value cannot be written.
@@ -170,19 +175,26 @@ def write(value: object, parent: etree._Element) -> None:
         items = content if declared.repeats else (content,)
         written = False
         for item in items:
-            if item is None or item == "":
+            if item is None or (isinstance(item, str) and not item.strip()):
                 continue
-            child = etree.SubElement(parent, tag)
-            if isinstance(declared.content, Codec):
-                try:
-                    child.text = declared.content.to_text(item)
-                except ValueError as error:
-                    raise MalformedElement(declared.name, str(error)) from None
-            else:
-                write(item, child)
+            _write_item(declared, item, etree.SubElement(parent, tag))
             written = True
         if declared.required and not written:
             raise MalformedElement(declared.name, "is required")
+
+
+def write_text(name: str, text: str, node: etree._Element) -> None:
+    """
+    Set the text of an element.
+
+    Raises:
+        MalformedElement: XML cannot carry the text: it has a control character, say.
+    """
+    try:
+        node.text = text
+    except ValueError:
+        # lxml's own error for half a surrogate pair repeats the text.
+        raise MalformedElement(name, "has a character that XML cannot carry") from None
 
 
 def read(kind: type[T], node: etree._Element, rejected: list[MalformedElement]) -> T:
@@ -224,6 +236,20 @@ def read(kind: type[T], node: etree._Element, rejected: list[MalformedElement]) 
     return kind(**values)
 
 
+def _write_item(declared: _Element, item: object, node: etree._Element) -> None:
+    if isinstance(declared.content, Codec):
+        try:
+            text = declared.content.to_text(item)
+        except ValueError as error:
+            raise MalformedElement(declared.name, str(error)) from None
+        write_text(declared.name, text, node)
+        return
+    try:
+        write(item, node)
+    except MalformedElement as error:
+        raise error.inside(declared.name) from None
+
+
 def _item(
     declared: _Element, node: etree._Element, rejected: list[MalformedElement]
 ) -> Any:  # noqa: ANN401 - an element holds what its table says
@@ -235,10 +261,12 @@ def _item(
             return declared.content.from_text(text)
         except ValueError as error:
             raise MalformedElement(declared.name, str(error)) from None
+    if not declared.repeats and len(node) == 0:
+        return None
     try:
         return read(declared.content, node, rejected)
     except MalformedElement as error:
-        named = MalformedElement(f"{declared.name}/{error.element}", error.reason)
+        named = error.inside(declared.name)
         if not declared.rejects_items:
             raise named from None
         rejected.append(named)

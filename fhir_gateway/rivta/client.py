@@ -5,11 +5,9 @@ The only table from HTTP, SOAP and platform failures to the program's own errors
 read every failure means "could not be asked". For a write only two things prove that
 nothing was done: a connection that was never made, and a platform fault from before
 the producer is called. Everything else leaves the outcome unknown, and a write is
-never repeated (`max_retries=0`, no redirects, a connection of its own).
+never repeated (no retries, no redirects, a connection of its own).
 """
 
-import ssl
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,11 +16,11 @@ from uuid import uuid4
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
 from fhir_gateway.model.errors import (
     BookingUnconfirmed,
     GatewayError,
+    Incorrect,
     MalformedAnswer,
     Party,
     SourceFault,
@@ -40,6 +38,7 @@ from fhir_gateway.rivta.envelope import (
     write_request,
 )
 from fhir_gateway.rivta.fault import NEVER_REACHED_PRODUCER, Fault
+from fhir_gateway.rivta.transport import Session, kind_of, was_never_sent
 from fhir_gateway.rivta.xml import MAX_BYTES, UnreadableXml
 
 __all__ = ["Credentials", "FaultedWrite", "SoapClient"]
@@ -47,7 +46,6 @@ __all__ = ["Credentials", "FaultedWrite", "SoapClient"]
 Req = TypeVar("Req")
 Res = TypeVar("Res")
 
-_CONNECT_TIMEOUT_S: Final = 2.0
 _CHUNK_BYTES: Final = 65_536
 _PLACEHOLDER: Final = "{interaction}"
 
@@ -115,15 +113,21 @@ class SoapClient:
             timeout: Seconds that the whole call may take.
 
         Raises:
+            Incorrect: The request cannot be written; nothing was sent.
             Unavailable: It could not be asked: for a write, nothing reached it.
             SourceFault: A read was answered with a fault.
             MalformedAnswer: A read was answered with something unreadable.
             BookingUnconfirmed: A write was sent and its outcome is unknown.
         """
         exchange = _Exchange(self._source, contract)
-        document = write_request(
-            contract, request, logical_address=logical_address, actor=actor
-        )
+        try:
+            document = write_request(
+                contract, request, logical_address=logical_address, actor=actor
+            )
+        except MalformedElement as error:
+            raise exchange.incorrect(error) from error
+        if timeout <= 0:
+            raise exchange.too_late()
         with exchange.errors():
             if exchange.is_write:
                 with self._session() as session:
@@ -134,12 +138,11 @@ class SoapClient:
 
     def _post(
         self,
-        session: requests.Session,
+        session: Session,
         contract: Contract[Any, Any],
         document: bytes,
         timeout: float,
     ) -> bytes:
-        deadline = time.monotonic() + timeout
         headers = {
             "Content-Type": CONTENT_TYPE,
             "SOAPAction": f'"{contract.action}"',
@@ -151,28 +154,18 @@ class SoapClient:
             self._endpoint.replace(_PLACEHOLDER, contract.interaction.value),
             data=document,
             headers=headers,
-            timeout=(min(_CONNECT_TIMEOUT_S, timeout), timeout),
-            allow_redirects=False,
+            timeout=timeout,
             stream=True,
         ) as response:
             body = bytearray()
-            # requests' own read timeout starts anew with every byte; a source that
-            # drips would hold us for ever.
             for chunk in response.iter_content(_CHUNK_BYTES):
                 body += chunk
                 if len(body) > MAX_BYTES:
-                    raise requests.exceptions.ContentDecodingError("too large")
-                if time.monotonic() > deadline:
-                    raise requests.exceptions.ReadTimeout("deadline passed")
+                    break  # enough for `parse` to refuse it
             return bytes(body)
 
-    def _session(self) -> requests.Session:
-        session = requests.Session()
-        adapter = HTTPAdapter(max_retries=0, pool_maxsize=16)
-        session.mount("http://", adapter)
-        session.mount("https://", adapter)
-        # The environment's proxies and .netrc are no business of a region's.
-        session.trust_env = False
+    def _session(self) -> Session:
+        session = Session()
         session.cert = self._credentials.certificate
         session.verify = self._credentials.trust or True
         return session
@@ -192,8 +185,12 @@ class _Exchange:
         """Translate what `requests` raises."""
         try:
             yield
-        except requests.exceptions.RequestException as error:
-            raise self._failure(error) from error
+        except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
+            # Those of `requests` are OSErrors, and it lets some others through: a
+            # chunk of negative length is a ValueError, after the message was sent.
+            failure = self._failure(error)
+            failure.add_note(kind_of(error))
+            raise failure from None
 
     def answer(self, body: bytes) -> Answer:
         """Read the answer; a fault is raised."""
@@ -207,12 +204,24 @@ class _Exchange:
             raise self._fault(answer.response)
         return answer
 
-    def _failure(self, error: requests.exceptions.RequestException) -> GatewayError:
-        if _never_connected(error):
+    def incorrect(self, error: MalformedElement) -> Incorrect:
+        """Return what a request that cannot be written is raised as."""
+        return Incorrect(
+            f"The request cannot be sent: {error}.",
+            source=self._source,
+            interaction=self._interaction,
+        )
+
+    def too_late(self) -> Unavailable:
+        """Return what a call without time left is raised as."""
+        return self._unavailable("was not asked: no time was left")
+
+    def _failure(self, error: Exception) -> GatewayError:
+        if was_never_sent(error):
             return self._unavailable("could not be reached; nothing was sent")
         if self.is_write:
             return self._unconfirmed("was sent a write and gave no answer")
-        if isinstance(error, requests.exceptions.Timeout):
+        if _is_timeout(error):
             return self._unavailable("did not answer in time")
         return self._unavailable("broke off its answer")
 
@@ -279,30 +288,8 @@ class FaultedWrite(BookingUnconfirmed):
         self.fault = fault
 
 
-def _never_connected(error: requests.exceptions.RequestException) -> bool:
-    """
-    Return whether it is certain that not one byte of the message was sent.
-
-    `ConnectionError` covers both: a reset after the producer has read the message
-    raises it too. Only the cause tells.
-    """
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return True
-    cause: BaseException | None = error
-    seen = 0
-    while cause is not None and seen < 10:  # noqa: PLR2004 - chains are short
-        if isinstance(
-            cause,
-            urllib3.exceptions.NewConnectionError
-            | urllib3.exceptions.ConnectTimeoutError
-            | ssl.SSLCertVerificationError,
-        ):
-            return True
-        reason = getattr(cause, "reason", None)
-        if not isinstance(reason, BaseException):
-            reason = next(
-                (arg for arg in cause.args if isinstance(arg, BaseException)), None
-            )
-        cause = reason or cause.__cause__ or cause.__context__
-        seen += 1
-    return False
+def _is_timeout(error: Exception) -> bool:
+    # While a body is read, `requests` raises its ConnectionError for a timeout.
+    return isinstance(error, requests.exceptions.Timeout) or any(
+        isinstance(cause, urllib3.exceptions.ReadTimeoutError) for cause in error.args
+    )

@@ -7,6 +7,7 @@ comments. Anything that does not parse is plain text. The result is plain text a
 markup of a region's never reaches a client.
 """
 
+import re
 from typing import Final
 
 from lxml import etree
@@ -17,6 +18,9 @@ __all__ = ["plain_text"]
 
 _BLOCKS: Final = frozenset({"title", "para", "simpara", "listitem", "subtitle"})
 
+# The declaration speaks of bytes that are gone: inside a string it can only mislead.
+_DECLARATION: Final = re.compile(r"<\?xml\s[^>]*\?>\s*")
+
 
 def plain_text(purpose: str) -> str:
     """Return the text of a purpose, one line for each title or paragraph."""
@@ -24,8 +28,8 @@ def plain_text(purpose: str) -> str:
     if not stripped.startswith("<"):
         return stripped
     try:
-        root = parse(stripped.encode())
-    except UnreadableXml:
+        root = parse(_DECLARATION.sub("", stripped, count=1).encode())
+    except (UnreadableXml, UnicodeEncodeError):
         return stripped
     lines: list[str] = []
     _collect(root, lines)

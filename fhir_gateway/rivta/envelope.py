@@ -12,7 +12,7 @@ from lxml import etree
 
 from fhir_gateway.model.ids import LogicalAddress
 from fhir_gateway.model.interaction import Actor, ActorType
-from fhir_gateway.rivta.binding import MalformedElement, read, write
+from fhir_gateway.rivta.binding import MalformedElement, read, write, write_text
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.fault import Fault
 from fhir_gateway.rivta.processing_status import (
@@ -101,10 +101,10 @@ def write_request(
         MalformedElement: A required value is missing or cannot be written.
     """
     envelope, header, body = _envelope(contract)
-    etree.SubElement(header, f"{{{REGISTRY}}}LogicalAddress").text = logical_address
+    _append(header, REGISTRY, "LogicalAddress", logical_address)
     actor_element = etree.SubElement(header, f"{{{HEADERS}}}Actor")
-    etree.SubElement(actor_element, f"{{{HEADERS}}}actorId").text = actor.id
-    etree.SubElement(actor_element, f"{{{HEADERS}}}actorType").text = actor.type.value
+    _append(actor_element, HEADERS, "actorId", actor.id)
+    _append(actor_element, HEADERS, "actorType", actor.type.value)
     write(request, etree.SubElement(body, contract.request_tag))
     return _document(envelope)
 
@@ -225,6 +225,12 @@ def _envelope(
     header = etree.SubElement(envelope, f"{{{SOAP}}}Header")
     body = etree.SubElement(envelope, f"{{{SOAP}}}Body")
     return envelope, header, body
+
+
+def _append(parent: etree._Element, namespace: str, name: str, text: str) -> None:
+    if not text.strip():
+        raise MalformedElement(name, "is required")
+    write_text(name, text, etree.SubElement(parent, f"{{{namespace}}}{name}"))
 
 
 def _document(envelope: etree._Element) -> bytes:

@@ -40,9 +40,10 @@ def parse(document: bytes) -> etree._Element:
     )
     try:
         root = etree.fromstring(document, parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        # libxml2's message quotes the document, which may hold personal data.
-        raise UnreadableXml("the document is not well-formed XML") from error
+    except (etree.XMLSyntaxError, ValueError):
+        # libxml2's message quotes the document, which may hold personal data, so it is
+        # not even the cause.
+        raise UnreadableXml("the document is not well-formed XML") from None
     if root.getroottree().docinfo.doctype:  # type: ignore[union-attr] # lxml-stubs lack it
         raise UnreadableXml("the document has a document type declaration")
     return root

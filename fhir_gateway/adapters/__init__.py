@@ -1,0 +1,3 @@
+"""
+How a source is asked: the Protocol, the registry, and scheduling 1.1.
+"""

@@ -1,0 +1,135 @@
+"""
+What an adapter is: a source of bookable time, answering in the program's own model.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from fhir_gateway.model.booking import BookedTimes, Booking, WriteResult
+from fhir_gateway.model.care_unit import CareUnit, Performer
+from fhir_gateway.model.ids import SourceName
+from fhir_gateway.model.interaction import (
+    CancelBooking,
+    GetAllCareTypes,
+    GetAllHealthcareFacilities,
+    GetAllPerformers,
+    GetAllTimeTypes,
+    GetAvailableDates,
+    GetAvailableTimeslots,
+    GetBookingDetails,
+    GetSubjectOfCareSchedule,
+    Interaction,
+    MakeBooking,
+    UpdateBooking,
+)
+from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, TimeType
+
+__all__ = ["AdapterFactory", "CareType", "SchedulingAdapter"]
+
+CareType = tuple[str, str]
+"""A unit's own care type: its code and its name."""
+
+
+class SchedulingAdapter(Protocol):
+    """
+    A source of bookable time.
+
+    An adapter answers or raises one of our errors. It never returns an empty answer for
+    a failure, never keeps an answer, never logs a body and never repeats a write.
+
+    Every question raises `Unavailable` when the source could not be asked within
+    `timeout` seconds, `SourceFault` when it answered with a fault, `MalformedAnswer`
+    when its answer cannot be read, and `Unsupported` when `supports` does not have it.
+
+    Every write raises `Unavailable` when it is certain that nothing was sent, `Refused`
+    when a fault is known to mean no, and `BookingUnconfirmed` when it was sent and
+    nobody knows what became of it. A `resultCode` of ERROR is no error here: it is a
+    `WriteResult`.
+    """
+
+    @property
+    def name(self) -> SourceName:
+        """Return the configured name of the source."""
+        ...
+
+    @property
+    def supports(self) -> frozenset[Interaction]:
+        """Return what can be said to the source."""
+        ...
+
+    def get_all_time_types(
+        self, query: GetAllTimeTypes, *, timeout: float
+    ) -> Sequence[TimeType]:
+        """Return what can be booked at a unit; nothing offered is an empty sequence."""
+        ...
+
+    def get_all_care_types(
+        self, query: GetAllCareTypes, *, timeout: float
+    ) -> Sequence[CareType]:
+        """Return a unit's own care types."""
+        ...
+
+    def get_all_performers(
+        self, query: GetAllPerformers, *, timeout: float
+    ) -> Sequence[Performer]:
+        """Return whom a resident can choose at a unit."""
+        ...
+
+    def get_all_healthcare_facilities(
+        self, query: GetAllHealthcareFacilities, *, timeout: float
+    ) -> Sequence[CareUnit]:
+        """Return where a resident can book, or move a booking to."""
+        ...
+
+    def get_available_dates(
+        self, query: GetAvailableDates, *, timeout: float
+    ) -> Sequence[AvailableDate]:
+        """Return the days with a free time."""
+        ...
+
+    def get_available_timeslots(
+        self, query: GetAvailableTimeslots, *, timeout: float
+    ) -> FreeTimes:
+        """Return the free times, equal ones counted, sorted by start."""
+        ...
+
+    def get_booking_details(
+        self, query: GetBookingDetails, *, timeout: float
+    ) -> Booking:
+        """
+        Return one booking or invitation.
+
+        Raises:
+            NotFound: The source says that it has no such booking.
+        """
+        ...
+
+    def get_subject_of_care_schedule(
+        self, query: GetSubjectOfCareSchedule, *, timeout: float
+    ) -> BookedTimes:
+        """Return a resident's booked times."""
+        ...
+
+    def make_booking(self, request: MakeBooking, *, timeout: float) -> WriteResult:
+        """Book a free time."""
+        ...
+
+    def update_booking(self, request: UpdateBooking, *, timeout: float) -> WriteResult:
+        """Move a booking; the answer cannot say whether its id has changed."""
+        ...
+
+    def cancel_booking(self, request: CancelBooking, *, timeout: float) -> WriteResult:
+        """Give a booked time back."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+AdapterFactory = Callable[[SourceName, Mapping[str, object]], SchedulingAdapter]
+"""
+Makes an adapter from a source's name and the options in its configuration.
+
+Raises `adapters.registry.UnusableOptions` with every fault it finds.
+"""

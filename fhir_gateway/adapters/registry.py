@@ -1,0 +1,51 @@
+"""
+Which adapters there are: the entry-point group `fhir_gateway.adapters`.
+
+The built-in adapters stand in the same group as foreign ones, and only those that the
+configuration names are loaded.
+"""
+
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+from typing import Final
+
+from fhir_gateway.adapters.protocol import AdapterFactory
+
+__all__ = ["UnknownAdapter", "UnusableOptions", "adapter_factory"]
+
+_GROUP: Final = "fhir_gateway.adapters"
+
+
+class UnknownAdapter(LookupError):
+    """No installed package offers an adapter of that name."""
+
+
+class UnusableOptions(ValueError):
+    """
+    An adapter cannot be made from its options.
+
+    Attributes:
+        faults: Pairs of the option's name and what is wrong with it.
+    """
+
+    def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{name}: {fault}" for name, fault in faults))
+        self.faults = tuple(faults)
+
+
+def adapter_factory(name: str) -> AdapterFactory:
+    """
+    Return the factory that a package registered under a name.
+
+    Raises:
+        UnknownAdapter: There is none, or there are several; the message lists those
+            that are installed.
+    """
+    installed = entry_points(group=_GROUP)
+    found = [entry_point for entry_point in installed if entry_point.name == name]
+    if len(found) != 1:
+        names = ", ".join(sorted(entry_point.name for entry_point in installed))
+        what = "no adapter" if not found else "more than one adapter"
+        raise UnknownAdapter(f"there is {what} {name!r}; installed are: {names}")
+    factory: AdapterFactory = found[0].load()
+    return factory

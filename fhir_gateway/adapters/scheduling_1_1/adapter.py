@@ -1,0 +1,472 @@
+"""
+The adapter: eleven interactions, each one call.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from fhir_gateway.adapters.protocol import CareType
+from fhir_gateway.adapters.scheduling_1_1.mapping import (
+    booking_from_wire,
+    performer_from_wire,
+    requested_timeslot,
+    schedule_from_wire,
+    subject_of_care_info,
+    timeslot_from_wire,
+    unit_from_wire,
+)
+from fhir_gateway.adapters.scheduling_1_1.options import (
+    BookingIdInMakeBooking,
+    Options,
+)
+from fhir_gateway.model.booking import (
+    BookedTimes,
+    Booking,
+    ResultCode,
+    WriteResult,
+)
+from fhir_gateway.model.care_unit import CareUnit, Performer
+from fhir_gateway.model.errors import (
+    BookingUnconfirmed,
+    MalformedAnswer,
+    NotFound,
+    Refused,
+    Unsupported,
+)
+from fhir_gateway.model.ids import (
+    BookingId,
+    HsaId,
+    LogicalAddress,
+    SourceName,
+    TimeTypeId,
+)
+from fhir_gateway.model.interaction import (
+    Actor,
+    CancelBooking,
+    GetAllCareTypes,
+    GetAllHealthcareFacilities,
+    GetAllPerformers,
+    GetAllTimeTypes,
+    GetAvailableDates,
+    GetAvailableTimeslots,
+    GetBookingDetails,
+    GetSubjectOfCareSchedule,
+    Interaction,
+    MakeBooking,
+    UpdateBooking,
+)
+from fhir_gateway.model.timekeeping import civil_date_text, date_from_contract
+from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, Timeslot, TimeType
+from fhir_gateway.rivta import (
+    cancel_booking,
+    get_all_care_types,
+    get_all_healthcare_facilities,
+    get_all_performers,
+    get_all_time_types,
+    get_available_dates,
+    get_available_timeslots,
+    get_booking_details,
+    get_subject_of_care_schedule,
+    make_booking,
+    update_booking,
+)
+from fhir_gateway.rivta.binding import MalformedElement
+from fhir_gateway.rivta.client import Credentials, FaultedWrite, SoapClient
+from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.envelope import Answer
+
+__all__ = ["Scheduling11"]
+
+Req = TypeVar("Req")
+Res = TypeVar("Res")
+
+
+class Scheduling11:
+    """A producer of crm:scheduling 1.1, asked over SOAP."""
+
+    def __init__(self, name: SourceName, options: Options) -> None:
+        self._name = name
+        self._options = options
+        self._client = SoapClient(
+            source=name,
+            endpoint=options.endpoint,
+            consumer=options.consumer,
+            credentials=Credentials(
+                certificate=options.certificate, trust=options.trust
+            ),
+        )
+
+    @property
+    def name(self) -> SourceName:
+        """Return the configured name of the source."""
+        return self._name
+
+    @property
+    def supports(self) -> frozenset[Interaction]:
+        """Return what the configuration says of the producer."""
+        return self._options.supports
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def get_all_time_types(
+        self, query: GetAllTimeTypes, *, timeout: float
+    ) -> Sequence[TimeType]:
+        """Return what can be booked at a unit."""
+        answer = self._ask(
+            get_all_time_types.CONTRACT,
+            get_all_time_types.Request(
+                healthcare_facility=query.unit,
+                subject_of_care=query.subject_of_care.reveal(),
+            ),
+            unit=query.unit,
+            actor=query.actor,
+            timeout=timeout,
+        )
+        response: get_all_time_types.Response = answer.response
+        return tuple(
+            TimeType(id=TimeTypeId(wire.time_type_id), name=wire.time_type_name)
+            for wire in response.list_of_time_types
+        )
+
+    def get_all_care_types(
+        self, query: GetAllCareTypes, *, timeout: float
+    ) -> Sequence[CareType]:
+        """Return a unit's own care types."""
+        answer = self._ask(
+            get_all_care_types.CONTRACT,
+            get_all_care_types.Request(
+                healthcare_facility=query.unit,
+                subject_of_care=query.subject_of_care.reveal(),
+            ),
+            unit=query.unit,
+            actor=query.actor,
+            timeout=timeout,
+        )
+        response: get_all_care_types.Response = answer.response
+        return tuple(
+            (wire.care_type_id, wire.care_type_name) for wire in response.care_types
+        )
+
+    def get_all_performers(
+        self, query: GetAllPerformers, *, timeout: float
+    ) -> Sequence[Performer]:
+        """Return whom a resident can choose; one without an HSA-id is left out."""
+        answer = self._ask(
+            get_all_performers.CONTRACT,
+            get_all_performers.Request(
+                healthcare_facility=query.unit,
+                time_type_ids=query.time_type_ids,
+                subject_of_care=query.subject_of_care.reveal(),
+            ),
+            unit=query.unit,
+            actor=query.actor,
+            timeout=timeout,
+        )
+        response: get_all_performers.Response = answer.response
+        return tuple(
+            Performer(
+                hsa_id=hsa_id,
+                first_name=wire.first_name,
+                last_name=wire.last_name,
+                title=wire.title,
+            )
+            for wire in response.performer_infos
+            if (hsa_id := performer_from_wire(wire.performer)) is not None
+        )
+
+    def get_all_healthcare_facilities(
+        self, query: GetAllHealthcareFacilities, *, timeout: float
+    ) -> Sequence[CareUnit]:
+        """Return where a resident can book, or move a booking to."""
+        answer = self._ask(
+            get_all_healthcare_facilities.CONTRACT,
+            get_all_healthcare_facilities.Request(
+                healthcare_facility=query.unit,
+                subject_of_care=query.subject_of_care.reveal(),
+                booking_id=query.booking_id,
+            ),
+            unit=query.unit,
+            actor=query.actor,
+            timeout=timeout,
+        )
+        response: get_all_healthcare_facilities.Response = answer.response
+        with self._malformed(Interaction.GET_ALL_HEALTHCARE_FACILITIES):
+            return tuple(
+                CareUnit(
+                    hsa_id=unit_from_wire(wire.healthcare_facility),
+                    name=wire.healthcare_facility_name or wire.healthcare_facility,
+                    source=self._name,
+                )
+                for wire in response.healthcare_facility_infos
+            )
+
+    def get_available_dates(
+        self, query: GetAvailableDates, *, timeout: float
+    ) -> Sequence[AvailableDate]:
+        """Return the days with a free time."""
+        answer = self._ask(
+            get_available_dates.CONTRACT,
+            get_available_dates.Request(
+                healthcare_facility=query.unit,
+                booking_id=query.booking_id,
+                start_date_inclusive=civil_date_text(query.first_day),
+                end_date_inclusive=civil_date_text(query.last_day),
+                performer=query.performers,
+                time_type_id=query.time_type_id,
+                subject_of_care=query.subject_of_care.reveal(),
+            ),
+            unit=query.unit,
+            actor=query.actor,
+            timeout=timeout,
+        )
+        response: get_available_dates.Response = answer.response
+        with self._malformed(Interaction.GET_AVAILABLE_DATES):
+            return tuple(
+                AvailableDate(
+                    schedule=schedule_from_wire(wire, query.unit, query.time_type_id),
+                    day=date_from_contract(wire.date),
+                )
+                for wire in response.performer_availability_by_date
+            )
+
+    def get_available_timeslots(
+        self, query: GetAvailableTimeslots, *, timeout: float
+    ) -> FreeTimes:
+        """Return the free times, equal ones counted, sorted by start."""
+        answer = self._ask(
+            get_available_timeslots.CONTRACT,
+            get_available_timeslots.Request(
+                healthcare_facility=query.unit,
+                booking_id=query.booking_id,
+                start_date_inclusive=civil_date_text(query.first_day),
+                end_date_inclusive=civil_date_text(query.last_day),
+                performer=query.performers,
+                time_type_id=query.time_type_id,
+                subject_of_care=query.subject_of_care.reveal(),
+            ),
+            unit=query.unit,
+            actor=query.actor,
+            timeout=timeout,
+        )
+        response: get_available_timeslots.Response = answer.response
+        rejected = [str(error) for error in answer.rejected]
+        timeslots: dict[str, Timeslot] = {}
+        for wire in response.timeslot_detail:
+            try:
+                timeslot = timeslot_from_wire(wire, query.unit, query.time_type_id)
+            except MalformedElement as error:
+                rejected.append(str(error))
+                continue
+            token = timeslot.token
+            known = timeslots.get(token)
+            timeslots[token] = (
+                timeslot if known is None else replace(known, count=known.count + 1)
+            )
+        return FreeTimes(
+            timeslots=tuple(sorted(timeslots.values(), key=_start_and_token)),
+            rejected=tuple(rejected),
+        )
+
+    def get_booking_details(
+        self, query: GetBookingDetails, *, timeout: float
+    ) -> Booking:
+        """Return one booking or invitation."""
+        try:
+            answer = self._ask(
+                get_booking_details.CONTRACT,
+                get_booking_details.Request(
+                    healthcare_facility=query.unit, booking_id=query.booking_id
+                ),
+                unit=query.unit,
+                actor=query.actor,
+                timeout=timeout,
+            )
+        except MalformedAnswer as error:
+            # Schedulr answers an unknown id without timeslotDetail, against the schema.
+            if error.element != "timeslotDetail":
+                raise
+            raise NotFound(
+                "The source has no such booking.",
+                source=self._name,
+                interaction=Interaction.GET_BOOKING_DETAILS.value,
+            ) from error
+        response: get_booking_details.Response = answer.response
+        with self._malformed(Interaction.GET_BOOKING_DETAILS):
+            return booking_from_wire(response.timeslot_detail)
+
+    def get_subject_of_care_schedule(
+        self, query: GetSubjectOfCareSchedule, *, timeout: float
+    ) -> BookedTimes:
+        """Return a resident's booked times, and which units did not answer."""
+        answer = self._ask(
+            get_subject_of_care_schedule.CONTRACT,
+            get_subject_of_care_schedule.Request(
+                healthcare_facility=query.address,
+                subject_of_care=query.subject_of_care.reveal(),
+            ),
+            unit=query.address,
+            actor=query.actor,
+            timeout=timeout,
+            address=query.address,
+        )
+        response: get_subject_of_care_schedule.Response = answer.response
+        unreadable = [str(error) for error in answer.rejected]
+        bookings = []
+        for wire in response.timeslot_detail:
+            try:
+                bookings.append(booking_from_wire(wire))
+            except MalformedElement as error:
+                unreadable.append(str(error))
+        return BookedTimes(
+            bookings=tuple(bookings),
+            unreadable=tuple(unreadable),
+            unanswered=tuple(
+                LogicalAddress(record.logical_address)
+                for record in answer.processing_status or ()
+                if not record.is_from_source
+            ),
+        )
+
+    def make_booking(self, request: MakeBooking, *, timeout: float) -> WriteResult:
+        """Book a free time."""
+        timeslot = request.timeslot
+        booking_id = request.invitation
+        if (
+            booking_id is None
+            and self._options.booking_id_in_make_booking
+            is BookingIdInMakeBooking.SLOT_ID
+        ):
+            booking_id = timeslot.source_id
+        return self._write(
+            make_booking.CONTRACT,
+            make_booking.Request(
+                healthcare_facility_med=timeslot.schedule.unit,
+                requested_timeslot=requested_timeslot(
+                    timeslot, request.subject_of_care, request.reason, booking_id
+                ),
+                subject_of_care_info=subject_of_care_info(request.subject_of_care),
+            ),
+            unit=timeslot.schedule.unit,
+            actor=Actor.resident(request.subject_of_care.number),
+            timeout=timeout,
+        )
+
+    def update_booking(self, request: UpdateBooking, *, timeout: float) -> WriteResult:
+        """Move a booking."""
+        return self._write(
+            update_booking.CONTRACT,
+            update_booking.Request(
+                requested_timeslot=requested_timeslot(
+                    request.timeslot,
+                    request.subject_of_care,
+                    request.reason,
+                    request.booking_id,
+                ),
+                # Optional in the schema, yet Schedulr fails without it.
+                subject_of_care_info=subject_of_care_info(request.subject_of_care),
+            ),
+            unit=request.timeslot.schedule.unit,
+            actor=Actor.resident(request.subject_of_care.number),
+            timeout=timeout,
+        )
+
+    def cancel_booking(self, request: CancelBooking, *, timeout: float) -> WriteResult:
+        """Give a booked time back."""
+        return self._write(
+            cancel_booking.CONTRACT,
+            cancel_booking.Request(
+                healthcare_facility=request.unit,
+                booking_id=request.booking_id,
+                message=request.message,
+            ),
+            unit=request.unit,
+            actor=request.actor,
+            timeout=timeout,
+        )
+
+    def _ask(
+        self,
+        contract: Contract[Req, Res],
+        request: Req,
+        *,
+        unit: str,
+        actor: Actor,
+        timeout: float,
+        address: LogicalAddress | None = None,
+    ) -> Answer:
+        if contract.interaction not in self.supports:
+            raise Unsupported(
+                "The source does not offer this.",
+                source=self._name,
+                interaction=contract.interaction.value,
+            )
+        return self._client.call(
+            contract,
+            request,
+            logical_address=(
+                address or self._options.logical_address or LogicalAddress(unit)
+            ),
+            actor=actor,
+            timeout=timeout,
+        )
+
+    def _write(
+        self,
+        contract: Contract[Req, Any],
+        request: Req,
+        *,
+        unit: HsaId,
+        actor: Actor,
+        timeout: float,
+    ) -> WriteResult:
+        try:
+            answer = self._ask(
+                contract, request, unit=unit, actor=actor, timeout=timeout
+            )
+        except FaultedWrite as error:
+            if any(
+                pattern.search(error.fault.text)
+                for pattern in self._options.refusal_faults
+            ):
+                raise Refused(
+                    "The region refused the request.",
+                    source=self._name,
+                    interaction=contract.interaction.value,
+                ) from error
+            raise
+        response = answer.response
+        try:
+            code = ResultCode(response.result_code.upper())
+        except ValueError as error:
+            raise BookingUnconfirmed(
+                "The source answered a write with an unknown resultCode.",
+                source=self._name,
+                interaction=contract.interaction.value,
+            ) from error
+        booking_id = getattr(response, "booking_id", None)
+        return WriteResult(
+            code=code,
+            text=response.result_text,
+            booking_id=BookingId(booking_id) if booking_id else None,
+        )
+
+    @contextmanager
+    def _malformed(self, interaction: Interaction) -> Iterator[None]:
+        """Name source and interaction in what makes a whole answer unreadable."""
+        try:
+            yield
+        except MalformedElement as error:
+            raise MalformedAnswer(
+                f"The source's answer cannot be read: {error}.",
+                element=error.element,
+                source=self._name,
+                interaction=interaction.value,
+            ) from error
+
+
+def _start_and_token(timeslot: Timeslot) -> tuple[float, str]:
+    return timeslot.start.timestamp(), timeslot.token

@@ -1,0 +1,198 @@
+"""
+Between the contract's types and the program's own model.
+
+A value that is impossible raises `MalformedElement`, naming the element and never the
+value.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from fhir_gateway.model.booking import Booking, BookingPermissions
+from fhir_gateway.model.ids import (
+    BookingId,
+    CareTypeId,
+    HsaId,
+    ResourceId,
+    TimeTypeId,
+)
+from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
+from fhir_gateway.model.timekeeping import (
+    civil_time_text,
+    end_from_contract,
+    start_from_contract,
+)
+from fhir_gateway.model.timeslot import Schedule, Timeslot
+from fhir_gateway.rivta.binding import MalformedElement
+from fhir_gateway.rivta.docbook import plain_text
+from fhir_gateway.rivta.types import (
+    PerformerAvailabilityByDateType,
+    SubjectOfCareType,
+    TimeslotType,
+)
+
+__all__ = [
+    "booking_from_wire",
+    "performer_from_wire",
+    "requested_timeslot",
+    "schedule_from_wire",
+    "subject_of_care_info",
+    "timeslot_from_wire",
+    "unit_from_wire",
+]
+
+# A timeslot's token has room for twelve days.
+_LONGEST_TIMESLOT_S: Final = 32**4 - 1
+
+
+def unit_from_wire(text: str) -> HsaId:
+    """Return a unit's HSA-id."""
+    try:
+        return HsaId(text)
+    except ValueError as error:
+        raise MalformedElement("healthcare_facility", str(error)) from None
+
+
+def performer_from_wire(text: str | None) -> HsaId | None:
+    """Return an HSA-id that looks like one: TakeCare sends resource types here."""
+    if text is None or "-" not in text:
+        return None
+    try:
+        return HsaId(text)
+    except ValueError:
+        return None
+
+
+def schedule_from_wire(
+    wire: TimeslotType | PerformerAvailabilityByDateType,
+    unit: HsaId,
+    asked: TimeTypeId | None,
+) -> Schedule:
+    """Return whose time it is; the time type that was asked for fills a missing one."""
+    time_type_id = wire.time_type_id or asked
+    if time_type_id is None:
+        raise MalformedElement("timeTypeID", "is missing")
+    return Schedule(
+        unit=unit,
+        time_type_id=TimeTypeId(time_type_id),
+        time_type_name=wire.time_type_name or time_type_id,
+        performer=performer_from_wire(wire.performer),
+        performer_name=(
+            wire.performer_name if isinstance(wire, TimeslotType) else None
+        ),
+        resource_id=ResourceId(wire.resource_id) if wire.resource_id else None,
+        resource_name=wire.resource_name,
+        care_type_id=CareTypeId(wire.care_type_id) if wire.care_type_id else None,
+        care_type_name=wire.care_type_name,
+    )
+
+
+def timeslot_from_wire(
+    wire: TimeslotType, unit: HsaId, asked: TimeTypeId | None
+) -> Timeslot:
+    """Return a free time of the unit that was asked."""
+    if unit_from_wire(wire.healthcare_facility) != unit:
+        raise MalformedElement(
+            "healthcare_facility", "is another unit than the one that was asked"
+        )
+    start, end = _period(wire)
+    if (end - start).total_seconds() > _LONGEST_TIMESLOT_S:
+        raise MalformedElement("endTimeExclusive", "is more than twelve days away")
+    return Timeslot(
+        schedule=schedule_from_wire(wire, unit, asked),
+        start=start,
+        end=end,
+        source_id=BookingId(wire.booking_id) if wire.booking_id else None,
+    )
+
+
+def booking_from_wire(wire: TimeslotType) -> Booking:
+    """Return a booking, or an open invitation when it has neither start nor end."""
+    start = end = None
+    if wire.start_time_inclusive or wire.end_time_exclusive:
+        start, end = _period(wire)
+    try:
+        number = (
+            PersonalIdentityNumber(wire.subject_of_care)
+            if wire.subject_of_care
+            else None
+        )
+    except ValueError as error:
+        raise MalformedElement("subject_of_care", str(error)) from None
+    return Booking(
+        unit=unit_from_wire(wire.healthcare_facility),
+        booking_id=BookingId(wire.booking_id) if wire.booking_id else None,
+        start=start,
+        end=end,
+        subject_of_care=number,
+        time_type_id=TimeTypeId(wire.time_type_id) if wire.time_type_id else None,
+        time_type_name=wire.time_type_name,
+        performer=performer_from_wire(wire.performer),
+        performer_name=wire.performer_name,
+        resource_id=ResourceId(wire.resource_id) if wire.resource_id else None,
+        resource_name=wire.resource_name,
+        care_type_id=CareTypeId(wire.care_type_id) if wire.care_type_id else None,
+        care_type_name=wire.care_type_name,
+        purpose=plain_text(wire.purpose) if wire.purpose else None,
+        reason=wire.reason,
+        permissions=BookingPermissions(
+            cancel=bool(wire.cancel_booking_allowed),
+            rebook=bool(wire.rebooking_allowed),
+            message=bool(wire.message_allowed),
+        ),
+        is_invitation=bool(wire.is_invitation),
+    )
+
+
+def requested_timeslot(
+    timeslot: Timeslot,
+    subject: SubjectOfCare,
+    reason: str | None,
+    booking_id: BookingId | None,
+) -> TimeslotType:
+    """Return the whole free time as the source listed it: it has no id of its own."""
+    schedule = timeslot.schedule
+    return TimeslotType(
+        start_time_inclusive=civil_time_text(timeslot.start),
+        end_time_exclusive=civil_time_text(timeslot.end),
+        healthcare_facility=schedule.unit,
+        performer=schedule.performer,
+        booking_id=booking_id,
+        subject_of_care=subject.number.reveal(),
+        reason=reason,
+        resource_name=schedule.resource_name,
+        performer_name=schedule.performer_name,
+        resource_id=schedule.resource_id,
+        time_type_name=schedule.time_type_name,
+        time_type_id=schedule.time_type_id,
+        care_type_name=schedule.care_type_name,
+        care_type_id=schedule.care_type_id,
+    )
+
+
+def subject_of_care_info(subject: SubjectOfCare) -> SubjectOfCareType:
+    """Return what a region is told of the resident."""
+    return SubjectOfCareType(
+        phone=subject.phone,
+        email=subject.email,
+        address=subject.address,
+        first_name=subject.first_name,
+        middle_name=subject.middle_name,
+        last_name=subject.last_name,
+    )
+
+
+def _period(wire: TimeslotType) -> tuple[datetime, datetime]:
+    if wire.start_time_inclusive is None:
+        raise MalformedElement("startTimeInclusive", "is missing")
+    if wire.end_time_exclusive is None:
+        raise MalformedElement("endTimeExclusive", "is missing")
+    try:
+        start = start_from_contract(wire.start_time_inclusive)
+    except ValueError as error:
+        raise MalformedElement("startTimeInclusive", str(error)) from None
+    try:
+        end = end_from_contract(wire.end_time_exclusive, start)
+    except ValueError as error:
+        raise MalformedElement("endTimeExclusive", str(error)) from None
+    return start, end

@@ -1,0 +1,154 @@
+"""
+The only place that knows every class and wires them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from flask import Flask
+
+from fhir_gateway.adapters.protocol import SchedulingAdapter
+from fhir_gateway.adapters.sources import ConfiguredSource, load_sources
+from fhir_gateway.fhir.concept_map import meanings_from_concept_map
+from fhir_gateway.fhir.vocabulary import Vocabulary
+from fhir_gateway.model.ids import SourceName
+from fhir_gateway.model.source import Source
+from fhir_gateway.model.timekeeping import Clock, now
+from fhir_gateway.services.booking import BookingService
+from fhir_gateway.services.directory import TimeTypeMap
+from fhir_gateway.services.held import HeldTimeslots
+from fhir_gateway.services.read_back import ReadBack
+from fhir_gateway.services.reconciliation import Reconciliation
+from fhir_gateway.services.refresh import SourceRefresh
+from fhir_gateway.services.resident_bookings import ResidentBookings
+from fhir_gateway.services.slot_search import SlotSearch
+from fhir_gateway.services.slot_view import SlotView
+from fhir_gateway.services.source_access import SourceAccess
+from fhir_gateway.settings import Settings
+from fhir_gateway.stores.database import Database
+from fhir_gateway.stores.embedded_redis import EmbeddedRedis
+from fhir_gateway.stores.journal import Journal
+from fhir_gateway.stores.migrations import migrate
+from fhir_gateway.stores.sealing import Seal
+from fhir_gateway.stores.slot_store import RedisSlotStore, SlotStore
+from fhir_gateway.web.app import create_app
+from fhir_gateway.web.gateway import Gateway
+
+__all__ = ["Program", "embedded_redis", "meanings_of", "program"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """
+    Everything that a process may need, made but not started.
+
+    Attributes:
+        view: Started by a web process.
+        refreshes: Run by a worker, one thread each.
+        reconciliation: Run by a worker.
+    """
+
+    sources: tuple[ConfiguredSource, ...]
+    meanings: TimeTypeMap
+    store: SlotStore
+    journal: Journal
+    view: SlotView
+    app: Flask
+    refreshes: tuple[SourceRefresh, ...]
+    reconciliation: Reconciliation
+
+
+@contextmanager
+def embedded_redis(settings: Settings) -> Iterator[str]:
+    """Give the URL of Redis: the configured one, or one of our own while this lasts."""
+    if settings.redis_url is not None:
+        yield settings.redis_url
+        return
+    with EmbeddedRedis(settings.data_dir) as embedded:
+        yield embedded.url
+
+
+def meanings_of(
+    sources: Sequence[ConfiguredSource], vocabulary: Vocabulary
+) -> TimeTypeMap:
+    """
+    Return what the sources' time types mean.
+
+    Raises:
+        WrongConceptMap: A source's map cannot be used.
+    """
+    return {
+        key: meaning
+        for each in sources
+        if each.time_types is not None
+        for key, meaning in meanings_from_concept_map(
+            each.time_types, vocabulary
+        ).items()
+    }
+
+
+@contextmanager
+def program(
+    settings: Settings, redis_url: str, *, clock: Clock = now
+) -> Iterator[Program]:
+    """
+    Make everything, and let go of it in the end.
+
+    Raises:
+        WrongSources: The file of sources cannot be used.
+        WrongConceptMap: A source's time types cannot be understood.
+    """
+    configured = load_sources(settings.sources)
+    vocabulary = Vocabulary(settings.canonical_base)
+    meanings = meanings_of(configured, vocabulary)
+    sources: Mapping[SourceName, Source] = {
+        each.source.name: each.source for each in configured
+    }
+    adapters: Mapping[SourceName, SchedulingAdapter] = {
+        each.source.name: each.adapter for each in configured
+    }
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.database_url)
+    migrate(database.engine)
+    seal = (
+        Seal(settings.journal_keys)
+        if settings.journal_keys
+        else Seal.from_file(settings.data_dir / "journal.key")
+    )
+    journal = Journal(database, seal)
+    store = RedisSlotStore(redis_url)
+    view = SlotView(sources.values(), meanings, store, clock=clock)
+    held = HeldTimeslots(journal, clock=clock)
+    access = SourceAccess(sources, adapters, lambda: view.snapshot.directory)
+    read_back = ReadBack(access, journal, clock=clock)
+    booking = BookingService(access, journal, read_back, clock=clock)
+    gateway = Gateway(
+        base_url=settings.base_url,
+        vocabulary=vocabulary,
+        slot_search=SlotSearch(view, sources, held, clock=clock),
+        booking=booking,
+        resident_bookings=ResidentBookings(access, journal, booking),
+        journal=journal,
+        held=held,
+        started_at=clock(),
+    )
+    try:
+        yield Program(
+            sources=configured,
+            meanings=meanings,
+            store=store,
+            journal=journal,
+            view=view,
+            app=create_app(gateway),
+            refreshes=tuple(
+                SourceRefresh(each.source, each.adapter, store, meanings, clock=clock)
+                for each in configured
+            ),
+            reconciliation=Reconciliation(read_back, journal),
+        )
+    finally:
+        store.close()
+        database.close()
+        for adapter in adapters.values():
+            adapter.close()

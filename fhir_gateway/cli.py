@@ -1,0 +1,301 @@
+"""
+The commands: `fhir-gateway --help`.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import click
+import orjson
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from fhir_gateway import VERSION
+from fhir_gateway.adapters.sources import WrongSources, load_sources
+from fhir_gateway.bootstrap import embedded_redis, meanings_of, program
+from fhir_gateway.demo import (
+    DemoFailed,
+    run_demo,
+    write_sources,
+    write_time_types_map,
+)
+from fhir_gateway.fhir.concept_map import WrongConceptMap
+from fhir_gateway.fhir.vocabulary import Vocabulary
+from fhir_gateway.log import configure_logging
+from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, regions
+from fhir_gateway.sandbox.server import SandboxServer
+from fhir_gateway.services.source_check import SourceReport, check_source
+from fhir_gateway.settings import ENVIRONMENT, Settings, WrongSettings
+from fhir_gateway.stores.embedded_redis import EmbeddedRedisFailed
+
+__all__ = ["main"]
+
+_WRONG_CONFIGURATION = 2
+
+_EPILOG = "\n\n".join(
+    [
+        "\b\nEnvironment:",
+        *(f"\b\n{name}\n    {what}" for name, what in ENVIRONMENT.items()),
+        "\b\nExit codes:\n    0 done; 1 something failed; 2 wrong configuration",
+    ]
+)
+
+
+@click.group(epilog=_EPILOG, context_settings={"max_content_width": 88})
+@click.version_option(VERSION)
+def main() -> None:
+    """
+    Offer the regions' free times as FHIR R4, and book them.
+
+    A gateway is two kinds of process: `serve` answers FHIR clients, `worker` asks the
+    regions. `demo` runs both against make-believe regions.
+    """
+    configure_logging()
+
+
+@main.command()
+def serve() -> None:
+    """Answer FHIR clients."""
+    settings = _settings()
+    with _explained():
+        # A wrong file of sources stops the start here, before any process is begun.
+        for each in load_sources(settings.sources):
+            each.adapter.close()
+        with embedded_redis(settings) as redis_url:
+            os.environ["REDIS_URL"] = redis_url
+            Granian(
+                "fhir_gateway.wsgi:application",
+                factory=True,
+                address=settings.host,
+                port=settings.port,
+                interface=Interfaces.WSGI,
+                workers=settings.processes,
+                blocking_threads=settings.threads,
+                log_level=LogLevels.error,
+                # Never an access log: a URL may hold what a client should not have
+                # put there.
+                log_access=False,
+                websockets=False,
+                respawn_failed_workers=True,
+            ).serve()
+
+
+@main.command()
+def worker() -> None:
+    """Ask the regions what is free, and find out how unsettled bookings went."""
+    settings = _settings()
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with (
+        _explained(),
+        embedded_redis(settings) as redis_url,
+        program(settings, redis_url) as made,
+    ):
+        # Reconciliation looks units up in the directory.
+        made.view.start()
+        threads = [
+            threading.Thread(target=refresh.run, args=(stop,), name="refresh")
+            for refresh in made.refreshes
+        ]
+        threads.append(
+            threading.Thread(
+                target=made.reconciliation.run, args=(stop,), name="reconciliation"
+            )
+        )
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        made.view.stop()
+
+
+@main.command()
+@click.option(
+    "--slots",
+    default=DEFAULT_SLOTS,
+    show_default=True,
+    help="About how many free times all regions have together.",
+)
+@click.option("--seed", default=1, show_default=True, help="Other times, same units.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+def sandbox(slots: int, seed: int, host: str) -> None:
+    """Run make-believe regions: real SOAP, ledgers, faults on demand."""
+    settings = _settings()
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        server = SandboxServer(host, settings.sandbox_port, slots=slots, seed=seed)
+    except OSError as error:
+        _fail(f"port {settings.sandbox_port} cannot be used: {error.strerror}", 1)
+    with server:
+        click.echo(f"regions at {server.url}")
+        stop.wait()
+
+
+@main.command("sandbox-sources")
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="The folder to write into.",
+)
+@click.option(
+    "--sandbox-url",
+    default="http://127.0.0.1:8090",
+    show_default=True,
+    help="Where the sandbox listens.",
+)
+@click.option("--slots", default=DEFAULT_SLOTS, show_default=True)
+@click.option("--maps-only", is_flag=True, help="Write the ConceptMaps alone.")
+def sandbox_sources(
+    folder: Path, sandbox_url: str, slots: int, *, maps_only: bool
+) -> None:
+    """Write the file of sources, and the ConceptMaps, that fit the sandbox."""
+    vocabulary = Vocabulary(_settings().canonical_base)
+    if not maps_only:
+        click.echo(write_sources(folder, sandbox_url, slots, vocabulary))
+        return
+    for region in regions(slots):
+        click.echo(write_time_types_map(folder, region, vocabulary))
+
+
+@main.command()
+@click.option(
+    "--slots",
+    default=DEFAULT_SLOTS,
+    show_default=True,
+    help="About how many free times all regions have together.",
+)
+def demo(slots: int) -> None:
+    """Run a gateway, a worker and make-believe regions until Ctrl-C."""
+    settings = _settings()
+    try:
+        run_demo(settings, slots=slots, say=click.echo)
+    except (DemoFailed, EmbeddedRedisFailed) as error:
+        _fail(str(error), 1)
+
+
+@main.group()
+def sources() -> None:
+    """Look after the configured sources."""
+
+
+@sources.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def check(*, as_json: bool) -> None:
+    """
+    Ask every unit what it offers; list the time types that have no shared meaning.
+
+    Exits with 1 when a unit could not be asked.
+    """
+    settings = _settings()
+    with _explained():
+        configured = load_sources(settings.sources)
+        meanings = meanings_of(configured, Vocabulary(settings.canonical_base))
+    pause = threading.Event()
+    reports = []
+    with Progress(
+        console=Console(stderr=True), disable=not sys.stderr.isatty()
+    ) as progress:
+        for each in configured:
+            task = progress.add_task(each.source.name, total=len(each.source.units))
+            reports.append(
+                check_source(
+                    each.source,
+                    each.adapter,
+                    meanings,
+                    pause=pause.wait,
+                    progress=lambda task=task: progress.advance(task),  # type: ignore[misc] # mypy cannot infer a lambda's default
+                )
+            )
+            each.adapter.close()
+    if as_json:
+        click.echo(orjson.dumps([_report_json(report) for report in reports]))
+    else:
+        _print_reports(reports)
+    if any(report.errors for report in reports):
+        sys.exit(1)
+
+
+def _settings() -> Settings:
+    try:
+        return Settings.from_environment(os.environ)
+    except WrongSettings as error:
+        _fail(str(error), _WRONG_CONFIGURATION)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what an operator can mend into a message and an exit code."""
+    try:
+        yield
+    except (WrongSources, WrongConceptMap) as error:
+        _fail(str(error), _WRONG_CONFIGURATION)
+    except EmbeddedRedisFailed as error:
+        _fail(str(error), 1)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    click.echo(f"fhir-gateway: {message}", err=True)
+    sys.exit(code)
+
+
+def _report_json(report: SourceReport) -> dict[str, object]:
+    return {
+        "source": str(report.source.name),
+        "units": len(report.source.units),
+        "answered": report.answered,
+        "mapped": report.mapped,
+        "unmapped": [
+            {"unit": str(unit), "code": str(each.id), "name": each.name}
+            for unit, each in report.unmapped
+        ],
+        "idle": [{"unit": str(unit), "code": str(code)} for unit, code in report.idle],
+        "errors": [
+            {"unit": str(unit), "error": error} for unit, error in report.errors
+        ],
+    }
+
+
+def _print_reports(reports: list[SourceReport]) -> None:
+    console = Console()
+    summary = Table(title="Sources")
+    for heading in ("source", "units", "answered", "mapped", "unmapped", "idle"):
+        summary.add_column(heading, justify="left" if heading == "source" else "right")
+    for report in reports:
+        summary.add_row(
+            report.source.name,
+            str(len(report.source.units)),
+            str(report.answered),
+            str(report.mapped),
+            str(len(report.unmapped)),
+            str(len(report.idle)),
+        )
+    console.print(summary)
+    unmapped = Table(title="Time types without a shared meaning")
+    for heading in ("source", "unit", "code", "name"):
+        unmapped.add_column(heading, overflow="fold")
+    for report in reports:
+        for unit, time_type in report.unmapped:
+            unmapped.add_row(report.source.name, unit, time_type.id, time_type.name)
+    console.print(unmapped)
+    for report in reports:
+        for unit, error in report.errors:
+            console.print(f"{report.source.name} {unit}: {error}", style="red")
+
+
+if __name__ == "__main__":
+    main()

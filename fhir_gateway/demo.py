@@ -1,0 +1,339 @@
+"""
+The demo: sandbox regions, Redis, worker and gateway, each a process of its own.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from fhir_gateway.fhir.concept_map import concept_map_from_meanings
+from fhir_gateway.fhir.vocabulary import Vocabulary
+from fhir_gateway.model.ids import HsaId
+from fhir_gateway.model.timeslot import StandardTimeType, TimeType
+from fhir_gateway.sandbox.catalogue import SandboxRegion, regions
+from fhir_gateway.settings import Settings
+from fhir_gateway.stores.embedded_redis import EmbeddedRedis
+
+__all__ = [
+    "COVID_VACCINATION",
+    "DemoFailed",
+    "run_demo",
+    "sources_toml",
+    "time_types_map",
+    "write_sources",
+]
+
+COVID_VACCINATION: Final = StandardTimeType(
+    code="72791000052103", display="vaccination mot covid-19"
+)
+
+_MAP_VERSION: Final = "0.1.0"
+_MAP_DATE: Final = "2026-11-23"
+# Skatteverket's test number for Tolvan Tolvansson.
+_REFRESH_SUBJECT: Final = "191212121212"
+_ANSWERS_WITHIN_S: Final = 60.0
+_STOPS_WITHIN_S: Final = 10.0
+
+
+class DemoFailed(Exception):
+    """The demo cannot run; the message is one line that says what to do."""
+
+
+def time_types_map(region: SandboxRegion, vocabulary: Vocabulary) -> dict[str, object]:
+    """Return the ConceptMap of a sandbox region's time types."""
+    return concept_map_from_meanings(
+        f"time-types-{region.name}",
+        f"Time types of {region.title}",
+        _mapped_time_types(region),
+        version=_MAP_VERSION,
+        date=_MAP_DATE,
+        vocabulary=vocabulary,
+    )
+
+
+def sources_toml(
+    described: Iterable[SandboxRegion],
+    sandbox_url: str,
+    map_path: Callable[[SandboxRegion], str],
+) -> str:
+    """
+    Return the file of sources that makes sandbox regions sources of a gateway.
+
+    Args:
+        described: The regions.
+        sandbox_url: Where the sandbox listens.
+        map_path: Where the ConceptMap of a region's time types is.
+    """
+    tables = [
+        "# The sandbox's make-believe regions, as sources. See docs/configuration.md.\n"
+    ]
+    for region in described:
+        lines: list[tuple[str, object]] = [
+            ("adapter", "scheduling_1_1"),
+            ("title", region.title),
+            ("prefixes", [region.hsa_prefix]),
+            ("agent", str(region.agent)),
+            ("refresh_subject", _REFRESH_SUBJECT),
+            ("time_types", map_path(region)),
+            # The sandbox is ours to ask as much as we like; a region is not.
+            ("calls_per_second", 20),
+            ("calls_in_flight", 4),
+        ]
+        if region.aggregated_address is not None:
+            lines.append(("schedule_address", str(region.aggregated_address)))
+        if region.name == "mitt":
+            # The TakeCare adapter cuts a longer reason without a word.
+            lines.append(("reason_limit", 300))
+        tables.append(f"[sources.{region.name}]\n" + _settings(lines))
+        options: list[tuple[str, object]] = [
+            ("endpoint", f"{sandbox_url}/rivta/{region.name}")
+        ]
+        if region.name == "mitt":
+            # TakeCare answers refusals as faults: "resultCode: 3010 resultText: …".
+            options.append(("refusal_faults", ["^resultCode: 30[0-9]{2} "]))
+        tables.append(f"[sources.{region.name}.options]\n" + _settings(options))
+        for sandbox_unit in region.units:
+            unit = sandbox_unit.care_unit
+            fields: list[tuple[str, object]] = [
+                ("hsa_id", str(unit.hsa_id)),
+                ("name", unit.name),
+            ]
+            fields.extend(
+                (name, str(value))
+                for name in (
+                    "organization",
+                    "organization_name",
+                    "phone",
+                    "street",
+                    "postal_code",
+                    "city",
+                )
+                if (value := getattr(unit, name)) is not None
+            )
+            if unit.position is not None:
+                fields.append(("latitude", unit.position.latitude))
+                fields.append(("longitude", unit.position.longitude))
+            tables.append(f"[[sources.{region.name}.units]]\n" + _settings(fields))
+    return "\n".join(tables)
+
+
+def write_sources(
+    folder: Path, sandbox_url: str, slots: int, vocabulary: Vocabulary
+) -> Path:
+    """Write a file of sources and its ConceptMaps; return the file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    described = regions(slots)
+    for region in described:
+        write_time_types_map(folder, region, vocabulary)
+    path = folder / "sources.toml"
+    path.write_text(
+        sources_toml(
+            described,
+            sandbox_url,
+            lambda region: f"ConceptMap-time-types-{region.name}.json",
+        ),
+        encoding="utf-8",
+    )
+    return path
+
+
+def write_time_types_map(
+    folder: Path, region: SandboxRegion, vocabulary: Vocabulary
+) -> Path:
+    """Write the ConceptMap of a region's time types; return the file."""
+    path = folder / f"ConceptMap-time-types-{region.name}.json"
+    path.write_bytes(
+        orjson.dumps(
+            time_types_map(region, vocabulary),
+            option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
+        )
+    )
+    return path
+
+
+def run_demo(settings: Settings, *, slots: int, say: Callable[[str], None]) -> None:
+    """
+    Run sandbox, Redis, worker and gateway until interrupted; leave nothing behind.
+
+    Args:
+        settings: The ports; everything else is the demo's own.
+        slots: About how many free times the regions have together.
+        say: Tells the person in front of it.
+
+    Raises:
+        DemoFailed: A port is taken, or a part ended or did not answer in time.
+    """
+    _check_port("PORT", settings.port)
+    _check_port("SANDBOX_PORT", settings.sandbox_port)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+    folder = settings.data_dir
+    shutil.rmtree(folder, ignore_errors=True)
+    sandbox_url = f"http://127.0.0.1:{settings.sandbox_port}"
+    sources = write_sources(
+        folder, sandbox_url, slots, Vocabulary(settings.canonical_base)
+    )
+    with EmbeddedRedis(folder) as redis:
+        environment = {
+            **os.environ,
+            "FHIR_GATEWAY_SOURCES": str(sources),
+            "FHIR_GATEWAY_DATA_DIR": str(folder),
+            "REDIS_URL": redis.url,
+        }
+        environment.pop("DATABASE_URL", None)
+        parts: dict[str, subprocess.Popen[bytes]] = {}
+        try:
+            say("Starting the sandbox's regions, the worker and the gateway …")
+            parts["sandbox"] = _start(
+                ["sandbox", "--slots", str(slots)], environment, folder
+            )
+            parts["worker"] = _start(["worker"], environment, folder)
+            parts["serve"] = _start(["serve"], environment, folder)
+            began = time.monotonic()
+            total = _await_slots(settings, parts, stop)
+            if total is not None:
+                say(_welcome(settings, sandbox_url, total, time.monotonic() - began))
+            _watch(parts, stop)
+        finally:
+            for part in parts.values():
+                part.terminate()
+            deadline = time.monotonic() + _STOPS_WITHIN_S
+            for part in parts.values():
+                _end(part, deadline)
+    say("The demo has stopped.")
+
+
+def _mapped_time_types(region: SandboxRegion) -> Iterable[tuple[HsaId, TimeType]]:
+    for unit in region.units:
+        offered = unit.covid_vaccination
+        if offered is not None:
+            yield (
+                unit.hsa_id,
+                TimeType(
+                    id=offered.id, name=offered.name, standard=(COVID_VACCINATION,)
+                ),
+            )
+
+
+def _settings(lines: Iterable[tuple[str, object]]) -> str:
+    # JSON's strings, numbers and lists of strings are TOML's too.
+    return "".join(
+        f"{name} = {orjson.dumps(value).decode()}\n" for name, value in lines
+    )
+
+
+def _check_port(name: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise DemoFailed(
+                f"port {port} is in use: choose another with {name}=…"
+            ) from error
+
+
+def _start(
+    arguments: list[str], environment: Mapping[str, str], folder: Path
+) -> subprocess.Popen[bytes]:
+    with (folder / f"{arguments[0]}.log").open("ab") as log:
+        return subprocess.Popen(  # noqa: S603 - this program itself
+            [sys.executable, "-m", "fhir_gateway.cli", *arguments],
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            # Ctrl-C reaches this process alone, which then ends the others in order.
+            start_new_session=True,
+        )
+
+
+def _end(part: subprocess.Popen[bytes], deadline: float) -> None:
+    try:
+        part.wait(max(0.1, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        os.killpg(part.pid, signal.SIGKILL)
+        part.wait()
+
+
+def _await_slots(
+    settings: Settings,
+    parts: Mapping[str, subprocess.Popen[bytes]],
+    stop: threading.Event,
+) -> int | None:
+    """Wait until a search finds slots of every region; return how many it finds."""
+    url = (
+        f"http://127.0.0.1:{settings.port}/fhir/Slot"
+        f"?service-type={COVID_VACCINATION.code}&_count=1"
+    )
+    deadline = time.monotonic() + _ANSWERS_WITHIN_S
+    while not stop.is_set():
+        _check_alive(parts, settings.data_dir)
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                bundle = orjson.loads(answer.read())
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            bundle = {}
+        if bundle.get("total"):
+            return int(bundle["total"])
+        if time.monotonic() > deadline:
+            raise DemoFailed(
+                f"no slots after {_ANSWERS_WITHIN_S:.0f} s: see the logs in"
+                f" {settings.data_dir}"
+            )
+        stop.wait(0.25)
+    return None
+
+
+def _watch(parts: Mapping[str, subprocess.Popen[bytes]], stop: threading.Event) -> None:
+    """Wait for an interruption, or for whoever started this to be gone."""
+    parent = os.getppid()
+    while not stop.wait(1.0):
+        _check_alive(parts, None)
+        if os.getppid() != parent:
+            return
+
+
+def _check_alive(
+    parts: Mapping[str, subprocess.Popen[bytes]], folder: Path | None
+) -> None:
+    for name, part in parts.items():
+        if part.poll() is not None:
+            where = f": see {folder / name}.log" if folder else ""
+            raise DemoFailed(f"{name} ended with exit code {part.returncode}{where}")
+
+
+def _welcome(settings: Settings, sandbox_url: str, total: int, seconds: float) -> str:
+    base = settings.base_url
+    return f"""
+The gateway answers: {total} free times for covid-19 vaccination after {seconds:.0f} s.
+
+  FHIR base        {base}
+  Capabilities     {base}/metadata
+  Regions          {sandbox_url}/
+  Ledgers          {sandbox_url}/ledger/norr (and mitt, syd)
+  Logs             {settings.data_dir}/*.log
+
+Who has the earliest time for covid-19 vaccination?
+
+  curl '{base}/Slot?service-type=http://snomed.info/sct|{COVID_VACCINATION.code}&status=free&_sort=start&_count=3'
+
+Who offers it?
+
+  curl '{base}/HealthcareService?service-type={COVID_VACCINATION.code}&_count=3'
+
+README.md shows how to book, move and cancel. Stop with Ctrl-C.
+"""

@@ -1,0 +1,3 @@
+"""
+Between the program's model and FHIR R4: the only layer that speaks both vocabularies.
+"""

@@ -1,0 +1,174 @@
+"""
+Appointment (FHIR R4, 12.8) from a booking.
+"""
+
+from typing import Any, Final
+
+from fhir_gateway.fhir.outcome import Issue, Severity, operation_outcome
+from fhir_gateway.fhir.service_type import service_type_from_time_type
+from fhir_gateway.fhir.slot import meta_of_source
+from fhir_gateway.fhir.vocabulary import (
+    HSA_ID,
+    PERSON_NUMBER_SYSTEMS,
+    Vocabulary,
+)
+from fhir_gateway.model.booking import BookingStatus, ManagedBooking
+from fhir_gateway.model.timekeeping import instant_text
+from fhir_gateway.model.timeslot import TimeType, time_type_token
+
+__all__ = ["appointment_from_booking", "instruction"]
+
+_MESSAGE_ID: Final = "region-message"
+_PARTICIPANT_STATUS: Final = {
+    BookingStatus.PENDING: "needs-action",
+    BookingStatus.BOOKED: "accepted",
+    BookingStatus.CANCELLED: "declined",
+}
+
+
+def appointment_from_booking(
+    booking: ManagedBooking,
+    time_type: TimeType,
+    *,
+    unit_name: str,
+    vocabulary: Vocabulary,
+    is_offered: bool = True,
+    is_listed: bool = True,
+) -> dict[str, Any]:
+    """
+    Return an Appointment.
+
+    Args:
+        booking: What is booked.
+        time_type: Of what kind it is.
+        unit_name: What people call the unit.
+        vocabulary: Our canonicals.
+        is_offered: Whether its time type can be booked anew: without that there is no
+            HealthcareService to refer to.
+        is_listed: Whether free times like it are known: without that there is no Slot
+            to refer to.
+
+    The region's own text, which must be shown, stands in `patientInstruction` and in a
+    contained OperationOutcome.
+    """
+    schedule = booking.timeslot.schedule
+    meta = meta_of_source(
+        booking.source, vocabulary, "appointment", answered_at=booking.confirmed_at
+    )
+    appointment: dict[str, Any] = {
+        "resourceType": "Appointment",
+        "id": booking.id,
+        "meta": {
+            **({"extension": meta["extension"]} if "extension" in meta else {}),
+            "versionId": str(booking.version),
+            "lastUpdated": instant_text(booking.updated_at),
+            "source": meta["source"],
+            "profile": meta["profile"],
+        },
+    }
+    if booking.message:
+        appointment["contained"] = [
+            {**operation_outcome([_shown(booking.message)]), "id": _MESSAGE_ID}
+        ]
+    appointment["extension"] = _extensions(booking, vocabulary)
+    if booking.booking_id is not None:
+        appointment["identifier"] = [
+            {
+                "system": vocabulary.booking_ids(schedule.unit),
+                "value": str(booking.booking_id),
+            }
+        ]
+    appointment["status"] = booking.status.value
+    appointment["serviceType"] = [
+        service_type_from_time_type(time_type, schedule.unit, vocabulary)
+    ]
+    appointment["start"] = instant_text(booking.timeslot.start)
+    appointment["end"] = instant_text(booking.timeslot.end)
+    if is_listed:
+        appointment["slot"] = [{"reference": f"Slot/{booking.timeslot.token}"}]
+    appointment["created"] = instant_text(booking.created_at)
+    if booking.reason:
+        appointment["comment"] = booking.reason
+    text = instruction(booking)
+    if text:
+        appointment["patientInstruction"] = text
+    appointment["participant"] = _participants(
+        booking, time_type, unit_name, is_offered=is_offered
+    )
+    return appointment
+
+
+def instruction(booking: ManagedBooking) -> str | None:
+    """Return what the resident must be told: the region's message, then the unit's."""
+    texts = [text for text in (booking.message, booking.purpose) if text]
+    return "\n\n".join(texts) or None
+
+
+def _shown(message: str) -> Issue:
+    return Issue(severity=Severity.INFORMATION, code="informational", text=message)
+
+
+def _extensions(
+    booking: ManagedBooking, vocabulary: Vocabulary
+) -> list[dict[str, Any]]:
+    permissions = booking.permissions
+    extensions: list[dict[str, Any]] = [
+        {
+            "extension": [
+                {
+                    "url": "cancelBookingAllowed",
+                    "valueBoolean": permissions.cancel,
+                },
+                {"url": "rebookingAllowed", "valueBoolean": permissions.rebook},
+                {"url": "messageAllowed", "valueBoolean": permissions.message},
+            ],
+            "url": vocabulary.profile("booking-permissions"),
+        },
+        {
+            "url": vocabulary.profile("is-invitation"),
+            "valueBoolean": booking.is_invitation,
+        },
+    ]
+    if booking.message:
+        extensions.append(
+            {
+                "url": vocabulary.profile("region-message"),
+                "valueReference": {"reference": f"#{_MESSAGE_ID}"},
+            }
+        )
+    return extensions
+
+
+def _participants(
+    booking: ManagedBooking, time_type: TimeType, unit_name: str, *, is_offered: bool
+) -> list[dict[str, Any]]:
+    schedule = booking.timeslot.schedule
+    status = _PARTICIPANT_STATUS[booking.status]
+    actors: list[dict[str, Any]] = [
+        {
+            "type": "Patient",
+            "identifier": {
+                "system": PERSON_NUMBER_SYSTEMS[booking.number.kind],
+                "value": booking.number.reveal(),
+            },
+        },
+        {"reference": f"Location/{schedule.unit}", "display": unit_name},
+    ]
+    if is_offered:
+        token = time_type_token(schedule.unit, schedule.time_type_id)
+        actors.append(
+            {"reference": f"HealthcareService/{token}", "display": time_type.name}
+        )
+    name = schedule.performer_name or schedule.resource_name
+    if schedule.performer is not None:
+        actors.append(
+            {
+                # Not a reference: somebody without free times is nowhere to be read.
+                "type": "Practitioner",
+                "identifier": {"system": HSA_ID, "value": str(schedule.performer)},
+                **({"display": name} if name else {}),
+            }
+        )
+    elif name:
+        actors.append({"display": name})
+    return [{"actor": actor, "status": status} for actor in actors]

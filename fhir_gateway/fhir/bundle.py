@@ -1,0 +1,78 @@
+"""
+Searchset bundles (FHIR R4, 3.1.1.3).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+from uuid import uuid4
+
+from fhir_gateway.fhir.outcome import Issue, operation_outcome
+
+__all__ = ["Entry", "Mode", "searchset"]
+
+
+class Mode(Enum):
+    """SearchEntryMode."""
+
+    MATCH = "match"
+    INCLUDE = "include"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A resource in a searchset."""
+
+    resource: dict[str, Any]
+    mode: Mode = Mode.MATCH
+
+
+def searchset(
+    entries: Iterable[Entry],
+    *,
+    base_url: str,
+    self_url: str,
+    next_url: str | None = None,
+    total: int | None = None,
+    issues: Sequence[Issue] = (),
+) -> dict[str, Any]:
+    """
+    Return a searchset.
+
+    Args:
+        entries: Matches, then what was included.
+        base_url: The server's FHIR base.
+        self_url: What was understood of the search.
+        next_url: The next page, if there is one.
+        total: How many match in all; None when that is not known.
+        issues: What is missing; they become one `outcome` entry.
+    """
+    link = [{"relation": "self", "url": self_url}]
+    if next_url is not None:
+        link.append({"relation": "next", "url": next_url})
+    bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
+    if total is not None:
+        bundle["total"] = total
+    bundle["link"] = link
+    entry = [
+        {
+            "fullUrl": (
+                f"{base_url}/{each.resource['resourceType']}/{each.resource['id']}"
+            ),
+            "resource": each.resource,
+            "search": {"mode": each.mode.value},
+        }
+        for each in entries
+    ]
+    if issues:
+        entry.append(
+            {
+                "fullUrl": f"urn:uuid:{uuid4()}",
+                "resource": operation_outcome(issues),
+                "search": {"mode": "outcome"},
+            }
+        )
+    if entry:
+        bundle["entry"] = entry
+    return bundle

@@ -1,0 +1,119 @@
+"""
+CapabilityStatement (FHIR R4, 5.3): derived from what is registered, so it cannot lie.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from fhir_gateway.fhir.search_parameters import (
+    IncludeParameter,
+    Parameter,
+    SearchSchema,
+)
+from fhir_gateway.fhir.vocabulary import Vocabulary
+from fhir_gateway.model.timekeeping import instant_text
+
+__all__ = ["ResourceCapability", "capability_statement"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceCapability:
+    """
+    What can be done with a resource type.
+
+    Attributes:
+        interactions: TypeRestfulInteraction codes.
+        profile: The name of our profile of it, if there is one.
+        search: The parameters it is searched by, if it is.
+        documentation: What a client developer should know.
+    """
+
+    type: str
+    interactions: Sequence[str]
+    profile: str | None = None
+    search: SearchSchema | None = None
+    documentation: str | None = None
+    versioned: bool = field(default=False)
+
+
+def capability_statement(
+    resources: Sequence[ResourceCapability],
+    *,
+    base_url: str,
+    software_version: str,
+    started_at: datetime,
+    vocabulary: Vocabulary,
+) -> dict[str, Any]:
+    """Return the CapabilityStatement of a server."""
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": instant_text(started_at),
+        "kind": "instance",
+        "software": {"name": "fhir-gateway", "version": software_version},
+        "implementation": {
+            "description": "Booking over Swedish regions' RIV-TA contracts",
+            "url": base_url,
+        },
+        "fhirVersion": "4.0.1",
+        "format": ["application/fhir+json", "json"],
+        "patchFormat": ["application/json-patch+json"],
+        "rest": [
+            {
+                "mode": "server",
+                "documentation": (
+                    "A search for a resident's appointments is made by POST to"
+                    " _search: a personal number never stands in a URL. Unknown search"
+                    " parameters are refused unless Prefer: handling=lenient is sent."
+                ),
+                "resource": [_resource(each, vocabulary) for each in resources],
+            }
+        ],
+    }
+
+
+def _resource(capability: ResourceCapability, vocabulary: Vocabulary) -> dict[str, Any]:
+    resource: dict[str, Any] = {"type": capability.type}
+    if capability.profile:
+        canonical = vocabulary.profile(capability.profile)
+        resource["profile"] = canonical
+        resource["supportedProfile"] = [canonical]
+    if capability.documentation:
+        resource["documentation"] = capability.documentation
+    resource["interaction"] = [{"code": code} for code in capability.interactions]
+    resource["versioning"] = "versioned" if capability.versioned else "no-version"
+    if "create" in capability.interactions:
+        resource["updateCreate"] = False
+    if capability.search is not None:
+        includes: list[str] = []
+        parameters = []
+        for attribute, declared in capability.search.fields.items():
+            name = declared.data_key or attribute
+            if isinstance(declared, IncludeParameter):
+                if not name.endswith(":iterate"):
+                    includes.extend(
+                        f"{path.source}:{path.parameter}" for path in declared.paths
+                    )
+                continue
+            if isinstance(declared, Parameter) and name not in _RESULT_PARAMETERS:
+                parameters.append(_parameter(name, declared))
+        if includes:
+            resource["searchInclude"] = includes
+        resource["searchParam"] = parameters
+    return resource
+
+
+# R4: parameters that shape the result are not declared as search parameters.
+_RESULT_PARAMETERS = frozenset({"_count", "_sort", "_total", "_format", "_cursor"})
+
+
+def _parameter(name: str, declared: Parameter) -> dict[str, Any]:
+    parameter = {"name": name}
+    if declared.definition:
+        parameter["definition"] = declared.definition
+    parameter["type"] = declared.type
+    if declared.documentation:
+        parameter["documentation"] = declared.documentation
+    return parameter

@@ -1,0 +1,85 @@
+"""
+Practitioner and PractitionerRole (FHIR R4, 8.4 and 8.5) from performers.
+"""
+
+import hashlib
+from base64 import b32hexencode
+from typing import Any
+
+from fhir_gateway.fhir.vocabulary import HSA_ID, Vocabulary
+from fhir_gateway.model.care_unit import Performer
+from fhir_gateway.model.ids import HsaId, SourceName
+
+__all__ = [
+    "practitioner_from_performer",
+    "practitioner_role_from_performer",
+    "practitioner_role_id",
+]
+
+
+def practitioner_role_id(unit: HsaId, performer: HsaId) -> str:
+    """Return the id of a performer's role at a unit: at most 40 characters."""
+    digest = hashlib.blake2b(performer.encode(), digest_size=5).digest()
+    return f"{unit}.{b32hexencode(digest).decode().lower()}"
+
+
+def practitioner_from_performer(
+    performer: Performer | None,
+    hsa_id: HsaId,
+    *,
+    display: str | None,
+    source: SourceName,
+    vocabulary: Vocabulary,
+) -> dict[str, Any]:
+    """
+    Return a Practitioner.
+
+    Args:
+        performer: What the source's list of staff says; None when it is not on it.
+        hsa_id: Who it is.
+        display: The name on the person's times, for one who is on no list.
+        source: Where this is known from.
+        vocabulary: Our canonicals.
+    """
+    practitioner: dict[str, Any] = {
+        "resourceType": "Practitioner",
+        "id": str(hsa_id),
+        "meta": {"source": vocabulary.source(source)},
+        "identifier": [{"system": HSA_ID, "value": str(hsa_id)}],
+        "active": True,
+    }
+    if performer is not None:
+        name: dict[str, Any] = {
+            "family": performer.last_name,
+            "given": [performer.first_name],
+        }
+        if performer.title:
+            name["prefix"] = [performer.title]
+        practitioner["name"] = [name]
+    elif display:
+        practitioner["name"] = [{"text": display}]
+    return practitioner
+
+
+def practitioner_role_from_performer(
+    performer: HsaId,
+    unit: HsaId,
+    *,
+    display: str | None,
+    services: list[str],
+    source: SourceName,
+    vocabulary: Vocabulary,
+) -> dict[str, Any]:
+    """Return a PractitionerRole: what somebody does at a unit."""
+    named = {"display": display} if display else {}
+    return {
+        "resourceType": "PractitionerRole",
+        "id": practitioner_role_id(unit, performer),
+        "meta": {"source": vocabulary.source(source)},
+        "active": True,
+        "practitioner": {"reference": f"Practitioner/{performer}", **named},
+        "location": [{"reference": f"Location/{unit}"}],
+        "healthcareService": [
+            {"reference": f"HealthcareService/{token}"} for token in services
+        ],
+    }

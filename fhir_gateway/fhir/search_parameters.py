@@ -1,0 +1,405 @@
+"""
+Search parameters (FHIR R4, 3.1.1): one schema for each resource type that is searched.
+
+A schema reads the parameters of a request into values, collects every fault before it
+answers, and is what the CapabilityStatement is derived from. Repeating a parameter
+means "and", a comma within it means "or".
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Final
+
+from marshmallow import Schema, ValidationError, fields
+
+from fhir_gateway.fhir.outcome import Issue, Problem
+from fhir_gateway.model.timekeeping import period_from_search_text
+
+__all__ = [
+    "Choice",
+    "Count",
+    "DateBounds",
+    "DateParameter",
+    "Include",
+    "IncludeParameter",
+    "Opaque",
+    "Parameter",
+    "ReferenceParameter",
+    "SearchSchema",
+    "Token",
+    "TokenParameter",
+    "Understood",
+    "understand",
+]
+
+_UNESCAPED_COMMA: Final = re.compile(r"(?<!\\)(?:\\\\)*,")
+_ESCAPE: Final = re.compile(r"\\([\\,|$])")
+_FHIR_ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_PREFIX: Final = re.compile(r"([a-z]{2})(?=[0-9])")
+_MOST_VALUES: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """
+    A token: a system may be absent (any) or empty (none), a code may be absent (any).
+    """
+
+    system: str | None
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DateBounds:
+    """The instants that fit: from `start` (included) until `before`; None is open."""
+
+    start: datetime | None = None
+    before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """What `_include` asks for: `source:parameter[:target]`."""
+
+    source: str
+    parameter: str
+    target: str | None = None
+
+
+class Parameter(fields.Field[Any]):
+    """
+    A search parameter; its input is the list of the values it was given with.
+
+    Args:
+        documentation: What it does here, for the CapabilityStatement.
+        definition: The canonical of its SearchParameter, where R4 has one.
+    """
+
+    type: ClassVar[str]
+
+    def __init__(
+        self,
+        *,
+        documentation: str = "",
+        definition: str | None = None,
+        **options: Any,  # noqa: ANN401 - marshmallow's
+    ) -> None:
+        super().__init__(**options)
+        self.documentation = documentation
+        self.definition = definition
+
+
+class TokenParameter(Parameter):
+    """
+    A token parameter: groups of tokens.
+
+    Args:
+        codes: The only codes that exist, where the element has a required binding.
+    """
+
+    type = "token"
+
+    def __init__(self, *, codes: Iterable[str] | None = None, **options: Any) -> None:  # noqa: ANN401 - marshmallow's
+        super().__init__(**options)
+        self._codes = frozenset(codes) if codes is not None else None
+
+    def _deserialize(
+        self,
+        value: list[str],
+        attr: str | None,  # noqa: ARG002 - marshmallow's
+        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's
+        **_: Any,  # noqa: ANN401 - marshmallow's
+    ) -> tuple[tuple[Token, ...], ...]:
+        return tuple(
+            tuple(self._token(each) for each in _alternatives(text)) for text in value
+        )
+
+    def _token(self, text: str) -> Token:
+        if "|" in text:
+            system, _, code = text.partition("|")
+            token = Token(_unescaped(system), _unescaped(code) or None)
+        else:
+            token = Token(None, _unescaped(text))
+        if not token.system and not token.code:
+            raise ValidationError("expected a code, system|code, system| or |code")
+        if self._codes is not None and token.code not in self._codes:
+            raise ValidationError(f"expected one of {', '.join(sorted(self._codes))}")
+        return token
+
+
+class DateParameter(Parameter):
+    """
+    A date parameter on an instant: the bounds that all its values leave.
+
+    `ne` and `ap` leave no single period and are refused.
+    """
+
+    type = "date"
+
+    def _deserialize(
+        self,
+        value: list[str],
+        attr: str | None,  # noqa: ARG002 - marshmallow's
+        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's
+        **_: Any,  # noqa: ANN401 - marshmallow's
+    ) -> DateBounds:
+        start: datetime | None = None
+        before: datetime | None = None
+        for text in value:
+            bounds = _bounds(text)
+            if bounds.start is not None:
+                start = max(start, bounds.start) if start else bounds.start
+            if bounds.before is not None:
+                before = min(before, bounds.before) if before else bounds.before
+        return DateBounds(start, before)
+
+
+class ReferenceParameter(Parameter):
+    """
+    A reference parameter: groups of ids.
+
+    Args:
+        target: The one resource type it can point at.
+    """
+
+    type = "reference"
+
+    def __init__(self, *, target: str, **options: Any) -> None:  # noqa: ANN401 - marshmallow's
+        super().__init__(**options)
+        self.target = target
+
+    def _deserialize(
+        self,
+        value: list[str],
+        attr: str | None,  # noqa: ARG002 - marshmallow's
+        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's
+        **_: Any,  # noqa: ANN401 - marshmallow's
+    ) -> tuple[frozenset[str], ...]:
+        return tuple(
+            frozenset(self._id(_unescaped(each)) for each in _alternatives(text))
+            for text in value
+        )
+
+    def _id(self, text: str) -> str:
+        # An absolute URL ends in Type/id as a relative one does.
+        kind, _, identifier = text.rpartition("/")
+        kind = kind.rpartition("/")[2]
+        if kind and kind != self.target:
+            raise ValidationError(f"expected a reference to {self.target}")
+        if not _FHIR_ID.fullmatch(identifier):
+            raise ValidationError(f"expected {self.target}/id")
+        return identifier
+
+
+class Count(Parameter):
+    """`_count`: how many matches a page has at most."""
+
+    type = "number"
+
+    def __init__(self, *, most: int, **options: Any) -> None:  # noqa: ANN401 - marshmallow's
+        super().__init__(**options)
+        self._most = most
+
+    def _deserialize(
+        self,
+        value: list[str],
+        attr: str | None,  # noqa: ARG002 - marshmallow's
+        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's
+        **_: Any,  # noqa: ANN401 - marshmallow's
+    ) -> int:
+        text = _only(value)
+        if not re.fullmatch(r"[0-9]{1,9}", text):
+            raise ValidationError("expected a whole number, 0 or more")
+        # R4: the server may return fewer than the client asks for.
+        return min(int(text), self._most)
+
+
+class Choice(Parameter):
+    """A parameter with a few possible values."""
+
+    type = "string"
+
+    def __init__(self, *, of: Sequence[str], **options: Any) -> None:  # noqa: ANN401 - marshmallow's
+        super().__init__(**options)
+        self.of = tuple(of)
+
+    def _deserialize(
+        self,
+        value: list[str],
+        attr: str | None,  # noqa: ARG002 - marshmallow's
+        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's
+        **_: Any,  # noqa: ANN401 - marshmallow's
+    ) -> str:
+        text = _only(value)
+        if text not in self.of:
+            raise ValidationError(f"expected one of {', '.join(self.of)}")
+        return text
+
+
+class IncludeParameter(Parameter):
+    """`_include`, with or without `:iterate`: the paths that can be followed."""
+
+    type = "string"
+
+    def __init__(self, *, paths: Sequence[Include], **options: Any) -> None:  # noqa: ANN401 - marshmallow's
+        super().__init__(**options)
+        self.paths = tuple(paths)
+
+    def _deserialize(
+        self,
+        value: list[str],
+        attr: str | None,  # noqa: ARG002 - marshmallow's
+        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's
+        **_: Any,  # noqa: ANN401 - marshmallow's
+    ) -> tuple[Include, ...]:
+        return tuple(self._include(text) for text in value)
+
+    def _include(self, text: str) -> Include:
+        parts = text.split(":")
+        known = {(path.source, path.parameter): path for path in self.paths}
+        if len(parts) in (2, 3) and (parts[0], parts[1]) in known:
+            return Include(*parts)
+        offered = ", ".join(f"{path.source}:{path.parameter}" for path in self.paths)
+        raise ValidationError(f"expected one of {offered}, each with or without :Type")
+
+
+class Opaque(Parameter):
+    """A value of our own making, such as a page's place."""
+
+    type = "special"
+
+    def _deserialize(
+        self,
+        value: list[str],
+        attr: str | None,  # noqa: ARG002 - marshmallow's
+        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's
+        **_: Any,  # noqa: ANN401 - marshmallow's
+    ) -> str:
+        return _only(value)
+
+
+class SearchSchema(Schema):
+    """The parameters that a resource type is searched by."""
+
+    error_messages = {"unknown": "is not a parameter of this search"}  # noqa: RUF012 - marshmallow's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Understood:
+    """
+    A search as it was understood.
+
+    Attributes:
+        values: What each given parameter means, by attribute of the schema.
+        parameters: The parameters that were used, as given, for the self link.
+    """
+
+    values: Mapping[str, Any]
+    parameters: tuple[tuple[str, str], ...]
+
+
+def understand(
+    schema: SearchSchema, given: Sequence[tuple[str, str]], *, lenient: bool
+) -> Understood:
+    """
+    Return what a client asks for.
+
+    Args:
+        schema: The parameters that exist.
+        given: Name and value of each parameter, in the client's order.
+        lenient: Leave out parameters that do not exist (`Prefer: handling=lenient`).
+
+    Raises:
+        Problem: 400, with an issue for each fault.
+    """
+    names = {field.data_key or attribute for attribute, field in schema.fields.items()}
+    kept = tuple((name, value) for name, value in given if not lenient or name in names)
+    data: dict[str, list[str]] = {}
+    for name, value in kept:
+        data.setdefault(name, []).append(value)
+    if len(kept) > _MOST_VALUES:
+        raise Problem(
+            [
+                Issue(
+                    code="too-costly",
+                    diagnostics=f"A search has at most {_MOST_VALUES} parameters.",
+                )
+            ],
+            status=400,
+        )
+    try:
+        values = schema.load(data)
+    except ValidationError as error:
+        raise Problem(
+            [
+                _issue(str(name), message, known=name in names)
+                for name, messages in error.messages_dict.items()
+                for message in messages
+            ],
+            status=400,
+        ) from error
+    return Understood(values=values, parameters=kept)
+
+
+def _issue(name: str, message: str, *, known: bool) -> Issue:
+    shown = name if _is_harmless(name) else "(a name that cannot be shown)"
+    way_out = "" if known else "; see /metadata for those that are"
+    return Issue(
+        code="value" if known else "not-supported",
+        diagnostics=f"{shown}: {message}{way_out}.",
+        parameter=shown if _is_harmless(name) else None,
+    )
+
+
+def _is_harmless(name: str) -> bool:
+    """Return whether a parameter's name can be repeated: it may be anything at all."""
+    return bool(re.fullmatch(r"[A-Za-z_][A-Za-z_:.\-]{0,63}", name))
+
+
+def _only(values: list[str]) -> str:
+    if len(values) != 1:
+        raise ValidationError("is given more than once")
+    return values[0]
+
+
+def _alternatives(text: str) -> list[str]:
+    alternatives = []
+    rest = text
+    while match := _UNESCAPED_COMMA.search(rest):
+        alternatives.append(rest[: match.end() - 1])
+        rest = rest[match.end() :]
+    alternatives.append(rest)
+    if "" in alternatives:
+        raise ValidationError("has an empty value")
+    return alternatives
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPE.sub(r"\1", text)
+
+
+def _bounds(text: str) -> DateBounds:
+    match = _PREFIX.match(text)
+    prefix = match[1] if match else "eq"
+    try:
+        start, end = period_from_search_text(
+            text.removeprefix(match[1] if match else "")
+        )
+    except ValueError as error:
+        raise ValidationError(f"is {error}") from error
+    bounds = {
+        "eq": DateBounds(start, end),
+        "ge": DateBounds(start=start),
+        "gt": DateBounds(start=end),
+        "sa": DateBounds(start=end),
+        "lt": DateBounds(before=start),
+        "eb": DateBounds(before=start),
+        "le": DateBounds(before=end),
+    }.get(prefix)
+    if bounds is None:
+        raise ValidationError(
+            "expected one of the prefixes eq, ge, gt, le, lt, sa, eb, or none"
+        )
+    return bounds

@@ -1,0 +1,84 @@
+"""
+Canonical URLs and identifier systems: the only place where they are spelt.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from fhir_gateway.model.ids import HsaId, SourceName
+from fhir_gateway.model.person import NumberKind
+
+__all__ = [
+    "HSA_ID",
+    "HSA_ID_ALIASES",
+    "LAST_SOURCE_SYNC",
+    "PERSON_NUMBER_KINDS",
+    "PERSON_NUMBER_SYSTEMS",
+    "SLOT_CAPACITY",
+    "SNOMED_CT",
+    "SNOMED_CT_SWEDEN",
+    "Vocabulary",
+]
+
+SNOMED_CT: Final = "http://snomed.info/sct"
+SNOMED_CT_SWEDEN: Final = "http://snomed.info/sct/45991000052106"
+
+# HL7 Sweden's base profiles write the first; Inera's RIV-TA mapping the second.
+HSA_ID: Final = "urn:oid:1.2.752.29.4.19"
+HSA_ID_ALIASES: Final = frozenset({HSA_ID, "urn:oid:1.2.752.129.2.1.4.1"})
+
+PERSON_NUMBER_SYSTEMS: Final = {
+    NumberKind.PERSONNUMMER: "http://electronichealth.se/identifier/personnummer",
+    NumberKind.SAMORDNINGSNUMMER: (
+        "http://electronichealth.se/identifier/samordningsnummer"
+    ),
+}
+PERSON_NUMBER_KINDS: Final = {
+    system: kind for kind, system in PERSON_NUMBER_SYSTEMS.items()
+}
+
+LAST_SOURCE_SYNC: Final = "http://hl7.org/fhir/StructureDefinition/lastSourceSync"
+SLOT_CAPACITY: Final = (
+    "http://fhir-registry.smarthealthit.org/StructureDefinition/slot-capacity"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """
+    Our own canonicals, under one base.
+
+    Args:
+        base: The base, without a slash at the end.
+    """
+
+    base: str = "https://fhir-gateway.example.org"
+
+    def profile(self, name: str) -> str:
+        """Return the canonical of one of our profiles or extensions."""
+        return f"{self.base}/StructureDefinition/{name}"
+
+    def source(self, name: SourceName) -> str:
+        """Return what `meta.source` says of a source."""
+        return f"{self.base}/source/{name}"
+
+    def booking_ids(self, unit: HsaId) -> str:
+        """Return the identifier system of a unit's booking ids."""
+        return f"{self.base}/identifier/booking-id/{unit}"
+
+    def time_types(self, unit: HsaId) -> str:
+        """Return the code system of a unit's own time types."""
+        return f"{self._time_types_prefix}{unit}"
+
+    def unit_of_time_types(self, system: str) -> HsaId | None:
+        """Return the unit whose own time types a code system holds, or None."""
+        if not system.startswith(self._time_types_prefix):
+            return None
+        try:
+            return HsaId(system.removeprefix(self._time_types_prefix))
+        except ValueError:
+            return None
+
+    @property
+    def _time_types_prefix(self) -> str:
+        return f"{self.base}/CodeSystem/time-types-"

@@ -1,0 +1,563 @@
+"""
+Booking: claim, commit, send once, settle. The journal is the truth of what was done.
+
+What cannot be known yet is said to be pending, keeps its time locked, and is found out
+by reading the source; nothing is sent twice.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from fhir_gateway.model.booking import (
+    Booking,
+    BookingPermissions,
+    BookingStatus,
+    ManagedBooking,
+    WriteResult,
+)
+from fhir_gateway.model.errors import (
+    BookingUnconfirmed,
+    Conflict,
+    Forbidden,
+    GatewayError,
+    Incorrect,
+    NotFound,
+    Refused,
+    Stale,
+    TimeslotTaken,
+    Unavailable,
+)
+from fhir_gateway.model.ids import BookingId
+from fhir_gateway.model.interaction import (
+    Actor,
+    CancelBooking,
+    MakeBooking,
+    UpdateBooking,
+)
+from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
+from fhir_gateway.model.source import Source
+from fhir_gateway.model.timekeeping import Clock, now
+from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
+from fhir_gateway.services.read_back import ReadBack, is_own, is_the_same_time
+from fhir_gateway.services.source_access import SourceAccess
+from fhir_gateway.stores.journal import (
+    AlreadyBooked,
+    BookingRecord,
+    BookingState,
+    Decision,
+    Journal,
+)
+
+__all__ = ["BookedTimeslot", "BookingRequest", "BookingService", "MoveRequest"]
+
+_log = structlog.get_logger()
+
+# Longer than any write can take: until then nobody else looks after a sent decision.
+_LEASE: Final = timedelta(seconds=100)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class BookingRequest:
+    """A resident wants a free time."""
+
+    token: TimeslotToken
+    subject: SubjectOfCare
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class MoveRequest:
+    """
+    A resident wants another time instead.
+
+    Attributes:
+        subject: The resident's names, where the request has them.
+    """
+
+    token: TimeslotToken
+    subject: SubjectOfCare | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookedTimeslot:
+    """
+    What came of a booking request.
+
+    Attributes:
+        is_new: False when the resident held that time already.
+    """
+
+    booking: ManagedBooking
+    is_new: bool
+
+
+class BookingService:
+    """
+    Books, reads, moves and cancels.
+
+    Args:
+        access: The sources.
+        journal: Where decisions are kept.
+        read_back: Finds out how a write went.
+        clock: Tells the time.
+    """
+
+    def __init__(
+        self,
+        access: SourceAccess,
+        journal: Journal,
+        read_back: ReadBack,
+        *,
+        clock: Clock = now,
+    ) -> None:
+        self._access = access
+        self._journal = journal
+        self._read_back = read_back
+        self._clock = clock
+
+    def book(self, request: BookingRequest) -> BookedTimeslot:
+        """
+        Book a free time.
+
+        Returns:
+            The booking: booked, or pending when nobody can know yet.
+
+        Raises:
+            Incorrect: There is no such time, it is past, or
+                the reason is too long for the region.
+            TimeslotTaken: Somebody else has it, or the source no longer lists it.
+            Refused: The region said no.
+            Unavailable: The source could not be asked; nothing was sent.
+        """
+        source = self._access.source_of(request.token)
+        self._check_start(request.token)
+        _check_reason(source, request.reason)
+        number = request.subject.number
+        held = self._held_by(number, request.token)
+        if held is not None:
+            return BookedTimeslot(booking=self.read(held), is_new=False)
+        timeslot = self._access.free_timeslot(request.token, number)
+        try:
+            decision = self._journal.claim_make(
+                source=source.name, timeslot=timeslot, subject=request.subject
+            )
+        except AlreadyBooked as error:
+            return BookedTimeslot(booking=self.read(error.booking), is_new=False)
+        decision = self._journal.mark_sent(decision, lease=_LEASE)
+        try:
+            result = self._send(
+                source,
+                decision,
+                lambda timeout: self._access.adapter(source.name).make_booking(
+                    MakeBooking(
+                        timeslot=timeslot,
+                        subject_of_care=request.subject,
+                        reason=request.reason,
+                    ),
+                    timeout=timeout,
+                ),
+            )
+            if result is None:
+                pending = self._journal.settle_unknown(decision)
+                return BookedTimeslot(booking=self._managed(pending), is_new=True)
+        except Refused as error:
+            self._raise_taken(timeslot, request.subject, error)
+            raise
+        record, details = self._settle_made(decision, timeslot, result)
+        return BookedTimeslot(
+            booking=self._managed(record, details, reason=request.reason), is_new=True
+        )
+
+    def read(self, booking: str) -> ManagedBooking:
+        """
+        Return a booking as it stands at its source now.
+
+        When the source cannot be asked it is returned as it was last known.
+
+        Raises:
+            NotFound: There is no booking of that id.
+        """
+        record, details = self._current(booking)
+        if record.state is BookingState.REFUSED:
+            raise NotFound("There is no such appointment: it was never booked.")
+        return self._managed(record, details)
+
+    def move(
+        self, booking: str, request: MoveRequest, *, version: int | None = None
+    ) -> ManagedBooking:
+        """
+        Move a booking to another free time. The old one stands until the new is sure.
+
+        Args:
+            booking: Our id of it.
+            request: Where to.
+            version: What the client believes it changes; None changes any.
+
+        Raises:
+            NotFound: There is no such booking.
+            Incorrect: There is no such time, it is past, or the names are missing.
+            Conflict: It is not booked, or has changed since the client read it.
+            Forbidden: It may not be moved, or not there.
+            TimeslotTaken: Somebody else has the time.
+            Refused: The region said no; the old time stands.
+            Unavailable: The source could not be asked; the old time stands.
+        """
+        record, _ = self._current(booking)
+        _check_booked(record, version)
+        if not record.permissions.rebook:
+            raise Forbidden(
+                "The region does not let this booking be moved; contact the unit.",
+                source=record.source,
+            )
+        source = self._access.source_of(request.token)
+        self._check_start(request.token)
+        _check_reason(source, request.reason)
+        booking_id = _known_id(record)
+        self._check_unit(record, request.token, booking_id)
+        subject = request.subject or record.subject
+        if subject is None:
+            raise Incorrect(
+                "The booking was made elsewhere, so the resident's name is not known"
+                " here: send it as a contained Patient."
+            )
+        timeslot = self._access.free_timeslot(
+            request.token, record.number, moving=booking_id
+        )
+        decision = self._journal.claim_update(record, timeslot)
+        decision = self._journal.mark_sent(decision, lease=_LEASE)
+        result = self._send(
+            source,
+            decision,
+            lambda timeout: self._access.adapter(source.name).update_booking(
+                UpdateBooking(
+                    booking_id=booking_id,
+                    timeslot=timeslot,
+                    subject_of_care=subject,
+                    reason=request.reason,
+                ),
+                timeout=timeout,
+            ),
+        )
+        if result is None:
+            return self._managed(self._journal.settle_unknown(decision))
+        details = self._found_again(record, timeslot)
+        if details is None:
+            # Done by the region's word, but not seen: its new id is unknown as well.
+            return self._managed(self._journal.settle_unknown(decision))
+        moved = self._journal.settle_moved(
+            decision,
+            booking_id=details.booking_id,
+            permissions=details.permissions,
+            is_invitation=details.is_invitation,
+            message=result.text,
+        )
+        return self._managed(self._read_back.confirmed(moved, details), details)
+
+    def cancel(
+        self,
+        booking: str,
+        *,
+        message: str | None = None,
+        version: int | None = None,
+    ) -> ManagedBooking:
+        """
+        Cancel a booking; one that is cancelled already is returned as it is.
+
+        Args:
+            booking: Our id of it.
+            message: What the resident says to the unit, where that is permitted.
+            version: What the client believes it changes; None changes any.
+
+        Raises:
+            NotFound: There is no such booking.
+            Conflict: It has changed since the client read it.
+            Forbidden: It may not be cancelled, or takes no message.
+            Refused: The region said no.
+            Unavailable: The source could not be asked; it stands.
+        """
+        record, _ = self._current(booking)
+        if record.state is BookingState.CANCELLED:
+            return self._managed(record)
+        _check_booked(record, version)
+        if not record.permissions.cancel:
+            raise Forbidden(
+                "The region does not let this booking be cancelled; contact the unit.",
+                source=record.source,
+            )
+        if message is not None and not record.permissions.message:
+            raise Forbidden(
+                "This booking takes no message: cancel it without"
+                " cancelationReason.text.",
+                source=record.source,
+            )
+        booking_id = _known_id(record)
+        source = self._access.sources[record.source]
+        decision = self._journal.claim_cancel(record)
+        decision = self._journal.mark_sent(decision, lease=_LEASE)
+        result = self._send(
+            source,
+            decision,
+            lambda timeout: self._access.adapter(source.name).cancel_booking(
+                CancelBooking(
+                    unit=record.timeslot.schedule.unit,
+                    booking_id=booking_id,
+                    actor=Actor.resident(record.number),
+                    message=message,
+                ),
+                timeout=timeout,
+            ),
+        )
+        if result is None:
+            return self._managed(self._journal.settle_unknown(decision))
+        return self._managed(
+            self._journal.settle_cancelled(decision, message=result.text)
+        )
+
+    def _send(
+        self,
+        source: Source,
+        decision: Decision,
+        write: Callable[[float], WriteResult],
+    ) -> WriteResult | None:
+        """
+        Send a write, once, and settle it where it was not done.
+
+        Returns:
+            The region's OK or INFO, or None when the outcome is unknown.
+        """
+        try:
+            result = write(source.write_timeout.total_seconds())
+        except Unavailable:
+            self._journal.settle_not_sent(decision)
+            raise
+        except Refused as error:
+            self._journal.settle_refused(decision, message=error.message)
+            raise
+        except BookingUnconfirmed as error:
+            _log.warning(
+                "outcome unknown",
+                source=source.name,
+                booking=decision.booking,
+                error=str(error),
+            )
+            return None
+        if result.is_done:
+            return result
+        text = result.text or "The region refused the request."
+        self._journal.settle_refused(decision, message=text)
+        raise Refused(text, source=source.name)
+
+    def _settle_made(
+        self, decision: Decision, timeslot: Timeslot, result: WriteResult
+    ) -> tuple[BookingRecord, Booking | None]:
+        record = self._journal.get(decision.booking)
+        details = self._seen(record, timeslot, result.booking_id)
+        if details is not None and not (
+            is_the_same_time(details, timeslot) and is_own(details, record.number)
+        ):
+            # Another time, place or person than was asked for: nobody knows what was
+            # booked, so nothing is said to be.
+            _log.error(
+                "region booked something else",
+                source=record.source,
+                booking=record.id,
+            )
+            return self._journal.settle_unknown(decision), None
+        settled = self._journal.settle_booked(
+            decision,
+            booking_id=(
+                details.booking_id or result.booking_id
+                if details
+                else result.booking_id
+            ),
+            permissions=details.permissions if details else BookingPermissions(),
+            is_invitation=bool(details and details.is_invitation),
+            message=result.text,
+        )
+        if details is None:
+            return settled, None
+        return self._journal.confirm(settled, details, timeslot), details
+
+    def _seen(
+        self,
+        record: BookingRecord,
+        timeslot: Timeslot,
+        booking_id: BookingId | None,
+    ) -> Booking | None:
+        """Return what the source says of a booking just made, if it can be asked."""
+        try:
+            if booking_id is not None:
+                return self._access.booking_details(
+                    record.source, timeslot.schedule.unit, booking_id, record.number
+                )
+            found = self._read_back.find(record, timeslot)
+        except GatewayError as error:
+            _log.info(
+                "booking not read back",
+                source=record.source,
+                booking=record.id,
+                error=str(error),
+            )
+            return None
+        return found[0] if len(found) == 1 else None
+
+    def _found_again(self, record: BookingRecord, timeslot: Timeslot) -> Booking | None:
+        try:
+            found = self._read_back.find(record, timeslot)
+        except GatewayError as error:
+            _log.info(
+                "booking not read back",
+                source=record.source,
+                booking=record.id,
+                error=str(error),
+            )
+            return None
+        return found[0] if found else None
+
+    def _current(self, booking: str) -> tuple[BookingRecord, Booking | None]:
+        decision = self._journal.pending_decision(booking)
+        if decision is not None:
+            try:
+                self._read_back.settle(decision)
+            except GatewayError as error:
+                _log.info("still unknown", booking=booking, error=str(error))
+        record = self._journal.get(booking)
+        if record.state is not BookingState.BOOKED:
+            return record, None
+        return self._read_back.refreshed(record)
+
+    def _raise_taken(
+        self, timeslot: Timeslot, subject: SubjectOfCare, refusal: Refused
+    ) -> None:
+        """
+        Raise TimeslotTaken when a refused time is gone.
+
+        The contract's ERROR has no code, only a text; whether the time is still listed
+        is the one thing that tells "taken" from a rule of the region's.
+        """
+        try:
+            listed = self._access.is_listed(timeslot, subject.number)
+        except GatewayError:
+            return
+        if not listed:
+            raise TimeslotTaken(refusal.message, source=refusal.source) from refusal
+
+    def _held_by(
+        self, number: PersonalIdentityNumber, token: TimeslotToken
+    ) -> str | None:
+        """
+        Return our id of the booking by which a resident holds a time already.
+
+        A client that lost our answer asks again; the time is theirs, not taken.
+        """
+        return next(
+            (
+                record.id
+                for record in self._journal.of_subject(number)
+                if record.timeslot.token == token.text
+                and record.state in (BookingState.PENDING, BookingState.BOOKED)
+            ),
+            None,
+        )
+
+    def _check_start(self, token: TimeslotToken) -> None:
+        if token.starts_at <= self._clock():
+            raise Incorrect("The slot has already begun; search for a later one.")
+
+    def _check_unit(
+        self, record: BookingRecord, token: TimeslotToken, booking_id: BookingId
+    ) -> None:
+        unit = record.timeslot.schedule.unit
+        if token.unit == unit:
+            return
+        if token.unit not in self._access.units_to_move_to(
+            record.source, unit, booking_id, record.number
+        ):
+            raise Forbidden(
+                "The region does not let this booking be moved to that unit: book the"
+                " new time, then cancel this one.",
+                source=record.source,
+            )
+
+    def _managed(
+        self,
+        record: BookingRecord,
+        details: Booking | None = None,
+        *,
+        reason: str | None = None,
+    ) -> ManagedBooking:
+        undecided = self._journal.pending_decision(record.id) is not None
+        return managed_booking(record, details, undecided=undecided, reason=reason)
+
+
+def managed_booking(
+    record: BookingRecord,
+    details: Booking | None,
+    *,
+    undecided: bool,
+    reason: str | None = None,
+) -> ManagedBooking:
+    """
+    Return a record and its source's description as one.
+
+    Args:
+        record: What the journal says.
+        details: What the source says, if it could be asked.
+        undecided: Whether a write is on its way or of unknown outcome.
+        reason: What the resident wrote, where the source has not said it.
+    """
+    status = {
+        BookingState.BOOKED: BookingStatus.BOOKED,
+        BookingState.CANCELLED: BookingStatus.CANCELLED,
+    }.get(record.state, BookingStatus.PENDING)
+    return ManagedBooking(
+        id=record.id,
+        version=record.version,
+        status=BookingStatus.PENDING if undecided else status,
+        source=record.source,
+        timeslot=record.timeslot,
+        booking_id=record.booking_id,
+        number=record.number,
+        permissions=record.permissions,
+        is_invitation=record.is_invitation,
+        created_at=record.created_at,
+        updated_at=record.updated_at,
+        confirmed_at=record.confirmed_at,
+        message=record.message,
+        purpose=details.purpose if details else None,
+        reason=(details.reason if details else None) or reason,
+    )
+
+
+def _check_booked(record: BookingRecord, version: int | None) -> None:
+    if record.state is not BookingState.BOOKED:
+        raise Conflict(
+            "The appointment is not booked, so it cannot be changed; read it again."
+        )
+    if version is not None and version != record.version:
+        raise Stale("The appointment has changed since you read it; read it again.")
+
+
+def _check_reason(source: Source, reason: str | None) -> None:
+    if reason is None or source.reason_limit is None:
+        return
+    if len(reason) > source.reason_limit:
+        raise Incorrect(
+            f"{source.title} takes at most {source.reason_limit} characters of"
+            " comment.",
+            source=source.name,
+        )
+
+
+def _known_id(record: BookingRecord) -> BookingId:
+    if record.booking_id is None:
+        raise Unavailable(
+            "The region has not told the booking's id yet; try again in a minute.",
+            source=record.source,
+        )
+    return record.booking_id

@@ -1,0 +1,213 @@
+"""
+A resident's booked times, over the sources that can be asked about them.
+
+A source with an aggregating address is asked once. Of the others only those units are
+asked at which this server knows a booking; the answer says so.
+"""
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from fhir_gateway.model.booking import BookedTimes, Booking, ManagedBooking
+from fhir_gateway.model.errors import GatewayError
+from fhir_gateway.model.ids import LogicalAddress, SourceName
+from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.model.source import Source, SourceOutcome, SourceProblem
+from fhir_gateway.model.timekeeping import Clock, now
+from fhir_gateway.model.timeslot import Timeslot
+from fhir_gateway.services.booking import BookingService, managed_booking
+from fhir_gateway.services.read_back import is_own
+from fhir_gateway.services.source_access import SourceAccess
+from fhir_gateway.stores.journal import BookingRecord, BookingState, Journal
+
+__all__ = ["ResidentBookings", "ResidentsTimes"]
+
+_log = structlog.get_logger()
+
+_MOST_AT_ONCE: Final = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResidentsTimes:
+    """
+    A resident's bookings, earliest first.
+
+    Attributes:
+        outcomes: What is missing, source by source.
+    """
+
+    bookings: tuple[ManagedBooking, ...]
+    outcomes: tuple[SourceOutcome, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    source: Source
+    address: LogicalAddress
+
+
+class ResidentBookings:
+    """
+    Asks about a resident.
+
+    Args:
+        access: The sources.
+        journal: The bookings that this server knows.
+        booking: Reads single bookings.
+        clock: Tells the time.
+    """
+
+    def __init__(
+        self,
+        access: SourceAccess,
+        journal: Journal,
+        booking: BookingService,
+        *,
+        clock: Clock = now,
+    ) -> None:
+        self._access = access
+        self._journal = journal
+        self._booking = booking
+        self._clock = clock
+
+    def of(self, number: PersonalIdentityNumber) -> ResidentsTimes:
+        """
+        Return a resident's booked, pending and cancelled times.
+
+        A source that cannot be asked is named in the outcomes, and what this server
+        knows of its bookings is returned as it was last confirmed.
+        """
+        records = self._journal.of_subject(number)
+        questions = self._questions(records)
+        outcomes: list[SourceOutcome] = []
+        described: dict[str, Booking] = {}
+        with ThreadPoolExecutor(
+            max_workers=max(1, min(len(questions), _MOST_AT_ONCE))
+        ) as executor:
+            answers = executor.map(
+                lambda question: self._ask(question, number), questions
+            )
+            for question, answer in zip(questions, answers, strict=True):
+                if isinstance(answer, SourceOutcome):
+                    outcomes.append(answer)
+                    continue
+                outcomes.extend(_shortcomings(question.source, answer))
+                for booking in answer.bookings:
+                    if not is_own(booking, number):
+                        _log.error(
+                            "another person's booking", source=question.source.name
+                        )
+                        continue
+                    record = self._known(question.source.name, booking, number)
+                    if record is not None:
+                        described[record.id] = booking
+        outcomes.extend(self._not_asked())
+        bookings = [
+            self._managed(record, described.get(record.id))
+            for record in self._journal.of_subject(number)
+        ]
+        return ResidentsTimes(bookings=tuple(bookings), outcomes=_one_each(outcomes))
+
+    def _questions(self, records: Iterable[BookingRecord]) -> list[_Question]:
+        questions: dict[tuple[SourceName, LogicalAddress], _Question] = {}
+        for source in self._access.sources.values():
+            if source.schedule_address is not None:
+                questions[source.name, source.schedule_address] = _Question(
+                    source=source, address=source.schedule_address
+                )
+        for record in records:
+            owner = self._access.sources.get(record.source)
+            if owner is None or owner.schedule_address is not None:
+                continue
+            address = LogicalAddress(record.timeslot.schedule.unit)
+            questions[owner.name, address] = _Question(source=owner, address=address)
+        return list(questions.values())
+
+    def _ask(
+        self, question: _Question, number: PersonalIdentityNumber
+    ) -> BookedTimes | SourceOutcome:
+        try:
+            return self._access.booked_times(question.source, question.address, number)
+        except GatewayError as error:
+            _log.warning(
+                "source could not be asked",
+                source=question.source.name,
+                error=str(error),
+            )
+            return SourceOutcome(
+                source=question.source.name,
+                problem=SourceProblem.UNAVAILABLE,
+                detail=(
+                    f"{question.source.title} could not be asked; its bookings may be"
+                    " missing or out of date."
+                ),
+            )
+
+    def _known(
+        self, source: SourceName, booking: Booking, number: PersonalIdentityNumber
+    ) -> BookingRecord | None:
+        """Return our record of a booking, made now if there was none."""
+        schedule = booking.schedule
+        if (
+            booking.booking_id is None
+            or booking.start is None
+            or booking.end is None
+            or schedule is None
+        ):
+            return None
+        timeslot = Timeslot(schedule=schedule, start=booking.start, end=booking.end)
+        known = self._journal.by_booking_id(source, booking.unit, booking.booking_id)
+        if known is None:
+            known = self._journal.adopt(
+                source=source, booking=booking, timeslot=timeslot, number=number
+            )
+        return known
+
+    def _managed(
+        self, record: BookingRecord, details: Booking | None
+    ) -> ManagedBooking:
+        if details is None or record.state is not BookingState.BOOKED:
+            # Not in its source's list, or undecided: looked at by itself.
+            return self._booking.read(record.id)
+        return managed_booking(record, details, undecided=False)
+
+    def _not_asked(self) -> list[SourceOutcome]:
+        return [
+            SourceOutcome(
+                source=source.name,
+                problem=SourceProblem.NOT_ASKED,
+                detail=(
+                    f"{source.title} is asked only about units at which this server"
+                    " knows a booking; times booked elsewhere may be missing."
+                ),
+            )
+            for source in self._access.sources.values()
+            if source.schedule_address is None
+        ]
+
+
+def _shortcomings(source: Source, answer: BookedTimes) -> list[SourceOutcome]:
+    if not answer.unreadable and not answer.unanswered:
+        return []
+    return [
+        SourceOutcome(
+            source=source.name,
+            problem=SourceProblem.INCOMPLETE,
+            detail=(
+                f"{source.title}: {len(answer.unanswered)} units did not answer and"
+                f" {len(answer.unreadable)} bookings could not be read."
+            ),
+        )
+    ]
+
+
+def _one_each(outcomes: Iterable[SourceOutcome]) -> tuple[SourceOutcome, ...]:
+    """Return one outcome for each source and problem."""
+    kept: Mapping[tuple[SourceName, SourceProblem], SourceOutcome] = {
+        (each.source, each.problem): each for each in outcomes
+    }
+    return tuple(kept.values())

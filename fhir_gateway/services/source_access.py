@@ -1,0 +1,191 @@
+"""
+Asking one source about one unit, in the words that booking needs.
+"""
+
+from collections.abc import Callable, Mapping
+
+from fhir_gateway.adapters.protocol import SchedulingAdapter
+from fhir_gateway.model.booking import BookedTimes, Booking
+from fhir_gateway.model.errors import Incorrect, TimeslotTaken
+from fhir_gateway.model.ids import BookingId, HsaId, LogicalAddress, SourceName
+from fhir_gateway.model.interaction import (
+    Actor,
+    GetAllHealthcareFacilities,
+    GetAvailableTimeslots,
+    GetBookingDetails,
+    GetSubjectOfCareSchedule,
+)
+from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.model.source import Source
+from fhir_gateway.model.timekeeping import civil_date
+from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
+from fhir_gateway.services.directory import Directory
+
+__all__ = ["SourceAccess"]
+
+
+class SourceAccess:
+    """
+    The sources by name, each with its adapter.
+
+    Args:
+        sources: The configured sources.
+        adapters: How to ask them.
+        directory: Tells which units offer what.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[SourceName, Source],
+        adapters: Mapping[SourceName, SchedulingAdapter],
+        directory: Callable[[], Directory],
+    ) -> None:
+        self._sources = sources
+        self._adapters = adapters
+        self._directory = directory
+
+    @property
+    def sources(self) -> Mapping[SourceName, Source]:
+        """Return the configured sources."""
+        return self._sources
+
+    def adapter(self, source: SourceName) -> SchedulingAdapter:
+        """Return how to ask a source."""
+        return self._adapters[source]
+
+    def source_of(self, token: TimeslotToken) -> Source:
+        """
+        Return the source that a timeslot belongs to.
+
+        Raises:
+            Incorrect: No source offers such a time type.
+        """
+        offering = self._directory().offerings.get(token.time_type)
+        if offering is None:
+            raise Incorrect("There is no such slot; search for one.")
+        return self._sources[offering.unit.source]
+
+    def free_timeslot(
+        self,
+        token: TimeslotToken,
+        number: PersonalIdentityNumber,
+        *,
+        moving: BookingId | None = None,
+    ) -> Timeslot:
+        """
+        Look a free time up at its source, this moment, for this resident.
+
+        Args:
+            token: Which time.
+            number: The resident's.
+            moving: The booking that is to be moved there.
+
+        Raises:
+            Incorrect: No source offers such a time type.
+            TimeslotTaken: The source does not list the time.
+            GatewayError: The source could not be asked.
+        """
+        source = self.source_of(token)
+        offering = self._directory().offerings[token.time_type]
+        day = civil_date(token.starts_at)
+        free = self._adapters[source.name].get_available_timeslots(
+            GetAvailableTimeslots(
+                unit=token.unit,
+                actor=Actor.resident(number),
+                subject_of_care=number,
+                first_day=day,
+                last_day=day,
+                time_type_id=offering.time_type.id,
+                booking_id=moving,
+            ),
+            timeout=source.read_timeout.total_seconds(),
+        )
+        for timeslot in free.timeslots:
+            if timeslot.token == token.text:
+                return timeslot
+        raise TimeslotTaken(
+            "The slot is no longer free; search again for another one.",
+            source=source.name,
+        )
+
+    def is_listed(self, timeslot: Timeslot, number: PersonalIdentityNumber) -> bool:
+        """
+        Return whether the source lists a time as free this moment.
+
+        Raises:
+            GatewayError: The source could not be asked.
+        """
+        try:
+            self.free_timeslot(TimeslotToken.parse(timeslot.token), number)
+        except TimeslotTaken:
+            return False
+        return True
+
+    def booked_times(
+        self,
+        source: Source,
+        address: LogicalAddress,
+        number: PersonalIdentityNumber,
+    ) -> BookedTimes:
+        """
+        Return what a unit, or an aggregating address, says that a resident has booked.
+
+        Raises:
+            GatewayError: It could not be asked.
+        """
+        return self._adapters[source.name].get_subject_of_care_schedule(
+            GetSubjectOfCareSchedule(
+                address=address,
+                actor=Actor.resident(number),
+                subject_of_care=number,
+            ),
+            timeout=source.read_timeout.total_seconds(),
+        )
+
+    def booking_details(
+        self,
+        source: SourceName,
+        unit: HsaId,
+        booking_id: BookingId,
+        number: PersonalIdentityNumber,
+    ) -> Booking:
+        """
+        Return what a source says of one booking.
+
+        The question has no resident in it: whether the booking is this resident's is
+        for the caller to check.
+
+        Raises:
+            NotFound: It has none.
+            GatewayError: It could not be asked.
+        """
+        return self._adapters[source].get_booking_details(
+            GetBookingDetails(
+                unit=unit, actor=Actor.resident(number), booking_id=booking_id
+            ),
+            timeout=self._sources[source].read_timeout.total_seconds(),
+        )
+
+    def units_to_move_to(
+        self,
+        source: SourceName,
+        unit: HsaId,
+        booking_id: BookingId,
+        number: PersonalIdentityNumber,
+    ) -> frozenset[HsaId]:
+        """
+        Return where a booking may be moved: its own unit, and those the unit names.
+
+        Raises:
+            GatewayError: The unit could not be asked.
+        """
+        units = self._adapters[source].get_all_healthcare_facilities(
+            GetAllHealthcareFacilities(
+                unit=unit,
+                actor=Actor.resident(number),
+                subject_of_care=number,
+                booking_id=booking_id,
+            ),
+            timeout=self._sources[source].read_timeout.total_seconds(),
+        )
+        return frozenset({unit, *(each.hsa_id for each in units)})

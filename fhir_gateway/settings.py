@@ -1,0 +1,153 @@
+"""
+Settings from the environment; docs/configuration.md describes each.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+__all__ = ["ENVIRONMENT", "Settings", "WrongSettings"]
+
+ENVIRONMENT: Final = {
+    "FHIR_GATEWAY_SOURCES": "the TOML file of sources; default sources.toml",
+    "FHIR_GATEWAY_DATA_DIR": "where the embedded stores lie; default .fhir-gateway",
+    "FHIR_GATEWAY_HOST": "the address to listen on; default 127.0.0.1",
+    "PORT": "the port to listen on; default 8080",
+    "FHIR_GATEWAY_BASE_URL": (
+        "the FHIR base that clients use; default http://127.0.0.1:PORT/fhir"
+    ),
+    "FHIR_GATEWAY_CANONICAL_BASE": (
+        "the base of our canonicals; default https://fhir-gateway.example.org"
+    ),
+    "FHIR_GATEWAY_PROCESSES": "web processes; default 1",
+    "FHIR_GATEWAY_THREADS": "threads of a web process; default 32",
+    "FHIR_GATEWAY_JOURNAL_KEYS": (
+        "keys that seal personal data, newest first, separated by commas;"
+        " default: one made in the data folder"
+    ),
+    "REDIS_URL": "Redis; default: one of our own in the data folder",
+    "DATABASE_URL": "SQLite or PostgreSQL; default: SQLite in the data folder",
+    "SANDBOX_PORT": "the port of the sandbox's regions; default 8090",
+}
+
+
+class WrongSettings(ValueError):
+    """
+    The environment says something unusable.
+
+    Attributes:
+        faults: One sentence each, naming the variable.
+    """
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = tuple(faults)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """
+    How the program is to run.
+
+    Attributes:
+        redis_url: None for one of our own.
+        database_url: Never None: SQLite in the data folder when nothing else is said.
+        journal_keys: Empty for one that is made in the data folder.
+    """
+
+    sources: Path
+    data_dir: Path
+    host: str
+    port: int
+    base_url: str
+    canonical_base: str
+    processes: int
+    threads: int
+    journal_keys: tuple[str, ...]
+    redis_url: str | None
+    database_url: str
+    sandbox_port: int
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """
+        Return the settings of an environment.
+
+        Raises:
+            WrongSettings: A variable is wrong, or one beginning with FHIR_GATEWAY_ is
+                unknown; all faults are listed.
+        """
+        faults = [
+            f"{name} is no setting; see fhir-gateway --help"
+            for name in sorted(environment)
+            if name.startswith("FHIR_GATEWAY_") and name not in ENVIRONMENT
+        ]
+        numbers = {
+            name: _number(environment, name, default, most, faults)
+            for name, default, most in (
+                ("PORT", 8080, 65_535),
+                ("SANDBOX_PORT", 8090, 65_535),
+                ("FHIR_GATEWAY_PROCESSES", 1, 256),
+                ("FHIR_GATEWAY_THREADS", 32, 1024),
+            )
+        }
+        port = numbers["PORT"]
+        urls = {
+            name: _url(environment, name, default, faults)
+            for name, default in (
+                ("FHIR_GATEWAY_BASE_URL", f"http://127.0.0.1:{port}/fhir"),
+                ("FHIR_GATEWAY_CANONICAL_BASE", "https://fhir-gateway.example.org"),
+            )
+        }
+        data_dir = Path(environment.get("FHIR_GATEWAY_DATA_DIR") or ".fhir-gateway")
+        database_url = environment.get("DATABASE_URL") or (
+            f"sqlite:///{data_dir.resolve() / 'journal.sqlite'}"
+        )
+        if faults:
+            raise WrongSettings(faults)
+        return cls(
+            sources=Path(environment.get("FHIR_GATEWAY_SOURCES") or "sources.toml"),
+            data_dir=data_dir,
+            host=environment.get("FHIR_GATEWAY_HOST") or "127.0.0.1",
+            port=port,
+            base_url=urls["FHIR_GATEWAY_BASE_URL"],
+            canonical_base=urls["FHIR_GATEWAY_CANONICAL_BASE"],
+            processes=numbers["FHIR_GATEWAY_PROCESSES"],
+            threads=numbers["FHIR_GATEWAY_THREADS"],
+            journal_keys=tuple(
+                key.strip()
+                for key in environment.get("FHIR_GATEWAY_JOURNAL_KEYS", "").split(",")
+                if key.strip()
+            ),
+            redis_url=environment.get("REDIS_URL") or None,
+            database_url=database_url,
+            sandbox_port=numbers["SANDBOX_PORT"],
+        )
+
+
+def _number(
+    environment: Mapping[str, str],
+    name: str,
+    default: int,
+    most: int,
+    faults: list[str],
+) -> int:
+    text = environment.get(name, "").strip()
+    if not text:
+        return default
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
+        faults.append(f"{name} must be a whole number from 1 to {most}")
+        return default
+    return int(text)
+
+
+def _url(
+    environment: Mapping[str, str], name: str, default: str, faults: list[str]
+) -> str:
+    text = environment.get(name, "").strip().rstrip("/")
+    if not text:
+        return default
+    if not text.startswith(("http://", "https://")):
+        faults.append(f"{name} must begin with http:// or https://")
+    return text

@@ -1,0 +1,3 @@
+"""
+What this server remembers: the booking journal in SQL, and what may be lost in Redis.
+"""

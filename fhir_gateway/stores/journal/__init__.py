@@ -1,0 +1,34 @@
+"""
+The booking journal: the SQL truth of what this server did, and may have done.
+
+A write to a region is decided here before it is sent and settled here after, so that
+whatever happens in between somebody can find out how it went.
+"""
+
+from fhir_gateway.stores.journal.journal import Journal
+from fhir_gateway.stores.journal.records import (
+    AlreadyBooked,
+    BookingIdTaken,
+    BookingRecord,
+    BookingState,
+    Decision,
+    DecisionKind,
+    DecisionState,
+    LostDecision,
+    RepeatedRequest,
+    RequestKey,
+)
+
+__all__ = [
+    "AlreadyBooked",
+    "BookingIdTaken",
+    "BookingRecord",
+    "BookingState",
+    "Decision",
+    "DecisionKind",
+    "DecisionState",
+    "Journal",
+    "LostDecision",
+    "RepeatedRequest",
+    "RequestKey",
+]

@@ -1,0 +1,1102 @@
+"""
+The journal itself.
+
+A write to a region is three steps, each committed before the next one begins:
+
+    claim_make, claim_update, claim_cancel   the place is ours     CLAIMED
+    mark_sent                                it may be sent now    SENT
+    settle_…                                 how it went           DONE, REFUSED,
+                                                                   NOT_SENT, UNKNOWN
+
+`unsettled` finds what was left between two steps, whatever became of its owner.
+
+On PostgreSQL locks are taken in one order, so that no two transactions wait for each
+other: request key, timeslot, decision, unit, booking.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import uuid4
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    case,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from fhir_gateway.model.booking import Booking, BookingPermissions
+from fhir_gateway.model.errors import Conflict, NotFound, Party, Stale, TimeslotTaken
+from fhir_gateway.model.ids import BookingId, HsaId, SourceName
+from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
+from fhir_gateway.model.timekeeping import epoch_seconds
+from fhir_gateway.model.timeslot import Timeslot
+from fhir_gateway.stores.database import Database, database_clock, lock_until_commit
+from fhir_gateway.stores.journal.records import (
+    AlreadyBooked,
+    BookingIdTaken,
+    BookingRecord,
+    BookingState,
+    Decision,
+    DecisionKind,
+    DecisionState,
+    LostDecision,
+    RepeatedRequest,
+    RequestKey,
+)
+from fhir_gateway.stores.journal.rows import (
+    NUMBER,
+    Values,
+    decision_from_row,
+    document_from_timeslot,
+    record_from_row,
+    sealed_text,
+    timeslot_from_document,
+    values_from_permissions,
+    values_from_subject,
+    values_from_timeslot,
+)
+from fhir_gateway.stores.journal.tables import bookings, claims, decisions
+from fhir_gateway.stores.sealing import Seal
+
+__all__ = ["Journal"]
+
+# Also what keeps a client's odd id from PostgreSQL, which refuses a NUL in a text.
+_OUR_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+_AFTER_SENDING: Final = frozenset({DecisionState.SENT, DecisionState.UNKNOWN})
+_BEFORE_SETTLING: Final = _AFTER_SENDING | {DecisionState.CLAIMED}
+
+_TIMES: Final = ("starts_at", "ends_at")
+
+# What a keyed hash is of; NUMBER is the third kind.
+_KEY: Final = "request key"
+_FINGERPRINT: Final = "request fingerprint"
+
+
+class Journal:
+    """
+    What this server has booked, moved and cancelled, and what it is about to.
+
+    Every method is one transaction: it has happened lastingly when it returns, and not
+    at all when it raises one of the errors it names. `DatabaseUnavailable`, which any
+    of them may raise, leaves that open: look at the booking before going on.
+
+    Args:
+        seal: Encrypts what is personal.
+        claim_lease: How long a claim may wait to be sent before `unsettled` shows it
+            as abandoned; longer than a request can live.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        seal: Seal,
+        *,
+        claim_lease: timedelta = timedelta(minutes=1),
+    ) -> None:
+        self._database = database
+        self._seal = seal
+        self._claim_lease = claim_lease
+
+    # Claims: before anything is sent.
+
+    def claim_make(
+        self,
+        *,
+        source: SourceName,
+        timeslot: Timeslot,
+        subject: SubjectOfCare,
+        capacity: int | None = None,
+        request: RequestKey | None = None,
+    ) -> Decision:
+        """
+        Claim a place for a new booking, which is PENDING from now on.
+
+        Args:
+            source: Who is going to be asked.
+            timeslot: The time, as it was listed.
+            subject: Who it is for.
+            capacity: How many places the time has; `timeslot.count` when not given.
+            request: What the client calls this request, where it says.
+
+        Raises:
+            AlreadyBooked: The same person holds that time already.
+            TimeslotTaken: Every place is claimed.
+            RepeatedRequest: The client has used that key before.
+        """
+        with self._database.writing() as connection:
+            self._refuse_repeat(connection, request)
+            _lock_timeslot(connection, timeslot)
+            ordinal = self._free_place(
+                connection, source, timeslot, subject.number, capacity
+            )
+            new = str(uuid4())
+            connection.execute(
+                insert(bookings).values(
+                    id=new,
+                    version=1,
+                    state=BookingState.PENDING.value,
+                    source=source,
+                    created_at=database_clock(),
+                    updated_at=database_clock(),
+                    is_invitation=False,
+                    **values_from_subject(subject.as_mapping(), self._seal),
+                    **values_from_permissions(BookingPermissions()),
+                    **values_from_timeslot(timeslot),
+                )
+            )
+            decision = self._decide(
+                connection, new, DecisionKind.MAKE, timeslot, request
+            )
+            _claim(connection, source, decision, timeslot, ordinal)
+            return decision
+
+    def claim_update(
+        self,
+        record: BookingRecord,
+        timeslot: Timeslot,
+        capacity: int | None = None,
+        *,
+        request: RequestKey | None = None,
+    ) -> Decision:
+        """
+        Claim a place to move a booking to; its present place stays claimed too.
+
+        Args:
+            record: The booking as the caller knows it.
+            timeslot: The time to move to, as it was listed.
+            capacity: How many places the time has; `timeslot.count` when not given.
+            request: What the client calls this request, where it says.
+
+        Raises:
+            AlreadyBooked: The same person holds that time already, perhaps by this
+                very booking.
+            TimeslotTaken: Every place is claimed.
+            Conflict: The booking is not BOOKED, or another write to it is not settled.
+            NotFound: There is no such booking.
+            RepeatedRequest: The client has used that key before.
+            Stale: The booking has changed since `record` was read.
+        """
+        with self._database.writing() as connection:
+            self._refuse_repeat(connection, request)
+            _lock_timeslot(connection, timeslot)
+            _refuse_overtaken(connection, record)
+            ordinal = self._free_place(
+                connection, record.source, timeslot, record.number, capacity
+            )
+            decision = self._decide(
+                connection, record.id, DecisionKind.UPDATE, timeslot, request
+            )
+            _claim(connection, record.source, decision, timeslot, ordinal)
+            return decision
+
+    def claim_cancel(
+        self, record: BookingRecord, *, request: RequestKey | None = None
+    ) -> Decision:
+        """
+        Keep every other write away from a booking that is to be cancelled.
+
+        Raises:
+            Conflict: The booking is not BOOKED, or another write to it is not settled.
+            NotFound: There is no such booking.
+            RepeatedRequest: The client has used that key before.
+            Stale: The booking has changed since `record` was read.
+        """
+        with self._database.writing() as connection:
+            self._refuse_repeat(connection, request)
+            _refuse_overtaken(connection, record)
+            return self._decide(
+                connection, record.id, DecisionKind.CANCEL, None, request
+            )
+
+    def mark_sent(self, decision: Decision, *, lease: timedelta) -> Decision:
+        """
+        Say, lastingly, that the write may have been sent; send it only after this.
+
+        Whatever this raises, do not send. Use the decision it returns from here on.
+
+        Args:
+            decision: What a claim returned.
+            lease: How long the sender has; after that `unsettled` shows it. Longer than
+                the sender waits for its answer.
+
+        Raises:
+            LostDecision: It has been sent or settled already.
+        """
+        with self._database.writing() as connection:
+            row = connection.execute(
+                update(decisions)
+                .where(
+                    decisions.c.id == decision.id,
+                    decisions.c.state == DecisionState.CLAIMED.value,
+                    decisions.c.fence == decision.fence,
+                )
+                .values(
+                    state=DecisionState.SENT.value,
+                    fence=decisions.c.fence + 1,
+                    sent_at=database_clock(),
+                    lease_until=_from_now(lease),
+                )
+                .returning(*decisions.c)
+            ).one_or_none()
+            if row is None:
+                raise _lost()
+            return self._decision(row)
+
+    # Settlements: when the outcome is known, or known to be unknown.
+
+    def settle_booked(
+        self,
+        decision: Decision,
+        *,
+        booking_id: BookingId | None,
+        permissions: BookingPermissions,
+        is_invitation: bool = False,
+        message: str | None = None,
+    ) -> BookingRecord:
+        """
+        Settle a MAKE: the region has booked it.
+
+        Where the same booking has come in by `adopt` too, that record gives way.
+
+        Args:
+            decision: What `mark_sent`, `unsettled` or `pending_decision` returned.
+            booking_id: The region's id; None where it gave none, and `confirm` or a
+                later look will tell.
+            permissions: What the region lets the resident do with it.
+            is_invitation: Whether the booking is an invitation (`kallelse`).
+            message: The region's text that came with its yes.
+
+        Raises:
+            BookingIdTaken: The id is that of another booking, so the answer cannot be
+                about this one. `settle_unknown` is what is left to do.
+            LostDecision: It was not sent, or is settled already.
+        """
+        with self._database.writing() as connection:
+            settled = self._settle(
+                connection, decision, DecisionState.DONE, kinds={DecisionKind.MAKE}
+            )
+            row = self._without_double(connection, settled, booking_id)
+            return self._change(
+                connection,
+                row,
+                state=BookingState.BOOKED.value,
+                booking_id=booking_id,
+                is_invitation=is_invitation,
+                message_sealed=sealed_text(message, self._seal),
+                confirmed_at=database_clock(),
+                **values_from_permissions(permissions),
+            )
+
+    def settle_moved(
+        self,
+        decision: Decision,
+        *,
+        booking_id: BookingId | None,
+        permissions: BookingPermissions,
+        is_invitation: bool = False,
+        message: str | None = None,
+    ) -> BookingRecord:
+        """
+        Settle an UPDATE: the booking has its new time, and the old place is free.
+
+        Args:
+            decision: What `mark_sent`, `unsettled` or `pending_decision` returned.
+            booking_id: The region's id from now on; None where it is as before.
+            permissions: What the region lets the resident do with it from now on.
+            is_invitation: Whether the booking is an invitation (`kallelse`).
+            message: The region's text that came with its yes; it replaces any older.
+
+        Raises:
+            BookingIdTaken: The id is that of another booking.
+            LostDecision: It was not sent, or is settled already.
+        """
+        with self._database.writing() as connection:
+            settled = self._settle(
+                connection, decision, DecisionState.DONE, kinds={DecisionKind.UPDATE}
+            )
+            row = self._without_double(connection, settled, booking_id)
+            _release(connection, row.id, claims.c.decision != decision.id)
+            return self._change(
+                connection,
+                row,
+                booking_id=booking_id or row.booking_id,
+                is_invitation=is_invitation,
+                message_sealed=sealed_text(message, self._seal),
+                confirmed_at=database_clock(),
+                **values_from_permissions(permissions),
+                **values_from_timeslot(timeslot_from_document(settled.timeslot)),
+            )
+
+    def settle_cancelled(
+        self, decision: Decision, *, message: str | None = None
+    ) -> BookingRecord:
+        """
+        Settle a CANCEL: the region has taken the booking away.
+
+        Args:
+            decision: What `mark_sent`, `unsettled` or `pending_decision` returned.
+            message: The region's text that came with its yes; it replaces any older.
+
+        Raises:
+            LostDecision: It was not sent, or is settled already.
+        """
+        with self._database.writing() as connection:
+            self._settle(
+                connection, decision, DecisionState.DONE, kinds={DecisionKind.CANCEL}
+            )
+            row = _locked(connection, decision.booking)
+            _release(connection, row.id)
+            return self._change(
+                connection,
+                row,
+                state=BookingState.CANCELLED.value,
+                message_sealed=sealed_text(message, self._seal),
+            )
+
+    def settle_refused(
+        self, decision: Decision, *, message: str | None
+    ) -> BookingRecord:
+        """
+        Settle any kind: the region said no.
+
+        A booking to be made is REFUSED and bears the region's text. One to be moved or
+        cancelled stands as it did, with its version and its own text; the region's no
+        is then in `latest_decision`.
+
+        Raises:
+            LostDecision: It was not sent, or is settled already.
+        """
+        with self._database.writing() as connection:
+            self._settle(
+                connection,
+                decision,
+                DecisionState.REFUSED,
+                message=message,
+            )
+            return self._fall_back(connection, decision, message)
+
+    def settle_not_sent(self, decision: Decision) -> BookingRecord:
+        """
+        Settle any kind: it never reached the region, or has left nothing there.
+
+        A booking to be made is REFUSED, without a text; one to be moved or cancelled
+        stands as it did.
+
+        Raises:
+            LostDecision: It is settled already, or has been sent since.
+        """
+        with self._database.writing() as connection:
+            self._settle(
+                connection, decision, DecisionState.NOT_SENT, accepts=_BEFORE_SETTLING
+            )
+            return self._fall_back(connection, decision, None)
+
+    def settle_unknown(self, decision: Decision) -> BookingRecord:
+        """
+        Say that it was sent and nobody knows the outcome; `unsettled` has it at once.
+
+        Places stay claimed, a booking to be made stays PENDING, and the same decision
+        can still be settled, by whoever finds out.
+
+        Raises:
+            LostDecision: It was not sent, is known to be unknown, or is settled.
+        """
+        with self._database.writing() as connection:
+            settled = connection.execute(
+                update(decisions)
+                .where(
+                    decisions.c.id == decision.id,
+                    decisions.c.state == DecisionState.SENT.value,
+                    decisions.c.fence == decision.fence,
+                )
+                .values(state=DecisionState.UNKNOWN.value)
+            )
+            if settled.rowcount != 1:
+                raise _lost()
+            return self._record(_locked(connection, decision.booking))
+
+    # Looking.
+
+    def get(self, booking: str) -> BookingRecord:
+        """
+        Return the booking with our own id.
+
+        Raises:
+            NotFound: There is none, or the text is no id of ours.
+        """
+        with self._database.reading() as connection:
+            return self._record(_found(connection, booking))
+
+    def pending_decision(self, booking: str) -> Decision | None:
+        """Return the unsettled write to a booking; None when there is none."""
+        return self._one_decision(booking, decisions.c.settled_at.is_(None))
+
+    def latest_decision(self, booking: str) -> Decision | None:
+        """Return the last write to a booking; None when it never had one here."""
+        return self._one_decision(booking)
+
+    def of_subject(self, number: PersonalIdentityNumber) -> tuple[BookingRecord, ...]:
+        """Return a resident's bookings, by start; those REFUSED are left out."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                select(bookings)
+                .where(
+                    self._is_of(number),
+                    bookings.c.state != BookingState.REFUSED.value,
+                )
+                .order_by(bookings.c.starts_at, bookings.c.created_at, bookings.c.id)
+            ).all()
+        return tuple(self._record(row) for row in rows)
+
+    def by_booking_id(
+        self, source: SourceName, unit: HsaId, booking_id: BookingId
+    ) -> BookingRecord | None:
+        """
+        Return the booking that a region knows by that id.
+
+        It is the BOOKED one where there is one, else the one that was last changed;
+        None when there is none at all.
+        """
+        with self._database.reading() as connection:
+            row = connection.execute(
+                select(bookings)
+                .where(
+                    bookings.c.source == source,
+                    bookings.c.unit == unit,
+                    bookings.c.booking_id == booking_id,
+                    bookings.c.state != BookingState.REFUSED.value,
+                )
+                .order_by(
+                    case((bookings.c.state == BookingState.BOOKED.value, 0), else_=1),
+                    bookings.c.updated_at.desc(),
+                )
+                .limit(1)
+            ).one_or_none()
+        return None if row is None else self._record(row)
+
+    def held_tokens(self, *, starting_after: datetime) -> Mapping[str, int]:
+        """Return how many places of each timeslot, by its token, are claimed here."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                select(claims.c.token, func.count())
+                .where(
+                    claims.c.released_at.is_(None),
+                    claims.c.starts_at > epoch_seconds(starting_after),
+                )
+                # Its start follows from the token; grouped by both, the index on both
+                # answers alone, where SQLite would else read the past as well.
+                .group_by(claims.c.starts_at, claims.c.token)
+            ).all()
+        return {row[0]: row[1] for row in rows}
+
+    def knows_token(self, token: str) -> bool:
+        """Return whether a booking, live or not, has ever been of a timeslot."""
+        with self._database.reading() as connection:
+            found = connection.execute(
+                select(claims.c.token).where(claims.c.token == token).limit(1)
+            )
+            return found.first() is not None
+
+    def check_keys(self) -> None:
+        """
+        See, at start, that the database was sealed with keys that we have.
+
+        Raises:
+            SealBroken: It was not. A server that went on would find no booking.
+        """
+        with self._database.reading() as connection:
+            sealed = connection.execute(
+                select(bookings.c.subject_sealed)
+                .order_by(bookings.c.created_at.desc())
+                .limit(1)
+            ).scalar_one_or_none()
+        if sealed is not None:
+            self._seal.unseal(sealed)
+
+    # What regions tell us unasked.
+
+    def adopt(
+        self,
+        *,
+        source: SourceName,
+        booking: Booking,
+        timeslot: Timeslot,
+        number: PersonalIdentityNumber,
+    ) -> BookingRecord:
+        """
+        Return our record of a booking that a region told us of; make one if need be.
+
+        A booking that we are making or moving just now is recognised by its resident,
+        unit and start, and returned as it stands: its outcome is for whoever settles
+        it. An existing record is never changed here; `confirm` does that.
+
+        A booking that is CANCELLED here and still stands at its source is made anew:
+        a time that is shown in vain does less harm than one that is missed.
+
+        Raises:
+            BookingIdTaken: Its id is that of another person's booking.
+        """
+        # Most of what a region tells us of is known, and looking waits for nobody.
+        with self._database.reading() as connection:
+            known = self._known(connection, source, booking, timeslot, number)
+        if known is not None:
+            return self._record(known)
+        with self._database.writing() as connection:
+            _lock_unit(connection, source, timeslot.schedule.unit)
+            known = self._known(connection, source, booking, timeslot, number)
+            if known is not None:
+                return self._record(known)
+            row = connection.execute(
+                insert(bookings)
+                .values(
+                    id=str(uuid4()),
+                    version=1,
+                    state=BookingState.BOOKED.value,
+                    source=source,
+                    booking_id=booking.booking_id,
+                    is_invitation=booking.is_invitation,
+                    created_at=database_clock(),
+                    updated_at=database_clock(),
+                    confirmed_at=database_clock(),
+                    **values_from_subject({NUMBER: number.reveal()}, self._seal),
+                    **values_from_permissions(booking.permissions),
+                    **values_from_timeslot(timeslot),
+                )
+                .returning(*bookings.c)
+            ).one()
+            return self._record(row)
+
+    def confirm(
+        self, record: BookingRecord, booking: Booking, timeslot: Timeslot
+    ) -> BookingRecord:
+        """
+        Store what its source said of a booking just now.
+
+        The version changes only when something that a client can see does. A booking
+        that is not BOOKED is left alone. One that has changed since `record` was read,
+        or that a write is under way to, only gets its `confirmed_at`: what the source
+        said may be older than what we know.
+
+        Args:
+            record: The booking as it was before the source was asked.
+            booking: What the source said.
+            timeslot: Its time now. Where the unit has moved it, the old place is free.
+
+        Raises:
+            BookingIdTaken: Its id is that of another booking of ours.
+            NotFound: There is no such booking.
+        """
+        with self._database.writing() as connection:
+            _lock_unit(connection, record.source, timeslot.schedule.unit)
+            row = _locked(connection, record.id)
+            if row.state != BookingState.BOOKED.value:
+                return self._record(row)
+            if _is_overtaken(connection, row, record):
+                return self._store(connection, row, confirmed_at=database_clock())
+            old = timeslot_from_document(row.timeslot)
+            if timeslot.source_id is None:
+                timeslot = replace(timeslot, source_id=old.source_id)
+            described = {
+                "booking_id": booking.booking_id or row.booking_id,
+                "is_invitation": booking.is_invitation,
+                **values_from_permissions(booking.permissions),
+                **values_from_timeslot(timeslot),
+            }
+            if all(getattr(row, name) == value for name, value in described.items()):
+                return self._store(connection, row, confirmed_at=database_clock())
+            self._retire_double(connection, row, booking.booking_id, timeslot)
+            if any(described[name] != getattr(row, name) for name in _TIMES):
+                _release(connection, row.id)
+            return self._change(
+                connection, row, confirmed_at=database_clock(), **described
+            )
+
+    def mark_cancelled_elsewhere(self, record: BookingRecord) -> BookingRecord:
+        """
+        Store that its source no longer has a booking; its places are free.
+
+        One that is not BOOKED, that has changed since `record` was read, or that a
+        write is under way to, is returned as it stands.
+
+        Args:
+            record: The booking as it was before the source was asked.
+
+        Raises:
+            NotFound: There is no such booking.
+        """
+        with self._database.writing() as connection:
+            row = _locked(connection, record.id)
+            is_booked = row.state == BookingState.BOOKED.value
+            if not is_booked or _is_overtaken(connection, row, record):
+                return self._record(row)
+            _release(connection, row.id)
+            return self._change(connection, row, state=BookingState.CANCELLED.value)
+
+    # Finding out what became of a write.
+
+    def unsettled(
+        self, *, limit: int, hold: timedelta = timedelta()
+    ) -> tuple[Decision, ...]:
+        """
+        Return writes whose outcome should be looked for now, the longest waiting first.
+
+        They are UNKNOWN; or SENT or CLAIMED, and their owner has not been heard of for
+        the length of its lease. A CLAIMED one was never sent: `settle_not_sent`.
+
+        Args:
+            limit: How many at most.
+            hold: How long to keep what is returned from other lookers. Without it they
+                may look at the same; the first to settle or postpone wins.
+        """
+        due_at = func.coalesce(decisions.c.next_look_at, 0)
+        chosen = (
+            select(decisions)
+            .where(
+                decisions.c.settled_at.is_(None),
+                or_(
+                    decisions.c.state == DecisionState.UNKNOWN.value,
+                    decisions.c.lease_until <= database_clock(),
+                ),
+                due_at <= database_clock(),
+            )
+            .order_by(due_at, decisions.c.created_at)
+            .limit(limit)
+        )
+        if not hold:
+            with self._database.reading() as connection:
+                return tuple(map(self._decision, connection.execute(chosen)))
+        with self._database.writing() as connection:
+            rows = connection.execute(chosen.with_for_update(skip_locked=True)).all()
+            connection.execute(
+                update(decisions)
+                .where(decisions.c.id.in_([row.id for row in rows]))
+                .values(next_look_at=_from_now(hold))
+            )
+        return tuple(map(self._decision, rows))
+
+    def postpone(self, decision: Decision, *, until: timedelta) -> Decision:
+        """
+        Count one vain look for an outcome, and let `unsettled` rest it for a while.
+
+        Args:
+            decision: What `unsettled` returned.
+            until: How long, from now.
+
+        Raises:
+            LostDecision: It is settled, was never sent, or somebody else has postponed
+                it since it was read: then that look counts and this one does not.
+        """
+        with self._database.writing() as connection:
+            row = connection.execute(
+                update(decisions)
+                .where(
+                    decisions.c.id == decision.id,
+                    decisions.c.state.in_(_texts(_AFTER_SENDING)),
+                    decisions.c.fence == decision.fence,
+                    decisions.c.attempts == decision.attempts,
+                )
+                .values(
+                    attempts=decisions.c.attempts + 1, next_look_at=_from_now(until)
+                )
+                .returning(*decisions.c)
+            ).one_or_none()
+            if row is None:
+                raise _lost()
+            return self._decision(row)
+
+    # Private from here on.
+
+    def _record(self, row: Row[Any]) -> BookingRecord:
+        return record_from_row(row, self._seal)
+
+    def _decision(self, row: Row[Any]) -> Decision:
+        return decision_from_row(row, self._seal)
+
+    def _one_decision(
+        self, booking: str, *conditions: ColumnElement[bool]
+    ) -> Decision | None:
+        if not _OUR_ID.fullmatch(booking):
+            return None
+        with self._database.reading() as connection:
+            row = connection.execute(
+                select(decisions)
+                .where(decisions.c.booking == booking, *conditions)
+                .order_by(decisions.c.ordinal.desc())
+                .limit(1)
+            ).one_or_none()
+        return None if row is None else self._decision(row)
+
+    def _is_of(self, number: PersonalIdentityNumber) -> ColumnElement[bool]:
+        return bookings.c.subject_hmac.in_(self._seal.lookups(NUMBER, number.reveal()))
+
+    def _refuse_repeat(
+        self, connection: Connection, request: RequestKey | None
+    ) -> None:
+        if request is None:
+            return
+        lock_until_commit(connection, f"request {request.client} {request.key}")
+        earlier = connection.execute(
+            select(decisions.c.booking, decisions.c.fingerprint_hmac).where(
+                decisions.c.client == request.client,
+                decisions.c.key_hmac.in_(self._seal.lookups(_KEY, request.key)),
+            )
+        ).first()
+        if earlier is not None:
+            fingerprints = self._seal.lookups(_FINGERPRINT, request.fingerprint)
+            raise RepeatedRequest(
+                earlier.booking, is_same=earlier.fingerprint_hmac in fingerprints
+            )
+
+    def _free_place(
+        self,
+        connection: Connection,
+        source: SourceName,
+        timeslot: Timeslot,
+        number: PersonalIdentityNumber,
+        capacity: int | None,
+    ) -> int:
+        live = connection.execute(
+            select(claims.c.ordinal, claims.c.booking, bookings.c.subject_hmac)
+            .join(bookings, bookings.c.id == claims.c.booking)
+            .where(claims.c.token == timeslot.token, claims.c.released_at.is_(None))
+        ).all()
+        hashes = self._seal.lookups(NUMBER, number.reveal())
+        for row in live:
+            if row.subject_hmac in hashes:
+                raise AlreadyBooked(row.booking, source=source)
+        taken = {row.ordinal for row in live}
+        places = timeslot.count if capacity is None else capacity
+        for ordinal in range(1, places + 1):
+            if ordinal not in taken:
+                return ordinal
+        raise _taken(source)
+
+    def _decide(
+        self,
+        connection: Connection,
+        booking: str,
+        kind: DecisionKind,
+        timeslot: Timeslot | None,
+        request: RequestKey | None,
+    ) -> Decision:
+        asked: Values = {}
+        if request is not None:
+            asked = {
+                "client": request.client,
+                "key_hmac": self._seal.lookup(_KEY, request.key),
+                "fingerprint_hmac": self._seal.lookup(
+                    _FINGERPRINT, request.fingerprint
+                ),
+            }
+        ordinal = (
+            select(func.coalesce(func.max(decisions.c.ordinal), 0) + 1)
+            .where(decisions.c.booking == booking)
+            .scalar_subquery()
+        )
+        row = connection.execute(
+            insert(decisions)
+            .values(
+                id=str(uuid4()),
+                booking=booking,
+                ordinal=ordinal,
+                kind=kind.value,
+                state=DecisionState.CLAIMED.value,
+                fence=1,
+                lease_until=_from_now(self._claim_lease),
+                timeslot=None if timeslot is None else document_from_timeslot(timeslot),
+                attempts=0,
+                created_at=database_clock(),
+                **asked,
+            )
+            .returning(*decisions.c)
+        ).one()
+        return self._decision(row)
+
+    def _settle(
+        self,
+        connection: Connection,
+        decision: Decision,
+        state: DecisionState,
+        *,
+        kinds: Collection[DecisionKind] = tuple(DecisionKind),
+        accepts: Collection[DecisionState] = _AFTER_SENDING,
+        message: str | None = None,
+    ) -> Row[Any]:
+        if decision.kind not in kinds:
+            raise ValueError(f"a {decision.kind.value} is not settled in this way")
+        settled = connection.execute(
+            update(decisions)
+            .where(
+                decisions.c.id == decision.id,
+                decisions.c.state.in_(_texts(accepts)),
+                decisions.c.fence == decision.fence,
+            )
+            .values(
+                state=state.value,
+                settled_at=database_clock(),
+                message_sealed=sealed_text(message, self._seal),
+            )
+            .returning(*decisions.c)
+        ).one_or_none()
+        if settled is None:
+            raise _lost()
+        return settled
+
+    def _fall_back(
+        self, connection: Connection, decision: Decision, message: str | None
+    ) -> BookingRecord:
+        row = _locked(connection, decision.booking)
+        _release(connection, row.id, claims.c.decision == decision.id)
+        if decision.kind is not DecisionKind.MAKE:
+            return self._record(row)
+        return self._change(
+            connection,
+            row,
+            state=BookingState.REFUSED.value,
+            message_sealed=sealed_text(message, self._seal),
+        )
+
+    def _change(
+        self, connection: Connection, row: Row[Any], **values: object
+    ) -> BookingRecord:
+        return self._store(
+            connection,
+            row,
+            version=bookings.c.version + 1,
+            updated_at=database_clock(),
+            **values,
+        )
+
+    def _store(
+        self, connection: Connection, row: Row[Any], **values: object
+    ) -> BookingRecord:
+        stored = connection.execute(
+            update(bookings)
+            .where(bookings.c.id == row.id)
+            .values(**values)
+            .returning(*bookings.c)
+        ).one()
+        return self._record(stored)
+
+    def _without_double(
+        self, connection: Connection, settled: Row[Any], booking_id: BookingId | None
+    ) -> Row[Any]:
+        timeslot = timeslot_from_document(settled.timeslot)
+        source = _found(connection, settled.booking).source
+        _lock_unit(connection, source, timeslot.schedule.unit)
+        row = _locked(connection, settled.booking)
+        self._retire_double(connection, row, booking_id, timeslot)
+        return row
+
+    def _retire_double(
+        self,
+        connection: Connection,
+        row: Row[Any],
+        booking_id: BookingId | None,
+        timeslot: Timeslot,
+    ) -> None:
+        if booking_id is None:
+            return
+        double = connection.execute(
+            select(bookings)
+            .where(
+                bookings.c.source == row.source,
+                bookings.c.unit == timeslot.schedule.unit,
+                bookings.c.booking_id == booking_id,
+                bookings.c.state == BookingState.BOOKED.value,
+                bookings.c.id != row.id,
+            )
+            .with_for_update()
+        ).one_or_none()
+        if double is None:
+            return
+        is_double = (
+            self._record(double).number == self._record(row).number
+            and double.starts_at == epoch_seconds(timeslot.start)
+            and not _has_unsettled(connection, double.id)
+        )
+        if not is_double:
+            raise _booking_id_taken(row.source)
+        _release(connection, double.id)
+        self._change(connection, double, state=BookingState.REFUSED.value)
+
+    def _known(
+        self,
+        connection: Connection,
+        source: SourceName,
+        booking: Booking,
+        timeslot: Timeslot,
+        number: PersonalIdentityNumber,
+    ) -> Row[Any] | None:
+        unit, start = timeslot.schedule.unit, epoch_seconds(timeslot.start)
+        if booking.booking_id is not None:
+            same_id = connection.execute(
+                select(bookings).where(
+                    bookings.c.source == source,
+                    bookings.c.unit == unit,
+                    bookings.c.booking_id == booking.booking_id,
+                    bookings.c.state == BookingState.BOOKED.value,
+                )
+            ).one_or_none()
+            if same_id is not None:
+                if self._record(same_id).number != number:
+                    raise _booking_id_taken(source)
+                return same_id
+        residents = connection.execute(
+            select(bookings, decisions.c.timeslot.label("target"))
+            .outerjoin(
+                decisions,
+                and_(
+                    decisions.c.booking == bookings.c.id,
+                    decisions.c.settled_at.is_(None),
+                ),
+            )
+            .where(
+                bookings.c.source == source,
+                self._is_of(number),
+                bookings.c.state.in_(
+                    [BookingState.PENDING.value, BookingState.BOOKED.value]
+                ),
+            )
+        ).all()
+        for row in residents:
+            target = row.target or {}
+            # Ids tell nothing where one of the two has none; a resident cannot be at
+            # one unit twice at once.
+            lacks_id = row.booking_id is None or booking.booking_id is None
+            if (lacks_id and (row.unit, row.starts_at) == (unit, start)) or (
+                (target.get("unit"), target.get("start")) == (unit, start)
+            ):
+                return row
+        return None
+
+
+def _texts(states: Collection[DecisionState]) -> list[str]:
+    return [state.value for state in states]
+
+
+def _lost() -> LostDecision:
+    return LostDecision("The write has been sent or settled by somebody else.")
+
+
+def _taken(source: str) -> TimeslotTaken:
+    return TimeslotTaken(
+        "The time has been taken by somebody else; choose another.",
+        source=SourceName(source),
+        party=Party.CLIENT,
+    )
+
+
+def _booking_id_taken(source: str) -> BookingIdTaken:
+    return BookingIdTaken(
+        "The source gave the id of another booking.", source=SourceName(source)
+    )
+
+
+def _from_now(duration: timedelta) -> ColumnElement[float]:
+    return database_clock() + duration.total_seconds()
+
+
+def _lock_timeslot(connection: Connection, timeslot: Timeslot) -> None:
+    # The index alone keeps the promise. The lock makes two requests of one person see
+    # each other, and keeps a race for the last place from ending in a failed statement.
+    lock_until_commit(connection, f"timeslot {timeslot.token}")
+
+
+def _lock_unit(connection: Connection, source: str, unit: str) -> None:
+    lock_until_commit(connection, f"unit {source} {unit}")
+
+
+def _found(connection: Connection, booking: str, *, lock: bool = False) -> Row[Any]:
+    chosen = select(bookings).where(bookings.c.id == booking)
+    if lock:
+        chosen = chosen.with_for_update()
+    row = None
+    if _OUR_ID.fullmatch(booking):
+        row = connection.execute(chosen).one_or_none()
+    if row is None:
+        raise NotFound("There is no such booking.")
+    return row
+
+
+def _locked(connection: Connection, booking: str) -> Row[Any]:
+    return _found(connection, booking, lock=True)
+
+
+def _has_unsettled(connection: Connection, booking: str) -> bool:
+    found = connection.execute(
+        select(decisions.c.id).where(
+            decisions.c.booking == booking, decisions.c.settled_at.is_(None)
+        )
+    ).first()
+    return found is not None
+
+
+def _is_overtaken(connection: Connection, row: Row[Any], record: BookingRecord) -> bool:
+    return row.version != record.version or _has_unsettled(connection, row.id)
+
+
+def _refuse_overtaken(connection: Connection, record: BookingRecord) -> None:
+    row = _locked(connection, record.id)
+    if row.version != record.version:
+        raise Stale(
+            "The booking has changed; read it again before changing it.",
+            source=record.source,
+        )
+    if row.state != BookingState.BOOKED.value:
+        raise Conflict(
+            "The booking does not stand, so it cannot be changed.",
+            source=record.source,
+        )
+    if _has_unsettled(connection, row.id):
+        raise Conflict(
+            "Another change to the booking is under way; look at it again later.",
+            source=record.source,
+        )
+
+
+def _claim(
+    connection: Connection,
+    source: SourceName,
+    decision: Decision,
+    timeslot: Timeslot,
+    ordinal: int,
+) -> None:
+    try:
+        connection.execute(
+            insert(claims).values(
+                id=str(uuid4()),
+                token=timeslot.token,
+                ordinal=ordinal,
+                booking=decision.booking,
+                decision=decision.id,
+                starts_at=epoch_seconds(timeslot.start),
+                created_at=database_clock(),
+            )
+        )
+    except IntegrityError:
+        # Only a writer that does not take our lock, such as another release of this
+        # program, gets here first; the index has the last word.
+        raise _taken(source) from None
+
+
+def _release(
+    connection: Connection, booking: str, *conditions: ColumnElement[bool]
+) -> None:
+    connection.execute(
+        update(claims)
+        .where(claims.c.booking == booking, claims.c.released_at.is_(None), *conditions)
+        .values(released_at=database_clock())
+    )

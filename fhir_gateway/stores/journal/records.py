@@ -1,0 +1,192 @@
+"""
+What the journal tells: bookings, decisions, and why a write was not begun.
+
+    Conflict (model.errors)
+    ├── AlreadyBooked      the same resident holds that time already
+    ├── BookingIdTaken     the region's id belongs to another booking
+    ├── LostDecision       somebody else has settled or sent it
+    └── RepeatedRequest    a client's key has been used before
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import ClassVar
+
+from fhir_gateway.model.booking import BookingPermissions
+from fhir_gateway.model.errors import Conflict, Party
+from fhir_gateway.model.ids import BookingId, SourceName
+from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
+from fhir_gateway.model.timeslot import Timeslot
+
+__all__ = [
+    "AlreadyBooked",
+    "BookingIdTaken",
+    "BookingRecord",
+    "BookingState",
+    "Decision",
+    "DecisionKind",
+    "DecisionState",
+    "LostDecision",
+    "RepeatedRequest",
+    "RequestKey",
+]
+
+
+class BookingState(Enum):
+    """
+    Where a booking stands.
+
+    REFUSED was never booked; so is a double that turned out to be another record of
+    the same booking. No state is left once it is CANCELLED or REFUSED.
+    """
+
+    PENDING = "PENDING"
+    BOOKED = "BOOKED"
+    CANCELLED = "CANCELLED"
+    REFUSED = "REFUSED"
+
+
+class DecisionKind(Enum):
+    """Which write was decided."""
+
+    MAKE = "MAKE"
+    UPDATE = "UPDATE"
+    CANCEL = "CANCEL"
+
+
+class DecisionState(Enum):
+    """
+    How far a write has come.
+
+    CLAIMED may be sent; SENT may have been; UNKNOWN was, and nobody knows the outcome.
+    DONE, REFUSED and NOT_SENT never change again.
+    """
+
+    CLAIMED = "CLAIMED"
+    SENT = "SENT"
+    UNKNOWN = "UNKNOWN"
+    DONE = "DONE"
+    REFUSED = "REFUSED"
+    NOT_SENT = "NOT_SENT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestKey:
+    """
+    What a client calls its request, so that a repeat of it is recognised.
+
+    Attributes:
+        client: Who asks; two clients' keys have nothing to do with each other.
+        key: `Idempotency-Key` or `X-Request-ID`; stored as a keyed hash only.
+        fingerprint: What the request said, in a canonical form; stored likewise.
+    """
+
+    client: str
+    key: str = field(repr=False)
+    fingerprint: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookingRecord:
+    """
+    A booking as this server knows it.
+
+    Attributes:
+        id: Our own id, and the Appointment's.
+        version: 1 at first, one more at each change that a client can see.
+        timeslot: Its time; `count` means nothing here and is 1.
+        booking_id: The region's id, where it is known.
+        subject: The resident; None for a booking made elsewhere, of which only the
+            number is known.
+        message: The region's own text, which must be shown.
+        confirmed_at: When its source last said that it stands, if ever.
+    """
+
+    id: str
+    version: int
+    state: BookingState
+    source: SourceName
+    timeslot: Timeslot
+    booking_id: BookingId | None
+    number: PersonalIdentityNumber
+    subject: SubjectOfCare | None
+    permissions: BookingPermissions
+    is_invitation: bool
+    message: str | None = field(repr=False)
+    created_at: datetime
+    updated_at: datetime
+    confirmed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """
+    A write to a region: what was decided, and how far it has come.
+
+    It is a snapshot; whoever acts on one that has been overtaken gets `LostDecision`.
+
+    Attributes:
+        booking: Our own id of the booking it concerns.
+        fence: One more each time it is sent; a stale one opens nothing.
+        timeslot: The time to book or to move to; None for CANCEL.
+        sent_at: When it may first have been sent.
+        attempts: How many times its outcome has been looked for in vain.
+        message: The region's own text when it refused.
+    """
+
+    id: str
+    booking: str
+    kind: DecisionKind
+    state: DecisionState
+    fence: int
+    timeslot: Timeslot | None
+    sent_at: datetime | None
+    attempts: int
+    message: str | None = field(repr=False)
+
+
+class AlreadyBooked(Conflict):
+    """
+    The same resident holds that time already, through this server.
+
+    Args:
+        booking: Our own id of the booking that holds it; it may still be pending.
+    """
+
+    def __init__(self, booking: str, *, source: SourceName | None = None) -> None:
+        super().__init__("The same person already holds that time.", source=source)
+        self.booking = booking
+
+
+class BookingIdTaken(Conflict):
+    """
+    The region's id belongs to another booking of ours: another person's or time's.
+
+    What the region answered cannot be about this booking. Nothing was changed.
+    """
+
+    default_party: ClassVar[Party] = Party.REGION
+
+
+class LostDecision(Conflict):
+    """
+    Somebody else has sent or settled it; nothing was changed. Look at the booking.
+    """
+
+    default_party: ClassVar[Party] = Party.GATEWAY
+
+
+class RepeatedRequest(Conflict):
+    """
+    The client has used this key before; nothing was done now.
+
+    Args:
+        booking: Our own id of the booking that the first request concerned.
+        is_same: Whether the two requests said the same.
+    """
+
+    def __init__(self, booking: str, *, is_same: bool) -> None:
+        super().__init__("That request key has been used before.")
+        self.booking = booking
+        self.is_same = is_same

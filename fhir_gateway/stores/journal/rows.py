@@ -1,0 +1,195 @@
+"""
+Between the journal's rows and what it tells.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import Row
+
+from fhir_gateway.model.booking import BookingPermissions
+from fhir_gateway.model.ids import (
+    BookingId,
+    CareTypeId,
+    HsaId,
+    ResourceId,
+    SourceName,
+    TimeTypeId,
+)
+from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
+from fhir_gateway.model.timekeeping import epoch_seconds
+from fhir_gateway.model.timeslot import Schedule, Timeslot
+from fhir_gateway.stores.journal.records import (
+    BookingRecord,
+    BookingState,
+    Decision,
+    DecisionKind,
+    DecisionState,
+)
+from fhir_gateway.stores.sealing import Seal
+
+__all__ = [
+    "NUMBER",
+    "Values",
+    "decision_from_row",
+    "document_from_timeslot",
+    "record_from_row",
+    "sealed_text",
+    "timeslot_from_document",
+    "values_from_permissions",
+    "values_from_subject",
+    "values_from_timeslot",
+]
+
+# Columns by name, for SQLAlchemy.
+Values = dict[str, Any]
+
+# The field of a sealed subject that is its personal number, and the kind of its hash.
+NUMBER: Final = "number"
+
+_OPTIONAL_TYPES: Final = {
+    "performer": HsaId,
+    "performer_name": str,
+    "resource_id": ResourceId,
+    "resource_name": str,
+    "care_type_id": CareTypeId,
+    "care_type_name": str,
+}
+
+
+def record_from_row(row: Row[Any], seal: Seal) -> BookingRecord:
+    """
+    Return the booking that a row of `booking` holds.
+
+    Raises:
+        SealBroken: None of our keys opens it.
+    """
+    fields = seal.unseal(row.subject_sealed)
+    # Of a booking made elsewhere a region tells the number and nothing more.
+    subject = SubjectOfCare.from_mapping(fields) if "first_name" in fields else None
+    return BookingRecord(
+        id=row.id,
+        version=row.version,
+        state=BookingState(row.state),
+        source=SourceName(row.source),
+        timeslot=timeslot_from_document(row.timeslot),
+        booking_id=None if row.booking_id is None else BookingId(row.booking_id),
+        number=PersonalIdentityNumber(fields[NUMBER]),
+        subject=subject,
+        permissions=BookingPermissions(
+            cancel=row.may_cancel, rebook=row.may_rebook, message=row.may_message
+        ),
+        is_invitation=row.is_invitation,
+        message=_text(row.message_sealed, seal),
+        created_at=_instant(row.created_at),
+        updated_at=_instant(row.updated_at),
+        confirmed_at=_instant_or_none(row.confirmed_at),
+    )
+
+
+def decision_from_row(row: Row[Any], seal: Seal) -> Decision:
+    """
+    Return the write that a row of `decision` holds.
+
+    Raises:
+        SealBroken: None of our keys opens it.
+    """
+    return Decision(
+        id=row.id,
+        booking=row.booking,
+        kind=DecisionKind(row.kind),
+        state=DecisionState(row.state),
+        fence=row.fence,
+        timeslot=(
+            None if row.timeslot is None else timeslot_from_document(row.timeslot)
+        ),
+        sent_at=_instant_or_none(row.sent_at),
+        attempts=row.attempts,
+        message=_text(row.message_sealed, seal),
+    )
+
+
+def values_from_subject(fields: dict[str, str], seal: Seal) -> Values:
+    """Return the columns that say, sealed, who a booking is for."""
+    return {
+        "subject_hmac": seal.lookup(NUMBER, fields[NUMBER]),
+        "subject_sealed": seal.seal(fields),
+    }
+
+
+def values_from_permissions(permissions: BookingPermissions) -> Values:
+    """Return the columns that say what the resident may do with a booking."""
+    return {
+        "may_cancel": permissions.cancel,
+        "may_rebook": permissions.rebook,
+        "may_message": permissions.message,
+    }
+
+
+def values_from_timeslot(timeslot: Timeslot) -> Values:
+    """Return the columns that say when and where a booking is."""
+    return {
+        "unit": timeslot.schedule.unit,
+        "token": timeslot.token,
+        "timeslot": document_from_timeslot(timeslot),
+        "starts_at": epoch_seconds(timeslot.start),
+        "ends_at": epoch_seconds(timeslot.end),
+    }
+
+
+def sealed_text(text: str | None, seal: Seal) -> str | None:
+    """Return a region's text as it is stored."""
+    return None if text is None else seal.seal({"text": text})
+
+
+def document_from_timeslot(timeslot: Timeslot) -> Values:
+    """Return a timeslot as JSON, without how many times it was listed."""
+    schedule = timeslot.schedule
+    document: Values = {
+        "unit": schedule.unit,
+        "time_type_id": schedule.time_type_id,
+        "time_type_name": schedule.time_type_name,
+        "start": epoch_seconds(timeslot.start),
+        "end": epoch_seconds(timeslot.end),
+    }
+    for name in _OPTIONAL_TYPES:
+        value = getattr(schedule, name)
+        if value is not None:
+            document[name] = value
+    if timeslot.source_id is not None:
+        document["source_id"] = timeslot.source_id
+    return document
+
+
+def timeslot_from_document(document: Values) -> Timeslot:
+    """Return the timeslot that `document_from_timeslot` described."""
+    source_id = document.get("source_id")
+    return Timeslot(
+        schedule=Schedule(
+            unit=HsaId(document["unit"]),
+            time_type_id=TimeTypeId(document["time_type_id"]),
+            time_type_name=document["time_type_name"],
+            **{
+                name: of_type(document[name])
+                for name, of_type in _OPTIONAL_TYPES.items()
+                if name in document
+            },
+        ),
+        # In UTC, as a source's answer is read: in Swedish time the hour that autumn
+        # repeats would never compare as equal to it.
+        start=_instant(document["start"]),
+        end=_instant(document["end"]),
+        source_id=None if source_id is None else BookingId(source_id),
+    )
+
+
+def _text(sealed: str | None, seal: Seal) -> str | None:
+    return None if sealed is None else seal.unseal(sealed)["text"]
+
+
+def _instant(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _instant_or_none(seconds: float | None) -> datetime | None:
+    return None if seconds is None else _instant(seconds)

@@ -1,0 +1,166 @@
+"""
+The journal's three tables.
+
+Every `…_at` is in seconds since 1970: whole ones of the source's timetable in
+`starts_at` and `ends_at`, the database's clock with a fraction in all others.
+`…_sealed` holds what `Seal.seal` made and `…_hmac` what `Seal.lookup` made; nothing
+personal stands in any other column.
+
+A change here needs a revision in `migrations/versions/`; a test compares the two.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+
+__all__ = ["bookings", "claims", "decisions", "metadata"]
+
+metadata: Final = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pk",
+        "fk": "%(table_name)s_%(column_0_name)s_fk",
+        "ck": "%(table_name)s_%(constraint_name)s_ck",
+    }
+)
+
+bookings: Final = Table(
+    "booking",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("booking_id", Text),
+    Column("token", Text, nullable=False),
+    Column("timeslot", JSON, nullable=False),
+    Column("starts_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+    Column("subject_hmac", Text, nullable=False),
+    Column("subject_sealed", Text, nullable=False),
+    Column("may_cancel", Boolean, nullable=False),
+    Column("may_rebook", Boolean, nullable=False),
+    Column("may_message", Boolean, nullable=False),
+    Column("is_invitation", Boolean, nullable=False),
+    # A region's text is free text: nobody can promise that it names no one.
+    Column("message_sealed", Text),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("confirmed_at", Double),
+    CheckConstraint(
+        "state IN ('PENDING', 'BOOKED', 'CANCELLED', 'REFUSED')", name="state"
+    ),
+    CheckConstraint("version >= 1", name="version"),
+)
+Index(
+    "booking_booked_once",
+    bookings.c.source,
+    bookings.c.unit,
+    bookings.c.booking_id,
+    unique=True,
+    sqlite_where=text("booking_id IS NOT NULL AND state = 'BOOKED'"),
+    postgresql_where=text("booking_id IS NOT NULL AND state = 'BOOKED'"),
+)
+Index(
+    "booking_by_booking_id",
+    bookings.c.source,
+    bookings.c.unit,
+    bookings.c.booking_id,
+)
+Index("booking_by_subject", bookings.c.subject_hmac, bookings.c.starts_at)
+
+decisions: Final = Table(
+    "decision",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("booking", Text, ForeignKey("booking.id"), nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("lease_until", Double, nullable=False),
+    Column("timeslot", JSON(none_as_null=True)),
+    Column("message_sealed", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("next_look_at", Double),
+    Column("client", Text),
+    # Clients choose their keys, and one may choose a personal number.
+    Column("key_hmac", Text),
+    Column("fingerprint_hmac", Text),
+    Column("created_at", Double, nullable=False),
+    Column("sent_at", Double),
+    Column("settled_at", Double),
+    CheckConstraint("kind IN ('MAKE', 'UPDATE', 'CANCEL')", name="kind"),
+    CheckConstraint(
+        "state IN ('CLAIMED', 'SENT', 'UNKNOWN', 'DONE', 'REFUSED', 'NOT_SENT')",
+        name="state",
+    ),
+    # The partial indexes look at settled_at, since a planner can match IS NULL with a
+    # query where it could not match a list of states.
+    CheckConstraint(
+        "(settled_at IS NULL) = (state IN ('CLAIMED', 'SENT', 'UNKNOWN'))",
+        name="settled",
+    ),
+)
+Index(
+    "decision_one_unsettled",
+    decisions.c.booking,
+    unique=True,
+    sqlite_where=text("settled_at IS NULL"),
+    postgresql_where=text("settled_at IS NULL"),
+)
+Index(
+    "decision_key_once",
+    decisions.c.client,
+    decisions.c.key_hmac,
+    unique=True,
+    sqlite_where=text("key_hmac IS NOT NULL"),
+    postgresql_where=text("key_hmac IS NOT NULL"),
+)
+Index("decision_in_order", decisions.c.booking, decisions.c.ordinal, unique=True)
+
+claims: Final = Table(
+    "claim",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("token", Text, nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("booking", Text, ForeignKey("booking.id"), nullable=False),
+    Column("decision", Text, ForeignKey("decision.id"), nullable=False),
+    Column("starts_at", BigInteger, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("released_at", Double),
+    CheckConstraint("ordinal >= 1", name="ordinal"),
+)
+# This index is the promise that a place is never sold twice; everything else about
+# claims only makes for better answers.
+Index(
+    "claim_one_live",
+    claims.c.token,
+    claims.c.ordinal,
+    unique=True,
+    sqlite_where=text("released_at IS NULL"),
+    postgresql_where=text("released_at IS NULL"),
+)
+Index(
+    "claim_live_by_start",
+    claims.c.starts_at,
+    claims.c.token,
+    sqlite_where=text("released_at IS NULL"),
+    postgresql_where=text("released_at IS NULL"),
+)
+Index("claim_by_booking", claims.c.booking)

@@ -1,0 +1,3 @@
+"""
+The revisions of the journal's tables, one module each.
+"""

@@ -1,0 +1,121 @@
+"""
+An offer: what a source offers and where, as it last said.
+
+The units, their time types and their staff; kept in Redis as JSON beside the blocks.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from fhir_gateway.model.care_unit import CareUnit, Performer, Position
+from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
+from fhir_gateway.model.timeslot import TimeType
+
+__all__ = ["Offer", "UnreadableOffer", "pack_offer", "unpack_offer"]
+
+
+class UnreadableOffer(ValueError):
+    """The bytes are no offer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """
+    What a source offers.
+
+    Attributes:
+        time_types: By unit; a unit that has not answered yet is absent.
+        performers: By HSA-id.
+    """
+
+    source: SourceName
+    answered_at: datetime
+    units: tuple[CareUnit, ...]
+    time_types: Mapping[HsaId, tuple[TimeType, ...]]
+    performers: Mapping[HsaId, Performer]
+
+
+def pack_offer(offer: Offer) -> bytes:
+    """Return an offer as bytes."""
+    return orjson.dumps(
+        {
+            "source": str(offer.source),
+            "answered_at": offer.answered_at.timestamp(),
+            "units": [_unit_to_json(unit) for unit in offer.units],
+            "time_types": {
+                str(unit): [[str(each.id), each.name] for each in time_types]
+                for unit, time_types in offer.time_types.items()
+            },
+            "performers": [
+                [str(each.hsa_id), each.first_name, each.last_name, each.title]
+                for each in offer.performers.values()
+            ],
+        }
+    )
+
+
+def unpack_offer(packed: bytes) -> Offer:
+    """
+    Return the offer that bytes hold.
+
+    Raises:
+        UnreadableOffer: They hold none.
+    """
+    try:
+        data: dict[str, Any] = orjson.loads(packed)
+        source = SourceName(data["source"])
+        return Offer(
+            source=source,
+            answered_at=datetime.fromtimestamp(data["answered_at"], UTC),
+            units=tuple(_unit_from_json(unit, source) for unit in data["units"]),
+            time_types={
+                HsaId(unit): tuple(
+                    TimeType(id=TimeTypeId(code), name=name)
+                    for code, name in time_types
+                )
+                for unit, time_types in data["time_types"].items()
+            },
+            performers={
+                HsaId(hsa_id): Performer(
+                    hsa_id=HsaId(hsa_id),
+                    first_name=first_name,
+                    last_name=last_name,
+                    title=title,
+                )
+                for hsa_id, first_name, last_name, title in data["performers"]
+            },
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnreadableOffer("no offer of this version") from error
+
+
+def _unit_to_json(unit: CareUnit) -> dict[str, object]:
+    fields: dict[str, object] = {
+        name: getattr(unit, name)
+        for name in CareUnit.__slots__
+        if name not in ("source", "position") and getattr(unit, name) is not None
+    }
+    if unit.position:
+        fields["position"] = [unit.position.latitude, unit.position.longitude]
+    return {
+        name: str(value) if isinstance(value, str) else value
+        for name, value in fields.items()
+    }
+
+
+def _unit_from_json(fields: dict[str, Any], source: SourceName) -> CareUnit:
+    position = fields.pop("position", None)
+    organization = fields.pop("organization", None)
+    return CareUnit(
+        source=source,
+        hsa_id=HsaId(fields.pop("hsa_id")),
+        organization=HsaId(organization) if organization else None,
+        position=(
+            Position(latitude=position[0], longitude=position[1]) if position else None
+        ),
+        **fields,
+    )

@@ -1,0 +1,191 @@
+"""
+Sealing: what is personal stands encrypted in the database, and can still be found.
+
+A key file has one key per line, the newest first; blank lines and lines that begin
+with `#` are skipped. The first key seals; every key opens and is looked up with.
+
+To change keys without a stop, restart twice: first with the new key as the *last*
+line, so that every process can read what it will seal, then with it moved to the
+first. An old key stays in the file for as long as a row sealed with it exists.
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+from base64 import urlsafe_b64decode
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Self
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from fhir_gateway.model.errors import GatewayError
+
+__all__ = ["Seal", "SealBroken", "UnusableKey"]
+
+# Fernet itself reads two keys on one line as the first of them.
+_KEY: Final = re.compile(r"[A-Za-z0-9_\-]{43}=")
+_LOOKUP: Final = b"fhir-gateway journal lookup"
+_OWNER_ONLY: Final = 0o600
+
+
+class UnusableKey(ValueError):
+    """
+    The keys or their file cannot be used; the message says what to do about it.
+
+    No message ever holds a key.
+    """
+
+
+class SealBroken(GatewayError):
+    """
+    A row was sealed with a key that is not among ours, or has been tampered with.
+
+    It is not the caller's doing: the key file and the database do not belong together.
+    """
+
+
+class Seal:
+    """
+    Encrypts personal fields, and makes the keyed hashes by which they are found.
+
+    Args:
+        keys: Fernet keys, the newest first.
+
+    Raises:
+        UnusableKey: There is no key, or one of them is not a Fernet key.
+    """
+
+    __slots__ = ("_fernet", "_lookup_keys")
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        if not keys:
+            raise UnusableKey(
+                "there is no key: put the key that the database was sealed with on"
+                " the first line, or remove the file to have a new one made"
+            )
+        for position, key in enumerate(keys, start=1):
+            if not _KEY.fullmatch(key):
+                raise UnusableKey(
+                    f"key {position} is not a key: expected 32 bytes in URL-safe"
+                    " base64, one key per line, as Seal.new_key() makes them"
+                )
+        self._fernet = MultiFernet([Fernet(key) for key in keys])
+        # Every key has its own lookup key, and a lookup tries them all. Deriving one
+        # from the oldest key alone would give one hash per number for ever, but then
+        # that key could never be retired, and adding a key as the last line (the
+        # first step of a change without a stop) would hide every booking.
+        self._lookup_keys = tuple(_lookup_key(key) for key in keys)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self._lookup_keys)} keys)"
+
+    @classmethod
+    def from_file(cls, path: Path) -> Self:
+        """
+        Return a seal with the keys in a file; make the file when there is none.
+
+        A new file holds one random key and is readable by its owner only. When several
+        processes start at once they all get the same key.
+
+        Raises:
+            UnusableKey: The file cannot be read or made, or what it holds is no key.
+        """
+        try:
+            if not path.exists():
+                _create(path)
+            text = path.read_text(encoding="ascii")
+        except OSError as error:
+            raise UnusableKey(
+                f"the key file {path} cannot be read or made ({error.strerror}): see"
+                " that its directory exists and that this process may write there, or"
+                " put the file in place and let this process read it"
+            ) from error
+        except UnicodeDecodeError:
+            raise UnusableKey(
+                f"the key file {path} is not text: put back the file that the database"
+                " was sealed with"
+            ) from None
+        lines = (line.strip() for line in text.splitlines())
+        try:
+            return cls([line for line in lines if line and not line.startswith("#")])
+        except UnusableKey as error:
+            raise UnusableKey(f"the key file {path} cannot be used: {error}") from None
+
+    @staticmethod
+    def new_key() -> str:
+        """Return a new random key, for the key file."""
+        return Fernet.generate_key().decode()
+
+    def seal(self, fields: Mapping[str, str]) -> str:
+        """Return the fields as one encrypted text; the same fields differ each time."""
+        return self._fernet.encrypt(json.dumps(dict(fields)).encode()).decode()
+
+    def unseal(self, text: str) -> dict[str, str]:
+        """
+        Return the fields that `seal` was given.
+
+        Raises:
+            SealBroken: None of our keys opens it.
+        """
+        try:
+            opened = self._fernet.decrypt(text)
+        except InvalidToken:
+            raise SealBroken(
+                "A stored booking cannot be opened with the keys of this server: put"
+                " the key that it was sealed with back into the key file."
+            ) from None
+        fields: dict[str, str] = json.loads(opened)
+        return fields
+
+    def lookup(self, kind: str, value: str) -> str:
+        """
+        Return the keyed hash to store beside a sealed value.
+
+        Args:
+            kind: What the value is; equal values of two kinds have unlike hashes.
+            value: What will be looked for.
+        """
+        return self.lookups(kind, value)[0]
+
+    def lookups(self, kind: str, value: str) -> tuple[str, ...]:
+        """Return every hash that the value may be stored under, one per key."""
+        message = f"{kind}\0{value}".encode()
+        return tuple(
+            hmac.new(key, message, hashlib.sha256).hexdigest()
+            for key in self._lookup_keys
+        )
+
+
+def _lookup_key(key: str) -> bytes:
+    derivation = HKDF(algorithm=SHA256(), length=32, salt=None, info=_LOOKUP)
+    return derivation.derive(urlsafe_b64decode(key))
+
+
+def _create(path: Path) -> None:
+    # Written in full beside its place, then linked into it: a link fails when the name
+    # is taken, so the first process wins and nobody ever reads half a key.
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(Seal.new_key() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            path.hardlink_to(draft)
+        # A key that is lost in a power cut takes every booking with it, so the
+        # directory's entry is made lasting too.
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    finally:
+        draft.unlink()

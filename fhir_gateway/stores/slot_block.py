@@ -1,0 +1,194 @@
+"""
+A block: the free times of one unit's time type, as its source last listed them.
+
+A block is replaced whole. Packed it is a header (JSON: identity, when asked and
+answered, whose time it is) behind its length, then twelve bytes for each free time,
+sorted by start: start and length in seconds (unsigned 32 bits), the number of its
+schedule and how many times it is listed (unsigned 16 bits).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from fhir_gateway.model.ids import (
+    CareTypeId,
+    HsaId,
+    ResourceId,
+    SourceName,
+    TimeTypeId,
+)
+from fhir_gateway.model.timekeeping import epoch_seconds
+from fhir_gateway.model.timeslot import Schedule, Timeslot
+
+__all__ = ["BlockKey", "SlotBlock", "UnreadableBlock", "pack", "unpack"]
+
+_MAGIC: Final = b"FGB1"
+_ROW: Final = np.dtype(
+    [("start", "<u4"), ("length", "<u4"), ("schedule", "<u2"), ("count", "<u2")]
+)
+_MOST_EQUAL: Final = 65_535
+
+
+class UnreadableBlock(ValueError):
+    """The bytes are no block, or one of a version that this program does not know."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockKey:
+    """What a block is about."""
+
+    source: SourceName
+    unit: HsaId
+    time_type_id: TimeTypeId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SlotBlock:
+    """
+    Free times, sorted by start.
+
+    Attributes:
+        key: What it is about.
+        asked_at: When the source was asked.
+        answered_at: When it had answered.
+        schedules: Whose time it is; also those that have none free at the moment, so
+            that what a client was told of can still be read.
+        rows: One record for each free time: `start`, `length` (seconds), `schedule`
+            (its number in `schedules`), `count`.
+        rejected: What was wrong with the times that were left out, and how many.
+    """
+
+    key: BlockKey
+    asked_at: datetime
+    answered_at: datetime
+    schedules: tuple[Schedule, ...]
+    rows: npt.NDArray[np.void]
+    rejected: dict[str, int]
+
+    @classmethod
+    def of(
+        cls,
+        key: BlockKey,
+        timeslots: Sequence[Timeslot],
+        *,
+        asked_at: datetime,
+        answered_at: datetime,
+        rejected: dict[str, int] | None = None,
+        earlier_schedules: Iterable[Schedule] = (),
+    ) -> "SlotBlock":
+        """Return a block of the given times, which need not be sorted."""
+        numbers: dict[str, int] = {}
+        schedules: list[Schedule] = []
+        for schedule in (each.schedule for each in timeslots):
+            if numbers.setdefault(schedule.token, len(schedules)) == len(schedules):
+                schedules.append(schedule)
+        for schedule in earlier_schedules:
+            if numbers.setdefault(schedule.token, len(schedules)) == len(schedules):
+                schedules.append(schedule)
+        rows = np.fromiter(
+            (
+                (
+                    epoch_seconds(each.start),
+                    epoch_seconds(each.end) - epoch_seconds(each.start),
+                    numbers[each.schedule.token],
+                    min(each.count, _MOST_EQUAL),
+                )
+                for each in timeslots
+            ),
+            dtype=_ROW,
+            count=len(timeslots),
+        )
+        rows.sort(order=("start", "schedule", "length"))
+        return cls(
+            key=key,
+            asked_at=asked_at,
+            answered_at=answered_at,
+            schedules=tuple(schedules),
+            rows=rows,
+            rejected=dict(rejected or {}),
+        )
+
+
+def pack(block: SlotBlock) -> bytes:
+    """Return a block as bytes."""
+    header = orjson.dumps(
+        {
+            "source": str(block.key.source),
+            "unit": str(block.key.unit),
+            "time_type": str(block.key.time_type_id),
+            "asked_at": block.asked_at.timestamp(),
+            "answered_at": block.answered_at.timestamp(),
+            "schedules": [_schedule_to_json(each) for each in block.schedules],
+            "rejected": block.rejected,
+        }
+    )
+    return b"".join(
+        (_MAGIC, len(header).to_bytes(4, "little"), header, block.rows.tobytes())
+    )
+
+
+def unpack(packed: bytes) -> SlotBlock:
+    """
+    Return the block that bytes hold.
+
+    Raises:
+        UnreadableBlock: They hold none that this program knows.
+    """
+    if packed[:4] != _MAGIC:
+        raise UnreadableBlock("no block, or one of another version")
+    end = 8 + int.from_bytes(packed[4:8], "little")
+    try:
+        header: dict[str, Any] = orjson.loads(packed[8:end])
+        unit = HsaId(header["unit"])
+        time_type_id = TimeTypeId(header["time_type"])
+        return SlotBlock(
+            key=BlockKey(
+                source=SourceName(header["source"]),
+                unit=unit,
+                time_type_id=time_type_id,
+            ),
+            asked_at=datetime.fromtimestamp(header["asked_at"], UTC),
+            answered_at=datetime.fromtimestamp(header["answered_at"], UTC),
+            schedules=tuple(
+                _schedule_from_json(each, unit, time_type_id)
+                for each in header["schedules"]
+            ),
+            rows=np.frombuffer(packed, dtype=_ROW, offset=end),
+            rejected=header["rejected"],
+        )
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise UnreadableBlock("a block that is cut off or damaged") from error
+
+
+def _schedule_to_json(schedule: Schedule) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in asdict(schedule).items()
+        if value is not None and name not in ("unit", "time_type_id")
+    }
+
+
+def _schedule_from_json(
+    fields: dict[str, str], unit: HsaId, time_type_id: TimeTypeId
+) -> Schedule:
+    return Schedule(
+        unit=unit,
+        time_type_id=time_type_id,
+        time_type_name=fields["time_type_name"],
+        performer=HsaId(fields["performer"]) if "performer" in fields else None,
+        performer_name=fields.get("performer_name"),
+        resource_id=(
+            ResourceId(fields["resource_id"]) if "resource_id" in fields else None
+        ),
+        resource_name=fields.get("resource_name"),
+        care_type_id=(
+            CareTypeId(fields["care_type_id"]) if "care_type_id" in fields else None
+        ),
+        care_type_name=fields.get("care_type_name"),
+    )

@@ -1,0 +1,3 @@
+"""
+HTTP in FHIR's words: one module for each resource type.
+"""

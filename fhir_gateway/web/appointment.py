@@ -1,0 +1,469 @@
+"""
+Appointment: create, read, search-type, update, patch (FHIR R4, 12.8).
+
+Creating books; an update or patch moves (another slot) or cancels (status cancelled).
+"""
+
+from typing import Any, Final
+
+import jsonpatch
+import jsonpointer
+from flask import Response, request
+
+from fhir_gateway.fhir.appointment import appointment_from_booking
+from fhir_gateway.fhir.appointment_request import (
+    STATUSES,
+    AppointmentRequest,
+    appointment_request_from_resource,
+    number_from_identifier,
+)
+from fhir_gateway.fhir.bundle import Entry, searchset
+from fhir_gateway.fhir.outcome import (
+    Issue,
+    Problem,
+    Severity,
+    issue_from_source_outcome,
+    operation_outcome,
+)
+from fhir_gateway.fhir.search_parameters import (
+    DateBounds,
+    DateParameter,
+    SearchSchema,
+    TokenParameter,
+)
+from fhir_gateway.model.booking import BookingStatus, ManagedBooking
+from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.model.timeslot import TimeType, time_type_token
+from fhir_gateway.services.booking import BookingRequest, MoveRequest
+from fhir_gateway.web.exchange import (
+    JSON_PATCH,
+    check_accept,
+    expected_version,
+    fhir_response,
+    preferences,
+    read_body,
+)
+from fhir_gateway.web.gateway import Gateway
+from fhir_gateway.web.resource import InteractionCode, ResourceRoutes
+from fhir_gateway.web.searching import understood_search
+
+__all__ = ["AppointmentSearchSchema", "appointment_routes"]
+
+_BOOKABLE: Final = frozenset({"proposed", "booked"})
+
+
+class AppointmentSearchSchema(SearchSchema):
+    """The parameters of a search for a resident's appointments, by POST only."""
+
+    patient_identifier = TokenParameter(
+        data_key="patient.identifier",
+        required=True,
+        error_messages={"required": "say whose appointments, as system|number"},
+        documentation="Whose, as system|number. By POST to _search only.",
+    )
+    status = TokenParameter(codes=STATUSES)
+    date = DateParameter(documentation="The appointment begins within.")
+
+
+_SCHEMA: Final = AppointmentSearchSchema()
+_PERSONAL: Final = frozenset(
+    {"patient.identifier", "patient:identifier", "patient:Patient.identifier"}
+)
+
+
+def appointment_routes(gateway: Gateway) -> ResourceRoutes:
+    """Return what can be done with appointments."""
+    views = _Views(gateway)
+    return ResourceRoutes(
+        type="Appointment",
+        profile="appointment",
+        search=_SCHEMA,
+        versioned=True,
+        documentation=(
+            "POST books; PUT or PATCH with another slot moves, with status cancelled"
+            " cancels. 202 means that the outcome is unknown yet: read Content-Location"
+            " again."
+        ),
+        views={
+            InteractionCode.READ: views.read,
+            InteractionCode.SEARCH_TYPE: views.search_type,
+            InteractionCode.CREATE: views.create,
+            InteractionCode.UPDATE: views.update,
+            InteractionCode.PATCH: views.patch,
+        },
+    )
+
+
+class _Views:
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def read(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
+        check_accept()
+        booking = self._gateway.booking.read(id)
+        return fhir_response(self._appointment(booking), headers=_etag(booking))
+
+    def create(self) -> Response:
+        check_accept()
+        wanted = appointment_request_from_resource(read_body())
+        booked = self._gateway.booking.book(_booking_request(wanted))
+        self._gateway.held.forget()
+        booking = booked.booking
+        headers = _etag(booking)
+        location = f"{self._gateway.base_url}/Appointment/{booking.id}"
+        if booking.status is BookingStatus.PENDING:
+            return self._answer(
+                booking, status=202, headers={**headers, "Content-Location": location}
+            )
+        headers["Location"] = f"{location}/_history/{booking.version}"
+        return self._answer(
+            booking, status=201 if booked.is_new else 200, headers=headers
+        )
+
+    def update(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
+        check_accept()
+        version = expected_version()
+        wanted = appointment_request_from_resource(read_body())
+        if wanted.id != id:
+            raise Problem(
+                [
+                    Issue(
+                        code="value",
+                        diagnostics="The body's id must be the one in the URL.",
+                        expression="Appointment.id",
+                    )
+                ],
+                status=400,
+            )
+        return self._change(id, wanted, version)
+
+    def patch(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
+        check_accept()
+        version = expected_version()
+        operations = read_body(JSON_PATCH)
+        booking = self._gateway.booking.read(id)
+        patched = _patched(self._appointment(booking), operations)
+        wanted = appointment_request_from_resource(patched)
+        return self._change(id, wanted, version)
+
+    def search_type(self) -> Response:
+        _refuse_personal_url()
+        understood = understood_search(_SCHEMA)
+        values = understood.values
+        number = _number(values["patient_identifier"])
+        times = self._gateway.resident_bookings.of(number)
+        bounds: DateBounds = values.get("date", DateBounds())
+        bookings = [
+            booking
+            for booking in times.bookings
+            if _fits(booking, values.get("status", ()), bounds)
+        ]
+        # The self link repeats no parameter: one of them is a personal number.
+        return fhir_response(
+            searchset(
+                [Entry(self._appointment(booking)) for booking in bookings],
+                base_url=self._gateway.base_url,
+                self_url=f"{self._gateway.base_url}/Appointment/_search",
+                total=len(bookings),
+                issues=[issue_from_source_outcome(each) for each in times.outcomes],
+            )
+        )
+
+    def _change(
+        self, identifier: str, wanted: AppointmentRequest, version: int | None
+    ) -> Response:
+        present = self._gateway.booking.read(identifier)
+        _check_same_person(present, wanted)
+        if wanted.status == "cancelled":
+            booking = self._gateway.booking.cancel(
+                identifier, message=wanted.cancelation_text, version=version
+            )
+        elif wanted.status in _BOOKABLE:
+            booking = self._move(present, wanted, version)
+        else:
+            raise Problem(
+                [
+                    Issue(
+                        code="not-supported",
+                        diagnostics=(
+                            "status can be changed to cancelled only; a booking is"
+                            " moved by changing its slot."
+                        ),
+                        expression="Appointment.status",
+                    )
+                ],
+                status=422,
+            )
+        self._gateway.held.forget()
+        headers = _etag(booking)
+        location = f"{self._gateway.base_url}/Appointment/{booking.id}"
+        if booking.status is BookingStatus.PENDING:
+            return self._answer(
+                booking, status=202, headers={**headers, "Content-Location": location}
+            )
+        return self._answer(booking, status=200, headers=headers)
+
+    def _move(
+        self,
+        present: ManagedBooking,
+        wanted: AppointmentRequest,
+        version: int | None,
+    ) -> ManagedBooking:
+        if wanted.token is None:
+            raise Problem(
+                [
+                    Issue(
+                        code="required",
+                        diagnostics="Name the slot to move to.",
+                        expression="Appointment.slot",
+                    )
+                ],
+                status=422,
+            )
+        if wanted.token.text != present.timeslot.token:
+            return self._gateway.booking.move(
+                present.id,
+                MoveRequest(
+                    token=wanted.token,
+                    subject=wanted.subject,
+                    reason=wanted.comment,
+                ),
+                version=version,
+            )
+        if wanted.comment is not None and wanted.comment != present.reason:
+            raise Problem(
+                [
+                    Issue(
+                        code="not-supported",
+                        diagnostics=(
+                            "The regions' contracts cannot change a comment; cancel and"
+                            " book again, or contact the unit."
+                        ),
+                        expression="Appointment.comment",
+                    )
+                ],
+                status=422,
+            )
+        return present
+
+    def _answer(
+        self, booking: ManagedBooking, *, status: int, headers: dict[str, str]
+    ) -> Response:
+        returns = preferences().returns
+        if returns == "minimal":
+            return fhir_response(None, status=status, headers=headers)
+        if returns == "OperationOutcome":
+            return fhir_response(
+                operation_outcome([_told(booking)]), status=status, headers=headers
+            )
+        return fhir_response(self._appointment(booking), status=status, headers=headers)
+
+    def _appointment(self, booking: ManagedBooking) -> dict[str, Any]:
+        schedule = booking.timeslot.schedule
+        snapshot = self._gateway.slot_search.snapshot
+        offering = snapshot.directory.offerings.get(
+            time_type_token(schedule.unit, schedule.time_type_id)
+        )
+        unit = snapshot.directory.units.get(schedule.unit)
+        return appointment_from_booking(
+            booking,
+            offering.time_type
+            if offering
+            else TimeType(id=schedule.time_type_id, name=schedule.time_type_name),
+            unit_name=unit.name if unit else schedule.unit,
+            vocabulary=self._gateway.vocabulary,
+            is_offered=offering is not None,
+            is_listed=schedule.token in snapshot.by_token,
+        )
+
+
+def _booking_request(wanted: AppointmentRequest) -> BookingRequest:
+    """
+    Return what to book.
+
+    Raises:
+        Problem: 422, with an issue for each thing that is missing.
+    """
+    issues = []
+    if wanted.status not in _BOOKABLE:
+        issues.append(
+            Issue(
+                code="value",
+                diagnostics="To book, send status proposed or booked.",
+                expression="Appointment.status",
+            )
+        )
+    if wanted.token is None:
+        issues.append(
+            Issue(
+                code="required",
+                diagnostics="Name the slot to book.",
+                expression="Appointment.slot",
+            )
+        )
+    if wanted.number is None:
+        issues.append(
+            Issue(
+                code="required",
+                diagnostics=(
+                    "Name the patient: a participant whose actor has an identifier with"
+                    " the system http://electronichealth.se/identifier/personnummer."
+                ),
+                expression="Appointment.participant",
+            )
+        )
+    elif wanted.subject is None:
+        issues.append(
+            Issue(
+                code="required",
+                diagnostics=(
+                    "Give the patient's family and given name, as the population"
+                    " register has them, in a contained Patient."
+                ),
+                expression="Appointment.contained",
+            )
+        )
+    if issues or wanted.token is None or wanted.subject is None:
+        raise Problem(issues, status=422)
+    return BookingRequest(
+        token=wanted.token, subject=wanted.subject, reason=wanted.comment
+    )
+
+
+def _check_same_person(present: ManagedBooking, wanted: AppointmentRequest) -> None:
+    if wanted.number is not None and wanted.number != present.number:
+        raise Problem(
+            [
+                Issue(
+                    code="business-rule",
+                    diagnostics="An appointment cannot be given to another person.",
+                    expression="Appointment.participant",
+                )
+            ],
+            status=422,
+        )
+
+
+def _patched(appointment: dict[str, Any], operations: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON is any value
+    """
+    Return an appointment with a JSON Patch (RFC 6902) applied.
+
+    Its own times and actors give way when the slot is changed, so that a patch needs to
+    name nothing but the slot.
+
+    Raises:
+        Problem: 400 when it is no patch, 422 when it cannot be applied.
+    """
+    slot = appointment.get("slot")
+    try:
+        patched = jsonpatch.apply_patch(appointment, operations)
+    except jsonpatch.InvalidJsonPatch as error:
+        raise Problem(
+            [Issue(code="structure", diagnostics="The body is no JSON Patch.")],
+            status=400,
+        ) from error
+    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as error:
+        raise Problem(
+            [
+                Issue(
+                    code="processing",
+                    diagnostics=(
+                        "The patch does not fit the appointment as it is now; read it"
+                        " again."
+                    ),
+                )
+            ],
+            status=422,
+        ) from error
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        raise Problem(
+            [Issue(code="structure", diagnostics="The body is no JSON Patch.")],
+            status=400,
+        ) from error
+    if not isinstance(patched, dict):
+        raise Problem(
+            [Issue(code="structure", diagnostics="The patch leaves no Appointment.")],
+            status=422,
+        )
+    if patched.get("slot") != slot:
+        for name in ("start", "end"):
+            if patched.get(name) == appointment.get(name):
+                patched.pop(name, None)
+        patched["participant"] = [
+            participant
+            for participant in patched.get("participant", ())
+            if participant not in appointment["participant"][1:]
+        ]
+    return patched
+
+
+def _refuse_personal_url() -> None:
+    """
+    Refuse a personal number in a URL, where logs and caches would keep it.
+
+    Raises:
+        Problem: 400, without a word of what was sent.
+    """
+    if request.method == "GET" or any(name in _PERSONAL for name in request.args):
+        raise Problem(
+            [
+                Issue(
+                    code="security",
+                    diagnostics=(
+                        "A personal number must not stand in a URL: send the parameters"
+                        " by POST to Appointment/_search."
+                    ),
+                )
+            ],
+            status=400,
+        )
+
+
+def _number(groups: Any) -> PersonalIdentityNumber:  # noqa: ANN401 - what the schema loaded
+    tokens = [token for group in groups for token in group]
+    if len(tokens) == 1:
+        token = tokens[0]
+        try:
+            return number_from_identifier(token.system, token.code or "")
+        except ValueError as error:
+            reason = str(error)
+    else:
+        reason = "give exactly one"
+    raise Problem(
+        [
+            Issue(
+                code="value",
+                diagnostics=f"patient.identifier: {reason}.",
+                parameter="patient.identifier",
+            )
+        ],
+        status=400,
+    )
+
+
+def _fits(booking: ManagedBooking, statuses: Any, bounds: DateBounds) -> bool:  # noqa: ANN401 - what the schema loaded
+    start = booking.timeslot.start
+    return (
+        all(
+            any(token.code == booking.status.value for token in group)
+            for group in statuses
+        )
+        and (bounds.start is None or start >= bounds.start)
+        and (bounds.before is None or start < bounds.before)
+    )
+
+
+def _told(booking: ManagedBooking) -> Issue:
+    if booking.message:
+        return Issue(
+            severity=Severity.INFORMATION, code="informational", text=booking.message
+        )
+    return Issue(
+        severity=Severity.INFORMATION,
+        code="informational",
+        diagnostics=f"The appointment is {booking.status.value}.",
+    )
+
+
+def _etag(booking: ManagedBooking) -> dict[str, str]:
+    return {"ETag": f'W/"{booking.version}"'}

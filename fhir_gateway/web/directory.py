@@ -1,0 +1,162 @@
+"""
+Schedule, HealthcareService, Location, Organization, Practitioner, PractitionerRole.
+
+Who offers time, and where (FHIR R4, 12.9, 8.8, 8.7, 8.6, 8.4, 8.5).
+"""
+
+from typing import Final
+
+from flask import Response
+
+from fhir_gateway.fhir.bundle import Entry, Mode, searchset
+from fhir_gateway.fhir.care_unit import healthcare_service_from_time_type
+from fhir_gateway.fhir.outcome import issue_from_source_outcome
+from fhir_gateway.fhir.search_parameters import (
+    ReferenceParameter,
+    SearchSchema,
+    TokenParameter,
+)
+from fhir_gateway.web.exchange import fhir_response
+from fhir_gateway.web.gateway import Gateway
+from fhir_gateway.web.lookup import Lookup
+from fhir_gateway.web.resource import InteractionCode, ResourceRoutes, read_route
+from fhir_gateway.web.searching import (
+    DEFAULT_COUNT,
+    count_parameter,
+    cursor_parameter,
+    cursor_text,
+    include_iterate_parameter,
+    include_parameter,
+    page_url,
+    place_from_cursor,
+    total_parameter,
+    understood_search,
+    wrong_cursor,
+)
+from fhir_gateway.web.slot import time_type_criteria, units_from_ids
+
+__all__ = ["HealthcareServiceSearchSchema", "directory_routes"]
+
+_R4: Final = "http://hl7.org/fhir/SearchParameter/"
+
+
+class HealthcareServiceSearchSchema(SearchSchema):
+    """The parameters of a search for healthcare services."""
+
+    service_type = TokenParameter(
+        data_key="service-type",
+        definition=f"{_R4}HealthcareService-service-type",
+        documentation="Who offers it, whatever each unit calls it.",
+    )
+    location = ReferenceParameter(
+        target="Location", definition=f"{_R4}HealthcareService-location"
+    )
+    organization = ReferenceParameter(
+        target="Organization", definition=f"{_R4}HealthcareService-organization"
+    )
+    count = count_parameter()
+    total = total_parameter()
+    include = include_parameter()
+    include_iterate = include_iterate_parameter()
+    cursor = cursor_parameter()
+
+
+_SCHEMA: Final = HealthcareServiceSearchSchema()
+
+
+def directory_routes(gateway: Gateway) -> tuple[ResourceRoutes, ...]:
+    """Return what can be done with who offers time, and where."""
+    lookup = Lookup(gateway)
+    reads = {
+        "Location": lookup.location,
+        "Organization": lookup.organization,
+        "Practitioner": lookup.practitioner,
+        "PractitionerRole": lookup.practitioner_role,
+    }
+    return (
+        ResourceRoutes(
+            type="HealthcareService",
+            profile="healthcare-service",
+            search=_SCHEMA,
+            documentation="One for each unit and time type.",
+            views={
+                InteractionCode.READ: read_route(
+                    "HealthcareService", lookup.healthcare_service
+                ),
+                InteractionCode.SEARCH_TYPE: lambda: _search_services(gateway, lookup),
+            },
+        ),
+        ResourceRoutes(
+            type="Schedule",
+            profile="schedule",
+            documentation="One for each unit, time type and performer or resource.",
+            views={InteractionCode.READ: read_route("Schedule", lookup.schedule)},
+        ),
+        *(
+            ResourceRoutes(
+                type=resource_type,
+                documentation="Its id is the HSA-id, upper case."
+                if resource_type != "PractitionerRole"
+                else None,
+                views={InteractionCode.READ: read_route(resource_type, find)},
+            )
+            for resource_type, find in reads.items()
+        ),
+    )
+
+
+def _search_services(gateway: Gateway, lookup: Lookup) -> Response:
+    understood = understood_search(_SCHEMA)
+    values = understood.values
+    answer = gateway.slot_search.who_offers(
+        time_types=time_type_criteria(
+            values.get("service_type", ()), gateway.vocabulary
+        ),
+        units=units_from_ids(values.get("location", ())),
+        organizations=units_from_ids(values.get("organization", ())),
+    )
+    offerings = answer.offerings
+    if "cursor" in values:
+        name, separator, token = place_from_cursor(values["cursor"]).rpartition("|")
+        if not separator:
+            raise wrong_cursor()
+        offerings = tuple(
+            each for each in offerings if (each.unit.name, each.token) > (name, token)
+        )
+    count = values.get("count", DEFAULT_COUNT)
+    page = offerings[:count]
+    next_url = None
+    if len(offerings) > len(page) > 0:
+        last = page[-1]
+        next_url = page_url(
+            gateway.base_url,
+            "HealthcareService",
+            understood.parameters,
+            cursor=cursor_text(f"{last.unit.name}|{last.token}"),
+        )
+    services = [
+        healthcare_service_from_time_type(each.unit, each.time_type, gateway.vocabulary)
+        for each in page
+    ]
+    included = lookup.included(
+        services, values.get("include", ()), values.get("include_iterate", ())
+    )
+    total = None if answer.outcomes else len(answer.offerings)
+    return fhir_response(
+        searchset(
+            [
+                *(Entry(service) for service in services),
+                *(Entry(each, Mode.INCLUDE) for each in included),
+            ],
+            base_url=gateway.base_url,
+            self_url=page_url(
+                gateway.base_url,
+                "HealthcareService",
+                understood.parameters,
+                cursor=values.get("cursor"),
+            ),
+            next_url=next_url,
+            total=None if values.get("total") == "none" else total,
+            issues=[issue_from_source_outcome(each) for each in answer.outcomes],
+        )
+    )

@@ -1,0 +1,125 @@
+"""
+Failures as HTTP: the only place that knows status codes.
+"""
+
+from typing import Final
+from uuid import uuid4
+
+import structlog
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
+
+from fhir_gateway.fhir.outcome import (
+    Issue,
+    Problem,
+    issue_from_error,
+    operation_outcome,
+)
+from fhir_gateway.model.errors import Category, GatewayError
+from fhir_gateway.web.exchange import fhir_response
+
+__all__ = ["STATUSES", "register_error_handlers"]
+
+_log = structlog.get_logger()
+
+STATUSES: Final = {
+    Category.INCORRECT: 422,
+    Category.NOT_FOUND: 404,
+    Category.UNSUPPORTED: 422,
+    Category.FORBIDDEN: 422,
+    Category.CONFLICT: 409,
+    Category.STALE: 412,
+    Category.TAKEN: 409,
+    Category.REFUSED: 422,
+    Category.BUSY: 503,
+    Category.UNAVAILABLE: 503,
+    Category.FAULT: 500,
+    Category.UNCONFIRMED: 202,
+}
+
+_RETRY_AFTER_S: Final = "30"
+
+_HTTP_ISSUES: Final = {
+    404: (
+        "not-found",
+        "There is nothing at this URL; see /metadata for what there is.",
+    ),
+    405: ("not-supported", "That is not done with this URL; see /metadata."),
+    413: ("too-long", "The body is too large."),
+    414: ("too-long", "The URL is too long: search by POST to _search instead."),
+}
+
+
+def register_error_handlers(app: Flask) -> None:
+    """Answer every failure with an OperationOutcome."""
+    app.register_error_handler(Problem, _from_problem)
+    app.register_error_handler(GatewayError, _from_gateway_error)
+    app.register_error_handler(HTTPException, _from_http_exception)
+    app.register_error_handler(Exception, _from_bug)
+
+
+def _from_problem(problem: Exception) -> Response:
+    if not isinstance(problem, Problem):
+        raise problem
+    return fhir_response(
+        operation_outcome(problem.issues),
+        status=problem.status,
+        headers=problem.headers,
+    )
+
+
+def _from_gateway_error(error: Exception) -> Response:
+    if not isinstance(error, GatewayError):
+        raise error
+    status = STATUSES[error.category]
+    headers = {"Retry-After": _RETRY_AFTER_S} if status == 503 else {}  # noqa: PLR2004 - Service Unavailable
+    return fhir_response(
+        operation_outcome([issue_from_error(error)]), status=status, headers=headers
+    )
+
+
+def _from_http_exception(error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    status = error.code or 500
+    code, diagnostics = _HTTP_ISSUES.get(
+        status, ("processing", "The request cannot be processed.")
+    )
+    headers = {
+        name: value
+        for name, value in error.get_headers()
+        if name not in ("Content-Type", "Content-Length")
+    }
+    return fhir_response(
+        operation_outcome([Issue(code=code, diagnostics=diagnostics)]),
+        status=status,
+        headers=headers,
+    )
+
+
+def _from_bug(error: Exception) -> Response:
+    """Answer a failure that nobody foresaw; only its class and place are logged."""
+    incident = str(uuid4())
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    _log.error(
+        "unforeseen failure",
+        incident=incident,
+        kind=type(error).__name__,
+        file=last.tb_frame.f_code.co_filename.rpartition("/")[2] if last else None,
+        line=last.tb_lineno if last else None,
+    )
+    return fhir_response(
+        operation_outcome(
+            [
+                Issue(
+                    code="exception",
+                    diagnostics=(
+                        f"The server failed; tell its operator the incident {incident}."
+                    ),
+                )
+            ]
+        ),
+        status=500,
+    )

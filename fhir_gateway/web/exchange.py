@@ -1,0 +1,208 @@
+"""
+What every FHIR exchange has in common: media types, preferences, answers.
+
+FHIR R4, 3.1.0 (RESTful API): content types, `_format`, `Prefer`, ETag.
+"""
+
+import re
+from dataclasses import dataclass
+from email.utils import format_datetime
+from typing import Any, Final
+
+import orjson
+from flask import Response, request
+
+from fhir_gateway.fhir.json_reading import UnreadableJson, read_json
+from fhir_gateway.fhir.outcome import Issue, Problem
+from fhir_gateway.model.timekeeping import Clock, now
+
+__all__ = [
+    "FHIR_JSON",
+    "JSON_PATCH",
+    "Preferences",
+    "check_accept",
+    "expected_version",
+    "fhir_response",
+    "preferences",
+    "read_body",
+    "search_parameters_of_request",
+]
+
+FHIR_JSON: Final = "application/fhir+json"
+JSON_PATCH: Final = "application/json-patch+json"
+
+_JSON_TYPES: Final = frozenset(
+    {FHIR_JSON, "application/json", "text/json", "application/json+fhir"}
+)
+_FORMATS: Final = _JSON_TYPES | {"json"}
+_FORM: Final = "application/x-www-form-urlencoded"
+_ETAG: Final = re.compile(r'W/"([1-9][0-9]{0,9})"')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preferences:
+    """
+    The `Prefer` header.
+
+    Attributes:
+        lenient: Leave out search parameters that do not exist.
+        returns: `minimal`, `representation` or `OperationOutcome`.
+    """
+
+    lenient: bool
+    returns: str
+
+
+def check_accept() -> None:
+    """
+    Check that the client takes JSON; `_format` beats the Accept header.
+
+    Raises:
+        Problem: 406.
+    """
+    wanted = request.args.get("_format")
+    if wanted is not None:
+        # A + in a query is a blank once decoded; clients write fhir+json all the same.
+        if wanted.replace(" ", "+").split(";")[0].strip() in _FORMATS:
+            return
+    else:
+        accept = request.accept_mimetypes
+        if not accept or any(
+            accept.quality(media_type) > 0 for media_type in _JSON_TYPES
+        ):
+            return
+    raise Problem(
+        [
+            Issue(
+                code="not-supported",
+                diagnostics=f"This server answers {FHIR_JSON} only: ask for that.",
+                parameter="_format" if wanted is not None else "Accept",
+            )
+        ],
+        status=406,
+    )
+
+
+def preferences() -> Preferences:
+    """Return what the client prefers; what is not understood is not heeded."""
+    stated = {
+        name.strip(): value.strip().strip('"')
+        for part in re.split(r"[;,]", request.headers.get("Prefer", ""))
+        for name, _, value in [part.partition("=")]
+    }
+    returns = stated.get("return", "representation")
+    return Preferences(
+        lenient=stated.get("handling") == "lenient",
+        returns=(
+            returns
+            if returns in ("minimal", "representation", "OperationOutcome")
+            else "representation"
+        ),
+    )
+
+
+def read_body(*media_types: str) -> Any:  # noqa: ANN401 - JSON is any value
+    """
+    Return the JSON that the request carries.
+
+    Args:
+        media_types: What it may be, when not FHIR's JSON.
+
+    Raises:
+        Problem: 415 for another media type, 413 when too large, 400 when unreadable.
+    """
+    accepted = frozenset(media_types) or _JSON_TYPES
+    charset = request.mimetype_params.get("charset", "utf-8").lower()
+    if request.mimetype not in accepted or charset not in ("utf-8", "utf8"):
+        raise Problem(
+            [
+                Issue(
+                    code="not-supported",
+                    diagnostics=(
+                        f"Send the body as {' or '.join(sorted(accepted))}, in UTF-8."
+                    ),
+                    parameter="Content-Type",
+                )
+            ],
+            status=415,
+        )
+    try:
+        return read_json(request.get_data(cache=False))
+    except UnreadableJson as error:
+        raise Problem(
+            [Issue(code="structure", diagnostics=f"It cannot be read: {error}.")],
+            status=400,
+        ) from error
+
+
+def search_parameters_of_request() -> list[tuple[str, str]]:
+    """
+    Return the parameters of a search, in the client's order; `_format` is left out.
+
+    Raises:
+        Problem: 415 when a POST is not a form, 400 when a name or value is not UTF-8.
+    """
+    given = list(request.args.items(multi=True))
+    if request.method == "POST":
+        if request.mimetype not in (_FORM, ""):
+            raise Problem(
+                [
+                    Issue(
+                        code="not-supported",
+                        diagnostics=f"Send the parameters as {_FORM}.",
+                        parameter="Content-Type",
+                    )
+                ],
+                status=415,
+            )
+        given.extend(request.form.items(multi=True))
+    if any("\ufffd" in text or "\x00" in text for pair in given for text in pair):
+        raise Problem(
+            [Issue(code="structure", diagnostics="A parameter is not UTF-8 text.")],
+            status=400,
+        )
+    return [(name, value) for name, value in given if name != "_format"]
+
+
+def expected_version() -> int | None:
+    """
+    Return the version that `If-Match` demands, None when it demands none.
+
+    Raises:
+        Problem: 400 when the header is not a weak ETag of ours.
+    """
+    header = request.headers.get("If-Match")
+    if header is None or header.strip() == "*":
+        return None
+    match = _ETAG.fullmatch(header.strip())
+    if match is None:
+        raise Problem(
+            [
+                Issue(
+                    code="value",
+                    diagnostics='If-Match must be the ETag that was read, as W/"1".',
+                    parameter="If-Match",
+                )
+            ],
+            status=400,
+        )
+    return int(match[1])
+
+
+def fhir_response(
+    resource: dict[str, Any] | None,
+    *,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+    clock: Clock = now,
+) -> Response:
+    """Return an answer with a resource, or with an empty body."""
+    response = Response(
+        b"" if resource is None else orjson.dumps(resource),
+        status=status,
+        content_type=f"{FHIR_JSON};charset=utf-8" if resource is not None else None,
+    )
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Date"] = format_datetime(clock(), usegmt=True)
+    response.headers.update(headers or {})
+    return response

@@ -1,0 +1,35 @@
+"""
+What the web layer stands on; `bootstrap` makes it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from fhir_gateway.fhir.vocabulary import Vocabulary
+from fhir_gateway.services.booking import BookingService
+from fhir_gateway.services.held import HeldTimeslots
+from fhir_gateway.services.resident_bookings import ResidentBookings
+from fhir_gateway.services.slot_search import SlotSearch
+from fhir_gateway.stores.journal import Journal
+
+__all__ = ["Gateway"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """
+    The services behind the routes.
+
+    Attributes:
+        base_url: The FHIR base that clients use, without a slash at the end.
+        started_at: When this process began.
+    """
+
+    base_url: str
+    vocabulary: Vocabulary
+    slot_search: SlotSearch
+    booking: BookingService
+    resident_bookings: ResidentBookings
+    journal: Journal
+    held: HeldTimeslots
+    started_at: datetime

@@ -1,0 +1,285 @@
+"""
+Resources by id, and what `_include` brings.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from fhir_gateway.fhir.care_unit import (
+    healthcare_service_from_time_type,
+    location_from_unit,
+    organization_from_unit,
+    providing_organization,
+)
+from fhir_gateway.fhir.practitioner import (
+    practitioner_from_performer,
+    practitioner_role_from_performer,
+    practitioner_role_id,
+)
+from fhir_gateway.fhir.search_parameters import Include
+from fhir_gateway.fhir.slot import (
+    SlotStatus,
+    schedule_from_schedule,
+    slot_from_timeslot,
+)
+from fhir_gateway.model.ids import HsaId
+from fhir_gateway.model.timeslot import Timeslot, TimeslotToken, TimeType
+from fhir_gateway.services.slot_view import KnownSchedule, Snapshot
+from fhir_gateway.web.gateway import Gateway
+
+__all__ = ["INCLUDES", "Lookup"]
+
+Resource = dict[str, Any]
+
+INCLUDES: Final = (
+    Include("Slot", "schedule"),
+    Include("Schedule", "actor"),
+    Include("HealthcareService", "location"),
+    Include("HealthcareService", "organization"),
+    # BaRS clients write the element's name instead of the parameter's.
+    Include("HealthcareService", "providedBy"),
+    Include("Location", "organization"),
+    Include("PractitionerRole", "practitioner"),
+)
+_MOST_ROUNDS: Final = 4
+
+
+class Lookup:
+    """
+    Finds resources in the present snapshot.
+
+    Args:
+        gateway: The services.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._by_type: dict[str, Callable[[str], Resource | None]] = {
+            "Slot": self.slot,
+            "Schedule": self.schedule,
+            "HealthcareService": self.healthcare_service,
+            "Location": self.location,
+            "Organization": self.organization,
+            "Practitioner": self.practitioner,
+            "PractitionerRole": self.practitioner_role,
+        }
+
+    def slot(self, identifier: str) -> Resource | None:
+        """
+        Return a Slot: free, or not when this server has had to do with it.
+
+        A time that its source no longer lists, and that nobody booked here, is gone.
+        """
+        try:
+            token = TimeslotToken.parse(identifier)
+        except ValueError:
+            return None
+        snapshot = self._snapshot
+        known = _known_schedule(snapshot, token.schedule)
+        if known is None:
+            return None
+        is_held = token.text in self._gateway.held()
+        found = self._gateway.slot_search.find(token)
+        if found is not None:
+            timeslot = found.timeslot
+            places = self._gateway.held().get(token.text, 0)
+            status = SlotStatus.BUSY if places >= timeslot.count else SlotStatus.FREE
+        elif is_held or self._gateway.journal.knows_token(token.text):
+            timeslot = Timeslot(
+                schedule=known.schedule, start=token.starts_at, end=token.ends_at
+            )
+            status = SlotStatus.BUSY if is_held else SlotStatus.BUSY_UNAVAILABLE
+        else:
+            return None
+        return slot_from_timeslot(
+            timeslot,
+            self._time_type(known),
+            source=known.source,
+            answered_at=known.answered_at,
+            vocabulary=self._gateway.vocabulary,
+            status=status,
+        )
+
+    def schedule(self, identifier: str) -> Resource | None:
+        """Return a Schedule."""
+        known = _known_schedule(self._snapshot, identifier)
+        if known is None:
+            return None
+        unit = self._snapshot.directory.units.get(known.schedule.unit)
+        return schedule_from_schedule(
+            known.schedule,
+            self._time_type(known),
+            unit_name=unit.name if unit else known.schedule.unit,
+            source=known.source,
+            answered_at=known.answered_at,
+            vocabulary=self._gateway.vocabulary,
+        )
+
+    def healthcare_service(self, identifier: str) -> Resource | None:
+        """Return a HealthcareService."""
+        offering = self._snapshot.directory.offerings.get(identifier)
+        if offering is None:
+            return None
+        return healthcare_service_from_time_type(
+            offering.unit, offering.time_type, self._gateway.vocabulary
+        )
+
+    def location(self, identifier: str) -> Resource | None:
+        """Return a Location by its unit's HSA-id, in any case."""
+        hsa_id = _hsa_id(identifier)
+        unit = self._snapshot.directory.units.get(hsa_id) if hsa_id else None
+        if unit is None:
+            return None
+        return location_from_unit(unit, self._gateway.vocabulary)
+
+    def organization(self, identifier: str) -> Resource | None:
+        """Return an Organization by its HSA-id, in any case."""
+        hsa_id = _hsa_id(identifier)
+        for unit in self._snapshot.directory.units.values():
+            if providing_organization(unit) == hsa_id:
+                name = unit.organization_name or unit.name
+                return organization_from_unit(
+                    hsa_id, name, unit, self._gateway.vocabulary
+                )
+        return None
+
+    def practitioner(self, identifier: str) -> Resource | None:
+        """Return a Practitioner by HSA-id, in any case."""
+        hsa_id = _hsa_id(identifier)
+        if hsa_id is None:
+            return None
+        known = self._staff_schedules(hsa_id)
+        if not known:
+            return None
+        return practitioner_from_performer(
+            self._snapshot.directory.performers.get(hsa_id),
+            hsa_id,
+            display=known[0].schedule.performer_name,
+            source=known[0].source,
+            vocabulary=self._gateway.vocabulary,
+        )
+
+    def practitioner_role(self, identifier: str) -> Resource | None:
+        """Return a PractitionerRole: what somebody does at a unit."""
+        unit = _hsa_id(identifier.rpartition(".")[0])
+        if unit is None:
+            return None
+        for hsa_id in self._snapshot.by_performer:
+            if practitioner_role_id(unit, hsa_id) == identifier:
+                known = [
+                    each
+                    for each in self._staff_schedules(hsa_id)
+                    if each.schedule.unit == unit
+                ]
+                if not known:
+                    return None
+                return practitioner_role_from_performer(
+                    hsa_id,
+                    unit,
+                    display=known[0].schedule.performer_name,
+                    services=sorted({each.offering for each in known}),
+                    source=known[0].source,
+                    vocabulary=self._gateway.vocabulary,
+                )
+        return None
+
+    def included(
+        self,
+        matches: Sequence[Resource],
+        includes: Iterable[Include],
+        iterated: Iterable[Include],
+    ) -> list[Resource]:
+        """
+        Return what `_include` brings to the matches, each once.
+
+        Args:
+            matches: The matches of the page.
+            includes: What to follow from the matches.
+            iterated: What to follow from what was included as well.
+        """
+        again = tuple(iterated)
+        once = tuple(includes)
+        seen = {_reference(resource) for resource in matches}
+        found: list[Resource] = []
+        frontier = list(matches)
+        paths: tuple[Include, ...] = (*once, *again)
+        for _ in range(_MOST_ROUNDS):
+            following = []
+            for resource in frontier:
+                for path in paths:
+                    for reference in _references(resource, path):
+                        if reference in seen:
+                            continue
+                        seen.add(reference)
+                        target = self._resolve(reference)
+                        if target is not None:
+                            following.append(target)
+            if not following:
+                break
+            found.extend(following)
+            frontier, paths = following, again
+        return found
+
+    @property
+    def _snapshot(self) -> Snapshot:
+        return self._gateway.slot_search.snapshot
+
+    def _time_type(self, known: KnownSchedule) -> TimeType:
+        offering = self._snapshot.directory.offerings.get(known.offering)
+        if offering is not None:
+            return offering.time_type
+        return TimeType(
+            id=known.schedule.time_type_id, name=known.schedule.time_type_name
+        )
+
+    def _staff_schedules(self, hsa_id: HsaId) -> list[KnownSchedule]:
+        snapshot = self._snapshot
+        return [
+            snapshot.schedules[number]
+            for number in snapshot.by_performer.get(hsa_id, ())
+        ]
+
+    def _resolve(self, reference: str) -> Resource | None:
+        kind, _, identifier = reference.partition("/")
+        find = self._by_type.get(kind)
+        return find(identifier) if find else None
+
+
+_ELEMENTS: Final = {
+    ("Slot", "schedule"): "schedule",
+    ("Schedule", "actor"): "actor",
+    ("HealthcareService", "location"): "location",
+    ("HealthcareService", "organization"): "providedBy",
+    ("HealthcareService", "providedBy"): "providedBy",
+    ("Location", "organization"): "managingOrganization",
+    ("PractitionerRole", "practitioner"): "practitioner",
+}
+
+
+def _references(resource: Resource, path: Include) -> list[str]:
+    if resource["resourceType"] != path.source:
+        return []
+    element = resource.get(_ELEMENTS[path.source, path.parameter], ())
+    targets = element if isinstance(element, list) else [element]
+    return [
+        reference
+        for target in targets
+        if (reference := target.get("reference")) is not None
+        and (path.target is None or reference.startswith(f"{path.target}/"))
+    ]
+
+
+def _reference(resource: Resource) -> str:
+    return f"{resource['resourceType']}/{resource['id']}"
+
+
+def _known_schedule(snapshot: Snapshot, token: str) -> KnownSchedule | None:
+    number = snapshot.by_token.get(token)
+    return None if number is None else snapshot.schedules[number]
+
+
+def _hsa_id(text: str) -> HsaId | None:
+    try:
+        return HsaId(text)
+    except ValueError:
+        return None

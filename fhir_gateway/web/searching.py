@@ -1,0 +1,130 @@
+"""
+What searches have in common: reading parameters, self and next links, pages.
+"""
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import urlencode
+
+from fhir_gateway.fhir.outcome import Issue, Problem
+from fhir_gateway.fhir.search_parameters import (
+    Choice,
+    Count,
+    IncludeParameter,
+    Opaque,
+    SearchSchema,
+    Understood,
+    understand,
+)
+from fhir_gateway.web.exchange import (
+    check_accept,
+    preferences,
+    search_parameters_of_request,
+)
+from fhir_gateway.web.lookup import INCLUDES
+
+__all__ = [
+    "DEFAULT_COUNT",
+    "count_parameter",
+    "cursor_parameter",
+    "cursor_text",
+    "include_iterate_parameter",
+    "include_parameter",
+    "page_url",
+    "place_from_cursor",
+    "total_parameter",
+    "understood_search",
+    "wrong_cursor",
+]
+
+DEFAULT_COUNT: Final = 20
+_MOST: Final = 1000
+
+
+def count_parameter() -> Count:
+    """Return the declaration of `_count`."""
+    return Count(most=_MOST, data_key="_count")
+
+
+def cursor_parameter() -> Opaque:
+    """Return the declaration of the place that a `next` link goes on from."""
+    return Opaque(data_key="_cursor")
+
+
+def total_parameter() -> Choice:
+    """Return the declaration of `_total`."""
+    return Choice(of=("none", "estimate", "accurate"), data_key="_total")
+
+
+def include_parameter() -> IncludeParameter:
+    """Return the declaration of `_include`."""
+    return IncludeParameter(paths=INCLUDES, data_key="_include")
+
+
+def include_iterate_parameter() -> IncludeParameter:
+    """Return the declaration of `_include:iterate`."""
+    return IncludeParameter(paths=INCLUDES, data_key="_include:iterate")
+
+
+def understood_search(schema: SearchSchema) -> Understood:
+    """
+    Return what the present request searches for.
+
+    Raises:
+        Problem: 400, 406 or 415.
+    """
+    check_accept()
+    return understand(
+        schema, search_parameters_of_request(), lenient=preferences().lenient
+    )
+
+
+def page_url(
+    base_url: str,
+    resource_type: str,
+    parameters: Sequence[tuple[str, str]],
+    *,
+    cursor: str | None = None,
+) -> str:
+    """Return the URL of a page of a search."""
+    kept = [(name, value) for name, value in parameters if name != "_cursor"]
+    if cursor is not None:
+        kept.append(("_cursor", cursor))
+    query = urlencode(kept, safe=":|,/")
+    return f"{base_url}/{resource_type}" + (f"?{query}" if query else "")
+
+
+def cursor_text(place: str) -> str:
+    """Return a place as a client carries it."""
+    return urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+
+def place_from_cursor(cursor: str) -> str:
+    """
+    Return the place that a cursor stands for.
+
+    Raises:
+        Problem: 400 when it is no cursor of ours.
+    """
+    try:
+        return urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except (binascii.Error, ValueError) as error:
+        raise wrong_cursor() from error
+
+
+def wrong_cursor() -> Problem:
+    """Return the answer to a cursor that is not ours."""
+    return Problem(
+        [
+            Issue(
+                code="value",
+                diagnostics=(
+                    "_cursor: is none of this server's; follow a next link unchanged."
+                ),
+                parameter="_cursor",
+            )
+        ],
+        status=400,
+    )

@@ -1,0 +1,86 @@
+"""
+What the tests of the contracts share: recorded messages and the schemas.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+TESTS = Path(__file__).parents[1]
+SCHEMAS = "../shared/schemas/crm_scheduling_1.1.1"
+
+Recorded = Callable[[str], bytes]
+Canonical = Callable[[bytes], str]
+Validate = Callable[[etree._Element], list[str]]
+
+
+@pytest.fixture(name="recorded", scope="session")
+def _recorded() -> Recorded:
+    """Return the reader of a recorded message, as `MakeBooking.whole.request`."""
+
+    def read(name: str) -> bytes:
+        return (TESTS / "data" / "rivta" / f"{name}.xml").read_bytes()
+
+    return read
+
+
+@pytest.fixture(name="canonical", scope="session")
+def _canonical() -> Canonical:
+    """Return the writer of a document's canonical form (C14N 2.0)."""
+
+    def canonical(document: bytes) -> str:
+        # Prefixes and indentation mean nothing: each writer chooses its own.
+        return etree.canonicalize(
+            etree.fromstring(document), strip_text=True, rewrite_prefixes=True
+        )
+
+    return canonical
+
+
+class _Mended(etree.Resolver):
+    """
+    Serves the schemas with their one known defect mended.
+
+    The pattern of `SubjectOfCareIdType` is written with `^` and `$`, which XSD takes
+    for characters: as it stands no personal number is valid.
+    """
+
+    def __init__(self) -> None:
+        self.mended: list[str] = []
+
+    def resolve(self, system_url: str, public_id: str, context: object) -> object:  # noqa: ARG002 - the signature is lxml's
+        text = Path(system_url.removeprefix("file://")).read_bytes()
+        patched = text.replace(
+            b'"^[0-9]{8}[0-9pPtTfF][0-9]{3}$"', b'"[0-9]{8}[0-9pPtTfF][0-9]{3}"'
+        )
+        if patched != text:
+            self.mended.append(system_url)
+        return self.resolve_string(patched, context, base_url=system_url)
+
+
+@pytest.fixture(name="validate", scope="session")
+def _validate() -> Validate:
+    """Return a function that lists what the schemas have against an element."""
+    folder = Path(os.environ.get("RIVTA_SCHEMAS", TESTS.parent / SCHEMAS)).resolve()
+    if not folder.is_dir():
+        pytest.skip(f"no schemas in {SCHEMAS} or in RIVTA_SCHEMAS")
+    schemas: dict[str, etree.XMLSchema] = {}
+    mended = False
+    for path in sorted(folder.rglob("*.xsd")):
+        parser = etree.XMLParser(no_network=True)
+        resolver = _Mended()
+        parser.resolvers.add(resolver)
+        tree = etree.parse(str(path), parser)
+        schemas[tree.getroot().get("targetNamespace", "")] = etree.XMLSchema(tree)
+        mended = mended or bool(resolver.mended)
+    assert mended, "the schemas no longer have the pattern that is mended here"
+
+    def validate(element: etree._Element) -> list[str]:
+        schema = schemas[element.tag[1:].partition("}")[0]]
+        schema.validate(etree.fromstring(etree.tostring(element)))
+        return [entry.message for entry in schema.error_log]
+
+    return validate

@@ -1,0 +1,383 @@
+"""
+The table of elements: strict in writing, lenient in reading.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+from lxml import etree
+
+from fhir_gateway.rivta.binding import (
+    BOOLEAN,
+    DATE,
+    TIME,
+    MalformedElement,
+    element,
+    elements,
+    read,
+    write,
+)
+from fhir_gateway.rivta.xml import parse
+
+MARKER = "191212121212"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of a message."""
+
+    NAMESPACE: ClassVar[str] = "urn:part"
+
+    id: str = element("id", required=True)
+    time: str | None = element("time", TIME)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A message with one of everything."""
+
+    NAMESPACE: ClassVar[str] = "urn:message"
+
+    name: str = element("name", required=True)
+    day: str | None = element("day", DATE)
+    time: str | None = element("time", TIME)
+    flag: bool | None = element("flag", BOOLEAN)
+    other: str | None = element("other", namespace="urn:other")
+    tags: tuple[str, ...] = elements("tag")
+    part: Part | None = element("part", Part)
+    parts: tuple[Part, ...] = elements("parts", Part)
+    listed: tuple[Part, ...] = elements("listed", Part, rejects_items=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """A message that needs its part."""
+
+    NAMESPACE: ClassVar[str] = "urn:message"
+
+    part: Part = element("part", Part, required=True)
+
+
+def _read(inner: str) -> Message:
+    rejected: list[MalformedElement] = []
+    message = read(Message, parse(f"<m>{inner}</m>".encode()), rejected)
+    assert rejected == []
+    return message
+
+
+def _written(message: object) -> list[tuple[str, str | None]]:
+    root = etree.Element("m")
+    write(message, root)
+    return [(node.tag, node.text) for node in root.iterdescendants()]
+
+
+# ----------------------------------------------------------------------------- reading
+
+
+def test_message_is_read_whole() -> None:
+    """Each kind of element is read as its kind says."""
+    message = _read(
+        "<name>n</name><day>20261024</day><time>20261024083000</time><flag>true</flag>"
+        "<other>o</other><tag>1</tag><tag>2</tag><part><id>3</id></part>"
+        "<parts><id>4</id></parts><parts><id>5</id></parts><listed><id>6</id></listed>"
+    )
+
+    assert message == Message(
+        name="n",
+        day="20261024",
+        time="20261024083000",
+        flag=True,
+        other="o",
+        tags=("1", "2"),
+        part=Part(id="3"),
+        parts=(Part(id="4"), Part(id="5")),
+        listed=(Part(id="6"),),
+    )
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        pytest.param("<name>n</name><day/><tag/><flag></flag>", id="empty"),
+        pytest.param("<name>n</name><day> </day><tag>\n</tag>", id="blank"),
+        pytest.param("<name>n</name><day><!-- none --></day>", id="a comment only"),
+        pytest.param("<name>n</name><day><![CDATA[]]></day>", id="empty CDATA"),
+        pytest.param("<name>n</name><part/><part> </part>", id="an empty part"),
+        pytest.param("<name>n</name><part><!-- none --></part>", id="a commented part"),
+        pytest.param("<name>n</name><nothing>x</nothing>", id="unknown"),
+        pytest.param("<nothing><name>x</name></nothing><name>n</name>", id="nested"),
+        pytest.param('<x:name xmlns:x="urn:wrong">n</x:name>', id="wrong namespace"),
+        pytest.param('<name xmlns="">n</name>', id="no namespace"),
+        pytest.param("<name> n\n</name>", id="blanks around"),
+        pytest.param("<name><![CDATA[n]]></name>", id="CDATA"),
+        pytest.param("<?target?><name><?x y?>n</name>", id="processing instructions"),
+        pytest.param('<name xml:lang="sv" x="y">n</name>', id="attributes"),
+        pytest.param("<name>n</name><name>other</name>", id="twice"),
+        pytest.param("<name/><name>n</name>", id="empty first"),
+        pytest.param("text<name>n</name>text", id="text between"),
+    ],
+)
+def test_defect_without_meaning_is_overlooked(inner: str) -> None:
+    """What carries no value does not change what is read."""
+    assert _read(inner) == Message(name="n")
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        pytest.param("12<!-- x -->34", id="a comment"),
+        pytest.param("12<![CDATA[34]]>", id="CDATA"),
+        pytest.param("1<?x?>23<!-- -->4", id="a processing instruction"),
+        pytest.param("12&#51;4", id="a character reference"),
+    ],
+)
+def test_value_is_read_across_what_divides_it(inner: str) -> None:
+    """An identifier is never cut off at a comment or the like inside it."""
+    assert _read(f"<name>{inner}</name>") == Message(name="1234")
+
+
+def test_elements_are_read_in_any_order() -> None:
+    """The order of elements is not held against the writer."""
+    message = _read("<tag>1</tag><flag>0</flag><name>n</name><tag>2</tag><day/>")
+
+    assert message == Message(name="n", flag=False, tags=("1", "2"))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        pytest.param("true", True, id="true"),
+        pytest.param("1", True, id="one"),
+        pytest.param("True", True, id="True as .NET writes it"),
+        pytest.param("TRUE", True, id="upper case"),
+        pytest.param(" true ", True, id="blanks around"),
+        pytest.param("false", False, id="false"),
+        pytest.param("0", False, id="zero"),
+        pytest.param("False", False, id="False as .NET writes it"),
+    ],
+)
+def test_boolean_is_read(text: str, value: bool) -> None:  # noqa: FBT001 - a table of values
+    """A boolean is read in each spelling that is seen."""
+    assert _read(f"<name>n</name><flag>{text}</flag>") == Message(name="n", flag=value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        pytest.param("20261024083015", "20261024083015", id="fourteen digits"),
+        pytest.param("202610240830", "20261024083000", id="twelve digits"),
+        pytest.param("20240229000000", "20240229000000", id="a leap day"),
+        pytest.param("99991231235959", "99991231235959", id="the last second"),
+        pytest.param("10000101000000", "10000101000000", id="the first second"),
+    ],
+)
+def test_time_is_read(text: str, value: str) -> None:
+    """A time is read in full."""
+    assert _read(f"<name>n</name><time>{text}</time>") == Message(name="n", time=value)
+
+
+NO_TIME = "time: not a time: expected YYYYMMDDhhmmss"
+NO_SUCH_TIME = "time: not a time: there is no such day or hour"
+NO_DAY = "day: not a date: expected YYYYMMDD"
+NO_SUCH_DAY = "day: not a date: there is no such day"
+NO_FLAG = "flag: not a boolean: expected true or false"
+
+
+@pytest.mark.parametrize(
+    ("inner", "message"),
+    [
+        pytest.param("<time>20260231083000</time>", NO_SUCH_TIME, id="31 February"),
+        pytest.param("<time>20260200083000</time>", NO_SUCH_TIME, id="day 00"),
+        pytest.param("<time>20260001083000</time>", NO_SUCH_TIME, id="month 00"),
+        pytest.param("<time>20261301083000</time>", NO_SUCH_TIME, id="month 13"),
+        pytest.param("<time>20260201240000</time>", NO_SUCH_TIME, id="hour 24"),
+        pytest.param("<time>20260201236000</time>", NO_SUCH_TIME, id="minute 60"),
+        pytest.param("<time>20260201235960</time>", NO_SUCH_TIME, id="second 60"),
+        pytest.param("<time>20250229083000</time>", NO_SUCH_TIME, id="no leap year"),
+        pytest.param("<time>2026022408300</time>", NO_TIME, id="thirteen digits"),
+        pytest.param("<time>20260224</time>", NO_TIME, id="a date for a time"),
+        pytest.param("<time>00010101000000</time>", NO_TIME, id="year 1"),
+        pytest.param("<time>2026-10-24T08:30:00</time>", NO_TIME, id="ISO 8601"),
+        pytest.param("<time>20261024083000+01</time>", NO_TIME, id="an offset"),
+        pytest.param("<time>٢٠٢٦١٠٢٤٠٨٣٠٠٠</time>", NO_TIME, id="Arabic digits"),
+        pytest.param("<time>soon</time>", NO_TIME, id="a word for a time"),
+        pytest.param("<day>20260231</day>", NO_SUCH_DAY, id="a day that is not"),
+        pytest.param("<day>20260200</day>", NO_SUCH_DAY, id="a day 00"),
+        pytest.param("<day>20261024083000</day>", NO_DAY, id="a time for a date"),
+        pytest.param("<day>2026-10-24</day>", NO_DAY, id="an ISO date"),
+        pytest.param("<day>09990101</day>", NO_DAY, id="year 999"),
+        pytest.param("<flag>yes</flag>", NO_FLAG, id="yes for true"),
+        pytest.param("<flag>2</flag>", NO_FLAG, id="two for true"),
+        pytest.param("<flag>-1</flag>", NO_FLAG, id="minus one for true"),
+    ],
+)
+def test_impossible_value_is_refused(inner: str, message: str) -> None:
+    """An impossible value names its element and says what was expected."""
+    with pytest.raises(MalformedElement) as caught:
+        _read(f"<name>n</name>{inner}")
+
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("inner", "message"),
+    [
+        pytest.param("", "name: is missing", id="absent"),
+        pytest.param("<name/>", "name: is missing", id="empty"),
+        pytest.param("<name> </name>", "name: is missing", id="blank"),
+        pytest.param("<Name>n</Name>", "name: is missing", id="in another case"),
+        pytest.param(
+            "<name>n</name><part><time>20261024083000</time></part>",
+            "part/id: is missing",
+            id="inside a part",
+        ),
+        pytest.param(
+            "<name>n</name><parts><id>1</id></parts><parts/>",
+            "parts/id: is missing",
+            id="in an item of a list that must be whole",
+        ),
+    ],
+)
+def test_missing_element_is_named(inner: str, message: str) -> None:
+    """A required element that is absent is named with where it belongs."""
+    with pytest.raises(MalformedElement) as caught:
+        _read(inner)
+
+    assert str(caught.value) == message
+
+
+def test_part_that_is_required_and_empty_is_missing() -> None:
+    """An empty element is absent, so a required one is missing."""
+    with pytest.raises(MalformedElement) as caught:
+        read(Whole, parse(b"<m><part/></m>"), [])
+
+    assert str(caught.value) == "part: is missing"
+
+
+def test_malformed_item_is_left_out_and_reported() -> None:
+    """Of a list that rejects items, each malformed one is reported by name."""
+    rejected: list[MalformedElement] = []
+    document = parse(
+        b"<m><name>n</name><listed><id>1</id></listed><listed/>"
+        b"<listed><id>2</id><time>20260231000000</time></listed>"
+        b"<listed><id>3</id></listed></m>"
+    )
+
+    message = read(Message, document, rejected)
+
+    assert message == Message(name="n", listed=(Part(id="1"), Part(id="3")))
+    assert [(one.element, one.reason) for one in rejected] == [
+        ("listed/id", "is missing"),
+        ("listed/time", "not a time: there is no such day or hour"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        pytest.param("day", id="a date"),
+        pytest.param("time", id="a time"),
+        pytest.param("flag", id="a boolean"),
+    ],
+)
+def test_error_of_reading_never_repeats_the_value(tag: str) -> None:
+    """Neither the text nor the repr of an error holds what was read."""
+    with pytest.raises(MalformedElement) as caught:
+        _read(f"<name>n</name><{tag}>{MARKER}-x</{tag}>")
+
+    assert MARKER not in f"{caught.value} {caught.value!r} {vars(caught.value)}"
+    assert caught.value.__suppress_context__
+
+
+def test_class_that_is_no_message_is_refused() -> None:
+    """Only a dataclass of declared elements can be read."""
+    with pytest.raises(TypeError, match="int is not a message"):
+        read(int, parse(b"<m/>"), [])
+
+
+# ----------------------------------------------------------------------------- writing
+
+
+def test_message_is_written_in_the_order_of_its_fields() -> None:
+    """Elements follow the order of declaration, each in its namespace."""
+    written = _written(
+        Message(
+            listed=(Part(id="6"),),
+            part=Part(id="3", time="202610240830"),
+            tags=("1", "2"),
+            other="o",
+            flag=False,
+            day="20261024",
+            name="n & <m>",
+        )
+    )
+
+    assert written == [
+        ("{urn:message}name", "n & <m>"),
+        ("{urn:message}day", "20261024"),
+        ("{urn:message}flag", "false"),
+        ("{urn:other}other", "o"),
+        ("{urn:message}tag", "1"),
+        ("{urn:message}tag", "2"),
+        ("{urn:message}part", None),
+        ("{urn:part}id", "3"),
+        ("{urn:part}time", "20261024083000"),
+        ("{urn:message}listed", None),
+        ("{urn:part}id", "6"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param(Message(name="n", day="", other="", tags=("",)), id="empty"),
+        pytest.param(Message(name="n", day=" ", other="\n", tags=(" ",)), id="blank"),
+        pytest.param(Message(name="n", tags=()), id="absent"),
+    ],
+)
+def test_value_without_content_is_not_written(message: Message) -> None:
+    """An empty element is forbidden, so none is written."""
+    assert _written(message) == [("{urn:message}name", "n")]
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        pytest.param(Message(name=""), "name: is required", id="an empty text"),
+        pytest.param(Message(name=" \t"), "name: is required", id="a blank text"),
+        pytest.param(
+            Message(name="n", part=Part(id="")),
+            "part/id: is required",
+            id="an empty text in a part",
+        ),
+        pytest.param(Message(name="n", time="20260231000000"), NO_SUCH_TIME, id="time"),
+        pytest.param(Message(name="n", day="20260231"), NO_SUCH_DAY, id="date"),
+        pytest.param(Message(name="n", day="soon"), NO_DAY, id="no date"),
+    ],
+)
+def test_value_that_may_not_be_sent_is_refused(message: Message, text: str) -> None:
+    """A message that the contract forbids is not written; the element is named."""
+    with pytest.raises(MalformedElement) as caught:
+        _written(message)
+
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(
+    "character",
+    [
+        pytest.param("\x00", id="NUL"),
+        pytest.param("\x0b", id="a vertical tab"),
+        pytest.param("\x1b", id="escape"),
+        pytest.param("\ud800", id="half a surrogate pair"),
+        pytest.param("\ufffe", id="a noncharacter"),
+    ],
+)
+def test_character_that_xml_cannot_carry_is_refused(character: str) -> None:
+    """The element is named, and the text that holds the character is not repeated."""
+    with pytest.raises(MalformedElement) as caught:
+        _written(Message(name="n", other=f"{MARKER}{character}"))
+
+    assert str(caught.value) == "other: has a character that XML cannot carry"
+    assert caught.value.__suppress_context__

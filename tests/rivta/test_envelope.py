@@ -1,0 +1,336 @@
+"""
+The SOAP envelope: headers, body and fault.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+
+from fhir_gateway.model.ids import HsaId, LogicalAddress
+from fhir_gateway.model.interaction import Actor, ActorType
+from fhir_gateway.rivta import cancel_booking, get_subject_of_care_schedule
+from fhir_gateway.rivta.binding import MalformedElement
+from fhir_gateway.rivta.envelope import (
+    CONTENT_TYPE,
+    Answer,
+    MalformedEnvelope,
+    read_call,
+    read_response,
+    write_fault,
+    write_request,
+)
+from fhir_gateway.rivta.fault import Fault
+from fhir_gateway.rivta.xml import UnreadableXml
+
+CONTRACT = cancel_booking.CONTRACT
+REQUEST = cancel_booking.Request(healthcare_facility="A", booking_id="B")
+AGENT = Actor.agent(HsaId("SE1-X"))
+SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
+DONE = (
+    f'<r:CancelBookingResponse xmlns:r="{CONTRACT.namespace}">'
+    "<r:resultCode>OK</r:resultCode></r:CancelBookingResponse>"
+)
+NO_BODY = "the envelope has no body"
+NO_ENVELOPE = "the document is no SOAP 1.1 envelope"
+
+
+def _envelope(body: str, header: str = "", namespace: str = SOAP) -> bytes:
+    return (
+        f'<s:Envelope xmlns:s="{namespace}">{header}<s:Body>{body}</s:Body>'
+        "</s:Envelope>"
+    ).encode()
+
+
+def test_content_type_is_that_of_soap_1_1() -> None:
+    """Messages are sent as text/xml in UTF-8."""
+    assert CONTENT_TYPE == "text/xml; charset=UTF-8"
+
+
+# ---------------------------------------------------------------------------- requests
+
+
+def test_request_begins_with_a_declaration_of_utf_8() -> None:
+    """The written bytes say what they are."""
+    document = write_request(
+        CONTRACT, REQUEST, logical_address=LogicalAddress("A"), actor=AGENT
+    )
+
+    assert document.startswith(b"<?xml version='1.0' encoding='UTF-8'?>\n<soapenv:")
+
+
+@pytest.mark.parametrize(
+    ("address", "actor", "message"),
+    [
+        pytest.param("", AGENT, "LogicalAddress: is required", id="no address"),
+        pytest.param(" ", AGENT, "LogicalAddress: is required", id="a blank address"),
+        pytest.param(
+            "A\x00",
+            AGENT,
+            "LogicalAddress: has a character that XML cannot carry",
+            id="a NUL in the address",
+        ),
+        pytest.param(
+            "A",
+            dataclasses.replace(AGENT, id=""),
+            "actorId: is required",
+            id="no actor",
+        ),
+        pytest.param(
+            "A",
+            dataclasses.replace(AGENT, id="\x1b"),
+            "actorId: has a character that XML cannot carry",
+            id="escape for an actor",
+        ),
+    ],
+)
+def test_request_without_its_headers_is_not_written(
+    address: str, actor: Actor, message: str
+) -> None:
+    """The platform needs both headers, so a request that lacks one is never sent."""
+    with pytest.raises(MalformedElement) as caught:
+        write_request(
+            CONTRACT, REQUEST, logical_address=LogicalAddress(address), actor=actor
+        )
+
+    assert str(caught.value) == message
+
+
+HEADER = (
+    '<s:Header><a:LogicalAddress xmlns:a="urn:riv:itintegration:registry:1"> A </a:'
+    'LogicalAddress><h:Actor xmlns:h="urn:riv:interoperability:headers:1">'
+    "<h:actorId>SE1-X</h:actorId><h:actorType>subject_of_care_agent</h:actorType>"
+    "</h:Actor></s:Header>"
+)
+
+
+@pytest.mark.parametrize(
+    ("header", "address", "actor"),
+    [
+        pytest.param(HEADER, "A", AGENT, id="both headers"),
+        pytest.param("", None, None, id="no header"),
+        pytest.param("<s:Header/>", None, None, id="an empty header"),
+        pytest.param(
+            "<s:Header><LogicalAddress/><Actor/></s:Header>",
+            None,
+            None,
+            id="empty elements",
+        ),
+        pytest.param(
+            '<s:Header><To xmlns="http://www.w3.org/2005/08/addressing">A</To>'
+            "</s:Header>",
+            "A",
+            None,
+            id="the header of RIVTABP20",
+        ),
+        pytest.param(
+            "<s:Header><Actor><actorId>1</actorId><actorType>nobody</actorType>"
+            "</Actor></s:Header>",
+            None,
+            None,
+            id="an unknown kind of actor",
+        ),
+        pytest.param(
+            "<s:Header><Actor><actorType>subject_of_care</actorType></Actor>"
+            "</s:Header>",
+            None,
+            None,
+            id="an actor without id",
+        ),
+        pytest.param(
+            "<s:Header><Actor><actorId>1</actorId></Actor></s:Header>",
+            None,
+            None,
+            id="an actor without type",
+        ),
+    ],
+)
+def test_headers_are_read_by_local_name(
+    header: str, address: str | None, actor: Actor | None
+) -> None:
+    """Headers are found as the platform finds them; what is not there is None."""
+    call = read_call(_envelope("<r:X xmlns:r='urn:r'/>", header))
+
+    assert (call.action, call.logical_address, call.actor) == (
+        "{urn:r}X",
+        address,
+        actor,
+    )
+
+
+def test_actor_of_a_call_hides_the_number() -> None:
+    """Neither a call nor its actor shows a personal number."""
+    call = read_call(
+        _envelope(
+            "<X>191212121212</X>",
+            "<s:Header><Actor><actorId>191212121212</actorId>"
+            "<actorType>subject_of_care</actorType></Actor></s:Header>",
+        )
+    )
+
+    assert call.actor == Actor(id="191212121212", type=ActorType.SUBJECT_OF_CARE)
+    assert "191212121212" not in f"{call!r} {call.actor!r} {call}"
+
+
+# ----------------------------------------------------------------------------- answers
+
+
+def test_answer_is_read_past_the_first_of_the_body() -> None:
+    """Whatever follows the body's first element is not read."""
+    answer = read_response(CONTRACT, _envelope(f"{DONE}<x/>", "<s:Header/>"))
+
+    assert answer == Answer(response=cancel_booking.Response(result_code="OK"))
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        pytest.param(_envelope(""), NO_BODY, id="an empty body"),
+        pytest.param(_envelope("text"), NO_BODY, id="a body of text"),
+        pytest.param(_envelope("<!-- x -->"), NO_BODY, id="a body of a comment"),
+        pytest.param(f'<s:Envelope xmlns:s="{SOAP}"/>'.encode(), NO_BODY, id="no body"),
+        pytest.param(
+            _envelope(DONE, namespace="http://www.w3.org/2003/05/soap-envelope"),
+            NO_ENVELOPE,
+            id="SOAP 1.2",
+        ),
+        pytest.param(DONE.encode(), NO_ENVELOPE, id="no envelope"),
+        pytest.param(
+            b"<html><body><h1>502 Bad Gateway</h1></body></html>",
+            NO_ENVELOPE,
+            id="HTML that is sound XML",
+        ),
+        pytest.param(
+            _envelope("<CancelBooking/>"),
+            "the body is not the answer to what was asked",
+            id="the question itself",
+        ),
+        pytest.param(
+            _envelope("<CancelBookingResponseX/>"),
+            "the body is not the answer to what was asked",
+            id="a longer name",
+        ),
+    ],
+)
+def test_document_that_is_no_answer_is_refused(document: bytes, message: str) -> None:
+    """What is no envelope with the expected body is malformed, in one line."""
+    with pytest.raises(MalformedEnvelope) as caught:
+        read_response(CONTRACT, document)
+
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param(_envelope(""), id="an empty body"),
+        pytest.param(b"<a/>", id="no envelope"),
+    ],
+)
+def test_document_that_is_no_call_is_refused(document: bytes) -> None:
+    """A producer refuses what is no envelope with a body."""
+    with pytest.raises(MalformedEnvelope):
+        read_call(document)
+
+
+def test_call_that_is_no_xml_is_refused() -> None:
+    """A producer refuses what is no XML."""
+    with pytest.raises(UnreadableXml):
+        read_call(b"no")
+
+
+# ------------------------------------------------------------------------------- faults
+
+
+@pytest.mark.parametrize(
+    ("name", "fault", "code"),
+    [
+        pytest.param(
+            "MakeBooking.platform-fault",
+            Fault(
+                code="soap:Server",
+                text="VP009 [vp-1] Fel vid kontakt med tjänsteproducenten",
+            ),
+            "VP009",
+            id="of the platform, with detail",
+        ),
+        pytest.param(
+            "GetSubjectOfCareSchedule.remote-platform-fault",
+            Fault(
+                code="soap:Server",
+                text="VP007 [remote-vp-2] Tjänstekonsumenten saknar behörighet",
+            ),
+            "VP007",
+            id="of a remote platform, with details",
+        ),
+        pytest.param(
+            "MakeBooking.producer-fault",
+            Fault(
+                code="soap:Server",
+                text="resultCode: 3001 resultText: Illegal argument! 191212121212",
+            ),
+            None,
+            id="of a producer",
+        ),
+    ],
+)
+def test_recorded_fault_is_read(
+    name: str, fault: Fault, code: str | None, recorded: Callable[[str], bytes]
+) -> None:
+    """A fault is read whoever made it, whatever its detail is called."""
+    contract = get_subject_of_care_schedule.CONTRACT
+
+    answer = read_response(contract, recorded(f"{name}.response"))
+
+    assert answer == Answer(response=fault)
+    assert answer.response.platform_code == code
+
+
+@pytest.mark.parametrize(
+    ("inner", "fault"),
+    [
+        pytest.param("", Fault(code="", text=""), id="empty"),
+        pytest.param(
+            "<faultstring>VP009 x</faultstring>",
+            Fault(code="", text="VP009 x"),
+            id="without a code",
+        ),
+        pytest.param(
+            "<faultcode>s:Server</faultcode>",
+            Fault(code="s:Server", text=""),
+            id="without a text",
+        ),
+        pytest.param(
+            "<s:faultcode>s:Server</s:faultcode>"
+            '<s:faultstring xml:lang="sv"> VP009 x </s:faultstring>',
+            Fault(code="s:Server", text="VP009 x"),
+            id="with namespaces and blanks",
+        ),
+        pytest.param(
+            "<faultstring><![CDATA[VP009 <x>]]></faultstring>",
+            Fault(code="", text="VP009 <x>"),
+            id="with CDATA",
+        ),
+        pytest.param(
+            "<detail><faultstring>VP004 hidden</faultstring></detail>"
+            "<faultstring>VP009 x</faultstring>",
+            Fault(code="", text="VP009 x"),
+            id="with another in its detail",
+        ),
+    ],
+)
+def test_fault_is_read_as_far_as_it_goes(inner: str, fault: Fault) -> None:
+    """A fault is a fault whatever it lacks."""
+    answer = read_response(CONTRACT, _envelope(f"<s:Fault>{inner}</s:Fault>"))
+
+    assert answer == Answer(response=fault)
+
+
+def test_written_fault_reads_back() -> None:
+    """A fault is written as SOAP 1.1 has it and reads back."""
+    fault = Fault(code="soapenv:Server", text="VP004 <okänd> & fel")
+
+    document = write_fault(fault)
+
+    assert b"<faultcode>soapenv:Server</faultcode>" in document
+    assert read_response(CONTRACT, document) == Answer(response=fault)

@@ -1,0 +1,73 @@
+"""
+Faults: the platform's codes, and what they prove.
+"""
+
+import pytest
+
+from fhir_gateway.rivta.fault import NEVER_REACHED_PRODUCER, Fault
+
+
+@pytest.mark.parametrize(
+    "code", [pytest.param(f"VP{n:03}", id=f"VP{n:03}") for n in range(1, 16)]
+)
+def test_platform_code_is_read_from_the_text(code: str) -> None:
+    """Each of the platform's fifteen codes is read from the start of the text."""
+    fault = Fault(code="soap:Server", text=f"{code} [vp-1] Ett fel uppstod")
+
+    assert fault.platform_code == code
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        pytest.param("VP009", "VP009", id="the code alone"),
+        pytest.param("  \nVP009 x", "VP009", id="after blanks"),
+        pytest.param("VP009:x", "VP009", id="before a colon"),
+        pytest.param("VP009[vp]", "VP009", id="before a bracket"),
+        pytest.param("VP016 x", "VP016", id="a code that is new to us"),
+        pytest.param("VP0091", None, id="four digits"),
+        pytest.param("VP09", None, id="two digits"),
+        pytest.param("VP", None, id="no digits"),
+        pytest.param("VP\u0660\u0660\u0669", None, id="Arabic digits"),
+        pytest.param("vp009", None, id="lower case"),
+        pytest.param("xVP009", None, id="a letter before"),
+        pytest.param("Fel: VP009", None, id="not at the start"),
+        pytest.param("resultCode: 3001", None, id="a producer's own"),
+        pytest.param("", None, id="nothing"),
+    ],
+)
+def test_code_is_read_as_the_platform_writes_it(text: str, code: str | None) -> None:
+    """Only VP and exactly three digits at the start of the text are a code."""
+    assert Fault(code="soap:Client", text=text).platform_code == code
+
+
+def test_code_is_not_read_from_faultcode() -> None:
+    """What stands in `faultcode` is no platform code."""
+    assert Fault(code="VP009", text="Ett fel").platform_code is None
+
+
+def test_every_code_but_one_proves_that_nothing_was_sent() -> None:
+    """VP009 alone is given after the producer has been called; new codes prove nil."""
+    assert {
+        "VP001",
+        "VP002",
+        "VP003",
+        "VP004",
+        "VP005",
+        "VP006",
+        "VP007",
+        "VP008",
+        "VP010",
+        "VP011",
+        "VP012",
+        "VP013",
+        "VP014",
+        "VP015",
+    } == NEVER_REACHED_PRODUCER
+
+
+def test_fault_hides_its_texts() -> None:
+    """A fault's repr shows neither of its texts: they are the other system's."""
+    shown = repr(Fault(code="code-191212121212", text="text-191212121212"))
+
+    assert "191212121212" not in shown

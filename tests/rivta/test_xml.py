@@ -1,0 +1,370 @@
+"""
+Reading XML from outside: whatever comes, one kind of error, and never a long wait.
+"""
+
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.rivta.binding import MalformedElement
+from fhir_gateway.rivta.contracts import CONTRACTS
+from fhir_gateway.rivta.envelope import (
+    MalformedEnvelope,
+    read_call,
+    read_request,
+    read_response,
+)
+from fhir_gateway.rivta.xml import MAX_BYTES, UnreadableXml, parse
+
+OUR_OWN = (UnreadableXml, MalformedEnvelope, MalformedElement)
+MARKER = "191212121212"
+
+SAMPLES = [
+    "GetAvailableTimeslots.whole",
+    "GetBookingDetails.open-invitation",
+    "GetSubjectOfCareSchedule.aggregated-in-part",
+    "GetSubjectOfCareSchedule.takecare",
+    "MakeBooking.done-with-remark",
+    "MakeBooking.platform-fault",
+]
+EVERY_SAMPLE = pytest.mark.parametrize(
+    "sample", [pytest.param(sample, id=sample) for sample in SAMPLES]
+)
+
+
+def _read(sample: str, document: bytes) -> Any:
+    contract = CONTRACTS[Interaction(sample.partition(".")[0])]
+    return read_response(contract, document)
+
+
+def _nested(depth: int) -> bytes:
+    return b"<a>" * depth + b"</a>" * depth
+
+
+def _laughs() -> bytes:
+    lines = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+    return f'<!DOCTYPE a [<!ENTITY l0 "ha">{lines}]><a>&l9;</a>'.encode()
+
+
+# ------------------------------------------------------------------------- what is read
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param(b"<a>\xc3\xa5</a>", id="UTF-8 without a word"),
+        pytest.param(b"\xef\xbb\xbf<a>\xc3\xa5</a>", id="UTF-8 with a byte order mark"),
+        pytest.param(
+            b'<?xml version="1.0" encoding="UTF-8"?><a>\xc3\xa5</a>', id="UTF-8"
+        ),
+        pytest.param(
+            b'<?xml version="1.0" encoding="ISO-8859-1"?><a>\xe5</a>', id="ISO-8859-1"
+        ),
+        pytest.param("<a>å</a>".encode("utf-16"), id="UTF-16 with a byte order mark"),
+        pytest.param(
+            '<?xml version="1.0" encoding="UTF-16"?><a>å</a>'.encode("utf-16"),
+            id="UTF-16 that says so",
+        ),
+        pytest.param(b"<a>&#229;</a>", id="a character reference"),
+        pytest.param(b"<a><![CDATA[\xc3\xa5]]></a>", id="CDATA"),
+    ],
+)
+def test_document_is_read_in_its_encoding(document: bytes) -> None:
+    """Text is the same in each encoding that XML obliges a reader to know."""
+    assert parse(document).text == "å"
+
+
+def test_comments_and_processing_instructions_are_dropped() -> None:
+    """What is no element is not among an element's children."""
+    root = parse(b"<?x y?><a><!-- c --><b/><?z?></a><!-- d -->")
+
+    assert [child.tag for child in root] == ["b"]
+
+
+def test_nesting_at_the_limit_is_read() -> None:
+    """Two hundred and fifty-six levels are read."""
+    assert sum(1 for _ in parse(_nested(256)).iter()) == 256
+
+
+def test_text_of_five_megabytes_is_read() -> None:
+    """A large text is read as long as the whole stays within the limit."""
+    size = 5_000_000
+
+    assert len(parse(b"<a>" + b"x" * size + b"</a>").text or "") == size
+
+
+# ---------------------------------------------------------------------- what is refused
+
+
+NOT_XML = "the document is not well-formed XML"
+HAS_DTD = "the document has a document type declaration"
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        pytest.param(b"", NOT_XML, id="nothing"),
+        pytest.param(b" \n", NOT_XML, id="blanks"),
+        pytest.param(b"\x00" * 100, NOT_XML, id="zeros"),
+        pytest.param(b"VP009", NOT_XML, id="text"),
+        pytest.param(b'{"resourceType": "Slot"}', NOT_XML, id="JSON"),
+        pytest.param(b"<html><br><p>502</html>", NOT_XML, id="HTML"),
+        pytest.param(b"<a/><b/>", NOT_XML, id="two roots"),
+        pytest.param(b"<a></b>", NOT_XML, id="crossed tags"),
+        pytest.param(b"<a b='1' b='2'/>", NOT_XML, id="an attribute twice"),
+        pytest.param(b"<a>&nbsp;</a>", NOT_XML, id="an undeclared entity"),
+        pytest.param(b"<a>&#0;</a>", NOT_XML, id="a reference to NUL"),
+        pytest.param(b"<a>\x0b</a>", NOT_XML, id="a control character"),
+        pytest.param(b"<x:a/>", NOT_XML, id="an undeclared prefix"),
+        pytest.param(b"<a>\xe5</a>", NOT_XML, id="ISO-8859-1 that says nothing"),
+        pytest.param(
+            b'<?xml version="1.0" encoding="UTF-8"?><a>\xe5</a>',
+            NOT_XML,
+            id="ISO-8859-1 that says UTF-8",
+        ),
+        pytest.param(
+            b'<?xml version="1.0" encoding="UTF-16"?><a/>',
+            NOT_XML,
+            id="UTF-8 that says UTF-16",
+        ),
+        pytest.param(
+            b'<?xml version="1.0" encoding="nonsense"?><a/>',
+            NOT_XML,
+            id="an unknown encoding",
+        ),
+        pytest.param("<a>å</a>".encode("utf-16")[:-1], NOT_XML, id="half of UTF-16"),
+        pytest.param(_nested(300), NOT_XML, id="300 levels"),
+        pytest.param(_nested(100_000), NOT_XML, id="100 000 levels"),
+        pytest.param(b"<a>" * 100_000, NOT_XML, id="100 000 levels without an end"),
+        pytest.param(
+            b"<a>" + b"x" * 11_000_000 + b"</a>", NOT_XML, id="a text of 11 megabytes"
+        ),
+        pytest.param(
+            b"<a b='" + b"x" * 11_000_000 + b"'/>",
+            NOT_XML,
+            id="an attribute of 11 megabytes",
+        ),
+        pytest.param(b"<!DOCTYPE a><a/>", HAS_DTD, id="a bare declaration"),
+        pytest.param(b"<!DOCTYPE a []><a/>", HAS_DTD, id="an empty subset"),
+        pytest.param(
+            b'<!DOCTYPE a SYSTEM "http://127.0.0.1:1/x.dtd"><a/>',
+            HAS_DTD,
+            id="an external subset",
+        ),
+        pytest.param(
+            b'<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN" "x"><html/>',
+            HAS_DTD,
+            id="XHTML",
+        ),
+        pytest.param(
+            b'<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>', HAS_DTD, id="an entity"
+        ),
+        pytest.param(
+            b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]><a>&x;</a>',
+            HAS_DTD,
+            id="an external entity",
+        ),
+        pytest.param(
+            b'<!DOCTYPE a [<!ENTITY % x SYSTEM "file:///etc/hostname">%x;]><a/>',
+            HAS_DTD,
+            id="a parameter entity",
+        ),
+        pytest.param(
+            '<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>'.encode("utf-16"),
+            HAS_DTD,
+            id="an entity in UTF-16",
+        ),
+    ],
+)
+def test_document_is_refused(document: bytes, message: str) -> None:
+    """What is no sound document is refused with one line that quotes none of it."""
+    with pytest.raises(UnreadableXml) as caught:
+        parse(document)
+
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param(_laughs(), id="a billion laughs"),
+        pytest.param(
+            b'<!DOCTYPE a [<!ENTITY x "'
+            + b"y" * 100_000
+            + b'">]><a>'
+            + b"&x;" * 100_000
+            + b"</a>",
+            id="a quadratic blowup",
+        ),
+        pytest.param(
+            b'<!DOCTYPE a [<!ENTITY x "&y;"><!ENTITY y "&x;">]><a>&x;</a>',
+            id="entities that hold each other",
+        ),
+    ],
+)
+def test_entity_bomb_is_refused(document: bytes) -> None:
+    """Entities are never expanded, whether the parser or we are first to refuse."""
+    with pytest.raises(UnreadableXml):
+        parse(document)
+
+
+@pytest.mark.parametrize(
+    ("size", "is_refused"),
+    [
+        pytest.param(MAX_BYTES, False, id="at the limit"),
+        pytest.param(MAX_BYTES + 1, True, id="one byte above it"),
+        pytest.param(16 * 1024 * 1024, True, id="16 megabytes"),
+    ],
+)
+def test_size_is_limited(size: int, is_refused: bool) -> None:  # noqa: FBT001 - a table of values
+    """A document as large as the platform passes on is read, and none larger."""
+    filling = b"<b>" + b"x" * 1000 + b"</b>"
+    document = b"<a>" + filling * (size // len(filling) - 1)
+    document += b" " * (size - len(document) - len(b"</a>")) + b"</a>"
+
+    try:
+        parse(document)
+        message = None
+    except UnreadableXml as error:
+        message = str(error)
+
+    assert len(document) == size
+    assert message == (
+        f"the document is larger than {MAX_BYTES} bytes" if is_refused else None
+    )
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param(f"<a{MARKER}></b>".encode(), id="in a tag"),
+        pytest.param(f"<a>&x{MARKER};</a>".encode(), id="in an entity"),
+        pytest.param(f"<a x{MARKER}='' x{MARKER}=''/>".encode(), id="in an attribute"),
+        pytest.param(f"{MARKER}".encode(), id="in bare text"),
+        pytest.param(f"<!DOCTYPE x{MARKER}><a/>".encode(), id="in a declaration"),
+    ],
+)
+def test_error_never_quotes_the_document(document: bytes) -> None:
+    """Neither the error nor its printed traceback holds a word of the document."""
+    with pytest.raises(UnreadableXml) as caught:
+        parse(document)
+
+    assert MARKER not in "".join(traceback.format_exception(caught.value))
+
+
+# --------------------------------------------------------------------------- mutilation
+
+
+@EVERY_SAMPLE
+def test_document_cut_off_at_any_byte_is_refused(
+    sample: str, recorded: Callable[[str], bytes]
+) -> None:
+    """Wherever an answer breaks off before its last tag ends, it is unreadable."""
+    document = recorded(f"{sample}.response").rstrip()
+
+    read_anyway = []
+    for length in range(len(document)):
+        try:
+            _read(sample, document[:length])
+            read_anyway.append(length)
+        except UnreadableXml:
+            pass
+
+    assert read_anyway == []
+
+
+@EVERY_SAMPLE
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_document_with_flipped_bytes_raises_our_own_errors_alone(
+    sample: str, recorded: Callable[[str], bytes], data: st.DataObject
+) -> None:
+    """However an answer is mutilated, it is read or refused, and nothing else."""
+    document = bytearray(recorded(f"{sample}.response"))
+    for _ in range(data.draw(st.integers(1, 5))):
+        place = data.draw(st.integers(0, len(document) - 1))
+        document[place] = data.draw(
+            st.integers(0, 255) | st.sampled_from(b"<>&\"'/!?[]-;: \n\x00\xff")
+        )
+
+    try:
+        outcome = type(_read(sample, bytes(document))).__name__
+    except OUR_OWN as error:
+        outcome = type(error).__name__
+
+    assert outcome in {
+        "Answer",
+        "UnreadableXml",
+        "MalformedEnvelope",
+        "MalformedElement",
+    }
+
+
+@EVERY_SAMPLE
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_document_with_moved_parts_raises_our_own_errors_alone(
+    sample: str, recorded: Callable[[str], bytes], data: st.DataObject
+) -> None:
+    """Pieces left out, doubled or exchanged never raise anything but our errors."""
+    document = recorded(f"{sample}.response")
+    cuts = sorted(
+        data.draw(st.lists(st.integers(0, len(document)), min_size=2, max_size=6))
+    )
+    pieces = [
+        document[start:end]
+        for start, end in zip([0, *cuts], [*cuts, len(document)], strict=True)
+    ]
+    order = data.draw(st.lists(st.sampled_from(range(len(pieces))), max_size=8))
+    mutilated = b"".join(pieces[index] for index in order)
+
+    try:
+        outcome = type(_read(sample, mutilated)).__name__
+    except OUR_OWN as error:
+        outcome = type(error).__name__
+
+    assert outcome in {
+        "Answer",
+        "UnreadableXml",
+        "MalformedEnvelope",
+        "MalformedElement",
+    }
+
+
+@settings(max_examples=200, deadline=None)
+@given(document=st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(document: bytes) -> None:
+    """Bytes that are no message at all never raise anything but our errors."""
+    with pytest.raises(OUR_OWN):
+        read_call(document)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_mutilated_request_raises_our_own_errors_alone(
+    recorded: Callable[[str], bytes], data: st.DataObject
+) -> None:
+    """A producer's side of reading is as safe as a consumer's."""
+    document = bytearray(recorded("MakeBooking.whole.request"))
+    for _ in range(data.draw(st.integers(1, 5))):
+        place = data.draw(st.integers(0, len(document) - 1))
+        document[place] = data.draw(st.integers(0, 255))
+
+    try:
+        call = read_call(bytes(document))
+        request = read_request(CONTRACTS[Interaction.MAKE_BOOKING], call)
+        outcome = type(request).__name__
+    except OUR_OWN as error:
+        outcome = type(error).__name__
+
+    assert outcome in {
+        "Request",
+        "UnreadableXml",
+        "MalformedEnvelope",
+        "MalformedElement",
+    }

@@ -1,0 +1,3 @@
+"""
+Tests of what this server remembers.
+"""

@@ -1,0 +1,240 @@
+"""
+Concurrency: many at once, in threads and in processes, get what one at a time would.
+"""
+
+import itertools
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+
+from fhir_gateway.model.errors import Conflict, TimeslotTaken
+from fhir_gateway.stores.journal import (
+    AlreadyBooked,
+    BookingRecord,
+    Journal,
+    LostDecision,
+    RepeatedRequest,
+    RequestKey,
+)
+from fhir_gateway.stores.sealing import Seal
+
+from .conftest import (
+    CANCEL,
+    LEASE,
+    NORR,
+    booked,
+    claimed,
+    live_tokens,
+    number,
+    sent,
+    subject,
+    timeslot,
+    told,
+)
+
+CLAIMS = 200
+THREADS = 8
+PROCESSES = 3
+
+_CLAIM = """
+import json, sys
+from fhir_gateway.model.errors import TimeslotTaken
+from fhir_gateway.stores.database import Database
+from fhir_gateway.stores.journal import Journal
+from fhir_gateway.stores.sealing import Seal
+from stores.conftest import NORR, subject, timeslot
+
+url, key, first, past_last, places = sys.argv[1:]
+database = Database(url)
+journal = Journal(database, Seal([key]))
+residents = [subject(who) for who in range(int(first), int(past_last))]
+wanted = timeslot(count=int(places))
+answers = []
+print("ready", flush=True)
+sys.stdin.readline()
+for resident in residents:
+    try:
+        journal.claim_make(source=NORR, timeslot=wanted, subject=resident)
+    except TimeslotTaken:
+        answers.append("taken")
+    else:
+        answers.append("claimed")
+database.close()
+print(json.dumps(answers))
+"""
+
+
+def _at_once(ask: Callable[[int], object], *, times: int = THREADS) -> Counter[object]:
+    """Return how often each answer, or kind of error, came."""
+    start = Barrier(THREADS)
+
+    def ask_share(thread: int) -> list[object]:
+        answers: list[object] = []
+        start.wait()
+        for which in range(thread, times, THREADS):
+            try:
+                answers.append(ask(which))
+            except Conflict as error:
+                answers.append(type(error))
+        return answers
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        shares = pool.map(ask_share, range(THREADS))
+        return Counter(answer for share in shares for answer in share)
+
+
+@pytest.mark.parametrize(
+    "places", [pytest.param(1, id="one place"), pytest.param(5, id="five places")]
+)
+def test_threads_claim_no_more_than_there_is(journal: Journal, places: int) -> None:
+    """Of 200 claims by 8 threads exactly as many win as there are places."""
+    wanted = timeslot(count=places)
+
+    def claim(who: int) -> str:
+        journal.claim_make(source=NORR, timeslot=wanted, subject=subject(who))
+        return "claimed"
+
+    answers = _at_once(claim, times=CLAIMS)
+
+    assert answers == {"claimed": places, TimeslotTaken: CLAIMS - places}
+    assert live_tokens(journal) == {wanted.token: places}
+
+
+@pytest.mark.parametrize(
+    "places", [pytest.param(1, id="one place"), pytest.param(5, id="five places")]
+)
+def test_processes_claim_no_more_than_there_is(url: str, places: int) -> None:
+    """Of 200 claims by 3 processes exactly as many win as there are places."""
+    key = Seal.new_key()
+    bounds = [CLAIMS * process // PROCESSES for process in range(PROCESSES + 1)]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _CLAIM, url, key, *map(str, (first, end, places))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={"PYTHONPATH": ":".join(sys.path)},
+        )
+        for first, end in itertools.pairwise(bounds)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        process.stdout.readline()
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    answers: Counter[str] = Counter()
+    for process in processes:
+        answers.update(json.loads(process.communicate()[0]))
+
+    assert answers == {"claimed": places, "taken": CLAIMS - places}
+
+
+def test_one_resident_at_once_claims_once(journal: Journal) -> None:
+    """One resident who asks many times at once gets one of several places."""
+    wanted = timeslot(count=THREADS)
+
+    def claim(_which: int) -> str:
+        journal.claim_make(source=NORR, timeslot=wanted, subject=subject(1))
+        return "claimed"
+
+    assert _at_once(claim) == {"claimed": 1, AlreadyBooked: THREADS - 1}
+
+
+def test_one_key_at_once_decides_once(journal: Journal) -> None:
+    """One request that is repeated at once is decided once, whatever its time."""
+
+    def claim(which: int) -> str:
+        journal.claim_make(
+            source=NORR,
+            timeslot=timeslot(which),
+            subject=subject(which),
+            request=RequestKey(client="app", key="k", fingerprint="f"),
+        )
+        return "claimed"
+
+    assert _at_once(claim) == {"claimed": 1, RepeatedRequest: THREADS - 1}
+
+
+def test_one_booking_at_once_is_changed_once(journal: Journal) -> None:
+    """Of many changes to one booking at once one is decided."""
+    record = booked(journal)
+
+    def change(which: int) -> str:
+        journal.claim_update(record, timeslot(which + 1))
+        return "claimed"
+
+    assert _at_once(change) == {"claimed": 1, Conflict: THREADS - 1}
+
+
+def test_one_decision_at_once_is_sent_once(journal: Journal) -> None:
+    """Of many who would send one write, one may."""
+    decision = claimed(journal)
+
+    def send(_which: int) -> str:
+        journal.mark_sent(decision, lease=LEASE)
+        return "sent"
+
+    assert _at_once(send) == {"sent": 1, LostDecision: THREADS - 1}
+
+
+def test_one_decision_at_once_is_settled_once(journal: Journal) -> None:
+    """Of a yes and a no at once one counts, and the other one changes nothing."""
+    decision = sent(journal)
+
+    def settle(which: int) -> str:
+        if which % 2:
+            return journal.settle_not_sent(decision).state.value
+        return journal.settle_booked(
+            decision, booking_id=None, permissions=CANCEL
+        ).state.value
+
+    answers = _at_once(settle)
+
+    assert answers[LostDecision] == THREADS - 1
+    assert answers[journal.get(decision.booking).state.value] == 1
+
+
+@pytest.mark.parametrize(
+    "booking_id", [pytest.param("B1", id="with id"), pytest.param(None, id="without")]
+)
+def test_adopted_at_once_is_one_record(
+    journal: Journal, booking_id: str | None
+) -> None:
+    """A booking that many searches find at once gets one record."""
+
+    def adopt(_which: int) -> str:
+        return _adopted(journal, booking_id).id
+
+    answers = _at_once(adopt)
+
+    assert list(answers.values()) == [THREADS]
+
+
+def _adopted(journal: Journal, booking_id: str | None) -> BookingRecord:
+    return journal.adopt(
+        source=NORR,
+        booking=told(booking_id),
+        timeslot=timeslot(),
+        number=number(),
+    )
+
+
+def test_unsettled_at_once_is_held_once(journal: Journal) -> None:
+    """Of many who look for work at once each write falls to one."""
+    for which in range(20):
+        journal.settle_unknown(sent(journal, which, which))
+
+    def hold(_which: int) -> int:
+        return len(journal.unsettled(limit=5, hold=LEASE))
+
+    answers = _at_once(hold, times=5 * THREADS)
+
+    assert sum(int(str(size)) * times for size, times in answers.items()) == 20

@@ -1,0 +1,155 @@
+"""
+Privacy: nothing that is a resident's stands in clear, on the disk or in a text.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from fhir_gateway.model.booking import Booking
+from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
+from fhir_gateway.stores.database import Database
+from fhir_gateway.stores.journal import (
+    AlreadyBooked,
+    Journal,
+    RepeatedRequest,
+    RequestKey,
+)
+from fhir_gateway.stores.sealing import Seal
+
+from .conftest import CANCEL, LEASE, NORR, START, UNIT, rows, timeslot
+
+MARKED = SubjectOfCare(
+    number=PersonalIdentityNumber("191212121212"),
+    first_name="Förnamnson",
+    middle_name="Mellannamnson",
+    last_name="Efternamnson",
+    phone="0701740605",
+    email="marked@example.org",
+    address="Markgatan 7",
+)
+REQUEST = RequestKey(
+    client="app", key="key of 191212121212", fingerprint="Efternamnson books"
+)
+TEXT = "Hej Efternamnson, ta med legitimation"
+MARKS = [
+    *MARKED.as_mapping().values(),
+    "1212121212",
+    "121212-1212",
+    "key of",
+    "books",
+    "legitimation",
+    "Hemlig orsak",
+]
+
+
+def _lived(journal: Journal) -> None:
+    """Leave every kind of row, with a marked resident and marked texts."""
+    made = journal.claim_make(
+        source=NORR, timeslot=timeslot(), subject=MARKED, request=REQUEST
+    )
+    record = journal.settle_booked(
+        journal.mark_sent(made, lease=LEASE),
+        booking_id=None,
+        permissions=CANCEL,
+        message=TEXT,
+    )
+    moved = journal.mark_sent(journal.claim_update(record, timeslot(1)), lease=LEASE)
+    journal.settle_refused(moved, message=TEXT)
+    cancelled = journal.mark_sent(journal.claim_cancel(record), lease=LEASE)
+    journal.settle_unknown(cancelled)
+    journal.adopt(
+        source=NORR,
+        booking=Booking(
+            unit=UNIT,
+            booking_id=None,
+            start=START,
+            end=None,
+            subject_of_care=MARKED.number,
+            reason="Hemlig orsak",
+            purpose=TEXT,
+        ),
+        timeslot=timeslot(5),
+        number=MARKED.number,
+    )
+
+
+@pytest.mark.parametrize("new_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("mark", [pytest.param(mark) for mark in MARKS])
+def test_files_hold_nothing_in_clear(
+    journal: Journal, tmp_path: Path, mark: str
+) -> None:
+    """Neither the database's file nor its log holds a mark, in either encoding."""
+    _lived(journal)
+
+    found = [
+        path.name
+        for path in tmp_path.iterdir()
+        for encoding in ("utf-8", "utf-16-le", "unicode-escape")
+        if mark.encode(encoding) in path.read_bytes()
+    ]
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [
+        ".db",
+        ".db-shm",
+        ".db-wal",
+    ]
+    assert found == []
+
+
+def test_columns_hold_nothing_in_clear(journal: Journal, database: Database) -> None:
+    """No column of any table holds a mark."""
+    _lived(journal)
+
+    text = repr(rows(database))
+    assert [mark for mark in MARKS if mark in text] == []
+
+
+def test_every_table_was_filled(journal: Journal, database: Database) -> None:
+    """What the scan looks through is not empty."""
+    _lived(journal)
+
+    assert {name: len(found) for name, found in rows(database).items()} == {
+        "booking": 2,
+        "claim": 2,
+        "decision": 3,
+    }
+
+
+def test_reprs_hold_nothing_in_clear(journal: Journal, database: Database) -> None:
+    """No repr of anything that the journal takes or tells holds a mark."""
+    _lived(journal)
+    (record, adopted) = journal.of_subject(MARKED.number)
+    told = (
+        record,
+        adopted,
+        journal.latest_decision(record.id),
+        journal,
+        database,
+        REQUEST,
+    )
+
+    assert [mark for mark in MARKS if mark in repr(told)] == []
+
+
+def test_errors_hold_nothing_in_clear(journal: Journal) -> None:
+    """No error about a resident's request holds a mark."""
+    _lived(journal)
+    with pytest.raises(AlreadyBooked) as already:
+        journal.claim_make(source=NORR, timeslot=timeslot(), subject=MARKED)
+    with pytest.raises(RepeatedRequest) as repeated:
+        journal.claim_make(
+            source=NORR, timeslot=timeslot(), subject=MARKED, request=REQUEST
+        )
+
+    text = f"{already.value!r} {already.value} {repeated.value!r} {repeated.value}"
+    assert [mark for mark in MARKS if mark in text] == []
+
+
+def test_texts_are_told_in_full(journal: Journal, keys: tuple[str, ...]) -> None:
+    """What stands sealed is told in clear to those who may ask."""
+    _lived(journal)
+    (record, adopted) = journal.of_subject(MARKED.number)
+
+    assert (record.subject, record.message) == (MARKED, TEXT)
+    assert (adopted.subject, adopted.number) == (None, MARKED.number)
+    assert repr(Seal(keys)) == "Seal(1 keys)"

@@ -1,0 +1,517 @@
+"""
+Records: looking them up, and what regions tell of them.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from fhir_gateway.model.booking import BookingPermissions
+from fhir_gateway.model.errors import NotFound
+from fhir_gateway.model.ids import BookingId, CareTypeId, HsaId, ResourceId, SourceName
+from fhir_gateway.model.timeslot import Timeslot
+from fhir_gateway.stores.database import Database
+from fhir_gateway.stores.journal import (
+    BookingIdTaken,
+    BookingRecord,
+    BookingState,
+    Journal,
+)
+from fhir_gateway.stores.sealing import Seal, SealBroken
+
+from .conftest import (
+    CANCEL,
+    LEASE,
+    NORR,
+    UNIT,
+    booked,
+    claimed,
+    live_tokens,
+    number,
+    rows,
+    sent,
+    timeslot,
+    told,
+)
+
+REBOOK = BookingPermissions(rebook=True)
+
+
+def _adopted(
+    journal: Journal, booking_id: str | None = "B1", *, who: int = 0, hours: int = 0
+) -> BookingRecord:
+    return journal.adopt(
+        source=NORR,
+        booking=told(booking_id),
+        timeslot=timeslot(hours),
+        number=number(who),
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(str(uuid4()), id="another id"),
+        pytest.param("SE2321000016-A01.k7w2mfx3", id="another kind of id"),
+        pytest.param("", id="nothing"),
+        pytest.param("a\x00b", id="a NUL"),
+        pytest.param("å" * 36, id="other letters"),
+    ],
+)
+def test_unknown_id_is_not_found(journal: Journal, text: str) -> None:
+    """An id that is none of ours is not found, whatever it looks like."""
+    with pytest.raises(NotFound):
+        journal.get(text)
+
+
+def test_id_is_found_as_written_only(journal: Journal) -> None:
+    """An id in upper case is another id."""
+    with pytest.raises(NotFound):
+        journal.get(booked(journal).id.upper())
+
+
+def test_timeslot_is_kept_whole(journal: Journal) -> None:
+    """Everything that identifies or describes a time is kept, but not its count."""
+    plain = timeslot()
+    full = replace(
+        plain,
+        schedule=replace(
+            plain.schedule,
+            performer=HsaId("SE2321000016-P01"),
+            performer_name="Doktor Ärlig",
+            resource_id=ResourceId("rum 7"),
+            resource_name="Rum 7",
+            care_type_id=CareTypeId("x"),
+            care_type_name="X",
+        ),
+        source_id=BookingId("free 1"),
+    )
+
+    record = journal.adopt(
+        source=NORR,
+        booking=told(),
+        timeslot=replace(full, count=7),
+        number=number(),
+    )
+
+    assert journal.get(record.id).timeslot == full
+
+
+def test_hour_that_autumn_repeats_compares(journal: Journal) -> None:
+    """A time in the repeated hour of autumn equals the one that was stored."""
+    start = timeslot().start.replace(year=2027, month=10, day=31, hour=1, minute=0)
+    repeated = replace(timeslot(), start=start, end=start + timedelta(minutes=30))
+
+    record = journal.adopt(
+        source=NORR, booking=told(), timeslot=repeated, number=number()
+    )
+
+    assert record.timeslot == repeated
+
+
+def test_bookings_of_a_resident_are_in_order(journal: Journal) -> None:
+    """A resident's bookings come by start, those being made and cancelled too."""
+    last = booked(journal, 1, hours=3, booking_id="B3")
+    first = journal.get(claimed(journal, 1, hours=1).booking)
+    middle = journal.mark_cancelled_elsewhere(
+        booked(journal, 1, hours=2, booking_id="B2")
+    )
+
+    assert journal.of_subject(number(1)) == (first, middle, last)
+
+
+def test_refused_bookings_are_left_out(journal: Journal) -> None:
+    """What was never booked is not among a resident's bookings."""
+    journal.settle_refused(sent(journal, 1), message=None)
+
+    assert journal.of_subject(number(1)) == ()
+
+
+def test_bookings_of_others_are_left_out(journal: Journal) -> None:
+    """Nobody's bookings are among another's."""
+    booked(journal, 1)
+
+    assert journal.of_subject(number(2)) == ()
+
+
+def test_bookings_are_found_after_rotation(
+    journal: Journal, database: Database, keys: tuple[str, ...]
+) -> None:
+    """After a change of keys old and new bookings of a resident are found."""
+    old = booked(journal, 1)
+    rotated = Journal(database, Seal([Seal.new_key(), *keys]))
+    new = booked(rotated, 1, hours=1, booking_id="B2")
+
+    assert rotated.of_subject(number(1)) == (old, new)
+
+
+def test_keys_of_another_database_are_told(
+    journal: Journal, database: Database
+) -> None:
+    """A key file that does not belong to the database is found out at start."""
+    booked(journal)
+
+    with pytest.raises(SealBroken):
+        Journal(database, Seal([Seal.new_key()])).check_keys()
+
+
+def test_right_keys_are_told(journal: Journal) -> None:
+    """Keys that open what is stored pass the check."""
+    booked(journal)
+
+    journal.check_keys()
+
+
+def test_any_keys_fit_an_empty_database(database: Database) -> None:
+    """An empty database has no keys yet."""
+    Journal(database, Seal([Seal.new_key()])).check_keys()
+
+
+def test_booking_is_found_by_the_regions_id(journal: Journal) -> None:
+    """A booking is found by source, unit and the region's id."""
+    record = booked(journal)
+
+    assert journal.by_booking_id(NORR, UNIT, BookingId("B1")) == record
+
+
+@pytest.mark.parametrize(
+    ("source", "unit", "booking_id"),
+    [
+        pytest.param("syd", UNIT, "B1", id="source"),
+        pytest.param(NORR, "SE2321000016-A02", "B1", id="unit"),
+        pytest.param(NORR, UNIT, "B2", id="id"),
+    ],
+)
+def test_regions_id_is_nothing_alone(
+    journal: Journal, source: str, unit: str, booking_id: str
+) -> None:
+    """The same id of another source or unit is another booking."""
+    booked(journal)
+
+    found = journal.by_booking_id(
+        SourceName(source), HsaId(unit), BookingId(booking_id)
+    )
+    assert found is None
+
+
+def test_booked_one_is_found_before_a_cancelled_one(journal: Journal) -> None:
+    """Where a region's id has been used twice, the booking that stands is found."""
+    standing = _adopted(journal)
+    gone = journal.mark_cancelled_elsewhere(standing)
+    again = _adopted(journal)
+
+    found = journal.by_booking_id(NORR, UNIT, BookingId("B1"))
+    assert (found, gone.state) == (again, BookingState.CANCELLED)
+
+
+def test_cancelled_one_is_found(journal: Journal) -> None:
+    """A booking that was cancelled is still found by the region's id."""
+    gone = journal.mark_cancelled_elsewhere(booked(journal))
+
+    assert journal.by_booking_id(NORR, UNIT, BookingId("B1")) == gone
+
+
+def test_adopted_booking(journal: Journal) -> None:
+    """A booking made elsewhere gets an id of ours, and no name is known."""
+    record = journal.adopt(
+        source=NORR,
+        booking=told("B1", permissions=REBOOK, is_invitation=True),
+        timeslot=timeslot(),
+        number=number(1),
+    )
+
+    assert record == replace(
+        record,
+        version=1,
+        state=BookingState.BOOKED,
+        source=NORR,
+        timeslot=timeslot(),
+        booking_id=BookingId("B1"),
+        number=number(1),
+        subject=None,
+        permissions=REBOOK,
+        is_invitation=True,
+        message=None,
+    )
+    assert record.confirmed_at is not None
+
+
+def test_adopted_booking_claims_nothing(journal: Journal) -> None:
+    """A booking made elsewhere holds no place here: its source does not list it."""
+    _adopted(journal)
+
+    assert live_tokens(journal) == {}
+
+
+@pytest.mark.parametrize(
+    "booking_id", [pytest.param("B1", id="with id"), pytest.param(None, id="without")]
+)
+def test_adopting_twice_is_once(
+    journal: Journal, database: Database, booking_id: str | None
+) -> None:
+    """A booking that was adopted before is the same record, unchanged."""
+    first = _adopted(journal, booking_id)
+    before = rows(database)
+
+    assert _adopted(journal, booking_id) == first
+    assert rows(database) == before
+
+
+def test_own_booking_is_not_adopted(journal: Journal) -> None:
+    """A booking that was made here is recognised by the region's id."""
+    record = booked(journal)
+
+    assert _adopted(journal) == record
+
+
+def test_booking_being_made_is_not_adopted(journal: Journal) -> None:
+    """A region that tells of a booking before its answer came tells of that one."""
+    decision = sent(journal)
+
+    assert _adopted(journal) == journal.get(decision.booking)
+
+
+def test_booking_made_without_an_id_is_not_adopted(journal: Journal) -> None:
+    """A booking whose region gave no id is recognised by resident, unit and start."""
+    record = booked(journal, booking_id=None)
+
+    assert _adopted(journal, "B1") == record
+
+
+def test_booking_being_moved_is_not_adopted(journal: Journal) -> None:
+    """A region that tells of the new time under a new id tells of the moved one."""
+    record = booked(journal)
+    journal.mark_sent(journal.claim_update(record, timeslot(1)), lease=LEASE)
+
+    assert _adopted(journal, "B2", hours=1) == record
+
+
+def test_another_booking_of_the_resident_is_adopted(journal: Journal) -> None:
+    """A resident's other bookings are adopted beside the one being made."""
+    sent(journal)
+
+    record = _adopted(journal, "B2", hours=1)
+
+    assert record.timeslot == timeslot(1)
+
+
+def test_cancelled_booking_that_stands_is_adopted_anew(journal: Journal) -> None:
+    """A booking that its source still has after all gets a record of its own."""
+    gone = journal.mark_cancelled_elsewhere(_adopted(journal))
+
+    again = _adopted(journal)
+
+    assert (again.state, again.id == gone.id) == (BookingState.BOOKED, False)
+
+
+def test_another_residents_booking_is_not_shown(
+    journal: Journal, database: Database
+) -> None:
+    """A region that tells two residents of one booking shows it to the first only."""
+    _adopted(journal, who=1)
+    before = rows(database)
+
+    with pytest.raises(BookingIdTaken) as caught:
+        _adopted(journal, who=2)
+
+    assert (caught.value.source, rows(database)) == (NORR, before)
+
+
+def _confirmed(
+    journal: Journal, record: BookingRecord, timeslot_: Timeslot | None = None
+) -> BookingRecord:
+    return journal.confirm(record, told(), timeslot_ or timeslot())
+
+
+def test_confirmed_booking_keeps_its_version(journal: Journal) -> None:
+    """A booking that its source describes as before has the same version."""
+    record = booked(journal)
+
+    confirmed = _confirmed(journal, record)
+
+    assert confirmed == replace(record, confirmed_at=confirmed.confirmed_at)
+
+
+def test_confirmed_booking_says_when(journal: Journal) -> None:
+    """A booking that its source describes as before was confirmed just now."""
+    record = booked(journal)
+
+    confirmed = _confirmed(journal, record)
+
+    assert record.confirmed_at is not None
+    assert confirmed.confirmed_at is not None
+    assert confirmed.confirmed_at >= record.confirmed_at
+
+
+def test_confirmed_in_swedish_time_keeps_its_version(journal: Journal) -> None:
+    """The same instants in another zone are no change."""
+    record = booked(journal)
+    zone = ZoneInfo("Europe/Stockholm")
+    swedish = replace(
+        timeslot(),
+        start=timeslot().start.astimezone(zone),
+        end=timeslot().end.astimezone(zone),
+    )
+
+    assert _confirmed(journal, record, swedish).version == record.version
+
+
+def test_confirmed_keeps_the_free_times_id(journal: Journal) -> None:
+    """What the free time was called is kept, and its lack in a booking no change."""
+    listed = replace(timeslot(), source_id=BookingId("free 1"))
+    record = journal.adopt(
+        source=NORR, booking=told(), timeslot=listed, number=number()
+    )
+
+    confirmed = _confirmed(journal, record)
+
+    assert (confirmed.version, confirmed.timeslot) == (record.version, listed)
+
+
+def test_confirmed_learns_the_free_times_id(journal: Journal) -> None:
+    """What a source calls the time from now on is stored."""
+    record = booked(journal)
+    named = replace(timeslot(), source_id=BookingId("free 2"))
+
+    assert _confirmed(journal, record, named).timeslot == named
+
+
+def test_confirmed_change_is_stored(journal: Journal) -> None:
+    """What a source says otherwise than before is stored as a new version."""
+    record = booked(journal, booking_id=None)
+
+    confirmed = journal.confirm(
+        record,
+        told("B7", permissions=REBOOK, is_invitation=True),
+        timeslot(2),
+    )
+
+    assert confirmed == replace(
+        record,
+        version=record.version + 1,
+        booking_id=BookingId("B7"),
+        timeslot=timeslot(2),
+        permissions=REBOOK,
+        is_invitation=True,
+        updated_at=confirmed.updated_at,
+        confirmed_at=confirmed.confirmed_at,
+    )
+
+
+def test_booking_moved_by_its_unit_frees_the_old_place(journal: Journal) -> None:
+    """A place is not held for a booking that its unit has moved from it."""
+    journal.confirm(booked(journal), told(), timeslot(2))
+
+    assert live_tokens(journal) == {}
+
+
+def test_booking_described_otherwise_keeps_its_place(journal: Journal) -> None:
+    """A place is held when only what a booking permits has changed."""
+    journal.confirm(booked(journal), told(permissions=REBOOK), timeslot())
+
+    assert live_tokens(journal) == {timeslot().token: 1}
+
+
+def test_source_that_tells_no_id_changes_none(journal: Journal) -> None:
+    """A source that leaves the id out this time has not taken it away."""
+    record = booked(journal)
+
+    confirmed = journal.confirm(record, told(None), timeslot())
+
+    assert (confirmed.booking_id, confirmed.version) == ("B1", record.version)
+
+
+def test_older_news_change_nothing(journal: Journal) -> None:
+    """What a source said before the latest change is not believed after it."""
+    before = booked(journal)
+    after = journal.confirm(before, told(permissions=REBOOK), timeslot())
+
+    again = journal.confirm(before, told(permissions=CANCEL), timeslot())
+
+    assert again == replace(after, confirmed_at=again.confirmed_at)
+
+
+def test_news_during_a_write_change_nothing(journal: Journal) -> None:
+    """What a source says while a write is under way waits for its settlement."""
+    record = booked(journal)
+    journal.claim_update(record, timeslot(1))
+
+    told_of = journal.confirm(record, told(permissions=REBOOK), timeslot(1))
+
+    assert told_of == replace(record, confirmed_at=told_of.confirmed_at)
+
+
+def test_booking_being_made_is_not_confirmed(journal: Journal) -> None:
+    """A booking that is being made is settled, and not confirmed."""
+    record = journal.get(sent(journal).booking)
+
+    assert _confirmed(journal, record) == record
+
+
+def test_confirmed_with_the_id_of_another(journal: Journal) -> None:
+    """A booking is not given the id of another resident's."""
+    _adopted(journal, "B7", who=1, hours=5)
+    record = booked(journal, 2, booking_id=None)
+
+    with pytest.raises(BookingIdTaken):
+        journal.confirm(record, told("B7"), timeslot())
+
+
+def test_missing_booking_is_not_confirmed(journal: Journal) -> None:
+    """A booking that is not here cannot be confirmed."""
+    with pytest.raises(NotFound):
+        _confirmed(journal, replace(booked(journal), id=str(uuid4())))
+
+
+def test_cancelled_elsewhere(journal: Journal) -> None:
+    """A booking that its source no longer has is CANCELLED, as a new version."""
+    record = booked(journal)
+
+    gone = journal.mark_cancelled_elsewhere(record)
+
+    assert gone == replace(
+        record,
+        state=BookingState.CANCELLED,
+        version=record.version + 1,
+        updated_at=gone.updated_at,
+    )
+
+
+def test_cancelled_elsewhere_frees_the_place(journal: Journal) -> None:
+    """A booking that its source no longer has holds no place."""
+    journal.mark_cancelled_elsewhere(booked(journal))
+
+    assert live_tokens(journal) == {}
+
+
+def test_cancelled_elsewhere_twice_is_once(journal: Journal) -> None:
+    """A booking that is CANCELLED stays as it is."""
+    gone = journal.mark_cancelled_elsewhere(booked(journal))
+
+    assert journal.mark_cancelled_elsewhere(gone) == gone
+
+
+def test_booking_being_made_is_not_cancelled_elsewhere(journal: Journal) -> None:
+    """A booking that its source does not have yet is left to its settlement."""
+    record = journal.get(sent(journal).booking)
+
+    assert journal.mark_cancelled_elsewhere(record) == record
+
+
+def test_booking_being_moved_is_not_cancelled_elsewhere(journal: Journal) -> None:
+    """A booking that a write is under way to is left to its settlement."""
+    record = booked(journal)
+    journal.claim_update(record, timeslot(1))
+
+    assert journal.mark_cancelled_elsewhere(record) == record
+
+
+def test_older_absence_changes_nothing(journal: Journal) -> None:
+    """A booking that has changed since its source was asked is left alone."""
+    before = booked(journal)
+    after = journal.confirm(before, told(permissions=REBOOK), timeslot())
+
+    assert journal.mark_cancelled_elsewhere(before) == after

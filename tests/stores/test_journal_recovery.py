@@ -1,0 +1,286 @@
+"""
+Recovery: what is left after a crash, and how it is found and looked into.
+"""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from fhir_gateway.stores.database import Database
+from fhir_gateway.stores.journal import (
+    BookingState,
+    DecisionState,
+    Journal,
+    LostDecision,
+)
+from fhir_gateway.stores.sealing import Seal
+
+from .conftest import (
+    CANCEL,
+    LEASE,
+    booked,
+    claimed,
+    live_tokens,
+    number,
+    sent,
+    timeslot,
+)
+
+NOW = timedelta()
+
+_DIE = """
+import os, signal, sys
+from datetime import timedelta
+from sqlalchemy import update
+from fhir_gateway.stores.database import Database
+from fhir_gateway.stores.journal import Journal
+from fhir_gateway.stores.journal.tables import bookings, decisions
+from fhir_gateway.stores.sealing import Seal
+from stores.conftest import claimed
+
+url, key, point = sys.argv[1:]
+database = Database(url)
+journal = Journal(database, Seal([key]))
+decision = claimed(journal)
+if point == "SENT":
+    decision = journal.mark_sent(decision, lease=timedelta())
+with database.writing() as connection:
+    connection.execute(update(decisions).values(state="DONE", settled_at=0))
+    connection.execute(update(bookings).values(state="BOOKED", version=2))
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("point", [pytest.param("CLAIMED"), pytest.param("SENT")])
+def test_killed_process_leaves_what_it_committed(
+    url: str, open_database: Callable[[str], Database], point: str
+) -> None:
+    """A process killed in mid-settlement leaves the step before, whole."""
+    key = Seal.new_key()
+    dead = subprocess.run(
+        [sys.executable, "-c", _DIE, url, key, point],
+        check=False,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )
+
+    journal = Journal(open_database(url), Seal([key]), claim_lease=NOW)
+    (record,) = journal.of_subject(number())
+    decision = journal.pending_decision(record.id)
+    assert dead.returncode == -signal.SIGKILL
+    assert decision is not None
+    assert decision.state is DecisionState[point]
+    assert (record.state, record.version) == (BookingState.PENDING, 1)
+    assert live_tokens(journal) == {timeslot().token: 1}
+
+
+def test_fresh_claim_is_left_alone(journal: Journal) -> None:
+    """A claim that was made just now is its owner's."""
+    claimed(journal)
+
+    assert journal.unsettled(limit=10) == ()
+
+
+def test_abandoned_claim_is_found(database: Database, keys: tuple[str, ...]) -> None:
+    """A claim that outlives its lease unsent is shown, so that it can be given up."""
+    journal = Journal(database, Seal(keys), claim_lease=NOW)
+    decision = claimed(journal)
+
+    assert journal.unsettled(limit=10) == (decision,)
+
+
+def test_abandoned_claim_can_still_be_sent(
+    database: Database, keys: tuple[str, ...]
+) -> None:
+    """The lease of a claim is no deadline: who is first, sender or looker, has it."""
+    journal = Journal(database, Seal(keys), claim_lease=NOW)
+
+    decision = journal.mark_sent(claimed(journal), lease=LEASE)
+
+    assert decision.state is DecisionState.SENT
+
+
+def test_sent_within_its_lease_is_left_alone(journal: Journal) -> None:
+    """A write that was sent just now is its sender's."""
+    sent(journal)
+
+    assert journal.unsettled(limit=10) == ()
+
+
+@pytest.mark.parametrize(
+    "lease",
+    [
+        pytest.param(NOW, id="just over"),
+        pytest.param(timedelta(hours=-1), id="long over"),
+    ],
+)
+def test_sent_beyond_its_lease_is_found(journal: Journal, lease: timedelta) -> None:
+    """A write whose sender has not been heard of for its lease is shown."""
+    decision = sent(journal, lease=lease)
+
+    assert journal.unsettled(limit=10) == (decision,)
+
+
+def test_unknown_is_found_at_once(journal: Journal) -> None:
+    """A write whose outcome is unknown is shown without waiting for its lease."""
+    decision = sent(journal)
+    journal.settle_unknown(decision)
+
+    assert journal.unsettled(limit=10) == (
+        replace(decision, state=DecisionState.UNKNOWN),
+    )
+
+
+def test_settled_is_not_found(journal: Journal) -> None:
+    """A write that is settled is never looked into."""
+    journal.settle_not_sent(sent(journal, lease=NOW))
+
+    assert journal.unsettled(limit=10) == ()
+
+
+def test_no_more_than_the_limit_are_shown(journal: Journal) -> None:
+    """At most so many are shown as were asked for, the oldest first."""
+    first = sent(journal, lease=NOW)
+    sent(journal, hours=1, lease=NOW)
+
+    assert journal.unsettled(limit=1) == (first,)
+
+
+def test_looking_is_not_holding(journal: Journal) -> None:
+    """Two who only look are shown the same."""
+    sent(journal, lease=NOW)
+
+    assert journal.unsettled(limit=10) == journal.unsettled(limit=10)
+
+
+def test_held_is_kept_from_others(journal: Journal) -> None:
+    """What one looker holds the next one is not shown."""
+    decision = sent(journal, lease=NOW)
+
+    held = journal.unsettled(limit=10, hold=LEASE)
+
+    assert (held, journal.unsettled(limit=10)) == ((decision,), ())
+
+
+def test_hold_ends(journal: Journal) -> None:
+    """What a dead looker held is shown again when its time is over."""
+    decision = sent(journal, lease=NOW)
+    journal.unsettled(limit=10, hold=timedelta(hours=-1))
+
+    assert journal.unsettled(limit=10) == (decision,)
+
+
+def test_holding_nothing(journal: Journal) -> None:
+    """Where nothing is unsettled there is nothing to hold."""
+    assert journal.unsettled(limit=10, hold=LEASE) == ()
+
+
+@pytest.mark.parametrize("new_url", ["postgresql"], indirect=True)
+def test_holders_do_not_wait_for_each_other(
+    journal: Journal, database: Database
+) -> None:
+    """A row that another looker has just now in hand is passed by."""
+    decision = sent(journal, lease=NOW)
+    with database.writing() as connection:
+        connection.exec_driver_sql("SELECT * FROM decision FOR UPDATE")
+
+        assert journal.unsettled(limit=10, hold=LEASE) == ()
+
+    assert journal.unsettled(limit=10, hold=LEASE) == (decision,)
+
+
+def test_postponed_counts_and_rests(journal: Journal) -> None:
+    """A vain look is counted, and the write is not shown for the time given."""
+    decision = sent(journal, lease=NOW)
+
+    postponed = journal.postpone(decision, until=LEASE)
+
+    assert postponed == replace(decision, attempts=1)
+    assert journal.unsettled(limit=10) == ()
+
+
+def test_postponed_comes_back(journal: Journal) -> None:
+    """A write that was postponed is shown again when its time has come."""
+    decision = journal.postpone(sent(journal, lease=NOW), until=timedelta(hours=-1))
+
+    assert journal.unsettled(limit=10) == (decision,)
+
+
+def test_two_looks_at_once_count_once(journal: Journal) -> None:
+    """Of two who looked at the same only the first one's vain look counts."""
+    decision = sent(journal, lease=NOW)
+    journal.postpone(decision, until=NOW)
+
+    with pytest.raises(LostDecision):
+        journal.postpone(decision, until=NOW)
+
+    (again,) = journal.unsettled(limit=10)
+    assert again.attempts == 1
+
+
+def test_woken_sender_loses(journal: Journal) -> None:
+    """A sender that slept through its lease cannot undo what was found out since."""
+    decision = sent(journal, lease=NOW)
+    (found,) = journal.unsettled(limit=1)
+    journal.settle_booked(found, booking_id=None, permissions=CANCEL)
+
+    with pytest.raises(LostDecision):
+        journal.settle_not_sent(decision)
+
+    assert journal.get(decision.booking).state is BookingState.BOOKED
+
+
+def test_unsettled_uses_its_index(journal: Journal, database: Database) -> None:
+    """Looking for unsettled writes does not read the settled ones."""
+    plans = _plans(database, lambda: journal.unsettled(limit=10))
+
+    assert "decision_one_unsettled" in plans
+
+
+def test_held_tokens_use_their_index(journal: Journal, database: Database) -> None:
+    """What a search asks of the journal is answered from an index."""
+    plans = _plans(database, lambda: live_tokens(journal))
+
+    assert "claim_live_by_start" in plans
+
+
+def _plans(database: Database, ask: Callable[[], object]) -> str:
+    asked: list[tuple[Any, ...]] = []
+
+    def remember(*arguments: Any) -> None:
+        asked.append(arguments[2:4])
+
+    event.listen(database.engine, "before_cursor_execute", remember)
+    ask()
+    event.remove(database.engine, "before_cursor_execute", remember)
+    ((statement, parameters),) = [
+        (text, values) for text, values in asked if "SELECT" in str(text)
+    ]
+    with database.reading() as connection:
+        if database.engine.dialect.name == "sqlite":
+            explain = "EXPLAIN QUERY PLAN"
+        else:
+            explain = "EXPLAIN"
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        plan = connection.exec_driver_sql(f"{explain} {statement}", parameters).all()
+    return str(plan)
+
+
+def test_booked_place_stays_held(journal: Journal) -> None:
+    """A place is held for as long as its booking stands."""
+    booked(journal)
+
+    assert live_tokens(journal) == {timeslot().token: 1}
+
+
+def test_past_places_are_not_told(journal: Journal) -> None:
+    """Only times that start after the given instant are told as held."""
+    booked(journal)
+
+    assert journal.held_tokens(starting_after=timeslot().start) == {}

@@ -1,0 +1,430 @@
+"""
+Settlement: which step may follow which, and what each does to the booking.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import pytest
+
+from fhir_gateway.model.booking import BookingPermissions
+from fhir_gateway.model.ids import BookingId
+from fhir_gateway.stores.database import Database
+from fhir_gateway.stores.journal import (
+    BookingIdTaken,
+    BookingRecord,
+    BookingState,
+    Decision,
+    DecisionKind,
+    DecisionState,
+    Journal,
+    LostDecision,
+)
+
+from .conftest import (
+    CANCEL,
+    LEASE,
+    NORR,
+    booked,
+    claimed,
+    live_tokens,
+    number,
+    rows,
+    sent,
+    timeslot,
+    told,
+)
+
+MAKE, UPDATE, CANCEL_KIND = DecisionKind
+OLD, NEW = timeslot(), timeslot(1)
+REBOOK = BookingPermissions(rebook=True)
+
+Step = Callable[[Journal, Decision], object]
+
+STEPS: dict[str, Step] = {
+    "mark_sent": lambda journal, decision: journal.mark_sent(decision, lease=LEASE),
+    "postpone": lambda journal, decision: journal.postpone(decision, until=LEASE),
+    "settle_booked": lambda journal, decision: journal.settle_booked(
+        decision, booking_id=BookingId("B2"), permissions=REBOOK
+    ),
+    "settle_moved": lambda journal, decision: journal.settle_moved(
+        decision, booking_id=BookingId("B2"), permissions=REBOOK
+    ),
+    "settle_cancelled": lambda journal, decision: journal.settle_cancelled(decision),
+    "settle_refused": lambda journal, decision: journal.settle_refused(
+        decision, message="Nej"
+    ),
+    "settle_not_sent": lambda journal, decision: journal.settle_not_sent(decision),
+    "settle_unknown": lambda journal, decision: journal.settle_unknown(decision),
+}
+RIGHT_END = {
+    MAKE: "settle_booked",
+    UPDATE: "settle_moved",
+    CANCEL_KIND: "settle_cancelled",
+}
+AFTER_SENDING = {DecisionState.SENT, DecisionState.UNKNOWN}
+ACCEPTED = {
+    "mark_sent": {DecisionState.CLAIMED},
+    "postpone": AFTER_SENDING,
+    "settle_booked": AFTER_SENDING,
+    "settle_moved": AFTER_SENDING,
+    "settle_cancelled": AFTER_SENDING,
+    "settle_refused": AFTER_SENDING,
+    "settle_not_sent": {DecisionState.CLAIMED, *AFTER_SENDING},
+    "settle_unknown": {DecisionState.SENT},
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What stands in the journal after a step that was accepted."""
+
+    decision: DecisionState
+    booking: BookingState
+    bumps: int
+    held: tuple[str, ...]
+
+
+PENDING, BOOKED, CANCELLED, REFUSED = BookingState
+STATE = DecisionState
+OUTCOMES = {
+    ("mark_sent", MAKE): Outcome(STATE.SENT, PENDING, 0, (OLD.token,)),
+    ("mark_sent", UPDATE): Outcome(STATE.SENT, BOOKED, 0, (OLD.token, NEW.token)),
+    ("mark_sent", CANCEL_KIND): Outcome(STATE.SENT, BOOKED, 0, (OLD.token,)),
+    ("settle_booked", MAKE): Outcome(STATE.DONE, BOOKED, 1, (OLD.token,)),
+    ("settle_moved", UPDATE): Outcome(STATE.DONE, BOOKED, 1, (NEW.token,)),
+    ("settle_cancelled", CANCEL_KIND): Outcome(STATE.DONE, CANCELLED, 1, ()),
+    ("settle_refused", MAKE): Outcome(STATE.REFUSED, REFUSED, 1, ()),
+    ("settle_refused", UPDATE): Outcome(STATE.REFUSED, BOOKED, 0, (OLD.token,)),
+    ("settle_refused", CANCEL_KIND): Outcome(STATE.REFUSED, BOOKED, 0, (OLD.token,)),
+    ("settle_not_sent", MAKE): Outcome(STATE.NOT_SENT, REFUSED, 1, ()),
+    ("settle_not_sent", UPDATE): Outcome(STATE.NOT_SENT, BOOKED, 0, (OLD.token,)),
+    ("settle_not_sent", CANCEL_KIND): Outcome(STATE.NOT_SENT, BOOKED, 0, (OLD.token,)),
+    ("settle_unknown", MAKE): Outcome(STATE.UNKNOWN, PENDING, 0, (OLD.token,)),
+    ("settle_unknown", UPDATE): Outcome(
+        STATE.UNKNOWN, BOOKED, 0, (OLD.token, NEW.token)
+    ),
+    ("settle_unknown", CANCEL_KIND): Outcome(STATE.UNKNOWN, BOOKED, 0, (OLD.token,)),
+}
+
+
+def _brought_to(journal: Journal, kind: DecisionKind, state: DecisionState) -> Decision:
+    decision = _claimed(journal, kind)
+    if state is DecisionState.CLAIMED:
+        return decision
+    decision = journal.mark_sent(decision, lease=LEASE)
+    way = {
+        DecisionState.SENT: (),
+        DecisionState.UNKNOWN: ("settle_unknown",),
+        DecisionState.DONE: (RIGHT_END[kind],),
+        DecisionState.REFUSED: ("settle_refused",),
+        DecisionState.NOT_SENT: ("settle_not_sent",),
+    }
+    for step in way[state]:
+        STEPS[step](journal, decision)
+    latest = journal.latest_decision(decision.booking)
+    assert latest is not None
+    return latest
+
+
+def _claimed(journal: Journal, kind: DecisionKind) -> Decision:
+    if kind is MAKE:
+        return claimed(journal)
+    if kind is UPDATE:
+        return journal.claim_update(booked(journal), NEW)
+    return journal.claim_cancel(booked(journal))
+
+
+def _combinations(*, accepted: bool) -> list[object]:
+    return [
+        pytest.param(kind, state, step, id=f"{kind.value} {state.value} {step}")
+        for kind in DecisionKind
+        for state in DecisionState
+        for step, states in ACCEPTED.items()
+        if (state in states) is accepted
+        and step in {*STEPS} - {*RIGHT_END.values()} | {RIGHT_END[kind]}
+        and not (accepted and step == "postpone")
+    ]
+
+
+@pytest.mark.parametrize(("kind", "state", "step"), _combinations(accepted=True))
+def test_step_is_taken(
+    journal: Journal, kind: DecisionKind, state: DecisionState, step: str
+) -> None:
+    """Each step from a state that it fits leaves decision, booking and claims right."""
+    decision = _brought_to(journal, kind, state)
+    before = journal.get(decision.booking)
+
+    STEPS[step](journal, decision)
+
+    latest = journal.latest_decision(decision.booking)
+    after = journal.get(decision.booking)
+    assert latest is not None
+    assert (
+        Outcome(
+            latest.state,
+            after.state,
+            after.version - before.version,
+            tuple(sorted(live_tokens(journal))),
+        )
+        == OUTCOMES[step, kind]
+    )
+
+
+@pytest.mark.parametrize(("kind", "state", "step"), _combinations(accepted=False))
+def test_step_is_refused(
+    journal: Journal,
+    database: Database,
+    kind: DecisionKind,
+    state: DecisionState,
+    step: str,
+) -> None:
+    """Each step from a state that it does not fit is lost, and changes nothing."""
+    decision = _brought_to(journal, kind, state)
+    before = rows(database)
+
+    with pytest.raises(LostDecision):
+        STEPS[step](journal, decision)
+
+    assert rows(database) == before
+
+
+@pytest.mark.parametrize("step", [pytest.param(step) for step in STEPS])
+def test_stale_fence_opens_nothing(
+    journal: Journal, database: Database, step: str
+) -> None:
+    """Whoever holds a decision from before it was sent can do nothing with it."""
+    kind = next((kind for kind, end in RIGHT_END.items() if end == step), MAKE)
+    state = DecisionState.CLAIMED if step == "mark_sent" else DecisionState.SENT
+    decision = _brought_to(journal, kind, state)
+    before = rows(database)
+
+    with pytest.raises(LostDecision):
+        STEPS[step](journal, replace(decision, fence=decision.fence - 1))
+
+    assert rows(database) == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [
+        pytest.param(kind, step, id=f"{kind.value} {step}")
+        for kind in DecisionKind
+        for step in RIGHT_END.values()
+        if step != RIGHT_END[kind]
+    ],
+)
+def test_kind_is_not_mixed_up(
+    journal: Journal, database: Database, kind: DecisionKind, step: str
+) -> None:
+    """A yes to another kind of write is a mistake in the program, and is refused."""
+    decision = _brought_to(journal, kind, DecisionState.SENT)
+    before = rows(database)
+
+    with pytest.raises(ValueError, match="is not settled in this way"):
+        STEPS[step](journal, decision)
+
+    assert rows(database) == before
+
+
+def test_booked_says_what_the_region_said(journal: Journal) -> None:
+    """A booking that was made bears the region's id, permissions and text."""
+    before = journal.get(sent(journal).booking)
+    decision = journal.pending_decision(before.id)
+    assert decision is not None
+
+    record = journal.settle_booked(
+        decision,
+        booking_id=BookingId("B1"),
+        permissions=CANCEL,
+        is_invitation=True,
+        message="Ta med legitimation",
+    )
+
+    assert record == replace(
+        before,
+        version=2,
+        state=BookingState.BOOKED,
+        booking_id=BookingId("B1"),
+        permissions=CANCEL,
+        is_invitation=True,
+        message="Ta med legitimation",
+        updated_at=record.updated_at,
+        confirmed_at=record.confirmed_at,
+    )
+    assert record.confirmed_at is not None
+
+
+def test_settled_record_is_the_stored_one(journal: Journal) -> None:
+    """What a settlement returns is what is read afterwards."""
+    record = booked(journal)
+
+    assert journal.get(record.id) == record
+
+
+def test_booked_without_an_id(journal: Journal) -> None:
+    """Two bookings whose region gave no id may stand side by side."""
+    first = booked(journal, 1, booking_id=None)
+    second = booked(journal, 2, hours=1, booking_id=None)
+
+    assert [first.booking_id, second.booking_id] == [None, None]
+
+
+def test_moved_has_its_new_time(journal: Journal) -> None:
+    """A booking that was moved has the new time, id, permissions and text."""
+    before = booked(journal)
+    decision = journal.mark_sent(journal.claim_update(before, NEW), lease=LEASE)
+
+    record = journal.settle_moved(
+        decision,
+        booking_id=BookingId("B2"),
+        permissions=REBOOK,
+        is_invitation=True,
+        message="Ny lokal",
+    )
+
+    assert record == replace(
+        before,
+        version=3,
+        timeslot=NEW,
+        booking_id=BookingId("B2"),
+        permissions=REBOOK,
+        is_invitation=True,
+        message="Ny lokal",
+        updated_at=record.updated_at,
+        confirmed_at=record.confirmed_at,
+    )
+
+
+def test_moved_without_an_id_keeps_its_own(journal: Journal) -> None:
+    """A region that gives no id for a move has kept the old one."""
+    decision = journal.mark_sent(
+        journal.claim_update(booked(journal), NEW), lease=LEASE
+    )
+
+    record = journal.settle_moved(decision, booking_id=None, permissions=CANCEL)
+
+    assert record.booking_id == "B1"
+
+
+def test_cancelled_bears_the_last_text(journal: Journal) -> None:
+    """A booking that was cancelled bears the text of the region's answer to that."""
+    decision = journal.mark_sent(journal.claim_cancel(booked(journal)), lease=LEASE)
+
+    record = journal.settle_cancelled(decision, message="Avbokad")
+
+    assert (record.state, record.message) == (BookingState.CANCELLED, "Avbokad")
+
+
+def test_refused_make_bears_the_regions_no(journal: Journal) -> None:
+    """A booking that was refused bears the region's text."""
+    record = journal.settle_refused(sent(journal), message="Redan bokad")
+
+    assert (record.state, record.message) == (BookingState.REFUSED, "Redan bokad")
+
+
+def test_refused_change_keeps_the_bookings_text(journal: Journal) -> None:
+    """A no to a change is told of the decision; the booking's own text stays."""
+    made = journal.settle_booked(
+        sent(journal), booking_id=None, permissions=CANCEL, message="Fasta 12 timmar"
+    )
+    decision = journal.mark_sent(journal.claim_cancel(made), lease=LEASE)
+
+    record = journal.settle_refused(decision, message="För sent")
+
+    latest = journal.latest_decision(record.id)
+    assert latest is not None
+    assert (record.message, latest.message) == ("Fasta 12 timmar", "För sent")
+
+
+def test_late_answer_after_unknown_counts(journal: Journal) -> None:
+    """An answer that comes after all settles what was given up as unknown."""
+    decision = sent(journal)
+    journal.settle_unknown(decision)
+
+    record = journal.settle_booked(decision, booking_id=None, permissions=CANCEL)
+
+    assert record.state is BookingState.BOOKED
+
+
+def test_latest_decision_is_the_last_one(journal: Journal) -> None:
+    """Of several writes to one booking the last one is the latest."""
+    record = booked(journal)
+    journal.settle_not_sent(journal.claim_update(record, NEW))
+    cancel = journal.claim_cancel(record)
+
+    assert journal.latest_decision(record.id) == cancel
+
+
+def test_no_decision_is_pending_after_settlement(journal: Journal) -> None:
+    """A booking whose writes are settled has no pending decision."""
+    assert journal.pending_decision(booked(journal).id) is None
+
+
+@pytest.mark.parametrize(
+    "text", [pytest.param("x", id="no id"), pytest.param("\x00", id="a NUL")]
+)
+def test_odd_id_has_no_decision(journal: Journal, text: str) -> None:
+    """A text that is no id of ours has no decision."""
+    assert journal.latest_decision(text) is None
+
+
+def _adopted(journal: Journal, who: int = 1, hours: int = 0) -> BookingRecord:
+    return journal.adopt(
+        source=NORR, booking=told("B9"), timeslot=timeslot(hours), number=number(who)
+    )
+
+
+def test_double_gives_way(journal: Journal) -> None:
+    """A booking that was told of before its own answer came is merged into it."""
+    adopted = _adopted(journal)
+    ours = journal.settle_booked(
+        sent(journal, 1), booking_id=BookingId("B9"), permissions=CANCEL
+    )
+
+    assert journal.of_subject(number(1)) == (ours,)
+    assert journal.get(adopted.id).state is BookingState.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("who", "hours"),
+    [
+        pytest.param(2, 0, id="another resident's"),
+        pytest.param(1, 5, id="of another time"),
+    ],
+)
+def test_id_of_another_booking_settles_nothing(
+    journal: Journal, database: Database, who: int, hours: int
+) -> None:
+    """An answer with the id of a booking that cannot be this one changes nothing."""
+    _adopted(journal, who, hours)
+    decision = sent(journal, 1)
+    before = rows(database)
+
+    with pytest.raises(BookingIdTaken):
+        journal.settle_booked(decision, booking_id=BookingId("B9"), permissions=CANCEL)
+
+    assert rows(database) == before
+
+
+def test_double_that_is_being_changed_stays(journal: Journal) -> None:
+    """A double that a write of its own is under way to does not give way."""
+    journal.claim_cancel(_adopted(journal))
+
+    with pytest.raises(BookingIdTaken):
+        journal.settle_booked(
+            sent(journal, 1), booking_id=BookingId("B9"), permissions=CANCEL
+        )
+
+
+def test_moved_to_the_id_of_another_settles_nothing(journal: Journal) -> None:
+    """A move that is answered with another booking's id is not settled by that."""
+    _adopted(journal, 2)
+    decision = journal.mark_sent(
+        journal.claim_update(booked(journal, 1, hours=2), NEW), lease=LEASE
+    )
+
+    with pytest.raises(BookingIdTaken):
+        journal.settle_moved(decision, booking_id=BookingId("B9"), permissions=CANCEL)
+
+    assert journal.pending_decision(decision.booking) == decision
