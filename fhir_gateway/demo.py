@@ -180,7 +180,8 @@ def run_demo(settings: Settings, *, slots: int, say: Callable[[str], None]) -> N
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
-    folder = settings.data_dir
+    # A folder of the demo's own: what it removes at the start was never anybody's.
+    folder = settings.data_dir / "demo"
     shutil.rmtree(folder, ignore_errors=True)
     sandbox_url = f"http://127.0.0.1:{settings.sandbox_port}"
     sources = write_sources(
@@ -203,10 +204,14 @@ def run_demo(settings: Settings, *, slots: int, say: Callable[[str], None]) -> N
             parts["worker"] = _start(["worker"], environment, folder)
             parts["serve"] = _start(["serve"], environment, folder)
             began = time.monotonic()
-            total = _await_slots(settings, parts, stop)
+            total = _await_slots(settings.port, folder, parts, stop)
             if total is not None:
-                say(_welcome(settings, sandbox_url, total, time.monotonic() - began))
-            _watch(parts, stop)
+                say(
+                    _welcome(
+                        settings, sandbox_url, folder, total, time.monotonic() - began
+                    )
+                )
+            _watch(parts, folder, stop)
         finally:
             for part in parts.values():
                 part.terminate()
@@ -270,18 +275,19 @@ def _end(part: subprocess.Popen[bytes], deadline: float) -> None:
 
 
 def _await_slots(
-    settings: Settings,
+    port: int,
+    folder: Path,
     parts: Mapping[str, subprocess.Popen[bytes]],
     stop: threading.Event,
 ) -> int | None:
     """Wait until a search finds slots of every region; return how many it finds."""
     url = (
-        f"http://127.0.0.1:{settings.port}/fhir/Slot"
+        f"http://127.0.0.1:{port}/fhir/Slot"
         f"?service-type={COVID_VACCINATION.code}&_count=1"
     )
     deadline = time.monotonic() + _ANSWERS_WITHIN_S
     while not stop.is_set():
-        _check_alive(parts, settings.data_dir)
+        _check_alive(parts, folder)
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:
                 bundle = orjson.loads(answer.read())
@@ -291,32 +297,35 @@ def _await_slots(
             return int(bundle["total"])
         if time.monotonic() > deadline:
             raise DemoFailed(
-                f"no slots after {_ANSWERS_WITHIN_S:.0f} s: see the logs in"
-                f" {settings.data_dir}"
+                f"no slots after {_ANSWERS_WITHIN_S:.0f} s: see the logs in {folder}"
             )
         stop.wait(0.25)
     return None
 
 
-def _watch(parts: Mapping[str, subprocess.Popen[bytes]], stop: threading.Event) -> None:
+def _watch(
+    parts: Mapping[str, subprocess.Popen[bytes]], folder: Path, stop: threading.Event
+) -> None:
     """Wait for an interruption, or for whoever started this to be gone."""
     parent = os.getppid()
     while not stop.wait(1.0):
-        _check_alive(parts, None)
+        _check_alive(parts, folder)
         if os.getppid() != parent:
             return
 
 
-def _check_alive(
-    parts: Mapping[str, subprocess.Popen[bytes]], folder: Path | None
-) -> None:
+def _check_alive(parts: Mapping[str, subprocess.Popen[bytes]], folder: Path) -> None:
     for name, part in parts.items():
         if part.poll() is not None:
-            where = f": see {folder / name}.log" if folder else ""
-            raise DemoFailed(f"{name} ended with exit code {part.returncode}{where}")
+            raise DemoFailed(
+                f"{name} ended with exit code {part.returncode}:"
+                f" see {folder / name}.log"
+            )
 
 
-def _welcome(settings: Settings, sandbox_url: str, total: int, seconds: float) -> str:
+def _welcome(
+    settings: Settings, sandbox_url: str, folder: Path, total: int, seconds: float
+) -> str:
     base = settings.base_url
     return f"""
 The gateway answers: {total} free times for covid-19 vaccination after {seconds:.0f} s.
@@ -325,7 +334,7 @@ The gateway answers: {total} free times for covid-19 vaccination after {seconds:
   Capabilities     {base}/metadata
   Regions          {sandbox_url}/
   Ledgers          {sandbox_url}/ledger/norr (and mitt, syd)
-  Logs             {settings.data_dir}/*.log
+  Logs             {folder}/*.log
 
 Who has the earliest time for covid-19 vaccination?
 

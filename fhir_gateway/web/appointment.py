@@ -115,7 +115,8 @@ class _Views:
             return self._answer(
                 booking, status=202, headers={**headers, "Content-Location": location}
             )
-        headers["Location"] = f"{location}/_history/{booking.version}"
+        # Without _history: old versions are not kept, and a client follows this URL.
+        headers["Location"] = location
         return self._answer(
             booking, status=201 if booked.is_new else 200, headers=headers
         )

@@ -555,27 +555,26 @@ class Journal:
             return self._record(known)
         with self._database.writing() as connection:
             _lock_unit(connection, source, timeslot.schedule.unit)
-            known = self._known(connection, source, booking, timeslot, number)
-            if known is not None:
-                return self._record(known)
-            row = connection.execute(
-                insert(bookings)
-                .values(
-                    id=str(uuid4()),
-                    version=1,
-                    state=BookingState.BOOKED.value,
-                    source=source,
-                    booking_id=booking.booking_id,
-                    is_invitation=booking.is_invitation,
-                    created_at=database_clock(),
-                    updated_at=database_clock(),
-                    confirmed_at=database_clock(),
-                    **values_from_subject({NUMBER: number.reveal()}, self._seal),
-                    **values_from_permissions(booking.permissions),
-                    **values_from_timeslot(timeslot),
-                )
-                .returning(*bookings.c)
-            ).one()
+            row = self._known(connection, source, booking, timeslot, number)
+            if row is None:
+                row = connection.execute(
+                    insert(bookings)
+                    .values(
+                        id=str(uuid4()),
+                        version=1,
+                        state=BookingState.BOOKED.value,
+                        source=source,
+                        booking_id=booking.booking_id,
+                        is_invitation=booking.is_invitation,
+                        created_at=database_clock(),
+                        updated_at=database_clock(),
+                        confirmed_at=database_clock(),
+                        **values_from_subject({NUMBER: number.reveal()}, self._seal),
+                        **values_from_permissions(booking.permissions),
+                        **values_from_timeslot(timeslot),
+                    )
+                    .returning(*bookings.c)
+                ).one()
             return self._record(row)
 
     def confirm(

@@ -1,0 +1,70 @@
+# What one does with this project; `make` alone lists it.
+# Needs Python 3.11 or later and make; Node.js for the outside validators and Postman.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format lint types imports spelling postman profiles clean
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+export PORT ?= 8080
+export SANDBOX_PORT ?= 8090
+SLOTS ?= 100000
+# pytest's own options, as in: make test TESTS='tests/web -k paging'
+TESTS ?=
+
+help: ## list what one can do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make the virtual environment with everything that is needed
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed; give it as PYTHON=…"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+		{ echo "$(PYTHON) cannot make a virtual environment: install its venv module"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(READY) ## run gateway, worker and make-believe regions until Ctrl-C
+	@exec $(BIN)/fhir-gateway demo --slots $(SLOTS)
+
+test: $(READY) ## run every test
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS)
+
+check: lint types imports spelling ## format, lint, types, layers, spelling
+
+format: $(READY) ## format the code
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+lint: $(READY)
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+
+types: $(READY)
+	@$(BIN)/mypy
+
+imports: $(READY)
+	@$(BIN)/lint-imports
+
+spelling: $(READY)
+	@$(BIN)/codespell README.md CONTRIBUTING.md CHANGELOG.md docs fhir_gateway tests
+
+postman: ## run the Postman collection against a running demo
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or later"; exit 1; }
+	@npm --prefix tests/postman ci --silent
+	@npm --prefix tests/postman run --silent postman -- \
+		--env-var base_url=http://127.0.0.1:$(PORT)/fhir \
+		--env-var sandbox_url=http://127.0.0.1:$(SANDBOX_PORT)
+
+profiles: $(READY) ## write the sandbox's ConceptMaps into profiles/ anew
+	@$(BIN)/fhir-gateway sandbox-sources --to profiles --maps-only
+
+clean: ## remove everything that can be made again
+	rm -rf $(VENV) .fhir-gateway .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf tests/validators/node_modules tests/postman/node_modules
