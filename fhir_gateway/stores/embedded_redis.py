@@ -6,13 +6,16 @@ it, holds its lock and stops it in the end; the others find it there.
 """
 
 import fcntl
+import os
 import subprocess
 import tempfile
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import IO, Final, Self
+from urllib.parse import quote
 
 import redis
 import redis.backoff
@@ -42,7 +45,7 @@ class EmbeddedRedis:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._socket = folder / "redis.sock"
-        if len(str(self._socket.resolve())) > _LONGEST_SOCKET_PATH:
+        if len(os.fsencode(self._socket.resolve())) > _LONGEST_SOCKET_PATH:
             # The kernel allows 107 bytes for a socket's path.
             name = blake2b(bytes(folder.resolve()), digest_size=8).hexdigest()
             self._socket = Path(tempfile.gettempdir()) / f"fhir-gateway-{name}.sock"
@@ -52,7 +55,7 @@ class EmbeddedRedis:
     @property
     def url(self) -> str:
         """Return its URL, as redis-py takes it."""
-        return f"unix://{self._socket.resolve()}"
+        return f"unix://{quote(str(self._socket.resolve()))}"
 
     def start(self) -> None:
         """
@@ -68,6 +71,7 @@ class EmbeddedRedis:
             lock.close()
         else:
             self._lock = lock
+            self._end_orphan()
             self._socket.unlink(missing_ok=True)
             self._server = self._launch()
         self._await_answer()
@@ -119,12 +123,24 @@ class EmbeddedRedis:
                 start_new_session=True,
             )
 
-    def _await_answer(self) -> None:
-        client = redis.Redis.from_url(
+    def _end_orphan(self) -> None:
+        """End a server whose owner was killed: nobody else ever would."""
+        if not self._socket.exists():
+            return
+        client = self._client()
+        with suppress(redis.RedisError):
+            client.shutdown(nosave=True)
+        client.close()
+
+    def _client(self) -> redis.Redis:
+        return redis.Redis.from_url(
             self.url,
             socket_timeout=1,
             retry=redis.retry.Retry(redis.backoff.ConstantBackoff(0.02), 1),
         )
+
+    def _await_answer(self) -> None:
+        client = self._client()
         deadline = monotonic() + _START_S
         try:
             while monotonic() < deadline:

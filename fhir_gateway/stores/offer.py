@@ -89,7 +89,13 @@ def unpack_offer(packed: bytes) -> Offer:
                 for hsa_id, first_name, last_name, title in data["performers"]
             },
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+    ) as error:
         raise UnreadableOffer("no offer of this version") from error
 
 

@@ -2,9 +2,9 @@
 A block: the free times of one unit's time type, as its source last listed them.
 
 A block is replaced whole. Packed it is a header (JSON: identity, when asked and
-answered, whose time it is) behind its length, then twelve bytes for each free time,
-sorted by start: start and length in seconds (unsigned 32 bits), the number of its
-schedule and how many times it is listed (unsigned 16 bits).
+answered, whose time it is, how many times) behind its length, then twelve bytes for
+each free time, sorted by start: start and length in seconds (unsigned 32 bits), the
+number of its schedule and how many times it is listed (unsigned 16 bits).
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,7 +28,7 @@ from fhir_gateway.model.timeslot import Schedule, Timeslot
 
 __all__ = ["BlockKey", "SlotBlock", "UnreadableBlock", "pack", "unpack"]
 
-_MAGIC: Final = b"FGB1"
+_MAGIC: Final = b"FGB2"
 _ROW: Final = np.dtype(
     [("start", "<u4"), ("length", "<u4"), ("schedule", "<u2"), ("count", "<u2")]
 )
@@ -126,6 +126,7 @@ def pack(block: SlotBlock) -> bytes:
             "answered_at": block.answered_at.timestamp(),
             "schedules": [_schedule_to_json(each) for each in block.schedules],
             "rejected": block.rejected,
+            "rows": len(block.rows),
         }
     )
     return b"".join(
@@ -147,6 +148,10 @@ def unpack(packed: bytes) -> SlotBlock:
         header: dict[str, Any] = orjson.loads(packed[8:end])
         unit = HsaId(header["unit"])
         time_type_id = TimeTypeId(header["time_type"])
+        schedules = tuple(
+            _schedule_from_json(each, unit, time_type_id)
+            for each in header["schedules"]
+        )
         return SlotBlock(
             key=BlockKey(
                 source=SourceName(header["source"]),
@@ -155,15 +160,22 @@ def unpack(packed: bytes) -> SlotBlock:
             ),
             asked_at=datetime.fromtimestamp(header["asked_at"], UTC),
             answered_at=datetime.fromtimestamp(header["answered_at"], UTC),
-            schedules=tuple(
-                _schedule_from_json(each, unit, time_type_id)
-                for each in header["schedules"]
-            ),
-            rows=np.frombuffer(packed, dtype=_ROW, offset=end),
+            schedules=schedules,
+            rows=_rows(packed[end:], header["rows"], len(schedules)),
             rejected=header["rejected"],
         )
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise UnreadableBlock("a block that is cut off or damaged") from error
+
+
+def _rows(packed: bytes, count: int, schedules: int) -> npt.NDArray[np.void]:
+    rows = np.frombuffer(packed, dtype=_ROW)
+    # Cut off between two rows it would pass for a block with fewer free times.
+    if len(rows) != count:
+        raise ValueError("rows are missing")
+    if np.any(rows["schedule"] >= schedules):
+        raise ValueError("rows are of no schedule")
+    return rows
 
 
 def _schedule_to_json(schedule: Schedule) -> dict[str, str]:

@@ -6,6 +6,7 @@ is told on one stream, `changes`, which the readers follow.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
@@ -45,6 +46,7 @@ _STATUS: Final = "status:"
 _STREAM: Final = "changes"
 _STREAM_LENGTH: Final = 100_000
 _TIMEOUT_S: Final = 0.25
+_LONGEST_WAIT: Final = timedelta(seconds=1)
 _BATCH: Final = 500
 # A block nobody refreshes any more must not stay for ever.
 _KEPT_FOR: Final = timedelta(days=1)
@@ -148,7 +150,9 @@ class RedisSlotStore:
         # redis-py repeats commands of its own accord, also after a timeout: one INCR
         # was received eleven times. Ours are idempotent, but a stall must be short.
         self._redis = _connect(url, socket_timeout=_TIMEOUT_S)
-        self._tail = _connect(url, socket_timeout=None)
+        self._tail = _connect(
+            url, socket_timeout=_LONGEST_WAIT.total_seconds() + _TIMEOUT_S
+        )
 
     def close(self) -> None:
         """Close the connections."""
@@ -211,13 +215,17 @@ class RedisSlotStore:
         packed = self._get([f"{_STATUS}{source}"])[0]
         if not packed:
             return None
-        last_answer_at, failing_since, last_error = orjson.loads(packed)
-        return SourceStatus(
-            source=source,
-            last_answer_at=_instant(last_answer_at),
-            failing_since=_instant(failing_since),
-            last_error=last_error,
-        )
+        try:
+            last_answer_at, failing_since, last_error = orjson.loads(packed)
+            return SourceStatus(
+                source=source,
+                last_answer_at=_instant(last_answer_at),
+                failing_since=_instant(failing_since),
+                last_error=last_error,
+            )
+        except (ValueError, TypeError, OverflowError):
+            # Of another version of this program: told anew within seconds.
+            return None
 
     def cursor(self) -> str:
         """Return the present end of the stream."""
@@ -228,7 +236,12 @@ class RedisSlotStore:
         return last[0][0].decode() if last else "0-0"
 
     def changes(self, cursor: str, *, wait: timedelta) -> Changes:
-        """Return what has changed since the cursor, waiting for the first change."""
+        """
+        Return what has changed since the cursor, waiting for the first change.
+
+        It waits no longer than a second: a Redis that hangs must not hold the reader.
+        """
+        wait = min(wait, _LONGEST_WAIT)
         try:
             answer = self._tail.xread(
                 {_STREAM: cursor},
@@ -296,10 +309,14 @@ def _changes(
         key = _block_key(name)
         if key is not None:
             blocks.add(key)
-        elif name.startswith(_OFFER.encode()):
-            offers.add(SourceName(name.decode().removeprefix(_OFFER)))
-        elif name.startswith(_STATUS.encode()):
-            statuses.add(SourceName(name.decode().removeprefix(_STATUS)))
+            continue
+        kind, _, source = name.decode(errors="replace").partition(":")
+        # What is no source of ours is nothing that this program has written.
+        with suppress(ValueError):
+            if f"{kind}:" == _OFFER:
+                offers.add(SourceName(source))
+            elif f"{kind}:" == _STATUS:
+                statuses.add(SourceName(source))
     return Changes(
         cursor=cursor,
         blocks=frozenset(blocks),

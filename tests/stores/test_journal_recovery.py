@@ -250,6 +250,26 @@ def test_held_tokens_use_their_index(journal: Journal, database: Database) -> No
     assert "claim_live_by_start" in plans
 
 
+def test_known_token_is_found_by_index(journal: Journal, database: Database) -> None:
+    """Whether a time was ever claimed here is answered from an index."""
+    plans = _plans(database, lambda: journal.knows_token(timeslot().token))
+
+    assert "claim_by_token" in plans
+
+
+@pytest.mark.parametrize(
+    ("hours", "is_known"),
+    [pytest.param(0, True, id="claimed"), pytest.param(1, False, id="never claimed")],
+)
+def test_freed_time_is_still_known(
+    journal: Journal, *, hours: int, is_known: bool
+) -> None:
+    """A time that was claimed here is known for ever, and no other is."""
+    journal.settle_not_sent(claimed(journal))
+
+    assert journal.knows_token(timeslot(hours).token) is is_known
+
+
 def _plans(database: Database, ask: Callable[[], object]) -> str:
     asked: list[tuple[Any, ...]] = []
 

@@ -502,7 +502,7 @@ class Journal:
         return {row[0]: row[1] for row in rows}
 
     def knows_token(self, token: str) -> bool:
-        """Return whether a booking, live or not, has ever been of a timeslot."""
+        """Return whether a place of a timeslot is, or ever was, claimed here."""
         with self._database.reading() as connection:
             found = connection.execute(
                 select(claims.c.token).where(claims.c.token == token).limit(1)

@@ -164,3 +164,5 @@ Index(
     postgresql_where=text("released_at IS NULL"),
 )
 Index("claim_by_booking", claims.c.booking)
+# The partial index knows the live ones only.
+Index("claim_by_token", claims.c.token)

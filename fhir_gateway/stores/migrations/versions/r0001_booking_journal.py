@@ -139,6 +139,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("claim_pk")),
     )
     op.create_index("claim_by_booking", "claim", ["booking"])
+    op.create_index("claim_by_token", "claim", ["token"])
     op.create_index(
         "claim_live_by_start",
         "claim",
