@@ -118,19 +118,20 @@ def program(
     )
     journal = Journal(database, seal)
     store = RedisSlotStore(redis_url)
-    view = SlotView(sources.values(), meanings, store, clock=clock)
     held = HeldTimeslots(journal, clock=clock)
+    view = SlotView(sources.values(), meanings, store, held, clock=clock)
     access = SourceAccess(sources, adapters, lambda: view.snapshot.directory)
     read_back = ReadBack(access, journal, clock=clock)
     booking = BookingService(access, journal, read_back, clock=clock)
     gateway = Gateway(
         base_url=settings.base_url,
         vocabulary=vocabulary,
-        slot_search=SlotSearch(view, sources, held, clock=clock),
+        slot_search=SlotSearch(view, sources, clock=clock),
         booking=booking,
         resident_bookings=ResidentBookings(access, journal, booking),
         journal=journal,
         held=held,
+        view=view,
         started_at=clock(),
     )
     try:

@@ -8,9 +8,11 @@ from enum import Enum
 from typing import Any
 from uuid import uuid4
 
+import orjson
+
 from fhir_gateway.fhir.outcome import Issue, operation_outcome
 
-__all__ = ["Entry", "Mode", "searchset"]
+__all__ = ["Entry", "Mode", "drawn_entry", "drawn_searchset", "searchset"]
 
 
 class Mode(Enum):
@@ -55,16 +57,7 @@ def searchset(
     if total is not None:
         bundle["total"] = total
     bundle["link"] = link
-    entry = [
-        {
-            "fullUrl": (
-                f"{base_url}/{each.resource['resourceType']}/{each.resource['id']}"
-            ),
-            "resource": each.resource,
-            "search": {"mode": each.mode.value},
-        }
-        for each in entries
-    ]
+    entry = [_entry(each, base_url) for each in entries]
     if issues:
         entry.append(
             {
@@ -76,3 +69,41 @@ def searchset(
     if entry:
         bundle["entry"] = entry
     return bundle
+
+
+def drawn_entry(entry: Entry, base_url: str) -> bytes:
+    """Return an entry as it stands in a bundle."""
+    return orjson.dumps(_entry(entry, base_url))
+
+
+def drawn_searchset(
+    entries: Iterable[bytes],
+    *,
+    self_url: str,
+    next_url: str | None = None,
+    total: int | None = None,
+    issues: Sequence[Issue] = (),
+) -> bytes:
+    """Return a searchset of entries that are drawn already, as `searchset` does."""
+    bundle = searchset(
+        (),
+        base_url="",
+        self_url=self_url,
+        next_url=next_url,
+        total=total,
+        issues=issues,
+    )
+    drawn = [*entries, *(orjson.dumps(each) for each in bundle.pop("entry", ()))]
+    head = orjson.dumps(bundle)
+    if not drawn:
+        return head
+    return b"".join((head[:-1], b',"entry":[', b",".join(drawn), b"]}"))
+
+
+def _entry(entry: Entry, base_url: str) -> dict[str, Any]:
+    resource = entry.resource
+    return {
+        "fullUrl": f"{base_url}/{resource['resourceType']}/{resource['id']}",
+        "resource": resource,
+        "search": {"mode": entry.mode.value},
+    }

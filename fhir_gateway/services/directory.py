@@ -37,6 +37,7 @@ class Directory:
         performers: The staff that residents may choose, by HSA-id.
         asked_units: The units whose time types are known.
         silent: The sources that have never said what they offer.
+        complete: The sources that have said so for all their units.
     """
 
     units: Mapping[HsaId, CareUnit] = field(default_factory=dict)
@@ -44,6 +45,7 @@ class Directory:
     performers: Mapping[HsaId, Performer] = field(default_factory=dict)
     asked_units: frozenset[HsaId] = frozenset()
     silent: frozenset[SourceName] = frozenset()
+    complete: frozenset[SourceName] = frozenset()
 
     @classmethod
     def of(
@@ -77,12 +79,14 @@ class Directory:
                         time_type=replace(time_type, standard=meaning),
                         token=token,
                     )
+        unasked = {unit.source for unit in units.values() if unit.hsa_id not in asked}
         return cls(
             units=units,
             offerings=offerings,
             performers=performers,
             asked_units=frozenset(asked),
             silent=frozenset(silent),
+            complete=frozenset(offers) - unasked - silent,
         )
 
     def organization_name(self, hsa_id: HsaId) -> str | None:

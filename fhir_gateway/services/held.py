@@ -3,7 +3,7 @@ What this server has promised away, for every search to leave out.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -16,7 +16,9 @@ _LASTS: Final = timedelta(milliseconds=250)
 
 
 class _Journal(Protocol):
-    def held_tokens(self, *, starting_after: datetime) -> Mapping[str, int]: ...
+    def held_places(
+        self, *, starting_after: datetime
+    ) -> Mapping[str, Sequence[float]]: ...
 
 
 class HeldTimeslots:
@@ -32,15 +34,19 @@ class HeldTimeslots:
         self._journal = journal
         self._clock = clock
         self._lock = threading.Lock()
-        self._held: Mapping[str, int] = {}
+        self._held: Mapping[str, Sequence[float]] = {}
         self._read_at: datetime | None = None
 
-    def __call__(self) -> Mapping[str, int]:
-        """Return how many places of each timeslot are held, by token."""
+    def __call__(self) -> Mapping[str, Sequence[float]]:
+        """
+        Return the timeslots of which places are promised away, by token.
+
+        Each promise says when it was settled, in seconds; infinity when it is not.
+        """
         moment = self._clock()
         with self._lock:
             if self._read_at is None or moment - self._read_at >= _LASTS:
-                self._held = self._journal.held_tokens(starting_after=moment)
+                self._held = self._journal.held_places(starting_after=moment)
                 self._read_at = moment
             return self._held
 

@@ -2,15 +2,19 @@
 Search: which free times fit, earliest first, and which sources' parts are missing.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from fhir_gateway.adapters.sources import source_of_unit
+from fhir_gateway.model.care_unit import Position
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.source import Source, SourceOutcome, SourceProblem
 from fhir_gateway.model.timekeeping import (
@@ -21,11 +25,15 @@ from fhir_gateway.model.timekeeping import (
 )
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.services.directory import Directory, Offering
-from fhir_gateway.services.slot_view import KnownSchedule, SlotView, Snapshot
+from fhir_gateway.services.offering_index import Numbers, OfferingIndex
+from fhir_gateway.services.slot_columns import SlotColumns, first_order, schedule_rank
+from fhir_gateway.services.slot_view import KnownSchedule, Segment, SlotView, Snapshot
 
 __all__ = [
     "FoundTimeslot",
+    "Nearness",
     "OwnTimeType",
+    "Selector",
     "SharedTimeType",
     "SlotCriteria",
     "SlotPage",
@@ -35,6 +43,7 @@ __all__ = [
 ]
 
 _MINUTE_S: Final = 60
+_REMEMBERED: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +64,18 @@ class OwnTimeType:
 TimeTypeCriterion = SharedTimeType | OwnTimeType
 
 
+@dataclass(frozen=True, slots=True)
+class Nearness:
+    """Units within a distance of a point."""
+
+    position: Position
+    km: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SlotCriteria:
+class Selector:
     """
-    What a client looks for; everything that is None or empty does not narrow.
+    Whose times a client looks for; everything that is empty does not narrow.
 
     Attributes:
         time_types: Each group must fit; within a group one is enough.
@@ -66,11 +83,8 @@ class SlotCriteria:
         offerings: Groups of tokens of units' time types, likewise.
         schedules: Groups of schedules' tokens, likewise.
         performers: Groups of HSA-ids of staff, likewise.
-        start: The time begins at this instant or later.
-        before: The time begins earlier than this instant.
-        descending: Latest first.
-        count: How many to return at most.
-        after: The last time of the page before, to go on behind it.
+        sources: Groups of sources, likewise.
+        near: The unit lies near each of these.
     """
 
     time_types: tuple[tuple[TimeTypeCriterion, ...], ...] = ()
@@ -78,11 +92,32 @@ class SlotCriteria:
     offerings: tuple[frozenset[str], ...] = ()
     schedules: tuple[frozenset[str], ...] = ()
     performers: tuple[frozenset[HsaId], ...] = ()
+    sources: tuple[frozenset[SourceName], ...] = ()
+    near: tuple[Nearness, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotCriteria:
+    """
+    What a client looks for.
+
+    Attributes:
+        selector: Whose times.
+        start: The time begins at this instant or later.
+        before: The time begins earlier than this instant.
+        descending: Latest first.
+        count: How many to return at most.
+        after: The last time of the page before, to go on behind it.
+        counted: Say how many fit in all, also where that takes a scan.
+    """
+
+    selector: Selector = Selector()
     start: datetime | None = None
     before: datetime | None = None
     descending: bool = False
     count: int = 20
     after: TimeslotToken | None = None
+    counted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,22 +128,50 @@ class FoundTimeslot:
     known: KnownSchedule
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SlotPage:
     """
-    An answer to a search.
+    An answer to a search: one row for each free time.
 
     Attributes:
-        total: How many times fit in all, or None when a source's part is missing.
+        start: When each begins, in seconds.
+        length: How long each is, in seconds.
+        schedule: The number of each one's schedule in the snapshot.
+        count: How many places each has.
+        total: How many times fit in all; None when that is not known.
         next_after: The last time of this page when there are more.
         outcomes: What is missing, source by source.
     """
 
-    found: tuple[FoundTimeslot, ...]
+    snapshot: Snapshot
+    start: Sequence[int]
+    length: Sequence[int]
+    schedule: Sequence[int]
+    count: Sequence[int]
     total: int | None
     next_after: TimeslotToken | None
     outcomes: tuple[SourceOutcome, ...]
-    directory: Directory
+
+    @property
+    def directory(self) -> Directory:
+        """Return who offers what."""
+        return self.snapshot.directory
+
+    def without_any(self) -> "SlotPage":
+        """Return the answer to the same search for times that are not free: none."""
+        return replace(
+            self, start=(), length=(), schedule=(), count=(), total=0, next_after=None
+        )
+
+    @property
+    def found(self) -> tuple[FoundTimeslot, ...]:
+        """Return the free times one by one."""
+        return tuple(
+            _found(self.snapshot, *row)
+            for row in zip(
+                self.schedule, self.start, self.length, self.count, strict=True
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +187,24 @@ class WhoOffers:
     outcomes: tuple[SourceOutcome, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Selection:
+    """
+    What a selector chooses in snapshots of one layout.
+
+    Attributes:
+        numbers: The numbers of the time types that fit.
+        by_source: The same, by source.
+        parts: The segments to search, with which schedules fit; None when all do.
+        units: The only units that can fit, or None when any can.
+    """
+
+    numbers: Numbers
+    by_source: Mapping[SourceName, Numbers]
+    parts: tuple[tuple[Segment, npt.NDArray[np.bool_] | None], ...]
+    units: frozenset[HsaId] | None
+
+
 class SlotSearch:
     """
     Answers searches from the view.
@@ -131,7 +212,6 @@ class SlotSearch:
     Args:
         view: Where the free times are.
         sources: The configured sources.
-        held: How many places of each timeslot this server has promised away itself.
         clock: Tells the time.
     """
 
@@ -139,14 +219,19 @@ class SlotSearch:
         self,
         view: SlotView,
         sources: Mapping[SourceName, Source],
-        held: Callable[[], Mapping[str, int]],
         *,
         clock: Clock = now,
     ) -> None:
         self._view = view
         self._sources = sources
-        self._held = held
         self._clock = clock
+        self._names = sorted(sources)
+        self._all_sources = tuple(sources.values())
+        self._freshest = min(
+            (each.fresh_for.total_seconds() for each in sources.values()), default=0.0
+        )
+        self._selections: OrderedDict[tuple[int, Selector], _Selection] = OrderedDict()
+        self._lock = threading.Lock()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -157,65 +242,83 @@ class SlotSearch:
         """
         Return the free times that fit. Past times never do.
 
-        A time that is wholly held or booked through this server is left out, and
-        counted out.
+        How many fit in all is said when it costs nothing, or on demand, and never when
+        a source's part is missing.
         """
         moment = self._clock()
         snapshot = self._view.snapshot
-        start = max(criteria.start, moment) if criteria.start else moment
-        first = int(np.searchsorted(snapshot.start, _ceiling(start), side="left"))
-        last = len(snapshot.start)
-        if criteria.before is not None:
-            last = int(
-                np.searchsorted(snapshot.start, _ceiling(criteria.before), side="left")
-            )
-        selection = _select(snapshot, criteria)
-        rows = np.arange(first, max(first, last))
-        if selection.mask is not None:
-            rows = rows[selection.mask[snapshot.schedule[first:last]]]
-        rows = self._without_held(snapshot, rows)
-        total = len(rows)
-        if criteria.descending:
-            rows = rows[::-1]
-        if criteria.after is not None:
-            rows = rows[_behind(snapshot, rows, criteria.after, criteria.descending) :]
-        page = rows[: criteria.count]
-        found = tuple(_found(snapshot, int(row)) for row in page)
+        selection = self._selection(snapshot, criteria.selector)
+        start = _ceiling(max(criteria.start, moment) if criteria.start else moment)
+        before = None if criteria.before is None else _ceiling(criteria.before)
         outcomes = self._outcomes(snapshot, selection, moment)
-        more = len(rows) > len(page) and found
-        return SlotPage(
-            found=found,
-            total=None if outcomes else total,
-            next_after=_token(snapshot, int(page[-1])) if more else None,
-            outcomes=outcomes,
-            directory=snapshot.directory,
-        )
+        pieces: list[tuple[SlotColumns, npt.NDArray[np.int64]]] = []
+        total: int | None = None if outcomes else 0
+        for segment, mask in selection.parts:
+            columns = snapshot.segments.get(segment)
+            if columns is None:
+                continue
+            first, last = columns.bounds(start, before)
+            if total is not None:
+                if mask is None or criteria.counted:
+                    total += columns.how_many(first, last, mask)
+                else:
+                    total = None
+            if criteria.after is not None:
+                first, last = _behind(snapshot, columns, first, last, criteria)
+            rows = (columns.last_rows if criteria.descending else columns.first_rows)(
+                first, last, mask, criteria.count + 1
+            )
+            pieces.append((columns, rows))
+        return _page(snapshot, pieces, criteria, total, outcomes)
+
+    def find(self, token: TimeslotToken) -> FoundTimeslot | None:
+        """Return a free time by its token, or None when it is not offered now."""
+        snapshot = self._view.snapshot
+        number = snapshot.schedules.number(token.schedule)
+        if number is None or token.starts_at <= self._clock():
+            return None
+        for columns in snapshot.segments.values():
+            first, last = columns.bounds(token.start, token.start + 1)
+            for row in range(first, last):
+                if (
+                    columns.schedule[row] == number
+                    and columns.length[row] == token.length
+                ):
+                    return _found(
+                        snapshot,
+                        number,
+                        token.start,
+                        token.length,
+                        int(columns.count[row]),
+                    )
+        return None
 
     def who_offers(
         self,
+        selector: Selector,
         *,
-        time_types: tuple[tuple[TimeTypeCriterion, ...], ...] = (),
-        units: tuple[frozenset[HsaId], ...] = (),
         organizations: tuple[frozenset[HsaId], ...] = (),
     ) -> WhoOffers:
         """Return the units' time types that fit, free times or not."""
         snapshot = self._view.snapshot
-        directory = snapshot.directory
-        offerings = tuple(
+        selection = self._selection(snapshot, selector)
+        offerings = (
+            snapshot.index.offering(number) for number in selection.numbers.tolist()
+        )
+        fitting = tuple(
             offering
-            for offering in _offerings_that_fit(
-                directory, time_types=time_types, units=units
-            )
+            for offering in offerings
             if all(
                 (offering.unit.organization or offering.unit.hsa_id) in group
                 for group in organizations
             )
         )
-        only = frozenset.intersection(*units) if units else None
         outcomes = []
-        for name in sorted(self._sources):
+        for name in self._names:
             source = self._sources[name]
-            if _is_asked(snapshot, source, only):
+            if not self._can_have(source, selection.units) or _has_been_asked(
+                snapshot, source, selection.units
+            ):
                 continue
             status = snapshot.statuses.get(name)
             failing = status is not None and status.failing_since is not None
@@ -230,136 +333,161 @@ class SlotSearch:
                     detail=f"{source.title} has not said yet what all its units offer.",
                 )
             )
-        return WhoOffers(offerings=offerings, outcomes=tuple(outcomes))
+        return WhoOffers(
+            offerings=tuple(sorted(fitting, key=_by_unit_name)),
+            outcomes=tuple(outcomes),
+        )
 
-    def find(self, token: TimeslotToken) -> FoundTimeslot | None:
-        """Return a free time by its token, or None when it is not offered now."""
-        snapshot = self._view.snapshot
-        number = snapshot.by_token.get(token.schedule)
-        if number is None or token.starts_at <= self._clock():
-            return None
-        first = np.searchsorted(snapshot.start, token.start, side="left")
-        last = np.searchsorted(snapshot.start, token.start, side="right")
-        for row in range(int(first), int(last)):
-            if (
-                snapshot.schedule[row] == number
-                and snapshot.length[row] == token.length
-            ):
-                return _found(snapshot, row)
-        return None
-
-    def _without_held(
-        self, snapshot: Snapshot, rows: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.int64]:
-        gone: list[int] = []
-        for text, places in self._held().items():
-            token = TimeslotToken.parse(text)
-            number = snapshot.by_token.get(token.schedule)
-            if number is None:
-                continue
-            first = np.searchsorted(snapshot.start, token.start, side="left")
-            last = np.searchsorted(snapshot.start, token.start, side="right")
-            gone.extend(
-                row
-                for row in range(int(first), int(last))
-                if snapshot.schedule[row] == number
-                and snapshot.length[row] == token.length
-                and snapshot.count[row] <= places
-            )
-        if not gone:
-            return rows
-        return rows[~np.isin(rows, np.array(gone, dtype=np.int64))]
+    def _selection(self, snapshot: Snapshot, selector: Selector) -> _Selection:
+        """Return what a selector chooses, remembered while the layout stays."""
+        key = (snapshot.layout, selector)
+        with self._lock:
+            remembered = self._selections.get(key)
+            if remembered is not None:
+                self._selections.move_to_end(key)
+                return remembered
+        made = _select(snapshot, selector)
+        with self._lock:
+            self._selections[key] = made
+            while len(self._selections) > _REMEMBERED:
+                self._selections.popitem(last=False)
+        return made
 
     def _outcomes(
-        self, snapshot: Snapshot, selection: "_Selection", moment: datetime
+        self, snapshot: Snapshot, selection: _Selection, moment: datetime
     ) -> tuple[SourceOutcome, ...]:
+        if self._is_all_well(snapshot, selection, moment):
+            return ()
         outcomes = []
-        for name in sorted(self._sources):
-            outcome = _outcome(snapshot, selection, self._sources[name], moment)
+        for name in self._names:
+            source = self._sources[name]
+            if not self._can_have(source, selection.units):
+                continue
+            outcome = _outcome(snapshot, selection, source, moment)
             if outcome is not None:
                 outcomes.append(outcome)
         return tuple(outcomes)
 
+    def _is_all_well(
+        self, snapshot: Snapshot, selection: _Selection, moment: datetime
+    ) -> bool:
+        """Return whether it is plain at a glance that nothing is missing anywhere."""
+        if len(snapshot.directory.complete) < len(self._sources):
+            return False
+        if any(each.failing_since for each in snapshot.statuses.values()):
+            return False
+        answered_at = snapshot.answered_at[selection.numbers]
+        return bool(
+            snapshot.offered[selection.numbers].all()
+            # Never answered is NaN, which compares false.
+            and (answered_at >= moment.timestamp() - self._freshest).all()
+        )
 
-def _offerings_that_fit(
-    directory: Directory,
-    *,
-    time_types: tuple[tuple[TimeTypeCriterion, ...], ...] = (),
-    units: tuple[frozenset[HsaId], ...] = (),
-    offerings: tuple[frozenset[str], ...] = (),
-) -> tuple[Offering, ...]:
-    """Return the units' time types that fit, by unit name: "who offers it?"."""
+    def _can_have(self, source: Source, units: frozenset[HsaId] | None) -> bool:
+        """Return whether a source answers for any of the units; None for all."""
+        return units is None or any(
+            source_of_unit(self._all_sources, unit) is source for unit in units
+        )
+
+
+def _select(snapshot: Snapshot, selector: Selector) -> _Selection:
+    index = snapshot.index
+    numbers = index.all
+    for group in selector.time_types:
+        numbers = np.intersect1d(numbers, _that_mean(index, group))
+    for units in selector.units:
+        numbers = index.at_units(numbers, units)
+    for sources in selector.sources:
+        numbers = index.of_sources(numbers, sources)
+    for nearness in selector.near:
+        numbers = index.near(numbers, nearness.position, nearness.km)
+    for tokens in selector.offerings:
+        numbers = np.intersect1d(numbers, _numbered(index, tokens))
+    for tokens in selector.schedules:
+        of_tokens = {token.rpartition(".")[0] for token in tokens}
+        numbers = np.intersect1d(numbers, _numbered(index, of_tokens))
+    return _Selection(
+        numbers=numbers,
+        by_source=index.by_source(numbers),
+        parts=_parts(snapshot, numbers, _chosen_schedules(snapshot, selector)),
+        units=_units_asked_for(selector),
+    )
+
+
+def _chosen_schedules(
+    snapshot: Snapshot, selector: Selector
+) -> npt.NDArray[np.bool_] | None:
+    """Return which schedules are named by themselves or by their staff."""
+    if not selector.schedules and not selector.performers:
+        return None
+    schedules = snapshot.schedules
+    chosen = np.ones(len(schedules), dtype=np.bool_)
+    for tokens in selector.schedules:
+        found = (schedules.number(token) for token in tokens)
+        chosen &= _mask(len(chosen), (each for each in found if each is not None))
+    for staff in selector.performers:
+        chosen &= _mask(
+            len(chosen), (each for who in staff for each in schedules.of_performer(who))
+        )
+    return chosen
+
+
+def _mask(size: int, numbers: Iterable[int]) -> npt.NDArray[np.bool_]:
+    mask = np.zeros(size, dtype=np.bool_)
+    # Another thread may have added schedules since the size was taken.
+    mask[[number for number in numbers if number < size]] = True
+    return mask
+
+
+def _parts(
+    snapshot: Snapshot, numbers: Numbers, chosen: npt.NDArray[np.bool_] | None
+) -> tuple[tuple[Segment, npt.NDArray[np.bool_] | None], ...]:
+    """Return the segments to search, with a mask where not everything in them fits."""
+    segment_of = snapshot.segment_of[numbers]
+    wanted, fitting = np.unique(segment_of[segment_of >= 0], return_counts=True)
+    sizes = np.bincount(
+        snapshot.segment_of[snapshot.segment_of >= 0],
+        minlength=len(snapshot.segment_keys),
+    )
+    whole = fitting == sizes[wanted]
+    mask = chosen
+    if not whole.all():
+        fits = np.zeros(len(snapshot.segment_of), dtype=np.bool_)
+        fits[numbers] = True
+        mask = fits[snapshot.schedules.offering]
+        if chosen is not None:
+            mask = mask[: len(chosen)] & chosen
     return tuple(
-        sorted(
-            (
-                offering
-                for offering in directory.offerings.values()
-                if all(offering.unit.hsa_id in group for group in units)
-                and all(offering.token in group for group in offerings)
-                and all(
-                    any(_means(offering, criterion) for criterion in group)
-                    for group in time_types
-                )
-            ),
-            key=_by_unit_name,
-        )
+        (snapshot.segment_keys[number], chosen if is_whole else mask)
+        for number, is_whole in zip(wanted.tolist(), whole.tolist(), strict=True)
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Selection:
-    """What criteria choose: which schedules, and which time types they stand for."""
-
-    mask: npt.NDArray[np.bool_] | None
-    offerings: tuple[Offering, ...]
-    units: frozenset[HsaId] | None
-
-
-def _select(snapshot: Snapshot, criteria: SlotCriteria) -> _Selection:
-    fitting = _offerings_that_fit(
-        snapshot.directory,
-        time_types=criteria.time_types,
-        units=criteria.units,
-        offerings=criteria.offerings,
-    )
-    by_schedule = [
-        frozenset(token.rpartition(".")[0] for token in group)
-        for group in criteria.schedules
+def _that_mean(index: OfferingIndex, group: tuple[TimeTypeCriterion, ...]) -> Numbers:
+    found = [
+        index.of_code(each.code)
+        if isinstance(each, SharedTimeType)
+        else index.of_own_id(each.id, each.unit)
+        for each in group
     ]
-    fitting = tuple(
-        offering
-        for offering in fitting
-        if all(offering.token in group for group in by_schedule)
+    return np.concatenate(found) if found else np.empty(0, dtype=np.int32)
+
+
+def _numbered(index: OfferingIndex, tokens: Iterable[str]) -> Numbers:
+    return np.array(
+        [number for token in tokens if (number := index.number(token)) is not None],
+        dtype=np.int32,
     )
-    mask = np.zeros(len(snapshot.schedules), dtype=np.bool_)
-    for offering in fitting:
-        numbers = snapshot.by_offering.get(offering.token)
-        if numbers is not None:
-            mask[numbers] = True
-    for group in criteria.schedules:
-        chosen = np.zeros_like(mask)
-        for token in group:
-            number = snapshot.by_token.get(token)
-            if number is not None:
-                chosen[number] = True
-        mask &= chosen
-    for staff in criteria.performers:
-        mask &= np.fromiter(
-            (each.schedule.performer in staff for each in snapshot.schedules),
-            dtype=np.bool_,
-            count=len(mask),
-        )
-    return _Selection(mask=mask, offerings=fitting, units=_units_asked_for(criteria))
 
 
-def _units_asked_for(criteria: SlotCriteria) -> frozenset[HsaId] | None:
+def _units_asked_for(selector: Selector) -> frozenset[HsaId] | None:
     """Return the only units that can fit, or None when any can."""
     groups = [
-        *criteria.units,
-        *(_units_of(tokens, parts=1) for tokens in criteria.offerings),
-        *(_units_of(tokens, parts=2) for tokens in criteria.schedules),
+        *selector.units,
+        *(_units_of(tokens, parts=1) for tokens in selector.offerings),
+        *(_units_of(tokens, parts=2) for tokens in selector.schedules),
     ]
-    for group in criteria.time_types:
+    for group in selector.time_types:
         units = {each.unit if isinstance(each, OwnTimeType) else None for each in group}
         if None not in units:
             groups.append(frozenset(unit for unit in units if unit is not None))
@@ -375,16 +503,6 @@ def _units_of(tokens: Iterable[str], *, parts: int) -> frozenset[HsaId]:
     return frozenset(units)
 
 
-def _means(offering: Offering, criterion: TimeTypeCriterion) -> bool:
-    match criterion:
-        case SharedTimeType(code):
-            return any(each.code == code for each in offering.time_type.standard)
-        case OwnTimeType(unit, time_type_id):
-            return offering.time_type.id == time_type_id and (
-                unit is None or offering.unit.hsa_id == unit
-            )
-
-
 def _by_unit_name(offering: Offering) -> tuple[str, str]:
     return offering.unit.name, offering.token
 
@@ -396,88 +514,128 @@ def _ceiling(instant: datetime) -> int:
 
 def _behind(
     snapshot: Snapshot,
-    rows: npt.NDArray[np.int64],
-    after: TimeslotToken,
-    descending: bool,  # noqa: FBT001 - from the criteria
-) -> int:
-    """Return how many of the rows stand at or before the given time."""
-    mark = (after.start, after.schedule, after.length)
-    low, high = 0, len(rows)
-    while low < high:
-        middle = (low + high) // 2
-        token = _token(snapshot, int(rows[middle]))
-        place = (token.start, token.schedule, token.length)
-        passed = place >= mark if descending else place <= mark
-        low, high = (middle + 1, high) if passed else (low, middle)
-    return low
+    columns: SlotColumns,
+    first: int,
+    last: int,
+    criteria: SlotCriteria,
+) -> tuple[int, int]:
+    """Return the bounds without the rows up to the last one of the page before."""
+    after = criteria.after
+    if after is None:
+        return first, last
+    order = first_order(after.start) | schedule_rank(after.schedule)
+    low = int(np.searchsorted(columns.order, np.uint64(order), side="left"))
+    high = int(np.searchsorted(columns.order, np.uint64(order), side="right"))
+    # Nearly always one row: two schedules share a rank once in four thousand million,
+    # and one schedule has two times of one start and different length as seldom.
+    number = snapshot.schedules.number(after.schedule)
+    for row in range(low, high):
+        if columns.schedule[row] == number and columns.length[row] == after.length:
+            low, high = row, row + 1
+            break
+    if criteria.descending:
+        return first, min(last, low)
+    return max(first, high), last
 
 
-def _token(snapshot: Snapshot, row: int) -> TimeslotToken:
-    return TimeslotToken(
-        schedule=snapshot.schedules[snapshot.schedule[row]].token,
-        start=int(snapshot.start[row]),
-        length=int(snapshot.length[row]),
+def _page(
+    snapshot: Snapshot,
+    pieces: Sequence[tuple[SlotColumns, npt.NDArray[np.int64]]],
+    criteria: SlotCriteria,
+    total: int | None,
+    outcomes: tuple[SourceOutcome, ...],
+) -> SlotPage:
+    if len(pieces) == 1:
+        columns, rows = pieces[0]
+        order, length = columns.order[rows], columns.length[rows]
+        schedule, count = columns.schedule[rows], columns.count[rows]
+    else:
+        order = _joined([c.order[rows] for c, rows in pieces], np.uint64)
+        length = _joined([c.length[rows] for c, rows in pieces], np.uint32)
+        schedule = _joined([c.schedule[rows] for c, rows in pieces], np.int32)
+        count = _joined([c.count[rows] for c, rows in pieces], np.uint16)
+        by_order = np.lexsort((length, order))
+        if criteria.descending:
+            by_order = by_order[::-1]
+        order, length = order[by_order], length[by_order]
+        schedule, count = schedule[by_order], count[by_order]
+    size = criteria.count
+    start = (order[:size] >> np.uint64(32)).tolist()
+    lengths, schedules = length[:size].tolist(), schedule[:size].tolist()
+    next_after = None
+    if len(order) > size > 0:
+        next_after = TimeslotToken(
+            schedule=snapshot.schedules[schedules[-1]].token,
+            start=start[-1],
+            length=lengths[-1],
+        )
+    return SlotPage(
+        snapshot=snapshot,
+        start=start,
+        length=lengths,
+        schedule=schedules,
+        count=count[:size].tolist(),
+        total=total,
+        next_after=next_after,
+        outcomes=outcomes,
     )
 
 
-def _found(snapshot: Snapshot, row: int) -> FoundTimeslot:
-    known = snapshot.schedules[snapshot.schedule[row]]
-    start = int(snapshot.start[row])
+def _joined(
+    parts: Sequence[npt.NDArray[Any]], kind: type[np.generic]
+) -> npt.NDArray[Any]:
+    return np.concatenate(parts) if parts else np.empty(0, dtype=kind)
+
+
+def _found(
+    snapshot: Snapshot, schedule: int, start: int, length: int, count: int
+) -> FoundTimeslot:
+    known = snapshot.numbered(schedule)
     return FoundTimeslot(
         timeslot=Timeslot(
             schedule=known.schedule,
             start=instant_from_epoch(start),
-            end=instant_from_epoch(start + int(snapshot.length[row])),
-            count=int(snapshot.count[row]),
+            end=instant_from_epoch(start + length),
+            count=count,
         ),
         known=known,
     )
 
 
-def _is_asked(
-    snapshot: Snapshot, source: Source, only: frozenset[HsaId] | None
+def _has_been_asked(
+    snapshot: Snapshot, source: Source, units: frozenset[HsaId] | None
 ) -> bool:
-    """Return whether the source has said what its units offer, or those of `only`."""
-    if only is not None and not any(unit.startswith(source.prefixes) for unit in only):
-        return True
+    """Return whether the source has said what its units offer, or those of `units`."""
     directory = snapshot.directory
-    return source.name not in directory.silent and all(
-        unit.hsa_id in directory.asked_units
-        for unit in directory.units.values()
-        if unit.source == source.name and (only is None or unit.hsa_id in only)
+    if source.name in directory.silent:
+        return False
+    if units is None:
+        return source.name in directory.complete
+    return all(
+        unit in directory.asked_units
+        for unit in units
+        if unit in directory.units and directory.units[unit].source == source.name
     )
 
 
 def _outcome(
     snapshot: Snapshot, selection: _Selection, source: Source, moment: datetime
 ) -> SourceOutcome | None:
-    if selection.units is not None and not any(
-        unit.startswith(source.prefixes) for unit in selection.units
-    ):
-        return None
     status = snapshot.statuses.get(source.name)
-    since = status.last_answer_at if status else None
-    failing = status is not None and status.failing_since is not None
-    mine = [each for each in selection.offerings if each.unit.source == source.name]
-    missing = sum(each.token not in snapshot.answered_at for each in mine)
-    expired = sum(
-        each.token in snapshot.answered_at and each.token not in snapshot.offered
-        for each in mine
-    )
-    answers = [
-        snapshot.answered_at[each.token]
-        for each in mine
-        if each.token in snapshot.offered
-    ]
-    age = moment - min(answers) if answers else None
+    numbers = selection.by_source.get(source.name, _NO_NUMBERS)
+    answered_at = snapshot.answered_at[numbers]
+    offered = snapshot.offered[numbers]
+    missing = int(np.count_nonzero(np.isnan(answered_at)))
+    expired = len(numbers) - missing - int(np.count_nonzero(offered))
+    oldest = float(answered_at[offered].min()) if offered.any() else None
     problem, detail = None, ""
-    if missing or not _is_asked(snapshot, source, selection.units):
+    if missing or not _has_been_asked(snapshot, source, selection.units):
         problem = SourceProblem.NOT_YET_ASKED
         detail = (
             f"{source.title} has not been asked for all of its times yet; try again"
             " in a minute."
         )
-    if failing:
+    if status is not None and status.failing_since is not None:
         problem = SourceProblem.UNAVAILABLE
         detail = f"{source.title} does not answer at present."
     elif expired:
@@ -486,14 +644,27 @@ def _outcome(
             f"{source.title} has not answered for so long that {expired} of its time"
             " types are left out."
         )
-    elif problem is None and age is not None and age > source.fresh_for:
-        problem = SourceProblem.STALE
-        detail = (
-            f"{source.title} last answered"
-            f" {int(age.total_seconds() // _MINUTE_S)} minutes ago."
-        )
+    elif problem is None and oldest is not None:
+        age = moment.timestamp() - oldest
+        if age > source.fresh_for.total_seconds():
+            problem = SourceProblem.STALE
+            detail = (
+                f"{source.title} last answered {int(age // _MINUTE_S)} minutes ago."
+            )
     if problem is None:
         return None
     return SourceOutcome(
-        source=source.name, problem=problem, detail=detail, since=since
+        source=source.name,
+        problem=problem,
+        detail=detail,
+        since=(
+            datetime.fromtimestamp(oldest, UTC)
+            if oldest is not None
+            else status.last_answer_at
+            if status
+            else None
+        ),
     )
+
+
+_NO_NUMBERS: Final = np.empty(0, dtype=np.int32)

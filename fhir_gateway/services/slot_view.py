@@ -1,14 +1,18 @@
 """
-The view: every free time of every source, in memory, sorted and columnar.
+The view: every free time of every source, in memory.
 
 A web process reads all blocks once, follows the stream of changes, and swaps in a new
 `Snapshot` after each. A search reads one snapshot and asks nobody.
+
+The times lie in segments, one for each meaning of time types (and one for each source's
+time types without a meaning), so that a search reads one segment and a changed block
+rebuilds one.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -18,17 +22,23 @@ import structlog
 from fhir_gateway.model.ids import HsaId, SourceName
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, now
-from fhir_gateway.model.timeslot import Schedule, time_type_token
+from fhir_gateway.model.timeslot import Schedule, TimeslotToken, time_type_token
 from fhir_gateway.services.directory import Directory, TimeTypeMap
+from fhir_gateway.services.offering_index import OfferingIndex, OfferingNumbers
+from fhir_gateway.services.schedule_table import ScheduleTable
+from fhir_gateway.services.slot_columns import EMPTY, SlotColumns
 from fhir_gateway.stores.offer import Offer
 from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
 from fhir_gateway.stores.slot_store import SlotStore, SourceStatus, StoreUnavailable
 
-__all__ = ["KnownSchedule", "SlotView", "Snapshot"]
+__all__ = ["KnownSchedule", "Segment", "SlotView", "Snapshot"]
 
 _log = structlog.get_logger()
 
-_WAIT: Final = timedelta(seconds=1)
+_WAIT: Final = timedelta(milliseconds=250)
+
+Segment = tuple[str, ...]
+"""What the times of a segment mean: SNOMED CT codes, or else `source:NAME`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,31 +61,56 @@ class KnownSchedule:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Snapshot:
     """
-    All free times at one moment, sorted by start, then schedule token, then length.
-
-    The columns `start`, `length` (seconds), `schedule` (a number into `schedules`,
-    which are sorted by token) and `count` have one row for each free time.
+    All free times at one moment.
 
     Attributes:
-        by_offering: The numbers of the schedules of each unit's time type.
-        by_performer: The numbers of the schedules of each member of staff.
-        answered_at: When each unit's time type was last listed by its source, also
-            where it is too old to be offered.
-        offered: The units' time types that are young enough to be offered.
+        version: Another one after each change.
+        layout: Another one when which schedules there are has changed.
+        segment_keys: The segments, by number.
+        segment_of: The number of the segment that each numbered time type lies in; -1
+            while it has none.
+        answered_at: When each numbered time type was last listed by its source, in
+            seconds; NaN for never.
+        offered: Which of them are young enough to be offered.
     """
 
-    directory: Directory
+    version: int
+    layout: int
+    index: OfferingIndex
     statuses: Mapping[SourceName, SourceStatus]
-    schedules: tuple[KnownSchedule, ...]
-    by_token: Mapping[str, int]
-    by_offering: Mapping[str, npt.NDArray[np.int32]]
-    by_performer: Mapping[HsaId, tuple[int, ...]]
-    answered_at: Mapping[str, datetime]
-    offered: frozenset[str]
-    start: npt.NDArray[np.int64]
-    length: npt.NDArray[np.int64]
-    schedule: npt.NDArray[np.int32]
-    count: npt.NDArray[np.int64]
+    schedules: ScheduleTable
+    segments: Mapping[Segment, SlotColumns]
+    segment_keys: tuple[Segment, ...]
+    segment_of: npt.NDArray[np.int32]
+    answered_at: npt.NDArray[np.float64]
+    offered: npt.NDArray[np.bool_]
+
+    @property
+    def directory(self) -> Directory:
+        """Return who offers what."""
+        return self.index.directory
+
+    def known(self, token: str) -> KnownSchedule | None:
+        """Return what is known of a schedule by its token."""
+        number = self.schedules.number(token)
+        return None if number is None else self.numbered(number)
+
+    def numbered(self, number: int) -> KnownSchedule:
+        """Return what is known of a schedule by its number."""
+        schedule = self.schedules[number]
+        offering = int(self.schedules.offering[number])
+        seconds = float(self.answered_at[offering])
+        return KnownSchedule(
+            schedule=schedule,
+            token=schedule.token,
+            offering=time_type_token(schedule.unit, schedule.time_type_id),
+            source=self.directory.units[schedule.unit].source,
+            answered_at=datetime.fromtimestamp(seconds, UTC),
+        )
+
+    def staff(self, performer: HsaId) -> Sequence[KnownSchedule]:
+        """Return somebody's schedules."""
+        return [self.numbered(each) for each in self.schedules.of_performer(performer)]
 
 
 class SlotView:
@@ -86,6 +121,8 @@ class SlotView:
         sources: The configured sources.
         meanings: The shared meaning of their time types.
         store: Where blocks and offers are.
+        held: For each timeslot of which this server has promised places away, when
+            each promise was settled, in seconds; infinity for those that are not.
         clock: Tells the time.
     """
 
@@ -94,21 +131,47 @@ class SlotView:
         sources: Iterable[Source],
         meanings: TimeTypeMap,
         store: SlotStore,
+        held: Callable[[], Mapping[str, Sequence[float]]],
         *,
         clock: Clock = now,
     ) -> None:
         self._sources = {source.name: source for source in sources}
         self._meanings = meanings
         self._store = store
+        self._read_held = held
         self._clock = clock
-        self._blocks: dict[BlockKey, SlotBlock] = {}
         self._offers: dict[SourceName, Offer] = {}
         self._statuses: dict[SourceName, SourceStatus] = {}
+        self._numbers = OfferingNumbers()
+        self._schedules = ScheduleTable()
+        self._segments: dict[Segment, SlotColumns] = {}
+        self._segment_numbers: dict[Segment, int] = {}
+        self._segment_of = np.empty(0, dtype=np.int32)
+        self._keys: dict[int, BlockKey] = {}
+        self._answered_at = np.empty(0, dtype=np.float64)
+        self._expires_at = np.empty(0, dtype=np.float64)
+        self._offered = np.empty(0, dtype=np.bool_)
+        self._held: Mapping[str, Sequence[float]] = {}
+        self._held_by_offering: dict[str, list[str]] = {}
         self._cursor: str | None = None
-        self._expires_at: datetime | None = None
+        self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
-        self.snapshot = self._fold()
+        index = OfferingIndex(
+            Directory.of(self._sources.values(), {}, meanings), self._numbers
+        )
+        self.snapshot = Snapshot(
+            version=0,
+            layout=0,
+            index=index,
+            statuses={},
+            schedules=self._schedules,
+            segments={},
+            segment_keys=(),
+            segment_of=self._segment_of,
+            answered_at=self._answered_at,
+            offered=self._offered,
+        )
 
     def start(self) -> None:
         """Follow the store in a thread of its own until `stop`."""
@@ -129,25 +192,22 @@ class SlotView:
         Fold in what has changed, waiting at most `wait` for a first change.
 
         Raises:
-            StoreUnavailable: The store could not be asked; the snapshot stays.
+            StoreUnavailable: The store could not be asked; what it would have told is
+                missing, what is held or too old is left out all the same.
         """
-        if self._cursor is None:
-            self._read_everything()
-            return
-        changes = self._store.changes(self._cursor, wait=wait)
-        if changes.missed:
-            self._read_everything()
-            return
-        self._cursor = changes.cursor
-        if changes.blocks:
-            self._read_blocks(changes.blocks)
-        for source in changes.offers & self._sources.keys():
-            self._read_offer(source)
-        for source in changes.statuses & self._sources.keys():
-            self._read_status(source)
-        changed = changes.blocks or changes.offers or changes.statuses
-        if changed or self._has_expired():
-            self.snapshot = self._fold()
+        try:
+            self._follow_changes(wait)
+        finally:
+            self.leave_out()
+
+    def leave_out(self) -> None:
+        """Leave out what this server has promised away, and what is too old."""
+        with self._lock:
+            fold = _Fold()
+            self._apply_held(fold)
+            self._apply_age(fold)
+            if fold:
+                self._swap(fold)
 
     def _follow(self) -> None:
         away = False
@@ -159,135 +219,258 @@ class SlotView:
                 if not away:
                     _log.warning("slot view lost its store", reason=str(error))
                 away = True
-                if self._has_expired():
-                    self.snapshot = self._fold()
                 self._stopped.wait(_WAIT.total_seconds())
             else:
                 if away:
                     _log.info("slot view found its store again")
                 away = False
 
+    def _follow_changes(self, wait: timedelta) -> None:
+        if self._cursor is None:
+            self._read_everything()
+            return
+        changes = self._store.changes(self._cursor, wait=wait)
+        if changes.missed:
+            self._read_everything()
+            return
+        self._read(changes.blocks, changes.offers, changes.statuses)
+        self._cursor = changes.cursor
+
     def _read_everything(self) -> None:
         # The cursor is taken first: a change during the reading is then seen twice
         # rather than not at all.
         cursor = self._store.cursor()
         keys = self._store.block_keys()
-        self._blocks.clear()
-        self._read_blocks(keys)
-        for source in self._sources:
-            self._read_offer(source)
-            self._read_status(source)
+        self._read(keys, self._sources, self._sources)
         self._cursor = cursor
-        self.snapshot = self._fold()
 
-    def _read_blocks(self, keys: Iterable[BlockKey]) -> None:
+    def _read(
+        self,
+        keys: Iterable[BlockKey],
+        offers: Iterable[SourceName],
+        statuses: Iterable[SourceName],
+    ) -> None:
+        """Read what has changed, then fold all of it at once."""
         wanted = [key for key in keys if key.source in self._sources]
-        for key, block in zip(wanted, self._store.blocks(wanted), strict=True):
-            # A block that is gone (Redis was emptied) is kept until it is too old.
+        # A block that is gone (Redis was emptied) is kept until it is too old.
+        blocks = [each for each in self._store.blocks(wanted) if each is not None]
+        read_offers = {
+            name: offer
+            for name in offers
+            if name in self._sources and (offer := self._store.offer(name)) is not None
+        }
+        read_statuses = {
+            name: status
+            for name in statuses
+            if name in self._sources
+            and (status := self._store.status(name)) is not None
+        }
+        if not (blocks or read_offers or read_statuses):
+            return
+        with self._lock:
+            fold = _Fold()
+            self._statuses.update(read_statuses)
+            if read_offers:
+                self._offers.update(read_offers)
+                fold.offers = True
+            for block in blocks:
+                self._fold_block(fold, block)
+            fold.changed = True
+            self._swap(fold)
+
+    def _fold_block(self, fold: "_Fold", block: SlotBlock) -> None:
+        key = block.key
+        number = self._numbers.number(time_type_token(key.unit, key.time_type_id))
+        self._make_room(number + 1)
+        answered_at = block.answered_at.timestamp()
+        self._keys[number] = key
+        self._answered_at[number] = answered_at
+        self._expires_at[number] = (
+            answered_at + self._sources[key.source].offered_for.total_seconds()
+        )
+        self._offered[number] = True
+        before = len(self._schedules)
+        schedules = self._schedules.add(block.schedules, number)
+        fold.layout = fold.layout or len(self._schedules) > before
+        segment = self._segment(key)
+        if self._segment_of[number] < 0:
+            self._segment_of[number] = self._segment_numbers.setdefault(
+                segment, len(self._segment_numbers)
+            )
+            fold.layout = True
+        fold.gone.setdefault(segment, set()).add(number)
+        rows = block.rows
+        if len(rows):
+            numbers = schedules[rows["schedule"]]
+            count = self._places_left(rows, block)
+            kept = count > 0
+            fold.added.setdefault(segment, {})[number] = SlotColumns.of(
+                start=rows["start"][kept],
+                rank=self._schedules.ranks(numbers[kept]),
+                length=rows["length"][kept],
+                schedule=numbers[kept],
+                count=count[kept],
+            )
+        else:
+            fold.added.setdefault(segment, {}).pop(number, None)
+
+    def _places_left(
+        self, rows: npt.NDArray[np.void], block: SlotBlock
+    ) -> npt.NDArray[np.uint16]:
+        """
+        Return how many places of each row are not promised away.
+
+        A source lists the places that are left: a claim that was settled before it was
+        asked is in its count already. A time with one place has one for ever, whatever
+        its source lists.
+        """
+        count: npt.NDArray[np.uint16] = rows["count"].copy()
+        asked_at = block.asked_at.timestamp()
+        key = time_type_token(block.key.unit, block.key.time_type_id)
+        for text in self._held_by_offering.get(key, ()):
+            token = TimeslotToken.parse(text)
+            settled_at = self._held[text]
+            for row in _rows_of(rows, block.schedules, token):
+                promised = sum(each > asked_at for each in settled_at)
+                if count[row] == 1:
+                    promised = 1
+                count[row] -= min(promised, int(count[row]))
+        return count
+
+    def _apply_held(self, fold: "_Fold") -> None:
+        """Read anew the blocks in which something was promised away or given back."""
+        held = self._read_held()
+        if held == self._held:
+            return
+        changed = {
+            token
+            for token in held.keys() | self._held.keys()
+            if held.get(token) != self._held.get(token)
+        }
+        self._held = held
+        self._held_by_offering = {}
+        for text in held:
+            offering = TimeslotToken.parse(text).time_type
+            self._held_by_offering.setdefault(offering, []).append(text)
+        numbers = {
+            number
+            for text in changed
+            if (number := self._numbers.known(TimeslotToken.parse(text).time_type))
+            is not None
+        }
+        keys = [
+            self._keys[number] for number in sorted(numbers) if number in self._keys
+        ]
+        try:
+            blocks = self._store.blocks(keys)
+        except StoreUnavailable as error:
+            _log.warning("slot view hides without its store", reason=str(error))
+            self._hide(fold, changed)
+            return
+        for block in blocks:
             if block is not None:
-                self._blocks[key] = block
+                self._fold_block(fold, block)
+        fold.changed = True
 
-    def _read_offer(self, source: SourceName) -> None:
-        offer = self._store.offer(source)
-        if offer is not None:
-            self._offers[source] = offer
+    def _hide(self, fold: "_Fold", tokens: Iterable[str]) -> None:
+        """Take single times out: the store cannot give the block they stand in."""
+        for text in tokens:
+            token = TimeslotToken.parse(text)
+            number = self._schedules.number(token.schedule)
+            offering = self._numbers.known(token.time_type)
+            if number is None or offering not in self._keys or text not in self._held:
+                continue
+            segment = self._segment(self._keys[offering])
+            columns = self._segments.get(segment, EMPTY)
+            gone = (
+                (columns.schedule == number)
+                & (columns.start == token.start)
+                & (columns.length == token.length)
+            )
+            self._segments[segment] = columns.replaced(gone, ())
+            fold.changed = True
 
-    def _read_status(self, source: SourceName) -> None:
-        status = self._store.status(source)
-        if status is not None:
-            self._statuses[source] = status
+    def _apply_age(self, fold: "_Fold") -> None:
+        moment = self._clock().timestamp()
+        expired = np.flatnonzero(self._offered & (self._expires_at <= moment))
+        for number in expired.tolist():
+            self._offered[number] = False
+            segment = self._segment(self._keys[number])
+            fold.gone.setdefault(segment, set()).add(number)
+            fold.added.get(segment, {}).pop(number, None)
+            fold.changed = True
 
-    def _has_expired(self) -> bool:
-        return self._expires_at is not None and self._clock() >= self._expires_at
+    def _swap(self, fold: "_Fold") -> None:
+        """Make the next snapshot. Arrays of earlier ones are never written to."""
+        for segment in fold.gone:
+            columns = self._segments.get(segment, EMPTY)
+            offering = self._schedules.offering[columns.schedule]
+            gone = np.isin(offering, np.fromiter(fold.gone[segment], dtype=np.int32))
+            self._segments[segment] = columns.replaced(
+                gone, list(fold.added.get(segment, {}).values())
+            )
+        index = self.snapshot.index
+        if fold.offers:
+            index = OfferingIndex(
+                Directory.of(self._sources.values(), self._offers, self._meanings),
+                self._numbers,
+            )
+        self._make_room(len(self._numbers))
+        self.snapshot = Snapshot(
+            version=self.snapshot.version + 1,
+            layout=self.snapshot.layout + (1 if fold.offers or fold.layout else 0),
+            index=index,
+            statuses=dict(self._statuses),
+            schedules=self._schedules,
+            segments=dict(self._segments),
+            segment_keys=tuple(self._segment_numbers),
+            segment_of=self._segment_of.copy(),
+            answered_at=self._answered_at.copy(),
+            offered=self._offered.copy(),
+        )
 
-    def _fold(self) -> Snapshot:
-        moment = self._clock()
-        directory = Directory.of(self._sources.values(), self._offers, self._meanings)
-        answered_at: dict[str, datetime] = {}
-        offered: list[SlotBlock] = []
-        expirations: list[datetime] = []
-        for key, block in self._blocks.items():
-            token = time_type_token(key.unit, key.time_type_id)
-            answered_at[token] = block.answered_at
-            expires_at = block.answered_at + self._sources[key.source].offered_for
-            if expires_at > moment:
-                offered.append(block)
-                expirations.append(expires_at)
-        self._expires_at = min(expirations, default=None)
-        return _snapshot(directory, dict(self._statuses), answered_at, offered)
+    def _segment(self, key: BlockKey) -> Segment:
+        meaning = self._meanings.get((key.unit, key.time_type_id), ())
+        if meaning:
+            return tuple(sorted(each.code for each in meaning))
+        return (f"source:{key.source}",)
 
-
-def _snapshot(
-    directory: Directory,
-    statuses: Mapping[SourceName, SourceStatus],
-    answered_at: Mapping[str, datetime],
-    blocks: list[SlotBlock],
-) -> Snapshot:
-    known = [
-        (block_number, number, _known(schedule, block))
-        for block_number, block in enumerate(blocks)
-        for number, schedule in enumerate(block.schedules)
-    ]
-    known.sort(key=_by_token)
-    numbers = [np.empty(len(block.schedules), dtype=np.int32) for block in blocks]
-    for position, (block_number, number, _) in enumerate(known):
-        numbers[block_number][number] = position
-    by_offering: dict[str, list[int]] = {}
-    by_performer: dict[HsaId, list[int]] = {}
-    for position, (_, _, each) in enumerate(known):
-        by_offering.setdefault(each.offering, []).append(position)
-        if each.schedule.performer is not None:
-            by_performer.setdefault(each.schedule.performer, []).append(position)
-    start = _column(blocks, lambda block, _: block.rows["start"], np.int64)
-    length = _column(blocks, lambda block, _: block.rows["length"], np.int64)
-    count = _column(blocks, lambda block, _: block.rows["count"], np.int64)
-    schedule = _column(
-        blocks, lambda block, number: numbers[number][block.rows["schedule"]], np.int32
-    )
-    order = np.lexsort((length, schedule, start))
-    return Snapshot(
-        directory=directory,
-        statuses=statuses,
-        schedules=tuple(each for _, _, each in known),
-        by_token={each.token: position for position, (_, _, each) in enumerate(known)},
-        by_offering={
-            offering: np.array(positions, dtype=np.int32)
-            for offering, positions in by_offering.items()
-        },
-        by_performer={
-            performer: tuple(positions) for performer, positions in by_performer.items()
-        },
-        answered_at=answered_at,
-        offered=frozenset(
-            time_type_token(block.key.unit, block.key.time_type_id) for block in blocks
-        ),
-        start=start[order],
-        length=length[order],
-        schedule=schedule[order].astype(np.int32),
-        count=count[order],
-    )
+    def _make_room(self, size: int) -> None:
+        if size <= len(self._answered_at):
+            return
+        # More than is asked for: at the start there is one more with every block.
+        missing = max(1024, size, 2 * len(self._answered_at)) - len(self._answered_at)
+        self._answered_at = np.append(self._answered_at, np.full(missing, np.nan))
+        self._expires_at = np.append(self._expires_at, np.full(missing, np.inf))
+        self._offered = np.append(self._offered, np.zeros(missing, dtype=np.bool_))
+        self._segment_of = np.append(
+            self._segment_of, np.full(missing, -1, dtype=np.int32)
+        )
 
 
-def _known(schedule: Schedule, block: SlotBlock) -> KnownSchedule:
-    return KnownSchedule(
-        schedule=schedule,
-        token=schedule.token,
-        offering=time_type_token(schedule.unit, schedule.time_type_id),
-        source=block.key.source,
-        answered_at=block.answered_at,
-    )
+def _rows_of(
+    rows: npt.NDArray[np.void], schedules: Sequence[Schedule], token: TimeslotToken
+) -> Iterable[int]:
+    """Return the rows of a block that are of a timeslot: one, or none."""
+    first = int(np.searchsorted(rows["start"], token.start, side="left"))
+    last = int(np.searchsorted(rows["start"], token.start, side="right"))
+    for row in range(first, last):
+        if (
+            rows["length"][row] == token.length
+            and schedules[rows["schedule"][row]].token == token.schedule
+        ):
+            yield row
 
 
-def _by_token(entry: tuple[int, int, KnownSchedule]) -> str:
-    return entry[2].token
+class _Fold:
+    """What one fold changes, segment by segment."""
 
+    def __init__(self) -> None:
+        self.gone: dict[Segment, set[int]] = {}
+        self.added: dict[Segment, dict[int, SlotColumns]] = {}
+        self.offers = False
+        self.layout = False
+        self.changed = False
 
-def _column(
-    blocks: list[SlotBlock],
-    values: Callable[[SlotBlock, int], npt.NDArray[np.generic]],
-    kind: type[np.int32 | np.int64],
-) -> npt.NDArray[np.int64]:
-    columns = [values(block, number) for number, block in enumerate(blocks)]
-    if not columns:
-        return np.empty(0, dtype=np.int64)
-    return np.concatenate(columns).astype(kind).astype(np.int64)
+    def __bool__(self) -> bool:
+        return self.changed or self.offers

@@ -107,7 +107,7 @@ class _Views:
         check_accept()
         wanted = appointment_request_from_resource(read_body())
         booked = self._gateway.booking.book(_booking_request(wanted))
-        self._gateway.held.forget()
+        self._gateway.leave_out_at_once()
         booking = booked.booking
         headers = _etag(booking)
         location = f"{self._gateway.base_url}/Appointment/{booking.id}"
@@ -195,7 +195,7 @@ class _Views:
                 ],
                 status=422,
             )
-        self._gateway.held.forget()
+        self._gateway.leave_out_at_once()
         headers = _etag(booking)
         location = f"{self._gateway.base_url}/Appointment/{booking.id}"
         if booking.status is BookingStatus.PENDING:
@@ -274,7 +274,7 @@ class _Views:
             unit_name=unit.name if unit else schedule.unit,
             vocabulary=self._gateway.vocabulary,
             is_offered=offering is not None,
-            is_listed=schedule.token in snapshot.by_token,
+            is_listed=snapshot.schedules.number(schedule.token) is not None,
         )
 
 

@@ -16,9 +16,10 @@ from fhir_gateway.fhir.search_parameters import (
     SearchSchema,
     TokenParameter,
 )
+from fhir_gateway.services.slot_search import Selector
 from fhir_gateway.web.exchange import fhir_response
 from fhir_gateway.web.gateway import Gateway
-from fhir_gateway.web.lookup import Lookup
+from fhir_gateway.web.lookup import Lookup, references_of
 from fhir_gateway.web.resource import InteractionCode, ResourceRoutes, read_route
 from fhir_gateway.web.searching import (
     DEFAULT_COUNT,
@@ -109,10 +110,12 @@ def _search_services(gateway: Gateway, lookup: Lookup) -> Response:
     understood = understood_search(_SCHEMA)
     values = understood.values
     answer = gateway.slot_search.who_offers(
-        time_types=time_type_criteria(
-            values.get("service_type", ()), gateway.vocabulary
+        Selector(
+            time_types=time_type_criteria(
+                values.get("service_type", ()), gateway.vocabulary
+            ),
+            units=units_from_ids(values.get("location", ())),
         ),
-        units=units_from_ids(values.get("location", ())),
         organizations=units_from_ids(values.get("organization", ())),
     )
     offerings = answer.offerings
@@ -138,8 +141,16 @@ def _search_services(gateway: Gateway, lookup: Lookup) -> Response:
         healthcare_service_from_time_type(each.unit, each.time_type, gateway.vocabulary)
         for each in page
     ]
+    iterated = values.get("include_iterate", ())
     included = lookup.included(
-        services, values.get("include", ()), values.get("include_iterate", ())
+        (
+            reference
+            for service in services
+            for path in (*values.get("include", ()), *iterated)
+            for reference in references_of(service, path)
+        ),
+        (f"HealthcareService/{service['id']}" for service in services),
+        iterated,
     )
     total = None if answer.outcomes else len(answer.offerings)
     return fhir_response(

@@ -21,6 +21,7 @@ __all__ = [
     "JSON_PATCH",
     "Preferences",
     "check_accept",
+    "drawn_response",
     "expected_version",
     "fhir_response",
     "preferences",
@@ -187,6 +188,13 @@ def expected_version() -> int | None:
             status=400,
         )
     return int(match[1])
+
+
+def drawn_response(body: bytes, *, headers: dict[str, str]) -> Response:
+    """Return an answer whose resource is drawn already."""
+    response = Response(body, content_type=f"{FHIR_JSON};charset=utf-8")
+    response.headers.update(headers)
+    return response
 
 
 def fhir_response(

@@ -10,6 +10,7 @@ from fhir_gateway.services.booking import BookingService
 from fhir_gateway.services.held import HeldTimeslots
 from fhir_gateway.services.resident_bookings import ResidentBookings
 from fhir_gateway.services.slot_search import SlotSearch
+from fhir_gateway.services.slot_view import SlotView
 from fhir_gateway.stores.journal import Journal
 
 __all__ = ["Gateway"]
@@ -32,4 +33,10 @@ class Gateway:
     resident_bookings: ResidentBookings
     journal: Journal
     held: HeldTimeslots
+    view: SlotView
     started_at: datetime
+
+    def leave_out_at_once(self) -> None:
+        """Make what this process has just claimed or released show in its searches."""
+        self.held.forget()
+        self.view.leave_out()

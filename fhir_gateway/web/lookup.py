@@ -27,7 +27,7 @@ from fhir_gateway.model.timeslot import Timeslot, TimeslotToken, TimeType
 from fhir_gateway.services.slot_view import KnownSchedule, Snapshot
 from fhir_gateway.web.gateway import Gateway
 
-__all__ = ["INCLUDES", "Lookup"]
+__all__ = ["INCLUDES", "Lookup", "references_of"]
 
 Resource = dict[str, Any]
 
@@ -75,15 +75,13 @@ class Lookup:
         except ValueError:
             return None
         snapshot = self._snapshot
-        known = _known_schedule(snapshot, token.schedule)
+        known = snapshot.known(token.schedule)
         if known is None:
             return None
         is_held = token.text in self._gateway.held()
         found = self._gateway.slot_search.find(token)
         if found is not None:
-            timeslot = found.timeslot
-            places = self._gateway.held().get(token.text, 0)
-            status = SlotStatus.BUSY if places >= timeslot.count else SlotStatus.FREE
+            timeslot, status = found.timeslot, SlotStatus.FREE
         elif is_held or self._gateway.journal.knows_token(token.text):
             timeslot = Timeslot(
                 schedule=known.schedule, start=token.starts_at, end=token.ends_at
@@ -102,7 +100,7 @@ class Lookup:
 
     def schedule(self, identifier: str) -> Resource | None:
         """Return a Schedule."""
-        known = _known_schedule(self._snapshot, identifier)
+        known = self._snapshot.known(identifier)
         if known is None:
             return None
         unit = self._snapshot.directory.units.get(known.schedule.unit)
@@ -148,7 +146,7 @@ class Lookup:
         hsa_id = _hsa_id(identifier)
         if hsa_id is None:
             return None
-        known = self._staff_schedules(hsa_id)
+        known = self._snapshot.staff(hsa_id)
         if not known:
             return None
         return practitioner_from_performer(
@@ -164,11 +162,11 @@ class Lookup:
         unit = _hsa_id(identifier.rpartition(".")[0])
         if unit is None:
             return None
-        for hsa_id in self._snapshot.by_performer:
+        for hsa_id in self._snapshot.schedules.performers:
             if practitioner_role_id(unit, hsa_id) == identifier:
                 known = [
                     each
-                    for each in self._staff_schedules(hsa_id)
+                    for each in self._snapshot.staff(hsa_id)
                     if each.schedule.unit == unit
                 ]
                 if not known:
@@ -185,39 +183,34 @@ class Lookup:
 
     def included(
         self,
-        matches: Sequence[Resource],
-        includes: Iterable[Include],
-        iterated: Iterable[Include],
+        references: Iterable[str],
+        seen: Iterable[str],
+        iterated: Sequence[Include],
     ) -> list[Resource]:
         """
-        Return what `_include` brings to the matches, each once.
+        Return what references point at, and what is followed from there, each once.
 
         Args:
-            matches: The matches of the page.
-            includes: What to follow from the matches.
-            iterated: What to follow from what was included as well.
+            references: What the matches refer to, by the paths to follow from them.
+            seen: The matches themselves.
+            iterated: What to follow from what was included.
         """
-        again = tuple(iterated)
-        once = tuple(includes)
-        seen = {_reference(resource) for resource in matches}
+        known = set(seen)
         found: list[Resource] = []
-        frontier = list(matches)
-        paths: tuple[Include, ...] = (*once, *again)
+        frontier = [each for each in dict.fromkeys(references) if each not in known]
         for _ in range(_MOST_ROUNDS):
-            following = []
-            for resource in frontier:
-                for path in paths:
-                    for reference in _references(resource, path):
-                        if reference in seen:
-                            continue
-                        seen.add(reference)
-                        target = self._resolve(reference)
-                        if target is not None:
-                            following.append(target)
-            if not following:
+            following: list[str] = []
+            for reference in frontier:
+                known.add(reference)
+                target = self._resolve(reference)
+                if target is None:
+                    continue
+                found.append(target)
+                for path in iterated:
+                    following.extend(references_of(target, path))
+            frontier = [each for each in dict.fromkeys(following) if each not in known]
+            if not frontier:
                 break
-            found.extend(following)
-            frontier, paths = following, again
         return found
 
     @property
@@ -231,13 +224,6 @@ class Lookup:
         return TimeType(
             id=known.schedule.time_type_id, name=known.schedule.time_type_name
         )
-
-    def _staff_schedules(self, hsa_id: HsaId) -> list[KnownSchedule]:
-        snapshot = self._snapshot
-        return [
-            snapshot.schedules[number]
-            for number in snapshot.by_performer.get(hsa_id, ())
-        ]
 
     def _resolve(self, reference: str) -> Resource | None:
         kind, _, identifier = reference.partition("/")
@@ -256,7 +242,8 @@ _ELEMENTS: Final = {
 }
 
 
-def _references(resource: Resource, path: Include) -> list[str]:
+def references_of(resource: Resource, path: Include) -> list[str]:
+    """Return what a resource refers to by a path of `_include`."""
     if resource["resourceType"] != path.source:
         return []
     element = resource.get(_ELEMENTS[path.source, path.parameter], ())
@@ -267,15 +254,6 @@ def _references(resource: Resource, path: Include) -> list[str]:
         if (reference := target.get("reference")) is not None
         and (path.target is None or reference.startswith(f"{path.target}/"))
     ]
-
-
-def _reference(resource: Resource) -> str:
-    return f"{resource['resourceType']}/{resource['id']}"
-
-
-def _known_schedule(snapshot: Snapshot, token: str) -> KnownSchedule | None:
-    number = snapshot.by_token.get(token)
-    return None if number is None else snapshot.schedules[number]
 
 
 def _hsa_id(text: str) -> HsaId | None:

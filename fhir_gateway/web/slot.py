@@ -4,11 +4,13 @@ Slot: read and search-type (FHIR R4, 12.10).
 The search answers "who offers the earliest time?" over all sources in one call.
 """
 
+import hashlib
+from collections.abc import Iterable
 from typing import Any, Final
 
-from flask import Response
+from flask import Response, request
 
-from fhir_gateway.fhir.bundle import Entry, Mode, searchset
+from fhir_gateway.fhir.bundle import Entry, Mode, drawn_entry, drawn_searchset
 from fhir_gateway.fhir.outcome import issue_from_source_outcome
 from fhir_gateway.fhir.search_parameters import (
     Choice,
@@ -18,21 +20,22 @@ from fhir_gateway.fhir.search_parameters import (
     SearchSchema,
     Token,
     TokenParameter,
+    Understood,
 )
-from fhir_gateway.fhir.slot import SlotStatus, slot_from_timeslot
+from fhir_gateway.fhir.slot import SlotStatus
+from fhir_gateway.fhir.slot_page import SlotDrawer
 from fhir_gateway.fhir.vocabulary import SNOMED_CT, Vocabulary
 from fhir_gateway.model.ids import HsaId, TimeTypeId
-from fhir_gateway.model.timeslot import TimeslotToken, TimeType
-from fhir_gateway.services.directory import Directory
+from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.services.slot_search import (
-    FoundTimeslot,
     OwnTimeType,
+    Selector,
     SharedTimeType,
     SlotCriteria,
     SlotPage,
     TimeTypeCriterion,
 )
-from fhir_gateway.web.exchange import fhir_response
+from fhir_gateway.web.exchange import drawn_response
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.lookup import Lookup
 from fhir_gateway.web.resource import InteractionCode, ResourceRoutes, read_route
@@ -108,42 +111,7 @@ _SCHEMA: Final = SlotSearchSchema()
 def slot_routes(gateway: Gateway) -> ResourceRoutes:
     """Return what can be done with slots."""
     lookup = Lookup(gateway)
-
-    def search_type() -> Response:
-        understood = understood_search(_SCHEMA)
-        values = understood.values
-        criteria = _criteria(values, gateway.vocabulary)
-        wants_free = all(
-            any(token.code == SlotStatus.FREE.value for token in group)
-            for group in values.get("status", ())
-        )
-        page = gateway.slot_search.search(criteria)
-        found = page.found if wants_free else ()
-        slots = [_slot(each, page.directory, gateway.vocabulary) for each in found]
-        included = lookup.included(
-            slots, values.get("include", ()), values.get("include_iterate", ())
-        )
-        return fhir_response(
-            searchset(
-                [
-                    *(Entry(slot) for slot in slots),
-                    *(Entry(each, Mode.INCLUDE) for each in included),
-                ],
-                base_url=gateway.base_url,
-                self_url=page_url(
-                    gateway.base_url,
-                    "Slot",
-                    understood.parameters,
-                    cursor=values.get("cursor"),
-                ),
-                next_url=_next_url(gateway, understood.parameters, page)
-                if wants_free
-                else None,
-                total=_total(values, page, wants_free=wants_free),
-                issues=[issue_from_source_outcome(each) for each in page.outcomes],
-            )
-        )
-
+    search = _Search(gateway, lookup)
     return ResourceRoutes(
         type="Slot",
         profile="slot",
@@ -155,9 +123,95 @@ def slot_routes(gateway: Gateway) -> ResourceRoutes:
         ),
         views={
             InteractionCode.READ: read_route("Slot", lookup.slot),
-            InteractionCode.SEARCH_TYPE: search_type,
+            InteractionCode.SEARCH_TYPE: search.answer,
         },
     )
+
+
+class _Search:
+    """The hot path of the server: nothing here asks a region, Redis or SQL."""
+
+    def __init__(self, gateway: Gateway, lookup: Lookup) -> None:
+        self._gateway = gateway
+        self._lookup = lookup
+        self._drawer = SlotDrawer(gateway.base_url, gateway.vocabulary)
+
+    def answer(self) -> Response:
+        """Answer the present request."""
+        understood = understood_search(_SCHEMA)
+        values = understood.values
+        page = self._gateway.slot_search.search(
+            _criteria(values, self._gateway.vocabulary)
+        )
+        wants_free = all(
+            any(token.code == SlotStatus.FREE.value for token in group)
+            for group in values.get("status", ())
+        )
+        if not wants_free:
+            page = page.without_any()
+        etag = _etag(page, understood)
+        headers = {"ETag": etag, "Cache-Control": "no-cache"}
+        if etag in request.if_none_match:
+            return Response(status=304, headers=headers)
+        body = drawn_searchset(
+            [*self._slots(page), *self._included(page, values)],
+            self_url=self._url(understood, values.get("cursor")),
+            next_url=self._next_url(understood, page),
+            total=None if values.get("total") == "none" else page.total,
+            issues=[issue_from_source_outcome(each) for each in page.outcomes],
+        )
+        return drawn_response(body, headers=headers)
+
+    def _slots(self, page: SlotPage) -> list[bytes]:
+        snapshot = page.snapshot
+        schedules, index = snapshot.schedules, snapshot.index
+        offering_of, answered_at = schedules.offering, snapshot.answered_at
+        entry = self._drawer.entry
+        drawn = []
+        for start, length, number, count in zip(
+            page.start, page.length, page.schedule, page.count, strict=True
+        ):
+            offering_number = offering_of[number]
+            offering = index.offering(int(offering_number))
+            drawn.append(
+                entry(
+                    schedules[number],
+                    schedules.token(number),
+                    time_type=offering.time_type,
+                    source=offering.unit.source,
+                    answered_at=int(answered_at[offering_number]),
+                    start=start,
+                    length=length,
+                    count=count,
+                )
+            )
+        return [",".join(drawn).encode()] if drawn else []
+
+    def _included(self, page: SlotPage, values: Any) -> Iterable[bytes]:  # noqa: ANN401 - what the schema loaded
+        iterated = values.get("include_iterate", ())
+        if not any(
+            path.source == "Slot" for path in (*values.get("include", ()), *iterated)
+        ):
+            return ()
+        tokens = page.snapshot.schedules.token
+        return (
+            drawn_entry(Entry(resource, Mode.INCLUDE), self._gateway.base_url)
+            for resource in self._lookup.included(
+                (f"Schedule/{tokens(number)}" for number in page.schedule),
+                (),
+                iterated,
+            )
+        )
+
+    def _url(self, understood: Understood, cursor: str | None) -> str:
+        return page_url(
+            self._gateway.base_url, "Slot", understood.parameters, cursor=cursor
+        )
+
+    def _next_url(self, understood: Understood, page: SlotPage) -> str | None:
+        if page.next_after is None:
+            return None
+        return self._url(understood, cursor_text(page.next_after.text))
 
 
 def time_type_criteria(
@@ -213,52 +267,40 @@ def _criteria(values: Any, vocabulary: Vocabulary) -> SlotCriteria:  # noqa: ANN
         except ValueError as error:
             raise wrong_cursor() from error
     return SlotCriteria(
-        time_types=time_type_criteria(values.get("service_type", ()), vocabulary),
-        units=units_from_ids(values.get("location", ())),
-        offerings=values.get("healthcare_service", ()),
-        schedules=values.get("schedule", ()),
-        performers=units_from_ids(values.get("practitioner", ())),
+        selector=Selector(
+            time_types=time_type_criteria(values.get("service_type", ()), vocabulary),
+            units=units_from_ids(values.get("location", ())),
+            offerings=values.get("healthcare_service", ()),
+            schedules=values.get("schedule", ()),
+            performers=units_from_ids(values.get("practitioner", ())),
+        ),
         start=start.start,
         before=start.before,
         descending=values.get("sort") == "-start",
         count=values.get("count", DEFAULT_COUNT),
         after=after,
+        counted=values.get("total") == "accurate",
     )
 
 
-def _slot(
-    found: FoundTimeslot, directory: Directory, vocabulary: Vocabulary
-) -> dict[str, Any]:
-    schedule = found.timeslot.schedule
-    offering = directory.offerings.get(found.known.offering)
-    time_type = (
-        offering.time_type
-        if offering
-        else TimeType(id=schedule.time_type_id, name=schedule.time_type_name)
+def _etag(page: SlotPage, understood: Understood) -> str:
+    """Return what changes whenever the page, or what is said of it, does."""
+    snapshot = page.snapshot
+    offerings = snapshot.schedules.offering[list(page.schedule)]
+    digest = hashlib.blake2b(digest_size=12)
+    digest.update(
+        repr(
+            (
+                understood.parameters,
+                page.start,
+                page.length,
+                [snapshot.schedules.token(number) for number in page.schedule],
+                page.count,
+                page.total,
+                page.next_after,
+                page.outcomes,
+            )
+        ).encode()
     )
-    return slot_from_timeslot(
-        found.timeslot,
-        time_type,
-        source=found.known.source,
-        answered_at=found.known.answered_at,
-        vocabulary=vocabulary,
-    )
-
-
-def _next_url(
-    gateway: Gateway, parameters: tuple[tuple[str, str], ...], page: SlotPage
-) -> str | None:
-    if page.next_after is None:
-        return None
-    return page_url(
-        gateway.base_url,
-        "Slot",
-        parameters,
-        cursor=cursor_text(page.next_after.text),
-    )
-
-
-def _total(values: Any, page: SlotPage, *, wants_free: bool) -> int | None:  # noqa: ANN401 - what the schema loaded
-    if not wants_free:
-        return 0
-    return None if values.get("total") == "none" else page.total
+    digest.update(snapshot.answered_at[offerings].tobytes())
+    return f'W/"{digest.hexdigest()}"'

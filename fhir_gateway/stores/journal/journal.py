@@ -18,6 +18,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any, Final
 from uuid import uuid4
 
@@ -500,6 +501,30 @@ class Journal:
                 .group_by(claims.c.starts_at, claims.c.token)
             ).all()
         return {row[0]: row[1] for row in rows}
+
+    def held_places(
+        self, *, starting_after: datetime
+    ) -> Mapping[str, tuple[float, ...]]:
+        """
+        Return the live claims of each timeslot, by its token.
+
+        Each says when its write was settled, in seconds since 1970; infinity while that
+        is on its way or its outcome unknown.
+        """
+        held: dict[str, tuple[float, ...]] = {}
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                select(claims.c.token, decisions.c.settled_at)
+                .join(decisions, decisions.c.id == claims.c.decision)
+                .where(
+                    claims.c.released_at.is_(None),
+                    claims.c.starts_at > epoch_seconds(starting_after),
+                )
+            )
+            for token, settled_at in rows:
+                at = inf if settled_at is None else float(settled_at)
+                held[token] = (*held.get(token, ()), at)
+        return held
 
     def knows_token(self, token: str) -> bool:
         """Return whether a place of a timeslot is, or ever was, claimed here."""

@@ -1,0 +1,166 @@
+"""
+The directory as arrays: which units' time types fit is found without a loop.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from fhir_gateway.model.care_unit import CareUnit, Position
+from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
+from fhir_gateway.services.directory import Directory, Offering
+
+__all__ = ["Numbers", "OfferingIndex", "OfferingNumbers"]
+
+Numbers = npt.NDArray[np.int32]
+Mask = npt.NDArray[np.bool_]
+
+_EARTH_RADIUS_KM: Final = 6371.0088
+_NONE: Final = np.empty(0, dtype=np.int32)
+
+
+class OfferingNumbers:
+    """A number for each unit's time type, the same for as long as a process lives."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def number(self, token: str) -> int:
+        """Return the number of a token, given now if it had none."""
+        return self._numbers.setdefault(token, len(self._numbers))
+
+    def known(self, token: str) -> int | None:
+        """Return the number of a token that has one."""
+        return self._numbers.get(token)
+
+
+class OfferingIndex:
+    """
+    The units' time types of a directory, by number.
+
+    Args:
+        directory: Who offers what.
+        numbers: The numbers; those that are missing are given.
+    """
+
+    def __init__(self, directory: Directory, numbers: OfferingNumbers) -> None:
+        self.directory = directory
+        self._units: tuple[CareUnit, ...] = tuple(directory.units.values())
+        self._unit_numbers: Mapping[HsaId, int] = {
+            unit.hsa_id: number for number, unit in enumerate(self._units)
+        }
+        sources: dict[SourceName, int] = {}
+        unit_source = [
+            sources.setdefault(unit.source, len(sources)) for unit in self._units
+        ]
+        self.sources = tuple(sources)
+        self._latitude = _coordinates(self._units, "latitude")
+        self._longitude = _coordinates(self._units, "longitude")
+        by_code: dict[str, list[int]] = {}
+        by_own_id: dict[TimeTypeId, list[int]] = {}
+        placed: list[tuple[int, int]] = []
+        self._offerings: dict[int, Offering] = {}
+        self._own_numbers: dict[str, int] = {}
+        for token, offering in directory.offerings.items():
+            number = numbers.number(token)
+            self._offerings[number] = offering
+            self._own_numbers[token] = number
+            placed.append((number, self._unit_numbers[offering.unit.hsa_id]))
+            by_own_id.setdefault(offering.time_type.id, []).append(number)
+            for shared in offering.time_type.standard:
+                by_code.setdefault(shared.code, []).append(number)
+        # -1: a number whose offering the directory has no more.
+        self._unit = np.full(len(numbers), -1, dtype=np.int32)
+        self._source = np.full(len(numbers), -1, dtype=np.int32)
+        for number, unit in placed:
+            self._unit[number] = unit
+            self._source[number] = unit_source[unit]
+        self.all = np.array([number for number, _ in placed], dtype=np.int32)
+        self._by_code = {code: _array(found) for code, found in by_code.items()}
+        self._by_own_id = {code: _array(found) for code, found in by_own_id.items()}
+
+    def number(self, token: str) -> int | None:
+        """Return the number of a time type that the directory has."""
+        return self._own_numbers.get(token)
+
+    def offering(self, number: int) -> Offering:
+        """Return what a number stands for."""
+        return self._offerings[number]
+
+    def of_code(self, code: str) -> Numbers:
+        """Return the time types that mean a SNOMED CT code."""
+        return self._by_code.get(code, _NONE)
+
+    def of_own_id(self, own_id: TimeTypeId, unit: HsaId | None) -> Numbers:
+        """Return the time types with a code of a unit's own, or of any unit's."""
+        found = self._by_own_id.get(own_id, _NONE)
+        if unit is None:
+            return found
+        at_unit: Numbers = found[self._unit[found] == self._unit_numbers.get(unit, -2)]
+        return at_unit
+
+    def at_units(self, numbers: Numbers, units: Iterable[HsaId]) -> Numbers:
+        """Return those of the numbers that are at one of the units."""
+        wanted = np.zeros(len(self._units) + 1, dtype=np.bool_)
+        for unit in units:
+            if unit in self._unit_numbers:
+                wanted[self._unit_numbers[unit]] = True
+        kept: Numbers = numbers[wanted[self._unit[numbers]]]
+        return kept
+
+    def of_sources(self, numbers: Numbers, sources: Iterable[SourceName]) -> Numbers:
+        """Return those of the numbers that belong to one of the sources."""
+        wanted = np.zeros(len(self.sources) + 1, dtype=np.bool_)
+        for source in sources:
+            if source in self.sources:
+                wanted[self.sources.index(source)] = True
+        return numbers[wanted[self._source[numbers]]]
+
+    def near(self, numbers: Numbers, position: Position, km: float) -> Numbers:
+        """Return those of the numbers whose unit lies within a distance."""
+        latitude, longitude = (
+            np.radians(position.latitude),
+            np.radians(position.longitude),
+        )
+        haversine = (
+            np.sin((self._latitude - latitude) / 2) ** 2
+            + np.cos(latitude)
+            * np.cos(self._latitude)
+            * np.sin((self._longitude - longitude) / 2) ** 2
+        )
+        # A unit without a position is at no distance: NaN compares false.
+        with np.errstate(invalid="ignore"):
+            within = 2 * _EARTH_RADIUS_KM * np.arcsin(np.sqrt(haversine)) <= km
+        # The last one stands for the number -1: an offering that is no more.
+        kept: Numbers = numbers[np.append(within, [False])[self._unit[numbers]]]
+        return kept
+
+    def by_source(self, numbers: Numbers) -> Mapping[SourceName, Numbers]:
+        """Return the numbers of each source that has any."""
+        source = self._source[numbers]
+        return {
+            name: numbers[source == position]
+            for position, name in enumerate(self.sources)
+            if (source == position).any()
+        }
+
+
+def _array(numbers: list[int]) -> Numbers:
+    return np.array(numbers, dtype=np.int32)
+
+
+def _coordinates(units: Iterable[CareUnit], name: str) -> npt.NDArray[np.float64]:
+    return np.radians(
+        np.array(
+            [
+                getattr(unit.position, name) if unit.position else np.nan
+                for unit in units
+            ],
+            dtype=np.float64,
+        )
+    )

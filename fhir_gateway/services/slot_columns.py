@@ -1,0 +1,176 @@
+"""
+Columns: free times as sorted arrays, a page from which is found in microseconds.
+
+One row for each free time, sorted by start, then by a hash of its schedule's token.
+The two stand in one 64-bit number, `order`, so that a search by time is a binary
+search, and a page goes on at the same row in every process.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["EMPTY", "SlotColumns", "first_order", "schedule_rank"]
+
+_FIRST_CHUNK: Final = 512
+_RANK_BITS: Final = 32
+
+UInts = npt.NDArray[np.uint64]
+Rows = npt.NDArray[np.int64]
+
+
+def schedule_rank(token: str) -> int:
+    """Return where a schedule stands among times that begin at once: 32 bits."""
+    digest = hashlib.blake2b(token.encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big")
+
+
+def first_order(start: int) -> int:
+    """Return the smallest `order` of a time that begins at `start` seconds."""
+    return max(start, 0) << _RANK_BITS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SlotColumns:
+    """
+    Free times, sorted by `order`.
+
+    Attributes:
+        order: Start in seconds, and the schedule's rank in the lower 32 bits.
+        length: Seconds.
+        schedule: The schedule's number.
+        count: How many places are free.
+    """
+
+    order: UInts
+    length: npt.NDArray[np.uint32]
+    schedule: npt.NDArray[np.int32]
+    count: npt.NDArray[np.uint16]
+
+    @property
+    def start(self) -> npt.NDArray[np.uint64]:
+        """Return when each begins, in seconds."""
+        return self.order >> np.uint64(_RANK_BITS)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        start: npt.NDArray[np.uint32],
+        rank: npt.NDArray[np.uint32],
+        length: npt.NDArray[np.uint32],
+        schedule: npt.NDArray[np.int32],
+        count: npt.NDArray[np.uint16],
+    ) -> Self:
+        """Return the columns of rows in any order."""
+        order = (start.astype(np.uint64) << np.uint64(_RANK_BITS)) | rank
+        by_order = np.lexsort((length, order))
+        return cls(
+            order=order[by_order],
+            length=length[by_order],
+            schedule=schedule[by_order],
+            count=count[by_order],
+        )
+
+    def replaced(
+        self, gone: npt.NDArray[np.bool_], added: Sequence["SlotColumns"]
+    ) -> Self:
+        """
+        Return the columns without the rows that are `gone`, and with others.
+
+        Both parts are sorted, so that a stable sort only has to merge them.
+        """
+        kept = ~gone
+        order = np.concatenate([self.order[kept], *(each.order for each in added)])
+        by_order = np.argsort(order, kind="stable")
+        return type(self)(
+            order=order[by_order],
+            length=np.concatenate(
+                [self.length[kept], *(each.length for each in added)]
+            )[by_order],
+            schedule=np.concatenate(
+                [self.schedule[kept], *(each.schedule for each in added)]
+            )[by_order],
+            count=np.concatenate([self.count[kept], *(each.count for each in added)])[
+                by_order
+            ],
+        )
+
+    def bounds(self, start: int, before: int | None) -> tuple[int, int]:
+        """Return the rows that begin from `start` until `before`, in seconds."""
+        first = int(np.searchsorted(self.order, np.uint64(first_order(start))))
+        if before is None:
+            return first, len(self)
+        last = int(np.searchsorted(self.order, np.uint64(first_order(before))))
+        return first, max(first, last)
+
+    def first_rows(
+        self,
+        first: int,
+        last: int,
+        mask: npt.NDArray[np.bool_] | None,
+        count: int,
+    ) -> Rows:
+        """
+        Return the first `count` rows between `first` and `last` that fit.
+
+        Args:
+            first: The first row to look at.
+            last: The row to stop before.
+            mask: Which schedules fit, by number; None when all do.
+            count: How many rows to return at most.
+        """
+        if mask is None:
+            return np.arange(first, min(last, first + count))
+        found: list[Rows] = []
+        missing, at, chunk = count, first, _FIRST_CHUNK
+        while missing > 0 and at < last:
+            until = min(last, at + chunk)
+            rows = np.flatnonzero(mask[self.schedule[at:until]])[:missing] + at
+            found.append(rows)
+            missing -= len(rows)
+            at, chunk = until, chunk * 4
+        return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+
+    def last_rows(
+        self,
+        first: int,
+        last: int,
+        mask: npt.NDArray[np.bool_] | None,
+        count: int,
+    ) -> Rows:
+        """Return the last `count` rows that fit, latest first."""
+        if mask is None:
+            return np.arange(last - 1, max(first, last - count) - 1, -1)
+        found: list[Rows] = []
+        missing, until, chunk = count, last, _FIRST_CHUNK
+        while missing > 0 and until > first:
+            at = max(first, until - chunk)
+            rows = np.flatnonzero(mask[self.schedule[at:until]])[::-1][:missing] + at
+            found.append(rows)
+            missing -= len(rows)
+            until, chunk = at, chunk * 4
+        return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+
+    def how_many(
+        self, first: int, last: int, mask: npt.NDArray[np.bool_] | None
+    ) -> int:
+        """Return how many rows between `first` and `last` fit."""
+        if mask is None:
+            return max(0, last - first)
+        return int(np.count_nonzero(mask[self.schedule[first:last]]))
+
+
+EMPTY: Final = SlotColumns(
+    order=np.empty(0, dtype=np.uint64),
+    length=np.empty(0, dtype=np.uint32),
+    schedule=np.empty(0, dtype=np.int32),
+    count=np.empty(0, dtype=np.uint16),
+)
