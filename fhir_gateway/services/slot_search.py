@@ -248,7 +248,10 @@ class SlotSearch:
         moment = self._clock()
         snapshot = self._view.snapshot
         selection = self._selection(snapshot, criteria.selector)
-        start = _ceiling(max(criteria.start, moment) if criteria.start else moment)
+        # A time that begins this very second has begun: it can no longer be booked.
+        start = epoch_seconds(moment) + 1
+        if criteria.start is not None:
+            start = max(start, _ceiling(criteria.start))
         before = None if criteria.before is None else _ceiling(criteria.before)
         outcomes = self._outcomes(snapshot, selection, moment)
         pieces: list[tuple[SlotColumns, npt.NDArray[np.int64]]] = []
@@ -629,7 +632,11 @@ def _outcome(
     expired = len(numbers) - missing - int(np.count_nonzero(offered))
     oldest = float(answered_at[offered].min()) if offered.any() else None
     problem, detail = None, ""
-    if missing or not _has_been_asked(snapshot, source, selection.units):
+    is_asked = _has_been_asked(snapshot, source, selection.units)
+    if is_asked and not len(numbers):
+        # It has said what it offers, and nothing of that fits.
+        return None
+    if missing or not is_asked:
         problem = SourceProblem.NOT_YET_ASKED
         detail = (
             f"{source.title} has not been asked for all of its times yet; try again"

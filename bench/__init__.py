@@ -1,0 +1,3 @@
+"""
+What the promises of speed cost: `make bench`.
+"""
