@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, ClassVar, Final
+from urllib.parse import quote_plus
 
 from marshmallow import Schema, ValidationError, fields
 
@@ -39,6 +41,8 @@ _ESCAPE: Final = re.compile(r"\\([\\,|$])")
 _FHIR_ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _PREFIX: Final = re.compile(r"([a-z]{2})(?=[0-9])")
 _MOST_VALUES: Final = 100
+_MOST_REMEMBERED: Final = 8192
+_SAFE: Final = ":|,/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +289,17 @@ class SearchSchema(Schema):
 
     error_messages = {"unknown": "is not a parameter of this search"}  # noqa: RUF012 - marshmallow's
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.by_name = {
+            field.data_key or attribute: (attribute, field)
+            for attribute, field in self.fields.items()
+        }
+        self.needed = frozenset(
+            attribute for attribute, field in self.fields.items() if field.required
+        )
+        self.remembered: dict[tuple[str, ...], tuple[str, Any]] = {}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Understood:
@@ -293,11 +308,13 @@ class Understood:
 
     Attributes:
         values: What each given parameter means, by attribute of the schema.
-        parameters: The parameters that were used, as given, for the self link.
+        parameters: The parameters that were used, as given.
+        query: The same as the query of a URL.
     """
 
     values: Mapping[str, Any]
     parameters: tuple[tuple[str, str], ...]
+    query: str
 
 
 def understand(
@@ -314,11 +331,8 @@ def understand(
     Raises:
         Problem: 400, with an issue for each fault.
     """
-    names = {field.data_key or attribute for attribute, field in schema.fields.items()}
-    kept = tuple((name, value) for name, value in given if not lenient or name in names)
-    data: dict[str, list[str]] = {}
-    for name, value in kept:
-        data.setdefault(name, []).append(value)
+    fields_by_name = schema.by_name
+    kept = tuple(pair for pair in given if not lenient or pair[0] in fields_by_name)
     if len(kept) > _MOST_VALUES:
         raise Problem(
             [
@@ -329,18 +343,65 @@ def understand(
             ],
             status=400,
         )
+    data: dict[str, list[str]] = {}
+    for name, value in kept:
+        data.setdefault(name, []).append(value)
+    values = _known_values(schema, data)
+    if values is None:
+        values = _loaded(schema, data)
+    return Understood(
+        values=values,
+        parameters=kept,
+        query="&".join([_quoted(name, value) for name, value in kept]),
+    )
+
+
+def _known_values(
+    schema: SearchSchema, data: Mapping[str, list[str]]
+) -> Mapping[str, Any] | None:
+    """
+    Return what the parameters mean, one by one, remembering what they meant before.
+
+    None when one of them is wrong or missing: the schema then finds every fault.
+    """
+    values = {}
+    for name, texts in data.items():
+        key = (name, *texts)
+        known = schema.remembered.get(key)
+        if known is None:
+            declared = schema.by_name.get(name)
+            if declared is None:
+                return None
+            attribute, field = declared
+            try:
+                known = (attribute, field.deserialize(texts, name, data))
+            except ValidationError:
+                return None
+            if len(schema.remembered) >= _MOST_REMEMBERED:
+                schema.remembered.clear()
+            schema.remembered[key] = known
+        values[known[0]] = known[1]
+    return values if schema.needed <= values.keys() else None
+
+
+def _loaded(schema: SearchSchema, data: Mapping[str, list[str]]) -> Mapping[str, Any]:
     try:
-        values = schema.load(data)
+        values: Mapping[str, Any] = schema.load(data)
     except ValidationError as error:
         raise Problem(
             [
-                _issue(str(name), message, known=name in names)
+                _issue(str(name), message, known=name in schema.by_name)
                 for name, messages in error.messages_dict.items()
                 for message in messages
             ],
             status=400,
         ) from error
-    return Understood(values=values, parameters=kept)
+    return values
+
+
+@lru_cache(maxsize=8192)
+def _quoted(name: str, value: str) -> str:
+    return f"{quote_plus(name, safe=_SAFE)}={quote_plus(value, safe=_SAFE)}"
 
 
 def _issue(name: str, message: str, *, known: bool) -> Issue:

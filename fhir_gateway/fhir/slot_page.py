@@ -8,8 +8,9 @@ gaps.
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import orjson
 
@@ -25,7 +26,10 @@ from fhir_gateway.model.timeslot import (
     TimeType,
 )
 
-__all__ = ["SlotDrawer"]
+__all__ = ["SlotDrawer", "Stencil"]
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 _MOST_KEPT: Final = 65_536
 
@@ -38,7 +42,28 @@ _ANSWERED: Final = 0
 _START: Final = 86_400
 _END: Final = 172_800
 
-_Template = tuple[str, Callable[[tuple[str, ...]], tuple[str, ...]]]
+
+_Order = Callable[[tuple[bytes, ...]], tuple[bytes, ...]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stencil:
+    """
+    What all slots of a unit's time type have in common, ready to be drawn.
+
+    Attributes:
+        text: The slot, with `%s` in its gaps.
+        in_order: Puts the values of the gaps in the order of the text.
+        unit: The unit's HSA-id, as it stands in JSON.
+        code: The unit's own code, likewise.
+        name: The unit's own name, likewise.
+    """
+
+    text: bytes
+    in_order: _Order
+    unit: bytes
+    code: bytes
+    name: bytes
 
 
 class SlotDrawer:
@@ -54,77 +79,75 @@ class SlotDrawer:
         self._base_url = base_url
         self._vocabulary = vocabulary
         self._templates: dict[
-            tuple[SourceName, tuple[StandardTimeType, ...]], _Template
+            tuple[SourceName, tuple[StandardTimeType, ...]],
+            tuple[bytes, _Order],
         ] = {}
-        self._times: dict[int, str] = {}
-        self._tails: dict[tuple[int, int], str] = {}
-        self._escaped: dict[str, str] = {}
+        self._answered: dict[int, bytes] = {}
+        self._times: dict[tuple[int, int], tuple[bytes, bytes, bytes]] = {}
+
+    def stencil(self, time_type: TimeType, unit: HsaId, source: SourceName) -> Stencil:
+        """Return what all slots of a unit's time type have in common."""
+        shape = (source, time_type.standard)
+        template = self._templates.get(shape)
+        if template is None:
+            template = self._templates[shape] = self._template(*shape)
+        return Stencil(
+            *template,
+            unit.encode(),
+            _in_quotes(time_type.id),
+            _in_quotes(time_type.name),
+        )
 
     def entry(
         self,
-        schedule: Schedule,
-        token: str,
+        stencil: Stencil,
+        schedule: str,
         *,
-        time_type: TimeType,
-        source: SourceName,
         answered_at: int,
         start: int,
         length: int,
         count: int,
-    ) -> str:
+    ) -> bytes:
         """
         Return a free slot as an entry with search mode `match`.
 
         Args:
-            schedule: Whose time it is.
-            token: The schedule's token.
-            time_type: What it is for.
-            source: Where it comes from.
+            stencil: What it has in common with others.
+            schedule: Its schedule's token.
             answered_at: When the source last listed it, in seconds.
             start: In seconds.
             length: In seconds.
             count: How many places it has.
         """
-        shape = (source, time_type.standard)
-        made = self._templates.get(shape)
-        if made is None:
-            made = self._templates[shape] = self._template(*shape)
-        template, in_order = made
-        tail = self._tails.get((start, length))
-        if tail is None:
-            tail = _keep(self._tails, (start, length), _tail(start, length))
-        return template % in_order(
+        times = self._times.get((start, length))
+        if times is None:
+            times = _keep(self._times, (start, length), _times(start, length))
+        answered = self._answered.get(answered_at)
+        if answered is None:
+            answered = _keep(
+                self._answered,
+                answered_at,
+                instant_text(instant_from_epoch(answered_at)).encode(),
+            )
+        tail, begins, ends = times
+        token = schedule.encode()
+        return stencil.text % stencil.in_order(
             (
-                f"{token}{tail}",
+                token + tail,
                 token,
-                self._time(answered_at),
-                schedule.unit,
-                self._escape(time_type.id),
-                self._escape(time_type.name),
-                self._time(start),
-                self._time(start + length),
-                "" if count == 1 else _capacity(count),
+                answered,
+                stencil.unit,
+                stencil.code,
+                stencil.name,
+                begins,
+                ends,
+                b"" if count == 1 else _capacity(count).encode(),
             )
         )
 
-    def _time(self, seconds: int) -> str:
-        text = self._times.get(seconds)
-        if text is None:
-            text = instant_text(instant_from_epoch(seconds))
-            _keep(self._times, seconds, text)
-        return text
-
-    def _escape(self, text: str) -> str:
-        """Return a text as it stands within the quotes of JSON."""
-        escaped = self._escaped.get(text)
-        if escaped is None:
-            escaped = orjson.dumps(str(text)).decode()[1:-1]
-            _keep(self._escaped, text, escaped)
-        return escaped
-
     def _template(
         self, source: SourceName, standard: tuple[StandardTimeType, ...]
-    ) -> _Template:
+    ) -> tuple[bytes, _Order]:
         time_type = TimeType(id=TimeTypeId(_CODE), name=_NAME, standard=standard)
         schedule = Schedule(
             unit=_UNIT, time_type_id=time_type.id, time_type_name=time_type.name
@@ -149,7 +172,7 @@ class SlotDrawer:
                 "search": {"mode": "match"},
             }
         ).decode()
-        # In the order of the values in `entry`; a longer text before one it contains.
+        # In the order of the values in `entry`; a text before those that it contains.
         gaps = (
             timeslot.token,
             schedule.token,
@@ -170,10 +193,10 @@ class SlotDrawer:
                 template += "%s"
             elif piece:
                 template += piece.replace("%", "%%")
-        return template, itemgetter(*order)
+        return template.encode(), itemgetter(*order)
 
 
-def _keep(kept: dict[Any, str], key: object, value: str) -> str:
+def _keep(kept: dict[K, V], key: K, value: V) -> V:
     if len(kept) >= _MOST_KEPT:
         # Begun anew: cheaper than to keep account of what was used last.
         kept.clear()
@@ -181,10 +204,19 @@ def _keep(kept: dict[Any, str], key: object, value: str) -> str:
     return value
 
 
-def _tail(start: int, length: int) -> str:
-    """Return what a timeslot's token has behind its schedule's."""
-    text = TimeslotToken(schedule="-", start=start, length=length).text
-    return text.removeprefix("-")
+def _in_quotes(text: str) -> bytes:
+    """Return a text as it stands within the quotes of JSON."""
+    return orjson.dumps(str(text))[1:-1]
+
+
+def _times(start: int, length: int) -> tuple[bytes, bytes, bytes]:
+    """Return what a token has behind its schedule's, the start, and the end."""
+    token = TimeslotToken(schedule="-", start=start, length=length)
+    return (
+        token.text.removeprefix("-").encode(),
+        instant_text(instant_from_epoch(start)).encode(),
+        instant_text(instant_from_epoch(start + length)).encode(),
+    )
 
 
 def _capacity(count: int) -> str:

@@ -141,6 +141,7 @@ class SlotPage:
         total: How many times fit in all; None when that is not known.
         next_after: The last time of this page when there are more.
         outcomes: What is missing, source by source.
+        fingerprint: The same in every process for the same rows, asked as recently.
     """
 
     snapshot: Snapshot
@@ -151,6 +152,7 @@ class SlotPage:
     total: int | None
     next_after: TimeslotToken | None
     outcomes: tuple[SourceOutcome, ...]
+    fingerprint: bytes
 
     @property
     def directory(self) -> Directory:
@@ -160,7 +162,14 @@ class SlotPage:
     def without_any(self) -> "SlotPage":
         """Return the answer to the same search for times that are not free: none."""
         return replace(
-            self, start=(), length=(), schedule=(), count=(), total=0, next_after=None
+            self,
+            start=(),
+            length=(),
+            schedule=(),
+            count=(),
+            total=0,
+            next_after=None,
+            fingerprint=b"",
         )
 
     @property
@@ -377,7 +386,7 @@ class SlotSearch:
         """Return whether it is plain at a glance that nothing is missing anywhere."""
         if len(snapshot.directory.complete) < len(self._sources):
             return False
-        if any(each.failing_since for each in snapshot.statuses.values()):
+        if snapshot.is_any_failing:
             return False
         answered_at = snapshot.answered_at[selection.numbers]
         return bool(
@@ -563,6 +572,16 @@ def _page(
         order, length = order[by_order], length[by_order]
         schedule, count = schedule[by_order], count[by_order]
     size = criteria.count
+    fingerprint = b"".join(
+        (
+            order[: size + 1].tobytes(),
+            length[:size].tobytes(),
+            count[:size].tobytes(),
+            snapshot.answered_at[
+                snapshot.schedules.offering[schedule[:size]]
+            ].tobytes(),
+        )
+    )
     start = (order[:size] >> np.uint64(32)).tolist()
     lengths, schedules = length[:size].tolist(), schedule[:size].tolist()
     next_after = None
@@ -581,6 +600,7 @@ def _page(
         total=total,
         next_after=next_after,
         outcomes=outcomes,
+        fingerprint=fingerprint,
     )
 
 

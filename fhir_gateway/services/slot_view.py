@@ -78,6 +78,7 @@ class Snapshot:
     layout: int
     index: OfferingIndex
     statuses: Mapping[SourceName, SourceStatus]
+    is_any_failing: bool
     schedules: ScheduleTable
     segments: Mapping[Segment, SlotColumns]
     segment_keys: tuple[Segment, ...]
@@ -165,6 +166,7 @@ class SlotView:
             layout=0,
             index=index,
             statuses={},
+            is_any_failing=False,
             schedules=self._schedules,
             segments={},
             segment_keys=(),
@@ -421,6 +423,7 @@ class SlotView:
             layout=self.snapshot.layout + (1 if fold.offers or fold.layout else 0),
             index=index,
             statuses=dict(self._statuses),
+            is_any_failing=any(each.failing_since for each in self._statuses.values()),
             schedules=self._schedules,
             segments=dict(self._segments),
             segment_keys=tuple(self._segment_numbers),

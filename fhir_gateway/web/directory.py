@@ -28,8 +28,9 @@ from fhir_gateway.web.searching import (
     cursor_text,
     include_iterate_parameter,
     include_parameter,
-    page_url,
+    next_url,
     place_from_cursor,
+    self_url,
     total_parameter,
     understood_search,
     wrong_cursor,
@@ -128,14 +129,14 @@ def _search_services(gateway: Gateway, lookup: Lookup) -> Response:
         )
     count = values.get("count", DEFAULT_COUNT)
     page = offerings[:count]
-    next_url = None
+    following = None
     if len(offerings) > len(page) > 0:
         last = page[-1]
-        next_url = page_url(
-            gateway.base_url,
+        following = next_url(
             "HealthcareService",
-            understood.parameters,
-            cursor=cursor_text(f"{last.unit.name}|{last.token}"),
+            gateway.base_url,
+            understood,
+            cursor_text(f"{last.unit.name}|{last.token}"),
         )
     services = [
         healthcare_service_from_time_type(each.unit, each.time_type, gateway.vocabulary)
@@ -160,13 +161,8 @@ def _search_services(gateway: Gateway, lookup: Lookup) -> Response:
                 *(Entry(each, Mode.INCLUDE) for each in included),
             ],
             base_url=gateway.base_url,
-            self_url=page_url(
-                gateway.base_url,
-                "HealthcareService",
-                understood.parameters,
-                cursor=values.get("cursor"),
-            ),
-            next_url=next_url,
+            self_url=self_url("HealthcareService", gateway.base_url, understood),
+            next_url=following,
             total=None if values.get("total") == "none" else total,
             issues=[issue_from_source_outcome(each) for each in answer.outcomes],
         )

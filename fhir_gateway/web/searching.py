@@ -4,9 +4,7 @@ What searches have in common: reading parameters, self and next links, pages.
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
 from typing import Final
-from urllib.parse import urlencode
 
 from fhir_gateway.fhir.outcome import Issue, Problem
 from fhir_gateway.fhir.search_parameters import (
@@ -32,8 +30,9 @@ __all__ = [
     "cursor_text",
     "include_iterate_parameter",
     "include_parameter",
-    "page_url",
+    "next_url",
     "place_from_cursor",
+    "self_url",
     "total_parameter",
     "understood_search",
     "wrong_cursor",
@@ -81,18 +80,24 @@ def understood_search(schema: SearchSchema) -> Understood:
     )
 
 
-def page_url(
-    base_url: str,
-    resource_type: str,
-    parameters: Sequence[tuple[str, str]],
-    *,
-    cursor: str | None = None,
+def self_url(resource_type: str, base_url: str, understood: Understood) -> str:
+    """Return the URL of a search as it was understood."""
+    return _url(resource_type, base_url, understood.query)
+
+
+def next_url(
+    resource_type: str, base_url: str, understood: Understood, cursor: str
 ) -> str:
-    """Return the URL of a page of a search."""
-    kept = [(name, value) for name, value in parameters if name != "_cursor"]
-    if cursor is not None:
-        kept.append(("_cursor", cursor))
-    query = urlencode(kept, safe=":|,/")
+    """Return the URL of the page that follows."""
+    kept = [
+        part
+        for part in understood.query.split("&")
+        if part and not part.startswith("_cursor=")
+    ]
+    return _url(resource_type, base_url, "&".join([*kept, f"_cursor={cursor}"]))
+
+
+def _url(resource_type: str, base_url: str, query: str) -> str:
     return f"{base_url}/{resource_type}" + (f"?{query}" if query else "")
 
 

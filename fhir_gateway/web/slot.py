@@ -23,10 +23,11 @@ from fhir_gateway.fhir.search_parameters import (
     Understood,
 )
 from fhir_gateway.fhir.slot import SlotStatus
-from fhir_gateway.fhir.slot_page import SlotDrawer
+from fhir_gateway.fhir.slot_page import SlotDrawer, Stencil
 from fhir_gateway.fhir.vocabulary import SNOMED_CT, Vocabulary
 from fhir_gateway.model.ids import HsaId, TimeTypeId
 from fhir_gateway.model.timeslot import TimeslotToken
+from fhir_gateway.services.offering_index import OfferingIndex
 from fhir_gateway.services.slot_search import (
     OwnTimeType,
     Selector,
@@ -46,8 +47,9 @@ from fhir_gateway.web.searching import (
     cursor_text,
     include_iterate_parameter,
     include_parameter,
-    page_url,
+    next_url,
     place_from_cursor,
+    self_url,
     total_parameter,
     understood_search,
     wrong_cursor,
@@ -135,6 +137,10 @@ class _Search:
         self._gateway = gateway
         self._lookup = lookup
         self._drawer = SlotDrawer(gateway.base_url, gateway.vocabulary)
+        self._stencils: tuple[OfferingIndex, dict[int, Stencil]] = (
+            gateway.slot_search.snapshot.index,
+            {},
+        )
 
     def answer(self) -> Response:
         """Answer the present request."""
@@ -155,7 +161,7 @@ class _Search:
             return Response(status=304, headers=headers)
         body = drawn_searchset(
             [*self._slots(page), *self._included(page, values)],
-            self_url=self._url(understood, values.get("cursor")),
+            self_url=self_url("Slot", self._gateway.base_url, understood),
             next_url=self._next_url(understood, page),
             total=None if values.get("total") == "none" else page.total,
             issues=[issue_from_source_outcome(each) for each in page.outcomes],
@@ -164,28 +170,41 @@ class _Search:
 
     def _slots(self, page: SlotPage) -> list[bytes]:
         snapshot = page.snapshot
-        schedules, index = snapshot.schedules, snapshot.index
-        offering_of, answered_at = schedules.offering, snapshot.answered_at
+        stencils = self._stencils_of(snapshot.index)
+        token, offering_of = snapshot.schedules.token, snapshot.schedules.offering
+        answered_at = snapshot.answered_at
         entry = self._drawer.entry
         drawn = []
         for start, length, number, count in zip(
             page.start, page.length, page.schedule, page.count, strict=True
         ):
-            offering_number = offering_of[number]
-            offering = index.offering(int(offering_number))
+            offering = int(offering_of[number])
+            stencil = stencils.get(offering)
+            if stencil is None:
+                stencil = stencils[offering] = self._stencil(snapshot.index, offering)
             drawn.append(
                 entry(
-                    schedules[number],
-                    schedules.token(number),
-                    time_type=offering.time_type,
-                    source=offering.unit.source,
-                    answered_at=int(answered_at[offering_number]),
+                    stencil,
+                    token(number),
+                    answered_at=int(answered_at[offering]),
                     start=start,
                     length=length,
                     count=count,
                 )
             )
-        return [",".join(drawn).encode()] if drawn else []
+        return drawn
+
+    def _stencils_of(self, index: OfferingIndex) -> dict[int, Stencil]:
+        """Return the stencils that were made for an index, none for a new one."""
+        if self._stencils[0] is not index:
+            self._stencils = (index, {})
+        return self._stencils[1]
+
+    def _stencil(self, index: OfferingIndex, number: int) -> Stencil:
+        offering = index.offering(number)
+        return self._drawer.stencil(
+            offering.time_type, offering.unit.hsa_id, offering.unit.source
+        )
 
     def _included(self, page: SlotPage, values: Any) -> Iterable[bytes]:  # noqa: ANN401 - what the schema loaded
         iterated = values.get("include_iterate", ())
@@ -203,15 +222,15 @@ class _Search:
             )
         )
 
-    def _url(self, understood: Understood, cursor: str | None) -> str:
-        return page_url(
-            self._gateway.base_url, "Slot", understood.parameters, cursor=cursor
-        )
-
     def _next_url(self, understood: Understood, page: SlotPage) -> str | None:
         if page.next_after is None:
             return None
-        return self._url(understood, cursor_text(page.next_after.text))
+        return next_url(
+            "Slot",
+            self._gateway.base_url,
+            understood,
+            cursor_text(page.next_after.text),
+        )
 
 
 def time_type_criteria(
@@ -285,22 +304,6 @@ def _criteria(values: Any, vocabulary: Vocabulary) -> SlotCriteria:  # noqa: ANN
 
 def _etag(page: SlotPage, understood: Understood) -> str:
     """Return what changes whenever the page, or what is said of it, does."""
-    snapshot = page.snapshot
-    offerings = snapshot.schedules.offering[list(page.schedule)]
-    digest = hashlib.blake2b(digest_size=12)
-    digest.update(
-        repr(
-            (
-                understood.parameters,
-                page.start,
-                page.length,
-                [snapshot.schedules.token(number) for number in page.schedule],
-                page.count,
-                page.total,
-                page.next_after,
-                page.outcomes,
-            )
-        ).encode()
-    )
-    digest.update(snapshot.answered_at[offerings].tobytes())
+    digest = hashlib.blake2b(page.fingerprint, digest_size=12)
+    digest.update(repr((understood.parameters, page.total, page.outcomes)).encode())
     return f'W/"{digest.hexdigest()}"'
