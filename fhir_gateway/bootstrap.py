@@ -98,6 +98,11 @@ def program(
     Raises:
         WrongSources: The file of sources cannot be used.
         WrongConceptMap: A source's time types cannot be understood.
+        UnusableKey: A key of the journal has the wrong form, or cannot be kept.
+        SealBroken: The journal was sealed with other keys.
+        WrongDatabase: The URL of the database has the wrong form.
+        LaterTables: The database belongs to a later release.
+        DatabaseUnavailable: The database cannot be reached.
     """
     configured = load_sources(settings.sources)
     vocabulary = Vocabulary(settings.canonical_base)
@@ -117,6 +122,7 @@ def program(
         else Seal.from_file(settings.data_dir / "journal.key")
     )
     journal = Journal(database, seal)
+    journal.check_keys()
     store = RedisSlotStore(redis_url)
     held = HeldTimeslots(journal, clock=clock)
     view = SlotView(sources.values(), meanings, store, held, clock=clock)

@@ -36,7 +36,10 @@ from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, regions
 from fhir_gateway.sandbox.server import SandboxServer
 from fhir_gateway.services.source_check import SourceReport, check_source
 from fhir_gateway.settings import ENVIRONMENT, Settings, WrongSettings
+from fhir_gateway.stores.database import DatabaseUnavailable, WrongDatabase
 from fhir_gateway.stores.embedded_redis import EmbeddedRedisFailed
+from fhir_gateway.stores.migrations import LaterTables
+from fhir_gateway.stores.sealing import SealBroken, UnusableKey
 
 __all__ = ["main"]
 
@@ -67,27 +70,25 @@ def main() -> None:
 def serve() -> None:
     """Answer FHIR clients."""
     settings = _settings()
-    with _explained():
-        # A wrong file of sources stops the start here, before any process is begun.
-        for each in load_sources(settings.sources):
-            each.adapter.close()
-        with embedded_redis(settings) as redis_url:
+    with _explained(), embedded_redis(settings) as redis_url:
+        # Whatever is wrong stops the start here, before any process is begun.
+        with program(settings, redis_url):
             os.environ["REDIS_URL"] = redis_url
-            Granian(
-                "fhir_gateway.wsgi:application",
-                factory=True,
-                address=settings.host,
-                port=settings.port,
-                interface=Interfaces.WSGI,
-                workers=settings.processes,
-                blocking_threads=settings.threads,
-                log_level=LogLevels.error,
-                # Never an access log: a URL may hold what a client should not have
-                # put there.
-                log_access=False,
-                websockets=False,
-                respawn_failed_workers=True,
-            ).serve()
+        Granian(
+            "fhir_gateway.wsgi:application",
+            factory=True,
+            address=settings.host,
+            port=settings.port,
+            interface=Interfaces.WSGI,
+            workers=settings.processes,
+            blocking_threads=settings.threads,
+            log_level=LogLevels.error,
+            # Never an access log: a URL may hold what a client should not have
+            # put there.
+            log_access=False,
+            websockets=False,
+            respawn_failed_workers=True,
+        ).serve()
 
 
 @main.command()
@@ -244,6 +245,19 @@ def _explained() -> Iterator[None]:
         yield
     except (WrongSources, WrongConceptMap) as error:
         _fail(str(error), _WRONG_CONFIGURATION)
+    except UnusableKey as error:
+        _fail(f"FHIR_GATEWAY_JOURNAL_KEYS: {error}", _WRONG_CONFIGURATION)
+    except WrongDatabase as error:
+        _fail(f"DATABASE_URL: {error}", _WRONG_CONFIGURATION)
+    except SealBroken as error:
+        _fail(
+            f"FHIR_GATEWAY_JOURNAL_KEYS: {error} Give the keys it was sealed with.",
+            _WRONG_CONFIGURATION,
+        )
+    except DatabaseUnavailable:
+        _fail("DATABASE_URL: the database cannot be reached; is it running?", 1)
+    except LaterTables as error:
+        _fail(f"DATABASE_URL: {error}", 1)
     except EmbeddedRedisFailed as error:
         _fail(str(error), 1)
 

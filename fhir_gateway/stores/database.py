@@ -44,6 +44,8 @@ from fhir_gateway.model.errors import Category, GatewayError
 __all__ = [
     "Database",
     "DatabaseUnavailable",
+    "WrongDatabase",
+    "at_the_border",
     "database_clock",
     "lock_until_commit",
 ]
@@ -52,6 +54,10 @@ _READING: Final = "fhir_gateway_reading"
 _LOCK_WAIT_S: Final = 30
 _POOL_WAIT_S: Final = 10
 _CONNECT_TIMEOUT_S: Final = 5
+
+
+class WrongDatabase(ValueError):
+    """The URL of a database has the wrong form; the message does not repeat it."""
 
 
 class DatabaseUnavailable(GatewayError):
@@ -111,7 +117,7 @@ class Database:
             `postgresql://user:password@host/database`.
 
     Raises:
-        ValueError: The URL has another form. The message does not repeat it.
+        WrongDatabase: The URL has another form.
     """
 
     __slots__ = ("engine",)
@@ -132,7 +138,7 @@ class Database:
         Raises:
             DatabaseUnavailable: The database cannot be reached.
         """
-        with _border(), self.engine.connect() as connection:
+        with at_the_border(), self.engine.connect() as connection:
             connection.execution_options(**{_READING: True})
             with connection.begin():
                 yield connection
@@ -146,7 +152,7 @@ class Database:
             DatabaseUnavailable: The database cannot be reached, or other writers kept
                 it for too long.
         """
-        with _border(), self.engine.begin() as connection:
+        with at_the_border(), self.engine.begin() as connection:
             yield connection
 
     def close(self) -> None:
@@ -167,7 +173,8 @@ def lock_until_commit(connection: Connection, name: str) -> None:
 
 
 @contextmanager
-def _border() -> Iterator[None]:
+def at_the_border() -> Iterator[None]:
+    """Tell of a database that cannot be reached in the program's own words."""
     try:
         yield
     except (DataError, IntegrityError, ProgrammingError):
@@ -183,11 +190,11 @@ def _parsed(text: str) -> URL:
     try:
         url = make_url(text)
     except ArgumentError:
-        raise ValueError(_expectation("it is not a URL")) from None
+        raise WrongDatabase(_expectation("it is not a URL")) from None
     match url.drivername:
         case "sqlite":
             if not url.database or url.database == ":memory:":
-                raise ValueError(
+                raise WrongDatabase(
                     _expectation(
                         "a database in memory is lost with the process, and bookings"
                         " must not be"
@@ -197,7 +204,7 @@ def _parsed(text: str) -> URL:
         case "postgresql" | "postgresql+psycopg":
             return url.set(drivername="postgresql+psycopg")
         case _:
-            raise ValueError(_expectation("its scheme is neither of these"))
+            raise WrongDatabase(_expectation("its scheme is neither of these"))
 
 
 def _expectation(reason: str) -> str:

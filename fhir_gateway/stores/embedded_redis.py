@@ -62,7 +62,7 @@ class EmbeddedRedis:
         Make sure that it answers: start it, or find the one that another process runs.
 
         Raises:
-            EmbeddedRedisFailed: It did not answer in time.
+            EmbeddedRedisFailed: It cannot be started, or did not answer in time.
         """
         lock = (self._folder / "redis.lock").open("ab")
         try:
@@ -71,9 +71,15 @@ class EmbeddedRedis:
             lock.close()
         else:
             self._lock = lock
-            self._end_orphan()
-            self._socket.unlink(missing_ok=True)
-            self._server = self._launch()
+            try:
+                self._end_orphan()
+                self._socket.unlink(missing_ok=True)
+                self._server = self._launch()
+            except OSError as error:
+                self.stop()
+                raise EmbeddedRedisFailed(
+                    f"the embedded Redis did not start: {error}"
+                ) from error
         self._await_answer()
 
     def stop(self) -> None:

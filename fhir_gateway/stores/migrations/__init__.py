@@ -10,15 +10,20 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 
-from fhir_gateway.stores.database import lock_until_commit
+from fhir_gateway.stores.database import at_the_border, lock_until_commit
 
-__all__ = ["migrate"]
+__all__ = ["LaterTables", "migrate"]
 
 # Alembic keeps the migration that is running in module globals, so two threads of one
 # process cannot run one each.
 _ONE_AT_A_TIME: Final = threading.Lock()
+
+
+class LaterTables(Exception):
+    """The tables are of a later release than this program."""
 
 
 def migrate(engine: Engine) -> None:
@@ -29,14 +34,20 @@ def migrate(engine: Engine) -> None:
     one migrates and the others wait.
 
     Raises:
-        alembic.util.CommandError: The tables are of a later release than this one.
+        LaterTables: The tables are of a later release than this one.
+        DatabaseUnavailable: The database cannot be reached.
     """
-    with _ONE_AT_A_TIME, engine.begin() as connection:
+    with _ONE_AT_A_TIME, at_the_border(), engine.begin() as connection:
         _lock(connection)
         config = Config()
         config.set_main_option("script_location", "fhir_gateway.stores:migrations")
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise LaterTables(
+                "the database belongs to a later release of this program: install that"
+            ) from error
 
 
 def _lock(connection: Connection) -> None:

@@ -1,0 +1,209 @@
+"""
+The Redis of our own: who starts it, who finds it, who stops it.
+"""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+
+import pytest
+import redis
+
+from fhir_gateway.stores.embedded_redis import EmbeddedRedis, EmbeddedRedisFailed
+
+OWNER = """
+import sys
+from pathlib import Path
+from fhir_gateway.stores.embedded_redis import EmbeddedRedis
+with EmbeddedRedis(Path(sys.argv[1])) as embedded:
+    print(embedded.url, flush=True)
+    sys.stdin.read()
+"""
+
+
+def server_of(url: str) -> int:
+    """Return the process id of the server behind a URL."""
+    with redis.Redis.from_url(url, socket_timeout=1) as client:
+        info = client.info("server")
+        return int(info["process_id"])
+
+
+def answers(url: str) -> bool:
+    """Return whether a server answers there."""
+    with redis.Redis.from_url(url, socket_timeout=1) as client:
+        try:
+            return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+
+def wait_until(holds: Callable[[], bool], within_s: float = 5.0) -> bool:
+    """Return whether something came true in time."""
+    deadline = monotonic() + within_s
+    while not holds():
+        if monotonic() > deadline:
+            return False
+    return True
+
+
+def is_alive(process: int) -> bool:
+    """Return whether a process runs; one that only waits to be reaped does not."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def test_it_answers_while_it_lasts(tmp_path: Path) -> None:
+    """It answers at its URL until it is stopped."""
+    with EmbeddedRedis(tmp_path) as embedded:
+        url = embedded.url
+        assert answers(url)
+
+    assert not answers(url)
+
+
+def test_it_keeps_nothing(tmp_path: Path) -> None:
+    """What was in it is gone when it starts anew, and leaves no file behind."""
+    with EmbeddedRedis(tmp_path) as first, redis.Redis.from_url(first.url) as client:
+        client.set("a", "b")
+    with EmbeddedRedis(tmp_path) as second, redis.Redis.from_url(second.url) as client:
+        assert client.get("a") is None
+
+    assert {each.name for each in tmp_path.iterdir()} <= {
+        "redis.lock",
+        "redis.log",
+        "redis.sock",
+    }
+
+
+def test_the_second_to_come_finds_the_first(tmp_path: Path) -> None:
+    """Two in one folder share one server."""
+    with EmbeddedRedis(tmp_path) as first, EmbeddedRedis(tmp_path) as second:
+        assert server_of(first.url) == server_of(second.url)
+
+
+def test_only_the_owner_stops_it(tmp_path: Path) -> None:
+    """The second to come leaves it running when it goes."""
+    with EmbeddedRedis(tmp_path) as first:
+        with EmbeddedRedis(tmp_path):
+            pass
+
+        assert answers(first.url)
+
+
+def test_two_processes_share_one(tmp_path: Path) -> None:
+    """Another process's server is found, and ends when that process has ended."""
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with owner:
+        assert owner.stdin is not None
+        assert owner.stdout is not None
+        url = owner.stdout.readline().strip()
+        with EmbeddedRedis(tmp_path) as guest:
+            assert guest.url == url
+            server = server_of(url)
+        owner.stdin.close()
+        owner.wait(10)
+
+    assert not answers(url)
+    assert not is_alive(server)
+
+
+def test_a_killed_owners_server_is_replaced(tmp_path: Path) -> None:
+    """After kill -9 of its owner a server is ended by the next to come."""
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with owner:
+        assert owner.stdout is not None
+        orphan = server_of(owner.stdout.readline().strip())
+        owner.send_signal(signal.SIGKILL)
+        owner.wait(10)
+    assert is_alive(orphan)
+
+    with EmbeddedRedis(tmp_path) as heir:
+        assert server_of(heir.url) != orphan
+        assert wait_until(lambda: not is_alive(orphan))
+
+
+@pytest.mark.parametrize(
+    "stale",
+    [
+        pytest.param("redis.lock", id="lock"),
+        pytest.param("redis.sock", id="socket"),
+    ],
+)
+def test_a_stale_file_is_overcome(tmp_path: Path, stale: str) -> None:
+    """A lock or a socket that nobody holds any more stops nobody."""
+    (tmp_path / stale).touch()
+
+    with EmbeddedRedis(tmp_path) as embedded:
+        assert answers(embedded.url)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("a" * 120, id="long"),
+        pytest.param("å" * 40, id="long in bytes alone"),
+        pytest.param("my data", id="with a blank"),
+        pytest.param("50%20#a?b", id="with signs that a URL knows"),
+    ],
+)
+def test_any_folder_will_do(tmp_path: Path, name: str) -> None:
+    """A folder's name may be longer than a socket's, and spelt as one likes."""
+    with EmbeddedRedis(tmp_path / name) as embedded:
+        assert answers(embedded.url)
+
+
+def test_two_long_folders_have_two_servers(tmp_path: Path) -> None:
+    """Sockets outside long folders are not mixed up."""
+    with (
+        EmbeddedRedis(tmp_path / ("a" * 120)) as first,
+        EmbeddedRedis(tmp_path / ("b" * 120)) as second,
+    ):
+        assert server_of(first.url) != server_of(second.url)
+
+
+def test_it_cannot_be_reached_over_the_network(tmp_path: Path) -> None:
+    """Its socket is ours alone and it listens on no port."""
+    with EmbeddedRedis(tmp_path) as embedded:
+        with redis.Redis.from_url(embedded.url) as client:
+            assert client.config_get("port") == {"port": "0"}
+
+        assert (tmp_path / "redis.sock").stat().st_mode & 0o077 == 0
+
+
+def test_one_that_cannot_start_says_why(tmp_path: Path) -> None:
+    """A socket that cannot be made raises an error, and the lock is let go."""
+    in_the_way = tmp_path / "redis.sock"
+    in_the_way.mkdir()
+
+    with pytest.raises(EmbeddedRedisFailed, match="the embedded Redis did not start: "):
+        EmbeddedRedis(tmp_path).start()
+
+    in_the_way.rmdir()
+    with EmbeddedRedis(tmp_path) as embedded:
+        assert answers(embedded.url)
+
+
+def test_it_can_be_stopped_twice(tmp_path: Path) -> None:
+    """A second stop does nothing."""
+    embedded = EmbeddedRedis(tmp_path)
+    embedded.start()
+    embedded.stop()
+    embedded.stop()
+
+    assert not answers(embedded.url)

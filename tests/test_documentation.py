@@ -1,0 +1,332 @@
+"""
+What the documentation lists is what the code has.
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from fhir_gateway.adapters import sources
+from fhir_gateway.adapters.scheduling_1_1.options import Options
+from fhir_gateway.adapters.sources import load_sources
+from fhir_gateway.demo import sources_toml
+from fhir_gateway.fhir.search_parameters import SearchSchema
+from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, regions
+from fhir_gateway.sandbox.fault_rule import FaultKind
+from fhir_gateway.settings import ENVIRONMENT
+from fhir_gateway.web.appointment import AppointmentSearchSchema
+from fhir_gateway.web.directory import HealthcareServiceSearchSchema
+from fhir_gateway.web.slot import SlotSearchSchema
+
+ROOT: Final = Path(__file__).parents[1]
+DOCS: Final = ROOT / "docs"
+PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PAGES: Final = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+DECISIONS: Final = sorted((DOCS / "adr").glob("*.md"))
+HEADINGS: Final = [
+    "Context",
+    "Options considered",
+    "Decision",
+    "Status",
+    "Consequences",
+]
+
+
+def _first_cells(page: str) -> set[str]:
+    """Return what the rows of a page's tables are about: the code in first cells."""
+    return {
+        code
+        for line in (DOCS / page).read_text(encoding="utf-8").splitlines()
+        if line.startswith("| `")
+        for code in re.findall(r"`([^`]+)`", line.split(" | ")[0])
+    }
+
+
+def _section(page: str, heading: str) -> str:
+    """Return what stands under a heading, up to the next of the same level."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    level = heading.split(" ", maxsplit=1)[0]
+    return text.split(f"\n{heading}\n", 1)[1].split(f"\n{level} ", 1)[0]
+
+
+def _package(requirement: str) -> str:
+    match = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert match is not None
+    return match[0]
+
+
+def _packages() -> Iterable[str]:
+    project = PROJECT["project"]
+    listed = [
+        *PROJECT["build-system"]["requires"],
+        *project["dependencies"],
+        *(one for extra in project["optional-dependencies"].values() for one in extra),
+    ]
+    return sorted({_package(each) for each in listed} - {project["name"]})
+
+
+def _npm_packages() -> Iterable[str]:
+    found = set()
+    for path in ROOT.glob("tests/*/package.json"):
+        package = json.loads(path.read_text(encoding="utf-8"))
+        found.update(package.get("dependencies", {}))
+        found.update(package.get("devDependencies", {}))
+    return sorted(found)
+
+
+def _entry_points() -> Iterable[str]:
+    project = PROJECT["project"]
+    groups: Mapping[str, Mapping[str, str]] = project["entry-points"]
+    return sorted(
+        [
+            *project["scripts"],
+            *groups,
+            *(one for group in groups.values() for one in group),
+        ]
+    )
+
+
+def _parameters(schema: SearchSchema) -> Iterable[str]:
+    return [field.data_key or name for name, field in schema.fields.items()]
+
+
+@pytest.mark.parametrize("name", ENVIRONMENT)
+def test_each_setting_has_a_row(name: str) -> None:
+    """Every setting of the environment has a row in the configuration's page."""
+    assert name in _first_cells("configuration.md")
+
+
+def test_no_setting_is_made_up() -> None:
+    """Every variable that the configuration's page lists is one of the settings."""
+    rows = re.findall(
+        r"^\| `([A-Z_]+)`", _section("configuration.md", "## Environment"), re.MULTILINE
+    )
+
+    assert sorted(rows) == sorted(ENVIRONMENT)
+
+
+@pytest.mark.parametrize("name", sources._SourceSchema().fields)
+def test_each_key_of_a_source_has_a_row(name: str) -> None:
+    """Every key of a source's table has a row in the configuration's page."""
+    assert name in _first_cells("configuration.md")
+
+
+@pytest.mark.parametrize("name", sources._UnitSchema().fields)
+def test_each_key_of_a_unit_has_a_row(name: str) -> None:
+    """Every key of a unit's table has a row in the configuration's page."""
+    assert f"\n| `{name}` |" in _section("configuration.md", "### Units")
+
+
+@pytest.mark.parametrize("name", Options.__slots__)
+def test_each_option_has_a_row(name: str) -> None:
+    """Every option of the built-in adapter has a row in the configuration's page."""
+    assert f"\n| `{name}` |" in _section(
+        "configuration.md", "### Options of `scheduling_1_1`"
+    )
+
+
+def test_the_example_of_a_region_can_be_loaded(tmp_path: Path) -> None:
+    """The configuration page's example is a file of sources that can be used."""
+    section = _section(
+        "configuration.md", "## A region behind the national service platform"
+    )
+    example = section.split("```toml\n", 1)[1].split("```", 1)[0]
+    path = tmp_path / "sources.toml"
+    path.write_text(example, encoding="utf-8")
+    (tmp_path / "ConceptMap-time-types-prov.json").touch()
+
+    configured = load_sources(path)
+
+    assert [str(each.source.name) for each in configured] == ["prov"]
+    for each in configured:
+        each.adapter.close()
+
+
+@pytest.mark.parametrize("name", _packages())
+def test_each_dependency_has_its_reason(name: str) -> None:
+    """Every dependency of pyproject.toml has a row in the dependencies' page."""
+    assert name in _first_cells("dependencies.md")
+
+
+@pytest.mark.parametrize("name", _npm_packages())
+def test_each_npm_dependency_has_its_reason(name: str) -> None:
+    """Every npm dependency of the tests has a row in the dependencies' page."""
+    assert name in _first_cells("dependencies.md")
+
+
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [
+        pytest.param(page, name, id=f"{page} {name}")
+        for page, schema in (
+            ("slot-search", SlotSearchSchema()),
+            ("healthcare-service-search", HealthcareServiceSearchSchema()),
+            ("appointment-search", AppointmentSearchSchema()),
+        )
+        for name in _parameters(schema)
+    ],
+)
+def test_each_search_parameter_is_on_its_page(page: str, name: str) -> None:
+    """Every search parameter has a row on its interaction's page, as supported."""
+    text = (DOCS / "interactions" / f"{page}.md").read_text(encoding="utf-8")
+
+    assert re.search(
+        rf"^\| `{re.escape(name)}` \| (?!not supported)", text, re.MULTILINE
+    )
+
+
+@pytest.mark.parametrize("name", _entry_points())
+def test_each_entry_point_is_told_of(name: str) -> None:
+    """Every entry point and its group is in the page for those who add a region."""
+    assert f"{name}" in (DOCS / "adding-a-region.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", FaultKind)
+def test_each_fault_has_a_row(kind: FaultKind) -> None:
+    """Every fault that a sandbox region can be asked for is in the tests' page."""
+    assert kind.value in _first_cells("testing.md")
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
+def test_each_decision_has_the_five_headings(path: Path) -> None:
+    """Every decision says context, options, decision, status and consequences."""
+    text = path.read_text(encoding="utf-8")
+
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == HEADINGS
+    assert text.startswith(f"# {path.name[:4]} ")
+
+
+def test_decisions_are_numbered_in_order() -> None:
+    """Decisions have the numbers from 0001 on, each once."""
+    numbers = [path.name[:4] for path in DECISIONS]
+
+    assert numbers == [f"{number:04}" for number in range(1, len(DECISIONS) + 1)]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_link_leads_somewhere(path: Path) -> None:
+    """Every relative link in Markdown leads to a file that is there."""
+    text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    links = [
+        link.partition("#")[0]
+        for link in re.findall(r"\]\(([^)\s]+)\)", text)
+        if not re.match(r"[a-z]+:|#", link)
+    ]
+
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_block_of_json_is_json(path: Path) -> None:
+    """Every block that is marked as JSON can be read as such."""
+    text = path.read_text(encoding="utf-8")
+    for block in re.findall(r"^```json\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        assert json.loads(block)
+
+
+def test_the_containers_sources_are_what_the_generator_writes() -> None:
+    """The container's file of sources is the generator's, with the ConceptMaps here."""
+    expected = sources_toml(
+        regions(DEFAULT_SLOTS),
+        "http://sandbox:8090",
+        lambda region: f"../profiles/ConceptMap-time-types-{region.name}.json",
+    )
+
+    assert (ROOT / "docker" / "sources.toml").read_text(encoding="utf-8") == expected
+
+
+def test_the_containers_sources_can_be_loaded() -> None:
+    """The container's sources find their ConceptMaps where the image has them."""
+    configured = load_sources(ROOT / "docker" / "sources.toml")
+
+    assert [str(each.source.name) for each in configured] == ["norr", "mitt", "syd"]
+    for each in configured:
+        each.adapter.close()
+
+
+@pytest.fixture(name="services", scope="module")
+def _services() -> dict[str, Any]:
+    text = (ROOT / "docker" / "compose.yaml").read_text(encoding="utf-8")
+    services: dict[str, Any] = yaml.safe_load(text)["services"]
+    return services
+
+
+def test_compose_has_four_services(services: dict[str, Any]) -> None:
+    """Compose runs gateway, worker, Redis and sandbox."""
+    assert sorted(services) == ["gateway", "redis", "sandbox", "worker"]
+
+
+def test_compose_publishes_on_loopback_only(services: dict[str, Any]) -> None:
+    """Compose publishes the gateway and the sandbox, and those on loopback alone."""
+    published = {
+        name: service["ports"]
+        for name, service in services.items()
+        if "ports" in service
+    }
+
+    assert published == {
+        "gateway": ["127.0.0.1:8080:8080"],
+        "sandbox": ["127.0.0.1:8090:8090"],
+    }
+
+
+def test_gateway_and_worker_share_what_they_must(services: dict[str, Any]) -> None:
+    """In compose, gateway and worker have the same journal, sources and Redis."""
+    gateway, worker = services["gateway"], services["worker"]
+
+    assert gateway["volumes"] == worker["volumes"]
+    assert gateway["environment"] == worker["environment"]
+
+
+def test_compose_sets_nothing_that_is_no_setting(services: dict[str, Any]) -> None:
+    """Every variable that compose sets is one of the settings."""
+    used = {
+        name for service in services.values() for name in service.get("environment", {})
+    }
+
+    assert used <= set(ENVIRONMENT)
+
+
+def test_the_image_sets_nothing_that_is_no_setting() -> None:
+    """Every variable of ours that the image sets is one of the settings."""
+    text = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
+
+    assert set(re.findall(r"FHIR_GATEWAY_\w+(?==)", text)) <= set(ENVIRONMENT)
+
+
+def test_no_lock_file_names_a_registry() -> None:
+    """Lock files hold no address of a registry, so that any mirror will do."""
+    for path in ROOT.glob("tests/*/package-lock.json"):
+        assert '"resolved"' not in path.read_text(encoding="utf-8")
+
+
+def test_the_collections_requests_all_assert() -> None:
+    """Every request of the Postman collection checks its status and its content."""
+    folder = ROOT / "tests" / "postman"
+    text = (folder / "fhir-gateway.postman_collection.json").read_text(encoding="utf-8")
+    weak = [
+        name
+        for name, script in _requests(json.loads(text)["item"])
+        if "to.have.status(" not in script or script.count("pm.test(") < 2
+    ]
+
+    assert weak == []
+
+
+def _requests(items: Iterable[dict[str, Any]]) -> Iterable[tuple[str, str]]:
+    for item in items:
+        if "item" in item:
+            yield from _requests(item["item"])
+            continue
+        scripts = [
+            "\n".join(event["script"]["exec"])
+            for event in item["event"]
+            if event["listen"] == "test"
+        ]
+        yield item["name"], "\n".join(scripts)
