@@ -87,9 +87,7 @@ class World:
             TimeType(
                 id=TimeTypeId(f"TT{n:02}"),
                 name=f"Besök av slag {n}",
-                standard=(
-                    StandardTimeType(code=self.codes[n], display=f"besök {n}"),
-                ),
+                standard=(StandardTimeType(code=self.codes[n], display=f"besök {n}"),),
             )
             for n in dict.fromkeys(offered)
         )

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
+from fhir_gateway.model.errors import GatewayError
 from fhir_gateway.model.ids import HsaId, SourceName
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, now
@@ -154,6 +155,7 @@ class SlotView:
         self._offered = np.empty(0, dtype=np.bool_)
         self._held: Mapping[str, Sequence[float]] = {}
         self._held_by_offering: dict[str, list[str]] = {}
+        self._is_journal_away = False
         self._cursor: str | None = None
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -341,7 +343,17 @@ class SlotView:
 
     def _apply_held(self, fold: "_Fold") -> None:
         """Read anew the blocks in which something was promised away or given back."""
-        held = self._read_held()
+        try:
+            held = self._read_held()
+        except GatewayError as error:
+            # What was promised away last stays left out; nothing can be booked now.
+            if not self._is_journal_away:
+                _log.error("slot view lost the journal", reason=str(error))
+            self._is_journal_away = True
+            return
+        if self._is_journal_away:
+            _log.info("slot view found the journal again")
+        self._is_journal_away = False
         if held == self._held:
             return
         changed = {
