@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from fhir_gateway.adapters.sources import source_of_unit
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.source import Source, SourceOutcome, SourceProblem
 from fhir_gateway.model.timekeeping import (
@@ -162,8 +163,11 @@ class SlotSearch:
         """
         moment = self._clock()
         snapshot = self._view.snapshot
-        start = max(criteria.start, moment) if criteria.start else moment
-        first = int(np.searchsorted(snapshot.start, _ceiling(start), side="left"))
+        # A time that begins this very second has begun: it can no longer be booked.
+        start = epoch_seconds(moment) + 1
+        if criteria.start is not None:
+            start = max(start, _ceiling(criteria.start))
+        first = int(np.searchsorted(snapshot.start, start, side="left"))
         last = len(snapshot.start)
         if criteria.before is not None:
             last = int(
@@ -215,7 +219,7 @@ class SlotSearch:
         outcomes = []
         for name in sorted(self._sources):
             source = self._sources[name]
-            if _is_asked(snapshot, source, only):
+            if not self._may_have(source, only) or _is_asked(snapshot, source, only):
                 continue
             status = snapshot.statuses.get(name)
             failing = status is not None and status.failing_since is not None
@@ -275,10 +279,19 @@ class SlotSearch:
     ) -> tuple[SourceOutcome, ...]:
         outcomes = []
         for name in sorted(self._sources):
-            outcome = _outcome(snapshot, selection, self._sources[name], moment)
+            source = self._sources[name]
+            if not self._may_have(source, selection.units):
+                continue
+            outcome = _outcome(snapshot, selection, source, moment)
             if outcome is not None:
                 outcomes.append(outcome)
         return tuple(outcomes)
+
+    def _may_have(self, source: Source, units: frozenset[HsaId] | None) -> bool:
+        """Return whether a source answers for any of the units; None for all."""
+        return units is None or any(
+            source_of_unit(self._sources.values(), unit) is source for unit in units
+        )
 
 
 def _offerings_that_fit(
@@ -438,8 +451,6 @@ def _is_asked(
     snapshot: Snapshot, source: Source, only: frozenset[HsaId] | None
 ) -> bool:
     """Return whether the source has said what its units offer, or those of `only`."""
-    if only is not None and not any(unit.startswith(source.prefixes) for unit in only):
-        return True
     directory = snapshot.directory
     return source.name not in directory.silent and all(
         unit.hsa_id in directory.asked_units
@@ -451,10 +462,6 @@ def _is_asked(
 def _outcome(
     snapshot: Snapshot, selection: _Selection, source: Source, moment: datetime
 ) -> SourceOutcome | None:
-    if selection.units is not None and not any(
-        unit.startswith(source.prefixes) for unit in selection.units
-    ):
-        return None
     status = snapshot.statuses.get(source.name)
     since = status.last_answer_at if status else None
     failing = status is not None and status.failing_since is not None
@@ -470,8 +477,12 @@ def _outcome(
         if each.token in snapshot.offered
     ]
     age = moment - min(answers) if answers else None
+    is_asked = _is_asked(snapshot, source, selection.units)
+    if is_asked and not mine:
+        # It has said what it offers, and nothing of that fits.
+        return None
     problem, detail = None, ""
-    if missing or not _is_asked(snapshot, source, selection.units):
+    if missing or not is_asked:
         problem = SourceProblem.NOT_YET_ASKED
         detail = (
             f"{source.title} has not been asked for all of its times yet; try again"

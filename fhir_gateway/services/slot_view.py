@@ -138,13 +138,14 @@ class SlotView:
         if changes.missed:
             self._read_everything()
             return
-        self._cursor = changes.cursor
         if changes.blocks:
             self._read_blocks(changes.blocks)
         for source in changes.offers & self._sources.keys():
             self._read_offer(source)
         for source in changes.statuses & self._sources.keys():
             self._read_status(source)
+        # Last: what could not be read now is told of again next time.
+        self._cursor = changes.cursor
         changed = changes.blocks or changes.offers or changes.statuses
         if changed or self._has_expired():
             self.snapshot = self._fold()
@@ -171,9 +172,7 @@ class SlotView:
         # The cursor is taken first: a change during the reading is then seen twice
         # rather than not at all.
         cursor = self._store.cursor()
-        keys = self._store.block_keys()
-        self._blocks.clear()
-        self._read_blocks(keys)
+        self._read_blocks(self._store.block_keys())
         for source in self._sources:
             self._read_offer(source)
             self._read_status(source)

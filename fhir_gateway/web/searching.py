@@ -92,7 +92,7 @@ def page_url(
     kept = [(name, value) for name, value in parameters if name != "_cursor"]
     if cursor is not None:
         kept.append(("_cursor", cursor))
-    query = urlencode(kept, safe=":|,/")
+    query = urlencode(kept, safe=":,/")
     return f"{base_url}/{resource_type}" + (f"?{query}" if query else "")
 
 
