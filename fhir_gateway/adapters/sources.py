@@ -5,7 +5,7 @@ A wrong file stops the start, and the error lists every fault in it.
 """
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -78,11 +78,15 @@ def load_sources(path: Path) -> tuple[ConfiguredSource, ...]:
         raise WrongSources(path, faults)
     configured = []
     for name, table in tables.items():
+        if not isinstance(table, dict):
+            faults.append(f"sources.{name}: is no table")
+            continue
         try:
             configured.append(_configured(name, table, path.parent))
         except _Faults as error:
             faults.extend(f"sources.{name}.{fault}" for fault in error.faults)
     faults.extend(_prefix_faults([each.source for each in configured]))
+    faults.extend(_ownership_faults([each.source for each in configured]))
     if faults:
         for each in configured:
             each.adapter.close()
@@ -90,7 +94,7 @@ def load_sources(path: Path) -> tuple[ConfiguredSource, ...]:
     return tuple(configured)
 
 
-def source_of_unit(sources: Sequence[Source], unit: HsaId) -> Source | None:
+def source_of_unit(sources: Iterable[Source], unit: HsaId) -> Source | None:
     """Return the source that answers for a unit: the longest prefix wins."""
     best: tuple[int, Source] | None = None
     for source in sources:
@@ -175,42 +179,50 @@ class _SourceSchema(Schema):
     units_from = _Identifier(HsaId, load_default=None)
     schedule_address = _Identifier(LogicalAddress, load_default=None)
     calls_per_second = fields.Float(load_default=1.0, validate=_POSITIVE)
-    calls_in_flight = fields.Integer(load_default=2, validate=_POSITIVE)
-    horizon_days = fields.Integer(load_default=90, validate=validate.Range(1, 366))
-    window_days = fields.Integer(load_default=90, validate=validate.Range(1, 366))
+    calls_in_flight = fields.Integer(strict=True, load_default=2, validate=_POSITIVE)
+    horizon_days = fields.Integer(
+        strict=True, load_default=90, validate=validate.Range(1, 366)
+    )
+    window_days = fields.Integer(
+        strict=True, load_default=90, validate=validate.Range(1, 366)
+    )
     read_timeout_s = fields.Float(load_default=8.0, validate=_POSITIVE)
     write_timeout_s = fields.Float(load_default=32.0, validate=_POSITIVE)
     fresh_for_s = fields.Float(load_default=600.0, validate=_POSITIVE)
     offered_for_s = fields.Float(load_default=1800.0, validate=_POSITIVE)
-    reason_limit = fields.Integer(load_default=None, validate=_POSITIVE)
+    reason_limit = fields.Integer(strict=True, load_default=None, validate=_POSITIVE)
     time_types = fields.String(load_default=None)
     options = fields.Dict(keys=fields.String(), load_default=dict)
     units = fields.List(fields.Nested(_UnitSchema), load_default=list)
 
 
-def _configured(name: str, table: object, folder: Path) -> ConfiguredSource:
+def _configured(name: str, table: Mapping[str, Any], folder: Path) -> ConfiguredSource:
     try:
         source_name = SourceName(name)
     except ValueError as error:
         raise _Faults([f"name: is {error}"]) from error
-    if not isinstance(table, dict):
-        raise _Faults(["is no table"])
     try:
         data = _SourceSchema().load(table)
     except ValidationError as error:
-        raise _Faults(list(_sentences(error.messages_dict))) from error
+        faults = _sentences(error.messages_dict)
+        read = error.valid_data if isinstance(error.valid_data, dict) else {}
+        if "adapter" in read and "options" not in error.messages_dict:
+            # What can be read of the rest is looked at too: all faults at once.
+            adapter, more = _adapter(source_name, read)
+            faults.extend(more)
+            if adapter is not None:
+                adapter.close()
+        raise _Faults(faults) from error
     prefixes = tuple(prefix.upper() for prefix in data["prefixes"])
     units = tuple(_unit(unit, source_name) for unit in data["units"])
     time_types = folder / data["time_types"] if data["time_types"] else None
     faults = _disagreements(data, prefixes, units, time_types)
-    adapter = None
-    try:
-        adapter = adapter_factory(data["adapter"])(source_name, data["options"])
-    except UnknownAdapter as error:
-        faults.append(f"adapter: {error}")
-    except UnusableOptions as error:
-        faults.extend(f"options.{option}: {fault}" for option, fault in error.faults)
-    if adapter is None or faults:
+    adapter, more = _adapter(source_name, data)
+    faults.extend(more)
+    if adapter is None:
+        raise _Faults(faults)
+    if faults:
+        adapter.close()
         raise _Faults(faults)
     return ConfiguredSource(
         source=Source(
@@ -237,6 +249,19 @@ def _configured(name: str, table: object, folder: Path) -> ConfiguredSource:
         adapter=adapter,
         time_types=time_types,
     )
+
+
+def _adapter(
+    name: SourceName, data: Mapping[str, Any]
+) -> tuple[SchedulingAdapter | None, list[str]]:
+    """Return the adapter that the settings name, or what is wrong with them."""
+    try:
+        factory = adapter_factory(data["adapter"])
+        return factory(name, data.get("options", {})), []
+    except UnknownAdapter as error:
+        return None, [f"adapter: {error}"]
+    except UnusableOptions as error:
+        return None, [f"options.{option}: {fault}" for option, fault in error.faults]
 
 
 def _disagreements(
@@ -280,6 +305,16 @@ def _prefix_faults(sources: Sequence[Source]) -> list[str]:
                     f" {owner}; each prefix has one source"
                 )
     return faults
+
+
+def _ownership_faults(sources: Sequence[Source]) -> list[str]:
+    return [
+        f"sources.{source.name}.units: {unit.hsa_id} belongs to {owner.name}, whose"
+        " prefix is longer"
+        for source in sources
+        for unit in source.units
+        if (owner := source_of_unit(sources, unit.hsa_id)) not in (source, None)
+    ]
 
 
 def _sentences(messages: Mapping[Any, Any], path: str = "") -> list[str]:

@@ -22,7 +22,8 @@ _MESSAGE_ID: Final = "region-message"
 _PARTICIPANT_STATUS: Final = {
     BookingStatus.PENDING: "needs-action",
     BookingStatus.BOOKED: "accepted",
-    BookingStatus.CANCELLED: "declined",
+    # Nobody has declined: that it is cancelled is the appointment's own status.
+    BookingStatus.CANCELLED: "accepted",
 }
 
 

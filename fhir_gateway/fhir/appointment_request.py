@@ -15,12 +15,13 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from fhir_gateway.fhir.outcome import Issue, Problem
-from fhir_gateway.fhir.r4 import Appointment, Patient
+from fhir_gateway.fhir.r4 import Appointment, is_type
 from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timeslot import TimeslotToken
 
 __all__ = [
+    "BOOKABLE",
     "STATUSES",
     "AppointmentRequest",
     "appointment_request_from_resource",
@@ -41,11 +42,14 @@ STATUSES: Final = frozenset(
         "waitlist",
     }
 )
+BOOKABLE: Final = frozenset({"proposed", "booked"})
 _PARTICIPANT_STATUSES: Final = frozenset(
     {"accepted", "declined", "tentative", "needs-action"}
 )
 _SLOT: Final = re.compile(r"(?:.*/)?Slot/([^/]+)(?:/_history/[^/]+)?")
 # XML 1.0 has no room for these, so a region could not be told.
+# An element's name that can be repeated: others may be somebody's name or number.
+_ELEMENT_NAME: Final = re.compile(r"_?[a-z][A-Za-z]{0,39}")
 _UNSAYABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
@@ -73,9 +77,16 @@ class AppointmentRequest:
     cancelation_text: str | None
 
 
-def appointment_request_from_resource(resource: object) -> AppointmentRequest:
+def appointment_request_from_resource(
+    resource: object, *, to_book: bool = False
+) -> AppointmentRequest:
     """
     Return what a client says of an appointment.
+
+    Args:
+        resource: The body.
+        to_book: It has to have what a new booking needs: then `token` and `subject`
+            are never None.
 
     Raises:
         Problem: 422 (400 for another type of resource), with an issue for each fault.
@@ -91,12 +102,27 @@ def appointment_request_from_resource(resource: object) -> AppointmentRequest:
             ],
             status=400,
         )
+    malformed = list(_form_issues(resource, "Appointment"))
+    if malformed:
+        raise Problem(malformed, status=422)
     try:
         appointment = Appointment.model_validate(resource)
     except ValidationError as error:
         raise Problem(list(_structure_issues(error)), status=422) from None
+    except (AttributeError, KeyError, TypeError) as error:
+        # fhir.resources 8.3 fails so on some values of the wrong type.
+        raise Problem(
+            [
+                Issue(
+                    code="structure",
+                    diagnostics="The body is no Appointment of R4: check its types.",
+                    expression="Appointment",
+                )
+            ],
+            status=422,
+        ) from error
     reader = _Reader(resource, appointment)
-    request = reader.read()
+    request = reader.read(to_book=to_book)
     if reader.issues:
         raise Problem(reader.issues, status=422)
     return request
@@ -133,16 +159,24 @@ class _Reader:
         self._appointment = appointment
         self.issues: list[Issue] = []
 
-    def read(self) -> AppointmentRequest:
+    def read(self, *, to_book: bool) -> AppointmentRequest:
         """Return what it says; meaningless when there are issues."""
         self._check_codes()
+        if to_book and self._status in STATUSES - BOOKABLE:
+            self._fault(
+                "value",
+                "To book, send status proposed or booked.",
+                "Appointment.status",
+            )
+        if to_book and not self._resource.get("slot"):
+            self._fault("required", "Name the slot to book.", "Appointment.slot")
         token = self._token()
-        number, patient = self._patient()
-        subject = self._subject(number, patient)
-        reason = self._resource.get("cancelationReason") or {}
+        number, patient = self._patient(is_required=to_book)
+        subject = self._subject(number, patient, is_required=to_book)
+        reason = self._resource.get("cancelationReason", {})
         return AppointmentRequest(
             id=self._resource.get("id"),
-            status=str(self._resource["status"]),
+            status=self._status,
             token=token,
             number=number,
             subject=subject,
@@ -152,6 +186,11 @@ class _Reader:
             ),
         )
 
+    @property
+    def _status(self) -> str:
+        # R4 lets an extension stand in the place of any value.
+        return str(self._resource.get("status", ""))
+
     def _fault(self, code: str, diagnostics: str, expression: str) -> None:
         self.issues.append(
             Issue(code=code, diagnostics=diagnostics, expression=expression)
@@ -160,7 +199,7 @@ class _Reader:
     def _check_codes(self) -> None:
         """Check what fhir.resources does not: required bindings and invariants."""
         resource = self._resource
-        if resource["status"] not in STATUSES:
+        if self._status not in STATUSES:
             self._fault(
                 "code-invalid",
                 "status must be an AppointmentStatus code, such as proposed or booked.",
@@ -183,7 +222,7 @@ class _Reader:
                 "app-2: give both start and end, or neither: the slot says both.",
                 "Appointment",
             )
-        if "cancelationReason" in resource and resource["status"] not in (
+        if "cancelationReason" in resource and self._status not in (
             "cancelled",
             "noshow",
         ):
@@ -252,7 +291,7 @@ class _Reader:
                 )
 
     def _patient(
-        self,
+        self, *, is_required: bool
     ) -> tuple[PersonalIdentityNumber | None, Mapping[str, Any] | None]:
         found = [
             (number, participant["actor"])
@@ -260,29 +299,37 @@ class _Reader:
             if self._is_patient(participant.get("actor", {}))
         ]
         contained = self._contained_patients()
+        patient = next((each for _, each in contained), None)
         if len(found) > 1 or len(contained) > 1:
             self._fault(
                 "value",
                 "An appointment is for one patient.",
                 "Appointment.participant",
             )
-            return None, None
+            return None, patient
         if not found:
-            return None, None
+            if is_required:
+                self._fault(
+                    "required",
+                    "Name the patient: a participant whose actor has an identifier with"
+                    " the system http://electronichealth.se/identifier/personnummer.",
+                    "Appointment.participant",
+                )
+            return None, patient
         position, actor = found[0]
         where = f"Appointment.participant[{position}].actor"
-        patient = next(iter(contained.values()), None)
-        reference = actor.get("reference") or ""
-        if reference.startswith("#") and reference[1:] not in contained:
+        reference = actor.get("reference", "")
+        if reference.startswith("#") and reference[1:] not in self._contained_ids():
             self._fault(
                 "value",
                 "The reference names no contained Patient.",
                 f"{where}.reference",
             )
-            return None, None
+            return None, patient
+        given = list(self._identifiers(actor, where))
         numbers = {
             number
-            for identifier, place in self._identifiers(actor, where, patient)
+            for identifier, place in given
             if (number := self._number(identifier, place)) is not None
         }
         if len(numbers) > 1:
@@ -291,8 +338,8 @@ class _Reader:
                 "The actor and the contained Patient have different numbers.",
                 where,
             )
-            return None, None
-        if not numbers and not self.issues:
+            return None, patient
+        if not given:
             self._fault(
                 "required",
                 "Give the patient's number as actor.identifier with the system"
@@ -302,32 +349,36 @@ class _Reader:
         return next(iter(numbers), None), patient
 
     def _is_patient(self, actor: Mapping[str, Any]) -> bool:
-        reference = actor.get("reference") or ""
+        reference = actor.get("reference", "")
         return (
             actor.get("type") == "Patient"
             or reference.startswith("Patient/")
             or "/Patient/" in reference
-            or reference.removeprefix("#") in self._contained_patients()
+            or (reference.startswith("#") and reference[1:] in self._contained_ids())
             or actor.get("identifier", {}).get("system") in PERSON_NUMBER_KINDS
         )
 
-    def _contained_patients(self) -> dict[str, Mapping[str, Any]]:
-        return {
-            str(each.get("id", "")): each
-            for each in self._resource.get("contained", ())
+    def _contained_patients(self) -> list[tuple[int, Mapping[str, Any]]]:
+        return [
+            (number, each)
+            for number, each in enumerate(self._resource.get("contained", ()))
             if each.get("resourceType") == "Patient"
-        }
+        ]
 
-    @staticmethod
+    def _contained_ids(self) -> set[str]:
+        return {each["id"] for _, each in self._contained_patients() if each.get("id")}
+
     def _identifiers(
-        actor: Mapping[str, Any], where: str, patient: Mapping[str, Any] | None
+        self, actor: Mapping[str, Any], where: str
     ) -> Iterator[tuple[Mapping[str, Any], str]]:
         if "identifier" in actor:
             yield actor["identifier"], f"{where}.identifier"
-        for number, identifier in enumerate((patient or {}).get("identifier", ())):
-            # A Patient may have other numbers too; they are no business of ours.
-            if identifier.get("system") in PERSON_NUMBER_KINDS:
-                yield identifier, f"Appointment.contained[0].identifier[{number}]"
+        for position, patient in self._contained_patients():
+            for number, identifier in enumerate(patient.get("identifier", ())):
+                # A Patient may have other numbers too; they are no business of ours.
+                if identifier.get("system") in PERSON_NUMBER_KINDS:
+                    place = f"Appointment.contained[{position}].identifier[{number}]"
+                    yield identifier, place
 
     def _number(
         self, identifier: Mapping[str, Any], where: str
@@ -344,41 +395,49 @@ class _Reader:
         self,
         number: PersonalIdentityNumber | None,
         patient: Mapping[str, Any] | None,
+        *,
+        is_required: bool,
     ) -> SubjectOfCare | None:
-        if number is None or patient is None:
-            return None
-        try:
-            Patient.model_validate(patient)
-        except ValidationError:
-            self._fault(
-                "structure",
-                "The contained Patient is not valid.",
-                "Appointment.contained[0]",
-            )
-            return None
+        position = next((number for number, _ in self._contained_patients()), 0)
+        where = f"Appointment.contained[{position}]"
+        patient = patient or {}
         name = _best_name(patient)
-        given = [part for part in name.get("given", ()) if part]
-        family = name.get("family")
+        given = [
+            text
+            for part in name.get("given", ())
+            if (text := self._text(part, f"{where}.name")) is not None
+        ]
+        family = self._text(name.get("family"), f"{where}.name")
         if not given or not family:
+            if is_required:
+                self._fault(
+                    "required",
+                    "Give the patient's family and given name, as the population"
+                    " register has them, in a contained Patient.",
+                    "Appointment.contained",
+                )
             return None
-        where = "Appointment.contained[0]"
         contact = {
             each.get("system"): each.get("value") for each in patient.get("telecom", ())
         }
+        phone = self._text(contact.get("phone"), f"{where}.telecom")
+        email = self._text(contact.get("email"), f"{where}.telecom")
+        if number is None:
+            return None
         return SubjectOfCare(
             number=number,
-            first_name=self._text(given[0], f"{where}.name") or "",
-            middle_name=self._text(" ".join(given[1:]) or None, f"{where}.name"),
-            last_name=self._text(family, f"{where}.name") or "",
-            phone=self._text(contact.get("phone"), f"{where}.telecom"),
-            email=self._text(contact.get("email"), f"{where}.telecom"),
+            first_name=given[0],
+            middle_name=" ".join(given[1:]) or None,
+            last_name=family,
+            phone=phone,
+            email=email,
         )
 
     def _comment(self) -> str | None:
-        comment = self._resource.get("comment")
+        comment: str | None = self._resource.get("comment")
         if comment is not None:
-            return str(comment)
-        reasons = self._resource.get("reasonCode", ())
+            return comment
+        reasons: list[dict[str, str]] = self._resource.get("reasonCode", [])
         return reasons[0].get("text") if reasons else None
 
     def _text(self, text: str | None, where: str) -> str | None:
@@ -397,11 +456,54 @@ def _best_name(patient: Mapping[str, Any]) -> Mapping[str, Any]:
     return names[0] if names else {}
 
 
+def _form_issues(value: Any, path: str) -> Iterator[Issue]:  # noqa: ANN401 - JSON is any value
+    """Yield what FHIR's JSON (R4, 2.6.2) has no room for: null and what is empty."""
+    if value is None or value in ("", [], {}):
+        yield Issue(
+            code="structure",
+            diagnostics="Nothing in FHIR's JSON is null or empty: leave it out.",
+            expression=path,
+        )
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _form_issues(item, f"{path}[{number}]")
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            # A list of values has null where its twin, the list of their extensions,
+            # has something.
+            if isinstance(item, list) and {name, _twin(name)} <= value.keys():
+                continue
+            if name.startswith("_") and not isinstance(item, dict | list):
+                yield Issue(
+                    code="value",
+                    diagnostics="The element's value does not fit its type in R4.",
+                    expression=_below(path, name),
+                )
+            else:
+                yield from _form_issues(item, _below(path, name))
+        kind = value.get("resourceType", "Appointment")
+        if not isinstance(kind, str) or not is_type(kind):
+            yield Issue(
+                code="structure",
+                diagnostics="There is no such type of resource in R4.",
+                expression=_below(path, "resourceType"),
+            )
+
+
+def _twin(name: str) -> str:
+    return name[1:] if name.startswith("_") else f"_{name}"
+
+
+def _below(path: str, name: str) -> str:
+    # The nearest that can be named: an unknown element may be called anything.
+    return f"{path}.{name}" if _ELEMENT_NAME.fullmatch(name) else path
+
+
 def _structure_issues(error: ValidationError) -> Iterator[Issue]:
     for fault in error.errors(include_url=False, include_input=False):
         path = "Appointment"
         for part in fault["loc"]:
-            path += f"[{part}]" if isinstance(part, int) else f".{part}"
+            path = f"{path}[{part}]" if isinstance(part, int) else _below(path, part)
         yield Issue(
             code={
                 "extra_forbidden": "structure",

@@ -6,7 +6,12 @@ used here (see docs/adr). They check neither required bindings nor invariants, s
 are checked where a resource is read.
 """
 
+from fhir.resources.R4B import fhirtypes  # noqa: TID251 - the one place
 from fhir.resources.R4B.appointment import Appointment  # noqa: TID251 - the one place
-from fhir.resources.R4B.patient import Patient  # noqa: TID251 - the one place
 
-__all__ = ["Appointment", "Patient"]
+__all__ = ["Appointment", "is_type"]
+
+
+def is_type(name: str) -> bool:
+    """Return whether R4 has a type of that name."""
+    return hasattr(fhirtypes, f"{name}Type")

@@ -37,12 +37,13 @@ __all__ = [
 ]
 
 _UNESCAPED_COMMA: Final = re.compile(r"(?<!\\)(?:\\\\)*,")
+_UNESCAPED_BAR: Final = re.compile(r"(?<!\\)(?:\\\\)*\|")
 _ESCAPE: Final = re.compile(r"\\([\\,|$])")
 _FHIR_ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _PREFIX: Final = re.compile(r"([a-z]{2})(?=[0-9])")
 _MOST_VALUES: Final = 100
 _MOST_REMEMBERED: Final = 8192
-_SAFE: Final = ":|,/"
+_SAFE: Final = ":,/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +122,9 @@ class TokenParameter(Parameter):
         )
 
     def _token(self, text: str) -> Token:
-        if "|" in text:
-            system, _, code = text.partition("|")
+        bar = _UNESCAPED_BAR.search(text)
+        if bar:
+            system, code = text[: bar.end() - 1], text[bar.end() :]
             token = Token(_unescaped(system), _unescaped(code) or None)
         else:
             token = Token(None, _unescaped(text))
@@ -415,8 +417,12 @@ def _issue(name: str, message: str, *, known: bool) -> Issue:
 
 
 def _is_harmless(name: str) -> bool:
-    """Return whether a parameter's name can be repeated: it may be anything at all."""
-    return bool(re.fullmatch(r"[A-Za-z_][A-Za-z_:.\-]{0,63}", name))
+    """
+    Return whether a parameter's name can be repeated: it may be anything at all.
+
+    A number or a word that begins as a name does may be somebody's.
+    """
+    return bool(re.fullmatch(r"[a-z_][A-Za-z_:.\-]{0,63}", name))
 
 
 def _only(values: list[str]) -> str:
@@ -445,8 +451,9 @@ def _bounds(text: str) -> DateBounds:
     match = _PREFIX.match(text)
     prefix = match[1] if match else "eq"
     try:
+        # A + that a client forgot to escape has become a blank; no date has one.
         start, end = period_from_search_text(
-            text.removeprefix(match[1] if match else "")
+            text.removeprefix(match[1] if match else "").replace(" ", "+")
         )
     except ValueError as error:
         raise ValidationError(f"is {error}") from error

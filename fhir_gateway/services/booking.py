@@ -17,6 +17,7 @@ from fhir_gateway.model.booking import (
     BookingPermissions,
     BookingStatus,
     ManagedBooking,
+    ResultCode,
     WriteResult,
 )
 from fhir_gateway.model.errors import (
@@ -25,7 +26,6 @@ from fhir_gateway.model.errors import (
     Forbidden,
     GatewayError,
     Incorrect,
-    NotFound,
     Refused,
     Stale,
     TimeslotTaken,
@@ -46,10 +46,13 @@ from fhir_gateway.services.read_back import ReadBack, is_own, is_the_same_time
 from fhir_gateway.services.source_access import SourceAccess
 from fhir_gateway.stores.journal import (
     AlreadyBooked,
+    BookingIdTaken,
     BookingRecord,
     BookingState,
     Decision,
+    DecisionState,
     Journal,
+    LostDecision,
 )
 
 __all__ = ["BookedTimeslot", "BookingRequest", "BookingService", "MoveRequest"]
@@ -139,39 +142,34 @@ class BookingService:
         _check_reason(source, request.reason)
         number = request.subject.number
         held = self._held_by(number, request.token)
-        if held is not None:
-            return BookedTimeslot(booking=self.read(held), is_new=False)
+        if held is not None and (standing := self._standing(held)) is not None:
+            return standing
         timeslot = self._access.free_timeslot(request.token, number)
         try:
-            decision = self._journal.claim_make(
-                source=source.name, timeslot=timeslot, subject=request.subject
-            )
-        except AlreadyBooked as error:
-            return BookedTimeslot(booking=self.read(error.booking), is_new=False)
-        decision = self._journal.mark_sent(decision, lease=_LEASE)
-        try:
-            result = self._send(
-                source,
-                decision,
-                lambda timeout: self._access.adapter(source.name).make_booking(
-                    MakeBooking(
-                        timeslot=timeslot,
-                        subject_of_care=request.subject,
-                        reason=request.reason,
-                    ),
-                    timeout=timeout,
+            decision = self._claimed(
+                timeslot,
+                lambda capacity: self._journal.claim_make(
+                    source=source.name,
+                    timeslot=timeslot,
+                    subject=request.subject,
+                    capacity=capacity,
                 ),
             )
-            if result is None:
-                pending = self._journal.settle_unknown(decision)
-                return BookedTimeslot(booking=self._managed(pending), is_new=True)
-        except Refused as error:
-            self._raise_taken(timeslot, request.subject, error)
-            raise
-        record, details = self._settle_made(decision, timeslot, result)
-        return BookedTimeslot(
-            booking=self._managed(record, details, reason=request.reason), is_new=True
-        )
+        except AlreadyBooked as error:
+            standing = self._standing(error.booking)
+            if standing is None:
+                raise Conflict(
+                    "Another request for the same time has just failed; try again.",
+                    source=source.name,
+                ) from error
+            return standing
+        decision = self._journal.mark_sent(decision, lease=_LEASE)
+        try:
+            made = self._make(source, decision, timeslot, request)
+        except LostDecision:
+            # We were so late that it was looked for: what was found counts.
+            made = self.read(decision.booking)
+        return BookedTimeslot(booking=made, is_new=True)
 
     def read(self, booking: str) -> ManagedBooking:
         """
@@ -183,8 +181,6 @@ class BookingService:
             NotFound: There is no booking of that id.
         """
         record, details = self._current(booking)
-        if record.state is BookingState.REFUSED:
-            raise NotFound("There is no such appointment: it was never booked.")
         return self._managed(record, details)
 
     def move(
@@ -228,35 +224,21 @@ class BookingService:
         timeslot = self._access.free_timeslot(
             request.token, record.number, moving=booking_id
         )
-        decision = self._journal.claim_update(record, timeslot)
+        decision = self._claimed(
+            timeslot,
+            lambda capacity: self._journal.claim_update(record, timeslot, capacity),
+        )
         decision = self._journal.mark_sent(decision, lease=_LEASE)
-        result = self._send(
-            source,
-            decision,
-            lambda timeout: self._access.adapter(source.name).update_booking(
-                UpdateBooking(
-                    booking_id=booking_id,
-                    timeslot=timeslot,
-                    subject_of_care=subject,
-                    reason=request.reason,
-                ),
-                timeout=timeout,
-            ),
+        update = UpdateBooking(
+            booking_id=booking_id,
+            timeslot=timeslot,
+            subject_of_care=subject,
+            reason=request.reason,
         )
-        if result is None:
-            return self._managed(self._journal.settle_unknown(decision))
-        details = self._found_again(record, timeslot)
-        if details is None:
-            # Done by the region's word, but not seen: its new id is unknown as well.
-            return self._managed(self._journal.settle_unknown(decision))
-        moved = self._journal.settle_moved(
-            decision,
-            booking_id=details.booking_id,
-            permissions=details.permissions,
-            is_invitation=details.is_invitation,
-            message=result.text,
-        )
-        return self._managed(self._read_back.confirmed(moved, details), details)
+        try:
+            return self._move(source, decision, record, update)
+        except LostDecision:
+            return self.read(booking)
 
     def cancel(
         self,
@@ -299,23 +281,127 @@ class BookingService:
         source = self._access.sources[record.source]
         decision = self._journal.claim_cancel(record)
         decision = self._journal.mark_sent(decision, lease=_LEASE)
+        cancellation = CancelBooking(
+            unit=record.timeslot.schedule.unit,
+            booking_id=booking_id,
+            actor=Actor.resident(record.number),
+            message=message,
+        )
+        try:
+            return self._cancel(source, decision, cancellation)
+        except LostDecision:
+            return self.read(booking)
+
+    def as_described(self, record: BookingRecord, details: Booking) -> ManagedBooking:
+        """Return a booked record as its source described it just now."""
+        if self._journal.pending_decision(record.id) is not None:
+            return self.read(record.id)
+        try:
+            record = self._read_back.confirmed(record, details)
+        except BookingIdTaken as error:
+            _log.error("another booking's id", booking=record.id, error=str(error))
+        return self._managed(record, details)
+
+    def _standing(self, booking: str) -> BookedTimeslot | None:
+        """Return a resident's booking of the time asked for, if it still stands."""
+        record, details = self._current(booking)
+        if record.state not in (BookingState.PENDING, BookingState.BOOKED):
+            return None
+        return BookedTimeslot(booking=self._managed(record, details), is_new=False)
+
+    def _claimed(
+        self, timeslot: Timeslot, claim: Callable[[int | None], Decision]
+    ) -> Decision:
+        """
+        Claim a place, also of a time where places have been booked here before.
+
+        A source lists only the places that are left, while our claims on those that
+        were booked stay. A time that never had more than one place has one for ever,
+        whatever its source lists.
+        """
+        try:
+            return claim(None)
+        except TimeslotTaken:
+            claims = self._journal.held_tokens(
+                starting_after=timeslot.start - timedelta(seconds=1)
+            ).get(timeslot.token, 0)
+            if max(claims, timeslot.count) == 1:
+                raise
+            return claim(timeslot.count + claims)
+
+    def _make(
+        self,
+        source: Source,
+        decision: Decision,
+        timeslot: Timeslot,
+        request: BookingRequest,
+    ) -> ManagedBooking:
+        try:
+            result = self._send(
+                source,
+                decision,
+                lambda timeout: self._access.adapter(source.name).make_booking(
+                    MakeBooking(
+                        timeslot=timeslot,
+                        subject_of_care=request.subject,
+                        reason=request.reason,
+                    ),
+                    timeout=timeout,
+                ),
+            )
+        except Refused as error:
+            self._raise_taken(timeslot, request.subject, error)
+            raise
+        if result is None:
+            return self._managed(self._journal.settle_unknown(decision))
+        record, details = self._settle_made(decision, timeslot, result)
+        return self._managed(record, details, reason=request.reason)
+
+    def _move(
+        self,
+        source: Source,
+        decision: Decision,
+        record: BookingRecord,
+        update: UpdateBooking,
+    ) -> ManagedBooking:
+        result = self._send(
+            source,
+            decision,
+            lambda timeout: self._access.adapter(source.name).update_booking(
+                update, timeout=timeout
+            ),
+        )
+        details = self._found_again(record, update.timeslot) if result else None
+        if result is None or details is None:
+            # Done by the region's word, but not seen: its new id is unknown as well.
+            return self._managed(self._journal.settle_unknown(decision))
+        try:
+            moved = self._journal.settle_moved(
+                decision,
+                booking_id=details.booking_id,
+                permissions=details.permissions,
+                is_invitation=details.is_invitation,
+                message=_to_be_shown(result),
+            )
+        except BookingIdTaken as error:
+            _log.error("another booking's id", booking=record.id, error=str(error))
+            return self._managed(self._journal.settle_unknown(decision))
+        return self._managed(self._read_back.confirmed(moved, details), details)
+
+    def _cancel(
+        self, source: Source, decision: Decision, cancellation: CancelBooking
+    ) -> ManagedBooking:
         result = self._send(
             source,
             decision,
             lambda timeout: self._access.adapter(source.name).cancel_booking(
-                CancelBooking(
-                    unit=record.timeslot.schedule.unit,
-                    booking_id=booking_id,
-                    actor=Actor.resident(record.number),
-                    message=message,
-                ),
-                timeout=timeout,
+                cancellation, timeout=timeout
             ),
         )
         if result is None:
             return self._managed(self._journal.settle_unknown(decision))
         return self._managed(
-            self._journal.settle_cancelled(decision, message=result.text)
+            self._journal.settle_cancelled(decision, message=_to_be_shown(result))
         )
 
     def _send(
@@ -368,17 +454,21 @@ class BookingService:
                 booking=record.id,
             )
             return self._journal.settle_unknown(decision), None
-        settled = self._journal.settle_booked(
-            decision,
-            booking_id=(
-                details.booking_id or result.booking_id
-                if details
-                else result.booking_id
-            ),
-            permissions=details.permissions if details else BookingPermissions(),
-            is_invitation=bool(details and details.is_invitation),
-            message=result.text,
-        )
+        try:
+            settled = self._journal.settle_booked(
+                decision,
+                booking_id=(
+                    details.booking_id or result.booking_id
+                    if details
+                    else result.booking_id
+                ),
+                permissions=details.permissions if details else BookingPermissions(),
+                is_invitation=bool(details and details.is_invitation),
+                message=_to_be_shown(result),
+            )
+        except BookingIdTaken as error:
+            _log.error("another booking's id", booking=record.id, error=str(error))
+            return self._journal.settle_unknown(decision), None
         if details is None:
             return settled, None
         return self._journal.confirm(settled, details, timeslot), details
@@ -421,7 +511,8 @@ class BookingService:
 
     def _current(self, booking: str) -> tuple[BookingRecord, Booking | None]:
         decision = self._journal.pending_decision(booking)
-        if decision is not None:
+        # One that is on its way is for its owner to settle.
+        if decision is not None and decision.state is DecisionState.UNKNOWN:
             try:
                 self._read_back.settle(decision)
             except GatewayError as error:
@@ -514,6 +605,8 @@ def managed_booking(
     status = {
         BookingState.BOOKED: BookingStatus.BOOKED,
         BookingState.CANCELLED: BookingStatus.CANCELLED,
+        # It was pending once, or its id would not be known; nothing came of it.
+        BookingState.REFUSED: BookingStatus.CANCELLED,
     }.get(record.state, BookingStatus.PENDING)
     return ManagedBooking(
         id=record.id,
@@ -552,6 +645,11 @@ def _check_reason(source: Source, reason: str | None) -> None:
             " comment.",
             source=source.name,
         )
+
+
+def _to_be_shown(result: WriteResult) -> str | None:
+    """Return the text that the contract says must be shown: that of INFO."""
+    return result.text if result.code is ResultCode.INFO else None
 
 
 def _known_id(record: BookingRecord) -> BookingId:

@@ -144,12 +144,14 @@ class ReadBack:
         """
         Return a booked record as its source describes it now, with the description.
 
-        A booking that its source has no more is cancelled. When the source cannot be
-        asked the record is returned as it was, without a description: `confirmed_at`
-        tells how old it is.
+        A booking that its source has no more is cancelled, unless its time has come: a
+        source need not list what is past. When the source cannot be asked the record is
+        returned as it was, without a description: `confirmed_at` tells how old it is.
         """
         try:
             booking = self._describe(record)
+            if booking is not None:
+                return self.confirmed(record, booking), booking
         except GatewayError as error:
             _log.warning(
                 "booking not confirmed",
@@ -158,9 +160,9 @@ class ReadBack:
                 error=str(error),
             )
             return record, None
-        if booking is None:
-            return self._journal.mark_cancelled_elsewhere(record), None
-        return self.confirmed(record, booking), booking
+        if record.timeslot.start <= self._clock():
+            return record, None
+        return self._journal.mark_cancelled_elsewhere(record), None
 
     def confirmed(self, record: BookingRecord, booking: Booking) -> BookingRecord:
         """Return the record brought up to date with its source's description."""

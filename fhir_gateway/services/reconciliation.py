@@ -9,7 +9,12 @@ import structlog
 
 from fhir_gateway.model.errors import GatewayError
 from fhir_gateway.services.read_back import ReadBack
-from fhir_gateway.stores.journal import Decision, Journal, LostDecision
+from fhir_gateway.stores.journal import (
+    Decision,
+    DecisionState,
+    Journal,
+    LostDecision,
+)
 
 __all__ = ["Reconciliation"]
 
@@ -35,9 +40,19 @@ class Reconciliation:
         self._journal = journal
 
     def run(self, stop: threading.Event) -> None:
-        """Settle what is due until `stop` is set."""
+        """Settle what is due until `stop` is set; a journal that is away comes back."""
+        away = False
         while not stop.wait(_PAUSE_S):
-            self.run_once()
+            try:
+                self.run_once()
+            except GatewayError as error:
+                if not away:
+                    _log.error("reconciliation lost its journal", error=str(error))
+                away = True
+            else:
+                if away:
+                    _log.info("reconciliation found its journal again")
+                away = False
 
     def run_once(self) -> None:
         """Look once at everything that is due."""
@@ -46,6 +61,10 @@ class Reconciliation:
 
     def _settle(self, decision: Decision) -> None:
         try:
+            if decision.state is DecisionState.CLAIMED:
+                # Its owner is gone, and never sent it.
+                self._journal.settle_not_sent(decision)
+                return
             self._read_back.settle(decision)
         except LostDecision:
             # Somebody else was first: it is looked after.

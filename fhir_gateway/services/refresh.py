@@ -8,7 +8,7 @@ care that was agreed with the source: what it stores is for everybody.
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -103,6 +103,7 @@ class SourceRefresh:
         self._performers: dict[HsaId, Performer] = {}
         self._schedules: dict[BlockKey, tuple[Schedule, ...]] = {}
         self._units_listed_at: datetime | None = None
+        self._offer: Offer | None = None
         self._pace = _Pace(source.budget.calls_per_second)
 
     def run(self, stop: threading.Event) -> None:
@@ -122,9 +123,19 @@ class SourceRefresh:
                 in_flight.acquire()
                 if stop.is_set():
                     return
-                executor.submit(self._perform, task, stop).add_done_callback(
-                    lambda _: in_flight.release()
-                )
+                future = executor.submit(self._perform, task, stop)
+                future.add_done_callback(lambda _: in_flight.release())
+                future.add_done_callback(self._tell_of_fault)
+
+    def _tell_of_fault(self, performed: Future[bool]) -> None:
+        error = performed.exception()
+        if error is not None:
+            # A fault of this program's own: it must not look like a quiet source.
+            _log.error(
+                "refresh failed",
+                source=self._source.name,
+                kind=type(error).__name__,
+            )
 
     def run_once(self) -> None:
         """Ask everything that is due, one thing after the other, and return."""
@@ -155,13 +166,16 @@ class SourceRefresh:
             return
         with self._lock:
             if offer is not None:
-                for unit in offer.units:
-                    self._units.setdefault(unit.hsa_id, unit)
-                self._time_types.update(offer.time_types)
+                if self._source.units_from is not None:
+                    for unit in offer.units:
+                        self._units.setdefault(unit.hsa_id, unit)
                 self._performers.update(offer.performers)
-                for unit_id in offer.time_types:
-                    task = _Task(unit=unit_id)
-                    self._progress.answered_at[task] = offer.answered_at
+                for unit_id, time_types in offer.time_types.items():
+                    # One that is no longer configured is not asked about any more.
+                    if unit_id in self._units:
+                        self._time_types[unit_id] = time_types
+                        task = _Task(unit=unit_id)
+                        self._progress.answered_at[task] = offer.answered_at
             for block in blocks:
                 if block is not None:
                     task = _Task(
@@ -208,6 +222,8 @@ class SourceRefresh:
                 return None
             task = min(due, key=_urgency)[3]
             progress.under_way.add(task)
+            # Whatever becomes of it, it is not asked again at once.
+            progress.asked_at[task] = moment
             return task
 
     def _tasks(self) -> Iterator[tuple[_Task, int]]:
@@ -298,6 +314,7 @@ class SourceRefresh:
                 time_types=dict(self._time_types),
                 performers=dict(self._performers),
             )
+            self._offer = offer
         self._store.put_offer(offer)
 
     def _units_are_due(self) -> bool:
@@ -330,6 +347,8 @@ class SourceRefresh:
                 # A producer that does not filter lists other time types too.
                 if timeslot.schedule.time_type_id != time_type_id:
                     rejected["of another time type"] += 1
+                elif not first_day <= civil_date(timeslot.start) <= last_day:
+                    rejected["outside the days asked for"] += 1
                 elif timeslot.start <= asked_at:
                     rejected["past"] += 1
                 else:
@@ -367,7 +386,6 @@ class SourceRefresh:
     def _succeeded(self, task: _Task, asked_at: datetime) -> None:
         with self._lock:
             recovered = self._progress.failing_since is not None
-            self._progress.asked_at[task] = asked_at
             self._progress.answered_at[task] = max(asked_at, self._clock())
             self._progress.failing_since = None
             self._progress.last_error = None
@@ -406,12 +424,24 @@ class SourceRefresh:
             )
         try:
             self._store.put_status(status)
+            self._refill()
         except StoreUnavailable as error:
             _log.warning(
                 "refresh cannot tell its status",
                 source=self._source.name,
                 reason=str(error),
             )
+
+    def _refill(self) -> None:
+        """Ask for everything anew when the store has been emptied."""
+        if self._offer is None or self._store.offer(self._source.name) is not None:
+            return
+        _log.warning("the store was emptied", source=self._source.name)
+        with self._lock:
+            self._progress.asked_at.clear()
+            self._progress.answered_at.clear()
+            offer = self._offer
+        self._store.put_offer(offer)
 
 
 class _Stopped(Exception):

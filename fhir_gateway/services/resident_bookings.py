@@ -19,10 +19,15 @@ from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import Source, SourceOutcome, SourceProblem
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot
-from fhir_gateway.services.booking import BookingService, managed_booking
+from fhir_gateway.services.booking import BookingService
 from fhir_gateway.services.read_back import is_own
 from fhir_gateway.services.source_access import SourceAccess
-from fhir_gateway.stores.journal import BookingRecord, BookingState, Journal
+from fhir_gateway.stores.journal import (
+    BookingIdTaken,
+    BookingRecord,
+    BookingState,
+    Journal,
+)
 
 __all__ = ["ResidentBookings", "ResidentsTimes"]
 
@@ -95,7 +100,7 @@ class ResidentBookings:
                 if isinstance(answer, SourceOutcome):
                     outcomes.append(answer)
                     continue
-                outcomes.extend(_shortcomings(question.source, answer))
+                nameless = 0
                 for booking in answer.bookings:
                     if not is_own(booking, number):
                         _log.error(
@@ -103,8 +108,11 @@ class ResidentBookings:
                         )
                         continue
                     record = self._known(question.source.name, booking, number)
-                    if record is not None:
+                    if record is None:
+                        nameless += 1
+                    else:
                         described[record.id] = booking
+                outcomes.extend(_shortcomings(question.source, answer, nameless))
         outcomes.extend(self._not_asked())
         bookings = [
             self._managed(record, described.get(record.id))
@@ -150,22 +158,35 @@ class ResidentBookings:
     def _known(
         self, source: SourceName, booking: Booking, number: PersonalIdentityNumber
     ) -> BookingRecord | None:
-        """Return our record of a booking, made now if there was none."""
-        schedule = booking.schedule
-        if (
-            booking.booking_id is None
-            or booking.start is None
-            or booking.end is None
-            or schedule is None
-        ):
+        """
+        Return our record of a booking, made now if there was none.
+
+        None when it says too little to have one: no id, no time or no time type.
+        """
+        if booking.booking_id is None or booking.start is None or booking.end is None:
             return None
-        timeslot = Timeslot(schedule=schedule, start=booking.start, end=booking.end)
         known = self._journal.by_booking_id(source, booking.unit, booking.booking_id)
-        if known is None:
-            known = self._journal.adopt(
-                source=source, booking=booking, timeslot=timeslot, number=number
+        if (
+            known is not None
+            and known.state is BookingState.BOOKED
+            and known.number == number
+        ):
+            return known
+        schedule = booking.schedule
+        if schedule is None:
+            return None
+        try:
+            return self._journal.adopt(
+                source=source,
+                booking=booking,
+                timeslot=Timeslot(
+                    schedule=schedule, start=booking.start, end=booking.end
+                ),
+                number=number,
             )
-        return known
+        except BookingIdTaken as error:
+            _log.error("another booking's id", source=source, error=str(error))
+            return None
 
     def _managed(
         self, record: BookingRecord, details: Booking | None
@@ -173,7 +194,7 @@ class ResidentBookings:
         if details is None or record.state is not BookingState.BOOKED:
             # Not in its source's list, or undecided: looked at by itself.
             return self._booking.read(record.id)
-        return managed_booking(record, details, undecided=False)
+        return self._booking.as_described(record, details)
 
     def _not_asked(self) -> list[SourceOutcome]:
         return [
@@ -190,8 +211,11 @@ class ResidentBookings:
         ]
 
 
-def _shortcomings(source: Source, answer: BookedTimes) -> list[SourceOutcome]:
-    if not answer.unreadable and not answer.unanswered:
+def _shortcomings(
+    source: Source, answer: BookedTimes, nameless: int
+) -> list[SourceOutcome]:
+    unreadable = len(answer.unreadable) + nameless
+    if not unreadable and not answer.unanswered:
         return []
     return [
         SourceOutcome(
@@ -199,7 +223,7 @@ def _shortcomings(source: Source, answer: BookedTimes) -> list[SourceOutcome]:
             problem=SourceProblem.INCOMPLETE,
             detail=(
                 f"{source.title}: {len(answer.unanswered)} units did not answer and"
-                f" {len(answer.unreadable)} bookings could not be read."
+                f" {unreadable} bookings could not be read."
             ),
         )
     ]

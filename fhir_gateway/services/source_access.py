@@ -104,7 +104,9 @@ class SourceAccess:
             if timeslot.token == token.text:
                 return timeslot
         raise TimeslotTaken(
-            "The slot is no longer free; search again for another one.",
+            "The slot is no longer free; search again for another one."
+            if moving is None
+            else "The region does not offer that slot to this booking; choose another.",
             source=source.name,
         )
 

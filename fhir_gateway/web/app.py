@@ -27,6 +27,8 @@ def create_app(gateway: Gateway) -> Flask:
     app = Flask("fhir_gateway", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 1
     app.url_map.strict_slashes = False
+    # A redirect would repeat the URL, and whatever a client has put into it.
+    app.url_map.merge_slashes = False
     routes = resource_routes(gateway)
     for each in routes:
         register(app, each, FHIR_PREFIX)

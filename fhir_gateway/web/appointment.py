@@ -8,16 +8,19 @@ from typing import Any, Final
 
 import jsonpatch
 import jsonpointer
+import orjson
 from flask import Response, request
 
 from fhir_gateway.fhir.appointment import appointment_from_booking
 from fhir_gateway.fhir.appointment_request import (
+    BOOKABLE,
     STATUSES,
     AppointmentRequest,
     appointment_request_from_resource,
     number_from_identifier,
 )
 from fhir_gateway.fhir.bundle import Entry, searchset
+from fhir_gateway.fhir.json_reading import MAX_BYTES
 from fhir_gateway.fhir.outcome import (
     Issue,
     Problem,
@@ -32,7 +35,9 @@ from fhir_gateway.fhir.search_parameters import (
     TokenParameter,
 )
 from fhir_gateway.model.booking import BookingStatus, ManagedBooking
+from fhir_gateway.model.errors import Conflict, Stale
 from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.model.source import SourceProblem
 from fhir_gateway.model.timeslot import TimeType, time_type_token
 from fhir_gateway.services.booking import BookingRequest, MoveRequest
 from fhir_gateway.web.exchange import (
@@ -49,8 +54,6 @@ from fhir_gateway.web.searching import understood_search
 
 __all__ = ["AppointmentSearchSchema", "appointment_routes"]
 
-_BOOKABLE: Final = frozenset({"proposed", "booked"})
-
 
 class AppointmentSearchSchema(SearchSchema):
     """The parameters of a search for a resident's appointments, by POST only."""
@@ -66,6 +69,7 @@ class AppointmentSearchSchema(SearchSchema):
 
 
 _SCHEMA: Final = AppointmentSearchSchema()
+_MOST_OPERATIONS: Final = 100
 _PERSONAL: Final = frozenset(
     {"patient.identifier", "patient:identifier", "patient:Patient.identifier"}
 )
@@ -105,7 +109,7 @@ class _Views:
 
     def create(self) -> Response:
         check_accept()
-        wanted = appointment_request_from_resource(read_body())
+        wanted = appointment_request_from_resource(read_body(), to_book=True)
         booked = self._gateway.booking.book(_booking_request(wanted))
         self._gateway.leave_out_at_once()
         booking = booked.booking
@@ -159,13 +163,16 @@ class _Views:
             for booking in times.bookings
             if _fits(booking, values.get("status", ()), bounds)
         ]
+        is_whole = all(
+            outcome.problem is SourceProblem.NOT_ASKED for outcome in times.outcomes
+        )
         # The self link repeats no parameter: one of them is a personal number.
         return fhir_response(
             searchset(
                 [Entry(self._appointment(booking)) for booking in bookings],
                 base_url=self._gateway.base_url,
                 self_url=f"{self._gateway.base_url}/Appointment/_search",
-                total=len(bookings),
+                total=len(bookings) if is_whole else None,
                 issues=[issue_from_source_outcome(each) for each in times.outcomes],
             )
         )
@@ -179,7 +186,7 @@ class _Views:
             booking = self._gateway.booking.cancel(
                 identifier, message=wanted.cancelation_text, version=version
             )
-        elif wanted.status in _BOOKABLE:
+        elif wanted.status in BOOKABLE:
             booking = self._move(present, wanted, version)
         else:
             raise Problem(
@@ -245,6 +252,13 @@ class _Views:
                 ],
                 status=422,
             )
+        if present.status is BookingStatus.CANCELLED:
+            raise Conflict(
+                "The appointment is cancelled, so it cannot be changed: book the slot"
+                " anew."
+            )
+        if version is not None and version != present.version:
+            raise Stale("The appointment has changed since you read it; read it again.")
         return present
 
     def _answer(
@@ -279,53 +293,8 @@ class _Views:
 
 
 def _booking_request(wanted: AppointmentRequest) -> BookingRequest:
-    """
-    Return what to book.
-
-    Raises:
-        Problem: 422, with an issue for each thing that is missing.
-    """
-    issues = []
-    if wanted.status not in _BOOKABLE:
-        issues.append(
-            Issue(
-                code="value",
-                diagnostics="To book, send status proposed or booked.",
-                expression="Appointment.status",
-            )
-        )
-    if wanted.token is None:
-        issues.append(
-            Issue(
-                code="required",
-                diagnostics="Name the slot to book.",
-                expression="Appointment.slot",
-            )
-        )
-    if wanted.number is None:
-        issues.append(
-            Issue(
-                code="required",
-                diagnostics=(
-                    "Name the patient: a participant whose actor has an identifier with"
-                    " the system http://electronichealth.se/identifier/personnummer."
-                ),
-                expression="Appointment.participant",
-            )
-        )
-    elif wanted.subject is None:
-        issues.append(
-            Issue(
-                code="required",
-                diagnostics=(
-                    "Give the patient's family and given name, as the population"
-                    " register has them, in a contained Patient."
-                ),
-                expression="Appointment.contained",
-            )
-        )
-    if issues or wanted.token is None or wanted.subject is None:
-        raise Problem(issues, status=422)
+    if wanted.token is None or wanted.subject is None:
+        raise TypeError("the request was not read to book")
     return BookingRequest(
         token=wanted.token, subject=wanted.subject, reason=wanted.comment
     )
@@ -345,7 +314,7 @@ def _check_same_person(present: ManagedBooking, wanted: AppointmentRequest) -> N
         )
 
 
-def _patched(appointment: dict[str, Any], operations: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON is any value
+def _patched(appointment: dict[str, Any], operations: object) -> dict[str, Any]:
     """
     Return an appointment with a JSON Patch (RFC 6902) applied.
 
@@ -356,46 +325,65 @@ def _patched(appointment: dict[str, Any], operations: Any) -> dict[str, Any]:  #
         Problem: 400 when it is no patch, 422 when it cannot be applied.
     """
     slot = appointment.get("slot")
-    try:
-        patched = jsonpatch.apply_patch(appointment, operations)
-    except jsonpatch.InvalidJsonPatch as error:
-        raise Problem(
-            [Issue(code="structure", diagnostics="The body is no JSON Patch.")],
-            status=400,
-        ) from error
-    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as error:
-        raise Problem(
-            [
-                Issue(
-                    code="processing",
-                    diagnostics=(
-                        "The patch does not fit the appointment as it is now; read it"
-                        " again."
-                    ),
-                )
-            ],
-            status=422,
-        ) from error
-    except (TypeError, ValueError, AttributeError, KeyError) as error:
-        raise Problem(
-            [Issue(code="structure", diagnostics="The body is no JSON Patch.")],
-            status=400,
-        ) from error
+    patched = _applied(appointment, operations)
     if not isinstance(patched, dict):
-        raise Problem(
-            [Issue(code="structure", diagnostics="The patch leaves no Appointment.")],
-            status=422,
-        )
+        raise _unpatched("The patch leaves no Appointment.")
     if patched.get("slot") != slot:
         for name in ("start", "end"):
             if patched.get(name) == appointment.get(name):
                 patched.pop(name, None)
-        patched["participant"] = [
-            participant
-            for participant in patched.get("participant", ())
-            if participant not in appointment["participant"][1:]
-        ]
+        participants = patched.get("participant")
+        if isinstance(participants, list):
+            patched["participant"] = [
+                participant
+                for participant in participants
+                if participant not in appointment["participant"][1:]
+            ]
     return patched
+
+
+def _applied(appointment: dict[str, Any], operations: object) -> object:
+    if not isinstance(operations, list) or not all(
+        isinstance(each, dict) for each in operations
+    ):
+        raise _no_patch()
+    if len(operations) > _MOST_OPERATIONS:
+        raise _unpatched(f"A patch has at most {_MOST_OPERATIONS} operations.")
+    patched: object = appointment
+    try:
+        for operation in operations:
+            patched = jsonpatch.apply_patch(patched, [operation])
+            # A few copies of copies would fill the memory.
+            if len(orjson.dumps(patched)) > MAX_BYTES:
+                raise _unpatched("The patch makes the appointment too large.")
+    except jsonpatch.InvalidJsonPatch as error:
+        raise _no_patch() from error
+    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as error:
+        raise _unpatched(
+            "The patch does not fit the appointment as it is now; read it again."
+        ) from error
+    except (TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:
+        raise _no_patch() from error
+    return patched
+
+
+def _no_patch() -> Problem:
+    return Problem(
+        [
+            Issue(
+                code="structure",
+                diagnostics=(
+                    "The body is no JSON Patch: send a list of operations, each with"
+                    " op, path and value (RFC 6902)."
+                ),
+            )
+        ],
+        status=400,
+    )
+
+
+def _unpatched(diagnostics: str) -> Problem:
+    return Problem([Issue(code="processing", diagnostics=diagnostics)], status=422)
 
 
 def _refuse_personal_url() -> None:

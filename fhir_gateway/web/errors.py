@@ -37,6 +37,7 @@ STATUSES: Final = {
     Category.UNCONFIRMED: 202,
 }
 
+_MOST_ISSUES: Final = 100
 _RETRY_AFTER_S: Final = "30"
 
 _HTTP_ISSUES: Final = {
@@ -61,10 +62,17 @@ def register_error_handlers(app: Flask) -> None:
 def _from_problem(problem: Exception) -> Response:
     if not isinstance(problem, Problem):
         raise problem
+    issues = problem.issues
+    if len(issues) > _MOST_ISSUES:
+        more = Issue(
+            code="too-costly",
+            diagnostics=(
+                f"There are {len(issues) - _MOST_ISSUES} more faults; mend these first."
+            ),
+        )
+        issues = (*issues[:_MOST_ISSUES], more)
     return fhir_response(
-        operation_outcome(problem.issues),
-        status=problem.status,
-        headers=problem.headers,
+        operation_outcome(issues), status=problem.status, headers=problem.headers
     )
 
 

@@ -5,12 +5,15 @@ FHIR R4, 3.1.0 (RESTful API): content types, `_format`, `Prefer`, ETag.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import format_datetime
 from typing import Any, Final
+from urllib.parse import unquote_to_bytes
 
 import orjson
 from flask import Response, request
+from werkzeug.http import parse_options_header
 
 from fhir_gateway.fhir.json_reading import UnreadableJson, read_json
 from fhir_gateway.fhir.outcome import Issue, Problem
@@ -36,6 +39,8 @@ _JSON_TYPES: Final = frozenset(
     {FHIR_JSON, "application/json", "text/json", "application/json+fhir"}
 )
 _FORMATS: Final = _JSON_TYPES | {"json"}
+_OF_FORM: Final = frozenset({"_format", "_pretty"})
+_VERSIONS: Final = frozenset({"4.0", "4.0.1"})
 _FORM: Final = "application/x-www-form-urlencoded"
 _ETAG: Final = re.compile(r'W/"([1-9][0-9]{0,9})"')
 
@@ -63,25 +68,14 @@ def check_accept() -> None:
     """
     wanted = request.args.get("_format")
     if wanted is not None:
-        # A + in a query is a blank once decoded; clients write fhir+json all the same.
-        if wanted.replace(" ", "+").split(";")[0].strip() in _FORMATS:
-            return
-    else:
-        accept = request.accept_mimetypes
-        if not accept or any(
-            accept.quality(media_type) > 0 for media_type in _JSON_TYPES
-        ):
-            return
-    raise Problem(
-        [
-            Issue(
-                code="not-supported",
-                diagnostics=f"This server answers {FHIR_JSON} only: ask for that.",
-                parameter="_format" if wanted is not None else "Accept",
-            )
-        ],
-        status=406,
-    )
+        _check_format(wanted)
+        return
+    accepted = request.accept_mimetypes
+    if not accepted or any(
+        quality > 0 and _is_ours(media_type) for media_type, quality in accepted
+    ):
+        return
+    raise _not_acceptable("Accept")
 
 
 def preferences() -> Preferences:
@@ -114,7 +108,11 @@ def read_body(*media_types: str) -> Any:  # noqa: ANN401 - JSON is any value
     """
     accepted = frozenset(media_types) or _JSON_TYPES
     charset = request.mimetype_params.get("charset", "utf-8").lower()
-    if request.mimetype not in accepted or charset not in ("utf-8", "utf8"):
+    if (
+        request.mimetype not in accepted
+        or charset not in ("utf-8", "utf8")
+        or not _is_r4(request.mimetype_params)
+    ):
         raise Problem(
             [
                 Issue(
@@ -138,11 +136,15 @@ def read_body(*media_types: str) -> Any:  # noqa: ANN401 - JSON is any value
 
 def search_parameters_of_request() -> list[tuple[str, str]]:
     """
-    Return the parameters of a search, in the client's order; `_format` is left out.
+    Return the parameters of a search, in the client's order.
+
+    `_format` and `_pretty`, which are about the answer's form alone, are left out.
 
     Raises:
-        Problem: 415 when a POST is not a form, 400 when a name or value is not UTF-8.
+        Problem: 406 when a form asks for another format, 415 when a POST is not a form,
+            400 when a name or value is not UTF-8.
     """
+    encoded = [request.query_string]
     given = list(request.args.items(multi=True))
     if request.method == "POST":
         if request.mimetype not in (_FORM, ""):
@@ -156,13 +158,16 @@ def search_parameters_of_request() -> list[tuple[str, str]]:
                 ],
                 status=415,
             )
+        encoded.append(request.get_data())
         given.extend(request.form.items(multi=True))
-    if any("\ufffd" in text or "\x00" in text for pair in given for text in pair):
+        if "_format" in request.form:
+            _check_format(request.form["_format"])
+    if not all(map(_is_text, encoded)):
         raise Problem(
             [Issue(code="structure", diagnostics="A parameter is not UTF-8 text.")],
             status=400,
         )
-    return [(name, value) for name, value in given if name != "_format"]
+    return [(name, value) for name, value in given if name not in _OF_FORM]
 
 
 def expected_version() -> int | None:
@@ -208,9 +213,55 @@ def fhir_response(
     response = Response(
         b"" if resource is None else orjson.dumps(resource),
         status=status,
-        content_type=f"{FHIR_JSON};charset=utf-8" if resource is not None else None,
+        content_type=f"{FHIR_JSON};charset=utf-8",
     )
+    if resource is None:
+        del response.headers["Content-Type"]
     response.headers["Cache-Control"] = "no-store"
     response.headers["Date"] = format_datetime(clock(), usegmt=True)
     response.headers.update(headers or {})
     return response
+
+
+def _is_text(encoded: bytes) -> bool:
+    decoded = unquote_to_bytes(encoded)
+    try:
+        decoded.decode()
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in decoded
+
+
+def _check_format(wanted: str) -> None:
+    # A + in a query is a blank once decoded; clients write fhir+json all the same.
+    media_type = wanted.strip().replace(" ", "+")
+    if media_type not in _FORMATS and not _is_ours(media_type):
+        raise _not_acceptable("_format")
+
+
+def _is_ours(media_range: str) -> bool:
+    media_type, parameters = parse_options_header(media_range.lower())
+    kind, _, subtype = media_type.partition("/")
+    return _is_r4(parameters) and (
+        media_type in _JSON_TYPES
+        or media_type == "*/*"
+        or (subtype == "*" and kind in ("application", "text"))
+    )
+
+
+def _is_r4(parameters: Mapping[str, str]) -> bool:
+    # FHIR R4, 2.1.0.1.1: a client may name the version beside the media type.
+    return parameters.get("fhirversion", "4.0") in _VERSIONS
+
+
+def _not_acceptable(parameter: str) -> Problem:
+    return Problem(
+        [
+            Issue(
+                code="not-supported",
+                diagnostics=f"This server answers {FHIR_JSON} only: ask for that.",
+                parameter=parameter,
+            )
+        ],
+        status=406,
+    )

@@ -144,7 +144,7 @@ def test_number_with_one_digit_mistyped_is_refused(
 )
 def test_text_that_is_no_number_is_refused(text: str, message: str) -> None:
     """What is no number is refused, and neither error nor traceback repeats it."""
-    with pytest.raises(ValueError, match="^not a personal number") as caught:
+    with pytest.raises(ValueError, match="not a personal number") as caught:
         PersonalIdentityNumber(text)
 
     shown = "".join(traceback.format_exception(caught.value)[-1:])
@@ -212,7 +212,7 @@ def _assert_hidden(text: str) -> None:
 @pytest.mark.parametrize("value", SHOWN)
 def test_resident_is_hidden_in_text(value: object) -> None:
     """No way of turning it into text shows a digit or a name of a resident."""
-    _assert_hidden(f"{value} {value!r} {value!s} {value!a} %s %r" % (value, value))  # noqa: UP031 - that way too
+    _assert_hidden(f"{value} {value!r} {value!s} {value!a} %s %r" % (value, value))
 
 
 @pytest.mark.parametrize("value", SHOWN)
@@ -252,13 +252,13 @@ def test_number_is_hidden_from_a_format(value: object) -> None:
 )
 def test_number_is_not_pickled(value: object, protocol: int) -> None:
     """Pickle would write the digits in clear, so it is refused."""
-    with pytest.raises(TypeError, match="^a personal number is not pickled"):
+    with pytest.raises(TypeError, match="a personal number is not pickled"):
         pickle.dumps(value, protocol)
 
 
 def test_subject_of_care_is_not_pickled() -> None:
     """A subject of care holds a number, so it is not pickled either."""
-    with pytest.raises(TypeError, match="^a personal number is not pickled"):
+    with pytest.raises(TypeError, match="a personal number is not pickled"):
         pickle.dumps(SUBJECT)
 
 

@@ -170,7 +170,7 @@ def _answers(
 ) -> None:
     region.post(
         f"https://region.example.org/{contract.interaction.value}",
-        body=body,  # type: ignore[arg-type] # an exception is raised, says its manual
+        body=body,
         status=status,
         headers=headers,
         content_type="text/xml; charset=UTF-8",
@@ -192,6 +192,7 @@ def test_request_is_sent_as_recorded(
     answer = _ask(client)
 
     sent = region.calls[0].request.body
+    assert isinstance(sent, bytes)
     assert canonical(sent) == canonical(recorded("GetAvailableTimeslots.whole.request"))
     assert answer == READ_ANSWER
 
@@ -880,10 +881,12 @@ def _sends_and_closes(answer: bytes) -> Behaviour:
     return behave
 
 
-def _resets(*, after_reading: bool, answer: bytes = b"") -> Behaviour:
+def _resets(*, after_reading: bool = True, answer: bytes = b"") -> Behaviour:
     def behave(producer: Producer, connection: socket.socket) -> None:
         if after_reading:
             producer.read(connection)
+        else:
+            connection.recv(1)
         connection.sendall(answer)
         connection.setsockopt(
             socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
@@ -906,6 +909,15 @@ def _drips(start: bytes, part: bytes) -> Behaviour:
         producer.read(connection)
         connection.sendall(start)
         producer.drip(connection, part)
+
+    return behave
+
+
+def _floods(part: bytes) -> Behaviour:
+    def behave(producer: Producer, connection: socket.socket) -> None:
+        producer.read(connection)
+        while not producer.is_over.is_set():
+            connection.sendall(part * 1000)
 
     return behave
 
@@ -997,11 +1009,16 @@ def test_environment_is_not_consulted(
 # --------------------------------------------------------------- never connected
 
 
-def test_refused_connection_means_nothing_was_sent(connect: Connect) -> None:
+@pytest.mark.parametrize(
+    "scheme", [pytest.param("http", id="HTTP"), pytest.param("https", id="HTTPS")]
+)
+def test_refused_connection_means_nothing_was_sent(
+    scheme: str, connect: Connect
+) -> None:
     """Where nobody listens, a read and a write alike were never sent."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    client = connect(port)
+    client = connect(port, scheme)
 
     errors = [_failure(client), _failure(client, CANCEL, CANCEL_REQUEST)]
 
@@ -1053,10 +1070,10 @@ def test_impossible_endpoint_means_nothing_was_sent(endpoint: str) -> None:
 
 NEGATIVE_CHUNK = HEAD + b"Transfer-Encoding: chunked\r\n\r\n-5\r\nabc"
 BREAKS_OFF = [
-    pytest.param(_resets(after_reading=True), id="reset after reading"),
-    pytest.param(_resets(after_reading=False), id="reset before reading"),
+    pytest.param(_resets(), id="reset after reading"),
+    pytest.param(_resets(after_reading=False), id="reset while reading"),
     pytest.param(
-        _resets(after_reading=True, answer=_http(DONE)[:-20]),
+        _resets(answer=_http(DONE)[:-20]),
         id="reset within the answer",
     ),
     pytest.param(_sends_and_closes(b""), id="closed without an answer"),
@@ -1123,15 +1140,14 @@ def test_write_after_a_refused_one_is_judged_by_itself(connect: Connect) -> None
     """An earlier call that never connected says nothing of one that did."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
+    earlier = _failure(connect(port), CANCEL, CANCEL_REQUEST)
     with Producer(_sends_and_closes(b"")) as producer:
         try:
-            _ask(connect(port), CANCEL, CANCEL_REQUEST)
-            error: GatewayError | None = None
+            raise earlier
         except Unavailable:
             # Raised in the course of the first, so Python chains them.
             error = _failure(connect(producer.port), CANCEL, CANCEL_REQUEST)
 
-    assert error is not None
     assert _outcome(error) == (BookingUnconfirmed, UNKNOWN)
 
 
@@ -1143,6 +1159,7 @@ ENDLESS = [
     pytest.param(_drips(HEAD, b"X-Y: z\r\n"), id="dripping headers"),
     pytest.param(_drips(HEAD + b"X: ", b"y"), id="a dripping header"),
     pytest.param(_drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), id="dripping promises"),
+    pytest.param(_floods(b"HTTP/1.1 100 Continue\r\n\r\n"), id="a flood of promises"),
     pytest.param(
         _drips(HEAD + b"Content-Length: 10000\r\n\r\n", b"x"), id="a dripping body"
     ),
@@ -1172,7 +1189,7 @@ def test_read_ends_at_its_deadline(behaviour: Behaviour, connect: Connect) -> No
 
         took = time.monotonic() - began_at
     assert _outcome(error) == (Unavailable, LATE)
-    assert 0.3 < took < 1.5
+    assert 0.3 < took < 3
 
 
 @pytest.mark.parametrize("behaviour", ENDLESS)
@@ -1187,7 +1204,7 @@ def test_write_ends_at_its_deadline(behaviour: Behaviour, connect: Connect) -> N
         took = time.monotonic() - began_at
         assert (producer.connections, len(producer.received)) == (1, 1)
     assert _outcome(error) == (BookingUnconfirmed, UNKNOWN)
-    assert 0.3 < took < 1.5
+    assert 0.3 < took < 3
 
 
 def test_slow_answer_within_its_deadline_is_read(connect: Connect) -> None:
@@ -1469,13 +1486,13 @@ def test_tls_session_that_never_begins_means_nothing_was_sent(
 
         took = time.monotonic() - began_at
     assert _outcome(error) == (Unavailable, NOT_REACHED)
-    assert took < 1.5
+    assert took < 3
 
 
 @pytest.mark.parametrize(
     "behaviour",
     [
-        pytest.param(_resets(after_reading=True), id="a reset"),
+        pytest.param(_resets(), id="a reset"),
         pytest.param(_sends_and_closes(b""), id="no answer"),
         pytest.param(_hangs(), id="silence"),
         pytest.param(_drips(HEAD, b"X-Y: z\r\n"), id="dripping headers"),
@@ -1493,12 +1510,12 @@ def test_write_over_tls_that_gets_no_answer_is_unconfirmed(
         client = connect(producer.port, "https", credentials)
         began_at = time.monotonic()
 
-        error = _failure(client, CANCEL, CANCEL_REQUEST, timeout=0.6)
+        error = _failure(client, CANCEL, CANCEL_REQUEST, timeout=1.0)
 
         took = time.monotonic() - began_at
         assert (producer.connections, len(producer.received)) == (1, 1)
     assert _outcome(error) == (BookingUnconfirmed, UNKNOWN)
-    assert took < 2
+    assert took < 4
 
 
 def test_failed_handshake_says_why_to_who_reads_the_log(

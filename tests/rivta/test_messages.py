@@ -688,7 +688,7 @@ def test_aggregated_schedule_says_what_became_of_each_unit(
     canonical: Callable[[bytes], str],
 ) -> None:
     """An aggregated answer carries the status of each unit, read and written alike."""
-    contract = get_subject_of_care_schedule.CONTRACT
+    contract: Contract[Any, Any] = get_subject_of_care_schedule.CONTRACT
     document = recorded(f"GetSubjectOfCareSchedule.{case}.response")
 
     answer = read_response(contract, document)

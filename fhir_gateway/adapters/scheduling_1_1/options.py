@@ -3,7 +3,7 @@ What the options of a source of crm:scheduling 1.1 can say.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -65,14 +65,17 @@ def options_from_mapping(options: Mapping[str, object]) -> Options:
     try:
         loaded: Options = _OptionsSchema().load(options)
     except ValidationError as error:
-        raise UnusableOptions(
-            [
-                (str(option), str(fault))
-                for option, faults in error.messages_dict.items()
-                for fault in (faults if isinstance(faults, list) else [faults])
-            ]
-        ) from error
+        raise UnusableOptions(list(_faults(error.messages_dict))) from error
     return loaded
+
+
+def _faults(messages: Mapping[Any, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in messages.items():
+        if isinstance(value, dict):
+            # Of a list, by the number of its item.
+            yield from _faults(value, f"{path}{key}.")
+        else:
+            yield from ((f"{path}{key}", str(fault)) for fault in value)
 
 
 class _OptionsSchema(Schema):

@@ -1,0 +1,3 @@
+"""
+How a source is configured and asked.
+"""

@@ -1,0 +1,305 @@
+"""
+Between the contract's types and the model: what is kept, left out and refused.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from builders import TOLVAN, UNIT, VISIT, schedule, subject
+
+from fhir_gateway.adapters.scheduling_1_1.mapping import (
+    booking_from_wire,
+    performer_from_wire,
+    requested_timeslot,
+    schedule_from_wire,
+    subject_of_care_info,
+    timeslot_from_wire,
+    unit_from_wire,
+)
+from fhir_gateway.model.booking import Booking, BookingPermissions
+from fhir_gateway.model.ids import (
+    BookingId,
+    CareTypeId,
+    HsaId,
+    ResourceId,
+    TimeTypeId,
+)
+from fhir_gateway.model.timeslot import Schedule, Timeslot
+from fhir_gateway.rivta.binding import MalformedElement
+from fhir_gateway.rivta.types import (
+    PerformerAvailabilityByDateType,
+    SubjectOfCareType,
+    TimeslotType,
+)
+
+START = datetime(2026, 6, 1, 6, 0, tzinfo=UTC)
+END = datetime(2026, 6, 1, 6, 30, tzinfo=UTC)
+
+
+def wire(**changed: Any) -> TimeslotType:
+    """Return a listed time with everything in it."""
+    fields: dict[str, Any] = {
+        "start_time_inclusive": "20260601080000",
+        "end_time_exclusive": "20260601083000",
+        "healthcare_facility": "se2321000016-a01",
+        "performer": "se2321000016-p01",
+        "booking_id": "S-1",
+        "subject_of_care": "191212121212",
+        "resource_name": "Rum 1",
+        "healthcare_facility_name": "Mottagningen",
+        "performer_name": "Läkare Eva Ek",
+        "resource_id": "1001",
+        "time_type_name": "Besök",
+        "time_type_id": "TT-BESOK",
+        "care_type_name": "Mottagningsbesök",
+        "care_type_id": "BESOK",
+        "cancel_booking_allowed": True,
+        "rebooking_allowed": False,
+        "message_allowed": True,
+    }
+    return TimeslotType(**fields | changed)
+
+
+WHOLE = Schedule(
+    unit=UNIT,
+    time_type_id=VISIT,
+    time_type_name="Besök",
+    performer=HsaId("SE2321000016-P01"),
+    performer_name="Läkare Eva Ek",
+    resource_id=ResourceId("1001"),
+    resource_name="Rum 1",
+    care_type_id=CareTypeId("BESOK"),
+    care_type_name="Mottagningsbesök",
+)
+
+
+def test_a_listed_time_is_read_whole() -> None:
+    """Whose time it is, when, and the id that some producers put on it are kept."""
+    assert timeslot_from_wire(wire(), UNIT, None) == Timeslot(
+        schedule=WHOLE, start=START, end=END, source_id=BookingId("S-1")
+    )
+
+
+def test_a_times_unit_may_be_in_any_case() -> None:
+    """HSA-ids are the same in lower case."""
+    assert unit_from_wire("se2321000016-a01") == UNIT
+
+
+@pytest.mark.parametrize(
+    ("changed", "element"),
+    [
+        pytest.param(
+            {"healthcare_facility": "SE2321000016-A02"},
+            "healthcare_facility",
+            id="another unit's",
+        ),
+        pytest.param(
+            {"healthcare_facility": "HSA_1"}, "healthcare_facility", id="no HSA-id"
+        ),
+        pytest.param(
+            {"start_time_inclusive": None}, "startTimeInclusive", id="no start"
+        ),
+        pytest.param({"end_time_exclusive": None}, "endTimeExclusive", id="no end"),
+        pytest.param(
+            {"start_time_inclusive": "20260329023000"},
+            "startTimeInclusive",
+            id="a start that spring leaves out",
+        ),
+        pytest.param(
+            {
+                "start_time_inclusive": "20260329013000",
+                "end_time_exclusive": "20260329023000",
+            },
+            "endTimeExclusive",
+            id="an end that spring leaves out",
+        ),
+        pytest.param(
+            {"end_time_exclusive": "20260601080000"},
+            "endTimeExclusive",
+            id="no length",
+        ),
+        pytest.param(
+            {"end_time_exclusive": "20260614080000"},
+            "endTimeExclusive",
+            id="thirteen days",
+        ),
+        pytest.param({"time_type_id": None}, "timeTypeID", id="no time type"),
+    ],
+)
+def test_an_impossible_time_is_refused(changed: dict[str, Any], element: str) -> None:
+    """A time that cannot be is refused under its element's name."""
+    with pytest.raises(MalformedElement) as raised:
+        timeslot_from_wire(wire(**changed), UNIT, None)
+
+    assert raised.value.element == element
+
+
+def test_the_time_type_asked_for_fills_a_missing_one() -> None:
+    """A producer that does not repeat the time type is believed to have meant it."""
+    timeslot = timeslot_from_wire(
+        wire(time_type_id=None, time_type_name=None), UNIT, TimeTypeId("TT-X")
+    )
+
+    assert timeslot.schedule.time_type_id == "TT-X"
+    assert timeslot.schedule.time_type_name == "TT-X"
+
+
+def test_an_end_in_the_repeated_hour_is_after_its_start() -> None:
+    """In October a time from 01:30 to 02:00 lasts half an hour."""
+    timeslot = timeslot_from_wire(
+        wire(
+            start_time_inclusive="20261025013000", end_time_exclusive="20261025020000"
+        ),
+        UNIT,
+        None,
+    )
+
+    assert (timeslot.end - timeslot.start).total_seconds() == 1800
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("SE2321000016-P01", "SE2321000016-P01", id="an HSA-id"),
+        pytest.param("1", None, id="a resource type of TakeCare's"),
+        pytest.param("a_b-c", None, id="other characters"),
+        pytest.param(None, None, id="none"),
+    ],
+)
+def test_a_performer_is_an_hsa_id(text: str | None, expected: str | None) -> None:
+    """What stands in performer and is no HSA-id is left out."""
+    assert performer_from_wire(text) == expected
+
+
+def test_a_day_has_no_performers_name() -> None:
+    """GetAvailableDates lists no names of staff."""
+    day = PerformerAvailabilityByDateType(
+        healthcare_facility=UNIT, date="20260601", time_type_id=VISIT
+    )
+
+    assert schedule_from_wire(day, UNIT, None) == schedule(name=VISIT)
+
+
+def test_a_booking_is_read_whole() -> None:
+    """A booking says whose it is, what it permits and why it was made."""
+    booking = booking_from_wire(
+        wire(purpose="Kontroll", reason="Ont i knät", is_invitation=True)
+    )
+
+    assert booking == Booking(
+        unit=UNIT,
+        booking_id=BookingId("S-1"),
+        start=START,
+        end=END,
+        subject_of_care=TOLVAN,
+        time_type_id=VISIT,
+        time_type_name="Besök",
+        performer=HsaId("SE2321000016-P01"),
+        performer_name="Läkare Eva Ek",
+        resource_id=ResourceId("1001"),
+        resource_name="Rum 1",
+        care_type_id=CareTypeId("BESOK"),
+        care_type_name="Mottagningsbesök",
+        purpose="Kontroll",
+        reason="Ont i knät",
+        permissions=BookingPermissions(cancel=True, rebook=False, message=True),
+        is_invitation=True,
+    )
+
+
+def test_a_bare_booking_permits_nothing() -> None:
+    """Flags that are absent mean no (crm:scheduling 1.1.5)."""
+    booking = booking_from_wire(
+        TimeslotType(
+            start_time_inclusive="202606010800",
+            end_time_exclusive="202606010830",
+            healthcare_facility=UNIT,
+        )
+    )
+
+    assert booking == Booking(unit=UNIT, booking_id=None, start=START, end=END)
+
+
+def test_an_open_invitation_has_no_time() -> None:
+    """A booking with neither start nor end is an open invitation."""
+    booking = booking_from_wire(
+        wire(start_time_inclusive=None, end_time_exclusive=None, is_invitation=True)
+    )
+
+    assert (booking.start, booking.end, booking.is_invitation) == (None, None, True)
+
+
+def test_half_a_time_is_no_invitation() -> None:
+    """A booking with an end and no start is refused."""
+    with pytest.raises(MalformedElement, match="startTimeInclusive"):
+        booking_from_wire(wire(start_time_inclusive=None))
+
+
+def test_a_docbook_purpose_becomes_text() -> None:
+    """Markup of a region's never gets further than the adapter."""
+    booking = booking_from_wire(
+        wire(
+            purpose='<?xml version="1.0"?><article><info><title>Kallelse</title></info>'
+            "<section><para>Välkommen!</para></section></article>"
+        )
+    )
+
+    assert booking.purpose == "Kallelse\nVälkommen!"
+
+
+def test_a_wrong_number_is_not_quoted() -> None:
+    """A booking with an impossible personal number is refused without showing it."""
+    with pytest.raises(MalformedElement) as raised:
+        booking_from_wire(wire(subject_of_care="191212121213"))
+
+    assert str(raised.value) == (
+        "subject_of_care: not a personal number: its check digit is wrong"
+    )
+
+
+def test_the_whole_tuple_is_asked_for() -> None:
+    """A requested time repeats everything that was listed, and sets no flag."""
+    timeslot = timeslot_from_wire(wire(), UNIT, None)
+
+    requested = requested_timeslot(
+        timeslot, subject(number=TOLVAN), "Ont i knät", BookingId("B-1")
+    )
+
+    assert requested == TimeslotType(
+        start_time_inclusive="20260601080000",
+        end_time_exclusive="20260601083000",
+        healthcare_facility=UNIT,
+        performer="SE2321000016-P01",
+        booking_id="B-1",
+        subject_of_care="191212121212",
+        reason="Ont i knät",
+        resource_name="Rum 1",
+        performer_name="Läkare Eva Ek",
+        resource_id="1001",
+        time_type_name="Besök",
+        time_type_id="TT-BESOK",
+        care_type_name="Mottagningsbesök",
+        care_type_id="BESOK",
+    )
+
+
+def test_a_region_is_told_names_and_contacts() -> None:
+    """Whatever the client said of the resident goes along, the number apart."""
+    info = subject_of_care_info(
+        subject(
+            middle_name="Test",
+            phone="0980-319 200",
+            email="t@example.org",
+            address="Storgatan 1",
+        )
+    )
+
+    assert info == SubjectOfCareType(
+        phone="0980-319 200",
+        email="t@example.org",
+        address="Storgatan 1",
+        first_name="Tolvan",
+        middle_name="Test",
+        last_name="Tolvansson",
+    )

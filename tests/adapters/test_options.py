@@ -1,0 +1,136 @@
+"""
+The options of a source of crm:scheduling 1.1.
+"""
+
+import re
+from typing import Any
+
+import pytest
+
+from fhir_gateway.adapters.registry import UnusableOptions
+from fhir_gateway.adapters.scheduling_1_1.options import (
+    BookingIdInMakeBooking,
+    Options,
+    options_from_mapping,
+)
+from fhir_gateway.model.ids import HsaId, LogicalAddress
+from fhir_gateway.model.interaction import Interaction
+
+ENDPOINT = {"endpoint": "https://norr.example.org/"}
+
+
+def test_an_endpoint_is_enough() -> None:
+    """Everything but the endpoint has a default that fits the contract."""
+    assert options_from_mapping(ENDPOINT) == Options(
+        endpoint="https://norr.example.org/",
+        logical_address=None,
+        consumer=None,
+        certificate=None,
+        trust=None,
+        supports=frozenset(Interaction),
+        booking_id_in_make_booking=BookingIdInMakeBooking.OMIT,
+        refusal_faults=(),
+    )
+
+
+def test_every_option_is_read() -> None:
+    """What the table says stands in the options."""
+    options = options_from_mapping(
+        ENDPOINT
+        | {
+            "logical_address": "SE2321000016-LA",
+            "consumer": "se2321000016-gw",
+            "certificate": "/etc/gateway.pem",
+            "trust": "/etc/trust.pem",
+            "supports": ["GetAllTimeTypes", "MakeBooking"],
+            "booking_id_in_make_booking": "slot-id",
+            "refusal_faults": ["^resultCode: 30[0-9]{2} "],
+        }
+    )
+
+    assert options == Options(
+        endpoint="https://norr.example.org/",
+        logical_address=LogicalAddress("SE2321000016-LA"),
+        consumer=HsaId("SE2321000016-GW"),
+        certificate="/etc/gateway.pem",
+        trust="/etc/trust.pem",
+        supports=frozenset({Interaction.GET_ALL_TIME_TYPES, Interaction.MAKE_BOOKING}),
+        booking_id_in_make_booking=BookingIdInMakeBooking.SLOT_ID,
+        refusal_faults=(re.compile("^resultCode: 30[0-9]{2} "),),
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        pytest.param(
+            {"endpoint": 7}, ("endpoint", "Not a valid string."), id="a number"
+        ),
+        pytest.param(
+            {"endpoint": "norr.example.org"},
+            ("endpoint", "is not an http or https URL"),
+            id="an endpoint without a scheme",
+        ),
+        pytest.param(
+            {"consumer": "SE_1"},
+            (
+                "consumer",
+                "not an HSA-id: expected 1 to 31 letters, digits, '.' and '-'",
+            ),
+            id="a consumer that is no HSA-id",
+        ),
+        pytest.param(
+            {"booking_id_in_make_booking": "always"},
+            ("booking_id_in_make_booking", "Must be one of: omit, slot-id."),
+            id="an unknown habit",
+        ),
+        pytest.param(
+            {"refusal_faults": [""]},
+            ("refusal_faults.0", "Shorter than minimum length 1."),
+            id="a pattern that fits every fault",
+        ),
+        pytest.param(
+            {"refusal_faults": ["["]},
+            (
+                "refusal_faults",
+                "is no regular expression: unterminated character set at position 0",
+            ),
+            id="a pattern that is none",
+        ),
+        pytest.param(
+            {"password": "x"},
+            ("password", "is no option of the adapter scheduling_1_1"),
+            id="an unknown option",
+        ),
+    ],
+)
+def test_a_wrong_option_is_named(
+    changed: dict[str, Any], fault: tuple[str, str]
+) -> None:
+    """A wrong option is refused under its name."""
+    with pytest.raises(UnusableOptions) as raised:
+        options_from_mapping(ENDPOINT | changed)
+
+    assert raised.value.faults == (fault,)
+
+
+def test_a_missing_endpoint_is_named() -> None:
+    """There is no default endpoint."""
+    with pytest.raises(UnusableOptions) as raised:
+        options_from_mapping({})
+
+    assert raised.value.faults == (("endpoint", "Missing data for required field."),)
+
+
+def test_several_wrong_options_are_all_named() -> None:
+    """Faults that are found after reading come together too."""
+    with pytest.raises(UnusableOptions) as raised:
+        options_from_mapping(
+            {"endpoint": "x", "consumer": "_", "refusal_faults": ["("]}
+        )
+
+    assert [name for name, _ in raised.value.faults] == [
+        "endpoint",
+        "consumer",
+        "refusal_faults",
+    ]

@@ -1,0 +1,160 @@
+"""
+A gateway over real make-believe regions: real SOAP, a real Redis, a real journal.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from web.running import (
+    BASE_URL,
+    SLOTS,
+    OtherPrograms,
+    Sandbox,
+    fill,
+    numbers_of_test_persons,
+)
+from werkzeug.serving import make_server
+
+from fhir_gateway.bootstrap import Program, program
+from fhir_gateway.demo import write_sources
+from fhir_gateway.fhir.vocabulary import Vocabulary
+from fhir_gateway.sandbox.server import SandboxServer
+from fhir_gateway.settings import Settings
+from fhir_gateway.stores.embedded_redis import EmbeddedRedis
+
+_SETTINGS: Final = ("REDIS_URL", "DATABASE_URL", "PORT", "SANDBOX_PORT")
+
+
+@pytest.fixture(name="clean_environment", scope="session", autouse=True)
+def _clean_environment() -> Iterator[None]:
+    """Whatever the developer has set says nothing to a test."""
+    kept = dict(os.environ)
+    for name in kept:
+        if name in _SETTINGS or name.startswith("FHIR_GATEWAY_"):
+            del os.environ[name]
+    yield
+    os.environ.clear()
+    os.environ.update(kept)
+
+
+@pytest.fixture(name="sandbox_server", scope="session")
+def _sandbox_server() -> Iterator[SandboxServer]:
+    with SandboxServer(port=0, slots=SLOTS) as server:
+        yield server
+
+
+@pytest.fixture(name="folder", scope="session")
+def _folder() -> Iterator[Path]:
+    # Not tmp_path_factory's: the socket of Redis needs a short path.
+    folder = Path(tempfile.mkdtemp(prefix="gateway-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(name="redis_url", scope="session")
+def _redis_url(folder: Path) -> Iterator[str]:
+    with EmbeddedRedis(folder) as redis:
+        yield redis.url
+
+
+@pytest.fixture(name="settings", scope="session")
+def _settings(folder: Path, sandbox_server: SandboxServer) -> Settings:
+    sources = write_sources(folder, sandbox_server.url, SLOTS, Vocabulary())
+    # No test waits for the sandbox's budget, nor as long as a region would be waited
+    # for.
+    sources.write_text(
+        sources.read_text(encoding="utf-8")
+        .replace("calls_per_second = 20", "calls_per_second = 1000")
+        .replace("calls_in_flight = 4\n", "calls_in_flight = 4\nread_timeout_s = 4\n"),
+        encoding="utf-8",
+    )
+    return Settings.from_environment(
+        {
+            "FHIR_GATEWAY_SOURCES": str(sources),
+            "FHIR_GATEWAY_DATA_DIR": str(folder),
+            "FHIR_GATEWAY_BASE_URL": BASE_URL,
+        }
+    )
+
+
+@pytest.fixture(name="made", scope="session")
+def _made(settings: Settings, redis_url: str) -> Iterator[Program]:
+    """Give a gateway that knows every free time of every region."""
+    with program(settings, redis_url) as made:
+        fill(made)
+        yield made
+
+
+@pytest.fixture(name="other_programs", scope="session")
+def _other_programs(settings: Settings, redis_url: str) -> OtherPrograms:
+    return OtherPrograms(settings, redis_url)
+
+
+@pytest.fixture(name="sandbox")
+def _sandbox(sandbox_server: SandboxServer) -> Iterator[Sandbox]:
+    sandbox = Sandbox(sandbox_server)
+    yield sandbox
+    sandbox.heal()
+
+
+@pytest.fixture(name="app")
+def _app(made: Program) -> Flask:
+    return made.app
+
+
+@pytest.fixture(name="client")
+def _client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture(name="live_url", scope="session")
+def _live_url(made: Program) -> Iterator[str]:
+    """Give the base of the gateway over real HTTP."""
+    server = make_server("127.0.0.1", 0, made.app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/fhir"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+_NUMBERS: Final = numbers_of_test_persons()
+
+
+@pytest.fixture(name="number")
+def _number() -> str:
+    """Give a test person whom no other test has."""
+    return next(_NUMBERS)
+
+
+@pytest.fixture(name="numbers")
+def _numbers() -> list[str]:
+    """Give ten test persons whom no other test has."""
+    return [next(_NUMBERS) for _ in range(10)]
+
+
+@pytest.fixture(name="validators", scope="session")
+def _validators() -> Path:
+    """Give the folder of the validators that others wrote, installed."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("node and npm are not on the PATH: FHIR validators not run")
+    folder = Path(__file__).parent / "validators"
+    # As tests/profiles does: npm writes this file last, and the lock is for test runs
+    # in several processes.
+    installed = folder / "node_modules" / ".package-lock.json"
+    with (folder / "package.json").open(encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not installed.exists():
+            subprocess.run(["npm", "ci"], cwd=folder, check=True, timeout=300)
+    return folder

@@ -1,0 +1,320 @@
+"""
+Appointment from a booking.
+"""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from fhir_gateway.fhir.appointment import appointment_from_booking, instruction
+from fhir_gateway.fhir.vocabulary import Vocabulary
+from fhir_gateway.model.booking import (
+    BookingPermissions,
+    BookingStatus,
+    ManagedBooking,
+)
+from fhir_gateway.model.ids import BookingId, HsaId, ResourceId, SourceName, TimeTypeId
+from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.model.timeslot import Schedule, Timeslot, TimeType
+
+_OURS = Vocabulary("https://ours.example")
+_START = datetime(2026, 6, 8, 8, 0, tzinfo=UTC)
+_SCHEDULE = Schedule(
+    unit=HsaId("SE2321000016-A01"),
+    time_type_id=TimeTypeId("TT1"),
+    time_type_name="Provtagning",
+    performer=HsaId("SE2321000016-P1"),
+    performer_name="Anna Provberg",
+)
+_TIMESLOT = Timeslot(
+    schedule=_SCHEDULE, start=_START, end=_START + timedelta(minutes=15)
+)
+_BOOKING = ManagedBooking(
+    id="019ab1f4-7c52-7d3e-9b0a-5d2f6c8e1a03",
+    version=2,
+    status=BookingStatus.BOOKED,
+    source=SourceName("norr"),
+    timeslot=_TIMESLOT,
+    booking_id=BookingId("NB-1"),
+    number=PersonalIdentityNumber("191212121212"),
+    permissions=BookingPermissions(cancel=True, rebook=True),
+    is_invitation=False,
+    created_at=datetime(2026, 6, 1, 6, 0, tzinfo=UTC),
+    updated_at=datetime(2026, 6, 1, 6, 1, tzinfo=UTC),
+    confirmed_at=datetime(2026, 6, 1, 6, 2, tzinfo=UTC),
+)
+_TOKEN = _TIMESLOT.token
+_SERVICE = _TOKEN.rsplit(".", 3)[0]
+
+
+def appointment(booking: ManagedBooking = _BOOKING, **options: Any) -> dict[str, Any]:
+    """Return the Appointment of a booking."""
+    return appointment_from_booking(
+        booking,
+        TimeType(id=TimeTypeId("TT1"), name="Provtagning"),
+        unit_name="Vårdcentralen",
+        vocabulary=_OURS,
+        **options,
+    )
+
+
+def permissions(*, cancel: bool, rebook: bool, message: bool) -> dict[str, Any]:
+    """Return the extension that says what the region permits."""
+    return {
+        "extension": [
+            {"url": "cancelBookingAllowed", "valueBoolean": cancel},
+            {"url": "rebookingAllowed", "valueBoolean": rebook},
+            {"url": "messageAllowed", "valueBoolean": message},
+        ],
+        "url": "https://ours.example/StructureDefinition/booking-permissions",
+    }
+
+
+def test_a_booking_is_an_appointment() -> None:
+    """An appointment tells what is booked, where, for whom, and what may be done."""
+    assert appointment() == {
+        "resourceType": "Appointment",
+        "id": "019ab1f4-7c52-7d3e-9b0a-5d2f6c8e1a03",
+        "meta": {
+            "extension": [
+                {
+                    "url": "http://hl7.org/fhir/StructureDefinition/lastSourceSync",
+                    "valueDateTime": "2026-06-01T08:02:00+02:00",
+                }
+            ],
+            "versionId": "2",
+            "lastUpdated": "2026-06-01T08:01:00+02:00",
+            "source": "https://ours.example/source/norr",
+            "profile": ["https://ours.example/StructureDefinition/appointment"],
+        },
+        "extension": [
+            permissions(cancel=True, rebook=True, message=False),
+            {
+                "url": "https://ours.example/StructureDefinition/is-invitation",
+                "valueBoolean": False,
+            },
+        ],
+        "identifier": [
+            {
+                "system": (
+                    "https://ours.example/identifier/booking-id/SE2321000016-A01"
+                ),
+                "value": "NB-1",
+            }
+        ],
+        "status": "booked",
+        "serviceType": [
+            {
+                "coding": [
+                    {
+                        "system": (
+                            "https://ours.example/CodeSystem/"
+                            "time-types-SE2321000016-A01"
+                        ),
+                        "code": "TT1",
+                        "display": "Provtagning",
+                    }
+                ],
+                "text": "Provtagning",
+            }
+        ],
+        "start": "2026-06-08T10:00:00+02:00",
+        "end": "2026-06-08T10:15:00+02:00",
+        "slot": [{"reference": f"Slot/{_TOKEN}"}],
+        "created": "2026-06-01T08:00:00+02:00",
+        "participant": [
+            {
+                "actor": {
+                    "type": "Patient",
+                    "identifier": {
+                        "system": "http://electronichealth.se/identifier/personnummer",
+                        "value": "191212121212",
+                    },
+                },
+                "status": "accepted",
+            },
+            {
+                "actor": {
+                    "reference": "Location/SE2321000016-A01",
+                    "display": "Vårdcentralen",
+                },
+                "status": "accepted",
+            },
+            {
+                "actor": {
+                    "reference": f"HealthcareService/{_SERVICE}",
+                    "display": "Provtagning",
+                },
+                "status": "accepted",
+            },
+            {
+                "actor": {
+                    "type": "Practitioner",
+                    "identifier": {
+                        "system": "urn:oid:1.2.752.29.4.19",
+                        "value": "SE2321000016-P1",
+                    },
+                    "display": "Anna Provberg",
+                },
+                "status": "accepted",
+            },
+        ],
+    }
+
+
+def test_a_regions_message_is_shown_and_contained() -> None:
+    """The region's text is in patientInstruction and in a contained outcome."""
+    told = appointment(replace(_BOOKING, message="Kom fastande.", purpose="Prov."))
+
+    plain = appointment()
+    assert told == {
+        **plain,
+        "contained": [
+            {
+                "resourceType": "OperationOutcome",
+                "id": "region-message",
+                "issue": [
+                    {
+                        "severity": "information",
+                        "code": "informational",
+                        "details": {"text": "Kom fastande."},
+                    }
+                ],
+            }
+        ],
+        "extension": [
+            *plain["extension"],
+            {
+                "url": "https://ours.example/StructureDefinition/region-message",
+                "valueReference": {"reference": "#region-message"},
+            },
+        ],
+        "patientInstruction": "Kom fastande.\n\nProv.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("message", "purpose", "text"),
+    [
+        pytest.param(None, None, None, id="nothing"),
+        pytest.param("A", None, "A", id="the region's message"),
+        pytest.param(None, "B", "B", id="the unit's purpose"),
+        pytest.param("A", "B", "A\n\nB", id="both, the message first"),
+    ],
+)
+def test_the_resident_is_told_what_there_is_to_tell(
+    message: str | None, purpose: str | None, text: str | None
+) -> None:
+    """An instruction is the region's message, then the unit's purpose."""
+    booking = replace(_BOOKING, message=message, purpose=purpose)
+
+    assert instruction(booking) == text
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "participation"),
+    [
+        pytest.param(BookingStatus.PENDING, "pending", "needs-action", id="pending"),
+        pytest.param(BookingStatus.BOOKED, "booked", "accepted", id="booked"),
+        pytest.param(BookingStatus.CANCELLED, "cancelled", "accepted", id="cancelled"),
+    ],
+)
+def test_a_status_is_everybodys(
+    status: BookingStatus, code: str, participation: str
+) -> None:
+    """The participants take part as the appointment stands."""
+    told = appointment(replace(_BOOKING, status=status))
+
+    assert told["status"] == code
+    assert {each["status"] for each in told["participant"]} == {participation}
+
+
+def test_every_booking_status_is_a_status() -> None:
+    """No state of a booking is without an appointment."""
+    for status in BookingStatus:
+        assert appointment(replace(_BOOKING, status=status))["status"]
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    """A booking that was never confirmed has neither sync nor the region's id."""
+    told = appointment(replace(_BOOKING, booking_id=None, confirmed_at=None))
+
+    plain = appointment()
+    del plain["identifier"]
+    del plain["meta"]["extension"]
+    assert told == plain
+
+
+def test_what_cannot_be_read_is_not_referred_to() -> None:
+    """Without an offer there is no reference to a service; without times, to a slot."""
+    told = appointment(is_offered=False, is_listed=False)
+
+    plain = appointment()
+    del plain["slot"]
+    del plain["participant"][2]
+    assert told == plain
+
+
+def test_a_residents_words_are_the_comment() -> None:
+    """What the resident wrote stands in the comment."""
+    told = appointment(replace(_BOOKING, reason="Hej"))
+
+    assert told == appointment() | {"comment": "Hej"}
+
+
+def test_an_invitation_says_so() -> None:
+    """An invitation has its extension set."""
+    told = appointment(replace(_BOOKING, is_invitation=True))
+
+    assert told["extension"][1] == {
+        "url": "https://ours.example/StructureDefinition/is-invitation",
+        "valueBoolean": True,
+    }
+
+
+def test_a_coordination_number_has_its_own_system() -> None:
+    """A samordningsnummer is told under the system of such numbers."""
+    number = PersonalIdentityNumber("197010632391")
+
+    told = appointment(replace(_BOOKING, number=number))
+    assert told["participant"][0]["actor"]["identifier"] == {
+        "system": "http://electronichealth.se/identifier/samordningsnummer",
+        "value": "197010632391",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "staff"),
+    [
+        pytest.param({}, [], id="nobody"),
+        pytest.param(
+            {"resource_id": ResourceId("191212121212"), "resource_name": "Rum 1"},
+            [{"display": "Rum 1"}],
+            id="a room, without its code",
+        ),
+        pytest.param(
+            {"performer": HsaId("SE2321000016-P1")},
+            [
+                {
+                    "type": "Practitioner",
+                    "identifier": {
+                        "system": "urn:oid:1.2.752.29.4.19",
+                        "value": "SE2321000016-P1",
+                    },
+                }
+            ],
+            id="somebody without a name",
+        ),
+    ],
+)
+def test_staff_is_told_as_far_as_it_is_known(
+    changes: dict[str, Any], staff: list[dict[str, Any]]
+) -> None:
+    """A performer is told by HSA-id, a room by its name."""
+    schedule = replace(_SCHEDULE, performer=None, performer_name=None)
+    timeslot = replace(_TIMESLOT, schedule=replace(schedule, **changes))
+
+    told = appointment(replace(_BOOKING, timeslot=timeslot))
+    assert [each["actor"] for each in told["participant"][3:]] == staff

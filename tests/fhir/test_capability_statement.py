@@ -1,0 +1,129 @@
+"""
+The CapabilityStatement is what is registered.
+"""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from fhir_gateway.fhir.capability_statement import (
+    ResourceCapability,
+    capability_statement,
+)
+from fhir_gateway.fhir.search_parameters import (
+    Count,
+    DateParameter,
+    Include,
+    IncludeParameter,
+    SearchSchema,
+    TokenParameter,
+)
+from fhir_gateway.fhir.vocabulary import Vocabulary
+from fhir_gateway.web.appointment import AppointmentSearchSchema
+from fhir_gateway.web.directory import HealthcareServiceSearchSchema
+from fhir_gateway.web.slot import SlotSearchSchema
+
+
+class _Schema(SearchSchema):
+    """A parameter of each kind that is told differently."""
+
+    start = DateParameter(documentation="When.", definition="http://d/start")
+    service_type = TokenParameter(data_key="service-type")
+    count = Count(most=10, data_key="_count")
+    include = IncludeParameter(paths=[Include("A", "b")], data_key="_include")
+    again = IncludeParameter(paths=[Include("A", "b")], data_key="_include:iterate")
+
+
+def resources(*given: ResourceCapability) -> list[dict[str, object]]:
+    """Return what the statement says of resources."""
+    statement = capability_statement(
+        given,
+        base_url="http://h/fhir",
+        software_version="1.2.3",
+        started_at=datetime(2026, 6, 1, 6, 5, tzinfo=UTC),
+        vocabulary=Vocabulary("https://ours.example"),
+    )
+    found: list[dict[str, object]] = statement["rest"][0].pop("resource")
+    documentation = statement["rest"][0].pop("documentation")
+    assert "never stands in a URL" in documentation
+    assert statement == {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": "2026-06-01T08:05:00+02:00",
+        "kind": "instance",
+        "software": {"name": "fhir-gateway", "version": "1.2.3"},
+        "implementation": {
+            "description": "Booking over Swedish regions' RIV-TA contracts",
+            "url": "http://h/fhir",
+        },
+        "fhirVersion": "4.0.1",
+        "format": ["application/fhir+json", "json"],
+        "patchFormat": ["application/json-patch+json"],
+        "rest": [{"mode": "server"}],
+    }
+    return found
+
+
+def test_a_searched_and_written_resource_is_told_whole() -> None:
+    """Profile, interactions, versions, includes and parameters are told."""
+    capability = ResourceCapability(
+        type="Appointment",
+        interactions=["read", "create"],
+        profile="appointment",
+        search=_Schema(),
+        documentation="Books.",
+        versioned=True,
+    )
+
+    assert resources(capability) == [
+        {
+            "type": "Appointment",
+            "profile": "https://ours.example/StructureDefinition/appointment",
+            "supportedProfile": [
+                "https://ours.example/StructureDefinition/appointment"
+            ],
+            "documentation": "Books.",
+            "interaction": [{"code": "read"}, {"code": "create"}],
+            "versioning": "versioned",
+            "updateCreate": False,
+            "searchInclude": ["A:b"],
+            "searchParam": [
+                {
+                    "name": "start",
+                    "definition": "http://d/start",
+                    "type": "date",
+                    "documentation": "When.",
+                },
+                {"name": "service-type", "type": "token"},
+            ],
+        }
+    ]
+
+
+def test_a_resource_that_is_only_read_is_told_briefly() -> None:
+    """A resource without search, profile and versions says so."""
+    assert resources(ResourceCapability(type="Location", interactions=["read"])) == [
+        {
+            "type": "Location",
+            "interaction": [{"code": "read"}],
+            "versioning": "no-version",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [AppointmentSearchSchema, HealthcareServiceSearchSchema, SlotSearchSchema],
+)
+def test_every_search_parameter_is_told(schema: type[SearchSchema]) -> None:
+    """Each parameter of a search is in the statement, save those that shape results."""
+    (told,) = resources(
+        ResourceCapability(type="X", interactions=["search-type"], search=schema())
+    )
+
+    names = {each["name"] for each in told["searchParam"]}  # type: ignore[attr-defined]
+    declared = {
+        field.data_key or attribute for attribute, field in schema().fields.items()
+    }
+    assert names == {name for name in declared if not name.startswith("_")}
+    assert ("searchInclude" in told) == ("_include" in declared)

@@ -1,0 +1,510 @@
+"""
+Search parameters: read into values, or refused with every fault named.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import pytest
+from assertions import assert_problem, issue
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from fhir_gateway.fhir.outcome import Problem
+from fhir_gateway.fhir.search_parameters import (
+    Choice,
+    Count,
+    DateBounds,
+    DateParameter,
+    Include,
+    IncludeParameter,
+    Opaque,
+    ReferenceParameter,
+    SearchSchema,
+    Token,
+    TokenParameter,
+    Understood,
+    understand,
+)
+
+
+class _Schema(SearchSchema):
+    """One parameter of each kind."""
+
+    code = TokenParameter()
+    status = TokenParameter(codes=["free", "busy"])
+    start = DateParameter()
+    schedule = ReferenceParameter(target="Schedule")
+    sort = Choice(of=("start", "-start"), data_key="_sort")
+    count = Count(most=1000, data_key="_count")
+    include = IncludeParameter(
+        paths=[Include("Slot", "schedule"), Include("Schedule", "actor")],
+        data_key="_include",
+    )
+    cursor = Opaque(data_key="_cursor")
+
+
+_SCHEMA = _Schema()
+_NAMES = [
+    *("code", "status", "start", "schedule", "_sort", "_count", "_include", "_cursor"),
+    *("start:missing", "code:not", "_has:Slot:schedule:status", "_lastUpdated", ""),
+]
+
+
+def read(*given_: tuple[str, str], lenient: bool = False) -> Understood:
+    """Return what a search is understood as."""
+    return understand(_SCHEMA, given_, lenient=lenient)
+
+
+def values(*given_: tuple[str, str]) -> dict[str, object]:
+    """Return the values of a search."""
+    return dict(read(*given_).values)
+
+
+def refused(*given_: tuple[str, str], lenient: bool = False) -> Problem:
+    """Return what a search is refused with."""
+    with pytest.raises(Problem) as caught:
+        read(*given_, lenient=lenient)
+    return caught.value
+
+
+# Tokens.
+
+
+@pytest.mark.parametrize(
+    ("text", "group"),
+    [
+        pytest.param("a", (Token(None, "a"),), id="a code of any system"),
+        pytest.param("http://s|a", (Token("http://s", "a"),), id="system and code"),
+        pytest.param("|a", (Token("", "a"),), id="a code without a system"),
+        pytest.param("http://s|", (Token("http://s", None),), id="any of a system"),
+        pytest.param("a,s|b", (Token(None, "a"), Token("s", "b")), id="a comma is or"),
+        pytest.param(r"a\,b", (Token(None, "a,b"),), id="an escaped comma is none"),
+        pytest.param(
+            r"a\\,b", (Token(None, "a\\"), Token(None, "b")), id="an escaped backslash"
+        ),
+        pytest.param(r"a\$b", (Token(None, "a$b"),), id="an escaped dollar"),
+        pytest.param(r"s|a\|b", (Token("s", "a|b"),), id="an escaped bar in a code"),
+        pytest.param(r"a\|b", (Token(None, "a|b"),), id="an escaped bar alone"),
+        pytest.param(r"s\|t|a", (Token("s|t", "a"),), id="an escaped bar in a system"),
+        pytest.param("s|a|b", (Token("s", "a|b"),), id="a second bar is in the code"),
+    ],
+)
+def test_a_token_is_read(text: str, group: tuple[Token, ...]) -> None:
+    """A token has a system and a code; a comma means or, a backslash escapes."""
+    assert values(("code", text)) == {"code": (group,)}
+
+
+def test_a_repeated_token_means_and() -> None:
+    """A parameter that is given twice must fit twice."""
+    assert values(("code", "a,b"), ("code", "c")) == {
+        "code": ((Token(None, "a"), Token(None, "b")), (Token(None, "c"),))
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param("", "has an empty value", id="nothing"),
+        pytest.param("a,,b", "has an empty value", id="nothing between commas"),
+        pytest.param(
+            "|", "expected a code, system|code, system| or |code", id="a bar alone"
+        ),
+    ],
+)
+def test_a_token_without_anything_is_refused(text: str, message: str) -> None:
+    """An empty token would mean everything, so it means nothing."""
+    assert_problem(
+        refused(("code", text)),
+        400,
+        issue("value", f"code: {message}.", location="http.code"),
+    )
+
+
+@pytest.mark.parametrize("text", ["Free", "free,bogus", "http://x|"])
+def test_a_code_outside_its_binding_is_refused(text: str) -> None:
+    """A code that the element cannot have is refused, with those that it can have."""
+    assert_problem(
+        refused(("status", text)),
+        400,
+        issue("value", "status: expected one of busy, free.", location="http.status"),
+    )
+
+
+# Dates.
+
+
+def utc(*parts: int) -> datetime:
+    """Return an instant."""
+    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc, arg-type] # a date at least
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "before"),
+    [
+        pytest.param(
+            "2026-06-01", utc(2026, 5, 31, 22), utc(2026, 6, 1, 22), id="none"
+        ),
+        pytest.param(
+            "eq2026-06-01", utc(2026, 5, 31, 22), utc(2026, 6, 1, 22), id="eq"
+        ),
+        pytest.param("ge2026-06-01", utc(2026, 5, 31, 22), None, id="ge"),
+        pytest.param("gt2026-06-01", utc(2026, 6, 1, 22), None, id="gt"),
+        pytest.param("sa2026-06-01", utc(2026, 6, 1, 22), None, id="sa"),
+        pytest.param("lt2026-06-01", None, utc(2026, 5, 31, 22), id="lt"),
+        pytest.param("eb2026-06-01", None, utc(2026, 5, 31, 22), id="eb"),
+        pytest.param("le2026-06-01", None, utc(2026, 6, 1, 22), id="le"),
+        pytest.param("ge2026", utc(2025, 12, 31, 23), None, id="a year"),
+        pytest.param(
+            "2026-12", utc(2026, 11, 30, 23), utc(2026, 12, 31, 23), id="month"
+        ),
+        pytest.param(
+            "ge2026-06-01T08:30Z", utc(2026, 6, 1, 8, 30), None, id="minutes and Z"
+        ),
+        pytest.param(
+            "2026-06-01T08:30:00+02:00",
+            utc(2026, 6, 1, 6, 30),
+            utc(2026, 6, 1, 6, 30, 1),
+            id="a second is a second long",
+        ),
+        pytest.param(
+            "ge2026-06-01T08:30:00 02:00",
+            utc(2026, 6, 1, 6, 30),
+            None,
+            id="a plus that became a blank",
+        ),
+        pytest.param(
+            "ge2026-06-01T08:30:00", utc(2026, 6, 1, 6, 30), None, id="Swedish summer"
+        ),
+        pytest.param(
+            "ge2026-01-01T08:30:00", utc(2026, 1, 1, 7, 30), None, id="Swedish winter"
+        ),
+        pytest.param(
+            "2026-03-29", utc(2026, 3, 28, 23), utc(2026, 3, 29, 22), id="23 hours"
+        ),
+        pytest.param(
+            "2026-10-25", utc(2026, 10, 24, 22), utc(2026, 10, 25, 23), id="25 hours"
+        ),
+        pytest.param(
+            "ge2026-10-25T02:30:00",
+            utc(2026, 10, 25, 0, 30),
+            None,
+            id="the first 02:30",
+        ),
+        pytest.param(
+            "ge2026-10-25T02:30:00+01:00",
+            utc(2026, 10, 25, 1, 30),
+            None,
+            id="the second 02:30",
+        ),
+        pytest.param(
+            "ge2026-06-01T00:00:00+14:00", utc(2026, 5, 31, 10), None, id="+14:00"
+        ),
+    ],
+)
+def test_a_date_stands_for_its_whole_precision(
+    text: str, start: datetime | None, before: datetime | None
+) -> None:
+    """A date leaves the instants that its prefix and precision say, in Sweden."""
+    assert values(("start", text)) == {"start": DateBounds(start, before)}
+
+
+def test_repeated_dates_narrow() -> None:
+    """The bounds of several dates are the narrowest, in whatever order they come."""
+    given_ = [
+        ("start", text)
+        for text in ("lt2026-07-01", "ge2026-06-01", "ge2026-05-01", "lt2026-08-01")
+    ]
+
+    assert values(*given_) == {
+        "start": DateBounds(utc(2026, 5, 31, 22), utc(2026, 6, 30, 22))
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "x", "ge", "20260601", "20260601083000", "2026-6-1", "2026-06-01T08"),
+        *("2026-06-01T08:30:00+0200", "2026-06-01T08:30:00+14:01", "gee2026-06-01"),
+        *(
+            "2026-06-01 08:30",
+            "ge2026-06-01,lt2026-07-01",
+            "\u0662\u0660\u0662\u0666",
+            "GE2026",
+        ),
+        *("2026-06-01T24:00:00", "2026-06-01T08:60:00", "2026-06-01T08:30:60"),
+        *("2026-02-29", "2026-13-01", "0000-01-01", "9999-12-31", "0001-01-01"),
+        *("ge2026-03-29T02:30:00", "1e9", "-2026-06-01", "2026-06-01Z"),
+    ],
+)
+def test_what_is_no_date_is_refused(text: str) -> None:
+    """A text that is no FHIR date, or a time that never is, is refused."""
+    problem = refused(("start", text))
+
+    (fault,) = problem.issues
+    assert problem.status == 400
+    assert (fault.code, fault.parameter) == ("value", "start")
+    assert str(fault.diagnostics).startswith("start: is not a date: ")
+
+
+@pytest.mark.parametrize("prefix", ["ne", "ap", "xx"])
+def test_a_prefix_that_leaves_no_period_is_refused(prefix: str) -> None:
+    """A prefix that is not read here is refused, with those that are."""
+    assert_problem(
+        refused(("start", f"{prefix}2026-06-01")),
+        400,
+        issue(
+            "value",
+            "start: expected one of the prefixes eq, ge, gt, le, lt, sa, eb, or none.",
+            location="http.start",
+        ),
+    )
+
+
+# References, counts, choices, includes, cursors.
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a.1", "Schedule/a.1", "http://h/fhir/Schedule/a.1", "/Schedule/a.1"],
+)
+def test_a_reference_is_an_id(text: str) -> None:
+    """A reference is an id, a relative reference or an absolute URL."""
+    assert values(("schedule", text)) == {"schedule": (frozenset({"a.1"}),)}
+
+
+def test_references_are_joined_by_commas_and_repeats() -> None:
+    """A comma between references means or, a repeated parameter means and."""
+    assert values(("schedule", "a,Schedule/b"), ("schedule", "c")) == {
+        "schedule": (frozenset({"a", "b"}), frozenset({"c"}))
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param(
+            "Location/a", "expected a reference to Schedule", id="another type"
+        ),
+        pytest.param(
+            "http://h/fhir/Location/a", "expected a reference to Schedule", id="a URL"
+        ),
+        pytest.param("Schedule/", "expected Schedule/id", id="without an id"),
+        pytest.param("a b", "expected Schedule/id", id="a blank"),
+        pytest.param("a" * 65, "expected Schedule/id", id="65 characters"),
+        pytest.param("Schedule/å", "expected Schedule/id", id="another letter"),
+        pytest.param(
+            "../../etc/passwd", "expected a reference to Schedule", id="a path"
+        ),
+        pytest.param("", "has an empty value", id="nothing"),
+        pytest.param("a,", "has an empty value", id="nothing after a comma"),
+    ],
+)
+def test_a_wrong_reference_is_refused(text: str, message: str) -> None:
+    """A reference to another type, or without a FHIR id, is refused."""
+    assert_problem(
+        refused(("schedule", text)),
+        400,
+        issue("value", f"schedule: {message}.", location="http.schedule"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        pytest.param("0", 0, id="none"),
+        pytest.param("20", 20, id="twenty"),
+        pytest.param("1000", 1000, id="the most"),
+        pytest.param("1001", 1000, id="one too many"),
+        pytest.param("999999999", 1000, id="far too many"),
+    ],
+)
+def test_a_count_is_read_and_limited(text: str, count: int) -> None:
+    """A page has what the client asks for, up to a thousand."""
+    assert values(("_count", text)) == {"count": count}
+
+
+@pytest.mark.parametrize(
+    "text", ["-1", "1e9", "1.5", "", "x", "\u0663", "1000000000", "+1"]
+)
+def test_a_count_that_is_no_number_is_refused(text: str) -> None:
+    """A count that is no whole number is refused."""
+    assert_problem(
+        refused(("_count", text)),
+        400,
+        issue(
+            "value",
+            "_count: expected a whole number, 0 or more.",
+            location="http._count",
+        ),
+    )
+
+
+@pytest.mark.parametrize("name", ["_count", "_sort", "_cursor"])
+def test_a_single_parameter_is_not_repeated(name: str) -> None:
+    """A parameter that has one value is refused when it is given twice."""
+    assert_problem(
+        refused((name, "start"), (name, "start")),
+        400,
+        issue("value", f"{name}: is given more than once.", location=f"http.{name}"),
+    )
+
+
+def test_a_choice_is_one_of_its_values() -> None:
+    """A choice is read when it is one of the values that it can have."""
+    assert values(("_sort", "-start")) == {"sort": "-start"}
+
+
+def test_another_choice_is_refused() -> None:
+    """A choice that does not exist is refused, with those that do."""
+    assert_problem(
+        refused(("_sort", "end")),
+        400,
+        issue("value", "_sort: expected one of start, -start.", location="http._sort"),
+    )
+
+
+def test_includes_are_read() -> None:
+    """An include is a source, a parameter and perhaps a target."""
+    assert values(
+        ("_include", "Slot:schedule"), ("_include", "Schedule:actor:Location")
+    ) == {
+        "include": (
+            Include("Slot", "schedule"),
+            Include("Schedule", "actor", "Location"),
+        )
+    }
+
+
+@pytest.mark.parametrize(
+    "text", ["*", "Slot", "Slot:actor", "Slot:schedule:Schedule:x", "", "Slot:*"]
+)
+def test_an_include_that_cannot_be_followed_is_refused(text: str) -> None:
+    """An include that does not exist is refused, with those that do."""
+    assert_problem(
+        refused(("_include", text)),
+        400,
+        issue(
+            "value",
+            "_include: expected one of Slot:schedule, Schedule:actor, each with or"
+            " without :Type.",
+            location="http._include",
+        ),
+    )
+
+
+def test_a_cursor_is_handed_on() -> None:
+    """A cursor is read as it stands: what it means is for its maker."""
+    assert values(("_cursor", "abc=")) == {"cursor": "abc="}
+
+
+# The search as a whole.
+
+
+def test_every_fault_is_named_at_once() -> None:
+    """A search with many faults is refused with an issue for each, in any order."""
+    problem = refused(
+        ("code", ""),
+        ("start", "ne2026"),
+        ("schedule", "Location/a"),
+        ("_count", "x"),
+        ("colour", "red"),
+    )
+
+    assert sorted(str(each.diagnostics) for each in problem.issues) == [
+        "_count: expected a whole number, 0 or more.",
+        "code: has an empty value.",
+        "colour: is not a parameter of this search; see /metadata for those that are.",
+        "schedule: expected a reference to Schedule.",
+        "start: expected one of the prefixes eq, ge, gt, le, lt, sa, eb, or none.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["colour", "start:missing", "_has:Slot:schedule:status", "_lastUpdated"]
+)
+def test_an_unknown_parameter_is_refused(name: str) -> None:
+    """A parameter or modifier that does not exist is refused by name."""
+    assert_problem(
+        refused((name, "x")),
+        400,
+        issue(
+            "not-supported",
+            f"{name}: is not a parameter of this search; see /metadata for those that"
+            " are.",
+            location=f"http.{name}",
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["191212121212", "Testlund", "anna testlund", "a" * 65, "<script>", "å", "", "a\n"],
+)
+def test_a_name_that_may_be_somebodys_is_not_repeated(name: str) -> None:
+    """An unknown parameter that may be a person's name or number is not repeated."""
+    assert_problem(
+        refused((name, "x")),
+        400,
+        issue(
+            "not-supported",
+            "(a name that cannot be shown): is not a parameter of this search; see"
+            " /metadata for those that are.",
+        ),
+    )
+
+
+def test_a_lenient_search_leaves_out_what_it_does_not_know() -> None:
+    """Leniently, an unknown parameter is neither used nor said to be used."""
+    understood = read(("colour", "red"), ("_count", "5"), lenient=True)
+
+    assert understood == Understood(values={"count": 5}, parameters=(("_count", "5"),))
+
+
+def test_a_lenient_search_is_strict_on_values() -> None:
+    """Leniently, a known parameter with a wrong value is still refused."""
+    assert_problem(
+        refused(("colour", "red"), ("_sort", "end"), lenient=True),
+        400,
+        issue("value", "_sort: expected one of start, -start.", location="http._sort"),
+    )
+
+
+def test_parameters_are_kept_as_given() -> None:
+    """What was understood is told as the client wrote it, in the client's order."""
+    given_ = (("_count", "5"), ("code", "b"), ("start", "ge2026"), ("code", "a"))
+
+    assert read(*given_).parameters == given_
+
+
+def test_ten_thousand_parameters_are_too_many() -> None:
+    """A search with more than a hundred parameters is refused in one sentence."""
+    assert_problem(
+        refused(*[("code", "a")] * 10_000),
+        400,
+        issue("too-costly", "A search has at most 100 parameters."),
+    )
+
+
+_WORDS = st.text(max_size=40) | st.sampled_from(
+    [
+        *("ge2026-01-01", "lt", "2026", "a|b", "|", "\\", ",", "Schedule/1", "free"),
+        *("0", "-1", "1e9", "Slot:schedule", "*", "start", "9999-12-31T23:59:59Z"),
+        *("ge0001-01-01T00:00:00+14:00", "\x00", "\ud7ff", "a" * 5_000),
+    ]
+)
+
+
+@given(
+    given_=st.lists(st.tuples(st.sampled_from(_NAMES) | _WORDS, _WORDS), max_size=8),
+    lenient=st.booleans(),
+)
+@settings(max_examples=1_500)
+@example(given_=[("start", "ge9999-12-31")], lenient=False)
+def test_any_search_is_understood_or_refused(
+    *, given_: Sequence[tuple[str, str]], lenient: bool
+) -> None:
+    """No parameters raise anything but a Problem."""
+    with suppress(Problem):
+        understand(_SCHEMA, given_, lenient=lenient)

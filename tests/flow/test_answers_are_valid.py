@@ -1,0 +1,275 @@
+"""
+Every kind of answer is valid FHIR R4, and fits the profiles that it names.
+
+Judged by validators that this project did not write; see tests/validators.
+"""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import requests
+from web.bodies import (
+    COVID_VACCINATION,
+    FHIR_JSON,
+    JSON_PATCH,
+    PERSONNUMMER,
+    appointment,
+    slot_patch,
+    status_patch,
+)
+from web.running import REGIONS, OtherPrograms, Sandbox, fill
+
+pytestmark = pytest.mark.flow
+
+_TOLVAN: Final = "191212121212"
+_ALL_INCLUDES: Final = (
+    "_include=Slot:schedule&_include:iterate=Schedule:actor"
+    "&_include:iterate=HealthcareService:location"
+    "&_include:iterate=HealthcareService:organization"
+    "&_include:iterate=Location:organization"
+    "&_include:iterate=PractitionerRole:practitioner"
+)
+_SEARCHES: Final = (
+    f"Slot?service-type={COVID_VACCINATION}&_count=60&{_ALL_INCLUDES}",
+    "Slot?service-type=TT-GRUPP&_count=3",
+    "Slot?_count=0",
+    "Slot?status=busy",
+    "Slot?service-type=nothing",
+    "Slot?schedule.actor:Location=SE2321009902-1001&_sort=-start&_include=Slot:schedule",
+    "HealthcareService?service-type=72791000052103&_include=HealthcareService:location",
+    "HealthcareService?_count=2&_include=HealthcareService:organization",
+    "HealthcareService?_count=1000",
+    "HealthcareService?location=SE1-1",
+)
+_BAD_READS: Final = (
+    *("Slot/x", "Patient/x", "Appointment/x", "nothing/at/all"),
+    *("Appointment?patient.identifier=x", "Slot?_format=xml"),
+    "Slot?colour=red&start=ne2026&status=open&_count=-1&_include=*&_sort=x&schedule=%20",
+    "Slot?191212121212=x",
+    "Slot?_cursor=x",
+    "Slot?start=%00",
+    "Slot?" + "&".join(f"service-type={number}" for number in range(101)),
+)
+
+
+@dataclass
+class Answers:
+    """A client that writes every answer into a folder, as a file of its own."""
+
+    base: str
+    folder: Path
+    count: int = 0
+
+    def keep(self, response: requests.Response) -> dict[str, Any]:
+        """Write an answer down; return its body."""
+        self.count += 1
+        path = self.folder / f"{self.count:03}-{response.status_code}.json"
+        path.write_bytes(response.content)
+        body: dict[str, Any] = response.json()
+        return body
+
+    def get(self, path: str) -> dict[str, Any]:
+        """Keep the answer to a GET."""
+        return self.keep(requests.get(f"{self.base}/{path}", timeout=30))
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        content_type: str = FHIR_JSON,
+        **more: str,
+    ) -> dict[str, Any]:
+        """Keep the answer to a body."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"Content-Type": content_type, **more}
+        url = f"{self.base}/{path}"
+        return self.keep(
+            requests.request(method, url, data=data, headers=headers, timeout=30)
+        )
+
+    def patch(self, body: dict[str, Any], operations: Any) -> dict[str, Any]:
+        """Keep the answer to a patch."""
+        return self.send("PATCH", f"Appointment/{body['id']}", operations, JSON_PATCH)
+
+    def find(self, number: str) -> dict[str, Any]:
+        """Keep the answer to a search for a resident's appointments."""
+        return self.keep(
+            requests.post(
+                f"{self.base}/Appointment/_search",
+                data={"patient.identifier": f"{PERSONNUMMER}|{number}"},
+                timeout=30,
+            )
+        )
+
+    def slots(self, region: str, code: str = COVID_VACCINATION) -> Iterator[str]:
+        """Yield the ids of free slots of a region."""
+        bundle = requests.get(
+            f"{self.base}/Slot?service-type={code}&_count=1000", timeout=30
+        ).json()
+        for entry in bundle["entry"]:
+            resource = entry["resource"]
+            if resource.get("meta", {}).get("source", "").endswith(f"/{region}"):
+                yield resource["id"]
+
+    def book(self, region: str, number: str, **changes: Any) -> dict[str, Any]:
+        """Keep the answer to a booking of a region's first free slot."""
+        body = appointment(next(self.slots(region)), number, **changes)
+        return self.send("POST", "Appointment", body)
+
+
+def every_reference(value: Any) -> set[str]:
+    """Return every reference in a body to another resource."""
+    if isinstance(value, list):
+        return {each for item in value for each in every_reference(item)}
+    if not isinstance(value, dict):
+        return set()
+    found = {each for item in value.values() for each in every_reference(item)}
+    reference = value.get("reference", "#")
+    return found if reference.startswith("#") else found | {reference}
+
+
+def searches_and_reads(answers: Answers) -> None:
+    """Search in every way, and read whatever an answer refers to."""
+    answers.get("metadata")
+    waiting: set[str] = set()
+    read: set[str] = set()
+    for query in _SEARCHES:
+        bundle = answers.get(query)
+        waiting |= every_reference(bundle)
+    while waiting:
+        reference = waiting.pop()
+        read.add(reference)
+        waiting |= every_reference(answers.get(reference)) - read
+    for region in REGIONS:
+        answers.get(f"Slot/{next(answers.slots(region))}")
+
+
+def bookings(answers: Answers, sandbox: Sandbox, numbers: Iterator[str]) -> None:
+    """Book, move and cancel everywhere; see what is said, and what is not known."""
+    for region in REGIONS:
+        number = next(numbers)
+        booked = answers.book(region, number, comment="Jag har feber.")
+        answers.get(f"Appointment/{booked['id']}")
+        answers.get(booked["slot"][0]["reference"])
+        later = list(answers.slots(region))
+        schedule = booked["slot"][0]["reference"].partition("/")[2].rsplit(".", 2)[0]
+        slot = [each for each in later if each.startswith(schedule)][10]
+        answers.patch(booked, slot_patch(slot))
+        answers.find(number)
+        answers.patch(booked, status_patch("cancelled"))
+        answers.find(number)
+        sandbox.spoil(region, "info", text="Kom tio minuter före.")
+        told = answers.book(region, number)
+        answers.send("PUT", f"Appointment/{told['id']}", told | {"status": "cancelled"})
+        sandbox.heal()
+        sandbox.spoil(region, "drop-after-processing", interactions=["MakeBooking"])
+        pending = answers.book(region, number)
+        answers.find(number)
+        sandbox.heal()
+        answers.get(f"Appointment/{pending['id']}")
+        sandbox.spoil(region, "vp-fault")
+        answers.find(number)
+        answers.get(f"Appointment/{pending['id']}")
+        answers.book(region, number)
+        sandbox.heal()
+        sandbox.spoil(region, "error", text="Ring oss.")
+        answers.book(region, number)
+        sandbox.heal()
+    invited = answers.find(_TOLVAN)
+    for entry in invited["entry"]:
+        if entry["search"]["mode"] == "match":
+            answers.get(f"Appointment/{entry['resource']['id']}")
+
+
+def refusals(answers: Answers, number: str) -> None:
+    """Ask for and send what is refused, each for a reason of its own."""
+    for path in _BAD_READS:
+        answers.get(path)
+    slot = next(answers.slots("norr"))
+    good = appointment(slot, number)
+    booked = answers.send("POST", "Appointment", good, Prefer="return=OperationOutcome")
+    assert booked["resourceType"] == "OperationOutcome"
+    for body in (
+        b"{",
+        [],
+        good | {"colour": "red", "comment": ""},
+        appointment("1", "1", status="fulfilled"),
+        appointment(slot.rpartition(".")[0] + ".1", number),
+        appointment(slot, _TOLVAN),
+        appointment(slot, number, participant=[{"status": "x"}] * 200),
+    ):
+        answers.send("POST", "Appointment", body)
+    answers.send("POST", "Appointment", good, "text/plain")
+    answers.send("POST", "Appointment", b" " * 300_000)
+    answers.send("DELETE", "Appointment/x", b"")
+    kept = answers.find(number)["entry"][0]["resource"]
+    path = f"Appointment/{kept['id']}"
+    answers.send("PUT", path, kept, **{"If-Match": 'W/"99"'})
+    answers.send("PUT", path, kept, **{"If-Match": "99"})
+    answers.send("PUT", path, kept | {"id": "x"})
+    answers.send("PUT", path, kept | {"status": "arrived"})
+    answers.send("PUT", path, kept | {"comment": "x"})
+    answers.send("PUT", path, kept | {"slot": [{"reference": "Slot/1"}]})
+    answers.patch(kept, [{"op": "remove", "path": "/x"}])
+    answers.patch(kept, {})
+
+
+@pytest.fixture(name="validate")
+def _validate(validators: Path) -> Callable[[Path], str]:
+    def validate(folder: Path) -> str:
+        """Return what the validators say of every file in a folder."""
+        finished = subprocess.run(
+            ["node", "validate.mjs", str(folder), "--require-profiles"],
+            cwd=validators,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        return finished.stdout + finished.stderr
+
+    return validate
+
+
+def test_every_answer_is_valid(
+    live_url: str,
+    sandbox: Sandbox,
+    numbers: list[str],
+    tmp_path: Path,
+    validate: Callable[[Path], str],
+) -> None:
+    """Whatever the server answers is valid FHIR R4 and fits this project's profiles."""
+    answers = Answers(live_url, tmp_path)
+    searches_and_reads(answers)
+    bookings(answers, sandbox, iter(numbers))
+    refusals(answers, numbers[-1])
+
+    assert answers.count > 120
+    assert validate(tmp_path) == f"{answers.count} resources valid, 0 invalid\n"
+
+
+def test_an_answer_with_sources_missing_is_valid(
+    other_programs: OtherPrograms,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    validate: Callable[[Path], str],
+) -> None:
+    """A searchset that names the sources that could not be asked is valid FHIR R4."""
+    with other_programs.start() as made:
+        client = made.app.test_client()
+        made.view.catch_up()
+        paths = ("Slot", "HealthcareService", "Slot?_count=0")
+        texts = [client.get(f"/fhir/{path}").text for path in paths]
+        sandbox.spoil("syd", "vp-fault")
+        fill(made)
+        texts += [client.get(f"/fhir/{path}").text for path in paths]
+    for number, text in enumerate(texts):
+        (tmp_path / f"{number}.json").write_text(text, encoding="utf-8")
+
+    assert validate(tmp_path) == "6 resources valid, 0 invalid\n"

@@ -1,0 +1,367 @@
+"""
+Two places to book at: real regions with everything real, and a desk without a wire.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from builders import NOW, TOLVAN, offer, source, subject, timeslot
+from doubles import AnsweringAdapter, MovableClock
+
+from fhir_gateway.adapters.protocol import SchedulingAdapter
+from fhir_gateway.bootstrap import Program, program
+from fhir_gateway.demo import write_sources
+from fhir_gateway.fhir.vocabulary import Vocabulary
+from fhir_gateway.model.ids import HsaId, SourceName
+from fhir_gateway.model.interaction import Actor, GetAvailableTimeslots
+from fhir_gateway.model.source import Source
+from fhir_gateway.model.timekeeping import civil_date, now
+from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
+from fhir_gateway.sandbox.server import SandboxServer
+from fhir_gateway.services.booking import (
+    BookingRequest,
+    BookingService,
+    MoveRequest,
+)
+from fhir_gateway.services.directory import Directory
+from fhir_gateway.services.held import HeldTimeslots
+from fhir_gateway.services.read_back import ReadBack
+from fhir_gateway.services.reconciliation import Reconciliation
+from fhir_gateway.services.resident_bookings import ResidentBookings
+from fhir_gateway.services.slot_search import SlotSearch
+from fhir_gateway.services.source_access import SourceAccess
+from fhir_gateway.settings import Settings
+from fhir_gateway.stores.database import Database
+from fhir_gateway.stores.embedded_redis import EmbeddedRedis
+from fhir_gateway.stores.journal import Decision, Journal
+from fhir_gateway.stores.migrations import migrate
+from fhir_gateway.stores.offer import Offer
+from fhir_gateway.stores.sealing import Seal
+
+# Every booking of every test is of a time of its own.
+SLOTS = 4_000
+TIMEOUT_S = 10.0
+
+# Each test books for a person of its own.
+_PEOPLE = count(1000)
+
+
+@pytest.fixture(name="who")
+def _who() -> int:
+    """Give the ordinal of a person that no other test has."""
+    return next(_PEOPLE)
+
+
+@pytest.fixture(name="somebody")
+def _somebody() -> Callable[[], int]:
+    """Return the giver of further persons."""
+    return lambda: next(_PEOPLE)
+
+
+class Desk:
+    """What books, reads, moves and cancels, over any sources."""
+
+    def __init__(
+        self,
+        sources: dict[SourceName, Source],
+        adapters: dict[SourceName, SchedulingAdapter],
+        directory: Callable[[], Directory],
+        journal: Journal,
+        clock: MovableClock,
+    ) -> None:
+        self.journal = journal
+        self.clock = clock
+        self.adapters = adapters
+        self.access = SourceAccess(sources, adapters, directory)
+        self.read_back = ReadBack(self.access, journal, clock=clock)
+        self.booking = BookingService(self.access, journal, self.read_back, clock=clock)
+        self.residents = ResidentBookings(
+            self.access, journal, self.booking, clock=clock
+        )
+        self.reconciliation = Reconciliation(self.read_back, journal)
+
+    def book(self, of: Timeslot, who: int, **changed: Any) -> Any:
+        """Book a time for the person of that ordinal."""
+        return self.booking.book(
+            BookingRequest(
+                token=TimeslotToken.parse(of.token), subject=subject(who), **changed
+            )
+        )
+
+    def move(self, booking: str, to: Timeslot, **changed: Any) -> Any:
+        """Move a booking."""
+        version = changed.pop("version", None)
+        return self.booking.move(
+            booking,
+            MoveRequest(token=TimeslotToken.parse(to.token), **changed),
+            version=version,
+        )
+
+    def is_held(self, of: Timeslot) -> bool:
+        """Return whether a time is promised away here."""
+        return of.token in self.held()
+
+    def held(self) -> Mapping[str, int]:
+        """Return how many places of each time are promised away here."""
+        return self.journal.held_tokens(starting_after=NOW)
+
+    def undecided(self, booking: str) -> Decision:
+        """Return the write that nobody knows the outcome of."""
+        decision = self.journal.pending_decision(booking)
+        assert decision is not None
+        return decision
+
+    def later(self, decision: Decision, **duration: float) -> None:
+        """Let so much time pass since a write was sent."""
+        assert decision.sent_at is not None
+        self.clock.instant = decision.sent_at
+        self.clock.forward(**duration)
+
+
+@dataclass
+class Wireless:
+    """
+    A desk over adapters without a wire, and what a test says of them.
+
+    Attributes:
+        adapter: Norr's.
+        offers: What the sources offer.
+    """
+
+    desk: Desk
+    adapter: AnsweringAdapter
+    sources: dict[SourceName, Source]
+    offers: dict[SourceName, Offer]
+
+    def coming(self, hours: float = 24, **changed: Any) -> Timeslot:
+        """Return a time so many hours ahead."""
+        start = self.desk.clock().replace(minute=0, second=0, microsecond=0)
+        return timeslot(hours, after=start, **changed)
+
+    def lists(self, *listed: Timeslot) -> None:
+        """Let the source list these times and no others."""
+        self.adapter.timeslots = list(listed)
+
+
+@pytest.fixture(name="empty_journal", scope="session")
+def _empty_journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("journal") / "empty.sqlite"
+    database = Database(f"sqlite:///{path}")
+    migrate(database.engine)
+    database.close()
+    return path
+
+
+@pytest.fixture(name="seal", scope="session")
+def _seal() -> Seal:
+    return Seal((Seal.new_key(),))
+
+
+@pytest.fixture(name="own_database")
+def _own_database(empty_journal: Path, tmp_path: Path) -> Iterator[Database]:
+    path = tmp_path / "journal.sqlite"
+    shutil.copy(empty_journal, path)
+    database = Database(f"sqlite:///{path}")
+    yield database
+    database.close()
+
+
+@pytest.fixture(name="own_journal")
+def _own_journal(own_database: Database, seal: Seal) -> Journal:
+    return Journal(own_database, seal)
+
+
+MakeWireless = Callable[..., Wireless]
+
+
+@pytest.fixture(name="make_wireless")
+def _make_wireless(own_journal: Journal) -> MakeWireless:
+    """Return the maker of a desk over given adapters, the first of them norr's."""
+
+    def make(
+        *adapters: AnsweringAdapter,
+        sources: tuple[Source, ...] = (),
+        offers: tuple[Offer, ...] = (),
+    ) -> Wireless:
+        known = adapters or (AnsweringAdapter(),)
+        by_name = {each.name: each for each in sources or (source(),)}
+        told = {each.source: each for each in offers or (offer(),)}
+        desk = Desk(
+            by_name,
+            {each.name: each for each in known},
+            lambda: Directory.of(by_name.values(), told, {}),
+            own_journal,
+            MovableClock(now()),
+        )
+        return Wireless(desk, known[0], by_name, told)
+
+    return make
+
+
+@pytest.fixture(name="wireless")
+def _wireless(make_wireless: MakeWireless) -> Wireless:
+    return make_wireless()
+
+
+@dataclass
+class RealWorld:
+    """Three regions over real SOAP, a real journal, a real Redis."""
+
+    server: SandboxServer
+    program: Program
+    desk: Desk
+    redis_url: str
+    spoilt: set[str] = field(default_factory=set)
+
+    @property
+    def search(self) -> SlotSearch:
+        """Return a search that sees what was held this moment."""
+        return SlotSearch(
+            self.program.view,
+            self.desk.access.sources,
+            HeldTimeslots(self.program.journal, clock=self.desk.clock),
+            clock=self.desk.clock,
+        )
+
+    def unit_with(self, region: str, key: str) -> tuple[HsaId, Any]:
+        """Return the first unit that offers a time type, and the type."""
+        catalogue = next(each for each in self.server.regions() if each.name == region)
+        return next(
+            (unit.hsa_id, each)
+            for unit in catalogue.units
+            for each in unit.time_types
+            if each.key == key
+        )
+
+    def free(self, region: str, key: str = "covid") -> list[Timeslot]:
+        """Return the times that the region lists and nobody holds here."""
+        held = self.desk.held()
+        return [each for each in self.listed(region, key) if each.token not in held]
+
+    def listed(self, region: str, key: str = "covid") -> list[Timeslot]:
+        """Return the free times of a time type at the first unit that has it."""
+        unit, time_type = self.unit_with(region, key)
+        name = SourceName(region)
+        configured = self.desk.access.sources[name]
+        today = civil_date(self.desk.clock())
+        answer = self.desk.adapters[name].get_available_timeslots(
+            GetAvailableTimeslots(
+                unit=unit,
+                actor=Actor.agent(configured.agent),
+                subject_of_care=TOLVAN,
+                first_day=today,
+                last_day=civil_date(self.desk.clock() + configured.horizon),
+                time_type_id=time_type.id,
+            ),
+            timeout=TIMEOUT_S,
+        )
+        return list(answer.timeslots)
+
+    def is_free(self, of: Timeslot, region: str, key: str = "covid") -> bool:
+        """Return whether the region lists a time."""
+        return of.token in {each.token for each in self.listed(region, key)}
+
+    def spoil(self, region: str, fault: str, **fields: Any) -> None:
+        """Order a fault."""
+        with requests.post(
+            f"{self.server.url}/faults/{region}",
+            json={"fault": fault, **fields},
+            timeout=TIMEOUT_S,
+        ) as answer:
+            assert answer.status_code == 201, answer.text
+        self.spoilt.add(region)
+
+    def heal(self) -> None:
+        """Forget every fault."""
+        for region in self.spoilt:
+            requests.delete(
+                f"{self.server.url}/faults/{region}", timeout=TIMEOUT_S
+            ).close()
+        self.spoilt.clear()
+
+    def ledger(self, region: str) -> dict[str, Any]:
+        """Return what a region was told to do, and what is booked."""
+        with requests.get(
+            f"{self.server.url}/ledger/{region}", timeout=TIMEOUT_S
+        ) as answer:
+            found: dict[str, Any] = answer.json()
+        return found
+
+    def writes(self, region: str, who: int) -> list[tuple[str, str]]:
+        """Return what a region was told to do for a person, with the result."""
+        return [
+            (row["interaction"], row["result"])
+            for row in self.ledger(region)["writes"]
+            if row["subject_of_care"] == subject(who).number.reveal()
+        ]
+
+    def in_the_book(self, region: str, who: int) -> list[str]:
+        """Return the ids of a person's bookings in a region's book."""
+        return [
+            row["booking_id"]
+            for row in self.ledger(region)["bookings"]
+            if row["subject_of_care"] == subject(who).number.reveal()
+        ]
+
+
+@pytest.fixture(name="real_world", scope="session")
+def _real_world() -> Iterator[RealWorld]:
+    # Not tmp_path_factory's: the socket of Redis needs a short path.
+    folder = Path(tempfile.mkdtemp(prefix="desk-"))
+    clock = MovableClock(now())
+    try:
+        with (
+            SandboxServer(port=0, slots=SLOTS, clock=clock) as server,
+            EmbeddedRedis(folder) as embedded,
+        ):
+            settings = Settings.from_environment(
+                {
+                    "FHIR_GATEWAY_SOURCES": str(_sources(folder, server)),
+                    "FHIR_GATEWAY_DATA_DIR": str(folder / "data"),
+                }
+            )
+            with program(settings, embedded.url, clock=clock) as made:
+                for refresh in made.refreshes:
+                    refresh.run_once()
+                made.view.catch_up()
+                desk = Desk(
+                    {each.source.name: each.source for each in made.sources},
+                    {each.source.name: each.adapter for each in made.sources},
+                    lambda: made.view.snapshot.directory,
+                    made.journal,
+                    clock,
+                )
+                yield RealWorld(server, made, desk, embedded.url)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _sources(folder: Path, server: SandboxServer) -> Path:
+    """Write the regions' sources, with timeouts that a test can wait for."""
+    path = write_sources(folder, server.url, SLOTS, Vocabulary())
+    path.write_text(
+        path.read_text(encoding="utf-8")
+        .replace("calls_per_second = 20", "calls_per_second = 1000")
+        .replace(
+            "calls_in_flight = 4\n",
+            "calls_in_flight = 4\nread_timeout_s = 4\nwrite_timeout_s = 1\n",
+        ),
+        encoding="utf-8",
+    )
+    return path
+
+
+@pytest.fixture(name="world")
+def _world(real_world: RealWorld) -> Iterator[RealWorld]:
+    """Give the real world without faults, at the present moment."""
+    began = real_world.desk.clock()
+    yield real_world
+    real_world.heal()
+    real_world.desk.clock.instant = began

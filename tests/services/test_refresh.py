@@ -1,0 +1,778 @@
+"""
+Refresh: what is asked, in which order and how often, and what is kept of it.
+"""
+
+import threading
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from time import monotonic
+from typing import Any
+
+import pytest
+from builders import (
+    AGENT,
+    COVID,
+    NORR,
+    NOW,
+    OTHER_UNIT,
+    SOUTHERN_UNIT,
+    SYD,
+    TOLVAN,
+    UNIT,
+    VACCINATION,
+    VISIT,
+    block,
+    offer,
+    schedule,
+    source,
+    timeslot,
+    unit,
+)
+from doubles import AnsweringAdapter, LeavingStore, MemorySlotStore, MovableClock
+from structlog.testing import capture_logs
+
+from fhir_gateway.model.care_unit import Performer
+from fhir_gateway.model.errors import SourceFault, Unavailable
+from fhir_gateway.model.ids import HsaId, ResourceId, TimeTypeId
+from fhir_gateway.model.interaction import (
+    Actor,
+    GetAllHealthcareFacilities,
+    GetAllPerformers,
+    GetAllTimeTypes,
+    GetAvailableTimeslots,
+    Interaction,
+)
+from fhir_gateway.model.source import Budget, Source
+from fhir_gateway.model.timeslot import TimeType
+from fhir_gateway.services.directory import TimeTypeMap
+from fhir_gateway.services.refresh import SourceRefresh
+from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
+from fhir_gateway.stores.slot_store import SourceStatus, StoreUnavailable
+
+VISITS = TimeType(id=VISIT, name="Besök")
+COVIDS = TimeType(id=COVID, name="Covid")
+KEY = BlockKey(source=NORR, unit=UNIT, time_type_id=VISIT)
+AS_FAST_AS_CAN_BE = Budget(calls_per_second=10_000.0, calls_in_flight=2)
+FAULT = SourceFault("The source answered with a technical fault (VP009).", source=NORR)
+
+
+@dataclass
+class World:
+    """One source behind an adapter without a wire, and the refresh of it."""
+
+    source: Source = field(
+        default_factory=lambda: source(
+            budget=AS_FAST_AS_CAN_BE, horizon=timedelta(days=9)
+        )
+    )
+    adapter: AnsweringAdapter = field(
+        default_factory=lambda: AnsweringAdapter(time_types={UNIT: (VISITS,)})
+    )
+    store: Any = field(default_factory=MemorySlotStore)
+    clock: MovableClock = field(default_factory=MovableClock)
+    meanings: TimeTypeMap = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.refresh = self.another()
+
+    def another(self) -> SourceRefresh:
+        """Return a refresh that has just been started, as after a restart."""
+        return SourceRefresh(
+            self.source, self.adapter, self.store, self.meanings, clock=self.clock
+        )
+
+    def run_once(self) -> list[Any]:
+        """Ask all that is due and return what was asked."""
+        self.adapter.calls.clear()
+        self.refresh.run_once()
+        return list(self.adapter.calls)
+
+    def block(self, key: BlockKey = KEY) -> SlotBlock:
+        """Return what is stored of a time type."""
+        (found,) = self.store.blocks([key])
+        assert found is not None
+        return found
+
+
+@pytest.fixture(name="world")
+def _world() -> World:
+    return World()
+
+
+def short(call: Any) -> str:
+    """Return what was asked, in short."""
+    match call:
+        case GetAllTimeTypes(unit=hsa_id):
+            return f"offer {hsa_id[-3:]}"
+        case GetAllPerformers(unit=hsa_id):
+            return f"staff {hsa_id[-3:]}"
+        case GetAvailableTimeslots(unit=hsa_id, time_type_id=time_type_id):
+            return f"times {hsa_id[-3:]} {time_type_id}"
+        case _:
+            return type(call).__name__
+
+
+# What is asked
+
+
+def test_everything_is_asked_as_the_agent(world: World) -> None:
+    """Everything is asked for as an agent, about the number agreed with the source."""
+    who = {"actor": Actor.agent(AGENT), "subject_of_care": TOLVAN}
+
+    assert world.run_once() == [
+        GetAllTimeTypes(unit=UNIT, **who),
+        GetAllPerformers(unit=UNIT, **who),
+        GetAvailableTimeslots(
+            unit=UNIT,
+            **who,
+            first_day=date(2026, 3, 2),
+            last_day=date(2026, 3, 11),
+            time_type_id=VISIT,
+        ),
+    ]
+
+
+def test_staff_are_not_asked_for_where_they_cannot_be() -> None:
+    """A source without GetAllPerformers is not asked for staff."""
+    world = World()
+    world.adapter.supports = frozenset(Interaction) - {Interaction.GET_ALL_PERFORMERS}
+
+    assert [short(each) for each in world.run_once()] == [
+        "offer A01",
+        "times A01 TT-BESOK",
+    ]
+
+
+def test_mapped_time_types_are_asked_for_first() -> None:
+    """First what has a shared meaning, then the other units, then the rest."""
+    world = World(
+        source=source(
+            budget=AS_FAST_AS_CAN_BE,
+            units=(unit(), unit(OTHER_UNIT)),
+            horizon=timedelta(days=9),
+        ),
+        adapter=AnsweringAdapter(
+            supports=frozenset(Interaction) - {Interaction.GET_ALL_PERFORMERS},
+            time_types={UNIT: (VISITS, COVIDS), OTHER_UNIT: (VISITS, COVIDS)},
+        ),
+        meanings={
+            (UNIT, COVID): (VACCINATION,),
+            (OTHER_UNIT, COVID): (VACCINATION,),
+        },
+    )
+
+    assert [short(each) for each in world.run_once()] == [
+        "offer A01",
+        "times A01 TT-COVID",
+        "offer A02",
+        "times A02 TT-COVID",
+        "times A01 TT-BESOK",
+        "times A02 TT-BESOK",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("horizon", "window", "expected"),
+    [
+        pytest.param(9, 90, [(0, 9)], id="one window is enough"),
+        pytest.param(9, 10, [(0, 9)], id="just enough"),
+        pytest.param(9, 9, [(0, 8), (9, 9)], id="a day too short"),
+        pytest.param(9, 4, [(0, 3), (4, 7), (8, 9)], id="several"),
+        pytest.param(2, 1, [(0, 0), (1, 1), (2, 2)], id="a day at a time"),
+    ],
+)
+def test_windows_cover_the_horizon_once(
+    horizon: int, window: int, expected: list[tuple[int, int]]
+) -> None:
+    """The days asked for join without a gap and without an overlap."""
+    world = World(
+        source=source(
+            budget=AS_FAST_AS_CAN_BE,
+            horizon=timedelta(days=horizon),
+            window=timedelta(days=window),
+        )
+    )
+    world.run_once()
+
+    today = date(2026, 3, 2)
+    assert [
+        ((each.first_day - today).days, (each.last_day - today).days)
+        for each in world.adapter.asked(GetAvailableTimeslots)
+    ] == expected
+
+
+def test_today_is_swedens() -> None:
+    """Just after midnight in Sweden it is still yesterday in Greenwich."""
+    world = World()
+    world.clock.instant = NOW.replace(hour=23, minute=30)
+    world.run_once()
+
+    (asked,) = world.adapter.asked(GetAvailableTimeslots)
+    assert asked.first_day == date(2026, 3, 3)
+
+
+def test_nothing_is_asked_again_while_it_is_young(world: World) -> None:
+    """What was answered just now is not due."""
+    world.run_once()
+
+    assert world.run_once() == []
+
+
+def test_times_are_due_after_a_third_of_their_freshness(world: World) -> None:
+    """Times are asked for again before they are stale; the offer is left in peace."""
+    world.run_once()
+    world.clock.forward(seconds=199)
+    early = world.run_once()
+    world.clock.forward(seconds=1)
+
+    assert early == []
+    assert [short(each) for each in world.run_once()] == ["times A01 TT-BESOK"]
+
+
+def test_the_offer_is_due_after_six_hours(world: World) -> None:
+    """What a unit offers is asked for four times a day."""
+    world.run_once()
+    world.clock.forward(hours=6)
+
+    assert [short(each) for each in world.run_once()] == [
+        "times A01 TT-BESOK",
+        "offer A01",
+        "staff A01",
+    ]
+
+
+def test_the_oldest_answer_is_renewed_first() -> None:
+    """Among what is due the one that has waited longest comes first."""
+    world = World(
+        adapter=AnsweringAdapter(time_types={UNIT: (VISITS, COVIDS)}),
+    )
+    for minutes, time_type in ((7, COVID), (5, VISIT)):
+        key = BlockKey(source=NORR, unit=UNIT, time_type_id=time_type)
+        answered_at = NOW - timedelta(minutes=minutes)
+        world.store.put_block(block([], key=key, answered_at=answered_at))
+    world.store.put_offer(offer({UNIT: [(VISIT, "Besök"), (COVID, "Covid")]}))
+
+    assert [short(each) for each in world.run_once()] == [
+        "times A01 TT-COVID",
+        "times A01 TT-BESOK",
+    ]
+
+
+# What is kept
+
+
+def test_free_times_become_a_block(world: World) -> None:
+    """A block has the source's times, and when it was asked and had answered."""
+    listed = [timeslot(3), timeslot(4, count=2)]
+    world.adapter.timeslots = listed
+    world.run_once()
+
+    found = world.block()
+    assert found.rows.tolist() == block(listed).rows.tolist()
+    assert (found.asked_at, found.answered_at, found.rejected) == (NOW, NOW, {})
+
+
+def test_what_a_source_offers_is_told(world: World) -> None:
+    """The offer has units, time types and staff."""
+    eva = Performer(hsa_id=HsaId("SE2321000016-P01"), first_name="Eva", last_name="Ek")
+    world.adapter.performers = (eva,)
+    world.run_once()
+
+    assert world.store.offer(NORR) == offer(
+        units=(unit(),), performers={eva.hsa_id: eva}
+    )
+
+
+def test_a_schedule_that_was_listed_once_is_kept(world: World) -> None:
+    """A room without free times at present can still be read."""
+    room = schedule(resource_id=ResourceId("1"))
+    world.adapter.timeslots = [timeslot(3), timeslot(4, of=room)]
+    world.run_once()
+    world.adapter.timeslots = [timeslot(3)]
+    world.clock.forward(minutes=5)
+    world.run_once()
+
+    assert set(world.block().schedules) == {schedule(), room}
+
+
+@pytest.mark.parametrize(
+    ("unwanted", "reason"),
+    [
+        pytest.param(timeslot(-1), "past", id="past"),
+        pytest.param(timeslot(0), "past", id="begins now"),
+        pytest.param(
+            timeslot(4, of=schedule(time_type=COVID)), "of another time type", id="type"
+        ),
+    ],
+)
+def test_an_unwanted_time_is_counted_and_left_out(
+    world: World, unwanted: Any, reason: str
+) -> None:
+    """Times that were not asked for do not come in, and the block says how many."""
+    world.adapter.timeslots = [unwanted, unwanted, timeslot(3)]
+    world.run_once()
+
+    assert world.block().rejected == {reason: 2}
+    assert len(world.block().rows) == 1
+
+
+class CarelessAdapter(AnsweringAdapter):
+    """A source that lists all that it has, whichever days are asked for."""
+
+    def get_available_timeslots(
+        self, query: GetAvailableTimeslots, *, timeout: float
+    ) -> Any:
+        """Return every time there is."""
+        answer = super().get_available_timeslots(query, timeout=timeout)
+        return replace(answer, timeslots=tuple(self.timeslots))
+
+
+@pytest.mark.parametrize(
+    "days",
+    [
+        pytest.param(10, id="a day behind the horizon"),
+        pytest.param(365 * 100, id="later than a row can hold"),
+    ],
+)
+def test_a_time_outside_the_days_asked_for_is_left_out(days: int) -> None:
+    """A source that does not filter by day cannot fill the store with other days."""
+    world = World(adapter=CarelessAdapter(time_types={UNIT: (VISITS,)}))
+    world.adapter.timeslots = [timeslot(3), timeslot(3 + 24 * days)]
+    world.run_once()
+
+    assert world.block().rejected == {"outside the days asked for": 1}
+    assert len(world.block().rows) == 1
+
+
+def test_what_the_adapter_rejected_is_counted(world: World) -> None:
+    """Malformed times are counted by what was wrong with them."""
+    world.adapter.rejected = ("endTimeExclusive: is missing",) * 2
+    world.run_once()
+
+    assert world.block().rejected == {"malformed: endTimeExclusive: is missing": 2}
+
+
+def test_nothing_free_is_a_block_too(world: World) -> None:
+    """A source that answered with nothing is told from one that was not asked."""
+    world.run_once()
+
+    assert len(world.block().rows) == 0
+
+
+# Units that come from the source itself
+
+
+def test_units_can_come_from_the_source() -> None:
+    """A source is asked for its units, and those of its prefix are taken."""
+    world = World(
+        source=source(
+            units=(), units_from=UNIT, budget=AS_FAST_AS_CAN_BE, horizon=timedelta(1)
+        ),
+        adapter=AnsweringAdapter(
+            supports=frozenset(Interaction) - {Interaction.GET_ALL_PERFORMERS},
+            units=(unit(), unit(OTHER_UNIT), unit(SOUTHERN_UNIT)),
+            time_types={UNIT: (VISITS,), OTHER_UNIT: (VISITS,)},
+        ),
+    )
+
+    assert [short(each) for each in world.run_once()] == [
+        "GetAllHealthcareFacilities",
+        "offer A01",
+        "offer A02",
+        "times A01 TT-BESOK",
+        "times A02 TT-BESOK",
+    ]
+    assert world.store.offer(NORR).units == (unit(), unit(OTHER_UNIT))
+    (asked,) = world.adapter.asked(GetAllHealthcareFacilities)
+    assert (asked.unit, asked.actor) == (UNIT, Actor.agent(AGENT))
+
+
+# When it goes wrong
+
+
+def failing(world: World, *interactions: Interaction) -> None:
+    """Let a source fail from now on."""
+    world.adapter.errors = dict.fromkeys(interactions or Interaction, FAULT)
+
+
+def test_a_failing_source_says_so(world: World) -> None:
+    """The status tells since when, and what went wrong last."""
+    failing(world)
+    with capture_logs() as logs:
+        world.run_once()
+
+    assert world.store.status(NORR) == SourceStatus(
+        source=NORR,
+        last_answer_at=None,
+        failing_since=NOW,
+        last_error=str(FAULT),
+    )
+    assert logs == [
+        {
+            "event": "source does not answer",
+            "log_level": "warning",
+            "source": "norr",
+            "error": str(FAULT),
+        }
+    ]
+
+
+def test_a_source_recovers(world: World) -> None:
+    """One answer ends a failure, and is told at once."""
+    failing(world)
+    world.run_once()
+    world.adapter.errors = {}
+    world.clock.forward(minutes=1)
+    with capture_logs() as logs:
+        world.run_once()
+
+    assert world.store.status(NORR) == SourceStatus(
+        source=NORR,
+        last_answer_at=world.clock(),
+        failing_since=None,
+        last_error=None,
+    )
+    assert [each["event"] for each in logs] == ["source answers again"]
+
+
+def test_a_failure_lasts_from_its_first_moment(world: World) -> None:
+    """failing_since is when the present run of failures began."""
+    failing(world)
+    world.run_once()
+    world.clock.forward(minutes=1)
+    world.run_once()
+
+    status = world.store.status(NORR)
+    assert (status.failing_since, status.last_answer_at) == (NOW, None)
+
+
+def test_what_failed_waits_a_tenth_of_its_freshness(world: World) -> None:
+    """A failing source is asked once a minute, not all the time."""
+    failing(world)
+    world.run_once()
+    world.clock.forward(seconds=59)
+    early = world.run_once()
+    world.clock.forward(seconds=1)
+
+    assert early == []
+    assert [short(each) for each in world.run_once()] == ["offer A01"]
+
+
+def test_a_failure_keeps_the_last_block(world: World) -> None:
+    """What was answered before stands until it is too old."""
+    world.adapter.timeslots = [timeslot(3)]
+    world.run_once()
+    failing(world)
+    world.clock.forward(minutes=4)
+    world.run_once()
+
+    assert len(world.block().rows) == 1
+    assert world.block().answered_at == NOW
+
+
+def test_one_failing_time_type_stops_no_other() -> None:
+    """Other units and types are asked all the same."""
+    world = World(
+        adapter=AnsweringAdapter(time_types={UNIT: (VISITS, COVIDS)}),
+    )
+
+    def before(interaction: Interaction) -> None:
+        call = world.adapter.calls[-1]
+        if interaction is Interaction.GET_AVAILABLE_TIMESLOTS and (
+            call.time_type_id == COVID
+        ):
+            raise FAULT
+
+    world.adapter.before = before
+    world.run_once()
+
+    assert world.store.block_keys() == [KEY]
+
+
+def test_a_window_that_fails_spoils_its_block() -> None:
+    """A block is of the whole horizon, or it is not stored."""
+    world = World(
+        source=source(
+            budget=AS_FAST_AS_CAN_BE,
+            horizon=timedelta(days=3),
+            window=timedelta(days=2),
+        )
+    )
+    world.adapter.before = lambda interaction: _fail_second_window(world, interaction)
+    world.run_once()
+
+    assert len(world.adapter.asked(GetAvailableTimeslots)) == 2
+    assert world.store.block_keys() == []
+
+
+def _fail_second_window(world: World, _: Interaction) -> None:
+    if len(world.adapter.asked(GetAvailableTimeslots)) == 2:
+        raise FAULT
+
+
+def test_a_store_that_is_away_is_no_fault_of_the_sources() -> None:
+    """What cannot be stored is asked again later; the source is not blamed."""
+    store = LeavingStore(MemorySlotStore())
+    store.away = {"put_block", "put_offer", "block_keys", "offer"}
+    world = World(store=store)
+    world.run_once()
+    store.away = set()
+    world.clock.forward(minutes=1)
+    world.run_once()
+
+    status = world.store.status(NORR)
+    assert (status.failing_since, status.last_error) == (None, None)
+    assert world.store.block_keys() == [KEY]
+
+
+def test_a_store_that_takes_no_status_stops_nothing() -> None:
+    """How it goes is told later."""
+    store = LeavingStore(MemorySlotStore())
+    store.away = {"put_status"}
+    world = World(store=store)
+    with capture_logs() as logs:
+        world.run_once()
+
+    assert world.store.block_keys() == [KEY]
+    assert {each["event"] for each in logs} == {"refresh cannot tell its status"}
+
+
+def test_an_emptied_store_is_refilled() -> None:
+    """Losing all of Redis costs a refill: the offer at once, then every block."""
+    world = World()
+    world.run_once()
+    world.store.empty()
+    world.clock.forward(seconds=10)
+    world.run_once()
+    found = world.store.offer(NORR), world.store.block_keys()
+    assert [short(each) for each in world.run_once()] == ["times A01 TT-BESOK"]
+
+    assert found == (offer(units=(unit(),)), [])
+    assert world.store.block_keys() == [KEY]
+
+
+# After a restart
+
+
+def test_it_goes_on_where_it_stopped(world: World) -> None:
+    """What was stored young enough is not asked for again."""
+    world.run_once()
+    world.clock.forward(minutes=1)
+    world.refresh = world.another()
+
+    assert world.run_once() == []
+
+
+def test_what_is_old_is_due_after_a_restart(world: World) -> None:
+    """A stored block that has grown old is asked for first."""
+    world.run_once()
+    world.clock.forward(minutes=4)
+    world.refresh = world.another()
+
+    assert [short(each) for each in world.run_once()] == ["times A01 TT-BESOK"]
+
+
+def test_earlier_schedules_survive_a_restart(world: World) -> None:
+    """What a client was told of before the restart can still be read."""
+    room = schedule(resource_id=ResourceId("1"))
+    world.adapter.timeslots = [timeslot(4, of=room)]
+    world.run_once()
+    world.adapter.timeslots = []
+    world.clock.forward(minutes=4)
+    world.refresh = world.another()
+    world.run_once()
+
+    assert world.block().schedules == (room,)
+
+
+def test_another_sources_blocks_are_not_its_own(world: World) -> None:
+    """Only what the source itself has stored counts as answered."""
+    southern = BlockKey(source=SYD, unit=UNIT, time_type_id=VISIT)
+    world.store.put_block(block([], key=southern))
+
+    assert len(world.run_once()) == 3
+
+
+def test_a_unit_that_is_not_configured_any_more_is_dropped() -> None:
+    """A unit that was taken out of the configuration is asked about no more."""
+    both = [(VISIT, "Besök")]
+    world = World()
+    world.store.put_offer(
+        offer({UNIT: both, OTHER_UNIT: both}, answered_at=NOW - timedelta(hours=7))
+    )
+    asked = world.run_once()
+
+    assert OTHER_UNIT not in {each.unit for each in asked}
+    assert world.store.offer(NORR).units == (unit(),)
+    assert world.store.offer(NORR).time_types.keys() == {UNIT}
+
+
+def test_without_a_store_it_starts_from_nothing() -> None:
+    """A store that is away when it starts is no hindrance."""
+    store = LeavingStore(MemorySlotStore())
+    store.away = {"offer"}
+    world = World(store=store)
+    with capture_logs() as logs:
+        asked = world.run_once()
+
+    assert len(asked) == 3
+    assert logs[0] == {
+        "event": "refresh starts from nothing",
+        "log_level": "warning",
+        "source": "norr",
+        "reason": "Redis: ConnectionError",
+    }
+
+
+# The loop
+
+
+def run_until(world: World, holds: Any, *, within_s: float = 5.0) -> float:
+    """Run the refresh until something holds; return how long it took."""
+    stop = threading.Event()
+    thread = threading.Thread(target=world.refresh.run, args=(stop,))
+    began = monotonic()
+    thread.start()
+    pause = threading.Event()
+    while not holds() and monotonic() - began < within_s:
+        pause.wait(0.005)
+    took = monotonic() - began
+    stop.set()
+    thread.join()
+    assert holds()
+    return took
+
+
+def test_the_loop_asks_everything(world: World) -> None:
+    """Running in a thread it asks the same as at once, and ends when told."""
+    run_until(world, lambda: world.store.block_keys() == [KEY])
+
+    assert [short(each) for each in world.adapter.calls] == [
+        "offer A01",
+        "staff A01",
+        "times A01 TT-BESOK",
+    ]
+
+
+def test_the_loop_keeps_to_the_budget() -> None:
+    """Calls leave at an even rate, however fast the source answers."""
+    world = World(
+        source=source(
+            budget=Budget(calls_per_second=50.0, calls_in_flight=4),
+            horizon=timedelta(days=20),
+            window=timedelta(days=1),
+        )
+    )
+    at: list[float] = []
+    world.adapter.before = lambda _: at.append(monotonic())
+
+    run_until(world, lambda: len(at) >= 21)
+
+    assert 0.9 * 20 / 50 <= at[20] - at[0] < 2
+
+
+def test_no_more_calls_are_in_flight_than_allowed() -> None:
+    """A slow source is asked so many things at once and no more."""
+    time_types = tuple(
+        TimeType(id=TimeTypeId(f"TT-{number}"), name=str(number)) for number in range(8)
+    )
+    world = World(
+        source=source(budget=AS_FAST_AS_CAN_BE, horizon=timedelta(days=1)),
+        adapter=AnsweringAdapter(time_types={UNIT: time_types}),
+    )
+    at_once = threading.Barrier(2)
+    lock = threading.Lock()
+    counts: list[int] = []
+    under_way = 0
+
+    def before(interaction: Interaction) -> None:
+        nonlocal under_way
+        if interaction is not Interaction.GET_AVAILABLE_TIMESLOTS:
+            return
+        with lock:
+            under_way += 1
+            counts.append(under_way)
+        at_once.wait(5)
+        with lock:
+            under_way -= 1
+
+    world.adapter.before = before
+
+    run_until(world, lambda: len(world.store.block_keys()) == 8)
+
+    assert max(counts) == 2
+
+
+def test_stopping_does_not_wait_for_the_budget() -> None:
+    """A call whose turn is far away is not waited for."""
+    world = World(source=source(budget=Budget(calls_per_second=0.01)))
+
+    began = monotonic()
+    run_until(world, lambda: len(world.adapter.calls) == 1)
+
+    assert monotonic() - began < 5
+    assert [short(each) for each in world.adapter.calls] == ["offer A01"]
+
+
+def test_a_fault_of_our_own_is_told_and_not_repeated_at_once() -> None:
+    """A programming error in an adapter stops no other task and makes no hot loop."""
+    world = World()
+
+    def before(interaction: Interaction) -> None:
+        if interaction is Interaction.GET_AVAILABLE_TIMESLOTS:
+            raise ZeroDivisionError(TOLVAN.reveal())
+
+    world.adapter.before = before
+    with capture_logs() as logs:
+        run_until(world, lambda: world.store.status(NORR) is not None)
+
+    assert len(world.adapter.asked(GetAvailableTimeslots)) <= 1
+    assert all(TOLVAN.reveal() not in str(each) for each in logs)
+
+
+def test_a_fault_of_our_own_is_logged_by_its_kind() -> None:
+    """The log says which source and what kind of error, and no text."""
+    world = World()
+    broken = threading.Event()
+
+    def before(interaction: Interaction) -> None:
+        if interaction is Interaction.GET_ALL_TIME_TYPES:
+            broken.set()
+            raise ZeroDivisionError(TOLVAN.reveal())
+
+    world.adapter.before = before
+    with capture_logs() as logs:
+        run_until(world, broken.is_set)
+
+    assert logs == [
+        {
+            "event": "refresh failed",
+            "log_level": "error",
+            "source": "norr",
+            "kind": "ZeroDivisionError",
+        }
+    ]
+
+
+def test_an_unavailable_store_is_not_the_sources_failure_in_the_loop() -> None:
+    """The source's error is its own: a store's is told apart."""
+    world = World()
+    world.adapter.errors = {
+        Interaction.GET_ALL_TIME_TYPES: StoreUnavailable("Redis: ReadOnlyError")
+    }
+    with capture_logs() as logs:
+        world.run_once()
+
+    assert [each["event"] for each in logs] == ["refresh cannot store"]
+
+
+def test_a_source_that_is_down_is_unavailable(world: World) -> None:
+    """A source that cannot be reached at all is told of like one that faults."""
+    world.adapter.errors = dict.fromkeys(
+        Interaction, Unavailable("The source did not answer in time.", source=NORR)
+    )
+    world.run_once()
+
+    assert world.store.status(NORR).last_error == (
+        "The source did not answer in time. (source norr)"
+    )

@@ -1,0 +1,422 @@
+"""
+The view: follows the store, ages visibly, and never forgets what is still good.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from threading import Event
+from time import monotonic
+from typing import Any
+
+import pytest
+import redis
+from builders import (
+    COVID,
+    NORR,
+    NOW,
+    OTHER_UNIT,
+    SOUTHERN_UNIT,
+    SYD,
+    UNIT,
+    VISIT,
+    block,
+    offer,
+    schedule,
+    source,
+    southern_source,
+    timeslot,
+)
+from doubles import LeavingStore, MemorySlotStore, MovableClock
+
+from fhir_gateway.model.ids import HsaId, ResourceId
+from fhir_gateway.model.source import Source
+from fhir_gateway.model.timeslot import Timeslot, time_type_token
+from fhir_gateway.services.slot_view import SlotView, Snapshot
+from fhir_gateway.stores.embedded_redis import EmbeddedRedis
+from fhir_gateway.stores.slot_block import BlockKey
+from fhir_gateway.stores.slot_store import (
+    RedisSlotStore,
+    SourceStatus,
+    StoreUnavailable,
+)
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(name="clock")
+def _clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture(name="store")
+def _store() -> MemorySlotStore:
+    return MemorySlotStore()
+
+
+def view_of(store: Any, clock: MovableClock, *sources: Source) -> SlotView:
+    """Return a view that has read the store once."""
+    view = SlotView(sources or [source()], {}, store, clock=clock)
+    view.catch_up()
+    return view
+
+
+def starts(snapshot: Snapshot) -> list[float]:
+    """Return the free times, as hours after NOW."""
+    return [(each - NOW.timestamp()) / 3600 for each in snapshot.start.tolist()]
+
+
+def test_a_new_view_has_nothing(store: MemorySlotStore, clock: MovableClock) -> None:
+    """Before anything is stored there is a snapshot without free times."""
+    snapshot = view_of(store, clock).snapshot
+
+    assert starts(snapshot) == []
+    assert snapshot.directory.silent == {NORR}
+
+
+def test_blocks_are_folded_in_order(
+    store: MemorySlotStore, clock: MovableClock
+) -> None:
+    """Times of several blocks stand by start, then by schedule."""
+    second = schedule(OTHER_UNIT)
+    store.put_block(block([timeslot(5), timeslot(3), timeslot(4)]))
+    store.put_block(block([timeslot(4, of=second), timeslot(2, of=second)]))
+
+    snapshot = view_of(store, clock).snapshot
+
+    assert starts(snapshot) == [2, 3, 4, 4, 5]
+    assert [
+        snapshot.schedules[number].schedule.unit
+        for number in snapshot.schedule.tolist()
+    ] == [OTHER_UNIT, UNIT, UNIT, OTHER_UNIT, UNIT]
+    assert snapshot.length.tolist() == [1800] * 5
+    assert snapshot.count.tolist() == [1] * 5
+
+
+def test_schedules_are_found_by_all_that_names_them(
+    store: MemorySlotStore, clock: MovableClock
+) -> None:
+    """By token, by their unit's time type and by their performer."""
+    eva = HsaId("SE2321000016-P01")
+    hers = schedule(performer=eva)
+    room = schedule(resource_id=ResourceId("1"))
+    store.put_block(block([timeslot(of=hers), timeslot(of=room)]))
+
+    snapshot = view_of(store, clock).snapshot
+
+    numbers = {snapshot.by_token[each.token] for each in (hers, room)}
+    offering = time_type_token(UNIT, VISIT)
+    assert numbers == {0, 1}
+    assert set(snapshot.by_offering[offering].tolist()) == numbers
+    assert snapshot.by_performer == {eva: (snapshot.by_token[hers.token],)}
+    assert [each.token for each in snapshot.schedules] == sorted(
+        [hers.token, room.token]
+    )
+
+
+def test_a_schedule_without_free_times_is_known(
+    store: MemorySlotStore, clock: MovableClock
+) -> None:
+    """What a client was told of can still be read when it has nothing free."""
+    gone = schedule(resource_id=ResourceId("1"))
+    store.put_block(block([timeslot()], earlier_schedules=[gone]))
+
+    assert gone.token in view_of(store, clock).snapshot.by_token
+
+
+def test_a_change_is_folded_in(store: MemorySlotStore, clock: MovableClock) -> None:
+    """A replaced block replaces its times and leaves the others alone."""
+    store.put_block(block([timeslot(3)]))
+    store.put_block(block([timeslot(4, of=schedule(OTHER_UNIT))]))
+    view = view_of(store, clock)
+    store.put_block(block([timeslot(5)]))
+
+    view.catch_up()
+
+    assert starts(view.snapshot) == [4, 5]
+
+
+def test_offers_and_statuses_are_folded_in(
+    store: MemorySlotStore, clock: MovableClock
+) -> None:
+    """The directory and how each source fares follow the store."""
+    view = view_of(store, clock)
+    status = SourceStatus(
+        source=NORR, last_answer_at=NOW, failing_since=None, last_error=None
+    )
+    store.put_offer(offer())
+    store.put_status(status)
+
+    view.catch_up()
+
+    assert view.snapshot.directory.asked_units == {UNIT}
+    assert view.snapshot.statuses == {NORR: status}
+
+
+def test_a_snapshot_never_changes(store: MemorySlotStore, clock: MovableClock) -> None:
+    """A search that has begun goes on with what it began with."""
+    store.put_block(block([timeslot(3)]))
+    view = view_of(store, clock)
+    before = view.snapshot
+    store.put_block(block([timeslot(5)]))
+    view.catch_up()
+
+    assert starts(before) == [3]
+    assert view.snapshot is not before
+
+
+def test_nothing_new_keeps_the_snapshot(
+    store: MemorySlotStore, clock: MovableClock
+) -> None:
+    """Without a change nothing is folded anew."""
+    store.put_block(block())
+    view = view_of(store, clock)
+    before = view.snapshot
+
+    view.catch_up()
+
+    assert view.snapshot is before
+
+
+def test_a_source_that_is_not_configured_is_left_out(
+    store: MemorySlotStore, clock: MovableClock
+) -> None:
+    """Another gateway's blocks in the same store are nobody's here."""
+    key = BlockKey(source=SYD, unit=SOUTHERN_UNIT, time_type_id=VISIT)
+    store.put_block(block([timeslot(of=schedule(SOUTHERN_UNIT))], key=key))
+    view = view_of(store, clock)
+    store.put_block(block([timeslot(of=schedule(SOUTHERN_UNIT))], key=key))
+    store.put_offer(offer({}, name="syd"))
+
+    view.catch_up()
+
+    assert starts(view.snapshot) == []
+
+
+def test_an_old_block_is_not_offered(
+    store: MemorySlotStore, clock: MovableClock
+) -> None:
+    """What a source said longer ago than offered_for is left out, and remembered."""
+    store.put_block(block([timeslot(3)]))
+    store.put_block(
+        block(
+            [timeslot(4, of=schedule(time_type=COVID))],
+            answered_at=NOW + timedelta(minutes=1),
+        )
+    )
+    view = view_of(store, clock)
+    clock.forward(minutes=30)
+
+    view.catch_up()
+
+    visit, covid = time_type_token(UNIT, VISIT), time_type_token(UNIT, COVID)
+    assert starts(view.snapshot) == [4]
+    assert view.snapshot.offered == {covid}
+    assert view.snapshot.answered_at == {
+        visit: NOW,
+        covid: NOW + timedelta(minutes=1),
+    }
+
+
+def test_a_block_is_offered_until_the_very_moment(
+    store: MemorySlotStore, clock: MovableClock
+) -> None:
+    """One second before offered_for has passed a block is still offered."""
+    store.put_block(block([timeslot(3)]))
+    view = view_of(store, clock)
+    clock.forward(minutes=29, seconds=59)
+
+    view.catch_up()
+
+    assert starts(view.snapshot) == [3]
+
+
+def test_each_source_has_its_own_patience(
+    store: MemorySlotStore, clock: MovableClock
+) -> None:
+    """offered_for is a property of the source."""
+    southern = BlockKey(source=SYD, unit=SOUTHERN_UNIT, time_type_id=VISIT)
+    store.put_block(block([timeslot(3)]))
+    store.put_block(block([timeslot(4, of=schedule(SOUTHERN_UNIT))], key=southern))
+    view = view_of(store, clock, source(), southern_source(offered_for=HOUR))
+    clock.forward(minutes=40)
+
+    view.catch_up()
+
+    assert starts(view.snapshot) == [4]
+
+
+def test_an_expired_block_comes_back(
+    store: MemorySlotStore, clock: MovableClock
+) -> None:
+    """A fresh answer is offered again."""
+    store.put_block(block([timeslot(3)]))
+    view = view_of(store, clock)
+    clock.forward(hours=1)
+    view.catch_up()
+    store.put_block(block([timeslot(3)], answered_at=clock()))
+
+    view.catch_up()
+
+    assert starts(view.snapshot) == [3]
+
+
+def test_a_store_that_is_away_keeps_the_last_good_snapshot(
+    store: MemorySlotStore, clock: MovableClock
+) -> None:
+    """Searches go on from what there was."""
+    store.put_block(block([timeslot(3)]))
+    leaving = LeavingStore(store)
+    view = view_of(leaving, clock)
+    leaving.away = {"changes"}
+
+    with pytest.raises(StoreUnavailable):
+        view.catch_up()
+
+    assert starts(view.snapshot) == [3]
+
+
+@pytest.mark.parametrize("lost", ["blocks", "offer", "status"])
+def test_a_change_that_could_not_be_read_is_read_later(
+    store: MemorySlotStore, clock: MovableClock, lost: str
+) -> None:
+    """A store that goes away between the news and the reading loses nothing."""
+    leaving = LeavingStore(store)
+    view = view_of(leaving, clock)
+    status = SourceStatus(
+        source=NORR, last_answer_at=NOW, failing_since=None, last_error=None
+    )
+    store.put_block(block([timeslot(3)]))
+    store.put_offer(offer())
+    store.put_status(status)
+    leaving.away = {lost}
+    with pytest.raises(StoreUnavailable):
+        view.catch_up()
+    leaving.away = set()
+
+    view.catch_up()
+
+    assert starts(view.snapshot) == [3]
+    assert view.snapshot.directory.asked_units == {UNIT}
+    assert view.snapshot.statuses == {NORR: status}
+
+
+@pytest.fixture(name="own_redis", scope="module")
+def _own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with EmbeddedRedis(tmp_path_factory.mktemp("redis")) as embedded:
+        yield embedded.url
+
+
+@pytest.fixture(name="redis_store")
+def _redis_store(own_redis: str) -> Iterator[RedisSlotStore]:
+    with redis.Redis.from_url(own_redis) as client:
+        client.flushall()
+    store = RedisSlotStore(own_redis)
+    yield store
+    store.close()
+
+
+def test_an_emptied_redis_takes_nothing_away(
+    redis_store: RedisSlotStore, own_redis: str, clock: MovableClock
+) -> None:
+    """After FLUSHALL what was good stays until it is too old."""
+    redis_store.put_block(block([timeslot(3)]))
+    redis_store.put_offer(offer())
+    view = view_of(redis_store, clock)
+    with redis.Redis.from_url(own_redis) as client:
+        client.flushall()
+
+    view.catch_up()
+
+    assert starts(view.snapshot) == [3]
+    assert view.snapshot.directory.asked_units == {UNIT}
+
+
+def test_everything_is_read_when_changes_were_missed(
+    redis_store: RedisSlotStore, own_redis: str, clock: MovableClock
+) -> None:
+    """A view that was away for longer than the stream reaches back reads all."""
+    redis_store.put_block(block([timeslot(3)]))
+    view = view_of(redis_store, clock)
+    second = schedule(OTHER_UNIT)
+    redis_store.put_block(block([timeslot(4, of=second)]))
+    with redis.Redis.from_url(own_redis) as client:
+        client.delete("changes")
+    redis_store.put_offer(offer())
+
+    view.catch_up()
+    view.catch_up()
+
+    assert starts(view.snapshot) == [3, 4]
+    assert view.snapshot.directory.asked_units == {UNIT}
+
+
+def wait_for(view: SlotView, expected: list[float]) -> None:
+    """Wait until the view's snapshot has just these times."""
+    deadline = monotonic() + 5
+    pause = Event()
+    while starts(view.snapshot) != expected:
+        assert monotonic() < deadline, starts(view.snapshot)
+        pause.wait(0.01)
+
+
+def test_a_started_view_follows_by_itself(
+    redis_store: RedisSlotStore, clock: MovableClock
+) -> None:
+    """Once started a view follows the store until it is stopped."""
+    view = SlotView([source()], {}, redis_store, clock=clock)
+    view.start()
+    redis_store.put_block(block([timeslot(3)]))
+    wait_for(view, [3])
+    redis_store.put_block(block([timeslot(4)]))
+    wait_for(view, [4])
+    view.stop()
+    redis_store.put_block(block([timeslot(5)]))
+
+    assert starts(view.snapshot) == [4]
+
+
+def test_a_started_view_outlives_its_redis(tmp_path: Path, clock: MovableClock) -> None:
+    """Without Redis the view ages; when Redis is back it follows again."""
+    with EmbeddedRedis(tmp_path) as embedded:
+        store = RedisSlotStore(embedded.url)
+        store.put_block(block([timeslot(3)]))
+        view = SlotView([source()], {}, store, clock=clock)
+        view.start()
+        wait_for(view, [3])
+    clock.forward(minutes=30)
+    wait_for(view, [])
+    with EmbeddedRedis(tmp_path):
+        store.put_block(block([timeslot(4)], answered_at=clock()))
+        wait_for(view, [4])
+        view.stop()
+    store.close()
+
+
+def test_a_view_that_never_started_can_be_stopped(store: MemorySlotStore) -> None:
+    """Stopping without a thread does nothing."""
+    SlotView([source()], {}, store).stop()
+
+
+def test_a_thousand_times_keep_their_order(
+    store: MemorySlotStore, clock: MovableClock
+) -> None:
+    """Many blocks with many times fold into one sorted column."""
+    listed: list[Timeslot] = []
+    for number in range(20):
+        of = schedule(resource_id=ResourceId(str(number)), time_type=f"TT-{number}")
+        block_of = [timeslot(3 + (7 * hour) % 50 / 2, of=of) for hour in range(50)]
+        listed += block_of
+        store.put_block(block(block_of))
+
+    snapshot = view_of(store, clock).snapshot
+
+    expected = sorted(
+        (int(each.start.timestamp()), each.schedule.token) for each in listed
+    )
+    assert [
+        (start, snapshot.schedules[number].token)
+        for start, number in zip(
+            snapshot.start.tolist(), snapshot.schedule.tolist(), strict=True
+        )
+    ] == expected

@@ -1,0 +1,158 @@
+"""
+A gateway that runs over real make-believe regions, and how a test handles it.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final
+from urllib.request import Request, urlopen
+
+from redis import Redis
+
+from fhir_gateway.bootstrap import Program, program
+from fhir_gateway.model.interaction import MakeBooking
+from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
+from fhir_gateway.model.timekeeping import now
+from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
+from fhir_gateway.sandbox.server import SandboxServer
+from fhir_gateway.settings import Settings
+
+__all__ = [
+    "BASE_URL",
+    "REGIONS",
+    "SLOTS",
+    "OtherPrograms",
+    "Sandbox",
+    "fill",
+    "numbers_of_test_persons",
+    "sell_elsewhere",
+]
+
+SLOTS: Final = 2_000
+REGIONS: Final = ("norr", "mitt", "syd")
+BASE_URL: Final = "http://gateway.test/fhir"
+
+
+@dataclass
+class Sandbox:
+    """The regions, and what a test asks of them over HTTP."""
+
+    server: SandboxServer
+    spoilt: set[str] = field(default_factory=set)
+
+    def spoil(self, region: str, fault: str, **options: Any) -> None:
+        """Let calls to a region go wrong from now on."""
+        self._call(f"/faults/{region}", {"fault": fault, **options})
+        self.spoilt.add(region)
+
+    def heal(self) -> None:
+        """Let every region answer as it should."""
+        for region in self.spoilt:
+            self._call(f"/faults/{region}", method="DELETE")
+        self.spoilt.clear()
+
+    def ledger(self, region: str) -> dict[str, Any]:
+        """Return what a region was told to do."""
+        return self._call(f"/ledger/{region}")
+
+    def writes(self, region: str, number: str) -> list[dict[str, Any]]:
+        """Return the writes that a region received for a person, oldest first."""
+        return [
+            row
+            for row in self.ledger(region)["writes"]
+            if row["subject_of_care"] == number
+        ]
+
+    def _call(
+        self, path: str, body: object = None, *, method: str | None = None
+    ) -> dict[str, Any]:
+        request = Request(
+            self.server.url + path,
+            data=None if body is None else json.dumps(body).encode(),
+            method=method,
+        )
+        with urlopen(request, timeout=10) as answer:
+            found: dict[str, Any] = json.load(answer)
+        return found
+
+
+def fill(made: Program) -> None:
+    """Ask every source for everything once, and let the view know."""
+    with ThreadPoolExecutor() as executor:
+        list(executor.map(lambda refresh: refresh.run_once(), made.refreshes))
+    made.view.catch_up()
+
+
+@dataclass
+class OtherPrograms:
+    """Gateways of their own, for tests that need one in another state."""
+
+    settings: Settings
+    redis_url: str
+    started: int = 0
+
+    @contextmanager
+    def start(
+        self, *, clock: Callable[[], datetime] = now, **changes: Any
+    ) -> Iterator[Program]:
+        """Give a gateway with an empty journal, that knows no free time yet."""
+        self.started += 1
+        folder = self.settings.data_dir / f"other-{self.started}"
+        settings = replace(
+            self.settings,
+            data_dir=folder,
+            database_url=f"sqlite:///{folder / 'journal.sqlite'}",
+            **changes,
+        )
+        # A Redis has sixteen databases; the first is that of the common gateway.
+        redis_url = f"{self.redis_url}?db={1 + self.started % 15}"
+        with Redis.from_url(redis_url) as redis:
+            redis.flushdb()
+        with program(settings, redis_url, clock=clock) as made:
+            yield made
+
+
+def sell_elsewhere(made: Program, slot: str, number: str) -> None:
+    """Book a slot behind the gateway's back, as a unit does by telephone."""
+    token = TimeslotToken.parse(slot)
+    schedules = {each.token: each.schedule for each in made.view.snapshot.schedules}
+    (adapter,) = (
+        each.adapter
+        for each in made.sources
+        if token.unit.startswith(each.source.prefixes)
+    )
+    result = adapter.make_booking(
+        MakeBooking(
+            timeslot=Timeslot(
+                schedule=schedules[token.schedule],
+                start=token.starts_at,
+                end=token.ends_at,
+            ),
+            subject_of_care=SubjectOfCare(
+                number=PersonalIdentityNumber(number),
+                first_name="Annan",
+                last_name="Testlund",
+            ),
+        ),
+        timeout=10,
+    )
+    assert result.is_done
+
+
+def numbers_of_test_persons() -> Iterator[str]:
+    """Yield numbers that no resident has: Skatteverket keeps serials from 980."""
+    for month in range(1, 13):
+        for day in range(1, 29):
+            for serial in range(980, 1000):
+                yield _with_check_digit(f"1975{month:02}{day:02}{serial}")
+
+
+def _with_check_digit(digits: str) -> str:
+    for digit in range(10):
+        with suppress(ValueError):
+            return PersonalIdentityNumber(f"{digits}{digit}").reveal()
+    raise AssertionError(digits)

@@ -1,0 +1,131 @@
+"""
+Capabilities: what the server says that it can do is what it can do.
+
+https://hl7.org/fhir/R4/http.html#capabilities
+"""
+
+from typing import Any
+
+import pytest
+from assertions import FHIR_JSON
+from flask import Flask
+from flask.testing import FlaskClient
+
+from .bodies import COVID_VACCINATION
+from .running import BASE_URL
+
+_METHODS = {
+    "read": ("GET", "/{}/x"),
+    "search-type": ("POST", "/{}/_search"),
+    "create": ("POST", "/{}"),
+    "update": ("PUT", "/{}/x"),
+    "patch": ("PATCH", "/{}/x"),
+}
+_TYPES = [
+    *("Slot", "HealthcareService", "Schedule", "Location", "Organization"),
+    *("Practitioner", "PractitionerRole", "Appointment"),
+]
+
+
+@pytest.fixture(name="statement")
+def _statement(client: FlaskClient) -> dict[str, Any]:
+    response = client.get("/fhir/metadata")
+    assert (response.status_code, response.headers["Content-Type"]) == (200, FHIR_JSON)
+    statement: dict[str, Any] | None = response.json
+    assert statement is not None
+    return statement
+
+
+def resources(statement: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what a statement says of each type."""
+    return {each["type"]: each for each in statement["rest"][0]["resource"]}
+
+
+def test_the_statement_says_what_it_is_of(statement: dict[str, Any]) -> None:
+    """A client learns the base, the version of FHIR and the formats."""
+    assert statement["implementation"]["url"] == BASE_URL
+    assert statement["fhirVersion"] == "4.0.1"
+    assert statement["format"] == ["application/fhir+json", "json"]
+    assert statement["patchFormat"] == ["application/json-patch+json"]
+
+
+def test_every_type_is_told(statement: dict[str, Any]) -> None:
+    """Each type of resource that is served is in the statement."""
+    assert list(resources(statement)) == _TYPES
+
+
+@pytest.mark.parametrize("kind", _TYPES)
+def test_what_is_told_of_a_type_is_routed_and_no_more(
+    app: Flask, statement: dict[str, Any], kind: str
+) -> None:
+    """The interactions that are told are exactly those that have a route."""
+    told = {each["code"] for each in resources(statement)[kind]["interaction"]}
+
+    adapter = app.url_map.bind("gateway.test")
+    routed = {
+        code
+        for code, (method, pattern) in _METHODS.items()
+        if adapter.test("/fhir" + pattern.format(kind), method)
+    }
+    assert told == routed
+
+
+def test_every_parameter_that_is_told_is_understood(
+    client: FlaskClient, statement: dict[str, Any]
+) -> None:
+    """No search parameter in the statement is refused as unknown."""
+    values = {"token": "free", "date": "2026-12-01", "reference": "x"}
+    for kind, told in resources(statement).items():
+        for parameter in told.get("searchParam", ()):
+            response = client.post(
+                f"/fhir/{kind}/_search",
+                data={parameter["name"]: values[parameter["type"]]},
+            )
+            assert "is not a parameter" not in response.text, parameter["name"]
+
+
+def test_every_include_that_is_told_is_followed(
+    client: FlaskClient, statement: dict[str, Any]
+) -> None:
+    """No include in the statement is refused."""
+    for kind, told in resources(statement).items():
+        for include in told.get("searchInclude", ()):
+            response = client.get(
+                f"/fhir/{kind}?service-type={COVID_VACCINATION}&_include={include}"
+            )
+            assert response.status_code == 200, include
+
+
+def test_only_appointments_have_versions(statement: dict[str, Any]) -> None:
+    """What a client can change has versions; what the regions tell has none."""
+    versioned = {
+        kind
+        for kind, told in resources(statement).items()
+        if told["versioning"] == "versioned"
+    }
+
+    assert versioned == {"Appointment"}
+
+
+def test_profiles_are_told(statement: dict[str, Any]) -> None:
+    """A type with a profile of ours names it."""
+    profiles = {
+        kind: told["supportedProfile"]
+        for kind, told in resources(statement).items()
+        if "supportedProfile" in told
+    }
+
+    base = "https://fhir-gateway.example.org/StructureDefinition"
+    assert profiles == {
+        "Slot": [f"{base}/slot"],
+        "HealthcareService": [f"{base}/healthcare-service"],
+        "Schedule": [f"{base}/schedule"],
+        "Appointment": [f"{base}/appointment"],
+    }
+
+
+def test_the_health_of_the_process_is_told(client: FlaskClient) -> None:
+    """A load balancer learns that the process lives."""
+    response = client.get("/health")
+
+    assert (response.status_code, response.json) == (200, {"status": "ok"})

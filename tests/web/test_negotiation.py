@@ -1,0 +1,236 @@
+"""
+Media types: what a client may ask for and may send.
+
+https://hl7.org/fhir/R4/http.html#mime-type
+"""
+
+import json
+
+import pytest
+from assertions import FHIR_JSON as ANSWERED
+from assertions import assert_outcome, issue
+from flask.testing import FlaskClient
+
+from .bodies import appointment
+
+_URLS = [
+    pytest.param("/fhir/Slot?_count=0", id="a search"),
+    pytest.param("/fhir/Location/SE2321009901-1001", id="a read"),
+    pytest.param("/fhir/metadata", id="the capabilities"),
+]
+_TAKEN = [
+    pytest.param(None, id="none"),
+    *(
+        "*/*",
+        "application/fhir+json",
+        "application/json",
+        "text/json",
+        "application/json+fhir",
+        "application/*",
+        "APPLICATION/FHIR+JSON",
+        "application/fhir+json; charset=utf-8",
+        "application/fhir+json;fhirVersion=4.0",
+        "application/fhir+json; fhirversion=4.0; charset=UTF-8",
+        "application/fhir+xml;q=0.9, application/fhir+json;q=0.8",
+        "text/html, application/xhtml+xml, */*;q=0.1",
+        "application/fhir+xml, application/json",
+    ),
+]
+_NOT_TAKEN = [
+    "application/fhir+xml",
+    "application/xml",
+    "text/html",
+    "text/turtle",
+    "application/fhir+json;q=0",
+    "application/fhir+json;fhirVersion=3.0",
+    "application/fhir+json; fhirVersion=5.0",
+    "image/*",
+    "nonsense",
+    "*/json",
+]
+
+
+def refusal(parameter: str) -> dict[str, object]:
+    """Return the issue of an answer in another format."""
+    return issue(
+        "not-supported",
+        "This server answers application/fhir+json only: ask for that.",
+        location=f"http.{parameter}",
+    )
+
+
+@pytest.mark.parametrize("url", _URLS)
+@pytest.mark.parametrize("accept", _TAKEN)
+def test_a_client_that_takes_json_gets_it(
+    client: FlaskClient, url: str, accept: str | None
+) -> None:
+    """Whoever takes FHIR's JSON, by any of its names, gets it in UTF-8."""
+    headers = {} if accept is None else {"Accept": accept}
+
+    response = client.get(url, headers=headers)
+    assert (response.status_code, response.headers["Content-Type"]) == (200, ANSWERED)
+
+
+@pytest.mark.parametrize("url", _URLS)
+@pytest.mark.parametrize("accept", _NOT_TAKEN)
+def test_a_client_that_takes_no_json_is_refused(
+    client: FlaskClient, url: str, accept: str
+) -> None:
+    """Whoever takes no JSON, or that of another version of FHIR, gets 406."""
+    response = client.get(url, headers={"Accept": accept})
+
+    assert_outcome(response, 406, refusal("Accept"))
+
+
+@pytest.mark.parametrize("url", _URLS)
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "json",
+        "application/json",
+        "application/fhir%2Bjson",
+        "application/fhir+json",
+        "text/json",
+        "application/fhir%2Bjson;fhirVersion=4.0",
+    ],
+)
+def test_format_beats_accept(client: FlaskClient, url: str, wanted: str) -> None:
+    """A client that cannot set headers asks by _format."""
+    joint = "&" if "?" in url else "?"
+
+    response = client.get(
+        f"{url}{joint}_format={wanted}", headers={"Accept": "application/fhir+xml"}
+    )
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("url", _URLS)
+@pytest.mark.parametrize(
+    "wanted", ["xml", "", "html", "application/fhir%2Bxml", "x" * 9]
+)
+def test_another_format_is_refused(client: FlaskClient, url: str, wanted: str) -> None:
+    """Another _format is refused even when the Accept header takes JSON."""
+    joint = "&" if "?" in url else "?"
+
+    response = client.get(f"{url}{joint}_format={wanted}")
+    assert_outcome(response, 406, refusal("_format"))
+
+
+def test_a_format_in_a_form_is_heeded(client: FlaskClient) -> None:
+    """A search by POST may ask for the format among its parameters."""
+    assert (
+        client.post(
+            "/fhir/Slot/_search", data={"_format": "json", "_count": "0"}
+        ).status_code
+        == 200
+    )
+    assert_outcome(
+        client.post("/fhir/Slot/_search", data={"_format": "xml"}),
+        406,
+        refusal("_format"),
+    )
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/fhir+json",
+        "application/json",
+        "text/json",
+        "application/json+fhir",
+        "application/fhir+json; charset=utf-8",
+        'application/fhir+json;charset="UTF-8"',
+        "application/fhir+json;fhirVersion=4.0",
+        "Application/FHIR+JSON",
+    ],
+)
+def test_a_body_in_json_is_read(client: FlaskClient, content_type: str) -> None:
+    """A body is read under any of the names of FHIR's JSON, in UTF-8."""
+    body = json.dumps(appointment("1", "191212121212"))
+
+    response = client.post(
+        "/fhir/Appointment", data=body, headers={"Content-Type": content_type}
+    )
+    assert_outcome(
+        response,
+        422,
+        issue(
+            "not-found",
+            "There is no such slot; search for one.",
+            expression="Appointment.slot[0].reference",
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        pytest.param(None, id="none"),
+        *(
+            "",
+            "application/fhir+xml",
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=x",
+            "application/json-patch+json",
+            "application/fhir+json; charset=iso-8859-1",
+            "application/fhir+json; charset=utf-16",
+            "application/fhir+json; fhirVersion=3.0",
+            "nonsense",
+        ),
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_another_body_is_refused(
+    client: FlaskClient, method: str, content_type: str | None
+) -> None:
+    """A body of another type, version or encoding gets 415 with what to send."""
+    url = "/fhir/Appointment" + ("" if method == "POST" else "/x")
+    headers = {} if content_type is None else {"Content-Type": content_type}
+
+    response = client.open(url, method=method, data=b"{}", headers=headers)
+    assert_outcome(
+        response,
+        415,
+        issue(
+            "not-supported",
+            "Send the body as application/fhir+json or application/json or"
+            " application/json+fhir or text/json, in UTF-8.",
+            location="http.Content-Type",
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    "prefer",
+    [
+        "",
+        "return=nonsense",
+        "handling=strict",
+        ";;,,==",
+        "respond-async",
+        "x" * 5_000,
+        'return="representation"; handling=strict',
+    ],
+)
+def test_a_preference_that_is_not_understood_is_not_heeded(
+    client: FlaskClient, prefer: str
+) -> None:
+    """An unknown preference changes nothing."""
+    response = client.get("/fhir/Slot?_count=0&colour=red", headers={"Prefer": prefer})
+
+    assert response.status_code == 400
+    assert client.get("/fhir/Slot?_count=0", headers={"Prefer": prefer}).json == (
+        client.get("/fhir/Slot?_count=0").json
+    )
+
+
+@pytest.mark.parametrize(
+    "prefer",
+    ["handling=lenient", 'handling="lenient"', "return=minimal; handling=lenient"],
+)
+def test_lenient_handling_is_heeded(client: FlaskClient, prefer: str) -> None:
+    """A lenient search is one whose Prefer header says so, alone or among others."""
+    response = client.get("/fhir/Slot?_count=0&colour=red", headers={"Prefer": prefer})
+
+    assert response.status_code == 200

@@ -1,0 +1,339 @@
+"""
+Nothing personal is in a log, a header, an error, a URL, Redis, or in clear on disk.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from flask.testing import FlaskClient
+from redis import Redis
+from structlog.typing import EventDict
+from werkzeug.test import TestResponse
+
+from fhir_gateway.bootstrap import Program
+
+from .bodies import (
+    PERSONNUMMER,
+    another_slot,
+    appointment,
+    change,
+    free_slots,
+    patch,
+    slot_patch,
+    status_patch,
+)
+from .running import OtherPrograms, Sandbox, fill
+
+# What stands for a resident; the texts are like nothing else in these tests.
+NUMBER = "198001019804"
+OTHER_NUMBER = "198001019812"
+FAMILY = "Markörsson"
+GIVEN = "Provia"
+COMMENT = "Hemligaste anledningen"
+PHONE = "08-465 004 77"
+EMAIL = "provia.markorsson@example.org"
+REGION_TEXT = f"{GIVEN} {FAMILY}, {NUMBER}: ring oss"
+MARKERS = (
+    *(NUMBER, NUMBER[2:], f"{NUMBER[:8]}-{NUMBER[8:]}", OTHER_NUMBER),
+    *(FAMILY, GIVEN, COMMENT, "Hemligaste", "465 004 77", "markorsson@"),
+    *("Mark\\u00f6rsson", "Mark%C3%B6rsson"),
+)
+
+
+@dataclass
+class Records:
+    """Everything that the program has logged, and every answer it has given."""
+
+    events: list[EventDict] = field(default_factory=list)
+    answers: list[TestResponse] = field(default_factory=list)
+
+    def text(self) -> str:
+        """Return all logged events as one text."""
+        return repr(self.events)
+
+
+@dataclass
+class Resident:
+    """A resident's client, whose every answer is kept."""
+
+    client: FlaskClient
+    records: Records
+
+    def keep(self, response: TestResponse) -> dict[str, Any]:
+        """Keep an answer; return its body."""
+        self.records.answers.append(response)
+        body: dict[str, Any] | None = response.json
+        assert body is not None
+        return body
+
+    def body(self, slot: str, **changes: Any) -> dict[str, Any]:
+        """Return a body with everything about the resident in it."""
+        marked = appointment(slot, NUMBER, comment=COMMENT, **changes)
+        marked["contained"][0] |= {
+            "name": [{"family": FAMILY, "given": [GIVEN]}],
+            "telecom": [
+                {"system": "phone", "value": PHONE},
+                {"system": "email", "value": EMAIL},
+            ],
+        }
+        return marked
+
+    def post(self, body: Any) -> dict[str, Any]:
+        """Book."""
+        return self.keep(
+            self.client.post(
+                "/fhir/Appointment", json=body, content_type="application/fhir+json"
+            )
+        )
+
+    def book(self, region: str) -> dict[str, Any]:
+        """Book the first free slot of a region."""
+        return self.post(self.body(next(free_slots(self.client, region))["id"]))
+
+    def search(self) -> dict[str, Any]:
+        """Search for the resident's appointments."""
+        return self.keep(
+            self.client.post(
+                "/fhir/Appointment/_search",
+                data={"patient.identifier": f"{PERSONNUMMER}|{NUMBER}"},
+            )
+        )
+
+    def read(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Read an appointment."""
+        return self.keep(self.client.get(f"/fhir/Appointment/{body['id']}"))
+
+
+def found(text: str | bytes) -> list[str]:
+    """Return the markers that a text or some bytes hold."""
+    if isinstance(text, bytes):
+        return [marker for marker in MARKERS if marker.encode() in text]
+    return [marker for marker in MARKERS if marker in text]
+
+
+@contextmanager
+def recorded() -> Iterator[Records]:
+    """Record every event that is logged, from the least important on."""
+    records = Records()
+
+    def record(_: object, __: str, event: EventDict) -> EventDict:
+        records.events.append(dict(event))
+        raise structlog.DropEvent
+
+    before = structlog.get_config()
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, record],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
+    )
+    yield records
+    structlog.configure(**before)
+
+
+@dataclass
+class Aftermath:
+    """What is left when a resident has done everything that can be done."""
+
+    made: Program
+    folder: Path
+    redis_url: str
+    records: Records
+    output: str
+    standard_log: str
+
+
+@pytest.fixture(name="aftermath")
+def _aftermath(
+    other_programs: OtherPrograms,
+    sandbox: Sandbox,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> Iterator[Aftermath]:
+    caplog.set_level(logging.DEBUG)
+    with recorded() as records, other_programs.start() as made:
+        fill(made)
+        resident = Resident(made.app.test_client(), records)
+        live_a_life(resident, sandbox)
+        made.reconciliation.run_once()
+        fill(made)
+        captured = capfd.readouterr()
+        yield Aftermath(
+            made=made,
+            folder=other_programs.settings.data_dir / f"other-{other_programs.started}",
+            redis_url=(
+                f"{other_programs.redis_url}?db={1 + other_programs.started % 15}"
+            ),
+            records=records,
+            output=captured.out + captured.err,
+            standard_log=caplog.text,
+        )
+
+
+def live_a_life(resident: Resident, sandbox: Sandbox) -> None:
+    """Search, book, move, cancel, fail in many ways, and send what must not be sent."""
+    client = resident.client
+    for region in ("norr", "mitt", "syd"):
+        booked = resident.book(region)
+        resident.read(booked)
+        slot = another_slot(client, booked)
+        resident.keep(patch(client, booked["id"], slot_patch(slot["id"])))
+        resident.keep(
+            patch(
+                client,
+                booked["id"],
+                status_patch("cancelled", cancelationReason={"text": COMMENT}),
+            )
+        )
+        sandbox.spoil(region, "info", text=REGION_TEXT)
+        told = resident.book(region)
+        sandbox.heal()
+        given_away = resident.read(told)
+        given_away["participant"][0]["actor"]["identifier"]["value"] = OTHER_NUMBER
+        resident.keep(change(client, given_away))
+        for fault, interactions in (
+            ("error", ["MakeBooking"]),
+            ("drop-after-processing", ["MakeBooking"]),
+            ("drop-before-processing", ["MakeBooking"]),
+            ("deliver-nothing", ["MakeBooking"]),
+            ("vp-fault", ["MakeBooking"]),
+            ("vp-fault", ["GetAvailableTimeslots"]),
+            ("vp-fault", ["GetBookingDetails", "GetSubjectOfCareSchedule"]),
+            ("deliver-nothing", ["GetBookingDetails", "GetSubjectOfCareSchedule"]),
+        ):
+            more = {"code": REGION_TEXT} if fault == "vp-fault" else {}
+            text = {"text": REGION_TEXT} if fault == "error" else {}
+            sandbox.spoil(region, fault, interactions=interactions, **more, **text)
+            resident.book(region)
+            resident.search()
+            sandbox.heal()
+    resident.search()
+    send_what_must_not_be_sent(resident)
+
+
+def send_what_must_not_be_sent(resident: Resident) -> None:
+    """Put a resident's data where it does not belong."""
+    client, keep = resident.client, resident.keep
+    for url in (
+        f"/fhir/Appointment?patient.identifier={PERSONNUMMER}|{NUMBER}",
+        f"/fhir/Appointment?patient={NUMBER}",
+        f"/fhir/Patient/{NUMBER}",
+        f"/fhir/Patient?name={FAMILY}",
+        f"/fhir/Slot/{NUMBER}",
+        f"/fhir/Appointment/{NUMBER}",
+        f"/{FAMILY}/{NUMBER}",
+        f"/fhir/Slot?patient.identifier={NUMBER}",
+        f"/fhir/Slot?{NUMBER}={FAMILY}",
+        f"/fhir/Slot?start={NUMBER}",
+        f"/fhir/Slot?_count={NUMBER}&_sort={FAMILY}&_include={GIVEN}&_cursor={NUMBER}",
+        f"/fhir/Slot?_format={NUMBER}",
+        f"//fhir/Slot?name={FAMILY}",
+    ):
+        keep(client.get(url))
+    keep(client.delete(f"/fhir/Patient/{NUMBER}"))
+    slot = next(free_slots(client))["id"]
+    for body in (
+        resident.body(NUMBER),
+        resident.body(slot, status=NUMBER),
+        resident.body(slot, start=f"{FAMILY} {NUMBER}"),
+        resident.body(slot, **{NUMBER: FAMILY, FAMILY: NUMBER}),
+        resident.body(slot, participant=[{"status": FAMILY}]),
+        resident.body(slot) | {"resourceType": NUMBER},
+        resident.body(slot) | {"comment": f"{COMMENT}\x00"},
+        [NUMBER, FAMILY],
+        NUMBER,
+    ):
+        resident.post(body)
+    marked = json.dumps(resident.body(slot))
+    for text in (marked[:-1], marked + NUMBER, marked.replace("{", "{{")):
+        keep(
+            client.post(
+                "/fhir/Appointment", data=text, content_type="application/fhir+json"
+            )
+        )
+    keep(client.post("/fhir/Appointment", data=marked, content_type=NUMBER))
+    for headers in (
+        {"Accept": f"{NUMBER}/{NUMBER}"},
+        {"If-Match": NUMBER},
+        {"X-Request-Id": NUMBER},
+    ):
+        keep(
+            client.put(
+                "/fhir/Appointment/x",
+                data=marked,
+                content_type="application/fhir+json",
+                headers=headers,
+            )
+        )
+
+
+def test_nothing_personal_is_left_anywhere(aftermath: Aftermath) -> None:
+    """Number, name and words are in no log, header, error, URL or store."""
+    records = aftermath.records
+    assert len(records.events) > 20
+    assert len(records.answers) > 80
+
+    # Logs, by structlog, by logging, and whatever was simply printed.
+    assert found(records.text()) == []
+    assert found(aftermath.standard_log) == []
+    assert found(aftermath.output) == []
+    for answer in records.answers:
+        # Headers of every answer.
+        assert found(str(answer.headers)) == []
+        # Errors; the words of a region that refuses are shown as it says them.
+        body = answer.json
+        assert body is not None
+        if answer.status_code >= 400:
+            spoken = json.dumps(body, ensure_ascii=False).replace(REGION_TEXT, "")
+            assert found(spoken) == []
+        # URLs.
+        for url in urls(body):
+            assert found(url) == []
+    # Redis: every key and every value.
+    with Redis.from_url(aftermath.redis_url) as redis:
+        keys = list(redis.scan_iter())
+        assert len(keys) > 10
+        for key in keys:
+            assert found(key) == []
+            assert found(value_of(redis, key)) == []
+    # Every file of the journal.
+    files = [path for path in aftermath.folder.rglob("*") if path.is_file()]
+    assert any(path.name == "journal.sqlite" for path in files)
+    for path in files:
+        assert found(path.read_bytes()) == [], path.name
+
+
+def test_the_markers_would_be_found(aftermath: Aftermath) -> None:
+    """What this file looks for is really in what the client sent and is shown."""
+    shown = "".join(answer.text for answer in aftermath.records.answers)
+
+    assert {NUMBER, COMMENT, FAMILY, GIVEN} <= set(found(shown))
+
+
+def urls(value: Any) -> Iterator[str]:
+    """Yield every URL and reference in a body."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if name in ("url", "fullUrl", "reference") and isinstance(item, str):
+                yield item
+            yield from urls(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from urls(item)
+
+
+def value_of(redis: Any, key: bytes) -> bytes:
+    """Return all that a key holds, as bytes, compressed or not."""
+    match redis.type(key):
+        case b"string":
+            value: bytes = redis.get(key)
+            return value
+        case b"stream":
+            return repr(redis.xrange(key)).encode()
+        case kind:
+            raise AssertionError(kind)
