@@ -18,6 +18,8 @@ __all__ = ["EMPTY", "SlotColumns", "first_order", "schedule_rank"]
 
 _FIRST_CHUNK: Final = 512
 _RANK_BITS: Final = 32
+# Starts are kept in 32 bits; nothing begins later than this, in the year 2106.
+_LAST_SECOND: Final = 2**32 - 1
 
 UInts = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]
@@ -31,7 +33,7 @@ def schedule_rank(token: str) -> int:
 
 def first_order(start: int) -> int:
     """Return the smallest `order` of a time that begins at `start` seconds."""
-    return max(start, 0) << _RANK_BITS
+    return min(max(start, 0), _LAST_SECOND) << _RANK_BITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
@@ -108,7 +108,7 @@ class SlotCriteria:
         descending: Latest first.
         count: How many to return at most.
         after: The last time of the page before, to go on behind it.
-        counted: Say how many fit in all, also where that takes a scan.
+        counted: Say how many fit in all.
     """
 
     selector: Selector = Selector()
@@ -117,7 +117,7 @@ class SlotCriteria:
     descending: bool = False
     count: int = 20
     after: TimeslotToken | None = None
-    counted: bool = False
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,8 +251,7 @@ class SlotSearch:
         """
         Return the free times that fit. Past times never do.
 
-        How many fit in all is said when it costs nothing, or on demand, and never when
-        a source's part is missing.
+        How many fit in all is never said when a source's part is missing.
         """
         moment = self._clock()
         snapshot = self._view.snapshot
@@ -264,17 +263,14 @@ class SlotSearch:
         before = None if criteria.before is None else _ceiling(criteria.before)
         outcomes = self._outcomes(snapshot, selection, moment)
         pieces: list[tuple[SlotColumns, npt.NDArray[np.int64]]] = []
-        total: int | None = None if outcomes else 0
+        total = 0 if criteria.counted and not outcomes else None
         for segment, mask in selection.parts:
             columns = snapshot.segments.get(segment)
             if columns is None:
                 continue
             first, last = columns.bounds(start, before)
             if total is not None:
-                if mask is None or criteria.counted:
-                    total += columns.how_many(first, last, mask)
-                else:
-                    total = None
+                total += columns.how_many(first, last, mask)
             if criteria.after is not None:
                 first, last = _behind(snapshot, columns, first, last, criteria)
             rows = (columns.last_rows if criteria.descending else columns.first_rows)(
@@ -684,13 +680,7 @@ def _outcome(
         source=source.name,
         problem=problem,
         detail=detail,
-        since=(
-            datetime.fromtimestamp(oldest, UTC)
-            if oldest is not None
-            else status.last_answer_at
-            if status
-            else None
-        ),
+        since=status.last_answer_at if status else None,
     )
 
 

@@ -163,7 +163,7 @@ class _Search:
             [*self._slots(page), *self._included(page, values)],
             self_url=self_url("Slot", self._gateway.base_url, understood),
             next_url=self._next_url(understood, page),
-            total=None if values.get("total") == "none" else page.total,
+            total=page.total,
             issues=[issue_from_source_outcome(each) for each in page.outcomes],
         )
         return drawn_response(body, headers=headers)
@@ -298,7 +298,7 @@ def _criteria(values: Any, vocabulary: Vocabulary) -> SlotCriteria:  # noqa: ANN
         descending=values.get("sort") == "-start",
         count=values.get("count", DEFAULT_COUNT),
         after=after,
-        counted=values.get("total") == "accurate",
+        counted=values.get("total") != "none",
     )
 
 

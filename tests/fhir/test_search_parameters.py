@@ -459,7 +459,9 @@ def test_a_lenient_search_leaves_out_what_it_does_not_know() -> None:
     """Leniently, an unknown parameter is neither used nor said to be used."""
     understood = read(("colour", "red"), ("_count", "5"), lenient=True)
 
-    assert understood == Understood(values={"count": 5}, parameters=(("_count", "5"),))
+    assert understood == Understood(
+        values={"count": 5}, parameters=(("_count", "5"),), query="_count=5"
+    )
 
 
 def test_a_lenient_search_is_strict_on_values() -> None:

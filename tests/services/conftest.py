@@ -31,7 +31,6 @@ from fhir_gateway.services.booking import (
     MoveRequest,
 )
 from fhir_gateway.services.directory import Directory
-from fhir_gateway.services.held import HeldTimeslots
 from fhir_gateway.services.read_back import ReadBack
 from fhir_gateway.services.reconciliation import Reconciliation
 from fhir_gateway.services.resident_bookings import ResidentBookings
@@ -222,12 +221,9 @@ class RealWorld:
 
     @property
     def search(self) -> SlotSearch:
-        """Return a search that sees what was held this moment."""
+        """Return a search over the program's view."""
         return SlotSearch(
-            self.program.view,
-            self.desk.access.sources,
-            HeldTimeslots(self.program.journal, clock=self.desk.clock),
-            clock=self.desk.clock,
+            self.program.view, self.desk.access.sources, clock=self.desk.clock
         )
 
     def unit_with(self, region: str, key: str) -> tuple[HsaId, Any]:

@@ -97,8 +97,11 @@ def test_a_booked_time_is_no_search_result(world: RealWorld, who: int) -> None:
     assert world.search.find(token) is not None
 
     world.desk.book(wanted, who)
+    world.desk.clock.forward(seconds=1)
+    world.program.view.catch_up()
 
     assert world.desk.is_held(wanted)
+    assert world.search.find(token) is None
 
 
 def test_a_remark_comes_with_the_booking(world: RealWorld, who: int) -> None:

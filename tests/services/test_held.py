@@ -17,10 +17,12 @@ class CountingJournal:
     def __init__(self) -> None:
         self.asked: list[datetime] = []
 
-    def held_tokens(self, *, starting_after: datetime) -> Mapping[str, int]:
+    def held_places(
+        self, *, starting_after: datetime
+    ) -> Mapping[str, tuple[float, ...]]:
         """Return how many times it has been asked."""
         self.asked.append(starting_after)
-        return {"token": len(self.asked)}
+        return {"token": (len(self.asked),)}
 
 
 def test_the_journal_is_asked_four_times_a_second() -> None:
@@ -33,7 +35,12 @@ def test_the_journal_is_asked_four_times_a_second() -> None:
         answers.append(held())
         clock.forward(milliseconds=125)
 
-    assert answers == [{"token": 1}, {"token": 1}, {"token": 2}, {"token": 2}]
+    assert answers == [
+        {"token": (1,)},
+        {"token": (1,)},
+        {"token": (2,)},
+        {"token": (2,)},
+    ]
 
 
 def test_only_coming_times_are_asked_about() -> None:
@@ -52,4 +59,4 @@ def test_what_is_forgotten_is_read_anew() -> None:
     held()
     held.forget()
 
-    assert held() == {"token": 2}
+    assert held() == {"token": (2,)}

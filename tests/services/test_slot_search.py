@@ -3,8 +3,9 @@ Search: what fits, in which order, page by page, and whose part is missing.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from math import inf
 from typing import Any
 
 import pytest
@@ -40,8 +41,10 @@ from fhir_gateway.model.timeslot import (
     time_type_token,
 )
 from fhir_gateway.services.directory import TimeTypeMap
+from fhir_gateway.services.slot_columns import schedule_rank
 from fhir_gateway.services.slot_search import (
     OwnTimeType,
+    Selector,
     SharedTimeType,
     SlotCriteria,
     SlotPage,
@@ -74,16 +77,17 @@ class World:
     held: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.view = SlotView(self.sources, MEANINGS, self.store, clock=self.clock)
+        self.view = SlotView(
+            self.sources, MEANINGS, self.store, self._held, clock=self.clock
+        )
         self.search = SlotSearch(
             self.view,
             {each.name: each for each in self.sources},
-            self._held,
             clock=self.clock,
         )
 
-    def _held(self) -> Mapping[str, int]:
-        return self.held
+    def _held(self) -> Mapping[str, tuple[float, ...]]:
+        return {token: (inf,) * places for token, places in self.held.items()}
 
     def offers(self) -> "World":
         """Let both sources say what they offer, without any free time."""
@@ -129,7 +133,11 @@ class World:
     def page(self, **criteria: Any) -> SlotPage:
         """Return what a search finds now."""
         self.view.catch_up()
-        return self.search.search(SlotCriteria(**criteria))
+        names = {each.name for each in fields(Selector)}
+        selector = Selector(
+            **{name: criteria.pop(name) for name in names & criteria.keys()}
+        )
+        return self.search.search(SlotCriteria(selector=selector, **criteria))
 
     def hours(self, **criteria: Any) -> list[float]:
         """Return what a search finds, as hours after NOW."""
@@ -171,7 +179,7 @@ def test_the_latest_comes_first_when_asked(world: World) -> None:
 
 
 def test_times_at_one_hour_have_an_order(world: World) -> None:
-    """Times that begin together come by token, then by length."""
+    """Times that begin together come by their schedule's rank, then by length."""
     rooms = [schedule(resource_id=ResourceId(str(room))) for room in range(5)]
     hour = timedelta(hours=1)
     listed = [timeslot(3, of=room) for room in rooms]
@@ -180,7 +188,9 @@ def test_times_at_one_hour_have_an_order(world: World) -> None:
 
     found = [each.timeslot for each in world.page().found]
 
-    assert found == sorted(listed, key=lambda each: (each.schedule.token, each.end))
+    assert found == sorted(
+        listed, key=lambda each: (schedule_rank(each.schedule.token), each.end)
+    )
 
 
 def test_a_found_time_is_whole(world: World) -> None:
@@ -507,7 +517,7 @@ def test_what_stays_is_seen_once_while_times_come_and_go(
     assert len(seen) == len(set(seen))
     assert [each for each in seen if each in stays] == sorted(
         stays,
-        key=lambda each: (each.start, each.schedule.token),
+        key=lambda each: (each.start, schedule_rank(each.schedule.token)),
         reverse=descending,
     )
 
@@ -784,7 +794,9 @@ def test_who_offers_a_thing(world: World) -> None:
     """The units' time types come by unit name, free times or not."""
     world.view.catch_up()
 
-    answer = world.search.who_offers(time_types=((SharedTimeType(COVID_CODE),),))
+    answer = world.search.who_offers(
+        Selector(time_types=((SharedTimeType(COVID_CODE),),))
+    )
 
     assert [each.token for each in answer.offerings] == [
         time_type_token(UNIT, COVID),
@@ -797,9 +809,9 @@ def test_who_offers_at_a_unit_or_an_organisation(world: World) -> None:
     """A unit without an organisation is its own."""
     world.view.catch_up()
 
-    at_unit = world.search.who_offers(units=(frozenset({SOUTHERN_UNIT}),))
+    at_unit = world.search.who_offers(Selector(units=(frozenset({SOUTHERN_UNIT}),)))
     of_organization = world.search.who_offers(
-        organizations=(frozenset({SOUTHERN_UNIT}),)
+        Selector(), organizations=(frozenset({SOUTHERN_UNIT}),)
     )
 
     expected = [time_type_token(SOUTHERN_UNIT, VISIT)]
@@ -813,7 +825,7 @@ def test_who_offers_names_those_that_have_not_said() -> None:
     world.status(SYD, failing=True)
     world.view.catch_up()
 
-    answer = world.search.who_offers()
+    answer = world.search.who_offers(Selector())
 
     assert answer.offerings == ()
     assert {each.source: each.problem for each in answer.outcomes} == {
@@ -827,7 +839,7 @@ def test_who_offers_names_only_those_that_could() -> None:
     world = World()
     world.view.catch_up()
 
-    answer = world.search.who_offers(units=(frozenset({UNIT}),))
+    answer = world.search.who_offers(Selector(units=(frozenset({UNIT}),)))
 
     assert [each.source for each in answer.outcomes] == [NORR]
 

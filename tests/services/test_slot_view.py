@@ -9,6 +9,7 @@ from threading import Event
 from time import monotonic
 from typing import Any
 
+import numpy as np
 import pytest
 import redis
 from builders import (
@@ -32,6 +33,7 @@ from doubles import LeavingStore, MemorySlotStore, MovableClock
 from fhir_gateway.model.ids import HsaId, ResourceId
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timeslot import Timeslot, time_type_token
+from fhir_gateway.services.slot_columns import schedule_rank
 from fhir_gateway.services.slot_view import SlotView, Snapshot
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
 from fhir_gateway.stores.slot_block import BlockKey
@@ -56,14 +58,33 @@ def _store() -> MemorySlotStore:
 
 def view_of(store: Any, clock: MovableClock, *sources: Source) -> SlotView:
     """Return a view that has read the store once."""
-    view = SlotView(sources or [source()], {}, store, clock=clock)
+    view = SlotView(sources or [source()], {}, store, dict, clock=clock)
     view.catch_up()
     return view
 
 
 def starts(snapshot: Snapshot) -> list[float]:
     """Return the free times, as hours after NOW."""
-    return [(each - NOW.timestamp()) / 3600 for each in snapshot.start.tolist()]
+    return [(start - NOW.timestamp()) / 3600 for start, *_ in rows(snapshot)]
+
+
+def rows(snapshot: Snapshot) -> list[tuple[int, str, int, int]]:
+    """Return start, schedule token, length and count of every free time, in order."""
+    found = [
+        (order, schedule, length, count)
+        for columns in snapshot.segments.values()
+        for order, schedule, length, count in zip(
+            columns.order.tolist(),
+            columns.schedule.tolist(),
+            columns.length.tolist(),
+            columns.count.tolist(),
+            strict=True,
+        )
+    ]
+    return [
+        (order >> 32, snapshot.schedules.token(schedule), length, count)
+        for order, schedule, length, count in sorted(found)
+    ]
 
 
 def test_a_new_view_has_nothing(store: MemorySlotStore, clock: MovableClock) -> None:
@@ -85,12 +106,11 @@ def test_blocks_are_folded_in_order(
     snapshot = view_of(store, clock).snapshot
 
     assert starts(snapshot) == [2, 3, 4, 4, 5]
-    assert [
-        snapshot.schedules[number].schedule.unit
-        for number in snapshot.schedule.tolist()
-    ] == [OTHER_UNIT, UNIT, UNIT, OTHER_UNIT, UNIT]
-    assert snapshot.length.tolist() == [1800] * 5
-    assert snapshot.count.tolist() == [1] * 5
+    first, second_token = schedule().token, second.token
+    ranked = sorted([first, second_token], key=schedule_rank)
+    assert [row[1:] for row in rows(snapshot)] == [
+        (token, 1800, 1) for token in (second_token, first, *ranked, first)
+    ]
 
 
 def test_schedules_are_found_by_all_that_names_them(
@@ -104,14 +124,12 @@ def test_schedules_are_found_by_all_that_names_them(
 
     snapshot = view_of(store, clock).snapshot
 
-    numbers = {snapshot.by_token[each.token] for each in (hers, room)}
-    offering = time_type_token(UNIT, VISIT)
-    assert numbers == {0, 1}
-    assert set(snapshot.by_offering[offering].tolist()) == numbers
-    assert snapshot.by_performer == {eva: (snapshot.by_token[hers.token],)}
-    assert [each.token for each in snapshot.schedules] == sorted(
-        [hers.token, room.token]
-    )
+    known = [snapshot.known(each.token) for each in (hers, room)]
+    assert [each.schedule for each in known if each] == [hers, room]
+    assert [each.offering for each in known if each] == [
+        time_type_token(UNIT, VISIT)
+    ] * 2
+    assert snapshot.staff(eva) == [known[0]]
 
 
 def test_a_schedule_without_free_times_is_known(
@@ -121,7 +139,7 @@ def test_a_schedule_without_free_times_is_known(
     gone = schedule(resource_id=ResourceId("1"))
     store.put_block(block([timeslot()], earlier_schedules=[gone]))
 
-    assert gone.token in view_of(store, clock).snapshot.by_token
+    assert view_of(store, clock).snapshot.known(gone.token) is not None
 
 
 def test_a_change_is_folded_in(store: MemorySlotStore, clock: MovableClock) -> None:
@@ -209,13 +227,16 @@ def test_an_old_block_is_not_offered(
 
     view.catch_up()
 
-    visit, covid = time_type_token(UNIT, VISIT), time_type_token(UNIT, COVID)
-    assert starts(view.snapshot) == [4]
-    assert view.snapshot.offered == {covid}
-    assert view.snapshot.answered_at == {
-        visit: NOW,
-        covid: NOW + timedelta(minutes=1),
-    }
+    snapshot = view.snapshot
+    asked = ~np.isnan(snapshot.answered_at)
+    assert starts(snapshot) == [4]
+    assert sorted(
+        zip(
+            (snapshot.answered_at[asked] - NOW.timestamp()).tolist(),
+            snapshot.offered[asked].tolist(),
+            strict=True,
+        )
+    ) == [(0.0, False), (60.0, True)]
 
 
 def test_a_block_is_offered_until_the_very_moment(
@@ -364,7 +385,7 @@ def test_a_started_view_follows_by_itself(
     redis_store: RedisSlotStore, clock: MovableClock
 ) -> None:
     """Once started a view follows the store until it is stopped."""
-    view = SlotView([source()], {}, redis_store, clock=clock)
+    view = SlotView([source()], {}, redis_store, dict, clock=clock)
     view.start()
     redis_store.put_block(block([timeslot(3)]))
     wait_for(view, [3])
@@ -381,7 +402,7 @@ def test_a_started_view_outlives_its_redis(tmp_path: Path, clock: MovableClock) 
     with EmbeddedRedis(tmp_path) as embedded:
         store = RedisSlotStore(embedded.url)
         store.put_block(block([timeslot(3)]))
-        view = SlotView([source()], {}, store, clock=clock)
+        view = SlotView([source()], {}, store, dict, clock=clock)
         view.start()
         wait_for(view, [3])
     clock.forward(minutes=30)
@@ -395,7 +416,7 @@ def test_a_started_view_outlives_its_redis(tmp_path: Path, clock: MovableClock) 
 
 def test_a_view_that_never_started_can_be_stopped(store: MemorySlotStore) -> None:
     """Stopping without a thread does nothing."""
-    SlotView([source()], {}, store).stop()
+    SlotView([source()], {}, store, dict).stop()
 
 
 def test_a_thousand_times_keep_their_order(
@@ -412,11 +433,13 @@ def test_a_thousand_times_keep_their_order(
     snapshot = view_of(store, clock).snapshot
 
     expected = sorted(
-        (int(each.start.timestamp()), each.schedule.token) for each in listed
-    )
-    assert [
-        (start, snapshot.schedules[number].token)
-        for start, number in zip(
-            snapshot.start.tolist(), snapshot.schedule.tolist(), strict=True
+        (
+            int(each.start.timestamp()),
+            schedule_rank(each.schedule.token),
+            each.schedule.token,
         )
-    ] == expected
+        for each in listed
+    )
+    assert [row[:2] for row in rows(snapshot)] == [
+        (start, token) for start, _, token in expected
+    ]

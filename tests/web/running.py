@@ -119,7 +119,8 @@ class OtherPrograms:
 def sell_elsewhere(made: Program, slot: str, number: str) -> None:
     """Book a slot behind the gateway's back, as a unit does by telephone."""
     token = TimeslotToken.parse(slot)
-    schedules = {each.token: each.schedule for each in made.view.snapshot.schedules}
+    known = made.view.snapshot.known(token.schedule)
+    assert known is not None
     (adapter,) = (
         each.adapter
         for each in made.sources
@@ -128,7 +129,7 @@ def sell_elsewhere(made: Program, slot: str, number: str) -> None:
     result = adapter.make_booking(
         MakeBooking(
             timeslot=Timeslot(
-                schedule=schedules[token.schedule],
+                schedule=known.schedule,
                 start=token.starts_at,
                 end=token.ends_at,
             ),
