@@ -22,7 +22,14 @@ from flask.testing import FlaskClient
 from fhir_gateway.bootstrap import Program
 from fhir_gateway.model.timekeeping import civil_date, now
 
-from .bodies import COVID_VACCINATION, FHIR_JSON, book, free_slots, region_of
+from .bodies import (
+    COVID_VACCINATION,
+    FHIR_JSON,
+    appointment,
+    book,
+    free_slots,
+    region_of,
+)
 from .running import BASE_URL, REGIONS, OtherPrograms, Sandbox, fill
 
 _TODAY = civil_date(now())
@@ -631,3 +638,37 @@ def test_a_lenient_search_ignores_what_it_does_not_know(client: FlaskClient) -> 
     assert len(assert_searchset(response)) == 1
     assert response.json is not None
     assert link(response.json, "self") == f"{BASE_URL}/Slot?{_CODE}&_count=1"
+
+
+# Conditional requests
+
+
+def test_a_page_that_stays_is_not_sent_again(client: FlaskClient) -> None:
+    """The ETag of a searchset answers 304 while the page and what is said stay."""
+    url = f"/fhir/Slot?{_CODE}&_count=5"
+    etag = client.get(url).headers["ETag"]
+
+    again = client.get(url, headers={"If-None-Match": etag})
+    other = client.get(f"{url}&_sort=-start", headers={"If-None-Match": etag})
+
+    assert (again.status_code, again.data, again.headers["ETag"]) == (304, b"", etag)
+    assert other.status_code == 200
+
+
+def test_a_booking_changes_the_page(
+    other_programs: OtherPrograms, numbers: list[str]
+) -> None:
+    """What this server books goes from the page at once, and its ETag with it."""
+    url = f"/fhir/Slot?{_CODE}&_count=5"
+    with other_programs.start() as made:
+        fill(made)
+        client = made.app.test_client()
+        before = client.get(url)
+        slot = ids(client, f"{_CODE}&_count=1")[0]
+        booked = client.post("/fhir/Appointment", json=appointment(slot, numbers[0]))
+        after = client.get(url, headers={"If-None-Match": before.headers["ETag"]})
+
+    assert booked.status_code == 201
+    assert after.status_code == 200
+    assert slot in before.text
+    assert slot not in after.text

@@ -1,0 +1,123 @@
+"""
+Columns: sorted, searched by halving, and rebuilt without what is gone.
+"""
+
+import numpy as np
+import numpy.typing as npt
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fhir_gateway.services.slot_columns import (
+    EMPTY,
+    SlotColumns,
+    first_order,
+    schedule_rank,
+)
+
+# Start, schedule, count; a schedule's rank is its number.
+ROWS = st.lists(
+    st.tuples(st.integers(0, 50), st.integers(0, 9), st.integers(1, 5)), max_size=60
+)
+
+
+def columns_of(rows: list[tuple[int, int, int]]) -> SlotColumns:
+    """Return columns of half-hours."""
+    start, schedule, count = (
+        [row[position] for row in rows] for position in range(3)
+    )
+    return SlotColumns.of(
+        start=np.array(start, dtype=np.uint32),
+        rank=np.array(schedule, dtype=np.uint32),
+        length=np.full(len(rows), 1800, dtype=np.uint32),
+        schedule=np.array(schedule, dtype=np.int32),
+        count=np.array(count, dtype=np.uint16),
+    )
+
+
+def rows_of(columns: SlotColumns) -> list[tuple[int, int]]:
+    """Return start and schedule of each row."""
+    return list(
+        zip(columns.start.tolist(), columns.schedule.tolist(), strict=True)
+    )
+
+
+def mask_of(wanted: set[int]) -> npt.NDArray[np.bool_]:
+    """Return which of ten schedules fit."""
+    return np.isin(np.arange(10), list(wanted))
+
+
+@given(rows=ROWS)
+def test_rows_are_sorted_by_start_then_rank(rows: list[tuple[int, int, int]]) -> None:
+    """Rows given in any order stand by start, then by their schedule's rank."""
+    assert rows_of(columns_of(rows)) == sorted(row[:2] for row in rows)
+
+
+@given(rows=ROWS, gone=st.sets(st.integers(0, 9)), added=ROWS)
+def test_a_replacement_is_what_was_left_and_what_came(
+    rows: list[tuple[int, int, int]],
+    gone: set[int],
+    added: list[tuple[int, int, int]],
+) -> None:
+    """Rows of some schedules go, others come, and all of it is sorted again."""
+    columns = columns_of(rows)
+
+    replaced = columns.replaced(mask_of(gone)[columns.schedule], [columns_of(added)])
+
+    kept = [row[:2] for row in rows if row[1] not in gone]
+    assert rows_of(replaced) == sorted(kept + [row[:2] for row in added])
+
+
+@given(
+    rows=ROWS,
+    window=st.tuples(st.integers(-5, 55), st.none() | st.integers(-5, 55)),
+    wanted=st.none() | st.sets(st.integers(0, 9)),
+    count=st.integers(0, 70),
+)
+def test_a_search_finds_what_a_loop_finds(
+    rows: list[tuple[int, int, int]],
+    window: tuple[int, int | None],
+    wanted: set[int] | None,
+    count: int,
+) -> None:
+    """First rows, last rows and their number agree with going through them all."""
+    columns = columns_of(rows)
+    start, before = window
+    mask = None if wanted is None else mask_of(wanted)
+    fitting = [
+        number
+        for number, (at, schedule) in enumerate(rows_of(columns))
+        if at >= start
+        and (before is None or at < before)
+        and (wanted is None or schedule in wanted)
+    ]
+
+    first, last = columns.bounds(start, before)
+
+    assert columns.first_rows(first, last, mask, count).tolist() == fitting[:count]
+    assert columns.last_rows(first, last, mask, count).tolist() == (
+        fitting[::-1][:count]
+    )
+    assert columns.how_many(first, last, mask) == len(fitting)
+
+
+def test_nothing_begins_after_2106() -> None:
+    """A bound beyond 32 bits of seconds lies behind every row."""
+    columns = columns_of([(1, 1, 1)])
+
+    assert columns.bounds(2**40, None) == (1, 1)
+    assert columns.bounds(0, 2**40) == (0, 1)
+
+
+def test_an_order_holds_start_and_rank() -> None:
+    """A rank never carries a time into the next second."""
+    assert first_order(5) + 2**32 - 1 < first_order(6)
+
+
+def test_a_rank_is_the_same_for_ever() -> None:
+    """Pages go on in another process: the rank is pinned."""
+    assert schedule_rank("SE1-A.00000000.00000000") == 2_296_890_759
+
+
+def test_empty_columns_have_no_rows() -> None:
+    """There is a value for nothing."""
+    assert len(EMPTY) == 0
