@@ -2,12 +2,16 @@
 Settings from the environment; docs/configuration.md describes each.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 __all__ = ["ENVIRONMENT", "Settings", "WrongSettings"]
+
+_WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
+_URL: Final = re.compile(r"https?://[^/?#\s][^?#\s]*")
 
 ENVIRONMENT: Final = {
     "FHIR_GATEWAY_SOURCES": "the TOML file of sources; default sources.toml",
@@ -136,7 +140,7 @@ def _number(
     text = environment.get(name, "").strip()
     if not text:
         return default
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
+    if not _WHOLE_NUMBER.fullmatch(text) or not 1 <= int(text) <= most:
         faults.append(f"{name} must be a whole number from 1 to {most}")
         return default
     return int(text)
@@ -145,9 +149,10 @@ def _number(
 def _url(
     environment: Mapping[str, str], name: str, default: str, faults: list[str]
 ) -> str:
-    text = environment.get(name, "").strip().rstrip("/")
+    text = environment.get(name, "").strip()
     if not text:
         return default
-    if not text.startswith(("http://", "https://")):
-        faults.append(f"{name} must begin with http:// or https://")
+    text = text.rstrip("/")
+    if not _URL.fullmatch(text):
+        faults.append(f"{name} must be a URL that begins with http:// or https://")
     return text

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -22,15 +23,22 @@ from web.running import (
     Sandbox,
     fill,
     numbers_of_test_persons,
+    write_fast_sources,
 )
 from werkzeug.serving import make_server
 
 from fhir_gateway.bootstrap import Program, program
-from fhir_gateway.demo import write_sources
-from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.sandbox.server import SandboxServer
 from fhir_gateway.settings import Settings
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
+
+# Two test runs at once, or a slow machine, are no fault of a test's.
+hypothesis.settings.register_profile(
+    "unhurried",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("unhurried")
 
 _SETTINGS: Final = ("REDIS_URL", "DATABASE_URL", "PORT", "SANDBOX_PORT")
 
@@ -69,18 +77,9 @@ def _redis_url(folder: Path) -> Iterator[str]:
 
 @pytest.fixture(name="settings", scope="session")
 def _settings(folder: Path, sandbox_server: SandboxServer) -> Settings:
-    sources = write_sources(folder, sandbox_server.url, SLOTS, Vocabulary())
-    # No test waits for the sandbox's budget, nor as long as a region would be waited
-    # for.
-    sources.write_text(
-        sources.read_text(encoding="utf-8")
-        .replace("calls_per_second = 20", "calls_per_second = 1000")
-        .replace("calls_in_flight = 4\n", "calls_in_flight = 4\nread_timeout_s = 4\n"),
-        encoding="utf-8",
-    )
     return Settings.from_environment(
         {
-            "FHIR_GATEWAY_SOURCES": str(sources),
+            "FHIR_GATEWAY_SOURCES": str(write_fast_sources(folder, sandbox_server)),
             "FHIR_GATEWAY_DATA_DIR": str(folder),
             "FHIR_GATEWAY_BASE_URL": BASE_URL,
         }

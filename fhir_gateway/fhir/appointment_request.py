@@ -496,13 +496,16 @@ def _twin(name: str) -> str:
 
 def _below(path: str, name: str) -> str:
     # The nearest that can be named: an unknown element may be called anything.
-    return f"{path}.{name}" if _ELEMENT_NAME.fullmatch(name) else path
+    # What is said of a value's twin, as _status, is said of the value.
+    return f"{path}.{name.lstrip('_')}" if _ELEMENT_NAME.fullmatch(name) else path
 
 
 def _structure_issues(error: ValidationError) -> Iterator[Issue]:
     for fault in error.errors(include_url=False, include_input=False):
         path = "Appointment"
         for part in fault["loc"]:
+            if part == "root":  # pydantic's own word for the value as a whole
+                continue
             path = f"{path}[{part}]" if isinstance(part, int) else _below(path, part)
         yield Issue(
             code={

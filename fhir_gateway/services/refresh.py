@@ -103,7 +103,8 @@ class SourceRefresh:
         self._performers: dict[HsaId, Performer] = {}
         self._schedules: dict[BlockKey, tuple[Schedule, ...]] = {}
         self._units_listed_at: datetime | None = None
-        self._offer: Offer | None = None
+        self._offering = threading.Lock()
+        self._has_offered = False
         self._pace = _Pace(source.budget.calls_per_second)
 
     def run(self, stop: threading.Event) -> None:
@@ -307,15 +308,21 @@ class SourceRefresh:
             if unit in self._units:
                 self._time_types[unit] = tuple(time_types)
             self._performers.update((each.hsa_id, each) for each in performers)
-            offer = Offer(
-                source=self._source.name,
-                answered_at=self._clock(),
-                units=tuple(self._units.values()),
-                time_types=dict(self._time_types),
-                performers=dict(self._performers),
-            )
-            self._offer = offer
-        self._store.put_offer(offer)
+        self._put_offer()
+
+    def _put_offer(self) -> None:
+        # Made and put under one lock: the last to be put is the last to be made.
+        with self._offering:
+            with self._lock:
+                offer = Offer(
+                    source=self._source.name,
+                    answered_at=self._clock(),
+                    units=tuple(self._units.values()),
+                    time_types=dict(self._time_types),
+                    performers=dict(self._performers),
+                )
+            self._store.put_offer(offer)
+            self._has_offered = True
 
     def _units_are_due(self) -> bool:
         with self._lock:
@@ -434,14 +441,13 @@ class SourceRefresh:
 
     def _refill(self) -> None:
         """Ask for everything anew when the store has been emptied."""
-        if self._offer is None or self._store.offer(self._source.name) is not None:
+        if not self._has_offered or self._store.offer(self._source.name) is not None:
             return
         _log.warning("the store was emptied", source=self._source.name)
         with self._lock:
             self._progress.asked_at.clear()
             self._progress.answered_at.clear()
-            offer = self._offer
-        self._store.put_offer(offer)
+        self._put_offer()
 
 
 class _Stopped(Exception):

@@ -431,6 +431,25 @@ _NOT_12_DIGITS = (
         ),
         # Structure.
         pytest.param(
+            body(contained=[{"resourceType": "String"}]),
+            issue(
+                "structure",
+                "The body is no Appointment of R4: check its types.",
+                expression="Appointment",
+            ),
+            id="a contained resource that is a data type",
+        ),
+        pytest.param(
+            body(_status="x"),
+            issue("value", _MISFIT, expression="Appointment.status"),
+            id="a text for an extension of the status",
+        ),
+        pytest.param(
+            body(_status=["x"]),
+            issue("value", _MISFIT, expression="Appointment.status"),
+            id="a list for an extension of the status",
+        ),
+        pytest.param(
             body(participants=[1]),
             issue("structure", _UNKNOWN, expression="Appointment.participants"),
             id="an unknown element",

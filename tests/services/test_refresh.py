@@ -46,6 +46,7 @@ from fhir_gateway.model.source import Budget, Source
 from fhir_gateway.model.timeslot import TimeType
 from fhir_gateway.services.directory import TimeTypeMap
 from fhir_gateway.services.refresh import SourceRefresh
+from fhir_gateway.stores.offer import Offer
 from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
 from fhir_gateway.stores.slot_store import SourceStatus, StoreUnavailable
 
@@ -547,7 +548,8 @@ def test_an_emptied_store_is_refilled() -> None:
     found = world.store.offer(NORR), world.store.block_keys()
     assert [short(each) for each in world.run_once()] == ["times A01 TT-BESOK"]
 
-    assert found == (offer(units=(unit(),)), [])
+    told = offer(units=(unit(),), answered_at=NOW + timedelta(seconds=10))
+    assert found == (told, [])
     assert world.store.block_keys() == [KEY]
 
 
@@ -701,6 +703,40 @@ def test_no_more_calls_are_in_flight_than_allowed() -> None:
     run_until(world, lambda: len(world.store.block_keys()) == 8)
 
     assert max(counts) == 2
+
+
+class SlowToStore(MemorySlotStore):
+    """A store whose first offer takes longer than its second, if there can be one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._began: list[Offer] = []
+        self._second = threading.Event()
+
+    def put_offer(self, offer: Offer) -> None:
+        """Replace an offer."""
+        self._began.append(offer)
+        if len(self._began) == 1:
+            self._second.wait(0.3)
+        super().put_offer(offer)
+        self._second.set()
+
+
+def test_the_last_offer_is_the_one_that_stands() -> None:
+    """Of two units that answer at once neither is lost from the offer."""
+    world = World(
+        source=source(
+            budget=AS_FAST_AS_CAN_BE,
+            units=(unit(), unit(OTHER_UNIT)),
+            horizon=timedelta(days=1),
+        ),
+        adapter=AnsweringAdapter(time_types={UNIT: (VISITS,), OTHER_UNIT: (VISITS,)}),
+        store=SlowToStore(),
+    )
+
+    run_until(world, lambda: world.store.puts["Offer"] == 2)
+
+    assert world.store.offer(NORR).time_types.keys() == {UNIT, OTHER_UNIT}
 
 
 def test_stopping_does_not_wait_for_the_budget() -> None:

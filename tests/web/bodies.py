@@ -92,7 +92,7 @@ def free_slots(
 def another_slot(client: FlaskClient, body: dict[str, Any]) -> dict[str, Any]:
     """Return a free slot of some weeks ahead, of the kind of an appointment's own."""
     schedule = body["slot"][0]["reference"].partition("/")[2].rsplit(".", 2)[0]
-    later = civil_date(now()) + timedelta(days=20)
+    later = civil_date(now()) + timedelta(days=45)
     query = {"schedule": schedule, "start": f"ge{later}"}
     bundle = client.get("/fhir/Slot", query_string=query).json
     assert bundle is not None

@@ -8,12 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 from urllib.request import Request, urlopen
 
 from redis import Redis
 
 from fhir_gateway.bootstrap import Program, program
+from fhir_gateway.demo import write_sources
+from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.interaction import MakeBooking
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timekeeping import now
@@ -29,10 +32,12 @@ __all__ = [
     "Sandbox",
     "fill",
     "numbers_of_test_persons",
+    "own_regions",
     "sell_elsewhere",
+    "write_fast_sources",
 ]
 
-SLOTS: Final = 2_000
+SLOTS: Final = 2_600
 REGIONS: Final = ("norr", "mitt", "syd")
 BASE_URL: Final = "http://gateway.test/fhir"
 
@@ -78,6 +83,30 @@ class Sandbox:
         with urlopen(request, timeout=10) as answer:
             found: dict[str, Any] = json.load(answer)
         return found
+
+
+def write_fast_sources(folder: Path, server: SandboxServer) -> Path:
+    """Write a file of sources that are asked as fast as they answer; return it."""
+    sources = write_sources(folder, server.url, SLOTS, Vocabulary())
+    sources.write_text(
+        sources.read_text(encoding="utf-8").replace(
+            "calls_per_second = 20", "calls_per_second = 1000"
+        ),
+        encoding="utf-8",
+    )
+    return sources
+
+
+@contextmanager
+def own_regions(folder: Path) -> Iterator[tuple[Sandbox, Path]]:
+    """
+    Give regions that nobody else books at, and the file that makes them sources.
+
+    What another gateway has booked at the common regions, the common gateway would go
+    on offering until its next refresh.
+    """
+    with SandboxServer(port=0, slots=SLOTS) as server:
+        yield Sandbox(server), write_fast_sources(folder, server)
 
 
 def fill(made: Program) -> None:

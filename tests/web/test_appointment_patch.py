@@ -405,7 +405,6 @@ _OPERATIONS = st.lists(
 @given(operations=_OPERATIONS)
 @settings(
     max_examples=300,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_any_patch_is_done_or_refused_without_an_echo(

@@ -278,7 +278,6 @@ def test_ten_thousand_faults_are_few_issues(client: FlaskClient) -> None:
 
 _SETTINGS = settings(
     max_examples=600,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 _NAMES = st.sampled_from(

@@ -29,7 +29,7 @@ from .bodies import (
     slot_patch,
     status_patch,
 )
-from .running import OtherPrograms, Sandbox, fill
+from .running import OtherPrograms, Sandbox, fill, own_regions
 
 # What stands for a resident; the texts are like nothing else in these tests.
 NUMBER = "198001019804"
@@ -151,12 +151,16 @@ class Aftermath:
 @pytest.fixture(name="aftermath")
 def _aftermath(
     other_programs: OtherPrograms,
-    sandbox: Sandbox,
+    tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> Iterator[Aftermath]:
     caplog.set_level(logging.DEBUG)
-    with recorded() as records, other_programs.start() as made:
+    with (
+        recorded() as records,
+        own_regions(tmp_path) as (sandbox, sources),
+        other_programs.start(sources=sources) as made,
+    ):
         fill(made)
         resident = Resident(made.app.test_client(), records)
         live_a_life(resident, sandbox)

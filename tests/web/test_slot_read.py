@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/http.html#read
 """
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from assertions import FHIR_JSON, assert_outcome, issue
@@ -14,7 +15,7 @@ from fhir_gateway.model.timekeeping import epoch_seconds, now
 from fhir_gateway.model.timeslot import TimeslotToken
 
 from .bodies import book, free_slots, patch, region_of, status_patch
-from .running import OtherPrograms, fill
+from .running import OtherPrograms, fill, own_regions
 
 _GONE = issue("not-found", "There is no such Slot.")
 
@@ -69,11 +70,14 @@ def test_a_group_time_is_free_while_a_place_is_left(
 
 
 def test_a_past_slot_that_was_booked_is_not_to_be_had(
-    other_programs: OtherPrograms, number: str
+    other_programs: OtherPrograms, tmp_path: Path, number: str
 ) -> None:
     """An appointment's slot is still read when its time has begun, and is not free."""
     moment = now()
-    with other_programs.start(clock=lambda: moment) as made:
+    with (
+        own_regions(tmp_path) as (_, sources),
+        other_programs.start(clock=lambda: moment, sources=sources) as made,
+    ):
         fill(made)
         client = made.app.test_client()
         slot = next(free_slots(client, "norr"))

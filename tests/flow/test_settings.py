@@ -1,0 +1,117 @@
+"""
+Settings from the environment: read, or refused with every fault named.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from fhir_gateway.settings import ENVIRONMENT, Settings, WrongSettings
+
+
+def faults(**environment: str) -> tuple[str, ...]:
+    """Return what is wrong with an environment."""
+    with pytest.raises(WrongSettings) as caught:
+        Settings.from_environment(environment)
+    return caught.value.faults
+
+
+def test_an_empty_environment_is_enough() -> None:
+    """Without any setting the program runs on loopback with stores of its own."""
+    assert Settings.from_environment({}) == Settings(
+        sources=Path("sources.toml"),
+        data_dir=Path(".fhir-gateway"),
+        host="127.0.0.1",
+        port=8080,
+        base_url="http://127.0.0.1:8080/fhir",
+        canonical_base="https://fhir-gateway.example.org",
+        processes=1,
+        threads=32,
+        journal_keys=(),
+        redis_url=None,
+        database_url=f"sqlite:///{Path('.fhir-gateway/journal.sqlite').resolve()}",
+        sandbox_port=8090,
+    )
+
+
+def test_every_setting_is_heeded() -> None:
+    """Each variable that is described changes a setting."""
+    environment = {
+        "FHIR_GATEWAY_SOURCES": "s.toml",
+        "FHIR_GATEWAY_DATA_DIR": "d",
+        "FHIR_GATEWAY_HOST": "0.0.0.0",  # noqa: S104 - only text here
+        "PORT": "80",
+        "FHIR_GATEWAY_BASE_URL": "https://h/fhir/",
+        "FHIR_GATEWAY_CANONICAL_BASE": "https://c/",
+        "FHIR_GATEWAY_PROCESSES": "2",
+        "FHIR_GATEWAY_THREADS": "8",
+        "FHIR_GATEWAY_JOURNAL_KEYS": "a, b,,",
+        "REDIS_URL": "redis://r",
+        "DATABASE_URL": "postgresql://p",
+        "SANDBOX_PORT": "81",
+    }
+
+    assert environment.keys() == ENVIRONMENT.keys()
+    assert Settings.from_environment(environment) == Settings(
+        sources=Path("s.toml"),
+        data_dir=Path("d"),
+        host="0.0.0.0",  # noqa: S104 - only text here
+        port=80,
+        base_url="https://h/fhir",
+        canonical_base="https://c",
+        processes=2,
+        threads=8,
+        journal_keys=("a", "b"),
+        redis_url="redis://r",
+        database_url="postgresql://p",
+        sandbox_port=81,
+    )
+
+
+def test_an_empty_setting_is_none() -> None:
+    """A variable that is set to nothing is as one that is not set."""
+    empty = dict.fromkeys(ENVIRONMENT, "")
+
+    assert Settings.from_environment(empty) == Settings.from_environment({})
+
+
+def test_other_variables_are_not_ours() -> None:
+    """What does not begin with our name is nobody's fault."""
+    environment = {"PATH": "/bin", "HOME": "/", "FHIR": "x"}
+
+    assert Settings.from_environment(environment) == Settings.from_environment({})
+
+
+@pytest.mark.parametrize(
+    "text", ["0", "-1", "65536", "x", "8080x", "1e3", "\u0668\u0660", "9" * 5_000]
+)
+@pytest.mark.parametrize("name", ["PORT", "SANDBOX_PORT"])
+def test_a_port_that_is_none_is_refused(name: str, text: str) -> None:
+    """A port that no program can listen on is refused."""
+    assert faults(**{name: text}) == (f"{name} must be a whole number from 1 to 65535",)
+
+
+@pytest.mark.parametrize("text", ["h/fhir", "ftp://h", "//h", "http://", "https:///x"])
+@pytest.mark.parametrize(
+    "name", ["FHIR_GATEWAY_BASE_URL", "FHIR_GATEWAY_CANONICAL_BASE"]
+)
+def test_a_base_that_is_no_url_is_refused(name: str, text: str) -> None:
+    """A base that is no http or https URL with a host is refused."""
+    assert faults(**{name: text}) == (
+        f"{name} must be a URL that begins with http:// or https://",
+    )
+
+
+def test_every_fault_is_named_at_once() -> None:
+    """All that is wrong with an environment is told in one go."""
+    assert faults(
+        FHIR_GATEWAY_COLOUR="red",
+        PORT="x",
+        FHIR_GATEWAY_BASE_URL="h",
+        FHIR_GATEWAY_THREADS="0",
+    ) == (
+        "FHIR_GATEWAY_COLOUR is no setting; see fhir-gateway --help",
+        "PORT must be a whole number from 1 to 65535",
+        "FHIR_GATEWAY_THREADS must be a whole number from 1 to 1024",
+        "FHIR_GATEWAY_BASE_URL must be a URL that begins with http:// or https://",
+    )
