@@ -156,8 +156,8 @@ class _Search:
         if not wants_free:
             page = page.without_any()
         etag = _etag(page, understood)
-        headers = {"ETag": etag, "Cache-Control": "no-cache"}
-        if etag in request.if_none_match:
+        headers = {"ETag": f'W/"{etag}"', "Cache-Control": "no-cache"}
+        if request.if_none_match.contains_weak(etag):
             return Response(status=304, headers=headers)
         body = drawn_searchset(
             [*self._slots(page), *self._included(page, values)],
@@ -306,4 +306,4 @@ def _etag(page: SlotPage, understood: Understood) -> str:
     """Return what changes whenever the page, or what is said of it, does."""
     digest = hashlib.blake2b(page.fingerprint, digest_size=12)
     digest.update(repr((understood.parameters, page.total, page.outcomes)).encode())
-    return f'W/"{digest.hexdigest()}"'
+    return digest.hexdigest()

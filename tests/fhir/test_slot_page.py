@@ -23,31 +23,28 @@ BASE_URL = "http://127.0.0.1:8080/fhir"
 VOCABULARY = Vocabulary()
 DRAWER = SlotDrawer(BASE_URL, VOCABULARY)
 # What XML can carry; a source can write nothing else.
-TEXT = st.text(
-    st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30
-)
+TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30)
 SECONDS = st.integers(1_700_000_000, 2_100_000_000)
 
 
 @given(
-    unit=st.from_regex(r"[A-Z0-9]{1,8}-[A-Z0-9]{1,8}", fullmatch=True),
-    code=TEXT,
-    name=TEXT,
+    own=st.tuples(
+        st.from_regex(r"[A-Z0-9]{1,8}-[A-Z0-9]{1,8}", fullmatch=True), TEXT, TEXT
+    ),
     shared=st.lists(st.tuples(TEXT, TEXT), max_size=3),
     source=st.sampled_from(["norr", "mitt"]),
     times=st.tuples(SECONDS, SECONDS, st.integers(1, 100_000)),
     count=st.integers(1, 9),
 )
 def test_a_drawn_slot_is_the_rendered_one(
-    unit: str,
-    code: str,
-    name: str,
+    own: tuple[str, str, str],
     shared: list[tuple[str, str]],
     source: str,
     times: tuple[int, int, int],
     count: int,
 ) -> None:
     """Whatever a unit calls its time type, both ways give the same resource."""
+    unit, code, name = own
     answered_at, start, length = times
     time_type = TimeType(
         id=TimeTypeId(code),

@@ -22,9 +22,7 @@ ROWS = st.lists(
 
 def columns_of(rows: list[tuple[int, int, int]]) -> SlotColumns:
     """Return columns of half-hours."""
-    start, schedule, count = (
-        [row[position] for row in rows] for position in range(3)
-    )
+    start, schedule, count = ([row[position] for row in rows] for position in range(3))
     return SlotColumns.of(
         start=np.array(start, dtype=np.uint32),
         rank=np.array(schedule, dtype=np.uint32),
@@ -36,9 +34,7 @@ def columns_of(rows: list[tuple[int, int, int]]) -> SlotColumns:
 
 def rows_of(columns: SlotColumns) -> list[tuple[int, int]]:
     """Return start and schedule of each row."""
-    return list(
-        zip(columns.start.tolist(), columns.schedule.tolist(), strict=True)
-    )
+    return list(zip(columns.start.tolist(), columns.schedule.tolist(), strict=True))
 
 
 def mask_of(wanted: set[int]) -> npt.NDArray[np.bool_]:
@@ -94,8 +90,8 @@ def test_a_search_finds_what_a_loop_finds(
     first, last = columns.bounds(start, before)
 
     assert columns.first_rows(first, last, mask, count).tolist() == fitting[:count]
-    assert columns.last_rows(first, last, mask, count).tolist() == (
-        fitting[::-1][:count]
+    assert (
+        columns.last_rows(first, last, mask, count).tolist() == (fitting[::-1][:count])
     )
     assert columns.how_many(first, last, mask) == len(fitting)
 
