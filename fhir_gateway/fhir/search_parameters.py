@@ -43,6 +43,8 @@ _FHIR_ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _PREFIX: Final = re.compile(r"([a-z]{2})(?=[0-9])")
 _MOST_VALUES: Final = 100
 _MOST_REMEMBERED: Final = 8192
+# Characters in a search: what clients send over and over is short.
+_MOST_MEMORABLE: Final = 1000
 _SAFE: Final = ":,/"
 
 
@@ -287,8 +289,14 @@ class Opaque(Parameter):
 
 
 class SearchSchema(Schema):
-    """The parameters that a resource type is searched by."""
+    """
+    The parameters that a resource type is searched by.
 
+    Attributes:
+        is_personal: What is searched for is somebody's: none of it is remembered.
+    """
+
+    is_personal: ClassVar[bool] = False
     error_messages = {"unknown": "is not a parameter of this search"}  # noqa: RUF012 - marshmallow's
 
     def __init__(self) -> None:
@@ -348,14 +356,20 @@ def understand(
     data: dict[str, list[str]] = {}
     for name, value in kept:
         data.setdefault(name, []).append(value)
-    values = _known_values(schema, data)
+    values = quoted = None
+    if not schema.is_personal and sum(map(_length, kept)) <= _MOST_MEMORABLE:
+        values, quoted = _known_values(schema, data), _remembered_quoted
     if values is None:
         values = _loaded(schema, data)
     return Understood(
         values=values,
         parameters=kept,
-        query="&".join([_quoted(name, value) for name, value in kept]),
+        query="&".join([(quoted or _quoted)(name, value) for name, value in kept]),
     )
+
+
+def _length(pair: tuple[str, str]) -> int:
+    return len(pair[0]) + len(pair[1])
 
 
 def _known_values(
@@ -401,9 +415,11 @@ def _loaded(schema: SearchSchema, data: Mapping[str, list[str]]) -> Mapping[str,
     return values
 
 
-@lru_cache(maxsize=8192)
 def _quoted(name: str, value: str) -> str:
     return f"{quote_plus(name, safe=_SAFE)}={quote_plus(value, safe=_SAFE)}"
+
+
+_remembered_quoted: Final = lru_cache(maxsize=_MOST_REMEMBERED)(_quoted)
 
 
 def _issue(name: str, message: str, *, known: bool) -> Issue:

@@ -30,6 +30,7 @@ from fhir_gateway.model.errors import (
     Stale,
     TimeslotTaken,
     Unavailable,
+    Unsupported,
 )
 from fhir_gateway.model.ids import BookingId
 from fhir_gateway.model.interaction import (
@@ -302,6 +303,10 @@ class BookingService:
             _log.error("another booking's id", booking=record.id, error=str(error))
         return self._managed(record, details)
 
+    def as_last_known(self, record: BookingRecord) -> ManagedBooking:
+        """Return a record without asking its source, which has just not answered."""
+        return self._managed(record)
+
     def _standing(self, booking: str) -> BookedTimeslot | None:
         """Return a resident's booking of the time asked for, if it still stands."""
         record, details = self._current(booking)
@@ -418,7 +423,7 @@ class BookingService:
         """
         try:
             result = write(source.write_timeout.total_seconds())
-        except Unavailable:
+        except (Unavailable, Incorrect, Unsupported):
             self._journal.settle_not_sent(decision)
             raise
         except Refused as error:

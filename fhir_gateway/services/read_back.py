@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from fhir_gateway.model.booking import BookedTimes, Booking
-from fhir_gateway.model.errors import GatewayError
+from fhir_gateway.model.errors import GatewayError, Unavailable
 from fhir_gateway.model.ids import LogicalAddress
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timekeeping import Clock, now
@@ -171,40 +171,55 @@ class ReadBack:
 
     def _describe(self, record: BookingRecord) -> Booking | None:
         """Return what the source says of a booking, None when it has it no more."""
-        if record.booking_id is not None:
-            try:
-                booking = self._access.booking_details(
-                    record.source,
-                    record.timeslot.schedule.unit,
-                    record.booking_id,
-                    record.number,
-                )
-            except GatewayError as error:
-                # A producer may answer a fault for a booking that it has no more; the
-                # list of the resident's booked times has the last word.
-                _log.info(
-                    "booking details not read",
-                    source=record.source,
-                    booking=record.id,
-                    error=str(error),
-                )
-            else:
-                if is_own(booking, record.number):
-                    return booking
+        booking = self._details(record)
+        if booking is not None:
+            return booking
         answer = self._schedule(record, record.timeslot)
-        for booking in answer.bookings:
-            if booking.booking_id is not None and (
-                booking.booking_id == record.booking_id
-            ):
-                return booking
-        for booking in answer.bookings:
-            if is_the_same_time(booking, record.timeslot):
-                return booking
+        found = [
+            each
+            for each in answer.bookings
+            if each.booking_id is not None and each.booking_id == record.booking_id
+        ] or [
+            each for each in answer.bookings if is_the_same_time(each, record.timeslot)
+        ]
+        if found:
+            return found[0]
         if answer.unreadable or answer.unanswered:
             raise GatewayError(
                 "The source's list of bookings is incomplete.", source=record.source
             )
         return None
+
+    def _details(self, record: BookingRecord) -> Booking | None:
+        """
+        Return the resident's booking by its id, None when that leads to none.
+
+        A producer may answer a fault for a booking that it has no more; the list of the
+        resident's booked times has the last word.
+
+        Raises:
+            Unavailable: It did not answer; to ask in other words takes as long again.
+        """
+        if record.booking_id is None:
+            return None
+        try:
+            booking = self._access.booking_details(
+                record.source,
+                record.timeslot.schedule.unit,
+                record.booking_id,
+                record.number,
+            )
+        except Unavailable:
+            raise
+        except GatewayError as error:
+            _log.info(
+                "booking details not read",
+                source=record.source,
+                booking=record.id,
+                error=str(error),
+            )
+            return None
+        return booking if is_own(booking, record.number) else None
 
     def _schedule(self, record: BookingRecord, timeslot: Timeslot) -> BookedTimes:
         return self._access.booked_times(

@@ -90,6 +90,7 @@ class ResidentBookings:
         questions = self._questions(records)
         outcomes: list[SourceOutcome] = []
         described: dict[str, Booking] = {}
+        silent: set[tuple[SourceName, LogicalAddress]] = set()
         with ThreadPoolExecutor(
             max_workers=max(1, min(len(questions), _MOST_AT_ONCE))
         ) as executor:
@@ -99,6 +100,7 @@ class ResidentBookings:
             for question, answer in zip(questions, answers, strict=True):
                 if isinstance(answer, SourceOutcome):
                     outcomes.append(answer)
+                    silent.add((question.source.name, question.address))
                     continue
                 nameless = 0
                 for booking in answer.bookings:
@@ -115,7 +117,9 @@ class ResidentBookings:
                 outcomes.extend(_shortcomings(question.source, answer, nameless))
         outcomes.extend(self._not_asked())
         bookings = [
-            self._managed(record, described.get(record.id))
+            self._booking.as_last_known(record)
+            if self._question_about(record) in silent
+            else self._managed(record, described.get(record.id))
             for record in self._journal.of_subject(number)
         ]
         return ResidentsTimes(bookings=tuple(bookings), outcomes=_one_each(outcomes))
@@ -134,6 +138,14 @@ class ResidentBookings:
             address = LogicalAddress(record.timeslot.schedule.unit)
             questions[owner.name, address] = _Question(source=owner, address=address)
         return list(questions.values())
+
+    def _question_about(
+        self, record: BookingRecord
+    ) -> tuple[SourceName, LogicalAddress]:
+        """Return whom the question was put to that covers a booking."""
+        owner = self._access.sources.get(record.source)
+        address = owner.schedule_address if owner else None
+        return record.source, address or LogicalAddress(record.timeslot.schedule.unit)
 
     def _ask(
         self, question: _Question, number: PersonalIdentityNumber

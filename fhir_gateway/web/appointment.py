@@ -58,6 +58,8 @@ __all__ = ["AppointmentSearchSchema", "appointment_routes"]
 class AppointmentSearchSchema(SearchSchema):
     """The parameters of a search for a resident's appointments, by POST only."""
 
+    is_personal = True
+
     patient_identifier = TokenParameter(
         data_key="patient.identifier",
         required=True,

@@ -13,9 +13,10 @@ from urllib.parse import unquote_to_bytes
 
 import orjson
 from flask import Response, request
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 
-from fhir_gateway.fhir.json_reading import UnreadableJson, read_json
+from fhir_gateway.fhir.json_reading import MAX_BYTES, UnreadableJson, read_json
 from fhir_gateway.fhir.outcome import Issue, Problem
 from fhir_gateway.model.timekeeping import Clock, now
 
@@ -104,7 +105,8 @@ def read_body(*media_types: str) -> Any:  # noqa: ANN401 - JSON is any value
         media_types: What it may be, when not FHIR's JSON.
 
     Raises:
-        Problem: 415 for another media type, 413 when too large, 400 when unreadable.
+        Problem: 415 for another media type, 400 when unreadable.
+        RequestEntityTooLarge: It is larger than JSON may be here.
     """
     accepted = frozenset(media_types) or _JSON_TYPES
     charset = request.mimetype_params.get("charset", "utf-8").lower()
@@ -125,8 +127,11 @@ def read_body(*media_types: str) -> Any:  # noqa: ANN401 - JSON is any value
             ],
             status=415,
         )
+    body = request.get_data(cache=False)
+    if len(body) > MAX_BYTES:
+        raise RequestEntityTooLarge
     try:
-        return read_json(request.get_data(cache=False))
+        return read_json(body)
     except UnreadableJson as error:
         raise Problem(
             [Issue(code="structure", diagnostics=f"It cannot be read: {error}.")],

@@ -480,6 +480,35 @@ def test_parameters_are_kept_as_given() -> None:
     assert read(*given_).parameters == given_
 
 
+def test_what_was_asked_before_means_the_same_again() -> None:
+    """A search that is remembered is understood as it was at first."""
+    given_ = (("code", "s|a,b"), ("start", "ge2026-06-01"), ("_count", "5"))
+
+    assert read(*given_) == read(*given_)
+
+
+def test_a_personal_search_is_not_remembered() -> None:
+    """Nothing of a search for somebody's data stays in memory."""
+
+    class Personal(_Schema):
+        """Searched for what is somebody's."""
+
+        is_personal = True
+
+    schema = Personal()
+    understand(schema, [("code", "191212121212")], lenient=False)
+
+    assert schema.remembered == {}
+
+
+def test_a_long_search_is_not_remembered() -> None:
+    """Long values are not kept: a client could fill the memory with them."""
+    schema = _Schema()
+    understand(schema, [("code", "x" * 1_000)], lenient=False)
+
+    assert schema.remembered == {}
+
+
 def test_ten_thousand_parameters_are_too_many() -> None:
     """A search with more than a hundred parameters is refused in one sentence."""
     assert_problem(

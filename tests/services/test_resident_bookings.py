@@ -166,6 +166,18 @@ def test_a_region_that_cannot_be_asked_is_named(world: RealWorld, who: int) -> N
     }
 
 
+def test_a_region_that_does_not_answer_is_asked_once(
+    world: RealWorld, who: int
+) -> None:
+    """A list never waits for a silent region again, once for each booking."""
+    made = world.desk.book(world.free("norr")[0], who).booking
+    world.spoil("norr", "refuse", count=1)
+
+    (shown_booking,) = world.desk.residents.of(number(who)).bookings
+
+    assert shown_booking.confirmed_at == made.confirmed_at
+
+
 def test_a_unit_that_did_not_answer_is_told(world: RealWorld, who: int) -> None:
     """A part of an aggregated answer that is missing is said to be."""
     made = world.desk.book(world.free("norr")[0], who).booking

@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/http.html#search
 
 from datetime import datetime, timedelta
 from itertools import islice
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -30,7 +31,7 @@ from .bodies import (
     free_slots,
     region_of,
 )
-from .running import BASE_URL, REGIONS, OtherPrograms, Sandbox, fill
+from .running import BASE_URL, REGIONS, OtherPrograms, Sandbox, fill, own_regions
 
 _TODAY = civil_date(now())
 _CODE = "service-type=72791000052103"
@@ -656,11 +657,14 @@ def test_a_page_that_stays_is_not_sent_again(client: FlaskClient) -> None:
 
 
 def test_a_booking_changes_the_page(
-    other_programs: OtherPrograms, numbers: list[str]
+    other_programs: OtherPrograms, numbers: list[str], tmp_path: Path
 ) -> None:
     """What this server books goes from the page at once, and its ETag with it."""
     url = f"/fhir/Slot?{_CODE}&_count=5"
-    with other_programs.start() as made:
+    with (
+        own_regions(tmp_path) as (_, sources),
+        other_programs.start(sources=sources) as made,
+    ):
         fill(made)
         client = made.app.test_client()
         before = client.get(url)
