@@ -1,0 +1,149 @@
+"""
+The README, done as a newcomer does it: the demo, and every curl line against it.
+"""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+pytestmark = pytest.mark.flow
+
+_README: Final = Path(__file__).parents[2] / "README.md"
+_ANSWERS_WITHIN_S: Final = 60.0
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A running demo: its process, its ports and what it says."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    sandbox_port: int
+    output: Path
+
+    def run(self, block: str, **variables: str) -> str:
+        """Return what a block of the README prints against this demo."""
+        script = block.replace(":8080/", f":{self.port}/").replace(
+            ":8090/", f":{self.sandbox_port}/"
+        )
+        return subprocess.run(
+            ["bash", "-euc", script],
+            env={**os.environ, **variables},
+            check=True,
+            capture_output=True,
+            timeout=60,
+        ).stdout.decode()
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(name="demo", scope="module")
+def _demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    folder = tmp_path_factory.mktemp("demo")
+    port, sandbox_port = free_port(), free_port()
+    output = folder / "output"
+    with output.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "fhir_gateway.cli", "demo", "--slots", "3000"],
+            env={
+                **os.environ,
+                "PORT": str(port),
+                "SANDBOX_PORT": str(sandbox_port),
+                "FHIR_GATEWAY_DATA_DIR": str(folder),
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        deadline = time.monotonic() + _ANSWERS_WITHIN_S
+        while "The gateway answers" not in output.read_text(encoding="utf-8"):
+            assert process.poll() is None, output.read_text(encoding="utf-8")
+            assert time.monotonic() < deadline, output.read_text(encoding="utf-8")
+            time.sleep(0.1)
+        yield Demo(process, port, sandbox_port, output)
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+    # Interrupted, it says so and leaves nothing behind: both ports are free again.
+    assert process.returncode == 0
+    assert "The demo has stopped." in output.read_text(encoding="utf-8")
+    for each in (port, sandbox_port):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", each))
+
+
+@pytest.fixture(name="blocks", scope="module")
+def _blocks() -> list[str]:
+    """Return the README's blocks that ask something, in their order."""
+    found = re.findall(r"```sh\n(.*?)```", _README.read_text("utf-8"), re.DOTALL)
+    return [block for block in found if "curl" in block]
+
+
+def test_the_lines_of_the_readme_do_what_it_says(demo: Demo, blocks: list[str]) -> None:
+    """Searched, booked, in the ledger exactly once, listed, and cancelled."""
+    search, book, ledger, listing, cancel = blocks
+
+    bundle = json.loads(demo.run(search))
+    head, _, body = demo.run(book).replace("\r\n", "\n").partition("\n\n")
+    appointment = json.loads(body)
+    region = appointment["meta"]["source"].rpartition("/")[2]
+    told = json.loads(demo.run(ledger.replace("/norr", f"/{region}")))
+    listed = json.loads(demo.run(listing))
+    cancelled = json.loads(demo.run(cancel, APPOINTMENT=appointment["id"]))
+
+    starts = [
+        each["resource"]["start"]
+        for each in bundle["entry"]
+        if each["search"]["mode"] == "match"
+    ]
+    assert len(starts) == 20
+    assert starts == sorted(starts)
+    assert head.startswith("HTTP/1.1 201 ")
+    assert (appointment["status"], appointment["comment"]) == ("booked", "Andra dosen")
+    number = appointment["identifier"][0]["value"]
+    made = [each for each in told["writes"] if each["booking_id"] == number]
+    assert [(each["interaction"], each["done"]) for each in made] == [
+        ("MakeBooking", True)
+    ]
+    assert appointment["id"] in {each["resource"].get("id") for each in listed["entry"]}
+    assert (cancelled["id"], cancelled["status"]) == (appointment["id"], "cancelled")
+
+
+def test_a_port_in_use_is_one_clear_line(demo: Demo) -> None:
+    """A second demo on the same port says which setting to change."""
+    second = subprocess.run(
+        [sys.executable, "-m", "fhir_gateway.cli", "demo"],
+        env={**os.environ, "PORT": str(demo.port)},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert second.returncode == 1
+    assert second.stderr.decode() == (
+        f"fhir-gateway: port {demo.port} is in use: choose another with PORT=…\n"
+    )
