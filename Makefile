@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint types imports spelling postman profiles clean
+.PHONY: help setup demo test bench check format lint types imports spelling postman profiles clean
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -35,6 +35,9 @@ demo: $(READY) ## run gateway, worker and make-believe regions until Ctrl-C
 
 test: $(READY) ## run every test
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS)
+
+bench: $(READY) ## measure what searches cost, as ratios to a floor
+	@$(BIN)/python -m bench.run
 
 check: lint types imports spelling ## format, lint, types, layers, spelling
 

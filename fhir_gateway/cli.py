@@ -13,9 +13,6 @@ from typing import NoReturn
 
 import click
 import orjson
-from granian import Granian
-from granian.constants import Interfaces
-from granian.log import LogLevels
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -31,6 +28,7 @@ from fhir_gateway.demo import (
 )
 from fhir_gateway.fhir.concept_map import WrongConceptMap
 from fhir_gateway.fhir.vocabulary import Vocabulary
+from fhir_gateway.http_server import serve_http
 from fhir_gateway.log import configure_logging
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, regions
 from fhir_gateway.sandbox.server import SandboxServer
@@ -74,21 +72,7 @@ def serve() -> None:
         # Whatever is wrong stops the start here, before any process is begun.
         with program(settings, redis_url):
             os.environ["REDIS_URL"] = redis_url
-        Granian(
-            "fhir_gateway.wsgi:application",
-            factory=True,
-            address=settings.host,
-            port=settings.port,
-            interface=Interfaces.WSGI,
-            workers=settings.processes,
-            blocking_threads=settings.threads,
-            log_level=LogLevels.error,
-            # Never an access log: a URL may hold what a client should not have
-            # put there.
-            log_access=False,
-            websockets=False,
-            respawn_failed_workers=True,
-        ).serve()
+        serve_http(settings, "fhir_gateway.wsgi:application")
 
 
 @main.command()

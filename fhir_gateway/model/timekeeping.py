@@ -14,6 +14,7 @@ chapter 3); FHIR wants an offset on every instant. What each change-over night m
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -110,6 +111,7 @@ def date_from_contract(text: str) -> date:
         raise ValueError("not a date: there is no such day") from None
 
 
+@lru_cache(maxsize=16_384)
 def contract_time(text: str) -> str:
     """
     Return a contract's time in its full form, YYYYMMDDhhmmss.
@@ -134,6 +136,7 @@ def contract_date(text: str) -> str:
     return text
 
 
+@lru_cache(maxsize=16_384)
 def start_from_contract(text: str) -> datetime:
     """
     Return the instant at which a contract's civil time first occurs.
@@ -148,6 +151,7 @@ def start_from_contract(text: str) -> datetime:
     return start
 
 
+@lru_cache(maxsize=16_384)
 def end_from_contract(text: str, start: datetime) -> datetime:
     """
     Return the first instant after `start` that a contract's civil time names.

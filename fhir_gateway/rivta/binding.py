@@ -92,10 +92,13 @@ class _Element:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """The elements of a class by field, and by local name."""
+    """The elements of a class by field, by tag and by local name."""
 
     by_field: tuple[tuple[str, str, _Element], ...]
+    by_tag: dict[str, tuple[str, _Element]]
     by_name: dict[str, tuple[str, _Element]]
+    repeated: tuple[str, ...]
+    required: tuple[tuple[str, str], ...]
 
 
 def element(
@@ -213,11 +216,12 @@ def read(kind: type[T], node: etree._Element, rejected: list[MalformedElement]) 
         MalformedElement: A required element is absent, or a value is impossible.
     """
     layout = _layout(kind)
-    values: dict[str, Any] = {
-        attribute: [] for attribute, _, declared in layout.by_field if declared.repeats
-    }
+    values: dict[str, Any] = {attribute: [] for attribute in layout.repeated}
+    by_tag, by_name = layout.by_tag, layout.by_name
     for child in node:
-        known = layout.by_name.get(child.tag.rpartition("}")[2])
+        tag = child.tag
+        # Nearly every element has the namespace it should have.
+        known = by_tag.get(tag) or by_name.get(tag.rpartition("}")[2])
         if known is None:
             continue
         attribute, declared = known
@@ -228,11 +232,11 @@ def read(kind: type[T], node: etree._Element, rejected: list[MalformedElement]) 
             values[attribute].append(item)
         else:
             values.setdefault(attribute, item)
-    for attribute, _, declared in layout.by_field:
-        if declared.repeats:
-            values[attribute] = tuple(values[attribute])
-        elif declared.required and attribute not in values:
-            raise MalformedElement(declared.name, "is missing")
+    for attribute in layout.repeated:
+        values[attribute] = tuple(values[attribute])
+    for attribute, name in layout.required:
+        if attribute not in values:
+            raise MalformedElement(name, "is missing")
     return kind(**values)
 
 
@@ -253,18 +257,19 @@ def _write_item(declared: _Element, item: object, node: etree._Element) -> None:
 def _item(
     declared: _Element, node: etree._Element, rejected: list[MalformedElement]
 ) -> Any:  # noqa: ANN401 - an element holds what its table says
-    if isinstance(declared.content, Codec):
+    content = declared.content
+    if isinstance(content, Codec):
         text = (node.text or "").strip()
         if not text:
             return None
         try:
-            return declared.content.from_text(text)
+            return content.from_text(text)
         except ValueError as error:
             raise MalformedElement(declared.name, str(error)) from None
     if not declared.repeats and len(node) == 0:
         return None
     try:
-        return read(declared.content, node, rejected)
+        return read(content, node, rejected)
     except MalformedElement as error:
         named = error.inside(declared.name)
         if not declared.rejects_items:
@@ -296,4 +301,16 @@ def _layout_of_fields(kind: type) -> _Layout:
             (declared_field.name, f"{{{namespace}}}{declared.name}", declared)
         )
         by_name[declared.name] = (declared_field.name, declared)
-    return _Layout(tuple(by_field), by_name)
+    return _Layout(
+        by_field=tuple(by_field),
+        by_tag={tag: (attribute, declared) for attribute, tag, declared in by_field},
+        by_name=by_name,
+        repeated=tuple(
+            attribute for attribute, _, declared in by_field if declared.repeats
+        ),
+        required=tuple(
+            (attribute, declared.name)
+            for attribute, _, declared in by_field
+            if declared.required
+        ),
+    )

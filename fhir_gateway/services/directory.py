@@ -34,6 +34,8 @@ class Directory:
     Attributes:
         units: All units, by HSA-id.
         offerings: All units' time types, by token.
+        providers: A unit of each organisation, by the organisation's HSA-id; a unit
+            without one is its own.
         performers: The staff that residents may choose, by HSA-id.
         asked_units: The units whose time types are known.
         silent: The sources that have never said what they offer.
@@ -42,6 +44,7 @@ class Directory:
 
     units: Mapping[HsaId, CareUnit] = field(default_factory=dict)
     offerings: Mapping[str, Offering] = field(default_factory=dict)
+    providers: Mapping[HsaId, CareUnit] = field(default_factory=dict)
     performers: Mapping[HsaId, Performer] = field(default_factory=dict)
     asked_units: frozenset[HsaId] = frozenset()
     silent: frozenset[SourceName] = frozenset()
@@ -83,15 +86,12 @@ class Directory:
         return cls(
             units=units,
             offerings=offerings,
+            providers={
+                unit.organization or unit.hsa_id: unit
+                for unit in reversed(units.values())
+            },
             performers=performers,
             asked_units=frozenset(asked),
             silent=frozenset(silent),
             complete=frozenset(offers) - unasked - silent,
         )
-
-    def organization_name(self, hsa_id: HsaId) -> str | None:
-        """Return the name of an organisation that a unit belongs to."""
-        for unit in self.units.values():
-            if unit.organization == hsa_id:
-                return unit.organization_name or hsa_id
-        return None

@@ -26,6 +26,7 @@ class ScheduleTable:
         self._tokens: list[str] = []
         self._numbers: dict[str, int] = {}
         self._by_performer: dict[HsaId, list[int]] = {}
+        self._by_unit: dict[HsaId, list[int]] = {}
         self._offering = np.empty(0, dtype=np.int32)
         self._rank = np.empty(0, dtype=np.uint32)
 
@@ -47,10 +48,9 @@ class ScheduleTable:
         """Return the numbers of somebody's schedules."""
         return self._by_performer.get(performer, ())
 
-    @property
-    def performers(self) -> Sequence[HsaId]:
-        """Return everybody who has a schedule."""
-        return tuple(self._by_performer)
+    def of_unit(self, unit: HsaId) -> Sequence[int]:
+        """Return the numbers of a unit's schedules."""
+        return self._by_unit.get(unit, ())
 
     @property
     def offering(self) -> npt.NDArray[np.int32]:
@@ -80,6 +80,7 @@ class ScheduleTable:
                 self._rank[number] = schedule_rank(token)
                 self._schedules.append(schedule)
                 self._tokens.append(token)
+                self._by_unit.setdefault(schedule.unit, []).append(number)
                 self._numbers[token] = number
                 if schedule.performer is not None:
                     self._by_performer.setdefault(schedule.performer, []).append(number)

@@ -110,6 +110,10 @@ class Snapshot:
             answered_at=datetime.fromtimestamp(seconds, UTC),
         )
 
+    def of_unit(self, unit: HsaId) -> Sequence[KnownSchedule]:
+        """Return a unit's schedules."""
+        return [self.numbered(each) for each in self.schedules.of_unit(unit)]
+
     def staff(self, performer: HsaId) -> Sequence[KnownSchedule]:
         """Return somebody's schedules."""
         return [self.numbered(each) for each in self.schedules.of_performer(performer)]

@@ -159,6 +159,13 @@ class RedisSlotStore:
         self._redis.close()
         self._tail.close()
 
+    def used_bytes(self) -> int:
+        """Return how much memory Redis uses; of a cluster, its first node."""
+        try:
+            return int(self._redis.info("memory")["used_memory"])
+        except redis.RedisError as error:
+            raise StoreUnavailable(_reason(error)) from error
+
     def put_block(self, block: SlotBlock) -> None:
         """Replace a block and tell the readers."""
         name = _block_name(block.key)

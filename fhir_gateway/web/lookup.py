@@ -133,13 +133,15 @@ class Lookup:
     def organization(self, identifier: str) -> Resource | None:
         """Return an Organization by its HSA-id, in any case."""
         hsa_id = _hsa_id(identifier)
-        for unit in self._snapshot.directory.units.values():
-            if providing_organization(unit) == hsa_id:
-                name = unit.organization_name or unit.name
-                return organization_from_unit(
-                    hsa_id, name, unit, self._gateway.vocabulary
-                )
-        return None
+        unit = self._snapshot.directory.providers.get(hsa_id) if hsa_id else None
+        if unit is None:
+            return None
+        return organization_from_unit(
+            providing_organization(unit),
+            unit.organization_name or unit.name,
+            unit,
+            self._gateway.vocabulary,
+        )
 
     def practitioner(self, identifier: str) -> Resource | None:
         """Return a Practitioner by HSA-id, in any case."""
@@ -162,24 +164,22 @@ class Lookup:
         unit = _hsa_id(identifier.rpartition(".")[0])
         if unit is None:
             return None
-        for hsa_id in self._snapshot.schedules.performers:
-            if practitioner_role_id(unit, hsa_id) == identifier:
-                known = [
-                    each
-                    for each in self._snapshot.staff(hsa_id)
-                    if each.schedule.unit == unit
-                ]
-                if not known:
-                    return None
-                return practitioner_role_from_performer(
-                    hsa_id,
-                    unit,
-                    display=known[0].schedule.performer_name,
-                    services=sorted({each.offering for each in known}),
-                    source=known[0].source,
-                    vocabulary=self._gateway.vocabulary,
-                )
-        return None
+        known = [
+            each
+            for each in self._snapshot.of_unit(unit)
+            if each.schedule.performer is not None
+            and practitioner_role_id(unit, each.schedule.performer) == identifier
+        ]
+        if not known or known[0].schedule.performer is None:
+            return None
+        return practitioner_role_from_performer(
+            known[0].schedule.performer,
+            unit,
+            display=known[0].schedule.performer_name,
+            services=sorted({each.offering for each in known}),
+            source=known[0].source,
+            vocabulary=self._gateway.vocabulary,
+        )
 
     def included(
         self,

@@ -110,22 +110,13 @@ def test_staff_are_of_all_sources() -> None:
     assert directory.performers == {eva.hsa_id: eva, bo.hsa_id: bo}
 
 
-def test_an_organisation_has_its_units_name_for_it() -> None:
-    """An organisation is called what a unit of it says, else by its id."""
-    organization, nameless = HsaId("SE2321000016-0000"), HsaId("SE2321000016-0001")
-    directory = Directory.of(
-        [
-            source(
-                units=(
-                    unit(organization=organization, organization_name="Region Norr"),
-                    unit(OTHER_UNIT, organization=nameless),
-                )
-            )
-        ],
-        {},
-        {},
-    )
+def test_an_organisation_is_found_by_its_id() -> None:
+    """Each organisation leads to its first unit; a unit without one is its own."""
+    organization = HsaId("SE2321000016-0000")
+    first = unit(organization=organization, organization_name="Region Norr")
+    second = unit(HsaId("SE2321000016-A09"), organization=organization)
+    alone = unit(OTHER_UNIT)
 
-    assert directory.organization_name(organization) == "Region Norr"
-    assert directory.organization_name(nameless) == nameless
-    assert directory.organization_name(UNIT) is None
+    directory = Directory.of([source(units=(first, second, alone))], {}, {})
+
+    assert directory.providers == {organization: first, OTHER_UNIT: alone}

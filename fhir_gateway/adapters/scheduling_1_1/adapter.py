@@ -4,17 +4,16 @@ The adapter: eleven interactions, each one call.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from fhir_gateway.adapters.protocol import CareType
 from fhir_gateway.adapters.scheduling_1_1.mapping import (
     booking_from_wire,
+    free_times_from_answer,
     performer_from_wire,
     requested_timeslot,
     schedule_from_wire,
     subject_of_care_info,
-    timeslot_from_wire,
     unit_from_wire,
 )
 from fhir_gateway.adapters.scheduling_1_1.options import (
@@ -58,7 +57,7 @@ from fhir_gateway.model.interaction import (
     UpdateBooking,
 )
 from fhir_gateway.model.timekeeping import civil_date_text, date_from_contract
-from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, Timeslot, TimeType
+from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, TimeType
 from fhir_gateway.rivta import (
     cancel_booking,
     get_all_care_types,
@@ -252,24 +251,7 @@ class Scheduling11:
             actor=query.actor,
             timeout=timeout,
         )
-        response: get_available_timeslots.Response = answer.response
-        rejected = [str(error) for error in answer.rejected]
-        timeslots: dict[str, Timeslot] = {}
-        for wire in response.timeslot_detail:
-            try:
-                timeslot = timeslot_from_wire(wire, query.unit, query.time_type_id)
-            except MalformedElement as error:
-                rejected.append(str(error))
-                continue
-            token = timeslot.token
-            known = timeslots.get(token)
-            timeslots[token] = (
-                timeslot if known is None else replace(known, count=known.count + 1)
-            )
-        return FreeTimes(
-            timeslots=tuple(sorted(timeslots.values(), key=_start_and_token)),
-            rejected=tuple(rejected),
-        )
+        return free_times_from_answer(answer, query.unit, query.time_type_id)
 
     def get_booking_details(
         self, query: GetBookingDetails, *, timeout: float
@@ -466,7 +448,3 @@ class Scheduling11:
                 source=self._name,
                 interaction=interaction.value,
             ) from error
-
-
-def _start_and_token(timeslot: Timeslot) -> tuple[float, str]:
-    return timeslot.start.timestamp(), timeslot.token

@@ -5,6 +5,7 @@ A value that is impossible raises `MalformedElement`, naming the element and nev
 value.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -22,9 +23,11 @@ from fhir_gateway.model.timekeeping import (
     end_from_contract,
     start_from_contract,
 )
-from fhir_gateway.model.timeslot import Schedule, Timeslot
+from fhir_gateway.model.timeslot import FreeTimes, Schedule, Timeslot
 from fhir_gateway.rivta.binding import MalformedElement
 from fhir_gateway.rivta.docbook import plain_text
+from fhir_gateway.rivta.envelope import Answer
+from fhir_gateway.rivta.get_available_timeslots import Response
 from fhir_gateway.rivta.types import (
     PerformerAvailabilityByDateType,
     SubjectOfCareType,
@@ -33,6 +36,7 @@ from fhir_gateway.rivta.types import (
 
 __all__ = [
     "booking_from_wire",
+    "free_times_from_answer",
     "performer_from_wire",
     "requested_timeslot",
     "schedule_from_wire",
@@ -103,6 +107,32 @@ def timeslot_from_wire(
         start=start,
         end=end,
         source_id=BookingId(wire.booking_id) if wire.booking_id else None,
+    )
+
+
+def free_times_from_answer(
+    answer: Answer, unit: HsaId, asked: TimeTypeId | None
+) -> FreeTimes:
+    """Return the free times of an answer, equal ones counted, sorted by start."""
+    response: Response = answer.response
+    rejected = [str(error) for error in answer.rejected]
+    timeslots: dict[str, Timeslot] = {}
+    for wire in response.timeslot_detail:
+        try:
+            timeslot = timeslot_from_wire(wire, unit, asked)
+        except MalformedElement as error:
+            rejected.append(str(error))
+            continue
+        token = timeslot.token
+        known = timeslots.get(token)
+        timeslots[token] = (
+            timeslot if known is None else replace(known, count=known.count + 1)
+        )
+    return FreeTimes(
+        timeslots=tuple(
+            timeslot for _, timeslot in sorted(timeslots.items(), key=_start_and_token)
+        ),
+        rejected=tuple(rejected),
     )
 
 
@@ -196,3 +226,7 @@ def _period(wire: TimeslotType) -> tuple[datetime, datetime]:
     except ValueError as error:
         raise MalformedElement("endTimeExclusive", str(error)) from None
     return start, end
+
+
+def _start_and_token(entry: tuple[str, Timeslot]) -> tuple[datetime, str]:
+    return entry[1].start, entry[0]
