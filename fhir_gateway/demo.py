@@ -43,7 +43,7 @@ _MAP_VERSION: Final = "0.1.0"
 _MAP_DATE: Final = "2026-11-23"
 # Skatteverket's test number for Tolvan Tolvansson.
 _REFRESH_SUBJECT: Final = "191212121212"
-_ANSWERS_WITHIN_S: Final = 60.0
+_ANSWERS_WITHIN_S: Final = 45.0
 _STOPS_WITHIN_S: Final = 10.0
 
 
@@ -280,7 +280,7 @@ def _await_slots(
     parts: Mapping[str, subprocess.Popen[bytes]],
     stop: threading.Event,
 ) -> int | None:
-    """Wait until a search finds slots of every region; return how many it finds."""
+    """Wait until a search finds slots and misses none; return how many there are."""
     url = (
         f"http://127.0.0.1:{port}/fhir/Slot"
         f"?service-type={COVID_VACCINATION.code}&_count=1"
@@ -295,6 +295,12 @@ def _await_slots(
             bundle = {}
         if bundle.get("total"):
             return int(bundle["total"])
+        found = sum(
+            each["search"]["mode"] == "match" for each in bundle.get("entry", ())
+        )
+        if time.monotonic() > deadline and found:
+            # A region's part is missing: that is for the answers to say.
+            return int(found)
         if time.monotonic() > deadline:
             raise DemoFailed(
                 f"no slots after {_ANSWERS_WITHIN_S:.0f} s: see the logs in {folder}"

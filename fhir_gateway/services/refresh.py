@@ -44,6 +44,8 @@ _log = structlog.get_logger()
 # What a unit offers changes seldom, who works there seldom too.
 _OFFER_AGE: Final = timedelta(hours=6)
 _IDLE_S: Final = 0.5
+_FIRST_PATIENCE: Final = timedelta(seconds=1)
+_MOST_DOUBLINGS: Final = 10
 _STATUS_EVERY: Final = timedelta(seconds=10)
 
 
@@ -62,6 +64,7 @@ class _Progress:
     asked_at: dict[_Task, datetime] = field(default_factory=dict)
     answered_at: dict[_Task, datetime] = field(default_factory=dict)
     under_way: set[_Task] = field(default_factory=set)
+    failures: dict[_Task, int] = field(default_factory=dict)
     last_answer_at: datetime | None = None
     failing_since: datetime | None = None
     last_error: str | None = None
@@ -191,10 +194,9 @@ class SourceRefresh:
 
         First what was never answered: time types with a shared meaning, then units,
         then other time types. After that the oldest answer that is due again. What
-        failed waits a tenth of `fresh_for`.
+        failed waits, longer each time, up to a tenth of `fresh_for`.
         """
         moment = self._clock()
-        patience = self._source.fresh_for / 10
         with self._lock:
             progress = self._progress
             due: list[tuple[int, float, str, _Task]] = []
@@ -206,7 +208,7 @@ class SourceRefresh:
                 failed = asked_at is not None and (
                     answered_at is None or asked_at > answered_at
                 )
-                if failed and asked_at and moment - asked_at < patience:
+                if failed and asked_at and moment - asked_at < self._patience(task):
                     continue
                 if answered_at is None:
                     due.append((rank, 0.0, f"{task.unit}{task.time_type_id}", task))
@@ -226,6 +228,12 @@ class SourceRefresh:
             # Whatever becomes of it, it is not asked again at once.
             progress.asked_at[task] = moment
             return task
+
+    def _patience(self, task: _Task) -> timedelta:
+        """Return how long to leave what has failed: twice as long each time."""
+        failures = self._progress.failures.get(task, 0)
+        patience: timedelta = _FIRST_PATIENCE * (1 << failures)
+        return min(patience, self._source.fresh_for / 10)
 
     def _tasks(self) -> Iterator[tuple[_Task, int]]:
         for unit in self._units:
@@ -394,6 +402,7 @@ class SourceRefresh:
         with self._lock:
             recovered = self._progress.failing_since is not None
             self._progress.answered_at[task] = max(asked_at, self._clock())
+            self._progress.failures.pop(task, None)
             self._progress.failing_since = None
             self._progress.last_error = None
         if recovered:
@@ -405,6 +414,8 @@ class SourceRefresh:
     ) -> None:
         with self._lock:
             self._progress.asked_at[task] = max(asked_at, self._clock())
+            failures = self._progress.failures
+            failures[task] = min(failures.get(task, 0) + 1, _MOST_DOUBLINGS)
             if error is None:
                 return
             first = self._progress.failing_since is None

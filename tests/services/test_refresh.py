@@ -447,16 +447,21 @@ def test_a_failure_lasts_from_its_first_moment(world: World) -> None:
     assert (status.failing_since, status.last_answer_at) == (NOW, None)
 
 
-def test_what_failed_waits_a_tenth_of_its_freshness(world: World) -> None:
-    """A failing source is asked once a minute, not all the time."""
+def test_what_failed_waits_longer_each_time(world: World) -> None:
+    """After 2, 4, 8 … seconds, and in the end once in a tenth of its freshness."""
     failing(world)
+    waits = []
     world.run_once()
-    world.clock.forward(seconds=59)
-    early = world.run_once()
-    world.clock.forward(seconds=1)
+    for _ in range(8):
+        waited = 0
+        while True:
+            world.clock.forward(seconds=1)
+            waited += 1
+            if world.run_once():
+                break
+        waits.append(waited)
 
-    assert early == []
-    assert [short(each) for each in world.run_once()] == ["offer A01"]
+    assert waits == [2, 4, 8, 16, 32, 60, 60, 60]
 
 
 def test_a_failure_keeps_the_last_block(world: World) -> None:
