@@ -351,7 +351,7 @@ def test_a_write_of_unknown_outcome_is_sent_once(
 ) -> None:
     """A write that nobody answers for is BookingUnconfirmed, and never repeated."""
     timeslot = free_time(asked)
-    asked.spoil(**fault, interactions=["MakeBooking"], count=2)  # type: ignore[arg-type]
+    asked.spoil(**fault, interactions=["MakeBooking"], count=2)  # type: ignore[arg-type] # a table of mixed values
 
     with pytest.raises(BookingUnconfirmed):
         asked.adapter.make_booking(asked.make_request(timeslot, who), timeout=SOON_S)
@@ -429,7 +429,7 @@ def test_an_error_shows_nothing_personal(
 ) -> None:
     """Neither number nor name of the resident is in the error or its notes."""
     write = write_of(asked, free_time(asked), who, interaction)
-    asked.spoil(**fault, interactions=[interaction.value], count=1)  # type: ignore[arg-type]
+    asked.spoil(**fault, interactions=[interaction.value], count=1)  # type: ignore[arg-type] # a table of mixed values
 
     with pytest.raises(BookingUnconfirmed) as raised:
         write()

@@ -121,7 +121,7 @@ def test_every_search_parameter_is_told(schema: type[SearchSchema]) -> None:
         ResourceCapability(type="X", interactions=["search-type"], search=schema())
     )
 
-    names = {each["name"] for each in told["searchParam"]}  # type: ignore[attr-defined]
+    names = {each["name"] for each in told["searchParam"]}  # type: ignore[attr-defined] # JSON
     declared = {
         field.data_key or attribute for attribute, field in schema().fields.items()
     }

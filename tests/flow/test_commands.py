@@ -4,7 +4,6 @@ The real commands: `fhir-gateway serve` and `fhir-gateway worker`, and their Red
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,8 @@ from web.bodies import COVID_VACCINATION, FHIR_JSON, PERSONNUMMER, appointment
 from web.running import REGIONS
 
 from fhir_gateway.settings import Settings
+
+from .ports import free_port
 
 pytestmark = pytest.mark.flow
 
@@ -48,14 +49,6 @@ def command(name: str, environment: dict[str, str], log: Path) -> Iterator[int]:
             process.kill()
             process.wait()
             raise
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def await_all_regions(base: str) -> dict[str, Any]:

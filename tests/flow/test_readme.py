@@ -17,6 +17,8 @@ from typing import Final
 
 import pytest
 
+from .ports import free_port
+
 pytestmark = pytest.mark.flow
 
 _README: Final = Path(__file__).parents[2] / "README.md"
@@ -44,14 +46,6 @@ class Demo:
             capture_output=True,
             timeout=60,
         ).stdout.decode()
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(name="demo", scope="module")
