@@ -66,8 +66,13 @@ def epoch_seconds(instant: datetime) -> int:
 
 
 def instant_from_epoch(seconds: int) -> datetime:
-    """Return the instant, in Swedish time."""
-    return datetime.fromtimestamp(seconds, STOCKHOLM)
+    """
+    Return the instant, in UTC.
+
+    Not in Swedish time: Python finds no two times of different zones equal when one of
+    them falls in the hour that autumn repeats.
+    """
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def instant_text(instant: datetime) -> str:

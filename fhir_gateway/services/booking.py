@@ -145,7 +145,14 @@ class BookingService:
         held = self._held_by(number, request.token)
         if held is not None and (standing := self._standing(held)) is not None:
             return standing
-        timeslot = self._access.free_timeslot(request.token, number)
+        try:
+            timeslot = self._access.free_timeslot(request.token, number)
+        except TimeslotTaken:
+            # Perhaps by another request of the same resident's, a moment ago.
+            held = self._held_by(number, request.token)
+            if held is not None and (standing := self._standing(held)) is not None:
+                return standing
+            raise
         try:
             decision = self._claimed(
                 timeslot,

@@ -11,7 +11,6 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from fhir_gateway.model.timekeeping import (
-    STOCKHOLM,
     at_start_of_day,
     civil_date,
     civil_date_text,
@@ -402,10 +401,17 @@ def test_day_is_as_long_as_it_is(day: date, hours: int) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 253_402_297_199))
 def test_epoch_survives_the_journey_through_an_instant(seconds: int) -> None:
-    """Seconds since 1970 give an instant in Swedish time, and are given back."""
+    """Seconds since 1970 give an instant in UTC, and are given back."""
     instant = instant_from_epoch(seconds)
 
-    assert (epoch_seconds(instant), instant.tzinfo) == (seconds, STOCKHOLM)
+    assert (epoch_seconds(instant), instant.tzinfo) == (seconds, UTC)
+
+
+def test_an_instant_of_the_repeated_hour_equals_itself() -> None:
+    """An instant in autumn's repeated hour equals the same one with an offset."""
+    later = datetime.fromisoformat("2026-10-25T02:30:00+01:00")
+
+    assert instant_from_epoch(int(later.timestamp())) == later
 
 
 def test_present_instant_is_in_utc() -> None:
