@@ -6,7 +6,7 @@ they weigh on the floor as much as on what is measured, and figures are ratios.
 """
 
 import http.client
-import random
+import itertools
 import re
 import shutil
 import subprocess
@@ -22,9 +22,10 @@ __all__ = ["Load", "load", "sequential"]
 _LUA = """
 local paths = {}
 for line in io.lines("%s") do paths[#paths + 1] = line end
-math.randomseed(7)
+local position = 0
 request = function()
-    return wrk.format("GET", paths[math.random(#paths)])
+    position = position %% #paths + 1
+    return wrk.format("GET", paths[position])
 end
 """
 
@@ -40,7 +41,9 @@ class Load:
 
 def load(port: int, paths: Sequence[str], *, connections: int, seconds: float) -> Load:
     """
-    Ask random paths over keep-alive connections for some seconds.
+    Ask for paths over keep-alive connections for some seconds.
+
+    They are asked for in their order, and again from the first when all have been.
 
     Raises:
         RuntimeError: An answer was not 200.
@@ -50,13 +53,11 @@ def load(port: int, paths: Sequence[str], *, connections: int, seconds: float) -
     return _threads(port, paths, connections, seconds)
 
 
-def sequential(port: int, paths: Sequence[str], *, count: int) -> list[float]:
-    """Return how long each of `count` requests took, one after the other."""
-    chance = random.Random(7)  # noqa: S311 - a load, no secret
+def sequential(port: int, paths: Sequence[str]) -> list[float]:
+    """Return how long each path took, one after the other, in seconds."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     times = []
-    for _ in range(count):
-        path = chance.choice(paths)
+    for path in paths:
         began = time.perf_counter()
         connection.request("GET", path)
         answer = connection.getresponse()
@@ -90,24 +91,29 @@ def _wrk(port: int, paths: Sequence[str], connections: int, seconds: float) -> L
         raise RuntimeError(f"not all answers were 200:\n{output}")
     return Load(
         requests_per_second=float(_found(r"Requests/sec:\s+([0-9.]+)", output)),
-        p50=_seconds(_found(r"(?m)^\s+50%\s+(\S+)$", output)),
-        p99=_seconds(_found(r"(?m)^\s+99%\s+(\S+)$", output)),
+        p50=_seconds(_found(r"(?m)^\s+50%\s+(\S+)\s*$", output)),
+        p99=_seconds(_found(r"(?m)^\s+99%\s+(\S+)\s*$", output)),
     )
 
 
 def _threads(port: int, paths: Sequence[str], connections: int, seconds: float) -> Load:
+    paths = list(paths)
     times: list[float] = []
     failures: list[BaseException] = []
     until = time.monotonic() + seconds
 
-    def ask() -> None:
+    def ask(first: int) -> None:
+        own = itertools.cycle(paths[first:] + paths[:first])
         try:
             while time.monotonic() < until:
-                times.extend(sequential(port, paths, count=20))
+                times.extend(sequential(port, list(itertools.islice(own, 20))))
         except (OSError, RuntimeError, http.client.HTTPException) as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=ask) for _ in range(connections)]
+    threads = [
+        threading.Thread(target=ask, args=(number * len(paths) // connections,))
+        for number in range(connections)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
