@@ -2,14 +2,17 @@
 What answers must be, whole: status, headers and body.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from werkzeug.test import TestResponse
 
 from fhir_gateway.fhir.outcome import Problem, operation_outcome
+from fhir_gateway.fhir.vocabulary import ERROR_CODE
+from fhir_gateway.model.error_code import ErrorCode
 
 __all__ = [
+    "assert_issues",
     "assert_outcome",
     "assert_problem",
     "assert_searchset",
@@ -30,11 +33,21 @@ def issue(
     text: str | None = None,
     expression: str | None = None,
     location: str | None = None,
+    error: ErrorCode | None = None,
 ) -> dict[str, Any]:
-    """Return an issue as it stands in an OperationOutcome."""
+    """
+    Return an issue as it stands in an OperationOutcome.
+
+    Without `error`, `assert_issues` takes any error code that there is.
+    """
     element: dict[str, Any] = {"severity": severity, "code": code}
+    details: dict[str, Any] = {}
+    if error is not None:
+        details["coding"] = [{"system": ERROR_CODE, "code": error.value}]
     if text is not None:
-        element["details"] = {"text": text}
+        details["text"] = text
+    if details:
+        element["details"] = details
     if diagnostics is not None:
         element["diagnostics"] = diagnostics
     if location is not None:
@@ -52,15 +65,45 @@ def assert_outcome(
         status,
         FHIR_JSON,
     )
-    assert response.json == {
-        "resourceType": "OperationOutcome",
-        "issue": list(issues),
+    outcome = response.json
+    assert outcome is not None
+    assert outcome.keys() == {"resourceType", "issue"}
+    assert outcome["resourceType"] == "OperationOutcome"
+    assert_issues(outcome["issue"], issues)
+
+
+def assert_issues(
+    found: Sequence[dict[str, Any]], expected: Sequence[dict[str, Any]]
+) -> None:
+    """The issues are exactly these, and each has one error code of the CodeSystem."""
+    for each in found:
+        (coding,) = each["details"]["coding"]
+        assert coding == {
+            "system": ERROR_CODE,
+            "code": ErrorCode(coding["code"]).value,
+        }
+    assert len(found) == len(expected), found
+    assert [
+        each if _has_code(model) else _without_code(each)
+        for each, model in zip(found, expected, strict=True)
+    ] == list(expected)
+
+
+def _has_code(element: dict[str, Any]) -> bool:
+    return "coding" in element.get("details", {})
+
+
+def _without_code(element: dict[str, Any]) -> dict[str, Any]:
+    details = {
+        name: value for name, value in element["details"].items() if name != "coding"
     }
+    rest = {name: value for name, value in element.items() if name != "details"}
+    return rest | ({"details": details} if details else {})
 
 
 def assert_problem(problem: Problem, status: int, *issues: dict[str, Any]) -> None:
     """The problem has this status and exactly these issues."""
-    assert operation_outcome(problem.issues)["issue"] == list(issues)
+    assert_issues(operation_outcome(problem.issues)["issue"], issues)
     assert problem.status == status
 
 

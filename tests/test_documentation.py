@@ -17,6 +17,7 @@ from fhir_gateway.adapters.scheduling_1_1.options import Options
 from fhir_gateway.adapters.sources import load_sources
 from fhir_gateway.demo import sources_toml
 from fhir_gateway.fhir.search_parameters import SearchSchema
+from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, regions
 from fhir_gateway.sandbox.fault_rule import FaultKind
 from fhir_gateway.settings import ENVIRONMENT
@@ -185,6 +186,14 @@ def test_each_search_parameter_is_on_its_page(page: str, name: str) -> None:
 def test_each_entry_point_is_told_of(name: str) -> None:
     """Every entry point and its group is in the page for those who add a region."""
     assert f"{name}" in (DOCS / "adding-a-region.md").read_text(encoding="utf-8")
+
+
+def test_each_error_code_has_a_row() -> None:
+    """Every error code is in one table of the errors' page, and no other code is."""
+    page = _first_cells("interactions/errors.md")
+
+    codes = {code for code in page if code.isupper()}
+    assert codes == {code.value for code in ErrorCode}
 
 
 @pytest.mark.parametrize("kind", FaultKind)

@@ -13,6 +13,7 @@ from fhir_gateway.fhir.vocabulary import (
     Vocabulary,
 )
 from fhir_gateway.model.booking import BookingStatus, ManagedBooking
+from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.timekeeping import instant_text
 from fhir_gateway.model.timeslot import TimeType, time_type_token
 
@@ -106,7 +107,12 @@ def instruction(booking: ManagedBooking) -> str | None:
 
 
 def _shown(message: str) -> Issue:
-    return Issue(severity=Severity.INFORMATION, code="informational", text=message)
+    return Issue(
+        severity=Severity.INFORMATION,
+        code="informational",
+        error_code=ErrorCode.REGION_MESSAGE,
+        text=message,
+    )
 
 
 def _extensions(

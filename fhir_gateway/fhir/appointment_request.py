@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from fhir_gateway.fhir.outcome import Issue, Problem
 from fhir_gateway.fhir.r4 import Appointment, is_type
 from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS
+from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timeslot import TimeslotToken
 
@@ -191,9 +192,21 @@ class _Reader:
         # R4 lets an extension stand in the place of any value.
         return str(self._resource.get("status", ""))
 
-    def _fault(self, code: str, diagnostics: str, expression: str) -> None:
+    def _fault(
+        self,
+        code: str,
+        diagnostics: str,
+        expression: str,
+        *,
+        error_code: ErrorCode | None = None,
+    ) -> None:
         self.issues.append(
-            Issue(code=code, diagnostics=diagnostics, expression=expression)
+            Issue(
+                code=code,
+                error_code=error_code,
+                diagnostics=diagnostics,
+                expression=expression,
+            )
         )
 
     def _check_codes(self) -> None:
@@ -258,7 +271,12 @@ class _Reader:
         try:
             token = TimeslotToken.parse(match[1])
         except ValueError:
-            self._fault("not-found", "There is no such slot; search for one.", where)
+            self._fault(
+                "not-found",
+                "There is no such slot; search for one.",
+                where,
+                error_code=ErrorCode.REQUESTED_TIME_DOES_NOT_EXIST,
+            )
             return None
         self._check_agrees(token)
         return token

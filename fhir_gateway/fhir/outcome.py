@@ -1,5 +1,7 @@
 """
-OperationOutcome (FHIR R4, 2.36), and which issue code each kind of failure has.
+OperationOutcome (FHIR R4, 2.36), and which codes each kind of failure has.
+
+R4's issue code is coarse; the error code of our own stands in `details`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -7,8 +9,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from fhir_gateway.fhir.vocabulary import LAST_SOURCE_SYNC
-from fhir_gateway.model.errors import Category, GatewayError
+from fhir_gateway.fhir.vocabulary import ERROR_CODE, LAST_SOURCE_SYNC
+from fhir_gateway.model.error_code import ErrorCode
+from fhir_gateway.model.errors import Category, GatewayError, Party
 from fhir_gateway.model.source import SourceOutcome, SourceProblem
 from fhir_gateway.model.timekeeping import instant_text
 
@@ -17,6 +20,7 @@ __all__ = [
     "Issue",
     "Problem",
     "Severity",
+    "error_code_of",
     "issue_from_error",
     "issue_from_source_outcome",
     "operation_outcome",
@@ -37,12 +41,55 @@ ISSUE_CODES: Final = {
     Category.UNCONFIRMED: "incomplete",
 }
 
+_ERROR_CODES: Final = {
+    Category.INCORRECT: ErrorCode.RULE_IS_BROKEN,
+    Category.NOT_FOUND: ErrorCode.APPOINTMENT_DOES_NOT_EXIST,
+    Category.UNSUPPORTED: ErrorCode.REGION_CANNOT_EXPRESS_IT,
+    Category.FORBIDDEN: ErrorCode.APPOINTMENT_IS_NOT_ALLOWED,
+    Category.CONFLICT: ErrorCode.APPOINTMENT_IS_NOT_AS_REQUIRED,
+    Category.STALE: ErrorCode.APPOINTMENT_IS_ALREADY_UPDATED,
+    Category.TAKEN: ErrorCode.REQUESTED_TIME_IS_NO_LONGER_AVAILABLE,
+    Category.REFUSED: ErrorCode.REGION_REFUSED,
+    Category.BUSY: ErrorCode.GATEWAY_IS_BUSY,
+    Category.UNAVAILABLE: ErrorCode.REGION_IS_UNAVAILABLE,
+    Category.FAULT: ErrorCode.GATEWAY_FAILED,
+    Category.UNCONFIRMED: ErrorCode.REGION_LEFT_OUTCOME_UNKNOWN,
+}
+# Where it can be somebody else's doing than it mostly is.
+_ERROR_CODES_OF_PARTY: Final = {
+    (Category.TAKEN, Party.CLIENT): ErrorCode.REQUESTED_TIME_IS_ALREADY_RESERVED,
+    (Category.BUSY, Party.REGION): ErrorCode.REGION_IS_BUSY,
+    (Category.UNAVAILABLE, Party.GATEWAY): ErrorCode.GATEWAY_IS_UNAVAILABLE,
+    (Category.UNAVAILABLE, Party.PLATFORM): ErrorCode.PLATFORM_IS_UNAVAILABLE,
+    (Category.UNCONFIRMED, Party.PLATFORM): ErrorCode.PLATFORM_LEFT_OUTCOME_UNKNOWN,
+}
+# What an issue says that was found in a request itself.
+_ERROR_CODES_OF_ISSUES: Final = {
+    "structure": ErrorCode.REQUEST_IS_MALFORMED,
+    "required": ErrorCode.ELEMENT_IS_MISSING,
+    "value": ErrorCode.VALUE_IS_INVALID,
+    "code-invalid": ErrorCode.VALUE_IS_INVALID,
+    "invariant": ErrorCode.VALUE_IS_INVALID,
+    "not-supported": ErrorCode.NOT_SUPPORTED,
+    "security": ErrorCode.PERSONAL_NUMBER_IN_URL,
+    "too-long": ErrorCode.TOO_LARGE,
+    "too-costly": ErrorCode.TOO_COSTLY,
+    "not-found": ErrorCode.NOT_FOUND,
+    "processing": ErrorCode.CANNOT_BE_PROCESSED,
+    "business-rule": ErrorCode.RULE_IS_BROKEN,
+    "conflict": ErrorCode.APPOINTMENT_IS_NOT_AS_REQUIRED,
+    "throttled": ErrorCode.GATEWAY_IS_BUSY,
+    "transient": ErrorCode.GATEWAY_IS_UNAVAILABLE,
+    "exception": ErrorCode.GATEWAY_FAILED,
+    "informational": ErrorCode.DONE,
+}
+
 _SOURCE_CODES: Final = {
-    SourceProblem.NOT_YET_ASKED: "incomplete",
-    SourceProblem.UNAVAILABLE: "transient",
-    SourceProblem.STALE: "incomplete",
-    SourceProblem.INCOMPLETE: "incomplete",
-    SourceProblem.NOT_ASKED: "informational",
+    SourceProblem.NOT_YET_ASKED: ("incomplete", ErrorCode.TIMES_ARE_NOT_KNOWN_YET),
+    SourceProblem.UNAVAILABLE: ("transient", ErrorCode.REGION_IS_UNAVAILABLE),
+    SourceProblem.STALE: ("incomplete", ErrorCode.TIMES_ARE_OLD),
+    SourceProblem.INCOMPLETE: ("incomplete", ErrorCode.REGION_ANSWERED_IN_PART),
+    SourceProblem.NOT_ASKED: ("informational", ErrorCode.REGION_IS_NOT_ASKED),
 }
 
 
@@ -61,6 +108,7 @@ class Issue:
 
     Attributes:
         code: An IssueType code.
+        error_code: What exactly it is about; None says no more than `code`.
         diagnostics: One sentence that a client developer can act on.
         text: What a resident must be shown, in the region's own words.
         expression: Where in the resource, as FHIRPath.
@@ -69,6 +117,7 @@ class Issue:
     """
 
     code: str
+    error_code: ErrorCode | None = None
     diagnostics: str | None = None
     text: str | None = None
     severity: Severity = Severity.ERROR
@@ -108,11 +157,21 @@ def operation_outcome(issues: Iterable[Issue]) -> dict[str, Any]:
     }
 
 
+def error_code_of(error: GatewayError) -> ErrorCode:
+    """Return what exactly went wrong, and whose doing that was."""
+    if error.error_code is not None:
+        return error.error_code
+    return _ERROR_CODES_OF_PARTY.get(
+        (error.category, error.party), _ERROR_CODES[error.category]
+    )
+
+
 def issue_from_error(error: GatewayError) -> Issue:
     """Return what a client is told of an error."""
     is_regions_words = error.category in (Category.REFUSED, Category.TAKEN)
     return Issue(
         code=ISSUE_CODES[error.category],
+        error_code=error_code_of(error),
         diagnostics=str(error) if not is_regions_words else None,
         text=error.message if is_regions_words else None,
     )
@@ -128,13 +187,15 @@ def issue_from_source_outcome(outcome: SourceOutcome) -> Issue:
                 "valueDateTime": instant_text(outcome.since),
             },
         )
+    code, error_code = _SOURCE_CODES[outcome.problem]
     return Issue(
         severity=(
             Severity.INFORMATION
             if outcome.problem is SourceProblem.NOT_ASKED
             else Severity.WARNING
         ),
-        code=_SOURCE_CODES[outcome.problem],
+        code=code,
+        error_code=error_code,
         diagnostics=f"{outcome.detail} (source {outcome.source})",
         extensions=extensions,
     )
@@ -146,8 +207,11 @@ def _issue(issue: Issue) -> dict[str, Any]:
         element["extension"] = list(issue.extensions)
     element["severity"] = issue.severity.value
     element["code"] = issue.code
-    if issue.text is not None:
-        element["details"] = {"text": issue.text}
+    error_code = issue.error_code or _ERROR_CODES_OF_ISSUES[issue.code]
+    element["details"] = {
+        "coding": [{"system": ERROR_CODE, "code": error_code.value}],
+        **({} if issue.text is None else {"text": issue.text}),
+    }
     if issue.diagnostics is not None:
         element["diagnostics"] = issue.diagnostics
     if issue.parameter is not None:

@@ -9,6 +9,7 @@ from fhir_gateway.model.ids import HsaId, SourceName
 from fhir_gateway.model.person import NumberKind
 
 __all__ = [
+    "ERROR_CODE",
     "HSA_ID",
     "HSA_ID_ALIASES",
     "LAST_SOURCE_SYNC",
@@ -36,6 +37,9 @@ PERSON_NUMBER_SYSTEMS: Final = {
 PERSON_NUMBER_KINDS: Final = {
     system: kind for kind, system in PERSON_NUMBER_SYSTEMS.items()
 }
+
+# The same in every installation: clients are written against it.
+ERROR_CODE: Final = "https://fhir-gateway.example.org/CodeSystem/error-code"
 
 LAST_SOURCE_SYNC: Final = "http://hl7.org/fhir/StructureDefinition/lastSourceSync"
 SLOT_CAPACITY: Final = (

@@ -16,13 +16,15 @@ What can go wrong, in words without HTTP.
     │   └── MalformedAnswer    the source answered something that cannot be read
     └── BookingUnconfirmed     sent, but nobody knows whether it was done
 
-`web/errors.py` alone knows status codes and `fhir/outcome.py` alone knows issue codes.
+`web/errors.py` alone knows status codes, `fhir/outcome.py` alone knows issue codes and
+which error code is told when an error has none of its own.
 No message here ever holds a personal number, a name or a free text of a resident.
 """
 
 from enum import Enum
 from typing import ClassVar
 
+from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.ids import SourceName
 
 __all__ = [
@@ -80,6 +82,8 @@ class GatewayError(Exception):
         source: The source that was asked, where one was.
         interaction: The contract's name of what it was asked.
         party: Who caused it, where that is known better than by the class.
+        error_code: What exactly went wrong, where that is known better than by the
+            category and the party.
     """
 
     category: ClassVar[Category] = Category.FAULT
@@ -92,12 +96,14 @@ class GatewayError(Exception):
         source: SourceName | None = None,
         interaction: str | None = None,
         party: Party | None = None,
+        error_code: ErrorCode | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.source = source
         self.interaction = interaction
         self.party = party or self.default_party
+        self.error_code = error_code
 
     def __str__(self) -> str:
         where = ", ".join(

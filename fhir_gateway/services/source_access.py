@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from fhir_gateway.adapters.protocol import SchedulingAdapter
 from fhir_gateway.model.booking import BookedTimes, Booking
+from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Incorrect, TimeslotTaken
 from fhir_gateway.model.ids import BookingId, HsaId, LogicalAddress, SourceName
 from fhir_gateway.model.interaction import (
@@ -62,7 +63,10 @@ class SourceAccess:
         """
         offering = self._directory().offerings.get(token.time_type)
         if offering is None:
-            raise Incorrect("There is no such slot; search for one.")
+            raise Incorrect(
+                "There is no such slot; search for one.",
+                error_code=ErrorCode.REQUESTED_TIME_DOES_NOT_EXIST,
+            )
         return self._sources[offering.unit.source]
 
     def free_timeslot(

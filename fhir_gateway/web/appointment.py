@@ -35,6 +35,7 @@ from fhir_gateway.fhir.search_parameters import (
     TokenParameter,
 )
 from fhir_gateway.model.booking import BookingStatus, ManagedBooking
+from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Conflict, Stale
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import SourceProblem
@@ -447,7 +448,10 @@ def _fits(booking: ManagedBooking, statuses: Any, bounds: DateBounds) -> bool:  
 def _told(booking: ManagedBooking) -> Issue:
     if booking.message:
         return Issue(
-            severity=Severity.INFORMATION, code="informational", text=booking.message
+            severity=Severity.INFORMATION,
+            code="informational",
+            error_code=ErrorCode.REGION_MESSAGE,
+            text=booking.message,
         )
     return Issue(
         severity=Severity.INFORMATION,

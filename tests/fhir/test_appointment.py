@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fhir_gateway.fhir.appointment import appointment_from_booking, instruction
-from fhir_gateway.fhir.vocabulary import Vocabulary
+from fhir_gateway.fhir.vocabulary import ERROR_CODE, Vocabulary
 from fhir_gateway.model.booking import (
     BookingPermissions,
     BookingStatus,
@@ -179,7 +179,12 @@ def test_a_regions_message_is_shown_and_contained() -> None:
                     {
                         "severity": "information",
                         "code": "informational",
-                        "details": {"text": "Kom fastande."},
+                        "details": {
+                            "coding": [
+                                {"system": ERROR_CODE, "code": "REGION_MESSAGE"}
+                            ],
+                            "text": "Kom fastande.",
+                        },
                     }
                 ],
             }

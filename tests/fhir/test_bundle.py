@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fhir_gateway.fhir.bundle import Entry, Mode, searchset
 from fhir_gateway.fhir.outcome import Issue, Severity
+from fhir_gateway.fhir.vocabulary import ERROR_CODE
 
 _BASE = "http://h/fhir"
 _SLOT = {"resourceType": "Slot", "id": "a"}
@@ -70,6 +71,14 @@ def test_matches_includes_and_outcome_have_their_modes() -> None:
                         {
                             "severity": "warning",
                             "code": "transient",
+                            "details": {
+                                "coding": [
+                                    {
+                                        "system": ERROR_CODE,
+                                        "code": "GATEWAY_IS_UNAVAILABLE",
+                                    }
+                                ]
+                            },
                             "diagnostics": "No.",
                         }
                     ]

@@ -2,7 +2,11 @@
 OperationOutcome, and the codes that failures have.
 """
 
+import json
+import re
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -11,12 +15,15 @@ from fhir_gateway.fhir.outcome import (
     Issue,
     Problem,
     Severity,
+    error_code_of,
     issue_from_error,
     issue_from_source_outcome,
     operation_outcome,
 )
+from fhir_gateway.fhir.vocabulary import ERROR_CODE
 from fhir_gateway.model import errors
-from fhir_gateway.model.errors import Category, GatewayError
+from fhir_gateway.model.error_code import ErrorCode
+from fhir_gateway.model.errors import Category, GatewayError, Party
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.source import SourceOutcome, SourceProblem
 from fhir_gateway.web.errors import STATUSES
@@ -31,12 +38,91 @@ _ISSUE_TYPES = {
     *("exception", "timeout", "incomplete", "throttled", "informational"),
 }
 _NORR = SourceName("norr")
+_ROOT: Final = Path(__file__).parents[2]
+
+
+def _groups() -> dict[str, str]:
+    """Return the group of each code in the CodeSystem."""
+    text = (_ROOT / "profiles" / "CodeSystem-error-code.json").read_text("utf-8")
+    return {
+        concept["code"]: group["code"]
+        for group in json.loads(text)["concept"]
+        for concept in group["concept"]
+    }
 
 
 def test_every_category_has_an_issue_code_of_r4() -> None:
     """Each kind of failure has an issue code, and R4 has that code."""
     assert ISSUE_CODES.keys() == set(Category)
     assert set(ISSUE_CODES.values()) <= _ISSUE_TYPES
+
+
+@pytest.mark.parametrize("category", Category)
+@pytest.mark.parametrize("party", Party)
+def test_every_failure_has_an_error_code(category: Category, party: Party) -> None:
+    """Each kind of failure, whoever caused it, has a code of the CodeSystem."""
+
+    class Failure(GatewayError):
+        pass
+
+    Failure.category = category
+
+    assert isinstance(error_code_of(Failure("So it is.", party=party)), ErrorCode)
+
+
+@pytest.mark.parametrize(
+    ("party", "kind", "code"),
+    [
+        (Party.CLIENT, errors.TimeslotTaken, "REQUESTED_TIME_IS_ALREADY_RESERVED"),
+        (Party.REGION, errors.TimeslotTaken, "REQUESTED_TIME_IS_NO_LONGER_AVAILABLE"),
+        (Party.GATEWAY, errors.Unavailable, "GATEWAY_IS_UNAVAILABLE"),
+        (Party.PLATFORM, errors.Unavailable, "PLATFORM_IS_UNAVAILABLE"),
+        (Party.REGION, errors.Unavailable, "REGION_IS_UNAVAILABLE"),
+        (Party.PLATFORM, errors.SourceFault, "PLATFORM_IS_UNAVAILABLE"),
+        (Party.GATEWAY, errors.Busy, "GATEWAY_IS_BUSY"),
+        (Party.REGION, errors.Busy, "REGION_IS_BUSY"),
+        (Party.PLATFORM, errors.BookingUnconfirmed, "PLATFORM_LEFT_OUTCOME_UNKNOWN"),
+        (Party.REGION, errors.BookingUnconfirmed, "REGION_LEFT_OUTCOME_UNKNOWN"),
+    ],
+)
+def test_an_error_code_tells_whose_doing_it_was(
+    party: Party, kind: type[GatewayError], code: str
+) -> None:
+    """The same failure has another code when somebody else has caused it."""
+    error = kind("So it is.", party=party)
+
+    assert error_code_of(error) is ErrorCode(code)
+    assert _groups()[code] == party.value.upper()
+
+
+def test_an_error_can_know_its_code_better() -> None:
+    """An error that has a code of its own is told by that."""
+    error = errors.Forbidden("No.", error_code=ErrorCode.CANCEL_IS_NOT_ALLOWED)
+
+    assert issue_from_error(error).error_code is ErrorCode.CANCEL_IS_NOT_ALLOWED
+
+
+def test_the_code_system_has_every_error_code_and_no_other() -> None:
+    """The CodeSystem in profiles/ lists the codes, each in a group of who caused it."""
+    assert sorted(_groups()) == sorted(code.value for code in ErrorCode)
+    assert set(_groups().values()) == {party.value.upper() for party in Party}
+
+
+def test_every_issue_in_the_code_has_an_error_code() -> None:
+    """No issue code is written anywhere that would leave an issue without its own."""
+    written = {
+        code
+        for folder in ("fhir", "web")
+        for path in (_ROOT / "fhir_gateway" / folder).rglob("*.py")
+        for code in re.findall(
+            r'(?:Issue\(|_fault\()\s*(?:code=)?"([a-z-]+)"',
+            path.read_text(encoding="utf-8"),
+        )
+    }
+
+    assert len(written) > 8
+    for code in written:
+        operation_outcome([Issue(code=code)])
 
 
 def test_every_category_has_a_status() -> None:
@@ -109,6 +195,9 @@ def test_a_source_that_has_answered_before_says_when() -> None:
                 ],
                 "severity": "warning",
                 "code": "transient",
+                "details": {
+                    "coding": [{"system": ERROR_CODE, "code": "REGION_IS_UNAVAILABLE"}]
+                },
                 "diagnostics": "Norr does not answer. (source norr)",
             }
         ],
@@ -119,6 +208,7 @@ def test_an_issue_has_every_part_that_it_is_given() -> None:
     """Text, diagnostics, location and expression stand where R4 wants them."""
     issue = Issue(
         code="value",
+        error_code=ErrorCode.REGION_REFUSED,
         diagnostics="Mend it.",
         text="Nej.",
         severity=Severity.INFORMATION,
@@ -130,7 +220,10 @@ def test_an_issue_has_every_part_that_it_is_given() -> None:
         {
             "severity": "information",
             "code": "value",
-            "details": {"text": "Nej."},
+            "details": {
+                "coding": [{"system": ERROR_CODE, "code": "REGION_REFUSED"}],
+                "text": "Nej.",
+            },
             "diagnostics": "Mend it.",
             "location": ["http.If-Match"],
             "expression": ["Appointment.start"],
@@ -155,6 +248,7 @@ def test_other_errors_are_for_the_developer() -> None:
     issue = issue_from_error(error)
     assert issue == Issue(
         code="transient",
+        error_code=ErrorCode.REGION_IS_UNAVAILABLE,
         diagnostics="The source did not answer. (source norr, MakeBooking)",
     )
 

@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from fhir_gateway.bootstrap import Program
+from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.timekeeping import epoch_seconds, now
 from fhir_gateway.model.timeslot import TimeslotToken
 
@@ -177,6 +178,7 @@ def test_an_info_is_shown(client: FlaskClient, sandbox: Sandbox, number: str) ->
                     "informational",
                     severity="information",
                     text="Kom tio minuter före.",
+                    error=ErrorCode.REGION_MESSAGE,
                 )
             ],
         }

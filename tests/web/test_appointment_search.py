@@ -12,6 +12,8 @@ from assertions import assert_outcome, assert_searchset, issue, outcome_entries
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from fhir_gateway.model.error_code import ErrorCode
+
 from .bodies import (
     COVID_VACCINATION,
     PERSONNUMMER,
@@ -33,6 +35,7 @@ _MITT_NOT_ASKED = issue(
     "Region Mitt (sandlåda) is asked only about units at which this server knows a"
     " booking; times booked elsewhere may be missing. (source mitt)",
     severity="information",
+    error=ErrorCode.REGION_IS_NOT_ASKED,
 )
 
 
@@ -122,6 +125,7 @@ def test_a_source_that_fails_is_named_and_what_is_known_is_kept(
             "Region Syd (sandlåda) could not be asked; its bookings may be missing or"
             " out of date. (source syd)",
             severity="warning",
+            error=ErrorCode.REGION_IS_UNAVAILABLE,
         ),
         _MITT_NOT_ASKED,
     ]
@@ -150,6 +154,7 @@ def test_a_unit_that_did_not_answer_its_region_is_told(
         "Region Norr (sandlåda): 1 units did not answer and 0 bookings could not"
         " be read. (source norr)",
         severity="warning",
+        error=ErrorCode.REGION_ANSWERED_IN_PART,
     ) in outcome_entries(response.json)
 
 

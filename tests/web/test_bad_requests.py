@@ -16,6 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
+from fhir_gateway.model.error_code import ErrorCode
+
 from .bodies import FHIR_JSON, JSON_PATCH, appointment
 
 _MARKERS = ("197501019801", "Provmarkör", "Provmark%C3%B6r")
@@ -178,13 +180,16 @@ def test_a_parameter_that_is_not_supported_is_refused_by_name(
     check(response)
     assert response.status_code == 400
     assert response.json is not None
-    assert {
-        "severity": "error",
-        "code": "not-supported",
-        "diagnostics": f"{name}: is not a parameter of this search; see /metadata for"
-        " those that are.",
-        "location": [f"http.{name}"],
-    } in response.json["issue"]
+    assert (
+        issue(
+            "not-supported",
+            f"{name}: is not a parameter of this search; see /metadata for"
+            " those that are.",
+            location=f"http.{name}",
+            error=ErrorCode.NOT_SUPPORTED,
+        )
+        in response.json["issue"]
+    )
 
 
 # Bodies.
@@ -268,7 +273,9 @@ def test_ten_thousand_faults_are_few_issues(client: FlaskClient) -> None:
     assert response.json is not None
     assert len(response.json["issue"]) == 101
     assert response.json["issue"][-1] == issue(
-        "too-costly", "There are 19902 more faults; mend these first."
+        "too-costly",
+        "There are 19902 more faults; mend these first.",
+        error=ErrorCode.TOO_COSTLY,
     )
 
 

@@ -10,6 +10,8 @@ import pytest
 from assertions import assert_outcome, assert_searchset, issue, outcome_entries
 from flask.testing import FlaskClient
 
+from fhir_gateway.model.error_code import ErrorCode
+
 from .bodies import COVID_VACCINATION, region_of
 from .running import BASE_URL, REGIONS, OtherPrograms, Sandbox, fill
 
@@ -203,6 +205,7 @@ def test_a_source_that_has_said_nothing_is_named(
             "Region Mitt (sandlåda) has not said yet what all its units offer."
             " (source mitt)",
             severity="warning",
+            error=ErrorCode.REGION_IS_UNAVAILABLE,
         )
     ]
     assert "total" not in bundle

@@ -21,6 +21,7 @@ from assertions import (
 from flask.testing import FlaskClient
 
 from fhir_gateway.bootstrap import Program
+from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.timekeeping import civil_date, now
 
 from .bodies import (
@@ -512,6 +513,7 @@ def test_sources_that_were_not_asked_yet_are_named(
             f"Region {title} (sandlåda) has not been asked for all of its times yet;"
             f" try again in a minute. (source {title.lower()})",
             severity="warning",
+            error=ErrorCode.TIMES_ARE_NOT_KNOWN_YET,
         )
         for title in titles
     ]
@@ -540,6 +542,7 @@ def test_a_source_that_fails_is_named_and_the_others_are_kept(
             "transient",
             "Region Syd (sandlåda) does not answer at present. (source syd)",
             severity="warning",
+            error=ErrorCode.REGION_IS_UNAVAILABLE,
         )
     ]
     assert "total" not in bundle
