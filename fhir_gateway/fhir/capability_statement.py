@@ -98,7 +98,7 @@ def _resource(capability: ResourceCapability, vocabulary: Vocabulary) -> dict[st
                     )
                 continue
             if isinstance(declared, Parameter) and name not in _RESULT_PARAMETERS:
-                parameters.append(_parameter(name, declared))
+                parameters.append(_parameter(name, declared, vocabulary))
         if includes:
             resource["searchInclude"] = includes
         resource["searchParam"] = parameters
@@ -109,10 +109,14 @@ def _resource(capability: ResourceCapability, vocabulary: Vocabulary) -> dict[st
 _RESULT_PARAMETERS = frozenset({"_count", "_sort", "_total", "_format", "_cursor"})
 
 
-def _parameter(name: str, declared: Parameter) -> dict[str, Any]:
+def _parameter(
+    name: str, declared: Parameter, vocabulary: Vocabulary
+) -> dict[str, Any]:
     parameter = {"name": name}
     if declared.definition:
         parameter["definition"] = declared.definition
+    if declared.own:
+        parameter["definition"] = vocabulary.search_parameter(declared.own)
     parameter["type"] = declared.type
     if declared.documentation:
         parameter["documentation"] = declared.documentation

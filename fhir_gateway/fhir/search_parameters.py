@@ -33,7 +33,10 @@ __all__ = [
     "Token",
     "TokenParameter",
     "Understood",
+    "UriParameter",
+    "alternatives",
     "understand",
+    "unescaped",
 ]
 
 _UNESCAPED_COMMA: Final = re.compile(r"(?<!\\)(?:\\\\)*,")
@@ -41,6 +44,7 @@ _UNESCAPED_BAR: Final = re.compile(r"(?<!\\)(?:\\\\)*\|")
 _ESCAPE: Final = re.compile(r"\\([\\,|$])")
 _FHIR_ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _PREFIX: Final = re.compile(r"([a-z]{2})(?=[0-9])")
+_ABSOLUTE_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[\x21-\x7e]+")
 _MOST_VALUES: Final = 100
 _MOST_REMEMBERED: Final = 8192
 # Characters in a search: what clients send over and over is short.
@@ -82,6 +86,7 @@ class Parameter(fields.Field[Any]):
     Args:
         documentation: What it does here, for the CapabilityStatement.
         definition: The canonical of its SearchParameter, where R4 has one.
+        own: The name of its SearchParameter, where we have one.
     """
 
     type: ClassVar[str]
@@ -91,11 +96,13 @@ class Parameter(fields.Field[Any]):
         *,
         documentation: str = "",
         definition: str | None = None,
+        own: str | None = None,
         **options: Any,  # noqa: ANN401 - marshmallow's
     ) -> None:
         super().__init__(**options)
         self.documentation = documentation
         self.definition = definition
+        self.own = own
 
 
 class TokenParameter(Parameter):
@@ -104,13 +111,21 @@ class TokenParameter(Parameter):
 
     Args:
         codes: The only codes that exist, where the element has a required binding.
+        system: The only system that they are of, where that is checked.
     """
 
     type = "token"
 
-    def __init__(self, *, codes: Iterable[str] | None = None, **options: Any) -> None:  # noqa: ANN401 - marshmallow's
+    def __init__(
+        self,
+        *,
+        codes: Iterable[str] | None = None,
+        system: str | None = None,
+        **options: Any,  # noqa: ANN401 - marshmallow's
+    ) -> None:
         super().__init__(**options)
-        self._codes = frozenset(codes) if codes is not None else None
+        self._codes = tuple(codes) if codes is not None else None
+        self._system = system
 
     def _deserialize(
         self,
@@ -120,20 +135,22 @@ class TokenParameter(Parameter):
         **_: Any,  # noqa: ANN401 - marshmallow's
     ) -> tuple[tuple[Token, ...], ...]:
         return tuple(
-            tuple(self._token(each) for each in _alternatives(text)) for text in value
+            tuple(self._token(each) for each in alternatives(text)) for text in value
         )
 
     def _token(self, text: str) -> Token:
         bar = _UNESCAPED_BAR.search(text)
         if bar:
             system, code = text[: bar.end() - 1], text[bar.end() :]
-            token = Token(_unescaped(system), _unescaped(code) or None)
+            token = Token(unescaped(system), unescaped(code) or None)
         else:
-            token = Token(None, _unescaped(text))
+            token = Token(None, unescaped(text))
         if not token.system and not token.code:
             raise ValidationError("expected a code, system|code, system| or |code")
         if self._codes is not None and token.code not in self._codes:
-            raise ValidationError(f"expected one of {', '.join(sorted(self._codes))}")
+            raise ValidationError(f"expected one of {', '.join(self._codes)}")
+        if self._system is not None and token.system not in (None, self._system):
+            raise ValidationError(f"expected {self._system}|code, or a code alone")
         return token
 
 
@@ -186,7 +203,7 @@ class ReferenceParameter(Parameter):
         **_: Any,  # noqa: ANN401 - marshmallow's
     ) -> tuple[frozenset[str], ...]:
         return tuple(
-            frozenset(self._id(_unescaped(each)) for each in _alternatives(text))
+            frozenset(self._id(unescaped(each)) for each in alternatives(text))
             for text in value
         )
 
@@ -199,6 +216,29 @@ class ReferenceParameter(Parameter):
         if not _FHIR_ID.fullmatch(identifier):
             raise ValidationError(f"expected {self.target}/id")
         return identifier
+
+
+class UriParameter(Parameter):
+    """A uri parameter: groups of URIs, compared as they are written."""
+
+    type = "uri"
+
+    def _deserialize(
+        self,
+        value: list[str],
+        attr: str | None,  # noqa: ARG002 - marshmallow's
+        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's
+        **_: Any,  # noqa: ANN401 - marshmallow's
+    ) -> tuple[frozenset[str], ...]:
+        return tuple(
+            frozenset(self._uri(unescaped(each)) for each in alternatives(text))
+            for text in value
+        )
+
+    def _uri(self, text: str) -> str:
+        if not _ABSOLUTE_URI.fullmatch(text):
+            raise ValidationError("expected an absolute URI")
+        return text
 
 
 class Count(Parameter):
@@ -447,19 +487,26 @@ def _only(values: list[str]) -> str:
     return values[0]
 
 
-def _alternatives(text: str) -> list[str]:
-    alternatives = []
+def alternatives(text: str) -> list[str]:
+    """
+    Return the values that commas part.
+
+    Raises:
+        ValidationError: One of them is empty.
+    """
+    found = []
     rest = text
     while match := _UNESCAPED_COMMA.search(rest):
-        alternatives.append(rest[: match.end() - 1])
+        found.append(rest[: match.end() - 1])
         rest = rest[match.end() :]
-    alternatives.append(rest)
-    if "" in alternatives:
+    found.append(rest)
+    if "" in found:
         raise ValidationError("has an empty value")
-    return alternatives
+    return found
 
 
-def _unescaped(text: str) -> str:
+def unescaped(text: str) -> str:
+    """Return a value without the backslashes that escape."""
     return _ESCAPE.sub(r"\1", text)
 
 

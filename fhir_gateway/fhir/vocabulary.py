@@ -9,6 +9,7 @@ from fhir_gateway.model.ids import HsaId, SourceName
 from fhir_gateway.model.person import NumberKind
 
 __all__ = [
+    "DAYS_OF_WEEK",
     "ERROR_CODE",
     "HSA_ID",
     "HSA_ID_ALIASES",
@@ -41,6 +42,7 @@ PERSON_NUMBER_KINDS: Final = {
 # The same in every installation: clients are written against it.
 ERROR_CODE: Final = "https://fhir-gateway.example.org/CodeSystem/error-code"
 
+DAYS_OF_WEEK: Final = "http://hl7.org/fhir/days-of-week"
 LAST_SOURCE_SYNC: Final = "http://hl7.org/fhir/StructureDefinition/lastSourceSync"
 SLOT_CAPACITY: Final = (
     "http://fhir-registry.smarthealthit.org/StructureDefinition/slot-capacity"
@@ -62,9 +64,22 @@ class Vocabulary:
         """Return the canonical of one of our profiles or extensions."""
         return f"{self.base}/StructureDefinition/{name}"
 
+    def search_parameter(self, name: str) -> str:
+        """Return the canonical of one of our search parameters."""
+        return f"{self.base}/SearchParameter/{name}"
+
     def source(self, name: SourceName) -> str:
         """Return what `meta.source` says of a source."""
-        return f"{self.base}/source/{name}"
+        return f"{self._sources_prefix}{name}"
+
+    def source_of_uri(self, uri: str) -> SourceName | None:
+        """Return the source that a `meta.source` names, or None; there may be none."""
+        if not uri.startswith(self._sources_prefix):
+            return None
+        try:
+            return SourceName(uri.removeprefix(self._sources_prefix))
+        except ValueError:
+            return None
 
     def booking_ids(self, unit: HsaId) -> str:
         """Return the identifier system of a unit's booking ids."""
@@ -82,6 +97,10 @@ class Vocabulary:
             return HsaId(system.removeprefix(self._time_types_prefix))
         except ValueError:
             return None
+
+    @property
+    def _sources_prefix(self) -> str:
+        return f"{self.base}/source/"
 
     @property
     def _time_types_prefix(self) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fhir_gateway.model.ids import HsaId, SourceName
 
-__all__ = ["CareUnit", "Performer", "Position"]
+__all__ = ["CareUnit", "Nearness", "Performer", "Position"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +15,14 @@ class Position:
 
     latitude: float
     longitude: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nearness:
+    """Everywhere within a distance of a point, as the crow flies."""
+
+    position: Position
+    km: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

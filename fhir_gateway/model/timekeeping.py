@@ -14,9 +14,12 @@ chapter 3); FHIR wants an offset on every instant. What each change-over night m
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
 
 __all__ = [
     "STOCKHOLM",
@@ -32,6 +35,7 @@ __all__ = [
     "epoch_seconds",
     "instant_from_epoch",
     "instant_text",
+    "minutes_of_week",
     "now",
     "period_from_search_text",
     "start_from_contract",
@@ -53,6 +57,13 @@ _SEARCH_TIME: Final = re.compile(
 _DECEMBER: Final = 12
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST: Final = timedelta(days=366)
+_MINUTE_S: Final = 60
+_WEEK_MINUTES: Final = 7 * 24 * 60
+# 1970-01-01 was a Thursday; a week begins with its Monday.
+_FIRST_DAY_MINUTES: Final = 3 * 24 * 60
+# Sweden has never put the clock forward and back within a week.
+_STEP_S: Final = 7 * 24 * 60 * 60
+_LAST_SECOND: Final = 2**32 - 1
 
 
 def now() -> datetime:
@@ -88,6 +99,54 @@ def civil_date(instant: datetime) -> date:
 def at_start_of_day(day: date) -> datetime:
     """Return midnight at the start of a Swedish calendar day."""
     return datetime.combine(day, time(), STOCKHOLM)
+
+
+def minutes_of_week(seconds: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """
+    Return the minute of the week that the Swedish clock shows at each instant.
+
+    Args:
+        seconds: Whole seconds since 1970-01-01T00:00:00Z, 0 to 2**32 - 1.
+
+    Returns:
+        0 for Monday 00:00 until 10079 for Sunday 23:59. Both of the hours that autumn
+        repeats have the same minutes.
+    """
+    instants = seconds.astype(np.int64)
+    if not len(instants):
+        return instants
+    changes, offsets = _clock_changes()
+    # Times that are searched lie between two changes, nearly all of them: a table of
+    # the few offsets that they need is looked through at once.
+    low, high = np.searchsorted(changes, (instants.min(), instants.max()), "right")
+    shown = offsets[low : high + 1][
+        np.searchsorted(changes[low:high], instants, "right")
+    ]
+    minutes: npt.NDArray[np.int64] = (instants + shown) // _MINUTE_S
+    return (minutes + _FIRST_DAY_MINUTES) % _WEEK_MINUTES
+
+
+@cache
+def _clock_changes() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return when the Swedish clock changes, and its offset before and after each."""
+    changes = []
+    offsets = [_offset(0)]
+    for until in range(_STEP_S, _LAST_SECOND + _STEP_S, _STEP_S):
+        offset = _offset(until)
+        if offset == offsets[-1]:
+            continue
+        low, high = until - _STEP_S, until
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if _offset(middle) == offset else (middle, high)
+        changes.append(high)
+        offsets.append(offset)
+    return np.array(changes, dtype=np.int64), np.array(offsets, dtype=np.int64)
+
+
+def _offset(seconds: int) -> int:
+    offset = datetime.fromtimestamp(seconds, STOCKHOLM).utcoffset()
+    return int((offset or timedelta()).total_seconds())
 
 
 def civil_date_text(day: date) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from fhir_gateway.model.care_unit import CareUnit, Position
+from fhir_gateway.model.care_unit import CareUnit, Nearness
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.services.directory import Directory, Offering
 
@@ -59,6 +59,10 @@ class OfferingIndex:
             sources.setdefault(unit.source, len(sources)) for unit in self._units
         ]
         self.sources = tuple(sources)
+        self._organization_units: dict[HsaId, list[HsaId]] = {}
+        for each in self._units:
+            organization = each.organization or each.hsa_id
+            self._organization_units.setdefault(organization, []).append(each.hsa_id)
         self._latitude = _coordinates(self._units, "latitude")
         self._longitude = _coordinates(self._units, "longitude")
         by_code: dict[str, list[int]] = {}
@@ -113,6 +117,19 @@ class OfferingIndex:
         kept: Numbers = numbers[wanted[self._unit[numbers]]]
         return kept
 
+    def of_organizations(
+        self, numbers: Numbers, organizations: Iterable[HsaId]
+    ) -> Numbers:
+        """Return those of the numbers whose unit one of the organisations runs."""
+        return self.at_units(
+            numbers,
+            (
+                unit
+                for organization in organizations
+                for unit in self._organization_units.get(organization, ())
+            ),
+        )
+
     def of_sources(self, numbers: Numbers, sources: Iterable[SourceName]) -> Numbers:
         """Return those of the numbers that belong to one of the sources."""
         wanted = np.zeros(len(self.sources) + 1, dtype=np.bool_)
@@ -121,11 +138,20 @@ class OfferingIndex:
                 wanted[self.sources.index(source)] = True
         return numbers[wanted[self._source[numbers]]]
 
-    def near(self, numbers: Numbers, position: Position, km: float) -> Numbers:
-        """Return those of the numbers whose unit lies within a distance."""
+    def near(self, numbers: Numbers, places: Iterable[Nearness]) -> Numbers:
+        """Return those of the numbers whose unit lies near one of the places."""
+        within = np.zeros(len(self._units) + 1, dtype=np.bool_)
+        for place in places:
+            # The last one stands for the number -1: an offering that is no more.
+            within[:-1] |= self._is_near(place)
+        kept: Numbers = numbers[within[self._unit[numbers]]]
+        return kept
+
+    def _is_near(self, place: Nearness) -> npt.NDArray[np.bool_]:
+        """Return which units lie within a distance of a point."""
         latitude, longitude = (
-            np.radians(position.latitude),
-            np.radians(position.longitude),
+            np.radians(place.position.latitude),
+            np.radians(place.position.longitude),
         )
         haversine = (
             np.sin((self._latitude - latitude) / 2) ** 2
@@ -135,10 +161,9 @@ class OfferingIndex:
         )
         # A unit without a position is at no distance: NaN compares false.
         with np.errstate(invalid="ignore"):
-            within = 2 * _EARTH_RADIUS_KM * np.arcsin(np.sqrt(haversine)) <= km
-        # The last one stands for the number -1: an offering that is no more.
-        kept: Numbers = numbers[np.append(within, [False])[self._unit[numbers]]]
-        return kept
+            distance_km = 2 * _EARTH_RADIUS_KM * np.arcsin(np.sqrt(haversine))
+            within: npt.NDArray[np.bool_] = distance_km <= place.km
+        return within
 
     def by_source(self, numbers: Numbers) -> Mapping[SourceName, Numbers]:
         """Return the numbers of each source that has any."""

@@ -14,7 +14,9 @@ from typing import Final, Self
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["EMPTY", "SlotColumns", "first_order", "schedule_rank"]
+from fhir_gateway.model.timekeeping import minutes_of_week
+
+__all__ = ["EMPTY", "Fit", "SlotColumns", "first_order", "schedule_rank"]
 
 _FIRST_CHUNK: Final = 512
 _RANK_BITS: Final = 32
@@ -34,6 +36,25 @@ def schedule_rank(token: str) -> int:
 def first_order(start: int) -> int:
     """Return the smallest `order` of a time that begins at `start` seconds."""
     return min(max(start, 0), _LAST_SECOND) << _RANK_BITS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fit:
+    """
+    Which rows fit.
+
+    Attributes:
+        schedules: Which schedules do, by number; None when all do.
+        minutes: In which minutes of the Swedish week a time may begin; None for any.
+    """
+
+    schedules: npt.NDArray[np.bool_] | None = None
+    minutes: npt.NDArray[np.bool_] | None = None
+
+    @property
+    def is_all(self) -> bool:
+        """Return whether every row fits."""
+        return self.schedules is None and self.minutes is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -117,7 +138,7 @@ class SlotColumns:
         self,
         first: int,
         last: int,
-        mask: npt.NDArray[np.bool_] | None,
+        fit: Fit,
         count: int,
     ) -> Rows:
         """
@@ -126,16 +147,16 @@ class SlotColumns:
         Args:
             first: The first row to look at.
             last: The row to stop before.
-            mask: Which schedules fit, by number; None when all do.
+            fit: Which rows fit.
             count: How many rows to return at most.
         """
-        if mask is None:
+        if fit.is_all:
             return np.arange(first, min(last, first + count))
         found: list[Rows] = []
         missing, at, chunk = count, first, _FIRST_CHUNK
         while missing > 0 and at < last:
             until = min(last, at + chunk)
-            rows = np.flatnonzero(mask[self.schedule[at:until]])[:missing] + at
+            rows = np.flatnonzero(self._fits(at, until, fit))[:missing] + at
             found.append(rows)
             missing -= len(rows)
             at, chunk = until, chunk * 4
@@ -145,29 +166,37 @@ class SlotColumns:
         self,
         first: int,
         last: int,
-        mask: npt.NDArray[np.bool_] | None,
+        fit: Fit,
         count: int,
     ) -> Rows:
         """Return the last `count` rows that fit, latest first."""
-        if mask is None:
+        if fit.is_all:
             return np.arange(last - 1, max(first, last - count) - 1, -1)
         found: list[Rows] = []
         missing, until, chunk = count, last, _FIRST_CHUNK
         while missing > 0 and until > first:
             at = max(first, until - chunk)
-            rows = np.flatnonzero(mask[self.schedule[at:until]])[::-1][:missing] + at
+            rows = np.flatnonzero(self._fits(at, until, fit))[::-1][:missing] + at
             found.append(rows)
             missing -= len(rows)
             until, chunk = at, chunk * 4
         return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
 
-    def how_many(
-        self, first: int, last: int, mask: npt.NDArray[np.bool_] | None
-    ) -> int:
+    def how_many(self, first: int, last: int, fit: Fit) -> int:
         """Return how many rows between `first` and `last` fit."""
-        if mask is None:
+        if fit.is_all:
             return max(0, last - first)
-        return int(np.count_nonzero(mask[self.schedule[first:last]]))
+        return int(np.count_nonzero(self._fits(first, last, fit)))
+
+    def _fits(self, first: int, last: int, fit: Fit) -> npt.NDArray[np.bool_]:
+        """Return which of the rows between `first` and `last` fit."""
+        fitting = np.ones(max(0, last - first), dtype=np.bool_)
+        if fit.schedules is not None:
+            fitting = fit.schedules[self.schedule[first:last]]
+        if fit.minutes is not None:
+            begins = self.order[first:last] >> np.uint64(_RANK_BITS)
+            fitting = fitting & fit.minutes[minutes_of_week(begins)]
+        return fitting
 
 
 EMPTY: Final = SlotColumns(

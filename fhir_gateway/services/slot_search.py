@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from fhir_gateway.adapters.sources import source_of_unit
-from fhir_gateway.model.care_unit import Position
+from fhir_gateway.model.care_unit import Nearness
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.source import Source, SourceOutcome, SourceProblem
 from fhir_gateway.model.timekeeping import (
@@ -24,14 +25,19 @@ from fhir_gateway.model.timekeeping import (
     now,
 )
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
+from fhir_gateway.model.weekly_hours import DAYS, MINUTES_OF_A_DAY, WeeklyHours
 from fhir_gateway.services.directory import Directory, Offering
 from fhir_gateway.services.offering_index import Numbers, OfferingIndex
-from fhir_gateway.services.slot_columns import SlotColumns, first_order, schedule_rank
+from fhir_gateway.services.slot_columns import (
+    Fit,
+    SlotColumns,
+    first_order,
+    schedule_rank,
+)
 from fhir_gateway.services.slot_view import KnownSchedule, Segment, SlotView, Snapshot
 
 __all__ = [
     "FoundTimeslot",
-    "Nearness",
     "OwnTimeType",
     "Selector",
     "SharedTimeType",
@@ -64,14 +70,6 @@ class OwnTimeType:
 TimeTypeCriterion = SharedTimeType | OwnTimeType
 
 
-@dataclass(frozen=True, slots=True)
-class Nearness:
-    """Units within a distance of a point."""
-
-    position: Position
-    km: float
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selector:
     """
@@ -83,8 +81,9 @@ class Selector:
         offerings: Groups of tokens of units' time types, likewise.
         schedules: Groups of schedules' tokens, likewise.
         performers: Groups of HSA-ids of staff, likewise.
+        organizations: Groups of HSA-ids of whoever provides the care, likewise.
         sources: Groups of sources, likewise.
-        near: The unit lies near each of these.
+        near: Groups of places that the unit lies near, likewise.
     """
 
     time_types: tuple[tuple[TimeTypeCriterion, ...], ...] = ()
@@ -92,8 +91,9 @@ class Selector:
     offerings: tuple[frozenset[str], ...] = ()
     schedules: tuple[frozenset[str], ...] = ()
     performers: tuple[frozenset[HsaId], ...] = ()
+    organizations: tuple[frozenset[HsaId], ...] = ()
     sources: tuple[frozenset[SourceName], ...] = ()
-    near: tuple[Nearness, ...] = ()
+    near: tuple[tuple[Nearness, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +105,7 @@ class SlotCriteria:
         selector: Whose times.
         start: The time begins at this instant or later.
         before: The time begins earlier than this instant.
+        hours: The time begins on these days, at these times; None for any.
         descending: Latest first.
         count: How many to return at most.
         after: The last time of the page before, to go on behind it.
@@ -114,6 +115,7 @@ class SlotCriteria:
     selector: Selector = Selector()
     start: datetime | None = None
     before: datetime | None = None
+    hours: WeeklyHours | None = None
     descending: bool = False
     count: int = 20
     after: TimeslotToken | None = None
@@ -204,14 +206,16 @@ class _Selection:
     Attributes:
         numbers: The numbers of the time types that fit.
         by_source: The same, by source.
-        parts: The segments to search, with which schedules fit; None when all do.
+        parts: The segments to search, with which rows fit.
         units: The only units that can fit, or None when any can.
+        sources: The only sources that can fit, or None when any can.
     """
 
     numbers: Numbers
     by_source: Mapping[SourceName, Numbers]
-    parts: tuple[tuple[Segment, npt.NDArray[np.bool_] | None], ...]
+    parts: tuple[tuple[Segment, Fit], ...]
     units: frozenset[HsaId] | None
+    sources: frozenset[SourceName] | None
 
 
 class SlotSearch:
@@ -264,17 +268,19 @@ class SlotSearch:
         outcomes = self._outcomes(snapshot, selection, moment)
         pieces: list[tuple[SlotColumns, npt.NDArray[np.int64]]] = []
         total = 0 if criteria.counted and not outcomes else None
-        for segment, mask in selection.parts:
+        minutes = None if criteria.hours is None else _minutes(criteria.hours)
+        for segment, selected in selection.parts:
             columns = snapshot.segments.get(segment)
             if columns is None:
                 continue
+            fit = selected if minutes is None else replace(selected, minutes=minutes)
             first, last = columns.bounds(start, before)
             if total is not None:
-                total += columns.how_many(first, last, mask)
+                total += columns.how_many(first, last, fit)
             if criteria.after is not None:
                 first, last = _behind(snapshot, columns, first, last, criteria)
             rows = (columns.last_rows if criteria.descending else columns.first_rows)(
-                first, last, mask, criteria.count + 1
+                first, last, fit, criteria.count + 1
             )
             pieces.append((columns, rows))
         return _page(snapshot, pieces, criteria, total, outcomes)
@@ -301,30 +307,17 @@ class SlotSearch:
                     )
         return None
 
-    def who_offers(
-        self,
-        selector: Selector,
-        *,
-        organizations: tuple[frozenset[HsaId], ...] = (),
-    ) -> WhoOffers:
+    def who_offers(self, selector: Selector) -> WhoOffers:
         """Return the units' time types that fit, free times or not."""
         snapshot = self._view.snapshot
         selection = self._selection(snapshot, selector)
-        offerings = (
+        fitting = [
             snapshot.index.offering(number) for number in selection.numbers.tolist()
-        )
-        fitting = tuple(
-            offering
-            for offering in offerings
-            if all(
-                (offering.unit.organization or offering.unit.hsa_id) in group
-                for group in organizations
-            )
-        )
+        ]
         outcomes = []
         for name in self._names:
             source = self._sources[name]
-            if not self._can_have(source, selection.units) or _has_been_asked(
+            if not self._can_have(source, selection) or _has_been_asked(
                 snapshot, source, selection.units
             ):
                 continue
@@ -369,7 +362,7 @@ class SlotSearch:
         outcomes = []
         for name in self._names:
             source = self._sources[name]
-            if not self._can_have(source, selection.units):
+            if not self._can_have(source, selection):
                 continue
             outcome = _outcome(snapshot, selection, source, moment)
             if outcome is not None:
@@ -391,11 +384,22 @@ class SlotSearch:
             and (answered_at >= moment.timestamp() - self._freshest).all()
         )
 
-    def _can_have(self, source: Source, units: frozenset[HsaId] | None) -> bool:
-        """Return whether a source answers for any of the units; None for all."""
-        return units is None or any(
-            source_of_unit(self._all_sources, unit) is source for unit in units
+    def _can_have(self, source: Source, selection: _Selection) -> bool:
+        """Return whether a source answers for anything that a selector can choose."""
+        if selection.sources is not None and source.name not in selection.sources:
+            return False
+        return selection.units is None or any(
+            source_of_unit(self._all_sources, unit) is source
+            for unit in selection.units
         )
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _minutes(hours: WeeklyHours) -> npt.NDArray[np.bool_]:
+    """Return which minutes of the week are within hours."""
+    week = np.zeros((len(DAYS), MINUTES_OF_A_DAY), dtype=np.bool_)
+    week[np.ix_(sorted(hours.days), sorted(hours.minutes))] = True
+    return week.ravel()
 
 
 def _select(snapshot: Snapshot, selector: Selector) -> _Selection:
@@ -405,10 +409,12 @@ def _select(snapshot: Snapshot, selector: Selector) -> _Selection:
         numbers = np.intersect1d(numbers, _that_mean(index, group))
     for units in selector.units:
         numbers = index.at_units(numbers, units)
+    for organizations in selector.organizations:
+        numbers = index.of_organizations(numbers, organizations)
     for sources in selector.sources:
         numbers = index.of_sources(numbers, sources)
-    for nearness in selector.near:
-        numbers = index.near(numbers, nearness.position, nearness.km)
+    for places in selector.near:
+        numbers = index.near(numbers, places)
     for tokens in selector.offerings:
         numbers = np.intersect1d(numbers, _numbered(index, tokens))
     for tokens in selector.schedules:
@@ -419,6 +425,9 @@ def _select(snapshot: Snapshot, selector: Selector) -> _Selection:
         by_source=index.by_source(numbers),
         parts=_parts(snapshot, numbers, _chosen_schedules(snapshot, selector)),
         units=_units_asked_for(selector),
+        sources=(
+            frozenset.intersection(*selector.sources) if selector.sources else None
+        ),
     )
 
 
@@ -449,8 +458,8 @@ def _mask(size: int, numbers: Iterable[int]) -> npt.NDArray[np.bool_]:
 
 def _parts(
     snapshot: Snapshot, numbers: Numbers, chosen: npt.NDArray[np.bool_] | None
-) -> tuple[tuple[Segment, npt.NDArray[np.bool_] | None], ...]:
-    """Return the segments to search, with a mask where not everything in them fits."""
+) -> tuple[tuple[Segment, Fit], ...]:
+    """Return the segments to search, with which rows of them fit."""
     segment_of = snapshot.segment_of[numbers]
     wanted, fitting = np.unique(segment_of[segment_of >= 0], return_counts=True)
     sizes = np.bincount(
@@ -466,7 +475,7 @@ def _parts(
         if chosen is not None:
             mask = mask[: len(chosen)] & chosen
     return tuple(
-        (snapshot.segment_keys[number], chosen if is_whole else mask)
+        (snapshot.segment_keys[number], Fit(schedules=chosen if is_whole else mask))
         for number, is_whole in zip(wanted.tolist(), whole.tolist(), strict=True)
     )
 

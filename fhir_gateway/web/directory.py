@@ -10,6 +10,7 @@ from flask import Response
 
 from fhir_gateway.fhir.bundle import Entry, Mode, searchset
 from fhir_gateway.fhir.care_unit import healthcare_service_from_time_type
+from fhir_gateway.fhir.near import NearParameter
 from fhir_gateway.fhir.outcome import issue_from_source_outcome
 from fhir_gateway.fhir.search_parameters import (
     ReferenceParameter,
@@ -31,6 +32,8 @@ from fhir_gateway.web.searching import (
     next_url,
     place_from_cursor,
     self_url,
+    source_parameter,
+    sources_from_uris,
     total_parameter,
     understood_search,
     wrong_cursor,
@@ -56,6 +59,15 @@ class HealthcareServiceSearchSchema(SearchSchema):
     organization = ReferenceParameter(
         target="Organization", definition=f"{_R4}HealthcareService-organization"
     )
+    near = NearParameter(
+        data_key="location.near",
+        definition=f"{_R4}Location-near",
+        documentation=(
+            "The unit lies within a distance: latitude|longitude|distance|unit, in km"
+            " unless told (m, [mi_us], [mi_i]); 20 km when the distance is left out."
+        ),
+    )
+    source = source_parameter()
     count = count_parameter()
     total = total_parameter()
     include = include_parameter()
@@ -116,8 +128,10 @@ def _search_services(gateway: Gateway, lookup: Lookup) -> Response:
                 values.get("service_type", ()), gateway.vocabulary
             ),
             units=units_from_ids(values.get("location", ())),
+            organizations=units_from_ids(values.get("organization", ())),
+            sources=sources_from_uris(values.get("source", ()), gateway.vocabulary),
+            near=values.get("near", ()),
         ),
-        organizations=units_from_ids(values.get("organization", ())),
     )
     offerings = answer.offerings
     if "cursor" in values:

@@ -14,8 +14,11 @@ from fhir_gateway.fhir.search_parameters import (
     Opaque,
     SearchSchema,
     Understood,
+    UriParameter,
     understand,
 )
+from fhir_gateway.fhir.vocabulary import Vocabulary
+from fhir_gateway.model.ids import SourceName
 from fhir_gateway.web.exchange import (
     check_accept,
     preferences,
@@ -33,6 +36,8 @@ __all__ = [
     "next_url",
     "place_from_cursor",
     "self_url",
+    "source_parameter",
+    "sources_from_uris",
     "total_parameter",
     "understood_search",
     "wrong_cursor",
@@ -65,6 +70,29 @@ def include_parameter() -> IncludeParameter:
 def include_iterate_parameter() -> IncludeParameter:
     """Return the declaration of `_include:iterate`."""
     return IncludeParameter(paths=INCLUDES, data_key="_include:iterate")
+
+
+def source_parameter() -> UriParameter:
+    """Return the declaration of `_source`: the region, as `meta.source` names it."""
+    return UriParameter(
+        data_key="_source",
+        definition="http://hl7.org/fhir/SearchParameter/Resource-source",
+        documentation="The region: what meta.source says of it.",
+    )
+
+
+def sources_from_uris(
+    groups: tuple[frozenset[str], ...], vocabulary: Vocabulary
+) -> tuple[frozenset[SourceName], ...]:
+    """Return the sources that values of `_source` name; other URIs name none."""
+    return tuple(
+        frozenset(
+            source
+            for uri in group
+            if (source := vocabulary.source_of_uri(uri)) is not None
+        )
+        for group in groups
+    )
 
 
 def understood_search(schema: SearchSchema) -> Understood:

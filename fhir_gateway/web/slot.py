@@ -11,6 +11,7 @@ from typing import Any, Final
 from flask import Response, request
 
 from fhir_gateway.fhir.bundle import Entry, Mode, drawn_entry, drawn_searchset
+from fhir_gateway.fhir.near import NearParameter
 from fhir_gateway.fhir.outcome import issue_from_source_outcome
 from fhir_gateway.fhir.search_parameters import (
     Choice,
@@ -24,9 +25,11 @@ from fhir_gateway.fhir.search_parameters import (
 )
 from fhir_gateway.fhir.slot import SlotStatus
 from fhir_gateway.fhir.slot_page import SlotDrawer, Stencil
-from fhir_gateway.fhir.vocabulary import SNOMED_CT, Vocabulary
+from fhir_gateway.fhir.time_of_day import TimeOfDayParameter
+from fhir_gateway.fhir.vocabulary import DAYS_OF_WEEK, SNOMED_CT, Vocabulary
 from fhir_gateway.model.ids import HsaId, TimeTypeId
 from fhir_gateway.model.timeslot import TimeslotToken
+from fhir_gateway.model.weekly_hours import DAYS, WeeklyHours
 from fhir_gateway.services.offering_index import OfferingIndex
 from fhir_gateway.services.slot_search import (
     OwnTimeType,
@@ -50,6 +53,8 @@ from fhir_gateway.web.searching import (
     next_url,
     place_from_cursor,
     self_url,
+    source_parameter,
+    sources_from_uris,
     total_parameter,
     understood_search,
     wrong_cursor,
@@ -98,6 +103,36 @@ class SlotSearchSchema(SearchSchema):
         target="Practitioner",
         data_key="schedule.actor:Practitioner",
         documentation="A member of staff, by HSA-id.",
+    )
+    near = NearParameter(
+        data_key="schedule.actor:Location.near",
+        definition=f"{_R4}Location-near",
+        documentation=(
+            "The unit lies within a distance: latitude|longitude|distance|unit, in km"
+            " unless told (m, [mi_us], [mi_i]); 20 km when the distance is left out."
+        ),
+    )
+    organization = ReferenceParameter(
+        target="Organization",
+        data_key="schedule.actor:HealthcareService.organization",
+        definition=f"{_R4}HealthcareService-organization",
+        documentation="Who provides the care, by HSA-id.",
+    )
+    source = source_parameter()
+    time_of_day = TimeOfDayParameter(
+        data_key="time-of-day",
+        own="slot-time-of-day",
+        documentation=(
+            "What a clock in Sweden shows when the slot begins, as ge08:00; repeat it"
+            " for a range."
+        ),
+    )
+    day_of_week = TokenParameter(
+        data_key="day-of-week",
+        codes=DAYS,
+        system=DAYS_OF_WEEK,
+        own="slot-day-of-week",
+        documentation="The Swedish calendar day on which the slot begins.",
     )
     sort = Choice(of=("start", "-start"), data_key="_sort")
     count = count_parameter()
@@ -292,14 +327,31 @@ def _criteria(values: Any, vocabulary: Vocabulary) -> SlotCriteria:  # noqa: ANN
             offerings=values.get("healthcare_service", ()),
             schedules=values.get("schedule", ()),
             performers=units_from_ids(values.get("practitioner", ())),
+            organizations=units_from_ids(values.get("organization", ())),
+            sources=sources_from_uris(values.get("source", ()), vocabulary),
+            near=values.get("near", ()),
         ),
         start=start.start,
         before=start.before,
+        hours=_hours(values),
         descending=values.get("sort") == "-start",
         count=values.get("count", DEFAULT_COUNT),
         after=after,
         counted=values.get("total") != "none",
     )
+
+
+def _hours(values: Any) -> WeeklyHours | None:  # noqa: ANN401 - what the schema loaded
+    given: dict[str, frozenset[int]] = {}
+    if "time_of_day" in values:
+        given["minutes"] = values["time_of_day"]
+    if "day_of_week" in values:
+        groups = (
+            frozenset(DAYS.index(token.code) for token in group)
+            for group in values["day_of_week"]
+        )
+        given["days"] = frozenset.intersection(*groups)
+    return WeeklyHours(**given) if given else None
 
 
 def _etag(page: SlotPage, understood: Understood) -> str:

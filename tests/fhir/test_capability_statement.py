@@ -29,6 +29,7 @@ class _Schema(SearchSchema):
 
     start = DateParameter(documentation="When.", definition="http://d/start")
     service_type = TokenParameter(data_key="service-type")
+    own = TokenParameter(own="x-own")
     count = Count(most=10, data_key="_count")
     include = IncludeParameter(paths=[Include("A", "b")], data_key="_include")
     again = IncludeParameter(paths=[Include("A", "b")], data_key="_include:iterate")
@@ -95,6 +96,11 @@ def test_a_searched_and_written_resource_is_told_whole() -> None:
                     "documentation": "When.",
                 },
                 {"name": "service-type", "type": "token"},
+                {
+                    "name": "own",
+                    "definition": "https://ours.example/SearchParameter/x-own",
+                    "type": "token",
+                },
             ],
         }
     ]
@@ -125,5 +131,7 @@ def test_every_search_parameter_is_told(schema: type[SearchSchema]) -> None:
     declared = {
         field.data_key or attribute for attribute, field in schema().fields.items()
     }
-    assert names == {name for name in declared if not name.startswith("_")}
+    assert names == {
+        name for name in declared if name == "_source" or not name.startswith("_")
+    }
     assert ("searchInclude" in told) == ("_include" in declared)

@@ -128,7 +128,7 @@ def test_a_code_outside_its_binding_is_refused(text: str) -> None:
     assert_problem(
         refused(("status", text)),
         400,
-        issue("value", "status: expected one of busy, free.", location="http.status"),
+        issue("value", "status: expected one of free, busy.", location="http.status"),
     )
 
 

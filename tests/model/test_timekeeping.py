@@ -6,11 +6,13 @@ In 2026 the clock goes forward on 29 March and back on 25 October.
 
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from fhir_gateway.model.timekeeping import (
+    STOCKHOLM,
     at_start_of_day,
     civil_date,
     civil_date_text,
@@ -22,6 +24,7 @@ from fhir_gateway.model.timekeeping import (
     epoch_seconds,
     instant_from_epoch,
     instant_text,
+    minutes_of_week,
     now,
     period_from_search_text,
     start_from_contract,
@@ -660,3 +663,51 @@ def test_any_search_date_is_a_period_or_refused(text: str) -> None:
 
     assert start < end
     assert (start.tzinfo, end.tzinfo) == (UTC, UTC)
+
+
+# Minutes of the week.
+
+
+def _scalar_minute(seconds: int) -> int:
+    shown = datetime.fromtimestamp(seconds, STOCKHOLM)
+    return (shown.weekday() * 24 + shown.hour) * 60 + shown.minute
+
+
+# The two change-over nights of some years, an hour and a half around each.
+_NIGHTS = [
+    int(datetime(year, month, day, 1, tzinfo=UTC).timestamp())
+    for year, month, day in (
+        *((1980, 4, 6), (1980, 9, 28), (1996, 10, 27), (2026, 3, 29)),
+        *((2026, 10, 25), (2027, 3, 28), (2099, 3, 29), (2099, 10, 25)),
+    )
+]
+
+
+@given(
+    st.lists(
+        st.integers(0, 2**32 - 1)
+        | st.builds(int.__add__, st.sampled_from(_NIGHTS), st.integers(-5400, 5400)),
+        max_size=30,
+    )
+)
+@example([_NIGHTS[4] - 1, _NIGHTS[4], _NIGHTS[4] + 1])
+@example([_NIGHTS[3] - 1, _NIGHTS[3], _NIGHTS[3] + 1])
+def test_minutes_of_the_week_are_what_the_clock_shows(seconds: list[int]) -> None:
+    """The columns' way agrees with the scalar way, at any instant from 1970 to 2106."""
+    minutes = minutes_of_week(np.array(seconds, dtype=np.uint64))
+
+    assert minutes.tolist() == [_scalar_minute(each) for each in seconds]
+
+
+def test_autumns_hour_is_shown_twice_and_springs_never() -> None:
+    """Both of autumn's 02:30 have one minute; spring goes from 01:59 to 03:00."""
+    sunday = 6 * 24 * 60
+    autumn, spring = _NIGHTS[4], _NIGHTS[3]
+
+    assert minutes_of_week(np.array([autumn - 1800, autumn + 1800])).tolist() == (
+        [sunday + 150] * 2
+    )
+    assert minutes_of_week(np.array([spring - 1, spring])).tolist() == [
+        sunday + 119,
+        sunday + 180,
+    ]

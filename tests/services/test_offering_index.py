@@ -2,10 +2,12 @@
 The directory as arrays: whose time types fit.
 """
 
+from dataclasses import replace
+
 import pytest
 from builders import COVID, NORR, OTHER_UNIT, SYD, UNIT, VISIT
 
-from fhir_gateway.model.care_unit import CareUnit, Position
+from fhir_gateway.model.care_unit import CareUnit, Nearness, Position
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.timeslot import StandardTimeType, TimeType, time_type_token
 from fhir_gateway.services.directory import Directory, Offering
@@ -103,7 +105,38 @@ def test_nearness_is_distance(
     index: OfferingIndex, km: float, expected: tuple[Offering, ...]
 ) -> None:
     """Luleå lies some 215 km from Umeå; a unit without a position is never near."""
-    assert of(index, index.near(index.all, UMEA, km)) == list(expected)
+    place = Nearness(position=UMEA, km=km)
+    assert of(index, index.near(index.all, [place])) == list(expected)
+
+
+def test_one_place_of_several_is_enough(index: OfferingIndex) -> None:
+    """What lies near any of the places stays; near none, nothing does."""
+    places = [Nearness(position=each, km=1) for each in (UMEA, LULEA)]
+
+    assert of(index, index.near(index.all, places)) == list(OFFERINGS[:3])
+    assert of(index, index.near(index.all, [])) == []
+
+
+def test_organisations_narrow() -> None:
+    """Only what an organisation's units offer stays; a unit can be its own."""
+    region = HsaId("SE2321000016-0000")
+    offerings = [
+        replace(each, unit=replace(each.unit, organization=organization))
+        for each, organization in zip(
+            OFFERINGS, (region, region, None, None), strict=True
+        )
+    ]
+    index = OfferingIndex(
+        Directory(
+            units={each.unit.hsa_id: each.unit for each in offerings},
+            offerings={each.token: each for each in offerings},
+        ),
+        OfferingNumbers(),
+    )
+
+    wanted = index.of_organizations(index.all, [region, FAR, HsaId("SE9-X")])
+
+    assert of(index, wanted) == [offerings[0], offerings[1], offerings[3]]
 
 
 def test_numbers_stay(index: OfferingIndex) -> None:

@@ -2,13 +2,17 @@
 Columns: sorted, searched by halving, and rebuilt without what is gone.
 """
 
+from datetime import date, datetime
+
 import numpy as np
 import numpy.typing as npt
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhir_gateway.model.timekeeping import STOCKHOLM, at_start_of_day, epoch_seconds
 from fhir_gateway.services.slot_columns import (
     EMPTY,
+    Fit,
     SlotColumns,
     first_order,
     schedule_rank,
@@ -78,7 +82,7 @@ def test_a_search_finds_what_a_loop_finds(
     """First rows, last rows and their number agree with going through them all."""
     columns = columns_of(rows)
     start, before = window
-    mask = None if wanted is None else mask_of(wanted)
+    fit = Fit(schedules=None if wanted is None else mask_of(wanted))
     fitting = [
         number
         for number, (at, schedule) in enumerate(rows_of(columns))
@@ -89,11 +93,46 @@ def test_a_search_finds_what_a_loop_finds(
 
     first, last = columns.bounds(start, before)
 
-    assert columns.first_rows(first, last, mask, count).tolist() == fitting[:count]
+    assert columns.first_rows(first, last, fit, count).tolist() == fitting[:count]
     assert (
-        columns.last_rows(first, last, mask, count).tolist() == (fitting[::-1][:count])
+        columns.last_rows(first, last, fit, count).tolist() == (fitting[::-1][:count])
     )
-    assert columns.how_many(first, last, mask) == len(fitting)
+    assert columns.how_many(first, last, fit) == len(fitting)
+
+
+@given(
+    quarters=st.lists(st.integers(0, 2 * 7 * 24 * 4), max_size=40),
+    night=st.sampled_from([date(2026, 3, 26), date(2026, 10, 22)]),
+    wanted=st.none() | st.sets(st.integers(0, 9)),
+    minutes=st.sets(st.integers(0, 7 * 24 * 4 - 1)),
+    count=st.integers(0, 50),
+)
+def test_schedules_and_hours_are_tested_together(
+    quarters: list[int],
+    night: date,
+    wanted: set[int] | None,
+    minutes: set[int],
+    count: int,
+) -> None:
+    """Two weeks around a change-over night: a row fits by schedule and by the clock."""
+    first_second = epoch_seconds(at_start_of_day(night))
+    columns = columns_of(
+        [(first_second + 900 * each, each % 10, 1) for each in sorted(set(quarters))]
+    )
+    week = np.zeros(7 * 24 * 60, dtype=np.bool_)
+    week[[15 * each for each in minutes]] = True
+    fit = Fit(schedules=None if wanted is None else mask_of(wanted), minutes=week)
+
+    def fits(start: int, schedule: int) -> bool:
+        shown = datetime.fromtimestamp(start, STOCKHOLM)
+        minute = (shown.weekday() * 24 + shown.hour) * 60 + shown.minute
+        return minute // 15 in minutes and (wanted is None or schedule in wanted)
+
+    fitting = [row for row, each in enumerate(rows_of(columns)) if fits(*each)]
+    bounds = (0, len(columns))
+    assert columns.first_rows(*bounds, fit, count).tolist() == fitting[:count]
+    assert columns.last_rows(*bounds, fit, count).tolist() == fitting[::-1][:count]
+    assert columns.how_many(*bounds, fit) == len(fitting)
 
 
 def test_nothing_begins_after_2106() -> None:

@@ -34,12 +34,14 @@ from hypothesis import strategies as st
 
 from fhir_gateway.model.ids import HsaId, ResourceId
 from fhir_gateway.model.source import Source, SourceOutcome, SourceProblem
+from fhir_gateway.model.timekeeping import STOCKHOLM
 from fhir_gateway.model.timeslot import (
     StandardTimeType,
     Timeslot,
     TimeslotToken,
     time_type_token,
 )
+from fhir_gateway.model.weekly_hours import WeeklyHours
 from fhir_gateway.services.directory import TimeTypeMap
 from fhir_gateway.services.slot_columns import schedule_rank
 from fhir_gateway.services.slot_search import (
@@ -487,6 +489,51 @@ def test_pages_hold_everything_once(
 
 
 @DIRECTION
+@given(
+    places=st.sets(st.tuples(st.integers(1, 200), st.integers(0, 2)), max_size=20),
+    days=st.sets(st.integers(0, 6)),
+    hours=st.sets(st.integers(0, 23)),
+    count=st.integers(1, 7),
+)
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_hours_are_exact_in_total_and_pages(
+    world: World,
+    *,
+    descending: bool,
+    places: set[tuple[int, int]],
+    days: set[int],
+    hours: set[int],
+    count: int,
+) -> None:
+    """Total and pages have the times of the hours alone, whoever's they are."""
+    world.lists(
+        *(timeslot(hour, of=ROOMS[room]) for hour, room in places),
+        of_unit=UNIT,
+        time_type=VISIT,
+    )
+    weekly = WeeklyHours(
+        days=frozenset(days),
+        minutes=frozenset(60 * hour + minute for hour in hours for minute in range(60)),
+    )
+
+    def fits(found: Timeslot) -> bool:
+        shown = found.start.astimezone(STOCKHOLM)
+        return shown.weekday() in days and shown.hour in hours
+
+    whole = [
+        each.timeslot
+        for each in world.page(count=100, descending=descending).found
+        if fits(each.timeslot)
+    ]
+    assert walk(world, count=count, descending=descending, hours=weekly) == whole
+    assert world.page(count=0, hours=weekly).total == len(whole)
+
+
+@DIRECTION
 def test_a_page_says_whether_there_is_more(world: World, *, descending: bool) -> None:
     """The last page has nothing behind it, also when it is full."""
     world.lists(timeslot(3), timeslot(4), timeslot(5), timeslot(6))
@@ -722,6 +769,12 @@ def test_an_expired_source_is_named(world: World) -> None:
         pytest.param(
             {"time_types": ((OwnTimeType(UNIT, VISIT),),)}, id="a unit's own time type"
         ),
+        pytest.param({"sources": (frozenset({NORR}),)}, id="a source"),
+        pytest.param(
+            {"sources": (frozenset({NORR, SYD}), frozenset({NORR}))},
+            id="two groups of sources that meet at another",
+        ),
+        pytest.param({"sources": (frozenset(),)}, id="no source at all"),
         pytest.param({"units": (frozenset(),)}, id="no unit at all"),
         pytest.param({"schedules": (frozenset({"x"}),)}, id="no schedule at all"),
     ],
@@ -746,8 +799,9 @@ def test_a_source_that_cannot_match_is_not_named(
         world.store.put_offer(
             offer({each: [(VISIT, "B"), (COVID, "C")] for each in (UNIT, OTHER_UNIT)})
         )
-        for time_type in (VISIT, COVID):
-            world.lists(of_unit=UNIT, time_type=time_type)
+        for hsa_id in (UNIT, OTHER_UNIT):
+            for time_type in (VISIT, COVID):
+                world.lists(of_unit=hsa_id, time_type=time_type)
     elif ails == "failing":
         world.status(SYD, failing=True)
     else:
@@ -811,7 +865,7 @@ def test_who_offers_at_a_unit_or_an_organisation(world: World) -> None:
 
     at_unit = world.search.who_offers(Selector(units=(frozenset({SOUTHERN_UNIT}),)))
     of_organization = world.search.who_offers(
-        Selector(), organizations=(frozenset({SOUTHERN_UNIT}),)
+        Selector(organizations=(frozenset({SOUTHERN_UNIT}),))
     )
 
     expected = [time_type_token(SOUTHERN_UNIT, VISIT)]

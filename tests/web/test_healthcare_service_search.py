@@ -83,6 +83,16 @@ def test_a_service_has_the_units_words_and_the_shared_code(client: FlaskClient) 
             id="by a unit of another organisation",
         ),
         pytest.param("location=SE1-1", set(), id="by an unknown unit"),
+        pytest.param(
+            "location.near=63.8258|20.2630|5|km,55.6050|13.0038|5",
+            {"SE2321009901-1001", "SE2321009903-1001"},
+            id="by a place nearby",
+        ),
+        pytest.param(
+            "_source=https://fhir-gateway.example.org/source/norr",
+            {"SE2321009901-1001", "SE2321009901-1002"},
+            id="by its region",
+        ),
     ],
 )
 def test_a_place_narrows_the_search(

@@ -74,7 +74,13 @@ def test_every_parameter_that_is_told_is_understood(
     client: FlaskClient, statement: dict[str, Any]
 ) -> None:
     """No search parameter in the statement is refused as unknown."""
-    values = {"token": "free", "date": "2026-12-01", "reference": "x"}
+    values = {
+        "token": "free",
+        "date": "2026-12-01",
+        "reference": "x",
+        "uri": "https://x.example",
+        "special": "x",
+    }
     for kind, told in resources(statement).items():
         for parameter in told.get("searchParam", ()):
             response = client.post(

@@ -1,0 +1,79 @@
+"""
+`near`: places within a distance of a point (FHIR R4, Location, 8.7.6.1).
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from marshmallow import ValidationError
+
+from fhir_gateway.fhir.search_parameters import Parameter, alternatives
+from fhir_gateway.model.care_unit import Nearness, Position
+
+__all__ = ["NearParameter"]
+
+_DECIMAL: Final = re.compile(r"-?[0-9]{1,9}(?:\.[0-9]{1,15})?")
+# UCUM: R4 wants km understood, and [mi_us] if possible.
+_UNITS_KM: Final = {
+    "km": 1.0,
+    "m": 0.001,
+    "[mi_us]": 6336 / 3937,
+    "[mi_i]": 1.609344,
+}
+# R4 leaves it to the server what is near when no distance is given.
+_DEFAULT_KM: Final = 20.0
+_FEWEST_PARTS: Final = 2
+_MOST_PARTS: Final = 4
+_MOST_LATITUDE: Final = 90
+_MOST_LONGITUDE: Final = 180
+
+
+class NearParameter(Parameter):
+    """
+    `latitude|longitude|distance|unit`: groups of places.
+
+    The unit is km unless told, the distance 20 km.
+    """
+
+    type = "special"
+
+    def _deserialize(
+        self,
+        value: list[str],
+        attr: str | None,  # noqa: ARG002 - marshmallow's
+        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's
+        **_: Any,  # noqa: ANN401 - marshmallow's
+    ) -> tuple[tuple[Nearness, ...], ...]:
+        return tuple(
+            tuple(_nearness(each) for each in alternatives(text)) for text in value
+        )
+
+
+def _nearness(text: str) -> Nearness:
+    parts = text.split("|")
+    if not _FEWEST_PARTS <= len(parts) <= _MOST_PARTS:
+        raise ValidationError("expected latitude|longitude|distance|unit")
+    distance, unit = [*parts[_FEWEST_PARTS:], "", ""][:_FEWEST_PARTS]
+    latitude = _number(parts[0], "latitude")
+    longitude = _number(parts[1], "longitude")
+    if abs(latitude) > _MOST_LATITUDE or abs(longitude) > _MOST_LONGITUDE:
+        raise ValidationError(
+            "expected a latitude of -90 to 90 and a longitude of -180 to 180 degrees"
+        )
+    factor = _UNITS_KM.get(unit or "km")
+    if factor is None:
+        raise ValidationError(f"expected one of the units {', '.join(_UNITS_KM)}")
+    km = _DEFAULT_KM if not distance else _number(distance, "distance") * factor
+    if km < 0:
+        raise ValidationError("expected a distance of 0 or more")
+    return Nearness(
+        position=Position(latitude=latitude, longitude=longitude),
+        km=km,
+    )
+
+
+def _number(text: str, name: str) -> float:
+    if not _DECIMAL.fullmatch(text):
+        raise ValidationError(f"expected a decimal {name}, as 59.3293")
+    return float(text)

@@ -1,0 +1,252 @@
+"""
+Slot search-type, narrowed by where, by which region and by the clock on the wall.
+
+https://hl7.org/fhir/R4/search.html
+"""
+
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import pytest
+from assertions import assert_outcome, assert_searchset, issue
+from flask.testing import FlaskClient
+
+from .bodies import region_of
+from .running import BASE_URL, OtherPrograms, Sandbox, fill
+
+_NEAR: Final = "schedule.actor:Location.near"
+_SOURCE: Final = "https://fhir-gateway.example.org/source"
+_UMEA: Final = "63.8258|20.2630"
+_MALMO: Final = "55.6050|13.0038"
+_CODE: Final = "72791000052103"
+
+
+def search(client: FlaskClient, *parameters: tuple[str, str]) -> dict[str, Any]:
+    """Return the bundle that a search for slots answers."""
+    response = client.get("/fhir/Slot", query_string=list(parameters))
+    assert_searchset(response)
+    bundle: dict[str, Any] | None = response.json
+    assert bundle is not None
+    return bundle
+
+
+def slots(client: FlaskClient, *parameters: tuple[str, str]) -> list[dict[str, Any]]:
+    """Return all slots of a search, page by page, as many as its total says."""
+    bundle = search(client, *parameters, ("_count", "400"))
+    found = []
+    while True:
+        found += [entry["resource"] for entry in bundle.get("entry", ())]
+        links = {each["relation"]: each["url"] for each in bundle["link"]}
+        if "next" not in links:
+            break
+        response = client.get(links["next"].removeprefix(BASE_URL.rpartition("/")[0]))
+        assert_searchset(response)
+        assert response.json is not None
+        bundle = response.json
+    assert len(found) == bundle["total"]
+    return found
+
+
+def unit_of(slot: dict[str, Any]) -> str:
+    """Return the HSA-id of a slot's unit."""
+    identifier: str = slot["id"]
+    return identifier.partition(".")[0]
+
+
+def begins(slot: dict[str, Any]) -> datetime:
+    """Return when a slot begins, on the Swedish clock."""
+    return datetime.fromisoformat(slot["start"]).astimezone(
+        ZoneInfo("Europe/Stockholm")
+    )
+
+
+@pytest.mark.parametrize(
+    ("places", "units"),
+    [
+        pytest.param([f"{_UMEA}|1"], {"SE2321009901-1001"}, id="in town"),
+        pytest.param([f"{_UMEA}|500|m"], {"SE2321009901-1001"}, id="in metres"),
+        pytest.param([_UMEA], {"SE2321009901-1001"}, id="without a distance"),
+        pytest.param(
+            [f"{_UMEA}|10|km,{_MALMO}|10|km"],
+            {"SE2321009901-1001", "SE2321009903-1001"},
+            id="one of two",
+        ),
+        pytest.param([_UMEA, _MALMO], set(), id="both of two"),
+        pytest.param(["0|0|1000"], set(), id="in the sea"),
+    ],
+)
+def test_slots_near_a_place(
+    client: FlaskClient, places: list[str], units: set[str]
+) -> None:
+    """Only slots at units within the distance are found, whoever's they are."""
+    found = slots(client, *((_NEAR, place) for place in places))
+
+    assert {unit_of(slot) for slot in found} == units
+
+
+def test_the_whole_country_is_near_enough(client: FlaskClient) -> None:
+    """A distance that covers everything leaves everything."""
+    everything = search(client, ("_count", "0"))["total"]
+
+    assert search(client, (_NEAR, f"{_UMEA}|3000"), ("_count", "0"))["total"] == (
+        everything
+    )
+
+
+@pytest.mark.parametrize(
+    ("sources", "regions"),
+    [
+        pytest.param([f"{_SOURCE}/norr"], {"norr"}, id="one"),
+        pytest.param(
+            [f"{_SOURCE}/norr,{_SOURCE}/syd"], {"norr", "syd"}, id="one of two"
+        ),
+        pytest.param([f"{_SOURCE}/norr", f"{_SOURCE}/syd"], set(), id="both of two"),
+        pytest.param([f"{_SOURCE}/nowhere"], set(), id="one that does not exist"),
+        pytest.param(["urn:oid:1.2.3"], set(), id="a URI of something else"),
+    ],
+)
+def test_slots_of_a_region(
+    client: FlaskClient, sources: list[str], regions: set[str]
+) -> None:
+    """Only slots whose meta.source is asked for are found."""
+    found = slots(
+        client, *(("_source", source) for source in sources), ("service-type", _CODE)
+    )
+
+    assert {region_of(slot) for slot in found} == regions
+
+
+def test_slots_of_an_organisation(client: FlaskClient) -> None:
+    """Only slots of units that an organisation runs are found."""
+    name = "schedule.actor:HealthcareService.organization"
+    found = slots(client, (name, "Organization/SE2321009902-0000"))
+
+    assert {region_of(slot) for slot in found} == {"mitt"}
+
+
+def test_slots_of_some_hours_and_days(client: FlaskClient) -> None:
+    """Mornings of two days are all of them and nothing else, page by page."""
+    everything = slots(client)
+
+    found = slots(
+        client,
+        ("time-of-day", "ge08:00"),
+        ("time-of-day", "lt10:30"),
+        ("day-of-week", "mon,http://hl7.org/fhir/days-of-week|thu"),
+    )
+
+    expected = [
+        slot["id"]
+        for slot in everything
+        if begins(slot).weekday() in (0, 3)
+        and "08:00" <= f"{begins(slot):%H:%M}" < "10:30"
+    ]
+    assert [slot["id"] for slot in found] == expected
+    assert 0 < len(expected) < len(everything)
+
+
+def test_pages_backwards_in_time_keep_to_the_hours(client: FlaskClient) -> None:
+    """Latest first, in small pages, finds what earliest first does."""
+    hours = (("time-of-day", "gt12:00"), (_NEAR, f"{_UMEA}|5"))
+    forwards = slots(client, *hours)
+
+    backwards = [slot["id"] for slot in slots(client, *hours, ("_sort", "-start"))]
+
+    assert backwards == [slot["id"] for slot in reversed(forwards)]
+    assert backwards
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        pytest.param(
+            [("day-of-week", "mon"), ("day-of-week", "tue")], id="two days at once"
+        ),
+        pytest.param(
+            [("time-of-day", "lt08:00"), ("time-of-day", "gt09:00")],
+            id="before and after",
+        ),
+        pytest.param([("time-of-day", "lt00:00")], id="before midnight begins"),
+    ],
+)
+def test_hours_that_never_are_find_nothing(
+    client: FlaskClient, parameters: list[tuple[str, str]]
+) -> None:
+    """What contradicts itself is no fault, and has no slots."""
+    assert slots(client, *parameters) == []
+
+
+def test_all_faults_are_named_at_once(client: FlaskClient) -> None:
+    """Each wrong parameter has an issue of its own."""
+    response = client.get(
+        "/fhir/Slot",
+        query_string=[
+            (_NEAR, "59.3"),
+            ("_source", "norr"),
+            ("time-of-day", "24:00"),
+            ("day-of-week", "monday"),
+            ("time-of-day:missing", "true"),
+        ],
+    )
+
+    assert_outcome(
+        response,
+        400,
+        issue(
+            "value",
+            f"{_NEAR}: expected latitude|longitude|distance|unit.",
+            location=f"http.{_NEAR}",
+        ),
+        issue("value", "_source: expected an absolute URI.", location="http._source"),
+        issue(
+            "value",
+            "time-of-day: expected a time from 00:00 to 23:59, with or without a"
+            " prefix, as ge08:00.",
+            location="http.time-of-day",
+        ),
+        issue(
+            "value",
+            "day-of-week: expected one of mon, tue, wed, thu, fri, sat, sun.",
+            location="http.day-of-week",
+        ),
+        issue(
+            "not-supported",
+            "time-of-day:missing: is not a parameter of this search; see /metadata for"
+            " those that are.",
+            location="http.time-of-day:missing",
+        ),
+    )
+
+
+def test_a_day_of_another_system_is_refused(client: FlaskClient) -> None:
+    """A code of another system is no day of the week."""
+    response = client.get("/fhir/Slot?day-of-week=http://x.example|mon")
+
+    assert_outcome(
+        response,
+        400,
+        issue(
+            "value",
+            "day-of-week: expected http://hl7.org/fhir/days-of-week|code, or a code"
+            " alone.",
+            location="http.day-of-week",
+        ),
+    )
+
+
+def test_a_region_that_is_away_is_no_part_of_anothers_answer(
+    other_programs: OtherPrograms, sandbox: Sandbox
+) -> None:
+    """A search of one region has a total while another does not answer."""
+    with other_programs.start() as made:
+        sandbox.spoil("mitt", "vp-fault")
+        fill(made)
+        client = made.app.test_client()
+        of_norr = search(client, ("_source", f"{_SOURCE}/norr"))
+        of_mitt = search(client, ("_source", f"{_SOURCE}/mitt"))
+
+    assert {entry["search"]["mode"] for entry in of_norr["entry"]} == {"match"}
+    assert of_norr["total"] > 0
+    assert [entry["search"]["mode"] for entry in of_mitt["entry"]] == ["outcome"]
+    assert "total" not in of_mitt
