@@ -11,9 +11,7 @@ import jsonpointer
 import orjson
 from flask import Response, request
 
-from fhir_gateway.fhir.appointment import appointment_from_booking
 from fhir_gateway.fhir.appointment_request import (
-    BOOKABLE,
     STATUSES,
     AppointmentRequest,
     appointment_request_from_resource,
@@ -24,9 +22,7 @@ from fhir_gateway.fhir.json_reading import MAX_BYTES
 from fhir_gateway.fhir.outcome import (
     Issue,
     Problem,
-    Severity,
     issue_from_source_outcome,
-    operation_outcome,
 )
 from fhir_gateway.fhir.search_parameters import (
     DateBounds,
@@ -34,19 +30,16 @@ from fhir_gateway.fhir.search_parameters import (
     SearchSchema,
     TokenParameter,
 )
-from fhir_gateway.model.booking import BookingStatus, ManagedBooking
-from fhir_gateway.model.error_code import ErrorCode
-from fhir_gateway.model.errors import Conflict, Stale
+from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import SourceProblem
-from fhir_gateway.model.timeslot import TimeType, time_type_token
-from fhir_gateway.services.booking import BookingRequest, MoveRequest
+from fhir_gateway.web.appointment_answer import AppointmentAnswers
+from fhir_gateway.web.booking_desk import BookingDesk
 from fhir_gateway.web.exchange import (
     JSON_PATCH,
     check_accept,
     expected_version,
     fhir_response,
-    preferences,
     read_body,
 )
 from fhir_gateway.web.gateway import Gateway
@@ -104,29 +97,19 @@ def appointment_routes(gateway: Gateway) -> ResourceRoutes:
 class _Views:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        self._desk = BookingDesk(gateway)
+        self._answers = AppointmentAnswers(gateway)
 
     def read(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
         check_accept()
-        booking = self._gateway.booking.read(id)
-        return fhir_response(self._appointment(booking), headers=_etag(booking))
+        booking = self._desk.read(id)
+        return self._answers.read(booking, self._desk.appointment(booking))
 
     def create(self) -> Response:
         check_accept()
         wanted = appointment_request_from_resource(read_body(), to_book=True)
-        booked = self._gateway.booking.book(_booking_request(wanted))
-        self._gateway.leave_out_at_once()
-        booking = booked.booking
-        headers = _etag(booking)
-        location = f"{self._gateway.base_url}/Appointment/{booking.id}"
-        if booking.status is BookingStatus.PENDING:
-            return self._answer(
-                booking, status=202, headers={**headers, "Content-Location": location}
-            )
-        # Without _history: old versions are not kept, and a client follows this URL.
-        headers["Location"] = location
-        return self._answer(
-            booking, status=201 if booked.is_new else 200, headers=headers
-        )
+        booked = self._desk.book(wanted)
+        return self._answers.booked(booked, self._desk.appointment(booked.booking))
 
     def update(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
         check_accept()
@@ -149,8 +132,8 @@ class _Views:
         check_accept()
         version = expected_version()
         operations = read_body(JSON_PATCH)
-        booking = self._gateway.booking.read(id)
-        patched = _patched(self._appointment(booking), operations)
+        booking = self._desk.read(id)
+        patched = _patched(self._desk.appointment(booking), operations)
         wanted = appointment_request_from_resource(patched)
         return self._change(id, wanted, version)
 
@@ -172,7 +155,7 @@ class _Views:
         # The self link repeats no parameter: one of them is a personal number.
         return fhir_response(
             searchset(
-                [Entry(self._appointment(booking)) for booking in bookings],
+                [Entry(self._desk.appointment(booking)) for booking in bookings],
                 base_url=self._gateway.base_url,
                 self_url=f"{self._gateway.base_url}/Appointment/_search",
                 total=len(bookings) if is_whole else None,
@@ -183,138 +166,8 @@ class _Views:
     def _change(
         self, identifier: str, wanted: AppointmentRequest, version: int | None
     ) -> Response:
-        present = self._gateway.booking.read(identifier)
-        _check_same_person(present, wanted)
-        if wanted.status == "cancelled":
-            booking = self._gateway.booking.cancel(
-                identifier, message=wanted.cancelation_text, version=version
-            )
-        elif wanted.status in BOOKABLE:
-            booking = self._move(present, wanted, version)
-        else:
-            raise Problem(
-                [
-                    Issue(
-                        code="not-supported",
-                        diagnostics=(
-                            "status can be changed to cancelled only; a booking is"
-                            " moved by changing its slot."
-                        ),
-                        expression="Appointment.status",
-                    )
-                ],
-                status=422,
-            )
-        self._gateway.leave_out_at_once()
-        headers = _etag(booking)
-        location = f"{self._gateway.base_url}/Appointment/{booking.id}"
-        if booking.status is BookingStatus.PENDING:
-            return self._answer(
-                booking, status=202, headers={**headers, "Content-Location": location}
-            )
-        return self._answer(booking, status=200, headers=headers)
-
-    def _move(
-        self,
-        present: ManagedBooking,
-        wanted: AppointmentRequest,
-        version: int | None,
-    ) -> ManagedBooking:
-        if wanted.token is None:
-            raise Problem(
-                [
-                    Issue(
-                        code="required",
-                        diagnostics="Name the slot to move to.",
-                        expression="Appointment.slot",
-                    )
-                ],
-                status=422,
-            )
-        if wanted.token.text != present.timeslot.token:
-            return self._gateway.booking.move(
-                present.id,
-                MoveRequest(
-                    token=wanted.token,
-                    subject=wanted.subject,
-                    reason=wanted.comment,
-                ),
-                version=version,
-            )
-        if wanted.comment is not None and wanted.comment != present.reason:
-            raise Problem(
-                [
-                    Issue(
-                        code="not-supported",
-                        diagnostics=(
-                            "The regions' contracts cannot change a comment; cancel and"
-                            " book again, or contact the unit."
-                        ),
-                        expression="Appointment.comment",
-                    )
-                ],
-                status=422,
-            )
-        if present.status is BookingStatus.CANCELLED:
-            raise Conflict(
-                "The appointment is cancelled, so it cannot be changed: book the slot"
-                " anew."
-            )
-        if version is not None and version != present.version:
-            raise Stale("The appointment has changed since you read it; read it again.")
-        return present
-
-    def _answer(
-        self, booking: ManagedBooking, *, status: int, headers: dict[str, str]
-    ) -> Response:
-        returns = preferences().returns
-        if returns == "minimal":
-            return fhir_response(None, status=status, headers=headers)
-        if returns == "OperationOutcome":
-            return fhir_response(
-                operation_outcome([_told(booking)]), status=status, headers=headers
-            )
-        return fhir_response(self._appointment(booking), status=status, headers=headers)
-
-    def _appointment(self, booking: ManagedBooking) -> dict[str, Any]:
-        schedule = booking.timeslot.schedule
-        snapshot = self._gateway.slot_search.snapshot
-        offering = snapshot.directory.offerings.get(
-            time_type_token(schedule.unit, schedule.time_type_id)
-        )
-        unit = snapshot.directory.units.get(schedule.unit)
-        return appointment_from_booking(
-            booking,
-            offering.time_type
-            if offering
-            else TimeType(id=schedule.time_type_id, name=schedule.time_type_name),
-            unit_name=unit.name if unit else schedule.unit,
-            vocabulary=self._gateway.vocabulary,
-            is_offered=offering is not None,
-            is_listed=snapshot.schedules.number(schedule.token) is not None,
-        )
-
-
-def _booking_request(wanted: AppointmentRequest) -> BookingRequest:
-    if wanted.token is None or wanted.subject is None:
-        raise TypeError("the request was not read to book")
-    return BookingRequest(
-        token=wanted.token, subject=wanted.subject, reason=wanted.comment
-    )
-
-
-def _check_same_person(present: ManagedBooking, wanted: AppointmentRequest) -> None:
-    if wanted.number is not None and wanted.number != present.number:
-        raise Problem(
-            [
-                Issue(
-                    code="business-rule",
-                    diagnostics="An appointment cannot be given to another person.",
-                    expression="Appointment.participant",
-                )
-            ],
-            status=422,
-        )
+        booking = self._desk.change(identifier, wanted, version)
+        return self._answers.changed(booking, self._desk.appointment(booking))
 
 
 def _patched(appointment: dict[str, Any], operations: object) -> dict[str, Any]:
@@ -443,22 +296,3 @@ def _fits(booking: ManagedBooking, statuses: Any, bounds: DateBounds) -> bool:  
         and (bounds.start is None or start >= bounds.start)
         and (bounds.before is None or start < bounds.before)
     )
-
-
-def _told(booking: ManagedBooking) -> Issue:
-    if booking.message:
-        return Issue(
-            severity=Severity.INFORMATION,
-            code="informational",
-            error_code=ErrorCode.REGION_MESSAGE,
-            text=booking.message,
-        )
-    return Issue(
-        severity=Severity.INFORMATION,
-        code="informational",
-        diagnostics=f"The appointment is {booking.status.value}.",
-    )
-
-
-def _etag(booking: ManagedBooking) -> dict[str, str]:
-    return {"ETag": f'W/"{booking.version}"'}

@@ -1,0 +1,88 @@
+"""
+Answers that are an appointment: status, headers, and what `Prefer` asks for.
+"""
+
+from typing import Any
+
+from flask import Response
+
+from fhir_gateway.fhir.outcome import Issue, Severity, operation_outcome
+from fhir_gateway.model.booking import BookingStatus, ManagedBooking
+from fhir_gateway.model.error_code import ErrorCode
+from fhir_gateway.services.booking import BookedTimeslot
+from fhir_gateway.web.exchange import fhir_response, preferences
+from fhir_gateway.web.gateway import Gateway
+
+__all__ = ["AppointmentAnswers"]
+
+
+class AppointmentAnswers:
+    """
+    Draws answers about single appointments.
+
+    Args:
+        gateway: The services.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._base_url = gateway.base_url
+
+    def read(self, booking: ManagedBooking, resource: dict[str, Any]) -> Response:
+        """Return the answer to a read."""
+        return fhir_response(resource, headers=_etag(booking))
+
+    def booked(self, booked: BookedTimeslot, resource: dict[str, Any]) -> Response:
+        """Return the answer to a booking: 201, 200 (stood already) or 202 (pending)."""
+        booking = booked.booking
+        # Without _history: old versions are not kept, and a client follows this URL.
+        return self._answer(
+            booking,
+            resource,
+            status=201 if booked.is_new else 200,
+            headers={"Location": self._url(booking)},
+        )
+
+    def changed(self, booking: ManagedBooking, resource: dict[str, Any]) -> Response:
+        """Return the answer to a move or cancellation: 200, or 202 (pending)."""
+        return self._answer(booking, resource, status=200, headers={})
+
+    def _answer(
+        self,
+        booking: ManagedBooking,
+        resource: dict[str, Any],
+        *,
+        status: int,
+        headers: dict[str, str],
+    ) -> Response:
+        if booking.status is BookingStatus.PENDING:
+            status, headers = 202, {"Content-Location": self._url(booking)}
+        headers = {**_etag(booking), **headers}
+        body: dict[str, Any] | None = resource
+        returns = preferences().returns
+        if returns == "minimal":
+            body = None
+        elif returns == "OperationOutcome":
+            body = operation_outcome([_told(booking)])
+        return fhir_response(body, status=status, headers=headers)
+
+    def _url(self, booking: ManagedBooking) -> str:
+        return f"{self._base_url}/Appointment/{booking.id}"
+
+
+def _told(booking: ManagedBooking) -> Issue:
+    if booking.message:
+        return Issue(
+            severity=Severity.INFORMATION,
+            code="informational",
+            error_code=ErrorCode.REGION_MESSAGE,
+            text=booking.message,
+        )
+    return Issue(
+        severity=Severity.INFORMATION,
+        code="informational",
+        diagnostics=f"The appointment is {booking.status.value}.",
+    )
+
+
+def _etag(booking: ManagedBooking) -> dict[str, str]:
+    return {"ETag": f'W/"{booking.version}"'}

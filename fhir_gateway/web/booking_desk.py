@@ -1,0 +1,181 @@
+"""
+What a request about an appointment comes to, whatever carries it.
+
+Create, update, patch and each operation end here, so that they all do the same.
+"""
+
+from typing import Any
+
+from fhir_gateway.fhir.appointment import appointment_from_booking
+from fhir_gateway.fhir.appointment_request import BOOKABLE, AppointmentRequest
+from fhir_gateway.fhir.outcome import Issue, Problem
+from fhir_gateway.model.booking import BookingStatus, ManagedBooking
+from fhir_gateway.model.error_code import ErrorCode
+from fhir_gateway.model.errors import Conflict, Stale
+from fhir_gateway.model.timeslot import TimeType, time_type_token
+from fhir_gateway.services.booking import BookedTimeslot, BookingRequest, MoveRequest
+from fhir_gateway.web.gateway import Gateway
+
+__all__ = ["BookingDesk"]
+
+
+class BookingDesk:
+    """
+    Books, moves and cancels what clients ask for in FHIR's words.
+
+    Args:
+        gateway: The services.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def read(self, identifier: str) -> ManagedBooking:
+        """
+        Return a booking as it stands now.
+
+        Raises:
+            NotFound: There is none of that id.
+        """
+        return self._gateway.booking.read(identifier)
+
+    def book(self, wanted: AppointmentRequest) -> BookedTimeslot:
+        """
+        Book what a request, which was read to book, wants.
+
+        Raises:
+            GatewayError: As `BookingService.book`.
+        """
+        if wanted.token is None or wanted.subject is None:
+            raise TypeError("the request was not read to book")
+        booked = self._gateway.booking.book(
+            BookingRequest(
+                token=wanted.token, subject=wanted.subject, reason=wanted.comment
+            )
+        )
+        self._gateway.leave_out_at_once()
+        return booked
+
+    def change(
+        self, identifier: str, wanted: AppointmentRequest, version: int | None
+    ) -> ManagedBooking:
+        """
+        Move an appointment (another slot) or cancel it (status cancelled).
+
+        Args:
+            identifier: Our id of it.
+            wanted: How it is to be.
+            version: What the client believes it changes; None changes any.
+
+        Raises:
+            Problem: 422 for any other change.
+            GatewayError: As `BookingService.move` and `cancel`.
+        """
+        present = self.read(identifier)
+        _check_same_person(present, wanted)
+        if wanted.status == "cancelled":
+            booking = self._gateway.booking.cancel(
+                identifier, message=wanted.cancelation_text, version=version
+            )
+        elif wanted.status in BOOKABLE:
+            booking = self._move(present, wanted, version)
+        else:
+            raise Problem(
+                [
+                    Issue(
+                        code="not-supported",
+                        diagnostics=(
+                            "status can be changed to cancelled only; a booking is"
+                            " moved by changing its slot."
+                        ),
+                        expression="Appointment.status",
+                    )
+                ],
+                status=422,
+            )
+        self._gateway.leave_out_at_once()
+        return booking
+
+    def appointment(self, booking: ManagedBooking) -> dict[str, Any]:
+        """Return a booking as a client sees it."""
+        schedule = booking.timeslot.schedule
+        snapshot = self._gateway.slot_search.snapshot
+        offering = snapshot.directory.offerings.get(
+            time_type_token(schedule.unit, schedule.time_type_id)
+        )
+        unit = snapshot.directory.units.get(schedule.unit)
+        return appointment_from_booking(
+            booking,
+            offering.time_type
+            if offering
+            else TimeType(id=schedule.time_type_id, name=schedule.time_type_name),
+            unit_name=unit.name if unit else schedule.unit,
+            vocabulary=self._gateway.vocabulary,
+            is_offered=offering is not None,
+            is_listed=snapshot.schedules.number(schedule.token) is not None,
+        )
+
+    def _move(
+        self,
+        present: ManagedBooking,
+        wanted: AppointmentRequest,
+        version: int | None,
+    ) -> ManagedBooking:
+        if wanted.token is None:
+            raise Problem(
+                [
+                    Issue(
+                        code="required",
+                        diagnostics="Name the slot to move to.",
+                        expression="Appointment.slot",
+                    )
+                ],
+                status=422,
+            )
+        if wanted.token.text != present.timeslot.token:
+            return self._gateway.booking.move(
+                present.id,
+                MoveRequest(
+                    token=wanted.token,
+                    subject=wanted.subject,
+                    reason=wanted.comment,
+                ),
+                version=version,
+            )
+        if wanted.comment is not None and wanted.comment != present.reason:
+            raise Problem(
+                [
+                    Issue(
+                        code="not-supported",
+                        diagnostics=(
+                            "The regions' contracts cannot change a comment; cancel and"
+                            " book again, or contact the unit."
+                        ),
+                        expression="Appointment.comment",
+                    )
+                ],
+                status=422,
+            )
+        if present.status is BookingStatus.CANCELLED:
+            raise Conflict(
+                "The appointment is cancelled, so it cannot be changed: book the slot"
+                " anew.",
+                error_code=ErrorCode.APPOINTMENT_IS_ALREADY_CANCELED,
+            )
+        if version is not None and version != present.version:
+            raise Stale("The appointment has changed since you read it; read it again.")
+        return present
+
+
+def _check_same_person(present: ManagedBooking, wanted: AppointmentRequest) -> None:
+    if wanted.number is not None and wanted.number != present.number:
+        raise Problem(
+            [
+                Issue(
+                    code="business-rule",
+                    diagnostics="An appointment cannot be given to another person.",
+                    expression="Appointment.participant",
+                )
+            ],
+            status=422,
+        )
