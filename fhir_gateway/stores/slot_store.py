@@ -8,14 +8,8 @@ is told on one stream, `changes`, which the readers follow.
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final, Protocol
-
-import orjson
-import redis
-import redis.backoff
-import redis.cluster
-import redis.retry
 
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.stores.offer import (
@@ -24,12 +18,19 @@ from fhir_gateway.stores.offer import (
     pack_offer,
     unpack_offer,
 )
+from fhir_gateway.stores.redis_client import TIMEOUT_S, RedisClient, StoreUnavailable
 from fhir_gateway.stores.slot_block import (
     BlockKey,
     SlotBlock,
     UnreadableBlock,
     pack,
     unpack,
+)
+from fhir_gateway.stores.source_status import (
+    SourceStatus,
+    UnreadableStatus,
+    pack_status,
+    unpack_status,
 )
 
 __all__ = [
@@ -45,32 +46,10 @@ _OFFER: Final = "offer:"
 _STATUS: Final = "status:"
 _STREAM: Final = "changes"
 _STREAM_LENGTH: Final = 100_000
-_TIMEOUT_S: Final = 0.25
 _LONGEST_WAIT: Final = timedelta(seconds=1)
 _BATCH: Final = 500
 # A block nobody refreshes any more must not stay for ever.
 _KEPT_FOR: Final = timedelta(days=1)
-
-
-class StoreUnavailable(Exception):
-    """Redis could not be asked, or refused to write; the message says which."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceStatus:
-    """
-    How a source's refresh is going.
-
-    Attributes:
-        last_answer_at: When it last answered anything.
-        failing_since: When the present run of failures began, or None.
-        last_error: What went wrong last, without anything personal.
-    """
-
-    source: SourceName
-    last_answer_at: datetime | None
-    failing_since: datetime | None
-    last_error: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,24 +126,23 @@ class RedisSlotStore:
     """
 
     def __init__(self, url: str) -> None:
-        # redis-py repeats commands of its own accord, also after a timeout: one INCR
-        # was received eleven times. Ours are idempotent, but a stall must be short.
-        self._redis = _connect(url, socket_timeout=_TIMEOUT_S)
-        self._tail = _connect(
-            url, socket_timeout=_LONGEST_WAIT.total_seconds() + _TIMEOUT_S
+        self.client = RedisClient(url)
+        self._tail = RedisClient(
+            url, timeout_s=_LONGEST_WAIT.total_seconds() + TIMEOUT_S
         )
 
     def close(self) -> None:
         """Close the connections."""
-        self._redis.close()
+        self.client.close()
         self._tail.close()
 
     def used_bytes(self) -> int:
         """Return how much memory Redis uses; of a cluster, its first node."""
-        try:
-            return int(self._redis.info("memory")["used_memory"])
-        except redis.RedisError as error:
-            raise StoreUnavailable(_reason(error)) from error
+        with self.client.asking() as redis:
+            memory = redis.info("memory")
+        # Of a cluster redis-py gives one answer for each node.
+        first = memory if "used_memory" in memory else next(iter(memory.values()))
+        return int(first["used_memory"])
 
     def put_block(self, block: SlotBlock) -> None:
         """Replace a block and tell the readers."""
@@ -186,10 +164,8 @@ class RedisSlotStore:
 
     def block_keys(self) -> list[BlockKey]:
         """Return the keys of all blocks."""
-        try:
-            names = list(self._redis.scan_iter(match=f"{_BLOCK}*", count=1000))
-        except redis.RedisError as error:
-            raise StoreUnavailable(_reason(error)) from error
+        with self.client.asking() as redis:
+            names = list(redis.scan_iter(match=f"{_BLOCK}*", count=1000))
         return [key for name in names if (key := _block_key(name)) is not None]
 
     def put_offer(self, offer: Offer) -> None:
@@ -206,40 +182,21 @@ class RedisSlotStore:
 
     def put_status(self, status: SourceStatus) -> None:
         """Replace a source's status and tell the readers."""
-        self._put(
-            f"{_STATUS}{status.source}",
-            orjson.dumps(
-                [
-                    _timestamp(status.last_answer_at),
-                    _timestamp(status.failing_since),
-                    status.last_error,
-                ]
-            ),
-        )
+        self._put(f"{_STATUS}{status.source}", pack_status(status))
 
     def status(self, source: SourceName) -> SourceStatus | None:
         """Return a source's status."""
         packed = self._get([f"{_STATUS}{source}"])[0]
-        if not packed:
-            return None
         try:
-            last_answer_at, failing_since, last_error = orjson.loads(packed)
-            return SourceStatus(
-                source=source,
-                last_answer_at=_instant(last_answer_at),
-                failing_since=_instant(failing_since),
-                last_error=last_error,
-            )
-        except (ValueError, TypeError, OverflowError):
+            return unpack_status(source, packed) if packed else None
+        except UnreadableStatus:
             # Of another version of this program: told anew within seconds.
             return None
 
     def cursor(self) -> str:
         """Return the present end of the stream."""
-        try:
-            last = self._redis.xrevrange(_STREAM, count=1)
-        except redis.RedisError as error:
-            raise StoreUnavailable(_reason(error)) from error
+        with self.client.asking() as redis:
+            last = redis.xrevrange(_STREAM, count=1)
         return last[0][0].decode() if last else "0-0"
 
     def changes(self, cursor: str, *, wait: timedelta) -> Changes:
@@ -249,15 +206,13 @@ class RedisSlotStore:
         It waits no longer than a second: a Redis that hangs must not hold the reader.
         """
         wait = min(wait, _LONGEST_WAIT)
-        try:
-            answer = self._tail.xread(
+        with self._tail.asking() as tail, self.client.asking() as redis:
+            answer = tail.xread(
                 {_STREAM: cursor},
                 count=10_000,
                 block=max(1, int(wait.total_seconds() * 1000)),
             )
-            oldest = self._redis.xrange(_STREAM, count=1)
-        except redis.RedisError as error:
-            raise StoreUnavailable(_reason(error)) from error
+            oldest = redis.xrange(_STREAM, count=1)
         entries = _entries(answer)
         # The stream is shorter than our place in it when Redis was emptied, and begins
         # after it when we have been away for too long.
@@ -268,36 +223,15 @@ class RedisSlotStore:
         return _changes(entries, cursor if entries or oldest else "0-0", missed=missed)
 
     def _put(self, name: str, packed: bytes) -> None:
-        try:
-            self._redis.set(name, packed, ex=_KEPT_FOR)
-            self._redis.xadd(
-                _STREAM, {"name": name}, maxlen=_STREAM_LENGTH, approximate=True
-            )
-        except redis.RedisError as error:
-            raise StoreUnavailable(_reason(error)) from error
+        with self.client.asking() as redis:
+            redis.set(name, packed, ex=_KEPT_FOR)
+            redis.xadd(_STREAM, {"name": name}, maxlen=_STREAM_LENGTH, approximate=True)
 
     def _get(self, names: Sequence[str]) -> list[bytes | None]:
-        try:
-            if isinstance(self._redis, redis.cluster.RedisCluster):
-                return list(self._redis.mget_nonatomic(names))
-            return list(self._redis.mget(names))
-        except redis.RedisError as error:
-            raise StoreUnavailable(_reason(error)) from error
-
-
-def _connect(url: str, *, socket_timeout: float | None) -> Any:  # noqa: ANN401 - redis-py's two clients share no typed base
-    options: dict[str, Any] = {
-        "socket_timeout": socket_timeout,
-        "socket_connect_timeout": _TIMEOUT_S,
-        "retry": redis.retry.Retry(redis.backoff.NoBackoff(), 0),
-    }
-    base, _, query = url.partition("?")
-    arguments = [each for each in query.split("&") if each]
-    if "cluster=true" in arguments:
-        arguments.remove("cluster=true")
-        plain = "?".join(part for part in (base, "&".join(arguments)) if part)
-        return redis.cluster.RedisCluster.from_url(plain, **options)
-    return redis.Redis.from_url(url, **options)
+        with self.client.asking() as redis:
+            if self.client.is_cluster:
+                return list(redis.mget_nonatomic(names))
+            return list(redis.mget(names))
 
 
 def _entries(answer: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:  # noqa: ANN401 - a list in RESP2, a dict in RESP3
@@ -355,16 +289,3 @@ def _block_key(name: bytes) -> BlockKey | None:
         )
     except ValueError:
         return None
-
-
-def _timestamp(instant: datetime | None) -> float | None:
-    return instant.timestamp() if instant else None
-
-
-def _instant(timestamp: float | None) -> datetime | None:
-    return None if timestamp is None else datetime.fromtimestamp(timestamp, UTC)
-
-
-def _reason(error: redis.RedisError) -> str:
-    # The text of a redis error can quote the command; its class says enough.
-    return f"Redis: {type(error).__name__}"

@@ -14,7 +14,6 @@ from threading import Thread
 from time import monotonic
 from typing import Any
 
-import orjson
 import pytest
 import redis
 from builders import NORR, NOW, OTHER_UNIT, SYD, TOLVAN, UNIT, VISIT, block, offer
@@ -30,6 +29,7 @@ from fhir_gateway.stores.slot_store import (
     SourceStatus,
     StoreUnavailable,
 )
+from fhir_gateway.stores.source_status import FailingQuestion
 
 NO_TIME = timedelta()
 KEY = BlockKey(source=NORR, unit=UNIT, time_type_id=VISIT)
@@ -237,6 +237,32 @@ def test_an_unreadable_offer_counts_as_absent(
             ),
             id="never answered",
         ),
+        pytest.param(
+            SourceStatus(
+                source=NORR,
+                last_answer_at=NOW,
+                failing_since=NOW,
+                last_error="The source did not answer in time.",
+                told_at=NOW,
+                worker="host-1",
+                failing=(
+                    FailingQuestion(
+                        unit=UNIT, time_type_id=None, since=NOW, error="No offer."
+                    ),
+                    FailingQuestion(
+                        unit=UNIT, time_type_id=VISIT, since=NOW, error="No times."
+                    ),
+                ),
+                broken=("GetAvailableTimeslots",),
+                calls_last_minute=59,
+                questions=3,
+                unanswered=1,
+                oldest_answer_at=NOW,
+                slots=12,
+                rejected={"past": 2},
+            ),
+            id="everything",
+        ),
     ],
 )
 def test_a_status_is_kept(store: RedisSlotStore, status: SourceStatus) -> None:
@@ -251,9 +277,10 @@ def test_a_status_is_kept(store: RedisSlotStore, status: SourceStatus) -> None:
     "foreign",
     [
         pytest.param(b"x", id="no JSON"),
-        pytest.param(b"[1, 2]", id="too little"),
-        pytest.param(b'["now", null, null]', id="a text for an instant"),
-        pytest.param(b"[1e300, null, null]", id="beyond all time"),
+        pytest.param(b"[1, 2]", id="a list"),
+        pytest.param(b"{}", id="too little"),
+        pytest.param(b'{"last_answer_at": "now"}', id="a text for an instant"),
+        pytest.param(b'{"last_answer_at": 1e300}', id="beyond all time"),
         pytest.param(b"null", id="nothing"),
     ],
 )
@@ -553,13 +580,6 @@ def test_a_store_finds_its_redis_again(tmp_path: Path) -> None:
         assert store.blocks([KEY]) == [None]
         assert store.changes(cursor, wait=NO_TIME).missed
     store.close()
-
-
-def test_status_is_small_json(store: RedisSlotStore, client: Any) -> None:
-    """A status is three values that any tool can read."""
-    store.put_status(STATUS)
-
-    assert orjson.loads(client.get("status:norr")) == [NOW.timestamp(), None, None]
 
 
 def test_ids_come_back_as_their_types(store: RedisSlotStore) -> None:

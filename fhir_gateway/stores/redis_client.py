@@ -1,0 +1,81 @@
+"""
+The connection to Redis or Redis Cluster that every store here uses.
+
+It is made at its first use: a Redis that is away keeps no process from starting.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import redis
+import redis.backoff
+import redis.cluster
+import redis.exceptions
+import redis.retry
+
+__all__ = ["TIMEOUT_S", "RedisClient", "StoreUnavailable"]
+
+TIMEOUT_S: Final = 0.25
+
+
+class StoreUnavailable(Exception):
+    """Redis could not be asked, or refused to write; the message says which."""
+
+
+class RedisClient:
+    """
+    A connection to Redis.
+
+    Args:
+        url: As redis-py takes it; `?cluster=true` makes it a cluster.
+        timeout_s: How long a command may take.
+    """
+
+    def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S) -> None:
+        base, _, query = url.partition("?")
+        arguments = [each for each in query.split("&") if each]
+        self.is_cluster = "cluster=true" in arguments
+        if self.is_cluster:
+            arguments.remove("cluster=true")
+        self._url = "?".join(part for part in (base, "&".join(arguments)) if part)
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._client: Any = None
+
+    @contextmanager
+    def asking(self) -> Iterator[Any]:
+        """
+        Give redis-py's client for a few commands.
+
+        Raises:
+            StoreUnavailable: One of them, or the connection, failed.
+        """
+        try:
+            yield self._connected()
+        except (redis.RedisError, redis.exceptions.RedisClusterException) as error:
+            # The text of a redis error can quote the command; its class says enough.
+            raise StoreUnavailable(f"Redis: {type(error).__name__}") from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+    def _connected(self) -> Any:  # noqa: ANN401 - redis-py's two clients share no typed base
+        with self._lock:
+            if self._client is None:
+                # redis-py repeats commands of its own accord, also after a timeout: one
+                # INCR was received eleven times. Ours are idempotent, but a stall must
+                # be short.
+                kind = redis.cluster.RedisCluster if self.is_cluster else redis.Redis
+                self._client = kind.from_url(
+                    self._url,
+                    socket_timeout=self._timeout_s,
+                    socket_connect_timeout=TIMEOUT_S,
+                    retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0),
+                )
+            return self._client

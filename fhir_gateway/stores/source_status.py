@@ -1,0 +1,154 @@
+"""
+How a source's refresh is going, as the worker that has its lease last told.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
+
+__all__ = [
+    "FailingQuestion",
+    "SourceStatus",
+    "UnreadableStatus",
+    "pack_status",
+    "unpack_status",
+]
+
+
+class UnreadableStatus(ValueError):
+    """The bytes are no status that this program knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailingQuestion:
+    """
+    What a source does not answer, while it may well answer everything else.
+
+    Attributes:
+        time_type_id: None where the unit does not say what it offers.
+        since: When the present run of failures began.
+        error: What went wrong last, without anything personal.
+    """
+
+    unit: HsaId
+    time_type_id: TimeTypeId | None
+    since: datetime
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceStatus:
+    """
+    How a source's refresh is going.
+
+    Attributes:
+        last_answer_at: When it last answered anything.
+        failing_since: Since when it answers nothing of what searches need; None while
+            it answers, be it in part.
+        last_error: What went wrong last, without anything personal.
+        told_at: When this was told.
+        worker: Which worker asks it.
+        failing: What it does not answer; the longest failing when there are very many.
+        broken: The interactions that fail as a whole.
+        calls_last_minute: How often it was asked in the minute before.
+        questions: How many offers and time types there are to ask it for.
+        unanswered: How many of them it has never answered.
+        oldest_answer_at: When the oldest block was answered, if there is any.
+        slots: How many free times its blocks have.
+        rejected: Why times were left out or cannot be found by a shared meaning, and
+            how many.
+    """
+
+    source: SourceName
+    last_answer_at: datetime | None
+    failing_since: datetime | None
+    last_error: str | None
+    told_at: datetime | None = None
+    worker: str | None = None
+    failing: tuple[FailingQuestion, ...] = ()
+    broken: tuple[str, ...] = ()
+    calls_last_minute: int = 0
+    questions: int = 0
+    unanswered: int = 0
+    oldest_answer_at: datetime | None = None
+    slots: int = 0
+    rejected: Mapping[str, int] = field(default_factory=dict)
+
+
+def pack_status(status: SourceStatus) -> bytes:
+    """Return a status as bytes."""
+    return orjson.dumps(
+        {
+            "last_answer_at": _timestamp(status.last_answer_at),
+            "failing_since": _timestamp(status.failing_since),
+            "last_error": status.last_error,
+            "told_at": _timestamp(status.told_at),
+            "worker": status.worker,
+            "failing": [
+                [
+                    str(each.unit),
+                    None if each.time_type_id is None else str(each.time_type_id),
+                    each.since.timestamp(),
+                    each.error,
+                ]
+                for each in status.failing
+            ],
+            "broken": list(status.broken),
+            "calls_last_minute": status.calls_last_minute,
+            "questions": status.questions,
+            "unanswered": status.unanswered,
+            "oldest_answer_at": _timestamp(status.oldest_answer_at),
+            "slots": status.slots,
+            "rejected": dict(status.rejected),
+        }
+    )
+
+
+def unpack_status(source: SourceName, packed: bytes) -> SourceStatus:
+    """
+    Return the status of a source that bytes hold.
+
+    Raises:
+        UnreadableStatus: They hold none that this program knows.
+    """
+    try:
+        told: dict[str, Any] = orjson.loads(packed)
+        return SourceStatus(
+            source=source,
+            last_answer_at=_instant(told["last_answer_at"]),
+            failing_since=_instant(told["failing_since"]),
+            last_error=told["last_error"],
+            told_at=_instant(told["told_at"]),
+            worker=told["worker"],
+            failing=tuple(
+                FailingQuestion(
+                    unit=HsaId(unit),
+                    time_type_id=None if code is None else TimeTypeId(code),
+                    since=datetime.fromtimestamp(since, UTC),
+                    error=error,
+                )
+                for unit, code, since, error in told["failing"]
+            ),
+            broken=tuple(told["broken"]),
+            calls_last_minute=told["calls_last_minute"],
+            questions=told["questions"],
+            unanswered=told["unanswered"],
+            oldest_answer_at=_instant(told["oldest_answer_at"]),
+            slots=told["slots"],
+            rejected=dict(told["rejected"]),
+        )
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
+        raise UnreadableStatus("a status of another version") from error
+
+
+def _timestamp(instant: datetime | None) -> float | None:
+    return instant.timestamp() if instant else None
+
+
+def _instant(timestamp: float | None) -> datetime | None:
+    return None if timestamp is None else datetime.fromtimestamp(timestamp, UTC)
