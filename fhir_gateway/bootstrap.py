@@ -2,9 +2,12 @@
 The only place that knows every class and wires them.
 """
 
+import os
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from secrets import token_hex
 
 from flask import Flask
 
@@ -20,18 +23,22 @@ from fhir_gateway.services.directory import TimeTypeMap
 from fhir_gateway.services.held import HeldTimeslots
 from fhir_gateway.services.read_back import ReadBack
 from fhir_gateway.services.reconciliation import Reconciliation
-from fhir_gateway.services.refresh import SourceRefresh
+from fhir_gateway.services.refresh.source_refresh import SourceRefresh
+from fhir_gateway.services.refresh.worker_share import WorkerShare
 from fhir_gateway.services.resident_bookings import ResidentBookings
+from fhir_gateway.services.search_demand import SearchDemand
 from fhir_gateway.services.slot_search import SlotSearch
 from fhir_gateway.services.slot_view import SlotView
 from fhir_gateway.services.source_access import SourceAccess
 from fhir_gateway.settings import Settings
 from fhir_gateway.stores.database import Database
+from fhir_gateway.stores.demand import RedisDemand
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
 from fhir_gateway.stores.journal import Journal
 from fhir_gateway.stores.migrations import migrate
 from fhir_gateway.stores.sealing import Seal
 from fhir_gateway.stores.slot_store import RedisSlotStore, SlotStore
+from fhir_gateway.stores.source_lease import RedisSourceLeases
 from fhir_gateway.web.app import create_app
 from fhir_gateway.web.gateway import Gateway
 
@@ -45,7 +52,9 @@ class Program:
 
     Attributes:
         view: Started by a web process.
-        refreshes: Run by a worker, one thread each.
+        search_demand: Likewise.
+        refreshes: One for each source.
+        share: Runs, in a worker, the refreshes whose sources it has the lease of.
         reconciliation: Run by a worker.
     """
 
@@ -54,8 +63,10 @@ class Program:
     store: SlotStore
     journal: Journal
     view: SlotView
+    search_demand: SearchDemand
     app: Flask
     refreshes: tuple[SourceRefresh, ...]
+    share: WorkerShare
     reconciliation: Reconciliation
 
 
@@ -124,7 +135,22 @@ def program(
     journal = Journal(database, seal)
     journal.check_keys()
     store = RedisSlotStore(redis_url)
+    demand = RedisDemand(store.client)
+    worker = f"{socket.gethostname()}-{os.getpid()}"
+    refreshes = tuple(
+        SourceRefresh(
+            each.source,
+            each.adapter,
+            store,
+            demand,
+            meanings,
+            worker=worker,
+            clock=clock,
+        )
+        for each in configured
+    )
     held = HeldTimeslots(journal, clock=clock)
+    search_demand = SearchDemand(demand)
     view = SlotView(sources.values(), meanings, store, held, clock=clock)
     access = SourceAccess(sources, adapters, lambda: view.snapshot.directory)
     read_back = ReadBack(access, journal, clock=clock)
@@ -132,7 +158,7 @@ def program(
     gateway = Gateway(
         base_url=settings.base_url,
         vocabulary=vocabulary,
-        slot_search=SlotSearch(view, sources, clock=clock),
+        slot_search=SlotSearch(view, sources, demand=search_demand, clock=clock),
         booking=booking,
         resident_bookings=ResidentBookings(access, journal, booking),
         journal=journal,
@@ -147,10 +173,14 @@ def program(
             store=store,
             journal=journal,
             view=view,
+            search_demand=search_demand,
             app=create_app(gateway),
-            refreshes=tuple(
-                SourceRefresh(each.source, each.adapter, store, meanings, clock=clock)
-                for each in configured
+            refreshes=refreshes,
+            share=WorkerShare(
+                refreshes,
+                RedisSourceLeases(store.client),
+                # A process of the same number after a restart is another holder.
+                f"{worker}-{token_hex(8)}",
             ),
             reconciliation=Reconciliation(read_back, journal),
         )

@@ -90,14 +90,11 @@ def worker() -> None:
         # Reconciliation looks units up in the directory.
         made.view.start()
         threads = [
-            threading.Thread(target=refresh.run, args=(stop,), name="refresh")
-            for refresh in made.refreshes
-        ]
-        threads.append(
+            threading.Thread(target=made.share.run, args=(stop,), name="share"),
             threading.Thread(
                 target=made.reconciliation.run, args=(stop,), name="reconciliation"
-            )
-        )
+            ),
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:

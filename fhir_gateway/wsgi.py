@@ -29,5 +29,7 @@ def application() -> Flask:
         program(settings, stack.enter_context(embedded_redis(settings)))
     )
     made.view.start()
+    made.search_demand.start()
     stack.callback(made.view.stop)
+    stack.callback(made.search_demand.stop)
     return made.app

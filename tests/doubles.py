@@ -3,7 +3,7 @@ Doubles: small real implementations of the Protocols, each with one trick.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,6 +37,7 @@ from fhir_gateway.model.interaction import (
 )
 from fhir_gateway.model.timekeeping import civil_date
 from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, Timeslot, TimeType
+from fhir_gateway.stores.demand import Wanted
 from fhir_gateway.stores.offer import Offer
 from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
 from fhir_gateway.stores.slot_store import (
@@ -140,9 +141,14 @@ class AnsweringAdapter:
         *,
         timeout: float,  # noqa: ARG002 - it answers at once
     ) -> Sequence[AvailableDate]:
-        """Return nothing."""
+        """Return the days with one of the unit's times, of those asked for."""
         self._begin(Interaction.GET_AVAILABLE_DATES, query)
-        return ()
+        return tuple(
+            AvailableDate(schedule=each.schedule, day=civil_date(each.start))
+            for each in self.timeslots
+            if each.schedule.unit == query.unit
+            and query.first_day <= civil_date(each.start) <= query.last_day
+        )
 
     def get_available_timeslots(
         self,
@@ -349,6 +355,21 @@ class MemorySlotStore:
     def _tell(self, what: BlockKey | Offer | SourceStatus) -> None:
         self.puts[type(what).__name__] += 1
         self._told.append(what)
+
+
+class MemoryDemand:
+    """What is wanted, in this process alone."""
+
+    def __init__(self) -> None:
+        self.wanted: dict[SourceName, set[Wanted]] = {}
+
+    def add(self, source: SourceName, wanted: Iterable[Wanted]) -> None:
+        """Tell what is wanted of a source."""
+        self.wanted.setdefault(source, set()).update(wanted)
+
+    def take(self, source: SourceName) -> frozenset[Wanted]:
+        """Return what is wanted of a source, and forget it."""
+        return frozenset(self.wanted.pop(source, ()))
 
 
 class LeavingStore:

@@ -22,7 +22,7 @@ from fhir_gateway.adapters.registry import (
 from fhir_gateway.model.care_unit import CareUnit, Position
 from fhir_gateway.model.ids import HsaId, LogicalAddress, SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber
-from fhir_gateway.model.source import Budget, Source
+from fhir_gateway.model.source import Budget, Mode, Source
 
 __all__ = ["ConfiguredSource", "WrongSources", "load_sources", "source_of_unit"]
 
@@ -191,6 +191,15 @@ class _SourceSchema(Schema):
     fresh_for_s = fields.Float(load_default=600.0, validate=_POSITIVE)
     offered_for_s = fields.Float(load_default=1800.0, validate=_POSITIVE)
     reason_limit = fields.Integer(strict=True, load_default=None, validate=_POSITIVE)
+    mode = fields.Enum(Mode, by_value=True, load_default=Mode.CACHED)
+    live_timeout_s = fields.Float(load_default=5.0, validate=_POSITIVE)
+    live_calls = fields.Integer(
+        strict=True, load_default=8, validate=validate.Range(1, 100)
+    )
+    # A row of a block numbers its schedules with sixteen bits.
+    most_slots = fields.Integer(
+        strict=True, load_default=20_000, validate=validate.Range(1, 65_535)
+    )
     time_types = fields.String(load_default=None)
     options = fields.Dict(keys=fields.String(), load_default=dict)
     units = fields.List(fields.Nested(_UnitSchema), load_default=list)
@@ -245,6 +254,10 @@ def _configured(name: str, table: Mapping[str, Any], folder: Path) -> Configured
             fresh_for=timedelta(seconds=data["fresh_for_s"]),
             offered_for=timedelta(seconds=data["offered_for_s"]),
             reason_limit=data["reason_limit"],
+            mode=data["mode"],
+            live_timeout=timedelta(seconds=data["live_timeout_s"]),
+            live_calls=data["live_calls"],
+            most_slots=data["most_slots"],
         ),
         adapter=adapter,
         time_types=time_types,

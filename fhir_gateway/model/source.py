@@ -10,7 +10,7 @@ from fhir_gateway.model.care_unit import CareUnit
 from fhir_gateway.model.ids import HsaId, LogicalAddress, SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber
 
-__all__ = ["Budget", "Source", "SourceOutcome", "SourceProblem"]
+__all__ = ["Budget", "Mode", "Source", "SourceOutcome", "SourceProblem"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,13 @@ class Budget:
 
     calls_per_second: float = 1.0
     calls_in_flight: int = 2
+
+
+class Mode(Enum):
+    """When a source is asked for its free times."""
+
+    CACHED = "cached"
+    LIVE = "live"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +55,11 @@ class Source:
         fresh_for: How long an answer about free times is served without a word.
         offered_for: How long it is served at all, then with a warning.
         reason_limit: How many characters of a resident's reason it keeps.
+        mode: Whether its free times are kept, or asked for within each search.
+        live_timeout: How long a search waits for it, where it is asked within one.
+        live_calls: How often one search asks it at most, likewise.
+        most_slots: How many free times one unit's time type can have; an answer with
+            more is not believed.
     """
 
     name: SourceName
@@ -66,6 +78,10 @@ class Source:
     fresh_for: timedelta = timedelta(minutes=10)
     offered_for: timedelta = timedelta(minutes=30)
     reason_limit: int | None = None
+    mode: Mode = Mode.CACHED
+    live_timeout: timedelta = timedelta(seconds=5)
+    live_calls: int = 8
+    most_slots: int = 20_000
 
 
 class SourceProblem(Enum):

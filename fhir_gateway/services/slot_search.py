@@ -24,10 +24,11 @@ from fhir_gateway.model.timekeeping import (
     instant_from_epoch,
     now,
 )
-from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
+from fhir_gateway.model.timeslot import Timeslot, TimeslotToken, time_type_token
 from fhir_gateway.model.weekly_hours import DAYS, MINUTES_OF_A_DAY, WeeklyHours
 from fhir_gateway.services.directory import Directory, Offering
 from fhir_gateway.services.offering_index import Numbers, OfferingIndex
+from fhir_gateway.services.search_demand import SearchDemand
 from fhir_gateway.services.slot_columns import (
     Fit,
     SlotColumns,
@@ -35,6 +36,7 @@ from fhir_gateway.services.slot_columns import (
     schedule_rank,
 )
 from fhir_gateway.services.slot_view import KnownSchedule, Segment, SlotView, Snapshot
+from fhir_gateway.stores.source_status import SourceStatus
 
 __all__ = [
     "FoundTimeslot",
@@ -225,6 +227,7 @@ class SlotSearch:
     Args:
         view: Where the free times are.
         sources: The configured sources.
+        demand: Told which ageing times were searched for.
         clock: Tells the time.
     """
 
@@ -233,10 +236,12 @@ class SlotSearch:
         view: SlotView,
         sources: Mapping[SourceName, Source],
         *,
+        demand: SearchDemand | None = None,
         clock: Clock = now,
     ) -> None:
         self._view = view
         self._sources = sources
+        self._demand = demand
         self._clock = clock
         self._names = sorted(sources)
         self._all_sources = tuple(sources.values())
@@ -365,9 +370,27 @@ class SlotSearch:
             if not self._can_have(source, selection):
                 continue
             outcome = _outcome(snapshot, selection, source, moment)
+            self._note_ageing(snapshot, selection, source, moment)
             if outcome is not None:
                 outcomes.append(outcome)
         return tuple(outcomes)
+
+    def _note_ageing(
+        self,
+        snapshot: Snapshot,
+        selection: _Selection,
+        source: Source,
+        moment: datetime,
+    ) -> None:
+        """Let the workers ask first for what was searched for and is not fresh."""
+        numbers = selection.by_source.get(source.name, _NO_NUMBERS)
+        if self._demand is None or not len(numbers):
+            return
+        freshest = moment.timestamp() - source.fresh_for.total_seconds()
+        # Never answered is NaN, which compares false.
+        is_fresh = snapshot.answered_at[numbers] >= freshest
+        if not is_fresh.all():
+            self._demand.note(source.name, snapshot.index, numbers[~is_fresh])
 
     def _is_all_well(
         self, snapshot: Snapshot, selection: _Selection, moment: datetime
@@ -667,6 +690,11 @@ def _outcome(
             f"{source.title} has not been asked for all of its times yet; try again"
             " in a minute."
         )
+        if status is not None and (
+            unanswered := _unanswered(snapshot, selection, status)
+        ):
+            problem = SourceProblem.UNAVAILABLE
+            detail = f"{source.title} does not answer for {unanswered}."
     if status is not None and status.failing_since is not None:
         problem = SourceProblem.UNAVAILABLE
         detail = f"{source.title} does not answer at present."
@@ -691,6 +719,22 @@ def _outcome(
         detail=detail,
         since=status.last_answer_at if status else None,
     )
+
+
+def _unanswered(snapshot: Snapshot, selection: _Selection, status: SourceStatus) -> str:
+    """Return for what a source has never answered though it was asked; may be empty."""
+    wanted = set(selection.numbers.tolist())
+    units, time_types = 0, 0
+    for each in status.failing:
+        if each.time_type_id is None:
+            units += each.unit not in snapshot.directory.asked_units and (
+                selection.units is None or each.unit in selection.units
+            )
+            continue
+        number = snapshot.index.number(time_type_token(each.unit, each.time_type_id))
+        time_types += number in wanted and bool(np.isnan(snapshot.answered_at[number]))
+    counted = (f"{units} of its units", units), (f"{time_types} time types", time_types)
+    return " and ".join(text for text, count in counted if count)
 
 
 _NO_NUMBERS: Final = np.empty(0, dtype=np.int32)

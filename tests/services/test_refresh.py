@@ -28,7 +28,13 @@ from builders import (
     timeslot,
     unit,
 )
-from doubles import AnsweringAdapter, LeavingStore, MemorySlotStore, MovableClock
+from doubles import (
+    AnsweringAdapter,
+    LeavingStore,
+    MemoryDemand,
+    MemorySlotStore,
+    MovableClock,
+)
 from structlog.testing import capture_logs
 
 from fhir_gateway.model.care_unit import Performer
@@ -45,15 +51,18 @@ from fhir_gateway.model.interaction import (
 from fhir_gateway.model.source import Budget, Source
 from fhir_gateway.model.timeslot import TimeType
 from fhir_gateway.services.directory import TimeTypeMap
-from fhir_gateway.services.refresh import SourceRefresh
+from fhir_gateway.services.refresh.source_refresh import SourceRefresh
+from fhir_gateway.services.refresh.tenure import Tenure
 from fhir_gateway.stores.offer import Offer
 from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
-from fhir_gateway.stores.slot_store import SourceStatus, StoreUnavailable
+from fhir_gateway.stores.slot_store import StoreUnavailable
+from fhir_gateway.stores.source_status import FailingQuestion, SourceStatus
 
 VISITS = TimeType(id=VISIT, name="Besök")
 COVIDS = TimeType(id=COVID, name="Covid")
 KEY = BlockKey(source=NORR, unit=UNIT, time_type_id=VISIT)
 AS_FAST_AS_CAN_BE = Budget(calls_per_second=10_000.0, calls_in_flight=2)
+WITHOUT_DATES = frozenset(Interaction) - {Interaction.GET_AVAILABLE_DATES}
 FAULT = SourceFault("The source answered with a technical fault (VP009).", source=NORR)
 
 
@@ -71,6 +80,7 @@ class World:
     )
     store: Any = field(default_factory=MemorySlotStore)
     clock: MovableClock = field(default_factory=MovableClock)
+    demand: MemoryDemand = field(default_factory=MemoryDemand)
     meanings: TimeTypeMap = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -79,7 +89,14 @@ class World:
     def another(self) -> SourceRefresh:
         """Return a refresh that has just been started, as after a restart."""
         return SourceRefresh(
-            self.source, self.adapter, self.store, self.meanings, clock=self.clock
+            self.source,
+            self.adapter,
+            self.store,
+            self.demand,
+            self.meanings,
+            worker="worker-1",
+            clock=self.clock,
+            jitter=lambda: 0.5,
         )
 
     def run_once(self) -> list[Any]:
@@ -122,7 +139,6 @@ def test_everything_is_asked_as_the_agent(world: World) -> None:
 
     assert world.run_once() == [
         GetAllTimeTypes(unit=UNIT, **who),
-        GetAllPerformers(unit=UNIT, **who),
         GetAvailableTimeslots(
             unit=UNIT,
             **who,
@@ -130,6 +146,7 @@ def test_everything_is_asked_as_the_agent(world: World) -> None:
             last_day=date(2026, 3, 11),
             time_type_id=VISIT,
         ),
+        GetAllPerformers(unit=UNIT, **who),
     ]
 
 
@@ -193,6 +210,7 @@ def test_windows_cover_the_horizon_once(
             window=timedelta(days=window),
         )
     )
+    world.adapter.supports = WITHOUT_DATES
     world.run_once()
 
     today = date(2026, 3, 2)
@@ -407,6 +425,15 @@ def test_a_failing_source_says_so(world: World) -> None:
         last_answer_at=None,
         failing_since=NOW,
         last_error=str(FAULT),
+        told_at=NOW,
+        worker="worker-1",
+        failing=(
+            FailingQuestion(unit=UNIT, time_type_id=None, since=NOW, error=str(FAULT)),
+        ),
+        broken=("GetAllTimeTypes", "GetAllPerformers"),
+        calls_last_minute=2,
+        questions=2,
+        unanswered=2,
     )
     assert logs == [
         {
@@ -432,6 +459,11 @@ def test_a_source_recovers(world: World) -> None:
         last_answer_at=world.clock(),
         failing_since=None,
         last_error=None,
+        told_at=world.clock(),
+        worker="worker-1",
+        calls_last_minute=3,
+        questions=3,
+        oldest_answer_at=world.clock(),
     )
     assert [each["event"] for each in logs] == ["source answers again"]
 
@@ -531,16 +563,22 @@ def test_a_store_that_is_away_is_no_fault_of_the_sources() -> None:
     assert world.store.block_keys() == [KEY]
 
 
-def test_a_store_that_takes_no_status_stops_nothing() -> None:
-    """How it goes is told later."""
+def test_a_region_is_not_asked_for_what_cannot_be_kept() -> None:
+    """While the store takes nothing, no call is spent; the log says so once."""
     store = LeavingStore(MemorySlotStore())
-    store.away = {"put_status"}
+    store.away = {"put_status", "put_block", "put_offer"}
     world = World(store=store)
     with capture_logs() as logs:
+        while_away = [world.run_once() for _ in range(3)]
+    store.away = set()
+    world.clock.forward(minutes=1)
+    with capture_logs() as later:
         world.run_once()
 
+    assert [len(each) for each in while_away] == [1, 0, 0]
+    assert [each["event"] for each in logs] == ["refresh cannot store"]
+    assert [each["event"] for each in later] == ["refresh can store again"]
     assert world.store.block_keys() == [KEY]
-    assert {each["event"] for each in logs} == {"refresh cannot tell its status"}
 
 
 def test_an_emptied_store_is_refilled() -> None:
@@ -617,7 +655,7 @@ def test_a_unit_that_is_not_configured_any_more_is_dropped() -> None:
 def test_without_a_store_it_starts_from_nothing() -> None:
     """A store that is away when it starts is no hindrance."""
     store = LeavingStore(MemorySlotStore())
-    store.away = {"offer"}
+    store.away = {"block_keys"}
     world = World(store=store)
     with capture_logs() as logs:
         asked = world.run_once()
@@ -636,15 +674,15 @@ def test_without_a_store_it_starts_from_nothing() -> None:
 
 def run_until(world: World, holds: Any, *, within_s: float = 5.0) -> float:
     """Run the refresh until something holds; return how long it took."""
-    stop = threading.Event()
-    thread = threading.Thread(target=world.refresh.run, args=(stop,))
+    tenure = Tenure()
+    thread = threading.Thread(target=world.refresh.run, args=(tenure,))
     began = monotonic()
     thread.start()
     pause = threading.Event()
     while not holds() and monotonic() - began < within_s:
         pause.wait(0.005)
     took = monotonic() - began
-    stop.set()
+    tenure.end()
     thread.join()
     assert holds()
     return took
@@ -654,9 +692,8 @@ def test_the_loop_asks_everything(world: World) -> None:
     """Running in a thread it asks the same as at once, and ends when told."""
     run_until(world, lambda: world.store.block_keys() == [KEY])
 
-    assert [short(each) for each in world.adapter.calls] == [
+    assert [short(each) for each in world.adapter.calls][:2] == [
         "offer A01",
-        "staff A01",
         "times A01 TT-BESOK",
     ]
 
@@ -670,6 +707,7 @@ def test_the_loop_keeps_to_the_budget() -> None:
             window=timedelta(days=1),
         )
     )
+    world.adapter.supports = WITHOUT_DATES
     at: list[float] = []
     world.adapter.before = lambda _: at.append(monotonic())
 
@@ -739,7 +777,7 @@ def test_the_last_offer_is_the_one_that_stands() -> None:
         store=SlowToStore(),
     )
 
-    run_until(world, lambda: world.store.puts["Offer"] == 2)
+    run_until(world, lambda: world.store.puts["Offer"] == 4)
 
     assert world.store.offer(NORR).time_types.keys() == {UNIT, OTHER_UNIT}
 
@@ -804,7 +842,8 @@ def test_an_unavailable_store_is_not_the_sources_failure_in_the_loop() -> None:
     with capture_logs() as logs:
         world.run_once()
 
-    assert [each["event"] for each in logs] == ["refresh cannot store"]
+    assert [each["event"] for each in logs][:1] == ["refresh cannot store"]
+    assert world.store.status(NORR).failing == ()
 
 
 def test_a_source_that_is_down_is_unavailable(world: World) -> None:

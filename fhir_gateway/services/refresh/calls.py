@@ -1,0 +1,150 @@
+"""
+The refresh's calls to a source: as its agent, in its pace, for as long as it may.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from fhir_gateway.adapters.protocol import SchedulingAdapter
+from fhir_gateway.model.care_unit import CareUnit, Performer
+from fhir_gateway.model.ids import HsaId, TimeTypeId
+from fhir_gateway.model.interaction import (
+    Actor,
+    GetAllHealthcareFacilities,
+    GetAllPerformers,
+    GetAllTimeTypes,
+    GetAvailableDates,
+    GetAvailableTimeslots,
+)
+from fhir_gateway.model.source import Source
+from fhir_gateway.model.timekeeping import Clock
+from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, TimeType
+from fhir_gateway.services.breaker import Jitter
+from fhir_gateway.services.refresh.pace import Pace
+from fhir_gateway.services.refresh.tenure import Tenure, TenureEnded
+from fhir_gateway.services.refresh.window import Window
+
+__all__ = ["RefreshCalls"]
+
+_LONGEST_START_S: Final = 1.0
+_MINUTE: Final = timedelta(minutes=1)
+
+
+class RefreshCalls:
+    """
+    Makes the refresh's calls to one source.
+
+    Each waits for its turn, and raises `TenureEnded` when the source may not be asked
+    any more; beside that what the adapter raises.
+
+    Args:
+        source: Whom to ask, and how often.
+        adapter: How to ask.
+        tenure: For how long.
+        clock: Tells the time.
+        jitter: Spreads the first calls of sources that begin together.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        adapter: SchedulingAdapter,
+        tenure: Tenure,
+        *,
+        clock: Clock,
+        jitter: Jitter,
+    ) -> None:
+        self._adapter = adapter
+        self._tenure = tenure
+        self._clock = clock
+        self._timeout_s = source.read_timeout.total_seconds()
+        self._who: dict[str, Any] = {
+            "actor": Actor.agent(source.agent),
+            "subject_of_care": source.refresh_subject,
+        }
+        rate = source.budget.calls_per_second
+        self._pace = Pace(rate, begins_in_s=min(1 / rate, _LONGEST_START_S) * jitter())
+        self._lock = threading.Lock()
+        self._called: deque[datetime] = deque()
+        self._last_answer_at: datetime | None = None
+
+    @property
+    def last_answer_at(self) -> datetime | None:
+        """Return when the source last answered anything."""
+        return self._last_answer_at
+
+    def in_last_minute(self) -> int:
+        """Return how many calls were made in the last minute."""
+        with self._lock:
+            moment = self._clock()
+            while self._called and moment - self._called[0] >= _MINUTE:
+                self._called.popleft()
+            return len(self._called)
+
+    def units(self, unit: HsaId) -> Sequence[CareUnit]:
+        """Return the units that a unit knows of."""
+        with self._turn():
+            return self._adapter.get_all_healthcare_facilities(
+                GetAllHealthcareFacilities(unit=unit, **self._who),
+                timeout=self._timeout_s,
+            )
+
+    def time_types(self, unit: HsaId) -> Sequence[TimeType]:
+        """Return what a unit offers."""
+        with self._turn():
+            return self._adapter.get_all_time_types(
+                GetAllTimeTypes(unit=unit, **self._who), timeout=self._timeout_s
+            )
+
+    def performers(self, unit: HsaId) -> Sequence[Performer]:
+        """Return a unit's staff."""
+        with self._turn():
+            return self._adapter.get_all_performers(
+                GetAllPerformers(unit=unit, **self._who), timeout=self._timeout_s
+            )
+
+    def dates(
+        self, unit: HsaId, time_type_id: TimeTypeId, window: Window
+    ) -> Sequence[AvailableDate]:
+        """Return the days of a period with free times."""
+        with self._turn():
+            return self._adapter.get_available_dates(
+                GetAvailableDates(
+                    unit=unit,
+                    **self._who,
+                    first_day=window[0],
+                    last_day=window[1],
+                    time_type_id=time_type_id,
+                ),
+                timeout=self._timeout_s,
+            )
+
+    def timeslots(
+        self, unit: HsaId, time_type_id: TimeTypeId, window: Window
+    ) -> FreeTimes:
+        """Return the free times of a period."""
+        with self._turn():
+            return self._adapter.get_available_timeslots(
+                GetAvailableTimeslots(
+                    unit=unit,
+                    **self._who,
+                    first_day=window[0],
+                    last_day=window[1],
+                    time_type_id=time_type_id,
+                ),
+                timeout=self._timeout_s,
+            )
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if self._tenure.has_ended() or self._tenure.wait(self._pace.turn() or 0.0):
+            raise TenureEnded
+        with self._lock:
+            self._called.append(self._clock())
+        yield
+        with self._lock:
+            self._last_answer_at = self._clock()

@@ -1,0 +1,28 @@
+"""
+What a source can be asked by the refresh.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from fhir_gateway.model.ids import HsaId, TimeTypeId
+from fhir_gateway.model.interaction import Interaction
+
+__all__ = ["TIMES", "Question"]
+
+TIMES: Final = Interaction.GET_AVAILABLE_TIMESLOTS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """
+    One thing to ask: a unit's offer or staff, or the free times of a time type.
+
+    Attributes:
+        interaction: The contract that answers it.
+        time_type_id: Where free times are asked for.
+    """
+
+    interaction: Interaction
+    unit: HsaId
+    time_type_id: TimeTypeId | None = None

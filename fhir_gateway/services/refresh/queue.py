@@ -1,0 +1,260 @@
+"""
+The queue: what to ask a source next.
+
+First what was never answered. Then by how near an answer is to being lost: about to
+be offered no more, about to be stale, due. Among equals first what clients ask for,
+then what has free times soon, then the rest; the oldest first.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Final
+
+from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model.timekeeping import Clock
+from fhir_gateway.services.breaker import Jitter, jittered
+from fhir_gateway.services.refresh.question import TIMES, Question
+
+__all__ = ["Gate", "QuestionState", "RefreshQueue"]
+
+_FIRST_PATIENCE: Final = timedelta(seconds=1)
+_MOST_DOUBLINGS: Final = 10
+# What a unit offers changes seldom, who works there seldom too.
+_OFFER_DUE: Final = timedelta(hours=6)
+_OFFER_STALE: Final = timedelta(hours=8)
+_OFFER_LOST: Final = timedelta(hours=12)
+_LONGEST_DOUBT: Final = timedelta(seconds=30)
+
+_NEVER, _LOST, _STALE, _DUE = range(4)
+_WANTED, _NEAR, _REST = range(3)
+Place = tuple[int, int, float, int]
+
+
+class Gate(Enum):
+    """Whether questions of an interaction may pass."""
+
+    OPEN = "open"
+    PROBE = "probe"
+    CLOSED = "closed"
+
+
+@dataclass(slots=True, kw_only=True)
+class QuestionState:
+    """
+    What became of a question.
+
+    Attributes:
+        order: Among those never answered, the lowest comes first.
+        number: The place in the list; equals are asked in this order.
+        is_near: It has free times soon.
+        is_wanted: Clients have searched for it, and it was ageing.
+        again_at: When a doubted answer is asked for again.
+        failures: How often in a row it failed.
+    """
+
+    order: int
+    number: int
+    asked_at: datetime | None = None
+    answered_at: datetime | None = None
+    due_after: timedelta = timedelta()
+    patience: timedelta = timedelta()
+    is_near: bool = False
+    is_wanted: bool = False
+    is_under_way: bool = False
+    again_at: datetime | None = None
+    failures: int = 0
+    failing_since: datetime | None = None
+    error: str = ""
+
+
+class RefreshQueue:
+    """
+    What a source is to be asked, and when.
+
+    Args:
+        fresh_for: How long an answer about free times is served without a word.
+        offered_for: How long it is served at all.
+        clock: Tells the time.
+        jitter: Spreads the times at which things are due.
+    """
+
+    def __init__(
+        self,
+        *,
+        fresh_for: timedelta,
+        offered_for: timedelta,
+        clock: Clock,
+        jitter: Jitter,
+    ) -> None:
+        self._fresh_for = fresh_for
+        self._offered_for = offered_for
+        self._clock = clock
+        self._jitter = jitter
+        self._lock = threading.Lock()
+        self._states: dict[Question, QuestionState] = {}
+
+    def expect(self, questions: Iterable[tuple[Question, int]]) -> None:
+        """
+        Say what there is to ask; what is not in it any more is forgotten.
+
+        Args:
+            questions: Each with its order among those that were never answered.
+        """
+        with self._lock:
+            known = self._states
+            self._states = {}
+            for number, (question, order) in enumerate(questions):
+                state = known.get(question) or QuestionState(order=order, number=number)
+                state.order, state.number = order, number
+                self._states[question] = state
+
+    def forget_answers(self) -> None:
+        """Let everything be as if it had never been asked."""
+        with self._lock:
+            for state in self._states.values():
+                state.answered_at = state.asked_at = state.again_at = None
+                state.failures, state.failing_since = 0, None
+
+    def states(self) -> Mapping[Question, QuestionState]:
+        """Return what became of each question: to be read, not kept."""
+        with self._lock:
+            return dict(self._states)
+
+    def want(self, questions: Iterable[Question]) -> None:
+        """Say what clients have searched for."""
+        with self._lock:
+            for question in questions:
+                state = self._states.get(question)
+                if state is not None:
+                    state.is_wanted = True
+
+    def take(self, gate: Callable[[Interaction], Gate]) -> Question | None:
+        """
+        Return what is most urgent and not under way, or None when nothing is due.
+
+        What failed waits, longer each time, up to a tenth of `fresh_for`. Of an
+        interaction that is only to be probed, that is taken which answered last: it
+        tells best whether anything does.
+
+        Args:
+            gate: Whether questions of an interaction may pass.
+        """
+        moment = self._clock()
+        gates: dict[Interaction, Gate] = {}
+        best: tuple[Place, Question] | None = None
+        with self._lock:
+            for question, state in self._states.items():
+                interaction = question.interaction
+                if interaction not in gates:
+                    gates[interaction] = gate(interaction)
+                passes = gates[interaction]
+                if passes is Gate.CLOSED or state.is_under_way:
+                    continue
+                place = (
+                    _probe_place(state)
+                    if passes is Gate.PROBE
+                    else self._place(question, state, moment)
+                )
+                if place is not None and (best is None or place < best[0]):
+                    best = place, question
+            if best is None:
+                return None
+            taken = self._states[best[1]]
+            taken.is_under_way = True
+            # Whatever becomes of it, it is not asked again at once.
+            taken.asked_at = moment
+            return best[1]
+
+    def answered(self, question: Question, at: datetime, *, near: bool = False) -> None:
+        """Say that a question was answered, or, at the start, when it last was."""
+        with self._lock:
+            state = self._states.get(question)
+            if state is None:
+                return
+            state.answered_at = at
+            state.is_near = near
+            state.is_under_way = state.is_wanted = False
+            state.again_at = None
+            state.failures, state.failing_since, state.error = 0, None, ""
+            state.due_after = jittered(self._due(question), self._jitter)
+
+    def failed(self, question: Question, error: str | None) -> int:
+        """
+        Say that a question failed; return how often it has in a row.
+
+        Args:
+            question: Which.
+            error: What the source did wrong; None when it is not to blame.
+        """
+        with self._lock:
+            state = self._states.get(question)
+            if state is None:
+                return 0
+            moment = self._clock()
+            if error is not None:
+                state.failing_since = state.failing_since or state.asked_at or moment
+                state.error = error
+            state.asked_at = moment
+            state.is_under_way = False
+            state.failures = min(state.failures + 1, _MOST_DOUBLINGS)
+            patience: timedelta = _FIRST_PATIENCE * (1 << state.failures)
+            state.patience = jittered(min(patience, self._fresh_for / 10), self._jitter)
+            return state.failures
+
+    def doubted(self, question: Question) -> None:
+        """Say that an answer is to be given again before it is believed."""
+        with self._lock:
+            state = self._states.get(question)
+            if state is not None:
+                state.is_under_way = False
+                state.again_at = self._clock() + jittered(
+                    min(_LONGEST_DOUBT, self._fresh_for / 20), self._jitter
+                )
+
+    def let_go(self, question: Question) -> None:
+        """Say that a question was not asked after all."""
+        with self._lock:
+            state = self._states.get(question)
+            if state is not None:
+                state.is_under_way = False
+
+    def _due(self, question: Question) -> timedelta:
+        return self._fresh_for / 3 if question.interaction is TIMES else _OFFER_DUE
+
+    def _place(
+        self, question: Question, state: QuestionState, moment: datetime
+    ) -> Place | None:
+        """Return where a question stands; None when it is not due."""
+        asked_at = state.asked_at
+        if state.failures and asked_at and moment < asked_at + state.patience:
+            return None
+        if state.again_at is not None:
+            # A doubted answer: what it may replace goes on ageing.
+            return (
+                (_LOST, _WANTED, 0.0, state.number)
+                if moment >= state.again_at
+                else None
+            )
+        since = state.answered_at
+        if state.failures > 1 or (state.failures and since is None):
+            # It had its second chance; from now on it waits in line like the others.
+            since = asked_at
+        if since is None:
+            return _NEVER, -1 if state.is_wanted else state.order, 0.0, state.number
+        age = moment - since
+        due, stale, lost = state.due_after, _OFFER_STALE, _OFFER_LOST
+        if question.interaction is TIMES:
+            stale, lost = self._fresh_for * 3 / 4, self._offered_for * 3 / 4
+        if not state.failures and age < due:
+            return None
+        band = _LOST if age >= lost else _STALE if age >= stale else _DUE
+        interest = _WANTED if state.is_wanted else _NEAR if state.is_near else _REST
+        return band, interest, -(age / self._due(question)), state.number
+
+
+def _probe_place(state: QuestionState) -> Place:
+    answered = state.answered_at.timestamp() if state.answered_at else 0.0
+    return _LOST, _WANTED, -answered, state.number

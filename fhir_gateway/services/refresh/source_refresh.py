@@ -1,0 +1,627 @@
+"""
+The refresh of one source: asks it, within its budget, what is free, and stores that.
+
+It asks as an agent, for whom a producer may not tailor its times, with a subject of
+care that was agreed with the source: what it stores is for everybody.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import date, datetime, timedelta
+from random import SystemRandom
+from typing import Final, TypeVar
+
+import structlog
+
+from fhir_gateway.adapters.protocol import SchedulingAdapter
+from fhir_gateway.model.care_unit import CareUnit, Performer
+from fhir_gateway.model.errors import GatewayError
+from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
+from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model.source import Mode, Source
+from fhir_gateway.model.timekeeping import Clock, civil_date, now
+from fhir_gateway.model.timeslot import Timeslot, TimeType
+from fhir_gateway.services.breaker import Breaker, Jitter
+from fhir_gateway.services.directory import TimeTypeMap
+from fhir_gateway.services.refresh.calls import RefreshCalls
+from fhir_gateway.services.refresh.memory import BlockMemory
+from fhir_gateway.services.refresh.question import TIMES, Question
+from fhir_gateway.services.refresh.queue import Gate, RefreshQueue
+from fhir_gateway.services.refresh.suspicion import Verdict
+from fhir_gateway.services.refresh.tenure import Tenure, TenureEnded
+from fhir_gateway.services.refresh.window import (
+    Window,
+    saves_calls,
+    windows,
+    windows_with,
+)
+from fhir_gateway.stores.demand import Demand
+from fhir_gateway.stores.offer import Offer
+from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
+from fhir_gateway.stores.slot_store import SlotStore, StoreUnavailable
+from fhir_gateway.stores.source_status import FailingQuestion, SourceStatus
+
+__all__ = ["SourceRefresh"]
+
+_log = structlog.get_logger()
+
+A = TypeVar("A")
+
+_UNITS: Final = Interaction.GET_ALL_HEALTHCARE_FACILITIES
+_OFFER: Final = Interaction.GET_ALL_TIME_TYPES
+_STAFF: Final = Interaction.GET_ALL_PERFORMERS
+_DATES: Final = Interaction.GET_AVAILABLE_DATES
+
+_IDLE_S: Final = 0.5
+_STATUS_EVERY: Final = timedelta(seconds=10)
+_DEMAND_EVERY: Final = timedelta(seconds=1)
+_STORE_TRIED_EVERY_S: Final = 1.0
+_NOTED_AFTER: Final = 3
+_EVEN: Final = SystemRandom().random
+_MOST_FAILING_TOLD: Final = 1_000
+
+
+class _NotBelieved(Exception):
+    """The answer is not stored; the message says why."""
+
+
+class SourceRefresh:
+    """
+    Keeps one source's blocks young; of a live source, its offer alone.
+
+    Args:
+        source: Whom to ask, how often and how far ahead.
+        adapter: How to ask.
+        store: Where the answers go.
+        demand: Tells what clients search for.
+        meanings: Time types with a shared meaning are asked for first.
+        worker: The name of the worker, for the status.
+        clock: Tells the time.
+        jitter: Spreads what would march in step.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        adapter: SchedulingAdapter,
+        store: SlotStore,
+        demand: Demand,
+        meanings: TimeTypeMap,
+        *,
+        worker: str | None = None,
+        clock: Clock = now,
+        jitter: Jitter = _EVEN,
+    ) -> None:
+        self._source = source
+        self._adapter = adapter
+        self._store = store
+        self._demand = demand
+        self._meanings = meanings
+        self._worker = worker
+        self._clock = clock
+        self._jitter = jitter
+        self._lock = threading.Lock()
+        self._offering = threading.Lock()
+        self._telling = threading.Lock()
+        self._units: dict[HsaId, CareUnit] = {
+            unit.hsa_id: unit for unit in source.units
+        }
+        self._time_types: dict[HsaId, tuple[TimeType, ...]] = {}
+        self._performers: dict[HsaId, Performer] = {}
+        self._memory = BlockMemory(source.most_slots)
+        self._has_offered = False
+        self._last_error: str | None = None
+        self._status_told_at: datetime | None = None
+        self._demand_taken_at: datetime | None = None
+        self._is_store_away = False
+        self._start(Tenure())
+
+    @property
+    def source(self) -> SourceName:
+        """Return whom it asks."""
+        return self._source.name
+
+    def run(self, tenure: Tenure) -> None:
+        """Ask until the tenure ends; returns when the calls in flight have ended."""
+        self._start(tenure)
+        self._resume()
+        in_flight = threading.Semaphore(self._source.budget.calls_in_flight)
+        with ThreadPoolExecutor(
+            max_workers=self._source.budget.calls_in_flight,
+            thread_name_prefix=f"refresh-{self._source.name}",
+        ) as executor:
+            while not tenure.has_ended():
+                if self._is_store_away:
+                    # A region is not asked for what cannot be kept.
+                    self._tell_status(force=True)
+                    if self._is_store_away:
+                        tenure.wait(_STORE_TRIED_EVERY_S)
+                        continue
+                self._take_demand()
+                self._tell_status()
+                in_flight.acquire()
+                question = None if tenure.has_ended() else self._next_question()
+                if question is None:
+                    in_flight.release()
+                    tenure.wait(_IDLE_S)
+                    continue
+                future = executor.submit(self._perform, question)
+                future.add_done_callback(lambda _: in_flight.release())
+                future.add_done_callback(self._tell_of_fault)
+
+    def run_once(self) -> None:
+        """Ask everything that is due, one thing after the other, and return."""
+        self._resume()
+        self._take_demand()
+        if self._is_store_away:
+            self._tell_status(force=True)
+        failed: set[Question] = set()
+        while not self._is_store_away:
+            question = self._next_question()
+            if question is None:
+                break
+            if question in failed:
+                self._let_go(question)
+                break
+            if not self._perform(question):
+                failed.add(question)
+        self._tell_status(force=True)
+
+    def _start(self, tenure: Tenure) -> None:
+        """Begin to count anew: what another worker saw meanwhile is not known."""
+        source, clock, jitter = self._source, self._clock, self._jitter
+        self._queue = RefreshQueue(
+            fresh_for=source.fresh_for,
+            offered_for=source.offered_for,
+            clock=clock,
+            jitter=jitter,
+        )
+        self._breakers = {
+            interaction: Breaker(
+                longest_pause=source.fresh_for / 10, clock=clock, jitter=jitter
+            )
+            for interaction in (_UNITS, _OFFER, _STAFF, _DATES, TIMES)
+        }
+        self._tenure = tenure
+        self._calls = RefreshCalls(
+            source, self._adapter, tenure, clock=clock, jitter=jitter
+        )
+        self._was_failing = False
+        self._expect()
+
+    def _resume(self) -> None:
+        """Go on where an earlier run stopped: its blocks tell what was asked when."""
+        try:
+            offer = self._store.offer(self._source.name)
+            keys = [
+                key
+                for key in self._store.block_keys()
+                if key.source == self._source.name
+            ]
+            blocks = self._store.blocks(keys)
+        except StoreUnavailable as error:
+            _log.warning(
+                "refresh starts from nothing",
+                source=self._source.name,
+                reason=str(error),
+            )
+            return
+        if offer is not None:
+            self._resume_offer(offer)
+        self._expect()
+        if offer is not None:
+            for unit in offer.time_types:
+                for interaction in (_OFFER, _STAFF):
+                    self._queue.answered(
+                        Question(interaction=interaction, unit=unit), offer.answered_at
+                    )
+        for block in blocks:
+            if block is not None:
+                self._memory.keep(block)
+                self._queue.answered(
+                    _times_of(block.key),
+                    block.answered_at,
+                    near=self._memory.is_near(block.key, self._clock()),
+                )
+
+    def _resume_offer(self, offer: Offer) -> None:
+        with self._lock:
+            if self._source.units_from is not None:
+                for unit in offer.units:
+                    self._units.setdefault(unit.hsa_id, unit)
+            self._performers.update(offer.performers)
+            for hsa_id, time_types in offer.time_types.items():
+                # One that is no longer configured is not asked about any more.
+                if hsa_id in self._units:
+                    self._time_types[hsa_id] = time_types
+
+    def _expect(self) -> None:
+        """Tell the queue what there is to ask."""
+        with self._lock:
+            self._queue.expect(list(self._questions()))
+
+    def _questions(self) -> Iterator[tuple[Question, int]]:
+        supports = self._adapter.supports
+        if self._source.units_from is not None:
+            yield Question(interaction=_UNITS, unit=self._source.units_from), 0
+        for unit in self._units:
+            yield Question(interaction=_OFFER, unit=unit), 1
+            if _STAFF in supports:
+                yield Question(interaction=_STAFF, unit=unit), 3
+            if self._source.mode is Mode.LIVE:
+                continue
+            for time_type in self._time_types.get(unit, ()):
+                has_meaning = (unit, time_type.id) in self._meanings
+                yield (
+                    Question(interaction=TIMES, unit=unit, time_type_id=time_type.id),
+                    0 if has_meaning else 2,
+                )
+
+    def _next_question(self) -> Question | None:
+        question = self._queue.take(self._gate)
+        if question is not None:
+            self._breakers[question.interaction].allows()
+        return question
+
+    def _let_go(self, question: Question) -> None:
+        self._breakers[question.interaction].abandoned()
+        self._queue.let_go(question)
+
+    def _gate(self, interaction: Interaction) -> Gate:
+        breaker = self._breakers[interaction]
+        if not breaker.would_allow:
+            return Gate.CLOSED
+        return Gate.OPEN if breaker.failing_since is None else Gate.PROBE
+
+    def _take_demand(self) -> None:
+        moment = self._clock()
+        taken_at = self._demand_taken_at
+        if taken_at is not None and moment - taken_at < _DEMAND_EVERY:
+            return
+        self._demand_taken_at = moment
+        try:
+            wanted = self._demand.take(self._source.name)
+        except StoreUnavailable:
+            # Told of by whatever is stored next; the order is a little worse meanwhile.
+            return
+        self._queue.want(
+            Question(interaction=TIMES, unit=unit, time_type_id=time_type_id)
+            for unit, time_type_id in wanted
+        )
+
+    def _perform(self, question: Question) -> bool:
+        """Ask, and keep what is answered; return whether that went well."""
+        breaker = self._breakers[question.interaction]
+        try:
+            near = self._ask(question)
+        except TenureEnded:
+            self._let_go(question)
+            return False
+        except GatewayError as error:
+            breaker.failed(question, of=self._how_many(question.interaction))
+            self._failed(question, str(error))
+            return False
+        except _NotBelieved as doubt:
+            breaker.succeeded()
+            if doubt.args:
+                self._failed(question, str(doubt))
+            else:
+                self._queue.doubted(question)
+                self._tell_status()
+            return False
+        except StoreUnavailable as error:
+            breaker.succeeded()
+            self._queue.failed(question, None)
+            self._lost_store(error)
+            return False
+        except BaseException:
+            # A fault of our own: it must not be asked again at once.
+            breaker.abandoned()
+            self._queue.failed(question, None)
+            raise
+        breaker.succeeded()
+        self._queue.answered(question, self._clock(), near=near)
+        self._tell_status()
+        return True
+
+    def _ask(self, question: Question) -> bool:
+        """Ask and store; return whether there are free times soon."""
+        if question.time_type_id is not None:
+            return self._ask_times(question.unit, question.time_type_id)
+        if question.interaction is _UNITS:
+            self._ask_units(question.unit)
+        elif question.interaction is _OFFER:
+            self._ask_offer(question.unit)
+        else:
+            self._ask_staff(question.unit)
+        return False
+
+    def _ask_units(self, unit: HsaId) -> None:
+        units = self._calls.units(unit)
+        with self._lock:
+            for each in units:
+                if each.hsa_id.startswith(self._source.prefixes):
+                    self._units.setdefault(each.hsa_id, each)
+        self._expect()
+
+    def _ask_offer(self, unit: HsaId) -> None:
+        time_types = self._calls.time_types(unit)
+        with self._lock:
+            if unit in self._units:
+                self._time_types[unit] = tuple(time_types)
+        self._expect()
+        self._put_offer()
+
+    def _ask_staff(self, unit: HsaId) -> None:
+        performers = self._calls.performers(unit)
+        with self._lock:
+            self._performers.update((each.hsa_id, each) for each in performers)
+        self._put_offer()
+
+    def _put_offer(self) -> None:
+        # Made and put under one lock: the last to be put is the last to be made.
+        with self._offering:
+            with self._lock:
+                offer = Offer(
+                    source=self._source.name,
+                    answered_at=self._clock(),
+                    units=tuple(self._units.values()),
+                    time_types=dict(self._time_types),
+                    performers=dict(self._performers),
+                )
+            self._keep(self._store.put_offer, offer)
+            self._has_offered = True
+
+    def _ask_times(self, unit: HsaId, time_type_id: TimeTypeId) -> bool:
+        key = BlockKey(source=self._source.name, unit=unit, time_type_id=time_type_id)
+        asked_at = self._clock()
+        timeslots: dict[str, Timeslot] = {}
+        rejected: Counter[str] = Counter()
+        listed = 0
+        for window in self._windows(key, asked_at):
+            free = self._calls.timeslots(unit, time_type_id, window)
+            listed += len(free.timeslots)
+            rejected.update(f"malformed: {fault}" for fault in free.rejected)
+            for timeslot in free.timeslots:
+                # A producer that does not filter lists other time types too.
+                if timeslot.schedule.time_type_id != time_type_id:
+                    rejected["of another time type"] += 1
+                elif not window[0] <= civil_date(timeslot.start) <= window[1]:
+                    rejected["outside the days asked for"] += 1
+                elif timeslot.start <= asked_at:
+                    rejected["past"] += 1
+                else:
+                    timeslots[timeslot.token] = timeslot
+        self._judge(key, listed=listed, free=len(timeslots), moment=asked_at)
+        block = SlotBlock.of(
+            key,
+            list(timeslots.values()),
+            asked_at=asked_at,
+            answered_at=self._clock(),
+            rejected=dict(rejected),
+            earlier_schedules=self._memory.schedules(key),
+        )
+        self._keep(self._store.put_block, block)
+        self._memory.keep(block)
+        return self._memory.is_near(key, asked_at)
+
+    def _judge(
+        self, key: BlockKey, *, listed: int, free: int, moment: datetime
+    ) -> None:
+        """
+        Judge an answer.
+
+        Raises:
+            _NotBelieved: It is to be given again, or, with a message, is refused.
+        """
+        judged = self._memory.judge(key, listed=listed, free=free, moment=moment)
+        if judged is Verdict.REFUSED:
+            raise _NotBelieved(
+                f"The source lists {listed} free times of one time type; at most"
+                f" {self._source.most_slots} are believed (most_slots)."
+            )
+        if judged is Verdict.DOUBTED:
+            _log.warning(
+                "answer not believed yet",
+                source=self._source.name,
+                unit=key.unit,
+                time_type=key.time_type_id,
+                listed=free,
+            )
+            raise _NotBelieved
+
+    def _windows(self, key: BlockKey, moment: datetime) -> Sequence[Window]:
+        """Return the periods to ask for: those with free times, where that is known."""
+        first = civil_date(moment)
+        last = first + self._source.horizon
+        longest = self._source.window
+        every = list(windows(first, last, longest=longest))
+        days = self._memory.days(key, moment)
+        with_times = None
+        if days is not None:
+            with_times = len(list(windows_with(days, first, last, longest=longest)))
+        if _DATES not in self._adapter.supports or not saves_calls(
+            in_all=len(every), with_times=with_times
+        ):
+            return every
+        found = self._days_with_times(key, first, last)
+        if found is None:
+            return every
+        return list(windows_with(found, first, last, longest=longest))
+
+    def _days_with_times(
+        self, key: BlockKey, first: date, last: date
+    ) -> set[date] | None:
+        """Return the days with free times; None when the source does not say."""
+        breaker = self._breakers[_DATES]
+        if not breaker.allows():
+            return None
+        try:
+            dates = self._calls.dates(key.unit, key.time_type_id, (first, last))
+        except TenureEnded:
+            breaker.abandoned()
+            raise
+        except GatewayError:
+            # Every window is asked for instead, and this contract left alone in time.
+            breaker.failed(key, of=self._how_many(TIMES))
+            return None
+        breaker.succeeded()
+        return {
+            each.day for each in dates if each.schedule.time_type_id == key.time_type_id
+        }
+
+    def _keep(self, put: Callable[[A], None], what: A) -> None:
+        """
+        Store an answer, unless another worker has the source by now.
+
+        Raises:
+            TenureEnded: It may have newer answers than this one.
+            StoreUnavailable: It could not be stored.
+        """
+        if self._tenure.has_ended():
+            raise TenureEnded
+        put(what)
+
+    def _how_many(self, interaction: Interaction) -> int:
+        return sum(
+            question.interaction is interaction for question in self._queue.states()
+        )
+
+    def _failed(self, question: Question, error: str) -> None:
+        with self._lock:
+            self._last_error = error
+        failures = self._queue.failed(question, error)
+        is_whole = self._breakers[question.interaction].failing_since is not None
+        if failures == _NOTED_AFTER and not is_whole:
+            _log.warning(
+                "unit does not answer",
+                source=self._source.name,
+                unit=question.unit,
+                time_type=question.time_type_id,
+                error=error,
+            )
+        self._tell_status()
+
+    def _tell_of_fault(self, performed: Future[bool]) -> None:
+        error = performed.exception()
+        if error is not None:
+            # A fault of this program's own: it must not look like a quiet source.
+            _log.error(
+                "refresh failed",
+                source=self._source.name,
+                kind=type(error).__name__,
+            )
+
+    def _failing_since(self) -> datetime | None:
+        """Return since when it answers nothing of what searches need."""
+        since = self._breakers[TIMES].failing_since
+        if since is None and not self._how_many(TIMES):
+            since = self._breakers[_OFFER].failing_since
+        return since
+
+    def _tell_status(self, *, force: bool = False) -> None:
+        """Tell how it is going: now and then, and at once when that has changed."""
+        with self._telling:
+            moment = self._clock()
+            failing_since = self._failing_since()
+            is_failing = failing_since is not None
+            told_at = self._status_told_at
+            is_news = is_failing != self._was_failing
+            if is_failing and is_news:
+                _log.warning(
+                    "source does not answer",
+                    source=self._source.name,
+                    error=self._last_error,
+                )
+            elif is_news:
+                _log.info("source answers again", source=self._source.name)
+            self._was_failing = is_failing
+            is_recent = told_at is not None and moment - told_at < _STATUS_EVERY
+            if self._tenure.has_ended() or (is_recent and not force and not is_news):
+                return
+            self._status_told_at = moment
+            try:
+                self._store.put_status(self._status(moment, failing_since))
+                self._refill()
+            except StoreUnavailable as error:
+                self._lost_store(error)
+            else:
+                if self._is_store_away:
+                    _log.info("refresh can store again", source=self._source.name)
+                self._is_store_away = False
+
+    def _lost_store(self, error: StoreUnavailable) -> None:
+        if not self._is_store_away:
+            _log.warning(
+                "refresh cannot store", source=self._source.name, reason=str(error)
+            )
+        self._is_store_away = True
+
+    def _status(self, moment: datetime, failing_since: datetime | None) -> SourceStatus:
+        states = self._queue.states()
+        failing = sorted(
+            (
+                FailingQuestion(
+                    unit=question.unit,
+                    time_type_id=question.time_type_id,
+                    since=state.failing_since,
+                    error=state.error,
+                )
+                for question, state in states.items()
+                if state.failing_since is not None
+                and question.interaction in (_OFFER, TIMES)
+            ),
+            key=lambda each: each.since,
+        )
+        oldest = [
+            state.answered_at
+            for question, state in states.items()
+            if question.interaction is TIMES and state.answered_at is not None
+        ]
+        slots, rejected = self._memory.count(
+            [
+                BlockKey(
+                    source=self._source.name,
+                    unit=question.unit,
+                    time_type_id=question.time_type_id,
+                )
+                for question in states
+                if question.time_type_id is not None
+            ],
+            self._meanings,
+            moment,
+        )
+        return SourceStatus(
+            source=self._source.name,
+            last_answer_at=self._calls.last_answer_at,
+            failing_since=failing_since,
+            last_error=self._last_error if failing or failing_since else None,
+            told_at=moment,
+            worker=self._worker,
+            failing=tuple(failing[:_MOST_FAILING_TOLD]),
+            broken=tuple(
+                interaction.value
+                for interaction, breaker in self._breakers.items()
+                if breaker.failing_since is not None
+            ),
+            calls_last_minute=self._calls.in_last_minute(),
+            questions=len(states),
+            unanswered=sum(each.answered_at is None for each in states.values()),
+            oldest_answer_at=min(oldest, default=None),
+            slots=slots,
+            rejected=rejected,
+        )
+
+    def _refill(self) -> None:
+        """Ask for everything anew when the store has been emptied."""
+        if not self._has_offered or self._store.offer(self._source.name) is not None:
+            return
+        _log.warning("the store was emptied", source=self._source.name)
+        self._queue.forget_answers()
+        self._put_offer()
+
+
+def _times_of(key: BlockKey) -> Question:
+    return Question(interaction=TIMES, unit=key.unit, time_type_id=key.time_type_id)

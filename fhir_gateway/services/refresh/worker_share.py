@@ -1,0 +1,192 @@
+"""
+A worker's share: which sources it asks, so that each is asked by one worker at a time.
+
+A source is asked by whoever holds its lease. A lease runs out by itself when its holder
+does not renew it: killed, stopped or without Redis. The holder's own clock tells it the
+same, a little earlier, so it stops asking before another begins. Workers that are there
+take equal shares.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from random import SystemRandom
+from time import monotonic
+from typing import Final, Protocol
+
+import structlog
+
+from fhir_gateway.model.ids import SourceName
+from fhir_gateway.services.refresh.tenure import Tenure
+from fhir_gateway.stores.redis_client import StoreUnavailable
+from fhir_gateway.stores.source_lease import SourceLeases
+
+__all__ = ["LeasedWork", "WorkerShare"]
+
+_log = structlog.get_logger()
+
+_LASTS: Final = timedelta(seconds=12)
+_TICK: Final = timedelta(seconds=2)
+# Clocks of two machines run alike to far less than this, in twelve seconds.
+_MARGIN: Final = timedelta(seconds=2)
+
+
+class LeasedWork(Protocol):
+    """What is done for a source while its lease is held."""
+
+    @property
+    def source(self) -> SourceName:
+        """Return whose lease is needed."""
+        ...
+
+    def run(self, tenure: Tenure) -> None:
+        """Work until the tenure ends."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """A lease that this worker has, and the thread that works under it."""
+
+    tenure: Tenure
+    thread: threading.Thread
+
+
+class WorkerShare:
+    """
+    Takes, renews and gives back the leases of one worker.
+
+    Args:
+        work: What is to be done, one for each source.
+        leases: Where the leases are.
+        holder: The name of this worker, unlike any other's.
+        lasts: How long a lease lasts without being renewed.
+        elapsed: Seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        work: Sequence[LeasedWork],
+        leases: SourceLeases,
+        holder: str,
+        *,
+        lasts: timedelta = _LASTS,
+        elapsed: Callable[[], float] = monotonic,
+    ) -> None:
+        self._work = {each.source: each for each in work}
+        self._leases = leases
+        self._holder = holder
+        self._lasts = lasts
+        self._elapsed = elapsed
+        self._held: dict[SourceName, _Held] = {}
+        self._is_away = False
+
+    @property
+    def sources(self) -> frozenset[SourceName]:
+        """Return the sources that it asks now."""
+        return frozenset(
+            name for name, held in self._held.items() if not held.tenure.has_ended()
+        )
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set; returns when the calls in flight have ended."""
+        while not stop.is_set():
+            self.tick()
+            stop.wait(_TICK.total_seconds())
+        self.close()
+
+    def tick(self) -> None:
+        """Renew what is held; take what is free, up to an equal share."""
+        try:
+            present = self._leases.attend(self._holder, lasts=self._lasts)
+            self._renew()
+            self._share(present)
+        except StoreUnavailable as error:
+            # Tenures run out by themselves; nobody else gets the leases before.
+            if not self._is_away:
+                _log.warning("leases cannot be renewed", reason=str(error))
+            self._is_away = True
+        else:
+            if self._is_away:
+                _log.info("leases can be renewed again")
+            self._is_away = False
+        self._forget_ended()
+
+    def close(self) -> None:
+        """Stop working, and give every lease back when its last call has ended."""
+        for held in self._held.values():
+            held.tenure.end()
+        for name, held in self._held.items():
+            held.thread.join()
+            self._give_back(name)
+        self._held.clear()
+        try:
+            self._leases.leave(self._holder)
+        except StoreUnavailable as error:
+            _log.info("leases run out by themselves", reason=str(error))
+
+    def _renew(self) -> None:
+        for name, held in self._held.items():
+            until = self._until()
+            if self._leases.renew(
+                name, self._holder, lasts=self._lasts
+            ) or self._leases.acquire(name, self._holder, lasts=self._lasts):
+                # The second: Redis was emptied, and nobody has come before us.
+                held.tenure.extend(until)
+            elif not held.tenure.has_ended():
+                _log.warning("lease lost", source=name)
+                held.tenure.end()
+
+    def _share(self, present: int) -> None:
+        # Sources that nobody else takes within some ticks are left over by a worker
+        # that has just gone: the number of those present tells it soon enough.
+        most = -(-len(self._work) // max(1, present))
+        active = [name for name in self._held if name in self.sources]
+        for name in active[most:]:
+            _log.info("source handed over", source=name)
+            self._held[name].tenure.end()
+        free = [name for name in self._work if name not in self._held]
+        SystemRandom().shuffle(free)
+        for name in free:
+            if len(self.sources) >= most:
+                return
+            until = self._until()
+            if self._leases.acquire(name, self._holder, lasts=self._lasts):
+                self._begin(name, until)
+
+    def _begin(self, name: SourceName, until: float) -> None:
+        tenure = Tenure(until=until, elapsed=self._elapsed)
+        thread = threading.Thread(
+            target=self._run, args=(name, tenure), name=f"refresh-{name}"
+        )
+        self._held[name] = _Held(tenure=tenure, thread=thread)
+        _log.info("lease taken", source=name)
+        thread.start()
+
+    def _run(self, name: SourceName, tenure: Tenure) -> None:
+        try:
+            self._work[name].run(tenure)
+        except Exception as error:  # noqa: BLE001 - a fault of this program's own must not end the others' work, nor go unseen
+            _log.error("refresh failed", source=name, kind=type(error).__name__)
+        finally:
+            tenure.end()
+
+    def _forget_ended(self) -> None:
+        """Give back the leases whose work has ended; until then they are renewed."""
+        for name, held in list(self._held.items()):
+            if held.tenure.has_ended():
+                # One that ran out by itself has ended for good.
+                held.tenure.end()
+                if not held.thread.is_alive():
+                    self._give_back(name)
+                    del self._held[name]
+
+    def _give_back(self, name: SourceName) -> None:
+        try:
+            self._leases.release(name, self._holder)
+        except StoreUnavailable as error:
+            _log.info("lease runs out by itself", source=name, reason=str(error))
+
+    def _until(self) -> float:
+        return self._elapsed() + (self._lasts - _MARGIN).total_seconds()
