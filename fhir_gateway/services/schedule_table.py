@@ -57,6 +57,13 @@ class ScheduleTable:
         """Return the number of each schedule's time type."""
         return self._offering[: len(self._schedules)]
 
+    def mask_of(self, offerings: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+        """Return which schedules are of one of the numbered time types."""
+        offering = self.offering
+        fits = np.zeros(int(offering.max(initial=-1)) + 1, dtype=np.bool_)
+        fits[offerings[offerings < len(fits)]] = True
+        return fits[offering]
+
     def ranks(self, numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.uint32]:
         """Return where schedules stand among times that begin at once."""
         return self._rank[numbers]

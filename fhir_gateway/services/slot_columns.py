@@ -82,6 +82,10 @@ class SlotColumns:
     def __len__(self) -> int:
         return len(self.order)
 
+    def start_of(self, row: int) -> int:
+        """Return when a row begins, in seconds."""
+        return int(self.order[row]) >> _RANK_BITS
+
     @classmethod
     def of(
         cls,
@@ -182,16 +186,15 @@ class SlotColumns:
             until, chunk = at, chunk * 4
         return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
 
-    def how_many(self, first: int, last: int, fit: Fit) -> int:
-        """Return how many rows between `first` and `last` fit."""
-        if fit.is_all:
-            return max(0, last - first)
-        return int(np.count_nonzero(self._fits(first, last, fit)))
+    def rows(self, first: int, last: int, fit: Fit) -> Rows:
+        """Return all rows between `first` and `last` that fit."""
+        return np.flatnonzero(self._fits(first, last, fit)) + first
 
     def _fits(self, first: int, last: int, fit: Fit) -> npt.NDArray[np.bool_]:
         """Return which of the rows between `first` and `last` fit."""
-        fitting = np.ones(max(0, last - first), dtype=np.bool_)
-        if fit.schedules is not None:
+        if fit.schedules is None:
+            fitting = np.ones(max(0, last - first), dtype=np.bool_)
+        else:
             fitting = fit.schedules[self.schedule[first:last]]
         if fit.minutes is not None:
             begins = self.order[first:last] >> np.uint64(_RANK_BITS)

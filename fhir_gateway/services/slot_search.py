@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -146,6 +146,8 @@ class SlotPage:
         next_after: The last time of this page when there are more.
         outcomes: What is missing, source by source.
         fingerprint: The same in every process for the same rows, asked as recently.
+        until: The same search has the same answer in this snapshot before that instant,
+            in seconds: then a time begins, or what is said of a source changes.
     """
 
     snapshot: Snapshot
@@ -157,6 +159,7 @@ class SlotPage:
     next_after: TimeslotToken | None
     outcomes: tuple[SourceOutcome, ...]
     fingerprint: bytes
+    until: float
 
     @property
     def directory(self) -> Directory:
@@ -200,24 +203,59 @@ class WhoOffers:
     outcomes: tuple[SourceOutcome, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Standing:
+    """
+    What is to be said of the sources of a selection in a snapshot.
+
+    Attributes:
+        version: The snapshot's.
+        outcomes: What is missing, source by source.
+        until: The same is to be said before that instant, in seconds.
+    """
+
+    version: int
+    outcomes: tuple[SourceOutcome, ...]
+    until: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _PackedMask:
+    """A mask over schedules in an eighth of its size: many are remembered."""
+
+    bits: npt.NDArray[np.uint8]
+    size: int
+
+    @classmethod
+    def of(cls, mask: npt.NDArray[np.bool_]) -> Self:
+        """Return a mask packed."""
+        return cls(np.packbits(mask), len(mask))
+
+    def unpacked(self) -> npt.NDArray[np.bool_]:
+        """Return the mask."""
+        return np.unpackbits(self.bits, count=self.size).view(np.bool_)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
 class _Selection:
     """
     What a selector chooses in snapshots of one layout.
 
     Attributes:
         numbers: The numbers of the time types that fit.
-        by_source: The same, by source.
-        parts: The segments to search, with which rows fit.
+        parts: The segments to search, and whether not all of their schedules fit.
+        chosen: The schedules that fit, as packed bits; None when all do.
         units: The only units that can fit, or None when any can.
         sources: The only sources that can fit, or None when any can.
+        standing: What was last to be said of the sources.
     """
 
     numbers: Numbers
-    by_source: Mapping[SourceName, Numbers]
-    parts: tuple[tuple[Segment, Fit], ...]
+    parts: tuple[tuple[Segment, bool], ...]
+    chosen: _PackedMask | None
     units: frozenset[HsaId] | None
     sources: frozenset[SourceName] | None
+    standing: _Standing | None = None
 
 
 class SlotSearch:
@@ -270,25 +308,43 @@ class SlotSearch:
         if criteria.start is not None:
             start = max(start, _ceiling(criteria.start))
         before = None if criteria.before is None else _ceiling(criteria.before)
-        outcomes = self._outcomes(snapshot, selection, moment)
+        standing = self._standing(snapshot, selection, moment)
+        until = standing.until
         pieces: list[tuple[SlotColumns, npt.NDArray[np.int64]]] = []
-        total = 0 if criteria.counted and not outcomes else None
+        total = 0 if criteria.counted and not standing.outcomes else None
         minutes = None if criteria.hours is None else _minutes(criteria.hours)
-        for segment, selected in selection.parts:
+        chosen = None if selection.chosen is None else selection.chosen.unpacked()
+        for segment, narrowed in selection.parts:
             columns = snapshot.segments.get(segment)
             if columns is None:
                 continue
-            fit = selected if minutes is None else replace(selected, minutes=minutes)
+            fit = Fit(schedules=chosen if narrowed else None, minutes=minutes)
             first, last = columns.bounds(start, before)
-            if total is not None:
-                total += columns.how_many(first, last, fit)
+            if first < last:
+                until = min(until, columns.start_of(first))
+            within = (first, last)
             if criteria.after is not None:
-                first, last = _behind(snapshot, columns, first, last, criteria)
-            rows = (columns.last_rows if criteria.descending else columns.first_rows)(
-                first, last, fit, criteria.count + 1
-            )
+                within = _behind(snapshot, columns, first, last, criteria)
+            if total is not None and not fit.is_all:
+                # Whoever counts them all has found those of the page.
+                fitting = columns.rows(first, last, fit)
+                total += len(fitting)
+                rows = fitting[slice(*np.searchsorted(fitting, within))]
+                rows = rows[::-1] if criteria.descending else rows
+                rows = rows[: criteria.count + 1]
+            else:
+                if total is not None:
+                    total += last - first
+                find = columns.last_rows if criteria.descending else columns.first_rows
+                rows = find(*within, fit, criteria.count + 1)
             pieces.append((columns, rows))
-        return _page(snapshot, pieces, criteria, total, outcomes)
+        return _page(snapshot, pieces, criteria, total, replace(standing, until=until))
+
+    def still_holds(self, version: int, until: float) -> bool:
+        """Return whether a page of that snapshot is what a search would find now."""
+        return (
+            self._view.snapshot.version == version and self._clock().timestamp() < until
+        )
 
     def find(self, token: TimeslotToken) -> FoundTimeslot | None:
         """Return a free time by its token, or None when it is not offered now."""
@@ -359,31 +415,47 @@ class SlotSearch:
                 self._selections.popitem(last=False)
         return made
 
-    def _outcomes(
+    def _standing(
         self, snapshot: Snapshot, selection: _Selection, moment: datetime
-    ) -> tuple[SourceOutcome, ...]:
-        if self._is_all_well(snapshot, selection, moment):
-            return ()
+    ) -> _Standing:
+        """Return what is to be said of the sources, remembered while it holds."""
+        standing = selection.standing
+        if (
+            standing is None
+            or standing.version != snapshot.version
+            or moment.timestamp() >= standing.until
+        ):
+            standing = self._new_standing(snapshot, selection, moment)
+            selection.standing = standing
+        return standing
+
+    def _new_standing(
+        self, snapshot: Snapshot, selection: _Selection, moment: datetime
+    ) -> _Standing:
+        until = self._all_well_until(snapshot, selection)
+        if moment.timestamp() < until:
+            return _Standing(version=snapshot.version, outcomes=(), until=until)
         outcomes = []
+        by_source = snapshot.index.by_source(selection.numbers)
+        until = np.inf
         for name in self._names:
             source = self._sources[name]
             if not self._can_have(source, selection):
                 continue
-            outcome = _outcome(snapshot, selection, source, moment)
-            self._note_ageing(snapshot, selection, source, moment)
+            numbers = by_source.get(name, _NO_NUMBERS)
+            outcome = _outcome(snapshot, selection, numbers, source, moment)
+            self._note_ageing(snapshot, numbers, source, moment)
             if outcome is not None:
                 outcomes.append(outcome)
-        return tuple(outcomes)
+            until = min(until, _same_age_until(snapshot, numbers, source, moment))
+        return _Standing(
+            version=snapshot.version, outcomes=tuple(outcomes), until=until
+        )
 
     def _note_ageing(
-        self,
-        snapshot: Snapshot,
-        selection: _Selection,
-        source: Source,
-        moment: datetime,
+        self, snapshot: Snapshot, numbers: Numbers, source: Source, moment: datetime
     ) -> None:
         """Let the workers ask first for what was searched for and is not fresh."""
-        numbers = selection.by_source.get(source.name, _NO_NUMBERS)
         if self._demand is None or not len(numbers):
             return
         freshest = moment.timestamp() - source.fresh_for.total_seconds()
@@ -392,20 +464,19 @@ class SlotSearch:
         if not is_fresh.all():
             self._demand.note(source.name, snapshot.index, numbers[~is_fresh])
 
-    def _is_all_well(
-        self, snapshot: Snapshot, selection: _Selection, moment: datetime
-    ) -> bool:
-        """Return whether it is plain at a glance that nothing is missing anywhere."""
+    def _all_well_until(self, snapshot: Snapshot, selection: _Selection) -> float:
+        """
+        Return before when it is plain at a glance that nothing is missing anywhere.
+
+        That is never when something is; the answer is in seconds.
+        """
         if len(snapshot.directory.complete) < len(self._sources):
-            return False
-        if snapshot.is_any_failing:
-            return False
-        answered_at = snapshot.answered_at[selection.numbers]
-        return bool(
-            snapshot.offered[selection.numbers].all()
-            # Never answered is NaN, which compares false.
-            and (answered_at >= moment.timestamp() - self._freshest).all()
-        )
+            return -np.inf
+        if snapshot.is_any_failing or not snapshot.offered[selection.numbers].all():
+            return -np.inf
+        oldest = float(snapshot.answered_at[selection.numbers].min(initial=np.inf))
+        # Never answered is NaN, which is the least of any numbers.
+        return -np.inf if np.isnan(oldest) else oldest + self._freshest
 
     def _can_have(self, source: Source, selection: _Selection) -> bool:
         """Return whether a source answers for anything that a selector can choose."""
@@ -426,9 +497,33 @@ def _minutes(hours: WeeklyHours) -> npt.NDArray[np.bool_]:
 
 
 def _select(snapshot: Snapshot, selector: Selector) -> _Selection:
-    index = snapshot.index
-    numbers = index.all
-    for group in selector.time_types:
+    numbers = _offerings(snapshot.index, selector)
+    named = _named_schedules(snapshot, selector)
+    parts = _parts(snapshot, numbers, is_narrowed=named is not None)
+    chosen = named
+    if any(narrowed for _, narrowed in parts):
+        chosen = snapshot.schedules.mask_of(numbers)
+        if named is not None:
+            # Another thread may have added schedules since.
+            chosen = chosen[: len(named)] & named[: len(chosen)]
+    return _Selection(
+        numbers=numbers,
+        parts=parts,
+        chosen=None if chosen is None else _PackedMask.of(chosen),
+        units=_units_asked_for(selector),
+        sources=(
+            frozenset.intersection(*selector.sources) if selector.sources else None
+        ),
+    )
+
+
+def _offerings(index: OfferingIndex, selector: Selector) -> Numbers:
+    """Return the time types that fit, each once, in the order of their numbers."""
+    if selector.time_types:
+        numbers = np.unique(_that_mean(index, selector.time_types[0]))
+    else:
+        numbers = index.all
+    for group in selector.time_types[1:]:
         numbers = np.intersect1d(numbers, _that_mean(index, group))
     for units in selector.units:
         numbers = index.at_units(numbers, units)
@@ -443,18 +538,10 @@ def _select(snapshot: Snapshot, selector: Selector) -> _Selection:
     for tokens in selector.schedules:
         of_tokens = {token.rpartition(".")[0] for token in tokens}
         numbers = np.intersect1d(numbers, _numbered(index, of_tokens))
-    return _Selection(
-        numbers=numbers,
-        by_source=index.by_source(numbers),
-        parts=_parts(snapshot, numbers, _chosen_schedules(snapshot, selector)),
-        units=_units_asked_for(selector),
-        sources=(
-            frozenset.intersection(*selector.sources) if selector.sources else None
-        ),
-    )
+    return numbers
 
 
-def _chosen_schedules(
+def _named_schedules(
     snapshot: Snapshot, selector: Selector
 ) -> npt.NDArray[np.bool_] | None:
     """Return which schedules are named by themselves or by their staff."""
@@ -480,26 +567,22 @@ def _mask(size: int, numbers: Iterable[int]) -> npt.NDArray[np.bool_]:
 
 
 def _parts(
-    snapshot: Snapshot, numbers: Numbers, chosen: npt.NDArray[np.bool_] | None
-) -> tuple[tuple[Segment, Fit], ...]:
-    """Return the segments to search, with which rows of them fit."""
+    snapshot: Snapshot, numbers: Numbers, *, is_narrowed: bool
+) -> tuple[tuple[Segment, bool], ...]:
+    """
+    Return the segments to search, and whether not all of their schedules fit.
+
+    Args:
+        snapshot: What is searched.
+        numbers: The time types that fit.
+        is_narrowed: Not all schedules of those fit, either.
+    """
     segment_of = snapshot.segment_of[numbers]
     wanted, fitting = np.unique(segment_of[segment_of >= 0], return_counts=True)
-    sizes = np.bincount(
-        snapshot.segment_of[snapshot.segment_of >= 0],
-        minlength=len(snapshot.segment_keys),
-    )
-    whole = fitting == sizes[wanted]
-    mask = chosen
-    if not whole.all():
-        fits = np.zeros(len(snapshot.segment_of), dtype=np.bool_)
-        fits[numbers] = True
-        mask = fits[snapshot.schedules.offering]
-        if chosen is not None:
-            mask = mask[: len(chosen)] & chosen
+    partly = fitting < snapshot.segment_sizes[wanted]
     return tuple(
-        (snapshot.segment_keys[number], Fit(schedules=chosen if is_whole else mask))
-        for number, is_whole in zip(wanted.tolist(), whole.tolist(), strict=True)
+        (snapshot.segment_keys[number], is_narrowed or is_partly)
+        for number, is_partly in zip(wanted.tolist(), partly.tolist(), strict=True)
     )
 
 
@@ -583,7 +666,7 @@ def _page(
     pieces: Sequence[tuple[SlotColumns, npt.NDArray[np.int64]]],
     criteria: SlotCriteria,
     total: int | None,
-    outcomes: tuple[SourceOutcome, ...],
+    standing: _Standing,
 ) -> SlotPage:
     if len(pieces) == 1:
         columns, rows = pieces[0]
@@ -627,8 +710,9 @@ def _page(
         count=count[:size].tolist(),
         total=total,
         next_after=next_after,
-        outcomes=outcomes,
+        outcomes=standing.outcomes,
         fingerprint=fingerprint,
+        until=standing.until,
     )
 
 
@@ -670,10 +754,13 @@ def _has_been_asked(
 
 
 def _outcome(
-    snapshot: Snapshot, selection: _Selection, source: Source, moment: datetime
+    snapshot: Snapshot,
+    selection: _Selection,
+    numbers: Numbers,
+    source: Source,
+    moment: datetime,
 ) -> SourceOutcome | None:
     status = snapshot.statuses.get(source.name)
-    numbers = selection.by_source.get(source.name, _NO_NUMBERS)
     answered_at = snapshot.answered_at[numbers]
     offered = snapshot.offered[numbers]
     missing = int(np.count_nonzero(np.isnan(answered_at)))
@@ -735,6 +822,21 @@ def _unanswered(snapshot: Snapshot, selection: _Selection, status: SourceStatus)
         time_types += number in wanted and bool(np.isnan(snapshot.answered_at[number]))
     counted = (f"{units} of its units", units), (f"{time_types} time types", time_types)
     return " and ".join(text for text, count in counted if count)
+
+
+def _same_age_until(
+    snapshot: Snapshot, numbers: Numbers, source: Source, moment: datetime
+) -> float:
+    """Return before when a source's times count as equally old, in seconds."""
+    oldest = float(
+        snapshot.answered_at[numbers[snapshot.offered[numbers]]].min(initial=np.inf)
+    )
+    fresh_for = source.fresh_for.total_seconds()
+    age = moment.timestamp() - oldest
+    if age <= fresh_for:
+        return float(np.nextafter(oldest + fresh_for, np.inf))
+    # Its age is told in whole minutes.
+    return oldest + (age // _MINUTE_S + 1) * _MINUTE_S
 
 
 _NO_NUMBERS: Final = np.empty(0, dtype=np.int32)

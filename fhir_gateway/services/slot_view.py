@@ -70,6 +70,7 @@ class Snapshot:
         segment_keys: The segments, by number.
         segment_of: The number of the segment that each numbered time type lies in; -1
             while it has none.
+        segment_sizes: How many time types lie in each numbered segment.
         answered_at: When each numbered time type was last listed by its source, in
             seconds; NaN for never.
         offered: Which of them are young enough to be offered.
@@ -84,6 +85,7 @@ class Snapshot:
     segments: Mapping[Segment, SlotColumns]
     segment_keys: tuple[Segment, ...]
     segment_of: npt.NDArray[np.int32]
+    segment_sizes: npt.NDArray[np.intp]
     answered_at: npt.NDArray[np.float64]
     offered: npt.NDArray[np.bool_]
 
@@ -177,6 +179,7 @@ class SlotView:
             segments={},
             segment_keys=(),
             segment_of=self._segment_of,
+            segment_sizes=np.empty(0, dtype=np.intp),
             answered_at=self._answered_at,
             offered=self._offered,
         )
@@ -444,6 +447,10 @@ class SlotView:
             segments=dict(self._segments),
             segment_keys=tuple(self._segment_numbers),
             segment_of=self._segment_of.copy(),
+            segment_sizes=np.bincount(
+                self._segment_of[self._segment_of >= 0],
+                minlength=len(self._segment_numbers),
+            ),
             answered_at=self._answered_at.copy(),
             offered=self._offered.copy(),
         )

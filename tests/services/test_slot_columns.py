@@ -79,7 +79,7 @@ def test_a_search_finds_what_a_loop_finds(
     wanted: set[int] | None,
     count: int,
 ) -> None:
-    """First rows, last rows and their number agree with going through them all."""
+    """First rows, last rows and all rows agree with going through them all."""
     columns = columns_of(rows)
     start, before = window
     fit = Fit(schedules=None if wanted is None else mask_of(wanted))
@@ -97,7 +97,7 @@ def test_a_search_finds_what_a_loop_finds(
     assert (
         columns.last_rows(first, last, fit, count).tolist() == (fitting[::-1][:count])
     )
-    assert columns.how_many(first, last, fit) == len(fitting)
+    assert columns.rows(first, last, fit).tolist() == fitting
 
 
 @given(
@@ -132,7 +132,7 @@ def test_schedules_and_hours_are_tested_together(
     bounds = (0, len(columns))
     assert columns.first_rows(*bounds, fit, count).tolist() == fitting[:count]
     assert columns.last_rows(*bounds, fit, count).tolist() == fitting[::-1][:count]
-    assert columns.how_many(*bounds, fit) == len(fitting)
+    assert columns.rows(*bounds, fit).tolist() == fitting
 
 
 def test_nothing_begins_after_2106() -> None:
