@@ -4,7 +4,7 @@ The only place that knows every class and wires them.
 
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from secrets import token_hex
@@ -101,10 +101,20 @@ def meanings_of(
 
 @contextmanager
 def program(
-    settings: Settings, redis_url: str, *, clock: Clock = now
+    settings: Settings,
+    redis_url: str,
+    *,
+    clock: Clock = now,
+    make_journal: Callable[[Database, Seal], Journal] = Journal,
 ) -> Iterator[Program]:
     """
     Make everything, and let go of it in the end.
+
+    Args:
+        settings: How it is to run.
+        redis_url: Where the slots are kept.
+        clock: Tells the time.
+        make_journal: A test's own journal watches each step.
 
     Raises:
         WrongSources: The file of sources cannot be used.
@@ -132,7 +142,7 @@ def program(
         if settings.journal_keys
         else Seal.from_file(settings.data_dir / "journal.key")
     )
-    journal = Journal(database, seal)
+    journal = make_journal(database, seal)
     journal.check_keys()
     store = RedisSlotStore(redis_url)
     demand = RedisDemand(store.client)

@@ -33,6 +33,7 @@ __all__ = [
     "date_from_contract",
     "end_from_contract",
     "epoch_seconds",
+    "exact_instant_text",
     "instant_from_epoch",
     "instant_text",
     "minutes_of_week",
@@ -89,6 +90,11 @@ def instant_from_epoch(seconds: int) -> datetime:
 def instant_text(instant: datetime) -> str:
     """Return a FHIR `instant`: Swedish time with its offset, to the second."""
     return instant.astimezone(STOCKHOLM).isoformat(timespec="seconds")
+
+
+def exact_instant_text(instant: datetime) -> str:
+    """Return a FHIR `instant` to the microsecond: what orders events of one second."""
+    return instant.astimezone(STOCKHOLM).isoformat(timespec="microseconds")
 
 
 def civil_date(instant: datetime) -> date:

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 from typing import Any
 
-from fhir_gateway.model.timekeeping import Clock, instant_text
+from fhir_gateway.model.timekeeping import Clock, exact_instant_text
 from fhir_gateway.rivta.types import TimeslotType
 from fhir_gateway.sandbox.agenda import OfferedTime
 from fhir_gateway.sandbox.book import BookedTime
@@ -106,7 +106,7 @@ class Ledger:
         self._rows.append(
             {
                 "sequence": next(self._sequence),
-                "received_at": instant_text(self._clock()),
+                "received_at": exact_instant_text(self._clock()),
                 **write.as_json(),
             }
         )

@@ -145,6 +145,11 @@ class Region:
         self._producer: Producer = _PRODUCERS[catalogue.style](catalogue, self._book)
         self._invite()
 
+    def sell_naively(self, *, naively: bool) -> None:
+        """Sell times however often asked from now on, or once as before."""
+        with self._book.lock:
+            self._book.is_naive = naively
+
     def ledger_json(self) -> dict[str, Any]:
         """Return every write that was received and every booking there is."""
         with self._book.lock:

@@ -106,6 +106,11 @@ class SandboxServer:
         """Return the regions that answer here."""
         return self._catalogue
 
+    def sell_naively(self, *, naively: bool) -> None:
+        """Let every region sell a time as often as it is asked to, or once again."""
+        for region in self._httpd.regions.values():
+            region.sell_naively(naively=naively)
+
     def start(self) -> None:
         """Serve in the background."""
         self._thread = threading.Thread(

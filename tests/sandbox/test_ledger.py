@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fhir_gateway.model.timekeeping import instant_text
+from fhir_gateway.model.timekeeping import exact_instant_text
 from fhir_gateway.rivta.client import FaultedWrite
 
 from .consumer import COUNTED_TYPE, NOW, TOLVAN, Consumer, people
@@ -23,7 +23,7 @@ def test_a_booking_is_a_row(consumer: Consumer) -> None:
     assert consumer.writes() == [
         {
             "sequence": 1,
-            "received_at": instant_text(NOW),
+            "received_at": exact_instant_text(NOW),
             "interaction": "MakeBooking",
             "unit": consumer.unit.hsa_id,
             "timeslot": {

@@ -4,18 +4,14 @@ Real databases, SQLite and PostgreSQL, and builders of what is kept in them.
 Numbers are of Skatteverket's test kind: birth numbers from 980.
 """
 
-import os
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import psycopg
 import pytest
-from sqlalchemy import make_url, select
+from postgresql import NoPostgresql, PostgresqlServer, running_postgresql
+from sqlalchemy import select
 
 from fhir_gateway.model.booking import Booking, BookingPermissions
 from fhir_gateway.model.ids import BookingId, HsaId, SourceName, TimeTypeId
@@ -34,89 +30,16 @@ LEASE = timedelta(minutes=2)
 CANCEL = BookingPermissions(cancel=True)
 
 
-@dataclass
-class PostgresqlServer:
-    """A server of our own, on a socket in a directory of its own."""
-
-    socket: Path
-    databases: int = field(default=0)
-
-    def new_url(self, *, template: str = "template1") -> str:
-        """Return the URL of a new database."""
-        self.databases += 1
-        name = f"journal{self.databases}"
-        self._run(f"CREATE DATABASE {name} TEMPLATE {template}")
-        return f"postgresql://postgres@/{name}?host={self.socket}"
-
-    def drop(self, url: str) -> None:
-        """Drop the database, whoever is connected to it."""
-        self._run(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
-
-    def _run(self, statement: str) -> None:
-        with psycopg.connect(
-            host=str(self.socket), user="postgres", autocommit=True
-        ) as connection:
-            connection.execute(statement.encode())
-
-
-def _postgresql_binaries() -> Path | None:
-    places = [Path(place) for place in os.get_exec_path()]
-    # Debian keeps the server's programs off the path.
-    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    if shutil.which("pg_config"):
-        answer = subprocess.run(
-            ["pg_config", "--bindir"], capture_output=True, text=True, check=True
-        )
-        places.append(Path(answer.stdout.strip()))
-    for place in places:
-        if (place / "initdb").exists() and (place / "pg_ctl").exists():
-            return place
-    return None
-
-
 @pytest.fixture(name="postgresql_server", scope="session")
 def _postgresql_server() -> Iterator[PostgresqlServer]:
-    binaries = _postgresql_binaries()
-    if binaries is None:
-        pytest.skip("PostgreSQL is not installed: no initdb and pg_ctl")
-    as_owner: list[str] = []
-    # Not tmp_path: a socket's path is short, and its owner is not always us.
-    directory = Path(tempfile.mkdtemp(prefix="journal-"))
     try:
-        if os.geteuid() == 0:
-            # PostgreSQL refuses to run as root.
-            if shutil.which("setpriv") is None:
-                pytest.skip("PostgreSQL does not run as root, and there is no setpriv")
-            shutil.chown(directory, "nobody")
-            as_owner = ["setpriv", "--reuid=nobody", "--clear-groups"]
-        data = directory / "data"
-
-        def run(*arguments: str) -> None:
-            subprocess.run(
-                [*as_owner, *arguments],
-                check=True,
-                cwd=directory,
-                stdout=subprocess.DEVNULL,
-            )
-
-        run(
-            str(binaries / "initdb"),
-            *("-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8"),
-            *("--locale=C", "--no-sync"),
-        )
-        control = [str(binaries / "pg_ctl"), "-D", str(data), "-w"]
-        options = f"-c listen_addresses='' -c fsync=off -k {directory}"
-        run(*control, "-l", str(directory / "log"), "-o", options, "start")
-        try:
-            server = PostgresqlServer(socket=directory)
+        with running_postgresql() as server:
             template = Database(server.new_url())
             migrate(template.engine)
             template.close()
             yield server
-        finally:
-            run(*control, "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(directory)
+    except NoPostgresql as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(name="sqlite_template", scope="session")

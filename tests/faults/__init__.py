@@ -1,0 +1,3 @@
+"""
+Proof that bookings never lie: faults, concurrent clients, crashes, and who checks them.
+"""

@@ -1,0 +1,357 @@
+"""
+Clients that book, repeat, move, cancel and read over HTTP, all at once.
+"""
+
+import http.client
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from web.bodies import FHIR_JSON, JSON_PATCH, appointment
+
+from faults.history import NEVER_SENT, History, Kind, Operation, Outcome
+from faults.world import Part, SlotToBook, World
+from fhir_gateway.adapters.scheduling_1_1 import Scheduling11
+from fhir_gateway.adapters.scheduling_1_1.options import options_from_mapping
+from fhir_gateway.model.errors import GatewayError
+from fhir_gateway.model.ids import SourceName
+from fhir_gateway.model.interaction import MakeBooking
+from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
+
+__all__ = ["FAMILY_NAME", "Client", "Driver", "Telephone", "persons"]
+
+# It stands nowhere else: to see it in a log or a URL is to see a leak.
+FAMILY_NAME: Final = "Kanariefågelsson"
+
+_TIMEOUT_S: Final = 20.0
+_TRIES: Final = 3
+_MOST_KEPT: Final = 4000
+
+
+def persons(serials: range) -> Iterator[str]:
+    """Yield numbers that no resident has: Skatteverket keeps serials from 980."""
+    for year in range(1940, 2000):
+        for month in range(1, 13):
+            for day in range(1, 29):
+                for serial in serials:
+                    yield _with_check_digit(f"{year}{month:02}{day:02}{serial}")
+
+
+def _with_check_digit(digits: str) -> str:
+    doubled = [
+        int(digit) * (2 if index % 2 == 0 else 1)
+        for index, digit in enumerate(digits[2:])
+    ]
+    total = sum(value // 10 + value % 10 for value in doubled)
+    return f"{digits}{-total % 10}"
+
+
+class Client:
+    """One client: says what it asks, and writes down what it is answered."""
+
+    def __init__(self, world: World, history: History) -> None:
+        self._world = world
+        self._history = history
+
+    def book(self, part: Part, person: str, slot: SlotToBook) -> Operation:
+        """Book a slot."""
+        body = appointment(slot.token, person)
+        body["contained"][0]["name"] = [{"family": FAMILY_NAME, "given": ["Anna"]}]
+        return self._do(
+            part,
+            Operation(
+                kind=Kind.BOOK, person=person, slot=slot, appointment=None, began=0
+            ),
+            "POST",
+            "/fhir/Appointment",
+            body,
+            FHIR_JSON,
+        )
+
+    def move(
+        self, part: Part, person: str, identifier: str, slot: SlotToBook
+    ) -> Operation:
+        """Move a booking to another slot."""
+        change = {
+            "op": "replace",
+            "path": "/slot/0/reference",
+            "value": f"Slot/{slot.token}",
+        }
+        return self._do(
+            part,
+            Operation(
+                kind=Kind.MOVE,
+                person=person,
+                slot=slot,
+                appointment=identifier,
+                began=0,
+            ),
+            "PATCH",
+            f"/fhir/Appointment/{identifier}",
+            [change],
+            JSON_PATCH,
+        )
+
+    def cancel(self, part: Part, person: str, identifier: str) -> Operation:
+        """Cancel a booking."""
+        return self._do(
+            part,
+            Operation(
+                kind=Kind.CANCEL,
+                person=person,
+                slot=None,
+                appointment=identifier,
+                began=0,
+            ),
+            "PATCH",
+            f"/fhir/Appointment/{identifier}",
+            [{"op": "replace", "path": "/status", "value": "cancelled"}],
+            JSON_PATCH,
+        )
+
+    def read(self, part: Part, person: str, identifier: str) -> Operation:
+        """Read a booking."""
+        return self._do(
+            part,
+            Operation(
+                kind=Kind.READ,
+                person=person,
+                slot=None,
+                appointment=identifier,
+                began=0,
+            ),
+            "GET",
+            f"/fhir/Appointment/{identifier}",
+        )
+
+    def _do(
+        self,
+        part: Part,
+        operation: Operation,
+        method: str,
+        url: str,
+        body: Any = None,
+        content_type: str | None = None,
+    ) -> Operation:
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", part.port, timeout=_TIMEOUT_S
+        )
+        operation.began = self._world.clock.seconds()
+        headers = {"Content-Type": content_type} if content_type else {}
+        document = None if body is None else json.dumps(body).encode()
+        is_connected = False
+        try:
+            connection.connect()
+            is_connected = True
+            connection.request(method, url, body=document, headers=headers)
+            answer = connection.getresponse()
+            told = json.loads(answer.read() or b"{}")
+            operation.status = answer.status
+            _note(operation, told)
+        except (OSError, http.client.HTTPException, ValueError):
+            operation.status = None if is_connected else NEVER_SENT
+        finally:
+            connection.close()
+        operation.ended = self._world.clock.seconds()
+        self._history.add(operation)
+        return operation
+
+
+def _note(operation: Operation, told: dict[str, Any]) -> None:
+    if told.get("resourceType") != "Appointment":
+        operation.diagnostics = " ".join(
+            str(issue.get("diagnostics") or issue.get("details", {}).get("text"))
+            for issue in told.get("issue", ())
+        )
+        return
+    operation.stated = told["status"]
+    operation.appointment = told["id"]
+    operation.stated_slot = told["slot"][0]["reference"].removeprefix("Slot/")
+
+
+class Telephone:
+    """Somebody who books at the regions themselves, without this server."""
+
+    def __init__(self, world: World) -> None:
+        self.persons: set[str] = set()
+        self._numbers = persons(range(990, 1000))
+        self._lock = threading.Lock()
+        self._adapters = {
+            region: Scheduling11(
+                SourceName(region),
+                options_from_mapping({"endpoint": world.sandbox.endpoint(region)}),
+            )
+            for region in world.proxies
+        }
+
+    def close(self) -> None:
+        """Hang up."""
+        for adapter in self._adapters.values():
+            adapter.close()
+
+    def book(self, slot: SlotToBook) -> None:
+        """Take a slot, if it is to be had."""
+        with self._lock:
+            number = next(self._numbers)
+            self.persons.add(number)
+        with suppress(GatewayError):
+            self._adapters[slot.region].make_booking(
+                MakeBooking(
+                    timeslot=slot.timeslot,
+                    subject_of_care=SubjectOfCare(
+                        number=PersonalIdentityNumber(number),
+                        first_name="Annan",
+                        last_name="Testlund",
+                    ),
+                ),
+                timeout=10,
+            )
+
+
+@dataclass(kw_only=True)
+class _Known:
+    person: str
+    identifier: str
+    slot: SlotToBook
+
+
+@dataclass
+class Driver:
+    """
+    Many clients at once.
+
+    Attributes:
+        bookings: How many bookings to try.
+        hot: Slots that many want.
+        cold: Slots that hardly two want.
+        tried: How many bookings have been tried so far.
+    """
+
+    world: World
+    history: History
+    telephone: Telephone
+    hot: Sequence[SlotToBook]
+    cold: Sequence[SlotToBook]
+    bookings: int
+    seed: int
+    goes_on: Callable[[], bool] = lambda: False
+    tried: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _known: list[_Known] = field(default_factory=list)
+    _numbers: Iterator[str] = field(default_factory=lambda: persons(range(980, 990)))
+
+    def run(self, clients: int) -> None:
+        """Let so many clients work until enough bookings have been tried."""
+        threads = [
+            threading.Thread(target=self._work, args=(number,), name=f"client {number}")
+            for number in range(clients)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _work(self, number: int) -> None:
+        chance = random.Random(f"{self.seed} {number}")
+        client = Client(self.world, self.history)
+        while True:
+            draw = chance.random()
+            known = self._one_known(chance) if draw >= 0.5 else None
+            if known is None:
+                if not self._book(client, chance):
+                    return
+            elif draw < 0.68:
+                self._move(client, known, chance)
+            elif draw < 0.8:
+                self._tried_again(
+                    lambda part, known=known: client.cancel(
+                        part, known.person, known.identifier
+                    ),
+                    chance,
+                )
+            else:
+                self._tried_again(
+                    lambda part, known=known: client.read(
+                        part, known.person, known.identifier
+                    ),
+                    chance,
+                )
+
+    def _book(self, client: Client, chance: random.Random) -> bool:
+        with self._lock:
+            if self.tried >= self.bookings and not self.goes_on():
+                return False
+            self.tried += 1
+            person = next(self._numbers)
+        slot = self._slot(chance)
+        if chance.random() < self.world.mix.sold_elsewhere:
+            self.telephone.book(slot)
+        operation = self._tried_again(
+            lambda part: client.book(part, person, slot), chance
+        )
+        if operation.outcome is not Outcome.NO and chance.random() < 0.1:
+            # A client that is not sure asks again, in the same words.
+            again = self._tried_again(
+                lambda part: client.book(part, person, slot), chance
+            )
+            operation = again if again.appointment else operation
+        if operation.appointment is not None:
+            with self._lock:
+                known = _Known(
+                    person=person, identifier=operation.appointment, slot=slot
+                )
+                if len(self._known) < _MOST_KEPT:
+                    self._known.append(known)
+                else:
+                    self._known[chance.randrange(_MOST_KEPT)] = known
+        return True
+
+    def _move(self, client: Client, known: _Known, chance: random.Random) -> None:
+        same_unit = [
+            slot
+            for slot in chance.sample(self.cold, min(60, len(self.cold)))
+            if slot.key[0] == known.slot.key[0] and slot.region == known.slot.region
+        ]
+        # A move into the crowd now and then, which is often refused.
+        slot = same_unit[0] if same_unit else self._slot(chance)
+        self._tried_again(
+            lambda part: client.move(part, known.person, known.identifier, slot),
+            chance,
+        )
+
+    def _tried_again(
+        self, ask: Callable[[Part], Operation], chance: random.Random
+    ) -> Operation:
+        """Ask; when no answer came, ask again in the same words, as clients do."""
+        operation = None
+        until = time.monotonic() + _TIMEOUT_S
+        tries = 0
+        while tries < _TRIES:
+            operation = ask(chance.choice(self.world.gateways))
+            if operation.outcome is Outcome.NEVER_SENT:
+                if time.monotonic() > until:
+                    break
+                time.sleep(0.02)
+                continue
+            tries += 1
+            if operation.status is not None:
+                break
+        assert operation is not None
+        return operation
+
+    def _slot(self, chance: random.Random) -> SlotToBook:
+        return chance.choice(self.hot if chance.random() < 0.3 else self.cold)
+
+    def _one_known(self, chance: random.Random) -> _Known | None:
+        with self._lock:
+            # The youngest most: they are still on their way.
+            if not self._known:
+                return None
+            if chance.random() < 0.5:
+                return self._known[-1 - chance.randrange(min(40, len(self._known)))]
+            return chance.choice(self._known)
