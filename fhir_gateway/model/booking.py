@@ -116,7 +116,8 @@ class BookingStatus(Enum):
     """
     How a booking stands, as far as anybody can know.
 
-    PENDING: a write was sent and its outcome is unknown; it will be found out.
+    PENDING: it is only held, and `held_until` says how long; or a write was sent, its
+    outcome is unknown, and it will be found out.
     """
 
     PENDING = "pending"
@@ -137,6 +138,7 @@ class ManagedBooking:
         purpose: What the unit says of the booking.
         reason: What the resident wrote.
         confirmed_at: When the source last said that it stands, if ever.
+        held_until: Until when it is held, while it is not more than that.
     """
 
     id: str
@@ -154,6 +156,7 @@ class ManagedBooking:
     message: str | None = None
     purpose: str | None = None
     reason: str | None = None
+    held_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

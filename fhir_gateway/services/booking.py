@@ -43,6 +43,8 @@ from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
+from fhir_gateway.services.claiming import Claiming, check_start
+from fhir_gateway.services.holding import LONGEST_HOLD, Holding, HoldRequest
 from fhir_gateway.services.read_back import ReadBack, is_own, is_the_same_time
 from fhir_gateway.services.source_access import SourceAccess
 from fhir_gateway.stores.journal import (
@@ -52,11 +54,19 @@ from fhir_gateway.stores.journal import (
     BookingState,
     Decision,
     DecisionState,
+    HoldOver,
     Journal,
     LostDecision,
+    RequestKey,
 )
 
-__all__ = ["BookedTimeslot", "BookingRequest", "BookingService", "MoveRequest"]
+__all__ = [
+    "BookedTimeslot",
+    "BookingRequest",
+    "BookingService",
+    "HoldRequest",
+    "MoveRequest",
+]
 
 _log = structlog.get_logger()
 
@@ -66,11 +76,17 @@ _LEASE: Final = timedelta(seconds=100)
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class BookingRequest:
-    """A resident wants a free time."""
+    """
+    A resident wants a free time.
+
+    Attributes:
+        request: What the client calls this request.
+    """
 
     token: TimeslotToken
     subject: SubjectOfCare
     reason: str | None = None
+    request: RequestKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -80,11 +96,13 @@ class MoveRequest:
 
     Attributes:
         subject: The resident's names, where the request has them.
+        request: What the client calls this request.
     """
 
     token: TimeslotToken
     subject: SubjectOfCare | None = None
     reason: str | None = None
+    request: RequestKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +141,8 @@ class BookingService:
         self._journal = journal
         self._read_back = read_back
         self._clock = clock
+        self._claiming = Claiming(access, journal)
+        self._holding = Holding(access, journal, self._claiming, clock=clock)
 
     def book(self, request: BookingRequest) -> BookedTimeslot:
         """
@@ -139,45 +159,124 @@ class BookingService:
             Unavailable: The source could not be asked; nothing was sent.
         """
         source = self._access.source_of(request.token)
-        self._check_start(request.token)
+        check_start(request.token, self._clock)
         _check_reason(source, request.reason)
-        number = request.subject.number
-        held = self._held_by(number, request.token)
-        if held is not None and (standing := self._standing(held)) is not None:
-            return standing
+        own = self._held_by(request.subject.number, request.token)
+        if own is not None and (booked := self._booked_of(own, request)) is not None:
+            return booked
         try:
-            timeslot = self._access.free_timeslot(request.token, number)
-        except TimeslotTaken:
-            # Perhaps by another request of the same resident's, a moment ago.
-            held = self._held_by(number, request.token)
-            if held is not None and (standing := self._standing(held)) is not None:
-                return standing
-            raise
-        try:
-            decision = self._claimed(
-                timeslot,
-                lambda capacity: self._journal.claim_make(
+            decision = self._claiming.claim(
+                request.token,
+                request.subject.number,
+                lambda timeslot, capacity: self._journal.claim_make(
                     source=source.name,
                     timeslot=timeslot,
                     subject=request.subject,
                     capacity=capacity,
+                    request=request.request,
                 ),
             )
+        except TimeslotTaken:
+            # Perhaps by another request of the same resident's, a moment ago.
+            own = self._held_by(request.subject.number, request.token)
+            if own is not None and (booked := self._booked_of(own, request)):
+                return booked
+            raise
         except AlreadyBooked as error:
-            standing = self._standing(error.booking)
-            if standing is None:
+            booked = self._booked_of(error.booking, request)
+            if booked is None:
                 raise Conflict(
                     "Another request for the same time has just failed; try again.",
                     source=source.name,
                 ) from error
-            return standing
-        decision = self._journal.mark_sent(decision, lease=_LEASE)
-        try:
-            made = self._make(source, decision, timeslot, request)
-        except LostDecision:
-            # We were so late that it was looked for: what was found counts.
-            made = self.read(decision.booking)
-        return BookedTimeslot(booking=made, is_new=True)
+            return booked
+        return self._sent(source, decision, _target(decision), request)
+
+    def hold(self, request: HoldRequest) -> ManagedBooking:
+        """
+        Hold a free time for a few minutes; the hold binds this server's clients only.
+
+        Returns:
+            The booking, pending, with `held_until`. A time that the same resident
+            holds already goes on being held, as long as it was to be.
+
+        Raises:
+            Incorrect: There is no such time, it is past, or it cannot be held for so
+                long.
+            AlreadyBooked: The resident has booked that time already.
+            TimeslotTaken: Somebody else has it, or the source no longer lists it.
+            TooManyHolds: The resident holds two other times.
+            Unavailable: The source could not be asked.
+        """
+        return self._managed(self._holding.hold(request))
+
+    def renew(self, booking: str, *, lasts: timedelta = LONGEST_HOLD) -> ManagedBooking:
+        """
+        Let a hold last that long from now.
+
+        Raises:
+            NotFound: There is no booking of that id.
+            HoldOver: It is over, or no hold any more.
+            Incorrect: It cannot be held for so long.
+        """
+        return self._managed(self._holding.renew(booking, lasts=lasts))
+
+    def release(self, booking: str) -> ManagedBooking:
+        """
+        End a hold; one that has been released, or is over, is returned as it is.
+
+        Raises:
+            NotFound: There is no booking of that id.
+            HoldOver: It has been booked, or is being booked: it can be cancelled.
+        """
+        return self._managed(self._holding.release(booking))
+
+    def book_held(
+        self,
+        booking: str,
+        *,
+        subject: SubjectOfCare | None = None,
+        reason: str | None = None,
+        request: RequestKey | None = None,
+    ) -> BookedTimeslot:
+        """
+        Book what is held.
+
+        A hold that is over is booked anew, under another id, if the time is still free.
+        One that has been booked is returned as it stands.
+
+        Args:
+            booking: Our id of the hold.
+            subject: The resident with a name, where the hold had none.
+            reason: What the resident writes.
+            request: What the client calls this request.
+
+        Raises:
+            NotFound: There is no booking of that id.
+            Incorrect: The name is missing, or another person's, or the time is past.
+            HoldOver: It was released.
+            TimeslotTaken: Somebody else has it, or the source no longer lists it.
+            Refused: The region said no.
+            Unavailable: The source could not be asked; nothing was sent.
+        """
+        record = self._journal.get(booking)
+        subject = subject or record.subject
+        if subject is None:
+            raise Incorrect(
+                "The slot was held without a name: send it as a contained Patient."
+            )
+        if subject.number != record.number:
+            raise Incorrect("The slot is held for another person.")
+        if record.state is BookingState.CANCELLED:
+            raise HoldOver("The hold was released: hold or book the slot anew.")
+        wanted = BookingRequest(
+            token=TimeslotToken.parse(record.timeslot.token),
+            subject=subject,
+            reason=reason,
+            request=request,
+        )
+        booked = self._booked_of(booking, wanted)
+        return booked or self.book(wanted)
 
     def read(self, booking: str) -> ManagedBooking:
         """
@@ -219,7 +318,7 @@ class BookingService:
                 source=record.source,
             )
         source = self._access.source_of(request.token)
-        self._check_start(request.token)
+        check_start(request.token, self._clock)
         _check_reason(source, request.reason)
         booking_id = _known_id(record)
         self._check_unit(record, request.token, booking_id)
@@ -229,13 +328,15 @@ class BookingService:
                 "The booking was made elsewhere, so the resident's name is not known"
                 " here: send it as a contained Patient."
             )
-        timeslot = self._access.free_timeslot(
-            request.token, record.number, moving=booking_id
+        decision = self._claiming.claim(
+            request.token,
+            record.number,
+            lambda timeslot, capacity: self._journal.claim_update(
+                record, timeslot, capacity, request=request.request
+            ),
+            moving=booking_id,
         )
-        decision = self._claimed(
-            timeslot,
-            lambda capacity: self._journal.claim_update(record, timeslot, capacity),
-        )
+        timeslot = _target(decision)
         decision = self._journal.mark_sent(decision, lease=_LEASE)
         update = UpdateBooking(
             booking_id=booking_id,
@@ -273,6 +374,9 @@ class BookingService:
         record, _ = self._current(booking)
         if record.state is BookingState.CANCELLED:
             return self._managed(record)
+        decision = self._journal.pending_decision(booking)
+        if decision is not None and decision.held_until is not None:
+            return self.release(booking)
         _check_booked(record, version)
         if not record.permissions.cancel:
             raise Forbidden(
@@ -314,32 +418,57 @@ class BookingService:
         """Return a record without asking its source, which has just not answered."""
         return self._managed(record)
 
-    def _standing(self, booking: str) -> BookedTimeslot | None:
-        """Return a resident's booking of the time asked for, if it still stands."""
+    def _booked_of(
+        self, booking: str, request: BookingRequest
+    ) -> BookedTimeslot | None:
+        """
+        Return what is booked of a resident's own record of the time asked for.
+
+        A hold is booked now; None when nothing of it stands any more.
+        """
+        decision = self._journal.pending_decision(booking)
+        if decision is not None and decision.held_until is not None:
+            return None if decision.is_lapsed else self._book_hold(decision, request)
         record, details = self._current(booking)
         if record.state not in (BookingState.PENDING, BookingState.BOOKED):
             return None
         return BookedTimeslot(booking=self._managed(record, details), is_new=False)
 
-    def _claimed(
-        self, timeslot: Timeslot, claim: Callable[[int | None], Decision]
-    ) -> Decision:
-        """
-        Claim a place, also of a time where places have been booked here before.
-
-        A source lists only the places that are left, while our claims on those that
-        were booked stay. A time that never had more than one place has one for ever,
-        whatever its source lists.
-        """
+    def _book_hold(
+        self, hold: Decision, request: BookingRequest
+    ) -> BookedTimeslot | None:
+        source = self._access.source_of(request.token)
+        check_start(request.token, self._clock)
+        _check_reason(source, request.reason)
         try:
-            return claim(None)
+            # It may have another id at its source by now, where times have ids.
+            timeslot = self._access.free_timeslot(request.token, request.subject.number)
         except TimeslotTaken:
-            claims = self._journal.held_tokens(
-                starting_after=timeslot.start - timedelta(seconds=1)
-            ).get(timeslot.token, 0)
-            if max(claims, timeslot.count) == 1:
-                raise
-            return claim(timeslot.count + claims)
+            # The region has given it to somebody else: there is nothing to hold.
+            self._journal.holds.release(hold.booking)
+            raise
+        try:
+            decision = self._journal.holds.take(
+                hold.booking, subject=request.subject, request=request.request
+            )
+        except HoldOver:
+            return self._booked_of(hold.booking, request)
+        return self._sent(source, decision, timeslot, request)
+
+    def _sent(
+        self,
+        source: Source,
+        decision: Decision,
+        timeslot: Timeslot,
+        request: BookingRequest,
+    ) -> BookedTimeslot:
+        decision = self._journal.mark_sent(decision, lease=_LEASE)
+        try:
+            made = self._make(source, decision, timeslot, request)
+        except LostDecision:
+            # We were so late that it was looked for: what was found counts.
+            made = self.read(decision.booking)
+        return BookedTimeslot(booking=made, is_new=True)
 
     def _make(
         self,
@@ -568,10 +697,6 @@ class BookingService:
             None,
         )
 
-    def _check_start(self, token: TimeslotToken) -> None:
-        if token.starts_at <= self._clock():
-            raise Incorrect("The slot has already begun; search for a later one.")
-
     def _check_unit(
         self, record: BookingRecord, token: TimeslotToken, booking_id: BookingId
     ) -> None:
@@ -594,15 +719,15 @@ class BookingService:
         *,
         reason: str | None = None,
     ) -> ManagedBooking:
-        undecided = self._journal.pending_decision(record.id) is not None
-        return managed_booking(record, details, undecided=undecided, reason=reason)
+        decision = self._journal.pending_decision(record.id)
+        return managed_booking(record, details, decision=decision, reason=reason)
 
 
 def managed_booking(
     record: BookingRecord,
     details: Booking | None,
     *,
-    undecided: bool,
+    decision: Decision | None,
     reason: str | None = None,
 ) -> ManagedBooking:
     """
@@ -611,7 +736,8 @@ def managed_booking(
     Args:
         record: What the journal says.
         details: What the source says, if it could be asked.
-        undecided: Whether a write is on its way or of unknown outcome.
+        decision: The write that is on its way, of unknown outcome, or only held; None
+            when there is none.
         reason: What the resident wrote, where the source has not said it.
     """
     status = {
@@ -620,10 +746,17 @@ def managed_booking(
         # It was pending once, or its id would not be known; nothing came of it.
         BookingState.REFUSED: BookingStatus.CANCELLED,
     }.get(record.state, BookingStatus.PENDING)
+    held_until = None
+    if decision is not None:
+        held_until = decision.held_until
+        status = (
+            # Over, if not tidied up yet.
+            BookingStatus.CANCELLED if decision.is_lapsed else BookingStatus.PENDING
+        )
     return ManagedBooking(
         id=record.id,
         version=record.version,
-        status=BookingStatus.PENDING if undecided else status,
+        status=status,
         source=record.source,
         timeslot=record.timeslot,
         booking_id=record.booking_id,
@@ -636,6 +769,7 @@ def managed_booking(
         message=record.message,
         purpose=details.purpose if details else None,
         reason=(details.reason if details else None) or reason,
+        held_until=held_until,
     )
 
 
@@ -657,6 +791,12 @@ def _check_reason(source: Source, reason: str | None) -> None:
             " comment.",
             source=source.name,
         )
+
+
+def _target(decision: Decision) -> Timeslot:
+    if decision.timeslot is None:
+        raise TypeError("a cancellation has no time to book")
+    return decision.timeslot
 
 
 def _to_be_shown(result: WriteResult) -> str | None:

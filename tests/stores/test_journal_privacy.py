@@ -11,6 +11,7 @@ from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal import (
     AlreadyBooked,
+    Answer,
     Journal,
     RepeatedRequest,
     RequestKey,
@@ -47,6 +48,11 @@ def _lived(journal: Journal) -> None:
     """Leave every kind of row, with a marked resident and marked texts."""
     made = journal.claim_make(
         source=NORR, timeslot=timeslot(), subject=MARKED, request=REQUEST
+    )
+    journal.requests.close(
+        REQUEST,
+        Answer(status=201, headers={}, body=f"{TEXT} {MARKED.number.reveal()}"),
+        visit=START,
     )
     record = journal.settle_booked(
         journal.mark_sent(made, lease=LEASE),
@@ -112,6 +118,7 @@ def test_every_table_was_filled(journal: Journal, database: Database) -> None:
         "booking": 2,
         "claim": 2,
         "decision": 3,
+        "request": 1,
     }
 
 

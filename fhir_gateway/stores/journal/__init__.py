@@ -8,27 +8,35 @@ whatever happens in between somebody can find out how it went.
 from fhir_gateway.stores.journal.journal import Journal
 from fhir_gateway.stores.journal.records import (
     AlreadyBooked,
+    Answer,
     BookingIdTaken,
     BookingRecord,
     BookingState,
     Decision,
     DecisionKind,
     DecisionState,
+    HoldOver,
     LostDecision,
+    Place,
     RepeatedRequest,
     RequestKey,
+    TooManyHolds,
 )
 
 __all__ = [
     "AlreadyBooked",
+    "Answer",
     "BookingIdTaken",
     "BookingRecord",
     "BookingState",
     "Decision",
     "DecisionKind",
     "DecisionState",
+    "HoldOver",
     "Journal",
     "LostDecision",
+    "Place",
     "RepeatedRequest",
     "RequestKey",
+    "TooManyHolds",
 ]

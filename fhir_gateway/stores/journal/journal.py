@@ -10,11 +10,9 @@ A write to a region is three steps, each committed before the next one begins:
 
 `unsettled` finds what was left between two steps, whatever became of its owner.
 
-On PostgreSQL locks are taken in one order, so that no two transactions wait for each
-other: request key, timeslot, decision, unit, booking.
+`claiming.py` says in which order locks are taken.
 """
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -34,32 +32,44 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import IntegrityError
 
 from fhir_gateway.model.booking import Booking, BookingPermissions
-from fhir_gateway.model.errors import Conflict, NotFound, Party, Stale, TimeslotTaken
+from fhir_gateway.model.errors import Conflict, Stale
 from fhir_gateway.model.ids import BookingId, HsaId, SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timekeeping import epoch_seconds
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.stores.database import Database, database_clock, lock_until_commit
+from fhir_gateway.stores.journal.claiming import (
+    DECISION,
+    OUR_ID,
+    claim,
+    decide,
+    found,
+    free_place,
+    from_now,
+    is_live,
+    lock_timeslot,
+    locked,
+    lost,
+    release,
+    texts,
+)
+from fhir_gateway.stores.journal.holds import Holds
 from fhir_gateway.stores.journal.records import (
-    AlreadyBooked,
     BookingIdTaken,
     BookingRecord,
     BookingState,
     Decision,
     DecisionKind,
     DecisionState,
-    LostDecision,
-    RepeatedRequest,
+    Place,
     RequestKey,
 )
+from fhir_gateway.stores.journal.requests import Requests, refuse_repeat, take_up
 from fhir_gateway.stores.journal.rows import (
     NUMBER,
-    Values,
     decision_from_row,
-    document_from_timeslot,
     record_from_row,
     sealed_text,
     timeslot_from_document,
@@ -72,17 +82,10 @@ from fhir_gateway.stores.sealing import Seal
 
 __all__ = ["Journal"]
 
-# Also what keeps a client's odd id from PostgreSQL, which refuses a NUL in a text.
-_OUR_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
 _AFTER_SENDING: Final = frozenset({DecisionState.SENT, DecisionState.UNKNOWN})
 _BEFORE_SETTLING: Final = _AFTER_SENDING | {DecisionState.CLAIMED}
 
 _TIMES: Final = ("starts_at", "ends_at")
-
-# What a keyed hash is of; NUMBER is the third kind.
-_KEY: Final = "request key"
-_FINGERPRINT: Final = "request fingerprint"
 
 
 class Journal:
@@ -97,6 +100,10 @@ class Journal:
         seal: Encrypts what is personal.
         claim_lease: How long a claim may wait to be sent before `unsettled` shows it
             as abandoned; longer than a request can live.
+
+    Attributes:
+        holds: What is only held.
+        requests: What clients call their requests.
     """
 
     def __init__(
@@ -109,6 +116,8 @@ class Journal:
         self._database = database
         self._seal = seal
         self._claim_lease = claim_lease
+        self.holds = Holds(database, seal, claim_lease=claim_lease)
+        self.requests = Requests(database, seal)
 
     # Claims: before anything is sent.
 
@@ -137,10 +146,15 @@ class Journal:
             RepeatedRequest: The client has used that key before.
         """
         with self._database.writing() as connection:
-            self._refuse_repeat(connection, request)
-            _lock_timeslot(connection, timeslot)
-            ordinal = self._free_place(
-                connection, source, timeslot, subject.number, capacity
+            refuse_repeat(connection, self._seal, request)
+            lock_timeslot(connection, timeslot)
+            ordinal = free_place(
+                connection,
+                self._seal,
+                source=source,
+                timeslot=timeslot,
+                number=subject.number,
+                capacity=capacity,
             )
             new = str(uuid4())
             connection.execute(
@@ -157,10 +171,9 @@ class Journal:
                     **values_from_timeslot(timeslot),
                 )
             )
-            decision = self._decide(
-                connection, new, DecisionKind.MAKE, timeslot, request
-            )
-            _claim(connection, source, decision, timeslot, ordinal)
+            decision = self._decide(connection, new, DecisionKind.MAKE, timeslot)
+            take_up(connection, self._seal, request, decision)
+            claim(connection, source, decision, timeslot, ordinal)
             return decision
 
     def claim_update(
@@ -190,16 +203,22 @@ class Journal:
             Stale: The booking has changed since `record` was read.
         """
         with self._database.writing() as connection:
-            self._refuse_repeat(connection, request)
-            _lock_timeslot(connection, timeslot)
+            refuse_repeat(connection, self._seal, request)
+            lock_timeslot(connection, timeslot)
             _refuse_overtaken(connection, record)
-            ordinal = self._free_place(
-                connection, record.source, timeslot, record.number, capacity
+            ordinal = free_place(
+                connection,
+                self._seal,
+                source=record.source,
+                timeslot=timeslot,
+                number=record.number,
+                capacity=capacity,
             )
             decision = self._decide(
-                connection, record.id, DecisionKind.UPDATE, timeslot, request
+                connection, record.id, DecisionKind.UPDATE, timeslot
             )
-            _claim(connection, record.source, decision, timeslot, ordinal)
+            take_up(connection, self._seal, request, decision)
+            claim(connection, record.source, decision, timeslot, ordinal)
             return decision
 
     def claim_cancel(
@@ -215,11 +234,11 @@ class Journal:
             Stale: The booking has changed since `record` was read.
         """
         with self._database.writing() as connection:
-            self._refuse_repeat(connection, request)
+            refuse_repeat(connection, self._seal, request)
             _refuse_overtaken(connection, record)
-            return self._decide(
-                connection, record.id, DecisionKind.CANCEL, None, request
-            )
+            decision = self._decide(connection, record.id, DecisionKind.CANCEL, None)
+            take_up(connection, self._seal, request, decision)
+            return decision
 
     def mark_sent(self, decision: Decision, *, lease: timedelta) -> Decision:
         """
@@ -247,12 +266,12 @@ class Journal:
                     state=DecisionState.SENT.value,
                     fence=decisions.c.fence + 1,
                     sent_at=database_clock(),
-                    lease_until=_from_now(lease),
+                    lease_until=from_now(lease),
                 )
-                .returning(*decisions.c)
+                .returning(*DECISION)
             ).one_or_none()
             if row is None:
-                raise _lost()
+                raise lost()
             return self._decision(row)
 
     # Settlements: when the outcome is known, or known to be unknown.
@@ -328,7 +347,7 @@ class Journal:
                 connection, decision, DecisionState.DONE, kinds={DecisionKind.UPDATE}
             )
             row = self._without_double(connection, settled, booking_id)
-            _release(connection, row.id, claims.c.decision != decision.id)
+            release(connection, row.id, claims.c.decision != decision.id)
             return self._change(
                 connection,
                 row,
@@ -357,8 +376,8 @@ class Journal:
             self._settle(
                 connection, decision, DecisionState.DONE, kinds={DecisionKind.CANCEL}
             )
-            row = _locked(connection, decision.booking)
-            _release(connection, row.id)
+            row = locked(connection, decision.booking)
+            release(connection, row.id)
             return self._change(
                 connection,
                 row,
@@ -425,8 +444,8 @@ class Journal:
                 .values(state=DecisionState.UNKNOWN.value)
             )
             if settled.rowcount != 1:
-                raise _lost()
-            return self._record(_locked(connection, decision.booking))
+                raise lost()
+            return self._record(locked(connection, decision.booking))
 
     # Looking.
 
@@ -438,7 +457,7 @@ class Journal:
             NotFound: There is none, or the text is no id of ours.
         """
         with self._database.reading() as connection:
-            return self._record(_found(connection, booking))
+            return self._record(found(connection, booking))
 
     def pending_decision(self, booking: str) -> Decision | None:
         """Return the unsettled write to a booking; None when there is none."""
@@ -449,13 +468,21 @@ class Journal:
         return self._one_decision(booking)
 
     def of_subject(self, number: PersonalIdentityNumber) -> tuple[BookingRecord, ...]:
-        """Return a resident's bookings, by start; those REFUSED are left out."""
+        """
+        Return a resident's bookings, by start.
+
+        Those REFUSED are left out, and holds that were released: none was ever booked.
+        """
         with self._database.reading() as connection:
             rows = connection.execute(
                 select(bookings)
                 .where(
                     self._is_of(number),
                     bookings.c.state != BookingState.REFUSED.value,
+                    or_(
+                        bookings.c.state != BookingState.CANCELLED.value,
+                        bookings.c.confirmed_at.is_not(None),
+                    ),
                 )
                 .order_by(bookings.c.starts_at, bookings.c.created_at, bookings.c.id)
             ).all()
@@ -489,18 +516,8 @@ class Journal:
 
     def held_tokens(self, *, starting_after: datetime) -> Mapping[str, int]:
         """Return how many places of each timeslot, by its token, are claimed here."""
-        with self._database.reading() as connection:
-            rows = connection.execute(
-                select(claims.c.token, func.count())
-                .where(
-                    claims.c.released_at.is_(None),
-                    claims.c.starts_at > epoch_seconds(starting_after),
-                )
-                # Its start follows from the token; grouped by both, the index on both
-                # answers alone, where SQLite would else read the past as well.
-                .group_by(claims.c.starts_at, claims.c.token)
-            ).all()
-        return {row[0]: row[1] for row in rows}
+        held = self.held_places(starting_after=starting_after)
+        return {token: len(places) for token, places in held.items()}
 
     def held_places(
         self, *, starting_after: datetime
@@ -509,22 +526,32 @@ class Journal:
         Return the live claims of each timeslot, by its token.
 
         Each says when its write was settled, in seconds since 1970; infinity while that
-        is on its way or its outcome unknown.
+        is on its way or its outcome unknown, or the time only held.
         """
         held: dict[str, tuple[float, ...]] = {}
         with self._database.reading() as connection:
             rows = connection.execute(
                 select(claims.c.token, decisions.c.settled_at)
                 .join(decisions, decisions.c.id == claims.c.decision)
-                .where(
-                    claims.c.released_at.is_(None),
-                    claims.c.starts_at > epoch_seconds(starting_after),
-                )
+                .where(is_live(), claims.c.starts_at > epoch_seconds(starting_after))
             )
             for token, settled_at in rows:
                 at = inf if settled_at is None else float(settled_at)
                 held[token] = (*held.get(token, ()), at)
         return held
+
+    def places(self, token: str) -> tuple[Place, ...]:
+        """Return the places of a timeslot that are claimed here."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                select(claims.c.booking, decisions.c.settled_at)
+                .join(decisions, decisions.c.id == claims.c.decision)
+                .where(is_live(), claims.c.token == token)
+            ).all()
+        return tuple(
+            Place(booking=row.booking, is_settled=row.settled_at is not None)
+            for row in rows
+        )
 
     def knows_token(self, token: str) -> bool:
         """Return whether a place of a timeslot is, or ever was, claimed here."""
@@ -624,7 +651,7 @@ class Journal:
         """
         with self._database.writing() as connection:
             _lock_unit(connection, record.source, timeslot.schedule.unit)
-            row = _locked(connection, record.id)
+            row = locked(connection, record.id)
             if row.state != BookingState.BOOKED.value:
                 return self._record(row)
             if _is_overtaken(connection, row, record):
@@ -642,7 +669,7 @@ class Journal:
                 return self._store(connection, row, confirmed_at=database_clock())
             self._retire_double(connection, row, booking.booking_id, timeslot)
             if any(described[name] != getattr(row, name) for name in _TIMES):
-                _release(connection, row.id)
+                release(connection, row.id)
             return self._change(
                 connection, row, confirmed_at=database_clock(), **described
             )
@@ -661,11 +688,11 @@ class Journal:
             NotFound: There is no such booking.
         """
         with self._database.writing() as connection:
-            row = _locked(connection, record.id)
+            row = locked(connection, record.id)
             is_booked = row.state == BookingState.BOOKED.value
             if not is_booked or _is_overtaken(connection, row, record):
                 return self._record(row)
-            _release(connection, row.id)
+            release(connection, row.id)
             return self._change(connection, row, state=BookingState.CANCELLED.value)
 
     # Finding out what became of a write.
@@ -686,7 +713,7 @@ class Journal:
         """
         due_at = func.coalesce(decisions.c.next_look_at, 0)
         chosen = (
-            select(decisions)
+            select(*DECISION)
             .where(
                 decisions.c.settled_at.is_(None),
                 or_(
@@ -706,7 +733,7 @@ class Journal:
             connection.execute(
                 update(decisions)
                 .where(decisions.c.id.in_([row.id for row in rows]))
-                .values(next_look_at=_from_now(hold))
+                .values(next_look_at=from_now(hold))
             )
         return tuple(map(self._decision, rows))
 
@@ -727,17 +754,15 @@ class Journal:
                 update(decisions)
                 .where(
                     decisions.c.id == decision.id,
-                    decisions.c.state.in_(_texts(_AFTER_SENDING)),
+                    decisions.c.state.in_(texts(_AFTER_SENDING)),
                     decisions.c.fence == decision.fence,
                     decisions.c.attempts == decision.attempts,
                 )
-                .values(
-                    attempts=decisions.c.attempts + 1, next_look_at=_from_now(until)
-                )
-                .returning(*decisions.c)
+                .values(attempts=decisions.c.attempts + 1, next_look_at=from_now(until))
+                .returning(*DECISION)
             ).one_or_none()
             if row is None:
-                raise _lost()
+                raise lost()
             return self._decision(row)
 
     # Private from here on.
@@ -751,11 +776,11 @@ class Journal:
     def _one_decision(
         self, booking: str, *conditions: ColumnElement[bool]
     ) -> Decision | None:
-        if not _OUR_ID.fullmatch(booking):
+        if not OUR_ID.fullmatch(booking):
             return None
         with self._database.reading() as connection:
             row = connection.execute(
-                select(decisions)
+                select(*DECISION)
                 .where(decisions.c.booking == booking, *conditions)
                 .order_by(decisions.c.ordinal.desc())
                 .limit(1)
@@ -765,88 +790,21 @@ class Journal:
     def _is_of(self, number: PersonalIdentityNumber) -> ColumnElement[bool]:
         return bookings.c.subject_hmac.in_(self._seal.lookups(NUMBER, number.reveal()))
 
-    def _refuse_repeat(
-        self, connection: Connection, request: RequestKey | None
-    ) -> None:
-        if request is None:
-            return
-        lock_until_commit(connection, f"request {request.client} {request.key}")
-        earlier = connection.execute(
-            select(decisions.c.booking, decisions.c.fingerprint_hmac).where(
-                decisions.c.client == request.client,
-                decisions.c.key_hmac.in_(self._seal.lookups(_KEY, request.key)),
-            )
-        ).first()
-        if earlier is not None:
-            fingerprints = self._seal.lookups(_FINGERPRINT, request.fingerprint)
-            raise RepeatedRequest(
-                earlier.booking, is_same=earlier.fingerprint_hmac in fingerprints
-            )
-
-    def _free_place(
-        self,
-        connection: Connection,
-        source: SourceName,
-        timeslot: Timeslot,
-        number: PersonalIdentityNumber,
-        capacity: int | None,
-    ) -> int:
-        live = connection.execute(
-            select(claims.c.ordinal, claims.c.booking, bookings.c.subject_hmac)
-            .join(bookings, bookings.c.id == claims.c.booking)
-            .where(claims.c.token == timeslot.token, claims.c.released_at.is_(None))
-        ).all()
-        hashes = self._seal.lookups(NUMBER, number.reveal())
-        for row in live:
-            if row.subject_hmac in hashes:
-                raise AlreadyBooked(row.booking, source=source)
-        taken = {row.ordinal for row in live}
-        places = timeslot.count if capacity is None else capacity
-        for ordinal in range(1, places + 1):
-            if ordinal not in taken:
-                return ordinal
-        raise _taken(source)
-
     def _decide(
         self,
         connection: Connection,
         booking: str,
         kind: DecisionKind,
         timeslot: Timeslot | None,
-        request: RequestKey | None,
     ) -> Decision:
-        asked: Values = {}
-        if request is not None:
-            asked = {
-                "client": request.client,
-                "key_hmac": self._seal.lookup(_KEY, request.key),
-                "fingerprint_hmac": self._seal.lookup(
-                    _FINGERPRINT, request.fingerprint
-                ),
-            }
-        ordinal = (
-            select(func.coalesce(func.max(decisions.c.ordinal), 0) + 1)
-            .where(decisions.c.booking == booking)
-            .scalar_subquery()
+        return decide(
+            connection,
+            self._seal,
+            booking=booking,
+            kind=kind,
+            timeslot=timeslot,
+            lease=self._claim_lease,
         )
-        row = connection.execute(
-            insert(decisions)
-            .values(
-                id=str(uuid4()),
-                booking=booking,
-                ordinal=ordinal,
-                kind=kind.value,
-                state=DecisionState.CLAIMED.value,
-                fence=1,
-                lease_until=_from_now(self._claim_lease),
-                timeslot=None if timeslot is None else document_from_timeslot(timeslot),
-                attempts=0,
-                created_at=database_clock(),
-                **asked,
-            )
-            .returning(*decisions.c)
-        ).one()
-        return self._decision(row)
 
     def _settle(
         self,
@@ -864,7 +822,7 @@ class Journal:
             update(decisions)
             .where(
                 decisions.c.id == decision.id,
-                decisions.c.state.in_(_texts(accepts)),
+                decisions.c.state.in_(texts(accepts)),
                 decisions.c.fence == decision.fence,
             )
             .values(
@@ -872,17 +830,17 @@ class Journal:
                 settled_at=database_clock(),
                 message_sealed=sealed_text(message, self._seal),
             )
-            .returning(*decisions.c)
+            .returning(*DECISION)
         ).one_or_none()
         if settled is None:
-            raise _lost()
+            raise lost()
         return settled
 
     def _fall_back(
         self, connection: Connection, decision: Decision, message: str | None
     ) -> BookingRecord:
-        row = _locked(connection, decision.booking)
-        _release(connection, row.id, claims.c.decision == decision.id)
+        row = locked(connection, decision.booking)
+        release(connection, row.id, claims.c.decision == decision.id)
         if decision.kind is not DecisionKind.MAKE:
             return self._record(row)
         return self._change(
@@ -918,9 +876,9 @@ class Journal:
         self, connection: Connection, settled: Row[Any], booking_id: BookingId | None
     ) -> Row[Any]:
         timeslot = timeslot_from_document(settled.timeslot)
-        source = _found(connection, settled.booking).source
+        source = found(connection, settled.booking).source
         _lock_unit(connection, source, timeslot.schedule.unit)
-        row = _locked(connection, settled.booking)
+        row = locked(connection, settled.booking)
         self._retire_double(connection, row, booking_id, timeslot)
         return row
 
@@ -953,7 +911,7 @@ class Journal:
         )
         if not is_double:
             raise _booking_id_taken(row.source)
-        _release(connection, double.id)
+        release(connection, double.id)
         self._change(connection, double, state=BookingState.REFUSED.value)
 
     def _known(
@@ -1007,56 +965,14 @@ class Journal:
         return None
 
 
-def _texts(states: Collection[DecisionState]) -> list[str]:
-    return [state.value for state in states]
-
-
-def _lost() -> LostDecision:
-    return LostDecision("The write has been sent or settled by somebody else.")
-
-
-def _taken(source: str) -> TimeslotTaken:
-    return TimeslotTaken(
-        "The time has been taken by somebody else; choose another.",
-        source=SourceName(source),
-        party=Party.CLIENT,
-    )
-
-
 def _booking_id_taken(source: str) -> BookingIdTaken:
     return BookingIdTaken(
         "The source gave the id of another booking.", source=SourceName(source)
     )
 
 
-def _from_now(duration: timedelta) -> ColumnElement[float]:
-    return database_clock() + duration.total_seconds()
-
-
-def _lock_timeslot(connection: Connection, timeslot: Timeslot) -> None:
-    # The index alone keeps the promise. The lock makes two requests of one person see
-    # each other, and keeps a race for the last place from ending in a failed statement.
-    lock_until_commit(connection, f"timeslot {timeslot.token}")
-
-
 def _lock_unit(connection: Connection, source: str, unit: str) -> None:
     lock_until_commit(connection, f"unit {source} {unit}")
-
-
-def _found(connection: Connection, booking: str, *, lock: bool = False) -> Row[Any]:
-    chosen = select(bookings).where(bookings.c.id == booking)
-    if lock:
-        chosen = chosen.with_for_update()
-    row = None
-    if _OUR_ID.fullmatch(booking):
-        row = connection.execute(chosen).one_or_none()
-    if row is None:
-        raise NotFound("There is no such booking.")
-    return row
-
-
-def _locked(connection: Connection, booking: str) -> Row[Any]:
-    return _found(connection, booking, lock=True)
 
 
 def _has_unsettled(connection: Connection, booking: str) -> bool:
@@ -1073,7 +989,7 @@ def _is_overtaken(connection: Connection, row: Row[Any], record: BookingRecord) 
 
 
 def _refuse_overtaken(connection: Connection, record: BookingRecord) -> None:
-    row = _locked(connection, record.id)
+    row = locked(connection, record.id)
     if row.version != record.version:
         raise Stale(
             "The booking has changed; read it again before changing it.",
@@ -1089,38 +1005,3 @@ def _refuse_overtaken(connection: Connection, record: BookingRecord) -> None:
             "Another change to the booking is under way; look at it again later.",
             source=record.source,
         )
-
-
-def _claim(
-    connection: Connection,
-    source: SourceName,
-    decision: Decision,
-    timeslot: Timeslot,
-    ordinal: int,
-) -> None:
-    try:
-        connection.execute(
-            insert(claims).values(
-                id=str(uuid4()),
-                token=timeslot.token,
-                ordinal=ordinal,
-                booking=decision.booking,
-                decision=decision.id,
-                starts_at=epoch_seconds(timeslot.start),
-                created_at=database_clock(),
-            )
-        )
-    except IntegrityError:
-        # Only a writer that does not take our lock, such as another release of this
-        # program, gets here first; the index has the last word.
-        raise _taken(source) from None
-
-
-def _release(
-    connection: Connection, booking: str, *conditions: ColumnElement[bool]
-) -> None:
-    connection.execute(
-        update(claims)
-        .where(claims.c.booking == booking, claims.c.released_at.is_(None), *conditions)
-        .values(released_at=database_clock())
-    )

@@ -5,7 +5,9 @@ What the journal tells: bookings, decisions, and why a write was not begun.
     ├── AlreadyBooked      the same resident holds that time already
     ├── BookingIdTaken     the region's id belongs to another booking
     ├── LostDecision       somebody else has settled or sent it
-    └── RepeatedRequest    a client's key has been used before
+    ├── HoldOver           a hold is over, or was never one
+    ├── RepeatedRequest    a client's key has been used before
+    └── TooManyHolds       the resident holds as many times as one may
 """
 
 from dataclasses import dataclass, field
@@ -21,15 +23,19 @@ from fhir_gateway.model.timeslot import Timeslot
 
 __all__ = [
     "AlreadyBooked",
+    "Answer",
     "BookingIdTaken",
     "BookingRecord",
     "BookingState",
     "Decision",
     "DecisionKind",
     "DecisionState",
+    "HoldOver",
     "LostDecision",
+    "Place",
     "RepeatedRequest",
     "RequestKey",
+    "TooManyHolds",
 ]
 
 
@@ -37,8 +43,9 @@ class BookingState(Enum):
     """
     Where a booking stands.
 
-    REFUSED was never booked; so is a double that turned out to be another record of
-    the same booking. No state is left once it is CANCELLED or REFUSED.
+    PENDING is held, or on its way. REFUSED was never booked; so is a double that turned
+    out to be another record of the same booking, and a hold that is over. CANCELLED was
+    booked, or held and released.
     """
 
     PENDING = "PENDING"
@@ -87,6 +94,36 @@ class RequestKey:
     fingerprint: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Answer:
+    """
+    What a client was answered, to be answered again.
+
+    Attributes:
+        status: The HTTP status.
+        headers: Those that belong to the answer, such as ETag.
+        body: JSON; empty when there was none.
+    """
+
+    status: int
+    headers: dict[str, str]
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """
+    A place of a timeslot that is claimed here.
+
+    Attributes:
+        booking: Our own id of the booking that has it.
+        is_settled: Its source knows of it, so that it lists the place no more.
+    """
+
+    booking: str
+    is_settled: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookingRecord:
     """
@@ -132,6 +169,9 @@ class Decision:
         timeslot: The time to book or to move to; None for CANCEL.
         sent_at: When it may first have been sent.
         attempts: How many times its outcome has been looked for in vain.
+        held_until: Until when it only holds its time; None when it is more than that.
+        is_lapsed: That was over, by the database's clock, when this was read.
+        alarm: Why a person has to look at it; None when nobody has to.
         message: The region's own text when it refused.
     """
 
@@ -143,6 +183,9 @@ class Decision:
     timeslot: Timeslot | None
     sent_at: datetime | None
     attempts: int
+    held_until: datetime | None
+    is_lapsed: bool
+    alarm: str | None
     message: str | None = field(repr=False)
 
 
@@ -169,6 +212,12 @@ class BookingIdTaken(Conflict):
     default_party: ClassVar[Party] = Party.REGION
 
 
+class HoldOver(Conflict):
+    """
+    The hold has lasted its time, was released, or has been booked: hold or book anew.
+    """
+
+
 class LostDecision(Conflict):
     """
     Somebody else has sent or settled it; nothing was changed. Look at the booking.
@@ -182,11 +231,29 @@ class RepeatedRequest(Conflict):
     The client has used this key before; nothing was done now.
 
     Args:
-        booking: Our own id of the booking that the first request concerned.
         is_same: Whether the two requests said the same.
+        booking: Our own id of the booking that the first request came to concern.
+        decision: The id of what it came to decide.
+        answer: What it was answered, once that was final.
+        is_running: It is being worked at just now.
     """
 
-    def __init__(self, booking: str, *, is_same: bool) -> None:
+    def __init__(
+        self,
+        *,
+        is_same: bool,
+        booking: str | None = None,
+        decision: str | None = None,
+        answer: Answer | None = None,
+        is_running: bool = False,
+    ) -> None:
         super().__init__("That request key has been used before.")
-        self.booking = booking
         self.is_same = is_same
+        self.booking = booking
+        self.decision = decision
+        self.answer = answer
+        self.is_running = is_running
+
+
+class TooManyHolds(Conflict):
+    """The resident holds as many times as one may: release or book one of them."""

@@ -89,7 +89,7 @@ def record_from_row(row: Row[Any], seal: Seal) -> BookingRecord:
 
 def decision_from_row(row: Row[Any], seal: Seal) -> Decision:
     """
-    Return the write that a row of `decision` holds.
+    Return the write that a row of `decision` holds, selected as `claiming.DECISION`.
 
     Raises:
         SealBroken: None of our keys opens it.
@@ -105,6 +105,9 @@ def decision_from_row(row: Row[Any], seal: Seal) -> Decision:
         ),
         sent_at=_instant_or_none(row.sent_at),
         attempts=row.attempts,
+        held_until=_instant_or_none(row.held_until),
+        is_lapsed=bool(row.is_lapsed),
+        alarm=row.alarm,
         message=_text(row.message_sealed, seal),
     )
 

@@ -1,5 +1,5 @@
 """
-The journal's three tables.
+The journal's four tables.
 
 Every `…_at` is in seconds since 1970: whole ones of the source's timetable in
 `starts_at` and `ends_at`, the database's clock with a fraction in all others.
@@ -27,7 +27,7 @@ from sqlalchemy import (
     text,
 )
 
-__all__ = ["bookings", "claims", "decisions", "metadata"]
+__all__ = ["bookings", "claims", "decisions", "metadata", "requests"]
 
 metadata: Final = MetaData(
     naming_convention={
@@ -61,6 +61,9 @@ bookings: Final = Table(
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
     Column("confirmed_at", Double),
+    # When everything personal was wiped: then the row only keeps its id from being
+    # made anew, and its decisions in place.
+    Column("wiped_at", Double),
     CheckConstraint(
         "state IN ('PENDING', 'BOOKED', 'CANCELLED', 'REFUSED')", name="state"
     ),
@@ -93,17 +96,24 @@ decisions: Final = Table(
     Column("state", Text, nullable=False),
     Column("fence", Integer, nullable=False),
     Column("lease_until", Double, nullable=False),
+    # A hold's claim keeps others out until then, by the database's clock, and no
+    # longer; NULL from when it is booked.
+    Column("held_until", Double),
     Column("timeslot", JSON(none_as_null=True)),
     Column("message_sealed", Text),
     Column("attempts", Integer, nullable=False),
     Column("next_look_at", Double),
+    # Read by the release before, written by none: requests have a table of their own.
+    # They go when that release is out of use.
     Column("client", Text),
-    # Clients choose their keys, and one may choose a personal number.
     Column("key_hmac", Text),
     Column("fingerprint_hmac", Text),
     Column("created_at", Double, nullable=False),
     Column("sent_at", Double),
     Column("settled_at", Double),
+    # Why a person has to look at it, and since when.
+    Column("alarm", Text),
+    Column("alarmed_at", Double),
     CheckConstraint("kind IN ('MAKE', 'UPDATE', 'CANCEL')", name="kind"),
     CheckConstraint(
         "state IN ('CLAIMED', 'SENT', 'UNKNOWN', 'DONE', 'REFUSED', 'NOT_SENT')",
@@ -166,3 +176,19 @@ Index(
 Index("claim_by_booking", claims.c.booking)
 # The partial index knows the live ones only.
 Index("claim_by_token", claims.c.token)
+
+requests: Final = Table(
+    "request",
+    metadata,
+    Column("client", Text, primary_key=True),
+    # Clients choose their keys, and one may choose a personal number.
+    Column("key_hmac", Text, primary_key=True),
+    Column("fingerprint_hmac", Text, nullable=False),
+    Column("decision", Text, ForeignKey("decision.id")),
+    Column("answer_sealed", Text),
+    Column("created_at", Double, nullable=False),
+    Column("lease_until", Double, nullable=False),
+    Column("keep_until", Double, nullable=False),
+)
+Index("request_by_keep_until", requests.c.keep_until)
+Index("request_by_decision", requests.c.decision)

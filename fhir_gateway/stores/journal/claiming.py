@@ -1,0 +1,302 @@
+"""
+The steps that claims are made of, each within a transaction of its caller's.
+
+On PostgreSQL locks are taken in one order, so that no two transactions wait for each
+other: request key, resident, timeslot, decision, unit, booking.
+"""
+
+import re
+from collections.abc import Collection
+from datetime import timedelta
+from typing import Any, Final
+from uuid import uuid4
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    false,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from fhir_gateway.model.errors import NotFound, Party, TimeslotTaken
+from fhir_gateway.model.ids import SourceName
+from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.model.timekeeping import epoch_seconds
+from fhir_gateway.model.timeslot import Timeslot
+from fhir_gateway.stores.database import database_clock, lock_until_commit
+from fhir_gateway.stores.journal.records import (
+    AlreadyBooked,
+    BookingState,
+    Decision,
+    DecisionKind,
+    DecisionState,
+    LostDecision,
+)
+from fhir_gateway.stores.journal.rows import (
+    NUMBER,
+    decision_from_row,
+    document_from_timeslot,
+)
+from fhir_gateway.stores.journal.tables import bookings, claims, decisions
+from fhir_gateway.stores.sealing import Seal
+
+__all__ = [
+    "DECISION",
+    "OUR_ID",
+    "claim",
+    "decide",
+    "found",
+    "free_place",
+    "from_now",
+    "is_live",
+    "lock_timeslot",
+    "locked",
+    "lost",
+    "release",
+    "texts",
+]
+
+# Also what keeps a client's odd id from PostgreSQL, which refuses a NUL in a text.
+OUR_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+# A decision as `decision_from_row` reads it: whether a hold is over is for the
+# database's clock to say.
+DECISION: Final = (
+    *decisions.c,
+    func.coalesce(
+        and_(
+            decisions.c.state == DecisionState.CLAIMED.value,
+            decisions.c.held_until <= database_clock(),
+        ),
+        false(),
+    ).label("is_lapsed"),
+)
+
+
+def is_live() -> ColumnElement[bool]:
+    """
+    Return the condition that a claim, joined with its decision, keeps others out.
+
+    A hold that is over does not, whether or not somebody has tidied up after it.
+    """
+    return and_(
+        claims.c.released_at.is_(None),
+        or_(
+            decisions.c.held_until.is_(None),
+            decisions.c.held_until > database_clock(),
+        ),
+    )
+
+
+def lock_timeslot(connection: Connection, timeslot: Timeslot) -> None:
+    """Wait for other claims of a timeslot to be made or given up."""
+    # The index alone keeps the promise. The lock makes two requests of one person see
+    # each other, and keeps a race for the last place from ending in a failed statement.
+    lock_until_commit(connection, f"timeslot {timeslot.token}")
+
+
+def free_place(
+    connection: Connection,
+    seal: Seal,
+    *,
+    source: SourceName,
+    timeslot: Timeslot,
+    number: PersonalIdentityNumber,
+    capacity: int | None,
+) -> int:
+    """
+    Return the ordinal of a place of a timeslot that nobody has claimed.
+
+    Holds that are over are ended here: their claims must make room in the index.
+
+    Raises:
+        AlreadyBooked: The same person has one.
+        TimeslotTaken: There is none.
+    """
+    _end_lapsed(connection, timeslot.token)
+    live = connection.execute(
+        select(claims.c.ordinal, claims.c.booking, bookings.c.subject_hmac)
+        .join(bookings, bookings.c.id == claims.c.booking)
+        .where(claims.c.token == timeslot.token, claims.c.released_at.is_(None))
+    ).all()
+    hashes = seal.lookups(NUMBER, number.reveal())
+    for row in live:
+        if row.subject_hmac in hashes:
+            raise AlreadyBooked(row.booking, source=source)
+    occupied = {row.ordinal for row in live}
+    places = timeslot.count if capacity is None else capacity
+    for ordinal in range(1, places + 1):
+        if ordinal not in occupied:
+            return ordinal
+    raise _taken(source)
+
+
+def _end_lapsed(connection: Connection, token: str) -> None:
+    lapsed = connection.execute(
+        select(decisions.c.id, decisions.c.booking)
+        .join(claims, claims.c.decision == decisions.c.id)
+        .where(
+            claims.c.token == token,
+            claims.c.released_at.is_(None),
+            decisions.c.held_until <= database_clock(),
+        )
+    ).all()
+    for row in lapsed:
+        ended = connection.execute(
+            update(decisions)
+            .where(
+                decisions.c.id == row.id,
+                decisions.c.state == DecisionState.CLAIMED.value,
+                decisions.c.held_until <= database_clock(),
+            )
+            .values(
+                state=DecisionState.NOT_SENT.value,
+                fence=decisions.c.fence + 1,
+                settled_at=database_clock(),
+            )
+        )
+        # Somebody else may have ended it, or renewed it, since it was looked at.
+        if ended.rowcount == 1:
+            connection.execute(
+                update(bookings)
+                .where(bookings.c.id == row.booking)
+                .values(
+                    state=BookingState.REFUSED.value,
+                    version=bookings.c.version + 1,
+                    updated_at=database_clock(),
+                )
+            )
+            release(connection, row.booking)
+
+
+def decide(
+    connection: Connection,
+    seal: Seal,
+    *,
+    booking: str,
+    kind: DecisionKind,
+    timeslot: Timeslot | None,
+    lease: timedelta,
+    is_hold: bool = False,
+) -> Decision:
+    """Write down a decision, CLAIMED; a hold lasts as long as its lease."""
+    ordinal = (
+        select(func.coalesce(func.max(decisions.c.ordinal), 0) + 1)
+        .where(decisions.c.booking == booking)
+        .scalar_subquery()
+    )
+    row = connection.execute(
+        insert(decisions)
+        .values(
+            id=str(uuid4()),
+            booking=booking,
+            ordinal=ordinal,
+            kind=kind.value,
+            state=DecisionState.CLAIMED.value,
+            fence=1,
+            lease_until=from_now(lease),
+            held_until=from_now(lease) if is_hold else None,
+            timeslot=None if timeslot is None else document_from_timeslot(timeslot),
+            attempts=0,
+            created_at=database_clock(),
+        )
+        .returning(*DECISION)
+    ).one()
+    return decision_from_row(row, seal)
+
+
+def claim(
+    connection: Connection,
+    source: SourceName,
+    decision: Decision,
+    timeslot: Timeslot,
+    ordinal: int,
+) -> None:
+    """
+    Claim a place for a decision.
+
+    Raises:
+        TimeslotTaken: It has been claimed.
+    """
+    try:
+        connection.execute(
+            insert(claims).values(
+                id=str(uuid4()),
+                token=timeslot.token,
+                ordinal=ordinal,
+                booking=decision.booking,
+                decision=decision.id,
+                starts_at=epoch_seconds(timeslot.start),
+                created_at=database_clock(),
+            )
+        )
+    except IntegrityError:
+        # Only a writer that does not take our lock, such as another release of this
+        # program, gets here first; the index has the last word.
+        raise _taken(source) from None
+
+
+def release(
+    connection: Connection, booking: str, *conditions: ColumnElement[bool]
+) -> None:
+    """Give up a booking's claims, or those of them that fit."""
+    connection.execute(
+        update(claims)
+        .where(claims.c.booking == booking, claims.c.released_at.is_(None), *conditions)
+        .values(released_at=database_clock())
+    )
+
+
+def found(connection: Connection, booking: str, *, lock: bool = False) -> Row[Any]:
+    """
+    Return the row of a booking.
+
+    Raises:
+        NotFound: There is none, its data have been wiped, or the text is no id of ours.
+    """
+    chosen = select(bookings).where(
+        bookings.c.id == booking, bookings.c.wiped_at.is_(None)
+    )
+    if lock:
+        chosen = chosen.with_for_update()
+    row = None
+    if OUR_ID.fullmatch(booking):
+        row = connection.execute(chosen).one_or_none()
+    if row is None:
+        raise NotFound("There is no such booking.")
+    return row
+
+
+def locked(connection: Connection, booking: str) -> Row[Any]:
+    """Return the row of a booking as `found` does, and keep it till the end."""
+    return found(connection, booking, lock=True)
+
+
+def lost() -> LostDecision:
+    """Return the error that says that somebody else was first."""
+    return LostDecision("The write has been sent or settled by somebody else.")
+
+
+def from_now(duration: timedelta) -> ColumnElement[float]:
+    """Return an instant of the database's clock."""
+    return database_clock() + duration.total_seconds()
+
+
+def texts(states: Collection[DecisionState]) -> list[str]:
+    """Return states as they are stored."""
+    return [state.value for state in states]
+
+
+def _taken(source: SourceName) -> TimeslotTaken:
+    return TimeslotTaken(
+        "The time has been taken by somebody else; choose another.",
+        source=source,
+        party=Party.CLIENT,
+    )

@@ -1,0 +1,311 @@
+"""
+Holds: a time that is kept from other clients for a few minutes, before it is booked.
+
+A hold is a MAKE that is CLAIMED and is not to be sent yet. Its region knows nothing of
+it. It ends by itself, on the database's clock: from that moment on its claim keeps
+nobody out, whether or not anybody has tidied up.
+"""
+
+from datetime import timedelta
+from typing import Any, Final
+from uuid import uuid4
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from fhir_gateway.model.booking import BookingPermissions
+from fhir_gateway.model.ids import SourceName
+from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
+from fhir_gateway.model.timeslot import Timeslot
+from fhir_gateway.stores.database import Database, database_clock, lock_until_commit
+from fhir_gateway.stores.journal.claiming import (
+    DECISION,
+    OUR_ID,
+    claim,
+    decide,
+    found,
+    free_place,
+    from_now,
+    lock_timeslot,
+    locked,
+    release,
+)
+from fhir_gateway.stores.journal.records import (
+    BookingRecord,
+    BookingState,
+    Decision,
+    DecisionKind,
+    DecisionState,
+    HoldOver,
+    RequestKey,
+    TooManyHolds,
+)
+from fhir_gateway.stores.journal.requests import refuse_repeat, take_up
+from fhir_gateway.stores.journal.rows import (
+    NUMBER,
+    decision_from_row,
+    record_from_row,
+    values_from_permissions,
+    values_from_subject,
+    values_from_timeslot,
+)
+from fhir_gateway.stores.journal.tables import bookings, decisions
+from fhir_gateway.stores.sealing import Seal
+
+__all__ = ["MOST_HOLDS", "Holds"]
+
+# Of one resident, over all sources.
+MOST_HOLDS: Final = 2
+
+
+class Holds:
+    """
+    The times that are only held.
+
+    Every method is one transaction, as those of `Journal` are.
+
+    Args:
+        database: Where the journal is.
+        seal: Encrypts what is personal.
+        claim_lease: How long one that is being booked may wait to be sent.
+    """
+
+    def __init__(
+        self, database: Database, seal: Seal, *, claim_lease: timedelta
+    ) -> None:
+        self._database = database
+        self._seal = seal
+        self._claim_lease = claim_lease
+
+    def make(
+        self,
+        *,
+        source: SourceName,
+        timeslot: Timeslot,
+        number: PersonalIdentityNumber,
+        subject: SubjectOfCare | None,
+        lasts: timedelta,
+        capacity: int | None = None,
+        request: RequestKey | None = None,
+    ) -> BookingRecord:
+        """
+        Hold a place of a timeslot.
+
+        Args:
+            source: Whose time it is.
+            timeslot: The time, as it was listed.
+            number: Whom it is held for.
+            subject: The same person with a name, where that is known already.
+            lasts: How long, from now.
+            capacity: How many places the time has; `timeslot.count` when not given.
+            request: What the client calls this request, where it says.
+
+        Raises:
+            AlreadyBooked: The same person has that time already, held or booked.
+            TimeslotTaken: Every place is claimed.
+            TooManyHolds: The same person holds two other times.
+            RepeatedRequest: The client has used that key before.
+        """
+        fields = subject.as_mapping() if subject else {NUMBER: number.reveal()}
+        with self._database.writing() as connection:
+            refuse_repeat(connection, self._seal, request)
+            hashes = self._seal.lookups(NUMBER, number.reveal())
+            # All processes know the same keys, if not in the same order.
+            lock_until_commit(connection, f"resident {min(hashes)}")
+            lock_timeslot(connection, timeslot)
+            ordinal = free_place(
+                connection,
+                self._seal,
+                source=source,
+                timeslot=timeslot,
+                number=number,
+                capacity=capacity,
+            )
+            self._check_count(connection, hashes)
+            row = connection.execute(
+                insert(bookings)
+                .values(
+                    id=str(uuid4()),
+                    version=1,
+                    state=BookingState.PENDING.value,
+                    source=source,
+                    created_at=database_clock(),
+                    updated_at=database_clock(),
+                    is_invitation=False,
+                    **values_from_subject(fields, self._seal),
+                    **values_from_permissions(BookingPermissions()),
+                    **values_from_timeslot(timeslot),
+                )
+                .returning(*bookings.c)
+            ).one()
+            decision = decide(
+                connection,
+                self._seal,
+                booking=row.id,
+                kind=DecisionKind.MAKE,
+                timeslot=timeslot,
+                lease=lasts,
+                is_hold=True,
+            )
+            claim(connection, source, decision, timeslot, ordinal)
+            take_up(connection, self._seal, request, decision)
+            return record_from_row(row, self._seal)
+
+    def renew(self, booking: str, *, lasts: timedelta) -> BookingRecord:
+        """
+        Let a hold last that long from now.
+
+        Raises:
+            NotFound: There is no such booking.
+            HoldOver: It is over, or no hold any more.
+        """
+        with self._database.writing() as connection:
+            self._change(
+                connection,
+                booking,
+                lease_until=from_now(lasts),
+                held_until=from_now(lasts),
+            )
+            return self._changed(connection, booking)
+
+    def release(self, booking: str) -> BookingRecord:
+        """
+        End a hold. One that has been released, or is over, is returned as it is.
+
+        Raises:
+            NotFound: There is no such booking.
+            HoldOver: It has been booked, or is being booked.
+        """
+        with self._database.writing() as connection:
+            try:
+                self._change(
+                    connection,
+                    booking,
+                    state=DecisionState.NOT_SENT.value,
+                    settled_at=database_clock(),
+                )
+            except HoldOver:
+                if _was_only_held(connection, booking):
+                    return record_from_row(found(connection, booking), self._seal)
+                raise
+            record = self._changed(
+                connection, booking, state=BookingState.CANCELLED.value
+            )
+            release(connection, booking)
+            return record
+
+    def take(
+        self,
+        booking: str,
+        *,
+        subject: SubjectOfCare,
+        request: RequestKey | None = None,
+    ) -> Decision:
+        """
+        Make a hold the claim of a booking, which `Journal.mark_sent` goes on with.
+
+        Args:
+            booking: Our id of what is held.
+            subject: Who it is for; the same person as it was held for.
+            request: What the client calls this request, where it says.
+
+        Raises:
+            NotFound: There is no such booking.
+            HoldOver: It is over, or no hold any more.
+            RepeatedRequest: The client has used that key before.
+        """
+        with self._database.writing() as connection:
+            refuse_repeat(connection, self._seal, request)
+            row = self._change(
+                connection,
+                booking,
+                lease_until=from_now(self._claim_lease),
+                held_until=None,
+            )
+            decision = decision_from_row(row, self._seal)
+            self._changed(
+                connection,
+                booking,
+                **values_from_subject(subject.as_mapping(), self._seal),
+            )
+            take_up(connection, self._seal, request, decision)
+            return decision
+
+    def was_only_held(self, booking: str) -> bool:
+        """Return whether a booking was a hold that is over, and never more."""
+        with self._database.reading() as connection:
+            return _was_only_held(connection, booking)
+
+    def _check_count(self, connection: Connection, hashes: tuple[str, ...]) -> None:
+        count = connection.execute(
+            select(func.count())
+            .select_from(decisions)
+            .join(bookings, bookings.c.id == decisions.c.booking)
+            .where(bookings.c.subject_hmac.in_(hashes), *_is_held())
+        ).scalar_one()
+        if count >= MOST_HOLDS:
+            raise TooManyHolds(
+                f"This resident holds {MOST_HOLDS} times already: book or release one"
+                " of them first."
+            )
+
+    def _change(
+        self, connection: Connection, booking: str, **values: object
+    ) -> Row[Any]:
+        """Change the decision of a hold that is not over."""
+        row = None
+        if OUR_ID.fullmatch(booking):
+            row = connection.execute(
+                update(decisions)
+                .where(decisions.c.booking == booking, *_is_held())
+                # Whoever knows it as it was, has lost it.
+                .values(fence=decisions.c.fence + 1, **values)
+                .returning(*DECISION)
+            ).one_or_none()
+        if row is None:
+            found(connection, booking)
+            raise HoldOver("The slot is not held any more: hold or book it anew.")
+        return row
+
+    def _changed(
+        self, connection: Connection, booking: str, **values: object
+    ) -> BookingRecord:
+        locked(connection, booking)
+        row = connection.execute(
+            update(bookings)
+            .where(bookings.c.id == booking)
+            .values(
+                version=bookings.c.version + 1, updated_at=database_clock(), **values
+            )
+            .returning(*bookings.c)
+        ).one()
+        return record_from_row(row, self._seal)
+
+
+def _is_held() -> tuple[ColumnElement[bool], ...]:
+    return (
+        decisions.c.state == DecisionState.CLAIMED.value,
+        decisions.c.held_until > database_clock(),
+    )
+
+
+def _was_only_held(connection: Connection, booking: str) -> bool:
+    return bool(
+        connection.execute(
+            select(
+                exists().where(
+                    decisions.c.booking == booking,
+                    decisions.c.kind == DecisionKind.MAKE.value,
+                    decisions.c.held_until.is_not(None),
+                )
+            )
+        ).scalar_one()
+    )
