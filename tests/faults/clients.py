@@ -129,7 +129,7 @@ class Client:
             f"/fhir/Appointment/{identifier}",
         )
 
-    def _do(
+    def _do(  # noqa: PLR0917 - one call for each kind of request
         self,
         part: Part,
         operation: Operation,
@@ -257,7 +257,7 @@ class Driver:
             thread.join()
 
     def _work(self, number: int) -> None:
-        chance = random.Random(f"{self.seed} {number}")
+        chance = random.Random(f"{self.seed} {number}")  # noqa: S311 - to be repeated by its seed
         client = Client(self.world, self.history)
         while True:
             draw = chance.random()

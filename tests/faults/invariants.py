@@ -322,13 +322,12 @@ def _untrue_yes(evidence: Evidence) -> Iterator[str]:
                 for each in held
             ):
                 yield f"{operation}: not in the region's book"
-        elif any(
+        # The platform's double may stand on, which is why there is an alarm.
+        elif operation.person not in doubled and any(
             each.since <= operation.began and each.until >= operation.ended
             for each in held
         ):
-            # The platform's double may stand on, which is why there is an alarm.
-            if operation.person not in doubled:
-                yield f"{operation}: still in the region's book"
+            yield f"{operation}: still in the region's book"
 
 
 def _untrue_no(evidence: Evidence) -> Iterator[str]:

@@ -372,7 +372,7 @@ class FaultProxy:
                 return call.send(
                     _Reply(
                         status=200,
-                        body=b"<!DOCTYPE html><html><body>Underh\xc3\xa5ll</body></html>",
+                        body=b"<!DOCTYPE html><html><body>Paus</body></html>",
                         headers=(("Content-Type", "text/html"),),
                     )
                 )
@@ -431,10 +431,12 @@ class FaultProxy:
         ):
             with self._lock:
                 self._made_at[made[1].decode()] = self._clock.seconds()
-        if interaction is Interaction.GET_SUBJECT_OF_CARE_SCHEDULE:
-            # An empty list is everybody's: nobody could tell whose answer it is.
-            if b"timeslotDetail>" not in reply.body:
-                return
+        # An empty list is everybody's: nobody could tell whose answer it is.
+        if (
+            interaction is Interaction.GET_SUBJECT_OF_CARE_SCHEDULE
+            and b"timeslotDetail>" not in reply.body
+        ):
+            return
         with self._lock:
             self._answers.setdefault(interaction, deque(maxlen=16)).append(
                 (received.actor, reply)

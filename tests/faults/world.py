@@ -1,6 +1,8 @@
 """
-A whole world in small: regions, a proxy before each, Redis, a database, and processes
-of the real gateway that can be killed and stopped.
+A whole world in small, where everything can be made to fail.
+
+Regions, a proxy before each, Redis, a database, and processes of the real gateway that
+can be killed and stopped.
 """
 
 import json
@@ -11,8 +13,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -222,7 +226,7 @@ class World:
         self.is_quiet = False
         self.faults: Counter[Fault] = Counter()
         self._next: dict[Interaction, list[Fault]] = {}
-        self._chance = random.Random(seed)
+        self._chance = random.Random(seed)  # noqa: S311 - to be repeated by its seed
         self._chance_lock = threading.Lock()
         self._mutant = MUTANTS[mutant]
         self._mutant_name = mutant
@@ -368,8 +372,6 @@ class World:
 
     def ledger(self, region: str) -> dict[str, Any]:
         """Return what a region was told to do, and what is booked there."""
-        import urllib.request
-
         with urllib.request.urlopen(
             f"{self.sandbox.url}/ledger/{region}", timeout=30
         ) as answer:
@@ -502,8 +504,6 @@ class World:
 @contextmanager
 def world(folder: Path | None = None, **options: Any) -> Iterator[World]:
     """Give a world in a folder of its own, and remove the folder in the end."""
-    import tempfile
-
     # Not pytest's tmp_path: the socket of Redis needs a short path.
     made = folder or Path(tempfile.mkdtemp(prefix="faults-"))
     try:

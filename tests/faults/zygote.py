@@ -4,7 +4,7 @@ A process that has everything imported, and forks the gateway's processes in no 
 It has no threads, opens nothing, and reads one JSON object a line:
 
     {"start": {…}}              fork a process; `Part` says what it is
-    {"signal": [pid, number]}   send a signal, to a process that it forked and that lives
+    {"signal": [pid, number]}   send a signal, to a process it forked that lives
 
 and writes `{"started": pid}`, `{"ready": pid}` and `{"ended": pid, "status": …}`. When
 whoever started it is gone, so are all of its processes.
