@@ -4,16 +4,20 @@ Messages as dataclasses: one table of elements for reading and for writing.
 A message or a part of one is a frozen dataclass with a class attribute `NAMESPACE`,
 whose fields are declared with `element` or `elements` in the order of the schema:
 
-    @dataclass(frozen=True, slots=True, kw_only=True)
+    @dataclass(frozen=True, kw_only=True)
     class Request:
         NAMESPACE: ClassVar[str] = "urn:riv:crm:scheduling:CancelBookingResponder:1"
 
         healthcare_facility: str = element("healthcare_facility", required=True)
         message: str | None = element("message")
+
+It has no slots: an answer has thousands of parts, and `read` fills a part's `__dict__`
+at once, where its own `__init__` would set twenty fields one by one.
 """
 
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from lxml import etree
@@ -64,14 +68,16 @@ class Codec:
     from_text: Callable[[str], Any]
 
 
+_BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
+
+
+@lru_cache(maxsize=16)
 def _boolean_from_text(text: str) -> bool:
     # xs:boolean is lower case; "True" has been seen from .NET producers.
-    lowered = text.lower()
-    if lowered in ("true", "1"):
-        return True
-    if lowered in ("false", "0"):
-        return False
-    raise ValueError("not a boolean: expected true or false")
+    value = _BOOLEANS.get(text.lower())
+    if value is None:
+        raise ValueError("not a boolean: expected true or false")
+    return value
 
 
 TEXT: Final = Codec(str, str)
@@ -92,12 +98,17 @@ class _Element:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """The elements of a class by field, by tag and by local name."""
+    """
+    The elements of a class by field and by local name.
+
+    Attributes:
+        single_texts: By tag, the field of each text that occurs at most once, and what
+            reads it; None for a text that stays as it is.
+    """
 
     by_field: tuple[tuple[str, str, _Element], ...]
-    by_tag: dict[str, tuple[str, _Element]]
     by_name: dict[str, tuple[str, _Element]]
-    repeated: tuple[str, ...]
+    single_texts: dict[str, tuple[str, Callable[[str], Any] | None]]
     required: tuple[tuple[str, str], ...]
 
 
@@ -216,28 +227,35 @@ def read(kind: type[T], node: etree._Element, rejected: list[MalformedElement]) 
         MalformedElement: A required element is absent, or a value is impossible.
     """
     layout = _layout(kind)
-    values: dict[str, Any] = {attribute: [] for attribute in layout.repeated}
-    by_tag, by_name = layout.by_tag, layout.by_name
+    values: dict[str, Any] = {}
+    repeated: dict[str, list[Any]] = {}
+    single_texts = layout.single_texts
+    # Nearly all the time that an answer takes goes by in this loop: most elements are
+    # single texts, in the namespace that they should have.
     for child in node:
-        tag = child.tag
-        # Nearly every element has the namespace it should have.
-        known = by_tag.get(tag) or by_name.get(tag.rpartition("}")[2])
+        known = single_texts.get(child.tag)
         if known is None:
+            _read_other(layout, child, values, repeated, rejected)
             continue
-        attribute, declared = known
-        item = _item(declared, child, rejected)
-        if item is None:
+        item: Any = child.text
+        if item is None or not (item := item.strip()):
             continue
-        if declared.repeats:
-            values[attribute].append(item)
-        else:
-            values.setdefault(attribute, item)
-    for attribute in layout.repeated:
-        values[attribute] = tuple(values[attribute])
+        attribute, from_text = known
+        if from_text is not None:
+            try:
+                item = from_text(item)
+            except ValueError as error:
+                raise MalformedElement(_local_name(child), str(error)) from None
+        values.setdefault(attribute, item)
+    for attribute, items in repeated.items():
+        values[attribute] = tuple(items)
     for attribute, name in layout.required:
         if attribute not in values:
             raise MalformedElement(name, "is missing")
-    return kind(**values)
+    made = object.__new__(kind)
+    # What is absent has its default, an attribute of the class.
+    object.__setattr__(made, "__dict__", values)
+    return made
 
 
 def _write_item(declared: _Element, item: object, node: etree._Element) -> None:
@@ -252,6 +270,31 @@ def _write_item(declared: _Element, item: object, node: etree._Element) -> None:
         write(item, node)
     except MalformedElement as error:
         raise error.inside(declared.name) from None
+
+
+def _read_other(
+    layout: _Layout,
+    node: etree._Element,
+    values: dict[str, Any],
+    repeated: dict[str, list[Any]],
+    rejected: list[MalformedElement],
+) -> None:
+    """Read an element that repeats, has parts, or stands in another namespace."""
+    known = layout.by_name.get(_local_name(node))
+    if known is None:
+        return
+    attribute, declared = known
+    item = _item(declared, node, rejected)
+    if item is None:
+        return
+    if declared.repeats:
+        repeated.setdefault(attribute, []).append(item)
+    else:
+        values.setdefault(attribute, item)
+
+
+def _local_name(node: etree._Element) -> str:
+    return node.tag.rpartition("}")[2]
 
 
 def _item(
@@ -292,22 +335,28 @@ def _layout(kind: type) -> _Layout:
 def _layout_of_fields(kind: type) -> _Layout:
     if not is_dataclass(kind):
         raise TypeError(f"{kind.__name__} is not a message")
+    if "__slots__" in vars(kind) or hasattr(kind, "__post_init__"):
+        raise TypeError(f"{kind.__name__} has slots or __post_init__: see binding.py")
     by_field = []
-    by_name = {}
     for declared_field in fields(kind):
         declared: _Element = declared_field.metadata["element"]
         namespace = declared.namespace or kind.NAMESPACE  # type: ignore[attr-defined] # every message has one: test_contracts.py
         by_field.append(
             (declared_field.name, f"{{{namespace}}}{declared.name}", declared)
         )
-        by_name[declared.name] = (declared_field.name, declared)
     return _Layout(
         by_field=tuple(by_field),
-        by_tag={tag: (attribute, declared) for attribute, tag, declared in by_field},
-        by_name=by_name,
-        repeated=tuple(
-            attribute for attribute, _, declared in by_field if declared.repeats
-        ),
+        by_name={
+            declared.name: (attribute, declared) for attribute, _, declared in by_field
+        },
+        single_texts={
+            tag: (
+                attribute,
+                None if declared.content is TEXT else declared.content.from_text,
+            )
+            for attribute, tag, declared in by_field
+            if isinstance(declared.content, Codec) and not declared.repeats
+        },
         required=tuple(
             (attribute, declared.name)
             for attribute, _, declared in by_field

@@ -14,7 +14,7 @@ __all__ = ["CONTRACT", "NAMESPACE", "Request", "Response"]
 NAMESPACE: Final = "urn:riv:crm:scheduling:CancelBookingResponder:1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Request:
     """The body of CancelBooking."""
 
@@ -25,7 +25,7 @@ class Request:
     message: str | None = element("message")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Response:
     """The body of CancelBookingResponse."""
 

@@ -15,7 +15,7 @@ __all__ = ["CONTRACT", "NAMESPACE", "Request", "Response"]
 NAMESPACE: Final = "urn:riv:crm:scheduling:GetAllCareTypesResponder:1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Request:
     """The body of GetAllCareTypes."""
 
@@ -27,7 +27,7 @@ class Request:
     subject_of_care: str = element("subject_of_care", required=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Response:
     """The body of GetAllCareTypesResponse."""
 

@@ -15,7 +15,7 @@ __all__ = ["CONTRACT", "NAMESPACE", "Request", "Response"]
 NAMESPACE: Final = "urn:riv:crm:scheduling:GetAllHealthcareFacilitiesResponder:1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Request:
     """The body of GetAllHealthcareFacilities."""
 
@@ -26,7 +26,7 @@ class Request:
     booking_id: str | None = element("bookingId")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Response:
     """The body of GetAllHealthcareFacilitiesResponse."""
 

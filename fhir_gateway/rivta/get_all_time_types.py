@@ -16,7 +16,7 @@ NAMESPACE: Final = "urn:riv:crm:scheduling:GetAllTimeTypesResponder:1"
 EXTENSION: Final = "urn:riv:crm:scheduling:GetAllTimeTypesResponder:1.1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Request:
     """The body of GetAllTimeTypes."""
 
@@ -29,7 +29,7 @@ class Request:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Response:
     """The body of GetAllTimeTypesResponse."""
 

@@ -16,7 +16,7 @@ NAMESPACE: Final = "urn:riv:crm:scheduling:GetAvailableDatesResponder:1"
 EXTENSION: Final = "urn:riv:crm:scheduling:GetAvailableDatesResponder:1.1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Request:
     """The body of GetAvailableDates."""
 
@@ -36,7 +36,7 @@ class Request:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Response:
     """The body of GetAvailableDatesResponse."""
 

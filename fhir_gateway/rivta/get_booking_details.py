@@ -15,7 +15,7 @@ __all__ = ["CONTRACT", "NAMESPACE", "Request", "Response"]
 NAMESPACE: Final = "urn:riv:crm:scheduling:GetBookingDetailsResponder:1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Request:
     """The body of GetBookingDetails."""
 
@@ -25,7 +25,7 @@ class Request:
     booking_id: str = element("bookingId", required=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Response:
     """The body of GetBookingDetailsResponse."""
 

@@ -41,7 +41,7 @@ class StatusCode(Enum):
     NO_DATA_SYNCH_FAILED = "NoDataSynchFailed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class SynchError:
     """Why a source could not be asked; the text is the other system's."""
 
@@ -52,7 +52,7 @@ class SynchError:
     text: str | None = element("text")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ProcessingStatusRecord:
     """
     What became of one source.
@@ -79,7 +79,7 @@ class ProcessingStatusRecord:
         return self.status_code == StatusCode.DATA_FROM_SOURCE.value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class _ProcessingStatus:
     NAMESPACE: ClassVar[str] = _HEADERS
 

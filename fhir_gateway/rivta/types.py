@@ -26,7 +26,7 @@ CORE: Final = "urn:riv:crm:scheduling:1"
 EXTENSION: Final = "urn:riv:crm:scheduling:1.1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class TimeslotType:
     """
     A free time, a booking or an invitation.
@@ -59,7 +59,7 @@ class TimeslotType:
     is_invitation: bool | None = element("isInvitation", BOOLEAN, namespace=EXTENSION)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class SubjectOfCareType:
     """The resident, with contact details before names: the schema's order."""
 
@@ -74,7 +74,7 @@ class SubjectOfCareType:
     last_name: str = element("lastName", namespace=EXTENSION, required=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class TimeTypeType:
     """A time type; its id is spelt `timeTypeId` here and `timeTypeID` elsewhere."""
 
@@ -84,7 +84,7 @@ class TimeTypeType:
     time_type_id: str = element("timeTypeId", required=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CareTypeType:
     """A care type."""
 
@@ -94,7 +94,7 @@ class CareTypeType:
     care_type_id: str = element("careTypeId", required=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class PerformerInfoType:
     """A member of staff; the schema spells the element `perfomer`."""
 
@@ -106,7 +106,7 @@ class PerformerInfoType:
     title: str | None = element("title")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class HealthcareFacilityInfoType:
     """A unit that a resident can book at."""
 
@@ -116,7 +116,7 @@ class HealthcareFacilityInfoType:
     healthcare_facility_name: str | None = element("healthcare_facility_name")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class PerformerAvailabilityByDateType:
     """A day on which a performer or resource has a free time."""
 

@@ -17,7 +17,7 @@ __all__ = ["CONTRACT", "NAMESPACE", "Request", "Response"]
 NAMESPACE: Final = "urn:riv:crm:scheduling:UpdateBookingResponder:1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Request:
     """The body of UpdateBooking."""
 
@@ -32,7 +32,7 @@ class Request:
     notification: str | None = element("notification")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Response:
     """The body of UpdateBookingResponse."""
 

@@ -85,26 +85,23 @@ class SlotBlock:
         """Return a block of the given times, which need not be sorted."""
         numbers: dict[str, int] = {}
         schedules: list[Schedule] = []
-        for schedule in (each.schedule for each in timeslots):
-            if numbers.setdefault(schedule.token, len(schedules)) == len(schedules):
+        number_of: dict[int, int] = {}
+        # Thousands of times are of a few schedules: each object is looked at once.
+        listed = {id(each.schedule): each.schedule for each in timeslots}
+        for schedule in (*listed.values(), *earlier_schedules):
+            number = numbers.setdefault(schedule.token, len(schedules))
+            if number == len(schedules):
                 schedules.append(schedule)
-        for schedule in earlier_schedules:
-            if numbers.setdefault(schedule.token, len(schedules)) == len(schedules):
-                schedules.append(schedule)
-        rows = np.fromiter(
-            (
-                (
-                    epoch_seconds(each.start),
-                    epoch_seconds(each.end) - epoch_seconds(each.start),
-                    numbers[each.schedule.token],
-                    min(each.count, _MOST_EQUAL),
-                )
-                for each in timeslots
-            ),
-            dtype=_ROW,
-            count=len(timeslots),
-        )
-        rows.sort(order=("start", "schedule", "length"))
+            number_of[id(schedule)] = number
+        # Made unsigned from Python's integers, so that what does not fit raises.
+        start = np.array([epoch_seconds(each.start) for each in timeslots], np.uint32)
+        end = np.array([epoch_seconds(each.end) for each in timeslots], np.uint32)
+        rows = np.empty(len(timeslots), dtype=_ROW)
+        rows["start"] = start
+        rows["length"] = end - start
+        rows["schedule"] = [number_of[id(each.schedule)] for each in timeslots]
+        rows["count"] = [min(each.count, _MOST_EQUAL) for each in timeslots]
+        rows = rows[np.lexsort((rows["length"], rows["schedule"], rows["start"]))]
         return cls(
             key=key,
             asked_at=asked_at,

@@ -2,7 +2,8 @@
 Between the contract's types and the model: what is kept, left out and refused.
 """
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from builders import TOLVAN, UNIT, VISIT, schedule, subject
 
 from fhir_gateway.adapters.scheduling_1_1.mapping import (
     booking_from_wire,
+    free_times_from_answer,
     performer_from_wire,
     requested_timeslot,
     schedule_from_wire,
@@ -25,8 +27,10 @@ from fhir_gateway.model.ids import (
     ResourceId,
     TimeTypeId,
 )
-from fhir_gateway.model.timeslot import Schedule, Timeslot
+from fhir_gateway.model.timeslot import FreeTimes, Schedule, Timeslot
 from fhir_gateway.rivta.binding import MalformedElement
+from fhir_gateway.rivta.envelope import Answer
+from fhir_gateway.rivta.get_available_timeslots import Response
 from fhir_gateway.rivta.types import (
     PerformerAvailabilityByDateType,
     SubjectOfCareType,
@@ -35,6 +39,7 @@ from fhir_gateway.rivta.types import (
 
 START = datetime(2026, 6, 1, 6, 0, tzinfo=UTC)
 END = datetime(2026, 6, 1, 6, 30, tzinfo=UTC)
+ONE = BookingId("S-1")
 
 
 def wire(**changed: Any) -> TimeslotType:
@@ -124,6 +129,14 @@ def test_a_times_unit_may_be_in_any_case() -> None:
             "endTimeExclusive",
             id="thirteen days",
         ),
+        pytest.param(
+            {
+                "start_time_inclusive": "29991231080000",
+                "end_time_exclusive": "29991231083000",
+            },
+            "endTimeExclusive",
+            id="a placeholder for never",
+        ),
         pytest.param({"time_type_id": None}, "timeTypeID", id="no time type"),
     ],
 )
@@ -179,6 +192,41 @@ def test_a_day_has_no_performers_name() -> None:
     )
 
     assert schedule_from_wire(day, UNIT, None) == schedule(name=VISIT)
+
+
+def test_equal_times_are_counted_and_sorted() -> None:
+    """A time that is listed again counts, under whatever names; others stand apart."""
+    later = wire(
+        start_time_inclusive="20260601090000", end_time_exclusive="20260601093000"
+    )
+    answer = Answer(
+        response=Response(
+            timeslot_detail=(
+                later,
+                wire(),
+                wire(performer_name="Eva Ek"),
+                wire(performer="SE2321000016-P02"),
+                wire(healthcare_facility="SE2321000099-S01"),
+                wire(),
+            )
+        ),
+    )
+
+    free = free_times_from_answer(answer, UNIT, None)
+
+    other = replace(WHOLE, performer=HsaId("SE2321000016-P02"))
+    at_eight = [
+        Timeslot(schedule=WHOLE, start=START, end=END, count=3, source_id=ONE),
+        Timeslot(schedule=other, start=START, end=END, source_id=ONE),
+    ]
+    hour = timedelta(hours=1)
+    assert free == FreeTimes(
+        timeslots=(
+            *sorted(at_eight, key=lambda each: each.schedule.token),
+            Timeslot(schedule=WHOLE, start=START + hour, end=END + hour, source_id=ONE),
+        ),
+        rejected=("healthcare_facility: is another unit than the one that was asked",),
+    )
 
 
 def test_a_booking_is_read_whole() -> None:

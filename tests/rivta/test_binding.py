@@ -2,7 +2,7 @@
 The table of elements: strict in writing, lenient in reading.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pytest
@@ -23,7 +23,7 @@ from fhir_gateway.rivta.xml import parse
 MARKER = "191212121212"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Part:
     """A part of a message."""
 
@@ -33,7 +33,7 @@ class Part:
     time: str | None = element("time", TIME)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Message:
     """A message with one of everything."""
 
@@ -50,7 +50,7 @@ class Message:
     listed: tuple[Part, ...] = elements("listed", Part, rejects_items=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Whole:
     """A message that needs its part."""
 
@@ -294,6 +294,41 @@ def test_class_that_is_no_message_is_refused() -> None:
     """Only a dataclass of declared elements can be read."""
     with pytest.raises(TypeError, match="int is not a message"):
         read(int, parse(b"<m/>"), [])
+
+
+def test_class_with_slots_is_refused() -> None:
+    """A message is filled at once, so it may have neither slots nor __post_init__."""
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Slotted:
+        NAMESPACE: ClassVar[str] = "urn:message"
+
+        id: str | None = element("id")
+
+    @dataclass(frozen=True, kw_only=True)
+    class Checked:
+        NAMESPACE: ClassVar[str] = "urn:message"
+
+        id: str | None = element("id")
+
+        def __post_init__(self) -> None:
+            """Check what `read` would not."""
+
+    for kind in (Slotted, Checked):
+        with pytest.raises(TypeError, match="has slots or __post_init__"):
+            read(kind, parse(b"<x/>"), [])
+
+
+def test_what_is_read_equals_what_is_made() -> None:
+    """A value that was read is the one that its class makes, also where it is empty."""
+    read_one = read(Part, parse(b'<x xmlns="urn:part"><id>1</id></x>'), [])
+
+    assert read_one == Part(id="1")
+    assert hash(read_one) == hash(Part(id="1"))
+    assert repr(read_one) == repr(Part(id="1"))
+    assert replace(read_one, time="20260601080000") == Part(
+        id="1", time="20260601080000"
+    )
 
 
 # ----------------------------------------------------------------------------- writing

@@ -218,6 +218,26 @@ def test_a_count_stops_at_what_a_row_can_hold() -> None:
     assert block([timeslot(count=70_000)]).rows["count"].tolist() == [65_535]
 
 
+def test_equal_schedules_have_one_number() -> None:
+    """Times of one schedule are of one, whether or not they share the object."""
+    made = block([timeslot(3), timeslot(2, of=replace(schedule())), timeslot(4)])
+
+    assert made.schedules == (schedule(),)
+    assert made.rows["schedule"].tolist() == [0, 0, 0]
+
+
+def test_a_time_beyond_what_a_row_can_hold_is_refused() -> None:
+    """A start that 32 bits cannot count never becomes another one."""
+    far = replace(
+        timeslot(),
+        start=datetime(2200, 1, 1, tzinfo=UTC),
+        end=datetime(2200, 1, 1, 1, tzinfo=UTC),
+    )
+
+    with pytest.raises(OverflowError):
+        block([far])
+
+
 def test_rows_of_a_read_block_cannot_be_written() -> None:
     """What many searches share is read-only."""
     found = unpack(pack(block()))

@@ -6,7 +6,8 @@ value.
 """
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Final
 
 from fhir_gateway.model.booking import Booking, BookingPermissions
@@ -46,7 +47,14 @@ __all__ = [
 ]
 
 # A timeslot's token has room for twelve days.
-_LONGEST_TIMESLOT_S: Final = 32**4 - 1
+_LONGEST_TIMESLOT: Final = timedelta(seconds=32**4 - 1)
+# A block counts seconds in 32 bits.
+_LATEST: Final = datetime(2106, 1, 1, tzinfo=UTC)
+# What `schedule_from_wire` reads.
+_WHOSE: Final = attrgetter(
+    *("time_type_id", "time_type_name", "performer", "performer_name"),
+    *("resource_id", "resource_name", "care_type_id", "care_type_name"),
+)
 
 
 def unit_from_wire(text: str) -> HsaId:
@@ -95,19 +103,7 @@ def timeslot_from_wire(
     wire: TimeslotType, unit: HsaId, asked: TimeTypeId | None
 ) -> Timeslot:
     """Return a free time of the unit that was asked."""
-    if unit_from_wire(wire.healthcare_facility) != unit:
-        raise MalformedElement(
-            "healthcare_facility", "is another unit than the one that was asked"
-        )
-    start, end = _period(wire)
-    if (end - start).total_seconds() > _LONGEST_TIMESLOT_S:
-        raise MalformedElement("endTimeExclusive", "is more than twelve days away")
-    return Timeslot(
-        schedule=schedule_from_wire(wire, unit, asked),
-        start=start,
-        end=end,
-        source_id=BookingId(wire.booking_id) if wire.booking_id else None,
-    )
+    return _Schedules(unit, asked).timeslot(wire)[0]
 
 
 def free_times_from_answer(
@@ -116,24 +112,68 @@ def free_times_from_answer(
     """Return the free times of an answer, equal ones counted, sorted by start."""
     response: Response = answer.response
     rejected = [str(error) for error in answer.rejected]
-    timeslots: dict[str, Timeslot] = {}
+    schedules = _Schedules(unit, asked)
+    listed: dict[tuple[datetime, str, datetime], list[Timeslot]] = {}
     for wire in response.timeslot_detail:
         try:
-            timeslot = timeslot_from_wire(wire, unit, asked)
+            timeslot, token = schedules.timeslot(wire)
         except MalformedElement as error:
             rejected.append(str(error))
             continue
-        token = timeslot.token
-        known = timeslots.get(token)
-        timeslots[token] = (
-            timeslot if known is None else replace(known, count=known.count + 1)
-        )
+        key = timeslot.start, token, timeslot.end
+        listed.setdefault(key, []).append(timeslot)
     return FreeTimes(
         timeslots=tuple(
-            timeslot for _, timeslot in sorted(timeslots.items(), key=_start_and_token)
+            equal[0] if len(equal) == 1 else replace(equal[0], count=len(equal))
+            for equal in (listed[key] for key in sorted(listed))
         ),
         rejected=tuple(rejected),
     )
+
+
+class _Schedules:
+    """
+    The schedules and periods of one answer: thousands of times are of a few.
+
+    Args:
+        unit: The unit that was asked.
+        asked: The time type that was asked for.
+    """
+
+    def __init__(self, unit: HsaId, asked: TimeTypeId | None) -> None:
+        self._unit = unit
+        self._asked = asked
+        self._known: dict[tuple[str | None, ...], tuple[Schedule, str]] = {}
+        self._periods: dict[tuple[str | None, ...], tuple[datetime, datetime]] = {}
+
+    def timeslot(self, wire: TimeslotType) -> tuple[Timeslot, str]:
+        """Return a free time of the unit that was asked, and its schedule's token."""
+        facility = wire.healthcare_facility
+        if facility != self._unit and unit_from_wire(facility) != self._unit:
+            raise MalformedElement(
+                "healthcare_facility", "is another unit than the one that was asked"
+            )
+        key = wire.start_time_inclusive, wire.end_time_exclusive
+        period = self._periods.get(key)
+        if period is None:
+            period = self._periods[key] = _short_period(wire)
+        start, end = period
+        schedule, token = self._schedule(wire)
+        timeslot = Timeslot(
+            schedule=schedule,
+            start=start,
+            end=end,
+            source_id=BookingId(wire.booking_id) if wire.booking_id else None,
+        )
+        return timeslot, token
+
+    def _schedule(self, wire: TimeslotType) -> tuple[Schedule, str]:
+        key = _WHOSE(wire)
+        known = self._known.get(key)
+        if known is None:
+            schedule = schedule_from_wire(wire, self._unit, self._asked)
+            known = self._known[key] = (schedule, schedule.token)
+        return known
 
 
 def booking_from_wire(wire: TimeslotType) -> Booking:
@@ -212,6 +252,15 @@ def subject_of_care_info(subject: SubjectOfCare) -> SubjectOfCareType:
     )
 
 
+def _short_period(wire: TimeslotType) -> tuple[datetime, datetime]:
+    start, end = _period(wire)
+    if end - start > _LONGEST_TIMESLOT:
+        raise MalformedElement("endTimeExclusive", "is more than twelve days away")
+    if end > _LATEST:
+        raise MalformedElement("endTimeExclusive", "lies after the year 2105")
+    return start, end
+
+
 def _period(wire: TimeslotType) -> tuple[datetime, datetime]:
     if wire.start_time_inclusive is None:
         raise MalformedElement("startTimeInclusive", "is missing")
@@ -226,7 +275,3 @@ def _period(wire: TimeslotType) -> tuple[datetime, datetime]:
     except ValueError as error:
         raise MalformedElement("endTimeExclusive", str(error)) from None
     return start, end
-
-
-def _start_and_token(entry: tuple[str, Timeslot]) -> tuple[datetime, str]:
-    return entry[1].start, entry[0]
