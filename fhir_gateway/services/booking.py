@@ -53,10 +53,12 @@ from fhir_gateway.stores.journal import (
     BookingRecord,
     BookingState,
     Decision,
+    DecisionKind,
     DecisionState,
     HoldOver,
     Journal,
     LostDecision,
+    RepeatedRequest,
     RequestKey,
 )
 
@@ -355,14 +357,19 @@ class BookingService:
         *,
         message: str | None = None,
         version: int | None = None,
+        request: RequestKey | None = None,
     ) -> ManagedBooking:
         """
         Cancel a booking; one that is cancelled already is returned as it is.
+
+        One whose cancellation is on its way, or of unknown outcome, is returned
+        pending: it is not cancelled twice.
 
         Args:
             booking: Our id of it.
             message: What the resident says to the unit, where that is permitted.
             version: What the client believes it changes; None changes any.
+            request: What the client calls this request.
 
         Raises:
             NotFound: There is no such booking.
@@ -377,6 +384,8 @@ class BookingService:
         decision = self._journal.pending_decision(booking)
         if decision is not None and decision.held_until is not None:
             return self.release(booking)
+        if decision is not None and decision.kind is DecisionKind.CANCEL:
+            return self._managed(record)
         _check_booked(record, version)
         if not record.permissions.cancel:
             raise Forbidden(
@@ -391,7 +400,7 @@ class BookingService:
             )
         booking_id = _known_id(record)
         source = self._access.sources[record.source]
-        decision = self._journal.claim_cancel(record)
+        decision = self._journal.claim_cancel(record, request=request)
         decision = self._journal.mark_sent(decision, lease=_LEASE)
         cancellation = CancelBooking(
             unit=record.timeslot.schedule.unit,
@@ -403,6 +412,35 @@ class BookingService:
             return self._cancel(source, decision, cancellation)
         except LostDecision:
             return self.read(booking)
+
+    def come_of(self, repeated: RepeatedRequest) -> ManagedBooking:
+        """
+        Return what has come of a request that was made before, as it stands now.
+
+        Args:
+            repeated: What the journal said of its key; it led to a decision.
+
+        Raises:
+            Refused: The region said no to it.
+            Conflict: It is certain by now that nothing came of it.
+            NotFound: Its data have been wiped.
+        """
+        if repeated.booking is None or repeated.decision is None:
+            raise TypeError("the request led to no decision")
+        booking = self.read(repeated.booking)
+        decision = self._journal.decision(repeated.decision)
+        if decision.state is DecisionState.REFUSED:
+            raise Refused(
+                decision.message or "The region refused the request.",
+                source=booking.source,
+            )
+        if decision.state is DecisionState.NOT_SENT:
+            raise Conflict(
+                "It is certain by now that nothing came of this request; make a new"
+                " one, with a new key.",
+                source=booking.source,
+            )
+        return booking
 
     def as_described(self, record: BookingRecord, details: Booking) -> ManagedBooking:
         """Return a booked record as its source described it just now."""

@@ -33,6 +33,8 @@ from fhir_gateway.fhir.search_parameters import (
 from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import SourceProblem
+from fhir_gateway.services.booking import BookedTimeslot
+from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
 from fhir_gateway.web.booking_desk import BookingDesk
 from fhir_gateway.web.exchange import (
@@ -43,6 +45,7 @@ from fhir_gateway.web.exchange import (
     read_body,
 )
 from fhir_gateway.web.gateway import Gateway
+from fhir_gateway.web.idempotency import once
 from fhir_gateway.web.resource import InteractionCode, ResourceRoutes
 from fhir_gateway.web.searching import understood_search
 
@@ -107,14 +110,25 @@ class _Views:
 
     def create(self) -> Response:
         check_accept()
-        wanted = appointment_request_from_resource(read_body(), to_book=True)
-        booked = self._desk.book(wanted)
-        return self._answers.booked(booked, self._desk.appointment(booked.booking))
+        body = read_body()
+        wanted = appointment_request_from_resource(body, to_book=True)
+
+        def book(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
+            booked = self._desk.book(wanted, key)
+            return booked.booking, self._booked(booked)
+
+        return once(
+            self._gateway,
+            body,
+            book,
+            lambda booking: self._booked(BookedTimeslot(booking=booking, is_new=True)),
+        )
 
     def update(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
         check_accept()
         version = expected_version()
-        wanted = appointment_request_from_resource(read_body())
+        body = read_body()
+        wanted = appointment_request_from_resource(body)
         if wanted.id != id:
             raise Problem(
                 [
@@ -126,16 +140,25 @@ class _Views:
                 ],
                 status=400,
             )
-        return self._change(id, wanted, version)
+        return once(
+            self._gateway,
+            body,
+            lambda key: self._change(id, wanted, version, key),
+            self._changed,
+        )
 
     def patch(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
         check_accept()
         version = expected_version()
         operations = read_body(JSON_PATCH)
-        booking = self._desk.read(id)
-        patched = _patched(self._desk.appointment(booking), operations)
-        wanted = appointment_request_from_resource(patched)
-        return self._change(id, wanted, version)
+
+        def change(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
+            booking = self._desk.read(id)
+            patched = _patched(self._desk.appointment(booking), operations)
+            wanted = appointment_request_from_resource(patched)
+            return self._change(id, wanted, version, key)
+
+        return once(self._gateway, operations, change, self._changed)
 
     def search_type(self) -> Response:
         _refuse_personal_url()
@@ -164,9 +187,19 @@ class _Views:
         )
 
     def _change(
-        self, identifier: str, wanted: AppointmentRequest, version: int | None
-    ) -> Response:
-        booking = self._desk.change(identifier, wanted, version)
+        self,
+        identifier: str,
+        wanted: AppointmentRequest,
+        version: int | None,
+        key: RequestKey | None,
+    ) -> tuple[ManagedBooking, Response]:
+        booking = self._desk.change(identifier, wanted, version, key)
+        return booking, self._changed(booking)
+
+    def _booked(self, booked: BookedTimeslot) -> Response:
+        return self._answers.booked(booked, self._desk.appointment(booked.booking))
+
+    def _changed(self, booking: ManagedBooking) -> Response:
         return self._answers.changed(booking, self._desk.appointment(booking))
 
 

@@ -14,6 +14,7 @@ from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Conflict, Stale
 from fhir_gateway.model.timeslot import TimeType, time_type_token
 from fhir_gateway.services.booking import BookedTimeslot, BookingRequest, MoveRequest
+from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.gateway import Gateway
 
 __all__ = ["BookingDesk"]
@@ -39,9 +40,15 @@ class BookingDesk:
         """
         return self._gateway.booking.read(identifier)
 
-    def book(self, wanted: AppointmentRequest) -> BookedTimeslot:
+    def book(
+        self, wanted: AppointmentRequest, request: RequestKey | None = None
+    ) -> BookedTimeslot:
         """
         Book what a request, which was read to book, wants.
+
+        Args:
+            wanted: What it says.
+            request: What the client calls it.
 
         Raises:
             GatewayError: As `BookingService.book`.
@@ -50,14 +57,21 @@ class BookingDesk:
             raise TypeError("the request was not read to book")
         booked = self._gateway.booking.book(
             BookingRequest(
-                token=wanted.token, subject=wanted.subject, reason=wanted.comment
+                token=wanted.token,
+                subject=wanted.subject,
+                reason=wanted.comment,
+                request=request,
             )
         )
         self._gateway.leave_out_at_once()
         return booked
 
     def change(
-        self, identifier: str, wanted: AppointmentRequest, version: int | None
+        self,
+        identifier: str,
+        wanted: AppointmentRequest,
+        version: int | None,
+        request: RequestKey | None = None,
     ) -> ManagedBooking:
         """
         Move an appointment (another slot) or cancel it (status cancelled).
@@ -66,6 +80,7 @@ class BookingDesk:
             identifier: Our id of it.
             wanted: How it is to be.
             version: What the client believes it changes; None changes any.
+            request: What the client calls this request.
 
         Raises:
             Problem: 422 for any other change.
@@ -75,10 +90,13 @@ class BookingDesk:
         _check_same_person(present, wanted)
         if wanted.status == "cancelled":
             booking = self._gateway.booking.cancel(
-                identifier, message=wanted.cancelation_text, version=version
+                identifier,
+                message=wanted.cancelation_text,
+                version=version,
+                request=request,
             )
         elif wanted.status in BOOKABLE:
-            booking = self._move(present, wanted, version)
+            booking = self._move(present, wanted, version, request)
         else:
             raise Problem(
                 [
@@ -120,6 +138,7 @@ class BookingDesk:
         present: ManagedBooking,
         wanted: AppointmentRequest,
         version: int | None,
+        request: RequestKey | None,
     ) -> ManagedBooking:
         if wanted.token is None:
             raise Problem(
@@ -139,6 +158,7 @@ class BookingDesk:
                     token=wanted.token,
                     subject=wanted.subject,
                     reason=wanted.comment,
+                    request=request,
                 ),
                 version=version,
             )

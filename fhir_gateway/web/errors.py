@@ -18,7 +18,7 @@ from fhir_gateway.fhir.outcome import (
 from fhir_gateway.model.errors import Category, GatewayError
 from fhir_gateway.web.exchange import fhir_response
 
-__all__ = ["STATUSES", "register_error_handlers"]
+__all__ = ["STATUSES", "error_response", "register_error_handlers"]
 
 _log = structlog.get_logger()
 
@@ -79,6 +79,11 @@ def _from_problem(problem: Exception) -> Response:
 def _from_gateway_error(error: Exception) -> Response:
     if not isinstance(error, GatewayError):
         raise error
+    return error_response(error)
+
+
+def error_response(error: GatewayError) -> Response:
+    """Return the answer that tells a client of an error."""
     status = STATUSES[error.category]
     headers = {"Retry-After": _RETRY_AFTER_S} if status == 503 else {}  # noqa: PLR2004 - Service Unavailable
     return fhir_response(

@@ -34,7 +34,7 @@ from sqlalchemy import (
 )
 
 from fhir_gateway.model.booking import Booking, BookingPermissions
-from fhir_gateway.model.errors import Conflict, Stale
+from fhir_gateway.model.errors import Conflict, NotFound, Stale
 from fhir_gateway.model.ids import BookingId, HsaId, SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timekeeping import epoch_seconds
@@ -466,6 +466,21 @@ class Journal:
     def latest_decision(self, booking: str) -> Decision | None:
         """Return the last write to a booking; None when it never had one here."""
         return self._one_decision(booking)
+
+    def decision(self, decision: str) -> Decision:
+        """
+        Return the write with that id.
+
+        Raises:
+            NotFound: There is none.
+        """
+        with self._database.reading() as connection:
+            row = connection.execute(
+                select(*DECISION).where(decisions.c.id == decision)
+            ).one_or_none()
+        if row is None:
+            raise NotFound("There is no such write.")
+        return self._decision(row)
 
     def of_subject(self, number: PersonalIdentityNumber) -> tuple[BookingRecord, ...]:
         """

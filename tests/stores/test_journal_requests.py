@@ -1,0 +1,203 @@
+"""
+Request keys: begun once, closed with an answer, found again, purged after the visit.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from fhir_gateway.stores.database import Database, database_clock
+from fhir_gateway.stores.journal import (
+    Answer,
+    Decision,
+    Journal,
+    RepeatedRequest,
+    RequestKey,
+)
+from fhir_gateway.stores.journal.tables import requests
+from fhir_gateway.stores.sealing import Seal
+
+from .conftest import CANCEL, LEASE, NORR, START, rows, subject, timeslot
+
+KEY = RequestKey(client="app", key="k", fingerprint="f")
+OTHER = replace(KEY, fingerprint="g")
+ANSWER = Answer(status=201, headers={"ETag": 'W/"2"'}, body='{"id":"å"}')
+MINUTE = timedelta(minutes=1)
+
+
+def claimed(journal: Journal, key: RequestKey = KEY) -> Decision:
+    """Begin a request, and claim a time for it."""
+    journal.requests.begin(key, lease=MINUTE)
+    return journal.claim_make(
+        source=NORR, timeslot=timeslot(), subject=subject(), request=key
+    )
+
+
+def repeated(journal: Journal, key: RequestKey = KEY) -> RepeatedRequest:
+    """Begin a request again; return what is told of it."""
+    with pytest.raises(RepeatedRequest) as caught:
+        journal.requests.begin(key, lease=MINUTE)
+    return caught.value
+
+
+def test_key_that_is_begun_is_running(journal: Journal) -> None:
+    """A repeat of a request is told that the first is being worked at."""
+    journal.requests.begin(KEY, lease=MINUTE)
+
+    again = repeated(journal)
+    assert (again.is_same, again.is_running, again.answer) == (True, True, None)
+    assert not repeated(journal, OTHER).is_same
+
+
+def test_key_whose_worker_was_lost_is_begun_anew(journal: Journal) -> None:
+    """Nothing came of it, so the repeat does it; another request does not."""
+    journal.requests.begin(KEY, lease=timedelta())
+
+    assert not repeated(journal, OTHER).is_same
+    journal.requests.begin(KEY, lease=MINUTE)
+
+    assert repeated(journal).is_running
+
+
+def test_key_whose_decision_is_left_is_not_begun_anew(
+    journal: Journal, database: Database
+) -> None:
+    """What was claimed under a key is found by it, whatever became of the worker."""
+    decision = claimed(journal)
+    with database.writing() as connection:
+        connection.execute(update(requests).values(lease_until=database_clock()))
+
+    again = repeated(journal)
+
+    assert (again.decision, again.booking, again.is_running) == (
+        decision.id,
+        decision.booking,
+        False,
+    )
+
+
+def test_closed_key_has_its_answer(journal: Journal) -> None:
+    """The answer comes back as it was."""
+    claimed(journal)
+    journal.requests.close(KEY, ANSWER, visit=START)
+
+    answer = repeated(journal).answer
+    assert answer is not None
+    assert (answer.status, answer.headers, answer.body) == (
+        201,
+        {"ETag": 'W/"2"'},
+        '{"id":"å"}',
+    )
+    assert repeated(journal, OTHER).answer is None
+
+
+def test_answer_is_read_under_a_new_key_of_ours(
+    journal: Journal, database: Database, keys: tuple[str, ...]
+) -> None:
+    """A change of the journal's keys loses no request."""
+    claimed(journal)
+    journal.requests.close(KEY, ANSWER, visit=START)
+
+    changed = Journal(database, Seal((Seal.new_key(), *keys)))
+
+    assert repeated(changed).answer is not None
+
+
+def test_open_key_runs_no_more(journal: Journal) -> None:
+    """A request whose outcome is unknown lets its repeats find it out."""
+    decision = claimed(journal)
+    journal.requests.leave_open(KEY, visit=START)
+
+    again = repeated(journal)
+    assert (again.is_running, again.answer, again.decision) == (
+        False,
+        None,
+        decision.id,
+    )
+
+
+def test_forgotten_key_is_free(journal: Journal) -> None:
+    """A request that nothing came of can be made anew, also in other words."""
+    journal.requests.begin(KEY, lease=MINUTE)
+    journal.requests.forget(KEY)
+    journal.requests.begin(OTHER, lease=MINUTE)
+    journal.requests.forget(OTHER)
+
+    journal.settle_not_sent(claimed(journal))
+    journal.requests.forget(KEY)
+
+    journal.requests.begin(KEY, lease=MINUTE)
+
+
+@pytest.mark.parametrize(
+    "settle",
+    [
+        pytest.param(lambda *_: None, id="sent"),
+        pytest.param(
+            lambda journal, decision: journal.settle_unknown(decision), id="unknown"
+        ),
+        pytest.param(
+            lambda journal, decision: journal.settle_booked(
+                decision, booking_id=None, permissions=CANCEL
+            ),
+            id="booked",
+        ),
+        pytest.param(
+            lambda journal, decision: journal.settle_refused(decision, message="Nej"),
+            id="refused",
+        ),
+    ],
+)
+def test_key_of_what_was_sent_is_not_forgotten(
+    journal: Journal, settle: Callable[[Journal, Decision], object]
+) -> None:
+    """A request that reached the region is never made anew."""
+    decision = journal.mark_sent(claimed(journal), lease=LEASE)
+    settle(journal, decision)
+
+    journal.requests.forget(KEY)
+
+    again = repeated(journal)
+    assert (again.decision, again.is_running) == (decision.id, False)
+
+
+def test_keys_are_kept_until_a_day_after_the_visit(
+    journal: Journal, database: Database
+) -> None:
+    """Keys are purged 24 h after they were used and after the visit, not before."""
+    claimed(journal)
+    journal.requests.close(KEY, ANSWER, visit=START)
+    soon = replace(KEY, key="soon")
+    journal.requests.begin(soon, lease=MINUTE)
+    journal.requests.close(soon, ANSWER, visit=None)
+    purged = journal.requests.purge()
+    kept = {row[7] for row in rows(database)["request"]}
+    day = timedelta(hours=24)
+    visit = START.timestamp() + day.total_seconds()
+    assert purged == 0
+    assert visit in kept
+
+    with database.writing() as connection:
+        connection.execute(
+            update(requests)
+            .where(requests.c.keep_until < visit)
+            .values(keep_until=database_clock())
+        )
+    assert journal.requests.purge() == 1
+    journal.requests.begin(soon, lease=MINUTE)
+    assert repeated(journal).answer is not None
+
+
+def test_key_that_was_kept_long_enough_is_free(
+    journal: Journal, database: Database
+) -> None:
+    """A key whose time is over is free though nobody has purged it yet."""
+    claimed(journal)
+    journal.requests.close(KEY, ANSWER, visit=None)
+    with database.writing() as connection:
+        connection.execute(update(requests).values(keep_until=database_clock()))
+
+    journal.requests.begin(OTHER, lease=MINUTE)
