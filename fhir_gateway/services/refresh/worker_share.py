@@ -45,12 +45,13 @@ class LeasedWork(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Held:
     """A lease that this worker has, and the thread that works under it."""
 
     tenure: Tenure
     thread: threading.Thread
+    is_lost: bool = False
 
 
 class WorkerShare:
@@ -134,8 +135,9 @@ class WorkerShare:
             ) or self._leases.acquire(name, self._holder, lasts=self._lasts):
                 # The second: Redis was emptied, and nobody has come before us.
                 held.tenure.extend(until)
-            elif not held.tenure.has_ended():
+            elif not held.is_lost:
                 _log.warning("lease lost", source=name)
+                held.is_lost = True
                 held.tenure.end()
 
     def _share(self, present: int) -> None:
