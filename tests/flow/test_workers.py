@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 from urllib.request import Request, urlopen
@@ -184,7 +185,7 @@ class Place:
                 for each in sorted(self.listener.calls, key=lambda each: each.began)
                 if each.region == region and each.began >= since
             ]
-            pairs = zip(workers, workers[1:], strict=False)
+            pairs = pairwise(workers)
             changes.add(sum(first != second for first, second in pairs))
         return changes
 
@@ -195,7 +196,7 @@ class Place:
                 (each for each in self.listener.calls if each.region == region),
                 key=lambda each: each.began,
             )
-            for first, second in zip(calls, calls[1:], strict=False):
+            for first, second in pairwise(calls):
                 assert first.worker == second.worker or second.began >= first.ended
 
 

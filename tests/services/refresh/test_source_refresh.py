@@ -45,10 +45,11 @@ from fhir_gateway.model.interaction import (
     GetAllHealthcareFacilities,
     GetAllPerformers,
     GetAllTimeTypes,
+    GetAvailableDates,
     GetAvailableTimeslots,
     Interaction,
 )
-from fhir_gateway.model.source import Budget, Source
+from fhir_gateway.model.source import Budget, Mode, Source
 from fhir_gateway.model.timeslot import TimeType
 from fhir_gateway.services.directory import TimeTypeMap
 from fhir_gateway.services.refresh.source_refresh import SourceRefresh
@@ -856,3 +857,299 @@ def test_a_source_that_is_down_is_unavailable(world: World) -> None:
     assert world.store.status(NORR).last_error == (
         "The source did not answer in time. (source norr)"
     )
+
+
+# Failing in part, and as a whole
+
+TEN_UNITS = tuple(unit(f"SE2321000016-U{number:02}") for number in range(10))
+
+
+def ten_units(failing: set[HsaId] = frozenset(), **changed: Any) -> World:  # type: ignore[assignment] # read only
+    """Return a world of ten units with one time type each, some of which fail."""
+    world = World(
+        source=source(
+            budget=AS_FAST_AS_CAN_BE, units=TEN_UNITS, horizon=timedelta(1), **changed
+        ),
+        adapter=AnsweringAdapter(
+            time_types={each.hsa_id: (VISITS,) for each in TEN_UNITS}
+        ),
+    )
+
+    def before(interaction: Interaction) -> None:
+        call = world.adapter.calls[-1]
+        if interaction is Interaction.GET_AVAILABLE_TIMESLOTS and call.unit in failing:
+            raise FAULT
+
+    world.adapter.before = before
+    return world
+
+
+def test_one_failing_unit_does_not_make_its_source_fail() -> None:
+    """The source answers; the unit that does not is told of by itself, once."""
+    failing_unit = TEN_UNITS[3].hsa_id
+    world = ten_units({failing_unit})
+    with capture_logs() as logs:
+        for _ in range(12):
+            world.run_once()
+            world.clock.forward(seconds=30)
+    world.run_once()
+    status = world.store.status(NORR)
+
+    assert (status.failing_since, status.broken) == (None, ())
+    assert status.failing == (
+        FailingQuestion(
+            unit=failing_unit, time_type_id=VISIT, since=NOW, error=str(FAULT)
+        ),
+    )
+    assert logs == [
+        {
+            "event": "unit does not answer",
+            "log_level": "warning",
+            "source": "norr",
+            "unit": failing_unit,
+            "time_type": VISIT,
+            "error": str(FAULT),
+        }
+    ]
+
+
+def test_an_interaction_that_fails_as_a_whole_is_left_alone() -> None:
+    """After five different failures nothing more is asked; offers still are."""
+    world = ten_units({each.hsa_id for each in TEN_UNITS})
+    world.run_once()
+    status = world.store.status(NORR)
+
+    assert len(world.adapter.asked(GetAvailableTimeslots)) == 5
+    assert len(world.adapter.asked(GetAllTimeTypes)) == 10
+    assert (status.failing_since, status.broken) == (NOW, ("GetAvailableTimeslots",))
+
+
+def test_a_broken_interaction_is_tried_by_one_probe() -> None:
+    """After the pause one question is asked, and the answer opens the way."""
+    failing_units = {each.hsa_id for each in TEN_UNITS}
+    world = ten_units(failing_units)
+    world.run_once()
+    world.clock.forward(seconds=2)
+    probe = [short(each) for each in world.run_once()]
+    failing_units.clear()
+    world.clock.forward(seconds=4)
+    asked = world.run_once()
+
+    assert len(probe) == 1
+    assert len(asked) == 10
+    assert world.store.status(NORR).failing_since is None
+
+
+def test_staff_that_cannot_be_had_do_not_keep_times_away() -> None:
+    """A source whose GetAllPerformers fails is refreshed all the same."""
+    world = ten_units()
+    failing(world, Interaction.GET_ALL_PERFORMERS)
+    world.run_once()
+    status = world.store.status(NORR)
+
+    assert len(world.store.block_keys()) == 10
+    assert (status.failing_since, status.broken) == (None, ("GetAllPerformers",))
+
+
+# Dates first
+
+
+def three_windows(*timeslots: Any, **changed: Any) -> World:
+    """Return a world whose nine days and today take four windows."""
+    world = World(
+        source=source(
+            budget=AS_FAST_AS_CAN_BE,
+            horizon=timedelta(days=9),
+            window=timedelta(days=3),
+            **changed,
+        )
+    )
+    world.adapter.timeslots = list(timeslots)
+    return world
+
+
+def periods(world: World, kind: type) -> list[tuple[int, int]]:
+    """Return the periods asked for, in days from today."""
+    today = date(2026, 3, 2)
+    return [
+        ((each.first_day - today).days, (each.last_day - today).days)
+        for each in world.adapter.asked(kind)
+    ]
+
+
+def test_dates_come_first_where_that_saves_calls() -> None:
+    """The days with times are asked for in one call, then only the windows of those."""
+    world = three_windows(timeslot(3), timeslot(24 * 5))
+    world.run_once()
+
+    (asked,) = world.adapter.asked(GetAvailableDates)
+    assert (asked.actor, asked.subject_of_care) == (Actor.agent(AGENT), TOLVAN)
+    assert periods(world, GetAvailableDates) == [(0, 9)]
+    assert periods(world, GetAvailableTimeslots) == [(0, 2), (5, 7)]
+    assert len(world.block().rows) == 2
+
+
+def test_no_dates_are_no_times() -> None:
+    """A source without any date is asked one thing, and the block is empty."""
+    world = three_windows()
+    world.run_once()
+
+    assert world.adapter.asked(GetAvailableTimeslots) == []
+    assert len(world.block().rows) == 0
+
+
+def test_dates_are_not_asked_for_where_every_window_has_times() -> None:
+    """What was listed last tells that a call for the dates would save none."""
+    world = three_windows(*(timeslot(3 + 24 * day) for day in range(10)))
+    world.run_once()
+    world.adapter.calls.clear()
+    world.clock.forward(minutes=5)
+    world.run_once()
+
+    assert periods(world, GetAvailableDates) == []
+    assert periods(world, GetAvailableTimeslots) == [(0, 2), (3, 5), (6, 8), (9, 9)]
+
+
+def test_dates_of_another_time_type_are_passed_over() -> None:
+    """A producer that does not filter costs no windows."""
+    world = three_windows(
+        timeslot(3), timeslot(24 * 5, of=schedule(time_type=COVID, name="Covid"))
+    )
+    world.run_once()
+
+    assert periods(world, GetAvailableTimeslots) == [(0, 2)]
+
+
+def test_without_dates_every_window_is_asked_for() -> None:
+    """A source whose GetAvailableDates fails loses nothing by it."""
+    world = three_windows(timeslot(3))
+    failing(world, Interaction.GET_AVAILABLE_DATES)
+    world.run_once()
+
+    assert periods(world, GetAvailableTimeslots) == [(0, 2), (3, 5), (6, 8), (9, 9)]
+    assert world.store.status(NORR).failing_since is None
+
+
+# Suspicion
+
+
+def test_sudden_emptiness_is_asked_twice(world: World) -> None:
+    """The last block stands until the source has said it again."""
+    world.adapter.timeslots = [timeslot(3)]
+    world.run_once()
+    world.adapter.timeslots = []
+    world.clock.forward(minutes=4)
+    with capture_logs() as logs:
+        asked = world.run_once()
+    doubted = world.block()
+    world.clock.forward(seconds=30)
+    again = world.run_once()
+
+    assert [short(each) for each in asked] == ["times A01 TT-BESOK"]
+    assert (len(doubted.rows), doubted.answered_at) == (1, NOW)
+    assert [each["event"] for each in logs] == ["answer not believed yet"]
+    assert [short(each) for each in again] == ["times A01 TT-BESOK"]
+    assert len(world.block().rows) == 0
+
+
+def test_emptiness_that_was_a_mistake_costs_nothing(world: World) -> None:
+    """Times that are back at the second look were never gone."""
+    world.adapter.timeslots = [timeslot(3)]
+    world.run_once()
+    world.adapter.timeslots = []
+    world.clock.forward(minutes=4)
+    world.run_once()
+    world.adapter.timeslots = [timeslot(3), timeslot(4)]
+    world.clock.forward(seconds=30)
+    world.run_once()
+
+    assert len(world.block().rows) == 2
+
+
+def test_an_absurd_size_is_refused_and_reported() -> None:
+    """The last believed block stays and ages; the status says why."""
+    world = World(source=source(budget=AS_FAST_AS_CAN_BE, most_slots=3))
+    world.adapter.timeslots = [timeslot(3)]
+    world.run_once()
+    world.adapter.timeslots = [timeslot(hours) for hours in range(3, 7)]
+    world.clock.forward(minutes=4)
+    world.run_once()
+    status = world.store.status(NORR)
+
+    assert (len(world.block().rows), world.block().answered_at) == (1, NOW)
+    assert status.failing_since is None
+    assert [each.error for each in status.failing] == [
+        (
+            "The source lists 4 free times of one time type; at most 3 are believed"
+            " (most_slots)."
+        )
+    ]
+
+
+# Demand
+
+
+def test_what_clients_ask_for_comes_first() -> None:
+    """Demand that was told in the store moves a time type to the front."""
+    world = ten_units()
+    world.run_once()
+    world.clock.forward(minutes=5)
+    world.demand.add(NORR, [(TEN_UNITS[7].hsa_id, VISIT)])
+
+    assert short(world.run_once()[0]) == "times U07 TT-BESOK"
+
+
+# Tenure
+
+
+def test_an_answer_that_comes_after_the_tenure_is_not_stored() -> None:
+    """Whoever has the source by now may have newer times."""
+    world = World()
+    tenure = Tenure()
+
+    def before(interaction: Interaction) -> None:
+        if interaction is Interaction.GET_AVAILABLE_TIMESLOTS:
+            tenure.end()
+
+    world.adapter.before = before
+    world.refresh.run(tenure)
+
+    assert len(world.adapter.asked(GetAvailableTimeslots)) == 1
+    assert world.store.block_keys() == []
+
+
+def test_no_call_is_made_after_the_tenure() -> None:
+    """A tenure that has run out lets nothing be asked."""
+    world = World()
+    world.refresh.run(Tenure(until=0.0))
+
+    assert world.adapter.calls == []
+
+
+def test_a_live_source_is_asked_for_its_offer_alone() -> None:
+    """Its free times are never kept."""
+    world = World(source=source(budget=AS_FAST_AS_CAN_BE, mode=Mode.LIVE))
+
+    assert [short(each) for each in world.run_once()] == ["offer A01", "staff A01"]
+
+
+# The status
+
+
+def test_the_status_counts() -> None:
+    """It says how much there is, how old, and what was left out and why."""
+    world = World(
+        adapter=AnsweringAdapter(time_types={UNIT: (VISITS, COVIDS)}),
+        meanings={(UNIT, COVID): (VACCINATION,)},
+    )
+    world.adapter.timeslots = [
+        timeslot(3),
+        timeslot(4, of=schedule(time_type=COVID, name="Covid")),
+        timeslot(5, of=schedule(time_type=COVID, name="Covid")),
+    ]
+    world.run_once()
+    status = world.store.status(NORR)
+
+    assert (status.slots, status.oldest_answer_at, status.questions) == (3, NOW, 4)
+    assert status.rejected == {"of another time type": 3, "unmapped": 1}
+    assert (status.unanswered, status.calls_last_minute) == (0, 4)

@@ -1,0 +1,3 @@
+"""
+Tests of what the worker asks, when, and what it believes.
+"""
