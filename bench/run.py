@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.figure import Figure
+from bench.half_sent import half_sent
 from bench.memory import bytes_a_slot
 from bench.parsing import parsing
 from bench.search import (
@@ -76,6 +77,7 @@ def measured(slots: int) -> Iterator[Figure]:
             yield from searches(server, place)
             one = throughput(server, place)
             yield bytes_a_slot(place, full=server.resident_bytes(), empty=empty)
+            yield from half_sent(server, place)
         with serving(place, processes=2) as server:
             yield ratio_of_processes(throughput(server, place), one)
     with filled(World(slots=10_000, units=400)) as place, serving(place) as server:

@@ -4,8 +4,9 @@
 
 import os
 
+from bench.app import application
 from fhir_gateway.http_server import serve_http
 from fhir_gateway.settings import Settings
 
 if __name__ == "__main__":
-    serve_http(Settings.from_environment(os.environ), "bench.app:application")
+    serve_http(Settings.from_environment(os.environ), application)

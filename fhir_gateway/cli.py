@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from fhir_gateway import VERSION
+from fhir_gateway import VERSION, wsgi
 from fhir_gateway.adapters.sources import WrongSources, load_sources
 from fhir_gateway.bootstrap import embedded_redis, meanings_of, program
 from fhir_gateway.demo import (
@@ -72,7 +72,7 @@ def serve() -> None:
         # Whatever is wrong stops the start here, before any process is begun.
         with program(settings, redis_url):
             os.environ["REDIS_URL"] = redis_url
-        serve_http(settings, "fhir_gateway.wsgi:application")
+        serve_http(settings, wsgi.application)
 
 
 @main.command()

@@ -1,35 +1,66 @@
 """
 The web server: Granian, with the options that all of this program's serving shares.
+
+docs/adr/0015-web-server.md says why this one, and why so.
 """
 
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from flask import Flask
 from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+from fhir_gateway.fhir.json_reading import MAX_BYTES
+from fhir_gateway.http_front import HttpFront
 from fhir_gateway.settings import Settings
+from fhir_gateway.web.app import may_wait
+from fhir_gateway.web.errors import overloaded
 
 __all__ = ["serve_http"]
 
+_HEAD_WITHIN_MS: Final = 30_000
+_MOST_CONNECTIONS: Final = 4096
+_STOPS_WITHIN_S: Final = 45
 
-def serve_http(settings: Settings, target: str) -> None:
+
+def serve_http(settings: Settings, make: Callable[[], Flask]) -> None:
     """
     Answer with a WSGI application until interrupted.
 
     Args:
         settings: Where to listen, with how many processes and threads.
-        target: What makes the application in each process, as `module:function`.
+        make: Makes the application, in each process; a function of a module.
     """
     Granian(
-        target,
-        factory=True,
+        # Only a name: `target_loader` makes the application.
+        "fhir_gateway",
         address=settings.host,
         port=settings.port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
         workers=settings.processes,
-        blocking_threads=settings.threads,
+        # With HTTP/2 allowed, a connection that says nothing at all is kept for ever.
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=_HEAD_WITHIN_MS),
+        # Connections of one process, not requests: half-sent ones count.
+        backpressure=_MOST_CONNECTIONS,
         log_level=LogLevels.error,
         # Never an access log: a URL may hold what a client should not have put there.
         log_access=False,
         websockets=False,
         respawn_failed_workers=True,
-    ).serve()
+        workers_kill_timeout=_STOPS_WITHIN_S,
+    ).serve(target_loader=partial(_front, make, settings.threads), wrap_loader=False)
+
+
+def _front(make: Callable[[], Flask], threads: int) -> HttpFront:
+    return HttpFront(
+        make(),
+        threads=threads,
+        may_wait=may_wait,
+        refusal=overloaded,
+        most_bytes=MAX_BYTES,
+    )

@@ -11,6 +11,7 @@ from typing import Final
 __all__ = ["ENVIRONMENT", "Settings", "WrongSettings"]
 
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
+_PORTS: Final = range(1, 65_536)
 _URL: Final = re.compile(r"https?://[^/?#\s][^?#\s]*")
 
 ENVIRONMENT: Final = {
@@ -88,12 +89,13 @@ class Settings:
             if name.startswith("FHIR_GATEWAY_") and name not in ENVIRONMENT
         ]
         numbers = {
-            name: _number(environment, name, default, most, faults)
-            for name, default, most in (
-                ("PORT", 8080, 65_535),
-                ("SANDBOX_PORT", 8090, 65_535),
-                ("FHIR_GATEWAY_PROCESSES", 1, 256),
-                ("FHIR_GATEWAY_THREADS", 32, 1024),
+            name: _number(environment, name, default, allowed, faults)
+            for name, default, allowed in (
+                ("PORT", 8080, _PORTS),
+                ("SANDBOX_PORT", 8090, _PORTS),
+                ("FHIR_GATEWAY_PROCESSES", 1, range(1, 257)),
+                # One for what may have to wait for a region, one for the rest.
+                ("FHIR_GATEWAY_THREADS", 32, range(2, 1025)),
             )
         }
         port = numbers["PORT"]
@@ -134,14 +136,16 @@ def _number(
     environment: Mapping[str, str],
     name: str,
     default: int,
-    most: int,
+    allowed: range,
     faults: list[str],
 ) -> int:
     text = environment.get(name, "").strip()
     if not text:
         return default
-    if not _WHOLE_NUMBER.fullmatch(text) or not 1 <= int(text) <= most:
-        faults.append(f"{name} must be a whole number from 1 to {most}")
+    if not _WHOLE_NUMBER.fullmatch(text) or int(text) not in allowed:
+        faults.append(
+            f"{name} must be a whole number from {allowed[0]} to {allowed[-1]}"
+        )
         return default
     return int(text)
 

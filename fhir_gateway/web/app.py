@@ -17,9 +17,10 @@ from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.resource import ResourceRoutes, register
 from fhir_gateway.web.slot import slot_routes
 
-__all__ = ["FHIR_PREFIX", "create_app", "resource_routes"]
+__all__ = ["FHIR_PREFIX", "create_app", "may_wait", "resource_routes"]
 
 FHIR_PREFIX: Final = "/fhir"
+_OF_APPOINTMENTS: Final = f"{FHIR_PREFIX}/Appointment"
 
 
 def create_app(gateway: Gateway) -> Flask:
@@ -45,6 +46,11 @@ def create_app(gateway: Gateway) -> Flask:
     app.add_url_rule("/health", "health", _health)
     register_error_handlers(app)
     return app
+
+
+def may_wait(path: str) -> bool:
+    """Tell whether the answer to a path may have to wait for a region, or for SQL."""
+    return path.startswith(_OF_APPOINTMENTS)
 
 
 def resource_routes(gateway: Gateway) -> tuple[ResourceRoutes, ...]:

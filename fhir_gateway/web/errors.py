@@ -15,10 +15,10 @@ from fhir_gateway.fhir.outcome import (
     issue_from_error,
     operation_outcome,
 )
-from fhir_gateway.model.errors import Category, GatewayError
+from fhir_gateway.model.errors import Busy, Category, GatewayError
 from fhir_gateway.web.exchange import fhir_response
 
-__all__ = ["STATUSES", "error_response", "register_error_handlers"]
+__all__ = ["STATUSES", "error_response", "overloaded", "register_error_handlers"]
 
 _log = structlog.get_logger()
 
@@ -46,6 +46,7 @@ _HTTP_ISSUES: Final = {
         "There is nothing at this URL; see /metadata for what there is.",
     ),
     405: ("not-supported", "That is not done with this URL; see /metadata."),
+    408: ("timeout", "The body did not arrive in time: send it whole, at once."),
     413: ("too-long", "The body is too large."),
     414: ("too-long", "The URL is too long: search by POST to _search instead."),
 }
@@ -57,6 +58,14 @@ def register_error_handlers(app: Flask) -> None:
     app.register_error_handler(GatewayError, _from_gateway_error)
     app.register_error_handler(HTTPException, _from_http_exception)
     app.register_error_handler(Exception, _from_bug)
+
+
+def overloaded() -> tuple[int, list[tuple[str, str]], bytes]:
+    """Return the answer to a request that waited too long for its turn."""
+    response = error_response(
+        Busy("Too many requests wait for the regions; send this one again later.")
+    )
+    return response.status_code, list(response.headers), response.get_data()
 
 
 def _from_problem(problem: Exception) -> Response:

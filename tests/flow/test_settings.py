@@ -112,6 +112,6 @@ def test_every_fault_is_named_at_once() -> None:
     ) == (
         "FHIR_GATEWAY_COLOUR is no setting; see fhir-gateway --help",
         "PORT must be a whole number from 1 to 65535",
-        "FHIR_GATEWAY_THREADS must be a whole number from 1 to 1024",
+        "FHIR_GATEWAY_THREADS must be a whole number from 2 to 1024",
         "FHIR_GATEWAY_BASE_URL must be a URL that begins with http:// or https://",
     )
