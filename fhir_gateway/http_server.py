@@ -10,7 +10,7 @@ from typing import Final
 
 from flask import Flask
 from granian import Granian
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
@@ -42,6 +42,7 @@ def serve_http(settings: Settings, make: Callable[[], Flask]) -> None:
         port=settings.port,
         interface=Interfaces.RSGI,
         workers=settings.processes,
+        loop=Loops.uvloop,
         # With HTTP/2 allowed, a connection that says nothing at all is kept for ever.
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=_HEAD_WITHIN_MS),

@@ -66,6 +66,7 @@ _ERROR_CODES_OF_PARTY: Final = {
 # What an issue says that was found in a request itself.
 _ERROR_CODES_OF_ISSUES: Final = {
     "structure": ErrorCode.REQUEST_IS_MALFORMED,
+    "timeout": ErrorCode.REQUEST_IS_MALFORMED,
     "required": ErrorCode.ELEMENT_IS_MISSING,
     "value": ErrorCode.VALUE_IS_INVALID,
     "code-invalid": ErrorCode.VALUE_IS_INVALID,
