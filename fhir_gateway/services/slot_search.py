@@ -142,8 +142,6 @@ class SlotPage:
         length: How long each is, in seconds.
         schedule: The number of each one's schedule in the snapshot.
         count: How many places each has.
-        offering: The number of each one's time type.
-        answered_at: When each was last listed by its source, in seconds.
         total: How many times fit in all; None when that is not known.
         next_after: The last time of this page when there are more.
         outcomes: What is missing, source by source.
@@ -157,8 +155,6 @@ class SlotPage:
     length: Sequence[int]
     schedule: Sequence[int]
     count: Sequence[int]
-    offering: Sequence[int]
-    answered_at: Sequence[float]
     total: int | None
     next_after: TimeslotToken | None
     outcomes: tuple[SourceOutcome, ...]
@@ -178,8 +174,6 @@ class SlotPage:
             length=(),
             schedule=(),
             count=(),
-            offering=(),
-            answered_at=(),
             total=0,
             next_after=None,
             fingerprint=b"",
@@ -449,6 +443,10 @@ class SlotSearch:
             if not self._can_have(source, selection):
                 continue
             numbers = by_source.get(name, _NO_NUMBERS)
+            well_until = _well_until(snapshot, numbers, source)
+            if moment.timestamp() < well_until:
+                until = min(until, well_until)
+                continue
             outcome = _outcome(snapshot, selection, numbers, source, moment)
             self._note_ageing(snapshot, numbers, source, moment)
             if outcome is not None:
@@ -478,11 +476,9 @@ class SlotSearch:
         """
         if len(snapshot.directory.complete) < len(self._sources):
             return -np.inf
-        if snapshot.is_any_failing or not snapshot.offered[selection.numbers].all():
+        if snapshot.is_any_failing:
             return -np.inf
-        oldest = float(snapshot.answered_at[selection.numbers].min(initial=np.inf))
-        # Never answered is NaN, which is the least of any numbers.
-        return -np.inf if np.isnan(oldest) else oldest + self._freshest
+        return _fresh_until(snapshot, selection.numbers, self._freshest)
 
     def _can_have(self, source: Source, selection: _Selection) -> bool:
         """Return whether a source answers for anything that a selector can choose."""
@@ -689,14 +685,14 @@ def _page(
         order, length = order[by_order], length[by_order]
         schedule, count = schedule[by_order], count[by_order]
     size = criteria.count
-    offering = snapshot.schedules.offering[schedule[:size]]
-    answered_at = snapshot.answered_at[offering]
     fingerprint = b"".join(
         (
             order[: size + 1].tobytes(),
             length[:size].tobytes(),
             count[:size].tobytes(),
-            answered_at.tobytes(),
+            snapshot.answered_at[
+                snapshot.schedules.offering[schedule[:size]]
+            ].tobytes(),
         )
     )
     start = (order[:size] >> np.uint64(32)).tolist()
@@ -714,8 +710,6 @@ def _page(
         length=lengths,
         schedule=schedules,
         count=count[:size].tolist(),
-        offering=offering.tolist(),
-        answered_at=answered_at.tolist(),
         total=total,
         next_after=next_after,
         outcomes=standing.outcomes,
@@ -759,6 +753,25 @@ def _has_been_asked(
         for unit in units
         if unit in directory.units and directory.units[unit].source == source.name
     )
+
+
+def _well_until(snapshot: Snapshot, numbers: Numbers, source: Source) -> float:
+    """Return before when plainly nothing of a source is missing, in seconds."""
+    status = snapshot.statuses.get(source.name)
+    if source.name not in snapshot.directory.complete or (
+        status is not None and status.failing_since is not None
+    ):
+        return -np.inf
+    return _fresh_until(snapshot, numbers, source.fresh_for.total_seconds())
+
+
+def _fresh_until(snapshot: Snapshot, numbers: Numbers, fresh_for_s: float) -> float:
+    """Return until when all of the time types are fresh, in seconds; never is -inf."""
+    if not snapshot.offered[numbers].all():
+        return -np.inf
+    oldest = float(snapshot.answered_at[numbers].min(initial=np.inf))
+    # Never answered is NaN, which is the least of any numbers.
+    return -np.inf if np.isnan(oldest) else oldest + fresh_for_s
 
 
 def _outcome(

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Final
 
 import numpy as np
@@ -223,6 +224,7 @@ class SlotView:
     def _follow(self) -> None:
         away = False
         while not self._stopped.is_set():
+            began = monotonic()
             try:
                 self.catch_up(wait=_WAIT)
             except StoreUnavailable as error:
@@ -235,6 +237,9 @@ class SlotView:
                 if away:
                     _log.info("slot view found its store again")
                 away = False
+            # Workers may store a block every few milliseconds: what comes in a quarter
+            # of a second is folded at once, or searches would wait for all the folding.
+            self._stopped.wait(began + _WAIT.total_seconds() - monotonic())
 
     def _follow_changes(self, wait: timedelta) -> None:
         if self._cursor is None:
@@ -281,9 +286,14 @@ class SlotView:
         with self._lock:
             fold = _Fold()
             self._statuses.update(read_statuses)
-            if read_offers:
-                self._offers.update(read_offers)
-                fold.offers = True
+            # Most often a source says again what it said before.
+            fold.offers = any(
+                name not in self._offers or not offer.says_the_same(self._offers[name])
+                for name, offer in read_offers.items()
+            )
+            self._offers.update(read_offers)
+            if not (blocks or fold.offers or read_statuses):
+                return
             for block in blocks:
                 self._fold_block(fold, block)
             fold.changed = True

@@ -5,7 +5,7 @@ The units, their time types and their staff; kept in Redis as JSON beside the bl
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,6 +37,10 @@ class Offer:
     units: tuple[CareUnit, ...]
     time_types: Mapping[HsaId, tuple[TimeType, ...]]
     performers: Mapping[HsaId, Performer]
+
+    def says_the_same(self, other: "Offer") -> bool:
+        """Return whether it differs from another in nothing but when it was said."""
+        return replace(self, answered_at=other.answered_at) == other
 
 
 def pack_offer(offer: Offer) -> bytes:

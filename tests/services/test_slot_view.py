@@ -397,6 +397,45 @@ def test_a_started_view_follows_by_itself(
     assert starts(view.snapshot) == [4]
 
 
+def test_a_started_view_folds_what_comes_together_at_once(
+    redis_store: RedisSlotStore, clock: MovableClock
+) -> None:
+    """Many blocks within a second make a few snapshots, and the last one has all."""
+    view = SlotView([source()], {}, redis_store, dict, clock=clock)
+    view.start()
+    began = monotonic()
+    a_moment = Event()
+    for hour in range(3, 103):
+        redis_store.put_block(block([timeslot(hour)]))
+        a_moment.wait(0.01)
+    wait_for(view, [102])
+    view.stop()
+
+    # Four a second, and one more for each end.
+    assert view.snapshot.version <= 4 * (monotonic() - began) + 2
+
+
+def test_an_offer_that_is_said_again_changes_nothing(
+    store: MemorySlotStore, clock: MovableClock
+) -> None:
+    """A source that offers what it offered makes no snapshot; another offer does."""
+    both = {UNIT: [(VISIT, "Besök")]}
+    store.put_offer(offer(both))
+    view = view_of(store, clock)
+    before = view.snapshot
+
+    store.put_offer(offer(both, answered_at=NOW + HOUR))
+    view.catch_up()
+    assert view.snapshot is before
+
+    store.put_offer(offer({UNIT: [(VISIT, "Läkarbesök")]}))
+    view.catch_up()
+    assert view.snapshot.layout == before.layout + 1
+    assert [
+        each.time_type.name for each in view.snapshot.directory.offerings.values()
+    ] == ["Läkarbesök"]
+
+
 def test_a_started_view_outlives_its_redis(tmp_path: Path, clock: MovableClock) -> None:
     """Without Redis the view ages; when Redis is back it follows again."""
     with EmbeddedRedis(tmp_path) as embedded:

@@ -2,7 +2,8 @@
 Offers: what is packed comes back, and nothing else passes for an offer.
 """
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
@@ -132,3 +133,11 @@ def test_a_unit_belongs_to_the_offers_source() -> None:
     found = unpack_offer(pack_offer(southern))
 
     assert [each.source for each in found.units] == [SourceName("syd")]
+
+
+def test_what_is_said_again_is_the_same() -> None:
+    """When it was said does not make an offer another one; anything else does."""
+    said = offer()
+
+    assert said.says_the_same(offer(answered_at=NOW + timedelta(hours=1)))
+    assert not said.says_the_same(replace(said, performers={}, time_types={}))
