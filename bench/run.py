@@ -15,6 +15,7 @@ from bench.figure import Figure
 from bench.half_sent import half_sent
 from bench.memory import bytes_a_slot
 from bench.parsing import parsing
+from bench.refreshing import refreshing
 from bench.search import (
     median_of_search,
     ratio_of_medians,
@@ -80,6 +81,7 @@ def measured(slots: int) -> Iterator[Figure]:
             yield from half_sent(server, place)
         with serving(place, processes=2) as server:
             yield ratio_of_processes(throughput(server, place), one)
+    yield from refreshing(slots)
     with filled(World(slots=10_000, units=400)) as place, serving(place) as server:
         small = median_of_search(server, place)
     with filled(World(slots=3 * slots)) as place, serving(place) as server:

@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import orjson
@@ -21,7 +22,7 @@ from bench.world import World
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
 from fhir_gateway.stores.slot_store import RedisSlotStore
 
-__all__ = ["FilledWorld", "Server", "body", "filled", "serving"]
+__all__ = ["FilledWorld", "Server", "body", "filled", "free_port", "serving"]
 
 _WAIT_S = 180.0
 
@@ -62,7 +63,10 @@ class Server:
 
 @contextmanager
 def filled(
-    world: World, *, endpoint: str = "http://127.0.0.1:9/"
+    world: World,
+    *,
+    endpoint: str = "http://127.0.0.1:9/",
+    age: timedelta = timedelta(),
 ) -> Iterator[FilledWorld]:
     """
     Keep a world in Redis while this lasts.
@@ -70,13 +74,14 @@ def filled(
     Args:
         world: How large.
         endpoint: Where its sources answer. Port 9 refuses: no search asks a source.
+        age: How long ago its sources listed their free times.
     """
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         with EmbeddedRedis(folder) as redis:
             store = RedisSlotStore(redis.url)
             before = store.used_bytes()
-            slots = world.fill(store) if world.slots else 0
+            slots = world.fill(store, age=age) if world.slots else 0
             redis_bytes = store.used_bytes() - before
             store.close()
             yield FilledWorld(
@@ -109,7 +114,7 @@ def serving(
     Raises:
         RuntimeError: The server ended, or has not read the world within minutes.
     """
-    port = _free_port()
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.serve"],
         env={
@@ -182,7 +187,8 @@ def _resident_bytes(pid: int) -> int:
     return pages * os.sysconf("SC_PAGESIZE")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on at the moment."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
         return port

@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import orjson
@@ -139,8 +140,14 @@ class World:
         path.write_text("\n".join(tables), encoding="utf-8")
         return path
 
-    def fill(self, store: RedisSlotStore) -> int:
-        """Write everything into a store; return how many free times that is."""
+    def fill(self, store: RedisSlotStore, *, age: timedelta = timedelta()) -> int:
+        """
+        Write everything into a store; return how many free times that is.
+
+        Args:
+            store: Where to.
+            age: How long ago the sources listed their free times.
+        """
         units = self.all_units()
         moment = now()
         for name in self.source_names():
@@ -163,51 +170,58 @@ class World:
                 )
             )
         total = 0
-        for block in self.blocks(moment):
+        for block in self.blocks(moment - age):
             store.put_block(block)
             total += len(block.rows)
         return total
 
-    def blocks(self, moment: datetime) -> Iterator[SlotBlock]:
+    def blocks(self, answered_at: datetime) -> Iterator[SlotBlock]:
         """Return a block for each unit and time type, alike in size."""
         chance = random.Random(self.seed)  # noqa: S311 - data, not secrets
-        blocks = [
-            (n, unit, time_type)
-            for n, unit in enumerate(self.all_units())
-            for time_type in self.time_types(n)
-        ]
-        size = max(1, round(self.slots / len(blocks)))
-        first = at_start_of_day(civil_date(moment) + timedelta(days=1)) + _DAY_BEGINS
+        for n, unit in enumerate(self.all_units()):
+            for time_type in self.time_types(n):
+                yield SlotBlock.of(
+                    BlockKey(
+                        source=unit.source, unit=unit.hsa_id, time_type_id=time_type.id
+                    ),
+                    self.timeslots(n, time_type, chance),
+                    asked_at=answered_at,
+                    answered_at=answered_at,
+                )
+
+    def timeslots(
+        self, number: int, time_type: TimeType, chance: random.Random
+    ) -> list[Timeslot]:
+        """Return free times of a unit's time type, some others each time."""
+        unit = f"SE23210{number % self.sources:05}-{number:05}"
+        schedules = tuple(
+            Schedule(
+                unit=HsaId(unit),
+                time_type_id=time_type.id,
+                time_type_name=time_type.name,
+                performer=HsaId(f"{unit[:13]}P{number:05}{who}"),
+                performer_name=f"Distriktssköterska Anna {number} {who}",
+            )
+            for who in range(2)
+        )
+        first = at_start_of_day(civil_date(now()) + timedelta(days=1)) + _DAY_BEGINS
         places = range(_DAYS * _TIMES_A_DAY)
-        for n, unit, time_type in blocks:
-            schedules = tuple(
-                Schedule(
-                    unit=unit.hsa_id,
-                    time_type_id=time_type.id,
-                    time_type_name=time_type.name,
-                    performer=HsaId(f"{unit.hsa_id[:13]}P{n:05}{who}"),
-                    performer_name=f"Distriktssköterska Anna {n} {who}",
+        timeslots = []
+        for position, place in enumerate(
+            sorted(chance.sample(places, min(_size(self), len(places))))
+        ):
+            day, time = divmod(place, _TIMES_A_DAY)
+            start = first + timedelta(days=day) + time * _LENGTH
+            timeslots.append(
+                Timeslot(
+                    schedule=schedules[position % 2], start=start, end=start + _LENGTH
                 )
-                for who in range(2)
             )
-            timeslots = []
-            for position, place in enumerate(
-                sorted(chance.sample(places, min(size, len(places))))
-            ):
-                day, time = divmod(place, _TIMES_A_DAY)
-                start = first + timedelta(days=day) + time * _LENGTH
-                timeslots.append(
-                    Timeslot(
-                        schedule=schedules[position % 2],
-                        start=start,
-                        end=start + _LENGTH,
-                    )
-                )
-            yield SlotBlock.of(
-                BlockKey(
-                    source=unit.source, unit=unit.hsa_id, time_type_id=time_type.id
-                ),
-                timeslots,
-                asked_at=moment,
-                answered_at=moment,
-            )
+        return timeslots
+
+
+@cache
+def _size(world: World) -> int:
+    """Return how many free times each unit's time type has."""
+    blocks = sum(len(world.time_types(n)) for n in range(world.units))
+    return max(1, round(world.slots / blocks))

@@ -27,7 +27,6 @@ from fhir_gateway.services.refresh.source_refresh import SourceRefresh
 from fhir_gateway.services.refresh.worker_share import WorkerShare
 from fhir_gateway.services.resident_bookings import ResidentBookings
 from fhir_gateway.services.search_demand import SearchDemand
-from fhir_gateway.services.settlement import Settlement
 from fhir_gateway.services.slot_search import SlotSearch
 from fhir_gateway.services.slot_view import SlotView
 from fhir_gateway.services.source_access import SourceAccess
@@ -165,14 +164,13 @@ def program(
     view = SlotView(sources.values(), meanings, store, held, clock=clock)
     access = SourceAccess(sources, adapters, lambda: view.snapshot.directory)
     read_back = ReadBack(access, journal, clock=clock)
-    settlement = Settlement(access, journal, read_back, clock=clock)
-    booking = BookingService(access, journal, read_back, settlement, clock=clock)
+    booking = BookingService(access, journal, read_back, clock=clock)
     gateway = Gateway(
         base_url=settings.base_url,
         vocabulary=vocabulary,
         slot_search=SlotSearch(view, sources, demand=search_demand, clock=clock),
         booking=booking,
-        resident_bookings=ResidentBookings(access, journal, booking, settlement),
+        resident_bookings=ResidentBookings(access, journal, booking),
         journal=journal,
         held=held,
         view=view,
@@ -194,7 +192,7 @@ def program(
                 # A process of the same number after a restart is another holder.
                 f"{worker}-{token_hex(8)}",
             ),
-            reconciliation=Reconciliation(settlement, journal),
+            reconciliation=Reconciliation(read_back, journal),
         )
     finally:
         store.close()
