@@ -21,6 +21,7 @@ from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.services.booking import BookingService
 from fhir_gateway.services.directory import TimeTypeMap
 from fhir_gateway.services.held import HeldTimeslots
+from fhir_gateway.services.live_search import LiveSearch
 from fhir_gateway.services.read_back import ReadBack
 from fhir_gateway.services.reconciliation import Reconciliation
 from fhir_gateway.services.refresh.source_refresh import SourceRefresh
@@ -161,6 +162,9 @@ def program(
     )
     held = HeldTimeslots(journal, clock=clock)
     search_demand = SearchDemand(demand)
+    live = LiveSearch(
+        sources, adapters, store, processes=settings.processes, clock=clock
+    )
     view = SlotView(sources.values(), meanings, store, held, clock=clock)
     access = SourceAccess(sources, adapters, lambda: view.snapshot.directory)
     read_back = ReadBack(access, journal, clock=clock)
@@ -168,7 +172,9 @@ def program(
     gateway = Gateway(
         base_url=settings.base_url,
         vocabulary=vocabulary,
-        slot_search=SlotSearch(view, sources, demand=search_demand, clock=clock),
+        slot_search=SlotSearch(
+            view, sources, demand=search_demand, live=live, clock=clock
+        ),
         booking=booking,
         resident_bookings=ResidentBookings(access, journal, booking),
         journal=journal,
@@ -195,6 +201,7 @@ def program(
             reconciliation=Reconciliation(read_back, journal),
         )
     finally:
+        live.close()
         store.close()
         database.close()
         for adapter in adapters.values():

@@ -194,7 +194,7 @@ class _SourceSchema(Schema):
     mode = fields.Enum(Mode, by_value=True, load_default=Mode.CACHED)
     live_timeout_s = fields.Float(load_default=5.0, validate=_POSITIVE)
     live_calls = fields.Integer(
-        strict=True, load_default=8, validate=validate.Range(1, 100)
+        strict=True, load_default=20, validate=validate.Range(1, 100)
     )
     # A row of a block numbers its schedules with sixteen bits.
     most_slots = fields.Integer(

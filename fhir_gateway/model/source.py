@@ -80,8 +80,13 @@ class Source:
     reason_limit: int | None = None
     mode: Mode = Mode.CACHED
     live_timeout: timedelta = timedelta(seconds=5)
-    live_calls: int = 8
+    live_calls: int = 20
     most_slots: int = 20_000
+
+    @property
+    def is_live(self) -> bool:
+        """Return whether its free times are never kept."""
+        return self.mode is Mode.LIVE
 
 
 class SourceProblem(Enum):

@@ -27,6 +27,7 @@ from fhir_gateway.model.timekeeping import (
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken, time_type_token
 from fhir_gateway.model.weekly_hours import DAYS, MINUTES_OF_A_DAY, WeeklyHours
 from fhir_gateway.services.directory import Directory, Offering
+from fhir_gateway.services.live_search import LiveAnswer, LiveSearch
 from fhir_gateway.services.offering_index import Numbers, OfferingIndex
 from fhir_gateway.services.search_demand import SearchDemand
 from fhir_gateway.services.slot_columns import (
@@ -36,6 +37,7 @@ from fhir_gateway.services.slot_columns import (
     schedule_rank,
 )
 from fhir_gateway.services.slot_view import KnownSchedule, Segment, SlotView, Snapshot
+from fhir_gateway.stores.slot_block import SlotBlock
 from fhir_gateway.stores.source_status import SourceStatus
 
 __all__ = [
@@ -266,6 +268,7 @@ class SlotSearch:
         view: Where the free times are.
         sources: The configured sources.
         demand: Told which ageing times were searched for.
+        live: Asks the sources whose times are not in the view.
         clock: Tells the time.
     """
 
@@ -275,11 +278,15 @@ class SlotSearch:
         sources: Mapping[SourceName, Source],
         *,
         demand: SearchDemand | None = None,
+        live: LiveSearch | None = None,
         clock: Clock = now,
     ) -> None:
         self._view = view
         self._sources = sources
         self._demand = demand
+        self._live = live if live is not None and live.sources else None
+        if self._live is None and any(each.is_live for each in sources.values()):
+            raise ValueError("a live source needs a LiveSearch that asks it")
         self._clock = clock
         self._names = sorted(sources)
         self._all_sources = tuple(sources.values())
@@ -303,12 +310,20 @@ class SlotSearch:
         moment = self._clock()
         snapshot = self._view.snapshot
         selection = self._selection(snapshot, criteria.selector)
+        live = self._asked_live(snapshot, selection, criteria, moment)
+        if live is not None:
+            snapshot = self._with_live(live.blocks)
+            selection = _select(snapshot, criteria.selector)
         # A time that begins this very second has begun: it can no longer be booked.
         start = epoch_seconds(moment) + 1
         if criteria.start is not None:
             start = max(start, _ceiling(criteria.start))
         before = None if criteria.before is None else _ceiling(criteria.before)
         standing = self._standing(snapshot, selection, moment)
+        if live is not None:
+            standing = replace(
+                standing, outcomes=(*standing.outcomes, *live.outcomes), until=-np.inf
+            )
         until = standing.until
         pieces: list[tuple[SlotColumns, npt.NDArray[np.int64]]] = []
         total = 0 if criteria.counted and not standing.outcomes else None
@@ -347,10 +362,24 @@ class SlotSearch:
         )
 
     def find(self, token: TimeslotToken) -> FoundTimeslot | None:
-        """Return a free time by its token, or None when it is not offered now."""
+        """
+        Return a free time by its token, or None when it is not offered now.
+
+        Raises:
+            Unavailable: It belongs to a live source, which could not be asked.
+        """
+        if token.starts_at <= self._clock():
+            return None
         snapshot = self._view.snapshot
+        offering = snapshot.directory.offerings.get(token.time_type)
+        if (
+            self._live is not None
+            and offering is not None
+            and offering.unit.source in self._live.sources
+        ):
+            snapshot = self._with_live(self._live.ask_for(token, offering))
         number = snapshot.schedules.number(token.schedule)
-        if number is None or token.starts_at <= self._clock():
+        if number is None:
             return None
         for columns in snapshot.segments.values():
             first, last = columns.bounds(token.start, token.start + 1)
@@ -415,6 +444,37 @@ class SlotSearch:
                 self._selections.popitem(last=False)
         return made
 
+    def _asked_live(
+        self,
+        snapshot: Snapshot,
+        selection: _Selection,
+        criteria: SlotCriteria,
+        moment: datetime,
+    ) -> LiveAnswer | None:
+        """Ask the live sources that can have what fits; None when there are none."""
+        if self._live is None:
+            return None
+        numbers = snapshot.index.of_sources(selection.numbers, self._live.sources)
+        if not len(numbers):
+            return None
+        wanted: dict[SourceName, list[Offering]] = {}
+        for number in numbers.tolist():
+            offering = snapshot.index.offering(number)
+            wanted.setdefault(offering.unit.source, []).append(offering)
+        return self._live.ask(
+            wanted,
+            start=max(moment, criteria.start or moment),
+            before=criteria.before,
+            latest_first=criteria.descending,
+        )
+
+    def _with_live(self, blocks: Sequence[SlotBlock]) -> Snapshot:
+        """Return the present snapshot with times that are not kept."""
+        snapshot, is_news = self._view.with_live(blocks)
+        if self._live is not None and is_news:
+            self._live.tell_schedules(blocks)
+        return snapshot
+
     def _standing(
         self, snapshot: Snapshot, selection: _Selection, moment: datetime
     ) -> _Standing:
@@ -442,7 +502,9 @@ class SlotSearch:
             source = self._sources[name]
             if not self._can_have(source, selection):
                 continue
-            numbers = by_source.get(name, _NO_NUMBERS)
+            # What a live source has not answered is told by whoever asked it.
+            found = None if source.is_live else by_source.get(name)
+            numbers = _NO_NUMBERS if found is None else found
             well_until = _well_until(snapshot, numbers, source)
             if moment.timestamp() < well_until:
                 until = min(until, well_until)

@@ -11,7 +11,7 @@ rebuilds one.
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Final
@@ -40,7 +40,10 @@ _log = structlog.get_logger()
 _WAIT: Final = timedelta(milliseconds=250)
 
 Segment = tuple[str, ...]
-"""What the times of a segment mean: SNOMED CT codes, or else `source:NAME`."""
+"""
+What the times of a segment mean: SNOMED CT codes, or else `source:NAME`; `live:NAME` of
+a source whose times are never kept.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +224,41 @@ class SlotView:
             if fold:
                 self._swap(fold)
 
+    def with_live(self, blocks: Sequence[SlotBlock]) -> tuple[Snapshot, bool]:
+        """
+        Return the present snapshot with times that are not kept, for one search.
+
+        The second value says whether it was news whose times they are: that is known
+        from now on.
+        """
+        with self._lock:
+            fold = _Fold()
+            live: dict[Segment, list[SlotColumns]] = {}
+            for block in blocks:
+                self._fold_block(fold, replace(block, rows=block.rows[:0]))
+                token = time_type_token(block.key.unit, block.key.time_type_id)
+                schedules = self._schedules.add(
+                    block.schedules, self._numbers.number(token)
+                )
+                live.setdefault(self._segment(block.key), []).append(
+                    self._columns(block, schedules)
+                )
+            if fold.layout:
+                self._swap(fold)
+            segments = {
+                segment: EMPTY.replaced(np.empty(0, dtype=np.bool_), columns)
+                for segment, columns in live.items()
+            }
+            return (
+                replace(
+                    self.snapshot,
+                    segments={**self.snapshot.segments, **segments},
+                    answered_at=self._answered_at.copy(),
+                    offered=self._offered.copy(),
+                ),
+                fold.layout,
+            )
+
     def _follow(self) -> None:
         away = False
         while not self._stopped.is_set():
@@ -320,20 +358,27 @@ class SlotView:
             )
             fold.layout = True
         fold.gone.setdefault(segment, set()).add(number)
-        rows = block.rows
-        if len(rows):
-            numbers = schedules[rows["schedule"]]
-            count = self._places_left(rows, block)
-            kept = count > 0
-            fold.added.setdefault(segment, {})[number] = SlotColumns.of(
-                start=rows["start"][kept],
-                rank=self._schedules.ranks(numbers[kept]),
-                length=rows["length"][kept],
-                schedule=numbers[kept],
-                count=count[kept],
-            )
+        added = fold.added.setdefault(segment, {})
+        if len(block.rows):
+            added[number] = self._columns(block, schedules)
         else:
-            fold.added.setdefault(segment, {}).pop(number, None)
+            added.pop(number, None)
+
+    def _columns(
+        self, block: SlotBlock, schedules: npt.NDArray[np.int32]
+    ) -> SlotColumns:
+        """Return a block's free times, less what is promised away."""
+        rows = block.rows
+        numbers = schedules[rows["schedule"]]
+        count = self._places_left(rows, block)
+        kept = count > 0
+        return SlotColumns.of(
+            start=rows["start"][kept],
+            rank=self._schedules.ranks(numbers[kept]),
+            length=rows["length"][kept],
+            schedule=numbers[kept],
+            count=count[kept],
+        )
 
     def _places_left(
         self, rows: npt.NDArray[np.void], block: SlotBlock
@@ -466,6 +511,8 @@ class SlotView:
         )
 
     def _segment(self, key: BlockKey) -> Segment:
+        if self._sources[key.source].is_live:
+            return (f"live:{key.source}",)
         meaning = self._meanings.get((key.unit, key.time_type_id), ())
         if meaning:
             return tuple(sorted(each.code for each in meaning))

@@ -74,12 +74,12 @@ class Lookup:
             token = TimeslotToken.parse(identifier)
         except ValueError:
             return None
-        snapshot = self._snapshot
-        known = snapshot.known(token.schedule)
+        # A live source is asked by this, and tells then whose times it has.
+        found = self._gateway.slot_search.find(token)
+        known = self._snapshot.known(token.schedule)
         if known is None:
             return None
         is_held = token.text in self._gateway.held()
-        found = self._gateway.slot_search.find(token)
         if found is not None:
             timeslot, status = found.timeslot, SlotStatus.FREE
         elif is_held or self._gateway.journal.knows_token(token.text):

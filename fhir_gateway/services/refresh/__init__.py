@@ -6,8 +6,7 @@ Refresh: the worker's asking of sources, and the storing of their answers.
     calls            the calls to it
     queue            what to ask next
     question         what can be asked
-    window           in which periods free times are asked for
     memory           what is remembered of the stored blocks
     suspicion        whether an answer is believed
-    pace, tenure     when a call may leave
+    tenure           for how long the source may be asked
 """

@@ -24,9 +24,9 @@ from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock
 from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, TimeType
 from fhir_gateway.services.breaker import Jitter
-from fhir_gateway.services.refresh.pace import Pace
+from fhir_gateway.services.pace import Pace
 from fhir_gateway.services.refresh.tenure import Tenure, TenureEnded
-from fhir_gateway.services.refresh.window import Window
+from fhir_gateway.services.window import Window
 
 __all__ = ["RefreshCalls"]
 

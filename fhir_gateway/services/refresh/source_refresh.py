@@ -6,7 +6,6 @@ care that was agreed with the source: what it stores is for everybody.
 """
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date, datetime, timedelta
@@ -20,18 +19,19 @@ from fhir_gateway.model.care_unit import CareUnit, Performer
 from fhir_gateway.model.errors import GatewayError
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.interaction import Interaction
-from fhir_gateway.model.source import Mode, Source
+from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, civil_date, now
-from fhir_gateway.model.timeslot import Timeslot, TimeType
+from fhir_gateway.model.timeslot import TimeType
 from fhir_gateway.services.breaker import Breaker, Jitter
 from fhir_gateway.services.directory import TimeTypeMap
+from fhir_gateway.services.listed_times import ListedTimes
 from fhir_gateway.services.refresh.calls import RefreshCalls
 from fhir_gateway.services.refresh.memory import BlockMemory
 from fhir_gateway.services.refresh.question import TIMES, Question
 from fhir_gateway.services.refresh.queue import Gate, RefreshQueue
 from fhir_gateway.services.refresh.suspicion import Verdict
 from fhir_gateway.services.refresh.tenure import Tenure, TenureEnded
-from fhir_gateway.services.refresh.window import (
+from fhir_gateway.services.window import (
     Window,
     saves_calls,
     windows,
@@ -250,7 +250,7 @@ class SourceRefresh:
             yield Question(interaction=_OFFER, unit=unit), 1
             if _STAFF in supports:
                 yield Question(interaction=_STAFF, unit=unit), 3
-            if self._source.mode is Mode.LIVE:
+            if self._source.is_live:
                 continue
             for time_type in self._time_types.get(unit, ()):
                 has_meaning = (unit, time_type.id) in self._meanings
@@ -377,49 +377,34 @@ class SourceRefresh:
     def _ask_times(self, unit: HsaId, time_type_id: TimeTypeId) -> bool:
         key = BlockKey(source=self._source.name, unit=unit, time_type_id=time_type_id)
         asked_at = self._clock()
-        timeslots: dict[str, Timeslot] = {}
-        rejected: Counter[str] = Counter()
-        listed = 0
+        times = ListedTimes(time_type_id, asked_at)
         for window in self._windows(key, asked_at):
-            free = self._calls.timeslots(unit, time_type_id, window)
-            listed += len(free.timeslots)
-            rejected.update(f"malformed: {fault}" for fault in free.rejected)
-            for timeslot in free.timeslots:
-                # A producer that does not filter lists other time types too.
-                if timeslot.schedule.time_type_id != time_type_id:
-                    rejected["of another time type"] += 1
-                elif not window[0] <= civil_date(timeslot.start) <= window[1]:
-                    rejected["outside the days asked for"] += 1
-                elif timeslot.start <= asked_at:
-                    rejected["past"] += 1
-                else:
-                    timeslots[timeslot.token] = timeslot
-        self._judge(key, listed=listed, free=len(timeslots), moment=asked_at)
+            times.add(self._calls.timeslots(unit, time_type_id, window), window)
+        self._judge(key, times, asked_at)
         block = SlotBlock.of(
             key,
-            list(timeslots.values()),
+            times.timeslots,
             asked_at=asked_at,
             answered_at=self._clock(),
-            rejected=dict(rejected),
+            rejected=dict(times.rejected),
             earlier_schedules=self._memory.schedules(key),
         )
         self._keep(self._store.put_block, block)
         self._memory.keep(block)
         return self._memory.is_near(key, asked_at)
 
-    def _judge(
-        self, key: BlockKey, *, listed: int, free: int, moment: datetime
-    ) -> None:
+    def _judge(self, key: BlockKey, times: ListedTimes, moment: datetime) -> None:
         """
         Judge an answer.
 
         Raises:
             _NotBelieved: It is to be given again, or, with a message, is refused.
         """
-        judged = self._memory.judge(key, listed=listed, free=free, moment=moment)
+        free = len(times.timeslots)
+        judged = self._memory.judge(key, listed=times.listed, free=free, moment=moment)
         if judged is Verdict.REFUSED:
             raise _NotBelieved(
-                f"The source lists {listed} free times of one time type; at most"
+                f"The source lists {times.listed} free times of one time type; at most"
                 f" {self._source.most_slots} are believed (most_slots)."
             )
         if judged is Verdict.DOUBTED:

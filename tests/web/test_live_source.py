@@ -1,0 +1,160 @@
+"""
+A live source over real HTTP and real SOAP: searched, paged, read and booked.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from fhir_gateway.bootstrap import Program
+from web.bodies import FHIR_JSON, appointment
+from web.running import OtherPrograms, Sandbox, fill, own_regions
+
+
+@pytest.fixture(name="regions", scope="module")
+def _regions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with own_regions(tmp_path_factory.mktemp("live")) as (sandbox, sources):
+        text = sources.read_text(encoding="utf-8")
+        head, syd = text.split("[sources.syd]\n")
+        live = 'mode = "live"\nlive_timeout_s = 3\nlive_calls = 16\n'
+        sources.write_text(f"{head}[sources.syd]\n{live}{syd}", encoding="utf-8")
+        yield sandbox, sources
+
+
+@pytest.fixture(name="live_sandbox")
+def _live_sandbox(regions: Any) -> Iterator[Sandbox]:
+    sandbox: Sandbox = regions[0]
+    yield sandbox
+    sandbox.heal()
+
+
+@pytest.fixture(name="live_program", scope="module")
+def _live_program(regions: Any, other_programs: OtherPrograms) -> Iterator[Program]:
+    sources: Path = regions[1]
+    with other_programs.start(sources=sources) as made:
+        fill(made)
+        yield made
+
+
+@pytest.fixture(name="live_client")
+def _live_client(live_program: Program) -> FlaskClient:
+    return live_program.app.test_client()
+
+
+@pytest.fixture(name="unit")
+def _unit(live_program: Program) -> str:
+    """Give a unit of the live source."""
+    directory = live_program.view.snapshot.directory
+    return min(each for each, unit in directory.units.items() if unit.source == "syd")
+
+
+def entries(bundle: dict[str, Any], mode: str) -> list[dict[str, Any]]:
+    """Return the resources of a searchset that are there for a reason."""
+    return [
+        each["resource"] for each in bundle["entry"] if each["search"]["mode"] == mode
+    ]
+
+
+def at_unit(client: FlaskClient, unit: str, more: str = "") -> dict[str, Any]:
+    """Return the first page of a unit's free times."""
+    found: dict[str, Any] = client.get(
+        f"/fhir/Slot?schedule.actor:Location={unit}{more}"
+    ).json
+    return found
+
+
+def test_live_times_are_searched_and_paged(live_client: FlaskClient, unit: str) -> None:
+    """All of a unit's times come page by page, each once, with their total."""
+    bundle = at_unit(live_client, unit, "&_count=25")
+    assert entries(bundle, "outcome") == []
+    total, seen = bundle["total"], []
+    while True:
+        assert bundle["total"] == total
+        seen += [each["id"] for each in entries(bundle, "match")]
+        following = [each for each in bundle["link"] if each["relation"] == "next"]
+        if not following:
+            break
+        bundle = live_client.get(following[0]["url"].partition(".test")[2]).json
+
+    assert len(seen) == len(set(seen)) == total > 25
+
+
+def test_what_a_live_slot_refers_to_can_be_read(
+    live_client: FlaskClient, unit: str
+) -> None:
+    """The slot, its schedule, and the schedule by _include."""
+    bundle = at_unit(live_client, unit, "&_count=1&_include=Slot:schedule")
+    (slot,) = entries(bundle, "match")
+    (schedule,) = entries(bundle, "include")
+
+    assert slot["schedule"]["reference"] == f"Schedule/{schedule['id']}"
+    assert live_client.get(f"/fhir/Schedule/{schedule['id']}").status_code == 200
+    read = live_client.get(f"/fhir/Slot/{slot['id']}")
+    assert (read.status_code, read.json["start"]) == (200, slot["start"])
+
+
+def test_a_live_slot_is_read_in_another_process(
+    regions: Any, other_programs: OtherPrograms, live_client: FlaskClient, unit: str
+) -> None:
+    """A process that has never searched asks the source, and has the slot."""
+    slot = entries(at_unit(live_client, unit, "&_count=1"), "match")[0]
+    with other_programs.start(sources=regions[1]) as made:
+        fill(made)
+        read = made.app.test_client().get(f"/fhir/Slot/{slot['id']}")
+
+    assert (read.status_code, read.json["id"]) == (200, slot["id"])
+
+
+def test_a_live_slot_can_be_booked(
+    live_client: FlaskClient, unit: str, number: str
+) -> None:
+    """Booked, it is gone from the next search, and shown as busy."""
+    slot = entries(at_unit(live_client, unit, "&_count=1"), "match")[0]["id"]
+    booked = live_client.post(
+        "/fhir/Appointment",
+        json=appointment(slot, number),
+        headers={"Content-Type": FHIR_JSON},
+    )
+    after = [
+        each["id"]
+        for each in entries(at_unit(live_client, unit, "&_count=500"), "match")
+    ]
+
+    assert booked.status_code == 201
+    assert slot not in after
+    assert live_client.get(f"/fhir/Slot/{slot}").json["status"] == "busy"
+
+
+def test_a_live_source_that_hangs_is_named(
+    live_client: FlaskClient, live_sandbox: Sandbox, unit: str
+) -> None:
+    """The search ends by the deadline, without a total, and says whose part lacks."""
+    live_sandbox.spoil("syd", "hang", interactions=["GetAvailableTimeslots"])
+    bundle = at_unit(live_client, unit)
+    (outcome,) = entries(bundle, "outcome")
+
+    assert "total" not in bundle
+    assert entries(bundle, "match") == []
+    assert "unanswered within 3 s. (source syd)" in outcome["issue"][0]["diagnostics"]
+
+
+def test_a_search_everywhere_says_what_was_not_asked(live_client: FlaskClient) -> None:
+    """Other regions' times are there; what the live one was not asked is named."""
+    bundle = live_client.get("/fhir/Slot?_count=5").json
+    (outcome,) = entries(bundle, "outcome")
+
+    assert len(entries(bundle, "match")) == 5
+    assert "were not asked" in outcome["issue"][0]["diagnostics"]
+
+
+def test_a_live_slot_that_cannot_be_asked_for_is_not_404(
+    live_client: FlaskClient, live_sandbox: Sandbox, unit: str
+) -> None:
+    """A region that faults leaves open whether the slot is free: 503."""
+    slot = entries(at_unit(live_client, unit, "&_count=1"), "match")[0]
+    live_sandbox.spoil("syd", "vp-fault", interactions=["GetAvailableTimeslots"])
+
+    assert live_client.get(f"/fhir/Slot/{slot['id']}").status_code == 503
