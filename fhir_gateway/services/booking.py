@@ -5,23 +5,17 @@ What cannot be known yet is said to be pending, keeps its time locked, and is fo
 by reading the source; nothing is sent twice.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
 
 import structlog
 
 from fhir_gateway.model.booking import (
     Booking,
-    BookingPermissions,
     BookingStatus,
     ManagedBooking,
-    ResultCode,
-    WriteResult,
 )
 from fhir_gateway.model.errors import (
-    BookingUnconfirmed,
     Conflict,
     Forbidden,
     GatewayError,
@@ -30,7 +24,6 @@ from fhir_gateway.model.errors import (
     Stale,
     TimeslotTaken,
     Unavailable,
-    Unsupported,
 )
 from fhir_gateway.model.ids import BookingId
 from fhir_gateway.model.interaction import (
@@ -45,7 +38,9 @@ from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.services.claiming import Claiming, check_start
 from fhir_gateway.services.holding import LONGEST_HOLD, Holding, HoldRequest
-from fhir_gateway.services.read_back import ReadBack, is_own, is_the_same_time
+from fhir_gateway.services.read_back import ReadBack
+from fhir_gateway.services.sending import Sending
+from fhir_gateway.services.settlement import Settlement
 from fhir_gateway.services.source_access import SourceAccess
 from fhir_gateway.stores.journal import (
     AlreadyBooked,
@@ -57,7 +52,6 @@ from fhir_gateway.stores.journal import (
     DecisionState,
     HoldOver,
     Journal,
-    LostDecision,
     RepeatedRequest,
     RequestKey,
 )
@@ -71,9 +65,6 @@ __all__ = [
 ]
 
 _log = structlog.get_logger()
-
-# Longer than any write can take: until then nobody else looks after a sent decision.
-_LEASE: Final = timedelta(seconds=100)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -127,7 +118,8 @@ class BookingService:
     Args:
         access: The sources.
         journal: Where decisions are kept.
-        read_back: Finds out how a write went.
+        read_back: Reads bookings at their sources.
+        settlement: Finds out how a write went.
         clock: Tells the time.
     """
 
@@ -136,6 +128,7 @@ class BookingService:
         access: SourceAccess,
         journal: Journal,
         read_back: ReadBack,
+        settlement: Settlement,
         *,
         clock: Clock = now,
     ) -> None:
@@ -143,7 +136,9 @@ class BookingService:
         self._journal = journal
         self._read_back = read_back
         self._clock = clock
+        self._settlement = settlement
         self._claiming = Claiming(access, journal)
+        self._sending = Sending(access, journal, read_back, settlement)
         self._holding = Holding(access, journal, self._claiming, clock=clock)
 
     def book(self, request: BookingRequest) -> BookedTimeslot:
@@ -338,18 +333,17 @@ class BookingService:
             ),
             moving=booking_id,
         )
-        timeslot = _target(decision)
-        decision = self._journal.mark_sent(decision, lease=_LEASE)
-        update = UpdateBooking(
-            booking_id=booking_id,
-            timeslot=timeslot,
-            subject_of_care=subject,
-            reason=request.reason,
+        moved = self._sending.move(
+            source,
+            decision,
+            UpdateBooking(
+                booking_id=booking_id,
+                timeslot=_target(decision),
+                subject_of_care=subject,
+                reason=request.reason,
+            ),
         )
-        try:
-            return self._move(source, decision, record, update)
-        except LostDecision:
-            return self.read(booking)
+        return self._managed(*moved)
 
     def cancel(
         self,
@@ -401,17 +395,17 @@ class BookingService:
         booking_id = _known_id(record)
         source = self._access.sources[record.source]
         decision = self._journal.claim_cancel(record, request=request)
-        decision = self._journal.mark_sent(decision, lease=_LEASE)
-        cancellation = CancelBooking(
-            unit=record.timeslot.schedule.unit,
-            booking_id=booking_id,
-            actor=Actor.resident(record.number),
-            message=message,
+        cancelled = self._sending.cancel(
+            source,
+            decision,
+            CancelBooking(
+                unit=record.timeslot.schedule.unit,
+                booking_id=booking_id,
+                actor=Actor.resident(record.number),
+                message=message,
+            ),
         )
-        try:
-            return self._cancel(source, decision, cancellation)
-        except LostDecision:
-            return self.read(booking)
+        return self._managed(*cancelled)
 
     def come_of(self, repeated: RepeatedRequest) -> ManagedBooking:
         """
@@ -500,203 +494,34 @@ class BookingService:
         timeslot: Timeslot,
         request: BookingRequest,
     ) -> BookedTimeslot:
-        decision = self._journal.mark_sent(decision, lease=_LEASE)
         try:
-            made = self._make(source, decision, timeslot, request)
-        except LostDecision:
-            # We were so late that it was looked for: what was found counts.
-            made = self.read(decision.booking)
-        return BookedTimeslot(booking=made, is_new=True)
-
-    def _make(
-        self,
-        source: Source,
-        decision: Decision,
-        timeslot: Timeslot,
-        request: BookingRequest,
-    ) -> ManagedBooking:
-        try:
-            result = self._send(
+            record, details = self._sending.make(
                 source,
                 decision,
-                lambda timeout: self._access.adapter(source.name).make_booking(
-                    MakeBooking(
-                        timeslot=timeslot,
-                        subject_of_care=request.subject,
-                        reason=request.reason,
-                    ),
-                    timeout=timeout,
+                MakeBooking(
+                    timeslot=timeslot,
+                    subject_of_care=request.subject,
+                    reason=request.reason,
                 ),
             )
         except Refused as error:
             self._raise_taken(timeslot, request.subject, error)
             raise
-        if result is None:
-            return self._managed(self._journal.settle_unknown(decision))
-        record, details = self._settle_made(decision, timeslot, result)
-        return self._managed(record, details, reason=request.reason)
-
-    def _move(
-        self,
-        source: Source,
-        decision: Decision,
-        record: BookingRecord,
-        update: UpdateBooking,
-    ) -> ManagedBooking:
-        result = self._send(
-            source,
-            decision,
-            lambda timeout: self._access.adapter(source.name).update_booking(
-                update, timeout=timeout
-            ),
+        return BookedTimeslot(
+            booking=self._managed(record, details, reason=request.reason), is_new=True
         )
-        details = self._found_again(record, update.timeslot) if result else None
-        if result is None or details is None:
-            # Done by the region's word, but not seen: its new id is unknown as well.
-            return self._managed(self._journal.settle_unknown(decision))
-        try:
-            moved = self._journal.settle_moved(
-                decision,
-                booking_id=details.booking_id,
-                permissions=details.permissions,
-                is_invitation=details.is_invitation,
-                message=_to_be_shown(result),
-            )
-        except BookingIdTaken as error:
-            _log.error("another booking's id", booking=record.id, error=str(error))
-            return self._managed(self._journal.settle_unknown(decision))
-        return self._managed(self._read_back.confirmed(moved, details), details)
-
-    def _cancel(
-        self, source: Source, decision: Decision, cancellation: CancelBooking
-    ) -> ManagedBooking:
-        result = self._send(
-            source,
-            decision,
-            lambda timeout: self._access.adapter(source.name).cancel_booking(
-                cancellation, timeout=timeout
-            ),
-        )
-        if result is None:
-            return self._managed(self._journal.settle_unknown(decision))
-        return self._managed(
-            self._journal.settle_cancelled(decision, message=_to_be_shown(result))
-        )
-
-    def _send(
-        self,
-        source: Source,
-        decision: Decision,
-        write: Callable[[float], WriteResult],
-    ) -> WriteResult | None:
-        """
-        Send a write, once, and settle it where it was not done.
-
-        Returns:
-            The region's OK or INFO, or None when the outcome is unknown.
-        """
-        try:
-            result = write(source.write_timeout.total_seconds())
-        except (Unavailable, Incorrect, Unsupported):
-            self._journal.settle_not_sent(decision)
-            raise
-        except Refused as error:
-            self._journal.settle_refused(decision, message=error.message)
-            raise
-        except BookingUnconfirmed as error:
-            _log.warning(
-                "outcome unknown",
-                source=source.name,
-                booking=decision.booking,
-                error=str(error),
-            )
-            return None
-        if result.is_done:
-            return result
-        text = result.text or "The region refused the request."
-        self._journal.settle_refused(decision, message=text)
-        raise Refused(text, source=source.name)
-
-    def _settle_made(
-        self, decision: Decision, timeslot: Timeslot, result: WriteResult
-    ) -> tuple[BookingRecord, Booking | None]:
-        record = self._journal.get(decision.booking)
-        details = self._seen(record, timeslot, result.booking_id)
-        if details is not None and not (
-            is_the_same_time(details, timeslot) and is_own(details, record.number)
-        ):
-            # Another time, place or person than was asked for: nobody knows what was
-            # booked, so nothing is said to be.
-            _log.error(
-                "region booked something else",
-                source=record.source,
-                booking=record.id,
-            )
-            return self._journal.settle_unknown(decision), None
-        try:
-            settled = self._journal.settle_booked(
-                decision,
-                booking_id=(
-                    details.booking_id or result.booking_id
-                    if details
-                    else result.booking_id
-                ),
-                permissions=details.permissions if details else BookingPermissions(),
-                is_invitation=bool(details and details.is_invitation),
-                message=_to_be_shown(result),
-            )
-        except BookingIdTaken as error:
-            _log.error("another booking's id", booking=record.id, error=str(error))
-            return self._journal.settle_unknown(decision), None
-        if details is None:
-            return settled, None
-        return self._journal.confirm(settled, details, timeslot), details
-
-    def _seen(
-        self,
-        record: BookingRecord,
-        timeslot: Timeslot,
-        booking_id: BookingId | None,
-    ) -> Booking | None:
-        """Return what the source says of a booking just made, if it can be asked."""
-        try:
-            if booking_id is not None:
-                return self._access.booking_details(
-                    record.source, timeslot.schedule.unit, booking_id, record.number
-                )
-            found = self._read_back.find(record, timeslot)
-        except GatewayError as error:
-            _log.info(
-                "booking not read back",
-                source=record.source,
-                booking=record.id,
-                error=str(error),
-            )
-            return None
-        return found[0] if len(found) == 1 else None
-
-    def _found_again(self, record: BookingRecord, timeslot: Timeslot) -> Booking | None:
-        try:
-            found = self._read_back.find(record, timeslot)
-        except GatewayError as error:
-            _log.info(
-                "booking not read back",
-                source=record.source,
-                booking=record.id,
-                error=str(error),
-            )
-            return None
-        return found[0] if found else None
 
     def _current(self, booking: str) -> tuple[BookingRecord, Booking | None]:
         decision = self._journal.pending_decision(booking)
         # One that is on its way is for its owner to settle.
         if decision is not None and decision.state is DecisionState.UNKNOWN:
             try:
-                self._read_back.settle(decision)
+                self._settlement.settle(decision)
             except GatewayError as error:
                 _log.info("still unknown", booking=booking, error=str(error))
         record = self._journal.get(booking)
+        if record.state is BookingState.REFUSED:
+            record = self._settlement.look_again(record)
         if record.state is not BookingState.BOOKED:
             return record, None
         return self._read_back.refreshed(record)
@@ -835,11 +660,6 @@ def _target(decision: Decision) -> Timeslot:
     if decision.timeslot is None:
         raise TypeError("a cancellation has no time to book")
     return decision.timeslot
-
-
-def _to_be_shown(result: WriteResult) -> str | None:
-    """Return the text that the contract says must be shown: that of INFO."""
-    return result.text if result.code is ResultCode.INFO else None
 
 
 def _known_id(record: BookingRecord) -> BookingId:

@@ -1,11 +1,10 @@
 """
-Read-back: finding out at the source how a write went, or how a booking stands now.
+Read-back: what a source says of a booking now.
 
 Nothing is ever sent again or cancelled on a guess.
 """
 
-from datetime import timedelta
-from typing import Final
+from dataclasses import dataclass
 
 import structlog
 
@@ -18,21 +17,34 @@ from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.services.source_access import SourceAccess
 from fhir_gateway.stores.journal import (
     BookingRecord,
-    Decision,
-    DecisionKind,
     Journal,
-    LostDecision,
 )
 
-__all__ = ["ReadBack", "is_own", "is_the_same_time", "timeslot_of"]
+__all__ = [
+    "ReadBack",
+    "Sighting",
+    "is_own",
+    "is_the_same_time",
+    "may_be",
+    "timeslot_of",
+]
 
 _log = structlog.get_logger()
 
-# The platform may try a producer twice, 29 s each and 2 s apart; a booking that is not
-# seen before that may still come.
-_SETTLES_WITHIN: Final = timedelta(seconds=90)
-_BETWEEN_LOOKS: Final = timedelta(seconds=15)
-_ABSENT_LOOKS: Final = 2
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """
+    What a unit's list has of a resident at a time.
+
+    Attributes:
+        matches: Bookings of exactly that time.
+        candidates: Bookings that say too little, or something else at the same start,
+            so that they may or may not be it.
+    """
+
+    matches: tuple[Booking, ...]
+    candidates: tuple[Booking, ...]
 
 
 class ReadBack:
@@ -52,93 +64,40 @@ class ReadBack:
         self._journal = journal
         self._clock = clock
 
-    def find(self, record: BookingRecord, timeslot: Timeslot) -> tuple[Booking, ...]:
+    def look(self, record: BookingRecord, timeslot: Timeslot) -> Sighting:
         """
-        Return the resident's bookings of exactly that time at its unit.
+        Return what a unit's list has of a resident at a time.
+
+        Args:
+            record: Whose booking it is, and where it stood before.
+            timeslot: The time to look at.
 
         Raises:
-            GatewayError: The unit could not be asked, or a booking was unreadable.
+            GatewayError: The unit could not be asked, or nothing was found and a
+                booking was unreadable.
         """
         answer = self._schedule(record, timeslot)
-        found = tuple(
-            booking
-            for booking in answer.bookings
-            if is_the_same_time(booking, timeslot)
-        )
-        if not found and (answer.unreadable or answer.unanswered):
+        own = []
+        for booking in answer.bookings:
+            if is_own(booking, record.number):
+                own.append(booking)
+            else:
+                _log.error("another person's booking", source=record.source)
+        matches = tuple(each for each in own if is_the_same_time(each, timeslot))
+        if not matches and (answer.unreadable or answer.unanswered):
             raise GatewayError(
                 "The source's list of bookings is incomplete.", source=record.source
             )
-        return found
-
-    def settle(self, decision: Decision) -> BookingRecord:
-        """
-        Try to find out how a write of unknown outcome went; return how it stands.
-
-        A time that is in the region's book was booked. One that is absent was not, but
-        only after 90 s and two looks: the platform may deliver late.
-
-        Raises:
-            GatewayError: The source could not be asked.
-        """
-        record = self._journal.get(decision.booking)
-        try:
-            if decision.kind is DecisionKind.CANCEL:
-                return self._settle_cancel(record, decision)
-            return self._settle_time(record, decision)
-        except LostDecision:
-            return self._journal.get(decision.booking)
-
-    def _settle_time(self, record: BookingRecord, decision: Decision) -> BookingRecord:
-        timeslot = decision.timeslot or record.timeslot
-        found = self.find(record, timeslot)
-        if len(found) > 1:
-            _log.error("duplicate booking", source=record.source, booking=record.id)
-        if found:
-            booking = found[0]
-            settle = (
-                self._journal.settle_booked
-                if decision.kind is DecisionKind.MAKE
-                else self._journal.settle_moved
-            )
-            settled = settle(
-                decision,
-                booking_id=booking.booking_id,
-                permissions=booking.permissions,
-                is_invitation=booking.is_invitation,
-                message=None,
-            )
-            return self._journal.confirm(settled, booking, timeslot)
-        if self._is_absent_for_good(decision):
-            return self._journal.settle_not_sent(decision)
-        self._journal.postpone(decision, until=_BETWEEN_LOOKS)
-        return record
-
-    def _settle_cancel(
-        self, record: BookingRecord, decision: Decision
-    ) -> BookingRecord:
-        if not self.find(record, record.timeslot):
-            return self._journal.settle_cancelled(decision)
-        if self._is_absent_for_good(decision):
-            # Still there long after: the cancellation was never carried out.
-            return self._journal.settle_not_sent(decision)
-        self._journal.postpone(decision, until=_BETWEEN_LOOKS)
-        return record
-
-    def _is_absent_for_good(self, decision: Decision) -> bool:
-        return (
-            decision.sent_at is not None
-            and self._clock() - decision.sent_at >= _SETTLES_WITHIN
-            and decision.attempts + 1 >= _ABSENT_LOOKS
+        return Sighting(
+            matches=matches,
+            candidates=tuple(
+                each
+                for each in own
+                if may_be(each, timeslot)
+                and not is_the_same_time(each, timeslot)
+                and not is_the_same_time(each, record.timeslot)
+            ),
         )
-
-    def postpone(self, decision: Decision) -> None:
-        """Look again later: the source could not be asked."""
-        try:
-            self._journal.postpone(decision, until=_BETWEEN_LOOKS)
-        except LostDecision:
-            # Settled meanwhile: there is nothing to look for.
-            _log.debug("decision settled elsewhere", booking=decision.booking)
 
     def refreshed(self, record: BookingRecord) -> tuple[BookingRecord, Booking | None]:
         """
@@ -250,6 +209,20 @@ def is_the_same_time(booking: Booking, timeslot: Timeslot) -> bool:
             )
         )
     )
+
+
+def may_be(booking: Booking, timeslot: Timeslot) -> bool:
+    """
+    Return whether a booking may be of this time, though it does not say so.
+
+    It is at the same unit and begins at the same time, or does not say when it begins
+    or ends. An open invitation has no time by nature.
+    """
+    if booking.unit != timeslot.schedule.unit:
+        return False
+    if booking.start is None or booking.end is None:
+        return not booking.is_invitation and booking.start in (None, timeslot.start)
+    return booking.start == timeslot.start
 
 
 def is_own(booking: Booking, number: PersonalIdentityNumber) -> bool:

@@ -3,12 +3,14 @@ Reconciliation: settles what was sent and whose outcome is unknown, by reading.
 """
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Final
 
 import structlog
 
 from fhir_gateway.model.errors import GatewayError
-from fhir_gateway.services.read_back import ReadBack
+from fhir_gateway.services.settlement import Settlement
 from fhir_gateway.stores.journal import (
     Decision,
     DecisionState,
@@ -21,22 +23,25 @@ __all__ = ["Reconciliation"]
 _log = structlog.get_logger()
 
 _PAUSE_S: Final = 1.0
-_AT_ONCE: Final = 20
+_AT_ONCE: Final = 8
+# From other reconcilers; longer than it takes to look at a source.
+_KEPT: Final = timedelta(seconds=60)
 
 
 class Reconciliation:
     """
     Looks after the writes that nobody knows the outcome of.
 
-    Several at once are safe: a decision is settled once, whoever comes first.
+    Several at once are safe: a decision is looked after by one of them at a time, and
+    settled once.
 
     Args:
-        read_back: Reads the sources.
+        settlement: Reads the sources.
         journal: Knows what is unsettled.
     """
 
-    def __init__(self, read_back: ReadBack, journal: Journal) -> None:
-        self._read_back = read_back
+    def __init__(self, settlement: Settlement, journal: Journal) -> None:
+        self._settlement = settlement
         self._journal = journal
 
     def run(self, stop: threading.Event) -> None:
@@ -56,8 +61,13 @@ class Reconciliation:
 
     def run_once(self) -> None:
         """Look once at everything that is due."""
-        for decision in self._journal.unsettled(limit=_AT_ONCE):
-            self._settle(decision)
+        due = self._journal.unsettled(limit=_AT_ONCE, hold=_KEPT)
+        if not due:
+            return
+        # At once, so that a source that hangs keeps no other's bookings unknown.
+        with ThreadPoolExecutor(len(due), thread_name_prefix="settle") as executor:
+            for settled in [executor.submit(self._settle, each) for each in due]:
+                settled.result()
 
     def _settle(self, decision: Decision) -> None:
         try:
@@ -65,10 +75,10 @@ class Reconciliation:
                 # Its owner is gone, and never sent it.
                 self._journal.settle_not_sent(decision)
                 return
-            self._read_back.settle(decision)
+            self._settlement.settle(decision)
         except LostDecision:
             # Somebody else was first: it is looked after.
             return
         except GatewayError as error:
             _log.info("still unknown", booking=decision.booking, error=str(error))
-            self._read_back.postpone(decision)
+            self._settlement.postpone(decision)

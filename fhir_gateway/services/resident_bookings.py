@@ -21,6 +21,7 @@ from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.services.booking import BookingService
 from fhir_gateway.services.read_back import is_own
+from fhir_gateway.services.settlement import Settlement
 from fhir_gateway.services.source_access import SourceAccess
 from fhir_gateway.stores.journal import (
     BookingIdTaken,
@@ -63,6 +64,7 @@ class ResidentBookings:
         access: The sources.
         journal: The bookings that this server knows.
         booking: Reads single bookings.
+        settlement: Mends what was said not to be booked.
         clock: Tells the time.
     """
 
@@ -71,12 +73,14 @@ class ResidentBookings:
         access: SourceAccess,
         journal: Journal,
         booking: BookingService,
+        settlement: Settlement,
         *,
         clock: Clock = now,
     ) -> None:
         self._access = access
         self._journal = journal
         self._booking = booking
+        self._settlement = settlement
         self._clock = clock
 
     def of(self, number: PersonalIdentityNumber) -> ResidentsTimes:
@@ -187,14 +191,15 @@ class ResidentBookings:
         schedule = booking.schedule
         if schedule is None:
             return None
+        timeslot = Timeslot(schedule=schedule, start=booking.start, end=booking.end)
         try:
+            denied = self._journal.said_not_to_be_made(source, number, timeslot)
+            if denied is not None:
+                mended = self._settlement.booked_after_all(denied, booking)
+                if mended is not None:
+                    return mended
             return self._journal.adopt(
-                source=source,
-                booking=booking,
-                timeslot=Timeslot(
-                    schedule=schedule, start=booking.start, end=booking.end
-                ),
-                number=number,
+                source=source, booking=booking, timeslot=timeslot, number=number
             )
         except BookingIdTaken as error:
             _log.error("another booking's id", source=source, error=str(error))

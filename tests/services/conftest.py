@@ -34,6 +34,7 @@ from fhir_gateway.services.directory import Directory
 from fhir_gateway.services.read_back import ReadBack
 from fhir_gateway.services.reconciliation import Reconciliation
 from fhir_gateway.services.resident_bookings import ResidentBookings
+from fhir_gateway.services.settlement import Settlement
 from fhir_gateway.services.slot_search import SlotSearch
 from fhir_gateway.services.source_access import SourceAccess
 from fhir_gateway.settings import Settings
@@ -80,11 +81,14 @@ class Desk:
         self.adapters = adapters
         self.access = SourceAccess(sources, adapters, directory)
         self.read_back = ReadBack(self.access, journal, clock=clock)
-        self.booking = BookingService(self.access, journal, self.read_back, clock=clock)
-        self.residents = ResidentBookings(
-            self.access, journal, self.booking, clock=clock
+        self.settlement = Settlement(self.access, journal, self.read_back, clock=clock)
+        self.booking = BookingService(
+            self.access, journal, self.read_back, self.settlement, clock=clock
         )
-        self.reconciliation = Reconciliation(self.read_back, journal)
+        self.residents = ResidentBookings(
+            self.access, journal, self.booking, self.settlement, clock=clock
+        )
+        self.reconciliation = Reconciliation(self.settlement, journal)
 
     def book(self, of: Timeslot, who: int, **changed: Any) -> Any:
         """Book a time for the person of that ordinal."""

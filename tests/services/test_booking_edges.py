@@ -262,7 +262,7 @@ def when(
 def look_after(wireless: Wireless, who: int = 0) -> None:
     """Settle a resident's undecided booking, as a reconciler would."""
     (record,) = wireless.desk.journal.of_subject(number(who))
-    wireless.desk.read_back.settle(wireless.desk.undecided(record.id))
+    wireless.desk.settlement.settle(wireless.desk.undecided(record.id))
 
 
 def test_a_booking_that_was_settled_by_another_is_booked(wireless: Wireless) -> None:
@@ -694,7 +694,7 @@ def test_the_reconciler_can_be_stopped(wireless: Wireless) -> None:
     looked = threading.Event()
     wireless.adapter.before = lambda _: looked.set()
     reconciler = threading.Thread(
-        target=Reconciliation(wireless.desk.read_back, wireless.desk.journal).run,
+        target=Reconciliation(wireless.desk.settlement, wireless.desk.journal).run,
         args=(stop,),
     )
     reconciler.start()

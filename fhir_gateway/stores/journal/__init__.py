@@ -7,6 +7,7 @@ whatever happens in between somebody can find out how it went.
 
 from fhir_gateway.stores.journal.journal import Journal
 from fhir_gateway.stores.journal.records import (
+    Alarm,
     AlreadyBooked,
     Answer,
     BookingIdTaken,
@@ -24,6 +25,7 @@ from fhir_gateway.stores.journal.records import (
 )
 
 __all__ = [
+    "Alarm",
     "AlreadyBooked",
     "Answer",
     "BookingIdTaken",

@@ -8,6 +8,7 @@ other: request key, resident, timeslot, decision, unit, booking.
 import re
 from collections.abc import Collection
 from datetime import timedelta
+from itertools import count
 from typing import Any, Final
 from uuid import uuid4
 
@@ -50,6 +51,7 @@ from fhir_gateway.stores.sealing import Seal
 __all__ = [
     "DECISION",
     "OUR_ID",
+    "any_place",
     "claim",
     "decide",
     "found",
@@ -136,6 +138,19 @@ def free_place(
         if ordinal not in occupied:
             return ordinal
     raise _taken(source)
+
+
+def any_place(connection: Connection, token: str) -> int:
+    """Return the least ordinal that is not claimed, however many places there are."""
+    _end_lapsed(connection, token)
+    occupied = set(
+        connection.execute(
+            select(claims.c.ordinal).where(
+                claims.c.token == token, claims.c.released_at.is_(None)
+            )
+        ).scalars()
+    )
+    return next(each for each in count(1) if each not in occupied)
 
 
 def _end_lapsed(connection: Connection, token: str) -> None:

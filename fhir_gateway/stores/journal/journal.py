@@ -43,6 +43,7 @@ from fhir_gateway.stores.database import Database, database_clock, lock_until_co
 from fhir_gateway.stores.journal.claiming import (
     DECISION,
     OUR_ID,
+    any_place,
     claim,
     decide,
     found,
@@ -57,6 +58,7 @@ from fhir_gateway.stores.journal.claiming import (
 )
 from fhir_gateway.stores.journal.holds import Holds
 from fhir_gateway.stores.journal.records import (
+    Alarm,
     BookingIdTaken,
     BookingRecord,
     BookingState,
@@ -86,6 +88,10 @@ _AFTER_SENDING: Final = frozenset({DecisionState.SENT, DecisionState.UNKNOWN})
 _BEFORE_SETTLING: Final = _AFTER_SENDING | {DecisionState.CLAIMED}
 
 _TIMES: Final = ("starts_at", "ends_at")
+
+_KNOWN_TO_BE_WRONG: Final = frozenset(
+    {Alarm.SOMETHING_ELSE, Alarm.DUPLICATE, Alarm.CONTRADICTED}
+)
 
 
 class Journal:
@@ -752,13 +758,16 @@ class Journal:
             )
         return tuple(map(self._decision, rows))
 
-    def postpone(self, decision: Decision, *, until: timedelta) -> Decision:
+    def postpone(
+        self, decision: Decision, *, until: timedelta, unchanged: bool = False
+    ) -> Decision:
         """
         Count one vain look for an outcome, and let `unsettled` rest it for a while.
 
         Args:
             decision: What `unsettled` returned.
             until: How long, from now.
+            unchanged: The source could be read, and shows no trace of the write.
 
         Raises:
             LostDecision: It is settled, was never sent, or somebody else has postponed
@@ -773,12 +782,132 @@ class Journal:
                     decisions.c.fence == decision.fence,
                     decisions.c.attempts == decision.attempts,
                 )
-                .values(attempts=decisions.c.attempts + 1, next_look_at=from_now(until))
+                .values(
+                    attempts=decisions.c.attempts + 1,
+                    next_look_at=from_now(until),
+                    unchanged_at=(
+                        func.coalesce(decisions.c.unchanged_at, database_clock())
+                        if unchanged
+                        else decisions.c.unchanged_at
+                    ),
+                )
                 .returning(*DECISION)
             ).one_or_none()
             if row is None:
                 raise lost()
             return self._decision(row)
+
+    def raise_alarm(self, decision: Decision, alarm: Alarm) -> bool:
+        """
+        Say that a person has to look at a write; return whether that is news.
+
+        A write has one alarm. What is known to be wrong tells more than what is not
+        known, and replaces it.
+        """
+        replaceable: ColumnElement[bool] = decisions.c.alarm.is_(None)
+        if alarm in _KNOWN_TO_BE_WRONG:
+            replaceable = or_(replaceable, decisions.c.alarm != alarm.value)
+        with self._database.writing() as connection:
+            raised = connection.execute(
+                update(decisions)
+                .where(decisions.c.id == decision.id, replaceable)
+                .values(alarm=alarm.value, alarmed_at=database_clock())
+            )
+            return raised.rowcount == 1
+
+    def reopen(self, decision: Decision, *, lease: timedelta) -> Decision | None:
+        """
+        Take back that a write was not sent: it has been seen to be done.
+
+        It is SENT again, with an alarm, and its place is claimed anew: beside whoever
+        has it by now, since both have been told so by then.
+
+        Args:
+            decision: The write, however it was known.
+            lease: How long whoever reopens it has to settle it.
+
+        Returns:
+            The write as it is now; None when it is not settled as not sent, or another
+            write to the booking is under way.
+        """
+        with self._database.writing() as connection:
+            if decision.timeslot is not None:
+                lock_timeslot(connection, decision.timeslot)
+            booking = locked(connection, decision.booking)
+            if _has_unsettled(connection, booking.id):
+                return None
+            row = connection.execute(
+                update(decisions)
+                .where(
+                    decisions.c.id == decision.id,
+                    decisions.c.state == DecisionState.NOT_SENT.value,
+                    decisions.c.sent_at.is_not(None),
+                )
+                .values(
+                    state=DecisionState.SENT.value,
+                    fence=decisions.c.fence + 1,
+                    settled_at=None,
+                    lease_until=from_now(lease),
+                    next_look_at=None,
+                    alarm=Alarm.CONTRADICTED.value,
+                    alarmed_at=database_clock(),
+                )
+                .returning(*DECISION)
+            ).one_or_none()
+            if row is None:
+                return None
+            reopened = self._decision(row)
+            if reopened.kind is DecisionKind.MAKE:
+                self._change(connection, booking, state=BookingState.PENDING.value)
+            if reopened.timeslot is not None:
+                token = reopened.timeslot.token
+                claim(
+                    connection,
+                    SourceName(booking.source),
+                    reopened,
+                    reopened.timeslot,
+                    any_place(connection, token),
+                )
+            return reopened
+
+    def said_not_to_be_made(
+        self, source: SourceName, number: PersonalIdentityNumber, timeslot: Timeslot
+    ) -> Decision | None:
+        """Return the MAKE of a resident's time that may have been sent, and was not."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                select(*DECISION)
+                .join(bookings, bookings.c.id == decisions.c.booking)
+                .where(
+                    bookings.c.source == source,
+                    self._is_of(number),
+                    bookings.c.state == BookingState.REFUSED.value,
+                    bookings.c.unit == timeslot.schedule.unit,
+                    bookings.c.starts_at == epoch_seconds(timeslot.start),
+                    decisions.c.kind == DecisionKind.MAKE.value,
+                    decisions.c.state == DecisionState.NOT_SENT.value,
+                    decisions.c.sent_at.is_not(None),
+                )
+                .order_by(decisions.c.created_at.desc())
+                .limit(1)
+            ).one_or_none()
+        return None if row is None else self._decision(row)
+
+    def alarms(self, *, since: datetime) -> tuple[tuple[BookingRecord, Decision], ...]:
+        """Return the writes that a person was called to, with their bookings."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                select(*DECISION)
+                .where(
+                    decisions.c.alarm.is_not(None),
+                    decisions.c.alarmed_at >= since.timestamp(),
+                )
+                .order_by(decisions.c.alarmed_at)
+            ).all()
+            return tuple(
+                (self._record(found(connection, row.booking)), self._decision(row))
+                for row in rows
+            )
 
     # Private from here on.
 

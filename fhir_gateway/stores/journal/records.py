@@ -22,6 +22,7 @@ from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timeslot import Timeslot
 
 __all__ = [
+    "Alarm",
     "AlreadyBooked",
     "Answer",
     "BookingIdTaken",
@@ -76,6 +77,24 @@ class DecisionState(Enum):
     DONE = "DONE"
     REFUSED = "REFUSED"
     NOT_SENT = "NOT_SENT"
+
+
+class Alarm(Enum):
+    """
+    Why a person has to look at a write; docs/booking.md says what to do.
+
+    OVERDUE: nobody has found out for ten minutes. AMBIGUOUS: the source shows something
+    that may or may not be it. BEGUN: its time has begun, so that the source need tell
+    no more. SOMETHING_ELSE: the region said yes to something else. DUPLICATE: the
+    region has done it twice. CONTRADICTED: it was settled as not sent, and was done.
+    """
+
+    OVERDUE = "OVERDUE"
+    AMBIGUOUS = "AMBIGUOUS"
+    BEGUN = "BEGUN"
+    SOMETHING_ELSE = "SOMETHING_ELSE"
+    DUPLICATE = "DUPLICATE"
+    CONTRADICTED = "CONTRADICTED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +190,7 @@ class Decision:
         attempts: How many times its outcome has been looked for in vain.
         held_until: Until when it only holds its time; None when it is more than that.
         is_lapsed: That was over, by the database's clock, when this was read.
+        unchanged_at: Since when its source shows no trace of it; None before a look.
         alarm: Why a person has to look at it; None when nobody has to.
         message: The region's own text when it refused.
     """
@@ -185,7 +205,8 @@ class Decision:
     attempts: int
     held_until: datetime | None
     is_lapsed: bool
-    alarm: str | None
+    unchanged_at: datetime | None
+    alarm: Alarm | None
     message: str | None = field(repr=False)
 
 

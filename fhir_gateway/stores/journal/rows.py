@@ -20,6 +20,7 @@ from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timekeeping import epoch_seconds
 from fhir_gateway.model.timeslot import Schedule, Timeslot
 from fhir_gateway.stores.journal.records import (
+    Alarm,
     BookingRecord,
     BookingState,
     Decision,
@@ -107,7 +108,8 @@ def decision_from_row(row: Row[Any], seal: Seal) -> Decision:
         attempts=row.attempts,
         held_until=_instant_or_none(row.held_until),
         is_lapsed=bool(row.is_lapsed),
-        alarm=row.alarm,
+        unchanged_at=_instant_or_none(row.unchanged_at),
+        alarm=None if row.alarm is None else Alarm(row.alarm),
         message=_text(row.message_sealed, seal),
     )
 

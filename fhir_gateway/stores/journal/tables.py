@@ -103,6 +103,8 @@ decisions: Final = Table(
     Column("message_sealed", Text),
     Column("attempts", Integer, nullable=False),
     Column("next_look_at", Double),
+    # Since when each look has found its source as it was before.
+    Column("unchanged_at", Double),
     # Read by the release before, written by none: requests have a table of their own.
     # They go when that release is out of use.
     Column("client", Text),

@@ -18,6 +18,7 @@ def upgrade() -> None:
     """Add the columns and the table."""
     op.add_column("booking", sa.Column("wiped_at", sa.Double(), nullable=True))
     op.add_column("decision", sa.Column("held_until", sa.Double(), nullable=True))
+    op.add_column("decision", sa.Column("unchanged_at", sa.Double(), nullable=True))
     op.add_column("decision", sa.Column("alarm", sa.Text(), nullable=True))
     op.add_column("decision", sa.Column("alarmed_at", sa.Double(), nullable=True))
     op.create_table(

@@ -1,0 +1,278 @@
+"""
+Settlement: finding out how a write went, by reading its source and nothing else.
+
+    seen                     it was done
+    absent, for good         it was not: long after it was sent, in two looks
+    neither for certain      a person has to look; its time stays locked
+    cannot be read           asked again, ever more seldom
+
+"Not sent" can turn out to be wrong, since a platform may deliver as late as it likes.
+Then it is mended, with an alarm; what was said to be booked is never taken back.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from fhir_gateway.model.booking import Booking
+from fhir_gateway.model.errors import GatewayError
+from fhir_gateway.model.timekeeping import Clock, now
+from fhir_gateway.model.timeslot import Timeslot
+from fhir_gateway.services.read_back import ReadBack, Sighting
+from fhir_gateway.services.source_access import SourceAccess
+from fhir_gateway.stores.journal import (
+    Alarm,
+    BookingIdTaken,
+    BookingRecord,
+    BookingState,
+    Decision,
+    DecisionKind,
+    DecisionState,
+    Journal,
+    LostDecision,
+)
+
+__all__ = ["Settlement"]
+
+_log = structlog.get_logger()
+
+# Of the time within which a source settles, between two looks: 15 s of 90 s.
+_PAUSES: Final = (1 / 6, 2 / 6, 4 / 6, 8 / 6, 20 / 6)
+_OVERDUE: Final = timedelta(minutes=10)
+# Of a time that has begun a source need tell nothing: only a person can settle that.
+_AFTER_THE_VISIT: Final = timedelta(hours=1)
+# Whoever reopens a decision settles it in the next statement.
+_LEASE: Final = timedelta(seconds=30)
+
+
+class Settlement:
+    """
+    Settles writes of unknown outcome.
+
+    Args:
+        access: The sources.
+        journal: What this server has decided.
+        read_back: Reads a resident's bookings.
+        clock: Tells the time.
+    """
+
+    def __init__(
+        self,
+        access: SourceAccess,
+        journal: Journal,
+        read_back: ReadBack,
+        *,
+        clock: Clock = now,
+    ) -> None:
+        self._access = access
+        self._journal = journal
+        self._read_back = read_back
+        self._clock = clock
+
+    def settle(self, decision: Decision) -> BookingRecord:
+        """
+        Try to find out how a write of unknown outcome went; return how it stands.
+
+        Raises:
+            GatewayError: The source could not be asked.
+        """
+        record = self._journal.get(decision.booking)
+        try:
+            if decision.kind is DecisionKind.CANCEL:
+                return self._settle_cancel(record, decision)
+            return self._settle_time(record, decision)
+        except LostDecision:
+            return self._journal.get(decision.booking)
+
+    def postpone(self, decision: Decision) -> None:
+        """Look again later, the later the more often it has been in vain."""
+        pause = _PAUSES[min(decision.attempts, len(_PAUSES) - 1)]
+        self._in_vain(decision, pause * self._settles_within(decision))
+
+    def contradict(
+        self, decision: Decision, settle: Callable[[Decision], BookingRecord]
+    ) -> BookingRecord | None:
+        """
+        Mend a write that was settled as not sent, and was done all the same.
+
+        Args:
+            decision: The write, however it was known.
+            settle: Settles it as done.
+
+        Returns:
+            How it stands; None when there was nothing to mend.
+        """
+        reopened = self._journal.reopen(decision, lease=_LEASE)
+        if reopened is None:
+            return None
+        _log.error(
+            "outcome contradicts what was said",
+            booking=decision.booking,
+            kind=decision.kind.value,
+        )
+        return settle(reopened)
+
+    def look_again(self, record: BookingRecord) -> BookingRecord:
+        """
+        Return a booking that is said not to have been made, or made after all.
+
+        Its source is asked where the write may have been sent.
+        """
+        decision = self._journal.latest_decision(record.id)
+        if (
+            record.state is not BookingState.REFUSED
+            or decision is None
+            or decision.kind is not DecisionKind.MAKE
+            or decision.state is not DecisionState.NOT_SENT
+            or decision.sent_at is None
+            or record.timeslot.start <= self._clock()
+        ):
+            return record
+        try:
+            matches = self._read_back.look(record, record.timeslot).matches
+        except GatewayError as error:
+            _log.info("not looked at again", booking=record.id, error=str(error))
+            return record
+        if not matches:
+            return record
+        return self.booked_after_all(decision, matches[0]) or record
+
+    def booked_after_all(
+        self, decision: Decision, booking: Booking
+    ) -> BookingRecord | None:
+        """Mend a booking that was said not to have been made, and is at its source."""
+        known = (
+            None
+            if booking.booking_id is None
+            else self._journal.by_booking_id(
+                self._journal.get(decision.booking).source,
+                booking.unit,
+                booking.booking_id,
+            )
+        )
+        if known is not None and known.id != decision.booking:
+            # The resident has booked the same time again since.
+            return None
+        return self.contradict(
+            decision, lambda reopened: self._done(reopened, (booking,))
+        )
+
+    def alarm(self, decision: Decision, alarm: Alarm, event: str) -> None:
+        """Call a person, once."""
+        if self._journal.raise_alarm(decision, alarm):
+            _log.error(event, booking=decision.booking, kind=decision.kind.value)
+
+    def _settle_time(self, record: BookingRecord, decision: Decision) -> BookingRecord:
+        timeslot = decision.timeslot or record.timeslot
+        sighting = self._read_back.look(record, timeslot)
+        if sighting.matches:
+            if self._is_left_behind(record, decision, timeslot):
+                self.alarm(decision, Alarm.DUPLICATE, "duplicate booking")
+            return self._done(decision, sighting.matches)
+        if sighting.candidates or self._is_lost(record, decision):
+            return self._needs_person(record, decision)
+        return self._unchanged(record, decision, timeslot)
+
+    def _settle_cancel(
+        self, record: BookingRecord, decision: Decision
+    ) -> BookingRecord:
+        timeslot = record.timeslot
+        sighting = self._read_back.look(record, timeslot)
+        if sighting.matches:
+            # Still there long after: the cancellation was never carried out.
+            return self._unchanged(record, decision, timeslot)
+        if sighting.candidates:
+            return self._needs_person(record, decision)
+        if timeslot.start <= self._clock():
+            return self._begun(record, decision)
+        return self._journal.settle_cancelled(decision)
+
+    def _done(self, decision: Decision, matches: tuple[Booking, ...]) -> BookingRecord:
+        if len(matches) > 1:
+            self.alarm(decision, Alarm.DUPLICATE, "duplicate booking")
+        booking = matches[0]
+        settle = (
+            self._journal.settle_booked
+            if decision.kind is DecisionKind.MAKE
+            else self._journal.settle_moved
+        )
+        settled = settle(
+            decision,
+            booking_id=booking.booking_id,
+            permissions=booking.permissions,
+            is_invitation=booking.is_invitation,
+            message=None,
+        )
+        try:
+            return self._read_back.confirmed(settled, booking)
+        except BookingIdTaken as error:
+            _log.error("another booking's id", booking=settled.id, error=str(error))
+            return settled
+
+    def _unchanged(
+        self, record: BookingRecord, decision: Decision, timeslot: Timeslot
+    ) -> BookingRecord:
+        """Settle a write of which its source shows no trace, once that is for good."""
+        if timeslot.start <= self._clock():
+            return self._begun(record, decision)
+        within = self._settles_within(decision)
+        pause = within * _PAUSES[0]
+        moment = self._clock()
+        if decision.alarm is Alarm.SOMETHING_ELSE:
+            # The region said yes, to whatever it was.
+            return self._needs_person(record, decision)
+        if (
+            decision.sent_at is not None
+            and moment - decision.sent_at >= within
+            and decision.unchanged_at is not None
+            and moment - decision.unchanged_at >= pause
+        ):
+            return self._journal.settle_not_sent(decision)
+        self._in_vain(decision, pause, unchanged=True)
+        return record
+
+    def _begun(self, record: BookingRecord, decision: Decision) -> BookingRecord:
+        self.alarm(decision, Alarm.BEGUN, "outcome unknown and time begun")
+        self._in_vain(decision, _AFTER_THE_VISIT)
+        return record
+
+    def _needs_person(self, record: BookingRecord, decision: Decision) -> BookingRecord:
+        self.alarm(decision, Alarm.AMBIGUOUS, "outcome needs a person")
+        self._in_vain(decision, self._settles_within(decision) * _PAUSES[-1])
+        return record
+
+    def _is_left_behind(
+        self, record: BookingRecord, decision: Decision, target: Timeslot
+    ) -> bool:
+        """Return whether a booking that was moved also stands where it was."""
+        if decision.kind is not DecisionKind.UPDATE or target == record.timeslot:
+            return False
+        return bool(self._at_its_old_time(record).matches)
+
+    def _is_lost(self, record: BookingRecord, decision: Decision) -> bool:
+        """Return whether a booking that was to be moved stands nowhere."""
+        return decision.kind is DecisionKind.UPDATE and not (
+            self._at_its_old_time(record).matches
+            or record.timeslot.start <= self._clock()
+        )
+
+    def _at_its_old_time(self, record: BookingRecord) -> Sighting:
+        return self._read_back.look(record, record.timeslot)
+
+    def _in_vain(
+        self, decision: Decision, pause: timedelta, *, unchanged: bool = False
+    ) -> None:
+        sent_at = decision.sent_at
+        if sent_at is not None and self._clock() - sent_at >= _OVERDUE:
+            self.alarm(decision, Alarm.OVERDUE, "outcome overdue")
+        try:
+            self._journal.postpone(decision, until=pause, unchanged=unchanged)
+        except LostDecision:
+            # Settled meanwhile: there is nothing to look for.
+            _log.debug("decision settled elsewhere", booking=decision.booking)
+
+    def _settles_within(self, decision: Decision) -> timedelta:
+        record = self._journal.get(decision.booking)
+        return self._access.sources[record.source].settles_within
