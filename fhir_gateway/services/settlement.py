@@ -118,7 +118,7 @@ class Settlement:
         """
         Return a booking that is said not to have been made, or made after all.
 
-        Its source is asked where the write may have been sent.
+        Its source is asked where the write was settled by its absence.
         """
         decision = self._journal.latest_decision(record.id)
         if (
@@ -126,7 +126,7 @@ class Settlement:
             or decision is None
             or decision.kind is not DecisionKind.MAKE
             or decision.state is not DecisionState.NOT_SENT
-            or decision.sent_at is None
+            or decision.unchanged_at is None
             or record.timeslot.start <= self._clock()
         ):
             return record

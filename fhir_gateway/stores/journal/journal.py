@@ -827,8 +827,8 @@ class Journal:
             lease: How long whoever reopens it has to settle it.
 
         Returns:
-            The write as it is now; None when it is not settled as not sent, or another
-            write to the booking is under way.
+            The write as it is now; None when it was not settled by its absence, or
+            another write to the booking is under way.
         """
         with self._database.writing() as connection:
             if decision.timeslot is not None:
@@ -841,7 +841,7 @@ class Journal:
                 .where(
                     decisions.c.id == decision.id,
                     decisions.c.state == DecisionState.NOT_SENT.value,
-                    decisions.c.sent_at.is_not(None),
+                    decisions.c.unchanged_at.is_not(None),
                 )
                 .values(
                     state=DecisionState.SENT.value,
@@ -873,7 +873,7 @@ class Journal:
     def said_not_to_be_made(
         self, source: SourceName, number: PersonalIdentityNumber, timeslot: Timeslot
     ) -> Decision | None:
-        """Return the MAKE of a resident's time that may have been sent, and was not."""
+        """Return the MAKE of a resident's time that was settled by its absence."""
         with self._database.reading() as connection:
             row = connection.execute(
                 select(*DECISION)
@@ -886,7 +886,7 @@ class Journal:
                     bookings.c.starts_at == epoch_seconds(timeslot.start),
                     decisions.c.kind == DecisionKind.MAKE.value,
                     decisions.c.state == DecisionState.NOT_SENT.value,
-                    decisions.c.sent_at.is_not(None),
+                    decisions.c.unchanged_at.is_not(None),
                 )
                 .order_by(decisions.c.created_at.desc())
                 .limit(1)

@@ -1,0 +1,175 @@
+"""
+Alarms, and writes that were settled as not sent and turn out to be done.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from fhir_gateway.stores.journal import (
+    Alarm,
+    BookingState,
+    Decision,
+    DecisionState,
+    Journal,
+    LostDecision,
+)
+
+from .conftest import (
+    CANCEL,
+    LEASE,
+    booked,
+    claimed,
+    live_tokens,
+    sent,
+    timeslot,
+)
+
+MINUTE = timedelta(minutes=1)
+EVER = datetime.fromtimestamp(0, UTC)
+
+
+def absent(journal: Journal, decision: Decision) -> Decision:
+    """Settle a write by its absence, and return it as it is then."""
+    journal.settle_unknown(decision)
+    journal.postpone(decision, until=timedelta(), unchanged=True)
+    journal.settle_not_sent(decision)
+    latest = journal.latest_decision(decision.booking)
+    assert latest is not None
+    return latest
+
+
+def test_alarm_is_news_once(journal: Journal) -> None:
+    """An alarm is raised once, and listed."""
+    decision = sent(journal)
+
+    raised = [journal.raise_alarm(decision, Alarm.OVERDUE) for _ in range(2)]
+
+    assert raised == [True, False]
+    ((record, alarmed),) = journal.alarms(since=EVER)
+    assert (record.id, alarmed.alarm) == (decision.booking, Alarm.OVERDUE)
+    assert journal.alarms(since=datetime.now(UTC) + MINUTE) == ()  # noqa: TID251 - later than the database's own clock
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kept"),
+    [
+        pytest.param(Alarm.OVERDUE, Alarm.AMBIGUOUS, Alarm.OVERDUE, id="as unsure"),
+        pytest.param(Alarm.OVERDUE, Alarm.DUPLICATE, Alarm.DUPLICATE, id="surer"),
+        pytest.param(
+            Alarm.SOMETHING_ELSE, Alarm.OVERDUE, Alarm.SOMETHING_ELSE, id="less sure"
+        ),
+    ],
+)
+def test_what_is_known_replaces_what_is_not(
+    journal: Journal, first: Alarm, second: Alarm, kept: Alarm
+) -> None:
+    """What is known to be wrong stays, and replaces what is not known."""
+    decision = sent(journal)
+    journal.raise_alarm(decision, first)
+    journal.raise_alarm(decision, second)
+
+    assert journal.decision(decision.id).alarm is kept
+
+
+def test_unchanged_is_counted_from_the_first_look(journal: Journal) -> None:
+    """A later look, and one that failed, leave the moment of the first."""
+    decision = sent(journal)
+    failed = journal.postpone(decision, until=MINUTE)
+    first = journal.postpone(failed, until=MINUTE, unchanged=True)
+    second = journal.postpone(first, until=MINUTE, unchanged=True)
+    third = journal.postpone(second, until=MINUTE)
+
+    assert failed.unchanged_at is None
+    assert first.unchanged_at is not None
+    assert second.unchanged_at == third.unchanged_at == first.unchanged_at
+
+
+def test_reopened_booking_is_settled_as_any(journal: Journal) -> None:
+    """It is pending, its place claimed, its alarm raised; then it can be booked."""
+    decision = absent(journal, sent(journal))
+    assert live_tokens(journal) == {}
+
+    reopened = journal.reopen(decision, lease=LEASE)
+
+    assert reopened is not None
+    assert (reopened.state, reopened.alarm) == (DecisionState.SENT, Alarm.CONTRADICTED)
+    assert journal.get(decision.booking).state is BookingState.PENDING
+    assert live_tokens(journal) == {timeslot().token: 1}
+    record = journal.settle_booked(reopened, booking_id=None, permissions=CANCEL)
+    assert record.state is BookingState.BOOKED
+
+
+def test_reopened_booking_stands_beside_whoever_has_its_place(
+    journal: Journal,
+) -> None:
+    """That the place was sold again meanwhile does not make the first booking go."""
+    decision = absent(journal, sent(journal))
+    booked(journal, 1, booking_id="B2")
+
+    assert journal.reopen(decision, lease=LEASE) is not None
+    assert live_tokens(journal) == {timeslot().token: 2}
+
+
+def test_reopened_move_claims_its_time(journal: Journal) -> None:
+    """The old place and the new one are held until it is settled."""
+    record = booked(journal)
+    moved = journal.mark_sent(journal.claim_update(record, timeslot(1)), lease=LEASE)
+    decision = absent(journal, moved)
+
+    reopened = journal.reopen(decision, lease=LEASE)
+
+    assert reopened is not None
+    assert live_tokens(journal) == {timeslot().token: 1, timeslot(1).token: 1}
+    journal.settle_moved(reopened, booking_id=None, permissions=CANCEL)
+    assert live_tokens(journal) == {timeslot(1).token: 1}
+
+
+def test_reopened_cancellation_is_settled(journal: Journal) -> None:
+    """A cancellation that was given up and was done is cancelled."""
+    record = booked(journal)
+    cancelled = journal.mark_sent(journal.claim_cancel(record), lease=LEASE)
+
+    reopened = journal.reopen(absent(journal, cancelled), lease=LEASE)
+
+    assert reopened is not None
+    assert journal.settle_cancelled(reopened).state is BookingState.CANCELLED
+
+
+def test_reopened_write_is_looked_after(journal: Journal) -> None:
+    """Whoever reopens it may die: it is found when its lease is over."""
+    reopened = journal.reopen(absent(journal, sent(journal)), lease=timedelta())
+
+    assert journal.unsettled(limit=1) == (reopened,)
+
+
+def test_only_absence_is_taken_back(journal: Journal) -> None:
+    """What was never sent, and what is settled otherwise, is not reopened."""
+    never = claimed(journal)
+    journal.settle_not_sent(never)
+    refused = sent(journal, hours=1)
+    journal.settle_refused(refused, message="Nej")
+    done = sent(journal, hours=2)
+    journal.settle_booked(done, booking_id=None, permissions=CANCEL)
+
+    for decision in (never, refused, done):
+        assert journal.reopen(decision, lease=LEASE) is None
+
+
+def test_write_is_not_reopened_beside_another(journal: Journal) -> None:
+    """A booking has one unsettled write: a given-up move waits for no cancellation."""
+    record = booked(journal)
+    moved = journal.mark_sent(journal.claim_update(record, timeslot(1)), lease=LEASE)
+    decision = absent(journal, moved)
+    journal.claim_cancel(record)
+
+    assert journal.reopen(decision, lease=LEASE) is None
+
+
+def test_whoever_gave_it_up_has_lost_it(journal: Journal) -> None:
+    """A stale decision does not settle what was reopened."""
+    decision = absent(journal, sent(journal))
+    journal.reopen(decision, lease=LEASE)
+
+    with pytest.raises(LostDecision):
+        journal.settle_not_sent(decision)
