@@ -28,6 +28,7 @@ from fhir_gateway.services.refresh.source_refresh import SourceRefresh
 from fhir_gateway.services.refresh.worker_share import WorkerShare
 from fhir_gateway.services.resident_bookings import ResidentBookings
 from fhir_gateway.services.search_demand import SearchDemand
+from fhir_gateway.services.settlement import Settlement
 from fhir_gateway.services.slot_search import SlotSearch
 from fhir_gateway.services.slot_view import SlotView
 from fhir_gateway.services.source_access import SourceAccess
@@ -168,7 +169,8 @@ def program(
     view = SlotView(sources.values(), meanings, store, held, clock=clock)
     access = SourceAccess(sources, adapters, lambda: view.snapshot.directory)
     read_back = ReadBack(access, journal, clock=clock)
-    booking = BookingService(access, journal, read_back, clock=clock)
+    settlement = Settlement(access, journal, read_back, clock=clock)
+    booking = BookingService(access, journal, read_back, settlement, clock=clock)
     gateway = Gateway(
         base_url=settings.base_url,
         vocabulary=vocabulary,
@@ -176,7 +178,7 @@ def program(
             view, sources, demand=search_demand, live=live, clock=clock
         ),
         booking=booking,
-        resident_bookings=ResidentBookings(access, journal, booking),
+        resident_bookings=ResidentBookings(access, journal, booking, settlement),
         journal=journal,
         held=held,
         view=view,
@@ -198,7 +200,7 @@ def program(
                 # A process of the same number after a restart is another holder.
                 f"{worker}-{token_hex(8)}",
             ),
-            reconciliation=Reconciliation(read_back, journal),
+            reconciliation=Reconciliation(settlement, journal),
         )
     finally:
         live.close()

@@ -52,6 +52,8 @@ class Source:
         read_timeout: Of a question.
         write_timeout: Of a write: longer than the service platform's own 30 s, so that
             the platform's verdict is heard.
+        settles_within: How long after a write was sent it may still be carried out: the
+            service platform tries a producer twice, 29 s each and 2 s apart.
         fresh_for: How long an answer about free times is served without a word.
         offered_for: How long it is served at all, then with a warning.
         reason_limit: How many characters of a resident's reason it keeps.
@@ -75,6 +77,7 @@ class Source:
     window: timedelta = timedelta(days=90)
     read_timeout: timedelta = timedelta(seconds=8)
     write_timeout: timedelta = timedelta(seconds=32)
+    settles_within: timedelta = timedelta(seconds=90)
     fresh_for: timedelta = timedelta(minutes=10)
     offered_for: timedelta = timedelta(minutes=30)
     reason_limit: int | None = None
