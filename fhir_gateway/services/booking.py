@@ -138,7 +138,7 @@ class BookingService:
         self._clock = clock
         self._settlement = settlement
         self._claiming = Claiming(access, journal)
-        self._sending = Sending(access, journal, read_back, settlement)
+        self._sending = Sending(access, journal, read_back, settlement, clock=clock)
         self._holding = Holding(access, journal, self._claiming, clock=clock)
 
     def book(self, request: BookingRequest) -> BookedTimeslot:

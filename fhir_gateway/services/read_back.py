@@ -21,6 +21,7 @@ from fhir_gateway.stores.journal import (
 )
 
 __all__ = [
+    "AnothersBookings",
     "ReadBack",
     "Sighting",
     "is_own",
@@ -45,6 +46,10 @@ class Sighting:
 
     matches: tuple[Booking, ...]
     candidates: tuple[Booking, ...]
+
+
+class AnothersBookings(GatewayError):
+    """An answer to another's question says nothing of this resident's bookings."""
 
 
 class ReadBack:
@@ -73,17 +78,14 @@ class ReadBack:
             timeslot: The time to look at.
 
         Raises:
+            AnothersBookings: The unit told of somebody else.
             GatewayError: The unit could not be asked, or nothing was found and a
                 booking was unreadable.
         """
         answer = self._schedule(record, timeslot)
-        own = []
-        for booking in answer.bookings:
-            if is_own(booking, record.number):
-                own.append(booking)
-            else:
-                _log.error("another person's booking", source=record.source)
-        matches = tuple(each for each in own if is_the_same_time(each, timeslot))
+        matches = tuple(
+            each for each in answer.bookings if is_the_same_time(each, timeslot)
+        )
         if not matches and (answer.unreadable or answer.unanswered):
             raise GatewayError(
                 "The source's list of bookings is incomplete.", source=record.source
@@ -92,7 +94,7 @@ class ReadBack:
             matches=matches,
             candidates=tuple(
                 each
-                for each in own
+                for each in answer.bookings
                 if may_be(each, timeslot)
                 and not is_the_same_time(each, timeslot)
                 and not is_the_same_time(each, record.timeslot)
@@ -181,11 +183,24 @@ class ReadBack:
         return booking if is_own(booking, record.number) else None
 
     def _schedule(self, record: BookingRecord, timeslot: Timeslot) -> BookedTimes:
-        return self._access.booked_times(
+        """
+        Return what the unit lists for a booking's resident.
+
+        Raises:
+            AnothersBookings: It told of somebody else.
+            GatewayError: It could not be asked.
+        """
+        answer = self._access.booked_times(
             self._access.sources[record.source],
             LogicalAddress(timeslot.schedule.unit),
             record.number,
         )
+        if not all(is_own(each, record.number) for each in answer.bookings):
+            _log.error("another person's bookings", source=record.source)
+            raise AnothersBookings(
+                "The source told of another person's bookings.", source=record.source
+            )
+        return answer
 
 
 def is_the_same_time(booking: Booking, timeslot: Timeslot) -> bool:

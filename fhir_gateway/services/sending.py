@@ -2,7 +2,8 @@
 Sending: a claimed write is committed as sent, sent once, and settled by its answer.
 
     OK, INFO                     done, once it is seen to be what was asked for
-    ERROR                        refused, in the region's words
+    ERROR                        refused, in the region's words, once it is seen that
+                                 it was not done all the same
     nothing can have arrived     not sent
     anything else                unknown: `settlement.py` finds out
 
@@ -10,7 +11,7 @@ Nothing is ever sent twice.
 """
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 import structlog
@@ -32,8 +33,14 @@ from fhir_gateway.model.errors import (
 from fhir_gateway.model.ids import BookingId
 from fhir_gateway.model.interaction import CancelBooking, MakeBooking, UpdateBooking
 from fhir_gateway.model.source import Source
+from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot
-from fhir_gateway.services.read_back import ReadBack, is_own, is_the_same_time
+from fhir_gateway.services.read_back import (
+    AnothersBookings,
+    ReadBack,
+    is_own,
+    is_the_same_time,
+)
 from fhir_gateway.services.settlement import Settlement
 from fhir_gateway.services.source_access import SourceAccess
 from fhir_gateway.stores.journal import (
@@ -52,6 +59,11 @@ _log = structlog.get_logger()
 # Longer than any write can take: until then nobody else looks after a sent decision.
 _LEASE: Final = timedelta(seconds=100)
 
+# A process that stood still between the commit and the first byte must not send: by
+# then somebody may have seen that nothing arrived. From here the platform's two tries
+# still end before that.
+_SENDS_WITHIN: Final = timedelta(seconds=15)
+
 # How a booking stands after a write, with what its source said of it, if it did.
 Sent: TypeAlias = tuple[BookingRecord, Booking | None]
 
@@ -65,6 +77,7 @@ class Sending:
         journal: Where decisions are kept.
         read_back: Sees what a source has done.
         settlement: Mends what was settled too early.
+        clock: Tells the time.
     """
 
     def __init__(
@@ -73,11 +86,14 @@ class Sending:
         journal: Journal,
         read_back: ReadBack,
         settlement: Settlement,
+        *,
+        clock: Clock = now,
     ) -> None:
         self._access = access
         self._journal = journal
         self._read_back = read_back
         self._settlement = settlement
+        self._clock = clock
 
     def make(self, source: Source, decision: Decision, booking: MakeBooking) -> Sent:
         """
@@ -147,8 +163,10 @@ class Sending:
         write: Callable[[float], WriteResult],
         settle: Callable[[Decision, WriteResult], Sent],
     ) -> Sent:
+        begun_at = self._clock()
         decision = self._journal.mark_sent(decision, lease=_LEASE)
         try:
+            self._check_haste(source, decision, begun_at)
             result = self._answer(source, decision, write)
             if result is None:
                 return self._journal.settle_unknown(decision), None
@@ -194,8 +212,7 @@ class Sending:
             self._journal.settle_not_sent(decision)
             raise
         except Refused as error:
-            self._journal.settle_refused(decision, message=error.message)
-            raise
+            return self._refused(decision, error)
         except BookingUnconfirmed as error:
             _log.warning(
                 "outcome unknown",
@@ -207,17 +224,62 @@ class Sending:
         if result.is_done:
             return result
         text = result.text or "The region refused the request."
-        self._journal.settle_refused(decision, message=text)
-        raise Refused(text, source=source.name)
+        return self._refused(decision, Refused(text, source=source.name))
+
+    def _check_haste(
+        self, source: Source, decision: Decision, begun_at: datetime
+    ) -> None:
+        if self._clock() - begun_at > _SENDS_WITHIN:
+            self._journal.settle_not_sent(decision)
+            raise Unavailable(
+                "The server stood still before it could ask the source; nothing was"
+                " sent.",
+                source=source.name,
+            )
+
+    def _refused(self, decision: Decision, refusal: Refused) -> WriteResult | None:
+        """
+        Settle a write that the region said no to, unless it has done it all the same.
+
+        The platform may deliver a write twice and pass on the answer to the second: the
+        time is taken, by the first.
+
+        Returns:
+            OK when it is done, None when nobody can know.
+
+        Raises:
+            Refused: It was not done.
+        """
+        try:
+            done = self._settlement.done(decision)
+        except GatewayError as error:
+            _log.warning(
+                "outcome unknown after a refusal",
+                source=refusal.source,
+                booking=decision.booking,
+                error=str(error),
+            )
+            return None
+        if done is not None:
+            _log.warning(
+                "done and refused", source=refusal.source, booking=decision.booking
+            )
+            return done
+        self._journal.settle_refused(decision, message=refusal.message)
+        raise refusal
 
     def _made(
         self, decision: Decision, timeslot: Timeslot, result: WriteResult
     ) -> Sent:
         record = self._journal.get(decision.booking)
-        details = self._seen(record, timeslot, result.booking_id)
-        if details is not None and not (
-            is_the_same_time(details, timeslot) and is_own(details, record.number)
-        ):
+        try:
+            details = self._seen(record, decision, timeslot, result.booking_id)
+            is_asked_for = details is None or (
+                is_the_same_time(details, timeslot) and is_own(details, record.number)
+            )
+        except AnothersBookings:
+            is_asked_for = False
+        if not is_asked_for:
             # Another time, place or person than was asked for: nobody knows what was
             # booked, so nothing is said to be.
             self._settlement.alarm(
@@ -271,20 +333,35 @@ class Sending:
     def _seen(
         self,
         record: BookingRecord,
+        decision: Decision,
         timeslot: Timeslot,
         booking_id: BookingId | None,
     ) -> Booking | None:
-        """Return what the source says of a booking just made, if it can be asked."""
-        if booking_id is None:
-            found = self._found(record, timeslot)
-            return found[0] if len(found) == 1 else None
+        """
+        Return what the source says of a booking just made, if it can be asked.
+
+        The resident's list is asked first: it shows whether the platform has had the
+        time booked twice.
+
+        Raises:
+            AnothersBookings: It told of somebody else.
+        """
         try:
-            return self._access.booking_details(
-                record.source, timeslot.schedule.unit, booking_id, record.number
-            )
+            found = self._read_back.look(record, timeslot).matches
+            if len(found) > 1:
+                self._settlement.alarm(decision, Alarm.DUPLICATE, "duplicate booking")
+            if found:
+                named = [each for each in found if each.booking_id == booking_id]
+                return (named or found)[0]
+            if booking_id is not None:
+                return self._access.booking_details(
+                    record.source, timeslot.schedule.unit, booking_id, record.number
+                )
+        except AnothersBookings:
+            raise
         except GatewayError as error:
             _not_read(record, error)
-            return None
+        return None
 
     def _found(self, record: BookingRecord, timeslot: Timeslot) -> tuple[Booking, ...]:
         try:

@@ -16,7 +16,7 @@ from typing import Final
 
 import structlog
 
-from fhir_gateway.model.booking import Booking
+from fhir_gateway.model.booking import Booking, ResultCode, WriteResult
 from fhir_gateway.model.errors import GatewayError
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot
@@ -85,6 +85,26 @@ class Settlement:
             return self._settle_time(record, decision)
         except LostDecision:
             return self._journal.get(decision.booking)
+
+    def done(self, decision: Decision) -> WriteResult | None:
+        """
+        Return OK when the source has done a write by now, None when it has not.
+
+        Raises:
+            GatewayError: The source could not be asked.
+        """
+        record = self._journal.get(decision.booking)
+        target = decision.timeslot or record.timeslot
+        sighting = self._read_back.look(record, target)
+        if decision.kind is DecisionKind.CANCEL:
+            is_seen = sighting.matches or sighting.candidates
+            # A source need not list what is past.
+            is_gone = not is_seen and target.start > self._clock()
+            return WriteResult(code=ResultCode.OK) if is_gone else None
+        if not sighting.matches:
+            return None
+        booking_id = sighting.matches[0].booking_id
+        return WriteResult(code=ResultCode.OK, booking_id=booking_id)
 
     def postpone(self, decision: Decision) -> None:
         """Look again later, the later the more often it has been in vain."""

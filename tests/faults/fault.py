@@ -26,7 +26,7 @@ R: Final = frozenset(
 )
 _BOTH: Final = W | R
 _MAKE: Final = frozenset({Interaction.MAKE_BOOKING})
-_DETAILS: Final = frozenset({Interaction.GET_BOOKING_DETAILS})
+_LIST: Final = frozenset({Interaction.GET_SUBJECT_OF_CARE_SCHEDULE})
 _DESCRIBED: Final = frozenset(
     {Interaction.GET_BOOKING_DETAILS, Interaction.GET_SUBJECT_OF_CARE_SCHEDULE}
 )
@@ -59,7 +59,7 @@ class Fault(Enum):
     TRUNCATED_XML = ("processed, half an envelope", _BOTH)
     CROSS_TALK = ("processed, another request's answer", _BOTH)
     WRONG_PATIENT = ("another person in the answer", _DESCRIBED)
-    WRONG_TIME = ("another time in the first description", _DETAILS)
+    WRONG_TIME = ("another time in the first list", _LIST)
     HTML = ("processed, HTML with 200", _BOTH)
     NO_CONTENT = ("processed, 204", _BOTH)
     WRONG_ENCODING = ("processed, Latin-1 that says UTF-8", _BOTH)

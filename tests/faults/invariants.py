@@ -302,12 +302,24 @@ def _double(evidence: Evidence, owned: Owned, appointments: set[str]) -> Iterato
         yield f"{name} by the platform, and nobody was alarmed"
 
 
+def _doubled(evidence: Evidence) -> set[str]:
+    """Return who once had one time twice."""
+    doubled = set()
+    last: dict[tuple[SlotKey, str], float] = {}
+    for each in sorted(evidence.owned, key=lambda owned: owned.since):
+        if last.get((each.key, each.person), 0.0) > each.since:
+            doubled.add(each.person)
+        before = last.get((each.key, each.person), 0.0)
+        last[each.key, each.person] = max(before, each.until)
+    return doubled
+
+
 def _untrue_yes(evidence: Evidence) -> Iterator[str]:
     """Whatever was said to be booked, or cancelled, was so while it was said."""
     owned: dict[tuple[SlotKey, str], list[Owned]] = defaultdict(list)
     for each in evidence.owned:
         owned[each.key, each.person].append(each)
-    doubled = {person for _, person, _ in evidence.delivered_twice}
+    doubled = _doubled(evidence)
     for operation in evidence.operations:
         if operation.outcome is not Outcome.YES or operation.stated_slot is None:
             continue
@@ -332,6 +344,7 @@ def _untrue_yes(evidence: Evidence) -> Iterator[str]:
 
 def _untrue_no(evidence: Evidence) -> Iterator[str]:
     """Nothing in a region's book comes from requests that were all answered no."""
+    doubled = _doubled(evidence)
     attempts: dict[tuple[str, str, SlotKey | None], list[Operation]] = defaultdict(list)
     for operation in evidence.operations:
         if operation.kind is Kind.READ:
@@ -340,6 +353,9 @@ def _untrue_no(evidence: Evidence) -> Iterator[str]:
         attempts[_WRITTEN[operation.kind], operation.person, key].append(operation)
     for done in evidence.done:
         if done.person in evidence.elsewhere:
+            continue
+        if done.interaction == "CancelBooking" and done.person in doubled:
+            # The double is there still, and was told of: "no" is as true as "yes".
             continue
         key = None if done.interaction == "CancelBooking" else done.key
         before = [
@@ -385,7 +401,7 @@ def _sent_too_often(evidence: Evidence) -> Iterator[str]:
 
 def _disagreements(evidence: Evidence) -> Iterator[str]:
     """In the end the journal and the regions' books say the same."""
-    doubled = {person for _, person, _ in evidence.delivered_twice}
+    doubled = _doubled(evidence)
     standing = {
         (each.key, each.person)
         for each in evidence.owned
@@ -405,7 +421,7 @@ def _disagreements(evidence: Evidence) -> Iterator[str]:
 
 def _impossible_orders(evidence: Evidence) -> Iterator[str]:
     """What clients were told of a slot could have come one after the other."""
-    doubled = {person for _, person, _ in evidence.delivered_twice}
+    doubled = _doubled(evidence)
     targets: dict[str, set[str]] = defaultdict(set)
     for operation in evidence.operations:
         if operation.slot is not None:

@@ -59,7 +59,7 @@ _END: Final = re.compile(rb"(endTimeExclusive>[0-9]{6})([0-9]{2})")
 _BOOKING_ID: Final = re.compile(
     rb"<([a-z0-9]+:)?bookingId>[^<]*</([a-z0-9]+:)?bookingId>"
 )
-_MADE: Final = re.compile(rb"bookingId>([^<]+)<")
+_ERROR: Final = re.compile(rb"resultCode>ERROR<")
 _OK: Final = re.compile(rb"(resultCode>)OK(<)")
 
 
@@ -129,7 +129,7 @@ class FaultProxy:
         self._stopping = threading.Event()
         self._open: set[socket.socket] = set()
         self._answers: dict[Interaction, deque[tuple[str | None, _Reply]]] = {}
-        self._made_at: dict[str, float] = {}
+        self._made_at: dict[str | None, float] = {}
         self._counted = 0
         self._listener: socket.socket | None = None
         self._full: list[socket.socket] = []
@@ -423,14 +423,13 @@ class FaultProxy:
         interaction = received.interaction
         if interaction is None or reply.status != http.client.OK:
             return
-        made = _MADE.search(reply.body)
         if (
-            made is not None
-            and interaction is Interaction.MAKE_BOOKING
+            interaction is Interaction.MAKE_BOOKING
             and received.fault in (Fault.NONE, Fault.INFO)
+            and not _ERROR.search(reply.body)
         ):
             with self._lock:
-                self._made_at[made[1].decode()] = self._clock.seconds()
+                self._made_at[received.actor] = self._clock.seconds()
         # An empty list is everybody's: nobody could tell whose answer it is.
         if (
             interaction is Interaction.GET_SUBJECT_OF_CARE_SCHEDULE
@@ -453,7 +452,7 @@ class FaultProxy:
 
     def _wrong_time(self, received: Received, reply: _Reply) -> _Reply:
         with self._lock:
-            made_at = self._made_at.pop(received.booking_id or "", 0.0)
+            made_at = self._made_at.pop(received.actor, 0.0)
         if received.at - made_at > _JUST_MADE:
             # Later a region may well tell of another time: the unit has moved it.
             return reply

@@ -91,7 +91,7 @@ def test_a_booking_of_somebody_elses_is_not_believed(wireless: Wireless) -> None
     """A booking that says it is another person's is no answer to ours."""
 
     def swap(interaction: Interaction) -> None:
-        if interaction is Interaction.GET_BOOKING_DETAILS:
+        if interaction is Interaction.GET_SUBJECT_OF_CARE_SCHEDULE:
             wireless.adapter.book = {
                 key: replace(each, subject_of_care=number(9))
                 for key, each in wireless.adapter.book.items()
@@ -332,7 +332,7 @@ def test_a_reader_leaves_a_write_that_is_on_its_way_alone(wireless: Wireless) ->
         seen.append(wireless.desk.booking.read(record.id).status)
         assert wireless.desk.undecided(record.id).attempts == 0
 
-    when(wireless, Interaction.GET_BOOKING_DETAILS, look)
+    when(wireless, Interaction.GET_SUBJECT_OF_CARE_SCHEDULE, look)
 
     made = booked_at(wireless)
 
