@@ -7,6 +7,7 @@ search, and a page goes on at the same row in every process.
 """
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
@@ -132,11 +133,13 @@ class SlotColumns:
 
     def bounds(self, start: int, before: int | None) -> tuple[int, int]:
         """Return the rows that begin from `start` until `before`, in seconds."""
-        first = int(np.searchsorted(self.order, np.uint64(first_order(start))))
+        # numpy's own search lets other threads run meanwhile, which costs more than
+        # the search does.
+        order = self.order.data
+        first = bisect_left(order, first_order(start))
         if before is None:
-            return first, len(self)
-        last = int(np.searchsorted(self.order, np.uint64(first_order(before))))
-        return first, max(first, last)
+            return first, len(order)
+        return first, bisect_left(order, first_order(before), lo=first)
 
     def first_rows(
         self,

@@ -144,6 +144,8 @@ class SlotPage:
         length: How long each is, in seconds.
         schedule: The number of each one's schedule in the snapshot.
         count: How many places each has.
+        offering: The number of each one's time type.
+        answered_at: When each was last listed by its source, in seconds.
         total: How many times fit in all; None when that is not known.
         next_after: The last time of this page when there are more.
         outcomes: What is missing, source by source.
@@ -157,6 +159,8 @@ class SlotPage:
     length: Sequence[int]
     schedule: Sequence[int]
     count: Sequence[int]
+    offering: Sequence[int]
+    answered_at: Sequence[float]
     total: int | None
     next_after: TimeslotToken | None
     outcomes: tuple[SourceOutcome, ...]
@@ -176,6 +180,8 @@ class SlotPage:
             length=(),
             schedule=(),
             count=(),
+            offering=(),
+            answered_at=(),
             total=0,
             next_after=None,
             fingerprint=b"",
@@ -747,14 +753,14 @@ def _page(
         order, length = order[by_order], length[by_order]
         schedule, count = schedule[by_order], count[by_order]
     size = criteria.count
+    offering = snapshot.schedules.offering[schedule[:size]]
+    answered_at = snapshot.answered_at[offering]
     fingerprint = b"".join(
         (
             order[: size + 1].tobytes(),
             length[:size].tobytes(),
             count[:size].tobytes(),
-            snapshot.answered_at[
-                snapshot.schedules.offering[schedule[:size]]
-            ].tobytes(),
+            answered_at.tobytes(),
         )
     )
     start = (order[:size] >> np.uint64(32)).tolist()
@@ -772,6 +778,8 @@ def _page(
         length=lengths,
         schedule=schedules,
         count=count[:size].tolist(),
+        offering=offering.tolist(),
+        answered_at=answered_at.tolist(),
         total=total,
         next_after=next_after,
         outcomes=standing.outcomes,

@@ -8,13 +8,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 import orjson
 from flask import Response, request
+from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.http import parse_options_header
+from werkzeug.http import parse_accept_header, parse_options_header
 
 from fhir_gateway.fhir.json_reading import MAX_BYTES, UnreadableJson, read_json
 from fhir_gateway.fhir.outcome import Issue, Problem
@@ -43,6 +45,9 @@ _FORMATS: Final = _JSON_TYPES | {"json"}
 _OF_FORM: Final = frozenset({"_format", "_pretty"})
 _VERSIONS: Final = frozenset({"4.0", "4.0.1"})
 _FORM: Final = "application/x-www-form-urlencoded"
+_MOST_REMEMBERED: Final = 2048
+# Bytes of a parameter: what clients send over and over is short.
+_MOST_MEMORABLE: Final = 256
 _ETAG: Final = re.compile(r'W/"([1-9][0-9]{0,9})"')
 
 
@@ -67,23 +72,19 @@ def check_accept() -> None:
     Raises:
         Problem: 406.
     """
-    wanted = request.args.get("_format")
-    if wanted is not None:
-        _check_format(wanted)
-        return
-    accepted = request.accept_mimetypes
-    if not accepted or any(
-        quality > 0 and _is_ours(media_type) for media_type, quality in accepted
-    ):
-        return
-    raise _not_acceptable("Accept")
+    _check_form(request.args.get("_format"))
 
 
 def preferences() -> Preferences:
     """Return what the client prefers; what is not understood is not heeded."""
+    return _preferences(request.headers.get("Prefer", ""))
+
+
+@lru_cache(maxsize=_MOST_REMEMBERED)
+def _preferences(header: str) -> Preferences:
     stated = {
         name.strip(): value.strip().strip('"')
-        for part in re.split(r"[;,]", request.headers.get("Prefer", ""))
+        for part in re.split(r"[;,]", header)
         for name, _, value in [part.partition("=")]
     }
     returns = stated.get("return", "representation")
@@ -139,18 +140,29 @@ def read_body(*media_types: str) -> Any:  # noqa: ANN401 - JSON is any value
         ) from error
 
 
-def search_parameters_of_request() -> list[tuple[str, str]]:
+def search_parameters_of_request(*, is_personal: bool) -> list[tuple[str, str]]:
     """
     Return the parameters of a search, in the client's order.
 
     `_format` and `_pretty`, which are about the answer's form alone, are left out.
 
+    Args:
+        is_personal: What is searched for is somebody's: none of it is remembered.
+
     Raises:
-        Problem: 406 when a form asks for another format, 415 when a POST is not a form,
-            400 when a name or value is not UTF-8.
+        Problem: 406 when the client wants something else than JSON, 415 when a POST is
+            not a form, 400 when a name or value is not UTF-8.
     """
-    encoded = [request.query_string]
-    given = list(request.args.items(multi=True))
+    parts = [
+        _parameter(part)
+        if is_personal or len(part) > _MOST_MEMORABLE
+        else _remembered_parameter(part)
+        for part in request.query_string.split(b"&")
+        if part
+    ]
+    given = [parameter for parameter in parts if parameter is not None]
+    _check_form(next((value for name, value in given if name == "_format"), None))
+    is_text = len(given) == len(parts)
     if request.method == "POST":
         if request.mimetype not in (_FORM, ""):
             raise Problem(
@@ -163,11 +175,11 @@ def search_parameters_of_request() -> list[tuple[str, str]]:
                 ],
                 status=415,
             )
-        encoded.append(request.get_data())
+        is_text = is_text and _is_text(request.get_data())
         given.extend(request.form.items(multi=True))
         if "_format" in request.form:
             _check_format(request.form["_format"])
-    if not all(map(_is_text, encoded)):
+    if not is_text:
         raise Problem(
             [Issue(code="structure", diagnostics="A parameter is not UTF-8 text.")],
             status=400,
@@ -202,9 +214,9 @@ def expected_version() -> int | None:
 
 def drawn_response(body: bytes, *, headers: dict[str, str]) -> Response:
     """Return an answer whose resource is drawn already."""
-    response = Response(body, content_type=f"{FHIR_JSON};charset=utf-8")
-    response.headers.update(headers)
-    return response
+    return Response(
+        body, headers={"Content-Type": f"{FHIR_JSON};charset=utf-8", **headers}
+    )
 
 
 def fhir_response(
@@ -226,6 +238,41 @@ def fhir_response(
     response.headers["Date"] = format_datetime(clock(), usegmt=True)
     response.headers.update(headers or {})
     return response
+
+
+def _parameter(encoded: bytes) -> tuple[str, str] | None:
+    """Return name and value of one part of a query; None when it is no text."""
+    if not _is_text(encoded):
+        return None
+    name, _, value = encoded.replace(b"+", b" ").partition(b"=")
+    return (
+        unquote_to_bytes(name).decode(),
+        unquote_to_bytes(value).decode(),
+    )
+
+
+_remembered_parameter: Final = lru_cache(maxsize=_MOST_REMEMBERED)(_parameter)
+
+
+def _check_form(wanted: str | None) -> None:
+    """
+    Check that the client takes JSON.
+
+    Args:
+        wanted: What `_format` says; it beats the Accept header.
+    """
+    if wanted is not None:
+        _check_format(wanted)
+    elif not _is_acceptable(request.headers.get("Accept", "")):
+        raise _not_acceptable("Accept")
+
+
+@lru_cache(maxsize=_MOST_REMEMBERED)
+def _is_acceptable(header: str) -> bool:
+    accepted = parse_accept_header(header, MIMEAccept)
+    return not accepted or any(
+        quality > 0 and _is_ours(media_type) for media_type, quality in accepted
+    )
 
 
 def _is_text(encoded: bytes) -> bool:

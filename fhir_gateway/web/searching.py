@@ -20,7 +20,6 @@ from fhir_gateway.fhir.search_parameters import (
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.web.exchange import (
-    check_accept,
     preferences,
     search_parameters_of_request,
 )
@@ -102,9 +101,10 @@ def understood_search(schema: SearchSchema) -> Understood:
     Raises:
         Problem: 400, 406 or 415.
     """
-    check_accept()
     return understand(
-        schema, search_parameters_of_request(), lenient=preferences().lenient
+        schema,
+        search_parameters_of_request(is_personal=schema.is_personal),
+        lenient=preferences().lenient,
     )
 
 

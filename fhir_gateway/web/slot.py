@@ -5,7 +5,7 @@ The search answers "who offers the earliest time?" over all sources in one call.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import Any, Final
 
 from flask import Response, request
@@ -24,7 +24,7 @@ from fhir_gateway.fhir.search_parameters import (
     Understood,
 )
 from fhir_gateway.fhir.slot import SlotStatus
-from fhir_gateway.fhir.slot_page import SlotDrawer, Stencil
+from fhir_gateway.fhir.slot_page import SlotDrawer, SlotsOfTimeType
 from fhir_gateway.fhir.time_of_day import TimeOfDayParameter
 from fhir_gateway.fhir.vocabulary import DAYS_OF_WEEK, SNOMED_CT, Vocabulary
 from fhir_gateway.model.ids import HsaId, TimeTypeId
@@ -41,6 +41,7 @@ from fhir_gateway.services.slot_search import (
 )
 from fhir_gateway.web.exchange import drawn_response
 from fhir_gateway.web.gateway import Gateway
+from fhir_gateway.web.kept_answers import Answer, KeptAnswers
 from fhir_gateway.web.lookup import Lookup
 from fhir_gateway.web.resource import InteractionCode, ResourceRoutes, read_route
 from fhir_gateway.web.searching import (
@@ -172,15 +173,33 @@ class _Search:
         self._gateway = gateway
         self._lookup = lookup
         self._drawer = SlotDrawer(gateway.base_url, gateway.vocabulary)
-        self._stencils: tuple[OfferingIndex, dict[int, Stencil]] = (
+        self._in_common: tuple[OfferingIndex, dict[int, SlotsOfTimeType]] = (
             gateway.slot_search.snapshot.index,
             {},
         )
+        self._kept = KeptAnswers(gateway.slot_search.still_holds)
 
     def answer(self) -> Response:
         """Answer the present request."""
+        asked = _asked()
+        kept = None if asked is None else self._kept.get(asked)
+        if kept is not None:
+            return _unchanged(kept.etag) or _found(kept.etag, kept.body)
         understood = understood_search(_SCHEMA)
-        values = understood.values
+        page = self._page(understood.values)
+        etag = _etag(page, understood)
+        unchanged = _unchanged(etag)
+        if unchanged is not None:
+            return unchanged
+        body = self._drawn(page, understood)
+        if asked is not None:
+            version, until = page.snapshot.version, page.until
+            self._kept.put(
+                asked, Answer(body=body, etag=etag, version=version, until=until)
+            )
+        return _found(etag, body)
+
+    def _page(self, values: Any) -> SlotPage:  # noqa: ANN401 - what the schema loaded
         page = self._gateway.slot_search.search(
             _criteria(values, self._gateway.vocabulary)
         )
@@ -188,56 +207,44 @@ class _Search:
             any(token.code == SlotStatus.FREE.value for token in group)
             for group in values.get("status", ())
         )
-        if not wants_free:
-            page = page.without_any()
-        etag = _etag(page, understood)
-        headers = {"ETag": f'W/"{etag}"', "Cache-Control": "no-cache"}
-        if request.if_none_match.contains_weak(etag):
-            return Response(status=304, headers=headers)
-        body = drawn_searchset(
-            [*self._slots(page), *self._included(page, values)],
+        return page if wants_free else page.without_any()
+
+    def _drawn(self, page: SlotPage, understood: Understood) -> bytes:
+        return drawn_searchset(
+            [*self._slots(page), *self._included(page, understood.values)],
             self_url=self_url("Slot", self._gateway.base_url, understood),
             next_url=self._next_url(understood, page),
             total=page.total,
             issues=[issue_from_source_outcome(each) for each in page.outcomes],
         )
-        return drawn_response(body, headers=headers)
 
     def _slots(self, page: SlotPage) -> list[bytes]:
         snapshot = page.snapshot
-        stencils = self._stencils_of(snapshot.index)
-        token, offering_of = snapshot.schedules.token, snapshot.schedules.offering
-        answered_at = snapshot.answered_at
-        entry = self._drawer.entry
-        drawn = []
-        for start, length, number, count in zip(
-            page.start, page.length, page.schedule, page.count, strict=True
-        ):
-            offering = int(offering_of[number])
-            stencil = stencils.get(offering)
-            if stencil is None:
-                stencil = stencils[offering] = self._stencil(snapshot.index, offering)
-            drawn.append(
-                entry(
-                    stencil,
-                    token(number),
-                    answered_at=int(answered_at[offering]),
-                    start=start,
-                    length=length,
-                    count=count,
-                )
+        in_common = self._in_common_of(snapshot.index)
+        for offering in page.offering:
+            if offering not in in_common:
+                in_common[offering] = self._slots_of(snapshot.index, offering)
+        return self._drawer.entries(
+            zip(
+                map(in_common.__getitem__, page.offering),
+                map(snapshot.schedules.token, page.schedule),
+                page.answered_at,
+                page.start,
+                page.length,
+                page.count,
+                strict=True,
             )
-        return drawn
+        )
 
-    def _stencils_of(self, index: OfferingIndex) -> dict[int, Stencil]:
-        """Return the stencils that were made for an index, none for a new one."""
-        if self._stencils[0] is not index:
-            self._stencils = (index, {})
-        return self._stencils[1]
+    def _in_common_of(self, index: OfferingIndex) -> dict[int, SlotsOfTimeType]:
+        """Return what was made for an index, nothing for a new one."""
+        if self._in_common[0] is not index:
+            self._in_common = (index, {})
+        return self._in_common[1]
 
-    def _stencil(self, index: OfferingIndex, number: int) -> Stencil:
+    def _slots_of(self, index: OfferingIndex, number: int) -> SlotsOfTimeType:
         offering = index.offering(number)
-        return self._drawer.stencil(
+        return self._drawer.of_time_type(
             offering.time_type, offering.unit.hsa_id, offering.unit.source
         )
 
@@ -354,8 +361,35 @@ def _hours(values: Any) -> WeeklyHours | None:  # noqa: ANN401 - what the schema
     return WeeklyHours(**given) if given else None
 
 
+def _asked() -> Hashable | None:
+    """
+    Return all that an answer can vary by, beside the snapshot and the hour.
+
+    None when the parameters stand in a body: what is asked so is not kept.
+    """
+    if request.method == "POST":
+        return None
+    headers = request.headers
+    return request.query_string, headers.get("Accept"), headers.get("Prefer")
+
+
 def _etag(page: SlotPage, understood: Understood) -> str:
     """Return what changes whenever the page, or what is said of it, does."""
     digest = hashlib.blake2b(page.fingerprint, digest_size=12)
-    digest.update(repr((understood.parameters, page.total, page.outcomes)).encode())
+    digest.update(repr((understood.query, page.total, page.outcomes)).encode())
     return digest.hexdigest()
+
+
+def _unchanged(etag: str) -> Response | None:
+    """Return the answer to a client that has what it asks for, else None."""
+    if not request.if_none_match.contains_weak(etag):
+        return None
+    return Response(status=304, headers=_headers(etag))
+
+
+def _found(etag: str, body: bytes) -> Response:
+    return drawn_response(body, headers=_headers(etag))
+
+
+def _headers(etag: str) -> dict[str, str]:
+    return {"ETag": f'W/"{etag}"', "Cache-Control": "no-cache"}

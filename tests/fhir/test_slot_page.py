@@ -62,13 +62,9 @@ def test_a_drawn_slot_is_the_rendered_one(
         count=count,
     )
 
-    drawn = DRAWER.entry(
-        DRAWER.stencil(time_type, HsaId(unit), SourceName(source)),
-        timeslot.schedule.token,
-        answered_at=answered_at,
-        start=start,
-        length=length,
-        count=count,
+    slots = DRAWER.of_time_type(time_type, HsaId(unit), SourceName(source))
+    (drawn,) = DRAWER.entries(
+        [(slots, timeslot.schedule.token, answered_at, start, length, count)]
     )
 
     rendered = slot_from_timeslot(

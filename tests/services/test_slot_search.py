@@ -903,3 +903,102 @@ def test_a_page_carries_its_directory(world: World) -> None:
     page = world.page()
 
     assert page.directory is world.search.snapshot.directory
+
+
+# Until when a page holds
+
+
+MOMENTS = st.floats(0, 3600 * 3, allow_nan=False)
+
+
+@given(
+    places=st.lists(st.tuples(MOMENTS, st.sampled_from(["A", "B", "C"])), max_size=8),
+    answered=st.tuples(*[st.none() | st.integers(0, 40 * 60)] * 3),
+    failing=st.booleans(),
+    start=st.none() | MOMENTS,
+    code=st.sampled_from([None, COVID_CODE]),
+    later=st.lists(st.floats(0, 2400, allow_nan=False), min_size=1, max_size=6),
+)
+@settings(max_examples=150, deadline=None)
+def test_a_page_that_still_holds_is_what_a_search_finds(
+    *,
+    places: list[tuple[float, str]],
+    answered: tuple[int | None, ...],
+    failing: bool,
+    start: float | None,
+    code: str | None,
+    later: list[float],
+) -> None:
+    """However time goes on, a page is said to hold only while it is the answer."""
+    world = World().offers()
+    world.status(failing=failing)
+    of = {"A": schedule(), "B": COVIDS, "C": schedule(SOUTHERN_UNIT)}
+    for name, seconds in zip(of, answered, strict=True):
+        if seconds is not None:
+            world.lists(
+                *(
+                    timeslot(at / 3600, of=of[name])
+                    for at, whose in set(places)
+                    if whose == name
+                ),
+                of_unit=of[name].unit,
+                time_type=of[name].time_type_id,
+                answered_at=NOW - timedelta(seconds=seconds),
+            )
+    world.view.catch_up()
+    criteria = SlotCriteria(
+        selector=Selector(
+            time_types=((SharedTimeType(code),),) if code is not None else ()
+        ),
+        start=None if start is None else NOW + timedelta(seconds=start),
+        count=3,
+    )
+    page = world.search.search(criteria)
+
+    assert world.search.still_holds(page.snapshot.version, page.until)
+    for seconds in later:
+        world.clock.forward(seconds=seconds)
+        world.view.leave_out()
+        if world.search.still_holds(page.snapshot.version, page.until):
+            now = world.search.search(criteria)
+            assert said(page) == said(now)
+
+
+def said(page: SlotPage) -> tuple[Any, ...]:
+    """Return all that a client is told of a page."""
+    return (page.found, page.total, page.next_after, page.outcomes, page.fingerprint)
+
+
+def test_a_page_holds_until_its_first_time_begins(world: World) -> None:
+    """A time that has begun is no longer found, so the page no longer holds."""
+    world.lists(timeslot(0.1), timeslot(2))
+    page = world.page()
+
+    world.clock.forward(seconds=359)
+    held = world.search.still_holds(page.snapshot.version, page.until)
+    world.clock.forward(seconds=1)
+
+    assert held
+    assert not world.search.still_holds(page.snapshot.version, page.until)
+
+
+def test_a_page_holds_in_its_snapshot_alone(world: World) -> None:
+    """Any change in the view ends it, also one that it does not show."""
+    world.lists(timeslot(1))
+    page = world.page()
+
+    world.lists(timeslot(30, of=COVIDS))
+    world.view.catch_up()
+
+    assert not world.search.still_holds(page.snapshot.version, page.until)
+
+
+def test_a_page_holds_until_a_source_is_stale(world: World) -> None:
+    """From then on a search warns."""
+    world.lists(timeslot(1))
+    page = world.page()
+
+    world.clock.instant = NOW + world.sources[0].fresh_for + timedelta(seconds=1)
+
+    assert page.outcomes == ()
+    assert not world.search.still_holds(page.snapshot.version, page.until)

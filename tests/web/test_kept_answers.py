@@ -1,0 +1,288 @@
+"""
+Kept answers: as fast as a constant, and never another answer than a search's.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from assertions import assert_searchset, outcome_entries
+from flask.testing import FlaskClient
+
+from fhir_gateway.bootstrap import Program
+from fhir_gateway.model.timekeeping import civil_date, now
+from fhir_gateway.web.kept_answers import Answer, KeptAnswers
+
+from .bodies import appointment
+from .running import OtherPrograms, fill, own_regions
+
+URL = "/fhir/Slot?service-type=72791000052103&_count=5"
+# None of these begins while a test lets time pass.
+FAR_URL = f"{URL}&start=ge{civil_date(now()) + timedelta(days=5)}"
+
+
+class Holding:
+    """What says whether an answer still holds."""
+
+    def __init__(self) -> None:
+        self.version = 1
+        self.instant = 0.0
+
+    def __call__(self, version: int, until: float) -> bool:
+        """Return whether an answer holds."""
+        return version == self.version and self.instant < until
+
+
+@pytest.fixture(name="holding")
+def _holding() -> Holding:
+    return Holding()
+
+
+@pytest.fixture(name="kept")
+def _kept(holding: Holding) -> KeptAnswers:
+    return KeptAnswers(holding, most_bytes=100)
+
+
+def answer(size: int = 10, *, version: int = 1, until: float = 60) -> Answer:
+    """Return an answer of a size."""
+    return Answer(body=b"x" * size, etag="e", version=version, until=until)
+
+
+def keep(kept: KeptAnswers, asked: str, given: Answer) -> None:
+    """Ask the same twice."""
+    kept.put(asked, given)
+    kept.put(asked, given)
+
+
+def test_what_is_asked_once_is_not_kept(kept: KeptAnswers) -> None:
+    """The first time costs no memory; the second time it is kept."""
+    kept.put("a", answer())
+    first = kept.get("a")
+    kept.put("a", answer())
+
+    assert first is None
+    assert kept.get("a") is not None
+    assert kept.get("b") is None
+
+
+def test_an_answer_goes_when_it_no_longer_holds(
+    kept: KeptAnswers, holding: Holding
+) -> None:
+    """At that very instant, and with the next snapshot."""
+    keep(kept, "a", answer(until=60))
+    keep(kept, "b", answer(until=90))
+    holding.instant = 60
+
+    found = [kept.get("a"), kept.get("b")]
+    holding.version = 2
+
+    assert [each is None for each in found] == [True, False]
+    assert kept.get("b") is None
+    assert len(kept) == 0
+
+
+def test_what_was_used_least_recently_makes_room(kept: KeptAnswers) -> None:
+    """All together never take more bytes than they may."""
+    keep(kept, "a", answer(40))
+    keep(kept, "b", answer(40))
+    kept.get("a")
+    keep(kept, "c", answer(40))
+
+    assert [kept.get(each) is not None for each in "abc"] == [True, False, True]
+
+
+def test_an_answer_that_is_too_large_is_not_kept(kept: KeptAnswers) -> None:
+    """It would drive out all others."""
+    keep(kept, "a", answer(10))
+    keep(kept, "b", answer(101))
+
+    assert kept.get("b") is None
+
+
+def test_a_newer_answer_takes_an_older_ones_place(kept: KeptAnswers) -> None:
+    """Each counts once."""
+    keep(kept, "a", answer(60))
+    kept.put("a", answer(90, until=70))
+
+    assert kept.get("a") == answer(90, until=70)
+
+
+# In the server
+
+
+class Programmed:
+    """A gateway whose clock a test moves."""
+
+    def __init__(self) -> None:
+        self.moment = now()
+
+    def clock(self) -> datetime:
+        """Return the moment."""
+        return self.moment
+
+
+@pytest.fixture(name="programmed")
+def _programmed() -> Programmed:
+    return Programmed()
+
+
+@pytest.fixture(name="made")
+def _made(
+    other_programs: OtherPrograms, programmed: Programmed, tmp_path: Path
+) -> Iterator[Program]:
+    with (
+        own_regions(tmp_path) as (_, sources),
+        other_programs.start(sources=sources, clock=programmed.clock) as made,
+    ):
+        fill(made)
+        yield made
+
+
+def thrice(client: FlaskClient, url: str = URL, **options: Any) -> list[bytes]:
+    """Ask the same three times: the third answer is a kept one."""
+    return [client.get(url, **options).data for _ in range(3)]
+
+
+def starts(body: Any) -> list[datetime]:
+    """Return when the slots of a bundle begin."""
+    return [
+        datetime.fromisoformat(entry["resource"]["start"])
+        for entry in body.get("entry", ())
+        if entry["search"]["mode"] == "match"
+    ]
+
+
+def test_a_kept_answer_is_the_answer(made: Program) -> None:
+    """Byte by byte, with the same headers."""
+    client = made.app.test_client()
+    first, second, third = [client.get(URL) for _ in range(3)]
+
+    assert first.data == second.data == third.data
+    assert dict(first.headers) == dict(third.headers)
+    assert_searchset(third)
+
+
+def test_what_is_booked_goes_from_kept_answers_too(
+    made: Program, numbers: list[str]
+) -> None:
+    """The next answer is without it."""
+    client = made.app.test_client()
+    thrice(client)
+    shown = client.get(URL).json
+    assert shown is not None
+    slot = shown["entry"][0]["resource"]["id"]
+
+    booked = client.post("/fhir/Appointment", json=appointment(slot, numbers[0]))
+    after = client.get(URL).json
+
+    assert booked.status_code == 201
+    assert after is not None
+    assert slot not in [entry["resource"]["id"] for entry in after["entry"]]
+
+
+def test_a_slot_that_begins_goes_from_kept_answers_too(
+    made: Program, programmed: Programmed
+) -> None:
+    """Nothing but time has passed."""
+    client = made.app.test_client()
+    thrice(client)
+    shown = client.get(URL).json
+    assert shown is not None
+    first = starts(shown)[0]
+    programmed.moment = first
+
+    after = client.get(URL).json
+
+    assert after is not None
+    assert all(start > first for start in starts(after))
+
+
+def test_a_source_that_becomes_stale_is_told_of_beside_kept_answers(
+    made: Program, programmed: Programmed
+) -> None:
+    """Nothing but time has passed; and what was told is told until it changes."""
+    client = made.app.test_client()
+    began = programmed.moment
+    young = [client.get(FAR_URL).json for _ in range(3)]
+    programmed.moment = began + timedelta(minutes=11)
+    old = [client.get(FAR_URL).json for _ in range(3)]
+    programmed.moment = began + timedelta(minutes=12)
+    older = client.get(FAR_URL).json
+
+    told = [
+        [each["diagnostics"].partition(" (source")[0] for each in outcome_entries(body)]
+        for body in (*young, *old, older)
+        if body is not None
+    ]
+    titles = [f"Region {name} (sandlåda)" for name in ("Mitt", "Norr", "Syd")]
+    assert told == [
+        *[[]] * 3,
+        *[[f"{title} last answered 11 minutes ago." for title in titles]] * 3,
+        [f"{title} last answered 12 minutes ago." for title in titles],
+    ]
+
+
+def test_what_is_no_longer_offered_goes_from_kept_answers_too(
+    made: Program, programmed: Programmed
+) -> None:
+    """Half an hour old, nothing of a source is offered."""
+    client = made.app.test_client()
+    thrice(client, FAR_URL)
+    shown = client.get(FAR_URL).json
+    programmed.moment += timedelta(minutes=31)
+    made.view.catch_up()
+
+    after = client.get(FAR_URL).json
+
+    assert shown is not None
+    assert after is not None
+    assert (len(starts(shown)), starts(after)) == (5, [])
+
+
+def test_a_kept_answer_is_for_whoever_can_take_it(made: Program) -> None:
+    """What else a client sends decides as if nothing were kept."""
+    client = made.app.test_client()
+    thrice(client)
+    thrice(client, f"{URL}&colour=red", headers={"Prefer": "handling=lenient"})
+
+    statuses = [
+        client.get(URL, headers={"Accept": "application/xml"}).status_code,
+        client.get(f"{URL}&_format=xml").status_code,
+        client.get(URL, headers={"Accept": "application/json"}).status_code,
+        client.get(f"{URL}&colour=red").status_code,
+        client.get(
+            f"{URL}&colour=red", headers={"Prefer": "handling=lenient"}
+        ).status_code,
+    ]
+
+    assert statuses == [406, 406, 200, 400, 200]
+
+
+def test_a_kept_answer_has_its_etag(made: Program) -> None:
+    """304 to a client that has it; the headers alone to HEAD."""
+    client = made.app.test_client()
+    thrice(client)
+    etag = client.get(URL).headers["ETag"]
+
+    again = client.get(URL, headers={"If-None-Match": etag})
+    head = client.head(URL)
+
+    assert (again.status_code, again.data, again.headers["ETag"]) == (304, b"", etag)
+    assert (head.status_code, head.data, head.headers["ETag"]) == (200, b"", etag)
+
+
+def test_a_search_by_post_is_not_mixed_up_with_a_kept_answer(made: Program) -> None:
+    """What stands in the body counts, whatever stands in the URL."""
+    client = made.app.test_client()
+    thrice(client, "/fhir/Slot?_count=5")
+
+    posted = client.post("/fhir/Slot/_search?_count=5", data={"_sort": "-start"}).json
+    kept = client.get("/fhir/Slot?_count=5").json
+
+    assert posted is not None
+    assert kept is not None
+    assert starts(posted) == sorted(starts(posted), reverse=True)
+    assert starts(kept) == sorted(starts(kept))
+    assert starts(posted) != starts(kept)
