@@ -13,6 +13,7 @@ from bench.figure import Figure
 from bench.load import load, sequential
 from bench.serving import FilledWorld, Server, body
 from bench.world import World
+from fhir_gateway.model.care_unit import Position
 from fhir_gateway.model.timekeeping import civil_date, now
 
 __all__ = [
@@ -73,7 +74,13 @@ def searches(server: Server, place: FilledWorld) -> Iterator[Figure]:
     yield Figure.at_least(
         "B2", "one identical search repeated ÷ floor", {"": value}, 0.80, note
     )
-    narrowed = {
+    positions = [unit.position for unit in world.all_units() if unit.position]
+    narrowed: dict[str, Callable[[Random], str]] = {
+        "one region": lambda chance: (
+            "&_source=https://fhir-gateway.example.org/source/"
+            + chance.choice(world.source_names())
+        ),
+        "20 km": lambda chance: _near(chance.choice(positions)),
         "5 units": lambda chance: (
             f"&schedule.actor:Location={','.join(chance.sample(units, 5))}"
         ),
@@ -97,6 +104,13 @@ def searches(server: Server, place: FilledWorld) -> Iterator[Figure]:
     )
     yield Figure.at_least(
         "B4", "search with schedules and actors ÷ floor", {"": value}, 0.30, note
+    )
+
+
+def _near(position: Position) -> str:
+    return (
+        "&schedule.actor:Location.near="
+        f"{position.latitude}%7C{position.longitude}%7C20%7Ckm"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from fhir_gateway.model.care_unit import CareUnit, Nearness
+from fhir_gateway.model.care_unit import CareUnit, Nearness, Position
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.services.directory import Directory, Offering
 
@@ -63,8 +63,7 @@ class OfferingIndex:
         for each in self._units:
             organization = each.organization or each.hsa_id
             self._organization_units.setdefault(organization, []).append(each.hsa_id)
-        self._latitude = _coordinates(self._units, "latitude")
-        self._longitude = _coordinates(self._units, "longitude")
+        self._points = _points(unit.position for unit in self._units)
         by_code: dict[str, list[int]] = {}
         by_own_id: dict[TimeTypeId, list[int]] = {}
         placed: list[tuple[int, int]] = []
@@ -149,20 +148,13 @@ class OfferingIndex:
 
     def _is_near(self, place: Nearness) -> npt.NDArray[np.bool_]:
         """Return which units lie within a distance of a point."""
-        latitude, longitude = (
-            np.radians(place.position.latitude),
-            np.radians(place.position.longitude),
-        )
-        haversine = (
-            np.sin((self._latitude - latitude) / 2) ** 2
-            + np.cos(latitude)
-            * np.cos(self._latitude)
-            * np.sin((self._longitude - longitude) / 2) ** 2
-        )
-        # A unit without a position is at no distance: NaN compares false.
-        with np.errstate(invalid="ignore"):
-            distance_km = 2 * _EARTH_RADIUS_KM * np.arcsin(np.sqrt(haversine))
-            within: npt.NDArray[np.bool_] = distance_km <= place.km
+        half_angle = place.km / (2 * _EARTH_RADIUS_KM)
+        # Beyond half the circumference nothing on Earth is further away.
+        reach = np.inf if half_angle >= np.pi / 2 else 4 * np.sin(half_angle) ** 2
+        # Straight through the Earth: monotonic in the distance along its surface, and
+        # exact for short ones. A unit without a position is NaN, which compares false.
+        chords = self._points - _points([place.position])
+        within: npt.NDArray[np.bool_] = np.square(chords).sum(axis=1) <= reach
         return within
 
     def by_source(self, numbers: Numbers) -> Mapping[SourceName, Numbers]:
@@ -179,13 +171,20 @@ def _array(numbers: list[int]) -> Numbers:
     return np.array(numbers, dtype=np.int32)
 
 
-def _coordinates(units: Iterable[CareUnit], name: str) -> npt.NDArray[np.float64]:
-    return np.radians(
-        np.array(
-            [
-                getattr(unit.position, name) if unit.position else np.nan
-                for unit in units
-            ],
-            dtype=np.float64,
+def _points(positions: Iterable[Position | None]) -> npt.NDArray[np.float64]:
+    """Return positions as points of a sphere of radius 1, a row each; none is NaN."""
+    degrees = np.array(
+        [
+            (each.latitude, each.longitude) if each else (np.nan, np.nan)
+            for each in positions
+        ],
+        dtype=np.float64,
+    ).reshape(-1, 2)
+    latitude, longitude = np.radians(degrees).T
+    return np.column_stack(
+        (
+            np.cos(latitude) * np.cos(longitude),
+            np.cos(latitude) * np.sin(longitude),
+            np.sin(latitude),
         )
     )

@@ -2,10 +2,13 @@
 The directory as arrays: whose time types fit.
 """
 
+import math
 from dataclasses import replace
 
 import pytest
 from builders import COVID, NORR, OTHER_UNIT, SYD, UNIT, VISIT
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from fhir_gateway.model.care_unit import CareUnit, Nearness, Position
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
@@ -107,6 +110,36 @@ def test_nearness_is_distance(
     """Luleå lies some 215 km from Umeå; a unit without a position is never near."""
     place = Nearness(position=UMEA, km=km)
     assert of(index, index.near(index.all, [place])) == list(expected)
+
+
+POSITIONS = st.builds(
+    Position, latitude=st.floats(-90, 90), longitude=st.floats(-180, 180)
+)
+
+
+@given(there=POSITIONS, here=POSITIONS, km=st.floats(0, 30_000))
+def test_distances_are_the_great_circles(
+    there: Position, here: Position, km: float
+) -> None:
+    """The columns' way agrees with the haversine, one place after the other."""
+    one = offering(UNIT, VISIT, NORR, there)
+    index = OfferingIndex(
+        Directory(units={UNIT: one.unit}, offerings={one.token: one}), OfferingNumbers()
+    )
+    a, b = math.radians(there.latitude), math.radians(here.latitude)
+    haversine = (
+        math.sin((a - b) / 2) ** 2
+        + math.cos(a)
+        * math.cos(b)
+        * math.sin(math.radians(there.longitude - here.longitude) / 2) ** 2
+    )
+    distance = 2 * 6371.0088 * math.asin(min(1, math.sqrt(haversine)))
+    # Half a metre, and more around the other side of the Earth, where both round.
+    assume(abs(distance - km) > (0.0005 if distance < 10_000 else 1))
+
+    found = index.near(index.all, [Nearness(position=here, km=km)])
+
+    assert of(index, found) == ([one] if distance < km else [])
 
 
 def test_one_place_of_several_is_enough(index: OfferingIndex) -> None:
