@@ -2,6 +2,7 @@
 Appointment (FHIR R4, 12.8) from a booking.
 """
 
+from datetime import datetime
 from typing import Any, Final
 
 from fhir_gateway.fhir.outcome import Issue, Severity, operation_outcome
@@ -14,10 +15,11 @@ from fhir_gateway.fhir.vocabulary import (
 )
 from fhir_gateway.model.booking import BookingStatus, ManagedBooking
 from fhir_gateway.model.error_code import ErrorCode
+from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.timekeeping import instant_text
-from fhir_gateway.model.timeslot import TimeType, time_type_token
+from fhir_gateway.model.timeslot import Schedule, Timeslot, TimeType, time_type_token
 
-__all__ = ["appointment_from_booking", "instruction"]
+__all__ = ["appointment_from_booking", "instruction", "proposed_appointment"]
 
 _MESSAGE_ID: Final = "region-message"
 _PARTICIPANT_STATUS: Final = {
@@ -136,6 +138,20 @@ def _extensions(
             "valueBoolean": booking.is_invitation,
         },
     ]
+    if booking.held_until is not None:
+        extensions.append(
+            {
+                "extension": [
+                    {
+                        "url": "held-until",
+                        "valueDateTime": instant_text(booking.held_until),
+                    },
+                    # No region has holds.
+                    {"url": "binds", "valueCode": "clients-of-this-server"},
+                ],
+                "url": vocabulary.profile("hold"),
+            }
+        )
     if booking.message:
         extensions.append(
             {
@@ -146,19 +162,65 @@ def _extensions(
     return extensions
 
 
+def proposed_appointment(
+    timeslot: Timeslot,
+    time_type: TimeType,
+    *,
+    unit_name: str,
+    source: SourceName,
+    answered_at: datetime | None,
+    vocabulary: Vocabulary,
+) -> dict[str, Any]:
+    """
+    Return the Appointment that a free time proposes, as `$find` answers.
+
+    Its id is the slot's: an operation that is called on it is about that slot.
+    """
+    schedule = timeslot.schedule
+    return {
+        "resourceType": "Appointment",
+        "id": timeslot.token,
+        "meta": meta_of_source(
+            source, vocabulary, "proposed-appointment", answered_at=answered_at
+        ),
+        "status": "proposed",
+        "serviceType": [
+            service_type_from_time_type(time_type, schedule.unit, vocabulary)
+        ],
+        "start": instant_text(timeslot.start),
+        "end": instant_text(timeslot.end),
+        "slot": [{"reference": f"Slot/{timeslot.token}"}],
+        "participant": [
+            {"actor": actor, "status": "needs-action"}
+            for actor in _offering_actors(
+                schedule, time_type, unit_name, is_offered=True
+            )
+        ],
+    }
+
+
 def _participants(
     booking: ManagedBooking, time_type: TimeType, unit_name: str, *, is_offered: bool
 ) -> list[dict[str, Any]]:
-    schedule = booking.timeslot.schedule
     status = _PARTICIPANT_STATUS[booking.status]
-    actors: list[dict[str, Any]] = [
-        {
-            "type": "Patient",
-            "identifier": {
-                "system": PERSON_NUMBER_SYSTEMS[booking.number.kind],
-                "value": booking.number.reveal(),
-            },
+    patient = {
+        "type": "Patient",
+        "identifier": {
+            "system": PERSON_NUMBER_SYSTEMS[booking.number.kind],
+            "value": booking.number.reveal(),
         },
+    }
+    offering = _offering_actors(
+        booking.timeslot.schedule, time_type, unit_name, is_offered=is_offered
+    )
+    return [{"actor": actor, "status": status} for actor in (patient, *offering)]
+
+
+def _offering_actors(
+    schedule: Schedule, time_type: TimeType, unit_name: str, *, is_offered: bool
+) -> list[dict[str, Any]]:
+    """Return the actors beside the patient: the unit, its service, its staff."""
+    actors: list[dict[str, Any]] = [
         {"reference": f"Location/{schedule.unit}", "display": unit_name},
     ]
     if is_offered:
@@ -178,4 +240,4 @@ def _participants(
         )
     elif name:
         actors.append({"display": name})
-    return [{"actor": actor, "status": status} for actor in actors]
+    return actors

@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from fhir_gateway.fhir.json_form import below, form_issues
 from fhir_gateway.fhir.outcome import Issue, Problem
-from fhir_gateway.fhir.r4 import Appointment, is_type
+from fhir_gateway.fhir.r4 import Appointment
 from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
@@ -49,8 +50,6 @@ _PARTICIPANT_STATUSES: Final = frozenset(
 )
 _SLOT: Final = re.compile(r"(?:.*/)?Slot/([^/]+)(?:/_history/[^/]+)?")
 # XML 1.0 has no room for these, so a region could not be told.
-# An element's name that can be repeated: others may be somebody's name or number.
-_ELEMENT_NAME: Final = re.compile(r"_?[a-z][A-Za-z]{0,39}")
 _UNSAYABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
@@ -79,7 +78,7 @@ class AppointmentRequest:
 
 
 def appointment_request_from_resource(
-    resource: object, *, to_book: bool = False
+    resource: object, *, to_book: bool = False, to_hold: bool = False
 ) -> AppointmentRequest:
     """
     Return what a client says of an appointment.
@@ -88,6 +87,8 @@ def appointment_request_from_resource(
         resource: The body.
         to_book: It has to have what a new booking needs: then `token` and `subject`
             are never None.
+        to_hold: It has to have what a hold needs: then `token` and `number` are never
+            None.
 
     Raises:
         Problem: 422 (400 for another type of resource), with an issue for each fault.
@@ -103,7 +104,7 @@ def appointment_request_from_resource(
             ],
             status=400,
         )
-    malformed = list(_form_issues(resource, "Appointment"))
+    malformed = list(form_issues(resource, "Appointment"))
     if malformed:
         raise Problem(malformed, status=422)
     try:
@@ -123,7 +124,7 @@ def appointment_request_from_resource(
             status=422,
         ) from error
     reader = _Reader(resource, appointment)
-    request = reader.read(to_book=to_book)
+    request = reader.read(is_new=to_book or to_hold, to_book=to_book)
     if reader.issues:
         raise Problem(reader.issues, status=422)
     return request
@@ -160,19 +161,19 @@ class _Reader:
         self._appointment = appointment
         self.issues: list[Issue] = []
 
-    def read(self, *, to_book: bool) -> AppointmentRequest:
+    def read(self, *, is_new: bool, to_book: bool) -> AppointmentRequest:
         """Return what it says; meaningless when there are issues."""
         self._check_codes()
-        if to_book and self._status in STATUSES - BOOKABLE:
+        if is_new and self._status in STATUSES - BOOKABLE:
             self._fault(
                 "value",
                 "To book, send status proposed or booked.",
                 "Appointment.status",
             )
-        if to_book and not self._resource.get("slot"):
+        if is_new and not self._resource.get("slot"):
             self._fault("required", "Name the slot to book.", "Appointment.slot")
         token = self._token()
-        number, patient = self._patient(is_required=to_book)
+        number, patient = self._patient(is_required=is_new)
         subject = self._subject(number, patient, is_required=to_book)
         reason = self._resource.get("cancelationReason", {})
         return AppointmentRequest(
@@ -474,57 +475,13 @@ def _best_name(patient: Mapping[str, Any]) -> Mapping[str, Any]:
     return names[0] if names else {}
 
 
-def _form_issues(value: Any, path: str) -> Iterator[Issue]:  # noqa: ANN401 - JSON is any value
-    """Yield what FHIR's JSON (R4, 2.6.2) has no room for: null and what is empty."""
-    if value is None or value in ("", [], {}):
-        yield Issue(
-            code="structure",
-            diagnostics="Nothing in FHIR's JSON is null or empty: leave it out.",
-            expression=path,
-        )
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from _form_issues(item, f"{path}[{number}]")
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            # A list of values has null where its twin, the list of their extensions,
-            # has something.
-            if isinstance(item, list) and {name, _twin(name)} <= value.keys():
-                continue
-            if name.startswith("_") and not isinstance(item, dict | list):
-                yield Issue(
-                    code="value",
-                    diagnostics="The element's value does not fit its type in R4.",
-                    expression=_below(path, name),
-                )
-            else:
-                yield from _form_issues(item, _below(path, name))
-        kind = value.get("resourceType", "Appointment")
-        if not isinstance(kind, str) or not is_type(kind):
-            yield Issue(
-                code="structure",
-                diagnostics="There is no such type of resource in R4.",
-                expression=_below(path, "resourceType"),
-            )
-
-
-def _twin(name: str) -> str:
-    return name[1:] if name.startswith("_") else f"_{name}"
-
-
-def _below(path: str, name: str) -> str:
-    # The nearest that can be named: an unknown element may be called anything.
-    # What is said of a value's twin, as _status, is said of the value.
-    return f"{path}.{name.lstrip('_')}" if _ELEMENT_NAME.fullmatch(name) else path
-
-
 def _structure_issues(error: ValidationError) -> Iterator[Issue]:
     for fault in error.errors(include_url=False, include_input=False):
         path = "Appointment"
         for part in fault["loc"]:
             if part == "root":  # pydantic's own word for the value as a whole
                 continue
-            path = f"{path}[{part}]" if isinstance(part, int) else _below(path, part)
+            path = f"{path}[{part}]" if isinstance(part, int) else below(path, part)
         yield Issue(
             code={
                 "extra_forbidden": "structure",

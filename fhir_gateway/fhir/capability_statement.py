@@ -15,7 +15,21 @@ from fhir_gateway.fhir.search_parameters import (
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.timekeeping import instant_text
 
-__all__ = ["ResourceCapability", "capability_statement"]
+__all__ = ["OperationCapability", "ResourceCapability", "capability_statement"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationCapability:
+    """
+    An operation of a resource type.
+
+    Attributes:
+        name: Its name, without the dollar.
+        definition: The id of our OperationDefinition of it.
+    """
+
+    name: str
+    definition: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +42,7 @@ class ResourceCapability:
         profile: The name of our profile of it, if there is one.
         search: The parameters it is searched by, if it is.
         documentation: What a client developer should know.
+        operations: What else can be called on it.
     """
 
     type: str
@@ -36,6 +51,7 @@ class ResourceCapability:
     search: SearchSchema | None = None
     documentation: str | None = None
     versioned: bool = field(default=False)
+    operations: Sequence[OperationCapability] = ()
 
 
 def capability_statement(
@@ -87,22 +103,35 @@ def _resource(capability: ResourceCapability, vocabulary: Vocabulary) -> dict[st
     if "create" in capability.interactions:
         resource["updateCreate"] = False
     if capability.search is not None:
-        includes: list[str] = []
-        parameters = []
-        for attribute, declared in capability.search.fields.items():
-            name = declared.data_key or attribute
-            if isinstance(declared, IncludeParameter):
-                if not name.endswith(":iterate"):
-                    includes.extend(
-                        f"{path.source}:{path.parameter}" for path in declared.paths
-                    )
-                continue
-            if isinstance(declared, Parameter) and name not in _RESULT_PARAMETERS:
-                parameters.append(_parameter(name, declared, vocabulary))
-        if includes:
-            resource["searchInclude"] = includes
-        resource["searchParam"] = parameters
+        resource |= _search(capability.search, vocabulary)
+    if capability.operations:
+        resource["operation"] = [
+            {
+                "name": operation.name,
+                "definition": vocabulary.operation(operation.definition),
+            }
+            for operation in capability.operations
+        ]
     return resource
+
+
+def _search(schema: SearchSchema, vocabulary: Vocabulary) -> dict[str, Any]:
+    includes: list[str] = []
+    parameters = []
+    for attribute, declared in schema.fields.items():
+        name = declared.data_key or attribute
+        if isinstance(declared, IncludeParameter):
+            if not name.endswith(":iterate"):
+                includes.extend(
+                    f"{path.source}:{path.parameter}" for path in declared.paths
+                )
+            continue
+        if isinstance(declared, Parameter) and name not in _RESULT_PARAMETERS:
+            parameters.append(_parameter(name, declared, vocabulary))
+    return {
+        **({"searchInclude": includes} if includes else {}),
+        "searchParam": parameters,
+    }
 
 
 # R4: parameters that shape the result are not declared as search parameters.

@@ -79,6 +79,7 @@ _ERROR_CODES_OF_ISSUES: Final = {
     "processing": ErrorCode.CANNOT_BE_PROCESSED,
     "business-rule": ErrorCode.RULE_IS_BROKEN,
     "conflict": ErrorCode.APPOINTMENT_IS_NOT_AS_REQUIRED,
+    "duplicate": ErrorCode.REQUEST_IS_IN_PROGRESS,
     "throttled": ErrorCode.GATEWAY_IS_BUSY,
     "transient": ErrorCode.GATEWAY_IS_UNAVAILABLE,
     "exception": ErrorCode.GATEWAY_FAILED,
@@ -160,8 +161,9 @@ def operation_outcome(issues: Iterable[Issue]) -> dict[str, Any]:
 
 def error_code_of(error: GatewayError) -> ErrorCode:
     """Return what exactly went wrong, and whose doing that was."""
-    if error.error_code is not None:
-        return error.error_code
+    error_code = error.error_code or error.default_error_code
+    if error_code is not None:
+        return error_code
     return _ERROR_CODES_OF_PARTY.get(
         (error.category, error.party), _ERROR_CODES[error.category]
     )

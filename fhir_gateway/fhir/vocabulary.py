@@ -68,6 +68,10 @@ class Vocabulary:
         """Return the canonical of one of our search parameters."""
         return f"{self.base}/SearchParameter/{name}"
 
+    def operation(self, name: str) -> str:
+        """Return the canonical of one of our operation definitions."""
+        return f"{self.base}/OperationDefinition/{name}"
+
     def source(self, name: SourceName) -> str:
         """Return what `meta.source` says of a source."""
         return f"{self._sources_prefix}{name}"

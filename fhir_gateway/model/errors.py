@@ -88,6 +88,7 @@ class GatewayError(Exception):
 
     category: ClassVar[Category] = Category.FAULT
     default_party: ClassVar[Party] = Party.GATEWAY
+    default_error_code: ClassVar[ErrorCode | None] = None
 
     def __init__(
         self,

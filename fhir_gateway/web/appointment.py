@@ -46,6 +46,8 @@ from fhir_gateway.web.exchange import (
 )
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import once
+from fhir_gateway.web.operation.routes import appointment_operations
+from fhir_gateway.web.proposal import Proposals
 from fhir_gateway.web.resource import InteractionCode, ResourceRoutes
 from fhir_gateway.web.searching import understood_search
 
@@ -94,6 +96,7 @@ def appointment_routes(gateway: Gateway) -> ResourceRoutes:
             InteractionCode.UPDATE: views.update,
             InteractionCode.PATCH: views.patch,
         },
+        operations=appointment_operations(gateway),
     )
 
 
@@ -102,9 +105,13 @@ class _Views:
         self._gateway = gateway
         self._desk = BookingDesk(gateway)
         self._answers = AppointmentAnswers(gateway)
+        self._proposals = Proposals(gateway)
 
     def read(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
         check_accept()
+        proposal = self._proposals.find(id)
+        if proposal is not None:
+            return fhir_response(proposal)
         booking = self._desk.read(id)
         return self._answers.read(booking, self._desk.appointment(booking))
 

@@ -2,6 +2,7 @@
 Answers that are an appointment: status, headers, and what `Prefer` asks for.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Response
@@ -13,7 +14,10 @@ from fhir_gateway.services.booking import BookedTimeslot
 from fhir_gateway.web.exchange import fhir_response, preferences
 from fhir_gateway.web.gateway import Gateway
 
-__all__ = ["AppointmentAnswers"]
+__all__ = ["AppointmentAnswers", "Wrap"]
+
+Wrap = Callable[[dict[str, Any], int], dict[str, Any]]
+"""Puts an Appointment that is answered with a status into a client's own form."""
 
 
 class AppointmentAnswers:
@@ -31,7 +35,12 @@ class AppointmentAnswers:
         """Return the answer to a read."""
         return fhir_response(resource, headers=_etag(booking))
 
-    def booked(self, booked: BookedTimeslot, resource: dict[str, Any]) -> Response:
+    def booked(
+        self,
+        booked: BookedTimeslot,
+        resource: dict[str, Any],
+        wrap: Wrap | None = None,
+    ) -> Response:
         """Return the answer to a booking: 201, 200 (stood already) or 202 (pending)."""
         booking = booked.booking
         # Without _history: old versions are not kept, and a client follows this URL.
@@ -40,11 +49,17 @@ class AppointmentAnswers:
             resource,
             status=201 if booked.is_new else 200,
             headers={"Location": self._url(booking)},
+            wrap=wrap,
         )
 
-    def changed(self, booking: ManagedBooking, resource: dict[str, Any]) -> Response:
+    def changed(
+        self,
+        booking: ManagedBooking,
+        resource: dict[str, Any],
+        wrap: Wrap | None = None,
+    ) -> Response:
         """Return the answer to a move or cancellation: 200, or 202 (pending)."""
-        return self._answer(booking, resource, status=200, headers={})
+        return self._answer(booking, resource, status=200, headers={}, wrap=wrap)
 
     def _answer(
         self,
@@ -53,11 +68,13 @@ class AppointmentAnswers:
         *,
         status: int,
         headers: dict[str, str],
+        wrap: Wrap | None,
     ) -> Response:
-        if booking.status is BookingStatus.PENDING:
+        # A hold is pending too, and there is nothing to find out about it.
+        if booking.status is BookingStatus.PENDING and booking.held_until is None:
             status, headers = 202, {"Content-Location": self._url(booking)}
         headers = {**_etag(booking), **headers}
-        body: dict[str, Any] | None = resource
+        body: dict[str, Any] | None = wrap(resource, status) if wrap else resource
         returns = preferences().returns
         if returns == "minimal":
             body = None

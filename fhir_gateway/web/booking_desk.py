@@ -13,7 +13,12 @@ from fhir_gateway.model.booking import BookingStatus, ManagedBooking
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Conflict, Stale
 from fhir_gateway.model.timeslot import TimeType, time_type_token
-from fhir_gateway.services.booking import BookedTimeslot, BookingRequest, MoveRequest
+from fhir_gateway.services.booking import (
+    BookedTimeslot,
+    BookingRequest,
+    HoldRequest,
+    MoveRequest,
+)
 from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.gateway import Gateway
 
@@ -113,6 +118,71 @@ class BookingDesk:
             )
         self._gateway.leave_out_at_once()
         return booking
+
+    def hold(
+        self, wanted: AppointmentRequest, request: RequestKey | None
+    ) -> ManagedBooking:
+        """
+        Hold what a request, which was read to hold, wants.
+
+        Raises:
+            GatewayError: As `BookingService.hold`.
+        """
+        if wanted.token is None or wanted.number is None:
+            raise TypeError("the request was not read to hold")
+        booking = self._gateway.booking.hold(
+            HoldRequest(
+                token=wanted.token,
+                number=wanted.number,
+                subject=wanted.subject,
+                request=request,
+            )
+        )
+        self._gateway.leave_out_at_once()
+        return booking
+
+    def renew(self, identifier: str) -> ManagedBooking:
+        """
+        Let a hold last as long as one can, from now.
+
+        Raises:
+            GatewayError: As `BookingService.renew`.
+        """
+        return self._gateway.booking.renew(identifier)
+
+    def release(self, identifier: str) -> ManagedBooking:
+        """
+        Let a hold go.
+
+        Raises:
+            GatewayError: As `BookingService.release`.
+        """
+        booking = self._gateway.booking.release(identifier)
+        self._gateway.leave_out_at_once()
+        return booking
+
+    def book_held(
+        self,
+        present: ManagedBooking,
+        wanted: AppointmentRequest,
+        request: RequestKey | None,
+    ) -> BookedTimeslot:
+        """
+        Book what is held.
+
+        Raises:
+            Problem: 422 when another person is named.
+            GatewayError: As `BookingService.book_held`.
+        """
+        _check_same_person(present, wanted)
+        booked = self._gateway.booking.book_held(
+            present.id,
+            subject=wanted.subject,
+            reason=wanted.comment,
+            request=request,
+        )
+        self._gateway.leave_out_at_once()
+        return booked
 
     def appointment(self, booking: ManagedBooking) -> dict[str, Any]:
         """Return a booking as a client sees it."""

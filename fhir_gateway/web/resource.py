@@ -9,12 +9,21 @@ from typing import Any, Final
 
 from flask import Flask, Response
 
-from fhir_gateway.fhir.capability_statement import ResourceCapability
+from fhir_gateway.fhir.capability_statement import (
+    OperationCapability,
+    ResourceCapability,
+)
 from fhir_gateway.fhir.outcome import Issue, Problem
 from fhir_gateway.fhir.search_parameters import SearchSchema
 from fhir_gateway.web.exchange import check_accept, fhir_response
 
-__all__ = ["InteractionCode", "ResourceRoutes", "read_route", "register"]
+__all__ = [
+    "InteractionCode",
+    "OperationRoute",
+    "ResourceRoutes",
+    "read_route",
+    "register",
+]
 
 View = Callable[..., Response]
 
@@ -30,12 +39,38 @@ class InteractionCode(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OperationRoute:
+    """
+    An operation of a resource type (FHIR R4, 3.2), and what does it.
+
+    Attributes:
+        name: Its name, without the dollar.
+        definition: The id of its OperationDefinition, of ours.
+        view: Called with `id` when it is called on an instance.
+        affects_state: By POST only; one that does not is called by GET as well.
+        on_instance: It can be called on an instance as well as on the type.
+    """
+
+    name: str
+    definition: str
+    view: View
+    affects_state: bool = True
+    on_instance: bool = True
+
+    @property
+    def methods(self) -> list[str]:
+        """Return how it is called."""
+        return ["POST"] if self.affects_state else ["GET", "POST"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceRoutes:
     """
     What can be done with a resource type, and what does it.
 
     Attributes:
         search: The parameters of `search-type`.
+        operations: Its operations.
     """
 
     type: str
@@ -44,6 +79,7 @@ class ResourceRoutes:
     profile: str | None = None
     documentation: str | None = None
     versioned: bool = False
+    operations: tuple[OperationRoute, ...] = ()
 
     @property
     def capability(self) -> ResourceCapability:
@@ -55,6 +91,10 @@ class ResourceRoutes:
             search=self.search,
             documentation=self.documentation,
             versioned=self.versioned,
+            operations=[
+                OperationCapability(name=each.name, definition=each.definition)
+                for each in self.operations
+            ],
         )
 
 
@@ -77,10 +117,21 @@ def register(app: Flask, routes: ResourceRoutes, prefix: str) -> None:
     for code, view in routes.views.items():
         for pattern, method in _ROUTES[code]:
             rule = prefix + pattern.format(type=routes.type)
-            endpoint = f"{routes.type}.{code.value}.{method}"
-            if endpoint in app.view_functions:
-                raise ValueError(f"{endpoint} is registered twice")
-            app.add_url_rule(rule, endpoint, view, methods=[method])
+            _add(app, rule, f"{routes.type}.{code.value}.{method}", view, [method])
+    for operation in routes.operations:
+        rule = f"{prefix}/{routes.type}/${operation.name}"
+        endpoint = f"{routes.type}.${operation.name}"
+        _add(app, rule, endpoint, operation.view, operation.methods)
+        if operation.on_instance:
+            rule = f"{prefix}/{routes.type}/<id>/${operation.name}"
+            endpoint += ".instance"
+            _add(app, rule, endpoint, operation.view, operation.methods)
+
+
+def _add(app: Flask, rule: str, endpoint: str, view: View, methods: list[str]) -> None:
+    if endpoint in app.view_functions:
+        raise ValueError(f"{endpoint} is registered twice")
+    app.add_url_rule(rule, endpoint, view, methods=methods)
 
 
 def read_route(

@@ -61,7 +61,13 @@ from fhir_gateway.web.searching import (
     wrong_cursor,
 )
 
-__all__ = ["SlotSearchSchema", "slot_routes", "time_type_criteria", "units_from_ids"]
+__all__ = [
+    "SlotSearchSchema",
+    "slot_criteria",
+    "slot_routes",
+    "time_type_criteria",
+    "units_from_ids",
+]
 
 _R4: Final = "http://hl7.org/fhir/SearchParameter/"
 
@@ -201,7 +207,7 @@ class _Search:
 
     def _page(self, values: Any) -> SlotPage:  # noqa: ANN401 - what the schema loaded
         page = self._gateway.slot_search.search(
-            _criteria(values, self._gateway.vocabulary)
+            slot_criteria(values, self._gateway.vocabulary)
         )
         wants_free = all(
             any(token.code == SlotStatus.FREE.value for token in group)
@@ -319,7 +325,8 @@ def _unit(text: str) -> HsaId | None:
         return None
 
 
-def _criteria(values: Any, vocabulary: Vocabulary) -> SlotCriteria:  # noqa: ANN401 - what the schema loaded
+def slot_criteria(values: Any, vocabulary: Vocabulary) -> SlotCriteria:  # noqa: ANN401 - what the schema loaded
+    """Return what a search for slots looks for, as the schema understood it."""
     start: DateBounds = values.get("start", DateBounds())
     after = None
     if "cursor" in values:

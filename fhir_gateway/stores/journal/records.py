@@ -16,6 +16,7 @@ from enum import Enum
 from typing import ClassVar
 
 from fhir_gateway.model.booking import BookingPermissions
+from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Conflict, Party
 from fhir_gateway.model.ids import BookingId, SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
@@ -218,6 +219,8 @@ class AlreadyBooked(Conflict):
         booking: Our own id of the booking that holds it; it may still be pending.
     """
 
+    default_error_code: ClassVar[ErrorCode | None] = ErrorCode.USER_IS_ALREADY_OCCUPIED
+
     def __init__(self, booking: str, *, source: SourceName | None = None) -> None:
         super().__init__("The same person already holds that time.", source=source)
         self.booking = booking
@@ -237,6 +240,8 @@ class HoldOver(Conflict):
     """
     The hold has lasted its time, was released, or has been booked: hold or book anew.
     """
+
+    default_error_code: ClassVar[ErrorCode | None] = ErrorCode.HOLD_IS_OVER
 
 
 class LostDecision(Conflict):
@@ -278,3 +283,5 @@ class RepeatedRequest(Conflict):
 
 class TooManyHolds(Conflict):
     """The resident holds as many times as one may: release or book one of them."""
+
+    default_error_code: ClassVar[ErrorCode | None] = ErrorCode.TOO_MANY_HOLDS

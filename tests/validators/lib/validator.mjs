@@ -20,10 +20,10 @@ const FOREIGN_EXTENSIONS = new Map([
 const FROM_R5 = 'http://hl7.org/fhir/5.0/StructureDefinition/extension-';
 
 const PROFILED = new Map([
-  ['Slot', `${BASE}/StructureDefinition/slot`],
-  ['Schedule', `${BASE}/StructureDefinition/schedule`],
-  ['Appointment', `${BASE}/StructureDefinition/appointment`],
-  ['HealthcareService', `${BASE}/StructureDefinition/healthcare-service`],
+  ['Slot', ['slot']],
+  ['Schedule', ['schedule']],
+  ['Appointment', ['appointment', 'proposed-appointment']],
+  ['HealthcareService', ['healthcare-service']],
 ]);
 
 /** Index everything once and return a function from a resource to its faults. */
@@ -72,9 +72,12 @@ export function createValidator({ requireProfiles = false } = {}) {
     for (const url of Array.isArray(claimed) ? claimed : []) {
       found.push(...checkProfile(resource, String(url).split('|')[0]));
     }
-    const ours = PROFILED.get(resource.resourceType);
-    if (requireProfiles && ours && !claimed?.includes(ours)) {
-      found.push(fault(`${resource.resourceType}.meta.profile`, `does not name ${ours}`));
+    const ours = PROFILED.get(resource.resourceType)?.map(
+      (name) => `${BASE}/StructureDefinition/${name}`,
+    );
+    if (requireProfiles && ours && !ours.some((url) => claimed?.includes(url))) {
+      const names = ours.join(' or ');
+      found.push(fault(`${resource.resourceType}.meta.profile`, `does not name ${names}`));
     }
     return found;
   }

@@ -1,0 +1,385 @@
+"""
+What the operations on Appointment are called with, in five dialects.
+
+IHE ITI Scheduling, Argonaut Scheduling, ISiK Terminplanung, Medplum (with WOF and HL7
+Austria) and a plain Appointment say the same with other names. Whatever was said
+becomes one Appointment, as a client would send it plainly, and an id where it is about
+an appointment that exists; so every dialect ends on one path.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, Final
+
+from fhir_gateway.fhir.appointment_request import number_from_identifier
+from fhir_gateway.fhir.operation_parameters import (
+    DATES,
+    REFERENCES,
+    RESOURCE,
+    TEXTS,
+    Arguments,
+    OperationParameter,
+    arguments_from_resource,
+    own_reference,
+)
+from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS, PERSON_NUMBER_SYSTEMS
+from fhir_gateway.model.timekeeping import epoch_seconds, period_from_search_text
+from fhir_gateway.model.timeslot import TimeslotToken
+
+__all__ = [
+    "BOOK",
+    "CANCEL",
+    "HOLD",
+    "RESCHEDULE",
+    "AnswerForm",
+    "AppointmentCall",
+    "appointment_call",
+]
+
+_APPOINTMENT: Final = OperationParameter(
+    names=("appointment-resource", "appt-resource", "appointment"), types=RESOURCE
+)
+_REFERENCE: Final = OperationParameter(
+    names=("appointment-reference", "appt-id"), types=REFERENCES
+)
+_CANCELLED: Final = OperationParameter(names=("cancelled-appt-id",), types=REFERENCES)
+_SLOT: Final = OperationParameter(names=("slot-reference", "slot"), types=REFERENCES)
+_SCHEDULE: Final = OperationParameter(names=("schedule",), types=REFERENCES)
+_START: Final = OperationParameter(names=("start", "startTime"), types=DATES)
+_PATIENT: Final = OperationParameter(names=("patient-resource",), types=RESOURCE)
+_PATIENT_ID: Final = OperationParameter(names=("patient-id",), types=TEXTS)
+_COMMENT: Final = OperationParameter(
+    names=("comment",), types=frozenset({"string", "markdown"})
+)
+_SLOT_STATUS: Final = OperationParameter(names=("slot-status",), types=TEXTS)
+
+BOOK: Final = (
+    *(_APPOINTMENT, _REFERENCE, _CANCELLED, _SLOT, _SCHEDULE),
+    *(_PATIENT, _PATIENT_ID, _COMMENT),
+)
+HOLD: Final = (
+    *(_APPOINTMENT, _REFERENCE, _SLOT, _SCHEDULE, _SLOT_STATUS),
+    *(_PATIENT, _PATIENT_ID),
+)
+CANCEL: Final = (_APPOINTMENT, _REFERENCE, _COMMENT)
+RESCHEDULE: Final = (
+    *(_APPOINTMENT, _REFERENCE, _SLOT, _START, _SCHEDULE),
+    *(_PATIENT, _PATIENT_ID, _COMMENT),
+)
+
+_PATIENT_CONTAINED: Final = "patient"
+_SUBJECT: Final = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
+# Names that only dialects have which answer with a Bundle.
+_OF_BUNDLES: Final = frozenset(
+    {
+        *("appt-id", "patient-id", "comment"),
+        *("appointment-reference", "appointment-resource", "patient-resource"),
+    }
+)
+
+
+class AnswerForm(Enum):
+    """
+    What a dialect expects to be answered.
+
+    APPOINTMENT: the Appointment itself (plain, ISiK).
+    SEARCHSET: a Bundle with it (Argonaut, IHE).
+    TRANSACTION: a Bundle with it and its status (Medplum).
+    PARAMETERS: Parameters with its Slot (HL7 Austria).
+    """
+
+    APPOINTMENT = "appointment"
+    SEARCHSET = "searchset"
+    TRANSACTION = "transaction-response"
+    PARAMETERS = "parameters"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class AppointmentCall:
+    """
+    What an operation on an appointment was called with, whatever the dialect.
+
+    Attributes:
+        appointment: The Appointment that it comes to, to be read as a plain one.
+        known: Our id of the appointment that it is about; None for a free slot's.
+        starts_at: When it is to begin, where no slot says so.
+        schedule: In which schedule, where no slot says so.
+        comment: What the resident says, where it is a parameter of its own.
+        releases: A hold is to be let go.
+        form: What the client expects to be answered.
+    """
+
+    appointment: Mapping[str, Any]
+    known: str | None
+    starts_at: datetime | None
+    schedule: str | None
+    comment: str | None
+    releases: bool
+    form: AnswerForm
+
+    @property
+    def cancels(self) -> bool:
+        """Return whether it cancels: IHE and WOF say so by the status."""
+        return self.appointment.get("status") == "cancelled"
+
+
+def appointment_call(
+    body: object,
+    declared: tuple[OperationParameter, ...],
+    *,
+    instance: str | None,
+    base_url: str,
+) -> AppointmentCall:
+    """
+    Return what an operation was called with.
+
+    Args:
+        body: A Parameters, or an Appointment alone.
+        declared: What the operation takes.
+        instance: The id in the URL, when it was called on an appointment.
+        base_url: What absolute references to this server begin with.
+
+    Raises:
+        Problem: 400, with an issue for each fault of the parameters. What is wrong
+            with the Appointment itself shows when that is read.
+    """
+    if isinstance(body, dict) and body.get("resourceType") == "Appointment":
+        arguments = Arguments({}, base_url)
+        resource: dict[str, Any] | None = body
+    else:
+        arguments = arguments_from_resource(body, declared, base_url)
+        resource = arguments.resource("appointment-resource", "Appointment")
+    joined = _Joined(arguments, base_url, resource, is_bare=resource is body)
+    call = joined.call(instance)
+    arguments.check()
+    return call
+
+
+class _Joined:
+    """Makes one Appointment of everything that was said."""
+
+    def __init__(
+        self,
+        arguments: Arguments,
+        base_url: str,
+        resource: dict[str, Any] | None,
+        *,
+        is_bare: bool,
+    ) -> None:
+        self._arguments = arguments
+        self._base_url = base_url
+        self._is_bare = is_bare
+        self._appointment = {
+            "resourceType": "Appointment",
+            "status": "proposed",
+            **(resource or {}),
+        }
+        if resource is not None and "status" not in resource:
+            del self._appointment["status"]
+
+    def call(self, instance: str | None) -> AppointmentCall:
+        """Return what it comes to; meaningless when the arguments have faults."""
+        appointment = self._appointment
+        tokens, known = self._names(instance)
+        tokens |= self._own_slot()
+        if len(known) > 1:
+            self._fault("Name one appointment, not two.")
+        if len(tokens) > 1:
+            self._fault("Name one slot, not two.")
+        schedule = self._arguments.reference("schedule", "Schedule")
+        starts_at = self._start()
+        if not tokens and schedule is not None:
+            tokens = self._derived(schedule)
+        if tokens and "slot" not in appointment:
+            appointment["slot"] = [{"reference": f"Slot/{min(tokens)}"}]
+        if schedule is not None and any(
+            not token.startswith(f"{schedule}.") for token in tokens
+        ):
+            self._fault("schedule is not the slot's: leave it out.")
+        self._add_comment()
+        self._add_patient()
+        if "participant" not in appointment:
+            appointment["participant"] = [
+                {
+                    "type": [{"coding": [{"system": _SUBJECT, "code": "SBJ"}]}],
+                    "status": "needs-action",
+                }
+            ]
+        if appointment.get("status") == "pending":
+            # A hold, or a proposal: what is to be done with it follows from the call.
+            appointment["status"] = "proposed"
+        return AppointmentCall(
+            appointment=appointment,
+            known=min(known, default=None),
+            starts_at=starts_at,
+            schedule=schedule,
+            comment=self._arguments.text("comment"),
+            releases=self._releases(),
+            form=self._form(),
+        )
+
+    def _fault(self, diagnostics: str) -> None:
+        self._arguments.fault("value", diagnostics)
+
+    def _names(self, instance: str | None) -> tuple[set[str], set[str]]:
+        """Return the slots and the appointments that are named as an appointment."""
+        named = [
+            instance,
+            self._arguments.reference("appointment-reference", "Appointment"),
+            self._arguments.reference("cancelled-appt-id", "Appointment"),
+            self._appointment.get("id"),
+        ]
+        names = {name for name in named if isinstance(name, str)}
+        tokens = {name for name in names if _is_token(name)}
+        slot = self._arguments.reference("slot-reference", "Slot")
+        return tokens | ({slot} if slot is not None else set()), names - tokens
+
+    def _own_slot(self) -> set[str]:
+        """Return the slot that the Appointment has; others find fault with it."""
+        slots = self._appointment.get("slot")
+        if not isinstance(slots, list) or len(slots) != 1:
+            return set()
+        slot = slots[0]
+        reference = slot.get("reference") if isinstance(slot, dict) else None
+        if not isinstance(reference, str):
+            return set()
+        relative = own_reference(reference, self._base_url)
+        if relative is None:
+            self._fault("The slot is another server's: search for one here.")
+            return set()
+        self._appointment["slot"] = [{**slot, "reference": relative}]
+        return {relative.removeprefix("Slot/")}
+
+    def _start(self) -> datetime | None:
+        text = self._arguments.text("start")
+        if text is None:
+            return None
+        try:
+            return period_from_search_text(text)[0]
+        except ValueError as error:
+            self._fault(f"start: is {error}.")
+            return None
+
+    def _derived(self, schedule: str) -> set[str]:
+        """Return the slot that a schedule has between the Appointment's times."""
+        times = [self._appointment.get(name) for name in ("start", "end")]
+        if not all(isinstance(text, str) for text in times):
+            return set()
+        try:
+            start, end = (
+                epoch_seconds(period_from_search_text(str(text))[0]) for text in times
+            )
+            token = TimeslotToken(schedule=schedule, start=start, length=end - start)
+            return {TimeslotToken.parse(token.text).text}
+        except ValueError:
+            self._fault("There is no such slot in that schedule; search for one.")
+            return set()
+
+    def _add_comment(self) -> None:
+        comment = self._arguments.text("comment")
+        if comment is None:
+            return
+        if self._appointment.get("comment", comment) != comment:
+            self._fault("comment differs from the Appointment's: give one of them.")
+        self._appointment["comment"] = comment
+
+    def _add_patient(self) -> None:
+        actor: dict[str, Any] = {}
+        patient = self._arguments.resource("patient-resource", "Patient")
+        if patient is not None:
+            contained = self._appointment.get("contained", [])
+            if isinstance(contained, list):
+                self._appointment["contained"] = [
+                    *contained,
+                    {**patient, "id": _PATIENT_CONTAINED},
+                ]
+            actor = {"reference": f"#{_PATIENT_CONTAINED}", "type": "Patient"}
+        for given in self._arguments.all("patient-id"):
+            system, bar, value = given.value.partition("|")
+            try:
+                number = number_from_identifier(system, value if bar else "")
+            except ValueError:
+                self._arguments.fault(
+                    "not-supported",
+                    "patient-id: this server keeps no Patient; give the number as"
+                    " system|number, and the name in a Patient.",
+                    given,
+                )
+                continue
+            identifier = {
+                "system": PERSON_NUMBER_SYSTEMS[number.kind],
+                "value": number.reveal(),
+            }
+            actor = {"type": "Patient", **actor, "identifier": identifier}
+        if actor:
+            self._name_patient(actor)
+
+    def _name_patient(self, actor: dict[str, Any]) -> None:
+        participants = self._appointment.get("participant", [])
+        if not isinstance(participants, list):
+            return
+        for number, participant in enumerate(participants):
+            present = _actor(participant)
+            if present is None or not _is_patient(present):
+                continue
+            identifier = actor.get("identifier")
+            if identifier is None:
+                return
+            if present.get("identifier", identifier) != identifier:
+                self._fault("patient-id is not the Appointment's patient.")
+            named = {**participant, "actor": {**present, "identifier": identifier}}
+            self._appointment["participant"] = [
+                *participants[:number],
+                named,
+                *participants[number + 1 :],
+            ]
+            return
+        self._appointment["participant"] = [
+            *participants,
+            {"actor": actor, "status": "needs-action"},
+        ]
+
+    def _releases(self) -> bool:
+        status = self._arguments.text("slot-status")
+        if status not in (None, "busy-tentative", "free"):
+            self._fault("slot-status must be busy-tentative, to hold, or free.")
+        return status == "free"
+
+    def _form(self) -> AnswerForm:
+        spelt = self._arguments.spelt
+        if "slot-status" in spelt:
+            return AnswerForm.PARAMETERS
+        if "appointment" in spelt:
+            return AnswerForm.TRANSACTION
+        if spelt & _OF_BUNDLES:
+            return AnswerForm.SEARCHSET
+        return AnswerForm.APPOINTMENT
+
+
+def _is_token(text: str) -> bool:
+    try:
+        TimeslotToken.parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _actor(participant: object) -> dict[str, Any] | None:
+    actor = participant.get("actor") if isinstance(participant, dict) else None
+    return actor if isinstance(actor, dict) else None
+
+
+def _is_patient(actor: Mapping[str, Any]) -> bool:
+    reference = actor.get("reference")
+    identifier = actor.get("identifier")
+    return (
+        actor.get("type") == "Patient"
+        or (isinstance(reference, str) and reference.startswith(("#", "Patient/")))
+        or (
+            isinstance(identifier, dict)
+            and isinstance(identifier.get("system"), str)
+            and identifier["system"] in PERSON_NUMBER_KINDS
+        )
+    )

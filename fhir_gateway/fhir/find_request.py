@@ -1,0 +1,239 @@
+"""
+What `Appointment/$find` is called with: a search for slots in other words.
+
+IHE, Argonaut, WOF and Medplum each have their own names; they become the parameters of
+the search for slots. Within one of them, several values mean "any of these", in two of
+them "both". What no slot can be searched by is not applied, and that is told.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fhir_gateway.fhir.operation_parameters import (
+    DATES,
+    NUMBERS,
+    REFERENCES,
+    RESOURCE,
+    TEXTS,
+    TOKENS,
+    Arguments,
+    Given,
+    OperationParameter,
+)
+from fhir_gateway.fhir.outcome import Issue, Severity
+from fhir_gateway.model.error_code import ErrorCode
+
+__all__ = ["FIND", "FindRequest", "find_request", "issues_of_find"]
+
+_MANY: Final = 50
+_PASSED_ON: Final = (
+    *("_source", "time-of-day", "day-of-week", "schedule.actor:Location.near"),
+    *("_cursor", "_total", "_sort"),
+)
+# Each kind: what the search for slots calls it, what it refers to, and its names.
+_REFERRED: Final = {
+    "schedule.actor:Practitioner": ("Practitioner", ("practitioner",)),
+    "schedule.actor:HealthcareService.organization": (
+        "Organization",
+        ("organization",),
+    ),
+    "schedule.actor:Location": ("Location", ("location", "location-reference")),
+    "schedule.actor:HealthcareService": (
+        "HealthcareService",
+        ("healthcareService", "healthcare-service", "service-type-reference"),
+    ),
+    "schedule": ("Schedule", ("schedule",)),
+}
+_TOKEN_NAMES: Final = ("visit-type", "service-type")
+_ROLE: Final = OperationParameter(
+    names=("practitionerRole",), types=REFERENCES, most=_MANY
+)
+_PLACE: Final = OperationParameter(
+    names=("location-string",), types=frozenset({"string"}), most=_MANY
+)
+_ANYTHING: Final = REFERENCES | TOKENS | DATES | NUMBERS | RESOURCE | {"Timing"}
+_NOT_APPLIED: Final = tuple(
+    OperationParameter(names=(name,), types=_ANYTHING, most=_MANY)
+    for name in (
+        *("specialty", "reason", "timing", "referral-identifier"),
+        *("insurance", "insurance-reference", "insurance-resource"),
+        *("patient-reference", "patient-resource", "patient-id"),
+        *("ignore-appointment", "occurrence-count"),
+    )
+)
+
+FIND: Final = (
+    OperationParameter(names=("start", "startTime"), types=DATES),
+    OperationParameter(names=("end", "endTime"), types=DATES),
+    OperationParameter(names=_TOKEN_NAMES, types=TOKENS, most=_MANY),
+    *(
+        OperationParameter(names=names, types=REFERENCES, most=_MANY)
+        for _, names in _REFERRED.values()
+    ),
+    *(_ROLE, _PLACE),
+    OperationParameter(names=("_count",), types=NUMBERS),
+    *(
+        OperationParameter(names=(name,), types=TEXTS, most=_MANY)
+        for name in _PASSED_ON
+    ),
+    *_NOT_APPLIED,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class FindRequest:
+    """
+    A search for proposed appointments.
+
+    Attributes:
+        search: The parameters of a search for slots.
+        spelt: What the client calls each of those.
+        called: What it was called with, as the query of a URL would say it; nothing
+            of it is a patient's.
+        roles: Ids of PractitionerRole; any of them fits.
+        places: Texts that the name or town of a unit holds; any of them fits.
+        not_applied: The parameters that do not narrow the answer.
+    """
+
+    search: Sequence[tuple[str, str]]
+    spelt: Mapping[str, str]
+    called: Sequence[tuple[str, str]]
+    roles: frozenset[str]
+    places: frozenset[str]
+    not_applied: Sequence[str]
+
+
+def find_request(arguments: Arguments) -> FindRequest:
+    """
+    Return what is searched for.
+
+    Raises:
+        Problem: 400, with an issue for each fault of the parameters.
+    """
+    translation = _Translation(arguments)
+    request = translation.request()
+    arguments.check()
+    return request
+
+
+def issues_of_find(request: FindRequest) -> list[Issue]:
+    """Return what a client must know of an answer: which filters were not applied."""
+    return [
+        Issue(
+            severity=Severity.WARNING,
+            code="not-supported",
+            error_code=ErrorCode.FILTER_IS_NOT_APPLIED,
+            diagnostics=(
+                f"{name}: is not applied; no region tells it of its free times. The"
+                " answer holds times that it would leave out."
+            ),
+            parameter=name,
+        )
+        for name in request.not_applied
+    ]
+
+
+class _Translation:
+    """Says a call of `$find` as a search for slots."""
+
+    def __init__(self, arguments: Arguments) -> None:
+        self._arguments = arguments
+        self._search: list[tuple[str, str]] = []
+        self._spelt: dict[str, str] = {}
+        self._called: list[tuple[str, str]] = []
+
+    def request(self) -> FindRequest:
+        """Return the search; meaningless when the arguments have faults."""
+        for name, prefix in (("start", "ge"), ("end", "lt")):
+            for given in self._arguments.all(name):
+                self._take_time(given, prefix)
+        self._take(
+            "service-type",
+            self._arguments.all(_TOKEN_NAMES[0]),
+            ",".join(
+                self._said(each, _token_text(each.type, each.value))
+                for each in self._arguments.all(_TOKEN_NAMES[0])
+            ),
+        )
+        for target, (kind, names) in _REFERRED.items():
+            values = self._arguments.all(names[0])
+            self._take(target, values, ",".join(self._ids(values, kind)))
+        roles = self._ids(self._arguments.all(_ROLE.names[0]), "PractitionerRole")
+        places = [
+            self._said(each, str(each.value))
+            for each in self._arguments.all(_PLACE.names[0])
+        ]
+        for name in ("_count", *_PASSED_ON):
+            for given in self._arguments.all(name):
+                text = str(given.value)
+                if name != "_cursor":
+                    self._said(given, text)
+                self._take(name, [given], text)
+        return FindRequest(
+            search=self._search,
+            spelt=self._spelt,
+            called=self._called,
+            roles=frozenset(roles),
+            places=frozenset(places),
+            not_applied=[
+                declared.names[0]
+                for declared in _NOT_APPLIED
+                if self._arguments.all(declared.names[0])
+            ],
+        )
+
+    def _take(self, target: str, given: Sequence[Given], text: str) -> None:
+        if given:
+            self._search.append((target, text))
+            self._spelt[target] = given[0].name
+
+    def _take_time(self, given: Given, prefix: str) -> None:
+        text = self._said(given, str(given.value))
+        # A day that is the last one is searched to its end.
+        if prefix == "lt" and "T" not in text:
+            prefix = "le"
+        if text[:1].isalpha():
+            self._arguments.fault(
+                "value", f"{given.name}: is a date, without a prefix.", given
+            )
+            return
+        self._take("start", [given], f"{prefix}{text}")
+
+    def _ids(self, values: Iterable[Given], kind: str) -> list[str]:
+        ids = []
+        for given in values:
+            identifier = self._arguments.referred(given, kind)
+            if identifier is not None:
+                ids.append(self._said(given, f"{kind}/{identifier}"))
+        return [text.partition("/")[2] for text in ids]
+
+    def _said(self, given: Given, text: str) -> str:
+        self._called.append((given.name, text))
+        return text
+
+
+def _token_text(kind: str, value: Any) -> str:  # noqa: ANN401 - JSON is any value
+    """Return a value as a token of a search; a concept is any of its codings."""
+    if kind == "CodeableConcept":
+        codings = value.get("coding")
+        listed = codings if isinstance(codings, list) else []
+        return ",".join(_coding_text(each, "code") for each in listed)
+    if kind in ("Coding", "Identifier"):
+        return _coding_text(value, "code" if kind == "Coding" else "value")
+    return str(value)
+
+
+def _coding_text(coding: object, name: str) -> str:
+    if not isinstance(coding, dict):
+        return ""
+    system, code = (_escaped(coding.get(each)) for each in ("system", name))
+    return f"{system}|{code}" if system else code
+
+
+def _escaped(text: object) -> str:
+    if not isinstance(text, str):
+        return ""
+    for character in "\\,|$":
+        text = text.replace(character, f"\\{character}")
+    return text

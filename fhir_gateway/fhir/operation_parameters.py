@@ -1,0 +1,361 @@
+"""
+Parameters (FHIR R4, 2.6.8): what an operation was called with, in any dialect.
+
+A parameter has several names, one for each dialect that calls it something else; they
+are one parameter, so giving two of them is giving it twice. Every fault is collected.
+No message repeats a value.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fhir_gateway.fhir.json_form import form_issues
+from fhir_gateway.fhir.outcome import Issue, Problem
+
+__all__ = [
+    "DATES",
+    "NUMBERS",
+    "REFERENCES",
+    "RESOURCE",
+    "TEXTS",
+    "TOKENS",
+    "Arguments",
+    "Given",
+    "OperationParameter",
+    "arguments_from_query",
+    "arguments_from_resource",
+    "own_reference",
+]
+
+RESOURCE: Final = frozenset({"resource"})
+TEXTS: Final = frozenset({"string", "code", "id", "uri", "url", "canonical"})
+DATES: Final = frozenset({"dateTime", "instant", "date", "string"})
+NUMBERS: Final = frozenset({"integer", "positiveInt", "unsignedInt", "string"})
+REFERENCES: Final = TEXTS | {"Reference"}
+TOKENS: Final = TEXTS | {"Coding", "CodeableConcept", "Identifier"}
+
+_OBJECTS: Final = frozenset(
+    {"Coding", "CodeableConcept", "Identifier", "Period", "Reference", "Timing"}
+)
+_NUMBERS: Final = frozenset({"integer", "positiveInt", "unsignedInt"})
+_NAME: Final = re.compile(r"[a-z_][A-Za-z_:.\-]{0,63}")
+_REFERENCE: Final = re.compile(
+    r"(?:(?P<type>[A-Za-z]{1,64})/)?(?P<id>[A-Za-z0-9\-.]{1,64})"
+    r"(?:/_history/[A-Za-z0-9\-.]{1,64})?"
+)
+_MOST: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationParameter:
+    """
+    A parameter that an operation takes.
+
+    Attributes:
+        names: What it is called; the first is this server's own name for it.
+        types: The types that its value may have, `resource` among them.
+        most: How often it can be given.
+    """
+
+    names: tuple[str, ...]
+    types: frozenset[str]
+    most: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Given:
+    """
+    A value that a client gave.
+
+    Attributes:
+        name: As the client spelt it.
+        type: The type of the value; `string` in a URL.
+        value: JSON of that type.
+        where: Its place in the body as FHIRPath; None in a URL.
+    """
+
+    name: str
+    type: str
+    value: Any
+    where: str | None
+
+
+class Arguments:
+    """
+    What an operation was called with; collects what is wrong with it.
+
+    Args:
+        given: The values of each parameter, by this server's own name for it.
+        base_url: What absolute references to this server begin with.
+        faults: What is wrong already.
+    """
+
+    def __init__(
+        self,
+        given: Mapping[str, Sequence[Given]],
+        base_url: str,
+        faults: Iterable[Issue] = (),
+    ) -> None:
+        self._given = given
+        self._base_url = base_url
+        self._faults = list(faults)
+
+    @property
+    def spelt(self) -> frozenset[str]:
+        """Return the names that were given, as the client spelt them."""
+        return frozenset(
+            each.name for values in self._given.values() for each in values
+        )
+
+    def all(self, name: str) -> Sequence[Given]:
+        """Return the values of a parameter."""
+        return self._given.get(name, ())
+
+    def text(self, name: str) -> str | None:
+        """Return the text of a parameter that is given once."""
+        given = self._only(name)
+        return None if given is None else str(given.value)
+
+    def resource(self, name: str, kind: str) -> dict[str, Any] | None:
+        """Return the resource of a parameter that is given once."""
+        given = self._only(name)
+        if given is None:
+            return None
+        if given.value.get("resourceType") != kind:
+            self.fault("value", f"{given.name} must be one {kind}.", given)
+            return None
+        found: dict[str, Any] = given.value
+        return found
+
+    def reference(self, name: str, kind: str) -> str | None:
+        """Return the id that a parameter refers to: `kind/id`, or the id alone."""
+        given = self._only(name)
+        return None if given is None else self.referred(given, kind)
+
+    def referred(self, given: Given, kind: str) -> str | None:
+        """Return the id that a value refers to: `kind/id`, or the id alone."""
+        text = given.value
+        if given.type == "Reference":
+            text = given.value.get("reference")
+        match = None
+        if isinstance(text, str):
+            relative = own_reference(text, self._base_url)
+            if relative is None:
+                self.fault(
+                    "value",
+                    f"{given.name} refers to another server: name what is this"
+                    " server's.",
+                    given,
+                )
+                return None
+            match = _REFERENCE.fullmatch(relative)
+        if match is None or match["type"] not in (None, kind):
+            self.fault(
+                "value", f"{given.name} must be a reference as {kind}/id.", given
+            )
+            return None
+        return match["id"]
+
+    def fault(self, code: str, diagnostics: str, given: Given | None = None) -> None:
+        """Note what is wrong."""
+        self._faults.append(
+            Issue(
+                code=code,
+                diagnostics=diagnostics,
+                expression=given.where if given else "Parameters",
+                parameter=given.name if given and given.where is None else None,
+            )
+        )
+
+    def check(self) -> None:
+        """
+        Refuse the call if anything is wrong.
+
+        Raises:
+            Problem: 400, with an issue for each fault.
+        """
+        if self._faults:
+            raise Problem(self._faults, status=400)
+
+    def _only(self, name: str) -> Given | None:
+        values = self._given.get(name, ())
+        return values[0] if values else None
+
+
+def arguments_from_resource(
+    body: object, declared: Iterable[OperationParameter], base_url: str
+) -> Arguments:
+    """
+    Return what a Parameters resource says.
+
+    Raises:
+        Problem: 400 when it is no Parameters at all. Other faults are kept in the
+            arguments.
+    """
+    if not isinstance(body, dict) or body.get("resourceType") != "Parameters":
+        raise Problem(
+            [
+                Issue(
+                    code="structure",
+                    diagnostics="The body must be one Parameters, or one Appointment.",
+                )
+            ],
+            status=400,
+        )
+    malformed = list(form_issues(body, "Parameters"))
+    if malformed:
+        raise Problem(malformed, status=400)
+    reader = _Reader(declared)
+    for name in body:
+        if name not in ("resourceType", "parameter", "id", "meta", "language"):
+            reader.fault("structure", "There is no such element here in R4.")
+    listed = body.get("parameter", [])
+    if not isinstance(listed, list) or not all(
+        isinstance(each, dict) for each in listed
+    ):
+        reader.fault("structure", "parameter must be a list of objects.")
+        listed = []
+    if len(listed) > _MOST:
+        reader.fault("too-costly", f"An operation has at most {_MOST} parameters.")
+        listed = []
+    for number, parameter in enumerate(listed):
+        reader.read(parameter, f"Parameters.parameter[{number}]")
+    return Arguments(reader.counted(), base_url, reader.faults)
+
+
+def arguments_from_query(
+    pairs: Iterable[tuple[str, str]],
+    declared: Iterable[OperationParameter],
+    base_url: str,
+) -> Arguments:
+    """Return what the query of a URL says; faults are kept in the arguments."""
+    reader = _Reader(declared)
+    for name, value in pairs:
+        reader.take(Given(name=name, type="string", value=value, where=None))
+    return Arguments(reader.counted(), base_url, reader.faults)
+
+
+def own_reference(text: str, base_url: str) -> str | None:
+    """Return a reference relative to this server, None when it is another server's."""
+    relative = text.removeprefix(f"{base_url}/")
+    return None if "://" in relative else relative
+
+
+class _Reader:
+    """Reads parameters one by one, collecting faults."""
+
+    def __init__(self, declared: Iterable[OperationParameter]) -> None:
+        self._declared = {name: each for each in declared for name in each.names}
+        self._given: dict[str, list[Given]] = {}
+        self.faults: list[Issue] = []
+
+    def fault(
+        self,
+        code: str,
+        diagnostics: str,
+        where: str | None = "Parameters",
+        *,
+        parameter: str | None = None,
+    ) -> None:
+        """Note what is wrong."""
+        self.faults.append(
+            Issue(
+                code=code,
+                diagnostics=diagnostics,
+                expression=where,
+                parameter=parameter,
+            )
+        )
+
+    def read(self, parameter: Mapping[str, Any], where: str) -> None:
+        """Read one parameter of a Parameters resource."""
+        name = parameter.get("name")
+        if not isinstance(name, str):
+            self.fault("required", "The parameter has no name.", where)
+            return
+        values = [key for key in parameter if key not in ("name", "id", "extension")]
+        if len(values) != 1 or values == ["part"]:
+            self.fault(
+                "structure",
+                "The parameter must have one value, or one resource.",
+                where,
+            )
+            return
+        (key,) = values
+        kind = key if key == "resource" else _type_of(key)
+        value = parameter[key]
+        if kind is None or not _fits(kind, value):
+            self.fault(
+                "value", "The element's value does not fit its type in R4.", where
+            )
+            return
+        self.take(
+            Given(name=name, type=kind, value=value, where=f"{where}.{_place(key)}")
+        )
+
+    def take(self, given: Given) -> None:
+        """Keep a value, if the operation has such a parameter of that type."""
+        declared = self._declared.get(given.name)
+        is_harmless = _NAME.fullmatch(given.name) is not None
+        shown = given.name if is_harmless else "(a name that cannot be shown)"
+        place = {
+            "where": given.where,
+            "parameter": shown if is_harmless and given.where is None else None,
+        }
+        if declared is None:
+            self.fault(
+                "not-supported",
+                f"{shown}: is not a parameter of this operation; see /metadata for"
+                " those that are.",
+                **place,
+            )
+        elif given.where is not None and given.type not in declared.types:
+            self.fault(
+                "value",
+                f"{shown}: must be one of {', '.join(sorted(declared.types))}.",
+                **place,
+            )
+        else:
+            self._given.setdefault(declared.names[0], []).append(given)
+
+    def counted(self) -> Mapping[str, Sequence[Given]]:
+        """Return what was given, once nothing of it is given too often."""
+        for name, values in self._given.items():
+            most = self._declared[name].most
+            for given in values[most:]:
+                synonyms = " or ".join(self._declared[name].names)
+                self.fault(
+                    "value",
+                    f"{given.name}: is given more than {_times(most)} ({synonyms}).",
+                    given.where,
+                    parameter=given.name if given.where is None else None,
+                )
+        return self._given
+
+
+def _times(most: int) -> str:
+    return "once" if most == 1 else f"{most} times"
+
+
+def _type_of(key: str) -> str | None:
+    """Return the type that a key such as `valueDateTime` tells."""
+    kind = key.removeprefix("value")
+    if kind == key or not kind:
+        return None
+    if kind in _OBJECTS:
+        return kind
+    return kind[0].lower() + kind[1:]
+
+
+def _place(key: str) -> str:
+    return key if key == "resource" else "value"
+
+
+def _fits(kind: str, value: object) -> bool:
+    if kind == "resource" or kind in _OBJECTS:
+        return isinstance(value, dict)
+    if kind in _NUMBERS:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, str)

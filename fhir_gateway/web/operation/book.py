@@ -1,0 +1,98 @@
+"""
+`Appointment/$book`: books, converts a hold, moves or cancels (IHE ITI-117, Argonaut).
+
+The status and the id of what is sent say which, as in IHE and WOF; each ends where
+create, update and patch do.
+"""
+
+from dataclasses import replace
+
+from flask import Response
+
+from fhir_gateway.fhir.appointment_operation import BOOK, AppointmentCall
+from fhir_gateway.fhir.appointment_request import (
+    AppointmentRequest,
+    appointment_request_from_resource,
+)
+from fhir_gateway.model.booking import ManagedBooking
+from fhir_gateway.model.timeslot import TimeslotToken
+from fhir_gateway.services.booking import BookedTimeslot
+from fhir_gateway.stores.journal import RequestKey
+from fhir_gateway.web.appointment_answer import AppointmentAnswers
+from fhir_gateway.web.booking_desk import BookingDesk
+from fhir_gateway.web.exchange import expected_version
+from fhir_gateway.web.gateway import Gateway
+from fhir_gateway.web.idempotency import once
+from fhir_gateway.web.operation.call import in_form, known_of, read_call
+
+__all__ = ["Book"]
+
+
+class Book:
+    """
+    Answers `$book`.
+
+    Args:
+        gateway: The services.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._desk = BookingDesk(gateway)
+        self._answers = AppointmentAnswers(gateway)
+
+    def answer(self, id: str | None = None) -> Response:  # noqa: A002 - the name in FHIR's URL
+        """Answer the present request."""
+        body, call = read_call(BOOK, instance=id, base_url=self._gateway.base_url)
+        version = expected_version()
+        if call.cancels:
+            known_of(call)
+        wanted = appointment_request_from_resource(
+            call.appointment, to_book=call.known is None
+        )
+
+        def book(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
+            if call.known is None:
+                booked = self._desk.book(wanted, key)
+                return booked.booking, self._booked(booked, call)
+            return self._with_known(call.known, call, wanted, version, key)
+
+        def draw(booking: ManagedBooking) -> Response:
+            if call.known is None:
+                return self._booked(BookedTimeslot(booking=booking, is_new=True), call)
+            return self._changed(booking, call)
+
+        return once(self._gateway, body, book, draw)
+
+    def _with_known(
+        self,
+        known: str,
+        call: AppointmentCall,
+        wanted: AppointmentRequest,
+        version: int | None,
+        key: RequestKey | None,
+    ) -> tuple[ManagedBooking, Response]:
+        present = self._desk.read(known)
+        token = TimeslotToken.parse(present.timeslot.token)
+        stays = wanted.token is None or wanted.token == token
+        if present.held_until is not None and stays and not call.cancels:
+            booked = self._desk.book_held(present, wanted, key)
+            return booked.booking, self._booked(booked, call)
+        if wanted.token is None:
+            wanted = replace(wanted, token=token)
+        changed = self._desk.change(known, wanted, version, key)
+        return changed, self._changed(changed, call)
+
+    def _booked(self, booked: BookedTimeslot, call: AppointmentCall) -> Response:
+        return self._answers.booked(
+            booked,
+            self._desk.appointment(booked.booking),
+            in_form(call.form, self._gateway.base_url),
+        )
+
+    def _changed(self, booking: ManagedBooking, call: AppointmentCall) -> Response:
+        return self._answers.changed(
+            booking,
+            self._desk.appointment(booking),
+            in_form(call.form, self._gateway.base_url),
+        )

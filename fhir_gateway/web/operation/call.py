@@ -1,0 +1,151 @@
+"""
+Reading how an operation was called, and answering in the caller's dialect.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from flask import request
+
+from fhir_gateway.fhir.appointment_operation import (
+    AnswerForm,
+    AppointmentCall,
+    appointment_call,
+)
+from fhir_gateway.fhir.bundle import Entry, Mode, searchset
+from fhir_gateway.fhir.operation_parameters import OperationParameter
+from fhir_gateway.fhir.outcome import Issue, Problem, operation_outcome
+from fhir_gateway.web.appointment_answer import Wrap
+from fhir_gateway.web.exchange import check_accept, read_body
+
+__all__ = ["in_form", "known_of", "read_call", "refuse_query"]
+
+_OF_FORM: Final = frozenset({"_format", "_pretty"})
+_NOTHING: Final = {"resourceType": "Parameters"}
+
+
+def read_call(
+    declared: tuple[OperationParameter, ...], *, instance: str | None, base_url: str
+) -> tuple[Any, AppointmentCall]:
+    """
+    Return the body of the present request, and what it says.
+
+    On an instance the body can be left out.
+
+    Raises:
+        Problem: 400, 406 or 415.
+    """
+    check_accept()
+    refuse_query()
+    is_empty = instance is not None and not request.get_data()
+    body = dict(_NOTHING) if is_empty else read_body()
+    call = appointment_call(body, declared, instance=instance, base_url=base_url)
+    return body, call
+
+
+def known_of(call: AppointmentCall) -> str:
+    """
+    Return the id of the appointment that a call is about.
+
+    Raises:
+        Problem: 400 when it names none.
+    """
+    if call.known is None:
+        raise Problem(
+            [
+                Issue(
+                    code="required",
+                    diagnostics=(
+                        "Name the appointment, as appointment-reference or in the URL."
+                    ),
+                    expression="Parameters",
+                )
+            ],
+            status=400,
+        )
+    return call.known
+
+
+def refuse_query() -> None:
+    """
+    Refuse parameters in the URL of a call by POST: they would be overlooked.
+
+    Raises:
+        Problem: 400, without a word of what was sent.
+    """
+    if request.method == "POST" and not request.args.keys() <= _OF_FORM:
+        raise Problem(
+            [
+                Issue(
+                    code="security",
+                    diagnostics=(
+                        "Send the parameters in the body, as a Parameters resource:"
+                        " what may be a patient's must not stand in a URL."
+                    ),
+                )
+            ],
+            status=400,
+        )
+
+
+def in_form(form: AnswerForm, base_url: str, issues: Sequence[Issue] = ()) -> Wrap:
+    """
+    Return what puts an Appointment into the form that a dialect expects.
+
+    Args:
+        form: Which.
+        base_url: The server's FHIR base.
+        issues: What else the client is told, where the form has room for it.
+    """
+
+    def wrap(appointment: dict[str, Any], status: int) -> dict[str, Any]:
+        if form is AnswerForm.SEARCHSET:
+            return searchset(
+                [Entry(appointment, Mode.MATCH)],
+                base_url=base_url,
+                self_url=request.base_url,
+                total=1,
+                issues=issues,
+            )
+        if form is AnswerForm.TRANSACTION:
+            return _transaction_response(appointment, status, base_url, issues)
+        if form is AnswerForm.PARAMETERS:
+            return _parameters(appointment, issues)
+        return appointment
+
+    return wrap
+
+
+def _transaction_response(
+    appointment: dict[str, Any], status: int, base_url: str, issues: Sequence[Issue]
+) -> dict[str, Any]:
+    url = f"{base_url}/Appointment/{appointment['id']}"
+    response: dict[str, Any] = {
+        "status": str(status),
+        "location": url,
+        "etag": f'W/"{appointment["meta"]["versionId"]}"',
+    }
+    if issues:
+        response["outcome"] = operation_outcome(issues)
+    return {
+        "resourceType": "Bundle",
+        "type": "transaction-response",
+        "entry": [{"fullUrl": url, "resource": appointment, "response": response}],
+    }
+
+
+def _parameters(appointment: dict[str, Any], issues: Sequence[Issue]) -> dict[str, Any]:
+    parameter: list[dict[str, Any]] = [{"name": "appointment", "resource": appointment}]
+    parameter.extend(
+        {"name": "slot-reference", "valueReference": slot}
+        for slot in appointment.get("slot", ())
+    )
+    parameter.extend(
+        {"name": "held-until", "valueDateTime": part["valueDateTime"]}
+        for extension in appointment.get("extension", ())
+        for part in extension.get("extension", ())
+        if part["url"] == "held-until"
+    )
+    if issues:
+        parameter.append({"name": "outcome", "resource": operation_outcome(issues)})
+    return {"resourceType": "Parameters", "parameter": parameter}

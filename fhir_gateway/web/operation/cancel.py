@@ -1,0 +1,51 @@
+"""
+`Appointment/$cancel`: cancels a booking, lets a hold go (Medplum).
+"""
+
+from flask import Response
+
+from fhir_gateway.fhir.appointment_operation import CANCEL
+from fhir_gateway.fhir.appointment_request import appointment_request_from_resource
+from fhir_gateway.model.booking import ManagedBooking
+from fhir_gateway.stores.journal import RequestKey
+from fhir_gateway.web.appointment_answer import AppointmentAnswers
+from fhir_gateway.web.booking_desk import BookingDesk
+from fhir_gateway.web.exchange import expected_version
+from fhir_gateway.web.gateway import Gateway
+from fhir_gateway.web.idempotency import once
+from fhir_gateway.web.operation.call import known_of, read_call
+
+__all__ = ["Cancel"]
+
+
+class Cancel:
+    """
+    Answers `$cancel`.
+
+    Args:
+        gateway: The services.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._desk = BookingDesk(gateway)
+        self._answers = AppointmentAnswers(gateway)
+
+    def answer(self, id: str | None = None) -> Response:  # noqa: A002 - the name in FHIR's URL
+        """Answer the present request."""
+        body, call = read_call(CANCEL, instance=id, base_url=self._gateway.base_url)
+        version = expected_version()
+        known = known_of(call)
+        appointment = {**call.appointment, "status": "cancelled"}
+        if call.comment is not None:
+            appointment.setdefault("cancelationReason", {"text": call.comment})
+        wanted = appointment_request_from_resource(appointment)
+
+        def cancel(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
+            booking = self._desk.change(known, wanted, version, key)
+            return booking, self._answer(booking)
+
+        return once(self._gateway, body, cancel, self._answer)
+
+    def _answer(self, booking: ManagedBooking) -> Response:
+        return self._answers.changed(booking, self._desk.appointment(booking))

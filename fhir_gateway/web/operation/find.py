@@ -1,0 +1,193 @@
+"""
+`Appointment/$find`: free times as proposed Appointments (IHE ITI-115, Argonaut, WOF).
+
+The same search as `GET Slot`, from memory: no region is asked.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+from urllib.parse import urlencode
+
+from flask import Response, request
+
+from fhir_gateway.fhir.bundle import Entry, searchset
+from fhir_gateway.fhir.find_request import (
+    FIND,
+    FindRequest,
+    find_request,
+    issues_of_find,
+)
+from fhir_gateway.fhir.operation_parameters import (
+    Arguments,
+    arguments_from_query,
+    arguments_from_resource,
+)
+from fhir_gateway.fhir.outcome import Issue, Problem, issue_from_source_outcome
+from fhir_gateway.fhir.practitioner import practitioner_role_id
+from fhir_gateway.fhir.search_parameters import understand
+from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS
+from fhir_gateway.model.ids import HsaId
+from fhir_gateway.services.slot_search import Selector, SlotCriteria, SlotPage
+from fhir_gateway.web.exchange import (
+    check_accept,
+    fhir_response,
+    read_body,
+    search_parameters_of_request,
+)
+from fhir_gateway.web.gateway import Gateway
+from fhir_gateway.web.operation.call import refuse_query
+from fhir_gateway.web.proposal import Proposals
+from fhir_gateway.web.searching import cursor_text
+from fhir_gateway.web.slot import SlotSearchSchema, slot_criteria
+
+__all__ = ["Find"]
+
+_SCHEMA: Final = SlotSearchSchema()
+_NUMBER: Final = re.compile(r"(?<![0-9])(?:19|20)[0-9]{6}[-+]?[0-9]{4}(?![0-9])")
+
+
+class Find:
+    """
+    Answers `$find`.
+
+    Args:
+        gateway: The services.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._proposals = Proposals(gateway)
+
+    def answer(self) -> Response:
+        """Answer the present request."""
+        check_accept()
+        wanted = find_request(self._arguments())
+        page = self._gateway.slot_search.search(self._criteria(wanted))
+        next_url = None
+        if page.next_after is not None:
+            cursor = cursor_text(page.next_after.text)
+            next_url = self._url([*wanted.called, ("_cursor", cursor)])
+        return fhir_response(
+            searchset(
+                self._entries(page),
+                base_url=self._gateway.base_url,
+                self_url=self._url(wanted.called),
+                next_url=next_url,
+                total=page.total,
+                issues=[
+                    *issues_of_find(wanted),
+                    *(issue_from_source_outcome(each) for each in page.outcomes),
+                ],
+            )
+        )
+
+    def _arguments(self) -> Arguments:
+        base_url = self._gateway.base_url
+        _refuse_personal_url()
+        if request.method == "POST":
+            refuse_query()
+            return arguments_from_resource(read_body(), FIND, base_url)
+        given = search_parameters_of_request(is_personal=True)
+        return arguments_from_query(given, FIND, base_url)
+
+    def _entries(self, page: SlotPage) -> list[Entry]:
+        return [Entry(self._proposals.proposal(found)) for found in page.found]
+
+    def _criteria(self, wanted: FindRequest) -> SlotCriteria:
+        try:
+            understood = understand(_SCHEMA, wanted.search, lenient=False)
+        except Problem as problem:
+            raise _in_the_clients_names(problem, wanted) from None
+        criteria = slot_criteria(understood.values, self._gateway.vocabulary)
+        if criteria.start and criteria.before and criteria.before <= criteria.start:
+            raise Problem(
+                [
+                    Issue(
+                        code="value",
+                        diagnostics="end: must be later than start.",
+                        parameter="end",
+                    )
+                ],
+                status=400,
+            )
+        return replace(criteria, selector=self._narrowed(criteria.selector, wanted))
+
+    def _narrowed(self, selector: Selector, wanted: FindRequest) -> Selector:
+        """Return a selector with what is no parameter of the search for slots."""
+        units, schedules = selector.units, selector.schedules
+        if wanted.places:
+            units = (*units, self._units_at(wanted.places))
+        if wanted.roles:
+            schedules = (*schedules, self._schedules_of(wanted.roles))
+        return replace(selector, units=units, schedules=schedules)
+
+    def _units_at(self, places: frozenset[str]) -> frozenset[HsaId]:
+        """Return the units that have one of the texts in their name or town."""
+        folded = [place.casefold() for place in places]
+        directory = self._gateway.slot_search.snapshot.directory
+        return frozenset(
+            unit.hsa_id
+            for unit in directory.units.values()
+            if any(
+                place in text.casefold()
+                for place in folded
+                for text in (unit.name, unit.city or "")
+            )
+        )
+
+    def _schedules_of(self, roles: frozenset[str]) -> frozenset[str]:
+        """Return the schedules of those who have one of the roles."""
+        snapshot = self._gateway.slot_search.snapshot
+        return frozenset(
+            known.schedule.token
+            for unit in snapshot.directory.units
+            if any(role.startswith(f"{unit}.") for role in roles)
+            for known in snapshot.of_unit(unit)
+            if known.schedule.performer is not None
+            and practitioner_role_id(unit, known.schedule.performer) in roles
+        )
+
+    def _url(self, pairs: Sequence[tuple[str, str]]) -> str:
+        base = f"{self._gateway.base_url}/Appointment/$find"
+        return f"{base}?{urlencode(pairs, safe=':,/')}" if pairs else base
+
+
+def _refuse_personal_url() -> None:
+    """
+    Refuse what may be a patient's in a URL, where logs and caches would keep it.
+
+    Raises:
+        Problem: 400, without a word of what was sent.
+    """
+    for name, value in request.args.items(multi=True):
+        text = f"{name}={value}"
+        if (
+            "patient" in name.casefold()
+            or _NUMBER.search(text)
+            or any(system in text for system in PERSON_NUMBER_KINDS)
+        ):
+            raise Problem(
+                [
+                    Issue(
+                        code="security",
+                        diagnostics=(
+                            "What may be a patient's must not stand in a URL: send the"
+                            " parameters by POST, as a Parameters resource."
+                        ),
+                    )
+                ],
+                status=400,
+            )
+
+
+def _in_the_clients_names(problem: Problem, wanted: FindRequest) -> Problem:
+    """Return what is wrong with a search in the words of the call it came from."""
+    issues = []
+    for issue in problem.issues:
+        name = issue.parameter or ""
+        spelt = wanted.spelt.get(name, name)
+        said = (issue.diagnostics or "").removeprefix(name)
+        issues.append(replace(issue, parameter=spelt, diagnostics=f"{spelt}{said}"))
+    return Problem(issues, status=problem.status)

@@ -1,0 +1,88 @@
+"""
+`Appointment/$hold`: keeps a free time for a resident who makes up their mind.
+
+On a free slot it holds, on a hold it lasts longer, with `slot-status` free it lets go
+(IHE ITI-116, Argonaut, HL7 Austria, Medplum).
+"""
+
+from typing import Final
+
+from flask import Response
+
+from fhir_gateway.fhir.appointment_operation import HOLD, AppointmentCall
+from fhir_gateway.fhir.appointment_request import appointment_request_from_resource
+from fhir_gateway.fhir.outcome import Issue, Severity
+from fhir_gateway.model.booking import ManagedBooking
+from fhir_gateway.model.error_code import ErrorCode
+from fhir_gateway.services.booking import BookedTimeslot
+from fhir_gateway.stores.journal import RequestKey
+from fhir_gateway.web.appointment_answer import AppointmentAnswers
+from fhir_gateway.web.booking_desk import BookingDesk
+from fhir_gateway.web.gateway import Gateway
+from fhir_gateway.web.idempotency import once
+from fhir_gateway.web.operation.call import in_form, known_of, read_call
+
+__all__ = ["Hold"]
+
+_BINDS: Final = Issue(
+    severity=Severity.INFORMATION,
+    code="informational",
+    error_code=ErrorCode.HOLD_BINDS_THIS_SERVER_ONLY,
+    diagnostics=(
+        "The hold binds the clients of this server only: the unit does not know of it"
+        " and may give the time to somebody else."
+    ),
+)
+
+
+class Hold:
+    """
+    Answers `$hold`.
+
+    Args:
+        gateway: The services.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._desk = BookingDesk(gateway)
+        self._answers = AppointmentAnswers(gateway)
+
+    def answer(self, id: str | None = None) -> Response:  # noqa: A002 - the name in FHIR's URL
+        """Answer the present request."""
+        body, call = read_call(HOLD, instance=id, base_url=self._gateway.base_url)
+        if call.known is not None or call.releases or call.cancels:
+            known = known_of(call)
+
+            def change(_: RequestKey | None) -> tuple[ManagedBooking, Response]:
+                if call.releases or call.cancels:
+                    booking = self._desk.release(known)
+                else:
+                    booking = self._desk.renew(known)
+                return booking, self._changed(booking, call)
+
+            return once(
+                self._gateway, body, change, lambda each: self._changed(each, call)
+            )
+        wanted = appointment_request_from_resource(call.appointment, to_hold=True)
+
+        def hold(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
+            booking = self._desk.hold(wanted, key)
+            return booking, self._held(booking, call)
+
+        return once(self._gateway, body, hold, lambda each: self._held(each, call))
+
+    def _held(self, booking: ManagedBooking, call: AppointmentCall) -> Response:
+        return self._answers.booked(
+            BookedTimeslot(booking=booking, is_new=True),
+            self._desk.appointment(booking),
+            in_form(call.form, self._gateway.base_url, [_BINDS]),
+        )
+
+    def _changed(self, booking: ManagedBooking, call: AppointmentCall) -> Response:
+        issues = [] if booking.held_until is None else [_BINDS]
+        return self._answers.changed(
+            booking,
+            self._desk.appointment(booking),
+            in_form(call.form, self._gateway.base_url, issues),
+        )

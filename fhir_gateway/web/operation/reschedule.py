@@ -1,0 +1,110 @@
+"""
+`Appointment/$reschedule`: moves a booking to another free time (Medplum).
+
+The new time is a slot, or a start in a schedule: the booking's own, unless another is
+named. The old time stands until the new one is sure.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from flask import Response
+
+from fhir_gateway.fhir.appointment_operation import RESCHEDULE, AppointmentCall
+from fhir_gateway.fhir.appointment_request import appointment_request_from_resource
+from fhir_gateway.fhir.outcome import Issue, Problem
+from fhir_gateway.model.booking import ManagedBooking
+from fhir_gateway.model.errors import TimeslotTaken
+from fhir_gateway.model.timeslot import TimeslotToken
+from fhir_gateway.services.slot_search import Selector, SlotCriteria
+from fhir_gateway.stores.journal import RequestKey
+from fhir_gateway.web.appointment_answer import AppointmentAnswers
+from fhir_gateway.web.booking_desk import BookingDesk
+from fhir_gateway.web.exchange import expected_version
+from fhir_gateway.web.gateway import Gateway
+from fhir_gateway.web.idempotency import once
+from fhir_gateway.web.operation.call import known_of, read_call
+
+__all__ = ["Reschedule"]
+
+
+class Reschedule:
+    """
+    Answers `$reschedule`.
+
+    Args:
+        gateway: The services.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._desk = BookingDesk(gateway)
+        self._answers = AppointmentAnswers(gateway)
+
+    def answer(self, id: str | None = None) -> Response:  # noqa: A002 - the name in FHIR's URL
+        """Answer the present request."""
+        body, call = read_call(RESCHEDULE, instance=id, base_url=self._gateway.base_url)
+        version = expected_version()
+        known = known_of(call)
+        wanted = appointment_request_from_resource(call.appointment)
+        _check_target(call, wanted.token)
+
+        def move(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
+            token = wanted.token or self._token(call, self._desk.read(known))
+            changed = replace(wanted, token=token)
+            booking = self._desk.change(known, changed, version, key)
+            return booking, self._answer(booking)
+
+        return once(self._gateway, body, move, self._answer)
+
+    def _answer(self, booking: ManagedBooking) -> Response:
+        return self._answers.changed(booking, self._desk.appointment(booking))
+
+    def _token(self, call: AppointmentCall, present: ManagedBooking) -> TimeslotToken:
+        """
+        Return the free time that begins as asked.
+
+        Raises:
+            TimeslotTaken: There is none.
+        """
+        if call.starts_at is None:
+            raise TypeError("the target was not checked")
+        schedule = call.schedule or present.timeslot.schedule.token
+        page = self._gateway.slot_search.search(
+            SlotCriteria(
+                selector=Selector(schedules=(frozenset({schedule}),)),
+                start=call.starts_at,
+                before=call.starts_at + timedelta(seconds=1),
+                count=1,
+                counted=False,
+            )
+        )
+        for found in page.found:
+            return TimeslotToken.parse(found.timeslot.token)
+        if present.timeslot.start == call.starts_at and (
+            schedule == present.timeslot.schedule.token
+        ):
+            return TimeslotToken.parse(present.timeslot.token)
+        raise TimeslotTaken(
+            "No free time begins then in that schedule; search for another one."
+        )
+
+
+def _check_target(call: AppointmentCall, token: TimeslotToken | None) -> None:
+    """
+    Check that a call says where to, once.
+
+    Raises:
+        Problem: 400.
+    """
+    if call.cancels:
+        code, fault = "value", "To cancel, call $cancel; $reschedule moves."
+    elif token is None and call.starts_at is None:
+        code, fault = "required", "Name the new time: slot-reference, or start."
+    elif token is not None and call.starts_at not in (None, token.starts_at):
+        code, fault = "value", "start is not the slot's: leave it out."
+    else:
+        return
+    raise Problem(
+        [Issue(code=code, diagnostics=fault, expression="Parameters")], status=400
+    )

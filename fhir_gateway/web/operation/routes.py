@@ -1,0 +1,35 @@
+"""
+The operations on Appointment as routes.
+"""
+
+from fhir_gateway.web.gateway import Gateway
+from fhir_gateway.web.operation.book import Book
+from fhir_gateway.web.operation.cancel import Cancel
+from fhir_gateway.web.operation.find import Find
+from fhir_gateway.web.operation.hold import Hold
+from fhir_gateway.web.operation.reschedule import Reschedule
+from fhir_gateway.web.resource import OperationRoute
+
+__all__ = ["appointment_operations"]
+
+
+def appointment_operations(gateway: Gateway) -> tuple[OperationRoute, ...]:
+    """Return what can be called on appointments."""
+    return (
+        OperationRoute(
+            name="find",
+            definition="appointment-find",
+            view=Find(gateway).answer,
+            affects_state=False,
+            on_instance=False,
+        ),
+        *(
+            OperationRoute(name=name, definition=f"appointment-{name}", view=view)
+            for name, view in (
+                ("hold", Hold(gateway).answer),
+                ("book", Book(gateway).answer),
+                ("cancel", Cancel(gateway).answer),
+                ("reschedule", Reschedule(gateway).answer),
+            )
+        ),
+    )

@@ -1,0 +1,101 @@
+"""
+The OperationDefinitions say what the operations take, and how they are called.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fhir_gateway.bootstrap import Program
+from fhir_gateway.fhir.appointment_operation import BOOK, CANCEL, HOLD, RESCHEDULE
+from fhir_gateway.fhir.find_request import FIND
+from fhir_gateway.fhir.operation_parameters import OperationParameter
+
+PROFILES = Path(__file__).parents[2] / "profiles"
+DECLARED = {
+    "find": FIND,
+    "hold": HOLD,
+    "book": BOOK,
+    "cancel": CANCEL,
+    "reschedule": RESCHEDULE,
+}
+
+
+def definition(name: str) -> dict[str, Any]:
+    """Return the OperationDefinition of an operation."""
+    path = PROFILES / f"OperationDefinition-appointment-{name}.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def test_every_operation_is_defined_and_no_other() -> None:
+    """There is one definition for each operation."""
+    defined = {path.stem for path in PROFILES.glob("OperationDefinition-*.json")}
+
+    assert defined == {f"OperationDefinition-appointment-{name}" for name in DECLARED}
+
+
+@pytest.mark.parametrize(("name", "declared"), DECLARED.items())
+def test_every_name_of_every_dialect_is_defined(
+    name: str, declared: tuple[OperationParameter, ...]
+) -> None:
+    """Each name that is understood is a parameter, as often as it may be given."""
+    told = {
+        each["name"]: each["max"]
+        for each in definition(name)["parameter"]
+        if each["use"] == "in"
+    }
+
+    assert told == {
+        spelt: str(parameter.most)
+        for parameter in declared
+        for spelt in parameter.names
+    }
+
+
+@pytest.mark.parametrize(("name", "declared"), DECLARED.items())
+def test_the_type_that_is_told_is_understood(
+    name: str, declared: tuple[OperationParameter, ...]
+) -> None:
+    """The one type that R4 lets a definition name is one that is taken."""
+    types = {spelt: each.types for each in declared for spelt in each.names}
+
+    for told in definition(name)["parameter"]:
+        if told["use"] == "in":
+            taken = types[told["name"]]
+            kind = told["type"]
+            resources = ("Appointment", "Patient", "Resource")
+            assert ("resource" if kind in resources else kind) in taken, told["name"]
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_how_it_is_called_is_how_it_is_routed(made: Program, name: str) -> None:
+    """It is called on the type, on an instance and by GET as its definition says."""
+    told = definition(name)
+    adapter = made.app.url_map.bind("gateway.test")
+
+    assert told["type"] is adapter.test(f"/fhir/Appointment/${name}", "POST")
+    assert told["instance"] is adapter.test(f"/fhir/Appointment/x/${name}", "POST")
+    # A read of the id "$find" would be a route too, so the endpoint tells.
+    rules = [
+        rule for rule in made.app.url_map.iter_rules() if rule.rule.endswith(f"${name}")
+    ]
+    by_get = {rule.rule for rule in rules if "GET" in (rule.methods or ())}
+    assert bool(by_get) is not told["affectsState"]
+
+
+def test_every_operation_is_told_in_the_statement(made: Program) -> None:
+    """The CapabilityStatement names each operation with its definition."""
+    statement = made.app.test_client().get("/fhir/metadata").json
+    assert statement is not None
+    (told,) = (
+        each["operation"]
+        for each in statement["rest"][0]["resource"]
+        if each["type"] == "Appointment"
+    )
+
+    assert told == [
+        {"name": name, "definition": definition(name)["url"]} for name in DECLARED
+    ]

@@ -1,0 +1,185 @@
+"""
+Appointment/$cancel; what the dialects do alike is in test_appointment_book.
+"""
+
+from typing import Any
+
+import pytest
+from assertions import assert_outcome, issue
+from flask.testing import FlaskClient
+
+from fhir_gateway.model.error_code import ErrorCode
+
+from .bodies import book
+from .dialects import appointment_of, call, parameters, reference, resource, text
+from .running import REGIONS, Sandbox
+
+
+def booked(client: FlaskClient, region: str, number: str) -> dict[str, Any]:
+    """Book a region's first slot."""
+    body = book(client, region, number).json
+    assert body is not None
+    return body
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_a_reference_is_enough(client: FlaskClient, region: str, number: str) -> None:
+    """The answer is the cancelled Appointment, and so is a later read."""
+    made = booked(client, region, number)
+
+    response = call(
+        client,
+        "cancel",
+        parameters(reference("appointment-reference", f"Appointment/{made['id']}")),
+    )
+    assert response.status_code == 200, response.text
+    assert response.json is not None
+    assert response.json["status"] == "cancelled"
+    read = client.get(f"/fhir/Appointment/{made['id']}").json
+    assert read is not None
+    assert read["status"] == "cancelled"
+
+
+def test_no_body_is_needed_on_an_appointment(client: FlaskClient, number: str) -> None:
+    """Called on the appointment, the operation needs nothing more."""
+    made = booked(client, "norr", number)
+
+    response = client.post(f"/fhir/Appointment/{made['id']}/$cancel")
+    assert response.status_code == 200, response.text
+
+
+def test_a_comment_is_the_message(
+    client: FlaskClient, sandbox: Sandbox, number: str
+) -> None:
+    """A comment goes to the unit where it takes messages."""
+    made = booked(client, "norr", number)
+
+    response = call(
+        client, "cancel", parameters(text("comment", "Frisk.")), on=made["id"]
+    )
+    assert response.status_code == 200, response.text
+    assert sandbox.writes("norr", number)[-1]["interaction"] == "CancelBooking"
+
+
+def test_the_comment_of_the_booking_is_no_message(
+    client: FlaskClient, number: str
+) -> None:
+    """An Appointment that is sent whole is cancelled, its comment is not the reason."""
+    made = booked(client, "mitt", number)
+
+    sent = resource("appointment", made | {"comment": "Ont."})
+    response = call(client, "cancel", parameters(sent))
+    assert response.status_code == 200, response.text
+    assert appointment_of(response)["status"] == "cancelled"
+
+
+def test_an_unknown_outcome_is_pending(
+    client: FlaskClient, sandbox: Sandbox, number: str
+) -> None:
+    """When the answer is lost it is 202, and nothing is said to be cancelled."""
+    made = booked(client, "norr", number)
+    sandbox.spoil("norr", "drop-after-processing", interactions=["CancelBooking"])
+
+    response = call(client, "cancel", parameters(), on=made["id"])
+    assert response.status_code == 202
+    assert appointment_of(response)["status"] == "pending"
+
+
+def test_a_region_that_says_no_is_told(
+    client: FlaskClient, sandbox: Sandbox, number: str
+) -> None:
+    """A region's ERROR is 422 in its words."""
+    made = booked(client, "norr", number)
+    sandbox.spoil("norr", "error", text="För sent.", interactions=["CancelBooking"])
+
+    assert_outcome(
+        call(client, "cancel", parameters(), on=made["id"]),
+        422,
+        issue("business-rule", text="För sent.", error=ErrorCode.REGION_REFUSED),
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (
+            parameters(text("comment", "x")),
+            issue(
+                "required",
+                "Name the appointment, as appointment-reference or in the URL.",
+                expression="Parameters",
+            ),
+        ),
+        (
+            parameters(reference("slot-reference", "Slot/x")),
+            issue(
+                "not-supported",
+                "slot-reference: is not a parameter of this operation; see /metadata"
+                " for those that are.",
+                expression="Parameters.parameter[0].value",
+            ),
+        ),
+        (
+            parameters(
+                reference("appointment-reference", "https://elsewhere.example/x/y")
+            ),
+            issue(
+                "value",
+                "appointment-reference refers to another server: name what is this"
+                " server's.",
+                expression="Parameters.parameter[0].value",
+            ),
+        ),
+        (
+            parameters({"name": "appointment-reference", "valueInteger": 1}),
+            issue(
+                "value",
+                "appointment-reference: must be one of Reference, canonical, code, id,"
+                " string, uri, url.",
+                expression="Parameters.parameter[0].value",
+            ),
+        ),
+    ],
+)
+def test_a_wrong_call_is_refused(
+    client: FlaskClient, body: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    """Each fault is 400 with its place."""
+    response = call(client, "cancel", body)
+
+    if expected["code"] == "not-supported":
+        assert response.status_code == 400
+        assert response.json is not None
+        told = response.json["issue"][0]
+        assert told["diagnostics"] == expected["diagnostics"]
+        return
+    assert_outcome(response, 400, expected)
+
+
+def test_an_unknown_appointment_is_not_found(client: FlaskClient) -> None:
+    """An id that nobody knows is 404, with a code that says so."""
+    assert_outcome(
+        call(client, "cancel", parameters(), on="x"),
+        404,
+        issue(
+            "not-found",
+            "There is no such booking.",
+            error=ErrorCode.APPOINTMENT_DOES_NOT_EXIST,
+        ),
+    )
+
+
+def test_the_url_and_the_body_name_one_appointment(client: FlaskClient) -> None:
+    """Another appointment in the body than in the URL is a mistake."""
+    response = call(
+        client,
+        "cancel",
+        parameters(reference("appointment-reference", "Appointment/y")),
+        on="x",
+    )
+
+    assert_outcome(
+        response,
+        400,
+        issue("value", "Name one appointment, not two.", expression="Parameters"),
+    )
