@@ -30,24 +30,32 @@ from fhir_gateway.fhir.concept_map import WrongConceptMap
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.http_server import serve_http
 from fhir_gateway.log import configure_logging
+from fhir_gateway.model.timekeeping import now
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, regions
 from fhir_gateway.sandbox.server import SandboxServer
 from fhir_gateway.services.source_check import SourceReport, check_source
+from fhir_gateway.services.source_overview import SourceOverview, SourceState
 from fhir_gateway.settings import ENVIRONMENT, Settings, WrongSettings
+from fhir_gateway.source_table import overview_json, overview_tables
 from fhir_gateway.stores.database import DatabaseUnavailable, WrongDatabase
 from fhir_gateway.stores.embedded_redis import EmbeddedRedisFailed
 from fhir_gateway.stores.migrations import LaterTables
 from fhir_gateway.stores.sealing import SealBroken, UnusableKey
+from fhir_gateway.stores.slot_store import RedisSlotStore, StoreUnavailable
 
 __all__ = ["main"]
 
 _WRONG_CONFIGURATION = 2
+_NOT_WELL = 3
 
 _EPILOG = "\n\n".join(
     [
         "\b\nEnvironment:",
         *(f"\b\n{name}\n    {what}" for name, what in ENVIRONMENT.items()),
-        "\b\nExit codes:\n    0 done; 1 something failed; 2 wrong configuration",
+        (
+            "\b\nExit codes:\n    0 done; 1 something failed; 2 wrong configuration;"
+            "\n    3 a source is not well"
+        ),
     ]
 )
 
@@ -170,9 +178,41 @@ def demo(slots: int) -> None:
         _fail(str(error), 1)
 
 
-@main.group()
-def sources() -> None:
-    """Look after the configured sources."""
+@main.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.pass_context
+def sources(context: click.Context, *, as_json: bool) -> None:
+    """
+    Show how the configured sources stand, as their workers last told.
+
+    Exits with 3 when a source is anything but well.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    settings = _settings()
+    overviews = []
+    with _explained(), embedded_redis(settings) as redis_url:
+        configured = load_sources(settings.sources)
+        store = RedisSlotStore(redis_url)
+        moment = now()
+        for each in configured:
+            each.adapter.close()
+            overviews.append(
+                SourceOverview(
+                    source=each.source,
+                    status=store.status(each.source.name),
+                    moment=moment,
+                )
+            )
+        store.close()
+    if as_json:
+        click.echo(orjson.dumps([overview_json(each) for each in overviews]))
+    else:
+        console = Console()
+        for table in overview_tables(overviews):
+            console.print(table)
+    if any(each.state is not SourceState.WELL for each in overviews):
+        sys.exit(_NOT_WELL)
 
 
 @sources.command()
@@ -241,6 +281,8 @@ def _explained() -> Iterator[None]:
         _fail(f"DATABASE_URL: {error}", 1)
     except EmbeddedRedisFailed as error:
         _fail(str(error), 1)
+    except StoreUnavailable as error:
+        _fail(f"REDIS_URL: it cannot be asked ({error}); is it running?", 1)
 
 
 def _fail(message: str, code: int) -> NoReturn:

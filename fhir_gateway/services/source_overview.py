@@ -1,0 +1,72 @@
+"""
+How each source stands, from what its worker last told.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Final
+
+from fhir_gateway.model.source import Source
+from fhir_gateway.stores.source_status import SourceStatus
+
+__all__ = ["SourceOverview", "SourceState"]
+
+_TOLD_WITHIN: Final = timedelta(minutes=1)
+
+
+class SourceState(Enum):
+    """How a source stands; the first that fits."""
+
+    UNHEARD = "unheard of"
+    UNATTENDED = "unattended"
+    UNAVAILABLE = "unavailable"
+    FAILING_IN_PART = "failing in part"
+    FILLING = "filling"
+    AGEING = "ageing"
+    WELL = "well"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOverview:
+    """
+    A source and what was last told of it.
+
+    Attributes:
+        status: None when no worker has told anything, or not for a day.
+        moment: Now.
+    """
+
+    source: Source
+    status: SourceStatus | None
+    moment: datetime
+
+    @property
+    def state(self) -> SourceState:
+        """Return how the source stands."""
+        status, age = self.status, self.age_of_oldest
+        if status is None:
+            return SourceState.UNHEARD
+        signs = {
+            # No worker has its lease, or the one that has cannot store anything.
+            SourceState.UNATTENDED: (
+                status.told_at is None or self.moment - status.told_at > _TOLD_WITHIN
+            ),
+            SourceState.UNAVAILABLE: status.failing_since is not None,
+            SourceState.FAILING_IN_PART: bool(status.failing or status.broken),
+            SourceState.FILLING: status.unanswered > 0,
+            SourceState.AGEING: age is not None and age > self.source.fresh_for,
+        }
+        return next((each for each, holds in signs.items() if holds), SourceState.WELL)
+
+    @property
+    def age_of_oldest(self) -> timedelta | None:
+        """Return how old the oldest block is; None when there is none."""
+        if self.status is None or self.status.oldest_answer_at is None:
+            return None
+        return max(timedelta(), self.moment - self.status.oldest_answer_at)
+
+    @property
+    def calls_a_minute(self) -> float:
+        """Return how often the source may be asked in a minute."""
+        return self.source.budget.calls_per_second * 60

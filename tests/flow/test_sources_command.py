@@ -1,0 +1,94 @@
+"""
+The command `fhir-gateway sources`: what it prints, and what its exit code means.
+"""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from fhir_gateway.bootstrap import Program
+from fhir_gateway.cli import main
+from fhir_gateway.model.ids import SourceName
+from fhir_gateway.model.timekeeping import now
+from fhir_gateway.settings import Settings
+from fhir_gateway.stores.source_status import SourceStatus
+
+
+@pytest.fixture(name="run")
+def _run(settings: Settings, redis_url: str) -> Any:
+    """Give the runner of the command."""
+
+    def run(*arguments: str, **environment: str) -> Result:
+        given = {
+            "FHIR_GATEWAY_SOURCES": str(settings.sources),
+            "FHIR_GATEWAY_DATA_DIR": str(settings.data_dir),
+            "REDIS_URL": redis_url,
+        }
+        return CliRunner().invoke(
+            main, ["sources", *arguments], env=given | environment
+        )
+
+    return run
+
+
+def status_of(made: Program, name: str) -> SourceStatus:
+    """Return what was last told of a source."""
+    status = made.store.status(SourceName(name))
+    assert status is not None
+    return status
+
+
+def test_sources_that_are_well_exit_with_0(made: Program, run: Any) -> None:
+    """After everything was asked all are well, and JSON counts their slots."""
+    for name in ("norr", "mitt", "syd"):
+        told = replace(status_of(made, name), told_at=now(), oldest_answer_at=now())
+        made.store.put_status(told)
+    result = run("--json")
+    told_of = {each["source"]: each for each in json.loads(result.stdout)}
+
+    assert result.exit_code == 0
+    assert {each["state"] for each in told_of.values()} == {"well"}
+    assert all(each["slots"] > 0 for each in told_of.values())
+    assert "unmapped" in told_of["norr"]["rejected"]
+
+
+def test_a_source_that_is_not_well_exits_with_3(made: Program, run: Any) -> None:
+    """The table says which and why."""
+    before = status_of(made, "syd")
+    made.store.put_status(
+        replace(
+            before, told_at=now(), failing_since=now(), last_error="It did not answer."
+        )
+    )
+    result = run()
+    made.store.put_status(before)
+
+    assert result.exit_code == 3
+    assert "unavailable" in result.stdout
+
+
+def test_a_redis_that_is_away_exits_with_1(run: Any) -> None:
+    """The message names the setting."""
+    result = run(REDIS_URL="redis://127.0.0.1:1")
+
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "fhir-gateway: REDIS_URL: it cannot be asked (Redis: ConnectionError); is it"
+        " running?\n"
+    )
+
+
+def test_wrong_sources_exit_with_2(run: Any) -> None:
+    """The file of sources is read first."""
+    assert run(FHIR_GATEWAY_SOURCES="/nowhere.toml").exit_code == 2
+
+
+def test_check_is_still_a_command_of_its_own(run: Any) -> None:
+    """`sources check` prints its own help."""
+    result = run("check", "--help")
+
+    assert result.exit_code == 0
+    assert "Ask every unit what it offers" in result.stdout
