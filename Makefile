@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench check format lint types imports spelling postman profiles clean
+.PHONY: help setup demo test torture bench check format lint types imports spelling postman profiles clean
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -14,6 +14,10 @@ READY := $(VENV)/.ready
 export PORT ?= 8080
 export SANDBOX_PORT ?= 8090
 SLOTS ?= 100000
+# of make torture: sqlite, postgresql or all
+export DATABASE ?= sqlite
+export BOOKINGS ?= 10000
+export KILLS ?= 500
 # pytest's own options, as in: make test TESTS='tests/web -k paging'
 TESTS ?=
 
@@ -35,6 +39,9 @@ demo: $(READY) ## run gateway, worker and make-believe regions until Ctrl-C
 
 test: $(READY) ## run every test
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS)
+
+torture: $(READY) ## book under faults and kills until it hurts: BOOKINGS, KILLS, DATABASE, SEED
+	@PYTHONPATH=tests $(BIN)/python -m faults.torture
 
 bench: $(READY) ## measure what searches cost, as ratios to a floor
 	@$(BIN)/python -m bench.run

@@ -30,7 +30,9 @@ FAMILY_NAME: Final = "Kanariefågelsson"
 
 _TIMEOUT_S: Final = 20.0
 _TRIES: Final = 3
+_DOWN_PAUSE_S: Final = 0.1
 _MOST_KEPT: Final = 4000
+_SHARE_ALIKE: Final = 0.85
 
 
 def persons(serials: range) -> Iterator[str]:
@@ -220,6 +222,11 @@ class _Known:
     slot: SlotToBook
 
 
+def _kind_of(slot: SlotToBook) -> tuple[str, str | None]:
+    unit, _, time_type, _, _ = slot.key
+    return unit, time_type
+
+
 @dataclass
 class Driver:
     """
@@ -243,7 +250,12 @@ class Driver:
     tried: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _known: list[_Known] = field(default_factory=list)
+    _alike: dict[tuple[str, str | None], list[SlotToBook]] = field(default_factory=dict)
     _numbers: Iterator[str] = field(default_factory=lambda: persons(range(980, 990)))
+
+    def __post_init__(self) -> None:
+        for slot in self.cold:
+            self._alike.setdefault(_kind_of(slot), []).append(slot)
 
     def run(self, clients: int) -> None:
         """Let so many clients work until enough bookings have been tried."""
@@ -312,13 +324,12 @@ class Driver:
         return True
 
     def _move(self, client: Client, known: _Known, chance: random.Random) -> None:
-        same_unit = [
-            slot
-            for slot in chance.sample(self.cold, min(60, len(self.cold)))
-            if slot.key[0] == known.slot.key[0] and slot.region == known.slot.region
-        ]
-        # A move into the crowd now and then, which is often refused.
-        slot = same_unit[0] if same_unit else self._slot(chance)
+        alike = self._alike.get(_kind_of(known.slot), ())
+        # Now and then to a time of another kind, which a region seldom permits.
+        if alike and chance.random() < _SHARE_ALIKE:
+            slot = chance.choice(alike)
+        else:
+            slot = self._slot(chance)
         self._tried_again(
             lambda part: client.move(part, known.person, known.identifier, slot),
             chance,
@@ -336,7 +347,7 @@ class Driver:
             if operation.outcome is Outcome.NEVER_SENT:
                 if time.monotonic() > until:
                     break
-                time.sleep(0.02)
+                time.sleep(_DOWN_PAUSE_S)
                 continue
             tries += 1
             if operation.status is not None:

@@ -26,7 +26,7 @@ from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.timekeeping import civil_time_text
 from fhir_gateway.stores.journal.tables import bookings, decisions, metadata
 
-__all__ = ["Evidence", "Owned", "evidence_of", "violations"]
+__all__ = ["Evidence", "Owned", "evidence_of", "story_of", "violations"]
 
 _NUMBER: Final = re.compile(r"(?<![0-9])(?:18|19|20)[0-9]{10}(?![0-9])")
 _KINDS: Final = {
@@ -154,6 +154,51 @@ def violations(evidence: Evidence) -> list[str]:
         f"{check.__name__.strip('_').replace('_', ' ')}: {sentence}"
         for check in checks
         for sentence in check(evidence)
+    ]
+
+
+def story_of(evidence: Evidence, world: World, sentence: str) -> list[str]:
+    """Return all that is known of the person whom a violation is about, in order."""
+    found = re.search(r"…([0-9]{8})", sentence)
+    if found is None:
+        return []
+    tail = found[1]
+    events = [
+        (operation.began, f"{operation} (until {operation.ended:.3f})")
+        for operation in evidence.operations
+        if operation.person.endswith(tail)
+    ]
+    events += [
+        (
+            call.at,
+            (
+                f"received {call.interaction.value if call.interaction else '-'}"
+                f" {call.booking_id or ''}: {call.fault.text},"
+                f" {len(call.deliveries)} deliveries"
+            ),
+        )
+        for proxy in world.proxies.values()
+        for call in proxy.received
+        if (call.actor or "").endswith(tail)
+    ]
+    events += [
+        (done.at, f"done {done.interaction} {done.key}")
+        for done in evidence.done
+        if done.person.endswith(tail)
+    ]
+    decided = [row for row in evidence.decided if row.person.endswith(tail)]
+    names = {row.appointment for row in decided}
+    return [
+        *(f"{at:.3f} {what}" for at, what in sorted(events)),
+        *(
+            f"{row.appointment} {row.booking_state}, {row.kind} {row.state}"
+            for row in decided
+        ),
+        *(
+            line
+            for line in world.logs().splitlines()
+            if any(name in line for name in names)
+        ),
     ]
 
 

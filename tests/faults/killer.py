@@ -18,6 +18,8 @@ __all__ = ["Killer"]
 
 _PAUSE_S: Final = 0.02
 _LIFE_S: Final = (0.6, 3.0)
+# A process that is to die at a point gets the time to come by.
+_ARMED_LIFE_S: Final = (6.0, 10.0)
 # Longer than a sender's lease of 100 s, by the run's clock.
 _STOPPED: Final = (10.0, 130.0)
 _SHARE_ARMED: Final = 0.7
@@ -109,7 +111,8 @@ class Killer:
             self.points[part.crash_at.rpartition(":")[0]] += 1
         part.is_stopped = False
         self._world.launch(part, crash_at=self._next_point(part))
-        self._until[part.name] = time.monotonic() + self._chance.uniform(*_LIFE_S)
+        life = _ARMED_LIFE_S if part.crash_at else _LIFE_S
+        self._until[part.name] = time.monotonic() + self._chance.uniform(*life)
 
     def _let_go_on(self, part: Part) -> None:
         if not part.is_stopped:

@@ -25,7 +25,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from faults.clients import Driver, Telephone
 from faults.fault import MIXES, Mix
 from faults.history import History
-from faults.invariants import evidence_of, violations
+from faults.invariants import evidence_of, story_of, violations
 from faults.killer import Killer
 from faults.outages import Outages
 from faults.world import World, world
@@ -38,6 +38,7 @@ _MOST_SLOTS: Final = 24_000
 _HOT: Final = 40
 _QUIET_WITHIN: Final = 900.0  # in the run's seconds
 _MOST_SHOWN: Final = 60
+_MOST_STORIES: Final = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,7 @@ class Result:
 
     counts: dict[str, Counter[str]] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
+    stories: dict[str, list[str]] = field(default_factory=dict)
 
 
 def torture(plan: Plan, *, progress: Progress | None = None) -> Result:
@@ -123,7 +125,14 @@ class _Run:
         evidence = evidence_of(
             self._world, operations, frozenset(self._telephone.persons)
         )
-        result = Result(violations=violations(evidence))
+        broken = violations(evidence)
+        result = Result(
+            violations=broken,
+            stories={
+                sentence: story_of(evidence, self._world, sentence)
+                for sentence in broken[:_MOST_STORIES]
+            },
+        )
         result.counts = {
             "operations": Counter(
                 f"{each.kind.value}: {each.outcome.value}" for each in operations
@@ -246,7 +255,9 @@ def _print(console: Console, result: Result) -> None:
             console.print(f"  {count:>7}  {what}", highlight=False, markup=False)
     console.print()
     for sentence in result.violations[:_MOST_SHOWN]:
-        console.print(sentence, style="red", markup=False)
+        console.print(sentence, style="red", markup=False, soft_wrap=True)
+        for line in result.stories.get(sentence, ()):
+            console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
     kinds = Counter(sentence.partition(":")[0] for sentence in result.violations)
     for kind, count in kinds.items():
         console.print(f"{count} of {kind}", style="red", markup=False)
