@@ -2,21 +2,27 @@
 The server that is measured, with its own floor: a bare route of any size.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from flask import Flask, Response
 
 from fhir_gateway import wsgi
 
-__all__ = ["application"]
+__all__ = ["running"]
 
 
-def application() -> Flask:
-    """Return the gateway's application with the route `/floor/SIZE`."""
-    app = wsgi.application()
-    constants: dict[int, bytes] = {}
+@contextmanager
+def running() -> Iterator[Flask]:
+    """Give the gateway's application with the route `/floor/SIZE`."""
+    with wsgi.running() as app:
+        constants: dict[int, bytes] = {}
 
-    def floor(size: int) -> Response:
-        constant = constants.setdefault(size, b"x" * size)
-        return Response(constant, content_type="application/fhir+json;charset=utf-8")
+        def floor(size: int) -> Response:
+            constant = constants.setdefault(size, b"x" * size)
+            return Response(
+                constant, content_type="application/fhir+json;charset=utf-8"
+            )
 
-    app.add_url_rule("/floor/<int:size>", "floor", floor)
-    return app
+        app.add_url_rule("/floor/<int:size>", "floor", floor)
+        yield app

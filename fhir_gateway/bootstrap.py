@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from secrets import token_hex
 
 from flask import Flask
@@ -32,6 +33,7 @@ from fhir_gateway.services.settlement import Settlement
 from fhir_gateway.services.slot_search import SlotSearch
 from fhir_gateway.services.slot_view import SlotView
 from fhir_gateway.services.source_access import SourceAccess
+from fhir_gateway.services.turn import Turns
 from fhir_gateway.settings import Settings
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.demand import RedisDemand
@@ -170,7 +172,12 @@ def program(
     access = SourceAccess(sources, adapters, lambda: view.snapshot.directory)
     read_back = ReadBack(access, journal, clock=clock)
     settlement = Settlement(access, journal, read_back, clock=clock)
-    booking = BookingService(access, journal, read_back, settlement, clock=clock)
+    turns = Turns(
+        sources,
+        answers_within=timedelta(seconds=settings.answers_within_s),
+        clock=clock,
+    )
+    booking = BookingService(access, journal, read_back, settlement, turns, clock=clock)
     gateway = Gateway(
         base_url=settings.base_url,
         vocabulary=vocabulary,
@@ -204,6 +211,7 @@ def program(
         )
     finally:
         live.close()
+        turns.close()
         store.close()
         database.close()
         for adapter in adapters.values():

@@ -80,7 +80,7 @@ def serve() -> None:
         # Whatever is wrong stops the start here, before any process is begun.
         with program(settings, redis_url):
             os.environ["REDIS_URL"] = redis_url
-        serve_http(settings, wsgi.application)
+        serve_http(settings, wsgi.running)
 
 
 @main.command()

@@ -89,6 +89,7 @@ class HttpFront:
 
     Args:
         app: The WSGI application.
+        close: Lets go of the application, once every request is answered.
         threads: How many requests are answered at once, at least two.
         may_wait: Tells of a path whether its answer may have to wait for a region.
         refusal: The answer to a request that may have to wait, when it has waited for a
@@ -104,6 +105,7 @@ class HttpFront:
         self,
         app: WSGIApplication,
         *,
+        close: Callable[[], None],
         threads: int,
         may_wait: Callable[[str], bool],
         refusal: Refusal,
@@ -112,6 +114,7 @@ class HttpFront:
         patience: timedelta = PATIENCE,
     ) -> None:
         self._app = app
+        self._close = close
         self._may_wait = may_wait
         self._refusal = refusal
         self._most_bytes = most_bytes
@@ -135,9 +138,10 @@ class HttpFront:
             exchange.response_bytes(*self._refusal())
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let go of the threads once every request is answered."""
+        """Let go of everything: every request is answered."""
         for lane in (self._waiting, self._answering):
             lane.close()
+        self._close()
 
     async def _body(
         self, head: RequestHead, exchange: Exchange

@@ -5,10 +5,11 @@ docs/adr/0015-web-server.md says why this one, and why so.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from typing import Final
+from wsgiref.types import WSGIApplication
 
-from flask import Flask
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
@@ -27,13 +28,17 @@ _MOST_CONNECTIONS: Final = 4096
 _STOPS_WITHIN_S: Final = 45
 
 
-def serve_http(settings: Settings, make: Callable[[], Flask]) -> None:
+Running = Callable[[], AbstractContextManager[WSGIApplication]]
+
+
+def serve_http(settings: Settings, running: Running) -> None:
     """
     Answer with a WSGI application until interrupted.
 
     Args:
         settings: Where to listen, with how many processes and threads.
-        make: Makes the application, in each process; a function of a module.
+        running: Gives the application, in each process, while that runs; a function of
+            a module.
     """
     Granian(
         # Only a name: `target_loader` makes the application.
@@ -54,12 +59,14 @@ def serve_http(settings: Settings, make: Callable[[], Flask]) -> None:
         websockets=False,
         respawn_failed_workers=True,
         workers_kill_timeout=_STOPS_WITHIN_S,
-    ).serve(target_loader=partial(_front, make, settings.threads), wrap_loader=False)
+    ).serve(target_loader=partial(_front, running, settings.threads), wrap_loader=False)
 
 
-def _front(make: Callable[[], Flask], threads: int) -> HttpFront:
+def _front(running: Running, threads: int) -> HttpFront:
+    stack = ExitStack()
     return HttpFront(
-        make(),
+        stack.enter_context(running()),
+        close=stack.close,
         threads=threads,
         may_wait=may_wait,
         refusal=overloaded,

@@ -27,6 +27,9 @@ ENVIRONMENT: Final = {
     ),
     "FHIR_GATEWAY_PROCESSES": "web processes; default 1",
     "FHIR_GATEWAY_THREADS": "threads of a web process; default 32",
+    "FHIR_GATEWAY_ANSWERS_WITHIN_S": (
+        "seconds until a booking is answered with 202 and goes on by itself; default 10"
+    ),
     "FHIR_GATEWAY_JOURNAL_KEYS": (
         "keys that seal personal data, newest first, separated by commas;"
         " default: one made in the data folder"
@@ -69,6 +72,7 @@ class Settings:
     canonical_base: str
     processes: int
     threads: int
+    answers_within_s: int
     journal_keys: tuple[str, ...]
     redis_url: str | None
     database_url: str
@@ -96,6 +100,7 @@ class Settings:
                 ("FHIR_GATEWAY_PROCESSES", 1, range(1, 257)),
                 # One for what may have to wait for a region, one for the rest.
                 ("FHIR_GATEWAY_THREADS", 32, range(2, 1025)),
+                ("FHIR_GATEWAY_ANSWERS_WITHIN_S", 10, range(1, 61)),
             )
         }
         port = numbers["PORT"]
@@ -121,6 +126,7 @@ class Settings:
             canonical_base=urls["FHIR_GATEWAY_CANONICAL_BASE"],
             processes=numbers["FHIR_GATEWAY_PROCESSES"],
             threads=numbers["FHIR_GATEWAY_THREADS"],
+            answers_within_s=numbers["FHIR_GATEWAY_ANSWERS_WITHIN_S"],
             journal_keys=tuple(
                 key.strip()
                 for key in environment.get("FHIR_GATEWAY_JOURNAL_KEYS", "").split(",")

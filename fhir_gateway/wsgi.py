@@ -4,7 +4,8 @@ The WSGI object that a web server loads: `fhir_gateway.wsgi:application()`.
 
 import atexit
 import os
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from flask import Flask
 
@@ -12,24 +13,32 @@ from fhir_gateway.bootstrap import embedded_redis, program
 from fhir_gateway.log import configure_logging
 from fhir_gateway.settings import Settings
 
-__all__ = ["application"]
+__all__ = ["application", "running"]
 
 
-def application() -> Flask:
+@contextmanager
+def running() -> Iterator[Flask]:
     """
-    Return the application of this process, with its view following the store.
+    Give the application of this process, with its view following the store.
 
-    Everything it stands on is let go of when the process ends.
+    In the end the bookings under way are waited for, as long as they may take.
     """
     configure_logging()
     settings = Settings.from_environment(os.environ)
+    with (
+        embedded_redis(settings) as redis_url,
+        program(settings, redis_url) as made,
+        ExitStack() as stack,
+    ):
+        made.view.start()
+        stack.callback(made.view.stop)
+        made.search_demand.start()
+        stack.callback(made.search_demand.stop)
+        yield made.app
+
+
+def application() -> Flask:
+    """Return the same application, let go of when the process ends."""
     stack = ExitStack()
     atexit.register(stack.close)
-    made = stack.enter_context(
-        program(settings, stack.enter_context(embedded_redis(settings)))
-    )
-    made.view.start()
-    made.search_demand.start()
-    stack.callback(made.view.stop)
-    stack.callback(made.search_demand.stop)
-    return made.app
+    return stack.enter_context(running())

@@ -189,6 +189,9 @@ class _SourceSchema(Schema):
     read_timeout_s = fields.Float(load_default=8.0, validate=_POSITIVE)
     write_timeout_s = fields.Float(load_default=32.0, validate=_POSITIVE)
     settles_within_s = fields.Float(load_default=90.0, validate=_POSITIVE)
+    writes_in_flight = fields.Integer(
+        strict=True, load_default=8, validate=validate.Range(1, 100)
+    )
     fresh_for_s = fields.Float(load_default=600.0, validate=_POSITIVE)
     offered_for_s = fields.Float(load_default=1800.0, validate=_POSITIVE)
     reason_limit = fields.Integer(strict=True, load_default=None, validate=_POSITIVE)
@@ -253,6 +256,7 @@ def _configured(name: str, table: Mapping[str, Any], folder: Path) -> Configured
             read_timeout=timedelta(seconds=data["read_timeout_s"]),
             write_timeout=timedelta(seconds=data["write_timeout_s"]),
             settles_within=timedelta(seconds=data["settles_within_s"]),
+            writes_in_flight=data["writes_in_flight"],
             fresh_for=timedelta(seconds=data["fresh_for_s"]),
             offered_for=timedelta(seconds=data["offered_for_s"]),
             reason_limit=data["reason_limit"],

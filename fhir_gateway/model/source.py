@@ -54,6 +54,8 @@ class Source:
             the platform's verdict is heard.
         settles_within: How long after a write was sent it may still be carried out: the
             service platform tries a producer twice, 29 s each and 2 s apart.
+        writes_in_flight: How many bookings, moves and cancellations one process has at
+            it at once.
         fresh_for: How long an answer about free times is served without a word.
         offered_for: How long it is served at all, then with a warning.
         reason_limit: How many characters of a resident's reason it keeps.
@@ -78,6 +80,7 @@ class Source:
     read_timeout: timedelta = timedelta(seconds=8)
     write_timeout: timedelta = timedelta(seconds=32)
     settles_within: timedelta = timedelta(seconds=90)
+    writes_in_flight: int = 8
     fresh_for: timedelta = timedelta(minutes=10)
     offered_for: timedelta = timedelta(minutes=30)
     reason_limit: int | None = None

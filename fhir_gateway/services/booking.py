@@ -5,6 +5,8 @@ What cannot be known yet is said to be pending, keeps its time locked, and is fo
 by reading the source; nothing is sent twice.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -39,9 +41,10 @@ from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.services.claiming import Claiming, check_start
 from fhir_gateway.services.holding import LONGEST_HOLD, Holding, HoldRequest
 from fhir_gateway.services.read_back import ReadBack
-from fhir_gateway.services.sending import Sending
+from fhir_gateway.services.sending import Sending, Sent
 from fhir_gateway.services.settlement import Settlement
 from fhir_gateway.services.source_access import SourceAccess
+from fhir_gateway.services.turn import Turn, Turns
 from fhir_gateway.stores.journal import (
     AlreadyBooked,
     BookingIdTaken,
@@ -120,6 +123,7 @@ class BookingService:
         journal: Where decisions are kept.
         read_back: Reads bookings at their sources.
         settlement: Finds out how a write went.
+        turns: Keeps one source from holding everybody.
         clock: Tells the time.
     """
 
@@ -129,9 +133,11 @@ class BookingService:
         journal: Journal,
         read_back: ReadBack,
         settlement: Settlement,
+        turns: Turns,
         *,
         clock: Clock = now,
     ) -> None:
+        self._turns = turns
         self._access = access
         self._journal = journal
         self._read_back = read_back
@@ -154,12 +160,22 @@ class BookingService:
             TimeslotTaken: Somebody else has it, or the source no longer lists it.
             Refused: The region said no.
             Unavailable: The source could not be asked; nothing was sent.
+            Busy: Enough bookings wait for the source already; nothing was sent.
         """
         source = self._access.source_of(request.token)
+        with self._turns.at(source) as turn:
+            return self._book(turn, source, request)
+
+    def _book(
+        self, turn: Turn, source: Source, request: BookingRequest
+    ) -> BookedTimeslot:
         check_start(request.token, self._clock)
         _check_reason(source, request.reason)
         own = self._held_by(request.subject.number, request.token)
-        if own is not None and (booked := self._booked_of(own, request)) is not None:
+        if (
+            own is not None
+            and (booked := self._booked_of(turn, own, request)) is not None
+        ):
             return booked
         try:
             decision = self._claiming.claim(
@@ -176,18 +192,18 @@ class BookingService:
         except TimeslotTaken:
             # Perhaps by another request of the same resident's, a moment ago.
             own = self._held_by(request.subject.number, request.token)
-            if own is not None and (booked := self._booked_of(own, request)):
+            if own is not None and (booked := self._booked_of(turn, own, request)):
                 return booked
             raise
         except AlreadyBooked as error:
-            booked = self._booked_of(error.booking, request)
+            booked = self._booked_of(turn, error.booking, request)
             if booked is None:
                 raise Conflict(
                     "Another request for the same time has just failed; try again.",
                     source=source.name,
                 ) from error
             return booked
-        return self._sent(source, decision, _target(decision), request)
+        return self._sent(turn, source, decision, _target(decision), request)
 
     def hold(self, request: HoldRequest) -> ManagedBooking:
         """
@@ -272,8 +288,10 @@ class BookingService:
             reason=reason,
             request=request,
         )
-        booked = self._booked_of(booking, wanted)
-        return booked or self.book(wanted)
+        source = self._access.sources[record.source]
+        with self._turns.at(source) as turn:
+            booked = self._booked_of(turn, booking, wanted)
+            return booked or self._book(turn, source, wanted)
 
     def read(self, booking: str) -> ManagedBooking:
         """
@@ -307,6 +325,12 @@ class BookingService:
             Refused: The region said no; the old time stands.
             Unavailable: The source could not be asked; the old time stands.
         """
+        with self._turn_of(booking) as turn:
+            return self._moved(turn, booking, request, version)
+
+    def _moved(
+        self, turn: Turn, booking: str, request: MoveRequest, version: int | None
+    ) -> ManagedBooking:
         record, _ = self._current(booking)
         _check_booked(record, version)
         if not record.permissions.rebook:
@@ -333,17 +357,15 @@ class BookingService:
             ),
             moving=booking_id,
         )
-        moved = self._sending.move(
-            source,
-            decision,
-            UpdateBooking(
-                booking_id=booking_id,
-                timeslot=_target(decision),
-                subject_of_care=subject,
-                reason=request.reason,
-            ),
+        moved = UpdateBooking(
+            booking_id=booking_id,
+            timeslot=_target(decision),
+            subject_of_care=subject,
+            reason=request.reason,
         )
-        return self._managed(*moved)
+        return self._carried_out(
+            turn, decision, lambda: self._sending.move(source, decision, moved)
+        )
 
     def cancel(
         self,
@@ -372,6 +394,20 @@ class BookingService:
             Refused: The region said no.
             Unavailable: The source could not be asked; it stands.
         """
+        with self._turn_of(booking) as turn:
+            return self._cancelled(
+                turn, booking, message=message, version=version, request=request
+            )
+
+    def _cancelled(
+        self,
+        turn: Turn,
+        booking: str,
+        *,
+        message: str | None,
+        version: int | None,
+        request: RequestKey | None,
+    ) -> ManagedBooking:
         record, _ = self._current(booking)
         if record.state is BookingState.CANCELLED:
             return self._managed(record)
@@ -395,17 +431,15 @@ class BookingService:
         booking_id = _known_id(record)
         source = self._access.sources[record.source]
         decision = self._journal.claim_cancel(record, request=request)
-        cancelled = self._sending.cancel(
-            source,
-            decision,
-            CancelBooking(
-                unit=record.timeslot.schedule.unit,
-                booking_id=booking_id,
-                actor=Actor.resident(record.number),
-                message=message,
-            ),
+        cancelled = CancelBooking(
+            unit=record.timeslot.schedule.unit,
+            booking_id=booking_id,
+            actor=Actor.resident(record.number),
+            message=message,
         )
-        return self._managed(*cancelled)
+        return self._carried_out(
+            turn, decision, lambda: self._sending.cancel(source, decision, cancelled)
+        )
 
     def come_of(self, repeated: RepeatedRequest) -> ManagedBooking:
         """
@@ -451,7 +485,7 @@ class BookingService:
         return self._managed(record)
 
     def _booked_of(
-        self, booking: str, request: BookingRequest
+        self, turn: Turn, booking: str, request: BookingRequest
     ) -> BookedTimeslot | None:
         """
         Return what is booked of a resident's own record of the time asked for.
@@ -460,14 +494,16 @@ class BookingService:
         """
         decision = self._journal.pending_decision(booking)
         if decision is not None and decision.held_until is not None:
-            return None if decision.is_lapsed else self._book_hold(decision, request)
+            return (
+                None if decision.is_lapsed else self._book_hold(turn, decision, request)
+            )
         record, details = self._current(booking)
         if record.state not in (BookingState.PENDING, BookingState.BOOKED):
             return None
         return BookedTimeslot(booking=self._managed(record, details), is_new=False)
 
     def _book_hold(
-        self, hold: Decision, request: BookingRequest
+        self, turn: Turn, hold: Decision, request: BookingRequest
     ) -> BookedTimeslot | None:
         source = self._access.source_of(request.token)
         check_start(request.token, self._clock)
@@ -484,32 +520,55 @@ class BookingService:
                 hold.booking, subject=request.subject, request=request.request
             )
         except HoldOver:
-            return self._booked_of(hold.booking, request)
-        return self._sent(source, decision, timeslot, request)
+            return self._booked_of(turn, hold.booking, request)
+        return self._sent(turn, source, decision, timeslot, request)
 
     def _sent(
         self,
+        turn: Turn,
         source: Source,
         decision: Decision,
         timeslot: Timeslot,
         request: BookingRequest,
     ) -> BookedTimeslot:
-        try:
-            record, details = self._sending.make(
-                source,
-                decision,
-                MakeBooking(
-                    timeslot=timeslot,
-                    subject_of_care=request.subject,
-                    reason=request.reason,
-                ),
-            )
-        except Refused as error:
-            self._raise_taken(timeslot, request.subject, error)
-            raise
-        return BookedTimeslot(
-            booking=self._managed(record, details, reason=request.reason), is_new=True
+        booking = MakeBooking(
+            timeslot=timeslot, subject_of_care=request.subject, reason=request.reason
         )
+
+        def make() -> Sent:
+            try:
+                return self._sending.make(source, decision, booking)
+            except Refused as error:
+                self._raise_taken(timeslot, request.subject, error)
+                raise
+
+        made = self._carried_out(turn, decision, make, reason=request.reason)
+        return BookedTimeslot(booking=made, is_new=True)
+
+    def _carried_out(
+        self,
+        turn: Turn,
+        decision: Decision,
+        write: Callable[[], Sent],
+        *,
+        reason: str | None = None,
+    ) -> ManagedBooking:
+        """Return what a write has come to, or that it is on its way."""
+        sent = turn.carry_out(write)
+        if sent is not None:
+            return self._managed(*sent, reason=reason)
+        record = self._journal.get(decision.booking)
+        if record.state is BookingState.REFUSED:
+            # Its answer came just after the wait for it was over.
+            raise Refused(
+                record.message or "The region has not booked the slot.",
+                source=record.source,
+            )
+        return self._managed(record)
+
+    def _turn_of(self, booking: str) -> AbstractContextManager[Turn]:
+        record = self._journal.get(booking)
+        return self._turns.at(self._access.sources[record.source])
 
     def _current(self, booking: str) -> tuple[BookingRecord, Booking | None]:
         decision = self._journal.pending_decision(booking)

@@ -37,6 +37,7 @@ from fhir_gateway.services.resident_bookings import ResidentBookings
 from fhir_gateway.services.settlement import Settlement
 from fhir_gateway.services.slot_search import SlotSearch
 from fhir_gateway.services.source_access import SourceAccess
+from fhir_gateway.services.turn import Turns
 from fhir_gateway.settings import Settings
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
@@ -82,8 +83,14 @@ class Desk:
         self.access = SourceAccess(sources, adapters, directory)
         self.read_back = ReadBack(self.access, journal, clock=clock)
         self.settlement = Settlement(self.access, journal, self.read_back, clock=clock)
+        self.turns = Turns(sources, clock=clock)
         self.booking = BookingService(
-            self.access, journal, self.read_back, self.settlement, clock=clock
+            self.access,
+            journal,
+            self.read_back,
+            self.settlement,
+            self.turns,
+            clock=clock,
         )
         self.residents = ResidentBookings(
             self.access, journal, self.booking, self.settlement, clock=clock
