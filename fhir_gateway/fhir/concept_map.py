@@ -45,6 +45,10 @@ def meanings_from_concept_map(
         if resource["resourceType"] != "ConceptMap":
             raise WrongConceptMap(f"{path}: is no ConceptMap")
         meanings: dict[tuple[HsaId, TimeTypeId], tuple[StandardTimeType, ...]] = {}
+        # Thousands of units use the same codes and meanings: each is kept once.
+        units: dict[HsaId, HsaId] = {}
+        codes: dict[TimeTypeId, TimeTypeId] = {}
+        kept: dict[tuple[StandardTimeType, ...], tuple[StandardTimeType, ...]] = {}
         for number, group in enumerate(resource.get("group", ())):
             unit = vocabulary.unit_of_time_types(group.get("source", ""))
             if unit is None:
@@ -59,7 +63,9 @@ def meanings_from_concept_map(
             for element in group["element"]:
                 targets = _targets(element)
                 if targets:
-                    meanings[unit, TimeTypeId(element["code"])] = targets
+                    code = TimeTypeId(element["code"])
+                    key = units.setdefault(unit, unit), codes.setdefault(code, code)
+                    meanings[key] = kept.setdefault(targets, targets)
     except OSError as error:
         raise WrongConceptMap(f"{path}: cannot be read: {error.strerror}") from error
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:

@@ -221,13 +221,13 @@ class TimeslotToken:
         )
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4096)
 def time_type_token(unit: HsaId, time_type_id: TimeTypeId) -> str:
     """Return the token of a unit's time type."""
     return f"{unit}.{_hash(time_type_id)}"
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4096)
 def _schedule_token(
     unit: HsaId,
     time_type_id: TimeTypeId,

@@ -63,6 +63,8 @@ class Directory:
         performers: dict[HsaId, Performer] = {}
         asked: set[HsaId] = set()
         silent: set[SourceName] = set()
+        # Thousands of units have the same time types: each is kept once.
+        kept: dict[TimeType, TimeType] = {}
         for source in sources:
             units.update((unit.hsa_id, unit) for unit in source.units)
             offer = offers.get(source.name)
@@ -77,9 +79,10 @@ class Directory:
                 for time_type in time_types:
                     token = time_type_token(hsa_id, time_type.id)
                     meaning = meanings.get((hsa_id, time_type.id), ())
+                    known = replace(time_type, standard=meaning)
                     offerings[token] = Offering(
                         unit=units[hsa_id],
-                        time_type=replace(time_type, standard=meaning),
+                        time_type=kept.setdefault(known, known),
                         token=token,
                     )
         unasked = {unit.source for unit in units.values() if unit.hsa_id not in asked}

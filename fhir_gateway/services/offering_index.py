@@ -11,32 +11,15 @@ import numpy.typing as npt
 from fhir_gateway.model.care_unit import CareUnit, Nearness, Position
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.services.directory import Directory, Offering
+from fhir_gateway.services.offering_numbers import OfferingNumbers
 
-__all__ = ["Numbers", "OfferingIndex", "OfferingNumbers"]
+__all__ = ["Numbers", "OfferingIndex"]
 
 Numbers = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 
 _EARTH_RADIUS_KM: Final = 6371.0088
 _NONE: Final = np.empty(0, dtype=np.int32)
-
-
-class OfferingNumbers:
-    """A number for each unit's time type, the same for as long as a process lives."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    def number(self, token: str) -> int:
-        """Return the number of a token, given now if it had none."""
-        return self._numbers.setdefault(token, len(self._numbers))
-
-    def known(self, token: str) -> int | None:
-        """Return the number of a token that has one."""
-        return self._numbers.get(token)
 
 
 class OfferingIndex:
@@ -67,12 +50,9 @@ class OfferingIndex:
         by_code: dict[str, list[int]] = {}
         by_own_id: dict[TimeTypeId, list[int]] = {}
         placed: list[tuple[int, int]] = []
-        self._offerings: dict[int, Offering] = {}
-        self._own_numbers: dict[str, int] = {}
-        for token, offering in directory.offerings.items():
-            number = numbers.number(token)
-            self._offerings[number] = offering
-            self._own_numbers[token] = number
+        self._numbers = numbers
+        for offering in directory.offerings.values():
+            number = numbers.number(offering.unit.hsa_id, offering.time_type.id)
             placed.append((number, self._unit_numbers[offering.unit.hsa_id]))
             by_own_id.setdefault(offering.time_type.id, []).append(number)
             for shared in offering.time_type.standard:
@@ -89,11 +69,14 @@ class OfferingIndex:
 
     def number(self, token: str) -> int | None:
         """Return the number of a time type that the directory has."""
-        return self._own_numbers.get(token)
+        number = self._numbers.known(token)
+        if number is None or number >= len(self._unit) or self._unit[number] < 0:
+            return None
+        return number
 
     def offering(self, number: int) -> Offering:
         """Return what a number stands for."""
-        return self._offerings[number]
+        return self.directory.offerings[self._numbers.token(number)]
 
     def of_code(self, code: str) -> Numbers:
         """Return the time types that mean a SNOMED CT code."""

@@ -26,7 +26,8 @@ from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Schedule, TimeslotToken, time_type_token
 from fhir_gateway.services.directory import Directory, TimeTypeMap
-from fhir_gateway.services.offering_index import OfferingIndex, OfferingNumbers
+from fhir_gateway.services.offering_index import OfferingIndex
+from fhir_gateway.services.offering_numbers import OfferingNumbers
 from fhir_gateway.services.schedule_table import ScheduleTable
 from fhir_gateway.services.slot_columns import EMPTY, SlotColumns
 from fhir_gateway.stores.offer import Offer
@@ -37,6 +38,9 @@ __all__ = ["KnownSchedule", "Segment", "SlotView", "Snapshot"]
 
 _log = structlog.get_logger()
 
+# Blocks read at once at the start: what is read is freed again, but a process keeps
+# the largest size that it ever had.
+_BATCH: Final = 500
 _WAIT: Final = timedelta(milliseconds=250)
 
 Segment = tuple[str, ...]
@@ -101,7 +105,9 @@ class Snapshot:
     def known(self, token: str) -> KnownSchedule | None:
         """Return what is known of a schedule by its token."""
         number = self.schedules.number(token)
-        return None if number is None else self.numbered(number)
+        if number is None or not self._has(number):
+            return None
+        return self.numbered(number)
 
     def numbered(self, number: int) -> KnownSchedule:
         """Return what is known of a schedule by its number."""
@@ -118,11 +124,21 @@ class Snapshot:
 
     def of_unit(self, unit: HsaId) -> Sequence[KnownSchedule]:
         """Return a unit's schedules."""
-        return [self.numbered(each) for each in self.schedules.of_unit(unit)]
+        return self._those_had(self.schedules.of_unit(unit))
 
     def staff(self, performer: HsaId) -> Sequence[KnownSchedule]:
         """Return somebody's schedules."""
-        return [self.numbered(each) for each in self.schedules.of_performer(performer)]
+        return self._those_had(self.schedules.of_performer(performer))
+
+    def _those_had(self, numbers: Sequence[int]) -> Sequence[KnownSchedule]:
+        return [self.numbered(each) for each in numbers if self._has(each)]
+
+    def _has(self, number: int) -> bool:
+        """Return whether a schedule is of this snapshot: the table grows on."""
+        offering = int(self.schedules.offering[number])
+        return offering < len(self.answered_at) and not np.isnan(
+            self.answered_at[offering]
+        )
 
 
 class SlotView:
@@ -155,11 +171,12 @@ class SlotView:
         self._offers: dict[SourceName, Offer] = {}
         self._statuses: dict[SourceName, SourceStatus] = {}
         self._numbers = OfferingNumbers()
-        self._schedules = ScheduleTable()
+        self._schedules = ScheduleTable(self._numbers)
         self._segments: dict[Segment, SlotColumns] = {}
         self._segment_numbers: dict[Segment, int] = {}
         self._segment_of = np.empty(0, dtype=np.int32)
-        self._keys: dict[int, BlockKey] = {}
+        self._source_names = tuple(self._sources)
+        self._source_of = np.empty(0, dtype=np.int16)
         self._answered_at = np.empty(0, dtype=np.float64)
         self._expires_at = np.empty(0, dtype=np.float64)
         self._offered = np.empty(0, dtype=np.bool_)
@@ -236,9 +253,9 @@ class SlotView:
             live: dict[Segment, list[SlotColumns]] = {}
             for block in blocks:
                 self._fold_block(fold, replace(block, rows=block.rows[:0]))
-                token = time_type_token(block.key.unit, block.key.time_type_id)
                 schedules = self._schedules.add(
-                    block.schedules, self._numbers.number(token)
+                    block.schedules,
+                    self._numbers.number(block.key.unit, block.key.time_type_id),
                 )
                 live.setdefault(self._segment(block.key), []).append(
                     self._columns(block, schedules)
@@ -294,8 +311,14 @@ class SlotView:
         # The cursor is taken first: a change during the reading is then seen twice
         # rather than not at all.
         cursor = self._store.cursor()
-        keys = self._store.block_keys()
-        self._read(keys, self._sources, self._sources)
+        self._read((), self._sources, self._sources)
+        # Segment by segment, so that none is made anew more often than need be.
+        keys = sorted(
+            (key for key in self._store.block_keys() if key.source in self._sources),
+            key=self._segment,
+        )
+        for first in range(0, len(keys), _BATCH):
+            self._read(keys[first : first + _BATCH], (), ())
         self._cursor = cursor
 
     def _read(
@@ -339,18 +362,19 @@ class SlotView:
 
     def _fold_block(self, fold: "_Fold", block: SlotBlock) -> None:
         key = block.key
-        number = self._numbers.number(time_type_token(key.unit, key.time_type_id))
+        number = self._numbers.number(key.unit, key.time_type_id)
         self._make_room(number + 1)
         answered_at = block.answered_at.timestamp()
-        self._keys[number] = key
+        self._source_of[number] = self._source_names.index(key.source)
         self._answered_at[number] = answered_at
         self._expires_at[number] = (
             answered_at + self._sources[key.source].offered_for.total_seconds()
         )
         self._offered[number] = True
-        before = len(self._schedules)
+        before = len(self._schedules), self._schedules.changes
         schedules = self._schedules.add(block.schedules, number)
-        fold.layout = fold.layout or len(self._schedules) > before
+        after = len(self._schedules), self._schedules.changes
+        fold.layout = fold.layout or after != before
         segment = self._segment(key)
         if self._segment_of[number] < 0:
             self._segment_of[number] = self._segment_numbers.setdefault(
@@ -435,7 +459,7 @@ class SlotView:
             is not None
         }
         keys = [
-            self._keys[number] for number in sorted(numbers) if number in self._keys
+            key for number in sorted(numbers) if (key := self._key(number)) is not None
         ]
         try:
             blocks = self._store.blocks(keys)
@@ -454,9 +478,10 @@ class SlotView:
             token = TimeslotToken.parse(text)
             number = self._schedules.number(token.schedule)
             offering = self._numbers.known(token.time_type)
-            if number is None or offering not in self._keys or text not in self._held:
+            key = None if offering is None else self._key(offering)
+            if number is None or key is None or text not in self._held:
                 continue
-            segment = self._segment(self._keys[offering])
+            segment = self._segment(key)
             columns = self._segments.get(segment, EMPTY)
             gone = (
                 (columns.schedule == number)
@@ -469,9 +494,10 @@ class SlotView:
     def _apply_age(self, fold: "_Fold") -> None:
         moment = self._clock().timestamp()
         expired = np.flatnonzero(self._offered & (self._expires_at <= moment))
+        segments = tuple(self._segment_numbers)
         for number in expired.tolist():
             self._offered[number] = False
-            segment = self._segment(self._keys[number])
+            segment = segments[self._segment_of[number]]
             fold.gone.setdefault(segment, set()).add(number)
             fold.added.get(segment, {}).pop(number, None)
             fold.changed = True
@@ -510,6 +536,16 @@ class SlotView:
             offered=self._offered.copy(),
         )
 
+    def _key(self, number: int) -> BlockKey | None:
+        """Return the key of the block that was folded for a numbered time type."""
+        if number >= len(self._source_of) or self._source_of[number] < 0:
+            return None
+        return BlockKey(
+            source=self._source_names[self._source_of[number]],
+            unit=self._numbers.unit(number),
+            time_type_id=self._numbers.time_type_id(number),
+        )
+
     def _segment(self, key: BlockKey) -> Segment:
         if self._sources[key.source].is_live:
             return (f"live:{key.source}",)
@@ -522,12 +558,16 @@ class SlotView:
         if size <= len(self._answered_at):
             return
         # More than is asked for: at the start there is one more with every block.
-        missing = max(1024, size, 2 * len(self._answered_at)) - len(self._answered_at)
+        room = max(1024, size, len(self._answered_at) * 3 // 2)
+        missing = room - len(self._answered_at)
         self._answered_at = np.append(self._answered_at, np.full(missing, np.nan))
         self._expires_at = np.append(self._expires_at, np.full(missing, np.inf))
         self._offered = np.append(self._offered, np.zeros(missing, dtype=np.bool_))
         self._segment_of = np.append(
             self._segment_of, np.full(missing, -1, dtype=np.int32)
+        )
+        self._source_of = np.append(
+            self._source_of, np.full(missing, -1, dtype=np.int16)
         )
 
 

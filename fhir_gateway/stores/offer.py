@@ -72,13 +72,17 @@ def unpack_offer(packed: bytes) -> Offer:
     try:
         data: dict[str, Any] = orjson.loads(packed)
         source = SourceName(data["source"])
+        # Many units have the same time types: each is kept once.
+        kept: dict[tuple[str, str], TimeType] = {}
         return Offer(
             source=source,
             answered_at=datetime.fromtimestamp(data["answered_at"], UTC),
             units=tuple(_unit_from_json(unit, source) for unit in data["units"]),
             time_types={
                 HsaId(unit): tuple(
-                    TimeType(id=TimeTypeId(code), name=name)
+                    kept.setdefault(
+                        (code, name), TimeType(id=TimeTypeId(code), name=name)
+                    )
                     for code, name in time_types
                 )
                 for unit, time_types in data["time_types"].items()

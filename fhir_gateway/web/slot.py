@@ -233,7 +233,7 @@ class _Search:
         return self._drawer.entries(
             zip(
                 map(in_common.__getitem__, page.offering),
-                map(snapshot.schedules.token, page.schedule),
+                snapshot.schedules.tokens(page.schedule),
                 page.answered_at,
                 page.start,
                 page.length,

@@ -17,8 +17,8 @@ from fhir_gateway.services.directory import Directory, Offering
 from fhir_gateway.services.offering_index import (
     Numbers,
     OfferingIndex,
-    OfferingNumbers,
 )
+from fhir_gateway.services.offering_numbers import OfferingNumbers
 
 FAR = HsaId("SE2321000099-F01")
 UMEA = Position(latitude=63.8258, longitude=20.2630)
@@ -176,7 +176,7 @@ def test_numbers_stay(index: OfferingIndex) -> None:
     """A time type keeps its number when the directory changes around it."""
     numbers = OfferingNumbers()
     for each in reversed(OFFERINGS):
-        numbers.number(each.token)
+        numbers.number(each.unit.hsa_id, each.time_type.id)
 
     later = OfferingIndex(index.directory, numbers)
 

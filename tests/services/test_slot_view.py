@@ -482,3 +482,19 @@ def test_a_thousand_times_keep_their_order(
     assert [row[:2] for row in rows(snapshot)] == [
         (start, token) for start, _, token in expected
     ]
+
+
+def test_a_snapshot_knows_no_schedule_of_a_later_one(clock: MovableClock) -> None:
+    """All snapshots share one table; what was added later is not known earlier."""
+    store = MemorySlotStore()
+    view = view_of(store, clock)
+    eva = HsaId("SE2321000016-P01")
+    hers = schedule(performer=eva)
+    earlier = view.snapshot
+
+    store.put_block(block([timeslot(1, of=hers)]))
+    view.catch_up()
+
+    assert earlier.known(hers.token) is None
+    assert earlier.of_unit(UNIT) == earlier.staff(eva) == []
+    assert view.snapshot.known(hers.token) is not None
