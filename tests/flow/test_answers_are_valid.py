@@ -22,6 +22,15 @@ from web.bodies import (
     slot_patch,
     status_patch,
 )
+from web.dialects import (
+    BOOKINGS,
+    CANCELLATIONS,
+    HOLDS,
+    MOVES,
+    appointment_in,
+    parameters,
+    text,
+)
 from web.running import REGIONS, OtherPrograms, Sandbox, fill
 
 pytestmark = pytest.mark.flow
@@ -98,6 +107,11 @@ class Answers:
     def patch(self, body: dict[str, Any], operations: Any) -> dict[str, Any]:
         """Keep the answer to a patch."""
         return self.send("PATCH", f"Appointment/{body['id']}", operations, JSON_PATCH)
+
+    def call(self, name: str, body: Any, *, on: str | None = None) -> dict[str, Any]:
+        """Keep the answer to an operation, on an appointment or on the type."""
+        path = f"Appointment/{on}/${name}" if on else f"Appointment/${name}"
+        return self.send("POST", path, body)
 
     def find(self, number: str) -> dict[str, Any]:
         """Keep the answer to a search for a resident's appointments."""
@@ -189,6 +203,41 @@ def bookings(answers: Answers, sandbox: Sandbox, numbers: Iterator[str]) -> None
             answers.get(f"Appointment/{entry['resource']['id']}")
 
 
+def operations(answers: Answers, sandbox: Sandbox, numbers: Iterator[str]) -> None:
+    """Call every operation in every dialect; see every form of an answer."""
+    for query in ("", "?visit-type=72791000052103&_count=3&specialty=394814009"):
+        answers.get(f"Appointment/$find{query}")
+    found = answers.call("find", parameters(text("visit-type", COVID_VACCINATION)))
+    answers.get(f"Appointment/{found['entry'][0]['resource']['id']}")
+    for dialect, book in BOOKINGS.items():
+        number = next(numbers)
+        slots = answers.slots("norr")
+        hold = HOLDS.get(dialect, HOLDS["plain"])
+        held = answers.call("hold", hold(next(slots), number))
+        answers.call("hold", parameters(), on=appointment_in(held)["id"])
+        answers.find(number)
+        answers.call("hold", hold(next(slots), number))
+        answers.call("hold", hold(next(slots), number))
+        slot = appointment_in(held)["slot"][0]["reference"].partition("/")[2]
+        booked = appointment_in(answers.call("book", book(slot, number)))
+        schedule = slot.rsplit(".", 2)[0]
+        later = [each for each in answers.slots("norr") if each.startswith(schedule)]
+        move = MOVES.get(dialect, MOVES["ihe"])
+        operation, on, body = move(booked, later[20])
+        moved = appointment_in(answers.call(operation, body, on=on))
+        sandbox.spoil("norr", "info", text="Ring om du får feber.")
+        cancel = CANCELLATIONS.get(dialect, CANCELLATIONS["plain"])
+        operation, on, body = cancel(moved)
+        answers.call(operation, body, on=on)
+        sandbox.heal()
+        answers.call("reschedule", parameters(), on=moved["id"])
+        answers.call("hold", parameters(), on=moved["id"])
+        sandbox.spoil("norr", "drop-after-processing", interactions=["MakeBooking"])
+        answers.call("book", book(next(answers.slots("norr")), number))
+        sandbox.heal()
+        answers.call("book", parameters(text("colour", "red")))
+
+
 def refusals(answers: Answers, number: str) -> None:
     """Ask for and send what is refused, each for a reason of its own."""
     for path in _BAD_READS:
@@ -256,6 +305,21 @@ def test_every_answer_is_valid(
     assert validate(tmp_path) == f"{answers.count} resources valid, 0 invalid\n"
 
 
+def test_every_answer_of_an_operation_is_valid(
+    live_url: str,
+    sandbox: Sandbox,
+    numbers: list[str],
+    tmp_path: Path,
+    validate: Callable[[Path], str],
+) -> None:
+    """In every dialect's form, what an operation answers is valid FHIR R4."""
+    answers = Answers(live_url, tmp_path)
+    operations(answers, sandbox, iter(numbers))
+
+    assert answers.count > 70
+    assert validate(tmp_path) == f"{answers.count} resources valid, 0 invalid\n"
+
+
 def test_an_answer_with_sources_missing_is_valid(
     other_programs: OtherPrograms,
     sandbox: Sandbox,
@@ -271,7 +335,7 @@ def test_an_answer_with_sources_missing_is_valid(
         sandbox.spoil("syd", "vp-fault")
         fill(made)
         texts += [client.get(f"/fhir/{path}").text for path in paths]
-    for number, text in enumerate(texts):
-        (tmp_path / f"{number}.json").write_text(text, encoding="utf-8")
+    for number, answer in enumerate(texts):
+        (tmp_path / f"{number}.json").write_text(answer, encoding="utf-8")
 
     assert validate(tmp_path) == "6 resources valid, 0 invalid\n"

@@ -12,8 +12,11 @@ from .bodies import FHIR_JSON, PERSONNUMMER, appointment
 
 __all__ = [
     "BOOKINGS",
+    "BUSY_TENTATIVE",
     "CANCELLATIONS",
+    "HOLDS",
     "MOVES",
+    "appointment_in",
     "appointment_of",
     "call",
     "parameters",
@@ -78,6 +81,11 @@ def appointment_of(response: TestResponse) -> Body:
     """Return the Appointment in an answer, whatever its form."""
     body = response.json
     assert body is not None
+    return appointment_in(body)
+
+
+def appointment_in(body: Body) -> Body:
+    """Return the Appointment in the body of an answer."""
     if body["resourceType"] == "Bundle":
         (found,) = (
             entry["resource"]
@@ -151,6 +159,32 @@ BOOKINGS: Final[dict[str, Callable[[str, str], Body]]] = {
     "plain": _plain,
 }
 """What books a slot for a person who says "Jag hostar."."""
+
+BUSY_TENTATIVE: Final = {"name": "slot-status", "valueCode": "busy-tentative"}
+
+HOLDS: Final[dict[str, Callable[[str, str], dict[str, Any]]]] = {
+    "argonaut": lambda slot, number: parameters(
+        {"name": "appt-id", "valueUri": f"Appointment/{slot}"},
+        resource("patient-resource", patient(number)),
+    ),
+    "ihe": lambda slot, number: parameters(
+        reference("appointment-reference", f"Appointment/{slot}"),
+        resource("patient-resource", patient(number)),
+    ),
+    "isik": lambda slot, number: parameters(
+        resource("appt-resource", appointment(slot, number))
+    ),
+    "medplum": lambda slot, number: parameters(
+        resource("appointment", appointment(slot, number, status="proposed"))
+    ),
+    "austria": lambda slot, number: parameters(
+        reference("slot-reference", f"Slot/{slot}"),
+        BUSY_TENTATIVE,
+        resource("patient-resource", patient(number)),
+    ),
+    "plain": lambda slot, number: appointment(slot, number, status="pending"),
+}
+"""What holds a slot for a person."""
 
 MOVES: Final[dict[str, Callable[[Body, str], tuple[str, str | None, Body]]]] = {
     "argonaut": lambda booked, slot: (

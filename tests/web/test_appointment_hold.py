@@ -18,6 +18,8 @@ from fhir_gateway.model.timekeeping import now
 from .bodies import appointment, book, free_slots, patch, slot_patch
 from .dialects import (
     BOOKINGS,
+    BUSY_TENTATIVE,
+    HOLDS,
     appointment_of,
     call,
     parameters,
@@ -37,31 +39,6 @@ _BINDS: Final = issue(
     error=ErrorCode.HOLD_BINDS_THIS_SERVER_ONLY,
 )
 
-_BUSY_TENTATIVE: Final = {"name": "slot-status", "valueCode": "busy-tentative"}
-
-_HOLDS: Final[dict[str, Callable[[str, str], dict[str, Any]]]] = {
-    "argonaut": lambda slot, number: parameters(
-        {"name": "appt-id", "valueUri": f"Appointment/{slot}"},
-        resource("patient-resource", patient(number)),
-    ),
-    "ihe": lambda slot, number: parameters(
-        reference("appointment-reference", f"Appointment/{slot}"),
-        resource("patient-resource", patient(number)),
-    ),
-    "isik": lambda slot, number: parameters(
-        resource("appt-resource", appointment(slot, number))
-    ),
-    "medplum": lambda slot, number: parameters(
-        resource("appointment", appointment(slot, number, status="proposed"))
-    ),
-    "austria": lambda slot, number: parameters(
-        reference("slot-reference", f"Slot/{slot}"),
-        _BUSY_TENTATIVE,
-        resource("patient-resource", patient(number)),
-    ),
-    "plain": lambda slot, number: appointment(slot, number, status="pending"),
-}
-
 
 def held_until(body: dict[str, Any]) -> datetime:
     """Return when a hold ends."""
@@ -76,7 +53,7 @@ def held_until(body: dict[str, Any]) -> datetime:
 
 def hold(client: FlaskClient, slot: str, number: str) -> dict[str, Any]:
     """Hold a slot; return the Appointment."""
-    response = call(client, "hold", _HOLDS["plain"](slot, number))
+    response = call(client, "hold", HOLDS["plain"](slot, number))
     assert response.status_code == 201, response.text
     return appointment_of(response)
 
@@ -86,14 +63,14 @@ def ids(client: FlaskClient, region: str) -> set[str]:
     return {each["id"] for each in free_slots(client, region)}
 
 
-@pytest.mark.parametrize("dialect", _HOLDS)
+@pytest.mark.parametrize("dialect", HOLDS)
 def test_every_dialect_holds_the_same(
     client: FlaskClient, sandbox: Sandbox, dialect: str, number: str
 ) -> None:
     """A hold is 201, pending, ends within five minutes, and no region hears of it."""
     slot = next(free_slots(client, "norr"))
 
-    response = call(client, "hold", _HOLDS[dialect](slot["id"], number))
+    response = call(client, "hold", HOLDS[dialect](slot["id"], number))
     assert response.status_code == 201, response.text
     held = appointment_of(response)
     assert response.headers["Location"] == f"{BASE_URL}/Appointment/{held['id']}"
@@ -112,7 +89,7 @@ def test_the_answer_says_whom_it_binds(
     """Where the form has room the answer says that the unit does not know of it."""
     slot = next(free_slots(client, "norr"))["id"]
 
-    body = call(client, "hold", _HOLDS[dialect](slot, number)).json
+    body = call(client, "hold", HOLDS[dialect](slot, number)).json
     assert body is not None
     if dialect == "medplum":
         told = body["entry"][0]["response"]["outcome"]["issue"]
@@ -297,7 +274,7 @@ def test_nobody_holds_three(client: FlaskClient, number: str) -> None:
     slots = [each["id"] for each in islice(free_slots(client, "norr"), 3)]
     first, _ = (hold(client, slot, number) for slot in slots[:2])
 
-    response = call(client, "hold", _HOLDS["plain"](slots[2], number))
+    response = call(client, "hold", HOLDS["plain"](slots[2], number))
     assert response.status_code == 409
     assert response.json is not None
     (told,) = response.json["issue"]
@@ -321,7 +298,7 @@ def test_what_one_has_booked_is_not_held(client: FlaskClient, number: str) -> No
     assert booked is not None
     slot = booked["slot"][0]["reference"].partition("/")[2]
 
-    response = call(client, "hold", _HOLDS["plain"](slot, number))
+    response = call(client, "hold", HOLDS["plain"](slot, number))
     assert response.status_code == 409
 
 
@@ -333,7 +310,7 @@ def test_a_slot_that_is_gone_is_not_held(
     *_, slot = (each["id"] for each in islice(free_slots(client, _sort="-start"), 9))
     sell_elsewhere(made, slot, numbers[0])
 
-    response = call(client, "hold", _HOLDS["ihe"](slot, numbers[1]))
+    response = call(client, "hold", HOLDS["ihe"](slot, numbers[1]))
     assert_outcome(
         response,
         409,
@@ -356,7 +333,7 @@ def test_a_hold_is_not_moved(client: FlaskClient, number: str) -> None:
 def test_what_a_hold_needs_is_named(client: FlaskClient) -> None:
     """Slot and patient are missing, and both are named."""
     assert_outcome(
-        call(client, "hold", parameters(_BUSY_TENTATIVE)),
+        call(client, "hold", parameters(BUSY_TENTATIVE)),
         422,
         issue("required", "Name the slot to book.", expression="Appointment.slot"),
         issue(
