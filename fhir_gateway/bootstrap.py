@@ -30,6 +30,7 @@ from fhir_gateway.services.refresh.worker_share import WorkerShare
 from fhir_gateway.services.resident_bookings import ResidentBookings
 from fhir_gateway.services.search_demand import SearchDemand
 from fhir_gateway.services.settlement import Settlement
+from fhir_gateway.services.slot_correction import SlotCorrection
 from fhir_gateway.services.slot_search import SlotSearch
 from fhir_gateway.services.slot_view import SlotView
 from fhir_gateway.services.source_access import SourceAccess
@@ -169,7 +170,13 @@ def program(
         sources, adapters, store, processes=settings.processes, clock=clock
     )
     view = SlotView(sources.values(), meanings, store, held, clock=clock)
-    access = SourceAccess(sources, adapters, lambda: view.snapshot.directory)
+    access = SourceAccess(
+        sources,
+        adapters,
+        lambda: view.snapshot.directory,
+        SlotCorrection(store),
+        clock=clock,
+    )
     read_back = ReadBack(access, journal, clock=clock)
     settlement = Settlement(access, journal, read_back, clock=clock)
     turns = Turns(

@@ -19,7 +19,12 @@ from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.timekeeping import instant_text
 from fhir_gateway.model.timeslot import Schedule, Timeslot, TimeType, time_type_token
 
-__all__ = ["appointment_from_booking", "instruction", "proposed_appointment"]
+__all__ = [
+    "appointment_from_booking",
+    "instruction",
+    "proposed_appointment",
+    "told_issues",
+]
 
 _MESSAGE_ID: Final = "region-message"
 _PARTICIPANT_STATUS: Final = {
@@ -70,10 +75,9 @@ def appointment_from_booking(
             "profile": meta["profile"],
         },
     }
-    if booking.message:
-        appointment["contained"] = [
-            {**operation_outcome([_shown(booking.message)]), "id": _MESSAGE_ID}
-        ]
+    told = told_issues(booking)
+    if told:
+        appointment["contained"] = [{**operation_outcome(told), "id": _MESSAGE_ID}]
     appointment["extension"] = _extensions(booking, vocabulary)
     if booking.booking_id is not None:
         appointment["identifier"] = [
@@ -108,13 +112,31 @@ def instruction(booking: ManagedBooking) -> str | None:
     return "\n\n".join(texts) or None
 
 
-def _shown(message: str) -> Issue:
-    return Issue(
-        severity=Severity.INFORMATION,
-        code="informational",
-        error_code=ErrorCode.REGION_MESSAGE,
-        text=message,
-    )
+def told_issues(booking: ManagedBooking) -> list[Issue]:
+    """Return what is to be told beside how a booking stands."""
+    issues = []
+    if booking.message:
+        issues.append(
+            Issue(
+                severity=Severity.INFORMATION,
+                code="informational",
+                error_code=ErrorCode.REGION_MESSAGE,
+                text=booking.message,
+            )
+        )
+    if booking.is_offered_again is False:
+        issues.append(
+            Issue(
+                severity=Severity.INFORMATION,
+                code="informational",
+                error_code=ErrorCode.SLOT_IS_NOT_OFFERED_AGAIN,
+                diagnostics=(
+                    "The appointment is cancelled; its region does not list the slot as"
+                    " free just now."
+                ),
+            )
+        )
+    return issues
 
 
 def _extensions(
@@ -152,7 +174,7 @@ def _extensions(
                 "url": vocabulary.profile("hold"),
             }
         )
-    if booking.message:
+    if told_issues(booking):
         extensions.append(
             {
                 "url": vocabulary.profile("region-message"),

@@ -139,6 +139,8 @@ class ManagedBooking:
         reason: What the resident wrote.
         confirmed_at: When the source last said that it stands, if ever.
         held_until: Until when it is held, while it is not more than that.
+        is_offered_again: Whether its source offers its time again, just after it was
+            cancelled; None when that was not looked for, or could not be.
     """
 
     id: str
@@ -157,6 +159,7 @@ class ManagedBooking:
     purpose: str | None = None
     reason: str | None = None
     held_until: datetime | None = None
+    is_offered_again: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

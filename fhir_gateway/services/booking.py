@@ -7,7 +7,7 @@ by reading the source; nothing is sent twice.
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import structlog
@@ -437,9 +437,10 @@ class BookingService:
             actor=Actor.resident(record.number),
             message=message,
         )
-        return self._carried_out(
+        made = self._carried_out(
             turn, decision, lambda: self._sending.cancel(source, decision, cancelled)
         )
+        return replace(made, is_offered_again=self._is_offered_again(made))
 
     def come_of(self, repeated: RepeatedRequest) -> ManagedBooking:
         """
@@ -600,6 +601,20 @@ class BookingService:
             return
         if not listed:
             raise TimeslotTaken(refusal.message, source=refusal.source) from refusal
+
+    def _is_offered_again(self, booking: ManagedBooking) -> bool | None:
+        """Look for a time that has just been given up; None where nobody can know."""
+        timeslot = booking.timeslot
+        is_past = timeslot.start <= self._clock()
+        if booking.status is not BookingStatus.CANCELLED or is_past:
+            return None
+        try:
+            return self._access.is_offered_again(timeslot, booking.number)
+        except GatewayError as error:
+            _log.info(
+                "freed slot not looked for", source=booking.source, error=str(error)
+            )
+            return None
 
     def _held_by(
         self, number: PersonalIdentityNumber, token: TimeslotToken

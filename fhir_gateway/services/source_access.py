@@ -18,9 +18,10 @@ from fhir_gateway.model.interaction import (
 )
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import Source
-from fhir_gateway.model.timekeeping import civil_date
+from fhir_gateway.model.timekeeping import Clock, civil_date, now
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.services.directory import Directory
+from fhir_gateway.services.slot_correction import SlotCorrection
 
 __all__ = ["SourceAccess"]
 
@@ -33,6 +34,8 @@ class SourceAccess:
         sources: The configured sources.
         adapters: How to ask them.
         directory: Tells which units offer what.
+        correction: Is told of times that are found gone, or free again.
+        clock: Tells the time.
     """
 
     def __init__(
@@ -40,10 +43,15 @@ class SourceAccess:
         sources: Mapping[SourceName, Source],
         adapters: Mapping[SourceName, SchedulingAdapter],
         directory: Callable[[], Directory],
+        correction: SlotCorrection,
+        *,
+        clock: Clock = now,
     ) -> None:
         self._sources = sources
         self._adapters = adapters
         self._directory = directory
+        self._correction = correction
+        self._clock = clock
 
     @property
     def sources(self) -> Mapping[SourceName, Source]:
@@ -92,6 +100,7 @@ class SourceAccess:
         source = self.source_of(token)
         offering = self._directory().offerings[token.time_type]
         day = civil_date(token.starts_at)
+        asked_at = self._clock()
         free = self._adapters[source.name].get_available_timeslots(
             GetAvailableTimeslots(
                 unit=token.unit,
@@ -107,6 +116,14 @@ class SourceAccess:
         for timeslot in free.timeslots:
             if timeslot.token == token.text:
                 return timeslot
+        if moving is None:
+            self._correction.tell(
+                source.name,
+                token,
+                offering.time_type.id,
+                is_listed=False,
+                asked_at=asked_at,
+            )
         raise TimeslotTaken(
             "The slot is no longer free; search again for another one."
             if moving is None
@@ -125,6 +142,28 @@ class SourceAccess:
             self.free_timeslot(TimeslotToken.parse(timeslot.token), number)
         except TimeslotTaken:
             return False
+        return True
+
+    def is_offered_again(
+        self, timeslot: Timeslot, number: PersonalIdentityNumber
+    ) -> bool:
+        """
+        Return whether a time that was given up is free at its source, for everybody.
+
+        Raises:
+            GatewayError: The source could not be asked.
+        """
+        token = TimeslotToken.parse(timeslot.token)
+        asked_at = self._clock()
+        if not self.is_listed(timeslot, number):
+            return False
+        self._correction.tell(
+            self.source_of(token).name,
+            token,
+            timeslot.schedule.time_type_id,
+            is_listed=True,
+            asked_at=asked_at,
+        )
         return True
 
     def booked_times(

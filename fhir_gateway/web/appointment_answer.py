@@ -7,9 +7,9 @@ from typing import Any
 
 from flask import Response
 
+from fhir_gateway.fhir.appointment import told_issues
 from fhir_gateway.fhir.outcome import Issue, Severity, operation_outcome
 from fhir_gateway.model.booking import BookingStatus, ManagedBooking
-from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.services.booking import BookedTimeslot
 from fhir_gateway.web.exchange import fhir_response, preferences
 from fhir_gateway.web.gateway import Gateway
@@ -79,26 +79,21 @@ class AppointmentAnswers:
         if returns == "minimal":
             body = None
         elif returns == "OperationOutcome":
-            body = operation_outcome([_told(booking)])
+            body = operation_outcome(_told(booking))
         return fhir_response(body, status=status, headers=headers)
 
     def _url(self, booking: ManagedBooking) -> str:
         return f"{self._base_url}/Appointment/{booking.id}"
 
 
-def _told(booking: ManagedBooking) -> Issue:
-    if booking.message:
-        return Issue(
+def _told(booking: ManagedBooking) -> list[Issue]:
+    return told_issues(booking) or [
+        Issue(
             severity=Severity.INFORMATION,
             code="informational",
-            error_code=ErrorCode.REGION_MESSAGE,
-            text=booking.message,
+            diagnostics=f"The appointment is {booking.status.value}.",
         )
-    return Issue(
-        severity=Severity.INFORMATION,
-        code="informational",
-        diagnostics=f"The appointment is {booking.status.value}.",
-    )
+    ]
 
 
 def _etag(booking: ManagedBooking) -> dict[str, str]:

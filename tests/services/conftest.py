@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 from builders import NOW, TOLVAN, offer, source, subject, timeslot
-from doubles import AnsweringAdapter, MovableClock
+from doubles import AnsweringAdapter, MemorySlotStore, MovableClock
 
 from fhir_gateway.adapters.protocol import SchedulingAdapter
 from fhir_gateway.bootstrap import Program, program
@@ -35,6 +35,7 @@ from fhir_gateway.services.read_back import ReadBack
 from fhir_gateway.services.reconciliation import Reconciliation
 from fhir_gateway.services.resident_bookings import ResidentBookings
 from fhir_gateway.services.settlement import Settlement
+from fhir_gateway.services.slot_correction import SlotCorrection
 from fhir_gateway.services.slot_search import SlotSearch
 from fhir_gateway.services.source_access import SourceAccess
 from fhir_gateway.services.turn import Turns
@@ -45,6 +46,7 @@ from fhir_gateway.stores.journal import Decision, Journal
 from fhir_gateway.stores.migrations import migrate
 from fhir_gateway.stores.offer import Offer
 from fhir_gateway.stores.sealing import Seal
+from fhir_gateway.stores.slot_store import SlotStore
 
 # Every booking of every test is of a time of its own.
 SLOTS = 4_000
@@ -76,11 +78,16 @@ class Desk:
         directory: Callable[[], Directory],
         journal: Journal,
         clock: MovableClock,
+        *,
+        store: SlotStore | None = None,
     ) -> None:
         self.journal = journal
         self.clock = clock
         self.adapters = adapters
-        self.access = SourceAccess(sources, adapters, directory)
+        self.store = store or MemorySlotStore()
+        self.access = SourceAccess(
+            sources, adapters, directory, SlotCorrection(self.store), clock=clock
+        )
         self.read_back = ReadBack(self.access, journal, clock=clock)
         self.settlement = Settlement(self.access, journal, self.read_back, clock=clock)
         self.turns = Turns(sources, clock=clock)
@@ -344,6 +351,7 @@ def _real_world() -> Iterator[RealWorld]:
                     lambda: made.view.snapshot.directory,
                     made.journal,
                     clock,
+                    store=made.store,
                 )
                 yield RealWorld(server, made, desk, embedded.url)
     finally:

@@ -300,6 +300,20 @@ def test_a_group_time_is_booked_until_it_is_full(
     assert slot["id"] not in {each["id"] for each in free_slots(client, **group)}
 
 
+def test_a_slot_that_was_gone_is_searched_for_in_vain(
+    client: FlaskClient, made: Program, numbers: list[str]
+) -> None:
+    """After the 409 no search offers the slot, though no refresh has run since."""
+    slot = next(free_slots(client, "norr"))
+    sell_elsewhere(made, slot["id"], numbers[0])
+
+    response = post(client, appointment(slot["id"], numbers[1]))
+
+    made.view.catch_up()
+    assert response.status_code == 409
+    assert slot["id"] not in {each["id"] for each in free_slots(client, "norr")}
+
+
 # Unknown outcomes.
 
 

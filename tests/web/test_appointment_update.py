@@ -8,8 +8,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from assertions import assert_outcome, issue
+from assertions import assert_issues, assert_outcome, issue
 from flask.testing import FlaskClient
+
+from fhir_gateway.model.error_code import ErrorCode
 
 from .bodies import FHIR_JSON, another_slot, appointment, book, change, free_slots
 from .running import BASE_URL, REGIONS, Sandbox
@@ -523,3 +525,34 @@ def test_a_minimal_answer_has_no_body(client: FlaskClient, number: str) -> None:
     )
     assert (response.status_code, response.data) == (200, b"")
     assert response.headers["ETag"].startswith("W/")
+
+
+@pytest.mark.parametrize("prefer", ["return=representation", "return=OperationOutcome"])
+def test_a_freed_slot_that_is_not_offered_again_is_told(
+    client: FlaskClient, sandbox: Sandbox, number: str, prefer: str
+) -> None:
+    """A cancellation says so when its region does not list the slot as free."""
+    body = book(client, "norr", number).json
+    assert body is not None
+    sandbox.spoil("norr", "empty", interactions=["GetAvailableTimeslots"])
+
+    response = change(
+        client, body | {"status": "cancelled"}, headers={"Prefer": prefer}
+    )
+
+    answer = response.json
+    assert response.status_code == 200
+    assert answer is not None
+    outcome = answer["contained"][0] if "contained" in answer else answer
+    assert_issues(
+        outcome["issue"],
+        [
+            issue(
+                "informational",
+                "The appointment is cancelled; its region does not list the slot as"
+                " free just now.",
+                severity="information",
+                error=ErrorCode.SLOT_IS_NOT_OFFERED_AGAIN,
+            )
+        ],
+    )
