@@ -87,11 +87,12 @@ class ScheduleTable:
     def tokens(self, numbers: Sequence[int]) -> list[str]:
         """Return the tokens of schedules."""
         offering_token, suffixes = self._numbers.token, self._suffixes
+        rows = np.array(numbers, dtype=np.intp)
         return [
             f"{offering_token(offering)}.{suffixes[whose]}"
             for offering, whose in zip(
-                self._offering[numbers].tolist(),
-                self._whose_of[numbers].tolist(),
+                self._offering[rows].tolist(),
+                self._whose_of[rows].tolist(),
                 strict=True,
             )
         ]

@@ -114,6 +114,14 @@ def test_a_changed_name_is_counted() -> None:
     assert (numbers, table.changes, table[0]) == ([0, 0, 0], 1, second)
 
 
+def test_no_numbers_have_no_tokens() -> None:
+    """Whatever sequence holds none."""
+    known = Schedule(unit=UNIT, time_type_id=TimeTypeId(VISIT), time_type_name="Besök")
+    table, _ = table_of([known])
+
+    assert table.tokens([]) == table.tokens(()) == []
+
+
 def test_an_unknown_token_has_no_number() -> None:
     """Neither of an unknown time type nor of an unknown person."""
     known = Schedule(unit=UNIT, time_type_id=TimeTypeId(VISIT), time_type_name="Besök")
