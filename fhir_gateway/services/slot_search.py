@@ -911,7 +911,10 @@ def _unanswered(snapshot: Snapshot, selection: _Selection, status: SourceStatus)
             continue
         number = snapshot.index.number(time_type_token(each.unit, each.time_type_id))
         time_types += number in wanted and bool(np.isnan(snapshot.answered_at[number]))
-    counted = (f"{units} of its units", units), (f"{time_types} time types", time_types)
+    counted = (
+        (f"{units} of its units", units),
+        (f"{time_types} of its time types", time_types),
+    )
     return " and ".join(text for text, count in counted if count)
 
 

@@ -2,6 +2,7 @@
 Several real workers over one real Redis: they share the sources, and take over.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -27,7 +28,7 @@ from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.sandbox.server import SandboxServer
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
-from fhir_gateway.stores.source_status import unpack_status
+from fhir_gateway.stores.source_status import SourceStatus, unpack_status
 
 pytestmark = pytest.mark.flow
 
@@ -121,9 +122,22 @@ class Place:
     folder: Path
     redis: Any
     redis_url: str
+    regions: str
     listener: Listener
     stack: ExitStack
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def spoil(self, region: str, **fault: Any) -> None:
+        """Let a region's calls go wrong from now on."""
+        request = Request(
+            f"{self.regions}/faults/{region}", data=json.dumps(fault).encode()
+        )
+        urlopen(request, timeout=5).close()
+
+    def status(self, region: str) -> SourceStatus | None:
+        """Return what was last told of a region."""
+        packed = self.redis.get(f"status:{region}")
+        return None if packed is None else unpack_status(SourceName(region), packed)
 
     def start(self, name: str) -> None:
         """Start a worker."""
@@ -169,11 +183,11 @@ class Place:
         """Return the sources whose status a worker told last."""
         found = set()
         for region in REGIONS:
-            packed = self.redis.get(f"status:{region}")
-            if packed is not None:
-                status = unpack_status(SourceName(region), packed)
-                if str(status.worker).endswith(f"-{self.workers[name].pid}"):
-                    found.add(region)
+            status = self.status(region)
+            if status is not None and str(status.worker).endswith(
+                f"-{self.workers[name].pid}"
+            ):
+                found.add(region)
         return found
 
     def changes_of_worker(self, *, since: float) -> set[int]:
@@ -247,7 +261,7 @@ def _place() -> Iterator[Place]:
         redis = stack.enter_context(Redis.from_url(embedded.url))
         listener = Listener(server.url)
         stack.callback(listener.stop)
-        yield Place(folder, redis, embedded.url, listener, stack)
+        yield Place(folder, redis, embedded.url, server.url, listener, stack)
 
 
 def test_a_killed_workers_sources_move_to_another(place: Place) -> None:
@@ -309,3 +323,29 @@ def test_a_worker_that_is_told_to_stop_hands_over_at_once(place: Place) -> None:
     assert place.redis.keys("lease:*") == []
     assert place.redis.zcard("workers") == 0
     assert place.workers["first"].returncode == 0
+
+
+def test_a_hanging_region_delays_no_other(place: Place) -> None:
+    """While one region answers nothing, the others are asked for everything at once."""
+    place.spoil("norr", fault="hang", seconds=30)
+    place.start("first")
+
+    def is_whole(region: str) -> bool:
+        status = place.status(region)
+        return status is not None and status.questions > 0 == status.unanswered
+
+    await_that(lambda: is_whole("mitt") and is_whole("syd"))
+    await_that(
+        lambda: (
+            (status := place.status("norr")) is not None
+            and status.failing_since is not None
+        )
+    )
+    asked = [each for each in place.listener.calls if each.region != "norr"]
+    pauses = [
+        second.began - first.began
+        for first, second in pairwise(sorted(asked, key=lambda each: each.began))
+    ]
+
+    # Two regions at twenty calls a second each, on a machine that does other things.
+    assert sorted(pauses)[len(pauses) // 2] < 0.5

@@ -501,10 +501,11 @@ class SourceRefresh:
 
     def _failing_since(self) -> datetime | None:
         """Return since when it answers nothing of what searches need."""
-        since = self._breakers[TIMES].failing_since
-        if since is None and not self._how_many(TIMES):
-            since = self._breakers[_OFFER].failing_since
-        return since
+        for interaction in (TIMES, _OFFER, _UNITS):
+            # Whoever has not said what can be asked must say that first.
+            if self._how_many(interaction):
+                return self._breakers[interaction].failing_since
+        return None
 
     def _tell_status(self, *, force: bool = False) -> None:
         """Tell how it is going: now and then, and at once when that has changed."""
@@ -556,7 +557,7 @@ class SourceRefresh:
                 )
                 for question, state in states.items()
                 if state.failing_since is not None
-                and question.interaction in (_OFFER, TIMES)
+                and question.interaction in (_UNITS, _OFFER, TIMES)
             ),
             key=lambda each: each.since,
         )

@@ -951,6 +951,17 @@ def test_staff_that_cannot_be_had_do_not_keep_times_away() -> None:
     assert (status.failing_since, status.broken) == (None, ("GetAllPerformers",))
 
 
+def test_a_source_that_never_says_which_units_it_has_fails() -> None:
+    """Where not even the units are known, that is the source's failure."""
+    world = World(
+        source=source(units=(), units_from=UNIT, budget=AS_FAST_AS_CAN_BE),
+    )
+    failing(world)
+    world.run_once()
+
+    assert world.store.status(NORR).failing_since == NOW
+
+
 # Dates first
 
 
