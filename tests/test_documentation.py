@@ -16,6 +16,8 @@ from fhir_gateway.adapters import sources
 from fhir_gateway.adapters.scheduling_1_1.options import Options
 from fhir_gateway.adapters.sources import load_sources
 from fhir_gateway.demo import sources_toml
+from fhir_gateway.fhir.appointment_operation import BOOK, CANCEL, HOLD, RESCHEDULE
+from fhir_gateway.fhir.find_request import FIND
 from fhir_gateway.fhir.search_parameters import SearchSchema
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, regions
@@ -194,6 +196,18 @@ def test_each_error_code_has_a_row() -> None:
 
     codes = {code for code in page if code.isupper()}
     assert codes == {code.value for code in ErrorCode}
+
+
+def test_each_name_of_a_parameter_has_a_row() -> None:
+    """Every name that an operation understands is in a table of its page."""
+    names = {
+        name
+        for declared in (FIND, HOLD, BOOK, CANCEL, RESCHEDULE)
+        for parameter in declared
+        for name in parameter.names
+    }
+
+    assert names <= _first_cells("interactions/appointment-operations.md")
 
 
 @pytest.mark.parametrize("kind", FaultKind)

@@ -99,13 +99,14 @@ def _blocks() -> list[str]:
 
 def test_the_lines_of_the_readme_do_what_it_says(demo: Demo, blocks: list[str]) -> None:
     """Searched, booked, in the ledger exactly once, listed, and cancelled."""
-    search, book, ledger, listing, cancel = blocks
+    search, book, ledger, find, listing, cancel = blocks
 
     bundle = json.loads(demo.run(search))
     head, _, body = demo.run(book).replace("\r\n", "\n").partition("\n\n")
     appointment = json.loads(body)
     region = appointment["meta"]["source"].rpartition("/")[2]
     told = json.loads(demo.run(ledger.replace("/norr", f"/{region}")))
+    proposed = json.loads(demo.run(find))
     listed = json.loads(demo.run(listing))
     cancelled = json.loads(demo.run(cancel, APPOINTMENT=appointment["id"]))
 
@@ -124,6 +125,7 @@ def test_the_lines_of_the_readme_do_what_it_says(demo: Demo, blocks: list[str]) 
         ("MakeBooking", True)
     ]
     assert appointment["id"] in {each["resource"].get("id") for each in listed["entry"]}
+    assert {each["resource"]["status"] for each in proposed["entry"]} == {"proposed"}
     assert (cancelled["id"], cancelled["status"]) == (appointment["id"], "cancelled")
 
 
