@@ -131,6 +131,24 @@ class SlotColumns:
             ],
         )
 
+    def only(self, wanted: npt.NDArray[np.bool_]) -> Self:
+        """Return the columns of some of the rows."""
+        return type(self)(
+            order=self.order[wanted],
+            length=self.length[wanted],
+            schedule=self.schedule[wanted],
+            count=self.count[wanted],
+        )
+
+    def has_the_rows_of(self, other: "SlotColumns") -> bool:
+        """Return whether the rows are the same, one after the other."""
+        return (
+            np.array_equal(self.order, other.order)
+            and np.array_equal(self.length, other.length)
+            and np.array_equal(self.schedule, other.schedule)
+            and np.array_equal(self.count, other.count)
+        )
+
     def bounds(self, start: int, before: int | None) -> tuple[int, int]:
         """Return the rows that begin from `start` until `before`, in seconds."""
         # numpy's own search lets other threads run meanwhile, which costs more than

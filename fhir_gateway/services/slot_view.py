@@ -508,9 +508,12 @@ class SlotView:
             columns = self._segments.get(segment, EMPTY)
             offering = self._schedules.offering[columns.schedule]
             gone = np.isin(offering, np.fromiter(fold.gone[segment], dtype=np.int32))
-            self._segments[segment] = columns.replaced(
-                gone, list(fold.added.get(segment, {}).values())
-            )
+            added = list(fold.added.get(segment, {}).values())
+            # Most often a source lists what it listed before: to see that takes a tenth
+            # of the time that a new segment does.
+            came = EMPTY.replaced(np.empty(0, dtype=np.bool_), added)
+            if not columns.only(gone).has_the_rows_of(came):
+                self._segments[segment] = columns.replaced(gone, added)
         index = self.snapshot.index
         if fold.offers:
             index = OfferingIndex(

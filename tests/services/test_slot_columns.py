@@ -41,6 +41,19 @@ def rows_of(columns: SlotColumns) -> list[tuple[int, int]]:
     return list(zip(columns.start.tolist(), columns.schedule.tolist(), strict=True))
 
 
+def values_of(columns: SlotColumns) -> list[tuple[int, int, int, int]]:
+    """Return start, schedule, length and count of each row."""
+    return list(
+        zip(
+            columns.start.tolist(),
+            columns.schedule.tolist(),
+            columns.length.tolist(),
+            columns.count.tolist(),
+            strict=True,
+        )
+    )
+
+
 def mask_of(wanted: set[int]) -> npt.NDArray[np.bool_]:
     """Return which of ten schedules fit."""
     return np.isin(np.arange(10), list(wanted))
@@ -133,6 +146,29 @@ def test_schedules_and_hours_are_tested_together(
     assert columns.first_rows(*bounds, fit, count).tolist() == fitting[:count]
     assert columns.last_rows(*bounds, fit, count).tolist() == fitting[::-1][:count]
     assert columns.rows(*bounds, fit).tolist() == fitting
+
+
+@given(rows=ROWS, other=ROWS)
+def test_columns_have_the_same_rows_or_not(
+    rows: list[tuple[int, int, int]], other: list[tuple[int, int, int]]
+) -> None:
+    """Columns are compared by what is in them, all of it."""
+    assert columns_of(rows).has_the_rows_of(columns_of(list(rows)))
+    assert columns_of(rows).has_the_rows_of(columns_of(other)) == (
+        values_of(columns_of(rows)) == values_of(columns_of(other))
+    )
+
+
+@given(rows=ROWS, wanted=st.sets(st.integers(0, 9)))
+def test_some_rows_stay_in_order(
+    rows: list[tuple[int, int, int]], wanted: set[int]
+) -> None:
+    """Of some of the rows all values stay."""
+    columns = columns_of(rows)
+
+    some = columns.only(mask_of(wanted)[columns.schedule])
+
+    assert values_of(some) == [each for each in values_of(columns) if each[1] in wanted]
 
 
 def test_nothing_begins_after_2106() -> None:

@@ -415,6 +415,27 @@ def test_a_started_view_folds_what_comes_together_at_once(
     assert view.snapshot.version <= 4 * (monotonic() - began) + 2
 
 
+def test_times_that_are_listed_again_leave_their_segment(
+    store: MemorySlotStore, clock: MovableClock
+) -> None:
+    """What is listed as before is only younger; one time more makes a new segment."""
+    store.put_block(block([timeslot(3), timeslot(5)]))
+    view = view_of(store, clock)
+    ((segment, before),) = view.snapshot.segments.items()
+
+    store.put_block(block([timeslot(5), timeslot(3)], answered_at=NOW + HOUR))
+    view.catch_up()
+    assert view.snapshot.segments[segment] is before
+    known = view.snapshot.known(schedule().token)
+    assert known is not None
+    assert known.answered_at == NOW + HOUR
+
+    store.put_block(block([timeslot(5), timeslot(3, count=2)]))
+    view.catch_up()
+    assert view.snapshot.segments[segment] is not before
+    assert [row[3] for row in rows(view.snapshot)] == [2, 1]
+
+
 def test_an_offer_that_is_said_again_changes_nothing(
     store: MemorySlotStore, clock: MovableClock
 ) -> None:
