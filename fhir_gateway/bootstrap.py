@@ -22,6 +22,7 @@ from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.services.booking import BookingService
 from fhir_gateway.services.directory import TimeTypeMap
 from fhir_gateway.services.held import HeldTimeslots
+from fhir_gateway.services.housekeeping import Housekeeping
 from fhir_gateway.services.live_search import LiveSearch
 from fhir_gateway.services.read_back import ReadBack
 from fhir_gateway.services.reconciliation import Reconciliation
@@ -47,7 +48,7 @@ from fhir_gateway.stores.source_lease import RedisSourceLeases
 from fhir_gateway.web.app import create_app
 from fhir_gateway.web.gateway import Gateway
 
-__all__ = ["Program", "embedded_redis", "meanings_of", "program"]
+__all__ = ["Program", "embedded_redis", "meanings_of", "opened_journal", "program"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,7 @@ class Program:
         refreshes: One for each source.
         share: Runs, in a worker, the refreshes whose sources it has the lease of.
         reconciliation: Run by a worker.
+        housekeeping: Run by a worker.
     """
 
     sources: tuple[ConfiguredSource, ...]
@@ -73,6 +75,7 @@ class Program:
     refreshes: tuple[SourceRefresh, ...]
     share: WorkerShare
     reconciliation: Reconciliation
+    housekeeping: Housekeeping
 
 
 @contextmanager
@@ -102,6 +105,42 @@ def meanings_of(
             each.time_types, vocabulary
         ).items()
     }
+
+
+def _opened(
+    settings: Settings,
+    database: Database,
+    make_journal: Callable[[Database, Seal], Journal],
+) -> Journal:
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    migrate(database.engine)
+    seal = (
+        Seal(settings.journal_keys)
+        if settings.journal_keys
+        else Seal.from_file(settings.data_dir / "journal.key")
+    )
+    journal = make_journal(database, seal)
+    journal.check_keys()
+    return journal
+
+
+@contextmanager
+def opened_journal(settings: Settings) -> Iterator[Journal]:
+    """
+    Give the journal alone, and let go of it in the end.
+
+    Raises:
+        UnusableKey: A key of the journal has the wrong form, or cannot be kept.
+        SealBroken: The journal was sealed with other keys.
+        WrongDatabase: The URL of the database has the wrong form.
+        LaterTables: The database belongs to a later release.
+        DatabaseUnavailable: The database cannot be reached.
+    """
+    database = Database(settings.database_url)
+    try:
+        yield _opened(settings, database, Journal)
+    finally:
+        database.close()
 
 
 @contextmanager
@@ -139,16 +178,8 @@ def program(
     adapters: Mapping[SourceName, SchedulingAdapter] = {
         each.source.name: each.adapter for each in configured
     }
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
     database = Database(settings.database_url)
-    migrate(database.engine)
-    seal = (
-        Seal(settings.journal_keys)
-        if settings.journal_keys
-        else Seal.from_file(settings.data_dir / "journal.key")
-    )
-    journal = make_journal(database, seal)
-    journal.check_keys()
+    journal = _opened(settings, database, make_journal)
     store = RedisSlotStore(redis_url)
     demand = RedisDemand(store.client)
     worker = f"{socket.gethostname()}-{os.getpid()}"
@@ -215,6 +246,11 @@ def program(
                 f"{worker}-{token_hex(8)}",
             ),
             reconciliation=Reconciliation(settlement, journal),
+            housekeeping=Housekeeping(
+                journal,
+                wiped_after=timedelta(days=settings.wiped_after_days),
+                clock=clock,
+            ),
         )
     finally:
         live.close()

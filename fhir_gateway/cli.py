@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,7 +20,12 @@ from rich.table import Table
 
 from fhir_gateway import VERSION, wsgi
 from fhir_gateway.adapters.sources import WrongSources, load_sources
-from fhir_gateway.bootstrap import embedded_redis, meanings_of, program
+from fhir_gateway.bootstrap import (
+    embedded_redis,
+    meanings_of,
+    opened_journal,
+    program,
+)
 from fhir_gateway.demo import (
     DemoFailed,
     run_demo,
@@ -30,7 +36,7 @@ from fhir_gateway.fhir.concept_map import WrongConceptMap
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.http_server import serve_http
 from fhir_gateway.log import configure_logging
-from fhir_gateway.model.timekeeping import now
+from fhir_gateway.model.timekeeping import instant_text, now
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, regions
 from fhir_gateway.sandbox.server import SandboxServer
 from fhir_gateway.services.source_check import SourceReport, check_source
@@ -101,6 +107,9 @@ def worker() -> None:
             threading.Thread(target=made.share.run, args=(stop,), name="share"),
             threading.Thread(
                 target=made.reconciliation.run, args=(stop,), name="reconciliation"
+            ),
+            threading.Thread(
+                target=made.housekeeping.run, args=(stop,), name="housekeeping"
             ),
         ]
         for thread in threads:
@@ -250,6 +259,61 @@ def check(*, as_json: bool) -> None:
         _print_reports(reports)
     if any(report.errors for report in reports):
         sys.exit(1)
+
+
+@main.group()
+def journal() -> None:
+    """Look into the journal of bookings, and seal it anew."""
+
+
+@journal.command()
+@click.option("--days", default=30, show_default=True, help="How far back to look.")
+def alarms(days: int) -> None:
+    """
+    List the writes that a person was called to.
+
+    docs/booking.md says what each alarm means and what to do about it. Nothing personal
+    is shown.
+    """
+    settings = _settings()
+    table = Table(title="Alarms")
+    for heading in ("alarm", "booking", "source", "unit", "write", "state", "sent"):
+        table.add_column(heading, overflow="fold")
+    with _explained(), opened_journal(settings) as opened:
+        found = opened.alarms(since=now() - timedelta(days=days))
+    for record, decision in found:
+        table.add_row(
+            decision.alarm.value if decision.alarm else "",
+            record.id,
+            record.source,
+            record.timeslot.schedule.unit,
+            decision.kind.value,
+            decision.state.value,
+            instant_text(decision.sent_at) if decision.sent_at else "",
+        )
+    Console().print(table)
+
+
+@journal.command()
+def reseal() -> None:
+    """
+    Seal everything with the newest key; then the older ones can go.
+
+    Give the new key first, and restart every process, before this. Everything goes on
+    meanwhile; it can be broken off and begun again.
+    """
+    settings = _settings()
+    resealed = 0
+    with (
+        _explained(),
+        opened_journal(settings) as opened,
+        Progress(console=Console(stderr=True)) as progress,
+    ):
+        task = progress.add_task("Resealing", total=opened.upkeep.sealed_rows())
+        for rows, changed in opened.upkeep.reseal():
+            resealed += changed
+            progress.advance(task, rows)
+    click.echo(f"{resealed} rows were sealed anew.")
 
 
 def _settings() -> Settings:

@@ -34,6 +34,9 @@ ENVIRONMENT: Final = {
         "keys that seal personal data, newest first, separated by commas;"
         " default: one made in the data folder"
     ),
+    "FHIR_GATEWAY_WIPED_AFTER_DAYS": (
+        "days after a visit until all that is personal is wiped; default 30"
+    ),
     "REDIS_URL": "Redis; default: one of our own in the data folder",
     "DATABASE_URL": "SQLite or PostgreSQL; default: SQLite in the data folder",
     "SANDBOX_PORT": "the port of the sandbox's regions; default 8090",
@@ -73,6 +76,7 @@ class Settings:
     processes: int
     threads: int
     answers_within_s: int
+    wiped_after_days: int
     journal_keys: tuple[str, ...]
     redis_url: str | None
     database_url: str
@@ -101,6 +105,7 @@ class Settings:
                 # One for what may have to wait for a region, one for the rest.
                 ("FHIR_GATEWAY_THREADS", 32, range(2, 1025)),
                 ("FHIR_GATEWAY_ANSWERS_WITHIN_S", 10, range(1, 61)),
+                ("FHIR_GATEWAY_WIPED_AFTER_DAYS", 30, range(1, 3651)),
             )
         }
         port = numbers["PORT"]
@@ -127,6 +132,7 @@ class Settings:
             processes=numbers["FHIR_GATEWAY_PROCESSES"],
             threads=numbers["FHIR_GATEWAY_THREADS"],
             answers_within_s=numbers["FHIR_GATEWAY_ANSWERS_WITHIN_S"],
+            wiped_after_days=numbers["FHIR_GATEWAY_WIPED_AFTER_DAYS"],
             journal_keys=tuple(
                 key.strip()
                 for key in environment.get("FHIR_GATEWAY_JOURNAL_KEYS", "").split(",")

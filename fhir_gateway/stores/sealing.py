@@ -6,7 +6,8 @@ with `#` are skipped. The first key seals; every key opens and is looked up with
 
 To change keys without a stop, restart twice: first with the new key as the *last*
 line, so that every process can read what it will seal, then with it moved to the
-first. An old key stays in the file for as long as a row sealed with it exists.
+first. An old key stays in the file until `fhir-gateway journal reseal` has sealed every
+row with the new one.
 """
 
 import hashlib
@@ -62,7 +63,7 @@ class Seal:
         UnusableKey: There is no key, or one of them is not a Fernet key.
     """
 
-    __slots__ = ("_fernet", "_lookup_keys")
+    __slots__ = ("_fernet", "_lookup_keys", "_newest")
 
     def __init__(self, keys: Sequence[str]) -> None:
         if not keys:
@@ -76,6 +77,7 @@ class Seal:
                     f"key {position} is not a key: expected 32 bytes in URL-safe"
                     " base64, one key per line, as Seal.new_key() makes them"
                 )
+        self._newest = Fernet(keys[0])
         self._fernet = MultiFernet([Fernet(key) for key in keys])
         # Every key has its own lookup key, and a lookup tries them all. Deriving one
         # from the oldest key alone would give one hash per number for ever, but then
@@ -143,6 +145,14 @@ class Seal:
             ) from None
         fields: dict[str, str] = json.loads(opened)
         return fields
+
+    def is_newest(self, text: str) -> bool:
+        """Return whether a text was sealed with the newest of our keys."""
+        try:
+            self._newest.decrypt(text)
+        except InvalidToken:
+            return False
+        return True
 
     def lookup(self, kind: str, value: str) -> str:
         """

@@ -80,6 +80,7 @@ from fhir_gateway.stores.journal.rows import (
     values_from_timeslot,
 )
 from fhir_gateway.stores.journal.tables import bookings, claims, decisions
+from fhir_gateway.stores.journal.upkeep import Upkeep
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = ["Journal"]
@@ -110,6 +111,7 @@ class Journal:
     Attributes:
         holds: What is only held.
         requests: What clients call their requests.
+        upkeep: Wipes and reseals.
     """
 
     def __init__(
@@ -124,6 +126,7 @@ class Journal:
         self._claim_lease = claim_lease
         self.holds = Holds(database, seal, claim_lease=claim_lease)
         self.requests = Requests(database, seal)
+        self.upkeep = Upkeep(database, seal)
 
     # Claims: before anything is sent.
 
@@ -898,9 +901,11 @@ class Journal:
         with self._database.reading() as connection:
             rows = connection.execute(
                 select(*DECISION)
+                .join(bookings, bookings.c.id == decisions.c.booking)
                 .where(
                     decisions.c.alarm.is_not(None),
                     decisions.c.alarmed_at >= since.timestamp(),
+                    bookings.c.wiped_at.is_(None),
                 )
                 .order_by(decisions.c.alarmed_at)
             ).all()

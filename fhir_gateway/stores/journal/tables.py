@@ -84,6 +84,12 @@ Index(
     bookings.c.unit,
     bookings.c.booking_id,
 )
+Index(
+    "booking_to_wipe",
+    bookings.c.ends_at,
+    sqlite_where=text("wiped_at IS NULL"),
+    postgresql_where=text("wiped_at IS NULL"),
+)
 Index("booking_by_subject", bookings.c.subject_hmac, bookings.c.starts_at)
 
 decisions: Final = Table(

@@ -5,6 +5,8 @@ The release before goes on working on these tables: to it a hold is a claim whos
 is slow, and one that is over is settled by its reconciliation.
 """
 
+from typing import Final
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -13,10 +15,19 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+_NOT_WIPED: Final = sa.text("wiped_at IS NULL")
+
 
 def upgrade() -> None:
     """Add the columns and the table."""
     op.add_column("booking", sa.Column("wiped_at", sa.Double(), nullable=True))
+    op.create_index(
+        "booking_to_wipe",
+        "booking",
+        ["ends_at"],
+        sqlite_where=_NOT_WIPED,
+        postgresql_where=_NOT_WIPED,
+    )
     op.add_column("decision", sa.Column("held_until", sa.Double(), nullable=True))
     op.add_column("decision", sa.Column("unchanged_at", sa.Double(), nullable=True))
     op.add_column("decision", sa.Column("alarm", sa.Text(), nullable=True))

@@ -1,0 +1,62 @@
+"""
+Housekeeping: the worker forgets what the journal need not know any more.
+"""
+
+import threading
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from fhir_gateway.model.errors import GatewayError
+from fhir_gateway.model.timekeeping import Clock, now
+from fhir_gateway.stores.journal import Journal
+
+__all__ = ["Housekeeping"]
+
+_log = structlog.get_logger()
+
+_PAUSE_S: Final = 600.0
+
+
+class Housekeeping:
+    """
+    Purges clients' request keys, and wipes what is personal after the visit.
+
+    Several at once are safe.
+
+    Args:
+        journal: What is kept.
+        wiped_after: How long after a visit everything personal about it is wiped.
+        clock: Tells the time.
+    """
+
+    def __init__(
+        self, journal: Journal, *, wiped_after: timedelta, clock: Clock = now
+    ) -> None:
+        self._journal = journal
+        self._wiped_after = wiped_after
+        self._clock = clock
+
+    def run(self, stop: threading.Event) -> None:
+        """Keep house every ten minutes until `stop` is set."""
+        while not stop.is_set():
+            try:
+                self.run_once(stop)
+            except GatewayError as error:
+                _log.warning("housekeeping failed", error=str(error))
+            stop.wait(_PAUSE_S)
+
+    def run_once(self, stop: threading.Event | None = None) -> None:
+        """Keep house once; `stop` breaks it off between two batches."""
+        purged = self._journal.requests.purge()
+        wiped = 0
+        while stop is None or not stop.is_set():
+            batch = self._journal.upkeep.wipe(
+                ended_before=self._clock() - self._wiped_after
+            )
+            wiped += batch
+            if not batch:
+                break
+        if purged or wiped:
+            _log.info("housekeeping done", purged=purged, wiped=wiped)

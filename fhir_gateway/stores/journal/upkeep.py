@@ -1,0 +1,175 @@
+"""
+Upkeep: what the journal forgets, and what it seals anew.
+
+Nothing here changes what a booking or a decision says, only whom it is about and how
+that is sealed.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    Table,
+    delete,
+    func,
+    select,
+    tuple_,
+    update,
+)
+
+from fhir_gateway.model.timekeeping import epoch_seconds
+from fhir_gateway.stores.database import Database, database_clock
+from fhir_gateway.stores.journal.rows import NUMBER, Values
+from fhir_gateway.stores.journal.tables import bookings, decisions, requests
+from fhir_gateway.stores.sealing import Seal
+
+__all__ = ["Upkeep"]
+
+_BATCH: Final = 200
+_SEALED: Final = (
+    (bookings, ("subject_sealed", "message_sealed")),
+    (decisions, ("message_sealed",)),
+    (requests, ("answer_sealed",)),
+)
+
+
+class Upkeep:
+    """
+    Wipes and reseals.
+
+    Args:
+        database: Where the journal is.
+        seal: Opens and seals what is personal.
+    """
+
+    def __init__(self, database: Database, seal: Seal) -> None:
+        self._database = database
+        self._seal = seal
+
+    def wipe(self, *, ended_before: datetime) -> int:
+        """
+        Wipe what is personal of bookings that have ended; return of how many.
+
+        At most 200 at once; what a person may still have to look into, since a write
+        to it is not settled, is kept. A wiped booking is found by nobody.
+        """
+        with self._database.writing() as connection:
+            unsettled = (
+                select(decisions.c.id)
+                .where(
+                    decisions.c.booking == bookings.c.id,
+                    decisions.c.settled_at.is_(None),
+                )
+                .exists()
+            )
+            ids = list(
+                connection.execute(
+                    select(bookings.c.id)
+                    .where(
+                        bookings.c.wiped_at.is_(None),
+                        bookings.c.ends_at < epoch_seconds(ended_before),
+                        ~unsettled,
+                    )
+                    .order_by(bookings.c.ends_at)
+                    .limit(_BATCH)
+                    .with_for_update(skip_locked=True)
+                ).scalars()
+            )
+            of_them = select(decisions.c.id).where(decisions.c.booking.in_(ids))
+            connection.execute(delete(requests).where(requests.c.decision.in_(of_them)))
+            connection.execute(
+                update(decisions)
+                .where(decisions.c.booking.in_(ids))
+                .values(message_sealed=None)
+            )
+            connection.execute(
+                update(bookings)
+                .where(bookings.c.id.in_(ids))
+                .values(
+                    subject_hmac="",
+                    subject_sealed=self._seal.seal({}),
+                    message_sealed=None,
+                    # The region's id leads to the resident, and may be used again.
+                    booking_id=None,
+                    wiped_at=database_clock(),
+                )
+            )
+        return len(ids)
+
+    def sealed_rows(self) -> int:
+        """Return how many rows `reseal` goes through."""
+        with self._database.reading() as connection:
+            return sum(
+                connection.execute(select(func.count()).select_from(table)).scalar_one()
+                for table, _ in _SEALED
+            )
+
+    def reseal(self) -> Iterator[tuple[int, int]]:
+        """
+        Seal with the newest key what is sealed with an older one.
+
+        Everything goes on meanwhile. The hashes of clients' request keys stay as they
+        are, since the keys are not known; they are purged a day after the visit.
+
+        Yields:
+            After each batch, how many rows it had and how many of them were resealed.
+
+        Raises:
+            SealBroken: A row was sealed with none of our keys; those before it are
+                done.
+        """
+        for table, columns in _SEALED:
+            after: tuple[str, ...] = ()
+            while True:
+                with self._database.writing() as connection:
+                    rows = _batch(connection, table, after)
+                    changed = sum(
+                        self._resealed(connection, table, columns, row) for row in rows
+                    )
+                if not rows:
+                    break
+                yield len(rows), changed
+                after = tuple(rows[-1][key] for key in _keys(table))
+
+    def _resealed(
+        self,
+        connection: Connection,
+        table: Table,
+        columns: tuple[str, ...],
+        row: RowMapping,
+    ) -> bool:
+        values: Values = {}
+        for name in columns:
+            sealed = row[name]
+            if sealed is None or self._seal.is_newest(sealed):
+                continue
+            fields = self._seal.unseal(sealed)
+            values[name] = self._seal.seal(fields)
+            if NUMBER in fields:
+                values["subject_hmac"] = self._seal.lookup(NUMBER, fields[NUMBER])
+        if not values:
+            return False
+        connection.execute(
+            update(table)
+            .where(*(table.c[key] == row[key] for key in _keys(table)))
+            .values(**values)
+        )
+        return True
+
+
+def _keys(table: Table) -> list[str]:
+    return [column.name for column in table.primary_key.columns]
+
+
+def _batch(
+    connection: Connection, table: Table, after: tuple[str, ...]
+) -> list[RowMapping]:
+    """Return the next rows in the order of their keys, kept from other writers."""
+    keys = [table.c[key] for key in _keys(table)]
+    chosen = select(table).order_by(*keys).limit(_BATCH).with_for_update()
+    if after:
+        chosen = chosen.where(tuple_(*keys) > after)
+    return list(connection.execute(chosen).mappings())

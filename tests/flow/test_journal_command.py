@@ -1,0 +1,82 @@
+"""
+The command `journal`: alarms and resealing.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import NORR, number, subject, timeslot
+from click.testing import CliRunner, Result
+
+from fhir_gateway.cli import main
+from fhir_gateway.model.timekeeping import now
+from fhir_gateway.stores.database import Database
+from fhir_gateway.stores.journal import Alarm, Decision, Journal
+from fhir_gateway.stores.migrations import migrate
+from fhir_gateway.stores.sealing import Seal
+
+
+@pytest.fixture(name="database")
+def _database(tmp_path: Path) -> Any:
+    database = Database(f"sqlite:///{tmp_path}/journal.sqlite")
+    migrate(database.engine)
+    yield database
+    database.close()
+
+
+def run(tmp_path: Path, *arguments: str, keys: str) -> Result:
+    """Run the command over the journal of a test."""
+    return CliRunner().invoke(
+        main,
+        ["journal", *arguments],
+        env={
+            "FHIR_GATEWAY_DATA_DIR": str(tmp_path),
+            "FHIR_GATEWAY_JOURNAL_KEYS": keys,
+            "COLUMNS": "200",
+        },
+    )
+
+
+def claimed(journal: Journal) -> Decision:
+    """Claim a time of tomorrow."""
+    return journal.claim_make(
+        source=NORR, timeslot=timeslot(24, after=now()), subject=subject()
+    )
+
+
+def test_alarms_are_listed(tmp_path: Path, database: Database) -> None:
+    """Each has its booking, and nothing personal."""
+    key = Seal.new_key()
+    journal = Journal(database, Seal((key,)))
+    decision = claimed(journal)
+    journal.raise_alarm(decision, Alarm.DUPLICATE)
+
+    result = run(tmp_path, "alarms", keys=key)
+
+    assert result.exit_code == 0
+    assert "DUPLICATE" in result.output
+    assert decision.booking in result.output
+    assert number().reveal() not in result.output
+
+
+def test_everything_is_resealed(tmp_path: Path, database: Database) -> None:
+    """Then the journal opens with the new key alone."""
+    old, new = Seal.new_key(), Seal.new_key()
+    booking = claimed(Journal(database, Seal((old,)))).booking
+
+    result = run(tmp_path, "reseal", keys=f"{new},{old}")
+
+    assert result.exit_code == 0
+    assert result.stdout == "1 rows were sealed anew.\n"
+    assert Journal(database, Seal((new,))).get(booking).subject == subject()
+
+
+def test_a_missing_key_is_one_clear_line(tmp_path: Path, database: Database) -> None:
+    """Without the old key nothing is touched, and the exit code says why."""
+    claimed(Journal(database, Seal((Seal.new_key(),))))
+
+    result = run(tmp_path, "reseal", keys=Seal.new_key())
+
+    assert result.exit_code == 2
+    assert "FHIR_GATEWAY_JOURNAL_KEYS" in result.output

@@ -1,0 +1,188 @@
+"""
+Upkeep: wiping after the visit, and sealing anew under a new key.
+"""
+
+from datetime import timedelta
+
+import pytest
+
+from fhir_gateway.model.errors import NotFound
+from fhir_gateway.model.ids import BookingId
+from fhir_gateway.stores.database import Database
+from fhir_gateway.stores.journal import (
+    Answer,
+    Journal,
+    RepeatedRequest,
+    RequestKey,
+)
+from fhir_gateway.stores.sealing import Seal, SealBroken
+
+from .conftest import (
+    CANCEL,
+    LEASE,
+    NORR,
+    START,
+    UNIT,
+    booked,
+    live_tokens,
+    number,
+    rows,
+    sent,
+    subject,
+    timeslot,
+    told,
+)
+
+END = START + timedelta(minutes=30)
+AFTER = END + timedelta(seconds=1)
+KEY = RequestKey(client="app", key="k", fingerprint="f")
+
+
+def lived(journal: Journal) -> str:
+    """Book with everything personal that there is; return our id."""
+    journal.requests.begin(KEY, lease=LEASE)
+    made = journal.mark_sent(
+        journal.claim_make(
+            source=NORR, timeslot=timeslot(), subject=subject(), request=KEY
+        ),
+        lease=LEASE,
+    )
+    record = journal.settle_booked(
+        made, booking_id=BookingId("B1"), permissions=CANCEL, message="Ta med leg"
+    )
+    refused = journal.mark_sent(journal.claim_cancel(record), lease=LEASE)
+    journal.settle_refused(refused, message="Nej, Tolvan")
+    journal.requests.close(
+        KEY, Answer(status=201, headers={}, body="{}"), visit=timeslot().start
+    )
+    return record.id
+
+
+def test_booking_is_wiped_after_it_has_ended(journal: Journal) -> None:
+    """Nobody finds it any more: by id, number, region's id, alarm or request key."""
+    booking = lived(journal)
+
+    assert journal.upkeep.wipe(ended_before=AFTER) == 1
+    with pytest.raises(NotFound):
+        journal.get(booking)
+    assert journal.of_subject(number()) == ()
+    assert journal.by_booking_id(NORR, UNIT, BookingId("B1")) is None
+    latest = journal.latest_decision(booking)
+    assert latest is not None
+    assert latest.message is None
+    journal.requests.begin(KEY, lease=LEASE)
+
+
+def test_nothing_of_a_wiped_booking_can_be_unsealed(
+    journal: Journal, database: Database, keys: tuple[str, ...]
+) -> None:
+    """What is left opens to nothing, even for who has the key."""
+    lived(journal)
+    journal.upkeep.wipe(ended_before=AFTER)
+
+    seal = Seal(keys)
+    opened = [
+        seal.unseal(value)
+        for table in rows(database).values()
+        for row in table
+        for value in row
+        if isinstance(value, str) and value.startswith("gAAAA")
+    ]
+    assert opened == [{}]
+
+
+def test_booking_is_not_wiped_before(journal: Journal) -> None:
+    """A visit that has not ended that long ago is kept."""
+    booking = lived(journal)
+
+    assert journal.upkeep.wipe(ended_before=END) == 0
+    assert journal.get(booking).subject == subject()
+
+
+def test_unsettled_booking_is_not_wiped(journal: Journal) -> None:
+    """Somebody may have to look into it."""
+    decision = sent(journal)
+
+    assert journal.upkeep.wipe(ended_before=AFTER) == 0
+    journal.settle_refused(decision, message=None)
+    assert journal.upkeep.wipe(ended_before=AFTER) == 1
+    assert journal.upkeep.wipe(ended_before=AFTER) == 0
+
+
+def test_wiped_booking_leaves_its_region_free_to_use_its_id(journal: Journal) -> None:
+    """A region that uses an id again, for somebody else, is believed."""
+    lived(journal)
+    journal.upkeep.wipe(ended_before=AFTER)
+
+    adopted = journal.adopt(
+        source=NORR, booking=told("B1"), timeslot=timeslot(48), number=number(1)
+    )
+
+    assert adopted.number == number(1)
+    assert live_tokens(journal) == {timeslot().token: 1}
+
+
+def test_journal_of_wiped_bookings_can_be_started(journal: Journal) -> None:
+    """What is left still tells whether the keys are the right ones."""
+    lived(journal)
+    journal.upkeep.wipe(ended_before=AFTER)
+
+    journal.check_keys()
+
+
+def test_resealed_journal_needs_the_new_key_alone(
+    journal: Journal, database: Database, keys: tuple[str, ...]
+) -> None:
+    """After resealing, bookings are found and opened without the old key."""
+    booking = lived(journal)
+    booked(journal, 1, 5, booking_id="B2")
+    new = Seal.new_key()
+    both = Journal(database, Seal((new, *keys)))
+    with pytest.raises(SealBroken):
+        Journal(database, Seal((new,))).get(booking)
+
+    total = both.upkeep.sealed_rows()
+    done = list(both.upkeep.reseal())
+
+    alone = Journal(database, Seal((new,)))
+    assert sum(each for each, _ in done) == total
+    assert alone.get(booking).subject == subject()
+    assert [each.id for each in alone.of_subject(number())] == [booking]
+    latest = alone.latest_decision(booking)
+    assert latest is not None
+    assert latest.message == "Nej, Tolvan"
+    assert next(both.upkeep.reseal())[1] == 0
+
+
+def test_request_keys_hold_under_both_keys(
+    journal: Journal, database: Database, keys: tuple[str, ...]
+) -> None:
+    """A repeat is still recognised, and its answer opened, until its key is purged."""
+    lived(journal)
+    both = Journal(database, Seal((Seal.new_key(), *keys)))
+    list(both.upkeep.reseal())
+
+    with pytest.raises(RepeatedRequest) as caught:
+        both.requests.begin(KEY, lease=LEASE)
+
+    assert caught.value.answer is not None
+
+
+def test_resealing_goes_through_every_row(
+    journal: Journal, database: Database, keys: tuple[str, ...]
+) -> None:
+    """More rows than one batch has are resealed, each once."""
+    for which in range(210):
+        journal.adopt(
+            source=NORR,
+            booking=told(f"B{which}"),
+            timeslot=timeslot(which),
+            number=number(which),
+        )
+    new = Seal.new_key()
+
+    done = list(Journal(database, Seal((new, *keys))).upkeep.reseal())
+
+    assert done == [(200, 200), (10, 10)]
+    alone = Journal(database, Seal((new,)))
+    assert len(alone.of_subject(number(209))) == 1
