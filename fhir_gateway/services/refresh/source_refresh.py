@@ -15,20 +15,25 @@ from typing import Final, TypeVar
 import structlog
 
 from fhir_gateway.adapters.protocol import SchedulingAdapter
-from fhir_gateway.model.care_unit import CareUnit, Performer
 from fhir_gateway.model.errors import GatewayError
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, civil_date, now
-from fhir_gateway.model.timeslot import TimeType
 from fhir_gateway.services.breaker import Breaker, Jitter
 from fhir_gateway.services.directory import TimeTypeMap
 from fhir_gateway.services.listed_times import ListedTimes
 from fhir_gateway.services.refresh.calls import RefreshCalls
+from fhir_gateway.services.refresh.known_offer import KnownOffer
 from fhir_gateway.services.refresh.memory import BlockMemory
 from fhir_gateway.services.refresh.question import TIMES, Question
 from fhir_gateway.services.refresh.queue import Gate, RefreshQueue
+from fhir_gateway.services.refresh.report import (
+    block_keys,
+    broken,
+    failing_questions,
+    oldest_answer,
+)
 from fhir_gateway.services.refresh.suspicion import Verdict
 from fhir_gateway.services.refresh.tenure import Tenure, TenureEnded
 from fhir_gateway.services.window import (
@@ -38,10 +43,9 @@ from fhir_gateway.services.window import (
     windows_with,
 )
 from fhir_gateway.stores.demand import Demand
-from fhir_gateway.stores.offer import Offer
 from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
 from fhir_gateway.stores.slot_store import SlotStore, StoreUnavailable
-from fhir_gateway.stores.source_status import FailingQuestion, SourceStatus
+from fhir_gateway.stores.source_status import SourceStatus
 
 __all__ = ["SourceRefresh"]
 
@@ -60,7 +64,6 @@ _DEMAND_EVERY: Final = timedelta(seconds=1)
 _STORE_TRIED_EVERY_S: Final = 1.0
 _NOTED_AFTER: Final = 3
 _EVEN: Final = SystemRandom().random
-_MOST_FAILING_TOLD: Final = 1_000
 
 
 class _NotBelieved(Exception):
@@ -105,11 +108,7 @@ class SourceRefresh:
         self._lock = threading.Lock()
         self._offering = threading.Lock()
         self._telling = threading.Lock()
-        self._units: dict[HsaId, CareUnit] = {
-            unit.hsa_id: unit for unit in source.units
-        }
-        self._time_types: dict[HsaId, tuple[TimeType, ...]] = {}
-        self._performers: dict[HsaId, Performer] = {}
+        self._known = KnownOffer(source)
         self._memory = BlockMemory(source.most_slots)
         self._has_offered = False
         self._last_error: str | None = None
@@ -209,7 +208,7 @@ class SourceRefresh:
             )
             return
         if offer is not None:
-            self._resume_offer(offer)
+            self._known.resume(offer)
         self._expect()
         if offer is not None:
             for unit in offer.time_types:
@@ -226,17 +225,6 @@ class SourceRefresh:
                     near=self._memory.is_near(block.key, self._clock()),
                 )
 
-    def _resume_offer(self, offer: Offer) -> None:
-        with self._lock:
-            if self._source.units_from is not None:
-                for unit in offer.units:
-                    self._units.setdefault(unit.hsa_id, unit)
-            self._performers.update(offer.performers)
-            for hsa_id, time_types in offer.time_types.items():
-                # One that is no longer configured is not asked about any more.
-                if hsa_id in self._units:
-                    self._time_types[hsa_id] = time_types
-
     def _expect(self) -> None:
         """Tell the queue what there is to ask."""
         with self._lock:
@@ -246,16 +234,16 @@ class SourceRefresh:
         supports = self._adapter.supports
         if self._source.units_from is not None:
             yield Question(interaction=_UNITS, unit=self._source.units_from), 0
-        for unit in self._units:
+        for unit, time_type_ids in self._known.time_types():
             yield Question(interaction=_OFFER, unit=unit), 1
             if _STAFF in supports:
                 yield Question(interaction=_STAFF, unit=unit), 3
             if self._source.is_live:
                 continue
-            for time_type in self._time_types.get(unit, ()):
-                has_meaning = (unit, time_type.id) in self._meanings
+            for each in time_type_ids:
+                has_meaning = (unit, each) in self._meanings
                 yield (
-                    Question(interaction=TIMES, unit=unit, time_type_id=time_type.id),
+                    Question(interaction=TIMES, unit=unit, time_type_id=each),
                     0 if has_meaning else 2,
                 )
 
@@ -330,47 +318,22 @@ class SourceRefresh:
         """Ask and store; return whether there are free times soon."""
         if question.time_type_id is not None:
             return self._ask_times(question.unit, question.time_type_id)
+        unit = question.unit
         if question.interaction is _UNITS:
-            self._ask_units(question.unit)
+            self._known.add_units(self._calls.units(unit))
         elif question.interaction is _OFFER:
-            self._ask_offer(question.unit)
+            self._known.put_time_types(unit, self._calls.time_types(unit))
         else:
-            self._ask_staff(question.unit)
+            self._known.add_performers(self._calls.performers(unit))
+        self._expect()
+        if question.interaction is not _UNITS:
+            self._put_offer()
         return False
-
-    def _ask_units(self, unit: HsaId) -> None:
-        units = self._calls.units(unit)
-        with self._lock:
-            for each in units:
-                if each.hsa_id.startswith(self._source.prefixes):
-                    self._units.setdefault(each.hsa_id, each)
-        self._expect()
-
-    def _ask_offer(self, unit: HsaId) -> None:
-        time_types = self._calls.time_types(unit)
-        with self._lock:
-            if unit in self._units:
-                self._time_types[unit] = tuple(time_types)
-        self._expect()
-        self._put_offer()
-
-    def _ask_staff(self, unit: HsaId) -> None:
-        performers = self._calls.performers(unit)
-        with self._lock:
-            self._performers.update((each.hsa_id, each) for each in performers)
-        self._put_offer()
 
     def _put_offer(self) -> None:
         # Made and put under one lock: the last to be put is the last to be made.
         with self._offering:
-            with self._lock:
-                offer = Offer(
-                    source=self._source.name,
-                    answered_at=self._clock(),
-                    units=tuple(self._units.values()),
-                    time_types=dict(self._time_types),
-                    performers=dict(self._performers),
-                )
+            offer = self._known.offer(self._clock())
             self._keep(self._store.put_offer, offer)
             self._has_offered = True
 
@@ -547,37 +510,9 @@ class SourceRefresh:
 
     def _status(self, moment: datetime, failing_since: datetime | None) -> SourceStatus:
         states = self._queue.states()
-        failing = sorted(
-            (
-                FailingQuestion(
-                    unit=question.unit,
-                    time_type_id=question.time_type_id,
-                    since=state.failing_since,
-                    error=state.error,
-                )
-                for question, state in states.items()
-                if state.failing_since is not None
-                and question.interaction in (_UNITS, _OFFER, TIMES)
-            ),
-            key=lambda each: each.since,
-        )
-        oldest = [
-            state.answered_at
-            for question, state in states.items()
-            if question.interaction is TIMES and state.answered_at is not None
-        ]
+        failing = failing_questions(states)
         slots, rejected = self._memory.count(
-            [
-                BlockKey(
-                    source=self._source.name,
-                    unit=question.unit,
-                    time_type_id=question.time_type_id,
-                )
-                for question in states
-                if question.time_type_id is not None
-            ],
-            self._meanings,
-            moment,
+            block_keys(self._source.name, states), self._meanings, moment
         )
         return SourceStatus(
             source=self._source.name,
@@ -586,16 +521,12 @@ class SourceRefresh:
             last_error=self._last_error if failing or failing_since else None,
             told_at=moment,
             worker=self._worker,
-            failing=tuple(failing[:_MOST_FAILING_TOLD]),
-            broken=tuple(
-                interaction.value
-                for interaction, breaker in self._breakers.items()
-                if breaker.failing_since is not None
-            ),
+            failing=failing,
+            broken=broken(self._breakers),
             calls_last_minute=self._calls.in_last_minute(),
             questions=len(states),
             unanswered=sum(each.answered_at is None for each in states.values()),
-            oldest_answer_at=min(oldest, default=None),
+            oldest_answer_at=oldest_answer(states),
             slots=slots,
             rejected=rejected,
         )

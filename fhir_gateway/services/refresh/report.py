@@ -1,0 +1,71 @@
+"""
+What a worker tells of a source, from what became of its questions.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from fhir_gateway.model.ids import SourceName
+from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.services.breaker import Breaker
+from fhir_gateway.services.refresh.question import TIMES, Question
+from fhir_gateway.services.refresh.queue import QuestionState
+from fhir_gateway.stores.slot_block import BlockKey
+from fhir_gateway.stores.source_status import FailingQuestion
+
+__all__ = ["block_keys", "broken", "failing_questions", "oldest_answer"]
+
+States = Mapping[Question, QuestionState]
+
+_MOST_TOLD: Final = 1_000
+
+
+def failing_questions(states: States) -> tuple[FailingQuestion, ...]:
+    """
+    Return what is not answered, the longest failing first, and not very many.
+
+    Staff are left out: searches go on without them.
+    """
+    failing = [
+        FailingQuestion(
+            unit=question.unit,
+            time_type_id=question.time_type_id,
+            since=state.failing_since,
+            error=state.error,
+        )
+        for question, state in states.items()
+        if state.failing_since is not None
+        and question.interaction is not Interaction.GET_ALL_PERFORMERS
+    ]
+    return tuple(sorted(failing, key=lambda each: each.since)[:_MOST_TOLD])
+
+
+def broken(breakers: Mapping[Interaction, Breaker]) -> tuple[str, ...]:
+    """Return the names of the interactions that fail as a whole."""
+    return tuple(
+        interaction.value
+        for interaction, breaker in breakers.items()
+        if breaker.failing_since is not None
+    )
+
+
+def oldest_answer(states: States) -> datetime | None:
+    """Return when the oldest block was answered; None when there is none."""
+    return min(
+        (
+            state.answered_at
+            for question, state in states.items()
+            if question.interaction is TIMES and state.answered_at is not None
+        ),
+        default=None,
+    )
+
+
+def block_keys(source: SourceName, states: States) -> list[BlockKey]:
+    """Return the keys of the blocks that there can be."""
+    return [
+        BlockKey(source=source, unit=question.unit, time_type_id=question.time_type_id)
+        for question in states
+        if question.time_type_id is not None
+    ]
