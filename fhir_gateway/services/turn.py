@@ -31,7 +31,9 @@ _Result = TypeVar("_Result")
 ANSWERS_WITHIN: Final = timedelta(seconds=10)
 """How long a client waits for a booking before it is told that it is pending."""
 
-_QUEUE_S: Final = 0.2
+# As long as turns begin and end at a source, another one is worth waiting for.
+_STANDS_STILL_S: Final = 1.0
+_QUEUES_FOR_S: Final = 5.0
 # However long the fresh look took: most writes are answered within this.
 _LEAST_WAIT_S: Final = 2.0
 # With what its client has waited by then, as long as a write may take.
@@ -57,8 +59,7 @@ class Turns:
     ) -> None:
         self._answers_within_s = answers_within.total_seconds()
         self._places = {
-            name: threading.BoundedSemaphore(source.writes_in_flight)
-            for name, source in sources.items()
+            name: _Places(source.writes_in_flight) for name, source in sources.items()
         }
         self._breakers = {name: Breaker(clock=clock) for name in sources}
         self._under_way: set[threading.Thread] = set()
@@ -77,7 +78,7 @@ class Turns:
         if self._is_closing:
             raise Busy("This server is stopping; send the request again.")
         place = self._places[source.name]
-        if not place.acquire(timeout=_QUEUE_S):
+        if not place.take():
             raise Busy(
                 f"{source.title} is slow, and enough bookings wait for it already: send"
                 " this one again later.",
@@ -85,7 +86,7 @@ class Turns:
             )
         breaker = self._breakers[source.name]
         if not breaker.allows():
-            place.release()
+            place.leave()
             raise Unavailable(
                 "The source could not be reached lately, so it is left alone for a"
                 " moment; nothing was sent.",
@@ -94,7 +95,7 @@ class Turns:
         turn = Turn(
             breaker,
             self._under_way,
-            place.release,
+            place.leave,
             wait_until=time.monotonic() + self._answers_within_s,
         )
         try:
@@ -115,6 +116,41 @@ class Turns:
         deadline = time.monotonic() + within.total_seconds()
         for thread in tuple(self._under_way):
             thread.join(max(0.0, deadline - time.monotonic()))
+
+
+class _Places:
+    """
+    The places at one source.
+
+    Who finds none free waits for one while others come and go, and no longer: at a
+    source that hangs nobody waits, and a rush for one slot is answered all the same.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._moved_at = time.monotonic()
+        self._moved = threading.Condition()
+
+    def take(self) -> bool:
+        """Return whether a place was to be had."""
+        with self._moved:
+            give_up_at = time.monotonic() + _QUEUES_FOR_S
+            while not self._free:
+                left = min(give_up_at, self._moved_at + _STANDS_STILL_S)
+                left -= time.monotonic()
+                if left <= 0:
+                    return False
+                self._moved.wait(left)
+            self._free -= 1
+            self._moved_at = time.monotonic()
+            return True
+
+    def leave(self) -> None:
+        """Give a place back."""
+        with self._moved:
+            self._free += 1
+            self._moved_at = time.monotonic()
+            self._moved.notify()
 
 
 class Turn:

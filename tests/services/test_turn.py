@@ -3,7 +3,9 @@ Turns at a source: how many at once, how long a client waits, and when none are 
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
 
@@ -83,6 +85,32 @@ def test_so_many_at_once_and_no_more(turns: Turns, norr: Source) -> None:
 
     assert raised.value.source == NORR
     succeeds(turns, norr)
+
+
+def test_a_rush_is_not_turned_away(turns: Turns, norr: Source) -> None:
+    """As long as turns keep ending, who finds no place free waits for one."""
+    many = 20 * PLACES
+
+    with ThreadPoolExecutor(many) as executor:
+        rush = [executor.submit(succeeds, turns, norr) for _ in range(many)]
+
+    assert [each.result() for each in rush] == [None] * many
+
+
+def test_nobody_waits_where_nothing_moves(turns: Turns, norr: Source) -> None:
+    """Once a source has stood still for a second, its next clients are told at once."""
+    with ExitStack() as stack:
+        for _ in range(PLACES):
+            stack.enter_context(turns.at(norr))
+        with pytest.raises(Busy), turns.at(norr):
+            pass
+        began = time.monotonic()
+
+        for _ in range(100):
+            with pytest.raises(Busy), turns.at(norr):
+                pass
+
+    assert time.monotonic() - began < 1
 
 
 def test_one_source_never_holds_another_up(turns: Turns, norr: Source) -> None:
