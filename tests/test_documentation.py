@@ -23,6 +23,7 @@ from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, regions
 from fhir_gateway.sandbox.fault_rule import FaultKind
 from fhir_gateway.settings import ENVIRONMENT
+from fhir_gateway.stores.journal import Alarm
 from fhir_gateway.web.appointment import AppointmentSearchSchema
 from fhir_gateway.web.directory import HealthcareServiceSearchSchema
 from fhir_gateway.web.slot import SlotSearchSchema
@@ -214,6 +215,30 @@ def test_each_name_of_a_parameter_has_a_row() -> None:
 def test_each_fault_has_a_row(kind: FaultKind) -> None:
     """Every fault that a sandbox region can be asked for is in the tests' page."""
     assert kind.value in _first_cells("testing.md")
+
+
+def test_each_proof_of_a_promise_is_a_test() -> None:
+    """Every test that the promises about booking name is there."""
+    named = re.findall(r"`(test_\w+)`", _section("booking.md", "## Promises"))
+    there = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(
+            r"^def (test_\w+)", path.read_text("utf-8"), re.MULTILINE
+        )
+    }
+
+    assert named
+    assert [name for name in named if name not in there] == []
+
+
+def test_each_alarm_has_a_row() -> None:
+    """Operators find every alarm, and what to do about it."""
+    rows = re.findall(
+        r"^\| `(\w+)` \|", _section("booking.md", "## Alarms"), re.MULTILINE
+    )
+
+    assert sorted(rows) == sorted(each.value for each in Alarm)
 
 
 @pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
