@@ -198,7 +198,12 @@ def program(
     held = HeldTimeslots(journal, clock=clock)
     search_demand = SearchDemand(demand)
     live = LiveSearch(
-        sources, adapters, store, processes=settings.processes, clock=clock
+        sources,
+        adapters,
+        store,
+        processes=settings.processes,
+        most_waiting=max(1, settings.threads // 4),
+        clock=clock,
     )
     view = SlotView(sources.values(), meanings, store, held, clock=clock)
     access = SourceAccess(

@@ -66,6 +66,8 @@ class LiveSearch:
         adapters: How to ask them.
         store: Where it is kept whose times they are, never the times.
         processes: How many web processes share each source's budget.
+        most_waiting: How many searches may wait for live sources at once; the others
+            go without, so that they leave threads to searches that ask nobody.
         clock: Tells the time.
     """
 
@@ -76,9 +78,11 @@ class LiveSearch:
         store: SlotStore,
         *,
         processes: int = 1,
+        most_waiting: int = 8,
         clock: Clock = now,
     ) -> None:
         self._clock = clock
+        self._places = threading.BoundedSemaphore(most_waiting)
         self._sources = {
             name: _LiveSource(source, adapters[name], processes, clock)
             for name, source in sources.items()
@@ -109,23 +113,17 @@ class LiveSearch:
             before: Until the day of this instant; None for as far as times are kept.
             latest_first: The last windows matter most.
         """
-        rounds = []
-        for name, wanted in offerings.items():
-            source = self._sources[name]
-            questions = [
-                _Question(offering, window)
-                for window in source.windows(start, before, latest_first=latest_first)
-                for offering in wanted
-            ]
-            if questions:
-                rounds.append(_Round(source, questions, self._clock()))
-        blocks: list[SlotBlock] = []
-        outcomes: list[SourceOutcome] = []
-        for each in rounds:
-            each.gather()
-            blocks.extend(each.blocks(self._clock()))
-            outcomes.extend(each.outcomes())
-        return LiveAnswer(blocks=tuple(blocks), outcomes=tuple(outcomes))
+        if not self._places.acquire(blocking=False):
+            return LiveAnswer(
+                blocks=(),
+                outcomes=tuple(
+                    self._sources[name].too_busy() for name in sorted(offerings)
+                ),
+            )
+        try:
+            return self._asked(offerings, start, before, latest_first=latest_first)
+        finally:
+            self._places.release()
 
     def ask_for(
         self, token: TimeslotToken, offering: Offering
@@ -159,6 +157,32 @@ class LiveSearch:
         for source in self._sources.values():
             source.close()
         self._told.shutdown(wait=True, cancel_futures=True)
+
+    def _asked(
+        self,
+        offerings: Mapping[SourceName, Sequence[Offering]],
+        start: datetime,
+        before: datetime | None,
+        *,
+        latest_first: bool,
+    ) -> LiveAnswer:
+        rounds = []
+        for name, wanted in sorted(offerings.items()):
+            source = self._sources[name]
+            questions = [
+                _Question(offering, window)
+                for window in source.windows(start, before, latest_first=latest_first)
+                for offering in wanted
+            ]
+            if questions:
+                rounds.append(_Round(source, questions, self._clock()))
+        blocks: list[SlotBlock] = []
+        outcomes: list[SourceOutcome] = []
+        for each in rounds:
+            each.gather()
+            blocks.extend(each.blocks(self._clock()))
+            outcomes.extend(each.outcomes())
+        return LiveAnswer(blocks=tuple(blocks), outcomes=tuple(outcomes))
 
     def _tell_schedules(self, block: SlotBlock) -> None:
         try:
@@ -215,6 +239,18 @@ class _LiveSource:
         made = list(windows(first, last, longest=self.source.window))
         return made[::-1] if latest_first else made
 
+    def too_busy(self) -> SourceOutcome:
+        """Return what is told when too many searches wait already."""
+        return SourceOutcome(
+            source=self.source.name,
+            problem=SourceProblem.INCOMPLETE,
+            detail=(
+                f"{self.source.title} is asked within each search, and too many"
+                " searches wait already; search again in a minute."
+            ),
+            since=self.last_answer_at,
+        )
+
     def submit(
         self, question: _Question, turn_in_s: float, deadline: float
     ) -> Future[FreeTimes]:
@@ -247,7 +283,7 @@ class _LiveSource:
                 timeout=left,
             )
         except GatewayError:
-            self.breaker.failed(offering.token)
+            self.breaker.failed()
             raise
         except BaseException:
             self.breaker.abandoned()

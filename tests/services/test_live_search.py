@@ -85,6 +85,7 @@ class World:
             self.sources,
             {NORR: AnsweringAdapter(), SYD: self.adapter},
             self.store,
+            most_waiting=2,
             clock=self.clock,
         )
         self.search = SlotSearch(
@@ -405,6 +406,51 @@ def test_a_source_that_stopped_answering_is_not_waited_for(make: Any) -> None:
         "Region Syd does not answer at present."
     ]
     assert world.page().outcomes == ()
+
+
+def test_waiting_searches_leave_threads_to_others(make: Any) -> None:
+    """When enough searches wait, the next goes without, at once, and says so."""
+    world: World = make()
+    answers = threading.Event()
+    arrived = threading.Semaphore(0)
+
+    def before(_: Interaction) -> None:
+        arrived.release()
+        answers.wait(10)
+
+    world.adapter.before = before
+    waiting = [threading.Thread(target=world.page) for _ in range(2)]
+    for each in waiting:
+        each.start()
+    for _ in waiting:
+        assert arrived.acquire(timeout=5)
+    began = monotonic()
+    page = world.page()
+    took = monotonic() - began
+    answers.set()
+    for each in waiting:
+        each.join()
+
+    assert took < 1
+    assert hours(page) == [3, 6]
+    (outcome,) = page.outcomes
+    assert outcome.detail == (
+        "Region Syd is asked within each search, and too many searches wait already;"
+        " search again in a minute."
+    )
+    assert world.page().outcomes == ()
+
+
+def test_one_question_that_hangs_time_and_again_is_given_up(make: Any) -> None:
+    """A popular search does not wait for a source that never answers it."""
+    world: World = make()
+    world.adapter.errors = {Interaction.GET_AVAILABLE_TIMESLOTS: FAULT}
+    for _ in range(5):
+        world.page()
+    asked = len(world.asked)
+    world.page()
+
+    assert (asked, len(world.asked)) == (5, 5)
 
 
 def test_a_source_that_has_not_said_what_it_offers_is_named(make: Any) -> None:
