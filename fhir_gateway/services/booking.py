@@ -17,6 +17,7 @@ from fhir_gateway.model.booking import (
     BookingStatus,
     ManagedBooking,
 )
+from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import (
     Conflict,
     Forbidden,
@@ -276,7 +277,8 @@ class BookingService:
         subject = subject or record.subject
         if subject is None:
             raise Incorrect(
-                "The slot was held without a name: send it as a contained Patient."
+                "The slot was held without a name: send it as a contained Patient.",
+                error_code=ErrorCode.ELEMENT_IS_MISSING,
             )
         if subject.number != record.number:
             raise Incorrect("The slot is held for another person.")
@@ -337,6 +339,7 @@ class BookingService:
             raise Forbidden(
                 "The region does not let this booking be moved; contact the unit.",
                 source=record.source,
+                error_code=ErrorCode.UPDATE_APPOINTMENT_IS_NOT_ALLOWED,
             )
         source = self._access.source_of(request.token)
         check_start(request.token, self._clock)
@@ -347,7 +350,8 @@ class BookingService:
         if subject is None:
             raise Incorrect(
                 "The booking was made elsewhere, so the resident's name is not known"
-                " here: send it as a contained Patient."
+                " here: send it as a contained Patient.",
+                error_code=ErrorCode.ELEMENT_IS_MISSING,
             )
         decision = self._claiming.claim(
             request.token,
@@ -421,12 +425,14 @@ class BookingService:
             raise Forbidden(
                 "The region does not let this booking be cancelled; contact the unit.",
                 source=record.source,
+                error_code=ErrorCode.CANCEL_IS_NOT_ALLOWED,
             )
         if message is not None and not record.permissions.message:
             raise Forbidden(
                 "This booking takes no message: cancel it without"
                 " cancelationReason.text.",
                 source=record.source,
+                error_code=ErrorCode.CANCEL_IS_NOT_ALLOWED,
             )
         booking_id = _known_id(record)
         source = self._access.sources[record.source]
@@ -647,6 +653,7 @@ class BookingService:
                 "The region does not let this booking be moved to that unit: book the"
                 " new time, then cancel this one.",
                 source=record.source,
+                error_code=ErrorCode.UPDATE_APPOINTMENT_IS_NOT_ALLOWED,
             )
 
     def _managed(
@@ -713,7 +720,12 @@ def managed_booking(
 def _check_booked(record: BookingRecord, version: int | None) -> None:
     if record.state is not BookingState.BOOKED:
         raise Conflict(
-            "The appointment is not booked, so it cannot be changed; read it again."
+            "The appointment is not booked, so it cannot be changed; read it again.",
+            error_code=(
+                ErrorCode.APPOINTMENT_IS_ALREADY_CANCELED
+                if record.state is BookingState.CANCELLED
+                else None
+            ),
         )
     if version is not None and version != record.version:
         raise Stale("The appointment has changed since you read it; read it again.")

@@ -5,6 +5,7 @@ Claiming: a time is looked up at its source, this moment, and a place of it made
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Incorrect, TimeslotTaken
 from fhir_gateway.model.ids import BookingId
 from fhir_gateway.model.person import PersonalIdentityNumber
@@ -76,7 +77,10 @@ def check_start(token: TimeslotToken, clock: Clock) -> None:
         Incorrect: It has begun.
     """
     if token.starts_at <= clock():
-        raise Incorrect("The slot has already begun; search for a later one.")
+        raise Incorrect(
+            "The slot has already begun; search for a later one.",
+            error_code=ErrorCode.REQUESTED_TIME_HAS_ALREADY_PASSED,
+        )
 
 
 def _capacity(timeslot: Timeslot, places: Sequence[Place]) -> int:

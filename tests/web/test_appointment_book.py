@@ -351,10 +351,14 @@ def test_a_slot_that_has_begun_is_refused(client: FlaskClient, number: str) -> N
     )
 
     response = call(client, "book", BOOKINGS["ihe"](past.text, number))
-    assert response.status_code == 422
-    assert response.json is not None
-    assert response.json["issue"][0]["diagnostics"] == (
-        "The slot has already begun; search for a later one."
+    assert_outcome(
+        response,
+        422,
+        issue(
+            "business-rule",
+            "The slot has already begun; search for a later one.",
+            error=ErrorCode.REQUESTED_TIME_HAS_ALREADY_PASSED,
+        ),
     )
 
 

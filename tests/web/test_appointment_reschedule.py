@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from fhir_gateway.model.error_code import ErrorCode
 
-from .bodies import another_slot, book
+from .bodies import another_slot, book, free_slots
 from .dialects import appointment_of, call, parameters, reference, text
 from .running import REGIONS, Sandbox
 
@@ -138,7 +138,15 @@ def test_a_cancelled_appointment_is_not_moved(
     response = call(
         client, "reschedule", parameters(start(slot["start"])), on=booked["id"]
     )
-    assert response.status_code == 409
+    assert_outcome(
+        response,
+        409,
+        issue(
+            "conflict",
+            "The appointment is not booked, so it cannot be changed; read it again.",
+            error=ErrorCode.APPOINTMENT_IS_ALREADY_CANCELED,
+        ),
+    )
 
 
 @pytest.mark.parametrize(
@@ -210,3 +218,19 @@ def test_it_does_not_cancel(client: FlaskClient, booked: dict[str, Any]) -> None
             expression="Parameters",
         ),
     )
+
+
+def test_another_region_is_refused(client: FlaskClient, booked: dict[str, Any]) -> None:
+    """A move to another region is 422, with a code that says what is not allowed."""
+    elsewhere = next(free_slots(client, "syd"))["id"]
+
+    response = call(
+        client,
+        "reschedule",
+        parameters(reference("slot", f"Slot/{elsewhere}")),
+        on=booked["id"],
+    )
+    assert response.status_code == 422
+    assert response.json is not None
+    (told,) = response.json["issue"]
+    assert told["details"]["coding"][0]["code"] == "UPDATE_APPOINTMENT_IS_NOT_ALLOWED"
