@@ -366,11 +366,20 @@ def test_what_may_be_a_patients_does_not_stand_in_a_url(
         400,
         issue(
             "security",
-            "What may be a patient's must not stand in a URL: send the parameters by"
-            " POST, as a Parameters resource.",
+            "What may be a patient's must not stand in a URL: send it by POST, as a"
+            " parameter that is a patient's.",
             error=ErrorCode.PERSONAL_NUMBER_IN_URL,
         ),
     )
+    assert "1912" not in response.text
+
+
+def test_what_would_come_into_a_link_is_no_patients(client: FlaskClient) -> None:
+    """A personal number in a filter is refused by POST too: links would repeat it."""
+    token = "http://electronichealth.se/identifier/personnummer|191212121212"
+
+    response = post(client, {"name": "visit-type", "valueString": token})
+    assert response.status_code == 400
     assert "1912" not in response.text
 
 

@@ -29,6 +29,7 @@ from .bodies import (
     slot_patch,
     status_patch,
 )
+from .dialects import appointment_in, call, parameters, reference, resource, text
 from .running import OtherPrograms, Sandbox, fill, own_regions
 
 # What stands for a resident; the texts are like nothing else in these tests.
@@ -96,6 +97,10 @@ class Resident:
     def book(self, region: str) -> dict[str, Any]:
         """Book the first free slot of a region."""
         return self.post(self.body(next(free_slots(self.client, region))["id"]))
+
+    def call(self, name: str, *given: dict[str, Any]) -> dict[str, Any]:
+        """Call an operation with a Parameters resource."""
+        return self.keep(call(self.client, name, parameters(*given)))
 
     def search(self) -> dict[str, Any]:
         """Search for the resident's appointments."""
@@ -216,8 +221,50 @@ def live_a_life(resident: Resident, sandbox: Sandbox) -> None:
             resident.book(region)
             resident.search()
             sandbox.heal()
+    call_operations(resident, sandbox)
     resident.search()
     send_what_must_not_be_sent(resident)
+
+
+def call_operations(resident: Resident, sandbox: Sandbox) -> None:
+    """Hold, let go, book, move and cancel by operations, and fail at it."""
+    slots = free_slots(resident.client, "syd")
+    for _ in range(3):
+        body = resident.body(next(slots)["id"])
+        held = appointment_in(resident.call("hold", resource("appointment", body)))
+        name = reference("appointment-reference", f"Appointment/{held['id']}")
+        resident.call("hold", name, {"name": "slot-status", "valueCode": "free"})
+        resident.call("book", resource("appointment-resource", body))
+        resident.call("cancel", name, text("comment", COMMENT))
+    sandbox.spoil("syd", "error", text=REGION_TEXT)
+    resident.call("book", resource("appt-resource", resident.body(next(slots)["id"])))
+    sandbox.heal()
+    token = f"{PERSONNUMMER}|{NUMBER}"
+    for operation in ("find", "hold", "book", "cancel", "reschedule"):
+        for given in (
+            text("patient-id", token),
+            text("patient-id", NUMBER),
+            text("visit-type", token),
+            text("visit-type", NUMBER),
+            text("reason", f"{COMMENT} {FAMILY}"),
+            text(NUMBER, FAMILY),
+            text("comment", f"{COMMENT}\x00"),
+            text("start", NUMBER),
+            text("slot-status", FAMILY),
+            reference("appointment-reference", f"https://x.example/{NUMBER}"),
+            reference("appointment-reference", f"Patient/{NUMBER}"),
+            resource("patient-resource", resident.body("x")["contained"][0]),
+            resource("appointment-resource", resident.body(NUMBER, status=FAMILY)),
+            {"name": "appt-id", "valueX": NUMBER},
+        ):
+            resident.call(operation, given)
+        path = f"/fhir/Appointment/${operation}?patient={NUMBER}&x={FAMILY}"
+        resident.keep(resident.client.get(path))
+        resident.keep(
+            resident.client.post(
+                path, json=parameters(), content_type="application/fhir+json"
+            )
+        )
 
 
 def send_what_must_not_be_sent(resident: Resident) -> None:
@@ -254,10 +301,10 @@ def send_what_must_not_be_sent(resident: Resident) -> None:
     ):
         resident.post(body)
     marked = json.dumps(resident.body(slot))
-    for text in (marked[:-1], marked + NUMBER, marked.replace("{", "{{")):
+    for broken in (marked[:-1], marked + NUMBER, marked.replace("{", "{{")):
         keep(
             client.post(
-                "/fhir/Appointment", data=text, content_type="application/fhir+json"
+                "/fhir/Appointment", data=broken, content_type="application/fhir+json"
             )
         )
     keep(client.post("/fhir/Appointment", data=marked, content_type=NUMBER))
@@ -339,5 +386,7 @@ def value_of(redis: Any, key: bytes) -> bytes:
             return value
         case b"stream":
             return repr(redis.xrange(key)).encode()
+        case b"hash":
+            return repr(redis.hgetall(key)).encode()
         case kind:
             raise AssertionError(kind)

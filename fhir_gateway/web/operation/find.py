@@ -5,7 +5,7 @@ The same search as `GET Slot`, from memory: no region is asked.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 from urllib.parse import urlencode
@@ -64,6 +64,8 @@ class Find:
         """Answer the present request."""
         check_accept()
         wanted = find_request(self._arguments())
+        # The answer's links say what was understood, and they are URLs.
+        _refuse_personal(wanted.called)
         page = self._gateway.slot_search.search(self._criteria(wanted))
         next_url = None
         if page.next_after is not None:
@@ -85,7 +87,7 @@ class Find:
 
     def _arguments(self) -> Arguments:
         base_url = self._gateway.base_url
-        _refuse_personal_url()
+        _refuse_personal(request.args.items(multi=True))
         if request.method == "POST":
             refuse_query()
             return arguments_from_resource(read_body(), FIND, base_url)
@@ -154,14 +156,14 @@ class Find:
         return f"{base}?{urlencode(pairs, safe=':,/')}" if pairs else base
 
 
-def _refuse_personal_url() -> None:
+def _refuse_personal(pairs: Iterable[tuple[str, str]]) -> None:
     """
     Refuse what may be a patient's in a URL, where logs and caches would keep it.
 
     Raises:
         Problem: 400, without a word of what was sent.
     """
-    for name, value in request.args.items(multi=True):
+    for name, value in pairs:
         text = f"{name}={value}"
         if (
             "patient" in name.casefold()
@@ -173,8 +175,8 @@ def _refuse_personal_url() -> None:
                     Issue(
                         code="security",
                         diagnostics=(
-                            "What may be a patient's must not stand in a URL: send the"
-                            " parameters by POST, as a Parameters resource."
+                            "What may be a patient's must not stand in a URL: send it"
+                            " by POST, as a parameter that is a patient's."
                         ),
                     )
                 ],
