@@ -5,13 +5,14 @@ A lease is a key with the holder's token that runs out by itself. Renewing and g
 back look at the token and act in one step, so that nobody touches another's lease.
 """
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Protocol
 
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.stores.redis_client import RedisClient
 
-__all__ = ["RedisSourceLeases", "SourceLeases"]
+__all__ = ["Presence", "RedisSourceLeases", "SourceLeases"]
 
 _LEASE: Final = "lease:"
 _WORKERS: Final = "workers"
@@ -31,11 +32,26 @@ return 0
 _ATTEND: Final = """
 local time = redis.call('time')
 local present = time[1] * 1000 + math.floor(time[2] / 1000)
+local known = redis.call('zscore', KEYS[1], ARGV[1]) and 1 or 0
 redis.call('zadd', KEYS[1], present + ARGV[2], ARGV[1])
 redis.call('zremrangebyscore', KEYS[1], '-inf', present)
 redis.call('pexpire', KEYS[1], ARGV[2])
-return redis.call('zcard', KEYS[1])
+return {redis.call('zcard', KEYS[1]), known}
 """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """
+    The workers that are there.
+
+    Attributes:
+        workers: How many, the one that asks included.
+        was_known: That one was there before, as far as Redis knows.
+    """
+
+    workers: int
+    was_known: bool
 
 
 class SourceLeases(Protocol):
@@ -45,8 +61,8 @@ class SourceLeases(Protocol):
     Every method raises `StoreUnavailable` when nobody can tell.
     """
 
-    def attend(self, holder: str, *, lasts: timedelta) -> int:
-        """Say that a worker is there; return how many there are, itself included."""
+    def attend(self, holder: str, *, lasts: timedelta) -> Presence:
+        """Say that a worker is there, for so long; return who is."""
         ...
 
     def leave(self, holder: str) -> None:
@@ -77,10 +93,13 @@ class RedisSourceLeases:
     def __init__(self, client: RedisClient) -> None:
         self._redis = client
 
-    def attend(self, holder: str, *, lasts: timedelta) -> int:
-        """Say that a worker is there; return how many there are, itself included."""
+    def attend(self, holder: str, *, lasts: timedelta) -> Presence:
+        """Say that a worker is there, for so long; return who is."""
         with self._redis.asking() as redis:
-            return int(redis.eval(_ATTEND, 1, _WORKERS, holder, _milliseconds(lasts)))
+            workers, was_known = redis.eval(
+                _ATTEND, 1, _WORKERS, holder, _milliseconds(lasts)
+            )
+        return Presence(workers=int(workers), was_known=bool(was_known))
 
     def leave(self, holder: str) -> None:
         """Say that a worker is there no more."""

@@ -150,7 +150,11 @@ def test_leases_and_demand_work_on_any_node(cluster: RedisCluster) -> None:
     present = [leases.attend(each, lasts=lasts) for each in ("one", "two", "one")]
     client.close()
 
-    assert present == [1, 2, 2]
+    assert [(each.workers, each.was_known) for each in present] == [
+        (1, False),
+        (2, False),
+        (2, True),
+    ]
 
 
 @pytest.mark.parametrize("which", ["the node of the URL", "the node of the stream"])

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from math import inf
 from random import SystemRandom
 from time import monotonic
 from typing import Final, Protocol
@@ -82,6 +83,8 @@ class WorkerShare:
         self._elapsed = elapsed
         self._held: dict[SourceName, _Held] = {}
         self._is_away = False
+        self._known_until = -inf
+        self._takes_from = -inf
 
     @property
     def sources(self) -> frozenset[SourceName]:
@@ -100,7 +103,7 @@ class WorkerShare:
     def tick(self) -> None:
         """Renew what is held; take what is free, up to an equal share."""
         try:
-            present = self._leases.attend(self._holder, lasts=self._lasts)
+            present = self._attend()
             self._renew()
             self._share(present)
         except StoreUnavailable as error:
@@ -127,13 +130,26 @@ class WorkerShare:
         except StoreUnavailable as error:
             _log.info("leases run out by themselves", reason=str(error))
 
+    def _attend(self) -> int:
+        """Say that this worker is there; return how many are."""
+        elapsed, until = self._elapsed(), self._until()
+        presence = self._leases.attend(self._holder, lasts=self._lasts)
+        if elapsed < self._known_until and not presence.was_known:
+            # Redis was emptied. Others have tenures that it knows nothing of: what is
+            # free may be taken when those have run out, or are known again.
+            _log.warning("the leases were emptied")
+            self._takes_from = elapsed + self._lasts.total_seconds()
+        self._known_until = until
+        return presence.workers
+
     def _renew(self) -> None:
         for name, held in self._held.items():
             until = self._until()
-            if self._leases.renew(
-                name, self._holder, lasts=self._lasts
-            ) or self._leases.acquire(name, self._holder, lasts=self._lasts):
-                # The second: Redis was emptied, and nobody has come before us.
+            is_mine = self._leases.renew(name, self._holder, lasts=self._lasts)
+            if not is_mine and not held.tenure.has_ended():
+                # Perhaps Redis was emptied, and nobody has come before us.
+                is_mine = self._leases.acquire(name, self._holder, lasts=self._lasts)
+            if is_mine:
                 held.tenure.extend(until)
             elif not held.is_lost:
                 _log.warning("lease lost", source=name)
@@ -141,8 +157,8 @@ class WorkerShare:
                 held.tenure.end()
 
     def _share(self, present: int) -> None:
-        # Sources that nobody else takes within some ticks are left over by a worker
-        # that has just gone: the number of those present tells it soon enough.
+        if self._elapsed() < self._takes_from:
+            return
         most = -(-len(self._work) // max(1, present))
         active = [name for name in self._held if name in self.sources]
         for name in active[most:]:

@@ -226,6 +226,28 @@ def test_an_emptied_redis_takes_no_source_away(start: Any, client: Any) -> None:
     assert len(client.keys("lease:*")) == 6
 
 
+def test_an_emptied_redis_moves_no_source_between_workers(
+    start: Any, client: Any
+) -> None:
+    """Whoever comes first after that leaves alone what another asks just now."""
+    first, second = start("one"), start("two")
+    first.tick()
+    second.tick()
+    first.settle()
+    shares = first.share.sources, second.tick()
+    client.flushall()
+    with capture_logs() as logs:
+        emptied = second.tick(), first.tick()
+    second.seconds = first.seconds = 13
+    later = second.tick(), first.tick()
+
+    assert [len(each) for each in shares] == [3, 3]
+    assert emptied == (shares[1], shares[0])
+    assert {each["event"] for each in logs} == {"the leases were emptied"}
+    assert later[0] | later[1] <= set(NAMES)
+    assert later[0] & later[1] == set()
+
+
 def test_a_worker_that_closes_gives_everything_back(start: Any, client: Any) -> None:
     """The next one need not wait."""
     worker = start("one")
