@@ -36,6 +36,7 @@ from fhir_gateway.fhir.concept_map import WrongConceptMap
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.http_server import serve_http
 from fhir_gateway.log import configure_logging
+from fhir_gateway.model.errors import Conflict, NotFound
 from fhir_gateway.model.timekeeping import instant_text, now
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, regions
 from fhir_gateway.sandbox.server import SandboxServer
@@ -292,6 +293,29 @@ def alarms(days: int) -> None:
             instant_text(decision.sent_at) if decision.sent_at else "",
         )
     Console().print(table)
+
+
+@journal.command()
+@click.argument("booking")
+@click.option(
+    "--done/--not-done", default=None, help="What the unit says of the last write."
+)
+def settle(booking: str, *, done: bool | None) -> None:
+    """
+    Settle a write that nothing but its unit can tell the outcome of.
+
+    BOOKING is the Appointment's id, as in `alarms`. Ask the unit first: what is said
+    here is what the resident is told.
+    """
+    if done is None:
+        raise click.UsageError("Say --done or --not-done.")
+    settings = _settings()
+    with _explained(), opened_journal(settings) as opened:
+        try:
+            record = opened.settle_by_hand(booking, done=done)
+        except (NotFound, Conflict) as error:
+            _fail(str(error), 1)
+    click.echo(f"{record.id} is {record.state.value}.")
 
 
 @journal.command()

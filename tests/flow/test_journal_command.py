@@ -2,6 +2,7 @@
 The command `journal`: alarms and resealing.
 """
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +81,40 @@ def test_a_missing_key_is_one_clear_line(tmp_path: Path, database: Database) -> 
 
     assert result.exit_code == 2
     assert "FHIR_GATEWAY_JOURNAL_KEYS" in result.output
+
+
+@pytest.mark.parametrize(
+    ("says", "state"), [("--done", "BOOKED"), ("--not-done", "REFUSED")]
+)
+def test_what_the_unit_says_settles(
+    tmp_path: Path, database: Database, says: str, state: str
+) -> None:
+    """A write that nobody else can find out about is settled by a person."""
+    key = Seal.new_key()
+    journal = Journal(database, Seal((key,)))
+    sent = journal.mark_sent(claimed(journal), lease=timedelta(minutes=1))
+    journal.settle_unknown(sent)
+
+    result = run(tmp_path, "settle", sent.booking, says, keys=key)
+
+    assert (result.exit_code, result.output) == (0, f"{sent.booking} is {state}.\n")
+    assert journal.get(sent.booking).state.value == state
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        pytest.param(["--done"], 1, id="not unknown"),
+        pytest.param([], 2, id="says nothing"),
+    ],
+)
+def test_what_is_not_unknown_is_not_settled(
+    tmp_path: Path, database: Database, arguments: list[str], code: int
+) -> None:
+    """What this server is about to do, or knows, is nobody's to say."""
+    key = Seal.new_key()
+    decision = claimed(Journal(database, Seal((key,))))
+
+    result = run(tmp_path, "settle", decision.booking, *arguments, keys=key)
+
+    assert result.exit_code == code

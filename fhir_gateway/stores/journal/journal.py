@@ -873,6 +873,32 @@ class Journal:
                 )
             return reopened
 
+    def settle_by_hand(self, booking: str, *, done: bool) -> BookingRecord:
+        """
+        Settle the write to a booking as a person says who has asked its unit.
+
+        Raises:
+            NotFound: There is no such booking.
+            Conflict: No write to it is of unknown outcome.
+        """
+        record = self.get(booking)
+        decision = self.pending_decision(booking)
+        if decision is None or decision.state is not DecisionState.UNKNOWN:
+            raise Conflict(
+                "No write to that booking is of unknown outcome.", source=record.source
+            )
+        if not done:
+            return self.settle_not_sent(decision)
+        if decision.kind is DecisionKind.CANCEL:
+            return self.settle_cancelled(decision)
+        settle = (
+            self.settle_booked
+            if decision.kind is DecisionKind.MAKE
+            else self.settle_moved
+        )
+        # Its id and what it permits are read from the source when it is next looked at.
+        return settle(decision, booking_id=None, permissions=record.permissions)
+
     def said_not_to_be_made(
         self, source: SourceName, number: PersonalIdentityNumber, timeslot: Timeslot
     ) -> Decision | None:

@@ -1,0 +1,132 @@
+"""
+A roll-out: the release before works on the tables that this one has made.
+
+Its statements are those of revision 0001, with no word of what came after.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+import pytest
+from sqlalchemy import insert, text
+
+from fhir_gateway.stores.database import Database, database_clock
+from fhir_gateway.stores.journal import BookingState, DecisionState, Journal
+from fhir_gateway.stores.journal.rows import values_from_subject, values_from_timeslot
+from fhir_gateway.stores.journal.tables import bookings, claims, decisions
+from fhir_gateway.stores.sealing import Seal
+
+from .conftest import NORR, claimed, number, subject, timeslot
+
+ID: Final = "0fca9c56-1f0a-4766-b473-548c9350eb8b"
+# As the release before lists a resident's bookings, and finds what is unsettled.
+OF_SUBJECT: Final = text(
+    "SELECT id, version, state, source, unit, booking_id, token, timeslot, starts_at,"
+    " ends_at, subject_hmac, subject_sealed, may_cancel, may_rebook, may_message,"
+    " is_invitation, message_sealed, created_at, updated_at, confirmed_at"
+    " FROM booking WHERE state <> 'REFUSED'"
+)
+UNSETTLED: Final = text(
+    "SELECT id, booking, ordinal, kind, state, fence, lease_until, timeslot,"
+    " message_sealed, attempts, next_look_at, client, key_hmac, fingerprint_hmac,"
+    " created_at, sent_at, settled_at FROM decision WHERE settled_at IS NULL"
+)
+
+
+@pytest.fixture(name="claim_as_before")
+def _claim_as_before(database: Database, keys: tuple[str, ...]) -> Callable[[], None]:
+    """Return what claims a time with the columns of revision 0001 alone."""
+
+    def claim() -> None:
+        seal = Seal(keys)
+        of = timeslot()
+        with database.writing() as connection:
+            connection.execute(
+                insert(bookings).values(
+                    id=ID,
+                    version=1,
+                    state="PENDING",
+                    source=NORR,
+                    created_at=database_clock(),
+                    updated_at=database_clock(),
+                    is_invitation=False,
+                    may_cancel=False,
+                    may_rebook=False,
+                    may_message=False,
+                    **values_from_subject(subject().as_mapping(), seal),
+                    **values_from_timeslot(of),
+                )
+            )
+            connection.execute(
+                insert(decisions).values(
+                    id=ID,
+                    booking=ID,
+                    ordinal=1,
+                    kind="MAKE",
+                    state="CLAIMED",
+                    fence=1,
+                    lease_until=database_clock(),
+                    timeslot=values_from_timeslot(of)["timeslot"],
+                    attempts=0,
+                    created_at=database_clock(),
+                )
+            )
+            connection.execute(
+                insert(claims).values(
+                    id=ID,
+                    token=of.token,
+                    ordinal=1,
+                    booking=ID,
+                    decision=ID,
+                    starts_at=int(of.start.timestamp()),
+                    created_at=database_clock(),
+                )
+            )
+
+    return claim
+
+
+def test_a_claim_of_the_release_before_is_understood(
+    journal: Journal, claim_as_before: Callable[[], None]
+) -> None:
+    """It is no hold, keeps others out, and is looked after."""
+    claim_as_before()
+
+    decision = journal.pending_decision(ID)
+    assert decision is not None
+    assert (decision.held_until, decision.is_lapsed, decision.alarm) == (
+        None,
+        False,
+        None,
+    )
+    assert [each.booking for each in journal.places(timeslot().token)] == [ID]
+    assert journal.unsettled(limit=1) == (decision,)
+    journal.settle_not_sent(decision)
+    assert claimed(journal, 1).state is DecisionState.CLAIMED
+
+
+def test_a_hold_is_a_slow_claim_to_the_release_before(
+    journal: Journal, database: Database
+) -> None:
+    """It lists it as pending, and settles it as not sent when its lease is over."""
+    held = journal.holds.make(
+        source=NORR,
+        timeslot=timeslot(),
+        number=number(),
+        subject=None,
+        lasts=timedelta(microseconds=1),
+    )
+
+    with database.reading() as connection:
+        listed = connection.execute(OF_SUBJECT).all()
+        (unsettled,) = connection.execute(UNSETTLED).all()
+        overdue = connection.execute(
+            text("SELECT lease_until FROM decision")
+        ).scalar_one()
+
+    assert [(each.id, each.state) for each in listed] == [(held.id, "PENDING")]
+    assert (unsettled.booking, unsettled.state) == (held.id, "CLAIMED")
+    assert overdue <= held.created_at.timestamp() + 1
+    journal.settle_not_sent(journal.unsettled(limit=1)[0])
+    assert journal.get(held.id).state is BookingState.REFUSED
