@@ -75,6 +75,9 @@ class Reconciliation:
                 # Its owner is gone, and never sent it.
                 self._journal.settle_not_sent(decision)
                 return
+            if decision.state is DecisionState.SENT:
+                # Its sender is gone, or late: from now on everybody may find out.
+                self._journal.settle_unknown(decision)
             self._settlement.settle(decision)
         except LostDecision:
             # Somebody else was first: it is looked after.

@@ -622,3 +622,19 @@ def test_subject_of_a_settled_booking_is_kept(wireless: Wireless) -> None:
 
     record = wireless.desk.journal.get(made.id)
     assert (record.subject, record.booking_id) == (subject(0), BookingId("B-9"))
+
+
+def test_what_a_dead_sender_left_is_unknown(wireless: Wireless) -> None:
+    """Whoever reads the booking may find out from then on, and a person may settle."""
+    wanted = wireless.coming()
+    desk = wireless.desk
+    decision = desk.journal.mark_sent(
+        desk.journal.claim_make(source=NORR, timeslot=wanted, subject=subject(0)),
+        lease=timedelta(),
+    )
+
+    desk.reconciliation.run_once()
+
+    assert desk.undecided(decision.booking).state is DecisionState.UNKNOWN
+    in_the_book(wireless, wanted)
+    assert desk.booking.read(decision.booking).status is BookingStatus.BOOKED
