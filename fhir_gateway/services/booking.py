@@ -290,7 +290,7 @@ class BookingService:
             reason=reason,
             request=request,
         )
-        source = self._access.sources[record.source]
+        source = self._access.source(record.source)
         with self._turns.at(source) as turn:
             booked = self._booked_of(turn, booking, wanted)
             return booked or self._book(turn, source, wanted)
@@ -435,7 +435,7 @@ class BookingService:
                 error_code=ErrorCode.CANCEL_IS_NOT_ALLOWED,
             )
         booking_id = _known_id(record)
-        source = self._access.sources[record.source]
+        source = self._access.source(record.source)
         decision = self._journal.claim_cancel(record, request=request)
         cancelled = CancelBooking(
             unit=record.timeslot.schedule.unit,
@@ -575,7 +575,7 @@ class BookingService:
 
     def _turn_of(self, booking: str) -> AbstractContextManager[Turn]:
         record = self._journal.get(booking)
-        return self._turns.at(self._access.sources[record.source])
+        return self._turns.at(self._access.source(record.source))
 
     def _current(self, booking: str) -> tuple[BookingRecord, Booking | None]:
         decision = self._journal.pending_decision(booking)

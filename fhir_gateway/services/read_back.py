@@ -191,7 +191,7 @@ class ReadBack:
             GatewayError: It could not be asked.
         """
         answer = self._access.booked_times(
-            self._access.sources[record.source],
+            self._access.source(record.source),
             LogicalAddress(timeslot.schedule.unit),
             record.number,
         )

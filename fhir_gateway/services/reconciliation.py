@@ -66,8 +66,19 @@ class Reconciliation:
             return
         # At once, so that a source that hangs keeps no other's bookings unknown.
         with ThreadPoolExecutor(len(due), thread_name_prefix="settle") as executor:
-            for settled in [executor.submit(self._settle, each) for each in due]:
-                settled.result()
+            settling = [executor.submit(self._settle, each) for each in due]
+        for decision, settled in zip(due, settling, strict=True):
+            error = settled.exception()
+            if isinstance(error, GatewayError):
+                raise error
+            if error is not None:
+                # A fault of this program's own: the others are looked after all the
+                # same, and this one again when nobody keeps it any more.
+                _log.error(
+                    "settlement failed",
+                    booking=decision.booking,
+                    kind=type(error).__name__,
+                )
 
     def _settle(self, decision: Decision) -> None:
         try:

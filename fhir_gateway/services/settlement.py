@@ -40,6 +40,8 @@ _log = structlog.get_logger()
 
 # Of the time within which a source settles, between two looks: 15 s of 90 s.
 _PAUSES: Final = (1 / 6, 2 / 6, 4 / 6, 8 / 6, 20 / 6)
+# Of a source that is configured no more.
+_SETTLES_WITHIN: Final = timedelta(seconds=90)
 _OVERDUE: Final = timedelta(minutes=10)
 # Of a time that has begun a source need tell nothing: only a person can settle that.
 _AFTER_THE_VISIT: Final = timedelta(hours=1)
@@ -295,4 +297,5 @@ class Settlement:
 
     def _settles_within(self, decision: Decision) -> timedelta:
         record = self._journal.get(decision.booking)
-        return self._access.sources[record.source].settles_within
+        source = self._access.sources.get(record.source)
+        return _SETTLES_WITHIN if source is None else source.settles_within

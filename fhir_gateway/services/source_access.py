@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from fhir_gateway.adapters.protocol import SchedulingAdapter
 from fhir_gateway.model.booking import BookedTimes, Booking
 from fhir_gateway.model.error_code import ErrorCode
-from fhir_gateway.model.errors import Incorrect, TimeslotTaken
+from fhir_gateway.model.errors import Incorrect, TimeslotTaken, Unavailable
 from fhir_gateway.model.ids import BookingId, HsaId, LogicalAddress, SourceName
 from fhir_gateway.model.interaction import (
     Actor,
@@ -57,6 +57,22 @@ class SourceAccess:
     def sources(self) -> Mapping[SourceName, Source]:
         """Return the configured sources."""
         return self._sources
+
+    def source(self, name: SourceName) -> Source:
+        """
+        Return a configured source.
+
+        Raises:
+            Unavailable: It is configured no more, though the journal knows it.
+        """
+        source = self._sources.get(name)
+        if source is None:
+            raise Unavailable(
+                "The source is not configured any more; its bookings stand as they were"
+                " last known.",
+                source=name,
+            )
+        return source
 
     def adapter(self, source: SourceName) -> SchedulingAdapter:
         """Return how to ask a source."""
@@ -204,11 +220,12 @@ class SourceAccess:
             NotFound: It has none.
             GatewayError: It could not be asked.
         """
+        timeout = self.source(source).read_timeout
         return self._adapters[source].get_booking_details(
             GetBookingDetails(
                 unit=unit, actor=Actor.resident(number), booking_id=booking_id
             ),
-            timeout=self._sources[source].read_timeout.total_seconds(),
+            timeout=timeout.total_seconds(),
         )
 
     def units_to_move_to(
@@ -224,6 +241,7 @@ class SourceAccess:
         Raises:
             GatewayError: The unit could not be asked.
         """
+        timeout = self.source(source).read_timeout
         units = self._adapters[source].get_all_healthcare_facilities(
             GetAllHealthcareFacilities(
                 unit=unit,
@@ -231,6 +249,6 @@ class SourceAccess:
                 subject_of_care=number,
                 booking_id=booking_id,
             ),
-            timeout=self._sources[source].read_timeout.total_seconds(),
+            timeout=timeout.total_seconds(),
         )
         return frozenset({unit, *(each.hsa_id for each in units)})

@@ -16,7 +16,7 @@ from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
 from fhir_gateway.model.booking import BookingStatus, WriteResult
-from fhir_gateway.model.errors import BookingUnconfirmed, SourceFault
+from fhir_gateway.model.errors import BookingUnconfirmed, SourceFault, Unavailable
 from fhir_gateway.model.ids import BookingId, LogicalAddress
 from fhir_gateway.model.interaction import (
     CancelBooking,
@@ -638,3 +638,40 @@ def test_what_a_dead_sender_left_is_unknown(wireless: Wireless) -> None:
     assert desk.undecided(decision.booking).state is DecisionState.UNKNOWN
     in_the_book(wireless, wanted)
     assert desk.booking.read(decision.booking).status is BookingStatus.BOOKED
+
+
+def test_a_source_that_is_configured_no_more(wireless: Wireless) -> None:
+    """Its unknown write stays unknown, and its bookings are as they were last known."""
+    made = unknown(wireless)
+    other = standing(wireless, 30)
+    del wireless.sources[NORR]
+
+    wireless.desk.reconciliation.run_once()
+
+    assert wireless.desk.undecided(made.id).attempts == 1
+    assert wireless.desk.booking.read(made.id).status is BookingStatus.PENDING
+    assert wireless.desk.booking.read(other.id).status is BookingStatus.BOOKED
+    with pytest.raises(Unavailable):
+        wireless.desk.booking.cancel(other.id)
+
+
+def test_a_fault_of_ours_leaves_the_others_alone(wireless: Wireless) -> None:
+    """One write that cannot be looked for does not keep the others unknown."""
+    first, second = unknown(wireless, 24), unknown(wireless, 25)
+    in_the_book(wireless, second.timeslot)
+    asked: list[Interaction] = []
+
+    def fail_once(interaction: Interaction) -> None:
+        asked.append(interaction)
+        if len(asked) == 1:
+            raise ZeroDivisionError
+
+    wireless.adapter.before = fail_once
+    with capture_logs() as logs:
+        wireless.desk.reconciliation.run_once()
+
+    failed = [each for each in logs if each["event"] == "settlement failed"]
+    assert [each["kind"] for each in failed] == ["ZeroDivisionError"]
+    (other,) = {first.id, second.id} - {failed[0]["booking"]}
+    looked_for = settled(wireless, other)
+    assert looked_for.attempts == 1 or looked_for.state is DecisionState.DONE
