@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 
 from fhir_gateway.adapters.protocol import SchedulingAdapter
-from fhir_gateway.model.errors import GatewayError, Unavailable
+from fhir_gateway.model.errors import GatewayError, SourceFault, Unavailable
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.interaction import Actor, GetAvailableTimeslots
 from fhir_gateway.model.source import Source, SourceOutcome, SourceProblem
@@ -290,6 +290,13 @@ class _LiveSource:
             raise
         self.breaker.succeeded()
         self.last_answer_at = self._clock()
+        most = self.source.most_slots
+        if len(answer.timeslots) > most:
+            raise SourceFault(
+                f"The source lists {len(answer.timeslots)} free times of one time type;"
+                f" at most {most} are believed (most_slots).",
+                source=self.source.name,
+            )
         return answer
 
 
@@ -333,6 +340,12 @@ class _Round:
                 elif not isinstance(error, GatewayError):
                     # A fault of this program's own: it must not look like a quiet one.
                     raise error
+                else:
+                    _log.info(
+                        "live source did not answer",
+                        source=self._live.source.name,
+                        error=str(error),
+                    )
 
     def blocks(self, answered_at: datetime) -> list[SlotBlock]:
         """Return what was answered, one block for each time type."""

@@ -28,6 +28,7 @@ from builders import (
     unit,
 )
 from doubles import AnsweringAdapter, MemorySlotStore, MovableClock
+from structlog.testing import capture_logs
 
 from fhir_gateway.model.errors import SourceFault, Unavailable
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
@@ -333,6 +334,20 @@ def test_an_answer_in_part_is_shown(make: Any) -> None:
     assert hours(page) == [2, 3, 6]
     assert [each.problem for each in page.outcomes] == [SourceProblem.UNAVAILABLE]
     assert page.total is None
+
+
+def test_an_absurd_size_is_not_believed(make: Any) -> None:
+    """More times than one time type can have are no answer, and the log says so."""
+    world: World = make(live={"most_slots": 2})
+    world.adapter.timeslots = [southern(2), southern(4), southern(8)]
+    with capture_logs() as logs:
+        page = world.page()
+
+    assert (hours(page), page.total) == ([3, 6], None)
+    assert [each.problem for each in page.outcomes] == [SourceProblem.UNAVAILABLE]
+    assert [(each["event"], "most_slots" in each["error"]) for each in logs] == [
+        ("live source did not answer", True)
+    ]
 
 
 def test_a_search_does_not_fan_out_wildly(make: Any) -> None:
