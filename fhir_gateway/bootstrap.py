@@ -228,7 +228,9 @@ def program(
             view, sources, demand=search_demand, live=live, clock=clock
         ),
         booking=booking,
-        resident_bookings=ResidentBookings(access, journal, booking, settlement),
+        resident_bookings=ResidentBookings(
+            access, journal, booking.current, settlement
+        ),
         journal=journal,
         held=held,
         view=view,

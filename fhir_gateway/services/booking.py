@@ -7,13 +7,12 @@ by reading the source; nothing is sent twice.
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
 
 from fhir_gateway.model.booking import (
-    Booking,
     BookingStatus,
     ManagedBooking,
 )
@@ -39,7 +38,13 @@ from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
+from fhir_gateway.services.booking_request import (
+    BookedTimeslot,
+    BookingRequest,
+    MoveRequest,
+)
 from fhir_gateway.services.claiming import Claiming, check_start
+from fhir_gateway.services.current_booking import CurrentBookings
 from fhir_gateway.services.holding import LONGEST_HOLD, Holding, HoldRequest
 from fhir_gateway.services.read_back import ReadBack
 from fhir_gateway.services.sending import Sending, Sent
@@ -48,71 +53,19 @@ from fhir_gateway.services.source_access import SourceAccess
 from fhir_gateway.services.turn import Turn, Turns
 from fhir_gateway.stores.journal import (
     AlreadyBooked,
-    BookingIdTaken,
     BookingRecord,
     BookingState,
     Decision,
     DecisionKind,
-    DecisionState,
     HoldOver,
     Journal,
     RepeatedRequest,
     RequestKey,
 )
 
-__all__ = [
-    "BookedTimeslot",
-    "BookingRequest",
-    "BookingService",
-    "HoldRequest",
-    "MoveRequest",
-]
+__all__ = ["BookingService"]
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class BookingRequest:
-    """
-    A resident wants a free time.
-
-    Attributes:
-        request: What the client calls this request.
-    """
-
-    token: TimeslotToken
-    subject: SubjectOfCare
-    reason: str | None = None
-    request: RequestKey | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class MoveRequest:
-    """
-    A resident wants another time instead.
-
-    Attributes:
-        subject: The resident's names, where the request has them.
-        request: What the client calls this request.
-    """
-
-    token: TimeslotToken
-    subject: SubjectOfCare | None = None
-    reason: str | None = None
-    request: RequestKey | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BookedTimeslot:
-    """
-    What came of a booking request.
-
-    Attributes:
-        is_new: False when the resident held that time already.
-    """
-
-    booking: ManagedBooking
-    is_new: bool
 
 
 class BookingService:
@@ -126,6 +79,9 @@ class BookingService:
         settlement: Finds out how a write went.
         turns: Keeps one source from holding everybody.
         clock: Tells the time.
+
+    Attributes:
+        current: How bookings stand now.
     """
 
     def __init__(
@@ -141,9 +97,8 @@ class BookingService:
         self._turns = turns
         self._access = access
         self._journal = journal
-        self._read_back = read_back
         self._clock = clock
-        self._settlement = settlement
+        self.current = CurrentBookings(journal, read_back, settlement)
         self._claiming = Claiming(access, journal)
         self._sending = Sending(access, journal, read_back, settlement, clock=clock)
         self._holding = Holding(access, journal, self._claiming, clock=clock)
@@ -222,7 +177,7 @@ class BookingService:
             TooManyHolds: The resident holds two other times.
             Unavailable: The source could not be asked.
         """
-        return self._managed(self._holding.hold(request))
+        return self.current.managed(self._holding.hold(request))
 
     def renew(self, booking: str, *, lasts: timedelta = LONGEST_HOLD) -> ManagedBooking:
         """
@@ -233,7 +188,7 @@ class BookingService:
             HoldOver: It is over, or no hold any more.
             Incorrect: It cannot be held for so long.
         """
-        return self._managed(self._holding.renew(booking, lasts=lasts))
+        return self.current.managed(self._holding.renew(booking, lasts=lasts))
 
     def release(self, booking: str) -> ManagedBooking:
         """
@@ -243,7 +198,7 @@ class BookingService:
             NotFound: There is no booking of that id.
             HoldOver: It has been booked, or is being booked: it can be cancelled.
         """
-        return self._managed(self._holding.release(booking))
+        return self.current.managed(self._holding.release(booking))
 
     def book_held(
         self,
@@ -304,8 +259,7 @@ class BookingService:
         Raises:
             NotFound: There is no booking of that id.
         """
-        record, details = self._current(booking)
-        return self._managed(record, details)
+        return self.current.read(booking)
 
     def move(
         self, booking: str, request: MoveRequest, *, version: int | None = None
@@ -333,7 +287,7 @@ class BookingService:
     def _moved(
         self, turn: Turn, booking: str, request: MoveRequest, version: int | None
     ) -> ManagedBooking:
-        record, _ = self._current(booking)
+        record, _ = self.current.record(booking)
         _check_booked(record, version)
         if not record.permissions.rebook:
             raise Forbidden(
@@ -412,14 +366,14 @@ class BookingService:
         version: int | None,
         request: RequestKey | None,
     ) -> ManagedBooking:
-        record, _ = self._current(booking)
+        record, _ = self.current.record(booking)
         if record.state is BookingState.CANCELLED:
-            return self._managed(record)
+            return self.current.managed(record)
         decision = self._journal.pending_decision(booking)
         if decision is not None and decision.held_until is not None:
             return self.release(booking)
         if decision is not None and decision.kind is DecisionKind.CANCEL:
-            return self._managed(record)
+            return self.current.managed(record)
         _check_booked(record, version)
         if not record.permissions.cancel:
             raise Forbidden(
@@ -452,44 +406,12 @@ class BookingService:
         """
         Return what has come of a request that was made before, as it stands now.
 
-        Args:
-            repeated: What the journal said of its key; it led to a decision.
-
         Raises:
             Refused: The region said no to it.
             Conflict: It is certain by now that nothing came of it.
             NotFound: Its data have been wiped.
         """
-        if repeated.booking is None or repeated.decision is None:
-            raise TypeError("the request led to no decision")
-        booking = self.read(repeated.booking)
-        decision = self._journal.decision(repeated.decision)
-        if decision.state is DecisionState.REFUSED:
-            raise Refused(
-                decision.message or "The region refused the request.",
-                source=booking.source,
-            )
-        if decision.state is DecisionState.NOT_SENT:
-            raise Conflict(
-                "It is certain by now that nothing came of this request; make a new"
-                " one, with a new key.",
-                source=booking.source,
-            )
-        return booking
-
-    def as_described(self, record: BookingRecord, details: Booking) -> ManagedBooking:
-        """Return a booked record as its source described it just now."""
-        if self._journal.pending_decision(record.id) is not None:
-            return self.read(record.id)
-        try:
-            record = self._read_back.confirmed(record, details)
-        except BookingIdTaken as error:
-            _log.error("another booking's id", booking=record.id, error=str(error))
-        return self._managed(record, details)
-
-    def as_last_known(self, record: BookingRecord) -> ManagedBooking:
-        """Return a record without asking its source, which has just not answered."""
-        return self._managed(record)
+        return self.current.come_of(repeated)
 
     def _booked_of(
         self, turn: Turn, booking: str, request: BookingRequest
@@ -504,10 +426,12 @@ class BookingService:
             return (
                 None if decision.is_lapsed else self._book_hold(turn, decision, request)
             )
-        record, details = self._current(booking)
+        record, details = self.current.record(booking)
         if record.state not in (BookingState.PENDING, BookingState.BOOKED):
             return None
-        return BookedTimeslot(booking=self._managed(record, details), is_new=False)
+        return BookedTimeslot(
+            booking=self.current.managed(record, details), is_new=False
+        )
 
     def _book_hold(
         self, turn: Turn, hold: Decision, request: BookingRequest
@@ -563,7 +487,7 @@ class BookingService:
         """Return what a write has come to, or that it is on its way."""
         sent = turn.carry_out(write)
         if sent is not None:
-            return self._managed(*sent, reason=reason)
+            return self.current.managed(*sent, reason=reason)
         record = self._journal.get(decision.booking)
         if record.state is BookingState.REFUSED:
             # Its answer came just after the wait for it was over.
@@ -571,26 +495,11 @@ class BookingService:
                 record.message or "The region has not booked the slot.",
                 source=record.source,
             )
-        return self._managed(record)
+        return self.current.managed(record)
 
     def _turn_of(self, booking: str) -> AbstractContextManager[Turn]:
         record = self._journal.get(booking)
         return self._turns.at(self._access.source(record.source))
-
-    def _current(self, booking: str) -> tuple[BookingRecord, Booking | None]:
-        decision = self._journal.pending_decision(booking)
-        # One that is on its way is for its owner to settle.
-        if decision is not None and decision.state is DecisionState.UNKNOWN:
-            try:
-                self._settlement.settle(decision)
-            except GatewayError as error:
-                _log.info("still unknown", booking=booking, error=str(error))
-        record = self._journal.get(booking)
-        if record.state is BookingState.REFUSED:
-            record = self._settlement.look_again(record)
-        if record.state is not BookingState.BOOKED:
-            return record, None
-        return self._read_back.refreshed(record)
 
     def _raise_taken(
         self, timeslot: Timeslot, subject: SubjectOfCare, refusal: Refused
@@ -655,66 +564,6 @@ class BookingService:
                 source=record.source,
                 error_code=ErrorCode.UPDATE_APPOINTMENT_IS_NOT_ALLOWED,
             )
-
-    def _managed(
-        self,
-        record: BookingRecord,
-        details: Booking | None = None,
-        *,
-        reason: str | None = None,
-    ) -> ManagedBooking:
-        decision = self._journal.pending_decision(record.id)
-        return managed_booking(record, details, decision=decision, reason=reason)
-
-
-def managed_booking(
-    record: BookingRecord,
-    details: Booking | None,
-    *,
-    decision: Decision | None,
-    reason: str | None = None,
-) -> ManagedBooking:
-    """
-    Return a record and its source's description as one.
-
-    Args:
-        record: What the journal says.
-        details: What the source says, if it could be asked.
-        decision: The write that is on its way, of unknown outcome, or only held; None
-            when there is none.
-        reason: What the resident wrote, where the source has not said it.
-    """
-    status = {
-        BookingState.BOOKED: BookingStatus.BOOKED,
-        BookingState.CANCELLED: BookingStatus.CANCELLED,
-        # It was pending once, or its id would not be known; nothing came of it.
-        BookingState.REFUSED: BookingStatus.CANCELLED,
-    }.get(record.state, BookingStatus.PENDING)
-    held_until = None
-    if decision is not None:
-        held_until = decision.held_until
-        status = (
-            # Over, if not tidied up yet.
-            BookingStatus.CANCELLED if decision.is_lapsed else BookingStatus.PENDING
-        )
-    return ManagedBooking(
-        id=record.id,
-        version=record.version,
-        status=status,
-        source=record.source,
-        timeslot=record.timeslot,
-        booking_id=record.booking_id,
-        number=record.number,
-        permissions=record.permissions,
-        is_invitation=record.is_invitation,
-        created_at=record.created_at,
-        updated_at=record.updated_at,
-        confirmed_at=record.confirmed_at,
-        message=record.message,
-        purpose=details.purpose if details else None,
-        reason=(details.reason if details else None) or reason,
-        held_until=held_until,
-    )
 
 
 def _check_booked(record: BookingRecord, version: int | None) -> None:

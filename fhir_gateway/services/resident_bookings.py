@@ -19,7 +19,7 @@ from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import Source, SourceOutcome, SourceProblem
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot
-from fhir_gateway.services.booking import BookingService
+from fhir_gateway.services.current_booking import CurrentBookings
 from fhir_gateway.services.read_back import is_own
 from fhir_gateway.services.settlement import Settlement
 from fhir_gateway.services.source_access import SourceAccess
@@ -63,7 +63,7 @@ class ResidentBookings:
     Args:
         access: The sources.
         journal: The bookings that this server knows.
-        booking: Reads single bookings.
+        current: Reads single bookings.
         settlement: Mends what was said not to be booked.
         clock: Tells the time.
     """
@@ -72,14 +72,14 @@ class ResidentBookings:
         self,
         access: SourceAccess,
         journal: Journal,
-        booking: BookingService,
+        current: CurrentBookings,
         settlement: Settlement,
         *,
         clock: Clock = now,
     ) -> None:
         self._access = access
         self._journal = journal
-        self._booking = booking
+        self._current = current
         self._settlement = settlement
         self._clock = clock
 
@@ -121,7 +121,7 @@ class ResidentBookings:
                 outcomes.extend(_shortcomings(question.source, answer, nameless))
         outcomes.extend(self._not_asked())
         bookings = [
-            self._booking.as_last_known(record)
+            self._current.as_last_known(record)
             if self._question_about(record) in silent
             else self._managed(record, described.get(record.id))
             for record in self._journal.of_subject(number)
@@ -210,8 +210,8 @@ class ResidentBookings:
     ) -> ManagedBooking:
         if details is None or record.state is not BookingState.BOOKED:
             # Not in its source's list, or undecided: looked at by itself.
-            return self._booking.read(record.id)
-        return self._booking.as_described(record, details)
+            return self._current.read(record.id)
+        return self._current.as_described(record, details)
 
     def _not_asked(self) -> list[SourceOutcome]:
         return [

@@ -33,7 +33,7 @@ from fhir_gateway.fhir.search_parameters import (
 from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import SourceProblem
-from fhir_gateway.services.booking import BookedTimeslot
+from fhir_gateway.services.booking_request import BookedTimeslot
 from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
 from fhir_gateway.web.booking_desk import BookingDesk

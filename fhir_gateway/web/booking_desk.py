@@ -13,12 +13,12 @@ from fhir_gateway.model.booking import BookingStatus, ManagedBooking
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Conflict, Stale
 from fhir_gateway.model.timeslot import TimeType, time_type_token
-from fhir_gateway.services.booking import (
+from fhir_gateway.services.booking_request import (
     BookedTimeslot,
     BookingRequest,
-    HoldRequest,
     MoveRequest,
 )
+from fhir_gateway.services.holding import HoldRequest
 from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.gateway import Gateway
 

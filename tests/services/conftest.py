@@ -25,11 +25,8 @@ from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import civil_date, now
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.sandbox.server import SandboxServer
-from fhir_gateway.services.booking import (
-    BookingRequest,
-    BookingService,
-    MoveRequest,
-)
+from fhir_gateway.services.booking import BookingService
+from fhir_gateway.services.booking_request import BookingRequest, MoveRequest
 from fhir_gateway.services.directory import Directory
 from fhir_gateway.services.read_back import ReadBack
 from fhir_gateway.services.reconciliation import Reconciliation
@@ -100,7 +97,11 @@ class Desk:
             clock=clock,
         )
         self.residents = ResidentBookings(
-            self.access, journal, self.booking, self.settlement, clock=clock
+            self.access,
+            journal,
+            self.booking.current,
+            self.settlement,
+            clock=clock,
         )
         self.reconciliation = Reconciliation(self.settlement, journal)
 

@@ -28,7 +28,7 @@ from fhir_gateway.model.errors import (
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.interaction import Actor, CancelBooking, MakeBooking
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
-from fhir_gateway.services.booking import BookingRequest
+from fhir_gateway.services.booking_request import BookingRequest
 
 from .conftest import TIMEOUT_S, Desk, RealWorld
 

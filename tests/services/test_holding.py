@@ -2,6 +2,7 @@
 Holding a free time: what it keeps out, what becomes of it, and what books it.
 """
 
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -19,8 +20,10 @@ from fhir_gateway.model.errors import (
     Unavailable,
 )
 from fhir_gateway.model.interaction import Interaction, MakeBooking
+from fhir_gateway.model.timekeeping import now
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
-from fhir_gateway.services.booking import HoldRequest
+from fhir_gateway.services.held import HeldTimeslots
+from fhir_gateway.services.holding import HoldRequest
 from fhir_gateway.stores.journal import AlreadyBooked, HoldOver, TooManyHolds
 
 from .conftest import MakeWireless, Wireless
@@ -372,3 +375,18 @@ def test_time_of_another_schedule_is_not_held(wireless: Wireless) -> None:
     hold(wireless, wanted)
 
     assert hold(wireless, beside, 1).status is BookingStatus.PENDING
+
+
+def test_hold_that_is_over_is_offered_within_a_second(wireless: Wireless) -> None:
+    """Searches leave a held time out, and have it again soon after, by itself."""
+    held = HeldTimeslots(wireless.desk.journal)
+    made = held_at(wireless, lasts=timedelta(seconds=0.4))
+    token = made.timeslot.token
+    was_hidden = token in held()
+    give_up_at = made.held_until + timedelta(seconds=5)
+    while token in held() and now() < give_up_at:
+        threading.Event().wait(0.02)
+
+    late = now() - made.held_until
+    assert was_hidden
+    assert timedelta() <= late < timedelta(seconds=1)

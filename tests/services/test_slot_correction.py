@@ -13,7 +13,7 @@ from fhir_gateway.model.booking import ResultCode, WriteResult
 from fhir_gateway.model.errors import SourceFault, TimeslotTaken
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
-from fhir_gateway.services.booking import HoldRequest
+from fhir_gateway.services.holding import HoldRequest
 from fhir_gateway.services.slot_correction import SlotCorrection
 from fhir_gateway.stores.slot_block import BlockKey
 

@@ -1,0 +1,174 @@
+"""
+How bookings stand now: what the journal knows, brought up to date by their sources.
+"""
+
+import structlog
+
+from fhir_gateway.model.booking import Booking, BookingStatus, ManagedBooking
+from fhir_gateway.model.errors import Conflict, GatewayError, Refused
+from fhir_gateway.services.read_back import ReadBack
+from fhir_gateway.services.settlement import Settlement
+from fhir_gateway.stores.journal import (
+    BookingIdTaken,
+    BookingRecord,
+    BookingState,
+    Decision,
+    DecisionState,
+    Journal,
+    RepeatedRequest,
+)
+
+__all__ = ["CurrentBookings"]
+
+_log = structlog.get_logger()
+
+
+class CurrentBookings:
+    """
+    Reads single bookings.
+
+    Args:
+        journal: The bookings that this server knows.
+        read_back: Reads bookings at their sources.
+        settlement: Finds out how a write went.
+    """
+
+    def __init__(
+        self, journal: Journal, read_back: ReadBack, settlement: Settlement
+    ) -> None:
+        self._journal = journal
+        self._read_back = read_back
+        self._settlement = settlement
+
+    def read(self, booking: str) -> ManagedBooking:
+        """
+        Return a booking as it stands at its source now.
+
+        When the source cannot be asked it is returned as it was last known.
+
+        Raises:
+            NotFound: There is no booking of that id.
+        """
+        return self.managed(*self.record(booking))
+
+    def record(self, booking: str) -> tuple[BookingRecord, Booking | None]:
+        """
+        Return the record of a booking, with what its source said of it just now.
+
+        Raises:
+            NotFound: There is no booking of that id.
+        """
+        decision = self._journal.pending_decision(booking)
+        # One that is on its way is for its owner to settle.
+        if decision is not None and decision.state is DecisionState.UNKNOWN:
+            try:
+                self._settlement.settle(decision)
+            except GatewayError as error:
+                _log.info("still unknown", booking=booking, error=str(error))
+        record = self._journal.get(booking)
+        if record.state is BookingState.REFUSED:
+            record = self._settlement.look_again(record)
+        if record.state is not BookingState.BOOKED:
+            return record, None
+        return self._read_back.refreshed(record)
+
+    def managed(
+        self,
+        record: BookingRecord,
+        details: Booking | None = None,
+        *,
+        reason: str | None = None,
+    ) -> ManagedBooking:
+        """
+        Return a record and its source's description as one.
+
+        Args:
+            record: What the journal says.
+            details: What the source says, if it could be asked.
+            reason: What the resident wrote, where the source has not said it.
+        """
+        decision = self._journal.pending_decision(record.id)
+        return _managed_booking(record, details, decision=decision, reason=reason)
+
+    def come_of(self, repeated: RepeatedRequest) -> ManagedBooking:
+        """
+        Return what has come of a request that was made before, as it stands now.
+
+        Args:
+            repeated: What the journal said of its key; it led to a decision.
+
+        Raises:
+            Refused: The region said no to it.
+            Conflict: It is certain by now that nothing came of it.
+            NotFound: Its data have been wiped.
+        """
+        if repeated.booking is None or repeated.decision is None:
+            raise TypeError("the request led to no decision")
+        booking = self.read(repeated.booking)
+        decision = self._journal.decision(repeated.decision)
+        if decision.state is DecisionState.REFUSED:
+            raise Refused(
+                decision.message or "The region refused the request.",
+                source=booking.source,
+            )
+        if decision.state is DecisionState.NOT_SENT:
+            raise Conflict(
+                "It is certain by now that nothing came of this request; make a new"
+                " one, with a new key.",
+                source=booking.source,
+            )
+        return booking
+
+    def as_described(self, record: BookingRecord, details: Booking) -> ManagedBooking:
+        """Return a booked record as its source described it just now."""
+        if self._journal.pending_decision(record.id) is not None:
+            return self.read(record.id)
+        try:
+            record = self._read_back.confirmed(record, details)
+        except BookingIdTaken as error:
+            _log.error("another booking's id", booking=record.id, error=str(error))
+        return self.managed(record, details)
+
+    def as_last_known(self, record: BookingRecord) -> ManagedBooking:
+        """Return a record without asking its source, which has just not answered."""
+        return self.managed(record)
+
+
+def _managed_booking(
+    record: BookingRecord,
+    details: Booking | None,
+    *,
+    decision: Decision | None,
+    reason: str | None = None,
+) -> ManagedBooking:
+    status = {
+        BookingState.BOOKED: BookingStatus.BOOKED,
+        BookingState.CANCELLED: BookingStatus.CANCELLED,
+        # It was pending once, or its id would not be known; nothing came of it.
+        BookingState.REFUSED: BookingStatus.CANCELLED,
+    }.get(record.state, BookingStatus.PENDING)
+    held_until = None
+    if decision is not None:
+        held_until = decision.held_until
+        status = (
+            # Over, if not tidied up yet.
+            BookingStatus.CANCELLED if decision.is_lapsed else BookingStatus.PENDING
+        )
+    return ManagedBooking(
+        id=record.id,
+        version=record.version,
+        status=status,
+        source=record.source,
+        timeslot=record.timeslot,
+        booking_id=record.booking_id,
+        number=record.number,
+        permissions=record.permissions,
+        is_invitation=record.is_invitation,
+        created_at=record.created_at,
+        updated_at=record.updated_at,
+        confirmed_at=record.confirmed_at,
+        message=record.message,
+        purpose=details.purpose if details else None,
+        reason=(details.reason if details else None) or reason,
+        held_until=held_until,
+    )
