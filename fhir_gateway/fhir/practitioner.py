@@ -2,13 +2,12 @@
 Practitioner and PractitionerRole (FHIR R4, 8.4 and 8.5) from performers.
 """
 
-import hashlib
-from base64 import b32hexencode
 from typing import Any
 
 from fhir_gateway.fhir.vocabulary import HSA_ID, Vocabulary
 from fhir_gateway.model.care_unit import Performer
 from fhir_gateway.model.ids import HsaId, SourceName
+from fhir_gateway.model.timeslot import short_hash
 
 __all__ = [
     "practitioner_from_performer",
@@ -19,8 +18,7 @@ __all__ = [
 
 def practitioner_role_id(unit: HsaId, performer: HsaId) -> str:
     """Return the id of a performer's role at a unit: at most 40 characters."""
-    digest = hashlib.blake2b(performer.encode(), digest_size=5).digest()
-    return f"{unit}.{b32hexencode(digest).decode().lower()}"
+    return f"{unit}.{short_hash(performer)}"
 
 
 def practitioner_from_performer(

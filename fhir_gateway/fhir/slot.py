@@ -21,6 +21,7 @@ __all__ = [
     "SlotStatus",
     "meta_of_source",
     "schedule_from_schedule",
+    "shown_name",
     "slot_from_timeslot",
 ]
 
@@ -113,10 +114,20 @@ def schedule_from_schedule(
     }
 
 
-def _staff(schedule: Schedule) -> list[dict[str, str]]:
+def shown_name(schedule: Schedule) -> str | None:
+    """Return what is shown of whose time it is."""
     # A resource's code may be a person's number at some producers, so only its name is
     # shown; the order of names is 1177's.
-    name = schedule.performer_name or schedule.resource_name or schedule.care_type_name
+    return (
+        schedule.performer_name
+        or schedule.resource_name
+        or schedule.care_type_name
+        or None
+    )
+
+
+def _staff(schedule: Schedule) -> list[dict[str, str]]:
+    name = shown_name(schedule)
     display = {"display": name} if name else {}
     if schedule.performer is None:
         return [display] if display else []

@@ -23,7 +23,7 @@ from fhir_gateway.model.timeslot import (
     TimeType,
 )
 
-__all__ = ["SlotDrawer", "SlotsOfTimeType"]
+__all__ = ["SlotDrawer", "SlotsOfTimeType", "drawn_instant"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -111,7 +111,7 @@ class SlotDrawer:
                 answered = _keep(
                     known_answered,
                     answered_at,
-                    _instant(answered_at),
+                    drawn_instant(answered_at),
                     most=_MOST_TIMES,
                 )
             tail, period = times
@@ -160,7 +160,7 @@ class SlotDrawer:
             (
                 timeslot.token,
                 schedule.token,
-                _instant(_ANSWERED).decode(),
+                drawn_instant(_ANSWERED).decode(),
                 str(_UNIT),
                 _times(_START, _LENGTH)[1].decode(),
                 _capacity(2),
@@ -177,18 +177,19 @@ def _keep(kept: dict[K, V], key: K, value: V, *, most: int) -> V:
     return value
 
 
+def drawn_instant(seconds: float) -> bytes:
+    """Return an instant as it stands in JSON, without quotes."""
+    return instant_text(instant_from_epoch(int(seconds))).encode()
+
+
 def _times(start: int, length: int) -> tuple[bytes, bytes]:
     """Return what a token has behind its schedule's, and a slot's start and end."""
     token = TimeslotToken(schedule="-", start=start, length=length)
-    begins, ends = _instant(start), _instant(start + length)
+    begins, ends = drawn_instant(start), drawn_instant(start + length)
     return (
         token.text.removeprefix("-").encode(),
         b'"start":"%s","end":"%s"' % (begins, ends),
     )
-
-
-def _instant(seconds: float) -> bytes:
-    return instant_text(instant_from_epoch(int(seconds))).encode()
 
 
 def _capacity(count: int) -> str:

@@ -16,7 +16,7 @@ thing belongs without looking it up:
 
 import hashlib
 import re
-from base64 import b32hexencode
+import sys
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -39,10 +39,13 @@ __all__ = [
     "TimeType",
     "Timeslot",
     "TimeslotToken",
+    "short_hash",
     "time_type_token",
 ]
 
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuv"
+# Two digits at a time: the standard library goes digit by digit, in Python.
+_PAIRS: Final = tuple(high + low for high in _DIGITS for low in _DIGITS)
 _HASH_BYTES: Final = 5
 _HASH = r"[0-9a-v]{8}"
 _NUMBER = r"(?:0|[1-9a-v][0-9a-v]{0,7})"
@@ -221,13 +224,14 @@ class TimeslotToken:
         )
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def time_type_token(unit: HsaId, time_type_id: TimeTypeId) -> str:
     """Return the token of a unit's time type."""
-    return f"{unit}.{_hash(time_type_id)}"
+    # One text however often it is made: it stands in many tables.
+    return sys.intern(f"{unit}.{short_hash(time_type_id)}")
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _schedule_token(
     unit: HsaId,
     time_type_id: TimeTypeId,
@@ -236,13 +240,20 @@ def _schedule_token(
     care_type_id: CareTypeId | None,
 ) -> str:
     who = "\x1f".join((performer or "", resource_id or "", care_type_id or ""))
-    return f"{time_type_token(unit, time_type_id)}.{_hash(who)}"
+    return f"{time_type_token(unit, time_type_id)}.{short_hash(who)}"
 
 
-def _hash(text: str) -> str:
+def short_hash(text: str) -> str:
+    """Return eight digits of base 32 that stand for a text in tokens and ids."""
     # 40 bits: a unit has tens of time types and performers, never millions.
     digest = hashlib.blake2b(text.encode(), digest_size=_HASH_BYTES).digest()
-    return b32hexencode(digest).decode().lower()
+    number = int.from_bytes(digest, "big")
+    return (
+        _PAIRS[number >> 30]
+        + _PAIRS[number >> 20 & 1023]
+        + _PAIRS[number >> 10 & 1023]
+        + _PAIRS[number & 1023]
+    )
 
 
 def _base32(number: int) -> str:

@@ -6,6 +6,7 @@ called stand once, however many schedules have it in common, and a schedule or i
 is made when it is asked for.
 """
 
+from array import array
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -58,14 +59,14 @@ class ScheduleTable:
         self._whose_numbers: dict[_Whose, int] = {}
         self._names: list[str] = []
         self._name_numbers: dict[str, int] = {}
-        self._by_performer: dict[HsaId, list[int]] = {}
-        self._by_unit: dict[HsaId, list[int]] = {}
+        self._by_performer: dict[HsaId, array[int]] = {}
+        self._by_unit: dict[HsaId, array[int]] = {}
         self._offering = np.empty(0, dtype=np.int32)
         self._rank = np.empty(0, dtype=np.uint32)
         self._whose_of = np.empty(0, dtype=np.int32)
         self._name_of = np.empty(0, dtype=np.int32)
         # The schedules of a time type are a chain: its last one, and the one before.
-        self._last_of: list[int] = []
+        self._last_of = array("i")
         self._before = np.empty(0, dtype=np.int32)
 
     def __len__(self) -> int:
@@ -73,12 +74,27 @@ class ScheduleTable:
 
     def __getitem__(self, number: int) -> Schedule:
         offering = int(self._offering[number])
+        whose = self._whose[self._whose_of[number]]
         return Schedule(
             unit=self._numbers.unit(offering),
             time_type_id=self._numbers.time_type_id(offering),
             time_type_name=self._names[self._name_of[number]],
-            **self._whose[self._whose_of[number]]._asdict(),
+            performer=whose.performer,
+            performer_name=whose.performer_name,
+            resource_id=whose.resource_id,
+            resource_name=whose.resource_name,
+            care_type_id=whose.care_type_id,
+            care_type_name=whose.care_type_name,
         )
+
+    def unit(self, number: int) -> HsaId:
+        """Return the unit that a schedule is of."""
+        return self._numbers.unit(int(self._offering[number]))
+
+    def performer(self, number: int) -> HsaId | None:
+        """Return whose a schedule is, if it is a member of staff's."""
+        whose: _Whose = self._whose[self._whose_of[number]]
+        return whose.performer
 
     def token(self, number: int) -> str:
         """Return the token of a schedule."""
@@ -209,10 +225,11 @@ class ScheduleTable:
         self._before[number] = self._last_of[offering]
         self._size = number + 1
         self._last_of[offering] = number
-        self._by_unit.setdefault(self._numbers.unit(offering), []).append(number)
+        unit = self._numbers.unit(offering)
+        self._by_unit.setdefault(unit, array("i")).append(number)
         performer = self._whose[whose].performer
         if performer is not None:
-            self._by_performer.setdefault(performer, []).append(number)
+            self._by_performer.setdefault(performer, array("i")).append(number)
         return number
 
     def _grow(self, size: int) -> None:

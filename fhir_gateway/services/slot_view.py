@@ -75,6 +75,7 @@ class Snapshot:
     Attributes:
         version: Another one after each change.
         layout: Another one when which schedules there are has changed.
+        known_schedules: How many schedules of the table, from the first, it knows.
         segment_keys: The segments, by number.
         segment_of: The number of the segment that each numbered time type lies in; -1
             while it has none.
@@ -90,6 +91,7 @@ class Snapshot:
     statuses: Mapping[SourceName, SourceStatus]
     is_any_failing: bool
     schedules: ScheduleTable
+    known_schedules: int
     segments: Mapping[Segment, SlotColumns]
     segment_keys: tuple[Segment, ...]
     segment_of: npt.NDArray[np.int32]
@@ -124,21 +126,41 @@ class Snapshot:
 
     def of_unit(self, unit: HsaId) -> Sequence[KnownSchedule]:
         """Return a unit's schedules."""
-        return self._those_had(self.schedules.of_unit(unit))
+        return [
+            self.numbered(number)
+            for number in self.schedules.of_unit(unit)
+            if self._has(number)
+        ]
 
-    def staff(self, performer: HsaId) -> Sequence[KnownSchedule]:
-        """Return somebody's schedules."""
-        return self._those_had(self.schedules.of_performer(performer))
+    def staff_of_unit(self, unit: HsaId) -> Mapping[HsaId, Sequence[int]]:
+        """Return the numbers of the schedules of each member of a unit's staff."""
+        found: dict[HsaId, list[int]] = {}
+        for number in self.schedules.of_unit(unit):
+            performer = self.schedules.performer(number)
+            if performer is not None and self._has(number):
+                found.setdefault(performer, []).append(number)
+        return found
 
-    def _those_had(self, numbers: Sequence[int]) -> Sequence[KnownSchedule]:
-        return [self.numbered(each) for each in numbers if self._has(each)]
+    def offering_of(self, number: int) -> str:
+        """Return the token of the time type of a schedule."""
+        return self.schedules.token(number)[:-9]
+
+    def first_of(self, performer: HsaId) -> KnownSchedule | None:
+        """Return the first schedule that is known of a member of staff."""
+        numbers = self.numbers_of(performer)
+        return self.numbered(numbers[0]) if numbers else None
+
+    def numbers_of(self, performer: HsaId) -> Sequence[int]:
+        """Return the numbers of the schedules of a member of staff."""
+        return [
+            number
+            for number in self.schedules.of_performer(performer)
+            if self._has(number)
+        ]
 
     def _has(self, number: int) -> bool:
         """Return whether a schedule is of this snapshot: the table grows on."""
-        offering = int(self.schedules.offering[number])
-        return offering < len(self.answered_at) and not np.isnan(
-            self.answered_at[offering]
-        )
+        return number < self.known_schedules
 
 
 class SlotView:
@@ -197,6 +219,7 @@ class SlotView:
             statuses={},
             is_any_failing=False,
             schedules=self._schedules,
+            known_schedules=0,
             segments={},
             segment_keys=(),
             segment_of=self._segment_of,
@@ -528,6 +551,7 @@ class SlotView:
             statuses=dict(self._statuses),
             is_any_failing=any(each.failing_since for each in self._statuses.values()),
             schedules=self._schedules,
+            known_schedules=len(self._schedules),
             segments=dict(self._segments),
             segment_keys=tuple(self._segment_numbers),
             segment_of=self._segment_of.copy(),

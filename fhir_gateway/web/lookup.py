@@ -27,7 +27,7 @@ from fhir_gateway.model.timeslot import Timeslot, TimeslotToken, TimeType
 from fhir_gateway.services.slot_view import KnownSchedule, Snapshot
 from fhir_gateway.web.gateway import Gateway
 
-__all__ = ["INCLUDES", "Lookup", "references_of"]
+__all__ = ["INCLUDES", "MOST_ROUNDS", "Lookup", "references_of"]
 
 Resource = dict[str, Any]
 
@@ -41,7 +41,7 @@ INCLUDES: Final = (
     Include("Location", "organization"),
     Include("PractitionerRole", "practitioner"),
 )
-_MOST_ROUNDS: Final = 4
+MOST_ROUNDS: Final = 4
 
 
 class Lookup:
@@ -148,14 +148,14 @@ class Lookup:
         hsa_id = _hsa_id(identifier)
         if hsa_id is None:
             return None
-        known = self._snapshot.staff(hsa_id)
-        if not known:
+        known = self._snapshot.first_of(hsa_id)
+        if known is None:
             return None
         return practitioner_from_performer(
             self._snapshot.directory.performers.get(hsa_id),
             hsa_id,
-            display=known[0].schedule.performer_name,
-            source=known[0].source,
+            display=known.schedule.performer_name,
+            source=known.source,
             vocabulary=self._gateway.vocabulary,
         )
 
@@ -164,22 +164,19 @@ class Lookup:
         unit = _hsa_id(identifier.rpartition(".")[0])
         if unit is None:
             return None
-        known = [
-            each
-            for each in self._snapshot.of_unit(unit)
-            if each.schedule.performer is not None
-            and practitioner_role_id(unit, each.schedule.performer) == identifier
-        ]
-        if not known or known[0].schedule.performer is None:
-            return None
-        return practitioner_role_from_performer(
-            known[0].schedule.performer,
-            unit,
-            display=known[0].schedule.performer_name,
-            services=sorted({each.offering for each in known}),
-            source=known[0].source,
-            vocabulary=self._gateway.vocabulary,
-        )
+        snapshot = self._snapshot
+        for performer, numbers in snapshot.staff_of_unit(unit).items():
+            if practitioner_role_id(unit, performer) == identifier:
+                first = snapshot.numbered(numbers[0])
+                return practitioner_role_from_performer(
+                    performer,
+                    unit,
+                    display=first.schedule.performer_name,
+                    services=sorted({snapshot.offering_of(each) for each in numbers}),
+                    source=first.source,
+                    vocabulary=self._gateway.vocabulary,
+                )
+        return None
 
     def included(
         self,
@@ -198,11 +195,11 @@ class Lookup:
         known = set(seen)
         found: list[Resource] = []
         frontier = [each for each in dict.fromkeys(references) if each not in known]
-        for _ in range(_MOST_ROUNDS):
+        for _ in range(MOST_ROUNDS):
             following: list[str] = []
             for reference in frontier:
                 known.add(reference)
-                target = self._resolve(reference)
+                target = self.resource(reference)
                 if target is None:
                     continue
                 found.append(target)
@@ -225,7 +222,8 @@ class Lookup:
             id=known.schedule.time_type_id, name=known.schedule.time_type_name
         )
 
-    def _resolve(self, reference: str) -> Resource | None:
+    def resource(self, reference: str) -> Resource | None:
+        """Return what a reference points at."""
         kind, _, identifier = reference.partition("/")
         find = self._by_type.get(kind)
         return find(identifier) if find else None

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from flask import Response, request
 
-from fhir_gateway.fhir.bundle import Entry, Mode, drawn_entry, drawn_searchset
+from fhir_gateway.fhir.bundle import drawn_searchset
 from fhir_gateway.fhir.near import NearParameter
 from fhir_gateway.fhir.outcome import issue_from_source_outcome
 from fhir_gateway.fhir.search_parameters import (
@@ -41,6 +41,7 @@ from fhir_gateway.services.slot_search import (
 )
 from fhir_gateway.web.exchange import drawn_response
 from fhir_gateway.web.gateway import Gateway
+from fhir_gateway.web.included import DrawnIncludes
 from fhir_gateway.web.kept_answers import Answer, KeptAnswers
 from fhir_gateway.web.lookup import Lookup
 from fhir_gateway.web.resource import InteractionCode, ResourceRoutes, read_route
@@ -177,7 +178,7 @@ class _Search:
 
     def __init__(self, gateway: Gateway, lookup: Lookup) -> None:
         self._gateway = gateway
-        self._lookup = lookup
+        self._includes = DrawnIncludes(gateway, lookup)
         self._drawer = SlotDrawer(gateway.base_url, gateway.vocabulary)
         self._in_common: tuple[OfferingIndex, dict[int, SlotsOfTimeType]] = (
             gateway.slot_search.snapshot.index,
@@ -260,15 +261,7 @@ class _Search:
             path.source == "Slot" for path in (*values.get("include", ()), *iterated)
         ):
             return ()
-        tokens = page.snapshot.schedules.token
-        return (
-            drawn_entry(Entry(resource, Mode.INCLUDE), self._gateway.base_url)
-            for resource in self._lookup.included(
-                (f"Schedule/{tokens(number)}" for number in page.schedule),
-                (),
-                iterated,
-            )
-        )
+        return self._includes.of_schedules(page.snapshot, page.schedule, iterated)
 
     def _next_url(self, understood: Understood, page: SlotPage) -> str | None:
         if page.next_after is None:

@@ -65,7 +65,7 @@ def test_schedules_are_found_by_what_they_are_of(schedules: list[Schedule]) -> N
     numbers = range(len(table))
 
     assert all(
-        table.of_unit(unit) == [n for n in numbers if table[n].unit == unit]
+        list(table.of_unit(unit)) == [n for n in numbers if table[n].unit == unit]
         for unit in (UNIT, OTHER_UNIT)
         if any(each.unit == unit for each in schedules)
     )

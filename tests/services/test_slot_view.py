@@ -129,7 +129,7 @@ def test_schedules_are_found_by_all_that_names_them(
     assert [each.offering for each in known if each] == [
         time_type_token(UNIT, VISIT)
     ] * 2
-    assert snapshot.staff(eva) == [known[0]]
+    assert snapshot.first_of(eva) == known[0]
 
 
 def test_a_schedule_without_free_times_is_known(
@@ -517,5 +517,6 @@ def test_a_snapshot_knows_no_schedule_of_a_later_one(clock: MovableClock) -> Non
     view.catch_up()
 
     assert earlier.known(hers.token) is None
-    assert earlier.of_unit(UNIT) == earlier.staff(eva) == []
+    assert earlier.staff_of_unit(UNIT) == {}
+    assert earlier.first_of(eva) is None
     assert view.snapshot.known(hers.token) is not None

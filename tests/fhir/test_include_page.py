@@ -1,0 +1,139 @@
+"""
+Schedules and services drawn fast are what the slow renderers render.
+"""
+
+import json
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fhir_gateway.fhir.care_unit import healthcare_service_from_time_type
+from fhir_gateway.fhir.include_page import IncludeDrawer
+from fhir_gateway.fhir.practitioner import practitioner_role_from_performer
+from fhir_gateway.fhir.slot import schedule_from_schedule
+from fhir_gateway.fhir.slot_page import drawn_instant
+from fhir_gateway.fhir.vocabulary import Vocabulary
+from fhir_gateway.model.care_unit import CareUnit
+from fhir_gateway.model.ids import HsaId, ResourceId, SourceName, TimeTypeId
+from fhir_gateway.model.timekeeping import instant_from_epoch
+from fhir_gateway.model.timeslot import (
+    Schedule,
+    StandardTimeType,
+    TimeType,
+    time_type_token,
+)
+
+BASE_URL = "http://127.0.0.1:8080/fhir"
+VOCABULARY = Vocabulary()
+DRAWER = IncludeDrawer(BASE_URL, VOCABULARY)
+# What XML can carry; a source can write nothing else.
+TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30)
+HSA_IDS = st.from_regex(r"[A-Z0-9]{1,8}-[A-Z0-9]{1,8}", fullmatch=True).map(HsaId)
+UNITS = st.builds(
+    CareUnit,
+    hsa_id=HSA_IDS,
+    name=TEXT,
+    source=st.sampled_from([SourceName("norr"), SourceName("mitt")]),
+    organization=st.none() | HSA_IDS,
+    organization_name=st.none() | TEXT,
+    phone=st.none() | TEXT,
+)
+TIME_TYPES = st.builds(
+    TimeType,
+    id=TEXT.map(TimeTypeId),
+    name=TEXT,
+    standard=st.lists(
+        st.builds(StandardTimeType, code=TEXT, display=TEXT), max_size=2
+    ).map(tuple),
+)
+
+
+def entry(resource: dict[str, Any]) -> dict[str, Any]:
+    """Return a resource as an included entry."""
+    return {
+        "fullUrl": f"{BASE_URL}/{resource['resourceType']}/{resource['id']}",
+        "resource": resource,
+        "search": {"mode": "include"},
+    }
+
+
+@given(
+    unit=UNITS,
+    time_type=TIME_TYPES,
+    performer=st.none() | HSA_IDS,
+    names=st.tuples(*[st.none() | TEXT] * 3),
+    answered_at=st.integers(1_700_000_000, 2_100_000_000),
+)
+@settings(deadline=None)
+def test_a_drawn_schedule_is_the_rendered_one(
+    unit: CareUnit,
+    time_type: TimeType,
+    performer: HsaId | None,
+    names: tuple[str | None, ...],
+    answered_at: int,
+) -> None:
+    """Whoever it is of, with or without a name."""
+    schedule = Schedule(
+        unit=unit.hsa_id,
+        time_type_id=time_type.id,
+        time_type_name=time_type.name,
+        performer=performer,
+        performer_name=names[0],
+        resource_id=ResourceId("R"),
+        resource_name=names[1],
+        care_type_name=names[2],
+    )
+
+    drawn = DRAWER.schedule(
+        schedule, schedule.token, time_type, unit, drawn_instant(answered_at)
+    )
+
+    assert json.loads(drawn) == entry(
+        schedule_from_schedule(
+            schedule,
+            time_type,
+            unit_name=unit.name,
+            source=unit.source,
+            answered_at=instant_from_epoch(answered_at),
+            vocabulary=VOCABULARY,
+        )
+    )
+
+
+@given(unit=UNITS, time_type=TIME_TYPES)
+@settings(deadline=None)
+def test_a_drawn_service_is_the_rendered_one(
+    unit: CareUnit, time_type: TimeType
+) -> None:
+    """Whoever provides it, with or without a telephone."""
+    drawn = DRAWER.service(time_type_token(unit.hsa_id, time_type.id), time_type, unit)
+
+    assert json.loads(drawn) == entry(
+        healthcare_service_from_time_type(unit, time_type, VOCABULARY)
+    )
+
+
+@given(
+    unit=UNITS,
+    performer=HSA_IDS,
+    name=st.none() | TEXT,
+    services=st.lists(HSA_IDS.map(lambda each: f"{each}.0123abcd"), max_size=4),
+)
+@settings(deadline=None)
+def test_a_drawn_role_is_the_rendered_one(
+    unit: CareUnit, performer: HsaId, name: str | None, services: list[str]
+) -> None:
+    """Whatever it is about, and with or without a name."""
+    drawn = DRAWER.role(performer, name, unit, services)
+
+    assert json.loads(drawn) == entry(
+        practitioner_role_from_performer(
+            performer,
+            unit.hsa_id,
+            display=name,
+            services=services,
+            source=unit.source,
+            vocabulary=VOCABULARY,
+        )
+    )

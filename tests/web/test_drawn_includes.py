@@ -1,0 +1,38 @@
+"""
+Includes, drawn: each is what reading it brings.
+"""
+
+import pytest
+from assertions import assert_searchset
+from flask.testing import FlaskClient
+
+_ALL = (
+    "_include=Slot:schedule"
+    "&_include:iterate=Schedule:actor"
+    "&_include:iterate=HealthcareService:providedBy"
+    "&_include:iterate=Location:organization"
+    "&_include:iterate=PractitionerRole:practitioner"
+)
+
+
+@pytest.mark.parametrize("sort", ["start", "-start"])
+def test_what_is_included_is_what_is_read(client: FlaskClient, sort: str) -> None:
+    """Resource by resource, drawn the first time or kept since."""
+    url = f"/fhir/Slot?_count=200&_sort={sort}&{_ALL}"
+    for asked in (url, f"{url}&_total=none"):
+        response = client.get(asked)
+        assert_searchset(response)
+        assert response.json is not None
+        included = [
+            entry["resource"]
+            for entry in response.json["entry"]
+            if entry["search"]["mode"] == "include"
+        ]
+        names = [f"{each['resourceType']}/{each['id']}" for each in included]
+
+        assert len(set(names)) == len(names)
+        assert {name.partition("/")[0] for name in names} == {
+            *("Schedule", "HealthcareService", "Location", "Organization"),
+            *("PractitionerRole", "Practitioner"),
+        }
+        assert included == [client.get(f"/fhir/{name}").json for name in names]
