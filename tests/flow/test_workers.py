@@ -4,6 +4,7 @@ Several real workers over one real Redis: they share the sources, and take over.
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -190,6 +191,20 @@ class Place:
                 found.add(region)
         return found
 
+    def holds_nothing_personal(self) -> None:
+        """Assert that Redis has our kinds of keys alone, and no number in any value."""
+        sources = (self.folder / "first" / "sources.toml").read_text(encoding="utf-8")
+        (subject, *_) = re.findall(r'refresh_subject = "([0-9]{12})"', sources)
+        keys = self.redis.keys("*")
+        told = repr((self.redis.xrange("changes"), self.redis.zrange("workers", 0, -1)))
+        plain = [each for each in keys if each not in (b"changes", b"workers")]
+        kept = b"".join(filter(None, self.redis.mget(plain))) + told.encode()
+        assert {key.partition(b":")[0].decode() for key in keys} == {
+            *("slots", "offer", "status", "lease", "workers", "changes")
+        }
+        assert subject.encode() not in kept
+        assert subject.encode() not in b"".join(keys)
+
     def changes_of_worker(self, *, since: float) -> set[int]:
         """Return how often each region came to be asked by another worker."""
         changes = set()
@@ -317,6 +332,8 @@ def test_a_worker_that_is_told_to_stop_hands_over_at_once(place: Place) -> None:
     """SIGTERM gives the leases back: nobody waits for them to run out."""
     place.start("first")
     await_that(lambda: place.told_by("first") == REGIONS)
+    await_that(lambda: len(place.redis.keys("slots:*")) > 0)
+    place.holds_nothing_personal()
     os.kill(place.workers["first"].pid, signal.SIGTERM)
     place.workers["first"].wait(20)
 
