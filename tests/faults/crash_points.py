@@ -95,7 +95,8 @@ def _passing(kind: str, point: str) -> None:
     if action == "stop":
         # Once only: whoever is let go on goes on.
         del os.environ[_VARIABLE]
-        os.kill(os.getpid(), signal.SIGSTOP)
+        # To this thread, which else could go on until another one has taken notice.
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
         return
     os.kill(os.getpid(), signal.SIGKILL)
 

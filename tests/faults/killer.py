@@ -7,8 +7,6 @@ import signal
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 from faults.crash_points import GATEWAY_POINTS, RECONCILER_POINTS
@@ -84,7 +82,7 @@ class Killer:
     def _look_at(self, part: Part) -> None:
         if not self._world.lives(part):
             self._bury(part)
-        elif part.is_stopped or _is_stopped(part):
+        elif part.is_stopped or self._world.stands_still(part):
             self._let_go_on(part)
         elif (
             self._world.is_ready(part)
@@ -146,10 +144,3 @@ class Killer:
             for other in self._world.parts
             if other is not part and other.role == part.role
         )
-
-
-def _is_stopped(part: Part) -> bool:
-    with suppress(OSError):
-        stat = Path(f"/proc/{part.pid}/stat").read_text(encoding="utf-8")
-        return stat.rpartition(")")[2].split()[0] == "T"
-    return False

@@ -12,24 +12,37 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final
+from uuid import uuid4
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert
 
 from faults.crash_points import WatchedJournal, WatchedScheduling11
 from faults.scaled_time import ScaledTime
 from fhir_gateway.adapters.scheduling_1_1.options import options_from_mapping
-from fhir_gateway.model.booking import WriteResult
+from fhir_gateway.model.booking import BookingPermissions, WriteResult
 from fhir_gateway.model.errors import BookingUnconfirmed, Unavailable
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.interaction import MakeBooking
+from fhir_gateway.model.person import SubjectOfCare
+from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.rivta.client import FaultedWrite
-from fhir_gateway.stores.database import Database
+from fhir_gateway.stores.database import Database, database_clock
 from fhir_gateway.stores.journal import (
     BookingRecord,
+    BookingState,
     Decision,
+    DecisionKind,
     DecisionState,
     Journal,
+    RequestKey,
 )
+from fhir_gateway.stores.journal.claiming import claim, free_place
+from fhir_gateway.stores.journal.rows import (
+    values_from_permissions,
+    values_from_subject,
+    values_from_timeslot,
+)
+from fhir_gateway.stores.journal.tables import bookings
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = [
@@ -70,32 +83,52 @@ class HastyJournal(WatchedJournal):
 
     def __init__(self, database: Database, seal: Seal) -> None:
         super().__init__(database, seal)
-        self._reader = database
-        self._seen = threading.local()
+        self._hasty = database
         # Two that look at the same time both see the place free.
         self._both = threading.Barrier(2)
 
-    def claim_make(self, **options: Any) -> Decision:
+    def claim_make(
+        self,
+        *,
+        source: SourceName,
+        timeslot: Timeslot,
+        subject: SubjectOfCare,
+        capacity: int | None = None,
+        request: RequestKey | None = None,  # noqa: ARG002 - that release knows none
+    ) -> Decision:
         """Claim what was free a moment ago."""
-        timeslot, subject = options["timeslot"], options["subject"]
-        self._seen.place = None
-        with self._reader.reading() as connection:
-            self._seen.place = self._free_place(
+        with self._hasty.reading() as connection:
+            place = free_place(
                 connection,
-                options["source"],
-                timeslot,
-                subject.number,
-                options.get("capacity"),
+                self._seal,
+                source=source,
+                timeslot=timeslot,
+                number=subject.number,
+                capacity=capacity,
             )
         with suppress(threading.BrokenBarrierError):
             self._both.wait(0.5)
         if self._both.broken:
             self._both.reset()
-        return super().claim_make(**options)
-
-    def _free_place(self, *args: Any) -> int:
-        seen: int | None = self._seen.place
-        return super()._free_place(*args) if seen is None else seen
+        with self._hasty.writing() as connection:
+            new = str(uuid4())
+            connection.execute(
+                insert(bookings).values(
+                    id=new,
+                    version=1,
+                    state=BookingState.PENDING.value,
+                    source=source,
+                    created_at=database_clock(),
+                    updated_at=database_clock(),
+                    is_invitation=False,
+                    **values_from_subject(subject.as_mapping(), self._seal),
+                    **values_from_permissions(BookingPermissions()),
+                    **values_from_timeslot(timeslot),
+                )
+            )
+            decision = self._decide(connection, new, DecisionKind.MAKE, timeslot)
+            claim(connection, source, decision, timeslot, place)
+            return decision
 
 
 class LateJournal(WatchedJournal):

@@ -20,7 +20,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final, Self
@@ -42,6 +42,7 @@ from fhir_gateway.settings import Settings
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
 from fhir_gateway.stores.journal.tables import decisions
+from fhir_gateway.stores.migrations import migrate
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = ["RATE", "Part", "SlotKey", "SlotToBook", "World"]
@@ -228,8 +229,9 @@ class World:
         self._next: dict[Interaction, list[Fault]] = {}
         self._chance = random.Random(seed)  # noqa: S311 - to be repeated by its seed
         self._chance_lock = threading.Lock()
-        self._mutant = MUTANTS[mutant]
-        self._mutant_name = mutant
+        self._slots_wanted = slots
+        self._runs = 0
+        self._rows_before: dict[str, int] = {}
         self._stack = ExitStack()
         with ExitStack() as stack:
             self._stack = stack
@@ -246,16 +248,10 @@ class World:
             }
             redis = stack.enter_context(EmbeddedRedis(folder))
             self.redis_url = redis.url
-            self._environment = self._settings(slots, database_url)
-            self.settings = Settings.from_environment(self._environment)
-            self.database = Database(self.settings.database_url)
-            stack.callback(self.database.close)
-            self.clock.govern(self.database.engine)
-            self.seal = Seal(self.settings.journal_keys)
+            self._offer_adapters()
             self.slots = self._fill()
-            if self._mutant.sql is not None:
-                with self.database.writing() as connection:
-                    connection.exec_driver_sql(self._mutant.sql)
+            self._compose(mutant, database_url)
+            stack.callback(self._close_database)
             self._zygote = self._start_zygote(stack)
             self.gateways = [
                 Part(name=f"gateway-{n}", role="gateway", port=_free_port())
@@ -276,6 +272,55 @@ class World:
     def close(self) -> None:
         """End everything."""
         self._stack.close()
+
+    def begin_anew(
+        self, *, mutant: str = "none", database_url: str | None = None
+    ) -> None:
+        """
+        Forget what has been, and compose another program; no process of it is started.
+
+        What the regions have sold stays sold, and `slots` loses it.
+        """
+        for part in self.parts:
+            self.signal(part, signal.SIGCONT)
+            self.kill(part)
+        self.heal()
+        self.faults.clear()
+        for path in self.folder.glob("*.log"):
+            os.truncate(path, 0)
+        sold = set()
+        for region, proxy in self.proxies.items():
+            proxy.received.clear()
+            ledger = self._whole_ledger(region)
+            self._rows_before[region] = len(ledger["writes"])
+            sold |= {
+                slot_key(each["unit"], each["timeslot"])
+                for each in ledger["bookings"]
+                if each["timeslot"]
+            }
+        self.slots = [slot for slot in self.slots if slot.key not in sold]
+        self.database.close()
+        self._compose(mutant, database_url)
+
+    def _compose(self, mutant: str, database_url: str | None) -> None:
+        self._runs += 1
+        self._mutant_name = mutant
+        chosen = MUTANTS[mutant]
+        self._environment = self._settings(
+            chosen.adapter,
+            database_url or f"sqlite:///{self.folder / f'journal-{self._runs}.sqlite'}",
+        )
+        self.settings = Settings.from_environment(self._environment)
+        self.database = Database(self.settings.database_url)
+        self.clock.govern(self.database.engine)
+        self.seal = Seal(self.settings.journal_keys)
+        migrate(self.database.engine)
+        if chosen.sql is not None:
+            with self.database.writing() as connection:
+                connection.exec_driver_sql(chosen.sql)
+
+    def _close_database(self) -> None:
+        self.database.close()
 
     # Processes.
 
@@ -325,6 +370,13 @@ class World:
         """Return whether a process answers."""
         return part.pid is not None and self._zygote.is_ready(part.pid)
 
+    def stands_still(self, part: Part) -> bool:
+        """Return whether a process has been stopped and not been let go on."""
+        with suppress(OSError):
+            stat = Path(f"/proc/{part.pid}/stat").read_text(encoding="utf-8")
+            return stat.rpartition(")")[2].split()[0] == "T"
+        return False
+
     def signal(self, part: Part, number: int) -> None:
         """Send a signal to a process."""
         if part.pid is not None:
@@ -371,7 +423,12 @@ class World:
     # Looking.
 
     def ledger(self, region: str) -> dict[str, Any]:
-        """Return what a region was told to do, and what is booked there."""
+        """Return what a region was told to do in this run, and what is booked there."""
+        whole = self._whole_ledger(region)
+        before = self._rows_before.get(region, 0)
+        return {**whole, "writes": whole["writes"][before:]}
+
+    def _whole_ledger(self, region: str) -> dict[str, Any]:
         with urllib.request.urlopen(
             f"{self.sandbox.url}/ledger/{region}", timeout=30
         ) as answer:
@@ -405,9 +462,11 @@ class World:
 
     # Making.
 
-    def _settings(self, slots: int, database_url: str | None) -> dict[str, str]:
+    def _settings(self, adapter: str, database_url: str) -> dict[str, str]:
         write_timeout = self.clock.real(_WRITE_TIMEOUT_S)
-        path = write_sources(self.folder, self.sandbox.url, slots, Vocabulary())
+        path = write_sources(
+            self.folder, self.sandbox.url, self._slots_wanted, Vocabulary()
+        )
         text = path.read_text(encoding="utf-8")
         for region, proxy in self.proxies.items():
             text = text.replace(
@@ -415,7 +474,7 @@ class World:
                 f"http://127.0.0.1:{proxy.port}/rivta/{region}",
             )
         text = text.replace(
-            'adapter = "scheduling_1_1"', f'adapter = "{self._mutant.adapter}"'
+            'adapter = "scheduling_1_1"', f'adapter = "{adapter}"'
         ).replace(
             "calls_per_second = 20\ncalls_in_flight = 4\n",
             "calls_per_second = 1000\ncalls_in_flight = 4\n"
@@ -424,23 +483,29 @@ class World:
             f"read_timeout_s = {_READ_TIMEOUT_S}\nwrite_timeout_s = {write_timeout}\n",
         )
         path.write_text(text, encoding="utf-8")
-        distribution = self.folder / "faults-0.dist-info"
-        distribution.mkdir()
-        (distribution / "METADATA").write_text("Name: faults\nVersion: 0\n")
-        (distribution / "entry_points.txt").write_text(_ENTRY_POINTS)
         return {
             "FHIR_GATEWAY_SOURCES": str(path),
             "FHIR_GATEWAY_DATA_DIR": str(self.folder),
             "FHIR_GATEWAY_BASE_URL": "http://gateway.test/fhir",
             "FHIR_GATEWAY_JOURNAL_KEYS": Seal.new_key(),
-            **({"DATABASE_URL": database_url} if database_url else {}),
+            "DATABASE_URL": database_url,
         }
+
+    def _offer_adapters(self) -> None:
+        distribution = self.folder / "faults-0.dist-info"
+        distribution.mkdir()
+        (distribution / "METADATA").write_text("Name: faults\nVersion: 0\n")
+        (distribution / "entry_points.txt").write_text(_ENTRY_POINTS)
+        sys.path.insert(0, str(self.folder))
+        self._stack.callback(sys.path.remove, str(self.folder))
 
     def _fill(self) -> list[SlotToBook]:
         """Ask the regions for everything once; return what is free."""
-        sys.path.insert(0, str(self.folder))
-        self._stack.callback(sys.path.remove, str(self.folder))
-        with program(self.settings, self.redis_url, clock=self.clock) as made:
+        environment = self._settings(
+            "scheduling_1_1", f"sqlite:///{self.folder / 'filling.sqlite'}"
+        )
+        settings = Settings.from_environment(environment)
+        with program(settings, self.redis_url, clock=self.clock) as made:
             with ThreadPoolExecutor() as executor:
                 list(executor.map(lambda each: each.run_once(), made.refreshes))
             made.view.catch_up()

@@ -1,0 +1,183 @@
+"""
+The checker is checked: a program with one promise taken out is found out.
+"""
+
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from faults.clients import Client, persons
+from faults.fault import Fault
+from faults.history import History, Operation
+from faults.invariants import evidence_of, violations
+from faults.world import SlotToBook, World
+from fhir_gateway.model.interaction import Interaction
+
+pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("faults")]
+
+QUIET_S = 25.0
+
+
+def _found_in(running: World, history: History) -> Counter[str]:
+    """Let a world come to rest, and return which promises were broken how often."""
+    running.heal()
+    assert running.await_quiet(QUIET_S)
+    evidence = evidence_of(running, history.all(), frozenset())
+    return Counter(each.partition(":")[0] for each in violations(evidence))
+
+
+def _slots(running: World) -> list[SlotToBook]:
+    """Return slots with one place, of norr."""
+    return [
+        slot for slot in running.slots if slot.region == "norr" and slot.places == 1
+    ]
+
+
+def _at_once(*requests: Callable[[], Operation]) -> None:
+    threads = [threading.Thread(target=each) for each in requests]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _race_for_slots(running: World, mutant: str) -> Counter[str]:
+    """Let two residents want the same times at the same moments."""
+    running.begin_anew(mutant=mutant)
+    running.sandbox.sell_naively(naively=True)
+    gateway = running.gateways[0]
+    running.start(gateway)
+    history = History()
+    client = Client(running, history)
+    numbers = persons(range(980, 990))
+    for slot in _slots(running)[:6]:
+        first, second = next(numbers), next(numbers)
+        _at_once(
+            lambda slot=slot, person=first: client.book(gateway, person, slot),
+            lambda slot=slot, person=second: client.book(gateway, person, slot),
+        )
+    return _found_in(running, history)
+
+
+def test_the_index_alone_keeps_two_residents_apart(running: World) -> None:
+    """Two writers that take no lock sell each time once."""
+    assert _race_for_slots(running, "hasty") == {}
+
+
+def test_without_the_index_a_time_is_sold_twice(running: World) -> None:
+    """The same writers without the index sell a time twice, and that is seen."""
+    found = _race_for_slots(running, "hasty without the index")
+
+    assert found["two owners"] > 0
+    assert found["impossible orders"] > 0
+
+
+def _dies_after_the_answer(running: World, mutant: str) -> Counter[str]:
+    """Let a gateway die when the region has said yes and nothing is settled."""
+    running.begin_anew(mutant=mutant)
+    gateway, other = running.gateways
+    running.start(*running.reconcilers, other)
+    running.start(gateway, crash_at="MAKE:after-answer:kill")
+    history = History()
+    client = Client(running, history)
+    person, slot = next(persons(range(980, 990))), _slots(running)[0]
+    client.book(gateway, person, slot)
+    # Long after its lease, whoever looks after what is left has done so.
+    running.clock.forward(250)
+    running.await_quiet(QUIET_S)
+    client.book(other, person, slot)
+    return _found_in(running, history)
+
+
+def test_what_was_sent_before_a_crash_is_found(running: World) -> None:
+    """A gateway that died after the region's yes has lied to nobody."""
+    assert _dies_after_the_answer(running, "none") == {}
+
+
+def test_a_send_before_its_commit_is_seen(running: World) -> None:
+    """Sent before it was written down, a booking is given up, and that is seen."""
+    found = _dies_after_the_answer(running, "sent before the commit")
+
+    assert found["sent too often"] > 0
+    assert found["disagreements"] > 0
+
+
+def _hears_vp009(running: World, mutant: str) -> Counter[str]:
+    """Let the platform answer VP009 for a booking that was carried out."""
+    running.begin_anew(mutant=mutant)
+    running.start()
+    history = History()
+    running.spoil(Interaction.MAKE_BOOKING, Fault.VP009_AFTER)
+    Client(running, history).book(
+        running.gateways[0], next(persons(range(980, 990))), _slots(running)[0]
+    )
+    return _found_in(running, history)
+
+
+def test_vp009_is_no_no(running: World) -> None:
+    """After VP009 nothing is said that is not so."""
+    assert _hears_vp009(running, "none") == {}
+
+
+def test_vp009_read_as_no_is_seen(running: World) -> None:
+    """Said to be a no, it leaves a booking that nobody knows of, and that is seen."""
+    found = _hears_vp009(running, "VP009 read as no")
+
+    assert found["untrue no"] > 0
+    assert found["disagreements"] > 0
+
+
+def test_a_second_sending_is_seen(running: World) -> None:
+    """A program that sends again what it does not know the outcome of is found out."""
+    running.begin_anew(mutant="SENT sent again")
+    running.sandbox.sell_naively(naively=True)
+    running.start()
+    history = History()
+    running.spoil(Interaction.MAKE_BOOKING, Fault.RESET_AFTER)
+    Client(running, history).book(
+        running.gateways[0], next(persons(range(980, 990))), _slots(running)[0]
+    )
+    found = _found_in(running, history)
+
+    assert found["sent too often"] > 0
+    assert found["two owners"] > 0
+
+
+def test_what_nobody_settles_is_seen(running: World) -> None:
+    """What is left unknown when all is quiet is a broken promise."""
+    gateway = running.gateways[0]
+    running.start(gateway)
+    history = History()
+    running.spoil(Interaction.MAKE_BOOKING, Fault.RESET_AFTER)
+    Client(running, history).book(
+        gateway, next(persons(range(980, 990))), _slots(running)[0]
+    )
+    evidence = evidence_of(running, history.all(), frozenset())
+
+    assert "unsettled: 1 MAKE UNKNOWN" in violations(evidence)
+
+
+def test_a_stopped_gateway_does_not_send_late(running: World) -> None:
+    """Stopped between commit and first byte for longer than its lease, it sends not."""
+    gateway = running.gateways[0]
+    running.start(*running.reconcilers)
+    running.start(gateway, crash_at="MAKE:after-sent:stop")
+    history = History()
+    client = Client(running, history)
+    person, slot = next(persons(range(980, 990))), _slots(running)[0]
+    asking = threading.Thread(target=client.book, args=(gateway, person, slot))
+    asking.start()
+    until = time.monotonic() + QUIET_S
+    while not running.stands_still(gateway) and time.monotonic() < until:
+        time.sleep(0.02)
+    running.clock.forward(130)
+    assert running.await_quiet(QUIET_S)
+    running.signal(gateway, signal.SIGCONT)
+    asking.join()
+
+    assert _found_in(running, history) == {}
+    assert not [each for each in running.proxies["norr"].received if each.is_write]
