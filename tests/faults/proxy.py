@@ -79,7 +79,7 @@ class Received:
     region: str
     url: str
     at: float
-    fault: Fault
+    fault: Fault = Fault.NONE
     interaction: Interaction | None = None
     is_whole: bool = True
     actor: str | None = None
@@ -110,7 +110,7 @@ class FaultProxy:
         region: What the region is called.
         upstream: Its host and port.
         clock: Says how long waits last.
-        choose: Says what happens to a call.
+        choose: Says what happens to a call of an interaction by an actor.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class FaultProxy:
         region: str,
         upstream: tuple[str, int],
         clock: ScaledTime,
-        choose: Callable[[str, Interaction], Fault],
+        choose: Callable[[Interaction, str | None], Fault],
     ) -> None:
         self.region = region
         self.received: list[Received] = []
@@ -260,14 +260,11 @@ class FaultProxy:
             except OSError:
                 part = b""
             if not part:
-                self._note(url, interaction, None, Fault.NONE)
+                self._note(url, interaction, None)
                 return b"", False
             body += part
         body, pending = body[:length], body[length:]
-        fault = Fault.NONE
-        if interaction is not None:
-            fault = self._choose(self.region, interaction)
-        received = self._note(url, interaction, body, fault)
+        received = self._note(url, interaction, body)
         call = _Call(
             connection=connection,
             url=url,
@@ -285,19 +282,18 @@ class FaultProxy:
         url: str,
         interaction: Interaction | None,
         body: bytes | None,
-        fault: Fault,
     ) -> Received:
         received = Received(
             region=self.region,
             url=url,
             at=self._clock.seconds(),
-            fault=fault,
             interaction=interaction,
             is_whole=body is not None,
         )
         if body is not None and interaction is not None:
             with suppress(UnreadableXml, ValueError):
                 _describe(received, interaction, body)
+            received.fault = self._choose(interaction, received.actor)
         with self._lock:
             self.received.append(received)
         return received

@@ -162,10 +162,10 @@ class _Zygote:
         """Return the status of a process that has ended, else None."""
         return self._ended.get(pid)
 
-    def await_end(self, pid: int) -> None:
-        """Wait until a process has ended."""
+    def await_end(self, pid: int, seconds: float = _STARTS_WITHIN_S) -> bool:
+        """Wait until a process has ended; return whether it has."""
         with self._changed:
-            self._changed.wait_for(lambda: pid in self._ended, _STARTS_WITHIN_S)
+            return self._changed.wait_for(lambda: pid in self._ended, seconds)
 
     def close(self) -> None:
         """End every process."""
@@ -226,7 +226,7 @@ class World:
         self.mix: Mix = UNHARMED
         self.is_quiet = False
         self.faults: Counter[Fault] = Counter()
-        self._next: dict[Interaction, list[Fault]] = {}
+        self._next: dict[tuple[Interaction, str | None], list[Fault]] = {}
         self._chance = random.Random(seed)  # noqa: S311 - to be repeated by its seed
         self._chance_lock = threading.Lock()
         self._slots_wanted = slots
@@ -362,6 +362,11 @@ class World:
         assert part.pid is not None
         return self._zygote.await_ready(part.pid)
 
+    def await_end(self, part: Part, seconds: float = 10.0) -> bool:
+        """Wait until a process ends of itself; return whether it has."""
+        assert part.pid is not None
+        return self._zygote.await_end(part.pid, seconds)
+
     def lives(self, part: Part) -> bool:
         """Return whether a process has not ended."""
         return part.pid is not None and self._zygote.ended(part.pid) is None
@@ -395,10 +400,12 @@ class World:
 
     # Faults.
 
-    def spoil(self, interaction: Interaction, *faults: Fault) -> None:
-        """Let the next calls go wrong in this way, before any mix."""
+    def spoil(
+        self, interaction: Interaction, fault: Fault, *, person: str | None = None
+    ) -> None:
+        """Let the next call, by a person if one is given, go wrong, before any mix."""
         with self._chance_lock:
-            self._next.setdefault(interaction, []).extend(faults)
+            self._next.setdefault((interaction, person), []).append(fault)
 
     def heal(self) -> None:
         """Let every region answer as it should, from now on."""
@@ -409,14 +416,14 @@ class World:
         for proxy in self.proxies.values():
             proxy.accept_connections()
 
-    def _choose(self, _region: str, interaction: Interaction) -> Fault:
+    def _choose(self, interaction: Interaction, actor: str | None) -> Fault:
         with self._chance_lock:
-            waiting = self._next.get(interaction)
-            fault = (
-                waiting.pop(0)
-                if waiting
-                else self.mix.choose(interaction, self._chance)
-            )
+            fault = None
+            for key in ((interaction, actor), (interaction, None)):
+                if fault is None and self._next.get(key):
+                    fault = self._next[key].pop(0)
+            if fault is None:
+                fault = self.mix.choose(interaction, self._chance)
             self.faults[fault] += 1
         return fault
 
