@@ -47,7 +47,7 @@ from fhir_gateway.services.claiming import Claiming, check_start
 from fhir_gateway.services.current_booking import CurrentBookings
 from fhir_gateway.services.holding import LONGEST_HOLD, Holding, HoldRequest
 from fhir_gateway.services.read_back import ReadBack
-from fhir_gateway.services.sending import Sending, Sent
+from fhir_gateway.services.sending import Sending, Sent, unknown_without_journal
 from fhir_gateway.services.settlement import Settlement
 from fhir_gateway.services.source_access import SourceAccess
 from fhir_gateway.services.turn import Turn, Turns
@@ -486,16 +486,17 @@ class BookingService:
     ) -> ManagedBooking:
         """Return what a write has come to, or that it is on its way."""
         sent = turn.carry_out(write)
-        if sent is not None:
-            return self.current.managed(*sent, reason=reason)
-        record = self._journal.get(decision.booking)
-        if record.state is BookingState.REFUSED:
-            # Its answer came just after the wait for it was over.
-            raise Refused(
-                record.message or "The region has not booked the slot.",
-                source=record.source,
-            )
-        return self.current.managed(record)
+        with unknown_without_journal():
+            if sent is not None:
+                return self.current.managed(*sent, reason=reason)
+            record = self._journal.get(decision.booking)
+            if record.state is BookingState.REFUSED:
+                # Its answer came just after the wait for it was over.
+                raise Refused(
+                    record.message or "The region has not booked the slot.",
+                    source=record.source,
+                )
+            return self.current.managed(record)
 
     def _turn_of(self, booking: str) -> AbstractContextManager[Turn]:
         record = self._journal.get(booking)

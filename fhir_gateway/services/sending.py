@@ -10,7 +10,8 @@ Sending: a claimed write is committed as sent, sent once, and settled by its ans
 Nothing is ever sent twice.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
@@ -43,6 +44,7 @@ from fhir_gateway.services.read_back import (
 )
 from fhir_gateway.services.settlement import Settlement
 from fhir_gateway.services.source_access import SourceAccess
+from fhir_gateway.stores.database import DatabaseUnavailable
 from fhir_gateway.stores.journal import (
     Alarm,
     BookingIdTaken,
@@ -52,7 +54,7 @@ from fhir_gateway.stores.journal import (
     LostDecision,
 )
 
-__all__ = ["Sending", "Sent"]
+__all__ = ["Sending", "Sent", "unknown_without_journal"]
 
 _log = structlog.get_logger()
 
@@ -165,6 +167,17 @@ class Sending:
     ) -> Sent:
         begun_at = self._clock()
         decision = self._journal.mark_sent(decision, lease=_LEASE)
+        with unknown_without_journal():
+            return self._settled(source, decision, begun_at, write, settle)
+
+    def _settled(
+        self,
+        source: Source,
+        decision: Decision,
+        begun_at: datetime,
+        write: Callable[[float], WriteResult],
+        settle: Callable[[Decision, WriteResult], Sent],
+    ) -> Sent:
         try:
             self._check_haste(source, decision, begun_at)
             result = self._answer(source, decision, write)
@@ -369,6 +382,23 @@ class Sending:
         except GatewayError as error:
             _not_read(record, error)
             return ()
+
+
+@contextmanager
+def unknown_without_journal() -> Iterator[None]:
+    """
+    Say that nobody knows how a write went, where the journal goes away after it.
+
+    Raises:
+        BookingUnconfirmed: It did. Who says no instead might be wrong.
+    """
+    try:
+        yield
+    except DatabaseUnavailable as error:
+        raise BookingUnconfirmed(
+            "The request was passed on, and the server cannot look up just now what"
+            " became of it: ask again in a minute."
+        ) from error
 
 
 def _not_read(record: BookingRecord, error: GatewayError) -> None:

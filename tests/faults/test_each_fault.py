@@ -115,8 +115,16 @@ def _under_each_fault(
     for fault, person in people.items():
         office.world.spoil(interaction, fault, person=person)
     with ThreadPoolExecutor(8) as executor:
-        answers = executor.map(ask, people.values())
+        answers = executor.map(lambda person: _patiently(ask, person), people.values())
         return dict(zip(people, answers, strict=True))
+
+
+def _patiently(ask: Callable[[str], Operation], person: str) -> Operation:
+    """Ask again where a busy machine stood still for the second that it has."""
+    answer = ask(person)
+    while answer.status == 503 and "stood still" in answer.diagnostics:
+        answer = ask(person)
+    return answer
 
 
 def _unexpected(office: Office, answers: dict[Fault, Operation]) -> list[str]:

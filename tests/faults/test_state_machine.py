@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 
 from faults.clients import Client, Telephone, persons
 from faults.fault import Fault
-from faults.history import History, Operation
+from faults.history import History
 from faults.invariants import evidence_of, violations
 from faults.world import SlotToBook, World
 from fhir_gateway.model.interaction import Interaction
@@ -125,10 +125,10 @@ class Bookings(RuleBasedStateMachine):
         self.client.cancel(self.world.gateways[0], person, identifier)
 
     @rule(booking=booked)
-    def read(self, booking: tuple[str, SlotToBook, str]) -> Operation:
+    def read(self, booking: tuple[str, SlotToBook, str]) -> None:
         """Somebody looks."""
         person, _, identifier = booking
-        return self.client.read(self.world.gateways[1], person, identifier)
+        self.client.read(self.world.gateways[1], person, identifier)
 
     @rule(which=st.integers(0, 5))
     def sell_elsewhere(self, which: int) -> None:

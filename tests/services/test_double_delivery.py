@@ -27,8 +27,8 @@ from fhir_gateway.model.interaction import (
 )
 from fhir_gateway.services.directory import Directory
 from fhir_gateway.services.read_back import AnothersBookings
-from fhir_gateway.stores.database import Database
-from fhir_gateway.stores.journal import Decision, Journal
+from fhir_gateway.stores.database import Database, DatabaseUnavailable
+from fhir_gateway.stores.journal import BookingRecord, Decision, Journal
 from fhir_gateway.stores.sealing import Seal
 
 from .conftest import Desk, MakeWireless, Wireless
@@ -235,3 +235,65 @@ def test_a_list_of_another_residents_settles_nothing(
     with pytest.raises(AnothersBookings):
         wireless.desk.settlement.settle(wireless.desk.undecided(lost.id))
     assert wireless.desk.booking.read(lost.id).status is BookingStatus.PENDING
+
+
+class BrokenJournal(Journal):
+    """A journal whose database goes away at one step."""
+
+    fails_at: str = ""
+
+    def mark_sent(self, decision: Decision, *, lease: timedelta) -> Decision:
+        """Fail before, or after, or not at all."""
+        if self.fails_at == "sent":
+            raise DatabaseUnavailable("away")
+        return super().mark_sent(decision, lease=lease)
+
+    def settle_booked(self, decision: Decision, **settled: Any) -> BookingRecord:
+        """Fail, or not."""
+        if self.fails_at == "settled":
+            raise DatabaseUnavailable("away")
+        return super().settle_booked(decision, **settled)
+
+
+@pytest.fixture(name="breaking")
+def _breaking(
+    wireless: Wireless, own_database: Database, seal: Seal
+) -> tuple[Desk, BrokenJournal]:
+    journal = BrokenJournal(own_database, seal)
+    desk = Desk(
+        wireless.sources,
+        wireless.desk.adapters,
+        lambda: Directory.of(wireless.sources.values(), wireless.offers, {}),
+        journal,
+        wireless.desk.clock,
+    )
+    return desk, journal
+
+
+def test_without_its_journal_nothing_is_sent(
+    wireless: Wireless, breaking: tuple[Desk, BrokenJournal]
+) -> None:
+    """A decision that cannot be written down is not sent."""
+    desk, journal = breaking
+    journal.fails_at = "sent"
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+
+    with pytest.raises(DatabaseUnavailable):
+        desk.book(wanted, 0)
+    assert wireless.adapter.asked(MakeBooking) == []
+
+
+def test_a_yes_that_cannot_be_written_down_is_no_no(
+    wireless: Wireless, breaking: tuple[Desk, BrokenJournal]
+) -> None:
+    """Sent, and the journal away: nobody knows, and that is what is said."""
+    desk, journal = breaking
+    journal.fails_at = "settled"
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+
+    with pytest.raises(BookingUnconfirmed):
+        desk.book(wanted, 0)
+    assert len(wireless.adapter.asked(MakeBooking)) == 1
+    assert desk.is_held(wanted)
