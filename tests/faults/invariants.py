@@ -21,7 +21,7 @@ from sqlalchemy import select
 from faults.clients import FAMILY_NAME
 from faults.history import Kind, Operation, Outcome
 from faults.linearizability import Act, Step, is_linearizable
-from faults.world import SlotKey, SlotToBook, World, slot_key
+from faults.world import NEEDS_PERSON, SlotKey, SlotToBook, World, slot_key
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.timekeeping import civil_time_text
 from fhir_gateway.stores.journal.tables import bookings, decisions, metadata
@@ -73,6 +73,7 @@ class Decided:
     state: str
     token: str
     was_sent: bool
+    alarm: str | None
     booking_state: str
     booking_token: str
 
@@ -238,6 +239,7 @@ def _decided(world: World) -> list[Decided]:
                 decisions.c.state,
                 decisions.c.timeslot,
                 decisions.c.sent_at,
+                decisions.c.alarm,
             ).join(decisions, decisions.c.booking == bookings.c.id)
         ).all()
     return [
@@ -248,6 +250,7 @@ def _decided(world: World) -> list[Decided]:
             state=row.state,
             token="" if row.timeslot is None else _wire_start(row.timeslot),
             was_sent=row.sent_at is not None,
+            alarm=row.alarm,
             booking_state=row.booking_state,
             booking_token=row.token,
         )
@@ -453,14 +456,19 @@ def _disagreements(evidence: Evidence) -> Iterator[str]:
         if each.until == inf and each.person not in evidence.elsewhere
     }
     known = set()
+    left_open = set()
     for row in evidence.decided:
         slot = evidence.slots.get(row.booking_token)
         if row.booking_state == "BOOKED" and slot is not None:
             known.add((slot.key, row.person))
+        if row.state in _UNSETTLED and row.alarm in NEEDS_PERSON:
+            left_open.add(row.person)
     for key, person in known - standing:
+        if person in left_open:
+            continue
         yield f"{key} of …{person[4:]} is BOOKED here and not there"
     for key, person in standing - known:
-        if person not in doubled:
+        if person not in doubled | left_open:
             yield f"{key} of …{person[4:]} is booked there and not here"
 
 

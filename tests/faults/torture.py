@@ -160,7 +160,7 @@ class _Run:
             "decisions": Counter(
                 f"{each.kind} {each.state}" for each in evidence.decided
             ),
-            "alarms": Counter({"duplicate booking": len(evidence.alarms)}),
+            "alarms": Counter(each.alarm for each in evidence.decided if each.alarm),
             "seconds": Counter(
                 {
                     "clients at work": round(worked),
