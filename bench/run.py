@@ -11,6 +11,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+from bench.booking import bookings
 from bench.figure import Figure
 from bench.half_sent import half_sent
 from bench.memory import bytes_a_slot
@@ -46,7 +47,7 @@ def main() -> None:
     for figure in measured(options.slots):
         console.print(f"{figure.id} after {time.monotonic() - began:.0f} s")
         figures.append(figure)
-    figures.sort(key=lambda figure: int(figure.id.removeprefix("B")))
+    figures.sort(key=lambda figure: (figure.id[0], int(figure.id[1:])))
     console.print(_table(figures))
     _RESULTS.write_bytes(
         orjson.dumps(
@@ -82,6 +83,7 @@ def measured(slots: int) -> Iterator[Figure]:
         with serving(place, processes=2) as server:
             yield ratio_of_processes(throughput(server, place), one)
     yield from refreshing(slots)
+    yield from bookings()
     with filled(World(slots=10_000, units=400)) as place, serving(place) as server:
         small = median_of_search(server, place)
     with filled(World(slots=3 * slots)) as place, serving(place) as server:

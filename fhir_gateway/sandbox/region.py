@@ -2,6 +2,7 @@
 One make-believe region: its booking system, its ledger, its faults on demand.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -120,6 +121,9 @@ class Region:
         agenda: What is planned in it.
         clock: Its clock.
         wait: Waits so many seconds, less when the server stops.
+
+    Attributes:
+        answering_s: How long it has spent on its answers so far, all together.
     """
 
     def __init__(
@@ -132,6 +136,7 @@ class Region:
     ) -> None:
         self.catalogue = catalogue
         self.rules = FaultRules()
+        self.answering_s = 0.0
         self._clock = clock
         self._wait = wait
         self._book = Book(
@@ -167,6 +172,14 @@ class Region:
 
     def answer(self, document: bytes, soap_action: str) -> Reply | None:
         """Return the answer to a message, or None to reset the connection."""
+        began = time.perf_counter()
+        try:
+            return self._answer(document, soap_action)
+        finally:
+            with self._book.lock:
+                self.answering_s += time.perf_counter() - began
+
+    def _answer(self, document: bytes, soap_action: str) -> Reply | None:
         try:
             call = read_call(document)
         except (UnreadableXml, MalformedEnvelope):

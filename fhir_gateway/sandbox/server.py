@@ -102,6 +102,10 @@ class SandboxServer:
         """Return the SOAP endpoint of a region."""
         return f"{self.url}/rivta/{region}"
 
+    def answering_s(self, region: str) -> float:
+        """Return the seconds that a region has spent on its answers so far."""
+        return self._httpd.regions[region].answering_s
+
     def regions(self) -> tuple[SandboxRegion, ...]:
         """Return the regions that answer here."""
         return self._catalogue

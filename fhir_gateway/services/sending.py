@@ -315,6 +315,9 @@ class Sending:
             return self._not_believed(decision, error)
         if details is None:
             return settled, None
+        if settled.timeslot.source_id == timeslot.source_id:
+            # Settling has written down all that the description says.
+            return settled, details
         return self._journal.confirm(settled, details, timeslot), details
 
     def _moved(
