@@ -45,7 +45,9 @@ def main() -> None:
     began = time.monotonic()
     figures = []
     for figure in measured(options.slots):
-        console.print(f"{figure.id} after {time.monotonic() - began:.0f} s")
+        shown = "" if figure.value is None else f" {figure.value:.3g}"
+        seconds = time.monotonic() - began
+        console.print(f"{figure.id}{shown} after {seconds:.0f} s: {figure.note}")
         figures.append(figure)
     figures.sort(key=lambda figure: (figure.id[0], int(figure.id[1:])))
     console.print(_table(figures))
