@@ -105,6 +105,8 @@ class Settlement:
             return WriteResult(code=ResultCode.OK) if is_gone else None
         if not sighting.matches:
             return None
+        if len(sighting.matches) > 1:
+            self.alarm(decision, Alarm.DUPLICATE, "duplicate booking")
         booking_id = sighting.matches[0].booking_id
         return WriteResult(code=ResultCode.OK, booking_id=booking_id)
 

@@ -19,6 +19,7 @@ from redis import Redis
 from sqlalchemy import select
 
 from faults.clients import FAMILY_NAME
+from faults.fault import Fault
 from faults.history import Kind, Operation, Outcome
 from faults.linearizability import Act, Step, is_linearizable
 from faults.world import NEEDS_PERSON, SlotKey, SlotToBook, World, slot_key
@@ -87,6 +88,7 @@ class Evidence:
         elsewhere: Who booked without this server.
         sends: Calls that reached a proxy whole, by kind, person, unit and start.
         delivered: How often the platform delivered each, if more than once.
+        listed: When each person's list last came back whole from a region.
         alarms: The ids of the appointments that an alarm told of.
         texts: What must hold nothing personal, by where it was found.
     """
@@ -99,6 +101,7 @@ class Evidence:
     elsewhere: frozenset[str]
     sends: Counter[tuple[str, str, str, str]]
     delivered_twice: frozenset[tuple[str, str, str]]
+    listed: dict[str, float]
     alarms: frozenset[str]
     texts: dict[str, str]
 
@@ -113,8 +116,14 @@ def evidence_of(
         _replay(world.ledger(region)["writes"], owned, done)
     sends: Counter[tuple[str, str, str, str]] = Counter()
     twice = set()
+    listed: dict[str, float] = {}
     for proxy in world.proxies.values():
         for call in proxy.received:
+            if (
+                call.interaction is Interaction.GET_SUBJECT_OF_CARE_SCHEDULE
+                and call.fault is Fault.NONE
+            ):
+                listed[call.actor or ""] = call.at
             if call.interaction in _KINDS and call.is_whole:
                 kind = _KINDS[call.interaction]
                 person, start = call.actor or "", (call.start or "")[:12]
@@ -130,6 +139,7 @@ def evidence_of(
         elsewhere=elsewhere,
         sends=sends,
         delivered_twice=frozenset(twice),
+        listed=listed,
         alarms=frozenset(_alarms(world.logs())),
         texts=_texts(world, operations),
     )
@@ -346,7 +356,11 @@ def _double(evidence: Evidence, owned: Owned, appointments: set[str]) -> Iterato
     name = f"{owned.key} twice to …{owned.person[4:]}"
     if ("MAKE", owned.person, owned.key[1]) not in evidence.delivered_twice:
         yield f"{name}, and not by the platform"
-    elif not appointments & evidence.alarms:
+    elif (
+        not appointments & evidence.alarms
+        # Nobody can know of it before the list that shows it has been read.
+        and owned.since <= evidence.listed.get(owned.person, 0.0) < owned.until
+    ):
         yield f"{name} by the platform, and nobody was alarmed"
 
 
@@ -362,12 +376,20 @@ def _doubled(evidence: Evidence) -> set[str]:
     return doubled
 
 
+def _with_several(evidence: Evidence) -> set[str]:
+    """Return who has had more than one Appointment."""
+    appointments = defaultdict(set)
+    for row in evidence.decided:
+        appointments[row.person].add(row.appointment)
+    return {person for person, ids in appointments.items() if len(ids) > 1}
+
+
 def _untrue_yes(evidence: Evidence) -> Iterator[str]:
     """Whatever was said to be booked, or cancelled, was so while it was said."""
     owned: dict[tuple[SlotKey, str], list[Owned]] = defaultdict(list)
     for each in evidence.owned:
         owned[each.key, each.person].append(each)
-    doubled = _doubled(evidence)
+    doubled, several = _doubled(evidence), _with_several(evidence)
     for operation in evidence.operations:
         if operation.outcome is not Outcome.YES or operation.stated_slot is None:
             continue
@@ -382,8 +404,9 @@ def _untrue_yes(evidence: Evidence) -> Iterator[str]:
                 for each in held
             ):
                 yield f"{operation}: not in the region's book"
-        # The platform's double may stand on, which is why there is an alarm.
-        elif operation.person not in doubled and any(
+        # The platform's double may stand on, which is why there is an alarm; and who
+        # has booked the time anew holds it by another Appointment.
+        elif operation.person not in doubled | several and any(
             each.since <= operation.began and each.until >= operation.ended
             for each in held
         ):
@@ -474,14 +497,16 @@ def _disagreements(evidence: Evidence) -> Iterator[str]:
 
 def _impossible_orders(evidence: Evidence) -> Iterator[str]:
     """What clients were told of a slot could have come one after the other."""
-    doubled = _doubled(evidence)
+    doubled, several = _doubled(evidence), _with_several(evidence)
     targets: dict[str, set[str]] = defaultdict(set)
     for operation in evidence.operations:
         if operation.slot is not None:
             targets[operation.person].add(operation.slot.token)
     steps: dict[str, list[Step]] = defaultdict(list)
     for operation in evidence.operations:
-        for token, step in _steps(operation, targets[operation.person], doubled):
+        for token, step in _steps(
+            operation, targets[operation.person], doubled | several, several
+        ):
             steps[token].append(step)
     for token, history in steps.items():
         slot = evidence.slots.get(token)
@@ -495,7 +520,7 @@ def _impossible_orders(evidence: Evidence) -> Iterator[str]:
 
 
 def _steps(
-    operation: Operation, targets: set[str], doubled: set[str]
+    operation: Operation, targets: set[str], doubled: set[str], several: set[str]
 ) -> Iterator[tuple[str, Step]]:
     acts: list[tuple[str, Act]] = []
     outcome = operation.outcome
@@ -511,11 +536,14 @@ def _steps(
                     (token, Act.RELEASE) for token in targets - {operation.slot.token}
                 ]
         case Kind.CANCEL:
+            # It may be another Appointment of theirs that is cancelled.
+            is_certain = is_certain and operation.person not in several
             acts += [(token, Act.RELEASE) for token in targets]
         case Kind.READ if is_certain and operation.stated == "booked":
             stated = operation.stated_slot or ""
             acts.append((stated, Act.HOLDS))
-            acts += [(token, Act.LACKS) for token in targets - {stated}]
+            if operation.person not in doubled:
+                acts += [(token, Act.LACKS) for token in targets - {stated}]
         case Kind.READ if is_certain and operation.person not in doubled:
             acts += [(token, Act.LACKS) for token in targets]
     for token, act in acts:
