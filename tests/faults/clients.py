@@ -7,12 +7,14 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 from web.bodies import FHIR_JSON, JSON_PATCH, appointment
+from web.dialects import HOLDS
 
 from faults.history import NEVER_SENT, History, Kind, Operation, Outcome
 from faults.world import Part, SlotToBook, World
@@ -33,6 +35,8 @@ _TRIES: Final = 3
 _DOWN_PAUSE_S: Final = 0.1
 _MOST_KEPT: Final = 4000
 _SHARE_ALIKE: Final = 0.85
+_SHARE_KEYED: Final = 0.4
+_SHARE_HELD: Final = 0.1
 
 
 def persons(serials: range) -> Iterator[str]:
@@ -60,8 +64,23 @@ class Client:
         self._world = world
         self._history = history
 
-    def book(self, part: Part, person: str, slot: SlotToBook) -> Operation:
-        """Book a slot."""
+    def hold(self, part: Part, person: str, slot: SlotToBook) -> Operation:
+        """Hold a slot; no region hears of it."""
+        return self._do(
+            part,
+            Operation(
+                kind=Kind.HOLD, person=person, slot=slot, appointment=None, began=0
+            ),
+            "POST",
+            "/fhir/Appointment/$hold",
+            HOLDS["plain"](slot.token, person),
+            FHIR_JSON,
+        )
+
+    def book(
+        self, part: Part, person: str, slot: SlotToBook, *, key: str | None = None
+    ) -> Operation:
+        """Book a slot, under a key of the client's if there is one."""
         body = appointment(slot.token, person)
         body["contained"][0]["name"] = [{"family": FAMILY_NAME, "given": ["Anna"]}]
         return self._do(
@@ -73,6 +92,7 @@ class Client:
             "/fhir/Appointment",
             body,
             FHIR_JSON,
+            {} if key is None else {"Idempotency-Key": key},
         )
 
     def move(
@@ -139,12 +159,15 @@ class Client:
         url: str,
         body: Any = None,
         content_type: str | None = None,
+        more_headers: Mapping[str, str] = MappingProxyType({}),
     ) -> Operation:
         connection = http.client.HTTPConnection(
             "127.0.0.1", part.port, timeout=_TIMEOUT_S
         )
         operation.began = self._world.clock.seconds()
-        headers = {"Content-Type": content_type} if content_type else {}
+        headers = dict(more_headers)
+        if content_type:
+            headers["Content-Type"] = content_type
         document = None if body is None else json.dumps(body).encode()
         is_connected = False
         try:
@@ -303,13 +326,16 @@ class Driver:
         slot = self._slot(chance)
         if chance.random() < self.world.mix.sold_elsewhere:
             self.telephone.book(slot)
+        key = person[::-1] if chance.random() < _SHARE_KEYED else None
+        if chance.random() < _SHARE_HELD:
+            self._tried_again(lambda part: client.hold(part, person, slot), chance)
         operation = self._tried_again(
-            lambda part: client.book(part, person, slot), chance
+            lambda part: client.book(part, person, slot, key=key), chance
         )
         if operation.outcome is not Outcome.NO and chance.random() < 0.1:
             # A client that is not sure asks again, in the same words.
             again = self._tried_again(
-                lambda part: client.book(part, person, slot), chance
+                lambda part: client.book(part, person, slot, key=key), chance
             )
             operation = again if again.appointment else operation
         if operation.appointment is not None:

@@ -21,6 +21,7 @@ class Kind(Enum):
     MOVE = "move"
     CANCEL = "cancel"
     READ = "read"
+    HOLD = "hold"
 
 
 class Outcome(Enum):

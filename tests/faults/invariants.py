@@ -418,7 +418,7 @@ def _untrue_no(evidence: Evidence) -> Iterator[str]:
     doubled = _doubled(evidence)
     attempts: dict[tuple[str, str, SlotKey | None], list[Operation]] = defaultdict(list)
     for operation in evidence.operations:
-        if operation.kind is Kind.READ:
+        if operation.kind not in _WRITTEN:
             continue
         key = operation.slot.key if operation.slot else None
         attempts[_WRITTEN[operation.kind], operation.person, key].append(operation)
