@@ -260,6 +260,7 @@ class Driver:
         hot: Slots that many want.
         cold: Slots that hardly two want.
         tried: How many bookings have been tried so far.
+        is_stopped: Set to end before all have been tried.
     """
 
     world: World
@@ -271,6 +272,7 @@ class Driver:
     seed: int
     goes_on: Callable[[], bool] = lambda: False
     tried: int = 0
+    is_stopped: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _known: list[_Known] = field(default_factory=list)
     _alike: dict[tuple[str, str | None], list[SlotToBook]] = field(default_factory=dict)
@@ -294,7 +296,7 @@ class Driver:
     def _work(self, number: int) -> None:
         chance = random.Random(f"{self.seed} {number}")  # noqa: S311 - to be repeated by its seed
         client = Client(self.world, self.history)
-        while True:
+        while not self.is_stopped:
             draw = chance.random()
             known = self._one_known(chance) if draw >= 0.5 else None
             if known is None:

@@ -37,7 +37,7 @@ def test_64_clients_under_every_fault_with_kills(
 ) -> None:
     """Nothing that was said is untrue, whoever died meanwhile and whatever was lost."""
     result = torture(
-        Plan(bookings=160, kills=12, gateways=2, seed=seed, database_url=database_url)
+        Plan(bookings=96, kills=8, gateways=2, seed=seed, database_url=database_url)
     )
     print(f"SEED={seed}", result.counts)  # noqa: T201 - shown when it fails
 

@@ -9,6 +9,7 @@ It prints the counts of everything it tried and, last, how many promises were br
 
 import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -38,6 +39,7 @@ _MOST_SLOTS: Final = 24_000
 _HOT: Final = 40
 _QUIET_WITHIN: Final = 900.0  # in the run's seconds
 _MOST_SHOWN: Final = 60
+_GIVE_UP_S: Final = 3600.0
 _MOST_STORIES: Final = 8
 
 
@@ -111,6 +113,7 @@ class _Run:
         try:
             self._driver.run(self._plan.clients)
         finally:
+            self._driver.is_stopped = True
             stop.set()
             conductor.join()
             self._outages.finish()
@@ -126,6 +129,8 @@ class _Run:
             self._world, operations, frozenset(self._telephone.persons)
         )
         broken = violations(evidence)
+        if self._driver.tried < self._plan.bookings:
+            broken.append(f"time: only {self._driver.tried} bookings were tried")
         result = Result(
             violations=broken,
             stories={
@@ -176,6 +181,7 @@ class _Run:
         turns = [(mix, naively) for naively in (False, True) for mix in plan.mixes]
         task = self._progress.add_task("", total=plan.bookings + plan.kills)
         present = None
+        give_up_at = time.monotonic() + _GIVE_UP_S
         while not stop.wait(0.05):
             share = self._driver.tried / plan.bookings
             turn = turns[min(int(share * len(turns)), len(turns) - 1)]
@@ -183,6 +189,8 @@ class _Run:
                 present = turn
                 self._world.mix = turn[0]
                 self._world.sandbox.sell_naively(naively=turn[1])
+            if time.monotonic() > give_up_at:
+                self._driver.is_stopped = True
             self._killer.let(kill=self._killer.done <= share * plan.kills)
             self._progress.update(
                 task,
@@ -193,6 +201,8 @@ class _Run:
 
 def main(environment: Mapping[str, str]) -> int:
     """Run what the environment asks for; return the exit code."""
+    # So that whoever ends it leaves no server behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     seed = int(environment.get("SEED") or random.SystemRandom().randrange(1 << 32))
     bookings = int(environment.get("BOOKINGS") or 10_000)
     kills = int(environment.get("KILLS") or 500)
