@@ -155,9 +155,9 @@ class HttpFront:
         read = BytesIO()
         async with asyncio.timeout(self._body_within_s):
             async for piece in exchange:
+                read.write(piece)
                 if not piece or read.tell() > self._most_bytes:
                     break
-                read.write(piece)
         read.truncate(min(read.tell(), self._most_bytes + 1))
         read.seek(0)
         return read

@@ -23,7 +23,7 @@ from web.running import (
     Sandbox,
     fill,
     numbers_of_test_persons,
-    write_fast_sources,
+    write_lasting_sources,
 )
 from werkzeug.serving import make_server
 
@@ -79,7 +79,7 @@ def _redis_url(folder: Path) -> Iterator[str]:
 def _settings(folder: Path, sandbox_server: SandboxServer) -> Settings:
     return Settings.from_environment(
         {
-            "FHIR_GATEWAY_SOURCES": str(write_fast_sources(folder, sandbox_server)),
+            "FHIR_GATEWAY_SOURCES": str(write_lasting_sources(folder, sandbox_server)),
             "FHIR_GATEWAY_DATA_DIR": str(folder),
             "FHIR_GATEWAY_BASE_URL": BASE_URL,
         }

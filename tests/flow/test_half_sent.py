@@ -187,6 +187,13 @@ def test_a_body_that_comes_in_pieces_is_read_whole(served: Served) -> None:
             ),
             id="by what has come",
         ),
+        pytest.param(
+            (
+                _HEAD + b"Transfer-Encoding: chunked\r\n\r\n",
+                b"40001\r\n" + b" " * 262_145 + b"\r\n",
+            ),
+            id="by its last byte",
+        ),
     ],
 )
 def test_a_body_too_large_is_refused_before_it_is_there(

@@ -35,6 +35,7 @@ __all__ = [
     "own_regions",
     "sell_elsewhere",
     "write_fast_sources",
+    "write_lasting_sources",
 ]
 
 SLOTS: Final = 2_600
@@ -91,6 +92,23 @@ def write_fast_sources(folder: Path, server: SandboxServer) -> Path:
     sources.write_text(
         sources.read_text(encoding="utf-8").replace(
             "calls_per_second = 20", "calls_per_second = 1000"
+        ),
+        encoding="utf-8",
+    )
+    return sources
+
+
+def write_lasting_sources(folder: Path, server: SandboxServer) -> Path:
+    """
+    Write a file of sources whose answers stay fresh for longer than any test run.
+
+    The common gateway asks once, at the start of a run.
+    """
+    sources = write_fast_sources(folder, server)
+    sources.write_text(
+        sources.read_text(encoding="utf-8").replace(
+            "calls_per_second = 1000",
+            "calls_per_second = 1000\nfresh_for_s = 14400\noffered_for_s = 28800",
         ),
         encoding="utf-8",
     )

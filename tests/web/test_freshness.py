@@ -5,6 +5,7 @@ Freshness as a client sees it: plain, with a warning, and no longer offered.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from doubles import MovableClock
 
 from fhir_gateway.bootstrap import Program
 from fhir_gateway.model.timekeeping import now
-from web.running import REGIONS, OtherPrograms, fill
+from fhir_gateway.sandbox.server import SandboxServer
+from web.running import REGIONS, OtherPrograms, fill, write_fast_sources
 
 LAST_SOURCE_SYNC = "http://hl7.org/fhir/StructureDefinition/lastSourceSync"
 
@@ -50,9 +52,12 @@ def synced_at(slot: Any) -> datetime:
 
 
 @pytest.fixture(name="aging")
-def _aging(other_programs: OtherPrograms) -> Iterator[Aging]:
+def _aging(
+    other_programs: OtherPrograms, sandbox_server: SandboxServer, tmp_path: Path
+) -> Iterator[Aging]:
     clock = MovableClock(now())
-    with other_programs.start(clock=clock) as made:
+    sources = write_fast_sources(tmp_path, sandbox_server)
+    with other_programs.start(clock=clock, sources=sources) as made:
         fill(made)
         yield Aging(made, clock)
 
