@@ -97,7 +97,10 @@ def drawn_searchset(
     head = orjson.dumps(bundle)
     if not drawn:
         return head
-    return b"".join((head[:-1], b',"entry":[', b",".join(drawn), b"]}"))
+    # Joined once: a page with what it includes is a quarter of a megabyte.
+    drawn[0] = b'%s,"entry":[%s' % (head[:-1], drawn[0])
+    drawn[-1] += b"]}"
+    return b",".join(drawn)
 
 
 def _entry(entry: Entry, base_url: str) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 Schedules, services and roles as entries of a searchset, drawn fast.
 
 `_include` brings four other resources with each slot. There are tens of thousands of
-schedules, services and roles, so these are drawn from stencils rather than kept.
+schedules and services, so these are drawn from stencils rather than kept. What many of
+them say, of a place or a person, is put into JSON's words once.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Self
 
 from fhir_gateway.fhir.bundle import Mode
 from fhir_gateway.fhir.care_unit import (
@@ -24,11 +25,14 @@ from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.care_unit import CareUnit
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.timekeeping import instant_from_epoch, instant_text
-from fhir_gateway.model.timeslot import Schedule, TimeType, time_type_token
+from fhir_gateway.model.timeslot import (
+    Schedule,
+    TimeType,
+    short_hash,
+    time_type_token,
+)
 
-__all__ = ["IncludeDrawer"]
-
-_MOST_STENCILS: Final = 4096
+__all__ = ["IncludeDrawer", "OfTimeType", "Place", "Whose"]
 
 # What stands in the gaps of what is rendered once; none contains another, and no real
 # resource has any of them.
@@ -44,6 +48,137 @@ _NAME: Final = "GAP-NAME"
 _ANSWERED: Final = instant_from_epoch(0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Place:
+    """
+    A unit as it stands in JSON, without quotes.
+
+    Attributes:
+        provider: The organisation that provides what it offers.
+    """
+
+    unit: HsaId
+    provider: HsaId
+    hsa_id: bytes
+    name: bytes
+    organization: bytes
+    organization_name: bytes
+    phone: bytes | None
+
+    @classmethod
+    def of(cls, unit: CareUnit) -> Self:
+        """Return a unit's."""
+        return cls(
+            unit=unit.hsa_id,
+            provider=providing_organization(unit),
+            hsa_id=unit.hsa_id.encode(),
+            name=in_quotes(unit.name),
+            organization=providing_organization(unit).encode(),
+            organization_name=in_quotes(unit.organization_name or unit.name),
+            phone=None if unit.phone is None else in_quotes(unit.phone),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Whose:
+    """
+    Whose time it is, as it stands in JSON, without quotes.
+
+    Attributes:
+        staff: The member of staff, if it is one's.
+        role: What the id of a role of theirs has behind the unit's.
+        name: How that is shown, if it is.
+        shape: Whether it is nobody's, and whether no name is shown.
+    """
+
+    performer: HsaId | None
+    staff: bytes
+    role: bytes
+    name: bytes
+    shape: tuple[bool, bool]
+
+    @classmethod
+    def of(cls, schedule: Schedule) -> Self:
+        """Return a schedule's."""
+        performer, name = schedule.performer, shown_name(schedule)
+        return cls(
+            performer=performer,
+            staff=b"" if performer is None else performer.encode(),
+            role=b"" if performer is None else b".%s" % short_hash(performer).encode(),
+            name=in_quotes(name or ""),
+            shape=(performer is None, name is None),
+        )
+
+
+class OfTimeType:
+    """
+    Draws the schedules and services of a source's time type.
+
+    Args:
+        drawer: Makes the stencils.
+        source: Whose it is.
+        time_type: What units offer.
+    """
+
+    def __init__(
+        self, drawer: "IncludeDrawer", source: SourceName, time_type: TimeType
+    ) -> None:
+        self._drawer = drawer
+        self._source = source
+        self._time_type = time_type
+        self._schedules: dict[tuple[bool, bool], Stencil] = {}
+        self._services: dict[bool, Stencil] = {}
+
+    def schedule(
+        self, token: bytes, place: Place, whose: Whose, answered_at: bytes
+    ) -> bytes:
+        """
+        Return a schedule as an entry.
+
+        Args:
+            token: Its token.
+            place: Its unit.
+            whose: Whose time it is.
+            answered_at: When its source last listed it, as FHIR's instant.
+        """
+        stencil = self._schedules.get(whose.shape)
+        if stencil is None:
+            stencil = self._schedules[whose.shape] = self._drawer.schedules(
+                self._source, self._time_type, *whose.shape
+            )
+        return stencil.drawn(
+            (
+                token,
+                token[:-9],
+                place.hsa_id + whose.role,
+                place.hsa_id,
+                place.name,
+                whose.staff,
+                whose.name,
+                answered_at,
+            )
+        )
+
+    def service(self, token: bytes, place: Place) -> bytes:
+        """Return the service of a unit's time type, by its token, as an entry."""
+        has_no_phone = place.phone is None
+        stencil = self._services.get(has_no_phone)
+        if stencil is None:
+            stencil = self._services[has_no_phone] = self._drawer.services(
+                self._source, self._time_type, has_no_phone
+            )
+        return stencil.drawn(
+            (
+                token,
+                place.hsa_id,
+                place.name,
+                place.organization,
+                place.organization_name,
+                place.phone or b"",
+            )
+        )
+
+
 class IncludeDrawer:
     """
     Draws what slots include, with search mode `include`.
@@ -56,67 +191,11 @@ class IncludeDrawer:
     def __init__(self, base_url: str, vocabulary: Vocabulary) -> None:
         self._base_url = base_url
         self._vocabulary = vocabulary
-        self._schedules: dict[tuple[SourceName, TimeType, bool, bool], Stencil] = {}
-        self._services: dict[tuple[SourceName, TimeType, bool], Stencil] = {}
         self._roles: dict[tuple[SourceName, bool], Stencil] = {}
 
-    def schedule(
-        self,
-        schedule: Schedule,
-        token: str,
-        time_type: TimeType,
-        unit: CareUnit,
-        answered_at: bytes,
-    ) -> bytes:
-        """
-        Return a schedule as an entry.
-
-        Args:
-            schedule: Whose time it is.
-            token: Its token.
-            time_type: What its unit offers there.
-            unit: Its unit.
-            answered_at: When its source last listed it, as FHIR's instant.
-        """
-        performer, name = schedule.performer, shown_name(schedule)
-        shape = (unit.source, time_type, performer is None, name is None)
-        stencil = self._schedules.get(shape)
-        if stencil is None:
-            if len(self._schedules) >= _MOST_STENCILS:
-                self._schedules.clear()
-            stencil = self._schedules[shape] = self._of_schedule(*shape)
-        role = practitioner_role_id(unit.hsa_id, performer) if performer else ""
-        return stencil.drawn(
-            (
-                token.encode(),
-                token[:-9].encode(),
-                role.encode(),
-                unit.hsa_id.encode(),
-                in_quotes(unit.name),
-                b"" if performer is None else performer.encode(),
-                in_quotes(name or ""),
-                answered_at,
-            )
-        )
-
-    def service(self, token: str, time_type: TimeType, unit: CareUnit) -> bytes:
-        """Return the service of a unit's time type, by its token, as an entry."""
-        shape = (unit.source, time_type, unit.phone is None)
-        stencil = self._services.get(shape)
-        if stencil is None:
-            if len(self._services) >= _MOST_STENCILS:
-                self._services.clear()
-            stencil = self._services[shape] = self._of_service(*shape)
-        return stencil.drawn(
-            (
-                token.encode(),
-                unit.hsa_id.encode(),
-                in_quotes(unit.name),
-                providing_organization(unit).encode(),
-                in_quotes(unit.organization_name or unit.name),
-                in_quotes(unit.phone or ""),
-            )
-        )
+    def of_time_type(self, source: SourceName, time_type: TimeType) -> OfTimeType:
+        """Return what draws the schedules and services of a source's time type."""
+        return OfTimeType(self, source, time_type)
 
     def role(
         self,
@@ -165,13 +244,14 @@ class IncludeDrawer:
         gaps = (_services([_NAME]), role, str(_UNIT), str(_STAFF), _WHO)
         return self._stencil(rendered, gaps, {})
 
-    def _of_schedule(
+    def schedules(
         self,
         source: SourceName,
         time_type: TimeType,
         is_nobodys: bool,  # noqa: FBT001 - a part of a shape
         is_nameless: bool,  # noqa: FBT001 - a part of a shape
     ) -> Stencil:
+        """Return the stencil of a time type's schedules of one shape."""
         schedule = Schedule(
             unit=_UNIT,
             time_type_id=_CODE,
@@ -202,12 +282,13 @@ class IncludeDrawer:
             _named(time_type),
         )
 
-    def _of_service(
+    def services(
         self,
         source: SourceName,
         time_type: TimeType,
         has_no_phone: bool,  # noqa: FBT001 - a part of a shape
     ) -> Stencil:
+        """Return the stencil of a time type's services of one shape."""
         unit = CareUnit(
             hsa_id=_UNIT,
             name=_PLACE,

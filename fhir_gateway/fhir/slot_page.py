@@ -6,7 +6,8 @@ source's time type as a stencil.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import lru_cache
 from typing import Final, TypeVar
 
 import orjson
@@ -23,13 +24,14 @@ from fhir_gateway.model.timeslot import (
     TimeType,
 )
 
-__all__ = ["SlotDrawer", "SlotsOfTimeType", "drawn_instant"]
+__all__ = ["SlotDrawer", "drawn_instant"]
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 _MOST_STENCILS: Final = 4096
 _MOST_TIMES: Final = 16_384
+_BEHIND_UNIT: Final = len(".7rppv31e.aakdr1dm")
 
 # What stands in the gaps of the slot that is rendered once: values that no real slot
 # has, each found again in the text.
@@ -39,20 +41,6 @@ _NAME: Final = "GAP-NAME"
 _ANSWERED: Final = 0
 _START: Final = 86_400
 _LENGTH: Final = 900
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SlotsOfTimeType:
-    """
-    What all slots of a unit's time type have in common, ready to be drawn.
-
-    Attributes:
-        stencil: Their text.
-        unit: The unit's HSA-id, as it stands in JSON.
-    """
-
-    stencil: Stencil
-    unit: bytes
 
 
 class SlotDrawer:
@@ -68,36 +56,33 @@ class SlotDrawer:
         self._base_url = base_url
         self._vocabulary = vocabulary
         self._stencils: dict[tuple[SourceName, TimeType], Stencil] = {}
-        self._answered: dict[float, bytes] = {}
         self._times: dict[tuple[int, int], tuple[bytes, bytes]] = {}
 
-    def of_time_type(
-        self, time_type: TimeType, unit: HsaId, source: SourceName
-    ) -> SlotsOfTimeType:
-        """Return what all slots of a unit's time type have in common."""
+    def stencil(self, source: SourceName, time_type: TimeType) -> Stencil:
+        """Return what all slots of a source's time type have in common."""
         shape = (source, time_type)
         stencil = self._stencils.get(shape)
         if stencil is None:
             stencil = _keep(
                 self._stencils, shape, self._stencil(*shape), most=_MOST_STENCILS
             )
-        return SlotsOfTimeType(stencil, unit.encode())
+        return stencil
 
     def entries(
         self,
-        rows: Iterable[tuple[SlotsOfTimeType, str, float, int, int, int]],
+        rows: Iterable[tuple[Stencil, str, float, int, int, int]],
     ) -> list[bytes]:
         """
         Return free slots as entries with search mode `match`.
 
         Args:
-            rows: For each slot what it has in common with others, its schedule's token,
-                when the source last listed it, its start and its length (all in
-                seconds), and how many places it has.
+            rows: For each slot its time type's stencil, its schedule's token, when the
+                source last listed it, its start and its length (all in seconds), and
+                how many places it has.
         """
-        known_times, known_answered = self._times, self._answered
+        known_times = self._times
         drawn = []
-        for slots, token, answered_at, start, length, count in rows:
+        for stencil, token, answered_at, start, length, count in rows:
             times = known_times.get((start, length))
             if times is None:
                 times = _keep(
@@ -106,25 +91,17 @@ class SlotDrawer:
                     _times(start, length),
                     most=_MOST_TIMES,
                 )
-            answered = known_answered.get(answered_at)
-            if answered is None:
-                answered = _keep(
-                    known_answered,
-                    answered_at,
-                    drawn_instant(answered_at),
-                    most=_MOST_TIMES,
-                )
             tail, period = times
             schedule = token.encode()
-            stencil = slots.stencil
             drawn.append(
                 stencil.text
                 % stencil.in_order(
                     (
                         schedule + tail,
                         schedule,
-                        answered,
-                        slots.unit,
+                        drawn_instant(answered_at),
+                        # A token begins with the unit's HSA-id.
+                        schedule[:-_BEHIND_UNIT],
                         period,
                         b"" if count == 1 else _capacity(count).encode(),
                     )
@@ -177,6 +154,7 @@ def _keep(kept: dict[K, V], key: K, value: V, *, most: int) -> V:
     return value
 
 
+@lru_cache(maxsize=_MOST_TIMES)
 def drawn_instant(seconds: float) -> bytes:
     """Return an instant as it stands in JSON, without quotes."""
     return instant_text(instant_from_epoch(int(seconds))).encode()

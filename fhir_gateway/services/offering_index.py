@@ -2,7 +2,7 @@
 The directory as arrays: which units' time types fit is found without a loop.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from fhir_gateway.model.care_unit import CareUnit, Nearness, Position
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
+from fhir_gateway.model.timeslot import TimeType
 from fhir_gateway.services.directory import Directory, Offering
 from fhir_gateway.services.offering_numbers import OfferingNumbers
 
@@ -29,6 +30,9 @@ class OfferingIndex:
     Args:
         directory: Who offers what.
         numbers: The numbers; those that are missing are given.
+
+    Attributes:
+        kinds: What sources offer, each time type once, by number.
     """
 
     def __init__(self, directory: Directory, numbers: OfferingNumbers) -> None:
@@ -47,23 +51,32 @@ class OfferingIndex:
             organization = each.organization or each.hsa_id
             self._organization_units.setdefault(organization, []).append(each.hsa_id)
         self._points = _points(unit.position for unit in self._units)
+        # The directory has equal time types once, so that which it is tells them apart.
+        kinds: dict[tuple[SourceName, int], int] = {}
+        self.kinds: list[tuple[SourceName, TimeType]] = []
         by_code: dict[str, list[int]] = {}
         by_own_id: dict[TimeTypeId, list[int]] = {}
-        placed: list[tuple[int, int]] = []
+        placed: list[tuple[int, int, int]] = []
         self._numbers = numbers
         for offering in directory.offerings.values():
             number = numbers.number(offering.unit.hsa_id, offering.time_type.id)
-            placed.append((number, self._unit_numbers[offering.unit.hsa_id]))
+            source, time_type = offering.unit.source, offering.time_type
+            kind = kinds.setdefault((source, id(time_type)), len(self.kinds))
+            if kind == len(self.kinds):
+                self.kinds.append((source, time_type))
+            placed.append((number, self._unit_numbers[offering.unit.hsa_id], kind))
             by_own_id.setdefault(offering.time_type.id, []).append(number)
             for shared in offering.time_type.standard:
                 by_code.setdefault(shared.code, []).append(number)
         # -1: a number whose offering the directory has no more.
         self._unit = np.full(len(numbers), -1, dtype=np.int32)
         self._source = np.full(len(numbers), -1, dtype=np.int32)
-        for number, unit in placed:
+        self._kind = np.full(len(numbers), -1, dtype=np.int32)
+        for number, unit, kind in placed:
             self._unit[number] = unit
+            self._kind[number] = kind
             self._source[number] = unit_source[unit]
-        self.all = np.array([number for number, _ in placed], dtype=np.int32)
+        self.all = np.array([number for number, *_ in placed], dtype=np.int32)
         self._by_code = {code: _array(found) for code, found in by_code.items()}
         self._by_own_id = {code: _array(found) for code, found in by_own_id.items()}
 
@@ -77,6 +90,28 @@ class OfferingIndex:
     def offering(self, number: int) -> Offering:
         """Return what a number stands for."""
         return self.directory.offerings[self._numbers.token(number)]
+
+    def kinds_of(self, numbers: Sequence[int]) -> list[int]:
+        """
+        Return of which of the `kinds` each of the time types is.
+
+        Raises:
+            LookupError: The directory has one of them no more.
+        """
+        return _found(self._kind, numbers)
+
+    def units_of(self, numbers: Sequence[int]) -> list[int]:
+        """
+        Return the number of each one's unit.
+
+        Raises:
+            LookupError: The directory has one of them no more.
+        """
+        return _found(self._unit, numbers)
+
+    def unit(self, number: int) -> CareUnit:
+        """Return the unit that has a number."""
+        return self._units[number]
 
     def of_code(self, code: str) -> Numbers:
         """Return the time types that mean a SNOMED CT code."""
@@ -148,6 +183,13 @@ class OfferingIndex:
             for position, name in enumerate(self.sources)
             if (source == position).any()
         }
+
+
+def _found(column: Numbers, numbers: Sequence[int]) -> list[int]:
+    found: list[int] = column[np.array(numbers, dtype=np.intp)].tolist()
+    if found and min(found) < 0:
+        raise LookupError("the directory has one of these time types no more")
+    return found
 
 
 def _array(numbers: list[int]) -> Numbers:

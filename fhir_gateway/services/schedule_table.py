@@ -113,6 +113,11 @@ class ScheduleTable:
             )
         ]
 
+    def whose(self, numbers: Sequence[int]) -> list[int]:
+        """Return for schedules whose each is: the same number for the same names."""
+        whose: list[int] = self._whose_of[np.array(numbers, dtype=np.intp)].tolist()
+        return whose
+
     def number(self, token: str) -> int | None:
         """Return the number of a schedule's token, if it has one."""
         of_time_type, _, suffix = token.rpartition(".")

@@ -1,43 +1,126 @@
 """
 What `_include` brings beside slots, drawn.
 
-Schedules, services and roles are drawn anew each time; places and persons, of which
-there are fewer, are kept as they were drawn.
+Whatever can be followed from a schedule follows from its number: its service, its
+unit's place and organisation, and who it is in which role. So nothing is searched for,
+and what was brought already is known by its number. Schedules and services are drawn
+anew each time; places, organisations, persons and roles, of which there are fewer, are
+kept as they were drawn.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from fhir_gateway.fhir.bundle import Entry, Mode, drawn_entry
-from fhir_gateway.fhir.care_unit import providing_organization
-from fhir_gateway.fhir.include_page import IncludeDrawer
-from fhir_gateway.fhir.practitioner import practitioner_role_id
+from fhir_gateway.fhir.include_page import IncludeDrawer, OfTimeType, Place, Whose
 from fhir_gateway.fhir.search_parameters import Include
 from fhir_gateway.fhir.slot_page import drawn_instant
-from fhir_gateway.model.care_unit import CareUnit
 from fhir_gateway.model.ids import HsaId
-from fhir_gateway.model.timeslot import Schedule
 from fhir_gateway.services.slot_view import Snapshot
 from fhir_gateway.web.gateway import Gateway
-from fhir_gateway.web.lookup import INCLUDES, MOST_ROUNDS, Lookup, references_of
+from fhir_gateway.web.lookup import Lookup
 
 __all__ = ["DrawnIncludes"]
 
-_MOST_KEPT_BYTES: Final = 8 * 2**20
-# Beside its text, what is kept takes a name, a place in a table and its references.
-_BESIDE_BYTES: Final = 400
+_MOST_KEPT_BYTES: Final = 16 * 2**20
+# Beside its text, what is kept takes a name and a place in a table.
+_BESIDE_BYTES: Final = 250
+_BEHIND_TIME_TYPE: Final = len(".aakdr1dm")
 
-_Followed = dict[str, tuple[tuple[str, str], ...]]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Followed:
+    """What is followed from a schedule."""
+
+    service: bool
+    location: bool
+    organization: bool
+    role: bool
+    practitioner: bool
+
+    @classmethod
+    def of(cls, iterated: Sequence[Include]) -> "_Followed":
+        """Return what paths of `_include:iterate` lead to."""
+
+        def leads(source: str, parameters: tuple[str, ...], target: str) -> bool:
+            return any(
+                path.source == source
+                and path.parameter in parameters
+                and path.target in (None, target)
+                for path in iterated
+            )
+
+        service = leads("Schedule", ("actor",), "HealthcareService")
+        location = leads("Schedule", ("actor",), "Location") or (
+            service and leads("HealthcareService", ("location",), "Location")
+        )
+        role = leads("Schedule", ("actor",), "PractitionerRole")
+        return cls(
+            service=service,
+            location=location,
+            organization=(
+                service
+                and leads(
+                    "HealthcareService",
+                    ("organization", "providedBy"),
+                    "Organization",
+                )
+            )
+            or (location and leads("Location", ("organization",), "Organization")),
+            role=role,
+            practitioner=leads("Schedule", ("actor",), "Practitioner")
+            or (role and leads("PractitionerRole", ("practitioner",), "Practitioner")),
+        )
 
 
-class _Drawn:
-    """An entry, and what it refers to by the paths of `_include` that begin at it."""
+class _Unit:
+    """A unit in JSON's words, and as it was drawn; empty for what does not exist."""
 
-    __slots__ = ("entry", "references")
+    __slots__ = ("location", "organization", "place")
 
-    def __init__(self, entry: bytes, references: dict[str, tuple[str, ...]]) -> None:
-        self.entry = entry
-        self.references = references
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.location: bytes | None = None
+        self.organization: bytes | None = None
+
+
+class _Person:
+    """Whose time it is in JSON's words, and as it was drawn: roles by their unit."""
+
+    __slots__ = ("practitioner", "roles", "whose")
+
+    def __init__(self, whose: Whose) -> None:
+        self.whose = whose
+        self.practitioner: bytes | None = None
+        self.roles: dict[HsaId, bytes] = {}
+
+
+class _Kept:
+    """
+    What was drawn, or put into JSON's words, while the layout of snapshots is the same.
+
+    Attributes:
+        snapshot: The first of them.
+        kinds: What draws for the time types of a numbered kind.
+        units: By number.
+        persons: Whose time it is, by number.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.kinds: dict[int, OfTimeType] = {}
+        self.units: dict[int, _Unit] = {}
+        self.persons: dict[int, _Person] = {}
+        self._bytes = 0
+
+    def make_room(self, size: int) -> None:
+        """Make room for one more thing to keep."""
+        self._bytes += size + _BESIDE_BYTES
+        if self._bytes > _MOST_KEPT_BYTES:
+            # Begun anew: cheaper than to keep account of what was used last.
+            self.units, self.persons = {}, {}
+            self._bytes = size + _BESIDE_BYTES
 
 
 class DrawnIncludes:
@@ -53,9 +136,7 @@ class DrawnIncludes:
         self._gateway = gateway
         self._lookup = lookup
         self._drawer = IncludeDrawer(gateway.base_url, gateway.vocabulary)
-        self._layout = -1
-        self._kept: dict[str, _Drawn] = {}
-        self._kept_bytes = 0
+        self._last_kept = _Kept(gateway.slot_search.snapshot)
 
     def of_schedules(
         self, snapshot: Snapshot, numbers: Iterable[int], iterated: Sequence[Include]
@@ -68,150 +149,137 @@ class DrawnIncludes:
             numbers: Their numbers in it.
             iterated: What to follow from what was included.
         """
-        followed: _Followed = {}
-        for path in iterated:
-            prefix = f"{path.target}/" if path.target else ""
-            known = followed.get(path.source, ())
-            followed[path.source] = (*known, (path.parameter, prefix))
-        entries: list[bytes] = []
-        frontier: dict[str, None] = {}
         distinct = list(dict.fromkeys(numbers))
-        tokens = snapshot.schedules.tokens(distinct)
-        for number, token in zip(distinct, tokens, strict=True):
-            drawn = self._schedule(snapshot, number, token)
-            if drawn is not None:
-                entries.append(drawn.entry)
-                _follow(drawn, followed.get("Schedule", ()), frontier)
-        roles = self._roles_of(snapshot, distinct) if "Schedule" in followed else {}
-        seen = {f"Schedule/{token}" for token in tokens}
-        for _ in range(MOST_ROUNDS - 1):
-            following: dict[str, None] = {}
-            for reference in frontier:
-                if reference in seen:
-                    continue
-                seen.add(reference)
-                kind = reference.partition("/")[0]
-                if reference in roles:
-                    drawn = self._role(snapshot, *roles[reference])
-                else:
-                    drawn = self._resolved(snapshot, reference)
-                if drawn is not None:
-                    entries.append(drawn.entry)
-                    _follow(drawn, followed.get(kind, ()), following)
-            if not following:
-                break
-            frontier = following
-        return entries
+        if not distinct:
+            return []
+        followed = _Followed.of(iterated)
+        kept = self._kept_of(snapshot)
+        table, index = snapshot.schedules, snapshot.index
+        offerings = table.offering[distinct].tolist()
+        kinds = [self._kind(kept, each) for each in index.kinds_of(offerings)]
+        units = [_unit(kept, each) for each in index.units_of(offerings)]
+        persons = [
+            _person(kept, whose, number)
+            for whose, number in zip(table.whose(distinct), distinct, strict=True)
+        ]
+        tokens = [token.encode() for token in table.tokens(distinct)]
+        answered = map(drawn_instant, snapshot.answered_at[offerings].tolist())
+        entries = [
+            kind.schedule(token, unit.place, person.whose, answered_at)
+            for kind, token, unit, person, answered_at in zip(
+                kinds, tokens, units, persons, answered, strict=True
+            )
+        ]
+        if followed.service:
+            entries += {
+                offering: kind.service(token[:-_BEHIND_TIME_TYPE], unit.place)
+                for offering, kind, token, unit in zip(
+                    offerings, kinds, tokens, units, strict=True
+                )
+            }.values()
+        if followed.location:
+            entries += [
+                self._location(kept, each) if each.location is None else each.location
+                for each in dict.fromkeys(units)
+            ]
+        if followed.organization:
+            entries += [
+                self._organization(kept, each)
+                if each.organization is None
+                else each.organization
+                for each in {each.place.provider: each for each in units}.values()
+            ]
+        if followed.role:
+            entries += {
+                (unit, performer): person.roles.get(unit.place.unit)
+                or self._role(kept, unit.place.unit, performer, person)
+                for unit, person in zip(units, persons, strict=True)
+                if (performer := person.whose.performer) is not None
+            }.values()
+        if followed.practitioner:
+            entries += [
+                self._practitioner(kept, each)
+                if each.practitioner is None
+                else each.practitioner
+                for each in {each.whose.performer: each for each in persons}.values()
+                if each.whose.performer is not None
+            ]
+        return [each for each in entries if each]
 
-    def _schedule(self, snapshot: Snapshot, number: int, token: str) -> _Drawn | None:
-        of_time_type = token[:-9]
-        offering = snapshot.directory.offerings.get(of_time_type)
-        if offering is None:
-            return self._looked_up(f"Schedule/{token}")
-        schedule = snapshot.schedules[number]
-        answered_at = float(snapshot.answered_at[snapshot.schedules.offering[number]])
-        unit = offering.unit
-        return _Drawn(
-            self._drawer.schedule(
-                schedule, token, offering.time_type, unit, drawn_instant(answered_at)
-            ),
-            {"actor": _actors(schedule, of_time_type, unit)},
+    def _kept_of(self, snapshot: Snapshot) -> _Kept:
+        """Return what was kept for a snapshot's layout, nothing for a new one."""
+        # Read once: another thread may begin anew at any time.
+        kept = self._last_kept
+        if kept.snapshot.layout != snapshot.layout:
+            kept = self._last_kept = _Kept(snapshot)
+        return kept
+
+    def _kind(self, kept: _Kept, number: int) -> OfTimeType:
+        found = kept.kinds.get(number)
+        if found is None:
+            found = kept.kinds[number] = self._drawer.of_time_type(
+                *kept.snapshot.index.kinds[number]
+            )
+        return found
+
+    def _location(self, kept: _Kept, unit: _Unit) -> bytes:
+        drawn = unit.location = self._looked_up(kept, "Location", unit.place.unit)
+        return drawn
+
+    def _organization(self, kept: _Kept, unit: _Unit) -> bytes:
+        drawn = unit.organization = self._looked_up(
+            kept, "Organization", unit.place.provider
         )
+        return drawn
 
-    def _roles_of(
-        self, snapshot: Snapshot, numbers: Iterable[int]
-    ) -> dict[str, tuple[HsaId, CareUnit]]:
-        """Return who stands behind each reference to a role in schedules."""
-        roles = {}
-        table, units = snapshot.schedules, snapshot.directory.units
-        for number in numbers:
-            performer = table.performer(number)
-            unit = units.get(table.unit(number))
-            if performer is not None and unit is not None:
-                role = practitioner_role_id(unit.hsa_id, performer)
-                roles[f"PractitionerRole/{role}"] = performer, unit
-        return roles
+    def _practitioner(self, kept: _Kept, person: _Person) -> bytes:
+        drawn = person.practitioner = self._looked_up(
+            kept, "Practitioner", person.whose.performer
+        )
+        return drawn
 
-    def _role(self, snapshot: Snapshot, performer: HsaId, unit: CareUnit) -> _Drawn:
+    def _role(
+        self, kept: _Kept, unit: HsaId, performer: HsaId, person: _Person
+    ) -> bytes:
+        snapshot = kept.snapshot
         table = snapshot.schedules
         numbers = [
             number
             for number in snapshot.numbers_of(performer)
-            if table.unit(number) == unit.hsa_id
+            if table.unit(number) == unit
         ]
-        services = {token[:-9] for token in table.tokens(numbers)}
-        name = table[numbers[0]].performer_name
-        return _Drawn(
-            self._drawer.role(performer, name, unit, sorted(services)),
-            {"practitioner": (f"Practitioner/{performer}",)},
+        services = {token[:-_BEHIND_TIME_TYPE] for token in table.tokens(numbers)}
+        drawn = self._drawer.role(
+            performer,
+            table[numbers[0]].performer_name,
+            snapshot.directory.units[unit],
+            sorted(services),
         )
+        kept.make_room(len(drawn))
+        person.roles[unit] = drawn
+        return drawn
 
-    def _resolved(self, snapshot: Snapshot, reference: str) -> _Drawn | None:
-        kind, _, identifier = reference.partition("/")
-        if kind == "HealthcareService":
-            return self._service(snapshot, identifier)
-        present = self._gateway.slot_search.snapshot.layout
-        if present != self._layout:
-            self._kept, self._kept_bytes, self._layout = {}, 0, present
-        kept = self._kept.get(reference)
-        if kept is None:
-            kept = self._looked_up(reference)
-            if kept is not None:
-                self._keep(reference, kept)
-        return kept
-
-    def _service(self, snapshot: Snapshot, token: str) -> _Drawn | None:
-        offering = snapshot.directory.offerings.get(token)
-        if offering is None:
-            return None
-        unit = offering.unit
-        providers = (f"Organization/{providing_organization(unit)}",)
-        return _Drawn(
-            self._drawer.service(token, offering.time_type, unit),
-            {
-                "location": (f"Location/{unit.hsa_id}",),
-                "organization": providers,
-                "providedBy": providers,
-            },
-        )
-
-    def _looked_up(self, reference: str) -> _Drawn | None:
-        resource = self._lookup.resource(reference)
-        if resource is None:
-            return None
-        kind = resource["resourceType"]
-        return _Drawn(
-            drawn_entry(Entry(resource, Mode.INCLUDE), self._gateway.base_url),
-            {
-                path.parameter: tuple(references_of(resource, path))
-                for path in INCLUDES
-                if path.source == kind
-            },
-        )
-
-    def _keep(self, reference: str, drawn: _Drawn) -> None:
-        self._kept_bytes += len(drawn.entry) + _BESIDE_BYTES
-        if self._kept_bytes > _MOST_KEPT_BYTES:
-            # Begun anew: cheaper than to keep account of what was used last.
-            self._kept, self._kept_bytes = {}, len(drawn.entry) + _BESIDE_BYTES
-        self._kept[reference] = drawn
+    def _looked_up(self, kept: _Kept, kind: str, identifier: HsaId | None) -> bytes:
+        resource = self._lookup.resource(f"{kind}/{identifier}")
+        drawn = b""
+        if resource is not None:
+            drawn = drawn_entry(Entry(resource, Mode.INCLUDE), self._gateway.base_url)
+        kept.make_room(len(drawn))
+        return drawn
 
 
-def _actors(schedule: Schedule, of_time_type: str, unit: CareUnit) -> tuple[str, ...]:
-    """Return what `fhir.slot` makes a schedule refer to, in that order."""
-    actors = (f"HealthcareService/{of_time_type}", f"Location/{unit.hsa_id}")
-    performer = schedule.performer
-    if performer is None:
-        return actors
-    role = practitioner_role_id(unit.hsa_id, performer)
-    return (*actors, f"PractitionerRole/{role}", f"Practitioner/{performer}")
+def _unit(kept: _Kept, number: int) -> _Unit:
+    found = kept.units.get(number)
+    if found is None:
+        found = _Unit(Place.of(kept.snapshot.index.unit(number)))
+        kept.units[number] = found
+    return found
 
 
-def _follow(
-    drawn: _Drawn, paths: tuple[tuple[str, str], ...], into: dict[str, None]
-) -> None:
-    """Add what an entry refers to by paths: the parameter, and how targets begin."""
-    for parameter, prefix in paths:
-        for reference in drawn.references.get(parameter, ()):
-            if reference.startswith(prefix):
-                into[reference] = None
+def _person(kept: _Kept, number: int, schedule: int) -> _Person:
+    """Return whose a schedule is, which has that number."""
+    found = kept.persons.get(number)
+    if found is None:
+        found = _Person(Whose.of(kept.snapshot.schedules[schedule]))
+        kept.persons[number] = found
+    return found

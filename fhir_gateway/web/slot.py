@@ -24,7 +24,8 @@ from fhir_gateway.fhir.search_parameters import (
     Understood,
 )
 from fhir_gateway.fhir.slot import SlotStatus
-from fhir_gateway.fhir.slot_page import SlotDrawer, SlotsOfTimeType
+from fhir_gateway.fhir.slot_page import SlotDrawer
+from fhir_gateway.fhir.stencil import Stencil
 from fhir_gateway.fhir.time_of_day import TimeOfDayParameter
 from fhir_gateway.fhir.vocabulary import DAYS_OF_WEEK, SNOMED_CT, Vocabulary
 from fhir_gateway.model.ids import HsaId, TimeTypeId
@@ -180,7 +181,7 @@ class _Search:
         self._gateway = gateway
         self._includes = DrawnIncludes(gateway, lookup)
         self._drawer = SlotDrawer(gateway.base_url, gateway.vocabulary)
-        self._in_common: tuple[OfferingIndex, dict[int, SlotsOfTimeType]] = (
+        self._stencils: tuple[OfferingIndex, dict[int, Stencil]] = (
             gateway.slot_search.snapshot.index,
             {},
         )
@@ -227,13 +228,14 @@ class _Search:
 
     def _slots(self, page: SlotPage) -> list[bytes]:
         snapshot = page.snapshot
-        in_common = self._in_common_of(snapshot.index)
-        for offering in page.offering:
-            if offering not in in_common:
-                in_common[offering] = self._slots_of(snapshot.index, offering)
+        index = snapshot.index
+        stencils = self._stencils_of(index)
+        kinds = index.kinds_of(page.offering)
+        for kind in set(kinds) - stencils.keys():
+            stencils[kind] = self._drawer.stencil(*index.kinds[kind])
         return self._drawer.entries(
             zip(
-                map(in_common.__getitem__, page.offering),
+                map(stencils.__getitem__, kinds),
                 snapshot.schedules.tokens(page.schedule),
                 page.answered_at,
                 page.start,
@@ -243,17 +245,14 @@ class _Search:
             )
         )
 
-    def _in_common_of(self, index: OfferingIndex) -> dict[int, SlotsOfTimeType]:
-        """Return what was made for an index, nothing for a new one."""
-        if self._in_common[0] is not index:
-            self._in_common = (index, {})
-        return self._in_common[1]
-
-    def _slots_of(self, index: OfferingIndex, number: int) -> SlotsOfTimeType:
-        offering = index.offering(number)
-        return self._drawer.of_time_type(
-            offering.time_type, offering.unit.hsa_id, offering.unit.source
-        )
+    def _stencils_of(self, index: OfferingIndex) -> dict[int, Stencil]:
+        """Return the stencils that were looked up for an index, none for a new one."""
+        # Read once: another thread may begin anew at any time.
+        made_for, stencils = self._stencils
+        if made_for is not index:
+            stencils = {}
+            self._stencils = (index, stencils)
+        return stencils
 
     def _included(self, page: SlotPage, values: Any) -> Iterable[bytes]:  # noqa: ANN401 - what the schema loaded
         iterated = values.get("include_iterate", ())

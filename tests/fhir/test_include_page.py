@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_gateway.fhir.care_unit import healthcare_service_from_time_type
-from fhir_gateway.fhir.include_page import IncludeDrawer
+from fhir_gateway.fhir.include_page import IncludeDrawer, Place, Whose
 from fhir_gateway.fhir.practitioner import practitioner_role_from_performer
 from fhir_gateway.fhir.slot import schedule_from_schedule
 from fhir_gateway.fhir.slot_page import drawn_instant
@@ -85,8 +85,11 @@ def test_a_drawn_schedule_is_the_rendered_one(
         care_type_name=names[2],
     )
 
-    drawn = DRAWER.schedule(
-        schedule, schedule.token, time_type, unit, drawn_instant(answered_at)
+    drawn = DRAWER.of_time_type(unit.source, time_type).schedule(
+        schedule.token.encode(),
+        Place.of(unit),
+        Whose.of(schedule),
+        drawn_instant(answered_at),
     )
 
     assert json.loads(drawn) == entry(
@@ -107,7 +110,9 @@ def test_a_drawn_service_is_the_rendered_one(
     unit: CareUnit, time_type: TimeType
 ) -> None:
     """Whoever provides it, with or without a telephone."""
-    drawn = DRAWER.service(time_type_token(unit.hsa_id, time_type.id), time_type, unit)
+    drawn = DRAWER.of_time_type(unit.source, time_type).service(
+        time_type_token(unit.hsa_id, time_type.id).encode(), Place.of(unit)
+    )
 
     assert json.loads(drawn) == entry(
         healthcare_service_from_time_type(unit, time_type, VOCABULARY)

@@ -62,9 +62,9 @@ def test_a_drawn_slot_is_the_rendered_one(
         count=count,
     )
 
-    slots = DRAWER.of_time_type(time_type, HsaId(unit), SourceName(source))
+    stencil = DRAWER.stencil(SourceName(source), time_type)
     (drawn,) = DRAWER.entries(
-        [(slots, timeslot.schedule.token, answered_at, start, length, count)]
+        [(stencil, timeslot.schedule.token, answered_at, start, length, count)]
     )
 
     rendered = slot_from_timeslot(

@@ -192,3 +192,17 @@ def test_numbers_by_source(index: OfferingIndex) -> None:
         NORR: list(OFFERINGS[:3]),
         SYD: [OFFERINGS[3]],
     }
+
+
+def test_time_types_have_a_kind_and_a_unit(index: OfferingIndex) -> None:
+    """The kind is the source and what it offers; what the directory lacks has none."""
+    numbers = index.all.tolist()
+
+    assert [index.kinds[each] for each in index.kinds_of(numbers)] == [
+        (each.unit.source, each.time_type) for each in OFFERINGS
+    ]
+    assert [index.unit(each) for each in index.units_of(numbers)] == [
+        each.unit for each in OFFERINGS
+    ]
+    with pytest.raises(LookupError):
+        index.kinds_of([*numbers, len(numbers)])

@@ -36,3 +36,49 @@ def test_what_is_included_is_what_is_read(client: FlaskClient, sort: str) -> Non
             *("PractitionerRole", "Practitioner"),
         }
         assert included == [client.get(f"/fhir/{name}").json for name in names]
+
+
+@pytest.mark.parametrize(
+    ("paths", "kinds"),
+    [
+        ([], set()),
+        (["Schedule:actor:HealthcareService"], {"HealthcareService"}),
+        (["Schedule:actor:Location"], {"Location"}),
+        (["Schedule:actor:PractitionerRole"], {"PractitionerRole"}),
+        (["Schedule:actor:Practitioner"], {"Practitioner"}),
+        (["Schedule:actor:Patient"], set()),
+        (["HealthcareService:location", "PractitionerRole:practitioner"], set()),
+        (
+            ["Schedule:actor:HealthcareService", "HealthcareService:location"],
+            {"HealthcareService", "Location"},
+        ),
+        (
+            ["Schedule:actor:HealthcareService", "HealthcareService:organization"],
+            {"HealthcareService", "Organization"},
+        ),
+        (
+            ["Schedule:actor:Location", "Location:organization"],
+            {"Location", "Organization"},
+        ),
+        (["Schedule:actor:Location", "Location:organization:Patient"], {"Location"}),
+        (
+            ["Schedule:actor:PractitionerRole", "PractitionerRole:practitioner"],
+            {"PractitionerRole", "Practitioner"},
+        ),
+    ],
+)
+def test_only_what_is_asked_for_is_followed(
+    client: FlaskClient, paths: list[str], kinds: set[str]
+) -> None:
+    """Step by step from the schedules, to the types that are wanted."""
+    response = client.get(
+        "/fhir/Slot?_count=200&_include=Slot:schedule"
+        + "".join(f"&_include:iterate={path}" for path in paths)
+    )
+
+    assert response.json is not None
+    assert {
+        entry["resource"]["resourceType"]
+        for entry in response.json["entry"]
+        if entry["search"]["mode"] == "include"
+    } == {"Schedule", *kinds}
