@@ -8,7 +8,7 @@ source's time type as a stencil.
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
-from typing import Final, TypeVar
+from typing import Final
 
 import orjson
 
@@ -25,9 +25,6 @@ from fhir_gateway.model.timeslot import (
 )
 
 __all__ = ["SlotDrawer", "drawn_instant"]
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 _MOST_STENCILS: Final = 4096
 _MOST_TIMES: Final = 16_384
@@ -56,16 +53,16 @@ class SlotDrawer:
         self._base_url = base_url
         self._vocabulary = vocabulary
         self._stencils: dict[tuple[SourceName, TimeType], Stencil] = {}
-        self._times: dict[tuple[int, int], tuple[bytes, bytes]] = {}
 
     def stencil(self, source: SourceName, time_type: TimeType) -> Stencil:
         """Return what all slots of a source's time type have in common."""
         shape = (source, time_type)
         stencil = self._stencils.get(shape)
         if stencil is None:
-            stencil = _keep(
-                self._stencils, shape, self._stencil(*shape), most=_MOST_STENCILS
-            )
+            if len(self._stencils) >= _MOST_STENCILS:
+                # Begun anew: cheaper than to keep account of what was used last.
+                self._stencils.clear()
+            stencil = self._stencils[shape] = self._stencil(*shape)
         return stencil
 
     def entries(
@@ -80,18 +77,14 @@ class SlotDrawer:
                 source last listed it, its start and its length (all in seconds), and
                 how many places it has.
         """
-        known_times = self._times
         drawn = []
+        # Times come in their order, and many begin together.
+        last_start = last_length = -1
+        tail = period = b""
         for stencil, token, answered_at, start, length, count in rows:
-            times = known_times.get((start, length))
-            if times is None:
-                times = _keep(
-                    known_times,
-                    (start, length),
-                    _times(start, length),
-                    most=_MOST_TIMES,
-                )
-            tail, period = times
+            if start != last_start or length != last_length:
+                last_start, last_length = start, length
+                tail, period = _times(start, length)
             schedule = token.encode()
             drawn.append(
                 stencil.text
@@ -146,20 +139,13 @@ class SlotDrawer:
         )
 
 
-def _keep(kept: dict[K, V], key: K, value: V, *, most: int) -> V:
-    if len(kept) >= most:
-        # Begun anew: cheaper than to keep account of what was used last.
-        kept.clear()
-    kept[key] = value
-    return value
-
-
 @lru_cache(maxsize=_MOST_TIMES)
 def drawn_instant(seconds: float) -> bytes:
     """Return an instant as it stands in JSON, without quotes."""
     return instant_text(instant_from_epoch(int(seconds))).encode()
 
 
+@lru_cache(maxsize=_MOST_TIMES)
 def _times(start: int, length: int) -> tuple[bytes, bytes]:
     """Return what a token has behind its schedule's, and a slot's start and end."""
     token = TimeslotToken(schedule="-", start=start, length=length)

@@ -114,11 +114,11 @@ class OfferingIndex:
         return self._units[number]
 
     def of_code(self, code: str) -> Numbers:
-        """Return the time types that mean a SNOMED CT code."""
+        """Return the time types that mean a SNOMED CT code, in their order."""
         return self._by_code.get(code, _NONE)
 
     def of_own_id(self, own_id: TimeTypeId, unit: HsaId | None) -> Numbers:
-        """Return the time types with a code of a unit's own, or of any unit's."""
+        """Return the time types with a code of a unit's own or any unit's, likewise."""
         found = self._by_own_id.get(own_id, _NONE)
         if unit is None:
             return found
@@ -193,7 +193,8 @@ def _found(column: Numbers, numbers: Sequence[int]) -> list[int]:
 
 
 def _array(numbers: list[int]) -> Numbers:
-    return np.array(numbers, dtype=np.int32)
+    """Return numbers, each once, in their order."""
+    return np.unique(np.array(numbers, dtype=np.int32))
 
 
 def _points(positions: Iterable[Position | None]) -> npt.NDArray[np.float64]:

@@ -21,8 +21,9 @@ from fhir_gateway.services.slot_columns import schedule_rank
 __all__ = ["ScheduleTable"]
 
 _NONE: Final = -1
-# So many time types are gone through one by one; more are found in all columns.
-_FEW: Final = 64
+# So many time types are gone through one by one; more are found in all columns, which
+# takes as long as ten of them do.
+_FEW: Final = 8
 
 
 class _Whose(NamedTuple):

@@ -590,7 +590,7 @@ def _select(snapshot: Snapshot, selector: Selector) -> _Selection:
 def _offerings(index: OfferingIndex, selector: Selector) -> Numbers:
     """Return the time types that fit, each once, in the order of their numbers."""
     if selector.time_types:
-        numbers = np.unique(_that_mean(index, selector.time_types[0]))
+        numbers = _that_mean(index, selector.time_types[0])
     else:
         numbers = index.all
     for group in selector.time_types[1:]:
@@ -648,8 +648,9 @@ def _parts(
         is_narrowed: Not all schedules of those fit, either.
     """
     segment_of = snapshot.segment_of[numbers]
-    wanted, fitting = np.unique(segment_of[segment_of >= 0], return_counts=True)
-    partly = fitting < snapshot.segment_sizes[wanted]
+    fitting = np.bincount(segment_of[segment_of >= 0])
+    wanted = np.flatnonzero(fitting)
+    partly = fitting[wanted] < snapshot.segment_sizes[wanted]
     return tuple(
         (snapshot.segment_keys[number], is_narrowed or is_partly)
         for number, is_partly in zip(wanted.tolist(), partly.tolist(), strict=True)
@@ -657,13 +658,16 @@ def _parts(
 
 
 def _that_mean(index: OfferingIndex, group: tuple[TimeTypeCriterion, ...]) -> Numbers:
+    """Return the time types that one of a group means, in the order of numbers."""
     found = [
         index.of_code(each.code)
         if isinstance(each, SharedTimeType)
         else index.of_own_id(each.id, each.unit)
         for each in group
     ]
-    return np.concatenate(found) if found else np.empty(0, dtype=np.int32)
+    if len(found) == 1:
+        return found[0]
+    return np.unique(np.concatenate(found)) if found else _NO_NUMBERS
 
 
 def _numbered(index: OfferingIndex, tokens: Iterable[str]) -> Numbers:

@@ -214,8 +214,10 @@ def expected_version() -> int | None:
 
 def drawn_response(body: bytes, *, headers: dict[str, str]) -> Response:
     """Return an answer whose resource is drawn already."""
+    # Of pairs werkzeug makes headers in half the time that it needs for a mapping.
     return Response(
-        body, headers={"Content-Type": f"{FHIR_JSON};charset=utf-8", **headers}
+        body,
+        headers=[("Content-Type", f"{FHIR_JSON};charset=utf-8"), *headers.items()],
     )
 
 
