@@ -21,9 +21,9 @@ from fhir_gateway.services.slot_columns import schedule_rank
 __all__ = ["ScheduleTable"]
 
 _NONE: Final = -1
-# So many time types are gone through one by one; more are found in all columns, which
-# takes as long as ten of them do.
-_FEW: Final = 8
+# Of fewer time types than a tenth of all schedules, the schedules are gone through; of
+# more they are found in all columns.
+_FEW: Final = 0.1
 
 
 class _Whose(NamedTuple):
@@ -67,7 +67,7 @@ class ScheduleTable:
         self._whose_of = np.empty(0, dtype=np.int32)
         self._name_of = np.empty(0, dtype=np.int32)
         # The schedules of a time type are a chain: its last one, and the one before.
-        self._last_of = array("i")
+        self._last_of = np.empty(0, dtype=np.int32)
         self._before = np.empty(0, dtype=np.int32)
 
     def __len__(self) -> int:
@@ -128,7 +128,9 @@ class ScheduleTable:
     def of_offering(self, offering: int) -> list[int]:
         """Return the numbers of a numbered time type's schedules."""
         numbers = []
-        number = self._last_of[offering] if offering < len(self._last_of) else _NONE
+        number = _NONE
+        if offering < len(self._last_of):
+            number = int(self._last_of[offering])
         while number != _NONE:
             numbers.append(number)
             number = int(self._before[number])
@@ -150,15 +152,24 @@ class ScheduleTable:
     def mask_of(self, offerings: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
         """Return which schedules are of one of the numbered time types."""
         offering = self.offering
-        if len(offerings) <= _FEW:
-            mask = np.zeros(len(offering), dtype=np.bool_)
-            few = [n for each in offerings.tolist() for n in self.of_offering(each)]
-            # Another thread may have added schedules since the size was taken.
-            mask[[number for number in few if number < len(mask)]] = True
-            return mask
+        if len(offerings) < _FEW * len(offering):
+            return self._mask_of_few(offerings, len(offering))
         fits = np.zeros(int(offering.max(initial=-1)) + 1, dtype=np.bool_)
         fits[offerings[offerings < len(fits)]] = True
         return fits[offering]
+
+    def _mask_of_few(
+        self, offerings: npt.NDArray[np.int32], size: int
+    ) -> npt.NDArray[np.bool_]:
+        """Return the mask from all chains at once, link by link."""
+        mask = np.zeros(size, dtype=np.bool_)
+        last_of = self._last_of
+        numbers = last_of[offerings[offerings < len(last_of)]]
+        while len(numbers := numbers[numbers != _NONE]):
+            # Another thread may have added schedules since the size was taken.
+            mask[numbers[numbers < size]] = True
+            numbers = self._before[numbers]
+        return mask
 
     def ranks(self, numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.uint32]:
         """Return where schedules stand among times that begin at once."""
@@ -227,7 +238,12 @@ class ScheduleTable:
         self._whose_of[number] = whose
         self._name_of[number] = name
         missing = offering + 1 - len(self._last_of)
-        self._last_of.extend([_NONE] * missing)
+        if missing > 0:
+            # More than is asked for: at the start there is one more with every block.
+            room = max(1024, missing, len(self._last_of) // 2)
+            self._last_of = np.append(
+                self._last_of, np.full(room, _NONE, dtype=np.int32)
+            )
         self._before[number] = self._last_of[offering]
         self._size = number + 1
         self._last_of[offering] = number
