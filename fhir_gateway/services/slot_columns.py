@@ -216,7 +216,8 @@ class SlotColumns:
         if fit.schedules is None:
             fitting = np.ones(max(0, last - first), dtype=np.bool_)
         else:
-            fitting = fit.schedules[self.schedule[first:last]]
+            # `take` needs half the time that indexing does.
+            fitting = fit.schedules.take(self.schedule[first:last])
         if fit.minutes is not None:
             begins = self.order[first:last] >> np.uint64(_RANK_BITS)
             fitting = fitting & fit.minutes[minutes_of_week(begins)]

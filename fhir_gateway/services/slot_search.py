@@ -350,7 +350,7 @@ class SlotSearch:
                 # Whoever counts them all has found those of the page.
                 fitting = columns.rows(first, last, fit)
                 total += len(fitting)
-                rows = fitting[slice(*np.searchsorted(fitting, within))]
+                rows = fitting[slice(*fitting.searchsorted(within))]
                 rows = rows[::-1] if criteria.descending else rows
                 rows = rows[: criteria.count + 1]
             else:
@@ -359,7 +359,10 @@ class SlotSearch:
                 find = columns.last_rows if criteria.descending else columns.first_rows
                 rows = find(*within, fit, criteria.count + 1)
             pieces.append((columns, rows))
-        return _page(snapshot, pieces, criteria, total, replace(standing, until=until))
+        standing = _Standing(
+            version=standing.version, outcomes=standing.outcomes, until=until
+        )
+        return _page(snapshot, pieces, criteria, total, standing)
 
     def still_holds(self, version: int, until: float) -> bool:
         """Return whether a page of that snapshot is what a search would find now."""
@@ -772,7 +775,7 @@ def _page(
     next_after = None
     if len(order) > size > 0:
         next_after = TimeslotToken(
-            schedule=snapshot.schedules[schedules[-1]].token,
+            schedule=snapshot.schedules.token(schedules[-1]),
             start=start[-1],
             length=lengths[-1],
         )
