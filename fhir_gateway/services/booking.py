@@ -540,15 +540,7 @@ class BookingService:
 
         A client that lost our answer asks again; the time is theirs, not taken.
         """
-        return next(
-            (
-                record.id
-                for record in self._journal.of_subject(number)
-                if record.timeslot.token == token.text
-                and record.state in (BookingState.PENDING, BookingState.BOOKED)
-            ),
-            None,
-        )
+        return self._journal.standing(number, token.text)
 
     def _check_unit(
         self, record: BookingRecord, token: TimeslotToken, booking_id: BookingId

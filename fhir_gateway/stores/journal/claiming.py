@@ -15,8 +15,11 @@ from uuid import uuid4
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Double,
     Row,
+    Select,
     and_,
+    bindparam,
     false,
     func,
     insert,
@@ -82,6 +85,44 @@ DECISION: Final = (
 )
 
 
+# What every booking runs is built once: to build a statement takes SQLAlchemy several
+# times as long as to run it.
+_LAPSED: Final = (
+    select(decisions.c.id, decisions.c.booking)
+    .join(claims, claims.c.decision == decisions.c.id)
+    .where(
+        claims.c.token == bindparam("token"),
+        claims.c.released_at.is_(None),
+        decisions.c.held_until <= database_clock(),
+    )
+)
+_CLAIMED: Final = (
+    select(claims.c.ordinal, claims.c.booking, bookings.c.subject_hmac)
+    .join(bookings, bookings.c.id == claims.c.booking)
+    .where(claims.c.token == bindparam("token"), claims.c.released_at.is_(None))
+)
+_DECIDE: Final = (
+    insert(decisions)
+    .values(
+        ordinal=select(func.coalesce(func.max(decisions.c.ordinal), 0) + 1)
+        .where(decisions.c.booking == bindparam("of_booking"))
+        .scalar_subquery(),
+        state=DecisionState.CLAIMED.value,
+        fence=1,
+        lease_until=database_clock() + bindparam("lease_s", type_=Double()),
+        held_until=database_clock() + bindparam("held_s", type_=Double()),
+        attempts=0,
+        created_at=database_clock(),
+    )
+    .returning(*DECISION)
+)
+_CLAIM: Final = insert(claims).values(created_at=database_clock())
+_FOUND: Final = select(bookings).where(
+    bookings.c.id == bindparam("booking"), bookings.c.wiped_at.is_(None)
+)
+_LOCKED: Final = _FOUND.with_for_update()
+
+
 def is_live() -> ColumnElement[bool]:
     """
     Return the condition that a claim, joined with its decision, keeps others out.
@@ -123,11 +164,7 @@ def free_place(
         TimeslotTaken: There is none.
     """
     _end_lapsed(connection, timeslot.token)
-    live = connection.execute(
-        select(claims.c.ordinal, claims.c.booking, bookings.c.subject_hmac)
-        .join(bookings, bookings.c.id == claims.c.booking)
-        .where(claims.c.token == timeslot.token, claims.c.released_at.is_(None))
-    ).all()
+    live = connection.execute(_CLAIMED, {"token": timeslot.token}).all()
     hashes = seal.lookups(NUMBER, number.reveal())
     for row in live:
         if row.subject_hmac in hashes:
@@ -154,16 +191,7 @@ def any_place(connection: Connection, token: str) -> int:
 
 
 def _end_lapsed(connection: Connection, token: str) -> None:
-    lapsed = connection.execute(
-        select(decisions.c.id, decisions.c.booking)
-        .join(claims, claims.c.decision == decisions.c.id)
-        .where(
-            claims.c.token == token,
-            claims.c.released_at.is_(None),
-            decisions.c.held_until <= database_clock(),
-        )
-    ).all()
-    for row in lapsed:
+    for row in connection.execute(_LAPSED, {"token": token}).all():
         ended = connection.execute(
             update(decisions)
             .where(
@@ -202,27 +230,20 @@ def decide(
     is_hold: bool = False,
 ) -> Decision:
     """Write down a decision, CLAIMED; a hold lasts as long as its lease."""
-    ordinal = (
-        select(func.coalesce(func.max(decisions.c.ordinal), 0) + 1)
-        .where(decisions.c.booking == booking)
-        .scalar_subquery()
-    )
+    lease_s = lease.total_seconds()
     row = connection.execute(
-        insert(decisions)
-        .values(
-            id=str(uuid4()),
-            booking=booking,
-            ordinal=ordinal,
-            kind=kind.value,
-            state=DecisionState.CLAIMED.value,
-            fence=1,
-            lease_until=from_now(lease),
-            held_until=from_now(lease) if is_hold else None,
-            timeslot=None if timeslot is None else document_from_timeslot(timeslot),
-            attempts=0,
-            created_at=database_clock(),
-        )
-        .returning(*DECISION)
+        _DECIDE,
+        {
+            "id": str(uuid4()),
+            "booking": booking,
+            "of_booking": booking,
+            "kind": kind.value,
+            "lease_s": lease_s,
+            "held_s": lease_s if is_hold else None,
+            "timeslot": (
+                None if timeslot is None else document_from_timeslot(timeslot)
+            ),
+        },
     ).one()
     return decision_from_row(row, seal)
 
@@ -242,15 +263,15 @@ def claim(
     """
     try:
         connection.execute(
-            insert(claims).values(
-                id=str(uuid4()),
-                token=timeslot.token,
-                ordinal=ordinal,
-                booking=decision.booking,
-                decision=decision.id,
-                starts_at=epoch_seconds(timeslot.start),
-                created_at=database_clock(),
-            )
+            _CLAIM,
+            {
+                "id": str(uuid4()),
+                "token": timeslot.token,
+                "ordinal": ordinal,
+                "booking": decision.booking,
+                "decision": decision.id,
+                "starts_at": epoch_seconds(timeslot.start),
+            },
         )
     except IntegrityError:
         # Only a writer that does not take our lock, such as another release of this
@@ -269,29 +290,19 @@ def release(
     )
 
 
-def found(connection: Connection, booking: str, *, lock: bool = False) -> Row[Any]:
+def found(connection: Connection, booking: str) -> Row[Any]:
     """
     Return the row of a booking.
 
     Raises:
         NotFound: There is none, its data have been wiped, or the text is no id of ours.
     """
-    chosen = select(bookings).where(
-        bookings.c.id == booking, bookings.c.wiped_at.is_(None)
-    )
-    if lock:
-        chosen = chosen.with_for_update()
-    row = None
-    if OUR_ID.fullmatch(booking):
-        row = connection.execute(chosen).one_or_none()
-    if row is None:
-        raise NotFound("There is no such booking.")
-    return row
+    return _found(connection, _FOUND, booking)
 
 
 def locked(connection: Connection, booking: str) -> Row[Any]:
     """Return the row of a booking as `found` does, and keep it till the end."""
-    return found(connection, booking, lock=True)
+    return _found(connection, _LOCKED, booking)
 
 
 def lost() -> LostDecision:
@@ -307,6 +318,15 @@ def from_now(duration: timedelta) -> ColumnElement[float]:
 def texts(states: Collection[DecisionState]) -> list[str]:
     """Return states as they are stored."""
     return [state.value for state in states]
+
+
+def _found(connection: Connection, chosen: Select[Any], booking: str) -> Row[Any]:
+    row = None
+    if OUR_ID.fullmatch(booking):
+        row = connection.execute(chosen, {"booking": booking}).one_or_none()
+    if row is None:
+        raise NotFound("There is no such booking.")
+    return row
 
 
 def _taken(source: SourceName) -> TimeslotTaken:

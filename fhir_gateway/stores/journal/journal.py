@@ -23,8 +23,12 @@ from uuid import uuid4
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Double,
     Row,
+    Select,
+    Update,
     and_,
+    bindparam,
     case,
     func,
     insert,
@@ -92,6 +96,88 @@ _TIMES: Final = ("starts_at", "ends_at")
 
 _KNOWN_TO_BE_WRONG: Final = frozenset(
     {Alarm.SOMETHING_ELSE, Alarm.DUPLICATE, Alarm.CONTRADICTED}
+)
+
+# What every booking runs is built once, as in `claiming.py`.
+_NEW: Final = insert(bookings).values(
+    created_at=database_clock(), updated_at=database_clock()
+)
+_MARK_SENT: Final = (
+    update(decisions)
+    .where(
+        decisions.c.id == bindparam("decision"),
+        decisions.c.state == DecisionState.CLAIMED.value,
+        decisions.c.fence == bindparam("known_fence"),
+    )
+    .values(
+        state=DecisionState.SENT.value,
+        fence=decisions.c.fence + 1,
+        sent_at=database_clock(),
+        lease_until=database_clock() + bindparam("lease_s", type_=Double()),
+    )
+    .returning(*DECISION)
+)
+_SETTLE: Final = (
+    update(decisions)
+    .where(
+        decisions.c.id == bindparam("decision"),
+        decisions.c.state.in_(bindparam("accepted", expanding=True)),
+        decisions.c.fence == bindparam("known_fence"),
+    )
+    .values(settled_at=database_clock())
+    .returning(*DECISION)
+)
+_CONFIRMED: Final = (
+    update(bookings)
+    .where(bookings.c.id == bindparam("booking"))
+    .values(confirmed_at=database_clock())
+    .returning(*bookings.c)
+)
+_CHANGED: Final = (
+    update(bookings)
+    .where(bookings.c.id == bindparam("booking"))
+    .values(version=bookings.c.version + 1, updated_at=database_clock())
+    .returning(*bookings.c)
+)
+_CHANGED_AND_CONFIRMED: Final = _CHANGED.values(confirmed_at=database_clock())
+_SOURCE: Final = select(bookings.c.source).where(bookings.c.id == bindparam("booking"))
+_DOUBLE: Final = (
+    select(bookings)
+    .where(
+        bookings.c.source == bindparam("source"),
+        bookings.c.unit == bindparam("unit"),
+        bookings.c.booking_id == bindparam("booking_id"),
+        bookings.c.state == BookingState.BOOKED.value,
+        bookings.c.id != bindparam("booking"),
+    )
+    .with_for_update()
+)
+_LATEST: Final = (
+    select(*DECISION)
+    .where(decisions.c.booking == bindparam("of_booking"))
+    .order_by(decisions.c.ordinal.desc())
+    .limit(1)
+)
+_PENDING: Final = _LATEST.where(decisions.c.settled_at.is_(None))
+_HELD: Final = (
+    select(claims.c.token, decisions.c.settled_at)
+    .join(decisions, decisions.c.id == claims.c.decision)
+    .where(is_live(), claims.c.starts_at > bindparam("after"))
+)
+_PLACES: Final = (
+    select(claims.c.booking, decisions.c.settled_at)
+    .join(decisions, decisions.c.id == claims.c.decision)
+    .where(is_live(), claims.c.token == bindparam("timeslot"))
+)
+_STANDING: Final = (
+    select(bookings.c.id)
+    .where(
+        bookings.c.subject_hmac.in_(bindparam("hashes", expanding=True)),
+        bookings.c.token == bindparam("timeslot_token"),
+        bookings.c.state.in_([BookingState.PENDING.value, BookingState.BOOKED.value]),
+    )
+    .order_by(bookings.c.created_at, bookings.c.id)
+    .limit(1)
 )
 
 
@@ -167,18 +253,17 @@ class Journal:
             )
             new = str(uuid4())
             connection.execute(
-                insert(bookings).values(
-                    id=new,
-                    version=1,
-                    state=BookingState.PENDING.value,
-                    source=source,
-                    created_at=database_clock(),
-                    updated_at=database_clock(),
-                    is_invitation=False,
+                _NEW,
+                {
+                    "id": new,
+                    "version": 1,
+                    "state": BookingState.PENDING.value,
+                    "source": source,
+                    "is_invitation": False,
                     **values_from_subject(subject.as_mapping(), self._seal),
                     **values_from_permissions(BookingPermissions()),
                     **values_from_timeslot(timeslot),
-                )
+                },
             )
             decision = self._decide(connection, new, DecisionKind.MAKE, timeslot)
             take_up(connection, self._seal, request, decision)
@@ -265,19 +350,12 @@ class Journal:
         """
         with self._database.writing() as connection:
             row = connection.execute(
-                update(decisions)
-                .where(
-                    decisions.c.id == decision.id,
-                    decisions.c.state == DecisionState.CLAIMED.value,
-                    decisions.c.fence == decision.fence,
-                )
-                .values(
-                    state=DecisionState.SENT.value,
-                    fence=decisions.c.fence + 1,
-                    sent_at=database_clock(),
-                    lease_until=from_now(lease),
-                )
-                .returning(*DECISION)
+                _MARK_SENT,
+                {
+                    "decision": decision.id,
+                    "known_fence": decision.fence,
+                    "lease_s": lease.total_seconds(),
+                },
             ).one_or_none()
             if row is None:
                 raise lost()
@@ -320,11 +398,11 @@ class Journal:
             return self._change(
                 connection,
                 row,
+                _CHANGED_AND_CONFIRMED,
                 state=BookingState.BOOKED.value,
                 booking_id=booking_id,
                 is_invitation=is_invitation,
                 message_sealed=sealed_text(message, self._seal),
-                confirmed_at=database_clock(),
                 **values_from_permissions(permissions),
             )
 
@@ -360,10 +438,10 @@ class Journal:
             return self._change(
                 connection,
                 row,
+                _CHANGED_AND_CONFIRMED,
                 booking_id=booking_id or row.booking_id,
                 is_invitation=is_invitation,
                 message_sealed=sealed_text(message, self._seal),
-                confirmed_at=database_clock(),
                 **values_from_permissions(permissions),
                 **values_from_timeslot(timeslot_from_document(settled.timeslot)),
             )
@@ -470,11 +548,11 @@ class Journal:
 
     def pending_decision(self, booking: str) -> Decision | None:
         """Return the unsettled write to a booking; None when there is none."""
-        return self._one_decision(booking, decisions.c.settled_at.is_(None))
+        return self._one_decision(_PENDING, booking)
 
     def latest_decision(self, booking: str) -> Decision | None:
         """Return the last write to a booking; None when it never had one here."""
-        return self._one_decision(booking)
+        return self._one_decision(_LATEST, booking)
 
     def decision(self, decision: str) -> Decision:
         """
@@ -511,6 +589,16 @@ class Journal:
                 .order_by(bookings.c.starts_at, bookings.c.created_at, bookings.c.id)
             ).all()
         return tuple(self._record(row) for row in rows)
+
+    def standing(self, number: PersonalIdentityNumber, token: str) -> str | None:
+        """Return the id of a resident's booking of a timeslot, booked or pending."""
+        hashes = self._seal.lookups(NUMBER, number.reveal())
+        with self._database.reading() as connection:
+            found = connection.execute(
+                _STANDING, {"hashes": hashes, "timeslot_token": token}
+            )
+            standing: str | None = found.scalar_one_or_none()
+            return standing
 
     def by_booking_id(
         self, source: SourceName, unit: HsaId, booking_id: BookingId
@@ -554,11 +642,7 @@ class Journal:
         """
         held: dict[str, tuple[float, ...]] = {}
         with self._database.reading() as connection:
-            rows = connection.execute(
-                select(claims.c.token, decisions.c.settled_at)
-                .join(decisions, decisions.c.id == claims.c.decision)
-                .where(is_live(), claims.c.starts_at > epoch_seconds(starting_after))
-            )
+            rows = connection.execute(_HELD, {"after": epoch_seconds(starting_after)})
             for token, settled_at in rows:
                 at = inf if settled_at is None else float(settled_at)
                 held[token] = (*held.get(token, ()), at)
@@ -567,11 +651,7 @@ class Journal:
     def places(self, token: str) -> tuple[Place, ...]:
         """Return the places of a timeslot that are claimed here."""
         with self._database.reading() as connection:
-            rows = connection.execute(
-                select(claims.c.booking, decisions.c.settled_at)
-                .join(decisions, decisions.c.id == claims.c.decision)
-                .where(is_live(), claims.c.token == token)
-            ).all()
+            rows = connection.execute(_PLACES, {"timeslot": token}).all()
         return tuple(
             Place(booking=row.booking, is_settled=row.settled_at is not None)
             for row in rows
@@ -679,7 +759,7 @@ class Journal:
             if row.state != BookingState.BOOKED.value:
                 return self._record(row)
             if _is_overtaken(connection, row, record):
-                return self._store(connection, row, confirmed_at=database_clock())
+                return self._stored(connection, row, _CONFIRMED)
             old = timeslot_from_document(row.timeslot)
             if timeslot.source_id is None:
                 timeslot = replace(timeslot, source_id=old.source_id)
@@ -690,13 +770,11 @@ class Journal:
                 **values_from_timeslot(timeslot),
             }
             if all(getattr(row, name) == value for name, value in described.items()):
-                return self._store(connection, row, confirmed_at=database_clock())
+                return self._stored(connection, row, _CONFIRMED)
             self._retire_double(connection, row, booking.booking_id, timeslot)
             if any(described[name] != getattr(row, name) for name in _TIMES):
                 release(connection, row.id)
-            return self._change(
-                connection, row, confirmed_at=database_clock(), **described
-            )
+            return self._change(connection, row, _CHANGED_AND_CONFIRMED, **described)
 
     def mark_cancelled_elsewhere(self, record: BookingRecord) -> BookingRecord:
         """
@@ -948,18 +1026,11 @@ class Journal:
     def _decision(self, row: Row[Any]) -> Decision:
         return decision_from_row(row, self._seal)
 
-    def _one_decision(
-        self, booking: str, *conditions: ColumnElement[bool]
-    ) -> Decision | None:
+    def _one_decision(self, chosen: Select[Any], booking: str) -> Decision | None:
         if not OUR_ID.fullmatch(booking):
             return None
         with self._database.reading() as connection:
-            row = connection.execute(
-                select(*DECISION)
-                .where(decisions.c.booking == booking, *conditions)
-                .order_by(decisions.c.ordinal.desc())
-                .limit(1)
-            ).one_or_none()
+            row = connection.execute(chosen, {"of_booking": booking}).one_or_none()
         return None if row is None else self._decision(row)
 
     def _is_of(self, number: PersonalIdentityNumber) -> ColumnElement[bool]:
@@ -994,18 +1065,14 @@ class Journal:
         if decision.kind not in kinds:
             raise ValueError(f"a {decision.kind.value} is not settled in this way")
         settled = connection.execute(
-            update(decisions)
-            .where(
-                decisions.c.id == decision.id,
-                decisions.c.state.in_(texts(accepts)),
-                decisions.c.fence == decision.fence,
-            )
-            .values(
-                state=state.value,
-                settled_at=database_clock(),
-                message_sealed=sealed_text(message, self._seal),
-            )
-            .returning(*DECISION)
+            _SETTLE,
+            {
+                "decision": decision.id,
+                "accepted": texts(accepts),
+                "known_fence": decision.fence,
+                "state": state.value,
+                "message_sealed": sealed_text(message, self._seal),
+            },
         ).one_or_none()
         if settled is None:
             raise lost()
@@ -1026,32 +1093,27 @@ class Journal:
         )
 
     def _change(
-        self, connection: Connection, row: Row[Any], **values: object
+        self,
+        connection: Connection,
+        row: Row[Any],
+        changed: Update = _CHANGED,
+        /,
+        **values: object,
     ) -> BookingRecord:
-        return self._store(
-            connection,
-            row,
-            version=bookings.c.version + 1,
-            updated_at=database_clock(),
-            **values,
-        )
+        return self._stored(connection, row, changed, **values)
 
-    def _store(
-        self, connection: Connection, row: Row[Any], **values: object
+    def _stored(
+        self, connection: Connection, row: Row[Any], how: Update, /, **values: object
     ) -> BookingRecord:
-        stored = connection.execute(
-            update(bookings)
-            .where(bookings.c.id == row.id)
-            .values(**values)
-            .returning(*bookings.c)
-        ).one()
+        # A value that has the name of a column is set.
+        stored = connection.execute(how, {"booking": row.id, **values}).one()
         return self._record(stored)
 
     def _without_double(
         self, connection: Connection, settled: Row[Any], booking_id: BookingId | None
     ) -> Row[Any]:
         timeslot = timeslot_from_document(settled.timeslot)
-        source = found(connection, settled.booking).source
+        source = connection.execute(_SOURCE, {"booking": settled.booking}).scalar_one()
         _lock_unit(connection, source, timeslot.schedule.unit)
         row = locked(connection, settled.booking)
         self._retire_double(connection, row, booking_id, timeslot)
@@ -1067,15 +1129,13 @@ class Journal:
         if booking_id is None:
             return
         double = connection.execute(
-            select(bookings)
-            .where(
-                bookings.c.source == row.source,
-                bookings.c.unit == timeslot.schedule.unit,
-                bookings.c.booking_id == booking_id,
-                bookings.c.state == BookingState.BOOKED.value,
-                bookings.c.id != row.id,
-            )
-            .with_for_update()
+            _DOUBLE,
+            {
+                "source": row.source,
+                "unit": timeslot.schedule.unit,
+                "booking_id": booking_id,
+                "booking": row.id,
+            },
         ).one_or_none()
         if double is None:
             return
