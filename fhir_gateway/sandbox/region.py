@@ -2,7 +2,6 @@
 One make-believe region: its booking system, its ledger, its faults on demand.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -170,16 +169,13 @@ class Region:
         rule = self.rules.take(interaction, None, kinds={FaultKind.REFUSE})
         return rule is not None
 
+    def answered(self, seconds: float) -> None:
+        """Count what an answer took, from its question's first line on."""
+        with self._book.lock:
+            self.answering_s += seconds
+
     def answer(self, document: bytes, soap_action: str) -> Reply | None:
         """Return the answer to a message, or None to reset the connection."""
-        began = time.perf_counter()
-        try:
-            return self._answer(document, soap_action)
-        finally:
-            with self._book.lock:
-                self.answering_s += time.perf_counter() - began
-
-    def _answer(self, document: bytes, soap_action: str) -> Reply | None:
         try:
             call = read_call(document)
         except (UnreadableXml, MalformedEnvelope):

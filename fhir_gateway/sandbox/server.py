@@ -19,6 +19,7 @@ import socketserver
 import struct
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -204,6 +205,11 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 - http.server's own signature
         """Say nothing: bodies hold personal numbers, and paths may come to."""
 
+    def parse_request(self) -> bool:
+        """Read the headers; the first line has come in by now."""
+        self._began = time.perf_counter()
+        return super().parse_request()
+
     def do_GET(self) -> None:
         match self._path():
             case []:
@@ -248,6 +254,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._reset()
         else:
             self._send(reply.status, CONTENT_TYPE, reply.body)
+        # The answer leaves after this, so whoever has it finds its time counted.
+        region.answered(time.perf_counter() - self._began)
 
     def _add_fault(self, region: Region) -> None:
         body = self._body()

@@ -103,9 +103,16 @@ class BookingService:
         self._sending = Sending(access, journal, read_back, settlement, clock=clock)
         self._holding = Holding(access, journal, self._claiming, clock=clock)
 
-    def book(self, request: BookingRequest) -> BookedTimeslot:
+    def book(
+        self, request: BookingRequest, *, claimed: Callable[[], None] | None = None
+    ) -> BookedTimeslot:
         """
         Book a free time.
+
+        Args:
+            request: Which, and for whom.
+            claimed: Is called once a place has been claimed, while the region is being
+                asked: from then on nobody else is to be offered it.
 
         Returns:
             The booking: booked, or pending when nobody can know yet.
@@ -120,10 +127,14 @@ class BookingService:
         """
         source = self._access.source_of(request.token)
         with self._turns.at(source) as turn:
-            return self._book(turn, source, request)
+            return self._book(turn, source, request, claimed)
 
     def _book(
-        self, turn: Turn, source: Source, request: BookingRequest
+        self,
+        turn: Turn,
+        source: Source,
+        request: BookingRequest,
+        claimed: Callable[[], None] | None = None,
     ) -> BookedTimeslot:
         check_start(request.token, self._clock)
         _check_reason(source, request.reason)
@@ -159,7 +170,9 @@ class BookingService:
                     source=source.name,
                 ) from error
             return booked
-        return self._sent(turn, source, decision, _target(decision), request)
+        return self._sent(
+            turn, source, decision, _target(decision), request, claimed=claimed
+        )
 
     def hold(self, request: HoldRequest) -> ManagedBooking:
         """
@@ -461,6 +474,8 @@ class BookingService:
         decision: Decision,
         timeslot: Timeslot,
         request: BookingRequest,
+        *,
+        claimed: Callable[[], None] | None = None,
     ) -> BookedTimeslot:
         booking = MakeBooking(
             timeslot=timeslot, subject_of_care=request.subject, reason=request.reason
@@ -473,7 +488,9 @@ class BookingService:
                 self._raise_taken(timeslot, request.subject, error)
                 raise
 
-        made = self._carried_out(turn, decision, make, reason=request.reason)
+        made = self._carried_out(
+            turn, decision, make, reason=request.reason, meanwhile=claimed
+        )
         return BookedTimeslot(booking=made, is_new=True)
 
     def _carried_out(
@@ -483,12 +500,13 @@ class BookingService:
         write: Callable[[], Sent],
         *,
         reason: str | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> ManagedBooking:
         """Return what a write has come to, or that it is on its way."""
-        sent = turn.carry_out(write)
+        sent = turn.carry_out(write, meanwhile=meanwhile)
         with unknown_without_journal():
             if sent is not None:
-                return self.current.managed(*sent, reason=reason)
+                return self.current.sent(*sent, reason=reason)
             record = self._journal.get(decision.booking)
             if record.state is BookingState.REFUSED:
                 # Its answer came just after the wait for it was over.

@@ -90,6 +90,26 @@ class CurrentBookings:
         decision = self._journal.pending_decision(record.id)
         return _managed_booking(record, details, decision=decision, reason=reason)
 
+    def sent(
+        self,
+        record: BookingRecord,
+        details: Booking | None,
+        *,
+        reason: str | None = None,
+    ) -> ManagedBooking:
+        """
+        Return what a write has just come to.
+
+        Args:
+            record: How the booking stands after it.
+            details: What its source has said of it: then the write was settled, and
+                was the only one that was not.
+            reason: What the resident wrote, where the source has not said it.
+        """
+        if details is None:
+            return self.managed(record, reason=reason)
+        return _managed_booking(record, details, decision=None, reason=reason)
+
     def come_of(self, repeated: RepeatedRequest) -> ManagedBooking:
         """
         Return what has come of a request that was made before, as it stands now.

@@ -203,7 +203,7 @@ class SlotView:
         self._expires_at = np.empty(0, dtype=np.float64)
         self._offered = np.empty(0, dtype=np.bool_)
         self._held: Mapping[str, Sequence[float]] = {}
-        self._held_by_offering: dict[str, list[str]] = {}
+        self._held_by_offering: dict[str, set[str]] = {}
         self._is_journal_away = False
         self._cursor: str | None = None
         self._lock = threading.Lock()
@@ -471,10 +471,13 @@ class SlotView:
             if held.get(token) != self._held.get(token)
         }
         self._held = held
-        self._held_by_offering = {}
-        for text in held:
+        for text in changed:
             offering = TimeslotToken.parse(text).time_type
-            self._held_by_offering.setdefault(offering, []).append(text)
+            tokens = self._held_by_offering.setdefault(offering, set())
+            if text in held:
+                tokens.add(text)
+            else:
+                tokens.discard(text)
         numbers = {
             number
             for text in changed

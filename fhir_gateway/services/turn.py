@@ -178,13 +178,19 @@ class Turn:
         self._wait_until = wait_until
         self._is_handed_over = False
 
-    def carry_out(self, write: Callable[[], _Result]) -> _Result | None:
+    def carry_out(
+        self,
+        write: Callable[[], _Result],
+        *,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> _Result | None:
         """
         Do a write on a thread of its own, and wait for it as long as the client wants.
 
         Args:
             write: Commits that it may be sent, sends it, and settles what comes of it,
                 whether or not anybody still waits.
+            meanwhile: What else is to be done before the client is answered.
 
         Returns:
             What `write` returned; None when it takes too long to wait for.
@@ -213,7 +219,11 @@ class Turn:
             # No thread is to be had: the client's own has to wait.
             self._under_way.discard(thread)
             run()
+            if meanwhile is not None:
+                meanwhile()
             return done.result()
+        if meanwhile is not None:
+            meanwhile()
         left = max(self._wait_until - time.monotonic(), _LEAST_WAIT_S)
         if not wait([done], timeout=left).done:
             done.add_done_callback(_log_late)

@@ -11,7 +11,7 @@ from fhir_gateway.fhir.appointment_request import BOOKABLE, AppointmentRequest
 from fhir_gateway.fhir.outcome import Issue, Problem
 from fhir_gateway.model.booking import BookingStatus, ManagedBooking
 from fhir_gateway.model.error_code import ErrorCode
-from fhir_gateway.model.errors import Conflict, Stale
+from fhir_gateway.model.errors import Conflict, Refused, Stale, Unavailable
 from fhir_gateway.model.timeslot import TimeType, time_type_token
 from fhir_gateway.services.booking_request import (
     BookedTimeslot,
@@ -60,15 +60,23 @@ class BookingDesk:
         """
         if wanted.token is None or wanted.subject is None:
             raise TypeError("the request was not read to book")
-        booked = self._gateway.booking.book(
-            BookingRequest(
-                token=wanted.token,
-                subject=wanted.subject,
-                reason=wanted.comment,
-                request=request,
+        try:
+            booked = self._gateway.booking.book(
+                BookingRequest(
+                    token=wanted.token,
+                    subject=wanted.subject,
+                    reason=wanted.comment,
+                    request=request,
+                ),
+                claimed=self._gateway.leave_out_at_once,
             )
-        )
-        self._gateway.leave_out_at_once()
+        except (Refused, Unavailable):
+            # What was claimed has been given back.
+            self._gateway.leave_out_at_once()
+            raise
+        if not booked.is_new:
+            # Perhaps claimed by another process, or a hold of the resident's own.
+            self._gateway.leave_out_at_once()
         return booked
 
     def change(
