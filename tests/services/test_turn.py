@@ -69,6 +69,15 @@ def succeeds(turns: Turns, norr: Source) -> None:
         assert turn.carry_out(lambda: "booked") == "booked"
 
 
+def test_what_else_is_to_be_done_is_done_meanwhile(
+    turns: Turns, norr: Source, answer: threading.Event
+) -> None:
+    """Nothing waits for the region that need not."""
+    with turns.at(norr) as turn:
+        # The region answers only once that is done.
+        assert turn.carry_out(lambda: answer.wait(30), meanwhile=answer.set) is True
+
+
 def test_a_turn_returns_what_came_of_the_write(turns: Turns, norr: Source) -> None:
     """A write that is answered in time is as if it had been done right here."""
     succeeds(turns, norr)

@@ -137,6 +137,22 @@ def test_bookings_of_others_are_left_out(journal: Journal) -> None:
     assert journal.of_subject(number(2)) == ()
 
 
+def test_a_resident_has_a_time_that_is_booked_or_on_its_way(journal: Journal) -> None:
+    """A resident's own time is told by its token; another's time, or person, is not."""
+    token = timeslot().token
+    pending = claimed(journal, 1).booking
+    booked(journal, 2, hours=1)
+
+    assert [journal.standing(number(who), token) for who in (1, 2)] == [pending, None]
+
+
+def test_a_resident_has_no_time_that_was_refused(journal: Journal) -> None:
+    """What the region said no to stands no more."""
+    journal.settle_refused(sent(journal, 1), message=None)
+
+    assert journal.standing(number(1), timeslot().token) is None
+
+
 def test_bookings_are_found_after_rotation(
     journal: Journal, database: Database, keys: tuple[str, ...]
 ) -> None:
@@ -146,6 +162,7 @@ def test_bookings_are_found_after_rotation(
     new = booked(rotated, 1, hours=1, booking_id="B2")
 
     assert rotated.of_subject(number(1)) == (old, new)
+    assert rotated.standing(number(1), old.timeslot.token) == old.id
 
 
 def test_keys_of_another_database_are_told(
