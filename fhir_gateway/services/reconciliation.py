@@ -11,6 +11,7 @@ import structlog
 
 from fhir_gateway.model.errors import GatewayError
 from fhir_gateway.services.settlement import Settlement
+from fhir_gateway.stores.database import DatabaseUnavailable
 from fhir_gateway.stores.journal import (
     Decision,
     DecisionState,
@@ -61,13 +62,18 @@ class Reconciliation:
 
     def run_once(self) -> None:
         """Look once at everything that is due."""
-        due = self._journal.unsettled(limit=_AT_ONCE, hold=_KEPT)
+        unsettled = self._journal.unsettled(limit=_AT_ONCE, hold=_KEPT)
+        unseen = self._journal.unseen(limit=_AT_ONCE, hold=_KEPT)
+        due = [
+            *((self._settle, each) for each in unsettled),
+            *((self._see, each) for each in unseen),
+        ]
         if not due:
             return
         # At once, so that a source that hangs keeps no other's bookings unknown.
         with ThreadPoolExecutor(len(due), thread_name_prefix="settle") as executor:
-            settling = [executor.submit(self._settle, each) for each in due]
-        for decision, settled in zip(due, settling, strict=True):
+            looking = [executor.submit(look, each) for look, each in due]
+        for (_, decision), settled in zip(due, looking, strict=True):
             error = settled.exception()
             if isinstance(error, GatewayError):
                 raise error
@@ -79,6 +85,15 @@ class Reconciliation:
                     booking=decision.booking,
                     kind=type(error).__name__,
                 )
+
+    def _see(self, decision: Decision) -> None:
+        try:
+            self._settlement.see(decision)
+        except DatabaseUnavailable:
+            raise
+        except GatewayError as error:
+            # Looked at again when nobody keeps it any more.
+            _log.info("still unseen", booking=decision.booking, error=str(error))
 
     def _settle(self, decision: Decision) -> None:
         try:

@@ -116,7 +116,9 @@ class Sending:
             source,
             decision,
             lambda timeout: adapter.make_booking(booking, timeout=timeout),
-            lambda current, result: self._made(current, booking.timeslot, result),
+            lambda current, result: self._made(
+                source, current, booking.timeslot, result
+            ),
         )
 
     def move(self, source: Source, decision: Decision, update: UpdateBooking) -> Sent:
@@ -282,7 +284,11 @@ class Sending:
         raise refusal
 
     def _made(
-        self, decision: Decision, timeslot: Timeslot, result: WriteResult
+        self,
+        source: Source,
+        decision: Decision,
+        timeslot: Timeslot,
+        result: WriteResult,
     ) -> Sent:
         record = self._journal.get(decision.booking)
         try:
@@ -310,6 +316,7 @@ class Sending:
                 permissions=details.permissions if details else BookingPermissions(),
                 is_invitation=bool(details and details.is_invitation),
                 message=_to_be_shown(result),
+                look_again_in=None if details else source.settles_within,
             )
         except BookingIdTaken as error:
             return self._not_believed(decision, error)
@@ -328,6 +335,8 @@ class Sending:
         if not found:
             # Done by the region's word, but not seen: its new id is unknown as well.
             return self._journal.settle_unknown(decision), None
+        if len(found) > 1:
+            self._settlement.alarm(decision, Alarm.DUPLICATE, "duplicate booking")
         details = found[0]
         try:
             moved = self._journal.settle_moved(

@@ -3,6 +3,7 @@ Settlement: finding out how a write went, by reading its source and nothing else
 
     seen                     it was done
     absent, for good         it was not: long after it was sent, in two looks
+    done by its word alone   looked at later: the platform may have had it done twice
     neither for certain      a person has to look; its time stays locked
     cannot be read           asked again, ever more seldom
 
@@ -17,7 +18,7 @@ from typing import Final
 import structlog
 
 from fhir_gateway.model.booking import Booking, ResultCode, WriteResult
-from fhir_gateway.model.errors import GatewayError
+from fhir_gateway.model.errors import GatewayError, Unsupported
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.services.read_back import ReadBack, Sighting
@@ -109,6 +110,41 @@ class Settlement:
             self.alarm(decision, Alarm.DUPLICATE, "duplicate booking")
         booking_id = sighting.matches[0].booking_id
         return WriteResult(code=ResultCode.OK, booking_id=booking_id)
+
+    def see(self, decision: Decision) -> None:
+        """
+        Look at a booking that was made by the region's word alone.
+
+        The platform may have had it made twice, and nobody could see that at the time.
+
+        Raises:
+            GatewayError: The source could not be asked.
+        """
+        record = self._journal.get(decision.booking)
+        target = decision.timeslot
+        if (
+            record.state is BookingState.BOOKED
+            and record.timeslot == target
+            and record.timeslot.start > self._clock()
+        ):
+            self._see(record, decision)
+        self._journal.mark_seen(decision)
+
+    def _see(self, record: BookingRecord, decision: Decision) -> None:
+        try:
+            matches = self._read_back.look(record, record.timeslot).matches
+        except Unsupported as error:
+            # It has no list to look at.
+            _log.info("booking not read back", booking=record.id, error=str(error))
+            return
+        if len(matches) > 1:
+            self.alarm(decision, Alarm.DUPLICATE, "duplicate booking")
+        if matches:
+            named = [each for each in matches if each.booking_id == record.booking_id]
+            try:
+                self._read_back.confirmed(record, (named or matches)[0])
+            except BookingIdTaken as error:
+                _log.error("another booking's id", booking=record.id, error=str(error))
 
     def postpone(self, decision: Decision) -> None:
         """Look again later, the later the more often it has been in vain."""

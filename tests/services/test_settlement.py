@@ -273,6 +273,59 @@ def test_two_bookings_are_one_and_an_alarm(wireless: Wireless) -> None:
     ]
 
 
+def booked_unseen(wireless: Wireless) -> Any:
+    """Book a time with a yes, at a region whose list cannot be read just then."""
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+    wireless.adapter.errors[SCHEDULE] = BROKEN
+    made = wireless.desk.book(wanted, 0).booking
+    wireless.adapter.errors.clear()
+    assert made.status is BookingStatus.BOOKED
+    return made
+
+
+@pytest.mark.parametrize("twice", [True, False], ids=["twice", "once"])
+def test_what_was_booked_unseen_is_looked_at(
+    wireless: Wireless, own_database: Database, *, twice: bool
+) -> None:
+    """A yes whose list could not be read is looked at later: a double is an alarm."""
+    made = booked_unseen(wireless)
+    if twice:
+        in_the_book(wireless, made.timeslot, "B-8")
+    reconciliation = Reconciliation(wireless.desk.settlement, wireless.desk.journal)
+    reconciliation.run_once()
+    too_soon = settled(wireless, made.id).alarm
+    with own_database.writing() as connection:
+        connection.execute(update(decisions).values(next_look_at=database_clock() - 1))
+    reconciliation.run_once()
+
+    assert too_soon is None
+    assert settled(wireless, made.id).alarm is (Alarm.DUPLICATE if twice else None)
+    assert wireless.desk.journal.unseen(limit=9, hold=timedelta()) == ()
+    assert wireless.desk.booking.read(made.id).status is BookingStatus.BOOKED
+
+
+def test_what_cannot_be_seen_is_looked_at_again(
+    wireless: Wireless, own_database: Database
+) -> None:
+    """A look that fails ends nothing: it is looked at until it is seen."""
+    made = booked_unseen(wireless)
+    in_the_book(wireless, made.timeslot, "B-8")
+    wireless.adapter.errors[SCHEDULE] = BROKEN
+    reconciliation = Reconciliation(wireless.desk.settlement, wireless.desk.journal)
+    alarms = []
+    for _ in range(2):
+        with own_database.writing() as connection:
+            connection.execute(
+                update(decisions).values(next_look_at=database_clock() - 1)
+            )
+        reconciliation.run_once()
+        alarms.append(settled(wireless, made.id).alarm)
+        wireless.adapter.errors.clear()
+
+    assert alarms == [None, Alarm.DUPLICATE]
+
+
 def other_end(of: Timeslot) -> dict[str, Any]:
     """Return what makes a booking another one that begins at the same time."""
     return {"end": of.end + timedelta(minutes=5)}

@@ -124,7 +124,7 @@ _SETTLE: Final = (
         decisions.c.state.in_(bindparam("accepted", expanding=True)),
         decisions.c.fence == bindparam("known_fence"),
     )
-    .values(settled_at=database_clock())
+    .values(settled_at=database_clock(), next_look_at=None)
     .returning(*DECISION)
 )
 _CONFIRMED: Final = (
@@ -371,6 +371,7 @@ class Journal:
         permissions: BookingPermissions,
         is_invitation: bool = False,
         message: str | None = None,
+        look_again_in: timedelta | None = None,
     ) -> BookingRecord:
         """
         Settle a MAKE: the region has booked it.
@@ -384,6 +385,8 @@ class Journal:
             permissions: What the region lets the resident do with it.
             is_invitation: Whether the booking is an invitation (`kallelse`).
             message: The region's text that came with its yes.
+            look_again_in: When `unseen` has it, where the region's yes is all there is;
+                None where the booking was seen in its list.
 
         Raises:
             BookingIdTaken: The id is that of another booking, so the answer cannot be
@@ -395,6 +398,12 @@ class Journal:
                 connection, decision, DecisionState.DONE, kinds={DecisionKind.MAKE}
             )
             row = self._without_double(connection, settled, booking_id)
+            if look_again_in is not None:
+                connection.execute(
+                    update(decisions)
+                    .where(decisions.c.id == settled.id)
+                    .values(next_look_at=from_now(look_again_in))
+                )
             return self._change(
                 connection,
                 row,
@@ -838,6 +847,45 @@ class Journal:
                 .values(next_look_at=from_now(hold))
             )
         return tuple(map(self._decision, rows))
+
+    def unseen(self, *, limit: int, hold: timedelta) -> tuple[Decision, ...]:
+        """
+        Return writes that were done by the region's word alone and should be seen now.
+
+        Args:
+            limit: How many at most.
+            hold: After how long `unseen` has again what `mark_seen` has not ended.
+        """
+        with self._database.writing() as connection:
+            rows = connection.execute(
+                select(*DECISION)
+                .where(
+                    decisions.c.settled_at.is_not(None),
+                    decisions.c.next_look_at <= database_clock(),
+                )
+                .order_by(decisions.c.next_look_at)
+                .limit(limit)
+                .with_for_update(skip_locked=True)
+            ).all()
+            if rows:
+                connection.execute(
+                    update(decisions)
+                    .where(decisions.c.id.in_([row.id for row in rows]))
+                    .values(next_look_at=from_now(hold))
+                )
+        return tuple(map(self._decision, rows))
+
+    def mark_seen(self, decision: Decision) -> None:
+        """Look no more for a write that is done."""
+        with self._database.writing() as connection:
+            connection.execute(
+                update(decisions)
+                .where(
+                    decisions.c.id == decision.id,
+                    decisions.c.settled_at.is_not(None),
+                )
+                .values(next_look_at=None)
+            )
 
     def postpone(
         self, decision: Decision, *, until: timedelta, unchanged: bool = False

@@ -150,6 +150,13 @@ Index(
     postgresql_where=text("key_hmac IS NOT NULL"),
 )
 Index("decision_in_order", decisions.c.booking, decisions.c.ordinal, unique=True)
+# Few: done by a region's word, and not seen in its list yet.
+Index(
+    "decision_unseen",
+    decisions.c.next_look_at,
+    sqlite_where=text("settled_at IS NOT NULL AND next_look_at IS NOT NULL"),
+    postgresql_where=text("settled_at IS NOT NULL AND next_look_at IS NOT NULL"),
+)
 
 claims: Final = Table(
     "claim",
