@@ -16,7 +16,7 @@ from bench.serving import FilledWorld, Server
 __all__ = ["half_sent"]
 
 _HALF_SENT = 200
-_SECONDS = 4.0
+_SECONDS = 3.0
 _WITHIN_S = 5.0
 _HEAD = (
     b"POST /fhir/Appointment HTTP/1.1\r\n"

@@ -1,23 +1,32 @@
 """
-Load: `wrk` where it is installed, else threads of our own.
+Load: closed by `wrk` where it is installed, else by a loop of our own; open by ours.
 
-The threads share a processor with nothing but each other, and still cost more than wrk;
-they weigh on the floor as much as on what is measured, and figures are ratios.
+A closed load asks again as soon as it is answered, which shows how much a server can
+do, and hides how long clients wait: while nothing is answered, nothing is asked. An
+open load asks at planned times, and a client has waited since then.
+
+Our loop costs more than wrk does; it weighs on the floor as much as on what is
+measured, and figures are ratios.
 """
 
+import asyncio
 import http.client
 import itertools
 import re
 import shutil
 import subprocess
 import tempfile
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-__all__ = ["Load", "load", "sequential"]
+__all__ = ["Load", "load", "open_load", "sequential"]
+
+_MOST_OF_HEAD: Final = 2**18
+_GIVES_UP_AFTER_S: Final = 60.0
+_LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length: *([0-9]+)")
 
 _LUA = """
 local paths = {}
@@ -50,7 +59,27 @@ def load(port: int, paths: Sequence[str], *, connections: int, seconds: float) -
     """
     if shutil.which("wrk"):
         return _wrk(port, paths, connections, seconds)
-    return _threads(port, paths, connections, seconds)
+    return asyncio.run(_offered(port, paths, connections, seconds, None))
+
+
+def open_load(
+    port: int,
+    paths: Sequence[str],
+    *,
+    connections: int,
+    seconds: float,
+    rate: float,
+) -> Load:
+    """
+    Ask for so many paths a second for some seconds, whether or not answers come.
+
+    How long each took is counted from when it was planned: what waits for a free
+    connection, because others wait for their answers, waits for the server.
+
+    Raises:
+        RuntimeError: An answer was not 200.
+    """
+    return asyncio.run(_offered(port, paths, connections, seconds, rate))
 
 
 def sequential(port: int, paths: Sequence[str]) -> list[float]:
@@ -96,36 +125,66 @@ def _wrk(port: int, paths: Sequence[str], connections: int, seconds: float) -> L
     )
 
 
-def _threads(port: int, paths: Sequence[str], connections: int, seconds: float) -> Load:
-    paths = list(paths)
+async def _offered(
+    port: int,
+    paths: Sequence[str],
+    connections: int,
+    seconds: float,
+    rate: float | None,
+) -> Load:
+    """Load by one event loop: each planned start is met by the next free connection."""
+    began = time.perf_counter()
+    until = began + seconds
+    plan = itertools.count() if rate is None else _planned(began, until, rate)
+    wanted = zip(plan, itertools.cycle(paths), strict=False)
     times: list[float] = []
-    failures: list[BaseException] = []
-    until = time.monotonic() + seconds
 
-    def ask(first: int) -> None:
-        own = itertools.cycle(paths[first:] + paths[:first])
+    async def work() -> None:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port, limit=_MOST_OF_HEAD
+        )
         try:
-            while time.monotonic() < until:
-                times.extend(sequential(port, list(itertools.islice(own, 20))))
-        except (OSError, RuntimeError, http.client.HTTPException) as error:
-            failures.append(error)
+            for start, path in wanted:
+                planned = time.perf_counter() if rate is None else start
+                if planned >= until:
+                    break
+                await asyncio.sleep(planned - time.perf_counter())
+                await _ask(reader, writer, path)
+                times.append(time.perf_counter() - planned)
+        finally:
+            writer.close()
 
-    threads = [
-        threading.Thread(target=ask, args=(number * len(paths) // connections,))
-        for number in range(connections)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise RuntimeError("the load failed") from failures[0]
+    async with (
+        asyncio.timeout(seconds + _GIVES_UP_AFTER_S),
+        asyncio.TaskGroup() as all_,
+    ):
+        for _ in range(connections):
+            all_.create_task(work())
+    lasted = time.perf_counter() - began
     times.sort()
     return Load(
-        requests_per_second=len(times) / seconds,
+        requests_per_second=len(times) / lasted,
         p50=times[len(times) // 2],
         p99=times[len(times) * 99 // 100],
     )
+
+
+def _planned(began: float, until: float, rate: float) -> Iterator[float]:
+    return itertools.takewhile(
+        lambda start: start < until,
+        (began + number / rate for number in itertools.count()),
+    )
+
+
+async def _ask(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str
+) -> None:
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = _LENGTH.search(head)
+    if not head.startswith(b"HTTP/1.1 200 ") or length is None:
+        raise RuntimeError(f"{path} answered {head[:15].decode('latin-1')}")
+    await reader.readexactly(int(length[1]))
 
 
 def _found(pattern: str, text: str) -> str:

@@ -2,8 +2,9 @@
 What searches feel of the refresh: B6 and B9.
 
 A worker asks all sources at full budget, one call a second and source, and every answer
-changes a block. The tail of a search is then told against its middle, and against the
-tail when one source hangs.
+changes a block. Searches come at planned times, at a part of the rate that could be
+answered. Their tail is told against their middle, and, by turns, against the tail when
+one source hangs.
 """
 
 import http.client
@@ -14,59 +15,58 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 
 import orjson
 
 from bench.figure import Figure
-from bench.load import Load, load
+from bench.load import Load, load, open_load
 from bench.search import CONNECTIONS, random_searches
-from bench.serving import FilledWorld, Server, body, filled, free_port, serving
-from bench.world import World
+from bench.serving import FilledWorld, Server, body
 
 __all__ = ["refreshing"]
 
-_SECONDS = 8.0
-_ROUNDS = 3
+_SECONDS = 4.0
+_ROUNDS = 2
+# Of the rate that can be answered: clients come, they do not queue.
+_SHARE = 0.4
 _A_ROUND = 40_000
-# Old enough to be due at every source, young enough to be fresh: see `World`.
-_AGE = timedelta(hours=11)
 _WAIT_S = 90.0
 _HANGING = "region-07"
 
 
-def refreshing(slots: int) -> Iterator[Figure]:
-    """Return the figures of searches while a worker refreshes."""
-    port = free_port()
+def refreshing(server: Server, place: FilledWorld, port: int) -> Iterator[Figure]:
+    """
+    Return the figures of searches while a worker refreshes.
+
+    Args:
+        server: What is searched, with one web process.
+        place: What is refreshed, at sources that answer at `port`.
+        port: A free one.
+    """
     with (
-        filled(
-            World(slots=slots), endpoint=f"http://127.0.0.1:{port}/", age=_AGE
-        ) as place,
-        serving(place) as server,
-        _running("bench.regions", str(port), str(slots), place=place),
+        _running("bench.regions", str(port), str(place.world.slots), place=place),
+        _running("fhir_gateway.cli", "worker", place=place),
     ):
-        (quiet,) = _loads(server, place, rounds=1)
-        with _running("fhir_gateway.cli", "worker", place=place):
-            yield from _with_worker(server, place, port, quiet)
-
-
-def _with_worker(
-    server: Server, place: FilledWorld, port: int, quiet: Load
-) -> Iterator[Figure]:
-    _until(lambda: _answered(port) >= place.world.sources, "no source was asked")
-    began, before = time.monotonic(), _answered(port)
-    well = _loads(server, place)
-    rate = (_answered(port) - before) / (time.monotonic() - began)
-    _hang(port)
-    _until(lambda: _is_missed(server, place), "nobody missed the hanging source")
-    hanging = _loads(server, place)
+        _until(lambda: _answered(port) >= place.world.sources, "no source was asked")
+        rate = _SHARE * _most(server, place)
+        began, before = time.monotonic(), _answered(port)
+        well = [_load(server, place, rate)]
+        stored = (_answered(port) - before) / (time.monotonic() - began)
+        hanging = []
+        for _ in range(_ROUNDS):
+            _hang(port, _HANGING)
+            _until(lambda: _is_missed(server, place), "nobody missed what hangs")
+            hanging.append(_load(server, place, rate))
+            _hang(port, "")
+            _until(lambda: not _is_missed(server, place), "it was never found again")
+            well.append(_load(server, place, rate))
     yield Figure.at_most(
         "B6",
         "p99 ÷ p50 of B1, a worker asking 21 sources once a second each",
         {"": statistics.median(each.p99 / each.p50 for each in well)},
         5,
-        f"{_shown(well)}, without a worker {_shown([quiet])};"
-        f" {rate:.0f} answers/s stored meanwhile",
+        f"{_shown(well)}; {rate:.0f} searches/s, asked at planned times;"
+        f" {stored:.0f} answers/s stored meanwhile",
     )
     yield Figure.at_most(
         "B9",
@@ -76,16 +76,23 @@ def _with_worker(
             / statistics.median(each.p99 for each in well)
         },
         1.5,
-        _shown(hanging),
+        f"{_shown(hanging)}, in turn with {_shown(well)}",
     )
 
 
-def _loads(server: Server, place: FilledWorld, *, rounds: int = _ROUNDS) -> list[Load]:
-    paths = random_searches(place.world)
-    return [
-        load(server.port, paths(_A_ROUND), connections=CONNECTIONS, seconds=_SECONDS)
-        for _ in range(rounds)
-    ]
+def _most(server: Server, place: FilledWorld) -> float:
+    """Return how many searches a second are answered when more are always waiting."""
+    paths = random_searches(place.world)(_A_ROUND)
+    return load(
+        server.port, paths, connections=CONNECTIONS, seconds=_SECONDS
+    ).requests_per_second
+
+
+def _load(server: Server, place: FilledWorld, rate: float) -> Load:
+    paths = random_searches(place.world)(int(rate * _SECONDS) + 1)
+    return open_load(
+        server.port, paths, connections=CONNECTIONS, seconds=_SECONDS, rate=rate
+    )
 
 
 def _shown(loads: list[Load]) -> str:
@@ -123,9 +130,10 @@ def _answered(port: int) -> int:
         return 0
 
 
-def _hang(port: int) -> None:
+def _hang(port: int, source: str) -> None:
+    """Let one source hang from now on, and no other."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request("PUT", "/", _HANGING)
+    connection.request("PUT", "/", source)
     connection.getresponse().read()
     connection.close()
 

@@ -5,7 +5,7 @@ The make-believe world's sources, answering SOAP in a process of their own.
 
 Every answer about free times has other times than the one before. A GET tells how many
 answers there have been; a PUT names in its body the source that hangs from now on, 30 s
-a call.
+a call, or none.
 """
 
 import itertools
@@ -124,6 +124,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, port: int, regions: Regions) -> None:
         self.regions = regions
         self.hanging = ""
+        self.healed = threading.Event()
         self.answers = itertools.count()
         self.answered = 0
         super().__init__(("127.0.0.1", port), _Handler)
@@ -139,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer a message, or hang."""
         source, body = self.server.regions.answer(self._body())
         if source == self.server.hanging:
-            threading.Event().wait(_HANGING_S)
+            self.server.healed.wait(_HANGING_S)
         self.server.answered = next(self.server.answers) + 1
         self._send(200, CONTENT_TYPE, body)
 
@@ -148,8 +149,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, "text/plain", str(self.server.answered).encode())
 
     def do_PUT(self) -> None:
-        """Let a source hang."""
+        """Let a source hang, and what hung before answer."""
         self.server.hanging = self._body().decode()
+        self.server.healed.set()
+        self.server.healed = threading.Event()
         self._send(204, "text/plain", b"")
 
     def log_message(self, *_: object) -> None:

@@ -5,6 +5,7 @@
 import argparse
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import orjson
@@ -23,11 +24,14 @@ from bench.search import (
     ratio_of_processes,
     searches,
     throughput,
+    with_actors,
 )
-from bench.serving import filled, serving
+from bench.serving import filled, free_port, serving
 from bench.world import World
 
 _SLOTS = 1_000_000
+# Old enough to be due at every source, young enough to be fresh: see `World`.
+_AGE = timedelta(hours=11)
 _RESULTS = Path(__file__).with_name("results.json")
 
 
@@ -42,12 +46,13 @@ def main() -> None:
     )
     options = parser.parse_args()
     console = Console()
+    progress = Console(stderr=True)
     began = time.monotonic()
     figures = []
     for figure in measured(options.slots):
         shown = "" if figure.value is None else f" {figure.value:.3g}"
         seconds = time.monotonic() - began
-        console.print(f"{figure.id}{shown} after {seconds:.0f} s: {figure.note}")
+        progress.print(f"{figure.id}{shown} after {seconds:.0f} s: {figure.note}")
         figures.append(figure)
     figures.sort(key=lambda figure: (figure.id[0], int(figure.id[1:])))
     console.print(_table(figures))
@@ -76,15 +81,28 @@ def measured(slots: int) -> Iterator[Figure]:
     nothing = World(slots=0, units=1, sources=1)
     with filled(nothing) as place, serving(place) as server:
         empty = server.resident_bytes()
-    with filled(World(slots=slots)) as place:
+    port = free_port()
+    with filled(
+        World(slots=slots), endpoint=f"http://127.0.0.1:{port}/", age=_AGE
+    ) as place:
         with serving(place) as server:
+            read = server.resident_bytes()
             yield from searches(server, place)
+            searched = server.resident_bytes()
+            yield with_actors(server, place)
+            yield bytes_a_slot(
+                place,
+                empty=empty,
+                read=read,
+                searched=searched,
+                included=server.resident_bytes(),
+            )
             one = throughput(server, place)
-            yield bytes_a_slot(place, full=server.resident_bytes(), empty=empty)
             yield from half_sent(server, place)
         with serving(place, processes=2) as server:
             yield ratio_of_processes(throughput(server, place), one)
-    yield from refreshing(slots)
+        with serving(place) as server:
+            yield from refreshing(server, place, port)
     yield from bookings()
     with filled(World(slots=10_000, units=400)) as place, serving(place) as server:
         small = median_of_search(server, place)
