@@ -16,7 +16,8 @@ def bytes_a_slot(
 
     Args:
         place: What is served.
-        empty: Resident bytes of a web process that has nothing to search.
+        empty: Resident bytes of a web process that has nothing to search and has
+            answered as often with a constant.
         read: Of one that has read everything.
         searched: Of the same, after the load of B1 to B3.
         included: Of the same, after that of B4. What this adds is of the answers in

@@ -19,6 +19,7 @@ from bench.memory import bytes_a_slot
 from bench.parsing import parsing
 from bench.refreshing import refreshing
 from bench.search import (
+    answer_floor,
     median_of_search,
     ratio_of_medians,
     ratio_of_processes,
@@ -80,6 +81,8 @@ def measured(slots: int) -> Iterator[Figure]:
     yield parsing()
     nothing = World(slots=0, units=1, sources=1)
     with filled(nothing) as place, serving(place) as server:
+        # Threads and buffers of answers are there however many free times there are.
+        answer_floor(server)
         empty = server.resident_bytes()
     port = free_port()
     with filled(

@@ -18,6 +18,7 @@ from fhir_gateway.model.timekeeping import civil_date, now
 
 __all__ = [
     "CONNECTIONS",
+    "answer_floor",
     "median_of_search",
     "random_searches",
     "ratio_of_medians",
@@ -30,6 +31,8 @@ __all__ = [
 CONNECTIONS = 16
 _SECONDS = 2.0
 _ROUNDS = 3
+# Bytes of fifty free times.
+_PAGE = 48_000
 # More than any server answers within a round: no search comes twice.
 _A_ROUND = 20_000
 
@@ -109,6 +112,13 @@ def with_actors(server: Server, place: FilledWorld) -> Figure:
     )
     return Figure.at_least(
         "B4", "search with schedules and actors ÷ floor", {"": value}, 0.30, note
+    )
+
+
+def answer_floor(server: Server) -> None:
+    """Let a server answer a while with constants of a page's size."""
+    load(
+        server.port, [f"/floor/{_PAGE}"], connections=CONNECTIONS, seconds=_ROUNDS * 2.0
     )
 
 

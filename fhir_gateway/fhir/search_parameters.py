@@ -46,7 +46,7 @@ _FHIR_ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _PREFIX: Final = re.compile(r"([a-z]{2})(?=[0-9])")
 _ABSOLUTE_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[\x21-\x7e]+")
 _MOST_VALUES: Final = 100
-_MOST_REMEMBERED: Final = 8192
+_MOST_REMEMBERED: Final = 1024
 # Characters in a search: what clients send over and over is short.
 _MOST_MEMORABLE: Final = 1000
 _SAFE: Final = ":,/"

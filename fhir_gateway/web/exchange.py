@@ -45,7 +45,7 @@ _FORMATS: Final = _JSON_TYPES | {"json"}
 _OF_FORM: Final = frozenset({"_format", "_pretty"})
 _VERSIONS: Final = frozenset({"4.0", "4.0.1"})
 _FORM: Final = "application/x-www-form-urlencoded"
-_MOST_REMEMBERED: Final = 2048
+_MOST_REMEMBERED: Final = 1024
 # Bytes of a parameter: what clients send over and over is short.
 _MOST_MEMORABLE: Final = 256
 _ETAG: Final = re.compile(r'W/"([1-9][0-9]{0,9})"')
