@@ -191,10 +191,13 @@ class _Zygote:
             said = json.loads(line)
             with self._changed:
                 if "started" in said:
+                    # Its number may be one that an earlier process had.
+                    self._ended.pop(said["started"], None)
                     self._started.append(said["started"])
                 elif "ready" in said:
                     self._ready.add(said["ready"])
                 else:
+                    self._ready.discard(said["ended"])
                     self._ended[said["ended"]] = said["status"]
                 self._changed.notify_all()
 
