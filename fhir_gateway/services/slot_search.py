@@ -4,19 +4,17 @@ Search: which free times fit, earliest first, and which sources' parts are missi
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from fhir_gateway.adapters.sources import source_of_unit
-from fhir_gateway.model.care_unit import Nearness
-from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
+from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.source import Source, SourceOutcome, SourceProblem
 from fhir_gateway.model.timekeeping import (
     Clock,
@@ -24,11 +22,11 @@ from fhir_gateway.model.timekeeping import (
     instant_from_epoch,
     now,
 )
-from fhir_gateway.model.timeslot import Timeslot, TimeslotToken, time_type_token
+from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.model.weekly_hours import DAYS, MINUTES_OF_A_DAY, WeeklyHours
 from fhir_gateway.services.directory import Directory, Offering
 from fhir_gateway.services.live_search import LiveAnswer, LiveSearch
-from fhir_gateway.services.offering_index import Numbers, OfferingIndex
+from fhir_gateway.services.offering_index import Numbers
 from fhir_gateway.services.search_demand import SearchDemand
 from fhir_gateway.services.slot_columns import (
     Fit,
@@ -36,68 +34,32 @@ from fhir_gateway.services.slot_columns import (
     first_order,
     schedule_rank,
 )
-from fhir_gateway.services.slot_view import KnownSchedule, Segment, SlotView, Snapshot
+from fhir_gateway.services.slot_selection import (
+    NO_NUMBERS,
+    Selection,
+    Selector,
+    Standing,
+    select,
+)
+from fhir_gateway.services.slot_view import KnownSchedule, SlotView, Snapshot
+from fhir_gateway.services.source_standing import (
+    fresh_until,
+    has_been_asked,
+    outcome_of,
+    same_age_until,
+    well_until,
+)
 from fhir_gateway.stores.slot_block import SlotBlock
-from fhir_gateway.stores.source_status import SourceStatus
 
 __all__ = [
     "FoundTimeslot",
-    "OwnTimeType",
-    "Selector",
-    "SharedTimeType",
     "SlotCriteria",
     "SlotPage",
     "SlotSearch",
-    "TimeTypeCriterion",
     "WhoOffers",
 ]
 
-_MINUTE_S: Final = 60
 _REMEMBERED: Final = 512
-
-
-@dataclass(frozen=True, slots=True)
-class SharedTimeType:
-    """Time types that mean a SNOMED CT code."""
-
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class OwnTimeType:
-    """A unit's own time type; any unit's of that code when `unit` is None."""
-
-    unit: HsaId | None
-    id: TimeTypeId
-
-
-TimeTypeCriterion = SharedTimeType | OwnTimeType
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selector:
-    """
-    Whose times a client looks for; everything that is empty does not narrow.
-
-    Attributes:
-        time_types: Each group must fit; within a group one is enough.
-        units: Groups of HSA-ids, likewise.
-        offerings: Groups of tokens of units' time types, likewise.
-        schedules: Groups of schedules' tokens, likewise.
-        performers: Groups of HSA-ids of staff, likewise.
-        organizations: Groups of HSA-ids of whoever provides the care, likewise.
-        sources: Groups of sources, likewise.
-        near: Groups of places that the unit lies near, likewise.
-    """
-
-    time_types: tuple[tuple[TimeTypeCriterion, ...], ...] = ()
-    units: tuple[frozenset[HsaId], ...] = ()
-    offerings: tuple[frozenset[str], ...] = ()
-    schedules: tuple[frozenset[str], ...] = ()
-    performers: tuple[frozenset[HsaId], ...] = ()
-    organizations: tuple[frozenset[HsaId], ...] = ()
-    sources: tuple[frozenset[SourceName], ...] = ()
-    near: tuple[tuple[Nearness, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +78,7 @@ class SlotCriteria:
         counted: Say how many fit in all.
     """
 
-    selector: Selector = Selector()
+    selector: Selector = field(default_factory=Selector)
     start: datetime | None = None
     before: datetime | None = None
     hours: WeeklyHours | None = None
@@ -211,61 +173,6 @@ class WhoOffers:
     outcomes: tuple[SourceOutcome, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Standing:
-    """
-    What is to be said of the sources of a selection in a snapshot.
-
-    Attributes:
-        version: The snapshot's.
-        outcomes: What is missing, source by source.
-        until: The same is to be said before that instant, in seconds.
-    """
-
-    version: int
-    outcomes: tuple[SourceOutcome, ...]
-    until: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _PackedMask:
-    """A mask over schedules in an eighth of its size: many are remembered."""
-
-    bits: npt.NDArray[np.uint8]
-    size: int
-
-    @classmethod
-    def of(cls, mask: npt.NDArray[np.bool_]) -> Self:
-        """Return a mask packed."""
-        return cls(np.packbits(mask), len(mask))
-
-    def unpacked(self) -> npt.NDArray[np.bool_]:
-        """Return the mask."""
-        return np.unpackbits(self.bits, count=self.size).view(np.bool_)
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Selection:
-    """
-    What a selector chooses in snapshots of one layout.
-
-    Attributes:
-        numbers: The numbers of the time types that fit.
-        parts: The segments to search, and whether not all of their schedules fit.
-        chosen: The schedules that fit, as packed bits; None when all do.
-        units: The only units that can fit, or None when any can.
-        sources: The only sources that can fit, or None when any can.
-        standing: What was last to be said of the sources.
-    """
-
-    numbers: Numbers
-    parts: tuple[tuple[Segment, bool], ...]
-    chosen: _PackedMask | None
-    units: frozenset[HsaId] | None
-    sources: frozenset[SourceName] | None
-    standing: _Standing | None = None
-
-
 class SlotSearch:
     """
     Answers searches from the view.
@@ -299,7 +206,7 @@ class SlotSearch:
         self._freshest = min(
             (each.fresh_for.total_seconds() for each in sources.values()), default=0.0
         )
-        self._selections: OrderedDict[tuple[int, Selector], _Selection] = OrderedDict()
+        self._selections: OrderedDict[tuple[int, Selector], Selection] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
@@ -319,7 +226,7 @@ class SlotSearch:
         live = self._asked_live(snapshot, selection, criteria, moment)
         if live is not None:
             snapshot = self._with_live(live.blocks)
-            selection = _select(snapshot, criteria.selector)
+            selection = select(snapshot, criteria.selector)
         # A time that begins this very second has begun: it can no longer be booked.
         start = epoch_seconds(moment) + 1
         if criteria.start is not None:
@@ -359,7 +266,7 @@ class SlotSearch:
                 find = columns.last_rows if criteria.descending else columns.first_rows
                 rows = find(*within, fit, criteria.count + 1)
             pieces.append((columns, rows))
-        standing = _Standing(
+        standing = Standing(
             version=standing.version, outcomes=standing.outcomes, until=until
         )
         return _page(snapshot, pieces, criteria, total, standing)
@@ -416,7 +323,7 @@ class SlotSearch:
         outcomes = []
         for name in self._names:
             source = self._sources[name]
-            if not self._can_have(source, selection) or _has_been_asked(
+            if not self._can_have(source, selection) or has_been_asked(
                 snapshot, source, selection.units
             ):
                 continue
@@ -438,7 +345,7 @@ class SlotSearch:
             outcomes=tuple(outcomes),
         )
 
-    def _selection(self, snapshot: Snapshot, selector: Selector) -> _Selection:
+    def _selection(self, snapshot: Snapshot, selector: Selector) -> Selection:
         """Return what a selector chooses, remembered while the layout stays."""
         key = (snapshot.layout, selector)
         with self._lock:
@@ -446,7 +353,7 @@ class SlotSearch:
             if remembered is not None:
                 self._selections.move_to_end(key)
                 return remembered
-        made = _select(snapshot, selector)
+        made = select(snapshot, selector)
         with self._lock:
             self._selections[key] = made
             while len(self._selections) > _REMEMBERED:
@@ -456,7 +363,7 @@ class SlotSearch:
     def _asked_live(
         self,
         snapshot: Snapshot,
-        selection: _Selection,
+        selection: Selection,
         criteria: SlotCriteria,
         moment: datetime,
     ) -> LiveAnswer | None:
@@ -485,8 +392,8 @@ class SlotSearch:
         return snapshot
 
     def _standing(
-        self, snapshot: Snapshot, selection: _Selection, moment: datetime
-    ) -> _Standing:
+        self, snapshot: Snapshot, selection: Selection, moment: datetime
+    ) -> Standing:
         """Return what is to be said of the sources, remembered while it holds."""
         standing = selection.standing
         if (
@@ -499,11 +406,11 @@ class SlotSearch:
         return standing
 
     def _new_standing(
-        self, snapshot: Snapshot, selection: _Selection, moment: datetime
-    ) -> _Standing:
+        self, snapshot: Snapshot, selection: Selection, moment: datetime
+    ) -> Standing:
         until = self._all_well_until(snapshot, selection)
         if moment.timestamp() < until:
-            return _Standing(version=snapshot.version, outcomes=(), until=until)
+            return Standing(version=snapshot.version, outcomes=(), until=until)
         outcomes = []
         by_source = snapshot.index.by_source(selection.numbers)
         until = np.inf
@@ -513,19 +420,17 @@ class SlotSearch:
                 continue
             # What a live source has not answered is told by whoever asked it.
             found = None if source.is_live else by_source.get(name)
-            numbers = _NO_NUMBERS if found is None else found
-            well_until = _well_until(snapshot, numbers, source)
-            if moment.timestamp() < well_until:
-                until = min(until, well_until)
+            numbers = NO_NUMBERS if found is None else found
+            plainly_until = well_until(snapshot, numbers, source)
+            if moment.timestamp() < plainly_until:
+                until = min(until, plainly_until)
                 continue
-            outcome = _outcome(snapshot, selection, numbers, source, moment)
+            outcome = outcome_of(snapshot, selection, numbers, source, moment)
             self._note_ageing(snapshot, numbers, source, moment)
             if outcome is not None:
                 outcomes.append(outcome)
-            until = min(until, _same_age_until(snapshot, numbers, source, moment))
-        return _Standing(
-            version=snapshot.version, outcomes=tuple(outcomes), until=until
-        )
+            until = min(until, same_age_until(snapshot, numbers, source, moment))
+        return Standing(version=snapshot.version, outcomes=tuple(outcomes), until=until)
 
     def _note_ageing(
         self, snapshot: Snapshot, numbers: Numbers, source: Source, moment: datetime
@@ -539,7 +444,7 @@ class SlotSearch:
         if not is_fresh.all():
             self._demand.note(source.name, snapshot.index, numbers[~is_fresh])
 
-    def _all_well_until(self, snapshot: Snapshot, selection: _Selection) -> float:
+    def _all_well_until(self, snapshot: Snapshot, selection: Selection) -> float:
         """
         Return before when it is plain at a glance that nothing is missing anywhere.
 
@@ -549,9 +454,9 @@ class SlotSearch:
             return -np.inf
         if snapshot.is_any_failing:
             return -np.inf
-        return _fresh_until(snapshot, selection.numbers, self._freshest)
+        return fresh_until(snapshot, selection.numbers, self._freshest)
 
-    def _can_have(self, source: Source, selection: _Selection) -> bool:
+    def _can_have(self, source: Source, selection: Selection) -> bool:
         """Return whether a source answers for anything that a selector can choose."""
         if selection.sources is not None and source.name not in selection.sources:
             return False
@@ -567,140 +472,6 @@ def _minutes(hours: WeeklyHours) -> npt.NDArray[np.bool_]:
     week = np.zeros((len(DAYS), MINUTES_OF_A_DAY), dtype=np.bool_)
     week[np.ix_(sorted(hours.days), sorted(hours.minutes))] = True
     return week.ravel()
-
-
-def _select(snapshot: Snapshot, selector: Selector) -> _Selection:
-    numbers = _offerings(snapshot.index, selector)
-    named = _named_schedules(snapshot, selector)
-    parts = _parts(snapshot, numbers, is_narrowed=named is not None)
-    chosen = named
-    if any(narrowed for _, narrowed in parts):
-        chosen = snapshot.schedules.mask_of(numbers)
-        if named is not None:
-            # Another thread may have added schedules since.
-            chosen = chosen[: len(named)] & named[: len(chosen)]
-    return _Selection(
-        numbers=numbers,
-        parts=parts,
-        chosen=None if chosen is None else _PackedMask.of(chosen),
-        units=_units_asked_for(selector),
-        sources=(
-            frozenset.intersection(*selector.sources) if selector.sources else None
-        ),
-    )
-
-
-def _offerings(index: OfferingIndex, selector: Selector) -> Numbers:
-    """Return the time types that fit, each once, in the order of their numbers."""
-    if selector.time_types:
-        numbers = _that_mean(index, selector.time_types[0])
-    else:
-        numbers = index.all
-    for group in selector.time_types[1:]:
-        numbers = np.intersect1d(numbers, _that_mean(index, group))
-    for units in selector.units:
-        numbers = index.at_units(numbers, units)
-    for organizations in selector.organizations:
-        numbers = index.of_organizations(numbers, organizations)
-    for sources in selector.sources:
-        numbers = index.of_sources(numbers, sources)
-    for places in selector.near:
-        numbers = index.near(numbers, places)
-    for tokens in selector.offerings:
-        numbers = np.intersect1d(numbers, _numbered(index, tokens))
-    for tokens in selector.schedules:
-        of_tokens = {token.rpartition(".")[0] for token in tokens}
-        numbers = np.intersect1d(numbers, _numbered(index, of_tokens))
-    return numbers
-
-
-def _named_schedules(
-    snapshot: Snapshot, selector: Selector
-) -> npt.NDArray[np.bool_] | None:
-    """Return which schedules are named by themselves or by their staff."""
-    if not selector.schedules and not selector.performers:
-        return None
-    schedules = snapshot.schedules
-    chosen = np.ones(len(schedules), dtype=np.bool_)
-    for tokens in selector.schedules:
-        found = (schedules.number(token) for token in tokens)
-        chosen &= _mask(len(chosen), (each for each in found if each is not None))
-    for staff in selector.performers:
-        chosen &= _mask(
-            len(chosen), (each for who in staff for each in schedules.of_performer(who))
-        )
-    return chosen
-
-
-def _mask(size: int, numbers: Iterable[int]) -> npt.NDArray[np.bool_]:
-    mask = np.zeros(size, dtype=np.bool_)
-    # Another thread may have added schedules since the size was taken.
-    mask[[number for number in numbers if number < size]] = True
-    return mask
-
-
-def _parts(
-    snapshot: Snapshot, numbers: Numbers, *, is_narrowed: bool
-) -> tuple[tuple[Segment, bool], ...]:
-    """
-    Return the segments to search, and whether not all of their schedules fit.
-
-    Args:
-        snapshot: What is searched.
-        numbers: The time types that fit.
-        is_narrowed: Not all schedules of those fit, either.
-    """
-    segment_of = snapshot.segment_of[numbers]
-    fitting = np.bincount(segment_of[segment_of >= 0])
-    wanted = np.flatnonzero(fitting)
-    partly = fitting[wanted] < snapshot.segment_sizes[wanted]
-    return tuple(
-        (snapshot.segment_keys[number], is_narrowed or is_partly)
-        for number, is_partly in zip(wanted.tolist(), partly.tolist(), strict=True)
-    )
-
-
-def _that_mean(index: OfferingIndex, group: tuple[TimeTypeCriterion, ...]) -> Numbers:
-    """Return the time types that one of a group means, in the order of numbers."""
-    found = [
-        index.of_code(each.code)
-        if isinstance(each, SharedTimeType)
-        else index.of_own_id(each.id, each.unit)
-        for each in group
-    ]
-    if len(found) == 1:
-        return found[0]
-    return np.unique(np.concatenate(found)) if found else _NO_NUMBERS
-
-
-def _numbered(index: OfferingIndex, tokens: Iterable[str]) -> Numbers:
-    return np.array(
-        [number for token in tokens if (number := index.number(token)) is not None],
-        dtype=np.int32,
-    )
-
-
-def _units_asked_for(selector: Selector) -> frozenset[HsaId] | None:
-    """Return the only units that can fit, or None when any can."""
-    groups = [
-        *selector.units,
-        *(_units_of(tokens, parts=1) for tokens in selector.offerings),
-        *(_units_of(tokens, parts=2) for tokens in selector.schedules),
-    ]
-    for group in selector.time_types:
-        units = {each.unit if isinstance(each, OwnTimeType) else None for each in group}
-        if None not in units:
-            groups.append(frozenset(unit for unit in units if unit is not None))
-    return frozenset.intersection(*groups) if groups else None
-
-
-def _units_of(tokens: Iterable[str], *, parts: int) -> frozenset[HsaId]:
-    units = set()
-    for token in tokens:
-        # A client may ask for any text; one that names no unit fits none.
-        with suppress(ValueError):
-            units.add(HsaId(token.rsplit(".", parts)[0]))
-    return frozenset(units)
 
 
 def _by_unit_name(offering: Offering) -> tuple[str, str]:
@@ -743,7 +514,7 @@ def _page(
     pieces: Sequence[tuple[SlotColumns, npt.NDArray[np.int64]]],
     criteria: SlotCriteria,
     total: int | None,
-    standing: _Standing,
+    standing: Standing,
 ) -> SlotPage:
     if len(pieces) == 1:
         columns, rows = pieces[0]
@@ -814,130 +585,3 @@ def _found(
         ),
         known=known,
     )
-
-
-def _has_been_asked(
-    snapshot: Snapshot, source: Source, units: frozenset[HsaId] | None
-) -> bool:
-    """Return whether the source has said what its units offer, or those of `units`."""
-    directory = snapshot.directory
-    if source.name in directory.silent:
-        return False
-    if units is None:
-        return source.name in directory.complete
-    return all(
-        unit in directory.asked_units
-        for unit in units
-        if unit in directory.units and directory.units[unit].source == source.name
-    )
-
-
-def _well_until(snapshot: Snapshot, numbers: Numbers, source: Source) -> float:
-    """Return before when plainly nothing of a source is missing, in seconds."""
-    status = snapshot.statuses.get(source.name)
-    if source.name not in snapshot.directory.complete or (
-        status is not None and status.failing_since is not None
-    ):
-        return -np.inf
-    return _fresh_until(snapshot, numbers, source.fresh_for.total_seconds())
-
-
-def _fresh_until(snapshot: Snapshot, numbers: Numbers, fresh_for_s: float) -> float:
-    """Return until when all of the time types are fresh, in seconds; never is -inf."""
-    if not snapshot.offered[numbers].all():
-        return -np.inf
-    oldest = float(snapshot.answered_at[numbers].min(initial=np.inf))
-    # Never answered is NaN, which is the least of any numbers.
-    return -np.inf if np.isnan(oldest) else oldest + fresh_for_s
-
-
-def _outcome(
-    snapshot: Snapshot,
-    selection: _Selection,
-    numbers: Numbers,
-    source: Source,
-    moment: datetime,
-) -> SourceOutcome | None:
-    status = snapshot.statuses.get(source.name)
-    answered_at = snapshot.answered_at[numbers]
-    offered = snapshot.offered[numbers]
-    missing = int(np.count_nonzero(np.isnan(answered_at)))
-    expired = len(numbers) - missing - int(np.count_nonzero(offered))
-    oldest = float(answered_at[offered].min()) if offered.any() else None
-    problem, detail = None, ""
-    is_asked = _has_been_asked(snapshot, source, selection.units)
-    if is_asked and not len(numbers):
-        # It has said what it offers, and nothing of that fits.
-        return None
-    if missing or not is_asked:
-        problem = SourceProblem.NOT_YET_ASKED
-        detail = (
-            f"{source.title} has not been asked for all of its times yet; try again"
-            " in a minute."
-        )
-        if status is not None and (
-            unanswered := _unanswered(snapshot, selection, status)
-        ):
-            problem = SourceProblem.UNAVAILABLE
-            detail = f"{source.title} does not answer for {unanswered}."
-    if status is not None and status.failing_since is not None:
-        problem = SourceProblem.UNAVAILABLE
-        detail = f"{source.title} does not answer at present."
-    elif expired:
-        problem = SourceProblem.UNAVAILABLE
-        detail = (
-            f"{source.title} has not answered for so long that {expired} of its time"
-            " types are left out."
-        )
-    elif problem is None and oldest is not None:
-        age = moment.timestamp() - oldest
-        if age > source.fresh_for.total_seconds():
-            problem = SourceProblem.STALE
-            detail = (
-                f"{source.title} last answered {int(age // _MINUTE_S)} minutes ago."
-            )
-    if problem is None:
-        return None
-    return SourceOutcome(
-        source=source.name,
-        problem=problem,
-        detail=detail,
-        since=status.last_answer_at if status else None,
-    )
-
-
-def _unanswered(snapshot: Snapshot, selection: _Selection, status: SourceStatus) -> str:
-    """Return for what a source has never answered though it was asked; may be empty."""
-    wanted = set(selection.numbers.tolist())
-    units, time_types = 0, 0
-    for each in status.failing:
-        if each.time_type_id is None:
-            units += each.unit not in snapshot.directory.asked_units and (
-                selection.units is None or each.unit in selection.units
-            )
-            continue
-        number = snapshot.index.number(time_type_token(each.unit, each.time_type_id))
-        time_types += number in wanted and bool(np.isnan(snapshot.answered_at[number]))
-    counted = (
-        (f"{units} of its units", units),
-        (f"{time_types} of its time types", time_types),
-    )
-    return " and ".join(text for text, count in counted if count)
-
-
-def _same_age_until(
-    snapshot: Snapshot, numbers: Numbers, source: Source, moment: datetime
-) -> float:
-    """Return before when a source's times count as equally old, in seconds."""
-    oldest = float(
-        snapshot.answered_at[numbers[snapshot.offered[numbers]]].min(initial=np.inf)
-    )
-    fresh_for = source.fresh_for.total_seconds()
-    age = moment.timestamp() - oldest
-    if age <= fresh_for:
-        return float(np.nextafter(oldest + fresh_for, np.inf))
-    # Its age is told in whole minutes.
-    return oldest + (age // _MINUTE_S + 1) * _MINUTE_S
-
-
-_NO_NUMBERS: Final = np.empty(0, dtype=np.int32)

@@ -17,7 +17,7 @@ from fhir_gateway.fhir.search_parameters import (
     SearchSchema,
     TokenParameter,
 )
-from fhir_gateway.services.slot_search import Selector
+from fhir_gateway.services.slot_selection import Selector
 from fhir_gateway.web.exchange import fhir_response
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.lookup import Lookup, references_of

@@ -32,12 +32,11 @@ from fhir_gateway.model.ids import HsaId, TimeTypeId
 from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.model.weekly_hours import DAYS, WeeklyHours
 from fhir_gateway.services.offering_index import OfferingIndex
-from fhir_gateway.services.slot_search import (
+from fhir_gateway.services.slot_search import SlotCriteria, SlotPage
+from fhir_gateway.services.slot_selection import (
     OwnTimeType,
     Selector,
     SharedTimeType,
-    SlotCriteria,
-    SlotPage,
     TimeTypeCriterion,
 )
 from fhir_gateway.web.exchange import drawn_response

@@ -36,12 +36,8 @@ from fhir_gateway.model.interaction import Actor, GetAvailableTimeslots, Interac
 from fhir_gateway.model.source import Budget, Mode, Source, SourceOutcome, SourceProblem
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.services.live_search import LiveSearch
-from fhir_gateway.services.slot_search import (
-    Selector,
-    SlotCriteria,
-    SlotPage,
-    SlotSearch,
-)
+from fhir_gateway.services.slot_search import SlotCriteria, SlotPage, SlotSearch
+from fhir_gateway.services.slot_selection import Selector
 from fhir_gateway.services.slot_view import SlotView
 
 FAULT = SourceFault("The source answered with a technical fault.", source=SYD)

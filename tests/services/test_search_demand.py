@@ -26,7 +26,8 @@ from structlog.testing import capture_logs
 from fhir_gateway.model.ids import HsaId, TimeTypeId
 from fhir_gateway.model.source import SourceProblem
 from fhir_gateway.services.search_demand import SearchDemand
-from fhir_gateway.services.slot_search import Selector, SlotCriteria, SlotSearch
+from fhir_gateway.services.slot_search import SlotCriteria, SlotSearch
+from fhir_gateway.services.slot_selection import Selector
 from fhir_gateway.services.slot_view import SlotView
 from fhir_gateway.stores.demand import Wanted
 from fhir_gateway.stores.slot_block import BlockKey

@@ -44,14 +44,8 @@ from fhir_gateway.model.timeslot import (
 from fhir_gateway.model.weekly_hours import WeeklyHours
 from fhir_gateway.services.directory import TimeTypeMap
 from fhir_gateway.services.slot_columns import schedule_rank
-from fhir_gateway.services.slot_search import (
-    OwnTimeType,
-    Selector,
-    SharedTimeType,
-    SlotCriteria,
-    SlotPage,
-    SlotSearch,
-)
+from fhir_gateway.services.slot_search import SlotCriteria, SlotPage, SlotSearch
+from fhir_gateway.services.slot_selection import OwnTimeType, Selector, SharedTimeType
 from fhir_gateway.services.slot_view import SlotView
 from fhir_gateway.stores.slot_block import BlockKey
 from fhir_gateway.stores.slot_store import SourceStatus
