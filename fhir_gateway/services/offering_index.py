@@ -175,15 +175,6 @@ class OfferingIndex:
         within: npt.NDArray[np.bool_] = np.square(chords).sum(axis=1) <= reach
         return within
 
-    def by_source(self, numbers: Numbers) -> Mapping[SourceName, Numbers]:
-        """Return the numbers of each source that has any."""
-        source = self._source[numbers]
-        return {
-            name: numbers[source == position]
-            for position, name in enumerate(self.sources)
-            if (source == position).any()
-        }
-
 
 def _found(column: Numbers, numbers: Sequence[int]) -> list[int]:
     found: list[int] = column[np.array(numbers, dtype=np.intp)].tolist()

@@ -90,7 +90,6 @@ class Snapshot:
     layout: int
     index: OfferingIndex
     statuses: Mapping[SourceName, SourceStatus]
-    is_any_failing: bool
     schedules: ScheduleTable
     known_schedules: int
     segments: Mapping[Segment, SlotColumns]
@@ -218,7 +217,6 @@ class SlotView:
             layout=0,
             index=index,
             statuses={},
-            is_any_failing=False,
             schedules=self._schedules,
             known_schedules=0,
             segments={},
@@ -554,7 +552,6 @@ class SlotView:
             layout=self.snapshot.layout + (1 if fold.offers or fold.layout else 0),
             index=index,
             statuses=dict(self._statuses),
-            is_any_failing=any(each.failing_since for each in self._statuses.values()),
             schedules=self._schedules,
             known_schedules=len(self._schedules),
             segments=dict(self._segments),

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from fhir_gateway.model.ids import HsaId
+from fhir_gateway.model.ids import HsaId, SourceName
 from fhir_gateway.model.source import Source, SourceOutcome, SourceProblem
 from fhir_gateway.model.timeslot import time_type_token
 from fhir_gateway.services.offering_index import Numbers
@@ -18,6 +18,7 @@ from fhir_gateway.stores.source_status import SourceStatus
 __all__ = [
     "fresh_until",
     "has_been_asked",
+    "is_doubtful",
     "outcome_of",
     "same_age_until",
     "well_until",
@@ -42,12 +43,17 @@ def has_been_asked(
     )
 
 
+def is_doubtful(snapshot: Snapshot, name: SourceName) -> bool:
+    """Return whether a source fails, or has not said what all of its units offer."""
+    status = snapshot.statuses.get(name)
+    return name not in snapshot.directory.complete or (
+        status is not None and status.failing_since is not None
+    )
+
+
 def well_until(snapshot: Snapshot, numbers: Numbers, source: Source) -> float:
     """Return before when plainly nothing of a source is missing, in seconds."""
-    status = snapshot.statuses.get(source.name)
-    if source.name not in snapshot.directory.complete or (
-        status is not None and status.failing_since is not None
-    ):
+    if is_doubtful(snapshot, source.name):
         return -np.inf
     return fresh_until(snapshot, numbers, source.fresh_for.total_seconds())
 

@@ -184,16 +184,6 @@ def test_numbers_stay(index: OfferingIndex) -> None:
     assert later.number("x") is None
 
 
-def test_numbers_by_source(index: OfferingIndex) -> None:
-    """Each source has its own part."""
-    parts = index.by_source(index.all)
-
-    assert {name: of(index, numbers) for name, numbers in parts.items()} == {
-        NORR: list(OFFERINGS[:3]),
-        SYD: [OFFERINGS[3]],
-    }
-
-
 def test_time_types_have_a_kind_and_a_unit(index: OfferingIndex) -> None:
     """The kind is the source and what it offers; what the directory lacks has none."""
     numbers = index.all.tolist()
