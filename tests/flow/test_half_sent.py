@@ -16,9 +16,11 @@ from typing import Any, Final
 import pytest
 import requests
 from web.bodies import COVID_VACCINATION, FHIR_JSON, PERSONNUMMER, appointment
+from web.running import fill, own_regions
 
-from fhir_gateway.bootstrap import Program
+from fhir_gateway.bootstrap import program
 from fhir_gateway.settings import Settings
+from fhir_gateway.stores.embedded_redis import EmbeddedRedis
 
 from .ports import free_port
 
@@ -60,21 +62,28 @@ class Served:
 
 
 @pytest.fixture(name="served", scope="module")
-def _served(made: Program, settings: Settings, redis_url: str) -> Iterator[Served]:
-    """Give a served gateway over the free times that the common one has read."""
-    assert made.view.snapshot
+def _served() -> Iterator[Served]:
+    """Give a served gateway over regions of its own: clients book here."""
     served = Served(free_port())
-    with tempfile.TemporaryDirectory(prefix="half-sent-") as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="half-sent-"))
+        _, sources = stack.enter_context(own_regions(Path(folder)))
+        redis = stack.enter_context(EmbeddedRedis(Path(folder)))
+        environment = {
+            "FHIR_GATEWAY_SOURCES": str(sources),
+            "FHIR_GATEWAY_DATA_DIR": folder,
+        }
+        with program(Settings.from_environment(environment), redis.url) as made:
+            fill(made)
         log = Path(folder) / "log"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "fhir_gateway.cli", "serve"],
                 env={
                     **os.environ,
-                    "FHIR_GATEWAY_SOURCES": str(settings.sources),
-                    "FHIR_GATEWAY_DATA_DIR": folder,
+                    **environment,
                     "FHIR_GATEWAY_THREADS": str(_THREADS),
-                    "REDIS_URL": redis_url,
+                    "REDIS_URL": redis.url,
                     "PORT": str(served.port),
                 },
                 stdin=subprocess.DEVNULL,
