@@ -27,7 +27,7 @@ from fhir_gateway.model.errors import (
     TimeslotTaken,
     Unavailable,
 )
-from fhir_gateway.model.ids import BookingId
+from fhir_gateway.model.ids import BookingId, SourceName
 from fhir_gateway.model.interaction import (
     Actor,
     CancelBooking,
@@ -334,9 +334,13 @@ class BookingService:
             subject_of_care=subject,
             reason=request.reason,
         )
-        return self._carried_out(
+        made = self._carried_out(
             turn, decision, lambda: self._sending.move(source, decision, moved)
         )
+        if made.status is BookingStatus.BOOKED and made.timeslot != record.timeslot:
+            # Offered again at once, and not only when the source is next asked.
+            self._look_for_freed(record.source, record.timeslot, record.number)
+        return made
 
     def cancel(
         self,
@@ -537,17 +541,21 @@ class BookingService:
             raise TimeslotTaken(refusal.message, source=refusal.source) from refusal
 
     def _is_offered_again(self, booking: ManagedBooking) -> bool | None:
-        """Look for a time that has just been given up; None where nobody can know."""
-        timeslot = booking.timeslot
-        is_past = timeslot.start <= self._clock()
-        if booking.status is not BookingStatus.CANCELLED or is_past:
+        """Look for a time that has just been cancelled; None: nobody can know."""
+        if booking.status is not BookingStatus.CANCELLED:
+            return None
+        return self._look_for_freed(booking.source, booking.timeslot, booking.number)
+
+    def _look_for_freed(
+        self, source: SourceName, timeslot: Timeslot, number: PersonalIdentityNumber
+    ) -> bool | None:
+        """Return whether a time that was given up is listed; None: nobody can know."""
+        if timeslot.start <= self._clock():
             return None
         try:
-            return self._access.is_offered_again(timeslot, booking.number)
+            return self._access.is_offered_again(timeslot, number)
         except GatewayError as error:
-            _log.info(
-                "freed slot not looked for", source=booking.source, error=str(error)
-            )
+            _log.info("freed slot not looked for", source=source, error=str(error))
             return None
 
     def _held_by(
