@@ -13,10 +13,13 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fhir_gateway.bootstrap import Program
+
 from .bodies import (
     FHIR_JSON,
     JSON_PATCH,
     another_slot,
+    appointment,
     book,
     patch,
     slot_patch,
@@ -60,6 +63,25 @@ def test_a_booking_is_moved_by_its_slot_alone(
     assert (response.status_code, moved["status"]) == (200, "booked")
     assert (moved["start"], moved["end"]) == (slot["start"], slot["end"])
     assert sandbox.writes(region, number)[-1]["interaction"] == "UpdateBooking"
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_the_slot_that_a_move_frees_is_free(
+    made: Program, client: FlaskClient, region: str, numbers: list[str]
+) -> None:
+    """Free again at once, though another client has found it gone meanwhile."""
+    body = booked(client, region, numbers[0])
+    old = body["slot"][0]["reference"]
+    refused = client.post(
+        "/fhir/Appointment",
+        json=appointment(old.partition("/")[2], numbers[1]),
+        content_type=FHIR_JSON,
+    )
+    patch(client, body["id"], slot_patch(another_slot(client, body)["id"]))
+    made.view.catch_up()
+
+    assert refused.status_code == 409
+    assert client.get(f"/fhir/{old}").json["status"] == "free"
 
 
 def test_a_booking_with_a_message_is_moved(
