@@ -195,7 +195,7 @@ def program(
         )
         for each in configured
     )
-    held = HeldTimeslots(journal, clock=clock)
+    held = HeldTimeslots(journal.places, clock=clock)
     search_demand = SearchDemand(demand)
     live = LiveSearch(
         sources,
@@ -205,7 +205,7 @@ def program(
         most_waiting=max(1, settings.threads // 4),
         clock=clock,
     )
-    view = SlotView(sources.values(), meanings, store, held, clock=clock)
+    view = SlotView(sources.values(), meanings, store, held.changes, clock=clock)
     access = SourceAccess(
         sources,
         adapters,

@@ -55,7 +55,7 @@ class Claiming:
             TimeslotTaken: Somebody else has the time, or the source does not list it.
             GatewayError: The source could not be asked, or `take` raised it.
         """
-        places = self._journal.places(token.text)
+        places = self._journal.places.of(token.text)
         timeslot = self._access.free_timeslot(token, number, moving=moving)
         try:
             return take(timeslot, _capacity(timeslot, places))
@@ -64,7 +64,7 @@ class Claiming:
                 raise
         # A place whose booking the region had done and we had not heard of was counted
         # twice: as not listed, and as on its way. By now it has been heard of.
-        places = self._journal.places(token.text)
+        places = self._journal.places.of(token.text)
         timeslot = self._access.free_timeslot(token, number, moving=moving)
         return take(timeslot, _capacity(timeslot, places))
 

@@ -171,8 +171,9 @@ class SlotView:
         sources: The configured sources.
         meanings: The shared meaning of their time types.
         store: Where blocks and offers are.
-        held: For each timeslot of which this server has promised places away, when
-            each promise was settled, in seconds; infinity for those that are not.
+        held: Tells for which timeslots something has changed, since it was last asked,
+            about the places that this server has promised away: when each promise was
+            settled, in seconds; infinity for those that are not.
         clock: Tells the time.
     """
 
@@ -202,7 +203,7 @@ class SlotView:
         self._answered_at = np.empty(0, dtype=np.float64)
         self._expires_at = np.empty(0, dtype=np.float64)
         self._offered = np.empty(0, dtype=np.bool_)
-        self._held: Mapping[str, Sequence[float]] = {}
+        self._held: dict[str, Sequence[float]] = {}
         self._held_by_offering: dict[str, set[str]] = {}
         self._is_journal_away = False
         self._cursor: str | None = None
@@ -453,7 +454,7 @@ class SlotView:
     def _apply_held(self, fold: "_Fold") -> None:
         """Read anew the blocks in which something was promised away or given back."""
         try:
-            held = self._read_held()
+            changed = self._read_held()
         except GatewayError as error:
             # What was promised away last stays left out; nothing can be booked now.
             if not self._is_journal_away:
@@ -463,26 +464,17 @@ class SlotView:
         if self._is_journal_away:
             _log.info("slot view found the journal again")
         self._is_journal_away = False
-        if held == self._held:
+        if not changed:
             return
-        changed = {
-            token
-            for token in held.keys() | self._held.keys()
-            if held.get(token) != self._held.get(token)
-        }
-        self._held = held
-        for text in changed:
-            offering = TimeslotToken.parse(text).time_type
-            tokens = self._held_by_offering.setdefault(offering, set())
-            if text in held:
-                tokens.add(text)
-            else:
-                tokens.discard(text)
+        for text, promised in changed.items():
+            self._hold(text, promised)
+        moment = self._clock()
         numbers = {
             number
-            for text in changed
-            if (number := self._numbers.known(TimeslotToken.parse(text).time_type))
-            is not None
+            for token in map(TimeslotToken.parse, changed)
+            # What has begun is no search's business any more.
+            if token.starts_at > moment
+            and (number := self._numbers.known(token.time_type)) is not None
         }
         keys = [
             key for number in sorted(numbers) if (key := self._key(number)) is not None
@@ -497,6 +489,18 @@ class SlotView:
             if block is not None:
                 self._fold_block(fold, block)
         fold.changed = True
+
+    def _hold(self, text: str, promised: Sequence[float]) -> None:
+        """Remember what is promised away of a timeslot, if anything is."""
+        offering = TimeslotToken.parse(text).time_type
+        if promised:
+            self._held[text] = promised
+            self._held_by_offering.setdefault(offering, set()).add(text)
+        elif self._held.pop(text, None) is not None:
+            tokens = self._held_by_offering[offering]
+            tokens.discard(text)
+            if not tokens:
+                del self._held_by_offering[offering]
 
     def _hide(self, fold: "_Fold", tokens: Iterable[str]) -> None:
         """Take single times out: the store cannot give the block they stand in."""

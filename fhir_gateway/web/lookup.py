@@ -79,16 +79,19 @@ class Lookup:
         known = self._snapshot.known(token.schedule)
         if known is None:
             return None
-        is_held = token.text in self._gateway.held()
         if found is not None:
             timeslot, status = found.timeslot, SlotStatus.FREE
-        elif is_held or self._gateway.journal.knows_token(token.text):
+        else:
             timeslot = Timeslot(
                 schedule=known.schedule, start=token.starts_at, end=token.ends_at
             )
-            status = SlotStatus.BUSY if is_held else SlotStatus.BUSY_UNAVAILABLE
-        else:
-            return None
+            places = self._gateway.journal.places
+            if places.of(token.text):
+                status = SlotStatus.BUSY
+            elif places.is_known(token.text):
+                status = SlotStatus.BUSY_UNAVAILABLE
+            else:
+                return None
         return slot_from_timeslot(
             timeslot,
             self._time_type(known),

@@ -5,13 +5,15 @@ Numbers are of Skatteverket's test kind: birth numbers from 980.
 """
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from postgresql import NoPostgresql, PostgresqlServer, running_postgresql
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from fhir_gateway.model.booking import Booking, BookingPermissions
 from fhir_gateway.model.ids import BookingId, HsaId, SourceName, TimeTypeId
@@ -209,4 +211,30 @@ def rows(database: Database) -> dict[str, list[tuple[object, ...]]]:
 
 def live_tokens(journal: Journal) -> dict[str, int]:
     """Return how many places of each time are claimed, whenever it is."""
-    return dict(journal.held_tokens(starting_after=START - timedelta(days=1)))
+    live = journal.places.live(starting_after=START - timedelta(days=1))
+    return dict(Counter(each.token for each in live.places))
+
+
+def plans(database: Database, ask: Callable[[], object]) -> str:
+    """Return how the database goes about what is asked of its tables."""
+    asked: list[tuple[Any, ...]] = []
+
+    def remember(*arguments: Any) -> None:
+        asked.append(arguments[2:4])
+
+    event.listen(database.engine, "before_cursor_execute", remember)
+    ask()
+    event.remove(database.engine, "before_cursor_execute", remember)
+    ((statement, parameters),) = [
+        (text, values)
+        for text, values in asked
+        if "FROM claim" in str(text) or "FROM decision" in str(text)
+    ]
+    with database.reading() as connection:
+        if database.engine.dialect.name == "sqlite":
+            explain = "EXPLAIN QUERY PLAN"
+        else:
+            explain = "EXPLAIN"
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        plan = connection.exec_driver_sql(f"{explain} {statement}", parameters).all()
+    return str(plan)

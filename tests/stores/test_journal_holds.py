@@ -129,7 +129,7 @@ def test_hold_that_is_over_keeps_nobody_out(journal: Journal, run_out: RunOut) -
     assert decision is not None
     assert decision.is_lapsed
     assert live_tokens(journal) == {}
-    assert journal.places(timeslot().token) == ()
+    assert journal.places.of(timeslot().token) == ()
 
 
 def test_next_claimer_ends_a_hold_that_is_over(
@@ -147,7 +147,7 @@ def test_next_claimer_ends_a_hold_that_is_over(
         DecisionState.NOT_SENT,
         BookingState.REFUSED,
     )
-    assert journal.places(timeslot().token)[0].booking == decision.booking
+    assert journal.places.of(timeslot().token)[0].booking == decision.booking
 
 
 def test_worker_ends_a_hold_that_is_over(journal: Journal, run_out: RunOut) -> None:

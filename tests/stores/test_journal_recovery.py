@@ -8,10 +8,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal import (
@@ -25,10 +23,10 @@ from fhir_gateway.stores.sealing import Seal
 from .conftest import (
     CANCEL,
     LEASE,
-    booked,
     claimed,
     live_tokens,
     number,
+    plans,
     sent,
     timeslot,
 )
@@ -238,69 +236,6 @@ def test_woken_sender_loses(journal: Journal) -> None:
 
 def test_unsettled_uses_its_index(journal: Journal, database: Database) -> None:
     """Looking for unsettled writes does not read the settled ones."""
-    plans = _plans(database, lambda: journal.unsettled(limit=10))
+    plan = plans(database, lambda: journal.unsettled(limit=10))
 
-    assert "decision_one_unsettled" in plans
-
-
-def test_held_tokens_use_their_index(journal: Journal, database: Database) -> None:
-    """What a search asks of the journal is answered from an index."""
-    plans = _plans(database, lambda: live_tokens(journal))
-
-    assert "claim_live_by_start" in plans
-
-
-def test_known_token_is_found_by_index(journal: Journal, database: Database) -> None:
-    """Whether a time was ever claimed here is answered from an index."""
-    plans = _plans(database, lambda: journal.knows_token(timeslot().token))
-
-    assert "claim_by_token" in plans
-
-
-@pytest.mark.parametrize(
-    ("hours", "is_known"),
-    [pytest.param(0, True, id="claimed"), pytest.param(1, False, id="never claimed")],
-)
-def test_freed_time_is_still_known(
-    journal: Journal, *, hours: int, is_known: bool
-) -> None:
-    """A time that was claimed here is known for ever, and no other is."""
-    journal.settle_not_sent(claimed(journal))
-
-    assert journal.knows_token(timeslot(hours).token) is is_known
-
-
-def _plans(database: Database, ask: Callable[[], object]) -> str:
-    asked: list[tuple[Any, ...]] = []
-
-    def remember(*arguments: Any) -> None:
-        asked.append(arguments[2:4])
-
-    event.listen(database.engine, "before_cursor_execute", remember)
-    ask()
-    event.remove(database.engine, "before_cursor_execute", remember)
-    ((statement, parameters),) = [
-        (text, values) for text, values in asked if "SELECT" in str(text)
-    ]
-    with database.reading() as connection:
-        if database.engine.dialect.name == "sqlite":
-            explain = "EXPLAIN QUERY PLAN"
-        else:
-            explain = "EXPLAIN"
-            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-        plan = connection.exec_driver_sql(f"{explain} {statement}", parameters).all()
-    return str(plan)
-
-
-def test_booked_place_stays_held(journal: Journal) -> None:
-    """A place is held for as long as its booking stands."""
-    booked(journal)
-
-    assert live_tokens(journal) == {timeslot().token: 1}
-
-
-def test_past_places_are_not_told(journal: Journal) -> None:
-    """Only times that start after the given instant are told as held."""
-    booked(journal)
-
-    assert journal.held_tokens(starting_after=timeslot().start) == {}
+    assert "decision_one_unsettled" in plan

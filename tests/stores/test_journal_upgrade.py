@@ -100,7 +100,7 @@ def test_a_claim_of_the_release_before_is_understood(
         False,
         None,
     )
-    assert [each.booking for each in journal.places(timeslot().token)] == [ID]
+    assert [each.booking for each in journal.places.of(timeslot().token)] == [ID]
     assert journal.unsettled(limit=1) == (decision,)
     journal.settle_not_sent(decision)
     assert claimed(journal, 1).state is DecisionState.CLAIMED

@@ -6,6 +6,7 @@ whatever happens in between somebody can find out how it went.
 """
 
 from fhir_gateway.stores.journal.journal import Journal
+from fhir_gateway.stores.journal.places import ClaimedPlace, Place, Reading
 from fhir_gateway.stores.journal.records import (
     Alarm,
     AlreadyBooked,
@@ -18,7 +19,6 @@ from fhir_gateway.stores.journal.records import (
     DecisionState,
     HoldOver,
     LostDecision,
-    Place,
     RepeatedRequest,
     RequestKey,
     TooManyHolds,
@@ -31,6 +31,7 @@ __all__ = [
     "BookingIdTaken",
     "BookingRecord",
     "BookingState",
+    "ClaimedPlace",
     "Decision",
     "DecisionKind",
     "DecisionState",
@@ -38,6 +39,7 @@ __all__ = [
     "Journal",
     "LostDecision",
     "Place",
+    "Reading",
     "RepeatedRequest",
     "RequestKey",
     "TooManyHolds",

@@ -13,10 +13,9 @@ A write to a region is three steps, each committed before the next one begins:
 `claiming.py` says in which order locks are taken.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
-from math import inf
 from typing import Any, Final
 from uuid import uuid4
 
@@ -53,7 +52,6 @@ from fhir_gateway.stores.journal.claiming import (
     found,
     free_place,
     from_now,
-    is_live,
     lock_timeslot,
     locked,
     lost,
@@ -61,6 +59,7 @@ from fhir_gateway.stores.journal.claiming import (
     texts,
 )
 from fhir_gateway.stores.journal.holds import Holds
+from fhir_gateway.stores.journal.places import Places
 from fhir_gateway.stores.journal.records import (
     Alarm,
     BookingIdTaken,
@@ -69,7 +68,6 @@ from fhir_gateway.stores.journal.records import (
     Decision,
     DecisionKind,
     DecisionState,
-    Place,
     RequestKey,
 )
 from fhir_gateway.stores.journal.requests import Requests, refuse_repeat, take_up
@@ -159,16 +157,6 @@ _LATEST: Final = (
     .limit(1)
 )
 _PENDING: Final = _LATEST.where(decisions.c.settled_at.is_(None))
-_HELD: Final = (
-    select(claims.c.token, decisions.c.settled_at)
-    .join(decisions, decisions.c.id == claims.c.decision)
-    .where(is_live(), claims.c.starts_at > bindparam("after"))
-)
-_PLACES: Final = (
-    select(claims.c.booking, decisions.c.settled_at)
-    .join(decisions, decisions.c.id == claims.c.decision)
-    .where(is_live(), claims.c.token == bindparam("timeslot"))
-)
 _STANDING: Final = (
     select(bookings.c.id)
     .where(
@@ -195,6 +183,7 @@ class Journal:
             as abandoned; longer than a request can live.
 
     Attributes:
+        places: Which places are claimed.
         holds: What is only held.
         requests: What clients call their requests.
         upkeep: Wipes and reseals.
@@ -210,6 +199,7 @@ class Journal:
         self._database = database
         self._seal = seal
         self._claim_lease = claim_lease
+        self.places = Places(database)
         self.holds = Holds(database, seal, claim_lease=claim_lease)
         self.requests = Requests(database, seal)
         self.upkeep = Upkeep(database, seal)
@@ -634,45 +624,6 @@ class Journal:
                 .limit(1)
             ).one_or_none()
         return None if row is None else self._record(row)
-
-    def held_tokens(self, *, starting_after: datetime) -> Mapping[str, int]:
-        """Return how many places of each timeslot, by its token, are claimed here."""
-        held = self.held_places(starting_after=starting_after)
-        return {token: len(places) for token, places in held.items()}
-
-    def held_places(
-        self, *, starting_after: datetime
-    ) -> Mapping[str, tuple[float, ...]]:
-        """
-        Return the live claims of each timeslot, by its token.
-
-        Each says when its write was settled, in seconds since 1970; infinity while that
-        is on its way or its outcome unknown, or the time only held.
-        """
-        held: dict[str, tuple[float, ...]] = {}
-        with self._database.reading() as connection:
-            rows = connection.execute(_HELD, {"after": epoch_seconds(starting_after)})
-            for token, settled_at in rows:
-                at = inf if settled_at is None else float(settled_at)
-                held[token] = (*held.get(token, ()), at)
-        return held
-
-    def places(self, token: str) -> tuple[Place, ...]:
-        """Return the places of a timeslot that are claimed here."""
-        with self._database.reading() as connection:
-            rows = connection.execute(_PLACES, {"timeslot": token}).all()
-        return tuple(
-            Place(booking=row.booking, is_settled=row.settled_at is not None)
-            for row in rows
-        )
-
-    def knows_token(self, token: str) -> bool:
-        """Return whether a place of a timeslot is, or ever was, claimed here."""
-        with self._database.reading() as connection:
-            found = connection.execute(
-                select(claims.c.token).where(claims.c.token == token).limit(1)
-            )
-            return found.first() is not None
 
     def check_keys(self) -> None:
         """

@@ -34,7 +34,6 @@ __all__ = [
     "DecisionState",
     "HoldOver",
     "LostDecision",
-    "Place",
     "RepeatedRequest",
     "RequestKey",
     "TooManyHolds",
@@ -128,20 +127,6 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """
-    A place of a timeslot that is claimed here.
-
-    Attributes:
-        booking: Our own id of the booking that has it.
-        is_settled: Its source knows of it, so that it lists the place no more.
-    """
-
-    booking: str
-    is_settled: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -157,6 +157,12 @@ Index(
     sqlite_where=text("settled_at IS NOT NULL AND next_look_at IS NOT NULL"),
     postgresql_where=text("settled_at IS NOT NULL AND next_look_at IS NOT NULL"),
 )
+Index(
+    "decision_by_settled",
+    decisions.c.settled_at,
+    sqlite_where=text("settled_at IS NOT NULL"),
+    postgresql_where=text("settled_at IS NOT NULL"),
+)
 
 claims: Final = Table(
     "claim",
@@ -191,6 +197,12 @@ Index(
 Index("claim_by_booking", claims.c.booking)
 # The partial index knows the live ones only.
 Index("claim_by_token", claims.c.token)
+Index(
+    "claim_by_released",
+    claims.c.released_at,
+    sqlite_where=text("released_at IS NOT NULL"),
+    postgresql_where=text("released_at IS NOT NULL"),
+)
 
 requests: Final = Table(
     "request",

@@ -1,0 +1,280 @@
+"""
+Which places are claimed: read as a whole, and read by change.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from math import inf
+
+import pytest
+from sqlalchemy import update
+
+from fhir_gateway.stores.database import Database, database_clock
+from fhir_gateway.stores.journal import ClaimedPlace, Journal, Reading
+from fhir_gateway.stores.journal.tables import claims, decisions
+
+from .conftest import (
+    CANCEL,
+    LEASE,
+    NORR,
+    START,
+    booked,
+    claimed,
+    live_tokens,
+    number,
+    plans,
+    sent,
+    subject,
+    timeslot,
+    told,
+)
+
+BEFORE = START - timedelta(days=1)
+# Longer than a change may take from its statement to its commit.
+LONG_AGO = 3600.0
+
+
+def read(journal: Journal) -> Reading:
+    """Return all that is claimed, whenever it is."""
+    return journal.places.live(starting_after=BEFORE)
+
+
+def merged(known: dict[str, ClaimedPlace], change: Reading) -> dict[str, ClaimedPlace]:
+    """Return what is live after a change."""
+    all_of_them = known | {each.claim: each for each in change.places}
+    return {claim: place for claim, place in all_of_them.items() if place.is_live}
+
+
+def by_claim(reading: Reading) -> dict[str, ClaimedPlace]:
+    """Return the claims of a reading by what tells them apart."""
+    return {each.claim: each for each in reading.places}
+
+
+@pytest.fixture(name="let_time_pass")
+def _let_time_pass(database: Database) -> Callable[[], None]:
+    """Return what makes all that has happened lie an hour back."""
+
+    def let_time_pass() -> None:
+        with database.writing() as connection:
+            for table, columns in (
+                (claims, ("created_at", "released_at")),
+                (decisions, ("created_at", "sent_at", "settled_at")),
+            ):
+                connection.execute(
+                    update(table).values(
+                        {name: table.c[name] - LONG_AGO for name in columns}
+                    )
+                )
+
+    return let_time_pass
+
+
+def _held(journal: Journal, hours: int, who: int) -> str:
+    return journal.holds.make(
+        source=NORR,
+        timeslot=timeslot(hours),
+        number=number(who),
+        subject=None,
+        lasts=timedelta(minutes=5),
+    ).id
+
+
+def _life_of_bookings(journal: Journal, _: Database) -> Iterator[str]:
+    """Do what can happen to bookings, step by step."""
+    decision = claimed(journal)
+    yield "claimed"
+    decision = journal.mark_sent(decision, lease=LEASE)
+    yield "sent"
+    journal.settle_unknown(decision)
+    yield "unknown"
+    unknown = journal.pending_decision(decision.booking)
+    assert unknown is not None
+    journal.settle_booked(unknown, booking_id=None, permissions=CANCEL)
+    yield "found to be booked"
+    journal.settle_refused(sent(journal, 1, 1), message="Nej")
+    yield "refused"
+    journal.settle_not_sent(claimed(journal, 2, 2))
+    yield "not sent"
+    record = booked(journal, 3, 3, booking_id="B3")
+    yield "booked"
+    move = journal.mark_sent(journal.claim_update(record, timeslot(4)), lease=LEASE)
+    yield "moving"
+    record = journal.settle_moved(move, booking_id=None, permissions=CANCEL)
+    yield "moved"
+    cancellation = journal.mark_sent(journal.claim_cancel(record), lease=LEASE)
+    yield "being cancelled"
+    journal.settle_cancelled(cancellation)
+    yield "cancelled"
+
+
+def _life_of_holds(journal: Journal, database: Database) -> Iterator[str]:
+    """Do what can happen to holds, step by step."""
+    held = _held(journal, 3, 3)
+    yield "held"
+    journal.holds.renew(held, lasts=timedelta(minutes=4))
+    yield "renewed"
+    taken = journal.holds.take(held, subject=subject(3))
+    yield "taken to be booked"
+    journal.settle_booked(
+        journal.mark_sent(taken, lease=LEASE), booking_id=None, permissions=CANCEL
+    )
+    yield "booked"
+    journal.holds.release(_held(journal, 5, 5))
+    yield "released"
+    lapsing = _held(journal, 6, 6)
+    yield "held once more"
+    with database.writing() as connection:
+        connection.execute(
+            update(decisions)
+            .where(decisions.c.booking == lapsing)
+            .values(held_until=database_clock())
+        )
+    yield "over"
+    claimed(journal, 7, 6)
+    yield "claimed by the next"
+
+
+def _life_at_the_region(journal: Journal, _: Database) -> Iterator[str]:
+    """Let the region do what it can do to claims, step by step."""
+    decision = sent(journal)
+    journal.settle_unknown(decision)
+    unknown = journal.pending_decision(decision.booking)
+    assert unknown is not None
+    unknown = journal.postpone(unknown, until=timedelta(), unchanged=True)
+    journal.settle_not_sent(unknown)
+    yield "believed not to be done"
+    assert journal.reopen(unknown, lease=LEASE) is not None
+    yield "seen after all"
+    gone = booked(journal, 1, 1, booking_id="B1")
+    yield "booked with an id"
+    journal.confirm(gone, told("B1"), timeslot(2))
+    yield "moved by its unit"
+    journal.mark_cancelled_elsewhere(booked(journal, 3, 3, booking_id="B3"))
+    yield "cancelled by its unit"
+
+
+@pytest.mark.parametrize(
+    "life", [_life_of_bookings, _life_of_holds, _life_at_the_region]
+)
+def test_changes_tell_what_all_would(
+    journal: Journal,
+    database: Database,
+    let_time_pass: Callable[[], None],
+    life: Callable[[Journal, Database], Iterator[str]],
+) -> None:
+    """Whatever happens to claims, who reads only changes knows what is claimed."""
+    reading = read(journal)
+    known = by_claim(reading)
+    steps, told_wrong = 0, []
+
+    for step in life(journal, database):
+        reading = journal.places.changed(reading)
+        known = merged(known, reading)
+        whole = read(journal)
+        steps += 1
+        if known != by_claim(whole):
+            told_wrong.append(step)
+        let_time_pass()
+        reading, known = whole, by_claim(read(journal))
+
+    assert told_wrong == []
+    assert steps > 4
+
+
+def test_what_is_long_settled_is_not_told_again(
+    journal: Journal, let_time_pass: Callable[[], None]
+) -> None:
+    """A change is small however much is booked."""
+    for who in range(5):
+        booked(journal, who, who, booking_id=f"B{who}")
+    let_time_pass()
+    reading = read(journal)
+    booked(journal, 5, 5, booking_id="B5")
+
+    change = journal.places.changed(reading)
+
+    assert len(reading.places) == 5
+    assert {each.token for each in change.places} == {timeslot(5).token}
+
+
+def test_what_was_committed_late_is_told(
+    journal: Journal, database: Database, let_time_pass: Callable[[], None]
+) -> None:
+    """A change whose commit waited for a while is seen all the same."""
+    booked(journal)
+    let_time_pass()
+    reading = read(journal)
+    with database.writing() as connection:
+        connection.execute(update(claims).values(released_at=database_clock() - 20))
+
+    change = journal.places.changed(reading)
+
+    assert [(each.token, each.is_live) for each in change.places] == [
+        (timeslot().token, False)
+    ]
+
+
+def test_a_place_says_when_it_was_settled(journal: Journal) -> None:
+    """A place that is on its way is not settled; one that is booked was, just now."""
+    claimed(journal)
+    record = booked(journal, 1, 1)
+
+    settled_at = {each.token: each.settled_at for each in read(journal).places}
+
+    assert settled_at[timeslot().token] == inf
+    assert settled_at[timeslot(1).token] == pytest.approx(
+        record.updated_at.timestamp(), abs=1
+    )
+
+
+def test_changes_are_read_by_index(journal: Journal, database: Database) -> None:
+    """To see what has changed takes no reading of all that there is."""
+    reading = read(journal)
+
+    plan = plans(database, lambda: journal.places.changed(reading))
+
+    assert "decision_one_unsettled" in plan
+    assert "decision_by_settled" in plan
+    assert "claim_by_released" in plan
+    assert "SCAN claim" not in plan
+
+
+def test_live_places_are_read_by_index(journal: Journal, database: Database) -> None:
+    """To read all that is claimed takes no reading of what was."""
+    plan = plans(database, lambda: read(journal))
+
+    assert "claim_live_by_start" in plan
+
+
+def test_known_token_is_found_by_index(journal: Journal, database: Database) -> None:
+    """Whether a time was ever claimed here is answered from an index."""
+    plan = plans(database, lambda: journal.places.is_known(timeslot().token))
+
+    assert "claim_by_token" in plan
+
+
+@pytest.mark.parametrize(
+    ("hours", "is_known"),
+    [pytest.param(0, True, id="claimed"), pytest.param(1, False, id="never claimed")],
+)
+def test_freed_time_is_still_known(
+    journal: Journal, *, hours: int, is_known: bool
+) -> None:
+    """A time that was claimed here is known for ever, and no other is."""
+    journal.settle_not_sent(claimed(journal))
+
+    assert journal.places.is_known(timeslot(hours).token) is is_known
+
+
+def test_booked_place_stays_claimed(journal: Journal) -> None:
+    """A place is claimed for as long as its booking stands."""
+    booked(journal)
+
+    assert live_tokens(journal) == {timeslot().token: 1}
+
+
+def test_past_places_are_not_told(journal: Journal) -> None:
+    """Only times that start after the given instant are told as claimed."""
+    booked(journal)
+
+    assert journal.places.live(starting_after=timeslot().start).places == ()
