@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from web.bodies import FHIR_JSON, JSON_PATCH, appointment
-from web.dialects import HOLDS
+from web.dialects import BOOKINGS, CANCELLATIONS, HOLDS, MOVES, appointment_in
 
 from faults.history import NEVER_SENT, History, Kind, Operation, Outcome
 from faults.world import Part, SlotToBook, World
@@ -37,6 +37,11 @@ _MOST_KEPT: Final = 4000
 _SHARE_ALIKE: Final = 0.85
 _SHARE_KEYED: Final = 0.4
 _SHARE_HELD: Final = 0.1
+_BAD_REQUEST: Final = 400
+_SHARE_OF_OPERATIONS: Final = 0.3
+# Those that need to know no more of an appointment than its id.
+_MOVED_BY: Final = ("argonaut", "medplum")
+_CANCELLED_BY: Final = ("argonaut", "medplum", "on the instance")
 
 
 def persons(serials: range) -> Iterator[str]:
@@ -64,41 +69,77 @@ class Client:
         self._world = world
         self._history = history
 
-    def hold(self, part: Part, person: str, slot: SlotToBook) -> Operation:
+    def hold(
+        self, part: Part, person: str, slot: SlotToBook, *, dialect: str = "plain"
+    ) -> Operation:
         """Hold a slot; no region hears of it."""
         return self._do(
             part,
             Operation(
-                kind=Kind.HOLD, person=person, slot=slot, appointment=None, began=0
+                kind=Kind.HOLD,
+                person=person,
+                slot=slot,
+                appointment=None,
+                began=0,
+                dialect=dialect,
             ),
             "POST",
             "/fhir/Appointment/$hold",
-            HOLDS["plain"](slot.token, person),
+            _named(HOLDS[dialect](slot.token, person)),
             FHIR_JSON,
         )
 
     def book(
-        self, part: Part, person: str, slot: SlotToBook, *, key: str | None = None
+        self,
+        part: Part,
+        person: str,
+        slot: SlotToBook,
+        *,
+        key: str | None = None,
+        dialect: str = "rest",
     ) -> Operation:
         """Book a slot, under a key of the client's if there is one."""
-        body = appointment(slot.token, person)
-        body["contained"][0]["name"] = [{"family": FAMILY_NAME, "given": ["Anna"]}]
+        is_rest = dialect == "rest"
+        body = (appointment if is_rest else BOOKINGS[dialect])(slot.token, person)
         return self._do(
             part,
             Operation(
-                kind=Kind.BOOK, person=person, slot=slot, appointment=None, began=0
+                kind=Kind.BOOK,
+                person=person,
+                slot=slot,
+                appointment=None,
+                began=0,
+                dialect=dialect,
             ),
             "POST",
-            "/fhir/Appointment",
-            body,
+            "/fhir/Appointment" if is_rest else "/fhir/Appointment/$book",
+            _named(body),
             FHIR_JSON,
             {} if key is None else {"Idempotency-Key": key},
         )
 
     def move(
-        self, part: Part, person: str, identifier: str, slot: SlotToBook
+        self,
+        part: Part,
+        person: str,
+        identifier: str,
+        slot: SlotToBook,
+        *,
+        dialect: str = "rest",
     ) -> Operation:
         """Move a booking to another slot."""
+        operation = Operation(
+            kind=Kind.MOVE,
+            person=person,
+            slot=slot,
+            appointment=identifier,
+            began=0,
+            dialect=dialect,
+        )
+        if dialect != "rest":
+            return self._call(
+                part, operation, *MOVES[dialect]({"id": identifier}, slot.token)
+            )
         change = {
             "op": "replace",
             "path": "/slot/0/reference",
@@ -106,30 +147,32 @@ class Client:
         }
         return self._do(
             part,
-            Operation(
-                kind=Kind.MOVE,
-                person=person,
-                slot=slot,
-                appointment=identifier,
-                began=0,
-            ),
+            operation,
             "PATCH",
             f"/fhir/Appointment/{identifier}",
             [change],
             JSON_PATCH,
         )
 
-    def cancel(self, part: Part, person: str, identifier: str) -> Operation:
+    def cancel(
+        self, part: Part, person: str, identifier: str, *, dialect: str = "rest"
+    ) -> Operation:
         """Cancel a booking."""
+        operation = Operation(
+            kind=Kind.CANCEL,
+            person=person,
+            slot=None,
+            appointment=identifier,
+            began=0,
+            dialect=dialect,
+        )
+        if dialect != "rest":
+            return self._call(
+                part, operation, *CANCELLATIONS[dialect]({"id": identifier})
+            )
         return self._do(
             part,
-            Operation(
-                kind=Kind.CANCEL,
-                person=person,
-                slot=None,
-                appointment=identifier,
-                began=0,
-            ),
+            operation,
             "PATCH",
             f"/fhir/Appointment/{identifier}",
             [{"op": "replace", "path": "/status", "value": "cancelled"}],
@@ -151,6 +194,18 @@ class Client:
             f"/fhir/Appointment/{identifier}",
         )
 
+    def _call(
+        self,
+        part: Part,
+        operation: Operation,
+        name: str,
+        instance: str | None,
+        body: dict[str, Any],
+    ) -> Operation:
+        """Call an operation, on an appointment or on the type."""
+        path = f"/fhir/Appointment/{instance}/" if instance else "/fhir/Appointment/"
+        return self._do(part, operation, "POST", f"{path}${name}", body, FHIR_JSON)
+
     def _do(  # noqa: PLR0917 - one call for each kind of request
         self,
         part: Part,
@@ -170,6 +225,7 @@ class Client:
             headers["Content-Type"] = content_type
         document = None if body is None else json.dumps(body).encode()
         is_connected = False
+        told: dict[str, Any] | None = None
         try:
             connection.connect()
             is_connected = True
@@ -177,26 +233,45 @@ class Client:
             answer = connection.getresponse()
             told = json.loads(answer.read() or b"{}")
             operation.status = answer.status
-            _note(operation, told)
         except (OSError, http.client.HTTPException, ValueError):
             operation.status = None if is_connected else NEVER_SENT
         finally:
             connection.close()
         operation.ended = self._world.clock.seconds()
+        if told is not None:
+            _note(operation, told)
         self._history.add(operation)
         return operation
 
 
+def _named(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the body, with every resident in it named as none other is."""
+    named = {
+        name: (
+            _named(value)
+            if isinstance(value, dict)
+            else [_named(each) if isinstance(each, dict) else each for each in value]
+            if isinstance(value, list)
+            else value
+        )
+        for name, value in body.items()
+    }
+    if named.get("resourceType") == "Patient":
+        named["name"] = [{"family": FAMILY_NAME, "given": ["Anna"]}]
+    return named
+
+
 def _note(operation: Operation, told: dict[str, Any]) -> None:
-    if told.get("resourceType") != "Appointment":
+    if operation.status is None or operation.status >= _BAD_REQUEST:
         operation.diagnostics = " ".join(
             str(issue.get("diagnostics") or issue.get("details", {}).get("text"))
             for issue in told.get("issue", ())
         )
         return
-    operation.stated = told["status"]
-    operation.appointment = told["id"]
-    operation.stated_slot = told["slot"][0]["reference"].removeprefix("Slot/")
+    booked = appointment_in(told)
+    operation.stated = booked["status"]
+    operation.appointment = booked["id"]
+    operation.stated_slot = booked["slot"][0]["reference"].removeprefix("Slot/")
 
 
 class Telephone:
@@ -243,6 +318,11 @@ class _Known:
     person: str
     identifier: str
     slot: SlotToBook
+
+
+def _dialect(dialects: Sequence[str], chance: random.Random) -> str:
+    is_operation = chance.random() < _SHARE_OF_OPERATIONS
+    return chance.choice(dialects) if is_operation else "rest"
 
 
 def _kind_of(slot: SlotToBook) -> tuple[str, str | None]:
@@ -305,9 +385,10 @@ class Driver:
             elif draw < 0.68:
                 self._move(client, known, chance)
             elif draw < 0.8:
+                dialect = _dialect(_CANCELLED_BY, chance)
                 self._tried_again(
-                    lambda part, known=known: client.cancel(
-                        part, known.person, known.identifier
+                    lambda part, known=known, dialect=dialect: client.cancel(
+                        part, known.person, known.identifier, dialect=dialect
                     ),
                     chance,
                 )
@@ -330,14 +411,20 @@ class Driver:
             self.telephone.book(slot)
         key = person[::-1] if chance.random() < _SHARE_KEYED else None
         if chance.random() < _SHARE_HELD:
-            self._tried_again(lambda part: client.hold(part, person, slot), chance)
+            holder = chance.choice(tuple(HOLDS))
+            self._tried_again(
+                lambda part: client.hold(part, person, slot, dialect=holder), chance
+            )
+        dialect = _dialect(tuple(BOOKINGS), chance)
         operation = self._tried_again(
-            lambda part: client.book(part, person, slot, key=key), chance
+            lambda part: client.book(part, person, slot, key=key, dialect=dialect),
+            chance,
         )
         if operation.outcome is not Outcome.NO and chance.random() < 0.1:
             # A client that is not sure asks again, in the same words.
             again = self._tried_again(
-                lambda part: client.book(part, person, slot, key=key), chance
+                lambda part: client.book(part, person, slot, key=key, dialect=dialect),
+                chance,
             )
             operation = again if again.appointment else operation
         if operation.appointment is not None:
@@ -358,8 +445,11 @@ class Driver:
             slot = chance.choice(alike)
         else:
             slot = self._slot(chance)
+        dialect = _dialect(_MOVED_BY, chance)
         self._tried_again(
-            lambda part: client.move(part, known.person, known.identifier, slot),
+            lambda part: client.move(
+                part, known.person, known.identifier, slot, dialect=dialect
+            ),
             chance,
         )
 

@@ -45,6 +45,7 @@ class Operation:
     Attributes:
         person: Whose booking it is about.
         slot: Where to, for a booking and a move.
+        dialect: Whose operation was called; "rest" for none.
         began: Before anything was sent, in seconds since 1970 of `ScaledTime`.
         ended: After all of the answer had come, or none was to come.
         status: The HTTP status; None for no answer, 0 for no connection.
@@ -59,6 +60,7 @@ class Operation:
     slot: SlotToBook | None
     appointment: str | None
     began: float
+    dialect: str = "rest"
     ended: float = 0.0
     status: int | None = None
     stated: str | None = None
@@ -79,7 +81,8 @@ class Operation:
     def __str__(self) -> str:
         said = self.status if self.stated is None else f"{self.status} {self.stated}"
         # The person's day of birth and serial are enough to find it again.
-        return f"{self.kind.value} …{self.person[4:]} at {self.began:.3f}: {said}"
+        kind = f"{self.kind.value} ({self.dialect})"
+        return f"{kind} …{self.person[4:]} at {self.began:.3f}: {said}"
 
 
 class History:

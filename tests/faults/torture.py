@@ -142,6 +142,7 @@ class _Run:
             "operations": Counter(
                 f"{each.kind.value}: {each.outcome.value}" for each in operations
             ),
+            "asked by": Counter(each.dialect for each in operations),
             "answers": Counter(
                 str(each.status or ("no answer" if each.status is None else "refused"))
                 for each in operations
