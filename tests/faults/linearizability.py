@@ -15,6 +15,7 @@ from typing import Final
 __all__ = ["Act", "Step", "is_linearizable"]
 
 _MOST_STATES: Final = 200_000
+NOBODY: Final[frozenset[str]] = frozenset()
 
 
 class Act(Enum):
@@ -53,12 +54,12 @@ def is_linearizable(steps: Sequence[Step], *, places: int = 1) -> bool:
     relevant = _relevant(steps)
     relevant.sort(key=lambda step: step.began)
     ends = [step.ended if step.is_certain else inf for step in relevant]
-    everything = (1 << len(relevant)) - 1
     certain = sum(1 << n for n, step in enumerate(relevant) if step.is_certain)
     seen: set[tuple[int, frozenset[str]]] = set()
-    waiting: list[tuple[int, frozenset[str]]] = [(everything, frozenset())]
+    waiting: list[tuple[int, frozenset[str]]] = [((1 << len(relevant)) - 1, NOBODY)]
     while waiting:
         left, holders = waiting.pop()
+        left, possible = _next(relevant, ends, left, holders)
         if not left & certain:
             return True
         if (left, holders) in seen:
@@ -66,16 +67,36 @@ def is_linearizable(steps: Sequence[Step], *, places: int = 1) -> bool:
         if len(seen) > _MOST_STATES:
             raise ValueError("too many possible orders")
         seen.add((left, holders))
-        # Whatever began after another has ended cannot come before it.
-        first_end = min(ends[n] for n in range(len(relevant)) if left >> n & 1)
-        for n, step in enumerate(relevant):
-            if step.began > first_end:
-                break
-            if left >> n & 1:
-                after = _after(holders, step, places)
-                if after is not None:
-                    waiting.append((left & ~(1 << n), after))
+        # The last is tried first: what ended first, and what is uncertain last.
+        for n in sorted(possible, key=lambda n: -ends[n]):
+            after = _after(holders, relevant[n], places)
+            if after is not None:
+                waiting.append((left & ~(1 << n), after))
     return False
+
+
+def _next(
+    steps: Sequence[Step], ends: Sequence[float], left: int, holders: frozenset[str]
+) -> tuple[int, list[int]]:
+    """
+    Return what is left once all that can be seen now has been, and what may come next.
+
+    What only sees, and sees what is so, may as well come at once.
+    """
+    while True:
+        remaining = [n for n in range(len(steps)) if left >> n & 1]
+        # Whatever began after another has ended cannot come before it.
+        first_end = min((ends[n] for n in remaining), default=inf)
+        possible = [n for n in remaining if steps[n].began <= first_end]
+        seen = sum(
+            1 << n
+            for n in possible
+            if (steps[n].act is Act.HOLDS and steps[n].person in holders)
+            or (steps[n].act is Act.LACKS and steps[n].person not in holders)
+        )
+        if not seen:
+            return left, possible
+        left &= ~seen
 
 
 def _relevant(steps: Sequence[Step]) -> list[Step]:
@@ -85,7 +106,12 @@ def _relevant(steps: Sequence[Step]) -> list[Step]:
         for step in steps
         if step.act in (Act.ACQUIRE, Act.HOLDS) and step.is_certain
     }
-    return [step for step in steps if step.is_certain or step.person in shown]
+    return [
+        step
+        for step in steps
+        if step.is_certain
+        or (step.person in shown and step.act in (Act.ACQUIRE, Act.RELEASE))
+    ]
 
 
 def _after(holders: frozenset[str], step: Step, places: int) -> frozenset[str] | None:
