@@ -80,15 +80,20 @@ class CurrentBookings:
         reason: str | None = None,
     ) -> ManagedBooking:
         """
-        Return a record and its source's description as one.
+        Return a record and its source's description as one, as they stand now.
 
         Args:
-            record: What the journal says.
-            details: What the source says, if it could be asked.
+            record: What the journal said.
+            details: What the source said then, if it could be asked; left out where
+                the booking has changed since.
             reason: What the resident wrote, where the source has not said it.
         """
-        decision = self._journal.pending_decision(record.id)
-        return _managed_booking(record, details, decision=decision, reason=reason)
+        # A write may have been settled since the record was read: that none is pending
+        # tells nothing of how it stood before.
+        current, decision = self._journal.now(record.id)
+        if current.version != record.version:
+            details = None
+        return _managed_booking(current, details, decision=decision, reason=reason)
 
     def sent(
         self,

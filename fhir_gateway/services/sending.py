@@ -50,6 +50,7 @@ from fhir_gateway.stores.journal import (
     BookingIdTaken,
     BookingRecord,
     Decision,
+    DecisionState,
     Journal,
     LostDecision,
 )
@@ -180,26 +181,39 @@ class Sending:
         write: Callable[[float], WriteResult],
         settle: Callable[[Decision, WriteResult], Sent],
     ) -> Sent:
+        if self._clock() - begun_at > _SENDS_WITHIN:
+            return self._not_done(
+                decision,
+                Unavailable(
+                    "The server stood still before it could ask the source; nothing was"
+                    " sent.",
+                    source=source.name,
+                ),
+            )
         try:
-            self._check_haste(source, decision, begun_at)
-            result = self._answer(source, decision, write)
-            if result is None:
-                return self._journal.settle_unknown(decision), None
-        except LostDecision:
-            # We were so late that it was looked for: what was found counts.
-            return self._journal.get(decision.booking), None
-        try:
-            return settle(decision, result)
-        except LostDecision:
-            return self._late(decision, result, settle)
+            result = write(source.write_timeout.total_seconds())
+        except (Unavailable, Incorrect, Unsupported) as error:
+            return self._not_done(decision, error)
+        except Refused as error:
+            return self._refused(decision, error, settle)
+        except BookingUnconfirmed as error:
+            return self._unknown(decision, error)
+        if result.is_done:
+            return self._done(decision, result, settle)
+        text = result.text or "The region refused the request."
+        return self._refused(decision, Refused(text, source=source.name), settle)
 
-    def _late(
+    def _done(
         self,
         decision: Decision,
         result: WriteResult,
         settle: Callable[[Decision, WriteResult], Sent],
     ) -> Sent:
-        """Settle a yes that came after the write had been settled without it."""
+        """Settle a yes, also one that came after the write was settled without it."""
+        try:
+            return settle(decision, result)
+        except LostDecision:
+            _log.info("yes came late", booking=decision.booking)
         sent: list[Sent] = []
 
         def mend(reopened: Decision) -> BookingRecord:
@@ -209,58 +223,17 @@ class Sending:
         self._settlement.contradict(decision, mend)
         return sent[0] if sent else (self._journal.get(decision.booking), None)
 
-    def _answer(
+    def _refused(
         self,
-        source: Source,
         decision: Decision,
-        write: Callable[[float], WriteResult],
-    ) -> WriteResult | None:
-        """
-        Send a write, once, and settle it where it was not done.
-
-        Returns:
-            The region's OK or INFO, or None when the outcome is unknown.
-        """
-        try:
-            result = write(source.write_timeout.total_seconds())
-        except (Unavailable, Incorrect, Unsupported):
-            self._journal.settle_not_sent(decision)
-            raise
-        except Refused as error:
-            return self._refused(decision, error)
-        except BookingUnconfirmed as error:
-            _log.warning(
-                "outcome unknown",
-                source=source.name,
-                booking=decision.booking,
-                error=str(error),
-            )
-            return None
-        if result.is_done:
-            return result
-        text = result.text or "The region refused the request."
-        return self._refused(decision, Refused(text, source=source.name))
-
-    def _check_haste(
-        self, source: Source, decision: Decision, begun_at: datetime
-    ) -> None:
-        if self._clock() - begun_at > _SENDS_WITHIN:
-            self._journal.settle_not_sent(decision)
-            raise Unavailable(
-                "The server stood still before it could ask the source; nothing was"
-                " sent.",
-                source=source.name,
-            )
-
-    def _refused(self, decision: Decision, refusal: Refused) -> WriteResult | None:
+        refusal: Refused,
+        settle: Callable[[Decision, WriteResult], Sent],
+    ) -> Sent:
         """
         Settle a write that the region said no to, unless it has done it all the same.
 
         The platform may deliver a write twice and pass on the answer to the second: the
         time is taken, by the first.
-
-        Returns:
-            OK when it is done, None when nobody can know.
 
         Raises:
             Refused: It was not done.
@@ -268,20 +241,47 @@ class Sending:
         try:
             done = self._settlement.done(decision)
         except GatewayError as error:
-            _log.warning(
-                "outcome unknown after a refusal",
-                source=refusal.source,
-                booking=decision.booking,
-                error=str(error),
-            )
-            return None
-        if done is not None:
-            _log.warning(
-                "done and refused", source=refusal.source, booking=decision.booking
-            )
-            return done
-        self._journal.settle_refused(decision, message=refusal.message)
-        raise refusal
+            return self._unknown(decision, error)
+        if done is None:
+            return self._not_done(decision, refusal)
+        _log.warning(
+            "done and refused", source=refusal.source, booking=decision.booking
+        )
+        return self._done(decision, done, settle)
+
+    def _not_done(self, decision: Decision, error: GatewayError) -> Sent:
+        """
+        Settle a write that was not done, and say why.
+
+        Returns:
+            How the booking stands, where somebody else has found it done meanwhile.
+
+        Raises:
+            GatewayError: The given one.
+        """
+        try:
+            if isinstance(error, Refused):
+                self._journal.settle_refused(decision, message=error.message)
+            else:
+                self._journal.settle_not_sent(decision)
+        except LostDecision:
+            found = self._journal.decision(decision.id)
+            if found.state is not DecisionState.NOT_SENT:
+                return self._journal.get(decision.booking), None
+        raise error
+
+    def _unknown(self, decision: Decision, error: GatewayError) -> Sent:
+        """Say that nobody knows how a write went; that is found out later."""
+        _log.warning(
+            "outcome unknown",
+            source=error.source,
+            booking=decision.booking,
+            error=str(error),
+        )
+        try:
+            return self._journal.settle_unknown(decision), None
+        except LostDecision:
+            return self._settlement.doubt(decision), None
 
     def _made(
         self,

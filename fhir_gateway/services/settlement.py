@@ -2,7 +2,8 @@
 Settlement: finding out how a write went, by reading its source and nothing else.
 
     seen                     it was done
-    absent, for good         it was not: long after it was sent, in two looks
+    absent, for good         it was not: long after it was sent, in two looks; and
+                             looked at once more, later
     done by its word alone   looked at later: the platform may have had it done twice
     neither for certain      a person has to look; its time stays locked
     cannot be read           asked again, ever more seldom
@@ -113,16 +114,24 @@ class Settlement:
 
     def see(self, decision: Decision) -> None:
         """
-        Look at a booking that was made by the region's word alone.
+        Look once more at what was settled by the region's word, or by absence, alone.
 
-        The platform may have had it made twice, and nobody could see that at the time.
+        The platform may have had a booking made twice, and nobody could see that at the
+        time. What was not there may have been sent since: a sender that stood still
+        between the journal and the first byte for a minute and a half, and then died,
+        has told nobody.
 
         Raises:
             GatewayError: The source could not be asked.
         """
         record = self._journal.get(decision.booking)
         target = decision.timeslot
-        if (
+        if decision.state is DecisionState.NOT_SENT:
+            if record.state is BookingState.BOOKED:
+                self._read_back.refreshed(record)
+            else:
+                self._booked_after_all(record, decision)
+        elif (
             record.state is BookingState.BOOKED
             and record.timeslot == target
             and record.timeslot.start > self._clock()
@@ -181,20 +190,52 @@ class Settlement:
         Its source is asked where the write was settled by its absence.
         """
         decision = self._journal.latest_decision(record.id)
+        if decision is None:
+            return record
+        try:
+            return self._booked_after_all(record, decision)
+        except GatewayError as error:
+            _log.info("not looked at again", booking=record.id, error=str(error))
+            return record
+
+    def doubt(self, decision: Decision) -> BookingRecord:
+        """
+        Take back what was found out of a write before it was sent.
+
+        Its sender had stood still for so long that it was looked for, and perhaps
+        settled as not sent, and has sent it then; nobody knows how that went.
+
+        Returns:
+            How the booking stands.
+        """
+        if self._journal.mark_sent_late(decision):
+            return self._journal.get(decision.booking)
+        reopened = self._journal.reopen(decision, lease=_LEASE)
+        if reopened is not None:
+            _log.error(
+                "sent after it was given up",
+                booking=decision.booking,
+                kind=decision.kind.value,
+            )
+            return self._journal.settle_unknown(reopened)
+        if self._journal.decision(decision.id).state is DecisionState.NOT_SENT:
+            # Another write to the booking is under way.
+            self.alarm(decision, Alarm.CONTRADICTED, "sent after it was given up")
+        return self._journal.get(decision.booking)
+
+    def _booked_after_all(
+        self, record: BookingRecord, decision: Decision
+    ) -> BookingRecord:
+        """Return a booking whose write was settled by its absence, looked at anew."""
         if (
             record.state is not BookingState.REFUSED
-            or decision is None
             or decision.kind is not DecisionKind.MAKE
             or decision.state is not DecisionState.NOT_SENT
             or decision.unchanged_at is None
             or record.timeslot.start <= self._clock()
         ):
             return record
-        try:
-            matches = self._read_back.look(record, record.timeslot).matches
-        except GatewayError as error:
-            _log.info("not looked at again", booking=record.id, error=str(error))
-            return record
+        matches = self._read_back.look(record, record.timeslot).matches
         if not matches:
             return record
         return self.booked_after_all(decision, matches[0]) or record
@@ -289,7 +330,9 @@ class Settlement:
             and decision.unchanged_at is not None
             and moment - decision.unchanged_at >= pause
         ):
-            return self._journal.settle_not_sent(decision)
+            return self._journal.settle_not_sent(
+                decision, look_again_in=within * _PAUSES[-1]
+            )
         self._in_vain(decision, pause, unchanged=True)
         return record
 

@@ -560,7 +560,10 @@ def _steps(
 
 
 def _turned_back(evidence: Evidence) -> Iterator[str]:
-    """What was said to be cancelled is never booked again."""
+    """What was said to be cancelled is never booked again without an alarm."""
+    contradicted = {
+        row.appointment for row in evidence.decided if row.alarm == "CONTRADICTED"
+    }
     cancelled: dict[str, float] = {}
     for operation in sorted(evidence.operations, key=lambda each: each.ended):
         if operation.appointment is None:
@@ -569,7 +572,11 @@ def _turned_back(evidence: Evidence) -> Iterator[str]:
             cancelled.setdefault(operation.appointment, operation.ended)
     for operation in evidence.operations:
         since = cancelled.get(operation.appointment or "", inf)
-        if operation.began > since and operation.stated in ("booked", "pending"):
+        if (
+            operation.began > since
+            and operation.stated in ("booked", "pending")
+            and operation.appointment not in contradicted
+        ):
             yield f"{operation}: cancelled since {since:.3f}"
 
 

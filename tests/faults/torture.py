@@ -122,7 +122,10 @@ class _Run:
             self._telephone.close()
         worked = time.monotonic() - began
         left = self._world.unsettled()
-        self._world.await_quiet(self._world.clock.real(_QUIET_WITHIN))
+        patience = self._world.clock.real(_QUIET_WITHIN)
+        self._world.await_quiet(patience)
+        # And what was settled by absence has been looked at once more.
+        self._world.await_seen(patience)
         settled = time.monotonic() - began - worked
         operations = self._history.all()
         evidence = evidence_of(

@@ -18,7 +18,7 @@ import threading
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -467,10 +467,29 @@ class World:
                 )
             ).scalar_one()
 
+    def unseen(self) -> int:
+        """Return how many settled writes are to be looked at once more."""
+        with self.database.reading() as connection:
+            return connection.execute(
+                select(func.count())
+                .select_from(decisions)
+                .where(
+                    decisions.c.settled_at.is_not(None),
+                    decisions.c.next_look_at.is_not(None),
+                )
+            ).scalar_one()
+
     def await_quiet(self, seconds: float) -> bool:
         """Wait until every write is settled; return whether that came to be."""
+        return self._await_none(self.unsettled, seconds)
+
+    def await_seen(self, seconds: float) -> bool:
+        """Wait until nothing is to be looked at any more; return as `await_quiet`."""
+        return self._await_none(self.unseen, seconds)
+
+    def _await_none(self, count: Callable[[], int], seconds: float) -> bool:
         until = time.monotonic() + seconds
-        while self.unsettled():
+        while count():
             if time.monotonic() > until:
                 return False
             time.sleep(0.1)

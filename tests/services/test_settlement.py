@@ -528,24 +528,47 @@ def test_a_time_that_was_booked_again_contradicts_nothing(wireless: Wireless) ->
 
 @dataclass
 class LateAdapter(AnsweringAdapter):
-    """A source whose yes comes when its write has been given up, and is done then."""
+    """
+    A source that gets its writes late.
+
+    Attributes:
+        late: What happens until then.
+        fails: What becomes of the call in the end; None for an answer.
+        arrives: Whether it is done.
+    """
 
     late: Callable[[], None] = lambda: None
+    fails: Exception | None = None
+    arrives: bool = True
 
     def make_booking(self, request: MakeBooking, *, timeout: float) -> WriteResult:
-        """Say yes late."""
-        self.late()
-        return super().make_booking(request, timeout=timeout)
+        """Book late."""
+        return self._late(
+            lambda: super(LateAdapter, self).make_booking(request, timeout=timeout)
+        )
 
     def update_booking(self, request: UpdateBooking, *, timeout: float) -> WriteResult:
-        """Say yes late."""
-        self.late()
-        return super().update_booking(request, timeout=timeout)
+        """Move late."""
+        return self._late(
+            lambda: super(LateAdapter, self).update_booking(request, timeout=timeout)
+        )
 
     def cancel_booking(self, request: CancelBooking, *, timeout: float) -> WriteResult:
-        """Say yes late."""
+        """Cancel late."""
+        return self._late(
+            lambda: super(LateAdapter, self).cancel_booking(request, timeout=timeout)
+        )
+
+    def _late(self, write: Callable[[], WriteResult]) -> WriteResult:
         self.late()
-        return super().cancel_booking(request, timeout=timeout)
+        self.late = lambda: None
+        if not self.arrives:
+            assert self.fails is not None
+            raise self.fails
+        result = write()
+        if self.fails is not None:
+            raise self.fails
+        return result
 
 
 def give_up(wireless: Wireless, kind: str) -> None:
@@ -599,6 +622,163 @@ def test_a_late_yes_to_a_cancellation(make_wireless: MakeWireless) -> None:
     assert cancelled.status is BookingStatus.CANCELLED
     assert wireless.desk.held() == {}
     assert settled(wireless, made.id).alarm is Alarm.CONTRADICTED
+
+
+WRITES = {
+    "MAKE": lambda wireless, _: standing(wireless),
+    "UPDATE": lambda wireless, made: wireless.desk.move(made.id, wireless.coming(30)),
+    "CANCEL": lambda wireless, made: wireless.desk.booking.cancel(made.id),
+}
+DONE = {
+    "MAKE": (BookingStatus.BOOKED, 24),
+    "UPDATE": (BookingStatus.BOOKED, 30),
+    "CANCEL": (BookingStatus.CANCELLED, 24),
+}
+
+
+def written_late(
+    make_wireless: MakeWireless,
+    kind: str,
+    late: Callable[[Wireless, str], None],
+    **adapter: Any,
+) -> tuple[Wireless, Any]:
+    """Do a write whose source gets it after something else has happened."""
+    slow = LateAdapter()
+    wireless = make_wireless(slow)
+    made = None if kind == "MAKE" else standing(wireless)
+    wireless.lists(wireless.coming(24), wireless.coming(30))
+    slow.late = lambda: late(wireless, kind)
+    for name, value in adapter.items():
+        setattr(slow, name, value)
+    return wireless, WRITES[kind](wireless, made)
+
+
+@pytest.mark.parametrize("kind", WRITES)
+def test_what_is_sent_after_it_was_given_up_is_unknown(
+    make_wireless: MakeWireless, kind: str
+) -> None:
+    """Its absence told nothing of it: it is looked for anew, and somebody is called."""
+    wireless, made = written_late(make_wireless, kind, give_up, fails=LOST)
+    before = (made.status, settled(wireless, made.id).state)
+
+    look(wireless, made.id, seconds=1)
+
+    found = wireless.desk.booking.read(made.id)
+    status, hours = DONE[kind]
+    assert before == (BookingStatus.PENDING, DecisionState.UNKNOWN)
+    assert (found.status, found.timeslot.start) == (
+        status,
+        wireless.coming(hours).start,
+    )
+    assert settled(wireless, made.id).alarm is Alarm.CONTRADICTED
+
+
+def begin_to_give_up(wireless: Wireless, kind: str) -> None:
+    """Look for what is under way once, long after it was said to be sent."""
+    for record in wireless.desk.journal.of_subject(number(0)):
+        decision = wireless.desk.journal.pending_decision(record.id)
+        if decision is not None and decision.kind.value == kind:
+            wireless.desk.journal.settle_unknown(decision)
+            look(wireless, record.id, seconds=91)
+
+
+@pytest.mark.parametrize("kind", WRITES)
+def test_what_is_sent_while_it_is_looked_for_is_looked_for_anew(
+    make_wireless: MakeWireless, kind: str
+) -> None:
+    """The 90 s begin when it left, not when it was said to leave."""
+    wireless, made = written_late(
+        make_wireless, kind, begin_to_give_up, fails=LOST, arrives=False
+    )
+
+    wireless.desk.clock.forward(seconds=20)
+    look(wireless, made.id)
+    soon = settled(wireless, made.id)
+    look(wireless, made.id, seconds=200)
+
+    assert made.status is BookingStatus.PENDING
+    assert soon.state is DecisionState.UNKNOWN
+    assert settled(wireless, made.id).state is DecisionState.NOT_SENT
+
+
+@pytest.mark.parametrize("kind", WRITES)
+def test_what_was_given_up_and_did_not_leave_is_told_as_such(
+    make_wireless: MakeWireless, kind: str
+) -> None:
+    """A client is told that nothing was sent, not how things stand by chance."""
+    with pytest.raises(Unavailable, match="nothing was sent"):
+        written_late(
+            make_wireless,
+            kind,
+            give_up,
+            fails=Unavailable("could not be reached; nothing was sent"),
+            arrives=False,
+        )
+
+
+def look_once_more(wireless: Wireless, database: Database) -> None:
+    """Let it be time for the look after the last one."""
+    with database.writing() as connection:
+        connection.execute(update(decisions).values(next_look_at=database_clock() - 1))
+    Reconciliation(wireless.desk.settlement, wireless.desk.journal).run_once()
+
+
+def test_absence_is_looked_at_once_more(
+    wireless: Wireless, own_database: Database
+) -> None:
+    """What arrives later than any sender lives is found without anybody's asking."""
+    made = not_booked(wireless)
+    in_the_book(wireless, made.timeslot)
+    Reconciliation(wireless.desk.settlement, wireless.desk.journal).run_once()
+    too_soon = wireless.desk.journal.get(made.id).state
+
+    look_once_more(wireless, own_database)
+
+    assert too_soon is BookingState.REFUSED
+    assert wireless.desk.journal.get(made.id).state is BookingState.BOOKED
+    assert settled(wireless, made.id).alarm is Alarm.CONTRADICTED
+
+
+def test_absence_that_lasts_is_looked_at_no_more(
+    wireless: Wireless, own_database: Database
+) -> None:
+    """A second look that finds nothing is the last."""
+    made = not_booked(wireless)
+
+    look_once_more(wireless, own_database)
+
+    assert wireless.desk.journal.get(made.id).state is BookingState.REFUSED
+    assert wireless.desk.journal.unseen(limit=9, hold=timedelta()) == ()
+
+
+def test_a_cancellation_that_is_carried_out_very_late(
+    wireless: Wireless, own_database: Database
+) -> None:
+    """A booking that disappears after its cancellation was given up is cancelled."""
+    made = unknown_cancellation(wireless)
+    look(wireless, made.id, seconds=91)
+    look(wireless, made.id, seconds=120)
+    wireless.adapter.book.clear()
+
+    look_once_more(wireless, own_database)
+
+    assert wireless.desk.journal.get(made.id).state is BookingState.CANCELLED
+
+
+def test_a_read_that_is_overtaken_tells_how_it_stands_now(wireless: Wireless) -> None:
+    """A cancellation that is settled while a booking is read is not read over."""
+    made = unknown_cancellation(wireless)
+    wireless.adapter.errors[SCHEDULE] = BROKEN
+    wireless.adapter.errors[Interaction.GET_BOOKING_DETAILS] = BROKEN
+
+    def settle_elsewhere(interaction: Interaction) -> None:
+        if interaction is Interaction.GET_BOOKING_DETAILS:
+            decision = wireless.desk.undecided(made.id)
+            wireless.desk.journal.settle_cancelled(decision)
+
+    wireless.adapter.before = settle_elsewhere
+
+    assert wireless.desk.booking.read(made.id).status is BookingStatus.CANCELLED
 
 
 def test_a_second_cancellation_while_the_first_is_unknown(wireless: Wireless) -> None:

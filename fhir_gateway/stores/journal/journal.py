@@ -16,6 +16,7 @@ A write to a region is three steps, each committed before the next one begins:
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, Final
 from uuid import uuid4
 
@@ -157,6 +158,15 @@ _LATEST: Final = (
     .limit(1)
 )
 _PENDING: Final = _LATEST.where(decisions.c.settled_at.is_(None))
+# In one statement: two would each see the database at a moment of its own.
+_NOW: Final = (
+    select(*bookings.c, *(each.label(f"decision_{each.key}") for each in DECISION))
+    .outerjoin(
+        decisions,
+        and_(decisions.c.booking == bookings.c.id, decisions.c.settled_at.is_(None)),
+    )
+    .where(bookings.c.id == bindparam("of_booking"), bookings.c.wiped_at.is_(None))
+)
 _STANDING: Final = (
     select(bookings.c.id)
     .where(
@@ -388,12 +398,7 @@ class Journal:
                 connection, decision, DecisionState.DONE, kinds={DecisionKind.MAKE}
             )
             row = self._without_double(connection, settled, booking_id)
-            if look_again_in is not None:
-                connection.execute(
-                    update(decisions)
-                    .where(decisions.c.id == settled.id)
-                    .values(next_look_at=from_now(look_again_in))
-                )
+            _rest(connection, decision, look_again_in)
             return self._change(
                 connection,
                 row,
@@ -493,12 +498,20 @@ class Journal:
             )
             return self._fall_back(connection, decision, message)
 
-    def settle_not_sent(self, decision: Decision) -> BookingRecord:
+    def settle_not_sent(
+        self, decision: Decision, *, look_again_in: timedelta | None = None
+    ) -> BookingRecord:
         """
         Settle any kind: it never reached the region, or has left nothing there.
 
         A booking to be made is REFUSED, without a text; one to be moved or cancelled
         stands as it did.
+
+        Args:
+            decision: What a claim, `mark_sent`, `unsettled` or `pending_decision`
+                returned.
+            look_again_in: When `unseen` has it, where it was only not to be seen; None
+                where it is certain that it did not leave.
 
         Raises:
             LostDecision: It is settled already, or has been sent since.
@@ -507,6 +520,7 @@ class Journal:
             self._settle(
                 connection, decision, DecisionState.NOT_SENT, accepts=_BEFORE_SETTLING
             )
+            _rest(connection, decision, look_again_in)
             return self._fall_back(connection, decision, None)
 
     def settle_unknown(self, decision: Decision) -> BookingRecord:
@@ -544,6 +558,33 @@ class Journal:
         """
         with self._database.reading() as connection:
             return self._record(found(connection, booking))
+
+    def now(self, booking: str) -> tuple[BookingRecord, Decision | None]:
+        """
+        Return a booking, and the write to it that is not settled, of one moment.
+
+        Raises:
+            NotFound: There is none, or the text is no id of ours.
+        """
+        row = None
+        if OUR_ID.fullmatch(booking):
+            with self._database.reading() as connection:
+                row = connection.execute(_NOW, {"of_booking": booking}).one_or_none()
+        if row is None:
+            raise NotFound("There is no such booking.")
+        decision = (
+            None
+            if row.decision_id is None
+            else self._decision(
+                SimpleNamespace(
+                    **{
+                        each.key: row._mapping[f"decision_{each.key}"]  # noqa: SLF001 - SQLAlchemy's own way to a column of any name
+                        for each in DECISION
+                    }
+                )
+            )
+        )
+        return self._record(row), decision
 
     def pending_decision(self, booking: str) -> Decision | None:
         """Return the unsettled write to a booking; None when there is none."""
@@ -801,7 +842,9 @@ class Journal:
 
     def unseen(self, *, limit: int, hold: timedelta) -> tuple[Decision, ...]:
         """
-        Return writes that were done by the region's word alone and should be seen now.
+        Return settled writes that should be looked at once more now.
+
+        They were done by the region's word alone, or not done by their absence alone.
 
         Args:
             limit: How many at most.
@@ -827,7 +870,7 @@ class Journal:
         return tuple(map(self._decision, rows))
 
     def mark_seen(self, decision: Decision) -> None:
-        """Look no more for a write that is done."""
+        """Look no more at a write that is settled."""
         with self._database.writing() as connection:
             connection.execute(
                 update(decisions)
@@ -895,12 +938,36 @@ class Journal:
             )
             return raised.rowcount == 1
 
+    def mark_sent_late(self, decision: Decision) -> bool:
+        """
+        Say that a write of unknown outcome has been sent this moment, not before.
+
+        What looks have found until now tells nothing of it.
+
+        Returns:
+            Whether it is of unknown outcome.
+        """
+        with self._database.writing() as connection:
+            marked = connection.execute(
+                update(decisions)
+                .where(
+                    decisions.c.id == decision.id,
+                    decisions.c.state == DecisionState.UNKNOWN.value,
+                )
+                .values(
+                    fence=decisions.c.fence + 1,
+                    sent_at=database_clock(),
+                    unchanged_at=None,
+                )
+            )
+            return marked.rowcount == 1
+
     def reopen(self, decision: Decision, *, lease: timedelta) -> Decision | None:
         """
-        Take back that a write was not sent: it has been seen to be done.
+        Take back that a write was not sent: it is done, or was sent after all.
 
-        It is SENT again, with an alarm, and its place is claimed anew: beside whoever
-        has it by now, since both have been told so by then.
+        It is SENT again, this moment, with an alarm, and its place is claimed anew:
+        beside whoever has it by now, since both have been told so by then.
 
         Args:
             decision: The write, however it was known.
@@ -926,9 +993,11 @@ class Journal:
                 .values(
                     state=DecisionState.SENT.value,
                     fence=decisions.c.fence + 1,
+                    sent_at=database_clock(),
                     settled_at=None,
                     lease_until=from_now(lease),
                     next_look_at=None,
+                    unchanged_at=None,
                     alarm=Alarm.CONTRADICTED.value,
                     alarmed_at=database_clock(),
                 )
@@ -1022,7 +1091,7 @@ class Journal:
     def _record(self, row: Row[Any]) -> BookingRecord:
         return record_from_row(row, self._seal)
 
-    def _decision(self, row: Row[Any]) -> Decision:
+    def _decision(self, row: Any) -> Decision:  # noqa: ANN401 - a row, or what reads like one
         return decision_from_row(row, self._seal)
 
     def _one_decision(self, chosen: Select[Any], booking: str) -> Decision | None:
@@ -1203,6 +1272,18 @@ def _booking_id_taken(source: str) -> BookingIdTaken:
     return BookingIdTaken(
         "The source gave the id of another booking.", source=SourceName(source)
     )
+
+
+def _rest(
+    connection: Connection, decision: Decision, duration: timedelta | None
+) -> None:
+    """Let a settled write be looked at once more after a while."""
+    if duration is not None:
+        connection.execute(
+            update(decisions)
+            .where(decisions.c.id == decision.id)
+            .values(next_look_at=from_now(duration))
+        )
 
 
 def _lock_unit(connection: Connection, source: str, unit: str) -> None:
