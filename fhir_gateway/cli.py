@@ -281,7 +281,7 @@ def alarms(days: int) -> None:
     for heading in ("alarm", "booking", "source", "unit", "write", "state", "sent"):
         table.add_column(heading, overflow="fold")
     with _explained(), opened_journal(settings) as opened:
-        found = opened.alarms(since=now() - timedelta(days=days))
+        found = opened.outcomes.alarms(since=now() - timedelta(days=days))
     for record, decision in found:
         table.add_row(
             decision.alarm.value if decision.alarm else "",

@@ -123,12 +123,12 @@ class ReadBack:
             return record, None
         if record.timeslot.start <= self._clock():
             return record, None
-        return self._journal.mark_cancelled_elsewhere(record), None
+        return self._journal.reports.mark_cancelled_elsewhere(record), None
 
     def confirmed(self, record: BookingRecord, booking: Booking) -> BookingRecord:
         """Return the record brought up to date with its source's description."""
         timeslot = timeslot_of(booking, record.timeslot)
-        return self._journal.confirm(record, booking, timeslot)
+        return self._journal.reports.confirm(record, booking, timeslot)
 
     def _describe(self, record: BookingRecord) -> Booking | None:
         """Return what the source says of a booking, None when it has it no more."""

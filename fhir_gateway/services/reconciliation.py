@@ -62,8 +62,8 @@ class Reconciliation:
 
     def run_once(self) -> None:
         """Look once at everything that is due."""
-        unsettled = self._journal.unsettled(limit=_AT_ONCE, hold=_KEPT)
-        unseen = self._journal.unseen(limit=_AT_ONCE, hold=_KEPT)
+        unsettled = self._journal.outcomes.unsettled(limit=_AT_ONCE, hold=_KEPT)
+        unseen = self._journal.outcomes.unseen(limit=_AT_ONCE, hold=_KEPT)
         due = [
             *((self._settle, each) for each in unsettled),
             *((self._see, each) for each in unseen),

@@ -193,12 +193,14 @@ class ResidentBookings:
             return None
         timeslot = Timeslot(schedule=schedule, start=booking.start, end=booking.end)
         try:
-            denied = self._journal.said_not_to_be_made(source, number, timeslot)
+            denied = self._journal.outcomes.said_not_to_be_made(
+                source, number, timeslot
+            )
             if denied is not None:
                 mended = self._settlement.booked_after_all(denied, booking)
                 if mended is not None:
                     return mended
-            return self._journal.adopt(
+            return self._journal.reports.adopt(
                 source=source, booking=booking, timeslot=timeslot, number=number
             )
         except BookingIdTaken as error:

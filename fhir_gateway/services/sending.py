@@ -325,7 +325,7 @@ class Sending:
         if settled.timeslot.source_id == timeslot.source_id:
             # Settling has written down all that the description says.
             return settled, details
-        return self._journal.confirm(settled, details, timeslot), details
+        return self._journal.reports.confirm(settled, details, timeslot), details
 
     def _moved(
         self, decision: Decision, timeslot: Timeslot, result: WriteResult
@@ -352,7 +352,7 @@ class Sending:
 
     def _not_believed(self, decision: Decision, error: BookingIdTaken) -> Sent:
         _log.error("another booking's id", booking=decision.booking, error=str(error))
-        self._journal.raise_alarm(decision, Alarm.SOMETHING_ELSE)
+        self._journal.outcomes.raise_alarm(decision, Alarm.SOMETHING_ELSE)
         return self._journal.settle_unknown(decision), None
 
     def _seen(

@@ -137,7 +137,7 @@ class Settlement:
             and record.timeslot.start > self._clock()
         ):
             self._see(record, decision)
-        self._journal.mark_seen(decision)
+        self._journal.outcomes.mark_seen(decision)
 
     def _see(self, record: BookingRecord, decision: Decision) -> None:
         try:
@@ -173,7 +173,7 @@ class Settlement:
         Returns:
             How it stands; None when there was nothing to mend.
         """
-        reopened = self._journal.reopen(decision, lease=_LEASE)
+        reopened = self._journal.outcomes.reopen(decision, lease=_LEASE)
         if reopened is None:
             return None
         _log.error(
@@ -208,9 +208,9 @@ class Settlement:
         Returns:
             How the booking stands.
         """
-        if self._journal.mark_sent_late(decision):
+        if self._journal.outcomes.mark_sent_late(decision):
             return self._journal.get(decision.booking)
-        reopened = self._journal.reopen(decision, lease=_LEASE)
+        reopened = self._journal.outcomes.reopen(decision, lease=_LEASE)
         if reopened is not None:
             _log.error(
                 "sent after it was given up",
@@ -262,7 +262,7 @@ class Settlement:
 
     def alarm(self, decision: Decision, alarm: Alarm, event: str) -> None:
         """Call a person, once."""
-        if self._journal.raise_alarm(decision, alarm):
+        if self._journal.outcomes.raise_alarm(decision, alarm):
             _log.error(event, booking=decision.booking, kind=decision.kind.value)
 
     def _settle_time(self, record: BookingRecord, decision: Decision) -> BookingRecord:
@@ -371,7 +371,7 @@ class Settlement:
         if sent_at is not None and self._clock() - sent_at >= _OVERDUE:
             self.alarm(decision, Alarm.OVERDUE, "outcome overdue")
         try:
-            self._journal.postpone(decision, until=pause, unchanged=unchanged)
+            self._journal.outcomes.postpone(decision, until=pause, unchanged=unchanged)
         except LostDecision:
             # Settled meanwhile: there is nothing to look for.
             _log.debug("decision settled elsewhere", booking=decision.booking)

@@ -28,7 +28,10 @@ from fhir_gateway.model.interaction import (
     MakeBooking,
     UpdateBooking,
 )
+from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal import BookingRecord, Decision, Journal
+from fhir_gateway.stores.journal.outcomes import Outcomes
+from fhir_gateway.stores.sealing import Seal
 
 __all__ = [
     "GATEWAY_POINTS",
@@ -115,8 +118,21 @@ def _in_transaction(
         _DOING.transaction = None
 
 
+class WatchedOutcomes(Outcomes):
+    """What is found out of writes, with a point in each vain look."""
+
+    def postpone(self, decision: Decision, **options: Any) -> Decision:
+        """Count a vain look."""
+        kind = _kind(decision)
+        return _in_transaction(kind, "postpone", super().postpone, decision, **options)
+
+
 class WatchedJournal(Journal):
     """The journal, with a point before, in and after each step."""
+
+    def __init__(self, database: Database, seal: Seal) -> None:
+        super().__init__(database, seal)
+        self.outcomes = WatchedOutcomes(database, seal)
 
     def claim_make(self, **options: Any) -> Decision:
         """Claim a place for a new booking."""
@@ -160,11 +176,6 @@ class WatchedJournal(Journal):
     def settle_unknown(self, decision: Decision, **options: Any) -> BookingRecord:
         """Say that nobody knows the outcome."""
         return self._settled(decision, super().settle_unknown, **options)
-
-    def postpone(self, decision: Decision, **options: Any) -> Decision:
-        """Count a vain look."""
-        kind = _kind(decision)
-        return _in_transaction(kind, "postpone", super().postpone, decision, **options)
 
     def _claim(
         self, kind: str, claim: Callable[..., Decision], *args: Any, **options: Any

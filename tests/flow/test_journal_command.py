@@ -51,7 +51,7 @@ def test_alarms_are_listed(tmp_path: Path, database: Database) -> None:
     key = Seal.new_key()
     journal = Journal(database, Seal((key,)))
     decision = claimed(journal)
-    journal.raise_alarm(decision, Alarm.DUPLICATE)
+    journal.outcomes.raise_alarm(decision, Alarm.DUPLICATE)
 
     result = run(tmp_path, "alarms", keys=key)
 

@@ -511,7 +511,7 @@ def adopted(wireless: Wireless) -> str:
         permissions=wireless.adapter.permissions,
     )
     wireless.adapter.book["B-5"] = booking
-    record = wireless.desk.journal.adopt(
+    record = wireless.desk.journal.reports.adopt(
         source=NORR, booking=booking, timeslot=wanted, number=number(0)
     )
     return record.id
@@ -622,7 +622,7 @@ def test_the_reconciler_rests_what_cannot_be_asked(wireless: Wireless) -> None:
         wireless.desk.reconciliation.run_once()
 
     assert wireless.desk.undecided(made.booking.id).attempts == 1
-    assert wireless.desk.journal.unsettled(limit=9) == ()
+    assert wireless.desk.journal.outcomes.unsettled(limit=9) == ()
 
 
 def test_a_duplicate_is_booked_and_reported(wireless: Wireless) -> None:

@@ -487,7 +487,7 @@ def test_several_failing_units_are_one_outcome(make_wireless: MakeWireless) -> N
     for hsa_id, booking_id in ((UNIT, "B-1"), (OTHER_UNIT, "B-2")):
         wanted = wireless.coming()
         wanted = replace(wanted, schedule=replace(wanted.schedule, unit=hsa_id))
-        wireless.desk.journal.adopt(
+        wireless.desk.journal.reports.adopt(
             source=NORR,
             booking=Booking(
                 unit=hsa_id,

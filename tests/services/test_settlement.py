@@ -301,7 +301,7 @@ def test_what_was_booked_unseen_is_looked_at(
 
     assert too_soon is None
     assert settled(wireless, made.id).alarm is (Alarm.DUPLICATE if twice else None)
-    assert wireless.desk.journal.unseen(limit=9, hold=timedelta()) == ()
+    assert wireless.desk.journal.outcomes.unseen(limit=9, hold=timedelta()) == ()
     assert wireless.desk.booking.read(made.id).status is BookingStatus.BOOKED
 
 
@@ -748,7 +748,7 @@ def test_absence_that_lasts_is_looked_at_no_more(
     look_once_more(wireless, own_database)
 
     assert wireless.desk.journal.get(made.id).state is BookingState.REFUSED
-    assert wireless.desk.journal.unseen(limit=9, hold=timedelta()) == ()
+    assert wireless.desk.journal.outcomes.unseen(limit=9, hold=timedelta()) == ()
 
 
 def test_a_cancellation_that_is_carried_out_very_late(
@@ -836,7 +836,7 @@ def test_an_unknown_hold_of_a_booking_is_found(wireless: Wireless) -> None:
     in_the_book(wireless, made.timeslot, end=None)
     look(wireless, made.id)
 
-    ((record, decision),) = wireless.desk.journal.alarms(
+    ((record, decision),) = wireless.desk.journal.outcomes.alarms(
         since=datetime.fromtimestamp(0, UTC)
     )
 

@@ -32,7 +32,7 @@ EVER = datetime.fromtimestamp(0, UTC)
 def absent(journal: Journal, decision: Decision) -> Decision:
     """Settle a write by its absence, and return it as it is then."""
     journal.settle_unknown(decision)
-    journal.postpone(decision, until=timedelta(), unchanged=True)
+    journal.outcomes.postpone(decision, until=timedelta(), unchanged=True)
     journal.settle_not_sent(decision)
     latest = journal.latest_decision(decision.booking)
     assert latest is not None
@@ -43,12 +43,12 @@ def test_alarm_is_news_once(journal: Journal) -> None:
     """An alarm is raised once, and listed."""
     decision = sent(journal)
 
-    raised = [journal.raise_alarm(decision, Alarm.OVERDUE) for _ in range(2)]
+    raised = [journal.outcomes.raise_alarm(decision, Alarm.OVERDUE) for _ in range(2)]
 
     assert raised == [True, False]
-    ((record, alarmed),) = journal.alarms(since=EVER)
+    ((record, alarmed),) = journal.outcomes.alarms(since=EVER)
     assert (record.id, alarmed.alarm) == (decision.booking, Alarm.OVERDUE)
-    assert journal.alarms(since=datetime.now(UTC) + MINUTE) == ()  # noqa: TID251 - later than the database's own clock
+    assert journal.outcomes.alarms(since=datetime.now(UTC) + MINUTE) == ()  # noqa: TID251 - later than the database's own clock
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def test_what_is_known_replaces_what_is_not(
 ) -> None:
     """What is known to be wrong stays, and replaces what is not known."""
     decision = sent(journal)
-    journal.raise_alarm(decision, first)
-    journal.raise_alarm(decision, second)
+    journal.outcomes.raise_alarm(decision, first)
+    journal.outcomes.raise_alarm(decision, second)
 
     assert journal.decision(decision.id).alarm is kept
 
@@ -75,10 +75,10 @@ def test_what_is_known_replaces_what_is_not(
 def test_unchanged_is_counted_from_the_first_look(journal: Journal) -> None:
     """A later look, and one that failed, leave the moment of the first."""
     decision = sent(journal)
-    failed = journal.postpone(decision, until=MINUTE)
-    first = journal.postpone(failed, until=MINUTE, unchanged=True)
-    second = journal.postpone(first, until=MINUTE, unchanged=True)
-    third = journal.postpone(second, until=MINUTE)
+    failed = journal.outcomes.postpone(decision, until=MINUTE)
+    first = journal.outcomes.postpone(failed, until=MINUTE, unchanged=True)
+    second = journal.outcomes.postpone(first, until=MINUTE, unchanged=True)
+    third = journal.outcomes.postpone(second, until=MINUTE)
 
     assert failed.unchanged_at is None
     assert first.unchanged_at is not None
@@ -90,7 +90,7 @@ def test_reopened_booking_is_settled_as_any(journal: Journal) -> None:
     decision = absent(journal, sent(journal))
     assert live_tokens(journal) == {}
 
-    reopened = journal.reopen(decision, lease=LEASE)
+    reopened = journal.outcomes.reopen(decision, lease=LEASE)
 
     assert reopened is not None
     assert (reopened.state, reopened.alarm) == (DecisionState.SENT, Alarm.CONTRADICTED)
@@ -107,7 +107,7 @@ def test_reopened_booking_stands_beside_whoever_has_its_place(
     decision = absent(journal, sent(journal))
     booked(journal, 1, booking_id="B2")
 
-    assert journal.reopen(decision, lease=LEASE) is not None
+    assert journal.outcomes.reopen(decision, lease=LEASE) is not None
     assert live_tokens(journal) == {timeslot().token: 2}
 
 
@@ -117,7 +117,7 @@ def test_reopened_move_claims_its_time(journal: Journal) -> None:
     moved = journal.mark_sent(journal.claim_update(record, timeslot(1)), lease=LEASE)
     decision = absent(journal, moved)
 
-    reopened = journal.reopen(decision, lease=LEASE)
+    reopened = journal.outcomes.reopen(decision, lease=LEASE)
 
     assert reopened is not None
     assert live_tokens(journal) == {timeslot().token: 1, timeslot(1).token: 1}
@@ -130,7 +130,7 @@ def test_reopened_cancellation_is_settled(journal: Journal) -> None:
     record = booked(journal)
     cancelled = journal.mark_sent(journal.claim_cancel(record), lease=LEASE)
 
-    reopened = journal.reopen(absent(journal, cancelled), lease=LEASE)
+    reopened = journal.outcomes.reopen(absent(journal, cancelled), lease=LEASE)
 
     assert reopened is not None
     assert journal.settle_cancelled(reopened).state is BookingState.CANCELLED
@@ -138,9 +138,11 @@ def test_reopened_cancellation_is_settled(journal: Journal) -> None:
 
 def test_reopened_write_is_looked_after(journal: Journal) -> None:
     """Whoever reopens it may die: it is found when its lease is over."""
-    reopened = journal.reopen(absent(journal, sent(journal)), lease=timedelta())
+    reopened = journal.outcomes.reopen(
+        absent(journal, sent(journal)), lease=timedelta()
+    )
 
-    assert journal.unsettled(limit=1) == (reopened,)
+    assert journal.outcomes.unsettled(limit=1) == (reopened,)
 
 
 def test_only_absence_is_taken_back(journal: Journal) -> None:
@@ -153,7 +155,7 @@ def test_only_absence_is_taken_back(journal: Journal) -> None:
     journal.settle_booked(done, booking_id=None, permissions=CANCEL)
 
     for decision in (never, refused, done):
-        assert journal.reopen(decision, lease=LEASE) is None
+        assert journal.outcomes.reopen(decision, lease=LEASE) is None
 
 
 def test_write_is_not_reopened_beside_another(journal: Journal) -> None:
@@ -163,13 +165,13 @@ def test_write_is_not_reopened_beside_another(journal: Journal) -> None:
     decision = absent(journal, moved)
     journal.claim_cancel(record)
 
-    assert journal.reopen(decision, lease=LEASE) is None
+    assert journal.outcomes.reopen(decision, lease=LEASE) is None
 
 
 def test_whoever_gave_it_up_has_lost_it(journal: Journal) -> None:
     """A stale decision does not settle what was reopened."""
     decision = absent(journal, sent(journal))
-    journal.reopen(decision, lease=LEASE)
+    journal.outcomes.reopen(decision, lease=LEASE)
 
     with pytest.raises(LostDecision):
         journal.settle_not_sent(decision)

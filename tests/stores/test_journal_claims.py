@@ -352,7 +352,7 @@ class TestChangeIsRefused:
 
     def test_cancelled(self, journal: Journal, change: Callable[..., object]) -> None:
         """A booking that has been cancelled cannot be changed."""
-        record = journal.mark_cancelled_elsewhere(booked(journal))
+        record = journal.reports.mark_cancelled_elsewhere(booked(journal))
 
         with pytest.raises(Conflict, match="does not stand"):
             change(journal, record)

@@ -224,7 +224,7 @@ def test_adopted_at_once_is_one_record(
 
 
 def _adopted(journal: Journal, booking_id: str | None) -> BookingRecord:
-    return journal.adopt(
+    return journal.reports.adopt(
         source=NORR,
         booking=told(booking_id),
         timeslot=timeslot(),
@@ -238,7 +238,7 @@ def test_unsettled_at_once_is_held_once(journal: Journal) -> None:
         journal.settle_unknown(sent(journal, which, which))
 
     def hold(_which: int) -> int:
-        return len(journal.unsettled(limit=5, hold=LEASE))
+        return len(journal.outcomes.unsettled(limit=5, hold=LEASE))
 
     answers = _at_once(hold, times=5 * THREADS)
 

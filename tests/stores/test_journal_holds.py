@@ -153,10 +153,10 @@ def test_next_claimer_ends_a_hold_that_is_over(
 def test_worker_ends_a_hold_that_is_over(journal: Journal, run_out: RunOut) -> None:
     """A hold is looked after once it is over, and not before."""
     record = held(journal)
-    before = journal.unsettled(limit=10)
+    before = journal.outcomes.unsettled(limit=10)
     run_out(record)
 
-    (decision,) = journal.unsettled(limit=10)
+    (decision,) = journal.outcomes.unsettled(limit=10)
 
     journal.settle_not_sent(decision)
     assert before == ()
@@ -235,7 +235,7 @@ def test_release_of_a_hold_that_is_over_is_no_error(
     """It is over either way."""
     record = held(journal)
     run_out(record)
-    journal.settle_not_sent(journal.unsettled(limit=1)[0])
+    journal.settle_not_sent(journal.outcomes.unsettled(limit=1)[0])
 
     assert journal.holds.release(record.id).state is BookingState.REFUSED
 
@@ -276,7 +276,7 @@ def test_whoever_knew_the_hold_has_lost_it(
 ) -> None:
     """A reconciler that saw a hold run out cannot end it once it is renewed."""
     record = held(journal, lasts=timedelta(microseconds=1))
-    (seen,) = journal.unsettled(limit=1)
+    (seen,) = journal.outcomes.unsettled(limit=1)
     with database.writing() as connection:
         connection.execute(update(decisions).values(held_until=database_clock() + 60.0))
     journal.holds.renew(record.id, lasts=MINUTES)

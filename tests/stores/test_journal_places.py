@@ -140,16 +140,16 @@ def _life_at_the_region(journal: Journal, _: Database) -> Iterator[str]:
     journal.settle_unknown(decision)
     unknown = journal.pending_decision(decision.booking)
     assert unknown is not None
-    unknown = journal.postpone(unknown, until=timedelta(), unchanged=True)
+    unknown = journal.outcomes.postpone(unknown, until=timedelta(), unchanged=True)
     journal.settle_not_sent(unknown)
     yield "believed not to be done"
-    assert journal.reopen(unknown, lease=LEASE) is not None
+    assert journal.outcomes.reopen(unknown, lease=LEASE) is not None
     yield "seen after all"
     gone = booked(journal, 1, 1, booking_id="B1")
     yield "booked with an id"
-    journal.confirm(gone, told("B1"), timeslot(2))
+    journal.reports.confirm(gone, told("B1"), timeslot(2))
     yield "moved by its unit"
-    journal.mark_cancelled_elsewhere(booked(journal, 3, 3, booking_id="B3"))
+    journal.reports.mark_cancelled_elsewhere(booked(journal, 3, 3, booking_id="B3"))
     yield "cancelled by its unit"
 
 

@@ -64,7 +64,7 @@ def _lived(journal: Journal) -> None:
     journal.settle_refused(moved, message=TEXT)
     cancelled = journal.mark_sent(journal.claim_cancel(record), lease=LEASE)
     journal.settle_unknown(cancelled)
-    journal.adopt(
+    journal.reports.adopt(
         source=NORR,
         booking=Booking(
             unit=UNIT,

@@ -43,7 +43,7 @@ REBOOK = BookingPermissions(rebook=True)
 def _adopted(
     journal: Journal, booking_id: str | None = "B1", *, who: int = 0, hours: int = 0
 ) -> BookingRecord:
-    return journal.adopt(
+    return journal.reports.adopt(
         source=NORR,
         booking=told(booking_id),
         timeslot=timeslot(hours),
@@ -90,7 +90,7 @@ def test_timeslot_is_kept_whole(journal: Journal) -> None:
         source_id=BookingId("free 1"),
     )
 
-    record = journal.adopt(
+    record = journal.reports.adopt(
         source=NORR,
         booking=told(),
         timeslot=replace(full, count=7),
@@ -105,7 +105,7 @@ def test_hour_that_autumn_repeats_compares(journal: Journal) -> None:
     start = timeslot().start.replace(year=2027, month=10, day=31, hour=1, minute=0)
     repeated = replace(timeslot(), start=start, end=start + timedelta(minutes=30))
 
-    record = journal.adopt(
+    record = journal.reports.adopt(
         source=NORR, booking=told(), timeslot=repeated, number=number()
     )
 
@@ -116,7 +116,7 @@ def test_bookings_of_a_resident_are_in_order(journal: Journal) -> None:
     """A resident's bookings come by start, those being made and cancelled too."""
     last = booked(journal, 1, hours=3, booking_id="B3")
     first = journal.get(claimed(journal, 1, hours=1).booking)
-    middle = journal.mark_cancelled_elsewhere(
+    middle = journal.reports.mark_cancelled_elsewhere(
         booked(journal, 1, hours=2, booking_id="B2")
     )
 
@@ -217,7 +217,7 @@ def test_regions_id_is_nothing_alone(
 def test_booked_one_is_found_before_a_cancelled_one(journal: Journal) -> None:
     """Where a region's id has been used twice, the booking that stands is found."""
     standing = _adopted(journal)
-    gone = journal.mark_cancelled_elsewhere(standing)
+    gone = journal.reports.mark_cancelled_elsewhere(standing)
     again = _adopted(journal)
 
     found = journal.by_booking_id(NORR, UNIT, BookingId("B1"))
@@ -226,14 +226,14 @@ def test_booked_one_is_found_before_a_cancelled_one(journal: Journal) -> None:
 
 def test_cancelled_one_is_found(journal: Journal) -> None:
     """A booking that was cancelled is still found by the region's id."""
-    gone = journal.mark_cancelled_elsewhere(booked(journal))
+    gone = journal.reports.mark_cancelled_elsewhere(booked(journal))
 
     assert journal.by_booking_id(NORR, UNIT, BookingId("B1")) == gone
 
 
 def test_adopted_booking(journal: Journal) -> None:
     """A booking made elsewhere gets an id of ours, and no name is known."""
-    record = journal.adopt(
+    record = journal.reports.adopt(
         source=NORR,
         booking=told("B1", permissions=REBOOK, is_invitation=True),
         timeslot=timeslot(),
@@ -317,7 +317,7 @@ def test_another_booking_of_the_resident_is_adopted(journal: Journal) -> None:
 
 def test_cancelled_booking_that_stands_is_adopted_anew(journal: Journal) -> None:
     """A booking that its source still has after all gets a record of its own."""
-    gone = journal.mark_cancelled_elsewhere(_adopted(journal))
+    gone = journal.reports.mark_cancelled_elsewhere(_adopted(journal))
 
     again = _adopted(journal)
 
@@ -340,7 +340,7 @@ def test_another_residents_booking_is_not_shown(
 def _confirmed(
     journal: Journal, record: BookingRecord, timeslot_: Timeslot | None = None
 ) -> BookingRecord:
-    return journal.confirm(record, told(), timeslot_ or timeslot())
+    return journal.reports.confirm(record, told(), timeslot_ or timeslot())
 
 
 def test_confirmed_booking_keeps_its_version(journal: Journal) -> None:
@@ -379,7 +379,7 @@ def test_confirmed_in_swedish_time_keeps_its_version(journal: Journal) -> None:
 def test_confirmed_keeps_the_free_times_id(journal: Journal) -> None:
     """What the free time was called is kept, and its lack in a booking no change."""
     listed = replace(timeslot(), source_id=BookingId("free 1"))
-    record = journal.adopt(
+    record = journal.reports.adopt(
         source=NORR, booking=told(), timeslot=listed, number=number()
     )
 
@@ -400,7 +400,7 @@ def test_confirmed_change_is_stored(journal: Journal) -> None:
     """What a source says otherwise than before is stored as a new version."""
     record = booked(journal, booking_id=None)
 
-    confirmed = journal.confirm(
+    confirmed = journal.reports.confirm(
         record,
         told("B7", permissions=REBOOK, is_invitation=True),
         timeslot(2),
@@ -420,14 +420,14 @@ def test_confirmed_change_is_stored(journal: Journal) -> None:
 
 def test_booking_moved_by_its_unit_frees_the_old_place(journal: Journal) -> None:
     """A place is not held for a booking that its unit has moved from it."""
-    journal.confirm(booked(journal), told(), timeslot(2))
+    journal.reports.confirm(booked(journal), told(), timeslot(2))
 
     assert live_tokens(journal) == {}
 
 
 def test_booking_described_otherwise_keeps_its_place(journal: Journal) -> None:
     """A place is held when only what a booking permits has changed."""
-    journal.confirm(booked(journal), told(permissions=REBOOK), timeslot())
+    journal.reports.confirm(booked(journal), told(permissions=REBOOK), timeslot())
 
     assert live_tokens(journal) == {timeslot().token: 1}
 
@@ -436,7 +436,7 @@ def test_source_that_tells_no_id_changes_none(journal: Journal) -> None:
     """A source that leaves the id out this time has not taken it away."""
     record = booked(journal)
 
-    confirmed = journal.confirm(record, told(None), timeslot())
+    confirmed = journal.reports.confirm(record, told(None), timeslot())
 
     assert (confirmed.booking_id, confirmed.version) == ("B1", record.version)
 
@@ -444,9 +444,9 @@ def test_source_that_tells_no_id_changes_none(journal: Journal) -> None:
 def test_older_news_change_nothing(journal: Journal) -> None:
     """What a source said before the latest change is not believed after it."""
     before = booked(journal)
-    after = journal.confirm(before, told(permissions=REBOOK), timeslot())
+    after = journal.reports.confirm(before, told(permissions=REBOOK), timeslot())
 
-    again = journal.confirm(before, told(permissions=CANCEL), timeslot())
+    again = journal.reports.confirm(before, told(permissions=CANCEL), timeslot())
 
     assert again == replace(after, confirmed_at=again.confirmed_at)
 
@@ -456,7 +456,7 @@ def test_news_during_a_write_change_nothing(journal: Journal) -> None:
     record = booked(journal)
     journal.claim_update(record, timeslot(1))
 
-    told_of = journal.confirm(record, told(permissions=REBOOK), timeslot(1))
+    told_of = journal.reports.confirm(record, told(permissions=REBOOK), timeslot(1))
 
     assert told_of == replace(record, confirmed_at=told_of.confirmed_at)
 
@@ -474,7 +474,7 @@ def test_confirmed_with_the_id_of_another(journal: Journal) -> None:
     record = booked(journal, 2, booking_id=None)
 
     with pytest.raises(BookingIdTaken):
-        journal.confirm(record, told("B7"), timeslot())
+        journal.reports.confirm(record, told("B7"), timeslot())
 
 
 def test_missing_booking_is_not_confirmed(journal: Journal) -> None:
@@ -487,7 +487,7 @@ def test_cancelled_elsewhere(journal: Journal) -> None:
     """A booking that its source no longer has is CANCELLED, as a new version."""
     record = booked(journal)
 
-    gone = journal.mark_cancelled_elsewhere(record)
+    gone = journal.reports.mark_cancelled_elsewhere(record)
 
     assert gone == replace(
         record,
@@ -499,23 +499,23 @@ def test_cancelled_elsewhere(journal: Journal) -> None:
 
 def test_cancelled_elsewhere_frees_the_place(journal: Journal) -> None:
     """A booking that its source no longer has holds no place."""
-    journal.mark_cancelled_elsewhere(booked(journal))
+    journal.reports.mark_cancelled_elsewhere(booked(journal))
 
     assert live_tokens(journal) == {}
 
 
 def test_cancelled_elsewhere_twice_is_once(journal: Journal) -> None:
     """A booking that is CANCELLED stays as it is."""
-    gone = journal.mark_cancelled_elsewhere(booked(journal))
+    gone = journal.reports.mark_cancelled_elsewhere(booked(journal))
 
-    assert journal.mark_cancelled_elsewhere(gone) == gone
+    assert journal.reports.mark_cancelled_elsewhere(gone) == gone
 
 
 def test_booking_being_made_is_not_cancelled_elsewhere(journal: Journal) -> None:
     """A booking that its source does not have yet is left to its settlement."""
     record = journal.get(sent(journal).booking)
 
-    assert journal.mark_cancelled_elsewhere(record) == record
+    assert journal.reports.mark_cancelled_elsewhere(record) == record
 
 
 def test_booking_being_moved_is_not_cancelled_elsewhere(journal: Journal) -> None:
@@ -523,12 +523,12 @@ def test_booking_being_moved_is_not_cancelled_elsewhere(journal: Journal) -> Non
     record = booked(journal)
     journal.claim_update(record, timeslot(1))
 
-    assert journal.mark_cancelled_elsewhere(record) == record
+    assert journal.reports.mark_cancelled_elsewhere(record) == record
 
 
 def test_older_absence_changes_nothing(journal: Journal) -> None:
     """A booking that has changed since its source was asked is left alone."""
     before = booked(journal)
-    after = journal.confirm(before, told(permissions=REBOOK), timeslot())
+    after = journal.reports.confirm(before, told(permissions=REBOOK), timeslot())
 
-    assert journal.mark_cancelled_elsewhere(before) == after
+    assert journal.reports.mark_cancelled_elsewhere(before) == after

@@ -82,7 +82,7 @@ def test_fresh_claim_is_left_alone(journal: Journal) -> None:
     """A claim that was made just now is its owner's."""
     claimed(journal)
 
-    assert journal.unsettled(limit=10) == ()
+    assert journal.outcomes.unsettled(limit=10) == ()
 
 
 def test_abandoned_claim_is_found(database: Database, keys: tuple[str, ...]) -> None:
@@ -90,7 +90,7 @@ def test_abandoned_claim_is_found(database: Database, keys: tuple[str, ...]) -> 
     journal = Journal(database, Seal(keys), claim_lease=NOW)
     decision = claimed(journal)
 
-    assert journal.unsettled(limit=10) == (decision,)
+    assert journal.outcomes.unsettled(limit=10) == (decision,)
 
 
 def test_abandoned_claim_can_still_be_sent(
@@ -108,7 +108,7 @@ def test_sent_within_its_lease_is_left_alone(journal: Journal) -> None:
     """A write that was sent just now is its sender's."""
     sent(journal)
 
-    assert journal.unsettled(limit=10) == ()
+    assert journal.outcomes.unsettled(limit=10) == ()
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_sent_beyond_its_lease_is_found(journal: Journal, lease: timedelta) -> N
     """A write whose sender has not been heard of for its lease is shown."""
     decision = sent(journal, lease=lease)
 
-    assert journal.unsettled(limit=10) == (decision,)
+    assert journal.outcomes.unsettled(limit=10) == (decision,)
 
 
 def test_unknown_is_found_at_once(journal: Journal) -> None:
@@ -130,7 +130,7 @@ def test_unknown_is_found_at_once(journal: Journal) -> None:
     decision = sent(journal)
     journal.settle_unknown(decision)
 
-    assert journal.unsettled(limit=10) == (
+    assert journal.outcomes.unsettled(limit=10) == (
         replace(decision, state=DecisionState.UNKNOWN),
     )
 
@@ -139,7 +139,7 @@ def test_settled_is_not_found(journal: Journal) -> None:
     """A write that is settled is never looked into."""
     journal.settle_not_sent(sent(journal, lease=NOW))
 
-    assert journal.unsettled(limit=10) == ()
+    assert journal.outcomes.unsettled(limit=10) == ()
 
 
 def test_no_more_than_the_limit_are_shown(journal: Journal) -> None:
@@ -147,36 +147,36 @@ def test_no_more_than_the_limit_are_shown(journal: Journal) -> None:
     first = sent(journal, lease=NOW)
     sent(journal, hours=1, lease=NOW)
 
-    assert journal.unsettled(limit=1) == (first,)
+    assert journal.outcomes.unsettled(limit=1) == (first,)
 
 
 def test_looking_is_not_holding(journal: Journal) -> None:
     """Two who only look are shown the same."""
     sent(journal, lease=NOW)
 
-    assert journal.unsettled(limit=10) == journal.unsettled(limit=10)
+    assert journal.outcomes.unsettled(limit=10) == journal.outcomes.unsettled(limit=10)
 
 
 def test_held_is_kept_from_others(journal: Journal) -> None:
     """What one looker holds the next one is not shown."""
     decision = sent(journal, lease=NOW)
 
-    held = journal.unsettled(limit=10, hold=LEASE)
+    held = journal.outcomes.unsettled(limit=10, hold=LEASE)
 
-    assert (held, journal.unsettled(limit=10)) == ((decision,), ())
+    assert (held, journal.outcomes.unsettled(limit=10)) == ((decision,), ())
 
 
 def test_hold_ends(journal: Journal) -> None:
     """What a dead looker held is shown again when its time is over."""
     decision = sent(journal, lease=NOW)
-    journal.unsettled(limit=10, hold=timedelta(hours=-1))
+    journal.outcomes.unsettled(limit=10, hold=timedelta(hours=-1))
 
-    assert journal.unsettled(limit=10) == (decision,)
+    assert journal.outcomes.unsettled(limit=10) == (decision,)
 
 
 def test_holding_nothing(journal: Journal) -> None:
     """Where nothing is unsettled there is nothing to hold."""
-    assert journal.unsettled(limit=10, hold=LEASE) == ()
+    assert journal.outcomes.unsettled(limit=10, hold=LEASE) == ()
 
 
 @pytest.mark.parametrize("new_url", ["postgresql"], indirect=True)
@@ -188,44 +188,46 @@ def test_holders_do_not_wait_for_each_other(
     with database.writing() as connection:
         connection.exec_driver_sql("SELECT * FROM decision FOR UPDATE")
 
-        assert journal.unsettled(limit=10, hold=LEASE) == ()
+        assert journal.outcomes.unsettled(limit=10, hold=LEASE) == ()
 
-    assert journal.unsettled(limit=10, hold=LEASE) == (decision,)
+    assert journal.outcomes.unsettled(limit=10, hold=LEASE) == (decision,)
 
 
 def test_postponed_counts_and_rests(journal: Journal) -> None:
     """A vain look is counted, and the write is not shown for the time given."""
     decision = sent(journal, lease=NOW)
 
-    postponed = journal.postpone(decision, until=LEASE)
+    postponed = journal.outcomes.postpone(decision, until=LEASE)
 
     assert postponed == replace(decision, attempts=1)
-    assert journal.unsettled(limit=10) == ()
+    assert journal.outcomes.unsettled(limit=10) == ()
 
 
 def test_postponed_comes_back(journal: Journal) -> None:
     """A write that was postponed is shown again when its time has come."""
-    decision = journal.postpone(sent(journal, lease=NOW), until=timedelta(hours=-1))
+    decision = journal.outcomes.postpone(
+        sent(journal, lease=NOW), until=timedelta(hours=-1)
+    )
 
-    assert journal.unsettled(limit=10) == (decision,)
+    assert journal.outcomes.unsettled(limit=10) == (decision,)
 
 
 def test_two_looks_at_once_count_once(journal: Journal) -> None:
     """Of two who looked at the same only the first one's vain look counts."""
     decision = sent(journal, lease=NOW)
-    journal.postpone(decision, until=NOW)
+    journal.outcomes.postpone(decision, until=NOW)
 
     with pytest.raises(LostDecision):
-        journal.postpone(decision, until=NOW)
+        journal.outcomes.postpone(decision, until=NOW)
 
-    (again,) = journal.unsettled(limit=10)
+    (again,) = journal.outcomes.unsettled(limit=10)
     assert again.attempts == 1
 
 
 def test_woken_sender_loses(journal: Journal) -> None:
     """A sender that slept through its lease cannot undo what was found out since."""
     decision = sent(journal, lease=NOW)
-    (found,) = journal.unsettled(limit=1)
+    (found,) = journal.outcomes.unsettled(limit=1)
     journal.settle_booked(found, booking_id=None, permissions=CANCEL)
 
     with pytest.raises(LostDecision):
@@ -236,6 +238,6 @@ def test_woken_sender_loses(journal: Journal) -> None:
 
 def test_unsettled_uses_its_index(journal: Journal, database: Database) -> None:
     """Looking for unsettled writes does not read the settled ones."""
-    plan = plans(database, lambda: journal.unsettled(limit=10))
+    plan = plans(database, lambda: journal.outcomes.unsettled(limit=10))
 
     assert "decision_one_unsettled" in plan

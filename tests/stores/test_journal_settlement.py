@@ -43,7 +43,9 @@ Step = Callable[[Journal, Decision], object]
 
 STEPS: dict[str, Step] = {
     "mark_sent": lambda journal, decision: journal.mark_sent(decision, lease=LEASE),
-    "postpone": lambda journal, decision: journal.postpone(decision, until=LEASE),
+    "postpone": lambda journal, decision: journal.outcomes.postpone(
+        decision, until=LEASE
+    ),
     "settle_booked": lambda journal, decision: journal.settle_booked(
         decision, booking_id=BookingId("B2"), permissions=REBOOK
     ),
@@ -370,7 +372,7 @@ def test_odd_id_has_no_decision(journal: Journal, text: str) -> None:
 
 
 def _adopted(journal: Journal, who: int = 1, hours: int = 0) -> BookingRecord:
-    return journal.adopt(
+    return journal.reports.adopt(
         source=NORR, booking=told("B9"), timeslot=timeslot(hours), number=number(who)
     )
 

@@ -101,7 +101,7 @@ def test_a_claim_of_the_release_before_is_understood(
         None,
     )
     assert [each.booking for each in journal.places.of(timeslot().token)] == [ID]
-    assert journal.unsettled(limit=1) == (decision,)
+    assert journal.outcomes.unsettled(limit=1) == (decision,)
     journal.settle_not_sent(decision)
     assert claimed(journal, 1).state is DecisionState.CLAIMED
 
@@ -128,5 +128,5 @@ def test_a_hold_is_a_slow_claim_to_the_release_before(
     assert [(each.id, each.state) for each in listed] == [(held.id, "PENDING")]
     assert (unsettled.booking, unsettled.state) == (held.id, "CLAIMED")
     assert overdue <= held.created_at.timestamp() + 1
-    journal.settle_not_sent(journal.unsettled(limit=1)[0])
+    journal.settle_not_sent(journal.outcomes.unsettled(limit=1)[0])
     assert journal.get(held.id).state is BookingState.REFUSED

@@ -114,7 +114,7 @@ def test_wiped_booking_leaves_its_region_free_to_use_its_id(journal: Journal) ->
     lived(journal)
     journal.upkeep.wipe(ended_before=AFTER)
 
-    adopted = journal.adopt(
+    adopted = journal.reports.adopt(
         source=NORR, booking=told("B1"), timeslot=timeslot(48), number=number(1)
     )
 
@@ -173,7 +173,7 @@ def test_resealing_goes_through_every_row(
 ) -> None:
     """More rows than one batch has are resealed, each once."""
     for which in range(210):
-        journal.adopt(
+        journal.reports.adopt(
             source=NORR,
             booking=told(f"B{which}"),
             timeslot=timeslot(which),

@@ -64,6 +64,7 @@ __all__ = [
     "lock_timeslot",
     "locked",
     "lost",
+    "of_resident",
     "release",
     "texts",
 ]
@@ -136,6 +137,11 @@ def is_live() -> ColumnElement[bool]:
             decisions.c.held_until > database_clock(),
         ),
     )
+
+
+def of_resident(seal: Seal, number: PersonalIdentityNumber) -> ColumnElement[bool]:
+    """Return the condition that a booking is a resident's."""
+    return bookings.c.subject_hmac.in_(seal.lookups(NUMBER, number.reveal()))
 
 
 def lock_timeslot(connection: Connection, timeslot: Timeslot) -> None:

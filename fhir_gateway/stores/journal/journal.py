@@ -14,40 +14,41 @@ A write to a region is three steps, each committed before the next one begins:
 """
 
 from collections.abc import Collection
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, Final
 from uuid import uuid4
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Double,
     Row,
     Select,
-    Update,
     and_,
     bindparam,
     case,
-    func,
     insert,
     or_,
     select,
     update,
 )
 
-from fhir_gateway.model.booking import Booking, BookingPermissions
+from fhir_gateway.model.booking import BookingPermissions
 from fhir_gateway.model.errors import Conflict, NotFound, Stale
 from fhir_gateway.model.ids import BookingId, HsaId, SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
-from fhir_gateway.model.timekeeping import epoch_seconds
 from fhir_gateway.model.timeslot import Timeslot
-from fhir_gateway.stores.database import Database, database_clock, lock_until_commit
+from fhir_gateway.stores.database import Database, database_clock
+from fhir_gateway.stores.journal.changing import (
+    CHANGED_AND_CONFIRMED,
+    change,
+    has_unsettled,
+    lock_unit,
+    retire_double,
+)
 from fhir_gateway.stores.journal.claiming import (
     DECISION,
     OUR_ID,
-    any_place,
     claim,
     decide,
     found,
@@ -56,14 +57,14 @@ from fhir_gateway.stores.journal.claiming import (
     lock_timeslot,
     locked,
     lost,
+    of_resident,
     release,
     texts,
 )
 from fhir_gateway.stores.journal.holds import Holds
+from fhir_gateway.stores.journal.outcomes import Outcomes
 from fhir_gateway.stores.journal.places import Places
 from fhir_gateway.stores.journal.records import (
-    Alarm,
-    BookingIdTaken,
     BookingRecord,
     BookingState,
     Decision,
@@ -71,6 +72,7 @@ from fhir_gateway.stores.journal.records import (
     DecisionState,
     RequestKey,
 )
+from fhir_gateway.stores.journal.reports import Reports
 from fhir_gateway.stores.journal.requests import Requests, refuse_repeat, take_up
 from fhir_gateway.stores.journal.rows import (
     NUMBER,
@@ -91,11 +93,6 @@ __all__ = ["Journal"]
 _AFTER_SENDING: Final = frozenset({DecisionState.SENT, DecisionState.UNKNOWN})
 _BEFORE_SETTLING: Final = _AFTER_SENDING | {DecisionState.CLAIMED}
 
-_TIMES: Final = ("starts_at", "ends_at")
-
-_KNOWN_TO_BE_WRONG: Final = frozenset(
-    {Alarm.SOMETHING_ELSE, Alarm.DUPLICATE, Alarm.CONTRADICTED}
-)
 
 # What every booking runs is built once, as in `claiming.py`.
 _NEW: Final = insert(bookings).values(
@@ -126,31 +123,7 @@ _SETTLE: Final = (
     .values(settled_at=database_clock(), next_look_at=None)
     .returning(*DECISION)
 )
-_CONFIRMED: Final = (
-    update(bookings)
-    .where(bookings.c.id == bindparam("booking"))
-    .values(confirmed_at=database_clock())
-    .returning(*bookings.c)
-)
-_CHANGED: Final = (
-    update(bookings)
-    .where(bookings.c.id == bindparam("booking"))
-    .values(version=bookings.c.version + 1, updated_at=database_clock())
-    .returning(*bookings.c)
-)
-_CHANGED_AND_CONFIRMED: Final = _CHANGED.values(confirmed_at=database_clock())
 _SOURCE: Final = select(bookings.c.source).where(bookings.c.id == bindparam("booking"))
-_DOUBLE: Final = (
-    select(bookings)
-    .where(
-        bookings.c.source == bindparam("source"),
-        bookings.c.unit == bindparam("unit"),
-        bookings.c.booking_id == bindparam("booking_id"),
-        bookings.c.state == BookingState.BOOKED.value,
-        bookings.c.id != bindparam("booking"),
-    )
-    .with_for_update()
-)
 _LATEST: Final = (
     select(*DECISION)
     .where(decisions.c.booking == bindparam("of_booking"))
@@ -196,6 +169,8 @@ class Journal:
         places: Which places are claimed.
         holds: What is only held.
         requests: What clients call their requests.
+        outcomes: Which writes somebody has to look after.
+        reports: What regions tell of bookings.
         upkeep: Wipes and reseals.
     """
 
@@ -212,6 +187,8 @@ class Journal:
         self.places = Places(database)
         self.holds = Holds(database, seal, claim_lease=claim_lease)
         self.requests = Requests(database, seal)
+        self.outcomes = Outcomes(database, seal)
+        self.reports = Reports(database, seal)
         self.upkeep = Upkeep(database, seal)
 
     # Claims: before anything is sent.
@@ -399,10 +376,11 @@ class Journal:
             )
             row = self._without_double(connection, settled, booking_id)
             _rest(connection, decision, look_again_in)
-            return self._change(
+            return change(
                 connection,
+                self._seal,
                 row,
-                _CHANGED_AND_CONFIRMED,
+                CHANGED_AND_CONFIRMED,
                 state=BookingState.BOOKED.value,
                 booking_id=booking_id,
                 is_invitation=is_invitation,
@@ -439,10 +417,11 @@ class Journal:
             )
             row = self._without_double(connection, settled, booking_id)
             release(connection, row.id, claims.c.decision != decision.id)
-            return self._change(
+            return change(
                 connection,
+                self._seal,
                 row,
-                _CHANGED_AND_CONFIRMED,
+                CHANGED_AND_CONFIRMED,
                 booking_id=booking_id or row.booking_id,
                 is_invitation=is_invitation,
                 message_sealed=sealed_text(message, self._seal),
@@ -469,8 +448,9 @@ class Journal:
             )
             row = locked(connection, decision.booking)
             release(connection, row.id)
-            return self._change(
+            return change(
                 connection,
+                self._seal,
                 row,
                 state=BookingState.CANCELLED.value,
                 message_sealed=sealed_text(message, self._seal),
@@ -619,7 +599,7 @@ class Journal:
             rows = connection.execute(
                 select(bookings)
                 .where(
-                    self._is_of(number),
+                    of_resident(self._seal, number),
                     bookings.c.state != BookingState.REFUSED.value,
                     or_(
                         bookings.c.state != BookingState.CANCELLED.value,
@@ -682,343 +662,6 @@ class Journal:
         if sealed is not None:
             self._seal.unseal(sealed)
 
-    # What regions tell us unasked.
-
-    def adopt(
-        self,
-        *,
-        source: SourceName,
-        booking: Booking,
-        timeslot: Timeslot,
-        number: PersonalIdentityNumber,
-    ) -> BookingRecord:
-        """
-        Return our record of a booking that a region told us of; make one if need be.
-
-        A booking that we are making or moving just now is recognised by its resident,
-        unit and start, and returned as it stands: its outcome is for whoever settles
-        it. An existing record is never changed here; `confirm` does that.
-
-        A booking that is CANCELLED here and still stands at its source is made anew:
-        a time that is shown in vain does less harm than one that is missed.
-
-        Raises:
-            BookingIdTaken: Its id is that of another person's booking.
-        """
-        # Most of what a region tells us of is known, and looking waits for nobody.
-        with self._database.reading() as connection:
-            known = self._known(connection, source, booking, timeslot, number)
-        if known is not None:
-            return self._record(known)
-        with self._database.writing() as connection:
-            _lock_unit(connection, source, timeslot.schedule.unit)
-            row = self._known(connection, source, booking, timeslot, number)
-            if row is None:
-                row = connection.execute(
-                    insert(bookings)
-                    .values(
-                        id=str(uuid4()),
-                        version=1,
-                        state=BookingState.BOOKED.value,
-                        source=source,
-                        booking_id=booking.booking_id,
-                        is_invitation=booking.is_invitation,
-                        created_at=database_clock(),
-                        updated_at=database_clock(),
-                        confirmed_at=database_clock(),
-                        **values_from_subject({NUMBER: number.reveal()}, self._seal),
-                        **values_from_permissions(booking.permissions),
-                        **values_from_timeslot(timeslot),
-                    )
-                    .returning(*bookings.c)
-                ).one()
-            return self._record(row)
-
-    def confirm(
-        self, record: BookingRecord, booking: Booking, timeslot: Timeslot
-    ) -> BookingRecord:
-        """
-        Store what its source said of a booking just now.
-
-        The version changes only when something that a client can see does. A booking
-        that is not BOOKED is left alone. One that has changed since `record` was read,
-        or that a write is under way to, only gets its `confirmed_at`: what the source
-        said may be older than what we know.
-
-        Args:
-            record: The booking as it was before the source was asked.
-            booking: What the source said.
-            timeslot: Its time now. Where the unit has moved it, the old place is free.
-
-        Raises:
-            BookingIdTaken: Its id is that of another booking of ours.
-            NotFound: There is no such booking.
-        """
-        with self._database.writing() as connection:
-            _lock_unit(connection, record.source, timeslot.schedule.unit)
-            row = locked(connection, record.id)
-            if row.state != BookingState.BOOKED.value:
-                return self._record(row)
-            if _is_overtaken(connection, row, record):
-                return self._stored(connection, row, _CONFIRMED)
-            old = timeslot_from_document(row.timeslot)
-            if timeslot.source_id is None:
-                timeslot = replace(timeslot, source_id=old.source_id)
-            described = {
-                "booking_id": booking.booking_id or row.booking_id,
-                "is_invitation": booking.is_invitation,
-                **values_from_permissions(booking.permissions),
-                **values_from_timeslot(timeslot),
-            }
-            if all(getattr(row, name) == value for name, value in described.items()):
-                return self._stored(connection, row, _CONFIRMED)
-            self._retire_double(connection, row, booking.booking_id, timeslot)
-            if any(described[name] != getattr(row, name) for name in _TIMES):
-                release(connection, row.id)
-            return self._change(connection, row, _CHANGED_AND_CONFIRMED, **described)
-
-    def mark_cancelled_elsewhere(self, record: BookingRecord) -> BookingRecord:
-        """
-        Store that its source no longer has a booking; its places are free.
-
-        One that is not BOOKED, that has changed since `record` was read, or that a
-        write is under way to, is returned as it stands.
-
-        Args:
-            record: The booking as it was before the source was asked.
-
-        Raises:
-            NotFound: There is no such booking.
-        """
-        with self._database.writing() as connection:
-            row = locked(connection, record.id)
-            is_booked = row.state == BookingState.BOOKED.value
-            if not is_booked or _is_overtaken(connection, row, record):
-                return self._record(row)
-            release(connection, row.id)
-            return self._change(connection, row, state=BookingState.CANCELLED.value)
-
-    # Finding out what became of a write.
-
-    def unsettled(
-        self, *, limit: int, hold: timedelta = timedelta()
-    ) -> tuple[Decision, ...]:
-        """
-        Return writes whose outcome should be looked for now, the longest waiting first.
-
-        They are UNKNOWN; or SENT or CLAIMED, and their owner has not been heard of for
-        the length of its lease. A CLAIMED one was never sent: `settle_not_sent`.
-
-        Args:
-            limit: How many at most.
-            hold: How long to keep what is returned from other lookers. Without it they
-                may look at the same; the first to settle or postpone wins.
-        """
-        due_at = func.coalesce(decisions.c.next_look_at, 0)
-        chosen = (
-            select(*DECISION)
-            .where(
-                decisions.c.settled_at.is_(None),
-                or_(
-                    decisions.c.state == DecisionState.UNKNOWN.value,
-                    decisions.c.lease_until <= database_clock(),
-                ),
-                due_at <= database_clock(),
-            )
-            .order_by(due_at, decisions.c.created_at)
-            .limit(limit)
-        )
-        if not hold:
-            with self._database.reading() as connection:
-                return tuple(map(self._decision, connection.execute(chosen)))
-        with self._database.writing() as connection:
-            rows = connection.execute(chosen.with_for_update(skip_locked=True)).all()
-            connection.execute(
-                update(decisions)
-                .where(decisions.c.id.in_([row.id for row in rows]))
-                .values(next_look_at=from_now(hold))
-            )
-        return tuple(map(self._decision, rows))
-
-    def unseen(self, *, limit: int, hold: timedelta) -> tuple[Decision, ...]:
-        """
-        Return settled writes that should be looked at once more now.
-
-        They were done by the region's word alone, or not done by their absence alone.
-
-        Args:
-            limit: How many at most.
-            hold: After how long `unseen` has again what `mark_seen` has not ended.
-        """
-        with self._database.writing() as connection:
-            rows = connection.execute(
-                select(*DECISION)
-                .where(
-                    decisions.c.settled_at.is_not(None),
-                    decisions.c.next_look_at <= database_clock(),
-                )
-                .order_by(decisions.c.next_look_at)
-                .limit(limit)
-                .with_for_update(skip_locked=True)
-            ).all()
-            if rows:
-                connection.execute(
-                    update(decisions)
-                    .where(decisions.c.id.in_([row.id for row in rows]))
-                    .values(next_look_at=from_now(hold))
-                )
-        return tuple(map(self._decision, rows))
-
-    def mark_seen(self, decision: Decision) -> None:
-        """Look no more at a write that is settled."""
-        with self._database.writing() as connection:
-            connection.execute(
-                update(decisions)
-                .where(
-                    decisions.c.id == decision.id,
-                    decisions.c.settled_at.is_not(None),
-                )
-                .values(next_look_at=None)
-            )
-
-    def postpone(
-        self, decision: Decision, *, until: timedelta, unchanged: bool = False
-    ) -> Decision:
-        """
-        Count one vain look for an outcome, and let `unsettled` rest it for a while.
-
-        Args:
-            decision: What `unsettled` returned.
-            until: How long, from now.
-            unchanged: The source could be read, and shows no trace of the write.
-
-        Raises:
-            LostDecision: It is settled, was never sent, or somebody else has postponed
-                it since it was read: then that look counts and this one does not.
-        """
-        with self._database.writing() as connection:
-            row = connection.execute(
-                update(decisions)
-                .where(
-                    decisions.c.id == decision.id,
-                    decisions.c.state.in_(texts(_AFTER_SENDING)),
-                    decisions.c.fence == decision.fence,
-                    decisions.c.attempts == decision.attempts,
-                )
-                .values(
-                    attempts=decisions.c.attempts + 1,
-                    next_look_at=from_now(until),
-                    unchanged_at=(
-                        func.coalesce(decisions.c.unchanged_at, database_clock())
-                        if unchanged
-                        else decisions.c.unchanged_at
-                    ),
-                )
-                .returning(*DECISION)
-            ).one_or_none()
-            if row is None:
-                raise lost()
-            return self._decision(row)
-
-    def raise_alarm(self, decision: Decision, alarm: Alarm) -> bool:
-        """
-        Say that a person has to look at a write; return whether that is news.
-
-        A write has one alarm. What is known to be wrong tells more than what is not
-        known, and replaces it.
-        """
-        replaceable: ColumnElement[bool] = decisions.c.alarm.is_(None)
-        if alarm in _KNOWN_TO_BE_WRONG:
-            replaceable = or_(replaceable, decisions.c.alarm != alarm.value)
-        with self._database.writing() as connection:
-            raised = connection.execute(
-                update(decisions)
-                .where(decisions.c.id == decision.id, replaceable)
-                .values(alarm=alarm.value, alarmed_at=database_clock())
-            )
-            return raised.rowcount == 1
-
-    def mark_sent_late(self, decision: Decision) -> bool:
-        """
-        Say that a write of unknown outcome has been sent this moment, not before.
-
-        What looks have found until now tells nothing of it.
-
-        Returns:
-            Whether it is of unknown outcome.
-        """
-        with self._database.writing() as connection:
-            marked = connection.execute(
-                update(decisions)
-                .where(
-                    decisions.c.id == decision.id,
-                    decisions.c.state == DecisionState.UNKNOWN.value,
-                )
-                .values(
-                    fence=decisions.c.fence + 1,
-                    sent_at=database_clock(),
-                    unchanged_at=None,
-                )
-            )
-            return marked.rowcount == 1
-
-    def reopen(self, decision: Decision, *, lease: timedelta) -> Decision | None:
-        """
-        Take back that a write was not sent: it is done, or was sent after all.
-
-        It is SENT again, this moment, with an alarm, and its place is claimed anew:
-        beside whoever has it by now, since both have been told so by then.
-
-        Args:
-            decision: The write, however it was known.
-            lease: How long whoever reopens it has to settle it.
-
-        Returns:
-            The write as it is now; None when it was not settled by its absence, or
-            another write to the booking is under way.
-        """
-        with self._database.writing() as connection:
-            if decision.timeslot is not None:
-                lock_timeslot(connection, decision.timeslot)
-            booking = locked(connection, decision.booking)
-            if _has_unsettled(connection, booking.id):
-                return None
-            row = connection.execute(
-                update(decisions)
-                .where(
-                    decisions.c.id == decision.id,
-                    decisions.c.state == DecisionState.NOT_SENT.value,
-                    decisions.c.unchanged_at.is_not(None),
-                )
-                .values(
-                    state=DecisionState.SENT.value,
-                    fence=decisions.c.fence + 1,
-                    sent_at=database_clock(),
-                    settled_at=None,
-                    lease_until=from_now(lease),
-                    next_look_at=None,
-                    unchanged_at=None,
-                    alarm=Alarm.CONTRADICTED.value,
-                    alarmed_at=database_clock(),
-                )
-                .returning(*DECISION)
-            ).one_or_none()
-            if row is None:
-                return None
-            reopened = self._decision(row)
-            if reopened.kind is DecisionKind.MAKE:
-                self._change(connection, booking, state=BookingState.PENDING.value)
-            if reopened.timeslot is not None:
-                token = reopened.timeslot.token
-                claim(
-                    connection,
-                    SourceName(booking.source),
-                    reopened,
-                    reopened.timeslot,
-                    any_place(connection, token),
-                )
-            return reopened
-
     def settle_by_hand(self, booking: str, *, done: bool) -> BookingRecord:
         """
         Settle the write to a booking as a person says who has asked its unit.
@@ -1045,47 +688,6 @@ class Journal:
         # Its id and what it permits are read from the source when it is next looked at.
         return settle(decision, booking_id=None, permissions=record.permissions)
 
-    def said_not_to_be_made(
-        self, source: SourceName, number: PersonalIdentityNumber, timeslot: Timeslot
-    ) -> Decision | None:
-        """Return the MAKE of a resident's time that was settled by its absence."""
-        with self._database.reading() as connection:
-            row = connection.execute(
-                select(*DECISION)
-                .join(bookings, bookings.c.id == decisions.c.booking)
-                .where(
-                    bookings.c.source == source,
-                    self._is_of(number),
-                    bookings.c.state == BookingState.REFUSED.value,
-                    bookings.c.unit == timeslot.schedule.unit,
-                    bookings.c.starts_at == epoch_seconds(timeslot.start),
-                    decisions.c.kind == DecisionKind.MAKE.value,
-                    decisions.c.state == DecisionState.NOT_SENT.value,
-                    decisions.c.unchanged_at.is_not(None),
-                )
-                .order_by(decisions.c.created_at.desc())
-                .limit(1)
-            ).one_or_none()
-        return None if row is None else self._decision(row)
-
-    def alarms(self, *, since: datetime) -> tuple[tuple[BookingRecord, Decision], ...]:
-        """Return the writes that a person was called to, with their bookings."""
-        with self._database.reading() as connection:
-            rows = connection.execute(
-                select(*DECISION)
-                .join(bookings, bookings.c.id == decisions.c.booking)
-                .where(
-                    decisions.c.alarm.is_not(None),
-                    decisions.c.alarmed_at >= since.timestamp(),
-                    bookings.c.wiped_at.is_(None),
-                )
-                .order_by(decisions.c.alarmed_at)
-            ).all()
-            return tuple(
-                (self._record(found(connection, row.booking)), self._decision(row))
-                for row in rows
-            )
-
     # Private from here on.
 
     def _record(self, row: Row[Any]) -> BookingRecord:
@@ -1100,9 +702,6 @@ class Journal:
         with self._database.reading() as connection:
             row = connection.execute(chosen, {"of_booking": booking}).one_or_none()
         return None if row is None else self._decision(row)
-
-    def _is_of(self, number: PersonalIdentityNumber) -> ColumnElement[bool]:
-        return bookings.c.subject_hmac.in_(self._seal.lookups(NUMBER, number.reveal()))
 
     def _decide(
         self,
@@ -1153,125 +752,23 @@ class Journal:
         release(connection, row.id, claims.c.decision == decision.id)
         if decision.kind is not DecisionKind.MAKE:
             return self._record(row)
-        return self._change(
+        return change(
             connection,
+            self._seal,
             row,
             state=BookingState.REFUSED.value,
             message_sealed=sealed_text(message, self._seal),
         )
-
-    def _change(
-        self,
-        connection: Connection,
-        row: Row[Any],
-        changed: Update = _CHANGED,
-        /,
-        **values: object,
-    ) -> BookingRecord:
-        return self._stored(connection, row, changed, **values)
-
-    def _stored(
-        self, connection: Connection, row: Row[Any], how: Update, /, **values: object
-    ) -> BookingRecord:
-        # A value that has the name of a column is set.
-        stored = connection.execute(how, {"booking": row.id, **values}).one()
-        return self._record(stored)
 
     def _without_double(
         self, connection: Connection, settled: Row[Any], booking_id: BookingId | None
     ) -> Row[Any]:
         timeslot = timeslot_from_document(settled.timeslot)
         source = connection.execute(_SOURCE, {"booking": settled.booking}).scalar_one()
-        _lock_unit(connection, source, timeslot.schedule.unit)
+        lock_unit(connection, source, timeslot.schedule.unit)
         row = locked(connection, settled.booking)
-        self._retire_double(connection, row, booking_id, timeslot)
+        retire_double(connection, self._seal, row, booking_id, timeslot)
         return row
-
-    def _retire_double(
-        self,
-        connection: Connection,
-        row: Row[Any],
-        booking_id: BookingId | None,
-        timeslot: Timeslot,
-    ) -> None:
-        if booking_id is None:
-            return
-        double = connection.execute(
-            _DOUBLE,
-            {
-                "source": row.source,
-                "unit": timeslot.schedule.unit,
-                "booking_id": booking_id,
-                "booking": row.id,
-            },
-        ).one_or_none()
-        if double is None:
-            return
-        is_double = (
-            self._record(double).number == self._record(row).number
-            and double.starts_at == epoch_seconds(timeslot.start)
-            and not _has_unsettled(connection, double.id)
-        )
-        if not is_double:
-            raise _booking_id_taken(row.source)
-        release(connection, double.id)
-        self._change(connection, double, state=BookingState.REFUSED.value)
-
-    def _known(
-        self,
-        connection: Connection,
-        source: SourceName,
-        booking: Booking,
-        timeslot: Timeslot,
-        number: PersonalIdentityNumber,
-    ) -> Row[Any] | None:
-        unit, start = timeslot.schedule.unit, epoch_seconds(timeslot.start)
-        if booking.booking_id is not None:
-            same_id = connection.execute(
-                select(bookings).where(
-                    bookings.c.source == source,
-                    bookings.c.unit == unit,
-                    bookings.c.booking_id == booking.booking_id,
-                    bookings.c.state == BookingState.BOOKED.value,
-                )
-            ).one_or_none()
-            if same_id is not None:
-                if self._record(same_id).number != number:
-                    raise _booking_id_taken(source)
-                return same_id
-        residents = connection.execute(
-            select(bookings, decisions.c.timeslot.label("target"))
-            .outerjoin(
-                decisions,
-                and_(
-                    decisions.c.booking == bookings.c.id,
-                    decisions.c.settled_at.is_(None),
-                ),
-            )
-            .where(
-                bookings.c.source == source,
-                self._is_of(number),
-                bookings.c.state.in_(
-                    [BookingState.PENDING.value, BookingState.BOOKED.value]
-                ),
-            )
-        ).all()
-        for row in residents:
-            target = row.target or {}
-            # Ids tell nothing where one of the two has none; a resident cannot be at
-            # one unit twice at once.
-            lacks_id = row.booking_id is None or booking.booking_id is None
-            if (lacks_id and (row.unit, row.starts_at) == (unit, start)) or (
-                (target.get("unit"), target.get("start")) == (unit, start)
-            ):
-                return row
-        return None
-
-
-def _booking_id_taken(source: str) -> BookingIdTaken:
-    return BookingIdTaken(
-        "The source gave the id of another booking.", source=SourceName(source)
-    )
 
 
 def _rest(
@@ -1286,23 +783,6 @@ def _rest(
         )
 
 
-def _lock_unit(connection: Connection, source: str, unit: str) -> None:
-    lock_until_commit(connection, f"unit {source} {unit}")
-
-
-def _has_unsettled(connection: Connection, booking: str) -> bool:
-    found = connection.execute(
-        select(decisions.c.id).where(
-            decisions.c.booking == booking, decisions.c.settled_at.is_(None)
-        )
-    ).first()
-    return found is not None
-
-
-def _is_overtaken(connection: Connection, row: Row[Any], record: BookingRecord) -> bool:
-    return row.version != record.version or _has_unsettled(connection, row.id)
-
-
 def _refuse_overtaken(connection: Connection, record: BookingRecord) -> None:
     row = locked(connection, record.id)
     if row.version != record.version:
@@ -1315,7 +795,7 @@ def _refuse_overtaken(connection: Connection, record: BookingRecord) -> None:
             "The booking does not stand, so it cannot be changed.",
             source=record.source,
         )
-    if _has_unsettled(connection, row.id):
+    if has_unsettled(connection, row.id):
         raise Conflict(
             "Another change to the booking is under way; look at it again later.",
             source=record.source,

@@ -1,0 +1,345 @@
+"""
+Outcomes: what has to be found out of writes, and what was.
+
+What is settled here is settled by `Journal`; this tells what should be looked for, and
+writes down the looks, the doubts and the alarms.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    func,
+    or_,
+    select,
+    update,
+)
+
+from fhir_gateway.model.ids import SourceName
+from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.model.timekeeping import epoch_seconds
+from fhir_gateway.model.timeslot import Timeslot
+from fhir_gateway.stores.database import Database, database_clock
+from fhir_gateway.stores.journal.changing import (
+    change,
+    has_unsettled,
+)
+from fhir_gateway.stores.journal.claiming import (
+    DECISION,
+    any_place,
+    claim,
+    found,
+    from_now,
+    lock_timeslot,
+    locked,
+    lost,
+    of_resident,
+    texts,
+)
+from fhir_gateway.stores.journal.records import (
+    Alarm,
+    BookingRecord,
+    BookingState,
+    Decision,
+    DecisionKind,
+    DecisionState,
+)
+from fhir_gateway.stores.journal.rows import (
+    decision_from_row,
+    record_from_row,
+)
+from fhir_gateway.stores.journal.tables import bookings, decisions
+from fhir_gateway.stores.sealing import Seal
+
+__all__ = ["Outcomes"]
+
+_AFTER_SENDING: Final = (DecisionState.SENT, DecisionState.UNKNOWN)
+_KNOWN_TO_BE_WRONG: Final = frozenset(
+    {Alarm.SOMETHING_ELSE, Alarm.DUPLICATE, Alarm.CONTRADICTED}
+)
+
+
+class Outcomes:
+    """
+    The writes that somebody has to look after.
+
+    Every method is one transaction, as those of `Journal` are.
+
+    Args:
+        database: Where the journal is.
+        seal: Opens what is personal.
+    """
+
+    def __init__(self, database: Database, seal: Seal) -> None:
+        self._database = database
+        self._seal = seal
+
+    def unsettled(
+        self, *, limit: int, hold: timedelta = timedelta()
+    ) -> tuple[Decision, ...]:
+        """
+        Return writes whose outcome should be looked for now, the longest waiting first.
+
+        They are UNKNOWN; or SENT or CLAIMED, and their owner has not been heard of for
+        the length of its lease. A CLAIMED one was never sent: `settle_not_sent`.
+
+        Args:
+            limit: How many at most.
+            hold: How long to keep what is returned from other lookers. Without it they
+                may look at the same; the first to settle or postpone wins.
+        """
+        due_at = func.coalesce(decisions.c.next_look_at, 0)
+        chosen = (
+            select(*DECISION)
+            .where(
+                decisions.c.settled_at.is_(None),
+                or_(
+                    decisions.c.state == DecisionState.UNKNOWN.value,
+                    decisions.c.lease_until <= database_clock(),
+                ),
+                due_at <= database_clock(),
+            )
+            .order_by(due_at, decisions.c.created_at)
+            .limit(limit)
+        )
+        if not hold:
+            with self._database.reading() as connection:
+                return tuple(map(self._decision, connection.execute(chosen)))
+        with self._database.writing() as connection:
+            rows = connection.execute(chosen.with_for_update(skip_locked=True)).all()
+            connection.execute(
+                update(decisions)
+                .where(decisions.c.id.in_([row.id for row in rows]))
+                .values(next_look_at=from_now(hold))
+            )
+        return tuple(map(self._decision, rows))
+
+    def unseen(self, *, limit: int, hold: timedelta) -> tuple[Decision, ...]:
+        """
+        Return settled writes that should be looked at once more now.
+
+        They were done by the region's word alone, or not done by their absence alone.
+
+        Args:
+            limit: How many at most.
+            hold: After how long `unseen` has again what `mark_seen` has not ended.
+        """
+        with self._database.writing() as connection:
+            rows = connection.execute(
+                select(*DECISION)
+                .where(
+                    decisions.c.settled_at.is_not(None),
+                    decisions.c.next_look_at <= database_clock(),
+                )
+                .order_by(decisions.c.next_look_at)
+                .limit(limit)
+                .with_for_update(skip_locked=True)
+            ).all()
+            if rows:
+                connection.execute(
+                    update(decisions)
+                    .where(decisions.c.id.in_([row.id for row in rows]))
+                    .values(next_look_at=from_now(hold))
+                )
+        return tuple(map(self._decision, rows))
+
+    def mark_seen(self, decision: Decision) -> None:
+        """Look no more at a write that is settled."""
+        with self._database.writing() as connection:
+            connection.execute(
+                update(decisions)
+                .where(
+                    decisions.c.id == decision.id,
+                    decisions.c.settled_at.is_not(None),
+                )
+                .values(next_look_at=None)
+            )
+
+    def postpone(
+        self, decision: Decision, *, until: timedelta, unchanged: bool = False
+    ) -> Decision:
+        """
+        Count one vain look for an outcome, and let `unsettled` rest it for a while.
+
+        Args:
+            decision: What `unsettled` returned.
+            until: How long, from now.
+            unchanged: The source could be read, and shows no trace of the write.
+
+        Raises:
+            LostDecision: It is settled, was never sent, or somebody else has postponed
+                it since it was read: then that look counts and this one does not.
+        """
+        with self._database.writing() as connection:
+            row = connection.execute(
+                update(decisions)
+                .where(
+                    decisions.c.id == decision.id,
+                    decisions.c.state.in_(texts(_AFTER_SENDING)),
+                    decisions.c.fence == decision.fence,
+                    decisions.c.attempts == decision.attempts,
+                )
+                .values(
+                    attempts=decisions.c.attempts + 1,
+                    next_look_at=from_now(until),
+                    unchanged_at=(
+                        func.coalesce(decisions.c.unchanged_at, database_clock())
+                        if unchanged
+                        else decisions.c.unchanged_at
+                    ),
+                )
+                .returning(*DECISION)
+            ).one_or_none()
+            if row is None:
+                raise lost()
+            return self._decision(row)
+
+    def raise_alarm(self, decision: Decision, alarm: Alarm) -> bool:
+        """
+        Say that a person has to look at a write; return whether that is news.
+
+        A write has one alarm. What is known to be wrong tells more than what is not
+        known, and replaces it.
+        """
+        replaceable: ColumnElement[bool] = decisions.c.alarm.is_(None)
+        if alarm in _KNOWN_TO_BE_WRONG:
+            replaceable = or_(replaceable, decisions.c.alarm != alarm.value)
+        with self._database.writing() as connection:
+            raised = connection.execute(
+                update(decisions)
+                .where(decisions.c.id == decision.id, replaceable)
+                .values(alarm=alarm.value, alarmed_at=database_clock())
+            )
+            return raised.rowcount == 1
+
+    def mark_sent_late(self, decision: Decision) -> bool:
+        """
+        Say that a write of unknown outcome has been sent this moment, not before.
+
+        What looks have found until now tells nothing of it.
+
+        Returns:
+            Whether it is of unknown outcome.
+        """
+        with self._database.writing() as connection:
+            marked = connection.execute(
+                update(decisions)
+                .where(
+                    decisions.c.id == decision.id,
+                    decisions.c.state == DecisionState.UNKNOWN.value,
+                )
+                .values(
+                    fence=decisions.c.fence + 1,
+                    sent_at=database_clock(),
+                    unchanged_at=None,
+                )
+            )
+            return marked.rowcount == 1
+
+    def reopen(self, decision: Decision, *, lease: timedelta) -> Decision | None:
+        """
+        Take back that a write was not sent: it is done, or was sent after all.
+
+        It is SENT again, this moment, with an alarm, and its place is claimed anew:
+        beside whoever has it by now, since both have been told so by then.
+
+        Args:
+            decision: The write, however it was known.
+            lease: How long whoever reopens it has to settle it.
+
+        Returns:
+            The write as it is now; None when it was not settled by its absence, or
+            another write to the booking is under way.
+        """
+        with self._database.writing() as connection:
+            if decision.timeslot is not None:
+                lock_timeslot(connection, decision.timeslot)
+            booking = locked(connection, decision.booking)
+            if has_unsettled(connection, booking.id):
+                return None
+            row = connection.execute(
+                update(decisions)
+                .where(
+                    decisions.c.id == decision.id,
+                    decisions.c.state == DecisionState.NOT_SENT.value,
+                    decisions.c.unchanged_at.is_not(None),
+                )
+                .values(
+                    state=DecisionState.SENT.value,
+                    fence=decisions.c.fence + 1,
+                    sent_at=database_clock(),
+                    settled_at=None,
+                    lease_until=from_now(lease),
+                    next_look_at=None,
+                    unchanged_at=None,
+                    alarm=Alarm.CONTRADICTED.value,
+                    alarmed_at=database_clock(),
+                )
+                .returning(*DECISION)
+            ).one_or_none()
+            if row is None:
+                return None
+            reopened = self._decision(row)
+            if reopened.kind is DecisionKind.MAKE:
+                change(
+                    connection, self._seal, booking, state=BookingState.PENDING.value
+                )
+            if reopened.timeslot is not None:
+                token = reopened.timeslot.token
+                claim(
+                    connection,
+                    SourceName(booking.source),
+                    reopened,
+                    reopened.timeslot,
+                    any_place(connection, token),
+                )
+            return reopened
+
+    def said_not_to_be_made(
+        self, source: SourceName, number: PersonalIdentityNumber, timeslot: Timeslot
+    ) -> Decision | None:
+        """Return the MAKE of a resident's time that was settled by its absence."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                select(*DECISION)
+                .join(bookings, bookings.c.id == decisions.c.booking)
+                .where(
+                    bookings.c.source == source,
+                    of_resident(self._seal, number),
+                    bookings.c.state == BookingState.REFUSED.value,
+                    bookings.c.unit == timeslot.schedule.unit,
+                    bookings.c.starts_at == epoch_seconds(timeslot.start),
+                    decisions.c.kind == DecisionKind.MAKE.value,
+                    decisions.c.state == DecisionState.NOT_SENT.value,
+                    decisions.c.unchanged_at.is_not(None),
+                )
+                .order_by(decisions.c.created_at.desc())
+                .limit(1)
+            ).one_or_none()
+        return None if row is None else self._decision(row)
+
+    def alarms(self, *, since: datetime) -> tuple[tuple[BookingRecord, Decision], ...]:
+        """Return the writes that a person was called to, with their bookings."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                select(*DECISION)
+                .join(bookings, bookings.c.id == decisions.c.booking)
+                .where(
+                    decisions.c.alarm.is_not(None),
+                    decisions.c.alarmed_at >= since.timestamp(),
+                    bookings.c.wiped_at.is_(None),
+                )
+                .order_by(decisions.c.alarmed_at)
+            ).all()
+            return tuple(
+                (self._record(found(connection, row.booking)), self._decision(row))
+                for row in rows
+            )
+
+    def _record(self, row: Row[Any]) -> BookingRecord:
+        return record_from_row(row, self._seal)
+
+    def _decision(self, row: Row[Any]) -> Decision:
+        return decision_from_row(row, self._seal)
