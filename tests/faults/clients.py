@@ -37,7 +37,6 @@ _MOST_KEPT: Final = 4000
 _SHARE_ALIKE: Final = 0.85
 _SHARE_KEYED: Final = 0.4
 _SHARE_HELD: Final = 0.1
-_BAD_REQUEST: Final = 400
 _SHARE_OF_OPERATIONS: Final = 0.3
 # Those that need to know no more of an appointment than its id.
 _MOVED_BY: Final = ("argonaut", "medplum")
@@ -262,7 +261,7 @@ def _named(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _note(operation: Operation, told: dict[str, Any]) -> None:
-    if operation.status is None or operation.status >= _BAD_REQUEST:
+    if told.get("resourceType", "OperationOutcome") == "OperationOutcome":
         operation.diagnostics = " ".join(
             str(issue.get("diagnostics") or issue.get("details", {}).get("text"))
             for issue in told.get("issue", ())
