@@ -269,7 +269,8 @@ def journal() -> None:
 
 @journal.command()
 @click.option("--days", default=30, show_default=True, help="How far back to look.")
-def alarms(days: int) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def alarms(days: int, *, as_json: bool) -> None:
     """
     List the writes that a person was called to.
 
@@ -277,21 +278,28 @@ def alarms(days: int) -> None:
     is shown.
     """
     settings = _settings()
+    with _explained(), opened_journal(settings) as opened:
+        found = opened.outcomes.alarms(since=now() - timedelta(days=days))
+    rows = [
+        {
+            "alarm": decision.alarm.value if decision.alarm else None,
+            "booking": record.id,
+            "source": record.source,
+            "unit": record.timeslot.schedule.unit,
+            "write": decision.kind.value,
+            "state": decision.state.value,
+            "sent": instant_text(decision.sent_at) if decision.sent_at else None,
+        }
+        for record, decision in found
+    ]
+    if as_json:
+        click.echo(orjson.dumps(rows))
+        return
     table = Table(title="Alarms")
     for heading in ("alarm", "booking", "source", "unit", "write", "state", "sent"):
         table.add_column(heading, overflow="fold")
-    with _explained(), opened_journal(settings) as opened:
-        found = opened.outcomes.alarms(since=now() - timedelta(days=days))
-    for record, decision in found:
-        table.add_row(
-            decision.alarm.value if decision.alarm else "",
-            record.id,
-            record.source,
-            record.timeslot.schedule.unit,
-            decision.kind.value,
-            decision.state.value,
-            instant_text(decision.sent_at) if decision.sent_at else "",
-        )
+    for row in rows:
+        table.add_row(*(value or "" for value in row.values()))
     Console().print(table)
 
 

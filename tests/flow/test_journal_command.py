@@ -2,6 +2,7 @@
 The command `journal`: alarms and resealing.
 """
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,28 @@ def test_alarms_are_listed(tmp_path: Path, database: Database) -> None:
     assert "DUPLICATE" in result.output
     assert decision.booking in result.output
     assert number().reveal() not in result.output
+
+
+def test_alarms_are_listed_for_programs(tmp_path: Path, database: Database) -> None:
+    """The same as JSON; what has not been sent has no time of sending."""
+    key = Seal.new_key()
+    journal = Journal(database, Seal((key,)))
+    decision = claimed(journal)
+    journal.outcomes.raise_alarm(decision, Alarm.DUPLICATE)
+
+    result = run(tmp_path, "alarms", "--json", keys=key)
+
+    assert json.loads(result.output) == [
+        {
+            "alarm": "DUPLICATE",
+            "booking": decision.booking,
+            "source": "norr",
+            "unit": timeslot(24).schedule.unit,
+            "write": "MAKE",
+            "state": "CLAIMED",
+            "sent": None,
+        }
+    ]
 
 
 def test_everything_is_resealed(tmp_path: Path, database: Database) -> None:
