@@ -78,8 +78,6 @@ class Client:
                 kind=Kind.HOLD,
                 person=person,
                 slot=slot,
-                appointment=None,
-                began=0,
                 dialect=dialect,
             ),
             "POST",
@@ -106,8 +104,6 @@ class Client:
                 kind=Kind.BOOK,
                 person=person,
                 slot=slot,
-                appointment=None,
-                began=0,
                 dialect=dialect,
             ),
             "POST",
@@ -132,7 +128,6 @@ class Client:
             person=person,
             slot=slot,
             appointment=identifier,
-            began=0,
             dialect=dialect,
         )
         if dialect != "rest":
@@ -160,9 +155,7 @@ class Client:
         operation = Operation(
             kind=Kind.CANCEL,
             person=person,
-            slot=None,
             appointment=identifier,
-            began=0,
             dialect=dialect,
         )
         if dialect != "rest":
@@ -185,9 +178,7 @@ class Client:
             Operation(
                 kind=Kind.READ,
                 person=person,
-                slot=None,
                 appointment=identifier,
-                began=0,
             ),
             "GET",
             f"/fhir/Appointment/{identifier}",

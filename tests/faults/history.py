@@ -57,9 +57,9 @@ class Operation:
 
     kind: Kind
     person: str
-    slot: SlotToBook | None
-    appointment: str | None
-    began: float
+    slot: SlotToBook | None = None
+    appointment: str | None = None
+    began: float = 0.0
     dialect: str = "rest"
     ended: float = 0.0
     status: int | None = None
