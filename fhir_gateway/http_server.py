@@ -4,6 +4,7 @@ The web server: Granian, with the options that all of this program's serving sha
 docs/adr/0015-web-server.md says why this one, and why so.
 """
 
+import ctypes
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
@@ -27,6 +28,9 @@ _HEAD_WITHIN_MS: Final = 30_000
 _MOST_CONNECTIONS: Final = 4096
 _STOPS_WITHIN_S: Final = 45
 
+# glibc's M_ARENA_MAX.
+_ARENA_MAX: Final = -8
+_ARENAS: Final = 2
 
 Running = Callable[[], AbstractContextManager[WSGIApplication]]
 
@@ -63,6 +67,7 @@ def serve_http(settings: Settings, running: Running) -> None:
 
 
 def _front(running: Running, threads: int) -> HttpFront:
+    _share_arenas()
     stack = ExitStack()
     return HttpFront(
         stack.enter_context(running()),
@@ -72,3 +77,12 @@ def _front(running: Running, threads: int) -> HttpFront:
         refusal=overloaded,
         most_bytes=MAX_BYTES,
     )
+
+
+def _share_arenas() -> None:
+    """Let the threads of this process share their free memory."""
+    # glibc gives most of them an arena of their own, which keeps what an answer of a
+    # quarter of a megabyte once took. Other C libraries have no such function.
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is not None:
+        set_option(_ARENA_MAX, _ARENAS)
