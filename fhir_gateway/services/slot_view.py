@@ -171,9 +171,9 @@ class SlotView:
         sources: The configured sources.
         meanings: The shared meaning of their time types.
         store: Where blocks and offers are.
-        held: Tells for which timeslots something has changed, since it was last asked,
-            about the places that this server has promised away: when each promise was
-            settled, in seconds; infinity for those that are not.
+        held: Tells for which timeslots something may have changed, since it was last
+            asked, about the places that this server has promised away: when each
+            promise was settled, in seconds; infinity for those that are not.
         clock: Tells the time.
     """
 
@@ -454,7 +454,7 @@ class SlotView:
     def _apply_held(self, fold: "_Fold") -> None:
         """Read anew the blocks in which something was promised away or given back."""
         try:
-            changed = self._read_held()
+            told = self._read_held()
         except GatewayError as error:
             # What was promised away last stays left out; nothing can be booked now.
             if not self._is_journal_away:
@@ -464,6 +464,11 @@ class SlotView:
         if self._is_journal_away:
             _log.info("slot view found the journal again")
         self._is_journal_away = False
+        changed = {
+            token: promised
+            for token, promised in told.items()
+            if self._held.get(token, ()) != promised
+        }
         if not changed:
             return
         for text, promised in changed.items():
@@ -479,6 +484,8 @@ class SlotView:
         keys = [
             key for number in sorted(numbers) if (key := self._key(number)) is not None
         ]
+        if not keys:
+            return
         try:
             blocks = self._store.blocks(keys)
         except StoreUnavailable as error:

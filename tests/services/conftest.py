@@ -4,7 +4,6 @@ Two places to book at: real regions with everything real, and a desk without a w
 
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -130,7 +129,7 @@ class Desk:
     def held(self) -> Mapping[str, int]:
         """Return how many places of each time are promised away here."""
         live = self.journal.places.live(starting_after=NOW)
-        return Counter(each.token for each in live.places)
+        return {token: len(claims) for token, claims in live.held.items()}
 
     def undecided(self, booking: str) -> Decision:
         """Return the write that nobody knows the outcome of."""

@@ -4,6 +4,7 @@ The view: follows the store, ages visibly, and never forgets what is still good.
 
 from collections.abc import Iterator
 from datetime import timedelta
+from math import inf
 from pathlib import Path
 from threading import Event
 from time import monotonic
@@ -520,3 +521,55 @@ def test_a_snapshot_knows_no_schedule_of_a_later_one(clock: MovableClock) -> Non
     assert earlier.staff_of_unit(UNIT) == {}
     assert earlier.first_of(eva) is None
     assert view.snapshot.known(hers.token) is not None
+
+
+# What is promised away
+
+
+def test_what_is_promised_away_comes_and_goes(
+    store: MemorySlotStore, clock: MovableClock
+) -> None:
+    """A time is left out when it is said to be promised, and in again after that."""
+    store.put_block(block([timeslot(3), timeslot(4)]))
+    told: dict[str, tuple[float, ...]] = {}
+    view = SlotView([source()], {}, store, lambda: told, clock=clock)
+    seen = []
+
+    for told in ({timeslot(3).token: (inf,)}, {}, {timeslot(3).token: ()}):  # noqa: B007 - the view asks for it
+        view.catch_up()
+        seen.append(starts(view.snapshot))
+
+    assert seen == [[4], [4], [3, 4]]
+
+
+def test_what_is_told_again_changes_nothing(
+    store: MemorySlotStore, clock: MovableClock
+) -> None:
+    """A reading by change repeats a lot: the view stays as it is."""
+    store.put_block(block([timeslot(3), timeslot(4)]))
+    held = {timeslot(3).token: (inf,)}
+    view = SlotView([source()], {}, store, lambda: held, clock=clock)
+    view.catch_up()
+    before = view.snapshot
+
+    view.catch_up()
+
+    assert view.snapshot is before
+
+
+def test_what_has_begun_is_given_back_without_a_look(
+    store: MemorySlotStore, clock: MovableClock
+) -> None:
+    """Nobody searches for it, so its block is not read again."""
+    soon = timeslot(0.02)
+    store.put_block(block([soon, timeslot(4)]))
+    told: dict[str, tuple[float, ...]] = {soon.token: (inf,)}
+    view = SlotView([source()], {}, store, lambda: told, clock=clock)
+    view.catch_up()
+    clock.forward(minutes=2)
+    told = {soon.token: ()}
+    before = view.snapshot
+
+    view.catch_up()
+
+    assert view.snapshot is before

@@ -5,7 +5,6 @@ Numbers are of Skatteverket's test kind: birth numbers from 980.
 """
 
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -212,7 +211,7 @@ def rows(database: Database) -> dict[str, list[tuple[object, ...]]]:
 def live_tokens(journal: Journal) -> dict[str, int]:
     """Return how many places of each time are claimed, whenever it is."""
     live = journal.places.live(starting_after=START - timedelta(days=1))
-    return dict(Counter(each.token for each in live.places))
+    return {token: len(claims) for token, claims in live.held.items()}
 
 
 def plans(database: Database, ask: Callable[[], object]) -> str:

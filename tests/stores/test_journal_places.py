@@ -5,12 +5,13 @@ Which places are claimed: read as a whole, and read by change.
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from math import inf
+from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, select, update
 
 from fhir_gateway.stores.database import Database, database_clock
-from fhir_gateway.stores.journal import ClaimedPlace, Journal, Reading
+from fhir_gateway.stores.journal import Journal, Reading
 from fhir_gateway.stores.journal.tables import claims, decisions
 
 from .conftest import (
@@ -39,15 +40,9 @@ def read(journal: Journal) -> Reading:
     return journal.places.live(starting_after=BEFORE)
 
 
-def merged(known: dict[str, ClaimedPlace], change: Reading) -> dict[str, ClaimedPlace]:
-    """Return what is live after a change."""
-    all_of_them = known | {each.claim: each for each in change.places}
-    return {claim: place for claim, place in all_of_them.items() if place.is_live}
-
-
-def by_claim(reading: Reading) -> dict[str, ClaimedPlace]:
-    """Return the claims of a reading by what tells them apart."""
-    return {each.claim: each for each in reading.places}
+def merged(known: dict[str, tuple[float, ...]], change: Reading) -> Any:
+    """Return what is held after a change."""
+    return {token: held for token, held in (known | {**change.held}).items() if held}
 
 
 @pytest.fixture(name="let_time_pass")
@@ -164,18 +159,17 @@ def test_changes_tell_what_all_would(
 ) -> None:
     """Whatever happens to claims, who reads only changes knows what is claimed."""
     reading = read(journal)
-    known = by_claim(reading)
+    known = dict(reading.held)
     steps, told_wrong = 0, []
 
     for step in life(journal, database):
-        reading = journal.places.changed(reading)
-        known = merged(known, reading)
-        whole = read(journal)
+        known = merged(known, journal.places.changed(reading.at))
+        reading = read(journal)
         steps += 1
-        if known != by_claim(whole):
+        if known != reading.held:
             told_wrong.append(step)
         let_time_pass()
-        reading, known = whole, by_claim(read(journal))
+        known = dict(read(journal).held)
 
     assert told_wrong == []
     assert steps > 4
@@ -191,10 +185,10 @@ def test_what_is_long_settled_is_not_told_again(
     reading = read(journal)
     booked(journal, 5, 5, booking_id="B5")
 
-    change = journal.places.changed(reading)
+    change = journal.places.changed(reading.at)
 
-    assert len(reading.places) == 5
-    assert {each.token for each in change.places} == {timeslot(5).token}
+    assert len(reading.held) == 5
+    assert change.held.keys() == {timeslot(5).token}
 
 
 def test_what_was_committed_late_is_told(
@@ -207,11 +201,37 @@ def test_what_was_committed_late_is_told(
     with database.writing() as connection:
         connection.execute(update(claims).values(released_at=database_clock() - 20))
 
-    change = journal.places.changed(reading)
+    assert journal.places.changed(reading.at).held == {timeslot().token: ()}
 
-    assert [(each.token, each.is_live) for each in change.places] == [
-        (timeslot().token, False)
-    ]
+
+def test_many_changes_are_told_at_once(journal: Journal, database: Database) -> None:
+    """There may be more of them than a statement takes values."""
+    records = [booked(journal, who, who, booking_id=f"B{who}") for who in range(3)]
+    with database.writing() as connection:
+        connection.execute(
+            insert(claims),
+            [
+                {
+                    "id": f"{n}",
+                    "token": f"token {n}",
+                    "ordinal": 1,
+                    "booking": records[0].id,
+                    "decision": connection.execute(
+                        select(decisions.c.id).where(
+                            decisions.c.booking == records[0].id
+                        )
+                    ).scalar_one(),
+                    "starts_at": int(START.timestamp()),
+                    "created_at": 0.0,
+                }
+                for n in range(1_200)
+            ],
+        )
+
+    change = journal.places.changed(read(journal).at)
+
+    assert len(change.held) == 1_203
+    assert change.held == read(journal).held
 
 
 def test_a_place_says_when_it_was_settled(journal: Journal) -> None:
@@ -219,11 +239,11 @@ def test_a_place_says_when_it_was_settled(journal: Journal) -> None:
     claimed(journal)
     record = booked(journal, 1, 1)
 
-    settled_at = {each.token: each.settled_at for each in read(journal).places}
+    held = read(journal).held
 
-    assert settled_at[timeslot().token] == inf
-    assert settled_at[timeslot(1).token] == pytest.approx(
-        record.updated_at.timestamp(), abs=1
+    assert held[timeslot().token] == (inf,)
+    assert held[timeslot(1).token] == pytest.approx(
+        (record.updated_at.timestamp(),), abs=1
     )
 
 
@@ -231,7 +251,7 @@ def test_changes_are_read_by_index(journal: Journal, database: Database) -> None
     """To see what has changed takes no reading of all that there is."""
     reading = read(journal)
 
-    plan = plans(database, lambda: journal.places.changed(reading))
+    plan = plans(database, lambda: journal.places.changed(reading.at))
 
     assert "decision_one_unsettled" in plan
     assert "decision_by_settled" in plan
@@ -277,4 +297,4 @@ def test_past_places_are_not_told(journal: Journal) -> None:
     """Only times that start after the given instant are told as claimed."""
     booked(journal)
 
-    assert journal.places.live(starting_after=timeslot().start).places == ()
+    assert journal.places.live(starting_after=timeslot().start).held == {}

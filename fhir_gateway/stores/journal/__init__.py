@@ -6,7 +6,7 @@ whatever happens in between somebody can find out how it went.
 """
 
 from fhir_gateway.stores.journal.journal import Journal
-from fhir_gateway.stores.journal.places import ClaimedPlace, Place, Reading
+from fhir_gateway.stores.journal.places import Place, Reading
 from fhir_gateway.stores.journal.records import (
     Alarm,
     AlreadyBooked,
@@ -31,7 +31,6 @@ __all__ = [
     "BookingIdTaken",
     "BookingRecord",
     "BookingState",
-    "ClaimedPlace",
     "Decision",
     "DecisionKind",
     "DecisionState",

@@ -5,47 +5,54 @@ A web process leaves claimed places out of its searches. It reads all of them on
 from then on what has changed: there may be a hundred thousand.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import inf
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Double, Row, and_, bindparam, select, union_all
+from sqlalchemy import ColumnElement, Double, Row, and_, bindparam, select, union
 
 from fhir_gateway.model.timekeeping import epoch_seconds
 from fhir_gateway.stores.database import Database, database_clock
 from fhir_gateway.stores.journal.claiming import is_live
 from fhir_gateway.stores.journal.tables import claims, decisions
 
-__all__ = ["ClaimedPlace", "Place", "Places", "Reading"]
+__all__ = ["Place", "Places", "Reading"]
 
 # A change has the time of its statement and is seen from its commit on, which comes
 # later: a writer may wait for a lock for so long.
 _COMMITS_WITHIN: Final = timedelta(seconds=30)
+# Databases take so many values in one statement, and more.
+_AT_ONCE: Final = 500
 
-_CLAIMED: Final = select(
-    claims.c.id, claims.c.token, decisions.c.settled_at, is_live().label("is_live")
-).join(
-    decisions,
+_CLAIM_OF: Final = and_(
+    decisions.c.id == claims.c.decision,
     # They are of one booking anyway; by it the database finds a decision's claims.
-    and_(decisions.c.id == claims.c.decision, decisions.c.booking == claims.c.booking),
+    decisions.c.booking == claims.c.booking,
 )
-_SINCE: Final[ColumnElement[float]] = bindparam("since", type_=Double())
+_LIVE: Final = (
+    select(claims.c.token, decisions.c.settled_at)
+    .join(decisions, _CLAIM_OF)
+    .where(is_live())
+)
+_LIVE_AFTER: Final = _LIVE.where(claims.c.starts_at > bindparam("after"))
+_LIVE_OF: Final = _LIVE.where(claims.c.token.in_(bindparam("tokens", expanding=True)))
 
-_LIVE: Final = _CLAIMED.where(is_live(), claims.c.starts_at > bindparam("after"))
+_SINCE: Final[ColumnElement[float]] = bindparam("since", type_=Double())
+_TOKENS: Final = select(claims.c.token).join(decisions, _CLAIM_OF)
 _UNSETTLED: Final = decisions.alias()
 # A claim changes until its decision is settled, when it is, and when it is released.
-_CHANGED: Final = union_all(
-    _CLAIMED.where(
+_CHANGED: Final = union(
+    _TOKENS.where(
         decisions.c.settled_at.is_(None),
         # Few; without this SQLite goes through all claims to find theirs.
         claims.c.booking.in_(
             select(_UNSETTLED.c.booking).where(_UNSETTLED.c.settled_at.is_(None))
         ),
     ),
-    _CLAIMED.where(decisions.c.settled_at > _SINCE),
-    _CLAIMED.where(claims.c.released_at > _SINCE),
+    _TOKENS.where(decisions.c.settled_at > _SINCE),
+    _TOKENS.where(claims.c.released_at > _SINCE),
 )
 _OF_TIMESLOT: Final = (
     select(claims.c.booking, decisions.c.settled_at)
@@ -72,36 +79,19 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimedPlace:
-    """
-    A claim of a place, live or not any more.
-
-    Attributes:
-        claim: What tells it from other claims.
-        token: The timeslot's.
-        settled_at: When its write was settled, in seconds since 1970; infinity while
-            that is on its way or its outcome unknown, or the time only held.
-        is_live: It keeps others out.
-    """
-
-    claim: str
-    token: str
-    settled_at: float
-    is_live: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """
-    What was read of claims.
+    What was read of timeslots of which places are claimed.
 
     Attributes:
         at: When, by the database's clock; `Places.changed` goes on from there.
-        places: The claims.
+        held: For each timeslot, by its token, when each live claim's write was settled,
+            in seconds since 1970, ascending; infinity while that is on its way or its
+            outcome unknown, or the time only held.
     """
 
     at: float
-    places: tuple[ClaimedPlace, ...]
+    held: Mapping[str, tuple[float, ...]]
 
 
 class Places:
@@ -130,34 +120,45 @@ class Places:
             return connection.execute(_ANY, {"timeslot": token}).first() is not None
 
     def live(self, *, starting_after: datetime) -> Reading:
-        """Return every live claim of a time to come."""
+        """Return every timeslot to come with a live claim."""
         with self._database.reading() as connection:
             at = connection.execute(select(database_clock())).scalar_one()
-            rows = connection.execute(_LIVE, {"after": epoch_seconds(starting_after)})
-            return Reading(at=at, places=_claimed(rows))
-
-    def changed(self, since: Reading) -> Reading:
-        """
-        Return the claims that have changed since a reading, and some that have not.
-
-        One that was committed half a minute after it was made is missed, and so is what
-        was done while the database's clock was put back: `live` has it.
-        """
-        with self._database.reading() as connection:
-            at = connection.execute(select(database_clock())).scalar_one()
-            rows = connection.execute(
-                _CHANGED, {"since": since.at - _COMMITS_WITHIN.total_seconds()}
+            return Reading(
+                at=at,
+                held=_held(
+                    connection.execute(
+                        _LIVE_AFTER, {"after": epoch_seconds(starting_after)}
+                    )
+                ),
             )
-            return Reading(at=at, places=_claimed(rows))
+
+    def changed(self, since: float) -> Reading:
+        """
+        Return the timeslots whose claims have changed since then, and some others.
+
+        One without a live claim has none in `held`. What was committed half a minute
+        after it was done is missed, and so is what was done while the database's clock
+        was put back: `live` has it.
+        """
+        with self._database.reading() as connection:
+            at = connection.execute(select(database_clock())).scalar_one()
+            tokens = (
+                connection.execute(
+                    _CHANGED, {"since": since - _COMMITS_WITHIN.total_seconds()}
+                )
+                .scalars()
+                .all()
+            )
+            held: dict[str, tuple[float, ...]] = dict.fromkeys(tokens, ())
+            for first in range(0, len(tokens), _AT_ONCE):
+                some = tokens[first : first + _AT_ONCE]
+                held |= _held(connection.execute(_LIVE_OF, {"tokens": some}))
+            return Reading(at=at, held=held)
 
 
-def _claimed(rows: Iterable[Row[Any]]) -> tuple[ClaimedPlace, ...]:
-    return tuple(
-        ClaimedPlace(
-            claim=row.id,
-            token=row.token,
-            settled_at=inf if row.settled_at is None else float(row.settled_at),
-            is_live=bool(row.is_live),
-        )
-        for row in rows
-    )
+def _held(rows: Iterable[Row[Any]]) -> dict[str, tuple[float, ...]]:
+    held: dict[str, tuple[float, ...]] = {}
+    for row in rows:
+        at = inf if row.settled_at is None else float(row.settled_at)
+        held[row.token] = tuple(sorted((*held.get(row.token, ()), at)))
+    return held
