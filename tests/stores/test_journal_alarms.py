@@ -175,3 +175,57 @@ def test_whoever_gave_it_up_has_lost_it(journal: Journal) -> None:
 
     with pytest.raises(LostDecision):
         journal.settle_not_sent(decision)
+
+
+def test_what_was_sent_late_forgets_what_was_seen_before(journal: Journal) -> None:
+    """A look from before it left counts for nothing, also one that is under way."""
+    decision = sent(journal)
+    journal.settle_unknown(decision)
+    looked = journal.outcomes.postpone(decision, until=timedelta(), unchanged=True)
+
+    assert journal.outcomes.mark_sent_late(decision)
+
+    late = journal.pending_decision(decision.booking)
+    assert late is not None
+    assert late.state is DecisionState.UNKNOWN
+    assert late.unchanged_at is None
+    assert (late.sent_at or EVER) > (decision.sent_at or EVER)
+    with pytest.raises(LostDecision):
+        journal.settle_not_sent(looked)
+
+
+def test_only_what_is_unknown_is_sent_late(journal: Journal) -> None:
+    """A write that is on its way, or settled, is left as it is."""
+    on_its_way = sent(journal)
+    settled = absent(journal, sent(journal, 1, 1))
+
+    assert not journal.outcomes.mark_sent_late(on_its_way)
+    assert not journal.outcomes.mark_sent_late(settled)
+    assert journal.pending_decision(on_its_way.booking) == on_its_way
+    assert journal.latest_decision(settled.booking) == settled
+
+
+def test_a_reopened_write_was_sent_when_it_was_reopened(journal: Journal) -> None:
+    """What absence had settled begins anew."""
+    decision = absent(journal, sent(journal))
+
+    reopened = journal.outcomes.reopen(decision, lease=LEASE)
+
+    assert reopened is not None
+    assert (reopened.sent_at or EVER) > (decision.sent_at or EVER)
+    assert reopened.unchanged_at is None
+
+
+@pytest.mark.parametrize("look_again_in", [timedelta(minutes=-1), timedelta(minutes=5)])
+def test_absence_is_shown_once_more_when_it_is_due(
+    journal: Journal, look_again_in: timedelta
+) -> None:
+    """What was settled by absence rests, and is shown once more after that."""
+    decision = sent(journal)
+
+    journal.settle_not_sent(decision, look_again_in=look_again_in)
+
+    shown = journal.outcomes.unseen(limit=9, hold=MINUTE)
+    is_due = look_again_in < timedelta()
+    assert [each.id for each in shown] == [decision.id] * is_due
+    assert journal.get(decision.booking).state is BookingState.REFUSED

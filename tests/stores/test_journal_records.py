@@ -8,6 +8,7 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import event
 
 from fhir_gateway.model.booking import BookingPermissions
 from fhir_gateway.model.errors import NotFound
@@ -532,3 +533,36 @@ def test_older_absence_changes_nothing(journal: Journal) -> None:
     after = journal.reports.confirm(before, told(permissions=REBOOK), timeslot())
 
     assert journal.reports.mark_cancelled_elsewhere(before) == after
+
+
+def test_a_booking_and_its_write_of_one_moment(journal: Journal) -> None:
+    """A write that is under way is told with its booking, a settled one is not."""
+    decision = sent(journal)
+    under_way = journal.now(decision.booking)
+    record = journal.settle_booked(decision, booking_id=None, permissions=CANCEL)
+
+    assert under_way[1] == decision
+    assert under_way[0].state is BookingState.PENDING
+    assert journal.now(decision.booking) == (record, None)
+
+
+@pytest.mark.parametrize("text", [str(uuid4()), "", "a\x00b"])
+def test_what_is_no_booking_has_no_moment(journal: Journal, text: str) -> None:
+    """An id that leads to nothing is not found."""
+    with pytest.raises(NotFound):
+        journal.now(text)
+
+
+def test_a_moment_is_one_statement(journal: Journal, database: Database) -> None:
+    """Two statements would each see the database at a moment of its own."""
+    decision = claimed(journal)
+    asked = []
+    event.listen(
+        database.engine,
+        "before_cursor_execute",
+        lambda *arguments: asked.append(arguments[2]),
+    )
+
+    journal.now(decision.booking)
+
+    assert len([each for each in asked if each.startswith("SELECT")]) == 1
