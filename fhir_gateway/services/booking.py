@@ -194,7 +194,7 @@ class BookingService:
 
     def renew(self, booking: str, *, lasts: timedelta = LONGEST_HOLD) -> ManagedBooking:
         """
-        Let a hold last that long from now.
+        Let a hold last that long from now, up to a quarter of an hour in all.
 
         Raises:
             NotFound: There is no booking of that id.

@@ -114,7 +114,7 @@ class Holding:
 
     def renew(self, booking: str, *, lasts: timedelta) -> BookingRecord:
         """
-        Let a hold last that long from now.
+        Let a hold last that long from now, up to a quarter of an hour in all.
 
         Raises:
             NotFound: There is no such booking.

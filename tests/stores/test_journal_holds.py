@@ -204,6 +204,34 @@ def test_renewed_hold_lasts_from_now(journal: Journal) -> None:
     assert renewed.version == record.version + 1
 
 
+@pytest.mark.parametrize(
+    ("minutes_ago", "lasts"),
+    [
+        pytest.param(4, 5, id="as long as is asked"),
+        pytest.param(12, 3, id="what is left of a quarter of an hour"),
+    ],
+)
+def test_renewing_is_not_for_ever(
+    journal: Journal, database: Database, minutes_ago: float, lasts: float
+) -> None:
+    """A hold that was made long ago ends a quarter of an hour after that."""
+    record = held(journal)
+    with database.writing() as connection:
+        connection.execute(
+            update(decisions).values(
+                created_at=decisions.c.created_at - 60 * minutes_ago
+            )
+        )
+
+    journal.holds.renew(record.id, lasts=MINUTES)
+
+    decision = journal.pending_decision(record.id)
+    assert decision is not None
+    assert decision.held_until is not None
+    left = decision.held_until - record.created_at
+    assert left == pytest.approx(timedelta(minutes=lasts), abs=timedelta(seconds=2))
+
+
 def test_hold_that_is_over_is_neither_renewed_nor_booked(
     journal: Journal, run_out: RunOut
 ) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    case,
     exists,
     func,
     insert,
@@ -60,10 +61,13 @@ from fhir_gateway.stores.journal.rows import (
 from fhir_gateway.stores.journal.tables import bookings, decisions
 from fhir_gateway.stores.sealing import Seal
 
-__all__ = ["MOST_HOLDS", "Holds"]
+__all__ = ["LONGEST_IN_ALL", "MOST_HOLDS", "Holds"]
 
 # Of one resident, over all sources.
 MOST_HOLDS: Final = 2
+
+LONGEST_IN_ALL: Final = timedelta(minutes=15)
+"""However often a hold is renewed, it ends so long after it was made."""
 
 
 class Holds:
@@ -161,18 +165,21 @@ class Holds:
 
     def renew(self, booking: str, *, lasts: timedelta) -> BookingRecord:
         """
-        Let a hold last that long from now.
+        Let a hold last that long from now, but no longer than `LONGEST_IN_ALL` in all.
 
         Raises:
             NotFound: There is no such booking.
             HoldOver: It is over, or no hold any more.
         """
+        until = from_now(lasts)
+        end = decisions.c.created_at + LONGEST_IN_ALL.total_seconds()
+        lasts_until = case((until < end, until), else_=end)
         with self._database.writing() as connection:
             self._change(
                 connection,
                 booking,
-                lease_until=from_now(lasts),
-                held_until=from_now(lasts),
+                lease_until=lasts_until,
+                held_until=lasts_until,
             )
             return self._changed(connection, booking)
 
