@@ -120,12 +120,20 @@ class ResidentBookings:
                         described[record.id] = booking
                 outcomes.extend(_shortcomings(question.source, answer, nameless))
         outcomes.extend(self._not_asked())
-        bookings = [
-            self._current.as_last_known(record)
-            if self._question_about(record) in silent
-            else self._managed(record, described.get(record.id))
-            for record in self._journal.of_subject(number)
-        ]
+        records = self._journal.of_subject(number)
+        # Some are looked at by themselves: one after the other, those of a source that
+        # is slow would take as many times as long.
+        with ThreadPoolExecutor(
+            max_workers=max(1, min(len(records), _MOST_AT_ONCE))
+        ) as executor:
+            bookings = executor.map(
+                lambda record: (
+                    self._current.as_last_known(record)
+                    if self._question_about(record) in silent
+                    else self._managed(record, described.get(record.id))
+                ),
+                records,
+            )
         return ResidentsTimes(bookings=tuple(bookings), outcomes=_one_each(outcomes))
 
     def _questions(self, records: Iterable[BookingRecord]) -> list[_Question]:

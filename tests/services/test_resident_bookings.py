@@ -4,6 +4,7 @@ A resident's bookings: theirs alone, from wherever can be asked.
 What is missing is said.
 """
 
+import threading
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -509,6 +510,30 @@ def test_several_failing_units_are_one_outcome(make_wireless: MakeWireless) -> N
         SourceProblem.UNAVAILABLE,
         SourceProblem.NOT_ASKED,
     ]
+
+
+def test_what_is_looked_at_by_itself_is_looked_at_at_once(
+    make_wireless: MakeWireless,
+) -> None:
+    """Three bookings that their list does not have take no longer than one."""
+    wireless = make_wireless(sources=(AGGREGATED,))
+    for hours in (24, 25, 26):
+        wanted = wireless.coming(hours)
+        wireless.lists(wanted)
+        wireless.desk.book(wanted, 0)
+    wireless.adapter.book.clear()
+    together = threading.Barrier(3, timeout=TIMEOUT_S)
+
+    def wait_for_each_other(interaction: Interaction) -> None:
+        if interaction is Interaction.GET_BOOKING_DETAILS:
+            together.wait()
+
+    wireless.adapter.before = wait_for_each_other
+
+    times = wireless.desk.residents.of(number(0))
+
+    assert [each.status for each in times.bookings] == [BookingStatus.CANCELLED] * 3
+    assert not together.broken
 
 
 def test_nothing_personal_is_shown_of_a_booking(
