@@ -6,6 +6,7 @@ No field ever holds a personal number, a name, a free text or a body.
 
 import logging
 import sys
+from contextlib import suppress
 
 import structlog
 
@@ -22,5 +23,20 @@ def configure_logging() -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: _Logger(sys.stderr),
     )
+
+
+class _Logger(structlog.PrintLogger):
+    """
+    Prints events, and goes on without a word where they cannot be printed.
+
+    A disk that is full, or a pipe that nobody reads any more, must not turn a booking
+    that was made into an answer 500.
+    """
+
+    def msg(self, message: str) -> None:
+        with suppress(OSError, ValueError):
+            super().msg(message)
+
+    debug = info = warning = error = critical = exception = msg

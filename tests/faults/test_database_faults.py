@@ -190,21 +190,25 @@ def test_a_commit_whose_answer_is_lost(
 
 
 def test_a_disk_that_takes_nothing_more(running: World) -> None:
-    """A gateway whose files cannot grow refuses bookings, and finds slots as before."""
+    """A gateway whose files cannot grow books nothing; it finds and reads as before."""
     running.start()
     history = History()
     client = Client(running, history)
     numbers, slots = persons(range(980, 990)), _slots(running)
     full = running.gateways[0]
-    made = client.book(full, next(numbers), slots.pop())
+    person = next(numbers)
+    made = client.book(full, person, slots.pop())
+    assert made.appointment is not None
     assert full.pid is not None
     unlimited = resource.prlimit(full.pid, resource.RLIMIT_FSIZE, (0, -1))
     refused = client.book(full, next(numbers), slots.pop())
     with urlopen(f"http://127.0.0.1:{full.port}/fhir/Slot?_count=1") as answer:
         found = json.load(answer)
+    read = client.read(full, person, made.appointment)
     resource.prlimit(full.pid, resource.RLIMIT_FSIZE, unlimited)
     again = client.book(full, next(numbers), slots.pop())
 
     assert (made.status, refused.status, again.status) == (201, 503, 201)
     assert found["total"] > 0
+    assert (read.status, read.stated) == (200, "booked")
     assert _broken(running, history) == []

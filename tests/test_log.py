@@ -1,0 +1,45 @@
+"""
+Logging: where events go, and what happens when they can go nowhere.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_PROGRAM = """
+import structlog
+from fhir_gateway.log import configure_logging
+
+configure_logging()
+structlog.get_logger().error("disk full", source="norr")
+print("went on")
+"""
+
+
+def test_an_event_is_a_line_of_json() -> None:
+    """A phrase, its fields, a level and an instant."""
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True
+    )
+
+    told = json.loads(done.stderr)
+    assert told.pop("timestamp").endswith("Z")
+    assert told == {"event": "disk full", "level": "error", "source": "norr"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+def test_an_event_that_cannot_be_written_harms_nothing() -> None:
+    """On a full disk the work goes on without its log."""
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", _PROGRAM],
+            stdout=subprocess.PIPE,
+            stderr=full,
+            text=True,
+            check=False,
+        )
+
+    assert done.stdout == "went on\n"
