@@ -351,8 +351,8 @@ class Sending:
         return self._read_back.confirmed(moved, details), details
 
     def _not_believed(self, decision: Decision, error: BookingIdTaken) -> Sent:
-        _log.error("another booking's id", booking=decision.booking, error=str(error))
-        self._journal.outcomes.raise_alarm(decision, Alarm.SOMETHING_ELSE)
+        _log.warning("id not believed", booking=decision.booking, error=str(error))
+        self._settlement.alarm(decision, Alarm.SOMETHING_ELSE, "another booking's id")
         return self._journal.settle_unknown(decision), None
 
     def _seen(

@@ -173,15 +173,12 @@ class Settlement:
         Returns:
             How it stands; None when there was nothing to mend.
         """
-        reopened = self._journal.outcomes.reopen(decision, lease=_LEASE)
-        if reopened is None:
-            return None
-        _log.error(
-            "outcome contradicts what was said",
-            booking=decision.booking,
-            kind=decision.kind.value,
+        reopened = self._journal.outcomes.reopen(
+            decision,
+            lease=_LEASE,
+            tell=_telling(decision, "outcome contradicts what was said"),
         )
-        return settle(reopened)
+        return None if reopened is None else settle(reopened)
 
     def look_again(self, record: BookingRecord) -> BookingRecord:
         """
@@ -210,17 +207,15 @@ class Settlement:
         """
         if self._journal.outcomes.mark_sent_late(decision):
             return self._journal.get(decision.booking)
-        reopened = self._journal.outcomes.reopen(decision, lease=_LEASE)
+        event = "sent after it was given up"
+        reopened = self._journal.outcomes.reopen(
+            decision, lease=_LEASE, tell=_telling(decision, event)
+        )
         if reopened is not None:
-            _log.error(
-                "sent after it was given up",
-                booking=decision.booking,
-                kind=decision.kind.value,
-            )
             return self._journal.settle_unknown(reopened)
         if self._journal.decision(decision.id).state is DecisionState.NOT_SENT:
             # Another write to the booking is under way.
-            self.alarm(decision, Alarm.CONTRADICTED, "sent after it was given up")
+            self.alarm(decision, Alarm.CONTRADICTED, event)
         return self._journal.get(decision.booking)
 
     def _booked_after_all(
@@ -261,9 +256,10 @@ class Settlement:
         )
 
     def alarm(self, decision: Decision, alarm: Alarm, event: str) -> None:
-        """Call a person, once."""
-        if self._journal.outcomes.raise_alarm(decision, alarm):
-            _log.error(event, booking=decision.booking, kind=decision.kind.value)
+        """Call a person, once; twice where a process dies in the middle of it."""
+        self._journal.outcomes.raise_alarm(
+            decision, alarm, tell=_telling(decision, event)
+        )
 
     def _settle_time(self, record: BookingRecord, decision: Decision) -> BookingRecord:
         timeslot = decision.timeslot or record.timeslot
@@ -380,3 +376,8 @@ class Settlement:
         record = self._journal.get(decision.booking)
         source = self._access.sources.get(record.source)
         return _SETTLES_WITHIN if source is None else source.settles_within
+
+
+def _telling(decision: Decision, event: str) -> Callable[[], None]:
+    """Return what logs an alarm."""
+    return lambda: _log.error(event, booking=decision.booking, kind=decision.kind.value)

@@ -51,6 +51,35 @@ def test_alarm_is_news_once(journal: Journal) -> None:
     assert journal.outcomes.alarms(since=datetime.now(UTC) + MINUTE) == ()  # noqa: TID251 - later than the database's own clock
 
 
+class Dies(BaseException):
+    """A process that is killed."""
+
+
+def test_who_dies_in_telling_tells_again(journal: Journal) -> None:
+    """An alarm is told before it is written down, so that it is never lost."""
+    decision = absent(journal, sent(journal))
+    told = []
+
+    def tell_and_die() -> None:
+        told.append("the first time")
+        raise Dies
+
+    with pytest.raises(Dies):
+        journal.outcomes.raise_alarm(decision, Alarm.DUPLICATE, tell=tell_and_die)
+    with pytest.raises(Dies):
+        journal.outcomes.reopen(decision, lease=LEASE, tell=tell_and_die)
+    for again in ("again", "not a third time"):
+        journal.outcomes.raise_alarm(
+            decision, Alarm.DUPLICATE, tell=lambda again=again: told.append(again)
+        )
+    reopened = journal.outcomes.reopen(
+        decision, lease=LEASE, tell=lambda: told.append("reopened")
+    )
+
+    assert told == ["the first time", "the first time", "again", "reopened"]
+    assert reopened is not None
+
+
 @pytest.mark.parametrize(
     ("first", "second", "kept"),
     [

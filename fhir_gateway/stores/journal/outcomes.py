@@ -5,8 +5,9 @@ What is settled here is settled by `Journal`; this tells what should be looked f
 writes down the looks, the doubts and the alarms.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
@@ -59,6 +60,14 @@ _AFTER_SENDING: Final = (DecisionState.SENT, DecisionState.UNKNOWN)
 _KNOWN_TO_BE_WRONG: Final = frozenset(
     {Alarm.SOMETHING_ELSE, Alarm.DUPLICATE, Alarm.CONTRADICTED}
 )
+
+# Is called before the alarm is committed: who dies in between tells again, where the
+# other order would have told nobody.
+Tell: TypeAlias = Callable[[], object]
+
+
+def _nobody() -> None:
+    """Tell nobody."""
 
 
 class Outcomes:
@@ -196,12 +205,19 @@ class Outcomes:
                 raise lost()
             return self._decision(row)
 
-    def raise_alarm(self, decision: Decision, alarm: Alarm) -> bool:
+    def raise_alarm(
+        self, decision: Decision, alarm: Alarm, *, tell: Tell = _nobody
+    ) -> bool:
         """
         Say that a person has to look at a write; return whether that is news.
 
         A write has one alarm. What is known to be wrong tells more than what is not
         known, and replaces it.
+
+        Args:
+            decision: The write.
+            alarm: Why.
+            tell: Tells the person, if it is news.
         """
         replaceable: ColumnElement[bool] = decisions.c.alarm.is_(None)
         if alarm in _KNOWN_TO_BE_WRONG:
@@ -212,7 +228,10 @@ class Outcomes:
                 .where(decisions.c.id == decision.id, replaceable)
                 .values(alarm=alarm.value, alarmed_at=database_clock())
             )
-            return raised.rowcount == 1
+            is_news = raised.rowcount == 1
+            if is_news:
+                tell()
+            return is_news
 
     def mark_sent_late(self, decision: Decision) -> bool:
         """
@@ -238,7 +257,9 @@ class Outcomes:
             )
             return marked.rowcount == 1
 
-    def reopen(self, decision: Decision, *, lease: timedelta) -> Decision | None:
+    def reopen(
+        self, decision: Decision, *, lease: timedelta, tell: Tell = _nobody
+    ) -> Decision | None:
         """
         Take back that a write was not sent: it is done, or was sent after all.
 
@@ -248,6 +269,7 @@ class Outcomes:
         Args:
             decision: The write, however it was known.
             lease: How long whoever reopens it has to settle it.
+            tell: Tells the person who has to look at it.
 
         Returns:
             The write as it is now; None when it was not settled by its absence, or
@@ -295,6 +317,7 @@ class Outcomes:
                     reopened.timeslot,
                     any_place(connection, token),
                 )
+            tell()
             return reopened
 
     def said_not_to_be_made(
