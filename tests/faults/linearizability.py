@@ -4,9 +4,13 @@ Whether a history of one register could have come from one that answers one at a
 Wing & Gong's search with Lowe's memory: "Testing for linearizability", Concurrency and
 Computation 29(4), 2017. The register of a slot holds the persons who have it, at most
 as many as it has places.
+
+Only what is certain is searched. What may have happened, at any time since it began or
+never, is taken where a certain step needs it, and there alone: it can wait until then.
 """
 
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from math import inf
@@ -14,8 +18,9 @@ from typing import Final
 
 __all__ = ["Act", "Step", "is_linearizable"]
 
-_MOST_STATES: Final = 200_000
-NOBODY: Final[frozenset[str]] = frozenset()
+# A search that has gone astray early hardly ever finds its way: many short ones do.
+_MOST_STATES: Final = 2_000
+_TRIES: Final = 40
 
 
 class Act(Enum):
@@ -44,6 +49,26 @@ class Step:
     is_certain: bool = True
 
 
+@dataclass(frozen=True)
+class _State:
+    """
+    How far an order has come.
+
+    Attributes:
+        left: The certain steps that are still to come.
+        holders: Who holds the register.
+        maybe: The uncertain steps that have not been taken.
+    """
+
+    left: frozenset[Step]
+    holders: frozenset[str]
+    maybe: frozenset[Step]
+
+    def without(self, step: Step, holders: frozenset[str]) -> "_State":
+        """Return the state after a step."""
+        return _State(self.left - {step}, holders, self.maybe - {step})
+
+
 def is_linearizable(steps: Sequence[Step], *, places: int = 1) -> bool:
     """
     Return whether one order of the steps explains all that was answered.
@@ -51,79 +76,146 @@ def is_linearizable(steps: Sequence[Step], *, places: int = 1) -> bool:
     Raises:
         ValueError: The history is too tangled to decide.
     """
-    relevant = _relevant(steps)
-    relevant.sort(key=lambda step: step.began)
-    ends = [step.ended if step.is_certain else inf for step in relevant]
-    certain = sum(1 << n for n, step in enumerate(relevant) if step.is_certain)
-    seen: set[tuple[int, frozenset[str]]] = set()
-    waiting: list[tuple[int, frozenset[str]]] = [((1 << len(relevant)) - 1, NOBODY)]
+    certain = {_own(step, n) for n, step in enumerate(steps) if step.is_certain}
+    maybe = {_own(step, n) for n, step in enumerate(steps) if not step.is_certain}
+    first = _State(frozenset(certain), frozenset(), frozenset(maybe))
+    for attempt in range(_TRIES):
+        chance = random.Random(attempt)  # noqa: S311 - the same each time
+        # What ended first comes first; then that, more or less.
+        found = _search(first, places, lambda: chance.uniform(0, attempt))  # noqa: B023 - used at once
+        if found is not None:
+            return found
+    raise ValueError("too many possible orders")
+
+
+def _search(first: _State, places: int, astray: Callable[[], float]) -> bool | None:
+    """Return whether there is an order, None when the search was given up."""
+    seen: set[_State] = set()
+    waiting = [first]
     while waiting:
-        left, holders = waiting.pop()
-        left, possible = _next(relevant, ends, left, holders)
-        if not left & certain:
+        state = _freely(waiting.pop())
+        if not state.left:
             return True
-        if (left, holders) in seen:
+        if state in seen:
             continue
         if len(seen) > _MOST_STATES:
-            raise ValueError("too many possible orders")
-        seen.add((left, holders))
-        # The last is tried first: what ended first, and what is uncertain last.
-        for n in sorted(possible, key=lambda n: -ends[n]):
-            after = _after(holders, relevant[n], places)
-            if after is not None:
-                waiting.append((left & ~(1 << n), after))
+            return None
+        seen.add(state)
+        # The last is tried first.
+        for step in sorted(_possible(state), key=lambda step: -step.ended + astray()):
+            waiting.extend(_after(state, step, places))
     return False
 
 
-def _next(
-    steps: Sequence[Step], ends: Sequence[float], left: int, holders: frozenset[str]
-) -> tuple[int, list[int]]:
-    """
-    Return what is left once all that can be seen now has been, and what may come next.
+@dataclass(frozen=True, kw_only=True)
+class _Numbered(Step):
+    """A step that is told from another one like it."""
 
-    What only sees, and sees what is so, may as well come at once.
-    """
-    while True:
-        remaining = [n for n in range(len(steps)) if left >> n & 1]
-        # Whatever began after another has ended cannot come before it.
-        first_end = min((ends[n] for n in remaining), default=inf)
-        possible = [n for n in remaining if steps[n].began <= first_end]
-        seen = sum(
-            1 << n
-            for n in possible
-            if (steps[n].act is Act.HOLDS and steps[n].person in holders)
-            or (steps[n].act is Act.LACKS and steps[n].person not in holders)
-        )
-        if not seen:
-            return left, possible
-        left &= ~seen
+    number: int
 
 
-def _relevant(steps: Sequence[Step]) -> list[Step]:
-    """Leave out what may have happened and explains nothing."""
-    shown = {
-        step.person
-        for step in steps
-        if step.act in (Act.ACQUIRE, Act.HOLDS) and step.is_certain
+def _own(step: Step, number: int) -> Step:
+    return _Numbered(
+        act=step.act,
+        person=step.person,
+        began=step.began,
+        ended=step.ended,
+        is_certain=step.is_certain,
+        number=number,
+    )
+
+
+def _possible(state: _State) -> list[Step]:
+    """Return the certain steps that may come next."""
+    # Whatever began after another has ended cannot come before it.
+    first_end = min(step.ended for step in state.left)
+    return [step for step in state.left if step.began <= first_end]
+
+
+def _maybe(state: _State, act: Act, person: str) -> Step | None:
+    """Return an uncertain step that may have come by now."""
+    first_end = min(step.ended for step in state.left)
+    for step in state.maybe:
+        if (step.act, step.person) == (act, person) and step.began <= first_end:
+            return step
+    return None
+
+
+def _freely(state: _State) -> _State:
+    """Take what can do no harm now: what only sees, and what nobody will miss."""
+    while state.left:
+        step = next(_harmless(state), None)
+        if step is None:
+            break
+        holders = state.holders
+        if step.act is Act.RELEASE:
+            holders -= {step.person}
+        state = state.without(step, holders)
+    return state
+
+
+def _harmless(state: _State) -> Iterator[Step]:
+    wanting = {
+        step.person for step in state.left if step.act in (Act.HOLDS, Act.ACQUIRE)
     }
-    return [
-        step
-        for step in steps
-        if step.is_certain
-        or (step.person in shown and step.act in (Act.ACQUIRE, Act.RELEASE))
-    ]
+    for step in _possible(state):
+        is_holder = step.person in state.holders
+        match step.act:
+            case Act.HOLDS if is_holder:
+                yield step
+            case Act.LACKS if not is_holder:
+                yield step
+            case Act.RELEASE if step.person not in wanting:
+                yield step
+    for person in state.holders - wanting:
+        released = _maybe(state, Act.RELEASE, person)
+        if released is not None:
+            yield released
 
 
-def _after(holders: frozenset[str], step: Step, places: int) -> frozenset[str] | None:
-    """Return who holds the register after a step, None when it cannot come now."""
+def _after(state: _State, step: Step, places: int) -> Iterator[_State]:
+    """Yield what a step can lead to, with the uncertain steps that it needs."""
+    person, is_holder = step.person, step.person in state.holders
     match step.act:
-        case Act.ACQUIRE:
-            if step.person in holders:
-                return holders
-            return holders | {step.person} if len(holders) < places else None
         case Act.RELEASE:
-            return holders - {step.person}
-        case Act.HOLDS:
-            return holders if step.person in holders else None
+            yield state.without(step, state.holders - {person})
         case Act.LACKS:
-            return holders if step.person not in holders else None
+            released = _maybe(state, Act.RELEASE, person)
+            if released is not None:
+                yield state.without(released, state.holders - {person}).without(
+                    step, state.holders - {person}
+                )
+        case Act.ACQUIRE if is_holder:
+            yield state.without(step, state.holders)
+        case Act.ACQUIRE:
+            for roomy in _with_room(state, places):
+                yield roomy.without(step, roomy.holders | {person})
+        case Act.HOLDS:
+            acquired = _maybe(state, Act.ACQUIRE, person)
+            if acquired is not None:
+                for roomy in _with_room(state, places):
+                    held = roomy.holders | {person}
+                    yield roomy.without(acquired, held).without(step, held)
+
+
+def _with_room(state: _State, places: int) -> Iterator[_State]:
+    """Yield the state when there is room for one more, else those that make room."""
+    if len(state.holders) < places:
+        yield state
+        return
+    wanted = {
+        person: min(
+            (
+                step.ended
+                for step in state.left
+                if step.person == person and step.act in (Act.HOLDS, Act.ACQUIRE)
+            ),
+            default=inf,
+        )
+        for person in state.holders
+    }
+    # The last is tried first: who will be missed last.
+    for person in sorted(state.holders, key=lambda each: (wanted[each], each)):
+        released = _maybe(state, Act.RELEASE, person)
+        if released is not None:
+            yield state.without(released, state.holders - {person})
