@@ -514,9 +514,17 @@ def _impossible_orders(evidence: Evidence) -> Iterator[str]:
             continue
         try:
             if not is_linearizable(history, places=slot.places):
-                yield f"{slot.key}: {len(history)} answers fit no order"
+                yield f"{slot.key}: no order of {_listed(history)}"
         except ValueError as error:
-            yield f"{slot.key}: {error}"
+            yield f"{slot.key}: {error}: {_listed(history)}"
+
+
+def _listed(history: Sequence[Step]) -> str:
+    return "; ".join(
+        f"{step.act.value}{'' if step.is_certain else '?'} …{step.person[4:]}"
+        f" {step.began:.3f}-{step.ended:.3f}"
+        for step in sorted(history, key=lambda each: each.began)
+    )
 
 
 def _steps(
