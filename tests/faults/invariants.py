@@ -41,6 +41,7 @@ _WRITTEN: Final = {
     Kind.CANCEL: "CancelBooking",
 }
 _UNSETTLED: Final = ("CLAIMED", "SENT", "UNKNOWN")
+_MOST_PERSONS: Final = 4
 
 
 @dataclass(kw_only=True)
@@ -169,11 +170,16 @@ def violations(evidence: Evidence) -> list[str]:
 
 
 def story_of(evidence: Evidence, world: World, sentence: str) -> list[str]:
-    """Return all that is known of the person whom a violation is about, in order."""
-    found = re.search(r"…([0-9]{8})", sentence)
-    if found is None:
-        return []
-    tail = found[1]
+    """Return all that is known of the persons whom a violation is about, in order."""
+    tails = dict.fromkeys(re.findall(r"…([0-9]{8})", sentence))
+    return [
+        line
+        for tail in list(tails)[:_MOST_PERSONS]
+        for line in _story_of(evidence, world, tail)
+    ]
+
+
+def _story_of(evidence: Evidence, world: World, tail: str) -> list[str]:
     events = [
         (operation.began, f"{operation} (until {operation.ended:.3f})")
         for operation in evidence.operations
