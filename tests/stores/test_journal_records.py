@@ -546,7 +546,14 @@ def test_a_booking_and_its_write_of_one_moment(journal: Journal) -> None:
     assert journal.now(decision.booking) == (record, None)
 
 
-@pytest.mark.parametrize("text", [str(uuid4()), "", "a\x00b"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(str(uuid4()), id="another id"),
+        pytest.param("", id="nothing"),
+        pytest.param("a\x00b", id="a NUL"),
+    ],
+)
 def test_what_is_no_booking_has_no_moment(journal: Journal, text: str) -> None:
     """An id that leads to nothing is not found."""
     with pytest.raises(NotFound):
