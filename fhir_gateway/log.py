@@ -27,12 +27,14 @@ def configure_logging() -> None:
     )
 
 
-class _Logger(structlog.PrintLogger):
+class _Logger(structlog.WriteLogger):
     """
-    Prints events, and goes on without a word where they cannot be printed.
+    Writes events, and goes on without a word where they cannot be written.
 
-    A disk that is full, or a pipe that nobody reads any more, must not turn a booking
-    that was made into an answer 500.
+    Each is one write with its line's end in it: processes share standard error, and one
+    that is killed in between would leave half a line for another to go on with. A disk
+    that is full, or a pipe that nobody reads any more, must not turn a booking that was
+    made into an answer 500.
     """
 
     def msg(self, message: str) -> None:

@@ -43,3 +43,32 @@ def test_an_event_that_cannot_be_written_harms_nothing() -> None:
         )
 
     assert done.stdout == "went on\n"
+
+
+_WATCHED = """
+import sys
+import structlog
+from fhir_gateway.log import configure_logging
+
+class Watched:
+    writes = []
+    def write(self, text):
+        self.writes.append(text)
+    def flush(self):
+        pass
+
+sys.stderr = Watched()
+configure_logging()
+structlog.get_logger().error("one")
+structlog.get_logger().warning("two")
+print([each.count("\\n") for each in Watched.writes], Watched.writes[0][-2:] == "}\\n")
+"""
+
+
+def test_an_event_is_one_write() -> None:
+    """Of a process that is killed no line is left without its end."""
+    done = subprocess.run(
+        [sys.executable, "-c", _WATCHED], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == "[1, 1] True\n"
