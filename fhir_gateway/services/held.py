@@ -3,12 +3,13 @@ What this server has promised away, for every search to leave out.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from fhir_gateway.model.timekeeping import Clock, now
-from fhir_gateway.stores.journal import Reading
+from fhir_gateway.model.timeslot import TimeslotToken
+from fhir_gateway.stores.journal import Place, Reading
 
 __all__ = ["HeldTimeslots"]
 
@@ -23,6 +24,8 @@ class _Places(Protocol):
     def live(self, *, starting_after: datetime) -> Reading: ...
 
     def changed(self, since: float) -> Reading: ...
+
+    def of(self, token: str) -> Sequence[Place]: ...
 
 
 class HeldTimeslots:
@@ -63,6 +66,10 @@ class HeldTimeslots:
             held = self._read_whole(moment) if is_whole else self._read_changed()
             self._read_at = moment
             return held
+
+    def has(self, token: TimeslotToken) -> bool:
+        """Return whether a timeslot is to come and a place of it promised away."""
+        return token.starts_at > self._clock() and bool(self._places.of(token.text))
 
     def forget(self) -> None:
         """Read anew next time: this process has just claimed or released something."""

@@ -85,10 +85,9 @@ class Lookup:
             timeslot = Timeslot(
                 schedule=known.schedule, start=token.starts_at, end=token.ends_at
             )
-            places = self._gateway.journal.places
-            if places.of(token.text):
+            if self._gateway.held.has(token):
                 status = SlotStatus.BUSY
-            elif places.is_known(token.text):
+            elif self._gateway.journal.places.is_known(token.text):
                 status = SlotStatus.BUSY_UNAVAILABLE
             else:
                 return None

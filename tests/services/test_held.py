@@ -8,12 +8,13 @@ from datetime import datetime
 from math import inf
 
 import pytest
-from builders import NOW
+from builders import NOW, timeslot
 from doubles import MovableClock
 
+from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.services.held import HeldTimeslots
 from fhir_gateway.stores.database import DatabaseUnavailable
-from fhir_gateway.stores.journal import Reading
+from fhir_gateway.stores.journal import Place, Reading
 
 Held = Mapping[str, tuple[float, ...]]
 
@@ -34,6 +35,11 @@ class Places:
     def changed(self, since: float) -> Reading:
         """Return what is said to have changed."""
         return self._answer(since, self.changes)
+
+    def of(self, token: str) -> tuple[Place, ...]:
+        """Return a place of what is held."""
+        held = self.all.get(token, ())
+        return tuple(Place(booking="b", is_settled=each < inf) for each in held)
 
     def _answer(self, asked: datetime | float, held: Held) -> Reading:
         if self.is_away:
@@ -139,3 +145,25 @@ def test_what_is_forgotten_is_read_anew(held: HeldTimeslots, places: Places) -> 
     held.forget()
 
     assert held.changes() == {"noon": (inf,)}
+
+
+@pytest.mark.parametrize(
+    ("held_hours", "asked_hours", "passed", "expected"),
+    [
+        pytest.param(3, 3, 0, True, id="promised away"),
+        pytest.param(3, 4, 0, False, id="another time"),
+        pytest.param(3, 3, 3, False, id="begun"),
+    ],
+)
+def test_one_timeslot_is_asked_about_this_moment(
+    clock: MovableClock,
+    held_hours: float,
+    asked_hours: float,
+    passed: float,
+    expected: bool,  # noqa: FBT001 - a case's
+) -> None:
+    """What is promised away is, for as long as it is to come."""
+    held = HeldTimeslots(Places({timeslot(held_hours).token: (inf,)}), clock=clock)
+    clock.forward(hours=passed)
+
+    assert held.has(TimeslotToken.parse(timeslot(asked_hours).token)) is expected
