@@ -390,7 +390,7 @@ class BookingService:
         if decision is not None and decision.held_until is not None:
             return self.release(booking)
         if decision is not None and decision.kind is DecisionKind.CANCEL:
-            return self.current.managed(record)
+            return self.current.stands(decision)
         _check_booked(record, version)
         if not record.permissions.cancel:
             raise Forbidden(
@@ -446,9 +446,11 @@ class BookingService:
         record, details = self.current.record(booking)
         if record.state not in (BookingState.PENDING, BookingState.BOOKED):
             return None
-        return BookedTimeslot(
-            booking=self.current.managed(record, details), is_new=False
-        )
+        managed = self.current.managed(record, details)
+        if managed.status is BookingStatus.CANCELLED:
+            # It has come to nothing while it was looked at.
+            return None
+        return BookedTimeslot(booking=managed, is_new=False)
 
     def _book_hold(
         self, turn: Turn, hold: Decision, request: BookingRequest
@@ -509,16 +511,10 @@ class BookingService:
         """Return what a write has come to, or that it is on its way."""
         sent = turn.carry_out(write, meanwhile=meanwhile)
         with unknown_without_journal():
-            if sent is not None:
-                return self.current.sent(*sent, reason=reason)
-            record = self._journal.get(decision.booking)
-            if record.state is BookingState.REFUSED:
-                # Its answer came just after the wait for it was over.
-                raise Refused(
-                    record.message or "The region has not booked the slot.",
-                    source=record.source,
-                )
-            return self.current.managed(record)
+            if sent is not None and sent[1] is not None:
+                return self.current.sent(sent[0], sent[1], reason=reason)
+            # Its answer may have come just after the wait for it was over.
+            return self.current.stands(decision, reason=reason)
 
     def _turn_of(self, booking: str) -> AbstractContextManager[Turn]:
         record = self._journal.get(booking)

@@ -6,6 +6,7 @@ import structlog
 
 from fhir_gateway.model.booking import Booking, BookingStatus, ManagedBooking
 from fhir_gateway.model.errors import Conflict, GatewayError, Refused
+from fhir_gateway.model.ids import SourceName
 from fhir_gateway.services.read_back import ReadBack
 from fhir_gateway.services.settlement import Settlement
 from fhir_gateway.stores.journal import (
@@ -98,22 +99,43 @@ class CurrentBookings:
     def sent(
         self,
         record: BookingRecord,
-        details: Booking | None,
+        details: Booking,
         *,
         reason: str | None = None,
     ) -> ManagedBooking:
         """
-        Return what a write has just come to.
+        Return what a write has just come to, and was seen to.
 
         Args:
             record: How the booking stands after it.
-            details: What its source has said of it: then the write was settled, and
-                was the only one that was not.
+            details: What its source has said of it: the write was settled, and was the
+                only one that was not.
             reason: What the resident wrote, where the source has not said it.
         """
-        if details is None:
-            return self.managed(record, reason=reason)
         return _managed_booking(record, details, decision=None, reason=reason)
+
+    def stands(
+        self, decision: Decision, *, reason: str | None = None
+    ) -> ManagedBooking:
+        """
+        Return what a write has come to by now: pending while it is under way.
+
+        A client that asked for it must never take how the booking stood before for
+        what has become of it.
+
+        Args:
+            decision: The write.
+            reason: What the resident wrote.
+
+        Raises:
+            Refused: The region said no to it.
+            Conflict: It is certain by now that nothing came of it.
+        """
+        record, pending = self._journal.now(decision.booking)
+        if pending is not None and pending.id == decision.id:
+            return _managed_booking(record, None, decision=pending, reason=reason)
+        self._check_done(decision.id, record.source)
+        return self.managed(record, reason=reason)
 
     def come_of(self, repeated: RepeatedRequest) -> ManagedBooking:
         """
@@ -130,19 +152,21 @@ class CurrentBookings:
         if repeated.booking is None or repeated.decision is None:
             raise TypeError("the request led to no decision")
         booking = self.read(repeated.booking)
-        decision = self._journal.decision(repeated.decision)
-        if decision.state is DecisionState.REFUSED:
+        self._check_done(repeated.decision, booking.source)
+        return booking
+
+    def _check_done(self, decision: str, source: SourceName) -> None:
+        found = self._journal.decision(decision)
+        if found.state is DecisionState.REFUSED:
             raise Refused(
-                decision.message or "The region refused the request.",
-                source=booking.source,
+                found.message or "The region refused the request.", source=source
             )
-        if decision.state is DecisionState.NOT_SENT:
+        if found.state is DecisionState.NOT_SENT:
             raise Conflict(
                 "It is certain by now that nothing came of this request; make a new"
                 " one, with a new key.",
-                source=booking.source,
+                source=source,
             )
-        return booking
 
     def as_described(self, record: BookingRecord, details: Booking) -> ManagedBooking:
         """Return a booked record as its source described it just now."""

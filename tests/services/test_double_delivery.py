@@ -17,7 +17,12 @@ from fhir_gateway.model.booking import (
     ResultCode,
     WriteResult,
 )
-from fhir_gateway.model.errors import BookingUnconfirmed, Refused, Unavailable
+from fhir_gateway.model.errors import (
+    BookingUnconfirmed,
+    Conflict,
+    Refused,
+    Unavailable,
+)
 from fhir_gateway.model.interaction import (
     CancelBooking,
     GetSubjectOfCareSchedule,
@@ -297,3 +302,92 @@ def test_a_yes_that_cannot_be_written_down_is_no_no(
         desk.book(wanted, 0)
     assert len(wireless.adapter.asked(MakeBooking)) == 1
     assert desk.is_held(wanted)
+
+
+def moving(wireless: Wireless) -> Decision:
+    """Book a time, and move it with an outcome that nobody knows yet."""
+    made = booked_at(wireless)
+    later = wireless.coming(48)
+    wireless.lists(later)
+    wireless.adapter.errors[Interaction.UPDATE_BOOKING] = BookingUnconfirmed("silence")
+    wireless.desk.move(made.id, later)
+    wireless.adapter.errors.clear()
+    return wireless.desk.undecided(made.id)
+
+
+def test_a_move_under_way_is_pending(wireless: Wireless) -> None:
+    """Whoever has waited long enough is told that nobody knows yet."""
+    decision = moving(wireless)
+
+    stands = wireless.desk.booking.current.stands(decision)
+
+    assert stands.status is BookingStatus.PENDING
+
+
+def test_a_move_that_was_done_just_now_is_done(wireless: Wireless) -> None:
+    """Where the answer has come meanwhile, it counts."""
+    decision = moving(wireless)
+    assert decision.timeslot is not None
+    wireless.desk.journal.settle_moved(
+        decision, booking_id=None, permissions=wireless.adapter.permissions
+    )
+
+    stands = wireless.desk.booking.current.stands(decision)
+
+    assert (stands.status, stands.timeslot) == (
+        BookingStatus.BOOKED,
+        decision.timeslot,
+    )
+
+
+def test_a_move_that_was_refused_just_now_is_refused(wireless: Wireless) -> None:
+    """The old time is no answer to a move: the region's no is."""
+    decision = moving(wireless)
+    wireless.desk.journal.settle_refused(decision, message="Inte den tiden.")
+
+    with pytest.raises(Refused, match="Inte den tiden"):
+        wireless.desk.booking.current.stands(decision)
+
+
+def test_a_move_that_came_to_nothing_just_now_is_told_as_such(
+    wireless: Wireless,
+) -> None:
+    """Nor is it when nothing was sent after all."""
+    decision = moving(wireless)
+    wireless.desk.journal.settle_not_sent(decision)
+
+    with pytest.raises(Conflict, match="nothing came of this request"):
+        wireless.desk.booking.current.stands(decision)
+
+
+class OvertakenJournal(Journal):
+    """A journal in which a write is settled just after it was looked up twice."""
+
+    looks: int = 0
+
+    def pending_decision(self, booking: str) -> Decision | None:
+        """Return the write, and the second time settle it as never sent."""
+        decision = super().pending_decision(booking)
+        self.looks += 1
+        if decision is not None and self.looks == 2:
+            self.settle_not_sent(decision)
+        return decision
+
+
+def test_a_second_cancellation_is_told_what_came_of_the_first(
+    wireless: Wireless, own_database: Database, seal: Seal
+) -> None:
+    """A booking that stands is no answer to a cancellation."""
+    made = booked_at(wireless)
+    journal = OvertakenJournal(own_database, seal)
+    desk = Desk(
+        wireless.sources,
+        wireless.desk.adapters,
+        lambda: Directory.of(wireless.sources.values(), wireless.offers, {}),
+        journal,
+        wireless.desk.clock,
+    )
+    journal.claim_cancel(journal.get(made.id))
+
+    with pytest.raises(Conflict, match="nothing came of this request"):
+        desk.booking.cancel(made.id)
