@@ -53,7 +53,7 @@ def _let_time_pass(database: Database) -> Callable[[], None]:
         with database.writing() as connection:
             for table, columns in (
                 (claims, ("created_at", "released_at")),
-                (decisions, ("created_at", "sent_at", "settled_at")),
+                (decisions, ("sent_at", "settled_at")),
             ):
                 connection.execute(
                     update(table).values(
