@@ -63,6 +63,17 @@ class DoublingAdapter(AnsweringAdapter):
         return TAKEN if Interaction.CANCEL_BOOKING in self.doubled else cancelled
 
 
+def desk_over(wireless: Wireless, journal: Journal) -> Desk:
+    """Return a desk over the same sources, with another journal."""
+    return Desk(
+        wireless.sources,
+        wireless.desk.adapters,
+        lambda: Directory.of(wireless.sources.values(), wireless.offers, {}),
+        journal,
+        wireless.desk.clock,
+    )
+
+
 def booked_at(wireless: Wireless, hours: float = 24) -> Any:
     """Book a time that the source lists; it lists it no more after that."""
     wanted = wireless.coming(hours)
@@ -193,13 +204,7 @@ def test_what_stood_still_before_sending_is_not_sent(
     """A write that is too late to be sent is not sent: it may have been looked for."""
     journal = StandingStill(own_database, seal)
     journal.clock = wireless.desk.clock
-    desk = Desk(
-        wireless.sources,
-        wireless.desk.adapters,
-        lambda: Directory.of(wireless.sources.values(), wireless.offers, {}),
-        journal,
-        wireless.desk.clock,
-    )
+    desk = desk_over(wireless, journal)
     wanted = wireless.coming()
     wireless.lists(wanted)
 
@@ -265,13 +270,7 @@ def _breaking(
     wireless: Wireless, own_database: Database, seal: Seal
 ) -> tuple[Desk, BrokenJournal]:
     journal = BrokenJournal(own_database, seal)
-    desk = Desk(
-        wireless.sources,
-        wireless.desk.adapters,
-        lambda: Directory.of(wireless.sources.values(), wireless.offers, {}),
-        journal,
-        wireless.desk.clock,
-    )
+    desk = desk_over(wireless, journal)
     return desk, journal
 
 
@@ -380,13 +379,7 @@ def test_a_second_cancellation_is_told_what_came_of_the_first(
     """A booking that stands is no answer to a cancellation."""
     made = booked_at(wireless)
     journal = OvertakenJournal(own_database, seal)
-    desk = Desk(
-        wireless.sources,
-        wireless.desk.adapters,
-        lambda: Directory.of(wireless.sources.values(), wireless.offers, {}),
-        journal,
-        wireless.desk.clock,
-    )
+    desk = desk_over(wireless, journal)
     journal.claim_cancel(journal.get(made.id))
 
     with pytest.raises(Conflict, match="nothing came of this request"):

@@ -160,7 +160,8 @@ def test_one_timeslot_is_asked_about_this_moment(
     held_hours: float,
     asked_hours: float,
     passed: float,
-    expected: bool,  # noqa: FBT001 - a case's
+    *,
+    expected: bool,
 ) -> None:
     """What is promised away is, for as long as it is to come."""
     held = HeldTimeslots(Places({timeslot(held_hours).token: (inf,)}), clock=clock)

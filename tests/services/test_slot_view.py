@@ -535,7 +535,8 @@ def test_what_is_promised_away_comes_and_goes(
     view = SlotView([source()], {}, store, lambda: told, clock=clock)
     seen = []
 
-    for told in ({timeslot(3).token: (inf,)}, {}, {timeslot(3).token: ()}):  # noqa: B007 - the view asks for it
+    for change in ({timeslot(3).token: (inf,)}, {}, {timeslot(3).token: ()}):
+        told = change
         view.catch_up()
         seen.append(starts(view.snapshot))
 

@@ -558,7 +558,7 @@ class Journal:
             else self._decision(
                 SimpleNamespace(
                     **{
-                        each.key: row._mapping[f"decision_{each.key}"]  # noqa: SLF001 - SQLAlchemy's own way to a column of any name
+                        each.key: getattr(row, f"decision_{each.key}")
                         for each in DECISION
                     }
                 )
@@ -693,7 +693,7 @@ class Journal:
     def _record(self, row: Row[Any]) -> BookingRecord:
         return record_from_row(row, self._seal)
 
-    def _decision(self, row: Any) -> Decision:  # noqa: ANN401 - a row, or what reads like one
+    def _decision(self, row: Row[Any] | SimpleNamespace) -> Decision:
         return decision_from_row(row, self._seal)
 
     def _one_decision(self, chosen: Select[Any], booking: str) -> Decision | None:

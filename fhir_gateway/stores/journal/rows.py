@@ -3,6 +3,7 @@ Between the journal's rows and what it tells.
 """
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, Final
 
 from sqlalchemy import Row
@@ -88,9 +89,11 @@ def record_from_row(row: Row[Any], seal: Seal) -> BookingRecord:
     )
 
 
-def decision_from_row(row: Row[Any], seal: Seal) -> Decision:
+def decision_from_row(row: Row[Any] | SimpleNamespace, seal: Seal) -> Decision:
     """
     Return the write that a row of `decision` holds, selected as `claiming.DECISION`.
+
+    Of a row that has more than that, its columns by these names.
 
     Raises:
         SealBroken: None of our keys opens it.
