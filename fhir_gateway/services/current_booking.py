@@ -132,10 +132,9 @@ class CurrentBookings:
             Conflict: It is certain by now that nothing came of it.
         """
         record, pending = self._journal.now(decision.booking)
-        if pending is not None and pending.id == decision.id:
-            return _managed_booking(record, None, decision=pending, reason=reason)
-        self._check_done(decision.id, record.source)
-        return self.managed(record, reason=reason)
+        if pending is None or pending.id != decision.id:
+            self._check_done(decision.id, record.source)
+        return _managed_booking(record, None, decision=pending, reason=reason)
 
     def come_of(self, repeated: RepeatedRequest) -> ManagedBooking:
         """
