@@ -205,6 +205,8 @@ class SlotView:
         self._offered = np.empty(0, dtype=np.bool_)
         self._held: dict[str, Sequence[float]] = {}
         self._held_by_offering: dict[str, set[str]] = {}
+        # Timeslots of which something has changed, and whose block could not be read.
+        self._unread: set[str] = set()
         self._is_journal_away = False
         self._cursor: str | None = None
         self._lock = threading.Lock()
@@ -469,14 +471,13 @@ class SlotView:
             for token, promised in told.items()
             if self._held.get(token, ()) != promised
         }
-        if not changed:
-            return
         for text, promised in changed.items():
             self._hold(text, promised)
+        self._unread |= changed.keys()
         moment = self._clock()
         numbers = {
             number
-            for token in map(TimeslotToken.parse, changed)
+            for token in map(TimeslotToken.parse, self._unread)
             # What has begun is no search's business any more.
             if token.starts_at > moment
             and (number := self._numbers.known(token.time_type)) is not None
@@ -484,22 +485,27 @@ class SlotView:
         keys = [
             key for number in sorted(numbers) if (key := self._key(number)) is not None
         ]
-        if not keys:
-            return
         try:
-            blocks = self._store.blocks(keys)
+            blocks = self._store.blocks(keys) if keys else []
         except StoreUnavailable as error:
-            _log.warning("slot view hides without its store", reason=str(error))
-            self._hide(fold, changed)
+            if changed:
+                _log.warning("slot view hides without its store", reason=str(error))
+                self._hide(fold, changed)
             return
-        for block in blocks:
-            if block is not None:
+        self._unread.clear()
+        lost = set()
+        for key, block in zip(keys, blocks, strict=True):
+            if block is None:
+                lost.add(time_type_token(key.unit, key.time_type_id))
+            else:
                 self._fold_block(fold, block)
-        fold.changed = True
+                fold.changed = True
+        if lost:
+            self._hide(fold, [each for each in changed if _offering(each) in lost])
 
     def _hold(self, text: str, promised: Sequence[float]) -> None:
         """Remember what is promised away of a timeslot, if anything is."""
-        offering = TimeslotToken.parse(text).time_type
+        offering = _offering(text)
         if promised:
             self._held[text] = promised
             self._held_by_offering.setdefault(offering, set()).add(text)
@@ -619,6 +625,11 @@ def _give_back() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+def _offering(text: str) -> str:
+    """Return the token of the time type of a timeslot's."""
+    return TimeslotToken.parse(text).time_type
 
 
 def _rows_of(

@@ -543,6 +543,62 @@ def test_what_is_promised_away_comes_and_goes(
     assert seen == [[4], [4], [3, 4]]
 
 
+def test_what_is_promised_away_is_hidden_without_the_store(
+    store: MemorySlotStore, clock: MovableClock
+) -> None:
+    """The store cannot give the block, and the time is left out all the same."""
+    store.put_block(block([timeslot(3), timeslot(4)]))
+    leaving = LeavingStore(store)
+    told: dict[str, tuple[float, ...]] = {}
+    view = SlotView([source()], {}, leaving, lambda: told, clock=clock)
+    view.catch_up()
+    leaving.away = {"blocks"}
+    told = {timeslot(3).token: (inf,)}
+
+    view.leave_out()
+
+    assert starts(view.snapshot) == [4]
+
+
+def test_what_is_promised_away_is_hidden_where_the_store_has_lost_it(
+    store: MemorySlotStore, clock: MovableClock
+) -> None:
+    """Redis was emptied; what was read before is offered on, less what is promised."""
+    store.put_block(block([timeslot(3), timeslot(4)]))
+    told: dict[str, tuple[float, ...]] = {}
+    view = SlotView([source()], {}, store, lambda: told, clock=clock)
+    view.catch_up()
+    store.empty()
+    told = {timeslot(3).token: (inf,)}
+
+    view.leave_out()
+
+    assert starts(view.snapshot) == [4]
+
+
+def test_what_is_given_back_without_the_store_is_shown_when_it_is_back(
+    store: MemorySlotStore, clock: MovableClock
+) -> None:
+    """That it was given back is told once; its block is read when it can be."""
+    store.put_block(block([timeslot(3), timeslot(4)]))
+    leaving = LeavingStore(store)
+    told: dict[str, tuple[float, ...]] = {timeslot(3).token: (inf,)}
+    view = SlotView([source()], {}, leaving, lambda: told, clock=clock)
+    view.catch_up()
+    seen = []
+
+    leaving.away = {"blocks"}
+    for change in ({timeslot(3).token: ()}, {}):
+        told = change
+        view.leave_out()
+        seen.append(starts(view.snapshot))
+    leaving.away = set()
+    view.leave_out()
+    seen.append(starts(view.snapshot))
+
+    assert seen == [[4], [4], [3, 4]]
+
+
 def test_what_is_told_again_changes_nothing(
     store: MemorySlotStore, clock: MovableClock
 ) -> None:
