@@ -113,8 +113,9 @@ class Killer:
         self._until[part.name] = time.monotonic() + self._chance.uniform(*life)
 
     def _let_go_on(self, part: Part) -> None:
-        if not part.is_stopped:
-            # It stopped itself, at its point.
+        if not part.is_stopped and part.crash_at:
+            # It stopped itself, at its point. Without one it was let go on a moment
+            # ago, and does not run yet.
             self.stops[part.crash_at.rpartition(":")[0]] += 1
             part.crash_at = ""
             self._stopped(part)
