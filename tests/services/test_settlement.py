@@ -10,14 +10,24 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from builders import NORR, booked, number, source, subject
+from builders import (
+    NORR,
+    SOUTHERN_UNIT,
+    SYD,
+    booked,
+    number,
+    schedule,
+    source,
+    southern_source,
+    subject,
+)
 from doubles import AnsweringAdapter
 from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
 from fhir_gateway.model.booking import BookingStatus, WriteResult
 from fhir_gateway.model.errors import BookingUnconfirmed, SourceFault, Unavailable
-from fhir_gateway.model.ids import BookingId, LogicalAddress
+from fhir_gateway.model.ids import BookingId, LogicalAddress, SourceName
 from fhir_gateway.model.interaction import (
     CancelBooking,
     GetSubjectOfCareSchedule,
@@ -813,8 +823,8 @@ def test_each_write_is_looked_after_by_one(wireless: Wireless) -> None:
     assert len(wireless.adapter.asked(GetSubjectOfCareSchedule)) == 3
 
 
-def test_a_source_that_hangs_delays_no_other(wireless: Wireless) -> None:
-    """Writes are looked after at once."""
+def test_writes_of_a_source_are_looked_after_at_once(wireless: Wireless) -> None:
+    """The second does not wait for the first."""
     for hours in (24, 25, 26):
         unknown(wireless, hours)
     together = threading.Barrier(3)
@@ -828,6 +838,48 @@ def test_a_source_that_hangs_delays_no_other(wireless: Wireless) -> None:
     wireless.desk.reconciliation.run_once()
 
     assert not together.broken
+
+
+def test_a_source_that_hangs_delays_no_other(make_wireless: MakeWireless) -> None:
+    """However many of its writes wait, another source's is looked for meanwhile."""
+    syd = AnsweringAdapter(SYD)
+    wireless = make_wireless(
+        AnsweringAdapter(), syd, sources=(source(), southern_source())
+    )
+    for hours in range(24, 48):
+        left_by_a_dead_sender(wireless, NORR, wireless.coming(hours))
+    southern = wireless.coming(24, of=schedule(unit=SOUTHERN_UNIT))
+    left_by_a_dead_sender(wireless, SYD, southern)
+    syd_was_asked, stop = threading.Event(), threading.Event()
+    syd.before = lambda _: syd_was_asked.set()
+
+    def hang(_: Interaction) -> None:
+        stop.wait(10)
+
+    wireless.adapter.before = hang
+    reconciler = threading.Thread(
+        target=Reconciliation(wireless.desk.settlement, wireless.desk.journal).run,
+        args=(stop,),
+    )
+
+    reconciler.start()
+    was_asked = syd_was_asked.wait(5)
+    stop.set()
+    reconciler.join()
+
+    assert was_asked
+    assert len(wireless.adapter.asked(GetSubjectOfCareSchedule)) == 4
+
+
+def left_by_a_dead_sender(
+    wireless: Wireless, source_name: SourceName, wanted: Timeslot
+) -> Decision:
+    """Leave a write that was sent, and whose sender is gone."""
+    journal = wireless.desk.journal
+    decision = journal.claim_make(
+        source=source_name, timeslot=wanted, subject=subject(0)
+    )
+    return journal.mark_sent(decision, lease=timedelta())
 
 
 def test_an_unknown_hold_of_a_booking_is_found(wireless: Wireless) -> None:
@@ -861,10 +913,7 @@ def test_what_a_dead_sender_left_is_unknown(wireless: Wireless) -> None:
     """Whoever reads the booking may find out from then on, and a person may settle."""
     wanted = wireless.coming()
     desk = wireless.desk
-    decision = desk.journal.mark_sent(
-        desk.journal.claim_make(source=NORR, timeslot=wanted, subject=subject(0)),
-        lease=timedelta(),
-    )
+    decision = left_by_a_dead_sender(wireless, NORR, wanted)
 
     desk.reconciliation.run_once()
 

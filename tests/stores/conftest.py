@@ -172,18 +172,25 @@ def told(
     )
 
 
-def claimed(journal: Journal, who: int = 0, hours: int = 0) -> Decision:
+def claimed(
+    journal: Journal, who: int = 0, hours: int = 0, *, source: SourceName = NORR
+) -> Decision:
     """Return a MAKE that has been claimed."""
     return journal.claim_make(
-        source=NORR, timeslot=timeslot(hours), subject=subject(who)
+        source=source, timeslot=timeslot(hours), subject=subject(who)
     )
 
 
 def sent(
-    journal: Journal, who: int = 0, hours: int = 0, *, lease: timedelta = LEASE
+    journal: Journal,
+    who: int = 0,
+    hours: int = 0,
+    *,
+    lease: timedelta = LEASE,
+    source: SourceName = NORR,
 ) -> Decision:
     """Return a MAKE that has been sent."""
-    return journal.mark_sent(claimed(journal, who, hours), lease=lease)
+    return journal.mark_sent(claimed(journal, who, hours, source=source), lease=lease)
 
 
 def booked(

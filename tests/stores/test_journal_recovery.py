@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from builders import SYD
 
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal import (
@@ -23,6 +24,7 @@ from fhir_gateway.stores.sealing import Seal
 from .conftest import (
     CANCEL,
     LEASE,
+    NORR,
     claimed,
     live_tokens,
     number,
@@ -236,8 +238,45 @@ def test_woken_sender_loses(journal: Journal) -> None:
     assert journal.get(decision.booking).state is BookingState.BOOKED
 
 
+def test_sources_with_something_due_are_told(journal: Journal) -> None:
+    """Those whose writes are unsettled, or to be looked at once more, each once."""
+    unsettled = [sent(journal, hours=hours, lease=NOW) for hours in (0, 1)]
+    rests = sent(journal, hours=2, source=SYD, lease=NOW)
+    journal.outcomes.postpone(rests, until=LEASE)
+    before = journal.outcomes.sources()
+    journal.settle_not_sent(rests, look_again_in=NOW)
+    both = sorted(journal.outcomes.sources())
+    for each in unsettled:
+        journal.settle_not_sent(each)
+
+    assert (before, both) == ((NORR,), [NORR, SYD])
+    assert journal.outcomes.sources() == (SYD,)
+
+
+def test_only_the_writes_of_a_source_are_shown(journal: Journal) -> None:
+    """Who looks after one source is not shown another's."""
+    northern = sent(journal, lease=NOW)
+    southern = sent(journal, hours=1, source=SYD, lease=NOW)
+    settled = sent(journal, hours=2, source=SYD, lease=NOW)
+    journal.settle_not_sent(settled, look_again_in=NOW)
+
+    assert journal.outcomes.unsettled(limit=9, source=NORR) == (northern,)
+    assert journal.outcomes.unsettled(limit=9, hold=LEASE, source=SYD) == (southern,)
+    assert journal.outcomes.unseen(limit=9, hold=LEASE, source=NORR) == ()
+    (seen,) = journal.outcomes.unseen(limit=9, hold=LEASE, source=SYD)
+    assert seen.id == settled.id
+
+
 def test_unsettled_uses_its_index(journal: Journal, database: Database) -> None:
     """Looking for unsettled writes does not read the settled ones."""
-    plan = plans(database, lambda: journal.outcomes.unsettled(limit=10))
+    plan = plans(database, lambda: journal.outcomes.unsettled(limit=10, source=NORR))
 
     assert "decision_one_unsettled" in plan
+
+
+def test_sources_uses_its_indexes(journal: Journal, database: Database) -> None:
+    """Looking for what is due does not read what is not."""
+    plan = plans(database, journal.outcomes.sources)
+
+    assert "decision_one_unsettled" in plan
+    assert "decision_unseen" in plan

@@ -12,9 +12,13 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import (
     ColumnElement,
     Row,
+    and_,
+    exists,
     func,
     or_,
     select,
+    true,
+    union,
     update,
 )
 
@@ -61,6 +65,26 @@ _KNOWN_TO_BE_WRONG: Final = frozenset(
     {Alarm.SOMETHING_ELSE, Alarm.DUPLICATE, Alarm.CONTRADICTED}
 )
 
+_DUE_AT: Final = func.coalesce(decisions.c.next_look_at, 0)
+_IS_UNSETTLED: Final = and_(
+    decisions.c.settled_at.is_(None),
+    or_(
+        decisions.c.state == DecisionState.UNKNOWN.value,
+        decisions.c.lease_until <= database_clock(),
+    ),
+    database_clock() >= _DUE_AT,
+)
+_IS_UNSEEN: Final = and_(
+    decisions.c.settled_at.is_not(None),
+    decisions.c.next_look_at <= database_clock(),
+)
+_SOURCE: Final = (
+    select(bookings.c.source)
+    .select_from(decisions)
+    .join(bookings, bookings.c.id == decisions.c.booking)
+)
+_SOURCES: Final = union(_SOURCE.where(_IS_UNSETTLED), _SOURCE.where(_IS_UNSEEN))
+
 # Is called before the alarm is committed: who dies in between tells again, where the
 # other order would have told nobody.
 Tell: TypeAlias = Callable[[], object]
@@ -68,6 +92,15 @@ Tell: TypeAlias = Callable[[], object]
 
 def _nobody() -> None:
     """Tell nobody."""
+
+
+def _is_of(source: SourceName | None) -> ColumnElement[bool]:
+    """Return whether a decision is of a source's booking; of any when it is None."""
+    if source is None:
+        return true()
+    return exists().where(
+        bookings.c.id == decisions.c.booking, bookings.c.source == source
+    )
 
 
 class Outcomes:
@@ -85,8 +118,17 @@ class Outcomes:
         self._database = database
         self._seal = seal
 
+    def sources(self) -> tuple[SourceName, ...]:
+        """Return the sources of which `unsettled` or `unseen` has something now."""
+        with self._database.reading() as connection:
+            return tuple(map(SourceName, connection.execute(_SOURCES).scalars()))
+
     def unsettled(
-        self, *, limit: int, hold: timedelta = timedelta()
+        self,
+        *,
+        limit: int,
+        hold: timedelta = timedelta(),
+        source: SourceName | None = None,
     ) -> tuple[Decision, ...]:
         """
         Return writes whose outcome should be looked for now, the longest waiting first.
@@ -98,19 +140,12 @@ class Outcomes:
             limit: How many at most.
             hold: How long to keep what is returned from other lookers. Without it they
                 may look at the same; the first to settle or postpone wins.
+            source: Whose; None for any.
         """
-        due_at = func.coalesce(decisions.c.next_look_at, 0)
         chosen = (
             select(*DECISION)
-            .where(
-                decisions.c.settled_at.is_(None),
-                or_(
-                    decisions.c.state == DecisionState.UNKNOWN.value,
-                    decisions.c.lease_until <= database_clock(),
-                ),
-                due_at <= database_clock(),
-            )
-            .order_by(due_at, decisions.c.created_at)
+            .where(_IS_UNSETTLED, _is_of(source))
+            .order_by(_DUE_AT, decisions.c.created_at)
             .limit(limit)
         )
         if not hold:
@@ -125,7 +160,9 @@ class Outcomes:
             )
         return tuple(map(self._decision, rows))
 
-    def unseen(self, *, limit: int, hold: timedelta) -> tuple[Decision, ...]:
+    def unseen(
+        self, *, limit: int, hold: timedelta, source: SourceName | None = None
+    ) -> tuple[Decision, ...]:
         """
         Return settled writes that should be looked at once more now.
 
@@ -134,14 +171,12 @@ class Outcomes:
         Args:
             limit: How many at most.
             hold: After how long `unseen` has again what `mark_seen` has not ended.
+            source: Whose; None for any.
         """
         with self._database.writing() as connection:
             rows = connection.execute(
                 select(*DECISION)
-                .where(
-                    decisions.c.settled_at.is_not(None),
-                    decisions.c.next_look_at <= database_clock(),
-                )
+                .where(_IS_UNSEEN, _is_of(source))
                 .order_by(decisions.c.next_look_at)
                 .limit(limit)
                 .with_for_update(skip_locked=True)
