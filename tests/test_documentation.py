@@ -271,6 +271,14 @@ def test_each_link_leads_somewhere(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_link_to_a_decision_has_its_number(path: Path) -> None:
+    """Whoever follows "ADR 0014" comes to that one."""
+    links = re.findall(r"\[ADR (\d+)\]\(([^)]+)\)", path.read_text(encoding="utf-8"))
+
+    assert [link for number, link in links if f"{number}-" not in link] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_each_block_of_json_is_json(path: Path) -> None:
     """Every block that is marked as JSON can be read as such."""
     text = path.read_text(encoding="utf-8")
