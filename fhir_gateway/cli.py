@@ -49,6 +49,7 @@ from fhir_gateway.stores.embedded_redis import EmbeddedRedisFailed
 from fhir_gateway.stores.migrations import LaterTables
 from fhir_gateway.stores.sealing import SealBroken, UnusableKey
 from fhir_gateway.stores.slot_store import RedisSlotStore, StoreUnavailable
+from fhir_gateway.worker import WorkerFailed, run_side_by_side
 
 __all__ = ["main"]
 
@@ -104,20 +105,17 @@ def worker() -> None:
     ):
         # Reconciliation looks units up in the directory.
         made.view.start()
-        threads = [
-            threading.Thread(target=made.share.run, args=(stop,), name="share"),
-            threading.Thread(
-                target=made.reconciliation.run, args=(stop,), name="reconciliation"
-            ),
-            threading.Thread(
-                target=made.housekeeping.run, args=(stop,), name="housekeeping"
-            ),
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        made.view.stop()
+        try:
+            run_side_by_side(
+                {
+                    "refresh": made.share.run,
+                    "reconciliation": made.reconciliation.run,
+                    "housekeeping": made.housekeeping.run,
+                },
+                stop,
+            )
+        finally:
+            made.view.stop()
 
 
 @main.command()
@@ -379,6 +377,8 @@ def _explained() -> Iterator[None]:
         _fail(str(error), 1)
     except StoreUnavailable as error:
         _fail(f"REDIS_URL: it cannot be asked ({error}); is it running?", 1)
+    except WorkerFailed as error:
+        _fail(str(error), 1)
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -92,8 +92,16 @@ class Reconciliation:
 
     def _look_after(self, source: SourceName, stop: threading.Event) -> None:
         """Look at a source until nothing of it is due."""
-        while self._look_at(source) and not stop.is_set():
-            pass
+        try:
+            while self._look_at(source) and not stop.is_set():
+                pass
+        except GatewayError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of this program's own must not end the others' work, nor go unseen
+            _log.error(
+                "reconciliation failed", source=source, kind=type(error).__name__
+            )
+            stop.wait(_KEPT.total_seconds())
 
     def _look_at(self, source: SourceName) -> bool:
         """Look at what is due of a source; return whether there was anything."""

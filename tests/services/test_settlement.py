@@ -871,6 +871,32 @@ def test_a_source_that_hangs_delays_no_other(make_wireless: MakeWireless) -> Non
     assert len(wireless.adapter.asked(GetSubjectOfCareSchedule)) == 4
 
 
+def test_a_row_that_cannot_be_read_stops_no_other_source(
+    make_wireless: MakeWireless, own_database: Database
+) -> None:
+    """A fault of ours with one source's writes is told, and another's are settled."""
+    syd = AnsweringAdapter(SYD)
+    wireless = make_wireless(
+        AnsweringAdapter(), syd, sources=(source(), southern_source())
+    )
+    broken = left_by_a_dead_sender(wireless, NORR, wireless.coming())
+    with own_database.writing() as connection:
+        connection.execute(
+            update(decisions).where(decisions.c.id == broken.id).values(timeslot={})
+        )
+    southern = wireless.coming(24, of=schedule(unit=SOUTHERN_UNIT))
+    left_by_a_dead_sender(wireless, SYD, southern)
+    stop = threading.Event()
+    syd.before = lambda _: stop.set()
+
+    with capture_logs() as logs:
+        wireless.desk.reconciliation.run(stop)
+
+    failed = [each for each in logs if each["event"] == "reconciliation failed"]
+    assert [(each["source"], each["kind"]) for each in failed] == [(NORR, "KeyError")]
+    assert len(syd.asked(GetSubjectOfCareSchedule)) == 1
+
+
 def left_by_a_dead_sender(
     wireless: Wireless, source_name: SourceName, wanted: Timeslot
 ) -> Decision:
