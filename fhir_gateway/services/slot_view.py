@@ -43,6 +43,7 @@ _log = structlog.get_logger()
 # the largest size that it ever had.
 _BATCH: Final = 500
 _WAIT: Final = timedelta(milliseconds=250)
+_AFTER_A_FAULT_S: Final = 1.0
 
 Segment = tuple[str, ...]
 """
@@ -313,6 +314,11 @@ class SlotView:
                     _log.warning("slot view lost its store", reason=str(error))
                 away = True
                 self._stopped.wait(_WAIT.total_seconds())
+            except Exception as error:  # noqa: BLE001 - a fault of this program's own must not end the view, nor go unseen
+                _log.error("slot view failed", kind=type(error).__name__)
+                # Something may be half folded.
+                self._cursor = None
+                self._stopped.wait(_AFTER_A_FAULT_S)
             else:
                 if away:
                     _log.info("slot view found its store again")

@@ -2,7 +2,7 @@
 The view: follows the store, ages visibly, and never forgets what is still good.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from math import inf
 from pathlib import Path
@@ -30,6 +30,7 @@ from builders import (
     timeslot,
 )
 from doubles import LeavingStore, MemorySlotStore, MovableClock
+from structlog.testing import capture_logs
 
 from fhir_gateway.model.ids import HsaId, ResourceId
 from fhir_gateway.model.source import Source
@@ -37,7 +38,7 @@ from fhir_gateway.model.timeslot import Timeslot, time_type_token
 from fhir_gateway.services.slot_columns import schedule_rank
 from fhir_gateway.services.slot_view import SlotView, Snapshot
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
-from fhir_gateway.stores.slot_block import BlockKey
+from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
 from fhir_gateway.stores.slot_store import (
     RedisSlotStore,
     SourceStatus,
@@ -473,6 +474,39 @@ def test_a_started_view_outlives_its_redis(tmp_path: Path, clock: MovableClock) 
         wait_for(view, [4])
         view.stop()
     store.close()
+
+
+def test_a_started_view_outlives_a_fault_of_ours(
+    redis_store: RedisSlotStore, clock: MovableClock
+) -> None:
+    """What fails once is told, and everything is read anew: nothing is half folded."""
+
+    class FailingOnce:
+        """A store that gives something unforeseen for the first news."""
+
+        def __init__(self) -> None:
+            self.failed = Event()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(redis_store, name)
+
+        def blocks(self, keys: Sequence[BlockKey]) -> list[SlotBlock | None]:
+            if keys and not self.failed.is_set():
+                self.failed.set()
+                raise ZeroDivisionError
+            return redis_store.blocks(keys)
+
+    store = FailingOnce()
+    view = SlotView([source()], {}, store, dict, clock=clock)
+    with capture_logs() as logs:
+        view.start()
+        redis_store.put_block(block([timeslot(3)]))
+        wait_for(view, [3])
+        view.stop()
+
+    failed = [each for each in logs if each["event"] == "slot view failed"]
+    assert [each["kind"] for each in failed] == ["ZeroDivisionError"]
+    assert store.failed.is_set()
 
 
 def test_a_view_that_never_started_can_be_stopped(store: MemorySlotStore) -> None:
