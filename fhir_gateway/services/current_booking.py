@@ -5,7 +5,12 @@ How bookings stand now: what the journal knows, brought up to date by their sour
 import structlog
 
 from fhir_gateway.model.booking import Booking, BookingStatus, ManagedBooking
-from fhir_gateway.model.errors import Conflict, GatewayError, Refused
+from fhir_gateway.model.errors import (
+    BookingUnconfirmed,
+    Conflict,
+    GatewayError,
+    Refused,
+)
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.services.read_back import ReadBack
 from fhir_gateway.services.settlement import Settlement
@@ -130,10 +135,19 @@ class CurrentBookings:
         Raises:
             Refused: The region said no to it.
             Conflict: It is certain by now that nothing came of it.
+            BookingUnconfirmed: Nothing is to be seen of it, and its sender may not have
+                ended: one that stood still for minutes sends it now.
         """
         record, pending = self._journal.now(decision.booking)
         if pending is None or pending.id != decision.id:
-            self._check_done(decision.id, record.source)
+            found = self._journal.decision(decision.id)
+            if found.is_not_seen:
+                raise BookingUnconfirmed(
+                    "Nothing is to be seen of the request at the source, but it may"
+                    " still be on its way: ask again in a minute.",
+                    source=record.source,
+                )
+            _check_done(found, record.source)
         return _managed_booking(record, None, decision=pending, reason=reason)
 
     def come_of(self, repeated: RepeatedRequest) -> ManagedBooking:
@@ -151,21 +165,8 @@ class CurrentBookings:
         if repeated.booking is None or repeated.decision is None:
             raise TypeError("the request led to no decision")
         booking = self.read(repeated.booking)
-        self._check_done(repeated.decision, booking.source)
+        _check_done(self._journal.decision(repeated.decision), booking.source)
         return booking
-
-    def _check_done(self, decision: str, source: SourceName) -> None:
-        found = self._journal.decision(decision)
-        if found.state is DecisionState.REFUSED:
-            raise Refused(
-                found.message or "The region refused the request.", source=source
-            )
-        if found.state is DecisionState.NOT_SENT:
-            raise Conflict(
-                "It is certain by now that nothing came of this request; make a new"
-                " one, with a new key.",
-                source=source,
-            )
 
     def as_described(self, record: BookingRecord, details: Booking) -> ManagedBooking:
         """Return a booked record as its source described it just now."""
@@ -180,6 +181,19 @@ class CurrentBookings:
     def as_last_known(self, record: BookingRecord) -> ManagedBooking:
         """Return a record without asking its source, which has just not answered."""
         return self.managed(record)
+
+
+def _check_done(decision: Decision, source: SourceName) -> None:
+    if decision.state is DecisionState.REFUSED:
+        raise Refused(
+            decision.message or "The region refused the request.", source=source
+        )
+    if decision.state is DecisionState.NOT_SENT:
+        raise Conflict(
+            "It is certain by now that nothing came of this request; make a new one,"
+            " with a new key.",
+            source=source,
+        )
 
 
 def _managed_booking(

@@ -225,8 +225,7 @@ class Settlement:
         if (
             record.state is not BookingState.REFUSED
             or decision.kind is not DecisionKind.MAKE
-            or decision.state is not DecisionState.NOT_SENT
-            or decision.unchanged_at is None
+            or not decision.is_not_seen
             or record.timeslot.start <= self._clock()
         ):
             return record

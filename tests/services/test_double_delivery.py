@@ -314,6 +314,16 @@ def moving(wireless: Wireless) -> Decision:
     return wireless.desk.undecided(made.id)
 
 
+def making(wireless: Wireless) -> Decision:
+    """Book a time with an outcome that nobody knows yet."""
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+    wireless.adapter.errors[Interaction.MAKE_BOOKING] = BookingUnconfirmed("silence")
+    made = wireless.desk.book(wanted, 0).booking
+    wireless.adapter.errors.clear()
+    return wireless.desk.undecided(made.id)
+
+
 def test_a_move_under_way_is_pending(wireless: Wireless) -> None:
     """Whoever has waited long enough is told that nobody knows yet."""
     decision = moving(wireless)
@@ -356,6 +366,20 @@ def test_a_move_that_came_to_nothing_just_now_is_told_as_such(
     wireless.desk.journal.settle_not_sent(decision)
 
     with pytest.raises(Conflict, match="nothing came of this request"):
+        wireless.desk.booking.current.stands(decision)
+
+
+@pytest.mark.parametrize("kind", [MakeBooking, UpdateBooking])
+def test_absence_is_no_answer_while_a_sender_may_live(
+    wireless: Wireless, kind: type
+) -> None:
+    """One that stood still while others gave its write up sends it as it wakes."""
+    decision = moving(wireless) if kind is UpdateBooking else making(wireless)
+    journal = wireless.desk.journal
+    seen = journal.outcomes.postpone(decision, until=timedelta(), unchanged=True)
+    journal.settle_not_sent(seen)
+
+    with pytest.raises(BookingUnconfirmed, match="may still be on its way"):
         wireless.desk.booking.current.stands(decision)
 
 

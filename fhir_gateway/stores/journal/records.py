@@ -195,6 +195,11 @@ class Decision:
     alarm: Alarm | None
     message: str | None = field(repr=False)
 
+    @property
+    def is_not_seen(self) -> bool:
+        """Return whether it was settled by its absence alone: it may be sent yet."""
+        return self.state is DecisionState.NOT_SENT and self.unchanged_at is not None
+
 
 class AlreadyBooked(Conflict):
     """
