@@ -1,11 +1,13 @@
 """
 HTTP for a call that must be sent at most once and must end in time.
 
-Three things that `requests` does not promise by itself:
+Four things that `requests` does not promise by itself:
 
 - *The whole answer arrives before the deadline*, headers and body. Its read timeout
   starts anew with every byte.
 - *A failure before the message is sent can be told from one after*, TLS included.
+- *Whoever stood still while it connected sends nothing*: by then others have given
+  its message up.
 - *A redirect is an answer like any other*: not followed, and its `Location` not even
   read, which could fail after a write has been done.
 """
@@ -28,6 +30,8 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 __all__ = ["Session", "kind_of", "was_never_sent"]
 
 _CONNECT_TIMEOUT_S: Final = 2.0
+# Two addresses and the handshake may each take the whole of it.
+_TIMES_TO_CONNECT: Final = 3
 
 # What `requests` raises while it prepares a request. `InvalidHeader` is not among
 # them: it also stands for a header of the answer.
@@ -136,19 +140,42 @@ class _PunctualResponse(http.client.HTTPResponse):
 class _Connection(HTTPConnection):
     response_class = _PunctualResponse
 
+    def connect(self) -> None:
+        began = time.monotonic()
+        super().connect()
+        _check_awake(self, began)
+
 
 class _SecureConnection(HTTPSConnection):
     response_class = _PunctualResponse
 
     def connect(self) -> None:
+        began = time.monotonic()
         try:
             super().connect()
+            _check_awake(self, began)
         except (ConnectTimeoutError, NewConnectionError):
             raise
         except (OSError, urllib3.exceptions.HTTPError) as error:
             # The message is sent after the handshake, so whatever ended it, nothing
             # was sent: a certificate of theirs or ours, no common version, silence.
             raise NewConnectionError(self, "the TLS handshake failed") from error
+
+
+def _check_awake(connection: HTTPConnection, began: float) -> None:
+    """
+    Give up a connection that was made by a process which stood still meanwhile.
+
+    The system goes on connecting without it. As it wakes nobody waits for the answer
+    any more, and a write may have been given up.
+
+    Raises:
+        ConnectTimeoutError: It did; not one byte was sent.
+    """
+    limit = connection.timeout
+    if limit is not None and time.monotonic() - began > _TIMES_TO_CONNECT * limit:
+        connection.close()
+        raise ConnectTimeoutError(connection, "connecting took too long")
 
 
 class _Pool(HTTPConnectionPool):

@@ -8,13 +8,18 @@ hang, drip) is done by a small server on loopback.
 import datetime as dt
 import gzip
 import ipaddress
+import os
+import signal
 import socket
 import ssl
 import struct
+import subprocess
+import sys
 import threading
 import time
 import traceback
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -1042,6 +1047,59 @@ def test_connection_that_is_never_accepted_means_nothing_was_sent(
         for one in waiting:
             one.close()
     assert _outcome(error) == (Unavailable, NOT_REACHED)
+
+
+_CONNECTING = """
+import sys
+from fhir_gateway.rivta.client import SoapClient
+from rivta.test_client import CANCEL, CANCEL_REQUEST, _failure
+
+client = SoapClient(source="norr", endpoint=sys.argv[1])
+print(_failure(client, CANCEL, CANCEL_REQUEST, timeout=0.7).message, flush=True)
+"""
+
+
+def test_process_that_stood_still_while_it_connected_sends_nothing() -> None:
+    """When it wakes, whoever waited for its write has long given it up."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        port = listener.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            connecting = subprocess.Popen(
+                [sys.executable, "-c", _CONNECTING, f"http://127.0.0.1:{port}/"],
+                stdout=subprocess.PIPE,
+                env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+                text=True,
+            )
+            _wait(lambda: _state_of_connections_to(port)["SYN_SENT"] == 1)
+            connecting.send_signal(signal.SIGSTOP)
+            stopped_at = time.monotonic()
+            listener.accept()[0].close()
+            accepted, _ = listener.accept()
+            _wait(lambda: time.monotonic() - stopped_at > 2.5)
+            connecting.send_signal(signal.SIGCONT)
+            told, _ = connecting.communicate(timeout=30)
+            with accepted:
+                sent = accepted.recv(1)
+
+    assert told == f"{NOT_REACHED}\n"
+    assert sent == b""
+
+
+def _state_of_connections_to(port: int) -> Counter[str]:
+    """Return how many connections of this machine to a port are in each state."""
+    lines = Path("/proc/net/tcp").read_text(encoding="utf-8").splitlines()[1:]
+    return Counter(
+        {"01": "ESTABLISHED", "02": "SYN_SENT"}.get(fields[3], "other")
+        for fields in map(str.split, lines)
+        if fields[2].endswith(f":{port:04X}")
+    )
+
+
+def _wait(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.005)
 
 
 @pytest.mark.parametrize(
