@@ -228,9 +228,10 @@ class Client:
         finally:
             connection.close()
         operation.ended = self._world.clock.seconds()
+        # First, so that it is not lost where the answer is none that is understood.
+        self._history.add(operation)
         if told is not None:
             _note(operation, told)
-        self._history.add(operation)
         return operation
 
 
