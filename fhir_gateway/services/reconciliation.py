@@ -85,23 +85,23 @@ class Reconciliation:
             GatewayError: The journal is away, or went away from whoever looked.
         """
         for source in [name for name, each in looking.items() if each.done()]:
-            looking.pop(source).result()
+            error = looking.pop(source).exception()
+            if isinstance(error, GatewayError):
+                raise error
+            if error is not None:
+                # A fault of this program's own: other sources are looked after all the
+                # same, and what it was met at again when nobody keeps it any more.
+                _log.error(
+                    "reconciliation failed", source=source, kind=type(error).__name__
+                )
         for source in self._journal.outcomes.sources():
             if source not in looking:
                 looking[source] = executor.submit(self._look_after, source, stop)
 
     def _look_after(self, source: SourceName, stop: threading.Event) -> None:
         """Look at a source until nothing of it is due."""
-        try:
-            while self._look_at(source) and not stop.is_set():
-                pass
-        except GatewayError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a fault of this program's own must not end the others' work, nor go unseen
-            _log.error(
-                "reconciliation failed", source=source, kind=type(error).__name__
-            )
-            stop.wait(_KEPT.total_seconds())
+        while self._look_at(source) and not stop.is_set():
+            pass
 
     def _look_at(self, source: SourceName) -> bool:
         """Look at what is due of a source; return whether there was anything."""

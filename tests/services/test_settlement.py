@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -886,13 +887,22 @@ def test_a_row_that_cannot_be_read_stops_no_other_source(
         )
     southern = wireless.coming(24, of=schedule(unit=SOUTHERN_UNIT))
     left_by_a_dead_sender(wireless, SYD, southern)
-    stop = threading.Event()
-    syd.before = lambda _: stop.set()
+    stop, syd_was_asked = threading.Event(), threading.Event()
+    syd.before = lambda _: syd_was_asked.set()
+    reconciler = threading.Thread(target=wireless.desk.reconciliation.run, args=(stop,))
 
     with capture_logs() as logs:
-        wireless.desk.reconciliation.run(stop)
+        reconciler.start()
+        was_asked = syd_was_asked.wait(5)
+        deadline = monotonic() + 5
+        failed: list[Any] = []
+        while not failed and monotonic() < deadline:
+            stop.wait(0.01)
+            failed = [each for each in logs if each["event"] == "reconciliation failed"]
+        stop.set()
+        reconciler.join()
 
-    failed = [each for each in logs if each["event"] == "reconciliation failed"]
+    assert was_asked
     assert [(each["source"], each["kind"]) for each in failed] == [(NORR, "KeyError")]
     assert len(syd.asked(GetSubjectOfCareSchedule)) == 1
 
