@@ -31,6 +31,7 @@ from fhir_gateway.fhir.search_parameters import (
     TokenParameter,
 )
 from fhir_gateway.model.booking import ManagedBooking
+from fhir_gateway.model.errors import Conflict, Stale
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import SourceProblem
 from fhir_gateway.services.booking_request import BookedTimeslot
@@ -150,7 +151,7 @@ class _Views:
         return once(
             self._gateway,
             body,
-            lambda key: self._change(id, wanted, version, key),
+            lambda key: self._change(self._desk.read(id), wanted, version, key),
             self._changed,
         )
 
@@ -160,10 +161,21 @@ class _Views:
         operations = read_body(JSON_PATCH)
 
         def change(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
-            booking = self._desk.read(id)
-            patched = _patched(self._desk.appointment(booking), operations)
+            present = self._desk.read(id)
+            patched = _patched(self._desk.appointment(present), operations)
             wanted = appointment_request_from_resource(patched)
-            return self._change(id, wanted, version, key)
+            # What the patch leaves alone is as it was in that version, and may not be
+            # as the client wants it in another.
+            patches = present.version if version is None else version
+            try:
+                return self._change(present, wanted, patches, key)
+            except Stale as error:
+                if version is not None:
+                    raise
+                raise Conflict(
+                    "The appointment changed while it was being patched: send the patch"
+                    " again."
+                ) from error
 
         return once(self._gateway, operations, change, self._changed)
 
@@ -195,12 +207,12 @@ class _Views:
 
     def _change(
         self,
-        identifier: str,
+        present: ManagedBooking,
         wanted: AppointmentRequest,
         version: int | None,
         key: RequestKey | None,
     ) -> tuple[ManagedBooking, Response]:
-        booking = self._desk.change(identifier, wanted, version, key)
+        booking = self._desk.change(present, wanted, version, key)
         return booking, self._changed(booking)
 
     def _booked(self, booked: BookedTimeslot) -> Response:

@@ -81,7 +81,7 @@ class BookingDesk:
 
     def change(
         self,
-        identifier: str,
+        present: ManagedBooking,
         wanted: AppointmentRequest,
         version: int | None,
         request: RequestKey | None = None,
@@ -90,7 +90,7 @@ class BookingDesk:
         Move an appointment (another slot) or cancel it (status cancelled).
 
         Args:
-            identifier: Our id of it.
+            present: How it stands, read just now.
             wanted: How it is to be.
             version: What the client believes it changes; None changes any.
             request: What the client calls this request.
@@ -99,16 +99,16 @@ class BookingDesk:
             Problem: 422 for any other change.
             GatewayError: As `BookingService.move` and `cancel`.
         """
-        present = self.read(identifier)
         _check_same_person(present, wanted)
         if wanted.status == "cancelled":
+            _check_own_slot(present, wanted)
             booking = self._gateway.booking.cancel(
-                identifier,
+                present.id,
                 message=wanted.cancelation_text,
                 version=version,
                 request=request,
             )
-        elif wanted.status in BOOKABLE:
+        elif wanted.status in {*BOOKABLE, present.status.value}:
             booking = self._move(present, wanted, version, request)
         else:
             raise Problem(
@@ -255,11 +255,7 @@ class BookingDesk:
                 status=422,
             )
         if present.status is BookingStatus.CANCELLED:
-            raise Conflict(
-                "The appointment is cancelled, so it cannot be changed: book the slot"
-                " anew.",
-                error_code=ErrorCode.APPOINTMENT_IS_ALREADY_CANCELED,
-            )
+            raise _already_cancelled()
         if version is not None and version != present.version:
             raise Stale("The appointment has changed since you read it; read it again.")
         return present
@@ -277,3 +273,27 @@ def _check_same_person(present: ManagedBooking, wanted: AppointmentRequest) -> N
             ],
             status=422,
         )
+
+
+def _check_own_slot(present: ManagedBooking, wanted: AppointmentRequest) -> None:
+    """
+    Check that what is to be cancelled is not to be moved too.
+
+    A client that read the appointment as cancelled, and now wants another time, must
+    not lose the one that it turns out to have.
+    """
+    if wanted.token is None or wanted.token.text == present.timeslot.token:
+        return
+    if present.status is BookingStatus.CANCELLED:
+        raise _already_cancelled()
+    raise Conflict(
+        "The slot is not the appointment's own, so whether to move or to cancel it is"
+        " not clear: read it again, and change one of the two."
+    )
+
+
+def _already_cancelled() -> Conflict:
+    return Conflict(
+        "The appointment is cancelled, so it cannot be changed: book the slot anew.",
+        error_code=ErrorCode.APPOINTMENT_IS_ALREADY_CANCELED,
+    )

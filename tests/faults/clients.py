@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -261,7 +262,8 @@ def _note(operation: Operation, told: dict[str, Any]) -> None:
         return
     booked = appointment_in(told)
     operation.stated = booked["status"]
-    operation.appointment = booked["id"]
+    operation.answered = booked["id"]
+    operation.appointment = operation.appointment or booked["id"]
     operation.stated_slot = booked["slot"][0]["reference"].removeprefix("Slot/")
 
 
@@ -354,15 +356,17 @@ class Driver:
             self._alike.setdefault(_kind_of(slot), []).append(slot)
 
     def run(self, clients: int) -> None:
-        """Let so many clients work until enough bookings have been tried."""
-        threads = [
-            threading.Thread(target=self._work, args=(number,), name=f"client {number}")
-            for number in range(clients)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        """
+        Let so many clients work until enough bookings have been tried.
+
+        One that ends by an exception ends the others, and it is raised.
+        """
+        with ThreadPoolExecutor(clients) as executor:
+            working = [executor.submit(self._work, number) for number in range(clients)]
+            wait(working, return_when=FIRST_EXCEPTION)
+            self.is_stopped = True
+        for client in working:
+            client.result()
 
     def _work(self, number: int) -> None:
         chance = random.Random(f"{self.seed} {number}")  # noqa: S311 - to be repeated by its seed

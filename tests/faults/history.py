@@ -49,7 +49,8 @@ class Operation:
         began: Before anything was sent, in seconds since 1970 of `ScaledTime`.
         ended: After all of the answer had come, or none was to come.
         status: The HTTP status; None for no answer, 0 for no connection.
-        appointment: The id asked about, or answered.
+        appointment: The id asked about, else the one answered.
+        answered: The id of the Appointment in the answer.
         stated: The Appointment's status in the answer.
         stated_slot: The Appointment's slot in the answer.
         diagnostics: What an OperationOutcome said.
@@ -63,6 +64,7 @@ class Operation:
     dialect: str = "rest"
     ended: float = 0.0
     status: int | None = None
+    answered: str | None = None
     stated: str | None = None
     stated_slot: str | None = None
     diagnostics: str = ""

@@ -22,7 +22,7 @@ from faults.clients import FAMILY_NAME
 from faults.fault import Fault
 from faults.history import Kind, Operation, Outcome
 from faults.linearizability import Act, Step, is_linearizable
-from faults.world import NEEDS_PERSON, SlotKey, SlotToBook, World, slot_key
+from faults.world import SlotKey, SlotToBook, World, slot_key
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.timekeeping import civil_time_text
 from fhir_gateway.stores.journal.tables import bookings, decisions, metadata
@@ -40,6 +40,8 @@ _WRITTEN: Final = {
     Kind.MOVE: "UpdateBooking",
     Kind.CANCEL: "CancelBooking",
 }
+# Alarms on what the program cannot find out by itself.
+_NEEDS_PERSON: Final = ("AMBIGUOUS", "BEGUN", "SOMETHING_ELSE")
 _UNSETTLED: Final = ("CLAIMED", "SENT", "UNKNOWN")
 _MOST_PERSONS: Final = 4
 
@@ -86,6 +88,7 @@ class Evidence:
     All that is known of a run.
 
     Attributes:
+        owners: Whose each Appointment is.
         elsewhere: Who booked without this server.
         sends: Calls that reached a proxy whole, by kind, person, unit and start.
         delivered: How often the platform delivered each, if more than once.
@@ -99,6 +102,7 @@ class Evidence:
     owned: list[Owned]
     done: list[Done]
     decided: list[Decided]
+    owners: dict[str, str]
     elsewhere: frozenset[str]
     sends: Counter[tuple[str, str, str, str]]
     delivered_twice: frozenset[tuple[str, str, str]]
@@ -137,6 +141,7 @@ def evidence_of(
         owned=owned,
         done=done,
         decided=_decided(world),
+        owners=_owners(world),
         elsewhere=elsewhere,
         sends=sends,
         delivered_twice=frozenset(twice),
@@ -152,6 +157,7 @@ def violations(evidence: Evidence) -> list[str]:
         _two_owners,
         _untrue_yes,
         _untrue_no,
+        _not_their_own,
         _unsettled,
         _sent_too_often,
         _disagreements,
@@ -180,10 +186,15 @@ def story_of(evidence: Evidence, world: World, sentence: str) -> list[str]:
 
 
 def _story_of(evidence: Evidence, world: World, tail: str) -> list[str]:
+    decided = [row for row in evidence.decided if row.person.endswith(tail)]
+    names = {row.appointment for row in decided}
+    # Whoever else has named their Appointment is part of it.
     events = [
         (operation.began, f"{operation} (until {operation.ended:.3f})")
         for operation in evidence.operations
         if operation.person.endswith(tail)
+        or operation.appointment in names
+        or operation.answered in names
     ]
     events += [
         (
@@ -203,8 +214,6 @@ def _story_of(evidence: Evidence, world: World, tail: str) -> list[str]:
         for done in evidence.done
         if done.person.endswith(tail)
     ]
-    decided = [row for row in evidence.decided if row.person.endswith(tail)]
-    names = {row.appointment for row in decided}
     return [
         *(f"{at:.3f} {what}" for at, what in sorted(events)),
         *(
@@ -272,6 +281,12 @@ def _decided(world: World) -> list[Decided]:
         )
         for row in rows
     ]
+
+
+def _owners(world: World) -> dict[str, str]:
+    with world.database.reading() as connection:
+        rows = connection.execute(select(bookings.c.id, bookings.c.subject_sealed))
+        return {row.id: world.seal.unseal(row.subject_sealed)["number"] for row in rows}
 
 
 def _wire_start(document: dict[str, Any]) -> str:
@@ -449,6 +464,17 @@ def _untrue_no(evidence: Evidence) -> Iterator[str]:
             yield f"{before[-1]}: yet {done.interaction} was done at {done.at:.3f}"
 
 
+def _not_their_own(evidence: Evidence) -> Iterator[str]:
+    """Whoever asks is answered with their own Appointment, the one they asked about."""
+    for operation in evidence.operations:
+        if operation.answered is None:
+            continue
+        if operation.answered != operation.appointment:
+            yield f"{operation}: of another Appointment than was asked about"
+        if evidence.owners.get(operation.answered) != operation.person:
+            yield f"{operation}: of somebody else's Appointment"
+
+
 def _unsettled(evidence: Evidence) -> Iterator[str]:
     """When all is quiet nothing is left to be found out."""
     left = Counter(
@@ -490,7 +516,7 @@ def _disagreements(evidence: Evidence) -> Iterator[str]:
         slot = evidence.slots.get(row.booking_token)
         if row.booking_state == "BOOKED" and slot is not None:
             known.add((slot.key, row.person))
-        if row.state in _UNSETTLED and row.alarm in NEEDS_PERSON:
+        if row.state in _UNSETTLED and row.alarm in _NEEDS_PERSON:
             left_open.add(row.person)
     for key, person in known - standing:
         if person in left_open:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, insert, select
 
 from faults.crash_points import WatchedJournal, WatchedScheduling11
 from faults.scaled_time import ScaledTime
@@ -23,7 +23,7 @@ from fhir_gateway.model.booking import BookingPermissions, WriteResult
 from fhir_gateway.model.errors import BookingUnconfirmed, Unavailable
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.interaction import MakeBooking
-from fhir_gateway.model.person import SubjectOfCare
+from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.rivta.client import FaultedWrite
 from fhir_gateway.stores.database import Database, database_clock
@@ -42,7 +42,7 @@ from fhir_gateway.stores.journal.rows import (
     values_from_subject,
     values_from_timeslot,
 )
-from fhir_gateway.stores.journal.tables import bookings
+from fhir_gateway.stores.journal.tables import bookings, claims
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = [
@@ -155,6 +155,21 @@ class LateJournal(WatchedJournal):
         return super()._settled(decision, settle, **options)
 
 
+class CarelessJournal(WatchedJournal):
+    """It takes whoever holds a time for the one who asks for it."""
+
+    def standing(self, number: PersonalIdentityNumber, token: str) -> str | None:
+        """Return anybody's booking of a timeslot."""
+        own = super().standing(number, token)
+        with self._database.reading() as connection:
+            anybodys: str | None = connection.execute(
+                select(claims.c.booking).where(
+                    claims.c.token == token, claims.c.released_at.is_(None)
+                )
+            ).scalar_one_or_none()
+        return own or anybodys
+
+
 class BelievingScheduling11(WatchedScheduling11):
     """It takes VP009 for a no."""
 
@@ -201,6 +216,7 @@ MUTANTS: Final = MappingProxyType(
         "hasty": Mutant(journal=HastyJournal),
         "hasty without the index": Mutant(journal=HastyJournal, sql=_DROP_INDEX),
         "sent before the commit": Mutant(journal=LateJournal),
+        "anybody's booking": Mutant(journal=CarelessJournal),
         "VP009 read as no": Mutant(adapter="believing_scheduling_1_1"),
         "SENT sent again": Mutant(adapter="resending_scheduling_1_1"),
     }

@@ -106,6 +106,20 @@ def test_a_send_before_its_commit_is_seen(running: World) -> None:
     assert found["disagreements"] > 0
 
 
+def test_somebody_elses_appointment_is_seen(running: World) -> None:
+    """An answer with the Appointment of whoever has the time is found out."""
+    running.begin_anew(mutant="anybody's booking")
+    gateway = running.gateways[0]
+    running.start(gateway)
+    history = History()
+    client = Client(running, history)
+    numbers, slot = persons(range(980, 990)), _slots(running)[0]
+    for _ in range(2):
+        client.book(gateway, next(numbers), slot)
+
+    assert _found_in(running, history)["not their own"] == 1
+
+
 def _hears_vp009(running: World, mutant: str) -> Counter[str]:
     """Let the platform answer VP009 for a booking that was carried out."""
     running.begin_anew(mutant=mutant)

@@ -45,7 +45,7 @@ from fhir_gateway.stores.journal.tables import decisions
 from fhir_gateway.stores.migrations import migrate
 from fhir_gateway.stores.sealing import Seal
 
-__all__ = ["NEEDS_PERSON", "RATE", "Part", "SlotKey", "SlotToBook", "World"]
+__all__ = ["RATE", "Part", "SlotKey", "SlotToBook", "World"]
 
 # The 90 s that the program waits before it believes that nothing arrived are 6 s then.
 RATE: Final = 15.0
@@ -63,9 +63,6 @@ watched_scheduling_1_1 = faults.crash_points:watched_scheduling_1_1
 believing_scheduling_1_1 = faults.mutants:believing_scheduling_1_1
 resending_scheduling_1_1 = faults.mutants:resending_scheduling_1_1
 """
-
-# Alarms on what the program cannot find out by itself.
-NEEDS_PERSON: Final = ("AMBIGUOUS", "BEGUN", "SOMETHING_ELSE")
 
 SlotKey = tuple[str, str, str | None, str | None, str | None]
 
@@ -456,15 +453,16 @@ class World:
         )
 
     def unsettled(self) -> int:
-        """Return how many writes nobody knows the outcome of, and no person has to."""
+        """
+        Return how many writes nobody knows the outcome of.
+
+        An alarm that calls a person does not keep the next look from finding it out.
+        """
         with self.database.reading() as connection:
             return connection.execute(
                 select(func.count())
                 .select_from(decisions)
-                .where(
-                    decisions.c.settled_at.is_(None),
-                    func.coalesce(decisions.c.alarm, "").not_in(NEEDS_PERSON),
-                )
+                .where(decisions.c.settled_at.is_(None))
             ).scalar_one()
 
     def unseen(self) -> int:

@@ -328,7 +328,14 @@ def test_a_hold_is_not_moved(client: FlaskClient, number: str) -> None:
     slot, other = (each["id"] for each in islice(free_slots(client, "norr"), 2))
     held = hold(client, slot, number)
 
-    assert patch(client, held["id"], slot_patch(other)).status_code == 422
+    assert_outcome(
+        patch(client, held["id"], slot_patch(other)),
+        409,
+        issue(
+            "conflict",
+            "The appointment is not booked, so it cannot be changed; read it again.",
+        ),
+    )
 
 
 def test_what_a_hold_needs_is_named(client: FlaskClient) -> None:

@@ -4,6 +4,8 @@ Appointment patch: moves or cancels, by JSON Patch.
 https://hl7.org/fhir/R4/http.html#patch
 """
 
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -35,6 +37,10 @@ _NO_PATCH = issue(
 _DOES_NOT_FIT = issue(
     "processing",
     "The patch does not fit the appointment as it is now; read it again.",
+)
+_CANCELLED = issue(
+    "conflict",
+    "The appointment is cancelled, so it cannot be changed: book the slot anew.",
 )
 
 
@@ -210,6 +216,89 @@ def test_if_match_guards_a_patch(client: FlaskClient, number: str) -> None:
         headers={"If-Match": f'W/"{body["meta"]["versionId"]}"'},
     )
     assert present.status_code == 200
+
+
+@pytest.fixture(name="found_late")
+def _found_late(
+    made: Program, client: FlaskClient, sandbox: Sandbox, number: str
+) -> Iterator[dict[str, Any]]:
+    """
+    Give a booking that is said to have come to nothing, and was made all the same.
+
+    The region lists it from the second look on.
+    """
+    sandbox.spoil("norr", "drop-after-processing", interactions=["MakeBooking"])
+    body: dict[str, Any] | None = book(client, "norr", number).json
+    assert body is not None
+    assert body["status"] == "pending"
+    decision = made.journal.pending_decision(body["id"])
+    assert decision is not None
+    again = timedelta(minutes=5)
+    seen = made.journal.outcomes.postpone(decision, until=again, unchanged=True)
+    made.journal.settle_not_sent(seen, look_again_in=again)
+    sandbox.heal()
+    sandbox.spoil(
+        "norr", "vp-fault", interactions=["GetSubjectOfCareSchedule"], count=1
+    )
+    yield body
+    made.view.catch_up()
+
+
+def test_a_move_never_cancels(
+    client: FlaskClient, sandbox: Sandbox, number: str, found_late: dict[str, Any]
+) -> None:
+    """A patch of the slot is refused where it meets a booking that looks cancelled."""
+    slot = another_slot(client, found_late)
+
+    response = patch(client, found_late["id"], slot_patch(slot["id"]))
+    assert_outcome(response, 409, _CANCELLED)
+    assert [each["interaction"] for each in sandbox.writes("norr", number)] == [
+        "MakeBooking"
+    ]
+    read = client.get(f"/fhir/Appointment/{found_late['id']}").json
+    assert read is not None
+    assert read["status"] == "booked"
+
+
+def test_a_patch_that_leaves_the_status_never_cancels(
+    client: FlaskClient, sandbox: Sandbox, number: str, found_late: dict[str, Any]
+) -> None:
+    """A patch of what turns out to stand meanwhile is to be sent again."""
+    operations = [{"op": "add", "path": "/description", "value": "Vaccination"}]
+
+    first, second = (patch(client, found_late["id"], operations) for _ in range(2))
+    assert_outcome(
+        first,
+        409,
+        issue(
+            "conflict",
+            "The appointment changed while it was being patched: send the patch again.",
+        ),
+    )
+    assert second.status_code == 200
+    assert second.json is not None
+    assert second.json["status"] == "booked"
+    assert len(sandbox.writes("norr", number)) == 1
+
+
+def test_a_pending_booking_is_not_moved(
+    client: FlaskClient, sandbox: Sandbox, number: str
+) -> None:
+    """A patch of the slot of what is not booked yet is a conflict, and says so."""
+    sandbox.spoil("norr", "drop-before-processing", interactions=["MakeBooking"])
+    body = book(client, "norr", number).json
+    assert body is not None
+    slot = another_slot(client, body)
+
+    response = patch(client, body["id"], slot_patch(slot["id"]))
+    assert_outcome(
+        response,
+        409,
+        issue(
+            "conflict",
+            "The appointment is not booked, so it cannot be changed; read it again.",
+        ),
+    )
 
 
 def test_an_unknown_appointment_is_not_found(client: FlaskClient) -> None:

@@ -113,6 +113,48 @@ def test_a_cancelled_booking_is_cancelled_once(
     assert len(sandbox.writes("norr", number)) == 2
 
 
+def test_a_cancellation_with_another_slot_is_refused(
+    client: FlaskClient, sandbox: Sandbox, number: str
+) -> None:
+    """Who names another slot may mean to move: neither is done."""
+    body = booked(client, "norr", number)
+    slot = another_slot(client, body)
+
+    response = change(client, {**moved_to(body, slot), "status": "cancelled"})
+    assert_outcome(
+        response,
+        409,
+        issue(
+            "conflict",
+            "The slot is not the appointment's own, so whether to move or to cancel it"
+            " is not clear: read it again, and change one of the two.",
+        ),
+    )
+    assert len(sandbox.writes("norr", number)) == 1
+
+
+def test_a_copy_that_says_cancelled_is_not_moved(
+    client: FlaskClient, sandbox: Sandbox, number: str
+) -> None:
+    """Another slot for a cancelled appointment is a conflict, and sends nothing."""
+    body = booked(client, "norr", number)
+    slot = another_slot(client, body)
+    cancelled = change(client, {**body, "status": "cancelled"}).json
+    assert cancelled is not None
+
+    response = change(client, moved_to(cancelled, slot))
+    assert_outcome(
+        response,
+        409,
+        issue(
+            "conflict",
+            "The appointment is cancelled, so it cannot be changed: book the slot"
+            " anew.",
+        ),
+    )
+    assert len(sandbox.writes("norr", number)) == 2
+
+
 def test_a_cancellation_may_say_why(client: FlaskClient, number: str) -> None:
     """Where the booking takes a message, cancelationReason.text is sent along."""
     body = booked(client, "norr", number)

@@ -80,7 +80,7 @@ class Book:
             return booked.booking, self._booked(booked, call)
         if wanted.token is None:
             wanted = replace(wanted, token=token)
-        changed = self._desk.change(known, wanted, version, key)
+        changed = self._desk.change(present, wanted, version, key)
         return changed, self._changed(changed, call)
 
     def _booked(self, booked: BookedTimeslot, call: AppointmentCall) -> Response:

@@ -42,7 +42,7 @@ class Cancel:
         wanted = appointment_request_from_resource(appointment)
 
         def cancel(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
-            booking = self._desk.change(known, wanted, version, key)
+            booking = self._desk.change(self._desk.read(known), wanted, version, key)
             return booking, self._answer(booking)
 
         return once(self._gateway, body, cancel, self._answer)

@@ -51,9 +51,9 @@ class Reschedule:
         _check_target(call, wanted.token)
 
         def move(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
-            token = wanted.token or self._token(call, self._desk.read(known))
-            changed = replace(wanted, token=token)
-            booking = self._desk.change(known, changed, version, key)
+            present = self._desk.read(known)
+            changed = replace(wanted, token=wanted.token or self._token(call, present))
+            booking = self._desk.change(present, changed, version, key)
             return booking, self._answer(booking)
 
         return once(self._gateway, body, move, self._answer)
