@@ -6,7 +6,6 @@ import structlog
 
 from fhir_gateway.model.booking import Booking, BookingStatus, ManagedBooking
 from fhir_gateway.model.errors import (
-    BookingUnconfirmed,
     Conflict,
     GatewayError,
     Refused,
@@ -126,7 +125,9 @@ class CurrentBookings:
         Return what a write has come to by now: pending while it is under way.
 
         A client that asked for it must never take how the booking stood before for
-        what has become of it.
+        what has become of it. Where nothing is to be seen of the write it is pending
+        too: its sender may not have ended, and one that stood still for minutes sends
+        it now.
 
         Args:
             decision: The write.
@@ -135,19 +136,14 @@ class CurrentBookings:
         Raises:
             Refused: The region said no to it.
             Conflict: It is certain by now that nothing came of it.
-            BookingUnconfirmed: Nothing is to be seen of it, and its sender may not have
-                ended: one that stood still for minutes sends it now.
         """
         record, pending = self._journal.now(decision.booking)
         if pending is None or pending.id != decision.id:
             found = self._journal.decision(decision.id)
             if found.is_not_seen:
-                raise BookingUnconfirmed(
-                    "Nothing is to be seen of the request at the source, but it may"
-                    " still be on its way: ask again in a minute.",
-                    source=record.source,
-                )
-            _check_done(found, record.source)
+                pending = found
+            else:
+                _check_done(found, record.source)
         return _managed_booking(record, None, decision=pending, reason=reason)
 
     def come_of(self, repeated: RepeatedRequest) -> ManagedBooking:
