@@ -1,7 +1,8 @@
 """
 Read-back: what a source says of a booking now.
 
-Nothing is ever sent again or cancelled on a guess.
+Nothing is ever sent again or cancelled on a guess. Whoever reads a list that has a
+resident's time twice, which the platform's second delivery does, calls a person.
 """
 
 from dataclasses import dataclass
@@ -14,8 +15,10 @@ from fhir_gateway.model.ids import LogicalAddress
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot
+from fhir_gateway.services.alarming import raise_alarm
 from fhir_gateway.services.source_access import SourceAccess
 from fhir_gateway.stores.journal import (
+    Alarm,
     BookingRecord,
     Journal,
 )
@@ -200,7 +203,16 @@ class ReadBack:
             raise AnothersBookings(
                 "The source told of another person's bookings.", source=record.source
             )
+        for time in {timeslot, record.timeslot}:
+            if sum(is_the_same_time(each, time) for each in answer.bookings) > 1:
+                self._tell_of_double(record)
         return answer
+
+    def _tell_of_double(self, record: BookingRecord) -> None:
+        decision = self._journal.latest_decision(record.id)
+        # What was booked elsewhere is none of our doing.
+        if decision is not None:
+            raise_alarm(self._journal, decision, Alarm.DUPLICATE, "duplicate booking")
 
 
 def is_the_same_time(booking: Booking, timeslot: Timeslot) -> bool:

@@ -292,7 +292,7 @@ class Sending:
     ) -> Sent:
         record = self._journal.get(decision.booking)
         try:
-            details = self._seen(record, decision, timeslot, result.booking_id)
+            details = self._seen(record, timeslot, result.booking_id)
             is_asked_for = details is None or (
                 is_the_same_time(details, timeslot) and is_own(details, record.number)
             )
@@ -335,8 +335,6 @@ class Sending:
         if not found:
             # Done by the region's word, but not seen: its new id is unknown as well.
             return self._journal.settle_unknown(decision), None
-        if len(found) > 1:
-            self._settlement.alarm(decision, Alarm.DUPLICATE, "duplicate booking")
         details = found[0]
         try:
             moved = self._journal.settle_moved(
@@ -358,7 +356,6 @@ class Sending:
     def _seen(
         self,
         record: BookingRecord,
-        decision: Decision,
         timeslot: Timeslot,
         booking_id: BookingId | None,
     ) -> Booking | None:
@@ -373,8 +370,6 @@ class Sending:
         """
         try:
             found = self._read_back.look(record, timeslot).matches
-            if len(found) > 1:
-                self._settlement.alarm(decision, Alarm.DUPLICATE, "duplicate booking")
             if found:
                 named = [each for each in found if each.booking_id == booking_id]
                 return (named or found)[0]

@@ -22,6 +22,7 @@ from fhir_gateway.model.booking import Booking, ResultCode, WriteResult
 from fhir_gateway.model.errors import GatewayError, Unsupported
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot
+from fhir_gateway.services.alarming import raise_alarm, telling
 from fhir_gateway.services.read_back import ReadBack, Sighting
 from fhir_gateway.services.source_access import SourceAccess
 from fhir_gateway.stores.journal import (
@@ -107,8 +108,6 @@ class Settlement:
             return WriteResult(code=ResultCode.OK) if is_gone else None
         if not sighting.matches:
             return None
-        if len(sighting.matches) > 1:
-            self.alarm(decision, Alarm.DUPLICATE, "duplicate booking")
         booking_id = sighting.matches[0].booking_id
         return WriteResult(code=ResultCode.OK, booking_id=booking_id)
 
@@ -131,29 +130,28 @@ class Settlement:
                 self._read_back.refreshed(record)
             else:
                 self._booked_after_all(record, decision)
-        elif (
-            record.state is BookingState.BOOKED
-            and record.timeslot == target
-            and record.timeslot.start > self._clock()
-        ):
-            self._see(record, decision)
+        elif target is not None and target.start > self._clock():
+            self._see(record, decision, target)
         self._journal.outcomes.mark_seen(decision)
 
-    def _see(self, record: BookingRecord, decision: Decision) -> None:
+    def _see(self, record: BookingRecord, decision: Decision, target: Timeslot) -> None:
         try:
-            matches = self._read_back.look(record, record.timeslot).matches
+            matches = self._read_back.look(record, target).matches
         except Unsupported as error:
             # It has no list to look at.
             _log.info("booking not read back", booking=record.id, error=str(error))
             return
-        if len(matches) > 1:
-            self.alarm(decision, Alarm.DUPLICATE, "duplicate booking")
-        if matches:
+        if not matches:
+            return
+        if record.state is BookingState.BOOKED and record.timeslot == target:
             named = [each for each in matches if each.booking_id == record.booking_id]
             try:
                 self._read_back.confirmed(record, (named or matches)[0])
             except BookingIdTaken as error:
                 _log.error("another booking's id", booking=record.id, error=str(error))
+        elif self._journal.standing(record.number, target.token) is None:
+            # Cancelled or moved meanwhile, it stands there once more.
+            self.alarm(decision, Alarm.DUPLICATE, "duplicate booking")
 
     def postpone(self, decision: Decision) -> None:
         """Look again later, the later the more often it has been in vain."""
@@ -176,7 +174,7 @@ class Settlement:
         reopened = self._journal.outcomes.reopen(
             decision,
             lease=_LEASE,
-            tell=_telling(decision, "outcome contradicts what was said"),
+            tell=telling(decision, "outcome contradicts what was said"),
         )
         return None if reopened is None else settle(reopened)
 
@@ -209,7 +207,7 @@ class Settlement:
             return self._journal.get(decision.booking)
         event = "sent after it was given up"
         reopened = self._journal.outcomes.reopen(
-            decision, lease=_LEASE, tell=_telling(decision, event)
+            decision, lease=_LEASE, tell=telling(decision, event)
         )
         if reopened is not None:
             return self._journal.settle_unknown(reopened)
@@ -256,9 +254,7 @@ class Settlement:
 
     def alarm(self, decision: Decision, alarm: Alarm, event: str) -> None:
         """Call a person, once; twice where a process dies in the middle of it."""
-        self._journal.outcomes.raise_alarm(
-            decision, alarm, tell=_telling(decision, event)
-        )
+        raise_alarm(self._journal, decision, alarm, event)
 
     def _settle_time(self, record: BookingRecord, decision: Decision) -> BookingRecord:
         timeslot = decision.timeslot or record.timeslot
@@ -286,8 +282,6 @@ class Settlement:
         return self._journal.settle_cancelled(decision)
 
     def _done(self, decision: Decision, matches: tuple[Booking, ...]) -> BookingRecord:
-        if len(matches) > 1:
-            self.alarm(decision, Alarm.DUPLICATE, "duplicate booking")
         booking = matches[0]
         settle = (
             self._journal.settle_booked
@@ -375,8 +369,3 @@ class Settlement:
         record = self._journal.get(decision.booking)
         source = self._access.sources.get(record.source)
         return _SETTLES_WITHIN if source is None else source.settles_within
-
-
-def _telling(decision: Decision, event: str) -> Callable[[], None]:
-    """Return what logs an alarm."""
-    return lambda: _log.error(event, booking=decision.booking, kind=decision.kind.value)

@@ -316,6 +316,60 @@ def test_what_was_booked_unseen_is_looked_at(
     assert wireless.desk.booking.read(made.id).status is BookingStatus.BOOKED
 
 
+@pytest.mark.parametrize("twice", [True, False], ids=["twice", "once"])
+def test_what_was_cancelled_unseen_is_looked_at(
+    wireless: Wireless, own_database: Database, *, twice: bool
+) -> None:
+    """A double that stands on after the cancellation is an alarm."""
+    made = booked_unseen(wireless)
+    wireless.desk.booking.cancel(made.id)
+    if twice:
+        in_the_book(wireless, made.timeslot, "B-8")
+    with own_database.writing() as connection:
+        connection.execute(update(decisions).values(next_look_at=database_clock() - 1))
+    with capture_logs() as logs:
+        Reconciliation(wireless.desk.settlement, wireless.desk.journal).run_once()
+
+    assert [each["event"] for each in logs if each["log_level"] == "error"] == (
+        ["duplicate booking"] if twice else []
+    )
+    assert wireless.desk.journal.outcomes.unseen(limit=9, hold=timedelta()) == ()
+
+
+def test_what_was_booked_anew_since_is_no_double(
+    wireless: Wireless, own_database: Database
+) -> None:
+    """Cancelled and booked again, a time that was not seen at first stands once."""
+    made = booked_unseen(wireless)
+    wireless.desk.booking.cancel(made.id)
+    again = wireless.desk.book(made.timeslot, 0).booking
+    with own_database.writing() as connection:
+        connection.execute(update(decisions).values(next_look_at=database_clock() - 1))
+    with capture_logs() as logs:
+        Reconciliation(wireless.desk.settlement, wireless.desk.journal).run_once()
+
+    assert (again.id != made.id, again.status) == (True, BookingStatus.BOOKED)
+    assert not [each for each in logs if each["log_level"] == "error"]
+
+
+@pytest.mark.parametrize("pending", [True, False], ids=["as it is settled", "later"])
+def test_whatever_shows_a_double_calls_somebody(
+    wireless: Wireless, *, pending: bool
+) -> None:
+    """A list that is read for another reason shows it as well."""
+    made = (unknown_cancellation if pending else standing)(wireless)
+    in_the_book(wireless, made.timeslot, "B-8")
+    wireless.adapter.errors[Interaction.GET_BOOKING_DETAILS] = BROKEN
+    with capture_logs() as logs:
+        found = wireless.desk.booking.read(made.id)
+
+    assert found.status is (BookingStatus.PENDING if pending else BookingStatus.BOOKED)
+    assert settled(wireless, made.id).alarm is Alarm.DUPLICATE
+    assert [each["event"] for each in logs if each["log_level"] == "error"] == [
+        "duplicate booking"
+    ]
+
+
 def test_what_cannot_be_seen_is_looked_at_again(
     wireless: Wireless, own_database: Database
 ) -> None:
