@@ -52,6 +52,23 @@ def test_alarm_is_news_once(journal: Journal) -> None:
     assert journal.outcomes.alarms(since=FAR_AHEAD) == ()
 
 
+@pytest.mark.parametrize("alarm", [Alarm.BEGUN, Alarm.AMBIGUOUS, Alarm.DUPLICATE])
+def test_what_needs_a_person_replaces_what_needs_patience(
+    journal: Journal, alarm: Alarm
+) -> None:
+    """An overdue write whose time begins calls a person, who was told to wait."""
+    decision = sent(journal)
+
+    raised = [
+        journal.outcomes.raise_alarm(decision, each)
+        for each in (Alarm.OVERDUE, alarm, Alarm.OVERDUE, alarm)
+    ]
+
+    assert raised == [True, True, False, False]
+    ((_, alarmed),) = journal.outcomes.alarms(since=EVER)
+    assert alarmed.alarm is alarm
+
+
 class Dies(BaseException):
     """A process that is killed."""
 

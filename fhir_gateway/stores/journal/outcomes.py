@@ -246,8 +246,8 @@ class Outcomes:
         """
         Say that a person has to look at a write; return whether that is news.
 
-        A write has one alarm. What is known to be wrong tells more than what is not
-        known, and replaces it.
+        A write has one alarm. What needs a person replaces what only takes long, and
+        what is known to be wrong replaces either.
 
         Args:
             decision: The write.
@@ -257,6 +257,8 @@ class Outcomes:
         replaceable: ColumnElement[bool] = decisions.c.alarm.is_(None)
         if alarm in _KNOWN_TO_BE_WRONG:
             replaceable = or_(replaceable, decisions.c.alarm != alarm.value)
+        elif alarm is not Alarm.OVERDUE:
+            replaceable = or_(replaceable, decisions.c.alarm == Alarm.OVERDUE.value)
         with self._database.writing() as connection:
             raised = connection.execute(
                 update(decisions)
