@@ -363,8 +363,11 @@ class Driver:
         """
         with ThreadPoolExecutor(clients) as executor:
             working = [executor.submit(self._work, number) for number in range(clients)]
-            wait(working, return_when=FIRST_EXCEPTION)
-            self.is_stopped = True
+            try:
+                wait(working, return_when=FIRST_EXCEPTION)
+            finally:
+                # Whatever ended the wait: the executor waits for every client.
+                self.is_stopped = True
         for client in working:
             client.result()
 
