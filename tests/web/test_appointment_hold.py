@@ -16,6 +16,7 @@ from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.timekeeping import now
 
 from .bodies import appointment, book, free_slots, patch, slot_patch
+from .conflicts import NOT_BOOKED
 from .dialects import (
     BOOKINGS,
     BUSY_TENTATIVE,
@@ -331,10 +332,7 @@ def test_a_hold_is_not_moved(client: FlaskClient, number: str) -> None:
     assert_outcome(
         patch(client, held["id"], slot_patch(other)),
         409,
-        issue(
-            "conflict",
-            "The appointment is not booked, so it cannot be changed; read it again.",
-        ),
+        NOT_BOOKED,
     )
 
 

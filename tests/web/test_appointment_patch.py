@@ -27,6 +27,7 @@ from .bodies import (
     slot_patch,
     status_patch,
 )
+from .conflicts import ALREADY_CANCELLED, NOT_BOOKED, STALE
 from .running import REGIONS, Sandbox
 
 _NO_PATCH = issue(
@@ -37,10 +38,6 @@ _NO_PATCH = issue(
 _DOES_NOT_FIT = issue(
     "processing",
     "The patch does not fit the appointment as it is now; read it again.",
-)
-_CANCELLED = issue(
-    "conflict",
-    "The appointment is cancelled, so it cannot be changed: book the slot anew.",
 )
 
 
@@ -205,9 +202,7 @@ def test_if_match_guards_a_patch(client: FlaskClient, number: str) -> None:
     assert_outcome(
         stale,
         412,
-        issue(
-            "conflict", "The appointment has changed since you read it; read it again."
-        ),
+        STALE,
     )
     present = patch(
         client,
@@ -251,7 +246,7 @@ def test_a_move_never_cancels(
     slot = another_slot(client, found_late)
 
     response = patch(client, found_late["id"], slot_patch(slot["id"]))
-    assert_outcome(response, 409, _CANCELLED)
+    assert_outcome(response, 409, ALREADY_CANCELLED)
     assert [each["interaction"] for each in sandbox.writes("norr", number)] == [
         "MakeBooking"
     ]
@@ -294,10 +289,7 @@ def test_a_pending_booking_is_not_moved(
     assert_outcome(
         response,
         409,
-        issue(
-            "conflict",
-            "The appointment is not booked, so it cannot be changed; read it again.",
-        ),
+        NOT_BOOKED,
     )
 
 

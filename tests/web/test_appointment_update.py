@@ -14,11 +14,8 @@ from flask.testing import FlaskClient
 from fhir_gateway.model.error_code import ErrorCode
 
 from .bodies import FHIR_JSON, another_slot, appointment, book, change, free_slots
+from .conflicts import ALREADY_CANCELLED, NOT_BOOKED, STALE
 from .running import BASE_URL, REGIONS, Sandbox
-
-_STALE = issue(
-    "conflict", "The appointment has changed since you read it; read it again."
-)
 
 
 def booked(
@@ -146,11 +143,7 @@ def test_a_copy_that_says_cancelled_is_not_moved(
     assert_outcome(
         response,
         409,
-        issue(
-            "conflict",
-            "The appointment is cancelled, so it cannot be changed: book the slot"
-            " anew.",
-        ),
+        ALREADY_CANCELLED,
     )
     assert len(sandbox.writes("norr", number)) == 2
 
@@ -191,7 +184,7 @@ def test_if_match_guards_a_change(
     response = change(client, {**body, "status": "cancelled"}, headers=headers)
     assert response.status_code == status
     if status == 412:
-        assert_outcome(response, 412, _STALE)
+        assert_outcome(response, 412, STALE)
     if status == 400:
         assert_outcome(
             response,
@@ -208,7 +201,7 @@ def test_if_match_guards_a_change_of_nothing(client: FlaskClient, number: str) -
     """A PUT that changes nothing is stale as well when the version is."""
     body = booked(client, "norr", number)
 
-    assert_outcome(change(client, body, headers={"If-Match": 'W/"99"'}), 412, _STALE)
+    assert_outcome(change(client, body, headers={"If-Match": 'W/"99"'}), 412, STALE)
 
 
 def test_a_change_of_nothing_changes_nothing(
@@ -368,11 +361,7 @@ def test_a_cancelled_booking_is_not_revived(client: FlaskClient, number: str) ->
     assert_outcome(
         change(client, body),
         409,
-        issue(
-            "conflict",
-            "The appointment is cancelled, so it cannot be changed: book the slot"
-            " anew.",
-        ),
+        ALREADY_CANCELLED,
     )
 
 
@@ -384,10 +373,7 @@ def test_a_cancelled_booking_is_not_moved(client: FlaskClient, number: str) -> N
     assert_outcome(
         change(client, moved_to(body, another_slot(client, body))),
         409,
-        issue(
-            "conflict",
-            "The appointment is not booked, so it cannot be changed; read it again.",
-        ),
+        NOT_BOOKED,
     )
 
 
@@ -507,10 +493,7 @@ def test_a_pending_booking_is_not_changed(
     assert_outcome(
         change(client, {**pending, "status": "cancelled"}),
         409,
-        issue(
-            "conflict",
-            "The appointment is not booked, so it cannot be changed; read it again.",
-        ),
+        NOT_BOOKED,
     )
 
 
