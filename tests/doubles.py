@@ -35,6 +35,7 @@ from fhir_gateway.model.interaction import (
     MakeBooking,
     UpdateBooking,
 )
+from fhir_gateway.model.listed import Listed
 from fhir_gateway.model.timekeeping import civil_date
 from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, Timeslot, TimeType
 from fhir_gateway.stores.block_correction import Correction, corrected
@@ -72,6 +73,7 @@ class AnsweringAdapter:
     A source without a wire: it lists what it is given and keeps its own book.
 
     Attributes:
+        rejected: Why it leaves items out of its answers, by the kind of question.
         calls: Every question and write, in order.
         errors: What it raises instead of an answer.
         before: Called before each answer.
@@ -81,7 +83,7 @@ class AnsweringAdapter:
     supports: frozenset[Interaction] = frozenset(Interaction)
     time_types: dict[HsaId, tuple[TimeType, ...]] = field(default_factory=dict)
     timeslots: list[Timeslot] = field(default_factory=list)
-    rejected: tuple[str, ...] = ()
+    rejected: dict[type, tuple[str, ...]] = field(default_factory=dict)
     performers: tuple[Performer, ...] = ()
     units: tuple[CareUnit, ...] = ()
     book: dict[str, Booking] = field(default_factory=dict)
@@ -101,54 +103,57 @@ class AnsweringAdapter:
         query: GetAllTimeTypes,
         *,
         timeout: float,  # noqa: ARG002 - it answers at once
-    ) -> Sequence[TimeType]:
+    ) -> Listed[TimeType]:
         """Return what can be booked at a unit."""
         self._begin(Interaction.GET_ALL_TIME_TYPES, query)
-        return self.time_types.get(query.unit, ())
+        return Listed(self.time_types.get(query.unit, ()), self._left_out(query))
 
     def get_all_care_types(
         self,
         query: GetAllCareTypes,
         *,
         timeout: float,  # noqa: ARG002 - it answers at once
-    ) -> Sequence[CareType]:
+    ) -> Listed[CareType]:
         """Return nothing."""
         self._begin(Interaction.GET_ALL_CARE_TYPES, query)
-        return ()
+        return Listed((), self._left_out(query))
 
     def get_all_performers(
         self,
         query: GetAllPerformers,
         *,
         timeout: float,  # noqa: ARG002 - it answers at once
-    ) -> Sequence[Performer]:
+    ) -> Listed[Performer]:
         """Return the staff."""
         self._begin(Interaction.GET_ALL_PERFORMERS, query)
-        return self.performers
+        return Listed(self.performers, self._left_out(query))
 
     def get_all_healthcare_facilities(
         self,
         query: GetAllHealthcareFacilities,
         *,
         timeout: float,  # noqa: ARG002 - it answers at once
-    ) -> Sequence[CareUnit]:
+    ) -> Listed[CareUnit]:
         """Return the units."""
         self._begin(Interaction.GET_ALL_HEALTHCARE_FACILITIES, query)
-        return self.units
+        return Listed(self.units, self._left_out(query))
 
     def get_available_dates(
         self,
         query: GetAvailableDates,
         *,
         timeout: float,  # noqa: ARG002 - it answers at once
-    ) -> Sequence[AvailableDate]:
+    ) -> Listed[AvailableDate]:
         """Return the days with one of the unit's times, of those asked for."""
         self._begin(Interaction.GET_AVAILABLE_DATES, query)
-        return tuple(
-            AvailableDate(schedule=each.schedule, day=civil_date(each.start))
-            for each in self.timeslots
-            if each.schedule.unit == query.unit
-            and query.first_day <= civil_date(each.start) <= query.last_day
+        return Listed(
+            tuple(
+                AvailableDate(schedule=each.schedule, day=civil_date(each.start))
+                for each in self.timeslots
+                if each.schedule.unit == query.unit
+                and query.first_day <= civil_date(each.start) <= query.last_day
+            ),
+            self._left_out(query),
         )
 
     def get_available_timeslots(
@@ -166,7 +171,7 @@ class AnsweringAdapter:
                 if each.schedule.unit == query.unit
                 and query.first_day <= civil_date(each.start) <= query.last_day
             ),
-            rejected=self.rejected,
+            rejected=self._left_out(query),
         )
 
     def get_booking_details(
@@ -238,6 +243,9 @@ class AnsweringAdapter:
 
     def close(self) -> None:
         """Do nothing: there are no connections."""
+
+    def _left_out(self, query: object) -> tuple[str, ...]:
+        return self.rejected.get(type(query), ())
 
     def _begin(self, interaction: Interaction, call: object) -> None:
         self.calls.append(call)

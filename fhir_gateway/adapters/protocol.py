@@ -2,7 +2,7 @@
 What an adapter is: a source of bookable time, answering in the program's own model.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from fhir_gateway.model.booking import BookedTimes, Booking, WriteResult
@@ -22,6 +22,7 @@ from fhir_gateway.model.interaction import (
     MakeBooking,
     UpdateBooking,
 )
+from fhir_gateway.model.listed import Listed
 from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, TimeType
 
 __all__ = ["AdapterFactory", "CareType", "SchedulingAdapter"]
@@ -35,7 +36,8 @@ class SchedulingAdapter(Protocol):
     A source of bookable time.
 
     An adapter answers or raises one of our errors. It never returns an empty answer for
-    a failure, never keeps an answer, never logs a body and never repeats a write.
+    a failure, never keeps an answer, never logs a body and never repeats a write. It
+    leaves out an item of a list that it cannot read, and says so in `rejected`.
 
     Every question raises `Unavailable` when the source could not be asked within
     `timeout` seconds, `SourceFault` when it answered with a fault, `MalformedAnswer`
@@ -59,31 +61,31 @@ class SchedulingAdapter(Protocol):
 
     def get_all_time_types(
         self, query: GetAllTimeTypes, *, timeout: float
-    ) -> Sequence[TimeType]:
-        """Return what can be booked at a unit; nothing offered is an empty sequence."""
+    ) -> Listed[TimeType]:
+        """Return what can be booked at a unit; nothing offered is an empty list."""
         ...
 
     def get_all_care_types(
         self, query: GetAllCareTypes, *, timeout: float
-    ) -> Sequence[CareType]:
+    ) -> Listed[CareType]:
         """Return a unit's own care types."""
         ...
 
     def get_all_performers(
         self, query: GetAllPerformers, *, timeout: float
-    ) -> Sequence[Performer]:
+    ) -> Listed[Performer]:
         """Return whom a resident can choose at a unit."""
         ...
 
     def get_all_healthcare_facilities(
         self, query: GetAllHealthcareFacilities, *, timeout: float
-    ) -> Sequence[CareUnit]:
+    ) -> Listed[CareUnit]:
         """Return where a resident can book, or move a booking to."""
         ...
 
     def get_available_dates(
         self, query: GetAvailableDates, *, timeout: float
-    ) -> Sequence[AvailableDate]:
+    ) -> Listed[AvailableDate]:
         """Return the days with a free time."""
         ...
 

@@ -46,17 +46,22 @@ def practitioner_from_performer(
         "identifier": [{"system": HSA_ID, "value": str(hsa_id)}],
         "active": True,
     }
-    if performer is not None:
-        name: dict[str, Any] = {
-            "family": performer.last_name,
-            "given": [performer.first_name],
-        }
-        if performer.title:
-            name["prefix"] = [performer.title]
+    name = _name(performer) if performer is not None else {}
+    if not name and display:
+        name = {"text": display}
+    if name:
         practitioner["name"] = [name]
-    elif display:
-        practitioner["name"] = [{"text": display}]
     return practitioner
+
+
+def _name(performer: Performer) -> dict[str, Any]:
+    """Return a HumanName of what the contract has: its names may be empty."""
+    parts: dict[str, Any] = {
+        "family": performer.last_name,
+        "given": [performer.first_name] if performer.first_name else None,
+        "prefix": [performer.title] if performer.title else None,
+    }
+    return {part: value for part, value in parts.items() if value}
 
 
 def practitioner_role_from_performer(

@@ -94,6 +94,7 @@ class _Element:
     required: bool
     repeats: bool
     rejects_items: bool
+    absent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +105,14 @@ class _Layout:
     Attributes:
         single_texts: By tag, the field of each text that occurs at most once, and what
             reads it; None for a text that stays as it is.
+        absent: By field, what an absent element reads as, where that is not None.
     """
 
     by_field: tuple[tuple[str, str, _Element], ...]
     by_name: dict[str, tuple[str, _Element]]
     single_texts: dict[str, tuple[str, Callable[[str], Any] | None]]
     required: tuple[tuple[str, str], ...]
+    absent: dict[str, str]
 
 
 def element(
@@ -118,6 +121,7 @@ def element(
     *,
     namespace: str | None = None,
     required: bool = False,
+    absent: str | None = None,
 ) -> Any:  # noqa: ANN401 - like dataclasses.field, it stands for the field's type
     """
     Declare an element that occurs at most once; absent is None.
@@ -127,6 +131,8 @@ def element(
         content: How its text is read, or the class of its children.
         namespace: Its namespace, where that is not its parent's.
         required: It must be there.
+        absent: What an absent or empty one reads as: a writer must write it, and a
+            reader does without it.
     """
     return field(
         default=MISSING if required else None,
@@ -138,6 +144,7 @@ def element(
                 required=required,
                 repeats=False,
                 rejects_items=False,
+                absent=absent,
             )
         },
     )
@@ -252,6 +259,8 @@ def read(kind: type[T], node: etree._Element, rejected: list[MalformedElement]) 
     for attribute, name in layout.required:
         if attribute not in values:
             raise MalformedElement(name, "is missing")
+    if layout.absent:
+        values = layout.absent | values
     made = object.__new__(kind)
     # What is absent has its default, an attribute of the class.
     object.__setattr__(made, "__dict__", values)
@@ -360,6 +369,11 @@ def _layout_of_fields(kind: type) -> _Layout:
         required=tuple(
             (attribute, declared.name)
             for attribute, _, declared in by_field
-            if declared.required
+            if declared.required and declared.absent is None
         ),
+        absent={
+            attribute: declared.absent
+            for attribute, _, declared in by_field
+            if declared.absent is not None
+        },
     )

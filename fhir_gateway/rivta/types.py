@@ -76,11 +76,15 @@ class SubjectOfCareType:
 
 @dataclass(frozen=True, kw_only=True)
 class TimeTypeType:
-    """A time type; its id is spelt `timeTypeId` here and `timeTypeID` elsewhere."""
+    """
+    A time type; its id is spelt `timeTypeId` here and `timeTypeID` elsewhere.
+
+    The schema requires names, and permits empty ones: here and below they read as "".
+    """
 
     NAMESPACE: ClassVar[str] = CORE
 
-    time_type_name: str = element("timeTypeName", required=True)
+    time_type_name: str = element("timeTypeName", required=True, absent="")
     time_type_id: str = element("timeTypeId", required=True)
 
 
@@ -90,7 +94,7 @@ class CareTypeType:
 
     NAMESPACE: ClassVar[str] = CORE
 
-    care_type_name: str = element("careTypeName", required=True)
+    care_type_name: str = element("careTypeName", required=True, absent="")
     care_type_id: str = element("careTypeId", required=True)
 
 
@@ -101,8 +105,8 @@ class PerformerInfoType:
     NAMESPACE: ClassVar[str] = CORE
 
     performer: str = element("perfomer", required=True)
-    first_name: str = element("firstName", required=True)
-    last_name: str = element("lastName", required=True)
+    first_name: str = element("firstName", required=True, absent="")
+    last_name: str = element("lastName", required=True, absent="")
     title: str | None = element("title")
 
 

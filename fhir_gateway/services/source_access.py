@@ -251,4 +251,4 @@ class SourceAccess:
             ),
             timeout=timeout.total_seconds(),
         )
-        return frozenset({unit, *(each.hsa_id for each in units)})
+        return frozenset({unit, *(each.hsa_id for each in units.items)})

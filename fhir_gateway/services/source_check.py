@@ -77,7 +77,7 @@ def check_source(
             errors.append((unit.hsa_id, str(error)))
         else:
             answered.add(unit.hsa_id)
-            for time_type in time_types:
+            for time_type in time_types.items:
                 offered.add((unit.hsa_id, time_type.id))
                 if (unit.hsa_id, time_type.id) not in meanings:
                     unmapped.append((unit.hsa_id, time_type))

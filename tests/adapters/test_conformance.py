@@ -35,6 +35,7 @@ from fhir_gateway.model.interaction import (
     Interaction,
     UpdateBooking,
 )
+from fhir_gateway.model.listed import Listed
 from fhir_gateway.model.timekeeping import STOCKHOLM, civil_date
 from fhir_gateway.model.timeslot import FreeTimes, Timeslot
 from fhir_gateway.rivta.client import FaultedWrite
@@ -178,12 +179,12 @@ def test_the_directory_answers(asked: AskedRegion) -> None:
         GetAllCareTypes(**query), timeout=TIMEOUT_S
     )
 
-    assert [(each.id, each.name) for each in time_types] == [
+    assert [(each.id, each.name) for each in time_types.items] == [
         (each.id, each.name) for each in unit.time_types
     ]
-    assert tuple(staff) == unit.performers
-    assert asked.unit in {each.hsa_id for each in units}
-    assert dict(care_types) == {
+    assert staff == Listed(unit.performers)
+    assert asked.unit in {each.hsa_id for each in units.items}
+    assert dict(care_types.items) == {
         each.care_type.id: each.care_type.name
         for each in unit.time_types
         if each.care_type
@@ -204,7 +205,7 @@ def test_days_and_times_agree(asked: AskedRegion) -> None:
         timeout=TIMEOUT_S,
     )
 
-    assert {each.day for each in days} == {
+    assert {each.day for each in days.items} == {
         civil_date(each.start) for each in asked.free_times().timeslots
     }
 

@@ -48,6 +48,18 @@ _UNNAMED = {
             {"family": "Provberg", "given": ["Anna"]},
             id="without a title",
         ),
+        pytest.param(
+            replace(_ANNA, first_name="", title=None),
+            "Anna P",
+            {"family": "Provberg"},
+            id="without a first name",
+        ),
+        pytest.param(
+            replace(_ANNA, first_name="", last_name="", title=None),
+            "Anna P",
+            {"text": "Anna P"},
+            id="without any name on the list",
+        ),
         pytest.param(None, "Anna P", {"text": "Anna P"}, id="known from a time alone"),
     ],
 )

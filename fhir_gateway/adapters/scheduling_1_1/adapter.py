@@ -2,19 +2,22 @@
 The adapter: eleven interactions, each one call.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from fhir_gateway.adapters.protocol import CareType
 from fhir_gateway.adapters.scheduling_1_1.mapping import (
+    available_date_from_wire,
     booking_from_wire,
+    care_type_from_wire,
+    care_unit_from_wire,
     free_times_from_answer,
-    performer_from_wire,
+    listed,
+    performer_info_from_wire,
     requested_timeslot,
-    schedule_from_wire,
     subject_of_care_info,
-    unit_from_wire,
+    time_type_from_wire,
 )
 from fhir_gateway.adapters.scheduling_1_1.options import (
     BookingIdInMakeBooking,
@@ -39,7 +42,6 @@ from fhir_gateway.model.ids import (
     HsaId,
     LogicalAddress,
     SourceName,
-    TimeTypeId,
 )
 from fhir_gateway.model.interaction import (
     Actor,
@@ -56,7 +58,8 @@ from fhir_gateway.model.interaction import (
     MakeBooking,
     UpdateBooking,
 )
-from fhir_gateway.model.timekeeping import civil_date_text, date_from_contract
+from fhir_gateway.model.listed import Listed
+from fhir_gateway.model.timekeeping import civil_date_text
 from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, TimeType
 from fhir_gateway.rivta import (
     cancel_booking,
@@ -113,7 +116,7 @@ class Scheduling11:
 
     def get_all_time_types(
         self, query: GetAllTimeTypes, *, timeout: float
-    ) -> Sequence[TimeType]:
+    ) -> Listed[TimeType]:
         """Return what can be booked at a unit."""
         answer = self._ask(
             get_all_time_types.CONTRACT,
@@ -126,14 +129,13 @@ class Scheduling11:
             timeout=timeout,
         )
         response: get_all_time_types.Response = answer.response
-        return tuple(
-            TimeType(id=TimeTypeId(wire.time_type_id), name=wire.time_type_name)
-            for wire in response.list_of_time_types
+        return listed(
+            answer, "ListOfTimeTypes", response.list_of_time_types, time_type_from_wire
         )
 
     def get_all_care_types(
         self, query: GetAllCareTypes, *, timeout: float
-    ) -> Sequence[CareType]:
+    ) -> Listed[CareType]:
         """Return a unit's own care types."""
         answer = self._ask(
             get_all_care_types.CONTRACT,
@@ -146,14 +148,12 @@ class Scheduling11:
             timeout=timeout,
         )
         response: get_all_care_types.Response = answer.response
-        return tuple(
-            (wire.care_type_id, wire.care_type_name) for wire in response.care_types
-        )
+        return listed(answer, "careTypes", response.care_types, care_type_from_wire)
 
     def get_all_performers(
         self, query: GetAllPerformers, *, timeout: float
-    ) -> Sequence[Performer]:
-        """Return whom a resident can choose; one without an HSA-id is left out."""
+    ) -> Listed[Performer]:
+        """Return whom a resident can choose; a room or a team is no item."""
         answer = self._ask(
             get_all_performers.CONTRACT,
             get_all_performers.Request(
@@ -166,20 +166,13 @@ class Scheduling11:
             timeout=timeout,
         )
         response: get_all_performers.Response = answer.response
-        return tuple(
-            Performer(
-                hsa_id=hsa_id,
-                first_name=wire.first_name,
-                last_name=wire.last_name,
-                title=wire.title,
-            )
-            for wire in response.performer_infos
-            if (hsa_id := performer_from_wire(wire.performer)) is not None
+        return listed(
+            answer, "performerInfos", response.performer_infos, performer_info_from_wire
         )
 
     def get_all_healthcare_facilities(
         self, query: GetAllHealthcareFacilities, *, timeout: float
-    ) -> Sequence[CareUnit]:
+    ) -> Listed[CareUnit]:
         """Return where a resident can book, or move a booking to."""
         answer = self._ask(
             get_all_healthcare_facilities.CONTRACT,
@@ -193,19 +186,16 @@ class Scheduling11:
             timeout=timeout,
         )
         response: get_all_healthcare_facilities.Response = answer.response
-        with self._malformed(Interaction.GET_ALL_HEALTHCARE_FACILITIES):
-            return tuple(
-                CareUnit(
-                    hsa_id=unit_from_wire(wire.healthcare_facility),
-                    name=wire.healthcare_facility_name or wire.healthcare_facility,
-                    source=self._name,
-                )
-                for wire in response.healthcare_facility_infos
-            )
+        return listed(
+            answer,
+            "healthcareFacilityInfos",
+            response.healthcare_facility_infos,
+            lambda wire: care_unit_from_wire(wire, self._name),
+        )
 
     def get_available_dates(
         self, query: GetAvailableDates, *, timeout: float
-    ) -> Sequence[AvailableDate]:
+    ) -> Listed[AvailableDate]:
         """Return the days with a free time."""
         answer = self._ask(
             get_available_dates.CONTRACT,
@@ -223,14 +213,12 @@ class Scheduling11:
             timeout=timeout,
         )
         response: get_available_dates.Response = answer.response
-        with self._malformed(Interaction.GET_AVAILABLE_DATES):
-            return tuple(
-                AvailableDate(
-                    schedule=schedule_from_wire(wire, query.unit, query.time_type_id),
-                    day=date_from_contract(wire.date),
-                )
-                for wire in response.performer_availability_by_date
-            )
+        return listed(
+            answer,
+            "performerAvailabilityByDate",
+            response.performer_availability_by_date,
+            lambda wire: available_date_from_wire(wire, query.unit, query.time_type_id),
+        )
 
     def get_available_timeslots(
         self, query: GetAvailableTimeslots, *, timeout: float

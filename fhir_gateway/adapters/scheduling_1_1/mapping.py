@@ -5,46 +5,71 @@ A value that is impossible raises `MalformedElement`, naming the element and nev
 value.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
-from typing import Final
+from typing import Final, TypeVar
 
+from fhir_gateway.adapters.protocol import CareType
 from fhir_gateway.model.booking import Booking, BookingPermissions
+from fhir_gateway.model.care_unit import CareUnit, Performer
 from fhir_gateway.model.ids import (
     BookingId,
     CareTypeId,
     HsaId,
     ResourceId,
+    SourceName,
     TimeTypeId,
 )
+from fhir_gateway.model.listed import Listed
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timekeeping import (
     civil_time_text,
+    date_from_contract,
     end_from_contract,
     start_from_contract,
 )
-from fhir_gateway.model.timeslot import FreeTimes, Schedule, Timeslot
+from fhir_gateway.model.timeslot import (
+    AvailableDate,
+    FreeTimes,
+    Schedule,
+    Timeslot,
+    TimeType,
+)
 from fhir_gateway.rivta.binding import MalformedElement
 from fhir_gateway.rivta.docbook import plain_text
 from fhir_gateway.rivta.envelope import Answer
 from fhir_gateway.rivta.get_available_timeslots import Response
 from fhir_gateway.rivta.types import (
+    CareTypeType,
+    HealthcareFacilityInfoType,
     PerformerAvailabilityByDateType,
+    PerformerInfoType,
     SubjectOfCareType,
     TimeslotType,
+    TimeTypeType,
 )
 
 __all__ = [
+    "available_date_from_wire",
     "booking_from_wire",
+    "care_type_from_wire",
+    "care_unit_from_wire",
     "free_times_from_answer",
+    "listed",
     "performer_from_wire",
+    "performer_info_from_wire",
     "requested_timeslot",
     "schedule_from_wire",
     "subject_of_care_info",
+    "time_type_from_wire",
     "timeslot_from_wire",
     "unit_from_wire",
 ]
+
+Wire = TypeVar("Wire")
+Item = TypeVar("Item")
 
 # A timeslot's token has room for twelve days.
 _LONGEST_TIMESLOT: Final = timedelta(seconds=32**4 - 1)
@@ -73,6 +98,85 @@ def performer_from_wire(text: str | None) -> HsaId | None:
         return HsaId(text)
     except ValueError:
         return None
+
+
+def listed(
+    answer: Answer,
+    element: str,
+    wires: Iterable[Wire],
+    item_from_wire: Callable[[Wire], Item | None],
+) -> Listed[Item]:
+    """
+    Return the list in an answer.
+
+    Args:
+        answer: The answer.
+        element: What each item of the list is called.
+        wires: The items that the schema's types could hold.
+        item_from_wire: Returns an item, or None for one that is not meant for us. One
+            for which it raises `MalformedElement` is left out, and named by its place.
+    """
+    rejected = [str(error) for error in answer.rejected]
+    items = []
+    for place, wire in enumerate(wires, start=1):
+        try:
+            item = item_from_wire(wire)
+        except MalformedElement as error:
+            rejected.append(str(error.inside(f"{element}[{place}]")))
+        else:
+            if item is not None:
+                items.append(item)
+    return Listed(tuple(items), tuple(rejected))
+
+
+def time_type_from_wire(wire: TimeTypeType) -> TimeType:
+    """Return a time type; the id serves as the name where there is none."""
+    return TimeType(
+        id=TimeTypeId(wire.time_type_id), name=wire.time_type_name or wire.time_type_id
+    )
+
+
+def care_type_from_wire(wire: CareTypeType) -> CareType:
+    """Return a care type; the id serves as the name where there is none."""
+    return wire.care_type_id, wire.care_type_name or wire.care_type_id
+
+
+def performer_info_from_wire(wire: PerformerInfoType) -> Performer | None:
+    """Return a member of staff; None for a room or a team."""
+    hsa_id = performer_from_wire(wire.performer)
+    if hsa_id is None:
+        if "-" in wire.performer:
+            raise MalformedElement("perfomer", "not an HSA-id")
+        return None
+    return Performer(
+        hsa_id=hsa_id,
+        first_name=wire.first_name,
+        last_name=wire.last_name,
+        title=wire.title,
+    )
+
+
+def care_unit_from_wire(
+    wire: HealthcareFacilityInfoType, source: SourceName
+) -> CareUnit:
+    """Return a unit; the id serves as the name where there is none."""
+    return CareUnit(
+        hsa_id=unit_from_wire(wire.healthcare_facility),
+        name=wire.healthcare_facility_name or wire.healthcare_facility,
+        source=source,
+    )
+
+
+def available_date_from_wire(
+    wire: PerformerAvailabilityByDateType, unit: HsaId, asked: TimeTypeId | None
+) -> AvailableDate:
+    """Return a day with a free time at the unit that was asked."""
+    if unit_from_wire(wire.healthcare_facility) != unit:
+        raise _another_unit()
+    return AvailableDate(
+        schedule=schedule_from_wire(wire, unit, asked),
+        day=date_from_contract(wire.date),
+    )
 
 
 def schedule_from_wire(
@@ -150,9 +254,7 @@ class _Schedules:
         """Return a free time of the unit that was asked, and its schedule's token."""
         facility = wire.healthcare_facility
         if facility != self._unit and unit_from_wire(facility) != self._unit:
-            raise MalformedElement(
-                "healthcare_facility", "is another unit than the one that was asked"
-            )
+            raise _another_unit()
         key = wire.start_time_inclusive, wire.end_time_exclusive
         period = self._periods.get(key)
         if period is None:
@@ -249,6 +351,12 @@ def subject_of_care_info(subject: SubjectOfCare) -> SubjectOfCareType:
         first_name=subject.first_name,
         middle_name=subject.middle_name,
         last_name=subject.last_name,
+    )
+
+
+def _another_unit() -> MalformedElement:
+    return MalformedElement(
+        "healthcare_facility", "is another unit than the one that was asked"
     )
 
 

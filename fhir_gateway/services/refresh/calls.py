@@ -4,7 +4,7 @@ The refresh's calls to a source: as its agent, in its pace, for as long as it ma
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -20,6 +20,7 @@ from fhir_gateway.model.interaction import (
     GetAvailableDates,
     GetAvailableTimeslots,
 )
+from fhir_gateway.model.listed import Listed
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock
 from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, TimeType
@@ -85,7 +86,7 @@ class RefreshCalls:
                 self._called.popleft()
             return len(self._called)
 
-    def units(self, unit: HsaId) -> Sequence[CareUnit]:
+    def units(self, unit: HsaId) -> Listed[CareUnit]:
         """Return the units that a unit knows of."""
         with self._turn():
             return self._adapter.get_all_healthcare_facilities(
@@ -93,14 +94,14 @@ class RefreshCalls:
                 timeout=self._timeout_s,
             )
 
-    def time_types(self, unit: HsaId) -> Sequence[TimeType]:
+    def time_types(self, unit: HsaId) -> Listed[TimeType]:
         """Return what a unit offers."""
         with self._turn():
             return self._adapter.get_all_time_types(
                 GetAllTimeTypes(unit=unit, **self._who), timeout=self._timeout_s
             )
 
-    def performers(self, unit: HsaId) -> Sequence[Performer]:
+    def performers(self, unit: HsaId) -> Listed[Performer]:
         """Return a unit's staff."""
         with self._turn():
             return self._adapter.get_all_performers(
@@ -109,7 +110,7 @@ class RefreshCalls:
 
     def dates(
         self, unit: HsaId, time_type_id: TimeTypeId, window: Window
-    ) -> Sequence[AvailableDate]:
+    ) -> Listed[AvailableDate]:
         """Return the days of a period with free times."""
         with self._turn():
             return self._adapter.get_available_dates(

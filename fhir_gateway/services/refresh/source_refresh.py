@@ -320,11 +320,11 @@ class SourceRefresh:
             return self._ask_times(question.unit, question.time_type_id)
         unit = question.unit
         if question.interaction is _UNITS:
-            self._known.add_units(self._calls.units(unit))
+            self._known.add_units(self._calls.units(unit).items)
         elif question.interaction is _OFFER:
-            self._known.put_time_types(unit, self._calls.time_types(unit))
+            self._known.put_time_types(unit, self._calls.time_types(unit).items)
         else:
-            self._known.add_performers(self._calls.performers(unit))
+            self._known.add_performers(self._calls.performers(unit).items)
         self._expect()
         if question.interaction is not _UNITS:
             self._put_offer()
@@ -417,7 +417,9 @@ class SourceRefresh:
             return None
         breaker.succeeded()
         return {
-            each.day for each in dates if each.schedule.time_type_id == key.time_type_id
+            each.day
+            for each in dates.items
+            if each.schedule.time_type_id == key.time_type_id
         }
 
     def _keep(self, put: Callable[[A], None], what: A) -> None:

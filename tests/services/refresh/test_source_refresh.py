@@ -366,7 +366,9 @@ def test_a_time_outside_the_days_asked_for_is_left_out(days: int) -> None:
 
 def test_what_the_adapter_rejected_is_counted(world: World) -> None:
     """Malformed times are counted by what was wrong with them."""
-    world.adapter.rejected = ("endTimeExclusive: is missing",) * 2
+    world.adapter.rejected = {
+        GetAvailableTimeslots: ("endTimeExclusive: is missing",) * 2
+    }
     world.run_once()
 
     assert world.block().rejected == {"malformed: endTimeExclusive: is missing": 2}

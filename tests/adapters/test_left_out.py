@@ -1,0 +1,189 @@
+"""
+What an adapter leaves out of the lists in an answer, and what it says of it.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Any
+
+import pytest
+import responses
+from builders import AGENT, NORR, TOLVAN, UNIT, schedule
+
+from fhir_gateway.adapters.scheduling_1_1 import Scheduling11, scheduling_1_1
+from fhir_gateway.model.care_unit import CareUnit, Performer
+from fhir_gateway.model.ids import HsaId, TimeTypeId
+from fhir_gateway.model.interaction import (
+    Actor,
+    GetAllCareTypes,
+    GetAllHealthcareFacilities,
+    GetAllPerformers,
+    GetAllTimeTypes,
+    GetAvailableDates,
+)
+from fhir_gateway.model.listed import Listed
+from fhir_gateway.model.timeslot import AvailableDate, TimeType
+
+BASE = "https://norr.example.org/"
+ASKED: dict[str, Any] = {
+    "unit": UNIT,
+    "actor": Actor.agent(AGENT),
+    "subject_of_care": TOLVAN,
+}
+NOT_AN_HSA_ID = "not an HSA-id: expected 1 to 31 letters, digits, '.' and '-'"
+OF_ANOTHER_UNIT = "healthcare_facility: is another unit than the one that was asked"
+
+Lists = Callable[[str, str], Scheduling11]
+
+
+@pytest.fixture(name="lists")
+def _lists() -> Iterator[Lists]:
+    """Return how the region is told the items of its answer, as XML."""
+    adapter = scheduling_1_1(NORR, {"endpoint": BASE + "{interaction}"})
+    with responses.RequestsMock(assert_all_requests_are_fired=True) as region:
+
+        def lists(interaction: str, items: str) -> Scheduling11:
+            region.post(
+                BASE + interaction,
+                body=f"""<?xml version="1.0" encoding="UTF-8"?>
+<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"
+            xmlns="urn:riv:crm:scheduling:{interaction}Responder:1"
+            xmlns:c="urn:riv:crm:scheduling:1">
+  <s:Body><{interaction}Response>{items}</{interaction}Response></s:Body>
+</s:Envelope>""".encode(),
+            )
+            return adapter
+
+        yield lists
+    adapter.close()
+
+
+def test_a_time_type_without_a_name_is_named_by_its_id(lists: Lists) -> None:
+    """The schema permits an empty timeTypeName; the id serves as the name."""
+    adapter = lists(
+        "GetAllTimeTypes",
+        "<ListOfTimeTypes><c:timeTypeName/><c:timeTypeId>4</c:timeTypeId>"
+        "</ListOfTimeTypes>"
+        "<ListOfTimeTypes><c:timeTypeId>5</c:timeTypeId></ListOfTimeTypes>",
+    )
+
+    assert adapter.get_all_time_types(GetAllTimeTypes(**ASKED), timeout=1) == Listed(
+        (
+            TimeType(id=TimeTypeId("4"), name="4"),
+            TimeType(id=TimeTypeId("5"), name="5"),
+        )
+    )
+
+
+def test_a_time_type_without_an_id_is_left_out_and_named(lists: Lists) -> None:
+    """What is missing stands beside the time types that could be read."""
+    adapter = lists(
+        "GetAllTimeTypes",
+        "<ListOfTimeTypes><c:timeTypeName>A</c:timeTypeName><c:timeTypID>4</c:timeTypID>"
+        "</ListOfTimeTypes><ListOfTimeTypes><c:timeTypeName>B</c:timeTypeName>"
+        "<c:timeTypeId>5</c:timeTypeId></ListOfTimeTypes>",
+    )
+
+    assert adapter.get_all_time_types(GetAllTimeTypes(**ASKED), timeout=1) == Listed(
+        (TimeType(id=TimeTypeId("5"), name="B"),),
+        ("ListOfTimeTypes/timeTypeId: is missing",),
+    )
+
+
+def test_a_care_type_without_a_name_is_named_by_its_id(lists: Lists) -> None:
+    """The schema permits an empty careTypeName; the id serves as the name."""
+    adapter = lists(
+        "GetAllCareTypes",
+        "<careTypes><c:careTypeName/><c:careTypeId>4</c:careTypeId></careTypes>",
+    )
+
+    assert adapter.get_all_care_types(GetAllCareTypes(**ASKED), timeout=1) == Listed(
+        (("4", "4"),)
+    )
+
+
+def test_a_performer_without_a_first_name_is_kept(lists: Lists) -> None:
+    """The schema permits empty names; whoever has an HSA-id can be chosen."""
+    adapter = lists(
+        "GetAllPerformers",
+        "<performerInfos><c:perfomer>SE2321000016-P01</c:perfomer><c:firstName/>"
+        "<c:lastName>Ek</c:lastName></performerInfos>",
+    )
+
+    assert adapter.get_all_performers(GetAllPerformers(**ASKED), timeout=1) == Listed(
+        (Performer(hsa_id=HsaId("SE2321000016-P01"), first_name="", last_name="Ek"),)
+    )
+
+
+def test_a_performer_whose_hsa_id_is_malformed_is_left_out_and_named(
+    lists: Lists,
+) -> None:
+    """A person without a usable HSA-id cannot be shown; the others can."""
+    adapter = lists(
+        "GetAllPerformers",
+        "<performerInfos><c:perfomer>SE2321000016-P 1</c:perfomer></performerInfos>"
+        "<performerInfos><c:perfomer>SE2321000016-P02</c:perfomer></performerInfos>",
+    )
+
+    assert adapter.get_all_performers(GetAllPerformers(**ASKED), timeout=1) == Listed(
+        (Performer(hsa_id=HsaId("SE2321000016-P02"), first_name="", last_name=""),),
+        ("performerInfos[1]/perfomer: not an HSA-id",),
+    )
+
+
+def test_a_unit_whose_id_is_malformed_is_left_out_and_named(lists: Lists) -> None:
+    """One bad id costs that unit alone; its place is named, its value is not."""
+    adapter = lists(
+        "GetAllHealthcareFacilities",
+        f"<healthcareFacilityInfos><c:healthcare_facility>{UNIT}"
+        "</c:healthcare_facility></healthcareFacilityInfos><healthcareFacilityInfos>"
+        "<c:healthcare_facility>19121212-1212 X</c:healthcare_facility>"
+        "</healthcareFacilityInfos>",
+    )
+
+    found = adapter.get_all_healthcare_facilities(
+        GetAllHealthcareFacilities(**ASKED), timeout=1
+    )
+
+    assert found == Listed(
+        (CareUnit(hsa_id=UNIT, name=UNIT, source=NORR),),
+        (f"healthcareFacilityInfos[2]/healthcare_facility: {NOT_AN_HSA_ID}",),
+    )
+
+
+def test_a_date_that_is_none_or_of_another_unit_is_left_out_and_named(
+    lists: Lists,
+) -> None:
+    """The dates that can be read are kept."""
+    adapter = lists(
+        "GetAvailableDates",
+        "".join(
+            "<performerAvailabilityByDate>"
+            f"<healthcare_facility>{unit}</healthcare_facility><date>{day}</date>"
+            "<timeTypeName>Besök</timeTypeName><timeTypeID>TT-BESOK</timeTypeID>"
+            "</performerAvailabilityByDate>"
+            for unit, day in (
+                (UNIT, "2026-06-02"),
+                (UNIT, "20260603"),
+                ("SE2321000016-A02", "20260604"),
+            )
+        ),
+    )
+
+    found = adapter.get_available_dates(
+        GetAvailableDates(
+            **ASKED,
+            first_day=date(2026, 6, 1),
+            last_day=date(2026, 6, 30),
+            time_type_id=TimeTypeId("TT-BESOK"),
+        ),
+        timeout=1,
+    )
+
+    assert found == Listed(
+        (AvailableDate(schedule=schedule(), day=date(2026, 6, 3)),),
+        (
+            "performerAvailabilityByDate/date: not a date: expected YYYYMMDD",
+            f"performerAvailabilityByDate[2]/{OF_ANOTHER_UNIT}",
+        ),
+    )
