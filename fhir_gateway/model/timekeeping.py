@@ -14,6 +14,7 @@ chapter 3); FHIR wants an offset on every instant. What each change-over night m
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
+from email.utils import format_datetime
 from functools import cache, lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -34,6 +35,7 @@ __all__ = [
     "end_from_contract",
     "epoch_seconds",
     "exact_instant_text",
+    "http_date_text",
     "instant_from_epoch",
     "instant_text",
     "minutes_of_week",
@@ -95,6 +97,11 @@ def instant_text(instant: datetime) -> str:
 def exact_instant_text(instant: datetime) -> str:
     """Return a FHIR `instant` to the microsecond: what orders events of one second."""
     return instant.astimezone(STOCKHOLM).isoformat(timespec="microseconds")
+
+
+def http_date_text(instant: datetime) -> str:
+    """Return an HTTP date (RFC 9110, 5.6.7): GMT, to the second."""
+    return format_datetime(instant.astimezone(UTC), usegmt=True)
 
 
 def civil_date(instant: datetime) -> date:

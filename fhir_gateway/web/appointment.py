@@ -41,13 +41,13 @@ from fhir_gateway.web.booking_desk import BookingDesk
 from fhir_gateway.web.exchange import (
     JSON_PATCH,
     check_accept,
-    expected_version,
     fhir_response,
     read_body,
 )
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import once
 from fhir_gateway.web.operation.routes import appointment_operations
+from fhir_gateway.web.precondition import precondition
 from fhir_gateway.web.proposal import Proposals
 from fhir_gateway.web.resource import InteractionCode, ResourceRoutes
 from fhir_gateway.web.searching import understood_search
@@ -134,7 +134,7 @@ class _Views:
 
     def update(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
         check_accept()
-        version = expected_version()
+        condition = precondition()
         body = read_body()
         wanted = appointment_request_from_resource(body)
         if wanted.id != id:
@@ -148,16 +148,17 @@ class _Views:
                 ],
                 status=400,
             )
-        return once(
-            self._gateway,
-            body,
-            lambda key: self._change(self._desk.read(id), wanted, version, key),
-            self._changed,
-        )
+
+        def change(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
+            present = self._desk.read(id)
+            version = condition.version(present.version)
+            return self._change(present, wanted, version, key)
+
+        return once(self._gateway, body, change, self._changed)
 
     def patch(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
         check_accept()
-        version = expected_version()
+        condition = precondition()
         operations = read_body(JSON_PATCH)
 
         def change(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
@@ -166,6 +167,7 @@ class _Views:
             wanted = appointment_request_from_resource(patched)
             # What the patch leaves alone is as it was in that version, and may not be
             # as the client wants it in another.
+            version = condition.version(present.version)
             patches = present.version if version is None else version
             try:
                 return self._change(present, wanted, patches, key)

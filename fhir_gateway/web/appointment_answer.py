@@ -10,6 +10,7 @@ from flask import Response
 from fhir_gateway.fhir.appointment import told_issues
 from fhir_gateway.fhir.outcome import Issue, Severity, operation_outcome
 from fhir_gateway.model.booking import BookingStatus, ManagedBooking
+from fhir_gateway.model.timekeeping import http_date_text
 from fhir_gateway.services.booking_request import BookedTimeslot
 from fhir_gateway.web.exchange import fhir_response, preferences
 from fhir_gateway.web.gateway import Gateway
@@ -33,7 +34,7 @@ class AppointmentAnswers:
 
     def read(self, booking: ManagedBooking, resource: dict[str, Any]) -> Response:
         """Return the answer to a read."""
-        return fhir_response(resource, headers=_etag(booking))
+        return fhir_response(resource, headers=_versioned(booking))
 
     def booked(
         self,
@@ -43,12 +44,11 @@ class AppointmentAnswers:
     ) -> Response:
         """Return the answer to a booking: 201, 200 (stood already) or 202 (pending)."""
         booking = booked.booking
-        # Without _history: old versions are not kept, and a client follows this URL.
         return self._answer(
             booking,
             resource,
             status=201 if booked.is_new else 200,
-            headers={"Location": self._url(booking)},
+            names={"Content-Location", "Location"},
             wrap=wrap,
         )
 
@@ -59,7 +59,9 @@ class AppointmentAnswers:
         wrap: Wrap | None = None,
     ) -> Response:
         """Return the answer to a move or cancellation: 200, or 202 (pending)."""
-        return self._answer(booking, resource, status=200, headers={}, wrap=wrap)
+        return self._answer(
+            booking, resource, status=200, names={"Content-Location"}, wrap=wrap
+        )
 
     def _answer(
         self,
@@ -67,13 +69,15 @@ class AppointmentAnswers:
         resource: dict[str, Any],
         *,
         status: int,
-        headers: dict[str, str],
+        names: set[str],
         wrap: Wrap | None,
     ) -> Response:
         # A hold is pending too, and there is nothing to find out about it.
         if booking.status is BookingStatus.PENDING and booking.held_until is None:
-            status, headers = 202, {"Content-Location": self._url(booking)}
-        headers = {**_etag(booking), **headers}
+            status, names = 202, {"Content-Location"}
+        # Without _history: old versions are not kept, and a client follows this URL.
+        url = f"{self._base_url}/Appointment/{booking.id}"
+        headers = {**_versioned(booking), **dict.fromkeys(sorted(names), url)}
         body: dict[str, Any] | None = wrap(resource, status) if wrap else resource
         returns = preferences().returns
         if returns == "minimal":
@@ -81,9 +85,6 @@ class AppointmentAnswers:
         elif returns == "OperationOutcome":
             body = operation_outcome(_told(booking))
         return fhir_response(body, status=status, headers=headers)
-
-    def _url(self, booking: ManagedBooking) -> str:
-        return f"{self._base_url}/Appointment/{booking.id}"
 
 
 def _told(booking: ManagedBooking) -> list[Issue]:
@@ -96,5 +97,9 @@ def _told(booking: ManagedBooking) -> list[Issue]:
     ]
 
 
-def _etag(booking: ManagedBooking) -> dict[str, str]:
-    return {"ETag": f'W/"{booking.version}"'}
+def _versioned(booking: ManagedBooking) -> dict[str, str]:
+    """Return the headers that say which version it is (FHIR R4, 3.1.0.5)."""
+    return {
+        "ETag": f'W/"{booking.version}"',
+        "Last-Modified": http_date_text(booking.updated_at),
+    }

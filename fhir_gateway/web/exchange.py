@@ -1,13 +1,12 @@
 """
 What every FHIR exchange has in common: media types, preferences, answers.
 
-FHIR R4, 3.1.0 (RESTful API): content types, `_format`, `Prefer`, ETag.
+FHIR R4, 3.1.0 (RESTful API): content types, `_format`, `Prefer`.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import format_datetime
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
@@ -20,7 +19,7 @@ from werkzeug.http import parse_accept_header, parse_options_header
 
 from fhir_gateway.fhir.json_reading import MAX_BYTES, UnreadableJson, read_json
 from fhir_gateway.fhir.outcome import Issue, Problem
-from fhir_gateway.model.timekeeping import Clock, now
+from fhir_gateway.model.timekeeping import Clock, http_date_text, now
 
 __all__ = [
     "FHIR_JSON",
@@ -28,7 +27,6 @@ __all__ = [
     "Preferences",
     "check_accept",
     "drawn_response",
-    "expected_version",
     "fhir_response",
     "preferences",
     "read_body",
@@ -48,7 +46,6 @@ _FORM: Final = "application/x-www-form-urlencoded"
 _MOST_REMEMBERED: Final = 1024
 # Bytes of a parameter: what clients send over and over is short.
 _MOST_MEMORABLE: Final = 256
-_ETAG: Final = re.compile(r'W/"([1-9][0-9]{0,9})"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,31 +184,6 @@ def search_parameters_of_request(*, is_personal: bool) -> list[tuple[str, str]]:
     return [(name, value) for name, value in given if name not in _OF_FORM]
 
 
-def expected_version() -> int | None:
-    """
-    Return the version that `If-Match` demands, None when it demands none.
-
-    Raises:
-        Problem: 400 when the header is not a weak ETag of ours.
-    """
-    header = request.headers.get("If-Match")
-    if header is None or header.strip() == "*":
-        return None
-    match = _ETAG.fullmatch(header.strip())
-    if match is None:
-        raise Problem(
-            [
-                Issue(
-                    code="value",
-                    diagnostics='If-Match must be the ETag that was read, as W/"1".',
-                    parameter="If-Match",
-                )
-            ],
-            status=400,
-        )
-    return int(match[1])
-
-
 def drawn_response(body: bytes, *, headers: dict[str, str]) -> Response:
     """Return an answer whose resource is drawn already."""
     # Of pairs werkzeug makes headers in half the time that it needs for a mapping.
@@ -237,7 +209,7 @@ def fhir_response(
     if resource is None:
         del response.headers["Content-Type"]
     response.headers["Cache-Control"] = "no-store"
-    response.headers["Date"] = format_datetime(clock(), usegmt=True)
+    response.headers["Date"] = http_date_text(clock())
     response.headers.update(headers or {})
     return response
 

@@ -44,6 +44,7 @@ from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.included import DrawnIncludes
 from fhir_gateway.web.kept_answers import Answer, KeptAnswers
 from fhir_gateway.web.lookup import Lookup
+from fhir_gateway.web.precondition import if_none_match
 from fhir_gateway.web.resource import InteractionCode, ResourceRoutes, read_route
 from fhir_gateway.web.searching import (
     DEFAULT_COUNT,
@@ -380,7 +381,8 @@ def _etag(page: SlotPage, understood: Understood) -> str:
 
 def _unchanged(etag: str) -> Response | None:
     """Return the answer to a client that has what it asks for, else None."""
-    if not request.if_none_match.contains_weak(etag):
+    known = if_none_match()
+    if known is None or not known.has(etag):
         return None
     return Response(status=304, headers=_headers(etag))
 

@@ -4,9 +4,12 @@ Appointment read: as its source describes it now.
 https://hl7.org/fhir/R4/http.html#read
 """
 
+from datetime import datetime
+
 import pytest
 from assertions import assert_outcome, issue
 from flask.testing import FlaskClient
+from werkzeug.http import http_date
 
 from fhir_gateway.bootstrap import Program
 from fhir_gateway.model.ids import BookingId, HsaId
@@ -34,6 +37,23 @@ def test_a_booking_is_read_as_it_was_booked(
         del body["meta"]["extension"]
     assert read_body == booked_body
     assert read.headers["ETag"] == booked.headers["ETag"]
+
+
+def test_a_read_says_when_the_appointment_changed(
+    client: FlaskClient, number: str
+) -> None:
+    """Last-Modified is meta.lastUpdated as an HTTP date, after a booking and a read."""
+    booked = book(client, "norr", number)
+    assert booked.json is not None
+
+    read = client.get(f"/fhir/Appointment/{booked.json['id']}")
+
+    updated = datetime.fromisoformat(booked.json["meta"]["lastUpdated"])
+    expected = http_date(updated)
+    assert [booked.headers["Last-Modified"], read.headers["Last-Modified"]] == [
+        expected,
+        expected,
+    ]
 
 
 def test_a_booking_that_its_unit_cancelled_is_cancelled(

@@ -13,7 +13,16 @@ from flask.testing import FlaskClient
 
 from fhir_gateway.model.error_code import ErrorCode
 
-from .bodies import FHIR_JSON, another_slot, appointment, book, change, free_slots
+from .bodies import (
+    FHIR_JSON,
+    another_slot,
+    appointment,
+    book,
+    change,
+    free_slots,
+    patch,
+    status_patch,
+)
 from .conflicts import ALREADY_CANCELLED, NOT_BOOKED, STALE
 from .running import BASE_URL, REGIONS, Sandbox
 
@@ -166,11 +175,16 @@ def test_a_cancellation_may_say_why(client: FlaskClient, number: str) -> None:
         pytest.param("*", 200, id="any"),
         pytest.param("present", 200, id="the present one"),
         pytest.param('W/"99"', 412, id="another one"),
-        pytest.param('"1"', 400, id="a strong one"),
+        pytest.param('W/"98", present', 200, id="one of several"),
+        pytest.param('  ,, present ,\t, W/"98",', 200, id="empty members"),
+        pytest.param('W/"98",W/"99"', 412, id="none of several"),
+        pytest.param('W/"-1"', 412, id="no version at all"),
+        pytest.param('W/"' + "9" * 5_000 + '"', 412, id="an endless one"),
         pytest.param("1", 400, id="a bare number"),
-        pytest.param('W/"1", W/"2"', 400, id="several"),
-        pytest.param('W/"-1"', 400, id="a negative one"),
-        pytest.param('W/"' + "9" * 5_000 + '"', 400, id="an endless one"),
+        pytest.param('w/"1"', 400, id="a small w"),
+        pytest.param('*, W/"1"', 400, id="any and one"),
+        pytest.param('W/"1" W/"2"', 400, id="no comma"),
+        pytest.param("", 400, id="empty"),
     ],
 )
 def test_if_match_guards_a_change(
@@ -191,10 +205,116 @@ def test_if_match_guards_a_change(
             400,
             issue(
                 "value",
-                'If-Match must be the ETag that was read, as W/"1".',
+                'If-Match must be *, or ETags as they were read, such as W/"1",'
+                " separated by commas.",
                 location="http.If-Match",
             ),
         )
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        pytest.param('"{}"', id="strong"),
+        pytest.param('W/"{}-gzip"', id="marked by a proxy that compresses"),
+        pytest.param('"{}--br"', id="strong and marked"),
+    ],
+)
+def test_another_form_of_the_present_etag_matches(
+    client: FlaskClient, number: str, form: str
+) -> None:
+    """If-Match compares weakly, and without the mark of a proxy that compresses."""
+    body = booked(client, "norr", number)
+    version = body["meta"]["versionId"]
+
+    response = change(
+        client,
+        {**body, "status": "cancelled"},
+        headers={"If-Match": form.format(version)},
+    )
+
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        pytest.param("*", 412, id="any"),
+        pytest.param("present", 412, id="the present one"),
+        pytest.param('W/"98", present', 412, id="one of several"),
+        pytest.param('W/"98"', 200, id="another one"),
+        pytest.param("98", 400, id="a bare number"),
+    ],
+)
+def test_if_none_match_guards_a_change(
+    client: FlaskClient, number: str, header: str, status: int
+) -> None:
+    """A version that If-None-Match lists is not changed (RFC 9110, 13.1.2)."""
+    body = booked(client, "norr", number)
+    present = f'W/"{body["meta"]["versionId"]}"'
+
+    response = change(
+        client,
+        {**body, "status": "cancelled"},
+        headers={"If-None-Match": header.replace("present", present)},
+    )
+
+    assert response.status_code == status
+
+
+def test_malformed_preconditions_are_named_at_once(
+    client: FlaskClient, number: str
+) -> None:
+    """Both headers are named where neither can be read."""
+    body = booked(client, "norr", number)
+
+    response = change(client, body, headers={"If-Match": "1", "If-None-Match": "2"})
+
+    assert response.json is not None
+    assert response.status_code == 400
+    assert [each["location"] for each in response.json["issue"]] == [
+        ["http.If-Match"],
+        ["http.If-None-Match"],
+    ]
+
+
+@pytest.mark.parametrize("way", ["put", "patch", "$book", "$cancel", "$reschedule"])
+def test_a_change_says_which_version_it_made_and_where(
+    client: FlaskClient, number: str, way: str
+) -> None:
+    """The answer has ETag, Last-Modified and Content-Location (R4, 3.1.0.4)."""
+    body = booked(client, "norr", number)
+    url = f"/fhir/Appointment/{body['id']}"
+    cancelled = {**body, "status": "cancelled"}
+    slot = another_slot(client, body)["id"]
+    answer = {
+        "put": lambda: change(client, cancelled),
+        "patch": lambda: patch(client, body["id"], status_patch("cancelled")),
+        "$book": lambda: client.post(
+            "/fhir/Appointment/$book", json=cancelled, content_type=FHIR_JSON
+        ),
+        "$cancel": lambda: client.post(f"{url}/$cancel"),
+        "$reschedule": lambda: client.post(
+            f"{url}/$reschedule",
+            json={
+                "resourceType": "Parameters",
+                "parameter": [
+                    {
+                        "name": "slot-reference",
+                        "valueReference": {"reference": f"Slot/{slot}"},
+                    }
+                ],
+            },
+            content_type=FHIR_JSON,
+        ),
+    }[way]()
+
+    read = client.get(url)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Location"] == f"{BASE_URL}/Appointment/{body['id']}"
+    assert {name: answer.headers[name] for name in ("ETag", "Last-Modified")} == {
+        name: read.headers[name] for name in ("ETag", "Last-Modified")
+    }
 
 
 def test_if_match_guards_a_change_of_nothing(client: FlaskClient, number: str) -> None:

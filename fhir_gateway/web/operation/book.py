@@ -20,10 +20,10 @@ from fhir_gateway.services.booking_request import BookedTimeslot
 from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
 from fhir_gateway.web.booking_desk import BookingDesk
-from fhir_gateway.web.exchange import expected_version
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import once
 from fhir_gateway.web.operation.call import in_form, known_of, read_call
+from fhir_gateway.web.precondition import Precondition, precondition
 
 __all__ = ["Book"]
 
@@ -44,7 +44,7 @@ class Book:
     def answer(self, id: str | None = None) -> Response:  # noqa: A002 - the name in FHIR's URL
         """Answer the present request."""
         body, call = read_call(BOOK, instance=id, base_url=self._gateway.base_url)
-        version = expected_version()
+        condition = precondition()
         if call.cancels:
             known_of(call)
         wanted = appointment_request_from_resource(
@@ -55,7 +55,7 @@ class Book:
             if call.known is None:
                 booked = self._desk.book(wanted, key)
                 return booked.booking, self._booked(booked, call)
-            return self._with_known(call.known, call, wanted, version, key)
+            return self._with_known(call.known, call, wanted, condition, key)
 
         def draw(booking: ManagedBooking) -> Response:
             if call.known is None:
@@ -69,17 +69,19 @@ class Book:
         known: str,
         call: AppointmentCall,
         wanted: AppointmentRequest,
-        version: int | None,
+        condition: Precondition,
         key: RequestKey | None,
     ) -> tuple[ManagedBooking, Response]:
         present = self._desk.read(known)
         token = TimeslotToken.parse(present.timeslot.token)
         stays = wanted.token is None or wanted.token == token
         if present.held_until is not None and stays and not call.cancels:
+            condition.check(present.version)
             booked = self._desk.book_held(present, wanted, key)
             return booked.booking, self._booked(booked, call)
         if wanted.token is None:
             wanted = replace(wanted, token=token)
+        version = condition.version(present.version)
         changed = self._desk.change(present, wanted, version, key)
         return changed, self._changed(changed, call)
 

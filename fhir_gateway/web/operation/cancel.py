@@ -10,10 +10,10 @@ from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
 from fhir_gateway.web.booking_desk import BookingDesk
-from fhir_gateway.web.exchange import expected_version
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import once
 from fhir_gateway.web.operation.call import known_of, read_call
+from fhir_gateway.web.precondition import precondition
 
 __all__ = ["Cancel"]
 
@@ -34,7 +34,7 @@ class Cancel:
     def answer(self, id: str | None = None) -> Response:  # noqa: A002 - the name in FHIR's URL
         """Answer the present request."""
         body, call = read_call(CANCEL, instance=id, base_url=self._gateway.base_url)
-        version = expected_version()
+        condition = precondition()
         known = known_of(call)
         appointment = {**call.appointment, "status": "cancelled"}
         if call.comment is not None:
@@ -42,7 +42,10 @@ class Cancel:
         wanted = appointment_request_from_resource(appointment)
 
         def cancel(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
-            booking = self._desk.change(self._desk.read(known), wanted, version, key)
+            present = self._desk.read(known)
+            booking = self._desk.change(
+                present, wanted, condition.version(present.version), key
+            )
             return booking, self._answer(booking)
 
         return once(self._gateway, body, cancel, self._answer)

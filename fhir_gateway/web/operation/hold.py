@@ -21,6 +21,7 @@ from fhir_gateway.web.booking_desk import BookingDesk
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import once
 from fhir_gateway.web.operation.call import in_form, known_of, read_call
+from fhir_gateway.web.precondition import precondition
 
 __all__ = ["Hold"]
 
@@ -53,8 +54,10 @@ class Hold:
         body, call = read_call(HOLD, instance=id, base_url=self._gateway.base_url)
         if call.known is not None or call.releases or call.cancels:
             known = known_of(call)
+            condition = precondition()
 
             def change(_: RequestKey | None) -> tuple[ManagedBooking, Response]:
+                condition.check(self._desk.read(known).version)
                 if call.releases or call.cancels:
                     booking = self._desk.release(known)
                 else:

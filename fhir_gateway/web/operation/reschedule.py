@@ -21,10 +21,10 @@ from fhir_gateway.services.slot_selection import Selector
 from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
 from fhir_gateway.web.booking_desk import BookingDesk
-from fhir_gateway.web.exchange import expected_version
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import once
 from fhir_gateway.web.operation.call import known_of, read_call
+from fhir_gateway.web.precondition import precondition
 
 __all__ = ["Reschedule"]
 
@@ -45,7 +45,7 @@ class Reschedule:
     def answer(self, id: str | None = None) -> Response:  # noqa: A002 - the name in FHIR's URL
         """Answer the present request."""
         body, call = read_call(RESCHEDULE, instance=id, base_url=self._gateway.base_url)
-        version = expected_version()
+        condition = precondition()
         known = known_of(call)
         wanted = appointment_request_from_resource(call.appointment)
         _check_target(call, wanted.token)
@@ -53,7 +53,9 @@ class Reschedule:
         def move(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
             present = self._desk.read(known)
             changed = replace(wanted, token=wanted.token or self._token(call, present))
-            booking = self._desk.change(present, changed, version, key)
+            booking = self._desk.change(
+                present, changed, condition.version(present.version), key
+            )
             return booking, self._answer(booking)
 
         return once(self._gateway, body, move, self._answer)

@@ -1,0 +1,164 @@
+"""
+Preconditions: `If-Match` and `If-None-Match` (RFC 9110, 13.1.1 and 13.1.2).
+
+A version is W/"2" here (FHIR R4, 3.1.0.5). R4 sends that weak ETag back in `If-Match`,
+so tags are compared weakly: "2" is version 2 as well.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final, Self
+
+from flask import request
+
+from fhir_gateway.fhir.outcome import Issue, Problem
+from fhir_gateway.model.errors import Stale
+
+__all__ = ["EntityTags", "Precondition", "if_none_match", "precondition"]
+
+# RFC 9110, 8.8.3. Header bytes arrive as characters of Latin-1.
+_TAG: Final = re.compile(r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
+# RFC 9110, 5.6.1: empty members of a list count for nothing.
+_BETWEEN: Final = re.compile(r"[ \t]*(?:,[ \t]*)*")
+# Apache, nginx modules and Jetty mark the tag of an answer that they compress.
+_COMPRESSED: Final = re.compile(r"--?(?:gzip|br|zstd|deflate)\Z")
+# The version of no appointment: they begin with 1.
+_NO_VERSION: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EntityTags:
+    """
+    What such a header lists.
+
+    Attributes:
+        tags: The opaque tags, without what a proxy's compression has appended; None
+            for `*`, which is any.
+    """
+
+    tags: frozenset[str] | None
+
+    @classmethod
+    def parse(cls, header: str) -> Self:
+        """
+        Return what a header lists.
+
+        Raises:
+            ValueError: It is neither `*` nor a list of one or more entity tags.
+        """
+        if header.strip(" \t") == "*":
+            return cls(None)
+        tags = set()
+        position = _end(_BETWEEN, header, 0)
+        while position < len(header):
+            tag = _TAG.match(header, position)
+            if tag is None:
+                raise ValueError("not a list of entity tags")
+            tags.add(_COMPRESSED.sub("", tag[1]))
+            position = _end(_BETWEEN, header, tag.end())
+            if position < len(header) and "," not in header[tag.end() : position]:
+                raise ValueError("two entity tags without a comma between them")
+        if not tags:
+            raise ValueError("no entity tag")
+        return cls(frozenset(tags))
+
+    def has(self, tag: str) -> bool:
+        """Return whether it lists a tag, weak or strong."""
+        return self.tags is None or tag in self.tags
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Precondition:
+    """
+    Which version of a resource a request may change.
+
+    Attributes:
+        match: What `If-Match` lists; None where the header is absent.
+        none_match: What `If-None-Match` lists; None where the header is absent.
+    """
+
+    match: EntityTags | None = None
+    none_match: EntityTags | None = None
+
+    def check(self, present: int) -> None:
+        """
+        Check that the present version may be changed.
+
+        Raises:
+            Stale: It may not.
+        """
+        if self.version(present) == _NO_VERSION:
+            raise Stale("The appointment has changed since you read it; read it again.")
+
+    def version(self, present: int) -> int | None:
+        """
+        Return the version that alone may be changed; None when any may.
+
+        It is a version that nothing has when `If-Match` does not list the present one:
+        whoever changes the resource then finds it stale, unless there is nothing to
+        change.
+
+        Raises:
+            Stale: `If-None-Match` lists the present version.
+        """
+        if self.none_match is not None and self.none_match.has(str(present)):
+            raise Stale(
+                "The appointment is in a version that If-None-Match excludes; read it"
+                " again."
+            )
+        if self.match is None or self.match.tags is None:
+            return None
+        return present if self.match.has(str(present)) else _NO_VERSION
+
+
+def precondition() -> Precondition:
+    """
+    Return what the request demands of the version that it changes.
+
+    Raises:
+        Problem: 400 when a header is malformed.
+    """
+    headers = {"If-Match": _read("If-Match"), "If-None-Match": _read("If-None-Match")}
+    malformed = [
+        Issue(
+            code="value",
+            diagnostics=(
+                f'{name} must be *, or ETags as they were read, such as W/"1",'
+                " separated by commas."
+            ),
+            parameter=name,
+        )
+        for name, found in headers.items()
+        if isinstance(found, ValueError)
+    ]
+    if malformed:
+        raise Problem(malformed, status=400)
+    match, none_match = (
+        found if isinstance(found, EntityTags) else None for found in headers.values()
+    )
+    return Precondition(match=match, none_match=none_match)
+
+
+def if_none_match() -> EntityTags | None:
+    """
+    Return what `If-None-Match` lists; None where it is absent.
+
+    Raises:
+        Problem: 400 when a precondition is malformed.
+    """
+    return precondition().none_match
+
+
+def _read(name: str) -> EntityTags | ValueError | None:
+    header = request.headers.get(name)
+    if header is None:
+        return None
+    try:
+        return EntityTags.parse(header)
+    except ValueError as error:
+        return error
+
+
+def _end(pattern: re.Pattern[str], text: str, position: int) -> int:
+    found = pattern.match(text, position)
+    return position if found is None else found.end()
