@@ -16,6 +16,7 @@ from fhir_gateway.adapters import sources
 from fhir_gateway.adapters.scheduling_1_1.options import Options
 from fhir_gateway.adapters.sources import load_sources
 from fhir_gateway.demo import sources_toml
+from fhir_gateway.fhir import limits
 from fhir_gateway.fhir.appointment_operation import BOOK, CANCEL, HOLD, RESCHEDULE
 from fhir_gateway.fhir.find_request import FIND
 from fhir_gateway.fhir.search_parameters import SearchSchema
@@ -104,6 +105,19 @@ def _parameters(schema: SearchSchema) -> Iterable[str]:
 def test_each_setting_has_a_row(name: str) -> None:
     """Every setting of the environment has a row in the configuration's page."""
     assert name in _first_cells("configuration.md")
+
+
+def test_every_limit_of_a_request_is_documented() -> None:
+    """The page of settings says the number of every limit, and no other."""
+    rows = re.findall(
+        r"^\| .+ \| ([0-9,]+) \| [0-9]{3} \|$",
+        _section("configuration.md", "## Limits"),
+        re.MULTILINE,
+    )
+
+    assert sorted(int(row.replace(",", "")) for row in rows) == sorted(
+        getattr(limits, name) for name in limits.__all__
+    )
 
 
 def test_no_setting_is_made_up() -> None:

@@ -7,7 +7,7 @@ means "and", a comma within it means "or".
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -16,7 +16,13 @@ from urllib.parse import quote_plus
 
 from marshmallow import Schema, ValidationError, fields
 
-from fhir_gateway.fhir.outcome import Issue, Problem
+from fhir_gateway.fhir.limits import (
+    MOST_PARAMETERS,
+    MOST_SEARCH_VALUES,
+    MOST_VALUE_CHARACTERS,
+)
+from fhir_gateway.fhir.outcome import Issue, Problem, Severity
+from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.timekeeping import period_from_search_text
 
 __all__ = [
@@ -35,8 +41,10 @@ __all__ = [
     "Understood",
     "UriParameter",
     "alternatives",
+    "issues_of_understood",
     "understand",
     "unescaped",
+    "without_empty",
 ]
 
 _UNESCAPED_COMMA: Final = re.compile(r"(?<!\\)(?:\\\\)*,")
@@ -45,17 +53,17 @@ _ESCAPE: Final = re.compile(r"\\([\\,|$])")
 _FHIR_ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _PREFIX: Final = re.compile(r"([a-z]{2})(?=[0-9])")
 _ABSOLUTE_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[\x21-\x7e]+")
-_MOST_VALUES: Final = 100
 _MOST_REMEMBERED: Final = 1024
 # Characters in a search: what clients send over and over is short.
 _MOST_MEMORABLE: Final = 1000
 _SAFE: Final = ":,/"
+_UNSHOWN: Final = "(a name that cannot be shown)"
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
     """
-    A token: a system may be absent (any) or empty (none), a code may be absent (any).
+    A token: a system that is absent stands for any, and so does a code.
     """
 
     system: str | None
@@ -111,7 +119,8 @@ class TokenParameter(Parameter):
 
     Args:
         codes: The only codes that exist, where the element has a required binding.
-        system: The only system that they are of, where that is checked.
+        system: The only system that they are of.
+        is_system: Tells whether codes can be of a system, where there are several.
     """
 
     type = "token"
@@ -121,11 +130,13 @@ class TokenParameter(Parameter):
         *,
         codes: Iterable[str] | None = None,
         system: str | None = None,
+        is_system: Callable[[str], bool] | None = None,
         **options: Any,  # noqa: ANN401 - marshmallow's
     ) -> None:
         super().__init__(**options)
         self._codes = tuple(codes) if codes is not None else None
         self._system = system
+        self._is_system = is_system
 
     def _deserialize(
         self,
@@ -140,18 +151,38 @@ class TokenParameter(Parameter):
 
     def _token(self, text: str) -> Token:
         bar = _UNESCAPED_BAR.search(text)
-        if bar:
-            system, code = text[: bar.end() - 1], text[bar.end() :]
-            token = Token(unescaped(system), unescaped(code) or None)
-        else:
+        if bar is None:
             token = Token(None, unescaped(text))
-        if not token.system and not token.code:
-            raise ValidationError("expected a code, system|code, system| or |code")
+        else:
+            if _UNESCAPED_BAR.search(text, bar.end()):
+                # system|version|code is no token of R4: it came with R5.
+                raise ValidationError(
+                    "expected at most one | that is not escaped: a version cannot be"
+                    " searched for"
+                )
+            system, code = text[: bar.end() - 1], text[bar.end() :]
+            if not system:
+                # R4: |code asks for codings without a system, and there are none.
+                raise ValidationError(
+                    "expected a code, system|code or system|: every code here has a"
+                    " system"
+                )
+            token = Token(unescaped(system), unescaped(code) or None)
+        self._check_system(token.system)
         if self._codes is not None and token.code not in self._codes:
             raise ValidationError(f"expected one of {', '.join(self._codes)}")
-        if self._system is not None and token.system not in (None, self._system):
-            raise ValidationError(f"expected {self._system}|code, or a code alone")
         return token
+
+    def _check_system(self, system: str | None) -> None:
+        if system is None:
+            return
+        if self._system is not None and system != self._system:
+            raise ValidationError(f"expected {self._system}|code, or a code alone")
+        if self._is_system is not None and not self._is_system(system):
+            raise ValidationError(
+                "no code here is of that system; see the meta of what is found for"
+                " those that are, or send the code alone"
+            )
 
 
 class DateParameter(Parameter):
@@ -334,6 +365,8 @@ class SearchSchema(Schema):
 
     Attributes:
         is_personal: What is searched for is somebody's: none of it is remembered.
+        remembered: What values of parameters mean.
+        understood: What queries of URLs mean, leniently or not.
     """
 
     is_personal: ClassVar[bool] = False
@@ -348,7 +381,17 @@ class SearchSchema(Schema):
         self.needed = frozenset(
             attribute for attribute, field in self.fields.items() if field.required
         )
+        self._roots = frozenset(_root(name) for name in self.by_name)
         self.remembered: dict[tuple[str, ...], tuple[str, Any]] = {}
+        self.understood: dict[tuple[bytes, bool], Understood] = {}
+
+    def is_unheard_of(self, name: str) -> bool:
+        """
+        Return whether nothing about a parameter's name is known here.
+
+        A known parameter with an unknown modifier or chain is not unheard of.
+        """
+        return name not in self.by_name and _root(name) not in self._roots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -360,11 +403,30 @@ class Understood:
         values: What each given parameter means, by attribute of the schema.
         parameters: The parameters that were used, as given.
         query: The same as the query of a URL.
+        left_out: The names of those that do not exist and were left out, each once;
+            None for a name that may be somebody's.
     """
 
     values: Mapping[str, Any]
     parameters: tuple[tuple[str, str], ...]
     query: str
+    left_out: tuple[str | None, ...] = ()
+
+
+def without_empty(
+    given: Iterable[tuple[str, str]], known: Container[str]
+) -> list[tuple[str, str]]:
+    """
+    Return parameters without those that have no value (FHIR R4, 3.1.1.3).
+
+    A form sends all its fields. A modifier or a chain that does not exist stays, to be
+    refused.
+    """
+    return [
+        (name, value)
+        for name, value in given
+        if value or (name not in known and _root(name) != name)
+    ]
 
 
 def understand(
@@ -376,23 +438,17 @@ def understand(
     Args:
         schema: The parameters that exist.
         given: Name and value of each parameter, in the client's order.
-        lenient: Leave out parameters that do not exist (`Prefer: handling=lenient`).
+        lenient: Leave out parameters that do not exist (`Prefer: handling=lenient`). A
+            modifier or a chain that does not exist is refused all the same, since
+            without it the parameter would find more than the client asked for.
 
     Raises:
         Problem: 400, with an issue for each fault.
     """
-    fields_by_name = schema.by_name
-    kept = tuple(pair for pair in given if not lenient or pair[0] in fields_by_name)
-    if len(kept) > _MOST_VALUES:
-        raise Problem(
-            [
-                Issue(
-                    code="too-costly",
-                    diagnostics=f"A search has at most {_MOST_VALUES} parameters.",
-                )
-            ],
-            status=400,
-        )
+    _check_size(given)
+    kept = tuple(
+        pair for pair in given if not lenient or not schema.is_unheard_of(pair[0])
+    )
     data: dict[str, list[str]] = {}
     for name, value in kept:
         data.setdefault(name, []).append(value)
@@ -405,7 +461,75 @@ def understand(
         values=values,
         parameters=kept,
         query="&".join([(quoted or _quoted)(name, value) for name, value in kept]),
+        left_out=(
+            ()
+            if len(kept) == len(given)
+            else tuple(
+                dict.fromkeys(
+                    name if _is_harmless(name) else None
+                    for name, _ in given
+                    if schema.is_unheard_of(name)
+                )
+            )
+        ),
     )
+
+
+def issues_of_understood(understood: Understood) -> list[Issue]:
+    """Return what a client must know of a search: what was left out of it."""
+    return [
+        Issue(
+            severity=Severity.WARNING,
+            code="not-supported",
+            error_code=ErrorCode.FILTER_IS_NOT_APPLIED,
+            diagnostics=(
+                f"{name or _UNSHOWN}: is not a parameter of this search and was left"
+                " out (Prefer: handling=lenient). The answer may hold what it would"
+                " leave out."
+            ),
+            parameter=name,
+        )
+        for name in understood.left_out
+    ]
+
+
+def _check_size(given: Sequence[tuple[str, str]]) -> None:
+    """
+    Check how much there is to read, before any of it is read.
+
+    Raises:
+        Problem: 400, with the limit that is passed.
+    """
+    # An escaped comma counts too: that is one value too many in a million searches.
+    values = sum(value.count(",") + 1 for _, value in given)
+    parameter = None
+    if len(given) > MOST_PARAMETERS:
+        fault = f"A search has at most {MOST_PARAMETERS} parameters."
+    elif values > MOST_SEARCH_VALUES:
+        fault = (
+            f"A search has at most {MOST_SEARCH_VALUES} values in all: repeated or"
+            " parted by commas, each counts."
+        )
+    elif (long := next(filter(None, map(_long_part, given)), None)) is not None:
+        fault = (
+            "A name or value of a search has at most"
+            f" {MOST_VALUE_CHARACTERS} characters."
+        )
+        parameter = long if _is_harmless(long) else None
+    else:
+        return
+    raise Problem(
+        [Issue(code="too-costly", diagnostics=fault, parameter=parameter)], status=400
+    )
+
+
+def _long_part(pair: tuple[str, str]) -> str | None:
+    """Return the name of a parameter that is too long in itself or in a value."""
+    name, value = pair
+    if len(name) + len(value) <= MOST_VALUE_CHARACTERS:
+        return None
+    longest = max(map(len, (name, *value.split(","))))
+    return name if longest > MOST_VALUE_CHARACTERS else None
 
 
 def _length(pair: tuple[str, str]) -> int:
@@ -463,13 +587,18 @@ _remembered_quoted: Final = lru_cache(maxsize=_MOST_REMEMBERED)(_quoted)
 
 
 def _issue(name: str, message: str, *, known: bool) -> Issue:
-    shown = name if _is_harmless(name) else "(a name that cannot be shown)"
+    shown = name if _is_harmless(name) else _UNSHOWN
     way_out = "" if known else "; see /metadata for those that are"
     return Issue(
         code="value" if known else "not-supported",
         diagnostics=f"{shown}: {message}{way_out}.",
         parameter=shown if _is_harmless(name) else None,
     )
+
+
+def _root(name: str) -> str:
+    """Return a parameter's name without modifiers and chains."""
+    return re.split("[:.]", name, maxsplit=1)[0]
 
 
 def _is_harmless(name: str) -> bool:

@@ -13,21 +13,21 @@ from typing import Any, Final
 from marshmallow import ValidationError
 
 from fhir_gateway.fhir.search_parameters import Parameter, alternatives
-from fhir_gateway.model.weekly_hours import MINUTES_OF_A_DAY
+from fhir_gateway.model.weekly_hours import ALL_MINUTES
 
 __all__ = ["TimeOfDayParameter"]
 
 _TIME: Final = re.compile(
     r"(?P<prefix>[a-z]{2})?(?P<hour>[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9])"
 )
-_ALL: Final = frozenset(range(MINUTES_OF_A_DAY))
 
 
 class TimeOfDayParameter(Parameter):
     """
     Times with a prefix, as `ge08:00`: the minutes of a day that all values leave.
 
-    A value stands for its whole minute, as a FHIR date stands for its precision.
+    They are the bits of a number. A value stands for its whole minute, as a FHIR date
+    stands for its precision.
     """
 
     type = "special"
@@ -38,29 +38,30 @@ class TimeOfDayParameter(Parameter):
         attr: str | None,  # noqa: ARG002 - marshmallow's
         data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's
         **_: Any,  # noqa: ANN401 - marshmallow's
-    ) -> frozenset[int]:
+    ) -> int:
         groups = [reduce(or_, map(_minutes, alternatives(text))) for text in value]
         return reduce(and_, groups)
 
 
-def _minutes(text: str) -> frozenset[int]:
+def _minutes(text: str) -> int:
     match = _TIME.fullmatch(text)
     if match is None:
         raise ValidationError(
             "expected a time from 00:00 to 23:59, with or without a prefix, as ge08:00"
         )
     minute = 60 * int(match["hour"]) + int(match["minute"])
-    before = frozenset(range(minute))
-    after = frozenset(range(minute + 1, MINUTES_OF_A_DAY))
+    this = 1 << minute
+    before = this - 1
+    after = ALL_MINUTES ^ (this | before)
     found = {
-        "eq": frozenset({minute}),
-        "ne": _ALL - {minute},
-        "ge": _ALL - before,
+        "eq": this,
+        "ne": ALL_MINUTES ^ this,
+        "ge": this | after,
         "gt": after,
         "sa": after,
         "lt": before,
         "eb": before,
-        "le": _ALL - after,
+        "le": this | before,
     }.get(match["prefix"] or "eq")
     if found is None:
         raise ValidationError(

@@ -9,6 +9,7 @@ from fhir_gateway.model.ids import HsaId, SourceName
 from fhir_gateway.model.person import NumberKind
 
 __all__ = [
+    "APPOINTMENT_STATUS",
     "DAYS_OF_WEEK",
     "ERROR_CODE",
     "HSA_ID",
@@ -17,9 +18,11 @@ __all__ = [
     "PERSON_NUMBER_KINDS",
     "PERSON_NUMBER_SYSTEMS",
     "SLOT_CAPACITY",
+    "SLOT_STATUS",
     "SNOMED_CT",
     "SNOMED_CT_SWEDEN",
     "Vocabulary",
+    "is_system_of_time_types",
 ]
 
 SNOMED_CT: Final = "http://snomed.info/sct"
@@ -42,11 +45,26 @@ PERSON_NUMBER_KINDS: Final = {
 # The same in every installation: clients are written against it.
 ERROR_CODE: Final = "https://fhir-gateway.example.org/CodeSystem/error-code"
 
+SLOT_STATUS: Final = "http://hl7.org/fhir/slotstatus"
+APPOINTMENT_STATUS: Final = "http://hl7.org/fhir/appointmentstatus"
 DAYS_OF_WEEK: Final = "http://hl7.org/fhir/days-of-week"
 LAST_SOURCE_SYNC: Final = "http://hl7.org/fhir/StructureDefinition/lastSourceSync"
 SLOT_CAPACITY: Final = (
     "http://fhir-registry.smarthealthit.org/StructureDefinition/slot-capacity"
 )
+_OF_TIME_TYPES: Final = "/CodeSystem/time-types-"
+
+
+def is_system_of_time_types(system: str) -> bool:
+    """Return whether a system can be one that time types have a code of."""
+    base, separator, unit = system.rpartition(_OF_TIME_TYPES)
+    if not separator:
+        return system == SNOMED_CT
+    try:
+        HsaId(unit)
+    except ValueError:
+        return False
+    return bool(base)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,4 +126,4 @@ class Vocabulary:
 
     @property
     def _time_types_prefix(self) -> str:
-        return f"{self.base}/CodeSystem/time-types-"
+        return f"{self.base}{_OF_TIME_TYPES}"

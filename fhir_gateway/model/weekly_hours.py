@@ -5,10 +5,11 @@ Weekly hours: days of the week and times of day, on the Swedish clock.
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["DAYS", "MINUTES_OF_A_DAY", "WeeklyHours"]
+__all__ = ["ALL_MINUTES", "DAYS", "MINUTES_OF_A_DAY", "WeeklyHours"]
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MINUTES_OF_A_DAY: Final = 24 * 60
+ALL_MINUTES: Final = (1 << MINUTES_OF_A_DAY) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,9 +19,10 @@ class WeeklyHours:
 
     Attributes:
         days: Positions in `DAYS`.
-        minutes: Minutes since midnight on the clock; 150 is 02:30, which autumn's
-            change-over night has twice and spring's does not have.
+        minutes: Minutes since midnight on the clock, as the bits of a number: bit 150
+            is 02:30, which autumn's change-over night has twice and spring's does not
+            have. A set of numbers would take hundreds of times the memory.
     """
 
     days: frozenset[int] = frozenset(range(len(DAYS)))
-    minutes: frozenset[int] = frozenset(range(MINUTES_OF_A_DAY))
+    minutes: int = ALL_MINUTES

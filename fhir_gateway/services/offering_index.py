@@ -79,6 +79,9 @@ class OfferingIndex:
         self.all = np.array([number for number, *_ in placed], dtype=np.int32)
         self._by_code = {code: _array(found) for code, found in by_code.items()}
         self._by_own_id = {code: _array(found) for code, found in by_own_id.items()}
+        self._shared = _array(
+            [number for found in by_code.values() for number in found]
+        )
 
     def number(self, token: str) -> int | None:
         """Return the number of a time type that the directory has."""
@@ -113,13 +116,13 @@ class OfferingIndex:
         """Return the unit that has a number."""
         return self._units[number]
 
-    def of_code(self, code: str) -> Numbers:
-        """Return the time types that mean a SNOMED CT code, in their order."""
-        return self._by_code.get(code, _NONE)
+    def of_code(self, code: str | None) -> Numbers:
+        """Return the time types that mean a SNOMED CT code, or any, in their order."""
+        return self._shared if code is None else self._by_code.get(code, _NONE)
 
-    def of_own_id(self, own_id: TimeTypeId, unit: HsaId | None) -> Numbers:
-        """Return the time types with a code of a unit's own or any unit's, likewise."""
-        found = self._by_own_id.get(own_id, _NONE)
+    def of_own_id(self, own_id: TimeTypeId | None, unit: HsaId | None) -> Numbers:
+        """Return the time types with a code, or any, of a unit or any, likewise."""
+        found = self.all if own_id is None else self._by_own_id.get(own_id, _NONE)
         if unit is None:
             return found
         at_unit: Numbers = found[self._unit[found] == self._unit_numbers.get(unit, -2)]

@@ -40,6 +40,7 @@ from fhir_gateway.services.slot_selection import (
     Selector,
     Standing,
     select,
+    unknown_parts,
 )
 from fhir_gateway.services.slot_view import KnownSchedule, SlotView, Snapshot
 from fhir_gateway.services.source_standing import (
@@ -136,7 +137,7 @@ class SlotPage:
         return self.snapshot.directory
 
     def without_any(self) -> "SlotPage":
-        """Return the answer to the same search for times that are not free: none."""
+        """Return the answer to the same search for times that are not free: no row."""
         return replace(
             self,
             start=(),
@@ -145,7 +146,7 @@ class SlotPage:
             count=(),
             offering=(),
             answered_at=(),
-            total=0,
+            total=None,
             next_after=None,
             fingerprint=b"",
         )
@@ -276,6 +277,14 @@ class SlotSearch:
         """Return whether a page of that snapshot is what a search would find now."""
         return (
             self._view.snapshot.version == version and self._clock().timestamp() < until
+        )
+
+    def unknown_parts(self, selector: Selector) -> tuple[str, ...]:
+        """Return which attributes of a selector name nothing that is known here."""
+        sources = [group & self._sources.keys() for group in selector.sources]
+        return (
+            *unknown_parts(self._view.snapshot, selector),
+            *(() if all(sources) else ("sources",)),
         )
 
     def find(self, token: TimeslotToken) -> FoundTimeslot | None:
@@ -481,8 +490,10 @@ class SlotSearch:
 @lru_cache(maxsize=_REMEMBERED)
 def _minutes(hours: WeeklyHours) -> npt.NDArray[np.bool_]:
     """Return which minutes of the week are within hours."""
+    bits = hours.minutes.to_bytes(MINUTES_OF_A_DAY // 8, "little")
+    day = np.unpackbits(np.frombuffer(bits, dtype=np.uint8), bitorder="little")
     week = np.zeros((len(DAYS), MINUTES_OF_A_DAY), dtype=np.bool_)
-    week[np.ix_(sorted(hours.days), sorted(hours.minutes))] = True
+    week[sorted(hours.days)] = day
     return week.ravel()
 
 

@@ -2,10 +2,10 @@
 What a selector chooses in a snapshot: time types, segments and schedules.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ __all__ = [
     "Standing",
     "TimeTypeCriterion",
     "select",
+    "unknown_parts",
 ]
 
 NO_NUMBERS: Final = np.empty(0, dtype=np.int32)
@@ -32,17 +33,23 @@ NO_NUMBERS: Final = np.empty(0, dtype=np.int32)
 
 @dataclass(frozen=True, slots=True)
 class SharedTimeType:
-    """Time types that mean a SNOMED CT code."""
+    """Time types that mean a SNOMED CT code; any that mean one when it is None."""
 
-    code: str
+    code: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class OwnTimeType:
-    """A unit's own time type; any unit's of that code when `unit` is None."""
+    """
+    A unit's own time type.
+
+    Attributes:
+        unit: None for any unit's of that code.
+        id: None for all of that unit's.
+    """
 
     unit: HsaId | None
-    id: TimeTypeId
+    id: TimeTypeId | None
 
 
 TimeTypeCriterion = SharedTimeType | OwnTimeType
@@ -148,6 +155,38 @@ def select(snapshot: Snapshot, selector: Selector) -> Selection:
         sources=(
             frozenset.intersection(*selector.sources) if selector.sources else None
         ),
+    )
+
+
+def unknown_parts(snapshot: Snapshot, selector: Selector) -> tuple[str, ...]:
+    """
+    Return the attributes of a selector that name nothing that this server knows.
+
+    A group of names is enough for that if none of them is known. Sources are not looked
+    at: they are known by their configuration.
+    """
+    directory, schedules = snapshot.directory, snapshot.schedules
+
+    def any_in(known: Container[str]) -> Callable[[Iterable[str]], bool]:
+        return lambda group: any(each in known for each in group)
+
+    is_known: dict[str, Callable[[Any], bool]] = {
+        "time_types": lambda group: len(_that_mean(snapshot.index, group)) > 0,
+        "units": any_in(directory.units),
+        "offerings": any_in(directory.offerings),
+        "schedules": lambda group: any(
+            schedules.number(token) is not None for token in group
+        ),
+        "performers": lambda group: any(
+            who in directory.performers or len(schedules.of_performer(who)) > 0
+            for who in group
+        ),
+        "organizations": any_in(directory.providers),
+    }
+    return tuple(
+        name
+        for name, fits in is_known.items()
+        if not all(fits(group) for group in getattr(selector, name))
     )
 
 

@@ -22,6 +22,7 @@ from fhir_gateway.fhir.json_reading import MAX_BYTES
 from fhir_gateway.fhir.outcome import (
     Issue,
     Problem,
+    Severity,
     issue_from_source_outcome,
 )
 from fhir_gateway.fhir.search_parameters import (
@@ -29,8 +30,11 @@ from fhir_gateway.fhir.search_parameters import (
     DateParameter,
     SearchSchema,
     TokenParameter,
+    issues_of_understood,
 )
-from fhir_gateway.model.booking import ManagedBooking
+from fhir_gateway.fhir.vocabulary import APPOINTMENT_STATUS
+from fhir_gateway.model.booking import BookingStatus, ManagedBooking
+from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Conflict, Stale
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import SourceProblem
@@ -66,11 +70,22 @@ class AppointmentSearchSchema(SearchSchema):
         error_messages={"required": "say whose appointments, as system|number"},
         documentation="Whose, as system|number. By POST to _search only.",
     )
-    status = TokenParameter(codes=STATUSES)
+    status = TokenParameter(codes=sorted(STATUSES), system=APPOINTMENT_STATUS)
     date = DateParameter(documentation="The appointment begins within.")
 
 
 _SCHEMA: Final = AppointmentSearchSchema()
+_FOUND: Final = ", ".join(each.value for each in BookingStatus)
+_NEVER_FOUND: Final = Issue(
+    severity=Severity.WARNING,
+    code="not-supported",
+    error_code=ErrorCode.NOT_SUPPORTED,
+    diagnostics=(
+        f"status: appointments here are {_FOUND} and never anything else, so that"
+        " nothing is found; only the region knows who came."
+    ),
+    parameter="status",
+)
 _MOST_OPERATIONS: Final = 100
 _PERSONAL: Final = frozenset(
     {"patient.identifier", "patient:identifier", "patient:Patient.identifier"}
@@ -193,7 +208,8 @@ class _Views:
             for booking in times.bookings
             if _fits(booking, values.get("status", ()), bounds)
         ]
-        is_whole = all(
+        unfound = [] if _can_be_found(values.get("status", ())) else [_NEVER_FOUND]
+        is_whole = not unfound and all(
             outcome.problem is SourceProblem.NOT_ASKED for outcome in times.outcomes
         )
         # The self link repeats no parameter: one of them is a personal number.
@@ -203,7 +219,11 @@ class _Views:
                 base_url=self._gateway.base_url,
                 self_url=f"{self._gateway.base_url}/Appointment/_search",
                 total=len(bookings) if is_whole else None,
-                issues=[issue_from_source_outcome(each) for each in times.outcomes],
+                issues=[
+                    *issues_of_understood(understood),
+                    *unfound,
+                    *(issue_from_source_outcome(each) for each in times.outcomes),
+                ],
             )
         )
 
@@ -338,6 +358,11 @@ def _number(groups: Any) -> PersonalIdentityNumber:  # noqa: ANN401 - what the s
         ],
         status=400,
     )
+
+
+def _can_be_found(groups: Any) -> bool:  # noqa: ANN401 - what the schema loaded
+    statuses = {each.value for each in BookingStatus}
+    return all(any(token.code in statuses for token in group) for group in groups)
 
 
 def _fits(booking: ManagedBooking, statuses: Any, bounds: DateBounds) -> bool:  # noqa: ANN401 - what the schema loaded

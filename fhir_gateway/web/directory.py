@@ -16,7 +16,9 @@ from fhir_gateway.fhir.search_parameters import (
     ReferenceParameter,
     SearchSchema,
     TokenParameter,
+    issues_of_understood,
 )
+from fhir_gateway.fhir.vocabulary import is_system_of_time_types
 from fhir_gateway.services.slot_selection import Selector
 from fhir_gateway.web.exchange import fhir_response
 from fhir_gateway.web.gateway import Gateway
@@ -36,6 +38,7 @@ from fhir_gateway.web.searching import (
     sources_from_uris,
     total_parameter,
     understood_search,
+    unknown_issues,
     wrong_cursor,
 )
 from fhir_gateway.web.slot import time_type_criteria, units_from_ids
@@ -43,6 +46,12 @@ from fhir_gateway.web.slot import time_type_criteria, units_from_ids
 __all__ = ["HealthcareServiceSearchSchema", "directory_routes"]
 
 _R4: Final = "http://hl7.org/fhir/SearchParameter/"
+_PARAMETERS: Final = {
+    "time_types": "service-type",
+    "units": "location",
+    "organizations": "organization",
+    "sources": "_source",
+}
 
 
 class HealthcareServiceSearchSchema(SearchSchema):
@@ -52,6 +61,7 @@ class HealthcareServiceSearchSchema(SearchSchema):
         data_key="service-type",
         definition=f"{_R4}HealthcareService-service-type",
         documentation="Who offers it, whatever each unit calls it.",
+        is_system=is_system_of_time_types,
     )
     location = ReferenceParameter(
         target="Location", definition=f"{_R4}HealthcareService-location"
@@ -122,17 +132,21 @@ def directory_routes(gateway: Gateway) -> tuple[ResourceRoutes, ...]:
 def _search_services(gateway: Gateway, lookup: Lookup) -> Response:
     understood = understood_search(_SCHEMA)
     values = understood.values
-    answer = gateway.slot_search.who_offers(
-        Selector(
-            time_types=time_type_criteria(
-                values.get("service_type", ()), gateway.vocabulary
-            ),
-            units=units_from_ids(values.get("location", ())),
-            organizations=units_from_ids(values.get("organization", ())),
-            sources=sources_from_uris(values.get("source", ()), gateway.vocabulary),
-            near=values.get("near", ()),
+    selector = Selector(
+        time_types=time_type_criteria(
+            values.get("service_type", ()), gateway.vocabulary
         ),
+        units=units_from_ids(values.get("location", ())),
+        organizations=units_from_ids(values.get("organization", ())),
+        sources=sources_from_uris(values.get("source", ()), gateway.vocabulary),
+        near=values.get("near", ()),
     )
+    answer = gateway.slot_search.who_offers(selector)
+    unknown = []
+    if not answer.offerings and not answer.outcomes:
+        unknown = unknown_issues(
+            gateway.slot_search.unknown_parts(selector), _PARAMETERS
+        )
     offerings = answer.offerings
     if "cursor" in values:
         name, separator, token = place_from_cursor(values["cursor"]).rpartition("|")
@@ -167,7 +181,7 @@ def _search_services(gateway: Gateway, lookup: Lookup) -> Response:
         (f"HealthcareService/{service['id']}" for service in services),
         iterated,
     )
-    total = None if answer.outcomes else len(answer.offerings)
+    total = None if answer.outcomes or unknown else len(answer.offerings)
     return fhir_response(
         searchset(
             [
@@ -178,6 +192,10 @@ def _search_services(gateway: Gateway, lookup: Lookup) -> Response:
             self_url=self_url("HealthcareService", gateway.base_url, understood),
             next_url=following,
             total=None if values.get("total") == "none" else total,
-            issues=[issue_from_source_outcome(each) for each in answer.outcomes],
+            issues=[
+                *issues_of_understood(understood),
+                *unknown,
+                *(issue_from_source_outcome(each) for each in answer.outcomes),
+            ],
         )
     )

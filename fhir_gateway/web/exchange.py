@@ -26,6 +26,7 @@ __all__ = [
     "JSON_PATCH",
     "Preferences",
     "check_accept",
+    "check_accept_header",
     "drawn_response",
     "fhir_response",
     "preferences",
@@ -44,7 +45,7 @@ _OF_FORM: Final = frozenset({"_format", "_pretty"})
 _VERSIONS: Final = frozenset({"4.0", "4.0.1"})
 _FORM: Final = "application/x-www-form-urlencoded"
 _MOST_REMEMBERED: Final = 1024
-# Bytes of a parameter: what clients send over and over is short.
+# Of a parameter or a header: what clients send over and over is short.
 _MOST_MEMORABLE: Final = 256
 
 
@@ -69,15 +70,33 @@ def check_accept() -> None:
     Raises:
         Problem: 406.
     """
-    _check_form(request.args.get("_format"))
+    wanted = request.args.get("_format")
+    if wanted:
+        _check_format(wanted)
+    else:
+        check_accept_header()
+
+
+def check_accept_header() -> None:
+    """
+    Check that the client takes JSON, where no `_format` says so.
+
+    Raises:
+        Problem: 406.
+    """
+    header = request.headers.get("Accept", "")
+    judge = _is_acceptable if len(header) > _MOST_MEMORABLE else _is_known_acceptable
+    if not judge(header):
+        raise _not_acceptable("Accept")
 
 
 def preferences() -> Preferences:
     """Return what the client prefers; what is not understood is not heeded."""
-    return _preferences(request.headers.get("Prefer", ""))
+    header = request.headers.get("Prefer", "")
+    read = _preferences if len(header) > _MOST_MEMORABLE else _remembered_preferences
+    return read(header)
 
 
-@lru_cache(maxsize=_MOST_REMEMBERED)
 def _preferences(header: str) -> Preferences:
     stated = {
         name.strip(): value.strip().strip('"')
@@ -93,6 +112,9 @@ def _preferences(header: str) -> Preferences:
             else "representation"
         ),
     )
+
+
+_remembered_preferences: Final = lru_cache(maxsize=_MOST_REMEMBERED)(_preferences)
 
 
 def read_body(*media_types: str) -> Any:  # noqa: ANN401 - JSON is any value
@@ -158,7 +180,11 @@ def search_parameters_of_request(*, is_personal: bool) -> list[tuple[str, str]]:
         if part
     ]
     given = [parameter for parameter in parts if parameter is not None]
-    _check_form(next((value for name, value in given if name == "_format"), None))
+    wanted = next((value for name, value in given if name == "_format" and value), None)
+    if wanted is None:
+        check_accept_header()
+    else:
+        _check_format(wanted)
     is_text = len(given) == len(parts)
     if request.method == "POST":
         if request.mimetype not in (_FORM, ""):
@@ -174,7 +200,7 @@ def search_parameters_of_request(*, is_personal: bool) -> list[tuple[str, str]]:
             )
         is_text = is_text and _is_text(request.get_data())
         given.extend(request.form.items(multi=True))
-        if "_format" in request.form:
+        if request.form.get("_format"):
             _check_format(request.form["_format"])
     if not is_text:
         raise Problem(
@@ -228,25 +254,14 @@ def _parameter(encoded: bytes) -> tuple[str, str] | None:
 _remembered_parameter: Final = lru_cache(maxsize=_MOST_REMEMBERED)(_parameter)
 
 
-def _check_form(wanted: str | None) -> None:
-    """
-    Check that the client takes JSON.
-
-    Args:
-        wanted: What `_format` says; it beats the Accept header.
-    """
-    if wanted is not None:
-        _check_format(wanted)
-    elif not _is_acceptable(request.headers.get("Accept", "")):
-        raise _not_acceptable("Accept")
-
-
-@lru_cache(maxsize=_MOST_REMEMBERED)
 def _is_acceptable(header: str) -> bool:
     accepted = parse_accept_header(header, MIMEAccept)
     return not accepted or any(
         quality > 0 and _is_ours(media_type) for media_type, quality in accepted
     )
+
+
+_is_known_acceptable: Final = lru_cache(maxsize=_MOST_REMEMBERED)(_is_acceptable)
 
 
 def _is_text(encoded: bytes) -> bool:

@@ -4,9 +4,12 @@ What searches have in common: reading parameters, self and next links, pages.
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-from fhir_gateway.fhir.outcome import Issue, Problem
+from flask import request
+
+from fhir_gateway.fhir.outcome import Issue, Problem, Severity
 from fhir_gateway.fhir.search_parameters import (
     Choice,
     Count,
@@ -16,10 +19,13 @@ from fhir_gateway.fhir.search_parameters import (
     Understood,
     UriParameter,
     understand,
+    without_empty,
 )
 from fhir_gateway.fhir.vocabulary import Vocabulary
+from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.web.exchange import (
+    check_accept_header,
     preferences,
     search_parameters_of_request,
 )
@@ -39,11 +45,15 @@ __all__ = [
     "sources_from_uris",
     "total_parameter",
     "understood_search",
+    "unknown_issues",
     "wrong_cursor",
 ]
 
 DEFAULT_COUNT: Final = 20
 _MOST: Final = 1000
+_MOST_REMEMBERED: Final = 1024
+# Bytes of a query: what clients send over and over is short.
+_MOST_MEMORABLE: Final = 512
 
 
 def count_parameter() -> Count:
@@ -101,11 +111,51 @@ def understood_search(schema: SearchSchema) -> Understood:
     Raises:
         Problem: 400, 406 or 415.
     """
-    return understand(
-        schema,
-        search_parameters_of_request(is_personal=schema.is_personal),
-        lenient=preferences().lenient,
+    lenient = preferences().lenient
+    asked = (request.query_string, lenient)
+    is_memorable = (
+        request.method != "POST"
+        and not schema.is_personal
+        and len(request.query_string) <= _MOST_MEMORABLE
     )
+    if is_memorable and (known := schema.understood.get(asked)) is not None:
+        check_accept_header()
+        return known
+    given = search_parameters_of_request(is_personal=schema.is_personal)
+    understood = understand(
+        schema, without_empty(given, schema.by_name), lenient=lenient
+    )
+    # What says in which form to answer has been looked at and is no part of a search.
+    if is_memorable and len(given) == request.query_string.count(b"&") + 1:
+        if len(schema.understood) >= _MOST_REMEMBERED:
+            schema.understood.clear()
+        schema.understood[asked] = understood
+    return understood
+
+
+def unknown_issues(
+    unknown: Iterable[str], parameters: Mapping[str, str]
+) -> list[Issue]:
+    """
+    Return what a client must know whose search names what nobody knows.
+
+    Args:
+        unknown: Attributes of a selector.
+        parameters: What the client calls each of them.
+    """
+    return [
+        Issue(
+            severity=Severity.WARNING,
+            code="not-found",
+            error_code=ErrorCode.NOT_FOUND,
+            diagnostics=(
+                f"{parameters[name]}: nothing of that name or code is known here, so"
+                " that nothing is found."
+            ),
+            parameter=parameters[name],
+        )
+        for name in unknown
+    ]
 
 
 def self_url(resource_type: str, base_url: str, understood: Understood) -> str:

@@ -5,14 +5,14 @@ The search answers "who offers the earliest time?" over all sources in one call.
 """
 
 import hashlib
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from flask import Response, request
 
 from fhir_gateway.fhir.bundle import drawn_searchset
 from fhir_gateway.fhir.near import NearParameter
-from fhir_gateway.fhir.outcome import issue_from_source_outcome
+from fhir_gateway.fhir.outcome import Issue, Severity, issue_from_source_outcome
 from fhir_gateway.fhir.search_parameters import (
     Choice,
     DateBounds,
@@ -22,17 +22,25 @@ from fhir_gateway.fhir.search_parameters import (
     Token,
     TokenParameter,
     Understood,
+    issues_of_understood,
 )
 from fhir_gateway.fhir.slot import SlotStatus
 from fhir_gateway.fhir.slot_page import SlotDrawer
 from fhir_gateway.fhir.stencil import Stencil
 from fhir_gateway.fhir.time_of_day import TimeOfDayParameter
-from fhir_gateway.fhir.vocabulary import DAYS_OF_WEEK, SNOMED_CT, Vocabulary
+from fhir_gateway.fhir.vocabulary import (
+    DAYS_OF_WEEK,
+    SLOT_STATUS,
+    SNOMED_CT,
+    Vocabulary,
+    is_system_of_time_types,
+)
+from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.ids import HsaId, TimeTypeId
 from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.model.weekly_hours import DAYS, WeeklyHours
 from fhir_gateway.services.offering_index import OfferingIndex
-from fhir_gateway.services.slot_search import SlotCriteria, SlotPage
+from fhir_gateway.services.slot_search import SlotCriteria, SlotPage, SlotSearch
 from fhir_gateway.services.slot_selection import (
     OwnTimeType,
     Selector,
@@ -60,18 +68,44 @@ from fhir_gateway.web.searching import (
     sources_from_uris,
     total_parameter,
     understood_search,
+    unknown_issues,
     wrong_cursor,
 )
 
 __all__ = [
+    "PARAMETERS",
     "SlotSearchSchema",
     "slot_criteria",
     "slot_routes",
     "time_type_criteria",
     "units_from_ids",
+    "with_unknown",
 ]
 
 _R4: Final = "http://hl7.org/fhir/SearchParameter/"
+# Characters of a query.
+_MOST_MEMORABLE: Final = 1000
+PARAMETERS: Final = {
+    "time_types": "service-type",
+    "units": "schedule.actor:Location",
+    "offerings": "schedule.actor:HealthcareService",
+    "schedules": "schedule",
+    "performers": "schedule.actor:Practitioner",
+    "organizations": "schedule.actor:HealthcareService.organization",
+    "sources": "_source",
+}
+"""What a search for slots calls the attributes of a selector."""
+
+_ONLY_FREE: Final = Issue(
+    severity=Severity.WARNING,
+    code="not-supported",
+    error_code=ErrorCode.NOT_SUPPORTED,
+    diagnostics=(
+        "status: only free slots are searched for, so that nothing is found; read a"
+        " slot by its id to see whether it is taken."
+    ),
+    parameter="status",
+)
 
 
 class SlotSearchSchema(SearchSchema):
@@ -82,8 +116,10 @@ class SlotSearchSchema(SearchSchema):
         definition=f"{_R4}Slot-service-type",
         documentation=(
             "A SNOMED CT code finds every unit's own time type of that meaning;"
-            " a unit's own coding finds that time type."
+            " a unit's own coding finds that time type; system| alone finds every time"
+            " type with a code of that system."
         ),
+        is_system=is_system_of_time_types,
     )
     start = DateParameter(
         definition=f"{_R4}Slot-start",
@@ -94,6 +130,7 @@ class SlotSearchSchema(SearchSchema):
     )
     status = TokenParameter(
         codes=[status.value for status in SlotStatus],
+        system=SLOT_STATUS,
         definition=f"{_R4}Slot-status",
         documentation="Only free slots are found.",
     )
@@ -189,17 +226,17 @@ class _Search:
 
     def answer(self) -> Response:
         """Answer the present request."""
-        asked = _asked()
+        understood = understood_search(_SCHEMA)
+        asked = _asked(understood)
         kept = None if asked is None else self._kept.get(asked)
         if kept is not None:
             return _unchanged(kept.etag) or _found(kept.etag, kept.body)
-        understood = understood_search(_SCHEMA)
-        page = self._page(understood.values)
+        page, issues = self._page(understood)
         etag = _etag(page, understood)
         unchanged = _unchanged(etag)
         if unchanged is not None:
             return unchanged
-        body = self._drawn(page, understood)
+        body = self._drawn(page, understood, issues)
         if asked is not None:
             version, until = page.snapshot.version, page.until
             self._kept.put(
@@ -207,23 +244,33 @@ class _Search:
             )
         return _found(etag, body)
 
-    def _page(self, values: Any) -> SlotPage:  # noqa: ANN401 - what the schema loaded
-        page = self._gateway.slot_search.search(
-            slot_criteria(values, self._gateway.vocabulary)
-        )
+    def _page(self, understood: Understood) -> tuple[SlotPage, list[Issue]]:
+        """Return what is found, and what else is to be said of it."""
+        search = self._gateway.slot_search
+        criteria = slot_criteria(understood.values, self._gateway.vocabulary)
+        page = search.search(criteria)
+        issues = issues_of_understood(understood)
         wants_free = all(
             any(token.code == SlotStatus.FREE.value for token in group)
-            for group in values.get("status", ())
+            for group in understood.values.get("status", ())
         )
-        return page if wants_free else page.without_any()
+        if not wants_free:
+            return page.without_any(), [*issues, _ONLY_FREE]
+        page, unknown = with_unknown(search, page, criteria, PARAMETERS)
+        return page, [*issues, *unknown]
 
-    def _drawn(self, page: SlotPage, understood: Understood) -> bytes:
+    def _drawn(
+        self, page: SlotPage, understood: Understood, issues: Sequence[Issue]
+    ) -> bytes:
         return drawn_searchset(
             [*self._slots(page), *self._included(page, understood.values)],
             self_url=self_url("Slot", self._gateway.base_url, understood),
             next_url=self._next_url(understood, page),
             total=page.total,
-            issues=[issue_from_source_outcome(each) for each in page.outcomes],
+            issues=[
+                *issues,
+                *(issue_from_source_outcome(each) for each in page.outcomes),
+            ],
         )
 
     def _slots(self, page: SlotPage) -> list[bytes]:
@@ -287,6 +334,24 @@ def time_type_criteria(
     )
 
 
+def with_unknown(
+    search: SlotSearch,
+    page: SlotPage,
+    criteria: SlotCriteria,
+    parameters: Mapping[str, str],
+) -> tuple[SlotPage, list[Issue]]:
+    """
+    Return a page, and why nothing can be on it.
+
+    That something named is not known here is no sign that no time is free, so that no
+    total is given then.
+    """
+    if page.start or page.total or page.outcomes or criteria.after is not None:
+        return page, []
+    unknown = unknown_issues(search.unknown_parts(criteria.selector), parameters)
+    return (page.without_any() if unknown else page), unknown
+
+
 def units_from_ids(groups: tuple[frozenset[str], ...]) -> tuple[frozenset[HsaId], ...]:
     """Return the units that ids of Location name; other ids name none."""
     return tuple(
@@ -298,16 +363,13 @@ def units_from_ids(groups: tuple[frozenset[str], ...]) -> tuple[frozenset[HsaId]
 def _time_type_criterion(
     token: Token, vocabulary: Vocabulary
 ) -> list[TimeTypeCriterion]:
-    if token.code is None:
-        # "system|": any code of that system is more than a search should return.
-        return []
     if token.system == SNOMED_CT:
         return [SharedTimeType(token.code)]
-    own = OwnTimeType(None, TimeTypeId(token.code))
+    own_id = None if token.code is None else TimeTypeId(token.code)
     if token.system is None:
-        return [SharedTimeType(token.code), own]
+        return [SharedTimeType(token.code), OwnTimeType(None, own_id)]
     unit = vocabulary.unit_of_time_types(token.system)
-    return [OwnTimeType(unit, TimeTypeId(token.code))] if unit else []
+    return [OwnTimeType(unit, own_id)] if unit else []
 
 
 def _unit(text: str) -> HsaId | None:
@@ -348,7 +410,7 @@ def slot_criteria(values: Any, vocabulary: Vocabulary) -> SlotCriteria:  # noqa:
 
 
 def _hours(values: Any) -> WeeklyHours | None:  # noqa: ANN401 - what the schema loaded
-    given: dict[str, frozenset[int]] = {}
+    given: dict[str, Any] = {}
     if "time_of_day" in values:
         given["minutes"] = values["time_of_day"]
     if "day_of_week" in values:
@@ -360,22 +422,25 @@ def _hours(values: Any) -> WeeklyHours | None:  # noqa: ANN401 - what the schema
     return WeeklyHours(**given) if given else None
 
 
-def _asked() -> Hashable | None:
+def _asked(understood: Understood) -> str | None:
     """
     Return all that an answer can vary by, beside the snapshot and the hour.
 
-    None when the parameters stand in a body: what is asked so is not kept.
+    None when the parameters stand in a body, or are many: what is asked so is not kept.
     """
-    if request.method == "POST":
+    if request.method == "POST" or len(understood.query) > _MOST_MEMORABLE:
         return None
-    headers = request.headers
-    return request.query_string, headers.get("Accept"), headers.get("Prefer")
+    if not understood.left_out:
+        return understood.query
+    # A name is no part of a query's text: it has no & in it.
+    return f"{understood.query}&&{understood.left_out}"
 
 
 def _etag(page: SlotPage, understood: Understood) -> str:
     """Return what changes whenever the page, or what is said of it, does."""
+    asked = understood.query, understood.left_out
     digest = hashlib.blake2b(page.fingerprint, digest_size=12)
-    digest.update(repr((understood.query, page.total, page.outcomes)).encode())
+    digest.update(repr((asked, page.total, page.outcomes)).encode())
     return digest.hexdigest()
 
 

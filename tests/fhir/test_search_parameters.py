@@ -25,7 +25,9 @@ from fhir_gateway.fhir.search_parameters import (
     Token,
     TokenParameter,
     Understood,
+    issues_of_understood,
     understand,
+    without_empty,
 )
 
 
@@ -77,7 +79,6 @@ def refused(*given_: tuple[str, str], lenient: bool = False) -> Problem:
     [
         pytest.param("a", (Token(None, "a"),), id="a code of any system"),
         pytest.param("http://s|a", (Token("http://s", "a"),), id="system and code"),
-        pytest.param("|a", (Token("", "a"),), id="a code without a system"),
         pytest.param("http://s|", (Token("http://s", None),), id="any of a system"),
         pytest.param("a,s|b", (Token(None, "a"), Token("s", "b")), id="a comma is or"),
         pytest.param(r"a\,b", (Token(None, "a,b"),), id="an escaped comma is none"),
@@ -88,7 +89,6 @@ def refused(*given_: tuple[str, str], lenient: bool = False) -> Problem:
         pytest.param(r"s|a\|b", (Token("s", "a|b"),), id="an escaped bar in a code"),
         pytest.param(r"a\|b", (Token(None, "a|b"),), id="an escaped bar alone"),
         pytest.param(r"s\|t|a", (Token("s|t", "a"),), id="an escaped bar in a system"),
-        pytest.param("s|a|b", (Token("s", "a|b"),), id="a second bar is in the code"),
     ],
 )
 def test_a_token_is_read(text: str, group: tuple[Token, ...]) -> None:
@@ -109,12 +109,45 @@ def test_a_repeated_token_means_and() -> None:
         pytest.param("", "has an empty value", id="nothing"),
         pytest.param("a,,b", "has an empty value", id="nothing between commas"),
         pytest.param(
-            "|", "expected a code, system|code, system| or |code", id="a bar alone"
+            "|",
+            "expected a code, system|code or system|: every code here has a system",
+            id="a bar alone",
         ),
     ],
 )
 def test_a_token_without_anything_is_refused(text: str, message: str) -> None:
     """An empty token would mean everything, so it means nothing."""
+    assert_problem(
+        refused(("code", text)),
+        400,
+        issue("value", f"code: {message}.", location="http.code"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param(
+            "|a",
+            "expected a code, system|code or system|: every code here has a system",
+            id="no system",
+        ),
+        pytest.param(
+            "s|1|a",
+            "expected at most one | that is not escaped: a version cannot be searched"
+            " for",
+            id="a version",
+        ),
+        pytest.param(
+            "a,s||a",
+            "expected at most one | that is not escaped: a version cannot be searched"
+            " for",
+            id="an empty version, after a comma",
+        ),
+    ],
+)
+def test_a_token_that_can_never_fit_is_refused(text: str, message: str) -> None:
+    """A token that no coding here can have is refused, so that nothing looks empty."""
     assert_problem(
         refused(("code", text)),
         400,
@@ -460,8 +493,52 @@ def test_a_lenient_search_leaves_out_what_it_does_not_know() -> None:
     understood = read(("colour", "red"), ("_count", "5"), lenient=True)
 
     assert understood == Understood(
-        values={"count": 5}, parameters=(("_count", "5"),), query="_count=5"
+        values={"count": 5},
+        parameters=(("_count", "5"),),
+        query="_count=5",
+        left_out=("colour",),
     )
+
+
+def test_what_a_lenient_search_leaves_out_is_said_once() -> None:
+    """Each name stands in one issue, and a name that may be somebody's in none."""
+    understood = read(
+        ("colour", "red"), ("colour", "x"), ("191212121212", "x"), lenient=True
+    )
+
+    assert [
+        (each.severity.value, each.parameter)
+        for each in issues_of_understood(understood)
+    ] == [("warning", "colour"), ("warning", None)]
+    assert "1912" not in str(issues_of_understood(understood))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("code:not", "code:text", "code:missing", "start:missing", "status:in"),
+        *("schedule:Location", "schedule.actor", "schedule.actor:Location.name"),
+        *("_include:recurse", "_count:x", "code:", "code."),
+    ],
+)
+@pytest.mark.parametrize("value", ["a", "true", ""])
+def test_a_lenient_search_refuses_what_would_widen_it(name: str, value: str) -> None:
+    """An unknown modifier or chain of a known parameter is refused, never dropped."""
+    problem = refused(
+        *without_empty([(name, value), ("_count", "5")], _SCHEMA.by_name), lenient=True
+    )
+
+    assert problem.status == 400
+    assert [(each.code, each.parameter) for each in problem.issues] == [
+        ("not-supported", name)
+    ]
+
+
+def test_parameters_without_a_value_are_no_parameters() -> None:
+    """A form's empty fields are left out (R4, 3.1.1.3), also those of unknown names."""
+    given_ = [("code", ""), ("start", ""), ("colour", ""), ("status", "free")]
+
+    assert without_empty(given_, _SCHEMA.by_name) == [("status", "free")]
 
 
 def test_a_lenient_search_is_strict_on_values() -> None:
@@ -504,7 +581,7 @@ def test_a_personal_search_is_not_remembered() -> None:
 def test_a_long_search_is_not_remembered() -> None:
     """Long values are not kept: a client could fill the memory with them."""
     schema = _Schema()
-    understand(schema, [("code", "x" * 1_000)], lenient=False)
+    understand(schema, [("code", "x" * 500), ("code", "y" * 500)], lenient=False)
 
     assert schema.remembered == {}
 
@@ -515,6 +592,44 @@ def test_ten_thousand_parameters_are_too_many() -> None:
         refused(*[("code", "a")] * 10_000),
         400,
         issue("too-costly", "A search has at most 100 parameters."),
+    )
+
+
+def test_thousands_of_values_are_too_many() -> None:
+    """A search has at most 200 values, however commas and repeats part them."""
+    fault = issue(
+        "too-costly",
+        "A search has at most 200 values in all: repeated or parted by commas, each"
+        " counts.",
+    )
+
+    assert len(values(("code", ",".join("a" * 150)), ("code", ",".join("b" * 50)))) == 1
+    assert_problem(
+        refused(("code", ",".join("a" * 150)), ("code", ",".join("b" * 51))), 400, fault
+    )
+    assert_problem(refused(("code", "," * 250_000)), 400, fault)
+
+
+@pytest.mark.parametrize("value", ["x" * 513, "a," + "x" * 513])
+def test_a_long_value_is_refused(value: str) -> None:
+    """A value has at most 512 characters."""
+    assert_problem(
+        refused(("code", value)),
+        400,
+        issue(
+            "too-costly",
+            "A name or value of a search has at most 512 characters.",
+            location="http.code",
+        ),
+    )
+
+
+def test_a_long_name_is_refused() -> None:
+    """A parameter's name has at most 512 characters, and is not repeated."""
+    assert_problem(
+        refused(("x" * 513, "a")),
+        400,
+        issue("too-costly", "A name or value of a search has at most 512 characters."),
     )
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError
 
 from fhir_gateway.fhir.time_of_day import TimeOfDayParameter
+from fhir_gateway.model.weekly_hours import MINUTES_OF_A_DAY
 
 PREFIXES: dict[str, Callable[[time, time], bool]] = {
     "": operator.eq,
@@ -30,10 +31,11 @@ DAY = [time(hour, minute) for hour in range(24) for minute in range(60)]
 VALUES = st.tuples(st.sampled_from(list(PREFIXES)), st.sampled_from(DAY))
 
 
-def minutes(*texts: str) -> frozenset[int]:
-    """Return what values of the parameter mean."""
-    found: frozenset[int] = TimeOfDayParameter().deserialize(list(texts))
-    return found
+def minutes(*texts: str) -> set[int]:
+    """Return which minutes of a day values of the parameter mean."""
+    bits: int = TimeOfDayParameter().deserialize(list(texts))
+    assert bits < 1 << MINUTES_OF_A_DAY
+    return {minute for minute in range(MINUTES_OF_A_DAY) if bits >> minute & 1}
 
 
 def text_of(value: tuple[str, time]) -> str:

@@ -161,7 +161,7 @@ def test_several_of_a_kind_are_alternatives(client: FlaskClient) -> None:
 def test_two_kinds_must_both_fit(client: FlaskClient) -> None:
     """A unit of one region and an organisation of another leave nothing."""
     place = {"name": "location-reference", "valueUri": f"Location/{_UNIT}"}
-    elsewhere = {"name": "organization", "valueUri": "Organization/SE2321009902-1001"}
+    elsewhere = {"name": "organization", "valueUri": "Organization/SE2321009902-0000"}
 
     response = post(client, *_DIALECTS["ihe"], place, elsewhere)
     assert assert_searchset(response) == []

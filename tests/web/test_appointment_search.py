@@ -289,9 +289,13 @@ _TWELVE = "not a personal number: expected 12 digits, YYYYMMDDNNNN, without hyph
             )
             for what, value in (
                 ("no system", _TOLVAN),
-                ("an empty system", f"|{_TOLVAN}"),
                 ("another system", f"urn:x|{_TOLVAN}"),
             )
+        ),
+        pytest.param(
+            f"|{_TOLVAN}",
+            "expected a code, system|code or system|: every code here has a system",
+            id="an empty system",
         ),
         pytest.param(
             f"{PERSONNUMMER}|{_TOLVAN},{PERSONNUMMER}|{_TOLVAN}",

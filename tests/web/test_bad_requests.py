@@ -148,7 +148,7 @@ def test_a_form_that_is_too_large_is_refused(client: FlaskClient, kind: str) -> 
 
 
 @pytest.mark.parametrize(
-    "count", ["0", "1", "1000", "999999999", "-1", "1e9", "9" * 400, "", "0x10", "1,2"]
+    "count", ["0", "1", "1000", "999999999", "-1", "1e9", "9" * 400, "0x10", "1,2"]
 )
 @pytest.mark.parametrize("kind", ["Slot", "HealthcareService"])
 def test_any_count_is_taken_or_refused(

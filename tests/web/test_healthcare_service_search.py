@@ -183,7 +183,7 @@ def test_a_search_by_post_is_the_same(client: FlaskClient) -> None:
     assert assert_searchset(response) == services(search(client, _CODE))
 
 
-@pytest.mark.parametrize("cursor", ["x", "YQ", "a" * 5_000, "å"])
+@pytest.mark.parametrize("cursor", ["x", "YQ", "a" * 512, "å"])
 def test_a_cursor_that_is_not_ours_is_refused(client: FlaskClient, cursor: str) -> None:
     """A made-up place in the pages is refused with the way out."""
     response = client.get(f"/fhir/HealthcareService?_cursor={cursor}")

@@ -42,12 +42,12 @@ def _holding() -> Holding:
 
 @pytest.fixture(name="kept")
 def _kept(holding: Holding) -> KeptAnswers:
-    return KeptAnswers(holding, most_bytes=100)
+    return KeptAnswers(holding, most_bytes=100_000)
 
 
 def answer(size: int = 10, *, version: int = 1, until: float = 60) -> Answer:
-    """Return an answer of a size."""
-    return Answer(body=b"x" * size, etag="e", version=version, until=until)
+    """Return an answer of a size, in thousands of bytes."""
+    return Answer(body=b"x" * 1_000 * size, etag="e", version=version, until=until)
 
 
 def keep(kept: KeptAnswers, asked: str, given: Answer) -> None:

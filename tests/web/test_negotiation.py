@@ -105,9 +105,7 @@ def test_format_beats_accept(client: FlaskClient, url: str, wanted: str) -> None
 
 
 @pytest.mark.parametrize("url", _URLS)
-@pytest.mark.parametrize(
-    "wanted", ["xml", "", "html", "application/fhir%2Bxml", "x" * 9]
-)
+@pytest.mark.parametrize("wanted", ["xml", "html", "application/fhir%2Bxml", "x" * 9])
 def test_another_format_is_refused(client: FlaskClient, url: str, wanted: str) -> None:
     """Another _format is refused even when the Accept header takes JSON."""
     joint = "&" if "?" in url else "?"

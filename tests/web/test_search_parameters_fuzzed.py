@@ -66,7 +66,7 @@ _DATES = st.sampled_from(
 _TEXTS = st.text(max_size=12) | st.sampled_from(
     [
         *("", ",", "|", "||", "|||", "\\", "\\,", "a,,b", "*", "\0", "\r\nX-A: b", "%"),
-        *("0", "-1", "1e9", "1" * 5_000, "a" * 5_000, f"x{_CANARY}", f"|{_CANARY}"),
+        *("0", "-1", "1e9", "1" * 500, "a" * 500, f"x{_CANARY}", f"|{_CANARY}"),
         *("59.3|18.0|5|km", "59.3|18.0|-5", "91|0", "0|181", "59,3|18,0", "NaN|NaN"),
         *("59.3|18.0|1e999|km", "59.3|18.0|5|mil", "a|b|c|d|e", "59.3|18.0||"),
         *("mon", "Mon", "mon,tue", "monday", "http://hl7.org/fhir/days-of-week|mon"),
@@ -92,7 +92,7 @@ _STRANGE_NAMES = st.sampled_from(
         *("colour", "_has:Schedule:slot:actor", "_id", "_lastUpdated", "_elements", ""),
         *("_revinclude", "schedule.actor", "schedule.actor:Patient.name", "near"),
         *("location.near:below", "schedule.actor:Location.near.x", _CANARY, "\0"),
-        *("__proto__", "a" * 5_000),
+        *("__proto__", "a" * 500),
     ]
 )
 

@@ -102,8 +102,6 @@ def test_the_whole_country_is_near_enough(client: FlaskClient) -> None:
             [f"{_SOURCE}/norr,{_SOURCE}/syd"], {"norr", "syd"}, id="one of two"
         ),
         pytest.param([f"{_SOURCE}/norr", f"{_SOURCE}/syd"], set(), id="both of two"),
-        pytest.param([f"{_SOURCE}/nowhere"], set(), id="one that does not exist"),
-        pytest.param(["urn:oid:1.2.3"], set(), id="a URI of something else"),
     ],
 )
 def test_slots_of_a_region(

@@ -26,7 +26,7 @@ from fhir_gateway.fhir.operation_parameters import (
 )
 from fhir_gateway.fhir.outcome import Issue, Problem, issue_from_source_outcome
 from fhir_gateway.fhir.practitioner import practitioner_role_id
-from fhir_gateway.fhir.search_parameters import understand
+from fhir_gateway.fhir.search_parameters import understand, without_empty
 from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.services.slot_search import SlotCriteria, SlotPage
@@ -41,11 +41,17 @@ from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.operation.call import refuse_query
 from fhir_gateway.web.proposal import Proposals
 from fhir_gateway.web.searching import cursor_text
-from fhir_gateway.web.slot import SlotSearchSchema, slot_criteria
+from fhir_gateway.web.slot import (
+    PARAMETERS,
+    SlotSearchSchema,
+    slot_criteria,
+    with_unknown,
+)
 
 __all__ = ["Find"]
 
 _SCHEMA: Final = SlotSearchSchema()
+_NAMES: Final = frozenset(name for each in FIND for name in each.names)
 _NUMBER: Final = re.compile(r"(?<![0-9])(?:19|20)[0-9]{6}[-+]?[0-9]{4}(?![0-9])")
 
 
@@ -67,7 +73,13 @@ class Find:
         wanted = find_request(self._arguments())
         # The answer's links say what was understood, and they are URLs.
         _refuse_personal(wanted.called)
-        page = self._gateway.slot_search.search(self._criteria(wanted))
+        search, criteria = self._gateway.slot_search, self._criteria(wanted)
+        parameters = {
+            name: wanted.spelt.get(spelt, spelt) for name, spelt in PARAMETERS.items()
+        }
+        page, unknown = with_unknown(
+            search, search.search(criteria), criteria, parameters
+        )
         next_url = None
         if page.next_after is not None:
             cursor = cursor_text(page.next_after.text)
@@ -81,6 +93,7 @@ class Find:
                 total=page.total,
                 issues=[
                     *issues_of_find(wanted),
+                    *unknown,
                     *(issue_from_source_outcome(each) for each in page.outcomes),
                 ],
             )
@@ -93,7 +106,7 @@ class Find:
             refuse_query()
             return arguments_from_resource(read_body(), FIND, base_url)
         given = search_parameters_of_request(is_personal=True)
-        return arguments_from_query(given, FIND, base_url)
+        return arguments_from_query(without_empty(given, _NAMES), FIND, base_url)
 
     def _entries(self, page: SlotPage) -> list[Entry]:
         return [Entry(self._proposals.proposal(found)) for found in page.found]

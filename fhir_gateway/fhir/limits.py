@@ -1,0 +1,60 @@
+"""
+What one request may hold at most: the only place where these numbers stand.
+
+Each is checked before what it limits is parsed, and an answer that refuses says it.
+docs/configuration.md lists them, docs/performance.md says what a request at the limits
+costs.
+"""
+
+from typing import Final
+
+__all__ = [
+    "MOST_FORM_BYTES",
+    "MOST_HEADERS",
+    "MOST_HEADER_BYTES",
+    "MOST_JSON_BYTES",
+    "MOST_JSON_DEPTH",
+    "MOST_JSON_ITEMS",
+    "MOST_JSON_KEYS",
+    "MOST_PARAMETERS",
+    "MOST_PATCH_OPERATIONS",
+    "MOST_SEARCH_VALUES",
+    "MOST_TARGET_BYTES",
+    "MOST_VALUE_CHARACTERS",
+]
+
+MOST_TARGET_BYTES: Final = 8_192
+"""Bytes of the request target: path and query."""
+
+MOST_HEADERS: Final = 64
+"""Header fields of a request."""
+
+MOST_HEADER_BYTES: Final = 16_384
+"""Bytes of all header fields together, names and values."""
+
+MOST_FORM_BYTES: Final = 16_384
+"""Bytes of a form, which only a search by POST has."""
+
+MOST_JSON_BYTES: Final = 32_768
+"""Bytes of a body of JSON: an Appointment, Parameters or a JSON Patch."""
+
+MOST_JSON_DEPTH: Final = 32
+"""Objects and lists within each other in a body of JSON."""
+
+MOST_JSON_KEYS: Final = 1_000
+"""Keys of all objects of a body of JSON together."""
+
+MOST_JSON_ITEMS: Final = 1_000
+"""Commas of a body of JSON, which is how many members and items it has."""
+
+MOST_PATCH_OPERATIONS: Final = 20
+"""Operations of a JSON Patch."""
+
+MOST_PARAMETERS: Final = 100
+"""Parameters of a search, or of an operation."""
+
+MOST_SEARCH_VALUES: Final = 200
+"""Values of all parameters of a search together: a comma parts two of them."""
+
+MOST_VALUE_CHARACTERS: Final = 512
+"""Characters of one of those values, and of a parameter's name."""
