@@ -18,6 +18,7 @@ from fhir_gateway.model.timeslot import TimeslotToken
 
 PROFILES = Path(__file__).parents[2] / "profiles"
 BASE = "https://fhir-gateway.example.org"
+# Others own these URLs; profiles/ has stand-ins for validators.
 FOREIGN_EXTENSIONS = {
     "http://hl7.org/fhir/StructureDefinition/lastSourceSync",
     "http://fhir-registry.smarthealthit.org/StructureDefinition/slot-capacity",
@@ -86,9 +87,10 @@ def test_a_file_is_named_after_its_resource(path: Path) -> None:
 
 @pytest.mark.parametrize("path", DEFINITIONS, ids=lambda path: path.name)
 def test_a_canonical_is_the_base_the_type_and_the_id(path: Path) -> None:
-    """The URL of a conformance resource follows from its type and id."""
+    """The URL of a conformance resource of ours follows from its type and id."""
     resource = read(path)
-    assert resource["url"] == f"{BASE}/{resource['resourceType']}/{resource['id']}"
+    own = f"{BASE}/{resource['resourceType']}/{resource['id']}"
+    assert resource["url"] == own or resource["url"] in FOREIGN_EXTENSIONS
 
 
 @pytest.mark.parametrize("path", DEFINITIONS, ids=lambda path: path.name)
@@ -106,8 +108,8 @@ def test_a_conformance_resource_says_what_it_is(path: Path) -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_extensions_in_examples_are_defined(path: Path) -> None:
-    """An example uses this project's extensions and two named foreign ones alone."""
-    assert extension_urls(read(path)) <= defined().keys() | FOREIGN_EXTENSIONS
+    """An example uses extensions alone that are defined."""
+    assert extension_urls(read(path)) <= defined().keys()
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)

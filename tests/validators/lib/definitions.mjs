@@ -74,6 +74,22 @@ export function own() {
     }));
 }
 
+// Medplum compares times as texts unless an expression converts them; on the night when
+// the clocks go back a later time has the lesser text. R4's own validator compares times
+// as such and has no toDateTime().
+const COMPARED_TIMES = /\bstart (<=?) end\b/g;
+
+/** Return an invariant's expression so that Medplum compares times as times. */
+export function comparingTimes(expression) {
+  return expression.replace(COMPARED_TIMES, 'start.toDateTime() $1 end.toDateTime()');
+}
+
+// A copy of a structure definition with Medplum's form of its invariants.
+function inMedplumsWords(structure) {
+  const form = (key, value) => (key === 'expression' ? comparingTimes(value) : value);
+  return JSON.parse(JSON.stringify(structure), form);
+}
+
 /** Hand all structure definitions to Medplum; return those known by their URL. */
 export function indexAll() {
   const types = hl7('profiles-types');
@@ -88,8 +104,9 @@ export function indexAll() {
   }
   for (const { resource } of own()) {
     if (resource.resourceType === 'StructureDefinition') {
-      loadDataType(resource);
-      byUrl.set(resource.url, resource);
+      const structure = inMedplumsWords(resource);
+      loadDataType(structure);
+      byUrl.set(structure.url, structure);
     }
   }
   return byUrl;

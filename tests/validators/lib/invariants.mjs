@@ -6,10 +6,11 @@
 
 import { crawlTypedValue, evalFhirPathTyped, toTypedValue } from '@medplum/core';
 
-// Medplum compares times as texts unless told that they are times; on the night when the
-// clocks go back a later time has the lesser text.
+import { comparingTimes } from './definitions.mjs';
+
+// As R4 defines it, but so that Medplum compares the times as times.
 const IN_OTHER_WORDS = {
-  'per-1': 'start.empty() or end.empty() or start.toDateTime() <= end.toDateTime()',
+  'per-1': comparingTimes('start.empty() or end.empty() or start <= end'),
 };
 
 /** Return the faults of a resource's data types; `root` is what it is contained in. */
