@@ -1,5 +1,6 @@
 # What one does with this project; `make` alone lists it.
-# Needs Python 3.11 or later and make; Node.js for the outside validators and Postman.
+# Needs Python 3.11 or later and make; Node.js for Postman and two outside validators,
+# a JDK and Maven for HL7's own validator.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -80,4 +81,4 @@ profiles: $(READY) ## write the sandbox's ConceptMaps into profiles/ anew
 
 clean: ## remove everything that can be made again
 	rm -rf $(VENV) .fhir-gateway .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	rm -rf tests/validators/node_modules tests/postman/node_modules
+	rm -rf tests/validators/node_modules tests/validators/hl7/target tests/postman/node_modules

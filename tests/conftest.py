@@ -16,6 +16,7 @@ import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hl7_validator import Hl7Validator, NoHl7Validator, running_hl7_validator
 from web.running import (
     BASE_URL,
     SLOTS,
@@ -131,6 +132,12 @@ def _live_url(made: Program) -> Iterator[str]:
 _NUMBERS: Final = numbers_of_test_persons()
 
 
+@pytest.fixture(name="persons", scope="session")
+def _persons() -> Iterator[str]:
+    """Give test persons whom no other test has, as many as are wanted."""
+    return _NUMBERS
+
+
 @pytest.fixture(name="number")
 def _number() -> str:
     """Give a test person whom no other test has."""
@@ -157,3 +164,13 @@ def _validators() -> Path:
         if not installed.exists():
             subprocess.run(["npm", "ci"], cwd=folder, check=True, timeout=300)
     return folder
+
+
+@pytest.fixture(name="hl7", scope="session")
+def _hl7() -> Iterator[Hl7Validator]:
+    """Give HL7's own validator."""
+    try:
+        with running_hl7_validator() as validator:
+            yield validator
+    except NoHl7Validator as missing:
+        pytest.skip(str(missing))

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import pytest
 import yaml
+from lxml import etree
 
 from fhir_gateway.adapters import sources
 from fhir_gateway.adapters.scheduling_1_1.options import Options
@@ -83,6 +84,14 @@ def _npm_packages() -> Iterable[str]:
         found.update(package.get("dependencies", {}))
         found.update(package.get("devDependencies", {}))
     return sorted(found)
+
+
+def _maven_packages() -> Iterable[str]:
+    return sorted(
+        element.text or ""
+        for path in ROOT.glob("tests/validators/*/pom.xml")
+        for element in etree.parse(path).iterfind(".//{*}dependency/{*}artifactId")
+    )
 
 
 def _entry_points() -> Iterable[str]:
@@ -175,6 +184,12 @@ def test_each_dependency_has_its_reason(name: str) -> None:
 @pytest.mark.parametrize("name", _npm_packages())
 def test_each_npm_dependency_has_its_reason(name: str) -> None:
     """Every npm dependency of the tests has a row in the dependencies' page."""
+    assert name in _first_cells("dependencies.md")
+
+
+@pytest.mark.parametrize("name", _maven_packages())
+def test_each_maven_dependency_has_its_reason(name: str) -> None:
+    """Every Maven dependency of the tests has a row in the dependencies' page."""
     assert name in _first_cells("dependencies.md")
 
 
