@@ -25,20 +25,20 @@ from fhir_gateway.services.held import HeldTimeslots
 from fhir_gateway.services.housekeeping import Housekeeping
 from fhir_gateway.services.live_search import LiveSearch
 from fhir_gateway.services.read_back import ReadBack
+from fhir_gateway.services.recheck import Recheck
 from fhir_gateway.services.reconciliation import Reconciliation
 from fhir_gateway.services.refresh.source_refresh import SourceRefresh
 from fhir_gateway.services.refresh.worker_share import WorkerShare
 from fhir_gateway.services.resident_bookings import ResidentBookings
 from fhir_gateway.services.search_demand import SearchDemand
 from fhir_gateway.services.settlement import Settlement
-from fhir_gateway.services.slot_correction import SlotCorrection
 from fhir_gateway.services.slot_search import SlotSearch
 from fhir_gateway.services.slot_view import SlotView
 from fhir_gateway.services.source_access import SourceAccess
 from fhir_gateway.services.turn import Turns
 from fhir_gateway.settings import Settings
 from fhir_gateway.stores.database import Database
-from fhir_gateway.stores.demand import RedisDemand
+from fhir_gateway.stores.demand import WRONG, RedisDemand
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
 from fhir_gateway.stores.journal import Journal
 from fhir_gateway.stores.migrations import migrate
@@ -182,6 +182,7 @@ def program(
     journal = _opened(settings, database, make_journal)
     store = RedisSlotStore(redis_url)
     demand = RedisDemand(store.client)
+    rechecks = RedisDemand(store.client, WRONG)
     worker = f"{socket.gethostname()}-{os.getpid()}"
     refreshes = tuple(
         SourceRefresh(
@@ -190,6 +191,7 @@ def program(
             store,
             demand,
             meanings,
+            rechecks=rechecks,
             worker=worker,
             clock=clock,
         )
@@ -210,8 +212,8 @@ def program(
         sources,
         adapters,
         lambda: view.snapshot.directory,
-        SlotCorrection(store),
-        clock=clock,
+        Recheck(rechecks),
+        lacks=view.lacks,
     )
     read_back = ReadBack(access, journal, clock=clock)
     settlement = Settlement(access, journal, read_back, clock=clock)

@@ -38,7 +38,6 @@ from fhir_gateway.model.interaction import (
 from fhir_gateway.model.listed import Listed
 from fhir_gateway.model.timekeeping import civil_date
 from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, Timeslot, TimeType
-from fhir_gateway.stores.block_correction import Correction, corrected
 from fhir_gateway.stores.demand import Wanted
 from fhir_gateway.stores.offer import Offer
 from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
@@ -313,14 +312,6 @@ class MemorySlotStore:
         """Replace a block."""
         self._blocks[block.key] = block
         self._tell(block.key)
-
-    def correct(self, key: BlockKey, correction: Correction) -> None:
-        """Correct one time of a block that was asked for before."""
-        block = self._blocks.get(key)
-        changed = corrected(block, [correction]) if block else None
-        if changed is not None:
-            self._blocks[key] = changed
-            self._tell(key)
 
     def blocks(self, keys: Sequence[BlockKey]) -> list[SlotBlock | None]:
         """Return blocks."""

@@ -55,6 +55,7 @@ class Claiming:
             TimeslotTaken: Somebody else has the time, or the source does not list it.
             GatewayError: The source could not be asked, or `take` raised it.
         """
+        self._access.check_unlisted(token)
         places = self._journal.places.of(token.text)
         timeslot = self._access.free_timeslot(token, number, moving=moving)
         try:

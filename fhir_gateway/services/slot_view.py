@@ -302,6 +302,32 @@ class SlotView:
                 fold.layout,
             )
 
+    def lacks(self, token: TimeslotToken) -> bool:
+        """
+        Return whether a source listed its times a short while ago, and not this one.
+
+        A time that this server has promised away is not lacking, and nothing is of a
+        source whose times are not kept.
+        """
+        snapshot = self.snapshot
+        number = self._numbers.known(token.time_type)
+        if number is None or number >= len(snapshot.answered_at):
+            return False
+        source = self._sources[self._source_names[self._source_of[number]]]
+        answered_at = float(snapshot.answered_at[number])
+        oldest = (self._clock() - source.fresh_for).timestamp()
+        # Not a number where it has never answered.
+        if source.is_live or not answered_at > oldest or token.text in self._held:
+            return False
+        schedule = snapshot.schedules.number(token.schedule)
+        segment = snapshot.segment_keys[snapshot.segment_of[number]]
+        columns = snapshot.segments.get(segment, EMPTY)
+        first, last = columns.bounds(token.start, token.start + 1)
+        return not any(
+            columns.schedule[row] == schedule and columns.length[row] == token.length
+            for row in range(first, last)
+        )
+
     def _follow(self) -> None:
         away = False
         while not self._stopped.is_set():

@@ -3,6 +3,7 @@ Asking one source about one unit, in the words that booking needs.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from fhir_gateway.adapters.protocol import SchedulingAdapter
 from fhir_gateway.model.booking import BookedTimes, Booking
@@ -18,12 +19,21 @@ from fhir_gateway.model.interaction import (
 )
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import Source
-from fhir_gateway.model.timekeeping import Clock, civil_date, now
+from fhir_gateway.model.timekeeping import civil_date
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.services.directory import Directory
-from fhir_gateway.services.slot_correction import SlotCorrection
+from fhir_gateway.services.pace import Pace
+from fhir_gateway.services.recheck import Recheck
 
 __all__ = ["SourceAccess"]
+
+# The looks at times that a source did not list may be so far ahead of the refresh's
+# pace: a few people who try an old page of slots at once are all looked up.
+_UNLISTED_AHEAD_S: Final = 10.0
+
+
+def _lacks_nothing(_: TimeslotToken) -> bool:
+    return False
 
 
 class SourceAccess:
@@ -34,8 +44,8 @@ class SourceAccess:
         sources: The configured sources.
         adapters: How to ask them.
         directory: Tells which units offer what.
-        correction: Is told of times that are found gone, or free again.
-        clock: Tells the time.
+        recheck: Lets the refresh ask about times that are found gone, or free again.
+        lacks: Tells whether what a source listed a short while ago lacks a time.
     """
 
     def __init__(
@@ -43,15 +53,19 @@ class SourceAccess:
         sources: Mapping[SourceName, Source],
         adapters: Mapping[SourceName, SchedulingAdapter],
         directory: Callable[[], Directory],
-        correction: SlotCorrection,
+        recheck: Recheck,
         *,
-        clock: Clock = now,
+        lacks: Callable[[TimeslotToken], bool] = _lacks_nothing,
     ) -> None:
         self._sources = sources
         self._adapters = adapters
         self._directory = directory
-        self._correction = correction
-        self._clock = clock
+        self._recheck = recheck
+        self._lacks = lacks
+        self._unlisted = {
+            name: Pace(source.budget.calls_per_second)
+            for name, source in sources.items()
+        }
 
     @property
     def sources(self) -> Mapping[SourceName, Source]:
@@ -93,6 +107,28 @@ class SourceAccess:
             )
         return self._sources[offering.unit.source]
 
+    def check_unlisted(self, token: TimeslotToken) -> None:
+        """
+        Check that a time which its source did not list may be looked up there.
+
+        The source may list it by now, so it is asked; but anybody can make up times.
+        They cost a source no more calls than the refresh may make.
+
+        Raises:
+            Incorrect: No source offers such a time type.
+            TimeslotTaken: The source did not list it a short while ago, and so many
+                such times were looked up lately that it is not asked again.
+        """
+        source = self.source_of(token)
+        if not self._lacks(token):
+            return
+        if self._unlisted[source.name].turn(within_s=_UNLISTED_AHEAD_S) is None:
+            raise TimeslotTaken(
+                "The region did not list the slot when it was last asked; search again"
+                " for another one.",
+                source=source.name,
+            )
+
     def free_timeslot(
         self,
         token: TimeslotToken,
@@ -116,7 +152,6 @@ class SourceAccess:
         source = self.source_of(token)
         offering = self._directory().offerings[token.time_type]
         day = civil_date(token.starts_at)
-        asked_at = self._clock()
         free = self._adapters[source.name].get_available_timeslots(
             GetAvailableTimeslots(
                 unit=token.unit,
@@ -133,13 +168,7 @@ class SourceAccess:
             if timeslot.token == token.text:
                 return timeslot
         if moving is None:
-            self._correction.tell(
-                source.name,
-                token,
-                offering.time_type.id,
-                is_listed=False,
-                asked_at=asked_at,
-            )
+            self._recheck.ask(source.name, token, offering.time_type.id)
         raise TimeslotTaken(
             "The slot is no longer free; search again for another one."
             if moving is None
@@ -164,21 +193,16 @@ class SourceAccess:
         self, timeslot: Timeslot, number: PersonalIdentityNumber
     ) -> bool:
         """
-        Return whether a time that was given up is free at its source, for everybody.
+        Return whether a time that was given up is free at its source.
 
         Raises:
             GatewayError: The source could not be asked.
         """
         token = TimeslotToken.parse(timeslot.token)
-        asked_at = self._clock()
         if not self.is_listed(timeslot, number):
             return False
-        self._correction.tell(
-            self.source_of(token).name,
-            token,
-            timeslot.schedule.time_type_id,
-            is_listed=True,
-            asked_at=asked_at,
+        self._recheck.ask(
+            self.source_of(token).name, token, timeslot.schedule.time_type_id
         )
         return True
 

@@ -5,14 +5,13 @@ Redis never holds the truth of a booking: losing all of it costs a refill. Every
 is told on one stream, `changes`, which the readers follow.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
-from fhir_gateway.stores.block_correction import Correction, corrected
 from fhir_gateway.stores.offer import (
     Offer,
     UnreadableOffer,
@@ -46,15 +45,6 @@ _BLOCK: Final = "slots:"
 _OFFER: Final = "offer:"
 _STATUS: Final = "status:"
 _STREAM: Final = "changes"
-_CORRECTIONS: Final = "corrections:"
-# A block that another writer replaces all the time is young enough by itself.
-_MOST_TRIES: Final = 3
-# Replaces a value that is still what was read; runs as one command.
-_REPLACE: Final = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
-return 1
-"""
 _STREAM_LENGTH: Final = 100_000
 _LONGEST_WAIT: Final = timedelta(seconds=1)
 _BATCH: Final = 500
@@ -92,15 +82,6 @@ class SlotStore(Protocol):
 
     def put_block(self, block: SlotBlock) -> None:
         """Replace a block and tell the readers."""
-        ...
-
-    def correct(self, key: BlockKey, correction: Correction) -> None:
-        """
-        Correct one time of a block, and tell the readers.
-
-        It holds for every block that was asked for before the correction was, also for
-        one that is put later.
-        """
         ...
 
     def blocks(self, keys: Sequence[BlockKey]) -> list[SlotBlock | None]:
@@ -165,23 +146,7 @@ class RedisSlotStore:
 
     def put_block(self, block: SlotBlock) -> None:
         """Replace a block and tell the readers."""
-        name = _block_name(block.key)
-        with self.client.asking() as redis:
-            redis.set(name, pack(block), ex=_KEPT_FOR)
-            # Corrections are read after the block is there: one that comes meanwhile is
-            # either among them, or finds this block itself.
-            self._apply_corrections(redis, name)
-            self._tell(redis, name)
-
-    def correct(self, key: BlockKey, correction: Correction) -> None:
-        """Correct one time of a block, and tell the readers."""
-        name = _block_name(key)
-        with self.client.asking() as redis:
-            kept = f"{_CORRECTIONS}{name}"
-            redis.hset(kept, correction.token.text, correction.pack())
-            redis.expire(kept, _KEPT_FOR)
-            if self._apply_corrections(redis, name):
-                self._tell(redis, name)
+        self._put(_block_name(block.key), pack(block))
 
     def blocks(self, keys: Sequence[BlockKey]) -> list[SlotBlock | None]:
         """Return blocks; one that cannot be read counts as absent."""
@@ -259,53 +224,13 @@ class RedisSlotStore:
     def _put(self, name: str, packed: bytes) -> None:
         with self.client.asking() as redis:
             redis.set(name, packed, ex=_KEPT_FOR)
-            self._tell(redis, name)
-
-    def _tell(self, redis: Any, name: str) -> None:  # noqa: ANN401 - redis-py's two clients share no typed base
-        redis.xadd(_STREAM, {"name": name}, maxlen=_STREAM_LENGTH, approximate=True)
-
-    def _apply_corrections(self, redis: Any, name: str) -> bool:  # noqa: ANN401 - same
-        """Apply what is kept to a block, unless another writer does; return whether."""
-        kept = f"{_CORRECTIONS}{name}"
-        for _ in range(_MOST_TRIES):
-            found = redis.hgetall(kept)
-            if not found:
-                return False
-            packed = redis.get(name)
-            try:
-                block = unpack(packed) if packed else None
-            except UnreadableBlock:
-                block = None
-            if block is None:
-                return False
-            corrections = list(_corrections(found))
-            changed = corrected(block, corrections)
-            done = changed is None or redis.eval(
-                _REPLACE, 1, name, packed, pack(changed), int(_KEPT_FOR.total_seconds())
-            )
-            if done:
-                old = [
-                    each.token.text
-                    for each in corrections
-                    if each.asked_at <= block.asked_at
-                ]
-                if old:
-                    redis.hdel(kept, *old)
-                return changed is not None
-        return False
+            redis.xadd(_STREAM, {"name": name}, maxlen=_STREAM_LENGTH, approximate=True)
 
     def _get(self, names: Sequence[str]) -> list[bytes | None]:
         with self.client.asking() as redis:
             if self.client.is_cluster:
                 return list(redis.mget_nonatomic(names))
             return list(redis.mget(names))
-
-
-def _corrections(found: Mapping[bytes, bytes]) -> Iterable[Correction]:
-    for token, packed in found.items():
-        # What another version of this program wrote corrects nothing.
-        with suppress(ValueError):
-            yield Correction.unpack(token.decode(), packed.decode())
 
 
 def _entries(answer: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:  # noqa: ANN401 - a list in RESP2, a dict in RESP3

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 from builders import NOW, TOLVAN, offer, source, subject, timeslot
-from doubles import AnsweringAdapter, MemorySlotStore, MovableClock
+from doubles import AnsweringAdapter, MemoryDemand, MovableClock
 
 from fhir_gateway.adapters.protocol import SchedulingAdapter
 from fhir_gateway.bootstrap import Program, program
@@ -29,10 +29,10 @@ from fhir_gateway.services.booking import BookingService
 from fhir_gateway.services.booking_request import BookingRequest, MoveRequest
 from fhir_gateway.services.directory import Directory
 from fhir_gateway.services.read_back import ReadBack
+from fhir_gateway.services.recheck import Recheck
 from fhir_gateway.services.reconciliation import Reconciliation
 from fhir_gateway.services.resident_bookings import ResidentBookings
 from fhir_gateway.services.settlement import Settlement
-from fhir_gateway.services.slot_correction import SlotCorrection
 from fhir_gateway.services.slot_search import SlotSearch
 from fhir_gateway.services.source_access import SourceAccess
 from fhir_gateway.services.turn import Turns
@@ -43,7 +43,6 @@ from fhir_gateway.stores.journal import Decision, Journal
 from fhir_gateway.stores.migrations import migrate
 from fhir_gateway.stores.offer import Offer
 from fhir_gateway.stores.sealing import Seal
-from fhir_gateway.stores.slot_store import SlotStore
 
 # Every booking of every test is of a time of its own.
 SLOTS = 4_000
@@ -75,15 +74,18 @@ class Desk:
         directory: Callable[[], Directory],
         journal: Journal,
         clock: MovableClock,
-        *,
-        store: SlotStore | None = None,
     ) -> None:
         self.journal = journal
         self.clock = clock
         self.adapters = adapters
-        self.store = store or MemorySlotStore()
+        self.rechecks = MemoryDemand()
+        self.unlisted: set[str] = set()
         self.access = SourceAccess(
-            sources, adapters, directory, SlotCorrection(self.store), clock=clock
+            sources,
+            adapters,
+            directory,
+            Recheck(self.rechecks),
+            lacks=lambda token: token.text in self.unlisted,
         )
         self.read_back = ReadBack(self.access, journal, clock=clock)
         self.settlement = Settlement(self.access, journal, self.read_back, clock=clock)
@@ -353,7 +355,6 @@ def _real_world() -> Iterator[RealWorld]:
                     lambda: made.view.snapshot.directory,
                     made.journal,
                     clock,
-                    store=made.store,
                 )
                 yield RealWorld(server, made, desk, embedded.url)
     finally:

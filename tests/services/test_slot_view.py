@@ -3,6 +3,7 @@ The view: follows the store, ages visibly, and never forgets what is still good.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from math import inf
 from pathlib import Path
@@ -34,7 +35,7 @@ from structlog.testing import capture_logs
 
 from fhir_gateway.model.ids import HsaId, ResourceId
 from fhir_gateway.model.source import Source
-from fhir_gateway.model.timeslot import Timeslot, time_type_token
+from fhir_gateway.model.timeslot import Timeslot, TimeslotToken, time_type_token
 from fhir_gateway.services.slot_columns import schedule_rank
 from fhir_gateway.services.slot_view import SlotView, Snapshot
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
@@ -664,3 +665,68 @@ def test_what_has_begun_is_given_back_without_a_look(
     view.catch_up()
 
     assert view.snapshot is before
+
+
+def told(of: Timeslot) -> TimeslotToken:
+    """Return how a time is named."""
+    return TimeslotToken.parse(of.token)
+
+
+def test_a_young_block_tells_which_times_it_lacks(
+    store: MemorySlotStore, clock: MovableClock
+) -> None:
+    """A time of another start, length or schedule is not the one that it has."""
+    listed, free = timeslot(2), timeslot(3)
+    store.put_block(block([listed]))
+    view = view_of(store, clock)
+    view.catch_up()
+    token = told(listed)
+
+    lacking = [
+        view.lacks(each)
+        for each in (
+            token,
+            told(free),
+            replace(token, length=token.length + 60),
+            replace(token, schedule=token.schedule[:-8] + "aaaaaaaa"),
+        )
+    ]
+
+    assert lacking == [False, True, True, True]
+
+
+@pytest.mark.parametrize("age", [timedelta(minutes=11), timedelta(hours=2)])
+def test_an_old_block_lacks_nothing(
+    store: MemorySlotStore, clock: MovableClock, age: timedelta
+) -> None:
+    """What a source lists by now may be more."""
+    store.put_block(block([timeslot(30)]))
+    view = view_of(store, clock)
+    view.catch_up()
+
+    clock.instant += age
+    view.catch_up()
+
+    assert not view.lacks(told(timeslot(31)))
+
+
+def test_a_block_that_was_never_read_lacks_nothing(
+    store: MemorySlotStore, clock: MovableClock
+) -> None:
+    """Its source has not been asked, or its answer is lost."""
+    view = view_of(store, clock)
+    view.catch_up()
+
+    assert not view.lacks(told(timeslot(2)))
+
+
+def test_what_is_promised_away_is_not_lacking(
+    store: MemorySlotStore, clock: MovableClock
+) -> None:
+    """Whoever holds a time may book it, though no search finds it."""
+    held = timeslot(2)
+    store.put_block(block([held]))
+    view = SlotView([source()], {}, store, lambda: {held.token: (inf,)}, clock=clock)
+    view.catch_up()
+
+    assert not view.lacks(told(held))

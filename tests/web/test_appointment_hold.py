@@ -402,3 +402,20 @@ def test_an_unknown_hold_is_not_found(client: FlaskClient) -> None:
     response = call(client, "hold", parameters(), on="x")
 
     assert response.status_code == 404
+
+
+def test_what_one_resident_is_not_offered_others_still_find(
+    client: FlaskClient, made: Program, sandbox: Sandbox, number: str
+) -> None:
+    """A region that lists nothing for one number takes no slot from the searches."""
+    before = ids(client, "norr")
+    sandbox.spoil("norr", "empty", interactions=["GetAvailableTimeslots"])
+
+    answers = [
+        call(client, "hold", HOLDS["plain"](slot, number))
+        for slot in sorted(before)[:5]
+    ]
+
+    made.view.catch_up()
+    assert {each.status_code for each in answers} == {409}
+    assert ids(client, "norr") == before

@@ -2,8 +2,9 @@
 The queue: what to ask a source next.
 
 First what was never answered. Then by how near an answer is to being lost: about to
-be offered no more, about to be stale, due. Among equals first what clients ask for,
-then what has free times soon, then the rest; the oldest first.
+be offered no more, about to be stale, due. Among equals first what a booking has found
+wrong, then what clients ask for, then what has free times soon, then the rest; the
+oldest first.
 """
 
 import threading
@@ -29,7 +30,13 @@ _OFFER_LOST: Final = timedelta(hours=12)
 _LONGEST_DOUBT: Final = timedelta(seconds=30)
 
 _NEVER, _LOST, _STALE, _DUE = range(4)
-_WANTED, _NEAR, _REST = range(3)
+_WRONG, _WANTED, _NEAR, _REST = range(4)
+
+# An answer that may be wrong is asked for again before it is due, but not while it is
+# so young; and a source is asked so for one answer in each interval.
+_RECHECKED_AFTER: Final = timedelta(seconds=15)
+_RECHECKED_EVERY: Final = timedelta(seconds=2)
+
 Place = tuple[int, int, float, int]
 
 
@@ -51,6 +58,8 @@ class QuestionState:
         number: The place in the list; equals are asked in this order.
         is_near: It has free times soon.
         is_wanted: Clients have searched for it, and it was ageing.
+        wrong_since: When a booking last heard that the answer may be wrong; None when
+            it was asked for since.
         again_at: When a doubted answer is asked for again.
         failures: How often in a row it failed.
     """
@@ -63,6 +72,7 @@ class QuestionState:
     patience: timedelta = timedelta()
     is_near: bool = False
     is_wanted: bool = False
+    wrong_since: datetime | None = None
     is_under_way: bool = False
     again_at: datetime | None = None
     failures: int = 0
@@ -95,6 +105,7 @@ class RefreshQueue:
         self._jitter = jitter
         self._lock = threading.Lock()
         self._states: dict[Question, QuestionState] = {}
+        self._rechecked_at: datetime | None = None
 
     def expect(self, questions: Iterable[tuple[Question, int]]) -> None:
         """
@@ -131,6 +142,19 @@ class RefreshQueue:
                 if state is not None:
                     state.is_wanted = True
 
+    def recheck(self, questions: Iterable[Question]) -> None:
+        """
+        Say which answers bookings have found wrong: they are asked for again soon.
+
+        Nothing that is about to be stale waits for that.
+        """
+        moment = self._clock()
+        with self._lock:
+            for question in questions:
+                state = self._states.get(question)
+                if state is not None:
+                    state.wrong_since = moment
+
     def take(self, gate: Callable[[Interaction], Gate]) -> Question | None:
         """
         Return what is most urgent and not under way, or None when nothing is due.
@@ -163,6 +187,8 @@ class RefreshQueue:
             if best is None:
                 return None
             taken = self._states[best[1]]
+            if best[0][1] == _WRONG:
+                self._rechecked_at = moment
             taken.is_under_way = True
             # Whatever becomes of it, it is not asked again at once.
             taken.asked_at = moment
@@ -176,6 +202,12 @@ class RefreshQueue:
                 return
             state.answered_at = at
             state.is_near = near
+            if (
+                state.wrong_since
+                and state.asked_at
+                and (state.wrong_since <= state.asked_at)
+            ):
+                state.wrong_since = None
             state.is_under_way = state.is_wanted = False
             state.again_at = None
             state.failures, state.failing_since, state.error = 0, None, ""
@@ -248,11 +280,25 @@ class RefreshQueue:
         due, stale, lost = state.due_after, _OFFER_STALE, _OFFER_LOST
         if question.interaction is TIMES:
             stale, lost = self._fresh_for * 3 / 4, self._offered_for * 3 / 4
-        if not state.failures and age < due:
+        is_wrong = self._is_to_be_rechecked(state, moment)
+        if not state.failures and age < due and not is_wrong:
             return None
         band = _LOST if age >= lost else _STALE if age >= stale else _DUE
         interest = _WANTED if state.is_wanted else _NEAR if state.is_near else _REST
+        if is_wrong:
+            interest = _WRONG
         return band, interest, -(age / self._due(question)), state.number
+
+    def _is_to_be_rechecked(self, state: QuestionState, moment: datetime) -> bool:
+        return (
+            state.wrong_since is not None
+            and state.answered_at is not None
+            and moment >= state.answered_at + _RECHECKED_AFTER
+            and (
+                self._rechecked_at is None
+                or moment >= self._rechecked_at + _RECHECKED_EVERY
+            )
+        )
 
 
 def _probe_place(state: QuestionState) -> Place:

@@ -42,7 +42,7 @@ from fhir_gateway.services.window import (
     windows,
     windows_with,
 )
-from fhir_gateway.stores.demand import Demand
+from fhir_gateway.stores.demand import Demand, Wanted
 from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
 from fhir_gateway.stores.slot_store import SlotStore, StoreUnavailable
 from fhir_gateway.stores.source_status import SourceStatus
@@ -80,6 +80,7 @@ class SourceRefresh:
         store: Where the answers go.
         demand: Tells what clients search for.
         meanings: Time types with a shared meaning are asked for first.
+        rechecks: Tells what bookings have found wrong.
         worker: The name of the worker, for the status.
         clock: Tells the time.
         jitter: Spreads what would march in step.
@@ -93,6 +94,7 @@ class SourceRefresh:
         demand: Demand,
         meanings: TimeTypeMap,
         *,
+        rechecks: Demand,
         worker: str | None = None,
         clock: Clock = now,
         jitter: Jitter = _EVEN,
@@ -101,6 +103,7 @@ class SourceRefresh:
         self._adapter = adapter
         self._store = store
         self._demand = demand
+        self._rechecks = rechecks
         self._meanings = meanings
         self._worker = worker
         self._clock = clock
@@ -220,7 +223,7 @@ class SourceRefresh:
             if block is not None:
                 self._memory.keep(block)
                 self._queue.answered(
-                    _times_of(block.key),
+                    _times_of((block.key.unit, block.key.time_type_id)),
                     block.answered_at,
                     near=self._memory.is_near(block.key, self._clock()),
                 )
@@ -271,13 +274,12 @@ class SourceRefresh:
         self._demand_taken_at = moment
         try:
             wanted = self._demand.take(self._source.name)
+            wrong = self._rechecks.take(self._source.name)
         except StoreUnavailable:
             # Told of by whatever is stored next; the order is a little worse meanwhile.
             return
-        self._queue.want(
-            Question(interaction=TIMES, unit=unit, time_type_id=time_type_id)
-            for unit, time_type_id in wanted
-        )
+        self._queue.want(map(_times_of, wanted))
+        self._queue.recheck(map(_times_of, wrong))
 
     def _perform(self, question: Question) -> bool:
         """Ask, and keep what is answered; return whether that went well."""
@@ -542,5 +544,6 @@ class SourceRefresh:
         self._put_offer()
 
 
-def _times_of(key: BlockKey) -> Question:
-    return Question(interaction=TIMES, unit=key.unit, time_type_id=key.time_type_id)
+def _times_of(wanted: Wanted) -> Question:
+    unit, time_type_id = wanted
+    return Question(interaction=TIMES, unit=unit, time_type_id=time_type_id)

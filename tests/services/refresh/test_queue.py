@@ -333,3 +333,69 @@ def test_nothing_starves(
             queue.answered(question, clock())
 
     assert all(clock() - each < FRESH for each in answered.values())
+
+
+def test_what_a_booking_found_wrong_is_asked_again_soon(clock: MovableClock) -> None:
+    """It is not due yet, and is asked before what is due; then it is right again."""
+    queue = queue_of(A, B, clock=clock)
+    aged(queue, A=5, B=1)
+
+    queue.recheck([B, D])
+
+    assert in_order(queue) == [B, A]
+    queue.answered(B, clock())
+    clock.forward(minutes=1)
+    assert in_order(queue) == []
+
+
+def test_what_is_nearly_stale_does_not_wait_for_rechecks(clock: MovableClock) -> None:
+    """Who finds many answers wrong makes no other one stale."""
+    queue = queue_of(A, B, clock=clock)
+    aged(queue, A=8, B=1)
+
+    queue.recheck([B])
+
+    assert in_order(queue) == [A, B]
+
+
+def test_a_young_answer_is_not_rechecked(clock: MovableClock) -> None:
+    """An answer that was found wrong at once is asked again after 15 s."""
+    queue = queue_of(A, clock=clock)
+    aged(queue, A=0)
+    queue.recheck([A])
+
+    clock.forward(seconds=14)
+    before = in_order(queue)
+    clock.forward(seconds=1)
+
+    assert (before, in_order(queue)) == ([], [A])
+
+
+def test_rechecks_of_a_source_come_one_by_one(clock: MovableClock) -> None:
+    """Whatever is found wrong, a source is asked for one such block in 2 s."""
+    queue = queue_of(A, B, C, clock=clock)
+    aged(queue, A=1, B=1, C=1)
+    queue.recheck([A, B, C])
+
+    taken = []
+    for _ in range(3):
+        taken.append(in_order(queue))
+        clock.forward(seconds=2)
+
+    assert taken == [[A], [B], [C]]
+
+
+def test_what_is_found_wrong_while_it_is_asked_is_asked_again(
+    clock: MovableClock,
+) -> None:
+    """The answer under way may be older than what the booking heard."""
+    queue = queue_of(A, clock=clock)
+    aged(queue, A=5)
+    assert in_order(queue) == [A]
+    clock.forward(seconds=1)
+    queue.recheck([A])
+    queue.answered(A, clock())
+
+    clock.forward(seconds=15)
+
+    assert in_order(queue) == [A]

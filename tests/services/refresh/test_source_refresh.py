@@ -82,6 +82,7 @@ class World:
     store: Any = field(default_factory=MemorySlotStore)
     clock: MovableClock = field(default_factory=MovableClock)
     demand: MemoryDemand = field(default_factory=MemoryDemand)
+    rechecks: MemoryDemand = field(default_factory=MemoryDemand)
     meanings: TimeTypeMap = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -95,6 +96,7 @@ class World:
             self.store,
             self.demand,
             self.meanings,
+            rechecks=self.rechecks,
             worker="worker-1",
             clock=self.clock,
             jitter=lambda: 0.5,
@@ -1166,3 +1168,23 @@ def test_the_status_counts() -> None:
     assert (status.slots, status.oldest_answer_at, status.questions) == (3, NOW, 4)
     assert status.rejected == {"of another time type": 3, "unmapped": 1}
     assert (status.unanswered, status.calls_last_minute) == (0, 4)
+
+
+def test_what_a_booking_found_wrong_is_asked_for_again(world: World) -> None:
+    """The agent's answer, and nobody else's, replaces the block."""
+    world.adapter.timeslots = [timeslot(30), timeslot(31)]
+    world.run_once()
+    world.clock.forward(minutes=1)
+    world.adapter.timeslots = [timeslot(31)]
+    before = world.run_once()
+
+    world.rechecks.add(KEY.source, [(KEY.unit, KEY.time_type_id)])
+    world.clock.forward(seconds=2)
+    asked = world.run_once()
+
+    assert before == []
+    assert [type(each) for each in asked] == [GetAvailableTimeslots]
+    assert {each.actor for each in asked} == {Actor.agent(world.source.agent)}
+    assert [int(each) for each in world.block().rows["start"]] == [
+        int(timeslot(31).start.timestamp())
+    ]
