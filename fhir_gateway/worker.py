@@ -5,9 +5,10 @@ A worker's parts, side by side.
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from pathlib import Path
 
 import structlog
+
+from fhir_gateway.services.fault_place import fault_place
 
 __all__ = ["WorkerFailed", "run_side_by_side"]
 
@@ -45,16 +46,7 @@ def run_side_by_side(
         if error is None:
             continue
         failed.append(name)
-        last = error.__traceback__
-        while last is not None and last.tb_next is not None:
-            last = last.tb_next
-        _log.error(
-            "worker failed",
-            part=name,
-            kind=type(error).__name__,
-            file=Path(last.tb_frame.f_code.co_filename).name if last else None,
-            line=last.tb_lineno if last else None,
-        )
+        _log.error("worker failed", part=name, **fault_place(error))
     if failed:
         raise WorkerFailed(
             f"the worker's {' and '.join(failed)} failed; the log says where."

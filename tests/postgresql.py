@@ -14,7 +14,12 @@ from pathlib import Path
 import psycopg
 from sqlalchemy import make_url
 
-__all__ = ["NoPostgresql", "PostgresqlServer", "running_postgresql"]
+__all__ = [
+    "NoPostgresql",
+    "PostgresqlServer",
+    "running_postgresql",
+    "running_standby",
+]
 
 
 class NoPostgresql(Exception):
@@ -64,6 +69,10 @@ class PostgresqlServer:
         """Stop it as a crash would: nothing is flushed, nobody is waited for."""
         self._call("-m", "immediate", "stop")
 
+    def promote(self) -> None:
+        """Make a standby the primary, and wait until it is."""
+        self._call("promote")
+
     def _call(self, *arguments: str) -> None:
         subprocess.run(
             [*self.control, *arguments],
@@ -81,9 +90,30 @@ def running_postgresql() -> Iterator[PostgresqlServer]:
     Raises:
         NoPostgresql: None can be started.
     """
-    binaries = _binaries()
+    with _running(
+        "initdb",
+        *("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"),
+    ) as server:
+        yield server
+
+
+@contextmanager
+def running_standby(primary: PostgresqlServer) -> Iterator[PostgresqlServer]:
+    """Give a standby that follows a primary by streaming, and remove it in the end."""
+    with _running(
+        "pg_basebackup",
+        *("-h", str(primary.socket), "-U", "postgres", "-R", "-c", "fast"),
+        "--no-sync",
+    ) as server:
+        yield server
+
+
+@contextmanager
+def _running(program: str, *arguments: str) -> Iterator[PostgresqlServer]:
+    """Give a server in a folder that a program fills, and remove it in the end."""
+    binaries = _binaries(program)
     if binaries is None:
-        raise NoPostgresql("PostgreSQL is not installed: no initdb and pg_ctl")
+        raise NoPostgresql(f"PostgreSQL is not installed: no {program} and pg_ctl")
     as_owner: list[str] = []
     if os.geteuid() == 0:
         # PostgreSQL refuses to run as root.
@@ -99,12 +129,7 @@ def running_postgresql() -> Iterator[PostgresqlServer]:
             shutil.chown(directory, "nobody")
         data = directory / "data"
         subprocess.run(
-            [
-                *as_owner,
-                str(binaries / "initdb"),
-                *("-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8"),
-                *("--locale=C", "--no-sync"),
-            ],
+            [*as_owner, str(binaries / program), "-D", str(data), *arguments],
             check=True,
             cwd=directory,
             stdout=subprocess.DEVNULL,
@@ -124,7 +149,7 @@ def running_postgresql() -> Iterator[PostgresqlServer]:
         shutil.rmtree(directory)
 
 
-def _binaries() -> Path | None:
+def _binaries(program: str) -> Path | None:
     places = [Path(place) for place in os.get_exec_path()]
     # Debian keeps the server's programs off the path.
     places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
@@ -134,6 +159,6 @@ def _binaries() -> Path | None:
         )
         places.append(Path(answer.stdout.strip()))
     for place in places:
-        if (place / "initdb").exists() and (place / "pg_ctl").exists():
+        if (place / program).exists() and (place / "pg_ctl").exists():
             return place
     return None

@@ -36,6 +36,7 @@ from fhir_gateway.model.interaction import CancelBooking, MakeBooking, UpdateBoo
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot
+from fhir_gateway.services.fault_place import fault_place
 from fhir_gateway.services.read_back import (
     AnothersBookings,
     ReadBack,
@@ -66,6 +67,11 @@ _LEASE: Final = timedelta(seconds=100)
 # then somebody may have seen that nothing arrived. From here the platform's two tries
 # still end before that.
 _SENDS_WITHIN: Final = timedelta(seconds=15)
+
+_UNKNOWN: Final = (
+    "The request was passed on, and the server cannot look up just now what became of"
+    " it: ask again in a minute."
+)
 
 # How a booking stands after a write, with what its source said of it, if it did.
 Sent: TypeAlias = tuple[BookingRecord, Booking | None]
@@ -394,18 +400,24 @@ class Sending:
 @contextmanager
 def unknown_without_journal() -> Iterator[None]:
     """
-    Say that nobody knows how a write went, where the journal goes away after it.
+    Say that nobody knows how a write went, where this server fails after it.
+
+    The journal may go away then, or a fault in the program may come to light.
 
     Raises:
         BookingUnconfirmed: It did. Who says no instead might be wrong.
+        GatewayError: What the block raised otherwise.
     """
     try:
         yield
     except DatabaseUnavailable as error:
-        raise BookingUnconfirmed(
-            "The request was passed on, and the server cannot look up just now what"
-            " became of it: ask again in a minute."
-        ) from error
+        raise BookingUnconfirmed(_UNKNOWN) from error
+    except GatewayError:
+        raise
+    except Exception as error:
+        # An answer 500 would read as "not done", and the region may have done it.
+        _log.error("unforeseen failure", **fault_place(error))
+        raise BookingUnconfirmed(_UNKNOWN) from error
 
 
 def _not_read(record: BookingRecord, error: GatewayError) -> None:

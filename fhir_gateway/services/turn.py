@@ -21,6 +21,7 @@ from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.services.breaker import Breaker
+from fhir_gateway.services.fault_place import fault_place
 
 __all__ = ["ANSWERS_WITHIN", "Turn", "Turns"]
 
@@ -261,4 +262,4 @@ def _log_late(late: Future[_Result]) -> None:
     if error is None or isinstance(error, GatewayError):
         _log.info("answered late", outcome=type(error).__name__ if error else "done")
     else:
-        _log.error("unforeseen failure", kind=type(error).__name__)
+        _log.error("unforeseen failure", **fault_place(error))

@@ -3,15 +3,22 @@ The SQL database behind the journal: SQLite or PostgreSQL, used in the same way.
 
 Every write is one transaction that has reached the disk when it returns. On SQLite
 that means WAL with `synchronous=FULL` and `BEGIN IMMEDIATE`; on PostgreSQL
-`synchronous_commit=on`.
+`synchronous_commit=on`, said anew in each transaction: behind PgBouncer a session is
+anybody's, so nothing here rests on what a session was told before.
+
+A database that hangs, is away, or takes no writes makes everything here fail with
+`DatabaseUnavailable`, within the times that docs/configuration.md lists.
 """
 
 import hashlib
+import os
+import socket
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar, Final
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
 
 from sqlalchemy import (
     Connection,
@@ -22,54 +29,108 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import (
-    ArgumentError,
     DataError,
     DBAPIError,
     IntegrityError,
+    InvalidatePoolError,
     ProgrammingError,
 )
 from sqlalchemy.exc import (
     TimeoutError as PoolTimeoutError,
 )
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from fhir_gateway.model.errors import Category, GatewayError
+from fhir_gateway.stores.database_fault import (
+    DatabaseFault,
+    TakesNoWrites,
+    database_fault,
+)
+from fhir_gateway.stores.database_url import DatabaseUrl, WrongDatabase, database_url
+from fhir_gateway.stores.deadline import Deadlines
 
 __all__ = [
     "Database",
     "DatabaseUnavailable",
+    "Patience",
     "WrongDatabase",
     "at_the_border",
     "database_clock",
     "lock_until_commit",
+    "unhurried",
 ]
 
 _READING: Final = "fhir_gateway_reading"
-_LOCK_WAIT_S: Final = 30
-_POOL_WAIT_S: Final = 10
-_CONNECT_TIMEOUT_S: Final = 5
+_UNHURRIED: Final = "fhir_gateway_unhurried"
+_SOCKET: Final = "fhir_gateway_socket"
+_FRESH: Final = "fhir_gateway_fresh"
+_TAKES_WRITES: Final = "fhir_gateway_takes_writes"
+
+# These say that the program is wrong, unless they say that a server is set up wrongly.
+_OF_THE_PROGRAM: Final = (DataError, IntegrityError, ProgrammingError)
+
+# libpq's names: of a machine that is away the kernel tells within some ten seconds.
+_TCP: Final = {
+    "keepalives": "1",
+    "keepalives_idle": "10",
+    "keepalives_interval": "3",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
 
 
-class WrongDatabase(ValueError):
-    """The URL of a database has the wrong form; the message does not repeat it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """
+    How many seconds a database may take; docs/configuration.md has a row for each.
+
+    Attributes:
+        connection: For a free connection of the pool.
+        connect: For each host to be connected to; libpq takes two at least.
+        ping: For the question with which each loan of a connection begins.
+        lock: For a lock; on SQLite, for the one lock that there is.
+        statement: For one statement, as the server counts.
+        idle: Between two statements, as the server counts.
+        transaction: For a whole transaction, whatever hangs.
+    """
+
+    connection: float = 5
+    connect: int = 5
+    ping: float = 5
+    lock: float = 10
+    statement: float = 10
+    idle: float = 15
+    transaction: float = 15
+
+
+PATIENCE: Final = Patience()
 
 
 class DatabaseUnavailable(GatewayError):
     """
-    The database cannot be reached, or was too busy to answer in time.
+    The database cannot be reached, takes no writes, or did not answer in time.
 
     It is deliberately no `Unavailable`: that one promises that nothing was sent to a
     region, and this one promises nothing. Whether the transaction took place is unknown
     too, since the connection may have been lost after the commit.
+
+    Attributes:
+        fault: What is wrong and what to do about it, for who runs the server.
     """
 
     category: ClassVar[Category] = Category.UNAVAILABLE
+
+    def __init__(
+        self, message: str, *, fault: DatabaseFault = DatabaseFault.AWAY
+    ) -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 class database_clock(FunctionElement[float]):  # noqa: N801 - reads as an SQL function
@@ -114,18 +175,19 @@ class Database:
 
     Args:
         url: `sqlite:///relative/path`, `sqlite:////absolute/path` or
-            `postgresql://user:password@host/database`.
+            `postgresql://user:password@host/database`, also with several hosts.
+        patience: How long it may take.
 
     Raises:
-        WrongDatabase: The URL has another form.
+        WrongDatabase: The URL has another form, or its driver is not installed.
     """
 
     __slots__ = ("engine",)
 
     engine: Engine
 
-    def __init__(self, url: str) -> None:
-        self.engine = _engine(_parsed(url))
+    def __init__(self, url: str, *, patience: Patience = PATIENCE) -> None:
+        self.engine = _engine(database_url(url), patience)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.engine.url!r})"
@@ -152,12 +214,30 @@ class Database:
             DatabaseUnavailable: The database cannot be reached, or other writers kept
                 it for too long.
         """
-        with at_the_border(), self.engine.begin() as connection:
+        with (
+            at_the_border(),
+            self.engine.connect() as connection,
+            connection.begin(),
+        ):
             yield connection
 
     def close(self) -> None:
         """Close the connections that are not in use; the next use opens new ones."""
         self.engine.dispose()
+
+
+@contextmanager
+def unhurried(engine: Engine) -> Iterator[Connection]:
+    """
+    Open a writing transaction that may take as long as it needs, as a migration does.
+
+    Raises:
+        DatabaseUnavailable: The database cannot be reached.
+    """
+    with at_the_border(), engine.connect() as connection:
+        connection.execution_options(**{_UNHURRIED: True})
+        with connection.begin():
+            yield connection
 
 
 def lock_until_commit(connection: Connection, name: str) -> None:
@@ -174,72 +254,157 @@ def lock_until_commit(connection: Connection, name: str) -> None:
 
 @contextmanager
 def at_the_border() -> Iterator[None]:
-    """Tell of a database that cannot be reached in the program's own words."""
+    """Tell of a database that cannot be used in the program's own words."""
     try:
         yield
-    except (DataError, IntegrityError, ProgrammingError):
-        # These say that the program is wrong, not that the database is away.
-        raise
-    except (DBAPIError, PoolTimeoutError) as error:
+    except (DBAPIError, PoolTimeoutError, TakesNoWrites) as error:
+        fault = database_fault(error)
+        if isinstance(error, _OF_THE_PROGRAM) and fault is DatabaseFault.AWAY:
+            raise
         raise DatabaseUnavailable(
-            "The booking journal cannot be reached just now; ask again later."
+            "The booking journal cannot be reached just now; ask again later.",
+            fault=fault,
         ) from error
 
 
-def _parsed(text: str) -> URL:
-    try:
-        url = make_url(text)
-    except ArgumentError:
-        raise WrongDatabase(_expectation("it is not a URL")) from None
-    match url.drivername:
-        case "sqlite":
-            if not url.database or url.database == ":memory:":
-                raise WrongDatabase(
-                    _expectation(
-                        "a database in memory is lost with the process, and bookings"
-                        " must not be"
-                    )
-                )
-            return url
-        case "postgresql" | "postgresql+psycopg":
-            return url.set(drivername="postgresql+psycopg")
-        case _:
-            raise WrongDatabase(_expectation("its scheme is neither of these"))
-
-
-def _expectation(reason: str) -> str:
-    return (
-        "not a database URL: expected sqlite:///path or"
-        f" postgresql://user:password@host/database, but {reason}"
-    )
-
-
-def _engine(url: URL) -> Engine:
-    if url.get_backend_name() == "sqlite":
+def _engine(database: DatabaseUrl, patience: Patience) -> Engine:
+    if database.url.get_backend_name() == "sqlite":
         engine = create_engine(
-            url,
+            database.url,
+            # An error's text is logged; the values in it may not be.
             hide_parameters=True,
             pool_size=10,
             max_overflow=20,
-            pool_timeout=_POOL_WAIT_S,
-            connect_args={"timeout": _LOCK_WAIT_S},
+            pool_timeout=patience.connection,
+            connect_args={"timeout": patience.lock},
         )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     engine = create_engine(
-        url,
-        # An error's text is logged; the values in it may not be.
+        database.url,
         hide_parameters=True,
         pool_size=10,
         max_overflow=20,
-        pool_timeout=_POOL_WAIT_S,
-        # One round trip each time buys that a restarted server costs no request.
-        pool_pre_ping=True,
-        connect_args={"connect_timeout": _CONNECT_TIMEOUT_S},
+        pool_timeout=patience.connection,
+        connect_args={
+            "connect_timeout": patience.connect,
+            **_TCP,
+            **database.arguments,
+            # A prepared statement belongs to a session.
+            "prepare_threshold": None,
+            # BEGIN is ours to say: with what each transaction needs, in one go.
+            "autocommit": True,
+        },
     )
-    event.listen(engine, "connect", _prepare_postgresql)
+    _PostgresqlConnections(patience).listen(engine)
     return engine
+
+
+# One message, and one round trip: psycopg's own BEGIN would be another.
+_BEGIN: Final = "BEGIN; SET LOCAL synchronous_commit = on;"
+
+
+class _PostgresqlConnections:
+    """
+    Looks after the connections of a pool.
+
+    One that is lent is asked first whether its server takes writes: one round trip buys
+    that neither a restarted server nor a failover costs a request. Where it does not,
+    every connection of the pool is dropped, and a new one finds the new primary; where
+    there is none, readers go on.
+    """
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._deadlines = Deadlines()
+        self._begin_in_time = "".join(
+            [
+                _BEGIN,
+                f"SET LOCAL lock_timeout = {_milliseconds(patience.lock)};",
+                f"SET LOCAL statement_timeout = {_milliseconds(patience.statement)};",
+                (
+                    "SET LOCAL idle_in_transaction_session_timeout ="
+                    f" {_milliseconds(patience.idle)};"
+                ),
+            ]
+        )
+
+    def listen(self, engine: Engine) -> None:
+        event.listen(engine, "connect", self._connected)
+        event.listen(engine, "checkout", self._lent)
+        event.listen(engine, "checkin", self._given_back)
+        event.listen(engine, "close", self._closed)
+        event.listen(engine, "begin", self._begin)
+        event.listen(engine, "handle_error", _judge)
+
+    def _connected(self, connection: Any, entry: ConnectionPoolEntry) -> None:  # noqa: ANN401 - psycopg's, which is an extra
+        # Of our own: the number of libpq's may be another connection's a moment later.
+        entry.info[_SOCKET] = socket.socket(fileno=os.dup(connection.pgconn.socket))
+        entry.info[_FRESH] = True
+
+    def _lent(
+        self,
+        connection: DBAPIConnection,
+        entry: ConnectionPoolEntry,
+        _proxy: PoolProxiedConnection,
+    ) -> None:
+        is_fresh = entry.info.pop(_FRESH, False)
+        self._deadlines.watch(entry.info[_SOCKET], self._patience.ping)
+        try:
+            takes_writes = _takes_writes(connection)
+        except Exception as error:
+            if is_fresh:
+                raise
+            # SQLAlchemy drops all that are as old, and lends a fresh one.
+            raise InvalidatePoolError from error
+        if not takes_writes and not is_fresh:
+            raise InvalidatePoolError
+        # A fresh one that takes no writes is the best there is: it serves readers.
+        entry.info[_TAKES_WRITES] = takes_writes
+        self._deadlines.watch(entry.info[_SOCKET], self._patience.transaction)
+
+    def _given_back(self, _: object, entry: ConnectionPoolEntry) -> None:
+        if _SOCKET in entry.info:
+            self._deadlines.release(entry.info[_SOCKET])
+
+    def _closed(self, _: object, entry: ConnectionPoolEntry) -> None:
+        own: socket.socket | None = entry.info.pop(_SOCKET, None)
+        if own is not None:
+            self._deadlines.release(own)
+            own.close()
+
+    def _begin(self, connection: Connection) -> None:
+        options = connection.get_execution_options()
+        info = connection.connection.info
+        if not info[_TAKES_WRITES] and not options.get(_READING, False):
+            raise TakesNoWrites
+        if options.get(_UNHURRIED, False):
+            self._deadlines.release(info[_SOCKET])
+            connection.exec_driver_sql(_BEGIN)
+        else:
+            connection.exec_driver_sql(self._begin_in_time)
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _takes_writes(connection: DBAPIConnection) -> bool:
+    cursor = connection.cursor()
+    cursor.execute("SHOW transaction_read_only")
+    row = cursor.fetchone()
+    cursor.close()
+    return row is not None and row[0] == "off"
+
+
+def _judge(context: ExceptionContext) -> None:
+    """Drop every connection of a pool where an error shows that none is of use."""
+    if database_fault(context.original_exception) in (
+        DatabaseFault.READ_ONLY,
+        DatabaseFault.STATEMENT_POOLING,
+    ):
+        context.is_disconnect = True
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
@@ -259,7 +424,7 @@ def _switch_to_wal(cursor: DBAPICursor) -> None:
     # Only the first connection to a new file switches. When several processes are the
     # first at once, SQLite answers "locked" to all but one without waiting, since each
     # holds what the others wait for; those try again.
-    give_up_at = time.monotonic() + _LOCK_WAIT_S
+    give_up_at = time.monotonic() + PATIENCE.lock
     while True:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
@@ -275,15 +440,3 @@ def _switch_to_wal(cursor: DBAPICursor) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     reading = connection.get_execution_options().get(_READING, False)
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
-
-
-def _prepare_postgresql(
-    connection: DBAPIConnection, _entry: ConnectionPoolEntry
-) -> None:
-    cursor = connection.cursor()
-    # A server, a database or a role may have turned it off; the journal's promises
-    # rest on it.
-    cursor.execute("SET synchronous_commit = on")
-    cursor.execute(f"SET lock_timeout = '{_LOCK_WAIT_S}s'")
-    cursor.close()
-    connection.commit()

@@ -16,6 +16,7 @@ from fhir_gateway.fhir.outcome import (
     operation_outcome,
 )
 from fhir_gateway.model.errors import Busy, Category, GatewayError
+from fhir_gateway.services.fault_place import fault_place
 from fhir_gateway.web.exchange import fhir_response
 
 __all__ = ["STATUSES", "error_response", "overloaded", "register_error_handlers"]
@@ -122,16 +123,7 @@ def _from_http_exception(error: Exception) -> Response:
 def _from_bug(error: Exception) -> Response:
     """Answer a failure that nobody foresaw; only its class and place are logged."""
     incident = str(uuid4())
-    last = error.__traceback__
-    while last is not None and last.tb_next is not None:
-        last = last.tb_next
-    _log.error(
-        "unforeseen failure",
-        incident=incident,
-        kind=type(error).__name__,
-        file=last.tb_frame.f_code.co_filename.rpartition("/")[2] if last else None,
-        line=last.tb_lineno if last else None,
-    )
+    _log.error("unforeseen failure", incident=incident, **fault_place(error))
     return fhir_response(
         operation_outcome(
             [

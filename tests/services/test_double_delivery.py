@@ -251,6 +251,7 @@ class BrokenJournal(Journal):
     """A journal whose database goes away at one step."""
 
     fails_at: str = ""
+    fails_with: Exception = DatabaseUnavailable("away")
 
     def mark_sent(self, decision: Decision, *, lease: timedelta) -> Decision:
         """Fail before, or after, or not at all."""
@@ -261,7 +262,7 @@ class BrokenJournal(Journal):
     def settle_booked(self, decision: Decision, **settled: Any) -> BookingRecord:
         """Fail, or not."""
         if self.fails_at == "settled":
-            raise DatabaseUnavailable("away")
+            raise self.fails_with
         return super().settle_booked(decision, **settled)
 
 
@@ -288,12 +289,20 @@ def test_without_its_journal_nothing_is_sent(
     assert wireless.adapter.asked(MakeBooking) == []
 
 
+@pytest.mark.parametrize(
+    "failure",
+    [
+        pytest.param(DatabaseUnavailable("away"), id="the journal is away"),
+        pytest.param(KeyError("fault"), id="a fault of the program"),
+    ],
+)
 def test_a_yes_that_cannot_be_written_down_is_no_no(
-    wireless: Wireless, breaking: tuple[Desk, BrokenJournal]
+    wireless: Wireless, breaking: tuple[Desk, BrokenJournal], failure: Exception
 ) -> None:
-    """Sent, and the journal away: nobody knows, and that is what is said."""
+    """Sent, and not settled: nobody knows, and that is what is said."""
     desk, journal = breaking
     journal.fails_at = "settled"
+    journal.fails_with = failure
     wanted = wireless.coming()
     wireless.lists(wanted)
 

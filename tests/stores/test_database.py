@@ -174,7 +174,7 @@ def test_clock_is_the_present(database: Database) -> None:
         pytest.param("journal_mode", "wal", id="write-ahead log"),
         pytest.param("synchronous", 2, id="every commit reaches the disk"),
         pytest.param("foreign_keys", 1, id="foreign keys are checked"),
-        pytest.param("busy_timeout", 30_000, id="waits for other writers"),
+        pytest.param("busy_timeout", 10_000, id="waits for other writers"),
     ],
 )
 def test_sqlite_setting(
@@ -238,12 +238,18 @@ def test_sqlite_reader_does_not_wait_for_writer(
     ("setting", "value"),
     [
         pytest.param("synchronous_commit", "on", id="every commit reaches the disk"),
-        pytest.param("lock_timeout", "30s", id="does not wait for ever"),
+        pytest.param("lock_timeout", "10s", id="waits for no lock for ever"),
+        pytest.param("statement_timeout", "10s", id="no statement lasts for ever"),
+        pytest.param(
+            "idle_in_transaction_session_timeout",
+            "15s",
+            id="no lock outlives its owner",
+        ),
     ],
 )
 @pytest.mark.parametrize("new_url", ["postgresql"], indirect=True)
 def test_postgresql_setting(database: Database, setting: str, value: str) -> None:
-    """Each connection to PostgreSQL has the settings that the journal rests on."""
+    """Each transaction on PostgreSQL has the settings that the journal rests on."""
     with database.reading() as connection:
         found = connection.exec_driver_sql(f"SHOW {setting}").scalar_one()
 

@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 
-from fhir_gateway.stores.database import at_the_border, lock_until_commit
+from fhir_gateway.stores.database import lock_until_commit, unhurried
 
 __all__ = ["LaterTables", "migrate"]
 
@@ -37,7 +37,7 @@ def migrate(engine: Engine) -> None:
         LaterTables: The tables are of a later release than this one.
         DatabaseUnavailable: The database cannot be reached.
     """
-    with _ONE_AT_A_TIME, at_the_border(), engine.begin() as connection:
+    with _ONE_AT_A_TIME, unhurried(engine) as connection:
         _lock(connection)
         config = Config()
         config.set_main_option("script_location", "fhir_gateway.stores:migrations")
@@ -53,7 +53,4 @@ def migrate(engine: Engine) -> None:
 def _lock(connection: Connection) -> None:
     # SQLite is locked by the transaction itself, which has begun as IMMEDIATE.
     if connection.dialect.name == "postgresql":
-        # Another process may have a long migration to do: wait for it as long as it
-        # takes.
-        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
         lock_until_commit(connection, "migrations")
