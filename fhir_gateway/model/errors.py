@@ -237,7 +237,23 @@ class MalformedAnswer(SourceFault):
 class BookingUnconfirmed(GatewayError):
     """
     A write was sent and its outcome is unknown: look it up, never send it again.
+
+    Args:
+        is_answered: An answer has come, one that says nothing certain. So nothing of
+            this write is under way any more, and its source can be looked at at once.
     """
 
     category = Category.UNCONFIRMED
     default_party = Party.REGION
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        source: SourceName | None = None,
+        interaction: str | None = None,
+        party: Party | None = None,
+        is_answered: bool = False,
+    ) -> None:
+        super().__init__(message, source=source, interaction=interaction, party=party)
+        self.is_answered = is_answered

@@ -2,15 +2,19 @@
 Asking a producer: one SOAP call over `requests`.
 
 The only table from HTTP, SOAP and platform failures to the program's own errors. For a
-read every failure means "could not be asked". For a write only two things prove that
-nothing was done: a connection that was never made, and a platform fault from before
-the producer is called. Everything else leaves the outcome unknown, and a write is
-never repeated (no retries, no redirects, a connection of its own).
+read every failure means "could not be asked". For a write one thing alone proves that
+nothing was done: a connection that was never made. Everything else leaves the outcome
+unknown, every fault included: the platform tries again when it loses an answer, so a
+fault may be the answer to its second try, after the first was carried out. A write is
+never repeated here.
+
+An answer is believed under HTTP 200 alone (WS-I Basic Profile 1.1, R1111 and R1124),
+a fault under 200 and under every 4xx and 5xx (SOAP 1.1, section 6.2, says 500).
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
@@ -34,34 +38,20 @@ from fhir_gateway.rivta.envelope import (
     CONTENT_TYPE,
     Answer,
     MalformedEnvelope,
+    read_fault,
     read_response,
     write_request,
 )
-from fhir_gateway.rivta.fault import NEVER_REACHED_PRODUCER, Fault
-from fhir_gateway.rivta.transport import Session, kind_of, was_never_sent
+from fhir_gateway.rivta.fault import Fault
+from fhir_gateway.rivta.transport import Reply, Transport, kind_of, was_never_sent
 from fhir_gateway.rivta.xml import MAX_BYTES, UnreadableXml
 
-__all__ = ["Credentials", "FaultedWrite", "SoapClient"]
+__all__ = ["FaultedWrite", "SoapClient"]
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
 
-_CHUNK_BYTES: Final = 65_536
 _PLACEHOLDER: Final = "{interaction}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """
-    Mutual TLS: paths of PEM files.
-
-    Attributes:
-        certificate: Our certificate and its key in one file, or None.
-        trust: The certificates that we trust, or None for the system's.
-    """
-
-    certificate: str | None = None
-    trust: str | None = None
 
 
 class SoapClient:
@@ -72,7 +62,7 @@ class SoapClient:
         source: What the producer is called in errors.
         endpoint: Its URL; `{interaction}` in it becomes the contract's name.
         consumer: Our HSA-id, for `x-rivta-original-serviceconsumer-hsaid`.
-        credentials: For mutual TLS.
+        transport: How documents are posted.
     """
 
     def __init__(
@@ -81,17 +71,12 @@ class SoapClient:
         source: SourceName,
         endpoint: str,
         consumer: HsaId | None = None,
-        credentials: Credentials | None = None,
+        transport: Transport | None = None,
     ) -> None:
         self._source = source
         self._endpoint = endpoint
         self._consumer = consumer
-        self._credentials = credentials or Credentials()
-        self._reads = self._session()
-
-    def close(self) -> None:
-        """Close the connections that are kept for reads."""
-        self._reads.close()
+        self._transport = transport or Transport()
 
     def call(
         self,
@@ -129,20 +114,12 @@ class SoapClient:
         if timeout <= 0:
             raise exchange.too_late()
         with exchange.errors():
-            if exchange.is_write:
-                with self._session() as session:
-                    body = self._post(session, contract, document, timeout)
-            else:
-                body = self._post(self._reads, contract, document, timeout)
-        return exchange.answer(body)
+            reply = self._post(contract, document, timeout)
+        return exchange.answer(reply)
 
     def _post(
-        self,
-        session: Session,
-        contract: Contract[Any, Any],
-        document: bytes,
-        timeout: float,
-    ) -> bytes:
+        self, contract: Contract[Any, Any], document: bytes, timeout: float
+    ) -> Reply:
         headers = {
             "Content-Type": CONTENT_TYPE,
             "SOAPAction": f'"{contract.action}"',
@@ -150,25 +127,13 @@ class SoapClient:
         }
         if self._consumer:
             headers["x-rivta-original-serviceconsumer-hsaid"] = self._consumer
-        with session.post(
+        return self._transport.post(
             self._endpoint.replace(_PLACEHOLDER, contract.interaction.value),
-            data=document,
-            headers=headers,
+            document,
+            headers,
             timeout=timeout,
-            stream=True,
-        ) as response:
-            body = bytearray()
-            for chunk in response.iter_content(_CHUNK_BYTES):
-                body += chunk
-                if len(body) > MAX_BYTES:
-                    break  # enough for `parse` to refuse it
-            return bytes(body)
-
-    def _session(self) -> Session:
-        session = Session()
-        session.cert = self._credentials.certificate
-        session.verify = self._credentials.trust or True
-        return session
+            most_bytes=MAX_BYTES,
+        )
 
 
 class _Exchange:
@@ -192,10 +157,12 @@ class _Exchange:
             failure.add_note(kind_of(error))
             raise failure from None
 
-    def answer(self, body: bytes) -> Answer:
+    def answer(self, reply: Reply) -> Answer:
         """Read the answer; a fault is raised."""
+        if reply.status != HTTPStatus.OK:
+            raise self._unbelievable(reply)
         try:
-            answer = read_response(self._contract, body)
+            answer = read_response(self._contract, reply.body)
         except MalformedElement as error:
             raise self._malformed(str(error), error.element) from error
         except (UnreadableXml, MalformedEnvelope) as error:
@@ -225,20 +192,31 @@ class _Exchange:
             return self._unavailable("did not answer in time")
         return self._unavailable("broke off its answer")
 
+    def _unbelievable(self, reply: Reply) -> GatewayError:
+        """Return what an answer under another status than 200 is raised as."""
+        fault = None
+        if reply.status >= HTTPStatus.BAD_REQUEST:
+            with suppress(UnreadableXml, MalformedEnvelope):
+                fault = read_fault(reply.body)
+        if fault is not None:
+            return self._fault(fault)
+        if self.is_write:
+            return self._unconfirmed(
+                f"answered a write with HTTP status {reply.status}", is_answered=True
+            )
+        return SourceFault(
+            f"The source answered with HTTP status {reply.status}.",
+            source=self._source,
+            interaction=self._interaction,
+        )
+
     def _fault(self, fault: Fault) -> GatewayError:
         code = fault.platform_code
         party = Party.PLATFORM if code else Party.REGION
-        if self.is_write and code not in NEVER_REACHED_PRODUCER:
+        if self.is_write:
             return FaultedWrite(
                 f"The source answered a write with a fault ({code or 'its own'}).",
                 fault=fault,
-                source=self._source,
-                interaction=self._interaction,
-                party=party,
-            )
-        if self.is_write:
-            return Unavailable(
-                f"The service platform did not pass the call on ({code}).",
                 source=self._source,
                 interaction=self._interaction,
                 party=party,
@@ -253,7 +231,9 @@ class _Exchange:
 
     def _malformed(self, reason: str, element: str) -> GatewayError:
         if self.is_write:
-            return self._unconfirmed(f"answered a write unreadably: {reason}")
+            return self._unconfirmed(
+                f"answered a write unreadably: {reason}", is_answered=True
+            )
         return MalformedAnswer(
             f"The source's answer cannot be read: {reason}.",
             element=element,
@@ -266,9 +246,14 @@ class _Exchange:
             f"The source {what}.", source=self._source, interaction=self._interaction
         )
 
-    def _unconfirmed(self, what: str) -> BookingUnconfirmed:
+    def _unconfirmed(
+        self, what: str, *, is_answered: bool = False
+    ) -> BookingUnconfirmed:
         return BookingUnconfirmed(
-            f"The source {what}.", source=self._source, interaction=self._interaction
+            f"The source {what}.",
+            source=self._source,
+            interaction=self._interaction,
+            is_answered=is_answered,
         )
 
 
@@ -284,7 +269,13 @@ class FaultedWrite(BookingUnconfirmed):
         interaction: str,
         party: Party,
     ) -> None:
-        super().__init__(message, source=source, interaction=interaction, party=party)
+        super().__init__(
+            message,
+            source=source,
+            interaction=interaction,
+            party=party,
+            is_answered=True,
+        )
         self.fault = fault
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "Call",
     "MalformedEnvelope",
     "read_call",
+    "read_fault",
     "read_request",
     "read_response",
     "write_fault",
@@ -150,16 +151,14 @@ def read_call(document: bytes) -> Call:
         MalformedEnvelope: It is no SOAP envelope with a body.
     """
     envelope = _read_envelope(document)
-    body = _child(envelope, _Part.BODY)
-    if body is None or len(body) == 0:
-        raise MalformedEnvelope("the envelope has no body")
+    root = _body_root(envelope)
     header = _child(envelope, _Part.HEADER)
     address = _text(header, "LogicalAddress") or _text(header, "To")
     return Call(
-        action=body[0].tag,
+        action=root.tag,
         logical_address=LogicalAddress(address) if address else None,
         actor=_actor(header),
-        body=body[0],
+        body=root,
     )
 
 
@@ -174,6 +173,17 @@ def read_request(contract: Contract[Req, Res], call: Call) -> Req:
     return read(contract.request, call.body, rejected)
 
 
+def read_fault(document: bytes) -> Fault | None:
+    """
+    Return the fault that a producer answered; None for any other answer.
+
+    Raises:
+        UnreadableXml: The document is not XML that is read here.
+        MalformedEnvelope: It is no SOAP envelope with a body.
+    """
+    return _fault(_body_root(_read_envelope(document)))
+
+
 def read_response(contract: Contract[Req, Res], document: bytes) -> Answer:
     """
     Return what a producer answered: its response or its fault.
@@ -184,19 +194,11 @@ def read_response(contract: Contract[Req, Res], document: bytes) -> Answer:
         MalformedElement: A required value is missing or impossible.
     """
     envelope = _read_envelope(document)
-    body = _child(envelope, _Part.BODY)
-    if body is None or len(body) == 0:
-        raise MalformedEnvelope("the envelope has no body")
-    root = body[0]
-    local = _local(root)
-    if local == "Fault":
-        return Answer(
-            response=Fault(
-                code=_text(root, "faultcode") or "",
-                text=_text(root, "faultstring") or "",
-            )
-        )
-    if local != f"{contract.interaction.value}Response":
+    root = _body_root(envelope)
+    fault = _fault(root)
+    if fault is not None:
+        return Answer(response=fault)
+    if _local(root) != f"{contract.interaction.value}Response":
         raise MalformedEnvelope("the body is not the answer to what was asked")
     rejected: list[MalformedElement] = []
     response = read(contract.response, root, rejected)
@@ -242,6 +244,21 @@ def _read_envelope(document: bytes) -> etree._Element:
     if envelope.tag != f"{{{SOAP}}}Envelope":
         raise MalformedEnvelope("the document is no SOAP 1.1 envelope")
     return envelope
+
+
+def _body_root(envelope: etree._Element) -> etree._Element:
+    body = _child(envelope, _Part.BODY)
+    if body is None or len(body) == 0:
+        raise MalformedEnvelope("the envelope has no body")
+    return body[0]
+
+
+def _fault(root: etree._Element) -> Fault | None:
+    if _local(root) != "Fault":
+        return None
+    return Fault(
+        code=_text(root, "faultcode") or "", text=_text(root, "faultstring") or ""
+    )
 
 
 def _local(element: etree._Element) -> str:

@@ -9,17 +9,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["NEVER_REACHED_PRODUCER", "Fault"]
+__all__ = ["Fault"]
 
 _PLATFORM_CODE: Final = re.compile(r"\s*(VP[0-9]{3})(?![0-9])")
-
-# VP009 is the one code that is given after the producer has been called: it covers
-# refused, timed out and reset alike, and a hidden retry may have come before it.
-NEVER_REACHED_PRODUCER: Final = frozenset(
-    f"VP{number:03}"
-    for number in range(1, 16)
-    if number != 9  # noqa: PLR2004 - VP009
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

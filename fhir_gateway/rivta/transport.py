@@ -1,10 +1,17 @@
 """
-HTTP for a call that must be sent at most once and must end in time.
+HTTP for one question: sent at most once, answered in time, on a connection of its own.
 
-Four things that `requests` does not promise by itself:
+What `requests` does not promise by itself:
 
+- *A connection carries one question.* It is closed after the answer, understood or not,
+  so nothing that a server sends late, twice or too much can become the answer to
+  another question. HTTP/1.1 numbers no answers: on a kept connection nobody could tell.
+- *An interim answer (1xx) is no answer* (RFC 9110, section 15.2): it is skipped.
+  `http.client` skips 100 only, and would return 103 as the answer.
+- *Nothing is remembered*: no cookie, no credentials, no redirect.
 - *The whole answer arrives before the deadline*, headers and body. Its read timeout
   starts anew with every byte.
+- *An answer to a request that could not be sent whole is not read.* urllib3 would.
 - *A failure before the message is sent can be told from one after*, TLS included.
 - *Whoever stood still while it connected sends nothing*: by then others have given
   its message up.
@@ -17,17 +24,37 @@ import http.client
 import io
 import socket
 import ssl
+import threading
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    NewConnectionError,
+    ProtocolError,
+)
+from urllib3.util.ssl_ import create_urllib3_context
 
-__all__ = ["Session", "kind_of", "was_never_sent"]
+from fhir_gateway.rivta.xml import MAX_BYTES
+
+__all__ = ["Credentials", "Reply", "Transport", "kind_of", "was_never_sent"]
+
+_CHUNK_BYTES: Final = 65_536
+_MOST_HEAD_BYTES: Final = 65_536
+"""Of all heads of one answer: the final one and every interim one before it."""
+# Of an answer with all that HTTP wraps around it: urllib3 limits neither the line with
+# the length of a chunk nor what follows the last chunk.
+_MOST_BYTES: Final = 2 * MAX_BYTES
 
 _CONNECT_TIMEOUT_S: Final = 2.0
 # Two addresses and the handshake may each take the whole of it.
@@ -43,24 +70,130 @@ _RAISED_BEFORE_CONNECTING: Final = (
 )
 
 
-class _CertificateMissing(requests.exceptions.ConnectionError):
-    """A file of ours that TLS needs is not there; no connection was attempted."""
+class _CertificateUnusable(requests.exceptions.ConnectionError):
+    """A file that TLS needs cannot be loaded; no connection was attempted."""
 
 
-class Session(requests.Session):
+class _UnexpectedHttp(http.client.HTTPException):
+    """What came is no answer to a POST."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
     """
-    A session that neither repeats nor redirects, and reads nothing of the environment.
+    Mutual TLS: paths of PEM files.
 
-    A request's `timeout` is how many seconds all of it may take.
+    Attributes:
+        certificate: Our certificate and its key in one file, or None.
+        trust: The certificates that we trust, or None for those of `certifi`.
     """
 
-    def __init__(self) -> None:
+    certificate: str | None = None
+    trust: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Reply:
+    """
+    The final answer to a request.
+
+    Attributes:
+        status: The HTTP status, 200 or more.
+        body: The body, decompressed; more than `most_bytes` when it was cut off.
+    """
+
+    status: int
+    body: bytes
+
+
+class Transport:
+    """
+    Posts documents, each over a connection of its own.
+
+    Args:
+        credentials: For mutual TLS. Their files are read anew when they have changed.
+    """
+
+    def __init__(self, credentials: Credentials | None = None) -> None:
+        self._credentials = credentials or Credentials()
+        self._lock = threading.Lock()
+        self._loaded: tuple[object, ssl.SSLContext] | None = None
+
+    def post(
+        self,
+        url: str,
+        document: bytes,
+        headers: Mapping[str, str],
+        *,
+        timeout: float,
+        most_bytes: int,
+    ) -> Reply:
+        """
+        Send a document once and return the answer to it.
+
+        Args:
+            url: Where to.
+            document: The body.
+            headers: The headers besides those of HTTP itself.
+            timeout: Seconds that all of it may take.
+            most_bytes: A longer body is cut off, somewhere beyond this.
+
+        Raises:
+            OSError: It failed; `was_never_sent` tells whether anything was sent.
+            ValueError: The answer was no HTTP.
+            urllib3.exceptions.HTTPError: It failed, in urllib3's words.
+        """
+        is_secure = url.lower().startswith("https:")
+        context = self._tls_context() if is_secure else None
+        with (
+            _Session(context) as session,
+            session.post(
+                url,
+                data=document,
+                headers={**headers, "Connection": "close"},
+                timeout=timeout,
+                stream=True,
+            ) as response,
+        ):
+            body = bytearray()
+            for chunk in response.iter_content(_CHUNK_BYTES):
+                body += chunk
+                if len(body) > most_bytes:
+                    break
+            return Reply(status=response.status_code, body=bytes(body))
+
+    def _tls_context(self) -> ssl.SSLContext:
+        # To load certifi's certificates takes 20 ms of CPU: too much for each call.
+        certificate = self._credentials.certificate
+        trust = self._credentials.trust or DEFAULT_CA_BUNDLE_PATH
+        paths = [Path(path) for path in (trust, certificate) if path]
+        try:
+            stamp = [path.stat().st_mtime_ns for path in paths]
+            with self._lock:
+                if self._loaded is None or self._loaded[0] != stamp:
+                    context = create_urllib3_context()
+                    context.load_verify_locations(trust)
+                    if certificate:
+                        context.load_cert_chain(certificate)
+                    self._loaded = stamp, context
+                return self._loaded[1]
+        except OSError as error:
+            raise _CertificateUnusable("a certificate file is unusable") from error
+
+
+class _Session(requests.Session):
+    """
+    One call's session: it neither repeats nor redirects.
+
+    It reads nothing of the environment, and ends with its call, so that nothing that
+    one answer sets (a cookie) can go out with another resident's question.
+    """
+
+    def __init__(self, context: ssl.SSLContext | None) -> None:
         super().__init__()
         # The environment's proxies and .netrc are no business of a region's.
         self.trust_env = False
-        adapter = _Adapter(max_retries=0, pool_maxsize=16)
-        self.mount("http://", adapter)
-        self.mount("https://", adapter)
+        self.mount("https://" if context else "http://", _Adapter(context))
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - the signature is requests'
         """Return None: there is nowhere to go."""
@@ -75,7 +208,7 @@ def was_never_sent(error: Exception) -> bool:
     raises it too. Only the reason that urllib3 gives tells. What an exception was
     raised *in the course of* says nothing: that may be an earlier call.
     """
-    if isinstance(error, (*_RAISED_BEFORE_CONNECTING, _CertificateMissing)):
+    if isinstance(error, (*_RAISED_BEFORE_CONNECTING, _CertificateUnusable)):
         return True
     cause = error.args[0] if error.args else None
     reason = getattr(cause, "reason", None)
@@ -115,6 +248,12 @@ class _PunctualReader(io.RawIOBase):
         self._raw = raw
         self._sock = sock
         self._deadline = time.monotonic() + (sock.gettimeout() or 0)
+        self._is_head = True
+        self._read_bytes = 0
+
+    def end_head(self) -> None:
+        """Let what follows be as long as its reader likes."""
+        self._is_head = False
 
     def readable(self) -> bool:
         return True
@@ -123,8 +262,13 @@ class _PunctualReader(io.RawIOBase):
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("the answer took too long")
+        # Beside a head a buffer full of the body may have been read.
+        if self._read_bytes > (_MOST_HEAD_BYTES if self._is_head else _MOST_BYTES):
+            raise _UnexpectedHttp("longer than any answer")
         self._sock.settimeout(left)
-        return self._raw.readinto(buffer)
+        count = self._raw.readinto(buffer)
+        self._read_bytes += count or 0
+        return count
 
     def close(self) -> None:
         self._raw.close()
@@ -134,21 +278,40 @@ class _PunctualReader(io.RawIOBase):
 class _PunctualResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the signature is http.client's
         super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_PunctualReader(self.fp.detach(), sock))
+        self._punctual = _PunctualReader(self.fp.detach(), sock)
+        self.fp = io.BufferedReader(self._punctual)
+
+    def begin(self) -> None:
+        while self.headers is None:
+            super().begin()
+            if self.status == HTTPStatus.SWITCHING_PROTOCOLS:
+                raise _UnexpectedHttp("nobody asked for another protocol")
+            if self.status < HTTPStatus.OK:
+                self.headers = self.msg = None
+        self._punctual.end_head()
 
 
-class _Connection(HTTPConnection):
+class _WholeRequest(HTTPConnection):
+    """Reads no answer to a request that could not be sent whole."""
+
     response_class = _PunctualResponse
 
+    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the signature is urllib3's
+        try:
+            super().request(*args, **kwargs)
+        except ConnectionError as error:
+            # urllib3 would look for an answer all the same.
+            raise ProtocolError("the request could not be sent whole") from error
+
+
+class _Connection(_WholeRequest):
     def connect(self) -> None:
         began = time.monotonic()
         super().connect()
         _check_awake(self, began)
 
 
-class _SecureConnection(HTTPSConnection):
-    response_class = _PunctualResponse
-
+class _SecureConnection(_WholeRequest, HTTPSConnection):
     def connect(self) -> None:
         began = time.monotonic()
         try:
@@ -187,8 +350,12 @@ class _SecurePool(HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
+    def __init__(self, context: ssl.SSLContext | None) -> None:
+        self._context = context
+        super().__init__(max_retries=0, pool_connections=1, pool_maxsize=1)
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the signature is requests'
-        super().init_poolmanager(*args, **kwargs)
+        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
 
     def send(  # noqa: PLR0917 - the signature is requests'
@@ -205,8 +372,5 @@ class _Adapter(HTTPAdapter):
         )
         return super().send(request, stream, timeout, verify, cert, proxies)
 
-    def cert_verify(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the signature is requests'
-        try:
-            super().cert_verify(*args, **kwargs)  # type: ignore[no-untyped-call] # its stub has no types
-        except OSError as error:
-            raise _CertificateMissing("a certificate file is missing") from error
+    def cert_verify(self, *args: Any) -> None:  # noqa: ANN401 - the signature is requests'
+        """Do nothing: the context has the certificates already."""

@@ -36,6 +36,10 @@ class FaultKind(Enum):
     VP_FAULT = "vp-fault"
     ERROR = "error"
     INFO = "info"
+    EARLY_HINTS = "early-hints"
+    ANSWER_TWICE = "answer-twice"
+    WRONG_STATUS = "wrong-status"
+    SET_COOKIE = "set-cookie"
 
 
 LISTS: Final = frozenset(Interaction) - WRITES - {Interaction.GET_BOOKING_DETAILS}
@@ -49,7 +53,10 @@ _APPLIES_TO: Final[Mapping[FaultKind, frozenset[Interaction]]] = {
 _DEFAULT_SECONDS: Final[Mapping[FaultKind, float]] = {
     FaultKind.HANG: 30.0,
     FaultKind.ANSWER_LATE: 5.0,
+    FaultKind.EARLY_HINTS: 0.3,
+    FaultKind.ANSWER_TWICE: 0.3,
 }
+_DEFAULT_STATUS: Final[Mapping[FaultKind, int]] = {FaultKind.EARLY_HINTS: 103}
 _MOST_SECONDS: Final = 3_600
 _DEFAULT_TEXT: Final[Mapping[FaultKind, str]] = {
     FaultKind.ERROR: "Det gick inte att genomföra just nu.",
@@ -62,6 +69,7 @@ _FIELDS: Final = (
     "fault",
     "interactions",
     "seconds",
+    "status",
     "text",
     "units",
 )
@@ -80,9 +88,12 @@ class FaultRule:
         interactions: Only these.
         units: Only calls to these logical addresses; empty for all.
         count: How many calls are left to spoil; None for all until cleared.
-        seconds: How long a hang or a delay lasts, or how long before a drop.
+        seconds: How long a hang or a delay lasts, or how long before a drop; how long
+            after its first part an answer goes on.
         code: The platform's code in a `VP_FAULT`.
-        after: `VP_FAULT` and `DELIVER_NOTHING` come after the call was processed.
+        status: The HTTP status of `WRONG_STATUS`, or of `EARLY_HINTS`'s interim answer.
+        after: `VP_FAULT`, `DELIVER_NOTHING` and `WRONG_STATUS` come after the call was
+            processed; without it `WRONG_STATUS` says OK to a write that is not done.
         text: What ERROR and INFO say.
     """
 
@@ -92,6 +103,7 @@ class FaultRule:
     count: int | None = None
     seconds: float = 0.0
     code: str = "VP009"
+    status: int = 500
     after: bool = False
     text: str = ""
 
@@ -110,6 +122,7 @@ class FaultRule:
             "count": left,
             "seconds": self.seconds,
             "code": self.code,
+            "status": self.status,
             "after": self.after,
             "text": self.text,
         }
@@ -194,6 +207,7 @@ def fault_rule_from_json(data: object) -> FaultRule:
         count=_count(data.get("count")),
         seconds=_seconds(kind, data.get("seconds")),
         code=_text(data, "code", "VP009"),
+        status=_status(kind, data.get("status")),
         after=_flag(data, "after"),
         text=_text(data, "text", _DEFAULT_TEXT.get(kind, "")),
     )
@@ -260,3 +274,16 @@ def _seconds(kind: FaultKind, value: object) -> float:
     ):
         raise BadRule(f"seconds must be a number from 0 to {_MOST_SECONDS}")
     return float(value)
+
+
+def _status(kind: FaultKind, value: object) -> int:
+    if value is None:
+        return _DEFAULT_STATUS.get(kind, 500)
+    first, last = (100, 199) if kind is FaultKind.EARLY_HINTS else (200, 599)
+    if (
+        not isinstance(value, int)
+        or isinstance(value, bool)
+        or not first <= value <= last
+    ):
+        raise BadRule(f"status of {kind.value!r} must be from {first} to {last}")
+    return value

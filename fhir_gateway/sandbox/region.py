@@ -59,13 +59,18 @@ _DROPPED_BEFORE: Final = "DROPPED-BEFORE-PROCESSING"
 _DROPPED_AFTER: Final = "DROPPED-AFTER-PROCESSING"
 _FAULT: Final = "FAULT"
 
+# Sound answers that HTTP carries oddly.
+_CARRIED: Final = frozenset(
+    {FaultKind.EARLY_HINTS, FaultKind.ANSWER_TWICE, FaultKind.SET_COOKIE}
+)
 # What makes a unit's part of an aggregated answer fail.
-_FAILURES: Final = frozenset(FaultKind) - {
-    FaultKind.EMPTY,
-    FaultKind.ERROR,
-    FaultKind.INFO,
-    FaultKind.ANSWER_LATE,
-}
+_FAILURES: Final = (
+    frozenset(FaultKind)
+    - _CARRIED
+    - {FaultKind.EMPTY, FaultKind.ERROR, FaultKind.INFO, FaultKind.ANSWER_LATE}
+)
+
+_COOKIE: Final = ("Set-Cookie", "JSESSIONID=sandbox; Path=/")
 
 _TOLVAN: Final = "191212121212"  # Skatteverket's test person
 _INVITED_IN_DAYS: Final = 14
@@ -82,10 +87,22 @@ _DOCBOOK: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Reply:
-    """What goes back over HTTP."""
+    """
+    What goes back over HTTP.
+
+    Attributes:
+        interim: The status of an interim answer before it.
+        is_repeated: Whether it is sent once more.
+        pause_s: How long after its interim answer it is sent, or sent once more.
+        headers: Further headers.
+    """
 
     status: int
     body: bytes
+    interim: int | None = None
+    is_repeated: bool = False
+    pause_s: float = 0.0
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -163,6 +180,10 @@ class Region:
                 "bookings": [booking_json(booked) for booked in self._book.all()],
             }
 
+    def wait(self, seconds: float) -> None:
+        """Wait so long, less when the server stops."""
+        self._wait(seconds)
+
     def refuses(self, soap_action: str) -> bool:
         """Return whether to reset the connection before the body is read."""
         interaction = _BY_ACTION.get(soap_action.strip().strip('"'))
@@ -186,6 +207,8 @@ class Region:
         rule = self.rules.take(received.interaction, call.logical_address)
         if rule is None:
             return self._process(received)
+        if rule.kind in _CARRIED:
+            return _carried(self._process(received), rule)
         return self._spoil(received, rule)
 
     def _spoil(self, received: _Received, rule: FaultRule) -> Reply | None:
@@ -228,6 +251,13 @@ class Region:
                     result_code=ResultCode.ERROR.value, result_text=rule.text or None
                 )
                 return self._written(received, Done(response=response))
+            case FaultKind.WRONG_STATUS:
+                if rule.after or not received.is_write:
+                    return replace(self._process(received), status=rule.status)
+                self._note(received, _DROPPED_BEFORE)
+                response = contract.response(result_code=ResultCode.OK.value)
+                reply = self._written(received, Done(response=response))
+                return replace(reply, status=rule.status)
             case FaultKind.DELIVER_NOTHING:
                 self._note_or_process(received, rule, _DROPPED_BEFORE, _DROPPED_AFTER)
                 return Reply(status=200, body=b"")
@@ -405,6 +435,17 @@ class Region:
                 self._book.invite(
                     unit, time_type, party, purpose=purpose, in_days=in_days
                 )
+
+
+def _carried(reply: Reply, rule: FaultRule) -> Reply:
+    """Return an answer as HTTP is to carry it."""
+    match rule.kind:
+        case FaultKind.EARLY_HINTS:
+            return replace(reply, interim=rule.status, pause_s=rule.seconds)
+        case FaultKind.ANSWER_TWICE:
+            return replace(reply, is_repeated=True, pause_s=rule.seconds)
+        case _:
+            return replace(reply, headers=(_COOKIE,))
 
 
 def _faulted(fault: ProducerFault) -> Reply:

@@ -33,7 +33,7 @@ from fhir_gateway.rivta.xml import MAX_BYTES
 from fhir_gateway.sandbox.agenda import Agenda, density
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, SandboxRegion, regions
 from fhir_gateway.sandbox.fault_rule import BadRule, FaultKind, fault_rule_from_json
-from fhir_gateway.sandbox.region import Region
+from fhir_gateway.sandbox.region import Region, Reply
 
 __all__ = ["DEFAULT_PORT", "SandboxServer"]
 
@@ -253,9 +253,21 @@ class _Handler(BaseHTTPRequestHandler):
         if reply is None:
             self._reset()
         else:
-            self._send(reply.status, CONTENT_TYPE, reply.body)
+            self._reply(region, reply)
         # The answer leaves after this, so whoever has it finds its time counted.
         region.answered(time.perf_counter() - self._began)
+
+    def _reply(self, region: Region, reply: Reply) -> None:
+        if reply.interim is not None:
+            self.send_response_only(reply.interim)
+            self.end_headers()
+            self.wfile.flush()
+            region.wait(reply.pause_s)
+        self._send(reply.status, CONTENT_TYPE, reply.body, reply.headers)
+        if reply.is_repeated:
+            self.wfile.flush()
+            region.wait(reply.pause_s)
+            self._send(reply.status, CONTENT_TYPE, reply.body, reply.headers)
 
     def _add_fault(self, region: Region) -> None:
         body = self._body()
@@ -323,8 +335,16 @@ class _Handler(BaseHTTPRequestHandler):
     def _json(self, status: int, data: object) -> None:
         self._send(status, _JSON, json.dumps(data, ensure_ascii=False).encode())
 
-    def _send(self, status: int, content_type: str, body: bytes) -> None:
+    def _send(
+        self,
+        status: int,
+        content_type: str,
+        body: bytes,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
         self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         if self.close_connection:

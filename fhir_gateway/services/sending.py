@@ -4,8 +4,9 @@ Sending: a claimed write is committed as sent, sent once, and settled by its ans
     OK, INFO                     done, once it is seen to be what was asked for
     ERROR                        refused, in the region's words, once it is seen that
                                  it was not done all the same
-    nothing can have arrived     not sent
-    anything else                unknown: `settlement.py` finds out
+    no connection was made       not sent
+    anything else                unknown: `settlement.py` finds out, at once where an
+                                 answer has come, since then nothing is under way
 
 Nothing is ever sent twice.
 """
@@ -277,7 +278,12 @@ class Sending:
         raise error
 
     def _unknown(self, decision: Decision, error: GatewayError) -> Sent:
-        """Say that nobody knows how a write went; that is found out later."""
+        """
+        Say that nobody knows how a write went, and try to find out.
+
+        Where no answer has come the platform may still try again, so that what is seen
+        now need not be the end of it: that look is left to the reconciliation.
+        """
         _log.warning(
             "outcome unknown",
             source=error.source,
@@ -285,9 +291,15 @@ class Sending:
             error=str(error),
         )
         try:
-            return self._journal.settle_unknown(decision), None
+            record = self._journal.settle_unknown(decision)
         except LostDecision:
             return self._settlement.doubt(decision), None
+        if isinstance(error, BookingUnconfirmed) and error.is_answered:
+            try:
+                return self._settlement.settle(decision), None
+            except GatewayError as look:
+                _not_read(record, look)
+        return record, None
 
     def _made(
         self,

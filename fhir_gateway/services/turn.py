@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 
 import structlog
 
-from fhir_gateway.model.errors import Busy, GatewayError, Party, Refused, Unavailable
+from fhir_gateway.model.errors import Busy, GatewayError, Refused, Unavailable
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, now
@@ -251,7 +251,7 @@ class Turn:
         """Tell the breaker whether the source was reached."""
         if error is None or isinstance(error, Refused):
             self._breaker.succeeded()
-        elif isinstance(error, Unavailable) and error.party is not Party.PLATFORM:
+        elif isinstance(error, Unavailable):
             self._breaker.failed()
         else:
             self._breaker.abandoned()

@@ -343,6 +343,12 @@ UNKNOWN_OUTCOMES = [
     pytest.param(
         {"fault": "vp-fault", "code": "VP009", "after": True}, 1, id="VP009 after"
     ),
+    pytest.param({"fault": "vp-fault", "code": "VP004"}, 0, id="VP004 before"),
+    pytest.param(
+        {"fault": "vp-fault", "code": "VP004", "after": True}, 1, id="VP004 after"
+    ),
+    pytest.param({"fault": "wrong-status"}, 0, id="OK under 500, not done"),
+    pytest.param({"fault": "wrong-status", "after": True}, 1, id="OK under 500"),
 ]
 
 
@@ -359,19 +365,6 @@ def test_a_write_of_unknown_outcome_is_sent_once(
 
     assert len(asked.writes(who)) == 1
     assert len(schedule_of(asked, who).bookings) == bookings
-
-
-def test_a_write_that_never_reached_the_producer_is_unavailable(
-    asked: AskedRegion, who: int
-) -> None:
-    """VP004 proves that nothing was done."""
-    timeslot = free_time(asked)
-    asked.spoil("vp-fault", code="VP004", interactions=["MakeBooking"], count=1)
-
-    with pytest.raises(Unavailable):
-        asked.adapter.make_booking(asked.make_request(timeslot, who), timeout=TIMEOUT_S)
-
-    assert schedule_of(asked, who).bookings == ()
 
 
 def test_a_done_write_with_a_remark_is_done(asked: AskedRegion, who: int) -> None:

@@ -9,6 +9,7 @@ import datetime as dt
 import gzip
 import ipaddress
 import os
+import re
 import signal
 import socket
 import ssl
@@ -52,11 +53,12 @@ from fhir_gateway.rivta import (
     make_booking,
     update_booking,
 )
-from fhir_gateway.rivta.client import Credentials, FaultedWrite, SoapClient
+from fhir_gateway.rivta.client import FaultedWrite, SoapClient
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.contracts import CONTRACTS
 from fhir_gateway.rivta.envelope import Answer, write_fault, write_response
 from fhir_gateway.rivta.fault import Fault
+from fhir_gateway.rivta.transport import Credentials, Transport
 from fhir_gateway.rivta.types import SubjectOfCareType, TimeslotType
 from fhir_gateway.rivta.xml import MAX_BYTES
 
@@ -87,20 +89,15 @@ CANCEL_ANSWER = Answer(response=cancel_booking.Response(result_code="OK"))
 TIMESLOT = TimeslotType(
     healthcare_facility="SE2321000016-A01", subject_of_care=MARKER, reason=MARKER
 )
+MAKE_REQUEST = make_booking.Request(
+    healthcare_facility_med="SE2321000016-A01",
+    requested_timeslot=TIMESLOT,
+    subject_of_care_info=SubjectOfCareType(first_name="Tolvan", last_name="Tolvansson"),
+)
 EVERY_WRITE = pytest.mark.parametrize(
     ("contract", "request_"),
     [
-        pytest.param(
-            make_booking.CONTRACT,
-            make_booking.Request(
-                healthcare_facility_med="SE2321000016-A01",
-                requested_timeslot=TIMESLOT,
-                subject_of_care_info=SubjectOfCareType(
-                    first_name="Tolvan", last_name="Tolvansson"
-                ),
-            ),
-            id="MakeBooking",
-        ),
+        pytest.param(make_booking.CONTRACT, MAKE_REQUEST, id="MakeBooking"),
         pytest.param(
             update_booking.CONTRACT,
             update_booking.Request(requested_timeslot=TIMESLOT),
@@ -153,10 +150,8 @@ def _outcome(error: GatewayError) -> tuple[type[GatewayError], str]:
 
 
 @pytest.fixture(name="client")
-def _client() -> Iterator[SoapClient]:
-    client = SoapClient(source=SourceName("norr"), endpoint=ENDPOINT)
-    yield client
-    client.close()
+def _client() -> SoapClient:
+    return SoapClient(source=SourceName("norr"), endpoint=ENDPOINT)
 
 
 @pytest.fixture(name="region")
@@ -235,7 +230,6 @@ def test_request_is_sent_with_the_platforms_headers(
         for call in region.calls
     ]
     correlations = {headers.pop("x-skltp-correlation-id") for headers in sent}
-    client.close()
     assert (
         sent
         == [
@@ -268,7 +262,6 @@ def test_request_is_sent_to_an_endpoint_without_a_placeholder(
 
     answer = _ask(client)
 
-    client.close()
     assert answer == READ_ANSWER
 
 
@@ -338,27 +331,76 @@ def test_request_without_time_left_is_not_sent(
         ),
     ],
 )
-@pytest.mark.parametrize(
-    "status", [pytest.param(200, id="HTTP 200"), pytest.param(500, id="HTTP 500")]
-)
-def test_answer_of_a_write_is_returned(  # noqa: PLR0917 - pytest hands them in by name
+def test_answer_of_a_write_is_returned(
     name: str,
     response: make_booking.Response,
+    client: SoapClient,
+    region: responses.RequestsMock,
+    recorded: Callable[[str], bytes],
+) -> None:
+    """Every result code under HTTP 200 is an answer."""
+    contract = make_booking.CONTRACT
+    _answers(region, contract, recorded(f"MakeBooking.{name}.response"))
+
+    assert _ask(client, contract, MAKE_REQUEST) == Answer(response=response)
+
+
+NOT_200 = [
+    pytest.param(status, id=str(status))
+    for status in (
+        *(201, 202, 203, 206, 226, 300, 302, 399, 400, 401, 404, 409, 429, 499),
+        *(500, 502, 503, 504, 599),
+    )
+]
+
+
+@pytest.mark.parametrize("name", ["done", "done-with-remark", "refused"])
+@pytest.mark.parametrize("status", NOT_200)
+def test_result_of_a_write_is_believed_under_200_alone(
+    name: str,
     status: int,
     client: SoapClient,
     region: responses.RequestsMock,
     recorded: Callable[[str], bytes],
 ) -> None:
-    """Every result code is an answer, whatever the status that carries it."""
+    """OK, INFO and ERROR under another status leave the outcome unknown."""
     contract = make_booking.CONTRACT
     _answers(region, contract, recorded(f"MakeBooking.{name}.response"), status=status)
-    request = make_booking.Request(
-        healthcare_facility_med="A",
-        requested_timeslot=TIMESLOT,
-        subject_of_care_info=SubjectOfCareType(first_name="T", last_name="T"),
+
+    error = _failure(client, contract, MAKE_REQUEST)
+
+    assert isinstance(error, BookingUnconfirmed)
+    assert (_told(error), error.is_answered, len(region.calls)) == (
+        (
+            BookingUnconfirmed,
+            f"The source answered a write with HTTP status {status}.",
+            "MakeBooking",
+            Party.REGION,
+        ),
+        True,
+        1,
     )
 
-    assert _ask(client, contract, request) == Answer(response=response)
+
+@pytest.mark.parametrize("name", ["none", "whole"])
+@pytest.mark.parametrize("status", NOT_200)
+def test_list_is_believed_under_200_alone(
+    name: str,
+    status: int,
+    client: SoapClient,
+    region: responses.RequestsMock,
+    recorded: Callable[[str], bytes],
+) -> None:
+    """Free times, or none, under another status are no free times: it was not asked."""
+    document = recorded(f"GetAvailableTimeslots.{name}.response")
+    _answers(region, READ, document, status=status)
+
+    assert _told(_failure(client)) == (
+        SourceFault,
+        f"The source answered with HTTP status {status}.",
+        "GetAvailableTimeslots",
+        Party.REGION,
+    )
 
 
 @pytest.mark.parametrize("code", [pytest.param(code, id=code) for code in CODES])
@@ -405,60 +447,65 @@ def test_producers_fault_on_a_read_is_a_source_fault(
     )
 
 
-@EVERY_WRITE
 @pytest.mark.parametrize(
-    "code", [pytest.param(code, id=code) for code in CODES if code != "VP009"]
+    ("status", "told"),
+    [
+        pytest.param(200, "a technical fault (VP007)", id="200"),
+        pytest.param(202, "HTTP status 202", id="202"),
+        pytest.param(302, "HTTP status 302", id="302"),
+        pytest.param(400, "a technical fault (VP007)", id="400"),
+        pytest.param(404, "a technical fault (VP007)", id="404"),
+        pytest.param(500, "a technical fault (VP007)", id="500"),
+        pytest.param(503, "a technical fault (VP007)", id="503"),
+    ],
 )
-def test_fault_from_before_the_producer_means_nothing_was_sent(
-    contract: Contract[Any, Any],
-    request_: object,
-    code: str,
-    client: SoapClient,
-    region: responses.RequestsMock,
+def test_fault_is_read_under_200_and_every_error(
+    status: int, told: str, client: SoapClient, region: responses.RequestsMock
 ) -> None:
-    """A write that the platform did not pass on is known not to be done."""
-    fault = Fault(code="soap:Server", text=f"{code} [vp] {MARKER}")
-    _answers(region, contract, write_fault(fault), status=500)
+    """A fault under a status that is neither 200 nor an error is not read."""
+    _answers(region, READ, write_fault(Fault(code="", text="VP007 Fel")), status=status)
 
-    error = _failure(client, contract, request_)
+    error = _failure(client)
 
-    assert _told(error) == (
-        Unavailable,
-        f"The service platform did not pass the call on ({code}).",
-        contract.interaction.value,
-        Party.PLATFORM,
+    assert (type(error), error.message) == (
+        SourceFault,
+        f"The source answered with {told}.",
     )
-    assert len(region.calls) == 1
 
 
 @EVERY_WRITE
 @pytest.mark.parametrize(
     ("text", "told", "party"),
     [
-        pytest.param("VP009 [vp] Fel", "VP009", Party.PLATFORM, id="VP009"),
+        *(
+            pytest.param(f"{code} [vp] {MARKER}", code, Party.PLATFORM, id=code)
+            for code in CODES
+        ),
         pytest.param("VP016 [vp] Fel", "VP016", Party.PLATFORM, id="an unknown code"),
         pytest.param("VP0041 Fel", "its own", Party.REGION, id="no code at all"),
         pytest.param("Fel VP004", "its own", Party.REGION, id="a code in the text"),
         pytest.param("", "its own", Party.REGION, id="nothing"),
     ],
 )
-def test_fault_from_beyond_leaves_a_write_unconfirmed(  # noqa: PLR0917 - pytest hands them in by name
+@pytest.mark.parametrize("status", [200, 500])
+def test_no_fault_proves_that_a_write_was_not_done(  # noqa: PLR0917 - pytest hands them in by name
     contract: Contract[Any, Any],
     request_: object,
     text: str,
     told: str,
     party: Party,
+    status: int,
     client: SoapClient,
     region: responses.RequestsMock,
 ) -> None:
-    """Any other fault leaves the outcome unknown, and is kept for who can read it."""
+    """A fault may answer the platform's second try, after the first was carried out."""
     fault = Fault(code="soap:Server", text=text)
-    _answers(region, contract, write_fault(fault), status=500)
+    _answers(region, contract, write_fault(fault), status=status)
 
     error = _failure(client, contract, request_)
 
     assert isinstance(error, FaultedWrite)
-    assert (_told(error), error.fault) == (
+    assert (_told(error), error.fault, error.is_answered) == (
         (
             FaultedWrite,
             f"The source answered a write with a fault ({told}).",
@@ -466,38 +513,33 @@ def test_fault_from_beyond_leaves_a_write_unconfirmed(  # noqa: PLR0917 - pytest
             party,
         ),
         fault,
+        True,
     )
     assert len(region.calls) == 1
 
 
 UNREADABLE = [
-    pytest.param(b"", 200, NOT_XML, "Envelope", id="an empty 200"),
-    pytest.param(b"", 204, NOT_XML, "Envelope", id="204"),
-    pytest.param(b"", 401, NOT_XML, "Envelope", id="401"),
+    pytest.param(b"", NOT_XML, "Envelope", id="nothing"),
     pytest.param(
         b"<html><body><h1>502 Bad Gateway</h1><hr></body></html>",
-        502,
         NOT_XML,
         "Envelope",
-        id="HTML 502",
+        id="HTML",
     ),
     pytest.param(
         b"<!DOCTYPE html><html><body>503</body></html>",
-        503,
         "the document has a document type declaration",
         "Envelope",
-        id="HTML 503 that is sound XML",
+        id="HTML that is sound XML",
     ),
     pytest.param(
         b"<html/>",
-        200,
         "the document is no SOAP 1.1 envelope",
         "Envelope",
         id="another document",
     ),
     pytest.param(
         b'{"error": "no"}',
-        200,
         NOT_XML,
         "Envelope",
         id="JSON",
@@ -505,7 +547,6 @@ UNREADABLE = [
     pytest.param(
         b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body/>'
         b"</s:Envelope>",
-        200,
         "the envelope has no body",
         "Envelope",
         id="an empty body",
@@ -513,7 +554,6 @@ UNREADABLE = [
     pytest.param(
         b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>'
         b"<Other/></s:Body></s:Envelope>",
-        200,
         "the body is not the answer to what was asked",
         "Envelope",
         id="another answer",
@@ -521,17 +561,16 @@ UNREADABLE = [
 ]
 
 
-@pytest.mark.parametrize(("body", "status", "reason", "element"), UNREADABLE)
-def test_unreadable_answer_to_a_read_is_malformed(  # noqa: PLR0917 - pytest hands them in by name
+@pytest.mark.parametrize(("body", "reason", "element"), UNREADABLE)
+def test_unreadable_answer_to_a_read_is_malformed(
     body: bytes,
-    status: int,
     reason: str,
     element: str,
     client: SoapClient,
     region: responses.RequestsMock,
 ) -> None:
     """A read that is answered with something else says what was wrong with it."""
-    _answers(region, READ, body, status=status)
+    _answers(region, READ, body)
 
     error = _failure(client)
 
@@ -547,17 +586,16 @@ def test_unreadable_answer_to_a_read_is_malformed(  # noqa: PLR0917 - pytest han
     )
 
 
-@pytest.mark.parametrize(("body", "status", "reason", "element"), UNREADABLE)
-def test_unreadable_answer_leaves_a_write_unconfirmed(  # noqa: PLR0917 - pytest hands them in by name
+@pytest.mark.parametrize(("body", "reason", "element"), UNREADABLE)
+def test_unreadable_answer_leaves_a_write_unconfirmed(
     body: bytes,
-    status: int,
     reason: str,
     element: str,  # noqa: ARG001 - a write has no use for it
     client: SoapClient,
     region: responses.RequestsMock,
 ) -> None:
     """A write that is answered with something else was sent, once."""
-    _answers(region, CANCEL, body, status=status)
+    _answers(region, CANCEL, body)
 
     error = _failure(client, CANCEL, CANCEL_REQUEST)
 
@@ -568,6 +606,28 @@ def test_unreadable_answer_leaves_a_write_unconfirmed(  # noqa: PLR0917 - pytest
         Party.REGION,
     )
     assert len(region.calls) == 1
+
+
+@pytest.mark.parametrize("status", [401, 404, 500, 502, 503])
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"<html><body><hr></body></html>", id="HTML"),
+        pytest.param(b"<html/>", id="another document"),
+        pytest.param(b'<s:Envelope xmlns:s="http://s"/>', id="another envelope"),
+    ],
+)
+def test_error_without_a_fault_is_named_by_its_status(
+    status: int, body: bytes, client: SoapClient, region: responses.RequestsMock
+) -> None:
+    """What a proxy says in the place of the region is named by its status."""
+    _answers(region, READ, body, status=status)
+
+    assert _outcome(_failure(client)) == (
+        SourceFault,
+        f"The source answered with HTTP status {status}.",
+    )
 
 
 def test_answer_that_lacks_an_element_names_it(
@@ -606,14 +666,14 @@ REDIRECTS = [
 def test_redirect_is_not_followed(
     location: str, status: int, client: SoapClient, region: responses.RequestsMock
 ) -> None:
-    """A redirect of a write is an unreadable answer, wherever it points."""
+    """A redirect of a write leaves its outcome unknown, wherever it points."""
     _answers(region, CANCEL, b"", status=status, headers={"Location": location})
 
     error = _failure(client, CANCEL, CANCEL_REQUEST)
 
     assert _outcome(error) == (
         BookingUnconfirmed,
-        f"The source answered a write unreadably: {NOT_XML}.",
+        f"The source answered a write with HTTP status {status}.",
     )
     assert len(region.calls) == 1
 
@@ -942,24 +1002,19 @@ Connect = Callable[..., SoapClient]
 
 
 @pytest.fixture(name="connect")
-def _connect() -> Iterator[Connect]:
+def _connect() -> Connect:
     """Return a maker of clients of a port on loopback."""
-    clients = []
 
     def connect(
         port: int, scheme: str = "http", credentials: Credentials | None = None
     ) -> SoapClient:
-        client = SoapClient(
+        return SoapClient(
             source=SourceName("norr"),
             endpoint=f"{scheme}://127.0.0.1:{port}/",
-            credentials=credentials,
+            transport=Transport(credentials),
         )
-        clients.append(client)
-        return client
 
-    yield connect
-    for client in clients:
-        client.close()
+    return connect
 
 
 def test_call_over_a_socket_is_answered(connect: Connect) -> None:
@@ -972,26 +1027,63 @@ def test_call_over_a_socket_is_answered(connect: Connect) -> None:
         assert producer.received[0].startswith(b"POST / HTTP/1.1\r\n")
 
 
-def test_reads_share_a_connection(connect: Connect) -> None:
-    """A connection is kept from one read to the next, and each has its own time."""
+def test_each_question_has_a_connection_of_its_own(connect: Connect) -> None:
+    """No connection carries two questions, so no answer can be another question's."""
     with Producer(_sends(_http(FREE))) as producer:
         client = connect(producer.port)
 
-        answers = [_ask(client, timeout=timeout) for timeout in (0.5, 5.0, 0.5)]
+        answers = [_ask(client) for _ in range(3)]
 
         assert answers == [READ_ANSWER] * 3
-        assert (producer.connections, len(producer.received)) == (1, 3)
+        assert (producer.connections, len(producer.received)) == (3, 3)
 
 
-def test_each_write_has_a_connection_of_its_own(connect: Connect) -> None:
-    """A write never travels on a connection that may have gone stale."""
+def test_server_learns_that_its_connection_will_close(connect: Connect) -> None:
+    """A request says that nothing follows it, so that nobody waits for more."""
     with Producer(_sends(_http(DONE))) as producer:
+        _ask(connect(producer.port), CANCEL, CANCEL_REQUEST)
+
+        assert b"\r\nconnection: close\r\n" in producer.received[0].lower()
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        pytest.param("Set-Cookie: s=1", id="of a session"),
+        pytest.param("Set-Cookie: s=1; Max-Age=86400; Path=/", id="of a day"),
+        pytest.param("Set-Cookie: s=1; Domain=127.0.0.1", id="of a domain"),
+        pytest.param("Set-Cookie2: s=1; Version=1", id="of RFC 2965"),
+    ],
+)
+def test_no_cookie_comes_back(cookie: str, connect: Connect) -> None:
+    """What a region sets at one resident's call is in no other call."""
+    with Producer(_sends(_http(FREE, headers=f"{cookie}\r\n"))) as producer:
         client = connect(producer.port)
 
-        answers = [_ask(client, CANCEL, CANCEL_REQUEST) for _ in range(3)]
+        for _ in range(2):
+            assert _ask(client) == READ_ANSWER
 
-        assert answers == [CANCEL_ANSWER] * 3
-        assert (producer.connections, len(producer.received)) == (3, 3)
+        assert [b"cookie" in each.lower() for each in producer.received] == [False] * 2
+
+
+def test_nothing_of_an_answer_shapes_the_next_question(connect: Connect) -> None:
+    """Validators, other services and demands for TLS or credentials are not kept."""
+    headers = (
+        'ETag: "1"\r\nLast-Modified: Thu, 01 Oct 2026 06:00:00 GMT\r\n'
+        'Cache-Control: max-age=3600\r\nAlt-Svc: h2=":443"\r\n'
+        "Strict-Transport-Security: max-age=3600\r\nRefresh: 0; url=/other\r\n"
+        'WWW-Authenticate: Basic realm="r"\r\nLink: </other>; rel=preload\r\n'
+    )
+    with Producer(_sends(_http(FREE, headers=headers))) as producer:
+        client = connect(producer.port)
+
+        for _ in range(2):
+            assert _ask(client) == READ_ANSWER
+
+        first, second = (
+            re.sub(rb"(?i)correlation-id: \S+", b"", each) for each in producer.received
+        )
+        assert first == second
 
 
 def test_environment_is_not_consulted(
@@ -1119,7 +1211,6 @@ def test_impossible_endpoint_means_nothing_was_sent(endpoint: str) -> None:
 
     error = _failure(client, CANCEL, CANCEL_REQUEST)
 
-    client.close()
     assert _outcome(error) == (Unavailable, NOT_REACHED)
 
 
@@ -1164,6 +1255,31 @@ BREAKS_OFF = [
     pytest.param(
         _sends_and_closes(HEAD + b"X: " + b"y" * 70_000 + b"\r\n\r\n"),
         id="a header that is too long",
+    ),
+    pytest.param(
+        _sends_and_closes(HEAD + (b"X: " + b"y" * 4_000 + b"\r\n") * 50 + b"\r\n"),
+        id="headers that are too long together",
+    ),
+    pytest.param(_floods(b"HTTP/1.1 100 Continue\r\n\r\n"), id="a flood of promises"),
+    pytest.param(_floods(b"HTTP/1.1 103 Early Hints\r\n\r\n"), id="a flood of hints"),
+    pytest.param(
+        _sends_and_closes(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n" + _http(DONE)
+        ),
+        id="another protocol",
+    ),
+    pytest.param(
+        _sends_and_closes(b"HTTP/1.1 103 Early Hints\r\n\r\n"), id="hints alone"
+    ),
+    pytest.param(
+        _sends_and_closes(_http(DONE, headers="Content-Length: 7\r\n")),
+        id="two lengths",
+    ),
+    pytest.param(
+        _sends_and_closes(
+            HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"x" * 40_000_000
+        ),
+        id="an endless end",
     ),
 ]
 
@@ -1217,7 +1333,6 @@ ENDLESS = [
     pytest.param(_drips(HEAD, b"X-Y: z\r\n"), id="dripping headers"),
     pytest.param(_drips(HEAD + b"X: ", b"y"), id="a dripping header"),
     pytest.param(_drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), id="dripping promises"),
-    pytest.param(_floods(b"HTTP/1.1 100 Continue\r\n\r\n"), id="a flood of promises"),
     pytest.param(
         _drips(HEAD + b"Content-Length: 10000\r\n\r\n", b"x"), id="a dripping body"
     ),
@@ -1291,20 +1406,10 @@ TOO_LARGE = f"the document is larger than {MAX_BYTES} bytes"
     ("answer", "reason"),
     [
         pytest.param(_http(b""), NOT_XML, id="an empty 200"),
-        pytest.param(_http(b"", "204 No Content"), NOT_XML, id="204"),
-        pytest.param(_http(b"<html><hr></html>", "502 X"), NOT_XML, id="HTML 502"),
         pytest.param(_http(DONE[:-30]), NOT_XML, id="truncated XML"),
-        pytest.param(
-            _http(b"", "302 Found", "Location: http://[::1\r\n"), NOT_XML, id="redirect"
-        ),
         pytest.param(HEAD, NOT_XML, id="cut off within the headers"),
         pytest.param(HEAD + b"\r\n" + DONE[:-30], NOT_XML, id="cut off without length"),
         pytest.param(_http(b" " * (MAX_BYTES + 1)), TOO_LARGE, id="too large"),
-        pytest.param(
-            _http(b" " * (MAX_BYTES + 1), "302 Found", "Location: /x\r\n"),
-            TOO_LARGE,
-            id="a redirect that is too large",
-        ),
     ],
 )
 def test_unreadable_answer_is_told_from_a_broken_one(
@@ -1320,6 +1425,47 @@ def test_unreadable_answer_is_told_from_a_broken_one(
     assert [_outcome(error) for error in errors] == [
         (MalformedAnswer, f"The source's answer cannot be read: {reason}."),
         (BookingUnconfirmed, f"The source answered a write unreadably: {reason}."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        pytest.param(_http(b"", "204 No Content"), 204, id="204"),
+        pytest.param(
+            b"HTTP/1.1 204 No Content\r\n\r\n" + DONE, 204, id="204 with an answer"
+        ),
+        pytest.param(
+            b"HTTP/1.1 304 Not Modified\r\n\r\n" + DONE, 304, id="304 with an answer"
+        ),
+        pytest.param(_http(b"<html><hr></html>", "502 X"), 502, id="HTML 502"),
+        pytest.param(
+            _http(b"", "302 Found", "Location: http://[::1\r\n"), 302, id="redirect"
+        ),
+        pytest.param(
+            _http(b" " * (MAX_BYTES + 1), "302 Found", "Location: /x\r\n"),
+            302,
+            id="a redirect that is too large",
+        ),
+        pytest.param(_http(b" " * (MAX_BYTES + 1), "500 X"), 500, id="too large"),
+    ],
+)
+def test_answer_under_another_status_is_named_by_it(
+    answer: bytes, status: int, connect: Connect
+) -> None:
+    """Whatever its body, an answer under another status than 200 is none."""
+    with Producer(_sends_and_closes(answer)) as producer:
+        client = connect(producer.port)
+
+        errors = [_failure(client), _failure(client, CANCEL, CANCEL_REQUEST)]
+
+        assert len(producer.received) == 2
+    assert [_outcome(error) for error in errors] == [
+        (SourceFault, f"The source answered with HTTP status {status}."),
+        (
+            BookingUnconfirmed,
+            f"The source answered a write with HTTP status {status}.",
+        ),
     ]
 
 
@@ -1384,7 +1530,19 @@ def test_gzip_bomb_is_cut_off(connect: Connect) -> None:
             _http(DONE, headers="Set-Cookie: a=b; Expires=never\r\n"),
             id="with a cookie",
         ),
-        pytest.param(_http(DONE, "500 Oops"), id="with an odd status"),
+        pytest.param(
+            b"HTTP/1.1 102 Processing\r\n\r\n" * 3
+            + b"HTTP/1.1 100 Continue\r\n\r\n"
+            + b"HTTP/1.1 103 Early Hints\r\nLink: </x>; rel=preload\r\n\r\n"
+            + b"HTTP/1.1 199 X\r\nContent-Length: 9\r\nConnection: close\r\n\r\n"
+            + _http(DONE),
+            id="after every interim answer",
+        ),
+        pytest.param(_http(DONE) + _http(FREE), id="before another answer"),
+        pytest.param(_http(DONE) + b"\x00" * 100_000, id="before other bytes"),
+        pytest.param(
+            _http(DONE).replace(b"HTTP/1.1", b"HTTP/1.0"), id="by the older HTTP"
+        ),
     ],
 )
 def test_sound_answer_is_read_however_it_is_carried(

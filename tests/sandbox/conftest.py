@@ -25,30 +25,20 @@ def _server(clock: SettableClock) -> Iterator[SandboxServer]:
 
 
 @pytest.fixture(name="consumer", params=["norr", "mitt", "syd"])
-def _consumer(
-    server: SandboxServer, request: pytest.FixtureRequest
-) -> Iterator[Consumer]:
-    consumer = Consumer(server, request.param)
-    yield consumer
-    consumer.close()
+def _consumer(server: SandboxServer, request: pytest.FixtureRequest) -> Consumer:
+    return Consumer(server, request.param)
 
 
 @pytest.fixture(name="norr")
-def _norr(server: SandboxServer) -> Iterator[Consumer]:
-    consumer = Consumer(server, "norr")
-    yield consumer
-    consumer.close()
+def _norr(server: SandboxServer) -> Consumer:
+    return Consumer(server, "norr")
 
 
 @pytest.fixture(name="mitt")
-def _mitt(server: SandboxServer) -> Iterator[Consumer]:
-    consumer = Consumer(server, "mitt")
-    yield consumer
-    consumer.close()
+def _mitt(server: SandboxServer) -> Consumer:
+    return Consumer(server, "mitt")
 
 
 @pytest.fixture(name="syd")
-def _syd(server: SandboxServer) -> Iterator[Consumer]:
-    consumer = Consumer(server, "syd")
-    yield consumer
-    consumer.close()
+def _syd(server: SandboxServer) -> Consumer:
+    return Consumer(server, "syd")

@@ -89,10 +89,6 @@ class Consumer:
             source=self.region.name, endpoint=server.endpoint(name)
         )
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
-
     def call(
         self,
         contract: Contract[Any, Any],

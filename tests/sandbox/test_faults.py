@@ -2,6 +2,8 @@
 Faults on demand, and what the ledger says afterwards.
 """
 
+import re
+import socket
 import time
 from threading import Thread
 from typing import Any
@@ -15,7 +17,12 @@ from fhir_gateway.model.errors import (
     SourceFault,
     Unavailable,
 )
+from fhir_gateway.model.ids import LogicalAddress
+from fhir_gateway.model.interaction import Actor
+from fhir_gateway.rivta import get_all_time_types, make_booking
 from fhir_gateway.rivta.client import FaultedWrite
+from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.envelope import write_request
 from fhir_gateway.sandbox.fault_rule import FaultKind
 from fhir_gateway.sandbox.server import SandboxServer
 
@@ -178,6 +185,95 @@ def test_a_platform_fault_comes_after_or_before(
     assert (row["result"], row["done"], bookings) == ("FAULT", after, int(after))
 
 
+@pytest.mark.parametrize("after", [True, False], ids=["after", "before"])
+@pytest.mark.parametrize("status", [202, 404, 500])
+def test_an_ok_under_a_wrong_status_is_done_or_not(
+    consumer: Consumer, status: int, *, after: bool
+) -> None:
+    """Wrong-status says OK under a status, after the work or without any."""
+    slot = consumer.slots()[0]
+    consumer.fault("wrong-status", status=status, after=after)
+    answer = requests.post(
+        consumer.server.endpoint(consumer.name),
+        data=_document(consumer, make_booking.CONTRACT, consumer.make_request(slot)),
+        headers={"SOAPAction": make_booking.CONTRACT.action},
+        timeout=TIMEOUT_S,
+    )
+
+    assert (answer.status_code, b"resultCode>OK<" in answer.content) == (status, True)
+    assert len(consumer.bookings()) == int(after)
+
+
+def test_a_list_comes_under_a_wrong_status(consumer: Consumer) -> None:
+    """Wrong-status answers a read as it would have, and nobody believes it."""
+    with pytest.raises(SourceFault, match="HTTP status 500"):
+        _ask_after(consumer, "wrong-status")
+
+
+def _document(
+    consumer: Consumer, contract: Contract[Any, Any], request: object
+) -> bytes:
+    return write_request(
+        contract,
+        request,
+        logical_address=LogicalAddress(consumer.unit.hsa_id),
+        actor=Actor.agent(consumer.region.agent),
+    )
+
+
+def _exchanged(consumer: Consumer, until: int) -> bytes:
+    """Ask for time types over a connection that is kept; return all that comes."""
+    host, _, port = consumer.server.url.removeprefix("http://").partition(":")
+    request = get_all_time_types.Request(
+        healthcare_facility=consumer.unit.hsa_id, subject_of_care=TOLVAN
+    )
+    document = _document(consumer, get_all_time_types.CONTRACT, request)
+    with socket.create_connection((host, int(port)), timeout=TIMEOUT_S) as connection:
+        connection.sendall(
+            f"POST /rivta/{consumer.name} HTTP/1.1\r\nHost: {host}\r\n"
+            f'SOAPAction: "{get_all_time_types.CONTRACT.action}"\r\n'
+            f"Content-Length: {len(document)}\r\n\r\n".encode()
+            + document
+        )
+        received = b""
+        while received.count(b":Envelope>") < until:
+            received += connection.recv(65_536)
+    return received
+
+
+@pytest.mark.parametrize("status", [102, 103])
+def test_hints_come_before_the_answer(consumer: Consumer, status: int) -> None:
+    """Early-hints sends an interim answer, and after a while the final one."""
+    consumer.fault("early-hints", status=status, seconds=0.05)
+    received = _exchanged(consumer, until=1)
+
+    assert re.findall(rb"HTTP/1.1 ([0-9]{3}) ", received) == [b"%d" % status, b"200"]
+
+
+def test_hints_are_skipped(consumer: Consumer) -> None:
+    """Whoever knows HTTP reads the answer after the hints, and none twice."""
+    consumer.fault("early-hints", seconds=0.01)
+
+    assert consumer.slots()
+    assert consumer.time_types()
+
+
+def test_an_answer_comes_twice(consumer: Consumer) -> None:
+    """Answer-twice sends the answer once more, where the next one should come."""
+    consumer.fault("answer-twice", seconds=0.01)
+    received = _exchanged(consumer, until=2)
+
+    first, second = re.split(rb"(?=HTTP/1.1 200 )", received)[1:]
+    assert first.partition(b"\r\n\r\n")[2] == second.partition(b"\r\n\r\n")[2]
+
+
+def test_a_cookie_is_set(consumer: Consumer) -> None:
+    """Set-cookie answers as ever, with a cookie."""
+    consumer.fault("set-cookie")
+
+    assert b"\r\nSet-Cookie: JSESSIONID=" in _exchanged(consumer, until=1)
+
+
 def test_an_error_is_not_done(consumer: Consumer) -> None:
     """Error answers resultCode ERROR with the text, and nothing is done."""
     slot = consumer.slots()[0]
@@ -243,6 +339,7 @@ def test_faults_are_shown(consumer: Consumer) -> None:
             "count": 3,
             "seconds": 2.0,
             "code": "VP009",
+            "status": 500,
             "after": False,
             "text": "",
         }
@@ -293,6 +390,19 @@ def test_faults_are_cleared(consumer: Consumer) -> None:
             {"fault": "vp-fault", "after": "yes"}, "after must", id="after as a text"
         ),
         pytest.param({"fault": "vp-fault", "code": 9}, "code must", id="a number"),
+        pytest.param(
+            {"fault": "early-hints", "status": 200},
+            "status of 'early-hints' must be from 100 to 199",
+            id="a final status as a hint",
+        ),
+        pytest.param(
+            {"fault": "wrong-status", "status": "500"},
+            "status of 'wrong-status' must be from 200 to 599",
+            id="a status as a text",
+        ),
+        pytest.param(
+            {"fault": "wrong-status", "status": True}, "status of", id="a true status"
+        ),
     ],
 )
 def test_a_bad_rule_is_refused(norr: Consumer, rule: Any, hint: str) -> None:
@@ -336,7 +446,6 @@ def test_what_hangs_is_let_go_when_the_server_stops() -> None:
     started = time.monotonic()
     server.stop()
     thread.join(TIMEOUT_S)
-    consumer.close()
 
     assert ended == [True]
     assert time.monotonic() - started < 2

@@ -53,7 +53,6 @@ def test_the_same_seed_gives_the_same_times() -> None:
         with SandboxServer(port=0, slots=2_000, clock=SettableClock()) as server:
             consumer = Consumer(server, "syd")
             listed.append(consumer.slots())
-            consumer.close()
 
     assert listed[0]
     assert listed[0] == listed[1]

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from fhir_gateway.model.errors import BookingUnconfirmed, GatewayError
+from fhir_gateway.model.errors import GatewayError
 from fhir_gateway.model.interaction import Actor
 from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.rivta.client import FaultedWrite
 from fhir_gateway.rivta.docbook import plain_text
 
 from .consumer import (
@@ -420,10 +421,10 @@ def test_a_write_to_an_unknown_address_reaches_nobody(norr: Consumer) -> None:
     """A write that the platform cannot route is not in the ledger as done."""
     slot = norr.slots()[0]
     request = norr.make_request(slot)
-    with pytest.raises(GatewayError) as raised:
+    with pytest.raises(FaultedWrite) as raised:
         norr.send_make(request, address="SE2321009902-1001")
 
-    assert not isinstance(raised.value, BookingUnconfirmed)
+    assert raised.value.fault.platform_code == "VP004"
     assert norr.bookings() == []
 
 

@@ -135,7 +135,6 @@ def test_a_failure_of_its_own_is_logged_without_its_message(
         consumer = Consumer(server, "mitt")
         with pytest.raises(Unavailable):
             consumer.slots()
-        consumer.close()
 
     assert "RuntimeError at __call__" in caplog.text
     assert TOLVAN not in caplog.text

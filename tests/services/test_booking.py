@@ -176,21 +176,6 @@ def test_a_region_that_is_down_is_unavailable(world: RealWorld, who: int) -> Non
     assert not world.desk.is_held(wanted)
 
 
-@pytest.mark.parametrize("code", ["VP004", "VP007"])
-def test_what_the_platform_did_not_pass_on_is_unavailable(
-    world: RealWorld, who: int, code: str
-) -> None:
-    """A platform fault from before the producer frees the time at once."""
-    wanted = world.free("norr")[0]
-    world.spoil("norr", "vp-fault", code=code, interactions=["MakeBooking"], count=1)
-
-    with pytest.raises(Unavailable):
-        world.desk.book(wanted, who)
-
-    assert world.in_the_book("norr", who) == []
-    assert not world.desk.is_held(wanted)
-
-
 def test_a_time_is_looked_up_before_it_is_claimed(world: RealWorld, who: int) -> None:
     """When the region cannot be asked for the time, no write is sent."""
     wanted = world.free("norr")[0]
@@ -205,14 +190,23 @@ def test_a_time_is_looked_up_before_it_is_claimed(world: RealWorld, who: int) ->
 
 UNKNOWN_AND_DONE = [
     pytest.param({"fault": "drop-after-processing"}, id="dropped"),
-    pytest.param({"fault": "vp-fault", "code": "VP009", "after": True}, id="VP009"),
-    pytest.param({"fault": "deliver-nothing", "after": True}, id="an empty answer"),
     pytest.param({"fault": "answer-late", "seconds": 1.3}, id="too late"),
 ]
-UNKNOWN_AND_NOT_DONE = [
-    pytest.param({"fault": "drop-before-processing"}, id="dropped"),
+# Each way of answering without saying how the write went.
+ANSWERED = [
+    pytest.param({"fault": "vp-fault", "code": "VP004"}, id="VP004"),
+    pytest.param({"fault": "vp-fault", "code": "VP007"}, id="VP007"),
     pytest.param({"fault": "vp-fault", "code": "VP009"}, id="VP009"),
+    pytest.param({"fault": "vp-fault", "code": "VP015"}, id="VP015"),
     pytest.param({"fault": "deliver-nothing"}, id="an empty answer"),
+    pytest.param({"fault": "wrong-status", "status": 202}, id="OK under 202"),
+    pytest.param({"fault": "wrong-status", "status": 302}, id="OK under 302"),
+    pytest.param({"fault": "wrong-status", "status": 404}, id="OK under 404"),
+    pytest.param({"fault": "wrong-status", "status": 500}, id="OK under 500"),
+]
+UNKNOWN_AND_NOT_DONE = [
+    *ANSWERED,
+    pytest.param({"fault": "drop-before-processing"}, id="dropped"),
     pytest.param({"fault": "hang", "seconds": 1.3}, id="silence"),
 ]
 
@@ -234,6 +228,40 @@ def test_a_lost_yes_is_found_by_reading(
     assert found.status is BookingStatus.BOOKED
     assert [found.booking_id] == world.in_the_book(region, who)
     assert len(world.writes(region, who)) == 1
+
+
+@EVERY_REGION
+@pytest.mark.parametrize("fault", ANSWERED)
+def test_a_yes_that_another_answer_hides_is_found_at_once(
+    world: RealWorld, region: str, fault: dict[str, Any], who: int
+) -> None:
+    """After an answer that says nothing certain the list is looked at at once."""
+    wanted = world.free(region)[0]
+    world.spoil(region, **fault, after=True, interactions=["MakeBooking"], count=1)
+
+    made = world.desk.book(wanted, who)
+
+    assert made.booking.status is BookingStatus.BOOKED
+    assert [made.booking.booking_id] == world.in_the_book(region, who)
+    assert len(world.writes(region, who)) == 1
+
+
+def test_an_answer_that_says_nothing_and_a_list_that_is_away_leave_it_open(
+    world: RealWorld, who: int
+) -> None:
+    """Where the list cannot be looked at at once, it is looked at later."""
+    wanted = world.free("norr")[0]
+    world.spoil(
+        "norr", "vp-fault", code="VP004", after=True, interactions=["MakeBooking"]
+    )
+    world.spoil("norr", "vp-fault", interactions=["GetSubjectOfCareSchedule"], count=1)
+
+    made = world.desk.book(wanted, who)
+
+    assert made.booking.status is BookingStatus.PENDING
+    assert world.desk.is_held(wanted)
+    found = world.desk.booking.read(made.booking.id)
+    assert found.status is BookingStatus.BOOKED
 
 
 @EVERY_REGION

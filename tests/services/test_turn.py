@@ -16,7 +16,6 @@ from doubles import MovableClock
 from fhir_gateway.model.errors import (
     BookingUnconfirmed,
     Busy,
-    Party,
     Refused,
     Unavailable,
 )
@@ -237,9 +236,6 @@ def test_a_failed_probe_closes_it_off_again(
     [
         pytest.param(Refused("No.", source=NORR), id="a no"),
         pytest.param(BookingUnconfirmed("Silence.", source=NORR), id="silence"),
-        pytest.param(
-            Unavailable("VP004.", source=NORR, party=Party.PLATFORM), id="the platform"
-        ),
     ],
 )
 def test_what_has_been_reached_is_not_left_alone(

@@ -408,16 +408,40 @@ def test_a_region_that_cannot_be_asked_is_unavailable(
     assert sandbox.writes("norr", number) == []
 
 
-def test_a_write_that_the_platform_stopped_is_unavailable(
-    client: FlaskClient, sandbox: Sandbox, number: str
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param({"fault": "vp-fault", "code": "VP004"}, id="VP004"),
+        pytest.param({"fault": "vp-fault", "code": "VP007"}, id="VP007"),
+        pytest.param({"fault": "wrong-status", "status": 500}, id="OK under 500"),
+    ],
+)
+def test_a_write_that_no_answer_proves_undone_is_pending(
+    client: FlaskClient, sandbox: Sandbox, number: str, fault: dict[str, Any]
 ) -> None:
-    """A booking that never reached the region is 503, and its slot is free again."""
-    sandbox.spoil("norr", "vp-fault", code="VP007", interactions=[_MAKE], count=1)
+    """A booking that may have been made is 202, and its slot is offered to nobody."""
+    sandbox.spoil("norr", **fault, interactions=[_MAKE], count=1)
     slot = next(free_slots(client, "norr"))
 
     response = post(client, appointment(slot["id"], number))
-    assert response.status_code == 503
-    assert next(free_slots(client, "norr")) == slot
+    assert response.status_code == 202
+    assert response.json is not None
+    assert response.json["status"] == "pending"
+    assert next(free_slots(client, "norr")) != slot
+
+
+def test_a_booking_that_a_fault_hides_is_booked(
+    client: FlaskClient, sandbox: Sandbox, number: str
+) -> None:
+    """A fault after the booking was made is 201: the region's list has it."""
+    sandbox.spoil(
+        "norr", "vp-fault", code="VP004", after=True, interactions=[_MAKE], count=1
+    )
+
+    response = post(client, appointment(next(free_slots(client, "norr"))["id"], number))
+    assert response.status_code == 201
+    assert response.json is not None
+    assert response.json["status"] == "booked"
 
 
 # Refused before anybody is asked.

@@ -241,7 +241,9 @@ def test_could_not_ask_is_not_kept(
 ) -> None:
     """503 promises that nothing was done: the same key is tried anew."""
     body = wanted(client, number)
-    sandbox.spoil("norr", "vp-fault", interactions=[_MAKE], code="VP007")
+    sandbox.spoil(
+        "norr", "vp-fault", interactions=["GetAvailableTimeslots"], code="VP007"
+    )
 
     first = post(client, body, Idempotency_Key=number)
     sandbox.heal()

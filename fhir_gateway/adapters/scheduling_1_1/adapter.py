@@ -75,9 +75,10 @@ from fhir_gateway.rivta import (
     update_booking,
 )
 from fhir_gateway.rivta.binding import MalformedElement
-from fhir_gateway.rivta.client import Credentials, FaultedWrite, SoapClient
+from fhir_gateway.rivta.client import FaultedWrite, SoapClient
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.envelope import Answer
+from fhir_gateway.rivta.transport import Credentials, Transport
 
 __all__ = ["Scheduling11"]
 
@@ -86,17 +87,31 @@ Res = TypeVar("Res")
 
 
 class Scheduling11:
-    """A producer of crm:scheduling 1.1, asked over SOAP."""
+    """
+    A producer of crm:scheduling 1.1, asked over SOAP.
 
-    def __init__(self, name: SourceName, options: Options) -> None:
+    Args:
+        name: What the source is called.
+        options: What is special about it.
+        transport: How documents are posted; None for the way that the options say.
+    """
+
+    def __init__(
+        self,
+        name: SourceName,
+        options: Options,
+        *,
+        transport: Transport | None = None,
+    ) -> None:
         self._name = name
         self._options = options
         self._client = SoapClient(
             source=name,
             endpoint=options.endpoint,
             consumer=options.consumer,
-            credentials=Credentials(
-                certificate=options.certificate, trust=options.trust
+            transport=transport
+            or Transport(
+                Credentials(certificate=options.certificate, trust=options.trust)
             ),
         )
 
@@ -111,8 +126,7 @@ class Scheduling11:
         return self._options.supports
 
     def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
+        """Do nothing: no connection outlives its question."""
 
     def get_all_time_types(
         self, query: GetAllTimeTypes, *, timeout: float
