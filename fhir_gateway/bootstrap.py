@@ -192,6 +192,7 @@ def program(
             demand,
             meanings,
             rechecks=rechecks,
+            others=[other for other in sources.values() if other is not each.source],
             worker=worker,
             clock=clock,
         )

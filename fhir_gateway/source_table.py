@@ -13,7 +13,7 @@ from fhir_gateway.services.source_overview import SourceOverview, SourceState
 
 __all__ = ["overview_json", "overview_tables"]
 
-_MOST_FAILING_SHOWN: Final = 20
+_MOST_SHOWN: Final = 20
 _STYLES: Final = {
     SourceState.WELL: "green",
     SourceState.FILLING: "yellow",
@@ -59,11 +59,24 @@ def overview_json(overview: SourceOverview) -> dict[str, Any]:
             for each in status.failing
         ],
         "rejected": dict(status.rejected),
+        "losses": [
+            {
+                "interaction": each.interaction.value,
+                "unit": str(each.unit),
+                "time_type": (
+                    None if each.time_type_id is None else str(each.time_type_id)
+                ),
+                "reason": each.reason,
+                "count": each.count,
+                "is_elsewhere": each.is_elsewhere,
+            }
+            for each in status.losses
+        ],
     }
 
 
 def overview_tables(overviews: Sequence[SourceOverview]) -> Iterable[Table]:
-    """Yield the table of sources, and one of what fails alone, if anything does."""
+    """Yield the table of sources, then what fails alone and what was left out."""
     table = Table(title="Sources")
     for heading in ("source", "state", "oldest", "calls/min", "slots"):
         is_text = heading in ("source", "state")
@@ -73,10 +86,13 @@ def overview_tables(overviews: Sequence[SourceOverview]) -> Iterable[Table]:
     failing = Table(title="What does not answer")
     for heading in ("source", "unit", "time type", "since", "error"):
         failing.add_column(heading, overflow="fold")
+    lost = Table(title="What was left out")
+    for heading in ("source", "contract", "unit", "time type", "reason", "items"):
+        lost.add_column(heading, overflow="fold")
     for overview in overviews:
         table.add_row(*_cells(overview), style=_STYLES.get(overview.state, "red"))
         status = overview.status
-        for each in status.failing[:_MOST_FAILING_SHOWN] if status else ():
+        for each in status.failing[:_MOST_SHOWN] if status else ():
             failing.add_row(
                 overview.source.name,
                 each.unit,
@@ -84,9 +100,17 @@ def overview_tables(overviews: Sequence[SourceOverview]) -> Iterable[Table]:
                 instant_text(each.since),
                 each.error,
             )
+        for loss in status.losses[:_MOST_SHOWN] if status else ():
+            lost.add_row(
+                overview.source.name,
+                loss.interaction.value,
+                loss.unit,
+                loss.time_type_id or "",
+                loss.reason,
+                str(loss.count),
+            )
     yield table
-    if failing.row_count:
-        yield failing
+    yield from (each for each in (failing, lost) if each.row_count)
 
 
 def _cells(overview: SourceOverview) -> tuple[str, ...]:

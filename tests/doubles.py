@@ -3,7 +3,7 @@ Doubles: small real implementations of the Protocols, each with one trick.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -72,6 +72,7 @@ class AnsweringAdapter:
     A source without a wire: it lists what it is given and keeps its own book.
 
     Attributes:
+        is_careless: It lists the times of every time type, whichever is asked for.
         rejected: Why it leaves items out of its answers, by the kind of question.
         calls: Every question and write, in order.
         errors: What it raises instead of an answer.
@@ -83,6 +84,7 @@ class AnsweringAdapter:
     time_types: dict[HsaId, tuple[TimeType, ...]] = field(default_factory=dict)
     timeslots: list[Timeslot] = field(default_factory=list)
     rejected: dict[type, tuple[str, ...]] = field(default_factory=dict)
+    is_careless: bool = False
     performers: tuple[Performer, ...] = ()
     units: tuple[CareUnit, ...] = ()
     book: dict[str, Booking] = field(default_factory=dict)
@@ -148,9 +150,7 @@ class AnsweringAdapter:
         return Listed(
             tuple(
                 AvailableDate(schedule=each.schedule, day=civil_date(each.start))
-                for each in self.timeslots
-                if each.schedule.unit == query.unit
-                and query.first_day <= civil_date(each.start) <= query.last_day
+                for each in self._listed(query)
             ),
             self._left_out(query),
         )
@@ -164,12 +164,7 @@ class AnsweringAdapter:
         """Return the unit's times of the days asked for."""
         self._begin(Interaction.GET_AVAILABLE_TIMESLOTS, query)
         return FreeTimes(
-            timeslots=tuple(
-                each
-                for each in self.timeslots
-                if each.schedule.unit == query.unit
-                and query.first_day <= civil_date(each.start) <= query.last_day
-            ),
+            timeslots=tuple(self._listed(query)),
             rejected=self._left_out(query),
         )
 
@@ -242,6 +237,21 @@ class AnsweringAdapter:
 
     def close(self) -> None:
         """Do nothing: there are no connections."""
+
+    def _listed(
+        self, query: GetAvailableDates | GetAvailableTimeslots
+    ) -> Iterator[Timeslot]:
+        for each in self.timeslots:
+            is_asked_for = self.is_careless or query.time_type_id in (
+                None,
+                each.schedule.time_type_id,
+            )
+            if (
+                is_asked_for
+                and each.schedule.unit == query.unit
+                and query.first_day <= civil_date(each.start) <= query.last_day
+            ):
+                yield each
 
     def _left_out(self, query: object) -> tuple[str, ...]:
         return self.rejected.get(type(query), ())

@@ -5,8 +5,10 @@ The directory: who offers what, over all sources, at one moment.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from fhir_gateway.adapters.sources import source_of_unit
 from fhir_gateway.model.care_unit import CareUnit, Performer
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
+from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timeslot import StandardTimeType, TimeType, time_type_token
 from fhir_gateway.stores.offer import Offer
@@ -36,19 +38,49 @@ class Directory:
         offerings: All units' time types, by token.
         providers: A unit of each organisation, by the organisation's HSA-id; a unit
             without one is its own.
-        performers: The staff that residents may choose, by HSA-id.
+        performers: The staff that residents may choose, by HSA-id, as each source says.
         asked_units: The units whose time types are known.
         silent: The sources that have never said what they offer.
         complete: The sources that have said so for all their units.
+        lacking_units: The sources that list a unit which could not be kept.
+        lacking_time_types: The units that list a time type which could not be kept.
+        sources: The configured sources.
     """
 
     units: Mapping[HsaId, CareUnit] = field(default_factory=dict)
     offerings: Mapping[str, Offering] = field(default_factory=dict)
     providers: Mapping[HsaId, CareUnit] = field(default_factory=dict)
-    performers: Mapping[HsaId, Performer] = field(default_factory=dict)
+    performers: Mapping[SourceName, Mapping[HsaId, Performer]] = field(
+        default_factory=dict
+    )
     asked_units: frozenset[HsaId] = frozenset()
     silent: frozenset[SourceName] = frozenset()
     complete: frozenset[SourceName] = frozenset()
+    lacking_units: frozenset[SourceName] = frozenset()
+    lacking_time_types: frozenset[HsaId] = frozenset()
+    sources: tuple[Source, ...] = ()
+
+    @property
+    def lacking_sources(self) -> frozenset[SourceName]:
+        """Return the sources that list a unit or time type which could not be kept."""
+        return self.lacking_units | {
+            self.units[unit].source for unit in self.lacking_time_types
+        }
+
+    def owner_of(self, hsa_id: HsaId) -> SourceName | None:
+        """Return the source that speaks for a unit or a member of staff, if any."""
+        owner = source_of_unit(self.sources, hsa_id)
+        return None if owner is None else owner.name
+
+    def performer(self, hsa_id: HsaId, source: SourceName) -> Performer | None:
+        """
+        Return a member of staff as the source says to which the HSA-id belongs.
+
+        Where that source does not name the person, `source` does.
+        """
+        owner = self.owner_of(hsa_id) or source
+        of_owner = self.performers.get(owner, {}).get(hsa_id)
+        return of_owner or self.performers.get(source, {}).get(hsa_id)
 
     @classmethod
     def of(
@@ -57,10 +89,14 @@ class Directory:
         offers: Mapping[SourceName, Offer],
         meanings: TimeTypeMap,
     ) -> "Directory":
-        """Return the directory of the sources' offers; configured units come first."""
+        """
+        Return the directory of the sources' offers; configured units come first.
+
+        Of a unit that belongs to another source an offer says nothing.
+        """
+        sources = tuple(sources)
         units: dict[HsaId, CareUnit] = {}
         offerings: dict[str, Offering] = {}
-        performers: dict[HsaId, Performer] = {}
         asked: set[HsaId] = set()
         silent: set[SourceName] = set()
         # Thousands of units have the same time types: each is kept once.
@@ -72,9 +108,11 @@ class Directory:
                 silent.add(source.name)
                 continue
             for unit in offer.units:
-                units.setdefault(unit.hsa_id, unit)
-            performers.update(offer.performers)
+                if source_of_unit(sources, unit.hsa_id) is source:
+                    units.setdefault(unit.hsa_id, unit)
             for hsa_id, time_types in offer.time_types.items():
+                if hsa_id not in units or units[hsa_id].source != source.name:
+                    continue
                 asked.add(hsa_id)
                 for time_type in time_types:
                     token = time_type_token(hsa_id, time_type.id)
@@ -93,8 +131,29 @@ class Directory:
                 unit.organization or unit.hsa_id: unit
                 for unit in reversed(units.values())
             },
-            performers=performers,
+            performers={name: offer.performers for name, offer in offers.items()},
             asked_units=frozenset(asked),
             silent=frozenset(silent),
             complete=frozenset(offers) - unasked - silent,
+            lacking_units=frozenset(
+                name
+                for name, offer in offers.items()
+                if _asked_where_lost(offer, Interaction.GET_ALL_HEALTHCARE_FACILITIES)
+            ),
+            lacking_time_types=frozenset(
+                unit
+                for offer in offers.values()
+                for unit in _asked_where_lost(offer, Interaction.GET_ALL_TIME_TYPES)
+                if unit in units and units[unit].source == offer.source
+            ),
+            sources=sources,
         )
+
+
+def _asked_where_lost(offer: Offer, interaction: Interaction) -> set[HsaId]:
+    """Return the units that were asked where an answer lists what is kept nowhere."""
+    return {
+        loss.unit
+        for loss in offer.losses
+        if loss.interaction is interaction and not loss.is_elsewhere
+    }

@@ -1,14 +1,16 @@
 """
-What a source lists as free, with what was not asked for left out and counted.
+What a source lists as free, with what cannot be offered left out and counted.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 
 from fhir_gateway.model.ids import TimeTypeId
 from fhir_gateway.model.timekeeping import civil_date
 from fhir_gateway.model.timeslot import FreeTimes, Timeslot
 from fhir_gateway.services.window import Window
+from fhir_gateway.stores.slot_block import PAST
 
 __all__ = ["ListedTimes"]
 
@@ -23,7 +25,6 @@ class ListedTimes:
 
     Attributes:
         listed: How many times the answers had, those left out included.
-        rejected: Why times were left out, and how many.
     """
 
     def __init__(self, time_type_id: TimeTypeId, asked_at: datetime) -> None:
@@ -31,25 +32,35 @@ class ListedTimes:
         self._asked_at = asked_at
         self._timeslots: dict[str, Timeslot] = {}
         self.listed = 0
-        self.rejected: Counter[str] = Counter()
+        self._rejected: Counter[str] = Counter()
+        self._outside: set[str] = set()
 
     @property
     def timeslots(self) -> list[Timeslot]:
         """Return the free times, each once."""
         return list(self._timeslots.values())
 
+    @property
+    def rejected(self) -> Mapping[str, int]:
+        """Return why times were left out, and how many."""
+        rejected = self._rejected.copy()
+        # What one window's answer has too much, another window's may have shown.
+        outside = len(self._outside - self._timeslots.keys())
+        if outside:
+            rejected["outside the days asked for"] = outside
+        return rejected
+
     def add(self, answer: FreeTimes, window: Window) -> None:
         """Add the answer for a window."""
         first_day, last_day = window
-        self.listed += len(answer.timeslots)
-        self.rejected.update(f"malformed: {fault}" for fault in answer.rejected)
+        self.listed += len(answer.timeslots) + len(answer.rejected)
+        self._rejected.update(f"malformed: {fault}" for fault in answer.rejected)
         for timeslot in answer.timeslots:
-            # A producer that does not filter lists other time types too.
             if timeslot.schedule.time_type_id != self._time_type_id:
-                self.rejected["of another time type"] += 1
-            elif not first_day <= civil_date(timeslot.start) <= last_day:
-                self.rejected["outside the days asked for"] += 1
+                self._rejected["of another time type"] += 1
             elif timeslot.start <= self._asked_at:
-                self.rejected["past"] += 1
+                self._rejected[PAST] += 1
+            elif not first_day <= civil_date(timeslot.start) <= last_day:
+                self._outside.add(timeslot.token)
             else:
                 self._timeslots[timeslot.token] = timeslot

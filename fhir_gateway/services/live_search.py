@@ -18,13 +18,18 @@ import structlog
 from fhir_gateway.adapters.protocol import SchedulingAdapter
 from fhir_gateway.model.errors import GatewayError, SourceFault, Unavailable
 from fhir_gateway.model.ids import SourceName
-from fhir_gateway.model.interaction import Actor, GetAvailableTimeslots
+from fhir_gateway.model.interaction import (
+    Actor,
+    GetAvailableTimeslots,
+    Interaction,
+)
 from fhir_gateway.model.source import Source, SourceOutcome, SourceProblem
 from fhir_gateway.model.timekeeping import Clock, civil_date, now
 from fhir_gateway.model.timeslot import FreeTimes, TimeslotToken
 from fhir_gateway.services.breaker import Breaker
 from fhir_gateway.services.directory import Offering
 from fhir_gateway.services.listed_times import ListedTimes
+from fhir_gateway.services.loss_log import LossLog
 from fhir_gateway.services.pace import Pace
 from fhir_gateway.services.window import Window, windows
 from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
@@ -44,11 +49,13 @@ class LiveAnswer:
 
     Attributes:
         blocks: The free times of each time type that was answered, at least in part.
-        outcomes: What is missing, and why.
+        outcomes: What was not answered, and why.
+        lacks: What was answered and could not be kept.
     """
 
     blocks: tuple[SlotBlock, ...]
     outcomes: tuple[SourceOutcome, ...]
+    lacks: tuple[SourceOutcome, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +185,16 @@ class LiveSearch:
                 rounds.append(_Round(source, questions, self._clock()))
         blocks: list[SlotBlock] = []
         outcomes: list[SourceOutcome] = []
+        lacks: list[SourceOutcome] = []
         for each in rounds:
             each.gather()
-            blocks.extend(each.blocks(self._clock()))
+            answered = each.blocks(self._clock())
+            blocks.extend(answered)
             outcomes.extend(each.outcomes())
-        return LiveAnswer(blocks=tuple(blocks), outcomes=tuple(outcomes))
+            lacks.extend(each.source.lacks(answered))
+        return LiveAnswer(
+            blocks=tuple(blocks), outcomes=tuple(outcomes), lacks=tuple(lacks)
+        )
 
     def _tell_schedules(self, block: SlotBlock) -> None:
         try:
@@ -222,6 +234,7 @@ class _LiveSource:
         self.pace = Pace(source.budget.calls_per_second / processes)
         self.breaker = Breaker(clock=clock)
         self.last_answer_at: datetime | None = None
+        self._loss_log = LossLog(source.name)
         self._stopped = threading.Event()
         self._executor = ThreadPoolExecutor(
             source.budget.calls_in_flight, thread_name_prefix=f"live-{source.name}"
@@ -250,6 +263,32 @@ class _LiveSource:
             ),
             since=self.last_answer_at,
         )
+
+    def lacks(self, blocks: Sequence[SlotBlock]) -> list[SourceOutcome]:
+        """Return what was answered and could not be kept; log it when it is news."""
+        for block in blocks:
+            key = block.key
+            self._loss_log.note(
+                Interaction.GET_AVAILABLE_TIMESLOTS,
+                key.unit,
+                block.losses,
+                time_type_id=key.time_type_id,
+            )
+        lacking = sum(block.lacks_times for block in blocks)
+        if not lacking:
+            return []
+        detail = (
+            f"{self.source.title} also lists free times of {lacking} of its time types"
+            " that this server cannot read; ask the unit for what is not shown here."
+        )
+        return [
+            SourceOutcome(
+                source=self.source.name,
+                problem=SourceProblem.INCOMPLETE,
+                detail=detail,
+                since=self.last_answer_at,
+            )
+        ]
 
     def submit(
         self, question: _Question, turn_in_s: float, deadline: float
@@ -306,7 +345,7 @@ class _Round:
     def __init__(
         self, live: _LiveSource, questions: Sequence[_Question], asked_at: datetime
     ) -> None:
-        self._live = live
+        self.source = live
         self._asked_at = asked_at
         self._deadline = monotonic() + live.source.live_timeout.total_seconds()
         self._asked: list[tuple[_Question, Future[FreeTimes]]] = []
@@ -332,7 +371,7 @@ class _Round:
         )
         for question, future in self._asked:
             if future.cancel():
-                self._live.breaker.abandoned()
+                self.source.breaker.abandoned()
             elif future.done():
                 error = future.exception()
                 if error is None:
@@ -343,7 +382,7 @@ class _Round:
                 else:
                     _log.info(
                         "live source did not answer",
-                        source=self._live.source.name,
+                        source=self.source.source.name,
                         error=str(error),
                     )
 
@@ -360,27 +399,27 @@ class _Round:
         return [
             SlotBlock.of(
                 BlockKey(
-                    source=self._live.source.name,
+                    source=self.source.source.name,
                     unit=offering.unit.hsa_id,
                     time_type_id=offering.time_type.id,
                 ),
                 times.timeslots,
                 asked_at=self._asked_at,
                 answered_at=answered_at,
-                rejected=dict(times.rejected),
+                rejected=times.rejected,
             )
             for offering, times in listed.items()
         ]
 
     def outcomes(self) -> list[SourceOutcome]:
         """Return what is missing from the answers."""
-        source = self._live.source
+        source = self.source.source
         found = []
         outcome = SourceOutcome(
             source=source.name,
             problem=SourceProblem.UNAVAILABLE,
             detail=f"{source.title} {_NOT_AT_PRESENT}",
-            since=self._live.last_answer_at,
+            since=self.source.last_answer_at,
         )
         unanswered = len(self._asked) - len(self._answers)
         if self._is_broken:
@@ -404,9 +443,9 @@ class _Round:
         return found
 
     def _may_ask(self, number: int) -> bool:
-        if number >= self._live.source.live_calls:
+        if number >= self.source.source.live_calls:
             return False
-        if self._live.breaker.allows():
+        if self.source.breaker.allows():
             return True
         self._is_broken = number == 0
         return False

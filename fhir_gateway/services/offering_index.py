@@ -167,6 +167,25 @@ class OfferingIndex:
         kept: Numbers = numbers[within[self._unit[numbers]]]
         return kept
 
+    def is_at(
+        self,
+        unit: HsaId,
+        *,
+        organizations: Iterable[frozenset[HsaId]],
+        sources: Iterable[frozenset[SourceName]],
+        near: Iterable[Iterable[Nearness]],
+    ) -> bool:
+        """Return whether a unit of the directory is of one of each group."""
+        number = self._unit_numbers[unit]
+        known = self._units[number]
+        return (
+            all((known.organization or unit) in group for group in organizations)
+            and all(known.source in group for group in sources)
+            and all(
+                any(self._is_near(place)[number] for place in places) for places in near
+            )
+        )
+
     def _is_near(self, place: Nearness) -> npt.NDArray[np.bool_]:
         """Return which units lie within a distance of a point."""
         half_angle = place.km / (2 * _EARTH_RADIUS_KM)

@@ -47,6 +47,7 @@ from fhir_gateway.services.source_standing import (
     fresh_until,
     has_been_asked,
     is_doubtful,
+    lack_of,
     outcome_of,
     same_age_until,
     well_until,
@@ -237,7 +238,9 @@ class SlotSearch:
         standing = self._standing(snapshot, selection, moment)
         if live is not None:
             standing = replace(
-                standing, outcomes=(*standing.outcomes, *live.outcomes), until=-np.inf
+                standing,
+                outcomes=(*standing.outcomes, *live.outcomes, *live.lacks),
+                until=-np.inf,
             )
         until = standing.until
         pieces: list[tuple[SlotColumns, npt.NDArray[np.int64]]] = []
@@ -330,12 +333,17 @@ class SlotSearch:
         fitting = [
             snapshot.index.offering(number) for number in selection.numbers.tolist()
         ]
-        outcomes = []
+        outcomes: list[SourceOutcome] = []
         for name in self._names:
             source = self._sources[name]
-            if not self._can_have(source, selection) or has_been_asked(
-                snapshot, source, selection.units
-            ):
+            if not self._can_have(source, selection):
+                continue
+            if is_doubtful(snapshot, name):
+                numbers = snapshot.index.of_sources(selection.numbers, (name,))
+                lack = lack_of(snapshot, selection, numbers, source)
+                if lack is not None:
+                    outcomes.append(lack)
+            if has_been_asked(snapshot, source, selection.units):
                 continue
             status = snapshot.statuses.get(name)
             failing = status is not None and status.failing_since is not None
@@ -419,7 +427,7 @@ class SlotSearch:
         self, snapshot: Snapshot, selection: Selection, moment: datetime
     ) -> Standing:
         names, until = self._to_look_at(snapshot, selection, moment)
-        outcomes = []
+        outcomes: list[SourceOutcome] = []
         for name in names:
             source = self._sources[name]
             if not self._can_have(source, selection):
@@ -435,9 +443,9 @@ class SlotSearch:
                 until = min(until, plainly_until)
                 continue
             outcome = outcome_of(snapshot, selection, numbers, source, moment)
+            lack = lack_of(snapshot, selection, numbers, source)
             self._note_ageing(snapshot, numbers, source, moment)
-            if outcome is not None:
-                outcomes.append(outcome)
+            outcomes.extend(each for each in (outcome, lack) if each is not None)
             until = min(until, same_age_until(snapshot, numbers, source, moment))
         return Standing(version=snapshot.version, outcomes=tuple(outcomes), until=until)
 

@@ -125,6 +125,7 @@ class Selection:
         chosen: The schedules that fit, as packed bits; None when all do.
         units: The only units that can fit, or None when any can.
         sources: The only sources that can fit, or None when any can.
+        lacking: The units that may have a time type that fits and could not be kept.
         standing: What was last to be said of the sources.
     """
 
@@ -133,6 +134,7 @@ class Selection:
     chosen: _PackedMask | None
     units: frozenset[HsaId] | None
     sources: frozenset[SourceName] | None
+    lacking: frozenset[HsaId]
     standing: Standing | None = None
 
 
@@ -155,6 +157,7 @@ def select(snapshot: Snapshot, selector: Selector) -> Selection:
         sources=(
             frozenset.intersection(*selector.sources) if selector.sources else None
         ),
+        lacking=_lacking(snapshot.index, selector),
     )
 
 
@@ -212,6 +215,22 @@ def _offerings(index: OfferingIndex, selector: Selector) -> Numbers:
         of_tokens = {token.rpartition(".")[0] for token in tokens}
         numbers = np.intersect1d(numbers, _numbered(index, of_tokens))
     return numbers
+
+
+def _lacking(index: OfferingIndex, selector: Selector) -> frozenset[HsaId]:
+    """Return which units with a time type that could not be kept may have what fits."""
+    asked_for = _units_asked_for(selector)
+    return frozenset(
+        unit
+        for unit in index.directory.lacking_time_types
+        if (asked_for is None or unit in asked_for)
+        and index.is_at(
+            unit,
+            organizations=selector.organizations,
+            sources=selector.sources,
+            near=selector.near,
+        )
+    )
 
 
 def _named_schedules(

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
+from fhir_gateway.adapters.sources import source_of_unit
 from fhir_gateway.model.errors import GatewayError
 from fhir_gateway.model.ids import HsaId, SourceName
 from fhir_gateway.model.source import Source
@@ -85,6 +86,8 @@ class Snapshot:
         answered_at: When each numbered time type was last listed by its source, in
             seconds; NaN for never.
         offered: Which of them are young enough to be offered.
+        lacking: Of which of them the source has listed times that could not be kept.
+        lacking_sources: The sources of those.
     """
 
     version: int
@@ -99,6 +102,8 @@ class Snapshot:
     segment_sizes: npt.NDArray[np.intp]
     answered_at: npt.NDArray[np.float64]
     offered: npt.NDArray[np.bool_]
+    lacking: npt.NDArray[np.bool_]
+    lacking_sources: frozenset[SourceName]
 
     @property
     def directory(self) -> Directory:
@@ -147,9 +152,23 @@ class Snapshot:
         return self.schedules.token(number)[:-9]
 
     def first_of(self, performer: HsaId) -> KnownSchedule | None:
-        """Return the first schedule that is known of a member of staff."""
+        """
+        Return the first schedule that is known of a member of staff.
+
+        One at the source to which the HSA-id belongs comes before others: no other
+        source says what that person is called.
+        """
         numbers = self.numbers_of(performer)
-        return self.numbered(numbers[0]) if numbers else None
+        if not numbers:
+            return None
+        owner = self.directory.owner_of(performer)
+        units = self.directory.units
+        own = (
+            number
+            for number in numbers
+            if units[self.schedules.unit(number)].source == owner
+        )
+        return self.numbered(next(own, numbers[0]))
 
     def numbers_of(self, performer: HsaId) -> Sequence[int]:
         """Return the numbers of the schedules of a member of staff."""
@@ -204,6 +223,7 @@ class SlotView:
         self._answered_at = np.empty(0, dtype=np.float64)
         self._expires_at = np.empty(0, dtype=np.float64)
         self._offered = np.empty(0, dtype=np.bool_)
+        self._lacking = np.empty(0, dtype=np.bool_)
         self._held: dict[str, Sequence[float]] = {}
         self._held_by_offering: dict[str, set[str]] = {}
         # Timeslots of which something has changed, and whose block could not be read.
@@ -229,6 +249,8 @@ class SlotView:
             segment_sizes=np.empty(0, dtype=np.intp),
             answered_at=self._answered_at,
             offered=self._offered,
+            lacking=self._lacking,
+            lacking_sources=frozenset(),
         )
 
     def start(self) -> None:
@@ -278,7 +300,8 @@ class SlotView:
             fold = _Fold()
             live: dict[Segment, list[SlotColumns]] = {}
             for block in blocks:
-                self._fold_block(fold, replace(block, rows=block.rows[:0]))
+                # What a live answer lacks is told by whoever asked for it.
+                self._fold_block(fold, replace(block, rows=block.rows[:0], rejected={}))
                 schedules = self._schedules.add(
                     block.schedules,
                     self._numbers.number(block.key.unit, block.key.time_type_id),
@@ -298,6 +321,7 @@ class SlotView:
                     segments={**self.snapshot.segments, **segments},
                     answered_at=self._answered_at.copy(),
                     offered=self._offered.copy(),
+                    lacking=self._lacking.copy(),
                 ),
                 fold.layout,
             )
@@ -371,7 +395,7 @@ class SlotView:
         self._read((), self._sources, self._sources)
         # Segment by segment, so that none is made anew more often than need be.
         keys = sorted(
-            (key for key in self._store.block_keys() if key.source in self._sources),
+            (key for key in self._store.block_keys() if self._is_known(key)),
             key=self._segment,
         )
         for first in range(0, len(keys), _BATCH):
@@ -386,7 +410,7 @@ class SlotView:
         statuses: Iterable[SourceName],
     ) -> None:
         """Read what has changed, then fold all of it at once."""
-        wanted = [key for key in keys if key.source in self._sources]
+        wanted = [key for key in keys if self._is_known(key)]
         # A block that is gone (Redis was emptied) is kept until it is too old.
         blocks = [each for each in self._store.blocks(wanted) if each is not None]
         read_offers = {
@@ -429,6 +453,7 @@ class SlotView:
             answered_at + self._sources[key.source].offered_for.total_seconds()
         )
         self._offered[number] = True
+        self._lacking[number] = block.lacks_times
         before = len(self._schedules), self._schedules.changes
         schedules = self._schedules.add(block.schedules, number)
         after = len(self._schedules), self._schedules.changes
@@ -612,6 +637,11 @@ class SlotView:
             ),
             answered_at=self._answered_at.copy(),
             offered=self._offered.copy(),
+            lacking=self._lacking.copy(),
+            lacking_sources=frozenset(
+                self._source_names[number]
+                for number in np.unique(self._source_of[self._lacking]).tolist()
+            ),
         )
 
     def _key(self, number: int) -> BlockKey | None:
@@ -623,6 +653,11 @@ class SlotView:
             unit=self._numbers.unit(number),
             time_type_id=self._numbers.time_type_id(number),
         )
+
+    def _is_known(self, key: BlockKey) -> bool:
+        """Return whether a block is of a source about a unit of its own."""
+        owner = source_of_unit(self._sources.values(), key.unit)
+        return owner is not None and owner.name == key.source
 
     def _segment(self, key: BlockKey) -> Segment:
         if self._sources[key.source].is_live:
@@ -641,6 +676,7 @@ class SlotView:
         self._answered_at = np.append(self._answered_at, np.full(missing, np.nan))
         self._expires_at = np.append(self._expires_at, np.full(missing, np.inf))
         self._offered = np.append(self._offered, np.zeros(missing, dtype=np.bool_))
+        self._lacking = np.append(self._lacking, np.zeros(missing, dtype=np.bool_))
         self._segment_of = np.append(
             self._segment_of, np.full(missing, -1, dtype=np.int32)
         )

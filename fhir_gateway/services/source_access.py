@@ -262,6 +262,8 @@ class SourceAccess:
         """
         Return where a booking may be moved: its own unit, and those the unit names.
 
+        A unit that belongs to another source cannot be booked at through this one.
+
         Raises:
             GatewayError: The unit could not be asked.
         """
@@ -275,4 +277,6 @@ class SourceAccess:
             ),
             timeout=timeout.total_seconds(),
         )
-        return frozenset({unit, *(each.hsa_id for each in units.items)})
+        owner_of = self._directory().owner_of
+        own = (each.hsa_id for each in units.items if owner_of(each.hsa_id) == source)
+        return frozenset({unit, *own})

@@ -22,6 +22,7 @@ class SourceState(Enum):
     UNATTENDED = "unattended"
     UNAVAILABLE = "unavailable"
     FAILING_IN_PART = "failing in part"
+    READ_IN_PART = "read in part"
     FILLING = "filling"
     AGEING = "ageing"
     WELL = "well"
@@ -54,6 +55,9 @@ class SourceOverview:
             ),
             SourceState.UNAVAILABLE: status.failing_since is not None,
             SourceState.FAILING_IN_PART: bool(status.failing or status.broken),
+            SourceState.READ_IN_PART: any(
+                not each.is_elsewhere for each in status.losses
+            ),
             SourceState.FILLING: status.unanswered > 0,
             SourceState.AGEING: age is not None and age > self.source.fresh_for,
         }

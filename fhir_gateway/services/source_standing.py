@@ -19,6 +19,7 @@ __all__ = [
     "fresh_until",
     "has_been_asked",
     "is_doubtful",
+    "lack_of",
     "outcome_of",
     "same_age_until",
     "well_until",
@@ -44,10 +45,14 @@ def has_been_asked(
 
 
 def is_doubtful(snapshot: Snapshot, name: SourceName) -> bool:
-    """Return whether a source fails, or has not said what all of its units offer."""
+    """Return whether something of a source may be missing, the age of times apart."""
     status = snapshot.statuses.get(name)
-    return name not in snapshot.directory.complete or (
-        status is not None and status.failing_since is not None
+    directory = snapshot.directory
+    return (
+        name not in directory.complete
+        or name in snapshot.lacking_sources
+        or name in directory.lacking_sources
+        or (status is not None and status.failing_since is not None)
     )
 
 
@@ -119,6 +124,47 @@ def outcome_of(
         source=source.name,
         problem=problem,
         detail=detail,
+        since=status.last_answer_at if status else None,
+    )
+
+
+def lack_of(
+    snapshot: Snapshot,
+    selection: Selection,
+    numbers: Numbers,
+    source: Source,
+) -> SourceOutcome | None:
+    """Return what of a source's lists in a selection could not be kept, if anything."""
+    directory = snapshot.directory
+    time_types = int(np.count_nonzero(snapshot.lacking[numbers]))
+    units = sum(
+        directory.units[unit].source == source.name for unit in selection.lacking
+    )
+    # A unit that is known is not the one that is missing.
+    has_units_to_miss = selection.units is None or any(
+        unit not in directory.units and directory.owner_of(unit) == source.name
+        for unit in selection.units
+    )
+    lacks_units = source.name in directory.lacking_units and has_units_to_miss
+    lacking = [
+        text
+        for text, is_lacking in (
+            (f"free times of {time_types} of its time types", time_types),
+            (f"time types of {units} of its units", units),
+            ("units", lacks_units),
+        )
+        if is_lacking
+    ]
+    if not lacking:
+        return None
+    status = snapshot.statuses.get(source.name)
+    return SourceOutcome(
+        source=source.name,
+        problem=SourceProblem.INCOMPLETE,
+        detail=(
+            f"{source.title} also lists {' and '.join(lacking)} that this server cannot"
+            " read; ask the unit for what is not shown here."
+        ),
         since=status.last_answer_at if status else None,
     )
 

@@ -13,6 +13,7 @@ import orjson
 
 from fhir_gateway.model.care_unit import CareUnit, Performer, Position
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
+from fhir_gateway.model.loss import Loss, loss_from_json, loss_to_json
 from fhir_gateway.model.timeslot import TimeType
 
 __all__ = ["Offer", "UnreadableOffer", "pack_offer", "unpack_offer"]
@@ -30,6 +31,7 @@ class Offer:
     Attributes:
         time_types: By unit; a unit that has not answered yet is absent.
         performers: By HSA-id.
+        losses: What was left out of the answers that this was learnt from.
     """
 
     source: SourceName
@@ -37,6 +39,7 @@ class Offer:
     units: tuple[CareUnit, ...]
     time_types: Mapping[HsaId, tuple[TimeType, ...]]
     performers: Mapping[HsaId, Performer]
+    losses: tuple[Loss, ...] = ()
 
     def says_the_same(self, other: "Offer") -> bool:
         """Return whether it differs from another in nothing but when it was said."""
@@ -58,6 +61,7 @@ def pack_offer(offer: Offer) -> bytes:
                 [str(each.hsa_id), each.first_name, each.last_name, each.title]
                 for each in offer.performers.values()
             ],
+            "losses": [loss_to_json(each) for each in offer.losses],
         }
     )
 
@@ -96,6 +100,8 @@ def unpack_offer(packed: bytes) -> Offer:
                 )
                 for hsa_id, first_name, last_name, title in data["performers"]
             },
+            # An earlier release wrote none.
+            losses=tuple(loss_from_json(each) for each in data.get("losses", ())),
         )
     except (
         ValueError,

@@ -7,7 +7,7 @@ each free time, sorted by start: start and length in seconds (unsigned 32 bits),
 number of its schedule and how many times it is listed (unsigned 16 bits).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -23,16 +23,29 @@ from fhir_gateway.model.ids import (
     SourceName,
     TimeTypeId,
 )
+from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model.loss import Loss, losses_of
 from fhir_gateway.model.timekeeping import epoch_seconds
 from fhir_gateway.model.timeslot import Schedule, Timeslot
 
-__all__ = ["BlockKey", "SlotBlock", "UnreadableBlock", "pack", "unpack"]
+__all__ = [
+    "PAST",
+    "BlockKey",
+    "SlotBlock",
+    "UnreadableBlock",
+    "pack",
+    "times_lost",
+    "unpack",
+]
 
 _MAGIC: Final = b"FGB2"
 _ROW: Final = np.dtype(
     [("start", "<u4"), ("length", "<u4"), ("schedule", "<u2"), ("count", "<u2")]
 )
 _MOST_EQUAL: Final = 65_535
+
+PAST: Final = "past"
+"""Why a time that has begun is left out: nobody misses it."""
 
 
 class UnreadableBlock(ValueError):
@@ -71,6 +84,16 @@ class SlotBlock:
     rows: npt.NDArray[np.void]
     rejected: dict[str, int]
 
+    @property
+    def lacks_times(self) -> bool:
+        """Return whether times that the source has listed could not be kept."""
+        return any(reason != PAST for reason in self.rejected)
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """Return what the source has listed and could not be kept."""
+        return times_lost(self.key.unit, self.key.time_type_id, self.rejected)
+
     @classmethod
     def of(
         cls,
@@ -79,7 +102,7 @@ class SlotBlock:
         *,
         asked_at: datetime,
         answered_at: datetime,
-        rejected: dict[str, int] | None = None,
+        rejected: Mapping[str, int] | None = None,
         earlier_schedules: Iterable[Schedule] = (),
     ) -> "SlotBlock":
         """Return a block of the given times, which need not be sorted."""
@@ -110,6 +133,18 @@ class SlotBlock:
             rows=rows,
             rejected=dict(rejected or {}),
         )
+
+
+def times_lost(
+    unit: HsaId, time_type_id: TimeTypeId, rejected: Mapping[str, int]
+) -> tuple[Loss, ...]:
+    """Return the losses among the times that were left out: past ones are none."""
+    return losses_of(
+        Interaction.GET_AVAILABLE_TIMESLOTS,
+        unit,
+        {reason: count for reason, count in rejected.items() if reason != PAST},
+        time_type_id=time_type_id,
+    )
 
 
 def pack(block: SlotBlock) -> bytes:

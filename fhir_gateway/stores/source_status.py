@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
+from fhir_gateway.model.loss import Loss, loss_from_json, loss_to_json
 
 __all__ = [
     "FailingQuestion",
@@ -62,6 +63,7 @@ class SourceStatus:
         slots: How many free times its blocks have.
         rejected: Why times were left out or cannot be found by a shared meaning, and
             how many.
+        losses: What was left out of its answers; not all when there are very many.
     """
 
     source: SourceName
@@ -78,6 +80,7 @@ class SourceStatus:
     oldest_answer_at: datetime | None = None
     slots: int = 0
     rejected: Mapping[str, int] = field(default_factory=dict)
+    losses: tuple[Loss, ...] = ()
 
 
 def pack_status(status: SourceStatus) -> bytes:
@@ -105,6 +108,7 @@ def pack_status(status: SourceStatus) -> bytes:
             "oldest_answer_at": _timestamp(status.oldest_answer_at),
             "slots": status.slots,
             "rejected": dict(status.rejected),
+            "losses": [loss_to_json(each) for each in status.losses],
         }
     )
 
@@ -141,6 +145,8 @@ def unpack_status(source: SourceName, packed: bytes) -> SourceStatus:
             oldest_answer_at=_instant(told["oldest_answer_at"]),
             slots=told["slots"],
             rejected=dict(told["rejected"]),
+            # An earlier release wrote none.
+            losses=tuple(loss_from_json(each) for each in told.get("losses", ())),
         )
     except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
         raise UnreadableStatus("a status of another version") from error

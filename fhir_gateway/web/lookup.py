@@ -154,7 +154,7 @@ class Lookup:
         if known is None:
             return None
         return practitioner_from_performer(
-            self._snapshot.directory.performers.get(hsa_id),
+            self._snapshot.directory.performer(hsa_id, known.source),
             hsa_id,
             display=known.schedule.performer_name,
             source=known.source,

@@ -2,6 +2,8 @@
 The directory: who offers what, of all sources together.
 """
 
+from dataclasses import replace
+
 from builders import (
     COVID,
     NORR,
@@ -19,6 +21,8 @@ from builders import (
 
 from fhir_gateway.model.care_unit import Performer
 from fhir_gateway.model.ids import HsaId
+from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model.loss import Loss
 from fhir_gateway.model.timeslot import TimeType, time_type_token
 from fhir_gateway.services.directory import Directory, Offering
 
@@ -93,21 +97,84 @@ def test_a_unit_that_only_the_source_knows_is_there() -> None:
     assert directory.asked_units == {OTHER_UNIT}
 
 
-def test_staff_are_of_all_sources() -> None:
-    """Performers are found by HSA-id, whatever their source."""
-    eva = Performer(hsa_id=HsaId("SE1-P1"), first_name="Eva", last_name="Ek")
-    bo = Performer(hsa_id=HsaId("SE2-P1"), first_name="Bo", last_name="Al")
-
-    directory = Directory.of(
+def staffed(norrs: Performer | None, syds: Performer | None) -> Directory:
+    """Return a directory in which each source names one member of staff, or none."""
+    return Directory.of(
         [source(), southern_source()],
         {
-            NORR: offer(performers={eva.hsa_id: eva}),
-            SYD: offer({}, name="syd", performers={bo.hsa_id: bo}),
+            NORR: offer(performers={norrs.hsa_id: norrs} if norrs else {}),
+            SYD: offer({}, name="syd", performers={syds.hsa_id: syds} if syds else {}),
         },
         {},
     )
 
-    assert directory.performers == {eva.hsa_id: eva, bo.hsa_id: bo}
+
+def performer(hsa_id: str, first_name: str = "Eva") -> Performer:
+    """Return a member of staff."""
+    return Performer(hsa_id=HsaId(hsa_id), first_name=first_name, last_name="Ek")
+
+
+def test_no_source_renames_another_sources_staff() -> None:
+    """Whoever has an HSA-id of syd's is called what syd says, wherever it is asked."""
+    bo = performer("SE2321000099-P1", "Bo")
+    directory = staffed(performer("SE2321000099-P1", "Eva"), bo)
+
+    assert [directory.performer(bo.hsa_id, each) for each in (NORR, SYD)] == [bo, bo]
+
+
+def test_staff_that_their_own_source_does_not_name_are_named_by_the_other() -> None:
+    """What norr says of syd's staff is norr's alone."""
+    eva = performer("SE2321000099-P1")
+    directory = staffed(eva, None)
+
+    assert [directory.performer(eva.hsa_id, each) for each in (NORR, SYD)] == [
+        eva,
+        None,
+    ]
+
+
+def test_staff_of_nobodys_prefix_are_named_by_each_source() -> None:
+    """Where no source owns the HSA-id, each source is believed about its own times."""
+    eva, bo = performer("SE55-P1", "Eva"), performer("SE55-P1", "Bo")
+    directory = staffed(eva, bo)
+
+    assert [directory.performer(eva.hsa_id, each) for each in (NORR, SYD)] == [eva, bo]
+
+
+def test_an_offer_says_nothing_of_another_sources_unit() -> None:
+    """The longest prefix decides whose a unit is, also of an offer stored before."""
+    wide = source(prefixes=("SE2321000",))
+    directory = Directory.of(
+        [wide, southern_source()],
+        {
+            NORR: offer({UNIT: [(VISIT, "A")], SOUTHERN_UNIT: [(VISIT, "B")]}),
+            SYD: offer({}, name="syd"),
+        },
+        {},
+    )
+
+    assert directory.units[SOUTHERN_UNIT].source == SYD
+    assert directory.asked_units == {UNIT}
+    assert {each.unit.hsa_id for each in directory.offerings.values()} == {UNIT}
+
+
+def test_lists_that_could_not_be_kept_whole_are_known_by_unit_and_source() -> None:
+    """A lost time type is a unit's, a lost unit a source's, unless it is another's."""
+    lost = Loss(
+        interaction=Interaction.GET_ALL_TIME_TYPES, unit=UNIT, reason="r", count=1
+    )
+    lost_unit = replace(lost, interaction=Interaction.GET_ALL_HEALTHCARE_FACILITIES)
+    directory = Directory.of(
+        [source(), southern_source()],
+        {
+            NORR: offer(losses=(lost, lost_unit)),
+            SYD: offer({}, name="syd", losses=(replace(lost_unit, is_elsewhere=True),)),
+        },
+        {},
+    )
+
+    assert directory.lacking_time_types == {UNIT}
+    assert directory.lacking_units == {NORR}
 
 
 def test_an_organisation_is_found_by_its_id() -> None:

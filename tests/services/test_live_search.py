@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from builders import (
     AGENT,
+    COVID,
     NORR,
     NOW,
     SOUTHERN_UNIT,
@@ -516,3 +517,49 @@ def test_an_unknown_time_type_asks_nobody(world: World) -> None:
 
     assert world.search.find(TimeslotToken.parse(strange.token)) is None
     assert world.asked == []
+
+
+def test_live_times_that_could_not_be_kept_are_told(world: World) -> None:
+    """The others are shown, none is counted, and the log has it once."""
+    world.adapter.is_careless = True
+    world.adapter.timeslots.append(timeslot(5, of=schedule(SOUTHERN_UNIT, COVID)))
+    with capture_logs() as logs:
+        pages = [world.page() for _ in range(3)]
+
+    assert [(hours(each), each.total) for each in pages] == [
+        ([2.0, 3.0, 4.0, 6.0, 8.0], None)
+    ] * 3
+    assert pages[0].outcomes == (
+        SourceOutcome(
+            source=SYD,
+            problem=SourceProblem.INCOMPLETE,
+            detail=(
+                "Region Syd also lists free times of 1 of its time types that this"
+                " server cannot read; ask the unit for what is not shown here."
+            ),
+            since=NOW,
+        ),
+    )
+    assert logs == [
+        {
+            "event": "answer read in part",
+            "log_level": "warning",
+            "source": SYD,
+            "interaction": "GetAvailableTimeslots",
+            "unit": SOUTHERN_UNIT,
+            "time_type": VISIT,
+            "reasons": ["of another time type"],
+            "items": 1,
+        }
+    ]
+
+
+def test_a_live_loss_does_not_hide_a_time_that_could_be_read(world: World) -> None:
+    """One time is found though the same answer has another that could not be kept."""
+    world.adapter.rejected = {GetAvailableTimeslots: ("endTimeExclusive: not an end",)}
+    wanted = world.adapter.timeslots[0]
+
+    found = world.search.find(TimeslotToken.parse(wanted.token))
+
+    assert found is not None
+    assert found.timeslot == wanted

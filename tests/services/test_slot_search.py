@@ -3,7 +3,7 @@ Search: what fits, in which order, page by page, and whose part is missing.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from math import inf
 from typing import Any
@@ -15,6 +15,7 @@ from builders import (
     NORR,
     NOW,
     OTHER_UNIT,
+    PREFIX,
     SOUTHERN_UNIT,
     SYD,
     UNIT,
@@ -33,6 +34,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir_gateway.model.ids import HsaId, ResourceId
+from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model.loss import Loss
 from fhir_gateway.model.source import Source, SourceOutcome, SourceProblem
 from fhir_gateway.model.timekeeping import STOCKHOLM
 from fhir_gateway.model.timeslot import (
@@ -996,3 +999,152 @@ def test_a_page_holds_until_a_source_is_stale(world: World) -> None:
 
     assert page.outcomes == ()
     assert not world.search.still_holds(page.snapshot.version, page.until)
+
+
+# What could not be kept
+
+LOST_TIMES = {"rejected": {"malformed: endTimeExclusive: not an end": 2, "past": 1}}
+LOST_TIME_TYPE = Loss(
+    interaction=Interaction.GET_ALL_TIME_TYPES, unit=UNIT, reason="r", count=1
+)
+LOST_UNIT = replace(
+    LOST_TIME_TYPE, interaction=Interaction.GET_ALL_HEALTHCARE_FACILITIES
+)
+
+
+def also_lists(what: str) -> SourceOutcome:
+    """Return what a search says of norr's lists that could not be kept whole."""
+    return SourceOutcome(
+        source=NORR,
+        problem=SourceProblem.INCOMPLETE,
+        detail=(
+            f"Region Norr also lists {what} that this server cannot read; ask the unit"
+            " for what is not shown here."
+        ),
+    )
+
+
+def test_times_that_could_not_be_kept_are_told_and_nothing_is_counted(
+    world: World,
+) -> None:
+    """No times and times that could not be read do not look alike."""
+    world.lists(of_unit=UNIT, time_type=VISIT, **LOST_TIMES)
+    page = world.page(units=(frozenset({UNIT}),))
+
+    assert (page.found, page.total) == ((), None)
+    assert page.outcomes == (also_lists("free times of 1 of its time types"),)
+
+
+def test_times_that_could_not_be_kept_are_told_beside_good_ones(world: World) -> None:
+    """One good time is shown; the others are still missing."""
+    world.lists(timeslot(3), **LOST_TIMES)
+    page = world.page()
+
+    assert (len(page.found), page.total) == (1, None)
+    assert page.outcomes == (also_lists("free times of 1 of its time types"),)
+
+
+@pytest.mark.parametrize(
+    "criteria",
+    [
+        pytest.param({"units": (frozenset({OTHER_UNIT}),)}, id="another unit"),
+        pytest.param(
+            {"units": (frozenset({SOUTHERN_UNIT}),)}, id="another source's unit"
+        ),
+        pytest.param(
+            {"time_types": ((SharedTimeType(COVID_CODE),),)}, id="another time type"
+        ),
+        pytest.param({"sources": (frozenset({SYD}),)}, id="another source"),
+    ],
+)
+def test_a_loss_spoils_no_search_that_it_cannot_touch(
+    world: World, criteria: dict[str, Any]
+) -> None:
+    """Other units and time types have their total."""
+    world.lists(of_unit=UNIT, time_type=VISIT, **LOST_TIMES)
+    page = world.page(**criteria)
+
+    assert (page.outcomes, page.total) == ((), 0)
+
+
+def test_past_times_are_not_missed(world: World) -> None:
+    """Leaving out what has begun loses nothing."""
+    world.lists(of_unit=UNIT, time_type=VISIT, rejected={"past": 2})
+
+    assert world.page().outcomes == ()
+
+
+def test_a_loss_is_over_when_the_source_lists_everything_readably(
+    world: World,
+) -> None:
+    """The next whole answer ends it."""
+    world.lists(of_unit=UNIT, time_type=VISIT, **LOST_TIMES)
+    world.page()
+    world.lists(of_unit=UNIT, time_type=VISIT)
+    page = world.page()
+
+    assert (page.outcomes, page.total) == ((), 0)
+
+
+def test_old_times_and_lost_times_are_both_told(world: World) -> None:
+    """That an answer is old does not hide that it was read in part."""
+    world.lists(of_unit=UNIT, time_type=VISIT, **LOST_TIMES)
+    world.clock.forward(minutes=11)
+    problems = [
+        each.problem for each in world.page(units=(frozenset({UNIT}),)).outcomes
+    ]
+
+    assert problems == [SourceProblem.STALE, SourceProblem.INCOMPLETE]
+
+
+def test_a_lost_time_type_touches_the_searches_of_its_unit(world: World) -> None:
+    """Which time type it is nobody knows; other units are not in doubt."""
+    both = [(VISIT, "Besök"), (COVID, "Covid")]
+    world.store.put_offer(
+        offer({UNIT: both, OTHER_UNIT: both}, losses=(LOST_TIME_TYPE,))
+    )
+    told = (also_lists("time types of 1 of its units"),)
+
+    assert world.page(units=(frozenset({UNIT}),)).outcomes == told
+    assert world.page(time_types=((SharedTimeType("1"),),)).outcomes == told
+    assert world.page(units=(frozenset({OTHER_UNIT}),)).outcomes == ()
+    assert world.page(organizations=(frozenset({OTHER_UNIT}),)).outcomes == ()
+
+
+def test_a_lost_unit_touches_the_searches_of_its_source(world: World) -> None:
+    """A search for units that are known is not in doubt; one for another unit is."""
+    both = [(VISIT, "Besök"), (COVID, "Covid")]
+    world.store.put_offer(offer({UNIT: both, OTHER_UNIT: both}, losses=(LOST_UNIT,)))
+    told = (also_lists("units"),)
+
+    assert world.page().outcomes == told
+    assert world.page(units=(frozenset({HsaId(f"{PREFIX}A99")}),)).outcomes == told
+    assert world.page(units=(frozenset({UNIT}),)).outcomes == ()
+    assert world.page(sources=(frozenset({SYD}),)).outcomes == ()
+
+
+def test_who_offers_tells_of_what_could_not_be_kept(world: World) -> None:
+    """A search for services is told the same as a search for times."""
+    world.lists(of_unit=UNIT, time_type=VISIT, **LOST_TIMES)
+    world.view.catch_up()
+    told = (also_lists("free times of 1 of its time types"),)
+
+    assert (
+        world.search.who_offers(Selector(units=(frozenset({UNIT}),))).outcomes == told
+    )
+    assert world.search.who_offers(Selector(sources=(frozenset({SYD}),))).outcomes == ()
+
+
+def test_a_block_about_another_sources_unit_is_not_shown() -> None:
+    """The longest prefix decides whose a unit is, also of a block stored before."""
+    world = World(
+        sources=(
+            source(units=(unit(), unit(OTHER_UNIT)), prefixes=("SE2321000",)),
+            southern_source(),
+        )
+    ).offers()
+    stranger = timeslot(3, of=schedule(SOUTHERN_UNIT))
+    key = BlockKey(source=NORR, unit=SOUTHERN_UNIT, time_type_id=VISIT)
+    world.store.put_block(block([stranger], key=key))
+
+    assert world.hours() == []

@@ -135,6 +135,24 @@ def test_schedules_are_found_by_all_that_names_them(
     assert snapshot.first_of(eva) == known[0]
 
 
+def test_a_member_of_staff_is_known_by_the_schedule_at_the_owning_source(
+    store: MemorySlotStore, clock: MovableClock
+) -> None:
+    """What norr's times call somebody of syd's staff is not what syd's call them."""
+    bo = HsaId("SE2321000099-P01")
+    of_norr = schedule(performer=bo, performer_name="Eva Ek")
+    of_syd = schedule(SOUTHERN_UNIT, performer=bo, performer_name="Bo Al")
+    syds = BlockKey(source=SYD, unit=SOUTHERN_UNIT, time_type_id=VISIT)
+    store.put_block(block([timeslot(3, of=of_norr)]))
+    store.put_block(block([timeslot(3, of=of_syd)], key=syds))
+
+    snapshot = view_of(store, clock, source(), southern_source()).snapshot
+
+    known = snapshot.first_of(bo)
+    assert known is not None
+    assert known.schedule == of_syd
+
+
 def test_a_schedule_without_free_times_is_known(
     store: MemorySlotStore, clock: MovableClock
 ) -> None:

@@ -2,6 +2,7 @@
 How a source stands, and what `fhir-gateway sources` makes of it.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 from builders import NORR, NOW, UNIT, VISIT, source
 from rich.console import Console
 
+from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model.loss import Loss
 from fhir_gateway.model.source import Mode
 from fhir_gateway.services.source_overview import SourceOverview, SourceState
 from fhir_gateway.source_table import overview_json, overview_tables
@@ -17,6 +20,15 @@ from fhir_gateway.stores.source_status import FailingQuestion, SourceStatus
 
 ERROR = "The source did not answer in time."
 FAILING = FailingQuestion(unit=UNIT, time_type_id=VISIT, since=NOW, error=ERROR)
+
+
+LOSS = Loss(
+    interaction=Interaction.GET_AVAILABLE_TIMESLOTS,
+    unit=UNIT,
+    time_type_id=VISIT,
+    reason="of another time type",
+    count=2,
+)
 
 
 def overview(mode: Mode = Mode.CACHED, **changed: Any) -> SourceOverview:
@@ -65,6 +77,14 @@ def printed(*overviews: SourceOverview) -> str:
             SourceState.FAILING_IN_PART,
             id="a contract fails",
         ),
+        pytest.param(
+            {"losses": (LOSS,)}, SourceState.READ_IN_PART, id="something was left out"
+        ),
+        pytest.param(
+            {"losses": (replace(LOSS, is_elsewhere=True),)},
+            SourceState.WELL,
+            id="another source's unit was left out",
+        ),
         pytest.param({"unanswered": 1}, SourceState.FILLING, id="at the start"),
         pytest.param(
             {"oldest_answer_at": NOW - timedelta(minutes=11)},
@@ -99,7 +119,9 @@ def test_a_source_nobody_told_of_is_unheard_of() -> None:
 
 def test_json_has_everything() -> None:
     """A program is told all that is known."""
-    assert overview_json(overview(failing=(FAILING,), unanswered=1)) == {
+    assert overview_json(
+        overview(failing=(FAILING,), unanswered=1, losses=(LOSS,))
+    ) == {
         "source": "norr",
         "title": "Region Norr",
         "mode": "cached",
@@ -126,6 +148,16 @@ def test_json_has_everything() -> None:
             }
         ],
         "rejected": {"past": 3, "unmapped": 20},
+        "losses": [
+            {
+                "interaction": "GetAvailableTimeslots",
+                "unit": UNIT,
+                "time_type": VISIT,
+                "reason": "of another time type",
+                "count": 2,
+                "is_elsewhere": False,
+            }
+        ],
     }
 
 

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from fhir_gateway.model.care_unit import CareUnit, Performer, Position
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
+from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model.loss import Loss
 from fhir_gateway.model.timeslot import TimeType
 from fhir_gateway.stores.offer import (
     Offer,
@@ -53,11 +55,21 @@ STAFF = st.lists(
     ),
     max_size=3,
 )
+LOSSES = st.builds(
+    Loss,
+    interaction=st.sampled_from(Interaction),
+    unit=HSA_IDS,
+    time_type_id=st.none() | TEXT.map(TimeTypeId),
+    reason=TEXT,
+    count=st.integers(1, 1_000_000),
+    is_elsewhere=st.booleans(),
+)
 OFFERS = st.builds(
     Offer,
     source=st.just(NORR),
     answered_at=INSTANTS,
     units=st.lists(UNITS, max_size=3).map(tuple),
+    losses=st.lists(LOSSES, max_size=3).map(tuple),
     time_types=st.dictionaries(
         HSA_IDS,
         st.lists(

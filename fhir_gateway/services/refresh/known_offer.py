@@ -3,11 +3,14 @@ What a source's units offer, as far as the refresh has learnt it.
 """
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from fhir_gateway.model.care_unit import CareUnit, Performer
 from fhir_gateway.model.ids import HsaId, TimeTypeId
+from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model.listed import Listed
+from fhir_gateway.model.loss import Loss, losses_of
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timeslot import TimeType
 from fhir_gateway.stores.offer import Offer
@@ -21,40 +24,56 @@ class KnownOffer:
 
     Args:
         source: Whose; its configured units are known from the start.
+        owner_of: Returns the source that answers for a unit.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(
+        self, source: Source, owner_of: Callable[[HsaId], Source | None]
+    ) -> None:
         self._source = source
+        self._owner_of = owner_of
         self._lock = threading.Lock()
         self._units = {unit.hsa_id: unit for unit in source.units}
         self._time_types: dict[HsaId, tuple[TimeType, ...]] = {}
         self._performers: dict[HsaId, Performer] = {}
+        self._losses: dict[tuple[Interaction, HsaId], tuple[Loss, ...]] = {}
 
     def resume(self, offer: Offer) -> None:
         """Learn what an earlier run has stored."""
-        if self._source.units_from is not None:
-            self.add_units(offer.units)
-        self.add_performers(offer.performers.values())
-        for unit, time_types in offer.time_types.items():
-            self.put_time_types(unit, time_types)
-
-    def add_units(self, units: Iterable[CareUnit]) -> None:
-        """Learn of units; those that are no business of the source's are left out."""
         with self._lock:
-            for unit in units:
-                if unit.hsa_id.startswith(self._source.prefixes):
-                    self._units.setdefault(unit.hsa_id, unit)
+            if self._source.units_from is not None:
+                self._add_units(offer.units)
+            self._performers.update(offer.performers)
+            for unit, time_types in offer.time_types.items():
+                self._put_time_types(unit, time_types)
+            for loss in offer.losses:
+                key = loss.interaction, loss.unit
+                self._losses[key] = (*self._losses.get(key, ()), loss)
 
-    def put_time_types(self, unit: HsaId, time_types: Sequence[TimeType]) -> None:
+    def add_units(self, asked: HsaId, answer: Listed[CareUnit]) -> tuple[Loss, ...]:
+        """Learn of units; one that belongs to another source, or to none, is lost."""
+        with self._lock:
+            others, strangers = self._add_units(answer.items)
+            return self._lost(
+                Interaction.GET_ALL_HEALTHCARE_FACILITIES,
+                asked,
+                (*answer.rejected, *strangers),
+                elsewhere=others,
+            )
+
+    def put_time_types(self, unit: HsaId, answer: Listed[TimeType]) -> tuple[Loss, ...]:
         """Learn what a unit offers; one that is no longer configured does not count."""
         with self._lock:
-            if unit in self._units:
-                self._time_types[unit] = tuple(time_types)
+            self._put_time_types(unit, answer.items)
+            return self._lost(Interaction.GET_ALL_TIME_TYPES, unit, answer.rejected)
 
-    def add_performers(self, performers: Iterable[Performer]) -> None:
-        """Learn of staff."""
+    def add_performers(
+        self, unit: HsaId, answer: Listed[Performer]
+    ) -> tuple[Loss, ...]:
+        """Learn of a unit's staff."""
         with self._lock:
-            self._performers.update((each.hsa_id, each) for each in performers)
+            self._performers.update((each.hsa_id, each) for each in answer.items)
+            return self._lost(Interaction.GET_ALL_PERFORMERS, unit, answer.rejected)
 
     def time_types(self) -> list[tuple[HsaId, tuple[TimeTypeId, ...]]]:
         """Return every unit with what it offers, none where that is not known."""
@@ -73,4 +92,44 @@ class KnownOffer:
                 units=tuple(self._units.values()),
                 time_types=dict(self._time_types),
                 performers=dict(self._performers),
+                losses=tuple(
+                    loss
+                    for (_, unit), losses in self._losses.items()
+                    if unit in self._units or unit == self._source.units_from
+                    for loss in losses
+                ),
             )
+
+    def _add_units(self, units: Iterable[CareUnit]) -> tuple[list[str], list[str]]:
+        """Add the source's own units; return what is said of others' and nobody's."""
+        others, strangers = [], []
+        for unit in units:
+            owner = self._owner_of(unit.hsa_id)
+            if owner is not None and owner.name == self._source.name:
+                self._units.setdefault(unit.hsa_id, unit)
+            elif owner is not None:
+                # It begins with a configured prefix: an HSA-id, not somebody's number.
+                others.append(f"{unit.hsa_id} belongs to the source {owner.name}")
+            else:
+                strangers.append("a unit has none of the configured prefixes")
+        return others, strangers
+
+    def _put_time_types(self, unit: HsaId, time_types: Sequence[TimeType]) -> None:
+        if unit in self._units:
+            self._time_types[unit] = tuple(time_types)
+
+    def _lost(
+        self,
+        interaction: Interaction,
+        unit: HsaId,
+        reasons: Iterable[str],
+        *,
+        elsewhere: Iterable[str] = (),
+    ) -> tuple[Loss, ...]:
+        """Remember what the last answer of a unit has lost, and return it."""
+        losses = (
+            *losses_of(interaction, unit, reasons),
+            *losses_of(interaction, unit, elsewhere, is_elsewhere=True),
+        )
+        self._losses[interaction, unit] = losses
+        return losses

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from fhir_gateway.model.loss import Loss
 from fhir_gateway.model.timekeeping import civil_date, epoch_seconds, instant_from_epoch
 from fhir_gateway.model.timeslot import Schedule
 from fhir_gateway.services.directory import TimeTypeMap
@@ -38,6 +39,7 @@ class _Kept:
     starts: npt.NDArray[np.uint32]
     schedules: tuple[Schedule, ...]
     rejected: dict[str, int]
+    losses: tuple[Loss, ...]
 
     def coming(self, moment: datetime) -> npt.NDArray[np.uint32]:
         """Return when those begin that have not begun."""
@@ -65,6 +67,7 @@ class BlockMemory:
             starts=block.rows["start"].copy(),
             schedules=block.schedules,
             rejected=block.rejected,
+            losses=block.losses,
         )
         with self._lock:
             self._kept[block.key] = kept
@@ -145,3 +148,13 @@ class BlockMemory:
                 if coming and (key.unit, key.time_type_id) not in meanings:
                     rejected["unmapped"] += coming
         return slots, dict(rejected)
+
+    def losses(self, keys: Iterable[BlockKey]) -> list[Loss]:
+        """Return what was left out of the answers that became the blocks."""
+        with self._lock:
+            return [
+                loss
+                for key in keys
+                if key in self._kept
+                for loss in self._kept[key].losses
+            ]

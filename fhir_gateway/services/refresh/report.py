@@ -2,19 +2,26 @@
 What a worker tells of a source, from what became of its questions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model.loss import Loss
 from fhir_gateway.services.breaker import Breaker
 from fhir_gateway.services.refresh.question import TIMES, Question
 from fhir_gateway.services.refresh.queue import QuestionState
 from fhir_gateway.stores.slot_block import BlockKey
 from fhir_gateway.stores.source_status import FailingQuestion
 
-__all__ = ["block_keys", "broken", "failing_questions", "oldest_answer"]
+__all__ = [
+    "block_keys",
+    "broken",
+    "failing_questions",
+    "most_frequent",
+    "oldest_answer",
+]
 
 States = Mapping[Question, QuestionState]
 
@@ -39,6 +46,11 @@ def failing_questions(states: States) -> tuple[FailingQuestion, ...]:
         and question.interaction is not Interaction.GET_ALL_PERFORMERS
     ]
     return tuple(sorted(failing, key=lambda each: each.since)[:_MOST_TOLD])
+
+
+def most_frequent(losses: Iterable[Loss]) -> tuple[Loss, ...]:
+    """Return the losses, the largest first, and not very many."""
+    return tuple(sorted(losses, key=lambda each: -each.count)[:_MOST_TOLD])
 
 
 def broken(breakers: Mapping[Interaction, Breaker]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ care that was agreed with the source: what it stores is for everybody.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from random import SystemRandom
@@ -15,14 +15,17 @@ from typing import Final, TypeVar
 import structlog
 
 from fhir_gateway.adapters.protocol import SchedulingAdapter
+from fhir_gateway.adapters.sources import source_of_unit
 from fhir_gateway.model.errors import GatewayError
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model.loss import Loss, losses_of
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, civil_date, now
 from fhir_gateway.services.breaker import Breaker, Jitter
 from fhir_gateway.services.directory import TimeTypeMap
 from fhir_gateway.services.listed_times import ListedTimes
+from fhir_gateway.services.loss_log import LossLog
 from fhir_gateway.services.refresh.calls import RefreshCalls
 from fhir_gateway.services.refresh.known_offer import KnownOffer
 from fhir_gateway.services.refresh.memory import BlockMemory
@@ -32,6 +35,7 @@ from fhir_gateway.services.refresh.report import (
     block_keys,
     broken,
     failing_questions,
+    most_frequent,
     oldest_answer,
 )
 from fhir_gateway.services.refresh.suspicion import Verdict
@@ -81,6 +85,7 @@ class SourceRefresh:
         demand: Tells what clients search for.
         meanings: Time types with a shared meaning are asked for first.
         rechecks: Tells what bookings have found wrong.
+        others: The other sources, which answer for units of their own.
         worker: The name of the worker, for the status.
         clock: Tells the time.
         jitter: Spreads what would march in step.
@@ -95,6 +100,7 @@ class SourceRefresh:
         meanings: TimeTypeMap,
         *,
         rechecks: Demand,
+        others: Iterable[Source] = (),
         worker: str | None = None,
         clock: Clock = now,
         jitter: Jitter = _EVEN,
@@ -111,7 +117,10 @@ class SourceRefresh:
         self._lock = threading.Lock()
         self._offering = threading.Lock()
         self._telling = threading.Lock()
-        self._known = KnownOffer(source)
+        every = (source, *others)
+        self._known = KnownOffer(source, lambda unit: source_of_unit(every, unit))
+        self._loss_log = LossLog(source.name)
+        self._dates_losses: dict[BlockKey, tuple[Loss, ...]] = {}
         self._memory = BlockMemory(source.most_slots)
         self._has_offered = False
         self._last_error: str | None = None
@@ -322,14 +331,14 @@ class SourceRefresh:
             return self._ask_times(question.unit, question.time_type_id)
         unit = question.unit
         if question.interaction is _UNITS:
-            self._known.add_units(self._calls.units(unit).items)
+            losses = self._known.add_units(unit, self._calls.units(unit))
         elif question.interaction is _OFFER:
-            self._known.put_time_types(unit, self._calls.time_types(unit).items)
+            losses = self._known.put_time_types(unit, self._calls.time_types(unit))
         else:
-            self._known.add_performers(self._calls.performers(unit).items)
+            losses = self._known.add_performers(unit, self._calls.performers(unit))
+        self._loss_log.note(question.interaction, unit, losses)
         self._expect()
-        if question.interaction is not _UNITS:
-            self._put_offer()
+        self._put_offer()
         return False
 
     def _put_offer(self) -> None:
@@ -351,11 +360,12 @@ class SourceRefresh:
             times.timeslots,
             asked_at=asked_at,
             answered_at=self._clock(),
-            rejected=dict(times.rejected),
+            rejected=times.rejected,
             earlier_schedules=self._memory.schedules(key),
         )
         self._keep(self._store.put_block, block)
         self._memory.keep(block)
+        self._loss_log.note(TIMES, unit, block.losses, time_type_id=time_type_id)
         return self._memory.is_near(key, asked_at)
 
     def _judge(self, key: BlockKey, times: ListedTimes, moment: datetime) -> None:
@@ -395,6 +405,7 @@ class SourceRefresh:
         if _DATES not in self._adapter.supports or not saves_calls(
             in_all=len(every), with_times=with_times
         ):
+            self._note_dates(key, ())
             return every
         found = self._days_with_times(key, first, last)
         if found is None:
@@ -404,7 +415,12 @@ class SourceRefresh:
     def _days_with_times(
         self, key: BlockKey, first: date, last: date
     ) -> set[date] | None:
-        """Return the days with free times; None when the source does not say."""
+        """
+        Return the days with free times; None when the source does not plainly say.
+
+        A day that cannot be read, or that was not asked for, leaves in doubt which
+        days there are.
+        """
         breaker = self._breakers[_DATES]
         if not breaker.allows():
             return None
@@ -418,11 +434,32 @@ class SourceRefresh:
             breaker.failed(key, of=self._how_many(TIMES))
             return None
         breaker.succeeded()
-        return {
-            each.day
-            for each in dates.items
-            if each.schedule.time_type_id == key.time_type_id
-        }
+        rejected = list(dates.rejected)
+        for each in dates.items:
+            if each.schedule.time_type_id != key.time_type_id:
+                rejected.append("of another time type")
+            elif not first <= each.day <= last:
+                rejected.append("outside the days asked for")
+        losses = losses_of(_DATES, key.unit, rejected, time_type_id=key.time_type_id)
+        self._note_dates(key, losses)
+        return None if losses else {each.day for each in dates.items}
+
+    def _note_dates(self, key: BlockKey, losses: tuple[Loss, ...]) -> None:
+        with self._lock:
+            self._dates_losses[key] = losses
+        self._loss_log.note(_DATES, key.unit, losses, time_type_id=key.time_type_id)
+
+    def _losses(self, keys: Collection[BlockKey], moment: datetime) -> tuple[Loss, ...]:
+        """Return what was left out of the last answers to all that is asked."""
+        with self._lock:
+            of_dates = [self._dates_losses.get(key, ()) for key in keys]
+        return most_frequent(
+            (
+                *self._known.offer(moment).losses,
+                *self._memory.losses(keys),
+                *(loss for losses in of_dates for loss in losses),
+            )
+        )
 
     def _keep(self, put: Callable[[A], None], what: A) -> None:
         """
@@ -515,9 +552,8 @@ class SourceRefresh:
     def _status(self, moment: datetime, failing_since: datetime | None) -> SourceStatus:
         states = self._queue.states()
         failing = failing_questions(states)
-        slots, rejected = self._memory.count(
-            block_keys(self._source.name, states), self._meanings, moment
-        )
+        keys = block_keys(self._source.name, states)
+        slots, rejected = self._memory.count(keys, self._meanings, moment)
         return SourceStatus(
             source=self._source.name,
             last_answer_at=self._calls.last_answer_at,
@@ -533,6 +569,7 @@ class SourceRefresh:
             oldest_answer_at=oldest_answer(states),
             slots=slots,
             rejected=rejected,
+            losses=self._losses(keys, moment),
         )
 
     def _refill(self) -> None:

@@ -25,6 +25,7 @@ from builders import (
     offer,
     schedule,
     source,
+    southern_source,
     timeslot,
     unit,
 )
@@ -49,8 +50,10 @@ from fhir_gateway.model.interaction import (
     GetAvailableTimeslots,
     Interaction,
 )
+from fhir_gateway.model.listed import Listed
+from fhir_gateway.model.loss import Loss
 from fhir_gateway.model.source import Budget, Mode, Source
-from fhir_gateway.model.timeslot import TimeType
+from fhir_gateway.model.timeslot import AvailableDate, TimeType
 from fhir_gateway.services.directory import TimeTypeMap
 from fhir_gateway.services.refresh.source_refresh import SourceRefresh
 from fhir_gateway.services.refresh.tenure import Tenure
@@ -84,6 +87,7 @@ class World:
     demand: MemoryDemand = field(default_factory=MemoryDemand)
     rechecks: MemoryDemand = field(default_factory=MemoryDemand)
     meanings: TimeTypeMap = field(default_factory=dict)
+    others: tuple[Source, ...] = ()
 
     def __post_init__(self) -> None:
         self.refresh = self.another()
@@ -97,6 +101,7 @@ class World:
             self.demand,
             self.meanings,
             rechecks=self.rechecks,
+            others=self.others,
             worker="worker-1",
             clock=self.clock,
             jitter=lambda: 0.5,
@@ -331,6 +336,7 @@ def test_an_unwanted_time_is_counted_and_left_out(
     world: World, unwanted: Any, reason: str
 ) -> None:
     """Times that were not asked for do not come in, and the block says how many."""
+    world.adapter.is_careless = True
     world.adapter.timeslots = [unwanted, unwanted, timeslot(3)]
     world.run_once()
 
@@ -409,6 +415,143 @@ def test_units_can_come_from_the_source() -> None:
     assert world.store.offer(NORR).units == (unit(), unit(OTHER_UNIT))
     (asked,) = world.adapter.asked(GetAllHealthcareFacilities)
     assert (asked.unit, asked.actor) == (UNIT, Actor.agent(AGENT))
+
+
+def test_a_unit_of_another_source_is_left_out_and_named() -> None:
+    """The longest prefix decides; one of no prefix, or a malformed one, is lost."""
+    syd = southern_source()
+    world = World(
+        source=source(
+            units=(),
+            units_from=UNIT,
+            prefixes=("SE2321000",),
+            budget=AS_FAST_AS_CAN_BE,
+            horizon=timedelta(1),
+        ),
+        adapter=AnsweringAdapter(
+            units=(unit(), unit(SOUTHERN_UNIT), unit("SE5561234567-A01")),
+            rejected={GetAllHealthcareFacilities: ("healthcareFacilityInfos[4]: bad",)},
+        ),
+        others=(syd,),
+    )
+    world.run_once()
+    lost = Loss(
+        interaction=Interaction.GET_ALL_HEALTHCARE_FACILITIES,
+        unit=UNIT,
+        reason="healthcareFacilityInfos[4]: bad",
+        count=1,
+    )
+
+    assert world.store.offer(NORR).units == (unit(),)
+    assert world.store.offer(NORR).losses == (
+        lost,
+        replace(lost, reason="a unit has none of the configured prefixes"),
+        replace(
+            lost,
+            reason="SE2321000099-B01 belongs to the source syd",
+            is_elsewhere=True,
+        ),
+    )
+
+
+# What is lost
+
+
+TIMES_LOST = Loss(
+    interaction=Interaction.GET_AVAILABLE_TIMESLOTS,
+    unit=UNIT,
+    time_type_id=VISIT,
+    reason="malformed: endTimeExclusive: not an end",
+    count=2,
+)
+
+
+def test_what_was_left_out_is_told_by_contract_unit_and_reason(world: World) -> None:
+    """The status has every loss: of times, of time types, of staff."""
+    world.adapter.rejected = {
+        GetAvailableTimeslots: ("endTimeExclusive: not an end",) * 2,
+        GetAllTimeTypes: ("timeTypeId: is missing",),
+        GetAllPerformers: ("perfomer: not an HSA-id",),
+    }
+    world.run_once()
+    of_unit = replace(TIMES_LOST, time_type_id=None, count=1)
+
+    assert world.store.status(NORR).losses == (
+        TIMES_LOST,
+        replace(
+            of_unit,
+            interaction=Interaction.GET_ALL_TIME_TYPES,
+            reason="timeTypeId: is missing",
+        ),
+        replace(
+            of_unit,
+            interaction=Interaction.GET_ALL_PERFORMERS,
+            reason="perfomer: not an HSA-id",
+        ),
+    )
+
+
+def test_a_past_time_is_no_loss(world: World) -> None:
+    """Nobody can book it any more."""
+    world.adapter.timeslots = [timeslot(-1)]
+    world.run_once()
+
+    assert world.store.status(NORR).losses == ()
+
+
+def test_a_loss_is_logged_once_and_its_end_once(world: World) -> None:
+    """Each refresh that loses the same says nothing; how many are lost is no news."""
+    world.adapter.rejected = {GetAvailableTimeslots: ("endTimeExclusive: not an end",)}
+    with capture_logs() as logs:
+        world.run_once()
+        world.adapter.rejected[GetAvailableTimeslots] *= 2
+        for _ in range(3):
+            world.clock.forward(minutes=4)
+            world.run_once()
+        world.adapter.rejected.clear()
+        world.clock.forward(minutes=4)
+        world.run_once()
+
+    asked = {
+        "source": NORR,
+        "interaction": "GetAvailableTimeslots",
+        "unit": UNIT,
+        "time_type": VISIT,
+    }
+    assert logs == [
+        {
+            "event": "answer read in part",
+            "log_level": "warning",
+            **asked,
+            "reasons": ["malformed: endTimeExclusive: not an end"],
+            "items": 1,
+        },
+        {"event": "answer read whole again", "log_level": "info", **asked},
+    ]
+
+
+def test_a_time_outside_one_window_that_another_has_is_no_loss() -> None:
+    """A source that lists everything in each window loses nothing by it."""
+    world = World(
+        source=source(
+            budget=AS_FAST_AS_CAN_BE, horizon=timedelta(5), window=timedelta(3)
+        ),
+        adapter=CarelessAdapter(supports=WITHOUT_DATES, time_types={UNIT: (VISITS,)}),
+    )
+    world.adapter.timeslots = [timeslot(3), timeslot(3 + 24 * 4)]
+    world.run_once()
+
+    assert (len(world.block().rows), world.block().rejected) == (2, {})
+
+
+def test_losses_outlive_a_restart(world: World) -> None:
+    """What an earlier run has learnt of the offer comes with its losses."""
+    world.adapter.rejected = {GetAllTimeTypes: ("timeTypeId: is missing",)}
+    world.run_once()
+    before = world.store.status(NORR).losses
+    world.another().run_once()
+
+    assert world.store.status(NORR).losses == before
 
 
 # When it goes wrong
@@ -1025,14 +1168,53 @@ def test_dates_are_not_asked_for_where_every_window_has_times() -> None:
     assert periods(world, GetAvailableTimeslots) == [(0, 2), (3, 5), (6, 8), (9, 9)]
 
 
-def test_dates_of_another_time_type_are_passed_over() -> None:
-    """A producer that does not filter costs no windows."""
-    world = three_windows(
-        timeslot(3), timeslot(24 * 5, of=schedule(time_type=COVID, name="Covid"))
-    )
+@pytest.mark.parametrize(
+    ("answer", "reason", "count"),
+    [
+        pytest.param(
+            Listed((), ("performerAvailabilityByDate/date: not a date",) * 2),
+            "performerAvailabilityByDate/date: not a date",
+            2,
+            id="malformed",
+        ),
+        pytest.param(
+            Listed(
+                (
+                    AvailableDate(
+                        schedule=schedule(time_type=COVID), day=date(2026, 3, 2)
+                    ),
+                )
+            ),
+            "of another time type",
+            1,
+            id="of another time type",
+        ),
+        pytest.param(
+            Listed((AvailableDate(schedule=schedule(), day=date(2026, 3, 12)),)),
+            "outside the days asked for",
+            1,
+            id="outside",
+        ),
+    ],
+)
+def test_dates_in_doubt_cost_no_times(
+    answer: Listed[AvailableDate], reason: str, count: int
+) -> None:
+    """Where a date cannot be used every window is asked for, and the status tells."""
+    world = three_windows(timeslot(3))
+    world.adapter.get_available_dates = lambda *_, **__: answer  # type: ignore[method-assign] # one answer of this test
     world.run_once()
 
-    assert periods(world, GetAvailableTimeslots) == [(0, 2)]
+    assert periods(world, GetAvailableTimeslots) == [(0, 2), (3, 5), (6, 8), (9, 9)]
+    assert world.store.status(NORR).losses == (
+        Loss(
+            interaction=Interaction.GET_AVAILABLE_DATES,
+            unit=UNIT,
+            time_type_id=VISIT,
+            reason=reason,
+            count=count,
+        ),
+    )
 
 
 def test_without_dates_every_window_is_asked_for() -> None:
@@ -1154,7 +1336,7 @@ def test_a_live_source_is_asked_for_its_offer_alone() -> None:
 def test_the_status_counts() -> None:
     """It says how much there is, how old, and what was left out and why."""
     world = World(
-        adapter=AnsweringAdapter(time_types={UNIT: (VISITS, COVIDS)}),
+        adapter=AnsweringAdapter(time_types={UNIT: (VISITS, COVIDS)}, is_careless=True),
         meanings={(UNIT, COVID): (VACCINATION,)},
     )
     world.adapter.timeslots = [
