@@ -1,66 +1,209 @@
 """
-`purpose`: plain text, or a DocBook 5.0 article inside the string.
+Texts of a region as plain text: `purpose` may be DocBook inside a string.
 
 Allowed are article, info, title, para, section, ulink and bibliography (crm:scheduling
-1.1.5); real ones also have lists, an XML declaration, no namespace, and trailing
-comments. Anything that does not parse is plain text. The result is plain text always:
-markup of a region's never reaches a client.
+1.1.5). Real texts also have lists, DocBook 5's `link`, HTML, named entities, document
+type declarations, broken markup, and markup that was escaped twice. So no XML parser
+reads them: tags are taken out, known ones or not, and the text between stays.
 """
 
+import html
 import re
 from typing import Final
 
-from lxml import etree
-
-from fhir_gateway.rivta.xml import UnreadableXml, parse
-
-__all__ = ["plain_text"]
-
-_BLOCKS: Final = frozenset({"title", "para", "simpara", "listitem", "subtitle"})
-
-# The declaration speaks of bytes that are gone: inside a string it can only mislead.
-_DECLARATION: Final = re.compile(r"<\?xml\s[^>]*\?>\s*")
+__all__ = ["plain_line", "plain_text"]
 
 
-def plain_text(purpose: str) -> str:
-    """Return the text of a purpose, one line for each title or paragraph."""
-    stripped = purpose.strip()
-    if not stripped.startswith("<"):
-        return stripped
-    try:
-        root = parse(_DECLARATION.sub("", stripped, count=1).encode())
-    except (UnreadableXml, UnicodeEncodeError):
-        return stripped
-    lines: list[str] = []
-    _collect(root, lines)
-    return "\n".join(line for line in lines if line)
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
-def _collect(node: etree._Element, lines: list[str]) -> None:
-    local = node.tag.rpartition("}")[2]
-    if local in _BLOCKS and not any(
-        child.tag.rpartition("}")[2] in _BLOCKS for child in node.iterdescendants()
-    ):
-        lines.append(_inline(node))
-        return
-    if node.text and node.text.strip():
-        lines.append(" ".join(node.text.split()))
-    for child in node:
-        _collect(child, lines)
-        if child.tail and child.tail.strip():
-            lines.append(" ".join(child.tail.split()))
+_BLOCKS: Final = _names(
+    "address appendix article bibliodiv biblioentry bibliography bibliomixed blockquote"
+    " body book br caution chapter dd div dl dt epigraph example figure footer form"
+    " formalpara h1 h2 h3 h4 h5 h6 head header hr html important info informaltable"
+    " itemizedlist li listitem literallayout main member note ol orderedlist p para"
+    " pre procedure programlisting row screen sect1 sect2 sect3 sect4 sect5 section"
+    " sidebar simpara simplelist simplesect step subtitle table tbody term tfoot tgroup"
+    " thead tip title tr ul variablelist varlistentry warning"
+)
+_CELLS: Final = frozenset({"entry", "td", "th"})
+_INLINES: Final = _names(
+    "a abbrev acronym anchor author b big blink cite code date del dfn email em"
+    " emphasis firstterm font footnote foreignphrase i iframe img imagedata"
+    " imageobject inlinemediaobject input ins kbd link literal mark mediaobject meta"
+    " object optional phrase q quote s small span strike strong sub subscript sup"
+    " superscript svg trademark tt u ulink uri var wbr xref"
+)
+# What stands inside is a program's, and no text.
+_CODE: Final = frozenset({"script", "style"})
+_KNOWN: Final = _BLOCKS | _CELLS | _INLINES | _CODE
+
+# Each alternative ends at the next "<" at the latest, or takes the whole rest: a text
+# without any ">" is read in one go too.
+_TOKEN: Final = re.compile(
+    r"""
+      <!--(?:(?!-->).)*+(?:-->)?+
+    | <!\[CDATA\[(?P<cdata>(?:(?!\]\]>).)*+)(?:\]\]>)?+
+    | (?P<declaration><!DOCTYPE[^\[<>]*+(?:\[[^\]]*+\]?+\s*+)?+>?+ | <\?\w[^<>]*+>)
+    | <(?P<end>/)?+(?P<name>[^\W\d_][\w.:\-]*+)(?=[\s/>]|\Z)
+      (?:
+          (?P<attributes>(?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+)>
+        | (?P<broken>[^<>]*+)(?:>|\Z)
+      )
+    """,
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
+)
+_ENTITY: Final = re.compile(
+    r"&(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{0,31});"
+)
+_ADDRESS: Final = re.compile(
+    r"""(?<![\w-])(?:url|href)\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE
+)
+_HARMLESS: Final = re.compile(r"(?:https?://|mailto:|tel:)[^\s<>\"']+", re.IGNORECASE)
+# As often as a text may have been escaped.
+_MOST_ESCAPES: Final = 4
 
 
-def _inline(node: etree._Element) -> str:
-    text = " ".join("".join(str(part) for part in node.itertext()).split())
-    urls = [
-        link.get("url", "")
-        for link in node.iter()
-        if link.tag.rpartition("}")[2] == "ulink"
-    ]
-    shown = [
-        url
-        for url in urls
-        if url.startswith(("https://", "http://")) and url not in text
-    ]
-    return " ".join([text, *(f"({url})" for url in shown)]).strip()
+def plain_text(text: str) -> str:
+    """
+    Return a text without markup, one line for each title, paragraph or list item.
+
+    The address of a link follows the link's own words where its scheme is `http`,
+    `https`, `mailto` or `tel`; any other address is left out. What only looks like
+    markup ("temp < 38", "<Anna>") stays.
+    """
+    plain = text.strip()
+    for _ in range(_MOST_ESCAPES):
+        if "<" not in plain and "&" not in plain:
+            return plain
+        before, plain = plain, _once_plain(plain)
+        if plain == before:
+            return plain
+    return _TOKEN.sub("", plain).strip()
+
+
+def plain_line(text: str) -> str:
+    """Return a name without markup, on one line."""
+    if "<" not in text and "&" not in text:
+        return text
+    return " ".join(plain_text(text).split())
+
+
+def _once_plain(text: str) -> str:
+    is_document = _is_document(text)
+    writer = _Writer(is_document=is_document)
+    end = 0
+    for token in _TOKEN.finditer(text):
+        name = (token["name"] or "").rpartition(":")[2].lower()
+        attributes = token["attributes"] or token["broken"] or ""
+        if name and not is_document and name not in _KNOWN and "=" not in attributes:
+            continue
+        writer.text(_unescaped(text[end : token.start()]))
+        end = token.end()
+        if token["cdata"] is not None:
+            writer.text(token["cdata"])
+        elif token["end"]:
+            writer.leave(name)
+        elif name:
+            writer.enter(name, attributes)
+    writer.text(_unescaped(text[end:]))
+    return writer.written()
+
+
+def _is_document(text: str) -> bool:
+    """Return whether a text is markup from its beginning on, with known tags or not."""
+    first = _TOKEN.match(text)
+    if first is None or first["name"] is None:
+        return first is not None
+    return (
+        first["name"].rpartition(":")[2].lower() in _KNOWN
+        or f"</{first['name']}" in text
+        or (first["attributes"] or "").endswith("/")
+    )
+
+
+def _unescaped(text: str) -> str:
+    # Not html.unescape for all of it: that reads "&copy" in "?a=1&copy=2" as a sign.
+    return _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
+
+
+class _Writer:
+    """
+    Collects the lines of a text.
+
+    Args:
+        is_document: Whether line breaks mean nothing by themselves.
+    """
+
+    def __init__(self, *, is_document: bool) -> None:
+        self._is_document = is_document
+        self._lines: list[str] = []
+        self._line = ""
+        self._links: list[tuple[str, str, int]] = []
+        self._code: str | None = None
+
+    def text(self, text: str) -> None:
+        """Add words."""
+        if self._code is not None:
+            return
+        if self._is_document:
+            self._line += text
+            return
+        first, *others = text.split("\n")
+        self._line += first
+        for line in others:
+            self._end_line()
+            self._line = line
+
+    def enter(self, name: str, attributes: str) -> None:
+        """Begin an element."""
+        if self._code is not None:
+            return
+        is_empty = attributes.endswith("/")
+        if name in _CODE:
+            self._code = None if is_empty else name
+        elif name in _BLOCKS:
+            self._end_line()
+        elif name in _CELLS:
+            self._line += " "
+        address = _ADDRESS.search(attributes)
+        if address is not None:
+            shown = html.unescape(address[1] or address[2] or "").strip()
+            self._links.append((name, shown, len(self._line)))
+            if is_empty:
+                self._end_link()
+
+    def leave(self, name: str) -> None:
+        """End an element."""
+        if self._code is not None:
+            if name == self._code:
+                self._code = None
+            return
+        if self._links and self._links[-1][0] == name:
+            self._end_link()
+        if name in _BLOCKS:
+            self._end_line()
+        elif name in _CELLS:
+            self._line += " "
+
+    def written(self) -> str:
+        """Return all lines."""
+        self._end_line()
+        lines = self._lines
+        if self._is_document:
+            lines = [line for line in lines if line]
+        return "\n".join(lines).strip()
+
+    def _end_link(self) -> None:
+        _, address, start = self._links.pop()
+        if _HARMLESS.fullmatch(address) and address not in self._line[start:]:
+            gap = "" if not self._line or self._line[-1].isspace() else " "
+            self._line += f"{gap}({address})"
+
+    def _end_line(self) -> None:
+        while self._links:
+            self._end_link()
+        line = " ".join(self._line.split()) if self._is_document else self._line
+        self._lines.append(line)
+        self._line = ""
