@@ -13,8 +13,14 @@ whose fields are declared with `element` or `elements` in the order of the schem
 
 It has no slots: an answer has thousands of parts, and `read` fills a part's `__dict__`
 at once, where its own `__init__` would set twenty fields one by one.
+
+What cannot be read of an answer is counted in its `Rejections`: an item of a list, or a
+name, text or flag that its item can do without. Anything else that cannot be read makes
+its part malformed.
 """
 
+import html
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import lru_cache
@@ -23,14 +29,24 @@ from typing import Any, Final, TypeVar
 from lxml import etree
 
 from fhir_gateway.model.timekeeping import contract_date, contract_time
+from fhir_gateway.rivta.docbook import plain_line, plain_text
+from fhir_gateway.rivta.limit import (
+    MOST_OF_IDENTIFIER,
+    MOST_OF_NAME,
+    MOST_OF_TEXT,
+)
 
 __all__ = [
     "BOOLEAN",
+    "CODE",
     "DATE",
+    "IDENTIFIER",
+    "NAME",
     "TEXT",
     "TIME",
     "Codec",
     "MalformedElement",
+    "Rejections",
     "element",
     "elements",
     "read",
@@ -60,12 +76,52 @@ class MalformedElement(ValueError):
         return MalformedElement(f"{parent}/{self.element}", self.reason)
 
 
-@dataclass(frozen=True, slots=True)
-class Codec:
-    """How a simple type is written and read."""
+class Rejections:
+    """
+    What was left out of an answer.
 
-    to_text: Callable[[Any], str]
-    from_text: Callable[[str], Any]
+    Attributes:
+        by_reason: How many items and parts of items, by what was wrong: the element and
+            its fault, never its value.
+        keys: What each left-out item says in its key element (see `elements`); None
+            stands for those that say nothing there, or have no such element.
+    """
+
+    __slots__ = ("by_reason", "keys")
+
+    def __init__(self) -> None:
+        self.by_reason: Counter[str] = Counter()
+        self.keys: set[str | None] = set()
+
+    def leave_out(self, name: str, reason: str) -> None:
+        """Count a part of an item that is left out of it."""
+        self.by_reason[f"{name}: {reason}"] += 1
+
+    def leave_out_item(self, name: str, reason: str, key: str | None) -> None:
+        """Count an item that is left out."""
+        self.by_reason[f"{name}: {reason}"] += 1
+        self.keys.add(key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Codec:
+    """
+    How a simple type is written and read.
+
+    Attributes:
+        from_text: Reads a text without blanks around; None where it stays as it is.
+        most: How many characters it may have.
+        is_exact: It goes back to its writer one day, so blanks around it are kept.
+        holds_markup: It may have elements inside, which are part of the text.
+        can_be_left_out: A faulty one is left out of its part, and counted.
+    """
+
+    to_text: Callable[[Any], str] = str
+    from_text: Callable[[str], Any] | None = None
+    most: int = MOST_OF_IDENTIFIER
+    is_exact: bool = False
+    holds_markup: bool = False
+    can_be_left_out: bool = False
 
 
 _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
@@ -80,10 +136,26 @@ def _boolean_from_text(text: str) -> bool:
     return value
 
 
-TEXT: Final = Codec(str, str)
-TIME: Final = Codec(contract_time, contract_time)
-DATE: Final = Codec(contract_date, contract_date)
-BOOLEAN: Final = Codec(lambda value: "true" if value else "false", _boolean_from_text)
+# A word of the contract's own, or one that has a form: blanks around it mean nothing.
+CODE: Final = Codec()
+# The writer's own name of something, whatever its form: the text is the identity.
+IDENTIFIER: Final = Codec(is_exact=True)
+# On one line, and plain: what a region calls something.
+NAME: Final = Codec(
+    from_text=plain_line, most=MOST_OF_NAME, holds_markup=True, can_be_left_out=True
+)
+# Plain too, on several lines.
+TEXT: Final = Codec(
+    from_text=plain_text, most=MOST_OF_TEXT, holds_markup=True, can_be_left_out=True
+)
+TIME: Final = Codec(to_text=contract_time, from_text=contract_time)
+DATE: Final = Codec(to_text=contract_date, from_text=contract_date)
+# An absent flag is a false one (crm:scheduling 1.1.5).
+BOOLEAN: Final = Codec(
+    to_text=lambda value: "true" if value else "false",
+    from_text=_boolean_from_text,
+    can_be_left_out=True,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +167,7 @@ class _Element:
     repeats: bool
     rejects_items: bool
     absent: str | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +176,21 @@ class _Layout:
     The elements of a class by field and by local name.
 
     Attributes:
-        single_texts: By tag, the field of each text that occurs at most once, and what
-            reads it; None for a text that stays as it is.
+        single_texts: By tag, the field of each text that occurs at most once, and how
+            it is read.
         absent: By field, what an absent element reads as, where that is not None.
     """
 
     by_field: tuple[tuple[str, str, _Element], ...]
     by_name: dict[str, tuple[str, _Element]]
-    single_texts: dict[str, tuple[str, Callable[[str], Any] | None]]
+    single_texts: dict[str, tuple[str, Codec]]
     required: tuple[tuple[str, str], ...]
     absent: dict[str, str]
 
 
 def element(
     name: str,
-    content: Codec | type = TEXT,
+    content: Codec | type = CODE,
     *,
     namespace: str | None = None,
     required: bool = False,
@@ -152,10 +225,11 @@ def element(
 
 def elements(
     name: str,
-    content: Codec | type = TEXT,
+    content: Codec | type = CODE,
     *,
     namespace: str | None = None,
     rejects_items: bool = False,
+    key: str | None = None,
 ) -> Any:  # noqa: ANN401 - like dataclasses.field, it stands for the field's type
     """
     Declare an element that may occur any number of times; absent is an empty tuple.
@@ -164,8 +238,9 @@ def elements(
         name: Its local name, spelt as in the schema.
         content: How its text is read, or the class of its children.
         namespace: Its namespace, where that is not its parent's.
-        rejects_items: A malformed one is left out and reported; otherwise it makes the
+        rejects_items: A malformed one is left out and counted; otherwise it makes the
             whole message malformed.
+        key: The child by which `Rejections.keys` names a left-out item.
     """
     return field(
         default=(),
@@ -177,6 +252,7 @@ def elements(
                 required=False,
                 repeats=True,
                 rejects_items=rejects_items,
+                key=key,
             )
         },
     )
@@ -218,17 +294,17 @@ def write_text(name: str, text: str, node: etree._Element) -> None:
         raise MalformedElement(name, "has a character that XML cannot carry") from None
 
 
-def read(kind: type[T], node: etree._Element, rejected: list[MalformedElement]) -> T:
+def read(kind: type[T], node: etree._Element, rejected: Rejections) -> T:
     """
     Return the value that an element's children spell.
 
     Order, namespaces and unknown elements are not held against the writer, and an
-    empty element is an absent one.
+    empty element is an absent one. A simple value with elements inside is malformed.
 
     Args:
         kind: The dataclass to read.
         node: The element whose children are read.
-        rejected: Receives the items that were left out.
+        rejected: Receives what was left out.
 
     Raises:
         MalformedElement: A required element is absent, or a value is impossible.
@@ -244,16 +320,9 @@ def read(kind: type[T], node: etree._Element, rejected: list[MalformedElement]) 
         if known is None:
             _read_other(layout, child, values, repeated, rejected)
             continue
-        item: Any = child.text
-        if item is None or not (item := item.strip()):
-            continue
-        attribute, from_text = known
-        if from_text is not None:
-            try:
-                item = from_text(item)
-            except ValueError as error:
-                raise MalformedElement(_local_name(child), str(error)) from None
-        values.setdefault(attribute, item)
+        value = _value(known[1], child, rejected)
+        if value is not None:
+            values.setdefault(known[0], value)
     for attribute, items in repeated.items():
         values[attribute] = tuple(items)
     for attribute, name in layout.required:
@@ -286,7 +355,7 @@ def _read_other(
     node: etree._Element,
     values: dict[str, Any],
     repeated: dict[str, list[Any]],
-    rejected: list[MalformedElement],
+    rejected: Rejections,
 ) -> None:
     """Read an element that repeats, has parts, or stands in another namespace."""
     known = layout.by_name.get(_local_name(node))
@@ -306,28 +375,70 @@ def _local_name(node: etree._Element) -> str:
     return node.tag.rpartition("}")[2]
 
 
-def _item(
-    declared: _Element, node: etree._Element, rejected: list[MalformedElement]
-) -> Any:  # noqa: ANN401 - an element holds what its table says
+def _text_with_elements(codec: Codec, node: etree._Element) -> str:
+    """Return what a text with elements inside says, as the markup that it is."""
+    if not codec.holds_markup:
+        raise MalformedElement(_local_name(node), "has elements inside")
+    inner = [html.escape(node.text or "", quote=False)]
+    inner.extend(etree.tostring(child, encoding="unicode") for child in node)
+    return "".join(inner)
+
+
+def _item(declared: _Element, node: etree._Element, rejected: Rejections) -> Any:  # noqa: ANN401 - an element holds what its table says
     content = declared.content
     if isinstance(content, Codec):
-        text = (node.text or "").strip()
-        if not text:
+        return _value(content, node, rejected)
+    if len(node) == 0:
+        if not declared.repeats:
             return None
-        try:
-            return content.from_text(text)
-        except ValueError as error:
-            raise MalformedElement(declared.name, str(error)) from None
-    if not declared.repeats and len(node) == 0:
-        return None
+        missing = _layout(content).required
+        if declared.rejects_items and missing:
+            # The quickest way: an answer may have nothing but empty items.
+            rejected.leave_out_item(
+                f"{declared.name}/{missing[0][1]}", "is missing", None
+            )
+            return None
     try:
         return read(content, node, rejected)
     except MalformedElement as error:
-        named = error.inside(declared.name)
         if not declared.rejects_items:
-            raise named from None
-        rejected.append(named)
+            raise error.inside(declared.name) from None
+        rejected.leave_out_item(
+            f"{declared.name}/{error.element}",
+            error.reason,
+            None if declared.key is None else _said(node, declared.key),
+        )
         return None
+
+
+def _value(codec: Codec, node: etree._Element, rejected: Rejections) -> Any:  # noqa: ANN401 - a codec reads what it is made for
+    """Return what a simple element says; None where that is nothing."""
+    text = _text_with_elements(codec, node) if len(node) else node.text
+    if text is None or not (stripped := text.strip()):
+        return None
+    if not codec.is_exact:
+        text = stripped
+    if len(text) > codec.most:
+        fault = f"is longer than {codec.most} characters"
+    elif codec.from_text is None:
+        return text
+    else:
+        try:
+            return codec.from_text(text)
+        except ValueError as error:
+            fault = str(error)
+    if not codec.can_be_left_out:
+        raise MalformedElement(_local_name(node), fault)
+    rejected.leave_out(_local_name(node), fault)
+    return None
+
+
+def _said(node: etree._Element, name: str) -> str | None:
+    """Return the text of a child, if there is one."""
+    for child in node:
+        if _local_name(child) == name and child.text and child.text.strip():
+            return str(child.text).strip()
+    return None
 
 
 _LAYOUTS: dict[type, _Layout] = {}
@@ -359,10 +470,7 @@ def _layout_of_fields(kind: type) -> _Layout:
             declared.name: (attribute, declared) for attribute, _, declared in by_field
         },
         single_texts={
-            tag: (
-                attribute,
-                None if declared.content is TEXT else declared.content.from_text,
-            )
+            tag: (attribute, declared.content)
             for attribute, tag, declared in by_field
             if isinstance(declared.content, Codec) and not declared.repeats
         },

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from fhir_gateway.model.interaction import Interaction
-from fhir_gateway.rivta.binding import element
+from fhir_gateway.rivta.binding import IDENTIFIER, TEXT, element
 from fhir_gateway.rivta.contract import Contract
 
 __all__ = ["CONTRACT", "NAMESPACE", "Request", "Response"]
@@ -21,8 +21,8 @@ class Request:
     NAMESPACE: ClassVar[str] = NAMESPACE
 
     healthcare_facility: str = element("healthcare_facility", required=True)
-    booking_id: str = element("bookingId", required=True)
-    message: str | None = element("message")
+    booking_id: str = element("bookingId", IDENTIFIER, required=True)
+    message: str | None = element("message", TEXT)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -32,7 +32,7 @@ class Response:
     NAMESPACE: ClassVar[str] = NAMESPACE
 
     result_code: str = element("resultCode", required=True)
-    result_text: str | None = element("resultText")
+    result_text: str | None = element("resultText", TEXT)
 
 
 CONTRACT: Final = Contract(Interaction.CANCEL_BOOKING, NAMESPACE, Request, Response)

@@ -31,7 +31,7 @@ from fhir_gateway.model.errors import (
     Unavailable,
 )
 from fhir_gateway.model.ids import HsaId, LogicalAddress, SourceName
-from fhir_gateway.model.interaction import WRITES, Actor
+from fhir_gateway.model.interaction import WRITES, Actor, ActorType, Interaction
 from fhir_gateway.rivta.binding import MalformedElement
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.envelope import (
@@ -43,8 +43,9 @@ from fhir_gateway.rivta.envelope import (
     write_request,
 )
 from fhir_gateway.rivta.fault import Fault
+from fhir_gateway.rivta.limit import ANSWER, LIST, PERSONAL, Limit
 from fhir_gateway.rivta.transport import Reply, Transport, kind_of, was_never_sent
-from fhir_gateway.rivta.xml import MAX_BYTES, UnreadableXml
+from fhir_gateway.rivta.xml import UnreadableXml
 
 __all__ = ["FaultedWrite", "SoapClient"]
 
@@ -52,6 +53,14 @@ Req = TypeVar("Req")
 Res = TypeVar("Res")
 
 _PLACEHOLDER: Final = "{interaction}"
+_LISTS: Final = frozenset(
+    {
+        Interaction.GET_ALL_CARE_TYPES,
+        Interaction.GET_ALL_HEALTHCARE_FACILITIES,
+        Interaction.GET_ALL_PERFORMERS,
+        Interaction.GET_ALL_TIME_TYPES,
+    }
+)
 
 
 class SoapClient:
@@ -113,12 +122,17 @@ class SoapClient:
             raise exchange.incorrect(error) from error
         if timeout <= 0:
             raise exchange.too_late()
+        limit = _limit(contract, actor)
         with exchange.errors():
-            reply = self._post(contract, document, timeout)
-        return exchange.answer(reply)
+            reply = self._post(contract, document, timeout, limit)
+        return exchange.answer(reply, limit)
 
     def _post(
-        self, contract: Contract[Any, Any], document: bytes, timeout: float
+        self,
+        contract: Contract[Any, Any],
+        document: bytes,
+        timeout: float,
+        limit: Limit,
     ) -> Reply:
         headers = {
             "Content-Type": CONTENT_TYPE,
@@ -132,7 +146,7 @@ class SoapClient:
             document,
             headers,
             timeout=timeout,
-            most_bytes=MAX_BYTES,
+            most_bytes=limit.most_bytes,
         )
 
 
@@ -157,12 +171,17 @@ class _Exchange:
             failure.add_note(kind_of(error))
             raise failure from None
 
-    def answer(self, reply: Reply) -> Answer:
+    def answer(self, reply: Reply, limit: Limit) -> Answer:
         """Read the answer; a fault is raised."""
         if reply.status != HTTPStatus.OK:
             raise self._unbelievable(reply)
         try:
-            answer = read_response(self._contract, reply.body)
+            answer = read_response(
+                self._contract,
+                reply.body,
+                content_type=reply.content_type,
+                limit=limit,
+            )
         except MalformedElement as error:
             raise self._malformed(str(error), error.element) from error
         except (UnreadableXml, MalformedEnvelope) as error:
@@ -197,7 +216,7 @@ class _Exchange:
         fault = None
         if reply.status >= HTTPStatus.BAD_REQUEST:
             with suppress(UnreadableXml, MalformedEnvelope):
-                fault = read_fault(reply.body)
+                fault = read_fault(reply.body, content_type=reply.content_type)
         if fault is not None:
             return self._fault(fault)
         if self.is_write:
@@ -277,6 +296,13 @@ class FaultedWrite(BookingUnconfirmed):
             is_answered=True,
         )
         self.fault = fault
+
+
+def _limit(contract: Contract[Any, Any], actor: Actor) -> Limit:
+    """Return how large an answer may be."""
+    if actor.type is ActorType.SUBJECT_OF_CARE or contract.interaction in WRITES:
+        return PERSONAL
+    return LIST if contract.interaction in _LISTS else ANSWER
 
 
 def _is_timeout(error: Exception) -> bool:

@@ -164,7 +164,7 @@ class _Writer:
         if name in _CODE:
             self._code = None if is_empty else name
         elif name in _BLOCKS:
-            self._end_line()
+            self._end_block()
         elif name in _CELLS:
             self._line += " "
         address = _ADDRESS.search(attributes)
@@ -183,7 +183,7 @@ class _Writer:
         if self._links and self._links[-1][0] == name:
             self._end_link()
         if name in _BLOCKS:
-            self._end_line()
+            self._end_block()
         elif name in _CELLS:
             self._line += " "
 
@@ -200,6 +200,10 @@ class _Writer:
         if _HARMLESS.fullmatch(address) and address not in self._line[start:]:
             gap = "" if not self._line or self._line[-1].isspace() else " "
             self._line += f"{gap}({address})"
+
+    def _end_block(self) -> None:
+        if self._line.strip():
+            self._end_line()
 
     def _end_line(self) -> None:
         while self._links:

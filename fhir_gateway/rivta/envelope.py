@@ -4,7 +4,9 @@ The SOAP 1.1 envelope of RIVTABP21: LogicalAddress, Actor, body, fault.
 Reading finds headers by local name alone, as the service platform does.
 """
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, TypeVar
 
@@ -12,9 +14,16 @@ from lxml import etree
 
 from fhir_gateway.model.ids import LogicalAddress
 from fhir_gateway.model.interaction import Actor, ActorType
-from fhir_gateway.rivta.binding import MalformedElement, read, write, write_text
+from fhir_gateway.rivta.binding import (
+    MalformedElement,
+    Rejections,
+    read,
+    write,
+    write_text,
+)
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.fault import Fault
+from fhir_gateway.rivta.limit import ANSWER, PERSONAL, Limit
 from fhir_gateway.rivta.processing_status import (
     ProcessingStatusRecord,
     read_processing_status,
@@ -78,14 +87,23 @@ class Answer:
 
     Attributes:
         response: The contract's response, or the fault in its place.
-        rejected: The items of a list that could not be read.
+        rejected: How many items of a list, and parts of items, could not be read, by
+            the element and what is wrong with it.
+        lost: The items among them, by their key element (`binding.elements`).
         processing_status: What an aggregating service says of each of its sources;
             None when no such header came.
     """
 
     response: Any
-    rejected: tuple[MalformedElement, ...] = ()
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    lost: frozenset[str | None] = frozenset()
     processing_status: tuple[ProcessingStatusRecord, ...] | None = None
+
+    @property
+    def faults(self) -> list[str]:
+        """Return what was wrong with each item or part of one that was left out."""
+        # However many there are, each sentence is in memory once.
+        return list(Counter(self.rejected).elements())
 
 
 def write_request(
@@ -169,44 +187,61 @@ def read_request(contract: Contract[Req, Res], call: Call) -> Req:
     Raises:
         MalformedElement: A required value is missing or impossible.
     """
-    rejected: list[MalformedElement] = []
-    return read(contract.request, call.body, rejected)
+    return read(contract.request, call.body, Rejections())
 
 
-def read_fault(document: bytes) -> Fault | None:
+def read_fault(document: bytes, *, content_type: str | None = None) -> Fault | None:
     """
     Return the fault that a producer answered; None for any other answer.
+
+    Args:
+        document: The answer's body.
+        content_type: The media type that it came with.
 
     Raises:
         UnreadableXml: The document is not XML that is read here.
         MalformedEnvelope: It is no SOAP envelope with a body.
     """
-    return _fault(_body_root(_read_envelope(document)))
+    return _fault(_body_root(_read_envelope(document, content_type, PERSONAL)))
 
 
-def read_response(contract: Contract[Req, Res], document: bytes) -> Answer:
+def read_response(
+    contract: Contract[Req, Res],
+    document: bytes,
+    *,
+    content_type: str | None = None,
+    limit: Limit = ANSWER,
+) -> Answer:
     """
     Return what a producer answered: its response or its fault.
+
+    Args:
+        contract: What was asked.
+        document: The answer's body.
+        content_type: The media type that it came with.
+        limit: How large it may be.
 
     Raises:
         UnreadableXml: The document is not XML that is read here.
         MalformedEnvelope: It is no SOAP envelope, or carries another contract's answer.
         MalformedElement: A required value is missing or impossible.
     """
-    envelope = _read_envelope(document)
+    envelope = _read_envelope(document, content_type, limit)
     root = _body_root(envelope)
     fault = _fault(root)
     if fault is not None:
         return Answer(response=fault)
     if _local(root) != f"{contract.interaction.value}Response":
         raise MalformedEnvelope("the body is not the answer to what was asked")
-    rejected: list[MalformedElement] = []
+    rejected = Rejections()
     response = read(contract.response, root, rejected)
     header = _child(envelope, _Part.HEADER)
+    status = None if header is None else read_processing_status(header, rejected)
     return Answer(
         response=response,
-        rejected=tuple(rejected),
-        processing_status=(None if header is None else read_processing_status(header)),
+        rejected=dict(rejected.by_reason),
+        lost=frozenset(rejected.keys),
+        processing_status=status,
     )
 
 
@@ -239,8 +274,10 @@ def _document(envelope: etree._Element) -> bytes:
     return etree.tostring(envelope, xml_declaration=True, encoding="UTF-8")
 
 
-def _read_envelope(document: bytes) -> etree._Element:
-    envelope = parse(document)
+def _read_envelope(
+    document: bytes, content_type: str | None = None, limit: Limit = ANSWER
+) -> etree._Element:
+    envelope = parse(document, content_type=content_type, limit=limit)
     if envelope.tag != f"{{{SOAP}}}Envelope":
         raise MalformedEnvelope("the document is no SOAP 1.1 envelope")
     return envelope
@@ -274,7 +311,7 @@ def _text(parent: etree._Element | None, name: str) -> str | None:
         return None
     for child in parent:
         if _local(child) == name:
-            return (child.text or "").strip() or None
+            return "".join(map(str, child.itertext())).strip() or None
     return None
 
 

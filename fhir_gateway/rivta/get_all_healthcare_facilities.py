@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from fhir_gateway.model.interaction import Interaction
-from fhir_gateway.rivta.binding import element, elements
+from fhir_gateway.rivta.binding import IDENTIFIER, element, elements
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.types import HealthcareFacilityInfoType
 
@@ -23,7 +23,7 @@ class Request:
 
     healthcare_facility: str = element("healthcare_facility", required=True)
     subject_of_care: str = element("subject_of_care", required=True)
-    booking_id: str | None = element("bookingId")
+    booking_id: str | None = element("bookingId", IDENTIFIER)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

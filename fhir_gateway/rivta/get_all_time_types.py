@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from fhir_gateway.model.interaction import Interaction
-from fhir_gateway.rivta.binding import element, elements
+from fhir_gateway.rivta.binding import IDENTIFIER, element, elements
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.types import TimeTypeType
 
@@ -23,7 +23,9 @@ class Request:
     NAMESPACE: ClassVar[str] = NAMESPACE
 
     healthcare_facility: str = element("healthcare_facility", required=True)
-    care_type_ids: tuple[str, ...] = elements("careTypeIDs", namespace=EXTENSION)
+    care_type_ids: tuple[str, ...] = elements(
+        "careTypeIDs", IDENTIFIER, namespace=EXTENSION
+    )
     subject_of_care: str = element(
         "subject_of_care", namespace=EXTENSION, required=True
     )

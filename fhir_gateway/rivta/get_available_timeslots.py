@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from fhir_gateway.model.interaction import Interaction
-from fhir_gateway.rivta.binding import DATE, element, elements
+from fhir_gateway.rivta.binding import DATE, IDENTIFIER, NAME, element, elements
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.types import TimeslotType
 
@@ -23,14 +23,14 @@ class Request:
     NAMESPACE: ClassVar[str] = NAMESPACE
 
     healthcare_facility: str = element("healthcare_facility", required=True)
-    booking_id: str | None = element("bookingId")
+    booking_id: str | None = element("bookingId", IDENTIFIER)
     start_date_inclusive: str = element("startDateInclusive", DATE, required=True)
     end_date_inclusive: str = element("endDateInclusive", DATE, required=True)
-    performer: tuple[str, ...] = elements("performer")
-    time_type_name: str | None = element("timeTypeName")
-    time_type_id: str | None = element("timeTypeID")
-    care_type_name: str | None = element("careTypeName")
-    care_type_id: str | None = element("careTypeID")
+    performer: tuple[str, ...] = elements("performer", IDENTIFIER)
+    time_type_name: str | None = element("timeTypeName", NAME)
+    time_type_id: str | None = element("timeTypeID", IDENTIFIER)
+    care_type_name: str | None = element("careTypeName", NAME)
+    care_type_id: str | None = element("careTypeID", IDENTIFIER)
     subject_of_care: str = element(
         "subject_of_care", namespace=EXTENSION, required=True
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from fhir_gateway.model.interaction import Interaction
-from fhir_gateway.rivta.binding import element
+from fhir_gateway.rivta.binding import IDENTIFIER, element
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.types import TimeslotType
 
@@ -22,7 +22,7 @@ class Request:
     NAMESPACE: ClassVar[str] = NAMESPACE
 
     healthcare_facility: str = element("healthcare_facility", required=True)
-    booking_id: str = element("bookingId", required=True)
+    booking_id: str = element("bookingId", IDENTIFIER, required=True)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

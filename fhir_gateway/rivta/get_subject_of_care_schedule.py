@@ -34,7 +34,7 @@ class Response:
     NAMESPACE: ClassVar[str] = NAMESPACE
 
     timeslot_detail: tuple[TimeslotType, ...] = elements(
-        "timeslotDetail", TimeslotType, rejects_items=True
+        "timeslotDetail", TimeslotType, rejects_items=True, key="startTimeInclusive"
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from fhir_gateway.model.interaction import Interaction
-from fhir_gateway.rivta.binding import element
+from fhir_gateway.rivta.binding import IDENTIFIER, TEXT, element
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.types import SubjectOfCareType, TimeslotType
 
@@ -28,7 +28,7 @@ class Request:
     subject_of_care_info: SubjectOfCareType = element(
         "subject_of_care_info", SubjectOfCareType, required=True
     )
-    notification: str | None = element("notification")
+    notification: str | None = element("notification", TEXT)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -37,9 +37,9 @@ class Response:
 
     NAMESPACE: ClassVar[str] = NAMESPACE
 
-    booking_id: str | None = element("bookingId")
+    booking_id: str | None = element("bookingId", IDENTIFIER)
     result_code: str = element("resultCode", required=True)
-    result_text: str | None = element("resultText")
+    result_text: str | None = element("resultText", TEXT)
 
 
 CONTRACT: Final = Contract(Interaction.MAKE_BOOKING, NAMESPACE, Request, Response)

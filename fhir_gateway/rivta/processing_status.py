@@ -13,7 +13,8 @@ from lxml import etree
 
 from fhir_gateway.rivta.binding import (
     BOOLEAN,
-    MalformedElement,
+    TEXT,
+    Rejections,
     element,
     elements,
     read,
@@ -41,6 +42,11 @@ class StatusCode(Enum):
     NO_DATA_SYNCH_FAILED = "NoDataSynchFailed"
 
 
+_FROM_CACHE: Final = frozenset(
+    {StatusCode.DATA_FROM_CACHE.value, StatusCode.DATA_FROM_CACHE_SYNCH_FAILED.value}
+)
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class SynchError:
     """Why a source could not be asked; the text is the other system's."""
@@ -49,7 +55,7 @@ class SynchError:
 
     causing_agent: str | None = element("causingAgent")
     code: str | None = element("code")
-    text: str | None = element("text")
+    text: str | None = element("text", TEXT)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -74,6 +80,11 @@ class ProcessingStatusRecord:
     )
 
     @property
+    def is_from_cache(self) -> bool:
+        """Return whether there is data, as it was at the last successful synch."""
+        return self.status_code in _FROM_CACHE
+
+    @property
     def is_from_source(self) -> bool:
         """Return whether the data was read from the source just now."""
         return self.status_code == StatusCode.DATA_FROM_SOURCE.value
@@ -84,24 +95,30 @@ class _ProcessingStatus:
     NAMESPACE: ClassVar[str] = _HEADERS
 
     records: tuple[ProcessingStatusRecord, ...] = elements(
-        "ProcessingStatusList", ProcessingStatusRecord
+        "ProcessingStatusList", ProcessingStatusRecord, rejects_items=True
     )
 
 
 def read_processing_status(
-    header: etree._Element,
+    header: etree._Element, rejected: Rejections
 ) -> tuple[ProcessingStatusRecord, ...] | None:
     """
     Return the records in a SOAP header, or None when it has no ProcessingStatus.
 
-    Raises:
-        MalformedElement: A record lacks its address or its status.
+    Where aggregating services ask one another, there are several of them.
+
+    Args:
+        header: The SOAP header.
+        rejected: Receives the records that lack their address or their status.
     """
-    for child in header:
-        if child.tag.rpartition("}")[2] == "ProcessingStatus":
-            rejected: list[MalformedElement] = []
-            return read(_ProcessingStatus, child, rejected).records
-    return None
+    statuses = [
+        read(_ProcessingStatus, child, rejected)
+        for child in header
+        if child.tag.rpartition("}")[2] == "ProcessingStatus"
+    ]
+    if not statuses:
+        return None
+    return tuple(record for status in statuses for record in status.records)
 
 
 def write_processing_status(

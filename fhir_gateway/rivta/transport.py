@@ -45,7 +45,7 @@ from urllib3.exceptions import (
 )
 from urllib3.util.ssl_ import create_urllib3_context
 
-from fhir_gateway.rivta.xml import MAX_BYTES
+from fhir_gateway.rivta.limit import ANSWER
 
 __all__ = ["Credentials", "Reply", "Transport", "kind_of", "was_never_sent"]
 
@@ -54,7 +54,7 @@ _MOST_HEAD_BYTES: Final = 65_536
 """Of all heads of one answer: the final one and every interim one before it."""
 # Of an answer with all that HTTP wraps around it: urllib3 limits neither the line with
 # the length of a chunk nor what follows the last chunk.
-_MOST_BYTES: Final = 2 * MAX_BYTES
+_MOST_BYTES: Final = 2 * ANSWER.most_bytes
 
 _CONNECT_TIMEOUT_S: Final = 2.0
 # Two addresses and the handshake may each take the whole of it.
@@ -100,10 +100,12 @@ class Reply:
     Attributes:
         status: The HTTP status, 200 or more.
         body: The body, decompressed; more than `most_bytes` when it was cut off.
+        content_type: The media type, as its header says it.
     """
 
     status: int
     body: bytes
+    content_type: str | None = None
 
 
 class Transport:
@@ -160,7 +162,11 @@ class Transport:
                 body += chunk
                 if len(body) > most_bytes:
                     break
-            return Reply(status=response.status_code, body=bytes(body))
+            return Reply(
+                status=response.status_code,
+                body=bytes(body),
+                content_type=response.headers.get("Content-Type"),
+            )
 
     def _tls_context(self) -> ssl.SSLContext:
         # To load certifi's certificates takes 20 ms of CPU: too much for each call.

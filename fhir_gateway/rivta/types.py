@@ -8,7 +8,15 @@ resident and `isInvitation` stand in the extension namespace.
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from fhir_gateway.rivta.binding import BOOLEAN, DATE, TIME, element
+from fhir_gateway.rivta.binding import (
+    BOOLEAN,
+    DATE,
+    IDENTIFIER,
+    NAME,
+    TEXT,
+    TIME,
+    element,
+)
 
 __all__ = [
     "CORE",
@@ -40,19 +48,19 @@ class TimeslotType:
     start_time_inclusive: str | None = element("startTimeInclusive", TIME)
     end_time_exclusive: str | None = element("endTimeExclusive", TIME)
     healthcare_facility: str = element("healthcare_facility", required=True)
-    performer: str | None = element("performer")
-    booking_id: str | None = element("bookingId")
+    performer: str | None = element("performer", IDENTIFIER)
+    booking_id: str | None = element("bookingId", IDENTIFIER)
     subject_of_care: str | None = element("subject_of_care")
-    purpose: str | None = element("purpose")
-    reason: str | None = element("reason")
-    resource_name: str | None = element("resourceName")
-    healthcare_facility_name: str | None = element("healthcare_facility_name")
-    performer_name: str | None = element("performerName")
-    resource_id: str | None = element("resourceID")
-    time_type_name: str | None = element("timeTypeName")
-    time_type_id: str | None = element("timeTypeID")
-    care_type_name: str | None = element("careTypeName")
-    care_type_id: str | None = element("careTypeID")
+    purpose: str | None = element("purpose", TEXT)
+    reason: str | None = element("reason", TEXT)
+    resource_name: str | None = element("resourceName", NAME)
+    healthcare_facility_name: str | None = element("healthcare_facility_name", NAME)
+    performer_name: str | None = element("performerName", NAME)
+    resource_id: str | None = element("resourceID", IDENTIFIER)
+    time_type_name: str | None = element("timeTypeName", NAME)
+    time_type_id: str | None = element("timeTypeID", IDENTIFIER)
+    care_type_name: str | None = element("careTypeName", NAME)
+    care_type_id: str | None = element("careTypeID", IDENTIFIER)
     cancel_booking_allowed: bool | None = element("cancel_booking_allowed", BOOLEAN)
     rebooking_allowed: bool | None = element("rebooking_allowed", BOOLEAN)
     message_allowed: bool | None = element("message_allowed", BOOLEAN)
@@ -65,13 +73,13 @@ class SubjectOfCareType:
 
     NAMESPACE: ClassVar[str] = CORE
 
-    phone: str | None = element("phone")
-    email: str | None = element("email")
-    address: str | None = element("address")
-    coaddress: str | None = element("coaddress")
-    first_name: str = element("firstName", namespace=EXTENSION, required=True)
-    middle_name: str | None = element("middleName", namespace=EXTENSION)
-    last_name: str = element("lastName", namespace=EXTENSION, required=True)
+    phone: str | None = element("phone", TEXT)
+    email: str | None = element("email", TEXT)
+    address: str | None = element("address", TEXT)
+    coaddress: str | None = element("coaddress", TEXT)
+    first_name: str = element("firstName", TEXT, namespace=EXTENSION, required=True)
+    middle_name: str | None = element("middleName", TEXT, namespace=EXTENSION)
+    last_name: str = element("lastName", TEXT, namespace=EXTENSION, required=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +92,8 @@ class TimeTypeType:
 
     NAMESPACE: ClassVar[str] = CORE
 
-    time_type_name: str = element("timeTypeName", required=True, absent="")
-    time_type_id: str = element("timeTypeId", required=True)
+    time_type_name: str = element("timeTypeName", NAME, required=True, absent="")
+    time_type_id: str = element("timeTypeId", IDENTIFIER, required=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +102,8 @@ class CareTypeType:
 
     NAMESPACE: ClassVar[str] = CORE
 
-    care_type_name: str = element("careTypeName", required=True, absent="")
-    care_type_id: str = element("careTypeId", required=True)
+    care_type_name: str = element("careTypeName", NAME, required=True, absent="")
+    care_type_id: str = element("careTypeId", IDENTIFIER, required=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,10 +112,10 @@ class PerformerInfoType:
 
     NAMESPACE: ClassVar[str] = CORE
 
-    performer: str = element("perfomer", required=True)
-    first_name: str = element("firstName", required=True, absent="")
-    last_name: str = element("lastName", required=True, absent="")
-    title: str | None = element("title")
+    performer: str = element("perfomer", IDENTIFIER, required=True)
+    first_name: str = element("firstName", NAME, required=True, absent="")
+    last_name: str = element("lastName", NAME, required=True, absent="")
+    title: str | None = element("title", NAME)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +125,7 @@ class HealthcareFacilityInfoType:
     NAMESPACE: ClassVar[str] = CORE
 
     healthcare_facility: str = element("healthcare_facility", required=True)
-    healthcare_facility_name: str | None = element("healthcare_facility_name")
+    healthcare_facility_name: str | None = element("healthcare_facility_name", NAME)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,11 +135,11 @@ class PerformerAvailabilityByDateType:
     NAMESPACE: ClassVar[str] = "urn:riv:crm:scheduling:GetAvailableDatesResponder:1"
 
     healthcare_facility: str = element("healthcare_facility", required=True)
-    performer: str | None = element("performer")
+    performer: str | None = element("performer", IDENTIFIER)
     date: str = element("date", DATE, required=True)
-    resource_name: str | None = element("resourceName")
-    resource_id: str | None = element("resourceID")
-    time_type_name: str | None = element("timeTypeName")
-    time_type_id: str | None = element("timeTypeID")
-    care_type_name: str | None = element("careTypeName")
-    care_type_id: str | None = element("careTypeID")
+    resource_name: str | None = element("resourceName", NAME)
+    resource_id: str | None = element("resourceID", IDENTIFIER)
+    time_type_name: str | None = element("timeTypeName", NAME)
+    time_type_id: str | None = element("timeTypeID", IDENTIFIER)
+    care_type_name: str | None = element("careTypeName", NAME)
+    care_type_id: str | None = element("careTypeID", IDENTIFIER)

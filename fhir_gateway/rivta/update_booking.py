@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from fhir_gateway.model.interaction import Interaction
-from fhir_gateway.rivta.binding import element
+from fhir_gateway.rivta.binding import TEXT, element
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.types import SubjectOfCareType, TimeslotType
 
@@ -29,7 +29,7 @@ class Request:
     subject_of_care_info: SubjectOfCareType | None = element(
         "subject_of_care_info", SubjectOfCareType
     )
-    notification: str | None = element("notification")
+    notification: str | None = element("notification", TEXT)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -39,7 +39,7 @@ class Response:
     NAMESPACE: ClassVar[str] = NAMESPACE
 
     result_code: str = element("resultCode", required=True)
-    result_text: str | None = element("resultText")
+    result_text: str | None = element("resultText", TEXT)
 
 
 CONTRACT: Final = Contract(Interaction.UPDATE_BOOKING, NAMESPACE, Request, Response)

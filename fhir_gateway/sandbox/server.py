@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.rivta.envelope import CONTENT_TYPE
-from fhir_gateway.rivta.xml import MAX_BYTES
+from fhir_gateway.rivta.limit import ANSWER
 from fhir_gateway.sandbox.agenda import Agenda, density
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, SandboxRegion, regions
 from fhir_gateway.sandbox.fault_rule import BadRule, FaultKind, fault_rule_from_json
@@ -322,7 +322,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not length.isdecimal() or "Transfer-Encoding" in self.headers:
             self._unread(HTTPStatus.LENGTH_REQUIRED)
             return None
-        if int(length) > MAX_BYTES:
+        if int(length) > ANSWER.most_bytes:
             self._unread(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return None
         return self.rfile.read(int(length))

@@ -284,18 +284,6 @@ def test_half_a_time_is_no_invitation() -> None:
         booking_from_wire(wire(start_time_inclusive=None))
 
 
-def test_a_docbook_purpose_becomes_text() -> None:
-    """Markup of a region's never gets further than the adapter."""
-    booking = booking_from_wire(
-        wire(
-            purpose='<?xml version="1.0"?><article><info><title>Kallelse</title></info>'
-            "<section><para>Välkommen!</para></section></article>"
-        )
-    )
-
-    assert booking.purpose == "Kallelse\nVälkommen!"
-
-
 def test_a_wrong_number_is_not_quoted() -> None:
     """A booking with an impossible personal number is refused without showing it."""
     with pytest.raises(MalformedElement) as raised:

@@ -49,6 +49,7 @@ from fhir_gateway.model.interaction import WRITES, Actor
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.rivta import (
     cancel_booking,
+    get_all_time_types,
     get_available_timeslots,
     make_booking,
     update_booking,
@@ -58,9 +59,9 @@ from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.contracts import CONTRACTS
 from fhir_gateway.rivta.envelope import Answer, write_fault, write_response
 from fhir_gateway.rivta.fault import Fault
+from fhir_gateway.rivta.limit import ANSWER, LIST, PERSONAL
 from fhir_gateway.rivta.transport import Credentials, Transport
 from fhir_gateway.rivta.types import SubjectOfCareType, TimeslotType
-from fhir_gateway.rivta.xml import MAX_BYTES
 
 MARKER = "191212121212"
 ENDPOINT = "https://region.example.org/{interaction}"
@@ -112,6 +113,9 @@ NOT_REACHED = "The source could not be reached; nothing was sent."
 LATE = "The source did not answer in time."
 BROKEN = "The source broke off its answer."
 UNKNOWN = "The source was sent a write and gave no answer."
+BROKEN_OFF = "the document breaks off"
+EMPTY = "the document is empty"
+HTML = "the document is a page of HTML"
 NOT_XML = "the document is not well-formed XML"
 
 
@@ -518,22 +522,86 @@ def test_no_fault_proves_that_a_write_was_not_done(  # noqa: PLR0917 - pytest ha
     assert len(region.calls) == 1
 
 
+@pytest.mark.parametrize(
+    ("content_type", "declared"),
+    [
+        pytest.param("text/xml; charset=UTF-8", "utf-16", id="UTF-16 is declared"),
+        pytest.param("text/xml;charset=utf-8", "ISO-8859-1", id="another is declared"),
+        pytest.param("text/xml", "UTF-8", id="only the declaration says it"),
+    ],
+)
+def test_answer_is_read_in_the_charset_of_its_media_type(
+    content_type: str, declared: str, client: SoapClient, region: responses.RequestsMock
+) -> None:
+    """The charset of the Content-Type wins over the XML declaration (RFC 7303)."""
+    response = make_booking.Response(result_code="INFO", result_text="På återseende")
+    document = write_response(make_booking.CONTRACT, response).decode()
+    region.post(
+        "https://region.example.org/MakeBooking",
+        body=document.replace("encoding='UTF-8'", f"encoding='{declared}'").encode(),
+        content_type=content_type,
+    )
+
+    assert _ask(client, make_booking.CONTRACT, MAKE_REQUEST) == Answer(
+        response=response
+    )
+
+
+@pytest.mark.parametrize(
+    ("contract", "request_", "actor", "most"),
+    [
+        pytest.param(
+            READ, READ_REQUEST, RESIDENT, PERSONAL.most_elements, id="of a resident"
+        ),
+        pytest.param(
+            READ,
+            READ_REQUEST,
+            Actor.agent(HsaId("SE2321000016-1A2B")),
+            ANSWER.most_elements,
+            id="of an agent",
+        ),
+        pytest.param(
+            get_all_time_types.CONTRACT,
+            get_all_time_types.Request(healthcare_facility="A", subject_of_care=MARKER),
+            Actor.agent(HsaId("SE2321000016-1A2B")),
+            LIST.most_elements,
+            id="of a list",
+        ),
+    ],
+)
+def test_answer_with_too_many_elements_is_refused_unparsed(  # noqa: PLR0917 - pytest hands them in by name
+    contract: Contract[Any, Any],
+    request_: object,
+    actor: Actor,
+    most: int,
+    client: SoapClient,
+    region: responses.RequestsMock,
+) -> None:
+    """Less is read of what is asked about one resident than of a region's times."""
+    _answers(region, contract, b"<a>" + b"<b/>" * most + b"</a>")
+
+    with pytest.raises(MalformedAnswer, match=f"has more than {most} elements"):
+        client.call(
+            contract, request_, logical_address=ADDRESS, actor=actor, timeout=5.0
+        )
+
+
 UNREADABLE = [
-    pytest.param(b"", NOT_XML, "Envelope", id="nothing"),
+    pytest.param(b"", EMPTY, "Envelope", id="nothing"),
     pytest.param(
         b"<html><body><h1>502 Bad Gateway</h1><hr></body></html>",
-        NOT_XML,
+        HTML,
         "Envelope",
         id="HTML",
     ),
     pytest.param(
         b"<!DOCTYPE html><html><body>503</body></html>",
-        "the document has a document type declaration",
+        HTML,
         "Envelope",
         id="HTML that is sound XML",
     ),
     pytest.param(
-        b"<html/>",
+        b"<answer/>",
         "the document is no SOAP 1.1 envelope",
         "Envelope",
         id="another document",
@@ -1399,17 +1467,21 @@ def test_slow_answer_within_its_deadline_is_read(connect: Connect) -> None:
 # ------------------------------------------------------------------------ the answer
 
 
-TOO_LARGE = f"the document is larger than {MAX_BYTES} bytes"
+TOO_LARGE = f"the document is larger than {PERSONAL.most_bytes} bytes"
 
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        pytest.param(_http(b""), NOT_XML, id="an empty 200"),
-        pytest.param(_http(DONE[:-30]), NOT_XML, id="truncated XML"),
-        pytest.param(HEAD, NOT_XML, id="cut off within the headers"),
-        pytest.param(HEAD + b"\r\n" + DONE[:-30], NOT_XML, id="cut off without length"),
-        pytest.param(_http(b" " * (MAX_BYTES + 1)), TOO_LARGE, id="too large"),
+        pytest.param(_http(b""), EMPTY, id="an empty 200"),
+        pytest.param(_http(DONE[:-30]), BROKEN_OFF, id="truncated XML"),
+        pytest.param(HEAD, EMPTY, id="cut off within the headers"),
+        pytest.param(
+            HEAD + b"\r\n" + DONE[:-30], BROKEN_OFF, id="cut off without length"
+        ),
+        pytest.param(
+            _http(b" " * (PERSONAL.most_bytes + 1)), TOO_LARGE, id="too large"
+        ),
     ],
 )
 def test_unreadable_answer_is_told_from_a_broken_one(
@@ -1443,11 +1515,13 @@ def test_unreadable_answer_is_told_from_a_broken_one(
             _http(b"", "302 Found", "Location: http://[::1\r\n"), 302, id="redirect"
         ),
         pytest.param(
-            _http(b" " * (MAX_BYTES + 1), "302 Found", "Location: /x\r\n"),
+            _http(b" " * (PERSONAL.most_bytes + 1), "302 Found", "Location: /x\r\n"),
             302,
             id="a redirect that is too large",
         ),
-        pytest.param(_http(b" " * (MAX_BYTES + 1), "500 X"), 500, id="too large"),
+        pytest.param(
+            _http(b" " * (PERSONAL.most_bytes + 1), "500 X"), 500, id="too large"
+        ),
     ],
 )
 def test_answer_under_another_status_is_named_by_it(

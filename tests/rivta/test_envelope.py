@@ -196,9 +196,9 @@ def test_answer_is_read_past_the_first_of_the_body() -> None:
         ),
         pytest.param(DONE.encode(), NO_ENVELOPE, id="no envelope"),
         pytest.param(
-            b"<html><body><h1>502 Bad Gateway</h1></body></html>",
+            b'<Envelope xmlns="http://www.w3.org/2003/05/soap-envelope"/>',
             NO_ENVELOPE,
-            id="HTML that is sound XML",
+            id="SOAP 1.2",
         ),
         pytest.param(
             _envelope("<CancelBooking/>"),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from lxml import etree
 
-from fhir_gateway.rivta.binding import MalformedElement
+from fhir_gateway.rivta.binding import Rejections
 from fhir_gateway.rivta.processing_status import (
     ProcessingStatusRecord,
     StatusCode,
@@ -28,6 +28,13 @@ def _status(inner: str) -> etree._Element:
     return _header(f"<h:ProcessingStatus>{inner}</h:ProcessingStatus>")
 
 
+def _record(address: str) -> str:
+    return (
+        f"<h:ProcessingStatusList><h:logicalAddress>{address}</h:logicalAddress>"
+        "<h:statusCode>DataFromSource</h:statusCode></h:ProcessingStatusList>"
+    )
+
+
 @pytest.mark.parametrize(
     "inner",
     [
@@ -38,12 +45,12 @@ def _status(inner: str) -> etree._Element:
 )
 def test_header_without_status_has_none(inner: str) -> None:
     """A header without ProcessingStatus says nothing of any source."""
-    assert read_processing_status(_header(inner)) is None
+    assert read_processing_status(_header(inner), Rejections()) is None
 
 
 def test_status_without_records_is_empty() -> None:
     """An aggregating service that asked nobody says so: that is not None."""
-    assert read_processing_status(_status("")) == ()
+    assert read_processing_status(_status(""), Rejections()) == ()
 
 
 def test_failed_source_may_lack_its_last_success() -> None:
@@ -59,7 +66,7 @@ def test_failed_source_may_lack_its_last_success() -> None:
         "</h:lastUnsuccessfulSynchError></h:ProcessingStatusList>"
     )
 
-    assert read_processing_status(header) == (
+    assert read_processing_status(header, Rejections()) == (
         ProcessingStatusRecord(
             logical_address="A",
             status_code="NoDataSynchFailed",
@@ -81,7 +88,7 @@ def test_record_with_the_least_is_read() -> None:
         "<h:lastUnsuccessfulSynchError/></h:ProcessingStatusList>"
     )
 
-    assert read_processing_status(header) == (
+    assert read_processing_status(header, Rejections()) == (
         ProcessingStatusRecord(logical_address="A", status_code="SomethingNew"),
     )
 
@@ -100,24 +107,68 @@ def test_record_with_the_least_is_read() -> None:
             id="without a status",
         ),
         pytest.param("", "ProcessingStatusList/logicalAddress: is missing", id="empty"),
-        pytest.param(
-            "<h:logicalAddress>A</h:logicalAddress>"
-            "<h:statusCode>DataFromSource</h:statusCode>"
-            "<h:isResponseInSynch>perhaps</h:isResponseInSynch>",
-            "ProcessingStatusList/isResponseInSynch: not a boolean: expected true or"
-            " false",
-            id="with an impossible boolean",
-        ),
     ],
 )
-def test_record_that_says_too_little_is_refused(inner: str, message: str) -> None:
-    """A source that cannot be told, or its state, makes the whole status malformed."""
-    header = _status(f"<h:ProcessingStatusList>{inner}</h:ProcessingStatusList>")
+def test_record_that_says_too_little_is_left_out(inner: str, message: str) -> None:
+    """A record without address or status spoils itself, and is counted."""
+    rejected = Rejections()
+    header = _status(
+        f"<h:ProcessingStatusList>{inner}</h:ProcessingStatusList>{_record('B')}"
+    )
 
-    with pytest.raises(MalformedElement) as caught:
-        read_processing_status(header)
+    records = read_processing_status(header, rejected)
 
-    assert str(caught.value) == message
+    assert records == (
+        ProcessingStatusRecord(logical_address="B", status_code="DataFromSource"),
+    )
+    assert (rejected.by_reason, rejected.keys) == ({message: 1}, {None})
+
+
+def test_flag_that_is_none_spoils_itself() -> None:
+    """Of a record with an impossible boolean everything else is read."""
+    rejected = Rejections()
+    header = _status(
+        "<h:ProcessingStatusList><h:logicalAddress>A</h:logicalAddress>"
+        "<h:statusCode>DataFromSource</h:statusCode>"
+        "<h:isResponseFromCache>nej</h:isResponseFromCache></h:ProcessingStatusList>"
+    )
+
+    assert read_processing_status(header, rejected) == (
+        ProcessingStatusRecord(logical_address="A", status_code="DataFromSource"),
+    )
+    assert rejected.by_reason == {
+        "isResponseFromCache: not a boolean: expected true or false": 1
+    }
+
+
+def test_all_statuses_of_a_header_are_read() -> None:
+    """Where aggregating services ask one another, each one's records count."""
+    header = _header(
+        f"<h:ProcessingStatus>{_record('A')}</h:ProcessingStatus><h:Other/>"
+        f"<ProcessingStatus>{_record('B')}</ProcessingStatus>"
+    )
+
+    assert read_processing_status(header, Rejections()) == (
+        ProcessingStatusRecord(logical_address="A", status_code="DataFromSource"),
+        ProcessingStatusRecord(logical_address="B", status_code="DataFromSource"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "is_from_cache"),
+    [
+        pytest.param("DataFromSource", False, id="from the source"),
+        pytest.param("DataFromCache", True, id="from a cache"),
+        pytest.param("DataFromCacheSynchFailed", True, id="from an old cache"),
+        pytest.param("NoDataSynchFailed", False, id="from nowhere"),
+        pytest.param("SomethingNew", False, id="unknown"),
+    ],
+)
+def test_two_statuses_mean_kept_data(code: str, is_from_cache: bool) -> None:  # noqa: FBT001 - a table of values
+    """Data from a cache are data, whether or not the last synch failed."""
+    record = ProcessingStatusRecord(logical_address="A", status_code=code)
+
+    assert record.is_from_cache is is_from_cache
 
 
 @pytest.mark.parametrize(
@@ -171,4 +222,4 @@ def test_written_status_reads_back(canonical: Callable[[bytes], str]) -> None:
         "<lastSuccessfulSynch>20261001120000</lastSuccessfulSynch>"
         "</ProcessingStatusList></ProcessingStatus></Header>".encode()
     )
-    assert read_processing_status(header) == records
+    assert read_processing_status(header, Rejections()) == records

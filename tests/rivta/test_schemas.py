@@ -19,9 +19,10 @@ from lxml import etree
 from fhir_gateway.model.ids import LogicalAddress
 from fhir_gateway.model.interaction import Actor, ActorType
 from fhir_gateway.rivta import get_subject_of_care_schedule
-from fhir_gateway.rivta.binding import BOOLEAN, DATE, TIME
+from fhir_gateway.rivta.binding import BOOLEAN, DATE, IDENTIFIER, NAME, TEXT, TIME
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.contracts import CONTRACTS
+from fhir_gateway.rivta.docbook import plain_line, plain_text
 from fhir_gateway.rivta.envelope import (
     Answer,
     read_call,
@@ -65,7 +66,15 @@ _TIME: Final = st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 31)).map(  
     lambda time: f"{time:%Y%m%d%H%M%S}"
 )
 _DATE: Final = st.dates(date(1000, 1, 1)).map(lambda day: f"{day:%Y%m%d}")
-_BY_CODEC: Final = {id(TIME): _TIME, id(DATE): _DATE, id(BOOLEAN): st.booleans()}
+_BY_CODEC: Final = {
+    id(TIME): _TIME,
+    id(DATE): _DATE,
+    id(BOOLEAN): st.booleans(),
+    # Read as plain text: what is plain already is read as it is.
+    id(NAME): (_TEXT | _MARKUP).map(plain_line).filter(bool),
+    id(TEXT): (_TEXT | _MARKUP).map(plain_text).filter(bool),
+    id(IDENTIFIER): st.text(_CHARACTERS, max_size=40).filter(str.strip) | _MARKUP,
+}
 _BY_NAME: Final[dict[str, st.SearchStrategy[Any]]] = {
     "subject_of_care": st.builds(
         "{:08}{}{:03}".format,

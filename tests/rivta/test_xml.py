@@ -20,7 +20,8 @@ from fhir_gateway.rivta.envelope import (
     read_request,
     read_response,
 )
-from fhir_gateway.rivta.xml import MAX_BYTES, UnreadableXml, parse
+from fhir_gateway.rivta.limit import ANSWER, Limit
+from fhir_gateway.rivta.xml import UnreadableXml, parse
 
 OUR_OWN = (UnreadableXml, MalformedEnvelope, MalformedElement)
 MARKER = "191212121212"
@@ -71,6 +72,13 @@ def _laughs() -> bytes:
             '<?xml version="1.0" encoding="UTF-16"?><a>å</a>'.encode("utf-16"),
             id="UTF-16 that says so",
         ),
+        pytest.param(
+            b'<?xml version="1.0" encoding="utf-16"?><a>\xc3\xa5</a>',
+            id="UTF-8 that says UTF-16, as .NET writes it",
+        ),
+        pytest.param(
+            b'\r\n <?xml version="1.0"?><a>\xc3\xa5</a>', id="blanks before it"
+        ),
         pytest.param(b"<a>&#229;</a>", id="a character reference"),
         pytest.param(b"<a><![CDATA[\xc3\xa5]]></a>", id="CDATA"),
     ],
@@ -78,6 +86,81 @@ def _laughs() -> bytes:
 def test_document_is_read_in_its_encoding(document: bytes) -> None:
     """Text is the same in each encoding that XML obliges a reader to know."""
     assert parse(document).text == "å"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "document"),
+    [
+        pytest.param(
+            "text/xml; charset=UTF-8",
+            b'<?xml version="1.0" encoding="utf-16"?><a>\xc3\xa5</a>',
+            id="before a declaration of UTF-16",
+        ),
+        pytest.param(
+            'text/xml;charset="utf-8"; action="x"',
+            b'<?xml version="1.0" encoding="ISO-8859-1"?><a>\xc3\xa5</a>',
+            id="in quotes, before a declaration of ISO-8859-1",
+        ),
+        pytest.param(
+            "application/soap+xml; Charset=iso-8859-1", b"<a>\xe5</a>", id="ISO-8859-1"
+        ),
+        pytest.param(
+            "text/xml; charset=utf-16", "<a>å</a>".encode("utf-16-le"), id="16"
+        ),
+        pytest.param(
+            "text/xml; charset=ISO-8859-1",
+            b"\xef\xbb\xbf<a>\xc3\xa5</a>",
+            id="after a byte order mark",
+        ),
+        pytest.param(
+            "text/xml; charset=utf-16", b"<a>\xc3\xa5</a>", id="one that cannot be"
+        ),
+        pytest.param("text/xml; charset=none", b"<a>\xc3\xa5</a>", id="one unknown"),
+        pytest.param("text/xml; charset=å", b"<a>\xc3\xa5</a>", id="one that is none"),
+        pytest.param("text/xml; charset=", b"<a>\xc3\xa5</a>", id="an empty one"),
+        pytest.param("text/xml", b"<a>\xc3\xa5</a>", id="no charset"),
+        pytest.param("", b"<a>\xc3\xa5</a>", id="no media type"),
+    ],
+)
+def test_charset_of_the_media_type_wins(content_type: str, document: bytes) -> None:
+    """A byte order mark comes first, then the media type, then the declaration."""
+    assert parse(document, content_type=content_type).text == "å"
+
+
+def test_document_of_several_parts_is_told_by_its_media_type() -> None:
+    """An answer in MTOM is named as that, whatever its parts begin with."""
+    with pytest.raises(UnreadableXml, match="several parts"):
+        parse(b"\xff", content_type='Multipart/Related; type="application/xop+xml"')
+
+
+XSI = 'xmlns:i="http://www.w3.org/2001/XMLSchema-instance"'
+
+
+@pytest.mark.parametrize(
+    ("inner", "left"),
+    [
+        pytest.param('<b i:nil="true"/><c/>', ["c"], id="true"),
+        pytest.param('<b i:nil=" 1 "/><c/>', ["c"], id="one between blanks"),
+        pytest.param('<b i:nil="true"><d/>x</b><c/>', ["c"], id="with content"),
+        pytest.param('<b><c i:nil="1"/></b>', ["b"], id="inside"),
+        pytest.param('<b i:nil="false"/><c i:nil="0"/>', ["b", "c"], id="not nil"),
+        pytest.param('<b nil="true"/>', ["b"], id="in no namespace"),
+        pytest.param('<b xmlns:n="urn:n" n:nil="true"/>', ["b"], id="in another"),
+    ],
+)
+def test_element_that_is_nil_is_absent(inner: str, left: list[str]) -> None:
+    """An element with xsi:nil is as if it were not there."""
+    root = parse(f"<a {XSI}>{inner}</a>".encode())
+
+    assert [node.tag for node in root.iterdescendants()] == left
+
+
+def test_text_around_an_element_that_is_nil_is_kept() -> None:
+    """Only the element goes, in any encoding."""
+    document = f'<a {XSI}>x<b i:nil="true"/>y<b/>z<c i:nil="true"/>å</a>'
+
+    for encoding in ("utf-8", "utf-16"):
+        assert "".join(map(str, parse(document.encode(encoding)).itertext())) == "xyzå"
 
 
 def test_comments_and_processing_instructions_are_dropped() -> None:
@@ -103,18 +186,24 @@ def test_text_of_five_megabytes_is_read() -> None:
 
 
 NOT_XML = "the document is not well-formed XML"
+EMPTY = "the document is empty"
+HTML = "the document is a page of HTML"
+BROKEN_OFF = "the document breaks off"
+ENCODING = "the document is in an unknown encoding, or not in the one that it names"
+TOO_DEEP = "the document is nested too deep or has too long a text"
+PARTS = "the document has several parts (MTOM) where one is expected"
 HAS_DTD = "the document has a document type declaration"
 
 
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        pytest.param(b"", NOT_XML, id="nothing"),
-        pytest.param(b" \n", NOT_XML, id="blanks"),
-        pytest.param(b"\x00" * 100, NOT_XML, id="zeros"),
+        pytest.param(b"", EMPTY, id="nothing"),
+        pytest.param(b" \n", EMPTY, id="blanks"),
+        pytest.param(b"\x00" * 100, EMPTY, id="zeros"),
         pytest.param(b"VP009", NOT_XML, id="text"),
         pytest.param(b'{"resourceType": "Slot"}', NOT_XML, id="JSON"),
-        pytest.param(b"<html><br><p>502</html>", NOT_XML, id="HTML"),
+        pytest.param(b"<html><br><p>502</html>", HTML, id="HTML"),
         pytest.param(b"<a/><b/>", NOT_XML, id="two roots"),
         pytest.param(b"<a></b>", NOT_XML, id="crossed tags"),
         pytest.param(b"<a b='1' b='2'/>", NOT_XML, id="an attribute twice"),
@@ -122,32 +211,37 @@ HAS_DTD = "the document has a document type declaration"
         pytest.param(b"<a>&#0;</a>", NOT_XML, id="a reference to NUL"),
         pytest.param(b"<a>\x0b</a>", NOT_XML, id="a control character"),
         pytest.param(b"<x:a/>", NOT_XML, id="an undeclared prefix"),
-        pytest.param(b"<a>\xe5</a>", NOT_XML, id="ISO-8859-1 that says nothing"),
+        pytest.param(b"<a>\xe5</a>", ENCODING, id="ISO-8859-1 that says nothing"),
         pytest.param(
             b'<?xml version="1.0" encoding="UTF-8"?><a>\xe5</a>',
-            NOT_XML,
+            ENCODING,
             id="ISO-8859-1 that says UTF-8",
         ),
+        pytest.param(b"--x\r\n\r\n<a/>\r\n--x--", PARTS, id="MTOM"),
+        pytest.param(b"<a><b/>", BROKEN_OFF, id="a root without an end"),
+        pytest.param(b"<a><b", BROKEN_OFF, id="half of a tag"),
+        pytest.param(b"<a>\xc3", BROKEN_OFF, id="half of a character"),
         pytest.param(
-            b'<?xml version="1.0" encoding="UTF-16"?><a/>',
-            NOT_XML,
-            id="UTF-8 that says UTF-16",
+            b"<!-- a --><!DOCTYPE HTML><p>Sidan", HTML, id="HTML after a comment"
+        ),
+        pytest.param(
+            b"<!DOCTYPE a><a>&nbsp;</a>", HAS_DTD, id="an entity of a document type"
         ),
         pytest.param(
             b'<?xml version="1.0" encoding="nonsense"?><a/>',
-            NOT_XML,
+            ENCODING,
             id="an unknown encoding",
         ),
         pytest.param("<a>å</a>".encode("utf-16")[:-1], NOT_XML, id="half of UTF-16"),
-        pytest.param(_nested(300), NOT_XML, id="300 levels"),
-        pytest.param(_nested(100_000), NOT_XML, id="100 000 levels"),
-        pytest.param(b"<a>" * 100_000, NOT_XML, id="100 000 levels without an end"),
+        pytest.param(_nested(300), TOO_DEEP, id="300 levels"),
+        pytest.param(_nested(100_000), TOO_DEEP, id="100 000 levels"),
+        pytest.param(b"<a>" * 100_000, TOO_DEEP, id="100 000 levels without an end"),
         pytest.param(
-            b"<a>" + b"x" * 11_000_000 + b"</a>", NOT_XML, id="a text of 11 megabytes"
+            b"<a>" + b"x" * 11_000_000 + b"</a>", TOO_DEEP, id="a text of 11 megabytes"
         ),
         pytest.param(
             b"<a b='" + b"x" * 11_000_000 + b"'/>",
-            NOT_XML,
+            TOO_DEEP,
             id="an attribute of 11 megabytes",
         ),
         pytest.param(b"<!DOCTYPE a><a/>", HAS_DTD, id="a bare declaration"),
@@ -159,7 +253,7 @@ HAS_DTD = "the document has a document type declaration"
         ),
         pytest.param(
             b'<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN" "x"><html/>',
-            HAS_DTD,
+            HTML,
             id="XHTML",
         ),
         pytest.param(
@@ -217,8 +311,8 @@ def test_entity_bomb_is_refused(document: bytes) -> None:
 @pytest.mark.parametrize(
     ("size", "is_refused"),
     [
-        pytest.param(MAX_BYTES, False, id="at the limit"),
-        pytest.param(MAX_BYTES + 1, True, id="one byte above it"),
+        pytest.param(ANSWER.most_bytes, False, id="at the limit"),
+        pytest.param(ANSWER.most_bytes + 1, True, id="one byte above it"),
         pytest.param(16 * 1024 * 1024, True, id="16 megabytes"),
     ],
 )
@@ -236,7 +330,29 @@ def test_size_is_limited(size: int, is_refused: bool) -> None:  # noqa: FBT001 -
 
     assert len(document) == size
     assert message == (
-        f"the document is larger than {MAX_BYTES} bytes" if is_refused else None
+        f"the document is larger than {ANSWER.most_bytes} bytes" if is_refused else None
+    )
+
+
+@pytest.mark.parametrize(
+    ("inner", "is_refused"),
+    [
+        pytest.param(b"<b/>" * 99, False, id="empty ones at the limit"),
+        pytest.param(b"<b/>" * 100, True, id="an empty one above it"),
+        pytest.param(b"<b>x</b>" * 99, False, id="at the limit"),
+        pytest.param(b"<b>x</b>" * 100, True, id="one above it"),
+    ],
+)
+def test_number_of_elements_is_limited(inner: bytes, is_refused: bool) -> None:  # noqa: FBT001 - a table of values
+    """Elements are counted before a document is parsed."""
+    try:
+        parse(b"<a>" + inner + b"</a>", limit=Limit(10_000, 100))
+        message = None
+    except UnreadableXml as error:
+        message = str(error)
+
+    assert message == (
+        "the document has more than 100 elements" if is_refused else None
     )
 
 

@@ -4,7 +4,7 @@ The adapter: eleven interactions, each one call.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from fhir_gateway.adapters.protocol import CareType
 from fhir_gateway.adapters.scheduling_1_1.mapping import (
@@ -78,9 +78,15 @@ from fhir_gateway.rivta.binding import MalformedElement
 from fhir_gateway.rivta.client import FaultedWrite, SoapClient
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.envelope import Answer
+from fhir_gateway.rivta.limit import MOST_OF_TEXT
 from fhir_gateway.rivta.transport import Credentials, Transport
 
 __all__ = ["Scheduling11"]
+
+# The contract says that the region's text must be shown, so that it lacks must be too.
+_TEXT_LEFT_OUT: Final = (
+    f"The region's text is longer than {MOST_OF_TEXT} characters and is not shown."
+)
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
@@ -298,7 +304,7 @@ class Scheduling11:
             address=query.address,
         )
         response: get_subject_of_care_schedule.Response = answer.response
-        unreadable = [str(error) for error in answer.rejected]
+        unreadable = answer.faults
         bookings = []
         for wire in response.timeslot_detail:
             try:
@@ -434,7 +440,7 @@ class Scheduling11:
         booking_id = getattr(response, "booking_id", None)
         return WriteResult(
             code=code,
-            text=response.result_text,
+            text=response.result_text or (_TEXT_LEFT_OUT if answer.rejected else None),
             booking_id=BookingId(booking_id) if booking_id else None,
         )
 

@@ -38,7 +38,6 @@ from fhir_gateway.model.timeslot import (
     TimeType,
 )
 from fhir_gateway.rivta.binding import MalformedElement
-from fhir_gateway.rivta.docbook import plain_text
 from fhir_gateway.rivta.envelope import Answer
 from fhir_gateway.rivta.get_available_timeslots import Response
 from fhir_gateway.rivta.types import (
@@ -116,7 +115,7 @@ def listed(
         item_from_wire: Returns an item, or None for one that is not meant for us. One
             for which it raises `MalformedElement` is left out, and named by its place.
     """
-    rejected = [str(error) for error in answer.rejected]
+    rejected = answer.faults
     items = []
     for place, wire in enumerate(wires, start=1):
         try:
@@ -215,7 +214,7 @@ def free_times_from_answer(
 ) -> FreeTimes:
     """Return the free times of an answer, equal ones counted, sorted by start."""
     response: Response = answer.response
-    rejected = [str(error) for error in answer.rejected]
+    rejected = answer.faults
     schedules = _Schedules(unit, asked)
     listed: dict[tuple[datetime, str, datetime], list[Timeslot]] = {}
     for wire in response.timeslot_detail:
@@ -305,7 +304,7 @@ def booking_from_wire(wire: TimeslotType) -> Booking:
         resource_name=wire.resource_name,
         care_type_id=CareTypeId(wire.care_type_id) if wire.care_type_id else None,
         care_type_name=wire.care_type_name,
-        purpose=plain_text(wire.purpose) if wire.purpose else None,
+        purpose=wire.purpose,
         reason=wire.reason,
         permissions=BookingPermissions(
             cancel=bool(wire.cancel_booking_allowed),

@@ -1,0 +1,166 @@
+"""
+What a region writes for people, from its answer to the program's own model.
+"""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import responses
+from builders import NORR, TOLVAN, UNIT, subject, timeslot
+
+from fhir_gateway.adapters.scheduling_1_1 import Scheduling11, scheduling_1_1
+from fhir_gateway.model.booking import ResultCode, WriteResult
+from fhir_gateway.model.errors import BookingUnconfirmed
+from fhir_gateway.model.ids import BookingId, LogicalAddress
+from fhir_gateway.model.interaction import (
+    Actor,
+    CancelBooking,
+    GetSubjectOfCareSchedule,
+    MakeBooking,
+)
+
+BASE = "https://region.example.org/"
+LIST = GetSubjectOfCareSchedule(
+    address=LogicalAddress(UNIT), actor=Actor.resident(TOLVAN), subject_of_care=TOLVAN
+)
+
+Answers = Callable[[str, str], Scheduling11]
+
+
+@pytest.fixture(name="answers")
+def _answers() -> Iterator[Answers]:
+    """Return how the region is told what its answer has inside, as XML."""
+    adapter = scheduling_1_1(NORR, {"endpoint": BASE + "{interaction}"})
+    with responses.RequestsMock(assert_all_requests_are_fired=True) as region:
+
+        def answers(interaction: str, inner: str) -> Scheduling11:
+            region.post(
+                BASE + interaction,
+                body=f"""<?xml version="1.0" encoding="UTF-8"?>
+<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"
+            xmlns="urn:riv:crm:scheduling:{interaction}Responder:1"
+            xmlns:c="urn:riv:crm:scheduling:1">
+  <s:Body><{interaction}Response>{inner}</{interaction}Response></s:Body>
+</s:Envelope>""".encode(),
+            )
+            return adapter
+
+        yield answers
+    adapter.close()
+
+
+def _booking(inner: str) -> str:
+    return (
+        "<timeslotDetail><c:startTimeInclusive>20270503080000</c:startTimeInclusive>"
+        "<c:endTimeExclusive>20270503083000</c:endTimeExclusive>"
+        f"<c:healthcare_facility>{UNIT}</c:healthcare_facility>"
+        f"<c:bookingId>b1</c:bookingId>{inner}</timeslotDetail>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("purpose", "text"),
+    [
+        pytest.param(
+            "<article><para>Fasta före besöket.</para></article>",
+            "Fasta före besöket.",
+            id="DocBook that is not escaped",
+        ),
+        pytest.param(
+            '&lt;article xmlns="http://docbook.org/ns/docbook"'
+            ' xmlns:xlink="http://www.w3.org/1999/xlink"&gt;&lt;para&gt;Anslut'
+            ' &lt;link xlink:href="https://video.example/1"&gt;här&lt;/link&gt;'
+            "&lt;/para&gt;&lt;/article&gt;",
+            "Anslut här (https://video.example/1)",
+            id="a link of DocBook 5",
+        ),
+        pytest.param(
+            "&lt;article&gt;&lt;para&gt;Kom&amp;nbsp;fastande&lt;/para&gt;"
+            "&lt;/article&gt;",
+            "Kom fastande",
+            id="a named entity",
+        ),
+        pytest.param(
+            "&lt;!DOCTYPE article&gt;&lt;article&gt;&lt;para&gt;Kom fastande"
+            "&lt;/para&gt;&lt;/article&gt;",
+            "Kom fastande",
+            id="a document type",
+        ),
+    ],
+)
+def test_a_purpose_is_plain_text(purpose: str, text: str, answers: Answers) -> None:
+    """However a region marks a purpose up, a client gets its words."""
+    adapter = answers(
+        "GetSubjectOfCareSchedule", _booking(f"<c:purpose>{purpose}</c:purpose>")
+    )
+
+    (booking,) = adapter.get_subject_of_care_schedule(LIST, timeout=1).bookings
+
+    assert booking.purpose == text
+
+
+def test_names_and_reason_are_plain_text(answers: Answers) -> None:
+    """Markup in a name or a reason gets no further than the adapter either."""
+    adapter = answers(
+        "GetSubjectOfCareSchedule",
+        _booking(
+            "<c:reason>Ont i &lt;b&gt;knät&lt;/b&gt;</c:reason>"
+            "<c:performerName>&lt;i&gt;Dr&lt;/i&gt; Ek</c:performerName>"
+            "<c:timeTypeName>Besök<b>!</b></c:timeTypeName>"
+        ),
+    )
+
+    (booking,) = adapter.get_subject_of_care_schedule(LIST, timeout=1).bookings
+
+    assert (booking.reason, booking.performer_name, booking.time_type_name) == (
+        "Ont i knät",
+        "Dr Ek",
+        "Besök!",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param("Kom <b>fastande</b> till oss", "Kom fastande till oss", id="b"),
+        pytest.param("&lt;p&gt;Kom&lt;/p&gt;", "Kom", id="escaped"),
+        pytest.param(
+            "x" * 20_001,
+            "The region's text is longer than 20000 characters and is not shown.",
+            id="too long",
+        ),
+        pytest.param("", None, id="none"),
+    ],
+)
+def test_a_message_is_told_whole_or_missing(
+    text: str, shown: str | None, answers: Answers
+) -> None:
+    """A text with elements inside is not cut; one that is too long is said to be."""
+    adapter = answers(
+        "CancelBooking",
+        f"<resultCode>INFO</resultCode><resultText>{text}</resultText>",
+    )
+
+    result = adapter.cancel_booking(
+        CancelBooking(
+            unit=UNIT, booking_id=BookingId("B-1"), actor=Actor.resident(TOLVAN)
+        ),
+        timeout=1,
+    )
+
+    assert result == WriteResult(code=ResultCode.INFO, text=shown)
+
+
+def test_a_booking_id_with_elements_inside_leaves_a_booking_unconfirmed(
+    answers: Answers,
+) -> None:
+    """An identifier that is cut off would lead to another booking."""
+    adapter = answers(
+        "MakeBooking",
+        "<bookingId>B<b/>1</bookingId><resultCode>OK</resultCode>",
+    )
+
+    with pytest.raises(BookingUnconfirmed, match="bookingId: has elements inside"):
+        adapter.make_booking(
+            MakeBooking(timeslot=timeslot(1), subject_of_care=subject(0)), timeout=1
+        )
