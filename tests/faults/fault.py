@@ -49,6 +49,8 @@ class Fault(Enum):
     VP009_AFTER = ("processed, then VP009", _BOTH)
     VP009_BEFORE = ("VP009, never processed", _BOTH)
     NEVER_REACHED = ("VP001 to VP015 but VP009", _BOTH)
+    NEVER_REACHED_AFTER = ("processed, then VP001 to VP015 but VP009", W)
+    TWICE_NEVER_REACHED = ("delivered twice, then VP001 to VP015 but VP009", W)
     ANSWER_LATE = ("answered at 29.5 s", _BOTH)
     ANSWER_TOO_LATE = ("answered after we gave up", _BOTH)
     ARRIVED_LATE = ("processed after we gave up", W)
@@ -65,6 +67,12 @@ class Fault(Enum):
     WRONG_ENCODING = ("processed, Latin-1 that says UTF-8", _BOTH)
     GZIP_BOMB = ("processed, gzip of 64 MB", _BOTH)
     HUGE = ("processed, 100 MB", _BOTH)
+    WRONG_STATUS = ("processed, answered under 202 to 503", _BOTH)
+    WRONG_OK = ("OK under 202 to 503, not done", W)
+    EARLY_HINTS = ("processed, 103 and then the answer", _BOTH)
+    ANSWERED_TWICE = ("processed, answered twice", _BOTH)
+    TOO_MUCH = ("processed, answered with more than its length", _BOTH)
+    COOKIE = ("processed, a cookie set", _BOTH)
     REFUSED = ("ERROR, not done", W)
     INFO = ("INFO in the place of OK", W)
     NO_ID = ("OK without bookingId", _MAKE)
@@ -136,6 +144,8 @@ _PLATFORM: Final = (
     Fault.VP009_AFTER,
     Fault.VP009_BEFORE,
     Fault.NEVER_REACHED,
+    Fault.NEVER_REACHED_AFTER,
+    Fault.TWICE_NEVER_REACHED,
 )
 _LATE: Final = (
     Fault.ANSWER_LATE,
@@ -154,6 +164,15 @@ _GARBLED: Final = (
     Fault.WRONG_ENCODING,
     Fault.NO_ID,
     Fault.EMPTY_ID,
+    Fault.WRONG_STATUS,
+    Fault.WRONG_OK,
+)
+# What a connection that is kept would hand to the next question.
+_OUT_OF_STEP: Final = (
+    Fault.EARLY_HINTS,
+    Fault.ANSWERED_TWICE,
+    Fault.TOO_MUCH,
+    Fault.COOKIE,
 )
 # These cost a second of processor time each.
 _HEAVY: Final = {Fault.GZIP_BOMB: 0.05, Fault.HUGE: 0.05}
@@ -170,6 +189,7 @@ MIXES: Final = (
         writes=0.5,
         reads=0.15,
     ),
+    Mix(name="out of step", faults=_evenly(*_OUT_OF_STEP), writes=0.4, reads=0.3),
     Mix(
         name="sold elsewhere, refused",
         faults=_evenly(*_SAID),
@@ -186,7 +206,10 @@ MIXES: Final = (
     Mix(
         name="everything",
         faults=MappingProxyType(
-            {**_evenly(*_LOST, *_PLATFORM, *_LATE, *_GARBLED, *_SAID), **_HEAVY}
+            {
+                **_evenly(*_LOST, *_PLATFORM, *_LATE, *_GARBLED, *_SAID, *_OUT_OF_STEP),
+                **_HEAVY,
+            }
         ),
         writes=0.5,
         reads=0.1,

@@ -94,6 +94,7 @@ class Evidence:
         delivered: How often the platform delivered each, if more than once.
         listed: When each person's list last came back whole from a region.
         alarms: The ids of the appointments that an alarm told of.
+        cookies: Calls that brought a region's cookie back.
         texts: What must hold nothing personal, by where it was found.
     """
 
@@ -108,6 +109,7 @@ class Evidence:
     delivered_twice: frozenset[tuple[str, str, str]]
     listed: dict[str, float]
     alarms: frozenset[str]
+    cookies: int
     texts: dict[str, str]
 
 
@@ -147,6 +149,11 @@ def evidence_of(
         delivered_twice=frozenset(twice),
         listed=listed,
         alarms=frozenset(_alarms(world.logs())),
+        cookies=sum(
+            call.has_cookie
+            for proxy in world.proxies.values()
+            for call in proxy.received
+        ),
         texts=_texts(world, operations),
     )
 
@@ -670,7 +677,13 @@ def _failures(evidence: Evidence) -> Iterator[str]:
 
 
 def _leaks(evidence: Evidence) -> Iterator[str]:
-    """No person's number and no name stands anywhere but in a sealed field."""
+    """
+    No person's number and no name stands anywhere but in a sealed field.
+
+    A cookie that one resident's call set would link another's to it.
+    """
+    if evidence.cookies:
+        yield f"{evidence.cookies} cookies came back"
     persons = {operation.person for operation in evidence.operations}
     for where, text in evidence.texts.items():
         if FAMILY_NAME in text or FAMILY_NAME.encode().decode("latin-1") in text:

@@ -14,11 +14,15 @@ from types import MappingProxyType
 from typing import Any, Final
 from uuid import uuid4
 
+from kept_connections import KeptConnections
 from sqlalchemy import Engine, insert, select
 
 from faults.crash_points import WatchedJournal, WatchedScheduling11
 from faults.scaled_time import ScaledTime
-from fhir_gateway.adapters.scheduling_1_1.options import options_from_mapping
+from fhir_gateway.adapters.scheduling_1_1.options import (
+    Options,
+    options_from_mapping,
+)
 from fhir_gateway.model.booking import BookingPermissions, WriteResult
 from fhir_gateway.model.errors import BookingUnconfirmed, Unavailable
 from fhir_gateway.model.ids import SourceName
@@ -49,6 +53,8 @@ __all__ = [
     "MUTANTS",
     "Mutant",
     "believing_scheduling_1_1",
+    "credulous_scheduling_1_1",
+    "keeping_scheduling_1_1",
     "resending_scheduling_1_1",
 ]
 
@@ -171,15 +177,15 @@ class CarelessJournal(WatchedJournal):
 
 
 class BelievingScheduling11(WatchedScheduling11):
-    """It takes VP009 for a no."""
+    """It takes a fault of the platform for a no."""
 
     def make_booking(self, request: MakeBooking, *, timeout: float) -> WriteResult:
         """Book a free time."""
         try:
             return super().make_booking(request, timeout=timeout)
         except FaultedWrite as error:
-            if error.fault.platform_code == "VP009":
-                raise Unavailable("VP009", source=self.name) from error
+            if error.fault.platform_code is not None:
+                raise Unavailable("A fault.", source=self.name) from error
             raise
 
 
@@ -192,6 +198,34 @@ class ResendingScheduling11(WatchedScheduling11):
             return super().make_booking(request, timeout=timeout)
         except BookingUnconfirmed:
             return super().make_booking(request, timeout=timeout)
+
+
+class KeepingScheduling11(WatchedScheduling11):
+    """It keeps connections and cookies, and takes 103 for an answer."""
+
+    def __init__(self, name: SourceName, options: Options) -> None:
+        super().__init__(name, options, transport=KeptConnections())
+
+
+class CredulousScheduling11(WatchedScheduling11):
+    """It looks at no HTTP status."""
+
+    def __init__(self, name: SourceName, options: Options) -> None:
+        super().__init__(name, options, transport=KeptConnections(status=200))
+
+
+def keeping_scheduling_1_1(
+    name: SourceName, options: Mapping[str, object]
+) -> KeepingScheduling11:
+    """Return the adapter."""
+    return KeepingScheduling11(name, options_from_mapping(options))
+
+
+def credulous_scheduling_1_1(
+    name: SourceName, options: Mapping[str, object]
+) -> CredulousScheduling11:
+    """Return the adapter."""
+    return CredulousScheduling11(name, options_from_mapping(options))
 
 
 def believing_scheduling_1_1(
@@ -217,7 +251,9 @@ MUTANTS: Final = MappingProxyType(
         "hasty without the index": Mutant(journal=HastyJournal, sql=_DROP_INDEX),
         "sent before the commit": Mutant(journal=LateJournal),
         "anybody's booking": Mutant(journal=CarelessJournal),
-        "VP009 read as no": Mutant(adapter="believing_scheduling_1_1"),
+        "a fault read as no": Mutant(adapter="believing_scheduling_1_1"),
+        "connections kept": Mutant(adapter="keeping_scheduling_1_1"),
+        "any status believed": Mutant(adapter="credulous_scheduling_1_1"),
         "SENT sent again": Mutant(adapter="resending_scheduling_1_1"),
     }
 )

@@ -15,10 +15,10 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from faults.fault import Fault
 from faults.scaled_time import ScaledTime
@@ -28,6 +28,8 @@ from fhir_gateway.rivta.envelope import CONTENT_TYPE, read_call, read_request
 from fhir_gateway.rivta.xml import UnreadableXml
 
 __all__ = ["FaultProxy", "Received"]
+
+_Choice = TypeVar("_Choice")
 
 _BY_ACTION: Final = {
     contract.action: interaction for interaction, contract in CONTRACTS.items()
@@ -43,8 +45,10 @@ _TOO_LATE: Final = 45.0
 _LATEST_DELIVERY: Final = 75.0
 _SILENCE: Final = 600.0
 _JUST_MADE: Final = 10.0
+_AFTER_HINTS: Final = 12.0
 _DRIP_S: Final = 0.02
 
+_EARLY_HINTS: Final = b"HTTP/1.1 103 Early Hints\r\nLink: </>; rel=preload\r\n\r\n"
 _HUGE: Final = 100_000_000
 _HUGE_PART: Final = b" " * 1_000_000
 _BOMB: Final = gzip.compress(b" " * 64_000_000)
@@ -53,6 +57,8 @@ _NEVER_REACHED: Final = tuple(
     for number in range(1, 16)
     if number != 9  # VP009 is the one that says nothing
 )
+_WRONG_STATUSES: Final = (202, 206, 302, 404, 500, 503)
+_COOKIE: Final = ("Set-Cookie", "session=1; Path=/")
 _SOMEBODY_ELSE: Final = b"191212121212"  # Skatteverket's test person
 _START: Final = re.compile(rb"(startTimeInclusive>[0-9]{6})([0-9]{2})")
 _END: Final = re.compile(rb"(endTimeExclusive>[0-9]{6})([0-9]{2})")
@@ -71,6 +77,7 @@ class Received:
     Attributes:
         at: When it was whole, in seconds since 1970 of `ScaledTime`.
         is_whole: False when the gateway broke off while it sent.
+        has_cookie: Whether it came with a cookie.
         actor: Who asks: the resident's number.
         start: What a write asks for, as on the wire.
         deliveries: When each delivery began and had been answered by the region.
@@ -82,6 +89,7 @@ class Received:
     fault: Fault = Fault.NONE
     interaction: Interaction | None = None
     is_whole: bool = True
+    has_cookie: bool = False
     actor: str | None = None
     unit: str | None = None
     start: str | None = None
@@ -265,6 +273,7 @@ class FaultProxy:
             body += part
         body, pending = body[:length], body[length:]
         received = self._note(url, interaction, body)
+        received.has_cookie = "cookie" in headers
         call = _Call(
             connection=connection,
             url=url,
@@ -311,12 +320,12 @@ class FaultProxy:
             case Fault.VP009_BEFORE:
                 return call.send(_platform_fault("VP009"))
             case Fault.NEVER_REACHED:
-                with self._lock:
-                    self._counted += 1
-                    code = _NEVER_REACHED[self._counted % len(_NEVER_REACHED)]
-                return call.send(_platform_fault(code))
+                return call.send(_platform_fault(self._next(_NEVER_REACHED)))
             case Fault.REFUSED:
-                return call.send(_refusal(received))
+                return call.send(_result(received, "ERROR"))
+            case Fault.WRONG_OK:
+                status = self._next(_WRONG_STATUSES)
+                return call.send(_result(received, "OK", status=status))
             case Fault.ARRIVED_LATE:
                 self._wait(call, _TOO_LATE)
                 self._deliver(call)
@@ -324,13 +333,8 @@ class FaultProxy:
             case Fault.CROSS_TALK:
                 reply = self._deliver(call)
                 return call.send(self._others_answer(received, reply))
-            case Fault.TWICE | Fault.TWICE_VP009:
-                reply = self._deliver(call)
-                time.sleep(self._clock.real(_BETWEEN_DELIVERIES))
-                reply = self._deliver(call)
-                if received.fault is Fault.TWICE_VP009:
-                    reply = _platform_fault("VP009")
-                return call.send(reply)
+            case Fault.TWICE | Fault.TWICE_VP009 | Fault.TWICE_NEVER_REACHED:
+                return call.send(self._deliver_twice(call))
             case _:
                 return self._spoil(call, self._deliver(call))
 
@@ -345,6 +349,27 @@ class FaultProxy:
                 return self._be_silent(call)
             case Fault.VP009_AFTER:
                 return call.send(_platform_fault("VP009"))
+            case Fault.NEVER_REACHED_AFTER:
+                return call.send(_platform_fault(self._next(_NEVER_REACHED)))
+            case Fault.WRONG_STATUS:
+                status = self._next(_WRONG_STATUSES)
+                return call.send(_Reply(status=status, body=reply.body))
+            case Fault.EARLY_HINTS:
+                call.connection.sendall(_EARLY_HINTS)
+                self._wait(call, _AFTER_HINTS)
+                return call.send(reply)
+            case Fault.ANSWERED_TWICE:
+                call.send(reply)
+                self._wait(call, _AFTER_HINTS)
+                return call.send(reply)
+            case Fault.TOO_MUCH:
+                call.connection.sendall(_document(reply) + _document(reply)[:500])
+                return True
+            case Fault.COOKIE:
+                headers = (*reply.headers, _COOKIE)
+                return call.send(
+                    _Reply(status=reply.status, body=reply.body, headers=headers)
+                )
             case Fault.ANSWER_LATE:
                 self._wait(call, _LATE)
                 return call.send(reply)
@@ -396,6 +421,12 @@ class FaultProxy:
             case _:
                 return call.send(reply)
 
+    def _next(self, choices: Sequence[_Choice]) -> _Choice:
+        """Return another choice each time."""
+        with self._lock:
+            self._counted += 1
+            return choices[self._counted % len(choices)]
+
     def _deliver(self, call: "_Call") -> _Reply:
         """Let the region answer, unless the platform would long have given up."""
         received = call.received
@@ -414,6 +445,18 @@ class FaultProxy:
         received.deliveries.append((began, self._clock.seconds()))
         self._keep(received, reply)
         return reply
+
+    def _deliver_twice(self, call: "_Call") -> _Reply:
+        self._deliver(call)
+        time.sleep(self._clock.real(_BETWEEN_DELIVERIES))
+        reply = self._deliver(call)
+        match call.received.fault:
+            case Fault.TWICE_VP009:
+                return _platform_fault("VP009")
+            case Fault.TWICE_NEVER_REACHED:
+                return _platform_fault(self._next(_NEVER_REACHED))
+            case _:
+                return reply
 
     def _keep(self, received: Received, reply: _Reply) -> None:
         interaction = received.interaction
@@ -545,16 +588,16 @@ def _platform_fault(code: str) -> _Reply:
     )
 
 
-def _refusal(received: Received) -> _Reply:
+def _result(received: Received, code: str, *, status: int = 200) -> _Reply:
     name = received.interaction.value if received.interaction else "-"
     return _Reply(
-        status=200,
+        status=status,
         body=(
             "<soapenv:Envelope"
             ' xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/">'
             f"<soapenv:Body><r:{name}Response"
             f' xmlns:r="urn:riv:crm:scheduling:{name}Responder:1">'
-            "<r:resultCode>ERROR</r:resultCode>"
+            f"<r:resultCode>{code}</r:resultCode>"
             "<r:resultText>Det gick inte.</r:resultText>"
             f"</r:{name}Response></soapenv:Body></soapenv:Envelope>"
         ).encode(),

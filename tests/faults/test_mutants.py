@@ -120,29 +120,117 @@ def test_somebody_elses_appointment_is_seen(running: World) -> None:
     assert _found_in(running, history)["not their own"] == 1
 
 
-def _hears_vp009(running: World, mutant: str) -> Counter[str]:
-    """Let the platform answer VP009 for a booking that was carried out."""
+def _books_under(running: World, mutant: str, fault: Fault) -> Counter[str]:
+    """Let one MakeBooking go wrong."""
     running.begin_anew(mutant=mutant)
     running.start()
     history = History()
-    running.spoil(Interaction.MAKE_BOOKING, Fault.VP009_AFTER)
+    running.spoil(Interaction.MAKE_BOOKING, fault)
     Client(running, history).book(
         running.gateways[0], next(persons(range(980, 990))), _slots(running)[0]
     )
     return _found_in(running, history)
 
 
-def test_vp009_is_no_no(running: World) -> None:
-    """After VP009 nothing is said that is not so."""
-    assert _hears_vp009(running, "none") == {}
+LATE_FAULTS = pytest.mark.parametrize(
+    "fault",
+    [Fault.VP009_AFTER, Fault.NEVER_REACHED_AFTER, Fault.TWICE_NEVER_REACHED],
+    ids=lambda fault: fault.text,
+)
 
 
-def test_vp009_read_as_no_is_seen(running: World) -> None:
+@LATE_FAULTS
+def test_a_fault_is_no_no(running: World, fault: Fault) -> None:
+    """After a fault nothing is said that is not so."""
+    assert _books_under(running, "none", fault) == {}
+
+
+@LATE_FAULTS
+def test_a_fault_read_as_no_is_seen(running: World, fault: Fault) -> None:
     """Said to be a no, it leaves a booking that nobody knows of, and that is seen."""
-    found = _hears_vp009(running, "VP009 read as no")
+    found = _books_under(running, "a fault read as no", fault)
 
     assert found["untrue no"] > 0
     assert found["disagreements"] > 0
+
+
+def test_ok_under_another_status_is_no_yes(running: World) -> None:
+    """After OK under a status of failure nothing is said that is not so."""
+    assert _books_under(running, "none", Fault.WRONG_OK) == {}
+
+
+def test_a_status_that_nobody_looks_at_is_seen(running: World) -> None:
+    """A yes under a status of failure, believed, is not in the book: that is seen."""
+    found = _books_under(running, "any status believed", Fault.WRONG_OK)
+
+    assert found["untrue yes"] > 0
+    assert found["disagreements"] > 0
+
+
+def _reads_out_of_step(running: World, mutant: str) -> Counter[str]:
+    """
+    Let the list of one resident, empty, come late, as another's list is asked for.
+
+    The other's cancellation was never carried out: only the list can tell.
+    """
+    running.begin_anew(mutant=mutant)
+    gateway = running.gateways[0]
+    running.start(gateway)
+    history = History()
+    client = Client(running, history)
+    numbers = persons(range(980, 990))
+    lost, booked = next(numbers), next(numbers)
+    slot, other = _slots(running)[:2]
+    running.spoil(Interaction.MAKE_BOOKING, Fault.CLOSED_BEFORE, person=lost)
+    pending = client.book(gateway, lost, slot)
+    made = client.book(gateway, booked, other)
+    assert pending.appointment is not None
+    assert made.appointment is not None
+    running.spoil(Interaction.CANCEL_BOOKING, Fault.CLOSED_BEFORE, person=booked)
+    client.cancel(gateway, booked, made.appointment)
+    running.spoil(
+        Interaction.GET_SUBJECT_OF_CARE_SCHEDULE, Fault.EARLY_HINTS, person=lost
+    )
+    client.read(gateway, lost, pending.appointment)
+    client.read(gateway, booked, made.appointment)
+    running.start(*running.reconcilers)
+    return _found_in(running, history)
+
+
+def test_answers_out_of_step_harm_nobody(running: World) -> None:
+    """An empty list that comes late is no other resident's."""
+    assert _reads_out_of_step(running, "none") == {}
+
+
+def test_answers_that_are_mixed_up_are_seen(running: World) -> None:
+    """On a kept connection it makes another's booking cancelled, and that is seen."""
+    found = _reads_out_of_step(running, "connections kept")
+
+    assert found["untrue yes"] > 0
+    assert found["disagreements"] > 0
+
+
+def _books_twice_with_cookies(running: World, mutant: str) -> Counter[str]:
+    running.begin_anew(mutant=mutant)
+    running.start()
+    history = History()
+    client = Client(running, history)
+    numbers = persons(range(980, 990))
+    for slot in _slots(running)[:2]:
+        person = next(numbers)
+        running.spoil(Interaction.MAKE_BOOKING, Fault.COOKIE, person=person)
+        client.book(running.gateways[0], person, slot)
+    return _found_in(running, history)
+
+
+def test_no_cookie_comes_back(running: World) -> None:
+    """What one resident's booking sets is not in another's."""
+    assert _books_twice_with_cookies(running, "none") == {}
+
+
+def test_a_cookie_that_comes_back_is_seen(running: World) -> None:
+    """A program that keeps cookies is found out."""
+    assert _books_twice_with_cookies(running, "connections kept")["leaks"] > 0
 
 
 def test_a_second_sending_is_seen(running: World) -> None:

@@ -45,6 +45,14 @@ _QUICK: Final = (
     Fault.VP009_AFTER,
     Fault.VP009_BEFORE,
     Fault.NEVER_REACHED,
+    Fault.NEVER_REACHED_AFTER,
+    Fault.TWICE_NEVER_REACHED,
+    Fault.WRONG_STATUS,
+    Fault.WRONG_OK,
+    Fault.EARLY_HINTS,
+    Fault.ANSWERED_TWICE,
+    Fault.TOO_MUCH,
+    Fault.COOKIE,
     Fault.TRUNCATED_XML,
     Fault.CROSS_TALK,
     Fault.HTML,
@@ -57,6 +65,9 @@ _READ_FAULTS: Final = (
     Fault.VP009_AFTER,
     Fault.HTML,
     Fault.WRONG_PATIENT,
+    Fault.WRONG_STATUS,
+    Fault.EARLY_HINTS,
+    Fault.ANSWERED_TWICE,
 )
 
 

@@ -64,6 +64,8 @@ _ENTRY_POINTS: Final = """\
 watched_scheduling_1_1 = faults.crash_points:watched_scheduling_1_1
 believing_scheduling_1_1 = faults.mutants:believing_scheduling_1_1
 resending_scheduling_1_1 = faults.mutants:resending_scheduling_1_1
+keeping_scheduling_1_1 = faults.mutants:keeping_scheduling_1_1
+credulous_scheduling_1_1 = faults.mutants:credulous_scheduling_1_1
 """
 
 SlotKey = tuple[str, str, str | None, str | None, str | None]
