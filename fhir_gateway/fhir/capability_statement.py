@@ -102,6 +102,7 @@ def _resource(capability: ResourceCapability, vocabulary: Vocabulary) -> dict[st
     resource["versioning"] = "versioned" if capability.versioned else "no-version"
     if "create" in capability.interactions:
         resource["updateCreate"] = False
+        resource["conditionalCreate"] = True
     if capability.search is not None:
         resource |= _search(capability.search, vocabulary)
     if capability.operations:

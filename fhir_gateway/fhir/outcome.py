@@ -80,6 +80,7 @@ _ERROR_CODES_OF_ISSUES: Final = {
     "business-rule": ErrorCode.RULE_IS_BROKEN,
     "conflict": ErrorCode.APPOINTMENT_IS_NOT_AS_REQUIRED,
     "duplicate": ErrorCode.REQUEST_IS_IN_PROGRESS,
+    "multiple-matches": ErrorCode.SEVERAL_APPOINTMENTS_FIT,
     "throttled": ErrorCode.GATEWAY_IS_BUSY,
     "transient": ErrorCode.GATEWAY_IS_UNAVAILABLE,
     "exception": ErrorCode.GATEWAY_FAILED,

@@ -105,7 +105,16 @@ class Vocabulary:
 
     def booking_ids(self, unit: HsaId) -> str:
         """Return the identifier system of a unit's booking ids."""
-        return f"{self.base}/identifier/booking-id/{unit}"
+        return f"{self._booking_ids_prefix}{unit}"
+
+    def unit_of_booking_ids(self, system: str) -> HsaId | None:
+        """Return the unit that an identifier system of booking ids names, or None."""
+        if not system.startswith(self._booking_ids_prefix):
+            return None
+        try:
+            return HsaId(system.removeprefix(self._booking_ids_prefix))
+        except ValueError:
+            return None
 
     def time_types(self, unit: HsaId) -> str:
         """Return the code system of a unit's own time types."""
@@ -119,6 +128,10 @@ class Vocabulary:
             return HsaId(system.removeprefix(self._time_types_prefix))
         except ValueError:
             return None
+
+    @property
+    def _booking_ids_prefix(self) -> str:
+        return f"{self.base}/identifier/booking-id/"
 
     @property
     def _sources_prefix(self) -> str:

@@ -5,6 +5,7 @@ How bookings stand now: what the journal knows, brought up to date by their sour
 import structlog
 
 from fhir_gateway.model.booking import Booking, BookingStatus, ManagedBooking
+from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import (
     Conflict,
     GatewayError,
@@ -18,6 +19,7 @@ from fhir_gateway.stores.journal import (
     BookingRecord,
     BookingState,
     Decision,
+    DecisionKind,
     DecisionState,
     Journal,
     RepeatedRequest,
@@ -155,13 +157,23 @@ class CurrentBookings:
 
         Raises:
             Refused: The region said no to it.
-            Conflict: It is certain by now that nothing came of it.
+            Conflict: It is certain by now that nothing came of it, or it does not
+                stand any more.
             NotFound: Its data have been wiped.
         """
         if repeated.booking is None or repeated.decision is None:
             raise TypeError("the request led to no decision")
         booking = self.read(repeated.booking)
-        _check_done(self._journal.decision(repeated.decision), booking.source)
+        decision = self._journal.decision(repeated.decision)
+        _check_done(decision, booking.source)
+        is_cancelled = booking.status is BookingStatus.CANCELLED
+        if is_cancelled and decision.kind is not DecisionKind.CANCEL:
+            raise Conflict(
+                "The appointment of this request has been cancelled since: to book"
+                " again, make a new request with a new key.",
+                source=booking.source,
+                error_code=ErrorCode.APPOINTMENT_IS_ALREADY_CANCELED,
+            )
         return booking
 
     def as_described(self, record: BookingRecord, details: Booking) -> ManagedBooking:

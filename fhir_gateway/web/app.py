@@ -14,6 +14,7 @@ from fhir_gateway.web.directory import directory_routes
 from fhir_gateway.web.errors import register_error_handlers
 from fhir_gateway.web.exchange import check_accept, fhir_response
 from fhir_gateway.web.gateway import Gateway
+from fhir_gateway.web.request_id import echo_request_id
 from fhir_gateway.web.resource import ResourceRoutes, register
 from fhir_gateway.web.slot import slot_routes
 
@@ -45,6 +46,7 @@ def create_app(gateway: Gateway) -> Flask:
     )
     app.add_url_rule("/health", "health", _health)
     register_error_handlers(app)
+    app.after_request(echo_request_id)
     return app
 
 

@@ -42,6 +42,7 @@ from fhir_gateway.services.booking_request import BookedTimeslot
 from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
 from fhir_gateway.web.booking_desk import BookingDesk
+from fhir_gateway.web.conditional_create import created
 from fhir_gateway.web.exchange import (
     JSON_PATCH,
     check_accept,
@@ -140,12 +141,9 @@ class _Views:
             booked = self._desk.book(wanted, key)
             return booked.booking, self._booked(booked)
 
-        return once(
-            self._gateway,
-            body,
-            book,
-            lambda booking: self._booked(BookedTimeslot(booking=booking, is_new=True)),
-        )
+        if wanted.number is None:
+            raise TypeError("the request was not read to book")
+        return created(self._gateway, body, wanted.number, book, self._booked)
 
     def update(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
         check_accept()
@@ -169,7 +167,7 @@ class _Views:
             version = condition.version(present.version)
             return self._change(present, wanted, version, key)
 
-        return once(self._gateway, body, change, self._changed)
+        return once(self._gateway, body, change, self._now)
 
     def patch(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
         check_accept()
@@ -194,7 +192,7 @@ class _Views:
                     " again."
                 ) from error
 
-        return once(self._gateway, operations, change, self._changed)
+        return once(self._gateway, operations, change, self._now)
 
     def search_type(self) -> Response:
         _refuse_personal_url()
@@ -239,6 +237,9 @@ class _Views:
 
     def _booked(self, booked: BookedTimeslot) -> Response:
         return self._answers.booked(booked, self._desk.appointment(booked.booking))
+
+    def _now(self, booked: BookedTimeslot) -> Response:
+        return self._changed(booked.booking)
 
     def _changed(self, booking: ManagedBooking) -> Response:
         return self._answers.changed(booking, self._desk.appointment(booking))

@@ -1,14 +1,15 @@
 """
 One request, one answer: a client that repeats a request gets the answer of the first.
 
-What the client calls its request stands in `Idempotency-Key`, else `X-Request-Id`, else
-`If-None-Exist` with an identifier (FHIR R4, 3.1.0.8.1). Where it says nothing, a
-booking is recognised by its resident and its slot, as long as that stands.
+What the client calls its request stands in `Idempotency-Key` (IETF,
+draft-ietf-httpapi-idempotency-key-header). `X-Request-Id` is no such key: it follows a
+request, or many of one errand, through logs (FHIR R4, 3.1.0.9). Where there is no key,
+a booking is recognised by its resident and its slot, as long as that stands.
 """
 
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import orjson
@@ -16,76 +17,71 @@ import structlog
 from flask import Response, request
 
 from fhir_gateway.fhir.outcome import Issue, Problem
-from fhir_gateway.model.booking import ManagedBooking
+from fhir_gateway.model.booking import BookingStatus, ManagedBooking
 from fhir_gateway.model.error_code import ErrorCode
-from fhir_gateway.model.errors import Category, GatewayError
-from fhir_gateway.stores.journal import Answer, RepeatedRequest, RequestKey
+from fhir_gateway.model.errors import Category, Conflict, GatewayError
+from fhir_gateway.services.booking_request import BookedTimeslot
+from fhir_gateway.stores.journal import (
+    Answer,
+    DecisionKind,
+    RepeatedRequest,
+    RequestKey,
+)
 from fhir_gateway.web.errors import error_response
 from fhir_gateway.web.exchange import fhir_response
 from fhir_gateway.web.gateway import Gateway
 
-__all__ = ["once", "request_key"]
+__all__ = [
+    "CLIENT",
+    "IF_NONE_EXIST",
+    "LEASE",
+    "Act",
+    "Draw",
+    "close",
+    "in_progress",
+    "noted",
+    "once",
+]
 
 _log = structlog.get_logger()
 
+Act = Callable[[RequestKey | None], tuple[ManagedBooking, Response]]
+"""Does what is asked for, under a key."""
+
+Draw = Callable[[BookedTimeslot], Response]
+"""Answers how a booking stands that a request has come to."""
+
 # Without access control all clients are one.
-_CLIENT: Final = "anyone"
+CLIENT: Final = "anyone"
+LEASE: Final = timedelta(seconds=100)
+"""Longer than a request can live: a look, a write, and a reading back."""
+
+IF_NONE_EXIST: Final = "If-None-Exist"
+_IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 _LONGEST_KEY: Final = 255
 _KEY: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
-_IDENTIFIER: Final = re.compile(r"\??identifier=[^&]*(?:\||%7[Cc])[^&|]+")
-_IF_NONE_EXIST: Final = "If-None-Exist"
-_HEADERS: Final = ("Idempotency-Key", "X-Request-Id", _IF_NONE_EXIST)
 
-# Longer than a request can live: a look, a write, and a reading back.
-_LEASE: Final = timedelta(seconds=100)
 _RETRY_AFTER_S: Final = "5"
 _ACCEPTED: Final = 202
 _CREATED: Final = 201
-_OK: Final = 200
 
 # A no that stays a no. Any other failure may be another answer in a moment.
 _DEFINITE: Final = frozenset(
     {Category.TAKEN, Category.REFUSED, Category.FORBIDDEN, Category.STALE}
 )
-_KEPT_HEADERS: Final = ("ETag", "Location", "Content-Location")
+_KEPT_HEADERS: Final = ("ETag", "Last-Modified", "Location", "Content-Location")
 
 
-def request_key(said: object) -> RequestKey | None:
-    """
-    Return what the client calls its request; None when it does not say.
-
-    Args:
-        said: The body, as read from JSON.
-
-    Raises:
-        Problem: 400 when a header cannot be used.
-    """
-    for name in _HEADERS:
-        value = request.headers.get(name)
-        if value is None:
-            continue
-        _check(name, value)
-        fingerprint = orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode()
-        return RequestKey(
-            client=_CLIENT,
-            key=f"{name}: {value}",
-            fingerprint=f"{request.method} {request.path}\n{fingerprint}",
-        )
-    return None
-
-
-def once(
-    gateway: Gateway,
-    said: object,
-    act: Callable[[RequestKey | None], tuple[ManagedBooking, Response]],
-    draw: Callable[[ManagedBooking], Response],
-) -> Response:
+def once(gateway: Gateway, said: object, act: Act, draw: Draw) -> Response:
     """
     Return the answer to a request that changes something: the first one's to a repeat.
 
-    A final answer is kept, also a definite no. One that says that nobody knows yet
-    (202) is not: a repeat gets how it stands by then. When nothing could be done, or
-    the request is wrong in itself, nothing is kept, and a repeat is tried anew.
+    A final answer is kept, also a definite no. It is given again for as long as its
+    appointment stands as it says; where that has changed, the repeat gets how it stands
+    now, and 409 where it does not stand any more. An answer that says that nobody knows
+    yet (202) is not kept: a repeat gets how it stands by then. When nothing could be
+    done, or the request is wrong in itself, nothing is kept, and a repeat is tried
+    anew.
 
     Args:
         gateway: The services.
@@ -94,16 +90,17 @@ def once(
         draw: Answers how the booking stands that the request has come to.
 
     Raises:
-        Problem: 400 for an unusable key, 409 while the first is being worked at, 422
-            when the first said something else.
+        Problem: 400 for an unusable key or a condition that is not a create's, 409
+            while the first is being worked at, 422 when the first said something else.
         GatewayError: As `act`.
     """
-    key = request_key(said)
+    _refuse_condition()
+    key = _request_key(said)
     if key is None:
         return act(None)[1]
     requests = gateway.journal.requests
     try:
-        requests.begin(key, lease=_LEASE)
+        requests.begin(key, lease=LEASE)
     except RepeatedRequest as repeated:
         return _again(gateway, key, repeated, draw)
     try:
@@ -113,23 +110,81 @@ def once(
         return _again(gateway, key, repeated, draw)
     except GatewayError as error:
         if error.category not in _DEFINITE:
-            _noted(lambda: requests.forget(key))
+            noted(lambda: requests.forget(key))
             raise
         response = error_response(error)
-        _close(gateway, key, response, None)
+        close(gateway, key, response, None)
         return response
     except BaseException:
-        _noted(lambda: requests.forget(key))
+        noted(lambda: requests.forget(key))
         raise
-    _close(gateway, key, response, booking.timeslot.start)
+    close(gateway, key, response, booking)
     return response
 
 
-def _again(
+def close(
     gateway: Gateway,
     key: RequestKey,
-    repeated: RepeatedRequest,
-    draw: Callable[[ManagedBooking], Response],
+    response: Response,
+    booking: ManagedBooking | None,
+) -> None:
+    """
+    Keep the answer to a request, unless it says that nobody knows yet.
+
+    Args:
+        gateway: The services.
+        key: What the client calls it.
+        response: What it is answered.
+        booking: How the booking stands that it has come to, if it has come to one.
+    """
+    requests = gateway.journal.requests
+    visit = None if booking is None else booking.timeslot.start
+    if response.status_code == _ACCEPTED and visit is not None:
+        noted(lambda: requests.leave_open(key, visit=visit))
+        return
+    answer = Answer(
+        status=response.status_code,
+        headers={
+            name: response.headers[name]
+            for name in _KEPT_HEADERS
+            if name in response.headers
+        },
+        body=response.get_data(as_text=True),
+        booking=None if booking is None else booking.id,
+        standing="" if booking is None else _standing(booking),
+    )
+    noted(lambda: requests.close(key, answer, visit=visit))
+
+
+def noted(note: Callable[[], None]) -> None:
+    """Write something down about a request whose outcome stands already."""
+    try:
+        note()
+    except GatewayError as error:
+        # The decision is in the journal: a repeat finds the outcome by that.
+        _log.warning("request key not closed", error=str(error))
+
+
+def in_progress() -> Problem:
+    """Return what a repeat is answered while the first is being worked at."""
+    return Problem(
+        [
+            Issue(
+                code="duplicate",
+                error_code=ErrorCode.REQUEST_IS_IN_PROGRESS,
+                diagnostics=(
+                    "The first request with this key is being worked at: ask again in a"
+                    " few seconds."
+                ),
+            )
+        ],
+        status=409,
+        headers={"Retry-After": _RETRY_AFTER_S},
+    )
+
+
+def _again(
+    gateway: Gateway, key: RequestKey, repeated: RepeatedRequest, draw: Draw
 ) -> Response:
     if not repeated.is_same:
         raise Problem(
@@ -146,92 +201,131 @@ def _again(
             status=422,
         )
     if repeated.answer is not None:
-        return _kept(key, repeated.answer)
+        return _answered(gateway, repeated.answer, draw)
     if repeated.is_running:
-        raise Problem(
-            [
-                Issue(
-                    code="duplicate",
-                    error_code=ErrorCode.REQUEST_IS_IN_PROGRESS,
-                    diagnostics=(
-                        "The first request with this key is being worked at: ask again"
-                        " in a few seconds."
-                    ),
-                )
-            ],
-            status=409,
-            headers={"Retry-After": _RETRY_AFTER_S},
-        )
+        raise in_progress()
     try:
         booking = gateway.booking.come_of(repeated)
     except GatewayError as error:
         response = error_response(error)
         if error.category in {*_DEFINITE, Category.CONFLICT}:
-            _close(gateway, key, response, None)
+            close(gateway, key, response, None)
         return response
-    response = draw(booking)
-    _close(gateway, key, response, booking.timeslot.start)
+    response = draw(
+        BookedTimeslot(booking=booking, is_new=_has_made(gateway, repeated))
+    )
+    close(gateway, key, response, booking)
     return response
 
 
-def _close(
-    gateway: Gateway, key: RequestKey, response: Response, visit: datetime | None
-) -> None:
-    requests = gateway.journal.requests
-    if response.status_code == _ACCEPTED and visit is not None:
-        _noted(lambda: requests.leave_open(key, visit=visit))
-        return
-    answer = Answer(
-        status=response.status_code,
-        headers={
-            name: response.headers[name]
-            for name in _KEPT_HEADERS
-            if name in response.headers
-        },
-        body=response.get_data(as_text=True),
-    )
-    _noted(lambda: requests.close(key, answer, visit=visit))
+def _answered(gateway: Gateway, answer: Answer, draw: Draw) -> Response:
+    """
+    Return a kept answer, or how its appointment stands now where that has changed.
+
+    Raises:
+        Conflict: What the first request booked or held does not stand any more.
+        NotFound: Its data have been wiped.
+    """
+    if answer.booking is None:
+        return _kept(answer)
+    booking = gateway.booking.read(answer.booking)
+    if _standing(booking) == answer.standing:
+        return _kept(answer)
+    if booking.status is BookingStatus.CANCELLED:
+        if answer.standing.endswith(BookingStatus.PENDING.value):
+            raise Conflict(
+                "What this request held is held no more: hold or book the slot anew,"
+                " with a new key.",
+                error_code=ErrorCode.HOLD_IS_OVER,
+            )
+        raise Conflict(
+            "The appointment of this request has been cancelled since: to book again,"
+            " make a new request with a new key.",
+            error_code=ErrorCode.APPOINTMENT_IS_ALREADY_CANCELED,
+        )
+    return draw(BookedTimeslot(booking=booking, is_new=answer.status == _CREATED))
 
 
-def _noted(note: Callable[[], None]) -> None:
-    """Write something down about a request whose outcome stands already."""
-    try:
-        note()
-    except GatewayError as error:
-        # The decision is in the journal: a repeat finds the outcome by that.
-        _log.warning("request key not closed", error=str(error))
+def _has_made(gateway: Gateway, repeated: RepeatedRequest) -> bool:
+    """Return whether a request made its booking, rather than changed it."""
+    if repeated.decision is None:
+        return False
+    decision = gateway.journal.decision(repeated.decision)
+    return decision.kind is DecisionKind.MAKE
 
 
-def _kept(key: RequestKey, answer: Answer) -> Response:
-    status = answer.status
-    if key.key.startswith(_IF_NONE_EXIST) and status == _CREATED:
-        # FHIR R4, 3.1.0.8.1: one match, and nothing was created now.
-        status = _OK
+def _kept(answer: Answer) -> Response:
     return fhir_response(
         orjson.loads(answer.body) if answer.body else None,
-        status=status,
+        status=answer.status,
         headers=answer.headers,
     )
 
 
-def _check(name: str, value: str) -> None:
+def _standing(booking: ManagedBooking) -> str:
+    """Return what changes whenever what a client is told of a booking does."""
+    return f"{booking.version} {booking.status.value}"
+
+
+def _request_key(said: object) -> RequestKey | None:
+    """
+    Return what the client calls its request; None when it does not say.
+
+    Args:
+        said: The body, as read from JSON.
+
+    Raises:
+        Problem: 400 when it cannot be used.
+    """
+    value = request.headers.get(_IDEMPOTENCY_KEY)
+    if value is None:
+        return None
     if not value.strip():
-        fault = "is empty"
-    elif len(value) > _LONGEST_KEY:
-        fault = f"is longer than {_LONGEST_KEY} characters"
-    elif not _KEY.fullmatch(value):
-        fault = "has other characters than visible ASCII"
-    elif name == _IF_NONE_EXIST and not _IDENTIFIER.fullmatch(value):
-        fault = "must be identifier=system|value; nothing else is searched for"
-    else:
-        return
-    raise Problem(
+        raise _unusable("is empty")
+    if len(value) > _LONGEST_KEY:
+        raise _unusable(f"is longer than {_LONGEST_KEY} characters")
+    if not _KEY.fullmatch(value):
+        raise _unusable("has other characters than visible ASCII")
+    fingerprint = orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode()
+    return RequestKey(
+        client=CLIENT,
+        key=f"{_IDEMPOTENCY_KEY}: {value}",
+        fingerprint=f"{request.method} {request.path}\n{fingerprint}",
+    )
+
+
+def _unusable(fault: str) -> Problem:
+    return Problem(
         [
             Issue(
                 code="value",
-                diagnostics=f"{name} {fault}.",
-                parameter=name,
+                diagnostics=f"{_IDEMPOTENCY_KEY} {fault}.",
+                parameter=_IDEMPOTENCY_KEY,
             )
         ],
         status=400,
     )
+
+
+def _refuse_condition() -> None:
+    """
+    Refuse a condition that would not be heeded.
+
+    Raises:
+        Problem: 400.
+    """
+    if IF_NONE_EXIST in request.headers:
+        raise Problem(
+            [
+                Issue(
+                    code="not-supported",
+                    diagnostics=(
+                        f"{IF_NONE_EXIST} belongs to what makes an Appointment (POST"
+                        " Appointment, or $book of a slot): leave it out, or send"
+                        f" {_IDEMPOTENCY_KEY}."
+                    ),
+                    parameter=IF_NONE_EXIST,
+                )
+            ],
+            status=400,
+        )

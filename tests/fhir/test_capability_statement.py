@@ -87,6 +87,7 @@ def test_a_searched_and_written_resource_is_told_whole() -> None:
             "interaction": [{"code": "read"}, {"code": "create"}],
             "versioning": "versioned",
             "updateCreate": False,
+            "conditionalCreate": True,
             "searchInclude": ["A:b"],
             "searchParam": [
                 {

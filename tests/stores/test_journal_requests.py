@@ -94,6 +94,71 @@ def test_closed_key_has_its_answer(journal: Journal) -> None:
     assert repeated(journal, OTHER).answer is None
 
 
+def test_answer_names_the_booking_that_it_tells_of(journal: Journal) -> None:
+    """Whoever gives it again can see whether that still stands so."""
+    told = replace(ANSWER, booking="b-1", standing="2 booked")
+    journal.requests.begin(KEY, lease=MINUTE)
+    journal.requests.close(KEY, told, visit=START)
+
+    assert repeated(journal).answer == told
+
+
+@pytest.mark.parametrize(
+    "settle",
+    [
+        pytest.param(
+            lambda journal, decision: journal.settle_refused(decision, message="Nej"),
+            id="refused",
+        ),
+        pytest.param(
+            lambda journal, decision: journal.settle_not_sent(decision), id="not sent"
+        ),
+    ],
+)
+def test_what_came_to_nothing_can_be_begun_anew(
+    journal: Journal, settle: Callable[[Journal, Decision], object]
+) -> None:
+    """Who asks for that begins anew, once, when the first is done with it."""
+    decision = journal.mark_sent(claimed(journal), lease=LEASE)
+    settle(journal, decision)
+    journal.requests.leave_open(KEY, visit=START)
+
+    journal.requests.begin(KEY, lease=MINUTE, after_no=True)
+
+    with pytest.raises(RepeatedRequest) as caught:
+        journal.requests.begin(KEY, lease=MINUTE, after_no=True)
+    assert (caught.value.decision, caught.value.is_running) == (None, True)
+
+
+@pytest.mark.parametrize(
+    "settle",
+    [
+        pytest.param(lambda *_: None, id="sent"),
+        pytest.param(
+            lambda journal, decision: journal.settle_unknown(decision), id="unknown"
+        ),
+        pytest.param(
+            lambda journal, decision: journal.settle_booked(
+                decision, booking_id=None, permissions=CANCEL
+            ),
+            id="booked",
+        ),
+    ],
+)
+def test_what_may_have_come_to_something_is_not_begun_anew(
+    journal: Journal, settle: Callable[[Journal, Decision], object]
+) -> None:
+    """What stands, or may stand, is found by its key, also by who asks for that."""
+    decision = journal.mark_sent(claimed(journal), lease=LEASE)
+    settle(journal, decision)
+    journal.requests.leave_open(KEY, visit=START)
+
+    with pytest.raises(RepeatedRequest) as caught:
+        journal.requests.begin(KEY, lease=MINUTE, after_no=True)
+
+    assert caught.value.decision == decision.id
+
+
 def test_answer_is_read_under_a_new_key_of_ours(
     journal: Journal, database: Database, keys: tuple[str, ...]
 ) -> None:

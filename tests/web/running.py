@@ -17,12 +17,14 @@ from redis import Redis
 from fhir_gateway.bootstrap import Program, program
 from fhir_gateway.demo import write_sources
 from fhir_gateway.fhir.vocabulary import Vocabulary
-from fhir_gateway.model.interaction import MakeBooking
+from fhir_gateway.model.ids import BookingId, HsaId
+from fhir_gateway.model.interaction import Actor, CancelBooking, MakeBooking
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timekeeping import now
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.sandbox.server import SandboxServer
 from fhir_gateway.settings import Settings
+from fhir_gateway.stores.slot_block import BlockKey
 
 __all__ = [
     "BASE_URL",
@@ -30,6 +32,7 @@ __all__ = [
     "SLOTS",
     "OtherPrograms",
     "Sandbox",
+    "cancel_elsewhere",
     "fill",
     "numbers_of_test_persons",
     "own_regions",
@@ -164,7 +167,12 @@ class OtherPrograms:
 
 
 def sell_elsewhere(made: Program, slot: str, number: str) -> None:
-    """Book a slot behind the gateway's back, as a unit does by telephone."""
+    """
+    Book a slot behind the gateway's back, as a unit does by telephone.
+
+    The common gateway asks once in a test run, so the slot leaves its block here: no
+    other test is to be offered it.
+    """
     token = TimeslotToken.parse(slot)
     known = made.view.snapshot.known(token.schedule)
     assert known is not None
@@ -185,6 +193,40 @@ def sell_elsewhere(made: Program, slot: str, number: str) -> None:
                 first_name="Annan",
                 last_name="Testlund",
             ),
+        ),
+        timeout=10,
+    )
+    assert result.is_done
+    (block,) = made.store.blocks(
+        [
+            BlockKey(
+                source=known.source,
+                unit=token.unit,
+                time_type_id=known.schedule.time_type_id,
+            )
+        ]
+    )
+    assert block is not None
+    schedules = [each.token for each in block.schedules]
+    sold = (block.rows["start"] == token.start) & (
+        block.rows["schedule"] == schedules.index(token.schedule)
+    )
+    made.store.put_block(replace(block, rows=block.rows[~sold]))
+    made.view.catch_up()
+
+
+def cancel_elsewhere(made: Program, booked: dict[str, Any], number: str) -> None:
+    """Cancel an Appointment behind the gateway's back, as a unit does by telephone."""
+    (identifier,) = booked["identifier"]
+    unit = HsaId(identifier["system"].rpartition("/")[2])
+    (adapter,) = (
+        each.adapter for each in made.sources if unit.startswith(each.source.prefixes)
+    )
+    result = adapter.cancel_booking(
+        CancelBooking(
+            unit=unit,
+            booking_id=BookingId(identifier["value"]),
+            actor=Actor.resident(PersonalIdentityNumber(number)),
         ),
         timeout=10,
     )

@@ -12,12 +12,9 @@ from flask.testing import FlaskClient
 from werkzeug.http import http_date
 
 from fhir_gateway.bootstrap import Program
-from fhir_gateway.model.ids import BookingId, HsaId
-from fhir_gateway.model.interaction import Actor, CancelBooking
-from fhir_gateway.model.person import PersonalIdentityNumber
 
 from .bodies import book, patch, status_patch
-from .running import REGIONS, Sandbox
+from .running import REGIONS, Sandbox, cancel_elsewhere
 
 _NONE = issue("not-found", "There is no such booking.")
 
@@ -62,16 +59,7 @@ def test_a_booking_that_its_unit_cancelled_is_cancelled(
     """A booking that is no longer in the region's book reads as cancelled."""
     booked = book(client, "norr", number).json
     assert booked is not None
-    (adapter,) = (each.adapter for each in made.sources if each.source.name == "norr")
-    unit = HsaId(booked["identifier"][0]["system"].rpartition("/")[2])
-    adapter.cancel_booking(
-        CancelBooking(
-            unit=unit,
-            booking_id=BookingId(booked["identifier"][0]["value"]),
-            actor=Actor.resident(PersonalIdentityNumber(number)),
-        ),
-        timeout=10,
-    )
+    cancel_elsewhere(made, booked, number)
 
     read = client.get(f"/fhir/Appointment/{booked['id']}")
     assert read.json is not None

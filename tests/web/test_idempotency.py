@@ -1,9 +1,10 @@
 """
-One request, one answer: Idempotency-Key, X-Request-Id and If-None-Exist.
+One request, one answer: Idempotency-Key, and what X-Request-Id is not.
 """
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from assertions import assert_outcome, issue
@@ -17,18 +18,16 @@ from .bodies import (
     FHIR_JSON,
     another_slot,
     appointment,
+    change,
     free_slots,
     patch,
     slot_patch,
     status_patch,
 )
-from .running import Sandbox, sell_elsewhere
+from .dialects import BOOKINGS, HOLDS, appointment_of, call, parameters, reference
+from .running import Sandbox, cancel_elsewhere, sell_elsewhere
 
 _MAKE = "MakeBooking"
-_NAMES = [
-    pytest.param("Idempotency-Key", id="Idempotency-Key"),
-    pytest.param("X-Request-Id", id="X-Request-Id"),
-]
 
 
 def post(client: FlaskClient, body: Any, **headers: str) -> TestResponse:
@@ -56,15 +55,14 @@ def wanted(client: FlaskClient, number: str, region: str = "norr") -> dict[str, 
     return appointment(next(free_slots(client, region))["id"], number)
 
 
-@pytest.mark.parametrize("name", _NAMES)
 def test_a_repeat_gets_the_first_answer(
-    client: FlaskClient, sandbox: Sandbox, number: str, name: str
+    client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
     """The same request with the same key is one booking, and the same 201 twice."""
     body = wanted(client, number)
 
-    first = post(client, body, **{name: f"a {number} b"})
-    second = post(client, body, **{name: f"a {number} b"})
+    first = post(client, body, Idempotency_Key=f"a {number} b")
+    second = post(client, body, Idempotency_Key=f"a {number} b")
 
     assert first.status_code == 201
     assert same(first, second)
@@ -84,15 +82,14 @@ def test_a_repeat_in_another_order_is_the_same(
     assert same(first, second)
 
 
-@pytest.mark.parametrize("name", _NAMES)
 def test_a_key_of_another_request(
-    client: FlaskClient, sandbox: Sandbox, number: str, name: str
+    client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
     """Another body with the same key is 422, and nothing is done."""
     body = wanted(client, number)
-    post(client, body, **{name: number})
+    post(client, body, Idempotency_Key=number)
 
-    other = post(client, body | {"comment": "Annat"}, **{name: number})
+    other = post(client, body | {"comment": "Annat"}, Idempotency_Key=number)
 
     assert_outcome(
         other,
@@ -122,8 +119,8 @@ def test_a_key_of_another_interaction(client: FlaskClient, number: str) -> None:
     assert cancelled.status_code == 422
 
 
-def test_idempotency_key_wins(client: FlaskClient, number: str) -> None:
-    """X-Request-Id, which proxies may make anew, counts only where it is alone."""
+def test_idempotency_key_is_the_key(client: FlaskClient, number: str) -> None:
+    """X-Request-Id, which proxies may make anew, makes no other request of it."""
     body = wanted(client, number)
 
     first = post(client, body, Idempotency_Key=number, X_Request_Id="1")
@@ -133,26 +130,54 @@ def test_idempotency_key_wins(client: FlaskClient, number: str) -> None:
     assert same(first, second)
 
 
-def test_if_none_exist_matches_once(
+def test_one_request_id_for_a_whole_errand(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
-    """A conditional create is 201, and 200 with the same appointment when it exists."""
-    body = wanted(client, number)
-    condition = f"identifier=https://app.example.org/visits|{number}"
+    """Hold, book and cancel may have one X-Request-Id, and each has it back."""
+    slot = next(free_slots(client, "norr"))["id"]
+    trace = {"X-Request-Id": f"errand-of-{uuid4()}"}
 
-    first = post(client, body, If_None_Exist=condition)
-    second = post(client, body, If_None_Exist=condition)
+    held = call(client, "hold", HOLDS["plain"](slot, number), headers=trace)
+    booked = call(client, "book", BOOKINGS["plain"](slot, number), headers=trace)
+    on = appointment_of(booked)["id"]
+    cancelled = call(client, "cancel", parameters(), on=on, headers=trace)
+    again = call(client, "book", BOOKINGS["plain"](slot, number), headers=trace)
 
-    assert (first.status_code, second.status_code) == (201, 200)
-    assert first.json == second.json
-    assert len(sandbox.writes("norr", number)) == 1
+    answers = [held, booked, cancelled, again]
+    assert [each.status_code for each in answers] == [201, 201, 200, 201]
+    assert {each.headers["X-Request-Id"] for each in answers} == set(trace.values())
+    assert appointment_of(again)["status"] == "booked"
+    assert appointment_of(again)["id"] != on
+    writes = [each["interaction"] for each in sandbox.writes("norr", number)]
+    assert writes == [_MAKE, "CancelBooking", _MAKE]
+
+
+@pytest.mark.parametrize("path", ["/fhir/metadata", "/fhir/Slot/x", "/fhir/nowhere"])
+def test_every_answer_has_its_request_id_back(client: FlaskClient, path: str) -> None:
+    """Reads, searches and errors have it too (R4, 3.1.0.9)."""
+    answer = client.get(path, headers={"X-Request-Id": "abc 123"})
+
+    assert answer.headers.get_all("X-Request-Id") == ["abc 123"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "a\tb", "nyckel-å", "x" * 256, "191212121212", "visit-19121212-1212"],
+)
+def test_an_unfit_request_id_does_not_come_back(
+    client: FlaskClient, value: str
+) -> None:
+    """What is no visible ASCII, too long, or somebody's number is left out."""
+    answer = client.get("/fhir/metadata", headers={"X-Request-Id": value})
+
+    assert "X-Request-Id" not in answer.headers
 
 
 @pytest.mark.parametrize(
     ("name", "value", "fault"),
     [
         pytest.param("Idempotency-Key", "", "is empty", id="empty"),
-        pytest.param("X-Request-Id", " ", "is empty", id="blank"),
+        pytest.param("Idempotency-Key", " ", "is empty", id="blank"),
         pytest.param(
             "Idempotency-Key",
             "k" * 256,
@@ -160,7 +185,7 @@ def test_if_none_exist_matches_once(
             id="too long",
         ),
         pytest.param(
-            "X-Request-Id",
+            "Idempotency-Key",
             "nyckel-å",
             "has other characters than visible ASCII",
             id="not ASCII",
@@ -170,18 +195,6 @@ def test_if_none_exist_matches_once(
             "a\tb",
             "has other characters than visible ASCII",
             id="a tabulator",
-        ),
-        pytest.param(
-            "If-None-Exist",
-            "status=booked",
-            "must be identifier=system|value; nothing else is searched for",
-            id="another parameter",
-        ),
-        pytest.param(
-            "If-None-Exist",
-            "identifier=https://app.example.org/visits|1&status=booked",
-            "must be identifier=system|value; nothing else is searched for",
-            id="two parameters",
         ),
     ],
 )
@@ -216,8 +229,6 @@ def test_a_definite_no_is_kept(
     first = post(client, body, Idempotency_Key=number)
     second = post(client, body, Idempotency_Key=number)
 
-    # Or the next test would be offered what is gone.
-    made.view.catch_up()
     assert first.status_code == 409
     assert same(first, second)
 
@@ -332,7 +343,7 @@ def test_a_repeated_cancellation(
     booked = post(client, wanted(client, number)).json
     assert booked is not None
     body = booked | {"status": "cancelled"}
-    headers = {"X-Request-Id": number, "If-Match": 'W/"2"'}
+    headers = {"Idempotency-Key": number, "If-Match": 'W/"2"'}
 
     answers = [
         client.put(
@@ -348,3 +359,212 @@ def test_a_repeated_cancellation(
     assert same(*answers)
     writes = [each["interaction"] for each in sandbox.writes("norr", number)]
     assert writes == [_MAKE, "CancelBooking"]
+
+
+def test_a_replay_never_says_booked_of_what_is_cancelled(
+    client: FlaskClient, sandbox: Sandbox, number: str
+) -> None:
+    """Book, cancel, book again with the same key: 409, and nothing is booked anew."""
+    body = wanted(client, number)
+    booked = post(client, body, Idempotency_Key=number)
+    assert booked.json is not None
+    patch(client, booked.json["id"], status_patch("cancelled"))
+
+    again = [post(client, body, Idempotency_Key=number) for _ in range(2)]
+
+    for each in again:
+        assert_outcome(
+            each,
+            409,
+            issue(
+                "conflict",
+                "The appointment of this request has been cancelled since: to book"
+                " again, make a new request with a new key.",
+                error=ErrorCode.APPOINTMENT_IS_ALREADY_CANCELED,
+            ),
+        )
+    writes = [each["interaction"] for each in sandbox.writes("norr", number)]
+    assert writes == [_MAKE, "CancelBooking"]
+
+
+def test_a_replay_of_what_the_unit_cancelled(
+    client: FlaskClient, made: Program, number: str
+) -> None:
+    """What its unit has cancelled meanwhile is not said to be booked either."""
+    body = wanted(client, number)
+    booked = post(client, body, Idempotency_Key=number).json
+    assert booked is not None
+    cancel_elsewhere(made, booked, number)
+
+    again = post(client, body, Idempotency_Key=number)
+
+    assert again.status_code == 409
+
+
+def test_a_replay_of_what_was_pending_and_is_cancelled(
+    client: FlaskClient, sandbox: Sandbox, number: str
+) -> None:
+    """A 202 that was booked in the end, and cancelled since, is 409."""
+    body = wanted(client, number)
+    sandbox.spoil("norr", "drop-after-processing", interactions=[_MAKE])
+    pending = post(client, body, Idempotency_Key=number)
+    sandbox.heal()
+    assert pending.json is not None
+    url = f"/fhir/Appointment/{pending.json['id']}"
+    found = client.get(url).json
+    cancelled = patch(client, pending.json["id"], status_patch("cancelled"))
+    assert found is not None
+
+    again = post(client, body, Idempotency_Key=number)
+
+    assert (pending.status_code, found["status"]) == (202, "booked")
+    assert cancelled.status_code == 200
+    assert again.status_code == 409
+
+
+def test_a_replay_of_what_stood_already_and_is_cancelled(
+    client: FlaskClient, number: str
+) -> None:
+    """So is a 200 for a time that the resident had already."""
+    body = wanted(client, number)
+    booked = post(client, body).json
+    stood = post(client, body, Idempotency_Key=number)
+    assert booked is not None
+    patch(client, booked["id"], status_patch("cancelled"))
+
+    again = post(client, body, Idempotency_Key=number)
+
+    assert (stood.status_code, again.status_code) == (200, 409)
+
+
+def test_a_replay_of_a_booking_that_was_moved(client: FlaskClient, number: str) -> None:
+    """It is 201 still, with the time that the appointment has now."""
+    body = wanted(client, number)
+    booked = post(client, body, Idempotency_Key=number).json
+    assert booked is not None
+    moved = patch(
+        client, booked["id"], slot_patch(another_slot(client, booked)["id"])
+    ).json
+    assert moved is not None
+
+    again = post(client, body, Idempotency_Key=number)
+
+    assert again.json is not None
+    assert again.status_code == 201
+    assert (again.json["id"], again.json["start"]) == (booked["id"], moved["start"])
+
+
+def test_a_replay_of_a_move_that_was_moved_again(
+    client: FlaskClient, sandbox: Sandbox, number: str
+) -> None:
+    """It answers how the appointment stands now, and moves nothing."""
+    booked = post(client, wanted(client, number)).json
+    assert booked is not None
+    operations = slot_patch(another_slot(client, booked)["id"])
+    key = {"Idempotency-Key": number}
+    patch(client, booked["id"], operations, headers=key)
+    back = patch(client, booked["id"], slot_patch(booked["slot"][0]["reference"][5:]))
+    assert back.json is not None
+
+    again = patch(client, booked["id"], operations, headers=key)
+
+    assert again.json is not None
+    assert again.status_code == 200
+    assert again.json["start"] == back.json["start"] == booked["start"]
+    writes = [each["interaction"] for each in sandbox.writes("norr", number)]
+    assert writes == [_MAKE, "UpdateBooking", "UpdateBooking"]
+
+
+def test_a_replay_of_a_hold_that_is_over(client: FlaskClient, number: str) -> None:
+    """A hold that was let go is not said to be held."""
+    slot = next(free_slots(client, "norr"))["id"]
+    key = {"Idempotency-Key": number}
+    held = call(client, "hold", HOLDS["plain"](slot, number), headers=key)
+    call(client, "cancel", parameters(), on=appointment_of(held)["id"])
+
+    again = call(client, "hold", HOLDS["plain"](slot, number), headers=key)
+
+    assert_outcome(
+        again,
+        409,
+        issue(
+            "conflict",
+            "What this request held is held no more: hold or book the slot anew, with a"
+            " new key.",
+            error=ErrorCode.HOLD_IS_OVER,
+        ),
+    )
+
+
+def test_a_replay_of_a_hold_that_was_booked(client: FlaskClient, number: str) -> None:
+    """It answers the appointment as it is booked now."""
+    slot = next(free_slots(client, "norr"))["id"]
+    key = {"Idempotency-Key": number}
+    held = call(client, "hold", HOLDS["plain"](slot, number), headers=key)
+    booked = call(client, "book", BOOKINGS["plain"](slot, number))
+
+    again = call(client, "hold", HOLDS["plain"](slot, number), headers=key)
+
+    assert again.status_code == 201
+    assert (appointment_of(again)["id"], appointment_of(again)["status"]) == (
+        appointment_of(held)["id"],
+        "booked",
+    )
+    assert appointment_of(again) == appointment_of(booked)
+
+
+def test_a_replay_of_a_silent_regions_booking(
+    client: FlaskClient, sandbox: Sandbox, number: str
+) -> None:
+    """A region that cannot be asked takes no answer away: the first is given again."""
+    body = wanted(client, number)
+    first = post(client, body, Idempotency_Key=number)
+    sandbox.spoil("norr", "vp-fault")
+
+    second = post(client, body, Idempotency_Key=number)
+
+    assert first.status_code == 201
+    assert same(first, second)
+
+
+@pytest.mark.parametrize("way", ["put", "patch", "$hold", "$cancel", "$reschedule"])
+def test_a_condition_that_is_not_a_creates(
+    client: FlaskClient, sandbox: Sandbox, number: str, way: str
+) -> None:
+    """If-None-Exist where nothing is made is 400 rather than overlooked."""
+    booked = post(client, wanted(client, number)).json
+    assert booked is not None
+    condition = {"If-None-Exist": "identifier=https://app.example.org/visits|1"}
+    slot = another_slot(client, booked)["id"]
+    cancelled = {**booked, "status": "cancelled"}
+    answer = {
+        "put": lambda: change(client, cancelled, headers=condition),
+        "patch": lambda: patch(
+            client, booked["id"], status_patch("cancelled"), headers=condition
+        ),
+        "$hold": lambda: call(
+            client, "hold", HOLDS["plain"](slot, number), headers=condition
+        ),
+        "$cancel": lambda: call(
+            client, "cancel", parameters(), on=booked["id"], headers=condition
+        ),
+        "$reschedule": lambda: call(
+            client,
+            "reschedule",
+            parameters(reference("slot-reference", f"Slot/{slot}")),
+            on=booked["id"],
+            headers=condition,
+        ),
+    }[way]()
+
+    assert_outcome(
+        answer,
+        400,
+        issue(
+            "not-supported",
+            "If-None-Exist belongs to what makes an Appointment (POST Appointment, or"
+            " $book of a slot): leave it out, or send Idempotency-Key.",
+            location="http.If-None-Exist",
+        ),
+    )
+    assert [each["interaction"] for each in sandbox.writes("norr", number)] == [_MAKE]

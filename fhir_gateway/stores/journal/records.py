@@ -104,7 +104,8 @@ class RequestKey:
 
     Attributes:
         client: Who asks; two clients' keys have nothing to do with each other.
-        key: `Idempotency-Key` or `X-Request-ID`; stored as a keyed hash only.
+        key: Its `Idempotency-Key`, or the condition of its `If-None-Exist`; stored as a
+            keyed hash only.
         fingerprint: What the request said, in a canonical form; stored likewise.
     """
 
@@ -122,11 +123,15 @@ class Answer:
         status: The HTTP status.
         headers: Those that belong to the answer, such as ETag.
         body: JSON; empty when there was none.
+        booking: Our own id of the booking that it tells of; None when it tells of none.
+        standing: How that stood then, in words of whoever keeps the answer.
     """
 
     status: int
     headers: dict[str, str]
     body: str
+    booking: str | None = None
+    standing: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

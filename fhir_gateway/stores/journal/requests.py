@@ -56,7 +56,9 @@ class Requests:
         self._database = database
         self._seal = seal
 
-    def begin(self, request: RequestKey, *, lease: timedelta) -> None:
+    def begin(
+        self, request: RequestKey, *, lease: timedelta, after_no: bool = False
+    ) -> None:
         """
         Say that a request is being worked at.
 
@@ -65,6 +67,8 @@ class Requests:
         Args:
             request: What the client calls it.
             lease: How long the worker may take.
+            after_no: Begin it anew as well where it is certain that nothing came of
+                what it had decided.
 
         Raises:
             RepeatedRequest: The key has been used before.
@@ -90,6 +94,10 @@ class Requests:
                         .values(lease_until=from_now(lease))
                     )
                     return
+            if after_no and _came_to_nothing(row):
+                connection.execute(delete(requests).where(*_is(request, self._seal)))
+                _insert(connection, self._seal, request, lease, None)
+                return
             raise _repeated(row, request, self._seal)
 
     def close(
@@ -113,6 +121,8 @@ class Requests:
                             "status": str(answer.status),
                             "headers": json.dumps(answer.headers),
                             "body": answer.body,
+                            "booking": answer.booking or "",
+                            "standing": answer.standing,
                         }
                     ),
                     lease_until=database_clock(),
@@ -234,6 +244,7 @@ def _row(connection: Connection, seal: Seal, request: RequestKey) -> Row[Any] | 
         select(
             requests,
             decisions.c.booking,
+            decisions.c.state.label("decision_state"),
             (requests.c.lease_until > database_clock()).label("is_running"),
         )
         .outerjoin(decisions, decisions.c.id == requests.c.decision)
@@ -243,6 +254,15 @@ def _row(connection: Connection, seal: Seal, request: RequestKey) -> Row[Any] | 
 
 def _is_same(row: Row[Any], request: RequestKey, seal: Seal) -> bool:
     return row.fingerprint_hmac in seal.lookups(_FINGERPRINT, request.fingerprint)
+
+
+def _came_to_nothing(row: Row[Any]) -> bool:
+    return (
+        row.answer_sealed is None
+        and not row.is_running
+        and row.decision_state
+        in (DecisionState.NOT_SENT.value, DecisionState.REFUSED.value)
+    )
 
 
 def _repeated(row: Row[Any], request: RequestKey, seal: Seal) -> RepeatedRequest:
@@ -255,6 +275,9 @@ def _repeated(row: Row[Any], request: RequestKey, seal: Seal) -> RepeatedRequest
             status=int(kept["status"]),
             headers=json.loads(kept["headers"]),
             body=kept["body"],
+            # The release before has written neither.
+            booking=kept.get("booking") or None,
+            standing=kept.get("standing", ""),
         )
     return RepeatedRequest(
         is_same=True,

@@ -20,6 +20,7 @@ from fhir_gateway.services.booking_request import BookedTimeslot
 from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
 from fhir_gateway.web.booking_desk import BookingDesk
+from fhir_gateway.web.conditional_create import created
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import once
 from fhir_gateway.web.operation.call import in_form, known_of, read_call
@@ -57,11 +58,13 @@ class Book:
                 return booked.booking, self._booked(booked, call)
             return self._with_known(call.known, call, wanted, condition, key)
 
-        def draw(booking: ManagedBooking) -> Response:
-            if call.known is None:
-                return self._booked(BookedTimeslot(booking=booking, is_new=True), call)
-            return self._changed(booking, call)
+        def draw(booked: BookedTimeslot) -> Response:
+            if booked.is_new or call.known is None:
+                return self._booked(booked, call)
+            return self._changed(booked.booking, call)
 
+        if call.known is None and wanted.number is not None:
+            return created(self._gateway, body, wanted.number, book, draw)
         return once(self._gateway, body, book, draw)
 
     def _with_known(

@@ -48,7 +48,7 @@ class Cancel:
             )
             return booking, self._answer(booking)
 
-        return once(self._gateway, body, cancel, self._answer)
+        return once(self._gateway, body, cancel, lambda now: self._answer(now.booking))
 
     def _answer(self, booking: ManagedBooking) -> Response:
         return self._answers.changed(booking, self._desk.appointment(booking))

@@ -16,7 +16,7 @@ from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.services.booking_request import BookedTimeslot
 from fhir_gateway.stores.journal import RequestKey
-from fhir_gateway.web.appointment_answer import AppointmentAnswers
+from fhir_gateway.web.appointment_answer import AppointmentAnswers, Wrap
 from fhir_gateway.web.booking_desk import BookingDesk
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import once
@@ -65,27 +65,33 @@ class Hold:
                 return booking, self._changed(booking, call)
 
             return once(
-                self._gateway, body, change, lambda each: self._changed(each, call)
+                self._gateway,
+                body,
+                change,
+                lambda now: self._changed(now.booking, call),
             )
         wanted = appointment_request_from_resource(call.appointment, to_hold=True)
 
         def hold(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
             booking = self._desk.hold(wanted, key)
-            return booking, self._held(booking, call)
+            held = BookedTimeslot(booking=booking, is_new=True)
+            return booking, self._held(held, call)
 
-        return once(self._gateway, body, hold, lambda each: self._held(each, call))
+        return once(self._gateway, body, hold, lambda now: self._held(now, call))
 
-    def _held(self, booking: ManagedBooking, call: AppointmentCall) -> Response:
+    def _held(self, held: BookedTimeslot, call: AppointmentCall) -> Response:
         return self._answers.booked(
-            BookedTimeslot(booking=booking, is_new=True),
-            self._desk.appointment(booking),
-            in_form(call.form, self._gateway.base_url, [_BINDS]),
+            held,
+            self._desk.appointment(held.booking),
+            self._form(held.booking, call),
         )
 
     def _changed(self, booking: ManagedBooking, call: AppointmentCall) -> Response:
-        issues = [] if booking.held_until is None else [_BINDS]
         return self._answers.changed(
-            booking,
-            self._desk.appointment(booking),
-            in_form(call.form, self._gateway.base_url, issues),
+            booking, self._desk.appointment(booking), self._form(booking, call)
         )
+
+    def _form(self, booking: ManagedBooking, call: AppointmentCall) -> Wrap:
+        # A repeat may find it booked, or over.
+        issues = [] if booking.held_until is None else [_BINDS]
+        return in_form(call.form, self._gateway.base_url, issues)

@@ -58,7 +58,7 @@ class Reschedule:
             )
             return booking, self._answer(booking)
 
-        return once(self._gateway, body, move, self._answer)
+        return once(self._gateway, body, move, lambda now: self._answer(now.booking))
 
     def _answer(self, booking: ManagedBooking) -> Response:
         return self._answers.changed(booking, self._desk.appointment(booking))

@@ -1,0 +1,253 @@
+"""
+Conditional create: `If-None-Exist` (FHIR R4, 3.1.0.8.1).
+
+The one condition is an identifier. It is looked for among the appointments of the
+resident that the body names, and nowhere else: as the region's booking id, and as what
+an earlier create of the same resident was called.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl
+
+from flask import Response, request
+from marshmallow import ValidationError
+
+from fhir_gateway.fhir.outcome import Issue, Problem
+from fhir_gateway.fhir.search_parameters import Token, TokenParameter
+from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS
+from fhir_gateway.model.ids import BookingId
+from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.services.booking_request import BookedTimeslot
+from fhir_gateway.stores.journal import RepeatedRequest, RequestKey
+from fhir_gateway.web.gateway import Gateway
+from fhir_gateway.web.idempotency import (
+    CLIENT,
+    IF_NONE_EXIST,
+    LEASE,
+    Act,
+    Draw,
+    close,
+    in_progress,
+    noted,
+    once,
+)
+from fhir_gateway.web.personal_text import has_personal_number
+
+__all__ = ["created"]
+
+_LONGEST: Final = 1000
+_VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
+# Clients send the whole URL, its last part, or the parameters alone.
+_FORM: Final = re.compile(r"(?:(?:.*/)?Appointment\?|\?)?(?P<query>[^?#]+)")
+_TOKENS: Final = TokenParameter()
+
+
+@dataclass(frozen=True, slots=True)
+class _Identifier:
+    system: str
+    value: str
+
+    def key(self, number: PersonalIdentityNumber) -> RequestKey:
+        """Return what a create under this condition is called."""
+        # The body is none of it: another body under the same condition finds what the
+        # first has made.
+        return RequestKey(
+            client=CLIENT,
+            key=f"{IF_NONE_EXIST}: {number.reveal()} {self.system}|{self.value}",
+            fingerprint=IF_NONE_EXIST,
+        )
+
+
+def created(
+    gateway: Gateway,
+    said: object,
+    number: PersonalIdentityNumber,
+    act: Act,
+    draw: Draw,
+) -> Response:
+    """
+    Return the answer to a create, with or without a condition.
+
+    Args:
+        gateway: The services.
+        said: The body, as read from JSON and found to be in order.
+        number: The resident's, as the body names them.
+        act: Does what is asked for, under the given key.
+        draw: Answers how a booking stands.
+
+    Raises:
+        Problem: 400 for another condition than an identifier, 409 while a create under
+            the same condition is being worked at, 412 when several appointments fit.
+        GatewayError: As `act`.
+    """
+    header = request.headers.get(IF_NONE_EXIST)
+    if header is None:
+        return once(gateway, said, act, draw)
+    identifier = _identifier(header)
+    key = identifier.key(number)
+    found = _known_by_region(gateway, identifier, number)
+    made = _made_before(gateway, key)
+    if made is not None:
+        found.add(made)
+    if len(found) > 1:
+        raise _several()
+    if not found:
+        return _made_now(gateway, key, act, draw)
+    if made is None:
+        noted(lambda: gateway.journal.requests.forget(key))
+    booking = gateway.booking.read(found.pop())
+    return draw(BookedTimeslot(booking=booking, is_new=False))
+
+
+def _made_before(gateway: Gateway, key: RequestKey) -> str | None:
+    """
+    Return our id of what an earlier create under a condition has made.
+
+    None when there is nothing: then the condition is begun, and nobody else's.
+
+    Raises:
+        Problem: 409 while another is being worked at.
+    """
+    requests = gateway.journal.requests
+    try:
+        requests.begin(key, lease=LEASE, after_no=True)
+    except RepeatedRequest as repeated:
+        made = _booking_of(repeated)
+        if repeated.answer is not None:
+            return made
+    else:
+        return None
+    # Its outcome may not be known yet; reading it may find it out.
+    gateway.booking.read(made)
+    try:
+        requests.begin(key, lease=LEASE, after_no=True)
+    except RepeatedRequest as repeated:
+        return _booking_of(repeated)
+    return None
+
+
+def _booking_of(repeated: RepeatedRequest) -> str:
+    if repeated.answer is None and repeated.is_running:
+        raise in_progress()
+    booking = repeated.booking if repeated.answer is None else repeated.answer.booking
+    if booking is None:
+        raise TypeError("the create has come to no booking")
+    return booking
+
+
+def _made_now(gateway: Gateway, key: RequestKey, act: Act, draw: Draw) -> Response:
+    requests = gateway.journal.requests
+    try:
+        booking, response = act(key)
+    except RepeatedRequest as repeated:
+        # The first was slow rather than dead.
+        made = gateway.booking.read(_booking_of(repeated))
+        return draw(BookedTimeslot(booking=made, is_new=False))
+    except BaseException:
+        # Nothing was made, so the condition still holds.
+        noted(lambda: requests.forget(key))
+        raise
+    close(gateway, key, response, booking)
+    return response
+
+
+def _known_by_region(
+    gateway: Gateway, identifier: _Identifier, number: PersonalIdentityNumber
+) -> set[str]:
+    """Return our id of the resident's booking that its unit knows by an identifier."""
+    unit = gateway.vocabulary.unit_of_booking_ids(identifier.system)
+    known = gateway.slot_search.snapshot.directory.units
+    if unit is None or unit not in known:
+        return set()
+    record = gateway.journal.by_booking_id(
+        known[unit].source, unit, BookingId(identifier.value)
+    )
+    return {record.id} if record is not None and record.number == number else set()
+
+
+def _identifier(header: str) -> _Identifier:
+    """
+    Return the identifier that a condition names.
+
+    Raises:
+        Problem: 400, without a word of what was sent.
+    """
+    form = _FORM.fullmatch(header)
+    if len(header) > _LONGEST:
+        raise _unusable(f"is longer than {_LONGEST} characters")
+    if not _VISIBLE.fullmatch(header) or form is None:
+        raise _unsupported()
+    try:
+        ((name, text),) = parse_qsl(
+            form["query"], strict_parsing=True, errors="strict", max_num_fields=1
+        )
+        (((token,),)) = _TOKENS.deserialize([text])
+    except (ValueError, ValidationError):
+        raise _unsupported() from None
+    if name != "identifier" or not token.system or not token.code:
+        raise _unsupported()
+    _refuse_personal(token)
+    return _Identifier(token.system, token.code)
+
+
+def _refuse_personal(token: Token) -> None:
+    """
+    Refuse a personal number in a header, where logs would keep it.
+
+    Raises:
+        Problem: 400, without a word of what was sent.
+    """
+    if token.system in PERSON_NUMBER_KINDS or has_personal_number(
+        f"{token.system}|{token.code}"
+    ):
+        raise Problem(
+            [
+                Issue(
+                    code="security",
+                    diagnostics=(
+                        f"{IF_NONE_EXIST} must hold no personal number: name the visit"
+                        " by an identifier of its own."
+                    ),
+                    parameter=IF_NONE_EXIST,
+                )
+            ],
+            status=400,
+        )
+
+
+def _unsupported() -> Problem:
+    return _unusable(
+        "must be identifier=system|value, alone or behind Appointment?; nothing else is"
+        " searched for"
+    )
+
+
+def _unusable(fault: str) -> Problem:
+    return Problem(
+        [
+            Issue(
+                code="value",
+                diagnostics=f"{IF_NONE_EXIST} {fault}.",
+                parameter=IF_NONE_EXIST,
+            )
+        ],
+        status=400,
+    )
+
+
+def _several() -> Problem:
+    return Problem(
+        [
+            Issue(
+                code="multiple-matches",
+                diagnostics=(
+                    f"Several appointments fit {IF_NONE_EXIST}: use an identifier that"
+                    " only one of them has."
+                ),
+                parameter=IF_NONE_EXIST,
+            )
+        ],
+        status=412,
+    )

@@ -1,0 +1,35 @@
+"""
+`X-Request-Id`: a client's name for an exchange, to find it again in logs.
+
+FHIR R4, 3.1.0.9: it is for tracing alone. It comes back as it was sent, and does
+nothing else: it may be the same for every request of an errand.
+"""
+
+import re
+from typing import Final
+
+from flask import Response, request
+
+from fhir_gateway.web.personal_text import has_personal_number
+
+__all__ = ["echo_request_id"]
+
+_NAME: Final = "X-Request-Id"
+_ECHOED: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
+
+
+def echo_request_id(response: Response) -> Response:
+    """
+    Give an answer the request's id, unless it is unfit for a header or for logs.
+
+    Unfit is what has other characters than visible ASCII, is longer than 255 of them,
+    or has a personal number in it.
+    """
+    given = request.headers.get(_NAME)
+    if (
+        given is not None
+        and _ECHOED.fullmatch(given)
+        and not has_personal_number(given)
+    ):
+        response.headers[_NAME] = given
+    return response
