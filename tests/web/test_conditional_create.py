@@ -229,12 +229,12 @@ def test_what_was_refused_does_not_exist(
     assert [each.status_code for each in (refused, booked, again)] == [422, 201, 200]
 
 
-def test_what_was_not_sent_does_not_exist(
+def test_what_could_not_be_asked_does_not_exist(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
-    """Nor does what could not be sent."""
+    """Nor does a request that a region could not be asked about."""
     body, condition = wanted(client, number), identifier()
-    sandbox.spoil("norr", "vp-fault", interactions=[_MAKE], code="VP007")
+    sandbox.spoil("norr", "vp-fault", interactions=["GetAvailableTimeslots"])
     unsent = post(client, body, condition)
     sandbox.heal()
 
