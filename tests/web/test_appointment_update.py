@@ -4,6 +4,7 @@ Appointment update: moves or cancels, by PUT.
 https://hl7.org/fhir/R4/http.html#update
 """
 
+import json
 from typing import Any
 from uuid import uuid4
 
@@ -701,3 +702,33 @@ def test_a_freed_slot_that_is_not_offered_again_is_told(
             )
         ],
     )
+
+
+@pytest.mark.parametrize("way", ["put", "patch", "$book", "$cancel"])
+def test_an_appointment_with_a_regions_long_text_is_cancelled(
+    client: FlaskClient, sandbox: Sandbox, number: str, way: str
+) -> None:
+    """What a region says of a booking, twice in an answer, is never too large here."""
+    sandbox.spoil("norr", "info", interactions=["MakeBooking"], text="å" * 20_000)
+    body = book(client, "norr", number).json
+    assert body is not None
+    sandbox.heal()
+    cancelled = {**body, "status": "cancelled"}
+    sent = {
+        "resourceType": "Parameters",
+        "parameter": [{"name": "appointment-resource", "resource": cancelled}],
+    }
+
+    answer = {
+        "put": lambda: change(client, cancelled),
+        "patch": lambda: patch(client, body["id"], status_patch("cancelled")),
+        "$book": lambda: client.post(
+            "/fhir/Appointment/$book", json=sent, content_type=FHIR_JSON
+        ),
+        "$cancel": lambda: client.post(
+            "/fhir/Appointment/$cancel", json=sent, content_type=FHIR_JSON
+        ),
+    }[way]()
+
+    assert len(json.dumps(body, ensure_ascii=False).encode()) > 80_000
+    assert answer.status_code == 200
