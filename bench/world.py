@@ -17,7 +17,7 @@ import orjson
 from fhir_gateway.fhir.concept_map import concept_map_from_meanings
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.care_unit import CareUnit, Position
-from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
+from fhir_gateway.model.ids import HsaId, PerformerId, SourceName, TimeTypeId
 from fhir_gateway.model.timekeeping import at_start_of_day, civil_date, now
 from fhir_gateway.model.timeslot import (
     Schedule,
@@ -199,7 +199,7 @@ class World:
                 unit=HsaId(unit),
                 time_type_id=time_type.id,
                 time_type_name=time_type.name,
-                performer=HsaId(f"{unit[:13]}P{number:05}{who}"),
+                performer=PerformerId(f"{unit[:13]}P{number:05}{who}"),
                 performer_name=f"Distriktssköterska Anna {number} {who}",
             )
             for who in range(2)

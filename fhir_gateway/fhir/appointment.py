@@ -251,12 +251,13 @@ def _offering_actors(
             {"reference": f"HealthcareService/{token}", "display": time_type.name}
         )
     name = schedule.performer_name or schedule.resource_name
-    if schedule.performer is not None:
+    practitioner = schedule.practitioner
+    if practitioner is not None:
         actors.append(
             {
                 # Not a reference: somebody without free times is nowhere to be read.
                 "type": "Practitioner",
-                "identifier": {"system": HSA_ID, "value": str(schedule.performer)},
+                "identifier": {"system": HSA_ID, "value": str(practitioner)},
                 **({"display": name} if name else {}),
             }
         )

@@ -115,7 +115,7 @@ def concept_map_from_meanings(
                 "targetVersion": SNOMED_CT_SWEDEN,
                 "element": [
                     {
-                        "code": str(time_type.id),
+                        "code": str(time_type.id.code),
                         "display": time_type.name,
                         "target": [
                             {

@@ -23,7 +23,7 @@ from fhir_gateway.fhir.slot import schedule_from_schedule, shown_name
 from fhir_gateway.fhir.stencil import Stencil, in_quotes
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.care_unit import CareUnit
-from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
+from fhir_gateway.model.ids import HsaId, PerformerId, SourceName, TimeTypeId
 from fhir_gateway.model.timekeeping import instant_from_epoch, instant_text
 from fhir_gateway.model.timeslot import (
     Schedule,
@@ -100,7 +100,7 @@ class Whose:
     @classmethod
     def of(cls, schedule: Schedule) -> Self:
         """Return a schedule's."""
-        performer, name = schedule.performer, shown_name(schedule)
+        performer, name = schedule.practitioner, shown_name(schedule)
         return cls(
             performer=performer,
             staff=b"" if performer is None else performer.encode(),
@@ -256,7 +256,7 @@ class IncludeDrawer:
             unit=_UNIT,
             time_type_id=_CODE,
             time_type_name=_NAME,
-            performer=None if is_nobodys else _STAFF,
+            performer=None if is_nobodys else PerformerId(_STAFF),
             performer_name=None if is_nameless else _WHO,
         )
         rendered = schedule_from_schedule(
@@ -334,7 +334,7 @@ class IncludeDrawer:
 
 def _named(time_type: TimeType) -> dict[str, bytes]:
     """Return what stands in the gaps of a time type's own code and name."""
-    return {_CODE: in_quotes(time_type.id), _NAME: in_quotes(time_type.name)}
+    return {_CODE: in_quotes(time_type.id.code), _NAME: in_quotes(time_type.name)}
 
 
 def _services(tokens: Iterable[str]) -> str:

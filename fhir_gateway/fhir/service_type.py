@@ -28,7 +28,7 @@ def service_type_from_time_type(
             ),
             {
                 "system": vocabulary.time_types(unit),
-                "code": str(time_type.id),
+                "code": str(time_type.id.code),
                 "display": time_type.name,
             },
         ],

@@ -129,10 +129,11 @@ def shown_name(schedule: Schedule) -> str | None:
 def _staff(schedule: Schedule) -> list[dict[str, str]]:
     name = shown_name(schedule)
     display = {"display": name} if name else {}
-    if schedule.performer is None:
+    practitioner = schedule.practitioner
+    if practitioner is None:
         return [display] if display else []
-    role = practitioner_role_id(schedule.unit, schedule.performer)
+    role = practitioner_role_id(schedule.unit, practitioner)
     return [
         {"reference": f"PractitionerRole/{role}", **display},
-        {"reference": f"Practitioner/{schedule.performer}", **display},
+        {"reference": f"Practitioner/{practitioner}", **display},
     ]

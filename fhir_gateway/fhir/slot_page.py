@@ -135,7 +135,7 @@ class SlotDrawer:
                 _times(_START, _LENGTH)[1].decode(),
                 _capacity(2),
             ),
-            {_CODE: in_quotes(time_type.id), _NAME: in_quotes(time_type.name)},
+            {_CODE: in_quotes(time_type.id.code), _NAME: in_quotes(time_type.name)},
         )
 
 

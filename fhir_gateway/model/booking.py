@@ -11,6 +11,7 @@ from fhir_gateway.model.ids import (
     CareTypeId,
     HsaId,
     LogicalAddress,
+    PerformerId,
     ResourceId,
     SourceName,
     TimeTypeId,
@@ -83,7 +84,7 @@ class Booking:
     subject_of_care: PersonalIdentityNumber | None = None
     time_type_id: TimeTypeId | None = None
     time_type_name: str | None = None
-    performer: HsaId | None = None
+    performer: PerformerId | None = None
     performer_name: str | None = None
     resource_id: ResourceId | None = None
     resource_name: str | None = None

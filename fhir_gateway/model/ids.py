@@ -2,7 +2,8 @@
 Identifiers as types.
 
 HSA-ids compare without regard to case (RIV-TA crm:scheduling 1.1.5, chapter 3), so
-they are upper case from the moment they are read.
+they are upper case from the moment they are read. A region's own identifiers are the
+very text that it wrote, blanks and case included: it gets them back unchanged.
 """
 
 import re
@@ -13,6 +14,7 @@ __all__ = [
     "CareTypeId",
     "HsaId",
     "LogicalAddress",
+    "PerformerId",
     "ResourceId",
     "SourceName",
     "TimeTypeId",
@@ -81,6 +83,33 @@ class TimeTypeId(str):
     """A unit's own code for a time type (`tidstyp`); it means nothing elsewhere."""
 
     __slots__ = ()
+
+    @property
+    def code(self) -> Self:
+        """Return it as a FHIR code, which has single blanks, and none around it."""
+        return type(self)(" ".join(self.split()))
+
+
+class PerformerId(str):
+    """
+    Who a time is with, in a source's own words.
+
+    An HSA-id by the contract; TakeCare writes a kind of resource, and others the number
+    of an employee.
+    """
+
+    __slots__ = ()
+
+    @property
+    def hsa_id(self) -> HsaId | None:
+        """Return the HSA-id that it is, None for anything else."""
+        # A complete one has a hyphen (crm:scheduling 1.1.5, chapter 3).
+        if "-" not in self:
+            return None
+        try:
+            return HsaId(self)
+        except ValueError:
+            return None
 
 
 class CareTypeId(str):

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from datetime import date
 from enum import Enum
 
-from fhir_gateway.model.ids import BookingId, HsaId, LogicalAddress, TimeTypeId
+from fhir_gateway.model.ids import (
+    BookingId,
+    HsaId,
+    LogicalAddress,
+    PerformerId,
+    TimeTypeId,
+)
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timeslot import Timeslot
 
@@ -140,7 +146,7 @@ class GetAvailableDates:
     first_day: date
     last_day: date
     time_type_id: TimeTypeId | None = None
-    performers: tuple[HsaId, ...] = ()
+    performers: tuple[PerformerId, ...] = ()
     booking_id: BookingId | None = None
 
 
@@ -158,7 +164,7 @@ class GetAvailableTimeslots:
     first_day: date
     last_day: date
     time_type_id: TimeTypeId | None = None
-    performers: tuple[HsaId, ...] = ()
+    performers: tuple[PerformerId, ...] = ()
     booking_id: BookingId | None = None
 
 

@@ -26,6 +26,7 @@ from fhir_gateway.model.ids import (
     BookingId,
     CareTypeId,
     HsaId,
+    PerformerId,
     ResourceId,
     TimeTypeId,
 )
@@ -85,18 +86,23 @@ class Schedule:
     Whose time it is: a unit, one of its time types, and a performer or resource.
 
     `performer`, `resource_id` and `care_type_id` identify it at the source beside the
-    unit and the time type; the names are only shown.
+    unit and the time type, each by its very text; the names are only shown.
     """
 
     unit: HsaId
     time_type_id: TimeTypeId
     time_type_name: str
-    performer: HsaId | None = None
+    performer: PerformerId | None = None
     performer_name: str | None = None
     resource_id: ResourceId | None = None
     resource_name: str | None = None
     care_type_id: CareTypeId | None = None
     care_type_name: str | None = None
+
+    @property
+    def practitioner(self) -> HsaId | None:
+        """Return the member of staff whose time it is, if it is one's."""
+        return None if self.performer is None else self.performer.hsa_id
 
     @property
     def token(self) -> str:
@@ -235,7 +241,7 @@ def time_type_token(unit: HsaId, time_type_id: TimeTypeId) -> str:
 def _schedule_token(
     unit: HsaId,
     time_type_id: TimeTypeId,
-    performer: HsaId | None,
+    performer: PerformerId | None,
     resource_id: ResourceId | None,
     care_type_id: CareTypeId | None,
 ) -> str:

@@ -116,7 +116,7 @@ class Directory:
                 asked.add(hsa_id)
                 for time_type in time_types:
                     token = time_type_token(hsa_id, time_type.id)
-                    meaning = meanings.get((hsa_id, time_type.id), ())
+                    meaning = meanings.get((hsa_id, time_type.id.code), ())
                     known = replace(time_type, standard=meaning)
                     offerings[token] = Offering(
                         unit=units[hsa_id],

@@ -65,7 +65,7 @@ class OfferingIndex:
             if kind == len(self.kinds):
                 self.kinds.append((source, time_type))
             placed.append((number, self._unit_numbers[offering.unit.hsa_id], kind))
-            by_own_id.setdefault(offering.time_type.id, []).append(number)
+            by_own_id.setdefault(offering.time_type.id.code, []).append(number)
             for shared in offering.time_type.standard:
                 by_code.setdefault(shared.code, []).append(number)
         # -1: a number whose offering the directory has no more.

@@ -11,7 +11,7 @@ import structlog
 
 from fhir_gateway.model.booking import BookedTimes, Booking
 from fhir_gateway.model.errors import GatewayError, Unavailable
-from fhir_gateway.model.ids import LogicalAddress
+from fhir_gateway.model.ids import LogicalAddress, PerformerId
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot
@@ -231,11 +231,26 @@ def is_the_same_time(booking: Booking, timeslot: Timeslot) -> bool:
             ours is None or theirs is None or ours == theirs
             for ours, theirs in (
                 (schedule.time_type_id, booking.time_type_id),
-                (schedule.performer, booking.performer),
                 (schedule.resource_id, booking.resource_id),
             )
         )
+        and _agree(schedule.performer, booking.performer)
     )
+
+
+def _agree(ours: PerformerId | None, theirs: PerformerId | None) -> bool:
+    """
+    Return whether two may be the same performer.
+
+    HSA-ids compare without regard to case. One and a text of another kind cannot be
+    compared: some sources write one on a free time and the other on a booking.
+    """
+    if ours is None or theirs is None:
+        return True
+    one, other = ours.hsa_id, theirs.hsa_id
+    if one is None and other is None:
+        return ours == theirs
+    return one is None or other is None or one == other
 
 
 def may_be(booking: Booking, timeslot: Timeslot) -> bool:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fhir_gateway.model.ids import CareTypeId, HsaId, ResourceId
+from fhir_gateway.model.ids import CareTypeId, HsaId, PerformerId, ResourceId
 from fhir_gateway.model.timeslot import Schedule
 from fhir_gateway.services.offering_numbers import OfferingNumbers
 from fhir_gateway.services.slot_columns import schedule_rank
@@ -29,7 +29,7 @@ _FEW: Final = 0.1
 class _Whose(NamedTuple):
     """Whose time it is at a unit, as its source says it."""
 
-    performer: HsaId | None
+    performer: PerformerId | None
     performer_name: str | None
     resource_id: ResourceId | None
     resource_name: str | None
@@ -95,7 +95,7 @@ class ScheduleTable:
     def performer(self, number: int) -> HsaId | None:
         """Return whose a schedule is, if it is a member of staff's."""
         whose: _Whose = self._whose[self._whose_of[number]]
-        return whose.performer
+        return None if whose.performer is None else whose.performer.hsa_id
 
     def token(self, number: int) -> str:
         """Return the token of a schedule."""
@@ -249,7 +249,7 @@ class ScheduleTable:
         self._last_of[offering] = number
         unit = self._numbers.unit(offering)
         self._by_unit.setdefault(unit, array("i")).append(number)
-        performer = self._whose[whose].performer
+        performer = self.performer(number)
         if performer is not None:
             self._by_performer.setdefault(performer, array("i")).append(number)
         return number

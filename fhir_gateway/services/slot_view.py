@@ -662,7 +662,7 @@ class SlotView:
     def _segment(self, key: BlockKey) -> Segment:
         if self._sources[key.source].is_live:
             return (f"live:{key.source}",)
-        meaning = self._meanings.get((key.unit, key.time_type_id), ())
+        meaning = self._meanings.get((key.unit, key.time_type_id.code), ())
         if meaning:
             return tuple(sorted(each.code for each in meaning))
         return (f"source:{key.source}",)

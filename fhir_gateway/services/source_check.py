@@ -78,8 +78,8 @@ def check_source(
         else:
             answered.add(unit.hsa_id)
             for time_type in time_types.items:
-                offered.add((unit.hsa_id, time_type.id))
-                if (unit.hsa_id, time_type.id) not in meanings:
+                offered.add((unit.hsa_id, time_type.id.code))
+                if (unit.hsa_id, time_type.id.code) not in meanings:
                     unmapped.append((unit.hsa_id, time_type))
         progress()
         pause(max(0.0, began + interval - monotonic()))

@@ -19,6 +19,7 @@ import orjson
 from fhir_gateway.model.ids import (
     CareTypeId,
     HsaId,
+    PerformerId,
     ResourceId,
     SourceName,
     TimeTypeId,
@@ -225,7 +226,7 @@ def _schedule_from_json(
         unit=unit,
         time_type_id=time_type_id,
         time_type_name=fields["time_type_name"],
-        performer=HsaId(fields["performer"]) if "performer" in fields else None,
+        performer=(PerformerId(fields["performer"]) if "performer" in fields else None),
         performer_name=fields.get("performer_name"),
         resource_id=(
             ResourceId(fields["resource_id"]) if "resource_id" in fields else None

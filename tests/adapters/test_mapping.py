@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from builders import TOLVAN, UNIT, VISIT, schedule, subject
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fhir_gateway.adapters.scheduling_1_1.mapping import (
     booking_from_wire,
     free_times_from_answer,
-    performer_from_wire,
     requested_timeslot,
     schedule_from_wire,
     subject_of_care_info,
@@ -23,7 +24,7 @@ from fhir_gateway.model.booking import Booking, BookingPermissions
 from fhir_gateway.model.ids import (
     BookingId,
     CareTypeId,
-    HsaId,
+    PerformerId,
     ResourceId,
     TimeTypeId,
 )
@@ -48,7 +49,7 @@ def wire(**changed: Any) -> TimeslotType:
         "start_time_inclusive": "20260601080000",
         "end_time_exclusive": "20260601083000",
         "healthcare_facility": "se2321000016-a01",
-        "performer": "se2321000016-p01",
+        "performer": "SE2321000016-P01",
         "booking_id": "S-1",
         "subject_of_care": "191212121212",
         "resource_name": "Rum 1",
@@ -70,7 +71,7 @@ WHOLE = Schedule(
     unit=UNIT,
     time_type_id=VISIT,
     time_type_name="Besök",
-    performer=HsaId("SE2321000016-P01"),
+    performer=PerformerId("SE2321000016-P01"),
     performer_name="Läkare Eva Ek",
     resource_id=ResourceId("1001"),
     resource_name="Rum 1",
@@ -172,17 +173,56 @@ def test_an_end_in_the_repeated_hour_is_after_its_start() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("name", "field"),
     [
-        pytest.param("SE2321000016-P01", "SE2321000016-P01", id="an HSA-id"),
-        pytest.param("1", None, id="a resource type of TakeCare's"),
-        pytest.param("a_b-c", None, id="other characters"),
-        pytest.param(None, None, id="none"),
+        pytest.param("performer", "performer", id="performer"),
+        pytest.param("resource_id", "resource_id", id="resource"),
+        pytest.param("care_type_id", "care_type_id", id="care type"),
+        pytest.param("time_type_id", "time_type_id", id="time type"),
     ],
 )
-def test_a_performer_is_an_hsa_id(text: str | None, expected: str | None) -> None:
-    """What stands in performer and is no HSA-id is left out."""
-    assert performer_from_wire(text) == expected
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("se-p1a", id="lower case"),
+        pytest.param("1001", id="no HSA-id"),
+        pytest.param(" 1 ", id="blanks around"),
+        pytest.param("a_b c", id="other characters"),
+    ],
+)
+def test_an_identifier_goes_back_as_it_came(name: str, field: str, text: str) -> None:
+    """What tells times apart at a region is the very text that it wrote."""
+    timeslot = timeslot_from_wire(wire(**{name: text}), UNIT, None)
+
+    requested = requested_timeslot(timeslot, subject(number=TOLVAN), None, None)
+
+    assert (getattr(timeslot.schedule, field), getattr(requested, name)) == (text, text)
+
+
+@settings(deadline=None)
+@given(
+    texts=st.lists(st.text(min_size=1, max_size=8), min_size=2, max_size=5, unique=True)
+)
+def test_times_of_two_performers_are_never_one(texts: list[str]) -> None:
+    """As many performers as a region writes have as many times, each by its text."""
+    answer = Answer(
+        response=Response(timeslot_detail=tuple(wire(performer=each) for each in texts))
+    )
+
+    free = free_times_from_answer(answer, UNIT, None)
+
+    assert {each.schedule.performer: each.count for each in free.timeslots} == (
+        dict.fromkeys(texts, 1)
+    )
+
+
+def test_blanks_around_a_time_type_do_not_make_it_another_one() -> None:
+    """A time is of the time type that was asked for, however it is padded."""
+    timeslot = timeslot_from_wire(
+        wire(time_type_id=" TT-BESOK"), UNIT, TimeTypeId("TT-BESOK ")
+    )
+
+    assert timeslot.schedule.time_type_id == "TT-BESOK "
 
 
 def test_a_day_has_no_performers_name() -> None:
@@ -214,7 +254,7 @@ def test_equal_times_are_counted_and_sorted() -> None:
 
     free = free_times_from_answer(answer, UNIT, None)
 
-    other = replace(WHOLE, performer=HsaId("SE2321000016-P02"))
+    other = replace(WHOLE, performer=PerformerId("SE2321000016-P02"))
     at_eight = [
         Timeslot(schedule=WHOLE, start=START, end=END, count=3, source_id=ONE),
         Timeslot(schedule=other, start=START, end=END, source_id=ONE),
@@ -243,7 +283,7 @@ def test_a_booking_is_read_whole() -> None:
         subject_of_care=TOLVAN,
         time_type_id=VISIT,
         time_type_name="Besök",
-        performer=HsaId("SE2321000016-P01"),
+        performer=PerformerId("SE2321000016-P01"),
         performer_name="Läkare Eva Ek",
         resource_id=ResourceId("1001"),
         resource_name="Rum 1",

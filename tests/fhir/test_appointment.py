@@ -15,7 +15,14 @@ from fhir_gateway.model.booking import (
     BookingStatus,
     ManagedBooking,
 )
-from fhir_gateway.model.ids import BookingId, HsaId, ResourceId, SourceName, TimeTypeId
+from fhir_gateway.model.ids import (
+    BookingId,
+    HsaId,
+    PerformerId,
+    ResourceId,
+    SourceName,
+    TimeTypeId,
+)
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timeslot import Schedule, Timeslot, TimeType
 
@@ -25,7 +32,7 @@ _SCHEDULE = Schedule(
     unit=HsaId("SE2321000016-A01"),
     time_type_id=TimeTypeId("TT1"),
     time_type_name="Provtagning",
-    performer=HsaId("SE2321000016-P1"),
+    performer=PerformerId("SE2321000016-P1"),
     performer_name="Anna Provberg",
 )
 _TIMESLOT = Timeslot(
@@ -300,7 +307,7 @@ def test_a_coordination_number_has_its_own_system() -> None:
             id="a room, without its code",
         ),
         pytest.param(
-            {"performer": HsaId("SE2321000016-P1")},
+            {"performer": PerformerId("SE2321000016-P1")},
             [
                 {
                     "type": "Practitioner",

@@ -15,7 +15,13 @@ from fhir_gateway.fhir.slot import schedule_from_schedule
 from fhir_gateway.fhir.slot_page import drawn_instant
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.care_unit import CareUnit
-from fhir_gateway.model.ids import HsaId, ResourceId, SourceName, TimeTypeId
+from fhir_gateway.model.ids import (
+    HsaId,
+    PerformerId,
+    ResourceId,
+    SourceName,
+    TimeTypeId,
+)
 from fhir_gateway.model.timekeeping import instant_from_epoch
 from fhir_gateway.model.timeslot import (
     Schedule,
@@ -61,7 +67,9 @@ def entry(resource: dict[str, Any]) -> dict[str, Any]:
 @given(
     unit=UNITS,
     time_type=TIME_TYPES,
-    performer=st.none() | HSA_IDS,
+    performer=st.none()
+    | HSA_IDS.map(PerformerId)
+    | st.sampled_from([PerformerId("1001"), PerformerId("se1-p")]),
     names=st.tuples(*[st.none() | TEXT] * 3),
     answered_at=st.integers(1_700_000_000, 2_100_000_000),
 )
@@ -69,7 +77,7 @@ def entry(resource: dict[str, Any]) -> dict[str, Any]:
 def test_a_drawn_schedule_is_the_rendered_one(
     unit: CareUnit,
     time_type: TimeType,
-    performer: HsaId | None,
+    performer: PerformerId | None,
     names: tuple[str | None, ...],
     answered_at: int,
 ) -> None:

@@ -14,7 +14,14 @@ from fhir_gateway.fhir.slot import (
     slot_from_timeslot,
 )
 from fhir_gateway.fhir.vocabulary import Vocabulary
-from fhir_gateway.model.ids import CareTypeId, HsaId, ResourceId, SourceName, TimeTypeId
+from fhir_gateway.model.ids import (
+    CareTypeId,
+    HsaId,
+    PerformerId,
+    ResourceId,
+    SourceName,
+    TimeTypeId,
+)
 from fhir_gateway.model.timeslot import (
     Schedule,
     StandardTimeType,
@@ -30,7 +37,7 @@ _SCHEDULE = Schedule(
     unit=HsaId("SE2321000016-A01"),
     time_type_id=TimeTypeId("TT1"),
     time_type_name="Covid-vaccination",
-    performer=HsaId("SE2321000016-P1"),
+    performer=PerformerId("SE2321000016-P1"),
     performer_name="Sjuksköterska Anna Provberg",
 )
 _TIMESLOT = Timeslot(
@@ -244,3 +251,37 @@ def test_a_nameless_performer_is_referred_to_all_the_same() -> None:
         {"reference": "PractitionerRole/SE2321000016-A01.pee3dqh1"},
         {"reference": "Practitioner/SE2321000016-P1"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("performer", "name", "actors"),
+    [
+        pytest.param("1001", "Dr Ett", [{"display": "Dr Ett"}], id="no HSA-id"),
+        pytest.param("1001", None, [], id="no HSA-id and no name"),
+        pytest.param(
+            "se2321000016-p1",
+            None,
+            [
+                {"reference": "PractitionerRole/SE2321000016-A01.pee3dqh1"},
+                {"reference": "Practitioner/SE2321000016-P1"},
+            ],
+            id="an HSA-id in lower case",
+        ),
+    ],
+)
+def test_a_performer_is_shown_where_it_is_an_hsa_id(
+    performer: str, name: str | None, actors: list[dict[str, str]]
+) -> None:
+    """A source's own number of somebody is never shown, only the name."""
+    schedule = replace(_SCHEDULE, performer=PerformerId(performer), performer_name=name)
+
+    shown = schedule_from_schedule(
+        schedule,
+        _TIME_TYPE,
+        unit_name="Mottagningen",
+        source=_NORR,
+        answered_at=None,
+        vocabulary=_OURS,
+    )
+
+    assert shown["actor"][2:] == actors

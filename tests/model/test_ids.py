@@ -14,6 +14,7 @@ from fhir_gateway.model.ids import (
     CareTypeId,
     HsaId,
     LogicalAddress,
+    PerformerId,
     ResourceId,
     SourceName,
     TimeTypeId,
@@ -171,3 +172,37 @@ def test_logical_address_has_no_blanks_around(text: str, address: str) -> None:
 def test_code_of_a_unit_is_kept_as_it_is(kind: type[str]) -> None:
     """A unit's own code is sent back exactly as it came, case and all."""
     assert kind("aB 1/å") == "aB 1/å"
+
+
+@pytest.mark.parametrize(
+    ("text", "hsa_id"),
+    [
+        pytest.param("SE2321000016-P01", "SE2321000016-P01", id="an HSA-id"),
+        pytest.param("se2321000016-p01", "SE2321000016-P01", id="in lower case"),
+        pytest.param(" SE1-P\n", "SE1-P", id="between blanks"),
+        pytest.param("1", None, id="a kind of resource"),
+        pytest.param("SE2321000016P01", None, id="without a hyphen"),
+        pytest.param("a_b-c", None, id="other characters"),
+        pytest.param("A-" + "1" * 30, None, id="too long"),
+        pytest.param("å-1", None, id="another letter"),
+    ],
+)
+def test_performer_is_an_hsa_id_where_it_is_one(text: str, hsa_id: str | None) -> None:
+    """A source's own text stays what it is; it is shown only as an HSA-id."""
+    performer = PerformerId(text)
+
+    assert (str(performer), performer.hsa_id) == (text, hsa_id)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        pytest.param("4", "4", id="a digit"),
+        pytest.param(" 4\n", "4", id="blanks around"),
+        pytest.param("a  b", "a b", id="blanks inside"),
+        pytest.param("tT", "tT", id="case"),
+    ],
+)
+def test_code_of_a_time_type_is_one_of_fhir(text: str, code: str) -> None:
+    """FHIR's codes have single blanks, and none around them."""
+    assert TimeTypeId(text).code == code

@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fhir_gateway.model.ids import CareTypeId, HsaId, ResourceId, TimeTypeId
+from fhir_gateway.model.ids import (
+    CareTypeId,
+    HsaId,
+    PerformerId,
+    ResourceId,
+    TimeTypeId,
+)
 from fhir_gateway.model.timeslot import (
     Schedule,
     Timeslot,
@@ -24,7 +30,7 @@ SCHEDULE = Schedule(
     unit=HsaId("SE2321000016-A01"),
     time_type_id=TimeTypeId("101"),
     time_type_name="Läkarbesök",
-    performer=HsaId("SE2321000016-P01"),
+    performer=PerformerId("SE2321000016-P01"),
     performer_name="Agnes Testberg",
     resource_id=ResourceId("R3"),
     resource_name="Rum 3",
@@ -179,7 +185,7 @@ def test_any_accepted_text_is_the_only_spelling(text: str) -> None:
         pytest.param({"unit": HsaId("SE2321000016-A02")}, id="unit"),
         pytest.param({"time_type_id": TimeTypeId("102")}, id="time type"),
         pytest.param({"time_type_id": TimeTypeId("101 ")}, id="time type by a blank"),
-        pytest.param({"performer": HsaId("SE2321000016-P02")}, id="performer"),
+        pytest.param({"performer": PerformerId("SE2321000016-P02")}, id="performer"),
         pytest.param({"performer": None}, id="no performer"),
         pytest.param({"resource_id": ResourceId("R4")}, id="resource"),
         pytest.param({"resource_id": ResourceId("r3")}, id="resource by case"),

@@ -7,7 +7,13 @@ from builders import COVID, OTHER_UNIT, UNIT, VISIT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fhir_gateway.model.ids import CareTypeId, HsaId, ResourceId, TimeTypeId
+from fhir_gateway.model.ids import (
+    CareTypeId,
+    HsaId,
+    PerformerId,
+    ResourceId,
+    TimeTypeId,
+)
 from fhir_gateway.model.timeslot import Schedule
 from fhir_gateway.services.offering_numbers import OfferingNumbers
 from fhir_gateway.services.schedule_table import ScheduleTable
@@ -19,7 +25,8 @@ SCHEDULES = st.builds(
     unit=st.sampled_from([UNIT, OTHER_UNIT]),
     time_type_id=st.sampled_from([TimeTypeId(VISIT), TimeTypeId(COVID)]),
     time_type_name=st.sampled_from(["Besök", "Vaccination"]),
-    performer=st.none() | st.sampled_from([HsaId("SE1-P1"), HsaId("SE1-P2")]),
+    performer=st.none()
+    | st.sampled_from([PerformerId("SE1-P1"), PerformerId("SE1-P2")]),
     performer_name=NAMES,
     resource_id=st.none() | st.just(ResourceId("R1")),
     resource_name=NAMES,
@@ -91,7 +98,7 @@ def test_many_time_types_are_masked_as_few_are() -> None:
                 unit=UNIT,
                 time_type_id=code,
                 time_type_name="T",
-                performer=HsaId(f"SE1-P{who}"),
+                performer=PerformerId(f"SE1-P{who}"),
             )
             for who in range(3)
         ]

@@ -12,7 +12,14 @@ from sqlalchemy import event
 
 from fhir_gateway.model.booking import BookingPermissions
 from fhir_gateway.model.errors import NotFound
-from fhir_gateway.model.ids import BookingId, CareTypeId, HsaId, ResourceId, SourceName
+from fhir_gateway.model.ids import (
+    BookingId,
+    CareTypeId,
+    HsaId,
+    PerformerId,
+    ResourceId,
+    SourceName,
+)
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal import (
@@ -81,7 +88,7 @@ def test_timeslot_is_kept_whole(journal: Journal) -> None:
         plain,
         schedule=replace(
             plain.schedule,
-            performer=HsaId("SE2321000016-P01"),
+            performer=PerformerId("SE2321000016-P01"),
             performer_name="Doktor Ärlig",
             resource_id=ResourceId("rum 7"),
             resource_name="Rum 7",

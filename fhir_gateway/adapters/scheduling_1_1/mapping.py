@@ -18,6 +18,7 @@ from fhir_gateway.model.ids import (
     BookingId,
     CareTypeId,
     HsaId,
+    PerformerId,
     ResourceId,
     SourceName,
     TimeTypeId,
@@ -57,7 +58,6 @@ __all__ = [
     "care_unit_from_wire",
     "free_times_from_answer",
     "listed",
-    "performer_from_wire",
     "performer_info_from_wire",
     "requested_timeslot",
     "schedule_from_wire",
@@ -87,16 +87,6 @@ def unit_from_wire(text: str) -> HsaId:
         return HsaId(text)
     except ValueError as error:
         raise MalformedElement("healthcare_facility", str(error)) from None
-
-
-def performer_from_wire(text: str | None) -> HsaId | None:
-    """Return an HSA-id that looks like one: TakeCare sends resource types here."""
-    if text is None or "-" not in text:
-        return None
-    try:
-        return HsaId(text)
-    except ValueError:
-        return None
 
 
 def listed(
@@ -142,7 +132,7 @@ def care_type_from_wire(wire: CareTypeType) -> CareType:
 
 def performer_info_from_wire(wire: PerformerInfoType) -> Performer | None:
     """Return a member of staff; None for a room or a team."""
-    hsa_id = performer_from_wire(wire.performer)
+    hsa_id = PerformerId(wire.performer).hsa_id
     if hsa_id is None:
         if "-" in wire.performer:
             raise MalformedElement("perfomer", "not an HSA-id")
@@ -185,13 +175,20 @@ def schedule_from_wire(
 ) -> Schedule:
     """Return whose time it is; the time type that was asked for fills a missing one."""
     time_type_id = wire.time_type_id or asked
+    if (
+        asked is not None
+        and time_type_id is not None
+        and (time_type_id.strip() == asked.strip())
+    ):
+        # It is listed with other blanks than among the time types.
+        time_type_id = asked
     if time_type_id is None:
         raise MalformedElement("timeTypeID", "is missing")
     return Schedule(
         unit=unit,
         time_type_id=TimeTypeId(time_type_id),
         time_type_name=wire.time_type_name or time_type_id,
-        performer=performer_from_wire(wire.performer),
+        performer=PerformerId(wire.performer) if wire.performer else None,
         performer_name=(
             wire.performer_name if isinstance(wire, TimeslotType) else None
         ),
@@ -298,7 +295,7 @@ def booking_from_wire(wire: TimeslotType) -> Booking:
         subject_of_care=number,
         time_type_id=TimeTypeId(wire.time_type_id) if wire.time_type_id else None,
         time_type_name=wire.time_type_name,
-        performer=performer_from_wire(wire.performer),
+        performer=PerformerId(wire.performer) if wire.performer else None,
         performer_name=wire.performer_name,
         resource_id=ResourceId(wire.resource_id) if wire.resource_id else None,
         resource_name=wire.resource_name,

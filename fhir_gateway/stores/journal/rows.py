@@ -13,6 +13,7 @@ from fhir_gateway.model.ids import (
     BookingId,
     CareTypeId,
     HsaId,
+    PerformerId,
     ResourceId,
     SourceName,
     TimeTypeId,
@@ -50,7 +51,7 @@ Values = dict[str, Any]
 NUMBER: Final = "number"
 
 _OPTIONAL_TYPES: Final = {
-    "performer": HsaId,
+    "performer": PerformerId,
     "performer_name": str,
     "resource_id": ResourceId,
     "resource_name": str,

@@ -161,8 +161,8 @@ class Find:
             for unit in snapshot.directory.units
             if any(role.startswith(f"{unit}.") for role in roles)
             for known in snapshot.of_unit(unit)
-            if known.schedule.performer is not None
-            and practitioner_role_id(unit, known.schedule.performer) in roles
+            if (practitioner := known.schedule.practitioner) is not None
+            and practitioner_role_id(unit, practitioner) in roles
         )
 
     def _url(self, pairs: Sequence[tuple[str, str]]) -> str:
