@@ -479,6 +479,46 @@ def test_a_booking_is_described(adapter: Scheduling11, answers: Answers) -> None
     )
 
 
+def test_details_of_another_booking_are_no_answer(
+    adapter: Scheduling11, answers: Answers
+) -> None:
+    """A description of another booking than was asked about is another's answer."""
+    answers(
+        get_booking_details.CONTRACT,
+        DETAILS,
+        get_booking_details.Response(timeslot_detail=replace(WIRE, booking_id="B-2")),
+        actor=AS_RESIDENT,
+    )
+
+    with pytest.raises(MalformedAnswer) as raised:
+        adapter.get_booking_details(ASK_DETAILS, timeout=1)
+
+    assert (raised.value.element, raised.value.message) == (
+        "bookingId",
+        (
+            "The source's answer cannot be read: bookingId: is another booking than was"
+            " asked about."
+        ),
+    )
+
+
+@pytest.mark.parametrize("told", ["b-1", "", None])
+def test_details_that_say_no_other_booking_are_believed(
+    adapter: Scheduling11, answers: Answers, told: str | None
+) -> None:
+    """An id in other letters, or none, is no other booking's."""
+    answers(
+        get_booking_details.CONTRACT,
+        DETAILS,
+        get_booking_details.Response(timeslot_detail=replace(WIRE, booking_id=told)),
+        actor=AS_RESIDENT,
+    )
+
+    details = adapter.get_booking_details(ASK_DETAILS, timeout=1)
+
+    assert details.start == FREE.start
+
+
 def test_details_without_a_booking_are_not_found(
     adapter: Scheduling11, region: responses.RequestsMock
 ) -> None:

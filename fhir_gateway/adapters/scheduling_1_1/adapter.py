@@ -12,6 +12,7 @@ from fhir_gateway.adapters.scheduling_1_1.mapping import (
     booking_from_wire,
     care_type_from_wire,
     care_unit_from_wire,
+    check_booking_id,
     free_times_from_answer,
     listed,
     performer_info_from_wire,
@@ -286,7 +287,9 @@ class Scheduling11:
             ) from error
         response: get_booking_details.Response = answer.response
         with self._malformed(Interaction.GET_BOOKING_DETAILS):
-            return booking_from_wire(response.timeslot_detail)
+            booking = booking_from_wire(response.timeslot_detail)
+            check_booking_id(booking, query.booking_id)
+            return booking
 
     def get_subject_of_care_schedule(
         self, query: GetSubjectOfCareSchedule, *, timeout: float

@@ -56,6 +56,7 @@ __all__ = [
     "booking_from_wire",
     "care_type_from_wire",
     "care_unit_from_wire",
+    "check_booking_id",
     "free_times_from_answer",
     "listed",
     "performer_info_from_wire",
@@ -310,6 +311,18 @@ def booking_from_wire(wire: TimeslotType) -> Booking:
         ),
         is_invitation=bool(wire.is_invitation),
     )
+
+
+def check_booking_id(booking: Booking, asked: BookingId) -> None:
+    """
+    Check that a description is of the booking that was asked about, as far as it says.
+
+    Raises:
+        MalformedElement: It is another's answer.
+    """
+    told = booking.booking_id
+    if told is not None and told.casefold() != asked.casefold():
+        raise MalformedElement("bookingId", "is another booking than was asked about")
 
 
 def requested_timeslot(
