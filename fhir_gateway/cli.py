@@ -15,7 +15,7 @@ from typing import NoReturn
 import click
 import orjson
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from fhir_gateway import VERSION, wsgi
@@ -38,9 +38,10 @@ from fhir_gateway.http_server import serve_http
 from fhir_gateway.log import configure_logging
 from fhir_gateway.model.errors import Conflict, NotFound
 from fhir_gateway.model.timekeeping import instant_text, now
+from fhir_gateway.report_table import report_json, report_tables
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, regions
 from fhir_gateway.sandbox.server import SandboxServer
-from fhir_gateway.services.source_check import SourceReport, check_source
+from fhir_gateway.services.source_check import check_source
 from fhir_gateway.services.source_overview import SourceOverview, SourceState
 from fhir_gateway.settings import ENVIRONMENT, Settings, WrongSettings
 from fhir_gateway.source_table import overview_json, overview_tables
@@ -227,9 +228,11 @@ def sources(context: click.Context, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def check(*, as_json: bool) -> None:
     """
-    Ask every unit what it offers; list the time types that have no shared meaning.
+    Ask every unit what it offers, as the worker will; list what is not as it should be.
 
-    Exits with 1 when a unit could not be asked.
+    Each contract that is asked without a resident is asked at each unit; its days and
+    times for one time type. Exits with 1 when something was not answered, or not as
+    the contract says. Nothing personal is shown.
     """
     settings = _settings()
     with _explained():
@@ -241,22 +244,31 @@ def check(*, as_json: bool) -> None:
         console=Console(stderr=True), disable=not sys.stderr.isatty()
     ) as progress:
         for each in configured:
-            task = progress.add_task(each.source.name, total=len(each.source.units))
+            task = progress.add_task(each.source.name, total=None)
+
+            def asked(units: int, of: int, task: TaskID = task) -> None:
+                progress.update(task, completed=units, total=of)
+
             reports.append(
                 check_source(
                     each.source,
                     each.adapter,
                     meanings,
+                    others=tuple(
+                        other.source for other in configured if other is not each
+                    ),
                     pause=pause.wait,
-                    progress=lambda task=task: progress.advance(task),  # type: ignore[misc] # mypy cannot infer a lambda's default
+                    progress=asked,
                 )
             )
             each.adapter.close()
     if as_json:
-        click.echo(orjson.dumps([_report_json(report) for report in reports]))
+        click.echo(orjson.dumps([report_json(report) for report in reports]))
     else:
-        _print_reports(reports)
-    if any(report.errors for report in reports):
+        console = Console()
+        for table in report_tables(reports):
+            console.print(table)
+    if not all(report.is_well for report in reports):
         sys.exit(1)
 
 
@@ -384,50 +396,6 @@ def _explained() -> Iterator[None]:
 def _fail(message: str, code: int) -> NoReturn:
     click.echo(f"fhir-gateway: {message}", err=True)
     sys.exit(code)
-
-
-def _report_json(report: SourceReport) -> dict[str, object]:
-    return {
-        "source": str(report.source.name),
-        "units": len(report.source.units),
-        "answered": report.answered,
-        "mapped": report.mapped,
-        "unmapped": [
-            {"unit": str(unit), "code": str(each.id), "name": each.name}
-            for unit, each in report.unmapped
-        ],
-        "idle": [{"unit": str(unit), "code": str(code)} for unit, code in report.idle],
-        "errors": [
-            {"unit": str(unit), "error": error} for unit, error in report.errors
-        ],
-    }
-
-
-def _print_reports(reports: list[SourceReport]) -> None:
-    console = Console()
-    summary = Table(title="Sources")
-    for heading in ("source", "units", "answered", "mapped", "unmapped", "idle"):
-        summary.add_column(heading, justify="left" if heading == "source" else "right")
-    for report in reports:
-        summary.add_row(
-            report.source.name,
-            str(len(report.source.units)),
-            str(report.answered),
-            str(report.mapped),
-            str(len(report.unmapped)),
-            str(len(report.idle)),
-        )
-    console.print(summary)
-    unmapped = Table(title="Time types without a shared meaning")
-    for heading in ("source", "unit", "code", "name"):
-        unmapped.add_column(heading, overflow="fold")
-    for report in reports:
-        for unit, time_type in report.unmapped:
-            unmapped.add_row(report.source.name, unit, time_type.id, time_type.name)
-    console.print(unmapped)
-    for report in reports:
-        for unit, error in report.errors:
-            console.print(f"{report.source.name} {unit}: {error}", style="red")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ What an adapter is: a source of bookable time, answering in the program's own mo
 """
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from fhir_gateway.model.booking import BookedTimes, Booking, WriteResult
 from fhir_gateway.model.care_unit import CareUnit, Performer
@@ -25,7 +25,7 @@ from fhir_gateway.model.interaction import (
 from fhir_gateway.model.listed import Listed
 from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, TimeType
 
-__all__ = ["AdapterFactory", "CareType", "SchedulingAdapter"]
+__all__ = ["AdapterFactory", "CareType", "SchedulingAdapter", "WatchedAdapter"]
 
 CareType = tuple[str, str]
 """A unit's own care type: its code and its name."""
@@ -126,6 +126,15 @@ class SchedulingAdapter(Protocol):
 
     def close(self) -> None:
         """Let go of connections."""
+        ...
+
+
+@runtime_checkable
+class WatchedAdapter(Protocol):
+    """An adapter that can tell how answers differ from what their contracts say."""
+
+    def watch(self, differs: Callable[[Interaction, str], None]) -> None:
+        """Call `differs` with each unknown or missing element, from now on."""
         ...
 
 

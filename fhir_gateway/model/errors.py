@@ -84,6 +84,10 @@ class GatewayError(Exception):
         party: Who caused it, where that is known better than by the class.
         error_code: What exactly went wrong, where that is known better than by the
             category and the party.
+
+    Attributes:
+        detail: Why the connection failed, or the source's own words without personal
+            numbers: for an operator who checks a source, never for a log or a client.
     """
 
     category: ClassVar[Category] = Category.FAULT
@@ -105,6 +109,12 @@ class GatewayError(Exception):
         self.interaction = interaction
         self.party = party or self.default_party
         self.error_code = error_code
+        self.detail: str | None = None
+
+    @property
+    def for_operator(self) -> str:
+        """Return the message with its detail."""
+        return f"{self} [{self.detail}]" if self.detail else str(self)
 
     def __str__(self) -> str:
         where = ", ".join(

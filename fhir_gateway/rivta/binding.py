@@ -20,9 +20,11 @@ its part malformed.
 """
 
 import html
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
@@ -47,6 +49,7 @@ __all__ = [
     "Codec",
     "MalformedElement",
     "Rejections",
+    "differences_from",
     "element",
     "elements",
     "read",
@@ -124,6 +127,8 @@ class Codec:
     can_be_left_out: bool = False
 
 
+_CONTRACTS: Final = "urn:riv:crm:scheduling:"
+_PLAIN_NAME: Final = re.compile(r"(?!.*\d{6})[A-Za-z_][A-Za-z0-9_.-]{0,59}")
 _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -334,6 +339,43 @@ def read(kind: type[T], node: etree._Element, rejected: Rejections) -> T:
     # What is absent has its default, an attribute of the class.
     object.__setattr__(made, "__dict__", values)
     return made
+
+
+def differences_from(kind: type, node: etree._Element) -> list[str]:
+    """
+    Return which elements are not as a class says: unknown ones and missing ones.
+
+    `read` passes over the first, and some of the second; this is for whoever looks for
+    a misspelling. Elements of other namespaces than the contract's are extensions,
+    which the schemas permit.
+    """
+    layout = _layout(kind)
+    found = []
+    names = set()
+    for child in node:
+        name = _local_name(child)
+        names.add(name)
+        known = layout.by_name.get(name)
+        if known is None:
+            if child.tag.startswith(f"{{{_CONTRACTS}") or "}" not in child.tag:
+                found.append(_unknown(name, layout))
+        elif not isinstance(known[1].content, Codec):
+            inner = differences_from(known[1].content, child)
+            found.extend(f"{name}/{each}" for each in inner)
+    found.extend(
+        f"{declared.name}: is missing"
+        for _, _, declared in layout.by_field
+        if declared.required and declared.name not in names
+    )
+    return found
+
+
+def _unknown(name: str, layout: _Layout) -> str:
+    close = get_close_matches(name, layout.by_name, n=1)
+    hint = f"; perhaps {close[0]} is meant" if close else ""
+    # Anything can stand in a name; what is long or looks like a number is not repeated.
+    shown = name if _PLAIN_NAME.fullmatch(name) else "an element"
+    return f"{shown}: is no element of the contract{hint}"
 
 
 def _write_item(declared: _Element, item: object, node: etree._Element) -> None:

@@ -12,7 +12,7 @@ An answer is believed under HTTP 200 alone (WS-I Basic Profile 1.1, R1111 and R1
 a fault under 200 and under every 4xx and 5xx (SOAP 1.1, section 6.2, says 500).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
@@ -38,19 +38,28 @@ from fhir_gateway.rivta.envelope import (
     CONTENT_TYPE,
     Answer,
     MalformedEnvelope,
+    differences,
     read_fault,
     read_response,
     write_request,
 )
 from fhir_gateway.rivta.fault import Fault
 from fhir_gateway.rivta.limit import ANSWER, LIST, PERSONAL, Limit
-from fhir_gateway.rivta.transport import Reply, Transport, kind_of, was_never_sent
+from fhir_gateway.rivta.transport import (
+    Reply,
+    Transport,
+    kind_of,
+    reason_of,
+    was_never_sent,
+)
 from fhir_gateway.rivta.xml import UnreadableXml
 
 __all__ = ["FaultedWrite", "SoapClient"]
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
+
+Differs = Callable[[Interaction, str], None]
 
 _PLACEHOLDER: Final = "{interaction}"
 _LISTS: Final = frozenset(
@@ -86,6 +95,11 @@ class SoapClient:
         self._endpoint = endpoint
         self._consumer = consumer
         self._transport = transport or Transport()
+        self._differs: Differs | None = None
+
+    def watch(self, differs: Differs) -> None:
+        """Tell, from now on, how answers differ from what their contracts say."""
+        self._differs = differs
 
     def call(
         self,
@@ -125,7 +139,13 @@ class SoapClient:
         limit = _limit(contract, actor)
         with exchange.errors():
             reply = self._post(contract, document, timeout, limit)
-        return exchange.answer(reply, limit)
+        answer = exchange.answer(reply, limit)
+        if self._differs is not None:
+            for difference in differences(
+                contract, reply.body, content_type=reply.content_type, limit=limit
+            ):
+                self._differs(contract.interaction, difference)
+        return answer
 
     def _post(
         self,
@@ -168,6 +188,7 @@ class _Exchange:
             # Those of `requests` are OSErrors, and it lets some others through: a
             # chunk of negative length is a ValueError, after the message was sent.
             failure = self._failure(error)
+            failure.detail = reason_of(error)
             failure.add_note(kind_of(error))
             raise failure from None
 
@@ -240,13 +261,15 @@ class _Exchange:
                 interaction=self._interaction,
                 party=party,
             )
-        return SourceFault(
+        failure = SourceFault(
             f"The source answered with a technical fault ({code or 'its own'}).",
             source=self._source,
             interaction=self._interaction,
             party=party,
             code=code,
         )
+        failure.detail = fault.masked_text
+        return failure
 
     def _malformed(self, reason: str, element: str) -> GatewayError:
         if self.is_write:

@@ -17,6 +17,7 @@ from fhir_gateway.model.interaction import Actor, ActorType
 from fhir_gateway.rivta.binding import (
     MalformedElement,
     Rejections,
+    differences_from,
     read,
     write,
     write_text,
@@ -37,6 +38,7 @@ __all__ = [
     "Answer",
     "Call",
     "MalformedEnvelope",
+    "differences",
     "read_call",
     "read_fault",
     "read_request",
@@ -243,6 +245,18 @@ def read_response(
         lost=frozenset(rejected.keys),
         processing_status=status,
     )
+
+
+def differences(
+    contract: Contract[Req, Res],
+    document: bytes,
+    *,
+    content_type: str | None = None,
+    limit: Limit = ANSWER,
+) -> list[str]:
+    """Return how the elements of a response that was read differ from its class."""
+    root = _body_root(_read_envelope(document, content_type, limit))
+    return differences_from(contract.response, root)
 
 
 def _envelope(

@@ -22,11 +22,12 @@ What `requests` does not promise by itself:
 import errno
 import http.client
 import io
+import os
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -47,7 +48,14 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from fhir_gateway.rivta.limit import ANSWER
 
-__all__ = ["Credentials", "Reply", "Transport", "kind_of", "was_never_sent"]
+__all__ = [
+    "Credentials",
+    "Reply",
+    "Transport",
+    "kind_of",
+    "reason_of",
+    "was_never_sent",
+]
 
 _CHUNK_BYTES: Final = 65_536
 _MOST_HEAD_BYTES: Final = 65_536
@@ -72,6 +80,17 @@ _RAISED_BEFORE_CONNECTING: Final = (
 
 class _CertificateUnusable(requests.exceptions.ConnectionError):
     """A file that TLS needs cannot be loaded; no connection was attempted."""
+
+
+_MOST_CAUSES: Final = 10
+_REASONS: Final[dict[type[BaseException], str]] = {
+    socket.gaierror: "its host name is not known (DNS)",
+    urllib3.exceptions.NameResolutionError: "its host name is not known (DNS)",
+    ConnectionRefusedError: "the connection was refused",
+    ConnectionResetError: "the connection was reset",
+    ConnectTimeoutError: "no connection was made in time",
+    urllib3.exceptions.ReadTimeoutError: "the answer did not come in time",
+}
 
 
 class _UnexpectedHttp(http.client.HTTPException):
@@ -228,17 +247,47 @@ def kind_of(error: BaseException) -> str:
     Those can quote the answer: urllib3 repeats a line that is no chunk length.
     """
     kinds: list[str] = []
-    cause: BaseException | None = error
-    while cause is not None and len(kinds) < 10:  # noqa: PLR2004 - chains are short
-        reason = getattr(cause, "reason", None)
+    for cause in _causes(error):
         code = errno.errorcode.get(getattr(cause, "errno", None) or 0)
         # OpenSSL's reasons are constants, as CERTIFICATE_VERIFY_FAILED.
-        detail = reason if isinstance(cause, ssl.SSLError) else code
+        detail = (
+            getattr(cause, "reason", None) if isinstance(cause, ssl.SSLError) else code
+        )
         name = type(cause).__name__
         kinds.append(f"{name} {detail}" if detail else name)
-        inner = (reason, *cause.args, cause.__cause__)
-        cause = next((one for one in inner if isinstance(one, BaseException)), None)
     return ": ".join(kinds)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return in plain words why a connection failed, as far as that is known."""
+    if isinstance(error, _CertificateUnusable):
+        return "a certificate file of ours cannot be read"
+    # The innermost says most: to urllib3 a refused connection is one that came late.
+    for cause in reversed(list(_causes(error))):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            # OpenSSL's own constant, as "certificate has expired".
+            message = getattr(cause, "verify_message", "") or "no reason given"
+            return f"its certificate is not accepted: {message}"
+        if isinstance(cause, ssl.SSLError):
+            message = getattr(cause, "reason", "") or "no reason given"
+            return f"the TLS handshake failed: {message}"
+        for kind, reason in _REASONS.items():
+            if isinstance(cause, kind):
+                return reason
+        if isinstance(cause, OSError) and cause.errno:
+            return os.strerror(cause.errno)
+    return kind_of(error)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, then what caused it, then what caused that."""
+    cause: BaseException | None = error
+    for _ in range(_MOST_CAUSES):
+        if cause is None:
+            return
+        yield cause
+        inner = (getattr(cause, "reason", None), *cause.args, cause.__cause__)
+        cause = next((one for one in inner if isinstance(one, BaseException)), None)
 
 
 class _PunctualReader(io.RawIOBase):

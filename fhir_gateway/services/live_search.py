@@ -279,7 +279,8 @@ class _LiveSource:
             return []
         detail = (
             f"{self.source.title} also lists free times of {lacking} of its time types"
-            " that this server cannot read; ask the unit for what is not shown here."
+            " that this server cannot read whole; ask the unit for what is not shown"
+            " here."
         )
         return [
             SourceOutcome(

@@ -163,7 +163,7 @@ def lack_of(
         problem=SourceProblem.INCOMPLETE,
         detail=(
             f"{source.title} also lists {' and '.join(lacking)} that this server cannot"
-            " read; ask the unit for what is not shown here."
+            " read whole; ask the unit for what is not shown here."
         ),
         since=status.last_answer_at if status else None,
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from web.running import Sandbox
 
 from fhir_gateway.bootstrap import Program
 from fhir_gateway.cli import main
@@ -92,3 +93,33 @@ def test_check_is_still_a_command_of_its_own(run: Any) -> None:
 
     assert result.exit_code == 0
     assert "Ask every unit what it offers" in result.stdout
+
+
+def test_check_asks_the_regions_and_exits_with_0(run: Any) -> None:
+    """Regions that answer everything as the contracts say are well."""
+    result = run("check", "--json")
+    found = {each["source"]: each for each in json.loads(result.stdout)}
+
+    assert result.exit_code == 0
+    assert {name: each["well"] for name, each in found.items()} == {
+        "norr": True,
+        "mitt": True,
+        "syd": True,
+    }
+    assert all(each["answered"] == each["units"] > 0 for each in found.values())
+
+
+def test_check_shows_a_fault_in_the_regions_own_words(
+    run: Any, sandbox: Sandbox
+) -> None:
+    """A unit whose times fault is not green: the table has the fault, exit code 1."""
+    sandbox.spoil("syd", "vp-fault", interactions=["GetAvailableTimeslots"])
+    table = run("check")
+    result = run("check", "--json")
+
+    assert result.exit_code == 1
+    (syd,) = (each for each in json.loads(result.stdout) if each["source"] == "syd")
+    assert {each["interaction"] for each in syd["errors"]} == {"GetAvailableTimeslots"}
+    assert all("[VP009" in each["error"] for each in syd["errors"])
+    assert table.exit_code == 1
+    assert "What was not answered" in table.stdout

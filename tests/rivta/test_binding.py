@@ -3,7 +3,7 @@ The table of elements: strict in writing, lenient in reading.
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import pytest
 from lxml import etree
@@ -17,6 +17,7 @@ from fhir_gateway.rivta.binding import (
     TIME,
     MalformedElement,
     Rejections,
+    differences_from,
     element,
     elements,
     read,
@@ -535,3 +536,48 @@ def test_character_that_xml_cannot_carry_is_refused(character: str) -> None:
 
     assert str(caught.value) == "other: has a character that XML cannot carry"
     assert caught.value.__suppress_context__
+
+
+# ------------------------------------------------------------------------ differences
+
+ITEM: Final = "urn:riv:crm:scheduling:1"
+
+
+@pytest.mark.parametrize(
+    ("xml", "expected"),
+    [
+        pytest.param(
+            "<name>n</name><part><id>1</id></part>", [], id="what the class has"
+        ),
+        pytest.param(
+            "<name>n</name><listed><ID>1</ID></listed>",
+            [
+                "listed/ID: is no element of the contract",
+                "listed/id: is missing",
+            ],
+            id="in a part",
+        ),
+        pytest.param(
+            "<name>n</name><names>n</names>",
+            ["names: is no element of the contract; perhaps name is meant"],
+            id="a misspelling",
+        ),
+        pytest.param("", ["name: is missing"], id="nothing"),
+        pytest.param(
+            f'<name>n</name><x:tagg xmlns:x="{ITEM}"/>',
+            ["tagg: is no element of the contract; perhaps tag is meant"],
+            id="in the contract's namespace",
+        ),
+        pytest.param(
+            '<name>n</name><x:more xmlns:x="urn:vendor"/>', [], id="an extension"
+        ),
+        pytest.param(
+            "<name>n</name><p191212121212/>",
+            ["an element: is no element of the contract"],
+            id="a number in a name",
+        ),
+    ],
+)
+def test_differences_from_a_class_are_named(xml: str, expected: list[str]) -> None:
+    """Unknown and missing elements are named by path, and no value is."""
+    assert differences_from(Message, parse(f"<m>{xml}</m>".encode())) == expected

@@ -51,3 +51,27 @@ def test_fault_hides_its_texts() -> None:
     shown = repr(Fault(code="code-191212121212", text="text-191212121212"))
 
     assert "191212121212" not in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param("Schemat är låst", "Schemat är låst", id="plain words"),
+        pytest.param("pnr 191212121212 saknas", "pnr … saknas", id="twelve digits"),
+        pytest.param("pnr191212121212saknas", "pnr…saknas", id="between letters"),
+        pytest.param("121212-1212", "…", id="ten digits"),
+        pytest.param("121212+1212 och 19121212-1212", "… och …", id="with signs"),
+        pytest.param("19121212T123", "…", id="a reserve number"),
+        pytest.param(
+            "VP004 SE2321000016-A01", "VP004 SE2321000016-A01", id="an HSA-id"
+        ),
+        pytest.param("vid 20270503080000", "vid 20270503080000", id="a time"),
+        pytest.param("a\n\tb\x1b[31mc", "a b[31mc", id="lines and control characters"),
+        pytest.param("x" * 301, "x" * 300, id="long"),
+    ],
+)
+def test_a_fault_is_shown_on_one_line_without_personal_numbers(
+    text: str, shown: str
+) -> None:
+    """An operator who checks a source sees what it says, and nobody's number."""
+    assert Fault(code="soap:Server", text=text).masked_text == shown

@@ -535,7 +535,7 @@ def test_live_times_that_could_not_be_kept_are_told(world: World) -> None:
             problem=SourceProblem.INCOMPLETE,
             detail=(
                 "Region Syd also lists free times of 1 of its time types that this"
-                " server cannot read; ask the unit for what is not shown here."
+                " server cannot read whole; ask the unit for what is not shown here."
             ),
             since=NOW,
         ),

@@ -1018,8 +1018,8 @@ def also_lists(what: str) -> SourceOutcome:
         source=NORR,
         problem=SourceProblem.INCOMPLETE,
         detail=(
-            f"Region Norr also lists {what} that this server cannot read; ask the unit"
-            " for what is not shown here."
+            f"Region Norr also lists {what} that this server cannot read whole; ask"
+            " the unit for what is not shown here."
         ),
     )
 

@@ -2,7 +2,7 @@
 The adapter: eleven interactions, each one call.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
@@ -131,6 +131,10 @@ class Scheduling11:
     def supports(self) -> frozenset[Interaction]:
         """Return what the configuration says of the producer."""
         return self._options.supports
+
+    def watch(self, differs: Callable[[Interaction, str], None]) -> None:
+        """Tell of the elements of answers that the schemas do not have, or require."""
+        self._client.watch(differs)
 
     def close(self) -> None:
         """Do nothing: no connection outlives its question."""
