@@ -14,6 +14,7 @@ from typing import NoReturn
 
 import click
 import orjson
+import structlog
 from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
@@ -43,7 +44,12 @@ from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, regions
 from fhir_gateway.sandbox.server import SandboxServer
 from fhir_gateway.services.source_check import check_source
 from fhir_gateway.services.source_overview import SourceOverview, SourceState
-from fhir_gateway.settings import ENVIRONMENT, Settings, WrongSettings
+from fhir_gateway.settings import (
+    ENVIRONMENT,
+    Settings,
+    WrongSettings,
+    service_links,
+)
 from fhir_gateway.source_table import overview_json, overview_tables
 from fhir_gateway.stores.database import DatabaseUnavailable, WrongDatabase
 from fhir_gateway.stores.embedded_redis import EmbeddedRedisFailed
@@ -53,6 +59,8 @@ from fhir_gateway.stores.slot_store import RedisSlotStore, StoreUnavailable
 from fhir_gateway.worker import WorkerFailed, run_side_by_side
 
 __all__ = ["main"]
+
+_log = structlog.get_logger()
 
 _WRONG_CONFIGURATION = 2
 _NOT_WELL = 3
@@ -359,6 +367,8 @@ def reseal() -> None:
 
 
 def _settings() -> Settings:
+    if links := service_links(os.environ):
+        _log.info("service links ignored", variables=links)
     try:
         return Settings.from_environment(os.environ)
     except WrongSettings as error:

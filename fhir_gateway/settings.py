@@ -8,10 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["ENVIRONMENT", "Settings", "WrongSettings"]
+__all__ = ["ENVIRONMENT", "Settings", "WrongSettings", "service_links"]
 
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 _PORTS: Final = range(1, 65_536)
+# What Kubernetes sets in each container for a Service, named after it: a Service called
+# fhir-gateway or sandbox makes names that look like settings. NAME_PORT alone needs a
+# look at its value as well.
+_SERVICE_LINK: Final = re.compile(
+    r".+_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?"
+    r"|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+_SERVICE_LINK_PORT: Final = re.compile(r"(tcp|udp|sctp)://\S+:[0-9]{1,5}")
 _URL: Final = re.compile(r"https?://[^/?#\s][^?#\s]*")
 
 ENVIRONMENT: Final = {
@@ -87,10 +95,16 @@ class Settings:
         """
         Return the settings of an environment.
 
+        A container platform's service links are left out: see `service_links`.
+
         Raises:
             WrongSettings: A variable is wrong, or one beginning with FHIR_GATEWAY_ is
                 unknown; all faults are listed.
         """
+        links = service_links(environment)
+        environment = {
+            name: value for name, value in environment.items() if name not in links
+        }
         faults = [
             f"{name} is no setting; see fhir-gateway --help"
             for name in sorted(environment)
@@ -142,6 +156,27 @@ class Settings:
             database_url=database_url,
             sandbox_port=numbers["SANDBOX_PORT"],
         )
+
+
+def service_links(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """
+    Return the variables that a container platform set for a Service, sorted.
+
+    Only those whose names could be taken for settings: `FHIR_GATEWAY_PORT=tcp://…` of a
+    Service called fhir-gateway, `SANDBOX_PORT=tcp://…` of one called sandbox.
+    """
+    return tuple(
+        name
+        for name in sorted(environment)
+        if (name.startswith("FHIR_GATEWAY_") or name in ENVIRONMENT)
+        and (
+            _SERVICE_LINK.fullmatch(name)
+            or (
+                name.endswith("_PORT")
+                and _SERVICE_LINK_PORT.fullmatch(environment[name].strip())
+            )
+        )
+    )
 
 
 def _number(

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from fhir_gateway.settings import ENVIRONMENT, Settings, WrongSettings
+from fhir_gateway.settings import (
+    ENVIRONMENT,
+    Settings,
+    WrongSettings,
+    service_links,
+)
 
 
 def faults(**environment: str) -> tuple[str, ...]:
@@ -86,6 +91,94 @@ def test_other_variables_are_not_ours() -> None:
     environment = {"PATH": "/bin", "HOME": "/", "FHIR": "x"}
 
     assert Settings.from_environment(environment) == Settings.from_environment({})
+
+
+# What Kubernetes sets for a Service called NAME with the ports "http" and 9090/udp.
+_LINKS_OF_A_SERVICE = {
+    "{}_SERVICE_HOST": "10.96.7.1",
+    "{}_SERVICE_PORT": "8080",
+    "{}_SERVICE_PORT_HTTP": "8080",
+    "{}_PORT": "tcp://10.96.7.1:8080",
+    "{}_PORT_8080_TCP": "tcp://10.96.7.1:8080",
+    "{}_PORT_8080_TCP_PROTO": "tcp",
+    "{}_PORT_8080_TCP_PORT": "8080",
+    "{}_PORT_8080_TCP_ADDR": "10.96.7.1",
+    "{}_PORT_9090_UDP": "udp://[fd00::1]:9090",
+}
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        *("FHIR_GATEWAY", "FHIR_GATEWAY_WORKER", "FHIR_GATEWAY_HOST"),
+        *("SANDBOX", "REDIS", "DATABASE", "PORT"),
+    ],
+)
+def test_a_service_of_any_name_changes_no_setting(service: str) -> None:
+    """What Kubernetes sets for a Service is neither a setting nor a fault."""
+    environment = {
+        name.format(service): value for name, value in _LINKS_OF_A_SERVICE.items()
+    }
+
+    assert Settings.from_environment(environment) == Settings.from_environment({})
+
+
+def test_an_ipv6_service_link_is_one() -> None:
+    """A Service whose address is IPv6 is recognised."""
+    assert service_links({"SANDBOX_PORT": "tcp://[fd00::1]:80"}) == ("SANDBOX_PORT",)
+
+
+def test_service_links_that_look_like_settings_are_named() -> None:
+    """The variables that are ignored are those that could be taken for settings."""
+    environment = {
+        "FHIR_GATEWAY_PORT": "tcp://10.96.7.1:80",
+        "FHIR_GATEWAY_SERVICE_HOST": "10.96.7.1",
+        "REDIS_PORT": "tcp://10.96.7.2:6379",
+        "SANDBOX_PORT": "tcp://10.96.7.3:8090",
+        "PORT": "8081",
+    }
+
+    assert service_links(environment) == (
+        "FHIR_GATEWAY_PORT",
+        "FHIR_GATEWAY_SERVICE_HOST",
+        "SANDBOX_PORT",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        pytest.param(
+            "PORT",
+            "tcp://10.96.7.1:80",
+            "PORT must be a whole number from 1 to 65535",
+            id="no Service has this name",
+        ),
+        pytest.param(
+            "SANDBOX_PORT",
+            "http://10.96.7.1:80",
+            "SANDBOX_PORT must be a whole number from 1 to 65535",
+            id="another URL",
+        ),
+        pytest.param(
+            "FHIR_GATEWAY_PORT",
+            "8080",
+            "FHIR_GATEWAY_PORT is no setting; see fhir-gateway --help",
+            id="a misspelt setting",
+        ),
+        pytest.param(
+            "FHIR_GATEWAY_SERVICES",
+            "10.96.7.1",
+            "FHIR_GATEWAY_SERVICES is no setting; see fhir-gateway --help",
+            id="nearly a link",
+        ),
+    ],
+)
+def test_what_only_looks_like_a_service_link_is_a_fault(
+    name: str, value: str, expected: str
+) -> None:
+    """A wrong port and an unknown setting are faults, whatever they resemble."""
+    assert faults(**{name: value}) == (expected,)
 
 
 @pytest.mark.parametrize(
