@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from secrets import token_hex
 
-from flask import Flask
-
 from fhir_gateway.adapters.protocol import SchedulingAdapter
 from fhir_gateway.adapters.sources import ConfiguredSource, load_sources
 from fhir_gateway.fhir.concept_map import meanings_from_concept_map
@@ -45,7 +43,7 @@ from fhir_gateway.stores.migrations import migrate
 from fhir_gateway.stores.sealing import Seal
 from fhir_gateway.stores.slot_store import RedisSlotStore, SlotStore
 from fhir_gateway.stores.source_lease import RedisSourceLeases
-from fhir_gateway.web.app import create_app
+from fhir_gateway.web.app import GatewayApp, create_app
 from fhir_gateway.web.gateway import Gateway
 
 __all__ = ["Program", "embedded_redis", "meanings_of", "opened_journal", "program"]
@@ -71,7 +69,7 @@ class Program:
     journal: Journal
     view: SlotView
     search_demand: SearchDemand
-    app: Flask
+    app: GatewayApp
     refreshes: tuple[SourceRefresh, ...]
     share: WorkerShare
     reconciliation: Reconciliation
@@ -226,6 +224,7 @@ def program(
     booking = BookingService(access, journal, read_back, settlement, turns, clock=clock)
     gateway = Gateway(
         base_url=settings.base_url,
+        hosts=settings.hosts,
         vocabulary=vocabulary,
         slot_search=SlotSearch(
             view, sources, demand=search_demand, live=live, clock=clock

@@ -2,30 +2,34 @@
 The front of a web process: takes each request whole, then gives it a thread.
 
 Granian reads the head of a request outside Python, and the event loop waits for its
-body; a thread meets whole requests only (RSGI, Granian's own interface). So a client
-that sends half a request costs a connection, and never a thread.
+body; a thread meets whole requests only. So a client that sends half a request costs a
+connection, and never a thread. The interface is ASGI 3.0: it alone says the path and
+the header fields as they came, byte by byte.
 """
 
 import asyncio
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from io import BytesIO
-from typing import Any, Final, NoReturn, Protocol
-from urllib.parse import unquote_to_bytes
+from typing import Any, Final, NoReturn
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from werkzeug.exceptions import RequestTimeout
 
-__all__ = ["BODY_WITHIN", "Exchange", "HttpFront", "Refusal", "RequestHead"]
+from fhir_gateway.web.request_head import FIELDS
+
+__all__ = ["BODY_WITHIN", "Answer", "HttpFront"]
 
 BODY_WITHIN: Final = timedelta(seconds=5)
 """How long a body may take to arrive."""
 
 PATIENCE: Final = timedelta(seconds=5)
-"""How long a request that may have to wait for a region waits for a thread."""
+"""How long a request that may have to wait for others waits for a thread."""
 
 _CONSTANT: Final[Mapping[str, Any]] = {
     "SCRIPT_NAME": "",
@@ -38,62 +42,42 @@ _CONSTANT: Final[Mapping[str, Any]] = {
     # Werkzeug's: the input ends by itself, also where no Content-Length says when.
     "wsgi.input_terminated": True,
 }
+_LENGTH: Final = re.compile(rb"0*([0-9]{1,15})")
+_LONG_LENGTH: Final = re.compile(rb"[0-9]+")
+_LONGEST: Final = 10**15
+_MOST_MEMORABLE: Final = 64
 
-Refusal = Callable[[], tuple[int, list[tuple[str, str]], bytes]]
-"""Returns the answer to a request that no thread can take: status, headers, body."""
-
-
-class _Headers(Protocol):
-    def get(self, key: str, default: None = None) -> str | None: ...
-    def items(self) -> list[tuple[str, str]]: ...
-    def __contains__(self, key: str) -> bool: ...
-
-
-class RequestHead(Protocol):
-    """What RSGI calls the scope: the head of a request. Header names are lower case."""
-
-    method: str
-    path: str
-    query_string: str
-    scheme: str
-    server: str
-    client: str
-    authority: str | None
-
-    @property
-    def headers(self) -> _Headers:
-        """Return the headers."""
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
-class Exchange(Protocol):
-    """What RSGI calls the protocol: reads the body in pieces, takes the answer."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An answer: status, header fields, body."""
 
-    def __aiter__(self) -> "Exchange":
-        """Return the body."""
-
-    async def __anext__(self) -> bytes:
-        """Return the next piece of it."""
-
-    def response_bytes(
-        self, status: int, headers: list[tuple[str, str]], body: bytes
-    ) -> None:
-        """Answer; what comes after the first answer is left out."""
+    status: int
+    headers: Iterable[tuple[str, str]]
+    body: bytes
 
 
 class HttpFront:
     """
-    An RSGI application around a WSGI one.
+    An ASGI application around a WSGI one.
 
-    Half of the threads answer what may have to wait for a region, the other half what
-    never does: however many of the first kind hang, the second kind is answered.
+    Half of the threads answer what may have to wait for a region or for SQL, the other
+    half what reads memory only: however many of the first kind hang, the second kind is
+    answered. What stands ready is answered without any thread.
 
     Args:
         app: The WSGI application.
         close: Lets go of the application, once every request is answered.
         threads: How many requests are answered at once, at least two.
-        may_wait: Tells of a path whether its answer may have to wait for a region.
-        refusal: The answer to a request that may have to wait, when it has waited for a
-            thread for too long.
+        may_wait: Returns whether a method on a path may have to wait for a region or
+            for SQL.
+        ready: The answers to GET that stand ready, by path.
+        busy: Returns the answer to a request that has waited for a thread for too long.
+        failed: Returns the answer where the application, or this front, failed.
         most_bytes: The largest body to take; of a larger one the application gets a
             byte more, or nothing where its length was said, and refuses it.
         body_within: How long a body may take to arrive. For a later one the application
@@ -107,8 +91,10 @@ class HttpFront:
         *,
         close: Callable[[], None],
         threads: int,
-        may_wait: Callable[[str], bool],
-        refusal: Refusal,
+        may_wait: Callable[[str, str], bool],
+        ready: Mapping[str, Answer],
+        busy: Callable[[], Answer],
+        failed: Callable[[Exception], Answer],
         most_bytes: int,
         body_within: timedelta = BODY_WITHIN,
         patience: timedelta = PATIENCE,
@@ -116,59 +102,86 @@ class HttpFront:
         self._app = app
         self._close = close
         self._may_wait = may_wait
-        self._refusal = refusal
+        self._ready = ready
+        self._busy = busy
+        self._failed = failed
         self._most_bytes = most_bytes
         self._body_within_s = body_within.total_seconds()
         waiting = threads // 2
         self._waiting = _Lane("waits", waiting, patience=patience)
         self._answering = _Lane("answers", threads - waiting, patience=None)
 
-    async def __call__(self, head: RequestHead, exchange: Exchange) -> None:
-        """Answer one request."""
-        path = unquote_to_bytes(head.path)
-        may_wait = self._may_wait(path.decode("utf-8", "replace"))
-        lane = self._waiting if may_wait else self._answering
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or begin and end with the process."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        request = _Request(scope)
         try:
-            body = await self._body(head, exchange)
-        except TimeoutError:
-            body = _LateBody()
-        try:
-            await lane.run(self._answer, head, exchange, path, body)
-        except _NoThread:
-            exchange.response_bytes(*self._refusal())
+            answer = await self._answer(request, receive)
+        except Exception as error:  # noqa: BLE001 - nothing leaves but as JSON
+            answer = self._failed(error)
+        headers = [
+            (name.encode("latin-1"), value.encode("latin-1"))
+            for name, value in answer.headers
+        ]
+        if not request.is_read:
+            # What is left of the body would be taken for the next request.
+            headers.append((b"connection", b"close"))
+        await send(
+            {
+                "type": "http.response.start",
+                "status": answer.status,
+                "headers": headers,
+            }
+        )
+        await send({"type": "http.response.body", "body": answer.body})
 
-    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let go of everything: every request is answered."""
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
         for lane in (self._waiting, self._answering):
             lane.close()
         self._close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _answer(self, request: "_Request", receive: Receive) -> Answer:
+        ready = self._ready.get(request.path) if request.method == "GET" else None
+        if ready is not None:
+            return ready
+        body = await self._body(request, receive)
+        may_wait = self._may_wait(request.method, request.path)
+        lane = self._waiting if may_wait else self._answering
+        try:
+            return await lane.run(self._run, request.environ, body)
+        except _NoThread:
+            return self._busy()
 
     async def _body(
-        self, head: RequestHead, exchange: Exchange
+        self, request: "_Request", receive: Receive
     ) -> "BytesIO | _LateBody":
-        headers = head.headers
-        length = headers.get("content-length")
-        if length is None and "transfer-encoding" not in headers:
+        if request.is_read:
             return BytesIO()
-        if length is not None and int(length) > self._most_bytes:
+        if request.length is not None and request.length > self._most_bytes:
             return BytesIO()
         read = BytesIO()
-        async with asyncio.timeout(self._body_within_s):
-            async for piece in exchange:
-                read.write(piece)
-                if not piece or read.tell() > self._most_bytes:
-                    break
-        read.truncate(min(read.tell(), self._most_bytes + 1))
+        try:
+            async with asyncio.timeout(self._body_within_s):
+                while not request.is_read and read.tell() <= self._most_bytes:
+                    message = await receive()
+                    read.write(message.get("body", b""))
+                    request.is_read = not message.get("more_body", False)
+        except TimeoutError:
+            return _LateBody()
+        if read.tell() > self._most_bytes:
+            # Of another request's bytes behind it nobody can be sure.
+            request.is_read = False
+            read.truncate(self._most_bytes + 1)
         read.seek(0)
         return read
 
-    def _answer(
-        self,
-        head: RequestHead,
-        exchange: Exchange,
-        path: bytes,
-        body: "BytesIO | _LateBody",
-    ) -> None:
+    def _run(self, environ: WSGIEnvironment, body: "BytesIO | _LateBody") -> Answer:
         status = 500
         headers: list[tuple[str, str]] = []
 
@@ -179,33 +192,76 @@ class HttpFront:
             status, headers = int(line[:3]), given
             return _no_write
 
+        environ["wsgi.input"] = body
         starting: StartResponse = start_response
-        answer = self._app(self._environ(head, path, body), starting)
+        answer = self._app(environ, starting)
         content = b"".join(answer)
         if close := getattr(answer, "close", None):
             close()
-        exchange.response_bytes(status, headers, content)
+        return Answer(status=status, headers=headers, body=content)
 
-    def _environ(
-        self, head: RequestHead, path: bytes, body: "BytesIO | _LateBody"
-    ) -> WSGIEnvironment:
-        host, _, port = head.server.rpartition(":")
+
+class _Request:
+    """
+    The head of a request, in the words of WSGI (PEP 3333).
+
+    Attributes:
+        path: As it came, percent signs and all.
+        length: How long the body is; None when that is not said.
+        is_read: Nothing of the body is left to be read.
+    """
+
+    __slots__ = ("environ", "is_read", "length", "method", "path")
+
+    def __init__(self, scope: Scope) -> None:
+        self.method: str = scope["method"]
+        raw_path: bytes = scope["raw_path"]
+        self.path = raw_path.decode("latin-1")
+        query: bytes = scope["query_string"]
+        host, port = scope["server"]
+        fields: list[tuple[bytes, bytes]] = scope["headers"]
         environ: WSGIEnvironment = {
             **_CONSTANT,
-            "REQUEST_METHOD": head.method,
+            "REQUEST_METHOD": self.method,
             # PEP 3333: bytes, as characters of Latin-1.
-            "PATH_INFO": path.decode("latin-1"),
-            "QUERY_STRING": head.query_string,
+            "PATH_INFO": scope["path"].encode().decode("latin-1"),
+            "QUERY_STRING": query.decode("latin-1"),
+            "REQUEST_URI": (raw_path + b"?" + query).decode("latin-1")
+            if query
+            else self.path,
             "SERVER_NAME": host,
-            "SERVER_PORT": port,
-            "REMOTE_ADDR": head.client.rpartition(":")[0],
-            "wsgi.url_scheme": head.scheme,
-            "wsgi.input": body,
+            "SERVER_PORT": str(port),
+            "REMOTE_ADDR": scope["client"][0],
+            "wsgi.url_scheme": scope["scheme"],
         }
-        for header, value in head.headers.items():
-            name = _environ_name(header)
+        size = 0
+        for field, content in fields:
+            size += len(field) + len(content)
+            name = _environ_name(field)
+            if name is None:
+                continue
+            value = content.decode("latin-1")
             environ[name] = f"{environ[name]},{value}" if name in environ else value
-        return environ
+        environ[FIELDS] = (len(fields), size)
+        self.length = _length(environ)
+        self.is_read = (
+            self.length in (None, 0) and "HTTP_TRANSFER_ENCODING" not in environ
+        )
+        self.environ = environ
+
+
+def _length(environ: WSGIEnvironment) -> int | None:
+    """Return the length that is said, and let the environment say it in few digits."""
+    text = environ.get("CONTENT_LENGTH", "").encode("latin-1")
+    if match := _LENGTH.fullmatch(text):
+        length = int(match[1])
+    elif _LONG_LENGTH.fullmatch(text):
+        length = _LONGEST
+    else:
+        # None is said, or the application refuses what is.
+        return None
+    environ["CONTENT_LENGTH"] = str(length)
+    return length
 
 
 class _LateBody:
@@ -233,7 +289,12 @@ class _Lane:
         self._free = asyncio.Semaphore(threads)
         self._patience_s = patience.total_seconds() if patience else None
 
-    async def run(self, work: Callable[..., None], *arguments: object) -> None:
+    async def run(
+        self,
+        work: Callable[[WSGIEnvironment, "BytesIO | _LateBody"], Answer],
+        environ: WSGIEnvironment,
+        body: "BytesIO | _LateBody",
+    ) -> Answer:
         """
         Do something on a thread of this lane.
 
@@ -249,8 +310,8 @@ class _Lane:
         else:
             await self._free.acquire()
         try:
-            await asyncio.get_running_loop().run_in_executor(
-                self._pool, work, *arguments
+            return await asyncio.get_running_loop().run_in_executor(
+                self._pool, work, environ, body
             )
         finally:
             self._free.release()
@@ -260,12 +321,26 @@ class _Lane:
         self._pool.shutdown()
 
 
+def _environ_name(field: bytes) -> str | None:
+    """
+    Return what WSGI calls a header field, None for one that must be overlooked.
+
+    A name with an underscore would pass for the same with a hyphen, which a proxy in
+    front may have removed or set.
+    """
+    if len(field) > _MOST_MEMORABLE:
+        return None if b"_" in field else _named(field)
+    return _known_environ_name(field)
+
+
 @lru_cache(maxsize=512)
-def _environ_name(header: str) -> str:
-    if header in ("content-type", "content-length"):
-        return header.replace("-", "_").upper()
-    # A name with an underscore must not pass for the same with a hyphen.
-    return "HTTP_" + header.upper().replace("_", "__").replace("-", "_")
+def _known_environ_name(field: bytes) -> str | None:
+    return None if b"_" in field else _named(field)
+
+
+def _named(field: bytes) -> str:
+    name = field.decode("latin-1").replace("-", "_").upper()
+    return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"
 
 
 def _no_write(_: bytes) -> NoReturn:

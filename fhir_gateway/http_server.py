@@ -9,18 +9,19 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from typing import Final
-from wsgiref.types import WSGIApplication
 
+from flask import Response
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from fhir_gateway.fhir.json_reading import MAX_BYTES
-from fhir_gateway.http_front import HttpFront
+from fhir_gateway.fhir.limits import MOST_FORM_BYTES, MOST_JSON_BYTES
+from fhir_gateway.http_front import Answer, HttpFront
 from fhir_gateway.settings import Settings
-from fhir_gateway.web.app import may_wait
-from fhir_gateway.web.errors import overloaded
+from fhir_gateway.web.app import HEALTHY, GatewayApp
+from fhir_gateway.web.errors import from_bug, overloaded
+from fhir_gateway.web.request_head import HEALTH
 
 __all__ = ["serve_http"]
 
@@ -32,7 +33,11 @@ _STOPS_WITHIN_S: Final = 45
 _ARENA_MAX: Final = -8
 _ARENAS: Final = 2
 
-Running = Callable[[], AbstractContextManager[WSGIApplication]]
+_HEALTHY: Final = Answer(
+    status=200, headers=[("Content-Type", "application/json")], body=HEALTHY
+)
+
+Running = Callable[[], AbstractContextManager[GatewayApp]]
 
 
 def serve_http(settings: Settings, running: Running) -> None:
@@ -49,7 +54,7 @@ def serve_http(settings: Settings, running: Running) -> None:
         "fhir_gateway",
         address=settings.host,
         port=settings.port,
-        interface=Interfaces.RSGI,
+        interface=Interfaces.ASGI,
         workers=settings.processes,
         loop=Loops.uvloop,
         # With HTTP/2 allowed, a connection that says nothing at all is kept for ever.
@@ -69,13 +74,24 @@ def serve_http(settings: Settings, running: Running) -> None:
 def _front(running: Running, threads: int) -> HttpFront:
     _share_arenas()
     stack = ExitStack()
+    app = stack.enter_context(running())
     return HttpFront(
-        stack.enter_context(running()),
+        app,
         close=stack.close,
         threads=threads,
-        may_wait=may_wait,
-        refusal=overloaded,
-        most_bytes=MAX_BYTES,
+        may_wait=app.may_wait,
+        ready={HEALTH: _HEALTHY},
+        busy=lambda: _answer(overloaded()),
+        failed=lambda error: _answer(from_bug(error)),
+        most_bytes=max(MOST_JSON_BYTES, MOST_FORM_BYTES),
+    )
+
+
+def _answer(response: Response) -> Answer:
+    return Answer(
+        status=response.status_code,
+        headers=list(response.headers),
+        body=response.get_data(),
     )
 
 

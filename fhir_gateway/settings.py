@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 __all__ = ["ENVIRONMENT", "Settings", "WrongSettings", "service_links"]
 
@@ -22,6 +23,11 @@ _SERVICE_LINK: Final = re.compile(
 _SERVICE_LINK_PORT: Final = re.compile(r"(tcp|udp|sctp)://\S+:[0-9]{1,5}")
 _URL: Final = re.compile(r"https?://[^/?#\s][^?#\s]*")
 
+_HOST_NAME: Final = re.compile(
+    r"[a-z0-9](?:[a-z0-9.\-]*[a-z0-9])?|[0-9a-f:]+[0-9a-f.:]*"
+)
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
 ENVIRONMENT: Final = {
     "FHIR_GATEWAY_SOURCES": "the TOML file of sources; default sources.toml",
     "FHIR_GATEWAY_DATA_DIR": "where the embedded stores lie; default .fhir-gateway",
@@ -29,6 +35,10 @@ ENVIRONMENT: Final = {
     "PORT": "the port to listen on; default 8080",
     "FHIR_GATEWAY_BASE_URL": (
         "the FHIR base that clients use; default http://127.0.0.1:PORT/fhir"
+    ),
+    "FHIR_GATEWAY_ALLOWED_HOSTS": (
+        "further names that clients may call this server by, separated by commas;"
+        " default: none beside the base URL's host, the address and loopback"
     ),
     "FHIR_GATEWAY_CANONICAL_BASE": (
         "the base of our canonicals; default https://fhir-gateway.example.org"
@@ -70,6 +80,8 @@ class Settings:
     How the program is to run.
 
     Attributes:
+        hosts: The names that clients may call the server by, in lower case, without a
+            port; an address of IPv6 without brackets.
         redis_url: None for one of our own.
         database_url: Never None: SQLite in the data folder when nothing else is said.
         journal_keys: Empty for one that is made in the data folder.
@@ -80,6 +92,7 @@ class Settings:
     host: str
     port: int
     base_url: str
+    hosts: frozenset[str]
     canonical_base: str
     processes: int
     threads: int
@@ -130,6 +143,8 @@ class Settings:
                 ("FHIR_GATEWAY_CANONICAL_BASE", "https://fhir-gateway.example.org"),
             )
         }
+        host = environment.get("FHIR_GATEWAY_HOST") or "127.0.0.1"
+        hosts = _hosts(environment, "FHIR_GATEWAY_ALLOWED_HOSTS", faults)
         data_dir = Path(environment.get("FHIR_GATEWAY_DATA_DIR") or ".fhir-gateway")
         database_url = environment.get("DATABASE_URL") or (
             f"sqlite:///{data_dir.resolve() / 'journal.sqlite'}"
@@ -139,9 +154,17 @@ class Settings:
         return cls(
             sources=Path(environment.get("FHIR_GATEWAY_SOURCES") or "sources.toml"),
             data_dir=data_dir,
-            host=environment.get("FHIR_GATEWAY_HOST") or "127.0.0.1",
+            host=host,
             port=port,
             base_url=urls["FHIR_GATEWAY_BASE_URL"],
+            hosts=(
+                hosts
+                | _LOOPBACK
+                | {
+                    urlsplit(urls["FHIR_GATEWAY_BASE_URL"]).hostname or host,
+                    host.lower(),
+                }
+            ),
             canonical_base=urls["FHIR_GATEWAY_CANONICAL_BASE"],
             processes=numbers["FHIR_GATEWAY_PROCESSES"],
             threads=numbers["FHIR_GATEWAY_THREADS"],
@@ -195,6 +218,21 @@ def _number(
         )
         return default
     return int(text)
+
+
+def _hosts(
+    environment: Mapping[str, str], name: str, faults: list[str]
+) -> frozenset[str]:
+    hosts = [
+        text.strip().lower().removesuffix(".")
+        for text in environment.get(name, "").split(",")
+        if text.strip()
+    ]
+    if not all(map(_HOST_NAME.fullmatch, hosts)):
+        faults.append(
+            f"{name} must be names or addresses without ports, separated by commas"
+        )
+    return frozenset(hosts)
 
 
 def _url(

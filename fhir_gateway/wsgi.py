@@ -7,17 +7,16 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from flask import Flask
-
 from fhir_gateway.bootstrap import embedded_redis, program
 from fhir_gateway.log import configure_logging
 from fhir_gateway.settings import Settings
+from fhir_gateway.web.app import GatewayApp
 
 __all__ = ["application", "running"]
 
 
 @contextmanager
-def running() -> Iterator[Flask]:
+def running() -> Iterator[GatewayApp]:
     """
     Give the application of this process, with its view following the store.
 
@@ -37,7 +36,7 @@ def running() -> Iterator[Flask]:
         yield made.app
 
 
-def application() -> Flask:
+def application() -> GatewayApp:
     """Return the same application, let go of when the process ends."""
     stack = ExitStack()
     atexit.register(stack.close)

@@ -3,12 +3,21 @@ Reading JSON from a client: what two readers could read differently is refused.
 """
 
 import json
+import re
 from typing import Any, Final, NoReturn
 
-__all__ = ["MAX_BYTES", "UnreadableJson", "read_json"]
+from fhir_gateway.fhir.limits import (
+    MOST_JSON_BYTES,
+    MOST_JSON_DEPTH,
+    MOST_JSON_ITEMS,
+    MOST_JSON_KEYS,
+)
 
-MAX_BYTES: Final = 262_144
-_MAX_DEPTH: Final = 32
+__all__ = ["UnreadableJson", "read_json"]
+
+# A text with its quotes, also one that does not end.
+_TEXT: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|$)', re.DOTALL)
+_BRACKETS: Final = re.compile(r"[\[\]{}]")
 
 
 class UnreadableJson(ValueError):
@@ -20,19 +29,19 @@ def read_json(body: bytes) -> Any:  # noqa: ANN401 - JSON is any value
     Return the value that a body holds.
 
     Raises:
-        UnreadableJson: It is larger than 256 KiB, not UTF-8 (a byte order mark counts
-            as not), not JSON, nested deeper than 32, holds NaN or an infinite number,
-            or names a key twice.
+        UnreadableJson: It is larger than `limits` say, in bytes, depth, keys or items;
+            not UTF-8 (a byte order mark counts as not), not JSON, holds NaN or an
+            infinite number, or names a key twice.
     """
-    if len(body) > MAX_BYTES:
-        raise UnreadableJson(f"the body is larger than {MAX_BYTES} bytes")
+    if len(body) > MOST_JSON_BYTES:
+        raise UnreadableJson(f"the body is larger than {MOST_JSON_BYTES} bytes")
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UnreadableJson("the body is not UTF-8") from error
     if text.startswith("\ufeff"):
         raise UnreadableJson("the body begins with a byte order mark")
-    _check_depth(text)
+    _check_shape(text)
     try:
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
     except UnreadableJson:
@@ -58,25 +67,18 @@ def _no_constant(_: str) -> NoReturn:
     raise UnreadableJson("the body holds NaN or an infinite number")
 
 
-def _check_depth(text: str) -> None:
+def _check_shape(text: str) -> None:
+    """Check what a text holds before it is parsed, by what stands beside its texts."""
+    shape = _TEXT.sub("", text)
+    if shape.count(":") > MOST_JSON_KEYS:
+        raise UnreadableJson(f"the body has more than {MOST_JSON_KEYS} keys")
+    if shape.count(",") > MOST_JSON_ITEMS:
+        raise UnreadableJson(f"the body has more than {MOST_JSON_ITEMS} commas")
     depth = 0
-    in_string = escaped = False
-    for character in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                in_string = False
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
-            depth += 1
-            if depth > _MAX_DEPTH:
-                raise UnreadableJson(f"the body is nested deeper than {_MAX_DEPTH}")
-        elif character in "]}":
-            depth -= 1
+    for bracket in _BRACKETS.findall(shape):
+        depth += 1 if bracket in "[{" else -1
+        if depth > MOST_JSON_DEPTH:
+            raise UnreadableJson(f"the body is nested deeper than {MOST_JSON_DEPTH}")
 
 
 def _check_text(value: Any) -> None:  # noqa: ANN401 - JSON is any value

@@ -2,38 +2,58 @@
 The Flask application: every route of the server.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 
 from fhir_gateway import VERSION
 from fhir_gateway.fhir.capability_statement import capability_statement
-from fhir_gateway.fhir.json_reading import MAX_BYTES
+from fhir_gateway.fhir.limits import MOST_FORM_BYTES, MOST_JSON_BYTES
 from fhir_gateway.web.appointment import appointment_routes
 from fhir_gateway.web.directory import directory_routes
 from fhir_gateway.web.errors import register_error_handlers
-from fhir_gateway.web.exchange import check_accept, fhir_response
+from fhir_gateway.web.exchange import FHIR_PREFIX, check_accept, fhir_response
 from fhir_gateway.web.gateway import Gateway
+from fhir_gateway.web.request_head import HEALTH, check_head
 from fhir_gateway.web.request_id import echo_request_id
-from fhir_gateway.web.resource import ResourceRoutes, register
+from fhir_gateway.web.resource import ResourceRoutes, register, waiting_routes
 from fhir_gateway.web.slot import slot_routes
 
-__all__ = ["FHIR_PREFIX", "create_app", "may_wait", "resource_routes"]
+__all__ = ["HEALTHY", "GatewayApp", "create_app", "resource_routes"]
 
-FHIR_PREFIX: Final = "/fhir"
-_OF_APPOINTMENTS: Final = f"{FHIR_PREFIX}/Appointment"
+# A byte more: Werkzeug cuts a body without a length there, and says nothing.
+_MOST_BYTES: Final = max(MOST_JSON_BYTES, MOST_FORM_BYTES) + 1
+HEALTHY: Final = b'{"status":"ok"}'
+"""What `/health` answers while this process lives."""
 
 
-def create_app(gateway: Gateway) -> Flask:
+class GatewayApp(Flask):
+    """
+    The WSGI application of a gateway.
+
+    Args:
+        routes: What can be done with resources.
+    """
+
+    def __init__(self, routes: Sequence[ResourceRoutes]) -> None:
+        super().__init__("fhir_gateway", static_folder=None)
+        self.config["MAX_CONTENT_LENGTH"] = _MOST_BYTES
+        # A path in two spellings passes by a proxy's rules for one of them, and a
+        # redirect would repeat the URL with whatever a client has put into it.
+        self.url_map.strict_slashes = True
+        self.url_map.redirect_defaults = False
+        self.url_map.merge_slashes = False
+        for each in routes:
+            register(self, each, FHIR_PREFIX)
+        self.may_wait = waiting_routes(routes, FHIR_PREFIX)
+
+
+def create_app(gateway: Gateway) -> GatewayApp:
     """Return the WSGI application that answers for a gateway."""
-    app = Flask("fhir_gateway", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 1
-    app.url_map.strict_slashes = False
-    # A redirect would repeat the URL, and whatever a client has put into it.
-    app.url_map.merge_slashes = False
     routes = resource_routes(gateway)
-    for each in routes:
-        register(app, each, FHIR_PREFIX)
+    app = GatewayApp(routes)
+    app.before_request(lambda: check_head(request.environ, gateway.hosts))
     statement = capability_statement(
         [each.capability for each in routes],
         base_url=gateway.base_url,
@@ -44,15 +64,10 @@ def create_app(gateway: Gateway) -> Flask:
     app.add_url_rule(
         f"{FHIR_PREFIX}/metadata", "metadata", lambda: _metadata(statement)
     )
-    app.add_url_rule("/health", "health", _health)
+    app.add_url_rule(HEALTH, "health", _health)
     register_error_handlers(app)
     app.after_request(echo_request_id)
     return app
-
-
-def may_wait(path: str) -> bool:
-    """Tell whether the answer to a path may have to wait for a region, or for SQL."""
-    return path.startswith(_OF_APPOINTMENTS)
 
 
 def resource_routes(gateway: Gateway) -> tuple[ResourceRoutes, ...]:
@@ -71,4 +86,4 @@ def _metadata(statement: dict[str, Any]) -> Response:
 
 def _health() -> Response:
     """Answer that this process lives; whether regions do is another question."""
-    return Response('{"status":"ok"}', content_type="application/json")
+    return Response(HEALTHY, content_type="application/json")

@@ -4,6 +4,7 @@ Appointment: create, read, search-type, update, patch (FHIR R4, 12.8).
 Creating books; an update or patch moves (another slot) or cancels (status cancelled).
 """
 
+from copy import deepcopy
 from typing import Any, Final
 
 import jsonpatch
@@ -18,7 +19,7 @@ from fhir_gateway.fhir.appointment_request import (
     number_from_identifier,
 )
 from fhir_gateway.fhir.bundle import Entry, searchset
-from fhir_gateway.fhir.json_reading import MAX_BYTES
+from fhir_gateway.fhir.limits import MOST_JSON_BYTES, MOST_PATCH_OPERATIONS
 from fhir_gateway.fhir.outcome import (
     Issue,
     Problem,
@@ -87,10 +88,8 @@ _NEVER_FOUND: Final = Issue(
     ),
     parameter="status",
 )
-_MOST_OPERATIONS: Final = 100
-_PERSONAL: Final = frozenset(
-    {"patient.identifier", "patient:identifier", "patient:Patient.identifier"}
-)
+# Without modifiers and chains: what may say who somebody is.
+_PERSONAL: Final = frozenset({"patient", "actor", "identifier", "subject"})
 
 
 def appointment_routes(gateway: Gateway) -> ResourceRoutes:
@@ -113,6 +112,7 @@ def appointment_routes(gateway: Gateway) -> ResourceRoutes:
             InteractionCode.UPDATE: views.update,
             InteractionCode.PATCH: views.patch,
         },
+        may_wait=frozenset(InteractionCode),
         operations=appointment_operations(gateway),
     )
 
@@ -278,14 +278,16 @@ def _applied(appointment: dict[str, Any], operations: object) -> object:
         isinstance(each, dict) for each in operations
     ):
         raise _no_patch()
-    if len(operations) > _MOST_OPERATIONS:
-        raise _unpatched(f"A patch has at most {_MOST_OPERATIONS} operations.")
-    patched: object = appointment
+    if len(operations) > MOST_PATCH_OPERATIONS:
+        raise _unpatched(f"A patch has at most {MOST_PATCH_OPERATIONS} operations.")
+    patched: object = deepcopy(appointment)
+    # The region's own texts may be long; a patch adds no more than a body could hold.
+    most = len(orjson.dumps(appointment)) + MOST_JSON_BYTES
     try:
         for operation in operations:
-            patched = jsonpatch.apply_patch(patched, [operation])
+            patched = jsonpatch.apply_patch(patched, [operation], in_place=True)
             # A few copies of copies would fill the memory.
-            if len(orjson.dumps(patched)) > MAX_BYTES:
+            if len(orjson.dumps(patched)) > most:
                 raise _unpatched("The patch makes the appointment too large.")
     except jsonpatch.InvalidJsonPatch as error:
         raise _no_patch() from error
@@ -319,12 +321,14 @@ def _unpatched(diagnostics: str) -> Problem:
 
 def _refuse_personal_url() -> None:
     """
-    Refuse a personal number in a URL, where logs and caches would keep it.
+    Refuse who somebody is in a URL, and a search by GET: that cannot say it anywhere.
 
     Raises:
         Problem: 400, without a word of what was sent.
     """
-    if request.method == "GET" or any(name in _PERSONAL for name in request.args):
+    if any(
+        name.partition(".")[0].partition(":")[0] in _PERSONAL for name in request.args
+    ):
         raise Problem(
             [
                 Issue(
@@ -332,6 +336,20 @@ def _refuse_personal_url() -> None:
                     diagnostics=(
                         "A personal number must not stand in a URL: send the parameters"
                         " by POST to Appointment/_search."
+                    ),
+                )
+            ],
+            status=400,
+        )
+    if request.method != "POST":
+        raise Problem(
+            [
+                Issue(
+                    code="not-supported",
+                    diagnostics=(
+                        "Appointments are found for one resident only: send"
+                        " patient.identifier as system|number, and everything else, in"
+                        " a form by POST to Appointment/_search."
                     ),
                 )
             ],

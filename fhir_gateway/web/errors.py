@@ -9,6 +9,7 @@ import structlog
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
+from fhir_gateway.fhir.limits import MOST_FORM_BYTES, MOST_JSON_BYTES
 from fhir_gateway.fhir.outcome import (
     Issue,
     Problem,
@@ -19,7 +20,13 @@ from fhir_gateway.model.errors import Busy, Category, GatewayError
 from fhir_gateway.services.fault_place import fault_place
 from fhir_gateway.web.exchange import fhir_response
 
-__all__ = ["STATUSES", "error_response", "overloaded", "register_error_handlers"]
+__all__ = [
+    "STATUSES",
+    "error_response",
+    "from_bug",
+    "overloaded",
+    "register_error_handlers",
+]
 
 _log = structlog.get_logger()
 
@@ -48,8 +55,13 @@ _HTTP_ISSUES: Final = {
     ),
     405: ("not-supported", "That is not done with this URL; see /metadata."),
     408: ("timeout", "The body did not arrive in time: send it whole, at once."),
-    413: ("too-long", "The body is too large."),
-    414: ("too-long", "The URL is too long: search by POST to _search instead."),
+    413: (
+        "too-long",
+        (
+            f"The body is too large: JSON has at most {MOST_JSON_BYTES} bytes, and a"
+            f" form {MOST_FORM_BYTES}."
+        ),
+    ),
 }
 
 
@@ -58,15 +70,14 @@ def register_error_handlers(app: Flask) -> None:
     app.register_error_handler(Problem, _from_problem)
     app.register_error_handler(GatewayError, _from_gateway_error)
     app.register_error_handler(HTTPException, _from_http_exception)
-    app.register_error_handler(Exception, _from_bug)
+    app.register_error_handler(Exception, from_bug)
 
 
-def overloaded() -> tuple[int, list[tuple[str, str]], bytes]:
+def overloaded() -> Response:
     """Return the answer to a request that waited too long for its turn."""
-    response = error_response(
+    return error_response(
         Busy("Too many requests wait for the regions; send this one again later.")
     )
-    return response.status_code, list(response.headers), response.get_data()
 
 
 def _from_problem(problem: Exception) -> Response:
@@ -120,7 +131,7 @@ def _from_http_exception(error: Exception) -> Response:
     )
 
 
-def _from_bug(error: Exception) -> Response:
+def from_bug(error: Exception) -> Response:
     """Answer a failure that nobody foresaw; only its class and place are logged."""
     incident = str(uuid4())
     _log.error("unforeseen failure", incident=incident, **fault_place(error))

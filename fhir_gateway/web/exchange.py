@@ -17,22 +17,30 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_accept_header, parse_options_header
 
-from fhir_gateway.fhir.json_reading import MAX_BYTES, UnreadableJson, read_json
+from fhir_gateway.fhir.json_reading import UnreadableJson, read_json
+from fhir_gateway.fhir.limits import MOST_FORM_BYTES, MOST_JSON_BYTES
 from fhir_gateway.fhir.outcome import Issue, Problem
 from fhir_gateway.model.timekeeping import Clock, http_date_text, now
 
 __all__ = [
     "FHIR_JSON",
+    "FHIR_PREFIX",
     "JSON_PATCH",
     "Preferences",
     "check_accept",
     "check_accept_header",
+    "check_type",
     "drawn_response",
     "fhir_response",
+    "is_without_body",
+    "own_url",
     "preferences",
     "read_body",
     "search_parameters_of_request",
 ]
+
+FHIR_PREFIX: Final = "/fhir"
+"""The path that is served, whatever the base URL of clients is."""
 
 FHIR_JSON: Final = "application/fhir+json"
 JSON_PATCH: Final = "application/json-patch+json"
@@ -128,6 +136,26 @@ def read_body(*media_types: str) -> Any:  # noqa: ANN401 - JSON is any value
         Problem: 415 for another media type, 400 when unreadable.
         RequestEntityTooLarge: It is larger than JSON may be here.
     """
+    check_type(*media_types)
+    try:
+        return read_json(_body(MOST_JSON_BYTES))
+    except UnreadableJson as error:
+        raise Problem(
+            [Issue(code="structure", diagnostics=f"It cannot be read: {error}.")],
+            status=400,
+        ) from error
+
+
+def check_type(*media_types: str) -> None:
+    """
+    Check that the request says its body to be JSON, also where it has none.
+
+    Args:
+        media_types: What it may be, when not FHIR's JSON.
+
+    Raises:
+        Problem: 415.
+    """
     accepted = frozenset(media_types) or _JSON_TYPES
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     if (
@@ -147,16 +175,16 @@ def read_body(*media_types: str) -> Any:  # noqa: ANN401 - JSON is any value
             ],
             status=415,
         )
-    body = request.get_data(cache=False)
-    if len(body) > MAX_BYTES:
-        raise RequestEntityTooLarge
-    try:
-        return read_json(body)
-    except UnreadableJson as error:
-        raise Problem(
-            [Issue(code="structure", diagnostics=f"It cannot be read: {error}.")],
-            status=400,
-        ) from error
+
+
+def is_without_body() -> bool:
+    """Return whether the present request has an empty body."""
+    return not _body(MOST_JSON_BYTES)
+
+
+def own_url(base_url: str) -> str:
+    """Return the URL of the present request, without its query, as clients know it."""
+    return base_url + request.path.removeprefix(FHIR_PREFIX)
 
 
 def search_parameters_of_request(*, is_personal: bool) -> list[tuple[str, str]]:
@@ -187,21 +215,14 @@ def search_parameters_of_request(*, is_personal: bool) -> list[tuple[str, str]]:
         _check_format(wanted)
     is_text = len(given) == len(parts)
     if request.method == "POST":
-        if request.mimetype not in (_FORM, ""):
-            raise Problem(
-                [
-                    Issue(
-                        code="not-supported",
-                        diagnostics=f"Send the parameters as {_FORM}.",
-                        parameter="Content-Type",
-                    )
-                ],
-                status=415,
-            )
-        is_text = is_text and _is_text(request.get_data())
-        given.extend(request.form.items(multi=True))
-        if request.form.get("_format"):
-            _check_format(request.form["_format"])
+        form = _form()
+        parts = [_parameter(part) for part in form.split(b"&") if part]
+        said = [parameter for parameter in parts if parameter is not None]
+        is_text = is_text and len(said) == len(parts)
+        given.extend(said)
+        for name, value in said:
+            if name == "_format" and value:
+                _check_format(value)
     if not is_text:
         raise Problem(
             [Issue(code="structure", diagnostics="A parameter is not UTF-8 text.")],
@@ -238,6 +259,45 @@ def fhir_response(
     response.headers["Date"] = http_date_text(clock())
     response.headers.update(headers or {})
     return response
+
+
+def _form() -> bytes:
+    """
+    Return the form that a search by POST carries, read as one where it says no type.
+
+    Raises:
+        Problem: 415.
+        RequestEntityTooLarge: It is larger than a form may be here.
+    """
+    charset = request.mimetype_params.get("charset", "utf-8").lower()
+    if request.mimetype not in (_FORM, "") or charset not in ("utf-8", "utf8"):
+        raise Problem(
+            [
+                Issue(
+                    code="not-supported",
+                    diagnostics=f"Send the parameters as {_FORM}, in UTF-8.",
+                    parameter="Content-Type",
+                )
+            ],
+            status=415,
+        )
+    return _body(MOST_FORM_BYTES)
+
+
+def _body(most: int) -> bytes:
+    """
+    Return the body of the present request.
+
+    Raises:
+        RequestEntityTooLarge: It is larger than it may be.
+    """
+    # Of a body whose length was said to be too large nothing was read.
+    if (request.content_length or 0) > most:
+        raise RequestEntityTooLarge
+    body = request.get_data()
+    if len(body) > most:
+        raise RequestEntityTooLarge
+    return body
 
 
 def _parameter(encoded: bytes) -> tuple[str, str] | None:

@@ -23,10 +23,12 @@ class Gateway:
 
     Attributes:
         base_url: The FHIR base that clients use, without a slash at the end.
+        hosts: The names that clients may call this server by.
         started_at: When this process began.
     """
 
     base_url: str
+    hosts: frozenset[str]
     vocabulary: Vocabulary
     slot_search: SlotSearch
     booking: BookingService

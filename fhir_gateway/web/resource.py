@@ -2,7 +2,8 @@
 A resource type on the web: its interactions, its parameters, its routes.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
@@ -23,6 +24,7 @@ __all__ = [
     "ResourceRoutes",
     "read_route",
     "register",
+    "waiting_routes",
 ]
 
 View = Callable[..., Response]
@@ -49,6 +51,7 @@ class OperationRoute:
         view: Called with `id` when it is called on an instance.
         affects_state: By POST only; one that does not is called by GET as well.
         on_instance: It can be called on an instance as well as on the type.
+        may_wait: It may have to wait for a region or for SQL.
     """
 
     name: str
@@ -56,6 +59,7 @@ class OperationRoute:
     view: View
     affects_state: bool = True
     on_instance: bool = True
+    may_wait: bool = True
 
     @property
     def methods(self) -> list[str]:
@@ -69,12 +73,15 @@ class ResourceRoutes:
     What can be done with a resource type, and what does it.
 
     Attributes:
+        may_wait: The interactions that may have to wait for a region or for SQL; the
+            others read memory only.
         search: The parameters of `search-type`.
         operations: Its operations.
     """
 
     type: str
     views: dict[InteractionCode, View]
+    may_wait: frozenset[InteractionCode] = frozenset()
     search: SearchSchema | None = None
     profile: str | None = None
     documentation: str | None = None
@@ -126,6 +133,41 @@ def register(app: Flask, routes: ResourceRoutes, prefix: str) -> None:
             rule = f"{prefix}/{routes.type}/<id>/${operation.name}"
             endpoint += ".instance"
             _add(app, rule, endpoint, operation.view, operation.methods)
+
+
+def waiting_routes(
+    routes: Iterable[ResourceRoutes], prefix: str
+) -> Callable[[str, str], bool]:
+    """Return what tells of a method on a path whether it may have to wait."""
+    rules: dict[str, list[str]] = {}
+    for each in routes:
+        for code in each.may_wait & each.views.keys():
+            for pattern, method in _ROUTES[code]:
+                rules.setdefault(method, []).append(pattern.format(type=each.type))
+        for operation in each.operations:
+            if operation.may_wait:
+                for method in operation.methods:
+                    rules.setdefault(method, []).extend(
+                        f"/{each.type}{place}/${operation.name}"
+                        for place in ("", "/<id>")
+                    )
+    if "GET" in rules:
+        rules["HEAD"] = rules["GET"]
+    patterns = {
+        method: re.compile(
+            re.escape(prefix)
+            + "(?:"
+            + "|".join(re.escape(rule).replace("<id>", "[^/]+") for rule in listed)
+            + ")"
+        )
+        for method, listed in rules.items()
+    }
+
+    def may_wait(method: str, path: str) -> bool:
+        pattern = patterns.get(method)
+        return pattern is not None and pattern.fullmatch(path) is not None
+
+    return may_wait
 
 
 def _add(app: Flask, rule: str, endpoint: str, view: View, methods: list[str]) -> None:

@@ -208,6 +208,8 @@ def slot_routes(gateway: Gateway) -> ResourceRoutes:
             InteractionCode.READ: read_route("Slot", lookup.slot),
             InteractionCode.SEARCH_TYPE: search.answer,
         },
+        # Whether a time is taken stands in SQL.
+        may_wait=frozenset({InteractionCode.READ}),
     )
 
 

@@ -11,7 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fhir_gateway.fhir.json_reading import MAX_BYTES, UnreadableJson, read_json
+from fhir_gateway.fhir.json_reading import UnreadableJson, read_json
+from fhir_gateway.fhir.limits import (
+    MOST_JSON_BYTES,
+    MOST_JSON_ITEMS,
+    MOST_JSON_KEYS,
+)
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 _JSON = st.recursive(
@@ -99,7 +104,7 @@ def test_json_cut_anywhere_is_refused(sample: bytes) -> None:
             b"[" * 33 + b"]" * 33, "the body is nested deeper than 32", id="33 deep"
         ),
         pytest.param(
-            b"[" * 100_000, "the body is nested deeper than 32", id="100 000 deep"
+            b"[" * 30_000, "the body is nested deeper than 32", id="30 000 deep"
         ),
         pytest.param(
             b'{"a":' * 33 + b"1" + b"}" * 33,
@@ -150,9 +155,24 @@ def test_json_cut_anywhere_is_refused(sample: bytes) -> None:
             id="control character",
         ),
         pytest.param(
-            b'"' + b"a" * MAX_BYTES + b'"',
-            "the body is larger than 262144 bytes",
+            b'"' + b"a" * MOST_JSON_BYTES + b'"',
+            "the body is larger than 32768 bytes",
             id="too large",
+        ),
+        pytest.param(
+            b"[" + b'{"a":1},' * 1_000 + b'{"a":1}]',
+            "the body has more than 1000 keys",
+            id="1,001 keys",
+        ),
+        pytest.param(
+            b"[" + b"1," * 1_001 + b"1]",
+            "the body has more than 1000 commas",
+            id="1,001 commas",
+        ),
+        pytest.param(
+            b'{"a\\\\":1' + b',"c":1' * 1_000 + b"}",
+            "the body has more than 1000 keys",
+            id="keys beside a text that ends in a backslash",
         ),
     ],
 )
@@ -177,8 +197,24 @@ def test_thirty_two_levels_are_read() -> None:
     assert json.dumps(read_json(body)).encode() == body
 
 
+def test_punctuation_in_text_is_no_key() -> None:
+    """Colons and commas within a text do not count, nor does what is escaped there."""
+    text = ':,"\\' * 2_000
+
+    assert read_json(json.dumps({"a": text}).encode()) == {"a": text}
+
+
+def test_the_most_keys_and_items_are_read() -> None:
+    """A body may have a thousand keys, and a thousand commas."""
+    body = {str(key): key for key in range(MOST_JSON_KEYS)}
+    items = list(range(MOST_JSON_ITEMS + 1))
+
+    assert read_json(json.dumps(body).encode()) == body
+    assert read_json(json.dumps(items).encode()) == items
+
+
 def test_the_largest_body_is_read() -> None:
-    """A body may have 256 KiB."""
-    text = "a" * (MAX_BYTES - 2)
+    """A body may have 32 KiB."""
+    text = "a" * (MOST_JSON_BYTES - 2)
 
     assert read_json(json.dumps(text).encode()) == text

@@ -2,6 +2,7 @@
 Clients that send half a request and no more: everybody else is answered all the same.
 """
 
+import json
 import os
 import socket
 import subprocess
@@ -9,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +31,7 @@ _THREADS: Final = 4
 _HALF_SENT: Final = 200
 _HEAD: Final = (
     b"POST /fhir/Appointment HTTP/1.1\r\n"
-    b"Host: gateway.test\r\n"
+    b"Host: localhost\r\n"
     b"Content-Type: application/fhir+json\r\n"
 )
 _WITHIN_S: Final = 3.0
@@ -39,8 +40,9 @@ _WITHIN_S: Final = 3.0
 class Served:
     """A gateway as `fhir-gateway serve` runs it, with few threads."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, log: Path) -> None:
         self.port = port
+        self.log = log
         self.base = f"http://127.0.0.1:{port}/fhir"
 
     def get(self, path: str) -> requests.Response:
@@ -53,20 +55,28 @@ class Served:
 
     def tell(self, *parts: bytes) -> tuple[int, Any]:
         """Send bytes as they are; return the status and the body of the answer."""
-        with self.connect() as connection:
-            for part in parts:
-                connection.sendall(part)
-            answer = b"".join(iter(lambda: connection.recv(65_536), b""))
-        head, _, body = answer.partition(b"\r\n\r\n")
+        head, _, body = self.answer(*parts).partition(b"\r\n\r\n")
         return int(head.split()[1]), body
+
+    def answer(self, *parts: bytes) -> bytes:
+        """Send bytes as they are; return all that comes until the connection ends."""
+        with self.connect() as connection:
+            received = []
+            with suppress(ConnectionError):
+                for part in parts:
+                    connection.sendall(part)
+                while piece := connection.recv(65_536):
+                    received.append(piece)
+        return b"".join(received)
 
 
 @pytest.fixture(name="served", scope="module")
 def _served() -> Iterator[Served]:
     """Give a served gateway over regions of its own: clients book here."""
-    served = Served(free_port())
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="half-sent-"))
+        log = Path(folder) / "log"
+        served = Served(free_port(), log)
         _, sources = stack.enter_context(own_regions(Path(folder)))
         redis = stack.enter_context(EmbeddedRedis(Path(folder)))
         environment = {
@@ -75,7 +85,6 @@ def _served() -> Iterator[Served]:
         }
         with program(Settings.from_environment(environment), redis.url) as made:
             fill(made)
-        log = Path(folder) / "log"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "fhir_gateway.cli", "serve"],
@@ -192,33 +201,44 @@ def test_a_body_that_comes_in_pieces_is_read_whole(served: Served) -> None:
         pytest.param(
             (
                 _HEAD + b"Transfer-Encoding: chunked\r\n\r\n",
-                *[b"10000\r\n" + b" " * 65_536 + b"\r\n"] * 5,
+                *[b"2000\r\n" + b" " * 8_192 + b"\r\n"] * 5,
             ),
             id="by what has come",
         ),
         pytest.param(
             (
                 _HEAD + b"Transfer-Encoding: chunked\r\n\r\n",
-                b"40001\r\n" + b" " * 262_145 + b"\r\n",
+                b"8001\r\n" + b" " * 32_769 + b"\r\n",
             ),
             id="by its last byte",
+        ),
+        pytest.param(
+            (_HEAD + b"Content-Length: 32769\r\n\r\n", b" " * 32_769),
+            id="by its last byte, with its length",
+        ),
+        pytest.param(
+            (_HEAD + b"Content-Length: " + b"0" * 5_000 + b"32769\r\n\r\n",),
+            id="by a length of 5,005 digits",
         ),
     ],
 )
 def test_a_body_too_large_is_refused_before_it_is_there(
     served: Served, parts: tuple[bytes, ...]
 ) -> None:
-    """A body over 256 KiB is answered 413 without waiting for the rest of it."""
-    status, body = served.tell(*parts)
+    """A body over 32 KiB is answered 413 at once, and its connection is closed."""
+    answer = served.answer(*parts)
 
-    assert status == 413
-    assert b"The body is too large." in body
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 413 ")
+    assert b"\r\nconnection: close" in head.lower()
+    # One answer: nothing of the body was taken for another request.
+    assert json.loads(body)["resourceType"] == "OperationOutcome"
 
 
 def test_a_header_sent_twice_is_one(served: Served) -> None:
     """A header that comes in two lines has both values."""
     status, _ = served.tell(
-        b"GET /fhir/Slot?_count=0 HTTP/1.1\r\nHost: gateway.test\r\n"
+        b"GET /fhir/Slot?_count=0 HTTP/1.1\r\nHost: localhost\r\n"
         b"Accept: text/html\r\nAccept: application/fhir+json\r\n"
         b"Connection: close\r\n\r\n"
     )
@@ -226,11 +246,97 @@ def test_a_header_sent_twice_is_one(served: Served) -> None:
     assert status == 200
 
 
-def test_an_underscore_is_no_hyphen(served: Served) -> None:
-    """A header whose name has an underscore does not pass for the one with a hyphen."""
-    status, _ = served.tell(
-        _HEAD.replace(b"Content-Type", b"content_type")
-        + b"Content-Length: 2\r\nConnection: close\r\n\r\n{}"
+@pytest.mark.parametrize(
+    ("line", "more", "status"),
+    [
+        pytest.param(
+            b"POST /fhir/%41ppointment/_search", b"", 400, id="a percent sign"
+        ),
+        pytest.param(b"POST /fhir%2FAppointment", b"", 400, id="a slash, escaped"),
+        pytest.param(b"POST /fhir/%2541ppointment/_search", b"", 400, id="twice"),
+        pytest.param(b"POST //fhir/Appointment", b"", 404, id="two slashes"),
+        pytest.param(b"POST /fhir/./Appointment", b"", 404, id="a dot"),
+        pytest.param(b"POST /fhir/x/../Appointment", b"", 404, id="two dots"),
+        pytest.param(b"POST /fhir/Appointment;a=1", b"", 404, id="a parameter"),
+        pytest.param(b"POST /fhir/Appointment.", b"", 404, id="a dot at the end"),
+        pytest.param(b"POST /fhir/Appointment/", b"", 404, id="a slash at the end"),
+        pytest.param(b"post /fhir/Appointment", b"", 405, id="a method in small"),
+        pytest.param(b"BREW /fhir/Appointment", b"", 405, id="a method that is none"),
+        pytest.param(b"OPTIONS *", b"", 400, id="an asterisk"),
+        pytest.param(b"GET /fhir/Slot", b"Host: evil.example\r\n", 400, id="two hosts"),
+        pytest.param(
+            b"POST /fhir/Appointment",
+            "Idempotency-Key: nyckel-å\r\n".encode("latin-1"),
+            400,
+            id="a key that is no ASCII",
+        ),
+        pytest.param(
+            b"POST /fhir/Appointment",
+            "Idempotency-Key: nyckel-å\r\n".encode(),
+            400,
+            id="a key in UTF-8",
+        ),
+        pytest.param(
+            b"POST /fhir/Appointment",
+            b"content_type: application/fhir+json\r\n",
+            415,
+            id="an underscore",
+        ),
+        pytest.param(
+            b"POST /fhir/Slot/_search",
+            b"Transfer-Encoding: gzip, chunked\r\n",
+            501,
+            id="another transfer coding",
+        ),
+        pytest.param(
+            b"GET /fhir/Slot",
+            b"".join(b"X-%d: 1\r\n" % number for number in range(64)),
+            431,
+            id="many fields",
+        ),
+        pytest.param(
+            b"GET /fhir/Slot", b"X: " + b"a" * 17_000 + b"\r\n", 431, id="large fields"
+        ),
+        pytest.param(b"GET /fhir/Slot?" + b"a" * 9_000, b"", 414, id="a long URL"),
+    ],
+)
+def test_a_head_that_could_be_read_otherwise_is_refused(
+    served: Served, line: bytes, more: bytes, status: int
+) -> None:
+    """What a proxy could read otherwise, or nobody needs, is answered in FHIR."""
+    told, body = served.tell(
+        line
+        + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        + more
+        + b"\r\n"
+        # The end of a body in chunks.
+        + (b"0\r\n\r\n" if b"chunked" in more else b"")
     )
 
-    assert status == 415
+    assert told == status
+    assert json.loads(body)["resourceType"] == "OperationOutcome"
+
+
+@pytest.mark.parametrize("host", [b"", b"Host: evil.example\r\n"])
+def test_an_absent_or_unknown_host_is_refused(served: Served, host: bytes) -> None:
+    """Only health is answered to it."""
+    asked = b" HTTP/1.1\r\nConnection: close\r\n" + host + b"\r\n"
+
+    assert served.tell(b"GET /fhir/Slot" + asked)[0] == (421 if host else 400)
+    assert served.tell(b"GET /health" + asked) == (200, b'{"status":"ok"}')
+
+
+def test_whatever_is_asked_the_log_is_json(served: Served) -> None:
+    """No raw traceback stands in the log, and the next request is answered."""
+    for length in (b"0" * 5_000 + b"2", b"9" * 5_000, b"-1", b"+1", b"1, 1"):
+        served.answer(
+            _HEAD + b"Connection: close\r\nContent-Length: " + length + b"\r\n\r\n{}"
+        )
+    served.answer(
+        _HEAD
+        + b"Content-Length: 2\r\nContent-Length: 3\r\nConnection: close\r\n\r\n{}x"
+    )
+
+    assert served.get("/health").status_code == 200
+    for line in served.log.read_text(encoding="utf-8").splitlines():
+        assert json.loads(line).keys() >= {"event", "level", "timestamp"}

@@ -350,8 +350,6 @@ def test_a_source_that_fails_is_named(
     [
         {"patient-reference": "Patient/1"},
         {"patient": "x"},
-        {"reason": "191212121212"},
-        {"reason": "19121212-1212"},
         {"visit-type": "http://electronichealth.se/identifier/personnummer|1"},
     ],
 )

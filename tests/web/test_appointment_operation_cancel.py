@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from fhir_gateway.model.error_code import ErrorCode
 
-from .bodies import book
+from .bodies import FHIR_JSON, book
 from .dialects import appointment_of, call, parameters, reference, resource, text
 from .running import REGIONS, Sandbox
 
@@ -44,7 +44,9 @@ def test_no_body_is_needed_on_an_appointment(client: FlaskClient, number: str) -
     """Called on the appointment, the operation needs nothing more."""
     made = booked(client, "norr", number)
 
-    response = client.post(f"/fhir/Appointment/{made['id']}/$cancel")
+    response = client.post(
+        f"/fhir/Appointment/{made['id']}/$cancel", content_type=FHIR_JSON
+    )
     assert response.status_code == 200, response.text
 
 

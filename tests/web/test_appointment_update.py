@@ -294,7 +294,7 @@ def test_a_change_says_which_version_it_made_and_where(
         "$book": lambda: client.post(
             "/fhir/Appointment/$book", json=cancelled, content_type=FHIR_JSON
         ),
-        "$cancel": lambda: client.post(f"{url}/$cancel"),
+        "$cancel": lambda: client.post(f"{url}/$cancel", content_type=FHIR_JSON),
         "$reschedule": lambda: client.post(
             f"{url}/$reschedule",
             json={

@@ -26,6 +26,10 @@ _NOTHING_HERE = issue(
     "not-found", "There is nothing at this URL; see /metadata for what there is."
 )
 _NOT_DONE = issue("not-supported", "That is not done with this URL; see /metadata.")
+_TOO_LARGE = issue(
+    "too-long",
+    "The body is too large: JSON has at most 32768 bytes, and a form 16384.",
+)
 _SEARCHES = ("Slot", "HealthcareService", "Appointment")
 
 
@@ -50,12 +54,12 @@ def check(response: TestResponse) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        *("/", "/fhir", "/fhir/", "/fhir/Patient", f"/fhir/Patient/{_NUMBER}"),
+        *("/", "/fhir", "/fhir/", "/fhir/Patient", "/fhir/Patient/1"),
         *("/fhir/slot", "/fhir/Slot/a/b", "/fhir/Appointment/a/_history/1"),
-        *("/fhir/%00", "/fhir/..", "/metadata", "/fhir/$find"),
+        *("/fhir/..", "/metadata", "/fhir/$find", "/fhir/Slot;a=1", "/fhir/Slot."),
         *("/favicon.ico", "/robots.txt", "/.env", "/fhir/_history", "/fhir/Slot/a/"),
-        *("//fhir/Slot", "/fhir//Slot", f"//fhir/Slot?x={_NUMBER}", "/fhir/Slot//a"),
-        *(f"/{quote('Provmarkör')}", "/" + "a" * 20_000, "/static/x"),
+        *("/fhir/Slot/", "/fhir/./Slot", "/fhir/../fhir/Slot", "/fhir/metadata/"),
+        *("/fhir//Slot", "/fhir/Slot//a", "/" + "a" * 5_000, "/static/x", "/health/"),
     ],
 )
 def test_a_url_where_nothing_is_says_so(client: FlaskClient, path: str) -> None:
@@ -63,10 +67,7 @@ def test_a_url_where_nothing_is_says_so(client: FlaskClient, path: str) -> None:
     response = client.open(path)
 
     check(response)
-    if path == "/fhir/Slot/a/":
-        assert_outcome(response, 404, issue("not-found", "There is no such Slot."))
-    else:
-        assert_outcome(response, 404, _NOTHING_HERE)
+    assert_outcome(response, 404, _NOTHING_HERE)
     assert "Location" not in response.headers
 
 
@@ -119,11 +120,11 @@ def test_a_parameter_that_is_no_text_is_refused(
 
 @pytest.mark.parametrize("kind", ["Slot", "HealthcareService"])
 @pytest.mark.parametrize("by_post", [False, True])
-def test_ten_thousand_parameters_are_refused(
+def test_hundreds_of_parameters_are_refused(
     client: FlaskClient, kind: str, *, by_post: bool
 ) -> None:
-    """A search with ten thousand parameters is one fault."""
-    query = "&".join(f"location={number}" for number in range(10_000))
+    """A search with hundreds of parameters is one fault."""
+    query = "&".join(f"location={number}" for number in range(400))
 
     response = (
         client.post(
@@ -141,10 +142,13 @@ def test_ten_thousand_parameters_are_refused(
 
 @pytest.mark.parametrize("kind", _SEARCHES)
 def test_a_form_that_is_too_large_is_refused(client: FlaskClient, kind: str) -> None:
-    """A form of more than 256 KiB answers 413."""
-    response = client.post(f"/fhir/{kind}/_search", data={"status": "x" * 300_000})
+    """A form of more than 16 KiB answers 413, however many bytes more."""
+    for size in (16_385, 32_768, 32_769, 300_000):
+        response = client.post(
+            f"/fhir/{kind}/_search", data={"status": "x" * (size - len("status="))}
+        )
 
-    assert_outcome(response, 413, issue("too-long", "The body is too large."))
+        assert_outcome(response, 413, _TOO_LARGE)
 
 
 @pytest.mark.parametrize(
@@ -237,14 +241,14 @@ def test_a_body_that_is_no_json_is_refused(
     assert_outcome(response, 400, issue("structure", f"It cannot be read: {reason}."))
 
 
-@pytest.mark.parametrize("size", [262_145, 262_146, 2_000_000])
+@pytest.mark.parametrize("size", [32_769, 32_770, 2_000_000])
 def test_a_body_that_is_too_large_is_refused(client: FlaskClient, size: int) -> None:
-    """A body of more than 256 KiB answers 413, whether its length is told or not."""
+    """A body of JSON of more than 32 KiB answers 413."""
     response = client.post(
         "/fhir/Appointment", data=b" " * size, content_type=FHIR_JSON
     )
 
-    assert_outcome(response, 413, issue("too-long", "The body is too large."))
+    assert_outcome(response, 413, _TOO_LARGE)
 
 
 @pytest.mark.parametrize("length", [0, 1, 50, 200, 400])
@@ -259,9 +263,9 @@ def test_a_body_that_is_cut_is_refused(client: FlaskClient, length: int) -> None
     assert response.status_code == 400
 
 
-def test_ten_thousand_faults_are_few_issues(client: FlaskClient) -> None:
+def test_hundreds_of_faults_are_few_issues(client: FlaskClient) -> None:
     """A body with very many faults is refused with an answer of sane size."""
-    participants = [{"status": "x"}] * 10_000
+    participants = [{"status": "x"}] * 900
 
     response = client.post(
         "/fhir/Appointment",
@@ -274,7 +278,7 @@ def test_ten_thousand_faults_are_few_issues(client: FlaskClient) -> None:
     assert len(response.json["issue"]) == 101
     assert response.json["issue"][-1] == issue(
         "too-costly",
-        "There are 19902 more faults; mend these first.",
+        "There are 1702 more faults; mend these first.",
         error=ErrorCode.TOO_COSTLY,
     )
 

@@ -186,12 +186,6 @@ def test_an_unfit_request_id_does_not_come_back(
         ),
         pytest.param(
             "Idempotency-Key",
-            "nyckel-å",
-            "has other characters than visible ASCII",
-            id="not ASCII",
-        ),
-        pytest.param(
-            "Idempotency-Key",
             "a\tb",
             "has other characters than visible ASCII",
             id="a tabulator",

@@ -137,6 +137,10 @@ def test_whatever_is_asked_is_answered_or_refused_by_name(
     assert all(each["severity"] == "error" and each["diagnostics"] for each in issues)
     if response.status_code == 406 or "\0" in "".join(map("".join, pairs)):
         return
+    if issues[0]["code"] == "security":
+        # A number in the URL: nothing else is looked at.
+        assert _CANARY in str(pairs)
+        return
     named = {each["location"][0] for each in issues if "location" in each}
     assert named <= {f"http.{name}" for name, _ in pairs}
     for name in {name for name, _ in pairs if name in _SCHEMAS[kind].by_name}:

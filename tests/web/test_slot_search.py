@@ -480,7 +480,7 @@ def test_a_search_by_post_of_json_is_refused(client: FlaskClient) -> None:
         415,
         issue(
             "not-supported",
-            "Send the parameters as application/x-www-form-urlencoded.",
+            "Send the parameters as application/x-www-form-urlencoded, in UTF-8.",
             location="http.Content-Type",
         ),
     )

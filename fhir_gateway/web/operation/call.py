@@ -16,7 +16,13 @@ from fhir_gateway.fhir.bundle import Entry, Mode, searchset
 from fhir_gateway.fhir.operation_parameters import OperationParameter
 from fhir_gateway.fhir.outcome import Issue, Problem, operation_outcome
 from fhir_gateway.web.appointment_answer import Wrap
-from fhir_gateway.web.exchange import check_accept, read_body
+from fhir_gateway.web.exchange import (
+    check_accept,
+    check_type,
+    is_without_body,
+    own_url,
+    read_body,
+)
 
 __all__ = ["in_form", "known_of", "read_call", "refuse_query"]
 
@@ -30,14 +36,16 @@ def read_call(
     """
     Return the body of the present request, and what it says.
 
-    On an instance the body can be left out.
+    On an instance the body can be left empty; its type is said all the same, since a
+    page of another site can send a request without one in its reader's name.
 
     Raises:
         Problem: 400, 406 or 415.
     """
     check_accept()
     refuse_query()
-    is_empty = instance is not None and not request.get_data()
+    check_type()
+    is_empty = instance is not None and is_without_body()
     body = dict(_NOTHING) if is_empty else read_body()
     call = appointment_call(body, declared, instance=instance, base_url=base_url)
     return body, call
@@ -103,7 +111,7 @@ def in_form(form: AnswerForm, base_url: str, issues: Sequence[Issue] = ()) -> Wr
             return searchset(
                 [Entry(appointment, Mode.MATCH)],
                 base_url=base_url,
-                self_url=request.base_url,
+                self_url=own_url(base_url),
                 total=1,
                 issues=issues,
             )

@@ -22,6 +22,7 @@ def appointment_operations(gateway: Gateway) -> tuple[OperationRoute, ...]:
             view=Find(gateway).answer,
             affects_state=False,
             on_instance=False,
+            may_wait=False,
         ),
         *(
             OperationRoute(name=name, definition=f"appointment-{name}", view=view)

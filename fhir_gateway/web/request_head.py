@@ -1,0 +1,197 @@
+"""
+The head of a request: what is refused before anything of it is looked at further.
+
+RFC 9110 and 9112; the limits are those of `fhir/limits.py`. What a proxy in front reads
+otherwise than this server is refused, so that its rules for paths, methods and hosts
+cannot be passed by.
+"""
+
+import re
+from collections.abc import Container
+from typing import Final
+from wsgiref.types import WSGIEnvironment
+
+from werkzeug.exceptions import NotFound
+
+from fhir_gateway.fhir.limits import (
+    MOST_HEADER_BYTES,
+    MOST_HEADERS,
+    MOST_TARGET_BYTES,
+)
+from fhir_gateway.fhir.outcome import Issue, Problem
+from fhir_gateway.web.personal_text import holds_personal_number
+
+__all__ = ["FIELDS", "HEALTH", "check_head", "host_of"]
+
+FIELDS: Final = "fhir_gateway.fields"
+"""In an environment: how many header fields came, and how many bytes they have."""
+
+HEALTH: Final = "/health"
+
+_METHOD: Final = re.compile(r"[A-Z]{1,16}")
+_LENGTH: Final = re.compile(r"[0-9]{1,19}")
+_HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9.\-]+)(?::[0-9]{1,5})?")
+# Every field that anything in this server reads.
+_READ: Final = {
+    "HTTP_" + name.upper().replace("-", "_"): name
+    for name in (
+        *("Host", "Accept", "Prefer", "If-Match", "If-None-Match", "If-None-Exist"),
+        *("Idempotency-Key", "X-Request-Id", "Content-Encoding", "Transfer-Encoding"),
+        *("Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers"),
+    )
+} | {"CONTENT_TYPE": "Content-Type"}
+
+
+def host_of(text: str) -> str | None:
+    """Return the host that a `Host` field names, without port and brackets, or None."""
+    match = _HOST.fullmatch(text.lower())
+    return match[1].strip("[]").removesuffix(".") if match else None
+
+
+def check_head(environ: WSGIEnvironment, hosts: Container[str]) -> None:
+    """
+    Check the head of a request.
+
+    Args:
+        environ: The request, in the words of WSGI (PEP 3333).
+        hosts: The names that this server answers to.
+
+    Raises:
+        Problem: 400, 405, 414, 415, 421, 431 or 501; nothing of the head is repeated.
+        NotFound: The path has an empty segment.
+    """
+    _check_size(environ)
+    if not _METHOD.fullmatch(environ["REQUEST_METHOD"]):
+        raise _problem(405, "not-supported", "Methods are written in capitals.")
+    path = _check_target(environ)
+    for key, name in _READ.items():
+        value = environ.get(key)
+        if value is not None and not value.isascii():
+            raise _problem(
+                400, "value", f"{name} has a byte that is no ASCII.", parameter=name
+            )
+    # Whoever asks whether this process lives knows its address alone.
+    if path != HEALTH:
+        _check_host(environ.get("HTTP_HOST", ""), hosts)
+    _check_body(environ)
+    if holds_personal_number(environ):
+        raise _problem(
+            400,
+            "security",
+            "A personal number must not stand in a URL, where logs and caches would"
+            " keep it: send it in the body of a POST.",
+        )
+
+
+def _check_size(environ: WSGIEnvironment) -> None:
+    if len(_target(environ)) > MOST_TARGET_BYTES:
+        raise _problem(
+            414,
+            "too-long",
+            f"The URL has more than {MOST_TARGET_BYTES} bytes: search by POST to"
+            " _search instead.",
+        )
+    count, size = environ.get(FIELDS) or _fields(environ)
+    if count > MOST_HEADERS:
+        raise _problem(
+            431, "too-long", f"The request has more than {MOST_HEADERS} header fields."
+        )
+    if size > MOST_HEADER_BYTES:
+        raise _problem(
+            431,
+            "too-long",
+            f"The header fields have more than {MOST_HEADER_BYTES} bytes.",
+        )
+
+
+def _fields(environ: WSGIEnvironment) -> tuple[int, int]:
+    """Return count and size of the fields as another web server gives them."""
+    sizes = [
+        len(name) + len(value)
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    ]
+    return len(sizes), sum(sizes)
+
+
+def _target(environ: WSGIEnvironment) -> str:
+    target: str = environ.get("REQUEST_URI") or environ["PATH_INFO"]
+    return target
+
+
+def _check_target(environ: WSGIEnvironment) -> str:
+    """Return the path as it came."""
+    path = _target(environ).partition("?")[0]
+    if not path.startswith("/"):
+        raise _problem(
+            400, "value", "The request's target must be a path that begins with /."
+        )
+    if "%" in path:
+        raise _problem(
+            400,
+            "value",
+            "Write the path without percent signs: nothing that is served here needs"
+            " them.",
+        )
+    if "//" in path:
+        # Werkzeug overlooks slashes at the beginning.
+        raise NotFound
+    return path
+
+
+def _check_host(host: str, hosts: Container[str]) -> None:
+    name = host_of(host)
+    if name is None:
+        raise _problem(
+            400, "value", "Send one Host, with a name or address.", parameter="Host"
+        )
+    if name not in hosts:
+        raise _problem(
+            421,
+            "not-supported",
+            "This server does not answer to that Host. Its operator lists the names in"
+            " FHIR_GATEWAY_ALLOWED_HOSTS.",
+            parameter="Host",
+        )
+
+
+def _check_body(environ: WSGIEnvironment) -> None:
+    length = environ.get("CONTENT_LENGTH")
+    if length and not _LENGTH.fullmatch(length):
+        raise _problem(
+            400,
+            "value",
+            "Content-Length must be one whole number.",
+            parameter="Content-Length",
+        )
+    if environ.get("HTTP_TRANSFER_ENCODING", "chunked").strip().lower() != "chunked":
+        raise _problem(
+            501,
+            "not-supported",
+            "Transfer-Encoding can be chunked and nothing else.",
+            parameter="Transfer-Encoding",
+        )
+    if environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() != "identity":
+        raise _problem(
+            415,
+            "not-supported",
+            "Send the body without a Content-Encoding.",
+            parameter="Content-Encoding",
+            # RFC 9110, 15.5.16: what would have been taken.
+            headers={"Accept-Encoding": "identity"},
+        )
+
+
+def _problem(
+    status: int,
+    code: str,
+    diagnostics: str,
+    *,
+    parameter: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> Problem:
+    return Problem(
+        [Issue(code=code, diagnostics=diagnostics, parameter=parameter)],
+        status=status,
+        headers=headers,
+    )

@@ -1,0 +1,341 @@
+"""
+The front of a web process, called as its web server calls it.
+"""
+
+import asyncio
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fhir_gateway.http_front import Answer, HttpFront
+
+_MOST_BYTES: Final = 100
+_READY: Final = Answer(status=200, headers=[("X-Ready", "yes")], body=b"ready")
+_BUSY: Final = Answer(status=503, headers=[], body=b"busy")
+
+
+@dataclass
+class Application:
+    """A WSGI application that keeps what it was called with."""
+
+    environs: list[WSGIEnvironment] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    began: threading.Event = field(default_factory=threading.Event)
+    gate: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(
+        self, environ: WSGIEnvironment, start: StartResponse
+    ) -> Iterable[bytes]:
+        """Answer 200, or fail, or wait."""
+        self.environs.append(environ)
+        self.bodies.append(environ["wsgi.input"].read())
+        if environ["PATH_INFO"] == "/waits":
+            self.began.set()
+            self.gate.wait(20)
+        if environ["PATH_INFO"] == "/fails":
+            raise KeyError("191212121212")
+        start("200 OK", [("Content-Type", "text/plain")])
+        return [b"done"]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a client is told."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+    @property
+    def closes(self) -> bool:
+        """Return whether the connection ends with this answer."""
+        return (b"connection", b"close") in self.headers
+
+
+@dataclass
+class Fronted:
+    """A front, and what a test asks of it."""
+
+    front: HttpFront
+    app: Application
+    failures: list[Exception]
+
+    def scope(
+        self,
+        path: str = "/x",
+        *,
+        method: str = "GET",
+        headers: Iterable[tuple[bytes, bytes]] = (),
+    ) -> dict[str, Any]:
+        """Return the head of a request as ASGI has it."""
+        target, _, query = path.partition("?")
+        return {
+            "type": "http",
+            "method": method,
+            "path": target,
+            "raw_path": target.encode("latin-1"),
+            "query_string": query.encode("latin-1"),
+            "headers": list(headers),
+            "server": ("127.0.0.1", "8080"),
+            "client": ("127.0.0.1", "1"),
+            "scheme": "http",
+        }
+
+    async def ask(self, scope: dict[str, Any], *pieces: bytes) -> Told:
+        """Ask, with a body in pieces; without any the body never comes."""
+        waiting = list(pieces)
+        sent: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            if not waiting:
+                await asyncio.Event().wait()
+            piece = waiting.pop(0)
+            return {"type": "http.request", "body": piece, "more_body": bool(waiting)}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await self.front(scope, receive, send)
+        start, body = sent
+        return Told(start["status"], start["headers"], body["body"])
+
+    def tell(self, scope: dict[str, Any], *pieces: bytes) -> Told:
+        """Ask, and wait for the answer."""
+        return asyncio.run(self.ask(scope, *pieces))
+
+
+@contextmanager
+def fronted(**options: Any) -> Iterator[Fronted]:
+    """Give a front with one thread of each kind."""
+    app = Application()
+    failures: list[Exception] = []
+
+    def failed(error: Exception) -> Answer:
+        failures.append(error)
+        return Answer(status=500, headers=[], body=b"failed")
+
+    front = HttpFront(
+        app,
+        close=lambda: None,
+        threads=2,
+        may_wait=lambda _, path: path == "/waits",
+        ready={"/health": _READY},
+        busy=lambda: _BUSY,
+        failed=failed,
+        most_bytes=_MOST_BYTES,
+        **options,
+    )
+    yield Fronted(front, app, failures)
+    app.gate.set()
+
+
+@pytest.fixture(name="one")
+def _one() -> Iterator[Fronted]:
+    with fronted() as made:
+        yield made
+
+
+# Heads.
+
+
+def test_a_head_is_passed_on_as_it_came(one: Fronted) -> None:
+    """Path and query byte by byte, and a header that comes twice with both values."""
+    scope = one.scope(
+        "/a?b=%41", headers=[(b"x-a", b"1"), (b"host", b"h"), (b"x-a", b"\xe5")]
+    )
+    scope["raw_path"] = b"/%61"
+
+    one.tell(scope)
+
+    (environ,) = one.app.environs
+    assert {
+        name: environ.get(name)
+        for name in ("PATH_INFO", "QUERY_STRING", "REQUEST_URI", "HTTP_X_A")
+    } == {
+        "PATH_INFO": "/a",
+        "QUERY_STRING": "b=%41",
+        "REQUEST_URI": "/%61?b=%41",
+        "HTTP_X_A": "1,å",
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        (b"if_match", "HTTP_IF_MATCH"),
+        (b"idempotency_key", "HTTP_IDEMPOTENCY_KEY"),
+        (b"if-none_exist", "HTTP_IF_NONE_EXIST"),
+        (b"x_" + b"a" * 100, "HTTP_X_" + "A" * 100),
+        (b"content_type", "CONTENT_TYPE"),
+        (b"content_length", "CONTENT_LENGTH"),
+        (b"transfer_encoding", "HTTP_TRANSFER_ENCODING"),
+    ],
+)
+def test_a_field_with_an_underscore_passes_for_no_other(
+    one: Fronted, field: bytes, name: str
+) -> None:
+    """It is overlooked: a proxy may have removed or set the one with a hyphen."""
+    one.tell(one.scope(headers=[(field, b"1")]))
+
+    assert name not in one.app.environs[0]
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_fields_are_counted_as_they_came(one: Fronted, count: int) -> None:
+    """Also those that are overlooked or come twice."""
+    one.tell(one.scope(headers=[(b"a_b", b"123"), (b"c", b"1")] * count))
+
+    assert one.app.environs[0]["fhir_gateway.fields"] == (2 * count, 8 * count)
+
+
+# Bodies.
+
+
+def test_a_body_in_pieces_is_one(one: Fronted) -> None:
+    """The application meets whole bodies only."""
+    told = one.tell(
+        one.scope(method="POST", headers=[(b"content-length", b"6")]),
+        b"ab",
+        b"cd",
+        b"ef",
+    )
+
+    assert (one.app.bodies, told.closes) == ([b"abcdef"], False)
+
+
+@pytest.mark.parametrize(
+    "length", [b"101", b"9" * 20, b"9" * 5_000, b"0" * 5_000 + b"101"]
+)
+def test_a_body_whose_length_is_too_large_is_not_waited_for(
+    one: Fronted, length: bytes
+) -> None:
+    """The application refuses it by its length, and the connection ends."""
+    told = one.tell(one.scope(method="POST", headers=[(b"content-length", length)]))
+
+    assert (one.app.bodies, told.closes) == ([b""], True)
+    assert int(one.app.environs[0]["CONTENT_LENGTH"]) > _MOST_BYTES
+    assert len(one.app.environs[0]["CONTENT_LENGTH"]) < 20
+
+
+def test_a_length_with_thousands_of_zeros_is_that_length(one: Fronted) -> None:
+    """It stops nothing."""
+    told = one.tell(
+        one.scope(method="POST", headers=[(b"content-length", b"0" * 5_000 + b"2")]),
+        b"ab",
+    )
+
+    assert (told.status, one.app.bodies) == (200, [b"ab"])
+
+
+def test_a_body_that_grows_too_large_ends_its_connection(one: Fronted) -> None:
+    """Of a body without a length one byte more than the most is passed on."""
+    told = one.tell(
+        one.scope(method="POST", headers=[(b"transfer-encoding", b"chunked")]),
+        b"x" * 70,
+        b"x" * 70,
+    )
+
+    assert (one.app.bodies, told.closes) == ([b"x" * 101], True)
+
+
+def test_a_body_that_does_not_come_ends_its_connection() -> None:
+    """The application gets an input that refuses, and the rest may come too late."""
+    with fronted(body_within=timedelta(milliseconds=10)) as made:
+        told = made.tell(made.scope(method="POST", headers=[(b"content-length", b"2")]))
+
+    assert told.closes
+    assert [type(each).__name__ for each in made.failures] == ["RequestTimeout"]
+
+
+@settings(max_examples=30)
+@given(st.binary(max_size=30) | st.sampled_from([b"-1", b"+1", b" 1", b"1,1", b"1_0"]))
+def test_any_length_is_survived(length: bytes) -> None:
+    """No Content-Length makes the front fail."""
+    with fronted(body_within=timedelta(milliseconds=10)) as made:
+        told = made.tell(
+            made.scope(method="POST", headers=[(b"content-length", length)]), b"x"
+        )
+
+    assert (told.status, made.failures) == (200, [])
+
+
+# Threads.
+
+
+def test_what_stands_ready_needs_no_thread(one: Fronted) -> None:
+    """While a thread waits, it is answered by none of the others."""
+
+    async def ask() -> Told:
+        taken = asyncio.create_task(one.ask(one.scope("/waits")))
+        await asyncio.to_thread(one.app.began.wait)
+        told = await one.ask(one.scope("/health"))
+        one.app.gate.set()
+        await taken
+        return told
+
+    told = asyncio.run(ask())
+
+    assert (told.status, told.body, len(one.app.environs)) == (200, b"ready", 1)
+
+
+def test_what_may_wait_holds_up_nothing_else() -> None:
+    """While all that may wait hangs, the rest is answered; who waits too long, 503."""
+    with fronted(patience=timedelta(milliseconds=50)) as made:
+
+        async def ask() -> tuple[Told, Told]:
+            hanging = asyncio.create_task(made.ask(made.scope("/waits")))
+            await asyncio.to_thread(made.app.began.wait)
+            refused = await made.ask(made.scope("/waits"))
+            answered = await made.ask(made.scope("/reads"))
+            made.app.gate.set()
+            await hanging
+            return refused, answered
+
+        refused, answered = asyncio.run(ask())
+
+    assert (refused.status, refused.body) == (503, b"busy")
+    assert (answered.status, answered.body) == (200, b"done")
+
+
+def test_a_failure_is_answered_and_told(one: Fronted) -> None:
+    """Nothing that an application raises leaves the front."""
+    told = one.tell(one.scope("/fails"))
+
+    assert (told.status, told.body) == (500, b"failed")
+    assert [type(each) for each in one.failures] == [KeyError]
+
+
+def test_it_ends_with_its_process() -> None:
+    """The end of the process lets go of the application once."""
+    closed = []
+    front = HttpFront(
+        Application(),
+        close=lambda: closed.append(True),
+        threads=2,
+        may_wait=lambda *_: False,
+        ready={},
+        busy=lambda: _BUSY,
+        failed=lambda _: _BUSY,
+        most_bytes=1,
+    )
+    messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+    sent: list[str] = []
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    asyncio.run(front({"type": "lifespan"}, receive, send))
+
+    assert closed == [True]
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
