@@ -24,8 +24,9 @@ _SERVICE_LINK_PORT: Final = re.compile(r"(tcp|udp|sctp)://\S+:[0-9]{1,5}")
 _URL: Final = re.compile(r"https?://[^/?#\s][^?#\s]*")
 
 _HOST_NAME: Final = re.compile(
-    r"[a-z0-9](?:[a-z0-9.\-]*[a-z0-9])?|[0-9a-f:]+[0-9a-f.:]*"
+    r"[a-z0-9](?:[a-z0-9.\-]*[a-z0-9])?|[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*"
 )
+_UNSPECIFIED: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - never a name
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 ENVIRONMENT: Final = {
@@ -157,14 +158,10 @@ class Settings:
             host=host,
             port=port,
             base_url=urls["FHIR_GATEWAY_BASE_URL"],
-            hosts=(
-                hosts
-                | _LOOPBACK
-                | {
-                    urlsplit(urls["FHIR_GATEWAY_BASE_URL"]).hostname or host,
-                    host.lower(),
-                }
-            ),
+            hosts=hosts
+            | _LOOPBACK
+            | {urlsplit(urls["FHIR_GATEWAY_BASE_URL"]).hostname or host, host.lower()}
+            - _UNSPECIFIED,
             canonical_base=urls["FHIR_GATEWAY_CANONICAL_BASE"],
             processes=numbers["FHIR_GATEWAY_PROCESSES"],
             threads=numbers["FHIR_GATEWAY_THREADS"],

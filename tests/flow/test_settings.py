@@ -29,6 +29,7 @@ def test_an_empty_environment_is_enough() -> None:
         host="127.0.0.1",
         port=8080,
         base_url="http://127.0.0.1:8080/fhir",
+        hosts=frozenset({"localhost", "127.0.0.1", "::1"}),
         canonical_base="https://fhir-gateway.example.org",
         processes=1,
         threads=32,
@@ -49,6 +50,7 @@ def test_every_setting_is_heeded() -> None:
         "FHIR_GATEWAY_HOST": "0.0.0.0",  # noqa: S104 - only text here
         "PORT": "80",
         "FHIR_GATEWAY_BASE_URL": "https://h/fhir/",
+        "FHIR_GATEWAY_ALLOWED_HOSTS": "Proxy.Example., 10.1.2.3,,fd00::1",
         "FHIR_GATEWAY_CANONICAL_BASE": "https://c/",
         "FHIR_GATEWAY_PROCESSES": "2",
         "FHIR_GATEWAY_THREADS": "8",
@@ -67,6 +69,12 @@ def test_every_setting_is_heeded() -> None:
         host="0.0.0.0",  # noqa: S104 - only text here
         port=80,
         base_url="https://h/fhir",
+        hosts=frozenset(
+            {
+                *("h", "proxy.example", "10.1.2.3", "fd00::1"),
+                *("localhost", "127.0.0.1", "::1"),
+            }
+        ),
         canonical_base="https://c",
         processes=2,
         threads=8,
@@ -84,6 +92,24 @@ def test_an_empty_setting_is_none() -> None:
     empty = dict.fromkeys(ENVIRONMENT, "")
 
     assert Settings.from_environment(empty) == Settings.from_environment({})
+
+
+@pytest.mark.parametrize("hosts", ["a:80", "https://a", "a b", "*", "a/b", "[::1]"])
+def test_a_host_is_a_name_or_an_address(hosts: str) -> None:
+    """Ports, paths and patterns are none."""
+    (fault,) = faults(FHIR_GATEWAY_ALLOWED_HOSTS=f"ok.example,{hosts}")
+
+    assert fault == (
+        "FHIR_GATEWAY_ALLOWED_HOSTS must be names or addresses without ports, separated"
+        " by commas"
+    )
+
+
+def test_the_address_to_listen_on_is_a_host() -> None:
+    """Unless it stands for every address of the machine."""
+    assert (
+        "10.1.2.3" in Settings.from_environment({"FHIR_GATEWAY_HOST": "10.1.2.3"}).hosts
+    )
 
 
 def test_other_variables_are_not_ours() -> None:
