@@ -8,15 +8,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from secrets import token_hex
+from typing import Final
 
 from fhir_gateway.adapters.protocol import SchedulingAdapter
-from fhir_gateway.adapters.sources import ConfiguredSource, load_sources
-from fhir_gateway.fhir.concept_map import meanings_from_concept_map
+from fhir_gateway.adapters.sources import (
+    ConfiguredSource,
+    WrongSources,
+    load_sources,
+)
+from fhir_gateway.fhir.concept_map import WrongConceptMap, meanings_from_concept_map
 from fhir_gateway.fhir.vocabulary import Vocabulary
-from fhir_gateway.model.ids import SourceName
+from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, now
+from fhir_gateway.model.timeslot import StandardTimeType
 from fhir_gateway.services.booking import BookingService
 from fhir_gateway.services.directory import TimeTypeMap
 from fhir_gateway.services.held import HeldTimeslots
@@ -36,17 +43,37 @@ from fhir_gateway.services.source_access import SourceAccess
 from fhir_gateway.services.turn import Turns
 from fhir_gateway.settings import Settings
 from fhir_gateway.stores.database import Database
+from fhir_gateway.stores.database_url import sqlite_file
 from fhir_gateway.stores.demand import WRONG, RedisDemand
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
 from fhir_gateway.stores.journal import Journal
-from fhir_gateway.stores.migrations import migrate
+from fhir_gateway.stores.migrations import (
+    NoTables,
+    check_tables,
+    is_without_tables,
+    migrate,
+)
+from fhir_gateway.stores.redis_client import RedisClient
 from fhir_gateway.stores.sealing import Seal
 from fhir_gateway.stores.slot_store import RedisSlotStore, SlotStore
 from fhir_gateway.stores.source_lease import RedisSourceLeases
 from fhir_gateway.web.app import GatewayApp, create_app
 from fhir_gateway.web.gateway import Gateway
 
-__all__ = ["Program", "embedded_redis", "meanings_of", "opened_journal", "program"]
+__all__ = [
+    "NothingThere",
+    "Program",
+    "UnusableFolder",
+    "WrongFiles",
+    "check_redis",
+    "configured_sources",
+    "embedded_redis",
+    "opened_journal",
+    "program",
+    "running_redis",
+]
+
+_KEY_FILE: Final = "journal.key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,33 +103,136 @@ class Program:
     housekeeping: Housekeeping
 
 
+class UnusableFolder(Exception):
+    """The data folder cannot be made, or not be written in; the message says which."""
+
+
+class NothingThere(Exception):
+    """
+    A command that only looks has found nothing to look at; the message says where.
+
+    Attributes:
+        is_configuration: The place itself is not there.
+    """
+
+    def __init__(self, message: str, *, is_configuration: bool = True) -> None:
+        super().__init__(message)
+        self.is_configuration = is_configuration
+
+
 @contextmanager
 def embedded_redis(settings: Settings) -> Iterator[str]:
-    """Give the URL of Redis: the configured one, or one of our own while this lasts."""
+    """
+    Give the URL of Redis: the configured one, or one of our own while this lasts.
+
+    Raises:
+        EmbeddedRedisFailed: Our own does not start.
+        UnusableFolder: It has nowhere to be.
+    """
     if settings.redis_url is not None:
         yield settings.redis_url
         return
-    with EmbeddedRedis(settings.data_dir) as embedded:
+    embedded = EmbeddedRedis(settings.data_dir)
+    try:
+        embedded.start()
+    except OSError as error:
+        raise _unusable(settings.data_dir, error) from error
+    try:
         yield embedded.url
+    finally:
+        embedded.stop()
 
 
-def meanings_of(
-    sources: Sequence[ConfiguredSource], vocabulary: Vocabulary
-) -> TimeTypeMap:
+def running_redis(settings: Settings) -> str:
     """
-    Return what the sources' time types mean.
+    Return the URL of Redis: the configured one, or our own where it runs already.
 
     Raises:
-        WrongConceptMap: A source's map cannot be used.
+        NothingThere: It does not.
     """
-    return {
-        key: meaning
-        for each in sources
-        if each.time_types is not None
-        for key, meaning in meanings_from_concept_map(
-            each.time_types, vocabulary
-        ).items()
-    }
+    if settings.redis_url is not None:
+        return settings.redis_url
+    folder = settings.data_dir.resolve()
+    if not folder.is_dir():
+        raise NothingThere(
+            f"FHIR_GATEWAY_DATA_DIR: there is no folder {folder}; say where the gateway"
+            " and the worker keep theirs, or give REDIS_URL"
+        )
+    embedded = EmbeddedRedis(settings.data_dir)
+    if not embedded.answers():
+        raise NothingThere(
+            f"FHIR_GATEWAY_DATA_DIR: no Redis runs in {folder}; start the gateway or"
+            " the worker there, or give REDIS_URL",
+            is_configuration=False,
+        )
+    return embedded.url
+
+
+def check_redis(url: str) -> str:
+    """
+    Return the URL of a Redis that lets us in, or is away.
+
+    Raises:
+        WrongRedis: It does not let us in, or is something else.
+    """
+    client = RedisClient(url)
+    try:
+        client.check()
+    finally:
+        client.close()
+    return url
+
+
+class WrongFiles(ValueError):
+    """
+    The file of sources, or what it names, cannot be used.
+
+    Attributes:
+        faults: One sentence each, naming the file.
+    """
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = tuple(faults)
+
+
+def configured_sources(
+    path: Path, vocabulary: Vocabulary
+) -> tuple[tuple[ConfiguredSource, ...], TimeTypeMap]:
+    """
+    Return the sources that a file describes, and what their time types mean.
+
+    Raises:
+        WrongFiles: The file, or a ConceptMap, cannot be used; all faults are listed.
+    """
+    faults: list[str] = []
+    configured: tuple[ConfiguredSource, ...] = ()
+    try:
+        configured = load_sources(path)
+    except WrongSources as error:
+        where = path.absolute()
+        faults.extend(f"{where}: {fault}" for fault in error.faults)
+        maps: Sequence[Path] = error.time_types
+    else:
+        maps = [each.time_types for each in configured if each.time_types is not None]
+    meanings: dict[tuple[HsaId, TimeTypeId], tuple[StandardTimeType, ...]] = {}
+    for each in maps:
+        try:
+            meanings.update(meanings_from_concept_map(each, vocabulary))
+        except WrongConceptMap as error:
+            faults.append(str(error))
+    if faults:
+        for source in configured:
+            source.adapter.close()
+        raise WrongFiles(faults)
+    return configured, meanings
+
+
+def _unusable(folder: Path, error: OSError) -> UnusableFolder:
+    return UnusableFolder(
+        f"FHIR_GATEWAY_DATA_DIR: {folder.resolve()} cannot be made, or written in"
+        f" ({error.strerror}); give a folder where this process may write"
+    )
 
 
 def _opened(
@@ -110,35 +240,62 @@ def _opened(
     database: Database,
     make_journal: Callable[[Database, Seal], Journal],
 ) -> Journal:
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    if settings.has_own_database or not settings.journal_keys:
+        try:
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unusable(settings.data_dir, error) from error
     migrate(database.engine)
-    seal = (
-        Seal(settings.journal_keys)
-        if settings.journal_keys
-        else Seal.from_file(settings.data_dir / "journal.key")
-    )
-    journal = make_journal(database, seal)
+    journal = make_journal(database, _seal(settings))
     journal.check_keys()
     return journal
+
+
+def _seal(settings: Settings) -> Seal:
+    if settings.journal_keys:
+        return Seal(settings.journal_keys)
+    return Seal.from_file(settings.data_dir / _KEY_FILE)
 
 
 @contextmanager
 def opened_journal(settings: Settings) -> Iterator[Journal]:
     """
-    Give the journal alone, and let go of it in the end.
+    Give the journal that is there, and let go of it in the end; make nothing.
 
     Raises:
-        UnusableKey: A key of the journal has the wrong form, or cannot be kept.
+        NothingThere: There is none, or no key to it.
+        UnusableKey: A key of the journal has the wrong form, or cannot be read.
         SealBroken: The journal was sealed with other keys.
-        WrongDatabase: The URL of the database has the wrong form.
         LaterTables: The database belongs to a later release.
         DatabaseUnavailable: The database cannot be reached.
     """
+    if not settings.journal_keys:
+        _expect_file(settings.data_dir / _KEY_FILE, "key of a journal")
+    file = sqlite_file(settings.database_url)
+    if file is not None:
+        _expect_file(file, "journal")
+        if is_without_tables(file):
+            raise NothingThere(f"there is no journal in {file.resolve()}")
     database = Database(settings.database_url)
     try:
-        yield _opened(settings, database, Journal)
+        try:
+            check_tables(database.engine)
+        except NoTables as error:
+            where = f"in {file}" if file else "at DATABASE_URL"
+            raise NothingThere(f"{error} ({where})") from error
+        journal = Journal(database, _seal(settings))
+        journal.check_keys()
+        yield journal
     finally:
         database.close()
+
+
+def _expect_file(path: Path, what: str) -> None:
+    if not path.is_file():
+        raise NothingThere(
+            f"there is no {what} at {path.resolve()}; say in FHIR_GATEWAY_DATA_DIR, or"
+            " DATABASE_URL and FHIR_GATEWAY_JOURNAL_KEYS, where the gateway keeps them"
+        )
 
 
 @contextmanager
@@ -159,17 +316,16 @@ def program(
         make_journal: A test's own journal watches each step.
 
     Raises:
-        WrongSources: The file of sources cannot be used.
-        WrongConceptMap: A source's time types cannot be understood.
+        WrongFiles: The file of sources, or a ConceptMap, cannot be used.
+        UnusableFolder: The data folder cannot be made.
         UnusableKey: A key of the journal has the wrong form, or cannot be kept.
         SealBroken: The journal was sealed with other keys.
         WrongDatabase: The URL of the database has the wrong form.
         LaterTables: The database belongs to a later release.
         DatabaseUnavailable: The database cannot be reached.
     """
-    configured = load_sources(settings.sources)
     vocabulary = Vocabulary(settings.canonical_base)
-    meanings = meanings_of(configured, vocabulary)
+    configured, meanings = configured_sources(settings.sources, vocabulary)
     sources: Mapping[SourceName, Source] = {
         each.source.name: each.source for each in configured
     }

@@ -6,11 +6,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import click
 import orjson
@@ -20,12 +21,14 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from fhir_gateway import VERSION, wsgi
-from fhir_gateway.adapters.sources import WrongSources, load_sources
 from fhir_gateway.bootstrap import (
+    WrongFiles,
+    check_redis,
+    configured_sources,
     embedded_redis,
-    meanings_of,
     opened_journal,
     program,
+    running_redis,
 )
 from fhir_gateway.demo import (
     DemoFailed,
@@ -33,9 +36,9 @@ from fhir_gateway.demo import (
     write_sources,
     write_time_types_map,
 )
-from fhir_gateway.fhir.concept_map import WrongConceptMap
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.http_server import serve_http
+from fhir_gateway.listening import listening_address
 from fhir_gateway.log import configure_logging
 from fhir_gateway.model.errors import Conflict, NotFound
 from fhir_gateway.model.timekeeping import instant_text, now
@@ -51,19 +54,16 @@ from fhir_gateway.settings import (
     service_links,
 )
 from fhir_gateway.source_table import overview_json, overview_tables
-from fhir_gateway.stores.database import DatabaseUnavailable, WrongDatabase
-from fhir_gateway.stores.embedded_redis import EmbeddedRedisFailed
-from fhir_gateway.stores.migrations import LaterTables
-from fhir_gateway.stores.sealing import SealBroken, UnusableKey
-from fhir_gateway.stores.slot_store import RedisSlotStore, StoreUnavailable
-from fhir_gateway.worker import WorkerFailed, run_side_by_side
+from fhir_gateway.start_fault import CANNOT_RUN, start_fault
+from fhir_gateway.stores.slot_store import RedisSlotStore
+from fhir_gateway.worker import run_side_by_side
 
 __all__ = ["main"]
 
 _log = structlog.get_logger()
 
-_WRONG_CONFIGURATION = 2
-_NOT_WELL = 3
+_NOT_WELL: Final = 3
+_SLOTS: Final = click.IntRange(1, 10_000_000)
 
 _EPILOG = "\n\n".join(
     [
@@ -92,25 +92,33 @@ def main() -> None:
 @main.command()
 def serve() -> None:
     """Answer FHIR clients."""
-    settings = _settings()
-    with _explained(), embedded_redis(settings) as redis_url:
-        # Whatever is wrong stops the start here, before any process is begun.
-        with program(settings, redis_url):
-            os.environ["REDIS_URL"] = redis_url
-        serve_http(settings, wsgi.running)
+    settings = _settings(with_sources=True)
+    with _explained(settings):
+        address = listening_address(
+            settings.host,
+            settings.port,
+            host_name="FHIR_GATEWAY_HOST",
+            port_name="PORT",
+        )
+        with embedded_redis(settings) as redis_url:
+            check_redis(redis_url)
+            # Whatever is wrong stops the start here, before any process is begun.
+            with program(settings, redis_url):
+                os.environ["REDIS_URL"] = redis_url
+            serve_http(replace(settings, host=address), wsgi.running)
 
 
 @main.command()
 def worker() -> None:
     """Ask the regions what is free, and find out how unsettled bookings went."""
-    settings = _settings()
+    settings = _settings(with_sources=True)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with (
-        _explained(),
+        _explained(settings),
         embedded_redis(settings) as redis_url,
-        program(settings, redis_url) as made,
+        program(settings, check_redis(redis_url)) as made,
     ):
         # Reconciliation looks units up in the directory.
         made.view.start()
@@ -130,6 +138,7 @@ def worker() -> None:
 @main.command()
 @click.option(
     "--slots",
+    type=_SLOTS,
     default=DEFAULT_SLOTS,
     show_default=True,
     help="About how many free times all regions have together.",
@@ -142,10 +151,12 @@ def sandbox(slots: int, seed: int, host: str) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    try:
-        server = SandboxServer(host, settings.sandbox_port, slots=slots, seed=seed)
-    except OSError as error:
-        _fail(f"port {settings.sandbox_port} cannot be used: {error.strerror}", 1)
+    port = settings.sandbox_port
+    with _explained(settings):
+        address = listening_address(
+            host, port, host_name="--host", port_name="SANDBOX_PORT"
+        )
+        server = SandboxServer(address, port, slots=slots, seed=seed)
     with server:
         click.echo(f"regions at {server.url}")
         stop.wait()
@@ -165,23 +176,26 @@ def sandbox(slots: int, seed: int, host: str) -> None:
     show_default=True,
     help="Where the sandbox listens.",
 )
-@click.option("--slots", default=DEFAULT_SLOTS, show_default=True)
+@click.option("--slots", type=_SLOTS, default=DEFAULT_SLOTS, show_default=True)
 @click.option("--maps-only", is_flag=True, help="Write the ConceptMaps alone.")
 def sandbox_sources(
     folder: Path, sandbox_url: str, slots: int, *, maps_only: bool
 ) -> None:
     """Write the file of sources, and the ConceptMaps, that fit the sandbox."""
-    vocabulary = Vocabulary(_settings().canonical_base)
-    if not maps_only:
-        click.echo(write_sources(folder, sandbox_url, slots, vocabulary))
-        return
-    for region in regions(slots):
-        click.echo(write_time_types_map(folder, region, vocabulary))
+    settings = _settings()
+    vocabulary = Vocabulary(settings.canonical_base)
+    with _explained(settings):
+        if not maps_only:
+            click.echo(write_sources(folder, sandbox_url, slots, vocabulary))
+            return
+        for region in regions(slots):
+            click.echo(write_time_types_map(folder, region, vocabulary))
 
 
 @main.command()
 @click.option(
     "--slots",
+    type=_SLOTS,
     default=DEFAULT_SLOTS,
     show_default=True,
     help="About how many free times all regions have together.",
@@ -189,10 +203,11 @@ def sandbox_sources(
 def demo(slots: int) -> None:
     """Run a gateway, a worker and make-believe regions until Ctrl-C."""
     settings = _settings()
-    try:
-        run_demo(settings, slots=slots, say=click.echo)
-    except (DemoFailed, EmbeddedRedisFailed) as error:
-        _fail(str(error), 1)
+    with _explained(settings):
+        try:
+            run_demo(settings, slots=slots, say=click.echo)
+        except DemoFailed as error:
+            _fail([str(error)], CANNOT_RUN)
 
 
 @main.group(invoke_without_command=True)
@@ -206,11 +221,13 @@ def sources(context: click.Context, *, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    settings = _settings()
+    settings = _settings(with_sources=True)
     overviews = []
-    with _explained(), embedded_redis(settings) as redis_url:
-        configured = load_sources(settings.sources)
-        store = RedisSlotStore(redis_url)
+    with _explained(settings):
+        configured, _ = configured_sources(
+            settings.sources, Vocabulary(settings.canonical_base)
+        )
+        store = RedisSlotStore(check_redis(running_redis(settings)))
         moment = now()
         for each in configured:
             each.adapter.close()
@@ -242,10 +259,11 @@ def check(*, as_json: bool) -> None:
     times for one time type. Exits with 1 when something was not answered, or not as
     the contract says. Nothing personal is shown.
     """
-    settings = _settings()
-    with _explained():
-        configured = load_sources(settings.sources)
-        meanings = meanings_of(configured, Vocabulary(settings.canonical_base))
+    settings = _settings(with_sources=True)
+    with _explained(settings):
+        configured, meanings = configured_sources(
+            settings.sources, Vocabulary(settings.canonical_base)
+        )
     pause = threading.Event()
     reports = []
     with Progress(
@@ -286,7 +304,13 @@ def journal() -> None:
 
 
 @journal.command()
-@click.option("--days", default=30, show_default=True, help="How far back to look.")
+@click.option(
+    "--days",
+    type=click.IntRange(1, 3650),
+    default=30,
+    show_default=True,
+    help="How far back to look.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def alarms(days: int, *, as_json: bool) -> None:
     """
@@ -296,7 +320,7 @@ def alarms(days: int, *, as_json: bool) -> None:
     is shown.
     """
     settings = _settings()
-    with _explained(), opened_journal(settings) as opened:
+    with _explained(settings), opened_journal(settings) as opened:
         found = opened.outcomes.alarms(since=now() - timedelta(days=days))
     rows = [
         {
@@ -336,11 +360,11 @@ def settle(booking: str, *, done: bool | None) -> None:
     if done is None:
         raise click.UsageError("Say --done or --not-done.")
     settings = _settings()
-    with _explained(), opened_journal(settings) as opened:
+    with _explained(settings), opened_journal(settings) as opened:
         try:
             record = opened.settle_by_hand(booking, done=done)
         except (NotFound, Conflict) as error:
-            _fail(str(error), 1)
+            _fail([str(error)], CANNOT_RUN)
     click.echo(f"{record.id} is {record.state.value}.")
 
 
@@ -355,7 +379,7 @@ def reseal() -> None:
     settings = _settings()
     resealed = 0
     with (
-        _explained(),
+        _explained(settings),
         opened_journal(settings) as opened,
         Progress(console=Console(stderr=True)) as progress,
     ):
@@ -366,45 +390,62 @@ def reseal() -> None:
     click.echo(f"{resealed} rows were sealed anew.")
 
 
-def _settings() -> Settings:
+def _settings(*, with_sources: bool = False) -> Settings:
+    """
+    Return the settings of the environment, or end with every fault in them.
+
+    Args:
+        with_sources: Look at the file of sources too, before anything is made.
+    """
+    faults: list[str] = []
+    settings = None
     if links := service_links(os.environ):
         _log.info("service links ignored", variables=links)
     try:
-        return Settings.from_environment(os.environ)
+        settings = Settings.from_environment(os.environ)
     except WrongSettings as error:
-        _fail(str(error), _WRONG_CONFIGURATION)
+        faults.extend(error.faults)
+    if with_sources:
+        # With a wrong base every ConceptMap would seem wrong too.
+        with suppress(WrongSettings):
+            faults.extend(_faults_of_sources())
+    if settings is None or faults:
+        fault = start_fault(WrongSettings(faults), None)
+        _fail(fault.lines, fault.exit_code)
+    return settings
+
+
+def _faults_of_sources() -> tuple[str, ...]:
+    named = ("FHIR_GATEWAY_SOURCES", "FHIR_GATEWAY_CANONICAL_BASE")
+    settings = Settings.from_environment(
+        {name: os.environ[name] for name in named if name in os.environ}
+    )
+    try:
+        configured, _ = configured_sources(
+            settings.sources, Vocabulary(settings.canonical_base)
+        )
+    except WrongFiles as error:
+        return error.faults
+    for each in configured:
+        each.adapter.close()
+    return ()
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
-    """Turn what an operator can mend into a message and an exit code."""
+def _explained(settings: Settings) -> Iterator[None]:
+    """Turn what keeps a command from running into lines and an exit code."""
     try:
         yield
-    except (WrongSources, WrongConceptMap) as error:
-        _fail(str(error), _WRONG_CONFIGURATION)
-    except UnusableKey as error:
-        _fail(f"FHIR_GATEWAY_JOURNAL_KEYS: {error}", _WRONG_CONFIGURATION)
-    except WrongDatabase as error:
-        _fail(f"DATABASE_URL: {error}", _WRONG_CONFIGURATION)
-    except SealBroken as error:
-        _fail(
-            f"FHIR_GATEWAY_JOURNAL_KEYS: {error} Give the keys it was sealed with.",
-            _WRONG_CONFIGURATION,
-        )
-    except DatabaseUnavailable:
-        _fail("DATABASE_URL: the database cannot be reached; is it running?", 1)
-    except LaterTables as error:
-        _fail(f"DATABASE_URL: {error}", 1)
-    except EmbeddedRedisFailed as error:
-        _fail(str(error), 1)
-    except StoreUnavailable as error:
-        _fail(f"REDIS_URL: it cannot be asked ({error}); is it running?", 1)
-    except WorkerFailed as error:
-        _fail(str(error), 1)
+    except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+        raise
+    except Exception as error:  # noqa: BLE001 - a traceback may quote a secret
+        fault = start_fault(error, settings)
+        _fail(fault.lines, fault.exit_code)
 
 
-def _fail(message: str, code: int) -> NoReturn:
-    click.echo(f"fhir-gateway: {message}", err=True)
+def _fail(lines: Sequence[str], code: int) -> NoReturn:
+    for line in lines:
+        click.echo(f"fhir-gateway: {line}", err=True)
     sys.exit(code)
 
 

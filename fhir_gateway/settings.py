@@ -9,7 +9,20 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-__all__ = ["ENVIRONMENT", "Settings", "WrongSettings", "service_links"]
+from fhir_gateway.stores.database_url import WrongDatabase, database_url
+from fhir_gateway.stores.redis_url import WrongRedis, redis_url
+from fhir_gateway.stores.sealing import Seal, UnusableKey
+
+__all__ = [
+    "ENVIRONMENT",
+    "JOURNAL_FILE",
+    "Settings",
+    "WrongSettings",
+    "service_links",
+]
+
+JOURNAL_FILE: Final = "journal.sqlite"
+"""What the journal is called in the data folder."""
 
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 _PORTS: Final = range(1, 65_536)
@@ -22,6 +35,7 @@ _SERVICE_LINK: Final = re.compile(
 )
 _SERVICE_LINK_PORT: Final = re.compile(r"(tcp|udp|sctp)://\S+:[0-9]{1,5}")
 _URL: Final = re.compile(r"https?://[^/?#\s][^?#\s]*")
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?")
 
 _HOST_NAME: Final = re.compile(
     r"[a-z0-9](?:[a-z0-9.\-]*[a-z0-9])?|[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*"
@@ -85,6 +99,7 @@ class Settings:
             port; an address of IPv6 without brackets.
         redis_url: None for one of our own.
         database_url: Never None: SQLite in the data folder when nothing else is said.
+        has_own_database: Nothing else is said.
         journal_keys: Empty for one that is made in the data folder.
     """
 
@@ -102,6 +117,7 @@ class Settings:
     journal_keys: tuple[str, ...]
     redis_url: str | None
     database_url: str
+    has_own_database: bool
     sandbox_port: int
 
     @classmethod
@@ -144,16 +160,31 @@ class Settings:
                 ("FHIR_GATEWAY_CANONICAL_BASE", "https://fhir-gateway.example.org"),
             )
         }
-        host = environment.get("FHIR_GATEWAY_HOST") or "127.0.0.1"
+        host = _text(environment, "FHIR_GATEWAY_HOST") or "127.0.0.1"
+        if not _HOST.fullmatch(host):
+            faults.append(
+                "FHIR_GATEWAY_HOST must be an address or a host name, without a port"
+            )
         hosts = _hosts(environment, "FHIR_GATEWAY_ALLOWED_HOSTS", faults)
-        data_dir = Path(environment.get("FHIR_GATEWAY_DATA_DIR") or ".fhir-gateway")
-        database_url = environment.get("DATABASE_URL") or (
-            f"sqlite:///{data_dir.resolve() / 'journal.sqlite'}"
+        data_dir = Path(_text(environment, "FHIR_GATEWAY_DATA_DIR") or ".fhir-gateway")
+        journal_keys = _journal_keys(environment, faults)
+        redis = _text(environment, "REDIS_URL") or None
+        if redis is not None:
+            try:
+                redis_url(redis)
+            except WrongRedis as error:
+                faults.extend(f"REDIS_URL {fault}" for fault in error.faults)
+        database = _text(environment, "DATABASE_URL") or (
+            f"sqlite:///{data_dir.resolve() / JOURNAL_FILE}"
         )
+        try:
+            database_url(database)
+        except WrongDatabase as error:
+            faults.extend(f"DATABASE_URL {fault}" for fault in error.faults)
         if faults:
             raise WrongSettings(faults)
         return cls(
-            sources=Path(environment.get("FHIR_GATEWAY_SOURCES") or "sources.toml"),
+            sources=Path(_text(environment, "FHIR_GATEWAY_SOURCES") or "sources.toml"),
             data_dir=data_dir,
             host=host,
             port=port,
@@ -167,13 +198,10 @@ class Settings:
             threads=numbers["FHIR_GATEWAY_THREADS"],
             answers_within_s=numbers["FHIR_GATEWAY_ANSWERS_WITHIN_S"],
             wiped_after_days=numbers["FHIR_GATEWAY_WIPED_AFTER_DAYS"],
-            journal_keys=tuple(
-                key.strip()
-                for key in environment.get("FHIR_GATEWAY_JOURNAL_KEYS", "").split(",")
-                if key.strip()
-            ),
-            redis_url=environment.get("REDIS_URL") or None,
-            database_url=database_url,
+            journal_keys=journal_keys,
+            redis_url=redis,
+            database_url=database,
+            has_own_database=not _text(environment, "DATABASE_URL"),
             sandbox_port=numbers["SANDBOX_PORT"],
         )
 
@@ -199,6 +227,27 @@ def service_links(environment: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
+def _text(environment: Mapping[str, str], name: str) -> str:
+    """Return a setting without the line's end that a file of secrets ends with."""
+    return environment.get(name, "").strip()
+
+
+def _journal_keys(environment: Mapping[str, str], faults: list[str]) -> tuple[str, ...]:
+    keys = tuple(
+        key.strip()
+        for key in _text(environment, "FHIR_GATEWAY_JOURNAL_KEYS").split(",")
+        if key.strip()
+    )
+    if keys:
+        try:
+            Seal(keys)
+        except UnusableKey as error:
+            faults.extend(
+                f"FHIR_GATEWAY_JOURNAL_KEYS: {fault}" for fault in error.faults
+            )
+    return keys
+
+
 def _number(
     environment: Mapping[str, str],
     name: str,
@@ -206,7 +255,7 @@ def _number(
     allowed: range,
     faults: list[str],
 ) -> int:
-    text = environment.get(name, "").strip()
+    text = _text(environment, name)
     if not text:
         return default
     if not _WHOLE_NUMBER.fullmatch(text) or int(text) not in allowed:
@@ -235,10 +284,21 @@ def _hosts(
 def _url(
     environment: Mapping[str, str], name: str, default: str, faults: list[str]
 ) -> str:
-    text = environment.get(name, "").strip()
+    text = _text(environment, name)
     if not text:
         return default
     text = text.rstrip("/")
-    if not _URL.fullmatch(text):
+    if not _URL.fullmatch(text) or not text.isascii() or not _has_port(text):
         faults.append(f"{name} must be a URL that begins with http:// or https://")
+    elif "@" in text:
+        faults.append(f"{name} must have no user name or password: clients see it")
     return text
+
+
+def _has_port(url: str) -> bool:
+    """Return whether a URL's port is one, or the usual one."""
+    try:
+        parts = urlsplit(url)
+        return parts.port != 0 and bool(parts.hostname)
+    except ValueError:
+        return False

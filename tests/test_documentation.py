@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 import yaml
 from lxml import etree
+from pem import write_certificate
 
 from fhir_gateway.adapters import sources
 from fhir_gateway.adapters.scheduling_1_1.options import Options
@@ -165,6 +166,9 @@ def test_the_example_of_a_region_can_be_loaded(tmp_path: Path) -> None:
     )
     example = section.split("```toml\n", 1)[1].split("```", 1)[0]
     path = tmp_path / "sources.toml"
+    certificate = write_certificate(tmp_path / "gateway.pem")
+    for name in ("gateway", "trusted"):
+        example = example.replace(f"/etc/fhir-gateway/tls/{name}.pem", str(certificate))
     path.write_text(example, encoding="utf-8")
     (tmp_path / "ConceptMap-time-types-prov.json").touch()
 

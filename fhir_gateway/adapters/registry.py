@@ -38,8 +38,8 @@ def adapter_factory(name: str) -> AdapterFactory:
     Return the factory that a package registered under a name.
 
     Raises:
-        UnknownAdapter: There is none, or there are several; the message lists those
-            that are installed.
+        UnknownAdapter: There is none, there are several, or it cannot be loaded; the
+            message lists those that are installed.
     """
     installed = entry_points(group=_GROUP)
     found = [entry_point for entry_point in installed if entry_point.name == name]
@@ -47,5 +47,12 @@ def adapter_factory(name: str) -> AdapterFactory:
         names = ", ".join(sorted(entry_point.name for entry_point in installed))
         what = "no adapter" if not found else "more than one adapter"
         raise UnknownAdapter(f"there is {what} {name!r}; installed are: {names}")
-    factory: AdapterFactory = found[0].load()
+    try:
+        factory: AdapterFactory = found[0].load()
+    except Exception as error:
+        # Whatever a foreign package does when it is imported.
+        raise UnknownAdapter(
+            f"the adapter {name!r} cannot be loaded ({type(error).__name__}): install"
+            " its package anew"
+        ) from error
     return factory

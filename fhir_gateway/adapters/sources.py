@@ -4,14 +4,16 @@ Which sources there are: one TOML file, described in docs/configuration.md.
 A wrong file stops the start, and the error lists every fault in it.
 """
 
+import math
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow.exceptions import SCHEMA
 
 from fhir_gateway.adapters.protocol import SchedulingAdapter
 from fhir_gateway.adapters.registry import (
@@ -47,15 +49,21 @@ class WrongSources(ValueError):
     The file of sources cannot be used.
 
     Attributes:
+        path: The file.
         faults: One sentence each, naming the source and the setting.
+        time_types: The ConceptMaps that it names all the same, and that are there.
     """
 
-    def __init__(self, path: Path, faults: Sequence[str]) -> None:
+    def __init__(
+        self, path: Path, faults: Sequence[str], time_types: Sequence[Path] = ()
+    ) -> None:
         listed = "".join(f"\n  - {fault}" for fault in faults)
         super().__init__(
             f"{path} has {len(faults)} fault{'s' if len(faults) > 1 else ''}:{listed}"
         )
+        self.path = path
         self.faults = tuple(faults)
+        self.time_types = tuple(time_types)
 
 
 def load_sources(path: Path) -> tuple[ConfiguredSource, ...]:
@@ -65,12 +73,7 @@ def load_sources(path: Path) -> tuple[ConfiguredSource, ...]:
     Raises:
         WrongSources: The file is absent, no TOML, or says something unusable.
     """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise WrongSources(path, [f"it cannot be read: {error.strerror}"]) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise WrongSources(path, [f"it is not TOML: {error}"]) from error
+    document = _document(path)
     tables = document.pop("sources", None)
     faults = [f"{key}: is no setting; the only table is [sources]" for key in document]
     if not isinstance(tables, dict) or not tables:
@@ -90,8 +93,29 @@ def load_sources(path: Path) -> tuple[ConfiguredSource, ...]:
     if faults:
         for each in configured:
             each.adapter.close()
-        raise WrongSources(path, faults)
+        raise WrongSources(path, faults, _maps(tables.values(), path.parent))
     return tuple(configured)
+
+
+def _maps(tables: Iterable[Any], folder: Path) -> list[Path]:
+    named = (table.get("time_types") for table in tables if isinstance(table, Mapping))
+    paths = (folder / name for name in named if isinstance(name, str))
+    return [path for path in paths if path.is_file()]
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WrongSources(path, [f"it cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise WrongSources(
+            path, [f"it is not TOML: its byte {error.start} is not UTF-8"]
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise WrongSources(path, [f"it is not TOML: {error}"]) from error
+    except RecursionError:
+        raise WrongSources(path, ["it is not TOML: it is nested too deeply"]) from None
 
 
 def source_of_unit(sources: Iterable[Source], unit: HsaId) -> Source | None:
@@ -131,6 +155,21 @@ class _Identifier(fields.String):
             raise ValidationError(f"is {error}") from error
 
 
+class _Number(fields.Float):
+    """A number of TOML; text is none, though marshmallow would read it."""
+
+    def _deserialize(
+        self,
+        value: Any,  # noqa: ANN401 - marshmallow's
+        attr: str | None,
+        data: Mapping[str, Any] | None,
+        **options: Any,  # noqa: ANN401 - marshmallow's
+    ) -> float:
+        if isinstance(value, str):
+            raise self.make_error("invalid", input=value)
+        return super()._deserialize(value, attr, data, **options)
+
+
 class _PersonalNumber(fields.String):
     def _deserialize(
         self,
@@ -146,29 +185,40 @@ class _PersonalNumber(fields.String):
             raise ValidationError(f"is {error}") from error
 
 
-_POSITIVE = validate.Range(min=0, min_inclusive=False)
+_NOT_EMPTY: Final = validate.Length(min=1)
+# It is shown, and FHIR has no blank strings.
+_SHOWN: Final = validate.And(
+    _NOT_EMPTY,
+    validate.Length(max=500),
+    validate.Regexp(r"(?!\s+$)", error="Must not be blank."),
+)
+_MOST_SECONDS: Final = 365 * 86_400
+
+
+def _up_to(most: float) -> validate.Range:
+    return validate.Range(min=0, min_inclusive=False, max=most)
 
 
 class _UnitSchema(Schema):
     error_messages = {"unknown": "is no setting of a unit"}  # noqa: RUF012 - marshmallow's
 
     hsa_id = _Identifier(HsaId, required=True)
-    name = fields.String(required=True, validate=validate.Length(min=1))
+    name = fields.String(required=True, validate=_SHOWN)
     organization = _Identifier(HsaId, load_default=None)
-    organization_name = fields.String(load_default=None)
-    phone = fields.String(load_default=None)
-    street = fields.String(load_default=None)
-    postal_code = fields.String(load_default=None)
-    city = fields.String(load_default=None)
-    latitude = fields.Float(load_default=None, validate=validate.Range(-90, 90))
-    longitude = fields.Float(load_default=None, validate=validate.Range(-180, 180))
+    organization_name = fields.String(load_default=None, validate=_SHOWN)
+    phone = fields.String(load_default=None, validate=_SHOWN)
+    street = fields.String(load_default=None, validate=_SHOWN)
+    postal_code = fields.String(load_default=None, validate=_SHOWN)
+    city = fields.String(load_default=None, validate=_SHOWN)
+    latitude = _Number(load_default=None, validate=validate.Range(-90, 90))
+    longitude = _Number(load_default=None, validate=validate.Range(-180, 180))
 
 
 class _SourceSchema(Schema):
     error_messages = {"unknown": "is no setting of a source"}  # noqa: RUF012 - marshmallow's
 
     adapter = fields.String(required=True)
-    title = fields.String(required=True, validate=validate.Length(min=1))
+    title = fields.String(required=True, validate=_SHOWN)
     prefixes = fields.List(
         fields.String(validate=validate.Length(min=1)),
         required=True,
@@ -177,26 +227,34 @@ class _SourceSchema(Schema):
     agent = _Identifier(HsaId, required=True)
     refresh_subject = _PersonalNumber(required=True)
     units_from = _Identifier(HsaId, load_default=None)
-    schedule_address = _Identifier(LogicalAddress, load_default=None)
-    calls_per_second = fields.Float(load_default=1.0, validate=_POSITIVE)
-    calls_in_flight = fields.Integer(strict=True, load_default=2, validate=_POSITIVE)
+    schedule_address = _Identifier(
+        LogicalAddress, load_default=None, validate=_NOT_EMPTY
+    )
+    calls_per_second = _Number(load_default=1.0, validate=_up_to(1000))
+    calls_in_flight = fields.Integer(
+        strict=True, load_default=2, validate=validate.Range(1, 100)
+    )
     horizon_days = fields.Integer(
         strict=True, load_default=90, validate=validate.Range(1, 366)
     )
     window_days = fields.Integer(
         strict=True, load_default=90, validate=validate.Range(1, 366)
     )
-    read_timeout_s = fields.Float(load_default=8.0, validate=_POSITIVE)
-    write_timeout_s = fields.Float(load_default=32.0, validate=_POSITIVE)
-    settles_within_s = fields.Float(load_default=90.0, validate=_POSITIVE)
+    read_timeout_s = _Number(load_default=8.0, validate=_up_to(60))
+    # Until a write that was sent 15 s late is answered, nobody else looks after it
+    # (services/sending.py): for 100 s.
+    write_timeout_s = _Number(load_default=32.0, validate=_up_to(80))
+    settles_within_s = _Number(load_default=90.0, validate=_up_to(86_400))
     writes_in_flight = fields.Integer(
         strict=True, load_default=8, validate=validate.Range(1, 100)
     )
-    fresh_for_s = fields.Float(load_default=600.0, validate=_POSITIVE)
-    offered_for_s = fields.Float(load_default=1800.0, validate=_POSITIVE)
-    reason_limit = fields.Integer(strict=True, load_default=None, validate=_POSITIVE)
+    fresh_for_s = _Number(load_default=600.0, validate=_up_to(_MOST_SECONDS))
+    offered_for_s = _Number(load_default=1800.0, validate=_up_to(_MOST_SECONDS))
+    reason_limit = fields.Integer(
+        strict=True, load_default=None, validate=validate.Range(1, 100_000)
+    )
     mode = fields.Enum(Mode, by_value=True, load_default=Mode.CACHED)
-    live_timeout_s = fields.Float(load_default=5.0, validate=_POSITIVE)
+    live_timeout_s = _Number(load_default=5.0, validate=_up_to(60))
     live_calls = fields.Integer(
         strict=True, load_default=20, validate=validate.Range(1, 100)
     )
@@ -214,29 +272,23 @@ def _configured(name: str, table: Mapping[str, Any], folder: Path) -> Configured
         source_name = SourceName(name)
     except ValueError as error:
         raise _Faults([f"name: is {error}"]) from error
+    faults: list[str] = []
     try:
         data = _SourceSchema().load(table)
     except ValidationError as error:
-        faults = _sentences(error.messages_dict)
-        read = error.valid_data if isinstance(error.valid_data, dict) else {}
-        if "adapter" in read and "options" not in error.messages_dict:
-            # What can be read of the rest is looked at too: all faults at once.
-            adapter, more = _adapter(source_name, read)
-            faults.extend(more)
-            if adapter is not None:
-                adapter.close()
-        raise _Faults(faults) from error
-    prefixes = tuple(prefix.upper() for prefix in data["prefixes"])
-    units = tuple(_unit(unit, source_name) for unit in data["units"])
-    time_types = folder / data["time_types"] if data["time_types"] else None
-    faults = _disagreements(data, prefixes, units, time_types)
+        faults.extend(_sentences(error.messages_dict))
+        # What can be read of the rest is looked at too: all faults at once.
+        data = error.valid_data if isinstance(error.valid_data, dict) else {}
+        data = {key: data[key] for key in data if key not in error.messages_dict}
+    faults.extend(_disagreements(data, folder))
     adapter, more = _adapter(source_name, data)
     faults.extend(more)
-    if adapter is None:
+    if faults or adapter is None:
+        if adapter is not None:
+            adapter.close()
         raise _Faults(faults)
-    if faults:
-        adapter.close()
-        raise _Faults(faults)
+    prefixes = tuple(prefix.upper() for prefix in data["prefixes"])
+    units = tuple(_unit(unit, source_name) for unit in data["units"])
     return ConfiguredSource(
         source=Source(
             name=source_name,
@@ -266,7 +318,7 @@ def _configured(name: str, table: Mapping[str, Any], folder: Path) -> Configured
             most_slots=data["most_slots"],
         ),
         adapter=adapter,
-        time_types=time_types,
+        time_types=folder / data["time_types"] if data["time_types"] else None,
     )
 
 
@@ -274,34 +326,41 @@ def _adapter(
     name: SourceName, data: Mapping[str, Any]
 ) -> tuple[SchedulingAdapter | None, list[str]]:
     """Return the adapter that the settings name, or what is wrong with them."""
+    if "adapter" not in data or "options" not in data:
+        return None, []
     try:
         factory = adapter_factory(data["adapter"])
-        return factory(name, data.get("options", {})), []
+        return factory(name, data["options"]), []
     except UnknownAdapter as error:
         return None, [f"adapter: {error}"]
     except UnusableOptions as error:
         return None, [f"options.{option}: {fault}" for option, fault in error.faults]
+    except Exception as error:  # noqa: BLE001 - a foreign adapter may raise anything
+        # Not its text: an option may be a secret.
+        kind = type(error).__name__
+        return None, [f"adapter: {data['adapter']} cannot be made of options ({kind})"]
 
 
-def _disagreements(
-    data: Mapping[str, Any],
-    prefixes: tuple[str, ...],
-    units: Sequence[CareUnit],
-    time_types: Path | None,
-) -> list[str]:
-    """Return what each setting allows by itself and together they do not."""
-    faults = [
-        f"units: {unit.hsa_id} has none of the source's prefixes"
-        for unit in units
-        if not unit.hsa_id.startswith(prefixes)
-    ]
-    if not units and data["units_from"] is None:
-        faults.append("units: there is none; list them or name a unit in units_from")
-    if data["offered_for_s"] < data["fresh_for_s"]:
-        faults.append("offered_for_s: is shorter than fresh_for_s")
-    if time_types is not None and not time_types.is_file():
-        faults.append(f"time_types: there is no file {data['time_types']}")
-    return faults
+def _disagreements(data: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    """Return what each setting allows by itself and all together do not."""
+    units: Sequence[Mapping[str, Any]] = data.get("units", ())
+    ids: Sequence[str] = [unit["hsa_id"] for unit in units]
+    if "prefixes" in data:
+        prefixes = tuple(prefix.upper() for prefix in data["prefixes"])
+        for each in ids:
+            if not each.startswith(prefixes):
+                yield f"units: {each} has none of the source's prefixes"
+    for each in sorted({each for each in ids if ids.count(each) > 1}):
+        yield f"units: {each} is listed more than once"
+    if {"units", "units_from"} <= data.keys() and not ids and not data["units_from"]:
+        yield "units: there is none; list them or name a unit in units_from"
+    offered_for_s: float = data.get("offered_for_s", math.inf)
+    fresh_for_s: float = data.get("fresh_for_s", 0)
+    if offered_for_s < fresh_for_s:
+        yield "offered_for_s: is shorter than fresh_for_s"
+    time_types: str | None = data.get("time_types")
+    if time_types is not None and not (folder / time_types).is_file():
+        yield f"time_types: there is no file {time_types}"
 
 
 def _unit(data: dict[str, Any], source: SourceName) -> CareUnit:
@@ -339,6 +398,10 @@ def _ownership_faults(sources: Sequence[Source]) -> list[str]:
 def _sentences(messages: Mapping[Any, Any], path: str = "") -> list[str]:
     sentences = []
     for key, value in messages.items():
+        if key == SCHEMA:
+            # Of a table that is none.
+            sentences.append(f"{path.removesuffix('.')}: is no table")
+            continue
         where = f"{path}{key}"
         if isinstance(value, dict):
             sentences.extend(_sentences(value, f"{where}."))

@@ -71,6 +71,8 @@ class DatabaseFault(Enum):
 
 _CONFIGURATION: Final = frozenset(
     {
+        DatabaseFault.NO_DATABASE_FILE,
+        DatabaseFault.NO_FILE,
         DatabaseFault.NO_SUCH_HOST,
         DatabaseFault.REFUSED_LOGIN,
         DatabaseFault.NO_SUCH_DATABASE,
@@ -100,7 +102,7 @@ _BY_TEXT: Final = tuple(
         (
             (
                 r"authentication failed|no password supplied|SASL authentication"
-                r"|role .* does not exist|no pg_hba\.conf entry"
+                r"|role .* does not exist|pg_hba\.conf"
                 r"|no such user|auth failed"
             ),
             DatabaseFault.REFUSED_LOGIN,

@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError
 
 from fhir_gateway.stores.server_url import ServerUrl, WrongUrl, server_url
 
-__all__ = ["DatabaseUrl", "WrongDatabase", "database_url"]
+__all__ = ["DatabaseUrl", "WrongDatabase", "database_url", "sqlite_file"]
 
 _POSTGRESQL: Final = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
 _DRIVER: Final = "postgresql+psycopg"
@@ -93,6 +93,19 @@ def database_url(text: str) -> DatabaseUrl:
     except WrongUrl as error:
         raise WrongDatabase(error.faults) from None
     return _postgresql(parsed)
+
+
+def sqlite_file(text: str) -> Path | None:
+    """
+    Return the file that a URL means; None where it means no plain file of SQLite.
+
+    Raises:
+        WrongDatabase: It means nothing that can be used.
+    """
+    url = database_url(text).url
+    if url.get_backend_name() != "sqlite" or not url.database or url.query.get("uri"):
+        return None
+    return Path(url.database)
 
 
 def _sqlite(text: str) -> URL:

@@ -69,11 +69,10 @@ class EmbeddedRedis:
     A Redis in a folder.
 
     Args:
-        folder: Where its socket, its lock and its log lie; created when absent.
+        folder: Where its socket, its lock and its log lie; made by `start` when absent.
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._socket = folder / "redis.sock"
         if len(os.fsencode(self._socket.resolve())) > _LONGEST_SOCKET_PATH:
@@ -94,7 +93,9 @@ class EmbeddedRedis:
 
         Raises:
             EmbeddedRedisFailed: It cannot be started, or did not answer in time.
+            OSError: The folder cannot be made or written in.
         """
+        self._folder.mkdir(parents=True, exist_ok=True)
         lock = (self._folder / "redis.lock").open("ab")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -115,6 +116,20 @@ class EmbeddedRedis:
                     f"the embedded Redis did not start: {error}"
                 ) from error
         self._await_answer()
+
+    def answers(self) -> bool:
+        """Return whether one runs in the folder; nothing is made or started."""
+        if not self._socket.exists():
+            return False
+        client = self._client()
+        try:
+            client.ping()
+        except redis.RedisError:
+            return False
+        else:
+            return True
+        finally:
+            client.close()
 
     def stop(self) -> None:
         """Stop it, if this process started it."""

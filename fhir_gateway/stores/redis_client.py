@@ -15,6 +15,8 @@ import redis.cluster
 import redis.exceptions
 import redis.retry
 
+from fhir_gateway.stores.redis_url import WrongRedis, redis_url
+
 __all__ = ["TIMEOUT_S", "RedisClient", "StoreUnavailable"]
 
 TIMEOUT_S: Final = 0.25
@@ -31,15 +33,15 @@ class RedisClient:
     Args:
         url: As redis-py takes it; `?cluster=true` makes it a cluster.
         timeout_s: How long a command may take.
+
+    Raises:
+        WrongRedis: The URL has another form.
     """
 
     def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S) -> None:
-        base, _, query = url.partition("?")
-        arguments = [each for each in query.split("&") if each]
-        self.is_cluster = "cluster=true" in arguments
-        if self.is_cluster:
-            arguments.remove("cluster=true")
-        self._url = "?".join(part for part in (base, "&".join(arguments)) if part)
+        parsed = redis_url(url)
+        self._url = parsed.url
+        self.is_cluster = parsed.is_cluster
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._client: Any = None
@@ -57,6 +59,30 @@ class RedisClient:
         except (redis.RedisError, redis.exceptions.RedisClusterException) as error:
             # The text of a redis error can quote the command; its class says enough.
             raise StoreUnavailable(f"Redis: {type(error).__name__}") from error
+
+    def check(self) -> None:
+        """
+        See, at start, that what answers is Redis and lets us in.
+
+        One that is away keeps no process from starting.
+
+        Raises:
+            WrongRedis: It does not.
+        """
+        try:
+            self._connected().ping()
+        except redis.exceptions.InvalidResponse:
+            raise WrongRedis(["leads to something that is no Redis"]) from None
+        except (
+            redis.exceptions.AuthenticationError,
+            redis.exceptions.AuthenticationWrongNumberOfArgsError,
+            redis.exceptions.NoPermissionError,
+        ):
+            raise WrongRedis(
+                ["has a user name or a password that Redis refuses, or lacks them"]
+            ) from None
+        except (redis.RedisError, redis.exceptions.RedisClusterException):
+            return
 
     def close(self) -> None:
         """Close the connections."""

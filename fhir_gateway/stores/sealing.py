@@ -38,10 +38,15 @@ _OWNER_ONLY: Final = 0o600
 
 class UnusableKey(ValueError):
     """
-    The keys or their file cannot be used; the message says what to do about it.
+    The keys or their file cannot be used.
 
-    No message ever holds a key.
+    Attributes:
+        faults: One sentence each, which says what to do; none ever holds a key.
     """
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = tuple(faults)
 
 
 class SealBroken(GatewayError):
@@ -68,15 +73,22 @@ class Seal:
     def __init__(self, keys: Sequence[str]) -> None:
         if not keys:
             raise UnusableKey(
-                "there is no key: put the key that the database was sealed with on"
-                " the first line, or remove the file to have a new one made"
+                [
+                    (
+                        "there is no key: put the key that the database was sealed"
+                        " with on the first line, or remove the file to have a new one"
+                        " made"
+                    )
+                ]
             )
-        for position, key in enumerate(keys, start=1):
-            if not _KEY.fullmatch(key):
-                raise UnusableKey(
-                    f"key {position} is not a key: expected 32 bytes in URL-safe"
-                    " base64, one key per line, as Seal.new_key() makes them"
-                )
+        faults = [
+            f"key {position} is not a key: expected 32 bytes in URL-safe base64, as"
+            " docs/running.md says how to make them"
+            for position, key in enumerate(keys, start=1)
+            if not _KEY.fullmatch(key)
+        ]
+        if faults:
+            raise UnusableKey(faults)
         self._newest = Fernet(keys[0])
         self._fernet = MultiFernet([Fernet(key) for key in keys])
         # Every key has its own lookup key, and a lookup tries them all. Deriving one
@@ -105,20 +117,31 @@ class Seal:
             text = path.read_text(encoding="ascii")
         except OSError as error:
             raise UnusableKey(
-                f"the key file {path} cannot be read or made ({error.strerror}): see"
-                " that its directory exists and that this process may write there, or"
-                " put the file in place and let this process read it"
+                [
+                    (
+                        f"the key file {path} cannot be read or made"
+                        f" ({error.strerror}): see that its directory exists and that"
+                        " this process may write there, or put the file in place and"
+                        " let this process read it"
+                    )
+                ]
             ) from error
         except UnicodeDecodeError:
             raise UnusableKey(
-                f"the key file {path} is not text: put back the file that the database"
-                " was sealed with"
+                [
+                    (
+                        f"the key file {path} is not text: put back the file that the"
+                        " database was sealed with"
+                    )
+                ]
             ) from None
         lines = (line.strip() for line in text.splitlines())
         try:
             return cls([line for line in lines if line and not line.startswith("#")])
         except UnusableKey as error:
-            raise UnusableKey(f"the key file {path} cannot be used: {error}") from None
+            raise UnusableKey(
+                [f"the key file {path} cannot be used: {each}" for each in error.faults]
+            ) from None
 
     @staticmethod
     def new_key() -> str:

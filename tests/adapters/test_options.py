@@ -3,9 +3,11 @@ The options of a source of crm:scheduling 1.1.
 """
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pem import write_certificate
 
 from fhir_gateway.adapters.registry import UnusableOptions
 from fhir_gateway.adapters.scheduling_1_1.options import (
@@ -33,15 +35,16 @@ def test_an_endpoint_is_enough() -> None:
     )
 
 
-def test_every_option_is_read() -> None:
+def test_every_option_is_read(tmp_path: Path) -> None:
     """What the table says stands in the options."""
+    certificate = str(write_certificate(tmp_path / "gateway.pem"))
     options = options_from_mapping(
         ENDPOINT
         | {
             "logical_address": "SE2321000016-LA",
             "consumer": "se2321000016-gw",
-            "certificate": "/etc/gateway.pem",
-            "trust": "/etc/trust.pem",
+            "certificate": certificate,
+            "trust": certificate,
             "supports": ["GetAllTimeTypes", "MakeBooking"],
             "booking_id_in_make_booking": "slot-id",
             "refusal_faults": ["^resultCode: 30[0-9]{2} "],
@@ -52,8 +55,8 @@ def test_every_option_is_read() -> None:
         endpoint="https://norr.example.org/",
         logical_address=LogicalAddress("SE2321000016-LA"),
         consumer=HsaId("SE2321000016-GW"),
-        certificate="/etc/gateway.pem",
-        trust="/etc/trust.pem",
+        certificate=certificate,
+        trust=certificate,
         supports=frozenset({Interaction.GET_ALL_TIME_TYPES, Interaction.MAKE_BOOKING}),
         booking_id_in_make_booking=BookingIdInMakeBooking.SLOT_ID,
         refusal_faults=(re.compile("^resultCode: 30[0-9]{2} "),),

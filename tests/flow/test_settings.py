@@ -12,6 +12,9 @@ from fhir_gateway.settings import (
     WrongSettings,
     service_links,
 )
+from fhir_gateway.stores.sealing import Seal
+
+NEW, OLD = Seal.new_key(), Seal.new_key()
 
 
 def faults(**environment: str) -> tuple[str, ...]:
@@ -38,6 +41,7 @@ def test_an_empty_environment_is_enough() -> None:
         journal_keys=(),
         redis_url=None,
         database_url=f"sqlite:///{Path('.fhir-gateway/journal.sqlite').resolve()}",
+        has_own_database=True,
         sandbox_port=8090,
     )
 
@@ -56,7 +60,7 @@ def test_every_setting_is_heeded() -> None:
         "FHIR_GATEWAY_THREADS": "8",
         "FHIR_GATEWAY_ANSWERS_WITHIN_S": "4",
         "FHIR_GATEWAY_WIPED_AFTER_DAYS": "7",
-        "FHIR_GATEWAY_JOURNAL_KEYS": "a, b,,",
+        "FHIR_GATEWAY_JOURNAL_KEYS": f"{NEW}, {OLD},,",
         "REDIS_URL": "redis://r",
         "DATABASE_URL": "postgresql://p",
         "SANDBOX_PORT": "81",
@@ -80,9 +84,10 @@ def test_every_setting_is_heeded() -> None:
         threads=8,
         answers_within_s=4,
         wiped_after_days=7,
-        journal_keys=("a", "b"),
+        journal_keys=(NEW, OLD),
         redis_url="redis://r",
         database_url="postgresql://p",
+        has_own_database=False,
         sandbox_port=81,
     )
 

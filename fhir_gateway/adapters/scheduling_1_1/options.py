@@ -3,10 +3,12 @@ What the options of a source of crm:scheduling 1.1 can say.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+import ssl
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
@@ -78,6 +80,66 @@ def _faults(messages: Mapping[Any, Any], path: str = "") -> Iterator[tuple[str, 
             yield from ((f"{path}{key}", str(fault)) for fault in value)
 
 
+_NOT_BLANK: Final = validate.Regexp(r"\s*\S", error="Must not be blank.")
+# What an address of HTTP can be made of, and the one name that is replaced in it.
+_ENDPOINT: Final = re.compile(
+    r"https?://[^/?#@{}\s]+(?:[/?](?:[!-z|~]|\{interaction\})*)?"
+)
+
+
+def _endpoint_faults(endpoint: str) -> Iterator[str]:
+    if not endpoint.startswith(("http://", "https://")):
+        yield "is not an http or https URL"
+    elif "@" in endpoint.split("/", 3)[2]:
+        yield "has a user name in it: a source knows us by our certificate"
+    elif not _ENDPOINT.fullmatch(endpoint) or not _has_address(endpoint):
+        yield (
+            "is no URL that can be asked: expected https://host/path, where"
+            " {interaction} alone may stand in braces"
+        )
+
+
+def _has_address(endpoint: str) -> bool:
+    try:
+        parts = urlsplit(endpoint)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _load_certificate(path: str) -> None:
+    # Without a password of ours OpenSSL would ask for one on the terminal.
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(path, password="")
+
+
+def _load_trust(path: str) -> None:
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+
+
+# What loads each file, and what it must hold.
+_PEM_FILES: Final[Mapping[str, tuple[Callable[[str], None], str]]] = {
+    "certificate": (
+        _load_certificate,
+        "a certificate and the key that belongs to it, without a password",
+    ),
+    "trust": (_load_trust, "one certificate or more"),
+}
+
+
+def _pem_fault(option: str, path: str) -> str | None:
+    """Return what is wrong with a file; OpenSSL's own words are left out."""
+    load, expected = _PEM_FILES[option]
+    try:
+        load(path)
+    except ssl.SSLError:
+        return f"the file {path} must hold, in PEM, {expected}"
+    except OSError as error:
+        return f"the file {path} cannot be read: {error.strerror}"
+    except ValueError:
+        return "is no path of a file"
+    return None
+
+
 class _OptionsSchema(Schema):
     """The options of a source whose adapter is `scheduling_1_1`."""
 
@@ -86,13 +148,14 @@ class _OptionsSchema(Schema):
     }
 
     endpoint = fields.String(required=True)
-    logical_address = fields.String(load_default="unit")
+    logical_address = fields.String(load_default="unit", validate=_NOT_BLANK)
     consumer = fields.String(load_default=None)
     certificate = fields.String(load_default=None)
     trust = fields.String(load_default=None)
     supports = fields.List(
         fields.Enum(Interaction, by_value=True),
         load_default=lambda: list(Interaction),
+        validate=validate.Length(min=1),
     )
     booking_id_in_make_booking = fields.Enum(
         BookingIdInMakeBooking,
@@ -106,20 +169,27 @@ class _OptionsSchema(Schema):
     @post_load
     def _options(self, data: dict[str, Any], **_: object) -> Options:
         faults: dict[str, list[str]] = {}
-        if not data["endpoint"].startswith(("http://", "https://")):
-            faults["endpoint"] = ["is not an http or https URL"]
+        endpoint_faults = list(_endpoint_faults(data["endpoint"]))
+        if endpoint_faults:
+            faults["endpoint"] = endpoint_faults
         consumer = None
         if data["consumer"] is not None:
             try:
                 consumer = HsaId(data["consumer"])
             except ValueError as error:
                 faults["consumer"] = [str(error)]
+        for name in _PEM_FILES:
+            if data[name] is not None and (fault := _pem_fault(name, data[name])):
+                faults[name] = [fault]
         patterns = []
         for pattern in data["refusal_faults"]:
             try:
                 patterns.append(re.compile(pattern))
-            except re.error as error:
-                faults["refusal_faults"] = [f"is no regular expression: {error}"]
+            except (re.error, OverflowError, RecursionError) as error:
+                # Deep nesting and huge repeats have errors of their own.
+                faults.setdefault("refusal_faults", []).append(
+                    f"is no regular expression: {error}"
+                )
         if faults:
             raise ValidationError(faults)
         address = data["logical_address"]

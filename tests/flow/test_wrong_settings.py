@@ -1,0 +1,799 @@
+"""
+Wrong settings and files: each is one clear line on standard error, and an exit code.
+
+The commands only look: none of them makes or starts anything, whatever it is told.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from click.testing import CliRunner, Result
+from pem import certificate_pem, key_pem
+
+from fhir_gateway.cli import main
+from fhir_gateway.stores.database import Database
+from fhir_gateway.stores.migrations import migrate
+
+from .ports import free_port
+
+# What must never be seen again, wherever it is put.
+SECRET: Final = "hemligt"
+# 32 bytes that are no secret; the names of the tests must not differ between runs.
+KEY: Final = "A" * 43 + "="
+
+SOURCE: Final = """
+[sources.norr]
+adapter = "scheduling_1_1"
+title = "Region Norr"
+prefixes = ["SE2321000016-"]
+agent = "SE2321000016-AGENT"
+refresh_subject = "191212121212"
+units_from = "SE2321000016-A01"
+options.endpoint = "https://norr.example.org/"
+"""
+UNIT: Final = '[[sources.norr.units]]\nhsa_id = "SE2321000016-A01"\nname = "M"\n'
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(name="run")
+def _run(tmp_path: Path) -> Run:
+    """Return the runner of a command in a folder with one good source."""
+
+    def run(*command: str, toml: str | bytes = SOURCE, **environment: str) -> Result:
+        content = toml.encode() if isinstance(toml, str) else toml
+        (tmp_path / "sources.toml").write_bytes(content)
+        given = {
+            "FHIR_GATEWAY_SOURCES": str(tmp_path / "sources.toml"),
+            "FHIR_GATEWAY_DATA_DIR": str(tmp_path / "data"),
+            # Nobody is there: what is right so far ends here, with exit code 1.
+            "REDIS_URL": f"unix://{tmp_path}/nobody.sock",
+        }
+        return CliRunner().invoke(main, command, env=given | environment)
+
+    return run
+
+
+def lines_of(result: Result) -> list[str]:
+    """Return what an operator reads, without the name of the program."""
+    assert result.stdout == ""
+    assert SECRET not in result.stderr
+    lines = result.stderr.splitlines()
+    assert all(line.startswith("fhir-gateway: ") for line in lines)
+    return [line.removeprefix("fhir-gateway: ") for line in lines]
+
+
+def whole(name: str, least: int, most: int) -> str:
+    """Return the line about a wrong number."""
+    return f"{name} must be a whole number from {least} to {most}"
+
+
+def no_url(name: str) -> str:
+    """Return the line about a wrong base."""
+    return f"{name} must be a URL that begins with http:// or https://"
+
+
+AT: Final = (
+    "has an @ in its user name or password: write %40 for @, %3A for :, %2F for / and"
+    " %3F for ? in it"
+)
+QUESTION: Final = AT.replace("an @", "a ?", 1)
+HASH: Final = "has a # in it: write %23 where a password has one"
+PERCENT: Final = "has a % that begins no escape: write %25 for it"
+BLANK: Final = "has a space or a line break in it: write %20 for a space"
+BAD_PORT: Final = "has a port that is no number from 1 to 65535"
+BAD_HOST: Final = (
+    "has a host or a port that cannot be: expected host:port after the last @"
+)
+NO_REDIS: Final = (
+    "is no URL of Redis: expected redis://host:6379,"
+    " rediss://user:password@host:6379 or unix:///path"
+)
+DATABASES: Final = "expected sqlite:///path or postgresql://user:password@host/database"
+NO_DATABASE: Final = f"is no URL of a database that can be used: {DATABASES}"
+NO_SQLITE: Final = f"is no URL of a SQLite file: {DATABASES}"
+IN_MEMORY: Final = (
+    "means a database in memory, which is lost with the process, and bookings must not"
+    f" be: {DATABASES}"
+)
+NO_KEY: Final = (
+    "is not a key: expected 32 bytes in URL-safe base64, as docs/running.md says how to"
+    " make them"
+)
+BAD_NAME: Final = "FHIR_GATEWAY_HOST must be an address or a host name, without a port"
+PARAMETER: Final = (
+    "has a parameter after its ? that libpq does not know (PostgreSQL, Parameter Key"
+    " Words)"
+)
+REDIS_PARAMETER: Final = (
+    "has a parameter after its ? that redis-py does not know, or cannot use"
+)
+
+ENVIRONMENT: Final[list[tuple[str, str, list[str]]]] = [
+    *(
+        (name, value, [whole(name, least, most)])
+        for name, least, most, values in (
+            ("PORT", 1, 65535, ["0", "65536", "-1", "http", "80.5", "8080/tcp"]),
+            ("SANDBOX_PORT", 1, 65535, ["0", "\u0668\u0660"]),
+            ("FHIR_GATEWAY_PROCESSES", 1, 256, ["0", "257", "auto"]),
+            ("FHIR_GATEWAY_THREADS", 2, 1024, ["1", "1025"]),
+            ("FHIR_GATEWAY_ANSWERS_WITHIN_S", 1, 60, ["0", "61", "10s"]),
+            ("FHIR_GATEWAY_WIPED_AFTER_DAYS", 1, 3650, ["0", "3651", "30d", "9" * 99]),
+        )
+        for value in values
+    ),
+    *(
+        (name, value, [no_url(name)])
+        for name in ("FHIR_GATEWAY_BASE_URL", "FHIR_GATEWAY_CANONICAL_BASE")
+        for value in (
+            "gateway.example.org/fhir",
+            "ftp://gateway.example.org",
+            "https://",
+            "https://gateway.example.org:https",
+            "https://gateway.example.org:99999",
+            "https://gateway.example.org/a b",
+            "https://gateway.example.org/fhir?a=b",
+        )
+    ),
+    (
+        "FHIR_GATEWAY_BASE_URL",
+        f"https://user:{SECRET}@gateway.example.org",
+        ["FHIR_GATEWAY_BASE_URL must have no user name or password: clients see it"],
+    ),
+    (
+        "FHIR_GATEWAY_COLOUR",
+        "red",
+        ["FHIR_GATEWAY_COLOUR is no setting; see fhir-gateway --help"],
+    ),
+    ("FHIR_GATEWAY_HOST", "http://localhost", [BAD_NAME]),
+    ("FHIR_GATEWAY_HOST", "127.0.0.1/8", [BAD_NAME]),
+    ("FHIR_GATEWAY_HOST", "two hosts", [BAD_NAME]),
+    *(
+        (
+            "FHIR_GATEWAY_JOURNAL_KEYS",
+            value,
+            [f"FHIR_GATEWAY_JOURNAL_KEYS: key {at} {NO_KEY}" for at in faulty],
+        )
+        for value, faulty in (
+            (SECRET, [1]),
+            (f"{KEY},{SECRET}", [2]),
+            (f"{SECRET},{KEY},{SECRET}", [1, 3]),
+            (f"{KEY}{SECRET}", [1]),
+            (f"{KEY};{KEY}", [1]),
+        )
+    ),
+    *(
+        ("REDIS_URL", value, [f"REDIS_URL {fault}"])
+        for value, fault in (
+            (f"http://u:{SECRET}@redis", NO_REDIS),
+            ("redis:6379", "is no URL"),
+            ("localhost:6379", NO_REDIS),
+            ("redis://redis:port", BAD_HOST),
+            ("redis://redis:0", BAD_PORT),
+            ("redis://redis:70000", BAD_PORT),
+            (
+                "redis://redis/first",
+                "has a database that is no number: expected redis://host:6379/0",
+            ),
+            (f"redis://u:p@{SECRET}:x@redis", AT),
+            (f"redis://:p/{SECRET}@redis", AT),
+            (f"redis://:p?{SECRET}@redis", QUESTION),
+            (f"redis://:p#{SECRET}@redis", HASH),
+            (f"redis://:p%{SECRET}@redis", PERCENT),
+            (f"redis://:p {SECRET}@redis", BLANK),
+            ("redis://redis?socket_timeout=long", REDIS_PARAMETER),
+            (f"redis://redis?{SECRET}=1", REDIS_PARAMETER),
+            ("redis://redis?cluster", "has a parameter without a value after its ?"),
+            (
+                "redis://redis?cluster=yes",
+                "has a wrong cluster: expected true or false",
+            ),
+            (
+                "redis://redis/1?cluster=true",
+                "has a number of a database, and a cluster has none: leave it out",
+            ),
+            (
+                "redis://one,two",
+                (
+                    "has several hosts: give the one address of a Sentinel's proxy,"
+                    " or any node of a cluster"
+                ),
+            ),
+            ("unix://redis.sock", "names no socket: expected unix:///path"),
+            (
+                "unix:///redis.sock?cluster=true",
+                "means a socket, and a cluster has none: expected redis://host:6379",
+            ),
+        )
+    ),
+    *(
+        ("DATABASE_URL", value, [f"DATABASE_URL {fault}"])
+        for value, fault in (
+            ("journal.sqlite", NO_DATABASE),
+            (f"mysql://u:{SECRET}@db/journal", NO_DATABASE),
+            (f"postgresql+asyncpg://u:{SECRET}@db/journal", NO_DATABASE),
+            ("sqlite:", NO_SQLITE),
+            ("sqlite://", IN_MEMORY),
+            ("sqlite:///:memory:", IN_MEMORY),
+            ("sqlite:///file::memory:?uri=true", IN_MEMORY),
+            ("sqlite://journal.sqlite", NO_SQLITE),
+            ("sqlite:///journal.sqlite?timeout=long", NO_SQLITE),
+            ("postgresql:db", "is no URL"),
+            (f"postgresql://u:p@{SECRET}:x@db/journal", AT),
+            (f"postgres://u:p@:{SECRET}@db/journal", AT),
+            (f"postgresql://u:p/{SECRET}@db/journal", AT),
+            (f"postgresql://u:p?{SECRET}@db/journal", QUESTION),
+            (f"postgresql://u:p#{SECRET}@db/journal", HASH),
+            (f"postgresql://u:p%{SECRET}@db/journal", PERCENT),
+            (f"postgresql://u:p {SECRET}@db/journal", BLANK),
+            (f"postgresql://u:{SECRET}@db:x/journal", BAD_HOST),
+            (f"postgresql://u:{SECRET}@db:0/journal", BAD_PORT),
+            (f"postgresql://u:{SECRET}@one:5432,two:99999/journal", BAD_PORT),
+            (
+                f"postgresql://u:{SECRET}@one,,two/journal",
+                "has no host where one is expected",
+            ),
+            (
+                f"postgresql://u:{SECRET}@db/journal?sslmode=on",
+                (
+                    "has a wrong sslmode: expected one of allow, disable, prefer,"
+                    " require, verify-ca, verify-full"
+                ),
+            ),
+            (
+                f"postgresql://u:{SECRET}@db/journal?target_session_attrs=standby",
+                "has a wrong target_session_attrs: expected one of primary, read-write",
+            ),
+            (
+                f"postgresql://u:{SECRET}@db/journal?connect_timeout=soon",
+                "has a wrong connect_timeout: expected a whole number",
+            ),
+            (
+                f"postgresql://u:{SECRET}@db/journal?sslrootcert=/nowhere/ca.pem",
+                "names a file in sslrootcert that is not there",
+            ),
+            (f"postgresql://u:x@db/journal?pass={SECRET}", PARAMETER),
+            (
+                "postgresql:///journal?host=one&host=two",
+                "has a parameter twice: list hosts as host1:port1,host2:port2",
+            ),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "lines"), ENVIRONMENT)
+def test_a_wrong_variable_is_a_line(
+    run: Run, tmp_path: Path, name: str, value: str, lines: list[str]
+) -> None:
+    """Each wrong variable is named, in our words, without what may be a secret."""
+    result = run("sources", **{name: value})
+
+    assert (lines_of(result), result.exit_code) == (lines, 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["sources.toml"]
+
+
+def with_options(*lines: str) -> str:
+    """Return the source with further lines among its options."""
+    return SOURCE + "".join(f"options.{line}\n" for line in lines)
+
+
+HSA_ID: Final = "is not an HSA-id: expected 1 to 31 letters, digits, '.' and '-'"
+ENDPOINT: Final = (
+    "sources.norr.options.endpoint: is no URL that can be asked: expected"
+    " https://host/path, where {interaction} alone may stand in braces"
+)
+UP_TO: Final = "Must be greater than 0 and less than or equal to"
+FILES: Final[list[tuple[str | bytes, list[str]]]] = [
+    (
+        "[sources.norr",
+        [
+            (
+                "it is not TOML: Expected ']' at the end of a table declaration (at end"
+                " of document)"
+            )
+        ],
+    ),
+    (b"\xff", ["it is not TOML: its byte 0 is not UTF-8"]),
+    ("x = " + "[" * 5000, ["it is not TOML: it is nested too deeply"]),
+    ("", ["sources: there is none; write a table [sources.NAME]"]),
+    ("[[sources]]", ["sources: there is none; write a table [sources.NAME]"]),
+    ("[sources]\nnorr = 3", ["sources.norr: is no table"]),
+    (
+        SOURCE + "[source]\n",
+        ["source: is no setting; the only table is [sources]"],
+    ),
+    (
+        SOURCE.replace("sources.norr", 'sources."a\\nb"'),
+        [
+            (
+                "sources.a\N{REPLACEMENT CHARACTER}b.name: is not a source name:"
+                " expected a lower-case letter followed by up to 30 lower-case letters,"
+                " digits and '-'"
+            )
+        ],
+    ),
+    *(
+        (SOURCE.replace(old, new), [f"sources.norr.{line}"])
+        for old, new, line in (
+            ('"scheduling_1_1"', "7", "adapter: Not a valid string."),
+            (
+                "scheduling_1_1",
+                "rivta",
+                "adapter: there is no adapter 'rivta'; installed are: scheduling_1_1",
+            ),
+            ('"Region Norr"', '"  "', "title: Must not be blank."),
+            ('["SE2321000016-"]', "3", "prefixes: Not a valid list."),
+            ("-AGENT", "_AGENT", f"agent: {HSA_ID}"),
+            (
+                '"191212121212"',
+                "191212121212",
+                "refresh_subject: Not a valid string.",
+            ),
+            (
+                "191212121212",
+                "191212121213",
+                "refresh_subject: is not a personal number: its check digit is wrong",
+            ),
+        )
+    ),
+    *(
+        (f"{SOURCE}{setting}\n", [f"sources.norr.{line}"])
+        for setting, line in (
+            ("units_form = 3", "units_form: is no setting of a source"),
+            ("calls_per_second = 1e9", f"calls_per_second: {UP_TO} 1000."),
+            ('calls_per_second = "1"', "calls_per_second: Not a valid number."),
+            (
+                "calls_in_flight = 0",
+                (
+                    "calls_in_flight: Must be greater than or equal to 1 and less than"
+                    " or equal to 100."
+                ),
+            ),
+            ("read_timeout_s = 1e308", f"read_timeout_s: {UP_TO} 60."),
+            (
+                "read_timeout_s = inf",
+                (
+                    "read_timeout_s: Special numeric values (nan or infinity) are not"
+                    " permitted."
+                ),
+            ),
+            ("write_timeout_s = 100", f"write_timeout_s: {UP_TO} 80."),
+            ("settles_within_s = -1", f"settles_within_s: {UP_TO} 86400."),
+            ("live_timeout_s = 0", f"live_timeout_s: {UP_TO} 60."),
+            ("offered_for_s = 1", "offered_for_s: is shorter than fresh_for_s"),
+            ('mode = "fast"', "mode: Must be one of: cached, live."),
+            (
+                'schedule_address = " "',
+                "schedule_address: Shorter than minimum length 1.",
+            ),
+            ('time_types = "a.json"', "time_types: there is no file a.json"),
+            ('time_types = "."', "time_types: there is no file ."),
+            ("units = 3", "units: Not a valid list."),
+            ("units = [3]", "units.0: is no table"),
+            (UNIT + UNIT, "units: SE2321000016-A01 is listed more than once"),
+            (UNIT + 'city = " "', "units.0.city: Must not be blank."),
+            (UNIT + 'latitude = "63"', "units.0.latitude: Not a valid number."),
+            (
+                "horizon_days = 9.5",
+                "horizon_days: Not a valid integer.",
+            ),
+        )
+    ),
+    *(
+        (
+            SOURCE.replace("https://norr.example.org/", url),
+            [line],
+        )
+        for url, line in (
+            (
+                "norr.example.org",
+                "sources.norr.options.endpoint: is not an http or https URL",
+            ),
+            ("https://", ENDPOINT),
+            ("https://norr.example.org:x/", ENDPOINT),
+            ("https://norr.example.org:0/", ENDPOINT),
+            ("https://norr.example.org/{contract}", ENDPOINT),
+            ("https://norr.example.org/{", ENDPOINT),
+            ("https://norr.example.org/a b", ENDPOINT),
+            (
+                f"https://user:{SECRET}@norr.example.org/",
+                (
+                    "sources.norr.options.endpoint: has a user name in it: a source"
+                    " knows us by our certificate"
+                ),
+            ),
+        )
+    ),
+    *(
+        (with_options(option), [f"sources.norr.options.{line}"])
+        for option, line in (
+            (
+                f'password = "{SECRET}"',
+                "password: is no option of the adapter scheduling_1_1",
+            ),
+            ('logical_address = " "', "logical_address: Must not be blank."),
+            ("supports = []", "supports: Shorter than minimum length 1."),
+            ("certificate = 3", "certificate: Not a valid string."),
+            (
+                'certificate = "/nowhere/gateway.pem"',
+                (
+                    "certificate: the file /nowhere/gateway.pem cannot be read: No such"
+                    " file or directory"
+                ),
+            ),
+            (
+                'trust = "/nowhere/trust.pem"',
+                (
+                    "trust: the file /nowhere/trust.pem cannot be read: No such file or"
+                    " directory"
+                ),
+            ),
+            ('certificate = "a\\u0000b"', "certificate: is no path of a file"),
+            (
+                'refusal_faults = ["("]',
+                (
+                    "refusal_faults: is no regular expression: missing ), unterminated"
+                    " subpattern at position 0"
+                ),
+            ),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("toml", "lines"), FILES)
+def test_a_wrong_file_of_sources_is_a_line(
+    run: Run, tmp_path: Path, toml: str | bytes, lines: list[str]
+) -> None:
+    """Each fault of the file is a line that names the file, the source and the key."""
+    result = run("sources", toml=toml)
+
+    expected = [f"{tmp_path}/sources.toml: {line}" for line in lines]
+    assert (lines_of(result), result.exit_code) == (expected, 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["sources.toml"]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        pytest.param(b"", "certificate", id="empty"),
+        pytest.param(b"hemligt", "certificate", id="no PEM"),
+        pytest.param(certificate_pem(), "certificate", id="no key"),
+        pytest.param(key_pem(), "certificate", id="no certificate"),
+        pytest.param(
+            certificate_pem() + key_pem(is_another=True),
+            "certificate",
+            id="another certificate's key",
+        ),
+        pytest.param(
+            certificate_pem() + key_pem(password=b"hemligt"),
+            "certificate",
+            id="a key with a password",
+        ),
+        pytest.param(b"", "trust", id="empty trust"),
+        pytest.param(key_pem(), "trust", id="trust without a certificate"),
+    ],
+)
+def test_a_wrong_certificate_is_a_line(
+    run: Run, tmp_path: Path, content: bytes, kind: str
+) -> None:
+    """A file of TLS that cannot be used stops the start, and not each call later."""
+    (tmp_path / "tls.pem").write_bytes(content)
+    expected = {
+        "certificate": (
+            "a certificate and the key that belongs to it, without a password"
+        ),
+        "trust": "one certificate or more",
+    }
+
+    result = run("sources", toml=with_options(f'{kind} = "{tmp_path}/tls.pem"'))
+
+    assert (lines_of(result), result.exit_code) == (
+        [
+            (
+                f"{tmp_path}/sources.toml: sources.norr.options.{kind}: the file"
+                f" {tmp_path}/tls.pem must hold, in PEM, {expected[kind]}"
+            )
+        ],
+        2,
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"resourceType": "Bundle"}'])
+def test_a_wrong_concept_map_is_a_line(
+    run: Run, tmp_path: Path, content: bytes
+) -> None:
+    """A ConceptMap that is none is named by its file."""
+    (tmp_path / "map.json").write_bytes(content)
+
+    result = run("sources", toml=SOURCE + 'time_types = "map.json"\n')
+
+    (line,) = lines_of(result)
+    assert line.startswith(f"{tmp_path}/map.json: ")
+    assert result.exit_code == 2
+
+
+def test_every_fault_is_a_line_at_once(run: Run, tmp_path: Path) -> None:
+    """Faults of the environment, the file and a ConceptMap come in one go."""
+    (tmp_path / "map.json").write_bytes(json.dumps({"resourceType": "Bundle"}).encode())
+    toml = (
+        SOURCE.replace("Region Norr", "")
+        + 'time_types = "map.json"\noffered_for_s = 1\noptions.trust = "/nowhere"\n'
+        + UNIT.replace("A01", "A 1")
+    )
+
+    result = run(
+        "sources",
+        toml=toml,
+        PORT="x",
+        DATABASE_URL=f"postgresql://u:{SECRET}@db:x/journal?sslmode=on",
+        REDIS_URL="http://x",
+        FHIR_GATEWAY_JOURNAL_KEYS=SECRET,
+    )
+
+    lines = lines_of(result)
+    where = f"{tmp_path}/sources.toml: sources.norr"
+    assert lines[:4] == [
+        whole("PORT", 1, 65535),
+        f"FHIR_GATEWAY_JOURNAL_KEYS: key 1 {NO_KEY}",
+        f"REDIS_URL {NO_REDIS}",
+        f"DATABASE_URL {BAD_HOST}",
+    ]
+    assert sorted(lines[4:-1]) == [
+        f"{where}.offered_for_s: is shorter than fresh_for_s",
+        (
+            f"{where}.options.trust: the file /nowhere cannot be read: No such file or"
+            " directory"
+        ),
+        f"{where}.title: Shorter than minimum length 1.",
+        f"{where}.units.0.hsa_id: {HSA_ID}",
+    ]
+    assert lines[-1].startswith(f"{tmp_path}/map.json: ")
+    assert result.exit_code == 2
+
+
+WHERE: Final = (
+    "say in FHIR_GATEWAY_DATA_DIR, or DATABASE_URL and FHIR_GATEWAY_JOURNAL_KEYS, where"
+    " the gateway keeps them"
+)
+NO_FOLDER: Final = (
+    "FHIR_GATEWAY_DATA_DIR: there is no folder {0}/data; say where the gateway and the"
+    " worker keep theirs, or give REDIS_URL"
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "environment", "line"),
+    [
+        pytest.param(
+            ["journal", *rest],
+            {},
+            f"there is no key of a journal at {{0}}/data/journal.key; {WHERE}",
+            id=rest[0],
+        )
+        for rest in (
+            ["alarms"],
+            ["alarms", "--json"],
+            ["reseal"],
+            ["settle", "x", "--done"],
+        )
+    ]
+    + [
+        pytest.param(
+            ["journal", "alarms"],
+            {"FHIR_GATEWAY_JOURNAL_KEYS": KEY},
+            f"there is no journal at {{0}}/data/journal.sqlite; {WHERE}",
+            id="keys and no journal",
+        ),
+        pytest.param(["sources"], {"REDIS_URL": ""}, NO_FOLDER, id="sources"),
+    ],
+)
+def test_a_command_that_looks_makes_nothing(
+    run: Run,
+    tmp_path: Path,
+    command: list[str],
+    environment: Mapping[str, str],
+    line: str,
+) -> None:
+    """In a wrong folder it says which one it looked in, and leaves it as it was."""
+    result = run(*command, **environment)
+
+    assert (lines_of(result), result.exit_code) == ([line.format(tmp_path)], 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["sources.toml"]
+
+
+def test_a_folder_where_nothing_runs_is_told_from_a_wrong_one(
+    run: Run, tmp_path: Path
+) -> None:
+    """Where the folder is there and no Redis runs in it, none is started."""
+    (tmp_path / "data").mkdir()
+
+    result = run("sources", REDIS_URL="")
+
+    assert (lines_of(result), result.exit_code) == (
+        [
+            (
+                f"FHIR_GATEWAY_DATA_DIR: no Redis runs in {tmp_path}/data; start the"
+                " gateway or the worker there, or give REDIS_URL"
+            )
+        ],
+        1,
+    )
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_another_programs_database_is_left_as_it_is(run: Run, tmp_path: Path) -> None:
+    """A SQLite file without a journal is named, and not a byte of it is changed."""
+    file = tmp_path / "other.sqlite"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE cats (name TEXT)")
+    before = file.read_bytes()
+
+    result = run(
+        "journal",
+        "alarms",
+        DATABASE_URL=f"sqlite:///{file}",
+        FHIR_GATEWAY_JOURNAL_KEYS=KEY,
+    )
+
+    assert (lines_of(result), result.exit_code) == (
+        [f"there is no journal in {file}"],
+        2,
+    )
+    assert file.read_bytes() == before
+
+
+KEY_FILE: Final = "the key file {0}/data/journal.key"
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        pytest.param(
+            b"",
+            [
+                (
+                    f"{KEY_FILE} cannot be used: there is no key: put the key that the"
+                    " database was sealed with on the first line, or remove the file to"
+                    " have a new one made"
+                )
+            ],
+            id="empty",
+        ),
+        pytest.param(
+            f"{SECRET}\n{SECRET}\n".encode(),
+            [f"{KEY_FILE} cannot be used: key {at} {NO_KEY}" for at in (1, 2)],
+            id="two wrong ones",
+        ),
+        pytest.param(
+            f"{KEY} {KEY}\n".encode(),
+            [f"{KEY_FILE} cannot be used: key 1 {NO_KEY}"],
+            id="two on a line",
+        ),
+        pytest.param(
+            b"\xff\xfe",
+            [
+                (
+                    f"{KEY_FILE} is not text: put back the file that the database was"
+                    " sealed with"
+                )
+            ],
+            id="no text",
+        ),
+    ],
+)
+def test_a_wrong_key_file_is_a_line(
+    run: Run, tmp_path: Path, journal_file: Path, content: bytes, lines: list[str]
+) -> None:
+    """Each wrong key of the file is named by its place, and never shown."""
+    (tmp_path / "data" / "journal.key").write_bytes(content)
+
+    result = run("journal", "alarms", DATABASE_URL=f"sqlite:///{journal_file}")
+
+    expected = [f"FHIR_GATEWAY_JOURNAL_KEYS: {line.format(tmp_path)}" for line in lines]
+    assert (lines_of(result), result.exit_code) == (expected, 2)
+
+
+@pytest.fixture(name="journal_file")
+def _journal_file(tmp_path: Path) -> Path:
+    """Give a journal without bookings, in the data folder."""
+    (tmp_path / "data").mkdir()
+    file = tmp_path / "data" / "journal.sqlite"
+    database = Database(f"sqlite:///{file}")
+    migrate(database.engine)
+    database.close()
+    return file
+
+
+@pytest.mark.parametrize(
+    ("content", "advice"),
+    [
+        pytest.param(
+            b"no database" * 100,
+            "the file is no SQLite database, or is damaged; give another one, or put"
+            " back a copy",
+            id="no database",
+        ),
+    ],
+)
+def test_a_wrong_journal_is_a_line(
+    run: Run, tmp_path: Path, content: bytes, advice: str
+) -> None:
+    """A file that is no journal is told of by the setting that leads to it."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "journal.sqlite").write_bytes(content)
+
+    result = run("journal", "alarms", FHIR_GATEWAY_JOURNAL_KEYS=KEY)
+
+    assert (lines_of(result), result.exit_code) == (
+        [f"FHIR_GATEWAY_DATA_DIR: {tmp_path}/data: {advice}"],
+        2,
+    )
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+@pytest.mark.parametrize(
+    ("environment", "line", "code"),
+    [
+        pytest.param(
+            {"FHIR_GATEWAY_DATA_DIR": "/dev/null/data"},
+            "FHIR_GATEWAY_DATA_DIR: /dev/null/data cannot be made, or written in (Not a"
+            " directory); give a folder where this process may write",
+            2,
+            id="no folder for Redis",
+        ),
+        pytest.param(
+            {
+                "FHIR_GATEWAY_DATA_DIR": "/dev/null/data",
+                "REDIS_URL": "redis://127.0.0.1:1",
+            },
+            "FHIR_GATEWAY_DATA_DIR: /dev/null/data cannot be made, or written in (Not a"
+            " directory); give a folder where this process may write",
+            2,
+            id="no folder for the journal",
+        ),
+        pytest.param(
+            {
+                "DATABASE_URL": f"postgresql://u:{SECRET}@127.0.0.1:1/journal",
+                "REDIS_URL": "redis://127.0.0.1:1",
+            },
+            "DATABASE_URL: the database cannot be reached; is it running?",
+            1,
+            id="no database",
+        ),
+        pytest.param(
+            {
+                "DATABASE_URL": f"postgresql://u:{SECRET}@h.invalid/journal",
+                "REDIS_URL": "redis://127.0.0.1:1",
+            },
+            "DATABASE_URL: no host of that name is known; correct the name",
+            2,
+            id="no such host",
+        ),
+        pytest.param(
+            {
+                "DATABASE_URL": "sqlite:////dev/null/journal.sqlite",
+                "REDIS_URL": "redis://127.0.0.1:1",
+            },
+            "DATABASE_URL: the file cannot be opened or made; see that its folder is"
+            " there and that this process may write in it",
+            2,
+            id="no folder for the database",
+        ),
+    ],
+)
+def test_what_cannot_start_says_why(
+    run: Run, command: str, environment: Mapping[str, str], line: str, code: int
+) -> None:
+    """A gateway and a worker that lack something end with one line."""
+    given: dict[str, Any] = {"REDIS_URL": "", "PORT": str(free_port()), **environment}
+
+    result = run(command, **given)
+
+    assert (lines_of(result), result.exit_code) == ([line], code)
