@@ -4,7 +4,8 @@ Settlement: finding out how a write went, by reading its source and nothing else
     seen                     it was done
     absent, for good         it was not: long after it was sent, in two looks; and
                              looked at once more, later
-    done by its word alone   looked at later: the platform may have had it done twice
+    done by its word alone,  looked at later: the platform may have had it done twice,
+    or seen early            or may do so yet
     neither for certain      a person has to look; its time stays locked
     cannot be read           asked again, ever more seldom
 
@@ -283,23 +284,37 @@ class Settlement:
 
     def _done(self, decision: Decision, matches: tuple[Booking, ...]) -> BookingRecord:
         booking = matches[0]
-        settle = (
-            self._journal.settle_booked
-            if decision.kind is DecisionKind.MAKE
-            else self._journal.settle_moved
-        )
-        settled = settle(
-            decision,
-            booking_id=booking.booking_id,
-            permissions=booking.permissions,
-            is_invitation=booking.is_invitation,
-            message=None,
-        )
+        if decision.kind is DecisionKind.MAKE:
+            settled = self._journal.settle_booked(
+                decision,
+                booking_id=booking.booking_id,
+                permissions=booking.permissions,
+                is_invitation=booking.is_invitation,
+                message=None,
+                look_again_in=self._may_come_again_in(decision),
+            )
+        else:
+            settled = self._journal.settle_moved(
+                decision,
+                booking_id=booking.booking_id,
+                permissions=booking.permissions,
+                is_invitation=booking.is_invitation,
+                message=None,
+            )
         try:
             return self._read_back.confirmed(settled, booking)
         except BookingIdTaken as error:
             _log.error("another booking's id", booking=settled.id, error=str(error))
             return settled
+
+    def _may_come_again_in(self, decision: Decision) -> timedelta | None:
+        """Return when a booking is to be looked at that was seen so early; or None."""
+        within = self._settles_within(decision)
+        sent_at = decision.sent_at
+        if sent_at is None or self._clock() - sent_at >= within:
+            return None
+        # Until then the platform may deliver it once more.
+        return within
 
     def _unchanged(
         self, record: BookingRecord, decision: Decision, timeslot: Timeslot

@@ -284,6 +284,29 @@ def test_two_bookings_are_one_and_an_alarm(wireless: Wireless) -> None:
     ]
 
 
+@pytest.mark.parametrize("twice", [True, False], ids=["twice", "once"])
+def test_what_was_seen_early_is_looked_at_once_more(
+    wireless: Wireless, own_database: Database, *, twice: bool
+) -> None:
+    """The platform may deliver again what was seen at once: a double is an alarm."""
+    made = unknown(wireless)
+    in_the_book(wireless, made.timeslot, "B-8")
+    seen = wireless.desk.booking.read(made.id)
+    if twice:
+        in_the_book(wireless, made.timeslot, "B-9")
+    with own_database.writing() as connection:
+        connection.execute(
+            update(decisions)
+            .where(decisions.c.next_look_at.is_not(None))
+            .values(next_look_at=database_clock() - 1)
+        )
+    Reconciliation(wireless.desk.settlement, wireless.desk.journal).run_once()
+
+    assert seen.status is BookingStatus.BOOKED
+    assert settled(wireless, made.id).alarm is (Alarm.DUPLICATE if twice else None)
+    assert wireless.desk.journal.outcomes.unseen(limit=9, hold=timedelta()) == ()
+
+
 def booked_unseen(wireless: Wireless) -> Any:
     """Book a time with a yes, at a region whose list cannot be read just then."""
     wanted = wireless.coming()
