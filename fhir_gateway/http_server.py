@@ -16,7 +16,7 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from fhir_gateway.fhir.limits import MOST_FORM_BYTES, MOST_JSON_BYTES
+from fhir_gateway.fhir.limits import MOST_SENT_BACK_BYTES
 from fhir_gateway.http_front import Answer, HttpFront
 from fhir_gateway.settings import Settings
 from fhir_gateway.web.app import HEALTHY, GatewayApp
@@ -83,7 +83,7 @@ def _front(running: Running, threads: int) -> HttpFront:
         ready={HEALTH: _HEALTHY},
         busy=lambda: _answer(overloaded()),
         failed=lambda error: _answer(from_bug(error)),
-        most_bytes=max(MOST_JSON_BYTES, MOST_FORM_BYTES),
+        most_bytes=MOST_SENT_BACK_BYTES,
     )
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "MOST_PARAMETERS",
     "MOST_PATCH_OPERATIONS",
     "MOST_SEARCH_VALUES",
+    "MOST_SENT_BACK_BYTES",
     "MOST_TARGET_BYTES",
     "MOST_VALUE_CHARACTERS",
 ]
@@ -37,6 +38,15 @@ MOST_FORM_BYTES: Final = 16_384
 
 MOST_JSON_BYTES: Final = 32_768
 """Bytes of a body of JSON: an Appointment, Parameters or a JSON Patch."""
+
+MOST_SENT_BACK_BYTES: Final = 393_216
+"""
+Bytes of a body that may hold an Appointment as it was read here: of PUT, `$hold`,
+`$book`, `$cancel` and `$reschedule`.
+
+The regions' texts are the larger part of it: as this server writes it, an Appointment
+is never larger.
+"""
 
 MOST_JSON_DEPTH: Final = 32
 """Objects and lists within each other in a body of JSON."""

@@ -9,7 +9,7 @@ from flask import Flask, Response, request
 
 from fhir_gateway import VERSION
 from fhir_gateway.fhir.capability_statement import capability_statement
-from fhir_gateway.fhir.limits import MOST_FORM_BYTES, MOST_JSON_BYTES
+from fhir_gateway.fhir.limits import MOST_SENT_BACK_BYTES
 from fhir_gateway.web.appointment import appointment_routes
 from fhir_gateway.web.directory import directory_routes
 from fhir_gateway.web.errors import register_error_handlers
@@ -23,7 +23,7 @@ from fhir_gateway.web.slot import slot_routes
 __all__ = ["HEALTHY", "GatewayApp", "create_app", "resource_routes"]
 
 # A byte more: Werkzeug cuts a body without a length there, and says nothing.
-_MOST_BYTES: Final = max(MOST_JSON_BYTES, MOST_FORM_BYTES) + 1
+_MOST_BYTES: Final = MOST_SENT_BACK_BYTES + 1
 HEALTHY: Final = b'{"status":"ok"}'
 """What `/health` answers while this process lives."""
 

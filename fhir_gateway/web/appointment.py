@@ -19,7 +19,11 @@ from fhir_gateway.fhir.appointment_request import (
     number_from_identifier,
 )
 from fhir_gateway.fhir.bundle import Entry, searchset
-from fhir_gateway.fhir.limits import MOST_JSON_BYTES, MOST_PATCH_OPERATIONS
+from fhir_gateway.fhir.limits import (
+    MOST_JSON_BYTES,
+    MOST_PATCH_OPERATIONS,
+    MOST_SENT_BACK_BYTES,
+)
 from fhir_gateway.fhir.outcome import (
     Issue,
     Problem,
@@ -148,7 +152,7 @@ class _Views:
     def update(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
         check_accept()
         condition = precondition()
-        body = read_body()
+        body = read_body(most_bytes=MOST_SENT_BACK_BYTES)
         wanted = appointment_request_from_resource(body)
         if wanted.id != id:
             raise Problem(

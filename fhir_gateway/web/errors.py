@@ -9,7 +9,11 @@ import structlog
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
-from fhir_gateway.fhir.limits import MOST_FORM_BYTES, MOST_JSON_BYTES
+from fhir_gateway.fhir.limits import (
+    MOST_FORM_BYTES,
+    MOST_JSON_BYTES,
+    MOST_SENT_BACK_BYTES,
+)
 from fhir_gateway.fhir.outcome import (
     Issue,
     Problem,
@@ -58,8 +62,9 @@ _HTTP_ISSUES: Final = {
     413: (
         "too-long",
         (
-            f"The body is too large: JSON has at most {MOST_JSON_BYTES} bytes, and a"
-            f" form {MOST_FORM_BYTES}."
+            f"The body is too large: JSON has at most {MOST_JSON_BYTES} bytes"
+            f" ({MOST_SENT_BACK_BYTES} where an Appointment is sent back), and a form"
+            f" {MOST_FORM_BYTES}."
         ),
     ),
 }

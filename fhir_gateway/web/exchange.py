@@ -18,7 +18,11 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_accept_header, parse_options_header
 
 from fhir_gateway.fhir.json_reading import UnreadableJson, read_json
-from fhir_gateway.fhir.limits import MOST_FORM_BYTES, MOST_JSON_BYTES
+from fhir_gateway.fhir.limits import (
+    MOST_FORM_BYTES,
+    MOST_JSON_BYTES,
+    MOST_SENT_BACK_BYTES,
+)
 from fhir_gateway.fhir.outcome import Issue, Problem
 from fhir_gateway.model.timekeeping import Clock, http_date_text, now
 
@@ -125,12 +129,13 @@ def _preferences(header: str) -> Preferences:
 _remembered_preferences: Final = lru_cache(maxsize=_MOST_REMEMBERED)(_preferences)
 
 
-def read_body(*media_types: str) -> Any:  # noqa: ANN401 - JSON is any value
+def read_body(*media_types: str, most_bytes: int = MOST_JSON_BYTES) -> Any:  # noqa: ANN401 - JSON is any value
     """
     Return the JSON that the request carries.
 
     Args:
         media_types: What it may be, when not FHIR's JSON.
+        most_bytes: How large it may be.
 
     Raises:
         Problem: 415 for another media type, 400 when unreadable.
@@ -138,7 +143,7 @@ def read_body(*media_types: str) -> Any:  # noqa: ANN401 - JSON is any value
     """
     check_type(*media_types)
     try:
-        return read_json(_body(MOST_JSON_BYTES))
+        return read_json(_body(most_bytes), most_bytes=most_bytes)
     except UnreadableJson as error:
         raise Problem(
             [Issue(code="structure", diagnostics=f"It cannot be read: {error}.")],
@@ -179,7 +184,7 @@ def check_type(*media_types: str) -> None:
 
 def is_without_body() -> bool:
     """Return whether the present request has an empty body."""
-    return not _body(MOST_JSON_BYTES)
+    return not _body(MOST_SENT_BACK_BYTES)
 
 
 def own_url(base_url: str) -> str:

@@ -2,6 +2,7 @@
 Appointment from a booking.
 """
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from fhir_gateway.fhir.appointment import appointment_from_booking, instruction
+from fhir_gateway.fhir.limits import MOST_SENT_BACK_BYTES
 from fhir_gateway.fhir.vocabulary import ERROR_CODE, Vocabulary
 from fhir_gateway.model.booking import (
     BookingPermissions,
@@ -25,6 +27,7 @@ from fhir_gateway.model.ids import (
 )
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timeslot import Schedule, Timeslot, TimeType
+from fhir_gateway.rivta.limit import MOST_OF_IDENTIFIER, MOST_OF_NAME, MOST_OF_TEXT
 
 _OURS = Vocabulary("https://ours.example")
 _START = datetime(2026, 6, 8, 8, 0, tzinfo=UTC)
@@ -330,3 +333,36 @@ def test_staff_is_told_as_far_as_it_is_known(
 
     told = appointment(replace(_BOOKING, timeslot=timeslot))
     assert [each["actor"] for each in told["participant"][3:]] == staff
+
+
+@pytest.mark.parametrize(
+    "character",
+    [
+        pytest.param("\N{GRINNING FACE}", id="four bytes each"),
+        pytest.param("\n", id="an escape each"),
+    ],
+)
+def test_no_appointment_is_too_large_to_be_sent_back(character: str) -> None:
+    """With every text as long as a region's may be, it fits into a body of PUT."""
+    text, name = character * MOST_OF_TEXT, character * MOST_OF_NAME
+    identifier = "X" * MOST_OF_IDENTIFIER
+    drawn = appointment_from_booking(
+        replace(
+            _BOOKING,
+            message=text,
+            purpose=text,
+            reason=text,
+            booking_id=BookingId(identifier),
+            timeslot=replace(
+                _TIMESLOT,
+                schedule=replace(_SCHEDULE, time_type_name=name, performer_name=name),
+            ),
+        ),
+        TimeType(id=TimeTypeId(identifier), name=name),
+        unit_name=name,
+        vocabulary=_OURS,
+    )
+
+    sent = json.dumps(drawn, ensure_ascii=False).encode()
+
+    assert len(sent) <= MOST_SENT_BACK_BYTES

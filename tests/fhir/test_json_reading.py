@@ -4,6 +4,7 @@ JSON from clients: read as everybody reads it, or refused.
 
 import json
 import sys
+import tracemalloc
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +17,7 @@ from fhir_gateway.fhir.limits import (
     MOST_JSON_BYTES,
     MOST_JSON_ITEMS,
     MOST_JSON_KEYS,
+    MOST_SENT_BACK_BYTES,
 )
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -218,3 +220,23 @@ def test_the_largest_body_is_read() -> None:
     text = "a" * (MOST_JSON_BYTES - 2)
 
     assert read_json(json.dumps(text).encode()) == text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b'"' + b"\\n" * 196_000 + b'"', id="escapes"),
+        pytest.param(b'"' + b"\\" * 393_000, id="backslashes"),
+        pytest.param(b'"' * 393_000, id="quotes"),
+        pytest.param(b"[" * 393_000, id="brackets"),
+    ],
+)
+def test_the_largest_body_costs_little_memory(body: bytes) -> None:
+    """Whatever it is made of, reading it takes less than 10 MB."""
+    tracemalloc.start()
+    with suppress(UnreadableJson):
+        read_json(body, most_bytes=MOST_SENT_BACK_BYTES)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 10_000_000

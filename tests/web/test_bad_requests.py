@@ -28,7 +28,8 @@ _NOTHING_HERE = issue(
 _NOT_DONE = issue("not-supported", "That is not done with this URL; see /metadata.")
 _TOO_LARGE = issue(
     "too-long",
-    "The body is too large: JSON has at most 32768 bytes, and a form 16384.",
+    "The body is too large: JSON has at most 32768 bytes (393216 where an Appointment"
+    " is sent back), and a form 16384.",
 )
 _SEARCHES = ("Slot", "HealthcareService", "Appointment")
 
