@@ -39,6 +39,9 @@ hypothesis.settings.register_profile(
     deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
+hypothesis.settings.register_profile(
+    "thorough", parent=hypothesis.settings.get_profile("unhurried"), max_examples=10_000
+)
 hypothesis.settings.load_profile("unhurried")
 
 _SETTINGS: Final = ("REDIS_URL", "DATABASE_URL", "PORT", "SANDBOX_PORT")

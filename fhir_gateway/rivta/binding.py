@@ -184,6 +184,7 @@ class _Layout:
         single_texts: By tag, the field of each text that occurs at most once, and how
             it is read.
         absent: By field, what an absent element reads as, where that is not None.
+        is_list: It has items that can be left out.
     """
 
     by_field: tuple[tuple[str, str, _Element], ...]
@@ -191,6 +192,7 @@ class _Layout:
     single_texts: dict[str, tuple[str, Codec]]
     required: tuple[tuple[str, str], ...]
     absent: dict[str, str]
+    is_list: bool
 
 
 def element(
@@ -304,7 +306,8 @@ def read(kind: type[T], node: etree._Element, rejected: Rejections) -> T:
     Return the value that an element's children spell.
 
     Order, namespaces and unknown elements are not held against the writer, and an
-    empty element is an absent one. A simple value with elements inside is malformed.
+    empty element is an absent one. A simple value with elements inside is malformed,
+    and an unknown element among the items of a list counts as one that is left out.
 
     Args:
         kind: The dataclass to read.
@@ -357,8 +360,8 @@ def differences_from(kind: type, node: etree._Element) -> list[str]:
         names.add(name)
         known = layout.by_name.get(name)
         if known is None:
-            if child.tag.startswith(f"{{{_CONTRACTS}") or "}" not in child.tag:
-                found.append(_unknown(name, layout))
+            if _is_of_contract(child):
+                found.append(": ".join(_unknown(child, layout)))
         elif not isinstance(known[1].content, Codec):
             inner = differences_from(known[1].content, child)
             found.extend(f"{name}/{each}" for each in inner)
@@ -370,12 +373,19 @@ def differences_from(kind: type, node: etree._Element) -> list[str]:
     return found
 
 
-def _unknown(name: str, layout: _Layout) -> str:
+def _is_of_contract(node: etree._Element) -> bool:
+    """Return whether an element is meant to be the contract's, not an extension."""
+    return "}" not in node.tag or node.tag.startswith(f"{{{_CONTRACTS}")
+
+
+def _unknown(node: etree._Element, layout: _Layout) -> tuple[str, str]:
+    """Return the name of an element that a class does not have, and what to say."""
+    name = _local_name(node)
     close = get_close_matches(name, layout.by_name, n=1)
     hint = f"; perhaps {close[0]} is meant" if close else ""
     # Anything can stand in a name; what is long or looks like a number is not repeated.
     shown = name if _PLAIN_NAME.fullmatch(name) else "an element"
-    return f"{shown}: is no element of the contract{hint}"
+    return shown, f"is no element of the contract{hint}"
 
 
 def _write_item(declared: _Element, item: object, node: etree._Element) -> None:
@@ -402,6 +412,9 @@ def _read_other(
     """Read an element that repeats, has parts, or stands in another namespace."""
     known = layout.by_name.get(_local_name(node))
     if known is None:
+        if layout.is_list and _is_of_contract(node):
+            # An item under another name, or the list would look empty.
+            rejected.leave_out_item(*_unknown(node, layout), None)
         return
     attribute, declared = known
     item = _item(declared, node, rejected)
@@ -526,4 +539,5 @@ def _layout_of_fields(kind: type) -> _Layout:
             for attribute, _, declared in by_field
             if declared.absent is not None
         },
+        is_list=any(declared.rejects_items for _, _, declared in by_field),
     )

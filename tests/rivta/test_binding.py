@@ -113,8 +113,12 @@ def test_message_is_read_whole() -> None:
         pytest.param("<name>n</name><day><![CDATA[]]></day>", id="empty CDATA"),
         pytest.param("<name>n</name><part/><part> </part>", id="an empty part"),
         pytest.param("<name>n</name><part><!-- none --></part>", id="a commented part"),
-        pytest.param("<name>n</name><nothing>x</nothing>", id="unknown"),
-        pytest.param("<nothing><name>x</name></nothing><name>n</name>", id="nested"),
+        pytest.param(
+            '<name>n</name><x:nothing xmlns:x="urn:x">x</x:nothing>', id="an extension"
+        ),
+        pytest.param(
+            '<x:more xmlns:x="urn:x"><name>x</name></x:more><name>n</name>', id="nested"
+        ),
         pytest.param('<x:name xmlns:x="urn:wrong">n</x:name>', id="wrong namespace"),
         pytest.param('<name xmlns="">n</name>', id="no namespace"),
         pytest.param("<name> n\n</name>", id="blanks around"),
@@ -581,3 +585,18 @@ ITEM: Final = "urn:riv:crm:scheduling:1"
 def test_differences_from_a_class_are_named(xml: str, expected: list[str]) -> None:
     """Unknown and missing elements are named by path, and no value is."""
     assert differences_from(Message, parse(f"<m>{xml}</m>".encode())) == expected
+
+
+def test_an_unknown_element_among_items_is_an_item_that_is_left_out() -> None:
+    """A list whose items have another name does not look empty; extensions may."""
+    rejected = Rejections()
+    xml = (
+        "<m><name>n</name><listd><id>1</id></listd>"
+        f'<x:listd xmlns:x="{ITEM}"/><x:more xmlns:x="urn:vendor"/></m>'
+    )
+
+    read(Message, parse(xml.encode()), rejected)
+
+    assert rejected.by_reason == {
+        "listd: is no element of the contract; perhaps listed is meant": 2
+    }
