@@ -2,6 +2,7 @@
 The demo: sandbox regions, Redis, worker and gateway, each a process of its own.
 """
 
+import fcntl
 import os
 import shutil
 import signal
@@ -12,7 +13,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +47,8 @@ _MAP_DATE: Final = "2026-11-23"
 _REFRESH_SUBJECT: Final = "191212121212"
 _ANSWERS_WITHIN_S: Final = 45.0
 _STOPS_WITHIN_S: Final = 10.0
+# How long nothing is said while the demo starts.
+_SILENT_FOR_S: Final = 3.0
 
 
 class DemoFailed(Exception):
@@ -180,9 +184,44 @@ def run_demo(settings: Settings, *, slots: int, say: Callable[[str], None]) -> N
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
-    # A folder of the demo's own: what it removes at the start was never anybody's.
-    folder = settings.data_dir / "demo"
-    shutil.rmtree(folder, ignore_errors=True)
+    with _own_folder(settings) as folder:
+        _run_parts(settings, folder, slots, stop, say)
+    say("The demo has stopped.")
+
+
+@contextmanager
+def _own_folder(settings: Settings) -> Iterator[Path]:
+    """
+    Give an empty folder of this demo's own, and keep other demos out of it.
+
+    It is named after the port, so that demos with other ports in the same data folder
+    have their own. The lock lies beside it: what is in the folder is removed here.
+
+    Raises:
+        DemoFailed: Another demo has the folder.
+    """
+    folder = settings.data_dir / f"demo-{settings.port}"
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DemoFailed(
+                f"another demo runs in {folder}: stop it, or choose other ports with"
+                " PORT=… and SANDBOX_PORT=…"
+            ) from None
+        shutil.rmtree(folder, ignore_errors=True)
+        yield folder
+
+
+def _run_parts(
+    settings: Settings,
+    folder: Path,
+    slots: int,
+    stop: threading.Event,
+    say: Callable[[str], None],
+) -> None:
+    """Start everything in a folder, say when it answers, and wait for the end."""
     sandbox_url = f"http://127.0.0.1:{settings.sandbox_port}"
     sources = write_sources(
         folder, sandbox_url, slots, Vocabulary(settings.canonical_base)
@@ -204,7 +243,7 @@ def run_demo(settings: Settings, *, slots: int, say: Callable[[str], None]) -> N
             parts["worker"] = _start(["worker"], environment, folder)
             parts["serve"] = _start(["serve"], environment, folder)
             began = time.monotonic()
-            total = _await_slots(settings.port, folder, parts, stop)
+            total = _await_slots(settings.port, folder, parts, stop, say)
             if total is not None:
                 say(
                     _welcome(
@@ -218,7 +257,6 @@ def run_demo(settings: Settings, *, slots: int, say: Callable[[str], None]) -> N
             deadline = time.monotonic() + _STOPS_WITHIN_S
             for part in parts.values():
                 _end(part, deadline)
-    say("The demo has stopped.")
 
 
 def _mapped_time_types(region: SandboxRegion) -> Iterable[tuple[HsaId, TimeType]]:
@@ -279,20 +317,24 @@ def _await_slots(
     folder: Path,
     parts: Mapping[str, subprocess.Popen[bytes]],
     stop: threading.Event,
+    say: Callable[[str], None],
 ) -> int | None:
     """Wait until a search finds slots and misses none; return how many there are."""
     url = (
         f"http://127.0.0.1:{port}/fhir/Slot"
         f"?service-type={COVID_VACCINATION.code}&_count=1"
     )
-    deadline = time.monotonic() + _ANSWERS_WITHIN_S
+    began = said = time.monotonic()
+    deadline = began + _ANSWERS_WITHIN_S
     while not stop.is_set():
         _check_alive(parts, folder)
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:
                 bundle = orjson.loads(answer.read())
+            progress = "the gateway answers, and the worker still asks the regions"
         except (urllib.error.URLError, TimeoutError, ConnectionError):
             bundle = {}
+            progress = "the gateway and the regions' free times are being prepared"
         if bundle.get("total"):
             return int(bundle["total"])
         found = sum(
@@ -305,6 +347,9 @@ def _await_slots(
             raise DemoFailed(
                 f"no slots after {_ANSWERS_WITHIN_S:.0f} s: see the logs in {folder}"
             )
+        if time.monotonic() - said > _SILENT_FOR_S:
+            said = time.monotonic()
+            say(f"  {said - began:.0f} s: {progress} …")
         stop.wait(0.25)
     return None
 

@@ -2,6 +2,7 @@
 The README, done as a newcomer does it: the demo, and every curl line against it.
 """
 
+import fcntl
 import json
 import os
 import re
@@ -108,7 +109,8 @@ def test_the_lines_of_the_readme_do_what_it_says(demo: Demo, blocks: list[str]) 
     told = json.loads(demo.run(ledger.replace("/norr", f"/{region}")))
     proposed = json.loads(demo.run(find))
     listed = json.loads(demo.run(listing))
-    cancelled = json.loads(demo.run(cancel, APPOINTMENT=appointment["id"]))
+    slot = appointment["slot"][0]["reference"].removeprefix("Slot/")
+    cancelled = json.loads(demo.run(cancel, SLOT=slot))
 
     starts = [
         each["resource"]["start"]
@@ -143,3 +145,55 @@ def test_a_port_in_use_is_one_clear_line(demo: Demo) -> None:
     assert second.stderr.decode() == (
         f"fhir-gateway: port {demo.port} is in use: choose another with PORT=…\n"
     )
+
+
+def _second_demo(demo: Demo, **ports: str) -> subprocess.Popen[str]:
+    """Start a demo in the same data folder."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "fhir_gateway.cli", "demo", "--slots", "300"],
+        env={
+            **os.environ,
+            **ports,
+            "FHIR_GATEWAY_DATA_DIR": str(demo.output.parent),
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_a_second_demo_with_other_ports_leaves_the_first_alone(demo: Demo) -> None:
+    """Two demos of one data folder run side by side, each in a folder of its own."""
+    folder = demo.output.parent / f"demo-{demo.port}"
+    before = {path for path in folder.iterdir() if path.suffix != ".sqlite-wal"}
+    port, sandbox_port = str(free_port()), str(free_port())
+    with _second_demo(demo, PORT=port, SANDBOX_PORT=sandbox_port) as second:
+        assert second.stdout is not None
+        welcomed = any("The gateway answers" in line for line in second.stdout)
+        second.send_signal(signal.SIGINT)
+        second.communicate(timeout=60)
+
+    assert welcomed
+    assert second.returncode == 0
+    assert before <= set(folder.iterdir())
+    assert demo.run("curl -s http://127.0.0.1:8080/health") == '{"status":"ok"}'
+
+
+def test_a_second_demo_never_wipes_the_folder_of_the_first(demo: Demo) -> None:
+    """A demo whose folder another demo has says so in one line and removes nothing."""
+    port, sandbox_port = str(free_port()), str(free_port())
+    folder = demo.output.parent / f"demo-{port}"
+    folder.mkdir()
+    (folder / "theirs").touch()
+    with folder.with_suffix(".lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with _second_demo(demo, PORT=port, SANDBOX_PORT=sandbox_port) as second:
+            said, _ = second.communicate(timeout=60)
+
+    assert second.returncode == 1
+    assert said == (
+        f"fhir-gateway: another demo runs in {folder}: stop it, or choose other ports"
+        " with PORT=… and SANDBOX_PORT=…\n"
+    )
+    assert (folder / "theirs").exists()
