@@ -29,9 +29,10 @@ setup: $(READY) ## make the virtual environment with everything that is needed
 
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed; give it as PYTHON=…"; exit 1; }
+	@echo "Setting up $(VENV) with $(PYTHON): a minute or two, for some 100 MB …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 		{ echo "$(PYTHON) cannot make a virtual environment: install its venv module"; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off \
 		--constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
@@ -68,6 +69,10 @@ spelling: $(READY)
 
 postman: ## run the Postman collection against a running demo
 	@if command -v npm >/dev/null; then \
+		for url in http://127.0.0.1:$(PORT)/health http://127.0.0.1:$(SANDBOX_PORT)/health; do \
+			node -e 'fetch(process.argv[1]).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))' $$url || \
+			{ echo "Nothing answers at $$url: run make demo in another terminal first, with the same PORT and SANDBOX_PORT"; exit 1; }; \
+		done; \
 		npm --prefix tests/postman ci --silent && \
 		npm --prefix tests/postman run --silent postman -- \
 			--env-var base_url=http://127.0.0.1:$(PORT)/fhir \

@@ -218,6 +218,19 @@ def test_each_search_parameter_is_on_its_page(page: str, name: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "path",
+    sorted((ROOT / "profiles").glob("OperationDefinition-*.json")),
+    ids=lambda path: path.stem,
+)
+def test_the_page_of_capabilities_names_each_operation(path: Path) -> None:
+    """Every operation that profiles/ defines is on the page of capabilities."""
+    code = json.loads(path.read_text(encoding="utf-8"))["code"]
+    page = (DOCS / "interactions" / "metadata.md").read_text(encoding="utf-8")
+
+    assert f"`${code}`" in page
+
+
 @pytest.mark.parametrize("name", _entry_points())
 def test_each_entry_point_is_told_of(name: str) -> None:
     """Every entry point and its group is in the page for those who add a region."""

@@ -5,6 +5,7 @@ The Flask application: every route of the server.
 from collections.abc import Sequence
 from typing import Any, Final
 
+import orjson
 from flask import Flask, Response, request
 
 from fhir_gateway import VERSION
@@ -65,6 +66,7 @@ def create_app(gateway: Gateway) -> GatewayApp:
         f"{FHIR_PREFIX}/metadata", "metadata", lambda: _metadata(statement)
     )
     app.add_url_rule(HEALTH, "health", _health)
+    app.add_url_rule("/", "index", lambda: _index(gateway.base_url))
     register_error_handlers(app)
     app.after_request(echo_request_id)
     return app
@@ -82,6 +84,28 @@ def resource_routes(gateway: Gateway) -> tuple[ResourceRoutes, ...]:
 def _metadata(statement: dict[str, Any]) -> Response:
     check_accept()
     return fhir_response(statement)
+
+
+def _index(base_url: str) -> Response:
+    """Answer who this is and where things are, to a person who has just arrived."""
+    return Response(
+        orjson.dumps(
+            {
+                "name": "fhir-gateway",
+                "version": VERSION,
+                "description": (
+                    "Free times and bookings of the Swedish regions, as FHIR R4"
+                ),
+                "fhir_base": base_url,
+                "capabilities": f"{base_url}/metadata",
+                "free_times": f"{base_url}/Slot?status=free&_sort=start&_count=3",
+                "services": f"{base_url}/HealthcareService?_count=3",
+                "health": HEALTH,
+            },
+            option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
+        ),
+        content_type="application/json",
+    )
 
 
 def _health() -> Response:

@@ -55,9 +55,9 @@ _RETRY_AFTER_S: Final = "30"
 _HTTP_ISSUES: Final = {
     404: (
         "not-found",
-        "There is nothing at this URL; see /metadata for what there is.",
+        "There is nothing at this URL; see /fhir/metadata for what there is.",
     ),
-    405: ("not-supported", "That is not done with this URL; see /metadata."),
+    405: ("not-supported", "That is not done with this URL; see /fhir/metadata."),
     408: ("timeout", "The body did not arrive in time: send it whole, at once."),
     413: (
         "too-long",

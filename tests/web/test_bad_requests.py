@@ -23,9 +23,11 @@ from .bodies import FHIR_JSON, JSON_PATCH, appointment
 _MARKERS = ("197501019801", "Provmarkör", "Provmark%C3%B6r")
 _NUMBER = _MARKERS[0]
 _NOTHING_HERE = issue(
-    "not-found", "There is nothing at this URL; see /metadata for what there is."
+    "not-found", "There is nothing at this URL; see /fhir/metadata for what there is."
 )
-_NOT_DONE = issue("not-supported", "That is not done with this URL; see /metadata.")
+_NOT_DONE = issue(
+    "not-supported", "That is not done with this URL; see /fhir/metadata."
+)
 _TOO_LARGE = issue(
     "too-long",
     "The body is too large: JSON has at most 32768 bytes (393216 where an Appointment"
@@ -55,7 +57,7 @@ def check(response: TestResponse) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        *("/", "/fhir", "/fhir/", "/fhir/Patient", "/fhir/Patient/1"),
+        *("/fhir", "/fhir/", "/fhir/Patient", "/fhir/Patient/1"),
         *("/fhir/slot", "/fhir/Slot/a/b", "/fhir/Appointment/a/_history/1"),
         *("/fhir/..", "/metadata", "/fhir/$find", "/fhir/Slot;a=1", "/fhir/Slot."),
         *("/favicon.ico", "/robots.txt", "/.env", "/fhir/_history", "/fhir/Slot/a/"),
