@@ -158,18 +158,24 @@ def test_another_persons_booking_is_not_found(
 
 def test_several_matches_are_refused(client: FlaskClient, number: str) -> None:
     """412 where the region's booking and another create have the identifier."""
-    body = wanted(client, number)
-    unit = body["slot"][0]["reference"].partition("/")[2].split(".")[0]
+    slot = next(free_slots(client, "norr"))["id"]
+    unit = slot.split(".")[0]
     system = f"https://fhir-gateway.example.org/identifier/booking-id/{unit}"
+    of_unit = {"schedule.actor:Location": f"Location/{unit}"}
+    slots = free_slots(client, "norr", **of_unit)
     # The region counts its bookings: this one's id is the next but one's.
-    before, count = last_booking_id(client, number)
+    before, count = last_booking_id(client, next(slots)["id"], number)
     coming = f"{before}-{int(count) + 2}"
-    first = post(client, body, identifier(system, coming))
-    second = client.post(
-        "/fhir/Appointment", json=wanted(client, number), content_type=FHIR_JSON
+    first = post(
+        client, appointment(next(slots)["id"], number), identifier(system, coming)
     )
-    assert first.json is not None
+    second = client.post(
+        "/fhir/Appointment",
+        json=appointment(next(slots)["id"], number),
+        content_type=FHIR_JSON,
+    )
     assert second.json is not None
+    assert (first.status_code, second.status_code) == (201, 201)
     assert second.json["identifier"] == [{"system": system, "value": coming}]
 
     third = post(client, wanted(client, number), identifier(system, coming))
@@ -187,10 +193,10 @@ def test_several_matches_are_refused(client: FlaskClient, number: str) -> None:
     )
 
 
-def last_booking_id(client: FlaskClient, number: str) -> tuple[str, str]:
+def last_booking_id(client: FlaskClient, slot: str, number: str) -> tuple[str, str]:
     """Return the parts of the booking id that norr has given out last."""
     booked = client.post(
-        "/fhir/Appointment", json=wanted(client, number), content_type=FHIR_JSON
+        "/fhir/Appointment", json=appointment(slot, number), content_type=FHIR_JSON
     ).json
     assert booked is not None
     patch(client, booked["id"], status_patch("cancelled"))
