@@ -232,6 +232,7 @@ def _run_parts(
             "FHIR_GATEWAY_SOURCES": str(sources),
             "FHIR_GATEWAY_DATA_DIR": str(folder),
             "REDIS_URL": redis.url,
+            "FHIR_GATEWAY_DRAINS_FOR_S": "0",
         }
         environment.pop("DATABASE_URL", None)
         parts: dict[str, subprocess.Popen[bytes]] = {}

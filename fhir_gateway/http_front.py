@@ -76,6 +76,9 @@ class HttpFront:
         may_wait: Returns whether a method on a path may have to wait for a region or
             for SQL.
         ready: The answers to GET that stand ready, by path.
+        ready_while_draining: Likewise, while this process is about to stop.
+        is_draining: Returns whether it is: each connection is closed with its answer
+            then, so that none is idle when the process stops.
         busy: Returns the answer to a request that has waited for a thread for too long.
         failed: Returns the answer where the application, or this front, failed.
         most_bytes: The largest body to take; of a larger one the application gets a
@@ -93,6 +96,8 @@ class HttpFront:
         threads: int,
         may_wait: Callable[[str, str], bool],
         ready: Mapping[str, Answer],
+        ready_while_draining: Mapping[str, Answer],
+        is_draining: Callable[[], bool],
         busy: Callable[[], Answer],
         failed: Callable[[Exception], Answer],
         most_bytes: int,
@@ -103,6 +108,8 @@ class HttpFront:
         self._close = close
         self._may_wait = may_wait
         self._ready = ready
+        self._ready_while_draining = ready_while_draining
+        self._is_draining = is_draining
         self._busy = busy
         self._failed = failed
         self._most_bytes = most_bytes
@@ -125,7 +132,7 @@ class HttpFront:
             (name.encode("latin-1"), value.encode("latin-1"))
             for name, value in answer.headers
         ]
-        if not request.is_read:
+        if not request.is_read or self._is_draining():
             # What is left of the body would be taken for the next request.
             headers.append((b"connection", b"close"))
         await send(
@@ -147,9 +154,12 @@ class HttpFront:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, request: "_Request", receive: Receive) -> Answer:
-        ready = self._ready.get(request.path) if request.method == "GET" else None
-        if ready is not None:
-            return ready
+        if request.method == "GET":
+            answers = self._ready
+            if self._is_draining():
+                answers = self._ready_while_draining
+            if ready := answers.get(request.path):
+                return ready
         body = await self._body(request, receive)
         may_wait = self._may_wait(request.method, request.path)
         lane = self._waiting if may_wait else self._answering

@@ -53,8 +53,8 @@ def listening_address(host: str, port: int, *, host_name: str, port_name: str) -
         # Connections that were closed a moment ago take no port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
+            # Not listen(): who came in that moment would be turned away.
             probe.bind(address)
-            probe.listen()
         except OSError as error:
             raise _refusal(error, host, port, host_name, port_name) from None
     return str(address[0])

@@ -67,6 +67,10 @@ ENVIRONMENT: Final = {
         "keys that seal personal data, newest first, separated by commas;"
         " default: one made in the data folder"
     ),
+    "FHIR_GATEWAY_DRAINS_FOR_S": (
+        "seconds that a stopping gateway goes on answering, and closes each connection"
+        " with its answer; default 5"
+    ),
     "FHIR_GATEWAY_WIPED_AFTER_DAYS": (
         "days after a visit until all that is personal is wiped; default 30"
     ),
@@ -113,6 +117,7 @@ class Settings:
     processes: int
     threads: int
     answers_within_s: int
+    drains_for_s: int
     wiped_after_days: int
     journal_keys: tuple[str, ...]
     redis_url: str | None
@@ -149,6 +154,7 @@ class Settings:
                 # One for what may have to wait for a region, one for the rest.
                 ("FHIR_GATEWAY_THREADS", 32, range(2, 1025)),
                 ("FHIR_GATEWAY_ANSWERS_WITHIN_S", 10, range(1, 61)),
+                ("FHIR_GATEWAY_DRAINS_FOR_S", 5, range(61)),
                 ("FHIR_GATEWAY_WIPED_AFTER_DAYS", 30, range(1, 3651)),
             )
         }
@@ -197,6 +203,7 @@ class Settings:
             processes=numbers["FHIR_GATEWAY_PROCESSES"],
             threads=numbers["FHIR_GATEWAY_THREADS"],
             answers_within_s=numbers["FHIR_GATEWAY_ANSWERS_WITHIN_S"],
+            drains_for_s=numbers["FHIR_GATEWAY_DRAINS_FOR_S"],
             wiped_after_days=numbers["FHIR_GATEWAY_WIPED_AFTER_DAYS"],
             journal_keys=journal_keys,
             redis_url=redis,

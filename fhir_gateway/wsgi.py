@@ -5,11 +5,12 @@ The WSGI object that a web server loads: `fhir_gateway.wsgi:application()`.
 import atexit
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from fhir_gateway.bootstrap import embedded_redis, program
 from fhir_gateway.log import configure_logging
 from fhir_gateway.settings import Settings
+from fhir_gateway.stores.slot_store import StoreUnavailable
 from fhir_gateway.web.app import GatewayApp
 
 __all__ = ["application", "running"]
@@ -29,6 +30,9 @@ def running() -> Iterator[GatewayApp]:
         program(settings, redis_url) as made,
         ExitStack() as stack,
     ):
+        # Before anybody is listened to: the first search must not miss what is known.
+        with suppress(StoreUnavailable):
+            made.view.catch_up()
         made.view.start()
         stack.callback(made.view.stop)
         made.search_demand.start()

@@ -54,6 +54,8 @@ def _clean_environment() -> Iterator[None]:
     for name in kept:
         if name in _SETTINGS or name.startswith("FHIR_GATEWAY_"):
             del os.environ[name]
+    # No balancer has to be told that a test's gateway stops.
+    os.environ["FHIR_GATEWAY_DRAINS_FOR_S"] = "0"
     yield
     os.environ.clear()
     os.environ.update(kept)
