@@ -17,7 +17,13 @@ from fhir_gateway.model.booking import BookingStatus, ManagedBooking
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.timekeeping import instant_text
-from fhir_gateway.model.timeslot import Schedule, Timeslot, TimeType, time_type_token
+from fhir_gateway.model.timeslot import (
+    NO_TIME_TYPE,
+    Schedule,
+    Timeslot,
+    TimeType,
+    time_type_token,
+)
 
 __all__ = [
     "appointment_from_booking",
@@ -87,9 +93,10 @@ def appointment_from_booking(
             }
         ]
     appointment["status"] = booking.status.value
-    appointment["serviceType"] = [
-        service_type_from_time_type(time_type, schedule.unit, vocabulary)
-    ]
+    if schedule.time_type_id != NO_TIME_TYPE:
+        appointment["serviceType"] = [
+            service_type_from_time_type(time_type, schedule.unit, vocabulary)
+        ]
     appointment["start"] = instant_text(booking.timeslot.start)
     appointment["end"] = instant_text(booking.timeslot.end)
     if is_listed:

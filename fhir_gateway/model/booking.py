@@ -2,7 +2,7 @@
 A booked time, what it permits, and what a region answers to a write.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
@@ -17,13 +17,14 @@ from fhir_gateway.model.ids import (
     TimeTypeId,
 )
 from fhir_gateway.model.person import PersonalIdentityNumber
-from fhir_gateway.model.timeslot import Schedule, Timeslot
+from fhir_gateway.model.timeslot import NO_TIME_TYPE, Schedule, Timeslot
 
 __all__ = [
     "BookedTimes",
     "Booking",
     "BookingPermissions",
     "BookingStatus",
+    "KeptPart",
     "ManagedBooking",
     "ResultCode",
     "WriteResult",
@@ -70,9 +71,12 @@ class Booking:
     """
     A booked time or an invitation (`kallelse`) as its source describes it.
 
-    An open invitation has neither start nor end.
+    An open invitation has neither start nor end. Everything but the unit may be
+    missing.
 
     Attributes:
+        subject_of_care: None too where the source names a temporary number: whose that
+            is, only the source knows.
         purpose: What the unit says of it, as plain text.
         reason: What the resident wrote when booking.
     """
@@ -111,6 +115,25 @@ class Booking:
             care_type_id=self.care_type_id,
             care_type_name=self.care_type_name,
         )
+
+    @property
+    def timeslot(self) -> Timeslot | None:
+        """
+        Return the time that is booked, as far as it is said; None without a start.
+
+        One without an end ends when it begins.
+        """
+        if self.start is None:
+            return None
+        nameless = replace(self, time_type_id=NO_TIME_TYPE, time_type_name=None)
+        schedule = self.schedule or nameless.schedule
+        if schedule is None:
+            return None
+        return Timeslot(schedule=schedule, start=self.start, end=self.end or self.start)
+
+    def may_be_of(self, number: PersonalIdentityNumber) -> bool:
+        """Return whether it is this resident's, as far as it says."""
+        return self.subject_of_care in (None, number)
 
 
 class BookingStatus(Enum):
@@ -164,15 +187,49 @@ class ManagedBooking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptPart:
+    """
+    A unit's part of an answer that an aggregating service had kept.
+
+    Attributes:
+        since: As of when; None when it does not say.
+        is_failed: Whether it tried in vain to bring the part up to date.
+    """
+
+    unit: LogicalAddress
+    since: datetime | None
+    is_failed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BookedTimes:
     """
     A source's answer about a resident's booked times.
 
     Attributes:
-        unreadable: What was wrong with the bookings that had to be left out.
+        unreadable: What was wrong with each booking, or part of one, that had to be
+            left out.
+        lost_at: When the bookings begin that were left out; None stands for those of
+            which not even that can be read.
         unanswered: The units whose part is missing, where the source aggregates.
+        kept: The units whose part is not of this moment.
+        of_others: How many bookings were left out because they are another person's.
+        elsewhere: How many were, because they are at units that are not its own.
     """
 
     bookings: tuple[Booking, ...]
     unreadable: tuple[str, ...] = ()
+    lost_at: frozenset[datetime | None] = frozenset()
     unanswered: tuple[LogicalAddress, ...] = ()
+    kept: tuple[KeptPart, ...] = ()
+    of_others: int = 0
+    elsewhere: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether it has all of the resident's bookings, for certain."""
+        return not (self.unreadable or self.lost_at or self.unanswered)
+
+    def may_hide(self, start: datetime) -> bool:
+        """Return whether a booking that begins then may be among what is missing."""
+        return bool(self.unanswered) or not self.lost_at.isdisjoint((None, start))

@@ -12,11 +12,17 @@ from datetime import date
 from enum import Enum
 from typing import Final, NoReturn, Self
 
-__all__ = ["NumberKind", "PersonalIdentityNumber", "SubjectOfCare"]
+__all__ = [
+    "NumberKind",
+    "PersonalIdentityNumber",
+    "SubjectOfCare",
+    "is_possible_number",
+]
 
 _TWELVE_DIGITS: Final = re.compile(r"[0-9]{12}")
 _COORDINATION_DAY_OFFSET: Final = 60
 _LUHN_CARRY: Final = 9
+_CENTURIES: Final = frozenset({"18", "19", "20"})
 
 
 class NumberKind(Enum):
@@ -124,6 +130,22 @@ class SubjectOfCare:
         fields = dict(mapping)
         number = PersonalIdentityNumber(fields.pop("number"))
         return cls(number=number, **fields)
+
+
+def is_possible_number(digits: str) -> bool:
+    """
+    Return whether twelve characters could be a personal number, but for a wrong digit.
+
+    Temporary numbers have a letter, or a year, month or day that nobody is born in.
+    """
+    if not _TWELVE_DIGITS.fullmatch(digits) or digits[:2] not in _CENTURIES:
+        return False
+    day = int(digits[6:8])
+    try:
+        date(int(digits[:4]), int(digits[4:6]), day % _COORDINATION_DAY_OFFSET or day)
+    except ValueError:
+        return False
+    return True
 
 
 def _luhn(digits: str) -> int:

@@ -33,6 +33,7 @@ from fhir_gateway.model.ids import (
 from fhir_gateway.model.timekeeping import epoch_seconds, instant_from_epoch
 
 __all__ = [
+    "NO_TIME_TYPE",
     "AvailableDate",
     "FreeTimes",
     "Schedule",
@@ -59,6 +60,10 @@ _BASE: Final = 32
 # token within 64 characters, 31 + 9 + 9 + 9 + 6, and its instants within the calendar.
 _LAST_END: Final = 253_402_297_199  # 9999-12-31T23:59:59+01:00
 _LONGEST: Final = _BASE**5 - 1
+
+
+# Of a booking of which its source does not say what kind of visit it is.
+NO_TIME_TYPE: Final = TimeTypeId("")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +124,9 @@ class Schedule:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeslot:
     """
-    A free time, half open: it begins at `start` and has ended at `end`.
+    A free or booked time, half open: it begins at `start` and has ended at `end`.
+
+    A free one lasts longer than no time at all; a booking may not say how long it is.
 
     Attributes:
         count: How many times the source lists it with nothing telling them apart.
@@ -174,7 +181,7 @@ class TimeslotToken:
         length: Seconds.
 
     Raises:
-        ValueError: It starts before 1970, ends after 9999, or lasts no time at all or
+        ValueError: It starts before 1970, ends before it starts or after 9999, or lasts
             longer than 388 days.
     """
 
@@ -184,7 +191,7 @@ class TimeslotToken:
 
     def __post_init__(self) -> None:
         ends_in_time = self.start + self.length <= _LAST_END
-        if self.start < 0 or not 0 < self.length <= _LONGEST or not ends_in_time:
+        if self.start < 0 or not 0 <= self.length <= _LONGEST or not ends_in_time:
             raise ValueError("not a timeslot's token: its time is out of range")
 
     @property

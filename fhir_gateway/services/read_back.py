@@ -12,11 +12,10 @@ import structlog
 from fhir_gateway.model.booking import BookedTimes, Booking
 from fhir_gateway.model.errors import GatewayError, Unavailable
 from fhir_gateway.model.ids import LogicalAddress, PerformerId
-from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.services.alarming import raise_alarm
-from fhir_gateway.services.source_access import SourceAccess
+from fhir_gateway.services.source_access import AnothersBookings, SourceAccess
 from fhir_gateway.stores.journal import (
     Alarm,
     BookingRecord,
@@ -24,10 +23,8 @@ from fhir_gateway.stores.journal import (
 )
 
 __all__ = [
-    "AnothersBookings",
     "ReadBack",
     "Sighting",
-    "is_own",
     "is_the_same_time",
     "may_be",
     "timeslot_of",
@@ -49,10 +46,6 @@ class Sighting:
 
     matches: tuple[Booking, ...]
     candidates: tuple[Booking, ...]
-
-
-class AnothersBookings(GatewayError):
-    """An answer to another's question says nothing of this resident's bookings."""
 
 
 class ReadBack:
@@ -82,14 +75,15 @@ class ReadBack:
 
         Raises:
             AnothersBookings: The unit told of somebody else.
-            GatewayError: The unit could not be asked, or nothing was found and a
-                booking was unreadable.
+            GatewayError: The unit could not be asked, its answer is not of this
+                moment, or nothing was found and a booking that may begin then was
+                unreadable.
         """
         answer = self._schedule(record, timeslot)
         matches = tuple(
             each for each in answer.bookings if is_the_same_time(each, timeslot)
         )
-        if not matches and (answer.unreadable or answer.unanswered):
+        if not matches and answer.may_hide(timeslot.start):
             raise GatewayError(
                 "The source's list of bookings is incomplete.", source=record.source
             )
@@ -148,7 +142,8 @@ class ReadBack:
         ]
         if found:
             return found[0]
-        if answer.unreadable or answer.unanswered:
+        if not answer.is_whole:
+            # The one that was left out may be this one, moved to another time.
             raise GatewayError(
                 "The source's list of bookings is incomplete.", source=record.source
             )
@@ -167,7 +162,7 @@ class ReadBack:
         if record.booking_id is None:
             return None
         try:
-            booking = self._access.booking_details(
+            return self._access.booking_details(
                 record.source,
                 record.timeslot.schedule.unit,
                 record.booking_id,
@@ -183,7 +178,6 @@ class ReadBack:
                 error=str(error),
             )
             return None
-        return booking if is_own(booking, record.number) else None
 
     def _schedule(self, record: BookingRecord, timeslot: Timeslot) -> BookedTimes:
         """
@@ -191,17 +185,21 @@ class ReadBack:
 
         Raises:
             AnothersBookings: It told of somebody else.
-            GatewayError: It could not be asked.
+            GatewayError: It could not be asked, or its answer is not of this moment.
         """
         answer = self._access.booked_times(
             self._access.source(record.source),
             LogicalAddress(timeslot.schedule.unit),
             record.number,
         )
-        if not all(is_own(each, record.number) for each in answer.bookings):
-            _log.error("another person's bookings", source=record.source)
+        if answer.of_others and not answer.bookings:
             raise AnothersBookings(
                 "The source told of another person's bookings.", source=record.source
+            )
+        if answer.kept:
+            raise GatewayError(
+                "The source's list of bookings is not of this moment.",
+                source=record.source,
             )
         for time in {timeslot, record.timeslot}:
             if sum(is_the_same_time(each, time) for each in answer.bookings) > 1:
@@ -225,7 +223,7 @@ def is_the_same_time(booking: Booking, timeslot: Timeslot) -> bool:
     schedule = timeslot.schedule
     return (
         booking.start == timeslot.start
-        and booking.end == timeslot.end
+        and (booking.end or booking.start) == timeslot.end
         and booking.unit == schedule.unit
         and all(
             ours is None or theirs is None or ours == theirs
@@ -267,11 +265,6 @@ def may_be(booking: Booking, timeslot: Timeslot) -> bool:
     return booking.start == timeslot.start
 
 
-def is_own(booking: Booking, number: PersonalIdentityNumber) -> bool:
-    """Return whether a booking is this resident's, as far as it says."""
-    return booking.subject_of_care in (None, number)
-
-
 def timeslot_of(booking: Booking, known: Timeslot) -> Timeslot:
     """
     Return the time that a booking is of; what it does not say is as it was known.
@@ -279,10 +272,12 @@ def timeslot_of(booking: Booking, known: Timeslot) -> Timeslot:
     A booking says less than the free time did (no care type, another spelling of the
     performer), so the known schedule stays unless the time itself has changed.
     """
-    if is_the_same_time(booking, known) or booking.start is None or booking.end is None:
+    if is_the_same_time(booking, known) or booking.start is None:
+        return known
+    if booking.end is None and booking.start == known.start:
         return known
     return Timeslot(
         schedule=booking.schedule or known.schedule,
         start=booking.start,
-        end=booking.end,
+        end=booking.end or booking.start,
     )

@@ -7,20 +7,23 @@ asked at which this server knows a booking; the answer says so.
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
 
-from fhir_gateway.model.booking import BookedTimes, Booking, ManagedBooking
+from fhir_gateway.model.booking import (
+    BookedTimes,
+    Booking,
+    KeptPart,
+    ManagedBooking,
+)
 from fhir_gateway.model.errors import GatewayError
 from fhir_gateway.model.ids import LogicalAddress, SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import Source, SourceOutcome, SourceProblem
-from fhir_gateway.model.timekeeping import Clock, now
-from fhir_gateway.model.timeslot import Timeslot
+from fhir_gateway.model.timekeeping import Clock, instant_text, now
 from fhir_gateway.services.current_booking import CurrentBookings
-from fhir_gateway.services.read_back import is_own
 from fhir_gateway.services.settlement import Settlement
 from fhir_gateway.services.source_access import SourceAccess
 from fhir_gateway.stores.journal import (
@@ -93,7 +96,7 @@ class ResidentBookings:
         records = self._journal.of_subject(number)
         questions = self._questions(records)
         outcomes: list[SourceOutcome] = []
-        described: dict[str, Booking] = {}
+        described: dict[str, tuple[Booking, KeptPart | None]] = {}
         silent: set[tuple[SourceName, LogicalAddress]] = set()
         with ThreadPoolExecutor(
             max_workers=max(1, min(len(questions), _MOST_AT_ONCE))
@@ -106,19 +109,16 @@ class ResidentBookings:
                     outcomes.append(answer)
                     silent.add((question.source.name, question.address))
                     continue
-                nameless = 0
+                kept = {part.unit.upper(): part for part in answer.kept}
+                unshown = 0
                 for booking in answer.bookings:
-                    if not is_own(booking, number):
-                        _log.error(
-                            "another person's booking", source=question.source.name
-                        )
-                        continue
-                    record = self._known(question.source.name, booking, number)
-                    if record is None:
-                        nameless += 1
+                    part = kept.get(booking.unit)
+                    record = self._known(question.source.name, booking, number, part)
+                    if record is None or record.id in described:
+                        unshown += 1
                     else:
-                        described[record.id] = booking
-                outcomes.extend(_shortcomings(question.source, answer, nameless))
+                        described[record.id] = booking, part
+                outcomes.extend(_shortcomings(question.source, answer, unshown))
         outcomes.extend(self._not_asked())
         records = self._journal.of_subject(number)
         # Some are looked at by themselves: one after the other, those of a source that
@@ -130,7 +130,7 @@ class ResidentBookings:
                 lambda record: (
                     self._current.as_last_known(record)
                     if self._question_about(record) in silent
-                    else self._managed(record, described.get(record.id))
+                    else self._managed(record, *described.get(record.id, (None, None)))
                 ),
                 records,
             )
@@ -180,26 +180,41 @@ class ResidentBookings:
             )
 
     def _known(
-        self, source: SourceName, booking: Booking, number: PersonalIdentityNumber
+        self,
+        source: SourceName,
+        booking: Booking,
+        number: PersonalIdentityNumber,
+        part: KeptPart | None,
     ) -> BookingRecord | None:
         """
         Return our record of a booking, made now if there was none.
 
-        None when it says too little to have one: no id, no time or no time type.
+        None when it says too little to have one, which is no start: an Appointment that
+        is booked has one (FHIR R4, 12.8, invariant app-3).
+
+        Args:
+            source: Where it is.
+            booking: What the source says.
+            number: The resident's.
+            part: What is said of its age, where it is not of this moment.
         """
-        if booking.booking_id is None or booking.start is None or booking.end is None:
+        timeslot = booking.timeslot
+        if timeslot is None:
             return None
-        known = self._journal.by_booking_id(source, booking.unit, booking.booking_id)
-        if (
-            known is not None
-            and known.state is BookingState.BOOKED
-            and known.number == number
-        ):
-            return known
-        schedule = booking.schedule
-        if schedule is None:
-            return None
-        timeslot = Timeslot(schedule=schedule, start=booking.start, end=booking.end)
+        known = (
+            None
+            if booking.booking_id is None
+            else self._journal.by_booking_id(source, booking.unit, booking.booking_id)
+        )
+        if known is not None and known.number == number:
+            if known.state is BookingState.BOOKED:
+                return known
+            if (
+                part is not None
+                and (part.since or known.updated_at) <= known.updated_at
+            ):
+                # Cancelled since: what was kept does not know it yet.
+                return known
         try:
             denied = self._journal.outcomes.said_not_to_be_made(
                 source, number, timeslot
@@ -216,11 +231,16 @@ class ResidentBookings:
             return None
 
     def _managed(
-        self, record: BookingRecord, details: Booking | None
+        self, record: BookingRecord, details: Booking | None, part: KeptPart | None
     ) -> ManagedBooking:
         if details is None or record.state is not BookingState.BOOKED:
             # Not in its source's list, or undecided: looked at by itself.
             return self._current.read(record.id)
+        if part is not None:
+            # It confirms nothing, but for how things stood then.
+            return replace(
+                self._current.managed(record, details), confirmed_at=part.since
+            )
         return self._current.as_described(record, details)
 
     def _not_asked(self) -> list[SourceOutcome]:
@@ -239,21 +259,42 @@ class ResidentBookings:
 
 
 def _shortcomings(
-    source: Source, answer: BookedTimes, nameless: int
+    source: Source, answer: BookedTimes, unshown: int
 ) -> list[SourceOutcome]:
-    unreadable = len(answer.unreadable) + nameless
-    if not unreadable and not answer.unanswered:
-        return []
-    return [
-        SourceOutcome(
-            source=source.name,
-            problem=SourceProblem.INCOMPLETE,
-            detail=(
-                f"{source.title}: {len(answer.unanswered)} units did not answer and"
-                f" {unreadable} bookings could not be read."
-            ),
+    """Return what an answer lacks, or has of another moment."""
+    lacks = (
+        (len(answer.unanswered), "units did not answer"),
+        (len(answer.unreadable), "bookings or parts of bookings could not be read"),
+        (unshown, "bookings cannot be shown"),
+        (answer.of_others, "bookings of other persons were left out"),
+        (answer.elsewhere, "bookings at units that are not its own were left out"),
+    )
+    said = [f"{count} {what}" for count, what in lacks if count]
+    outcomes = []
+    if said:
+        outcomes.append(
+            SourceOutcome(
+                source=source.name,
+                problem=SourceProblem.INCOMPLETE,
+                detail=f"{source.title}: {'; '.join(said)}.",
+            )
         )
-    ]
+    old = [part for part in answer.kept if part.is_failed or part.since is None]
+    if old:
+        since = min((part.since for part in old if part.since), default=None)
+        age = f"{instant_text(since)} or later" if since else "an unknown time"
+        outcomes.append(
+            SourceOutcome(
+                source=source.name,
+                problem=SourceProblem.STALE,
+                detail=(
+                    f"{source.title}: {len(old)} units could not be asked just now;"
+                    f" their bookings are shown as they were at {age}."
+                ),
+                since=since,
+            )
+        )
+    return outcomes
 
 
 def _one_each(outcomes: Iterable[SourceOutcome]) -> tuple[SourceOutcome, ...]:

@@ -39,13 +39,11 @@ from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.services.fault_place import fault_place
 from fhir_gateway.services.read_back import (
-    AnothersBookings,
     ReadBack,
-    is_own,
     is_the_same_time,
 )
 from fhir_gateway.services.settlement import Settlement
-from fhir_gateway.services.source_access import SourceAccess
+from fhir_gateway.services.source_access import AnothersBookings, SourceAccess
 from fhir_gateway.stores.database import DatabaseUnavailable
 from fhir_gateway.stores.journal import (
     Alarm,
@@ -311,9 +309,7 @@ class Sending:
         record = self._journal.get(decision.booking)
         try:
             details = self._seen(record, timeslot, result.booking_id)
-            is_asked_for = details is None or (
-                is_the_same_time(details, timeslot) and is_own(details, record.number)
-            )
+            is_asked_for = details is None or is_the_same_time(details, timeslot)
         except AnothersBookings:
             is_asked_for = False
         if not is_asked_for:

@@ -3,12 +3,21 @@ Asking one source about one unit, in the words that booking needs.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
+import structlog
+
 from fhir_gateway.adapters.protocol import SchedulingAdapter
+from fhir_gateway.adapters.sources import source_of_unit
 from fhir_gateway.model.booking import BookedTimes, Booking
 from fhir_gateway.model.error_code import ErrorCode
-from fhir_gateway.model.errors import Incorrect, TimeslotTaken, Unavailable
+from fhir_gateway.model.errors import (
+    GatewayError,
+    Incorrect,
+    TimeslotTaken,
+    Unavailable,
+)
 from fhir_gateway.model.ids import BookingId, HsaId, LogicalAddress, SourceName
 from fhir_gateway.model.interaction import (
     Actor,
@@ -25,7 +34,14 @@ from fhir_gateway.services.directory import Directory
 from fhir_gateway.services.pace import Pace
 from fhir_gateway.services.recheck import Recheck
 
-__all__ = ["SourceAccess"]
+__all__ = ["AnothersBookings", "SourceAccess"]
+
+_log = structlog.get_logger()
+
+
+class AnothersBookings(GatewayError):
+    """An answer to another's question says nothing of this resident's bookings."""
+
 
 # The looks at times that a source did not list may be so far ahead of the refresh's
 # pace: a few people who try an old page of slots at once are all looked up.
@@ -215,16 +231,40 @@ class SourceAccess:
         """
         Return what a unit, or an aggregating address, says that a resident has booked.
 
+        What it says of other persons, and of units that are not its own, is left out,
+        counted and logged, once for the whole answer.
+
         Raises:
             GatewayError: It could not be asked.
         """
-        return self._adapters[source.name].get_subject_of_care_schedule(
+        answer = self._adapters[source.name].get_subject_of_care_schedule(
             GetSubjectOfCareSchedule(
                 address=address,
                 actor=Actor.resident(number),
                 subject_of_care=number,
             ),
             timeout=source.read_timeout.total_seconds(),
+        )
+        others = [each for each in answer.bookings if not each.may_be_of(number)]
+        own = [each for each in answer.bookings if each.may_be_of(number)]
+        local = tuple(each for each in own if self._is_at(source.name, each))
+        elsewhere = len(own) - len(local)
+        if others:
+            _log.error(
+                "another person's bookings", source=source.name, bookings=len(others)
+            )
+        if elsewhere:
+            _log.error(
+                "bookings at units of others",
+                source=source.name,
+                bookings=elsewhere,
+            )
+        return replace(
+            answer,
+            bookings=local,
+            lost_at=answer.lost_at | {each.start for each in others},
+            of_others=len(others),
+            elsewhere=elsewhere,
         )
 
     def booking_details(
@@ -237,20 +277,37 @@ class SourceAccess:
         """
         Return what a source says of one booking.
 
-        The question has no resident in it: whether the booking is this resident's is
-        for the caller to check.
+        The question has no resident in it, so the answer may be about anybody.
 
         Raises:
             NotFound: It has none.
+            AnothersBookings: It told of somebody else.
             GatewayError: It could not be asked.
         """
         timeout = self.source(source).read_timeout
-        return self._adapters[source].get_booking_details(
+        booking = self._adapters[source].get_booking_details(
             GetBookingDetails(
                 unit=unit, actor=Actor.resident(number), booking_id=booking_id
             ),
             timeout=timeout.total_seconds(),
         )
+        if not booking.may_be_of(number):
+            _log.error("another person's bookings", source=source, bookings=1)
+            raise AnothersBookings(
+                "The source told of another person's booking.", source=source
+            )
+        if not self._is_at(source, booking):
+            _log.error("bookings at units of others", source=source, bookings=1)
+            raise GatewayError(
+                "The source told of a booking at a unit that is not its own.",
+                source=source,
+            )
+        return booking
+
+    def _is_at(self, source: SourceName, booking: Booking) -> bool:
+        """Return whether a booking is at one of the source's own units."""
+        owner = source_of_unit(self._sources.values(), booking.unit)
+        return owner is not None and owner.name == source
 
     def units_to_move_to(
         self,

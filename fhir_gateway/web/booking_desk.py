@@ -208,7 +208,11 @@ class BookingDesk:
             unit_name=unit.name if unit else schedule.unit,
             vocabulary=self._gateway.vocabulary,
             is_offered=offering is not None,
-            is_listed=snapshot.schedules.number(schedule.token) is not None,
+            is_listed=(
+                # No free time lasts no time at all.
+                booking.timeslot.start < booking.timeslot.end
+                and snapshot.schedules.number(schedule.token) is not None
+            ),
         )
 
     def _move(

@@ -28,6 +28,7 @@ from fhir_gateway.model.ids import (
     ResourceId,
     TimeTypeId,
 )
+from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timeslot import FreeTimes, Schedule, Timeslot
 from fhir_gateway.rivta.binding import MalformedElement
 from fhir_gateway.rivta.envelope import Answer
@@ -272,7 +273,7 @@ def test_equal_times_are_counted_and_sorted() -> None:
 def test_a_booking_is_read_whole() -> None:
     """A booking says whose it is, what it permits and why it was made."""
     booking = booking_from_wire(
-        wire(purpose="Kontroll", reason="Ont i knät", is_invitation=True)
+        wire(purpose="Kontroll", reason="Ont i knät", is_invitation=True), []
     )
 
     assert booking == Booking(
@@ -303,16 +304,92 @@ def test_a_bare_booking_permits_nothing() -> None:
             start_time_inclusive="202606010800",
             end_time_exclusive="202606010830",
             healthcare_facility=UNIT,
-        )
+        ),
+        [],
     )
 
     assert booking == Booking(unit=UNIT, booking_id=None, start=START, end=END)
 
 
+@pytest.mark.parametrize(
+    ("changed", "end", "faults"),
+    [
+        pytest.param({"end_time_exclusive": None}, None, [], id="no end"),
+        pytest.param(
+            {"end_time_exclusive": "20260601080000"}, START, [], id="no length"
+        ),
+        pytest.param(
+            {"end_time_exclusive": "20260601075900"},
+            None,
+            ["endTimeExclusive: not an end: it is not after the start"],
+            id="an end before the start",
+        ),
+        pytest.param(
+            {"end_time_exclusive": "20280601080000"},
+            None,
+            ["endTimeExclusive: not an end: it is more than a year after the start"],
+            id="an end years later",
+        ),
+    ],
+)
+def test_a_booking_is_read_whatever_its_end_is(
+    changed: dict[str, Any], end: datetime | None, faults: list[str]
+) -> None:
+    """What says when it begins is a booking; an impossible end is left out and told."""
+    left_out: list[str] = []
+
+    booking = booking_from_wire(wire(**changed), left_out)
+
+    assert (booking.start, booking.end, left_out) == (START, end, faults)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        pytest.param("191212121212", TOLVAN, id="a personal number"),
+        pytest.param("19121212-1212", TOLVAN, id="with a hyphen"),
+        pytest.param(
+            "197010632391", PersonalIdentityNumber("197010632391"), id="coordination"
+        ),
+        pytest.param("19121212T212", None, id="a letter of the schema"),
+        pytest.param("19121212p212", None, id="a small letter"),
+        pytest.param("20121212ABCD", None, id="national, with four letters"),
+        pytest.param("991212121212", None, id="local, of another century"),
+        pytest.param("201200003333", None, id="local, of no month"),
+        pytest.param(None, None, id="none"),
+    ],
+)
+def test_a_booking_may_have_a_temporary_number(
+    text: str | None, number: PersonalIdentityNumber | None
+) -> None:
+    """A temporary number is not a personal one, and says nothing of whose it is."""
+    booking = booking_from_wire(wire(subject_of_care=text), [])
+
+    assert booking.subject_of_care == number
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("191212121213", id="a wrong check digit"),
+        pytest.param("197010632392", id="likewise in a coordination number"),
+        pytest.param("1212121212", id="ten digits"),
+        pytest.param("Tolvan", id="a name"),
+        pytest.param("19121212 1212 1", id="too long"),
+    ],
+)
+def test_what_is_neither_is_refused(text: str) -> None:
+    """A mistyped number may be anybody's, so its booking is left out."""
+    with pytest.raises(MalformedElement, match="subject_of_care") as raised:
+        booking_from_wire(wire(subject_of_care=text), [])
+
+    assert text not in str(raised.value)
+
+
 def test_an_open_invitation_has_no_time() -> None:
     """A booking with neither start nor end is an open invitation."""
     booking = booking_from_wire(
-        wire(start_time_inclusive=None, end_time_exclusive=None, is_invitation=True)
+        wire(start_time_inclusive=None, end_time_exclusive=None, is_invitation=True), []
     )
 
     assert (booking.start, booking.end, booking.is_invitation) == (None, None, True)
@@ -321,13 +398,13 @@ def test_an_open_invitation_has_no_time() -> None:
 def test_half_a_time_is_no_invitation() -> None:
     """A booking with an end and no start is refused."""
     with pytest.raises(MalformedElement, match="startTimeInclusive"):
-        booking_from_wire(wire(start_time_inclusive=None))
+        booking_from_wire(wire(start_time_inclusive=None), [])
 
 
 def test_a_wrong_number_is_not_quoted() -> None:
     """A booking with an impossible personal number is refused without showing it."""
     with pytest.raises(MalformedElement) as raised:
-        booking_from_wire(wire(subject_of_care="191212121213"))
+        booking_from_wire(wire(subject_of_care="191212121213"), [])
 
     assert str(raised.value) == (
         "subject_of_care: not a personal number: its check digit is wrong"

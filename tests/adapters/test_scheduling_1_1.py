@@ -18,6 +18,7 @@ from fhir_gateway.model.booking import (
     BookedTimes,
     Booking,
     BookingPermissions,
+    KeptPart,
     ResultCode,
     WriteResult,
 )
@@ -564,17 +565,17 @@ def test_details_that_cannot_be_are_malformed(
     assert raised.value.interaction == "GetBookingDetails"
 
 
-def status(address: str, code: str) -> ProcessingStatusRecord:
+def status(address: str, code: str, synch: str | None = None) -> ProcessingStatusRecord:
     """Return what the aggregating service says of a unit."""
     return ProcessingStatusRecord(
-        logical_address=address, status_code=code, last_successful_synch=None
+        logical_address=address, status_code=code, last_successful_synch=synch
     )
 
 
 def test_a_schedule_says_which_units_did_not_answer(
     adapter: Scheduling11, answers: Answers
 ) -> None:
-    """Only what comes straight from its source counts as answered."""
+    """What was kept is data with its age; what is none of the known is missing."""
     answers(
         get_subject_of_care_schedule.CONTRACT,
         get_subject_of_care_schedule.Request(
@@ -583,7 +584,7 @@ def test_a_schedule_says_which_units_did_not_answer(
         get_subject_of_care_schedule.Response(
             timeslot_detail=(
                 WIRE,
-                replace(WIRE, end_time_exclusive=None),
+                replace(WIRE, end_time_exclusive=None, booking_id="S-2"),
             )
         ),
         address="5565594230",
@@ -591,7 +592,9 @@ def test_a_schedule_says_which_units_did_not_answer(
         status=(
             status(UNIT, "DataFromSource"),
             status("SE2321000016-A02", "NoDataSynchFailed"),
-            status("SE2321000016-A03", "DataFromCache"),
+            status("SE2321000016-A03", "DataFromCache", "20260601070000"),
+            status("SE2321000016-A04", "DataFromCacheSynchFailed"),
+            status("SE2321000016-A05", "SomethingNew"),
         ),
     )
 
@@ -615,11 +618,28 @@ def test_a_schedule_says_which_units_did_not_answer(
                 time_type_name="Besök",
                 permissions=BookingPermissions(cancel=True),
             ),
+            Booking(
+                unit=UNIT,
+                booking_id=BookingId("S-2"),
+                start=FREE.start,
+                end=None,
+                time_type_id=VISIT,
+                time_type_name="Besök",
+                permissions=BookingPermissions(cancel=True),
+            ),
         ),
-        unreadable=("endTimeExclusive: is missing",),
         unanswered=(
             LogicalAddress("SE2321000016-A02"),
-            LogicalAddress("SE2321000016-A03"),
+            LogicalAddress("SE2321000016-A05"),
+        ),
+        kept=(
+            KeptPart(
+                unit=LogicalAddress("SE2321000016-A03"),
+                since=datetime(2026, 6, 1, 5, tzinfo=UTC),
+            ),
+            KeptPart(
+                unit=LogicalAddress("SE2321000016-A04"), since=None, is_failed=True
+            ),
         ),
     )
 

@@ -13,6 +13,7 @@ from fhir_gateway.fhir.appointment import appointment_from_booking, instruction
 from fhir_gateway.fhir.limits import MOST_SENT_BACK_BYTES
 from fhir_gateway.fhir.vocabulary import ERROR_CODE, Vocabulary
 from fhir_gateway.model.booking import (
+    Booking,
     BookingPermissions,
     BookingStatus,
     ManagedBooking,
@@ -366,3 +367,24 @@ def test_no_appointment_is_too_large_to_be_sent_back(character: str) -> None:
     sent = json.dumps(drawn, ensure_ascii=False).encode()
 
     assert len(sent) <= MOST_SENT_BACK_BYTES
+
+
+def test_a_booking_without_a_time_type_has_no_service_type() -> None:
+    """What a source does not say is left out, and the rest is shown."""
+    timeslot = Booking(
+        unit=_SCHEDULE.unit, booking_id=None, start=_TIMESLOT.start, end=None
+    ).timeslot
+    assert timeslot is not None
+
+    shown = appointment(
+        replace(_BOOKING, timeslot=timeslot, booking_id=None),
+        is_offered=False,
+        is_listed=False,
+    )
+
+    assert {"identifier", "serviceType", "slot"}.isdisjoint(shown)
+    assert (shown["status"], shown["start"]) == ("booked", shown["end"])
+    assert [each["actor"].get("reference") for each in shown["participant"]] == [
+        None,
+        f"Location/{_SCHEDULE.unit}",
+    ]

@@ -175,7 +175,7 @@ def test_any_accepted_text_is_the_only_spelling(text: str) -> None:
         return
 
     assert token.text == text
-    assert token.starts_at < token.ends_at
+    assert token.starts_at <= token.ends_at
     assert FHIR_ID.fullmatch(text)
 
 
@@ -281,7 +281,6 @@ def test_token_of_an_instant_is_the_same_in_any_zone() -> None:
     [
         pytest.param("1969-12-31T23:59:59", "1970-01-01T00:30:00", id="before 1970"),
         pytest.param("1900-01-01T08:00:00", "1900-01-01T09:00:00", id="in 1900"),
-        pytest.param("2026-01-01T08:00:00", "2026-01-01T08:00:00", id="no length"),
         pytest.param("2026-01-01T08:00:00", "2026-01-01T07:00:00", id="a length below"),
         pytest.param("2026-01-01T08:00:00", "2027-06-01T08:00:00", id="17 months"),
         pytest.param("9999-12-31T22:00:00", "9999-12-31T23:00:00", id="after 9999"),
@@ -317,7 +316,6 @@ def test_timeslot_out_of_range_has_no_token(start: str, end: str) -> None:
         pytest.param(TOKEN.replace("inlc3bnu", "inlc3bnw"), id="a letter beyond v"),
         pytest.param(TOKEN.replace("1ldok38", "01ldok38"), id="a leading zero"),
         pytest.param(TOKEN.replace(".1o8", ".01o8"), id="a leading zero in the length"),
-        pytest.param(TOKEN.replace(".1o8", ".0"), id="no time at all"),
         pytest.param(TOKEN.replace(".1o8", ".100000"), id="a length above 388 days"),
         pytest.param(TOKEN.replace("1ldok38", "vvvvvvvv"), id="the year 36812"),
         pytest.param(TOKEN.replace("1ldok38", "-1ldok3"), id="a sign"),

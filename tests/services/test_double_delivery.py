@@ -31,7 +31,7 @@ from fhir_gateway.model.interaction import (
     UpdateBooking,
 )
 from fhir_gateway.services.directory import Directory
-from fhir_gateway.services.read_back import AnothersBookings
+from fhir_gateway.services.source_access import AnothersBookings
 from fhir_gateway.stores.database import Database, DatabaseUnavailable
 from fhir_gateway.stores.journal import BookingRecord, Decision, Journal
 from fhir_gateway.stores.sealing import Seal

@@ -6,11 +6,13 @@ What is missing is said.
 
 import threading
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from builders import (
     NORR,
+    NOW,
     OTHER_UNIT,
     SOUTHERN_UNIT,
     SYD,
@@ -26,12 +28,14 @@ from builders import (
     unit,
 )
 from doubles import AnsweringAdapter, FailingAdapter
+from structlog.testing import capture_logs
 
 from fhir_gateway.model.booking import (
     BookedTimes,
     Booking,
     BookingPermissions,
     BookingStatus,
+    KeptPart,
     ManagedBooking,
 )
 from fhir_gateway.model.errors import BookingUnconfirmed, Unavailable
@@ -42,6 +46,7 @@ from fhir_gateway.model.interaction import (
     MakeBooking,
 )
 from fhir_gateway.model.source import SourceOutcome, SourceProblem
+from fhir_gateway.model.timekeeping import instant_text
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.services.resident_bookings import ResidentsTimes
 
@@ -238,6 +243,28 @@ def in_the_book(wireless: Wireless, **changed: Any) -> Timeslot:
     return wanted
 
 
+def lacking(what: str) -> SourceOutcome:
+    """Return how an answer says that something of norr's is missing."""
+    return SourceOutcome(
+        source=NORR, problem=SourceProblem.INCOMPLETE, detail=f"Region Norr: {what}."
+    )
+
+
+@dataclass
+class KeepingAdapter(AnsweringAdapter):
+    """A source behind an aggregating service that answers from its cache."""
+
+    part: KeptPart | None = None
+
+    def get_subject_of_care_schedule(
+        self, query: GetSubjectOfCareSchedule, *, timeout: float
+    ) -> BookedTimes:
+        """Return the book, as it was when it was kept."""
+        answer = super().get_subject_of_care_schedule(query, timeout=timeout)
+        is_aggregated = self.part and query.address == AGGREGATED.schedule_address
+        return replace(answer, kept=(self.part,) if is_aggregated else ())
+
+
 @dataclass
 class BlabbingAdapter(AnsweringAdapter):
     """A source that tells everybody of everybody's bookings."""
@@ -250,14 +277,39 @@ class BlabbingAdapter(AnsweringAdapter):
         return BookedTimes(bookings=tuple(self.book.values()))
 
 
-def test_another_persons_booking_is_never_shown(make_wireless: MakeWireless) -> None:
-    """A booking that says it is somebody else's is neither shown nor kept."""
+@pytest.mark.parametrize("own", [0, 1])
+def test_another_persons_booking_is_never_shown(
+    make_wireless: MakeWireless, own: int
+) -> None:
+    """What is somebody else's is neither shown nor kept, and the answer says so."""
     wireless = aggregating(make_wireless, BlabbingAdapter())
-    in_the_book(wireless, subject_of_care=number(9))
+    in_the_book(wireless)
+    mine = wireless.adapter.book.pop("B-1")
+    for who in (7, 8, 9):
+        wireless.adapter.book[f"B-{who}"] = replace(
+            mine, booking_id=BookingId(f"B-{who}"), subject_of_care=number(who)
+        )
+    if own:
+        wireless.adapter.book["B-1"] = mine
 
-    assert wireless.desk.residents.of(number(0)).bookings == ()
-    assert wireless.desk.journal.of_subject(number(0)) == ()
-    assert wireless.desk.journal.of_subject(number(9)) == ()
+    with capture_logs() as logs:
+        times = wireless.desk.residents.of(number(0))
+
+    assert [each.booking_id for each in times.bookings] == ["B-1"] * own
+    assert times.outcomes == (lacking("3 bookings of other persons were left out"),)
+    assert [wireless.desk.journal.of_subject(number(who)) for who in (7, 8, 9)] == [
+        (),
+        (),
+        (),
+    ]
+    assert [each for each in logs if each["log_level"] == "error"] == [
+        {
+            "event": "another person's bookings",
+            "log_level": "error",
+            "source": NORR,
+            "bookings": 3,
+        }
+    ]
 
 
 def test_anothers_known_booking_is_never_shown(make_wireless: MakeWireless) -> None:
@@ -318,36 +370,167 @@ def test_an_undecided_move_is_pending(make_wireless: MakeWireless) -> None:
     assert (found.id, found.status) == (made.id, BookingStatus.PENDING)
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [
-        pytest.param({"time_type_id": None}, id="no time type"),
-        pytest.param({"booking_id": None}, id="no id"),
-        pytest.param({"start": None, "end": None}, id="an open invitation"),
-    ],
-)
-def test_a_booking_that_cannot_be_shown_is_told(
-    make_wireless: MakeWireless, changed: dict[str, None]
-) -> None:
-    """A booking that says too little is missing, and the answer says so."""
+def test_a_booking_without_a_start_is_told(make_wireless: MakeWireless) -> None:
+    """FHIR has no booked Appointment without a start, so the answer says it lacks."""
     wireless = aggregating(make_wireless)
-    in_the_book(wireless, **changed)
+    in_the_book(wireless, start=None, end=None)
 
     times = wireless.desk.residents.of(number(0))
 
     assert times == ResidentsTimes(
-        bookings=(),
-        outcomes=(
-            SourceOutcome(
-                source=NORR,
-                problem=SourceProblem.INCOMPLETE,
-                detail=(
-                    "Region Norr: 0 units did not answer and 1 bookings could not be"
-                    " read."
-                ),
-            ),
+        bookings=(), outcomes=(lacking("1 bookings cannot be shown"),)
+    )
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"time_type_id": None, "time_type_name": None}, id="no time type"),
+        pytest.param({"booking_id": None}, id="no id"),
+        pytest.param({"end": None}, id="no end"),
+        pytest.param({"subject_of_care": None}, id="nobody"),
+        pytest.param(
+            {
+                "booking_id": None,
+                "end": None,
+                "subject_of_care": None,
+                "time_type_id": None,
+                "time_type_name": None,
+            },
+            id="nothing but unit and start",
+        ),
+    ],
+)
+def test_a_booking_is_shown_with_what_it_has(
+    make_wireless: MakeWireless, changed: dict[str, None]
+) -> None:
+    """Whatever may be missing by the schema, the resident sees when and where it is."""
+    wireless = aggregating(make_wireless, BlabbingAdapter())
+    wanted = in_the_book(wireless, **changed)
+    told = wireless.adapter.book["B-1"].timeslot
+
+    times = wireless.desk.residents.of(number(0))
+    (found,) = times.bookings
+
+    assert (found.timeslot, found.timeslot.start, found.status, times.outcomes) == (
+        told,
+        wanted.start,
+        BookingStatus.BOOKED,
+        (),
+    )
+    assert wireless.desk.residents.of(number(0)).bookings == (
+        replace(
+            found,
+            confirmed_at=wireless.desk.journal.get(found.id).confirmed_at,
         ),
     )
+
+
+def test_two_bookings_that_look_like_one_are_told(make_wireless: MakeWireless) -> None:
+    """Of two without ids at one time one is shown, and the answer says it lacks one."""
+    wireless = aggregating(make_wireless)
+    in_the_book(wireless, booking_id=None)
+    wireless.adapter.book["B-2"] = replace(
+        wireless.adapter.book["B-1"], purpose="Ta med legitimation."
+    )
+
+    times = wireless.desk.residents.of(number(0))
+
+    assert len(times.bookings) == 1
+    assert times.outcomes == (lacking("1 bookings cannot be shown"),)
+
+
+def test_a_booking_at_another_sources_unit_is_never_shown(
+    make_wireless: MakeWireless,
+) -> None:
+    """A region speaks for its own units; the answer and one line of the log say so."""
+    wireless = aggregating(make_wireless)
+    own = in_the_book(wireless)
+    for extra in ("B-2", "B-3"):
+        wireless.adapter.book[extra] = replace(
+            wireless.adapter.book["B-1"],
+            booking_id=BookingId(extra),
+            unit=SOUTHERN_UNIT,
+        )
+
+    with capture_logs() as logs:
+        times = wireless.desk.residents.of(number(0))
+
+    assert [each.timeslot for each in times.bookings] == [own]
+    assert times.outcomes == (
+        lacking("2 bookings at units that are not its own were left out"),
+    )
+    assert [each for each in logs if each["log_level"] == "error"] == [
+        {
+            "event": "bookings at units of others",
+            "log_level": "error",
+            "source": NORR,
+            "bookings": 2,
+        }
+    ]
+    assert {each.timeslot.schedule.unit for each in times.bookings} == {UNIT}
+
+
+def test_what_a_region_had_kept_is_shown_with_its_age(
+    make_wireless: MakeWireless,
+) -> None:
+    """A unit's part from a cache is data, and says of when it is."""
+    since = NOW - timedelta(hours=2)
+    wireless = aggregating(make_wireless, KeepingAdapter())
+    wireless.adapter.part = KeptPart(unit=LogicalAddress(UNIT.lower()), since=since)
+    in_the_book(wireless)
+
+    times = wireless.desk.residents.of(number(0))
+
+    assert [each.confirmed_at for each in times.bookings] == [since]
+    assert times.outcomes == ()
+
+
+def test_what_could_not_be_brought_up_to_date_is_told(
+    make_wireless: MakeWireless,
+) -> None:
+    """A cache that could not be brought up to date is data with an outcome."""
+    since = NOW - timedelta(hours=2)
+    wireless = aggregating(make_wireless, KeepingAdapter())
+    wireless.adapter.part = KeptPart(
+        unit=LogicalAddress(UNIT), since=since, is_failed=True
+    )
+    in_the_book(wireless)
+
+    times = wireless.desk.residents.of(number(0))
+
+    assert [each.confirmed_at for each in times.bookings] == [since]
+    assert times.outcomes == (
+        SourceOutcome(
+            source=NORR,
+            problem=SourceProblem.STALE,
+            detail=(
+                "Region Norr: 1 units could not be asked just now; their bookings are"
+                f" shown as they were at {instant_text(since)} or later."
+            ),
+            since=since,
+        ),
+    )
+
+
+def test_what_was_kept_brings_no_cancelled_booking_back(
+    make_wireless: MakeWireless,
+) -> None:
+    """A booking that was cancelled after the cache was filled stays cancelled."""
+    wireless = aggregating(make_wireless, KeepingAdapter())
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+    made = wireless.desk.book(wanted, 0).booking
+    listed = wireless.adapter.book["B-1"]
+    wireless.desk.booking.cancel(made.id)
+    wireless.adapter.book["B-1"] = listed
+    wireless.adapter.part = KeptPart(
+        unit=LogicalAddress(UNIT), since=NOW - timedelta(hours=2)
+    )
+
+    (found,) = wireless.desk.residents.of(number(0)).bookings
+
+    assert (found.id, found.status) == (made.id, BookingStatus.CANCELLED)
 
 
 def test_our_own_booking_needs_no_time_type(make_wireless: MakeWireless) -> None:

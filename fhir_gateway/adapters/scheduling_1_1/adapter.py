@@ -14,7 +14,9 @@ from fhir_gateway.adapters.scheduling_1_1.mapping import (
     care_unit_from_wire,
     check_booking_id,
     free_times_from_answer,
+    kept_parts,
     listed,
+    lost_at,
     performer_info_from_wire,
     requested_timeslot,
     subject_of_care_info,
@@ -291,7 +293,7 @@ class Scheduling11:
             ) from error
         response: get_booking_details.Response = answer.response
         with self._malformed(Interaction.GET_BOOKING_DETAILS):
-            booking = booking_from_wire(response.timeslot_detail)
+            booking = booking_from_wire(response.timeslot_detail, [])
             check_booking_id(booking, query.booking_id)
             return booking
 
@@ -313,18 +315,22 @@ class Scheduling11:
         response: get_subject_of_care_schedule.Response = answer.response
         unreadable = answer.faults
         bookings = []
+        lost: list[str | None] = []
         for wire in response.timeslot_detail:
             try:
-                bookings.append(booking_from_wire(wire))
+                bookings.append(booking_from_wire(wire, unreadable))
             except MalformedElement as error:
                 unreadable.append(str(error))
+                lost.append(wire.start_time_inclusive)
         return BookedTimes(
             bookings=tuple(bookings),
             unreadable=tuple(unreadable),
+            lost_at=lost_at(answer, lost),
+            kept=kept_parts(answer),
             unanswered=tuple(
                 LogicalAddress(record.logical_address)
                 for record in answer.processing_status or ()
-                if not record.is_from_source
+                if not record.is_from_source and not record.is_from_cache
             ),
         )
 

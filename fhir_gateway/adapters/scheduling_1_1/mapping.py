@@ -5,6 +5,7 @@ A value that is impossible raises `MalformedElement`, naming the element and nev
 value.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,19 +13,24 @@ from operator import attrgetter
 from typing import Final, TypeVar
 
 from fhir_gateway.adapters.protocol import CareType
-from fhir_gateway.model.booking import Booking, BookingPermissions
+from fhir_gateway.model.booking import Booking, BookingPermissions, KeptPart
 from fhir_gateway.model.care_unit import CareUnit, Performer
 from fhir_gateway.model.ids import (
     BookingId,
     CareTypeId,
     HsaId,
+    LogicalAddress,
     PerformerId,
     ResourceId,
     SourceName,
     TimeTypeId,
 )
 from fhir_gateway.model.listed import Listed
-from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
+from fhir_gateway.model.person import (
+    PersonalIdentityNumber,
+    SubjectOfCare,
+    is_possible_number,
+)
 from fhir_gateway.model.timekeeping import (
     civil_time_text,
     date_from_contract,
@@ -41,6 +47,7 @@ from fhir_gateway.model.timeslot import (
 from fhir_gateway.rivta.binding import MalformedElement
 from fhir_gateway.rivta.envelope import Answer
 from fhir_gateway.rivta.get_available_timeslots import Response
+from fhir_gateway.rivta.processing_status import StatusCode
 from fhir_gateway.rivta.types import (
     CareTypeType,
     HealthcareFacilityInfoType,
@@ -58,7 +65,9 @@ __all__ = [
     "care_unit_from_wire",
     "check_booking_id",
     "free_times_from_answer",
+    "kept_parts",
     "listed",
+    "lost_at",
     "performer_info_from_wire",
     "requested_timeslot",
     "schedule_from_wire",
@@ -75,6 +84,9 @@ Item = TypeVar("Item")
 _LONGEST_TIMESLOT: Final = timedelta(seconds=32**4 - 1)
 # A block counts seconds in 32 bits.
 _LATEST: Final = datetime(2106, 1, 1, tzinfo=UTC)
+# Twelve characters, in the engagement index's wide form of the contract's.
+_TEMPORARY: Final = re.compile(r"[0-9]{8}[0-9A-Za-z]{4}")
+_HYPHEN: Final = re.compile(r"(?<=[0-9]{8})[-+ ](?=[0-9A-Za-z]{4}$)")
 # What `schedule_from_wire` reads.
 _WHOSE: Final = attrgetter(
     *("time_type_id", "time_type_name", "performer", "performer_name"),
@@ -275,19 +287,16 @@ class _Schedules:
         return known
 
 
-def booking_from_wire(wire: TimeslotType) -> Booking:
-    """Return a booking, or an open invitation when it has neither start nor end."""
-    start = end = None
-    if wire.start_time_inclusive or wire.end_time_exclusive:
-        start, end = _period(wire)
-    try:
-        number = (
-            PersonalIdentityNumber(wire.subject_of_care)
-            if wire.subject_of_care
-            else None
-        )
-    except ValueError as error:
-        raise MalformedElement("subject_of_care", str(error)) from None
+def booking_from_wire(wire: TimeslotType, left_out: list[str]) -> Booking:
+    """
+    Return a booking, or an open invitation when it has neither start nor end.
+
+    Args:
+        wire: What the source says.
+        left_out: Receives what is wrong with an end that cannot be.
+    """
+    start, end = _booked_period(wire, left_out)
+    number = _number_from_wire(wire.subject_of_care)
     return Booking(
         unit=unit_from_wire(wire.healthcare_facility),
         booking_id=BookingId(wire.booking_id) if wire.booking_id else None,
@@ -361,6 +370,87 @@ def subject_of_care_info(subject: SubjectOfCare) -> SubjectOfCareType:
         middle_name=subject.middle_name,
         last_name=subject.last_name,
     )
+
+
+def lost_at(
+    answer: Answer, start_texts: Iterable[str | None]
+) -> frozenset[datetime | None]:
+    """
+    Return when the bookings begin that are left out of an answer.
+
+    Args:
+        answer: The answer, with what could not be read of it.
+        start_texts: When those begin that were left out since, as the contract has it.
+    """
+    starts: set[datetime | None] = set()
+    for text in (*answer.lost, *start_texts):
+        try:
+            starts.add(None if text is None else start_from_contract(text))
+        except ValueError:
+            starts.add(None)
+    return frozenset(starts)
+
+
+def kept_parts(answer: Answer) -> tuple[KeptPart, ...]:
+    """Return the parts of an aggregated answer that are not of this moment."""
+    return tuple(
+        KeptPart(
+            unit=LogicalAddress(record.logical_address),
+            since=_synch_from_wire(record.last_successful_synch),
+            is_failed=(
+                record.status_code == StatusCode.DATA_FROM_CACHE_SYNCH_FAILED.value
+            ),
+        )
+        for record in answer.processing_status or ()
+        if record.is_from_cache
+    )
+
+
+def _synch_from_wire(text: str | None) -> datetime | None:
+    try:
+        return None if text is None else start_from_contract(text)
+    except ValueError:
+        return None
+
+
+def _number_from_wire(text: str | None) -> PersonalIdentityNumber | None:
+    """
+    Return a personal number; None for none, and for a temporary one.
+
+    What has the form of a personal number must be one.
+    """
+    if text is None:
+        return None
+    digits = _HYPHEN.sub("", text)
+    # National temporary numbers have letters, local ones impossible dates.
+    if _TEMPORARY.fullmatch(digits) and not is_possible_number(digits):
+        return None
+    try:
+        return PersonalIdentityNumber(digits)
+    except ValueError as error:
+        raise MalformedElement("subject_of_care", str(error)) from None
+
+
+def _booked_period(
+    wire: TimeslotType, left_out: list[str]
+) -> tuple[datetime | None, datetime | None]:
+    if wire.start_time_inclusive is None and wire.end_time_exclusive is None:
+        return None, None
+    if wire.start_time_inclusive is None:
+        raise MalformedElement("startTimeInclusive", "is missing")
+    try:
+        start = start_from_contract(wire.start_time_inclusive)
+    except ValueError as error:
+        raise MalformedElement("startTimeInclusive", str(error)) from None
+    if wire.end_time_exclusive is None:
+        return start, None
+    if wire.end_time_exclusive == wire.start_time_inclusive:
+        return start, start
+    try:
+        return start, end_from_contract(wire.end_time_exclusive, start)
+    except ValueError as error:
+        left_out.append(f"endTimeExclusive: {error}")
+        return start, None
 
 
 def _another_unit() -> MalformedElement:
