@@ -220,7 +220,7 @@ def configured_sources(
         try:
             meanings.update(meanings_from_concept_map(each, vocabulary))
         except WrongConceptMap as error:
-            faults.append(str(error))
+            faults.extend(error.faults)
     if faults:
         for source in configured:
             source.adapter.close()

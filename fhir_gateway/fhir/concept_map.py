@@ -5,7 +5,7 @@ One map for each source; one group for each unit, whose source is the unit's cod
 system of time types and whose target is SNOMED CT.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,8 +26,28 @@ __all__ = [
 _MEANS_THE_TARGET: Final = frozenset({"equal", "equivalent", "wider", "subsumes"})
 
 
+_EQUIVALENCES: Final = (
+    *("relatedto", "equivalent", "equal", "wider", "subsumes"),
+    *("narrower", "specializes", "inexact", "unmatched", "disjoint"),
+)
+# A map that is wrong in each of its thousand groups is wrong in one way.
+_MOST_FAULTS: Final = 50
+
+
 class WrongConceptMap(ValueError):
-    """A file is no ConceptMap of time types; the message says what is wrong."""
+    """
+    A file is no ConceptMap of time types.
+
+    Attributes:
+        faults: One sentence each, naming the file and the place in it.
+    """
+
+    def __init__(self, path: Path, faults: Sequence[str]) -> None:
+        told = list(faults[:_MOST_FAULTS])
+        if more := len(faults) - len(told):
+            told.append(f"and {more} faults more")
+        self.faults = tuple(f"{path}: {fault}" for fault in told)
+        super().__init__("\n".join(self.faults))
 
 
 def meanings_from_concept_map(
@@ -37,39 +57,30 @@ def meanings_from_concept_map(
     Return what a source's time types mean.
 
     Raises:
-        WrongConceptMap: The file cannot be read, or a group is not about a unit's time
-            types and SNOMED CT.
+        WrongConceptMap: The file cannot be read, or something in it is not as R4 has
+            it, or a group is not about a unit's time types and SNOMED CT; all faults
+            are listed.
     """
-    try:
-        resource: Any = orjson.loads(path.read_bytes())
-        if resource["resourceType"] != "ConceptMap":
-            raise WrongConceptMap(f"{path}: is no ConceptMap")
-        meanings: dict[tuple[HsaId, TimeTypeId], tuple[StandardTimeType, ...]] = {}
-        # Thousands of units use the same codes and meanings: each is kept once.
-        units: dict[HsaId, HsaId] = {}
-        codes: dict[TimeTypeId, TimeTypeId] = {}
-        kept: dict[tuple[StandardTimeType, ...], tuple[StandardTimeType, ...]] = {}
-        for number, group in enumerate(resource.get("group", ())):
-            unit = vocabulary.unit_of_time_types(group.get("source", ""))
-            if unit is None:
-                raise WrongConceptMap(
-                    f"{path}: group[{number}].source is no unit's code system of time"
-                    f" types under {vocabulary.base}"
-                )
-            if group.get("target") != SNOMED_CT:
-                raise WrongConceptMap(
-                    f"{path}: group[{number}].target is not {SNOMED_CT}"
-                )
-            for element in group["element"]:
-                targets = _targets(element)
-                if targets:
-                    code = TimeTypeId(element["code"])
-                    key = units.setdefault(unit, unit), codes.setdefault(code, code)
-                    meanings[key] = kept.setdefault(targets, targets)
-    except OSError as error:
-        raise WrongConceptMap(f"{path}: cannot be read: {error.strerror}") from error
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise WrongConceptMap(f"{path}: is no valid ConceptMap") from error
+    resource = _resource(path)
+    faults: list[str] = []
+    meanings: dict[tuple[HsaId, TimeTypeId], tuple[StandardTimeType, ...]] = {}
+    # Thousands of units use the same codes and meanings: each is kept once.
+    codes: dict[TimeTypeId, TimeTypeId] = {}
+    kept: dict[tuple[StandardTimeType, ...], tuple[StandardTimeType, ...]] = {}
+    for where, group in _objects(resource, "group", "", faults, at_least=0):
+        unit = _unit(where, group, vocabulary, faults)
+        for place, element in _objects(group, "element", f"{where}.", faults):
+            code = _text(element, "code", place, faults)
+            _text(element, "display", place, faults, is_required=False)
+            targets = _targets(element, place, faults)
+            if unit is None or code is None or not targets:
+                continue
+            known = codes.setdefault(TimeTypeId(code), TimeTypeId(code))
+            told = meanings.get((unit, known), ())
+            whole = (*told, *(each for each in targets if each not in told))
+            meanings[unit, known] = kept.setdefault(whole, whole)
+    if faults:
+        raise WrongConceptMap(path, faults)
     return meanings
 
 
@@ -134,11 +145,111 @@ def concept_map_from_meanings(
     }
 
 
-def _targets(element: dict[str, Any]) -> tuple[StandardTimeType, ...]:
-    return tuple(
-        StandardTimeType(
-            code=target["code"], display=target.get("display") or target["code"]
+def _resource(path: Path) -> dict[str, Any]:
+    try:
+        resource: Any = orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise WrongConceptMap(path, [f"cannot be read: {error.strerror}"]) from error
+    except orjson.JSONDecodeError as error:
+        raise WrongConceptMap(
+            path, [f"is not JSON: line {error.lineno}, column {error.colno}"]
+        ) from error
+    if not isinstance(resource, dict) or resource.get("resourceType") != "ConceptMap":
+        raise WrongConceptMap(path, ["is no ConceptMap"])
+    return resource
+
+
+def _unit(
+    where: str, group: dict[str, Any], vocabulary: Vocabulary, faults: list[str]
+) -> HsaId | None:
+    """Return the unit whose time types a group is about."""
+    source = _text(group, "source", where, faults)
+    unit = None if source is None else vocabulary.unit_of_time_types(source)
+    if source is not None and unit is None:
+        faults.append(
+            f"{where}.source is no unit's code system of time types under"
+            f" {vocabulary.base}"
         )
-        for target in element.get("target", ())
-        if target.get("equivalence") in _MEANS_THE_TARGET
-    )
+    target = _text(group, "target", where, faults)
+    if target is not None and target != SNOMED_CT:
+        faults.append(f"{where}.target is not {SNOMED_CT}")
+    return unit
+
+
+def _targets(
+    element: dict[str, Any], place: str, faults: list[str]
+) -> tuple[StandardTimeType, ...]:
+    """Return the shared meanings that an element says a unit's own code has."""
+    found = []
+    for where, target in _objects(element, "target", f"{place}.", faults, at_least=0):
+        display = _text(target, "display", where, faults, is_required=False)
+        equivalence = _text(target, "equivalence", where, faults)
+        if equivalence is not None and equivalence not in _EQUIVALENCES:
+            faults.append(f"{where}.equivalence is none of {', '.join(_EQUIVALENCES)}")
+        means = equivalence in _MEANS_THE_TARGET
+        code = _text(target, "code", where, faults, is_required=means)
+        if means and code is not None:
+            found.append(StandardTimeType(code=code, display=display or code))
+    return tuple(found)
+
+
+def _objects(
+    parent: dict[str, Any],
+    name: str,
+    prefix: str,
+    faults: list[str],
+    *,
+    at_least: int = 1,
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the objects of a list and where each stands; name what is none."""
+    items = parent.get(name, [])
+    if not isinstance(items, list):
+        faults.append(f"{prefix}{name} must be a list, not {_kind(items)}")
+        return
+    if len(items) < at_least:
+        faults.append(f"{prefix}{name} is missing or empty")
+    for number, item in enumerate(items):
+        where = f"{prefix}{name}[{number}]"
+        if isinstance(item, dict):
+            yield where, item
+        else:
+            faults.append(f"{where} must be an object, not {_kind(item)}")
+
+
+def _text(
+    parent: dict[str, Any],
+    name: str,
+    where: str,
+    faults: list[str],
+    *,
+    is_required: bool = True,
+) -> str | None:
+    """Return a text; None for anything else, which is a fault where one is required."""
+    if name not in parent:
+        if is_required:
+            faults.append(f"{where}.{name} is missing")
+        return None
+    value = parent[name]
+    if not isinstance(value, str):
+        faults.append(f"{where}.{name} must be a text in quotes, not {_kind(value)}")
+        return None
+    if not value or value != value.strip():
+        faults.append(f"{where}.{name} must be neither empty nor have blanks around it")
+        return None
+    return value
+
+
+def _kind(value: Any) -> str:  # noqa: ANN401 - JSON is Any
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a text"
+        case list():
+            return "a list"
+        case _:
+            return "an object"

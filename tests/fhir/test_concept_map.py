@@ -3,10 +3,13 @@ ConceptMaps: what units' own time types mean.
 """
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fhir_gateway.fhir.concept_map import (
     WrongConceptMap,
@@ -41,10 +44,14 @@ def concept_map(*targets: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {"resourceType": "ConceptMap", "group": [group]}
 
 
-def target(equivalence: str | None) -> dict[str, Any]:
+def target(equivalence: str, **changes: Any) -> dict[str, Any]:
     """Return a target as near in meaning as is said."""
-    equal = {} if equivalence is None else {"equivalence": equivalence}
-    return {"code": _COVID.code, "display": _COVID.display, **equal}
+    return {
+        "code": _COVID.code,
+        "display": _COVID.display,
+        "equivalence": equivalence,
+        **changes,
+    }
 
 
 @pytest.mark.parametrize("equivalence", ["equal", "equivalent", "wider", "subsumes"])
@@ -60,13 +67,10 @@ def test_a_time_type_means_what_is_as_wide_or_wider(
 
 @pytest.mark.parametrize(
     "equivalence",
-    [
-        *("relatedto", "narrower", "specializes", "inexact", "unmatched", "disjoint"),
-        *("", None),
-    ],
+    ["relatedto", "narrower", "specializes", "inexact", "unmatched", "disjoint"],
 )
 def test_a_time_type_does_not_mean_what_is_narrower(
-    tmp_path: Path, equivalence: str | None
+    tmp_path: Path, equivalence: str
 ) -> None:
     """A target that would find too much is no meaning."""
     path = written(tmp_path, concept_map(target(equivalence)))
@@ -107,8 +111,13 @@ def test_a_map_that_is_written_is_read_back(tmp_path: Path) -> None:
     ("resource", "message"),
     [
         pytest.param({"resourceType": "Bundle"}, "is no ConceptMap", id="a bundle"),
-        pytest.param({}, "is no valid ConceptMap", id="an empty object"),
-        pytest.param([], "is no valid ConceptMap", id="a list"),
+        pytest.param({}, "is no ConceptMap", id="an empty object"),
+        pytest.param([], "is no ConceptMap", id="a list"),
+        pytest.param(
+            {"resourceType": "ConceptMap", "group": {}},
+            "group must be a list, not an object",
+            id="groups that are no list",
+        ),
         pytest.param(
             concept_map(source="http://x"),
             "group[0].source is no unit's code system of time types under"
@@ -128,11 +137,53 @@ def test_a_map_that_is_written_is_read_back(tmp_path: Path) -> None:
         ),
         pytest.param(
             concept_map(element=[{"target": [target("equal")]}]),
-            "is no valid ConceptMap",
+            "group[0].element[0].code is missing",
             id="an element without a code",
         ),
         pytest.param(
-            concept_map(element=None), "is no valid ConceptMap", id="no elements"
+            concept_map(element=None),
+            "group[0].element must be a list, not null",
+            id="elements that are null",
+        ),
+        pytest.param(
+            concept_map(element=[]),
+            "group[0].element is missing or empty",
+            id="no elements",
+        ),
+        pytest.param(
+            concept_map(element=["a"]),
+            "group[0].element[0] must be an object, not a text",
+            id="an element that is a text",
+        ),
+        pytest.param(
+            concept_map(element=[{"code": 17}]),
+            "group[0].element[0].code must be a text in quotes, not a number",
+            id="a code that is a number",
+        ),
+        pytest.param(
+            concept_map(element=[{"code": ""}]),
+            "group[0].element[0].code must be neither empty nor have blanks around it",
+            id="a code that is empty",
+        ),
+        pytest.param(
+            concept_map(element=[{"code": "a", "target": [target("equal", code=7)]}]),
+            "group[0].element[0].target[0].code must be a text in quotes, not a number",
+            id="a target's code that is a number",
+        ),
+        pytest.param(
+            concept_map(element=[{"code": "a", "target": [target("narrow")]}]),
+            "group[0].element[0].target[0].equivalence is none of relatedto,"
+            " equivalent, equal, wider, subsumes, narrower, specializes, inexact,"
+            " unmatched, disjoint",
+            id="an equivalence that R4 does not have",
+        ),
+        pytest.param(
+            concept_map(
+                element=[{"code": "a", "target": [target("equal", display=True)]}]
+            ),
+            "group[0].element[0].target[0].display must be a text in quotes, not true"
+            " or false",
+            id="a display that is a boolean",
         ),
     ],
 )
@@ -152,7 +203,7 @@ def test_a_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(WrongConceptMap) as caught:
         meanings_from_concept_map(path, _OURS)
-    assert str(caught.value) == f"{path}: is no valid ConceptMap"
+    assert str(caught.value) == f"{path}: is not JSON: line 1, column 2"
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
@@ -162,3 +213,95 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WrongConceptMap) as caught:
         meanings_from_concept_map(path, _OURS)
     assert str(caught.value) == f"{path}: cannot be read: No such file or directory"
+
+
+def test_every_fault_of_a_map_is_named_at_once(tmp_path: Path) -> None:
+    """All that is wrong with a map is told in one go, each with its place."""
+    resource = concept_map(
+        element=[
+            {"code": 17, "target": [target("equal", code=72791000052103)]},
+            {"code": "b", "display": [], "target": {}},
+            {"code": "c", "target": [{"equivalence": "equal"}, {"code": "1"}]},
+        ]
+    )
+    resource["group"] += [None, {"source": 1, "target": None}]
+    path = written(tmp_path, resource)
+
+    with pytest.raises(WrongConceptMap) as caught:
+        meanings_from_concept_map(path, _OURS)
+    number = "must be a text in quotes, not a number"
+    assert caught.value.faults == tuple(
+        f"{path}: {fault}"
+        for fault in (
+            f"group[0].element[0].code {number}",
+            f"group[0].element[0].target[0].code {number}",
+            "group[0].element[1].display must be a text in quotes, not a list",
+            "group[0].element[1].target must be a list, not an object",
+            "group[0].element[2].target[0].code is missing",
+            "group[0].element[2].target[1].equivalence is missing",
+            "group[1] must be an object, not null",
+            f"group[2].source {number}",
+            "group[2].target must be a text in quotes, not null",
+            "group[2].element is missing or empty",
+        )
+    )
+
+
+def test_a_map_that_is_wrong_throughout_does_not_flood_the_screen(
+    tmp_path: Path,
+) -> None:
+    """Of very many faults the first fifty are named, and how many more there are."""
+    path = written(tmp_path, concept_map(element=[{"code": 1}] * 60))
+
+    with pytest.raises(WrongConceptMap) as caught:
+        meanings_from_concept_map(path, _OURS)
+    assert len(caught.value.faults) == 51
+    assert caught.value.faults[-1] == f"{path}: and 10 faults more"
+
+
+def test_two_elements_of_one_code_add_up(tmp_path: Path) -> None:
+    """A time type that stands twice means what either element says."""
+    again = {"code": "TT1", "target": [target("equal"), target("wider", code="2")]}
+    resource = concept_map(target("equal"))
+    resource["group"].append(concept_map(element=[again])["group"][0])
+
+    assert meanings_from_concept_map(written(tmp_path, resource), _OURS) == {
+        (_UNIT, TimeTypeId("TT1")): (
+            _COVID,
+            StandardTimeType(code="2", display=_COVID.display),
+        )
+    }
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=3,
+)
+
+
+@given(data=st.data())
+def test_no_wrong_type_at_any_depth_is_let_through(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """A map with any value in place of one of its own is refused, or holds texts."""
+    resource = concept_map(target("equal"))
+    group = resource["group"][0]
+    element = group["element"][0]
+    parent = data.draw(
+        st.sampled_from([resource, group, element, element["target"][0]])
+    )
+    name = data.draw(st.sampled_from(sorted(parent)))
+    value = data.draw(_VALUES)
+    parent[name] = value
+    path = written(tmp_path_factory.getbasetemp(), resource)
+
+    meanings = {}
+    with suppress(WrongConceptMap):
+        meanings = meanings_from_concept_map(path, _OURS)
+    assert not meanings or isinstance(value, str | list)
+    assert all(
+        isinstance(each, str)
+        for (_, code), standard in meanings.items()
+        for each in (code, *(one.code for one in standard))
+    )
