@@ -41,6 +41,8 @@ from fhir_gateway.http_server import serve_http
 from fhir_gateway.listening import listening_address
 from fhir_gateway.log import configure_logging
 from fhir_gateway.model.errors import Conflict, NotFound
+from fhir_gateway.model.ids import SourceName
+from fhir_gateway.model.loss import Loss
 from fhir_gateway.model.timekeeping import instant_text, now
 from fhir_gateway.report_table import report_json, report_tables
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, regions
@@ -236,6 +238,11 @@ def sources(context: click.Context, *, as_json: bool) -> None:
                     source=each.source,
                     status=store.status(each.source.name),
                     moment=moment,
+                    live_losses=(
+                        _live_losses(store, each.source.name)
+                        if each.source.is_live
+                        else ()
+                    ),
                 )
             )
         store.close()
@@ -388,6 +395,13 @@ def reseal() -> None:
             resealed += changed
             progress.advance(task, rows)
     click.echo(f"{resealed} rows were sealed anew.")
+
+
+def _live_losses(store: RedisSlotStore, source: SourceName) -> tuple[Loss, ...]:
+    """Return what searches have told of a live source's last answers."""
+    keys = [key for key in store.block_keys() if key.source == source]
+    blocks = (block for block in store.blocks(keys) if block is not None)
+    return tuple(loss for block in blocks for loss in block.losses)
 
 
 def _settings(*, with_sources: bool = False) -> Settings:

@@ -70,7 +70,7 @@ def overview_json(overview: SourceOverview) -> dict[str, Any]:
                 "count": each.count,
                 "is_elsewhere": each.is_elsewhere,
             }
-            for each in status.losses
+            for each in overview.losses
         ],
     }
 
@@ -100,7 +100,7 @@ def overview_tables(overviews: Sequence[SourceOverview]) -> Iterable[Table]:
                 instant_text(each.since),
                 each.error,
             )
-        for loss in status.losses[:_MOST_SHOWN] if status else ():
+        for loss in overview.losses[:_MOST_SHOWN]:
             lost.add_row(
                 overview.source.name,
                 loss.interaction.value,

@@ -10,7 +10,13 @@ from typing import Any, Final
 
 from fhir_gateway.model.booking import Booking
 from fhir_gateway.model.care_unit import CareUnit
-from fhir_gateway.model.ids import BookingId, HsaId, SourceName, TimeTypeId
+from fhir_gateway.model.ids import (
+    BookingId,
+    HsaId,
+    PerformerId,
+    SourceName,
+    TimeTypeId,
+)
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timeslot import Schedule, StandardTimeType, Timeslot, TimeType
@@ -101,6 +107,8 @@ def schedule(
         "time_type_id": TimeTypeId(time_type),
         "time_type_name": name,
     }
+    if changed.get("performer") is not None:
+        changed["performer"] = PerformerId(changed["performer"])
     return Schedule(**fields | changed)
 
 

@@ -155,7 +155,7 @@ class LiveSearch:
         return answer.blocks
 
     def tell_schedules(self, blocks: Sequence[SlotBlock]) -> None:
-        """Let every process know, in time, whose times there are; never which."""
+        """Let others know, in time, whose times there are and what was lost."""
         for block in blocks:
             self._told.submit(self._tell_schedules, block)
 
@@ -204,6 +204,7 @@ class LiveSearch:
                 [],
                 asked_at=block.asked_at,
                 answered_at=block.answered_at,
+                rejected=block.rejected,
                 earlier_schedules=(
                     *block.schedules,
                     *(earlier.schedules if earlier else ()),

@@ -293,15 +293,18 @@ class SlotView:
         """
         Return the present snapshot with times that are not kept, for one search.
 
-        The second value says whether it was news whose times they are: that is known
-        from now on.
+        The second value says whether it was news whose times they are, or whether all
+        of them could be kept: that is known from now on.
         """
         with self._lock:
             fold = _Fold()
+            is_news = False
             live: dict[Segment, list[SlotColumns]] = {}
             for block in blocks:
-                # What a live answer lacks is told by whoever asked for it.
-                self._fold_block(fold, replace(block, rows=block.rows[:0], rejected={}))
+                number = self._numbers.number(block.key.unit, block.key.time_type_id)
+                self._make_room(number + 1)
+                is_news = is_news or self._lacking[number] != block.lacks_times
+                self._fold_block(fold, replace(block, rows=block.rows[:0]))
                 schedules = self._schedules.add(
                     block.schedules,
                     self._numbers.number(block.key.unit, block.key.time_type_id),
@@ -323,7 +326,7 @@ class SlotView:
                     offered=self._offered.copy(),
                     lacking=self._lacking.copy(),
                 ),
-                fold.layout,
+                bool(fold.layout or is_news),
             )
 
     def lacks(self, token: TimeslotToken) -> bool:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 
+from fhir_gateway.model.loss import Loss
 from fhir_gateway.model.source import Source
 from fhir_gateway.stores.source_status import SourceStatus
 
@@ -36,11 +37,13 @@ class SourceOverview:
     Attributes:
         status: None when no worker has told anything, or not for a day.
         moment: Now.
+        live_losses: What was left out of the last answers within searches.
     """
 
     source: Source
     status: SourceStatus | None
     moment: datetime
+    live_losses: tuple[Loss, ...] = ()
 
     @property
     def state(self) -> SourceState:
@@ -56,12 +59,17 @@ class SourceOverview:
             SourceState.UNAVAILABLE: status.failing_since is not None,
             SourceState.FAILING_IN_PART: bool(status.failing or status.broken),
             SourceState.READ_IN_PART: any(
-                not each.is_elsewhere for each in status.losses
+                not each.is_elsewhere for each in self.losses
             ),
             SourceState.FILLING: status.unanswered > 0,
             SourceState.AGEING: age is not None and age > self.source.fresh_for,
         }
         return next((each for each, holds in signs.items() if holds), SourceState.WELL)
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """Return what was left out of the source's answers."""
+        return (*(self.status.losses if self.status else ()), *self.live_losses)
 
     @property
     def age_of_oldest(self) -> timedelta | None:

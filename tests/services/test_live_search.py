@@ -40,6 +40,7 @@ from fhir_gateway.services.live_search import LiveSearch
 from fhir_gateway.services.slot_search import SlotCriteria, SlotPage, SlotSearch
 from fhir_gateway.services.slot_selection import Selector
 from fhir_gateway.services.slot_view import SlotView
+from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
 
 FAULT = SourceFault("The source answered with a technical fault.", source=SYD)
 MANY_UNITS = tuple(HsaId(f"SE2321000099-C{number:02}") for number in range(12))
@@ -563,3 +564,36 @@ def test_a_live_loss_does_not_hide_a_time_that_could_be_read(world: World) -> No
 
     assert found is not None
     assert found.timeslot == wanted
+
+
+LIVE_KEY = BlockKey(source=SYD, unit=SOUTHERN_UNIT, time_type_id=VISIT)
+
+
+def stored(world: World) -> SlotBlock:
+    """Return what is stored of the live source when all has been told."""
+    world.asker.close()
+    (kept,) = world.store.blocks([LIVE_KEY])
+    assert kept is not None
+    return kept
+
+
+def test_what_live_answers_lose_is_stored(world: World) -> None:
+    """Operators see the losses of the last answer; its times are stored nowhere."""
+    world.adapter.rejected = {GetAvailableTimeslots: ("endTimeExclusive: not an end",)}
+    world.page()
+    kept = stored(world)
+
+    assert [each.reason for each in kept.losses] == [
+        "malformed: endTimeExclusive: not an end"
+    ]
+    assert len(kept.rows) == 0
+
+
+def test_a_whole_live_answer_ends_what_another_process_has_told(world: World) -> None:
+    """What is stored is the last answer's, whichever process was asked."""
+    lossy = block([], key=LIVE_KEY, rejected={"of another time type": 1})
+    world.store.put_block(lossy)
+    world.view.catch_up()
+    world.page()
+
+    assert stored(world).losses == ()

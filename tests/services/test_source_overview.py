@@ -101,6 +101,15 @@ def test_the_state_is_the_first_that_fits(
     assert overview(**changed).state is expected
 
 
+def test_a_live_sources_losses_within_searches_count() -> None:
+    """They stand beside what the worker has told."""
+    told = replace(overview(mode=Mode.LIVE), live_losses=(LOSS,))
+
+    assert told.state is SourceState.READ_IN_PART
+    assert overview_json(told)["losses"][0]["reason"] == "of another time type"
+    assert "of another time type" in printed(told)
+
+
 def test_a_source_nobody_told_of_is_unheard_of() -> None:
     """Without a status there is nothing to say but that."""
     unheard = SourceOverview(source=source(), status=None, moment=NOW)
