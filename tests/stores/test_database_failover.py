@@ -83,6 +83,8 @@ def test_a_standby_alone_is_read_only(primary: PostgresqlServer) -> None:
         database.close()
 
     assert (caught.value.fault, read) == (DatabaseFault.READ_ONLY, 1)
+    # What a log has of it.
+    assert DatabaseFault.READ_ONLY.value in str(caught.value)
 
 
 def test_a_refused_write_drops_every_connection(primary: PostgresqlServer) -> None:
