@@ -127,6 +127,11 @@ class GatewayError(Exception):
         )
         return f"{self.message} ({where})" if where else self.message
 
+    @property
+    def log_text(self) -> str:
+        """Return what a log says of it, for who runs the server."""
+        return str(self)
+
 
 class Incorrect(GatewayError):
     """The request says something impossible."""

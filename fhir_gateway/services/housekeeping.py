@@ -44,7 +44,7 @@ class Housekeeping:
             try:
                 self.run_once(stop)
             except GatewayError as error:
-                _log.warning("housekeeping failed", error=str(error))
+                _log.warning("housekeeping failed", error=error.log_text)
             stop.wait(_PAUSE_S)
 
     def run_once(self, stop: threading.Event | None = None) -> None:

@@ -58,7 +58,9 @@ class Reconciliation:
                     self._go_on(looking, executor, stop)
                 except GatewayError as error:
                     if not away:
-                        _log.error("reconciliation lost its journal", error=str(error))
+                        _log.error(
+                            "reconciliation lost its journal", error=error.log_text
+                        )
                     away = True
                 else:
                     if away:

@@ -520,7 +520,7 @@ class SlotView:
         except GatewayError as error:
             # What was promised away last stays left out; nothing can be booked now.
             if not self._is_journal_away:
-                _log.error("slot view lost the journal", reason=str(error))
+                _log.error("slot view lost the journal", reason=error.log_text)
             self._is_journal_away = True
             return
         if self._is_journal_away:

@@ -132,9 +132,10 @@ class DatabaseUnavailable(GatewayError):
         super().__init__(message)
         self.fault = fault
 
-    def __str__(self) -> str:
-        # What a log has of it; clients get the message alone.
-        return f"{self.message} ({self.fault.value})"
+    @property
+    def log_text(self) -> str:
+        """Return what is wrong with the database, which is no client's business."""
+        return self.fault.value
 
 
 class database_clock(FunctionElement[float]):  # noqa: N801 - reads as an SQL function
