@@ -8,6 +8,7 @@ from typing import Final
 __all__ = [
     "ANSWER",
     "LIST",
+    "MOST_OF_HEADS",
     "MOST_OF_IDENTIFIER",
     "MOST_OF_NAME",
     "MOST_OF_TEXT",
@@ -32,6 +33,9 @@ LIST: Final = Limit(4_194_304, 100_000)
 # What is asked about one resident, and the answer to a write: read in a web process,
 # while the resident waits.
 PERSONAL: Final = Limit(2_097_152, 50_000)
+
+# Bytes of all heads of one answer: the final one, and every interim one before it.
+MOST_OF_HEADS: Final = 65_536
 
 # Characters. An item whose identifier is longer is left out; a longer name or text is
 # left out of its item.

@@ -46,7 +46,7 @@ from urllib3.exceptions import (
 )
 from urllib3.util.ssl_ import create_urllib3_context
 
-from fhir_gateway.rivta.limit import ANSWER
+from fhir_gateway.rivta.limit import ANSWER, MOST_OF_HEADS
 
 __all__ = [
     "Credentials",
@@ -58,8 +58,6 @@ __all__ = [
 ]
 
 _CHUNK_BYTES: Final = 65_536
-_MOST_HEAD_BYTES: Final = 65_536
-"""Of all heads of one answer: the final one and every interim one before it."""
 # Of an answer with all that HTTP wraps around it: urllib3 limits neither the line with
 # the length of a chunk nor what follows the last chunk.
 _MOST_BYTES: Final = 2 * ANSWER.most_bytes
@@ -318,7 +316,7 @@ class _PunctualReader(io.RawIOBase):
         if left <= 0:
             raise TimeoutError("the answer took too long")
         # Beside a head a buffer full of the body may have been read.
-        if self._read_bytes > (_MOST_HEAD_BYTES if self._is_head else _MOST_BYTES):
+        if self._read_bytes > (MOST_OF_HEADS if self._is_head else _MOST_BYTES):
             raise _UnexpectedHttp("longer than any answer")
         self._sock.settimeout(left)
         count = self._raw.readinto(buffer)
