@@ -68,6 +68,7 @@ __all__ = [
     "check_redis",
     "configured_sources",
     "embedded_redis",
+    "make_data_folder",
     "opened_journal",
     "program",
     "running_redis",
@@ -228,6 +229,19 @@ def configured_sources(
     return configured, meanings
 
 
+def make_data_folder(settings: Settings) -> None:
+    """
+    Make the data folder, where something is to lie in it.
+
+    Raises:
+        UnusableFolder: It cannot be made.
+    """
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(settings.data_dir, error) from error
+
+
 def _unusable(folder: Path, error: OSError) -> UnusableFolder:
     return UnusableFolder(
         f"FHIR_GATEWAY_DATA_DIR: {folder.resolve()} cannot be made, or written in"
@@ -241,10 +255,7 @@ def _opened(
     make_journal: Callable[[Database, Seal], Journal],
 ) -> Journal:
     if settings.has_own_database or not settings.journal_keys:
-        try:
-            settings.data_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise _unusable(settings.data_dir, error) from error
+        make_data_folder(settings)
     migrate(database.engine)
     journal = make_journal(database, _seal(settings))
     journal.check_keys()

@@ -20,6 +20,7 @@ from typing import Final
 
 import orjson
 
+from fhir_gateway.bootstrap import make_data_folder
 from fhir_gateway.fhir.concept_map import concept_map_from_meanings
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.ids import HsaId
@@ -178,6 +179,7 @@ def run_demo(settings: Settings, *, slots: int, say: Callable[[str], None]) -> N
 
     Raises:
         DemoFailed: A port is taken, or a part ended or did not answer in time.
+        UnusableFolder: The data folder cannot be made.
     """
     _check_port("PORT", settings.port)
     _check_port("SANDBOX_PORT", settings.sandbox_port)
@@ -199,9 +201,10 @@ def _own_folder(settings: Settings) -> Iterator[Path]:
 
     Raises:
         DemoFailed: Another demo has the folder.
+        UnusableFolder: The data folder cannot be made.
     """
     folder = settings.data_dir / f"demo-{settings.port}"
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_data_folder(settings)
     with folder.with_suffix(".lock").open("ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -16,6 +16,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 
@@ -102,6 +103,8 @@ def migrate(engine: Engine) -> None:
         try:
             command.upgrade(config, "head")
         except CommandError as error:
+            if not isinstance(error.__cause__, RevisionError):
+                raise  # its own scripts are not to be found
             raise LaterTables(_LATER) from error
 
 
