@@ -33,7 +33,7 @@ class ListedTimes:
         self._timeslots: dict[str, Timeslot] = {}
         self.listed = 0
         self._rejected: Counter[str] = Counter()
-        self._outside: set[str] = set()
+        self._outside: dict[str, int] = {}
 
     @property
     def timeslots(self) -> list[Timeslot]:
@@ -45,7 +45,11 @@ class ListedTimes:
         """Return why times were left out, and how many."""
         rejected = self._rejected.copy()
         # What one window's answer has too much, another window's may have shown.
-        outside = len(self._outside - self._timeslots.keys())
+        outside = sum(
+            count
+            for token, count in self._outside.items()
+            if token not in self._timeslots
+        )
         if outside:
             rejected["outside the days asked for"] = outside
         return rejected
@@ -57,10 +61,10 @@ class ListedTimes:
         self._rejected.update(f"malformed: {fault}" for fault in answer.rejected)
         for timeslot in answer.timeslots:
             if timeslot.schedule.time_type_id != self._time_type_id:
-                self._rejected["of another time type"] += 1
+                self._rejected["of another time type"] += timeslot.count
             elif timeslot.start <= self._asked_at:
-                self._rejected[PAST] += 1
+                self._rejected[PAST] += timeslot.count
             elif not first_day <= civil_date(timeslot.start) <= last_day:
-                self._outside.add(timeslot.token)
+                self._outside[timeslot.token] = timeslot.count
             else:
                 self._timeslots[timeslot.token] = timeslot

@@ -372,6 +372,15 @@ def test_a_time_outside_the_days_asked_for_is_left_out(days: int) -> None:
     assert len(world.block().rows) == 1
 
 
+def test_equal_unwanted_times_are_each_counted(world: World) -> None:
+    """A time that is listed three times and left out is three times left out."""
+    world.adapter.is_careless = True
+    world.adapter.timeslots = [timeslot(3, of=schedule(time_type=COVID), count=3)]
+    world.run_once()
+
+    assert world.block().rejected == {"of another time type": 3}
+
+
 def test_what_the_adapter_rejected_is_counted(world: World) -> None:
     """Malformed times are counted by what was wrong with them."""
     world.adapter.rejected = {
