@@ -7,6 +7,7 @@ very text that it wrote, blanks and case included: it gets them back unchanged.
 """
 
 import re
+from functools import lru_cache
 from typing import Final, Self
 
 __all__ = [
@@ -103,13 +104,7 @@ class PerformerId(str):
     @property
     def hsa_id(self) -> HsaId | None:
         """Return the HSA-id that it is, None for anything else."""
-        # A complete one has a hyphen (crm:scheduling 1.1.5, chapter 3).
-        if "-" not in self:
-            return None
-        try:
-            return HsaId(self)
-        except ValueError:
-            return None
+        return _hsa_id_or_none(self)
 
 
 class CareTypeId(str):
@@ -128,3 +123,14 @@ class BookingId(str):
     """A region's identity of a booking, unique within its producer."""
 
     __slots__ = ()
+
+
+@lru_cache(maxsize=16_384)
+def _hsa_id_or_none(text: str) -> HsaId | None:
+    # A complete one has a hyphen (crm:scheduling 1.1.5, chapter 3).
+    if "-" not in text:
+        return None
+    try:
+        return HsaId(text)
+    except ValueError:
+        return None
