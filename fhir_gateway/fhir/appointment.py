@@ -2,6 +2,7 @@
 Appointment (FHIR R4, 12.8) from a booking.
 """
 
+import json
 from datetime import datetime
 from typing import Any, Final
 
@@ -93,6 +94,8 @@ def appointment_from_booking(
             }
         ]
     appointment["status"] = booking.status.value
+    if booking.cancellation is not None:
+        appointment["cancelationReason"] = json.loads(booking.cancellation.stated)
     if schedule.time_type_id != NO_TIME_TYPE:
         appointment["serviceType"] = [
             service_type_from_time_type(time_type, schedule.unit, vocabulary)

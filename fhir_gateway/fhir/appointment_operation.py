@@ -13,7 +13,6 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Final
 
-from fhir_gateway.fhir.appointment_request import number_from_identifier
 from fhir_gateway.fhir.operation_parameters import (
     DATES,
     REFERENCES,
@@ -22,9 +21,15 @@ from fhir_gateway.fhir.operation_parameters import (
     Arguments,
     OperationParameter,
     arguments_from_resource,
-    own_reference,
 )
-from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS, PERSON_NUMBER_SYSTEMS
+from fhir_gateway.fhir.patient import (
+    contained_patients,
+    is_patient,
+    number_from_identifier,
+)
+from fhir_gateway.fhir.reference import own_id
+from fhir_gateway.fhir.structure import checked
+from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_SYSTEMS
 from fhir_gateway.model.timekeeping import epoch_seconds, period_from_search_text
 from fhir_gateway.model.timeslot import TimeslotToken
 
@@ -69,6 +74,9 @@ RESCHEDULE: Final = (
     *(_PATIENT, _PATIENT_ID, _COMMENT),
 )
 
+# They become one Appointment, and are checked there.
+_JOINED: Final = frozenset({"Appointment", "Patient"})
+_STATUS_CANCELLED: Final = "cancelled"
 _PATIENT_CONTAINED: Final = "patient"
 _SUBJECT: Final = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 # Names that only dialects have which answer with a Bundle.
@@ -103,26 +111,26 @@ class AppointmentCall:
 
     Attributes:
         appointment: The Appointment that it comes to, to be read as a plain one.
+        given: The Appointment that was sent, as it was; empty when none was.
         known: Our id of the appointment that it is about; None for a free slot's.
         starts_at: When it is to begin, where no slot says so.
         schedule: In which schedule, where no slot says so.
-        comment: What the resident says, where it is a parameter of its own.
         releases: A hold is to be let go.
         form: What the client expects to be answered.
     """
 
-    appointment: Mapping[str, Any]
+    appointment: dict[str, Any]
+    given: Mapping[str, Any]
     known: str | None
     starts_at: datetime | None
     schedule: str | None
-    comment: str | None
     releases: bool
     form: AnswerForm
 
     @property
     def cancels(self) -> bool:
         """Return whether it cancels: IHE and WOF say so by the status."""
-        return self.appointment.get("status") == "cancelled"
+        return self.appointment.get("status") == _STATUS_CANCELLED
 
 
 def appointment_call(
@@ -131,6 +139,7 @@ def appointment_call(
     *,
     instance: str | None,
     base_url: str,
+    cancels: bool = False,
 ) -> AppointmentCall:
     """
     Return what an operation was called with.
@@ -140,6 +149,7 @@ def appointment_call(
         declared: What the operation takes.
         instance: The id in the URL, when it was called on an appointment.
         base_url: What absolute references to this server begin with.
+        cancels: The operation cancels, whatever the status of an Appointment.
 
     Raises:
         Problem: 400, with an issue for each fault of the parameters. What is wrong
@@ -149,9 +159,9 @@ def appointment_call(
         arguments = Arguments({}, base_url)
         resource: dict[str, Any] | None = body
     else:
-        arguments = arguments_from_resource(body, declared, base_url)
+        arguments = arguments_from_resource(body, declared, base_url, deferred=_JOINED)
         resource = arguments.resource("appointment-resource", "Appointment")
-    joined = _Joined(arguments, base_url, resource, is_bare=resource is body)
+    joined = _Joined(arguments, base_url, resource, cancels=cancels)
     call = joined.call(instance)
     arguments.check()
     return call
@@ -166,18 +176,17 @@ class _Joined:
         base_url: str,
         resource: dict[str, Any] | None,
         *,
-        is_bare: bool,
+        cancels: bool,
     ) -> None:
         self._arguments = arguments
         self._base_url = base_url
-        self._is_bare = is_bare
-        self._appointment = {
+        self._given = resource or {}
+        self._appointment: dict[str, Any] = {
             "resourceType": "Appointment",
-            "status": "proposed",
-            **(resource or {}),
+            **({"status": "proposed"} if resource is None else {}),
+            **self._given,
+            **({"status": _STATUS_CANCELLED} if cancels else {}),
         }
-        if resource is not None and "status" not in resource:
-            del self._appointment["status"]
 
     def call(self, instance: str | None) -> AppointmentCall:
         """Return what it comes to; meaningless when the arguments have faults."""
@@ -212,10 +221,10 @@ class _Joined:
             appointment["status"] = "proposed"
         return AppointmentCall(
             appointment=appointment,
+            given=self._given,
             known=min(known, default=None),
             starts_at=starts_at,
             schedule=schedule,
-            comment=self._arguments.text("comment"),
             releases=self._releases(),
             form=self._form(),
         )
@@ -245,12 +254,8 @@ class _Joined:
         reference = slot.get("reference") if isinstance(slot, dict) else None
         if not isinstance(reference, str):
             return set()
-        relative = own_reference(reference, self._base_url)
-        if relative is None:
-            self._fault("The slot is another server's: search for one here.")
-            return set()
-        self._appointment["slot"] = [{**slot, "reference": relative}]
-        return {relative.removeprefix("Slot/")}
+        identifier = own_id(reference, "Slot", self._base_url)
+        return set() if identifier is None else {identifier}
 
     def _start(self) -> datetime | None:
         text = self._arguments.text("start")
@@ -280,6 +285,15 @@ class _Joined:
     def _add_comment(self) -> None:
         comment = self._arguments.text("comment")
         if comment is None:
+            return
+        if self._appointment.get("status") == _STATUS_CANCELLED:
+            # What is said with a cancellation is why.
+            reason = self._appointment.setdefault("cancelationReason", {})
+            if isinstance(reason, dict) and reason.setdefault("text", comment) == (
+                comment
+            ):
+                return
+            self._fault("comment differs from cancelationReason: give one of them.")
             return
         if self._appointment.get("comment", comment) != comment:
             self._fault("comment differs from the Appointment's: give one of them.")
@@ -320,10 +334,14 @@ class _Joined:
         participants = self._appointment.get("participant", [])
         if not isinstance(participants, list):
             return
-        for number, participant in enumerate(participants):
-            present = _actor(participant)
-            if present is None or not _is_patient(present):
+        # What is in order of it says who is who; in the rest, faults are found later.
+        sound = checked(self._appointment).resource
+        contained = {each.get("id", "") for _, each in contained_patients(sound)}
+        for number, each in enumerate(sound.get("participant", ())):
+            if not is_patient(each.get("actor", {}), contained):
                 continue
+            participant = participants[number]
+            present = participant["actor"]
             identifier = actor.get("identifier")
             if identifier is None:
                 return
@@ -364,22 +382,3 @@ def _is_token(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _actor(participant: object) -> dict[str, Any] | None:
-    actor = participant.get("actor") if isinstance(participant, dict) else None
-    return actor if isinstance(actor, dict) else None
-
-
-def _is_patient(actor: Mapping[str, Any]) -> bool:
-    reference = actor.get("reference")
-    identifier = actor.get("identifier")
-    return (
-        actor.get("type") == "Patient"
-        or (isinstance(reference, str) and reference.startswith(("#", "Patient/")))
-        or (
-            isinstance(identifier, dict)
-            and isinstance(identifier.get("system"), str)
-            and identifier["system"] in PERSON_NUMBER_KINDS
-        )
-    )

@@ -9,15 +9,22 @@ costs.
 from typing import Final
 
 __all__ = [
+    "MOST_COMMENT_CHARACTERS",
+    "MOST_EMAIL_CHARACTERS",
     "MOST_FORM_BYTES",
+    "MOST_GIVEN_NAMES_CHARACTERS",
     "MOST_HEADERS",
     "MOST_HEADER_BYTES",
     "MOST_JSON_BYTES",
     "MOST_JSON_DEPTH",
     "MOST_JSON_ITEMS",
     "MOST_JSON_KEYS",
+    "MOST_NAME_CHARACTERS",
     "MOST_PARAMETERS",
     "MOST_PATCH_OPERATIONS",
+    "MOST_PHONE_CHARACTERS",
+    "MOST_REASON_CHARACTERS",
+    "MOST_REASON_JSON_CHARACTERS",
     "MOST_SEARCH_VALUES",
     "MOST_SENT_BACK_BYTES",
     "MOST_TARGET_BYTES",
@@ -68,3 +75,24 @@ MOST_SEARCH_VALUES: Final = 200
 
 MOST_VALUE_CHARACTERS: Final = 512
 """Characters of one of those values, and of a parameter's name."""
+
+MOST_NAME_CHARACTERS: Final = 100
+"""Characters of a family name, and of one given name; the register has at most 80."""
+
+MOST_GIVEN_NAMES_CHARACTERS: Final = 200
+"""Characters of the given names after the first together."""
+
+MOST_PHONE_CHARACTERS: Final = 50
+"""Characters of a phone number."""
+
+MOST_EMAIL_CHARACTERS: Final = 254
+"""Characters of an e-mail address (RFC 5321)."""
+
+MOST_COMMENT_CHARACTERS: Final = 2_000
+"""Characters of what a resident writes to the unit; a source may take fewer."""
+
+MOST_REASON_CHARACTERS: Final = 2_000
+"""Characters of the text of `cancelationReason`: the unit is told it."""
+
+MOST_REASON_JSON_CHARACTERS: Final = 4_000
+"""Characters of JSON of the whole `cancelationReason`: it is kept with the booking."""

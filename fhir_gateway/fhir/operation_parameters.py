@@ -7,12 +7,14 @@ No message repeats a value.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fhir_gateway.fhir.json_form import form_issues
+from fhir_gateway.fhir.limits import MOST_PARAMETERS
 from fhir_gateway.fhir.outcome import Issue, Problem
+from fhir_gateway.fhir.reference import own_id
+from fhir_gateway.fhir.structure import checked
 
 __all__ = [
     "DATES",
@@ -26,7 +28,6 @@ __all__ = [
     "OperationParameter",
     "arguments_from_query",
     "arguments_from_resource",
-    "own_reference",
 ]
 
 RESOURCE: Final = frozenset({"resource"})
@@ -39,13 +40,8 @@ TOKENS: Final = TEXTS | {"Coding", "CodeableConcept", "Identifier"}
 _OBJECTS: Final = frozenset(
     {"Coding", "CodeableConcept", "Identifier", "Period", "Reference", "Timing"}
 )
-_NUMBERS: Final = frozenset({"integer", "positiveInt", "unsignedInt"})
 _NAME: Final = re.compile(r"[a-z_][A-Za-z_:.\-]{0,63}")
-_REFERENCE: Final = re.compile(
-    r"(?:(?P<type>[A-Za-z]{1,64})/)?(?P<id>[A-Za-z0-9\-.]{1,64})"
-    r"(?:/_history/[A-Za-z0-9\-.]{1,64})?"
-)
-_MOST: Final = 100
+_ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,26 +133,19 @@ class Arguments:
     def referred(self, given: Given, kind: str) -> str | None:
         """Return the id that a value refers to: `kind/id`, or the id alone."""
         text = given.value
-        if given.type == "Reference":
-            text = given.value.get("reference")
-        match = None
-        if isinstance(text, str):
-            relative = own_reference(text, self._base_url)
-            if relative is None:
-                self.fault(
-                    "value",
-                    f"{given.name} refers to another server: name what is this"
-                    " server's.",
-                    given,
-                )
-                return None
-            match = _REFERENCE.fullmatch(relative)
-        if match is None or match["type"] not in (None, kind):
+        is_reference = given.type == "Reference"
+        if is_reference:
+            text = text.get("reference", "")
+        if not is_reference and _ID.fullmatch(text):
+            return str(text)
+        found = own_id(text, kind, self._base_url)
+        if found is None:
             self.fault(
-                "value", f"{given.name} must be a reference as {kind}/id.", given
+                "value",
+                f"{given.name} must be a reference to this server, as {kind}/id.",
+                given,
             )
-            return None
-        return match["id"]
+        return found
 
     def fault(self, code: str, diagnostics: str, given: Given | None = None) -> None:
         """Note what is wrong."""
@@ -185,10 +174,20 @@ class Arguments:
 
 
 def arguments_from_resource(
-    body: object, declared: Iterable[OperationParameter], base_url: str
+    body: object,
+    declared: Iterable[OperationParameter],
+    base_url: str,
+    *,
+    deferred: Collection[str] = (),
 ) -> Arguments:
     """
     Return what a Parameters resource says.
+
+    Args:
+        body: The resource.
+        declared: What the operation takes.
+        base_url: What absolute references to this server begin with.
+        deferred: Types of resources that the caller checks, having made one of them.
 
     Raises:
         Problem: 400 when it is no Parameters at all. Other faults are kept in the
@@ -204,25 +203,22 @@ def arguments_from_resource(
             ],
             status=400,
         )
-    malformed = list(form_issues(body, "Parameters"))
-    if malformed:
-        raise Problem(malformed, status=400)
-    reader = _Reader(declared)
-    for name in body:
-        if name not in ("resourceType", "parameter", "id", "meta", "language"):
-            reader.fault("structure", "There is no such element here in R4.")
     listed = body.get("parameter", [])
-    if not isinstance(listed, list) or not all(
-        isinstance(each, dict) for each in listed
-    ):
-        reader.fault("structure", "parameter must be a list of objects.")
-        listed = []
-    if len(listed) > _MOST:
-        reader.fault("too-costly", f"An operation has at most {_MOST} parameters.")
-        listed = []
-    for number, parameter in enumerate(listed):
-        reader.read(parameter, f"Parameters.parameter[{number}]")
-    return Arguments(reader.counted(), base_url, reader.faults)
+    if isinstance(listed, list) and len(listed) > MOST_PARAMETERS:
+        fault = Issue(
+            code="too-costly",
+            diagnostics=f"An operation has at most {MOST_PARAMETERS} parameters.",
+            expression="Parameters.parameter",
+        )
+        return Arguments({}, base_url, [fault])
+    sound = checked(body, deferred=deferred)
+    reader = _Reader(declared)
+    for number, parameter in enumerate(sound.resource.get("parameter", ())):
+        where = f"Parameters.parameter[{number}]"
+        if not any(place.startswith(where) for place in sound.lost):
+            reader.read(parameter, where)
+    given = reader.counted()
+    return Arguments(given, base_url, [*sound.issues, *reader.faults])
 
 
 def arguments_from_query(
@@ -235,12 +231,6 @@ def arguments_from_query(
     for name, value in pairs:
         reader.take(Given(name=name, type="string", value=value, where=None))
     return Arguments(reader.counted(), base_url, reader.faults)
-
-
-def own_reference(text: str, base_url: str) -> str | None:
-    """Return a reference relative to this server, None when it is another server's."""
-    relative = text.removeprefix(f"{base_url}/")
-    return None if "://" in relative else relative
 
 
 class _Reader:
@@ -271,11 +261,11 @@ class _Reader:
 
     def read(self, parameter: Mapping[str, Any], where: str) -> None:
         """Read one parameter of a Parameters resource."""
-        name = parameter.get("name")
-        if not isinstance(name, str):
-            self.fault("required", "The parameter has no name.", where)
-            return
-        values = [key for key in parameter if key not in ("name", "id", "extension")]
+        values = [
+            key
+            for key in parameter
+            if key in ("resource", "part") or key.startswith("value")
+        ]
         if len(values) != 1 or values == ["part"]:
             self.fault(
                 "structure",
@@ -285,12 +275,7 @@ class _Reader:
             return
         (key,) = values
         kind = key if key == "resource" else _type_of(key)
-        value = parameter[key]
-        if kind is None or not _fits(kind, value):
-            self.fault(
-                "value", "The element's value does not fit its type in R4.", where
-            )
-            return
+        name, value = parameter["name"], parameter[key]
         self.take(
             Given(name=name, type=kind, value=value, where=f"{where}.{_place(key)}")
         )
@@ -339,23 +324,11 @@ def _times(most: int) -> str:
     return "once" if most == 1 else f"{most} times"
 
 
-def _type_of(key: str) -> str | None:
+def _type_of(key: str) -> str:
     """Return the type that a key such as `valueDateTime` tells."""
     kind = key.removeprefix("value")
-    if kind == key or not kind:
-        return None
-    if kind in _OBJECTS:
-        return kind
-    return kind[0].lower() + kind[1:]
+    return kind if kind in _OBJECTS else kind[0].lower() + kind[1:]
 
 
 def _place(key: str) -> str:
     return key if key == "resource" else "value"
-
-
-def _fits(kind: str, value: object) -> bool:
-    if kind == "resource" or kind in _OBJECTS:
-        return isinstance(value, dict)
-    if kind in _NUMBERS:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, str)

@@ -2,16 +2,113 @@
 The only place where FHIR classes are imported: the FHIR version is decided here.
 
 fhir.resources 8 has no R4 package; its R4B classes have R4's elements for all that is
-used here (see docs/adr). They check neither required bindings nor invariants, so those
-are checked where a resource is read.
+used here (see docs/adr). What R4 says of an element is read from them; `structure.py`
+checks what a client sends, since the classes themselves take more than FHIR's JSON
+permits: Python's names for elements, numbers for instants, texts for numbers.
 """
 
-from fhir.resources.R4B import fhirtypes  # noqa: TID251 - the one place
-from fhir.resources.R4B.appointment import Appointment  # noqa: TID251 - the one place
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, Final, get_args, get_origin
 
-__all__ = ["Appointment", "is_type"]
+from fhir.resources.R4B import (  # noqa: TID251 - the one place
+    get_fhir_model_class,
+)
+
+__all__ = ["RESOURCES", "ElementDefinition", "elements_of"]
+
+RESOURCES: Final = frozenset(
+    {
+        *("Appointment", "Parameters", "OperationOutcome"),
+        *("Patient", "Practitioner", "PractitionerRole", "RelatedPerson", "Device"),
+        *("HealthcareService", "Location", "Organization", "Schedule", "Slot"),
+        *("Condition", "Coverage", "Observation", "Procedure", "ServiceRequest"),
+        "ImmunizationRecommendation",
+    }
+)
+"""
+The types of resources that are read: bodies, and what these refer to.
+
+To load the classes of all 150 types takes seconds, and a client could make every
+process do it.
+"""
+
+# What R4B has and R4 has not.
+_R4B_TYPES: Final = frozenset({"CodeableReference", "Integer64", "RatioRange"})
+# Instead of the codes that there is no room for in a table.
+_MORE_CODES: Final = frozenset({"+", "etc."})
+# Each primitive element has a field like this for its extensions.
+_TWIN: Final = "__ext"
 
 
-def is_type(name: str) -> bool:
-    """Return whether R4 has a type of that name."""
-    return hasattr(fhirtypes, f"{name}Type")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElementDefinition:
+    """
+    What R4 says of an element.
+
+    Attributes:
+        type: Its type, as `string` or `HumanName`; `Resource` for any resource.
+        is_list: It can be repeated, so JSON has an array.
+        is_required: It must not be left out.
+        codes: The codes of its required binding; empty when there is none.
+        choice: Its name in FHIRPath where it is one of a choice: `value` of
+            `valueString`; else None.
+    """
+
+    type: str
+    is_list: bool
+    is_required: bool
+    codes: frozenset[str]
+    choice: str | None
+
+    @property
+    def is_primitive(self) -> bool:
+        """Return whether JSON has a text, a number or a boolean for it."""
+        return self.type[0].islower()
+
+
+@cache
+def elements_of(type_name: str) -> Mapping[str, ElementDefinition]:
+    """Return the elements of a type, by their names in JSON."""
+    elements = {}
+    for name, field in get_fhir_model_class(type_name).model_fields.items():
+        said: Any = field.json_schema_extra or {}
+        if name.endswith(_TWIN) or not said.get("element_property"):
+            continue
+        of_type, is_list = _type_of(field.annotation)
+        if of_type in _R4B_TYPES:
+            continue
+        elements[field.alias or name] = ElementDefinition(
+            type=of_type,
+            is_list=is_list,
+            is_required=field.is_required() or bool(said.get("element_required")),
+            codes=_codes(said) if of_type == "code" else frozenset(),
+            choice=said.get("one_of_many"),
+        )
+    return elements
+
+
+def _codes(said: Mapping[str, Any]) -> frozenset[str]:
+    codes = frozenset(said.get("enum_values", ()))
+    return frozenset() if codes & _MORE_CODES else codes
+
+
+def _type_of(annotation: Any) -> tuple[str, bool]:  # noqa: ANN401 - any annotation
+    """Return the type that a field's annotation names, and whether it is a list."""
+    is_list = False
+    while (origin := get_origin(annotation)) not in (None, Annotated):
+        is_list = is_list or origin is list
+        # Optional[…]: None is what the absence of the element is there.
+        annotation = next(
+            each for each in get_args(annotation) if each is not type(None)
+        )
+    if origin is Annotated:
+        # The last one names the type: before it stands how bytes are encoded.
+        constraint = annotation.__metadata__[-1]
+        name = type(constraint).__name__
+        name = {"UuidVersion": "Uuid"}.get(name, name)
+        return name[0].lower() + name[1:], is_list
+    if annotation is bool:
+        return "boolean", is_list
+    return annotation.__name__.removesuffix("Type"), is_list

@@ -22,6 +22,7 @@ from fhir_gateway.fhir.limits import (
     MOST_VALUE_CHARACTERS,
 )
 from fhir_gateway.fhir.outcome import Issue, Problem, Severity
+from fhir_gateway.fhir.reference import own_id
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.timekeeping import period_from_search_text
 
@@ -239,13 +240,14 @@ class ReferenceParameter(Parameter):
         )
 
     def _id(self, text: str) -> str:
-        # An absolute URL ends in Type/id as a relative one does.
-        kind, _, identifier = text.rpartition("/")
-        kind = kind.rpartition("/")[2]
-        if kind and kind != self.target:
-            raise ValidationError(f"expected a reference to {self.target}")
-        if not _FHIR_ID.fullmatch(identifier):
-            raise ValidationError(f"expected {self.target}/id")
+        # `understand` has made this server's absolute references relative.
+        identifier = (
+            text if _FHIR_ID.fullmatch(text) else own_id(text, self.target, None)
+        )
+        if identifier is None:
+            raise ValidationError(
+                f"expected a reference to this server, as {self.target}/id"
+            )
         return identifier
 
 
@@ -383,7 +385,7 @@ class SearchSchema(Schema):
         )
         self._roots = frozenset(_root(name) for name in self.by_name)
         self.remembered: dict[tuple[str, ...], tuple[str, Any]] = {}
-        self.understood: dict[tuple[bytes, bool], Understood] = {}
+        self.understood: dict[tuple[bytes, bool, str], Understood] = {}
 
     def is_unheard_of(self, name: str) -> bool:
         """
@@ -392,6 +394,15 @@ class SearchSchema(Schema):
         A known parameter with an unknown modifier or chain is not unheard of.
         """
         return name not in self.by_name and _root(name) not in self._roots
+
+    def relative(self, name: str, value: str, base_url: str) -> str:
+        """Return a value with this server's references made relative to it."""
+        prefix = f"{base_url}/"
+        if prefix not in value or not isinstance(
+            self.by_name.get(name, (None, None))[1], ReferenceParameter
+        ):
+            return value
+        return ",".join(each.removeprefix(prefix) for each in value.split(","))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -430,7 +441,11 @@ def without_empty(
 
 
 def understand(
-    schema: SearchSchema, given: Sequence[tuple[str, str]], *, lenient: bool
+    schema: SearchSchema,
+    given: Sequence[tuple[str, str]],
+    *,
+    lenient: bool,
+    base_url: str,
 ) -> Understood:
     """
     Return what a client asks for.
@@ -441,6 +456,7 @@ def understand(
         lenient: Leave out parameters that do not exist (`Prefer: handling=lenient`). A
             modifier or a chain that does not exist is refused all the same, since
             without it the parameter would find more than the client asked for.
+        base_url: What absolute references to this server begin with.
 
     Raises:
         Problem: 400, with an issue for each fault.
@@ -451,7 +467,7 @@ def understand(
     )
     data: dict[str, list[str]] = {}
     for name, value in kept:
-        data.setdefault(name, []).append(value)
+        data.setdefault(name, []).append(schema.relative(name, value, base_url))
     values = quoted = None
     if not schema.is_personal and sum(map(_length, kept)) <= _MOST_MEMORABLE:
         values, quoted = _known_values(schema, data), _remembered_quoted

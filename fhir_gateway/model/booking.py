@@ -24,6 +24,7 @@ __all__ = [
     "Booking",
     "BookingPermissions",
     "BookingStatus",
+    "CancellationReason",
     "KeptPart",
     "ManagedBooking",
     "ResultCode",
@@ -150,6 +151,20 @@ class BookingStatus(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class CancellationReason:
+    """
+    Why a booking is cancelled, as whoever cancels it says.
+
+    Attributes:
+        text: What the unit is told.
+        stated: The same in the client's own form, to be given back as it is.
+    """
+
+    text: str
+    stated: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ManagedBooking:
     """
     A booking that this server has an id for: its own, or one that a source told of.
@@ -163,6 +178,8 @@ class ManagedBooking:
         reason: What the resident wrote.
         confirmed_at: When the source last said that it stands, if ever.
         held_until: Until when it is held, while it is not more than that.
+        cancellation: Why it was cancelled, where it was cancelled here and that was
+            said.
         is_offered_again: Whether its source offers its time again, just after it was
             cancelled; None when that was not looked for, or could not be.
     """
@@ -183,6 +200,7 @@ class ManagedBooking:
     purpose: str | None = None
     reason: str | None = None
     held_until: datetime | None = None
+    cancellation: CancellationReason | None = None
     is_offered_again: bool | None = None
 
 

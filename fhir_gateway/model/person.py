@@ -13,11 +13,16 @@ from enum import Enum
 from typing import Final, NoReturn, Self
 
 __all__ = [
+    "OLDEST_YEARS",
     "NumberKind",
     "PersonalIdentityNumber",
     "SubjectOfCare",
+    "is_plausible_birth",
     "is_possible_number",
 ]
+
+OLDEST_YEARS: Final = 150
+"""How old somebody may be by their number: test persons are born from 1890 on."""
 
 _TWELVE_DIGITS: Final = re.compile(r"[0-9]{12}")
 _COORDINATION_DAY_OFFSET: Final = 60
@@ -67,6 +72,14 @@ class PersonalIdentityNumber:
         self.kind = (
             NumberKind.SAMORDNINGSNUMMER if coordination else NumberKind.PERSONNUMMER
         )
+
+    @property
+    def born_on(self) -> date:
+        """Return the day of birth that the number says."""
+        day = int(self._digits[6:8])
+        if self.kind is NumberKind.SAMORDNINGSNUMMER:
+            day -= _COORDINATION_DAY_OFFSET
+        return date(int(self._digits[:4]), int(self._digits[4:6]), day)
 
     def reveal(self) -> str:
         """Return the twelve digits, for a message to a region or an encrypted row."""
@@ -146,6 +159,11 @@ def is_possible_number(digits: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_plausible_birth(born_on: date, today: date) -> bool:
+    """Return whether somebody who was born that day can be alive today."""
+    return born_on <= today and today.year - born_on.year <= OLDEST_YEARS
 
 
 def _luhn(digits: str) -> int:

@@ -37,6 +37,7 @@ __all__ = [
     "exact_instant_text",
     "http_date_text",
     "instant_from_epoch",
+    "instant_from_text",
     "instant_text",
     "minutes_of_week",
     "now",
@@ -57,6 +58,8 @@ _SEARCH_TIME: Final = re.compile(
     r"(?P<fraction>\.[0-9]+)?)?"
     r"(?P<offset>Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))?)?)?)?"
 )
+_INSTANT: Final = re.compile(r"([0-9-]+T[0-9:]+)(?:\.([0-9]+))?(Z|[+-][0-9:]+)")
+_MICROSECOND_DIGITS: Final = 6
 _DECEMBER: Final = 12
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST: Final = timedelta(days=366)
@@ -272,6 +275,30 @@ def period_from_search_text(text: str) -> tuple[datetime, datetime]:
         raise ValueError(f"not a date: {error}") from None
     except OverflowError:
         raise ValueError("not a date: out of range") from None
+
+
+def instant_from_text(text: str) -> datetime | None:
+    """
+    Return what a FHIR `instant` says, in UTC; None when no datetime is exactly that.
+
+    Such are a leap second, a part of a microsecond, and a year that Python has not.
+
+    Args:
+        text: It has the form of an instant.
+    """
+    match = _INSTANT.fullmatch(text)
+    if match is None:
+        return None
+    whole, fraction, offset = match.groups()
+    if fraction is not None and fraction[_MICROSECOND_DIGITS:].strip("0"):
+        return None
+    microseconds = (fraction or "")[:_MICROSECOND_DIGITS].ljust(
+        _MICROSECOND_DIGITS, "0"
+    )
+    try:
+        return datetime.fromisoformat(f"{whole}.{microseconds}{offset}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _period(match: re.Match[str]) -> tuple[datetime, datetime]:

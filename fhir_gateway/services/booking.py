@@ -14,6 +14,7 @@ import structlog
 
 from fhir_gateway.model.booking import (
     BookingStatus,
+    CancellationReason,
     ManagedBooking,
 )
 from fhir_gateway.model.error_code import ErrorCode
@@ -203,15 +204,21 @@ class BookingService:
         """
         return self.current.managed(self._holding.renew(booking, lasts=lasts))
 
-    def release(self, booking: str) -> ManagedBooking:
+    def release(
+        self, booking: str, *, reason: CancellationReason | None = None
+    ) -> ManagedBooking:
         """
         End a hold; one that has been released, or is over, is returned as it is.
+
+        Args:
+            booking: Our id of it.
+            reason: Why; no unit is told, since none knows of the hold.
 
         Raises:
             NotFound: There is no booking of that id.
             HoldOver: It has been booked, or is being booked: it can be cancelled.
         """
-        return self.current.managed(self._holding.release(booking))
+        return self.current.managed(self._holding.release(booking, reason=reason))
 
     def book_held(
         self,
@@ -346,7 +353,7 @@ class BookingService:
         self,
         booking: str,
         *,
-        message: str | None = None,
+        reason: CancellationReason | None = None,
         version: int | None = None,
         request: RequestKey | None = None,
     ) -> ManagedBooking:
@@ -358,7 +365,7 @@ class BookingService:
 
         Args:
             booking: Our id of it.
-            message: What the resident says to the unit, where that is permitted.
+            reason: Why; the unit is told its text, where that is permitted.
             version: What the client believes it changes; None changes any.
             request: What the client calls this request.
 
@@ -371,7 +378,7 @@ class BookingService:
         """
         with self._turn_of(booking) as turn:
             return self._cancelled(
-                turn, booking, message=message, version=version, request=request
+                turn, booking, reason=reason, version=version, request=request
             )
 
     def _cancelled(
@@ -379,7 +386,7 @@ class BookingService:
         turn: Turn,
         booking: str,
         *,
-        message: str | None,
+        reason: CancellationReason | None,
         version: int | None,
         request: RequestKey | None,
     ) -> ManagedBooking:
@@ -388,7 +395,7 @@ class BookingService:
             return self.current.managed(record)
         decision = self._journal.pending_decision(booking)
         if decision is not None and decision.held_until is not None:
-            return self.release(booking)
+            return self.release(booking, reason=reason)
         if decision is not None and decision.kind is DecisionKind.CANCEL:
             return self.current.stands(decision)
         _check_booked(record, version)
@@ -398,21 +405,20 @@ class BookingService:
                 source=record.source,
                 error_code=ErrorCode.CANCEL_IS_NOT_ALLOWED,
             )
-        if message is not None and not record.permissions.message:
+        if reason is not None and not record.permissions.message:
             raise Forbidden(
-                "This booking takes no message: cancel it without"
-                " cancelationReason.text.",
+                "This booking takes no message: cancel it without cancelationReason.",
                 source=record.source,
                 error_code=ErrorCode.CANCEL_IS_NOT_ALLOWED,
             )
         booking_id = _known_id(record)
         source = self._access.source(record.source)
-        decision = self._journal.claim_cancel(record, request=request)
+        decision = self._journal.claim_cancel(record, reason=reason, request=request)
         cancelled = CancelBooking(
             unit=record.timeslot.schedule.unit,
             booking_id=booking_id,
             actor=Actor.resident(record.number),
-            message=message,
+            message=None if reason is None else reason.text,
         )
         made = self._carried_out(
             turn, decision, lambda: self._sending.cancel(source, decision, cancelled)

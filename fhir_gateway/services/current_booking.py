@@ -241,4 +241,7 @@ def _managed_booking(
         purpose=details.purpose if details else None,
         reason=(details.reason if details else None) or reason,
         held_until=held_until,
+        cancellation=(
+            record.cancellation if status is BookingStatus.CANCELLED else None
+        ),
     )

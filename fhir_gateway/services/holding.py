@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from fhir_gateway.model.booking import CancellationReason
 from fhir_gateway.model.errors import Incorrect
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timekeeping import Clock, now
@@ -124,7 +125,9 @@ class Holding:
         _check_length(lasts)
         return self._journal.holds.renew(booking, lasts=lasts)
 
-    def release(self, booking: str) -> BookingRecord:
+    def release(
+        self, booking: str, *, reason: CancellationReason | None = None
+    ) -> BookingRecord:
         """
         End a hold; one that has been released, or is over, is returned as it is.
 
@@ -132,7 +135,7 @@ class Holding:
             NotFound: There is no such booking.
             Conflict: It has been booked, or is being booked.
         """
-        return self._journal.holds.release(booking)
+        return self._journal.holds.release(booking, reason=reason)
 
 
 def _check_length(lasts: timedelta) -> None:

@@ -14,9 +14,7 @@ from flask import Response, request
 
 from fhir_gateway.fhir.appointment_request import (
     STATUSES,
-    AppointmentRequest,
     appointment_request_from_resource,
-    number_from_identifier,
 )
 from fhir_gateway.fhir.bundle import Entry, searchset
 from fhir_gateway.fhir.limits import (
@@ -30,6 +28,8 @@ from fhir_gateway.fhir.outcome import (
     Severity,
     issue_from_source_outcome,
 )
+from fhir_gateway.fhir.patient import number_from_identifier
+from fhir_gateway.fhir.reference import own_id
 from fhir_gateway.fhir.search_parameters import (
     DateBounds,
     DateParameter,
@@ -46,7 +46,7 @@ from fhir_gateway.model.source import SourceProblem
 from fhir_gateway.services.booking_request import BookedTimeslot
 from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
-from fhir_gateway.web.booking_desk import BookingDesk
+from fhir_gateway.web.booking_desk import BookingDesk, Change
 from fhir_gateway.web.conditional_create import created
 from fhir_gateway.web.exchange import (
     JSON_PATCH,
@@ -139,7 +139,9 @@ class _Views:
     def create(self) -> Response:
         check_accept()
         body = read_body()
-        wanted = appointment_request_from_resource(body, to_book=True)
+        wanted = appointment_request_from_resource(
+            body, base_url=self._gateway.base_url, to_book=True
+        )
 
         def book(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
             booked = self._desk.book(wanted, key)
@@ -153,7 +155,9 @@ class _Views:
         check_accept()
         condition = precondition()
         body = read_body(most_bytes=MOST_SENT_BACK_BYTES)
-        wanted = appointment_request_from_resource(body)
+        wanted = appointment_request_from_resource(
+            body, base_url=self._gateway.base_url
+        )
         if wanted.id != id:
             raise Problem(
                 [
@@ -169,7 +173,8 @@ class _Views:
         def change(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
             present = self._desk.read(id)
             version = condition.version(present.version)
-            return self._change(present, wanted, version, key)
+            wish = Change(wanted=wanted, sent=body)
+            return self._change(present, wish, version, key)
 
         return once(self._gateway, body, change, self._now)
 
@@ -180,14 +185,20 @@ class _Views:
 
         def change(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
             present = self._desk.read(id)
-            patched = _patched(self._desk.appointment(present), operations)
-            wanted = appointment_request_from_resource(patched)
+            base_url = self._gateway.base_url
+            patched = _patched(self._desk.appointment(present), operations, base_url)
+            wanted = appointment_request_from_resource(patched, base_url=base_url)
             # What the patch leaves alone is as it was in that version, and may not be
             # as the client wants it in another.
             version = condition.version(present.version)
             patches = present.version if version is None else version
             try:
-                return self._change(present, wanted, patches, key)
+                return self._change(
+                    present,
+                    Change(wanted=wanted, sent=patched, exact=True),
+                    patches,
+                    key,
+                )
             except Stale as error:
                 if version is not None:
                     raise
@@ -200,7 +211,7 @@ class _Views:
 
     def search_type(self) -> Response:
         _refuse_personal_url()
-        understood = understood_search(_SCHEMA)
+        understood = understood_search(_SCHEMA, self._gateway.base_url)
         values = understood.values
         number = _number(values["patient_identifier"])
         times = self._gateway.resident_bookings.of(number)
@@ -232,11 +243,11 @@ class _Views:
     def _change(
         self,
         present: ManagedBooking,
-        wanted: AppointmentRequest,
+        change: Change,
         version: int | None,
         key: RequestKey | None,
     ) -> tuple[ManagedBooking, Response]:
-        booking = self._desk.change(present, wanted, version, key)
+        booking = self._desk.change(present, change, version, key)
         return booking, self._changed(booking)
 
     def _booked(self, booked: BookedTimeslot) -> Response:
@@ -249,7 +260,9 @@ class _Views:
         return self._answers.changed(booking, self._desk.appointment(booking))
 
 
-def _patched(appointment: dict[str, Any], operations: object) -> dict[str, Any]:
+def _patched(
+    appointment: dict[str, Any], operations: object, base_url: str
+) -> dict[str, Any]:
     """
     Return an appointment with a JSON Patch (RFC 6902) applied.
 
@@ -259,11 +272,11 @@ def _patched(appointment: dict[str, Any], operations: object) -> dict[str, Any]:
     Raises:
         Problem: 400 when it is no patch, 422 when it cannot be applied.
     """
-    slot = appointment.get("slot")
+    slot = _slot_id(appointment, base_url)
     patched = _applied(appointment, operations)
     if not isinstance(patched, dict):
         raise _unpatched("The patch leaves no Appointment.")
-    if patched.get("slot") != slot:
+    if _slot_id(patched, base_url) not in (None, slot):
         for name in ("start", "end"):
             if patched.get(name) == appointment.get(name):
                 patched.pop(name, None)
@@ -275,6 +288,14 @@ def _patched(appointment: dict[str, Any], operations: object) -> dict[str, Any]:
                 if participant not in appointment["participant"][1:]
             ]
     return patched
+
+
+def _slot_id(appointment: dict[str, Any], base_url: str) -> str | None:
+    """Return the id of the one slot; None when it is not in order."""
+    match appointment.get("slot"):
+        case [{"reference": str(reference)}]:
+            return own_id(reference, "Slot", base_url)
+    return None
 
 
 def _applied(appointment: dict[str, Any], operations: object) -> object:

@@ -4,14 +4,24 @@ What a request about an appointment comes to, whatever carries it.
 Create, update, patch and each operation end here, so that they all do the same.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
 
 from fhir_gateway.fhir.appointment import appointment_from_booking
+from fhir_gateway.fhir.appointment_change import undoable_changes
 from fhir_gateway.fhir.appointment_request import BOOKABLE, AppointmentRequest
+from fhir_gateway.fhir.free_text import COMMENT
 from fhir_gateway.fhir.outcome import Issue, Problem
-from fhir_gateway.model.booking import BookingStatus, ManagedBooking
+from fhir_gateway.model.booking import (
+    BookingStatus,
+    CancellationReason,
+    ManagedBooking,
+)
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Conflict, Refused, Stale, Unavailable
+from fhir_gateway.model.timekeeping import now
 from fhir_gateway.model.timeslot import TimeType, time_type_token
 from fhir_gateway.services.booking_request import (
     BookedTimeslot,
@@ -22,7 +32,33 @@ from fhir_gateway.services.holding import HoldRequest
 from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.gateway import Gateway
 
-__all__ = ["BookingDesk"]
+__all__ = ["BookingDesk", "Change"]
+
+_JUST_NOW: Final = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Change:
+    """
+    What is to become of an appointment.
+
+    Attributes:
+        wanted: How it is to be.
+        sent: The Appointment that the client sent of it, or patched; empty when it
+            sent none.
+        exact: It was patched, so that what it lacks was taken away.
+        by_operation: What is called says what to do, and the status says no more.
+    """
+
+    wanted: AppointmentRequest
+    sent: Mapping[str, Any]
+    exact: bool = False
+    by_operation: bool = False
+
+    @property
+    def leaves_slot(self) -> bool:
+        """Return whether the slot need not be named: it is not what is changed."""
+        return self.exact or self.by_operation or self.wanted.status == "cancelled"
 
 
 class BookingDesk:
@@ -82,7 +118,7 @@ class BookingDesk:
     def change(
         self,
         present: ManagedBooking,
-        wanted: AppointmentRequest,
+        change: Change,
         version: int | None,
         request: RequestKey | None = None,
     ) -> ManagedBooking:
@@ -91,41 +127,88 @@ class BookingDesk:
 
         Args:
             present: How it stands, read just now.
-            wanted: How it is to be.
+            change: What is to become of it.
             version: What the client believes it changes; None changes any.
             request: What the client calls this request.
 
         Raises:
-            Problem: 422 for any other change.
+            Problem: 422 for any other change, with an issue for each.
             GatewayError: As `BookingService.move` and `cancel`.
         """
+        wanted = change.wanted
         _check_same_person(present, wanted)
-        if wanted.status == "cancelled":
+        cancels = wanted.status == "cancelled"
+        is_done = cancels and present.status is BookingStatus.CANCELLED
+        if version not in (None, present.version) and not is_done:
+            raise Stale("The appointment has changed since you read it; read it again.")
+        if cancels:
             _check_own_slot(present, wanted)
+        self._check_can_be_done(present, change)
+        if cancels:
             booking = self._gateway.booking.cancel(
                 present.id,
-                message=wanted.cancelation_text,
+                reason=wanted.cancellation,
                 version=version,
                 request=request,
             )
-        elif wanted.status in {*BOOKABLE, present.status.value}:
-            booking = self._move(present, wanted, version, request)
         else:
-            raise Problem(
-                [
-                    Issue(
-                        code="not-supported",
-                        diagnostics=(
-                            "status can be changed to cancelled only; a booking is"
-                            " moved by changing its slot."
-                        ),
-                        expression="Appointment.status",
-                    )
-                ],
-                status=422,
-            )
+            booking = self._move(present, wanted, version, request)
         self._gateway.leave_out_at_once()
         return booking
+
+    def check_unchanged(self, present: ManagedBooking, change: Change) -> None:
+        """
+        Check that what was sent of a booking, which is to stay as it is, says no more.
+
+        Raises:
+            Problem: 422, with an issue for each change.
+            Conflict: It names another slot.
+        """
+        _check_same_person(present, change.wanted)
+        _check_own_slot(present, change.wanted)
+        self._check_can_be_done(present, change)
+
+    def _check_can_be_done(self, present: ManagedBooking, change: Change) -> None:
+        wanted = change.wanted
+        moves = wanted.token is not None and (
+            wanted.token.text != present.timeslot.token
+        )
+        issues: list[Issue] = []
+        if moves and wanted.comment != present.reason:
+            COMMENT.read(wanted.comment, "Appointment.comment", issues.append)
+        if not _may_become(present, change, moves=moves):
+            issues.append(
+                Issue(
+                    code="not-supported",
+                    diagnostics=(
+                        "status can be changed to cancelled only; a booking is moved by"
+                        " changing its slot."
+                    ),
+                    expression="Appointment.status",
+                )
+            )
+        if change.sent:
+            shown = self.appointment(present)
+            if "slot" in shown and wanted.token is None and not change.leaves_slot:
+                issues.append(
+                    Issue(
+                        code="required",
+                        diagnostics="Name the slot: its own, or the one to move to.",
+                        expression="Appointment.slot",
+                    )
+                )
+            issues.extend(
+                undoable_changes(
+                    shown,
+                    change.sent,
+                    moves=moves,
+                    exact=change.exact,
+                    by_operation=change.by_operation,
+                    is_told=_is_told(present),
+                )
+            )
+        if issues:
+            raise Problem(issues, status=422)
 
     def hold(
         self, wanted: AppointmentRequest, request: RequestKey | None
@@ -158,14 +241,16 @@ class BookingDesk:
         """
         return self._gateway.booking.renew(identifier)
 
-    def release(self, identifier: str) -> ManagedBooking:
+    def release(
+        self, identifier: str, reason: CancellationReason | None
+    ) -> ManagedBooking:
         """
         Let a hold go.
 
         Raises:
             GatewayError: As `BookingService.release`.
         """
-        booking = self._gateway.booking.release(identifier)
+        booking = self._gateway.booking.release(identifier, reason=reason)
         self._gateway.leave_out_at_once()
         return booking
 
@@ -222,18 +307,7 @@ class BookingDesk:
         version: int | None,
         request: RequestKey | None,
     ) -> ManagedBooking:
-        if wanted.token is None:
-            raise Problem(
-                [
-                    Issue(
-                        code="required",
-                        diagnostics="Name the slot to move to.",
-                        expression="Appointment.slot",
-                    )
-                ],
-                status=422,
-            )
-        if wanted.token.text != present.timeslot.token:
+        if wanted.token is not None and (wanted.token.text != present.timeslot.token):
             return self._gateway.booking.move(
                 present.id,
                 MoveRequest(
@@ -244,25 +318,29 @@ class BookingDesk:
                 ),
                 version=version,
             )
-        if wanted.comment is not None and wanted.comment != present.reason:
-            raise Problem(
-                [
-                    Issue(
-                        code="not-supported",
-                        diagnostics=(
-                            "The regions' contracts cannot change a comment; cancel and"
-                            " book again, or contact the unit."
-                        ),
-                        expression="Appointment.comment",
-                    )
-                ],
-                status=422,
-            )
         if present.status is BookingStatus.CANCELLED:
             raise _already_cancelled()
-        if version is not None and version != present.version:
-            raise Stale("The appointment has changed since you read it; read it again.")
         return present
+
+
+def _is_told(present: ManagedBooking) -> bool:
+    """Return whether a booking was read with what its source has just said of it."""
+    return (
+        present.status is BookingStatus.BOOKED
+        and present.confirmed_at is not None
+        and now() - present.confirmed_at < _JUST_NOW
+    )
+
+
+def _may_become(present: ManagedBooking, change: Change, *, moves: bool) -> bool:
+    """Return whether a status is one that a booking has, or can have by a change."""
+    status = change.wanted.status
+    return (
+        status in ("cancelled", present.status.value)
+        or (status in BOOKABLE and (moves or change.by_operation))
+        # A client that has not heard of a cancellation is told of that.
+        or (status in BOOKABLE and present.status is BookingStatus.CANCELLED)
+    )
 
 
 def _check_same_person(present: ManagedBooking, wanted: AppointmentRequest) -> None:

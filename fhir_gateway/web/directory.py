@@ -130,7 +130,7 @@ def directory_routes(gateway: Gateway) -> tuple[ResourceRoutes, ...]:
 
 
 def _search_services(gateway: Gateway, lookup: Lookup) -> Response:
-    understood = understood_search(_SCHEMA)
+    understood = understood_search(_SCHEMA, gateway.base_url)
     values = understood.values
     selector = Selector(
         time_types=time_type_criteria(

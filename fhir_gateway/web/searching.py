@@ -104,15 +104,19 @@ def sources_from_uris(
     )
 
 
-def understood_search(schema: SearchSchema) -> Understood:
+def understood_search(schema: SearchSchema, base_url: str) -> Understood:
     """
     Return what the present request searches for.
+
+    Args:
+        schema: The parameters that exist.
+        base_url: What absolute references to this server begin with.
 
     Raises:
         Problem: 400, 406 or 415.
     """
     lenient = preferences().lenient
-    asked = (request.query_string, lenient)
+    asked = (request.query_string, lenient, base_url)
     is_memorable = (
         request.method != "POST"
         and not schema.is_personal
@@ -123,7 +127,10 @@ def understood_search(schema: SearchSchema) -> Understood:
         return known
     given = search_parameters_of_request(is_personal=schema.is_personal)
     understood = understand(
-        schema, without_empty(given, schema.by_name), lenient=lenient
+        schema,
+        without_empty(given, schema.by_name),
+        lenient=lenient,
+        base_url=base_url,
     )
     # What says in which form to answer has been looked at and is no part of a search.
     if is_memorable and len(given) == request.query_string.count(b"&") + 1:

@@ -228,7 +228,7 @@ class _Search:
 
     def answer(self) -> Response:
         """Answer the present request."""
-        understood = understood_search(_SCHEMA)
+        understood = understood_search(_SCHEMA, self._gateway.base_url)
         asked = _asked(understood)
         kept = None if asked is None else self._kept.get(asked)
         if kept is not None:

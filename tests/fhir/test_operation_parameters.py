@@ -18,7 +18,6 @@ from fhir_gateway.fhir.operation_parameters import (
     OperationParameter,
     arguments_from_query,
     arguments_from_resource,
-    own_reference,
 )
 from fhir_gateway.fhir.outcome import Problem
 
@@ -86,7 +85,6 @@ def test_what_is_absent_is_none() -> None:
         {"valueString": "a"},
         {"valueId": "a"},
         {"valueUri": f"{_BASE}/Location/a"},
-        {"valueUri": "Location/a/_history/3"},
     ],
 )
 def test_a_reference_has_many_spellings(value: dict[str, Any]) -> None:
@@ -101,11 +99,15 @@ def test_a_reference_has_many_spellings(value: dict[str, Any]) -> None:
     "value",
     [
         {"valueReference": {"display": "a"}},
-        {"valueReference": {"reference": 1}},
+        {"valueReference": {"reference": "a"}},
+        {"valueUri": "Location/a/_history/3"},
+        {"valueUri": "https://elsewhere.example/fhir/Location/a"},
+        {"valueUri": f"{_BASE}x/Location/a"},
+        {"valueUri": "../Location/a"},
+        {"valueUri": "urn:uuid:a"},
         {"valueUri": "Practitioner/a"},
         {"valueUri": "#a"},
         {"valueUri": "Location/a/b"},
-        {"valueUri": "a b"},
         {"valueUri": "x" * 65},
     ],
 )
@@ -118,7 +120,7 @@ def test_what_is_no_reference_is_refused(value: dict[str, Any]) -> None:
         arguments,
         issue(
             "value",
-            "where must be a reference as Location/id.",
+            "where must be a reference to this server, as Location/id.",
             expression="Parameters.parameter[0].value",
         ),
     )
@@ -129,7 +131,7 @@ def test_a_resource_has_its_type() -> None:
     arguments = read({"name": "who", "resource": {"resourceType": "Patient"}})
     assert arguments.resource("who", "Patient") == {"resourceType": "Patient"}
 
-    other = read({"name": "who", "resource": {"resourceType": "Person"}})
+    other = read({"name": "who", "resource": {"resourceType": "Practitioner"}})
     assert other.resource("who", "Patient") is None
     faults(
         other,
@@ -168,7 +170,6 @@ def test_faults_of_a_query_name_the_parameter() -> None:
     [
         {"name": "word", "valueString": 1},
         {"name": "word", "valueString": {"a": 1}},
-        {"name": "word", "string": "a"},
         {"name": "where", "valueReference": "Location/a"},
         {"name": "word", "valueInteger": True},
     ],
@@ -180,7 +181,7 @@ def test_a_value_of_another_json_type_is_refused(parameter: dict[str, Any]) -> N
         issue(
             "value",
             "The element's value does not fit its type in R4.",
-            expression="Parameters.parameter[0]",
+            expression="Parameters.parameter[0].value",
         ),
     )
 
@@ -192,20 +193,76 @@ def test_another_body_is_refused(body: object) -> None:
         arguments_from_resource(body, _DECLARED, _BASE)
 
 
+def test_every_fault_of_structure_is_named_where_it_is() -> None:
+    """At any depth, what R4 does not have is named, and so is what changes meaning."""
+    modifier = [{"url": "urn:x", "valueBoolean": True}]
+    part = {"name": "p", "part": [{"name": "q", "valueString": 1}]}
+
+    faults(
+        read(
+            {"name": "word", "valueString": "a", "modifierExtension": modifier},
+            {"name": "where", "valueReference": {"reference": "Location/a", "x": 1}},
+            {"name": "word", "part": [part]},
+            {"name": "who", "resource": {"resourceType": "Patient", "active": "no"}},
+            {"valueString": "a"},
+            "word",
+        ),
+        issue(
+            "not-supported",
+            "modifierExtension is not understood here: leave it out.",
+            expression="Parameters.parameter[0].modifierExtension",
+        ),
+        issue(
+            "structure",
+            "There is no such element here in R4.",
+            expression="Parameters.parameter[1].value.x",
+        ),
+        issue(
+            "value",
+            "The element's value does not fit its type in R4.",
+            expression="Parameters.parameter[2].part[0].part[0].value",
+        ),
+        issue(
+            "value",
+            "The element's value does not fit its type in R4.",
+            expression="Parameters.parameter[3].resource.active",
+        ),
+        issue(
+            "required",
+            "The element is required.",
+            expression="Parameters.parameter[4].name",
+        ),
+        issue(
+            "value",
+            "The element's value does not fit its type in R4.",
+            expression="Parameters.parameter[5]",
+        ),
+    )
+
+
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    "parameter",
     [
-        ("Slot/a", "Slot/a"),
-        (f"{_BASE}/Slot/a", "Slot/a"),
-        ("a", "a"),
-        ("https://elsewhere.example/fhir/Slot/a", None),
-        (f"{_BASE}x/Slot/a", None),
-        ("urn:uuid:a", "urn:uuid:a"),
+        {"name": "word"},
+        {"name": "word", "part": [{"name": "a", "valueString": "b"}]},
+        {"name": "word", "valueString": "a", "part": [{"name": "a"}]},
+        {
+            "name": "who",
+            "valueString": "a",
+            "resource": {"resourceType": "Patient"},
+        },
     ],
 )
-def test_only_this_servers_base_is_taken_off(text: str, expected: str | None) -> None:
-    """An absolute reference is this server's, or nothing."""
-    assert own_reference(text, _BASE) == expected
+def test_a_parameter_has_one_value(parameter: dict[str, Any]) -> None:
+    """A parameter without a value, with parts, or with two values is refused."""
+    faults(
+        read(parameter),
+        issue(
+            "structure",
+            "The parameter must have one value, or one resource.",
+            expression="Parameters.parameter[0]",
+        ),
+    )
 
 
 _JSON = st.recursive(

@@ -54,9 +54,13 @@ _NAMES = [
 ]
 
 
+_BASE = "http://h/fhir"
+_NO_REFERENCE = "expected a reference to this server, as Schedule/id"
+
+
 def read(*given_: tuple[str, str], lenient: bool = False) -> Understood:
     """Return what a search is understood as."""
-    return understand(_SCHEMA, given_, lenient=lenient)
+    return understand(_SCHEMA, given_, lenient=lenient, base_url=_BASE)
 
 
 def values(*given_: tuple[str, str]) -> dict[str, object]:
@@ -300,35 +304,38 @@ def test_a_prefix_that_leaves_no_period_is_refused(prefix: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a.1", "Schedule/a.1", "http://h/fhir/Schedule/a.1", "/Schedule/a.1"],
+    ["a.1", "Schedule/a.1", "http://h/fhir/Schedule/a.1"],
 )
 def test_a_reference_is_an_id(text: str) -> None:
-    """A reference is an id, a relative reference or an absolute URL."""
+    """A reference is an id, a relative reference or a URL that begins with our base."""
     assert values(("schedule", text)) == {"schedule": (frozenset({"a.1"}),)}
 
 
 def test_references_are_joined_by_commas_and_repeats() -> None:
     """A comma between references means or, a repeated parameter means and."""
-    assert values(("schedule", "a,Schedule/b"), ("schedule", "c")) == {
-        "schedule": (frozenset({"a", "b"}), frozenset({"c"}))
+    given_ = [("schedule", f"a,{_BASE}/Schedule/b,Schedule/d"), ("schedule", "c")]
+
+    understood = read(*given_)
+    assert understood.values == {
+        "schedule": (frozenset({"a", "b", "d"}), frozenset({"c"}))
     }
+    assert list(understood.parameters) == given_
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        pytest.param(
-            "Location/a", "expected a reference to Schedule", id="another type"
-        ),
-        pytest.param(
-            "http://h/fhir/Location/a", "expected a reference to Schedule", id="a URL"
-        ),
-        pytest.param("Schedule/", "expected Schedule/id", id="without an id"),
-        pytest.param("a b", "expected Schedule/id", id="a blank"),
-        pytest.param("a" * 65, "expected Schedule/id", id="65 characters"),
-        pytest.param("Schedule/å", "expected Schedule/id", id="another letter"),
-        pytest.param(
-            "../../etc/passwd", "expected a reference to Schedule", id="a path"
+        *(
+            pytest.param(text, _NO_REFERENCE, id=text)
+            for text in (
+                *("Location/a", "http://h/fhir/Location/a", "Schedule/", "a b"),
+                *("a" * 65, "Schedule/å", "../../etc/passwd", "/Schedule/a"),
+                *("https://other.example/fhir/Schedule/a", "http://h/Schedule/a"),
+                *("http://h/fhir/http://h/fhir/Schedule/a", "file:///Schedule/a"),
+                *("../Schedule/a", "Schedule/a/_history/1", "Schedule/a?x"),
+                *("schedule/a", "HTTP://h/fhir/Schedule/a", "urn:uuid:a"),
+                "http://other/http://h/fhir/Schedule/a",
+            )
         ),
         pytest.param("", "has an empty value", id="nothing"),
         pytest.param("a,", "has an empty value", id="nothing after a comma"),
@@ -449,7 +456,7 @@ def test_every_fault_is_named_at_once() -> None:
         "_count: expected a whole number, 0 or more.",
         "code: has an empty value.",
         "colour: is not a parameter of this search; see /metadata for those that are.",
-        "schedule: expected a reference to Schedule.",
+        "schedule: expected a reference to this server, as Schedule/id.",
         "start: expected one of the prefixes eq, ge, gt, le, lt, sa, eb, or none.",
     ]
 
@@ -573,7 +580,7 @@ def test_a_personal_search_is_not_remembered() -> None:
         is_personal = True
 
     schema = Personal()
-    understand(schema, [("code", "191212121212")], lenient=False)
+    understand(schema, [("code", "191212121212")], lenient=False, base_url=_BASE)
 
     assert schema.remembered == {}
 
@@ -581,7 +588,12 @@ def test_a_personal_search_is_not_remembered() -> None:
 def test_a_long_search_is_not_remembered() -> None:
     """Long values are not kept: a client could fill the memory with them."""
     schema = _Schema()
-    understand(schema, [("code", "x" * 500), ("code", "y" * 500)], lenient=False)
+    understand(
+        schema,
+        [("code", "x" * 500), ("code", "y" * 500)],
+        lenient=False,
+        base_url=_BASE,
+    )
 
     assert schema.remembered == {}
 
@@ -653,4 +665,4 @@ def test_any_search_is_understood_or_refused(
 ) -> None:
     """No parameters raise anything but a Problem."""
     with suppress(Problem):
-        understand(_SCHEMA, given_, lenient=lenient)
+        understand(_SCHEMA, given_, lenient=lenient, base_url=_BASE)

@@ -13,7 +13,11 @@ import redis
 from builders import TOLVAN, number, subject, timeslot
 
 from fhir_gateway.adapters.scheduling_1_1 import scheduling_1_1
-from fhir_gateway.model.booking import BookingPermissions, BookingStatus
+from fhir_gateway.model.booking import (
+    BookingPermissions,
+    BookingStatus,
+    CancellationReason,
+)
 from fhir_gateway.model.errors import (
     Conflict,
     Forbidden,
@@ -731,13 +735,18 @@ def test_a_refused_cancellation_leaves_the_booking(world: RealWorld, who: int) -
     assert world.desk.booking.read(made.booking.id).status is BookingStatus.BOOKED
 
 
+_REASON = CancellationReason(text="Jag är sjuk.", stated='{"text": "Jag är sjuk."}')
+
+
 def test_a_message_goes_along_where_it_may(world: RealWorld, who: int) -> None:
     """A cancellation with a message is accepted where the booking takes one."""
     made = world.desk.book(world.free("norr")[0], who)
 
-    cancelled = world.desk.booking.cancel(made.booking.id, message="Jag är sjuk.")
+    cancelled = world.desk.booking.cancel(made.booking.id, reason=_REASON)
 
     assert cancelled.status is BookingStatus.CANCELLED
+    assert cancelled.cancellation == _REASON
+    assert world.desk.booking.read(made.booking.id).cancellation == _REASON
 
 
 # What is not permitted
@@ -773,7 +782,7 @@ def test_a_message_that_is_not_allowed_stops_the_cancellation(
     made = world.desk.book(world.free(region, key)[0], who)
 
     with pytest.raises(Forbidden, match="no message"):
-        world.desk.booking.cancel(made.booking.id, message="Jag är sjuk.")
+        world.desk.booking.cancel(made.booking.id, reason=_REASON)
 
     assert len(world.writes(region, who)) == 1
     assert world.desk.booking.cancel(made.booking.id).status is BookingStatus.CANCELLED

@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
+from fhir_gateway.model.booking import CancellationReason
 from fhir_gateway.model.errors import GatewayError, NotFound, TimeslotTaken
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.stores.database import Database, database_clock
@@ -255,6 +256,15 @@ def test_released_hold_frees_its_time(journal: Journal) -> None:
     assert journal.holds.release(record.id) == released
     assert live_tokens(journal) == {}
     assert journal.of_subject(number(0)) == ()
+
+
+def test_released_hold_bears_its_reason(journal: Journal) -> None:
+    """Why a hold was let go is read back as it was stated."""
+    reason = CancellationReason(text="Annan tid", stated='{"text": "Annan tid"}')
+
+    released = journal.holds.release(held(journal).id, reason=reason)
+
+    assert released.cancellation == reason
 
 
 def test_release_of_a_hold_that_is_over_is_no_error(

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from fhir_gateway.model.booking import Booking
+from fhir_gateway.model.booking import (
+    Booking,
+    CancellationReason,
+)
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal import (
@@ -62,7 +65,10 @@ def _lived(journal: Journal) -> None:
     )
     moved = journal.mark_sent(journal.claim_update(record, timeslot(1)), lease=LEASE)
     journal.settle_refused(moved, message=TEXT)
-    cancelled = journal.mark_sent(journal.claim_cancel(record), lease=LEASE)
+    reason = CancellationReason(text="Hemlig orsak", stated=TEXT)
+    cancelled = journal.mark_sent(
+        journal.claim_cancel(record, reason=reason), lease=LEASE
+    )
     journal.settle_unknown(cancelled)
     journal.reports.adopt(
         source=NORR,

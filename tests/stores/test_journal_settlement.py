@@ -7,7 +7,10 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from fhir_gateway.model.booking import BookingPermissions
+from fhir_gateway.model.booking import (
+    BookingPermissions,
+    CancellationReason,
+)
 from fhir_gateway.model.ids import BookingId
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal import (
@@ -316,6 +319,29 @@ def test_cancelled_bears_the_last_text(journal: Journal) -> None:
     record = journal.settle_cancelled(decision, message="Avbokad")
 
     assert (record.state, record.message) == (BookingState.CANCELLED, "Avbokad")
+
+
+_REASON = CancellationReason(text="Frisk", stated='{"text": "Frisk"}')
+
+
+def test_cancelled_bears_its_reason(journal: Journal) -> None:
+    """Why a booking was cancelled is read back as it was stated."""
+    decision = journal.claim_cancel(booked(journal), reason=_REASON)
+
+    record = journal.settle_cancelled(journal.mark_sent(decision, lease=LEASE))
+
+    assert record.cancellation == _REASON
+    assert journal.get(record.id).cancellation == _REASON
+
+
+def test_a_refused_cancellation_leaves_no_reason(journal: Journal) -> None:
+    """The next cancellation bears its own reason, or none."""
+    record = booked(journal)
+    refused = journal.claim_cancel(record, reason=_REASON)
+    journal.settle_refused(journal.mark_sent(refused, lease=LEASE), message="Nej")
+
+    decision = journal.mark_sent(journal.claim_cancel(record), lease=LEASE)
+    assert journal.settle_cancelled(decision).cancellation is None
 
 
 def test_refused_make_bears_the_regions_no(journal: Journal) -> None:

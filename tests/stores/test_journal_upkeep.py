@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from fhir_gateway.model.booking import CancellationReason
 from fhir_gateway.model.errors import NotFound
 from fhir_gateway.model.ids import BookingId
 from fhir_gateway.stores.database import Database
@@ -50,7 +51,10 @@ def lived(journal: Journal) -> str:
     record = journal.settle_booked(
         made, booking_id=BookingId("B1"), permissions=CANCEL, message="Ta med leg"
     )
-    refused = journal.mark_sent(journal.claim_cancel(record), lease=LEASE)
+    reason = CancellationReason(text="Frisk", stated="Tolvan är frisk")
+    refused = journal.mark_sent(
+        journal.claim_cancel(record, reason=reason), lease=LEASE
+    )
     journal.settle_refused(refused, message="Nej, Tolvan")
     journal.requests.close(
         KEY, Answer(status=201, headers={}, body="{}"), visit=timeslot().start

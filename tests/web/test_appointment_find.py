@@ -420,7 +420,7 @@ _BAD: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         issue(
             "value",
             "The element's value does not fit its type in R4.",
-            expression="Parameters.parameter[0]",
+            expression="Parameters.parameter[0].value",
         ),
     ),
     "no value": (
@@ -435,16 +435,16 @@ _BAD: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"name": "start", "valueDateTime": _FROM, "valueString": _FROM},
         issue(
             "structure",
-            "The parameter must have one value, or one resource.",
-            expression="Parameters.parameter[0]",
+            "Only one of these can be given.",
+            expression="Parameters.parameter[0].value",
         ),
     ),
     "no name": (
         {"valueString": "x"},
         issue(
             "required",
-            "The parameter has no name.",
-            expression="Parameters.parameter[0]",
+            "The element is required.",
+            expression="Parameters.parameter[0].name",
         ),
     ),
     "null": (
@@ -452,14 +452,14 @@ _BAD: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         issue(
             "structure",
             "Nothing in FHIR's JSON is null or empty: leave it out.",
-            expression="Parameters.parameter[0].valueDateTime",
+            expression="Parameters.parameter[0].value",
         ),
     ),
     "another type of resource": (
         {"name": "location", "valueUri": "Practitioner/x"},
         issue(
             "value",
-            "location must be a reference as Location/id.",
+            "location must be a reference to this server, as Location/id.",
             expression="Parameters.parameter[0].value",
         ),
     ),
@@ -467,7 +467,7 @@ _BAD: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"name": "location", "valueUri": "https://elsewhere.example/Location/x"},
         issue(
             "value",
-            "location refers to another server: name what is this server's.",
+            "location must be a reference to this server, as Location/id.",
             expression="Parameters.parameter[0].value",
         ),
     ),
@@ -511,7 +511,7 @@ def test_every_fault_is_named_at_once(client: FlaskClient) -> None:
         ),
         issue(
             "value",
-            "practitioner must be a reference as Practitioner/id.",
+            "practitioner must be a reference to this server, as Practitioner/id.",
             expression="Parameters.parameter[3].value",
         ),
     )
@@ -521,7 +521,7 @@ def test_every_fault_is_named_at_once(client: FlaskClient) -> None:
     ("given", "expected"),
     [
         (
-            {"name": "startTime", "valueDateTime": "2026-13-01"},
+            {"name": "startTime", "valueString": "2026-13-01"},
             issue(
                 "value",
                 "startTime: is not a date: month must be in 1..12.",

@@ -67,10 +67,11 @@ def test_the_comment_of_the_booking_is_no_message(
     client: FlaskClient, number: str
 ) -> None:
     """An Appointment that is sent whole is cancelled, its comment is not the reason."""
-    made = booked(client, "mitt", number)
+    made = book(client, "mitt", number, comment="Ont.").json
+    assert made is not None
+    assert made["comment"] == "Ont."
 
-    sent = resource("appointment", made | {"comment": "Ont."})
-    response = call(client, "cancel", parameters(sent))
+    response = call(client, "cancel", parameters(resource("appointment", made)))
     assert response.status_code == 200, response.text
     assert appointment_of(response)["status"] == "cancelled"
 
@@ -127,8 +128,8 @@ def test_a_region_that_says_no_is_told(
             ),
             issue(
                 "value",
-                "appointment-reference refers to another server: name what is this"
-                " server's.",
+                "appointment-reference must be a reference to this server, as"
+                " Appointment/id.",
                 expression="Parameters.parameter[0].value",
             ),
         ),

@@ -164,8 +164,8 @@ def test_a_cancelled_appointment_is_not_moved(
             [{"name": "start", "valueDateTime": "2026-13-01T00:00:00Z"}],
             issue(
                 "value",
-                "start: is not a date: month must be in 1..12.",
-                expression="Parameters",
+                "The element's value does not fit its type in R4.",
+                expression="Parameters.parameter[0].value",
             ),
         ),
         (

@@ -389,8 +389,8 @@ def test_a_booking_that_takes_no_message_gets_none(
         422,
         issue(
             "forbidden",
-            "This booking takes no message: cancel it without"
-            " cancelationReason.text. (source norr)",
+            "This booking takes no message: cancel it without cancelationReason."
+            " (source norr)",
         ),
     )
     assert len(sandbox.writes("norr", number)) == 1
@@ -506,7 +506,11 @@ def test_a_move_needs_a_slot(client: FlaskClient, number: str) -> None:
     assert_outcome(
         change(client, body),
         422,
-        issue("required", "Name the slot to move to.", expression="Appointment.slot"),
+        issue(
+            "required",
+            "Name the slot: its own, or the one to move to.",
+            expression="Appointment.slot",
+        ),
     )
 
 

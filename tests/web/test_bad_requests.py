@@ -281,7 +281,7 @@ def test_hundreds_of_faults_are_few_issues(client: FlaskClient) -> None:
     assert len(response.json["issue"]) == 101
     assert response.json["issue"][-1] == issue(
         "too-costly",
-        "There are 1702 more faults; mend these first.",
+        "There are 1701 more faults; mend these first.",
         error=ErrorCode.TOO_COSTLY,
     )
 

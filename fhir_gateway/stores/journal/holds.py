@@ -22,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from fhir_gateway.model.booking import BookingPermissions
+from fhir_gateway.model.booking import BookingPermissions, CancellationReason
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timeslot import Timeslot
@@ -54,6 +54,7 @@ from fhir_gateway.stores.journal.rows import (
     NUMBER,
     decision_from_row,
     record_from_row,
+    sealed_reason,
     values_from_permissions,
     values_from_subject,
     values_from_timeslot,
@@ -183,9 +184,15 @@ class Holds:
             )
             return self._changed(connection, booking)
 
-    def release(self, booking: str) -> BookingRecord:
+    def release(
+        self, booking: str, *, reason: CancellationReason | None = None
+    ) -> BookingRecord:
         """
         End a hold. One that has been released, or is over, is returned as it is.
+
+        Args:
+            booking: Our id of it.
+            reason: Why, where that is said.
 
         Raises:
             NotFound: There is no such booking.
@@ -204,7 +211,10 @@ class Holds:
                     return record_from_row(found(connection, booking), self._seal)
                 raise
             record = self._changed(
-                connection, booking, state=BookingState.CANCELLED.value
+                connection,
+                booking,
+                state=BookingState.CANCELLED.value,
+                cancellation_sealed=sealed_reason(reason, self._seal),
             )
             release(connection, booking)
             return record

@@ -33,7 +33,7 @@ from sqlalchemy import (
     update,
 )
 
-from fhir_gateway.model.booking import BookingPermissions
+from fhir_gateway.model.booking import BookingPermissions, CancellationReason
 from fhir_gateway.model.errors import Conflict, NotFound, Stale
 from fhir_gateway.model.ids import BookingId, HsaId, SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
@@ -78,6 +78,7 @@ from fhir_gateway.stores.journal.rows import (
     NUMBER,
     decision_from_row,
     record_from_row,
+    sealed_reason,
     sealed_text,
     timeslot_from_document,
     values_from_permissions,
@@ -293,10 +294,19 @@ class Journal:
             return decision
 
     def claim_cancel(
-        self, record: BookingRecord, *, request: RequestKey | None = None
+        self,
+        record: BookingRecord,
+        *,
+        reason: CancellationReason | None = None,
+        request: RequestKey | None = None,
     ) -> Decision:
         """
         Keep every other write away from a booking that is to be cancelled.
+
+        Args:
+            record: The booking as the caller knows it.
+            reason: Why; the booking has it once it is cancelled.
+            request: What the client calls this request, where it says.
 
         Raises:
             Conflict: The booking is not BOOKED, or another write to it is not settled.
@@ -308,6 +318,12 @@ class Journal:
             refuse_repeat(connection, self._seal, request)
             _refuse_overtaken(connection, record)
             decision = self._decide(connection, record.id, DecisionKind.CANCEL, None)
+            if reason is not None:
+                connection.execute(
+                    update(decisions)
+                    .where(decisions.c.id == decision.id)
+                    .values(cancellation_sealed=sealed_reason(reason, self._seal))
+                )
             take_up(connection, self._seal, request, decision)
             return decision
 
@@ -443,7 +459,7 @@ class Journal:
             LostDecision: It was not sent, or is settled already.
         """
         with self._database.writing() as connection:
-            self._settle(
+            settled = self._settle(
                 connection, decision, DecisionState.DONE, kinds={DecisionKind.CANCEL}
             )
             row = locked(connection, decision.booking)
@@ -454,6 +470,7 @@ class Journal:
                 row,
                 state=BookingState.CANCELLED.value,
                 message_sealed=sealed_text(message, self._seal),
+                cancellation_sealed=settled.cancellation_sealed,
             )
 
     def settle_refused(

@@ -15,7 +15,7 @@ from datetime import datetime
 from enum import Enum
 from typing import ClassVar
 
-from fhir_gateway.model.booking import BookingPermissions
+from fhir_gateway.model.booking import BookingPermissions, CancellationReason
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Conflict, Party
 from fhir_gateway.model.ids import BookingId, SourceName
@@ -147,6 +147,8 @@ class BookingRecord:
         subject: The resident; None for a booking made elsewhere, of which only the
             number is known.
         message: The region's own text, which must be shown.
+        cancellation: Why it was cancelled, where it was cancelled here and that was
+            said.
         confirmed_at: When its source last said that it stands, if ever.
     """
 
@@ -164,6 +166,7 @@ class BookingRecord:
     created_at: datetime
     updated_at: datetime
     confirmed_at: datetime | None
+    cancellation: CancellationReason | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

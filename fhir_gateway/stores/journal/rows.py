@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Row
 
-from fhir_gateway.model.booking import BookingPermissions
+from fhir_gateway.model.booking import BookingPermissions, CancellationReason
 from fhir_gateway.model.ids import (
     BookingId,
     CareTypeId,
@@ -37,6 +37,7 @@ __all__ = [
     "decision_from_row",
     "document_from_timeslot",
     "record_from_row",
+    "sealed_reason",
     "sealed_text",
     "timeslot_from_document",
     "values_from_permissions",
@@ -87,6 +88,11 @@ def record_from_row(row: Row[Any], seal: Seal) -> BookingRecord:
         created_at=_instant(row.created_at),
         updated_at=_instant(row.updated_at),
         confirmed_at=_instant_or_none(row.confirmed_at),
+        cancellation=(
+            None
+            if row.cancellation_sealed is None
+            else CancellationReason(**seal.unseal(row.cancellation_sealed))
+        ),
     )
 
 
@@ -149,6 +155,13 @@ def values_from_timeslot(timeslot: Timeslot) -> Values:
 def sealed_text(text: str | None, seal: Seal) -> str | None:
     """Return a region's text as it is stored."""
     return None if text is None else seal.seal({"text": text})
+
+
+def sealed_reason(reason: CancellationReason | None, seal: Seal) -> str | None:
+    """Return why a booking is cancelled, as it is stored."""
+    if reason is None:
+        return None
+    return seal.seal({"text": reason.text, "stated": reason.stated})
 
 
 def document_from_timeslot(timeslot: Timeslot) -> Values:

@@ -58,6 +58,8 @@ bookings: Final = Table(
     Column("is_invitation", Boolean, nullable=False),
     # A region's text is free text: nobody can promise that it names no one.
     Column("message_sealed", Text),
+    # Why it was cancelled, in the client's words.
+    Column("cancellation_sealed", Text),
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
     Column("confirmed_at", Double),
@@ -107,6 +109,8 @@ decisions: Final = Table(
     Column("held_until", Double),
     Column("timeslot", JSON(none_as_null=True)),
     Column("message_sealed", Text),
+    # Why it is to be cancelled; the booking has it once it is.
+    Column("cancellation_sealed", Text),
     Column("attempts", Integer, nullable=False),
     Column("next_look_at", Double),
     # Since when each look has found its source as it was before.

@@ -30,8 +30,8 @@ __all__ = ["Upkeep"]
 
 _BATCH: Final = 200
 _SEALED: Final = (
-    (bookings, ("subject_sealed", "message_sealed")),
-    (decisions, ("message_sealed",)),
+    (bookings, ("subject_sealed", "message_sealed", "cancellation_sealed")),
+    (decisions, ("message_sealed", "cancellation_sealed")),
     (requests, ("answer_sealed",)),
 )
 
@@ -83,7 +83,7 @@ class Upkeep:
             connection.execute(
                 update(decisions)
                 .where(decisions.c.booking.in_(ids))
-                .values(message_sealed=None)
+                .values(message_sealed=None, cancellation_sealed=None)
             )
             connection.execute(
                 update(bookings)
@@ -92,6 +92,7 @@ class Upkeep:
                     subject_hmac="",
                     subject_sealed=self._seal.seal({}),
                     message_sealed=None,
+                    cancellation_sealed=None,
                     # The region's id leads to the resident, and may be used again.
                     booking_id=None,
                     wiped_at=database_clock(),

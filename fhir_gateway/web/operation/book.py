@@ -19,7 +19,7 @@ from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.services.booking_request import BookedTimeslot
 from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
-from fhir_gateway.web.booking_desk import BookingDesk
+from fhir_gateway.web.booking_desk import BookingDesk, Change
 from fhir_gateway.web.conditional_create import created
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import once
@@ -49,7 +49,9 @@ class Book:
         if call.cancels:
             known_of(call)
         wanted = appointment_request_from_resource(
-            call.appointment, to_book=call.known is None
+            call.appointment,
+            base_url=self._gateway.base_url,
+            to_book=call.known is None,
         )
 
         def book(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
@@ -85,7 +87,8 @@ class Book:
         if wanted.token is None:
             wanted = replace(wanted, token=token)
         version = condition.version(present.version)
-        changed = self._desk.change(present, wanted, version, key)
+        change = Change(wanted=wanted, sent=call.given, by_operation=True)
+        changed = self._desk.change(present, change, version, key)
         return changed, self._changed(changed, call)
 
     def _booked(self, booked: BookedTimeslot, call: AppointmentCall) -> Response:

@@ -32,7 +32,11 @@ _NOTHING: Final = {"resourceType": "Parameters"}
 
 
 def read_call(
-    declared: tuple[OperationParameter, ...], *, instance: str | None, base_url: str
+    declared: tuple[OperationParameter, ...],
+    *,
+    instance: str | None,
+    base_url: str,
+    cancels: bool = False,
 ) -> tuple[Any, AppointmentCall]:
     """
     Return the body of the present request, and what it says.
@@ -48,7 +52,9 @@ def read_call(
     check_type()
     is_empty = instance is not None and is_without_body()
     body = dict(_NOTHING) if is_empty else read_body(most_bytes=MOST_SENT_BACK_BYTES)
-    call = appointment_call(body, declared, instance=instance, base_url=base_url)
+    call = appointment_call(
+        body, declared, instance=instance, base_url=base_url, cancels=cancels
+    )
     return body, call
 
 

@@ -9,7 +9,7 @@ from fhir_gateway.fhir.appointment_request import appointment_request_from_resou
 from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
-from fhir_gateway.web.booking_desk import BookingDesk
+from fhir_gateway.web.booking_desk import BookingDesk, Change
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import once
 from fhir_gateway.web.operation.call import known_of, read_call
@@ -33,18 +33,17 @@ class Cancel:
 
     def answer(self, id: str | None = None) -> Response:  # noqa: A002 - the name in FHIR's URL
         """Answer the present request."""
-        body, call = read_call(CANCEL, instance=id, base_url=self._gateway.base_url)
+        base_url = self._gateway.base_url
+        body, call = read_call(CANCEL, instance=id, base_url=base_url, cancels=True)
         condition = precondition()
         known = known_of(call)
-        appointment = {**call.appointment, "status": "cancelled"}
-        if call.comment is not None:
-            appointment.setdefault("cancelationReason", {"text": call.comment})
-        wanted = appointment_request_from_resource(appointment)
+        wanted = appointment_request_from_resource(call.appointment, base_url=base_url)
+        change = Change(wanted=wanted, sent=call.given, by_operation=True)
 
         def cancel(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
             present = self._desk.read(known)
             booking = self._desk.change(
-                present, wanted, condition.version(present.version), key
+                present, change, condition.version(present.version), key
             )
             return booking, self._answer(booking)
 

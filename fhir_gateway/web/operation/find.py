@@ -113,7 +113,12 @@ class Find:
 
     def _criteria(self, wanted: FindRequest) -> SlotCriteria:
         try:
-            understood = understand(_SCHEMA, wanted.search, lenient=False)
+            understood = understand(
+                _SCHEMA,
+                wanted.search,
+                lenient=False,
+                base_url=self._gateway.base_url,
+            )
         except Problem as problem:
             raise _in_the_clients_names(problem, wanted) from None
         criteria = slot_criteria(understood.values, self._gateway.vocabulary)

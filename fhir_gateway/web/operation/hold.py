@@ -17,7 +17,7 @@ from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.services.booking_request import BookedTimeslot
 from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers, Wrap
-from fhir_gateway.web.booking_desk import BookingDesk
+from fhir_gateway.web.booking_desk import BookingDesk, Change
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import once
 from fhir_gateway.web.operation.call import in_form, known_of, read_call
@@ -51,15 +51,25 @@ class Hold:
 
     def answer(self, id: str | None = None) -> Response:  # noqa: A002 - the name in FHIR's URL
         """Answer the present request."""
-        body, call = read_call(HOLD, instance=id, base_url=self._gateway.base_url)
-        if call.known is not None or call.releases or call.cancels:
+        base_url = self._gateway.base_url
+        body, call = read_call(HOLD, instance=id, base_url=base_url)
+        ends = call.releases or call.cancels
+        wanted = appointment_request_from_resource(
+            call.appointment,
+            base_url=base_url,
+            to_hold=call.known is None and not ends,
+        )
+        if call.known is not None or ends:
             known = known_of(call)
             condition = precondition()
+            unchanged = Change(wanted=wanted, sent=call.given, by_operation=True)
 
             def change(_: RequestKey | None) -> tuple[ManagedBooking, Response]:
-                condition.check(self._desk.read(known).version)
-                if call.releases or call.cancels:
-                    booking = self._desk.release(known)
+                present = self._desk.read(known)
+                condition.check(present.version)
+                self._desk.check_unchanged(present, unchanged)
+                if ends:
+                    booking = self._desk.release(known, wanted.cancellation)
                 else:
                     booking = self._desk.renew(known)
                 return booking, self._changed(booking, call)
@@ -70,7 +80,6 @@ class Hold:
                 change,
                 lambda now: self._changed(now.booking, call),
             )
-        wanted = appointment_request_from_resource(call.appointment, to_hold=True)
 
         def hold(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
             booking = self._desk.hold(wanted, key)

@@ -20,7 +20,7 @@ from fhir_gateway.services.slot_search import SlotCriteria
 from fhir_gateway.services.slot_selection import Selector
 from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
-from fhir_gateway.web.booking_desk import BookingDesk
+from fhir_gateway.web.booking_desk import BookingDesk, Change
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import once
 from fhir_gateway.web.operation.call import known_of, read_call
@@ -47,14 +47,17 @@ class Reschedule:
         body, call = read_call(RESCHEDULE, instance=id, base_url=self._gateway.base_url)
         condition = precondition()
         known = known_of(call)
-        wanted = appointment_request_from_resource(call.appointment)
+        wanted = appointment_request_from_resource(
+            call.appointment, base_url=self._gateway.base_url
+        )
         _check_target(call, wanted.token)
 
         def move(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
             present = self._desk.read(known)
-            changed = replace(wanted, token=wanted.token or self._token(call, present))
+            moved = replace(wanted, token=wanted.token or self._token(call, present))
+            change = Change(wanted=moved, sent=call.given, by_operation=True)
             booking = self._desk.change(
-                present, changed, condition.version(present.version), key
+                present, change, condition.version(present.version), key
             )
             return booking, self._answer(booking)
 

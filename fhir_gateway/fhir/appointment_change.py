@@ -1,0 +1,244 @@
+"""
+What a changed Appointment asks for that nobody can do (R4, 3.1.0.4; RFC 5789, 2).
+
+A booking can be moved and cancelled, and nothing else: the contracts have no more. A
+change of anything else is refused by name, and then nothing of the change is done. An
+update may leave out what this server made, as many clients do.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from fhir_gateway.fhir.outcome import Issue
+from fhir_gateway.fhir.patient import contained_patients, is_patient
+from fhir_gateway.model.timekeeping import instant_from_text
+
+__all__ = ["undoable_changes"]
+
+_COMMENT: Final = (
+    "The regions' contracts cannot change a comment; cancel and book again, or contact"
+    " the unit."
+)
+_OTHER: Final = (
+    "This cannot be changed: read the Appointment again and leave it as it is. A"
+    " booking can be moved, by its slot, and cancelled, by its status."
+)
+# What a client says of a change, and what is compared by what it means.
+_READ: Final = frozenset({"resourceType", "status", "slot", "contained", "participant"})
+# What a new time brings with it.
+_OF_SLOT: Final = frozenset({"serviceType", "start", "end", "comment", "reasonCode"})
+_TIMES: Final = ("start", "end")
+_OF_VISIT: Final = frozenset({"comment", "patientInstruction"})
+# R4, 3.1.0.4: a server does not heed these, and sets them itself.
+_SET_BY_SERVER: Final = frozenset({"versionId", "lastUpdated", "extension"})
+# Of a Reference, what names nothing but the person who is meant.
+_OF_PERSON: Final = frozenset({"reference", "type", "display", "id"})
+
+
+def undoable_changes(
+    present: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+    *,
+    moves: bool,
+    exact: bool = False,
+    by_operation: bool = False,
+    is_told: bool = True,
+) -> list[Issue]:
+    """
+    Return a fault for each change that cannot be done.
+
+    Args:
+        present: The Appointment as this server shows it.
+        wanted: The Appointment as a client wants it; it is in order.
+        moves: It names another slot.
+        exact: It is the present one with a patch applied, so that what it lacks was
+            taken away; else what it lacks was not sent.
+        by_operation: It came with an operation, perhaps as `$find` proposed it.
+        is_told: The source has just told what stands in it of the visit: else nobody
+            knows what a client was shown before.
+    """
+    comparison = _Comparison(
+        present,
+        wanted,
+        moves=moves,
+        exact=exact,
+        by_operation=by_operation,
+        is_told=is_told,
+    )
+    return [
+        Issue(
+            code="not-supported",
+            diagnostics=_COMMENT if path == "Appointment.comment" else _OTHER,
+            expression=path,
+        )
+        for path in comparison.paths()
+    ]
+
+
+class _Comparison:
+    """Compares two Appointments, but for what may differ."""
+
+    def __init__(
+        self,
+        present: Mapping[str, Any],
+        wanted: Mapping[str, Any],
+        *,
+        moves: bool,
+        exact: bool,
+        by_operation: bool,
+        is_told: bool,
+    ) -> None:
+        self._present = present
+        self._wanted = wanted
+        self._moves = moves
+        self._exact = exact
+        self._by_operation = by_operation
+        self._is_told = is_told
+        # A client that did not hear the answer to a cancellation sends it again, as it
+        # knew the Appointment before; its source tells nothing of it any more.
+        self._is_cancelled: bool = present["status"] == "cancelled"
+        self._repeats: bool = self._is_cancelled and wanted["status"] == "cancelled"
+
+    def paths(self) -> Iterator[str]:
+        """Yield the path of each element that differs and must not."""
+        present, wanted = self._present, self._wanted
+        for name in {**present, **wanted}:
+            if not self._may_differ(name):
+                yield from self._differing(
+                    present.get(name), wanted.get(name), f"Appointment.{name}"
+                )
+        yield from self._contained()
+        if not self._moves:
+            yield from self._slot()
+        yield from self._participants()
+
+    def _may_differ(self, name: str) -> bool:
+        if name in _READ or (self._moves and name in _OF_SLOT):
+            return True
+        if name == "cancelationReason":
+            return not self._is_cancelled
+        if name in _TIMES:
+            times = [each.get(name) for each in (self._present, self._wanted)]
+            return None not in times and (
+                instant_from_text(str(times[0])) == instant_from_text(str(times[1]))
+            )
+        if self._exact:
+            return False
+        return (
+            # Client libraries draw a narrative of their own.
+            name == "text"
+            or (name in _OF_VISIT and not self._is_told)
+            or (name == "extension" and self._repeats)
+            or (self._by_operation and (name == "id" or self._is_proposal(name)))
+        )
+
+    def _is_proposal(self, name: str) -> bool:
+        return name == "meta" and self._moves
+
+    def _differing(self, present: Any, wanted: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - JSON is any value
+        if wanted is None and not self._exact:
+            return
+        if isinstance(present, dict) and isinstance(wanted, dict):
+            for name in {**present, **wanted}:
+                if path == "Appointment.meta" and self._is_set_by_server(name):
+                    continue
+                yield from self._differing(
+                    present.get(name), wanted.get(name), f"{path}.{_spelt(name)}"
+                )
+        elif isinstance(present, list) and isinstance(wanted, list):
+            for number in range(max(len(present), len(wanted))):
+                yield from self._differing(
+                    present[number] if number < len(present) else None,
+                    wanted[number] if number < len(wanted) else None,
+                    f"{path}[{number}]",
+                )
+        elif present != wanted:
+            yield path
+
+    def _is_set_by_server(self, name: str) -> bool:
+        return name in _SET_BY_SERVER and not self._exact
+
+    def _contained(self) -> Iterator[str]:
+        """Yield what is contained and not read: a Patient says who is meant."""
+        shown = self._present.get("contained", [])
+        for number, each in enumerate(self._wanted.get("contained", ())):
+            is_read = each in shown or (
+                each.get("resourceType") == "Patient"
+                and (self._moves or not self._exact)
+            )
+            is_made = not self._exact and each.get("resourceType") == "OperationOutcome"
+            if not (is_read or is_made):
+                yield f"Appointment.contained[{number}]"
+        if self._exact and any(
+            each not in self._wanted.get("contained", ()) for each in shown
+        ):
+            yield "Appointment.contained"
+
+    def _slot(self) -> Iterator[str]:
+        present, wanted = (
+            [
+                {name: value for name, value in each.items() if name != "reference"}
+                for each in appointment.get("slot", ())
+            ]
+            for appointment in (self._present, self._wanted)
+        )
+        if len(present) == len(wanted) or self._exact:
+            yield from self._differing(present, wanted, "Appointment.slot")
+
+    def _participants(self) -> Iterator[str]:
+        contained = {each.get("id", "") for _, each in contained_patients(self._wanted)}
+        shown = list(self._present["participant"])
+        wanted = self._wanted.get("participant", [])
+        for number, participant in enumerate(wanted):
+            path = f"Appointment.participant[{number}]"
+            is_resident = is_patient(participant.get("actor", {}), contained)
+            if self._moves and not (is_resident and self._exact):
+                # It is asked for anew; who comes with the new time, it says.
+                if participant.get("status") == "declined":
+                    yield f"{path}.status"
+                continue
+            if is_resident:
+                yield from self._patient(shown[0], participant, path)
+                continue
+            if self._exact:
+                present = shown[number] if number < len(shown) else None
+            else:
+                present = next(
+                    (each for each in shown[1:] if _same_actor(each, participant)),
+                    None,
+                )
+            yield from self._differing(present, participant, path)
+        if self._exact and not self._moves and len(wanted) < len(shown):
+            yield "Appointment.participant"
+
+    def _patient(
+        self, present: dict[str, Any], wanted: dict[str, Any], path: str
+    ) -> Iterator[str]:
+        """Yield what differs of the patient but for who it is, which others check."""
+        present, wanted = (
+            {
+                **participant,
+                "actor": {
+                    name: value
+                    for name, value in participant["actor"].items()
+                    if name not in _OF_PERSON and name != "identifier"
+                },
+            }
+            for participant in (present, wanted)
+        )
+        yield from self._differing(present, wanted, path)
+
+
+def _same_actor(present: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Return whether two participants are the same: by reference, identifier, name."""
+    one, other = present["actor"], wanted.get("actor", {})
+    for name in ("reference", "identifier"):
+        if name in one or name in other:
+            return bool(one.get(name) == other.get(name))
+    return bool(one.get("display") == other.get("display"))
+
+
+def _spelt(name: str) -> str:
+    """Return an element's name in FHIRPath: `value` for `valueBoolean`."""
+    rest = name.removeprefix("value")
+    return "value" if rest != name and rest[:1].isupper() else name.removeprefix("_")

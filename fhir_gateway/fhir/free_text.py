@@ -1,0 +1,80 @@
+"""
+Free text from clients: how long each may be, and what it cannot hold.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from fhir_gateway.fhir.limits import (
+    MOST_COMMENT_CHARACTERS,
+    MOST_EMAIL_CHARACTERS,
+    MOST_GIVEN_NAMES_CHARACTERS,
+    MOST_NAME_CHARACTERS,
+    MOST_PHONE_CHARACTERS,
+    MOST_REASON_CHARACTERS,
+)
+from fhir_gateway.fhir.outcome import Issue
+
+__all__ = [
+    "COMMENT",
+    "EMAIL",
+    "GIVEN_NAMES",
+    "NAME",
+    "PHONE",
+    "REASON",
+    "FreeText",
+    "Note",
+]
+
+Note = Callable[[Issue], None]
+"""Takes a fault that was found."""
+
+# Control characters, line breaks, and what turns the direction of writing.
+_NOT_IN_LINE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreeText:
+    """
+    A text that a client writes freely.
+
+    Attributes:
+        most: How many characters it has at most.
+        is_line: It has no line breaks.
+    """
+
+    most: int
+    is_line: bool
+
+    def read(self, text: str | None, where: str, note: Note) -> str | None:
+        """Return a text without blanks around it; None when nothing is left."""
+        stripped = (text or "").strip()
+        if len(stripped) > self.most:
+            note(
+                Issue(
+                    code="too-long",
+                    diagnostics=f"The text has more than {self.most} characters.",
+                    expression=where,
+                )
+            )
+        if self.is_line and _NOT_IN_LINE.search(stripped):
+            note(
+                Issue(
+                    code="value",
+                    diagnostics=(
+                        "The text has a line break or another control character."
+                    ),
+                    expression=where,
+                )
+            )
+        return stripped or None
+
+
+NAME: Final = FreeText(most=MOST_NAME_CHARACTERS, is_line=True)
+GIVEN_NAMES: Final = FreeText(most=MOST_GIVEN_NAMES_CHARACTERS, is_line=True)
+PHONE: Final = FreeText(most=MOST_PHONE_CHARACTERS, is_line=True)
+EMAIL: Final = FreeText(most=MOST_EMAIL_CHARACTERS, is_line=True)
+COMMENT: Final = FreeText(most=MOST_COMMENT_CHARACTERS, is_line=False)
+REASON: Final = FreeText(most=MOST_REASON_CHARACTERS, is_line=False)

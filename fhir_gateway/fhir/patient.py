@@ -1,0 +1,328 @@
+"""
+The resident in an Appointment: a participant that is a Patient (FHIR R4, 8.1, 12.8).
+
+The number stands on the actor or in the contained Patient, the name in the contained
+Patient. This server keeps no Patient, so a reference to one, on whichever server, says
+no more than that the actor is a patient.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import date
+from typing import Any, Final
+
+from fhir_gateway.fhir.free_text import EMAIL, GIVEN_NAMES, NAME, PHONE, Note
+from fhir_gateway.fhir.outcome import Issue
+from fhir_gateway.fhir.reference import type_in_reference
+from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS
+from fhir_gateway.model.person import (
+    PersonalIdentityNumber,
+    SubjectOfCare,
+    is_plausible_birth,
+)
+from fhir_gateway.model.timekeeping import (
+    Clock,
+    civil_date,
+    now,
+    period_from_search_text,
+)
+
+__all__ = ["Resident", "contained_patients", "is_patient", "number_from_identifier"]
+
+_SYSTEM: Final = "http://electronichealth.se/identifier/personnummer"
+# The uses of a HumanName that can be the name in the population register, best first.
+_NAME_USES: Final = ("official", "usual", None)
+_RANK_OF_NONE: Final = 2**31
+
+
+def number_from_identifier(
+    system: str | None, value: str, *, clock: Clock = now
+) -> PersonalIdentityNumber:
+    """
+    Return the personal number that an identifier holds.
+
+    Raises:
+        ValueError: The system is not a personal number's, the number is malformed, it
+            is of the other kind than the system says, or nobody alive can have it. The
+            message never repeats the value.
+    """
+    kind = PERSON_NUMBER_KINDS.get(system or "")
+    if kind is None:
+        raise ValueError(
+            "the identifier's system must be one of "
+            + ", ".join(sorted(PERSON_NUMBER_KINDS))
+        )
+    number = PersonalIdentityNumber(value)
+    if number.kind is not kind:
+        raise ValueError(
+            "the number is a coordination number where its system says otherwise, or"
+            " the other way round"
+        )
+    if not is_plausible_birth(number.born_on, civil_date(clock())):
+        raise ValueError("nobody alive was born on the day that the number says")
+    return number
+
+
+def contained_patients(
+    resource: Mapping[str, Any],
+) -> list[tuple[int, Mapping[str, Any]]]:
+    """Return the contained Patients of a sound resource, each with its place."""
+    return [
+        (number, each)
+        for number, each in enumerate(resource.get("contained", ()))
+        if each.get("resourceType") == "Patient"
+    ]
+
+
+def is_patient(actor: Mapping[str, Any], contained: Collection[str]) -> bool:
+    """
+    Return whether a participant's actor is a patient.
+
+    Args:
+        actor: A Reference that is in order.
+        contained: The ids of the contained Patients.
+    """
+    reference = actor.get("reference", "")
+    return (
+        actor.get("type") == "Patient"
+        or type_in_reference(reference) == "Patient"
+        or (reference.startswith("#") and reference[1:] in contained)
+        or actor.get("identifier", {}).get("system") in PERSON_NUMBER_KINDS
+    )
+
+
+class Resident:
+    """
+    Reads the resident of an Appointment.
+
+    Args:
+        resource: The Appointment; what it has is in order.
+        note: Takes each fault that is found.
+        clock: Tells the time.
+    """
+
+    def __init__(
+        self, resource: Mapping[str, Any], note: Note, *, clock: Clock = now
+    ) -> None:
+        self._note = note
+        self._clock = clock
+        self._contained = contained_patients(resource)
+        self._ids = {each["id"] for _, each in self._contained if each.get("id")}
+        self._found = [
+            (number, participant["actor"])
+            for number, participant in enumerate(resource.get("participant", ()))
+            if is_patient(participant.get("actor", {}), self._ids)
+        ]
+
+    def number(self, *, is_required: bool) -> PersonalIdentityNumber | None:
+        """Return the resident's number, None when the Appointment has none."""
+        if len(self._found) > 1 or len(self._contained) > 1:
+            self._fault(
+                "value",
+                "An appointment is for one patient.",
+                "Appointment.participant",
+            )
+            return None
+        if not self._found:
+            if is_required:
+                self._fault(
+                    "required",
+                    "Name the patient: a participant whose actor has an identifier with"
+                    f" the system {_SYSTEM}.",
+                    "Appointment.participant",
+                )
+            return None
+        position, actor = self._found[0]
+        where = f"Appointment.participant[{position}].actor"
+        reference = actor.get("reference", "")
+        if reference.startswith("#") and reference[1:] not in self._ids:
+            self._fault(
+                "value",
+                "The reference names no contained Patient.",
+                f"{where}.reference",
+            )
+            return None
+        given = list(self._identifiers(actor, where))
+        numbers = {
+            number
+            for identifier, place in given
+            if (number := self._number(identifier, place)) is not None
+        }
+        if len(numbers) > 1:
+            self._fault(
+                "value",
+                "The actor and the contained Patient have different numbers.",
+                where,
+            )
+            return None
+        if not given:
+            self._fault(
+                "required",
+                f"Give the patient's number as actor.identifier with the system"
+                f" {_SYSTEM}.",
+                f"{where}.identifier",
+            )
+        return next(iter(numbers), None)
+
+    def subject(
+        self, number: PersonalIdentityNumber | None, *, is_required: bool
+    ) -> SubjectOfCare | None:
+        """Return the resident with a name, None when the Appointment has no name."""
+        position, patient = next(iter(self._contained), (0, {}))
+        where = f"Appointment.contained[{position}]"
+        rank, name = self._name(patient, f"{where}.name")
+        place = f"{where}.name[{rank}]"
+        given = [
+            text
+            for part, each in enumerate(name.get("given", ()))
+            if (text := NAME.read(each, f"{place}.given[{part}]", self._note))
+        ]
+        family = NAME.read(name.get("family"), f"{place}.family", self._note)
+        if not given or not family:
+            if is_required:
+                self._fault(
+                    "required",
+                    "Give the patient's family and given name, as the population"
+                    " register has them, in a contained Patient.",
+                    "Appointment.contained",
+                )
+            return None
+        middle = GIVEN_NAMES.read(" ".join(given[1:]), f"{place}.given", self._note)
+        phone = self._contact(patient, "phone", where)
+        email = self._contact(patient, "email", where)
+        if number is None:
+            return None
+        return SubjectOfCare(
+            number=number,
+            first_name=given[0],
+            middle_name=middle,
+            last_name=family,
+            phone=phone,
+            email=email,
+        )
+
+    def check_alive(self) -> None:
+        """Check that a contained Patient is one who can be given care."""
+        for position, patient in self._contained:
+            where = f"Appointment.contained[{position}]"
+            if patient.get("active") is False:
+                self._fault(
+                    "business-rule",
+                    "The Patient's record is not in use (active is false): send the"
+                    " one that is.",
+                    f"{where}.active",
+                )
+            if patient.get("deceasedBoolean") or "deceasedDateTime" in patient:
+                self._fault(
+                    "business-rule",
+                    "The Patient is deceased (deceasedBoolean or deceasedDateTime):"
+                    " nothing can be booked for them.",
+                    f"{where}.deceased",
+                )
+            for number, link in enumerate(patient.get("link", ())):
+                if link.get("type") == "replaced-by":
+                    self._fault(
+                        "business-rule",
+                        "The Patient's record is replaced by another: send that one.",
+                        f"{where}.link[{number}].type",
+                    )
+            born = patient.get("birthDate")
+            if born is not None and not self._is_plausible_birth(born):
+                self._fault(
+                    "value",
+                    "Nobody alive was born then.",
+                    f"{where}.birthDate",
+                )
+
+    def _fault(self, code: str, diagnostics: str, expression: str) -> None:
+        self._note(Issue(code=code, diagnostics=diagnostics, expression=expression))
+
+    def _identifiers(
+        self, actor: Mapping[str, Any], where: str
+    ) -> Iterator[tuple[Mapping[str, Any], str]]:
+        """Yield the identifiers that say the number; old ones where all are old."""
+        if "identifier" in actor:
+            yield actor["identifier"], f"{where}.identifier"
+        for position, patient in self._contained:
+            numbers = [
+                (identifier, f"Appointment.contained[{position}].identifier[{place}]")
+                for place, identifier in enumerate(patient.get("identifier", ()))
+                # A Patient may have other numbers too; they are no business of ours.
+                if identifier.get("system") in PERSON_NUMBER_KINDS
+            ]
+            present = [each for each in numbers if not self._is_old(each[0])]
+            yield from present or numbers
+
+    def _number(
+        self, identifier: Mapping[str, Any], where: str
+    ) -> PersonalIdentityNumber | None:
+        if self._is_old(identifier):
+            self._fault(
+                "value",
+                "The identifier is not in use any more: give the present number.",
+                f"{where}.use" if "use" in identifier else f"{where}.period",
+            )
+            return None
+        try:
+            return number_from_identifier(
+                identifier.get("system"),
+                identifier.get("value") or "",
+                clock=self._clock,
+            )
+        except ValueError as error:
+            self._fault("value", f"The patient's identifier: {error}.", where)
+            return None
+
+    def _name(
+        self, patient: Mapping[str, Any], where: str
+    ) -> tuple[int, Mapping[str, Any]]:
+        """Return the best name of a Patient, with its place."""
+        names = list(enumerate(patient.get("name", ())))
+        for use in _NAME_USES:
+            for position, name in names:
+                if name.get("use") == use and not self._is_old(name):
+                    return position, name
+        for position, name in names:
+            self._fault(
+                "value",
+                "The name is not the present one in the population register: give that"
+                " one.",
+                f"{where}[{position}].{'use' if 'use' in name else 'period'}",
+            )
+        return next(iter(names), (0, {}))
+
+    def _contact(
+        self, patient: Mapping[str, Any], system: str, where: str
+    ) -> str | None:
+        """Return the best phone number or address that is in use."""
+        found = [
+            (each.get("rank", _RANK_OF_NONE), position, each["value"])
+            for position, each in enumerate(patient.get("telecom", ()))
+            if each.get("system") == system
+            and "value" in each
+            and not self._is_old(each)
+        ]
+        if not found:
+            return None
+        _, position, value = min(found)
+        limit = PHONE if system == "phone" else EMAIL
+        return limit.read(value, f"{where}.telecom[{position}].value", self._note)
+
+    def _is_old(self, element: Mapping[str, Any]) -> bool:
+        """Return whether an Identifier, HumanName or ContactPoint is of the past."""
+        until = element.get("period", {}).get("end")
+        return element.get("use") == "old" or (
+            until is not None and self._is_past(until)
+        )
+
+    def _is_past(self, text: str) -> bool:
+        try:
+            return period_from_search_text(text)[1] <= self._clock()
+        except ValueError:
+            # A second that Python has no room for, or a year.
+            return False
+
+    def _is_plausible_birth(self, text: str) -> bool:
+        """Return whether somebody alive can be born on a day, in a month or a year."""
+        today = civil_date(self._clock())
+        month, day = (int(part) for part in [*text.split("-")[1:], "1", "1"][:2])
+        return is_plausible_birth(date(int(text[:4]), month, day), today)

@@ -1,0 +1,68 @@
+"""
+Reference (FHIR R4, 2.3): which references are to resources of this server.
+
+Those are `Type/id` and the absolute URL that this server's base makes of it, written
+exactly so. Nothing else is ours: another base, `file:`, `urn:`, a path with dots, a
+version (old versions are not kept), a query.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final, Self
+
+__all__ = ["Reference", "own_id", "type_in_reference"]
+
+_OWN: Final = re.compile(r"(?P<type>[A-Z][A-Za-z]{0,63})/(?P<id>[A-Za-z0-9\-.]{1,64})")
+_ANY: Final = re.compile(
+    r"(?:https?://[^\s?#]+/)?(?P<type>[A-Z][A-Za-z]{0,63})/[A-Za-z0-9\-.]{1,64}"
+    r"(?:/_history/[A-Za-z0-9\-.]{1,64})?"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """
+    A reference to a resource of this server.
+
+    Attributes:
+        type: The resource's type.
+        id: Its id.
+    """
+
+    type: str
+    id: str
+
+    @classmethod
+    def parse(cls, text: str, base_url: str | None) -> Self:
+        """
+        Return what a text refers to.
+
+        Args:
+            text: Such as `Slot/id`.
+            base_url: This server's FHIR base, without a slash at the end; None where
+                the reference is relative for certain.
+
+        Raises:
+            ValueError: It does not refer to a resource of this server.
+        """
+        relative = text if base_url is None else text.removeprefix(f"{base_url}/")
+        match = _OWN.fullmatch(relative)
+        # Dots alone are no id but a way through a path.
+        if match is None or not match["id"].strip("."):
+            raise ValueError("not a reference to this server as Type/id")
+        return cls(type=match["type"], id=match["id"])
+
+
+def own_id(text: str, kind: str, base_url: str | None) -> str | None:
+    """Return the id of this server's resource of a type; None: none is referred to."""
+    try:
+        reference = Reference.parse(text, base_url)
+    except ValueError:
+        return None
+    return reference.id if reference.type == kind else None
+
+
+def type_in_reference(text: str) -> str | None:
+    """Return the type of resource that a reference to any server names, if it does."""
+    match = _ANY.fullmatch(text)
+    return None if match is None else match["type"]

@@ -1,0 +1,281 @@
+"""
+The structure of a resource in FHIR's JSON (R4, 2.6.2): names, types, cardinalities.
+
+What R4 defines is taken as it is defined, and nothing else: no unknown element, no
+number for a text, no array for a single value, nothing null or empty. An element that
+changes the meaning of what stands around it (R4, 2.4.1.2: `modifierExtension`,
+`implicitRules`) is refused, wherever it is. No message repeats a value.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fhir_gateway.fhir.outcome import Issue
+from fhir_gateway.fhir.primitive import UNSAYABLE, is_primitive_value
+from fhir_gateway.fhir.r4 import RESOURCES, ElementDefinition, elements_of
+
+__all__ = ["Checked", "checked"]
+
+# An element's name that can be repeated: others may be somebody's name or number.
+_ELEMENT_NAME: Final = re.compile(r"_?[a-z][A-Za-z_]{0,39}")
+_END: Final = re.compile(r"[.\[]")
+_MODIFIERS: Final = frozenset({"modifierExtension", "implicitRules"})
+# What an extension of a primitive has, whatever the primitive.
+_EXTENDED: Final = "Element"
+_NOTHING: Final = object()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Checked:
+    """
+    A resource that was checked.
+
+    Attributes:
+        resource: What is in order of it. What is not in order of a list leaves its
+            place empty, so that all others keep their numbers.
+        issues: What is wrong with the rest.
+        lost: The places of known elements that are missing or were left out.
+    """
+
+    resource: dict[str, Any]
+    issues: tuple[Issue, ...]
+    lost: frozenset[str]
+
+    def with_further(self, issues: Iterable[Issue]) -> list[Issue]:
+        """Return all faults: further ones unless what was left out explains them."""
+        around = {outer for place in self.lost for outer in _outer(place)}
+        further = (
+            issue
+            for issue in issues
+            if (where := issue.expression or "") not in around
+            and self.lost.isdisjoint([where, *_outer(where)])
+        )
+        return [*self.issues, *further]
+
+
+def checked(resource: Mapping[str, Any], *, deferred: Collection[str] = ()) -> Checked:
+    """
+    Return a resource with what is wrong with it.
+
+    Args:
+        resource: It is of one of the types that are read.
+        deferred: Types of resources inside it that are somebody else's to check.
+    """
+    kind = resource["resourceType"]
+    return _Checker(deferred).checked(resource, kind)
+
+
+def _outer(place: str) -> list[str]:
+    """Return the elements around a place, without the resource as a whole."""
+    # What is said of the resource as a whole has reasons of its own.
+    return [
+        place[: end.start()]
+        for end in _END.finditer(place)
+        if "." in place[: end.start()]
+    ]
+
+
+class _Checker:
+    """Goes through a resource, collecting faults."""
+
+    def __init__(self, deferred: Collection[str]) -> None:
+        self._deferred = deferred
+        self._issues: list[Issue] = []
+        self._lost: set[str] = set()
+
+    def checked(self, resource: Mapping[str, Any], kind: str) -> Checked:
+        """Return a resource with what is wrong with it."""
+        sound = self._object(resource, kind, kind)
+        return Checked(
+            resource=sound, issues=tuple(self._issues), lost=frozenset(self._lost)
+        )
+
+    def _resource(self, value: Any, path: str, *, within: bool) -> Any:  # noqa: ANN401 - JSON is any value
+        """Return what is in order of a resource."""
+        if not isinstance(value, dict):
+            return self._misfit(path)
+        kind = value.get("resourceType")
+        if not isinstance(kind, str) or kind not in RESOURCES:
+            return self._lose(
+                "structure",
+                "No resource of this type is read here: leave it out.",
+                f"{path}.resourceType",
+            )
+        if kind in self._deferred:
+            return value
+        return self._object(value, kind, path, within=within)
+
+    def _object(
+        self, value: Mapping[str, Any], kind: str, path: str, *, within: bool = False
+    ) -> dict[str, Any]:
+        """Return what is in order of an object of a type."""
+        definitions = elements_of(kind)
+        sound: dict[str, Any] = {}
+        choices: dict[str, str] = {}
+        for name, item in value.items():
+            if name == "resourceType" and kind in RESOURCES:
+                sound[name] = item
+                continue
+            of = name.removeprefix("_")
+            definition = definitions.get(of)
+            if (
+                definition is None
+                or (of != name and not (definition.is_primitive and of != "id"))
+                # R4, dom-2: what is contained contains nothing.
+                or (within and name == "contained")
+            ):
+                self._fault(
+                    "structure",
+                    "There is no such element here in R4.",
+                    _below(path, name),
+                )
+                continue
+            place = f"{path}.{definition.choice or of}"
+            if definition.choice and choices.setdefault(definition.choice, of) != of:
+                self._fault("structure", "Only one of these can be given.", place)
+                continue
+            if of in _MODIFIERS:
+                self._fault(
+                    "not-supported",
+                    f"{of} is not understood here: leave it out.",
+                    place,
+                )
+                continue
+            twin = value.get(of if of != name else f"_{name}")
+            kept = (
+                self._element(item, definition, place, twin)
+                if of == name
+                else self._extended(item, definition, place, twin)
+            )
+            if kept is not _NOTHING:
+                sound[name] = kept
+        for name, definition in definitions.items():
+            if definition.is_required and name not in value:
+                self._lose("required", "The element is required.", f"{path}.{name}")
+        return sound
+
+    def _element(
+        self,
+        value: Any,  # noqa: ANN401 - JSON is any value
+        definition: ElementDefinition,
+        place: str,
+        twin: Any,  # noqa: ANN401 - JSON is any value
+    ) -> Any:  # noqa: ANN401 - JSON is any value
+        if _is_empty(value):
+            return self._empty(place)
+        if not definition.is_list:
+            return self._single(value, definition, place)
+        if not isinstance(value, list):
+            return self._misfit(place)
+        twins = twin if isinstance(twin, list) else []
+        sound = []
+        for number, item in enumerate(value):
+            # A list of values has null where the list of their extensions has one.
+            kept = (
+                None
+                if item is None and _has(twins, number)
+                else self._single(item, definition, f"{place}[{number}]")
+            )
+            if kept is _NOTHING:
+                kept = None if definition.is_primitive else {}
+            sound.append(kept)
+        return sound
+
+    def _single(
+        self,
+        value: Any,  # noqa: ANN401 - JSON is any value
+        definition: ElementDefinition,
+        place: str,
+    ) -> Any:  # noqa: ANN401 - JSON is any value
+        if _is_empty(value):
+            return self._empty(place)
+        if definition.type == "Resource":
+            return self._resource(value, place, within=definition.is_list)
+        if not definition.is_primitive:
+            if not isinstance(value, dict):
+                return self._misfit(place)
+            return self._object(value, definition.type, place)
+        return self._primitive(value, definition, place)
+
+    def _primitive(
+        self,
+        value: Any,  # noqa: ANN401 - JSON is any value
+        definition: ElementDefinition,
+        place: str,
+    ) -> Any:  # noqa: ANN401 - JSON is any value
+        if isinstance(value, str) and UNSAYABLE.search(value):
+            return self._lose("value", "The text has a control character.", place)
+        if not is_primitive_value(definition.type, value):
+            return self._misfit(place)
+        if definition.codes and value not in definition.codes:
+            return self._lose(
+                "code-invalid",
+                f"The code must be one of {', '.join(sorted(definition.codes))}.",
+                place,
+            )
+        return value
+
+    def _extended(
+        self,
+        value: Any,  # noqa: ANN401 - JSON is any value
+        definition: ElementDefinition,
+        place: str,
+        twin: Any,  # noqa: ANN401 - JSON is any value
+    ) -> Any:  # noqa: ANN401 - JSON is any value
+        """Check the extensions of a primitive: `_status` of `status`."""
+        if _is_empty(value):
+            return self._empty(place)
+        if not definition.is_list:
+            return self._extension(value, place)
+        if not isinstance(value, list):
+            return self._misfit(place)
+        twins = twin if isinstance(twin, list) else []
+        for number, item in enumerate(value):
+            if item is None and _has(twins, number):
+                continue
+            self._extension(item, f"{place}[{number}]")
+        return value
+
+    def _extension(self, value: Any, place: str) -> Any:  # noqa: ANN401 - JSON is any value
+        if _is_empty(value):
+            return self._empty(place)
+        if not isinstance(value, dict):
+            return self._misfit(place)
+        return self._object(value, _EXTENDED, place)
+
+    def _misfit(self, place: str) -> Any:  # noqa: ANN401 - nothing of any type
+        return self._lose(
+            "value", "The element's value does not fit its type in R4.", place
+        )
+
+    def _empty(self, place: str) -> Any:  # noqa: ANN401 - nothing of any type
+        return self._lose(
+            "structure",
+            "Nothing in FHIR's JSON is null or empty: leave it out.",
+            place,
+        )
+
+    def _lose(self, code: str, diagnostics: str, place: str) -> Any:  # noqa: ANN401 - nothing of any type
+        """Note a fault for which a known element is left out; return that it is."""
+        self._fault(code, diagnostics, place)
+        self._lost.add(place)
+        return _NOTHING
+
+    def _fault(self, code: str, diagnostics: str, place: str) -> None:
+        self._issues.append(Issue(code=code, diagnostics=diagnostics, expression=place))
+
+
+def _has(values: list[Any], number: int) -> bool:
+    return number < len(values) and values[number] is not None
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or value in ("", [], {})
+
+
+def _below(path: str, name: str) -> str:
+    """Return the path of an element; what it stands in when its name is a secret."""
+    # The nearest that can be named: an unknown element may be called anything.
+    return f"{path}.{name}" if _ELEMENT_NAME.fullmatch(name) else path
