@@ -3,136 +3,30 @@ Clients that send half a request and no more: everybody else is answered all the
 """
 
 import json
-import os
-import socket
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
-from pathlib import Path
-from typing import Any, Final
+from contextlib import ExitStack
+from typing import Final
 
 import pytest
 import requests
-from web.bodies import COVID_VACCINATION, FHIR_JSON, PERSONNUMMER, appointment
-from web.running import fill, own_regions
+from web.bodies import FHIR_JSON, PERSONNUMMER, appointment
 
-from fhir_gateway.bootstrap import program
-from fhir_gateway.settings import Settings
-from fhir_gateway.stores.embedded_redis import EmbeddedRedis
-
-from .ports import free_port
+from .served import Served, serving
 
 pytestmark = pytest.mark.flow
 
-_THREADS: Final = 4
 _HALF_SENT: Final = 200
 _HEAD: Final = (
     b"POST /fhir/Appointment HTTP/1.1\r\n"
     b"Host: localhost\r\n"
     b"Content-Type: application/fhir+json\r\n"
 )
-_WITHIN_S: Final = 3.0
-
-
-class Served:
-    """A gateway as `fhir-gateway serve` runs it, with few threads."""
-
-    def __init__(self, port: int, log: Path) -> None:
-        self.port = port
-        self.log = log
-        self.base = f"http://127.0.0.1:{port}/fhir"
-
-    def get(self, path: str) -> requests.Response:
-        """Ask, and wait as long as an impatient client does."""
-        return requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=_WITHIN_S)
-
-    def connect(self) -> socket.socket:
-        """Return a new connection."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
-
-    def tell(self, *parts: bytes) -> tuple[int, Any]:
-        """Send bytes as they are; return the status and the body of the answer."""
-        head, _, body = self.answer(*parts).partition(b"\r\n\r\n")
-        return int(head.split()[1]), body
-
-    def answer(self, *parts: bytes) -> bytes:
-        """Send bytes as they are; return all that comes until the connection ends."""
-        with self.connect() as connection:
-            received = []
-            with suppress(ConnectionError):
-                for part in parts:
-                    connection.sendall(part)
-                while piece := connection.recv(65_536):
-                    received.append(piece)
-        return b"".join(received)
 
 
 @pytest.fixture(name="served", scope="module")
 def _served() -> Iterator[Served]:
-    """Give a served gateway over regions of its own: clients book here."""
-    with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="half-sent-"))
-        log = Path(folder) / "log"
-        served = Served(free_port(), log)
-        _, sources = stack.enter_context(own_regions(Path(folder)))
-        redis = stack.enter_context(EmbeddedRedis(Path(folder)))
-        environment = {
-            "FHIR_GATEWAY_SOURCES": str(sources),
-            "FHIR_GATEWAY_DATA_DIR": folder,
-        }
-        with program(Settings.from_environment(environment), redis.url) as made:
-            fill(made)
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "fhir_gateway.cli", "serve"],
-                env={
-                    **os.environ,
-                    **environment,
-                    "FHIR_GATEWAY_THREADS": str(_THREADS),
-                    "REDIS_URL": redis.url,
-                    "PORT": str(served.port),
-                },
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
-        try:
-            _await_slots(served, process, log)
-            yield served
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-                raise
-
-
-def _await_slots(served: Served, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text(encoding="utf-8")
-        try:
-            if slot_ids(served):
-                return
-        except requests.RequestException:
-            pass
-        time.sleep(0.1)
-    raise AssertionError(log.read_text(encoding="utf-8"))
-
-
-def slot_ids(served: Served) -> list[str]:
-    """Return the ids of free slots."""
-    found = served.get(f"/fhir/Slot?service-type={COVID_VACCINATION}&_count=5").json()
-    return [
-        entry["resource"]["id"]
-        for entry in found["entry"]
-        if entry["search"]["mode"] == "match"
-    ]
+    with serving() as served:
+        yield served
 
 
 @pytest.mark.parametrize(
@@ -155,7 +49,7 @@ def test_half_sent_requests_stop_nobody(
             stack.enter_context(served.connect()).sendall(half)
 
         health = served.get("/health")
-        found = slot_ids(served)
+        found = served.slot_ids()
         booked = requests.post(
             f"{served.base}/Appointment",
             json=appointment(found[-1], number),

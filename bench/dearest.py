@@ -1,0 +1,443 @@
+"""
+What the dearest permitted request costs, in processor time and in memory.
+
+Every parameter of every search and of `$find` is filled to its limits, alone and
+together with large pages, and bodies of JSON in every shape that is known to cost.
+
+    python -m bench.dearest [SLOTS]
+"""
+
+import gc
+import itertools
+import json
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, Final
+from urllib.parse import quote
+
+from flask import Flask
+
+from bench.serving import filled
+from bench.world import World
+from fhir_gateway.bootstrap import program
+from fhir_gateway.fhir.limits import (
+    MOST_FORM_BYTES,
+    MOST_JSON_BYTES,
+    MOST_JSON_DEPTH,
+    MOST_JSON_ITEMS,
+    MOST_JSON_KEYS,
+    MOST_PARAMETERS,
+    MOST_SEARCH_VALUES,
+)
+from fhir_gateway.settings import Settings
+
+__all__ = ["Request", "bodies", "cost_of", "searches"]
+
+_FORM: Final = "application/x-www-form-urlencoded"
+_FHIR: Final = "application/fhir+json"
+_PATCH: Final = "application/json-patch+json"
+_MOST_MS: Final = 100.0
+_MOST_MIB: Final = 10.0
+_ROUNDS: Final = 2
+_SHOWN: Final = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request that may be dear."""
+
+    name: str
+    method: str
+    path: str
+    query: str = ""
+    content_type: str = ""
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a request costs: the least of some rounds, and the most memory at once."""
+
+    name: str
+    status: int
+    cpu_ms: float
+    peak_mib: float
+    answer_bytes: int
+
+
+def cost_of(app: Flask, request: Request) -> Cost:
+    """Return what a request costs in this thread."""
+    times = []
+    for _ in range(_ROUNDS):
+        began = time.thread_time()
+        status, answer = _asked(app, request)
+        times.append(time.thread_time() - began)
+    gc.collect()
+    tracemalloc.start()
+    _asked(app, request)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return Cost(
+        name=request.name,
+        status=status,
+        cpu_ms=min(times) * 1000,
+        peak_mib=peak / 2**20,
+        answer_bytes=answer,
+    )
+
+
+def _asked(app: Flask, request: Request) -> tuple[int, int]:
+    environ = {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": request.path,
+        "QUERY_STRING": request.query,
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "8080",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": "localhost",
+        "CONTENT_TYPE": request.content_type,
+        "CONTENT_LENGTH": str(len(request.body)),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": BytesIO(request.body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    status = 0
+
+    def start(line: str, *_: object) -> Callable[[bytes], None]:
+        nonlocal status
+        status = int(line[:3])
+        return lambda _: None
+
+    answer = b"".join(app(environ, start))
+    return status, len(answer)
+
+
+def searches(world: World) -> Iterator[Request]:
+    """Yield searches at their limits."""
+    values = dict(_values(world))
+    includes = (
+        "_include=Slot:schedule&_include:iterate=Schedule:actor"
+        "&_include:iterate=HealthcareService:location"
+        "&_include:iterate=HealthcareService:organization"
+        "&_include:iterate=Location:organization"
+        "&_include:iterate=PractitionerRole:practitioner"
+    )
+    of = {
+        "Slot": list(values),
+        "HealthcareService": [
+            *("service-type", "location", "organization"),
+            *("location.near", "_source"),
+        ],
+    }
+    for kind, names in of.items():
+        pages = {
+            "": "_count=20",
+            ", a large page": "_count=1000",
+            ", a large page with all that it includes": f"_count=1000&{includes}",
+            ", latest first": "_count=1000&_sort=-start",
+        }
+        if kind != "Slot":
+            del pages[", latest first"]
+        for label, page in pages.items():
+            yield _search(kind, f"{kind}{label}", page)
+            for name in names:
+                listed = values[_spelt(name)]
+                for shape, query in (
+                    ("one list", _listed(name, listed)),
+                    ("repeated", _repeated(name, listed)),
+                    ("repeated lists", _repeated_lists(name, listed)),
+                ):
+                    yield _search(
+                        kind, f"{kind} by {name}, {shape}{label}", f"{query}&{page}"
+                    )
+    yield from _finds(values)
+
+
+def _spelt(name: str) -> str:
+    return {
+        "location": "schedule.actor:Location",
+        "organization": "schedule.actor:HealthcareService.organization",
+        "location.near": "schedule.actor:Location.near",
+    }.get(name, name)
+
+
+def _values(world: World) -> Iterator[tuple[str, list[str]]]:
+    units = list(world.all_units())
+    some = units[:MOST_SEARCH_VALUES]
+    tokens = [
+        f"http://snomed.info/sct|{code}"
+        for code in itertools.islice(itertools.cycle(world.codes), MOST_SEARCH_VALUES)
+    ]
+    yield "service-type", tokens
+    yield "start", ["ge2026-12-01T08:00:00+01:00"] * MOST_SEARCH_VALUES
+    yield "status", ["free"] * MOST_SEARCH_VALUES
+    yield "schedule", [f"{unit.hsa_id}.aaaaaaaa.aaaaaaaa" for unit in some]
+    yield "schedule.actor:Location", [unit.hsa_id for unit in some]
+    yield (
+        "schedule.actor:HealthcareService",
+        [f"{unit.hsa_id}.aaaaaaaa" for unit in some],
+    )
+    yield (
+        "schedule.actor:Practitioner",
+        [f"{unit.hsa_id[:13]}P{n:05}0" for n, unit in enumerate(some)],
+    )
+    yield (
+        "schedule.actor:Location.near",
+        [
+            f"{55 + n / 20}|{12 + n / 20}|{500 + n}|km"
+            for n in range(MOST_SEARCH_VALUES)
+        ],
+    )
+    yield (
+        "schedule.actor:HealthcareService.organization",
+        [unit.hsa_id for unit in some],
+    )
+    yield (
+        "_source",
+        [
+            f"https://fhir-gateway.example.org/source/{name}"
+            for name in itertools.islice(
+                itertools.cycle(world.source_names()), MOST_SEARCH_VALUES
+            )
+        ],
+    )
+    yield (
+        "time-of-day",
+        [f"ne{n // 60 % 24:02}:{n % 60:02}" for n in range(MOST_SEARCH_VALUES)],
+    )
+    yield (
+        "day-of-week",
+        list(
+            itertools.islice(
+                itertools.cycle(("mon", "tue", "wed", "thu", "fri", "sat", "sun")),
+                MOST_SEARCH_VALUES,
+            )
+        ),
+    )
+
+
+def _listed(name: str, values: list[str]) -> str:
+    # What a form can hold of them, with room for the page.
+    room = MOST_FORM_BYTES - 600 - len(name)
+    kept = list(values)
+    while len(quote(",".join(kept))) > room:
+        kept.pop()
+    return f"{name}={quote(','.join(kept))}"
+
+
+def _repeated(name: str, values: list[str]) -> str:
+    kept = values[: MOST_PARAMETERS - 8]
+    while sum(len(name) + 2 + len(quote(value)) for value in kept) > (
+        MOST_FORM_BYTES - 600
+    ):
+        kept = kept[:-1]
+    return "&".join(f"{name}={quote(value)}" for value in kept)
+
+
+def _repeated_lists(name: str, values: list[str]) -> str:
+    half = values[: MOST_SEARCH_VALUES // 2 - 5]
+    pairs = [f"{one},{other}" for one, other in itertools.pairwise(half)]
+    while sum(len(name) + 2 + len(quote(pair)) for pair in pairs) > (
+        MOST_FORM_BYTES - 600
+    ):
+        pairs.pop()
+    return "&".join(f"{name}={quote(pair)}" for pair in pairs[: MOST_PARAMETERS - 8])
+
+
+def _search(kind: str, name: str, form: str) -> Request:
+    return Request(
+        name=name,
+        method="POST",
+        path=f"/fhir/{kind}/_search",
+        content_type=_FORM,
+        body=form.encode(),
+    )
+
+
+def _finds(values: dict[str, list[str]]) -> Iterator[Request]:
+    given = {
+        "visit-type": ("valueString", values["service-type"]),
+        "practitioner": ("valueUri", values["schedule.actor:Practitioner"]),
+        "location": ("valueUri", values["schedule.actor:Location"]),
+        "practitionerRole": (
+            "valueUri",
+            [f"{unit}.aaaaaaaa" for unit in values["schedule.actor:Location"]],
+        ),
+        "location-string": ("valueString", ["a", "nummer", "Vård"] * 20),
+        "time-of-day": ("valueString", values["time-of-day"]),
+        "schedule.actor:Location.near": (
+            "valueString",
+            values["schedule.actor:Location.near"],
+        ),
+    }
+    count = {"name": "_count", "valueInteger": 1000}
+    for name, (key, listed) in given.items():
+        yield _find(f"$find by {name}", [{"name": name, key: v} for v in listed[:50]])
+        yield _find(
+            f"$find by {name}, a large page",
+            [count, *({"name": name, key: v} for v in listed[:50])],
+        )
+    yield _find("$find, a large page", [count])
+
+
+def _find(name: str, given: list[dict[str, Any]]) -> Request:
+    return Request(
+        name=name,
+        method="POST",
+        path="/fhir/Appointment/$find",
+        content_type=_FHIR,
+        body=json.dumps({"resourceType": "Parameters", "parameter": given}).encode(),
+    )
+
+
+def bodies() -> Iterator[Request]:
+    """Yield writes with bodies at their limits; none of them is carried out."""
+    for name, value in _documents():
+        body = json.dumps(value, separators=(",", ":")).encode()
+        if len(body) > MOST_JSON_BYTES:
+            raise ValueError(f"{name} has {len(body)} bytes")
+        yield from _writes(name, body)
+    for name, body in _texts():
+        yield from _writes(name, body)
+
+
+def _writes(name: str, body: bytes) -> Iterator[Request]:
+    for method, path, content_type in (
+        ("POST", "/fhir/Appointment", _FHIR),
+        ("PUT", "/fhir/Appointment/x", _FHIR),
+        ("PATCH", "/fhir/Appointment/x", _PATCH),
+        ("POST", "/fhir/Appointment/$book", _FHIR),
+        ("POST", "/fhir/Appointment/$hold", _FHIR),
+        ("POST", "/fhir/Appointment/x/$reschedule", _FHIR),
+        ("POST", "/fhir/Appointment/x/$cancel", _FHIR),
+        ("POST", "/fhir/Appointment/$find", _FHIR),
+    ):
+        yield Request(
+            name=f"{method} {path.removeprefix('/fhir/')}: {name}",
+            method=method,
+            path=path,
+            content_type=content_type,
+            body=body,
+        )
+
+
+def _documents() -> Iterator[tuple[str, Any]]:
+    def appointment(**more: object) -> dict[str, object]:
+        return {"resourceType": "Appointment", "status": "proposed", **more}
+
+    many = MOST_JSON_KEYS // 4
+    yield "many participants", appointment(participant=[{"status": "x"}] * (many * 3))
+    yield (
+        "many actors",
+        appointment(
+            participant=[
+                {"status": "accepted", "actor": {"reference": "Slot/1"}}
+                for _ in range(many)
+            ]
+        ),
+    )
+    yield (
+        "many contained",
+        appointment(
+            contained=[{"resourceType": "Patient", "id": "p"}] * (many * 2 - 5)
+        ),
+    )
+    yield (
+        "many identifiers",
+        appointment(
+            contained=[
+                {
+                    "resourceType": "Patient",
+                    "id": "p",
+                    "identifier": [{"system": "urn:x", "value": "1"}] * (many * 2 - 5),
+                }
+            ]
+        ),
+    )
+    yield (
+        "many extensions",
+        appointment(extension=[{"url": "urn:x", "valueString": "x"}] * (many * 2 - 5)),
+    )
+    yield "many items", appointment(slot=[1] * (MOST_JSON_ITEMS - 5))
+    yield "many names", {f"a{n}": n for n in range(MOST_JSON_KEYS - 5)}
+    yield "a long text", appointment(comment="\u0001" * 5_000)
+    yield "a long description", appointment(description="å" * 5_000)
+    deep: Any = {"url": "urn:x", "valueString": "x"}
+    for _ in range(MOST_JSON_DEPTH // 2 - 2):
+        deep = {"url": "urn:x", "extension": [deep] * 1}
+    yield "deep", appointment(extension=[deep] * 20)
+    yield (
+        "Parameters",
+        {
+            "resourceType": "Parameters",
+            "parameter": [{"name": "colour", "valueString": "x" * 100}] * 100,
+        },
+    )
+    yield (
+        "Parameters with an Appointment",
+        {
+            "resourceType": "Parameters",
+            "parameter": [
+                {
+                    "name": "appt-resource",
+                    "resource": appointment(participant=[{"status": "x"}] * (many * 3)),
+                }
+            ],
+        },
+    )
+    yield (
+        "a Patch of copies",
+        [{"op": "add", "path": "/x", "value": ["x" * 20_000]}]
+        + [{"op": "copy", "from": "/x", "path": "/x/-"}] * 19,
+    )
+
+
+def _texts() -> Iterator[tuple[str, bytes]]:
+    yield "huge numbers", b"[" + b",".join([b"9" * 4_000] * 8) + b"]"
+    yield "a huge number", b"9" * MOST_JSON_BYTES
+    yield "a huge exponent", b"1" + b"0" * 10_000 + b"e-" + b"9" * 10_000
+    yield "escapes", b'"' + b"\\u00e5" * (MOST_JSON_BYTES // 6 - 1) + b'"'
+    yield "surrogates", b'"' + b"\\ud83d\\ude00" * (MOST_JSON_BYTES // 12 - 1) + b'"'
+    yield "a key again and again", b"{" + b",".join([b'"a":1'] * 999) + b"}"
+    yield "backslashes", b'"' + b"\\\\" * (MOST_JSON_BYTES // 2 - 1) + b'"'
+    yield "quotes", b'"' * MOST_JSON_BYTES
+    yield "open brackets", b"[" * MOST_JSON_BYTES
+    yield "colons", b":" * MOST_JSON_BYTES
+
+
+def _main(slots: int) -> int:
+    with filled(World(slots=slots)) as place:
+        settings = Settings.from_environment(place.environment)
+        with program(settings, place.environment["REDIS_URL"]) as made:
+            made.view.catch_up()
+            costs = [
+                cost_of(made.app, request)
+                for request in itertools.chain(searches(place.world), bodies())
+            ]
+        sys.stdout.write(f"{len(costs)} requests over {place.slots:,} free times\n")
+    for label, key in (
+        ("processor time", lambda cost: cost.cpu_ms),
+        ("memory", lambda cost: cost.peak_mib),
+    ):
+        sys.stdout.write(f"\nThe dearest by {label}:\n")
+        for cost in sorted(costs, key=key, reverse=True)[:_SHOWN]:
+            sys.stdout.write(
+                f"{cost.cpu_ms:7.1f} ms {cost.peak_mib:6.1f} MiB {cost.status}"
+                f" {cost.answer_bytes / 1000:8.0f} kB  {cost.name}\n"
+            )
+    return int(
+        any(each.cpu_ms > _MOST_MS or each.peak_mib > _MOST_MIB for each in costs)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(_main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000))
