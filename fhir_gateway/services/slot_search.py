@@ -264,7 +264,8 @@ class SlotSearch:
                 total += len(fitting)
                 rows = fitting[slice(*fitting.searchsorted(within))]
                 rows = rows[::-1] if criteria.descending else rows
-                rows = rows[: criteria.count + 1]
+                # A copy: a view would keep all that fits until the page is made.
+                rows = rows[: criteria.count + 1].copy()
             else:
                 if total is not None:
                     total += last - first

@@ -35,6 +35,11 @@ class GatewayApp(Flask):
 
     Args:
         routes: What can be done with resources.
+
+    Attributes:
+        routes: The same.
+        may_wait: Returns whether a method on a path may have to wait for a region or
+            for SQL.
     """
 
     def __init__(self, routes: Sequence[ResourceRoutes]) -> None:
@@ -47,6 +52,7 @@ class GatewayApp(Flask):
         self.url_map.merge_slashes = False
         for each in routes:
             register(self, each, FHIR_PREFIX)
+        self.routes = tuple(routes)
         self.may_wait = waiting_routes(routes, FHIR_PREFIX)
 
 

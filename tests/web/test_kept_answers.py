@@ -109,6 +109,14 @@ def test_a_newer_answer_takes_an_older_ones_place(kept: KeptAnswers) -> None:
     assert kept.get("a") == answer(90, until=70)
 
 
+def test_questions_count_like_answers(kept: KeptAnswers) -> None:
+    """Thousands of long questions take no more memory than short ones may."""
+    for number in range(1_000):
+        keep(kept, f"{number}" + "x" * 10_000, answer(0))
+
+    assert len(kept) < 10
+
+
 # In the server
 
 
@@ -271,6 +279,35 @@ def test_a_kept_answer_has_its_etag(made: Program) -> None:
 
     assert (again.status_code, again.data, again.headers["ETag"]) == (304, b"", etag)
     assert (head.status_code, head.data, head.headers["ETag"]) == (200, b"", etag)
+
+
+def test_an_answer_is_kept_once_however_it_is_asked_for(made: Program) -> None:
+    """Spellings of a query, and headers of any size, are no other questions."""
+    client = made.app.test_client()
+    thrice(client)
+    same = [
+        client.get(url, headers={"Prefer": "x" * size, "Accept": "*/*" + " " * size})
+        for size in (0, 300, 3_000)
+        for url in (URL, URL.replace("service", "%73ervice"), f"{URL}&status=")
+    ]
+
+    assert {each.data for each in same} == {client.get(URL).data}
+
+
+def test_long_questions_are_not_remembered(made: Program) -> None:
+    """What many of them mean is not kept, so that memory has an end."""
+    client = made.app.test_client()
+    schema = next(
+        each.search
+        for each in made.app.routes
+        if each.type == "Slot" and each.search is not None
+    )
+    before = len(schema.understood)
+    padding = "status=free&" * 60
+    for _ in range(3):
+        client.get(f"/fhir/Slot?{padding}_count=1")
+
+    assert len(schema.understood) == before
 
 
 def test_a_search_by_post_is_not_mixed_up_with_a_kept_answer(made: Program) -> None:

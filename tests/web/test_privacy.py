@@ -2,6 +2,7 @@
 Nothing personal is in a log, a header, an error, a URL, Redis, or in clear on disk.
 """
 
+import gc
 import json
 import logging
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from structlog.typing import EventDict
 from werkzeug.test import TestResponse
 
 from fhir_gateway.bootstrap import Program
+from fhir_gateway.fhir.search_parameters import SearchSchema
 
 from .bodies import (
     PERSONNUMMER,
@@ -390,3 +392,54 @@ def value_of(redis: Any, key: bytes) -> bytes:
             return repr(redis.hgetall(key)).encode()
         case kind:
             raise AssertionError(kind)
+
+
+def _remembered() -> str:
+    """Return all that is remembered of requests: in caches, and beside schemas."""
+    # The test's own client has caches too.
+    caches = [
+        each
+        for each in gc.get_objects()
+        if type(each).__name__ == "_lru_cache_wrapper"
+        and each.__module__.startswith("fhir_gateway.")
+    ]
+    entries = [
+        list(each)
+        for cache in caches
+        for each in gc.get_referents(cache)
+        if isinstance(each, dict)
+    ]
+    schemas = [
+        (each.remembered, each.understood)
+        for each in gc.get_objects()
+        if isinstance(each, SearchSchema)
+    ]
+    return repr((entries, schemas))
+
+
+@pytest.mark.parametrize("marker", ["marker-of-a-slot", "marker-of-a-person"])
+def test_nothing_of_a_personal_search_stays_in_memory(
+    client: FlaskClient, marker: str
+) -> None:
+    """What is searched for of somebody is not remembered; other searches are."""
+    if marker == "marker-of-a-slot":
+        client.get(f"/fhir/Slot?service-type={marker}")
+    else:
+        client.post(
+            f"/fhir/Appointment/_search?status={marker}",
+            data={
+                "patient.identifier": f"{PERSONNUMMER}|{NUMBER}",
+                "status": "booked",
+                "date": "ge2026-12-01",
+            },
+        )
+        client.get(f"/fhir/Appointment/$find?location-string={marker}")
+        client.post(
+            "/fhir/Appointment/_search",
+            data={"patient.identifier": f"{PERSONNUMMER}|{NUMBER}"},
+        )
+
+    remembered = _remembered()
+
+    assert (marker in remembered) == (marker == "marker-of-a-slot")
+    assert NUMBER not in remembered

@@ -51,6 +51,8 @@ from fhir_gateway.web.slot import (
 __all__ = ["Find"]
 
 _SCHEMA: Final = SlotSearchSchema()
+# A proposal is drawn anew each time, and costs several times as much as a slot.
+_MOST: Final = 200
 _NAMES: Final = frozenset(name for each in FIND for name in each.names)
 _NUMBER: Final = re.compile(r"(?<![0-9])(?:19|20)[0-9]{6}[-+]?[0-9]{4}(?![0-9])")
 
@@ -133,7 +135,11 @@ class Find:
                 ],
                 status=400,
             )
-        return replace(criteria, selector=self._narrowed(criteria.selector, wanted))
+        return replace(
+            criteria,
+            selector=self._narrowed(criteria.selector, wanted),
+            count=min(criteria.count, _MOST),
+        )
 
     def _narrowed(self, selector: Selector, wanted: FindRequest) -> Selector:
         """Return a selector with what is no parameter of the search for slots."""
