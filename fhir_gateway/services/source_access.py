@@ -15,6 +15,7 @@ from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import (
     GatewayError,
     Incorrect,
+    MalformedAnswer,
     TimeslotTaken,
     Unavailable,
 )
@@ -25,6 +26,7 @@ from fhir_gateway.model.interaction import (
     GetAvailableTimeslots,
     GetBookingDetails,
     GetSubjectOfCareSchedule,
+    Interaction,
 )
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import Source
@@ -163,6 +165,7 @@ class SourceAccess:
         Raises:
             Incorrect: No source offers such a time type.
             TimeslotTaken: The source does not list the time.
+            MalformedAnswer: What could be read of its list does not have the time.
             GatewayError: The source could not be asked.
         """
         source = self.source_of(token)
@@ -185,6 +188,14 @@ class SourceAccess:
                 return timeslot
         if moving is None:
             self._recheck.ask(source.name, token, offering.time_type.id)
+        if free.rejected:
+            raise MalformedAnswer(
+                "The region's list of that day cannot be read whole, and the rest of it"
+                " does not have the slot; search again, or ask the unit.",
+                element="timeslotDetail",
+                source=source.name,
+                interaction=Interaction.GET_AVAILABLE_TIMESLOTS.value,
+            )
         raise TimeslotTaken(
             "The slot is no longer free; search again for another one."
             if moving is None

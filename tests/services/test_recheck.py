@@ -10,8 +10,12 @@ from doubles import LeavingStore, MemoryDemand
 from structlog.testing import capture_logs
 
 from fhir_gateway.model.booking import ResultCode, WriteResult
-from fhir_gateway.model.errors import SourceFault, TimeslotTaken
-from fhir_gateway.model.interaction import GetAvailableTimeslots, Interaction
+from fhir_gateway.model.errors import MalformedAnswer, SourceFault, TimeslotTaken
+from fhir_gateway.model.interaction import (
+    GetAvailableTimeslots,
+    Interaction,
+    MakeBooking,
+)
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.services.holding import HoldRequest
 from fhir_gateway.services.recheck import Recheck
@@ -99,6 +103,34 @@ def test_a_freed_time_that_is_not_offered_again(wireless: Wireless) -> None:
 
     assert cancelled.is_offered_again is False
     assert wireless.desk.rechecks.wanted == WRONG
+
+
+def test_a_time_that_may_be_among_what_cannot_be_read_is_not_called_gone(
+    wireless: Wireless,
+) -> None:
+    """The day's list is not whole, so nobody knows; nothing is sent."""
+    wireless.adapter.rejected = {GetAvailableTimeslots: ("endTimeExclusive: bad",)}
+
+    with pytest.raises(MalformedAnswer):
+        wireless.desk.book(wireless.coming(), 0)
+
+    assert wireless.adapter.asked(MakeBooking) == []
+    assert wireless.desk.rechecks.wanted == WRONG
+
+
+def test_a_freed_time_that_may_be_among_what_cannot_be_read(
+    wireless: Wireless,
+) -> None:
+    """Its absence from what could be read says nothing."""
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+    made = wireless.desk.book(wanted, 0).booking
+    wireless.lists()
+    wireless.adapter.rejected = {GetAvailableTimeslots: ("endTimeExclusive: bad",)}
+
+    cancelled = wireless.desk.booking.cancel(made.id)
+
+    assert cancelled.is_offered_again is None
 
 
 def test_a_freed_time_that_cannot_be_looked_for(wireless: Wireless) -> None:
