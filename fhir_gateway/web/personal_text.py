@@ -16,9 +16,13 @@ from fhir_gateway.model.person import PersonalIdentityNumber
 
 __all__ = ["has_personal_number", "holds_personal_number"]
 
-# Ten digits, however they are written in a URL: what has fewer is not looked at.
+# Six digits and four, however they are written in a URL: what has fewer, as dates have,
+# is not looked at any further. It begins with a set of characters and is possessive, so
+# that `re` passes most of a URL over at once.
+_DIGIT: Final = r"(?:%(?:25)?+3)?+[0-9]"
 _MANY_DIGITS: Final = re.compile(
-    r"(?:[0-9]|%3[0-9])(?:(?:[0-9]|%3[0-9])|[-+ ]|%2[0BbDd]|%25){9}"
+    r"[0-9%](?:(?<=%)(?:25)?+3[0-9]|(?<=[0-9]))"
+    rf"(?:{_DIGIT}){{5}}+(?:[-+ ]|%(?:25)?+2[0BbDd])?+(?:{_DIGIT}){{4}}+"
 )
 # Twelve digits stand out among anything but digits. Ten are a number among letters and
 # digits far too often (ids, hashes), and so are the digits behind a decimal point.
