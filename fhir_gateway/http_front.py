@@ -19,8 +19,7 @@ from io import BytesIO
 from typing import Any, Final, NoReturn
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from werkzeug.exceptions import RequestTimeout
-
+from fhir_gateway.web.request_body import BROKEN_OFF, LATE, UnreadBody
 from fhir_gateway.web.request_head import FIELDS
 
 __all__ = ["BODY_WITHIN", "Answer", "HttpFront"]
@@ -83,8 +82,8 @@ class HttpFront:
         failed: Returns the answer where the application, or this front, failed.
         most_bytes: The largest body to take; of a larger one the application gets a
             byte more, or nothing where its length was said, and refuses it.
-        body_within: How long a body may take to arrive. For a later one the application
-            gets an input that raises `RequestTimeout` when it is read.
+        body_within: How long a body may take to arrive. For a later one, and for one
+            that broke off, the application gets an input that refuses to be read.
         patience: How long a request that may have to wait waits for a thread.
     """
 
@@ -170,7 +169,7 @@ class HttpFront:
 
     async def _body(
         self, request: "_Request", receive: Receive
-    ) -> "BytesIO | _LateBody":
+    ) -> BytesIO | UnreadBody:
         if request.is_read:
             return BytesIO()
         if request.length is not None and request.length > self._most_bytes:
@@ -180,18 +179,24 @@ class HttpFront:
             async with asyncio.timeout(self._body_within_s):
                 while not request.is_read and read.tell() <= self._most_bytes:
                     message = await receive()
+                    if message["type"] != "http.request":
+                        # The client has gone, or its chunks cannot be read.
+                        return BROKEN_OFF
                     read.write(message.get("body", b""))
                     request.is_read = not message.get("more_body", False)
         except TimeoutError:
-            return _LateBody()
+            return LATE
         if read.tell() > self._most_bytes:
             # Of another request's bytes behind it nobody can be sure.
             request.is_read = False
             read.truncate(self._most_bytes + 1)
+        elif request.length not in (None, read.tell()):
+            request.is_read = False
+            return BROKEN_OFF
         read.seek(0)
         return read
 
-    def _run(self, environ: WSGIEnvironment, body: "BytesIO | _LateBody") -> Answer:
+    def _run(self, environ: WSGIEnvironment, body: BytesIO | UnreadBody) -> Answer:
         status = 500
         headers: list[tuple[str, str]] = []
 
@@ -274,14 +279,6 @@ def _length(environ: WSGIEnvironment) -> int | None:
     return length
 
 
-class _LateBody:
-    """The input of a request whose body has not arrived in time."""
-
-    def read(self, _: int = -1, /) -> NoReturn:
-        """Refuse."""
-        raise RequestTimeout
-
-
 class _NoThread(Exception):
     """No thread has become free in time."""
 
@@ -301,9 +298,9 @@ class _Lane:
 
     async def run(
         self,
-        work: Callable[[WSGIEnvironment, "BytesIO | _LateBody"], Answer],
+        work: Callable[[WSGIEnvironment, BytesIO | UnreadBody], Answer],
         environ: WSGIEnvironment,
-        body: "BytesIO | _LateBody",
+        body: BytesIO | UnreadBody,
     ) -> Answer:
         """
         Do something on a thread of this lane.

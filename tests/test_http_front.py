@@ -89,16 +89,24 @@ class Fronted:
             "scheme": "http",
         }
 
-    async def ask(self, scope: dict[str, Any], *pieces: bytes) -> Told:
+    async def ask(
+        self, scope: dict[str, Any], *pieces: bytes, breaks_off: bool = False
+    ) -> Told:
         """Ask, with a body in pieces; without any the body never comes."""
         waiting = list(pieces)
         sent: list[Any] = []
 
         async def receive() -> dict[str, Any]:
+            if not waiting and breaks_off:
+                return {"type": "http.disconnect"}
             if not waiting:
                 await asyncio.Event().wait()
             piece = waiting.pop(0)
-            return {"type": "http.request", "body": piece, "more_body": bool(waiting)}
+            return {
+                "type": "http.request",
+                "body": piece,
+                "more_body": breaks_off or bool(waiting),
+            }
 
         async def send(message: Any) -> None:
             sent.append(message)
@@ -107,9 +115,11 @@ class Fronted:
         start, body = sent
         return Told(start["status"], start["headers"], body["body"])
 
-    def tell(self, scope: dict[str, Any], *pieces: bytes) -> Told:
+    def tell(
+        self, scope: dict[str, Any], *pieces: bytes, breaks_off: bool = False
+    ) -> Told:
         """Ask, and wait for the answer."""
-        return asyncio.run(self.ask(scope, *pieces))
+        return asyncio.run(self.ask(scope, *pieces, breaks_off=breaks_off))
 
 
 @contextmanager
@@ -255,6 +265,29 @@ def test_a_body_that_does_not_come_ends_its_connection() -> None:
 
     assert told.closes
     assert [type(each).__name__ for each in made.failures] == ["RequestTimeout"]
+
+
+@pytest.mark.parametrize(
+    "head", [(b"content-length", b"4"), (b"transfer-encoding", b"chunked")]
+)
+@pytest.mark.parametrize("pieces", [[], [b"ab"], [b"ab", b"cd"]])
+def test_a_body_that_breaks_off_is_not_passed_on(
+    one: Fronted, head: tuple[bytes, bytes], pieces: list[bytes]
+) -> None:
+    """The application gets an input that refuses, and the connection ends."""
+    told = one.tell(one.scope(method="POST", headers=[head]), *pieces, breaks_off=True)
+
+    assert (one.app.bodies, told.closes) == ([], True)
+    assert [type(each).__name__ for each in one.failures] == ["Problem"]
+
+
+@pytest.mark.parametrize("body", [b"", b"ab", b"abcdef"])
+def test_a_body_of_another_length_is_not_passed_on(one: Fronted, body: bytes) -> None:
+    """Where it ends nobody can be sure."""
+    told = one.tell(one.scope(method="POST", headers=[(b"content-length", b"4")]), body)
+
+    assert (one.app.bodies, told.closes) == ([], True)
+    assert [type(each).__name__ for each in one.failures] == ["Problem"]
 
 
 @settings(max_examples=30)

@@ -16,6 +16,7 @@ from fhir_gateway.web.directory import directory_routes
 from fhir_gateway.web.errors import register_error_handlers
 from fhir_gateway.web.exchange import FHIR_PREFIX, check_accept, fhir_response
 from fhir_gateway.web.gateway import Gateway
+from fhir_gateway.web.request_body import take_body
 from fhir_gateway.web.request_head import HEALTH, check_head
 from fhir_gateway.web.request_id import echo_request_id
 from fhir_gateway.web.resource import ResourceRoutes, register, waiting_routes
@@ -61,6 +62,8 @@ def create_app(gateway: Gateway) -> GatewayApp:
     routes = resource_routes(gateway)
     app = GatewayApp(routes)
     app.before_request(lambda: check_head(request.environ, gateway.hosts))
+    # Before any view: some of them need no body, and would act without it.
+    app.before_request(take_body)
     statement = capability_statement(
         [each.capability for each in routes],
         base_url=gateway.base_url,

@@ -1,0 +1,66 @@
+"""
+The body of a request: taken whole before anything is done with the request.
+
+RFC 9112, 8: a message that broke off is incomplete, and nothing of it is processed.
+"""
+
+from collections.abc import Callable
+from typing import Final, NoReturn
+
+from flask import request
+from werkzeug.exceptions import RequestTimeout
+
+from fhir_gateway.fhir.outcome import Issue, Problem
+
+__all__ = ["BROKEN_OFF", "LATE", "UnreadBody", "take_body"]
+
+
+class UnreadBody:
+    """
+    The input (PEP 3333) of a request whose body is not there whole.
+
+    Args:
+        fault: Makes the error that each attempt to read raises.
+    """
+
+    def __init__(self, fault: Callable[[], Exception]) -> None:
+        self._fault = fault
+
+    def read(self, _: int = -1, /) -> NoReturn:
+        """Refuse."""
+        raise self._fault()
+
+
+def take_body() -> None:
+    """
+    Take the body of the present request, whether or not anything reads it later.
+
+    Raises:
+        Problem: 400, the body broke off.
+        RequestTimeout: It did not arrive in time.
+    """
+    environ = request.environ
+    if environ.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in environ:
+        request.get_data()
+
+
+def _broken_off() -> Problem:
+    return Problem(
+        [
+            Issue(
+                code="structure",
+                diagnostics=(
+                    "The body broke off, or its chunks cannot be read. Nothing was"
+                    " done: send the request again, whole."
+                ),
+            )
+        ],
+        status=400,
+    )
+
+
+LATE: Final = UnreadBody(RequestTimeout)
+"""The input of a request whose body did not arrive in time."""
+
+BROKEN_OFF: Final = UnreadBody(_broken_off)
+"""The input of a request whose body ended before its end."""
