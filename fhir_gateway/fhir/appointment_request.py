@@ -7,7 +7,7 @@ repeats a value.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,17 +16,19 @@ from fhir_gateway.fhir.limits import MOST_REASON_JSON_CHARACTERS
 from fhir_gateway.fhir.outcome import Issue, Problem
 from fhir_gateway.fhir.patient import Resident, contained_patients, is_patient
 from fhir_gateway.fhir.reference import Reference, own_id
+from fhir_gateway.fhir.slot_participant import foreign_participants
 from fhir_gateway.fhir.structure import checked
 from fhir_gateway.model.booking import CancellationReason
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timekeeping import Clock, instant_from_text, now
-from fhir_gateway.model.timeslot import TimeslotToken
+from fhir_gateway.model.timeslot import Schedule, TimeslotToken
 
 __all__ = [
     "BOOKABLE",
     "STATUSES",
     "AppointmentRequest",
+    "ScheduleOf",
     "appointment_request_from_resource",
 ]
 
@@ -47,6 +49,14 @@ STATUSES: Final = frozenset(
 BOOKABLE: Final = frozenset({"proposed", "booked"})
 _CANCELLED: Final = "cancelled"
 _REFERENCES: Final = ("basedOn", "reasonReference", "supportingInformation")
+
+
+ScheduleOf = Callable[[TimeslotToken], Schedule | None]
+"""Returns whose time a slot is; None where that is not known."""
+
+
+def _unknown(_: TimeslotToken) -> None:
+    """Return nothing: whose time a slot is, is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -79,6 +89,7 @@ def appointment_request_from_resource(
     base_url: str,
     to_book: bool = False,
     to_hold: bool = False,
+    schedule_of: ScheduleOf = _unknown,
     clock: Clock = now,
 ) -> AppointmentRequest:
     """
@@ -91,6 +102,8 @@ def appointment_request_from_resource(
             are never None.
         to_hold: It has to have what a hold needs: then `token` and `number` are never
             None.
+        schedule_of: Returns whose time the slot of a new booking or hold is, so that
+            other participants can be compared with it; None where nobody knows.
         clock: Tells the time.
 
     Raises:
@@ -108,7 +121,7 @@ def appointment_request_from_resource(
             status=400,
         )
     sound = checked(resource)
-    reader = _Reader(sound.resource, base_url, clock)
+    reader = _Reader(sound.resource, base_url, schedule_of, clock)
     request = reader.read(is_new=to_book or to_hold, to_book=to_book)
     issues = sound.with_further(reader.issues)
     if issues:
@@ -120,10 +133,15 @@ class _Reader:
     """Reads what is in order of an Appointment, collecting faults in `issues`."""
 
     def __init__(
-        self, resource: Mapping[str, Any], base_url: str, clock: Clock
+        self,
+        resource: Mapping[str, Any],
+        base_url: str,
+        schedule_of: ScheduleOf,
+        clock: Clock,
     ) -> None:
         self._resource = resource
         self._base_url = base_url
+        self._schedule_of = schedule_of
         self.issues: list[Issue] = []
         self._resident = Resident(resource, self.issues.append, clock=clock)
 
@@ -133,7 +151,7 @@ class _Reader:
         self._check_references()
         if is_new:
             self._check_new()
-        token = self._token()
+        token = self._token(is_new=is_new)
         number = self._resident.number(is_required=is_new)
         subject = None
         if self._status != _CANCELLED:
@@ -247,7 +265,7 @@ class _Reader:
                         f"{where}.reference",
                     )
 
-    def _token(self) -> TimeslotToken | None:
+    def _token(self, *, is_new: bool) -> TimeslotToken | None:
         slots = self._resource.get("slot", ())
         if not slots:
             return None
@@ -268,6 +286,9 @@ class _Reader:
         try:
             token = TimeslotToken.parse(identifier)
         except ValueError:
+            token = None
+        # No free time lasts no time at all.
+        if token is None or (is_new and token.length == 0):
             self._fault(
                 "not-found",
                 "There is no such slot; search for one.",
@@ -275,10 +296,11 @@ class _Reader:
                 error_code=ErrorCode.REQUESTED_TIME_DOES_NOT_EXIST,
             )
             return None
-        self._check_agrees(token)
+        # A change is compared with the Appointment as it stands.
+        self._check_agrees(token, self._schedule_of(token) if is_new else None)
         return token
 
-    def _check_agrees(self, token: TimeslotToken) -> None:
+    def _check_agrees(self, token: TimeslotToken, schedule: Schedule | None) -> None:
         for name, slots in (("start", token.starts_at), ("end", token.ends_at)):
             given = self._resource.get(name)
             if given is not None and instant_from_text(given) != slots:
@@ -287,24 +309,14 @@ class _Reader:
                     f"{name} is not the slot's: leave it out or give the slot's.",
                     f"Appointment.{name}",
                 )
-        for where, participant in self._participants():
-            try:
-                reference = Reference.parse(
-                    participant.get("actor", {}).get("reference", ""), self._base_url
-                )
-            except ValueError:
-                continue
-            expected = {
-                "Location": token.unit,
-                "HealthcareService": token.time_type,
-                "Schedule": token.schedule,
-            }.get(reference.type)
-            if expected is not None and reference.id != expected:
-                self._fault(
-                    "value",
-                    "The participant is not one of the slot's: leave it out.",
-                    f"{where}.actor.reference",
-                )
+        named = {each.expression for each in self.issues}
+        self.issues.extend(
+            each
+            for each in foreign_participants(
+                self._resource, token, schedule, base_url=self._base_url
+            )
+            if each.expression not in named
+        )
 
     def _comment(self, *, is_new: bool) -> str | None:
         text, where = self._resource.get("comment"), "Appointment.comment"

@@ -140,7 +140,10 @@ class _Views:
         check_accept()
         body = read_body()
         wanted = appointment_request_from_resource(
-            body, base_url=self._gateway.base_url, to_book=True
+            body,
+            base_url=self._gateway.base_url,
+            to_book=True,
+            schedule_of=self._desk.schedule,
         )
 
         def book(key: RequestKey | None) -> tuple[ManagedBooking, Response]:

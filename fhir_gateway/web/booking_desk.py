@@ -14,6 +14,7 @@ from fhir_gateway.fhir.appointment_change import undoable_changes
 from fhir_gateway.fhir.appointment_request import BOOKABLE, AppointmentRequest
 from fhir_gateway.fhir.free_text import COMMENT
 from fhir_gateway.fhir.outcome import Issue, Problem
+from fhir_gateway.fhir.slot_participant import foreign_participants
 from fhir_gateway.model.booking import (
     BookingStatus,
     CancellationReason,
@@ -22,7 +23,12 @@ from fhir_gateway.model.booking import (
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Conflict, Refused, Stale, Unavailable
 from fhir_gateway.model.timekeeping import now
-from fhir_gateway.model.timeslot import TimeType, time_type_token
+from fhir_gateway.model.timeslot import (
+    Schedule,
+    TimeslotToken,
+    TimeType,
+    time_type_token,
+)
 from fhir_gateway.services.booking_request import (
     BookedTimeslot,
     BookingRequest,
@@ -197,6 +203,8 @@ class BookingDesk:
                         expression="Appointment.slot",
                     )
                 )
+            if moves and wanted.token is not None:
+                issues.extend(self._foreign(change.sent, wanted.token))
             issues.extend(
                 undoable_changes(
                     shown,
@@ -258,16 +266,27 @@ class BookingDesk:
         self,
         present: ManagedBooking,
         wanted: AppointmentRequest,
+        sent: Mapping[str, Any],
         request: RequestKey | None,
     ) -> BookedTimeslot:
         """
         Book what is held.
 
+        Args:
+            present: The hold.
+            wanted: What the request says.
+            sent: The Appointment that the request comes to.
+            request: What the client calls the request.
+
         Raises:
-            Problem: 422 when another person is named.
+            Problem: 422 when another person, or a participant that is not the slot's,
+                is named.
             GatewayError: As `BookingService.book_held`.
         """
         _check_same_person(present, wanted)
+        issues = self._foreign(sent, TimeslotToken.parse(present.timeslot.token))
+        if issues:
+            raise Problem(issues, status=422)
         booked = self._gateway.booking.book_held(
             present.id,
             subject=wanted.subject,
@@ -276,6 +295,12 @@ class BookingDesk:
         )
         self._gateway.leave_out_at_once()
         return booked
+
+    def schedule(self, token: TimeslotToken) -> Schedule | None:
+        """Return whose time a slot is; None where this process has not seen it."""
+        schedules = self._gateway.slot_search.snapshot.schedules
+        number = schedules.number(token.schedule)
+        return None if number is None else schedules[number]
 
     def appointment(self, booking: ManagedBooking) -> dict[str, Any]:
         """Return a booking as a client sees it."""
@@ -298,6 +323,14 @@ class BookingDesk:
                 booking.timeslot.start < booking.timeslot.end
                 and snapshot.schedules.number(schedule.token) is not None
             ),
+        )
+
+    def _foreign(self, sent: Mapping[str, Any], token: TimeslotToken) -> list[Issue]:
+        """Return a fault for each participant that a slot does not have."""
+        return list(
+            foreign_participants(
+                sent, token, self.schedule(token), base_url=self._gateway.base_url
+            )
         )
 
     def _move(

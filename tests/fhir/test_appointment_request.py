@@ -47,6 +47,7 @@ _TIMESLOT = Timeslot(
     end=_START + timedelta(minutes=15),
 )
 _TOKEN = _TIMESLOT.token
+_UNIT = _TIMESLOT.schedule.unit
 
 
 def body(**changes: Any) -> dict[str, Any]:
@@ -256,7 +257,7 @@ def test_other_participants_may_be_the_slots() -> None:
             f"HealthcareService/{token.time_type}",
             f"http://gateway.test/fhir/Schedule/{token.schedule}",
         )
-    ] + [{"actor": {"display": "Rum 1"}, "status": "accepted"}]
+    ]
 
     assert subject(read(body(participant=[*others, participant()]))) == TOLVANSSON
 
@@ -267,7 +268,7 @@ def test_a_patient_without_an_id_is_only_the_patient() -> None:
         contained=[patient(id=None)],
         participant=[
             participant(reference=None),
-            {"actor": {"display": "Rum 1"}, "status": "accepted"},
+            {"actor": {"reference": f"Location/{_UNIT}"}, "status": "accepted"},
         ],
     )
 
@@ -965,7 +966,8 @@ def test_every_fault_of_structure_is_named_together() -> None:
 
 def test_ten_thousand_participants_are_read() -> None:
     """A long list of others does no harm."""
-    others = [{"actor": {"display": "x"}, "status": "accepted"}] * 10_000
+    unit = {"reference": f"Location/{_UNIT}"}
+    others = [{"actor": unit, "status": "accepted"}] * 10_000
 
     assert subject(read(body(participant=[*others, participant()]))) == TOLVANSSON
 
@@ -1136,7 +1138,7 @@ def test_a_participant_who_declined_is_not_booked() -> None:
     resource = body(
         participant=[
             participant() | {"status": "declined"},
-            {"actor": {"display": "Rum 1"}, "status": "declined"},
+            {"actor": {"reference": f"Location/{_UNIT}"}, "status": "declined"},
         ]
     )
 

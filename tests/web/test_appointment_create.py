@@ -141,6 +141,76 @@ def test_the_unit_may_be_a_participant(client: FlaskClient, number: str) -> None
     assert created(post(client, body))["status"] == "booked"
 
 
+def _another_practitioner(client: FlaskClient, body: dict[str, Any]) -> str:
+    """Return the HSA-id of a member of staff that a proposal does not name."""
+    own = {
+        each["actor"].get("identifier", {}).get("value") for each in body["participant"]
+    }
+    bundle = client.get(
+        "/fhir/Slot", query_string={"_include": "Slot:schedule", "_count": "200"}
+    ).json
+    assert bundle is not None
+    for entry in bundle["entry"]:
+        for actor in entry["resource"].get("actor", ()):
+            reference = actor.get("reference", "")
+            kind, _, identifier = reference.partition("/")
+            if kind == "Practitioner" and identifier not in own:
+                return str(identifier)
+    raise AssertionError("no other practitioner has a free slot")
+
+
+def test_a_proposal_with_its_participants_books(
+    client: FlaskClient, number: str
+) -> None:
+    """What this server proposes of place, service and staff may be sent back."""
+    slot = next(free_slots(client, "norr"))
+    proposal = client.get(f"/fhir/Appointment/{slot['id']}").json
+    assert proposal is not None
+    body = appointment(slot["id"], number)
+    body["participant"] += proposal["participant"]
+
+    assert created(post(client, body))["status"] == "booked"
+
+
+@pytest.mark.parametrize(
+    "form", ["reference", "absolute", "identifier", "RelatedPerson", "display", "type"]
+)
+def test_a_participant_that_is_not_the_slots_books_nothing(
+    client: FlaskClient, sandbox: Sandbox, number: str, form: str
+) -> None:
+    """Whoever the region does not offer at that time is 422, and nothing is sent."""
+    slot = next(free_slots(client, "norr"))
+    proposal = client.get(f"/fhir/Appointment/{slot['id']}").json
+    assert proposal is not None
+    other = _another_practitioner(client, proposal)
+    actor: dict[str, Any] = {
+        "reference": {"reference": f"Practitioner/{other}"},
+        "absolute": {"reference": f"{BASE_URL}/Practitioner/{other}"},
+        "identifier": {
+            "type": "Practitioner",
+            "identifier": {"system": "urn:oid:1.2.752.29.4.19", "value": other},
+        },
+        "RelatedPerson": {"reference": "RelatedPerson/1"},
+        "display": {"display": "Dr X"},
+        "type": {},
+    }[form]
+    who = {"actor": actor} if actor else {"type": [{"text": "interpreter"}]}
+    body = appointment(slot["id"], number)
+    body["participant"].append({**who, "status": "needs-action"})
+
+    place = "Appointment.participant[1]" + (".actor" if actor else "")
+    assert_outcome(
+        post(client, body),
+        422,
+        issue(
+            "value",
+            "The participant is not one of the slot's: leave it out.",
+            expression=f"{place}.reference" if "reference" in actor else place,
+        ),
+    )
+    assert sandbox.writes("norr", number) == []
+
+
 def test_a_coordination_number_books(client: FlaskClient) -> None:
     """A resident with a samordningsnummer books under its own system."""
     identifier = {

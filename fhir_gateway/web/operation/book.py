@@ -52,6 +52,7 @@ class Book:
             call.appointment,
             base_url=self._gateway.base_url,
             to_book=call.known is None,
+            schedule_of=self._desk.schedule,
         )
 
         def book(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
@@ -82,7 +83,7 @@ class Book:
         stays = wanted.token is None or wanted.token == token
         if present.held_until is not None and stays and not call.cancels:
             condition.check(present.version)
-            booked = self._desk.book_held(present, wanted, key)
+            booked = self._desk.book_held(present, wanted, call.appointment, key)
             return booked.booking, self._booked(booked, call)
         if wanted.token is None:
             wanted = replace(wanted, token=token)

@@ -58,6 +58,7 @@ class Hold:
             call.appointment,
             base_url=base_url,
             to_hold=call.known is None and not ends,
+            schedule_of=self._desk.schedule,
         )
         if call.known is not None or ends:
             known = known_of(call)
