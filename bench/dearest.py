@@ -32,6 +32,7 @@ from fhir_gateway.fhir.limits import (
     MOST_JSON_KEYS,
     MOST_PARAMETERS,
     MOST_SEARCH_VALUES,
+    MOST_SENT_BACK_BYTES,
 )
 from fhir_gateway.settings import Settings
 
@@ -311,6 +312,41 @@ def bodies() -> Iterator[Request]:
         yield from _writes(name, body)
     for name, body in _texts():
         yield from _writes(name, body)
+    for name, value in _long_values():
+        body = json.dumps(value, separators=(",", ":")).encode()
+        if not MOST_JSON_BYTES < len(body) <= MOST_SENT_BACK_BYTES:
+            raise ValueError(f"{name} has {len(body)} bytes")
+        yield from (
+            each
+            for each in _writes(name, body)
+            if each.path not in ("/fhir/Appointment", "/fhir/Appointment/$find")
+            and each.method != "PATCH"
+        )
+
+
+def _long_values() -> Iterator[tuple[str, Any]]:
+    """Yield bodies with one long value each, as long as what is sent back may be."""
+    most = MOST_SENT_BACK_BYTES - 1_000
+    for kind, text in (
+        ("Base64Binary", "QUJD" * (most // 4)),
+        ("Oid", "urn:oid:1" + ".1" * (most // 2)),
+        ("Code", "a " * (most // 2)),
+    ):
+        yield (
+            f"a long {kind}",
+            {
+                "resourceType": "Parameters",
+                "parameter": [{"name": "colour", f"value{kind}": text}],
+            },
+        )
+        yield (
+            f"an Appointment with a long {kind}",
+            {
+                "resourceType": "Appointment",
+                "status": "proposed",
+                "extension": [{"url": "urn:x", f"value{kind}": text}],
+            },
+        )
 
 
 def _writes(name: str, body: bytes) -> Iterator[Request]:

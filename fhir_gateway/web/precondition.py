@@ -19,7 +19,7 @@ __all__ = ["EntityTags", "Precondition", "if_none_match", "precondition"]
 # RFC 9110, 8.8.3. Header bytes arrive as characters of Latin-1.
 _TAG: Final = re.compile(r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 # RFC 9110, 5.6.1: empty members of a list count for nothing.
-_BETWEEN: Final = re.compile(r"[ \t]*(?:,[ \t]*)*")
+_BETWEEN: Final = re.compile(r"[ \t]*+(?:,[ \t]*+)*+")
 # Apache, nginx modules and Jetty mark the tag of an answer that they compress.
 _COMPRESSED: Final = re.compile(r"--?(?:gzip|br|zstd|deflate)\Z")
 # The version of no appointment: they begin with 1.
