@@ -1,0 +1,1 @@
+"""What happens to the tests when a guard is taken out of the program."""

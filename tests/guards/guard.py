@@ -1,0 +1,42 @@
+"""
+The guards that are taken out, one at a time, to see which suite notices.
+
+A guard is a line or two that stand between bad input and harm: a check, a cap, a
+redaction, a uniqueness. Code that nobody would miss is code that may be lost.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["GUARDS", "Guard"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guard:
+    """
+    One guard and how it is taken out.
+
+    Attributes:
+        name: What the guard prevents.
+        path: The module, below `fhir_gateway/`.
+        text: What stands there exactly once.
+        without: What stands there when the guard is gone.
+        suite: pytest's arguments: the suite that must turn red.
+    """
+
+    name: str
+    path: str
+    text: str
+    without: str
+    suite: str
+
+
+GUARDS: Final = (
+    Guard(
+        name="a header's underscore passes for a hyphen",
+        path="http_front.py",
+        text='.replace("_", "__")',
+        without="",
+        suite="tests/flow/test_half_sent.py",
+    ),
+)
