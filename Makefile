@@ -19,6 +19,8 @@ SLOTS ?= 100000
 export DATABASE ?= sqlite
 export BOOKINGS ?= 10000
 export KILLS ?= 500
+# words from the names of guards, for make guards
+GUARDS ?=
 # pytest's own options, as in: make test TESTS='tests/web -k paging'
 TESTS ?=
 
@@ -41,6 +43,9 @@ demo: $(READY) ## run gateway, worker and make-believe regions until Ctrl-C
 
 test: $(READY) ## run every test
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS)
+
+guards: $(READY) ## take each guard out of a copy, see that its suite notices: GUARDS
+	@PYTHONPATH=tests $(BIN)/python -m guards.remove $(GUARDS)
 
 torture: $(READY) ## book under faults and kills until it hurts: BOOKINGS, KILLS, DATABASE, SEED
 	@PYTHONPATH=tests $(BIN)/python -m faults.torture

@@ -5,7 +5,9 @@ A guard is a line or two that stand between bad input and harm: a check, a cap, 
 redaction, a uniqueness. Code that nobody would miss is code that may be lost.
 """
 
+import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 __all__ = ["GUARDS", "Guard"]
@@ -14,10 +16,10 @@ __all__ = ["GUARDS", "Guard"]
 @dataclass(frozen=True, kw_only=True)
 class Guard:
     """
-    One guard and how it is taken out.
+    One guard and how it is taken out: a table of guards.toml.
 
     Attributes:
-        name: What the guard prevents.
+        name: What happens without it.
         path: The module, below `fhir_gateway/`.
         text: What stands there exactly once.
         without: What stands there when the guard is gone.
@@ -31,12 +33,9 @@ class Guard:
     suite: str
 
 
-GUARDS: Final = (
-    Guard(
-        name="a header's underscore passes for a hyphen",
-        path="http_front.py",
-        text='.replace("_", "__")',
-        without="",
-        suite="tests/flow/test_half_sent.py",
-    ),
+GUARDS: Final = tuple(
+    Guard(**table)
+    for table in tomllib.loads(
+        Path(__file__).with_name("guards.toml").read_text(encoding="utf-8")
+    )["guard"]
 )
