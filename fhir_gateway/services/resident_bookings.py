@@ -5,7 +5,8 @@ A source with an aggregating address is asked once. Of the others only those uni
 asked at which this server knows a booking; the answer says so.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final
@@ -96,6 +97,8 @@ class ResidentBookings:
         records = self._journal.of_subject(number)
         questions = self._questions(records)
         outcomes: list[SourceOutcome] = []
+        answered: dict[SourceName, list[BookedTimes]] = {}
+        unshown: Counter[SourceName] = Counter()
         described: dict[str, tuple[Booking, KeptPart | None]] = {}
         silent: set[tuple[SourceName, LogicalAddress]] = set()
         with ThreadPoolExecutor(
@@ -109,16 +112,20 @@ class ResidentBookings:
                     outcomes.append(answer)
                     silent.add((question.source.name, question.address))
                     continue
+                source = question.source.name
+                answered.setdefault(source, []).append(answer)
                 kept = {part.unit.upper(): part for part in answer.kept}
-                unshown = 0
                 for booking in answer.bookings:
                     part = kept.get(booking.unit)
-                    record = self._known(question.source.name, booking, number, part)
+                    record = self._known(source, booking, number, part)
                     if record is None or record.id in described:
-                        unshown += 1
+                        unshown[source] += 1
                     else:
                         described[record.id] = booking, part
-                outcomes.extend(_shortcomings(question.source, answer, unshown))
+        for name, parts in answered.items():
+            outcomes.extend(
+                _shortcomings(self._access.sources[name], parts, unshown[name])
+            )
         outcomes.extend(self._not_asked())
         records = self._journal.of_subject(number)
         # Some are looked at by themselves: one after the other, those of a source that
@@ -259,17 +266,24 @@ class ResidentBookings:
 
 
 def _shortcomings(
-    source: Source, answer: BookedTimes, unshown: int
+    source: Source, answers: Sequence[BookedTimes], unshown: int
 ) -> list[SourceOutcome]:
-    """Return what an answer lacks, or has of another moment."""
-    lacks = (
-        (len(answer.unanswered), "units did not answer"),
-        (len(answer.unreadable), "bookings or parts of bookings could not be read"),
-        (unshown, "bookings cannot be shown"),
-        (answer.of_others, "bookings of other persons were left out"),
-        (answer.elsewhere, "bookings at units that are not its own were left out"),
-    )
-    said = [f"{count} {what}" for count, what in lacks if count]
+    """Return what a source's answers lack, or have of another moment."""
+    lacks = Counter({"bookings cannot be shown": unshown})
+    for answer in answers:
+        lacks.update(
+            {
+                "units did not answer": len(answer.unanswered),
+                "bookings or parts of bookings could not be read": len(
+                    answer.unreadable
+                ),
+                "bookings of other persons were left out": answer.of_others,
+                "bookings at units that are not its own were left out": (
+                    answer.elsewhere
+                ),
+            }
+        )
+    said = [f"{count} {what}" for what, count in lacks.items() if count]
     outcomes = []
     if said:
         outcomes.append(
@@ -279,7 +293,12 @@ def _shortcomings(
                 detail=f"{source.title}: {'; '.join(said)}.",
             )
         )
-    old = [part for part in answer.kept if part.is_failed or part.since is None]
+    old = [
+        part
+        for answer in answers
+        for part in answer.kept
+        if part.is_failed or part.since is None
+    ]
     if old:
         since = min((part.since for part in old if part.since), default=None)
         age = f"{instant_text(since)} or later" if since else "an unknown time"

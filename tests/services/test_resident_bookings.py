@@ -5,7 +5,8 @@ What is missing is said.
 """
 
 import threading
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -663,11 +664,8 @@ def test_each_known_unit_is_asked_once(make_wireless: MakeWireless) -> None:
     assert problems(found) == {NORR: SourceProblem.NOT_ASKED}
 
 
-def test_several_failing_units_are_one_outcome(make_wireless: MakeWireless) -> None:
-    """A source is named once for each thing that is wrong with it."""
-    wireless = make_wireless(
-        sources=(source(units=(unit(), unit(OTHER_UNIT))),),
-    )
+def known_at_two_units(wireless: Wireless) -> None:
+    """Let the journal know a booking of resident 0 at each of two units."""
     for hsa_id, booking_id in ((UNIT, "B-1"), (OTHER_UNIT, "B-2")):
         wanted = wireless.coming()
         wanted = replace(wanted, schedule=replace(wanted.schedule, unit=hsa_id))
@@ -682,6 +680,50 @@ def test_several_failing_units_are_one_outcome(make_wireless: MakeWireless) -> N
             timeslot=wanted,
             number=number(0),
         )
+
+
+@dataclass
+class DamagedAdapter(AnsweringAdapter):
+    """A source that leaves out so many bookings at each of its units."""
+
+    damage: Mapping[str, int] = field(default_factory=dict)
+
+    def get_subject_of_care_schedule(
+        self, query: GetSubjectOfCareSchedule, *, timeout: float
+    ) -> BookedTimes:
+        """Return the book, less what could not be read."""
+        answer = super().get_subject_of_care_schedule(query, timeout=timeout)
+        unreadable = ("timeslotDetail/startTimeInclusive is missing",)
+        return replace(answer, unreadable=unreadable * self.damage[query.address])
+
+
+def test_what_several_units_leave_out_is_counted_together(
+    make_wireless: MakeWireless,
+) -> None:
+    """A source's outcome counts what all of its units have left out."""
+    wireless = make_wireless(
+        DamagedAdapter(damage={UNIT: 2, OTHER_UNIT: 3}),
+        sources=(source(units=(unit(), unit(OTHER_UNIT))),),
+    )
+    known_at_two_units(wireless)
+
+    times = wireless.desk.residents.of(number(0))
+
+    assert times.outcomes[0] == lacking(
+        "5 bookings or parts of bookings could not be read"
+    )
+    assert [each.problem for each in times.outcomes] == [
+        SourceProblem.INCOMPLETE,
+        SourceProblem.NOT_ASKED,
+    ]
+
+
+def test_several_failing_units_are_one_outcome(make_wireless: MakeWireless) -> None:
+    """A source is named once for each thing that is wrong with it."""
+    wireless = make_wireless(
+        sources=(source(units=(unit(), unit(OTHER_UNIT))),),
+    )
+    known_at_two_units(wireless)
     wireless.adapter.errors = dict.fromkeys(
         Interaction, Unavailable("The source did not answer in time.", source=NORR)
     )
