@@ -12,8 +12,8 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +25,10 @@ __all__ = ["main"]
 
 _ROOT: Final = Path(__file__).parents[2]
 _SUITE_WITHIN_S: Final = 300
-# pytest's exit code when tests ran and some of them failed.
+_AT_ONCE: Final = 2
+_PYTEST: Final = ("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider")
+# pytest's exit codes when every test passed, and when some failed.
+_GREEN: Final = 0
 _RED: Final = 1
 
 
@@ -39,37 +42,43 @@ def main(words: Sequence[str]) -> int:
     if not chosen:
         print(f"no guard has one of these words in its name: {' '.join(words)}")
         return 2
+    # A suite that is red as it is would notice anything.
+    for suite in dict.fromkeys(guard.suite for guard in chosen):
+        if _is_red(suite, _ROOT):
+            print(f"red with every guard in its place, mend it first: {suite}")
+            return 2
     missed = 0
-    for guard in chosen:
-        began = time.monotonic()
-        noticed = _is_noticed(guard)
-        missed += not noticed
-        verdict = "noticed" if noticed else "NOBODY NOTICED"
-        took = f"{time.monotonic() - began:3.0f} s"
-        print(f"{verdict:14}  {took}  {guard.name}  ({guard.suite})", flush=True)
+    with ThreadPoolExecutor(_AT_ONCE) as executor:
+        for guard, noticed in zip(
+            chosen, executor.map(_is_noticed, chosen), strict=True
+        ):
+            missed += not noticed
+            verdict = "noticed" if noticed else "NOBODY NOTICED"
+            print(f"{verdict:14}  {guard.name}  ({guard.suite})", flush=True)
     print(f"{len(chosen) - missed} guards noticed, {missed} missed by nobody")
     return 1 if missed else 0
 
 
 def _is_noticed(guard: Guard) -> bool:
     with _program_without(guard) as folder:
-        run = subprocess.run(
-            [
-                *(sys.executable, "-m", "pytest", "-x", "-q", "-n", "2"),
-                *("--dist", "loadgroup", "-p", "no:cacheprovider"),
-                *guard.suite.split(),
-            ],
-            cwd=_ROOT,
-            env={**os.environ, "PYTHONPATH": str(folder)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=_SUITE_WITHIN_S,
-            check=False,
-        )
-    if run.returncode not in {0, _RED}:
+        return _is_red(guard.suite, folder)
+
+
+def _is_red(suite: str, folder: Path) -> bool:
+    """Return whether a suite fails with the program in a folder."""
+    run = subprocess.run(
+        [sys.executable, *_PYTEST, *suite.split()],
+        cwd=_ROOT,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=_SUITE_WITHIN_S,
+        check=False,
+    )
+    if run.returncode not in {_GREEN, _RED}:
         print(run.stdout[-2000:])
-        raise SystemExit(f"the suite of {guard.name!r} did not run")
+        raise SystemExit(f"this suite did not run: {suite}")
     return run.returncode == _RED
 
 
