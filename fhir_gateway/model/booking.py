@@ -231,6 +231,7 @@ class BookedTimes:
             which not even that can be read.
         unanswered: The units whose part is missing, where the source aggregates.
         kept: The units whose part is not of this moment.
+        lost_ids: What the source calls the bookings that were left out, where it says.
         of_others: How many bookings were left out because they are another person's.
         elsewhere: How many were, because they are at units that are not its own.
     """
@@ -238,6 +239,7 @@ class BookedTimes:
     bookings: tuple[Booking, ...]
     unreadable: tuple[str, ...] = ()
     lost_at: frozenset[datetime | None] = frozenset()
+    lost_ids: frozenset[BookingId] = frozenset()
     unanswered: tuple[LogicalAddress, ...] = ()
     kept: tuple[KeptPart, ...] = ()
     of_others: int = 0
@@ -248,6 +250,16 @@ class BookedTimes:
         """Return whether it has all of the resident's bookings, for certain."""
         return not (self.unreadable or self.lost_at or self.unanswered)
 
-    def may_hide(self, start: datetime) -> bool:
-        """Return whether a booking that begins then may be among what is missing."""
-        return bool(self.unanswered) or not self.lost_at.isdisjoint((None, start))
+    def may_hide(self, start: datetime, booking_id: BookingId | None = None) -> bool:
+        """
+        Return whether a booking may be among what is missing.
+
+        Args:
+            start: When it begins.
+            booking_id: What its source calls it, where that is known.
+        """
+        return (
+            bool(self.unanswered)
+            or not self.lost_at.isdisjoint((None, start))
+            or booking_id in self.lost_ids
+        )

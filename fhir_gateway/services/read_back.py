@@ -11,7 +11,7 @@ import structlog
 
 from fhir_gateway.model.booking import BookedTimes, Booking
 from fhir_gateway.model.errors import GatewayError, Unavailable
-from fhir_gateway.model.ids import LogicalAddress, PerformerId
+from fhir_gateway.model.ids import BookingId, LogicalAddress, PerformerId
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.services.alarming import raise_alarm
@@ -41,7 +41,8 @@ class Sighting:
     Attributes:
         matches: Bookings of exactly that time.
         candidates: Bookings that say too little, or something else at the same start,
-            so that they may or may not be it.
+            or that have the booking's id at another time, so that they may or may not
+            be it.
     """
 
     matches: tuple[Booking, ...]
@@ -76,14 +77,13 @@ class ReadBack:
         Raises:
             AnothersBookings: The unit told of somebody else.
             GatewayError: The unit could not be asked, its answer is not of this
-                moment, or nothing was found and a booking that may begin then was
-                unreadable.
+                moment, or nothing was found and a booking that may be it was left out.
         """
         answer = self._schedule(record, timeslot)
         matches = tuple(
             each for each in answer.bookings if is_the_same_time(each, timeslot)
         )
-        if not matches and answer.may_hide(timeslot.start):
+        if not matches and answer.may_hide(timeslot.start, record.booking_id):
             raise GatewayError(
                 "The source's list of bookings is incomplete.", source=record.source
             )
@@ -92,7 +92,7 @@ class ReadBack:
             candidates=tuple(
                 each
                 for each in answer.bookings
-                if may_be(each, timeslot)
+                if (may_be(each, timeslot) or _has_id(each, record.booking_id))
                 and not is_the_same_time(each, timeslot)
                 and not is_the_same_time(each, record.timeslot)
             ),
@@ -234,6 +234,10 @@ def is_the_same_time(booking: Booking, timeslot: Timeslot) -> bool:
         )
         and _agree(schedule.performer, booking.performer)
     )
+
+
+def _has_id(booking: Booking, booking_id: BookingId | None) -> bool:
+    return booking_id is not None and booking.booking_id == booking_id
 
 
 def _agree(ours: PerformerId | None, theirs: PerformerId | None) -> bool:

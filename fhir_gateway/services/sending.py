@@ -28,6 +28,7 @@ from fhir_gateway.model.errors import (
     BookingUnconfirmed,
     GatewayError,
     Incorrect,
+    NotFound,
     Refused,
     Unavailable,
     Unsupported,
@@ -312,6 +313,15 @@ class Sending:
             is_asked_for = details is None or is_the_same_time(details, timeslot)
         except AnothersBookings:
             is_asked_for = False
+        except NotFound as error:
+            # Its list may lag behind its word, or its word may be wrong.
+            _log.warning(
+                "yes not seen",
+                source=record.source,
+                booking=record.id,
+                error=str(error),
+            )
+            return self._journal.settle_unknown(decision), None
         if not is_asked_for:
             # Another time, place or person than was asked for: nobody knows what was
             # booked, so nothing is said to be.
@@ -381,6 +391,8 @@ class Sending:
 
         Raises:
             AnothersBookings: It told of somebody else.
+            NotFound: Its list can be read and does not have the booking, and it says
+                that there is none of that id.
         """
         try:
             found = self._read_back.look(record, timeslot).matches
@@ -391,7 +403,7 @@ class Sending:
                 return self._access.booking_details(
                     record.source, timeslot.schedule.unit, booking_id, record.number
                 )
-        except AnothersBookings:
+        except (AnothersBookings, NotFound):
             raise
         except GatewayError as error:
             _not_read(record, error)

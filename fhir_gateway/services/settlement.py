@@ -20,7 +20,7 @@ from typing import Final
 import structlog
 
 from fhir_gateway.model.booking import Booking, ResultCode, WriteResult
-from fhir_gateway.model.errors import GatewayError, Unsupported
+from fhir_gateway.model.errors import BookingUnconfirmed, GatewayError, Unsupported
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.services.alarming import raise_alarm, telling
@@ -97,6 +97,7 @@ class Settlement:
         Return OK when the source has done a write by now, None when it has not.
 
         Raises:
+            BookingUnconfirmed: The source lists something that may be the booking.
             GatewayError: The source could not be asked.
         """
         record = self._journal.get(decision.booking)
@@ -108,9 +109,27 @@ class Settlement:
             is_gone = not is_seen and target.start > self._clock()
             return WriteResult(code=ResultCode.OK) if is_gone else None
         if not sighting.matches:
+            if any(
+                each.start == target.start and not self._is_known(record, each)
+                for each in sighting.candidates
+            ):
+                raise BookingUnconfirmed(
+                    "The source refused a write and lists a booking at that time.",
+                    source=record.source,
+                    is_answered=True,
+                )
             return None
         booking_id = sighting.matches[0].booking_id
         return WriteResult(code=ResultCode.OK, booking_id=booking_id)
+
+    def _is_known(self, record: BookingRecord, booking: Booking) -> bool:
+        """Return whether the journal has a booking at a source as another one."""
+        if booking.booking_id is None:
+            return False
+        known = self._journal.by_booking_id(
+            record.source, booking.unit, booking.booking_id
+        )
+        return known is not None and known.id != record.id
 
     def see(self, decision: Decision) -> None:
         """

@@ -258,24 +258,29 @@ class SourceAccess:
         )
         others = [each for each in answer.bookings if not each.may_be_of(number)]
         own = [each for each in answer.bookings if each.may_be_of(number)]
-        local = tuple(each for each in own if self._is_at(source.name, each))
-        elsewhere = len(own) - len(local)
+        local: list[Booking] = []
+        foreign: list[Booking] = []
+        for each in own:
+            (local if self._is_at(source.name, each) else foreign).append(each)
+        left_out = (*others, *foreign)
         if others:
             _log.error(
                 "another person's bookings", source=source.name, bookings=len(others)
             )
-        if elsewhere:
+        if foreign:
             _log.error(
                 "bookings at units of others",
                 source=source.name,
-                bookings=elsewhere,
+                bookings=len(foreign),
             )
         return replace(
             answer,
-            bookings=local,
-            lost_at=answer.lost_at | {each.start for each in others},
+            bookings=tuple(local),
+            lost_at=answer.lost_at | {each.start for each in left_out},
+            lost_ids=answer.lost_ids
+            | {each.booking_id for each in left_out if each.booking_id is not None},
             of_others=len(others),
-            elsewhere=elsewhere,
+            elsewhere=len(foreign),
         )
 
     def booking_details(
