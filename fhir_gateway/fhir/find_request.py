@@ -6,9 +6,11 @@ the search for slots. Within one of them, several values mean "any of these", in
 them "both". What no slot can be searched by is not applied, and that is told.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+from marshmallow import ValidationError
 
 from fhir_gateway.fhir.operation_parameters import (
     DATES,
@@ -22,6 +24,8 @@ from fhir_gateway.fhir.operation_parameters import (
     OperationParameter,
 )
 from fhir_gateway.fhir.outcome import Issue, Severity
+from fhir_gateway.fhir.search_parameters import DateBounds, DateParameter
+from fhir_gateway.fhir.vocabulary import SNOMED_CT, SNOMED_CT_SWEDEN
 from fhir_gateway.model.error_code import ErrorCode
 
 __all__ = ["FIND", "FindRequest", "find_request", "issues_of_find"]
@@ -63,6 +67,8 @@ _NOT_APPLIED: Final = tuple(
     )
 )
 
+_COUNT: Final = OperationParameter(names=("_count",), types=NUMBERS)
+
 FIND: Final = (
     OperationParameter(names=("start", "startTime"), types=DATES),
     OperationParameter(names=("end", "endTime"), types=DATES),
@@ -72,7 +78,7 @@ FIND: Final = (
         for _, names in _REFERRED.values()
     ),
     *(_ROLE, _PLACE),
-    OperationParameter(names=("_count",), types=NUMBERS),
+    _COUNT,
     *(
         OperationParameter(names=(name,), types=TEXTS, most=_MANY)
         for name in _PASSED_ON
@@ -106,15 +112,12 @@ class FindRequest:
 
 def find_request(arguments: Arguments) -> FindRequest:
     """
-    Return what is searched for.
+    Return what is searched for; what is wrong with it is noted in the arguments.
 
-    Raises:
-        Problem: 400, with an issue for each fault of the parameters.
+    A value with a fault is no part of the search, so that the faults of the others can
+    be found as well.
     """
-    translation = _Translation(arguments)
-    request = translation.request()
-    arguments.check()
-    return request
+    return _Translation(arguments).request()
 
 
 def issues_of_find(request: FindRequest) -> list[Issue]:
@@ -144,32 +147,36 @@ class _Translation:
         self._called: list[tuple[str, str]] = []
 
     def request(self) -> FindRequest:
-        """Return the search; meaningless when the arguments have faults."""
+        """Return the search: of what has no fault."""
         for name, prefix in (("start", "ge"), ("end", "lt")):
             for given in self._arguments.all(name):
                 self._take_time(given, prefix)
+        self._check_window()
+        services = self._arguments.all(_TOKEN_NAMES[0])
+        for each in services:
+            self._check_version(each)
         self._take(
             "service-type",
-            self._arguments.all(_TOKEN_NAMES[0]),
+            services,
             ",".join(
                 self._said(each, _token_text(each.type, each.value))
-                for each in self._arguments.all(_TOKEN_NAMES[0])
+                for each in services
             ),
         )
         for target, (kind, names) in _REFERRED.items():
             values = self._arguments.all(names[0])
-            self._take(target, values, ",".join(self._ids(values, kind)))
+            ids = self._ids(values, kind)
+            self._take(target, values if ids else (), ",".join(ids))
         roles = self._ids(self._arguments.all(_ROLE.names[0]), "PractitionerRole")
         places = [
             self._said(each, str(each.value))
             for each in self._arguments.all(_PLACE.names[0])
         ]
-        for name in ("_count", *_PASSED_ON):
-            for given in self._arguments.all(name):
-                text = str(given.value)
-                if name != "_cursor":
-                    self._said(given, text)
-                self._take(name, [given], text)
+        for given in self._passed_on():
+            text = str(given.value)
+            if given.name != "_cursor":
+                self._said(given, text)
+            self._take(given.name, [given], text)
         return FindRequest(
             search=self._search,
             spelt=self._spelt,
@@ -182,6 +189,12 @@ class _Translation:
                 if self._arguments.all(declared.names[0])
             ],
         )
+
+    def _passed_on(self) -> Iterator[Given]:
+        # That there are two counts is a fault already.
+        yield from self._arguments.all("_count")[:1]
+        for name in _PASSED_ON:
+            yield from self._arguments.all(name)
 
     def _take(self, target: str, given: Sequence[Given], text: str) -> None:
         if given:
@@ -199,6 +212,37 @@ class _Translation:
             )
             return
         self._take("start", [given], f"{prefix}{text}")
+
+    def _check_window(self) -> None:
+        times = [text for target, text in self._search if target == "start"]
+        ends = self._arguments.all("end")
+        try:
+            bounds = DateParameter().deserialize(times) if times else DateBounds()
+        except ValidationError:
+            # The search finds fault with it.
+            return
+        if ends and bounds.start and bounds.before and bounds.before <= bounds.start:
+            self._arguments.fault(
+                "value", f"{ends[0].name}: must be later than start.", ends[0]
+            )
+
+    def _check_version(self, given: Given) -> None:
+        """Note a version of a code system that is not this server's."""
+        codings = [given.value] if given.type == "Coding" else []
+        if given.type == "CodeableConcept":
+            codings = given.value.get("coding", [])
+        for coding in codings:
+            version = coding.get("version")
+            if version is None or (
+                (coding.get("system"), version) == (SNOMED_CT, SNOMED_CT_SWEDEN)
+            ):
+                continue
+            self._arguments.fault(
+                "value",
+                f"{given.name}: a version cannot be searched for: leave it out.",
+                given,
+            )
+            return
 
     def _ids(self, values: Iterable[Given], kind: str) -> list[str]:
         ids = []

@@ -158,15 +158,19 @@ class Arguments:
             )
         )
 
-    def check(self) -> None:
+    def check(self, others: Iterable[Issue] = ()) -> None:
         """
         Refuse the call if anything is wrong.
+
+        Args:
+            others: Faults that were found elsewhere.
 
         Raises:
             Problem: 400, with an issue for each fault.
         """
-        if self._faults:
-            raise Problem(self._faults, status=400)
+        faults = [*self._faults, *others]
+        if faults:
+            raise Problem(faults, status=400)
 
     def _only(self, name: str) -> Given | None:
         values = self._given.get(name, ())

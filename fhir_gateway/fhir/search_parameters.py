@@ -347,9 +347,18 @@ class IncludeParameter(Parameter):
 
 
 class Opaque(Parameter):
-    """A value of our own making, such as a page's place."""
+    """
+    A value of our own making, such as a page's place.
+
+    Args:
+        read: Returns what a value means; ValueError when it is none of ours.
+    """
 
     type = "special"
+
+    def __init__(self, *, read: Callable[[str], Any], **options: Any) -> None:  # noqa: ANN401 - marshmallow's
+        super().__init__(**options)
+        self._read = read
 
     def _deserialize(
         self,
@@ -357,8 +366,14 @@ class Opaque(Parameter):
         attr: str | None,  # noqa: ARG002 - marshmallow's
         data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's
         **_: Any,  # noqa: ANN401 - marshmallow's
-    ) -> str:
-        return _only(value)
+    ) -> Any:  # noqa: ANN401 - what the value means
+        text = _only(value)
+        try:
+            return self._read(text)
+        except ValueError as error:
+            raise ValidationError(
+                "is none of this server's; follow a next link unchanged"
+            ) from error
 
 
 class SearchSchema(Schema):

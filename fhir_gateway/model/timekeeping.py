@@ -70,6 +70,14 @@ _FIRST_DAY_MINUTES: Final = 3 * 24 * 60
 # Sweden has never put the clock forward and back within a week.
 _STEP_S: Final = 7 * 24 * 60 * 60
 _LAST_SECOND: Final = 2**32 - 1
+# An open bound, such as 9999-12-31, is cut off here: Swedish time, and an offset, still
+# have room beyond it.
+_EARLIEST: Final = datetime(1, 1, 2, tzinfo=UTC)
+_LATEST: Final = datetime(9999, 12, 31, tzinfo=UTC)
+# datetime has not the whole of its first and last year everywhere. Each of them has as
+# many days as the year beside it.
+_YEARS_AT_THE_ENDS: Final = {_EARLIEST.year: 1, _LATEST.year: -1}
+_COMMON_YEAR: Final = timedelta(days=365)
 
 
 def now() -> datetime:
@@ -256,7 +264,8 @@ def period_from_search_text(text: str) -> tuple[datetime, datetime]:
 
     A value stands for the whole of its precision: `2026-03-29` for that day,
     `2026-03` for the month (FHIR R4, search, 3.1.1.4.7). One without an offset is
-    Swedish time.
+    Swedish time. The first day of the year 1 and the last of the year 9999, which stand
+    for an open bound, are cut off: they are later, and earlier, than written.
 
     Raises:
         ValueError: It is not a FHIR date or dateTime, no such time exists, or it lacks
@@ -268,13 +277,15 @@ def period_from_search_text(text: str) -> tuple[datetime, datetime]:
             "not a date: expected YYYY-MM-DD, or YYYY-MM-DDThh:mm:ss with Z or an"
             " offset such as +01:00"
         )
+    year = int(match["year"])
+    step = _YEARS_AT_THE_ENDS.get(year, 0)
     try:
-        start, end = _period(match)
-        return start.astimezone(UTC), end.astimezone(UTC)
+        start, end = (bound.astimezone(UTC) for bound in _period(match, year + step))
     except ValueError as error:
         raise ValueError(f"not a date: {error}") from None
-    except OverflowError:
-        raise ValueError("not a date: out of range") from None
+    if not step:
+        return start, end
+    return _cut_off(start, end, -step * _COMMON_YEAR)
 
 
 def instant_from_text(text: str) -> datetime | None:
@@ -301,8 +312,7 @@ def instant_from_text(text: str) -> datetime | None:
         return None
 
 
-def _period(match: re.Match[str]) -> tuple[datetime, datetime]:
-    year = int(match["year"])
+def _period(match: re.Match[str], year: int) -> tuple[datetime, datetime]:
     if match["month"] is None:
         return (
             at_start_of_day(date(year, 1, 1)),
@@ -332,6 +342,20 @@ def _period(match: re.Match[str]) -> tuple[datetime, datetime]:
         precision = timedelta(microseconds=1)
     # Added in UTC: an hour later on the clock may be two hours later in October.
     return start, start.astimezone(UTC) + precision
+
+
+def _cut_off(
+    start: datetime, end: datetime, shift: timedelta
+) -> tuple[datetime, datetime]:
+    """Return a period moved by a year, without what lies beyond the bounds."""
+    start = max(start, _EARLIEST - shift) if shift < timedelta() else start
+    end = min(end, _LATEST - shift) if shift > timedelta() else end
+    moment = timedelta(microseconds=1)
+    if shift > timedelta():
+        start = min(start, end - moment)
+    else:
+        end = max(end, start + moment)
+    return start + shift, end + shift
 
 
 def _placed(civil: datetime, *, fold: int) -> datetime:

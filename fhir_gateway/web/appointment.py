@@ -4,6 +4,7 @@ Appointment: create, read, search-type, update, patch (FHIR R4, 12.8).
 Creating books; an update or patch moves (another slot) or cancels (status cancelled).
 """
 
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import jsonpatch
 import jsonpointer
 import orjson
 from flask import Response, request
+from marshmallow import ValidationError
 
 from fhir_gateway.fhir.appointment_request import (
     STATUSES,
@@ -41,7 +43,6 @@ from fhir_gateway.fhir.vocabulary import APPOINTMENT_STATUS
 from fhir_gateway.model.booking import BookingStatus, ManagedBooking
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Conflict, Stale
-from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import SourceProblem
 from fhir_gateway.services.booking_request import BookedTimeslot
 from fhir_gateway.stores.journal import RequestKey
@@ -60,9 +61,30 @@ from fhir_gateway.web.operation.routes import appointment_operations
 from fhir_gateway.web.precondition import precondition
 from fhir_gateway.web.proposal import Proposals
 from fhir_gateway.web.resource import InteractionCode, ResourceRoutes
-from fhir_gateway.web.searching import understood_search
+from fhir_gateway.web.searching import names_others, understood_search
 
 __all__ = ["AppointmentSearchSchema", "appointment_routes"]
+
+
+class _PatientIdentifier(TokenParameter):
+    """`patient.identifier`: the personal number of one resident."""
+
+    def _deserialize(
+        self,
+        value: list[str],
+        attr: str | None,
+        data: Mapping[str, Any] | None,
+        **options: Any,  # noqa: ANN401 - marshmallow's
+    ) -> Any:  # noqa: ANN401 - a personal number, where the base class has groups
+        groups = super()._deserialize(value, attr, data, **options)
+        tokens = [token for group in groups for token in group]
+        if len(tokens) != 1:
+            raise ValidationError("give exactly one")
+        (token,) = tokens
+        try:
+            return number_from_identifier(token.system, token.code or "")
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
 
 
 class AppointmentSearchSchema(SearchSchema):
@@ -70,7 +92,7 @@ class AppointmentSearchSchema(SearchSchema):
 
     is_personal = True
 
-    patient_identifier = TokenParameter(
+    patient_identifier = _PatientIdentifier(
         data_key="patient.identifier",
         required=True,
         error_messages={"required": "say whose appointments, as system|number"},
@@ -81,14 +103,14 @@ class AppointmentSearchSchema(SearchSchema):
 
 
 _SCHEMA: Final = AppointmentSearchSchema()
-_FOUND: Final = ", ".join(each.value for each in BookingStatus)
+_FOUND: Final = tuple(each.value for each in BookingStatus)
 _NEVER_FOUND: Final = Issue(
     severity=Severity.WARNING,
     code="not-supported",
     error_code=ErrorCode.NOT_SUPPORTED,
     diagnostics=(
-        f"status: appointments here are {_FOUND} and never anything else, so that"
-        " nothing is found; only the region knows who came."
+        f"status: appointments here are {', '.join(_FOUND)} and never anything else, so"
+        " that none of another status is found; only the region knows who came."
     ),
     parameter="status",
 )
@@ -216,15 +238,13 @@ class _Views:
         _refuse_personal_url()
         understood = understood_search(_SCHEMA, self._gateway.base_url)
         values = understood.values
-        number = _number(values["patient_identifier"])
-        times = self._gateway.resident_bookings.of(number)
+        times = self._gateway.resident_bookings.of(values["patient_identifier"])
         bounds: DateBounds = values.get("date", DateBounds())
+        statuses = values.get("status", ())
         bookings = [
-            booking
-            for booking in times.bookings
-            if _fits(booking, values.get("status", ()), bounds)
+            booking for booking in times.bookings if _fits(booking, statuses, bounds)
         ]
-        unfound = [] if _can_be_found(values.get("status", ())) else [_NEVER_FOUND]
+        unfound = [_NEVER_FOUND] if names_others(statuses, _FOUND) else []
         is_whole = not unfound and all(
             outcome.problem is SourceProblem.NOT_ASKED for outcome in times.outcomes
         )
@@ -383,33 +403,6 @@ def _refuse_personal_url() -> None:
             ],
             status=400,
         )
-
-
-def _number(groups: Any) -> PersonalIdentityNumber:  # noqa: ANN401 - what the schema loaded
-    tokens = [token for group in groups for token in group]
-    if len(tokens) == 1:
-        token = tokens[0]
-        try:
-            return number_from_identifier(token.system, token.code or "")
-        except ValueError as error:
-            reason = str(error)
-    else:
-        reason = "give exactly one"
-    raise Problem(
-        [
-            Issue(
-                code="value",
-                diagnostics=f"patient.identifier: {reason}.",
-                parameter="patient.identifier",
-            )
-        ],
-        status=400,
-    )
-
-
-def _can_be_found(groups: Any) -> bool:  # noqa: ANN401 - what the schema loaded
-    statuses = {each.value for each in BookingStatus}
-    return all(any(token.code in statuses for token in group) for group in groups)
 
 
 def _fits(booking: ManagedBooking, statuses: Any, bounds: DateBounds) -> bool:  # noqa: ANN401 - what the schema loaded

@@ -32,14 +32,12 @@ from fhir_gateway.web.searching import (
     include_iterate_parameter,
     include_parameter,
     next_url,
-    place_from_cursor,
     self_url,
     source_parameter,
     sources_from_uris,
     total_parameter,
     understood_search,
     unknown_issues,
-    wrong_cursor,
 )
 from fhir_gateway.web.slot import time_type_criteria, units_from_ids
 
@@ -52,6 +50,19 @@ _PARAMETERS: Final = {
     "organizations": "organization",
     "sources": "_source",
 }
+
+
+def _place(text: str) -> tuple[str, str]:
+    """
+    Return the unit's name and the offering that a page ends with.
+
+    Raises:
+        ValueError: The text names none.
+    """
+    name, separator, token = text.rpartition("|")
+    if not separator:
+        raise ValueError("not a place among services")
+    return name, token
 
 
 class HealthcareServiceSearchSchema(SearchSchema):
@@ -82,7 +93,7 @@ class HealthcareServiceSearchSchema(SearchSchema):
     total = total_parameter()
     include = include_parameter()
     include_iterate = include_iterate_parameter()
-    cursor = cursor_parameter()
+    cursor = cursor_parameter(_place)
 
 
 _SCHEMA: Final = HealthcareServiceSearchSchema()
@@ -149,11 +160,10 @@ def _search_services(gateway: Gateway, lookup: Lookup) -> Response:
         )
     offerings = answer.offerings
     if "cursor" in values:
-        name, separator, token = place_from_cursor(values["cursor"]).rpartition("|")
-        if not separator:
-            raise wrong_cursor()
         offerings = tuple(
-            each for each in offerings if (each.unit.name, each.token) > (name, token)
+            each
+            for each in offerings
+            if (each.unit.name, each.token) > values["cursor"]
         )
     count = values.get("count", DEFAULT_COUNT)
     page = offerings[:count]

@@ -2,20 +2,20 @@
 What searches have in common: reading parameters, self and next links, pages.
 """
 
-import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Callable, Container, Iterable, Mapping
+from typing import Any, Final
 
 from flask import request
 
-from fhir_gateway.fhir.outcome import Issue, Problem, Severity
+from fhir_gateway.fhir.outcome import Issue, Severity
 from fhir_gateway.fhir.search_parameters import (
     Choice,
     Count,
     IncludeParameter,
     Opaque,
     SearchSchema,
+    Token,
     Understood,
     UriParameter,
     understand,
@@ -33,20 +33,20 @@ from fhir_gateway.web.lookup import INCLUDES
 
 __all__ = [
     "DEFAULT_COUNT",
+    "can_be_found",
     "count_parameter",
     "cursor_parameter",
     "cursor_text",
     "include_iterate_parameter",
     "include_parameter",
+    "names_others",
     "next_url",
-    "place_from_cursor",
     "self_url",
     "source_parameter",
     "sources_from_uris",
     "total_parameter",
     "understood_search",
     "unknown_issues",
-    "wrong_cursor",
 ]
 
 DEFAULT_COUNT: Final = 20
@@ -56,14 +56,23 @@ _MOST_REMEMBERED: Final = 1024
 _MOST_MEMORABLE: Final = 512
 
 
+Groups = Iterable[tuple[Token, ...]]
+"""What a token parameter means: groups, of each of which one token has to fit."""
+
+
 def count_parameter() -> Count:
     """Return the declaration of `_count`."""
     return Count(most=_MOST, data_key="_count")
 
 
-def cursor_parameter() -> Opaque:
-    """Return the declaration of the place that a `next` link goes on from."""
-    return Opaque(data_key="_cursor")
+def cursor_parameter(place: Callable[[str], Any]) -> Opaque:
+    """
+    Return the declaration of the place that a `next` link goes on from.
+
+    Args:
+        place: Returns the place that a text names; ValueError when it names none.
+    """
+    return Opaque(data_key="_cursor", read=lambda text: place(_text_of_cursor(text)))
 
 
 def total_parameter() -> Choice:
@@ -165,6 +174,16 @@ def unknown_issues(
     ]
 
 
+def can_be_found(groups: Groups, codes: Container[str]) -> bool:
+    """Return whether any code of each group is one that this server ever finds."""
+    return all(any(token.code in codes for token in group) for group in groups)
+
+
+def names_others(groups: Groups, codes: Container[str]) -> bool:
+    """Return whether a group has a code that this server never finds."""
+    return any(token.code not in codes for group in groups for token in group)
+
+
 def self_url(resource_type: str, base_url: str, understood: Understood) -> str:
     """Return the URL of a search as it was understood."""
     return _url(resource_type, base_url, understood.query)
@@ -191,30 +210,5 @@ def cursor_text(place: str) -> str:
     return urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
-def place_from_cursor(cursor: str) -> str:
-    """
-    Return the place that a cursor stands for.
-
-    Raises:
-        Problem: 400 when it is no cursor of ours.
-    """
-    try:
-        return urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-    except (binascii.Error, ValueError) as error:
-        raise wrong_cursor() from error
-
-
-def wrong_cursor() -> Problem:
-    """Return the answer to a cursor that is not ours."""
-    return Problem(
-        [
-            Issue(
-                code="value",
-                diagnostics=(
-                    "_cursor: is none of this server's; follow a next link unchanged."
-                ),
-                parameter="_cursor",
-            )
-        ],
-        status=400,
-    )
+def _text_of_cursor(cursor: str) -> str:
+    return urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()

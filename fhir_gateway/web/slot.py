@@ -6,6 +6,7 @@ The search answers "who offers the earliest time?" over all sources in one call.
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from flask import Response, request
@@ -56,20 +57,20 @@ from fhir_gateway.web.precondition import if_none_match
 from fhir_gateway.web.resource import InteractionCode, ResourceRoutes, read_route
 from fhir_gateway.web.searching import (
     DEFAULT_COUNT,
+    can_be_found,
     count_parameter,
     cursor_parameter,
     cursor_text,
     include_iterate_parameter,
     include_parameter,
+    names_others,
     next_url,
-    place_from_cursor,
     self_url,
     source_parameter,
     sources_from_uris,
     total_parameter,
     understood_search,
     unknown_issues,
-    wrong_cursor,
 )
 
 __all__ = [
@@ -101,11 +102,13 @@ _ONLY_FREE: Final = Issue(
     code="not-supported",
     error_code=ErrorCode.NOT_SUPPORTED,
     diagnostics=(
-        "status: only free slots are searched for, so that nothing is found; read a"
-        " slot by its id to see whether it is taken."
+        "status: only free slots are found, and none of another status; read a slot by"
+        " its id to see whether it is taken."
     ),
     parameter="status",
 )
+
+_FOUND: Final = frozenset({SlotStatus.FREE.value})
 
 
 class SlotSearchSchema(SearchSchema):
@@ -185,7 +188,7 @@ class SlotSearchSchema(SearchSchema):
     total = total_parameter()
     include = include_parameter()
     include_iterate = include_iterate_parameter()
-    cursor = cursor_parameter()
+    cursor = cursor_parameter(TimeslotToken.parse)
 
 
 _SCHEMA: Final = SlotSearchSchema()
@@ -252,13 +255,12 @@ class _Search:
         criteria = slot_criteria(understood.values, self._gateway.vocabulary)
         page = search.search(criteria)
         issues = issues_of_understood(understood)
-        wants_free = all(
-            any(token.code == SlotStatus.FREE.value for token in group)
-            for group in understood.values.get("status", ())
-        )
-        if not wants_free:
+        statuses = understood.values.get("status", ())
+        if not can_be_found(statuses, _FOUND):
             return page.without_any(), [*issues, _ONLY_FREE]
         page, unknown = with_unknown(search, page, criteria, PARAMETERS)
+        if names_others(statuses, _FOUND):
+            return replace(page, total=None), [*issues, _ONLY_FREE, *unknown]
         return page, [*issues, *unknown]
 
     def _drawn(
@@ -384,12 +386,6 @@ def _unit(text: str) -> HsaId | None:
 def slot_criteria(values: Any, vocabulary: Vocabulary) -> SlotCriteria:  # noqa: ANN401 - what the schema loaded
     """Return what a search for slots looks for, as the schema understood it."""
     start: DateBounds = values.get("start", DateBounds())
-    after = None
-    if "cursor" in values:
-        try:
-            after = TimeslotToken.parse(place_from_cursor(values["cursor"]))
-        except ValueError as error:
-            raise wrong_cursor() from error
     return SlotCriteria(
         selector=Selector(
             time_types=time_type_criteria(values.get("service_type", ()), vocabulary),
@@ -406,7 +402,7 @@ def slot_criteria(values: Any, vocabulary: Vocabulary) -> SlotCriteria:  # noqa:
         hours=_hours(values),
         descending=values.get("sort") == "-start",
         count=values.get("count", DEFAULT_COUNT),
-        after=after,
+        after=values.get("cursor"),
         counted=values.get("total") != "none",
     )
 

@@ -44,7 +44,7 @@ class _Schema(SearchSchema):
         paths=[Include("Slot", "schedule"), Include("Schedule", "actor")],
         data_key="_include",
     )
-    cursor = Opaque(data_key="_cursor")
+    cursor = Opaque(data_key="_cursor", read=str)
 
 
 _SCHEMA = _Schema()
@@ -271,7 +271,7 @@ def test_repeated_dates_narrow() -> None:
             "GE2026",
         ),
         *("2026-06-01T24:00:00", "2026-06-01T08:60:00", "2026-06-01T08:30:60"),
-        *("2026-02-29", "2026-13-01", "0000-01-01", "9999-12-31", "0001-01-01"),
+        *("2026-02-29", "2026-13-01", "0000-01-01"),
         *("ge2026-03-29T02:30:00", "1e9", "-2026-06-01", "2026-06-01Z"),
     ],
 )

@@ -598,3 +598,137 @@ def test_every_region_is_found(client: FlaskClient) -> None:
     found = assert_searchset(post(client, *_DIALECTS["ihe"], _ALL_AT_ONCE))
 
     assert {each["meta"]["source"].rpartition("/")[2] for each in found} == set(REGIONS)
+
+
+def test_faults_of_parameters_and_of_the_search_are_named_at_once(
+    client: FlaskClient,
+) -> None:
+    """By GET, a wrong date hides neither a wrong count nor a wrong order."""
+    assert_outcome(
+        client.get(_URL, query_string="start=x&_count=-1&_sort=zz&location=Slot/x"),
+        400,
+        issue("value", "start: is a date, without a prefix.", location="http.start"),
+        issue(
+            "value",
+            "location must be a reference to this server, as Location/id.",
+            location="http.location",
+        ),
+        issue("value", "_sort: expected one of start, -start.", location="http._sort"),
+        issue(
+            "value",
+            "_count: expected a whole number, 0 or more.",
+            location="http._count",
+        ),
+    )
+
+
+def test_every_kind_of_fault_in_a_body_is_named_at_once(client: FlaskClient) -> None:
+    """By POST: a name, a date, a window, a reference, a cursor and an order."""
+    response = post(
+        client,
+        {"name": "colour", "valueString": "red"},
+        {"name": "start", "valueDateTime": _UNTIL},
+        {"name": "endTime", "valueDateTime": _FROM},
+        {"name": "practitioner", "valueUri": "Location/x"},
+        {"name": "_cursor", "valueString": "x"},
+        {"name": "_sort", "valueString": "zz"},
+        {"name": "_count", "valueInteger": -1},
+    )
+
+    assert response.status_code == 400
+    assert response.json is not None
+    assert sorted(
+        each["diagnostics"].split(" ")[0] for each in response.json["issue"]
+    ) == [*("_count:", "_cursor:", "_sort:", "colour:", "endTime:", "practitioner")]
+
+
+def test_a_count_given_twice_is_one_fault(client: FlaskClient) -> None:
+    """It is not told a second time in the words of the search."""
+    response = client.get(_URL, query_string="_count=1&_count=2")
+
+    assert_outcome(
+        response,
+        400,
+        issue(
+            "value", "_count: is given more than once (_count).", location="http._count"
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"valueCoding": {**_SNOMED, "version": "9"}},
+        {"valueCoding": {"code": "72791000052103", "version": "9"}},
+        {"valueCodeableConcept": {"coding": [_SNOMED, {**_SNOMED, "version": "9"}]}},
+    ],
+)
+def test_a_version_cannot_be_searched_for(
+    client: FlaskClient, value: dict[str, Any]
+) -> None:
+    """A coding with a version is refused, as system|version|code is by GET."""
+    response = post(client, {"name": "visit-type", **value})
+
+    assert_outcome(
+        response,
+        400,
+        issue(
+            "value",
+            "visit-type: a version cannot be searched for: leave it out.",
+            expression="Parameters.parameter[0].value",
+        ),
+    )
+
+
+def test_a_coding_of_a_slot_can_be_sent_back(client: FlaskClient) -> None:
+    """The version that this server states of a code is the one that it finds."""
+    slot = next(free_slots(client))
+    (coding,) = [
+        each
+        for each in slot["serviceType"][0]["coding"]
+        if each["system"] == _SNOMED["system"]
+    ]
+    assert "version" in coding
+
+    found = assert_searchset(
+        post(client, {"name": "visit-type", "valueCoding": coding})
+    )
+    assert len(found) == 20
+
+
+@pytest.mark.parametrize("end", ["9999-12-31", "9999-12-31T23:59:59Z", "9999"])
+def test_an_open_end_is_no_end(client: FlaskClient, end: str) -> None:
+    """An end at the end of the calendar leaves nothing out."""
+    everything = get(client, visit_type=COVID_VACCINATION).json
+    assert everything is not None
+
+    found = get(client, visit_type=COVID_VACCINATION, end=end).json
+    assert found is not None
+    assert found["entry"] == everything["entry"] != []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("location-string", "Nowhere"),
+        ("practitionerRole", "PractitionerRole/x"),
+        ("location", "Location/SE1-1"),
+    ],
+)
+def test_what_is_not_known_is_named_as_the_client_does(
+    client: FlaskClient, name: str, value: str
+) -> None:
+    """A place or a role that nobody knows is told by the parameter that was sent."""
+    response = client.get(_URL, query_string={name: value})
+
+    assert response.json is not None
+    assert outcome_entries(response.json) == [
+        issue(
+            "not-found",
+            f"{name}: nothing of that name or code is known here, so that nothing is"
+            " found.",
+            severity="warning",
+            location=f"http.{name}",
+            error=ErrorCode.NOT_FOUND,
+        )
+    ]

@@ -355,6 +355,20 @@ def test_two_parameters_with_numbers_are_refused(client: FlaskClient) -> None:
     )
 
 
+def test_a_wrong_number_is_named_with_the_other_faults(client: FlaskClient) -> None:
+    """A number that cannot be read, and a wrong date, are two issues."""
+    response = client.post(
+        "/fhir/Appointment/_search",
+        data={"patient.identifier": f"{PERSONNUMMER}|1", "date": "x"},
+    )
+
+    assert response.json is not None
+    assert sorted(each["location"][0] for each in response.json["issue"]) == [
+        "http.date",
+        "http.patient.identifier",
+    ]
+
+
 def test_a_search_for_nobody_is_refused(client: FlaskClient) -> None:
     """A search that does not say whose appointments is refused with how to."""
     response = client.post("/fhir/Appointment/_search", data={"status": "booked"})

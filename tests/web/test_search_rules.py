@@ -215,14 +215,72 @@ def test_a_search_for_slots_that_are_not_free_is_said_to_find_none(
         assert outcome_entries(bundle) == [
             issue(
                 "not-supported",
-                "status: only free slots are searched for, so that nothing is found;"
-                " read a slot by its id to see whether it is taken.",
+                "status: only free slots are found, and none of another status; read a"
+                " slot by its id to see whether it is taken.",
                 severity="warning",
                 location="http.status",
                 error=ErrorCode.NOT_SUPPORTED,
             )
         ]
         assert "total" not in bundle
+
+
+def test_a_search_for_free_slots_and_others_is_said_to_find_the_free_ones(
+    client: FlaskClient,
+) -> None:
+    """The free ones are found; a total would look as if no other existed."""
+    free = bundle_of(client, f"Slot?{_CODE}&status=free")
+    both = bundle_of(client, f"Slot?{_CODE}&status=busy,free")
+
+    found = [each for each in both["entry"] if each["search"]["mode"] == "match"]
+    assert found == free["entry"] != []
+    assert outcome_entries(both) == [
+        issue(
+            "not-supported",
+            "status: only free slots are found, and none of another status; read a slot"
+            " by its id to see whether it is taken.",
+            severity="warning",
+            location="http.status",
+            error=ErrorCode.NOT_SUPPORTED,
+        )
+    ]
+    assert "total" not in both
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        *("start=le9999-12-31", "start=lt9999-12-31T23:59:59Z", "start=lt9999"),
+        *("start=ge0001-01-01", "start=gt0001-01-01T00:00:00", "start=ge0001"),
+        "start=ge0001-01-01&start=le9999-12-31",
+    ],
+)
+def test_an_open_bound_finds_the_same_as_none(client: FlaskClient, bounds: str) -> None:
+    """The ends of the calendar leave no slot out."""
+    everything = bundle_of(client, f"Slot?{_CODE}")
+
+    bundle = bundle_of(client, f"Slot?{_CODE}&{bounds}")
+    assert bundle["entry"] == everything["entry"] != []
+    assert bundle["total"] == everything["total"]
+
+
+@pytest.mark.parametrize("bound", ["lt0001-01-01", "gt9999-12-31"])
+def test_nothing_begins_beyond_the_calendar(client: FlaskClient, bound: str) -> None:
+    """No slot is before the first day, and none after the last one."""
+    bundle = bundle_of(client, f"Slot?{_CODE}&start={bound}")
+
+    assert (bundle.get("entry", []), bundle["total"]) == ([], 0)
+
+
+def test_a_wrong_cursor_is_named_with_the_other_faults(client: FlaskClient) -> None:
+    """A cursor of somebody else's hides no other fault."""
+    response = client.get("/fhir/Slot?start=x&_cursor=x")
+
+    assert response.json is not None
+    assert sorted(each["location"][0] for each in response.json["issue"]) == [
+        "http._cursor",
+        "http.start",
+    ]
 
 
 @pytest.mark.parametrize("value", ["http://wrong|free", "free,http://wrong|free"])

@@ -5,7 +5,7 @@ The same search as `GET Slot`, from memory: no region is asked.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 from urllib.parse import urlencode
@@ -72,15 +72,17 @@ class Find:
     def answer(self) -> Response:
         """Answer the present request."""
         check_accept()
-        wanted = find_request(self._arguments())
+        arguments = self._arguments()
+        wanted = find_request(arguments)
         # The answer's links say what was understood, and they are URLs.
         _refuse_personal(wanted.called)
-        search, criteria = self._gateway.slot_search, self._criteria(wanted)
-        parameters = {
-            name: wanted.spelt.get(spelt, spelt) for name, spelt in PARAMETERS.items()
-        }
+        search = self._gateway.slot_search
+        criteria = self._criteria(wanted, arguments)
         page, unknown = with_unknown(
-            search, search.search(criteria), criteria, parameters
+            search,
+            search.search(criteria),
+            criteria,
+            _parameters(wanted, criteria.selector),
         )
         next_url = None
         if page.next_after is not None:
@@ -113,7 +115,13 @@ class Find:
     def _entries(self, page: SlotPage) -> list[Entry]:
         return [Entry(self._proposals.proposal(found)) for found in page.found]
 
-    def _criteria(self, wanted: FindRequest) -> SlotCriteria:
+    def _criteria(self, wanted: FindRequest, arguments: Arguments) -> SlotCriteria:
+        """
+        Return what is looked for.
+
+        Raises:
+            Problem: 400, with an issue for each fault of the call and of the search.
+        """
         try:
             understood = understand(
                 _SCHEMA,
@@ -122,19 +130,10 @@ class Find:
                 base_url=self._gateway.base_url,
             )
         except Problem as problem:
-            raise _in_the_clients_names(problem, wanted) from None
+            arguments.check(_in_the_clients_names(problem.issues, wanted))
+            raise
+        arguments.check()
         criteria = slot_criteria(understood.values, self._gateway.vocabulary)
-        if criteria.start and criteria.before and criteria.before <= criteria.start:
-            raise Problem(
-                [
-                    Issue(
-                        code="value",
-                        diagnostics="end: must be later than start.",
-                        parameter="end",
-                    )
-                ],
-                status=400,
-            )
         return replace(
             criteria,
             selector=self._narrowed(criteria.selector, wanted),
@@ -209,12 +208,25 @@ def _refuse_personal(pairs: Iterable[tuple[str, str]]) -> None:
             )
 
 
-def _in_the_clients_names(problem: Problem, wanted: FindRequest) -> Problem:
-    """Return what is wrong with a search in the words of the call it came from."""
-    issues = []
-    for issue in problem.issues:
+def _parameters(wanted: FindRequest, selector: Selector) -> dict[str, str]:
+    """Return what the client calls each attribute that may name nothing known here."""
+    parameters = {
+        name: wanted.spelt.get(spelt, spelt) for name, spelt in PARAMETERS.items()
+    }
+    # What texts and roles have been found to mean stands last.
+    if wanted.places and not selector.units[-1]:
+        parameters["units"] = "location-string"
+    if wanted.roles and not selector.schedules[-1]:
+        parameters["schedules"] = "practitionerRole"
+    return parameters
+
+
+def _in_the_clients_names(
+    issues: Iterable[Issue], wanted: FindRequest
+) -> Iterator[Issue]:
+    """Yield what is wrong with a search in the words of the call it came from."""
+    for issue in issues:
         name = issue.parameter or ""
         spelt = wanted.spelt.get(name, name)
         said = (issue.diagnostics or "").removeprefix(name)
-        issues.append(replace(issue, parameter=spelt, diagnostics=f"{spelt}{said}"))
-    return Problem(issues, status=problem.status)
+        yield replace(issue, parameter=spelt, diagnostics=f"{spelt}{said}")
