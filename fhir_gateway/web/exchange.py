@@ -4,8 +4,6 @@ What every FHIR exchange has in common: media types, preferences, answers.
 FHIR R4, 3.1.0 (RESTful API): content types, `_format`, `Prefer`.
 """
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -13,9 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 import orjson
 from flask import Response, request
-from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.http import parse_accept_header, parse_options_header
 
 from fhir_gateway.fhir.json_reading import UnreadableJson, read_json
 from fhir_gateway.fhir.limits import (
@@ -25,6 +21,7 @@ from fhir_gateway.fhir.limits import (
 )
 from fhir_gateway.fhir.outcome import Issue, Problem
 from fhir_gateway.model.timekeeping import Clock, http_date_text, now
+from fhir_gateway.web.field_value import MediaRange, list_members, word
 
 __all__ = [
     "FHIR_JSON",
@@ -53,6 +50,9 @@ _JSON_TYPES: Final = frozenset(
     {FHIR_JSON, "application/json", "text/json", "application/json+fhir"}
 )
 _FORMATS: Final = _JSON_TYPES | {"json"}
+_OURS: Final = _JSON_TYPES | {"application/*", "text/*", "*/*"}
+# Who takes JSON by one of these takes FHIR's.
+_OTHER_NAMES: Final = (_JSON_TYPES - {FHIR_JSON}) | {"text/*"}
 _OF_FORM: Final = frozenset({"_format", "_pretty"})
 _VERSIONS: Final = frozenset({"4.0", "4.0.1"})
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -82,10 +82,10 @@ def check_accept() -> None:
     Raises:
         Problem: 406.
     """
-    wanted = request.args.get("_format")
-    if wanted:
-        _check_format(wanted)
-    else:
+    wanted = [value for value in request.args.getlist("_format") if value]
+    for each in wanted:
+        _check_format(each)
+    if not wanted:
         check_accept_header()
 
 
@@ -110,11 +110,11 @@ def preferences() -> Preferences:
 
 
 def _preferences(header: str) -> Preferences:
-    stated = {
-        name.strip(): value.strip().strip('"')
-        for part in re.split(r"[;,]", header)
-        for name, _, value in [part.partition("=")]
-    }
+    stated: dict[str, str] = {}
+    for preference, *_ in list_members(header):
+        name, _, value = preference.partition("=")
+        # RFC 7240, 2: of a preference that is stated twice the first counts.
+        stated.setdefault(name.strip(" \t").lower(), word(value))
     returns = stated.get("return", "representation")
     return Preferences(
         lenient=stated.get("handling") == "lenient",
@@ -162,12 +162,8 @@ def check_type(*media_types: str) -> None:
         Problem: 415.
     """
     accepted = frozenset(media_types) or _JSON_TYPES
-    charset = request.mimetype_params.get("charset", "utf-8").lower()
-    if (
-        request.mimetype not in accepted
-        or charset not in ("utf-8", "utf8")
-        or not _is_r4(request.mimetype_params)
-    ):
+    said = _content_type()
+    if said.type not in accepted or not _is_utf8(said) or not _is_r4(said):
         raise Problem(
             [
                 Issue(
@@ -213,11 +209,11 @@ def search_parameters_of_request(*, is_personal: bool) -> list[tuple[str, str]]:
         if part
     ]
     given = [parameter for parameter in parts if parameter is not None]
-    wanted = next((value for name, value in given if name == "_format" and value), None)
-    if wanted is None:
+    wanted = [value for name, value in given if name == "_format" and value]
+    for each in wanted:
+        _check_format(each)
+    if not wanted:
         check_accept_header()
-    else:
-        _check_format(wanted)
     is_text = len(given) == len(parts)
     if request.method == "POST":
         form = _form()
@@ -274,8 +270,8 @@ def _form() -> bytes:
         Problem: 415.
         RequestEntityTooLarge: It is larger than a form may be here.
     """
-    charset = request.mimetype_params.get("charset", "utf-8").lower()
-    if request.mimetype not in (_FORM, "") or charset not in ("utf-8", "utf8"):
+    said = _content_type()
+    if said.type not in (_FORM, "") or not _is_utf8(said):
         raise Problem(
             [
                 Issue(
@@ -320,10 +316,24 @@ _remembered_parameter: Final = lru_cache(maxsize=_MOST_REMEMBERED)(_parameter)
 
 
 def _is_acceptable(header: str) -> bool:
-    accepted = parse_accept_header(header, MIMEAccept)
-    return not accepted or any(
-        quality > 0 and _is_ours(media_type) for media_type, quality in accepted
-    )
+    best: dict[str, float] = {}
+    any_is_named = False
+    for member in list_members(header):
+        any_is_named = True
+        # Most of what can be listed is none of ours, and cheap.
+        if member[0].strip().lower() not in _OURS:
+            continue
+        named = MediaRange.of_member(member)
+        if _is_r4(named):
+            best[named.type] = max(named.quality, best.get(named.type, 0.0))
+    if not any_is_named:
+        return True
+    # RFC 9110, 12.5.1: the most specific range decides.
+    if FHIR_JSON in best:
+        return best[FHIR_JSON] > 0
+    if any(best.get(media_type, 0) > 0 for media_type in _OTHER_NAMES):
+        return True
+    return best.get("application/*", best.get("*/*", 0.0)) > 0
 
 
 _is_known_acceptable: Final = lru_cache(maxsize=_MOST_REMEMBERED)(_is_acceptable)
@@ -341,23 +351,25 @@ def _is_text(encoded: bytes) -> bool:
 def _check_format(wanted: str) -> None:
     # A + in a query is a blank once decoded; clients write fhir+json all the same.
     media_type = wanted.strip().replace(" ", "+")
-    if media_type not in _FORMATS and not _is_ours(media_type):
+    if media_type not in _FORMATS and not _is_ours(MediaRange.parse(media_type)):
         raise _not_acceptable("_format")
 
 
-def _is_ours(media_range: str) -> bool:
-    media_type, parameters = parse_options_header(media_range.lower())
-    kind, _, subtype = media_type.partition("/")
-    return _is_r4(parameters) and (
-        media_type in _JSON_TYPES
-        or media_type == "*/*"
-        or (subtype == "*" and kind in ("application", "text"))
-    )
+def _is_ours(wanted: MediaRange) -> bool:
+    return wanted.type in _OURS and _is_r4(wanted)
 
 
-def _is_r4(parameters: Mapping[str, str]) -> bool:
+def _is_r4(said: MediaRange) -> bool:
     # FHIR R4, 2.1.0.1.1: a client may name the version beside the media type.
-    return parameters.get("fhirversion", "4.0") in _VERSIONS
+    return said.parameters.get("fhirversion", "4.0") in _VERSIONS
+
+
+def _is_utf8(said: MediaRange) -> bool:
+    return said.parameters.get("charset", "utf-8") in ("utf-8", "utf8")
+
+
+def _content_type() -> MediaRange:
+    return MediaRange.parse(request.headers.get("Content-Type", ""))
 
 
 def _not_acceptable(parameter: str) -> Problem:

@@ -33,6 +33,10 @@ _TAKEN = [
         "application/fhir+json; fhirversion=4.0; charset=UTF-8",
         "application/fhir+xml;q=0.9, application/fhir+json;q=0.8",
         "text/html, application/xhtml+xml, */*;q=0.1",
+        "application/json;q=0, */*",
+        "application/*;q=0, application/fhir+json",
+        'text/html;x="a,b;c", application/fhir+json',
+        " , ,",
         "application/fhir+xml, application/json",
     ),
 ]
@@ -47,6 +51,11 @@ _NOT_TAKEN = [
     "image/*",
     "nonsense",
     "*/json",
+    "*/*, application/fhir+json;q=0",
+    "*/*, application/*;q=0",
+    "application/fhir+json;q=x",
+    "application/fhir+json;q=nan",
+    'text/html;x=", application/fhir+json',
 ]
 
 
@@ -111,6 +120,18 @@ def test_another_format_is_refused(client: FlaskClient, url: str, wanted: str) -
     joint = "&" if "?" in url else "?"
 
     response = client.get(f"{url}{joint}_format={wanted}")
+    assert_outcome(response, 406, refusal("_format"))
+
+
+@pytest.mark.parametrize("url", _URLS)
+@pytest.mark.parametrize("formats", [("json", "xml"), ("xml", "json")])
+def test_each_format_is_heeded(
+    client: FlaskClient, url: str, formats: tuple[str, str]
+) -> None:
+    """Two that contradict each other are refused, in either order."""
+    joint = "&" if "?" in url else "?"
+
+    response = client.get(f"{url}{joint}_format={formats[0]}&_format={formats[1]}")
     assert_outcome(response, 406, refusal("_format"))
 
 
@@ -209,6 +230,10 @@ def test_another_body_is_refused(
         "respond-async",
         "x" * 5_000,
         'return="representation"; handling=strict',
+        # RFC 7240, 2: behind a semicolon stands a parameter of the one before it.
+        "return=minimal; handling=lenient",
+        "handling=strict, handling=lenient",
+        'x=", handling=lenient',
     ],
 )
 def test_a_preference_that_is_not_understood_is_not_heeded(
@@ -225,7 +250,11 @@ def test_a_preference_that_is_not_understood_is_not_heeded(
 
 @pytest.mark.parametrize(
     "prefer",
-    ["handling=lenient", 'handling="lenient"', "return=minimal; handling=lenient"],
+    [
+        *("handling=lenient", 'handling="lenient"', "Handling=lenient;x=1"),
+        *("return=minimal, handling=lenient", "handling=lenient, handling=strict"),
+        'x="a,b;", handling=lenient',
+    ],
 )
 def test_lenient_handling_is_heeded(client: FlaskClient, prefer: str) -> None:
     """A lenient search is one whose Prefer header says so, alone or among others."""
