@@ -21,6 +21,7 @@ from fhir_gateway.adapters.sources import (
 from fhir_gateway.fhir.concept_map import WrongConceptMap, meanings_from_concept_map
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
+from fhir_gateway.model.regular_file import fault_of_file, is_absent
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import StandardTimeType
@@ -154,13 +155,21 @@ def running_redis(settings: Settings) -> str:
     if settings.redis_url is not None:
         return settings.redis_url
     folder = settings.data_dir.resolve()
-    if not folder.is_dir():
+    embedded = EmbeddedRedis(settings.data_dir)
+    try:
+        is_there = folder.is_dir()
+        answers = is_there and embedded.answers()
+    except OSError as error:
+        raise NothingThere(
+            f"FHIR_GATEWAY_DATA_DIR: {folder} cannot be looked into ({error.strerror});"
+            " run this as a user who may, or give REDIS_URL"
+        ) from error
+    if not is_there:
         raise NothingThere(
             f"FHIR_GATEWAY_DATA_DIR: there is no folder {folder}; say where the gateway"
             " and the worker keep theirs, or give REDIS_URL"
         )
-    embedded = EmbeddedRedis(settings.data_dir)
-    if not embedded.answers():
+    if not answers:
         raise NothingThere(
             f"FHIR_GATEWAY_DATA_DIR: no Redis runs in {folder}; start the gateway or"
             " the worker there, or give REDIS_URL",
@@ -211,7 +220,7 @@ def configured_sources(
     try:
         configured = load_sources(path)
     except WrongSources as error:
-        where = path.absolute()
+        where = _absolute(path)
         faults.extend(f"{where}: {fault}" for fault in error.faults)
         maps: Sequence[Path] = error.time_types
     else:
@@ -227,6 +236,14 @@ def configured_sources(
             source.adapter.close()
         raise WrongFiles(faults)
     return configured, meanings
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return path.absolute()
+    except FileNotFoundError:
+        # The folder that this process runs in was removed.
+        return path
 
 
 def make_data_folder(settings: Settings) -> None:
@@ -302,10 +319,16 @@ def opened_journal(settings: Settings) -> Iterator[Journal]:
 
 
 def _expect_file(path: Path, what: str) -> None:
-    if not path.is_file():
+    where = (
+        "say in FHIR_GATEWAY_DATA_DIR, or DATABASE_URL and FHIR_GATEWAY_JOURNAL_KEYS,"
+        " where the gateway keeps them"
+    )
+    if is_absent(path):
+        raise NothingThere(f"there is no {what} at {path.resolve()}; {where}")
+    if fault := fault_of_file(path):
         raise NothingThere(
-            f"there is no {what} at {path.resolve()}; say in FHIR_GATEWAY_DATA_DIR, or"
-            " DATABASE_URL and FHIR_GATEWAY_JOURNAL_KEYS, where the gateway keeps them"
+            f"the {what} at {path.resolve()} {fault}; run this as a user who may read"
+            f" it, or {where}"
         )
 
 

@@ -411,6 +411,11 @@ def _settings(*, with_sources: bool = False) -> Settings:
     Args:
         with_sources: Look at the file of sources too, before anything is made.
     """
+    with _explained(None):
+        return _settings_of_environment(with_sources=with_sources)
+
+
+def _settings_of_environment(*, with_sources: bool) -> Settings:
     faults: list[str] = []
     settings = None
     if links := service_links(os.environ):
@@ -433,6 +438,8 @@ def _faults_of_sources() -> tuple[str, ...]:
     named = ("FHIR_GATEWAY_SOURCES", "FHIR_GATEWAY_CANONICAL_BASE")
     settings = Settings.from_environment(
         {name: os.environ[name] for name in named if name in os.environ}
+        # A data folder that is wrong is another fault.
+        | {"FHIR_GATEWAY_DATA_DIR": os.sep}
     )
     try:
         configured, _ = configured_sources(
@@ -446,7 +453,7 @@ def _faults_of_sources() -> tuple[str, ...]:
 
 
 @contextmanager
-def _explained(settings: Settings) -> Iterator[None]:
+def _explained(settings: Settings | None) -> Iterator[None]:
     """Turn what keeps a command from running into lines and an exit code."""
     try:
         yield

@@ -2,6 +2,7 @@
 Settings from the environment; docs/configuration.md describes each.
 """
 
+import errno
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +10,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from fhir_gateway.stores.database_url import WrongDatabase, database_url
+from fhir_gateway.stores.database_url import (
+    WrongDatabase,
+    database_url,
+    sqlite_url,
+)
 from fhir_gateway.stores.redis_url import WrongRedis, redis_url
 from fhir_gateway.stores.sealing import Seal, UnusableKey
 
@@ -180,13 +185,13 @@ class Settings:
                 redis_url(redis)
             except WrongRedis as error:
                 faults.extend(f"REDIS_URL {fault}" for fault in error.faults)
-        database = _text(environment, "DATABASE_URL") or (
-            f"sqlite:///{data_dir.resolve() / JOURNAL_FILE}"
-        )
-        try:
-            database_url(database)
-        except WrongDatabase as error:
-            faults.extend(f"DATABASE_URL {fault}" for fault in error.faults)
+        database = _text(environment, "DATABASE_URL")
+        if database:
+            try:
+                database_url(database)
+            except WrongDatabase as error:
+                faults.extend(f"DATABASE_URL {fault}" for fault in error.faults)
+        folder = _resolved(data_dir, faults)
         if faults:
             raise WrongSettings(faults)
         return cls(
@@ -207,7 +212,7 @@ class Settings:
             wiped_after_days=numbers["FHIR_GATEWAY_WIPED_AFTER_DAYS"],
             journal_keys=journal_keys,
             redis_url=redis,
-            database_url=database,
+            database_url=database or sqlite_url(folder / JOURNAL_FILE),
             has_own_database=not _text(environment, "DATABASE_URL"),
             sandbox_port=numbers["SANDBOX_PORT"],
         )
@@ -239,12 +244,46 @@ def _text(environment: Mapping[str, str], name: str) -> str:
     return environment.get(name, "").strip()
 
 
+def _resolved(data_dir: Path, faults: list[str]) -> Path:
+    """Return where the data folder is in truth, whether it is there or not."""
+    name = "FHIR_GATEWAY_DATA_DIR"
+    try:
+        folder = data_dir.resolve()
+        # Some releases of Python resolve a loop to itself.
+        folder.stat()
+    except FileNotFoundError:
+        if not data_dir.is_absolute() and _is_nowhere():
+            faults.append(
+                f"{name}: the folder that this process runs in was removed; start it in"
+                " another one, or give an absolute path"
+            )
+            return data_dir
+        return folder
+    except (OSError, RuntimeError) as error:
+        loops = isinstance(error, RuntimeError) or error.errno == errno.ELOOP
+        if loops:
+            faults.append(
+                f"{name} is a symbolic link that leads to itself; give a folder"
+            )
+            return data_dir
+    return folder
+
+
+def _is_nowhere() -> bool:
+    """Return whether the folder that this process runs in is gone."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
+
+
 def _journal_keys(environment: Mapping[str, str], faults: list[str]) -> tuple[str, ...]:
-    keys = tuple(
-        key.strip()
-        for key in _text(environment, "FHIR_GATEWAY_JOURNAL_KEYS").split(",")
-        if key.strip()
-    )
+    text = _text(environment, "FHIR_GATEWAY_JOURNAL_KEYS")
+    keys = tuple(key.strip() for key in text.split(",") if key.strip())
+    if text and not keys:
+        # A new key would be made in the data folder, in the place of a lost one.
+        faults.append("FHIR_GATEWAY_JOURNAL_KEYS: there is no key between its commas")
     if keys:
         try:
             Seal(keys)

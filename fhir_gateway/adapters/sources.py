@@ -24,6 +24,7 @@ from fhir_gateway.adapters.registry import (
 from fhir_gateway.model.care_unit import CareUnit, Position
 from fhir_gateway.model.ids import HsaId, LogicalAddress, SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.model.regular_file import fault_of_file, is_absent
 from fhir_gateway.model.source import Budget, Mode, Source
 
 __all__ = ["ConfiguredSource", "WrongSources", "load_sources", "source_of_unit"]
@@ -100,12 +101,16 @@ def load_sources(path: Path) -> tuple[ConfiguredSource, ...]:
 def _maps(tables: Iterable[Any], folder: Path) -> list[Path]:
     named = (table.get("time_types") for table in tables if isinstance(table, Mapping))
     paths = (folder / name for name in named if isinstance(name, str))
-    return [path for path in paths if path.is_file()]
+    return [path for path in paths if fault_of_file(path) is None]
 
 
 def _document(path: Path) -> dict[str, Any]:
+    # Reading a pipe would wait for ever.
+    if fault := fault_of_file(path):
+        raise WrongSources(path, [f"it {fault}"])
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        # Some editors begin a file with a byte order mark.
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise WrongSources(path, [f"it cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
@@ -116,6 +121,11 @@ def _document(path: Path) -> dict[str, Any]:
         raise WrongSources(path, [f"it is not TOML: {error}"]) from error
     except RecursionError:
         raise WrongSources(path, ["it is not TOML: it is nested too deeply"]) from None
+    except ValueError:
+        # Python reads no whole number of more than 4,300 digits.
+        raise WrongSources(
+            path, ["it is not TOML: a number in it has too many digits"]
+        ) from None
 
 
 def source_of_unit(sources: Iterable[Source], unit: HsaId) -> Source | None:
@@ -192,6 +202,8 @@ _SHOWN: Final = validate.And(
     validate.Length(max=500),
     validate.Regexp(r"(?!\s+$)", error="Must not be blank."),
 )
+# Of the name of a file, in a message.
+_MOST_SHOWN: Final = 200
 _MOST_SECONDS: Final = 365 * 86_400
 
 
@@ -279,7 +291,11 @@ def _configured(name: str, table: Mapping[str, Any], folder: Path) -> Configured
         faults.extend(_sentences(error.messages_dict))
         # What can be read of the rest is looked at too: all faults at once.
         data = error.valid_data if isinstance(error.valid_data, dict) else {}
+        readable = _readable_units(data.get("units"))
         data = {key: data[key] for key in data if key not in error.messages_dict}
+        if readable and "units" not in data:
+            # One unit with a fault hides no fault of the others.
+            data["units"] = readable
     faults.extend(_disagreements(data, folder))
     adapter, more = _adapter(source_name, data)
     faults.extend(more)
@@ -322,6 +338,13 @@ def _configured(name: str, table: Mapping[str, Any], folder: Path) -> Configured
     )
 
 
+def _readable_units(units: object) -> list[Mapping[str, Any]]:
+    """Return the units that have an id, of which the rest may be wrong."""
+    if not isinstance(units, list):
+        return []
+    return [unit for unit in units if isinstance(unit, Mapping) and "hsa_id" in unit]
+
+
 def _adapter(
     name: SourceName, data: Mapping[str, Any]
 ) -> tuple[SchedulingAdapter | None, list[str]]:
@@ -359,8 +382,16 @@ def _disagreements(data: Mapping[str, Any], folder: Path) -> Iterator[str]:
     if offered_for_s < fresh_for_s:
         yield "offered_for_s: is shorter than fresh_for_s"
     time_types: str | None = data.get("time_types")
-    if time_types is not None and not (folder / time_types).is_file():
+    if time_types is None:
+        return
+    if is_absent(folder / time_types):
         yield f"time_types: there is no file {time_types}"
+    elif fault := fault_of_file(folder / time_types):
+        yield f"time_types: the file {_shortened(time_types)} {fault}"
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _MOST_SHOWN else f"{name[:_MOST_SHOWN]}…"
 
 
 def _unit(data: dict[str, Any], source: SourceName) -> CareUnit:

@@ -5,6 +5,7 @@ One map for each source; one group for each unit, whose source is the unit's cod
 system of time types and whose target is SNOMED CT.
 """
 
+import codecs
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,7 @@ import orjson
 
 from fhir_gateway.fhir.vocabulary import SNOMED_CT, SNOMED_CT_SWEDEN, Vocabulary
 from fhir_gateway.model.ids import HsaId, TimeTypeId
+from fhir_gateway.model.regular_file import fault_of_file
 from fhir_gateway.model.timeslot import StandardTimeType, TimeType
 
 __all__ = [
@@ -146,8 +148,11 @@ def concept_map_from_meanings(
 
 
 def _resource(path: Path) -> dict[str, Any]:
+    if fault := fault_of_file(path):
+        raise WrongConceptMap(path, [fault])
     try:
-        resource: Any = orjson.loads(path.read_bytes())
+        # Some editors begin a file with a byte order mark.
+        resource: Any = orjson.loads(path.read_bytes().removeprefix(codecs.BOM_UTF8))
     except OSError as error:
         raise WrongConceptMap(path, [f"cannot be read: {error.strerror}"]) from error
     except orjson.JSONDecodeError as error:

@@ -9,16 +9,33 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from fhir_gateway.model.regular_file import fault_of_file
 from fhir_gateway.stores.server_url import ServerUrl, WrongUrl, server_url
 
-__all__ = ["DatabaseUrl", "WrongDatabase", "database_url", "sqlite_file"]
+__all__ = [
+    "DatabaseUrl",
+    "WrongDatabase",
+    "database_url",
+    "sqlite_file",
+    "sqlite_url",
+]
 
 _POSTGRESQL: Final = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
+_SQLITE: Final = "sqlite"
+# What the driver takes; with `uri=true` SQLite itself reads the rest.
+_SQLITE_PARAMETERS: Final = frozenset(
+    {"timeout", "isolation_level", "detect_types", "cached_statements", "uri"}
+)
+_SQLITE_URI_PARAMETERS: Final = frozenset(
+    {"cache", "immutable", "mode", "modeof", "nolock", "psow", "vfs"}
+)
+_NUL: Final = "%00"
 _DRIVER: Final = "postgresql+psycopg"
 _EXPECTED: Final = "expected sqlite:///path or postgresql://user:password@host/database"
 # What libpq takes of a choice, and would tell of only when it connects.
@@ -84,7 +101,7 @@ def database_url(text: str) -> DatabaseUrl:
         WrongDatabase: It means none that can be used; every fault is named.
     """
     scheme = text.partition(":")[0].lower()
-    if scheme == "sqlite":
+    if scheme == _SQLITE:
         return DatabaseUrl(url=_sqlite(text), arguments={})
     if scheme not in _POSTGRESQL:
         raise WrongDatabase([f"is no URL of a database that can be used: {_EXPECTED}"])
@@ -108,9 +125,23 @@ def sqlite_file(text: str) -> Path | None:
     return Path(url.database)
 
 
+def sqlite_url(file: Path) -> str:
+    """Return the URL of a file of SQLite, with what has a meaning in a URL escaped."""
+    return f"{_SQLITE}:///{quote(str(file))}"
+
+
 def _sqlite(text: str) -> URL:
+    scheme, _, rest = text.partition(":")
+    if _NUL in text:
+        raise WrongDatabase(["has a %00 in it: no name of a file has a NUL"])
     try:
-        url = make_url(text)
+        # SQLAlchemy compares the scheme's case.
+        url = make_url(f"{scheme.lower()}:{rest}")
+    except (ArgumentError, ValueError, TypeError):
+        raise WrongDatabase([f"is no URL of a SQLite file: {_EXPECTED}"]) from None
+    if faults := list(_sqlite_faults(url.query)):
+        raise WrongDatabase(faults)
+    try:
         # Nothing is opened: the driver's arguments are read.
         SQLiteDialect_pysqlite().create_connect_args(url)
     except (ArgumentError, ValueError, TypeError):
@@ -126,6 +157,19 @@ def _sqlite(text: str) -> URL:
             ]
         )
     return url
+
+
+def _sqlite_faults(query: Mapping[str, str | tuple[str, ...]]) -> Iterator[str]:
+    known = _SQLITE_PARAMETERS
+    if query.get("uri"):
+        known |= _SQLITE_URI_PARAMETERS
+    if not query.keys() <= known:
+        yield (
+            "has a parameter after its ? that SQLite's driver does not know: write %3F"
+            " for a ? in the name of the file"
+        )
+    if not all(isinstance(value, str) for value in query.values()):
+        yield "has a parameter twice"
 
 
 def _postgresql(parsed: ServerUrl) -> DatabaseUrl:
@@ -175,8 +219,8 @@ def _faults(query: Mapping[str, str]) -> Iterator[str]:
             _NUMBER.fullmatch(each) for each in value.split(",")
         ):
             yield f"has a wrong {name}: expected a whole number"
-        elif name in _FILES and value != _SYSTEM and not Path(value).is_file():
-            yield f"names a file in {name} that is not there"
+        elif name in _FILES and value != _SYSTEM and (fault := fault_of_file(value)):
+            yield f"names a file in {name} that {fault}"
 
 
 def _libpq_options() -> frozenset[str]:

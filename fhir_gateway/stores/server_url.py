@@ -75,6 +75,8 @@ def server_url(text: str) -> ServerUrl:
         raise WrongUrl(["has a space or a line break in it: write %20 for a space"])
     if "#" in text:
         raise WrongUrl(["has a # in it: write %23 where a password has one"])
+    if "%00" in text:
+        raise WrongUrl(["has a %00 in it: neither a name nor a password has a NUL"])
     matched = _URL.fullmatch(text)
     if matched is None:
         raise WrongUrl(["is no URL"])

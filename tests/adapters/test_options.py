@@ -95,7 +95,7 @@ def test_every_option_is_read(tmp_path: Path) -> None:
         pytest.param(
             {"refusal_faults": ["["]},
             (
-                "refusal_faults",
+                "refusal_faults.0",
                 "is no regular expression: unterminated character set at position 0",
             ),
             id="a pattern that is none",
@@ -135,5 +135,5 @@ def test_several_wrong_options_are_all_named() -> None:
     assert [name for name, _ in raised.value.faults] == [
         "endpoint",
         "consumer",
-        "refusal_faults",
+        "refusal_faults.0",
     ]

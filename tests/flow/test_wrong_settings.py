@@ -5,6 +5,7 @@ The commands only look: none of them makes or starts anything, whatever it is to
 """
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -16,7 +17,9 @@ from click.testing import CliRunner, Result
 from pem import certificate_pem, key_pem
 
 from fhir_gateway.cli import main
+from fhir_gateway.settings import Settings
 from fhir_gateway.stores.database import Database
+from fhir_gateway.stores.database_url import sqlite_file
 from fhir_gateway.stores.migrations import migrate
 
 from .ports import free_port
@@ -25,6 +28,9 @@ from .ports import free_port
 SECRET: Final = "hemligt"
 # 32 bytes that are no secret; the names of the tests must not differ between runs.
 KEY: Final = "A" * 43 + "="
+
+# Longer than any file may be called.
+LONG: Final = "z" * 300
 
 SOURCE: Final = """
 [sources.norr]
@@ -110,6 +116,10 @@ PARAMETER: Final = (
     "has a parameter after its ? that libpq does not know (PostgreSQL, Parameter Key"
     " Words)"
 )
+SQLITE_PARAMETER: Final = (
+    "has a parameter after its ? that SQLite's driver does not know: write %3F for a ?"
+    " in the name of the file"
+)
 REDIS_PARAMETER: Final = (
     "has a parameter after its ? that redis-py does not know, or cannot use"
 )
@@ -166,6 +176,11 @@ ENVIRONMENT: Final[list[tuple[str, str, list[str]]]] = [
             (f"{KEY}{SECRET}", [1]),
             (f"{KEY};{KEY}", [1]),
         )
+    ),
+    (
+        "FHIR_GATEWAY_JOURNAL_KEYS",
+        " , ",
+        ["FHIR_GATEWAY_JOURNAL_KEYS: there is no key between its commas"],
     ),
     *(
         ("REDIS_URL", value, [f"REDIS_URL {fault}"])
@@ -255,7 +270,29 @@ ENVIRONMENT: Final[list[tuple[str, str, list[str]]]] = [
             ),
             (
                 f"postgresql://u:{SECRET}@db/journal?sslrootcert=/nowhere/ca.pem",
-                "names a file in sslrootcert that is not there",
+                (
+                    "names a file in sslrootcert that cannot be read: No such file or"
+                    " directory"
+                ),
+            ),
+            (
+                f"postgresql://u:{SECRET}@db/journal?sslrootcert={LONG}",
+                "names a file in sslrootcert that cannot be read: File name too long",
+            ),
+            (
+                f"postgresql://u:{SECRET}%00@db/journal",
+                "has a %00 in it: neither a name nor a password has a NUL",
+            ),
+            (
+                "sqlite:////tmp/%00x",
+                "has a %00 in it: no name of a file has a NUL",
+            ),
+            ("SQLITE:///:memory:", IN_MEMORY),
+            ("sqlite:////tmp/x.sqlite?foo=abc", SQLITE_PARAMETER),
+            ("sqlite:////tmp/x.sqlite?mode=memory", SQLITE_PARAMETER),
+            (
+                "sqlite:////tmp/x.sqlite?timeout=1&timeout=2",
+                "has a parameter twice",
             ),
             (f"postgresql://u:x@db/journal?pass={SECRET}", PARAMETER),
             (
@@ -276,6 +313,124 @@ def test_a_wrong_variable_is_a_line(
 
     assert (lines_of(result), result.exit_code) == (lines, 2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sources.toml"]
+
+
+def test_a_data_folder_that_leads_to_itself_is_a_line(run: Run, tmp_path: Path) -> None:
+    """A loop of symbolic links is one line, beside the other faults."""
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+
+    result = run("sources", FHIR_GATEWAY_DATA_DIR=str(tmp_path / "loop"), PORT="x")
+
+    assert (lines_of(result), result.exit_code) == (
+        [
+            whole("PORT", 1, 65535),
+            (
+                "FHIR_GATEWAY_DATA_DIR is a symbolic link that leads to itself; give a"
+                " folder"
+            ),
+        ],
+        2,
+    )
+
+
+def test_a_removed_working_folder_is_a_line(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A data folder that is relative to a folder that is gone stops the start."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    result = run("sources", FHIR_GATEWAY_DATA_DIR="", FHIR_GATEWAY_SOURCES="s.toml")
+
+    assert (lines_of(result), result.exit_code) == (
+        [
+            (
+                "FHIR_GATEWAY_DATA_DIR: the folder that this process runs in was"
+                " removed; start it in another one, or give an absolute path"
+            ),
+            "s.toml: it cannot be read: No such file or directory",
+        ],
+        2,
+    )
+
+
+def test_a_pipe_for_a_file_of_sources_is_a_line(run: Run, tmp_path: Path) -> None:
+    """It is refused, and not waited for."""
+    os.mkfifo(tmp_path / "pipe")
+
+    result = run("sources", FHIR_GATEWAY_SOURCES=str(tmp_path / "pipe"))
+
+    assert (lines_of(result), result.exit_code) == (
+        [f"{tmp_path}/pipe: it is no file"],
+        2,
+    )
+
+
+def test_a_byte_order_mark_before_the_sources_is_read_over(run: Run) -> None:
+    """What some editors begin a file with is no fault of it."""
+    result = run("sources", toml=b"\xef\xbb\xbf" + SOURCE.encode(), PORT="x")
+
+    assert lines_of(result) == [whole("PORT", 1, 65535)]
+
+
+def test_every_wrong_option_is_a_line_at_once(run: Run, tmp_path: Path) -> None:
+    """A fault in one option hides none in another, nor does one in a unit."""
+    toml = (
+        SOURCE.replace("https://norr.example.org/", "ftp://x")
+        + 'options.nope = 1\noptions.refusal_faults = ["", "("]\n'
+        + 'options.certificate = "/nope"\noptions.consumer = "A_1"\n'
+        + UNIT.replace('"M"', '" "')
+        + UNIT
+        + UNIT.replace("SE2321000016-A01", "SE1-A02")
+    )
+
+    result = run("sources", toml=toml)
+
+    where = f"{tmp_path}/sources.toml: sources.norr"
+    lines = lines_of(result)
+    assert sorted(line.removeprefix(where) for line in lines) == [
+        (
+            ".options.certificate: the file /nope cannot be read: No such file or"
+            " directory"
+        ),
+        f".options.consumer: {HSA_ID.removeprefix('is ')}",
+        ".options.endpoint: is not an http or https URL",
+        ".options.nope: is no option of the adapter scheduling_1_1",
+        ".options.refusal_faults.0: Shorter than minimum length 1.",
+        (
+            ".options.refusal_faults.1: is no regular expression: missing ),"
+            " unterminated subpattern at position 0"
+        ),
+        ".units.0.name: Must not be blank.",
+        ".units: SE1-A02 has none of the source's prefixes",
+        ".units: SE2321000016-A01 is listed more than once",
+    ]
+    assert result.exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["a?b", "a%20b", "a#b", "q?mode=memory", "å b", "%"])
+def test_the_journal_lies_in_the_data_folder_of_any_name(
+    tmp_path: Path, name: str
+) -> None:
+    """What has a meaning in a URL has none in the name of the data folder."""
+    folder = tmp_path / name
+    folder.mkdir()
+    settings = Settings.from_environment({"FHIR_GATEWAY_DATA_DIR": str(folder)})
+
+    database = Database(settings.database_url)
+    migrate(database.engine)
+    database.close()
+
+    assert sqlite_file(settings.database_url) == folder / "journal.sqlite"
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (folder / "journal.sqlite").is_file()
+
+
+def test_the_scheme_of_sqlite_may_be_in_capitals(tmp_path: Path) -> None:
+    """A scheme has no case (RFC 3986, section 3.1)."""
+    assert sqlite_file(f"SQLITE:///{tmp_path}/x.sqlite") == tmp_path / "x.sqlite"
 
 
 def with_options(*lines: str) -> str:
@@ -300,6 +455,10 @@ FILES: Final[list[tuple[str | bytes, list[str]]]] = [
         ],
     ),
     (b"\xff", ["it is not TOML: its byte 0 is not UTF-8"]),
+    (
+        f"x = {'9' * 5000}",
+        ["it is not TOML: a number in it has too many digits"],
+    ),
     ("x = " + "[" * 5000, ["it is not TOML: it is nested too deeply"]),
     ("", ["sources: there is none; write a table [sources.NAME]"]),
     ("[[sources]]", ["sources: there is none; write a table [sources.NAME]"]),
@@ -373,7 +532,18 @@ FILES: Final[list[tuple[str | bytes, list[str]]]] = [
                 "schedule_address: Shorter than minimum length 1.",
             ),
             ('time_types = "a.json"', "time_types: there is no file a.json"),
-            ('time_types = "."', "time_types: there is no file ."),
+            ('time_types = "."', "time_types: the file . is no file"),
+            (
+                f'time_types = "{LONG}"',
+                (
+                    f"time_types: the file {LONG[:200]}… cannot be read: File name too"
+                    " long"
+                ),
+            ),
+            (
+                'time_types = "a\\u0000b"',
+                "time_types: the file a\N{REPLACEMENT CHARACTER}b is no path of a file",
+            ),
             ("units = 3", "units: Not a valid list."),
             ("units = [3]", "units.0: is no table"),
             (UNIT + UNIT, "units: SE2321000016-A01 is listed more than once"),
@@ -438,8 +608,8 @@ FILES: Final[list[tuple[str | bytes, list[str]]]] = [
             (
                 'refusal_faults = ["("]',
                 (
-                    "refusal_faults: is no regular expression: missing ), unterminated"
-                    " subpattern at position 0"
+                    "refusal_faults.0: is no regular expression: missing ),"
+                    " unterminated subpattern at position 0"
                 ),
             ),
         )

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate
 from fhir_gateway.adapters.registry import UnusableOptions
 from fhir_gateway.model.ids import HsaId, LogicalAddress
 from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model.regular_file import fault_of_file
 
 __all__ = ["BookingIdInMakeBooking", "Options", "options_from_mapping"]
 
@@ -129,29 +131,58 @@ _PEM_FILES: Final[Mapping[str, tuple[Callable[[str], None], str]]] = {
 def _pem_fault(option: str, path: str) -> str | None:
     """Return what is wrong with a file; OpenSSL's own words are left out."""
     load, expected = _PEM_FILES[option]
+    if fault := fault_of_file(path):
+        return fault if "path" in fault.split() else f"the file {path} {fault}"
     try:
         load(path)
     except ssl.SSLError:
         return f"the file {path} must hold, in PEM, {expected}"
-    except OSError as error:
-        return f"the file {path} cannot be read: {error.strerror}"
-    except ValueError:
-        return "is no path of a file"
     return None
 
 
+def _check_endpoint(endpoint: str) -> None:
+    if faults := list(_endpoint_faults(endpoint)):
+        raise ValidationError(faults)
+
+
+def _check_hsa_id(text: str) -> None:
+    try:
+        HsaId(text)
+    except ValueError as error:
+        raise ValidationError(str(error)) from error
+
+
+def _check_pem(option: str, path: str) -> None:
+    if fault := _pem_fault(option, path):
+        raise ValidationError(fault)
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        # Deep nesting and huge repeats have errors of their own.
+        raise ValidationError(f"is no regular expression: {error}") from error
+
+
 class _OptionsSchema(Schema):
-    """The options of a source whose adapter is `scheduling_1_1`."""
+    """
+    The options of a source whose adapter is `scheduling_1_1`.
+
+    Each check belongs to its field: a fault in one hides none in another.
+    """
 
     error_messages = {  # noqa: RUF012 - marshmallow declares it so
         "unknown": "is no option of the adapter scheduling_1_1"
     }
 
-    endpoint = fields.String(required=True)
+    endpoint = fields.String(required=True, validate=_check_endpoint)
     logical_address = fields.String(load_default="unit", validate=_NOT_BLANK)
-    consumer = fields.String(load_default=None)
-    certificate = fields.String(load_default=None)
-    trust = fields.String(load_default=None)
+    consumer = fields.String(load_default=None, validate=_check_hsa_id)
+    certificate = fields.String(
+        load_default=None, validate=partial(_check_pem, "certificate")
+    )
+    trust = fields.String(load_default=None, validate=partial(_check_pem, "trust"))
     supports = fields.List(
         fields.Enum(Interaction, by_value=True),
         load_default=lambda: list(Interaction),
@@ -163,43 +194,21 @@ class _OptionsSchema(Schema):
         load_default=BookingIdInMakeBooking.OMIT,
     )
     refusal_faults = fields.List(
-        fields.String(validate=validate.Length(min=1)), load_default=list
+        fields.String(validate=[validate.Length(min=1), _check_pattern]),
+        load_default=list,
     )
 
     @post_load
     def _options(self, data: dict[str, Any], **_: object) -> Options:
-        faults: dict[str, list[str]] = {}
-        endpoint_faults = list(_endpoint_faults(data["endpoint"]))
-        if endpoint_faults:
-            faults["endpoint"] = endpoint_faults
-        consumer = None
-        if data["consumer"] is not None:
-            try:
-                consumer = HsaId(data["consumer"])
-            except ValueError as error:
-                faults["consumer"] = [str(error)]
-        for name in _PEM_FILES:
-            if data[name] is not None and (fault := _pem_fault(name, data[name])):
-                faults[name] = [fault]
-        patterns = []
-        for pattern in data["refusal_faults"]:
-            try:
-                patterns.append(re.compile(pattern))
-            except (re.error, OverflowError, RecursionError) as error:
-                # Deep nesting and huge repeats have errors of their own.
-                faults.setdefault("refusal_faults", []).append(
-                    f"is no regular expression: {error}"
-                )
-        if faults:
-            raise ValidationError(faults)
         address = data["logical_address"]
+        consumer = data["consumer"]
         return Options(
             endpoint=data["endpoint"],
             logical_address=None if address == "unit" else LogicalAddress(address),
-            consumer=consumer,
+            consumer=None if consumer is None else HsaId(consumer),
             certificate=data["certificate"],
             trust=data["trust"],
             supports=frozenset(data["supports"]),
             booking_id_in_make_booking=data["booking_id_in_make_booking"],
-            refusal_faults=tuple(patterns),
+            refusal_faults=tuple(map(re.compile, data["refusal_faults"])),
         )
