@@ -28,6 +28,7 @@ __all__ = [
     "KeptPart",
     "ManagedBooking",
     "ResultCode",
+    "Wish",
     "WriteResult",
 ]
 
@@ -58,13 +59,27 @@ class WriteResult:
         return self.code is not ResultCode.ERROR
 
 
+class Wish(Enum):
+    """What a resident may wish to do with a booking."""
+
+    CANCEL = "cancel"
+    REBOOK = "rebook"
+    MESSAGE = "message"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookingPermissions:
-    """What the region lets the resident do with a booking; absent means no."""
+    """
+    What the region lets the resident do with a booking; absent means no.
+
+    Attributes:
+        unreadable: What it says something of that cannot be read; that is false here.
+    """
 
     cancel: bool = False
     rebook: bool = False
     message: bool = False
+    unreadable: frozenset[Wish] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

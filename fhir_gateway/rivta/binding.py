@@ -23,8 +23,9 @@ import html
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
+from enum import Enum
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
@@ -44,11 +45,14 @@ __all__ = [
     "DATE",
     "IDENTIFIER",
     "NAME",
+    "PERMISSION",
     "TEXT",
     "TIME",
+    "UNREADABLE",
     "Codec",
     "MalformedElement",
     "Rejections",
+    "Unreadable",
     "differences_from",
     "element",
     "elements",
@@ -77,6 +81,18 @@ class MalformedElement(ValueError):
     def inside(self, parent: str) -> "MalformedElement":
         """Return the same, named from one level further out."""
         return MalformedElement(f"{parent}/{self.element}", self.reason)
+
+
+class Unreadable(Enum):
+    """What stands for a value that was left out, where that is not an absent one."""
+
+    UNREADABLE = "unreadable"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+UNREADABLE: Final = Unreadable.UNREADABLE
 
 
 class Rejections:
@@ -117,6 +133,7 @@ class Codec:
         is_exact: It goes back to its writer one day, so blanks around it are kept.
         holds_markup: It may have elements inside, which are part of the text.
         can_be_left_out: A faulty one is left out of its part, and counted.
+        left_out: What stands for one that is left out.
     """
 
     to_text: Callable[[Any], str] = str
@@ -125,6 +142,7 @@ class Codec:
     is_exact: bool = False
     holds_markup: bool = False
     can_be_left_out: bool = False
+    left_out: Unreadable | None = None
 
 
 _CONTRACTS: Final = "urn:riv:crm:scheduling:"
@@ -161,6 +179,8 @@ BOOLEAN: Final = Codec(
     from_text=_boolean_from_text,
     can_be_left_out=True,
 )
+# A flag that the region answers a resident's wish by: one that cannot be read is no no.
+PERMISSION: Final = replace(BOOLEAN, left_out=UNREADABLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -485,7 +505,7 @@ def _value(codec: Codec, node: etree._Element, rejected: Rejections) -> Any:  # 
     if not codec.can_be_left_out:
         raise MalformedElement(_local_name(node), fault)
     rejected.leave_out(_local_name(node), fault)
-    return None
+    return codec.left_out
 
 
 def _said(node: etree._Element, name: str) -> str | None:

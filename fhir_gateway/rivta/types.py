@@ -13,8 +13,10 @@ from fhir_gateway.rivta.binding import (
     DATE,
     IDENTIFIER,
     NAME,
+    PERMISSION,
     TEXT,
     TIME,
+    Unreadable,
     element,
 )
 
@@ -61,9 +63,13 @@ class TimeslotType:
     time_type_id: str | None = element("timeTypeID", IDENTIFIER)
     care_type_name: str | None = element("careTypeName", NAME)
     care_type_id: str | None = element("careTypeID", IDENTIFIER)
-    cancel_booking_allowed: bool | None = element("cancel_booking_allowed", BOOLEAN)
-    rebooking_allowed: bool | None = element("rebooking_allowed", BOOLEAN)
-    message_allowed: bool | None = element("message_allowed", BOOLEAN)
+    cancel_booking_allowed: bool | Unreadable | None = element(
+        "cancel_booking_allowed", PERMISSION
+    )
+    rebooking_allowed: bool | Unreadable | None = element(
+        "rebooking_allowed", PERMISSION
+    )
+    message_allowed: bool | Unreadable | None = element("message_allowed", PERMISSION)
     is_invitation: bool | None = element("isInvitation", BOOLEAN, namespace=EXTENSION)
 
 

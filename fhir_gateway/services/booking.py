@@ -13,9 +13,11 @@ from datetime import timedelta
 import structlog
 
 from fhir_gateway.model.booking import (
+    Booking,
     BookingStatus,
     CancellationReason,
     ManagedBooking,
+    Wish,
 )
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import (
@@ -23,6 +25,7 @@ from fhir_gateway.model.errors import (
     Forbidden,
     GatewayError,
     Incorrect,
+    MalformedAnswer,
     Refused,
     Stale,
     TimeslotTaken,
@@ -297,6 +300,7 @@ class BookingService:
             Incorrect: There is no such time, it is past, or the names are missing.
             Conflict: It is not booked, or has changed since the client read it.
             Forbidden: It may not be moved, or not there.
+            MalformedAnswer: Whether it may cannot be read of the source's answer.
             TimeslotTaken: Somebody else has the time.
             Refused: The region said no; the old time stands.
             Unavailable: The source could not be asked; the old time stands.
@@ -307,8 +311,9 @@ class BookingService:
     def _moved(
         self, turn: Turn, booking: str, request: MoveRequest, version: int | None
     ) -> ManagedBooking:
-        record, _ = self.current.record(booking)
+        record, details = self.current.record(booking)
         _check_booked(record, version)
+        _check_readable(details, Wish.REBOOK, record.source)
         if not record.permissions.rebook:
             raise Forbidden(
                 "The region does not let this booking be moved; contact the unit.",
@@ -373,6 +378,7 @@ class BookingService:
             NotFound: There is no such booking.
             Conflict: It has changed since the client read it.
             Forbidden: It may not be cancelled, or takes no message.
+            MalformedAnswer: Whether it may cannot be read of the source's answer.
             Refused: The region said no.
             Unavailable: The source could not be asked; it stands.
         """
@@ -390,7 +396,7 @@ class BookingService:
         version: int | None,
         request: RequestKey | None,
     ) -> ManagedBooking:
-        record, _ = self.current.record(booking)
+        record, details = self.current.record(booking)
         if record.state is BookingState.CANCELLED:
             return self.current.managed(record)
         decision = self._journal.pending_decision(booking)
@@ -399,12 +405,15 @@ class BookingService:
         if decision is not None and decision.kind is DecisionKind.CANCEL:
             return self.current.stands(decision)
         _check_booked(record, version)
+        _check_readable(details, Wish.CANCEL, record.source)
         if not record.permissions.cancel:
             raise Forbidden(
                 "The region does not let this booking be cancelled; contact the unit.",
                 source=record.source,
                 error_code=ErrorCode.CANCEL_IS_NOT_ALLOWED,
             )
+        if reason is not None:
+            _check_readable(details, Wish.MESSAGE, record.source)
         if reason is not None and not record.permissions.message:
             raise Forbidden(
                 "This booking takes no message: cancel it without cancelationReason.",
@@ -599,6 +608,17 @@ def _check_booked(record: BookingRecord, version: int | None) -> None:
         )
     if version is not None and version != record.version:
         raise Stale("The appointment has changed since you read it; read it again.")
+
+
+def _check_readable(details: Booking | None, wish: Wish, source: SourceName) -> None:
+    """Check that what the source has said of a wish just now could be read."""
+    if details is not None and wish in details.permissions.unreadable:
+        raise MalformedAnswer(
+            "What the region's answer says about whether this can be done with the"
+            " booking could not be read; try again, or contact the unit.",
+            element="timeslotDetail",
+            source=source,
+        )
 
 
 def _check_reason(source: Source, reason: str | None) -> None:

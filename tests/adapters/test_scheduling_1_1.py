@@ -20,6 +20,7 @@ from fhir_gateway.model.booking import (
     BookingPermissions,
     KeptPart,
     ResultCode,
+    Wish,
     WriteResult,
 )
 from fhir_gateway.model.care_unit import CareUnit, Performer
@@ -29,6 +30,7 @@ from fhir_gateway.model.errors import (
     MalformedAnswer,
     NotFound,
     Refused,
+    SourceFault,
     Unsupported,
 )
 from fhir_gateway.model.ids import BookingId, HsaId, LogicalAddress, ResourceId
@@ -334,18 +336,21 @@ def test_days_with_a_free_time(adapter: Scheduling11, answers: Answers) -> None:
     assert found == Listed((AvailableDate(schedule=schedule(), day=date(2026, 6, 2)),))
 
 
+ASKED_TIMES = get_available_timeslots.Request(
+    healthcare_facility=UNIT,
+    booking_id="B-1",
+    **WIRE_DAYS,
+    performer=("SE2321000016-P01",),
+    time_type_id=VISIT,
+    subject_of_care=NUMBER,
+)
+
+
 def list_times(answers: Answers, *listed: TimeslotType) -> None:
     """Let the region list free times."""
     answers(
         get_available_timeslots.CONTRACT,
-        get_available_timeslots.Request(
-            healthcare_facility=UNIT,
-            booking_id="B-1",
-            **WIRE_DAYS,
-            performer=("SE2321000016-P01",),
-            time_type_id=VISIT,
-            subject_of_care=NUMBER,
-        ),
+        ASKED_TIMES,
         get_available_timeslots.Response(timeslot_detail=listed),
     )
 
@@ -565,6 +570,25 @@ def test_details_that_cannot_be_are_malformed(
     assert raised.value.interaction == "GetBookingDetails"
 
 
+def test_a_flag_that_cannot_be_read_is_no_no(
+    adapter: Scheduling11, region: responses.RequestsMock
+) -> None:
+    """A permission that says neither true nor false is unreadable; absent is no."""
+    answered = write_response(
+        get_booking_details.CONTRACT,
+        get_booking_details.Response(
+            timeslot_detail=replace(WIRE, booking_id="B-1", rebooking_allowed=False)
+        ),
+    ).replace(b">true</", b">ja</")
+    region.post(BASE + "GetBookingDetails", body=answered)
+
+    details = adapter.get_booking_details(ASK_DETAILS, timeout=1)
+
+    assert details.permissions == BookingPermissions(
+        unreadable=frozenset({Wish.CANCEL})
+    )
+
+
 def status(address: str, code: str, synch: str | None = None) -> ProcessingStatusRecord:
     """Return what the aggregating service says of a unit."""
     return ProcessingStatusRecord(
@@ -641,6 +665,41 @@ def test_a_schedule_says_which_units_did_not_answer(
                 unit=LogicalAddress("SE2321000016-A04"), since=None, is_failed=True
             ),
         ),
+    )
+
+
+@pytest.mark.parametrize("code", ["NoDataSynchFailed", "SomethingNew"])
+def test_a_unit_that_was_not_reached_has_not_answered(
+    adapter: Scheduling11, answers: Answers, code: str
+) -> None:
+    """An empty list of a unit that an aggregating service could not ask is a fault."""
+    answers(
+        get_available_timeslots.CONTRACT,
+        ASKED_TIMES,
+        get_available_timeslots.Response(),
+        status=(status(UNIT, code),),
+    )
+
+    with pytest.raises(SourceFault, match="could not be asked"):
+        free_times(adapter)
+
+
+def test_what_a_list_lacks_of_a_unit_that_was_not_reached_is_counted(
+    adapter: Scheduling11, answers: Answers
+) -> None:
+    """A list beside a unit that an aggregating service could not ask is in part."""
+    answers(
+        get_available_timeslots.CONTRACT,
+        ASKED_TIMES,
+        get_available_timeslots.Response(timeslot_detail=(WIRE,)),
+        status=(status("SE2321000016-A02", "NoDataSynchFailed"),),
+    )
+
+    found = free_times(adapter)
+
+    assert found == FreeTimes(
+        timeslots=(FREE,),
+        rejected=("ProcessingStatus: a unit could not be asked",),
     )
 
 

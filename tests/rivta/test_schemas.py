@@ -19,7 +19,15 @@ from lxml import etree
 from fhir_gateway.model.ids import LogicalAddress
 from fhir_gateway.model.interaction import Actor, ActorType
 from fhir_gateway.rivta import get_subject_of_care_schedule
-from fhir_gateway.rivta.binding import BOOLEAN, DATE, IDENTIFIER, NAME, TEXT, TIME
+from fhir_gateway.rivta.binding import (
+    BOOLEAN,
+    DATE,
+    IDENTIFIER,
+    NAME,
+    PERMISSION,
+    TEXT,
+    TIME,
+)
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.contracts import CONTRACTS
 from fhir_gateway.rivta.docbook import plain_line, plain_text
@@ -70,6 +78,7 @@ _BY_CODEC: Final = {
     id(TIME): _TIME,
     id(DATE): _DATE,
     id(BOOLEAN): st.booleans(),
+    id(PERMISSION): st.booleans(),
     # Read as plain text: what is plain already is read as it is.
     id(NAME): (_TEXT | _MARKUP).map(plain_line).filter(bool),
     id(TEXT): (_TEXT | _MARKUP).map(plain_text).filter(bool),

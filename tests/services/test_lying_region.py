@@ -14,11 +14,14 @@ from doubles import AnsweringAdapter
 from fhir_gateway.model.booking import (
     BookedTimes,
     Booking,
+    BookingPermissions,
     BookingStatus,
+    CancellationReason,
     ResultCode,
+    Wish,
     WriteResult,
 )
-from fhir_gateway.model.errors import Refused
+from fhir_gateway.model.errors import MalformedAnswer, Refused
 from fhir_gateway.model.ids import BookingId, TimeTypeId
 from fhir_gateway.model.interaction import (
     CancelBooking,
@@ -266,3 +269,28 @@ def standing(wireless: Wireless) -> Any:
     wanted: Timeslot = wireless.coming()
     wireless.lists(wanted)
     return wireless.desk.book(wanted, 0).booking
+
+
+@pytest.mark.parametrize("wish", list(Wish))
+def test_a_permission_that_cannot_be_read_is_no_refusal(
+    wireless: Wireless, wish: Wish
+) -> None:
+    """A flag that is neither true nor false: it could not be read, says the answer."""
+    made = standing(wireless)
+    wireless.adapter.book["B-1"] = replace(
+        wireless.adapter.book["B-1"],
+        permissions=BookingPermissions(
+            cancel=wish is Wish.MESSAGE, unreadable=frozenset({wish})
+        ),
+    )
+    target = wireless.coming(30)
+    wireless.lists(target)
+    reason = CancellationReason(text="Sjuk", stated='{"text":"Sjuk"}')
+
+    def change() -> object:
+        if wish is Wish.REBOOK:
+            return wireless.desk.move(made.id, target)
+        return wireless.desk.booking.cancel(made.id, reason=reason)
+
+    with pytest.raises(MalformedAnswer, match="could not be read"):
+        change()

@@ -4,6 +4,7 @@ The adapter: eleven interactions, each one call.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from fhir_gateway.adapters.protocol import CareType
@@ -21,6 +22,7 @@ from fhir_gateway.adapters.scheduling_1_1.mapping import (
     requested_timeslot,
     subject_of_care_info,
     time_type_from_wire,
+    unanswered,
 )
 from fhir_gateway.adapters.scheduling_1_1.options import (
     BookingIdInMakeBooking,
@@ -38,6 +40,7 @@ from fhir_gateway.model.errors import (
     MalformedAnswer,
     NotFound,
     Refused,
+    SourceFault,
     Unsupported,
 )
 from fhir_gateway.model.ids import (
@@ -47,6 +50,7 @@ from fhir_gateway.model.ids import (
     SourceName,
 )
 from fhir_gateway.model.interaction import (
+    WRITES,
     Actor,
     CancelBooking,
     GetAllCareTypes,
@@ -90,6 +94,9 @@ __all__ = ["Scheduling11"]
 _TEXT_LEFT_OUT: Final = (
     f"The region's text is longer than {MOST_OF_TEXT} characters and is not shown."
 )
+
+_NOT_REACHED: Final = "ProcessingStatus: a unit could not be asked"
+_OF_MANY_UNITS: Final = frozenset({Interaction.GET_SUBJECT_OF_CARE_SCHEDULE})
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
@@ -327,11 +334,7 @@ class Scheduling11:
             unreadable=tuple(unreadable),
             lost_at=lost_at(answer, lost),
             kept=kept_parts(answer),
-            unanswered=tuple(
-                LogicalAddress(record.logical_address)
-                for record in answer.processing_status or ()
-                if not record.is_from_source and not record.is_from_cache
-            ),
+            unanswered=unanswered(answer),
         )
 
     def make_booking(self, request: MakeBooking, *, timeout: float) -> WriteResult:
@@ -407,7 +410,7 @@ class Scheduling11:
                 source=self._name,
                 interaction=contract.interaction.value,
             )
-        return self._client.call(
+        answer = self._client.call(
             contract,
             request,
             logical_address=(
@@ -416,6 +419,29 @@ class Scheduling11:
             actor=actor,
             timeout=timeout,
         )
+        # A resident's list is of many units, and names those that did not answer.
+        if contract.interaction in _OF_MANY_UNITS | WRITES:
+            return answer
+        return self._of_reached_units(contract.interaction, answer)
+
+    def _of_reached_units(self, interaction: Interaction, answer: Answer) -> Answer:
+        """
+        Return an answer that counts what it lacks of units that were not reached.
+
+        Raises:
+            SourceFault: It has nothing else.
+        """
+        lacking = len(unanswered(answer))
+        if not lacking:
+            return answer
+        if not any(vars(answer.response).values()):
+            raise SourceFault(
+                "The source's unit could not be asked, says an aggregating service"
+                " (ProcessingStatus).",
+                source=self._name,
+                interaction=interaction.value,
+            )
+        return replace(answer, rejected={**answer.rejected, _NOT_REACHED: lacking})
 
     def _write(
         self,

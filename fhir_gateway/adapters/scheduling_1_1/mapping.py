@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Final, TypeVar
 
 from fhir_gateway.adapters.protocol import CareType
-from fhir_gateway.model.booking import Booking, BookingPermissions, KeptPart
+from fhir_gateway.model.booking import Booking, BookingPermissions, KeptPart, Wish
 from fhir_gateway.model.care_unit import CareUnit, Performer
 from fhir_gateway.model.ids import (
     BookingId,
@@ -44,7 +44,7 @@ from fhir_gateway.model.timeslot import (
     Timeslot,
     TimeType,
 )
-from fhir_gateway.rivta.binding import MalformedElement
+from fhir_gateway.rivta.binding import UNREADABLE, MalformedElement
 from fhir_gateway.rivta.envelope import Answer
 from fhir_gateway.rivta.get_available_timeslots import Response
 from fhir_gateway.rivta.processing_status import StatusCode
@@ -74,6 +74,7 @@ __all__ = [
     "subject_of_care_info",
     "time_type_from_wire",
     "timeslot_from_wire",
+    "unanswered",
     "unit_from_wire",
 ]
 
@@ -317,6 +318,15 @@ def booking_from_wire(wire: TimeslotType, left_out: list[str]) -> Booking:
             cancel=bool(wire.cancel_booking_allowed),
             rebook=bool(wire.rebooking_allowed),
             message=bool(wire.message_allowed),
+            unreadable=frozenset(
+                wish
+                for wish, flag in (
+                    (Wish.CANCEL, wire.cancel_booking_allowed),
+                    (Wish.REBOOK, wire.rebooking_allowed),
+                    (Wish.MESSAGE, wire.message_allowed),
+                )
+                if flag is UNREADABLE
+            ),
         ),
         is_invitation=bool(wire.is_invitation),
     )
@@ -403,6 +413,15 @@ def kept_parts(answer: Answer) -> tuple[KeptPart, ...]:
         )
         for record in answer.processing_status or ()
         if record.is_from_cache
+    )
+
+
+def unanswered(answer: Answer) -> tuple[LogicalAddress, ...]:
+    """Return the units that an aggregating service could not ask."""
+    return tuple(
+        LogicalAddress(record.logical_address)
+        for record in answer.processing_status or ()
+        if not record.is_from_source and not record.is_from_cache
     )
 
 
