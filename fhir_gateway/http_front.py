@@ -21,6 +21,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from fhir_gateway.web.request_body import BROKEN_OFF, LATE, UnreadBody
 from fhir_gateway.web.request_head import FIELDS
+from fhir_gateway.web.resource import Handling
 
 __all__ = ["BODY_WITHIN", "Answer", "HttpFront"]
 
@@ -72,16 +73,15 @@ class HttpFront:
         app: The WSGI application.
         close: Lets go of the application, once every request is answered.
         threads: How many requests are answered at once, at least two.
-        may_wait: Returns whether a method on a path may have to wait for a region or
-            for SQL.
+        handling: Returns how a method on a path is handled. Of a larger body than the
+            most the application gets a byte more, or nothing where its length was said,
+            and refuses it.
         ready: The answers to GET that stand ready, by path.
         ready_while_draining: Likewise, while this process is about to stop.
         is_draining: Returns whether it is: each connection is closed with its answer
             then, so that none is idle when the process stops.
         busy: Returns the answer to a request that has waited for a thread for too long.
         failed: Returns the answer where the application, or this front, failed.
-        most_bytes: The largest body to take; of a larger one the application gets a
-            byte more, or nothing where its length was said, and refuses it.
         body_within: How long a body may take to arrive. For a later one, and for one
             that broke off, the application gets an input that refuses to be read.
         patience: How long a request that may have to wait waits for a thread.
@@ -93,25 +93,23 @@ class HttpFront:
         *,
         close: Callable[[], None],
         threads: int,
-        may_wait: Callable[[str, str], bool],
+        handling: Callable[[str, str], Handling],
         ready: Mapping[str, Answer],
         ready_while_draining: Mapping[str, Answer],
         is_draining: Callable[[], bool],
         busy: Callable[[], Answer],
         failed: Callable[[Exception], Answer],
-        most_bytes: int,
         body_within: timedelta = BODY_WITHIN,
         patience: timedelta = PATIENCE,
     ) -> None:
         self._app = app
         self._close = close
-        self._may_wait = may_wait
+        self._handling = handling
         self._ready = ready
         self._ready_while_draining = ready_while_draining
         self._is_draining = is_draining
         self._busy = busy
         self._failed = failed
-        self._most_bytes = most_bytes
         self._body_within_s = body_within.total_seconds()
         waiting = threads // 2
         self._waiting = _Lane("waits", waiting, patience=patience)
@@ -159,25 +157,25 @@ class HttpFront:
                 answers = self._ready_while_draining
             if ready := answers.get(request.path):
                 return ready
-        body = await self._body(request, receive)
-        may_wait = self._may_wait(request.method, request.path)
-        lane = self._waiting if may_wait else self._answering
+        handling = self._handling(request.method, request.path)
+        body = await self._body(request, receive, handling.most_bytes)
+        lane = self._waiting if handling.may_wait else self._answering
         try:
             return await lane.run(self._run, request.environ, body)
         except _NoThread:
             return self._busy()
 
     async def _body(
-        self, request: "_Request", receive: Receive
+        self, request: "_Request", receive: Receive, most_bytes: int
     ) -> BytesIO | UnreadBody:
         if request.is_read:
             return BytesIO()
-        if request.length is not None and request.length > self._most_bytes:
+        if request.length is not None and request.length > most_bytes:
             return BytesIO()
         read = BytesIO()
         try:
             async with asyncio.timeout(self._body_within_s):
-                while not request.is_read and read.tell() <= self._most_bytes:
+                while not request.is_read and read.tell() <= most_bytes:
                     message = await receive()
                     if message["type"] != "http.request":
                         # The client has gone, or its chunks cannot be read.
@@ -186,10 +184,10 @@ class HttpFront:
                     request.is_read = not message.get("more_body", False)
         except TimeoutError:
             return LATE
-        if read.tell() > self._most_bytes:
+        if read.tell() > most_bytes:
             # Of another request's bytes behind it nobody can be sure.
             request.is_read = False
-            read.truncate(self._most_bytes + 1)
+            read.truncate(most_bytes + 1)
         elif request.length not in (None, read.tell()):
             request.is_read = False
             return BROKEN_OFF

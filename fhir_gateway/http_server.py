@@ -22,7 +22,6 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
-from fhir_gateway.fhir.limits import MOST_SENT_BACK_BYTES
 from fhir_gateway.http_front import Answer, HttpFront
 from fhir_gateway.services.fault_place import fault_place
 from fhir_gateway.settings import Settings
@@ -137,13 +136,12 @@ def _front(running: Running, threads: int, draining: "ctypes.c_bool") -> HttpFro
         app,
         close=stack.close,
         threads=threads,
-        may_wait=app.may_wait,
+        handling=app.handling,
         ready={HEALTH: _HEALTHY},
         ready_while_draining={HEALTH: _DRAINING},
         is_draining=lambda: draining.value,
         busy=lambda: _answer(overloaded()),
         failed=lambda error: _answer(from_bug(error)),
-        most_bytes=MOST_SENT_BACK_BYTES,
     )
 
 

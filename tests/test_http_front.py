@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_gateway.http_front import Answer, HttpFront
+from fhir_gateway.web.resource import Handling
 
 _MOST_BYTES: Final = 100
 _READY: Final = Answer(status=200, headers=[("X-Ready", "yes")], body=b"ready")
@@ -136,13 +137,14 @@ def fronted(**options: Any) -> Iterator[Fronted]:
         app,
         close=lambda: None,
         threads=2,
-        may_wait=lambda _, path: path == "/waits",
+        handling=lambda _, path: Handling(
+            may_wait=path == "/waits", most_bytes=_MOST_BYTES
+        ),
         ready={"/health": _READY},
         ready_while_draining={},
         is_draining=lambda: False,
         busy=lambda: _BUSY,
         failed=failed,
-        most_bytes=_MOST_BYTES,
         **options,
     )
     yield Fronted(front, app, failures)
@@ -355,13 +357,12 @@ def test_it_ends_with_its_process() -> None:
         Application(),
         close=lambda: closed.append(True),
         threads=2,
-        may_wait=lambda *_: False,
+        handling=lambda *_: Handling(),
         ready={},
         ready_while_draining={},
         is_draining=lambda: False,
         busy=lambda: _BUSY,
         failed=lambda _: _BUSY,
-        most_bytes=1,
     )
     messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
     sent: list[str] = []

@@ -7,7 +7,6 @@ import re
 from typing import Any, Final, NoReturn
 
 from fhir_gateway.fhir.limits import (
-    MOST_JSON_BYTES,
     MOST_JSON_DEPTH,
     MOST_JSON_ITEMS,
     MOST_JSON_KEYS,
@@ -25,17 +24,15 @@ class UnreadableJson(ValueError):
     """The bytes are not JSON that is accepted here; the message says why."""
 
 
-def read_json(body: bytes, *, most_bytes: int = MOST_JSON_BYTES) -> Any:  # noqa: ANN401 - JSON is any value
+def read_json(body: bytes) -> Any:  # noqa: ANN401 - JSON is any value
     """
     Return the value that a body holds.
 
     Raises:
-        UnreadableJson: It is larger than `limits` say, in bytes, depth, keys or items;
+        UnreadableJson: It is larger than `limits` say, in depth, keys or items;
             not UTF-8 (a byte order mark counts as not), not JSON, holds NaN or an
             infinite number, or names a key twice.
     """
-    if len(body) > most_bytes:
-        raise UnreadableJson(f"the body is larger than {most_bytes} bytes")
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -10,7 +10,6 @@ from flask import Flask, Response, request
 
 from fhir_gateway import VERSION
 from fhir_gateway.fhir.capability_statement import capability_statement
-from fhir_gateway.fhir.limits import MOST_SENT_BACK_BYTES
 from fhir_gateway.web.appointment import appointment_routes
 from fhir_gateway.web.directory import directory_routes
 from fhir_gateway.web.errors import register_error_handlers
@@ -19,13 +18,11 @@ from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.request_body import take_body
 from fhir_gateway.web.request_head import HEALTH, check_head
 from fhir_gateway.web.request_id import echo_request_id
-from fhir_gateway.web.resource import ResourceRoutes, register, waiting_routes
+from fhir_gateway.web.resource import ResourceRoutes, handling_of, register
 from fhir_gateway.web.slot import slot_routes
 
 __all__ = ["HEALTHY", "GatewayApp", "create_app", "resource_routes"]
 
-# A byte more: Werkzeug cuts a body without a length there, and says nothing.
-_MOST_BYTES: Final = MOST_SENT_BACK_BYTES + 1
 HEALTHY: Final = b'{"status":"ok"}'
 """What `/health` answers while this process lives."""
 
@@ -39,13 +36,11 @@ class GatewayApp(Flask):
 
     Attributes:
         routes: The same.
-        may_wait: Returns whether a method on a path may have to wait for a region or
-            for SQL.
+        handling: Returns how a method on a path is handled.
     """
 
     def __init__(self, routes: Sequence[ResourceRoutes]) -> None:
         super().__init__("fhir_gateway", static_folder=None)
-        self.config["MAX_CONTENT_LENGTH"] = _MOST_BYTES
         # A path in two spellings passes by a proxy's rules for one of them, and a
         # redirect would repeat the URL with whatever a client has put into it.
         self.url_map.strict_slashes = True
@@ -54,7 +49,7 @@ class GatewayApp(Flask):
         for each in routes:
             register(self, each, FHIR_PREFIX)
         self.routes = tuple(routes)
-        self.may_wait = waiting_routes(routes, FHIR_PREFIX)
+        self.handling = handling_of(routes, FHIR_PREFIX)
 
 
 def create_app(gateway: Gateway) -> GatewayApp:
@@ -63,7 +58,9 @@ def create_app(gateway: Gateway) -> GatewayApp:
     app = GatewayApp(routes)
     app.before_request(lambda: check_head(request.environ, gateway.hosts))
     # Before any view: some of them need no body, and would act without it.
-    app.before_request(take_body)
+    app.before_request(
+        lambda: take_body(app.handling(request.method, request.path).most_bytes)
+    )
     statement = capability_statement(
         [each.capability for each in routes],
         base_url=gateway.base_url,

@@ -139,6 +139,7 @@ def appointment_routes(gateway: Gateway) -> ResourceRoutes:
             InteractionCode.PATCH: views.patch,
         },
         may_wait=frozenset(InteractionCode),
+        most_bytes={InteractionCode.UPDATE: MOST_SENT_BACK_BYTES},
         operations=appointment_operations(gateway),
     )
 
@@ -179,7 +180,7 @@ class _Views:
     def update(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
         check_accept()
         condition = precondition()
-        body = read_body(most_bytes=MOST_SENT_BACK_BYTES)
+        body = read_body()
         wanted = appointment_request_from_resource(
             body, base_url=self._gateway.base_url
         )

@@ -11,14 +11,8 @@ from urllib.parse import unquote_to_bytes
 
 import orjson
 from flask import Response, request
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from fhir_gateway.fhir.json_reading import UnreadableJson, read_json
-from fhir_gateway.fhir.limits import (
-    MOST_FORM_BYTES,
-    MOST_JSON_BYTES,
-    MOST_SENT_BACK_BYTES,
-)
 from fhir_gateway.fhir.outcome import Issue, Problem
 from fhir_gateway.model.timekeeping import Clock, http_date_text, now
 from fhir_gateway.web.field_value import MediaRange, list_members, word
@@ -129,21 +123,19 @@ def _preferences(header: str) -> Preferences:
 _remembered_preferences: Final = lru_cache(maxsize=_MOST_REMEMBERED)(_preferences)
 
 
-def read_body(*media_types: str, most_bytes: int = MOST_JSON_BYTES) -> Any:  # noqa: ANN401 - JSON is any value
+def read_body(*media_types: str) -> Any:  # noqa: ANN401 - JSON is any value
     """
     Return the JSON that the request carries.
 
     Args:
         media_types: What it may be, when not FHIR's JSON.
-        most_bytes: How large it may be.
 
     Raises:
         Problem: 415 for another media type, 400 when unreadable.
-        RequestEntityTooLarge: It is larger than JSON may be here.
     """
     check_type(*media_types)
     try:
-        return read_json(_body(most_bytes), most_bytes=most_bytes)
+        return read_json(request.get_data())
     except UnreadableJson as error:
         raise Problem(
             [Issue(code="structure", diagnostics=f"It cannot be read: {error}.")],
@@ -180,7 +172,7 @@ def check_type(*media_types: str) -> None:
 
 def is_without_body() -> bool:
     """Return whether the present request has an empty body."""
-    return not _body(MOST_SENT_BACK_BYTES)
+    return not request.get_data()
 
 
 def own_url(base_url: str) -> str:
@@ -268,7 +260,6 @@ def _form() -> bytes:
 
     Raises:
         Problem: 415.
-        RequestEntityTooLarge: It is larger than a form may be here.
     """
     said = _content_type()
     if said.type not in (_FORM, "") or not _is_utf8(said):
@@ -282,23 +273,7 @@ def _form() -> bytes:
             ],
             status=415,
         )
-    return _body(MOST_FORM_BYTES)
-
-
-def _body(most: int) -> bytes:
-    """
-    Return the body of the present request.
-
-    Raises:
-        RequestEntityTooLarge: It is larger than it may be.
-    """
-    # Of a body whose length was said to be too large nothing was read.
-    if (request.content_length or 0) > most:
-        raise RequestEntityTooLarge
-    body = request.get_data()
-    if len(body) > most:
-        raise RequestEntityTooLarge
-    return body
+    return request.get_data()
 
 
 def _parameter(encoded: bytes) -> tuple[str, str] | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final, NoReturn
 
 from flask import request
-from werkzeug.exceptions import RequestTimeout
+from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
 
 from fhir_gateway.fhir.outcome import Issue, Problem
 
@@ -31,17 +31,27 @@ class UnreadBody:
         raise self._fault()
 
 
-def take_body() -> None:
+def take_body(most_bytes: int) -> None:
     """
     Take the body of the present request, whether or not anything reads it later.
 
+    Args:
+        most_bytes: How large it may be.
+
     Raises:
+        RequestEntityTooLarge: It is larger, or its length says so.
         Problem: 400, the body broke off.
         RequestTimeout: It did not arrive in time.
     """
     environ = request.environ
     if environ.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in environ:
-        request.get_data()
+        # Of a body with too large a length nothing has been read. Of one without a
+        # length Werkzeug drops, without a word, what exceeds the most that it takes.
+        request.max_content_length = most_bytes + 1
+        if (request.content_length or 0) > most_bytes:
+            raise RequestEntityTooLarge
+        if len(request.get_data()) > most_bytes:
+            raise RequestEntityTooLarge
 
 
 def _broken_off() -> Problem:

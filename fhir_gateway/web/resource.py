@@ -2,9 +2,8 @@
 A resource type on the web: its interactions, its parameters, its routes.
 """
 
-import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
 
@@ -14,17 +13,19 @@ from fhir_gateway.fhir.capability_statement import (
     OperationCapability,
     ResourceCapability,
 )
+from fhir_gateway.fhir.limits import MOST_FORM_BYTES, MOST_JSON_BYTES
 from fhir_gateway.fhir.outcome import Issue, Problem
 from fhir_gateway.fhir.search_parameters import SearchSchema
 from fhir_gateway.web.exchange import check_accept, fhir_response
 
 __all__ = [
+    "Handling",
     "InteractionCode",
     "OperationRoute",
     "ResourceRoutes",
+    "handling_of",
     "read_route",
     "register",
-    "waiting_routes",
 ]
 
 View = Callable[..., Response]
@@ -41,6 +42,20 @@ class InteractionCode(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Handling:
+    """
+    How a request is handled that meets a route.
+
+    Attributes:
+        may_wait: It may have to wait for a region or for SQL.
+        most_bytes: How large its body may be.
+    """
+
+    may_wait: bool = False
+    most_bytes: int = MOST_JSON_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OperationRoute:
     """
     An operation of a resource type (FHIR R4, 3.2), and what does it.
@@ -49,17 +64,17 @@ class OperationRoute:
         name: Its name, without the dollar.
         definition: The id of its OperationDefinition, of ours.
         view: Called with `id` when it is called on an instance.
+        handling: How its requests are handled.
         affects_state: By POST only; one that does not is called by GET as well.
         on_instance: It can be called on an instance as well as on the type.
-        may_wait: It may have to wait for a region or for SQL.
     """
 
     name: str
     definition: str
     view: View
+    handling: Handling
     affects_state: bool = True
     on_instance: bool = True
-    may_wait: bool = True
 
     @property
     def methods(self) -> list[str]:
@@ -75,6 +90,8 @@ class ResourceRoutes:
     Attributes:
         may_wait: The interactions that may have to wait for a region or for SQL; the
             others read memory only.
+        most_bytes: How large a body may be, by interaction, where that is not the limit
+            of JSON or of forms.
         search: The parameters of `search-type`.
         operations: Its operations.
     """
@@ -82,6 +99,7 @@ class ResourceRoutes:
     type: str
     views: dict[InteractionCode, View]
     may_wait: frozenset[InteractionCode] = frozenset()
+    most_bytes: Mapping[InteractionCode, int] = field(default_factory=dict)
     search: SearchSchema | None = None
     profile: str | None = None
     documentation: str | None = None
@@ -113,6 +131,10 @@ _ROUTES: Final = {
     InteractionCode.PATCH: (("/{type}/<id>", "PATCH"),),
 }
 
+_MOST_BYTES: Final = dict.fromkeys(InteractionCode, MOST_JSON_BYTES) | {
+    InteractionCode.SEARCH_TYPE: MOST_FORM_BYTES
+}
+
 
 def register(app: Flask, routes: ResourceRoutes, prefix: str) -> None:
     """
@@ -135,39 +157,41 @@ def register(app: Flask, routes: ResourceRoutes, prefix: str) -> None:
             _add(app, rule, endpoint, operation.view, operation.methods)
 
 
-def waiting_routes(
+def handling_of(
     routes: Iterable[ResourceRoutes], prefix: str
-) -> Callable[[str, str], bool]:
-    """Return what tells of a method on a path whether it may have to wait."""
-    rules: dict[str, list[str]] = {}
+) -> Callable[[str, str], Handling]:
+    """Return what tells of a method and a path how their requests are handled."""
+    known: dict[tuple[str, str], Handling] = {}
     for each in routes:
-        for code in each.may_wait & each.views.keys():
+        for code in each.views:
+            handling = Handling(
+                may_wait=code in each.may_wait,
+                most_bytes=each.most_bytes.get(code, _MOST_BYTES[code]),
+            )
             for pattern, method in _ROUTES[code]:
-                rules.setdefault(method, []).append(pattern.format(type=each.type))
+                known[method, prefix + pattern.format(type=each.type)] = handling
         for operation in each.operations:
-            if operation.may_wait:
+            places = ("", "/<id>") if operation.on_instance else ("",)
+            for place in places:
+                path = f"{prefix}/{each.type}{place}/${operation.name}"
                 for method in operation.methods:
-                    rules.setdefault(method, []).extend(
-                        f"/{each.type}{place}/${operation.name}"
-                        for place in ("", "/<id>")
-                    )
-    if "GET" in rules:
-        rules["HEAD"] = rules["GET"]
-    patterns = {
-        method: re.compile(
-            re.escape(prefix)
-            + "(?:"
-            + "|".join(re.escape(rule).replace("<id>", "[^/]+") for rule in listed)
-            + ")"
-        )
-        for method, listed in rules.items()
-    }
+                    known[method, path] = operation.handling
+    # A prefix and a type stand before an id.
+    before = prefix.count("/") + 2
+    unknown = Handling()
 
-    def may_wait(method: str, path: str) -> bool:
-        pattern = patterns.get(method)
-        return pattern is not None and pattern.fullmatch(path) is not None
+    def of(method: str, path: str) -> Handling:
+        method = "GET" if method == "HEAD" else method
+        # What is written as it is beats an id, as it does where routes are found.
+        handling = known.get((method, path))
+        if handling is None:
+            parts = path.split("/", before + 2)
+            if len(parts) > before:
+                parts[before] = "<id>"
+            handling = known.get((method, "/".join(parts)), unknown)
+        return handling
 
-    return may_wait
+    return of
 
 
 def _add(app: Flask, rule: str, endpoint: str, view: View, methods: list[str]) -> None:

@@ -114,12 +114,31 @@ def test_a_body_that_comes_in_pieces_is_read_whole(served: Served) -> None:
             (_HEAD + b"Content-Length: " + b"0" * 5_000 + b"32769\r\n\r\n",),
             id="by a length of 5,005 digits",
         ),
+        pytest.param(
+            (
+                (
+                    b"POST /fhir/Slot/_search HTTP/1.1\r\nHost: localhost\r\n"
+                    b"Content-Length: 16385\r\n\r\n"
+                ),
+                b" " * 16_385,
+            ),
+            id="of a form",
+        ),
+        pytest.param(
+            (
+                (
+                    b"PUT /fhir/Appointment/x HTTP/1.1\r\nHost: localhost\r\n"
+                    b"Content-Length: 393217\r\n\r\n"
+                ),
+            ),
+            id="of an Appointment that is sent back",
+        ),
     ],
 )
 def test_a_body_too_large_is_refused_before_it_is_there(
     served: Served, parts: tuple[bytes, ...]
 ) -> None:
-    """A body over 32 KiB is answered 413 at once, and its connection is closed."""
+    """A body over its route's limit is 413 at once, and its connection is closed."""
     answer = served.answer(*parts)
 
     head, _, body = answer.partition(b"\r\n\r\n")

@@ -13,7 +13,6 @@ from fhir_gateway.fhir.appointment_operation import (
     appointment_call,
 )
 from fhir_gateway.fhir.bundle import Entry, Mode, searchset
-from fhir_gateway.fhir.limits import MOST_SENT_BACK_BYTES
 from fhir_gateway.fhir.operation_parameters import OperationParameter
 from fhir_gateway.fhir.outcome import Issue, Problem, operation_outcome
 from fhir_gateway.web.appointment_answer import Wrap
@@ -51,7 +50,7 @@ def read_call(
     refuse_query()
     check_type()
     is_empty = instance is not None and is_without_body()
-    body = dict(_NOTHING) if is_empty else read_body(most_bytes=MOST_SENT_BACK_BYTES)
+    body = dict(_NOTHING) if is_empty else read_body()
     call = appointment_call(
         body, declared, instance=instance, base_url=base_url, cancels=cancels
     )

@@ -2,13 +2,14 @@
 The operations on Appointment as routes.
 """
 
+from fhir_gateway.fhir.limits import MOST_SENT_BACK_BYTES
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.operation.book import Book
 from fhir_gateway.web.operation.cancel import Cancel
 from fhir_gateway.web.operation.find import Find
 from fhir_gateway.web.operation.hold import Hold
 from fhir_gateway.web.operation.reschedule import Reschedule
-from fhir_gateway.web.resource import OperationRoute
+from fhir_gateway.web.resource import Handling, OperationRoute
 
 __all__ = ["appointment_operations"]
 
@@ -22,10 +23,15 @@ def appointment_operations(gateway: Gateway) -> tuple[OperationRoute, ...]:
             view=Find(gateway).answer,
             affects_state=False,
             on_instance=False,
-            may_wait=False,
+            handling=Handling(),
         ),
         *(
-            OperationRoute(name=name, definition=f"appointment-{name}", view=view)
+            OperationRoute(
+                name=name,
+                definition=f"appointment-{name}",
+                view=view,
+                handling=Handling(may_wait=True, most_bytes=MOST_SENT_BACK_BYTES),
+            )
             for name, view in (
                 ("hold", Hold(gateway).answer),
                 ("book", Book(gateway).answer),
