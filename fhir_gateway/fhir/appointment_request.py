@@ -7,7 +7,7 @@ repeats a value.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,13 +15,23 @@ from fhir_gateway.fhir.free_text import COMMENT, REASON
 from fhir_gateway.fhir.limits import MOST_REASON_JSON_CHARACTERS
 from fhir_gateway.fhir.outcome import Issue, Problem
 from fhir_gateway.fhir.patient import Resident, contained_patients, is_patient
-from fhir_gateway.fhir.reference import Reference, own_id
+from fhir_gateway.fhir.reference import (
+    Reference,
+    contradicts,
+    own_id,
+    type_in_reference,
+)
 from fhir_gateway.fhir.slot_participant import foreign_participants
 from fhir_gateway.fhir.structure import checked
 from fhir_gateway.model.booking import CancellationReason
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
-from fhir_gateway.model.timekeeping import Clock, instant_from_text, now
+from fhir_gateway.model.timekeeping import (
+    Clock,
+    instant_from_text,
+    now,
+    period_from_search_text,
+)
 from fhir_gateway.model.timeslot import Schedule, TimeslotToken
 
 __all__ = [
@@ -252,6 +262,14 @@ class _Reader:
             for name in _REFERENCES
             for number, reference in enumerate(self._resource.get(name, ()))
         ]
+        for where, reference in [*given, *self._patients(contained)]:
+            named = type_in_reference(reference.get("reference", ""))
+            if named is not None and reference.get("type", named) != named:
+                self._fault(
+                    "value",
+                    "The type is not the reference's: leave it out.",
+                    f"{where}.type",
+                )
         for where, reference in given:
             text = reference.get("reference")
             if text is not None and not text.startswith("#"):
@@ -264,6 +282,14 @@ class _Reader:
                         " out, or give what is this server's.",
                         f"{where}.reference",
                     )
+
+    def _patients(
+        self, contained: Collection[str]
+    ) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        for where, participant in self._participants():
+            actor = participant.get("actor", {})
+            if is_patient(actor, contained):
+                yield f"{where}.actor", actor
 
     def _token(self, *, is_new: bool) -> TimeslotToken | None:
         slots = self._resource.get("slot", ())
@@ -296,6 +322,12 @@ class _Reader:
                 error_code=ErrorCode.REQUESTED_TIME_DOES_NOT_EXIST,
             )
             return None
+        if contradicts(slots[0], "Slot", identifier):
+            self._fault(
+                "value",
+                "slot contradicts itself: leave out its type and identifier.",
+                "Appointment.slot[0]",
+            )
         # A change is compared with the Appointment as it stands.
         self._check_agrees(token, self._schedule_of(token) if is_new else None)
         return token
@@ -308,6 +340,28 @@ class _Reader:
                     "value",
                     f"{name} is not the slot's: leave it out or give the slot's.",
                     f"Appointment.{name}",
+                )
+        minutes = self._resource.get("minutesDuration")
+        if minutes is not None and minutes * 60 != token.length:
+            self._fault(
+                "value",
+                "minutesDuration is not the slot's: leave it out or give the slot's.",
+                "Appointment.minutesDuration",
+            )
+        wanted = self._resource.get("requestedPeriod", ())
+        if wanted and not any(_meets(period, token) for period in wanted):
+            self._fault(
+                "value",
+                "The slot is in none of these periods: leave them out, or choose"
+                " another slot.",
+                "Appointment.requestedPeriod",
+            )
+        for where, participant in self._participants():
+            if not _meets(participant.get("period", {}), token):
+                self._fault(
+                    "value",
+                    "The slot is not in the participant's period: leave it out.",
+                    f"{where}.period",
                 )
         named = {each.expression for each in self.issues}
         self.issues.extend(
@@ -363,3 +417,15 @@ class _Reader:
             )
         text = REASON.read(said, place, self.issues.append)
         return None if text is None else CancellationReason(text=text, stated=stated)
+
+
+def _meets(period: Mapping[str, Any], token: TimeslotToken) -> bool:
+    """Return whether some of a slot is in a Period, which may be open at either end."""
+    start, end = period.get("start"), period.get("end")
+    try:
+        return (
+            start is None or period_from_search_text(start)[0] < token.ends_at
+        ) and (end is None or token.starts_at < period_from_search_text(end)[1])
+    except ValueError:
+        # A second that Python has no room for, or a year.
+        return True

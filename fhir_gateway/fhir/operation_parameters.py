@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from fhir_gateway.fhir.limits import MOST_PARAMETERS
 from fhir_gateway.fhir.outcome import Issue, Problem
-from fhir_gateway.fhir.reference import own_id
+from fhir_gateway.fhir.reference import contradicts, own_id
 from fhir_gateway.fhir.structure import checked
 
 __all__ = [
@@ -143,6 +143,12 @@ class Arguments:
             self.fault(
                 "value",
                 f"{given.name} must be a reference to this server, as {kind}/id.",
+                given,
+            )
+        elif is_reference and contradicts(given.value, kind, found):
+            self.fault(
+                "value",
+                f"{given.name} contradicts itself: leave out its type and identifier.",
                 given,
             )
         return found

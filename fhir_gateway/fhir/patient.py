@@ -13,7 +13,7 @@ from typing import Any, Final
 from fhir_gateway.fhir.free_text import EMAIL, GIVEN_NAMES, NAME, PHONE, Note
 from fhir_gateway.fhir.outcome import Issue
 from fhir_gateway.fhir.reference import type_in_reference
-from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS
+from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS, PERSON_NUMBER_OIDS
 from fhir_gateway.model.person import (
     PersonalIdentityNumber,
     SubjectOfCare,
@@ -31,6 +31,7 @@ __all__ = ["Resident", "contained_patients", "is_patient", "number_from_identifi
 _SYSTEM: Final = "http://electronichealth.se/identifier/personnummer"
 # The uses of a HumanName that can be the name in the population register, best first.
 _NAME_USES: Final = ("official", "usual", None)
+_MONTH: Final = len("YYYY-MM")
 _RANK_OF_NONE: Final = 2**31
 
 
@@ -108,7 +109,7 @@ class Resident:
         self._contained = contained_patients(resource)
         self._ids = {each["id"] for _, each in self._contained if each.get("id")}
         self._found = [
-            (number, participant["actor"])
+            (number, participant)
             for number, participant in enumerate(resource.get("participant", ()))
             if is_patient(participant.get("actor", {}), self._ids)
         ]
@@ -131,7 +132,14 @@ class Resident:
                     "Appointment.participant",
                 )
             return None
-        position, actor = self._found[0]
+        position, participant = self._found[0]
+        actor = participant["actor"]
+        if participant.get("required") == "information-only":
+            self._fault(
+                "business-rule",
+                "The patient has to come: leave required out, or send required.",
+                f"Appointment.participant[{position}].required",
+            )
         where = f"Appointment.participant[{position}].actor"
         reference = actor.get("reference", "")
         if reference.startswith("#") and reference[1:] not in self._ids:
@@ -141,6 +149,12 @@ class Resident:
                 f"{where}.reference",
             )
             return None
+        if actor.get("type", "Patient") != "Patient" and reference.startswith("#"):
+            self._fault(
+                "value",
+                "The type is not the reference's: leave it out.",
+                f"{where}.type",
+            )
         given = list(self._identifiers(actor, where))
         numbers = {
             number
@@ -161,7 +175,42 @@ class Resident:
                 f" {_SYSTEM}.",
                 f"{where}.identifier",
             )
-        return next(iter(numbers), None)
+        found = next(iter(numbers), None)
+        if found is not None:
+            self._check_same(found)
+        return found
+
+    def _check_same(self, number: PersonalIdentityNumber) -> None:
+        """Check that nothing else in the contained Patient speaks against a number."""
+        digits = number.reveal()
+        for position, patient in self._contained:
+            where = f"Appointment.contained[{position}]"
+            for place, identifier in enumerate(patient.get("identifier", ())):
+                value = identifier.get("value", "").replace("-", "")
+                if (
+                    identifier.get("system") in PERSON_NUMBER_OIDS
+                    and not self._is_old(identifier)
+                    and value not in (digits, digits[2:])
+                ):
+                    self._fault(
+                        "value",
+                        "The identifier is another number than the patient's: leave one"
+                        " of them out.",
+                        f"{where}.identifier[{place}]",
+                    )
+            # When a day's numbers are all given out, one of another day of the same
+            # month is given (SKV 704).
+            born = patient.get("birthDate", "")
+            if (
+                born
+                and self._is_plausible_birth(born)
+                and not number.born_on.isoformat().startswith(born[:_MONTH])
+            ):
+                self._fault(
+                    "value",
+                    "birthDate is in another month than the number says.",
+                    f"{where}.birthDate",
+                )
 
     def subject(
         self, number: PersonalIdentityNumber | None, *, is_required: bool
@@ -255,10 +304,10 @@ class Resident:
     def _number(
         self, identifier: Mapping[str, Any], where: str
     ) -> PersonalIdentityNumber | None:
-        if self._is_old(identifier):
+        if self._is_old(identifier) or identifier.get("use") == "temp":
             self._fault(
                 "value",
-                "The identifier is not in use any more: give the present number.",
+                "The identifier is not the one in use: give the present number.",
                 f"{where}.use" if "use" in identifier else f"{where}.period",
             )
             return None
@@ -278,9 +327,20 @@ class Resident:
         """Return the best name of a Patient, with its place."""
         names = list(enumerate(patient.get("name", ())))
         for use in _NAME_USES:
-            for position, name in names:
-                if name.get("use") == use and not self._is_old(name):
-                    return position, name
+            present = [
+                (position, name)
+                for position, name in names
+                if name.get("use") == use and not self._is_old(name)
+            ]
+            if len({_spelt(name) for _, name in present}) > 1:
+                self._fault(
+                    "value",
+                    "The Patient has two names at once: give the one in the population"
+                    " register.",
+                    where,
+                )
+            if present:
+                return present[0]
         for position, name in names:
             self._fault(
                 "value",
@@ -308,10 +368,13 @@ class Resident:
         return limit.read(value, f"{where}.telecom[{position}].value", self._note)
 
     def _is_old(self, element: Mapping[str, Any]) -> bool:
-        """Return whether an Identifier, HumanName or ContactPoint is of the past."""
-        until = element.get("period", {}).get("end")
-        return element.get("use") == "old" or (
-            until is not None and self._is_past(until)
+        """Return whether an Identifier, HumanName or ContactPoint is not in use now."""
+        period = element.get("period", {})
+        since, until = period.get("start"), period.get("end")
+        return (
+            element.get("use") == "old"
+            or (until is not None and self._is_past(until))
+            or (since is not None and self._is_future(since))
         )
 
     def _is_past(self, text: str) -> bool:
@@ -321,8 +384,22 @@ class Resident:
             # A second that Python has no room for, or a year.
             return False
 
+    def _is_future(self, text: str) -> bool:
+        try:
+            return period_from_search_text(text)[0] > self._clock()
+        except ValueError:
+            return False
+
     def _is_plausible_birth(self, text: str) -> bool:
         """Return whether somebody alive can be born on a day, in a month or a year."""
         today = civil_date(self._clock())
-        month, day = (int(part) for part in [*text.split("-")[1:], "1", "1"][:2])
-        return is_plausible_birth(date(int(text[:4]), month, day), today)
+        # Of a year or a month alone, its first and last days: February has 28 always.
+        return any(
+            is_plausible_birth(date.fromisoformat(text + rest[len(text) :]), today)
+            for rest in ("YYYY-01-01", "YYYY-12-28")
+        )
+
+
+def _spelt(name: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a name's words, so that two names can be compared."""
+    return (name.get("family", ""), *name.get("given", ()))

@@ -7,10 +7,13 @@ version (old versions are not kept), a query.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Any, Final, Self
 
-__all__ = ["Reference", "own_id", "type_in_reference"]
+from fhir_gateway.fhir.vocabulary import HSA_ID_ALIASES
+
+__all__ = ["Reference", "contradicts", "own_id", "type_in_reference"]
 
 _OWN: Final = re.compile(r"(?P<type>[A-Z][A-Za-z]{0,63})/(?P<id>[A-Za-z0-9\-.]{1,64})")
 _ANY: Final = re.compile(
@@ -60,6 +63,25 @@ def own_id(text: str, kind: str, base_url: str | None) -> str | None:
     except ValueError:
         return None
     return reference.id if reference.type == kind else None
+
+
+def contradicts(reference: Mapping[str, Any], kind: str, identifier: str) -> bool:
+    """
+    Return whether a Reference says something else beside its `reference`.
+
+    Args:
+        reference: A Reference that is in order.
+        kind: The type of what its `reference` names.
+        identifier: The id of it, which is its HSA-id if it has one.
+    """
+    beside = reference.get("identifier")
+    return reference.get("type", kind) != kind or (
+        beside is not None
+        and (
+            beside.get("system") not in HSA_ID_ALIASES
+            or beside.get("value", "").upper() != identifier.upper()
+        )
+    )
 
 
 def type_in_reference(text: str) -> str | None:

@@ -13,7 +13,7 @@ from fhir_gateway.fhir.outcome import Issue
 from fhir_gateway.fhir.patient import contained_patients, is_patient
 from fhir_gateway.fhir.practitioner import practitioner_role_id
 from fhir_gateway.fhir.reference import Reference
-from fhir_gateway.fhir.vocabulary import HSA_ID
+from fhir_gateway.fhir.vocabulary import HSA_ID_ALIASES
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.model.timeslot import Schedule, TimeslotToken
 
@@ -117,7 +117,7 @@ class _Slot:
         return False
 
     def _has_identifier(self, identifier: Mapping[str, Any], kind: str) -> bool:
-        if identifier.get("system") != HSA_ID:
+        if identifier.get("system") not in HSA_ID_ALIASES:
             return False
         value = identifier.get("value", "")
         if kind == "Location":

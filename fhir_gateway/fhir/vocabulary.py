@@ -16,6 +16,7 @@ __all__ = [
     "HSA_ID_ALIASES",
     "LAST_SOURCE_SYNC",
     "PERSON_NUMBER_KINDS",
+    "PERSON_NUMBER_OIDS",
     "PERSON_NUMBER_SYSTEMS",
     "SLOT_CAPACITY",
     "SLOT_STATUS",
@@ -41,6 +42,11 @@ PERSON_NUMBER_SYSTEMS: Final = {
 PERSON_NUMBER_KINDS: Final = {
     system: kind for kind, system in PERSON_NUMBER_SYSTEMS.items()
 }
+
+# The same two as RIV-TA names them: never read for a number, only compared with it.
+PERSON_NUMBER_OIDS: Final = frozenset(
+    {"urn:oid:1.2.752.129.2.1.3.1", "urn:oid:1.2.752.129.2.1.3.3"}
+)
 
 # The same in every installation: clients are written against it.
 ERROR_CODE: Final = "https://fhir-gateway.example.org/CodeSystem/error-code"

@@ -163,7 +163,8 @@ def is_possible_number(digits: str) -> bool:
 
 def is_plausible_birth(born_on: date, today: date) -> bool:
     """Return whether somebody who was born that day can be alive today."""
-    return born_on <= today and today.year - born_on.year <= OLDEST_YEARS
+    born = (born_on.year + OLDEST_YEARS, born_on.month, born_on.day)
+    return born_on <= today and born >= (today.year, today.month, today.day)
 
 
 def _luhn(digits: str) -> int:

@@ -1522,3 +1522,168 @@ def test_any_object_is_read_or_refused(resource: dict[str, Any]) -> None:
     with pytest.raises(Problem) as caught:
         read(resource)
     assert echoes(caught.value) == []
+
+
+# What contradicts itself, or the slot (B5 to B7).
+
+
+_OID = "urn:oid:1.2.752.129.2.1.3.1"
+_SLOT = f"Slot/{_TOKEN}"
+
+
+@pytest.mark.parametrize(
+    "slot",
+    [
+        {"reference": _SLOT, "type": "Patient"},
+        {"reference": _SLOT, "identifier": {"system": "urn:x", "value": "1"}},
+        {"reference": _SLOT, "identifier": {"value": _TOKEN}},
+    ],
+)
+def test_a_slot_that_contradicts_itself_is_refused(slot: dict[str, Any]) -> None:
+    """What stands beside the reference to a slot must say the same."""
+    assert faults(body(slot=[slot])) == [("value", "Appointment.slot[0]")]
+
+
+def test_a_slot_may_say_its_type() -> None:
+    """The type of a slot's reference may be given."""
+    assert read(body(slot=[{"reference": _SLOT, "type": "Slot"}])).token is not None
+
+
+@pytest.mark.parametrize(
+    "reference", ["#p", "Patient/1", "https://x.example/Patient/1"]
+)
+def test_a_patient_of_another_type_is_refused(reference: str) -> None:
+    """The patient is a Patient, wherever it is kept."""
+    resource = body(participant=[participant(reference=reference, type="Practitioner")])
+
+    assert faults(resource) == [("value", f"{_ACTOR}.type")]
+
+
+def test_a_reference_of_another_type_is_refused() -> None:
+    """Also what is not heeded must not contradict itself."""
+    resource = body(basedOn=[{"reference": "ServiceRequest/1", "type": "Patient"}])
+
+    assert faults(resource) == [("value", "Appointment.basedOn[0].type")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"birthDate": "1990-01-01"}, "birthDate"),
+        ({"birthDate": "1912-11-12"}, "birthDate"),
+        ({"birthDate": "1913"}, "birthDate"),
+        (
+            {"identifier": [identifier(), identifier("191010101010", _OID)]},
+            "identifier[1]",
+        ),
+        (
+            {"identifier": [identifier(), identifier("101010-1010", _OID)]},
+            "identifier[1]",
+        ),
+        (
+            {
+                "name": [
+                    {"use": "official", "family": "Tolvansson", "given": ["Tolvan"]},
+                    {"use": "official", "family": "Elvansson", "given": ["Tolvan"]},
+                ]
+            },
+            "name",
+        ),
+        (
+            {
+                "name": [
+                    {
+                        "family": "Tolvansson",
+                        "given": ["Tolvan"],
+                        "period": {"start": "2090"},
+                    }
+                ]
+            },
+            "name[0].period",
+        ),
+    ],
+)
+def test_a_patient_who_contradicts_themself_is_refused(
+    changes: dict[str, Any], place: str
+) -> None:
+    """A Patient that says two things of one person is not booked for either."""
+    resource = body(contained=[patient(**changes)])
+
+    assert faults(resource) == [("value", f"{_CONTAINED}.{place}")]
+
+
+@pytest.mark.parametrize(
+    ("more", "place"),
+    [({"use": "temp"}, "use"), ({"period": {"start": "2090-01-01"}}, "period")],
+)
+def test_a_number_that_is_not_in_use_is_refused(
+    more: dict[str, Any], place: str
+) -> None:
+    """A temporary number, and one of a later day, is not the patient's number."""
+    resource = body(
+        contained=[patient(identifier=None)],
+        participant=[participant(identifier=identifier() | more)],
+    )
+
+    assert faults(resource) == [("value", f"{_ACTOR}.identifier.{place}")]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"birthDate": "1912-12-12"},
+        {"birthDate": "1912-12-13"},
+        {"birthDate": "1912-12"},
+        {"birthDate": "1912"},
+        {"identifier": [identifier(), identifier(TOLVAN, _OID)]},
+        {"identifier": [identifier(), identifier("121212-1212", _OID)]},
+        {"name": [{"family": "Tolvansson", "given": ["Tolvan"]}] * 2},
+    ],
+)
+def test_a_patient_who_says_a_thing_twice_is_read(changes: dict[str, Any]) -> None:
+    """What says the same again, as exactly as it likes, is no contradiction."""
+    resource = body(contained=[patient(**changes)])
+
+    assert subject(read(resource)) == TOLVANSSON
+
+
+def test_a_patient_who_is_only_informed_is_refused() -> None:
+    """The patient of a visit has to come to it."""
+    resource = body(participant=[participant() | {"required": "information-only"}])
+
+    assert faults(resource) == [
+        ("business-rule", "Appointment.participant[0].required")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"minutesDuration": 999}, "minutesDuration"),
+        ({"requestedPeriod": [{"end": "2026-06-07"}]}, "requestedPeriod"),
+        ({"requestedPeriod": [{"start": "2026-06-09"}]}, "requestedPeriod"),
+        (
+            {"participant": [participant() | {"period": {"end": "2020"}}]},
+            "participant[0].period",
+        ),
+    ],
+)
+def test_what_contradicts_the_slot_is_refused(
+    changes: dict[str, Any], place: str
+) -> None:
+    """How long, within which days: the slot says it, and nothing may say otherwise."""
+    assert faults(body(**changes)) == [("value", f"Appointment.{place}")]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"minutesDuration": 15},
+        {"requestedPeriod": [{"end": "2026-06-07"}, {"start": "2026-06-08"}]},
+        {"participant": [participant() | {"period": {"start": "2026"}}]},
+        {"priority": 1},
+    ],
+)
+def test_what_fits_the_slot_is_read(changes: dict[str, Any]) -> None:
+    """What says the same as the slot may be sent."""
+    assert read(body(**changes)).token == TimeslotToken.parse(_TOKEN)

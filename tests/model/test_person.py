@@ -19,6 +19,7 @@ from fhir_gateway.model.person import (
     NumberKind,
     PersonalIdentityNumber,
     SubjectOfCare,
+    is_plausible_birth,
 )
 
 TOLVAN = "191212121212"
@@ -326,3 +327,23 @@ def test_mapping_is_left_as_it_was() -> None:
     SubjectOfCare.from_mapping(mapping)
 
     assert mapping == SUBJECT.as_mapping()
+
+
+@pytest.mark.parametrize(
+    ("born_on", "today", "is_plausible"),
+    [
+        (date(1876, 1, 1), date(2026, 1, 1), True),
+        (date(1876, 1, 1), date(2026, 1, 2), False),
+        (date(1876, 1, 1), date(2026, 11, 27), False),
+        (date(1876, 11, 28), date(2026, 11, 27), True),
+        (date(1876, 2, 29), date(2026, 2, 28), True),
+        (date(1876, 2, 29), date(2026, 3, 1), False),
+        (date(2026, 11, 27), date(2026, 11, 27), True),
+        (date(2026, 11, 28), date(2026, 11, 27), False),
+    ],
+)
+def test_nobody_is_older_than_150_years_to_the_day(
+    born_on: date, today: date, *, is_plausible: bool
+) -> None:
+    """Somebody born within 150 years, and not after today, can be alive."""
+    assert is_plausible_birth(born_on, today) is is_plausible

@@ -654,3 +654,12 @@ def test_a_booking_and_its_cancellation_leave_the_slot_free(
     assert (
         created(post(client, appointment(slot["id"], numbers[1])))["id"] != first["id"]
     )
+
+
+@pytest.mark.parametrize("region", REGIONS)
+@pytest.mark.parametrize("comment", ["Sjuk <b>", "a < b > c", "<p>Sjuk</p>", "&amp;"])
+def test_a_comment_may_look_like_markup(
+    client: FlaskClient, number: str, region: str, comment: str
+) -> None:
+    """A resident may write what looks like a tag: the sandbox books all the same."""
+    assert created(book(client, region, number, comment=comment))["status"] == "booked"

@@ -732,3 +732,19 @@ def test_what_is_not_known_is_named_as_the_client_does(
             error=ErrorCode.NOT_FOUND,
         )
     ]
+
+
+def test_a_reference_that_contradicts_itself_finds_nothing(client: FlaskClient) -> None:
+    """A practitioner of the type Patient is 400."""
+    reference = {"reference": "Practitioner/SE2321009901-P10013", "type": "Patient"}
+    response = post(client, {"name": "practitioner", "valueReference": reference})
+
+    assert_outcome(
+        response,
+        400,
+        issue(
+            "value",
+            "practitioner contradicts itself: leave out its type and identifier.",
+            expression="Parameters.parameter[0].value",
+        ),
+    )
