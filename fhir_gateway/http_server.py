@@ -5,13 +5,15 @@ docs/adr/0015-web-server.md says why this one, and why so.
 """
 
 import ctypes
+import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from multiprocessing.sharedctypes import RawValue
-from threading import Timer
+from threading import Thread, Timer
 from types import FrameType
 from typing import Any, Final
 
@@ -20,7 +22,7 @@ from flask import Response
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from granian.server.mp import MPServer
+from granian.server.mp import MPServer, WorkerProcess
 
 from fhir_gateway.http_front import Answer, HttpFront
 from fhir_gateway.services.fault_place import fault_place
@@ -36,6 +38,9 @@ _log = structlog.get_logger()
 _HEAD_WITHIN_MS: Final = 30_000
 _MOST_CONNECTIONS: Final = 4096
 _STOPS_WITHIN_S: Final = 45
+_STOPPING: Final = frozenset({signal.SIGINT, signal.SIGTERM})
+# `timeout` and others send a signal to a process, and once more to its whole group.
+_ONE_SIGNAL_S: Final = 1.0
 
 # glibc's M_ARENA_MAX.
 _ARENA_MAX: Final = -8
@@ -61,7 +66,8 @@ def serve_http(settings: Settings, running: Running) -> None:
 
     After SIGTERM it goes on for `settings.drains_for_s`, and closes each connection
     with its answer; after a second one, or SIGINT, it stops at once. What has begun is
-    answered in any case.
+    answered in any case. The web processes follow this one: a signal that reaches all
+    of them at once, as a supervisor may send it, stops none of them before the others.
 
     Args:
         settings: Where to listen, with how many processes and threads.
@@ -110,18 +116,81 @@ class _DrainingServer(MPServer):
         super().__init__(*arguments, **options)
         self._draining = draining
         self._drains_for_s = drains_for_s
+        self._drains_since = 0.0
 
     def signal_handler_interrupt(self, number: int, frame: FrameType | None) -> None:
         """Drain, and stop after that; stop at once when there is no time for it."""
         stop = partial(super().signal_handler_interrupt, number, frame)
-        is_in_haste = number != signal.SIGTERM or self._draining.value
-        if is_in_haste or not self._drains_for_s:
+        is_draining = self._draining.value
+        if number != signal.SIGTERM or not self._drains_for_s:
             stop()
             return
+        if is_draining:
+            if time.monotonic() - self._drains_since > _ONE_SIGNAL_S:
+                stop()
+            return
+        self._drains_since = time.monotonic()
         self._draining.value = True
         timer = Timer(self._drains_for_s, stop)
         timer.daemon = True
         timer.start()
+
+    def _spawn_worker(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - Granian's
+        is_ended = RawValue(ctypes.c_bool, False)  # noqa: FBT003 - ctypes knows no keywords
+        options["callback_loader"] = partial(
+            _following, options["callback_loader"], is_ended, os.getpid()
+        )
+        process: Any = super()._spawn_worker(*arguments, **options)
+        # Granian makes its own kind, and has no way to say another.
+        process.__class__ = _FollowingProcess
+        process.is_ended = is_ended
+        return process
+
+
+class _FollowingProcess(WorkerProcess):
+    """
+    A web process that stops when the main process ends it, whoever else signals it.
+
+    Attributes:
+        is_ended: Whether the main process has; shared with the web process.
+    """
+
+    is_ended: "ctypes.c_bool"
+
+    def start(self) -> None:
+        """Start it with the signals held back, until it can tell who sent them."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+        try:
+            super().start()  # type: ignore[no-untyped-call] # Granian's
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def terminate(self) -> None:
+        """End it, once it has answered what has begun."""
+        self.is_ended.value = True
+        super().terminate()  # type: ignore[no-untyped-call] # Granian's
+
+
+def _following(
+    loader: Callable[[], HttpFront], is_ended: "ctypes.c_bool", main_process: int
+) -> HttpFront:
+    """Return what a web process serves, and see that it follows the main process."""
+    Thread(
+        target=_follow, args=(is_ended, main_process), name="follows", daemon=True
+    ).start()
+    return loader()
+
+
+def _follow(is_ended: "ctypes.c_bool", main_process: int) -> None:
+    """Let a signal through only when the main process has sent it, or is gone."""
+    while True:
+        number = signal.sigwait(_STOPPING)
+        if is_ended.value or os.getppid() != main_process:
+            break
+    # All other threads hold it back, so this one gets it; Granian's handler does the
+    # rest.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+    os.kill(os.getpid(), number)
 
 
 def _front(running: Running, threads: int, draining: "ctypes.c_bool") -> HttpFront:

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import pytest
 from web.bodies import COVID_VACCINATION
@@ -58,7 +58,11 @@ def _environment(
 
 @contextmanager
 def gateway(
-    environment: dict[str, str], port: int, *, drains_for_s: int
+    environment: dict[str, str],
+    port: int,
+    *,
+    drains_for_s: int,
+    output: IO[bytes] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a gateway that answers, and kill it in the end if it still runs."""
     process = subprocess.Popen(
@@ -69,6 +73,10 @@ def gateway(
             "FHIR_GATEWAY_DRAINS_FOR_S": str(drains_for_s),
         },
         stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        # A group of its own, as a supervisor gives it.
+        start_new_session=True,
     )
     try:
         deadline = time.monotonic() + _STARTS_WITHIN_S
@@ -122,6 +130,82 @@ def test_a_kept_connection_ends_with_an_answer(environment: dict[str, str]) -> N
 
     assert (before, last, fresh) == ((200, False), (200, True), (200, True))
     assert (code, after) == (0, 0)
+
+
+def web_processes(main: subprocess.Popen[bytes]) -> list[int]:
+    """Return the processes that the main process has started."""
+    children = Path(f"/proc/{main.pid}/task/{main.pid}/children")
+    return [int(number) for number in children.read_text(encoding="ascii").split()]
+
+
+def is_running(process: int) -> bool:
+    """Return whether a process is there, and not only waited for."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text(encoding="ascii")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_whole_group_drains(
+    environment: dict[str, str], own_folder: Path, times: int
+) -> None:
+    """SIGTERM to all processes at once, also twice as `timeout` does, only drains."""
+    port = free_port()
+    with (
+        (own_folder / "output").open("wb") as output,
+        gateway(environment, port, drains_for_s=5, output=output) as process,
+    ):
+        before = web_processes(process)
+        for _ in range(times):
+            os.killpg(process.pid, signal.SIGTERM)
+        deadline = time.monotonic() + 4
+        while status_of(port, "GET", "/health") != 503:
+            assert time.monotonic() < deadline
+        began = time.monotonic()
+        answers = set()
+        while time.monotonic() < began + 2:
+            answers.add(status_of(port, "GET", _SEARCH))
+        meanwhile = web_processes(process)
+        code = process.wait(30)
+
+    assert (answers, meanwhile, code) == ({200}, before, 0)
+    assert "Unexpected" not in (own_folder / "output").read_text(encoding="utf-8")
+
+
+def test_a_whole_group_that_is_interrupted_stops_at_once(
+    environment: dict[str, str], own_folder: Path
+) -> None:
+    """SIGINT to all processes at once, as Ctrl-C is, ends them without a complaint."""
+    port = free_port()
+    with (
+        (own_folder / "output").open("wb") as output,
+        gateway(environment, port, drains_for_s=60, output=output) as process,
+    ):
+        os.killpg(process.pid, signal.SIGINT)
+        code = process.wait(30)
+
+    assert code == 0
+    assert "Unexpected" not in (own_folder / "output").read_text(encoding="utf-8")
+
+
+def test_a_web_process_without_its_main_process_can_be_stopped(
+    environment: dict[str, str],
+) -> None:
+    """When the main process was killed, SIGTERM ends the web process itself."""
+    port = free_port()
+    with gateway(environment, port, drains_for_s=0) as process:
+        (left,) = web_processes(process)
+        process.kill()
+        process.wait(10)
+        os.kill(left, signal.SIGTERM)
+        deadline = time.monotonic() + 20
+        while is_running(left):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    assert status_of(port, "GET", "/health") == 0
 
 
 def test_a_first_search_misses_nothing(environment: dict[str, str]) -> None:
