@@ -92,7 +92,7 @@ def _lines(error: Exception, settings: Settings | None) -> Sequence[str]:
         case LaterTables():
             return [f"DATABASE_URL: {error}"]
         case StoreUnavailable():
-            return [f"REDIS_URL: it cannot be asked ({error}); is it running?"]
+            return [f"REDIS_URL: {error.fault.value}"]
     return [str(error) if isinstance(error, _SAY_ALL) else _unforeseen(error)]
 
 

@@ -15,6 +15,7 @@ import redis.cluster
 import redis.exceptions
 import redis.retry
 
+from fhir_gateway.stores.redis_fault import RedisFault, redis_fault
 from fhir_gateway.stores.redis_url import WrongRedis, redis_url
 
 __all__ = ["TIMEOUT_S", "RedisClient", "StoreUnavailable"]
@@ -23,7 +24,16 @@ TIMEOUT_S: Final = 0.25
 
 
 class StoreUnavailable(Exception):
-    """Redis could not be asked, or refused to write; the message says which."""
+    """
+    Redis could not be asked, or refused to write; the message says which.
+
+    Attributes:
+        fault: What is wrong and what to do about it, for who runs the server.
+    """
+
+    def __init__(self, message: str, *, fault: RedisFault = RedisFault.AWAY) -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 class RedisClient:
@@ -58,7 +68,9 @@ class RedisClient:
             yield self._connected()
         except (redis.RedisError, redis.exceptions.RedisClusterException) as error:
             # The text of a redis error can quote the command; its class says enough.
-            raise StoreUnavailable(f"Redis: {type(error).__name__}") from error
+            raise StoreUnavailable(
+                f"Redis: {type(error).__name__}", fault=redis_fault(error)
+            ) from error
 
     def check(self) -> None:
         """
@@ -71,18 +83,10 @@ class RedisClient:
         """
         try:
             self._connected().ping()
-        except redis.exceptions.InvalidResponse:
-            raise WrongRedis(["leads to something that is no Redis"]) from None
-        except (
-            redis.exceptions.AuthenticationError,
-            redis.exceptions.AuthenticationWrongNumberOfArgsError,
-            redis.exceptions.NoPermissionError,
-        ):
-            raise WrongRedis(
-                ["has a user name or a password that Redis refuses, or lacks them"]
-            ) from None
-        except (redis.RedisError, redis.exceptions.RedisClusterException):
-            return
+        except (redis.RedisError, redis.exceptions.RedisClusterException) as error:
+            fault = redis_fault(error)
+            if fault.is_configuration:
+                raise WrongRedis([fault.value]) from None
 
     def close(self) -> None:
         """Close the connections."""

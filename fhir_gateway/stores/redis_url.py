@@ -2,14 +2,18 @@
 The URL of Redis, as redis-py takes it, and one word of our own: `?cluster=true`.
 """
 
+import math
 import re
-from collections.abc import Iterable, Iterator
+import stat
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
 
 import redis
 
+from fhir_gateway.model.regular_file import fault_of_file
 from fhir_gateway.stores.server_url import ServerUrl, WrongUrl, server_url
 
 __all__ = ["RedisUrl", "WrongRedis", "redis_url"]
@@ -21,6 +25,18 @@ _NETWORK: Final = frozenset({"redis", "rediss"})
 _SOCKET: Final = "unix"
 _CLUSTER: Final = "cluster"
 _TRUTHS: Final = {"true": True, "false": False}
+# What a store here can live with: answers as bytes, among others.
+_PARAMETERS: Final = frozenset(
+    {
+        *("client_name", "db", "health_check_interval", "max_connections"),
+        *("password", "protocol", "socket_connect_timeout", "socket_keepalive"),
+        *("socket_timeout", "ssl_ca_certs", "ssl_ca_path", "ssl_cert_reqs"),
+        *("ssl_certfile", "ssl_check_hostname", "ssl_ciphers", "ssl_keyfile"),
+        *("ssl_min_version", "ssl_password", "username"),
+    }
+)
+_FILES: Final = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
+_PROTOCOLS: Final = frozenset({"2", "3"})
 _DATABASE: Final = re.compile(r"/?|/[0-9]{1,4}")
 
 
@@ -89,6 +105,7 @@ def redis_url(text: str) -> RedisUrl:
 
 def _faults(parsed: ServerUrl) -> Iterator[str]:
     query = dict(parsed.query)
+    yield from _parameter_faults(query)
     cluster = query.get(_CLUSTER, "false")
     if cluster not in _TRUTHS:
         yield "has a wrong cluster: expected true or false"
@@ -96,6 +113,8 @@ def _faults(parsed: ServerUrl) -> Iterator[str]:
     if parsed.scheme == _SOCKET:
         if parsed.hosts or parsed.path in ("", "/"):
             yield "names no socket: expected unix:///path"
+        elif _is_something_else(Path(parsed.path)):
+            yield "names a file or a folder that is no socket: expected unix:///path"
         if is_cluster:
             yield "means a socket, and a cluster has none: expected redis://host:6379"
         return
@@ -108,3 +127,36 @@ def _faults(parsed: ServerUrl) -> Iterator[str]:
         yield "has a database that is no number: expected redis://host:6379/0"
     elif is_cluster and parsed.path not in ("", "/", "/0"):
         yield "has a number of a database, and a cluster has none: leave it out"
+
+
+def _parameter_faults(query: Mapping[str, str]) -> Iterator[str]:
+    if not query.keys() <= _PARAMETERS | {_CLUSTER}:
+        # Not the name: it may be the rest of a password that is not escaped.
+        yield (
+            "has a parameter after its ? that cannot be used here: expected cluster,"
+            f" {', '.join(sorted(_PARAMETERS))}"
+        )
+    for name in sorted(_FILES & query.keys()):
+        if fault := fault_of_file(query[name]):
+            yield f"names a file in {name} that {fault}"
+    if query.get("protocol", "2") not in _PROTOCOLS:
+        yield "has a wrong protocol: expected 2 or 3"
+    for name in ("socket_timeout", "socket_connect_timeout", "max_connections"):
+        if _is_not_positive(query.get(name, "1")):
+            yield f"has a wrong {name}: expected a number greater than 0"
+
+
+def _is_not_positive(text: str) -> bool:
+    try:
+        return not 0 < float(text) < math.inf
+    except ValueError:
+        # redis-py refuses it.
+        return False
+
+
+def _is_something_else(path: Path) -> bool:
+    """Return whether something is there that is no socket."""
+    try:
+        return not stat.S_ISSOCK(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False

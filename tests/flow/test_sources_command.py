@@ -77,8 +77,8 @@ def test_a_redis_that_is_away_exits_with_1(run: Any) -> None:
 
     assert result.exit_code == 1
     assert result.stderr == (
-        "fhir-gateway: REDIS_URL: it cannot be asked (Redis: ConnectionError); is it"
-        " running?\n"
+        "fhir-gateway: REDIS_URL: nobody listens there; is it running, and is the port"
+        " right?\n"
     )
 
 

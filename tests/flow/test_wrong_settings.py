@@ -120,6 +120,13 @@ SQLITE_PARAMETER: Final = (
     "has a parameter after its ? that SQLite's driver does not know: write %3F for a ?"
     " in the name of the file"
 )
+REDIS_NAMES: Final = (
+    "has a parameter after its ? that cannot be used here: expected cluster,"
+    " client_name, db, health_check_interval, max_connections, password, protocol,"
+    " socket_connect_timeout, socket_keepalive, socket_timeout, ssl_ca_certs,"
+    " ssl_ca_path, ssl_cert_reqs, ssl_certfile, ssl_check_hostname, ssl_ciphers,"
+    " ssl_keyfile, ssl_min_version, ssl_password, username"
+)
 REDIS_PARAMETER: Final = (
     "has a parameter after its ? that redis-py does not know, or cannot use"
 )
@@ -202,7 +209,28 @@ ENVIRONMENT: Final[list[tuple[str, str, list[str]]]] = [
             (f"redis://:p%{SECRET}@redis", PERCENT),
             (f"redis://:p {SECRET}@redis", BLANK),
             ("redis://redis?socket_timeout=long", REDIS_PARAMETER),
-            (f"redis://redis?{SECRET}=1", REDIS_PARAMETER),
+            (f"redis://redis?{SECRET}=1", REDIS_NAMES),
+            ("redis://redis?decode_responses=true", REDIS_NAMES),
+            (
+                "redis://redis?max_connections=0",
+                "has a wrong max_connections: expected a number greater than 0",
+            ),
+            (
+                "redis://redis?socket_timeout=-1",
+                "has a wrong socket_timeout: expected a number greater than 0",
+            ),
+            ("redis://redis?protocol=9", "has a wrong protocol: expected 2 or 3"),
+            (
+                "rediss://redis?ssl_ca_certs=/nope",
+                (
+                    "names a file in ssl_ca_certs that cannot be read: No such file or"
+                    " directory"
+                ),
+            ),
+            (
+                "unix:///tmp",
+                "names a file or a folder that is no socket: expected unix:///path",
+            ),
             ("redis://redis?cluster", "has a parameter without a value after its ?"),
             (
                 "redis://redis?cluster=yes",

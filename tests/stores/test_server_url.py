@@ -12,7 +12,7 @@ from fhir_gateway.stores.database_url import WrongDatabase, database_url
 from fhir_gateway.stores.redis_url import RedisUrl, WrongRedis, redis_url
 from fhir_gateway.stores.server_url import Host, ServerUrl, server_url
 
-_PASSWORDS = st.text(st.characters(codec="utf-8"), min_size=1)
+_PASSWORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
 
 
 @given(_PASSWORDS)
