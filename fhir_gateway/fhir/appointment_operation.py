@@ -29,7 +29,7 @@ from fhir_gateway.fhir.patient import (
 )
 from fhir_gateway.fhir.reference import own_id
 from fhir_gateway.fhir.structure import checked
-from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_SYSTEMS
+from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS, PERSON_NUMBER_SYSTEMS
 from fhir_gateway.model.timekeeping import epoch_seconds, period_from_search_text
 from fhir_gateway.model.timeslot import TimeslotToken
 
@@ -140,6 +140,7 @@ def appointment_call(
     instance: str | None,
     base_url: str,
     cancels: bool = False,
+    of_known: bool = False,
 ) -> AppointmentCall:
     """
     Return what an operation was called with.
@@ -150,6 +151,8 @@ def appointment_call(
         instance: The id in the URL, when it was called on an appointment.
         base_url: What absolute references to this server begin with.
         cancels: The operation cancels, whatever the status of an Appointment.
+        of_known: The operation is about an appointment that exists: a free time that
+            is proposed is none.
 
     Raises:
         Problem: 400, with an issue for each fault of the parameters. What is wrong
@@ -161,7 +164,7 @@ def appointment_call(
     else:
         arguments = arguments_from_resource(body, declared, base_url, deferred=_JOINED)
         resource = arguments.resource("appointment-resource", "Appointment")
-    joined = _Joined(arguments, base_url, resource, cancels=cancels)
+    joined = _Joined(arguments, base_url, resource, cancels=cancels, of_known=of_known)
     call = joined.call(instance)
     arguments.check()
     return call
@@ -177,8 +180,10 @@ class _Joined:
         resource: dict[str, Any] | None,
         *,
         cancels: bool,
+        of_known: bool,
     ) -> None:
         self._arguments = arguments
+        self._of_known = of_known
         self._base_url = base_url
         self._given = resource or {}
         self._appointment: dict[str, Any] = {
@@ -191,8 +196,16 @@ class _Joined:
     def call(self, instance: str | None) -> AppointmentCall:
         """Return what it comes to; meaningless when the arguments have faults."""
         appointment = self._appointment
-        tokens, known = self._names(instance)
-        tokens |= self._own_slot()
+        proposed, known = self._names(instance)
+        releases = self._releases()
+        ends = releases or appointment.get("status") == _STATUS_CANCELLED
+        if (self._of_known or ends) and proposed and not known:
+            self._fault(
+                "This names a free time, not an appointment: name the appointment that"
+                " $book or $hold has answered with."
+            )
+            proposed = set()
+        tokens = proposed | self._slots()
         if len(known) > 1:
             self._fault("Name one appointment, not two.")
         if len(tokens) > 1:
@@ -225,7 +238,7 @@ class _Joined:
             known=min(known, default=None),
             starts_at=starts_at,
             schedule=schedule,
-            releases=self._releases(),
+            releases=releases,
             form=self._form(),
         )
 
@@ -233,7 +246,7 @@ class _Joined:
         self._arguments.fault("value", diagnostics)
 
     def _names(self, instance: str | None) -> tuple[set[str], set[str]]:
-        """Return the slots and the appointments that are named as an appointment."""
+        """Return the free times and the appointments that are named as one."""
         named = [
             instance,
             self._arguments.reference("appointment-reference", "Appointment"),
@@ -242,8 +255,12 @@ class _Joined:
         ]
         names = {name for name in named if isinstance(name, str)}
         tokens = {name for name in names if _is_token(name)}
+        return tokens, names - tokens
+
+    def _slots(self) -> set[str]:
+        """Return the slots that are named as a slot."""
         slot = self._arguments.reference("slot-reference", "Slot")
-        return tokens | ({slot} if slot is not None else set()), names - tokens
+        return self._own_slot() | ({slot} if slot is not None else set())
 
     def _own_slot(self) -> set[str]:
         """Return the slot that the Appointment has; others find fault with it."""
@@ -312,15 +329,18 @@ class _Joined:
             actor = {"reference": f"#{_PATIENT_CONTAINED}", "type": "Patient"}
         for given in self._arguments.all("patient-id"):
             system, bar, value = given.value.partition("|")
-            try:
-                number = number_from_identifier(system, value if bar else "")
-            except ValueError:
+            if not bar or system not in PERSON_NUMBER_KINDS:
                 self._arguments.fault(
                     "not-supported",
                     "patient-id: this server keeps no Patient; give the number as"
                     " system|number, and the name in a Patient.",
                     given,
                 )
+                continue
+            try:
+                number = number_from_identifier(system, value)
+            except ValueError as error:
+                self._arguments.fault("value", f"patient-id: {error}.", given)
                 continue
             identifier = {
                 "system": PERSON_NUMBER_SYSTEMS[number.kind],

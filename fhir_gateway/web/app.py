@@ -18,7 +18,12 @@ from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.request_body import take_body
 from fhir_gateway.web.request_head import HEALTH, check_head
 from fhir_gateway.web.request_id import echo_request_id
-from fhir_gateway.web.resource import ResourceRoutes, handling_of, register
+from fhir_gateway.web.resource import (
+    IdConverter,
+    ResourceRoutes,
+    handling_of,
+    register,
+)
 from fhir_gateway.web.slot import slot_routes
 
 __all__ = ["HEALTHY", "GatewayApp", "create_app", "resource_routes"]
@@ -46,6 +51,7 @@ class GatewayApp(Flask):
         self.url_map.strict_slashes = True
         self.url_map.redirect_defaults = False
         self.url_map.merge_slashes = False
+        self.url_map.converters["default"] = IdConverter
         for each in routes:
             register(self, each, FHIR_PREFIX)
         self.routes = tuple(routes)

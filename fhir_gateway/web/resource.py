@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, Final
 
 from flask import Flask, Response
+from werkzeug.routing import BaseConverter
 
 from fhir_gateway.fhir.capability_statement import (
     OperationCapability,
@@ -20,6 +21,7 @@ from fhir_gateway.web.exchange import check_accept, fhir_response
 
 __all__ = [
     "Handling",
+    "IdConverter",
     "InteractionCode",
     "OperationRoute",
     "ResourceRoutes",
@@ -121,6 +123,18 @@ class ResourceRoutes:
                 for each in self.operations
             ],
         )
+
+
+class IdConverter(BaseConverter):
+    """
+    An id in a path, for the rules of Werkzeug.
+
+    `$` begins an operation and `_` an interaction: neither begins an id (FHIR R4,
+    2.24.0.1).
+    """
+
+    regex = "[^/$_][^/]*"
+    part_isolating = True
 
 
 _ROUTES: Final = {

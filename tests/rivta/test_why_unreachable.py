@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from pem import write_certificate
 
 from fhir_gateway.adapters.scheduling_1_1 import scheduling_1_1
 from fhir_gateway.model.errors import GatewayError
@@ -82,9 +83,16 @@ def over_tls(path: Path) -> Served:
     return lambda connection: context.wrap_socket(connection, server_side=True).recv(1)
 
 
-def error_at(endpoint: str, *, timeout: float = 3, **options: str) -> GatewayError:
-    """Return how a question to an endpoint fails."""
+def error_at(
+    endpoint: str,
+    *,
+    timeout: float = 3,
+    then: Callable[[], object] = lambda: None,
+    **options: str,
+) -> GatewayError:
+    """Return how a question to an endpoint fails, after something has happened."""
     adapter = scheduling_1_1(NORR, {"endpoint": endpoint, **options})
+    then()
     question = GetAllTimeTypes(
         unit=UNIT, actor=Actor.agent(AGENT), subject_of_care=TOLVAN
     )
@@ -144,8 +152,9 @@ def test_a_port_without_tls_is_told() -> None:
 
 
 def test_a_missing_file_of_ours_is_told(tmp_path: Path) -> None:
-    """The certificate that the options name is not there."""
-    error = error_at("https://127.0.0.1:1/", certificate=str(tmp_path / "missing.pem"))
+    """The certificate that the options name is there no more."""
+    path = write_certificate(tmp_path / "ours.pem")
+    error = error_at("https://127.0.0.1:1/", certificate=str(path), then=path.unlink)
 
     assert error.detail == "a certificate file of ours cannot be read"
 

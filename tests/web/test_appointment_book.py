@@ -401,6 +401,9 @@ def _two_slots(client: FlaskClient, number: str) -> dict[str, Any]:
     )
 
 
+# Of a unit that nobody knows, in the form of a slot.
+_FREE = "SE1-1.00000000.00000000.1lgd3jo.s4"
+_NOBODY = "nobody alive was born on the day that the number says"
 _FAULTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "two patients": (
         lambda _, number: parameters(
@@ -473,6 +476,41 @@ _FAULTS: dict[str, tuple[Any, dict[str, Any]]] = {
             "patient-id: this server keeps no Patient; give the number as"
             " system|number, and the name in a Patient.",
             expression="Parameters.parameter[0].value",
+        ),
+    ),
+    **{
+        f"a number with {what}": (
+            lambda _, __, number=number: parameters(
+                text("patient-id", f"{PERSONNUMMER}|{number}")
+            ),
+            issue(
+                "value",
+                f"patient-id: {fault}.",
+                expression="Parameters.parameter[0].value",
+            ),
+        )
+        for what, number, fault in (
+            ("the year 1870", "187001019806", _NOBODY),
+            ("the year 9999", "999901019803", _NOBODY),
+            ("the year 2030", "203001019805", _NOBODY),
+            ("the year 0001", "000101019800", _NOBODY),
+            (
+                "a wrong check digit",
+                "191212121213",
+                "not a personal number: its check digit is wrong",
+            ),
+        )
+    },
+    "a proposal to cancel": (
+        lambda _, number: parameters(
+            resource("appt-resource", appointment(_FREE, number, status="cancelled")),
+            {"name": "appt-id", "valueUri": f"Appointment/{_FREE}"},
+        ),
+        issue(
+            "value",
+            "This names a free time, not an appointment: name the appointment that"
+            " $book or $hold has answered with.",
+            expression="Parameters",
         ),
     ),
     "two comments": (

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from fhir_gateway.model.error_code import ErrorCode
 
-from .bodies import FHIR_JSON, book
+from .bodies import FHIR_JSON, book, free_slots
 from .dialects import appointment_of, call, parameters, reference, resource, text
 from .running import REGIONS, Sandbox
 
@@ -185,4 +185,59 @@ def test_the_url_and_the_body_name_one_appointment(client: FlaskClient) -> None:
         response,
         400,
         issue("value", "Name one appointment, not two.", expression="Parameters"),
+    )
+
+
+def test_a_free_time_cannot_be_cancelled(client: FlaskClient) -> None:
+    """A proposal in the URL is told for what it is."""
+    slot = next(free_slots(client))["id"]
+
+    assert_outcome(
+        call(client, "cancel", parameters(), on=slot),
+        400,
+        issue(
+            "value",
+            "This names a free time, not an appointment: name the appointment that"
+            " $book or $hold has answered with.",
+            expression="Parameters",
+        ),
+    )
+
+
+def test_a_query_beside_a_body_is_no_personal_number(client: FlaskClient) -> None:
+    """Parameters in the URL are refused as what they are: not read."""
+    response = client.post(
+        "/fhir/Appointment/x/$cancel?comment=x",
+        json=parameters(),
+        content_type=FHIR_JSON,
+    )
+
+    assert_outcome(
+        response,
+        400,
+        issue(
+            "not-supported",
+            "Send the parameters in the body, as a Parameters resource: those in the"
+            " URL of a POST are not read.",
+        ),
+    )
+
+
+def test_a_patient_in_a_query_is_refused_as_personal(client: FlaskClient) -> None:
+    """A parameter that says who somebody is has no place in a URL."""
+    response = client.post(
+        "/fhir/Appointment/$book?patient-id=x",
+        json=parameters(),
+        content_type=FHIR_JSON,
+    )
+
+    assert_outcome(
+        response,
+        400,
+        issue(
+            "security",
+            "Send the parameters in the body, as a Parameters resource: what may be a"
+            " patient's must not stand in a URL.",
+            error=ErrorCode.PERSONAL_NUMBER_IN_URL,
+        ),
     )

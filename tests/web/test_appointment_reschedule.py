@@ -2,6 +2,7 @@
 Appointment/$reschedule; what the dialects do alike is in test_appointment_book.
 """
 
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -234,3 +235,41 @@ def test_another_region_is_refused(client: FlaskClient, booked: dict[str, Any]) 
     assert response.json is not None
     (told,) = response.json["issue"]
     assert told["details"]["coding"][0]["code"] == "UPDATE_APPOINTMENT_IS_NOT_ALLOWED"
+
+
+def test_a_free_time_cannot_be_moved(client: FlaskClient) -> None:
+    """A proposal in the URL is no second slot, but no appointment."""
+    first, second = (slot["id"] for slot in islice(free_slots(client), 2))
+
+    response = call(
+        client,
+        "reschedule",
+        parameters(reference("slot", f"Slot/{second}")),
+        on=first,
+    )
+    assert_outcome(
+        response,
+        400,
+        issue(
+            "value",
+            "This names a free time, not an appointment: name the appointment that"
+            " $book or $hold has answered with.",
+            expression="Parameters",
+        ),
+    )
+
+
+def test_the_new_time_can_be_a_proposal(
+    client: FlaskClient, booked: dict[str, Any]
+) -> None:
+    """An appointment moves to the free time that `$find` has proposed."""
+    slot = another_slot(client, booked)["id"]
+
+    response = call(
+        client,
+        "reschedule",
+        parameters(reference("appointment-reference", f"Appointment/{slot}")),
+        on=booked["id"],
+    )
+    assert response.status_code == 200, response.text
+    assert appointment_of(response)["slot"] == [{"reference": f"Slot/{slot}"}]

@@ -150,8 +150,7 @@ def test_a_unit_that_did_not_answer_its_region_is_told(
     assert response.json is not None
     assert issue(
         "incomplete",
-        "Region Norr (sandlåda): 1 units did not answer and 0 bookings could not"
-        " be read. (source norr)",
+        "Region Norr (sandlåda): 1 units did not answer. (source norr)",
         severity="warning",
         error=ErrorCode.REGION_ANSWERED_IN_PART,
     ) in outcome_entries(response.json)
@@ -353,6 +352,28 @@ def test_two_parameters_with_numbers_are_refused(client: FlaskClient) -> None:
             location="http.patient.identifier",
         ),
     )
+
+
+def test_a_status_that_is_never_found_is_said_beside_another(
+    client: FlaskClient, number: str
+) -> None:
+    """What is booked is found, without a total: nobody knows here who came."""
+    made = book(client, "norr", number).json
+    assert made is not None
+
+    response = search(client, number, status="booked,arrived")
+    assert [each["id"] for each in found(response)] == [made["id"]]
+    assert response.json is not None
+    assert "total" not in response.json
+    assert issue(
+        "not-supported",
+        "status: appointments here are pending, booked, cancelled and never anything"
+        " else, so that none of another status is found; only the region knows who"
+        " came.",
+        severity="warning",
+        location="http.status",
+        error=ErrorCode.NOT_SUPPORTED,
+    ) in outcome_entries(response.json)
 
 
 def test_a_wrong_number_is_named_with_the_other_faults(client: FlaskClient) -> None:

@@ -62,6 +62,7 @@ def check(response: TestResponse) -> None:
         *("/fhir/..", "/metadata", "/fhir/$find", "/fhir/Slot;a=1", "/fhir/Slot."),
         *("/favicon.ico", "/robots.txt", "/.env", "/fhir/_history", "/fhir/Slot/a/"),
         *("/fhir/Slot/", "/fhir/./Slot", "/fhir/../fhir/Slot", "/fhir/metadata/"),
+        *("/fhir/Appointment/$confirm", "/fhir/Slot/$hold", "/fhir/Slot/_history"),
         *("/fhir//Slot", "/fhir/Slot//a", "/" + "a" * 5_000, "/static/x", "/health/"),
     ],
 )
@@ -86,6 +87,14 @@ def test_a_url_where_nothing_is_says_so(client: FlaskClient, path: str) -> None:
         ("POST", "/fhir/metadata", {"GET", "HEAD", "OPTIONS"}),
         ("TRACE", "/fhir/Slot", {"GET", "HEAD", "OPTIONS"}),
         ("PROPFIND", "/fhir/Slot", {"GET", "HEAD", "OPTIONS"}),
+        *(
+            ("GET", f"/fhir/Appointment/${name}", {"OPTIONS", "POST"})
+            for name in ("hold", "book", "cancel", "reschedule")
+        ),
+        ("PUT", "/fhir/Appointment/$book", {"OPTIONS", "POST"}),
+        ("PATCH", "/fhir/Appointment/$find", {"GET", "HEAD", "OPTIONS", "POST"}),
+        ("GET", "/fhir/Slot/_search", {"OPTIONS", "POST"}),
+        ("GET", "/fhir/Appointment/_search", {"OPTIONS", "POST"}),
     ],
 )
 def test_a_method_that_is_not_done_is_refused(

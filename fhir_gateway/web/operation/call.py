@@ -24,7 +24,7 @@ from fhir_gateway.web.exchange import (
     read_body,
 )
 
-__all__ = ["in_form", "known_of", "read_call", "refuse_query"]
+__all__ = ["in_form", "is_of_patient", "known_of", "read_call", "refuse_query"]
 
 _OF_FORM: Final = frozenset({"_format", "_pretty"})
 _NOTHING: Final = {"resourceType": "Parameters"}
@@ -36,12 +36,20 @@ def read_call(
     instance: str | None,
     base_url: str,
     cancels: bool = False,
+    of_known: bool = False,
 ) -> tuple[Any, AppointmentCall]:
     """
     Return the body of the present request, and what it says.
 
     On an instance the body can be left empty; its type is said all the same, since a
     page of another site can send a request without one in its reader's name.
+
+    Args:
+        declared: What the operation takes.
+        instance: The id in the URL, when it was called on an appointment.
+        base_url: What absolute references to this server begin with.
+        cancels: The operation cancels, whatever the status of an Appointment.
+        of_known: The operation is about an appointment that exists.
 
     Raises:
         Problem: 400, 406 or 415.
@@ -52,7 +60,12 @@ def read_call(
     is_empty = instance is not None and is_without_body()
     body = dict(_NOTHING) if is_empty else read_body()
     call = appointment_call(
-        body, declared, instance=instance, base_url=base_url, cancels=cancels
+        body,
+        declared,
+        instance=instance,
+        base_url=base_url,
+        cancels=cancels,
+        of_known=of_known,
     )
     return body, call
 
@@ -87,19 +100,26 @@ def refuse_query() -> None:
     Raises:
         Problem: 400, without a word of what was sent.
     """
-    if request.method == "POST" and not request.args.keys() <= _OF_FORM:
-        raise Problem(
-            [
-                Issue(
-                    code="security",
-                    diagnostics=(
-                        "Send the parameters in the body, as a Parameters resource:"
-                        " what may be a patient's must not stand in a URL."
-                    ),
-                )
-            ],
-            status=400,
+    names = request.args.keys() - _OF_FORM
+    if request.method != "POST" or not names:
+        return
+    fault = "Send the parameters in the body, as a Parameters resource"
+    if any(is_of_patient(name) for name in names):
+        issue = Issue(
+            code="security",
+            diagnostics=f"{fault}: what may be a patient's must not stand in a URL.",
         )
+    else:
+        issue = Issue(
+            code="not-supported",
+            diagnostics=f"{fault}: those in the URL of a POST are not read.",
+        )
+    raise Problem([issue], status=400)
+
+
+def is_of_patient(name: str) -> bool:
+    """Return whether a parameter may say who a patient is, by its name."""
+    return "patient" in name.casefold()
 
 
 def in_form(form: AnswerForm, base_url: str, issues: Sequence[Issue] = ()) -> Wrap:

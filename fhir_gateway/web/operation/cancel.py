@@ -34,7 +34,9 @@ class Cancel:
     def answer(self, id: str | None = None) -> Response:  # noqa: A002 - the name in FHIR's URL
         """Answer the present request."""
         base_url = self._gateway.base_url
-        body, call = read_call(CANCEL, instance=id, base_url=base_url, cancels=True)
+        body, call = read_call(
+            CANCEL, instance=id, base_url=base_url, cancels=True, of_known=True
+        )
         condition = precondition()
         known = known_of(call)
         wanted = appointment_request_from_resource(call.appointment, base_url=base_url)

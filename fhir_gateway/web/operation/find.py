@@ -38,7 +38,7 @@ from fhir_gateway.web.exchange import (
     search_parameters_of_request,
 )
 from fhir_gateway.web.gateway import Gateway
-from fhir_gateway.web.operation.call import refuse_query
+from fhir_gateway.web.operation.call import is_of_patient, refuse_query
 from fhir_gateway.web.proposal import Proposals
 from fhir_gateway.web.searching import cursor_text
 from fhir_gateway.web.slot import (
@@ -190,7 +190,7 @@ def _refuse_personal(pairs: Iterable[tuple[str, str]]) -> None:
     for name, value in pairs:
         text = f"{name}={value}"
         if (
-            "patient" in name.casefold()
+            is_of_patient(name)
             or _NUMBER.search(text)
             or any(system in text for system in PERSON_NUMBER_KINDS)
         ):

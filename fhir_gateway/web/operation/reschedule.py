@@ -44,7 +44,9 @@ class Reschedule:
 
     def answer(self, id: str | None = None) -> Response:  # noqa: A002 - the name in FHIR's URL
         """Answer the present request."""
-        body, call = read_call(RESCHEDULE, instance=id, base_url=self._gateway.base_url)
+        body, call = read_call(
+            RESCHEDULE, instance=id, base_url=self._gateway.base_url, of_known=True
+        )
         condition = precondition()
         known = known_of(call)
         wanted = appointment_request_from_resource(
