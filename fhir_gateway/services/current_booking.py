@@ -15,7 +15,6 @@ from fhir_gateway.model.ids import SourceName
 from fhir_gateway.services.read_back import ReadBack
 from fhir_gateway.services.settlement import Settlement
 from fhir_gateway.stores.journal import (
-    BookingIdTaken,
     BookingRecord,
     BookingState,
     Decision,
@@ -175,16 +174,6 @@ class CurrentBookings:
                 error_code=ErrorCode.APPOINTMENT_IS_ALREADY_CANCELED,
             )
         return booking
-
-    def as_described(self, record: BookingRecord, details: Booking) -> ManagedBooking:
-        """Return a booked record as its source described it just now."""
-        if self._journal.pending_decision(record.id) is not None:
-            return self.read(record.id)
-        try:
-            record = self._read_back.confirmed(record, details)
-        except BookingIdTaken as error:
-            _log.error("another booking's id", booking=record.id, error=str(error))
-        return self.managed(record, details)
 
     def as_last_known(self, record: BookingRecord) -> ManagedBooking:
         """Return a record without asking its source, which has just not answered."""

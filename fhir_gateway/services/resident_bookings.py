@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -24,7 +25,9 @@ from fhir_gateway.model.ids import LogicalAddress, SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import Source, SourceOutcome, SourceProblem
 from fhir_gateway.model.timekeeping import Clock, instant_text, now
+from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.services.current_booking import CurrentBookings
+from fhir_gateway.services.read_back import timeslot_of
 from fhir_gateway.services.settlement import Settlement
 from fhir_gateway.services.source_access import SourceAccess
 from fhir_gateway.stores.journal import (
@@ -34,11 +37,13 @@ from fhir_gateway.stores.journal import (
     Journal,
 )
 
-__all__ = ["ResidentBookings", "ResidentsTimes"]
+__all__ = ["MOST_BOOKINGS", "ResidentBookings", "ResidentsTimes"]
 
 _log = structlog.get_logger()
 
 _MOST_AT_ONCE: Final = 16
+# Of one answer: a resident has a few, and each is looked up and written down.
+MOST_BOOKINGS: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +104,10 @@ class ResidentBookings:
         outcomes: list[SourceOutcome] = []
         answered: dict[SourceName, list[BookedTimes]] = {}
         unshown: Counter[SourceName] = Counter()
+        beyond: Counter[SourceName] = Counter()
         described: dict[str, tuple[Booking, KeptPart | None]] = {}
         silent: set[tuple[SourceName, LogicalAddress]] = set()
+        cut: set[tuple[SourceName, LogicalAddress]] = set()
         with ThreadPoolExecutor(
             max_workers=max(1, min(len(questions), _MOST_AT_ONCE))
         ) as executor:
@@ -114,33 +121,40 @@ class ResidentBookings:
                     continue
                 source = question.source.name
                 answered.setdefault(source, []).append(answer)
+                shown = self._first(answer.bookings)
+                if len(shown) < len(answer.bookings):
+                    beyond[source] += len(answer.bookings) - len(shown)
+                    cut.add((source, question.address))
                 kept = {part.unit.upper(): part for part in answer.kept}
-                for booking in answer.bookings:
-                    part = kept.get(booking.unit)
-                    record = self._known(source, booking, number, part)
+                found = self._known(source, shown, number, kept)
+                for booking, record in zip(shown, found, strict=True):
                     if record is None or record.id in described:
                         unshown[source] += 1
                     else:
-                        described[record.id] = booking, part
+                        described[record.id] = booking, kept.get(booking.unit)
         for name, parts in answered.items():
             outcomes.extend(
-                _shortcomings(self._access.sources[name], parts, unshown[name])
+                _shortcomings(
+                    self._access.sources[name], parts, unshown[name], beyond[name]
+                )
             )
         outcomes.extend(self._not_asked())
         records = self._journal.of_subject(number)
+        confirmed = self._confirmed(records, described)
+
+        def managed(record: BookingRecord) -> ManagedBooking:
+            question = self._question_about(record)
+            if question in silent or (question in cut and record.id not in described):
+                return self._current.as_last_known(record)
+            booking, part = described.get(record.id, (None, None))
+            return self._managed(confirmed.get(record.id, record), booking, part)
+
         # Some are looked at by themselves: one after the other, those of a source that
         # is slow would take as many times as long.
         with ThreadPoolExecutor(
             max_workers=max(1, min(len(records), _MOST_AT_ONCE))
         ) as executor:
-            bookings = executor.map(
-                lambda record: (
-                    self._current.as_last_known(record)
-                    if self._question_about(record) in silent
-                    else self._managed(record, *described.get(record.id, (None, None)))
-                ),
-                records,
-            )
+            bookings = executor.map(managed, records)
         return ResidentsTimes(bookings=tuple(bookings), outcomes=_one_each(outcomes))
 
     def _questions(self, records: Iterable[BookingRecord]) -> list[_Question]:
@@ -170,7 +184,9 @@ class ResidentBookings:
         self, question: _Question, number: PersonalIdentityNumber
     ) -> BookedTimes | SourceOutcome:
         try:
-            return self._access.booked_times(question.source, question.address, number)
+            answer = self._access.booked_times(
+                question.source, question.address, number
+            )
         except GatewayError as error:
             _log.warning(
                 "source could not be asked",
@@ -185,29 +201,77 @@ class ResidentBookings:
                     " missing or out of date."
                 ),
             )
+        return replace(answer, kept=tuple(map(self._dated, answer.kept)))
+
+    def _dated(self, part: KeptPart) -> KeptPart:
+        """Return a part of an answer; of an unknown time if its time has not come."""
+        if part.since is not None and part.since > self._clock():
+            return replace(part, since=None)
+        return part
+
+    def _first(self, bookings: Sequence[Booking]) -> Sequence[Booking]:
+        """Return as many bookings as are shown of one answer, coming ones first."""
+        if len(bookings) <= MOST_BOOKINGS:
+            return bookings
+        moment = self._clock()
+
+        def nearest(booking: Booking) -> tuple[bool, timedelta]:
+            start = booking.start or moment
+            return start < moment, abs(start - moment)
+
+        return sorted(bookings, key=nearest)[:MOST_BOOKINGS]
 
     def _known(
         self,
         source: SourceName,
+        told: Sequence[Booking],
+        number: PersonalIdentityNumber,
+        kept: Mapping[str, KeptPart],
+    ) -> list[BookingRecord | None]:
+        """
+        Return our records of bookings, made now where there was none.
+
+        None stands for one that says too little to have one, which is no start (an
+        Appointment that is booked has one: FHIR R4, 12.8, invariant app-3), and for one
+        with another booking's id, which is logged, once for the whole answer.
+
+        Args:
+            source: Where they are.
+            told: What the source says.
+            number: The resident's.
+            kept: What is said of their age by unit, where it is not of this moment.
+        """
+        found: dict[int, BookingRecord | None] = {}
+        new: dict[int, tuple[Booking, Timeslot]] = {}
+        for place, booking in enumerate(told):
+            timeslot = booking.timeslot
+            if timeslot is None:
+                continue
+            try:
+                record = self._known_here(
+                    source, booking, timeslot, number, kept.get(booking.unit)
+                )
+            except BookingIdTaken:
+                found[place] = None
+                continue
+            if record is None:
+                new[place] = booking, timeslot
+            else:
+                found[place] = record
+        adopted = self._journal.reports.adopt_all(source, number, list(new.values()))
+        found.update(zip(new, adopted, strict=True))
+        self._log_taken(source, list(found.values()).count(None))
+        return [found.get(place) for place in range(len(told))]
+
+    def _known_here(
+        self,
+        source: SourceName,
         booking: Booking,
+        timeslot: Timeslot,
         number: PersonalIdentityNumber,
         part: KeptPart | None,
     ) -> BookingRecord | None:
-        """
-        Return our record of a booking, made now if there was none.
-
-        None when it says too little to have one, which is no start: an Appointment that
-        is booked has one (FHIR R4, 12.8, invariant app-3).
-
-        Args:
-            source: Where it is.
-            booking: What the source says.
-            number: The resident's.
-            part: What is said of its age, where it is not of this moment.
-        """
-        timeslot = booking.timeslot
-        if timeslot is None:
-            return None
+        """Return our record of a booking that need not be made now, if there is one."""
         known = (
             None
             if booking.booking_id is None
@@ -222,33 +286,57 @@ class ResidentBookings:
             ):
                 # Cancelled since: what was kept does not know it yet.
                 return known
-        try:
-            denied = self._journal.outcomes.said_not_to_be_made(
-                source, number, timeslot
-            )
-            if denied is not None:
-                mended = self._settlement.booked_after_all(denied, booking)
-                if mended is not None:
-                    return mended
-            return self._journal.reports.adopt(
-                source=source, booking=booking, timeslot=timeslot, number=number
-            )
-        except BookingIdTaken as error:
-            _log.error("another booking's id", source=source, error=str(error))
+        denied = self._journal.outcomes.said_not_to_be_made(source, number, timeslot)
+        if denied is None:
             return None
+        return self._settlement.booked_after_all(denied, booking)
+
+    def _confirmed(
+        self,
+        records: Iterable[BookingRecord],
+        described: Mapping[str, tuple[Booking, KeptPart | None]],
+    ) -> dict[str, BookingRecord]:
+        """Write down what lists of this moment say of what stands; return it anew."""
+        told = []
+        for record in records:
+            booking, part = described.get(record.id, (None, None))
+            if (
+                booking is None
+                or part is not None
+                or record.state is not BookingState.BOOKED
+                or self._journal.pending_decision(record.id) is not None
+            ):
+                continue
+            told.append((record, booking, timeslot_of(booking, record.timeslot)))
+        confirmed = self._journal.reports.confirm_all(told)
+        taken: Counter[SourceName] = Counter()
+        found = {}
+        for (record, _, _), now_known in zip(told, confirmed, strict=True):
+            if now_known is None:
+                taken[record.source] += 1
+            else:
+                found[record.id] = now_known
+        for source, count in taken.items():
+            self._log_taken(source, count)
+        return found
+
+    def _log_taken(self, source: SourceName, count: int) -> None:
+        if count:
+            _log.error("another booking's id", source=source, bookings=count)
 
     def _managed(
         self, record: BookingRecord, details: Booking | None, part: KeptPart | None
     ) -> ManagedBooking:
-        if details is None or record.state is not BookingState.BOOKED:
+        if (
+            details is None
+            or record.state is not BookingState.BOOKED
+            or (part is None and self._journal.pending_decision(record.id) is not None)
+        ):
             # Not in its source's list, or undecided: looked at by itself.
             return self._current.read(record.id)
-        if part is not None:
-            # It confirms nothing, but for how things stood then.
-            return replace(
-                self._current.managed(record, details), confirmed_at=part.since
-            )
-        return self._current.as_described(record, details)
+        managed = self._current.managed(record, details)
+        # What was kept confirms nothing, but for how things stood then.
+        return managed if part is None else replace(managed, confirmed_at=part.since)
 
     def _not_asked(self) -> list[SourceOutcome]:
         return [
@@ -266,10 +354,15 @@ class ResidentBookings:
 
 
 def _shortcomings(
-    source: Source, answers: Sequence[BookedTimes], unshown: int
+    source: Source, answers: Sequence[BookedTimes], unshown: int, beyond: int
 ) -> list[SourceOutcome]:
     """Return what a source's answers lack, or have of another moment."""
-    lacks = Counter({"bookings cannot be shown": unshown})
+    lacks = Counter(
+        {
+            "bookings cannot be shown": unshown,
+            f"bookings beyond {MOST_BOOKINGS} of one answer were left out": beyond,
+        }
+    )
     for answer in answers:
         lacks.update(
             {

@@ -7,7 +7,7 @@ What is missing is said.
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -29,6 +29,7 @@ from builders import (
     unit,
 )
 from doubles import AnsweringAdapter, FailingAdapter
+from sqlalchemy import event
 from structlog.testing import capture_logs
 
 from fhir_gateway.model.booking import (
@@ -49,7 +50,8 @@ from fhir_gateway.model.interaction import (
 from fhir_gateway.model.source import SourceOutcome, SourceProblem
 from fhir_gateway.model.timekeeping import instant_text
 from fhir_gateway.model.timeslot import Timeslot
-from fhir_gateway.services.resident_bookings import ResidentsTimes
+from fhir_gateway.services.resident_bookings import MOST_BOOKINGS, ResidentsTimes
+from fhir_gateway.stores.database import Database
 
 from .conftest import TIMEOUT_S, MakeWireless, RealWorld, Wireless
 
@@ -229,6 +231,127 @@ def test_a_pending_booking_is_settled_by_looking(
 
 
 # Sources without a wire
+
+
+def fill_the_book(wireless: Wireless, count: int) -> None:
+    """Put so many bookings of resident 0 into the source's book, an hour apart."""
+    for place in range(count):
+        wanted = wireless.coming(24 + place)
+        booking_id = f"B-{place}"
+        wireless.adapter.book[booking_id] = booked(
+            wanted, booking_id=booking_id, subject_of_care=number(0)
+        )
+
+
+def test_many_bookings_are_written_down_in_few_transactions(
+    make_wireless: MakeWireless, own_database: Database
+) -> None:
+    """A list of 120 bookings, twice: three transactions write each answer down."""
+    wireless = aggregating(make_wireless)
+    fill_the_book(wireless, 120)
+    begun: list[bool] = []
+    event.listen(
+        own_database.engine,
+        "before_cursor_execute",
+        lambda *call: begun.append(call[2] == "BEGIN IMMEDIATE"),
+    )
+
+    first = wireless.desk.residents.of(number(0))
+    adopting = sum(begun)
+    second = wireless.desk.residents.of(number(0))
+
+    assert [each.booking_id for each in first.bookings] == [
+        f"B-{place}" for place in range(120)
+    ]
+    assert [each.id for each in second.bookings] == [each.id for each in first.bookings]
+    assert (adopting, sum(begun) - adopting) == (6, 3)
+
+
+def test_no_more_than_so_many_bookings_of_an_answer_are_shown(
+    make_wireless: MakeWireless,
+) -> None:
+    """Of too many the next ones are shown and written down, and the rest is counted."""
+    wireless = aggregating(make_wireless)
+    fill_the_book(wireless, MOST_BOOKINGS + 3)
+
+    times = wireless.desk.residents.of(number(0))
+
+    assert [each.booking_id for each in times.bookings] == [
+        f"B-{place}" for place in range(MOST_BOOKINGS)
+    ]
+    assert times.outcomes == (
+        lacking(f"3 bookings beyond {MOST_BOOKINGS} of one answer were left out"),
+    )
+
+
+def test_what_an_answer_has_no_room_for_is_not_looked_at_by_itself(
+    make_wireless: MakeWireless,
+) -> None:
+    """A known booking that is beyond the most is shown as it was last known."""
+    wireless = aggregating(make_wireless)
+    last = wireless.coming(24 + MOST_BOOKINGS + 2)
+    wireless.lists(last)
+    made = wireless.desk.book(last, 0).booking
+    wireless.adapter.book["X-1"] = wireless.adapter.book.pop("B-1")
+    fill_the_book(wireless, MOST_BOOKINGS)
+    wireless.adapter.calls.clear()
+
+    times = wireless.desk.residents.of(number(0))
+
+    assert times.bookings[-1].id == made.id
+    assert [type(each) for each in wireless.adapter.calls] == [GetSubjectOfCareSchedule]
+
+
+def test_another_bookings_id_is_logged_once_for_an_answer(
+    make_wireless: MakeWireless,
+) -> None:
+    """However many bookings have an id of another person's, one line counts them."""
+    wireless = aggregating(make_wireless, BlabbingAdapter())
+    for hours in (24, 25, 26):
+        wanted = wireless.coming(hours)
+        wireless.lists(wanted)
+        wireless.desk.book(wanted, 9)
+    wireless.adapter.book = {
+        key: replace(each, subject_of_care=None)
+        for key, each in wireless.adapter.book.items()
+    }
+
+    with capture_logs() as logs:
+        times = wireless.desk.residents.of(number(0))
+
+    assert times.bookings == ()
+    assert [each for each in logs if each["event"] == "another booking's id"] == [
+        {
+            "event": "another booking's id",
+            "log_level": "error",
+            "source": NORR,
+            "bookings": 3,
+        }
+    ]
+
+
+def test_what_was_kept_as_of_the_future_brings_no_cancelled_booking_back(
+    make_wireless: MakeWireless,
+) -> None:
+    """A cache that says it is of the year 2099 is of an unknown time."""
+    adapter = KeepingAdapter()
+    wireless = aggregating(make_wireless, adapter)
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+    made = wireless.desk.book(wanted, 0).booking
+    kept = wireless.adapter.book["B-1"]
+    wireless.desk.booking.cancel(made.id)
+    wireless.adapter.book["B-1"] = kept
+    adapter.part = KeptPart(
+        unit=LogicalAddress(UNIT), since=datetime(2099, 1, 1, tzinfo=UTC)
+    )
+
+    times = wireless.desk.residents.of(number(0))
+
+    assert [(each.id, each.status) for each in times.bookings] == [
+        (made.id, BookingStatus.CANCELLED)
+    ]
+    assert problems(times) == {NORR: SourceProblem.STALE}
 
 
 def aggregating(make_wireless: MakeWireless, *adapters: AnsweringAdapter) -> Wireless:

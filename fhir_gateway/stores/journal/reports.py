@@ -2,7 +2,8 @@
 Reports: what regions tell of bookings, asked or unasked.
 """
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import uuid4
 
@@ -35,6 +36,7 @@ from fhir_gateway.stores.journal.claiming import (
     release,
 )
 from fhir_gateway.stores.journal.records import (
+    BookingIdTaken,
     BookingRecord,
     BookingState,
 )
@@ -51,6 +53,8 @@ from fhir_gateway.stores.sealing import Seal
 
 __all__ = ["Reports"]
 
+# Bookings that one transaction writes: others wait no longer than that takes.
+_AT_ONCE: Final = 50
 _TIMES: Final = ("starts_at", "ends_at")
 
 
@@ -58,7 +62,8 @@ class Reports:
     """
     Writes down what a source has said of a booking.
 
-    Every method is one transaction, as those of `Journal` are.
+    Every method is one transaction, as those of `Journal` are; those of many bookings
+    are a few.
 
     Args:
         database: Where the journal is.
@@ -92,32 +97,82 @@ class Reports:
         """
         # Most of what a region tells us of is known, and looking waits for nobody.
         with self._database.reading() as connection:
-            known = self._known(connection, source, booking, timeslot, number)
+            found = self._known(connection, source, number, [booking])
+            known = self._adopted(found, source, booking, timeslot, number)
         if known is not None:
-            return self._record(known)
+            return known
+        (adopted,) = self._adopt(source, number, [(booking, timeslot)])
+        if adopted is None:
+            raise booking_id_taken(source)
+        return adopted
+
+    def adopt_all(
+        self,
+        source: SourceName,
+        number: PersonalIdentityNumber,
+        told: Sequence[tuple[Booking, Timeslot]],
+    ) -> list[BookingRecord | None]:
+        """
+        Return our records of a resident's bookings, each as `adopt` returns it.
+
+        None stands for one with the id of another person's booking. What is not known
+        yet is written down in few transactions, each of few bookings.
+        """
+        adopted: list[BookingRecord | None] = []
+        for first in range(0, len(told), _AT_ONCE):
+            adopted += self._adopt(source, number, told[first : first + _AT_ONCE])
+        return adopted
+
+    def _adopt(
+        self,
+        source: SourceName,
+        number: PersonalIdentityNumber,
+        told: Sequence[tuple[Booking, Timeslot]],
+    ) -> list[BookingRecord | None]:
+        adopted: list[BookingRecord | None] = []
         with self._database.writing() as connection:
-            lock_unit(connection, source, timeslot.schedule.unit)
-            row = self._known(connection, source, booking, timeslot, number)
-            if row is None:
-                row = connection.execute(
-                    insert(bookings)
-                    .values(
-                        id=str(uuid4()),
-                        version=1,
-                        state=BookingState.BOOKED.value,
-                        source=source,
-                        booking_id=booking.booking_id,
-                        is_invitation=booking.is_invitation,
-                        created_at=database_clock(),
-                        updated_at=database_clock(),
-                        confirmed_at=database_clock(),
-                        **values_from_subject({NUMBER: number.reveal()}, self._seal),
-                        **values_from_permissions(booking.permissions),
-                        **values_from_timeslot(timeslot),
-                    )
-                    .returning(*bookings.c)
-                ).one()
-            return self._record(row)
+            for unit in sorted({timeslot.schedule.unit for _, timeslot in told}):
+                lock_unit(connection, source, unit)
+            known = self._known(connection, source, number, [each for each, _ in told])
+            for booking, timeslot in told:
+                try:
+                    record = self._adopted(known, source, booking, timeslot, number)
+                except BookingIdTaken:
+                    adopted.append(None)
+                    continue
+                if record is None:
+                    row = self._insert(connection, source, booking, timeslot, number)
+                    known.add(row)
+                    record = self._record(row)
+                adopted.append(record)
+        return adopted
+
+    def _insert(
+        self,
+        connection: Connection,
+        source: SourceName,
+        booking: Booking,
+        timeslot: Timeslot,
+        number: PersonalIdentityNumber,
+    ) -> Row[Any]:
+        return connection.execute(
+            insert(bookings)
+            .values(
+                id=str(uuid4()),
+                version=1,
+                state=BookingState.BOOKED.value,
+                source=source,
+                booking_id=booking.booking_id,
+                is_invitation=booking.is_invitation,
+                created_at=database_clock(),
+                updated_at=database_clock(),
+                confirmed_at=database_clock(),
+                **values_from_subject({NUMBER: number.reveal()}, self._seal),
+                **values_from_permissions(booking.permissions),
+                **values_from_timeslot(timeslot),
+            )
+            .returning(*bookings.c)
+        ).one()
 
     def confirm(
         self, record: BookingRecord, booking: Booking, timeslot: Timeslot
@@ -141,28 +196,61 @@ class Reports:
         """
         with self._database.writing() as connection:
             lock_unit(connection, record.source, timeslot.schedule.unit)
-            row = locked(connection, record.id)
-            if row.state != BookingState.BOOKED.value:
-                return self._record(row)
-            if is_overtaken(connection, row, record):
-                return change(connection, self._seal, row, CONFIRMED)
-            old = timeslot_from_document(row.timeslot)
-            if timeslot.source_id is None:
-                timeslot = replace(timeslot, source_id=old.source_id)
-            described = {
-                "booking_id": booking.booking_id or row.booking_id,
-                "is_invitation": booking.is_invitation,
-                **values_from_permissions(booking.permissions),
-                **values_from_timeslot(timeslot),
+            return self._confirmed(connection, record, booking, timeslot)
+
+    def confirm_all(
+        self, told: Sequence[tuple[BookingRecord, Booking, Timeslot]]
+    ) -> list[BookingRecord | None]:
+        """
+        Store what sources said of bookings just now, each as `confirm` does.
+
+        None stands for one with the id of another booking of ours. Few transactions do
+        it, each of few bookings.
+        """
+        confirmed: list[BookingRecord | None] = []
+        for first in range(0, len(told), _AT_ONCE):
+            chunk = told[first : first + _AT_ONCE]
+            units = {
+                (record.source, timeslot.schedule.unit) for record, _, timeslot in chunk
             }
-            if all(getattr(row, name) == value for name, value in described.items()):
-                return change(connection, self._seal, row, CONFIRMED)
-            retire_double(connection, self._seal, row, booking.booking_id, timeslot)
-            if any(described[name] != getattr(row, name) for name in _TIMES):
-                release(connection, row.id)
-            return change(
-                connection, self._seal, row, CHANGED_AND_CONFIRMED, **described
-            )
+            with self._database.writing() as connection:
+                for source, unit in sorted(units):
+                    lock_unit(connection, source, unit)
+                for each in chunk:
+                    try:
+                        confirmed.append(self._confirmed(connection, *each))
+                    except BookingIdTaken:
+                        # It is found before anything is changed.
+                        confirmed.append(None)
+        return confirmed
+
+    def _confirmed(
+        self,
+        connection: Connection,
+        record: BookingRecord,
+        booking: Booking,
+        timeslot: Timeslot,
+    ) -> BookingRecord:
+        row = locked(connection, record.id)
+        if row.state != BookingState.BOOKED.value:
+            return self._record(row)
+        if is_overtaken(connection, row, record):
+            return change(connection, self._seal, row, CONFIRMED)
+        old = timeslot_from_document(row.timeslot)
+        if timeslot.source_id is None:
+            timeslot = replace(timeslot, source_id=old.source_id)
+        described = {
+            "booking_id": booking.booking_id or row.booking_id,
+            "is_invitation": booking.is_invitation,
+            **values_from_permissions(booking.permissions),
+            **values_from_timeslot(timeslot),
+        }
+        if all(getattr(row, name) == value for name, value in described.items()):
+            return change(connection, self._seal, row, CONFIRMED)
+        retire_double(connection, self._seal, row, booking.booking_id, timeslot)
+        if any(described[name] != getattr(row, name) for name in _TIMES):
+            release(connection, row.id)
+        return change(connection, self._seal, row, CHANGED_AND_CONFIRMED, **described)
 
     def mark_cancelled_elsewhere(self, record: BookingRecord) -> BookingRecord:
         """
@@ -191,25 +279,22 @@ class Reports:
         self,
         connection: Connection,
         source: SourceName,
-        booking: Booking,
-        timeslot: Timeslot,
         number: PersonalIdentityNumber,
-    ) -> Row[Any] | None:
-        unit, start = timeslot.schedule.unit, epoch_seconds(timeslot.start)
-        if booking.booking_id is not None:
-            same_id = connection.execute(
+        told: Sequence[Booking],
+    ) -> "_Known":
+        """Return what the journal has of a resident, and by the ids that are told."""
+        known = _Known()
+        ids = {each.booking_id for each in told if each.booking_id is not None}
+        if ids:
+            for row in connection.execute(
                 select(bookings).where(
                     bookings.c.source == source,
-                    bookings.c.unit == unit,
-                    bookings.c.booking_id == booking.booking_id,
+                    bookings.c.booking_id.in_(ids),
                     bookings.c.state == BookingState.BOOKED.value,
                 )
-            ).one_or_none()
-            if same_id is not None:
-                if self._record(same_id).number != number:
-                    raise booking_id_taken(source)
-                return same_id
-        residents = connection.execute(
+            ):
+                known.by_id[row.unit, row.booking_id] = row
+        for row in connection.execute(
             select(bookings, decisions.c.timeslot.label("target"))
             .outerjoin(
                 decisions,
@@ -225,17 +310,63 @@ class Reports:
                     [BookingState.PENDING.value, BookingState.BOOKED.value]
                 ),
             )
-        ).all()
-        for row in residents:
-            target = row.target or {}
+        ):
+            known.at.setdefault((row.unit, row.starts_at), []).append(row)
+            if row.target:
+                known.by_target[row.target.get("unit"), row.target.get("start")] = row
+        return known
+
+    def _adopted(
+        self,
+        known: "_Known",
+        source: SourceName,
+        booking: Booking,
+        timeslot: Timeslot,
+        number: PersonalIdentityNumber,
+    ) -> BookingRecord | None:
+        """
+        Return our record of a booking, where the journal has one.
+
+        Raises:
+            BookingIdTaken: Its id is that of another person's booking.
+        """
+        unit, start = timeslot.schedule.unit, epoch_seconds(timeslot.start)
+        if booking.booking_id is not None:
+            same_id = known.by_id.get((unit, booking.booking_id))
+            if same_id is not None:
+                record = self._record(same_id)
+                if record.number != number:
+                    raise booking_id_taken(source)
+                return record
+        for row in known.at.get((unit, start), ()):
             # Ids tell nothing where one of the two has none; a resident cannot be at
             # one unit twice at once.
-            lacks_id = row.booking_id is None or booking.booking_id is None
-            if (lacks_id and (row.unit, row.starts_at) == (unit, start)) or (
-                (target.get("unit"), target.get("start")) == (unit, start)
-            ):
-                return row
-        return None
+            if row.booking_id is None or booking.booking_id is None:
+                return self._record(row)
+        target = known.by_target.get((unit, start))
+        return None if target is None else self._record(target)
 
     def _record(self, row: Row[Any]) -> BookingRecord:
         return record_from_row(row, self._seal)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """
+    Bookings of one source that the journal has.
+
+    Attributes:
+        by_id: Those BOOKED, of anybody, by unit and id.
+        at: The resident's that are booked or being made, by unit and start.
+        by_target: Those of them that are being made or moved, by where to.
+    """
+
+    by_id: dict[tuple[str, str], Row[Any]] = field(default_factory=dict)
+    at: dict[tuple[str, float], list[Row[Any]]] = field(default_factory=dict)
+    by_target: dict[tuple[str, float], Row[Any]] = field(default_factory=dict)
+
+    def add(self, row: Row[Any]) -> None:
+        """Add a booking of the resident's that has just been made."""
+        if row.booking_id is not None:
+            self.by_id[row.unit, row.booking_id] = row
+        self.at.setdefault((row.unit, row.starts_at), []).append(row)
