@@ -54,11 +54,12 @@ from fhir_gateway.web.exchange import (
     check_accept,
     fhir_response,
     read_body,
+    refuse_parameters,
 )
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import once
 from fhir_gateway.web.operation.routes import appointment_operations
-from fhir_gateway.web.precondition import precondition
+from fhir_gateway.web.precondition import precondition, refuse_precondition
 from fhir_gateway.web.proposal import Proposals
 from fhir_gateway.web.resource import InteractionCode, ResourceRoutes
 from fhir_gateway.web.searching import names_others, understood_search
@@ -153,6 +154,7 @@ class _Views:
 
     def read(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
         check_accept()
+        refuse_parameters()
         proposal = self._proposals.find(id)
         if proposal is not None:
             return fhir_response(proposal)
@@ -161,6 +163,8 @@ class _Views:
 
     def create(self) -> Response:
         check_accept()
+        refuse_parameters()
+        refuse_precondition()
         body = read_body()
         wanted = appointment_request_from_resource(
             body,
@@ -179,6 +183,7 @@ class _Views:
 
     def update(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
         check_accept()
+        refuse_parameters()
         condition = precondition()
         body = read_body()
         wanted = appointment_request_from_resource(
@@ -206,6 +211,7 @@ class _Views:
 
     def patch(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
         check_accept()
+        refuse_parameters()
         condition = precondition()
         operations = read_body(JSON_PATCH)
 

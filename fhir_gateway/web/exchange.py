@@ -31,6 +31,7 @@ __all__ = [
     "own_url",
     "preferences",
     "read_body",
+    "refuse_parameters",
     "search_parameters_of_request",
 ]
 
@@ -91,7 +92,9 @@ def check_accept_header() -> None:
         Problem: 406.
     """
     header = request.headers.get("Accept", "")
-    judge = _is_acceptable if len(header) > _MOST_MEMORABLE else _is_known_acceptable
+    # Of what changes something a client may have put a person into any header.
+    is_remembered = request.method == "GET" and len(header) <= _MOST_MEMORABLE
+    judge = _is_known_acceptable if is_remembered else _is_acceptable
     if not judge(header):
         raise _not_acceptable("Accept")
 
@@ -168,6 +171,29 @@ def check_type(*media_types: str) -> None:
             ],
             status=415,
         )
+
+
+def refuse_parameters() -> None:
+    """
+    Refuse parameters in the URL of an interaction that has none, unless it is lenient.
+
+    Raises:
+        Problem: 400; nothing of what was sent is repeated.
+    """
+    if request.args.keys() <= _OF_FORM or preferences().lenient:
+        return
+    raise Problem(
+        [
+            Issue(
+                code="not-supported",
+                diagnostics=(
+                    "This URL has no parameters but _format and _pretty: leave the"
+                    " others out."
+                ),
+            )
+        ],
+        status=400,
+    )
 
 
 def is_without_body() -> bool:

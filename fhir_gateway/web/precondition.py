@@ -14,7 +14,15 @@ from flask import request
 from fhir_gateway.fhir.outcome import Issue, Problem
 from fhir_gateway.model.errors import Stale
 
-__all__ = ["EntityTags", "Precondition", "if_none_match", "precondition"]
+__all__ = [
+    "EntityTags",
+    "Precondition",
+    "if_none_match",
+    "precondition",
+    "refuse_precondition",
+]
+
+_UNMODIFIED_SINCE: Final = "If-Unmodified-Since"
 
 # RFC 9110, 8.8.3. Header bytes arrive as characters of Latin-1.
 _TAG: Final = re.compile(r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
@@ -116,21 +124,27 @@ def precondition() -> Precondition:
     Return what the request demands of the version that it changes.
 
     Raises:
-        Problem: 400 when a header is malformed.
+        Problem: 400 when a header is malformed, or asks by a time alone: two changes
+            within its second could not be told apart.
     """
     headers = {"If-Match": _read("If-Match"), "If-None-Match": _read("If-None-Match")}
     malformed = [
-        Issue(
-            code="value",
-            diagnostics=(
-                f'{name} must be *, or ETags as they were read, such as W/"1",'
-                " separated by commas."
-            ),
-            parameter=name,
-        )
+        _malformed(name)
         for name, found in headers.items()
         if isinstance(found, ValueError)
     ]
+    # RFC 9110, 13.1.4: beside If-Match it is not looked at.
+    if _UNMODIFIED_SINCE in request.headers and "If-Match" not in request.headers:
+        malformed.append(
+            Issue(
+                code="not-supported",
+                diagnostics=(
+                    f"{_UNMODIFIED_SINCE} is not heeded: send the ETag that you have"
+                    " read as If-Match."
+                ),
+                parameter=_UNMODIFIED_SINCE,
+            )
+        )
     if malformed:
         raise Problem(malformed, status=400)
     match, none_match = (
@@ -139,14 +153,62 @@ def precondition() -> Precondition:
     return Precondition(match=match, none_match=none_match)
 
 
-def if_none_match() -> EntityTags | None:
+def refuse_precondition() -> None:
     """
-    Return what `If-None-Match` lists; None where it is absent.
+    Refuse each precondition of a request that makes something: no version is there yet.
 
     Raises:
-        Problem: 400 when a precondition is malformed.
+        Problem: 400.
     """
-    return precondition().none_match
+    given = [
+        name
+        for name in ("If-Match", "If-None-Match", _UNMODIFIED_SINCE)
+        if name in request.headers
+    ]
+    if given:
+        raise Problem(
+            [
+                Issue(
+                    code="not-supported",
+                    diagnostics=(
+                        f"{name} belongs to what changes an Appointment: leave it out."
+                        " So that one is made once only, send Idempotency-Key or"
+                        " If-None-Exist."
+                    ),
+                    parameter=name,
+                )
+                for name in given
+            ],
+            status=400,
+        )
+
+
+def if_none_match() -> EntityTags | None:
+    """
+    Return what `If-None-Match` of a read lists; None where it is absent.
+
+    Of a POST it is None: the header is for GET and HEAD there (RFC 9110, 13.1.2).
+
+    Raises:
+        Problem: 400 when it is malformed.
+    """
+    if request.method == "POST":
+        return None
+    found = _read("If-None-Match")
+    if isinstance(found, ValueError):
+        raise Problem([_malformed("If-None-Match")], status=400)
+    return found
+
+
+def _malformed(name: str) -> Issue:
+    return Issue(
+        code="value",
+        diagnostics=(
+            f'{name} must be *, or ETags as they were read, such as W/"1", separated by'
+            " commas."
+        ),
+        parameter=name,
+    )
 
 
 def _read(name: str) -> EntityTags | ValueError | None:

@@ -17,7 +17,7 @@ from fhir_gateway.fhir.capability_statement import (
 from fhir_gateway.fhir.limits import MOST_FORM_BYTES, MOST_JSON_BYTES
 from fhir_gateway.fhir.outcome import Issue, Problem
 from fhir_gateway.fhir.search_parameters import SearchSchema
-from fhir_gateway.web.exchange import check_accept, fhir_response
+from fhir_gateway.web.exchange import check_accept, fhir_response, refuse_parameters
 
 __all__ = [
     "Handling",
@@ -221,6 +221,7 @@ def read_route(
 
     def read(id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
         check_accept()
+        refuse_parameters()
         resource = find(id)
         if resource is None:
             raise Problem(

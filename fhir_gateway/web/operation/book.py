@@ -24,7 +24,11 @@ from fhir_gateway.web.conditional_create import created
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import once
 from fhir_gateway.web.operation.call import in_form, known_of, read_call
-from fhir_gateway.web.precondition import Precondition, precondition
+from fhir_gateway.web.precondition import (
+    Precondition,
+    precondition,
+    refuse_precondition,
+)
 
 __all__ = ["Book"]
 
@@ -45,6 +49,8 @@ class Book:
     def answer(self, id: str | None = None) -> Response:  # noqa: A002 - the name in FHIR's URL
         """Answer the present request."""
         body, call = read_call(BOOK, instance=id, base_url=self._gateway.base_url)
+        if call.known is None:
+            refuse_precondition()
         condition = precondition()
         if call.cancels:
             known_of(call)

@@ -21,7 +21,7 @@ from fhir_gateway.web.booking_desk import BookingDesk, Change
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import once
 from fhir_gateway.web.operation.call import in_form, known_of, read_call
-from fhir_gateway.web.precondition import precondition
+from fhir_gateway.web.precondition import precondition, refuse_precondition
 
 __all__ = ["Hold"]
 
@@ -54,6 +54,8 @@ class Hold:
         base_url = self._gateway.base_url
         body, call = read_call(HOLD, instance=id, base_url=base_url)
         ends = call.releases or call.cancels
+        if call.known is None and not ends:
+            refuse_precondition()
         wanted = appointment_request_from_resource(
             call.appointment,
             base_url=base_url,
