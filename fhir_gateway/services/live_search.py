@@ -371,6 +371,7 @@ class _Round:
             [future for _, future in self._asked],
             timeout=max(0.0, self._deadline - monotonic()),
         )
+        errors: list[str] = []
         for question, future in self._asked:
             if future.cancel():
                 self.source.breaker.abandoned()
@@ -382,11 +383,14 @@ class _Round:
                     # A fault of this program's own: it must not look like a quiet one.
                     raise error
                 else:
-                    _log.info(
-                        "live source did not answer",
-                        source=self.source.source.name,
-                        error=str(error),
-                    )
+                    errors.append(str(error))
+        if errors:
+            _log.info(
+                "live source did not answer",
+                source=self.source.source.name,
+                questions=len(errors),
+                error=errors[0],
+            )
 
     def blocks(self, answered_at: datetime) -> list[SlotBlock]:
         """Return what was answered, one block for each time type."""

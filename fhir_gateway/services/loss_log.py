@@ -1,19 +1,27 @@
 """
-The log of losses: an event when what answers lose changes, not at each answer.
+The logs of losses: an event when what answers lose changes, not at each answer.
 """
 
 import threading
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
+from typing import Final
 
 import structlog
 
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.loss import Loss
+from fhir_gateway.model.timekeeping import Clock, now
 
-__all__ = ["LossLog"]
+__all__ = ["LossLog", "ResidentLossLog"]
 
 _log = structlog.get_logger()
+
+# A reason is logged again after so long; so many reasons of a source are remembered.
+_LOGGED_FOR: Final = timedelta(hours=1)
+_MOST_REASONS: Final = 20
 
 _Question = tuple[Interaction, HsaId, TimeTypeId | None]
 
@@ -72,3 +80,49 @@ class LossLog:
         else:
             _log.info("answer read whole again", **asked)
         return True
+
+
+class ResidentLossLog:
+    """
+    Logs what residents' lists lose, without a word of whose list it was.
+
+    Each list has its own losses, so that a whole one is no sign of an end: a reason is
+    logged when it is seen first, and an hour later if it is seen then.
+
+    Args:
+        clock: Tells the time.
+    """
+
+    def __init__(self, *, clock: Clock = now) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._logged: dict[SourceName, dict[str, datetime]] = {}
+
+    def note(self, source: SourceName, rejected: Iterable[str]) -> None:
+        """
+        Note why bookings, or parts of them, were left out of a list.
+
+        Args:
+            source: Whose list.
+            rejected: One reason for each.
+        """
+        counted = Counter(rejected)
+        if not counted:
+            return
+        moment = self._clock()
+        with self._lock:
+            logged = {
+                reason: at
+                for reason, at in self._logged.get(source, {}).items()
+                if moment - at < _LOGGED_FOR
+            }
+            news = [each for each, _ in counted.most_common() if each not in logged]
+            news = news[: _MOST_REASONS - len(logged)]
+            self._logged[source] = logged | dict.fromkeys(news, moment)
+        if news:
+            _log.warning(
+                "resident's list read in part",
+                source=source,
+                reasons=sorted(news),
+                items=sum(counted[each] for each in news),
+            )

@@ -33,6 +33,7 @@ from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import civil_date
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.services.directory import Directory
+from fhir_gateway.services.loss_log import ResidentLossLog
 from fhir_gateway.services.pace import Pace
 from fhir_gateway.services.recheck import Recheck
 
@@ -80,6 +81,7 @@ class SourceAccess:
         self._directory = directory
         self._recheck = recheck
         self._lacks = lacks
+        self._loss_log = ResidentLossLog()
         self._unlisted = {
             name: Pace(source.budget.calls_per_second)
             for name, source in sources.items()
@@ -258,6 +260,7 @@ class SourceAccess:
         )
         others = [each for each in answer.bookings if not each.may_be_of(number)]
         own = [each for each in answer.bookings if each.may_be_of(number)]
+        self._loss_log.note(source.name, answer.unreadable)
         local: list[Booking] = []
         foreign: list[Booking] = []
         for each in own:

@@ -334,6 +334,24 @@ def test_an_answer_in_part_is_shown(make: Any) -> None:
     assert page.total is None
 
 
+def test_a_live_source_that_does_not_answer_is_logged_once_for_a_search(
+    make: Any,
+) -> None:
+    """However many questions of a search have no answer, one line counts them."""
+    world: World = make(units=MANY_UNITS[:2])
+
+    def before(_: Interaction) -> None:
+        raise FAULT
+
+    world.adapter.before = before
+    with capture_logs() as logs:
+        world.page()
+
+    assert [(each["event"], each["questions"]) for each in logs] == [
+        ("live source did not answer", 2)
+    ]
+
+
 def test_an_absurd_size_is_not_believed(make: Any) -> None:
     """More times than one time type can have are no answer, and the log says so."""
     world: World = make(live={"most_slots": 2})

@@ -330,6 +330,38 @@ def test_another_bookings_id_is_logged_once_for_an_answer(
     ]
 
 
+def test_what_lists_lose_is_logged_once_without_a_person(
+    make_wireless: MakeWireless,
+) -> None:
+    """Two residents' lists lose bookings for two reasons: each is logged once."""
+    adapter = UnreadableAdapter()
+    wireless = aggregating(make_wireless, adapter)
+    with capture_logs() as logs:
+        for who, reasons in ((0, ("a: is missing",)), (1, ("a: is missing", "b: no"))):
+            adapter.reasons = reasons
+            wireless.desk.residents.of(number(who))
+
+    event_of = {"event": "resident's list read in part", "log_level": "warning"}
+    assert [each for each in logs if each["log_level"] == "warning"] == [
+        {**event_of, "source": NORR, "reasons": ["a: is missing"], "items": 1},
+        {**event_of, "source": NORR, "reasons": ["b: no"], "items": 1},
+    ]
+
+
+@dataclass
+class UnreadableAdapter(AnsweringAdapter):
+    """A source whose list cannot be read whole."""
+
+    reasons: tuple[str, ...] = ()
+
+    def get_subject_of_care_schedule(
+        self, query: GetSubjectOfCareSchedule, *, timeout: float
+    ) -> BookedTimes:
+        """Return the book, and why it is not whole."""
+        answer = super().get_subject_of_care_schedule(query, timeout=timeout)
+        return replace(answer, unreadable=self.reasons)
+
+
 def test_what_was_kept_as_of_the_future_brings_no_cancelled_booking_back(
     make_wireless: MakeWireless,
 ) -> None:
