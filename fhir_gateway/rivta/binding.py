@@ -17,6 +17,14 @@ at once, where its own `__init__` would set twenty fields one by one.
 What cannot be read of an answer is counted in its `Rejections`: an item of a list, or a
 name, text or flag that its item can do without. Anything else that cannot be read makes
 its part malformed.
+
+An element counts by its local name in three places: the namespace that it should have,
+another namespace of the same family (`urn:riv:crm:scheduling:`, say), and none. An
+element of another namespace is an extension, which the schemas permit, unless it looks
+like one of the contract's, or like a place where content stands that is elsewhere.
+What is neither known nor an extension is never passed over: among the items of a list
+it counts as one that is left out, anywhere else it makes its part malformed. So do a
+second element where the schema has one at most, and text between elements.
 """
 
 import html
@@ -38,12 +46,14 @@ from fhir_gateway.rivta.limit import (
     MOST_OF_NAME,
     MOST_OF_TEXT,
 )
+from fhir_gateway.rivta.xml import NIL_WITH_CONTENT
 
 __all__ = [
     "BOOLEAN",
     "CODE",
     "DATE",
     "IDENTIFIER",
+    "MESSAGE",
     "NAME",
     "PERMISSION",
     "TEXT",
@@ -56,6 +66,7 @@ __all__ = [
     "differences_from",
     "element",
     "elements",
+    "is_of_family",
     "read",
     "write",
     "write_text",
@@ -101,7 +112,8 @@ class Rejections:
 
     Attributes:
         by_reason: How many items and parts of items, by what was wrong: the element and
-            its fault, never its value.
+            its fault, never its value. After the first hundred, elements that the
+            writer named share one name.
         keys: What each left-out item says in its key element (see `elements`); None
             stands for those that say nothing there, or have no such element.
     """
@@ -114,12 +126,18 @@ class Rejections:
 
     def leave_out(self, name: str, reason: str) -> None:
         """Count a part of an item that is left out of it."""
-        self.by_reason[f"{name}: {reason}"] += 1
+        self._count(name, reason)
 
     def leave_out_item(self, name: str, reason: str, key: str | None) -> None:
         """Count an item that is left out."""
-        self.by_reason[f"{name}: {reason}"] += 1
+        self._count(name, reason)
         self.keys.add(key)
+
+    def _count(self, name: str, reason: str) -> None:
+        counted = f"{name}: {reason}"
+        if counted not in self.by_reason and len(self.by_reason) >= _MOST_REASONS:
+            counted = f"{_SOME_ELEMENT}: {reason}"
+        self.by_reason[counted] += 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +152,7 @@ class Codec:
         holds_markup: It may have elements inside, which are part of the text.
         can_be_left_out: A faulty one is left out of its part, and counted.
         left_out: What stands for one that is left out.
+        is_joined: Several are one, each on a line of its own.
     """
 
     to_text: Callable[[Any], str] = str
@@ -143,9 +162,27 @@ class Codec:
     holds_markup: bool = False
     can_be_left_out: bool = False
     left_out: Unreadable | None = None
+    is_joined: bool = False
 
 
-_CONTRACTS: Final = "urn:riv:crm:scheduling:"
+_FAMILIES: Final = ("urn:riv:crm:scheduling:", "urn:riv:interoperability:headers:")
+# No element of theirs is a vendor's extension: the first is Sweden's own contracts, and
+# the others' mean that something of the message stands elsewhere, or is in the way.
+_RIV: Final = "urn:riv:"
+_NO_EXTENSIONS: Final = frozenset(
+    {
+        NIL_WITH_CONTENT,
+        "http://schemas.xmlsoap.org/soap/envelope/",
+        "http://schemas.xmlsoap.org/soap/encoding/",
+        "http://www.w3.org/2001/XInclude",
+        "http://www.w3.org/2004/08/xop/include",
+    }
+)
+_MOST_REASONS: Final = 100
+_SOME_ELEMENT: Final = "an element"
+_UNKNOWN: Final = "is no element of the contract"
+_TEXT_BETWEEN: Final = ("text", "stands where elements should")
+_SIGNS: Final = re.compile(r"[\W_]+")
 _PLAIN_NAME: Final = re.compile(r"(?!.*\d{6})[A-Za-z_][A-Za-z0-9_.-]{0,59}")
 _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 
@@ -171,6 +208,8 @@ NAME: Final = Codec(
 TEXT: Final = Codec(
     from_text=plain_text, most=MOST_OF_TEXT, holds_markup=True, can_be_left_out=True
 )
+# A text that must be shown whole.
+MESSAGE: Final = replace(TEXT, is_joined=True)
 TIME: Final = Codec(to_text=contract_time, from_text=contract_time)
 DATE: Final = Codec(to_text=contract_date, from_text=contract_date)
 # An absent flag is a false one (crm:scheduling 1.1.5).
@@ -201,6 +240,9 @@ class _Layout:
     The elements of a class by field and by local name.
 
     Attributes:
+        tags: Each element with the namespace that it should have.
+        family: How the tags begin that count by their local name.
+        likenesses: What the elements look like (`_likeness`).
         single_texts: By tag, the field of each text that occurs at most once, and how
             it is read.
         absent: By field, what an absent element reads as, where that is not None.
@@ -209,6 +251,9 @@ class _Layout:
 
     by_field: tuple[tuple[str, str, _Element], ...]
     by_name: dict[str, tuple[str, _Element]]
+    tags: frozenset[str]
+    family: str
+    likenesses: frozenset[str]
     single_texts: dict[str, tuple[str, Codec]]
     required: tuple[tuple[str, str], ...]
     absent: dict[str, str]
@@ -325,9 +370,10 @@ def read(kind: type[T], node: etree._Element, rejected: Rejections) -> T:
     """
     Return the value that an element's children spell.
 
-    Order, namespaces and unknown elements are not held against the writer, and an
-    empty element is an absent one. A simple value with elements inside is malformed,
-    and an unknown element among the items of a list counts as one that is left out.
+    Order is not held against the writer, nor a wrong namespace of the same family; an
+    empty element is an absent one. A simple value with elements inside is malformed.
+    An unknown element or text among the items of a list counts as an item that is left
+    out; elsewhere both are malformed, and so is a second element where one is due.
 
     Args:
         kind: The dataclass to read.
@@ -335,7 +381,8 @@ def read(kind: type[T], node: etree._Element, rejected: Rejections) -> T:
         rejected: Receives what was left out.
 
     Raises:
-        MalformedElement: A required element is absent, or a value is impossible.
+        MalformedElement: A required element is absent, a value is impossible, or there
+            is something that would be lost.
     """
     layout = _layout(kind)
     values: dict[str, Any] = {}
@@ -343,16 +390,29 @@ def read(kind: type[T], node: etree._Element, rejected: Rejections) -> T:
     single_texts = layout.single_texts
     # Nearly all the time that an answer takes goes by in this loop: most elements are
     # single texts, in the namespace that they should have.
+    text = node.text
+    if text and not text.isspace():
+        _refuse_text(layout, node, rejected)
     for child in node:
+        text = child.tail
+        if text and not text.isspace():
+            _refuse_text(layout, node, rejected)
         known = single_texts.get(child.tag)
         if known is None:
             _read_other(layout, child, values, repeated, rejected)
             continue
-        value = _value(known[1], child, rejected)
+        attribute, codec = known
+        value = _value(codec, child, rejected)
         if value is not None:
-            values.setdefault(known[0], value)
+            if attribute in values:
+                value = _again(codec, child, values[attribute], value, rejected)
+            values[attribute] = value
     for attribute, items in repeated.items():
         values[attribute] = tuple(items)
+    return _made(kind, layout, values)
+
+
+def _made(kind: type[T], layout: _Layout, values: dict[str, Any]) -> T:
     for attribute, name in layout.required:
         if attribute not in values:
             raise MalformedElement(name, "is missing")
@@ -364,26 +424,34 @@ def read(kind: type[T], node: etree._Element, rejected: Rejections) -> T:
     return made
 
 
-def differences_from(kind: type, node: etree._Element) -> list[str]:
+def differences_from(
+    kind: type, node: etree._Element, hints: dict[tuple[type, str], str] | None = None
+) -> list[str]:
     """
     Return which elements are not as a class says: unknown ones and missing ones.
 
-    `read` passes over the first, and some of the second; this is for whoever looks for
-    a misspelling. Elements of other namespaces than the contract's are extensions,
-    which the schemas permit.
+    This is for whoever looks for a misspelling: it says what was perhaps meant, and
+    names what `read` can do without.
+
+    Args:
+        kind: The dataclass.
+        node: The element whose children are compared.
+        hints: What was said of unknown elements so far; a caller leaves it out.
     """
     layout = _layout(kind)
+    hints = {} if hints is None else hints
     found = []
     names = set()
     for child in node:
         name = _local_name(child)
-        names.add(name)
-        known = layout.by_name.get(name)
+        known = layout.by_name.get(name) if _is_meant(layout, child) else None
         if known is None:
-            if _is_of_contract(child):
-                found.append(": ".join(_unknown(child, layout)))
-        elif not isinstance(known[1].content, Codec):
-            inner = differences_from(known[1].content, child)
+            if not _is_extension(layout, child):
+                found.append(_hint(kind, child, hints))
+            continue
+        names.add(name)
+        if not isinstance(known[1].content, Codec):
+            inner = differences_from(known[1].content, child, hints)
             found.extend(f"{name}/{each}" for each in inner)
     found.extend(
         f"{declared.name}: is missing"
@@ -393,19 +461,121 @@ def differences_from(kind: type, node: etree._Element) -> list[str]:
     return found
 
 
-def _is_of_contract(node: etree._Element) -> bool:
-    """Return whether an element is meant to be the contract's, not an extension."""
-    return "}" not in node.tag or node.tag.startswith(f"{{{_CONTRACTS}")
+def is_of_family(tag: str, namespace: str) -> bool:
+    """Return whether an element counts by its local name where a namespace is due."""
+    return "}" not in tag or tag.startswith(_family(namespace))
 
 
-def _unknown(node: etree._Element, layout: _Layout) -> tuple[str, str]:
-    """Return the name of an element that a class does not have, and what to say."""
-    name = _local_name(node)
-    close = get_close_matches(name, layout.by_name, n=1)
-    hint = f"; perhaps {close[0]} is meant" if close else ""
+def _family(namespace: str) -> str:
+    for family in _FAMILIES:
+        if namespace.startswith(family):
+            return f"{{{family}"
+    return f"{{{namespace}}}"
+
+
+def _is_meant(layout: _Layout, node: etree._Element) -> bool:
+    """Return whether an element counts by its local name."""
+    tag = node.tag
+    return "}" not in tag or tag.startswith(layout.family) or tag in layout.tags
+
+
+def _is_extension(layout: _Layout, node: etree._Element) -> bool:
+    """Return whether an unknown element is one that the schemas permit."""
+    namespace, _, name = node.tag.rpartition("}")
+    namespace = namespace[1:]
+    if not namespace or namespace in _NO_EXTENSIONS:
+        return False
+    if namespace.lower().startswith(_RIV):
+        return False
+    return _likeness(name) not in layout.likenesses
+
+
+def _likeness(name: str) -> str:
+    """Return a name without case and signs: `subjectOfCare` is `subject_of_care`."""
+    return _SIGNS.sub("", name).lower()
+
+
+def _shown(node: etree._Element) -> str:
+    """Return the name of an element that the writer chose."""
     # Anything can stand in a name; what is long or looks like a number is not repeated.
-    shown = name if _PLAIN_NAME.fullmatch(name) else "an element"
-    return shown, f"is no element of the contract{hint}"
+    name = _local_name(node)
+    return name if _PLAIN_NAME.fullmatch(name) else _SOME_ELEMENT
+
+
+def _hint(kind: type, node: etree._Element, hints: dict[tuple[type, str], str]) -> str:
+    """Return what to say of an unknown element, and what is perhaps meant by it."""
+    name = _local_name(node)
+    said = hints.get((kind, name))
+    if said is None:
+        if len(hints) >= _MOST_REASONS:
+            return f"{_SOME_ELEMENT}: {_UNKNOWN}"
+        close = get_close_matches(name, _layout(kind).by_name, n=1)
+        hint = f"; perhaps {close[0]} is meant" if close else ""
+        said = hints[kind, name] = f"{_shown(node)}: {_UNKNOWN}{hint}"
+    return said
+
+
+def _refuse(layout: _Layout, node: etree._Element, rejected: Rejections) -> None:
+    """
+    Count an unknown element as a lost item.
+
+    Raises:
+        MalformedElement: There are no items that it could be one of.
+    """
+    namespace = node.tag.rpartition("}")[0][1:]
+    if namespace == NIL_WITH_CONTENT:
+        reason = "is nil and has content"
+    elif _local_name(node) in layout.by_name:
+        reason = "is in a namespace that is not the contract's"
+    else:
+        reason = _UNKNOWN
+    if layout.is_list:
+        # An item under another name, or the list would look empty.
+        rejected.leave_out_item(_shown(node), reason, None)
+    elif len(node) or node.attrib or not _is_blank(node.text):
+        raise MalformedElement(_shown(node), reason)
+
+
+def _refuse_text(layout: _Layout, node: etree._Element, rejected: Rejections) -> None:
+    """
+    Count text among items as a lost one.
+
+    Raises:
+        MalformedElement: There are no items that it could be one of.
+    """
+    if not layout.is_list or len(node) == 0:
+        raise MalformedElement(*_TEXT_BETWEEN)
+    rejected.leave_out_item(*_TEXT_BETWEEN, None)
+
+
+def _again(
+    codec: Codec,
+    node: etree._Element,
+    first: T,
+    second: T,
+    rejected: Rejections,
+) -> T | str:
+    """
+    Return what two elements say where one is due.
+
+    Raises:
+        MalformedElement: There may be one at most.
+    """
+    if not codec.is_joined:
+        raise _occurs_again(node)
+    joined = f"{first}\n{second}"
+    if len(joined) > codec.most:
+        rejected.leave_out(_local_name(node), f"is longer than {codec.most} characters")
+        return first
+    return joined
+
+
+def _occurs_again(node: etree._Element) -> MalformedElement:
+    return MalformedElement(f"{_local_name(node)}[2]", "occurs more than once")
+
+
+def _is_blank(text: str | None) -> bool:
+    return not text or text.isspace()
 
 
 def _write_item(declared: _Element, item: object, node: etree._Element) -> None:
@@ -430,11 +600,10 @@ def _read_other(
     rejected: Rejections,
 ) -> None:
     """Read an element that repeats, has parts, or stands in another namespace."""
-    known = layout.by_name.get(_local_name(node))
+    known = layout.by_name.get(_local_name(node)) if _is_meant(layout, node) else None
     if known is None:
-        if layout.is_list and _is_of_contract(node):
-            # An item under another name, or the list would look empty.
-            rejected.leave_out_item(*_unknown(node, layout), None)
+        if not _is_extension(layout, node):
+            _refuse(layout, node, rejected)
         return
     attribute, declared = known
     item = _item(declared, node, rejected)
@@ -442,8 +611,12 @@ def _read_other(
         return
     if declared.repeats:
         repeated.setdefault(attribute, []).append(item)
-    else:
-        values.setdefault(attribute, item)
+        return
+    if attribute in values:
+        if not isinstance(declared.content, Codec):
+            raise _occurs_again(node)
+        item = _again(declared.content, node, values[attribute], item, rejected)
+    values[attribute] = item
 
 
 def _local_name(node: etree._Element) -> str:
@@ -463,7 +636,7 @@ def _item(declared: _Element, node: etree._Element, rejected: Rejections) -> Any
     content = declared.content
     if isinstance(content, Codec):
         return _value(content, node, rejected)
-    if len(node) == 0:
+    if len(node) == 0 and _is_blank(node.text):
         if not declared.repeats:
             return None
         missing = _layout(content).required
@@ -481,7 +654,9 @@ def _item(declared: _Element, node: etree._Element, rejected: Rejections) -> Any
         rejected.leave_out_item(
             f"{declared.name}/{error.element}",
             error.reason,
-            None if declared.key is None else _said(node, declared.key),
+            None
+            if declared.key is None
+            else _said(_layout(content), node, declared.key),
         )
         return None
 
@@ -508,12 +683,16 @@ def _value(codec: Codec, node: etree._Element, rejected: Rejections) -> Any:  # 
     return codec.left_out
 
 
-def _said(node: etree._Element, name: str) -> str | None:
-    """Return the text of a child, if there is one."""
-    for child in node:
-        if _local_name(child) == name and child.text and child.text.strip():
-            return str(child.text).strip()
-    return None
+def _said(layout: _Layout, node: etree._Element, name: str) -> str | None:
+    """Return the text of a child, if there is one and no more."""
+    said = [
+        str(child.text).strip()
+        for child in node
+        if _local_name(child) == name
+        and _is_meant(layout, child)
+        and not _is_blank(child.text)
+    ]
+    return said[0] if len(said) == 1 else None
 
 
 _LAYOUTS: dict[type, _Layout] = {}
@@ -544,6 +723,9 @@ def _layout_of_fields(kind: type) -> _Layout:
         by_name={
             declared.name: (attribute, declared) for attribute, _, declared in by_field
         },
+        tags=frozenset(tag for _, tag, _ in by_field),
+        family=_family(kind.NAMESPACE),  # type: ignore[attr-defined] # as above
+        likenesses=frozenset(_likeness(declared.name) for _, _, declared in by_field),
         single_texts={
             tag: (attribute, declared.content)
             for attribute, tag, declared in by_field

@@ -1,13 +1,16 @@
 """
 The SOAP 1.1 envelope of RIVTABP21: LogicalAddress, Actor, body, fault.
 
-Reading finds headers by local name alone, as the service platform does.
+Reading finds a request's headers by local name alone, as the service platform does.
+
+An envelope is read when it holds one thing alone: at most one header and one body, in
+that one element, and no text between. A second response, a fault beside a response, or
+a fault in the header would contradict what is read.
 """
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any, Final, TypeVar
 
 from lxml import etree
@@ -18,6 +21,7 @@ from fhir_gateway.rivta.binding import (
     MalformedElement,
     Rejections,
     differences_from,
+    is_of_family,
     read,
     write,
     write_text,
@@ -52,6 +56,9 @@ CONTENT_TYPE: Final = "text/xml; charset=UTF-8"
 SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 REGISTRY: Final = "urn:riv:itintegration:registry:1"
 HEADERS: Final = "urn:riv:interoperability:headers:1"
+_HEADER: Final = f"{{{SOAP}}}Header"
+_NO_BODY: Final = "the envelope has no body"
+_BODY: Final = f"{{{SOAP}}}Body"
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
@@ -59,11 +66,6 @@ Res = TypeVar("Res")
 
 class MalformedEnvelope(ValueError):
     """The document is XML, yet no SOAP envelope with the expected body."""
-
-
-class _Part(Enum):
-    HEADER = "Header"
-    BODY = "Body"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -170,9 +172,7 @@ def read_call(document: bytes) -> Call:
         UnreadableXml: The document is not XML that is read here.
         MalformedEnvelope: It is no SOAP envelope with a body.
     """
-    envelope = _read_envelope(document)
-    root = _body_root(envelope)
-    header = _child(envelope, _Part.HEADER)
+    header, root = _read_envelope(document)
     address = _text(header, "LogicalAddress") or _text(header, "To")
     return Call(
         action=root.tag,
@@ -204,7 +204,7 @@ def read_fault(document: bytes, *, content_type: str | None = None) -> Fault | N
         UnreadableXml: The document is not XML that is read here.
         MalformedEnvelope: It is no SOAP envelope with a body.
     """
-    return _fault(_body_root(_read_envelope(document, content_type, PERSONAL)))
+    return _fault(_read_envelope(document, content_type, PERSONAL)[1])
 
 
 def read_response(
@@ -225,19 +225,20 @@ def read_response(
 
     Raises:
         UnreadableXml: The document is not XML that is read here.
-        MalformedEnvelope: It is no SOAP envelope, or carries another contract's answer.
+        MalformedEnvelope: It is no SOAP envelope, carries another contract's answer, or
+            more than one thing.
         MalformedElement: A required value is missing or impossible.
     """
-    envelope = _read_envelope(document, content_type, limit)
-    root = _body_root(envelope)
+    header, root = _read_envelope(document, content_type, limit)
     fault = _fault(root)
     if fault is not None:
         return Answer(response=fault)
-    if _local(root) != f"{contract.interaction.value}Response":
+    if _local(root) != f"{contract.interaction.value}Response" or not is_of_family(
+        root.tag, contract.namespace
+    ):
         raise MalformedEnvelope("the body is not the answer to what was asked")
     rejected = Rejections()
     response = read(contract.response, root, rejected)
-    header = _child(envelope, _Part.HEADER)
     status = None if header is None else read_processing_status(header, rejected)
     return Answer(
         response=response,
@@ -255,7 +256,7 @@ def differences(
     limit: Limit = ANSWER,
 ) -> list[str]:
     """Return how the elements of a response that was read differ from its class."""
-    root = _body_root(_read_envelope(document, content_type, limit))
+    _, root = _read_envelope(document, content_type, limit)
     return differences_from(contract.response, root)
 
 
@@ -290,23 +291,40 @@ def _document(envelope: etree._Element) -> bytes:
 
 def _read_envelope(
     document: bytes, content_type: str | None = None, limit: Limit = ANSWER
-) -> etree._Element:
+) -> tuple[etree._Element | None, etree._Element]:
+    """Return an envelope's header, if it has one, and the one element of its body."""
     envelope = parse(document, content_type=content_type, limit=limit)
     if envelope.tag != f"{{{SOAP}}}Envelope":
         raise MalformedEnvelope("the document is no SOAP 1.1 envelope")
-    return envelope
+    header, body = envelope.find(_HEADER), envelope.find(_BODY)
+    if body is None:
+        raise MalformedEnvelope(_NO_BODY)
+    if sorted(part.tag for part in envelope) not in ([_BODY], [_BODY, _HEADER]):
+        raise MalformedEnvelope("the envelope has more than one header and one body")
+    if header is not None and any(_local(each) == "Fault" for each in header):
+        raise MalformedEnvelope("the header has a fault")
+    for part in (envelope, header, body):
+        if part is not None and _has_text(part):
+            raise MalformedEnvelope("the envelope has text between its elements")
+    if len(body) == 0:
+        raise MalformedEnvelope(_NO_BODY)
+    if len(body) > 1:
+        raise MalformedEnvelope("the body has more than one element")
+    return header, body[0]
 
 
-def _body_root(envelope: etree._Element) -> etree._Element:
-    body = _child(envelope, _Part.BODY)
-    if body is None or len(body) == 0:
-        raise MalformedEnvelope("the envelope has no body")
-    return body[0]
+def _has_text(node: etree._Element) -> bool:
+    texts = (node.text, *(child.tail for child in node))
+    return any(text and not text.isspace() for text in texts)
 
 
 def _fault(root: etree._Element) -> Fault | None:
-    if _local(root) != "Fault":
+    if root.tag not in ("Fault", f"{{{SOAP}}}Fault"):
         return None
+    # What a source refuses is known by this text: two would contradict each other.
+    for name in ("faultcode", "faultstring"):
+        if sum(_local(child) == name for child in root) > 1:
+            raise MalformedEnvelope(f"the fault has more than one {name}")
     return Fault(
         code=_text(root, "faultcode") or "", text=_text(root, "faultstring") or ""
     )
@@ -314,10 +332,6 @@ def _fault(root: etree._Element) -> Fault | None:
 
 def _local(element: etree._Element) -> str:
     return element.tag.rpartition("}")[2]
-
-
-def _child(envelope: etree._Element, part: _Part) -> etree._Element | None:
-    return envelope.find(f"{{{SOAP}}}{part.value}")
 
 
 def _text(parent: etree._Element | None, name: str) -> str | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from fhir_gateway.model.interaction import Interaction
-from fhir_gateway.rivta.binding import IDENTIFIER, TEXT, element
+from fhir_gateway.rivta.binding import IDENTIFIER, MESSAGE, TEXT, element
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.types import SubjectOfCareType, TimeslotType
 
@@ -39,7 +39,7 @@ class Response:
 
     booking_id: str | None = element("bookingId", IDENTIFIER)
     result_code: str = element("resultCode", required=True)
-    result_text: str | None = element("resultText", TEXT)
+    result_text: str | None = element("resultText", MESSAGE)
 
 
 CONTRACT: Final = Contract(Interaction.MAKE_BOOKING, NAMESPACE, Request, Response)

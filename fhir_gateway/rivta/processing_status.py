@@ -14,9 +14,11 @@ from lxml import etree
 from fhir_gateway.rivta.binding import (
     BOOLEAN,
     TEXT,
+    MalformedElement,
     Rejections,
     element,
     elements,
+    is_of_family,
     read,
     write,
 )
@@ -30,7 +32,10 @@ __all__ = [
 ]
 
 _HEADERS: Final = "urn:riv:interoperability:headers:1"
-_TAG: Final = f"{{{_HEADERS}}}ProcessingStatus"
+_NAME: Final = "ProcessingStatus"
+_TAG: Final = f"{{{_HEADERS}}}{_NAME}"
+# A producer may send back what it was sent.
+_OTHER_HEADERS: Final = frozenset({"Actor"})
 
 
 class StatusCode(Enum):
@@ -109,13 +114,21 @@ def read_processing_status(
 
     Args:
         header: The SOAP header.
-        rejected: Receives the records that lack their address or their status.
+        rejected: Receives the records that lack their address or their status, and
+            what was perhaps meant to be a ProcessingStatus.
     """
-    statuses = [
-        read(_ProcessingStatus, child, rejected)
-        for child in header
-        if child.tag.rpartition("}")[2] == "ProcessingStatus"
-    ]
+    statuses = []
+    for child in header:
+        namespace, _, name = child.tag.rpartition("}")
+        if name == _NAME and is_of_family(child.tag, _HEADERS):
+            try:
+                statuses.append(read(_ProcessingStatus, child, rejected))
+            except MalformedElement as error:
+                rejected.leave_out_item(f"{_NAME}/{error.element}", error.reason, None)
+        elif name.lower() == _NAME.lower() or (
+            is_of_family(namespace + "}", _HEADERS) and name not in _OTHER_HEADERS
+        ):
+            rejected.leave_out_item(_NAME, "is misspelt", None)
     if not statuses:
         return None
     return tuple(record for status in statuses for record in status.records)

@@ -13,7 +13,7 @@ from lxml import etree
 
 from fhir_gateway.rivta.limit import ANSWER, Limit
 
-__all__ = ["UnreadableXml", "parse"]
+__all__ = ["NIL_WITH_CONTENT", "UnreadableXml", "parse"]
 
 _BYTE_ORDER_MARK: Final = re.compile(
     rb"\xef\xbb\xbf|\xfe\xff|\xff\xfe|\x00\x00\xfe\xff"
@@ -32,9 +32,13 @@ _HTML: Final = re.compile(
 # Where an HTML page says that it is one.
 _BEGINNING: Final = 2048
 _INSTANCE: Final = b"http://www.w3.org/2001/XMLSchema-instance"
+# The namespace that `parse` moves an element to which is nil and has content.
+NIL_WITH_CONTENT: Final = _INSTANCE.decode("ascii")
+# What those are called that are nil and have none, until they go.
+_NOTHING: Final = f"{{{NIL_WITH_CONTENT}}}nothing"
 _NIL: Final = etree.XPath(
     "//*[normalize-space(@xsi:nil) = 'true' or normalize-space(@xsi:nil) = '1']",
-    namespaces={"xsi": _INSTANCE.decode("ascii")},
+    namespaces={"xsi": NIL_WITH_CONTENT},
 )
 # libxml2's xmlParserErrors.
 _ENCODING_ERRORS: Final = frozenset({32, 81})
@@ -52,7 +56,9 @@ def parse(
     """
     Return the root of a document, free of comments and processing instructions.
 
-    An element that is nil (XML Schema 1.0, section 2.6.2) is absent.
+    An element that is nil (XML Schema 1.0, section 2.6.2) is absent. One that is nil
+    and has content all the same contradicts itself: it stands in the namespace
+    `NIL_WITH_CONTENT`, where no reader takes it for what it was.
 
     Args:
         document: The bytes.
@@ -85,8 +91,7 @@ def parse(
         raise UnreadableXml("the document has a document type declaration")
     # Most documents have none, and then nothing is looked for.
     if _INSTANCE in document or b"\x00" in document:
-        for element in _NIL(root):  # type: ignore[union-attr] # this path finds elements
-            _remove(element)  # type: ignore[arg-type] # likewise
+        _remove_nil(root)
     return root
 
 
@@ -162,14 +167,13 @@ def _fault(document: bytes, content_type: str | None, error: Exception) -> str:
     return "the document " + next(fault for is_so, fault in faults if is_so)
 
 
-def _remove(element: etree._Element) -> None:
-    """Take an element out of its parent, and leave the text behind it."""
-    parent = element.getparent()
-    if parent is None:
-        return
-    before = element.getprevious()
-    if element.tail and before is not None:
-        before.tail = (before.tail or "") + element.tail
-    elif element.tail:
-        parent.text = (parent.text or "") + element.tail
-    parent.remove(element)
+def _remove_nil(root: etree._Element) -> None:
+    """Take the elements out that are nil, and leave the text behind them."""
+    for element in _NIL(root):  # type: ignore[union-attr] # this path finds elements
+        if len(element) or (element.text or "").strip():  # type: ignore[arg-type,union-attr] # likewise
+            name = element.tag.rpartition("}")[2]  # type: ignore[union-attr] # likewise
+            element.tag = f"{{{NIL_WITH_CONTENT}}}{name}"  # type: ignore[union-attr] # likewise
+        else:
+            element.tag = _NOTHING  # type: ignore[union-attr] # likewise
+    # All at once: one by one, each would copy the text that the others left.
+    etree.strip_elements(root, _NOTHING, with_tail=False)

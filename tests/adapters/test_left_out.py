@@ -86,7 +86,7 @@ def test_a_time_type_without_an_id_is_left_out_and_named(lists: Lists) -> None:
 
     assert adapter.get_all_time_types(GetAllTimeTypes(**ASKED), timeout=1) == Listed(
         (TimeType(id=TimeTypeId("5"), name="B"),),
-        ("ListOfTimeTypes/timeTypeId: is missing",),
+        ("ListOfTimeTypes/timeTypID: is no element of the contract",),
     )
 
 

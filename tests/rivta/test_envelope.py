@@ -175,18 +175,129 @@ def test_actor_of_a_call_hides_the_number() -> None:
 # ----------------------------------------------------------------------------- answers
 
 
-def test_answer_is_read_past_the_first_of_the_body() -> None:
-    """Whatever follows the body's first element is not read."""
-    answer = read_response(CONTRACT, _envelope(f"{DONE}<x/>", "<s:Header/>"))
+FAULT = "<s:Fault><faultcode>s:Server</faultcode></s:Fault>"
+TWO_IN_THE_BODY = "the body has more than one element"
+TWO_PARTS = "the envelope has more than one header and one body"
+TEXT_BETWEEN = "the envelope has text between its elements"
 
-    assert answer == Answer(response=cancel_booking.Response(result_code="OK"))
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        pytest.param(_envelope(DONE + FAULT), TWO_IN_THE_BODY, id="a fault beside"),
+        pytest.param(_envelope(FAULT + DONE), TWO_IN_THE_BODY, id="a fault before"),
+        pytest.param(_envelope(DONE * 2), TWO_IN_THE_BODY, id="a second response"),
+        pytest.param(
+            _envelope(f'{DONE}<multiRef id="1"/>'), TWO_IN_THE_BODY, id="multiRef"
+        ),
+        pytest.param(
+            _envelope(f"{DONE}</s:Body><s:Body>{DONE}"), TWO_PARTS, id="two bodies"
+        ),
+        pytest.param(
+            _envelope(f"{DONE}</s:Body><s:Body>"), TWO_PARTS, id="an empty second body"
+        ),
+        pytest.param(
+            _envelope(DONE, "<s:Header/><s:Header/>"), TWO_PARTS, id="two headers"
+        ),
+        pytest.param(_envelope(DONE, "<x/>"), TWO_PARTS, id="something else"),
+        pytest.param(
+            _envelope(DONE, f"<s:Header>{FAULT}</s:Header>"),
+            "the header has a fault",
+            id="a fault in the header",
+        ),
+        pytest.param(_envelope(f"Nej{DONE}"), TEXT_BETWEEN, id="text before"),
+        pytest.param(_envelope(f"{DONE}Nej"), TEXT_BETWEEN, id="text behind"),
+        pytest.param(_envelope(DONE, "Nej"), TEXT_BETWEEN, id="text in the envelope"),
+        pytest.param(
+            _envelope(DONE, "<s:Header>Nej</s:Header>"), TEXT_BETWEEN, id="in a header"
+        ),
+        pytest.param(
+            _envelope(DONE.replace(CONTRACT.namespace, "urn:vendor")),
+            "the body is not the answer to what was asked",
+            id="a vendor's response",
+        ),
+        pytest.param(
+            _envelope(
+                "<s:Fault><faultstring>1</faultstring><faultstring>2</faultstring>"
+                "</s:Fault>"
+            ),
+            "the fault has more than one faultstring",
+            id="a fault that says two things",
+        ),
+    ],
+)
+def test_answer_of_more_than_one_thing_is_refused(
+    document: bytes, message: str
+) -> None:
+    """No part of an answer is believed while another may contradict it."""
+    with pytest.raises(MalformedEnvelope) as caught:
+        read_response(CONTRACT, document)
+
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("inner", "message"),
+    [
+        pytest.param(
+            "<r:resultCode>OK</r:resultCode><r:resultCode>ERROR</r:resultCode>",
+            "resultCode[2]: occurs more than once",
+            id="twice",
+        ),
+        pytest.param(
+            "<resultCode>OK</resultCode><r:resultCode>ERROR</r:resultCode>",
+            "resultCode[2]: occurs more than once",
+            id="in two namespaces",
+        ),
+        pytest.param(
+            '<v:resultCode xmlns:v="urn:vendor">OK</v:resultCode>'
+            "<r:resultCode>ERROR</r:resultCode>",
+            "resultCode: is in a namespace that is not the contract's",
+            id="a vendor's beside it",
+        ),
+        pytest.param(
+            "<r:resultCode>OK</r:resultCode><r:resulttext>Ring</r:resulttext>",
+            "resulttext: is no element of the contract",
+            id="a text that is misspelt",
+        ),
+        pytest.param(
+            "<r:resultCode>OK</r:resultCode>Ring",
+            "text: stands where elements should",
+            id="text in the response",
+        ),
+    ],
+)
+def test_contradictory_or_lossy_result_is_unreadable(inner: str, message: str) -> None:
+    """A yes is never read beside a no, nor a result without its text."""
+    document = _envelope(
+        f'<r:CancelBookingResponse xmlns:r="{CONTRACT.namespace}">{inner}'
+        "</r:CancelBookingResponse>"
+    )
+
+    with pytest.raises(MalformedElement) as caught:
+        read_response(CONTRACT, document)
+
+    assert str(caught.value) == message
+
+
+def test_several_texts_of_a_result_are_one() -> None:
+    """What must be shown is shown whole, each text on a line of its own."""
+    texts = "".join(f"<r:resultText>{each}</r:resultText>" for each in ("A", "", "B"))
+
+    answer = read_response(
+        CONTRACT, _envelope(DONE.replace("</r:Can", f"{texts}</r:Can"))
+    )
+
+    assert answer == Answer(
+        response=cancel_booking.Response(result_code="OK", result_text="A\nB")
+    )
 
 
 @pytest.mark.parametrize(
     ("document", "message"),
     [
         pytest.param(_envelope(""), NO_BODY, id="an empty body"),
-        pytest.param(_envelope("text"), NO_BODY, id="a body of text"),
+        pytest.param(_envelope("text"), TEXT_BETWEEN, id="a body of text"),
         pytest.param(_envelope("<!-- x -->"), NO_BODY, id="a body of a comment"),
         pytest.param(f'<s:Envelope xmlns:s="{SOAP}"/>'.encode(), NO_BODY, id="no body"),
         pytest.param(

@@ -39,13 +39,55 @@ def _record(address: str) -> str:
     "inner",
     [
         pytest.param("", id="nothing"),
-        pytest.param("<h:Other/>", id="another header"),
-        pytest.param("<h:ProcessingStatusList/>", id="a stray list"),
+        pytest.param("<h:Actor/>", id="another header"),
+        pytest.param('<x:Other xmlns:x="urn:vendor"/>', id="a vendor's header"),
+        pytest.param("<Other/>", id="a header in no namespace"),
     ],
 )
 def test_header_without_status_has_none(inner: str) -> None:
     """A header without ProcessingStatus says nothing of any source."""
     assert read_processing_status(_header(inner), Rejections()) is None
+
+
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        pytest.param(
+            _status("<h:ProcessingStatuslist/>"),
+            "ProcessingStatuslist: is no element of the contract",
+            id="a misspelt record",
+        ),
+        pytest.param(
+            _status("NoDataSynchFailed"),
+            "ProcessingStatus/text: stands where elements should",
+            id="text",
+        ),
+        pytest.param(
+            _header("<h:ProcesingStatus/>"),
+            "ProcessingStatus: is misspelt",
+            id="a misspelt header",
+        ),
+        pytest.param(
+            _header("<h:ProcessingStatusList/>"),
+            "ProcessingStatus: is misspelt",
+            id="a stray list",
+        ),
+        pytest.param(
+            _header('<x:processingStatus xmlns:x="urn:vendor"/>'),
+            "ProcessingStatus: is misspelt",
+            id="in another namespace",
+        ),
+    ],
+)
+def test_what_may_have_been_a_status_is_counted(
+    header: etree._Element, reason: str
+) -> None:
+    """A source that failed is never lost by a misspelling."""
+    rejected = Rejections()
+
+    read_processing_status(header, rejected)
+
+    assert rejected.by_reason == {reason: 1}
 
 
 def test_status_without_records_is_empty() -> None:

@@ -23,6 +23,7 @@ from fhir_gateway.rivta.binding import (
     BOOLEAN,
     DATE,
     IDENTIFIER,
+    MESSAGE,
     NAME,
     PERMISSION,
     TEXT,
@@ -82,6 +83,7 @@ _BY_CODEC: Final = {
     # Read as plain text: what is plain already is read as it is.
     id(NAME): (_TEXT | _MARKUP).map(plain_line).filter(bool),
     id(TEXT): (_TEXT | _MARKUP).map(plain_text).filter(bool),
+    id(MESSAGE): (_TEXT | _MARKUP).map(plain_text).filter(bool),
     id(IDENTIFIER): st.text(_CHARACTERS, max_size=40).filter(str.strip) | _MARKUP,
 }
 _BY_NAME: Final[dict[str, st.SearchStrategy[Any]]] = {

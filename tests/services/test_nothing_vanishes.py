@@ -115,6 +115,7 @@ TIME_TYPES: Final = st.builds(
     timeTypeName=st.sampled_from(["Besök", "", "x" * 30_000]),
     timeTypeId=st.sampled_from([TYPE, "5", "6", "", "x" * 300]),
 )
+NIL: Final = 'xmlns:i="http://www.w3.org/2001/XMLSchema-instance" i:nil="true"'
 # How the elements of one item are damaged, and how a whole document is.
 ITEM_DAMAGES: Final[Mapping[str, Damage]] = {
     "none": str,
@@ -125,6 +126,13 @@ ITEM_DAMAGES: Final[Mapping[str, Damage]] = {
     "hyphens": lambda xml: re.sub(r">(\d{4})(\d\d)(\d\d)", r">\1-\2-\3", xml),
     "twice": lambda xml: xml + xml,
     "nil": lambda xml: re.sub(">[^<]+<", "><", xml),
+    "nil with content": lambda xml: re.sub("^<([A-Za-z_]+)>", rf"<\1 {NIL}>", xml),
+    "doubled": lambda xml: re.sub(
+        "<(healthcare_facility|date)>([^<]*)<", r"<\1>X1</\1><\1>\2<", xml
+    ),
+    "in another case": lambda xml: re.sub("_[fi]|I[dD]|date", _in_another_case, xml),
+    "text": lambda xml: xml + "INSTÄLLT",
+    "a vendor's": lambda xml: re.sub("<([A-Za-z_]+)>", r'<\1 xmlns="urn:vendor">', xml),
 }
 DOCUMENT_DAMAGES: Final[Mapping[str, Damage]] = {
     "none": str,
@@ -141,8 +149,36 @@ DOCUMENT_DAMAGES: Final[Mapping[str, Damage]] = {
         "items",
         xml,
     ),
+    "items a vendor's": lambda xml: re.sub(
+        "<(timeslotDetail|ListOfTimeTypes|healthcareFacilityInfos"
+        "|performerAvailabilityByDate)>",
+        r'<\1 xmlns="urn:vendor">',
+        xml,
+    ),
+    "items nil with content": lambda xml: re.sub(
+        "<(timeslotDetail|ListOfTimeTypes|healthcareFacilityInfos"
+        "|performerAvailabilityByDate)>",
+        rf"<\1 {NIL}>",
+        xml,
+    ),
+    "text for items": lambda xml: re.sub(
+        "(Get[A-Za-z]+Response)>.*</", r"\1>Systemfel</", xml
+    ),
+    "a fault beside": lambda xml: xml.replace("</s:Body>", "<s:Fault/></s:Body>"),
+    "a fault in the header": lambda xml: xml.replace(
+        "<s:Body>", "<s:Header><s:Fault/></s:Header><s:Body>"
+    ),
+    "a second answer": lambda xml: re.sub("<s:Body>(.*)</s:Body>", _empty_first, xml),
     "another answer": lambda xml: re.sub("Get[A-Za-z]+Response>", "PingResponse>", xml),
 }
+
+
+def _in_another_case(found: re.Match[str]) -> str:
+    return found[0].swapcase()
+
+
+def _empty_first(body: re.Match[str]) -> str:
+    return f"<s:Body>{re.sub('>.*<', '><', body[1])}{body[1]}</s:Body>"
 
 
 SOME_ITEM_DAMAGE: Final = st.just("none") | st.sampled_from(sorted(ITEM_DAMAGES))

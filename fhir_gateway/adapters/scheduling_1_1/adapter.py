@@ -479,7 +479,7 @@ class Scheduling11:
         booking_id = getattr(response, "booking_id", None)
         return WriteResult(
             code=code,
-            text=response.result_text or (_TEXT_LEFT_OUT if answer.rejected else None),
+            text=_shown_text(response.result_text, is_whole=not answer.rejected),
             booking_id=BookingId(booking_id) if booking_id else None,
         )
 
@@ -495,3 +495,10 @@ class Scheduling11:
                 source=self._name,
                 interaction=interaction.value,
             ) from error
+
+
+def _shown_text(text: str | None, *, is_whole: bool) -> str | None:
+    """Return a region's text, and say where some of it is left out."""
+    if is_whole:
+        return text
+    return f"{text}\n{_TEXT_LEFT_OUT}" if text else _TEXT_LEFT_OUT
