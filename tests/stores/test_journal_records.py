@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import event
 
-from fhir_gateway.model.booking import BookingPermissions
+from fhir_gateway.model.booking import BookingPermissions, Wish
 from fhir_gateway.model.errors import NotFound
 from fhir_gateway.model.ids import (
     BookingId,
@@ -580,3 +580,14 @@ def test_a_moment_is_one_statement(journal: Journal, database: Database) -> None
     journal.now(decision.booking)
 
     assert len([each for each in asked if each.startswith("SELECT")]) == 1
+
+
+def test_a_permission_that_cannot_be_read_stands_as_it_was(journal: Journal) -> None:
+    """A flag that is neither true nor false changes nothing of what is known."""
+    journal.reports.confirm(booked(journal), told(permissions=REBOOK), timeslot())
+    unreadable = BookingPermissions(unreadable=frozenset({Wish.REBOOK}))
+    (record,) = journal.of_subject(number())
+
+    after = journal.reports.confirm(record, told(permissions=unreadable), timeslot())
+
+    assert after.permissions == REBOOK

@@ -15,7 +15,7 @@ from sqlalchemy import (
     select,
 )
 
-from fhir_gateway.model.booking import Booking
+from fhir_gateway.model.booking import Booking, Wish
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timekeeping import epoch_seconds
@@ -55,6 +55,11 @@ __all__ = ["Reports"]
 
 # Bookings that one transaction writes: others wait no longer than that takes.
 _AT_ONCE: Final = 50
+_MAY: Final = {
+    Wish.CANCEL: "may_cancel",
+    Wish.REBOOK: "may_rebook",
+    Wish.MESSAGE: "may_message",
+}
 _TIMES: Final = ("starts_at", "ends_at")
 
 
@@ -243,6 +248,12 @@ class Reports:
             "booking_id": booking.booking_id or row.booking_id,
             "is_invitation": booking.is_invitation,
             **values_from_permissions(booking.permissions),
+            # What cannot be read just now stands as it was last known.
+            **{
+                column: getattr(row, column)
+                for wish, column in _MAY.items()
+                if wish in booking.permissions.unreadable
+            },
             **values_from_timeslot(timeslot),
         }
         if all(getattr(row, name) == value for name, value in described.items()):
