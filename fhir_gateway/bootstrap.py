@@ -17,6 +17,7 @@ from fhir_gateway.adapters.sources import (
     ConfiguredSource,
     WrongSources,
     load_sources,
+    source_of_unit,
 )
 from fhir_gateway.fhir.concept_map import WrongConceptMap, meanings_from_concept_map
 from fhir_gateway.fhir.vocabulary import Vocabulary
@@ -222,18 +223,30 @@ def configured_sources(
     except WrongSources as error:
         where = _absolute(path)
         faults.extend(f"{where}: {fault}" for fault in error.faults)
-        maps: Sequence[Path] = error.time_types
+        maps: Sequence[tuple[Path, Source | None]] = [
+            (each, None) for each in error.time_types
+        ]
     else:
-        maps = [each.time_types for each in configured if each.time_types is not None]
+        maps = [
+            (each.time_types, each.source)
+            for each in configured
+            if each.time_types is not None
+        ]
+    sources = [each.source for each in configured]
     meanings: dict[tuple[HsaId, TimeTypeId], tuple[StandardTimeType, ...]] = {}
-    for each in maps:
+    for path_of_map, source in maps:
         try:
-            meanings.update(meanings_from_concept_map(each, vocabulary))
+            found = meanings_from_concept_map(path_of_map, vocabulary)
+            # What a unit's time types mean is for the map of its own source to say.
+            owners = {unit: source_of_unit(sources, unit) for unit, _ in found}
+            meanings.update(
+                {key: found[key] for key in found if owners[key[0]] == source}
+            )
         except WrongConceptMap as error:
             faults.extend(error.faults)
     if faults:
-        for source in configured:
-            source.adapter.close()
+        for each in configured:
+            each.adapter.close()
         raise WrongFiles(faults)
     return configured, meanings
 

@@ -264,7 +264,8 @@ def check(*, as_json: bool) -> None:
 
     Each contract that is asked without a resident is asked at each unit; its days and
     times for one time type. Exits with 1 when something was not answered, or not as
-    the contract says. Nothing personal is shown.
+    the contract says. A source's own words for a fault are shown as it wrote them, and
+    may name somebody: read them before you pass them on.
     """
     settings = _settings(with_sources=True)
     with _explained(settings):

@@ -6,7 +6,6 @@ import fcntl
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +22,7 @@ import orjson
 from fhir_gateway.bootstrap import make_data_folder
 from fhir_gateway.fhir.concept_map import concept_map_from_meanings
 from fhir_gateway.fhir.vocabulary import Vocabulary
+from fhir_gateway.listening import CannotListen, listening_address
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.model.timeslot import StandardTimeType, TimeType
 from fhir_gateway.sandbox.catalogue import SandboxRegion, regions
@@ -32,6 +32,7 @@ from fhir_gateway.stores.embedded_redis import EmbeddedRedis
 __all__ = [
     "COVID_VACCINATION",
     "DemoFailed",
+    "asked_at",
     "run_demo",
     "sources_toml",
     "time_types_map",
@@ -46,6 +47,9 @@ _MAP_VERSION: Final = "0.1.0"
 _MAP_DATE: Final = "2026-11-23"
 # Skatteverket's test number for Tolvan Tolvansson.
 _REFRESH_SUBJECT: Final = "191212121212"
+_LOOPBACK: Final = "127.0.0.1"
+# Who listens everywhere is asked here.
+_ASKED_AT: Final = {"0.0.0.0": _LOOPBACK, "::": "::1"}  # noqa: S104 - never listened on
 _ANSWERS_WITHIN_S: Final = 45.0
 _STOPS_WITHIN_S: Final = 10.0
 # How long nothing is said while the demo starts.
@@ -178,16 +182,16 @@ def run_demo(settings: Settings, *, slots: int, say: Callable[[str], None]) -> N
         say: Tells the person in front of it.
 
     Raises:
-        DemoFailed: A port is taken, or a part ended or did not answer in time.
+        CannotListen: A port is taken, may not be used, or is to be used twice.
+        DemoFailed: A part ended or did not answer in time.
         UnusableFolder: The data folder cannot be made.
     """
-    _check_port("PORT", settings.port)
-    _check_port("SANDBOX_PORT", settings.sandbox_port)
+    address = _check_ports(settings)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     with _own_folder(settings) as folder:
-        _run_parts(settings, folder, slots, stop, say)
+        _run_parts(settings, address, folder, slots, stop, say)
     say("The demo has stopped.")
 
 
@@ -217,8 +221,9 @@ def _own_folder(settings: Settings) -> Iterator[Path]:
         yield folder
 
 
-def _run_parts(
+def _run_parts(  # noqa: PLR0917 - one caller, and all different
     settings: Settings,
+    address: str,
     folder: Path,
     slots: int,
     stop: threading.Event,
@@ -247,7 +252,9 @@ def _run_parts(
             parts["worker"] = _start(["worker"], environment, folder)
             parts["serve"] = _start(["serve"], environment, folder)
             began = time.monotonic()
-            total = _await_slots(settings.port, folder, parts, stop, say)
+            total = _await_slots(
+                f"http://{asked_at(address)}:{settings.port}", folder, parts, stop, say
+            )
             if total is not None:
                 say(
                     _welcome(
@@ -282,15 +289,34 @@ def _settings(lines: Iterable[tuple[str, object]]) -> str:
     )
 
 
-def _check_port(name: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise DemoFailed(
-                f"port {port} is in use: choose another with {name}=…"
-            ) from error
+def _check_ports(settings: Settings) -> str:
+    """
+    Return the address that the gateway will listen on.
+
+    Raises:
+        CannotListen: A port is taken, may not be used, or is to be used twice.
+    """
+    if settings.port == settings.sandbox_port:
+        raise CannotListen(
+            f"PORT and SANDBOX_PORT are both {settings.port}: give them different ones",
+            is_configuration=True,
+        )
+    address = listening_address(
+        settings.host, settings.port, host_name="FHIR_GATEWAY_HOST", port_name="PORT"
+    )
+    listening_address(
+        _LOOPBACK,
+        settings.sandbox_port,
+        host_name="FHIR_GATEWAY_HOST",
+        port_name="SANDBOX_PORT",
+    )
+    return address
+
+
+def asked_at(address: str) -> str:
+    """Return the host, as a URL has it, of what listens on an address."""
+    host = _ASKED_AT.get(address, address)
+    return f"[{host}]" if ":" in host else host
 
 
 def _start(
@@ -317,23 +343,20 @@ def _end(part: subprocess.Popen[bytes], deadline: float) -> None:
 
 
 def _await_slots(
-    port: int,
+    server: str,
     folder: Path,
     parts: Mapping[str, subprocess.Popen[bytes]],
     stop: threading.Event,
     say: Callable[[str], None],
 ) -> int | None:
     """Wait until a search finds slots and misses none; return how many there are."""
-    url = (
-        f"http://127.0.0.1:{port}/fhir/Slot"
-        f"?service-type={COVID_VACCINATION.code}&_count=1"
-    )
+    url = f"{server}/fhir/Slot?service-type={COVID_VACCINATION.code}&_count=1"
     began = said = time.monotonic()
     deadline = began + _ANSWERS_WITHIN_S
     while not stop.is_set():
         _check_alive(parts, folder)
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - http alone
                 bundle = orjson.loads(answer.read())
             progress = "the gateway answers, and the worker still asks the regions"
         except (urllib.error.URLError, TimeoutError, ConnectionError):
@@ -398,6 +421,11 @@ Who has the earliest time for covid-19 vaccination?
 Who offers it?
 
   curl '{base}/HealthcareService?service-type={COVID_VACCINATION.code}&_count=3'
+
+How do its sources stand?
+
+  FHIR_GATEWAY_SOURCES={folder}/sources.toml FHIR_GATEWAY_DATA_DIR={folder} \\
+    fhir-gateway sources
 
 README.md shows how to book, move and cancel. Stop with Ctrl-C.
 """

@@ -39,7 +39,10 @@ _SERVICE_LINK: Final = re.compile(
     r"|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
 _SERVICE_LINK_PORT: Final = re.compile(r"(tcp|udp|sctp)://\S+:[0-9]{1,5}")
-_URL: Final = re.compile(r"https?://[^/?#\s][^?#\s]*")
+# RFC 3986, section 3.3: what a path may have in it.
+_URL: Final = re.compile(
+    r"https?://[A-Za-z0-9.:\[\]-]+(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*)?"
+)
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?")
 
 _HOST_NAME: Final = re.compile(
@@ -333,18 +336,34 @@ def _url(
     text = _text(environment, name)
     if not text:
         return default
+    text = _lower_scheme(text)
+    is_http = text.startswith(("http://", "https://"))
     text = text.rstrip("/")
-    if not _URL.fullmatch(text) or not text.isascii() or not _has_port(text):
+    if not is_http:
         faults.append(f"{name} must be a URL that begins with http:// or https://")
     elif "@" in text:
         faults.append(f"{name} must have no user name or password: clients see it")
+    elif "?" in text or "#" in text:
+        faults.append(f"{name} must have no ? and no #: paths are put after it")
+    elif not _URL.fullmatch(text) or not _has_host(text):
+        faults.append(
+            f"{name} is no URL of a host: expected https://host/path, where the host"
+            " is a name or an address, a port is from 1 to 65535, and the path has only"
+            " what a URL may have"
+        )
     return text
 
 
-def _has_port(url: str) -> bool:
-    """Return whether a URL's port is one, or the usual one."""
+def _lower_scheme(url: str) -> str:
+    scheme, colon, rest = url.partition(":")
+    return f"{scheme.lower()}{colon}{rest}"
+
+
+def _has_host(url: str) -> bool:
+    """Return whether a URL's host is a name or an address, and its port is one."""
     try:
         parts = urlsplit(url)
-        return parts.port != 0 and bool(parts.hostname)
+        host = parts.hostname or ""
+        return parts.port != 0 and bool(_HOST_NAME.fullmatch(host)) and ".." not in host
     except ValueError:
         return False

@@ -88,7 +88,14 @@ _REASONS: Final[dict[type[BaseException], str]] = {
     ConnectionResetError: "the connection was reset",
     ConnectTimeoutError: "no connection was made in time",
     urllib3.exceptions.ReadTimeoutError: "the answer did not come in time",
+    http.client.IncompleteRead: "the answer was cut short",
+    http.client.BadStatusLine: "it does not speak HTTP there",
+    http.client.LineTooLong: "it does not speak HTTP there",
 }
+# OpenSSL's reasons for an answer in plain text.
+_TLS_REASONS: Final = dict.fromkeys(
+    ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"), "it does not speak TLS there"
+)
 
 
 class _UnexpectedHttp(http.client.HTTPException):
@@ -268,7 +275,7 @@ def reason_of(error: BaseException) -> str:
             return f"its certificate is not accepted: {message}"
         if isinstance(cause, ssl.SSLError):
             message = getattr(cause, "reason", "") or "no reason given"
-            return f"the TLS handshake failed: {message}"
+            return _TLS_REASONS.get(message, f"the TLS handshake failed: {message}")
         for kind, reason in _REASONS.items():
             if isinstance(cause, kind):
                 return reason

@@ -86,7 +86,8 @@ class SourceReport:
         mapped: How many time types have a shared meaning.
         unmapped: The time types that have none: they are offered under the unit's own
             coding only.
-        idle: Mapped time types that the unit does not offer.
+        idle: Mapped time types that the unit does not offer, or of units that the
+            source does not have.
     """
 
     source: Source
@@ -153,6 +154,7 @@ class _Check:
         self._source = source
         self._adapter = adapter
         self._meanings = meanings
+        self._sources = (source, *others)
         self._known = KnownOffer(
             source, lambda unit: source_of_unit((source, *others), unit)
         )
@@ -182,6 +184,7 @@ class _Check:
         keys = {
             (unit, each.id.code) for unit, found in offered.items() for each in found
         }
+        unknown = self._unknown_units(frozenset(units))
         return SourceReport(
             source=self._source,
             units=tuple(units),
@@ -203,9 +206,23 @@ class _Check:
                 sorted(
                     key
                     for key in self._meanings
-                    if key[0] in offered and key not in keys
+                    if (key[0] in offered or key[0] in unknown) and key not in keys
                 )
             ),
+        )
+
+    def _unknown_units(self, known: frozenset[HsaId]) -> frozenset[HsaId]:
+        """Return the units of the source's prefixes that a map names alone."""
+        if any(
+            each.interaction is Interaction.GET_ALL_HEALTHCARE_FACILITIES
+            for each in self._errors
+        ):
+            # It did not say which units it has.
+            return frozenset()
+        return frozenset(
+            unit
+            for unit in {unit for unit, _ in self._meanings} - known
+            if source_of_unit(self._sources, unit) == self._source
         )
 
     def _ask_for_units(self) -> None:

@@ -24,6 +24,7 @@ class DatabaseFault(Enum):
     """What is wrong; the value is a sentence, without its name, of what to do."""
 
     AWAY = "the database cannot be reached; is it running?"
+    NO_POSTGRESQL = "what answers there is no PostgreSQL; correct the host or the port"
     NO_SUCH_HOST = "no host of that name is known; correct the name"
     REFUSED_LOGIN = "the database refuses the user name or the password; correct them"
     NO_SUCH_DATABASE = (
@@ -73,6 +74,7 @@ _CONFIGURATION: Final = frozenset(
     {
         DatabaseFault.NO_DATABASE_FILE,
         DatabaseFault.NO_FILE,
+        DatabaseFault.NO_POSTGRESQL,
         DatabaseFault.NO_SUCH_HOST,
         DatabaseFault.REFUSED_LOGIN,
         DatabaseFault.NO_SUCH_DATABASE,
@@ -99,6 +101,13 @@ _BY_SQLSTATE: Final = {
 _BY_TEXT: Final = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), fault)
     for pattern, fault in (
+        (
+            (
+                r"invalid response to SSL negotiation"
+                r"|expected authentication request from server"
+            ),
+            DatabaseFault.NO_POSTGRESQL,
+        ),
         (
             (
                 r"authentication failed|no password supplied|SASL authentication"

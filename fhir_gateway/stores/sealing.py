@@ -163,8 +163,8 @@ class Seal:
             opened = self._fernet.decrypt(text)
         except InvalidToken:
             raise SealBroken(
-                "A stored booking cannot be opened with the keys of this server: put"
-                " the key that it was sealed with back into the key file."
+                "A stored booking cannot be opened with the keys of this server: the"
+                " key that it was sealed with is missing."
             ) from None
         fields: dict[str, str] = json.loads(opened)
         return fields

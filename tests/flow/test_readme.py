@@ -143,7 +143,8 @@ def test_a_port_in_use_is_one_clear_line(demo: Demo) -> None:
 
     assert second.returncode == 1
     assert second.stderr.decode() == (
-        f"fhir-gateway: port {demo.port} is in use: choose another with PORT=…\n"
+        f"fhir-gateway: port {demo.port} of 127.0.0.1 is in use by another program,"
+        " perhaps another gateway; stop it, or choose another port with PORT=…\n"
     )
 
 

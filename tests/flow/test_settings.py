@@ -224,15 +224,23 @@ def test_a_port_that_is_none_is_refused(name: str, text: str) -> None:
     assert faults(**{name: text}) == (f"{name} must be a whole number from 1 to 65535",)
 
 
-@pytest.mark.parametrize("text", ["h/fhir", "ftp://h", "//h", "http://", "https:///x"])
+@pytest.mark.parametrize("text", ["h/fhir", "ftp://h", "//h"])
 @pytest.mark.parametrize(
     "name", ["FHIR_GATEWAY_BASE_URL", "FHIR_GATEWAY_CANONICAL_BASE"]
 )
 def test_a_base_that_is_no_url_is_refused(name: str, text: str) -> None:
-    """A base that is no http or https URL with a host is refused."""
+    """A base that is no http or https URL is refused."""
     assert faults(**{name: text}) == (
         f"{name} must be a URL that begins with http:// or https://",
     )
+
+
+@pytest.mark.parametrize("text", ["http://", "https:///x"])
+def test_a_base_without_a_host_is_refused(text: str) -> None:
+    """A base names the host that clients ask."""
+    (fault,) = faults(FHIR_GATEWAY_BASE_URL=text)
+
+    assert fault.startswith("FHIR_GATEWAY_BASE_URL is no URL of a host: ")
 
 
 def test_every_fault_is_named_at_once() -> None:

@@ -6,7 +6,9 @@ The commands only look: none of them makes or starts anything, whatever it is to
 
 import json
 import os
+import socket
 import sqlite3
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +18,11 @@ import pytest
 from click.testing import CliRunner, Result
 from pem import certificate_pem, key_pem
 
+from fhir_gateway.bootstrap import configured_sources
 from fhir_gateway.cli import main
+from fhir_gateway.demo import asked_at
+from fhir_gateway.fhir.vocabulary import Vocabulary
+from fhir_gateway.model.ids import HsaId
 from fhir_gateway.settings import Settings
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.database_url import sqlite_file
@@ -79,11 +85,12 @@ def whole(name: str, least: int, most: int) -> str:
     return f"{name} must be a whole number from {least} to {most}"
 
 
-def no_url(name: str) -> str:
-    """Return the line about a wrong base."""
-    return f"{name} must be a URL that begins with http:// or https://"
-
-
+NO_HTTP: Final = "must be a URL that begins with http:// or https://"
+NO_QUERY: Final = "must have no ? and no #: paths are put after it"
+NO_BASE: Final = (
+    "is no URL of a host: expected https://host/path, where the host is a name or an"
+    " address, a port is from 1 to 65535, and the path has only what a URL may have"
+)
 AT: Final = (
     "has an @ in its user name or password: write %40 for @, %3A for :, %2F for / and"
     " %3F for ? in it"
@@ -145,16 +152,22 @@ ENVIRONMENT: Final[list[tuple[str, str, list[str]]]] = [
         for value in values
     ),
     *(
-        (name, value, [no_url(name)])
+        (name, value, [f"{name} {fault}"])
         for name in ("FHIR_GATEWAY_BASE_URL", "FHIR_GATEWAY_CANONICAL_BASE")
-        for value in (
-            "gateway.example.org/fhir",
-            "ftp://gateway.example.org",
-            "https://",
-            "https://gateway.example.org:https",
-            "https://gateway.example.org:99999",
-            "https://gateway.example.org/a b",
-            "https://gateway.example.org/fhir?a=b",
+        for value, fault in (
+            ("gateway.example.org/fhir", NO_HTTP),
+            ("ftp://gateway.example.org", NO_HTTP),
+            ("https://", NO_BASE),
+            ("https://gateway.example.org:https", NO_BASE),
+            ("https://gateway.example.org:99999", NO_BASE),
+            ("https://gateway.example.org:0", NO_BASE),
+            ("https://gateway.example.org/a b", NO_BASE),
+            ('https://gateway.example.org/"><', NO_BASE),
+            ("https://gateway.example.org/%zz", NO_BASE),
+            ("https://.../fhir", NO_BASE),
+            ("https://-/fhir", NO_BASE),
+            ("https://gateway.example.org/fhir?a=b", NO_QUERY),
+            ("https://gateway.example.org/fhir#a", NO_QUERY),
         )
     ),
     (
@@ -459,6 +472,123 @@ def test_the_journal_lies_in_the_data_folder_of_any_name(
 def test_the_scheme_of_sqlite_may_be_in_capitals(tmp_path: Path) -> None:
     """A scheme has no case (RFC 3986, section 3.1)."""
     assert sqlite_file(f"SQLITE:///{tmp_path}/x.sqlite") == tmp_path / "x.sqlite"
+
+
+@pytest.mark.parametrize(
+    ("given", "base"),
+    [
+        ("HTTP://Gateway.example.org/fhir/", "http://Gateway.example.org/fhir"),
+        ("https://[::1]:8080/fhir", "https://[::1]:8080/fhir"),
+        ("https://h/a%20b", "https://h/a%20b"),
+    ],
+)
+def test_a_base_may_be_any_url_of_http(given: str, base: str) -> None:
+    """A scheme has no case, and a host may be an address of IPv6."""
+    settings = Settings.from_environment({"FHIR_GATEWAY_BASE_URL": given})
+
+    assert settings.base_url == base
+
+
+def test_a_demo_with_one_port_for_two_servers_is_a_line(run: Run) -> None:
+    """It is refused at once, and not when the second server finds the port taken."""
+    port = free_port()
+
+    result = run("demo", PORT=str(port), SANDBOX_PORT=str(port))
+
+    assert (lines_of(result), result.exit_code) == (
+        [f"PORT and SANDBOX_PORT are both {port}: give them different ones"],
+        2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("::1", "[::1]"),
+        ("0.0.0.0", "127.0.0.1"),  # noqa: S104 - never listened on
+        ("::", "[::1]"),
+    ],
+)
+def test_a_demo_asks_where_its_gateway_listens(address: str, host: str) -> None:
+    """An address of IPv6 stands in brackets, and one for all is asked at loopback."""
+    assert asked_at(address) == host
+
+
+def test_a_port_that_speaks_no_postgresql_is_told_of(run: Run) -> None:
+    """A web server, say, is told from a database that is away."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.recv(1000)
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        port = listener.getsockname()[1]
+        result = run(
+            "journal",
+            "alarms",
+            DATABASE_URL=f"postgresql://u:{SECRET}@127.0.0.1:{port}/d",
+            FHIR_GATEWAY_JOURNAL_KEYS=KEY,
+        )
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+    assert (lines_of(result), result.exit_code) == (
+        [
+            (
+                "DATABASE_URL: what answers there is no PostgreSQL; correct the host or"
+                " the port"
+            )
+        ],
+        2,
+    )
+
+
+def test_a_map_says_nothing_of_another_sources_units(tmp_path: Path) -> None:
+    """A source's ConceptMap cannot replace what another region's codes mean."""
+    vocabulary = Vocabulary()
+    for name, code in (("norr", "72791000052103"), ("syd", "33879002")):
+        (tmp_path / f"{name}.json").write_text(
+            json.dumps(
+                {
+                    "resourceType": "ConceptMap",
+                    "group": [
+                        {
+                            "source": vocabulary.time_types(HsaId(unit)),
+                            "target": "http://snomed.info/sct",
+                            "element": [
+                                {
+                                    "code": "TT1",
+                                    "target": [{"code": code, "equivalence": "equal"}],
+                                }
+                            ],
+                        }
+                        for unit in ("SE2321000016-A01", "SE2321000024-A01")
+                    ],
+                }
+            ),
+            encoding="utf-8",
+        )
+    norr = f'{SOURCE}time_types = "norr.json"\n'
+    syd = norr.replace("norr", "syd").replace("SE2321000016", "SE2321000024")
+    (tmp_path / "sources.toml").write_text(norr + syd, encoding="utf-8")
+
+    configured, meanings = configured_sources(tmp_path / "sources.toml", vocabulary)
+    for each in configured:
+        each.adapter.close()
+
+    assert {key: [each.code for each in meanings[key]] for key in meanings} == {
+        ("SE2321000016-A01", "TT1"): ["72791000052103"],
+        ("SE2321000024-A01", "TT1"): ["33879002"],
+    }
 
 
 def with_options(*lines: str) -> str:

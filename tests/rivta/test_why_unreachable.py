@@ -147,8 +147,36 @@ def test_a_port_without_tls_is_told() -> None:
     ) as port:
         error = error_at(f"https://127.0.0.1:{port}/")
 
-    assert error.detail is not None
-    assert error.detail.startswith("the TLS handshake failed: ")
+    assert error.detail == "it does not speak TLS there"
+
+
+@pytest.mark.parametrize(
+    ("answer", "detail"),
+    [
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n10\r\n<a>",
+            "the answer was cut short",
+            id="cut short",
+        ),
+        pytest.param(
+            b"220 mail.example.org ESMTP\r\n",
+            "it does not speak HTTP there",
+            id="no HTTP",
+        ),
+    ],
+)
+def test_what_is_no_whole_answer_of_http_is_told(answer: bytes, detail: str) -> None:
+    """The words are ours, and no names of classes."""
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(65_536)
+        connection.sendall(answer)
+
+    with listening(serve) as port:
+        error = error_at(f"http://127.0.0.1:{port}/")
+
+    assert error.detail == detail
 
 
 def test_a_missing_file_of_ours_is_told(tmp_path: Path) -> None:

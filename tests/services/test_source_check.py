@@ -109,6 +109,22 @@ def test_time_types_are_sorted_by_meaning() -> None:
     assert found.is_well
 
 
+def test_a_map_of_a_unit_that_the_source_lacks_is_idle() -> None:
+    """A unit that has the source's prefix, and is none of its units, is shown."""
+    of = source(units=(unit(),))
+
+    found = checked(
+        AnsweringAdapter(),
+        of,
+        {
+            (OTHER_UNIT, COVID): (VACCINATION,),
+            (SOUTHERN_UNIT, COVID): (VACCINATION,),
+        },
+    )
+
+    assert found == report(of, idle=((OTHER_UNIT, COVID),))
+
+
 def test_each_contract_is_asked_as_the_agent() -> None:
     """All that is asked without a resident is asked, of the mapped time type first."""
     adapter = AnsweringAdapter(time_types={UNIT: (VISITS, COVIDS)})

@@ -73,7 +73,7 @@ def test_unknown_key_breaks_seal() -> None:
     """A text that was sealed with another key does not open."""
     sealed = Seal([OLD]).seal(FIELDS)
 
-    with pytest.raises(SealBroken, match="put the key that it was sealed with back"):
+    with pytest.raises(SealBroken, match="the key that it was sealed with is missing"):
         Seal([NEW]).unseal(sealed)
 
 
