@@ -112,7 +112,7 @@ def _index(base_url: str) -> Response:
                 "capabilities": f"{base_url}/metadata",
                 "free_times": f"{base_url}/Slot?status=free&_sort=start&_count=3",
                 "services": f"{base_url}/HealthcareService?_count=3",
-                "health": HEALTH,
+                "health": f"{base_url.removesuffix(FHIR_PREFIX)}{HEALTH}",
             },
             option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
         ),

@@ -25,7 +25,7 @@ def test_the_root_says_what_this_is_and_where_things_are(
         "capabilities": f"{BASE_URL}/metadata",
         "free_times": f"{BASE_URL}/Slot?status=free&_sort=start&_count=3",
         "services": f"{BASE_URL}/HealthcareService?_count=3",
-        "health": "/health",
+        "health": f"{BASE_URL.removesuffix('/fhir')}/health",
     }
 
 
