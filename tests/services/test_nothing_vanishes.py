@@ -155,9 +155,10 @@ DOCUMENT_DAMAGES: Final[Mapping[str, Damage]] = {
         r'<\1 xmlns="urn:vendor">',
         xml,
     ),
+    # One that is nil and empty is absent: it may vanish.
     "items nil with content": lambda xml: re.sub(
         "<(timeslotDetail|ListOfTimeTypes|healthcareFacilityInfos"
-        "|performerAvailabilityByDate)>",
+        "|performerAvailabilityByDate)>(?!</)",
         rf"<\1 {NIL}>",
         xml,
     ),
