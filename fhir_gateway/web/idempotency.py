@@ -30,6 +30,7 @@ from fhir_gateway.stores.journal import (
 from fhir_gateway.web.errors import error_response
 from fhir_gateway.web.exchange import fhir_response
 from fhir_gateway.web.gateway import Gateway
+from fhir_gateway.web.personal_text import has_personal_number
 
 __all__ = [
     "CLIENT",
@@ -286,6 +287,11 @@ def _request_key(said: object) -> RequestKey | None:
         raise _unusable(f"is longer than {_LONGEST_KEY} characters")
     if not _KEY.fullmatch(value):
         raise _unusable("has other characters than visible ASCII")
+    if has_personal_number(value):
+        raise _unusable(
+            "must hold no personal number: send a random one, such as a UUID",
+            code="security",
+        )
     fingerprint = orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode()
     return RequestKey(
         client=CLIENT,
@@ -294,11 +300,11 @@ def _request_key(said: object) -> RequestKey | None:
     )
 
 
-def _unusable(fault: str) -> Problem:
+def _unusable(fault: str, *, code: str = "value") -> Problem:
     return Problem(
         [
             Issue(
-                code="value",
+                code=code,
                 diagnostics=f"{_IDEMPOTENCY_KEY} {fault}.",
                 parameter=_IDEMPOTENCY_KEY,
             )

@@ -6,6 +6,7 @@ A number is told from other digits by its form, a date that exists and its check
 """
 
 import re
+import unicodedata
 from contextlib import suppress
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -16,20 +17,28 @@ from fhir_gateway.model.person import PersonalIdentityNumber
 
 __all__ = ["has_personal_number", "holds_personal_number"]
 
-# Six digits and four, however they are written in a URL: what has fewer, as dates have,
-# is not looked at any further. It begins with a set of characters and is possessive, so
-# that `re` passes most of a URL over at once.
+# What a writer puts between the parts of a number, once or twice.
+_BETWEEN: Final = "[-+ ./_]{0,2}+"
+# Ten digits, however they are written in a URL: what has fewer in a row, as dates have,
+# is not looked at any further, unless it has characters beyond ASCII: digits and dashes
+# can be among them. It begins with a set of characters and is possessive, so that `re`
+# passes most of a URL over at once.
 _DIGIT: Final = r"(?:%(?:25)?+3)?+[0-9]"
-_MANY_DIGITS: Final = re.compile(
-    r"[0-9%](?:(?<=%)(?:25)?+3[0-9]|(?<=[0-9]))"
-    rf"(?:{_DIGIT}){{5}}+(?:[-+ ]|%(?:25)?+2[0BbDd])?+(?:{_DIGIT}){{4}}+"
+_SEPARATOR: Final = r"(?:[-+ ./_]|%(?:25)?+(?:2[0BDEFbdef]|5[Ff]))"
+_NEEDS_A_LOOK: Final = re.compile(
+    r"[0-9%\x80-\xff](?:"
+    r"(?:(?<=[0-9])|(?<=%)(?:25)?+3[0-9])"
+    rf"(?:{_SEPARATOR}{{0,2}}+{_DIGIT}){{9}}+"
+    r"|(?<=%)(?:25)?+[C-Fc-f][0-9A-Fa-f]"
+    r"|(?<=[\x80-\xff]))"
 )
 # Twelve digits stand out among anything but digits. Ten are a number among letters and
 # digits far too often (ids, hashes), and so are the digits behind a decimal point.
+_SHORT: Final = rf"[0-9]{{2}}(?:{_BETWEEN}[0-9]{{2}}){{2}}{_BETWEEN}[0-9]{{4}}"
 _NUMBER: Final = re.compile(
     r"(?<![0-9])(?<![0-9]\.)"
-    r"(?:(?P<century>18|19|20)(?P<full>[0-9]{6}[-+ ]?[0-9]{4})"
-    r"|(?<![A-Za-z])(?P<short>[0-9]{6}[-+ ]?[0-9]{4})(?![A-Za-z]))"
+    rf"(?:(?P<century>18|19|20){_BETWEEN}(?P<full>{_SHORT})"
+    rf"|(?<![A-Za-z])(?P<short>{_SHORT})(?![A-Za-z]))"
     r"(?![0-9])"
 )
 # Ids that are no person's and have as many digits by chance: of appointments, of units.
@@ -37,7 +46,7 @@ _OTHER: Final = re.compile(
     r"(?i)\b(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|SE[0-9]{10}-[0-9]{10})\b"
 )
 _SNOMED: Final = re.compile(re.escape(f"{SNOMED_CT}|") + r"([0-9]{6,18})(?![0-9])")
-_SEPARATORS: Final = str.maketrans("", "", "-+ ")
+_SEPARATORS: Final = str.maketrans("", "", "-+ ./_")
 
 # The dihedral group of ten elements and a permutation of the digits (Verhoeff, 1969).
 _TIMES: Final = (
@@ -53,7 +62,7 @@ _PERMUTED: Final = (
 def holds_personal_number(environ: WSGIEnvironment) -> bool:
     """Return whether the path or the query of a request has a personal number."""
     for text in (environ["PATH_INFO"], environ["QUERY_STRING"]):
-        if _MANY_DIGITS.search(text):
+        if _NEEDS_A_LOOK.search(text):
             decoded = unquote_to_bytes(text.encode("latin-1"))
             # Whoever follows a link decodes it once more.
             if b"%" in decoded:
@@ -64,7 +73,13 @@ def holds_personal_number(environ: WSGIEnvironment) -> bool:
 
 
 def has_personal_number(text: str) -> bool:
-    """Return whether a text has a personal number, of ten digits or of twelve."""
+    """
+    Return whether a text has a personal number, of ten digits or of twelve.
+
+    Digits and dashes of any script count, and what nobody sees does not.
+    """
+    if not text.isascii():
+        text = "".join(map(_plain, text))
     if SNOMED_CT in text:
         text = _SNOMED.sub(_without_code, text)
     return any(map(_is_number, _NUMBER.finditer(_OTHER.sub("", text))))
@@ -78,6 +93,21 @@ def _is_number(match: re.Match[str]) -> bool:
             PersonalIdentityNumber(century + digits)
             return True
     return False
+
+
+def _plain(character: str) -> str:
+    """Return the ASCII that a character stands for, as far as numbers are concerned."""
+    digit = unicodedata.digit(character, None)
+    if digit is not None:
+        return str(digit)
+    match unicodedata.category(character):
+        case "Pd" | "Sm":
+            return "-"
+        case "Zs":
+            return " "
+        case "Cf":
+            return ""
+    return character
 
 
 def _without_code(match: re.Match[str]) -> str:

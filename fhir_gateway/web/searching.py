@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from flask import request
 
-from fhir_gateway.fhir.outcome import Issue, Severity
+from fhir_gateway.fhir.outcome import Issue, Problem, Severity
 from fhir_gateway.fhir.search_parameters import (
     Choice,
     Count,
@@ -30,6 +30,7 @@ from fhir_gateway.web.exchange import (
     search_parameters_of_request,
 )
 from fhir_gateway.web.lookup import INCLUDES
+from fhir_gateway.web.personal_text import has_personal_number
 
 __all__ = [
     "DEFAULT_COUNT",
@@ -135,6 +136,8 @@ def understood_search(schema: SearchSchema, base_url: str) -> Understood:
         check_accept_header()
         return known
     given = search_parameters_of_request(is_personal=schema.is_personal)
+    if request.method == "POST" and not schema.is_personal:
+        _refuse_personal(given)
     understood = understand(
         schema,
         without_empty(given, schema.by_name),
@@ -147,6 +150,28 @@ def understood_search(schema: SearchSchema, base_url: str) -> Understood:
             schema.understood.clear()
         schema.understood[asked] = understood
     return understood
+
+
+def _refuse_personal(given: Iterable[tuple[str, str]]) -> None:
+    """
+    Refuse a personal number in a form: the answer's links would repeat it.
+
+    Raises:
+        Problem: 400, without a word of what was sent.
+    """
+    if any(has_personal_number(f"{name}={value}") for name, value in given):
+        raise Problem(
+            [
+                Issue(
+                    code="security",
+                    diagnostics=(
+                        "A personal number is no part of this search: the links of the"
+                        " answer, which are URLs, would repeat it."
+                    ),
+                )
+            ],
+            status=400,
+        )
 
 
 def unknown_issues(

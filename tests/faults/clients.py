@@ -407,7 +407,7 @@ class Driver:
         slot = self._slot(chance)
         if chance.random() < self.world.mix.sold_elsewhere:
             self.telephone.book(slot)
-        key = person[::-1] if chance.random() < _SHARE_KEYED else None
+        key = f"{int(person):x}" if chance.random() < _SHARE_KEYED else None
         if chance.random() < _SHARE_HELD:
             holder = chance.choice(tuple(HOLDS))
             self._tried_again(

@@ -21,6 +21,7 @@ __all__ = [
     "book",
     "change",
     "free_slots",
+    "key_of",
     "patch",
     "region_of",
     "slot_patch",
@@ -61,6 +62,11 @@ def appointment(slot: str, number: str, **changes: Any) -> dict[str, Any]:
         **changes,
     }
     return {name: value for name, value in body.items() if value is not None}
+
+
+def key_of(number: str) -> str:
+    """Return an Idempotency-Key that belongs to a test's own resident."""
+    return f"key-{int(number):x}"
 
 
 def region_of(resource: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 from fhir_gateway.bootstrap import Program
 from fhir_gateway.model.error_code import ErrorCode
 
-from .bodies import FHIR_JSON, appointment, free_slots, patch, status_patch
+from .bodies import FHIR_JSON, appointment, free_slots, key_of, patch, status_patch
 from .dialects import BOOKINGS, appointment_of, call
 from .running import BASE_URL, Sandbox
 
@@ -291,7 +291,7 @@ def test_of_many_creates_at_once_one_creates(
 def test_it_beats_an_idempotency_key(client: FlaskClient, number: str) -> None:
     """A condition recognises a repeat by itself: a key beside it changes nothing."""
     condition = identifier()
-    headers = {"If-None-Exist": condition, "Idempotency-Key": number}
+    headers = {"If-None-Exist": condition, "Idempotency-Key": key_of(number)}
     answers = [
         client.post(
             "/fhir/Appointment",

@@ -3,6 +3,7 @@ Personal numbers are told from other digits.
 """
 
 from datetime import date, timedelta
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -10,7 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_gateway.model.person import PersonalIdentityNumber
-from fhir_gateway.web.personal_text import has_personal_number
+from fhir_gateway.web.personal_text import (
+    has_personal_number,
+    holds_personal_number,
+)
 
 _DAYS = st.dates(min_value=date(1880, 1, 1), max_value=date(2035, 12, 31))
 _SERIALS = st.integers(0, 999)
@@ -61,6 +65,38 @@ def test_a_number_of_ten_digits_is_found_as_a_word(
     assert has_personal_number(text)
 
 
+_WAYS_TO_WRITE_IT = [
+    *("1912-12121212", "1912-12-12-1212", "19 12 12 12 1212", "19121212--1212"),
+    *("1912.12.12-1212", "1912/12/12-1212", "19121212_1212", "19121212 -1212"),
+    *("19121212\u20131212", "19121212\u20141212", "19121212\u20111212"),
+    *("19121212\u22121212", "19121212\xa01212", "19121212\u200b1212"),
+    *("19121212\xad1212", "1912\u200912\u200912\u20091212"),
+    "\uff11\uff19\uff11\uff12\uff11\uff12\uff11\uff12\uff0d1212",
+    "\u0661\u0669\u0661\u0662\u0661\u0662\u0661\u0662\u0661\u0662\u0661\u0662",
+    *("121212\u20131212", "12-12-12-1212", "12 12 12 1212"),
+]
+
+
+@pytest.mark.parametrize("text", _WAYS_TO_WRITE_IT)
+def test_a_number_is_found_in_whatever_way_it_is_written(text: str) -> None:
+    """Its parts are set apart at any place, with any dash, in any script's digits."""
+    assert has_personal_number(f"service-type={text}")
+
+
+@pytest.mark.parametrize("text", _WAYS_TO_WRITE_IT)
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_number_in_a_url_is_found_however_it_is_escaped(
+    text: str, times: int
+) -> None:
+    """Percent signs, once or twice, hide no way of writing it."""
+    query = text
+    for _ in range(times):
+        query = quote(query)
+
+    environ = {"PATH_INFO": "/fhir/Slot", "QUERY_STRING": f"service-type={query}"}
+    assert holds_personal_number(environ)
+
+
 @given(number=numbers(), wrong=st.integers(1, 9))
 def test_a_wrong_check_digit_is_no_number(number: str, wrong: int) -> None:
     """Luhn tells numbers from other digits."""
@@ -83,6 +119,8 @@ def test_an_impossible_date_is_no_number(serial: int, month: int, day: int) -> N
         *("59.3293|18.0686|20|km", "59.6501019801|18.6501019801", "1764144000"),
         *("time-of-day=ge08:00,lt12:00", "urn:oid:1.2.752.29.4.19", "+46 8 465 004 00"),
         *("http://snomed.info/sct|1212121212000", "6501019801a", "b6501019801"),
+        *("2026-12-01,2026-12-31", "2026-12-01 08:12", "20261201T0812"),
+        *("Ume\xe5", "Ume\xe5 2026-12-01", "10.20.30.40"),
         *("16501019801", "65010198012", "1912121212121", "0191212121212"),
     ],
 )

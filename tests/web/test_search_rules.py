@@ -443,3 +443,24 @@ def test_an_empty_number_is_no_number(client: FlaskClient) -> None:
             location="http.patient.identifier",
         ),
     )
+
+
+@pytest.mark.parametrize("value", ["191212121212", "1912-12121212"])
+@pytest.mark.parametrize("kind", ["Slot", "HealthcareService"])
+def test_a_personal_number_in_a_form_comes_into_no_link(
+    client: FlaskClient, kind: str, value: str
+) -> None:
+    """A search by POST has links too, and they are URLs."""
+    response = client.post(f"/fhir/{kind}/_search", data={"service-type": value})
+
+    assert_outcome(
+        response,
+        400,
+        issue(
+            "security",
+            "A personal number is no part of this search: the links of the answer,"
+            " which are URLs, would repeat it.",
+            error=ErrorCode.PERSONAL_NUMBER_IN_URL,
+        ),
+    )
+    assert "1212" not in response.text

@@ -4,7 +4,6 @@
 The same search as `GET Slot`, from memory: no region is asked.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
@@ -39,6 +38,7 @@ from fhir_gateway.web.exchange import (
 )
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.operation.call import is_of_patient, refuse_query
+from fhir_gateway.web.personal_text import has_personal_number
 from fhir_gateway.web.proposal import Proposals
 from fhir_gateway.web.searching import cursor_text
 from fhir_gateway.web.slot import (
@@ -54,7 +54,6 @@ _SCHEMA: Final = SlotSearchSchema()
 # A proposal is drawn anew each time, and costs several times as much as a slot.
 _MOST: Final = 200
 _NAMES: Final = frozenset(name for each in FIND for name in each.names)
-_NUMBER: Final = re.compile(r"(?<![0-9])(?:19|20)[0-9]{6}[-+]?[0-9]{4}(?![0-9])")
 
 
 class Find:
@@ -191,7 +190,7 @@ def _refuse_personal(pairs: Iterable[tuple[str, str]]) -> None:
         text = f"{name}={value}"
         if (
             is_of_patient(name)
-            or _NUMBER.search(text)
+            or has_personal_number(text)
             or any(system in text for system in PERSON_NUMBER_KINDS)
         ):
             raise Problem(
