@@ -121,7 +121,7 @@ def test_a_refused_booking_is_no_appointment(
             "x" * 65,
             "å",
             "*",
-            "_search",
+            "_find",
         ),
         *(
             "NB-1",
