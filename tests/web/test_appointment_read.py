@@ -121,7 +121,6 @@ def test_a_refused_booking_is_no_appointment(
             "x" * 65,
             "å",
             "*",
-            "_find",
         ),
         *(
             "NB-1",
