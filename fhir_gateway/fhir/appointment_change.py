@@ -198,7 +198,9 @@ class _Comparison:
                     yield f"{path}.status"
                 continue
             if is_resident:
-                yield from self._patient(shown[0], participant, path)
+                yield from self._patient(
+                    shown[0], self._as_shown(participant, shown[0]), path
+                )
                 continue
             if self._exact:
                 present = shown[number] if number < len(shown) else None
@@ -207,9 +209,26 @@ class _Comparison:
                     (each for each in shown[1:] if _same_actor(each, participant)),
                     None,
                 )
-            yield from self._differing(present, participant, path)
+            yield from self._differing(
+                present, self._as_shown(participant, present), path
+            )
         if self._exact and not self._moves and len(wanted) < len(shown):
             yield "Appointment.participant"
+
+    def _as_shown(
+        self, wanted: dict[str, Any], present: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """
+        Return a participant with the status that is shown, where an operation sends it.
+
+        The dialects send the Appointment as it was proposed, where nobody has accepted
+        yet. Whoever declines does not come, and that is no such form.
+        """
+        if not self._by_operation or present is None:
+            return wanted
+        if wanted.get("status") == "declined":
+            return wanted
+        return {**wanted, "status": present["status"]}
 
     def _patient(
         self, present: dict[str, Any], wanted: dict[str, Any], path: str

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from fhir_gateway.model.error_code import ErrorCode
 
-from .bodies import FHIR_JSON, book, free_slots
+from .bodies import FHIR_JSON, appointment, book, free_slots
 from .dialects import appointment_of, call, parameters, reference, resource, text
 from .running import REGIONS, Sandbox
 
@@ -38,6 +38,33 @@ def test_a_reference_is_enough(client: FlaskClient, region: str, number: str) ->
     read = client.get(f"/fhir/Appointment/{made['id']}").json
     assert read is not None
     assert read["status"] == "cancelled"
+
+
+def test_an_appointment_as_it_was_proposed_is_enough(
+    client: FlaskClient, number: str
+) -> None:
+    """What was sent to book, with the id of what was booked, cancels it."""
+    made = booked(client, "norr", number)
+    slot = made["slot"][0]["reference"].removeprefix("Slot/")
+    proposed = {**appointment(slot, number), "id": made["id"]}
+
+    response = call(client, "cancel", proposed)
+
+    assert response.status_code == 200, response.text
+    assert response.json is not None
+    assert response.json["status"] == "cancelled"
+
+
+def test_whoever_declines_cancels_nothing(client: FlaskClient, number: str) -> None:
+    """A participant who has declined is not as it is shown."""
+    made = booked(client, "norr", number)
+    slot = made["slot"][0]["reference"].removeprefix("Slot/")
+    proposed = {**appointment(slot, number), "id": made["id"]}
+    proposed["participant"][0]["status"] = "declined"
+
+    response = call(client, "cancel", proposed)
+
+    assert response.status_code == 422, response.text
 
 
 def test_no_body_is_needed_on_an_appointment(client: FlaskClient, number: str) -> None:
