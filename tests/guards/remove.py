@@ -55,7 +55,9 @@ def main(words: Sequence[str]) -> int:
             missed += not noticed
             verdict = "noticed" if noticed else "NOBODY NOTICED"
             print(f"{verdict:14}  {guard.name}  ({guard.suite})", flush=True)
-    print(f"{len(chosen) - missed} guards noticed, {missed} missed by nobody")
+    print(
+        f"{len(chosen) - missed} guards are noticed, {missed} would be missed by nobody"
+    )
     return 1 if missed else 0
 
 
@@ -69,7 +71,8 @@ def _is_red(suite: str, folder: Path) -> bool:
     run = subprocess.run(
         [sys.executable, *_PYTEST, *suite.split()],
         cwd=_ROOT,
-        env={**os.environ, "PYTHONPATH": str(folder)},
+        # Without the second, the present folder would come before the first.
+        env={**os.environ, "PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
