@@ -7,7 +7,6 @@ A number is told from other digits by its form, a date that exists and its check
 
 import re
 import unicodedata
-from contextlib import suppress
 from typing import Final
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import WSGIEnvironment
@@ -34,18 +33,22 @@ _NEEDS_A_LOOK: Final = re.compile(
 )
 # Twelve digits stand out among anything but digits. Ten are a number among letters and
 # digits far too often (ids, hashes), and so are the digits behind a decimal point.
-_SHORT: Final = rf"[0-9]{{2}}(?:{_BETWEEN}[0-9]{{2}}){{2}}{_BETWEEN}[0-9]{{4}}"
-_NUMBER: Final = re.compile(
-    r"(?<![0-9])(?<![0-9]\.)"
-    rf"(?:(?P<century>18|19|20){_BETWEEN}(?P<full>{_SHORT})"
-    rf"|(?<![A-Za-z])(?P<short>{_SHORT})(?![A-Za-z]))"
-    r"(?![0-9])"
+# Both are looked for at each place where a number can begin: what stands before one, or
+# is longer, may be other digits.
+_BEGINS: Final = r"(?<![0-9])(?<![0-9]\.)"
+_TEN: Final = rf"[0-9](?:{_BETWEEN}[0-9]){{9}}"
+_NUMBERS: Final = (
+    re.compile(
+        rf"{_BEGINS}(?=((?:1{_BETWEEN}[89]|2{_BETWEEN}0){_BETWEEN}{_TEN})(?![0-9]))"
+    ),
+    re.compile(rf"{_BEGINS}(?<![A-Za-z])(?=({_TEN})(?![0-9A-Za-z]))"),
 )
 # Ids that are no person's and have as many digits by chance: of appointments, of units.
 _OTHER: Final = re.compile(
     r"(?i)\b(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|SE[0-9]{10}-[0-9]{10})\b"
 )
 _SNOMED: Final = re.compile(re.escape(f"{SNOMED_CT}|") + r"([0-9]{6,18})(?![0-9])")
+_SHORT: Final = 10
 _SEPARATORS: Final = str.maketrans("", "", "-+ ./_")
 
 # The dihedral group of ten elements and a permutation of the digits (Verhoeff, 1969).
@@ -82,17 +85,22 @@ def has_personal_number(text: str) -> bool:
         text = "".join(map(_plain, text))
     if SNOMED_CT in text:
         text = _SNOMED.sub(_without_code, text)
-    return any(map(_is_number, _NUMBER.finditer(_OTHER.sub("", text))))
+    text = _OTHER.sub("", text)
+    return any(
+        _is_number(found.translate(_SEPARATORS))
+        for pattern in _NUMBERS
+        for found in pattern.findall(text)
+    )
 
 
-def _is_number(match: re.Match[str]) -> bool:
-    digits = (match["full"] or match["short"]).translate(_SEPARATORS)
-    centuries = [match["century"]] if match["century"] else ["18", "19", "20"]
-    for century in centuries:
-        with suppress(ValueError):
-            PersonalIdentityNumber(century + digits)
-            return True
-    return False
+def _is_number(digits: str) -> bool:
+    # Each day that a year of two digits has in some century, it has in this one.
+    century = "20" if len(digits) == _SHORT else ""
+    try:
+        PersonalIdentityNumber(century + digits)
+    except ValueError:
+        return False
+    return True
 
 
 def _plain(character: str) -> str:

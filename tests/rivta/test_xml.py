@@ -182,7 +182,11 @@ def test_elements_that_are_nil_go_in_the_time_that_reading_takes(behind: str) ->
     def seconds(count: int) -> float:
         inner = f"<b i:nil='1'/>{behind}" * count
         document = f"<a {XSI}>{inner}</a>".encode()
-        return min(timeit.repeat(lambda: parse(document), time.process_time, repeat=3, number=1))
+        return min(
+            timeit.repeat(
+                lambda: parse(document), time.process_time, repeat=3, number=1
+            )
+        )
 
     assert seconds(40_000) < 30 * seconds(5_000)
 
