@@ -20,8 +20,9 @@ its part malformed.
 
 An element counts by its local name in three places: the namespace that it should have,
 another namespace of the same family (`urn:riv:crm:scheduling:`, say), and none. An
-element of another namespace is an extension, which the schemas permit, unless it looks
-like one of the contract's, or like a place where content stands that is elsewhere.
+unknown element of another namespace than the contract's is an extension, as the schemas
+permit and later versions of the contract use, unless it looks like one of the
+contract's, or like a place where content stands that is elsewhere.
 What is neither known nor an extension is never passed over: among the items of a list
 it counts as one that is left out, anywhere else it makes its part malformed. So do a
 second element where the schema has one at most, and text between elements.
@@ -166,8 +167,12 @@ class Codec:
 
 
 _FAMILIES: Final = ("urn:riv:crm:scheduling:", "urn:riv:interoperability:headers:")
-# No element of theirs is a vendor's extension: the first is Sweden's own contracts, and
-# the others' mean that something of the message stands elsewhere, or is in the way.
+# No element of theirs is an extension: the first are the contract's own, as `_likeness`
+# writes them, and the others' mean that something of the message stands elsewhere, or
+# is in the way.
+_OWN_NAMESPACE: Final = re.compile(
+    "urnrivcrmscheduling([a-z]*responder)?11?|urnrivinteroperabilityheaders1"
+)
 _RIV: Final = "urn:riv:"
 _NO_EXTENSIONS: Final = frozenset(
     {
@@ -181,6 +186,7 @@ _NO_EXTENSIONS: Final = frozenset(
 _MOST_REASONS: Final = 100
 _SOME_ELEMENT: Final = "an element"
 _UNKNOWN: Final = "is no element of the contract"
+_MEANT: Final = " is meant"
 _TEXT_BETWEEN: Final = ("text", "stands where elements should")
 _SIGNS: Final = re.compile(r"[\W_]+")
 _PLAIN_NAME: Final = re.compile(r"(?!.*\d{6})[A-Za-z_][A-Za-z0-9_.-]{0,59}")
@@ -431,7 +437,8 @@ def differences_from(
     Return which elements are not as a class says: unknown ones and missing ones.
 
     This is for whoever looks for a misspelling: it says what was perhaps meant, and
-    names what `read` can do without.
+    names what `read` can do without. An extension in a namespace of RIV is named if its
+    name is close to a known one.
 
     Args:
         kind: The dataclass.
@@ -446,8 +453,12 @@ def differences_from(
         name = _local_name(child)
         known = layout.by_name.get(name) if _is_meant(layout, child) else None
         if known is None:
-            if not _is_extension(layout, child):
-                found.append(_hint(kind, child, hints))
+            is_extension = _is_extension(layout, child)
+            if is_extension and not _is_of_riv(child):
+                continue
+            hint = _hint(kind, child, hints)
+            if not is_extension or hint.endswith(_MEANT):
+                found.append(hint)
             continue
         names.add(name)
         if not isinstance(known[1].content, Codec):
@@ -485,9 +496,19 @@ def _is_extension(layout: _Layout, node: etree._Element) -> bool:
     namespace = namespace[1:]
     if not namespace or namespace in _NO_EXTENSIONS:
         return False
-    if namespace.lower().startswith(_RIV):
+    if _is_own(namespace):
         return False
     return _likeness(name) not in layout.likenesses
+
+
+@lru_cache(maxsize=64)
+def _is_own(namespace: str) -> bool:
+    """Return whether a namespace is, or looks like, one of the contract's."""
+    return _OWN_NAMESPACE.fullmatch(_likeness(namespace)) is not None
+
+
+def _is_of_riv(node: etree._Element) -> bool:
+    return str(node.tag).lower().startswith(f"{{{_RIV}")
 
 
 def _likeness(name: str) -> str:
@@ -510,7 +531,7 @@ def _hint(kind: type, node: etree._Element, hints: dict[tuple[type, str], str]) 
         if len(hints) >= _MOST_REASONS:
             return f"{_SOME_ELEMENT}: {_UNKNOWN}"
         close = get_close_matches(name, _layout(kind).by_name, n=1)
-        hint = f"; perhaps {close[0]} is meant" if close else ""
+        hint = f"; perhaps {close[0]}{_MEANT}" if close else ""
         said = hints[kind, name] = f"{_shown(node)}: {_UNKNOWN}{hint}"
     return said
 

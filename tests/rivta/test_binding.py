@@ -574,6 +574,16 @@ ITEM: Final = "urn:riv:crm:scheduling:1"
             '<name>n</name><x:more xmlns:x="urn:vendor"/>', [], id="an extension"
         ),
         pytest.param(
+            '<name>n</name><x:more xmlns:x="urn:riv:crm:scheduling:1.2"/>',
+            [],
+            id="of a later version",
+        ),
+        pytest.param(
+            '<name>n</name><x:tagg xmlns:x="urn:riv:crm:scheduling:1.2"/>',
+            ["tagg: is no element of the contract; perhaps tag is meant"],
+            id="a misspelling in a later version",
+        ),
+        pytest.param(
             "<name>n</name><p191212121212/>",
             ["an element: is no element of the contract"],
             id="a number in a name",
@@ -655,6 +665,77 @@ def test_item_of_which_something_would_be_lost_is_left_out(
     message = read(Message, parse(xml.encode()), rejected)
 
     assert message == Message(name="n", listed=(Part(id="0"),))
+    assert rejected.by_reason == {reason: 1}
+
+
+@pytest.mark.parametrize(
+    "namespace",
+    [
+        "urn:riv:crm:scheduling:1.2",
+        "urn:riv:crm:scheduling:2",
+        "urn:riv:crm:scheduling:GetAvailableTimeslotsResponder:1.2",
+        "urn:riv:itintegration:registry:1",
+        "urn:riv:interoperability:headers:1.1",
+    ],
+)
+def test_element_that_a_later_version_adds_costs_nothing(namespace: str) -> None:
+    """The schemas end with room for elements of other namespaces, RIV's as well."""
+    rejected = Rejections()
+    added = f'<x:link xmlns:x="{namespace}" a="1"><x:to>x</x:to></x:link>'
+    xml = f"<m><name>n</name>{added}<listed><id>1</id>{added}</listed></m>"
+
+    message = read(Message, parse(xml.encode()), rejected)
+
+    assert message == Message(name="n", listed=(Part(id="1"),))
+    assert rejected.by_reason == {}
+
+
+@pytest.mark.parametrize(
+    ("element", "reason"),
+    [
+        pytest.param(
+            '<x:link xmlns:x="urn:riv:crm:scheduling:1">x</x:link>',
+            "listed/link: is no element of the contract",
+            id="the contract's",
+        ),
+        pytest.param(
+            '<x:link xmlns:x="urn:riv:crm:scheduling:1.1">x</x:link>',
+            "listed/link: is no element of the contract",
+            id="that of 1.1",
+        ),
+        pytest.param(
+            '<x:link xmlns:x="urn:riv:crm:scheduling:GetAllTimeTypesResponder:1.1">x'
+            "</x:link>",
+            "listed/link: is no element of the contract",
+            id="that of an answer",
+        ),
+        pytest.param(
+            '<x:link xmlns:x="URN:RIV:crm.scheduling:1">x</x:link>',
+            "listed/link: is no element of the contract",
+            id="much like the contract's",
+        ),
+        pytest.param(
+            '<x:Ti_me xmlns:x="urn:riv:crm:scheduling:1.2">x</x:Ti_me>',
+            "listed/Ti_me: is no element of the contract",
+            id="a later one, of a name much like a known one",
+        ),
+        pytest.param(
+            '<x:time xmlns:x="urn:riv:itintegration:registry:1">x</x:time>',
+            "listed/time: is in a namespace that is not the contract's",
+            id="another contract's, of a known name",
+        ),
+    ],
+)
+def test_unknown_element_of_the_contracts_namespaces_costs_its_item(
+    element: str, reason: str
+) -> None:
+    """What this contract does not have in its own namespaces is misspelt."""
+    rejected = Rejections()
+    xml = f"<m><name>n</name><listed><id>1</id>{element}</listed></m>"
+
+    message = read(Message, parse(xml.encode()), rejected)
+
+    assert message == Message(name="n")
     assert rejected.by_reason == {reason: 1}
 
 
