@@ -8,8 +8,8 @@ from fhir_gateway.adapters.scheduling_1_1.mapping import free_times_from_answer
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.timekeeping import civil_time_text, now
 from fhir_gateway.rivta.envelope import read_response, write_response
-from fhir_gateway.rivta.get_available_timeslots import CONTRACT, Response
-from fhir_gateway.rivta.types import TimeslotType
+from fhir_gateway.rivta.scheduling_1_1.get_available_timeslots import CONTRACT, Response
+from fhir_gateway.rivta.scheduling_1_1.types import TimeslotType
 from fhir_gateway.stores.slot_block import BlockKey, SlotBlock, pack
 
 __all__ = ["answer_of", "stored"]

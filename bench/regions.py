@@ -19,11 +19,6 @@ from typing import Any
 from bench.world import World
 from fhir_gateway.model.timekeeping import civil_time_text
 from fhir_gateway.model.timeslot import TimeType
-from fhir_gateway.rivta import (
-    get_all_performers,
-    get_all_time_types,
-    get_available_timeslots,
-)
 from fhir_gateway.rivta.envelope import (
     CONTENT_TYPE,
     Call,
@@ -31,7 +26,12 @@ from fhir_gateway.rivta.envelope import (
     read_request,
     write_response,
 )
-from fhir_gateway.rivta.types import TimeslotType, TimeTypeType
+from fhir_gateway.rivta.scheduling_1_1 import (
+    get_all_performers,
+    get_all_time_types,
+    get_available_timeslots,
+)
+from fhir_gateway.rivta.scheduling_1_1.types import TimeslotType, TimeTypeType
 
 __all__ = ["Regions"]
 

@@ -47,8 +47,8 @@ from fhir_gateway.model.timekeeping import instant_text, now
 from fhir_gateway.report_table import report_json, report_tables
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, regions
 from fhir_gateway.sandbox.server import SandboxServer
-from fhir_gateway.services.source_check import check_source
-from fhir_gateway.services.source_overview import SourceOverview, SourceState
+from fhir_gateway.services.source.source_check import check_source
+from fhir_gateway.services.source.source_overview import SourceOverview, SourceState
 from fhir_gateway.settings import (
     ENVIRONMENT,
     Settings,

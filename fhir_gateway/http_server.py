@@ -25,7 +25,7 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer, WorkerProcess
 
 from fhir_gateway.http_front import Answer, HttpFront
-from fhir_gateway.services.fault_place import fault_place
+from fhir_gateway.services.source.fault_place import fault_place
 from fhir_gateway.settings import Settings
 from fhir_gateway.web.app import HEALTHY, GatewayApp
 from fhir_gateway.web.errors import from_bug, overloaded

@@ -8,7 +8,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from fhir_gateway.services.source_check import SourceReport
+from fhir_gateway.services.source.source_check import SourceReport
 
 __all__ = ["report_json", "report_tables"]
 

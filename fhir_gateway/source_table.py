@@ -9,7 +9,7 @@ from typing import Any, Final
 from rich.table import Table
 
 from fhir_gateway.model.timekeeping import instant_text
-from fhir_gateway.services.source_overview import SourceOverview, SourceState
+from fhir_gateway.services.source.source_overview import SourceOverview, SourceState
 
 __all__ = ["overview_json", "overview_tables"]
 

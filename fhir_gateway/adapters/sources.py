@@ -254,7 +254,7 @@ class _SourceSchema(Schema):
     )
     read_timeout_s = _Number(load_default=8.0, validate=_up_to(60))
     # Until a write that was sent 15 s late is answered, nobody else looks after it
-    # (services/sending.py): for 100 s.
+    # (services/booking/sending.py): for 100 s.
     write_timeout_s = _Number(load_default=32.0, validate=_up_to(80))
     settles_within_s = _Number(load_default=90.0, validate=_up_to(86_400))
     writes_in_flight = fields.Integer(

@@ -34,7 +34,7 @@ from fhir_gateway.rivta.processing_status import (
     read_processing_status,
     write_processing_status,
 )
-from fhir_gateway.rivta.types import CORE, EXTENSION
+from fhir_gateway.rivta.scheduling_1_1.types import CORE, EXTENSION
 from fhir_gateway.rivta.xml import parse
 
 __all__ = [

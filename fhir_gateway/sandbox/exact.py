@@ -13,35 +13,67 @@ from fhir_gateway.model.ids import BookingId
 from fhir_gateway.model.interaction import Actor, ActorType, Interaction
 from fhir_gateway.model.timekeeping import date_from_contract
 from fhir_gateway.rivta.binding import MalformedElement
-from fhir_gateway.rivta.cancel_booking import Request as CancelBookingRequest
-from fhir_gateway.rivta.cancel_booking import Response as CancelBookingResponse
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.envelope import Call, read_request, write_response
-from fhir_gateway.rivta.get_all_care_types import Request as CareTypesRequest
-from fhir_gateway.rivta.get_all_care_types import Response as CareTypesResponse
-from fhir_gateway.rivta.get_all_healthcare_facilities import (
+from fhir_gateway.rivta.scheduling_1_1.cancel_booking import (
+    Request as CancelBookingRequest,
+)
+from fhir_gateway.rivta.scheduling_1_1.cancel_booking import (
+    Response as CancelBookingResponse,
+)
+from fhir_gateway.rivta.scheduling_1_1.get_all_care_types import (
+    Request as CareTypesRequest,
+)
+from fhir_gateway.rivta.scheduling_1_1.get_all_care_types import (
+    Response as CareTypesResponse,
+)
+from fhir_gateway.rivta.scheduling_1_1.get_all_healthcare_facilities import (
     Request as FacilitiesRequest,
 )
-from fhir_gateway.rivta.get_all_healthcare_facilities import (
+from fhir_gateway.rivta.scheduling_1_1.get_all_healthcare_facilities import (
     Response as FacilitiesResponse,
 )
-from fhir_gateway.rivta.get_all_performers import Request as PerformersRequest
-from fhir_gateway.rivta.get_all_performers import Response as PerformersResponse
-from fhir_gateway.rivta.get_all_time_types import Request as TimeTypesRequest
-from fhir_gateway.rivta.get_all_time_types import Response as TimeTypesResponse
-from fhir_gateway.rivta.get_available_dates import Request as DatesRequest
-from fhir_gateway.rivta.get_available_dates import Response as DatesResponse
-from fhir_gateway.rivta.get_available_timeslots import Request as TimeslotsRequest
-from fhir_gateway.rivta.get_available_timeslots import Response as TimeslotsResponse
-from fhir_gateway.rivta.get_booking_details import Request as DetailsRequest
-from fhir_gateway.rivta.get_booking_details import Response as DetailsResponse
-from fhir_gateway.rivta.get_subject_of_care_schedule import Request as ScheduleRequest
-from fhir_gateway.rivta.get_subject_of_care_schedule import (
+from fhir_gateway.rivta.scheduling_1_1.get_all_performers import (
+    Request as PerformersRequest,
+)
+from fhir_gateway.rivta.scheduling_1_1.get_all_performers import (
+    Response as PerformersResponse,
+)
+from fhir_gateway.rivta.scheduling_1_1.get_all_time_types import (
+    Request as TimeTypesRequest,
+)
+from fhir_gateway.rivta.scheduling_1_1.get_all_time_types import (
+    Response as TimeTypesResponse,
+)
+from fhir_gateway.rivta.scheduling_1_1.get_available_dates import (
+    Request as DatesRequest,
+)
+from fhir_gateway.rivta.scheduling_1_1.get_available_dates import (
+    Response as DatesResponse,
+)
+from fhir_gateway.rivta.scheduling_1_1.get_available_timeslots import (
+    Request as TimeslotsRequest,
+)
+from fhir_gateway.rivta.scheduling_1_1.get_available_timeslots import (
+    Response as TimeslotsResponse,
+)
+from fhir_gateway.rivta.scheduling_1_1.get_booking_details import (
+    Request as DetailsRequest,
+)
+from fhir_gateway.rivta.scheduling_1_1.get_booking_details import (
+    Response as DetailsResponse,
+)
+from fhir_gateway.rivta.scheduling_1_1.get_subject_of_care_schedule import (
+    Request as ScheduleRequest,
+)
+from fhir_gateway.rivta.scheduling_1_1.get_subject_of_care_schedule import (
     Response as ScheduleResponse,
 )
-from fhir_gateway.rivta.make_booking import Request as MakeBookingRequest
-from fhir_gateway.rivta.make_booking import Response as MakeBookingResponse
-from fhir_gateway.rivta.types import (
+from fhir_gateway.rivta.scheduling_1_1.make_booking import Request as MakeBookingRequest
+from fhir_gateway.rivta.scheduling_1_1.make_booking import (
+    Response as MakeBookingResponse,
+)
+from fhir_gateway.rivta.scheduling_1_1.types import (
     CareTypeType,
     HealthcareFacilityInfoType,
     PerformerAvailabilityByDateType,
@@ -49,8 +81,12 @@ from fhir_gateway.rivta.types import (
     TimeslotType,
     TimeTypeType,
 )
-from fhir_gateway.rivta.update_booking import Request as UpdateBookingRequest
-from fhir_gateway.rivta.update_booking import Response as UpdateBookingResponse
+from fhir_gateway.rivta.scheduling_1_1.update_booking import (
+    Request as UpdateBookingRequest,
+)
+from fhir_gateway.rivta.scheduling_1_1.update_booking import (
+    Response as UpdateBookingResponse,
+)
 from fhir_gateway.sandbox.agenda import OfferedTime
 from fhir_gateway.sandbox.book import (
     Book,

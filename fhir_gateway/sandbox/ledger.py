@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir_gateway.model.timekeeping import Clock, exact_instant_text
-from fhir_gateway.rivta.types import TimeslotType
+from fhir_gateway.rivta.scheduling_1_1.types import TimeslotType
 from fhir_gateway.sandbox.agenda import OfferedTime
 from fhir_gateway.sandbox.book import BookedTime
 

@@ -12,10 +12,10 @@ from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.envelope import Call
 from fhir_gateway.rivta.fault import Fault
-from fhir_gateway.rivta.get_subject_of_care_schedule import (
+from fhir_gateway.rivta.processing_status import ProcessingStatusRecord
+from fhir_gateway.rivta.scheduling_1_1.get_subject_of_care_schedule import (
     Response as ScheduleResponse,
 )
-from fhir_gateway.rivta.processing_status import ProcessingStatusRecord
 from fhir_gateway.sandbox.book import BookedTime
 
 __all__ = [

@@ -15,9 +15,13 @@ from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.rivta.binding import MalformedElement
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.envelope import Call, read_request, write_response
-from fhir_gateway.rivta.get_booking_details import Response as DetailsResponse
-from fhir_gateway.rivta.types import TimeslotType
-from fhir_gateway.rivta.update_booking import Request as UpdateBookingRequest
+from fhir_gateway.rivta.scheduling_1_1.get_booking_details import (
+    Response as DetailsResponse,
+)
+from fhir_gateway.rivta.scheduling_1_1.types import TimeslotType
+from fhir_gateway.rivta.scheduling_1_1.update_booking import (
+    Request as UpdateBookingRequest,
+)
 from fhir_gateway.rivta.xml import parse
 from fhir_gateway.sandbox.agenda import OfferedTime
 from fhir_gateway.sandbox.book import BookedTime, Party, Refusal, Refused, Wanted

@@ -16,9 +16,11 @@ from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.rivta.binding import MalformedElement
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.envelope import Call, read_request, write_response
-from fhir_gateway.rivta.get_available_dates import Request as DatesRequest
-from fhir_gateway.rivta.make_booking import Request as MakeBookingRequest
-from fhir_gateway.rivta.types import (
+from fhir_gateway.rivta.scheduling_1_1.get_available_dates import (
+    Request as DatesRequest,
+)
+from fhir_gateway.rivta.scheduling_1_1.make_booking import Request as MakeBookingRequest
+from fhir_gateway.rivta.scheduling_1_1.types import (
     CORE,
     PerformerAvailabilityByDateType,
     TimeslotType,

@@ -44,7 +44,7 @@ from fhir_gateway.model.booking import BookingStatus, ManagedBooking
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Conflict, Stale
 from fhir_gateway.model.source import SourceProblem
-from fhir_gateway.services.booking_request import BookedTimeslot
+from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
 from fhir_gateway.web.booking_desk import BookingDesk, Change

@@ -11,7 +11,7 @@ from fhir_gateway.fhir.appointment import told_issues
 from fhir_gateway.fhir.outcome import Issue, Severity, operation_outcome
 from fhir_gateway.model.booking import BookingStatus, ManagedBooking
 from fhir_gateway.model.timekeeping import http_date_text
-from fhir_gateway.services.booking_request import BookedTimeslot
+from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.web.exchange import fhir_response, preferences
 from fhir_gateway.web.gateway import Gateway
 

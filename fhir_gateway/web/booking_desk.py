@@ -29,12 +29,12 @@ from fhir_gateway.model.timeslot import (
     TimeType,
     time_type_token,
 )
-from fhir_gateway.services.booking_request import (
+from fhir_gateway.services.booking.holding import HoldRequest
+from fhir_gateway.services.booking.request import (
     BookedTimeslot,
     BookingRequest,
     MoveRequest,
 )
-from fhir_gateway.services.holding import HoldRequest
 from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.gateway import Gateway
 

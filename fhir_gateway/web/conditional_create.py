@@ -19,7 +19,7 @@ from fhir_gateway.fhir.search_parameters import Token, TokenParameter
 from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS
 from fhir_gateway.model.ids import BookingId
 from fhir_gateway.model.person import PersonalIdentityNumber
-from fhir_gateway.services.booking_request import BookedTimeslot
+from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.stores.journal import RepeatedRequest, RequestKey
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import (

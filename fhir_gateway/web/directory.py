@@ -19,7 +19,7 @@ from fhir_gateway.fhir.search_parameters import (
     issues_of_understood,
 )
 from fhir_gateway.fhir.vocabulary import is_system_of_time_types
-from fhir_gateway.services.slot_selection import Selector
+from fhir_gateway.services.search.slot_selection import Selector
 from fhir_gateway.web.exchange import fhir_response
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.lookup import Lookup, references_of

@@ -20,7 +20,7 @@ from fhir_gateway.fhir.outcome import Issue, Problem
 from fhir_gateway.model.booking import BookingStatus, ManagedBooking
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Category, Conflict, GatewayError
-from fhir_gateway.services.booking_request import BookedTimeslot
+from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.stores.journal import (
     Answer,
     DecisionKind,

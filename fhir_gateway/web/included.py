@@ -17,7 +17,7 @@ from fhir_gateway.fhir.include_page import IncludeDrawer, OfTimeType, Place, Who
 from fhir_gateway.fhir.search_parameters import Include
 from fhir_gateway.fhir.slot_page import drawn_instant
 from fhir_gateway.model.ids import HsaId
-from fhir_gateway.services.slot_view import Snapshot
+from fhir_gateway.services.search.slot_view import Snapshot
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.lookup import Lookup
 

@@ -40,9 +40,9 @@ from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.ids import HsaId, TimeTypeId
 from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.model.weekly_hours import DAYS, WeeklyHours
-from fhir_gateway.services.offering_index import OfferingIndex
-from fhir_gateway.services.slot_search import SlotCriteria, SlotPage, SlotSearch
-from fhir_gateway.services.slot_selection import (
+from fhir_gateway.services.search.offering_index import OfferingIndex
+from fhir_gateway.services.search.slot_search import SlotCriteria, SlotPage, SlotSearch
+from fhir_gateway.services.search.slot_selection import (
     OwnTimeType,
     Selector,
     SharedTimeType,

@@ -51,7 +51,11 @@ from fhir_gateway.model.interaction import (
 )
 from fhir_gateway.model.listed import Listed
 from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, Timeslot, TimeType
-from fhir_gateway.rivta import (
+from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.envelope import write_fault, write_request, write_response
+from fhir_gateway.rivta.fault import Fault
+from fhir_gateway.rivta.processing_status import ProcessingStatusRecord
+from fhir_gateway.rivta.scheduling_1_1 import (
     cancel_booking,
     get_all_care_types,
     get_all_healthcare_facilities,
@@ -64,12 +68,8 @@ from fhir_gateway.rivta import (
     make_booking,
     update_booking,
 )
-from fhir_gateway.rivta.contract import Contract
-from fhir_gateway.rivta.contracts import CONTRACTS
-from fhir_gateway.rivta.envelope import write_fault, write_request, write_response
-from fhir_gateway.rivta.fault import Fault
-from fhir_gateway.rivta.processing_status import ProcessingStatusRecord
-from fhir_gateway.rivta.types import (
+from fhir_gateway.rivta.scheduling_1_1.contracts import CONTRACTS
+from fhir_gateway.rivta.scheduling_1_1.types import (
     CareTypeType,
     HealthcareFacilityInfoType,
     PerformerAvailabilityByDateType,

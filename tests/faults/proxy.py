@@ -23,8 +23,8 @@ from typing import Any, Final, Self, TypeVar
 from faults.fault import Fault
 from faults.scaled_time import ScaledTime
 from fhir_gateway.model.interaction import WRITES, Interaction
-from fhir_gateway.rivta.contracts import CONTRACTS
 from fhir_gateway.rivta.envelope import CONTENT_TYPE, read_call, read_request
+from fhir_gateway.rivta.scheduling_1_1.contracts import CONTRACTS
 from fhir_gateway.rivta.xml import UnreadableXml
 
 __all__ = ["FaultProxy", "Received"]

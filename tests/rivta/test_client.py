@@ -47,21 +47,21 @@ from fhir_gateway.model.errors import (
 from fhir_gateway.model.ids import HsaId, LogicalAddress, SourceName
 from fhir_gateway.model.interaction import WRITES, Actor
 from fhir_gateway.model.person import PersonalIdentityNumber
-from fhir_gateway.rivta import (
+from fhir_gateway.rivta.client import FaultedWrite, SoapClient
+from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.envelope import Answer, write_fault, write_response
+from fhir_gateway.rivta.fault import Fault
+from fhir_gateway.rivta.limit import ANSWER, LIST, PERSONAL
+from fhir_gateway.rivta.scheduling_1_1 import (
     cancel_booking,
     get_all_time_types,
     get_available_timeslots,
     make_booking,
     update_booking,
 )
-from fhir_gateway.rivta.client import FaultedWrite, SoapClient
-from fhir_gateway.rivta.contract import Contract
-from fhir_gateway.rivta.contracts import CONTRACTS
-from fhir_gateway.rivta.envelope import Answer, write_fault, write_response
-from fhir_gateway.rivta.fault import Fault
-from fhir_gateway.rivta.limit import ANSWER, LIST, PERSONAL
+from fhir_gateway.rivta.scheduling_1_1.contracts import CONTRACTS
+from fhir_gateway.rivta.scheduling_1_1.types import SubjectOfCareType, TimeslotType
 from fhir_gateway.rivta.transport import Credentials, Transport
-from fhir_gateway.rivta.types import SubjectOfCareType, TimeslotType
 
 MARKER = "191212121212"
 ENDPOINT = "https://region.example.org/{interaction}"

@@ -14,7 +14,20 @@ import pytest
 from fhir_gateway.model.ids import HsaId, LogicalAddress
 from fhir_gateway.model.interaction import Actor, Interaction
 from fhir_gateway.model.person import PersonalIdentityNumber
-from fhir_gateway.rivta import (
+from fhir_gateway.rivta.binding import MalformedElement
+from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.envelope import (
+    Answer,
+    MalformedEnvelope,
+    read_call,
+    read_request,
+    read_response,
+    write_request,
+    write_response,
+)
+from fhir_gateway.rivta.fault import Fault
+from fhir_gateway.rivta.processing_status import ProcessingStatusRecord, SynchError
+from fhir_gateway.rivta.scheduling_1_1 import (
     cancel_booking,
     get_all_care_types,
     get_all_healthcare_facilities,
@@ -27,21 +40,8 @@ from fhir_gateway.rivta import (
     make_booking,
     update_booking,
 )
-from fhir_gateway.rivta.binding import MalformedElement
-from fhir_gateway.rivta.contract import Contract
-from fhir_gateway.rivta.contracts import CONTRACTS
-from fhir_gateway.rivta.envelope import (
-    Answer,
-    MalformedEnvelope,
-    read_call,
-    read_request,
-    read_response,
-    write_request,
-    write_response,
-)
-from fhir_gateway.rivta.fault import Fault
-from fhir_gateway.rivta.processing_status import ProcessingStatusRecord, SynchError
-from fhir_gateway.rivta.types import (
+from fhir_gateway.rivta.scheduling_1_1.contracts import CONTRACTS
+from fhir_gateway.rivta.scheduling_1_1.types import (
     CareTypeType,
     HealthcareFacilityInfoType,
     PerformerAvailabilityByDateType,

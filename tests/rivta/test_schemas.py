@@ -18,7 +18,6 @@ from lxml import etree
 
 from fhir_gateway.model.ids import LogicalAddress
 from fhir_gateway.model.interaction import Actor, ActorType
-from fhir_gateway.rivta import get_subject_of_care_schedule
 from fhir_gateway.rivta.binding import (
     BOOLEAN,
     DATE,
@@ -30,7 +29,6 @@ from fhir_gateway.rivta.binding import (
     TIME,
 )
 from fhir_gateway.rivta.contract import Contract
-from fhir_gateway.rivta.contracts import CONTRACTS
 from fhir_gateway.rivta.docbook import plain_line, plain_text
 from fhir_gateway.rivta.envelope import (
     Answer,
@@ -41,6 +39,8 @@ from fhir_gateway.rivta.envelope import (
     write_response,
 )
 from fhir_gateway.rivta.processing_status import ProcessingStatusRecord
+from fhir_gateway.rivta.scheduling_1_1 import get_subject_of_care_schedule
+from fhir_gateway.rivta.scheduling_1_1.contracts import CONTRACTS
 
 Validate = Callable[[etree._Element], list[str]]
 

@@ -23,8 +23,8 @@ from fhir_gateway.model.errors import BookingUnconfirmed, Unavailable
 from fhir_gateway.model.ids import LogicalAddress, SourceName
 from fhir_gateway.model.interaction import WRITES, Actor, Interaction
 from fhir_gateway.rivta.client import SoapClient
-from fhir_gateway.rivta.contracts import CONTRACTS
 from fhir_gateway.rivta.envelope import read_call, read_request, read_response
+from fhir_gateway.rivta.scheduling_1_1.contracts import CONTRACTS
 from fhir_gateway.rivta.transport import Credentials, Reply, Transport, was_never_sent
 
 TIMEOUT_S: Final = 5.0

@@ -12,7 +12,10 @@ from fhir_gateway.model.ids import LogicalAddress
 from fhir_gateway.model.interaction import Actor, Interaction
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timekeeping import civil_date_text
-from fhir_gateway.rivta import (
+from fhir_gateway.rivta.client import SoapClient
+from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.envelope import CONTENT_TYPE, Answer, write_request
+from fhir_gateway.rivta.scheduling_1_1 import (
     cancel_booking,
     get_all_care_types,
     get_all_healthcare_facilities,
@@ -25,11 +28,8 @@ from fhir_gateway.rivta import (
     make_booking,
     update_booking,
 )
-from fhir_gateway.rivta.client import SoapClient
-from fhir_gateway.rivta.contract import Contract
-from fhir_gateway.rivta.contracts import CONTRACTS
-from fhir_gateway.rivta.envelope import CONTENT_TYPE, Answer, write_request
-from fhir_gateway.rivta.types import SubjectOfCareType, TimeslotType
+from fhir_gateway.rivta.scheduling_1_1.contracts import CONTRACTS
+from fhir_gateway.rivta.scheduling_1_1.types import SubjectOfCareType, TimeslotType
 from fhir_gateway.sandbox.catalogue import OfferedTimeType, SandboxUnit
 from fhir_gateway.sandbox.server import SandboxServer
 

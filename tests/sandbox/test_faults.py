@@ -19,10 +19,10 @@ from fhir_gateway.model.errors import (
 )
 from fhir_gateway.model.ids import LogicalAddress
 from fhir_gateway.model.interaction import Actor
-from fhir_gateway.rivta import get_all_time_types, make_booking
 from fhir_gateway.rivta.client import FaultedWrite
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.envelope import write_request
+from fhir_gateway.rivta.scheduling_1_1 import get_all_time_types, make_booking
 from fhir_gateway.sandbox.fault_rule import FaultKind
 from fhir_gateway.sandbox.server import SandboxServer
 

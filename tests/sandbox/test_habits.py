@@ -9,15 +9,15 @@ from lxml import etree
 
 from fhir_gateway.model.errors import GatewayError, MalformedAnswer, SourceFault
 from fhir_gateway.model.interaction import Interaction
-from fhir_gateway.rivta import (
+from fhir_gateway.rivta.client import FaultedWrite
+from fhir_gateway.rivta.scheduling_1_1 import (
     get_all_time_types,
     get_available_timeslots,
     get_booking_details,
     get_subject_of_care_schedule,
     update_booking,
 )
-from fhir_gateway.rivta.client import FaultedWrite
-from fhir_gateway.rivta.types import TimeslotType
+from fhir_gateway.rivta.scheduling_1_1.types import TimeslotType
 from fhir_gateway.rivta.xml import parse
 
 from .consumer import LOCKED_TYPE, TOLVAN, Consumer, people

@@ -13,7 +13,7 @@ import pytest
 from lxml import etree
 
 from fhir_gateway.model.interaction import Interaction
-from fhir_gateway.rivta import (
+from fhir_gateway.rivta.scheduling_1_1 import (
     cancel_booking,
     get_all_care_types,
     get_all_healthcare_facilities,
@@ -25,7 +25,7 @@ from fhir_gateway.rivta import (
     get_subject_of_care_schedule,
     update_booking,
 )
-from fhir_gateway.rivta.types import SubjectOfCareType
+from fhir_gateway.rivta.scheduling_1_1.types import SubjectOfCareType
 from fhir_gateway.rivta.xml import parse
 
 from .consumer import TOLVAN, Consumer

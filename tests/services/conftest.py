@@ -25,17 +25,17 @@ from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import civil_date, now
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.sandbox.server import SandboxServer
-from fhir_gateway.services.booking import BookingService
-from fhir_gateway.services.booking_request import BookingRequest, MoveRequest
-from fhir_gateway.services.directory import Directory
-from fhir_gateway.services.read_back import ReadBack
-from fhir_gateway.services.recheck import Recheck
-from fhir_gateway.services.reconciliation import Reconciliation
-from fhir_gateway.services.resident_bookings import ResidentBookings
-from fhir_gateway.services.settlement import Settlement
-from fhir_gateway.services.slot_search import SlotSearch
-from fhir_gateway.services.source_access import SourceAccess
-from fhir_gateway.services.turn import Turns
+from fhir_gateway.services.booking.booking import BookingService
+from fhir_gateway.services.booking.bulkhead import Turns
+from fhir_gateway.services.booking.read_back import ReadBack
+from fhir_gateway.services.booking.reconciliation import Reconciliation
+from fhir_gateway.services.booking.request import BookingRequest, MoveRequest
+from fhir_gateway.services.booking.resident_bookings import ResidentBookings
+from fhir_gateway.services.booking.settlement import Settlement
+from fhir_gateway.services.search.slot_search import SlotSearch
+from fhir_gateway.services.source.directory import Directory
+from fhir_gateway.services.source.recheck import Recheck
+from fhir_gateway.services.source.source_access import SourceAccess
 from fhir_gateway.settings import Settings
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis

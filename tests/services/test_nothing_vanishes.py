@@ -35,9 +35,9 @@ from fhir_gateway.model.source import Budget, SourceProblem
 from fhir_gateway.model.timekeeping import civil_date
 from fhir_gateway.rivta.transport import Reply, Transport
 from fhir_gateway.services.refresh.source_refresh import SourceRefresh
-from fhir_gateway.services.slot_search import SlotCriteria, SlotSearch
-from fhir_gateway.services.slot_selection import Selector
-from fhir_gateway.services.slot_view import SlotView
+from fhir_gateway.services.search.slot_search import SlotCriteria, SlotSearch
+from fhir_gateway.services.search.slot_selection import Selector
+from fhir_gateway.services.search.slot_view import SlotView
 
 TODAY: Final = civil_date(NOW)
 HORIZON: Final = 5

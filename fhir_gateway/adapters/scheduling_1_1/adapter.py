@@ -68,7 +68,12 @@ from fhir_gateway.model.interaction import (
 from fhir_gateway.model.listed import Listed
 from fhir_gateway.model.timekeeping import civil_date_text
 from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, TimeType
-from fhir_gateway.rivta import (
+from fhir_gateway.rivta.binding import MalformedElement
+from fhir_gateway.rivta.client import FaultedWrite, SoapClient
+from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.envelope import Answer
+from fhir_gateway.rivta.limit import MOST_OF_TEXT
+from fhir_gateway.rivta.scheduling_1_1 import (
     cancel_booking,
     get_all_care_types,
     get_all_healthcare_facilities,
@@ -81,11 +86,6 @@ from fhir_gateway.rivta import (
     make_booking,
     update_booking,
 )
-from fhir_gateway.rivta.binding import MalformedElement
-from fhir_gateway.rivta.client import FaultedWrite, SoapClient
-from fhir_gateway.rivta.contract import Contract
-from fhir_gateway.rivta.envelope import Answer
-from fhir_gateway.rivta.limit import MOST_OF_TEXT
 from fhir_gateway.rivta.transport import Credentials, Transport
 
 __all__ = ["Scheduling11"]

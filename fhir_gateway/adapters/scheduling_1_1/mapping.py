@@ -46,9 +46,9 @@ from fhir_gateway.model.timeslot import (
 )
 from fhir_gateway.rivta.binding import UNREADABLE, MalformedElement
 from fhir_gateway.rivta.envelope import Answer
-from fhir_gateway.rivta.get_available_timeslots import Response
 from fhir_gateway.rivta.processing_status import StatusCode
-from fhir_gateway.rivta.types import (
+from fhir_gateway.rivta.scheduling_1_1.get_available_timeslots import Response
+from fhir_gateway.rivta.scheduling_1_1.types import (
     CareTypeType,
     HealthcareFacilityInfoType,
     PerformerAvailabilityByDateType,

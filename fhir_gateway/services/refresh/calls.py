@@ -24,10 +24,10 @@ from fhir_gateway.model.listed import Listed
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock
 from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, TimeType
-from fhir_gateway.services.breaker import Jitter
-from fhir_gateway.services.pace import Pace
 from fhir_gateway.services.refresh.tenure import Tenure, TenureEnded
-from fhir_gateway.services.window import Window
+from fhir_gateway.services.source.breaker import Jitter
+from fhir_gateway.services.source.pace import Pace
+from fhir_gateway.services.source.window import Window
 
 __all__ = ["RefreshCalls"]
 

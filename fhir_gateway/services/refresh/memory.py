@@ -17,8 +17,8 @@ import numpy.typing as npt
 from fhir_gateway.model.loss import Loss
 from fhir_gateway.model.timekeeping import civil_date, epoch_seconds, instant_from_epoch
 from fhir_gateway.model.timeslot import Schedule
-from fhir_gateway.services.directory import TimeTypeMap
 from fhir_gateway.services.refresh.suspicion import Verdict, verdict
+from fhir_gateway.services.source.directory import TimeTypeMap
 from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
 
 __all__ = ["BlockMemory"]

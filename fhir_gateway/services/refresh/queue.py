@@ -16,8 +16,8 @@ from typing import Final
 
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.timekeeping import Clock
-from fhir_gateway.services.breaker import Jitter, jittered
 from fhir_gateway.services.refresh.question import TIMES, Question
+from fhir_gateway.services.source.breaker import Jitter, jittered
 
 __all__ = ["Gate", "QuestionState", "RefreshQueue"]
 

@@ -9,9 +9,9 @@ from typing import Final
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.loss import Loss
-from fhir_gateway.services.breaker import Breaker
 from fhir_gateway.services.refresh.question import TIMES, Question
 from fhir_gateway.services.refresh.queue import QuestionState
+from fhir_gateway.services.source.breaker import Breaker
 from fhir_gateway.stores.slot_block import BlockKey
 from fhir_gateway.stores.source_status import FailingQuestion
 

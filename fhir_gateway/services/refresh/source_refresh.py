@@ -22,12 +22,7 @@ from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.loss import Loss, losses_of
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, civil_date, now
-from fhir_gateway.services.breaker import Breaker, Jitter
-from fhir_gateway.services.directory import TimeTypeMap
-from fhir_gateway.services.listed_times import ListedTimes
-from fhir_gateway.services.loss_log import LossLog
 from fhir_gateway.services.refresh.calls import RefreshCalls
-from fhir_gateway.services.refresh.known_offer import KnownOffer
 from fhir_gateway.services.refresh.memory import BlockMemory
 from fhir_gateway.services.refresh.question import TIMES, Question
 from fhir_gateway.services.refresh.queue import Gate, RefreshQueue
@@ -40,7 +35,12 @@ from fhir_gateway.services.refresh.report import (
 )
 from fhir_gateway.services.refresh.suspicion import Verdict
 from fhir_gateway.services.refresh.tenure import Tenure, TenureEnded
-from fhir_gateway.services.window import (
+from fhir_gateway.services.source.breaker import Breaker, Jitter
+from fhir_gateway.services.source.directory import TimeTypeMap
+from fhir_gateway.services.source.known_offer import KnownOffer
+from fhir_gateway.services.source.listed_times import ListedTimes
+from fhir_gateway.services.source.loss_log import LossLog
+from fhir_gateway.services.source.window import (
     Window,
     saves_calls,
     windows,

@@ -16,7 +16,7 @@ from fhir_gateway.fhir.appointment_request import (
 )
 from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.model.timeslot import TimeslotToken
-from fhir_gateway.services.booking_request import BookedTimeslot
+from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
 from fhir_gateway.web.booking_desk import BookingDesk, Change

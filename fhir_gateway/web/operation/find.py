@@ -28,8 +28,8 @@ from fhir_gateway.fhir.practitioner import practitioner_role_id
 from fhir_gateway.fhir.search_parameters import understand, without_empty
 from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS
 from fhir_gateway.model.ids import HsaId
-from fhir_gateway.services.slot_search import SlotCriteria, SlotPage
-from fhir_gateway.services.slot_selection import Selector
+from fhir_gateway.services.search.slot_search import SlotCriteria, SlotPage
+from fhir_gateway.services.search.slot_selection import Selector
 from fhir_gateway.web.exchange import (
     check_accept,
     fhir_response,

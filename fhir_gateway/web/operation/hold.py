@@ -14,7 +14,7 @@ from fhir_gateway.fhir.appointment_request import appointment_request_from_resou
 from fhir_gateway.fhir.outcome import Issue, Severity
 from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.model.error_code import ErrorCode
-from fhir_gateway.services.booking_request import BookedTimeslot
+from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers, Wrap
 from fhir_gateway.web.booking_desk import BookingDesk, Change

@@ -16,8 +16,8 @@ from fhir_gateway.fhir.outcome import Issue, Problem
 from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.model.errors import TimeslotTaken
 from fhir_gateway.model.timeslot import TimeslotToken
-from fhir_gateway.services.slot_search import SlotCriteria
-from fhir_gateway.services.slot_selection import Selector
+from fhir_gateway.services.search.slot_search import SlotCriteria
+from fhir_gateway.services.search.slot_selection import Selector
 from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
 from fhir_gateway.web.booking_desk import BookingDesk, Change

@@ -9,11 +9,11 @@ from builders import COVID, NORR, NOW, UNIT, VACCINATION, VISIT, block, timeslot
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_gateway.services.pace import Pace
 from fhir_gateway.services.refresh.memory import BlockMemory
 from fhir_gateway.services.refresh.suspicion import Verdict, verdict
 from fhir_gateway.services.refresh.tenure import Tenure
-from fhir_gateway.services.window import (
+from fhir_gateway.services.source.pace import Pace
+from fhir_gateway.services.source.window import (
     Window,
     saves_calls,
     windows,

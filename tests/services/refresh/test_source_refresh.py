@@ -54,9 +54,9 @@ from fhir_gateway.model.listed import Listed
 from fhir_gateway.model.loss import Loss
 from fhir_gateway.model.source import Budget, Mode, Source
 from fhir_gateway.model.timeslot import AvailableDate, TimeType
-from fhir_gateway.services.directory import TimeTypeMap
 from fhir_gateway.services.refresh.source_refresh import SourceRefresh
 from fhir_gateway.services.refresh.tenure import Tenure
+from fhir_gateway.services.source.directory import TimeTypeMap
 from fhir_gateway.stores.offer import Offer
 from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
 from fhir_gateway.stores.slot_store import StoreUnavailable

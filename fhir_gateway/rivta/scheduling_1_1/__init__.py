@@ -1,0 +1,3 @@
+"""
+The contracts of crm:scheduling 1.1 and their types.
+"""

@@ -1,0 +1,42 @@
+"""
+GetAllHealthcareFacilities 1.1: where a resident can book, or move a booking to.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.rivta.binding import IDENTIFIER, element, elements
+from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.scheduling_1_1.types import HealthcareFacilityInfoType
+
+__all__ = ["CONTRACT", "NAMESPACE", "Request", "Response"]
+
+NAMESPACE: Final = "urn:riv:crm:scheduling:GetAllHealthcareFacilitiesResponder:1"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Request:
+    """The body of GetAllHealthcareFacilities."""
+
+    NAMESPACE: ClassVar[str] = NAMESPACE
+
+    healthcare_facility: str = element("healthcare_facility", required=True)
+    subject_of_care: str = element("subject_of_care", required=True)
+    booking_id: str | None = element("bookingId", IDENTIFIER)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Response:
+    """The body of GetAllHealthcareFacilitiesResponse."""
+
+    NAMESPACE: ClassVar[str] = NAMESPACE
+
+    healthcare_facility_infos: tuple[HealthcareFacilityInfoType, ...] = elements(
+        "healthcareFacilityInfos", HealthcareFacilityInfoType, rejects_items=True
+    )
+
+
+CONTRACT: Final = Contract(
+    Interaction.GET_ALL_HEALTHCARE_FACILITIES, NAMESPACE, Request, Response
+)

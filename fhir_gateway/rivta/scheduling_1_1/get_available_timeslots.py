@@ -1,0 +1,52 @@
+"""
+GetAvailableTimeslots 1.1: free times.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.rivta.binding import DATE, IDENTIFIER, NAME, element, elements
+from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.scheduling_1_1.types import TimeslotType
+
+__all__ = ["CONTRACT", "EXTENSION", "NAMESPACE", "Request", "Response"]
+
+NAMESPACE: Final = "urn:riv:crm:scheduling:GetAvailableTimeslotsResponder:1"
+EXTENSION: Final = "urn:riv:crm:scheduling:GetAvailableTimeslotsResponder:1.1"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Request:
+    """The body of GetAvailableTimeslots."""
+
+    NAMESPACE: ClassVar[str] = NAMESPACE
+
+    healthcare_facility: str = element("healthcare_facility", required=True)
+    booking_id: str | None = element("bookingId", IDENTIFIER)
+    start_date_inclusive: str = element("startDateInclusive", DATE, required=True)
+    end_date_inclusive: str = element("endDateInclusive", DATE, required=True)
+    performer: tuple[str, ...] = elements("performer", IDENTIFIER)
+    time_type_name: str | None = element("timeTypeName", NAME)
+    time_type_id: str | None = element("timeTypeID", IDENTIFIER)
+    care_type_name: str | None = element("careTypeName", NAME)
+    care_type_id: str | None = element("careTypeID", IDENTIFIER)
+    subject_of_care: str = element(
+        "subject_of_care", namespace=EXTENSION, required=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Response:
+    """The body of GetAvailableTimeslotsResponse."""
+
+    NAMESPACE: ClassVar[str] = NAMESPACE
+
+    timeslot_detail: tuple[TimeslotType, ...] = elements(
+        "timeslotDetail", TimeslotType, rejects_items=True
+    )
+
+
+CONTRACT: Final = Contract(
+    Interaction.GET_AVAILABLE_TIMESLOTS, NAMESPACE, Request, Response
+)

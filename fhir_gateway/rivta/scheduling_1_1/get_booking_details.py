@@ -1,0 +1,41 @@
+"""
+GetBookingDetails 1.1: one booking or invitation.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.rivta.binding import IDENTIFIER, element
+from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.scheduling_1_1.types import TimeslotType
+
+__all__ = ["CONTRACT", "NAMESPACE", "Request", "Response"]
+
+NAMESPACE: Final = "urn:riv:crm:scheduling:GetBookingDetailsResponder:1"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Request:
+    """The body of GetBookingDetails."""
+
+    NAMESPACE: ClassVar[str] = NAMESPACE
+
+    healthcare_facility: str = element("healthcare_facility", required=True)
+    booking_id: str = element("bookingId", IDENTIFIER, required=True)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Response:
+    """The body of GetBookingDetailsResponse."""
+
+    NAMESPACE: ClassVar[str] = NAMESPACE
+
+    timeslot_detail: TimeslotType = element(
+        "timeslotDetail", TimeslotType, required=True
+    )
+
+
+CONTRACT: Final = Contract(
+    Interaction.GET_BOOKING_DETAILS, NAMESPACE, Request, Response
+)

@@ -1,0 +1,3 @@
+"""
+Bookings: from a claim to what the region's list shows.
+"""

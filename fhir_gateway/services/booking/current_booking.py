@@ -1,0 +1,236 @@
+"""
+How bookings stand now: what the journal knows, brought up to date by their sources.
+"""
+
+import structlog
+
+from fhir_gateway.model.booking import Booking, BookingStatus, ManagedBooking
+from fhir_gateway.model.error_code import ErrorCode
+from fhir_gateway.model.errors import (
+    Conflict,
+    GatewayError,
+    Refused,
+)
+from fhir_gateway.model.ids import SourceName
+from fhir_gateway.services.booking.read_back import ReadBack
+from fhir_gateway.services.booking.settlement import Settlement
+from fhir_gateway.stores.journal import (
+    BookingRecord,
+    BookingState,
+    Decision,
+    DecisionKind,
+    DecisionState,
+    Journal,
+    RepeatedRequest,
+)
+
+__all__ = ["CurrentBookings"]
+
+_log = structlog.get_logger()
+
+
+class CurrentBookings:
+    """
+    Reads single bookings.
+
+    Args:
+        journal: The bookings that this server knows.
+        read_back: Reads bookings at their sources.
+        settlement: Finds out how a write went.
+    """
+
+    def __init__(
+        self, journal: Journal, read_back: ReadBack, settlement: Settlement
+    ) -> None:
+        self._journal = journal
+        self._read_back = read_back
+        self._settlement = settlement
+
+    def read(self, booking: str) -> ManagedBooking:
+        """
+        Return a booking as it stands at its source now.
+
+        When the source cannot be asked it is returned as it was last known.
+
+        Raises:
+            NotFound: There is no booking of that id.
+        """
+        return self.managed(*self.record(booking))
+
+    def record(self, booking: str) -> tuple[BookingRecord, Booking | None]:
+        """
+        Return the record of a booking, with what its source said of it just now.
+
+        Raises:
+            NotFound: There is no booking of that id.
+        """
+        decision = self._journal.pending_decision(booking)
+        # One that is on its way is for its owner to settle.
+        if decision is not None and decision.state is DecisionState.UNKNOWN:
+            try:
+                self._settlement.settle(decision)
+            except GatewayError as error:
+                _log.info("still unknown", booking=booking, error=str(error))
+        record = self._journal.get(booking)
+        if record.state is BookingState.REFUSED:
+            record = self._settlement.look_again(record)
+        if record.state is not BookingState.BOOKED:
+            return record, None
+        return self._read_back.refreshed(record)
+
+    def managed(
+        self,
+        record: BookingRecord,
+        details: Booking | None = None,
+        *,
+        reason: str | None = None,
+    ) -> ManagedBooking:
+        """
+        Return a record and its source's description as one, as they stand now.
+
+        Args:
+            record: What the journal said.
+            details: What the source said then, if it could be asked; left out where
+                the booking has changed since.
+            reason: What the resident wrote, where the source has not said it.
+        """
+        # A write may have been settled since the record was read: that none is pending
+        # tells nothing of how it stood before.
+        current, decision = self._journal.now(record.id)
+        if current.version != record.version:
+            details = None
+        return _managed_booking(current, details, decision=decision, reason=reason)
+
+    def sent(
+        self,
+        record: BookingRecord,
+        details: Booking,
+        *,
+        reason: str | None = None,
+    ) -> ManagedBooking:
+        """
+        Return what a write has just come to, and was seen to.
+
+        Args:
+            record: How the booking stands after it.
+            details: What its source has said of it: the write was settled, and was the
+                only one that was not.
+            reason: What the resident wrote, where the source has not said it.
+        """
+        return _managed_booking(record, details, decision=None, reason=reason)
+
+    def stands(
+        self, decision: Decision, *, reason: str | None = None
+    ) -> ManagedBooking:
+        """
+        Return what a write has come to by now: pending while it is under way.
+
+        A client that asked for it must never take how the booking stood before for
+        what has become of it. Where nothing is to be seen of the write it is pending
+        too: its sender may not have ended, and one that stood still for minutes sends
+        it now.
+
+        Args:
+            decision: The write.
+            reason: What the resident wrote.
+
+        Raises:
+            Refused: The region said no to it.
+            Conflict: It is certain by now that nothing came of it.
+        """
+        record, pending = self._journal.now(decision.booking)
+        if pending is None or pending.id != decision.id:
+            found = self._journal.decision(decision.id)
+            if found.is_not_seen:
+                pending = found
+            else:
+                _check_done(found, record.source)
+        return _managed_booking(record, None, decision=pending, reason=reason)
+
+    def come_of(self, repeated: RepeatedRequest) -> ManagedBooking:
+        """
+        Return what has come of a request that was made before, as it stands now.
+
+        Args:
+            repeated: What the journal said of its key; it led to a decision.
+
+        Raises:
+            Refused: The region said no to it.
+            Conflict: It is certain by now that nothing came of it, or it does not
+                stand any more.
+            NotFound: Its data have been wiped.
+        """
+        if repeated.booking is None or repeated.decision is None:
+            raise TypeError("the request led to no decision")
+        booking = self.read(repeated.booking)
+        decision = self._journal.decision(repeated.decision)
+        _check_done(decision, booking.source)
+        is_cancelled = booking.status is BookingStatus.CANCELLED
+        if is_cancelled and decision.kind is not DecisionKind.CANCEL:
+            raise Conflict(
+                "The appointment of this request has been cancelled since: to book"
+                " again, make a new request with a new key.",
+                source=booking.source,
+                error_code=ErrorCode.APPOINTMENT_IS_ALREADY_CANCELED,
+            )
+        return booking
+
+    def as_last_known(self, record: BookingRecord) -> ManagedBooking:
+        """Return a record without asking its source, which has just not answered."""
+        return self.managed(record)
+
+
+def _check_done(decision: Decision, source: SourceName) -> None:
+    if decision.state is DecisionState.REFUSED:
+        raise Refused(
+            decision.message or "The region refused the request.", source=source
+        )
+    if decision.state is DecisionState.NOT_SENT:
+        raise Conflict(
+            "It is certain by now that nothing came of this request; make a new one,"
+            " with a new key.",
+            source=source,
+        )
+
+
+def _managed_booking(
+    record: BookingRecord,
+    details: Booking | None,
+    *,
+    decision: Decision | None,
+    reason: str | None = None,
+) -> ManagedBooking:
+    status = {
+        BookingState.BOOKED: BookingStatus.BOOKED,
+        BookingState.CANCELLED: BookingStatus.CANCELLED,
+        # It was pending once, or its id would not be known; nothing came of it.
+        BookingState.REFUSED: BookingStatus.CANCELLED,
+    }.get(record.state, BookingStatus.PENDING)
+    held_until = None
+    if decision is not None:
+        held_until = decision.held_until
+        status = (
+            # Over, if not tidied up yet.
+            BookingStatus.CANCELLED if decision.is_lapsed else BookingStatus.PENDING
+        )
+    return ManagedBooking(
+        id=record.id,
+        version=record.version,
+        status=status,
+        source=record.source,
+        timeslot=record.timeslot,
+        booking_id=record.booking_id,
+        number=record.number,
+        permissions=record.permissions,
+        is_invitation=record.is_invitation,
+        created_at=record.created_at,
+        updated_at=record.updated_at,
+        confirmed_at=record.confirmed_at,
+        message=record.message,
+        purpose=details.purpose if details else None,
+        reason=(details.reason if details else None) or reason,
+        held_until=held_until,
+        cancellation=(
+            record.cancellation if status is BookingStatus.CANCELLED else None
+        ),
+    )

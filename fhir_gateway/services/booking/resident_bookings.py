@@ -1,0 +1,417 @@
+"""
+A resident's booked times, over the sources that can be asked about them.
+
+A source with an aggregating address is asked once. Of the others only those units are
+asked at which this server knows a booking; the answer says so.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from fhir_gateway.model.booking import (
+    BookedTimes,
+    Booking,
+    KeptPart,
+    ManagedBooking,
+)
+from fhir_gateway.model.errors import GatewayError
+from fhir_gateway.model.ids import LogicalAddress, SourceName
+from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.model.source import Source, SourceOutcome, SourceProblem
+from fhir_gateway.model.timekeeping import Clock, instant_text, now
+from fhir_gateway.model.timeslot import Timeslot
+from fhir_gateway.services.booking.current_booking import CurrentBookings
+from fhir_gateway.services.booking.read_back import timeslot_of
+from fhir_gateway.services.booking.settlement import Settlement
+from fhir_gateway.services.source.source_access import SourceAccess
+from fhir_gateway.stores.journal import (
+    BookingIdTaken,
+    BookingRecord,
+    BookingState,
+    Journal,
+)
+
+__all__ = ["MOST_BOOKINGS", "ResidentBookings", "ResidentsTimes"]
+
+_log = structlog.get_logger()
+
+_MOST_AT_ONCE: Final = 16
+# Of one answer: a resident has a few, and each is looked up and written down.
+MOST_BOOKINGS: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResidentsTimes:
+    """
+    A resident's bookings, earliest first.
+
+    Attributes:
+        outcomes: What is missing, source by source.
+    """
+
+    bookings: tuple[ManagedBooking, ...]
+    outcomes: tuple[SourceOutcome, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    source: Source
+    address: LogicalAddress
+
+
+class ResidentBookings:
+    """
+    Asks about a resident.
+
+    Args:
+        access: The sources.
+        journal: The bookings that this server knows.
+        current: Reads single bookings.
+        settlement: Mends what was said not to be booked.
+        clock: Tells the time.
+    """
+
+    def __init__(
+        self,
+        access: SourceAccess,
+        journal: Journal,
+        current: CurrentBookings,
+        settlement: Settlement,
+        *,
+        clock: Clock = now,
+    ) -> None:
+        self._access = access
+        self._journal = journal
+        self._current = current
+        self._settlement = settlement
+        self._clock = clock
+
+    def of(self, number: PersonalIdentityNumber) -> ResidentsTimes:
+        """
+        Return a resident's booked, pending and cancelled times.
+
+        A source that cannot be asked is named in the outcomes, and what this server
+        knows of its bookings is returned as it was last confirmed.
+        """
+        records = self._journal.of_subject(number)
+        questions = self._questions(records)
+        outcomes: list[SourceOutcome] = []
+        answered: dict[SourceName, list[BookedTimes]] = {}
+        unshown: Counter[SourceName] = Counter()
+        beyond: Counter[SourceName] = Counter()
+        described: dict[str, tuple[Booking, KeptPart | None]] = {}
+        silent: set[tuple[SourceName, LogicalAddress]] = set()
+        cut: set[tuple[SourceName, LogicalAddress]] = set()
+        with ThreadPoolExecutor(
+            max_workers=max(1, min(len(questions), _MOST_AT_ONCE))
+        ) as executor:
+            answers = executor.map(
+                lambda question: self._ask(question, number), questions
+            )
+            for question, answer in zip(questions, answers, strict=True):
+                if isinstance(answer, SourceOutcome):
+                    outcomes.append(answer)
+                    silent.add((question.source.name, question.address))
+                    continue
+                source = question.source.name
+                answered.setdefault(source, []).append(answer)
+                shown = self._first(answer.bookings)
+                if len(shown) < len(answer.bookings):
+                    beyond[source] += len(answer.bookings) - len(shown)
+                    cut.add((source, question.address))
+                kept = {part.unit.upper(): part for part in answer.kept}
+                found = self._known(source, shown, number, kept)
+                for booking, record in zip(shown, found, strict=True):
+                    if record is None or record.id in described:
+                        unshown[source] += 1
+                    else:
+                        described[record.id] = booking, kept.get(booking.unit)
+        for name, parts in answered.items():
+            outcomes.extend(
+                _shortcomings(
+                    self._access.sources[name], parts, unshown[name], beyond[name]
+                )
+            )
+        outcomes.extend(self._not_asked())
+        records = self._journal.of_subject(number)
+        confirmed = self._confirmed(records, described)
+
+        def managed(record: BookingRecord) -> ManagedBooking:
+            question = self._question_about(record)
+            if question in silent or (question in cut and record.id not in described):
+                return self._current.as_last_known(record)
+            booking, part = described.get(record.id, (None, None))
+            return self._managed(confirmed.get(record.id, record), booking, part)
+
+        # Some are looked at by themselves: one after the other, those of a source that
+        # is slow would take as many times as long.
+        with ThreadPoolExecutor(
+            max_workers=max(1, min(len(records), _MOST_AT_ONCE))
+        ) as executor:
+            bookings = executor.map(managed, records)
+        return ResidentsTimes(bookings=tuple(bookings), outcomes=_one_each(outcomes))
+
+    def _questions(self, records: Iterable[BookingRecord]) -> list[_Question]:
+        questions: dict[tuple[SourceName, LogicalAddress], _Question] = {}
+        for source in self._access.sources.values():
+            if source.schedule_address is not None:
+                questions[source.name, source.schedule_address] = _Question(
+                    source=source, address=source.schedule_address
+                )
+        for record in records:
+            owner = self._access.sources.get(record.source)
+            if owner is None or owner.schedule_address is not None:
+                continue
+            address = LogicalAddress(record.timeslot.schedule.unit)
+            questions[owner.name, address] = _Question(source=owner, address=address)
+        return list(questions.values())
+
+    def _question_about(
+        self, record: BookingRecord
+    ) -> tuple[SourceName, LogicalAddress]:
+        """Return whom the question was put to that covers a booking."""
+        owner = self._access.sources.get(record.source)
+        address = owner.schedule_address if owner else None
+        return record.source, address or LogicalAddress(record.timeslot.schedule.unit)
+
+    def _ask(
+        self, question: _Question, number: PersonalIdentityNumber
+    ) -> BookedTimes | SourceOutcome:
+        try:
+            answer = self._access.booked_times(
+                question.source, question.address, number
+            )
+        except GatewayError as error:
+            _log.warning(
+                "source could not be asked",
+                source=question.source.name,
+                error=str(error),
+            )
+            return SourceOutcome(
+                source=question.source.name,
+                problem=SourceProblem.UNAVAILABLE,
+                detail=(
+                    f"{question.source.title} could not be asked; its bookings may be"
+                    " missing or out of date."
+                ),
+            )
+        return replace(answer, kept=tuple(map(self._dated, answer.kept)))
+
+    def _dated(self, part: KeptPart) -> KeptPart:
+        """Return a part of an answer; of an unknown time if its time has not come."""
+        if part.since is not None and part.since > self._clock():
+            return replace(part, since=None)
+        return part
+
+    def _first(self, bookings: Sequence[Booking]) -> Sequence[Booking]:
+        """Return as many bookings as are shown of one answer, coming ones first."""
+        if len(bookings) <= MOST_BOOKINGS:
+            return bookings
+        moment = self._clock()
+
+        def nearest(booking: Booking) -> tuple[bool, timedelta]:
+            start = booking.start or moment
+            return start < moment, abs(start - moment)
+
+        return sorted(bookings, key=nearest)[:MOST_BOOKINGS]
+
+    def _known(
+        self,
+        source: SourceName,
+        told: Sequence[Booking],
+        number: PersonalIdentityNumber,
+        kept: Mapping[str, KeptPart],
+    ) -> list[BookingRecord | None]:
+        """
+        Return our records of bookings, made now where there was none.
+
+        None stands for one that says too little to have one, which is no start (an
+        Appointment that is booked has one: FHIR R4, 12.8, invariant app-3), and for one
+        with another booking's id, which is logged, once for the whole answer.
+
+        Args:
+            source: Where they are.
+            told: What the source says.
+            number: The resident's.
+            kept: What is said of their age by unit, where it is not of this moment.
+        """
+        found: dict[int, BookingRecord | None] = {}
+        new: dict[int, tuple[Booking, Timeslot]] = {}
+        for place, booking in enumerate(told):
+            timeslot = booking.timeslot
+            if timeslot is None:
+                continue
+            try:
+                record = self._known_here(
+                    source, booking, timeslot, number, kept.get(booking.unit)
+                )
+            except BookingIdTaken:
+                found[place] = None
+                continue
+            if record is None:
+                new[place] = booking, timeslot
+            else:
+                found[place] = record
+        adopted = self._journal.reports.adopt_all(source, number, list(new.values()))
+        found.update(zip(new, adopted, strict=True))
+        self._log_taken(source, list(found.values()).count(None))
+        return [found.get(place) for place in range(len(told))]
+
+    def _known_here(
+        self,
+        source: SourceName,
+        booking: Booking,
+        timeslot: Timeslot,
+        number: PersonalIdentityNumber,
+        part: KeptPart | None,
+    ) -> BookingRecord | None:
+        """Return our record of a booking that need not be made now, if there is one."""
+        known = (
+            None
+            if booking.booking_id is None
+            else self._journal.by_booking_id(source, booking.unit, booking.booking_id)
+        )
+        if known is not None and known.number == number:
+            if known.state is BookingState.BOOKED:
+                return known
+            if (
+                part is not None
+                and (part.since or known.updated_at) <= known.updated_at
+            ):
+                # Cancelled since: what was kept does not know it yet.
+                return known
+        denied = self._journal.outcomes.said_not_to_be_made(source, number, timeslot)
+        if denied is None:
+            return None
+        return self._settlement.booked_after_all(denied, booking)
+
+    def _confirmed(
+        self,
+        records: Iterable[BookingRecord],
+        described: Mapping[str, tuple[Booking, KeptPart | None]],
+    ) -> dict[str, BookingRecord]:
+        """Write down what lists of this moment say of what stands; return it anew."""
+        told = []
+        for record in records:
+            booking, part = described.get(record.id, (None, None))
+            if (
+                booking is None
+                or part is not None
+                or record.state is not BookingState.BOOKED
+                or self._journal.pending_decision(record.id) is not None
+            ):
+                continue
+            told.append((record, booking, timeslot_of(booking, record.timeslot)))
+        confirmed = self._journal.reports.confirm_all(told)
+        taken: Counter[SourceName] = Counter()
+        found = {}
+        for (record, _, _), now_known in zip(told, confirmed, strict=True):
+            if now_known is None:
+                taken[record.source] += 1
+            else:
+                found[record.id] = now_known
+        for source, count in taken.items():
+            self._log_taken(source, count)
+        return found
+
+    def _log_taken(self, source: SourceName, count: int) -> None:
+        if count:
+            _log.error("another booking's id", source=source, bookings=count)
+
+    def _managed(
+        self, record: BookingRecord, details: Booking | None, part: KeptPart | None
+    ) -> ManagedBooking:
+        if (
+            details is None
+            or record.state is not BookingState.BOOKED
+            or (part is None and self._journal.pending_decision(record.id) is not None)
+        ):
+            # Not in its source's list, or undecided: looked at by itself.
+            return self._current.read(record.id)
+        managed = self._current.managed(record, details)
+        # What was kept confirms nothing, but for how things stood then.
+        return managed if part is None else replace(managed, confirmed_at=part.since)
+
+    def _not_asked(self) -> list[SourceOutcome]:
+        return [
+            SourceOutcome(
+                source=source.name,
+                problem=SourceProblem.NOT_ASKED,
+                detail=(
+                    f"{source.title} is asked only about units at which this server"
+                    " knows a booking; times booked elsewhere may be missing."
+                ),
+            )
+            for source in self._access.sources.values()
+            if source.schedule_address is None
+        ]
+
+
+def _shortcomings(
+    source: Source, answers: Sequence[BookedTimes], unshown: int, beyond: int
+) -> list[SourceOutcome]:
+    """Return what a source's answers lack, or have of another moment."""
+    lacks = Counter(
+        {
+            "bookings cannot be shown": unshown,
+            f"bookings beyond {MOST_BOOKINGS} of one answer were left out": beyond,
+        }
+    )
+    for answer in answers:
+        lacks.update(
+            {
+                "units did not answer": len(answer.unanswered),
+                "bookings or parts of bookings could not be read": len(
+                    answer.unreadable
+                ),
+                "bookings of other persons were left out": answer.of_others,
+                "bookings at units that are not its own were left out": (
+                    answer.elsewhere
+                ),
+            }
+        )
+    said = [f"{count} {what}" for what, count in lacks.items() if count]
+    outcomes = []
+    if said:
+        outcomes.append(
+            SourceOutcome(
+                source=source.name,
+                problem=SourceProblem.INCOMPLETE,
+                detail=f"{source.title}: {'; '.join(said)}.",
+            )
+        )
+    old = [
+        part
+        for answer in answers
+        for part in answer.kept
+        if part.is_failed or part.since is None
+    ]
+    if old:
+        since = min((part.since for part in old if part.since), default=None)
+        age = f"{instant_text(since)} or later" if since else "an unknown time"
+        outcomes.append(
+            SourceOutcome(
+                source=source.name,
+                problem=SourceProblem.STALE,
+                detail=(
+                    f"{source.title}: {len(old)} units could not be asked just now;"
+                    f" their bookings are shown as they were at {age}."
+                ),
+                since=since,
+            )
+        )
+    return outcomes
+
+
+def _one_each(outcomes: Iterable[SourceOutcome]) -> tuple[SourceOutcome, ...]:
+    """Return one outcome for each source and problem."""
+    kept: Mapping[tuple[SourceName, SourceProblem], SourceOutcome] = {
+        (each.source, each.problem): each for each in outcomes
+    }
+    return tuple(kept.values())

@@ -1,0 +1,454 @@
+"""
+Sending: a claimed write is committed as sent, sent once, and settled by its answer.
+
+    OK, INFO                     done, once it is seen to be what was asked for
+    ERROR                        refused, in the region's words, once it is seen that
+                                 it was not done all the same
+    no connection was made       not sent
+    anything else                unknown: `settlement.py` finds out, at once where an
+                                 answer has come, since then nothing is under way
+
+Nothing is ever sent twice.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
+
+import structlog
+
+from fhir_gateway.model.booking import (
+    Booking,
+    BookingPermissions,
+    ResultCode,
+    WriteResult,
+)
+from fhir_gateway.model.errors import (
+    BookingUnconfirmed,
+    GatewayError,
+    Incorrect,
+    NotFound,
+    Refused,
+    Unavailable,
+    Unsupported,
+)
+from fhir_gateway.model.ids import BookingId
+from fhir_gateway.model.interaction import CancelBooking, MakeBooking, UpdateBooking
+from fhir_gateway.model.source import Source
+from fhir_gateway.model.timekeeping import Clock, now
+from fhir_gateway.model.timeslot import Timeslot
+from fhir_gateway.services.booking.read_back import (
+    ReadBack,
+    is_the_same_time,
+)
+from fhir_gateway.services.booking.settlement import Settlement
+from fhir_gateway.services.source.fault_place import fault_place
+from fhir_gateway.services.source.source_access import AnothersBookings, SourceAccess
+from fhir_gateway.stores.database import DatabaseUnavailable
+from fhir_gateway.stores.journal import (
+    Alarm,
+    BookingIdTaken,
+    BookingRecord,
+    Decision,
+    DecisionState,
+    Journal,
+    LostDecision,
+)
+
+__all__ = ["Sending", "Sent", "unknown_without_journal"]
+
+_log = structlog.get_logger()
+
+# Longer than any write can take: until then nobody else looks after a sent decision.
+_LEASE: Final = timedelta(seconds=100)
+
+# A process that stood still between the commit and the first byte must not send: by
+# then somebody may have seen that nothing arrived. From here the platform's two tries
+# still end before that.
+_SENDS_WITHIN: Final = timedelta(seconds=15)
+
+_UNKNOWN: Final = (
+    "The request was passed on, and the server cannot look up just now what became of"
+    " it: ask again in a minute."
+)
+
+# How a booking stands after a write, with what its source said of it, if it did.
+Sent: TypeAlias = tuple[BookingRecord, Booking | None]
+
+
+class Sending:
+    """
+    Sends writes.
+
+    Args:
+        access: The sources.
+        journal: Where decisions are kept.
+        read_back: Sees what a source has done.
+        settlement: Mends what was settled too early.
+        clock: Tells the time.
+    """
+
+    def __init__(
+        self,
+        access: SourceAccess,
+        journal: Journal,
+        read_back: ReadBack,
+        settlement: Settlement,
+        *,
+        clock: Clock = now,
+    ) -> None:
+        self._access = access
+        self._journal = journal
+        self._read_back = read_back
+        self._settlement = settlement
+        self._clock = clock
+
+    def make(self, source: Source, decision: Decision, booking: MakeBooking) -> Sent:
+        """
+        Send a MakeBooking.
+
+        Args:
+            source: To whom.
+            decision: What claimed it.
+            booking: What is sent.
+
+        Raises:
+            Refused: The region said no.
+            Unavailable: It could not be sent.
+            GatewayError: It cannot be said to that source; nothing was sent.
+        """
+        adapter = self._access.adapter(source.name)
+        return self._sent(
+            source,
+            decision,
+            lambda timeout: adapter.make_booking(booking, timeout=timeout),
+            lambda current, result: self._made(
+                source, current, booking.timeslot, result
+            ),
+        )
+
+    def move(self, source: Source, decision: Decision, update: UpdateBooking) -> Sent:
+        """
+        Send an UpdateBooking; the old time stands until the new one is seen.
+
+        Raises:
+            Refused: The region said no.
+            Unavailable: It could not be sent.
+            GatewayError: It cannot be said to that source; nothing was sent.
+        """
+        adapter = self._access.adapter(source.name)
+        return self._sent(
+            source,
+            decision,
+            lambda timeout: adapter.update_booking(update, timeout=timeout),
+            lambda current, result: self._moved(current, update.timeslot, result),
+        )
+
+    def cancel(
+        self, source: Source, decision: Decision, cancellation: CancelBooking
+    ) -> Sent:
+        """
+        Send a CancelBooking.
+
+        Raises:
+            Refused: The region said no.
+            Unavailable: It could not be sent.
+            GatewayError: It cannot be said to that source; nothing was sent.
+        """
+        adapter = self._access.adapter(source.name)
+        return self._sent(
+            source,
+            decision,
+            lambda timeout: adapter.cancel_booking(cancellation, timeout=timeout),
+            lambda current, result: (
+                self._journal.settle_cancelled(current, message=_to_be_shown(result)),
+                None,
+            ),
+        )
+
+    def _sent(
+        self,
+        source: Source,
+        decision: Decision,
+        write: Callable[[float], WriteResult],
+        settle: Callable[[Decision, WriteResult], Sent],
+    ) -> Sent:
+        begun_at = self._clock()
+        decision = self._journal.mark_sent(decision, lease=_LEASE)
+        with unknown_without_journal():
+            return self._settled(source, decision, begun_at, write, settle)
+
+    def _settled(
+        self,
+        source: Source,
+        decision: Decision,
+        begun_at: datetime,
+        write: Callable[[float], WriteResult],
+        settle: Callable[[Decision, WriteResult], Sent],
+    ) -> Sent:
+        if self._clock() - begun_at > _SENDS_WITHIN:
+            return self._not_done(
+                decision,
+                Unavailable(
+                    "The server stood still before it could ask the source; nothing was"
+                    " sent.",
+                    source=source.name,
+                ),
+            )
+        try:
+            result = write(source.write_timeout.total_seconds())
+        except (Unavailable, Incorrect, Unsupported) as error:
+            return self._not_done(decision, error)
+        except Refused as error:
+            return self._refused(decision, error, settle)
+        except BookingUnconfirmed as error:
+            return self._unknown(decision, error)
+        if result.is_done:
+            return self._done(decision, result, settle)
+        text = result.text or "The region refused the request."
+        return self._refused(decision, Refused(text, source=source.name), settle)
+
+    def _done(
+        self,
+        decision: Decision,
+        result: WriteResult,
+        settle: Callable[[Decision, WriteResult], Sent],
+    ) -> Sent:
+        """Settle a yes, also one that came after the write was settled without it."""
+        try:
+            return settle(decision, result)
+        except LostDecision:
+            _log.info("yes came late", booking=decision.booking)
+        sent: list[Sent] = []
+
+        def mend(reopened: Decision) -> BookingRecord:
+            sent.append(settle(reopened, result))
+            return sent[0][0]
+
+        self._settlement.contradict(decision, mend)
+        return sent[0] if sent else (self._journal.get(decision.booking), None)
+
+    def _refused(
+        self,
+        decision: Decision,
+        refusal: Refused,
+        settle: Callable[[Decision, WriteResult], Sent],
+    ) -> Sent:
+        """
+        Settle a write that the region said no to, unless it has done it all the same.
+
+        The platform may deliver a write twice and pass on the answer to the second: the
+        time is taken, by the first.
+
+        Raises:
+            Refused: It was not done.
+        """
+        try:
+            done = self._settlement.done(decision)
+        except GatewayError as error:
+            return self._unknown(decision, error)
+        if done is None:
+            return self._not_done(decision, refusal)
+        _log.warning(
+            "done and refused", source=refusal.source, booking=decision.booking
+        )
+        return self._done(decision, done, settle)
+
+    def _not_done(self, decision: Decision, error: GatewayError) -> Sent:
+        """
+        Settle a write that was not done, and say why.
+
+        Returns:
+            How the booking stands, where somebody else has found it done meanwhile.
+
+        Raises:
+            GatewayError: The given one.
+        """
+        try:
+            if isinstance(error, Refused):
+                self._journal.settle_refused(decision, message=error.message)
+            else:
+                self._journal.settle_not_sent(decision)
+        except LostDecision:
+            found = self._journal.decision(decision.id)
+            if found.state is not DecisionState.NOT_SENT:
+                return self._journal.get(decision.booking), None
+        raise error
+
+    def _unknown(self, decision: Decision, error: GatewayError) -> Sent:
+        """
+        Say that nobody knows how a write went, and try to find out.
+
+        Where no answer has come the platform may still try again, so that what is seen
+        now need not be the end of it: that look is left to the reconciliation.
+        """
+        _log.warning(
+            "outcome unknown",
+            source=error.source,
+            booking=decision.booking,
+            error=str(error),
+        )
+        try:
+            record = self._journal.settle_unknown(decision)
+        except LostDecision:
+            return self._settlement.doubt(decision), None
+        if isinstance(error, BookingUnconfirmed) and error.is_answered:
+            try:
+                return self._settlement.settle(decision), None
+            except GatewayError as look:
+                _not_read(record, look)
+        return record, None
+
+    def _made(
+        self,
+        source: Source,
+        decision: Decision,
+        timeslot: Timeslot,
+        result: WriteResult,
+    ) -> Sent:
+        record = self._journal.get(decision.booking)
+        try:
+            details = self._seen(record, timeslot, result.booking_id)
+            is_asked_for = details is None or is_the_same_time(details, timeslot)
+        except AnothersBookings:
+            is_asked_for = False
+        except NotFound as error:
+            # Its list may lag behind its word, or its word may be wrong.
+            _log.warning(
+                "yes not seen",
+                source=record.source,
+                booking=record.id,
+                error=str(error),
+            )
+            return self._journal.settle_unknown(decision), None
+        if not is_asked_for:
+            # Another time, place or person than was asked for: nobody knows what was
+            # booked, so nothing is said to be.
+            self._settlement.alarm(
+                decision, Alarm.SOMETHING_ELSE, "region booked something else"
+            )
+            return self._journal.settle_unknown(decision), None
+        try:
+            settled = self._journal.settle_booked(
+                decision,
+                booking_id=(
+                    details.booking_id or result.booking_id
+                    if details
+                    else result.booking_id
+                ),
+                permissions=details.permissions if details else BookingPermissions(),
+                is_invitation=bool(details and details.is_invitation),
+                message=_to_be_shown(result),
+                look_again_in=None if details else source.settles_within,
+            )
+        except BookingIdTaken as error:
+            return self._not_believed(decision, error)
+        if details is None:
+            return settled, None
+        if settled.timeslot.source_id == timeslot.source_id:
+            # Settling has written down all that the description says.
+            return settled, details
+        return self._journal.reports.confirm(settled, details, timeslot), details
+
+    def _moved(
+        self, decision: Decision, timeslot: Timeslot, result: WriteResult
+    ) -> Sent:
+        record = self._journal.get(decision.booking)
+        found = self._found(record, timeslot)
+        if not found:
+            # Done by the region's word, but not seen: its new id is unknown as well.
+            return self._journal.settle_unknown(decision), None
+        details = found[0]
+        try:
+            moved = self._journal.settle_moved(
+                decision,
+                booking_id=details.booking_id,
+                permissions=details.permissions,
+                is_invitation=details.is_invitation,
+                message=_to_be_shown(result),
+            )
+        except BookingIdTaken as error:
+            return self._not_believed(decision, error)
+        return self._read_back.confirmed(moved, details), details
+
+    def _not_believed(self, decision: Decision, error: BookingIdTaken) -> Sent:
+        _log.warning("id not believed", booking=decision.booking, error=str(error))
+        self._settlement.alarm(decision, Alarm.SOMETHING_ELSE, "another booking's id")
+        return self._journal.settle_unknown(decision), None
+
+    def _seen(
+        self,
+        record: BookingRecord,
+        timeslot: Timeslot,
+        booking_id: BookingId | None,
+    ) -> Booking | None:
+        """
+        Return what the source says of a booking just made, if it can be asked.
+
+        The resident's list is asked first: it shows whether the platform has had the
+        time booked twice.
+
+        Raises:
+            AnothersBookings: It told of somebody else.
+            NotFound: Its list can be read and does not have the booking, and it says
+                that there is none of that id.
+        """
+        try:
+            found = self._read_back.look(record, timeslot).matches
+            if found:
+                named = [each for each in found if each.booking_id == booking_id]
+                return (named or found)[0]
+            if booking_id is not None:
+                return self._access.booking_details(
+                    record.source, timeslot.schedule.unit, booking_id, record.number
+                )
+        except (AnothersBookings, NotFound):
+            raise
+        except GatewayError as error:
+            _not_read(record, error)
+        return None
+
+    def _found(self, record: BookingRecord, timeslot: Timeslot) -> tuple[Booking, ...]:
+        try:
+            return self._read_back.look(record, timeslot).matches
+        except GatewayError as error:
+            _not_read(record, error)
+            return ()
+
+
+@contextmanager
+def unknown_without_journal() -> Iterator[None]:
+    """
+    Say that nobody knows how a write went, where this server fails after it.
+
+    The journal may go away then, or a fault in the program may come to light.
+
+    Raises:
+        BookingUnconfirmed: It did. Who says no instead might be wrong.
+        GatewayError: What the block raised otherwise.
+    """
+    try:
+        yield
+    except DatabaseUnavailable as error:
+        raise BookingUnconfirmed(_UNKNOWN) from error
+    except GatewayError:
+        raise
+    except Exception as error:
+        # An answer 500 would read as "not done", and the region may have done it.
+        _log.error("unforeseen failure", **fault_place(error))
+        raise BookingUnconfirmed(_UNKNOWN) from error
+
+
+def _not_read(record: BookingRecord, error: GatewayError) -> None:
+    _log.info(
+        "booking not read back",
+        source=record.source,
+        booking=record.id,
+        error=str(error),
+    )
+
+
+def _to_be_shown(result: WriteResult) -> str | None:
+    """Return the text that the contract says must be shown: that of INFO."""
+    return result.text if result.code is ResultCode.INFO else None

@@ -1,0 +1,405 @@
+"""
+Settlement: finding out how a write went, by reading its source and nothing else.
+
+    seen                     it was done
+    absent, for good         it was not: long after it was sent, in two looks; and
+                             looked at once more, later
+    done by its word alone,  looked at later: the platform may have had it done twice,
+    or seen early            or may do so yet
+    neither for certain      a person has to look; its time stays locked
+    cannot be read           asked again, ever more seldom
+
+"Not sent" can turn out to be wrong, since a platform may deliver as late as it likes.
+Then it is mended, with an alarm; what was said to be booked is never taken back.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from fhir_gateway.model.booking import Booking, ResultCode, WriteResult
+from fhir_gateway.model.errors import BookingUnconfirmed, GatewayError, Unsupported
+from fhir_gateway.model.timekeeping import Clock, now
+from fhir_gateway.model.timeslot import Timeslot
+from fhir_gateway.services.booking.alarming import raise_alarm, telling
+from fhir_gateway.services.booking.read_back import ReadBack, Sighting
+from fhir_gateway.services.source.source_access import SourceAccess
+from fhir_gateway.stores.journal import (
+    Alarm,
+    BookingIdTaken,
+    BookingRecord,
+    BookingState,
+    Decision,
+    DecisionKind,
+    DecisionState,
+    Journal,
+    LostDecision,
+)
+
+__all__ = ["Settlement"]
+
+_log = structlog.get_logger()
+
+# Of the time within which a source settles, between two looks: 15 s of 90 s.
+_PAUSES: Final = (1 / 6, 2 / 6, 4 / 6, 8 / 6, 20 / 6)
+# Of a source that is configured no more.
+_SETTLES_WITHIN: Final = timedelta(seconds=90)
+_OVERDUE: Final = timedelta(minutes=10)
+# Of a time that has begun a source need tell nothing: only a person can settle that.
+_AFTER_THE_VISIT: Final = timedelta(hours=1)
+# Whoever reopens a decision settles it in the next statement.
+_LEASE: Final = timedelta(seconds=30)
+
+
+class Settlement:
+    """
+    Settles writes of unknown outcome.
+
+    Args:
+        access: The sources.
+        journal: What this server has decided.
+        read_back: Reads a resident's bookings.
+        clock: Tells the time.
+    """
+
+    def __init__(
+        self,
+        access: SourceAccess,
+        journal: Journal,
+        read_back: ReadBack,
+        *,
+        clock: Clock = now,
+    ) -> None:
+        self._access = access
+        self._journal = journal
+        self._read_back = read_back
+        self._clock = clock
+
+    def settle(self, decision: Decision) -> BookingRecord:
+        """
+        Try to find out how a write of unknown outcome went; return how it stands.
+
+        Raises:
+            GatewayError: The source could not be asked.
+        """
+        record = self._journal.get(decision.booking)
+        try:
+            if decision.kind is DecisionKind.CANCEL:
+                return self._settle_cancel(record, decision)
+            return self._settle_time(record, decision)
+        except LostDecision:
+            return self._journal.get(decision.booking)
+
+    def done(self, decision: Decision) -> WriteResult | None:
+        """
+        Return OK when the source has done a write by now, None when it has not.
+
+        Raises:
+            BookingUnconfirmed: The source lists something that may be the booking.
+            GatewayError: The source could not be asked.
+        """
+        record = self._journal.get(decision.booking)
+        target = decision.timeslot or record.timeslot
+        sighting = self._read_back.look(record, target)
+        if decision.kind is DecisionKind.CANCEL:
+            is_seen = sighting.matches or sighting.candidates
+            # A source need not list what is past.
+            is_gone = not is_seen and target.start > self._clock()
+            return WriteResult(code=ResultCode.OK) if is_gone else None
+        if not sighting.matches:
+            if any(
+                each.start == target.start and not self._is_known(record, each)
+                for each in sighting.candidates
+            ):
+                raise BookingUnconfirmed(
+                    "The source refused a write and lists a booking at that time.",
+                    source=record.source,
+                    is_answered=True,
+                )
+            return None
+        booking_id = sighting.matches[0].booking_id
+        return WriteResult(code=ResultCode.OK, booking_id=booking_id)
+
+    def _is_known(self, record: BookingRecord, booking: Booking) -> bool:
+        """Return whether the journal has a booking at a source as another one."""
+        if booking.booking_id is None:
+            return False
+        known = self._journal.by_booking_id(
+            record.source, booking.unit, booking.booking_id
+        )
+        return known is not None and known.id != record.id
+
+    def see(self, decision: Decision) -> None:
+        """
+        Look once more at what was settled by the region's word, or by absence, alone.
+
+        The platform may have had a booking made twice, and nobody could see that at the
+        time. What was not there may have been sent since: a sender that stood still
+        between the journal and the first byte for a minute and a half, and then died,
+        has told nobody.
+
+        Raises:
+            GatewayError: The source could not be asked.
+        """
+        record = self._journal.get(decision.booking)
+        target = decision.timeslot
+        if decision.state is DecisionState.NOT_SENT:
+            if record.state is BookingState.BOOKED:
+                self._read_back.refreshed(record)
+            else:
+                self._booked_after_all(record, decision)
+        elif target is not None and target.start > self._clock():
+            self._see(record, decision, target)
+        self._journal.outcomes.mark_seen(decision)
+
+    def _see(self, record: BookingRecord, decision: Decision, target: Timeslot) -> None:
+        try:
+            matches = self._read_back.look(record, target).matches
+        except Unsupported as error:
+            # It has no list to look at.
+            _log.info("booking not read back", booking=record.id, error=str(error))
+            return
+        if not matches:
+            return
+        if record.state is BookingState.BOOKED and record.timeslot == target:
+            named = [each for each in matches if each.booking_id == record.booking_id]
+            try:
+                self._read_back.confirmed(record, (named or matches)[0])
+            except BookingIdTaken as error:
+                _log.error("another booking's id", booking=record.id, error=str(error))
+        elif self._journal.standing(record.number, target.token) is None:
+            # Cancelled or moved meanwhile, it stands there once more.
+            self.alarm(decision, Alarm.DUPLICATE, "duplicate booking")
+
+    def postpone(self, decision: Decision) -> None:
+        """Look again later, the later the more often it has been in vain."""
+        pause = _PAUSES[min(decision.attempts, len(_PAUSES) - 1)]
+        self._in_vain(decision, pause * self._settles_within(decision))
+
+    def contradict(
+        self, decision: Decision, settle: Callable[[Decision], BookingRecord]
+    ) -> BookingRecord | None:
+        """
+        Mend a write that was settled as not sent, and was done all the same.
+
+        Args:
+            decision: The write, however it was known.
+            settle: Settles it as done.
+
+        Returns:
+            How it stands; None when there was nothing to mend.
+        """
+        reopened = self._journal.outcomes.reopen(
+            decision,
+            lease=_LEASE,
+            tell=telling(decision, "outcome contradicts what was said"),
+        )
+        return None if reopened is None else settle(reopened)
+
+    def look_again(self, record: BookingRecord) -> BookingRecord:
+        """
+        Return a booking that is said not to have been made, or made after all.
+
+        Its source is asked where the write was settled by its absence.
+        """
+        decision = self._journal.latest_decision(record.id)
+        if decision is None:
+            return record
+        try:
+            return self._booked_after_all(record, decision)
+        except GatewayError as error:
+            _log.info("not looked at again", booking=record.id, error=str(error))
+            return record
+
+    def doubt(self, decision: Decision) -> BookingRecord:
+        """
+        Take back what was found out of a write before it was sent.
+
+        Its sender had stood still for so long that it was looked for, and perhaps
+        settled as not sent, and has sent it then; nobody knows how that went.
+
+        Returns:
+            How the booking stands.
+        """
+        if self._journal.outcomes.mark_sent_late(decision):
+            return self._journal.get(decision.booking)
+        event = "sent after it was given up"
+        reopened = self._journal.outcomes.reopen(
+            decision, lease=_LEASE, tell=telling(decision, event)
+        )
+        if reopened is not None:
+            return self._journal.settle_unknown(reopened)
+        if self._journal.decision(decision.id).state is DecisionState.NOT_SENT:
+            # Another write to the booking is under way.
+            self.alarm(decision, Alarm.CONTRADICTED, event)
+        return self._journal.get(decision.booking)
+
+    def _booked_after_all(
+        self, record: BookingRecord, decision: Decision
+    ) -> BookingRecord:
+        """Return a booking whose write was settled by its absence, looked at anew."""
+        if (
+            record.state is not BookingState.REFUSED
+            or decision.kind is not DecisionKind.MAKE
+            or not decision.is_not_seen
+            or record.timeslot.start <= self._clock()
+        ):
+            return record
+        matches = self._read_back.look(record, record.timeslot).matches
+        if not matches:
+            return record
+        return self.booked_after_all(decision, matches[0]) or record
+
+    def booked_after_all(
+        self, decision: Decision, booking: Booking
+    ) -> BookingRecord | None:
+        """Mend a booking that was said not to have been made, and is at its source."""
+        known = (
+            None
+            if booking.booking_id is None
+            else self._journal.by_booking_id(
+                self._journal.get(decision.booking).source,
+                booking.unit,
+                booking.booking_id,
+            )
+        )
+        if known is not None and known.id != decision.booking:
+            # The resident has booked the same time again since.
+            return None
+        return self.contradict(
+            decision, lambda reopened: self._done(reopened, (booking,))
+        )
+
+    def alarm(self, decision: Decision, alarm: Alarm, event: str) -> None:
+        """Call a person, once; twice where a process dies in the middle of it."""
+        raise_alarm(self._journal, decision, alarm, event)
+
+    def _settle_time(self, record: BookingRecord, decision: Decision) -> BookingRecord:
+        timeslot = decision.timeslot or record.timeslot
+        sighting = self._read_back.look(record, timeslot)
+        if sighting.matches:
+            if self._is_left_behind(record, decision, timeslot):
+                self.alarm(decision, Alarm.DUPLICATE, "duplicate booking")
+            return self._done(decision, sighting.matches)
+        if sighting.candidates or self._is_lost(record, decision):
+            return self._needs_person(record, decision)
+        return self._unchanged(record, decision, timeslot)
+
+    def _settle_cancel(
+        self, record: BookingRecord, decision: Decision
+    ) -> BookingRecord:
+        timeslot = record.timeslot
+        sighting = self._read_back.look(record, timeslot)
+        if sighting.matches:
+            # Still there long after: the cancellation was never carried out.
+            return self._unchanged(record, decision, timeslot)
+        if sighting.candidates:
+            return self._needs_person(record, decision)
+        if timeslot.start <= self._clock():
+            return self._begun(record, decision)
+        return self._journal.settle_cancelled(decision)
+
+    def _done(self, decision: Decision, matches: tuple[Booking, ...]) -> BookingRecord:
+        booking = matches[0]
+        if decision.kind is DecisionKind.MAKE:
+            settled = self._journal.settle_booked(
+                decision,
+                booking_id=booking.booking_id,
+                permissions=booking.permissions,
+                is_invitation=booking.is_invitation,
+                message=None,
+                look_again_in=self._may_come_again_in(decision),
+            )
+        else:
+            settled = self._journal.settle_moved(
+                decision,
+                booking_id=booking.booking_id,
+                permissions=booking.permissions,
+                is_invitation=booking.is_invitation,
+                message=None,
+            )
+        try:
+            return self._read_back.confirmed(settled, booking)
+        except BookingIdTaken as error:
+            _log.error("another booking's id", booking=settled.id, error=str(error))
+            return settled
+
+    def _may_come_again_in(self, decision: Decision) -> timedelta | None:
+        """Return when a booking is to be looked at that was seen so early; or None."""
+        within = self._settles_within(decision)
+        sent_at = decision.sent_at
+        if sent_at is None or self._clock() - sent_at >= within:
+            return None
+        # Until then the platform may deliver it once more.
+        return within
+
+    def _unchanged(
+        self, record: BookingRecord, decision: Decision, timeslot: Timeslot
+    ) -> BookingRecord:
+        """Settle a write of which its source shows no trace, once that is for good."""
+        if timeslot.start <= self._clock():
+            return self._begun(record, decision)
+        within = self._settles_within(decision)
+        pause = within * _PAUSES[0]
+        moment = self._clock()
+        if decision.alarm is Alarm.SOMETHING_ELSE:
+            # The region said yes, to whatever it was.
+            return self._needs_person(record, decision)
+        if (
+            decision.sent_at is not None
+            and moment - decision.sent_at >= within
+            and decision.unchanged_at is not None
+            and moment - decision.unchanged_at >= pause
+        ):
+            return self._journal.settle_not_sent(
+                decision, look_again_in=within * _PAUSES[-1]
+            )
+        self._in_vain(decision, pause, unchanged=True)
+        return record
+
+    def _begun(self, record: BookingRecord, decision: Decision) -> BookingRecord:
+        self.alarm(decision, Alarm.BEGUN, "outcome unknown and time begun")
+        self._in_vain(decision, _AFTER_THE_VISIT)
+        return record
+
+    def _needs_person(self, record: BookingRecord, decision: Decision) -> BookingRecord:
+        self.alarm(decision, Alarm.AMBIGUOUS, "outcome needs a person")
+        self._in_vain(decision, self._settles_within(decision) * _PAUSES[-1])
+        return record
+
+    def _is_left_behind(
+        self, record: BookingRecord, decision: Decision, target: Timeslot
+    ) -> bool:
+        """Return whether a booking that was moved also stands where it was."""
+        if decision.kind is not DecisionKind.UPDATE or target == record.timeslot:
+            return False
+        return bool(self._at_its_old_time(record).matches)
+
+    def _is_lost(self, record: BookingRecord, decision: Decision) -> bool:
+        """Return whether a booking that was to be moved stands nowhere."""
+        return decision.kind is DecisionKind.UPDATE and not (
+            self._at_its_old_time(record).matches
+            or record.timeslot.start <= self._clock()
+        )
+
+    def _at_its_old_time(self, record: BookingRecord) -> Sighting:
+        return self._read_back.look(record, record.timeslot)
+
+    def _in_vain(
+        self, decision: Decision, pause: timedelta, *, unchanged: bool = False
+    ) -> None:
+        sent_at = decision.sent_at
+        if sent_at is not None and self._clock() - sent_at >= _OVERDUE:
+            self.alarm(decision, Alarm.OVERDUE, "outcome overdue")
+        try:
+            self._journal.outcomes.postpone(decision, until=pause, unchanged=unchanged)
+        except LostDecision:
+            # Settled meanwhile: there is nothing to look for.
+            _log.debug("decision settled elsewhere", booking=decision.booking)
+
+    def _settles_within(self, decision: Decision) -> timedelta:
+        record = self._journal.get(decision.booking)
+        source = self._access.sources.get(record.source)
+        return _SETTLES_WITHIN if source is None else source.settles_within

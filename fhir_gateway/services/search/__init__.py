@@ -1,0 +1,3 @@
+"""
+Searches of free times, answered from memory.
+"""

@@ -1,0 +1,203 @@
+"""
+How sources stand in a search: whose part is missing or old, and until when that holds.
+"""
+
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+
+from fhir_gateway.model.ids import HsaId, SourceName
+from fhir_gateway.model.source import Source, SourceOutcome, SourceProblem
+from fhir_gateway.model.timeslot import time_type_token
+from fhir_gateway.services.search.offering_index import Numbers
+from fhir_gateway.services.search.slot_selection import Selection
+from fhir_gateway.services.search.slot_view import Snapshot
+from fhir_gateway.stores.source_status import SourceStatus
+
+__all__ = [
+    "fresh_until",
+    "has_been_asked",
+    "is_doubtful",
+    "lack_of",
+    "outcome_of",
+    "same_age_until",
+    "well_until",
+]
+
+_MINUTE_S: Final = 60
+
+
+def has_been_asked(
+    snapshot: Snapshot, source: Source, units: frozenset[HsaId] | None
+) -> bool:
+    """Return whether the source has said what its units offer, or those of `units`."""
+    directory = snapshot.directory
+    if source.name in directory.silent:
+        return False
+    if units is None:
+        return source.name in directory.complete
+    return all(
+        unit in directory.asked_units
+        for unit in units
+        if unit in directory.units and directory.units[unit].source == source.name
+    )
+
+
+def is_doubtful(snapshot: Snapshot, name: SourceName) -> bool:
+    """Return whether something of a source may be missing, the age of times apart."""
+    status = snapshot.statuses.get(name)
+    directory = snapshot.directory
+    return (
+        name not in directory.complete
+        or name in snapshot.lacking_sources
+        or name in directory.lacking_sources
+        or (status is not None and status.failing_since is not None)
+    )
+
+
+def well_until(snapshot: Snapshot, numbers: Numbers, source: Source) -> float:
+    """Return before when plainly nothing of a source is missing, in seconds."""
+    if is_doubtful(snapshot, source.name):
+        return -np.inf
+    return fresh_until(snapshot, numbers, source.fresh_for.total_seconds())
+
+
+def fresh_until(snapshot: Snapshot, numbers: Numbers, fresh_for_s: float) -> float:
+    """Return until when all of the time types are fresh, in seconds; never is -inf."""
+    if not snapshot.offered[numbers].all():
+        return -np.inf
+    oldest = float(snapshot.answered_at[numbers].min(initial=np.inf))
+    # Never answered is NaN, which is the least of any numbers.
+    return -np.inf if np.isnan(oldest) else oldest + fresh_for_s
+
+
+def outcome_of(
+    snapshot: Snapshot,
+    selection: Selection,
+    numbers: Numbers,
+    source: Source,
+    moment: datetime,
+) -> SourceOutcome | None:
+    """Return what is missing of a source in a selection, or how old; None: nothing."""
+    status = snapshot.statuses.get(source.name)
+    answered_at = snapshot.answered_at[numbers]
+    offered = snapshot.offered[numbers]
+    missing = int(np.count_nonzero(np.isnan(answered_at)))
+    expired = len(numbers) - missing - int(np.count_nonzero(offered))
+    oldest = float(answered_at[offered].min()) if offered.any() else None
+    problem, detail = None, ""
+    is_asked = has_been_asked(snapshot, source, selection.units)
+    if is_asked and not len(numbers):
+        # It has said what it offers, and nothing of that fits.
+        return None
+    if missing or not is_asked:
+        problem = SourceProblem.NOT_YET_ASKED
+        detail = (
+            f"{source.title} has not been asked for all of its times yet; try again"
+            " in a minute."
+        )
+        if status is not None and (
+            unanswered := _unanswered(snapshot, selection, status)
+        ):
+            problem = SourceProblem.UNAVAILABLE
+            detail = f"{source.title} does not answer for {unanswered}."
+    if status is not None and status.failing_since is not None:
+        problem = SourceProblem.UNAVAILABLE
+        detail = f"{source.title} does not answer at present."
+    elif expired:
+        problem = SourceProblem.UNAVAILABLE
+        detail = (
+            f"{source.title} has not answered for so long that {expired} of its time"
+            " types are left out."
+        )
+    elif problem is None and oldest is not None:
+        age = moment.timestamp() - oldest
+        if age > source.fresh_for.total_seconds():
+            problem = SourceProblem.STALE
+            detail = (
+                f"{source.title} last answered {int(age // _MINUTE_S)} minutes ago."
+            )
+    if problem is None:
+        return None
+    return SourceOutcome(
+        source=source.name,
+        problem=problem,
+        detail=detail,
+        since=status.last_answer_at if status else None,
+    )
+
+
+def lack_of(
+    snapshot: Snapshot,
+    selection: Selection,
+    numbers: Numbers,
+    source: Source,
+) -> SourceOutcome | None:
+    """Return what of a source's lists in a selection could not be kept, if anything."""
+    directory = snapshot.directory
+    time_types = int(np.count_nonzero(snapshot.lacking[numbers]))
+    units = sum(
+        directory.units[unit].source == source.name for unit in selection.lacking
+    )
+    # A unit that is known is not the one that is missing.
+    has_units_to_miss = selection.units is None or any(
+        unit not in directory.units and directory.owner_of(unit) == source.name
+        for unit in selection.units
+    )
+    lacks_units = source.name in directory.lacking_units and has_units_to_miss
+    lacking = [
+        text
+        for text, is_lacking in (
+            (f"free times of {time_types} of its time types", time_types),
+            (f"time types of {units} of its units", units),
+            ("units", lacks_units),
+        )
+        if is_lacking
+    ]
+    if not lacking:
+        return None
+    status = snapshot.statuses.get(source.name)
+    return SourceOutcome(
+        source=source.name,
+        problem=SourceProblem.INCOMPLETE,
+        detail=(
+            f"{source.title} also lists {' and '.join(lacking)} that this server cannot"
+            " read whole; ask the unit for what is not shown here."
+        ),
+        since=status.last_answer_at if status else None,
+    )
+
+
+def _unanswered(snapshot: Snapshot, selection: Selection, status: SourceStatus) -> str:
+    """Return for what a source has never answered though it was asked; may be empty."""
+    wanted = set(selection.numbers.tolist())
+    units, time_types = 0, 0
+    for each in status.failing:
+        if each.time_type_id is None:
+            units += each.unit not in snapshot.directory.asked_units and (
+                selection.units is None or each.unit in selection.units
+            )
+            continue
+        number = snapshot.index.number(time_type_token(each.unit, each.time_type_id))
+        time_types += number in wanted and bool(np.isnan(snapshot.answered_at[number]))
+    counted = (
+        (f"{units} of its units", units),
+        (f"{time_types} of its time types", time_types),
+    )
+    return " and ".join(text for text, count in counted if count)
+
+
+def same_age_until(
+    snapshot: Snapshot, numbers: Numbers, source: Source, moment: datetime
+) -> float:
+    """Return before when a source's times count as equally old, in seconds."""
+    oldest = float(
+        snapshot.answered_at[numbers[snapshot.offered[numbers]]].min(initial=np.inf)
+    )
+    fresh_for = source.fresh_for.total_seconds()
+    age = moment.timestamp() - oldest
+    if age <= fresh_for:
+        return float(np.nextafter(oldest + fresh_for, np.inf))
+    # Its age is told in whole minutes.
+    return oldest + (age // _MINUTE_S + 1) * _MINUTE_S

@@ -1,0 +1,3 @@
+"""
+Access to sources: whom to ask, when, and what of it is left.
+"""

@@ -1,0 +1,70 @@
+"""
+What a source lists as free, with what cannot be offered left out and counted.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+
+from fhir_gateway.model.ids import TimeTypeId
+from fhir_gateway.model.timekeeping import civil_date
+from fhir_gateway.model.timeslot import FreeTimes, Timeslot
+from fhir_gateway.services.source.window import Window
+from fhir_gateway.stores.slot_block import PAST
+
+__all__ = ["ListedTimes"]
+
+
+class ListedTimes:
+    """
+    The answers about one time type of a unit, window by window.
+
+    Args:
+        time_type_id: What was asked for.
+        asked_at: When; times that have begun by then are left out.
+
+    Attributes:
+        listed: How many times the answers had, those left out included.
+    """
+
+    def __init__(self, time_type_id: TimeTypeId, asked_at: datetime) -> None:
+        self._time_type_id = time_type_id
+        self._asked_at = asked_at
+        self._timeslots: dict[str, Timeslot] = {}
+        self.listed = 0
+        self._rejected: Counter[str] = Counter()
+        self._outside: dict[str, int] = {}
+
+    @property
+    def timeslots(self) -> list[Timeslot]:
+        """Return the free times, each once."""
+        return list(self._timeslots.values())
+
+    @property
+    def rejected(self) -> Mapping[str, int]:
+        """Return why times were left out, and how many."""
+        rejected = self._rejected.copy()
+        # What one window's answer has too much, another window's may have shown.
+        outside = sum(
+            count
+            for token, count in self._outside.items()
+            if token not in self._timeslots
+        )
+        if outside:
+            rejected["outside the days asked for"] = outside
+        return rejected
+
+    def add(self, answer: FreeTimes, window: Window) -> None:
+        """Add the answer for a window."""
+        first_day, last_day = window
+        self.listed += len(answer.timeslots) + len(answer.rejected)
+        self._rejected.update(f"malformed: {fault}" for fault in answer.rejected)
+        for timeslot in answer.timeslots:
+            if timeslot.schedule.time_type_id != self._time_type_id:
+                self._rejected["of another time type"] += timeslot.count
+            elif timeslot.start <= self._asked_at:
+                self._rejected[PAST] += timeslot.count
+            elif not first_day <= civil_date(timeslot.start) <= last_day:
+                self._outside[timeslot.token] = timeslot.count
+            else:
+                self._timeslots[timeslot.token] = timeslot

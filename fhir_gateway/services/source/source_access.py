@@ -1,0 +1,358 @@
+"""
+Asking one source about one unit, in the words that booking needs.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final
+
+import structlog
+
+from fhir_gateway.adapters.protocol import SchedulingAdapter
+from fhir_gateway.adapters.sources import source_of_unit
+from fhir_gateway.model.booking import BookedTimes, Booking
+from fhir_gateway.model.error_code import ErrorCode
+from fhir_gateway.model.errors import (
+    GatewayError,
+    Incorrect,
+    MalformedAnswer,
+    TimeslotTaken,
+    Unavailable,
+)
+from fhir_gateway.model.ids import BookingId, HsaId, LogicalAddress, SourceName
+from fhir_gateway.model.interaction import (
+    Actor,
+    GetAllHealthcareFacilities,
+    GetAvailableTimeslots,
+    GetBookingDetails,
+    GetSubjectOfCareSchedule,
+    Interaction,
+)
+from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.model.source import Source
+from fhir_gateway.model.timekeeping import civil_date
+from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
+from fhir_gateway.services.source.directory import Directory
+from fhir_gateway.services.source.loss_log import ResidentLossLog
+from fhir_gateway.services.source.pace import Pace
+from fhir_gateway.services.source.recheck import Recheck
+
+__all__ = ["AnothersBookings", "SourceAccess"]
+
+_log = structlog.get_logger()
+
+
+class AnothersBookings(GatewayError):
+    """An answer to another's question says nothing of this resident's bookings."""
+
+
+# The looks at times that a source did not list may be so far ahead of the refresh's
+# pace: a few people who try an old page of slots at once are all looked up.
+_UNLISTED_AHEAD_S: Final = 10.0
+
+
+def _lacks_nothing(_: TimeslotToken) -> bool:
+    return False
+
+
+class SourceAccess:
+    """
+    The sources by name, each with its adapter.
+
+    Args:
+        sources: The configured sources.
+        adapters: How to ask them.
+        directory: Tells which units offer what.
+        recheck: Lets the refresh ask about times that are found gone, or free again.
+        lacks: Tells whether what a source listed a short while ago lacks a time.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[SourceName, Source],
+        adapters: Mapping[SourceName, SchedulingAdapter],
+        directory: Callable[[], Directory],
+        recheck: Recheck,
+        *,
+        lacks: Callable[[TimeslotToken], bool] = _lacks_nothing,
+    ) -> None:
+        self._sources = sources
+        self._adapters = adapters
+        self._directory = directory
+        self._recheck = recheck
+        self._lacks = lacks
+        self._loss_log = ResidentLossLog()
+        self._unlisted = {
+            name: Pace(source.budget.calls_per_second)
+            for name, source in sources.items()
+        }
+
+    @property
+    def sources(self) -> Mapping[SourceName, Source]:
+        """Return the configured sources."""
+        return self._sources
+
+    def source(self, name: SourceName) -> Source:
+        """
+        Return a configured source.
+
+        Raises:
+            Unavailable: It is configured no more, though the journal knows it.
+        """
+        source = self._sources.get(name)
+        if source is None:
+            raise Unavailable(
+                "The source is not configured any more; its bookings stand as they were"
+                " last known.",
+                source=name,
+            )
+        return source
+
+    def adapter(self, source: SourceName) -> SchedulingAdapter:
+        """Return how to ask a source."""
+        return self._adapters[source]
+
+    def source_of(self, token: TimeslotToken) -> Source:
+        """
+        Return the source that a timeslot belongs to.
+
+        Raises:
+            Incorrect: No source offers such a time type.
+        """
+        offering = self._directory().offerings.get(token.time_type)
+        if offering is None:
+            raise Incorrect(
+                "There is no such slot; search for one.",
+                error_code=ErrorCode.REQUESTED_TIME_DOES_NOT_EXIST,
+            )
+        return self._sources[offering.unit.source]
+
+    def check_unlisted(self, token: TimeslotToken) -> None:
+        """
+        Check that a time which its source did not list may be looked up there.
+
+        The source may list it by now, so it is asked; but anybody can make up times.
+        They cost a source no more calls than the refresh may make.
+
+        Raises:
+            Incorrect: No source offers such a time type.
+            TimeslotTaken: The source did not list it a short while ago, and so many
+                such times were looked up lately that it is not asked again.
+        """
+        source = self.source_of(token)
+        if not self._lacks(token):
+            return
+        if self._unlisted[source.name].turn(within_s=_UNLISTED_AHEAD_S) is None:
+            raise TimeslotTaken(
+                "The region did not list the slot when it was last asked; search again"
+                " for another one.",
+                source=source.name,
+            )
+
+    def free_timeslot(
+        self,
+        token: TimeslotToken,
+        number: PersonalIdentityNumber,
+        *,
+        moving: BookingId | None = None,
+    ) -> Timeslot:
+        """
+        Look a free time up at its source, this moment, for this resident.
+
+        Args:
+            token: Which time.
+            number: The resident's.
+            moving: The booking that is to be moved there.
+
+        Raises:
+            Incorrect: No source offers such a time type.
+            TimeslotTaken: The source does not list the time.
+            MalformedAnswer: What could be read of its list does not have the time.
+            GatewayError: The source could not be asked.
+        """
+        source = self.source_of(token)
+        offering = self._directory().offerings[token.time_type]
+        day = civil_date(token.starts_at)
+        free = self._adapters[source.name].get_available_timeslots(
+            GetAvailableTimeslots(
+                unit=token.unit,
+                actor=Actor.resident(number),
+                subject_of_care=number,
+                first_day=day,
+                last_day=day,
+                time_type_id=offering.time_type.id,
+                booking_id=moving,
+            ),
+            timeout=source.read_timeout.total_seconds(),
+        )
+        for timeslot in free.timeslots:
+            if timeslot.token == token.text:
+                return timeslot
+        if moving is None:
+            self._recheck.ask(source.name, token, offering.time_type.id)
+        if free.rejected:
+            raise MalformedAnswer(
+                "The region's list of that day cannot be read whole, and the rest of it"
+                " does not have the slot; search again, or ask the unit.",
+                element="timeslotDetail",
+                source=source.name,
+                interaction=Interaction.GET_AVAILABLE_TIMESLOTS.value,
+            )
+        raise TimeslotTaken(
+            "The slot is no longer free; search again for another one."
+            if moving is None
+            else "The region does not offer that slot to this booking; choose another.",
+            source=source.name,
+        )
+
+    def is_listed(self, timeslot: Timeslot, number: PersonalIdentityNumber) -> bool:
+        """
+        Return whether the source lists a time as free this moment.
+
+        Raises:
+            GatewayError: The source could not be asked.
+        """
+        try:
+            self.free_timeslot(TimeslotToken.parse(timeslot.token), number)
+        except TimeslotTaken:
+            return False
+        return True
+
+    def is_offered_again(
+        self, timeslot: Timeslot, number: PersonalIdentityNumber
+    ) -> bool:
+        """
+        Return whether a time that was given up is free at its source.
+
+        Raises:
+            GatewayError: The source could not be asked.
+        """
+        token = TimeslotToken.parse(timeslot.token)
+        if not self.is_listed(timeslot, number):
+            return False
+        self._recheck.ask(
+            self.source_of(token).name, token, timeslot.schedule.time_type_id
+        )
+        return True
+
+    def booked_times(
+        self,
+        source: Source,
+        address: LogicalAddress,
+        number: PersonalIdentityNumber,
+    ) -> BookedTimes:
+        """
+        Return what a unit, or an aggregating address, says that a resident has booked.
+
+        What it says of other persons, and of units that are not its own, is left out,
+        counted and logged, once for the whole answer.
+
+        Raises:
+            GatewayError: It could not be asked.
+        """
+        answer = self._adapters[source.name].get_subject_of_care_schedule(
+            GetSubjectOfCareSchedule(
+                address=address,
+                actor=Actor.resident(number),
+                subject_of_care=number,
+            ),
+            timeout=source.read_timeout.total_seconds(),
+        )
+        others = [each for each in answer.bookings if not each.may_be_of(number)]
+        own = [each for each in answer.bookings if each.may_be_of(number)]
+        self._loss_log.note(source.name, answer.unreadable)
+        local: list[Booking] = []
+        foreign: list[Booking] = []
+        for each in own:
+            (local if self._is_at(source.name, each) else foreign).append(each)
+        left_out = (*others, *foreign)
+        if others:
+            _log.error(
+                "another person's bookings", source=source.name, bookings=len(others)
+            )
+        if foreign:
+            _log.error(
+                "bookings at units of others",
+                source=source.name,
+                bookings=len(foreign),
+            )
+        return replace(
+            answer,
+            bookings=tuple(local),
+            lost_at=answer.lost_at | {each.start for each in left_out},
+            lost_ids=answer.lost_ids
+            | {each.booking_id for each in left_out if each.booking_id is not None},
+            of_others=len(others),
+            elsewhere=len(foreign),
+        )
+
+    def booking_details(
+        self,
+        source: SourceName,
+        unit: HsaId,
+        booking_id: BookingId,
+        number: PersonalIdentityNumber,
+    ) -> Booking:
+        """
+        Return what a source says of one booking.
+
+        The question has no resident in it, so the answer may be about anybody.
+
+        Raises:
+            NotFound: It has none.
+            AnothersBookings: It told of somebody else.
+            GatewayError: It could not be asked.
+        """
+        timeout = self.source(source).read_timeout
+        booking = self._adapters[source].get_booking_details(
+            GetBookingDetails(
+                unit=unit, actor=Actor.resident(number), booking_id=booking_id
+            ),
+            timeout=timeout.total_seconds(),
+        )
+        if not booking.may_be_of(number):
+            _log.error("another person's bookings", source=source, bookings=1)
+            raise AnothersBookings(
+                "The source told of another person's booking.", source=source
+            )
+        if not self._is_at(source, booking):
+            _log.error("bookings at units of others", source=source, bookings=1)
+            raise GatewayError(
+                "The source told of a booking at a unit that is not its own.",
+                source=source,
+            )
+        return booking
+
+    def _is_at(self, source: SourceName, booking: Booking) -> bool:
+        """Return whether a booking is at one of the source's own units."""
+        owner = source_of_unit(self._sources.values(), booking.unit)
+        return owner is not None and owner.name == source
+
+    def units_to_move_to(
+        self,
+        source: SourceName,
+        unit: HsaId,
+        booking_id: BookingId,
+        number: PersonalIdentityNumber,
+    ) -> frozenset[HsaId]:
+        """
+        Return where a booking may be moved: its own unit, and those the unit names.
+
+        A unit that belongs to another source cannot be booked at through this one.
+
+        Raises:
+            GatewayError: The unit could not be asked.
+        """
+        timeout = self.source(source).read_timeout
+        units = self._adapters[source].get_all_healthcare_facilities(
+            GetAllHealthcareFacilities(
+                unit=unit,
+                actor=Actor.resident(number),
+                subject_of_care=number,
+                booking_id=booking_id,
+            ),
+            timeout=timeout.total_seconds(),
+        )
+        owner_of = self._directory().owner_of
+        own = (each.hsa_id for each in units.items if owner_of(each.hsa_id) == source)
+        return frozenset({unit, *own})

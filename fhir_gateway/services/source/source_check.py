@@ -1,0 +1,347 @@
+"""
+Checking a source before it is relied on.
+
+Does it answer each contract, and as the contract says? What do its time types mean?
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from time import monotonic
+from typing import Any, TypeVar
+
+from fhir_gateway.adapters.protocol import SchedulingAdapter, WatchedAdapter
+from fhir_gateway.adapters.sources import source_of_unit
+from fhir_gateway.model.care_unit import CareUnit
+from fhir_gateway.model.errors import GatewayError
+from fhir_gateway.model.ids import HsaId, TimeTypeId
+from fhir_gateway.model.interaction import (
+    Actor,
+    GetAllCareTypes,
+    GetAllHealthcareFacilities,
+    GetAllPerformers,
+    GetAllTimeTypes,
+    GetAvailableDates,
+    GetAvailableTimeslots,
+    Interaction,
+)
+from fhir_gateway.model.listed import Listed
+from fhir_gateway.model.loss import Loss, losses_of
+from fhir_gateway.model.source import Source
+from fhir_gateway.model.timekeeping import Clock, civil_date, now
+from fhir_gateway.model.timeslot import TimeType
+from fhir_gateway.services.source.directory import TimeTypeMap
+from fhir_gateway.services.source.known_offer import KnownOffer
+from fhir_gateway.services.source.listed_times import ListedTimes
+from fhir_gateway.stores.slot_block import times_lost
+
+__all__ = ["CheckError", "Difference", "SourceReport", "check_source"]
+
+A = TypeVar("A")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckError:
+    """
+    A question that a source did not answer.
+
+    Attributes:
+        error: What went wrong, with why the connection failed or what the source said.
+    """
+
+    interaction: Interaction
+    unit: HsaId
+    time_type_id: TimeTypeId | None = None
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """
+    An element of a source's answers that is not as the contract says.
+
+    Attributes:
+        what: Which element, and what is wrong with it.
+        count: How often it was met.
+    """
+
+    interaction: Interaction
+    what: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceReport:
+    """
+    What became of checking a source.
+
+    Attributes:
+        units: The units that were asked: the configured ones, and those that the source
+            names itself where it is configured so.
+        answered: How many of them said what they offer.
+        errors: What was not answered.
+        losses: What was answered and had to be left out.
+        differences: Unknown and missing elements of the answers.
+        mapped: How many time types have a shared meaning.
+        unmapped: The time types that have none: they are offered under the unit's own
+            coding only.
+        idle: Mapped time types that the unit does not offer, or of units that the
+            source does not have.
+    """
+
+    source: Source
+    units: tuple[HsaId, ...]
+    answered: int
+    errors: tuple[CheckError, ...]
+    losses: tuple[Loss, ...]
+    differences: tuple[Difference, ...]
+    mapped: int
+    unmapped: tuple[tuple[HsaId, TimeType], ...]
+    idle: tuple[tuple[HsaId, TimeTypeId], ...]
+
+    @property
+    def is_well(self) -> bool:
+        """Return whether everything was answered, and as the contract says."""
+        return not (
+            self.errors
+            or self.differences
+            or any(not each.is_elsewhere for each in self.losses)
+        )
+
+
+def check_source(
+    source: Source,
+    adapter: SchedulingAdapter,
+    meanings: TimeTypeMap,
+    *,
+    others: tuple[Source, ...] = (),
+    pause: Callable[[float], object],
+    progress: Callable[[int, int], object],
+    clock: Clock = now,
+) -> SourceReport:
+    """
+    Ask every unit all that is asked without a resident, within the source's budget.
+
+    The days and times of one time type are asked for at each unit: of the first that
+    has a shared meaning, or else of the first. The contracts about residents' own
+    bookings are not asked.
+
+    Args:
+        source: The source.
+        adapter: How to ask it.
+        meanings: The shared meaning of time types.
+        others: The other sources, which answer for units of their own.
+        pause: Waits the given number of seconds.
+        progress: Called with how many units have been asked, and how many there are.
+        clock: Tells the time.
+    """
+    check = _Check(source, adapter, meanings, others=others, pause=pause, clock=clock)
+    return check.report(progress)
+
+
+class _Check:
+    def __init__(
+        self,
+        source: Source,
+        adapter: SchedulingAdapter,
+        meanings: TimeTypeMap,
+        *,
+        others: tuple[Source, ...],
+        pause: Callable[[float], object],
+        clock: Clock,
+    ) -> None:
+        self._source = source
+        self._adapter = adapter
+        self._meanings = meanings
+        self._sources = (source, *others)
+        self._known = KnownOffer(
+            source, lambda unit: source_of_unit((source, *others), unit)
+        )
+        self._pause = pause
+        self._clock = clock
+        self._who: Mapping[str, Any] = {
+            "actor": Actor.agent(source.agent),
+            "subject_of_care": source.refresh_subject,
+        }
+        self._errors: list[CheckError] = []
+        self._losses: list[Loss] = []
+        self._differences: Counter[tuple[Interaction, str]] = Counter()
+        if isinstance(adapter, WatchedAdapter):
+            adapter.watch(self._differs)
+
+    def report(self, progress: Callable[[int, int], object]) -> SourceReport:
+        """Ask everything."""
+        self._ask_for_units()
+        units = [unit for unit, _ in self._known.time_types()]
+        progress(0, len(units))
+        offered: dict[HsaId, tuple[TimeType, ...]] = {}
+        for asked, unit in enumerate(units, start=1):
+            answer = self._ask_unit(unit)
+            if answer is not None:
+                offered[unit] = answer.items
+            progress(asked, len(units))
+        keys = {
+            (unit, each.id.code) for unit, found in offered.items() for each in found
+        }
+        unknown = self._unknown_units(frozenset(units))
+        return SourceReport(
+            source=self._source,
+            units=tuple(units),
+            answered=len(offered),
+            errors=tuple(self._errors),
+            losses=tuple(self._losses),
+            differences=tuple(
+                Difference(interaction=interaction, what=what, count=count)
+                for (interaction, what), count in self._differences.items()
+            ),
+            mapped=sum(key in self._meanings for key in keys),
+            unmapped=tuple(
+                (unit, each)
+                for unit, found in offered.items()
+                for each in found
+                if (unit, each.id.code) not in self._meanings
+            ),
+            idle=tuple(
+                sorted(
+                    key
+                    for key in self._meanings
+                    if (key[0] in offered or key[0] in unknown) and key not in keys
+                )
+            ),
+        )
+
+    def _unknown_units(self, known: frozenset[HsaId]) -> frozenset[HsaId]:
+        """Return the units of the source's prefixes that a map names alone."""
+        if any(
+            each.interaction is Interaction.GET_ALL_HEALTHCARE_FACILITIES
+            for each in self._errors
+        ):
+            # It did not say which units it has.
+            return frozenset()
+        return frozenset(
+            unit
+            for unit in {unit for unit, _ in self._meanings} - known
+            if source_of_unit(self._sources, unit) == self._source
+        )
+
+    def _ask_for_units(self) -> None:
+        asked = self._source.units_from
+        if asked is None:
+            return
+        answer: Listed[CareUnit] | None = self._ask(
+            Interaction.GET_ALL_HEALTHCARE_FACILITIES,
+            asked,
+            self._adapter.get_all_healthcare_facilities,
+            GetAllHealthcareFacilities(unit=asked, **self._who),
+        )
+        if answer is not None:
+            self._losses.extend(self._known.add_units(asked, answer))
+
+    def _ask_unit(self, unit: HsaId) -> Listed[TimeType] | None:
+        """Ask a unit everything; return what it offers."""
+        offers = self._ask(
+            Interaction.GET_ALL_TIME_TYPES,
+            unit,
+            self._adapter.get_all_time_types,
+            GetAllTimeTypes(unit=unit, **self._who),
+        )
+        staff = self._ask(
+            Interaction.GET_ALL_PERFORMERS,
+            unit,
+            self._adapter.get_all_performers,
+            GetAllPerformers(unit=unit, **self._who),
+        )
+        care_types = self._ask(
+            Interaction.GET_ALL_CARE_TYPES,
+            unit,
+            self._adapter.get_all_care_types,
+            GetAllCareTypes(unit=unit, **self._who),
+        )
+        for interaction, answer in (
+            (Interaction.GET_ALL_TIME_TYPES, offers),
+            (Interaction.GET_ALL_PERFORMERS, staff),
+            (Interaction.GET_ALL_CARE_TYPES, care_types),
+        ):
+            if answer is not None:
+                self._losses.extend(losses_of(interaction, unit, answer.rejected))
+        if offers is not None and offers.items:
+            self._ask_times(unit, self._asked_for(unit, offers.items))
+        return offers
+
+    def _asked_for(self, unit: HsaId, offered: tuple[TimeType, ...]) -> TimeTypeId:
+        mapped = (each.id for each in offered if (unit, each.id.code) in self._meanings)
+        return next(mapped, offered[0].id)
+
+    def _ask_times(self, unit: HsaId, time_type_id: TimeTypeId) -> None:
+        """Ask for the days and the times of the first window."""
+        asked_at = self._clock()
+        first = civil_date(asked_at)
+        longest = min(self._source.window, self._source.horizon + timedelta(days=1))
+        last = first + longest - timedelta(days=1)
+        about = {
+            **self._who,
+            "unit": unit,
+            "first_day": first,
+            "last_day": last,
+            "time_type_id": time_type_id,
+        }
+        dates = self._ask(
+            Interaction.GET_AVAILABLE_DATES,
+            unit,
+            self._adapter.get_available_dates,
+            GetAvailableDates(**about),
+            time_type_id=time_type_id,
+        )
+        if dates is not None:
+            self._losses.extend(
+                losses_of(
+                    Interaction.GET_AVAILABLE_DATES,
+                    unit,
+                    dates.rejected,
+                    time_type_id=time_type_id,
+                )
+            )
+        free = self._ask(
+            Interaction.GET_AVAILABLE_TIMESLOTS,
+            unit,
+            self._adapter.get_available_timeslots,
+            GetAvailableTimeslots(**about),
+            time_type_id=time_type_id,
+        )
+        if free is not None:
+            times = ListedTimes(time_type_id, asked_at)
+            times.add(free, (first, last))
+            self._losses.extend(times_lost(unit, time_type_id, times.rejected))
+
+    def _ask(
+        self,
+        interaction: Interaction,
+        unit: HsaId,
+        ask: Callable[..., A],
+        query: object,
+        *,
+        time_type_id: TimeTypeId | None = None,
+    ) -> A | None:
+        """Ask one thing, and keep to the budget; None when it was not answered."""
+        if interaction not in self._adapter.supports:
+            return None
+        began = monotonic()
+        answer = None
+        try:
+            answer = ask(query, timeout=self._source.read_timeout.total_seconds())
+        except GatewayError as error:
+            self._errors.append(
+                CheckError(
+                    interaction=interaction,
+                    unit=unit,
+                    time_type_id=time_type_id,
+                    error=error.for_operator,
+                )
+            )
+        interval = 1 / self._source.budget.calls_per_second
+        self._pause(max(0.0, began + interval - monotonic()))
+        return answer
+
+    def _differs(self, interaction: Interaction, what: str) -> None:
+        self._differences[interaction, what] += 1

@@ -1,0 +1,418 @@
+"""
+Booking where the platform delivers twice, or this server stands still in between.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from builders import number
+from doubles import AnsweringAdapter, MovableClock
+from structlog.testing import capture_logs
+
+from fhir_gateway.model.booking import (
+    BookedTimes,
+    BookingStatus,
+    ResultCode,
+    WriteResult,
+)
+from fhir_gateway.model.errors import (
+    BookingUnconfirmed,
+    Conflict,
+    Refused,
+    Unavailable,
+)
+from fhir_gateway.model.interaction import (
+    CancelBooking,
+    GetSubjectOfCareSchedule,
+    Interaction,
+    MakeBooking,
+    UpdateBooking,
+)
+from fhir_gateway.services.source.directory import Directory
+from fhir_gateway.services.source.source_access import AnothersBookings
+from fhir_gateway.stores.database import Database, DatabaseUnavailable
+from fhir_gateway.stores.journal import BookingRecord, Decision, Journal
+from fhir_gateway.stores.sealing import Seal
+from services.conftest import Desk, MakeWireless, Wireless
+
+TAKEN = WriteResult(code=ResultCode.ERROR, text="Tiden är upptagen.")
+
+
+@dataclass
+class DoublingAdapter(AnsweringAdapter):
+    """A source that gets some messages twice, and answers the second time."""
+
+    doubled: set[Interaction] = field(default_factory=set)
+
+    def make_booking(self, request: MakeBooking, *, timeout: float) -> WriteResult:
+        """Book, then refuse what has just been booked."""
+        made = super().make_booking(request, timeout=timeout)
+        return TAKEN if Interaction.MAKE_BOOKING in self.doubled else made
+
+    def update_booking(self, request: UpdateBooking, *, timeout: float) -> WriteResult:
+        """Move, then refuse what has just been moved."""
+        moved = super().update_booking(request, timeout=timeout)
+        return TAKEN if Interaction.UPDATE_BOOKING in self.doubled else moved
+
+    def cancel_booking(self, request: CancelBooking, *, timeout: float) -> WriteResult:
+        """Cancel, then find no such booking."""
+        cancelled = super().cancel_booking(request, timeout=timeout)
+        return TAKEN if Interaction.CANCEL_BOOKING in self.doubled else cancelled
+
+
+def desk_over(wireless: Wireless, journal: Journal) -> Desk:
+    """Return a desk over the same sources, with another journal."""
+    return Desk(
+        wireless.sources,
+        wireless.desk.adapters,
+        lambda: Directory.of(wireless.sources.values(), wireless.offers, {}),
+        journal,
+        wireless.desk.clock,
+    )
+
+
+def booked_at(wireless: Wireless, hours: float = 24) -> Any:
+    """Book a time that the source lists; it lists it no more after that."""
+    wanted = wireless.coming(hours)
+    wireless.lists(wanted)
+    made = wireless.desk.book(wanted, 0).booking
+    wireless.lists()
+    return made
+
+
+def test_a_time_that_was_booked_and_refused_is_booked(
+    make_wireless: MakeWireless,
+) -> None:
+    """The refusal of the second delivery does not undo the first."""
+    wireless = make_wireless(DoublingAdapter(doubled={Interaction.MAKE_BOOKING}))
+
+    made = booked_at(wireless)
+
+    assert made.status is BookingStatus.BOOKED
+    assert made.booking_id == "B-1"
+
+
+def test_a_booking_that_was_moved_and_refused_is_moved(
+    make_wireless: MakeWireless,
+) -> None:
+    """The same holds for a move."""
+    wireless = make_wireless(DoublingAdapter(doubled={Interaction.UPDATE_BOOKING}))
+    made = booked_at(wireless)
+    later = wireless.coming(48)
+    wireless.lists(later)
+
+    moved = wireless.desk.move(made.id, later)
+
+    assert moved.status is BookingStatus.BOOKED
+    assert moved.timeslot.token == later.token
+
+
+def test_a_booking_that_was_cancelled_and_refused_is_cancelled(
+    make_wireless: MakeWireless,
+) -> None:
+    """The second CancelBooking finds no booking, because the first did its work."""
+    wireless = make_wireless(DoublingAdapter(doubled={Interaction.CANCEL_BOOKING}))
+    made = booked_at(wireless)
+
+    cancelled = wireless.desk.booking.cancel(made.id)
+
+    assert cancelled.status is BookingStatus.CANCELLED
+
+
+def test_a_refusal_that_nobody_can_check_is_unknown(
+    make_wireless: MakeWireless,
+) -> None:
+    """Where the resident's list cannot be read, a refusal leaves the outcome open."""
+    wireless = make_wireless(DoublingAdapter(doubled={Interaction.MAKE_BOOKING}))
+    wireless.adapter.errors[Interaction.GET_SUBJECT_OF_CARE_SCHEDULE] = Unavailable(
+        "The source did not answer in time."
+    )
+
+    made = booked_at(wireless)
+
+    assert made.status is BookingStatus.PENDING
+    assert wireless.desk.is_held(made.timeslot)
+
+
+def test_a_refused_time_of_somebody_elses_is_refused(wireless: Wireless) -> None:
+    """A refusal is a refusal when the resident does not have the time."""
+    wireless.adapter.result = TAKEN
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+
+    with pytest.raises(Refused, match="upptagen"):
+        wireless.desk.book(wanted, 0)
+    assert not wireless.desk.is_held(wanted)
+
+
+def test_a_refused_cancellation_of_what_is_past_is_refused(
+    make_wireless: MakeWireless,
+) -> None:
+    """A source need not list what is past: its absence proves nothing then."""
+    wireless = make_wireless(DoublingAdapter(doubled={Interaction.CANCEL_BOOKING}))
+    made = booked_at(wireless)
+    wireless.desk.clock.forward(days=3)
+
+    with pytest.raises(Refused):
+        wireless.desk.booking.cancel(made.id)
+
+
+@dataclass
+class TwiceBooking(AnsweringAdapter):
+    """A source that books a time once more when it is told to once more."""
+
+    def make_booking(self, request: MakeBooking, *, timeout: float) -> WriteResult:
+        """Book twice, answer the second."""
+        super().make_booking(request, timeout=timeout)
+        return super().make_booking(request, timeout=timeout)
+
+
+def test_a_double_of_the_platforms_is_told_of(make_wireless: MakeWireless) -> None:
+    """A time that the resident has twice is booked, and somebody is told."""
+    wireless = make_wireless(TwiceBooking())
+    with capture_logs() as logs:
+        made = booked_at(wireless)
+
+    assert made.status is BookingStatus.BOOKED
+    assert made.booking_id == "B-2"
+    assert {
+        "event": "duplicate booking",
+        "log_level": "error",
+        "kind": "MAKE",
+        "booking": made.id,
+    } in logs
+
+
+class StandingStill(Journal):
+    """A journal whose process is stopped just after it has said SENT."""
+
+    clock: MovableClock
+
+    def mark_sent(self, decision: Decision, *, lease: timedelta) -> Decision:
+        """Say so, and let some time pass."""
+        sent = super().mark_sent(decision, lease=lease)
+        self.clock.forward(seconds=20)
+        return sent
+
+
+def test_what_stood_still_before_sending_is_not_sent(
+    wireless: Wireless, own_database: Database, seal: Seal
+) -> None:
+    """A write that is too late to be sent is not sent: it may have been looked for."""
+    journal = StandingStill(own_database, seal)
+    journal.clock = wireless.desk.clock
+    desk = desk_over(wireless, journal)
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+
+    with pytest.raises(Unavailable, match="stood still"):
+        desk.book(wanted, 0)
+    assert wireless.adapter.asked(MakeBooking) == []
+    assert not desk.is_held(wanted)
+
+
+@dataclass
+class CrossedAdapter(AnsweringAdapter):
+    """A source that answers each question about bookings as if another had asked."""
+
+    is_crossed: bool = False
+
+    def get_subject_of_care_schedule(
+        self, query: GetSubjectOfCareSchedule, *, timeout: float
+    ) -> BookedTimes:
+        """Return the bookings of the first resident, whoever asks."""
+        if self.is_crossed:
+            query = replace(query, subject_of_care=number(0))
+        return super().get_subject_of_care_schedule(query, timeout=timeout)
+
+
+def test_a_list_of_another_residents_settles_nothing(
+    make_wireless: MakeWireless,
+) -> None:
+    """An answer to another's question says nothing of this resident's bookings."""
+    adapter = CrossedAdapter()
+    wireless = make_wireless(adapter)
+    wanted = wireless.coming()
+    wireless.lists(replace(wanted, count=2))
+    wireless.desk.book(wanted, 0)
+    adapter.errors[Interaction.MAKE_BOOKING] = BookingUnconfirmed("no answer")
+    lost = wireless.desk.book(wanted, 1).booking
+    adapter.is_crossed = True
+
+    with pytest.raises(AnothersBookings):
+        wireless.desk.settlement.settle(wireless.desk.undecided(lost.id))
+    assert wireless.desk.booking.read(lost.id).status is BookingStatus.PENDING
+
+
+class BrokenJournal(Journal):
+    """A journal whose database goes away at one step."""
+
+    fails_at: str = ""
+    fails_with: Exception = DatabaseUnavailable("away")
+
+    def mark_sent(self, decision: Decision, *, lease: timedelta) -> Decision:
+        """Fail before, or after, or not at all."""
+        if self.fails_at == "sent":
+            raise DatabaseUnavailable("away")
+        return super().mark_sent(decision, lease=lease)
+
+    def settle_booked(self, decision: Decision, **settled: Any) -> BookingRecord:
+        """Fail, or not."""
+        if self.fails_at == "settled":
+            raise self.fails_with
+        return super().settle_booked(decision, **settled)
+
+
+@pytest.fixture(name="breaking")
+def _breaking(
+    wireless: Wireless, own_database: Database, seal: Seal
+) -> tuple[Desk, BrokenJournal]:
+    journal = BrokenJournal(own_database, seal)
+    desk = desk_over(wireless, journal)
+    return desk, journal
+
+
+def test_without_its_journal_nothing_is_sent(
+    wireless: Wireless, breaking: tuple[Desk, BrokenJournal]
+) -> None:
+    """A decision that cannot be written down is not sent."""
+    desk, journal = breaking
+    journal.fails_at = "sent"
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+
+    with pytest.raises(DatabaseUnavailable):
+        desk.book(wanted, 0)
+    assert wireless.adapter.asked(MakeBooking) == []
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        pytest.param(DatabaseUnavailable("away"), id="the journal is away"),
+        pytest.param(KeyError("fault"), id="a fault of the program"),
+    ],
+)
+def test_a_yes_that_cannot_be_written_down_is_no_no(
+    wireless: Wireless, breaking: tuple[Desk, BrokenJournal], failure: Exception
+) -> None:
+    """Sent, and not settled: nobody knows, and that is what is said."""
+    desk, journal = breaking
+    journal.fails_at = "settled"
+    journal.fails_with = failure
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+
+    with pytest.raises(BookingUnconfirmed):
+        desk.book(wanted, 0)
+    assert len(wireless.adapter.asked(MakeBooking)) == 1
+    assert desk.is_held(wanted)
+
+
+def moving(wireless: Wireless) -> Decision:
+    """Book a time, and move it with an outcome that nobody knows yet."""
+    made = booked_at(wireless)
+    later = wireless.coming(48)
+    wireless.lists(later)
+    wireless.adapter.errors[Interaction.UPDATE_BOOKING] = BookingUnconfirmed("silence")
+    wireless.desk.move(made.id, later)
+    wireless.adapter.errors.clear()
+    return wireless.desk.undecided(made.id)
+
+
+def making(wireless: Wireless) -> Decision:
+    """Book a time with an outcome that nobody knows yet."""
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+    wireless.adapter.errors[Interaction.MAKE_BOOKING] = BookingUnconfirmed("silence")
+    made = wireless.desk.book(wanted, 0).booking
+    wireless.adapter.errors.clear()
+    return wireless.desk.undecided(made.id)
+
+
+def test_a_move_under_way_is_pending(wireless: Wireless) -> None:
+    """Whoever has waited long enough is told that nobody knows yet."""
+    decision = moving(wireless)
+
+    stands = wireless.desk.booking.current.stands(decision)
+
+    assert stands.status is BookingStatus.PENDING
+
+
+def test_a_move_that_was_done_just_now_is_done(wireless: Wireless) -> None:
+    """Where the answer has come meanwhile, it counts."""
+    decision = moving(wireless)
+    assert decision.timeslot is not None
+    wireless.desk.journal.settle_moved(
+        decision, booking_id=None, permissions=wireless.adapter.permissions
+    )
+
+    stands = wireless.desk.booking.current.stands(decision)
+
+    assert (stands.status, stands.timeslot) == (
+        BookingStatus.BOOKED,
+        decision.timeslot,
+    )
+
+
+def test_a_move_that_was_refused_just_now_is_refused(wireless: Wireless) -> None:
+    """The old time is no answer to a move: the region's no is."""
+    decision = moving(wireless)
+    wireless.desk.journal.settle_refused(decision, message="Inte den tiden.")
+
+    with pytest.raises(Refused, match="Inte den tiden"):
+        wireless.desk.booking.current.stands(decision)
+
+
+def test_a_move_that_came_to_nothing_just_now_is_told_as_such(
+    wireless: Wireless,
+) -> None:
+    """Nor is it when nothing was sent after all."""
+    decision = moving(wireless)
+    wireless.desk.journal.settle_not_sent(decision)
+
+    with pytest.raises(Conflict, match="nothing came of this request"):
+        wireless.desk.booking.current.stands(decision)
+
+
+@pytest.mark.parametrize("kind", [MakeBooking, UpdateBooking])
+def test_absence_is_no_answer_while_a_sender_may_live(
+    wireless: Wireless, kind: type
+) -> None:
+    """One that stood still while others gave its write up sends it as it wakes."""
+    decision = moving(wireless) if kind is UpdateBooking else making(wireless)
+    journal = wireless.desk.journal
+    seen = journal.outcomes.postpone(decision, until=timedelta(), unchanged=True)
+    journal.settle_not_sent(seen)
+
+    told = wireless.desk.booking.current.stands(decision)
+    assert (told.id, told.status) == (decision.booking, BookingStatus.PENDING)
+
+
+class OvertakenJournal(Journal):
+    """A journal in which a write is settled just after it was looked up twice."""
+
+    looks: int = 0
+
+    def pending_decision(self, booking: str) -> Decision | None:
+        """Return the write, and the second time settle it as never sent."""
+        decision = super().pending_decision(booking)
+        self.looks += 1
+        if decision is not None and self.looks == 2:
+            self.settle_not_sent(decision)
+        return decision
+
+
+def test_a_second_cancellation_is_told_what_came_of_the_first(
+    wireless: Wireless, own_database: Database, seal: Seal
+) -> None:
+    """A booking that stands is no answer to a cancellation."""
+    made = booked_at(wireless)
+    journal = OvertakenJournal(own_database, seal)
+    desk = desk_over(wireless, journal)
+    journal.claim_cancel(journal.get(made.id))
+
+    with pytest.raises(Conflict, match="nothing came of this request"):
+        desk.booking.cancel(made.id)

@@ -1,0 +1,933 @@
+"""
+A resident's bookings: theirs alone, from wherever can be asked.
+
+What is missing is said.
+"""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from builders import (
+    NORR,
+    NOW,
+    OTHER_UNIT,
+    SOUTHERN_UNIT,
+    SYD,
+    TOLVAN,
+    UNIT,
+    VISIT,
+    booked,
+    number,
+    offer,
+    source,
+    southern_source,
+    subject,
+    unit,
+)
+from doubles import AnsweringAdapter, FailingAdapter
+from sqlalchemy import event
+from structlog.testing import capture_logs
+
+from fhir_gateway.model.booking import (
+    BookedTimes,
+    Booking,
+    BookingPermissions,
+    BookingStatus,
+    KeptPart,
+    ManagedBooking,
+)
+from fhir_gateway.model.errors import BookingUnconfirmed, Unavailable
+from fhir_gateway.model.ids import BookingId, LogicalAddress, SourceName
+from fhir_gateway.model.interaction import (
+    GetSubjectOfCareSchedule,
+    Interaction,
+    MakeBooking,
+)
+from fhir_gateway.model.source import SourceOutcome, SourceProblem
+from fhir_gateway.model.timekeeping import instant_text
+from fhir_gateway.model.timeslot import Timeslot
+from fhir_gateway.services.booking.resident_bookings import (
+    MOST_BOOKINGS,
+    ResidentsTimes,
+)
+from fhir_gateway.stores.database import Database
+from services.conftest import TIMEOUT_S, MakeWireless, RealWorld, Wireless
+
+AGGREGATED = source(schedule_address=LogicalAddress("25"))
+
+
+def shown(times: ResidentsTimes) -> list[tuple[str, BookingStatus, str | None]]:
+    """Return where each booking is, how it stands and what its source calls it."""
+    return [(each.source, each.status, each.booking_id) for each in times.bookings]
+
+
+def problems(times: ResidentsTimes) -> dict[str, SourceProblem]:
+    """Return whose part is missing, and why."""
+    return {each.source: each.problem for each in times.outcomes}
+
+
+# Real regions
+
+
+def booked_by_phone(world: RealWorld, region: str, who: int) -> str:
+    """Book a time past this server and return the region's id of it."""
+    result = world.desk.adapters[SourceName(region)].make_booking(
+        MakeBooking(
+            timeslot=world.free(region)[0],
+            subject_of_care=subject(who),
+        ),
+        timeout=TIMEOUT_S,
+    )
+    assert result.booking_id is not None
+    return result.booking_id
+
+
+def test_nobody_has_no_bookings(world: RealWorld, who: int) -> None:
+    """A resident without bookings has none, and is told what could be missing."""
+    times = world.desk.residents.of(number(who))
+
+    assert times.bookings == ()
+    assert [(each.source, each.problem) for each in times.outcomes] == [
+        ("mitt", SourceProblem.NOT_ASKED)
+    ]
+
+
+def test_what_was_booked_here_is_shown(world: RealWorld, who: int) -> None:
+    """Bookings at all three regions are shown, earliest first."""
+    made = {
+        region: world.desk.book(world.free(region)[0], who).booking
+        for region in ("norr", "mitt", "syd")
+    }
+
+    times = world.desk.residents.of(number(who))
+
+    assert {each.id for each in times.bookings} == {each.id for each in made.values()}
+    assert {each.status for each in times.bookings} == {BookingStatus.BOOKED}
+    starts = [each.timeslot.start for each in times.bookings]
+    assert starts == sorted(starts)
+
+
+@pytest.mark.parametrize("region", ["norr", "syd"])
+def test_what_was_booked_elsewhere_is_adopted_once(
+    world: RealWorld, region: str, who: int
+) -> None:
+    """A booking that its region tells of gets an id of ours, the same every time."""
+    booking_id = booked_by_phone(world, region, who)
+
+    first = world.desk.residents.of(number(who))
+    second = world.desk.residents.of(number(who))
+
+    assert shown(first) == [(region, BookingStatus.BOOKED, booking_id)]
+    assert [each.id for each in second.bookings] == [each.id for each in first.bookings]
+    assert world.desk.booking.read(first.bookings[0].id).booking_id == booking_id
+
+
+def test_what_was_booked_elsewhere_can_be_cancelled(world: RealWorld, who: int) -> None:
+    """An adopted booking is as good as one of ours."""
+    booked_by_phone(world, "norr", who)
+    (adopted,) = world.desk.residents.of(number(who)).bookings
+
+    assert world.desk.booking.cancel(adopted.id).status is BookingStatus.CANCELLED
+    assert world.in_the_book("norr", who) == []
+
+
+def test_an_invitation_is_among_the_bookings(world: RealWorld) -> None:
+    """A timed invitation is shown with what the unit says of it."""
+    times = world.desk.residents.of(TOLVAN)
+
+    (invitation,) = [each for each in times.bookings if each.is_invitation]
+    assert invitation.source == "norr"
+    assert invitation.purpose is not None
+    assert invitation.purpose.startswith("Kallelse till läkarbesök\n")
+
+
+def test_a_known_unit_is_asked_where_the_region_does_not_aggregate(
+    world: RealWorld, who: int
+) -> None:
+    """A unit where a booking is known is asked for others too."""
+    unknown = world.desk.residents.of(number(who))
+    booked_by_phone(world, "mitt", who)
+    still_unknown = world.desk.residents.of(number(who))
+    world.desk.book(world.free("mitt")[0], who)
+
+    known = world.desk.residents.of(number(who))
+
+    assert unknown.bookings == still_unknown.bookings == ()
+    assert [each.source for each in known.bookings] == ["mitt", "mitt"]
+    assert {each.booking_id for each in known.bookings} == set(
+        world.in_the_book("mitt", who)
+    )
+
+
+def test_a_region_that_cannot_be_asked_is_named(world: RealWorld, who: int) -> None:
+    """What is known of its bookings is shown as it was last confirmed."""
+    made = world.desk.book(world.free("norr")[0], who).booking
+    world.spoil("norr", "refuse")
+
+    times = world.desk.residents.of(number(who))
+
+    assert shown(times) == [("norr", BookingStatus.BOOKED, made.booking_id)]
+    assert problems(times) == {
+        "norr": SourceProblem.UNAVAILABLE,
+        "mitt": SourceProblem.NOT_ASKED,
+    }
+
+
+def test_a_region_that_does_not_answer_is_asked_once(
+    world: RealWorld, who: int
+) -> None:
+    """A list never waits for a silent region again, once for each booking."""
+    made = world.desk.book(world.free("norr")[0], who).booking
+    world.spoil("norr", "refuse", count=1)
+
+    (shown_booking,) = world.desk.residents.of(number(who)).bookings
+
+    assert shown_booking.confirmed_at == made.confirmed_at
+
+
+def test_a_unit_that_did_not_answer_is_told(world: RealWorld, who: int) -> None:
+    """A part of an aggregated answer that is missing is said to be."""
+    made = world.desk.book(world.free("norr")[0], who).booking
+    world.spoil(
+        "norr",
+        "vp-fault",
+        interactions=["GetSubjectOfCareSchedule"],
+        units=[made.timeslot.schedule.unit],
+        count=1,
+    )
+
+    times = world.desk.residents.of(number(who))
+
+    assert shown(times) == [("norr", BookingStatus.BOOKED, made.booking_id)]
+    assert problems(times)[NORR] is SourceProblem.INCOMPLETE
+
+
+def test_a_cancelled_booking_is_shown_as_such(world: RealWorld, who: int) -> None:
+    """What was cancelled here stays among the resident's bookings."""
+    made = world.desk.book(world.free("norr")[0], who).booking
+    world.desk.booking.cancel(made.id)
+
+    assert shown(world.desk.residents.of(number(who))) == [
+        ("norr", BookingStatus.CANCELLED, made.booking_id)
+    ]
+
+
+@pytest.mark.parametrize("region", ["norr", "mitt", "syd"])
+def test_a_pending_booking_is_settled_by_looking(
+    world: RealWorld, region: str, who: int
+) -> None:
+    """A lost yes is found when the resident looks at their bookings."""
+    world.spoil(region, "drop-after-processing", interactions=["MakeBooking"], count=1)
+    made = world.desk.book(world.free(region)[0], who).booking
+    assert made.status is BookingStatus.PENDING
+
+    times = world.desk.residents.of(number(who))
+
+    assert [(each.id, each.status) for each in times.bookings] == [
+        (made.id, BookingStatus.BOOKED)
+    ]
+
+
+# Sources without a wire
+
+
+def fill_the_book(wireless: Wireless, count: int) -> None:
+    """Put so many bookings of resident 0 into the source's book, an hour apart."""
+    for place in range(count):
+        wanted = wireless.coming(24 + place)
+        booking_id = f"B-{place}"
+        wireless.adapter.book[booking_id] = booked(
+            wanted, booking_id=booking_id, subject_of_care=number(0)
+        )
+
+
+def test_many_bookings_are_written_down_in_few_transactions(
+    make_wireless: MakeWireless, own_database: Database
+) -> None:
+    """A list of 120 bookings, twice: three transactions write each answer down."""
+    wireless = aggregating(make_wireless)
+    fill_the_book(wireless, 120)
+    begun: list[bool] = []
+    event.listen(
+        own_database.engine,
+        "before_cursor_execute",
+        lambda *call: begun.append(call[2] == "BEGIN IMMEDIATE"),
+    )
+
+    first = wireless.desk.residents.of(number(0))
+    adopting = sum(begun)
+    second = wireless.desk.residents.of(number(0))
+
+    assert [each.booking_id for each in first.bookings] == [
+        f"B-{place}" for place in range(120)
+    ]
+    assert [each.id for each in second.bookings] == [each.id for each in first.bookings]
+    assert (adopting, sum(begun) - adopting) == (6, 3)
+
+
+def test_no_more_than_so_many_bookings_of_an_answer_are_shown(
+    make_wireless: MakeWireless,
+) -> None:
+    """Of too many the next ones are shown and written down, and the rest is counted."""
+    wireless = aggregating(make_wireless)
+    fill_the_book(wireless, MOST_BOOKINGS + 3)
+
+    times = wireless.desk.residents.of(number(0))
+
+    assert [each.booking_id for each in times.bookings] == [
+        f"B-{place}" for place in range(MOST_BOOKINGS)
+    ]
+    assert times.outcomes == (
+        lacking(f"3 bookings beyond {MOST_BOOKINGS} of one answer were left out"),
+    )
+
+
+def test_what_an_answer_has_no_room_for_is_not_looked_at_by_itself(
+    make_wireless: MakeWireless,
+) -> None:
+    """A known booking that is beyond the most is shown as it was last known."""
+    wireless = aggregating(make_wireless)
+    last = wireless.coming(24 + MOST_BOOKINGS + 2)
+    wireless.lists(last)
+    made = wireless.desk.book(last, 0).booking
+    wireless.adapter.book["X-1"] = wireless.adapter.book.pop("B-1")
+    fill_the_book(wireless, MOST_BOOKINGS)
+    wireless.adapter.calls.clear()
+
+    times = wireless.desk.residents.of(number(0))
+
+    assert times.bookings[-1].id == made.id
+    assert [type(each) for each in wireless.adapter.calls] == [GetSubjectOfCareSchedule]
+
+
+def test_another_bookings_id_is_logged_once_for_an_answer(
+    make_wireless: MakeWireless,
+) -> None:
+    """However many bookings have an id of another person's, one line counts them."""
+    wireless = aggregating(make_wireless, BlabbingAdapter())
+    for hours in (24, 25, 26):
+        wanted = wireless.coming(hours)
+        wireless.lists(wanted)
+        wireless.desk.book(wanted, 9)
+    wireless.adapter.book = {
+        key: replace(each, subject_of_care=None)
+        for key, each in wireless.adapter.book.items()
+    }
+
+    with capture_logs() as logs:
+        times = wireless.desk.residents.of(number(0))
+
+    assert times.bookings == ()
+    assert [each for each in logs if each["event"] == "another booking's id"] == [
+        {
+            "event": "another booking's id",
+            "log_level": "error",
+            "source": NORR,
+            "bookings": 3,
+        }
+    ]
+
+
+def test_what_lists_lose_is_logged_once_without_a_person(
+    make_wireless: MakeWireless,
+) -> None:
+    """Two residents' lists lose bookings for two reasons: each is logged once."""
+    adapter = UnreadableAdapter()
+    wireless = aggregating(make_wireless, adapter)
+    with capture_logs() as logs:
+        for who, reasons in ((0, ("a: is missing",)), (1, ("a: is missing", "b: no"))):
+            adapter.reasons = reasons
+            wireless.desk.residents.of(number(who))
+
+    event_of = {"event": "resident's list read in part", "log_level": "warning"}
+    assert [each for each in logs if each["log_level"] == "warning"] == [
+        {**event_of, "source": NORR, "reasons": ["a: is missing"], "items": 1},
+        {**event_of, "source": NORR, "reasons": ["b: no"], "items": 1},
+    ]
+
+
+@dataclass
+class UnreadableAdapter(AnsweringAdapter):
+    """A source whose list cannot be read whole."""
+
+    reasons: tuple[str, ...] = ()
+
+    def get_subject_of_care_schedule(
+        self, query: GetSubjectOfCareSchedule, *, timeout: float
+    ) -> BookedTimes:
+        """Return the book, and why it is not whole."""
+        answer = super().get_subject_of_care_schedule(query, timeout=timeout)
+        return replace(answer, unreadable=self.reasons)
+
+
+def test_what_was_kept_as_of_the_future_brings_no_cancelled_booking_back(
+    make_wireless: MakeWireless,
+) -> None:
+    """A cache that says it is of the year 2099 is of an unknown time."""
+    adapter = KeepingAdapter()
+    wireless = aggregating(make_wireless, adapter)
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+    made = wireless.desk.book(wanted, 0).booking
+    kept = wireless.adapter.book["B-1"]
+    wireless.desk.booking.cancel(made.id)
+    wireless.adapter.book["B-1"] = kept
+    adapter.part = KeptPart(
+        unit=LogicalAddress(UNIT), since=datetime(2099, 1, 1, tzinfo=UTC)
+    )
+
+    times = wireless.desk.residents.of(number(0))
+
+    assert [(each.id, each.status) for each in times.bookings] == [
+        (made.id, BookingStatus.CANCELLED)
+    ]
+    assert problems(times) == {NORR: SourceProblem.STALE}
+
+
+def aggregating(make_wireless: MakeWireless, *adapters: AnsweringAdapter) -> Wireless:
+    """Return a desk whose norr aggregates."""
+    return make_wireless(*adapters, sources=(AGGREGATED,))
+
+
+def in_the_book(wireless: Wireless, **changed: Any) -> Timeslot:
+    """Put a booking of resident 0 into the source's book; return its time."""
+    wanted = wireless.coming()
+    booking = booked(wanted, **{"subject_of_care": number(0), **changed})
+    wireless.adapter.book["B-1"] = booking
+    return wanted
+
+
+def lacking(what: str) -> SourceOutcome:
+    """Return how an answer says that something of norr's is missing."""
+    return SourceOutcome(
+        source=NORR, problem=SourceProblem.INCOMPLETE, detail=f"Region Norr: {what}."
+    )
+
+
+@dataclass
+class KeepingAdapter(AnsweringAdapter):
+    """A source behind an aggregating service that answers from its cache."""
+
+    part: KeptPart | None = None
+
+    def get_subject_of_care_schedule(
+        self, query: GetSubjectOfCareSchedule, *, timeout: float
+    ) -> BookedTimes:
+        """Return the book, as it was when it was kept."""
+        answer = super().get_subject_of_care_schedule(query, timeout=timeout)
+        is_aggregated = self.part and query.address == AGGREGATED.schedule_address
+        return replace(answer, kept=(self.part,) if is_aggregated else ())
+
+
+@dataclass
+class BlabbingAdapter(AnsweringAdapter):
+    """A source that tells everybody of everybody's bookings."""
+
+    def get_subject_of_care_schedule(
+        self, query: GetSubjectOfCareSchedule, *, timeout: float
+    ) -> BookedTimes:
+        """Return the whole book."""
+        super().get_subject_of_care_schedule(query, timeout=timeout)
+        return BookedTimes(bookings=tuple(self.book.values()))
+
+
+@pytest.mark.parametrize("own", [0, 1])
+def test_another_persons_booking_is_never_shown(
+    make_wireless: MakeWireless, own: int
+) -> None:
+    """What is somebody else's is neither shown nor kept, and the answer says so."""
+    wireless = aggregating(make_wireless, BlabbingAdapter())
+    in_the_book(wireless)
+    mine = wireless.adapter.book.pop("B-1")
+    for who in (7, 8, 9):
+        wireless.adapter.book[f"B-{who}"] = replace(
+            mine, booking_id=BookingId(f"B-{who}"), subject_of_care=number(who)
+        )
+    if own:
+        wireless.adapter.book["B-1"] = mine
+
+    with capture_logs() as logs:
+        times = wireless.desk.residents.of(number(0))
+
+    assert [each.booking_id for each in times.bookings] == ["B-1"] * own
+    assert times.outcomes == (lacking("3 bookings of other persons were left out"),)
+    assert [wireless.desk.journal.of_subject(number(who)) for who in (7, 8, 9)] == [
+        (),
+        (),
+        (),
+    ]
+    assert [each for each in logs if each["log_level"] == "error"] == [
+        {
+            "event": "another person's bookings",
+            "log_level": "error",
+            "source": NORR,
+            "bookings": 3,
+        }
+    ]
+
+
+def test_anothers_known_booking_is_never_shown(make_wireless: MakeWireless) -> None:
+    """A booking without a person that we know to be another's is left out, and said."""
+    wireless = aggregating(make_wireless, BlabbingAdapter())
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+    wireless.desk.book(wanted, 9)
+    wireless.adapter.book["B-1"] = replace(
+        wireless.adapter.book["B-1"], subject_of_care=None
+    )
+
+    times = wireless.desk.residents.of(number(0))
+
+    assert times.bookings == ()
+    assert problems(times) == {NORR: SourceProblem.INCOMPLETE}
+
+
+def test_a_booking_that_the_unit_moved_is_at_its_new_time(
+    make_wireless: MakeWireless,
+) -> None:
+    """The list tells what the source says now, as a single booking does."""
+    wireless = aggregating(make_wireless)
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+    made = wireless.desk.book(wanted, 0).booking
+    moved = wireless.coming(72)
+    wireless.adapter.book["B-1"] = replace(
+        wireless.adapter.book["B-1"],
+        start=moved.start,
+        end=moved.end,
+        permissions=BookingPermissions(),
+        purpose="Ta med legitimation.",
+    )
+
+    (found,) = wireless.desk.residents.of(number(0)).bookings
+
+    assert (found.id, found.version) == (made.id, made.version + 1)
+    assert found.timeslot.token == moved.token
+    assert found.permissions == BookingPermissions()
+    assert found.purpose == "Ta med legitimation."
+    assert wireless.desk.booking.read(made.id).timeslot == found.timeslot
+
+
+def test_an_undecided_move_is_pending(make_wireless: MakeWireless) -> None:
+    """A booking that is being moved is not said to be booked at either time."""
+    wireless = aggregating(make_wireless)
+    wanted, target = wireless.coming(), wireless.coming(48)
+    wireless.lists(wanted, target)
+    made = wireless.desk.book(wanted, 0).booking
+    wireless.adapter.errors = {
+        Interaction.UPDATE_BOOKING: BookingUnconfirmed("No answer.", source=NORR)
+    }
+    wireless.desk.move(made.id, target)
+
+    (found,) = wireless.desk.residents.of(number(0)).bookings
+
+    assert (found.id, found.status) == (made.id, BookingStatus.PENDING)
+
+
+def test_a_booking_without_a_start_is_told(make_wireless: MakeWireless) -> None:
+    """FHIR has no booked Appointment without a start, so the answer says it lacks."""
+    wireless = aggregating(make_wireless)
+    in_the_book(wireless, start=None, end=None)
+
+    times = wireless.desk.residents.of(number(0))
+
+    assert times == ResidentsTimes(
+        bookings=(), outcomes=(lacking("1 bookings cannot be shown"),)
+    )
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"time_type_id": None, "time_type_name": None}, id="no time type"),
+        pytest.param({"booking_id": None}, id="no id"),
+        pytest.param({"end": None}, id="no end"),
+        pytest.param({"subject_of_care": None}, id="nobody"),
+        pytest.param(
+            {
+                "booking_id": None,
+                "end": None,
+                "subject_of_care": None,
+                "time_type_id": None,
+                "time_type_name": None,
+            },
+            id="nothing but unit and start",
+        ),
+    ],
+)
+def test_a_booking_is_shown_with_what_it_has(
+    make_wireless: MakeWireless, changed: dict[str, None]
+) -> None:
+    """Whatever may be missing by the schema, the resident sees when and where it is."""
+    wireless = aggregating(make_wireless, BlabbingAdapter())
+    wanted = in_the_book(wireless, **changed)
+    told = wireless.adapter.book["B-1"].timeslot
+
+    times = wireless.desk.residents.of(number(0))
+    (found,) = times.bookings
+
+    assert (found.timeslot, found.timeslot.start, found.status, times.outcomes) == (
+        told,
+        wanted.start,
+        BookingStatus.BOOKED,
+        (),
+    )
+    assert wireless.desk.residents.of(number(0)).bookings == (
+        replace(
+            found,
+            confirmed_at=wireless.desk.journal.get(found.id).confirmed_at,
+        ),
+    )
+
+
+def test_two_bookings_that_look_like_one_are_told(make_wireless: MakeWireless) -> None:
+    """Of two without ids at one time one is shown, and the answer says it lacks one."""
+    wireless = aggregating(make_wireless)
+    in_the_book(wireless, booking_id=None)
+    wireless.adapter.book["B-2"] = replace(
+        wireless.adapter.book["B-1"], purpose="Ta med legitimation."
+    )
+
+    times = wireless.desk.residents.of(number(0))
+
+    assert len(times.bookings) == 1
+    assert times.outcomes == (lacking("1 bookings cannot be shown"),)
+
+
+def test_a_booking_at_another_sources_unit_is_never_shown(
+    make_wireless: MakeWireless,
+) -> None:
+    """A region speaks for its own units; the answer and one line of the log say so."""
+    wireless = aggregating(make_wireless)
+    own = in_the_book(wireless)
+    for extra in ("B-2", "B-3"):
+        wireless.adapter.book[extra] = replace(
+            wireless.adapter.book["B-1"],
+            booking_id=BookingId(extra),
+            unit=SOUTHERN_UNIT,
+        )
+
+    with capture_logs() as logs:
+        times = wireless.desk.residents.of(number(0))
+
+    assert [each.timeslot for each in times.bookings] == [own]
+    assert times.outcomes == (
+        lacking("2 bookings at units that are not its own were left out"),
+    )
+    assert [each for each in logs if each["log_level"] == "error"] == [
+        {
+            "event": "bookings at units of others",
+            "log_level": "error",
+            "source": NORR,
+            "bookings": 2,
+        }
+    ]
+    assert {each.timeslot.schedule.unit for each in times.bookings} == {UNIT}
+
+
+def test_what_a_region_had_kept_is_shown_with_its_age(
+    make_wireless: MakeWireless,
+) -> None:
+    """A unit's part from a cache is data, and says of when it is."""
+    since = NOW - timedelta(hours=2)
+    wireless = aggregating(make_wireless, KeepingAdapter())
+    wireless.adapter.part = KeptPart(unit=LogicalAddress(UNIT.lower()), since=since)
+    in_the_book(wireless)
+
+    times = wireless.desk.residents.of(number(0))
+
+    assert [each.confirmed_at for each in times.bookings] == [since]
+    assert times.outcomes == ()
+
+
+def test_what_could_not_be_brought_up_to_date_is_told(
+    make_wireless: MakeWireless,
+) -> None:
+    """A cache that could not be brought up to date is data with an outcome."""
+    since = NOW - timedelta(hours=2)
+    wireless = aggregating(make_wireless, KeepingAdapter())
+    wireless.adapter.part = KeptPart(
+        unit=LogicalAddress(UNIT), since=since, is_failed=True
+    )
+    in_the_book(wireless)
+
+    times = wireless.desk.residents.of(number(0))
+
+    assert [each.confirmed_at for each in times.bookings] == [since]
+    assert times.outcomes == (
+        SourceOutcome(
+            source=NORR,
+            problem=SourceProblem.STALE,
+            detail=(
+                "Region Norr: 1 units could not be asked just now; their bookings are"
+                f" shown as they were at {instant_text(since)} or later."
+            ),
+            since=since,
+        ),
+    )
+
+
+def test_what_was_kept_brings_no_cancelled_booking_back(
+    make_wireless: MakeWireless,
+) -> None:
+    """A booking that was cancelled after the cache was filled stays cancelled."""
+    wireless = aggregating(make_wireless, KeepingAdapter())
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+    made = wireless.desk.book(wanted, 0).booking
+    listed = wireless.adapter.book["B-1"]
+    wireless.desk.booking.cancel(made.id)
+    wireless.adapter.book["B-1"] = listed
+    wireless.adapter.part = KeptPart(
+        unit=LogicalAddress(UNIT), since=NOW - timedelta(hours=2)
+    )
+
+    (found,) = wireless.desk.residents.of(number(0)).bookings
+
+    assert (found.id, found.status) == (made.id, BookingStatus.CANCELLED)
+
+
+def test_our_own_booking_needs_no_time_type(make_wireless: MakeWireless) -> None:
+    """A booking of ours is recognised by its id, however little is said of it."""
+    wireless = aggregating(make_wireless)
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+    wireless.desk.book(wanted, 0)
+    wireless.adapter.book["B-1"] = replace(
+        wireless.adapter.book["B-1"], time_type_id=None, time_type_name=None
+    )
+
+    times = wireless.desk.residents.of(number(0))
+
+    assert shown(times) == [("norr", BookingStatus.BOOKED, "B-1")]
+    assert times.outcomes == ()
+
+
+def test_a_booking_that_stands_in_spite_of_us_is_shown(
+    make_wireless: MakeWireless,
+) -> None:
+    """A time that is shown in vain does less harm than one that is missed."""
+    wireless = aggregating(make_wireless)
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+    made = wireless.desk.book(wanted, 0).booking
+    still_there = dict(wireless.adapter.book)
+    wireless.desk.booking.cancel(made.id)
+    wireless.adapter.book = still_there
+
+    times = wireless.desk.residents.of(number(0))
+
+    assert shown(times) == [
+        ("norr", BookingStatus.CANCELLED, "B-1"),
+        ("norr", BookingStatus.BOOKED, "B-1"),
+    ]
+
+
+def test_a_booking_that_was_never_made_spoils_no_answer(
+    make_wireless: MakeWireless,
+) -> None:
+    """A pending booking that turns out to be none leaves the others shown."""
+    wireless = aggregating(make_wireless)
+    first, second = wireless.coming(), wireless.coming(30)
+    wireless.lists(first, second)
+    kept = wireless.desk.book(first, 0).booking
+    wireless.adapter.errors = {
+        Interaction.MAKE_BOOKING: BookingUnconfirmed("No answer.", source=NORR)
+    }
+    lost = wireless.desk.book(second, 0).booking
+    wireless.desk.later(wireless.desk.undecided(lost.id), seconds=91)
+    wireless.desk.booking.read(lost.id)
+
+    wireless.desk.residents.of(number(0))
+    times = wireless.desk.residents.of(number(0))
+
+    assert [(each.id, each.status) for each in times.bookings] == [
+        (kept.id, BookingStatus.BOOKED)
+    ]
+
+
+def two_sources(make_wireless: MakeWireless, southern: AnsweringAdapter) -> Wireless:
+    """Return a desk with norr and syd, which both aggregate."""
+    return make_wireless(
+        AnsweringAdapter(),
+        southern,
+        sources=(
+            AGGREGATED,
+            southern_source(schedule_address=LogicalAddress("12")),
+        ),
+        offers=(offer(), offer({SOUTHERN_UNIT: [(VISIT, "B")]}, name="syd")),
+    )
+
+
+def test_a_source_that_is_away_hides_no_other(make_wireless: MakeWireless) -> None:
+    """One source's failure is told beside the other's bookings."""
+    wireless = two_sources(make_wireless, FailingAdapter(name=SYD))
+    in_the_book(wireless)
+
+    times = wireless.desk.residents.of(number(0))
+
+    assert shown(times) == [("norr", BookingStatus.BOOKED, "B-1")]
+    assert times.outcomes == (
+        SourceOutcome(
+            source=SYD,
+            problem=SourceProblem.UNAVAILABLE,
+            detail=(
+                "Region Syd could not be asked; its bookings may be missing or out of"
+                " date."
+            ),
+        ),
+    )
+
+
+def test_every_source_is_asked_once(make_wireless: MakeWireless) -> None:
+    """An aggregating source is asked at its own address, whatever is known of it."""
+    southern = AnsweringAdapter(name=SYD)
+    wireless = two_sources(make_wireless, southern)
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+    wireless.desk.book(wanted, 0)
+    wireless.adapter.calls.clear()
+
+    wireless.desk.residents.of(number(0))
+
+    assert [
+        each.address
+        for adapter in (wireless.adapter, southern)
+        for each in adapter.asked(GetSubjectOfCareSchedule)
+    ] == ["25", "12"]
+
+
+def test_each_known_unit_is_asked_once(make_wireless: MakeWireless) -> None:
+    """Without an aggregating address the units of known bookings are asked."""
+    wireless = make_wireless(
+        sources=(source(units=(unit(), unit(OTHER_UNIT))),),
+        offers=(offer({UNIT: [(VISIT, "B")], OTHER_UNIT: [(VISIT, "B")]}),),
+    )
+    times = [wireless.coming(hours) for hours in (24, 25)]
+    wireless.lists(*times)
+    for wanted in times:
+        wireless.desk.book(wanted, 0)
+    wireless.adapter.calls.clear()
+
+    found = wireless.desk.residents.of(number(0))
+
+    asked = wireless.adapter.asked(GetSubjectOfCareSchedule)
+    assert [each.address for each in asked] == [UNIT]
+    assert len(found.bookings) == 2
+    assert problems(found) == {NORR: SourceProblem.NOT_ASKED}
+
+
+def known_at_two_units(wireless: Wireless) -> None:
+    """Let the journal know a booking of resident 0 at each of two units."""
+    for hsa_id, booking_id in ((UNIT, "B-1"), (OTHER_UNIT, "B-2")):
+        wanted = wireless.coming()
+        wanted = replace(wanted, schedule=replace(wanted.schedule, unit=hsa_id))
+        wireless.desk.journal.reports.adopt(
+            source=NORR,
+            booking=Booking(
+                unit=hsa_id,
+                booking_id=BookingId(booking_id),
+                start=wanted.start,
+                end=wanted.end,
+            ),
+            timeslot=wanted,
+            number=number(0),
+        )
+
+
+@dataclass
+class DamagedAdapter(AnsweringAdapter):
+    """A source that leaves out so many bookings at each of its units."""
+
+    damage: Mapping[str, int] = field(default_factory=dict)
+
+    def get_subject_of_care_schedule(
+        self, query: GetSubjectOfCareSchedule, *, timeout: float
+    ) -> BookedTimes:
+        """Return the book, less what could not be read."""
+        answer = super().get_subject_of_care_schedule(query, timeout=timeout)
+        unreadable = ("timeslotDetail/startTimeInclusive is missing",)
+        return replace(answer, unreadable=unreadable * self.damage[query.address])
+
+
+def test_what_several_units_leave_out_is_counted_together(
+    make_wireless: MakeWireless,
+) -> None:
+    """A source's outcome counts what all of its units have left out."""
+    wireless = make_wireless(
+        DamagedAdapter(damage={UNIT: 2, OTHER_UNIT: 3}),
+        sources=(source(units=(unit(), unit(OTHER_UNIT))),),
+    )
+    known_at_two_units(wireless)
+
+    times = wireless.desk.residents.of(number(0))
+
+    assert times.outcomes[0] == lacking(
+        "5 bookings or parts of bookings could not be read"
+    )
+    assert [each.problem for each in times.outcomes] == [
+        SourceProblem.INCOMPLETE,
+        SourceProblem.NOT_ASKED,
+    ]
+
+
+def test_several_failing_units_are_one_outcome(make_wireless: MakeWireless) -> None:
+    """A source is named once for each thing that is wrong with it."""
+    wireless = make_wireless(
+        sources=(source(units=(unit(), unit(OTHER_UNIT))),),
+    )
+    known_at_two_units(wireless)
+    wireless.adapter.errors = dict.fromkeys(
+        Interaction, Unavailable("The source did not answer in time.", source=NORR)
+    )
+
+    times = wireless.desk.residents.of(number(0))
+
+    assert len(times.bookings) == 2
+    assert [each.problem for each in times.outcomes] == [
+        SourceProblem.UNAVAILABLE,
+        SourceProblem.NOT_ASKED,
+    ]
+
+
+def test_what_is_looked_at_by_itself_is_looked_at_at_once(
+    make_wireless: MakeWireless,
+) -> None:
+    """Three bookings that their list does not have take no longer than one."""
+    wireless = make_wireless(sources=(AGGREGATED,))
+    for hours in (24, 25, 26):
+        wanted = wireless.coming(hours)
+        wireless.lists(wanted)
+        wireless.desk.book(wanted, 0)
+    wireless.adapter.book.clear()
+    together = threading.Barrier(3, timeout=TIMEOUT_S)
+
+    def wait_for_each_other(interaction: Interaction) -> None:
+        if interaction is Interaction.GET_BOOKING_DETAILS:
+            together.wait()
+
+    wireless.adapter.before = wait_for_each_other
+
+    times = wireless.desk.residents.of(number(0))
+
+    assert [each.status for each in times.bookings] == [BookingStatus.CANCELLED] * 3
+    assert not together.broken
+
+
+def test_nothing_personal_is_shown_of_a_booking(
+    make_wireless: MakeWireless,
+) -> None:
+    """A booking that is logged by mistake says nothing of its resident."""
+    wireless = aggregating(make_wireless)
+    in_the_book(wireless, reason="Ont i knät")
+
+    (found,) = wireless.desk.residents.of(number(0)).bookings
+
+    assert isinstance(found, ManagedBooking)
+    assert found.reason == "Ont i knät"
+    assert "knät" not in repr(found)
+    assert number(0).reveal() not in repr(found)
