@@ -10,10 +10,16 @@ from flask import Flask, Response, request
 
 from fhir_gateway import VERSION
 from fhir_gateway.fhir.capability_statement import capability_statement
+from fhir_gateway.fhir.outcome import Issue, Severity, operation_outcome
 from fhir_gateway.web.appointment import appointment_routes
 from fhir_gateway.web.directory import directory_routes
 from fhir_gateway.web.errors import register_error_handlers
-from fhir_gateway.web.exchange import FHIR_PREFIX, check_accept, fhir_response
+from fhir_gateway.web.exchange import (
+    FHIR_PREFIX,
+    check_accept,
+    fhir_response,
+    refuse_parameters,
+)
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.request_body import take_body
 from fhir_gateway.web.request_head import HEALTH, check_head
@@ -77,6 +83,8 @@ def create_app(gateway: Gateway) -> GatewayApp:
     app.add_url_rule(
         f"{FHIR_PREFIX}/metadata", "metadata", lambda: _metadata(statement)
     )
+    for path in (FHIR_PREFIX, f"{FHIR_PREFIX}/"):
+        app.add_url_rule(path, path, lambda: _base(gateway.base_url))
     app.add_url_rule(HEALTH, "health", _health)
     app.add_url_rule("/", "index", lambda: _index(gateway.base_url))
     register_error_handlers(app)
@@ -98,6 +106,26 @@ def _metadata(statement: dict[str, Any]) -> Response:
     return fhir_response(statement)
 
 
+def _base(base_url: str) -> Response:
+    """Answer where things are, to whoever asks for the FHIR base alone."""
+    check_accept()
+    # With parameters it would be a search of all types.
+    refuse_parameters()
+    issue = Issue(
+        severity=Severity.INFORMATION,
+        code="informational",
+        diagnostics=(
+            f"This is the base of a FHIR R4 server: {base_url}/metadata says what it"
+            f" does, and {_first_search(base_url)} finds free times."
+        ),
+    )
+    return fhir_response(operation_outcome([issue]))
+
+
+def _first_search(base_url: str) -> str:
+    return f"{base_url}/Slot?status=free&_sort=start&_count=3"
+
+
 def _index(base_url: str) -> Response:
     """Answer who this is and where things are, to a person who has just arrived."""
     return Response(
@@ -110,7 +138,7 @@ def _index(base_url: str) -> Response:
                 ),
                 "fhir_base": base_url,
                 "capabilities": f"{base_url}/metadata",
-                "free_times": f"{base_url}/Slot?status=free&_sort=start&_count=3",
+                "free_times": _first_search(base_url),
                 "services": f"{base_url}/HealthcareService?_count=3",
                 "health": f"{base_url.removesuffix(FHIR_PREFIX)}{HEALTH}",
             },

@@ -57,7 +57,7 @@ def check(response: TestResponse) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        *("/fhir", "/fhir/", "/fhir/Patient", "/fhir/Patient/1"),
+        *("/fhir/Patient", "/fhir/Patient/1"),
         *("/fhir/slot", "/fhir/Slot/a/b", "/fhir/Appointment/a/_history/1"),
         *("/fhir/..", "/metadata", "/fhir/$find", "/fhir/Slot;a=1", "/fhir/Slot."),
         *("/favicon.ico", "/robots.txt", "/.env", "/fhir/_history", "/fhir/Slot/a/"),
@@ -85,6 +85,8 @@ def test_a_url_where_nothing_is_says_so(client: FlaskClient, path: str) -> None:
         ("DELETE", "/fhir/Slot", {"GET", "HEAD", "OPTIONS"}),
         ("PUT", "/fhir/Appointment", {"GET", "HEAD", "OPTIONS", "POST"}),
         ("POST", "/fhir/metadata", {"GET", "HEAD", "OPTIONS"}),
+        ("POST", "/fhir", {"GET", "HEAD", "OPTIONS"}),
+        ("PUT", "/fhir/", {"GET", "HEAD", "OPTIONS"}),
         ("TRACE", "/fhir/Slot", {"GET", "HEAD", "OPTIONS"}),
         ("PROPFIND", "/fhir/Slot", {"GET", "HEAD", "OPTIONS"}),
         *(
