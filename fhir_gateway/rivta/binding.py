@@ -236,7 +236,7 @@ class _Element:
     required: bool
     repeats: bool
     rejects_items: bool
-    absent: str | None = None
+    absent: Any
     key: str | None = None
 
 
@@ -251,7 +251,7 @@ class _Layout:
         likenesses: What the elements look like (`_likeness`).
         single_texts: By tag, the field of each text that occurs at most once, and how
             it is read.
-        absent: By field, what an absent element reads as, where that is not None.
+        absent: By field, what an absent element reads as, where its declaration says.
         is_list: It has items that can be left out.
     """
 
@@ -262,7 +262,7 @@ class _Layout:
     likenesses: frozenset[str]
     single_texts: dict[str, tuple[str, Codec]]
     required: tuple[tuple[str, str], ...]
-    absent: dict[str, str]
+    absent: dict[str, Any]
     is_list: bool
 
 
@@ -272,7 +272,7 @@ def element(
     *,
     namespace: str | None = None,
     required: bool = False,
-    absent: str | None = None,
+    absent: Any = MISSING,  # noqa: ANN401 - like dataclasses.field's default
 ) -> Any:  # noqa: ANN401 - like dataclasses.field, it stands for the field's type
     """
     Declare an element that occurs at most once; absent is None.
@@ -330,6 +330,7 @@ def elements(
                 required=False,
                 repeats=True,
                 rejects_items=rejects_items,
+                absent=MISSING,
                 key=key,
             )
         },
@@ -755,12 +756,12 @@ def _layout_of_fields(kind: type) -> _Layout:
         required=tuple(
             (attribute, declared.name)
             for attribute, _, declared in by_field
-            if declared.required and declared.absent is None
+            if declared.required and declared.absent is MISSING
         ),
         absent={
             attribute: declared.absent
             for attribute, _, declared in by_field
-            if declared.absent is not None
+            if declared.absent is not MISSING
         },
         is_list=any(declared.rejects_items for _, _, declared in by_field),
     )

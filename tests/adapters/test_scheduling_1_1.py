@@ -544,6 +544,83 @@ def test_details_without_a_booking_are_not_found(
     )
 
 
+def details_answer(header: str, inner: str) -> str:
+    """Return an answer to GetBookingDetails."""
+    return (
+        '<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/">'
+        f"<e:Header>{header}</e:Header><e:Body>"
+        f'<r:GetBookingDetailsResponse xmlns:r="{get_booking_details.NAMESPACE}">'
+        f"{inner}</r:GetBookingDetailsResponse></e:Body></e:Envelope>"
+    )
+
+
+def processing_status(code: str) -> str:
+    """Return a header of an aggregating service about one unit."""
+    return (
+        '<h:ProcessingStatus xmlns:h="urn:riv:interoperability:headers:1">'
+        "<h:ProcessingStatusList>"
+        f"<h:logicalAddress>{UNIT}</h:logicalAddress>"
+        f"<h:statusCode>{code}</h:statusCode>"
+        "</h:ProcessingStatusList></h:ProcessingStatus>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "inner"),
+    [
+        pytest.param(processing_status("NoDataSynchFailed"), "", id="not asked"),
+        pytest.param(processing_status("SomethingNew"), "", id="an unknown status"),
+        pytest.param(processing_status("DataFromCache"), "", id="of another moment"),
+        pytest.param(
+            processing_status("DataFromCacheSynchFailed"), "", id="kept, not asked"
+        ),
+        pytest.param(
+            processing_status("NoDataSynchFailed"),
+            "<r:timeslotDetail/>",
+            id="not asked, an empty element",
+        ),
+        pytest.param(
+            processing_status("DataFromSource") + processing_status("NoDataFound"),
+            "",
+            id="one of two",
+        ),
+        pytest.param(
+            "<h:processingstatus "
+            'xmlns:h="urn:riv:interoperability:headers:1">x</h:processingstatus>',
+            "",
+            id="a status that cannot be read",
+        ),
+        pytest.param(
+            "",
+            '<timeslotDetail xmlns="urn:vendor"><a/></timeslotDetail>',
+            id="another namespace",
+        ),
+    ],
+)
+def test_details_that_prove_no_absence_are_not_a_missing_booking(
+    adapter: Scheduling11, region: responses.RequestsMock, header: str, inner: str
+) -> None:
+    """Only a source that was asked just now can say that it has no such booking."""
+    region.post(f"{BASE}GetBookingDetails", body=details_answer(header, inner))
+
+    with pytest.raises(SourceFault) as raised:
+        adapter.get_booking_details(ASK_DETAILS, timeout=1)
+
+    assert raised.value.interaction == "GetBookingDetails"
+
+
+@pytest.mark.parametrize("inner", ["", "<r:timeslotDetail/>"])
+def test_details_of_a_source_that_has_no_booking_are_not_found(
+    adapter: Scheduling11, region: responses.RequestsMock, inner: str
+) -> None:
+    """An aggregating service that asked the source just now may say no as well."""
+    header = processing_status("DataFromSource")
+    region.post(f"{BASE}GetBookingDetails", body=details_answer(header, inner))
+
+    with pytest.raises(NotFound):
+        adapter.get_booking_details(ASK_DETAILS, timeout=1)
+
+
 @pytest.mark.parametrize(
     "changed",
     [

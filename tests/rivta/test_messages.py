@@ -795,16 +795,24 @@ def test_malformed_free_times_are_rejected_one_by_one(
     ]
 
 
-def test_details_of_an_unknown_booking_are_malformed(
+def test_details_of_an_unknown_booking_have_none(
     recorded: Callable[[str], bytes],
 ) -> None:
-    """A GetBookingDetailsResponse without a booking names what it lacks."""
+    """A GetBookingDetailsResponse without its required element can be read."""
     document = recorded("GetBookingDetails.unknown-booking.response")
 
-    with pytest.raises(MalformedElement) as caught:
-        read_response(get_booking_details.CONTRACT, document)
+    answer = read_response(get_booking_details.CONTRACT, document)
 
-    assert str(caught.value) == "timeslotDetail: is missing"
+    assert answer.response == get_booking_details.Response(timeslot_detail=None)
+
+
+def test_details_without_a_booking_are_not_written() -> None:
+    """The schema requires timeslotDetail of a producer."""
+    with pytest.raises(MalformedElement, match="timeslotDetail: is required"):
+        write_response(
+            get_booking_details.CONTRACT,
+            get_booking_details.Response(timeslot_detail=None),
+        )
 
 
 # --------------------------------------------------------------------------- the shape

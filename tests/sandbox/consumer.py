@@ -176,17 +176,27 @@ class Consumer:
         unit: SandboxUnit | None = None,
         actor: Actor | None = None,
     ) -> TimeslotType:
-        """Ask GetBookingDetails."""
+        """Ask GetBookingDetails about a booking that there is."""
+        answer = self.details_answer(booking_id, unit=unit, actor=actor)
+        slot = answer.response.timeslot_detail
+        assert isinstance(slot, TimeslotType)
+        return slot
+
+    def details_answer(
+        self,
+        booking_id: str,
+        *,
+        unit: SandboxUnit | None = None,
+        actor: Actor | None = None,
+    ) -> Answer:
+        """Ask GetBookingDetails, whether there is such a booking or not."""
         here = (unit or self.unit).hsa_id
         request = get_booking_details.Request(
             healthcare_facility=here, booking_id=booking_id
         )
-        answer = self.call(
+        return self.call(
             get_booking_details.CONTRACT, request, address=here, actor=actor
         )
-        slot = answer.response.timeslot_detail
-        assert isinstance(slot, TimeslotType)
-        return slot
 
     def schedule(
         self, person: str = TOLVAN, *, address: str | None = None

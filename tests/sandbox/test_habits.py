@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from fhir_gateway.model.errors import GatewayError, MalformedAnswer, SourceFault
+from fhir_gateway.model.errors import GatewayError, SourceFault
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.rivta.client import FaultedWrite
 from fhir_gateway.rivta.scheduling_1_1 import (
@@ -280,10 +280,9 @@ def test_syd_turns_a_performers_name_around(syd: Consumer) -> None:
 
 def test_syd_answers_an_unknown_booking_with_nothing(syd: Consumer) -> None:
     """GetBookingDetails of an unknown booking lacks its timeslotDetail in syd."""
-    with pytest.raises(MalformedAnswer) as raised:
-        syd.details("unknown")
+    answer = syd.details_answer("unknown")
 
-    assert raised.value.element == "timeslotDetail"
+    assert answer.response.timeslot_detail is None
 
 
 def test_syd_faults_on_another_units_address(syd: Consumer) -> None:

@@ -37,6 +37,7 @@ from fhir_gateway.model.booking import (
 from fhir_gateway.model.care_unit import CareUnit, Performer
 from fhir_gateway.model.errors import (
     BookingUnconfirmed,
+    GatewayError,
     MalformedAnswer,
     NotFound,
     Refused,
@@ -279,30 +280,37 @@ class Scheduling11:
         self, query: GetBookingDetails, *, timeout: float
     ) -> Booking:
         """Return one booking or invitation."""
-        try:
-            answer = self._ask(
-                get_booking_details.CONTRACT,
-                get_booking_details.Request(
-                    healthcare_facility=query.unit, booking_id=query.booking_id
-                ),
-                unit=query.unit,
-                actor=query.actor,
-                timeout=timeout,
-            )
-        except MalformedAnswer as error:
-            # Schedulr answers an unknown id without timeslotDetail, against the schema.
-            if error.element != "timeslotDetail":
-                raise
-            raise NotFound(
-                "The source has no such booking.",
-                source=self._name,
-                interaction=Interaction.GET_BOOKING_DETAILS.value,
-            ) from error
+        answer = self._ask(
+            get_booking_details.CONTRACT,
+            get_booking_details.Request(
+                healthcare_facility=query.unit, booking_id=query.booking_id
+            ),
+            unit=query.unit,
+            actor=query.actor,
+            timeout=timeout,
+        )
         response: get_booking_details.Response = answer.response
+        if response.timeslot_detail is None:
+            raise self._without_booking(answer)
         with self._malformed(Interaction.GET_BOOKING_DETAILS):
             booking = booking_from_wire(response.timeslot_detail, [])
             check_booking_id(booking, query.booking_id)
             return booking
+
+    def _without_booking(self, answer: Answer) -> GatewayError:
+        """Return what details without a booking are raised as."""
+        if answer.rejected or kept_parts(answer):
+            return SourceFault(
+                "The source's answer has no booking, and is not of this moment or"
+                " cannot be read whole: it proves nothing.",
+                source=self._name,
+                interaction=Interaction.GET_BOOKING_DETAILS.value,
+            )
+        return NotFound(
+            "The source has no such booking.",
+            source=self._name,
+            interaction=Interaction.GET_BOOKING_DETAILS.value,
+        )
 
     def get_subject_of_care_schedule(
         self, query: GetSubjectOfCareSchedule, *, timeout: float

@@ -27,12 +27,16 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Response:
-    """The body of GetBookingDetailsResponse."""
+    """
+    The body of GetBookingDetailsResponse.
+
+    The schema requires its element; Schedulr leaves it out where there is no booking.
+    """
 
     NAMESPACE: ClassVar[str] = NAMESPACE
 
-    timeslot_detail: TimeslotType = element(
-        "timeslotDetail", TimeslotType, required=True
+    timeslot_detail: TimeslotType | None = element(
+        "timeslotDetail", TimeslotType, required=True, absent=None
     )
 
 

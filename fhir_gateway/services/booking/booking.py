@@ -585,8 +585,12 @@ class BookingService:
         unit = record.timeslot.schedule.unit
         if token.unit == unit:
             return
-        if token.unit not in self._access.units_to_move_to(
-            record.source, unit, booking_id, record.number
+        if not self._access.can_be_moved_to(
+            token.unit,
+            source=record.source,
+            unit=unit,
+            booking_id=booking_id,
+            number=record.number,
         ):
             raise Forbidden(
                 "The region does not let this booking be moved to that unit: book the"

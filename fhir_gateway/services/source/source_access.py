@@ -16,6 +16,7 @@ from fhir_gateway.model.errors import (
     GatewayError,
     Incorrect,
     MalformedAnswer,
+    SourceFault,
     TimeslotTaken,
     Unavailable,
 )
@@ -328,20 +329,23 @@ class SourceAccess:
         owner = source_of_unit(self._sources.values(), booking.unit)
         return owner is not None and owner.name == source
 
-    def units_to_move_to(
+    def can_be_moved_to(
         self,
+        target: HsaId,
+        *,
         source: SourceName,
         unit: HsaId,
         booking_id: BookingId,
         number: PersonalIdentityNumber,
-    ) -> frozenset[HsaId]:
+    ) -> bool:
         """
-        Return where a booking may be moved: its own unit, and those the unit names.
+        Return whether a booking's own unit names another as one to move it to.
 
         A unit that belongs to another source cannot be booked at through this one.
 
         Raises:
-            GatewayError: The unit could not be asked.
+            GatewayError: The unit could not be asked, or its list could not be read
+                whole and the readable part does not name the other.
         """
         timeout = self.source(source).read_timeout
         units = self._adapters[source].get_all_healthcare_facilities(
@@ -353,6 +357,15 @@ class SourceAccess:
             ),
             timeout=timeout.total_seconds(),
         )
-        owner_of = self._directory().owner_of
-        own = (each.hsa_id for each in units.items if owner_of(each.hsa_id) == source)
-        return frozenset({unit, *own})
+        if self._directory().owner_of(target) != source:
+            return False
+        if any(each.hsa_id == target for each in units.items):
+            return True
+        if units.rejected:
+            raise SourceFault(
+                "The region's list of units that the booking can be moved to could not"
+                " be read whole; try again, or contact the unit.",
+                source=source,
+                interaction=Interaction.GET_ALL_HEALTHCARE_FACILITIES.value,
+            )
+        return False

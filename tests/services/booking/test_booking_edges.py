@@ -11,7 +11,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from builders import NORR, UNIT, number, source, subject
+from builders import (
+    NORR,
+    OTHER_UNIT,
+    UNIT,
+    VISIT,
+    number,
+    offer,
+    schedule,
+    source,
+    subject,
+)
 from doubles import AnsweringAdapter, LyingAdapter
 from structlog.testing import capture_logs
 
@@ -33,6 +43,7 @@ from fhir_gateway.model.errors import (
 )
 from fhir_gateway.model.ids import BookingId, LogicalAddress
 from fhir_gateway.model.interaction import (
+    GetAllHealthcareFacilities,
     Interaction,
     MakeBooking,
     UpdateBooking,
@@ -531,6 +542,24 @@ def test_a_booking_made_elsewhere_needs_a_name_to_be_moved(
     assert moved.timeslot.token == target.token
     (update,) = wireless.adapter.asked(UpdateBooking)
     assert (update.booking_id, update.subject_of_care) == ("B-5", subject(0))
+
+
+def test_a_list_of_units_that_is_read_in_part_forbids_no_move(
+    make_wireless: MakeWireless,
+) -> None:
+    """A unit that the readable part lacks may be one that could not be read."""
+    wireless = make_wireless(
+        offers=(offer({UNIT: [(VISIT, "Besök")], OTHER_UNIT: [(VISIT, "Besök")]}),)
+    )
+    made = booked_at(wireless)
+    target = wireless.coming(48, of=schedule(unit=OTHER_UNIT))
+    wireless.lists(target)
+    wireless.adapter.rejected[GetAllHealthcareFacilities] = ("healthcare_facility",)
+
+    with pytest.raises(SourceFault, match="list of units"):
+        wireless.desk.move(made.booking.id, target)
+
+    assert wireless.adapter.asked(UpdateBooking) == []
 
 
 def test_a_booking_made_elsewhere_can_be_cancelled(wireless: Wireless) -> None:
