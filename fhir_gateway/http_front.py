@@ -19,7 +19,7 @@ from io import BytesIO
 from typing import Any, Final, NoReturn
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from fhir_gateway.web.request_body import BROKEN_OFF, LATE, UnreadBody
+from fhir_gateway.web.request_body import BROKEN_OFF, LATE, UnreadBody, is_unbounded
 from fhir_gateway.web.request_head import FIELDS
 from fhir_gateway.web.resource import Handling
 
@@ -33,7 +33,6 @@ PATIENCE: Final = timedelta(seconds=5)
 
 _CONSTANT: Final[Mapping[str, Any]] = {
     "SCRIPT_NAME": "",
-    "SERVER_PROTOCOL": "HTTP/1.1",
     "wsgi.version": (1, 0),
     "wsgi.errors": sys.stderr,
     "wsgi.multithread": True,
@@ -168,7 +167,7 @@ class HttpFront:
     async def _body(
         self, request: "_Request", receive: Receive, most_bytes: int
     ) -> BytesIO | UnreadBody:
-        if request.is_read:
+        if request.is_read or request.is_unbounded:
             return BytesIO()
         if request.length is not None and request.length > most_bytes:
             return BytesIO()
@@ -221,10 +220,11 @@ class _Request:
     Attributes:
         path: As it came, percent signs and all.
         length: How long the body is; None when that is not said.
+        is_unbounded: Nobody can say where the body ends: the application refuses it.
         is_read: Nothing of the body is left to be read.
     """
 
-    __slots__ = ("environ", "is_read", "length", "method", "path")
+    __slots__ = ("environ", "is_read", "is_unbounded", "length", "method", "path")
 
     def __init__(self, scope: Scope) -> None:
         self.method: str = scope["method"]
@@ -236,6 +236,7 @@ class _Request:
         environ: WSGIEnvironment = {
             **_CONSTANT,
             "REQUEST_METHOD": self.method,
+            "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
             # PEP 3333: bytes, as characters of Latin-1.
             "PATH_INFO": scope["path"].encode().decode("latin-1"),
             "QUERY_STRING": query.decode("latin-1"),
@@ -257,8 +258,11 @@ class _Request:
             environ[name] = f"{environ[name]},{value}" if name in environ else value
         environ[FIELDS] = (len(fields), size)
         self.length = _length(environ)
+        self.is_unbounded = is_unbounded(environ)
         self.is_read = (
-            self.length in (None, 0) and "HTTP_TRANSFER_ENCODING" not in environ
+            self.length in (None, 0)
+            and "HTTP_TRANSFER_ENCODING" not in environ
+            and not self.is_unbounded
         )
         self.environ = environ
 

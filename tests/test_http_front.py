@@ -75,11 +75,13 @@ class Fronted:
         *,
         method: str = "GET",
         headers: Iterable[tuple[bytes, bytes]] = (),
+        version: str = "1.1",
     ) -> dict[str, Any]:
         """Return the head of a request as ASGI has it."""
         target, _, query = path.partition("?")
         return {
             "type": "http",
+            "http_version": version,
             "method": method,
             "path": target,
             "raw_path": target.encode("latin-1"),
@@ -290,6 +292,33 @@ def test_a_body_of_another_length_is_not_passed_on(one: Fronted, body: bytes) ->
 
     assert (one.app.bodies, told.closes) == ([], True)
     assert [type(each).__name__ for each in one.failures] == ["Problem"]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+def test_of_http_1_0_a_body_without_a_length_ends_its_connection(
+    one: Fronted, method: str
+) -> None:
+    """Nobody can say whether there is one, so that nothing behind it is read."""
+    told = one.tell(one.scope(method=method, version="1"), b"")
+
+    assert (one.app.environs[0]["SERVER_PROTOCOL"], told.closes) == ("HTTP/1", True)
+
+
+@pytest.mark.parametrize(
+    ("method", "version", "headers"),
+    [
+        ("GET", "1.0", []),
+        ("POST", "1.0", [(b"content-length", b"0")]),
+        ("POST", "1.1", []),
+    ],
+)
+def test_what_has_no_body_for_certain_keeps_its_connection(
+    one: Fronted, method: str, version: str, headers: list[tuple[bytes, bytes]]
+) -> None:
+    """A GET has none, a length of 0 says so, and HTTP/1.1 says so by saying nothing."""
+    told = one.tell(one.scope(method=method, version=version, headers=headers), b"")
+
+    assert (told.status, told.closes) == (200, False)
 
 
 @settings(max_examples=30)

@@ -6,13 +6,18 @@ RFC 9112, 8: a message that broke off is incomplete, and nothing of it is proces
 
 from collections.abc import Callable
 from typing import Final, NoReturn
+from wsgiref.types import WSGIEnvironment
 
 from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
 
 from fhir_gateway.fhir.outcome import Issue, Problem
 
-__all__ = ["BROKEN_OFF", "LATE", "UnreadBody", "take_body"]
+__all__ = ["BROKEN_OFF", "LATE", "UnreadBody", "is_unbounded", "take_body"]
+
+# ASGI has the second; Granian, the first.
+_OLDER: Final = frozenset({"HTTP/1", "HTTP/1.0"})
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 
 
 class UnreadBody:
@@ -29,6 +34,22 @@ class UnreadBody:
     def read(self, _: int = -1, /) -> NoReturn:
         """Refuse."""
         raise self._fault()
+
+
+def is_unbounded(environ: WSGIEnvironment) -> bool:
+    """
+    Return whether nobody can say if a request has a body, and where that ends.
+
+    HTTP/1.0 has no chunks, and a body there needs a Content-Length (RFC 1945, 7.2.2;
+    RFC 9112, 6.1). Without both, HTTP/1.1 says that there is no body (RFC 9112, 6.3).
+    """
+    return environ["SERVER_PROTOCOL"] in _OLDER and (
+        "HTTP_TRANSFER_ENCODING" in environ
+        or (
+            environ["REQUEST_METHOD"] in _WITH_BODY
+            and not environ.get("CONTENT_LENGTH")
+        )
+    )
 
 
 def take_body(most_bytes: int) -> None:

@@ -20,6 +20,7 @@ from fhir_gateway.fhir.limits import (
 )
 from fhir_gateway.fhir.outcome import Issue, Problem
 from fhir_gateway.web.personal_text import holds_personal_number
+from fhir_gateway.web.request_body import is_unbounded
 
 __all__ = ["FIELDS", "HEALTH", "check_head", "host_of"]
 
@@ -57,7 +58,8 @@ def check_head(environ: WSGIEnvironment, hosts: Container[str]) -> None:
         hosts: The names that this server answers to.
 
     Raises:
-        Problem: 400, 405, 414, 415, 421, 431 or 501; nothing of the head is repeated.
+        Problem: 400, 405, 411, 414, 415, 421, 431 or 501; nothing of the head is
+            repeated.
         NotFound: The path has an empty segment.
     """
     _check_size(environ)
@@ -162,6 +164,14 @@ def _check_body(environ: WSGIEnvironment) -> None:
             400,
             "value",
             "Content-Length must be one whole number.",
+            parameter="Content-Length",
+        )
+    if is_unbounded(environ):
+        raise _problem(
+            411,
+            "structure",
+            "HTTP/1.0 needs the body's Content-Length, also of an empty one, and has no"
+            " Transfer-Encoding. Nothing was done.",
             parameter="Content-Length",
         )
     if environ.get("HTTP_TRANSFER_ENCODING", "chunked").strip().lower() != "chunked":

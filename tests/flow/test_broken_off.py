@@ -179,6 +179,29 @@ def test_of_http_1_0_what_broke_off_does_nothing(
     assert _now(served, booked) == _state(booked)
 
 
+@pytest.mark.parametrize(
+    "framed",
+    [
+        pytest.param((b"Connection: keep-alive", b""), id="nothing"),
+        pytest.param(
+            (b"Connection: keep-alive", b'{"resourceType":"Parameters"}'), id="a body"
+        ),
+        pytest.param((b"Transfer-Encoding: chunked", b"0\r\n\r\n"), id="chunks"),
+    ],
+)
+def test_of_http_1_0_what_has_no_length_does_nothing(
+    served: Served, booked: dict[str, Any], framed: tuple[bytes, bytes]
+) -> None:
+    """Whether it has a body, and all of it, nobody can say."""
+    line = f"POST /fhir/Appointment/{booked['id']}/$cancel"
+
+    status, _ = served.tell(_request(line, FHIR_JSON, framed, "1.0"))
+
+    # Chunks the web server may refuse by itself.
+    assert status in (400, 411)
+    assert _now(served, booked) == _state(booked)
+
+
 @pytest.mark.parametrize("is_reset", [True, False])
 def test_a_client_that_goes_changes_nothing(
     served: Served, booked: dict[str, Any], *, is_reset: bool

@@ -321,6 +321,32 @@ def test_another_transfer_coding_is_refused(client: FlaskClient, coding: str) ->
     )
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+@pytest.mark.parametrize("headers", [{}, {"Transfer-Encoding": "chunked"}])
+def test_of_http_1_0_a_body_needs_a_length(
+    client: FlaskClient, method: str, headers: dict[str, str]
+) -> None:
+    """RFC 1945, 7.2.2; RFC 9112, 6.1: HTTP/1.0 has no chunks."""
+    response = client.open(
+        "/fhir/Appointment/x",
+        method=method,
+        headers=headers,
+        content_type=FHIR_JSON,
+        environ_overrides={"SERVER_PROTOCOL": "HTTP/1.0", "CONTENT_LENGTH": ""},
+    )
+
+    assert_outcome(
+        response,
+        411,
+        issue(
+            "structure",
+            "HTTP/1.0 needs the body's Content-Length, also of an empty one, and has no"
+            " Transfer-Encoding. Nothing was done.",
+            location="http.Content-Length",
+        ),
+    )
+
+
 @pytest.mark.parametrize(
     "length", ["-1", "+1", "1 1", "1,1", "0x1", "1_0", "9" * 5_000]
 )
