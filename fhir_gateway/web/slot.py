@@ -51,10 +51,10 @@ from fhir_gateway.services.search.slot_selection import (
 from fhir_gateway.web.exchange import drawn_response
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.included import DrawnIncludes
-from fhir_gateway.web.kept_answers import Answer, KeptAnswers
 from fhir_gateway.web.lookup import Lookup
 from fhir_gateway.web.precondition import if_none_match
 from fhir_gateway.web.resource import InteractionCode, ResourceRoutes, read_route
+from fhir_gateway.web.response_cache import CachedResponse, ResponseCache
 from fhir_gateway.web.searching import (
     DEFAULT_COUNT,
     can_be_found,
@@ -227,15 +227,15 @@ class _Search:
             gateway.slot_search.snapshot.index,
             {},
         )
-        self._kept = KeptAnswers(gateway.slot_search.still_holds)
+        self._cache = ResponseCache(gateway.slot_search.still_holds)
 
     def answer(self) -> Response:
         """Answer the present request."""
         understood = understood_search(_SCHEMA, self._gateway.base_url)
         asked = _asked(understood)
-        kept = None if asked is None else self._kept.get(asked)
-        if kept is not None:
-            return _unchanged(kept.etag) or _found(kept.etag, kept.body)
+        cached = None if asked is None else self._cache.get(asked)
+        if cached is not None:
+            return _unchanged(cached.etag) or _found(cached.etag, cached.body)
         page, issues = self._page(understood)
         etag = _etag(page, understood)
         unchanged = _unchanged(etag)
@@ -244,8 +244,9 @@ class _Search:
         body = self._drawn(page, understood, issues)
         if asked is not None:
             version, until = page.snapshot.version, page.until
-            self._kept.put(
-                asked, Answer(body=body, etag=etag, version=version, until=until)
+            self._cache.put(
+                asked,
+                CachedResponse(body=body, etag=etag, version=version, until=until),
             )
         return _found(etag, body)
 

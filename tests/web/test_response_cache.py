@@ -1,5 +1,5 @@
 """
-Kept answers: as fast as a constant, and never another answer than a search's.
+The response cache: never another answer than a search gives.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 from fhir_gateway.bootstrap import Program
 from fhir_gateway.model.timekeeping import civil_date, now
-from fhir_gateway.web.kept_answers import Answer, KeptAnswers
+from fhir_gateway.web.response_cache import CachedResponse, ResponseCache
 
 from .bodies import appointment
 from .running import OtherPrograms, fill, own_regions
@@ -40,81 +40,83 @@ def _holding() -> Holding:
     return Holding()
 
 
-@pytest.fixture(name="kept")
-def _kept(holding: Holding) -> KeptAnswers:
-    return KeptAnswers(holding, most_bytes=100_000)
+@pytest.fixture(name="cache")
+def _cache(holding: Holding) -> ResponseCache:
+    return ResponseCache(holding, most_bytes=100_000)
 
 
-def answer(size: int = 10, *, version: int = 1, until: float = 60) -> Answer:
-    """Return an answer of a size, in thousands of bytes."""
-    return Answer(body=b"x" * 1_000 * size, etag="e", version=version, until=until)
+def response(size: int = 10, *, version: int = 1, until: float = 60) -> CachedResponse:
+    """Return a response of a size, in thousands of bytes."""
+    return CachedResponse(
+        body=b"x" * 1_000 * size, etag="e", version=version, until=until
+    )
 
 
-def keep(kept: KeptAnswers, asked: str, given: Answer) -> None:
+def keep(cache: ResponseCache, asked: str, given: CachedResponse) -> None:
     """Ask the same twice."""
-    kept.put(asked, given)
-    kept.put(asked, given)
+    cache.put(asked, given)
+    cache.put(asked, given)
 
 
-def test_what_is_asked_once_is_not_kept(kept: KeptAnswers) -> None:
-    """The first time costs no memory; the second time it is kept."""
-    kept.put("a", answer())
-    first = kept.get("a")
-    kept.put("a", answer())
+def test_a_search_that_comes_once_is_not_cached(cache: ResponseCache) -> None:
+    """The first time costs no memory; the second time it is cached."""
+    cache.put("a", response())
+    first = cache.get("a")
+    cache.put("a", response())
 
     assert first is None
-    assert kept.get("a") is not None
-    assert kept.get("b") is None
+    assert cache.get("a") is not None
+    assert cache.get("b") is None
 
 
-def test_an_answer_goes_when_it_no_longer_holds(
-    kept: KeptAnswers, holding: Holding
+def test_a_response_leaves_when_it_no_longer_holds(
+    cache: ResponseCache, holding: Holding
 ) -> None:
     """At that very instant, and with the next snapshot."""
-    keep(kept, "a", answer(until=60))
-    keep(kept, "b", answer(until=90))
+    keep(cache, "a", response(until=60))
+    keep(cache, "b", response(until=90))
     holding.instant = 60
 
-    found = [kept.get("a"), kept.get("b")]
+    found = [cache.get("a"), cache.get("b")]
     holding.version = 2
 
     assert [each is None for each in found] == [True, False]
-    assert kept.get("b") is None
-    assert len(kept) == 0
+    assert cache.get("b") is None
+    assert len(cache) == 0
 
 
-def test_what_was_used_least_recently_makes_room(kept: KeptAnswers) -> None:
+def test_what_was_used_least_recently_makes_room(cache: ResponseCache) -> None:
     """All together never take more bytes than they may."""
-    keep(kept, "a", answer(40))
-    keep(kept, "b", answer(40))
-    kept.get("a")
-    keep(kept, "c", answer(40))
+    keep(cache, "a", response(40))
+    keep(cache, "b", response(40))
+    cache.get("a")
+    keep(cache, "c", response(40))
 
-    assert [kept.get(each) is not None for each in "abc"] == [True, False, True]
+    assert [cache.get(each) is not None for each in "abc"] == [True, False, True]
 
 
-def test_an_answer_that_is_too_large_is_not_kept(kept: KeptAnswers) -> None:
+def test_a_response_that_is_too_large_is_not_cached(cache: ResponseCache) -> None:
     """It would drive out all others."""
-    keep(kept, "a", answer(10))
-    keep(kept, "b", answer(101))
+    keep(cache, "a", response(10))
+    keep(cache, "b", response(101))
 
-    assert kept.get("b") is None
+    assert cache.get("b") is None
 
 
-def test_a_newer_answer_takes_an_older_ones_place(kept: KeptAnswers) -> None:
+def test_a_newer_response_replaces_an_older_one(cache: ResponseCache) -> None:
     """Each counts once."""
-    keep(kept, "a", answer(60))
-    kept.put("a", answer(90, until=70))
+    keep(cache, "a", response(60))
+    cache.put("a", response(90, until=70))
 
-    assert kept.get("a") == answer(90, until=70)
+    assert cache.get("a") == response(90, until=70)
 
 
-def test_questions_count_like_answers(kept: KeptAnswers) -> None:
+def test_searches_count_like_responses(cache: ResponseCache) -> None:
     """Thousands of long questions take no more memory than short ones may."""
     for number in range(1_000):
-        keep(kept, f"{number}" + "x" * 10_000, answer(0))
+        keep(cache, f"{number}" + "x" * 10_000, response(0))
 
-    assert len(kept) < 10
+    assert len(cache) < 10
 
 
 # In the server
@@ -149,7 +151,7 @@ def _made(
 
 
 def thrice(client: FlaskClient, url: str = URL, **options: Any) -> list[bytes]:
-    """Ask the same three times: the third answer is a kept one."""
+    """Ask the same three times: the third response comes from the cache."""
     return [client.get(url, **options).data for _ in range(3)]
 
 
@@ -162,7 +164,7 @@ def starts(body: Any) -> list[datetime]:
     ]
 
 
-def test_a_kept_answer_is_the_answer(made: Program) -> None:
+def test_a_cached_response_is_the_response(made: Program) -> None:
     """Byte by byte, with the same headers."""
     client = made.app.test_client()
     first, second, third = [client.get(URL) for _ in range(3)]
@@ -172,9 +174,7 @@ def test_a_kept_answer_is_the_answer(made: Program) -> None:
     assert_searchset(third)
 
 
-def test_what_is_booked_goes_from_kept_answers_too(
-    made: Program, numbers: list[str]
-) -> None:
+def test_what_is_booked_leaves_the_cache_too(made: Program, numbers: list[str]) -> None:
     """The next answer is without it."""
     client = made.app.test_client()
     thrice(client)
@@ -190,7 +190,7 @@ def test_what_is_booked_goes_from_kept_answers_too(
     assert slot not in [entry["resource"]["id"] for entry in after["entry"]]
 
 
-def test_a_slot_that_begins_goes_from_kept_answers_too(
+def test_a_slot_that_begins_leaves_the_cache_too(
     made: Program, programmed: Programmed
 ) -> None:
     """Nothing but time has passed."""
@@ -207,7 +207,7 @@ def test_a_slot_that_begins_goes_from_kept_answers_too(
     assert all(start > first for start in starts(after))
 
 
-def test_a_source_that_becomes_stale_is_told_of_beside_kept_answers(
+def test_a_source_that_becomes_stale_is_reported_beside_cached_responses(
     made: Program, programmed: Programmed
 ) -> None:
     """Nothing but time has passed; and what was told is told until it changes."""
@@ -232,7 +232,7 @@ def test_a_source_that_becomes_stale_is_told_of_beside_kept_answers(
     ]
 
 
-def test_what_is_no_longer_offered_goes_from_kept_answers_too(
+def test_what_is_no_longer_offered_leaves_the_cache_too(
     made: Program, programmed: Programmed
 ) -> None:
     """Half an hour old, nothing of a source is offered."""
@@ -249,8 +249,8 @@ def test_what_is_no_longer_offered_goes_from_kept_answers_too(
     assert (len(starts(shown)), starts(after)) == (5, [])
 
 
-def test_a_kept_answer_is_for_whoever_can_take_it(made: Program) -> None:
-    """What else a client sends decides as if nothing were kept."""
+def test_a_cached_response_goes_to_clients_that_can_take_it(made: Program) -> None:
+    """What else a client sends decides as if there were no cache."""
     client = made.app.test_client()
     thrice(client)
     thrice(client, f"{URL}&colour=red", headers={"Prefer": "handling=lenient"})
@@ -268,7 +268,7 @@ def test_a_kept_answer_is_for_whoever_can_take_it(made: Program) -> None:
     assert statuses == [406, 406, 200, 400, 200]
 
 
-def test_a_kept_answer_has_its_etag(made: Program) -> None:
+def test_a_cached_response_has_its_etag(made: Program) -> None:
     """304 to a client that has it; the headers alone to HEAD."""
     client = made.app.test_client()
     thrice(client)
@@ -281,7 +281,7 @@ def test_a_kept_answer_has_its_etag(made: Program) -> None:
     assert (head.status_code, head.data, head.headers["ETag"]) == (200, b"", etag)
 
 
-def test_an_answer_is_kept_once_however_it_is_asked_for(made: Program) -> None:
+def test_two_spellings_of_a_search_share_a_cached_response(made: Program) -> None:
     """Spellings of a query, and headers of any size, are no other questions."""
     client = made.app.test_client()
     thrice(client)
@@ -295,7 +295,7 @@ def test_an_answer_is_kept_once_however_it_is_asked_for(made: Program) -> None:
 
 
 def test_long_questions_are_not_remembered(made: Program) -> None:
-    """What many of them mean is not kept, so that memory has an end."""
+    """What many of them mean is not cached, so that memory has an end."""
     client = made.app.test_client()
     schema = next(
         each.search
@@ -310,7 +310,7 @@ def test_long_questions_are_not_remembered(made: Program) -> None:
     assert len(schema.understood) == before
 
 
-def test_a_search_by_post_is_not_mixed_up_with_a_kept_answer(made: Program) -> None:
+def test_a_search_by_post_is_not_mixed_up_with_a_cached_response(made: Program) -> None:
     """What stands in the body counts, whatever stands in the URL."""
     client = made.app.test_client()
     thrice(client, "/fhir/Slot?_count=5")
