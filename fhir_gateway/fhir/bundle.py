@@ -12,7 +12,7 @@ import orjson
 
 from fhir_gateway.fhir.outcome import Issue, operation_outcome
 
-__all__ = ["Entry", "Mode", "drawn_entry", "drawn_searchset", "searchset"]
+__all__ = ["Entry", "Mode", "rendered_entry", "rendered_searchset", "searchset"]
 
 
 class Mode(Enum):
@@ -71,12 +71,12 @@ def searchset(
     return bundle
 
 
-def drawn_entry(entry: Entry, base_url: str) -> bytes:
+def rendered_entry(entry: Entry, base_url: str) -> bytes:
     """Return an entry as it stands in a bundle."""
     return orjson.dumps(_entry(entry, base_url))
 
 
-def drawn_searchset(
+def rendered_searchset(
     entries: Iterable[bytes],
     *,
     self_url: str,
@@ -84,7 +84,7 @@ def drawn_searchset(
     total: int | None = None,
     issues: Sequence[Issue] = (),
 ) -> bytes:
-    """Return a searchset of entries that are drawn already, as `searchset` does."""
+    """Return a searchset of entries that are rendered already, like `searchset`."""
     bundle = searchset(
         (),
         base_url="",
@@ -93,14 +93,14 @@ def drawn_searchset(
         total=total,
         issues=issues,
     )
-    drawn = [*entries, *(orjson.dumps(each) for each in bundle.pop("entry", ()))]
+    rendered = [*entries, *(orjson.dumps(each) for each in bundle.pop("entry", ()))]
     head = orjson.dumps(bundle)
-    if not drawn:
+    if not rendered:
         return head
     # Joined once: a page with what it includes is a quarter of a megabyte.
-    drawn[0] = b'%s,"entry":[%s' % (head[:-1], drawn[0])
-    drawn[-1] += b"]}"
-    return b",".join(drawn)
+    rendered[0] = b'%s,"entry":[%s' % (head[:-1], rendered[0])
+    rendered[-1] += b"]}"
+    return b",".join(rendered)
 
 
 def _entry(entry: Entry, base_url: str) -> dict[str, Any]:

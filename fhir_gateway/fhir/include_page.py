@@ -1,9 +1,9 @@
 """
-Schedules, services and roles as entries of a searchset, drawn fast.
+Schedules, services and roles as entries of a searchset, from templates.
 
 `_include` brings four other resources with each slot. There are tens of thousands of
-schedules and services, so these are drawn from stencils rather than kept. What many of
-them say, of a place or a person, is put into JSON's words once.
+schedules and services, so templates render them anew each time, and no cache holds
+them. `Place` and `Whose` turn what many of them share into JSON once.
 """
 
 from collections.abc import Iterable
@@ -19,8 +19,8 @@ from fhir_gateway.fhir.practitioner import (
     practitioner_role_from_performer,
     practitioner_role_id,
 )
+from fhir_gateway.fhir.resource_template import ResourceTemplate, in_quotes
 from fhir_gateway.fhir.slot import schedule_from_schedule, shown_name
-from fhir_gateway.fhir.stencil import Stencil, in_quotes
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.care_unit import CareUnit
 from fhir_gateway.model.ids import HsaId, PerformerId, SourceName, TimeTypeId
@@ -32,7 +32,7 @@ from fhir_gateway.model.timeslot import (
     time_type_token,
 )
 
-__all__ = ["IncludeDrawer", "OfTimeType", "Place", "Whose"]
+__all__ = ["IncludeRenderer", "OfTimeType", "Place", "Whose"]
 
 # What stands in the gaps of what is rendered once; none contains another, and no real
 # resource has any of them.
@@ -112,22 +112,22 @@ class Whose:
 
 class OfTimeType:
     """
-    Draws the schedules and services of a source's time type.
+    Renders the schedules and services of a source's time type.
 
     Args:
-        drawer: Makes the stencils.
+        renderer: Makes the templates.
         source: Whose it is.
         time_type: What units offer.
     """
 
     def __init__(
-        self, drawer: "IncludeDrawer", source: SourceName, time_type: TimeType
+        self, renderer: "IncludeRenderer", source: SourceName, time_type: TimeType
     ) -> None:
-        self._drawer = drawer
+        self._renderer = renderer
         self._source = source
         self._time_type = time_type
-        self._schedules: dict[tuple[bool, bool], Stencil] = {}
-        self._services: dict[bool, Stencil] = {}
+        self._schedules: dict[tuple[bool, bool], ResourceTemplate] = {}
+        self._services: dict[bool, ResourceTemplate] = {}
 
     def schedule(
         self, token: bytes, place: Place, whose: Whose, answered_at: bytes
@@ -141,12 +141,12 @@ class OfTimeType:
             whose: Whose time it is.
             answered_at: When its source last listed it, as FHIR's instant.
         """
-        stencil = self._schedules.get(whose.shape)
-        if stencil is None:
-            stencil = self._schedules[whose.shape] = self._drawer.schedules(
+        template = self._schedules.get(whose.shape)
+        if template is None:
+            template = self._schedules[whose.shape] = self._renderer.schedules(
                 self._source, self._time_type, *whose.shape
             )
-        return stencil.drawn(
+        return template.render(
             (
                 token,
                 token[:-9],
@@ -162,12 +162,12 @@ class OfTimeType:
     def service(self, token: bytes, place: Place) -> bytes:
         """Return the service of a unit's time type, by its token, as an entry."""
         has_no_phone = place.phone is None
-        stencil = self._services.get(has_no_phone)
-        if stencil is None:
-            stencil = self._services[has_no_phone] = self._drawer.services(
+        template = self._services.get(has_no_phone)
+        if template is None:
+            template = self._services[has_no_phone] = self._renderer.services(
                 self._source, self._time_type, has_no_phone
             )
-        return stencil.drawn(
+        return template.render(
             (
                 token,
                 place.hsa_id,
@@ -179,9 +179,9 @@ class OfTimeType:
         )
 
 
-class IncludeDrawer:
+class IncludeRenderer:
     """
-    Draws what slots include, with search mode `include`.
+    Renders what slots include, with search mode `include`.
 
     Args:
         base_url: The server's FHIR base.
@@ -191,10 +191,10 @@ class IncludeDrawer:
     def __init__(self, base_url: str, vocabulary: Vocabulary) -> None:
         self._base_url = base_url
         self._vocabulary = vocabulary
-        self._roles: dict[tuple[SourceName, bool], Stencil] = {}
+        self._roles: dict[tuple[SourceName, bool], ResourceTemplate] = {}
 
     def of_time_type(self, source: SourceName, time_type: TimeType) -> OfTimeType:
-        """Return what draws the schedules and services of a source's time type."""
+        """Return what renders the schedules and services of a source's time type."""
         return OfTimeType(self, source, time_type)
 
     def role(
@@ -214,10 +214,10 @@ class IncludeDrawer:
             services: The tokens of the unit's time types that it is about.
         """
         shape = (unit.source, not name)
-        stencil = self._roles.get(shape)
-        if stencil is None:
-            stencil = self._roles[shape] = self._of_role(*shape)
-        return stencil.drawn(
+        template = self._roles.get(shape)
+        if template is None:
+            template = self._roles[shape] = self._of_role(*shape)
+        return template.render(
             (
                 _services(services).encode(),
                 practitioner_role_id(unit.hsa_id, performer).encode(),
@@ -231,7 +231,7 @@ class IncludeDrawer:
         self,
         source: SourceName,
         is_nameless: bool,  # noqa: FBT001 - a part of a shape
-    ) -> Stencil:
+    ) -> ResourceTemplate:
         rendered = practitioner_role_from_performer(
             _STAFF,
             _UNIT,
@@ -242,7 +242,7 @@ class IncludeDrawer:
         )
         role = practitioner_role_id(_UNIT, _STAFF)
         gaps = (_services([_NAME]), role, str(_UNIT), str(_STAFF), _WHO)
-        return self._stencil(rendered, gaps, {})
+        return self._template(rendered, gaps, {})
 
     def schedules(
         self,
@@ -250,8 +250,8 @@ class IncludeDrawer:
         time_type: TimeType,
         is_nobodys: bool,  # noqa: FBT001 - a part of a shape
         is_nameless: bool,  # noqa: FBT001 - a part of a shape
-    ) -> Stencil:
-        """Return the stencil of a time type's schedules of one shape."""
+    ) -> ResourceTemplate:
+        """Return the template of a time type's schedules of one shape."""
         schedule = Schedule(
             unit=_UNIT,
             time_type_id=_CODE,
@@ -267,7 +267,7 @@ class IncludeDrawer:
             answered_at=_ANSWERED,
             vocabulary=self._vocabulary,
         )
-        return self._stencil(
+        return self._template(
             rendered,
             (
                 schedule.token,
@@ -287,8 +287,8 @@ class IncludeDrawer:
         source: SourceName,
         time_type: TimeType,
         has_no_phone: bool,  # noqa: FBT001 - a part of a shape
-    ) -> Stencil:
-        """Return the stencil of a time type's services of one shape."""
+    ) -> ResourceTemplate:
+        """Return the template of a time type's services of one shape."""
         unit = CareUnit(
             hsa_id=_UNIT,
             name=_PLACE,
@@ -300,7 +300,7 @@ class IncludeDrawer:
         rendered = healthcare_service_from_time_type(
             unit, replace(time_type, id=_CODE, name=_NAME), self._vocabulary
         )
-        return self._stencil(
+        return self._template(
             rendered,
             (
                 time_type_token(_UNIT, _CODE),
@@ -313,13 +313,13 @@ class IncludeDrawer:
             _named(time_type),
         )
 
-    def _stencil(
+    def _template(
         self,
         rendered: dict[str, object],
         gaps: tuple[str, ...],
         filled: dict[str, bytes],
-    ) -> Stencil:
-        return Stencil.of(
+    ) -> ResourceTemplate:
+        return ResourceTemplate.of(
             {
                 "fullUrl": (
                     f"{self._base_url}/{rendered['resourceType']}/{rendered['id']}"
@@ -338,5 +338,5 @@ def _named(time_type: TimeType) -> dict[str, bytes]:
 
 
 def _services(tokens: Iterable[str]) -> str:
-    """Return references to services, as `fhir.practitioner` has them, drawn."""
+    """Return references to services, as `fhir.practitioner` has them, rendered."""
     return ",".join(f'{{"reference":"HealthcareService/{token}"}}' for token in tokens)

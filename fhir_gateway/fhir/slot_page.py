@@ -1,8 +1,8 @@
 """
-Slots as entries of a searchset, drawn fast: what `fhir.slot` renders, as text.
+Slots as entries of a searchset, rendered from templates.
 
-A page of fifty costs more to draw than to find. So `fhir.slot` renders one slot of each
-source's time type as a stencil.
+A page of fifty slots costs more to render than to find. So `fhir.slot` renders one slot
+of each source's time type, and that slot becomes a template.
 """
 
 from collections.abc import Iterable
@@ -12,8 +12,8 @@ from typing import Final
 
 import orjson
 
+from fhir_gateway.fhir.resource_template import ResourceTemplate, in_quotes
 from fhir_gateway.fhir.slot import slot_from_timeslot
-from fhir_gateway.fhir.stencil import Stencil, in_quotes
 from fhir_gateway.fhir.vocabulary import SLOT_CAPACITY, Vocabulary
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.timekeeping import instant_from_epoch, instant_text
@@ -24,9 +24,9 @@ from fhir_gateway.model.timeslot import (
     TimeType,
 )
 
-__all__ = ["SlotDrawer", "drawn_instant"]
+__all__ = ["SlotRenderer", "rendered_instant"]
 
-_MOST_STENCILS: Final = 4096
+_MOST_TEMPLATES: Final = 4096
 _MOST_TIMES: Final = 16_384
 _BEHIND_UNIT: Final = len(".7rppv31e.aakdr1dm")
 
@@ -40,9 +40,9 @@ _START: Final = 86_400
 _LENGTH: Final = 900
 
 
-class SlotDrawer:
+class SlotRenderer:
     """
-    Draws slots of one server.
+    Renders slots of one server.
 
     Args:
         base_url: The server's FHIR base.
@@ -52,47 +52,47 @@ class SlotDrawer:
     def __init__(self, base_url: str, vocabulary: Vocabulary) -> None:
         self._base_url = base_url
         self._vocabulary = vocabulary
-        self._stencils: dict[tuple[SourceName, TimeType], Stencil] = {}
+        self._templates: dict[tuple[SourceName, TimeType], ResourceTemplate] = {}
 
-    def stencil(self, source: SourceName, time_type: TimeType) -> Stencil:
-        """Return what all slots of a source's time type have in common."""
+    def template(self, source: SourceName, time_type: TimeType) -> ResourceTemplate:
+        """Return the template of the slots of a source's time type."""
         shape = (source, time_type)
-        stencil = self._stencils.get(shape)
-        if stencil is None:
-            if len(self._stencils) >= _MOST_STENCILS:
+        template = self._templates.get(shape)
+        if template is None:
+            if len(self._templates) >= _MOST_TEMPLATES:
                 # Begun anew: cheaper than to keep account of what was used last.
-                self._stencils.clear()
-            stencil = self._stencils[shape] = self._stencil(*shape)
-        return stencil
+                self._templates.clear()
+            template = self._templates[shape] = self._template(*shape)
+        return template
 
     def entries(
         self,
-        rows: Iterable[tuple[Stencil, str, float, int, int, int]],
+        rows: Iterable[tuple[ResourceTemplate, str, float, int, int, int]],
     ) -> list[bytes]:
         """
         Return free slots as entries with search mode `match`.
 
         Args:
-            rows: For each slot its time type's stencil, its schedule's token, when the
+            rows: For each slot its time type's template, its schedule's token, when the
                 source last listed it, its start and its length (all in seconds), and
                 how many places it has.
         """
-        drawn = []
+        rendered = []
         # Times come in their order, and many begin together.
         last_start = last_length = -1
         tail = period = b""
-        for stencil, token, answered_at, start, length, count in rows:
+        for template, token, answered_at, start, length, count in rows:
             if start != last_start or length != last_length:
                 last_start, last_length = start, length
                 tail, period = _times(start, length)
             schedule = token.encode()
-            drawn.append(
-                stencil.text
-                % stencil.in_order(
+            rendered.append(
+                template.text
+                % template.in_order(
                     (
                         schedule + tail,
                         schedule,
-                        drawn_instant(answered_at),
+                        rendered_instant(answered_at),
                         # A token begins with the unit's HSA-id.
                         schedule[:-_BEHIND_UNIT],
                         period,
@@ -100,9 +100,9 @@ class SlotDrawer:
                     )
                 )
             )
-        return drawn
+        return rendered
 
-    def _stencil(self, source: SourceName, time_type: TimeType) -> Stencil:
+    def _template(self, source: SourceName, time_type: TimeType) -> ResourceTemplate:
         named = replace(time_type, id=TimeTypeId(_CODE), name=_NAME)
         schedule = Schedule(
             unit=_UNIT, time_type_id=named.id, time_type_name=named.name
@@ -120,7 +120,7 @@ class SlotDrawer:
             answered_at=instant_from_epoch(_ANSWERED),
             vocabulary=self._vocabulary,
         )
-        return Stencil.of(
+        return ResourceTemplate.of(
             {
                 "fullUrl": f"{self._base_url}/Slot/{timeslot.token}",
                 "resource": slot,
@@ -130,7 +130,7 @@ class SlotDrawer:
             (
                 timeslot.token,
                 schedule.token,
-                drawn_instant(_ANSWERED).decode(),
+                rendered_instant(_ANSWERED).decode(),
                 str(_UNIT),
                 _times(_START, _LENGTH)[1].decode(),
                 _capacity(2),
@@ -140,7 +140,7 @@ class SlotDrawer:
 
 
 @lru_cache(maxsize=_MOST_TIMES)
-def drawn_instant(seconds: float) -> bytes:
+def rendered_instant(seconds: float) -> bytes:
     """Return an instant as it stands in JSON, without quotes."""
     return instant_text(instant_from_epoch(int(seconds))).encode()
 
@@ -149,7 +149,7 @@ def drawn_instant(seconds: float) -> bytes:
 def _times(start: int, length: int) -> tuple[bytes, bytes]:
     """Return what a token has behind its schedule's, and a slot's start and end."""
     token = TimeslotToken(schedule="-", start=start, length=length)
-    begins, ends = drawn_instant(start), drawn_instant(start + length)
+    begins, ends = rendered_instant(start), rendered_instant(start + length)
     return (
         token.text.removeprefix("-").encode(),
         b'"start":"%s","end":"%s"' % (begins, ends),

@@ -25,13 +25,13 @@ __all__ = [
     "check_accept",
     "check_accept_header",
     "check_type",
-    "drawn_response",
     "fhir_response",
     "is_without_body",
     "own_url",
     "preferences",
     "read_body",
     "refuse_parameters",
+    "rendered_response",
     "search_parameters_of_request",
 ]
 
@@ -250,8 +250,8 @@ def search_parameters_of_request(*, is_personal: bool) -> list[tuple[str, str]]:
     return [(name, value) for name, value in given if name not in _OF_FORM]
 
 
-def drawn_response(body: bytes, *, headers: dict[str, str]) -> Response:
-    """Return an answer whose resource is drawn already."""
+def rendered_response(body: bytes, *, headers: dict[str, str]) -> Response:
+    """Return a response with a resource that is rendered already."""
     # Of pairs werkzeug makes headers in half the time that it needs for a mapping.
     return Response(
         body,

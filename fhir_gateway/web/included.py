@@ -1,31 +1,31 @@
 """
-What `_include` brings beside slots, drawn.
+The resources that `_include` brings beside slots, rendered.
 
-Whatever can be followed from a schedule follows from its number: its service, its
-unit's place and organisation, and who it is in which role. So nothing is searched for,
-and what was brought already is known by its number. Schedules and services are drawn
-anew each time; places, organisations, persons and roles, of which there are fewer, are
-kept as they were drawn.
+A schedule's number leads to all that `_include` can follow: its service, its unit's
+place and organisation, its performer and the performer's role. So this module searches
+for nothing, and it recognises by number what a page has already. It renders schedules
+and services anew each time; it caches places, organisations, persons and roles, of
+which there are fewer.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fhir_gateway.fhir.bundle import Entry, Mode, drawn_entry
-from fhir_gateway.fhir.include_page import IncludeDrawer, OfTimeType, Place, Whose
+from fhir_gateway.fhir.bundle import Entry, Mode, rendered_entry
+from fhir_gateway.fhir.include_page import IncludeRenderer, OfTimeType, Place, Whose
 from fhir_gateway.fhir.search_parameters import Include
-from fhir_gateway.fhir.slot_page import drawn_instant
+from fhir_gateway.fhir.slot_page import rendered_instant
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.services.search.slot_view import Snapshot
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.lookup import Lookup
 
-__all__ = ["DrawnIncludes"]
+__all__ = ["RenderedIncludes"]
 
-_MOST_KEPT_BYTES: Final = 16 * 2**20
-# Beside its text, what is kept takes a name and a place in a table.
-_BESIDE_BYTES: Final = 250
+_MOST_BYTES: Final = 16 * 2**20
+# What one entry takes besides its text: a name and a place in a table.
+_BYTES_OF_AN_ENTRY: Final = 250
 _BEHIND_TIME_TYPE: Final = len(".aakdr1dm")
 
 
@@ -75,7 +75,7 @@ class _Followed:
 
 
 class _Unit:
-    """A unit in JSON's words, and as it was drawn; empty for what does not exist."""
+    """A unit's values in JSON, and its rendered resources: empty for absent ones."""
 
     __slots__ = ("location", "organization", "place")
 
@@ -86,7 +86,7 @@ class _Unit:
 
 
 class _Person:
-    """Whose time it is in JSON's words, and as it was drawn: roles by their unit."""
+    """A performer's values in JSON, and the rendered resources: roles by unit."""
 
     __slots__ = ("practitioner", "roles", "whose")
 
@@ -96,13 +96,13 @@ class _Person:
         self.roles: dict[HsaId, bytes] = {}
 
 
-class _Kept:
+class _Cache:
     """
-    What was drawn, or put into JSON's words, while the layout of snapshots is the same.
+    Cached values and rendered resources of one layout of snapshots.
 
     Attributes:
         snapshot: The first of them.
-        kinds: What draws for the time types of a numbered kind.
+        kinds: What renders for the time types of a numbered kind.
         units: By number.
         persons: Whose time it is, by number.
     """
@@ -115,28 +115,28 @@ class _Kept:
         self._bytes = 0
 
     def make_room(self, size: int) -> None:
-        """Make room for one more thing to keep."""
-        self._bytes += size + _BESIDE_BYTES
-        if self._bytes > _MOST_KEPT_BYTES:
+        """Make room for one more entry."""
+        self._bytes += size + _BYTES_OF_AN_ENTRY
+        if self._bytes > _MOST_BYTES:
             # Begun anew: cheaper than to keep account of what was used last.
             self.units, self.persons = {}, {}
-            self._bytes = size + _BESIDE_BYTES
+            self._bytes = size + _BYTES_OF_AN_ENTRY
 
 
-class DrawnIncludes:
+class RenderedIncludes:
     """
-    Draws what slots include, and what follows from that.
+    Renders what slots include, and what follows from that.
 
     Args:
         gateway: The services.
-        lookup: Finds what is not drawn from a stencil.
+        lookup: Finds the resources that have no template.
     """
 
     def __init__(self, gateway: Gateway, lookup: Lookup) -> None:
         self._gateway = gateway
         self._lookup = lookup
-        self._drawer = IncludeDrawer(gateway.base_url, gateway.vocabulary)
-        self._last_kept = _Kept(gateway.slot_search.snapshot)
+        self._renderer = IncludeRenderer(gateway.base_url, gateway.vocabulary)
+        self._last_cache = _Cache(gateway.slot_search.snapshot)
 
     def of_schedules(
         self, snapshot: Snapshot, numbers: Iterable[int], iterated: Sequence[Include]
@@ -153,17 +153,17 @@ class DrawnIncludes:
         if not distinct:
             return []
         followed = _Followed.of(iterated)
-        kept = self._kept_of(snapshot)
+        cache = self._cache_of(snapshot)
         table, index = snapshot.schedules, snapshot.index
         offerings = table.offering[distinct].tolist()
-        kinds = [self._kind(kept, each) for each in index.kinds_of(offerings)]
-        units = [_unit(kept, each) for each in index.units_of(offerings)]
+        kinds = [self._kind(cache, each) for each in index.kinds_of(offerings)]
+        units = [_unit(cache, each) for each in index.units_of(offerings)]
         persons = [
-            _person(kept, whose, number)
+            _person(cache, whose, number)
             for whose, number in zip(table.whose(distinct), distinct, strict=True)
         ]
         tokens = [token.encode() for token in table.tokens(distinct)]
-        answered = map(drawn_instant, snapshot.answered_at[offerings].tolist())
+        answered = map(rendered_instant, snapshot.answered_at[offerings].tolist())
         entries = [
             kind.schedule(token, unit.place, person.whose, answered_at)
             for kind, token, unit, person, answered_at in zip(
@@ -179,12 +179,12 @@ class DrawnIncludes:
             }.values()
         if followed.location:
             entries += [
-                self._location(kept, each) if each.location is None else each.location
+                self._location(cache, each) if each.location is None else each.location
                 for each in dict.fromkeys(units)
             ]
         if followed.organization:
             entries += [
-                self._organization(kept, each)
+                self._organization(cache, each)
                 if each.organization is None
                 else each.organization
                 for each in {each.place.provider: each for each in units}.values()
@@ -192,13 +192,13 @@ class DrawnIncludes:
         if followed.role:
             entries += {
                 (unit, performer): person.roles.get(unit.place.unit)
-                or self._role(kept, unit.place.unit, performer, person)
+                or self._role(cache, unit.place.unit, performer, person)
                 for unit, person in zip(units, persons, strict=True)
                 if (performer := person.whose.performer) is not None
             }.values()
         if followed.practitioner:
             entries += [
-                self._practitioner(kept, each)
+                self._practitioner(cache, each)
                 if each.practitioner is None
                 else each.practitioner
                 for each in {each.whose.performer: each for each in persons}.values()
@@ -206,42 +206,42 @@ class DrawnIncludes:
             ]
         return [each for each in entries if each]
 
-    def _kept_of(self, snapshot: Snapshot) -> _Kept:
-        """Return what was kept for a snapshot's layout, nothing for a new one."""
+    def _cache_of(self, snapshot: Snapshot) -> _Cache:
+        """Return the cache of a snapshot's layout, an empty one for a new layout."""
         # Read once: another thread may begin anew at any time.
-        kept = self._last_kept
-        if kept.snapshot.layout != snapshot.layout:
-            kept = self._last_kept = _Kept(snapshot)
-        return kept
+        cache = self._last_cache
+        if cache.snapshot.layout != snapshot.layout:
+            cache = self._last_cache = _Cache(snapshot)
+        return cache
 
-    def _kind(self, kept: _Kept, number: int) -> OfTimeType:
-        found = kept.kinds.get(number)
+    def _kind(self, cache: _Cache, number: int) -> OfTimeType:
+        found = cache.kinds.get(number)
         if found is None:
-            found = kept.kinds[number] = self._drawer.of_time_type(
-                *kept.snapshot.index.kinds[number]
+            found = cache.kinds[number] = self._renderer.of_time_type(
+                *cache.snapshot.index.kinds[number]
             )
         return found
 
-    def _location(self, kept: _Kept, unit: _Unit) -> bytes:
-        drawn = unit.location = self._looked_up(kept, "Location", unit.place.unit)
-        return drawn
+    def _location(self, cache: _Cache, unit: _Unit) -> bytes:
+        rendered = unit.location = self._looked_up(cache, "Location", unit.place.unit)
+        return rendered
 
-    def _organization(self, kept: _Kept, unit: _Unit) -> bytes:
-        drawn = unit.organization = self._looked_up(
-            kept, "Organization", unit.place.provider
+    def _organization(self, cache: _Cache, unit: _Unit) -> bytes:
+        rendered = unit.organization = self._looked_up(
+            cache, "Organization", unit.place.provider
         )
-        return drawn
+        return rendered
 
-    def _practitioner(self, kept: _Kept, person: _Person) -> bytes:
-        drawn = person.practitioner = self._looked_up(
-            kept, "Practitioner", person.whose.performer
+    def _practitioner(self, cache: _Cache, person: _Person) -> bytes:
+        rendered = person.practitioner = self._looked_up(
+            cache, "Practitioner", person.whose.performer
         )
-        return drawn
+        return rendered
 
     def _role(
-        self, kept: _Kept, unit: HsaId, performer: HsaId, person: _Person
+        self, cache: _Cache, unit: HsaId, performer: HsaId, person: _Person
     ) -> bytes:
-        snapshot = kept.snapshot
+        snapshot = cache.snapshot
         table = snapshot.schedules
         numbers = [
             number
@@ -249,37 +249,39 @@ class DrawnIncludes:
             if table.unit(number) == unit
         ]
         services = {token[:-_BEHIND_TIME_TYPE] for token in table.tokens(numbers)}
-        drawn = self._drawer.role(
+        rendered = self._renderer.role(
             performer,
             table[numbers[0]].performer_name,
             snapshot.directory.units[unit],
             sorted(services),
         )
-        kept.make_room(len(drawn))
-        person.roles[unit] = drawn
-        return drawn
+        cache.make_room(len(rendered))
+        person.roles[unit] = rendered
+        return rendered
 
-    def _looked_up(self, kept: _Kept, kind: str, identifier: HsaId | None) -> bytes:
+    def _looked_up(self, cache: _Cache, kind: str, identifier: HsaId | None) -> bytes:
         resource = self._lookup.resource(f"{kind}/{identifier}")
-        drawn = b""
+        rendered = b""
         if resource is not None:
-            drawn = drawn_entry(Entry(resource, Mode.INCLUDE), self._gateway.base_url)
-        kept.make_room(len(drawn))
-        return drawn
+            rendered = rendered_entry(
+                Entry(resource, Mode.INCLUDE), self._gateway.base_url
+            )
+        cache.make_room(len(rendered))
+        return rendered
 
 
-def _unit(kept: _Kept, number: int) -> _Unit:
-    found = kept.units.get(number)
+def _unit(cache: _Cache, number: int) -> _Unit:
+    found = cache.units.get(number)
     if found is None:
-        found = _Unit(Place.of(kept.snapshot.index.unit(number)))
-        kept.units[number] = found
+        found = _Unit(Place.of(cache.snapshot.index.unit(number)))
+        cache.units[number] = found
     return found
 
 
-def _person(kept: _Kept, number: int, schedule: int) -> _Person:
+def _person(cache: _Cache, number: int, schedule: int) -> _Person:
     """Return whose a schedule is, which has that number."""
-    found = kept.persons.get(number)
+    found = cache.persons.get(number)
     if found is None:
-        found = _Person(Whose.of(kept.snapshot.schedules[schedule]))
-        kept.persons[number] = found
+        found = _Person(Whose.of(cache.snapshot.schedules[schedule]))
+        cache.persons[number] = found
     return found

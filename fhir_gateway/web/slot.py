@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from flask import Response, request
 
-from fhir_gateway.fhir.bundle import drawn_searchset
+from fhir_gateway.fhir.bundle import rendered_searchset
 from fhir_gateway.fhir.near import NearParameter
 from fhir_gateway.fhir.outcome import Issue, Severity, issue_from_source_outcome
+from fhir_gateway.fhir.resource_template import ResourceTemplate
 from fhir_gateway.fhir.search_parameters import (
     Choice,
     DateBounds,
@@ -26,8 +27,7 @@ from fhir_gateway.fhir.search_parameters import (
     issues_of_understood,
 )
 from fhir_gateway.fhir.slot import SlotStatus
-from fhir_gateway.fhir.slot_page import SlotDrawer
-from fhir_gateway.fhir.stencil import Stencil
+from fhir_gateway.fhir.slot_page import SlotRenderer
 from fhir_gateway.fhir.time_of_day import TimeOfDayParameter
 from fhir_gateway.fhir.vocabulary import (
     DAYS_OF_WEEK,
@@ -48,9 +48,9 @@ from fhir_gateway.services.search.slot_selection import (
     SharedTimeType,
     TimeTypeCriterion,
 )
-from fhir_gateway.web.exchange import drawn_response
+from fhir_gateway.web.exchange import rendered_response
 from fhir_gateway.web.gateway import Gateway
-from fhir_gateway.web.included import DrawnIncludes
+from fhir_gateway.web.included import RenderedIncludes
 from fhir_gateway.web.lookup import Lookup
 from fhir_gateway.web.precondition import if_none_match
 from fhir_gateway.web.resource import InteractionCode, ResourceRoutes, read_route
@@ -221,9 +221,9 @@ class _Search:
 
     def __init__(self, gateway: Gateway, lookup: Lookup) -> None:
         self._gateway = gateway
-        self._includes = DrawnIncludes(gateway, lookup)
-        self._drawer = SlotDrawer(gateway.base_url, gateway.vocabulary)
-        self._stencils: tuple[OfferingIndex, dict[int, Stencil]] = (
+        self._includes = RenderedIncludes(gateway, lookup)
+        self._renderer = SlotRenderer(gateway.base_url, gateway.vocabulary)
+        self._templates: tuple[OfferingIndex, dict[int, ResourceTemplate]] = (
             gateway.slot_search.snapshot.index,
             {},
         )
@@ -241,7 +241,7 @@ class _Search:
         unchanged = _unchanged(etag)
         if unchanged is not None:
             return unchanged
-        body = self._drawn(page, understood, issues)
+        body = self._render(page, understood, issues)
         if asked is not None:
             version, until = page.snapshot.version, page.until
             self._cache.put(
@@ -264,10 +264,10 @@ class _Search:
             return replace(page, total=None), [*issues, _ONLY_FREE, *unknown]
         return page, [*issues, *unknown]
 
-    def _drawn(
+    def _render(
         self, page: SlotPage, understood: Understood, issues: Sequence[Issue]
     ) -> bytes:
-        return drawn_searchset(
+        return rendered_searchset(
             [*self._slots(page), *self._included(page, understood.values)],
             self_url=self_url("Slot", self._gateway.base_url, understood),
             next_url=self._next_url(understood, page),
@@ -281,13 +281,13 @@ class _Search:
     def _slots(self, page: SlotPage) -> list[bytes]:
         snapshot = page.snapshot
         index = snapshot.index
-        stencils = self._stencils_of(index)
+        templates = self._templates_of(index)
         kinds = index.kinds_of(page.offering)
-        for kind in set(kinds) - stencils.keys():
-            stencils[kind] = self._drawer.stencil(*index.kinds[kind])
-        return self._drawer.entries(
+        for kind in set(kinds) - templates.keys():
+            templates[kind] = self._renderer.template(*index.kinds[kind])
+        return self._renderer.entries(
             zip(
-                map(stencils.__getitem__, kinds),
+                map(templates.__getitem__, kinds),
                 snapshot.schedules.tokens(page.schedule),
                 page.answered_at,
                 page.start,
@@ -297,14 +297,14 @@ class _Search:
             )
         )
 
-    def _stencils_of(self, index: OfferingIndex) -> dict[int, Stencil]:
-        """Return the stencils that were looked up for an index, none for a new one."""
+    def _templates_of(self, index: OfferingIndex) -> dict[int, ResourceTemplate]:
+        """Return the templates that were looked up for an index, none for a new one."""
         # Read once: another thread may begin anew at any time.
-        made_for, stencils = self._stencils
+        made_for, templates = self._templates
         if made_for is not index:
-            stencils = {}
-            self._stencils = (index, stencils)
-        return stencils
+            templates = {}
+            self._templates = (index, templates)
+        return templates
 
     def _included(self, page: SlotPage, values: Any) -> Iterable[bytes]:  # noqa: ANN401 - what the schema loaded
         iterated = values.get("include_iterate", ())
@@ -452,7 +452,7 @@ def _unchanged(etag: str) -> Response | None:
 
 
 def _found(etag: str, body: bytes) -> Response:
-    return drawn_response(body, headers=_headers(etag))
+    return rendered_response(body, headers=_headers(etag))
 
 
 def _headers(etag: str) -> dict[str, str]:

@@ -347,7 +347,7 @@ def test_no_appointment_is_too_large_to_be_sent_back(character: str) -> None:
     """With every text as long as a region's may be, it fits into a body of PUT."""
     text, name = character * MOST_OF_TEXT, character * MOST_OF_NAME
     identifier = "X" * MOST_OF_IDENTIFIER
-    drawn = appointment_from_booking(
+    rendered = appointment_from_booking(
         replace(
             _BOOKING,
             message=text,
@@ -364,7 +364,7 @@ def test_no_appointment_is_too_large_to_be_sent_back(character: str) -> None:
         vocabulary=_OURS,
     )
 
-    sent = json.dumps(drawn, ensure_ascii=False).encode()
+    sent = json.dumps(rendered, ensure_ascii=False).encode()
 
     assert len(sent) <= MOST_SENT_BACK_BYTES
 

@@ -1,5 +1,5 @@
 """
-Schedules and services drawn fast are what the slow renderers render.
+Schedules and services from templates equal what the ordinary renderers render.
 """
 
 import json
@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_gateway.fhir.care_unit import healthcare_service_from_time_type
-from fhir_gateway.fhir.include_page import IncludeDrawer, Place, Whose
+from fhir_gateway.fhir.include_page import IncludeRenderer, Place, Whose
 from fhir_gateway.fhir.practitioner import practitioner_role_from_performer
 from fhir_gateway.fhir.slot import schedule_from_schedule
-from fhir_gateway.fhir.slot_page import drawn_instant
+from fhir_gateway.fhir.slot_page import rendered_instant
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.care_unit import CareUnit
 from fhir_gateway.model.ids import (
@@ -32,7 +32,7 @@ from fhir_gateway.model.timeslot import (
 
 BASE_URL = "http://127.0.0.1:8080/fhir"
 VOCABULARY = Vocabulary()
-DRAWER = IncludeDrawer(BASE_URL, VOCABULARY)
+RENDERER = IncludeRenderer(BASE_URL, VOCABULARY)
 # What XML can carry; a source can write nothing else.
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30)
 HSA_IDS = st.from_regex(r"[A-Z0-9]{1,8}-[A-Z0-9]{1,8}", fullmatch=True).map(HsaId)
@@ -74,7 +74,7 @@ def entry(resource: dict[str, Any]) -> dict[str, Any]:
     answered_at=st.integers(1_700_000_000, 2_100_000_000),
 )
 @settings(deadline=None)
-def test_a_drawn_schedule_is_the_rendered_one(
+def test_a_filled_template_of_a_schedule_is_the_rendered_schedule(
     unit: CareUnit,
     time_type: TimeType,
     performer: PerformerId | None,
@@ -93,14 +93,14 @@ def test_a_drawn_schedule_is_the_rendered_one(
         care_type_name=names[2],
     )
 
-    drawn = DRAWER.of_time_type(unit.source, time_type).schedule(
+    rendered = RENDERER.of_time_type(unit.source, time_type).schedule(
         schedule.token.encode(),
         Place.of(unit),
         Whose.of(schedule),
-        drawn_instant(answered_at),
+        rendered_instant(answered_at),
     )
 
-    assert json.loads(drawn) == entry(
+    assert json.loads(rendered) == entry(
         schedule_from_schedule(
             schedule,
             time_type,
@@ -114,15 +114,15 @@ def test_a_drawn_schedule_is_the_rendered_one(
 
 @given(unit=UNITS, time_type=TIME_TYPES)
 @settings(deadline=None)
-def test_a_drawn_service_is_the_rendered_one(
+def test_a_filled_template_of_a_service_is_the_rendered_service(
     unit: CareUnit, time_type: TimeType
 ) -> None:
     """Whoever provides it, with or without a telephone."""
-    drawn = DRAWER.of_time_type(unit.source, time_type).service(
+    rendered = RENDERER.of_time_type(unit.source, time_type).service(
         time_type_token(unit.hsa_id, time_type.id).encode(), Place.of(unit)
     )
 
-    assert json.loads(drawn) == entry(
+    assert json.loads(rendered) == entry(
         healthcare_service_from_time_type(unit, time_type, VOCABULARY)
     )
 
@@ -134,13 +134,13 @@ def test_a_drawn_service_is_the_rendered_one(
     services=st.lists(HSA_IDS.map(lambda each: f"{each}.0123abcd"), max_size=4),
 )
 @settings(deadline=None)
-def test_a_drawn_role_is_the_rendered_one(
+def test_a_filled_template_of_a_role_is_the_rendered_role(
     unit: CareUnit, performer: HsaId, name: str | None, services: list[str]
 ) -> None:
     """Whatever it is about, and with or without a name."""
-    drawn = DRAWER.role(performer, name, unit, services)
+    rendered = RENDERER.role(performer, name, unit, services)
 
-    assert json.loads(drawn) == entry(
+    assert json.loads(rendered) == entry(
         practitioner_role_from_performer(
             performer,
             unit.hsa_id,

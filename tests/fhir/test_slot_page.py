@@ -1,5 +1,5 @@
 """
-Slots drawn fast are what the slow renderer renders.
+Slots from templates equal what the ordinary renderer renders.
 """
 
 import json
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_gateway.fhir.slot import slot_from_timeslot
-from fhir_gateway.fhir.slot_page import SlotDrawer
+from fhir_gateway.fhir.slot_page import SlotRenderer
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.timekeeping import instant_from_epoch
@@ -21,7 +21,7 @@ from fhir_gateway.model.timeslot import (
 
 BASE_URL = "http://127.0.0.1:8080/fhir"
 VOCABULARY = Vocabulary()
-DRAWER = SlotDrawer(BASE_URL, VOCABULARY)
+RENDERER = SlotRenderer(BASE_URL, VOCABULARY)
 # What XML can carry; a source can write nothing else.
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30)
 SECONDS = st.integers(1_700_000_000, 2_100_000_000)
@@ -36,7 +36,7 @@ SECONDS = st.integers(1_700_000_000, 2_100_000_000)
     times=st.tuples(SECONDS, SECONDS, st.integers(1, 100_000)),
     count=st.integers(1, 9),
 )
-def test_a_drawn_slot_is_the_rendered_one(
+def test_a_filled_template_of_a_slot_is_the_rendered_slot(
     own: tuple[str, str, str],
     shared: list[tuple[str, str]],
     source: str,
@@ -62,9 +62,9 @@ def test_a_drawn_slot_is_the_rendered_one(
         count=count,
     )
 
-    stencil = DRAWER.stencil(SourceName(source), time_type)
-    (drawn,) = DRAWER.entries(
-        [(stencil, timeslot.schedule.token, answered_at, start, length, count)]
+    template = RENDERER.template(SourceName(source), time_type)
+    (filled,) = RENDERER.entries(
+        [(template, timeslot.schedule.token, answered_at, start, length, count)]
     )
 
     rendered = slot_from_timeslot(
@@ -74,7 +74,7 @@ def test_a_drawn_slot_is_the_rendered_one(
         answered_at=instant_from_epoch(answered_at),
         vocabulary=VOCABULARY,
     )
-    assert json.loads(drawn) == {
+    assert json.loads(filled) == {
         "fullUrl": f"{BASE_URL}/Slot/{timeslot.token}",
         "resource": rendered,
         "search": {"mode": "match"},

@@ -1,5 +1,5 @@
 """
-Includes, drawn: each is what reading it brings.
+Rendered includes: each equals what a read of it returns.
 """
 
 import pytest
@@ -17,7 +17,7 @@ _ALL = (
 
 @pytest.mark.parametrize("sort", ["start", "-start"])
 def test_what_is_included_is_what_is_read(client: FlaskClient, sort: str) -> None:
-    """Resource by resource, drawn the first time or kept since."""
+    """Resource by resource, rendered the first time or cached since."""
     url = f"/fhir/Slot?_count=200&_sort={sort}&{_ALL}"
     for asked in (url, f"{url}&_total=none"):
         response = client.get(asked)

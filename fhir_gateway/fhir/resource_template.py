@@ -1,9 +1,9 @@
 """
-Stencils: resources drawn as text, much faster than they are rendered.
+Resource templates: JSON texts with gaps, much faster to fill than a resource to render.
 
-A renderer renders a resource once, with values that no real resource has; where they
-stand are gaps, and each further resource of that shape is the text with its own values
-in the gaps. So what is drawn is what the renderer renders.
+The ordinary renderer renders one resource with values that no real resource has. These
+values become gaps, and the template fills the gaps for each further resource of the
+same shape. So a filled template equals what the ordinary renderer renders.
 """
 
 import re
@@ -14,11 +14,11 @@ from typing import Any, Self
 
 import orjson
 
-__all__ = ["Stencil", "in_quotes"]
+__all__ = ["ResourceTemplate", "in_quotes"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stencil:
+class ResourceTemplate:
     """
     The text of a resource with gaps in it.
 
@@ -38,14 +38,14 @@ class Stencil:
         filled: Mapping[str, bytes] | None = None,
     ) -> Self:
         """
-        Return the stencil of what was rendered.
+        Return the template of a rendered resource.
 
         Args:
-            rendered: With a value in each gap that stands nowhere else in it.
-            gaps: These values, as they stand in JSON, in the order in which values are
-                given when drawing; one that contains another stands before it.
-            filled: What stands for all in further gaps, as it stands in JSON; none of
-                them contains another.
+            rendered: It has a value in each gap that it has nowhere else.
+            gaps: These values, as they stand in JSON, in the order of the values of
+                `render`; one that contains another stands before it.
+            filled: Further gaps, and the constant text of each, as it stands in JSON;
+                none of these gaps contains another.
 
         Raises:
             ValueError: Fewer than two gaps were found.
@@ -66,10 +66,10 @@ class Stencil:
             elif piece:
                 template += constant.get(piece, piece.replace("%", "%%"))
         if len(order) < 2:  # noqa: PLR2004 - itemgetter gives a tuple from two on
-            raise ValueError("a stencil has two gaps or more")
+            raise ValueError("a template has two gaps or more")
         return cls(template.encode(), itemgetter(*order))
 
-    def drawn(self, values: tuple[bytes, ...]) -> bytes:
+    def render(self, values: tuple[bytes, ...]) -> bytes:
         """Return the resource with these values, each as it stands in JSON."""
         return self.text % self.in_order(values)
 
