@@ -329,7 +329,7 @@ def _limit(contract: Contract[Any, Any], actor: Actor) -> Limit:
 
 
 def _is_timeout(error: Exception) -> bool:
-    # While a body is read, `requests` raises its ConnectionError for a timeout.
-    return isinstance(error, requests.exceptions.Timeout) or any(
-        isinstance(cause, urllib3.exceptions.ReadTimeoutError) for cause in error.args
+    # While a body is read, a timeout has urllib3's own name.
+    return isinstance(
+        error, requests.exceptions.Timeout | urllib3.exceptions.ReadTimeoutError
     )

@@ -15,6 +15,7 @@ What `requests` does not promise by itself:
 - *A failure before the message is sent can be told from one after*, TLS included.
 - *Whoever stood still while it connected sends nothing*: by then others have given
   its message up.
+- *A body is understood to its end*, or not at all (`content_coding`).
 - *A redirect is an answer like any other*: not followed, and its `Location` not even
   read, which could fail after a write has been done.
 """
@@ -46,6 +47,7 @@ from urllib3.exceptions import (
 )
 from urllib3.util.ssl_ import create_urllib3_context
 
+from fhir_gateway.rivta.content_coding import ACCEPTED, decoded
 from fhir_gateway.rivta.limit import ANSWER, MOST_OF_HEADS
 
 __all__ = [
@@ -88,6 +90,7 @@ _REASONS: Final[dict[type[BaseException], str]] = {
     ConnectionResetError: "the connection was reset",
     ConnectTimeoutError: "no connection was made in time",
     urllib3.exceptions.ReadTimeoutError: "the answer did not come in time",
+    urllib3.exceptions.DecodeError: "the answer is not in the encoding that it names",
     http.client.IncompleteRead: "the answer was cut short",
     http.client.BadStatusLine: "it does not speak HTTP there",
     http.client.LineTooLong: "it does not speak HTTP there",
@@ -176,13 +179,18 @@ class Transport:
             session.post(
                 url,
                 data=document,
-                headers={**headers, "Connection": "close"},
+                headers={
+                    **headers,
+                    "Accept-Encoding": ACCEPTED,
+                    "Connection": "close",
+                },
                 timeout=timeout,
                 stream=True,
             ) as response,
         ):
             body = bytearray()
-            for chunk in response.iter_content(_CHUNK_BYTES):
+            chunks = response.raw.stream(_CHUNK_BYTES, decode_content=False)
+            for chunk in decoded(chunks, response.headers.get("Content-Encoding")):
                 body += chunk
                 if len(body) > most_bytes:
                     break

@@ -20,6 +20,7 @@ import threading
 import time
 import traceback
 import tracemalloc
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -705,15 +706,17 @@ def test_answer_that_lacks_an_element_names_it(
 ) -> None:
     """A malformed answer says which element of it."""
     contract = CONTRACTS[next(i for i in CONTRACTS if i.value == "GetBookingDetails")]
-    _answers(region, contract, recorded("GetBookingDetails.unknown-booking.response"))
+    document = recorded("GetBookingDetails.whole.response")
+    lacking = re.sub(rb"<core:healthcare_facility>[^<]*<[^<]*>", b"", document)
+    _answers(region, contract, lacking)
     request = contract.request(healthcare_facility="A", booking_id="B")
 
     error = _failure(client, contract, request)
 
     assert isinstance(error, MalformedAnswer)
-    assert (error.message, error.element) == (
-        "The source's answer cannot be read: timeslotDetail: is missing.",
-        "timeslotDetail",
+    assert error.element == "timeslotDetail/healthcare_facility"
+    assert error.message == (
+        f"The source's answer cannot be read: {error.element}: is missing."
     )
 
 
@@ -1313,6 +1316,24 @@ BREAKS_OFF = [
     ),
     pytest.param(
         _sends_and_closes(
+            _http(gzip.compress(DONE) + b"x", headers="Content-Encoding: gzip\r\n")
+        ),
+        id="a byte behind the end of a gzip body",
+    ),
+    pytest.param(
+        _sends_and_closes(
+            _http(gzip.compress(DONE)[:-8], headers="Content-Encoding: gzip\r\n")
+        ),
+        id="a gzip body without its checksum",
+    ),
+    pytest.param(
+        _sends_and_closes(
+            _http(zlib.compress(DONE) + DONE, headers="Content-Encoding: deflate\r\n")
+        ),
+        id="an answer behind the end of a deflate body",
+    ),
+    pytest.param(
+        _sends_and_closes(
             _http(b"x", headers="Content-Encoding: " + "gzip," * 50 + "gzip\r\n")
         ),
         id="a body of fifty encodings",
@@ -1587,6 +1608,13 @@ def test_gzip_bomb_is_cut_off(connect: Connect) -> None:
         pytest.param(
             _http(gzip.compress(DONE), headers="Content-Encoding: gzip\r\n"),
             id="compressed",
+        ),
+        pytest.param(
+            _http(
+                gzip.compress(DONE[:99]) + gzip.compress(DONE[99:]),
+                headers="Content-Encoding: gzip\r\n",
+            ),
+            id="compressed, in two members",
         ),
         pytest.param(
             HEAD
