@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 from fhir_gateway.fhir.outcome import Problem, operation_outcome
 from fhir_gateway.fhir.vocabulary import ERROR_CODE
 from fhir_gateway.model.error_code import ErrorCode
+from fhir_gateway.web.errors import PROBLEM_STATUSES
 
 __all__ = [
     "assert_issues",
@@ -104,7 +105,7 @@ def _without_code(element: dict[str, Any]) -> dict[str, Any]:
 def assert_problem(problem: Problem, status: int, *issues: dict[str, Any]) -> None:
     """The problem has this status and exactly these issues."""
     assert_issues(operation_outcome(problem.issues)["issue"], issues)
-    assert problem.status == status
+    assert PROBLEM_STATUSES[problem.kind] == status
 
 
 def assert_searchset(response: TestResponse) -> list[dict[str, Any]]:

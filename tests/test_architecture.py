@@ -2,6 +2,7 @@
 Imports point downward, and modules are called after what they are.
 """
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 _ROOT = Path(__file__).parents[1]
 _PACKAGE = _ROOT / "fhir_gateway"
 _MODULES = sorted(_PACKAGE.rglob("*.py"))
+# Of 500 and 512 there are bytes and counts as well.
+_FAILURES = {*range(400, 452), *range(501, 506)}
 _MEANINGLESS = {"base", "common", "helper", "helpers", "manager", "misc", "util"}
 
 
@@ -52,6 +55,21 @@ def test_only_one_module_imports_fhir_classes() -> None:
     }
 
     assert importing == {"fhir/r4.py"}
+
+
+def test_only_one_module_knows_the_status_of_a_failure() -> None:
+    """The HTTP status of each failure stands in web/errors.py and nowhere else."""
+    knowing = {
+        path.relative_to(_PACKAGE).as_posix()
+        for room in ("fhir", "services", "web")
+        for path in (_PACKAGE / room).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant)
+        and type(node.value) is int
+        and node.value in _FAILURES
+    }
+
+    assert knowing == {"web/errors.py"}
 
 
 def test_only_one_module_asks_what_time_it_is() -> None:

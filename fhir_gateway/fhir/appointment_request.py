@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from fhir_gateway.fhir.free_text import COMMENT, REASON
 from fhir_gateway.fhir.limits import MOST_REASON_JSON_CHARACTERS
-from fhir_gateway.fhir.outcome import Issue, Problem
+from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.fhir.patient import Resident, contained_patients, is_patient
 from fhir_gateway.fhir.reference import (
     Reference,
@@ -128,14 +128,14 @@ def appointment_request_from_resource(
                     expression="Appointment",
                 )
             ],
-            status=400,
+            kind=ProblemKind.MALFORMED,
         )
     sound = checked(resource)
     reader = _Reader(sound.resource, base_url, schedule_of, clock)
     request = reader.read(is_new=to_book or to_hold, to_book=to_book)
     issues = sound.with_further(reader.issues)
     if issues:
-        raise Problem(issues, status=422)
+        raise Problem(issues, kind=ProblemKind.UNPROCESSABLE)
     return request
 
 

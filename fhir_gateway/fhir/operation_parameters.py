@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fhir_gateway.fhir.limits import MOST_PARAMETERS
-from fhir_gateway.fhir.outcome import Issue, Problem
+from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.fhir.reference import contradicts, own_id
 from fhir_gateway.fhir.structure import checked
 
@@ -176,7 +176,7 @@ class Arguments:
         """
         faults = [*self._faults, *others]
         if faults:
-            raise Problem(faults, status=400)
+            raise Problem(faults, kind=ProblemKind.MALFORMED)
 
     def _only(self, name: str) -> Given | None:
         values = self._given.get(name, ())
@@ -211,7 +211,7 @@ def arguments_from_resource(
                     diagnostics="The body must be one Parameters, or one Appointment.",
                 )
             ],
-            status=400,
+            kind=ProblemKind.MALFORMED,
         )
     listed = body.get("parameter", [])
     if isinstance(listed, list) and len(listed) > MOST_PARAMETERS:

@@ -19,6 +19,7 @@ __all__ = [
     "ISSUE_CODES",
     "Issue",
     "Problem",
+    "ProblemKind",
     "Severity",
     "error_code_of",
     "issue_from_error",
@@ -129,13 +130,40 @@ class Issue:
     extensions: tuple[dict[str, Any], ...] = ()
 
 
+class ProblemKind(Enum):
+    """
+    Why a request cannot be done.
+
+    `web/errors.py` says which HTTP status each kind has.
+    """
+
+    MALFORMED = "malformed"
+    """The request cannot be read, or asks for what no request can ask for."""
+    UNPROCESSABLE = "unprocessable"
+    """What the request says can be read, and breaks a rule."""
+    NOT_FOUND = "not-found"
+    CONFLICT = "conflict"
+    PRECONDITION_FAILED = "precondition-failed"
+    METHOD_NOT_ALLOWED = "method-not-allowed"
+    NOT_ACCEPTABLE = "not-acceptable"
+    """No form of an answer that the client takes exists here."""
+    UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
+    LENGTH_REQUIRED = "length-required"
+    """A body may follow, and nothing says where it ends."""
+    TARGET_TOO_LONG = "target-too-long"
+    HEAD_TOO_LARGE = "head-too-large"
+    MISDIRECTED = "misdirected"
+    """The request is meant for another server."""
+    NOT_IMPLEMENTED = "not-implemented"
+
+
 class Problem(Exception):
     """
     A request that cannot be done, with everything that is wrong with it.
 
     Args:
         issues: At least one.
-        status: The HTTP status.
+        kind: Why, in one word.
         headers: Further headers of the answer.
     """
 
@@ -143,12 +171,12 @@ class Problem(Exception):
         self,
         issues: Sequence[Issue],
         *,
-        status: int,
+        kind: ProblemKind,
         headers: dict[str, str] | None = None,
     ) -> None:
-        super().__init__(f"{len(issues)} issues, status {status}")
+        super().__init__(f"{len(issues)} issues, {kind.value}")
         self.issues = tuple(issues)
-        self.status = status
+        self.kind = kind
         self.headers = headers or {}
 
 

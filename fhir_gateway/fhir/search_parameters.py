@@ -21,7 +21,7 @@ from fhir_gateway.fhir.limits import (
     MOST_SEARCH_VALUES,
     MOST_VALUE_CHARACTERS,
 )
-from fhir_gateway.fhir.outcome import Issue, Problem, Severity
+from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind, Severity
 from fhir_gateway.fhir.reference import own_id
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.timekeeping import period_from_search_text
@@ -550,7 +550,8 @@ def _check_size(given: Sequence[tuple[str, str]]) -> None:
     else:
         return
     raise Problem(
-        [Issue(code="too-costly", diagnostics=fault, parameter=parameter)], status=400
+        [Issue(code="too-costly", diagnostics=fault, parameter=parameter)],
+        kind=ProblemKind.MALFORMED,
     )
 
 
@@ -605,7 +606,7 @@ def _loaded(schema: SearchSchema, data: Mapping[str, list[str]]) -> Mapping[str,
                 for name, messages in error.messages_dict.items()
                 for message in messages
             ],
-            status=400,
+            kind=ProblemKind.MALFORMED,
         ) from error
     return values
 

@@ -27,6 +27,7 @@ from fhir_gateway.fhir.limits import (
 from fhir_gateway.fhir.outcome import (
     Issue,
     Problem,
+    ProblemKind,
     Severity,
     issue_from_source_outcome,
 )
@@ -198,7 +199,7 @@ class _Views:
                         expression="Appointment.id",
                     )
                 ],
-                status=400,
+                kind=ProblemKind.MALFORMED,
             )
 
         def change(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
@@ -366,12 +367,15 @@ def _no_patch() -> Problem:
                 ),
             )
         ],
-        status=400,
+        kind=ProblemKind.MALFORMED,
     )
 
 
 def _unpatched(diagnostics: str) -> Problem:
-    return Problem([Issue(code="processing", diagnostics=diagnostics)], status=422)
+    return Problem(
+        [Issue(code="processing", diagnostics=diagnostics)],
+        kind=ProblemKind.UNPROCESSABLE,
+    )
 
 
 def _refuse_personal_url() -> None:
@@ -394,7 +398,7 @@ def _refuse_personal_url() -> None:
                     ),
                 )
             ],
-            status=400,
+            kind=ProblemKind.MALFORMED,
         )
     if request.method != "POST":
         raise Problem(
@@ -408,7 +412,7 @@ def _refuse_personal_url() -> None:
                     ),
                 )
             ],
-            status=400,
+            kind=ProblemKind.MALFORMED,
         )
 
 

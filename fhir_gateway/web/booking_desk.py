@@ -13,7 +13,7 @@ from fhir_gateway.fhir.appointment import appointment_from_booking
 from fhir_gateway.fhir.appointment_change import undoable_changes
 from fhir_gateway.fhir.appointment_request import BOOKABLE, AppointmentRequest
 from fhir_gateway.fhir.free_text import COMMENT
-from fhir_gateway.fhir.outcome import Issue, Problem
+from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.fhir.slot_participant import foreign_participants
 from fhir_gateway.model.booking import (
     BookingStatus,
@@ -216,7 +216,7 @@ class BookingDesk:
                 )
             )
         if issues:
-            raise Problem(issues, status=422)
+            raise Problem(issues, kind=ProblemKind.UNPROCESSABLE)
 
     def hold(
         self, wanted: AppointmentRequest, request: RequestKey | None
@@ -286,7 +286,7 @@ class BookingDesk:
         _check_same_person(present, wanted)
         issues = self._foreign(sent, TimeslotToken.parse(present.timeslot.token))
         if issues:
-            raise Problem(issues, status=422)
+            raise Problem(issues, kind=ProblemKind.UNPROCESSABLE)
         booked = self._gateway.booking.book_held(
             present.id,
             subject=wanted.subject,
@@ -386,7 +386,7 @@ def _check_same_person(present: ManagedBooking, wanted: AppointmentRequest) -> N
                     expression="Appointment.participant",
                 )
             ],
-            status=422,
+            kind=ProblemKind.UNPROCESSABLE,
         )
 
 

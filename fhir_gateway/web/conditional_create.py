@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 from flask import Response, request
 from marshmallow import ValidationError
 
-from fhir_gateway.fhir.outcome import Issue, Problem
+from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.fhir.search_parameters import Token, TokenParameter
 from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS
 from fhir_gateway.model.ids import BookingId
@@ -213,7 +213,7 @@ def _refuse_personal(token: Token) -> None:
                     parameter=IF_NONE_EXIST,
                 )
             ],
-            status=400,
+            kind=ProblemKind.MALFORMED,
         )
 
 
@@ -233,7 +233,7 @@ def _unusable(fault: str) -> Problem:
                 parameter=IF_NONE_EXIST,
             )
         ],
-        status=400,
+        kind=ProblemKind.MALFORMED,
     )
 
 
@@ -249,5 +249,5 @@ def _several() -> Problem:
                 parameter=IF_NONE_EXIST,
             )
         ],
-        status=412,
+        kind=ProblemKind.PRECONDITION_FAILED,
     )

@@ -17,6 +17,7 @@ from fhir_gateway.fhir.limits import (
 from fhir_gateway.fhir.outcome import (
     Issue,
     Problem,
+    ProblemKind,
     issue_from_error,
     operation_outcome,
 )
@@ -25,6 +26,7 @@ from fhir_gateway.services.source.fault_place import fault_place
 from fhir_gateway.web.exchange import fhir_response
 
 __all__ = [
+    "PROBLEM_STATUSES",
     "STATUSES",
     "error_response",
     "from_bug",
@@ -47,6 +49,22 @@ STATUSES: Final = {
     Category.UNAVAILABLE: 503,
     Category.FAULT: 500,
     Category.UNCONFIRMED: 202,
+}
+
+PROBLEM_STATUSES: Final = {
+    ProblemKind.MALFORMED: 400,
+    ProblemKind.UNPROCESSABLE: 422,
+    ProblemKind.NOT_FOUND: 404,
+    ProblemKind.CONFLICT: 409,
+    ProblemKind.PRECONDITION_FAILED: 412,
+    ProblemKind.METHOD_NOT_ALLOWED: 405,
+    ProblemKind.NOT_ACCEPTABLE: 406,
+    ProblemKind.UNSUPPORTED_MEDIA_TYPE: 415,
+    ProblemKind.LENGTH_REQUIRED: 411,
+    ProblemKind.TARGET_TOO_LONG: 414,
+    ProblemKind.HEAD_TOO_LARGE: 431,
+    ProblemKind.MISDIRECTED: 421,
+    ProblemKind.NOT_IMPLEMENTED: 501,
 }
 
 _MOST_ISSUES: Final = 100
@@ -98,7 +116,9 @@ def _from_problem(problem: Exception) -> Response:
         )
         issues = (*issues[:_MOST_ISSUES], more)
     return fhir_response(
-        operation_outcome(issues), status=problem.status, headers=problem.headers
+        operation_outcome(issues),
+        status=PROBLEM_STATUSES[problem.kind],
+        headers=problem.headers,
     )
 
 

@@ -13,7 +13,7 @@ import orjson
 from flask import Response, request
 
 from fhir_gateway.fhir.json_reading import UnreadableJson, read_json
-from fhir_gateway.fhir.outcome import Issue, Problem
+from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.model.timekeeping import Clock, http_date_text, now
 from fhir_gateway.web.field_value import MediaRange, list_members, word
 
@@ -142,7 +142,7 @@ def read_body(*media_types: str) -> Any:  # noqa: ANN401 - JSON is any value
     except UnreadableJson as error:
         raise Problem(
             [Issue(code="structure", diagnostics=f"It cannot be read: {error}.")],
-            status=400,
+            kind=ProblemKind.MALFORMED,
         ) from error
 
 
@@ -169,7 +169,7 @@ def check_type(*media_types: str) -> None:
                     parameter="Content-Type",
                 )
             ],
-            status=415,
+            kind=ProblemKind.UNSUPPORTED_MEDIA_TYPE,
         )
 
 
@@ -192,7 +192,7 @@ def refuse_parameters() -> None:
                 ),
             )
         ],
-        status=400,
+        kind=ProblemKind.MALFORMED,
     )
 
 
@@ -245,7 +245,7 @@ def search_parameters_of_request(*, is_personal: bool) -> list[tuple[str, str]]:
     if not is_text:
         raise Problem(
             [Issue(code="structure", diagnostics="A parameter is not UTF-8 text.")],
-            status=400,
+            kind=ProblemKind.MALFORMED,
         )
     return [(name, value) for name, value in given if name not in _OF_FORM]
 
@@ -297,7 +297,7 @@ def _form() -> bytes:
                     parameter="Content-Type",
                 )
             ],
-            status=415,
+            kind=ProblemKind.UNSUPPORTED_MEDIA_TYPE,
         )
     return request.get_data()
 
@@ -382,5 +382,5 @@ def _not_acceptable(parameter: str) -> Problem:
                 parameter=parameter,
             )
         ],
-        status=406,
+        kind=ProblemKind.NOT_ACCEPTABLE,
     )

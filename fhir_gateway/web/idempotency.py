@@ -16,7 +16,7 @@ import orjson
 import structlog
 from flask import Response, request
 
-from fhir_gateway.fhir.outcome import Issue, Problem
+from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.model.booking import BookingStatus, ManagedBooking
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Category, Conflict, GatewayError
@@ -179,7 +179,7 @@ def in_progress() -> Problem:
                 ),
             )
         ],
-        status=409,
+        kind=ProblemKind.CONFLICT,
         headers={"Retry-After": _RETRY_AFTER_S},
     )
 
@@ -199,7 +199,7 @@ def _again(
                     ),
                 )
             ],
-            status=422,
+            kind=ProblemKind.UNPROCESSABLE,
         )
     if repeated.answer is not None:
         return _answered(gateway, repeated.answer, draw)
@@ -309,7 +309,7 @@ def _unusable(fault: str, *, code: str = "value") -> Problem:
                 parameter=_IDEMPOTENCY_KEY,
             )
         ],
-        status=400,
+        kind=ProblemKind.MALFORMED,
     )
 
 
@@ -333,5 +333,5 @@ def _refuse_condition() -> None:
                     parameter=IF_NONE_EXIST,
                 )
             ],
-            status=400,
+            kind=ProblemKind.MALFORMED,
         )

@@ -11,7 +11,7 @@ from typing import Final, Self
 
 from flask import request
 
-from fhir_gateway.fhir.outcome import Issue, Problem
+from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.model.errors import Stale
 
 __all__ = [
@@ -146,7 +146,7 @@ def precondition() -> Precondition:
             )
         )
     if malformed:
-        raise Problem(malformed, status=400)
+        raise Problem(malformed, kind=ProblemKind.MALFORMED)
     match, none_match = (
         found if isinstance(found, EntityTags) else None for found in headers.values()
     )
@@ -179,7 +179,7 @@ def refuse_precondition() -> None:
                 )
                 for name in given
             ],
-            status=400,
+            kind=ProblemKind.MALFORMED,
         )
 
 
@@ -196,7 +196,7 @@ def if_none_match() -> EntityTags | None:
         return None
     found = _read("If-None-Match")
     if isinstance(found, ValueError):
-        raise Problem([_malformed("If-None-Match")], status=400)
+        raise Problem([_malformed("If-None-Match")], kind=ProblemKind.MALFORMED)
     return found
 
 

@@ -11,7 +11,7 @@ from wsgiref.types import WSGIEnvironment
 from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
 
-from fhir_gateway.fhir.outcome import Issue, Problem
+from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 
 __all__ = ["BROKEN_OFF", "LATE", "UnreadBody", "is_unbounded", "take_body"]
 
@@ -86,7 +86,7 @@ def _broken_off() -> Problem:
                 ),
             )
         ],
-        status=400,
+        kind=ProblemKind.MALFORMED,
     )
 
 

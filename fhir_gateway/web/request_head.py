@@ -18,7 +18,7 @@ from fhir_gateway.fhir.limits import (
     MOST_HEADERS,
     MOST_TARGET_BYTES,
 )
-from fhir_gateway.fhir.outcome import Issue, Problem
+from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.web.personal_text import holds_personal_number
 from fhir_gateway.web.request_body import is_unbounded
 
@@ -64,13 +64,20 @@ def check_head(environ: WSGIEnvironment, hosts: Container[str]) -> None:
     """
     _check_size(environ)
     if not _METHOD.fullmatch(environ["REQUEST_METHOD"]):
-        raise _problem(405, "not-supported", "Methods are written in capitals.")
+        raise _problem(
+            ProblemKind.METHOD_NOT_ALLOWED,
+            "not-supported",
+            "Methods are written in capitals.",
+        )
     path = _check_target(environ)
     for key, name in _READ.items():
         value = environ.get(key)
         if value is not None and not value.isascii():
             raise _problem(
-                400, "value", f"{name} has a byte that is no ASCII.", parameter=name
+                ProblemKind.MALFORMED,
+                "value",
+                f"{name} has a byte that is no ASCII.",
+                parameter=name,
             )
     # Whoever asks whether this process lives knows its address alone.
     if path != HEALTH:
@@ -78,7 +85,7 @@ def check_head(environ: WSGIEnvironment, hosts: Container[str]) -> None:
     _check_body(environ)
     if holds_personal_number(environ):
         raise _problem(
-            400,
+            ProblemKind.MALFORMED,
             "security",
             "A personal number must not stand in a URL, where logs and caches would"
             " keep it: send it in the body of a POST.",
@@ -88,7 +95,7 @@ def check_head(environ: WSGIEnvironment, hosts: Container[str]) -> None:
 def _check_size(environ: WSGIEnvironment) -> None:
     if len(_target(environ)) > MOST_TARGET_BYTES:
         raise _problem(
-            414,
+            ProblemKind.TARGET_TOO_LONG,
             "too-long",
             f"The URL has more than {MOST_TARGET_BYTES} bytes: search by POST to"
             " _search instead.",
@@ -96,11 +103,13 @@ def _check_size(environ: WSGIEnvironment) -> None:
     count, size = environ.get(FIELDS) or _fields(environ)
     if count > MOST_HEADERS:
         raise _problem(
-            431, "too-long", f"The request has more than {MOST_HEADERS} header fields."
+            ProblemKind.HEAD_TOO_LARGE,
+            "too-long",
+            f"The request has more than {MOST_HEADERS} header fields.",
         )
     if size > MOST_HEADER_BYTES:
         raise _problem(
-            431,
+            ProblemKind.HEAD_TOO_LARGE,
             "too-long",
             f"The header fields have more than {MOST_HEADER_BYTES} bytes.",
         )
@@ -126,11 +135,13 @@ def _check_target(environ: WSGIEnvironment) -> str:
     path = _target(environ).partition("?")[0]
     if not path.startswith("/"):
         raise _problem(
-            400, "value", "The request's target must be a path that begins with /."
+            ProblemKind.MALFORMED,
+            "value",
+            "The request's target must be a path that begins with /.",
         )
     if "%" in path:
         raise _problem(
-            400,
+            ProblemKind.MALFORMED,
             "value",
             "Write the path without percent signs: nothing that is served here needs"
             " them.",
@@ -145,11 +156,14 @@ def _check_host(host: str, hosts: Container[str]) -> None:
     name = host_of(host)
     if name is None:
         raise _problem(
-            400, "value", "Send one Host, with a name or address.", parameter="Host"
+            ProblemKind.MALFORMED,
+            "value",
+            "Send one Host, with a name or address.",
+            parameter="Host",
         )
     if name not in hosts:
         raise _problem(
-            421,
+            ProblemKind.MISDIRECTED,
             "not-supported",
             "This server does not answer to that Host. Its operator lists the names in"
             " FHIR_GATEWAY_ALLOWED_HOSTS.",
@@ -161,7 +175,7 @@ def _check_body(environ: WSGIEnvironment) -> None:
     length = environ.get("CONTENT_LENGTH")
     if length and not _LENGTH.fullmatch(length):
         raise _problem(
-            400,
+            ProblemKind.MALFORMED,
             "value",
             "Content-Length must be one whole number.",
             parameter="Content-Length",
@@ -176,14 +190,14 @@ def _check_body(environ: WSGIEnvironment) -> None:
         )
     if environ.get("HTTP_TRANSFER_ENCODING", "chunked").strip().lower() != "chunked":
         raise _problem(
-            501,
+            ProblemKind.NOT_IMPLEMENTED,
             "not-supported",
             "Transfer-Encoding can be chunked and nothing else.",
             parameter="Transfer-Encoding",
         )
     if environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() != "identity":
         raise _problem(
-            415,
+            ProblemKind.UNSUPPORTED_MEDIA_TYPE,
             "not-supported",
             "Send the body without a Content-Encoding.",
             parameter="Content-Encoding",
@@ -193,7 +207,7 @@ def _check_body(environ: WSGIEnvironment) -> None:
 
 
 def _problem(
-    status: int,
+    kind: ProblemKind,
     code: str,
     diagnostics: str,
     *,
@@ -202,6 +216,6 @@ def _problem(
 ) -> Problem:
     return Problem(
         [Issue(code=code, diagnostics=diagnostics, parameter=parameter)],
-        status=status,
+        kind=kind,
         headers=headers,
     )

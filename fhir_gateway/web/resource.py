@@ -15,7 +15,7 @@ from fhir_gateway.fhir.capability_statement import (
     ResourceCapability,
 )
 from fhir_gateway.fhir.limits import MOST_FORM_BYTES, MOST_JSON_BYTES
-from fhir_gateway.fhir.outcome import Issue, Problem
+from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.fhir.search_parameters import SearchSchema
 from fhir_gateway.web.exchange import check_accept, fhir_response, refuse_parameters
 
@@ -231,7 +231,7 @@ def read_route(
                         diagnostics=f"There is no such {resource_type}.",
                     )
                 ],
-                status=404,
+                kind=ProblemKind.NOT_FOUND,
             )
         return fhir_response(resource)
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from flask import request
 
-from fhir_gateway.fhir.outcome import Issue, Problem, Severity
+from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind, Severity
 from fhir_gateway.fhir.search_parameters import (
     Choice,
     Count,
@@ -170,7 +170,7 @@ def _refuse_personal(given: Iterable[tuple[str, str]]) -> None:
                     ),
                 )
             ],
-            status=400,
+            kind=ProblemKind.MALFORMED,
         )
 
 

@@ -18,7 +18,7 @@ from fhir_gateway.fhir.appointment_request import (
     AppointmentRequest,
     appointment_request_from_resource,
 )
-from fhir_gateway.fhir.outcome import Problem, operation_outcome
+from fhir_gateway.fhir.outcome import Problem, ProblemKind, operation_outcome
 from fhir_gateway.fhir.patient import number_from_identifier
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.booking import (
@@ -934,7 +934,7 @@ def test_all_faults_are_named_together() -> None:
         ("value", "Appointment.contained[0].identifier[0]"),
         ("required", "Appointment.contained"),
     ]
-    assert problem.status == 422
+    assert problem.kind is ProblemKind.UNPROCESSABLE
 
 
 def test_everything_missing_is_named_together() -> None:

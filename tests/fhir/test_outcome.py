@@ -14,6 +14,7 @@ from fhir_gateway.fhir.outcome import (
     ISSUE_CODES,
     Issue,
     Problem,
+    ProblemKind,
     Severity,
     error_code_of,
     issue_from_error,
@@ -255,6 +256,8 @@ def test_other_errors_are_for_the_developer() -> None:
 
 def test_a_problem_says_nothing_of_its_issues() -> None:
     """The text of a problem is safe to log: numbers alone."""
-    problem = Problem([Issue(code="value", diagnostics="x")], status=400)
+    problem = Problem(
+        [Issue(code="value", diagnostics="x")], kind=ProblemKind.MALFORMED
+    )
 
-    assert str(problem) == "1 issues, status 400"
+    assert str(problem) == "1 issues, malformed"

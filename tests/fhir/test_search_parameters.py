@@ -11,7 +11,7 @@ from assertions import assert_problem, issue
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fhir_gateway.fhir.outcome import Problem
+from fhir_gateway.fhir.outcome import Problem, ProblemKind
 from fhir_gateway.fhir.search_parameters import (
     Choice,
     Count,
@@ -280,7 +280,7 @@ def test_what_is_no_date_is_refused(text: str) -> None:
     problem = refused(("start", text))
 
     (fault,) = problem.issues
-    assert problem.status == 400
+    assert problem.kind is ProblemKind.MALFORMED
     assert (fault.code, fault.parameter) == ("value", "start")
     assert str(fault.diagnostics).startswith("start: is not a date: ")
 
@@ -535,7 +535,7 @@ def test_a_lenient_search_refuses_what_would_widen_it(name: str, value: str) -> 
         *without_empty([(name, value), ("_count", "5")], _SCHEMA.by_name), lenient=True
     )
 
-    assert problem.status == 400
+    assert problem.kind is ProblemKind.MALFORMED
     assert [(each.code, each.parameter) for each in problem.issues] == [
         ("not-supported", name)
     ]

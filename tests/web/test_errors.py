@@ -13,11 +13,11 @@ from assertions import assert_outcome, issue
 from flask import Flask
 from structlog.typing import EventDict
 
-from fhir_gateway.fhir.outcome import Issue, Problem
+from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.model import errors
 from fhir_gateway.model.errors import Category, GatewayError
 from fhir_gateway.model.ids import SourceName
-from fhir_gateway.web.errors import STATUSES, register_error_handlers
+from fhir_gateway.web.errors import PROBLEM_STATUSES, STATUSES, register_error_handlers
 
 _SECRET = "197501019801 Provmarkör"
 _NORR = SourceName("norr")
@@ -144,9 +144,16 @@ def test_a_bug_with_a_cause_is_told_no_more(
 def test_a_problem_keeps_its_headers(failing: Callable[[Exception], Any]) -> None:
     """Headers that belong to a problem are sent with it."""
     problem = Problem(
-        [Issue(code="value", diagnostics="No.")], status=400, headers={"Allow": "GET"}
+        [Issue(code="value", diagnostics="No.")],
+        kind=ProblemKind.MALFORMED,
+        headers={"Allow": "GET"},
     )
 
     response = failing(problem)
     assert_outcome(response, 400, issue("value", "No."))
     assert response.headers["Allow"] == "GET"
+
+
+def test_every_kind_of_problem_has_a_status() -> None:
+    """No kind is without the HTTP status of its answer."""
+    assert set(PROBLEM_STATUSES) == set(ProblemKind)

@@ -14,7 +14,7 @@ from fhir_gateway.fhir.appointment_operation import (
 )
 from fhir_gateway.fhir.bundle import Entry, Mode, searchset
 from fhir_gateway.fhir.operation_parameters import OperationParameter
-from fhir_gateway.fhir.outcome import Issue, Problem, operation_outcome
+from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind, operation_outcome
 from fhir_gateway.web.appointment_answer import Wrap
 from fhir_gateway.web.exchange import (
     check_accept,
@@ -88,7 +88,7 @@ def known_of(call: AppointmentCall) -> str:
                     expression="Parameters",
                 )
             ],
-            status=400,
+            kind=ProblemKind.MALFORMED,
         )
     return call.known
 
@@ -114,7 +114,7 @@ def refuse_query() -> None:
             code="not-supported",
             diagnostics=f"{fault}: those in the URL of a POST are not read.",
         )
-    raise Problem([issue], status=400)
+    raise Problem([issue], kind=ProblemKind.MALFORMED)
 
 
 def is_of_patient(name: str) -> bool:

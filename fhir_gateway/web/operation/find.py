@@ -23,7 +23,12 @@ from fhir_gateway.fhir.operation_parameters import (
     arguments_from_query,
     arguments_from_resource,
 )
-from fhir_gateway.fhir.outcome import Issue, Problem, issue_from_source_outcome
+from fhir_gateway.fhir.outcome import (
+    Issue,
+    Problem,
+    ProblemKind,
+    issue_from_source_outcome,
+)
 from fhir_gateway.fhir.practitioner import practitioner_role_id
 from fhir_gateway.fhir.search_parameters import understand, without_empty
 from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS
@@ -203,7 +208,7 @@ def _refuse_personal(pairs: Iterable[tuple[str, str]]) -> None:
                         ),
                     )
                 ],
-                status=400,
+                kind=ProblemKind.MALFORMED,
             )
 
 

@@ -12,7 +12,7 @@ from flask import Response
 
 from fhir_gateway.fhir.appointment_operation import RESCHEDULE, AppointmentCall
 from fhir_gateway.fhir.appointment_request import appointment_request_from_resource
-from fhir_gateway.fhir.outcome import Issue, Problem
+from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.model.errors import TimeslotTaken
 from fhir_gateway.model.timeslot import TimeslotToken
@@ -114,5 +114,6 @@ def _check_target(call: AppointmentCall, token: TimeslotToken | None) -> None:
     else:
         return
     raise Problem(
-        [Issue(code=code, diagnostics=fault, expression="Parameters")], status=400
+        [Issue(code=code, diagnostics=fault, expression="Parameters")],
+        kind=ProblemKind.MALFORMED,
     )
