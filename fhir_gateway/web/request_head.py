@@ -182,7 +182,7 @@ def _check_body(environ: WSGIEnvironment) -> None:
         )
     if is_unbounded(environ):
         raise _problem(
-            411,
+            ProblemKind.LENGTH_REQUIRED,
             "structure",
             "HTTP/1.0 needs the body's Content-Length, also of an empty one, and has no"
             " Transfer-Encoding. Nothing was done.",
