@@ -21,6 +21,7 @@ from fhir_gateway.fhir.reference import (
     own_id,
     type_in_reference,
 )
+from fhir_gateway.fhir.service_type import foreign_service_types
 from fhir_gateway.fhir.slot_participant import foreign_participants
 from fhir_gateway.fhir.structure import checked
 from fhir_gateway.model.booking import CancellationReason
@@ -39,6 +40,7 @@ __all__ = [
     "STATUSES",
     "AppointmentRequest",
     "ScheduleOf",
+    "ServiceTypeOf",
     "appointment_request_from_resource",
 ]
 
@@ -64,9 +66,12 @@ _REFERENCES: Final = ("basedOn", "reasonReference", "supportingInformation")
 ScheduleOf = Callable[[TimeslotToken], Schedule | None]
 """Returns whose time a slot is; None where that is not known."""
 
+ServiceTypeOf = Callable[[TimeslotToken], Mapping[str, Any] | None]
+"""Returns the `serviceType` that a slot is shown with; None where it is not known."""
+
 
 def _unknown(_: TimeslotToken) -> None:
-    """Return nothing: whose time a slot is, is not known."""
+    """Return nothing: of a slot no more is known than its token says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -100,6 +105,7 @@ def appointment_request_from_resource(
     to_book: bool = False,
     to_hold: bool = False,
     schedule_of: ScheduleOf = _unknown,
+    service_type_of: ServiceTypeOf = _unknown,
     clock: Clock = now,
 ) -> AppointmentRequest:
     """
@@ -114,6 +120,7 @@ def appointment_request_from_resource(
             None.
         schedule_of: Returns whose time the slot of a new booking or hold is, so that
             other participants can be compared with it; None where nobody knows.
+        service_type_of: Returns the `serviceType` of such a slot; likewise.
         clock: Tells the time.
 
     Raises:
@@ -131,7 +138,7 @@ def appointment_request_from_resource(
             kind=ProblemKind.MALFORMED,
         )
     sound = checked(resource)
-    reader = _Reader(sound.resource, base_url, schedule_of, clock)
+    reader = _Reader(sound.resource, base_url, schedule_of, service_type_of, clock)
     request = reader.read(is_new=to_book or to_hold, to_book=to_book)
     issues = sound.with_further(reader.issues)
     if issues:
@@ -147,11 +154,13 @@ class _Reader:
         resource: Mapping[str, Any],
         base_url: str,
         schedule_of: ScheduleOf,
+        service_type_of: ServiceTypeOf,
         clock: Clock,
     ) -> None:
         self._resource = resource
         self._base_url = base_url
         self._schedule_of = schedule_of
+        self._service_type_of = service_type_of
         self.issues: list[Issue] = []
         self._resident = Resident(resource, self.issues.append, clock=clock)
 
@@ -330,6 +339,9 @@ class _Reader:
             )
         # A change is compared with the Appointment as it stands.
         self._check_agrees(token, self._schedule_of(token) if is_new else None)
+        service_type = self._service_type_of(token) if is_new else None
+        if service_type is not None:
+            self.issues.extend(foreign_service_types(self._resource, service_type))
         return token
 
     def _check_agrees(self, token: TimeslotToken, schedule: Schedule | None) -> None:

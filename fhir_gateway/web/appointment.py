@@ -172,6 +172,7 @@ class _Views:
             base_url=self._gateway.base_url,
             to_book=True,
             schedule_of=self._desk.schedule,
+            service_type_of=self._desk.service_type,
         )
 
         def book(key: RequestKey | None) -> tuple[ManagedBooking, Response]:

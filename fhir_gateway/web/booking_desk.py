@@ -14,6 +14,10 @@ from fhir_gateway.fhir.appointment_change import undoable_changes
 from fhir_gateway.fhir.appointment_request import BOOKABLE, AppointmentRequest
 from fhir_gateway.fhir.free_text import COMMENT
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
+from fhir_gateway.fhir.service_type import (
+    foreign_service_types,
+    service_type_from_time_type,
+)
 from fhir_gateway.fhir.slot_participant import foreign_participants
 from fhir_gateway.model.booking import (
     BookingStatus,
@@ -204,7 +208,11 @@ class BookingDesk:
                     )
                 )
             if moves and wanted.token is not None:
-                issues.extend(self._foreign(change.sent, wanted.token))
+                # What came with the old time may stay, and is not heeded.
+                is_new = change.sent.get("serviceType") != shown.get("serviceType")
+                issues.extend(
+                    self._foreign(change.sent, wanted.token, has_service_type=is_new)
+                )
             issues.extend(
                 undoable_changes(
                     shown,
@@ -279,8 +287,8 @@ class BookingDesk:
             request: What the client calls the request.
 
         Raises:
-            Problem: 422 when another person, or a participant that is not the slot's,
-                is named.
+            Problem: 422 when another person, or a participant or a `serviceType` that
+                is not the slot's, is named.
             GatewayError: As `BookingService.book_held`.
         """
         _check_same_person(present, wanted)
@@ -301,6 +309,16 @@ class BookingDesk:
         schedules = self._gateway.slot_search.snapshot.schedules
         number = schedules.number(token.schedule)
         return None if number is None else schedules[number]
+
+    def service_type(self, token: TimeslotToken) -> dict[str, Any] | None:
+        """Return a slot's `serviceType`; None where this process has not seen it."""
+        directory = self._gateway.slot_search.snapshot.directory
+        offering = directory.offerings.get(token.time_type)
+        if offering is None:
+            return None
+        return service_type_from_time_type(
+            offering.time_type, token.unit, self._gateway.vocabulary
+        )
 
     def appointment(self, booking: ManagedBooking) -> dict[str, Any]:
         """Return a booking as a client sees it."""
@@ -325,13 +343,25 @@ class BookingDesk:
             ),
         )
 
-    def _foreign(self, sent: Mapping[str, Any], token: TimeslotToken) -> list[Issue]:
-        """Return a fault for each participant that a slot does not have."""
-        return list(
-            foreign_participants(
+    def _foreign(
+        self,
+        sent: Mapping[str, Any],
+        token: TimeslotToken,
+        *,
+        has_service_type: bool = True,
+    ) -> list[Issue]:
+        """Return a fault for each participant and `serviceType` that a slot lacks."""
+        service_type = self.service_type(token) if has_service_type else None
+        return [
+            *foreign_participants(
                 sent, token, self.schedule(token), base_url=self._gateway.base_url
-            )
-        )
+            ),
+            *(
+                foreign_service_types(sent, service_type)
+                if service_type is not None
+                else ()
+            ),
+        ]
 
     def _move(
         self,

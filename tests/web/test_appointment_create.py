@@ -211,6 +211,67 @@ def test_a_participant_that_is_not_the_slots_books_nothing(
     assert sandbox.writes("norr", number) == []
 
 
+_OTHER_TYPE = [{"coding": [{"system": "http://snomed.info/sct", "code": "73211009"}]}]
+
+
+@pytest.mark.parametrize("path", ["", "/$book", "/$hold"])
+def test_another_service_type_than_the_slots_books_nothing(
+    client: FlaskClient, sandbox: Sandbox, path: str, number: str
+) -> None:
+    """Nobody would give that care, so the coding is named, whatever else is right."""
+    slot = next(free_slots(client, "norr"))
+    body = appointment(slot["id"], number, serviceType=_OTHER_TYPE)
+
+    response = client.post(
+        f"/fhir/Appointment{path}", json=body, content_type=FHIR_JSON
+    )
+
+    assert_outcome(
+        response,
+        422,
+        issue(
+            "value",
+            "The slot has no such serviceType: leave it out, or choose another slot.",
+            expression="Appointment.serviceType[0].coding[0]",
+            error=ErrorCode.VALUE_IS_INVALID,
+        ),
+    )
+    assert sandbox.writes("norr", number) == []
+
+
+def test_another_service_type_than_the_holds_books_nothing(
+    client: FlaskClient, sandbox: Sandbox, number: str
+) -> None:
+    """A hold is booked as what it is."""
+    slot = next(free_slots(client, "norr"))
+    held = client.post(
+        "/fhir/Appointment/$hold",
+        json=appointment(slot["id"], number),
+        content_type=FHIR_JSON,
+    ).json
+    assert held is not None
+    body = appointment(slot["id"], number, id=held["id"], serviceType=_OTHER_TYPE)
+
+    response = client.post("/fhir/Appointment/$book", json=body, content_type=FHIR_JSON)
+
+    assert response.status_code == 422
+    assert sandbox.writes("norr", number) == []
+
+
+def test_the_slots_service_type_books(client: FlaskClient, number: str) -> None:
+    """Its own coding, its shared meaning and a text may be sent with it."""
+    slot = next(free_slots(client, "norr"))
+
+    created(
+        post(
+            client,
+            appointment(
+                slot["id"], number, serviceType=[*slot["serviceType"], {"text": "x"}]
+            ),
+        )
+    )
+
+
 def test_a_coordination_number_books(client: FlaskClient) -> None:
     """A resident with a samordningsnummer books under its own system."""
     identifier = {

@@ -365,3 +365,22 @@ def test_modifiers_are_refused_by_every_door(
     ):
         assert named(response) == ["Appointment.modifierExtension"]
     assert len(sandbox.writes("norr", number)) == 1
+
+
+def test_a_move_to_another_service_type_than_the_slots_is_refused(
+    client: FlaskClient, visit: dict[str, Any]
+) -> None:
+    """The new slot decides what care it is for; that of the old one may be left."""
+    slot = another_slot(client, visit)
+    moved = {
+        name: value
+        for name, value in visit.items()
+        if name not in ("start", "end", "contained", "extension")
+    }
+    moved["participant"] = visit["participant"][:1]
+    moved["slot"] = [{"reference": f"Slot/{slot['id']}"}]
+    other = [{"coding": [{"system": "http://snomed.info/sct", "code": "73211009"}]}]
+
+    refused = change(client, {**moved, "serviceType": other})
+    assert named(refused) == ["Appointment.serviceType[0].coding[0]"]
+    assert change(client, moved).status_code == 200

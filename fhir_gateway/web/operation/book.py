@@ -59,6 +59,7 @@ class Book:
             base_url=self._gateway.base_url,
             to_book=call.known is None,
             schedule_of=self._desk.schedule,
+            service_type_of=self._desk.service_type,
         )
 
         def book(key: RequestKey | None) -> tuple[ManagedBooking, Response]:

@@ -61,6 +61,7 @@ class Hold:
             base_url=base_url,
             to_hold=call.known is None and not ends,
             schedule_of=self._desk.schedule,
+            service_type_of=self._desk.service_type,
         )
         if call.known is not None or ends:
             known = known_of(call)
