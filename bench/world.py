@@ -25,9 +25,9 @@ from fhir_gateway.model.timeslot import (
     Timeslot,
     TimeType,
 )
-from fhir_gateway.stores.offer import Offer
 from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
 from fhir_gateway.stores.slot_store import RedisSlotStore, SourceStatus
+from fhir_gateway.stores.source_catalogue import SourceCatalogue
 
 __all__ = ["World"]
 
@@ -152,8 +152,8 @@ class World:
         moment = now()
         for name in self.source_names():
             own = [(n, unit) for n, unit in enumerate(units) if unit.source == name]
-            store.put_offer(
-                Offer(
+            store.put_catalogue(
+                SourceCatalogue(
                     source=name,
                     answered_at=moment,
                     units=tuple(unit for _, unit in own),

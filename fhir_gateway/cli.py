@@ -83,7 +83,7 @@ _EPILOG = "\n\n".join(
 @click.version_option(VERSION)
 def main() -> None:
     """
-    Offer the regions' free times as FHIR R4, and book them.
+    SourceCatalogue the regions' free times as FHIR R4, and book them.
 
     A gateway is two kinds of process: `serve` answers FHIR clients, `worker` asks the
     regions. `demo` runs both against make-believe regions.

@@ -20,8 +20,8 @@ from fhir_gateway.model.ids import (
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timeslot import Schedule, StandardTimeType, Timeslot, TimeType
-from fhir_gateway.stores.offer import Offer
 from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
+from fhir_gateway.stores.source_catalogue import SourceCatalogue
 
 # A Monday, before the units open.
 NOW: Final = datetime(2026, 3, 2, 5, 0, tzinfo=UTC)
@@ -154,14 +154,14 @@ def block(
     )
 
 
-def offer(
+def catalogue(
     time_types: dict[HsaId, Iterable[tuple[str, str]]] | None = None,
     *,
     name: str = NORR,
     answered_at: datetime = NOW,
     **changed: Any,
-) -> Offer:
-    """Return an offer; each unit's time types are pairs of a code and a name."""
+) -> SourceCatalogue:
+    """Return a catalogue; each unit's time types are pairs of a code and a name."""
     if time_types is None:
         time_types = {UNIT: [(VISIT, "Besök")]}
     fields: dict[str, Any] = {
@@ -176,7 +176,7 @@ def offer(
         },
         "performers": {},
     }
-    return Offer(**fields | changed)
+    return SourceCatalogue(**fields | changed)
 
 
 def booked(of: Timeslot, *, booking_id: str | None = "B-1", **changed: Any) -> Booking:

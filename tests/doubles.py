@@ -39,7 +39,6 @@ from fhir_gateway.model.listed import Listed
 from fhir_gateway.model.timekeeping import civil_date
 from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, Timeslot, TimeType
 from fhir_gateway.stores.demand import Wanted
-from fhir_gateway.stores.offer import Offer
 from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
 from fhir_gateway.stores.slot_store import (
     Changes,
@@ -47,6 +46,7 @@ from fhir_gateway.stores.slot_store import (
     SourceStatus,
     StoreUnavailable,
 )
+from fhir_gateway.stores.source_catalogue import SourceCatalogue
 
 _EVERYTHING_ALLOWED = BookingPermissions(cancel=True, rebook=True, message=True)
 
@@ -307,15 +307,15 @@ class MemorySlotStore:
 
     def __init__(self) -> None:
         self._blocks: dict[BlockKey, SlotBlock] = {}
-        self._offers: dict[SourceName, Offer] = {}
+        self._catalogues: dict[SourceName, SourceCatalogue] = {}
         self._statuses: dict[SourceName, SourceStatus] = {}
-        self._told: list[BlockKey | Offer | SourceStatus] = []
+        self._told: list[BlockKey | SourceCatalogue | SourceStatus] = []
         self.puts: Counter[str] = Counter()
 
     def empty(self) -> None:
         """Forget everything."""
         self._blocks.clear()
-        self._offers.clear()
+        self._catalogues.clear()
         self._statuses.clear()
 
     def put_block(self, block: SlotBlock) -> None:
@@ -331,14 +331,14 @@ class MemorySlotStore:
         """Return the keys of all blocks."""
         return list(self._blocks)
 
-    def put_offer(self, offer: Offer) -> None:
-        """Replace an offer."""
-        self._offers[offer.source] = offer
-        self._tell(offer)
+    def put_catalogue(self, catalogue: SourceCatalogue) -> None:
+        """Replace a catalogue."""
+        self._catalogues[catalogue.source] = catalogue
+        self._tell(catalogue)
 
-    def offer(self, source: SourceName) -> Offer | None:
-        """Return an offer."""
-        return self._offers.get(source)
+    def catalogue(self, source: SourceName) -> SourceCatalogue | None:
+        """Return a catalogue."""
+        return self._catalogues.get(source)
 
     def put_status(self, status: SourceStatus) -> None:
         """Replace a status."""
@@ -364,13 +364,15 @@ class MemorySlotStore:
         return Changes(
             cursor=self.cursor(),
             blocks=frozenset(each for each in told if isinstance(each, BlockKey)),
-            offers=frozenset(each.source for each in told if isinstance(each, Offer)),
+            catalogues=frozenset(
+                each.source for each in told if isinstance(each, SourceCatalogue)
+            ),
             statuses=frozenset(
                 each.source for each in told if isinstance(each, SourceStatus)
             ),
         )
 
-    def _tell(self, what: BlockKey | Offer | SourceStatus) -> None:
+    def _tell(self, what: BlockKey | SourceCatalogue | SourceStatus) -> None:
         self.puts[type(what).__name__] += 1
         self._told.append(what)
 

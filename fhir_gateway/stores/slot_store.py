@@ -1,5 +1,5 @@
 """
-Where blocks and offers are kept for every process to read: Redis.
+Where blocks and catalogues are kept for every process to read: Redis.
 
 Redis never holds the truth of a booking: losing all of it costs a refill. Every change
 is told on one stream, `changes`, which the readers follow.
@@ -12,12 +12,6 @@ from datetime import timedelta
 from typing import Any, Final, Protocol
 
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
-from fhir_gateway.stores.offer import (
-    Offer,
-    UnreadableOffer,
-    pack_offer,
-    unpack_offer,
-)
 from fhir_gateway.stores.redis_client import TIMEOUT_S, RedisClient, StoreUnavailable
 from fhir_gateway.stores.slot_block import (
     BlockKey,
@@ -25,6 +19,12 @@ from fhir_gateway.stores.slot_block import (
     UnreadableBlock,
     pack,
     unpack,
+)
+from fhir_gateway.stores.source_catalogue import (
+    SourceCatalogue,
+    UnreadableCatalogue,
+    pack_catalogue,
+    unpack_catalogue,
 )
 from fhir_gateway.stores.source_status import (
     SourceStatus,
@@ -42,7 +42,8 @@ __all__ = [
 ]
 
 _BLOCK: Final = "slots:"
-_OFFER: Final = "offer:"
+# A rolling upgrade needs the key that earlier releases write.
+_CATALOGUE: Final = "offer:"
 _STATUS: Final = "status:"
 _STREAM: Final = "changes"
 _STREAM_LENGTH: Final = 100_000
@@ -60,21 +61,21 @@ class Changes:
     Attributes:
         cursor: The place to ask from next time.
         blocks: Blocks that were replaced.
-        offers: Sources whose offer was replaced.
+        catalogues: Sources whose catalogue was replaced.
         statuses: Sources whose status was replaced.
         missed: Some changes are no longer told: everything must be read anew.
     """
 
     cursor: str
     blocks: frozenset[BlockKey] = frozenset()
-    offers: frozenset[SourceName] = frozenset()
+    catalogues: frozenset[SourceName] = frozenset()
     statuses: frozenset[SourceName] = frozenset()
     missed: bool = False
 
 
 class SlotStore(Protocol):
     """
-    Blocks, offers and statuses, shared between processes.
+    Blocks, catalogues and statuses, shared between processes.
 
     Every method raises `StoreUnavailable` when the store cannot be asked; whoever reads
     goes on with what it has.
@@ -92,12 +93,12 @@ class SlotStore(Protocol):
         """Return the keys of all blocks."""
         ...
 
-    def put_offer(self, offer: Offer) -> None:
-        """Replace a source's offer and tell the readers."""
+    def put_catalogue(self, catalogue: SourceCatalogue) -> None:
+        """Replace a source's catalogue and tell the readers."""
         ...
 
-    def offer(self, source: SourceName) -> Offer | None:
-        """Return a source's offer."""
+    def catalogue(self, source: SourceName) -> SourceCatalogue | None:
+        """Return a source's catalogue."""
         ...
 
     def put_status(self, status: SourceStatus) -> None:
@@ -167,16 +168,16 @@ class RedisSlotStore:
             names = list(redis.scan_iter(match=f"{_BLOCK}*", count=1000))
         return [key for name in names if (key := _block_key(name)) is not None]
 
-    def put_offer(self, offer: Offer) -> None:
-        """Replace a source's offer and tell the readers."""
-        self._put(f"{_OFFER}{offer.source}", pack_offer(offer))
+    def put_catalogue(self, catalogue: SourceCatalogue) -> None:
+        """Replace a source's catalogue and tell the readers."""
+        self._put(f"{_CATALOGUE}{catalogue.source}", pack_catalogue(catalogue))
 
-    def offer(self, source: SourceName) -> Offer | None:
-        """Return a source's offer."""
-        packed = self._get([f"{_OFFER}{source}"])[0]
+    def catalogue(self, source: SourceName) -> SourceCatalogue | None:
+        """Return a source's catalogue."""
+        packed = self._get([f"{_CATALOGUE}{source}"])[0]
         try:
-            return unpack_offer(packed) if packed else None
-        except UnreadableOffer:
+            return unpack_catalogue(packed) if packed else None
+        except UnreadableCatalogue:
             return None
 
     def put_status(self, status: SourceStatus) -> None:
@@ -242,7 +243,7 @@ def _entries(answer: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:  # noqa: AN
 def _changes(
     entries: Iterable[tuple[bytes, dict[bytes, bytes]]], cursor: str, *, missed: bool
 ) -> Changes:
-    blocks, offers, statuses = set(), set(), set()
+    blocks, catalogues, statuses = set(), set(), set()
     for entry_id, fields in entries:
         cursor = entry_id.decode()
         name = fields.get(b"name", b"")
@@ -253,14 +254,14 @@ def _changes(
         kind, _, source = name.decode(errors="replace").partition(":")
         # What is no source of ours is nothing that this program has written.
         with suppress(ValueError):
-            if f"{kind}:" == _OFFER:
-                offers.add(SourceName(source))
+            if f"{kind}:" == _CATALOGUE:
+                catalogues.add(SourceName(source))
             elif f"{kind}:" == _STATUS:
                 statuses.add(SourceName(source))
     return Changes(
         cursor=cursor,
         blocks=frozenset(blocks),
-        offers=frozenset(offers),
+        catalogues=frozenset(catalogues),
         statuses=frozenset(statuses),
         missed=missed,
     )

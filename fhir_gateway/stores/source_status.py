@@ -57,7 +57,7 @@ class SourceStatus:
         failing: What it does not answer; the longest failing when there are very many.
         broken: The interactions that fail as a whole.
         calls_last_minute: How often it was asked in the minute before.
-        questions: How many offers and time types there are to ask it for.
+        questions: How many questions there are to ask it.
         unanswered: How many of them it has never answered.
         oldest_answer_at: When the oldest block was answered, if there is any.
         slots: How many free times its blocks have.

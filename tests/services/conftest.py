@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import requests
-from builders import NOW, TOLVAN, offer, source, subject, timeslot
+from builders import NOW, TOLVAN, catalogue, source, subject, timeslot
 from doubles import AnsweringAdapter, MemoryDemand, MovableClock
 
 from fhir_gateway.adapters.protocol import SchedulingAdapter
@@ -41,8 +41,8 @@ from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
 from fhir_gateway.stores.journal import Decision, Journal
 from fhir_gateway.stores.migrations import migrate
-from fhir_gateway.stores.offer import Offer
 from fhir_gateway.stores.sealing import Seal
+from fhir_gateway.stores.source_catalogue import SourceCatalogue
 
 # Every booking of every test is of a time of its own.
 SLOTS = 4_000
@@ -153,13 +153,13 @@ class Wireless:
 
     Attributes:
         adapter: Norr's.
-        offers: What the sources offer.
+        catalogues: What the sources offer.
     """
 
     desk: Desk
     adapter: AnsweringAdapter
     sources: dict[SourceName, Source]
-    offers: dict[SourceName, Offer]
+    catalogues: dict[SourceName, SourceCatalogue]
 
     def coming(self, hours: float = 24, **changed: Any) -> Timeslot:
         """Return a time so many hours ahead."""
@@ -209,11 +209,11 @@ def _make_wireless(own_journal: Journal) -> MakeWireless:
     def make(
         *adapters: AnsweringAdapter,
         sources: tuple[Source, ...] = (),
-        offers: tuple[Offer, ...] = (),
+        catalogues: tuple[SourceCatalogue, ...] = (),
     ) -> Wireless:
         known = adapters or (AnsweringAdapter(),)
         by_name = {each.name: each for each in sources or (source(),)}
-        told = {each.source: each for each in offers or (offer(),)}
+        told = {each.source: each for each in catalogues or (catalogue(),)}
         desk = Desk(
             by_name,
             {each.name: each for each in known},

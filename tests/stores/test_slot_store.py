@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import redis
-from builders import NORR, NOW, OTHER_UNIT, SYD, TOLVAN, UNIT, VISIT, block, offer
+from builders import NORR, NOW, OTHER_UNIT, SYD, TOLVAN, UNIT, VISIT, block, catalogue
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -122,7 +122,7 @@ def test_the_keys_of_all_blocks_are_listed(store: RedisSlotStore) -> None:
     """Every block's key is found, and nothing else's."""
     store.put_block(block())
     store.put_block(block([], key=OTHER_KEY))
-    store.put_offer(offer())
+    store.put_catalogue(catalogue())
     store.put_status(STATUS)
 
     assert set(store.block_keys()) == {KEY, OTHER_KEY}
@@ -208,11 +208,11 @@ def test_a_foreign_key_is_no_block(
 
 
 def test_an_offer_is_kept(store: RedisSlotStore) -> None:
-    """A source's offer is found under its name alone."""
-    store.put_offer(offer())
+    """A source's catalogue is found under its name alone."""
+    store.put_catalogue(catalogue())
 
-    assert store.offer(NORR) == offer()
-    assert store.offer(SYD) is None
+    assert store.catalogue(NORR) == catalogue()
+    assert store.catalogue(SYD) is None
 
 
 def test_an_unreadable_offer_counts_as_absent(
@@ -221,7 +221,7 @@ def test_an_unreadable_offer_counts_as_absent(
     """What another version has written is told anew."""
     client.set("offer:norr", b"{}")
 
-    assert store.offer(NORR) is None
+    assert store.catalogue(NORR) is None
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_an_unreadable_offer_counts_as_absent(
                 worker="host-1",
                 failing=(
                     FailingQuestion(
-                        unit=UNIT, time_type_id=None, since=NOW, error="No offer."
+                        unit=UNIT, time_type_id=None, since=NOW, error="No time types."
                     ),
                     FailingQuestion(
                         unit=UNIT, time_type_id=VISIT, since=NOW, error="No times."
@@ -297,11 +297,11 @@ def test_an_unreadable_status_counts_as_absent(
 
 
 def test_changes_say_what_was_replaced(store: RedisSlotStore) -> None:
-    """Blocks, offers and statuses are told of, each once."""
+    """Blocks, catalogues and statuses are told of, each once."""
     cursor = store.cursor()
     for _ in range(2):
         store.put_block(block())
-        store.put_offer(offer())
+        store.put_catalogue(catalogue())
         store.put_status(STATUS)
 
     changes = store.changes(cursor, wait=NO_TIME)
@@ -309,7 +309,7 @@ def test_changes_say_what_was_replaced(store: RedisSlotStore) -> None:
     assert changes == Changes(
         cursor=store.cursor(),
         blocks=frozenset({KEY}),
-        offers=frozenset({NORR}),
+        catalogues=frozenset({NORR}),
         statuses=frozenset({NORR}),
     )
 
@@ -385,10 +385,10 @@ def test_what_came_after_redis_was_emptied_was_missed_too(
     client.xadd("changes", {"name": b""}, id="1000-0")
     cursor = store.cursor()
     client.flushall()
-    store.put_offer(offer())
+    store.put_catalogue(catalogue())
 
     assert store.changes(cursor, wait=NO_TIME) == Changes(
-        cursor=store.cursor(), offers=frozenset({NORR}), missed=True
+        cursor=store.cursor(), catalogues=frozenset({NORR}), missed=True
     )
 
 
@@ -447,7 +447,7 @@ def test_nothing_personal_is_in_a_key_or_a_value(
 ) -> None:
     """The refresh's own number is nowhere in Redis, nor is any other."""
     store.put_block(block())
-    store.put_offer(offer())
+    store.put_catalogue(catalogue())
     store.put_status(STATUS)
 
     names = client.keys("*")
@@ -470,8 +470,10 @@ EVERY_METHOD = pytest.mark.parametrize(
         pytest.param(lambda store: store.put_block(block()), id="put_block"),
         pytest.param(lambda store: store.blocks([KEY]), id="blocks"),
         pytest.param(lambda store: store.block_keys(), id="block_keys"),
-        pytest.param(lambda store: store.put_offer(offer()), id="put_offer"),
-        pytest.param(lambda store: store.offer(NORR), id="offer"),
+        pytest.param(
+            lambda store: store.put_catalogue(catalogue()), id="put_catalogue"
+        ),
+        pytest.param(lambda store: store.catalogue(NORR), id="catalogue"),
         pytest.param(lambda store: store.put_status(STATUS), id="put_status"),
         pytest.param(lambda store: store.status(NORR), id="status"),
         pytest.param(lambda store: store.cursor(), id="cursor"),

@@ -6,7 +6,7 @@ Refresh: the worker's asking of sources, and the storing of their answers.
     calls            the calls to it
     queue            what to ask next
     question         what can be asked
-    known_offer      what its units offer
+    known_catalogue      what its units offer
     memory           what is remembered of the stored blocks
     suspicion        whether an answer is believed
     report           what is told of it

@@ -16,7 +16,7 @@ TIMES: Final = Interaction.GET_AVAILABLE_TIMESLOTS
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """
-    One thing to ask: a unit's offer or staff, or the free times of a time type.
+    One thing to ask: a unit's time types or staff, or the free times of a time type.
 
     Attributes:
         interaction: The contract that answers it.

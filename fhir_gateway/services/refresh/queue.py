@@ -24,9 +24,9 @@ __all__ = ["Gate", "QuestionState", "RefreshQueue"]
 _FIRST_PATIENCE: Final = timedelta(seconds=1)
 _MOST_DOUBLINGS: Final = 10
 # What a unit offers changes seldom, who works there seldom too.
-_OFFER_DUE: Final = timedelta(hours=6)
-_OFFER_STALE: Final = timedelta(hours=8)
-_OFFER_LOST: Final = timedelta(hours=12)
+_CATALOGUE_DUE: Final = timedelta(hours=6)
+_CATALOGUE_STALE: Final = timedelta(hours=8)
+_CATALOGUE_LOST: Final = timedelta(hours=12)
 _LONGEST_DOUBT: Final = timedelta(seconds=30)
 
 _NEVER, _LOST, _STALE, _DUE = range(4)
@@ -254,7 +254,7 @@ class RefreshQueue:
                 state.is_under_way = False
 
     def _due(self, question: Question) -> timedelta:
-        return self._fresh_for / 3 if question.interaction is TIMES else _OFFER_DUE
+        return self._fresh_for / 3 if question.interaction is TIMES else _CATALOGUE_DUE
 
     def _place(
         self, question: Question, state: QuestionState, moment: datetime
@@ -277,7 +277,7 @@ class RefreshQueue:
         if since is None:
             return _NEVER, -1 if state.is_wanted else state.order, 0.0, state.number
         age = moment - since
-        due, stale, lost = state.due_after, _OFFER_STALE, _OFFER_LOST
+        due, stale, lost = state.due_after, _CATALOGUE_STALE, _CATALOGUE_LOST
         if question.interaction is TIMES:
             stale, lost = self._fresh_for * 3 / 4, self._offered_for * 3 / 4
         is_wrong = self._is_to_be_rechecked(state, moment)

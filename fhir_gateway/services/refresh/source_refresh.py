@@ -37,7 +37,7 @@ from fhir_gateway.services.refresh.suspicion import Verdict
 from fhir_gateway.services.refresh.tenure import Tenure, TenureEnded
 from fhir_gateway.services.source.breaker import Breaker, Jitter
 from fhir_gateway.services.source.directory import TimeTypeMap
-from fhir_gateway.services.source.known_offer import KnownOffer
+from fhir_gateway.services.source.known_catalogue import KnownCatalogue
 from fhir_gateway.services.source.listed_times import ListedTimes
 from fhir_gateway.services.source.loss_log import LossLog
 from fhir_gateway.services.source.window import (
@@ -58,7 +58,7 @@ _log = structlog.get_logger()
 A = TypeVar("A")
 
 _UNITS: Final = Interaction.GET_ALL_HEALTHCARE_FACILITIES
-_OFFER: Final = Interaction.GET_ALL_TIME_TYPES
+_TIME_TYPES: Final = Interaction.GET_ALL_TIME_TYPES
 _STAFF: Final = Interaction.GET_ALL_PERFORMERS
 _DATES: Final = Interaction.GET_AVAILABLE_DATES
 
@@ -76,7 +76,7 @@ class _NotBelieved(Exception):
 
 class SourceRefresh:
     """
-    Keeps one source's blocks young; of a live source, its offer alone.
+    Keeps one source's blocks young; of a live source, its catalogue alone.
 
     Args:
         source: Whom to ask, how often and how far ahead.
@@ -115,14 +115,14 @@ class SourceRefresh:
         self._clock = clock
         self._jitter = jitter
         self._lock = threading.Lock()
-        self._offering = threading.Lock()
+        self._catalogue_lock = threading.Lock()
         self._telling = threading.Lock()
         every = (source, *others)
-        self._known = KnownOffer(source, lambda unit: source_of_unit(every, unit))
+        self._known = KnownCatalogue(source, lambda unit: source_of_unit(every, unit))
         self._loss_log = LossLog(source.name)
         self._dates_losses: dict[BlockKey, tuple[Loss, ...]] = {}
         self._memory = BlockMemory(source.most_slots)
-        self._has_offered = False
+        self._has_stored_catalogue = False
         self._last_error: str | None = None
         self._status_told_at: datetime | None = None
         self._demand_taken_at: datetime | None = None
@@ -193,7 +193,7 @@ class SourceRefresh:
             interaction: Breaker(
                 longest_pause=source.fresh_for / 10, clock=clock, jitter=jitter
             )
-            for interaction in (_UNITS, _OFFER, _STAFF, _DATES, TIMES)
+            for interaction in (_UNITS, _TIME_TYPES, _STAFF, _DATES, TIMES)
         }
         self._tenure = tenure
         self._calls = RefreshCalls(
@@ -205,7 +205,7 @@ class SourceRefresh:
     def _resume(self) -> None:
         """Go on where an earlier run stopped: its blocks tell what was asked when."""
         try:
-            offer = self._store.offer(self._source.name)
+            catalogue = self._store.catalogue(self._source.name)
             keys = [
                 key
                 for key in self._store.block_keys()
@@ -219,14 +219,15 @@ class SourceRefresh:
                 reason=str(error),
             )
             return
-        if offer is not None:
-            self._known.resume(offer)
+        if catalogue is not None:
+            self._known.resume(catalogue)
         self._expect()
-        if offer is not None:
-            for unit in offer.time_types:
-                for interaction in (_OFFER, _STAFF):
+        if catalogue is not None:
+            for unit in catalogue.time_types:
+                for interaction in (_TIME_TYPES, _STAFF):
                     self._queue.answered(
-                        Question(interaction=interaction, unit=unit), offer.answered_at
+                        Question(interaction=interaction, unit=unit),
+                        catalogue.answered_at,
                     )
         for block in blocks:
             if block is not None:
@@ -247,7 +248,7 @@ class SourceRefresh:
         if self._source.units_from is not None:
             yield Question(interaction=_UNITS, unit=self._source.units_from), 0
         for unit, time_type_ids in self._known.time_types():
-            yield Question(interaction=_OFFER, unit=unit), 1
+            yield Question(interaction=_TIME_TYPES, unit=unit), 1
             if _STAFF in supports:
                 yield Question(interaction=_STAFF, unit=unit), 3
             if self._source.is_live:
@@ -332,21 +333,21 @@ class SourceRefresh:
         unit = question.unit
         if question.interaction is _UNITS:
             losses = self._known.add_units(unit, self._calls.units(unit))
-        elif question.interaction is _OFFER:
+        elif question.interaction is _TIME_TYPES:
             losses = self._known.put_time_types(unit, self._calls.time_types(unit))
         else:
             losses = self._known.add_performers(unit, self._calls.performers(unit))
         self._loss_log.note(question.interaction, unit, losses)
         self._expect()
-        self._put_offer()
+        self._put_catalogue()
         return False
 
-    def _put_offer(self) -> None:
+    def _put_catalogue(self) -> None:
         # Made and put under one lock: the last to be put is the last to be made.
-        with self._offering:
-            offer = self._known.offer(self._clock())
-            self._keep(self._store.put_offer, offer)
-            self._has_offered = True
+        with self._catalogue_lock:
+            catalogue = self._known.catalogue(self._clock())
+            self._keep(self._store.put_catalogue, catalogue)
+            self._has_stored_catalogue = True
 
     def _ask_times(self, unit: HsaId, time_type_id: TimeTypeId) -> bool:
         key = BlockKey(source=self._source.name, unit=unit, time_type_id=time_type_id)
@@ -455,7 +456,7 @@ class SourceRefresh:
             of_dates = [self._dates_losses.get(key, ()) for key in keys]
         return most_frequent(
             (
-                *self._known.offer(moment).losses,
+                *self._known.catalogue(moment).losses,
                 *self._memory.losses(keys),
                 *(loss for losses in of_dates for loss in losses),
             )
@@ -505,7 +506,7 @@ class SourceRefresh:
 
     def _failing_since(self) -> datetime | None:
         """Return since when it answers nothing of what searches need."""
-        for interaction in (TIMES, _OFFER, _UNITS):
+        for interaction in (TIMES, _TIME_TYPES, _UNITS):
             # Whoever has not said what can be asked must say that first.
             if self._how_many(interaction):
                 return self._breakers[interaction].failing_since
@@ -574,11 +575,14 @@ class SourceRefresh:
 
     def _refill(self) -> None:
         """Ask for everything anew when the store has been emptied."""
-        if not self._has_offered or self._store.offer(self._source.name) is not None:
+        if (
+            not self._has_stored_catalogue
+            or self._store.catalogue(self._source.name) is not None
+        ):
             return
         _log.warning("the store was emptied", source=self._source.name)
         self._queue.forget_answers()
-        self._put_offer()
+        self._put_catalogue()
 
 
 def _times_of(wanted: Wanted) -> Question:

@@ -32,9 +32,9 @@ from fhir_gateway.services.search.offering_numbers import OfferingNumbers
 from fhir_gateway.services.search.schedule_table import ScheduleTable
 from fhir_gateway.services.search.slot_columns import EMPTY, SlotColumns
 from fhir_gateway.services.source.directory import Directory, TimeTypeMap
-from fhir_gateway.stores.offer import Offer
 from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
 from fhir_gateway.stores.slot_store import SlotStore, SourceStatus, StoreUnavailable
+from fhir_gateway.stores.source_catalogue import SourceCatalogue
 
 __all__ = ["KnownSchedule", "Segment", "SlotView", "Snapshot"]
 
@@ -190,7 +190,7 @@ class SlotView:
     Args:
         sources: The configured sources.
         meanings: The shared meaning of their time types.
-        store: Where blocks and offers are.
+        store: Where blocks and catalogues are.
         held: Tells for which timeslots something may have changed, since it was last
             asked, about the places that this server has promised away: when each
             promise was settled, in seconds; infinity for those that are not.
@@ -211,7 +211,7 @@ class SlotView:
         self._store = store
         self._read_held = held
         self._clock = clock
-        self._offers: dict[SourceName, Offer] = {}
+        self._catalogues: dict[SourceName, SourceCatalogue] = {}
         self._statuses: dict[SourceName, SourceStatus] = {}
         self._numbers = OfferingNumbers()
         self._schedules = ScheduleTable(self._numbers)
@@ -388,7 +388,7 @@ class SlotView:
         if changes.missed:
             self._read_everything()
             return
-        self._read(changes.blocks, changes.offers, changes.statuses)
+        self._read(changes.blocks, changes.catalogues, changes.statuses)
         self._cursor = changes.cursor
 
     def _read_everything(self) -> None:
@@ -409,17 +409,18 @@ class SlotView:
     def _read(
         self,
         keys: Iterable[BlockKey],
-        offers: Iterable[SourceName],
+        catalogues: Iterable[SourceName],
         statuses: Iterable[SourceName],
     ) -> None:
         """Read what has changed, then fold all of it at once."""
         wanted = [key for key in keys if self._is_known(key)]
         # A block that is gone (Redis was emptied) is kept until it is too old.
         blocks = [each for each in self._store.blocks(wanted) if each is not None]
-        read_offers = {
-            name: offer
-            for name in offers
-            if name in self._sources and (offer := self._store.offer(name)) is not None
+        read_catalogues = {
+            name: catalogue
+            for name in catalogues
+            if name in self._sources
+            and (catalogue := self._store.catalogue(name)) is not None
         }
         read_statuses = {
             name: status
@@ -427,18 +428,19 @@ class SlotView:
             if name in self._sources
             and (status := self._store.status(name)) is not None
         }
-        if not (blocks or read_offers or read_statuses):
+        if not (blocks or read_catalogues or read_statuses):
             return
         with self._lock:
             fold = _Fold()
             self._statuses.update(read_statuses)
             # Most often a source says again what it said before.
-            fold.offers = any(
-                name not in self._offers or not offer.says_the_same(self._offers[name])
-                for name, offer in read_offers.items()
+            fold.catalogues = any(
+                name not in self._catalogues
+                or not catalogue.says_the_same(self._catalogues[name])
+                for name, catalogue in read_catalogues.items()
             )
-            self._offers.update(read_offers)
-            if not (blocks or fold.offers or read_statuses):
+            self._catalogues.update(read_catalogues)
+            if not (blocks or fold.catalogues or read_statuses):
                 return
             for block in blocks:
                 self._fold_block(fold, block)
@@ -618,15 +620,15 @@ class SlotView:
             if not columns.only(gone).has_the_rows_of(came):
                 self._segments[segment] = columns.replaced(gone, added)
         index = self.snapshot.index
-        if fold.offers:
+        if fold.catalogues:
             index = OfferingIndex(
-                Directory.of(self._sources.values(), self._offers, self._meanings),
+                Directory.of(self._sources.values(), self._catalogues, self._meanings),
                 self._numbers,
             )
         self._make_room(len(self._numbers))
         self.snapshot = Snapshot(
             version=self.snapshot.version + 1,
-            layout=self.snapshot.layout + (1 if fold.offers or fold.layout else 0),
+            layout=self.snapshot.layout + (1 if fold.catalogues or fold.layout else 0),
             index=index,
             statuses=dict(self._statuses),
             schedules=self._schedules,
@@ -723,9 +725,9 @@ class _Fold:
     def __init__(self) -> None:
         self.gone: dict[Segment, set[int]] = {}
         self.added: dict[Segment, dict[int, SlotColumns]] = {}
-        self.offers = False
+        self.catalogues = False
         self.layout = False
         self.changed = False
 
     def __bool__(self) -> bool:
-        return self.changed or self.offers
+        return self.changed or self.catalogues

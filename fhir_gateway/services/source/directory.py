@@ -11,7 +11,7 @@ from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timeslot import StandardTimeType, TimeType, time_type_token
-from fhir_gateway.stores.offer import Offer
+from fhir_gateway.stores.source_catalogue import SourceCatalogue
 
 __all__ = ["Directory", "Offering", "TimeTypeMap"]
 
@@ -86,13 +86,13 @@ class Directory:
     def of(
         cls,
         sources: Iterable[Source],
-        offers: Mapping[SourceName, Offer],
+        catalogues: Mapping[SourceName, SourceCatalogue],
         meanings: TimeTypeMap,
     ) -> "Directory":
         """
-        Return the directory of the sources' offers; configured units come first.
+        Return the directory of the sources' catalogues; configured units come first.
 
-        Of a unit that belongs to another source an offer says nothing.
+        A catalogue says nothing of another source's unit.
         """
         sources = tuple(sources)
         units: dict[HsaId, CareUnit] = {}
@@ -103,14 +103,14 @@ class Directory:
         kept: dict[TimeType, TimeType] = {}
         for source in sources:
             units.update((unit.hsa_id, unit) for unit in source.units)
-            offer = offers.get(source.name)
-            if offer is None:
+            catalogue = catalogues.get(source.name)
+            if catalogue is None:
                 silent.add(source.name)
                 continue
-            for unit in offer.units:
+            for unit in catalogue.units:
                 if source_of_unit(sources, unit.hsa_id) is source:
                     units.setdefault(unit.hsa_id, unit)
-            for hsa_id, time_types in offer.time_types.items():
+            for hsa_id, time_types in catalogue.time_types.items():
                 if hsa_id not in units or units[hsa_id].source != source.name:
                     continue
                 asked.add(hsa_id)
@@ -131,29 +131,35 @@ class Directory:
                 unit.organization or unit.hsa_id: unit
                 for unit in reversed(units.values())
             },
-            performers={name: offer.performers for name, offer in offers.items()},
+            performers={
+                name: catalogue.performers for name, catalogue in catalogues.items()
+            },
             asked_units=frozenset(asked),
             silent=frozenset(silent),
-            complete=frozenset(offers) - unasked - silent,
+            complete=frozenset(catalogues) - unasked - silent,
             lacking_units=frozenset(
                 name
-                for name, offer in offers.items()
-                if _asked_where_lost(offer, Interaction.GET_ALL_HEALTHCARE_FACILITIES)
+                for name, catalogue in catalogues.items()
+                if _asked_where_lost(
+                    catalogue, Interaction.GET_ALL_HEALTHCARE_FACILITIES
+                )
             ),
             lacking_time_types=frozenset(
                 unit
-                for offer in offers.values()
-                for unit in _asked_where_lost(offer, Interaction.GET_ALL_TIME_TYPES)
-                if unit in units and units[unit].source == offer.source
+                for catalogue in catalogues.values()
+                for unit in _asked_where_lost(catalogue, Interaction.GET_ALL_TIME_TYPES)
+                if unit in units and units[unit].source == catalogue.source
             ),
             sources=sources,
         )
 
 
-def _asked_where_lost(offer: Offer, interaction: Interaction) -> set[HsaId]:
+def _asked_where_lost(
+    catalogue: SourceCatalogue, interaction: Interaction
+) -> set[HsaId]:
     """Return the units that were asked where an answer lists what is kept nowhere."""
     return {
         loss.unit
-        for loss in offer.losses
+        for loss in catalogue.losses
         if loss.interaction is interaction and not loss.is_elsewhere
     }

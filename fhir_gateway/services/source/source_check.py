@@ -32,7 +32,7 @@ from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, civil_date, now
 from fhir_gateway.model.timeslot import TimeType
 from fhir_gateway.services.source.directory import TimeTypeMap
-from fhir_gateway.services.source.known_offer import KnownOffer
+from fhir_gateway.services.source.known_catalogue import KnownCatalogue
 from fhir_gateway.services.source.listed_times import ListedTimes
 from fhir_gateway.stores.slot_block import times_lost
 
@@ -155,7 +155,7 @@ class _Check:
         self._adapter = adapter
         self._meanings = meanings
         self._sources = (source, *others)
-        self._known = KnownOffer(
+        self._known = KnownCatalogue(
             source, lambda unit: source_of_unit((source, *others), unit)
         )
         self._pause = pause

@@ -16,8 +16,8 @@ from builders import (
     OTHER_UNIT,
     UNIT,
     VISIT,
+    catalogue,
     number,
-    offer,
     schedule,
     source,
     subject,
@@ -549,7 +549,9 @@ def test_a_list_of_units_that_is_read_in_part_forbids_no_move(
 ) -> None:
     """A unit that the readable part lacks may be one that could not be read."""
     wireless = make_wireless(
-        offers=(offer({UNIT: [(VISIT, "Besök")], OTHER_UNIT: [(VISIT, "Besök")]}),)
+        catalogues=(
+            catalogue({UNIT: [(VISIT, "Besök")], OTHER_UNIT: [(VISIT, "Besök")]}),
+        )
     )
     made = booked_at(wireless)
     target = wireless.coming(48, of=schedule(unit=OTHER_UNIT))

@@ -67,7 +67,7 @@ def desk_over(wireless: Wireless, journal: Journal) -> Desk:
     return Desk(
         wireless.sources,
         wireless.desk.adapters,
-        lambda: Directory.of(wireless.sources.values(), wireless.offers, {}),
+        lambda: Directory.of(wireless.sources.values(), wireless.catalogues, {}),
         journal,
         wireless.desk.clock,
     )

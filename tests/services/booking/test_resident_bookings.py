@@ -21,8 +21,8 @@ from builders import (
     UNIT,
     VISIT,
     booked,
+    catalogue,
     number,
-    offer,
     source,
     southern_source,
     subject,
@@ -759,7 +759,10 @@ def two_sources(make_wireless: MakeWireless, southern: AnsweringAdapter) -> Wire
             AGGREGATED,
             southern_source(schedule_address=LogicalAddress("12")),
         ),
-        offers=(offer(), offer({SOUTHERN_UNIT: [(VISIT, "B")]}, name="syd")),
+        catalogues=(
+            catalogue(),
+            catalogue({SOUTHERN_UNIT: [(VISIT, "B")]}, name="syd"),
+        ),
     )
 
 
@@ -805,7 +808,7 @@ def test_each_known_unit_is_asked_once(make_wireless: MakeWireless) -> None:
     """Without an aggregating address the units of known bookings are asked."""
     wireless = make_wireless(
         sources=(source(units=(unit(), unit(OTHER_UNIT))),),
-        offers=(offer({UNIT: [(VISIT, "B")], OTHER_UNIT: [(VISIT, "B")]}),),
+        catalogues=(catalogue({UNIT: [(VISIT, "B")], OTHER_UNIT: [(VISIT, "B")]}),),
     )
     times = [wireless.coming(hours) for hours in (24, 25)]
     wireless.lists(*times)

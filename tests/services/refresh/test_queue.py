@@ -25,8 +25,8 @@ def times(name: str) -> Question:
     return Question(interaction=TIMES, unit=UNIT, time_type_id=TimeTypeId(name))
 
 
-OFFER = Question(interaction=Interaction.GET_ALL_TIME_TYPES, unit=UNIT)
-OTHER_OFFER = Question(interaction=Interaction.GET_ALL_TIME_TYPES, unit=OTHER_UNIT)
+TIME_TYPES = Question(interaction=Interaction.GET_ALL_TIME_TYPES, unit=UNIT)
+OTHER_TIME_TYPES = Question(interaction=Interaction.GET_ALL_TIME_TYPES, unit=OTHER_UNIT)
 A, B, C, D = (times(name) for name in "ABCD")
 
 
@@ -74,9 +74,9 @@ def test_what_was_never_asked_comes_first(clock: MovableClock) -> None:
 def test_what_was_never_asked_comes_in_its_order(clock: MovableClock) -> None:
     """The lowest order first, then as it was listed."""
     queue = queue_of(clock=clock)
-    queue.expect([(A, 2), (OFFER, 1), (B, 0), (OTHER_OFFER, 1)])
+    queue.expect([(A, 2), (TIME_TYPES, 1), (B, 0), (OTHER_TIME_TYPES, 1)])
 
-    assert in_order(queue) == [B, OFFER, OTHER_OFFER, A]
+    assert in_order(queue) == [B, TIME_TYPES, OTHER_TIME_TYPES, A]
 
 
 def test_what_was_never_asked_and_is_wanted_comes_before_all(
@@ -154,13 +154,13 @@ def test_demand_for_the_unknown_is_forgotten(clock: MovableClock) -> None:
 
 
 def test_an_offer_is_due_after_six_hours(clock: MovableClock) -> None:
-    """Offers age in hours, not in minutes."""
-    queue = queue_of(OFFER, clock=clock)
-    queue.answered(OFFER, NOW - timedelta(hours=5, minutes=59))
+    """Time types age in hours, not in minutes."""
+    queue = queue_of(TIME_TYPES, clock=clock)
+    queue.answered(TIME_TYPES, NOW - timedelta(hours=5, minutes=59))
     early = in_order(queue)
     clock.forward(minutes=1)
 
-    assert (early, in_order(queue)) == ([], [OFFER])
+    assert (early, in_order(queue)) == ([], [TIME_TYPES])
 
 
 def test_nothing_is_taken_twice(clock: MovableClock) -> None:
@@ -255,7 +255,7 @@ def test_what_is_not_expected_any_more_is_forgotten(clock: MovableClock) -> None
 
 
 def test_what_stays_expected_keeps_its_age(clock: MovableClock) -> None:
-    """A new offer does not make old answers new."""
+    """A new catalogue does not make old answers new."""
     queue = queue_of(A, clock=clock)
     aged(queue, A=1)
     queue.expect([(A, 0), (B, 0)])
@@ -265,12 +265,12 @@ def test_what_stays_expected_keeps_its_age(clock: MovableClock) -> None:
 
 def test_a_closed_interaction_passes_nothing(clock: MovableClock) -> None:
     """Others pass all the same."""
-    queue = queue_of(A, OFFER, clock=clock)
+    queue = queue_of(A, TIME_TYPES, clock=clock)
 
     def gate(interaction: Interaction) -> Gate:
         return Gate.CLOSED if interaction is TIMES else Gate.OPEN
 
-    assert (queue.take(gate), queue.take(gate)) == (OFFER, None)
+    assert (queue.take(gate), queue.take(gate)) == (TIME_TYPES, None)
 
 
 def test_the_probe_is_what_answered_last(clock: MovableClock) -> None:

@@ -22,7 +22,7 @@ from builders import (
     VACCINATION,
     VISIT,
     block,
-    offer,
+    catalogue,
     schedule,
     source,
     southern_source,
@@ -57,9 +57,9 @@ from fhir_gateway.model.timeslot import AvailableDate, TimeType
 from fhir_gateway.services.refresh.source_refresh import SourceRefresh
 from fhir_gateway.services.refresh.tenure import Tenure
 from fhir_gateway.services.source.directory import TimeTypeMap
-from fhir_gateway.stores.offer import Offer
 from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
 from fhir_gateway.stores.slot_store import StoreUnavailable
+from fhir_gateway.stores.source_catalogue import SourceCatalogue
 from fhir_gateway.stores.source_status import FailingQuestion, SourceStatus
 
 VISITS = TimeType(id=VISIT, name="Besök")
@@ -129,7 +129,7 @@ def short(call: Any) -> str:
     """Return what was asked, in short."""
     match call:
         case GetAllTimeTypes(unit=hsa_id):
-            return f"offer {hsa_id[-3:]}"
+            return f"time types {hsa_id[-3:]}"
         case GetAllPerformers(unit=hsa_id):
             return f"staff {hsa_id[-3:]}"
         case GetAvailableTimeslots(unit=hsa_id, time_type_id=time_type_id):
@@ -164,7 +164,7 @@ def test_staff_are_not_asked_for_where_they_cannot_be() -> None:
     world.adapter.supports = frozenset(Interaction) - {Interaction.GET_ALL_PERFORMERS}
 
     assert [short(each) for each in world.run_once()] == [
-        "offer A01",
+        "time types A01",
         "times A01 TT-BESOK",
     ]
 
@@ -188,9 +188,9 @@ def test_mapped_time_types_are_asked_for_first() -> None:
     )
 
     assert [short(each) for each in world.run_once()] == [
-        "offer A01",
+        "time types A01",
         "times A01 TT-COVID",
-        "offer A02",
+        "time types A02",
         "times A02 TT-COVID",
         "times A01 TT-BESOK",
         "times A02 TT-BESOK",
@@ -246,7 +246,7 @@ def test_nothing_is_asked_again_while_it_is_young(world: World) -> None:
 
 
 def test_times_are_due_after_a_third_of_their_freshness(world: World) -> None:
-    """Times are asked for again before they are stale; the offer is left in peace."""
+    """Times are asked for again before they are stale; the catalogue is not."""
     world.run_once()
     world.clock.forward(seconds=199)
     early = world.run_once()
@@ -263,7 +263,7 @@ def test_the_offer_is_due_after_six_hours(world: World) -> None:
 
     assert [short(each) for each in world.run_once()] == [
         "times A01 TT-BESOK",
-        "offer A01",
+        "time types A01",
         "staff A01",
     ]
 
@@ -277,7 +277,7 @@ def test_the_oldest_answer_is_renewed_first() -> None:
         key = BlockKey(source=NORR, unit=UNIT, time_type_id=time_type)
         answered_at = NOW - timedelta(minutes=minutes)
         world.store.put_block(block([], key=key, answered_at=answered_at))
-    world.store.put_offer(offer({UNIT: [(VISIT, "Besök"), (COVID, "Covid")]}))
+    world.store.put_catalogue(catalogue({UNIT: [(VISIT, "Besök"), (COVID, "Covid")]}))
 
     assert [short(each) for each in world.run_once()] == [
         "times A01 TT-COVID",
@@ -300,12 +300,12 @@ def test_free_times_become_a_block(world: World) -> None:
 
 
 def test_what_a_source_offers_is_told(world: World) -> None:
-    """The offer has units, time types and staff."""
+    """The catalogue has units, time types and staff."""
     eva = Performer(hsa_id=HsaId("SE2321000016-P01"), first_name="Eva", last_name="Ek")
     world.adapter.performers = (eva,)
     world.run_once()
 
-    assert world.store.offer(NORR) == offer(
+    assert world.store.catalogue(NORR) == catalogue(
         units=(unit(),), performers={eva.hsa_id: eva}
     )
 
@@ -416,12 +416,12 @@ def test_units_can_come_from_the_source() -> None:
 
     assert [short(each) for each in world.run_once()] == [
         "GetAllHealthcareFacilities",
-        "offer A01",
-        "offer A02",
+        "time types A01",
+        "time types A02",
         "times A01 TT-BESOK",
         "times A02 TT-BESOK",
     ]
-    assert world.store.offer(NORR).units == (unit(), unit(OTHER_UNIT))
+    assert world.store.catalogue(NORR).units == (unit(), unit(OTHER_UNIT))
     (asked,) = world.adapter.asked(GetAllHealthcareFacilities)
     assert (asked.unit, asked.actor) == (UNIT, Actor.agent(AGENT))
 
@@ -451,8 +451,8 @@ def test_a_unit_of_another_source_is_left_out_and_named() -> None:
         count=1,
     )
 
-    assert world.store.offer(NORR).units == (unit(),)
-    assert world.store.offer(NORR).losses == (
+    assert world.store.catalogue(NORR).units == (unit(),)
+    assert world.store.catalogue(NORR).losses == (
         lost,
         replace(lost, reason="a unit has none of the configured prefixes"),
         replace(
@@ -554,7 +554,7 @@ def test_a_time_outside_one_window_that_another_has_is_no_loss() -> None:
 
 
 def test_losses_outlive_a_restart(world: World) -> None:
-    """What an earlier run has learnt of the offer comes with its losses."""
+    """What an earlier run has learnt of the catalogue comes with its losses."""
     world.adapter.rejected = {GetAllTimeTypes: ("timeTypeId: is missing",)}
     world.run_once()
     before = world.store.status(NORR).losses
@@ -708,7 +708,7 @@ def _fail_second_window(world: World, _: Interaction) -> None:
 def test_a_store_that_is_away_is_no_fault_of_the_sources() -> None:
     """What cannot be stored is asked again later; the source is not blamed."""
     store = LeavingStore(MemorySlotStore())
-    store.away = {"put_block", "put_offer", "block_keys", "offer"}
+    store.away = {"put_block", "put_catalogue", "block_keys", "catalogue"}
     world = World(store=store)
     world.run_once()
     store.away = set()
@@ -723,7 +723,7 @@ def test_a_store_that_is_away_is_no_fault_of_the_sources() -> None:
 def test_a_region_is_not_asked_for_what_cannot_be_kept() -> None:
     """While the store takes nothing, no call is spent; the log says so once."""
     store = LeavingStore(MemorySlotStore())
-    store.away = {"put_status", "put_block", "put_offer"}
+    store.away = {"put_status", "put_block", "put_catalogue"}
     world = World(store=store)
     with capture_logs() as logs:
         while_away = [world.run_once() for _ in range(3)]
@@ -739,16 +739,16 @@ def test_a_region_is_not_asked_for_what_cannot_be_kept() -> None:
 
 
 def test_an_emptied_store_is_refilled() -> None:
-    """Losing all of Redis costs a refill: the offer at once, then every block."""
+    """Losing all of Redis costs a refill: the catalogue at once, then every block."""
     world = World()
     world.run_once()
     world.store.empty()
     world.clock.forward(seconds=10)
     world.run_once()
-    found = world.store.offer(NORR), world.store.block_keys()
+    found = world.store.catalogue(NORR), world.store.block_keys()
     assert [short(each) for each in world.run_once()] == ["times A01 TT-BESOK"]
 
-    told = offer(units=(unit(),), answered_at=NOW + timedelta(seconds=10))
+    told = catalogue(units=(unit(),), answered_at=NOW + timedelta(seconds=10))
     assert found == (told, [])
     assert world.store.block_keys() == [KEY]
 
@@ -799,14 +799,14 @@ def test_a_unit_that_is_not_configured_any_more_is_dropped() -> None:
     """A unit that was taken out of the configuration is asked about no more."""
     both = [(VISIT, "Besök")]
     world = World()
-    world.store.put_offer(
-        offer({UNIT: both, OTHER_UNIT: both}, answered_at=NOW - timedelta(hours=7))
+    world.store.put_catalogue(
+        catalogue({UNIT: both, OTHER_UNIT: both}, answered_at=NOW - timedelta(hours=7))
     )
     asked = world.run_once()
 
     assert OTHER_UNIT not in {each.unit for each in asked}
-    assert world.store.offer(NORR).units == (unit(),)
-    assert world.store.offer(NORR).time_types.keys() == {UNIT}
+    assert world.store.catalogue(NORR).units == (unit(),)
+    assert world.store.catalogue(NORR).time_types.keys() == {UNIT}
 
 
 def test_without_a_store_it_starts_from_nothing() -> None:
@@ -850,7 +850,7 @@ def test_the_loop_asks_everything(world: World) -> None:
     run_until(world, lambda: world.store.block_keys() == [KEY])
 
     assert [short(each) for each in world.adapter.calls][:2] == [
-        "offer A01",
+        "time types A01",
         "times A01 TT-BESOK",
     ]
 
@@ -906,24 +906,24 @@ def test_no_more_calls_are_in_flight_than_allowed() -> None:
 
 
 class SlowToStore(MemorySlotStore):
-    """A store whose first offer takes longer than its second, if there can be one."""
+    """A store that takes longer for the first catalogue than for a second."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._began: list[Offer] = []
+        self._began: list[SourceCatalogue] = []
         self._second = threading.Event()
 
-    def put_offer(self, offer: Offer) -> None:
-        """Replace an offer."""
-        self._began.append(offer)
+    def put_catalogue(self, catalogue: SourceCatalogue) -> None:
+        """Replace a catalogue."""
+        self._began.append(catalogue)
         if len(self._began) == 1:
             self._second.wait(0.3)
-        super().put_offer(offer)
+        super().put_catalogue(catalogue)
         self._second.set()
 
 
 def test_the_last_offer_is_the_one_that_stands() -> None:
-    """Of two units that answer at once neither is lost from the offer."""
+    """Of two units that answer at once neither is lost from the catalogue."""
     world = World(
         source=source(
             budget=AS_FAST_AS_CAN_BE,
@@ -934,9 +934,9 @@ def test_the_last_offer_is_the_one_that_stands() -> None:
         store=SlowToStore(),
     )
 
-    run_until(world, lambda: world.store.puts["Offer"] == 4)
+    run_until(world, lambda: world.store.puts["SourceCatalogue"] == 4)
 
-    assert world.store.offer(NORR).time_types.keys() == {UNIT, OTHER_UNIT}
+    assert world.store.catalogue(NORR).time_types.keys() == {UNIT, OTHER_UNIT}
 
 
 def test_stopping_does_not_wait_for_the_budget() -> None:
@@ -947,7 +947,7 @@ def test_stopping_does_not_wait_for_the_budget() -> None:
     run_until(world, lambda: len(world.adapter.calls) == 1)
 
     assert monotonic() - began < 5
-    assert [short(each) for each in world.adapter.calls] == ["offer A01"]
+    assert [short(each) for each in world.adapter.calls] == ["time types A01"]
 
 
 def test_a_fault_of_our_own_is_told_and_not_repeated_at_once() -> None:
@@ -1070,7 +1070,7 @@ def test_one_failing_unit_does_not_make_its_source_fail() -> None:
 
 
 def test_an_interaction_that_fails_as_a_whole_is_left_alone() -> None:
-    """After five different failures nothing more is asked; offers still are."""
+    """After five different failures nothing more is asked; time types still are."""
     world = ten_units({each.hsa_id for each in TEN_UNITS})
     world.run_once()
     status = world.store.status(NORR)
@@ -1336,7 +1336,7 @@ def test_a_live_source_is_asked_for_its_offer_alone() -> None:
     """Its free times are never kept."""
     world = World(source=source(budget=AS_FAST_AS_CAN_BE, mode=Mode.LIVE))
 
-    assert [short(each) for each in world.run_once()] == ["offer A01", "staff A01"]
+    assert [short(each) for each in world.run_once()] == ["time types A01", "staff A01"]
 
 
 # The status

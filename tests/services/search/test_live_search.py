@@ -21,7 +21,7 @@ from builders import (
     UNIT,
     VISIT,
     block,
-    offer,
+    catalogue,
     schedule,
     source,
     southern_source,
@@ -90,9 +90,9 @@ class World:
         self.search = SlotSearch(
             self.view, self.sources, live=self.asker, clock=self.clock
         )
-        self.store.put_offer(offer())
-        self.store.put_offer(
-            offer({each: [(VISIT, "Besök")] for each in self.units}, name="syd")
+        self.store.put_catalogue(catalogue())
+        self.store.put_catalogue(
+            catalogue({each: [(VISIT, "Besök")] for each in self.units}, name="syd")
         )
         self.store.put_block(block([timeslot(3), timeslot(6)]))
         self.view.catch_up()

@@ -16,7 +16,7 @@ from builders import (
     UNIT,
     VISIT,
     block,
-    offer,
+    catalogue,
     source,
     unit,
 )
@@ -50,7 +50,7 @@ class World:
             self.view, {NORR: norr}, demand=self.demand, clock=self.clock
         )
         both = [(VISIT, "Besök"), (COVID, "Covid")]
-        self.store.put_offer(offer(dict.fromkeys(UNITS, both)))
+        self.store.put_catalogue(catalogue(dict.fromkeys(UNITS, both)))
         for hsa_id in UNITS:
             for time_type_id in (VISIT, COVID):
                 self.answered(hsa_id, time_type_id)
@@ -99,7 +99,7 @@ def test_what_was_never_listed_is_noted() -> None:
     """A time type without a block is wanted too."""
     world = World()
     both = [(VISIT, "Besök"), (COVID, "Covid"), ("TT-NEW", "Nytt")]
-    world.store.put_offer(offer({UNIT: both, OTHER_UNIT: both[:2]}))
+    world.store.put_catalogue(catalogue({UNIT: both, OTHER_UNIT: both[:2]}))
 
     assert world.wanted() == {(UNIT, TimeTypeId("TT-NEW"))}
 
@@ -197,7 +197,7 @@ def test_a_time_type_that_never_answers_is_named_as_such() -> None:
     """It was asked and does not answer: that is not 'not yet asked'."""
     world = World()
     both = [(VISIT, "Besök"), (COVID, "Covid"), ("TT-NEW", "Nytt")]
-    world.store.put_offer(offer({UNIT: both, OTHER_UNIT: both[:2]}))
+    world.store.put_catalogue(catalogue({UNIT: both, OTHER_UNIT: both[:2]}))
     world.store.put_status(failing((UNIT, TimeTypeId("TT-NEW"))))
 
     assert outcomes(world) == [
@@ -212,8 +212,8 @@ def test_a_time_type_that_never_answers_is_named_as_such() -> None:
 def test_a_unit_that_never_says_what_it_offers_is_named_as_such() -> None:
     """Only where that unit can fit."""
     world = World()
-    world.store.put_offer(
-        offer(
+    world.store.put_catalogue(
+        catalogue(
             {UNIT: [(VISIT, "Besök"), (COVID, "Covid")]},
             units=tuple(unit(each) for each in UNITS),
         )

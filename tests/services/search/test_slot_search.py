@@ -22,7 +22,7 @@ from builders import (
     VACCINATION,
     VISIT,
     block,
-    offer,
+    catalogue,
     schedule,
     source,
     southern_source,
@@ -92,11 +92,11 @@ class World:
     def _held(self) -> Mapping[str, tuple[float, ...]]:
         return {token: (inf,) * places for token, places in self.held.items()}
 
-    def offers(self) -> "World":
+    def catalogues(self) -> "World":
         """Let both sources say what they offer, without any free time."""
         both = [(VISIT, "Besök"), (COVID, "Covid")]
-        self.store.put_offer(offer({UNIT: both, OTHER_UNIT: both}))
-        self.store.put_offer(offer({SOUTHERN_UNIT: [(VISIT, "B")]}, name="syd"))
+        self.store.put_catalogue(catalogue({UNIT: both, OTHER_UNIT: both}))
+        self.store.put_catalogue(catalogue({SOUTHERN_UNIT: [(VISIT, "B")]}, name="syd"))
         for hsa_id in (UNIT, OTHER_UNIT):
             for time_type in (VISIT, COVID):
                 self.lists(of_unit=hsa_id, time_type=time_type)
@@ -154,7 +154,7 @@ def hours_of(found: Timeslot) -> float:
 
 @pytest.fixture(name="world")
 def _world() -> World:
-    return World().offers()
+    return World().catalogues()
 
 
 # Which times
@@ -647,7 +647,7 @@ def test_a_source_that_was_never_asked_is_named() -> None:
 
 def test_a_unit_that_was_never_asked_is_its_sources_part(world: World) -> None:
     """A source with one unit unasked is named, and only where that unit can fit."""
-    world.store.put_offer(offer({UNIT: [(VISIT, "Besök"), (COVID, "Covid")]}))
+    world.store.put_catalogue(catalogue({UNIT: [(VISIT, "Besök"), (COVID, "Covid")]}))
 
     assert problems(world.page()) == {NORR: SourceProblem.NOT_YET_ASKED}
     assert problems(world.page(units=(frozenset({UNIT}),))) == {}
@@ -659,7 +659,7 @@ def test_a_unit_that_was_never_asked_is_its_sources_part(world: World) -> None:
 def test_a_time_type_that_was_never_listed_is_its_sources_part() -> None:
     """An offered time type without a block is missing, not empty."""
     world = World(sources=(source(),))
-    world.store.put_offer(offer({UNIT: [(VISIT, "Besök"), (COVID, "Covid")]}))
+    world.store.put_catalogue(catalogue({UNIT: [(VISIT, "Besök"), (COVID, "Covid")]}))
     world.lists(timeslot(3))
 
     assert problems(world.page()) == {NORR: SourceProblem.NOT_YET_ASKED}
@@ -794,11 +794,13 @@ def test_a_source_that_cannot_match_is_not_named(
 ) -> None:
     """Whatever ails a source, it is no part of an answer about another's units."""
     world = World()
-    world.offers()
+    world.catalogues()
     if ails == "never asked":
         world = World()
-        world.store.put_offer(
-            offer({each: [(VISIT, "B"), (COVID, "C")] for each in (UNIT, OTHER_UNIT)})
+        world.store.put_catalogue(
+            catalogue(
+                {each: [(VISIT, "B"), (COVID, "C")] for each in (UNIT, OTHER_UNIT)}
+            )
         )
         for hsa_id in (UNIT, OTHER_UNIT):
             for time_type in (VISIT, COVID):
@@ -833,7 +835,7 @@ def test_a_unit_belongs_to_the_longest_prefix() -> None:
         units=(unit(inner_unit, source=source("inner").name),),
     )
     world = World(sources=(source(), inner))
-    world.store.put_offer(offer({inner_unit: [(VISIT, "B")]}, name="inner"))
+    world.store.put_catalogue(catalogue({inner_unit: [(VISIT, "B")]}, name="inner"))
     key = BlockKey(source=inner.name, unit=inner_unit, time_type_id=VISIT)
     world.store.put_block(block([], key=key))
     world.status(failing=True)
@@ -931,7 +933,7 @@ def test_a_page_that_still_holds_is_what_a_search_finds(
     later: list[float],
 ) -> None:
     """However time goes on, a page is said to hold only while it is the answer."""
-    world = World().offers()
+    world = World().catalogues()
     world.status(failing=failing)
     of = {"A": schedule(), "B": COVIDS, "C": schedule(SOUTHERN_UNIT)}
     for name, seconds in zip(of, answered, strict=True):
@@ -1104,8 +1106,8 @@ def test_old_times_and_lost_times_are_both_told(world: World) -> None:
 def test_a_lost_time_type_touches_the_searches_of_its_unit(world: World) -> None:
     """Which time type it is nobody knows; other units are not in doubt."""
     both = [(VISIT, "Besök"), (COVID, "Covid")]
-    world.store.put_offer(
-        offer({UNIT: both, OTHER_UNIT: both}, losses=(LOST_TIME_TYPE,))
+    world.store.put_catalogue(
+        catalogue({UNIT: both, OTHER_UNIT: both}, losses=(LOST_TIME_TYPE,))
     )
     told = (also_lists("time types of 1 of its units"),)
 
@@ -1118,7 +1120,9 @@ def test_a_lost_time_type_touches_the_searches_of_its_unit(world: World) -> None
 def test_a_lost_unit_touches_the_searches_of_its_source(world: World) -> None:
     """A search for units that are known is not in doubt; one for another unit is."""
     both = [(VISIT, "Besök"), (COVID, "Covid")]
-    world.store.put_offer(offer({UNIT: both, OTHER_UNIT: both}, losses=(LOST_UNIT,)))
+    world.store.put_catalogue(
+        catalogue({UNIT: both, OTHER_UNIT: both}, losses=(LOST_UNIT,))
+    )
     told = (also_lists("units"),)
 
     assert world.page().outcomes == told
@@ -1146,7 +1150,7 @@ def test_a_block_about_another_sources_unit_is_not_shown() -> None:
             source(units=(unit(), unit(OTHER_UNIT)), prefixes=("SE2321000",)),
             southern_source(),
         )
-    ).offers()
+    ).catalogues()
     stranger = timeslot(3, of=schedule(SOUTHERN_UNIT))
     key = BlockKey(source=NORR, unit=SOUTHERN_UNIT, time_type_id=VISIT)
     world.store.put_block(block([stranger], key=key))

@@ -24,7 +24,7 @@ from builders import (
     UNIT,
     VISIT,
     block,
-    offer,
+    catalogue,
     schedule,
     source,
     southern_source,
@@ -183,7 +183,7 @@ def test_offers_and_statuses_are_folded_in(
     status = SourceStatus(
         source=NORR, last_answer_at=NOW, failing_since=None, last_error=None
     )
-    store.put_offer(offer())
+    store.put_catalogue(catalogue())
     store.put_status(status)
 
     view.catch_up()
@@ -225,7 +225,7 @@ def test_a_source_that_is_not_configured_is_left_out(
     store.put_block(block([timeslot(of=schedule(SOUTHERN_UNIT))], key=key))
     view = view_of(store, clock)
     store.put_block(block([timeslot(of=schedule(SOUTHERN_UNIT))], key=key))
-    store.put_offer(offer({}, name="syd"))
+    store.put_catalogue(catalogue({}, name="syd"))
 
     view.catch_up()
 
@@ -318,7 +318,7 @@ def test_a_store_that_is_away_keeps_the_last_good_snapshot(
     assert starts(view.snapshot) == [3]
 
 
-@pytest.mark.parametrize("lost", ["blocks", "offer", "status"])
+@pytest.mark.parametrize("lost", ["blocks", "catalogue", "status"])
 def test_a_change_that_could_not_be_read_is_read_later(
     store: MemorySlotStore, clock: MovableClock, lost: str
 ) -> None:
@@ -329,7 +329,7 @@ def test_a_change_that_could_not_be_read_is_read_later(
         source=NORR, last_answer_at=NOW, failing_since=None, last_error=None
     )
     store.put_block(block([timeslot(3)]))
-    store.put_offer(offer())
+    store.put_catalogue(catalogue())
     store.put_status(status)
     leaving.away = {lost}
     with pytest.raises(StoreUnavailable):
@@ -363,7 +363,7 @@ def test_an_emptied_redis_takes_nothing_away(
 ) -> None:
     """After FLUSHALL what was good stays until it is too old."""
     redis_store.put_block(block([timeslot(3)]))
-    redis_store.put_offer(offer())
+    redis_store.put_catalogue(catalogue())
     view = view_of(redis_store, clock)
     with redis.Redis.from_url(own_redis) as client:
         client.flushall()
@@ -384,7 +384,7 @@ def test_everything_is_read_when_changes_were_missed(
     redis_store.put_block(block([timeslot(4, of=second)]))
     with redis.Redis.from_url(own_redis) as client:
         client.delete("changes")
-    redis_store.put_offer(offer())
+    redis_store.put_catalogue(catalogue())
 
     view.catch_up()
     view.catch_up()
@@ -460,17 +460,17 @@ def test_times_that_are_listed_again_leave_their_segment(
 def test_an_offer_that_is_said_again_changes_nothing(
     store: MemorySlotStore, clock: MovableClock
 ) -> None:
-    """A source that offers what it offered makes no snapshot; another offer does."""
+    """The same catalogue makes no snapshot; another catalogue does."""
     both = {UNIT: [(VISIT, "Besök")]}
-    store.put_offer(offer(both))
+    store.put_catalogue(catalogue(both))
     view = view_of(store, clock)
     before = view.snapshot
 
-    store.put_offer(offer(both, answered_at=NOW + HOUR))
+    store.put_catalogue(catalogue(both, answered_at=NOW + HOUR))
     view.catch_up()
     assert view.snapshot is before
 
-    store.put_offer(offer({UNIT: [(VISIT, "Läkarbesök")]}))
+    store.put_catalogue(catalogue({UNIT: [(VISIT, "Läkarbesök")]}))
     view.catch_up()
     assert view.snapshot.layout == before.layout + 1
     assert [

@@ -13,7 +13,7 @@ from builders import (
     UNIT,
     VACCINATION,
     VISIT,
-    offer,
+    catalogue,
     source,
     southern_source,
     unit,
@@ -31,7 +31,7 @@ def test_an_offering_is_a_units_time_type() -> None:
     """Each unit's time type is found under its token, with what it means."""
     directory = Directory.of(
         [source()],
-        {NORR: offer({UNIT: [(VISIT, "Besök"), (COVID, "Covid")]})},
+        {NORR: catalogue({UNIT: [(VISIT, "Besök"), (COVID, "Covid")]})},
         {(UNIT, COVID): (VACCINATION,)},
     )
 
@@ -54,7 +54,7 @@ def test_a_meaning_is_a_units_own() -> None:
     """The same code at another unit means nothing by that."""
     directory = Directory.of(
         [source(units=(unit(), unit(OTHER_UNIT)))],
-        {NORR: offer({UNIT: [(COVID, "Covid")], OTHER_UNIT: [(COVID, "Covid")]})},
+        {NORR: catalogue({UNIT: [(COVID, "Covid")], OTHER_UNIT: [(COVID, "Covid")]})},
         {(UNIT, COVID): (VACCINATION,)},
     )
 
@@ -66,7 +66,7 @@ def test_a_meaning_is_a_units_own() -> None:
 
 def test_a_source_without_an_offer_is_silent() -> None:
     """A source that has said nothing has its configured units and no offering."""
-    directory = Directory.of([source(), southern_source()], {NORR: offer()}, {})
+    directory = Directory.of([source(), southern_source()], {NORR: catalogue()}, {})
 
     assert directory.silent == {SYD}
     assert directory.units.keys() == {UNIT, SOUTHERN_UNIT}
@@ -79,7 +79,7 @@ def test_configuration_knows_a_unit_better() -> None:
 
     directory = Directory.of(
         [source(units=(configured,))],
-        {NORR: offer(units=(unit(name="MOTT B"),))},
+        {NORR: catalogue(units=(unit(name="MOTT B"),))},
         {},
     )
 
@@ -90,7 +90,7 @@ def test_configuration_knows_a_unit_better() -> None:
 def test_a_unit_that_only_the_source_knows_is_there() -> None:
     """A unit that came from its source has its time types too."""
     directory = Directory.of(
-        [source()], {NORR: offer({OTHER_UNIT: [(VISIT, "B")]})}, {}
+        [source()], {NORR: catalogue({OTHER_UNIT: [(VISIT, "B")]})}, {}
     )
 
     assert directory.units.keys() == {UNIT, OTHER_UNIT}
@@ -102,8 +102,10 @@ def staffed(norrs: Performer | None, syds: Performer | None) -> Directory:
     return Directory.of(
         [source(), southern_source()],
         {
-            NORR: offer(performers={norrs.hsa_id: norrs} if norrs else {}),
-            SYD: offer({}, name="syd", performers={syds.hsa_id: syds} if syds else {}),
+            NORR: catalogue(performers={norrs.hsa_id: norrs} if norrs else {}),
+            SYD: catalogue(
+                {}, name="syd", performers={syds.hsa_id: syds} if syds else {}
+            ),
         },
         {},
     )
@@ -142,13 +144,13 @@ def test_staff_of_nobodys_prefix_are_named_by_each_source() -> None:
 
 
 def test_an_offer_says_nothing_of_another_sources_unit() -> None:
-    """The longest prefix decides whose a unit is, also of an offer stored before."""
+    """The longest prefix decides whose a unit is, also of a catalogue stored before."""
     wide = source(prefixes=("SE2321000",))
     directory = Directory.of(
         [wide, southern_source()],
         {
-            NORR: offer({UNIT: [(VISIT, "A")], SOUTHERN_UNIT: [(VISIT, "B")]}),
-            SYD: offer({}, name="syd"),
+            NORR: catalogue({UNIT: [(VISIT, "A")], SOUTHERN_UNIT: [(VISIT, "B")]}),
+            SYD: catalogue({}, name="syd"),
         },
         {},
     )
@@ -167,8 +169,10 @@ def test_lists_that_could_not_be_kept_whole_are_known_by_unit_and_source() -> No
     directory = Directory.of(
         [source(), southern_source()],
         {
-            NORR: offer(losses=(lost, lost_unit)),
-            SYD: offer({}, name="syd", losses=(replace(lost_unit, is_elsewhere=True),)),
+            NORR: catalogue(losses=(lost, lost_unit)),
+            SYD: catalogue(
+                {}, name="syd", losses=(replace(lost_unit, is_elsewhere=True),)
+            ),
         },
         {},
     )

@@ -201,5 +201,5 @@ def test_nothing_is_listed_where_nothing_fails() -> None:
 
 
 def test_a_live_source_is_marked() -> None:
-    """Its state is that of its offers."""
+    """Its state is that of its catalogue."""
     assert "live, well" in printed(overview(Mode.LIVE))

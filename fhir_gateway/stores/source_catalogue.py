@@ -1,5 +1,5 @@
 """
-An offer: what a source offers and where, as it last said.
+A source's catalogue: what its units offer, as it last said.
 
 The units, their time types and their staff; kept in Redis as JSON beside the blocks.
 """
@@ -16,15 +16,20 @@ from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.loss import Loss, loss_from_json, loss_to_json
 from fhir_gateway.model.timeslot import TimeType
 
-__all__ = ["Offer", "UnreadableOffer", "pack_offer", "unpack_offer"]
+__all__ = [
+    "SourceCatalogue",
+    "UnreadableCatalogue",
+    "pack_catalogue",
+    "unpack_catalogue",
+]
 
 
-class UnreadableOffer(ValueError):
-    """The bytes are no offer."""
+class UnreadableCatalogue(ValueError):
+    """The bytes are no catalogue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class SourceCatalogue:
     """
     What a source offers.
 
@@ -41,44 +46,44 @@ class Offer:
     performers: Mapping[HsaId, Performer]
     losses: tuple[Loss, ...] = ()
 
-    def says_the_same(self, other: "Offer") -> bool:
+    def says_the_same(self, other: "SourceCatalogue") -> bool:
         """Return whether it differs from another in nothing but when it was said."""
         return replace(self, answered_at=other.answered_at) == other
 
 
-def pack_offer(offer: Offer) -> bytes:
-    """Return an offer as bytes."""
+def pack_catalogue(catalogue: SourceCatalogue) -> bytes:
+    """Return a catalogue as bytes."""
     return orjson.dumps(
         {
-            "source": str(offer.source),
-            "answered_at": offer.answered_at.timestamp(),
-            "units": [_unit_to_json(unit) for unit in offer.units],
+            "source": str(catalogue.source),
+            "answered_at": catalogue.answered_at.timestamp(),
+            "units": [_unit_to_json(unit) for unit in catalogue.units],
             "time_types": {
                 str(unit): [[str(each.id), each.name] for each in time_types]
-                for unit, time_types in offer.time_types.items()
+                for unit, time_types in catalogue.time_types.items()
             },
             "performers": [
                 [str(each.hsa_id), each.first_name, each.last_name, each.title]
-                for each in offer.performers.values()
+                for each in catalogue.performers.values()
             ],
-            "losses": [loss_to_json(each) for each in offer.losses],
+            "losses": [loss_to_json(each) for each in catalogue.losses],
         }
     )
 
 
-def unpack_offer(packed: bytes) -> Offer:
+def unpack_catalogue(packed: bytes) -> SourceCatalogue:
     """
-    Return the offer that bytes hold.
+    Return the catalogue that bytes hold.
 
     Raises:
-        UnreadableOffer: They hold none.
+        UnreadableCatalogue: They hold none.
     """
     try:
         data: dict[str, Any] = orjson.loads(packed)
         source = SourceName(data["source"])
         # Many units have the same time types: each is kept once.
         kept: dict[tuple[str, str], TimeType] = {}
-        return Offer(
+        return SourceCatalogue(
             source=source,
             answered_at=datetime.fromtimestamp(data["answered_at"], UTC),
             units=tuple(_unit_from_json(unit, source) for unit in data["units"]),
@@ -110,7 +115,7 @@ def unpack_offer(packed: bytes) -> Offer:
         AttributeError,
         OverflowError,
     ) as error:
-        raise UnreadableOffer("no offer of this version") from error
+        raise UnreadableCatalogue("no catalogue of this version") from error
 
 
 def _unit_to_json(unit: CareUnit) -> dict[str, object]:

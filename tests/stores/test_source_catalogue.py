@@ -1,5 +1,5 @@
 """
-Offers: what is packed comes back, and nothing else passes for an offer.
+Catalogues: what is packed comes back, and nothing else passes for a catalogue.
 """
 
 from dataclasses import replace
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
-from builders import NORR, NOW, UNIT, offer, unit
+from builders import NORR, NOW, UNIT, catalogue, unit
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,11 +16,11 @@ from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.loss import Loss
 from fhir_gateway.model.timeslot import TimeType
-from fhir_gateway.stores.offer import (
-    Offer,
-    UnreadableOffer,
-    pack_offer,
-    unpack_offer,
+from fhir_gateway.stores.source_catalogue import (
+    SourceCatalogue,
+    UnreadableCatalogue,
+    pack_catalogue,
+    unpack_catalogue,
 )
 
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
@@ -65,7 +65,7 @@ LOSSES = st.builds(
     is_elsewhere=st.booleans(),
 )
 OFFERS = st.builds(
-    Offer,
+    SourceCatalogue,
     source=st.just(NORR),
     answered_at=INSTANTS,
     units=st.lists(UNITS, max_size=3).map(tuple),
@@ -82,30 +82,30 @@ OFFERS = st.builds(
 
 
 @given(OFFERS)
-def test_what_is_packed_comes_back(drawn: Offer) -> None:
-    """Any offer is the same after a round trip."""
-    assert unpack_offer(pack_offer(drawn)) == drawn
+def test_what_is_packed_comes_back(drawn: SourceCatalogue) -> None:
+    """Any catalogue is the same after a round trip."""
+    assert unpack_catalogue(pack_catalogue(drawn)) == drawn
 
 
 @given(st.binary(max_size=200))
-def test_foreign_bytes_are_no_offer(foreign: bytes) -> None:
+def test_foreign_bytes_are_no_catalogue(foreign: bytes) -> None:
     """Bytes that nobody packed are unreadable, and nothing worse."""
-    with pytest.raises(UnreadableOffer):
-        unpack_offer(foreign)
+    with pytest.raises(UnreadableCatalogue):
+        unpack_catalogue(foreign)
 
 
 def test_an_offer_that_is_cut_off_is_unreadable() -> None:
-    """Cut at any byte, an offer is unreadable."""
-    whole = pack_offer(
-        offer(
+    """Cut at any byte, a catalogue is unreadable."""
+    whole = pack_catalogue(
+        catalogue(
             units=(unit(position=Position(latitude=63.8, longitude=20.3)),),
             performers={UNIT: Performer(hsa_id=UNIT, first_name="Eva", last_name="Ek")},
         )
     )
 
     for length in range(len(whole)):
-        with pytest.raises(UnreadableOffer):
-            unpack_offer(whole[:length])
+        with pytest.raises(UnreadableCatalogue):
+            unpack_catalogue(whole[:length])
 
 
 @pytest.mark.parametrize(
@@ -131,25 +131,25 @@ def test_an_offer_that_is_cut_off_is_unreadable() -> None:
     ],
 )
 def test_a_damaged_offer_is_unreadable(changed: dict[str, object]) -> None:
-    """An offer that says something impossible is unreadable, and nothing worse."""
-    packed = orjson.dumps(orjson.loads(pack_offer(offer())) | changed)
+    """A catalogue that says something impossible is unreadable, and nothing worse."""
+    packed = orjson.dumps(orjson.loads(pack_catalogue(catalogue())) | changed)
 
-    with pytest.raises(UnreadableOffer):
-        unpack_offer(packed)
+    with pytest.raises(UnreadableCatalogue):
+        unpack_catalogue(packed)
 
 
 def test_a_unit_belongs_to_the_offers_source() -> None:
-    """The source of an offer is that of its units."""
-    southern = offer(name="syd", answered_at=NOW)
+    """The source of a catalogue is that of its units."""
+    southern = catalogue(name="syd", answered_at=NOW)
 
-    found = unpack_offer(pack_offer(southern))
+    found = unpack_catalogue(pack_catalogue(southern))
 
     assert [each.source for each in found.units] == [SourceName("syd")]
 
 
 def test_what_is_said_again_is_the_same() -> None:
-    """When it was said does not make an offer another one; anything else does."""
-    said = offer()
+    """When it was said does not make a catalogue another one; anything else does."""
+    said = catalogue()
 
-    assert said.says_the_same(offer(answered_at=NOW + timedelta(hours=1)))
+    assert said.says_the_same(catalogue(answered_at=NOW + timedelta(hours=1)))
     assert not said.says_the_same(replace(said, performers={}, time_types={}))

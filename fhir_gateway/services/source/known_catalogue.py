@@ -1,5 +1,5 @@
 """
-What a source's units offer, as far as the refresh has learnt it.
+A source's catalogue, as far as the refresh has learnt it.
 """
 
 import threading
@@ -13,12 +13,12 @@ from fhir_gateway.model.listed import Listed
 from fhir_gateway.model.loss import Loss, losses_of
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timeslot import TimeType
-from fhir_gateway.stores.offer import Offer
+from fhir_gateway.stores.source_catalogue import SourceCatalogue
 
-__all__ = ["KnownOffer"]
+__all__ = ["KnownCatalogue"]
 
 
-class KnownOffer:
+class KnownCatalogue:
     """
     Units, their time types and their staff.
 
@@ -38,15 +38,15 @@ class KnownOffer:
         self._performers: dict[HsaId, Performer] = {}
         self._losses: dict[tuple[Interaction, HsaId], tuple[Loss, ...]] = {}
 
-    def resume(self, offer: Offer) -> None:
+    def resume(self, catalogue: SourceCatalogue) -> None:
         """Learn what an earlier run has stored."""
         with self._lock:
             if self._source.units_from is not None:
-                self._add_units(offer.units)
-            self._performers.update(offer.performers)
-            for unit, time_types in offer.time_types.items():
+                self._add_units(catalogue.units)
+            self._performers.update(catalogue.performers)
+            for unit, time_types in catalogue.time_types.items():
                 self._put_time_types(unit, time_types)
-            for loss in offer.losses:
+            for loss in catalogue.losses:
                 key = loss.interaction, loss.unit
                 self._losses[key] = (*self._losses.get(key, ()), loss)
 
@@ -83,10 +83,10 @@ class KnownOffer:
                 for unit in self._units
             ]
 
-    def offer(self, answered_at: datetime) -> Offer:
+    def catalogue(self, answered_at: datetime) -> SourceCatalogue:
         """Return all that is known."""
         with self._lock:
-            return Offer(
+            return SourceCatalogue(
                 source=self._source.name,
                 answered_at=answered_at,
                 units=tuple(self._units.values()),
