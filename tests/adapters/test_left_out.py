@@ -102,6 +102,90 @@ def test_a_care_type_without_a_name_is_named_by_its_id(lists: Lists) -> None:
     )
 
 
+def test_a_second_name_of_one_time_type_is_left_out_and_named(lists: Lists) -> None:
+    """The first one stands; the same one again says nothing new."""
+    adapter = lists(
+        "GetAllTimeTypes",
+        "".join(
+            f"<ListOfTimeTypes><c:timeTypeName>{name}</c:timeTypeName>"
+            f"<c:timeTypeId>{code}</c:timeTypeId></ListOfTimeTypes>"
+            for name, code in (
+                ("Vaccination", "4"),
+                ("Besök", "5"),
+                ("Ultraljud", "4"),
+                ("Besök", "5"),
+                ("Provtagning", "4"),
+            )
+        ),
+    )
+
+    assert adapter.get_all_time_types(GetAllTimeTypes(**ASKED), timeout=1) == Listed(
+        (
+            TimeType(id=TimeTypeId("4"), name="Vaccination"),
+            TimeType(id=TimeTypeId("5"), name="Besök"),
+        ),
+        ("ListOfTimeTypes/timeTypeId: occurs again, with another name",) * 2,
+    )
+
+
+def test_a_second_name_of_one_performer_is_left_out_and_named(lists: Lists) -> None:
+    """An HSA-id in other letters is the same one."""
+    adapter = lists(
+        "GetAllPerformers",
+        "".join(
+            f"<performerInfos><c:perfomer>{hsa_id}</c:perfomer>"
+            f"<c:lastName>{name}</c:lastName></performerInfos>"
+            for hsa_id, name in (
+                ("SE2321000016-P01", "Ek"),
+                ("se2321000016-p01", "Lind"),
+                ("SE2321000016-P01", "Ek"),
+            )
+        ),
+    )
+
+    assert adapter.get_all_performers(GetAllPerformers(**ASKED), timeout=1) == Listed(
+        (Performer(hsa_id=HsaId("SE2321000016-P01"), first_name="", last_name="Ek"),),
+        ("performerInfos/perfomer: occurs again, with another name",),
+    )
+
+
+def test_a_second_name_of_one_unit_is_left_out_and_named(lists: Lists) -> None:
+    """Which of the two a client would see may not depend on their order in time."""
+    adapter = lists(
+        "GetAllHealthcareFacilities",
+        "".join(
+            f"<healthcareFacilityInfos><c:healthcare_facility>{UNIT}"
+            f"</c:healthcare_facility><c:healthcare_facility_name>{name}"
+            "</c:healthcare_facility_name></healthcareFacilityInfos>"
+            for name in ("Norr", "Söder")
+        ),
+    )
+
+    answer = adapter.get_all_healthcare_facilities(
+        GetAllHealthcareFacilities(**ASKED), timeout=1
+    )
+
+    (rejected,) = answer.rejected
+    assert [each.name for each in answer.items] == ["Norr"]
+    assert rejected == (
+        "healthcareFacilityInfos/healthcare_facility: occurs again, with another name"
+    )
+
+
+def test_a_second_name_of_one_care_type_is_left_out_and_named(lists: Lists) -> None:
+    """The first one stands."""
+    adapter = lists(
+        "GetAllCareTypes",
+        "<careTypes><c:careTypeName>A</c:careTypeName><c:careTypeId>4</c:careTypeId>"
+        "</careTypes><careTypes><c:careTypeName>B</c:careTypeName>"
+        "<c:careTypeId>4</c:careTypeId></careTypes>",
+    )
+
+    assert adapter.get_all_care_types(GetAllCareTypes(**ASKED), timeout=1) == Listed(
+        (("4", "A"),), ("careTypes/careTypeId: occurs again, with another name",)
+    )
+
+
 def test_a_performer_without_a_first_name_is_kept(lists: Lists) -> None:
     """The schema permits empty names; whoever has an HSA-id can be chosen."""
     adapter = lists(

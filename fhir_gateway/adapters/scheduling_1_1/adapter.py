@@ -165,7 +165,11 @@ class Scheduling11:
         )
         response: get_all_time_types.Response = answer.response
         return listed(
-            answer, "ListOfTimeTypes", response.list_of_time_types, time_type_from_wire
+            answer,
+            "ListOfTimeTypes",
+            response.list_of_time_types,
+            time_type_from_wire,
+            identity=("timeTypeId", lambda each: each.id),
         )
 
     def get_all_care_types(
@@ -183,7 +187,13 @@ class Scheduling11:
             timeout=timeout,
         )
         response: get_all_care_types.Response = answer.response
-        return listed(answer, "careTypes", response.care_types, care_type_from_wire)
+        return listed(
+            answer,
+            "careTypes",
+            response.care_types,
+            care_type_from_wire,
+            identity=("careTypeId", lambda each: each[0]),
+        )
 
     def get_all_performers(
         self, query: GetAllPerformers, *, timeout: float
@@ -202,7 +212,11 @@ class Scheduling11:
         )
         response: get_all_performers.Response = answer.response
         return listed(
-            answer, "performerInfos", response.performer_infos, performer_info_from_wire
+            answer,
+            "performerInfos",
+            response.performer_infos,
+            performer_info_from_wire,
+            identity=("perfomer", lambda each: each.hsa_id),
         )
 
     def get_all_healthcare_facilities(
@@ -226,6 +240,7 @@ class Scheduling11:
             "healthcareFacilityInfos",
             response.healthcare_facility_infos,
             lambda wire: care_unit_from_wire(wire, self._name),
+            identity=("healthcare_facility", lambda each: each.hsa_id),
         )
 
     def get_available_dates(

@@ -108,6 +108,8 @@ def listed(
     element: str,
     wires: Iterable[Wire],
     item_from_wire: Callable[[Wire], Item | None],
+    *,
+    identity: tuple[str, Callable[[Item], object]] | None = None,
 ) -> Listed[Item]:
     """
     Return the list in an answer.
@@ -118,17 +120,31 @@ def listed(
         wires: The items that the schema's types could hold.
         item_from_wire: Returns an item, or None for one that is not meant for us. One
             for which it raises `MalformedElement` is left out, and named by its place.
+        identity: The element that tells items apart, and what an item has of it. Of
+            several items with one identity the first stands; those that differ from it
+            are left out.
     """
     rejected = answer.faults
     items = []
+    first: dict[object, Item] = {}
     for place, wire in enumerate(wires, start=1):
         try:
             item = item_from_wire(wire)
         except MalformedElement as error:
             rejected.append(str(error.inside(f"{element}[{place}]")))
-        else:
-            if item is not None:
-                items.append(item)
+            continue
+        if item is None:
+            continue
+        if identity is not None:
+            name, of = identity
+            known = first.setdefault(of(item), item)
+            if known is not item:
+                if known != item:
+                    rejected.append(
+                        f"{element}/{name}: occurs again, with another name"
+                    )
+                continue
+        items.append(item)
     return Listed(tuple(items), tuple(rejected))
 
 
