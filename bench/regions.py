@@ -52,7 +52,7 @@ class Regions:
         self._lock = threading.Lock()
         self._units = {unit.hsa_id: n for n, unit in enumerate(world.all_units())}
         self._answers: dict[str, Callable[[Call], bytes]] = {
-            f"{{{contract.namespace}}}{contract.interaction.value}": answer
+            f"{{{contract.namespace}}}{contract.interaction.name}": answer
             for contract, answer in (
                 (get_all_time_types.CONTRACT, self._time_types),
                 (get_all_performers.CONTRACT, self._performers),

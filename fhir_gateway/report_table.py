@@ -28,7 +28,7 @@ def report_json(report: SourceReport) -> dict[str, Any]:
         "idle": [{"unit": str(unit), "code": str(code)} for unit, code in report.idle],
         "errors": [
             {
-                "interaction": each.interaction.value,
+                "interaction": each.interaction.name,
                 "unit": str(each.unit),
                 "time_type": _text_or_none(each.time_type_id),
                 "error": each.error,
@@ -37,7 +37,7 @@ def report_json(report: SourceReport) -> dict[str, Any]:
         ],
         "losses": [
             {
-                "interaction": each.interaction.value,
+                "interaction": each.interaction.name,
                 "unit": str(each.unit),
                 "time_type": _text_or_none(each.time_type_id),
                 "reason": each.reason,
@@ -48,7 +48,7 @@ def report_json(report: SourceReport) -> dict[str, Any]:
         ],
         "differences": [
             {
-                "interaction": each.interaction.value,
+                "interaction": each.interaction.name,
                 "what": each.what,
                 "count": each.count,
             }
@@ -84,7 +84,7 @@ def report_tables(reports: Sequence[SourceReport]) -> Iterable[Table]:
                 (
                     (
                         report.source.name,
-                        each.interaction.value,
+                        each.interaction.name,
                         each.unit,
                         each.time_type_id or "",
                         each.error,
@@ -99,7 +99,7 @@ def report_tables(reports: Sequence[SourceReport]) -> Iterable[Table]:
                 (
                     (
                         report.source.name,
-                        each.interaction.value,
+                        each.interaction.name,
                         each.unit,
                         each.time_type_id or "",
                         each.reason,
@@ -115,7 +115,7 @@ def report_tables(reports: Sequence[SourceReport]) -> Iterable[Table]:
                 (
                     (
                         report.source.name,
-                        each.interaction.value,
+                        each.interaction.name,
                         each.what,
                         str(each.count),
                     )

@@ -61,7 +61,7 @@ def overview_json(overview: SourceOverview) -> dict[str, Any]:
         "rejected": dict(status.rejected),
         "losses": [
             {
-                "interaction": each.interaction.value,
+                "interaction": each.interaction.name,
                 "unit": str(each.unit),
                 "time_type": (
                     None if each.time_type_id is None else str(each.time_type_id)
@@ -103,7 +103,7 @@ def overview_tables(overviews: Sequence[SourceOverview]) -> Iterable[Table]:
         for loss in overview.losses[:_MOST_SHOWN]:
             lost.add_row(
                 overview.source.name,
-                loss.interaction.value,
+                loss.interaction.name,
                 loss.unit,
                 loss.time_type_id or "",
                 loss.reason,

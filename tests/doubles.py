@@ -11,6 +11,7 @@ from typing import Any
 from builders import NORR, NOW
 
 from fhir_gateway.adapters.protocol import CareType
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import (
     BookedTimes,
     Booking,
@@ -21,7 +22,9 @@ from fhir_gateway.model.booking import (
 from fhir_gateway.model.care_unit import CareUnit, Performer
 from fhir_gateway.model.errors import GatewayError, NotFound, Unavailable
 from fhir_gateway.model.ids import BookingId, HsaId, LogicalAddress, SourceName
-from fhir_gateway.model.interaction import (
+from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model.listed import Listed
+from fhir_gateway.model.scheduling import (
     CancelBooking,
     GetAllCareTypes,
     GetAllHealthcareFacilities,
@@ -31,11 +34,9 @@ from fhir_gateway.model.interaction import (
     GetAvailableTimeslots,
     GetBookingDetails,
     GetSubjectOfCareSchedule,
-    Interaction,
     MakeBooking,
     UpdateBooking,
 )
-from fhir_gateway.model.listed import Listed
 from fhir_gateway.model.timekeeping import civil_date
 from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, Timeslot, TimeType
 from fhir_gateway.stores.demand import Wanted
@@ -80,7 +81,7 @@ class AnsweringAdapter:
     """
 
     name: SourceName = NORR
-    supports: frozenset[Interaction] = frozenset(Interaction)
+    supports: frozenset[Interaction] = frozenset(scheduling.INTERACTIONS)
     time_types: dict[HsaId, tuple[TimeType, ...]] = field(default_factory=dict)
     timeslots: list[Timeslot] = field(default_factory=list)
     rejected: dict[type, tuple[str, ...]] = field(default_factory=dict)
@@ -106,7 +107,7 @@ class AnsweringAdapter:
         timeout: float,  # noqa: ARG002 - it answers at once
     ) -> Listed[TimeType]:
         """Return what can be booked at a unit."""
-        self._begin(Interaction.GET_ALL_TIME_TYPES, query)
+        self._begin(scheduling.GET_ALL_TIME_TYPES, query)
         return Listed(self.time_types.get(query.unit, ()), self._left_out(query))
 
     def get_all_care_types(
@@ -116,7 +117,7 @@ class AnsweringAdapter:
         timeout: float,  # noqa: ARG002 - it answers at once
     ) -> Listed[CareType]:
         """Return nothing."""
-        self._begin(Interaction.GET_ALL_CARE_TYPES, query)
+        self._begin(scheduling.GET_ALL_CARE_TYPES, query)
         return Listed((), self._left_out(query))
 
     def get_all_performers(
@@ -126,7 +127,7 @@ class AnsweringAdapter:
         timeout: float,  # noqa: ARG002 - it answers at once
     ) -> Listed[Performer]:
         """Return the staff."""
-        self._begin(Interaction.GET_ALL_PERFORMERS, query)
+        self._begin(scheduling.GET_ALL_PERFORMERS, query)
         return Listed(self.performers, self._left_out(query))
 
     def get_all_healthcare_facilities(
@@ -136,7 +137,7 @@ class AnsweringAdapter:
         timeout: float,  # noqa: ARG002 - it answers at once
     ) -> Listed[CareUnit]:
         """Return the units."""
-        self._begin(Interaction.GET_ALL_HEALTHCARE_FACILITIES, query)
+        self._begin(scheduling.GET_ALL_HEALTHCARE_FACILITIES, query)
         return Listed(self.units, self._left_out(query))
 
     def get_available_dates(
@@ -146,7 +147,7 @@ class AnsweringAdapter:
         timeout: float,  # noqa: ARG002 - it answers at once
     ) -> Listed[AvailableDate]:
         """Return the days with one of the unit's times, of those asked for."""
-        self._begin(Interaction.GET_AVAILABLE_DATES, query)
+        self._begin(scheduling.GET_AVAILABLE_DATES, query)
         return Listed(
             tuple(
                 AvailableDate(schedule=each.schedule, day=civil_date(each.start))
@@ -162,7 +163,7 @@ class AnsweringAdapter:
         timeout: float,  # noqa: ARG002 - it answers at once
     ) -> FreeTimes:
         """Return the unit's times of the days asked for."""
-        self._begin(Interaction.GET_AVAILABLE_TIMESLOTS, query)
+        self._begin(scheduling.GET_AVAILABLE_TIMESLOTS, query)
         return FreeTimes(
             timeslots=tuple(self._listed(query)),
             rejected=self._left_out(query),
@@ -175,7 +176,7 @@ class AnsweringAdapter:
         timeout: float,  # noqa: ARG002 - it answers at once
     ) -> Booking:
         """Return one booking."""
-        self._begin(Interaction.GET_BOOKING_DETAILS, query)
+        self._begin(scheduling.GET_BOOKING_DETAILS, query)
         if query.booking_id not in self.book:
             raise NotFound("The source has no such booking.", source=self.name)
         return self.book[query.booking_id]
@@ -187,7 +188,7 @@ class AnsweringAdapter:
         timeout: float,  # noqa: ARG002 - it answers at once
     ) -> BookedTimes:
         """Return the resident's bookings, whatever the unit."""
-        self._begin(Interaction.GET_SUBJECT_OF_CARE_SCHEDULE, query)
+        self._begin(scheduling.GET_SUBJECT_OF_CARE_SCHEDULE, query)
         return BookedTimes(
             bookings=tuple(
                 each
@@ -204,7 +205,7 @@ class AnsweringAdapter:
         timeout: float,  # noqa: ARG002 - it answers at once
     ) -> WriteResult:
         """Write the time into the book, unless the result is no."""
-        self._begin(Interaction.MAKE_BOOKING, request)
+        self._begin(scheduling.MAKE_BOOKING, request)
         if not self.result.is_done:
             return self.result
         booking_id = self.result.booking_id or BookingId(f"B-{len(self.book) + 1}")
@@ -218,7 +219,7 @@ class AnsweringAdapter:
         timeout: float,  # noqa: ARG002 - it answers at once
     ) -> WriteResult:
         """Write the new time into the book, unless the result is no."""
-        self._begin(Interaction.UPDATE_BOOKING, request)
+        self._begin(scheduling.UPDATE_BOOKING, request)
         if self.result.is_done:
             self.book[request.booking_id] = self._booking(request, request.booking_id)
         return replace(self.result, booking_id=None)
@@ -230,7 +231,7 @@ class AnsweringAdapter:
         timeout: float,  # noqa: ARG002 - it answers at once
     ) -> WriteResult:
         """Take the booking out of the book, unless the result is no."""
-        self._begin(Interaction.CANCEL_BOOKING, request)
+        self._begin(scheduling.CANCEL_BOOKING, request)
         if self.result.is_done:
             self.book.pop(request.booking_id, None)
         return replace(self.result, booking_id=None)
@@ -284,7 +285,7 @@ class FailingAdapter(AnsweringAdapter):
     def __init__(self, error: GatewayError | None = None, **fields: Any) -> None:
         super().__init__(**fields)
         failure = error or Unavailable("The source could not be reached.")
-        self.errors = dict.fromkeys(Interaction, failure)
+        self.errors = dict.fromkeys(scheduling.INTERACTIONS, failure)
 
 
 class LyingAdapter(AnsweringAdapter):

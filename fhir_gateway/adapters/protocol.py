@@ -8,7 +8,9 @@ from typing import Protocol, runtime_checkable
 from fhir_gateway.model.booking import BookedTimes, Booking, WriteResult
 from fhir_gateway.model.care_unit import CareUnit, Performer
 from fhir_gateway.model.ids import SourceName
-from fhir_gateway.model.interaction import (
+from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model.listed import Listed
+from fhir_gateway.model.scheduling import (
     CancelBooking,
     GetAllCareTypes,
     GetAllHealthcareFacilities,
@@ -18,11 +20,9 @@ from fhir_gateway.model.interaction import (
     GetAvailableTimeslots,
     GetBookingDetails,
     GetSubjectOfCareSchedule,
-    Interaction,
     MakeBooking,
     UpdateBooking,
 )
-from fhir_gateway.model.listed import Listed
 from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, TimeType
 
 __all__ = ["AdapterFactory", "CareType", "SchedulingAdapter", "WatchedAdapter"]

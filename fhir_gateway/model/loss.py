@@ -79,7 +79,7 @@ def losses_of(
 def loss_to_json(loss: Loss) -> list[Any]:
     """Return a loss as JSON."""
     return [
-        loss.interaction.value,
+        loss.interaction.name,
         str(loss.unit),
         None if loss.time_type_id is None else str(loss.time_type_id),
         loss.reason,

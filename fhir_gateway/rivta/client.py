@@ -31,7 +31,7 @@ from fhir_gateway.model.errors import (
     Unavailable,
 )
 from fhir_gateway.model.ids import HsaId, LogicalAddress, SourceName
-from fhir_gateway.model.interaction import WRITES, Actor, ActorType, Interaction
+from fhir_gateway.model.interaction import Actor, ActorType, Interaction
 from fhir_gateway.rivta.binding import MalformedElement
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.envelope import (
@@ -44,7 +44,7 @@ from fhir_gateway.rivta.envelope import (
     write_request,
 )
 from fhir_gateway.rivta.fault import Fault
-from fhir_gateway.rivta.limit import ANSWER, LIST, PERSONAL, Limit
+from fhir_gateway.rivta.limit import PERSONAL, Limit
 from fhir_gateway.rivta.transport import (
     Reply,
     Transport,
@@ -62,14 +62,6 @@ Res = TypeVar("Res")
 Differs = Callable[[Interaction, str], None]
 
 _PLACEHOLDER: Final = "{interaction}"
-_LISTS: Final = frozenset(
-    {
-        Interaction.GET_ALL_CARE_TYPES,
-        Interaction.GET_ALL_HEALTHCARE_FACILITIES,
-        Interaction.GET_ALL_PERFORMERS,
-        Interaction.GET_ALL_TIME_TYPES,
-    }
-)
 
 
 class SoapClient:
@@ -162,7 +154,7 @@ class SoapClient:
         if self._consumer:
             headers["x-rivta-original-serviceconsumer-hsaid"] = self._consumer
         return self._transport.post(
-            self._endpoint.replace(_PLACEHOLDER, contract.interaction.value),
+            self._endpoint.replace(_PLACEHOLDER, contract.interaction.name),
             document,
             headers,
             timeout=timeout,
@@ -176,8 +168,8 @@ class _Exchange:
     def __init__(self, source: SourceName, contract: Contract[Any, Any]) -> None:
         self._source = source
         self._contract = contract
-        self._interaction = contract.interaction.value
-        self.is_write = contract.interaction in WRITES
+        self._interaction = contract.interaction.name
+        self.is_write = contract.interaction.writes
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -323,9 +315,9 @@ class FaultedWrite(BookingUnconfirmed):
 
 def _limit(contract: Contract[Any, Any], actor: Actor) -> Limit:
     """Return how large an answer may be."""
-    if actor.type is ActorType.SUBJECT_OF_CARE or contract.interaction in WRITES:
+    if actor.type is ActorType.SUBJECT_OF_CARE or contract.interaction.writes:
         return PERSONAL
-    return LIST if contract.interaction in _LISTS else ANSWER
+    return contract.limit
 
 
 def _is_timeout(error: Exception) -> bool:

@@ -233,7 +233,7 @@ def read_response(
     fault = _fault(root)
     if fault is not None:
         return Answer(response=fault)
-    if _local(root) != f"{contract.interaction.value}Response" or not is_of_family(
+    if _local(root) != f"{contract.interaction.name}Response" or not is_of_family(
         root.tag, contract.namespace
     ):
         raise MalformedEnvelope("the body is not the answer to what was asked")

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import ResultCode
 from fhir_gateway.model.ids import BookingId
 from fhir_gateway.model.interaction import Actor, ActorType, Interaction
@@ -147,17 +148,17 @@ class ExactProducer:
         self._region = region
         self._book = book
         self._process: Mapping[Interaction, Callable[[Any, Actor | None], Done]] = {
-            Interaction.GET_ALL_TIME_TYPES: self._time_types,
-            Interaction.GET_ALL_CARE_TYPES: self._care_types,
-            Interaction.GET_ALL_PERFORMERS: self._performers,
-            Interaction.GET_ALL_HEALTHCARE_FACILITIES: self._facilities,
-            Interaction.GET_AVAILABLE_DATES: self._dates,
-            Interaction.GET_AVAILABLE_TIMESLOTS: self._timeslots,
-            Interaction.GET_BOOKING_DETAILS: self._details,
-            Interaction.GET_SUBJECT_OF_CARE_SCHEDULE: self._schedule_at_unit,
-            Interaction.MAKE_BOOKING: self._make,
-            Interaction.UPDATE_BOOKING: self._update,
-            Interaction.CANCEL_BOOKING: self._cancel,
+            scheduling.GET_ALL_TIME_TYPES: self._time_types,
+            scheduling.GET_ALL_CARE_TYPES: self._care_types,
+            scheduling.GET_ALL_PERFORMERS: self._performers,
+            scheduling.GET_ALL_HEALTHCARE_FACILITIES: self._facilities,
+            scheduling.GET_AVAILABLE_DATES: self._dates,
+            scheduling.GET_AVAILABLE_TIMESLOTS: self._timeslots,
+            scheduling.GET_BOOKING_DETAILS: self._details,
+            scheduling.GET_SUBJECT_OF_CARE_SCHEDULE: self._schedule_at_unit,
+            scheduling.MAKE_BOOKING: self._make,
+            scheduling.UPDATE_BOOKING: self._update,
+            scheduling.CANCEL_BOOKING: self._cancel,
         }
 
     # What it accepts

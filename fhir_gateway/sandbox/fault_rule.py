@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from fhir_gateway.model.interaction import WRITES, Interaction
+from fhir_gateway.model import scheduling
+from fhir_gateway.model.interaction import Interaction
 
 __all__ = ["BadRule", "FaultKind", "FaultRule", "FaultRules", "fault_rule_from_json"]
 
@@ -42,13 +43,17 @@ class FaultKind(Enum):
     SET_COOKIE = "set-cookie"
 
 
-LISTS: Final = frozenset(Interaction) - WRITES - {Interaction.GET_BOOKING_DETAILS}
+LISTS: Final = (
+    frozenset(scheduling.INTERACTIONS)
+    - scheduling.WRITES
+    - {scheduling.GET_BOOKING_DETAILS}
+)
 
 # Only an answer that has items can be empty, and only a write has a result code.
 _APPLIES_TO: Final[Mapping[FaultKind, frozenset[Interaction]]] = {
     FaultKind.EMPTY: LISTS,
-    FaultKind.ERROR: WRITES,
-    FaultKind.INFO: WRITES,
+    FaultKind.ERROR: scheduling.WRITES,
+    FaultKind.INFO: scheduling.WRITES,
 }
 _DEFAULT_SECONDS: Final[Mapping[FaultKind, float]] = {
     FaultKind.HANG: 30.0,
@@ -117,7 +122,7 @@ class FaultRule:
         """Return its fields, with what is left of its count."""
         return {
             "fault": self.kind.value,
-            "interactions": sorted(each.value for each in self.interactions),
+            "interactions": sorted(each.name for each in self.interactions),
             "units": sorted(self.units),
             "count": left,
             "seconds": self.seconds,
@@ -214,18 +219,16 @@ def fault_rule_from_json(data: object) -> FaultRule:
 
 
 def _interactions(kind: FaultKind, names: object) -> frozenset[Interaction]:
-    valid = _APPLIES_TO.get(kind, frozenset(Interaction))
+    valid = _APPLIES_TO.get(kind, frozenset(scheduling.INTERACTIONS))
     if names is None:
         return valid
     try:
-        chosen = frozenset(
-            Interaction(name)
-            for name in _texts({"interactions": names}, "interactions")
-        )
-    except ValueError:
-        chosen = frozenset()
-    if not chosen or not chosen <= valid:
-        listed = ", ".join(sorted(each.value for each in valid))
+        wanted = set(_texts({"interactions": names}, "interactions"))
+    except BadRule:
+        wanted = set()
+    chosen = frozenset(each for each in valid if each.name in wanted)
+    if not chosen or {each.name for each in chosen} != wanted:
+        listed = ", ".join(sorted(each.name for each in valid))
         raise BadRule(f"interactions for {kind.value!r} must be some of {listed}")
     return chosen
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import NAMESPACE_OID, uuid5
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import ResultCode
 from fhir_gateway.model.ids import BookingId
-from fhir_gateway.model.interaction import WRITES, Interaction
+from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.timekeeping import Clock, civil_time_text, epoch_seconds
 from fhir_gateway.rivta.binding import MalformedElement
 from fhir_gateway.rivta.envelope import (
@@ -113,7 +114,7 @@ class _Received:
 
     @property
     def is_write(self) -> bool:
-        return self.interaction in WRITES
+        return self.interaction in scheduling.WRITES
 
     @property
     def contract(self) -> Any:  # noqa: ANN401 - any of eleven
@@ -288,7 +289,7 @@ class Region:
             result: What the ledger is to say instead of the result.
             info: The text of an INFO in the place of OK.
         """
-        if received.interaction not in WRITES:
+        if received.interaction not in scheduling.WRITES:
             try:
                 return self._written(received, self._read(received))
             except ProducerFault as fault:
@@ -318,7 +319,7 @@ class Region:
         interaction = received.interaction
         address = received.call.logical_address
         if (
-            interaction is Interaction.GET_SUBJECT_OF_CARE_SCHEDULE
+            interaction == scheduling.GET_SUBJECT_OF_CARE_SCHEDULE
             and address is not None
             and address == self.catalogue.aggregated_address
         ):
@@ -355,7 +356,7 @@ class Region:
             unit
             for unit in units
             if self.rules.take(
-                Interaction.GET_SUBJECT_OF_CARE_SCHEDULE,
+                scheduling.GET_SUBJECT_OF_CARE_SCHEDULE,
                 unit,
                 kinds=_FAILURES,
                 needs_units=True,
@@ -395,7 +396,7 @@ class Region:
         with self._book.lock:
             self._ledger.append(
                 Write(
-                    interaction=received.interaction.value,
+                    interaction=received.interaction.name,
                     unit=getattr(holder, "healthcare_facility", None),
                     timeslot=time,
                     booking_id_sent=getattr(holder, "booking_id", None),

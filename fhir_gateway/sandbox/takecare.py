@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from lxml import etree
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import ResultCode
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.rivta.binding import MalformedElement
@@ -57,7 +58,7 @@ _ORDER: Final = (
 _TIMES: Final = _ORDER[:2]
 
 _SHOWS_BOOKINGS: Final = frozenset(
-    {Interaction.GET_BOOKING_DETAILS, Interaction.GET_SUBJECT_OF_CARE_SCHEDULE}
+    {scheduling.GET_BOOKING_DETAILS, scheduling.GET_SUBJECT_OF_CARE_SCHEDULE}
 )
 
 # 3001 has been seen. The others are the sandbox's own: the real list is not published.
@@ -105,7 +106,7 @@ class TakeCareProducer(ExactProducer):
                 for name in _TIMES:
                     for time in slot.iterchildren(f"{{{CORE}}}{name}"):
                         time.text = (time.text or "")[:12]
-        if interaction is Interaction.MAKE_BOOKING:
+        if interaction == scheduling.MAKE_BOOKING:
             _add_empty_result_text(envelope, contract)
         return etree.tostring(envelope, xml_declaration=True, encoding="UTF-8")
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.ids import (
     CareTypeId,
     HsaId,
@@ -24,7 +25,6 @@ from fhir_gateway.model.ids import (
     SourceName,
     TimeTypeId,
 )
-from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.loss import Loss, losses_of
 from fhir_gateway.model.timekeeping import epoch_seconds
 from fhir_gateway.model.timeslot import Schedule, Timeslot
@@ -141,7 +141,7 @@ def times_lost(
 ) -> tuple[Loss, ...]:
     """Return the losses among the times that were left out: past ones are none."""
     return losses_of(
-        Interaction.GET_AVAILABLE_TIMESLOTS,
+        scheduling.GET_AVAILABLE_TIMESLOTS,
         unit,
         {reason: count for reason, count in rejected.items() if reason != PAST},
         time_type_id=time_type_id,

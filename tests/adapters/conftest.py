@@ -14,11 +14,8 @@ from doubles import MovableClock
 
 from fhir_gateway.adapters.scheduling_1_1 import Scheduling11, scheduling_1_1
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
-from fhir_gateway.model.interaction import (
-    Actor,
-    GetAvailableTimeslots,
-    MakeBooking,
-)
+from fhir_gateway.model.interaction import Actor
+from fhir_gateway.model.scheduling import GetAvailableTimeslots, MakeBooking
 from fhir_gateway.model.timekeeping import civil_date
 from fhir_gateway.model.timeslot import FreeTimes, Timeslot
 from fhir_gateway.sandbox.catalogue import SandboxRegion

@@ -11,6 +11,7 @@ from itertools import count
 import pytest
 from builders import NOW, number, subject
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import BookedTimes, Booking, ResultCode, WriteResult
 from fhir_gateway.model.errors import (
     BookingUnconfirmed,
@@ -21,9 +22,9 @@ from fhir_gateway.model.errors import (
     Unavailable,
 )
 from fhir_gateway.model.ids import BookingId, LogicalAddress
-from fhir_gateway.model.interaction import (
-    WRITES,
-    Actor,
+from fhir_gateway.model.interaction import Actor, Interaction
+from fhir_gateway.model.listed import Listed
+from fhir_gateway.model.scheduling import (
     CancelBooking,
     GetAllCareTypes,
     GetAllHealthcareFacilities,
@@ -32,10 +33,8 @@ from fhir_gateway.model.interaction import (
     GetAvailableDates,
     GetBookingDetails,
     GetSubjectOfCareSchedule,
-    Interaction,
     UpdateBooking,
 )
-from fhir_gateway.model.listed import Listed
 from fhir_gateway.model.timekeeping import STOCKHOLM, civil_date
 from fhir_gateway.model.timeslot import FreeTimes, Timeslot
 from fhir_gateway.rivta.client import FaultedWrite
@@ -388,10 +387,10 @@ def write_of(
     actor = Actor.resident(number(who))
     subject_of_care = subject(who)
     match interaction:
-        case Interaction.MAKE_BOOKING:
+        case scheduling.MAKE_BOOKING:
             request = asked.make_request(timeslot, who)
             return lambda: asked.adapter.make_booking(request, timeout=SOON_S)
-        case Interaction.UPDATE_BOOKING:
+        case scheduling.UPDATE_BOOKING:
             update = UpdateBooking(
                 booking_id=BookingId("B-0"),
                 timeslot=timeslot,
@@ -416,14 +415,14 @@ def write_of(
 )
 @pytest.mark.parametrize(
     "interaction",
-    [pytest.param(each, id=each.value) for each in sorted(WRITES, key=str)],
+    [pytest.param(each, id=each.name) for each in sorted(scheduling.WRITES, key=str)],
 )
 def test_an_error_shows_nothing_personal(
     asked: AskedRegion, interaction: Interaction, fault: dict[str, object], who: int
 ) -> None:
     """Neither number nor name of the resident is in the error or its notes."""
     write = write_of(asked, free_time(asked), who, interaction)
-    asked.spoil(**fault, interactions=[interaction.value], count=1)  # type: ignore[arg-type] # a table of mixed values
+    asked.spoil(**fault, interactions=[interaction.name], count=1)  # type: ignore[arg-type] # a table of mixed values
 
     with pytest.raises(BookingUnconfirmed) as raised:
         write()
@@ -431,7 +430,7 @@ def test_an_error_shows_nothing_personal(
     shown = "\n".join([str(raised.value), *getattr(raised.value, "__notes__", ())])
     assert number(who).reveal() not in shown
     assert "Tolvan" not in shown
-    assert raised.value.interaction == interaction.value
+    assert raised.value.interaction == interaction.name
 
 
 def test_a_fault_of_the_regions_is_kept_for_those_who_know_it(

@@ -13,15 +13,15 @@ from builders import AGENT, NORR, TOLVAN, UNIT, schedule
 from fhir_gateway.adapters.scheduling_1_1 import Scheduling11, scheduling_1_1
 from fhir_gateway.model.care_unit import CareUnit, Performer
 from fhir_gateway.model.ids import HsaId, TimeTypeId
-from fhir_gateway.model.interaction import (
-    Actor,
+from fhir_gateway.model.interaction import Actor
+from fhir_gateway.model.listed import Listed
+from fhir_gateway.model.scheduling import (
     GetAllCareTypes,
     GetAllHealthcareFacilities,
     GetAllPerformers,
     GetAllTimeTypes,
     GetAvailableDates,
 )
-from fhir_gateway.model.listed import Listed
 from fhir_gateway.model.timeslot import AvailableDate, TimeType
 
 BASE = "https://norr.example.org/"

@@ -15,8 +15,8 @@ from fhir_gateway.adapters.scheduling_1_1.options import (
     Options,
     options_from_mapping,
 )
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.ids import HsaId, LogicalAddress
-from fhir_gateway.model.interaction import Interaction
 
 ENDPOINT = {"endpoint": "https://norr.example.org/"}
 
@@ -29,7 +29,7 @@ def test_an_endpoint_is_enough() -> None:
         consumer=None,
         certificate=None,
         trust=None,
-        supports=frozenset(Interaction),
+        supports=frozenset(scheduling.INTERACTIONS),
         booking_id_in_make_booking=BookingIdInMakeBooking.OMIT,
         refusal_faults=(),
     )
@@ -57,7 +57,7 @@ def test_every_option_is_read(tmp_path: Path) -> None:
         consumer=HsaId("SE2321000016-GW"),
         certificate=certificate,
         trust=certificate,
-        supports=frozenset({Interaction.GET_ALL_TIME_TYPES, Interaction.MAKE_BOOKING}),
+        supports=frozenset({scheduling.GET_ALL_TIME_TYPES, scheduling.MAKE_BOOKING}),
         booking_id_in_make_booking=BookingIdInMakeBooking.SLOT_ID,
         refusal_faults=(re.compile("^resultCode: 30[0-9]{2} "),),
     )

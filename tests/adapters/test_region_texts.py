@@ -12,8 +12,8 @@ from fhir_gateway.adapters.scheduling_1_1 import Scheduling11, scheduling_1_1
 from fhir_gateway.model.booking import ResultCode, WriteResult
 from fhir_gateway.model.errors import BookingUnconfirmed
 from fhir_gateway.model.ids import BookingId, LogicalAddress
-from fhir_gateway.model.interaction import (
-    Actor,
+from fhir_gateway.model.interaction import Actor
+from fhir_gateway.model.scheduling import (
     CancelBooking,
     GetSubjectOfCareSchedule,
     MakeBooking,

@@ -14,6 +14,7 @@ import responses
 from builders import AGENT, COVID, NORR, TOLVAN, UNIT, VISIT, schedule, subject
 
 from fhir_gateway.adapters.scheduling_1_1 import Scheduling11, scheduling_1_1
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import (
     BookedTimes,
     Booking,
@@ -34,8 +35,9 @@ from fhir_gateway.model.errors import (
     Unsupported,
 )
 from fhir_gateway.model.ids import BookingId, HsaId, LogicalAddress, ResourceId
-from fhir_gateway.model.interaction import (
-    Actor,
+from fhir_gateway.model.interaction import Actor, Interaction
+from fhir_gateway.model.listed import Listed
+from fhir_gateway.model.scheduling import (
     CancelBooking,
     GetAllCareTypes,
     GetAllHealthcareFacilities,
@@ -45,11 +47,9 @@ from fhir_gateway.model.interaction import (
     GetAvailableTimeslots,
     GetBookingDetails,
     GetSubjectOfCareSchedule,
-    Interaction,
     MakeBooking,
     UpdateBooking,
 )
-from fhir_gateway.model.listed import Listed
 from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, Timeslot, TimeType
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.envelope import write_fault, write_request, write_response
@@ -183,7 +183,7 @@ def _answers(region: responses.RequestsMock) -> Answers:
     ) -> None:
         is_fault = isinstance(response, bytes)
         region.post(
-            BASE + contract.interaction.value,
+            BASE + contract.interaction.name,
             body=(
                 response
                 if is_fault
@@ -989,44 +989,45 @@ ASK_SCHEDULE = GetSubjectOfCareSchedule(
     address=LogicalAddress(UNIT), actor=AS_RESIDENT, subject_of_care=TOLVAN
 )
 QUESTIONS: dict[Interaction, Callable[[Scheduling11], object]] = {
-    Interaction.GET_ALL_CARE_TYPES: lambda adapter: adapter.get_all_care_types(
+    scheduling.GET_ALL_CARE_TYPES: lambda adapter: adapter.get_all_care_types(
         GetAllCareTypes(**ASKED), timeout=1
     ),
-    Interaction.GET_ALL_HEALTHCARE_FACILITIES: (
+    scheduling.GET_ALL_HEALTHCARE_FACILITIES: (
         lambda adapter: adapter.get_all_healthcare_facilities(
             GetAllHealthcareFacilities(**ASKED), timeout=1
         )
     ),
-    Interaction.GET_ALL_PERFORMERS: lambda adapter: adapter.get_all_performers(
+    scheduling.GET_ALL_PERFORMERS: lambda adapter: adapter.get_all_performers(
         GetAllPerformers(**ASKED), timeout=1
     ),
-    Interaction.GET_ALL_TIME_TYPES: lambda adapter: adapter.get_all_time_types(
+    scheduling.GET_ALL_TIME_TYPES: lambda adapter: adapter.get_all_time_types(
         GetAllTimeTypes(**ASKED), timeout=1
     ),
-    Interaction.GET_AVAILABLE_DATES: lambda adapter: adapter.get_available_dates(
+    scheduling.GET_AVAILABLE_DATES: lambda adapter: adapter.get_available_dates(
         GetAvailableDates(**ASKED, **DAYS), timeout=1
     ),
-    Interaction.GET_AVAILABLE_TIMESLOTS: (
+    scheduling.GET_AVAILABLE_TIMESLOTS: (
         lambda adapter: adapter.get_available_timeslots(
             GetAvailableTimeslots(**ASKED, **DAYS), timeout=1
         )
     ),
-    Interaction.GET_BOOKING_DETAILS: lambda adapter: adapter.get_booking_details(
+    scheduling.GET_BOOKING_DETAILS: lambda adapter: adapter.get_booking_details(
         ASK_DETAILS, timeout=1
     ),
-    Interaction.GET_SUBJECT_OF_CARE_SCHEDULE: (
+    scheduling.GET_SUBJECT_OF_CARE_SCHEDULE: (
         lambda adapter: adapter.get_subject_of_care_schedule(ASK_SCHEDULE, timeout=1)
     ),
-    Interaction.MAKE_BOOKING: lambda adapter: adapter.make_booking(MAKE, timeout=1),
-    Interaction.UPDATE_BOOKING: lambda adapter: adapter.update_booking(
+    scheduling.MAKE_BOOKING: lambda adapter: adapter.make_booking(MAKE, timeout=1),
+    scheduling.UPDATE_BOOKING: lambda adapter: adapter.update_booking(
         UPDATE, timeout=1
     ),
-    Interaction.CANCEL_BOOKING: lambda adapter: adapter.cancel_booking(
+    scheduling.CANCEL_BOOKING: lambda adapter: adapter.cancel_booking(
         CANCEL, timeout=1
     ),
 }
 EVERY_QUESTION = pytest.mark.parametrize(
-    "interaction", [pytest.param(each, id=each.value) for each in Interaction]
+    "interaction",
+    [pytest.param(each, id=each.name) for each in scheduling.INTERACTIONS],
 )
 
 
@@ -1036,16 +1037,16 @@ def test_what_is_not_supported_is_not_sent(
 ) -> None:
     """Unsupported is raised before anything is sent; no server is there to answer."""
     adapter = made(
-        supports=[each.value for each in Interaction if each is not interaction]
+        supports=[each.name for each in scheduling.INTERACTIONS if each != interaction]
     )
 
     with pytest.raises(Unsupported) as raised:
         QUESTIONS[interaction](adapter)
 
     assert str(raised.value) == (
-        f"The source does not offer this. (source norr, {interaction.value})"
+        f"The source does not offer this. (source norr, {interaction.name})"
     )
-    assert adapter.supports == frozenset(Interaction) - {interaction}
+    assert adapter.supports == frozenset(scheduling.INTERACTIONS) - {interaction}
 
 
 @EVERY_QUESTION
@@ -1059,7 +1060,7 @@ def test_a_fault_shows_nothing_of_its_text(
         QUESTIONS[interaction](adapter)
 
     assert raised.value.source == NORR
-    assert raised.value.interaction == interaction.value
+    assert raised.value.interaction == interaction.name
     assert NUMBER not in str(raised.value)
 
 
@@ -1078,7 +1079,7 @@ def test_a_fixed_address_is_used_for_every_unit(
     assert isinstance(sent, bytes)
     expected = (
         UNIT
-        if interaction is Interaction.GET_SUBJECT_OF_CARE_SCHEDULE
+        if interaction == scheduling.GET_SUBJECT_OF_CARE_SCHEDULE
         else "SE2321000016-LA"
     )
     assert f"LogicalAddress>{expected}<".encode() in sent

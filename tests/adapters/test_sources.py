@@ -20,15 +20,15 @@ from fhir_gateway.adapters.sources import (
 )
 from fhir_gateway.demo import write_sources
 from fhir_gateway.fhir.vocabulary import Vocabulary
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.care_unit import CareUnit, Position
 from fhir_gateway.model.ids import HsaId, LogicalAddress, SourceName
-from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import Budget, Source
 
 Load = Callable[[str], tuple[ConfiguredSource, ...]]
 
-INTERACTIONS = [interaction.value for interaction in Interaction]
+INTERACTIONS = [interaction.name for interaction in scheduling.INTERACTIONS]
 
 WHOLE = """
 [sources.norr]

@@ -23,8 +23,8 @@ from fhir_gateway.adapters.scheduling_1_1 import Scheduling11
 from fhir_gateway.adapters.scheduling_1_1.options import options_from_mapping
 from fhir_gateway.model.errors import GatewayError
 from fhir_gateway.model.ids import SourceName
-from fhir_gateway.model.interaction import MakeBooking
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
+from fhir_gateway.model.scheduling import MakeBooking
 
 __all__ = ["FAMILY_NAME", "Client", "Driver", "Telephone", "persons"]
 

@@ -22,7 +22,7 @@ from fhir_gateway.adapters.scheduling_1_1 import Scheduling11
 from fhir_gateway.adapters.scheduling_1_1.options import options_from_mapping
 from fhir_gateway.model.booking import BookedTimes, WriteResult
 from fhir_gateway.model.ids import SourceName
-from fhir_gateway.model.interaction import (
+from fhir_gateway.model.scheduling import (
     CancelBooking,
     GetSubjectOfCareSchedule,
     MakeBooking,

@@ -11,24 +11,25 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
-from fhir_gateway.model.interaction import WRITES, Interaction
+from fhir_gateway.model import scheduling
+from fhir_gateway.model.interaction import Interaction
 
 __all__ = ["MIXES", "UNHARMED", "Fault", "Mix"]
 
-W: Final = WRITES
+W: Final = scheduling.WRITES
 R: Final = frozenset(
     {
-        Interaction.GET_AVAILABLE_TIMESLOTS,
-        Interaction.GET_BOOKING_DETAILS,
-        Interaction.GET_SUBJECT_OF_CARE_SCHEDULE,
-        Interaction.GET_ALL_HEALTHCARE_FACILITIES,
+        scheduling.GET_AVAILABLE_TIMESLOTS,
+        scheduling.GET_BOOKING_DETAILS,
+        scheduling.GET_SUBJECT_OF_CARE_SCHEDULE,
+        scheduling.GET_ALL_HEALTHCARE_FACILITIES,
     }
 )
 _BOTH: Final = W | R
-_MAKE: Final = frozenset({Interaction.MAKE_BOOKING})
-_LIST: Final = frozenset({Interaction.GET_SUBJECT_OF_CARE_SCHEDULE})
+_MAKE: Final = frozenset({scheduling.MAKE_BOOKING})
+_LIST: Final = frozenset({scheduling.GET_SUBJECT_OF_CARE_SCHEDULE})
 _DESCRIBED: Final = frozenset(
-    {Interaction.GET_BOOKING_DETAILS, Interaction.GET_SUBJECT_OF_CARE_SCHEDULE}
+    {scheduling.GET_BOOKING_DETAILS, scheduling.GET_SUBJECT_OF_CARE_SCHEDULE}
 )
 
 
@@ -113,7 +114,7 @@ class Mix:
 
     def choose(self, interaction: Interaction, chance: random.Random) -> Fault:
         """Return what is to happen to one call."""
-        share = self.writes if interaction in WRITES else self.reads
+        share = self.writes if interaction in scheduling.WRITES else self.reads
         possible = {
             fault: weight
             for fault, weight in self.faults.items()

@@ -23,7 +23,7 @@ from faults.fault import Fault
 from faults.history import Kind, Operation, Outcome
 from faults.linearizability import Act, Step, is_linearizable
 from faults.world import SlotKey, SlotToBook, World, slot_key
-from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.timekeeping import civil_time_text
 from fhir_gateway.stores.journal.tables import bookings, decisions, metadata
 
@@ -31,9 +31,9 @@ __all__ = ["Evidence", "Owned", "evidence_of", "story_of", "violations"]
 
 _NUMBER: Final = re.compile(r"(?<![0-9])(?:18|19|20)[0-9]{10}(?![0-9])")
 _KINDS: Final = {
-    Interaction.MAKE_BOOKING: "MAKE",
-    Interaction.UPDATE_BOOKING: "UPDATE",
-    Interaction.CANCEL_BOOKING: "CANCEL",
+    scheduling.MAKE_BOOKING: "MAKE",
+    scheduling.UPDATE_BOOKING: "UPDATE",
+    scheduling.CANCEL_BOOKING: "CANCEL",
 }
 _WRITTEN: Final = {
     Kind.BOOK: "MakeBooking",
@@ -127,7 +127,7 @@ def evidence_of(
     for proxy in world.proxies.values():
         for call in proxy.received:
             if (
-                call.interaction is Interaction.GET_SUBJECT_OF_CARE_SCHEDULE
+                call.interaction == scheduling.GET_SUBJECT_OF_CARE_SCHEDULE
                 and call.fault is Fault.NONE
             ):
                 listed[call.actor or ""] = call.at
@@ -207,7 +207,7 @@ def _story_of(evidence: Evidence, world: World, tail: str) -> list[str]:
         (
             call.at,
             (
-                f"received {call.interaction.value if call.interaction else '-'}"
+                f"received {call.interaction.name if call.interaction else '-'}"
                 f" {call.booking_id or ''}: {call.fault.text},"
                 f" {len(call.deliveries)} deliveries"
             ),
@@ -248,12 +248,12 @@ def _replay(
         at = datetime.fromisoformat(row["received_at"]).timestamp()
         key = slot_key(row["unit"], row["timeslot"])
         before = None
-        if row["interaction"] != Interaction.MAKE_BOOKING.value:
+        if row["interaction"] != scheduling.MAKE_BOOKING.name:
             before = live.pop(row["booking_id_sent"])
             before.until = at
         person = before.person if before else row["subject_of_care"]
         done.append(Done(interaction=row["interaction"], key=key, person=person, at=at))
-        if row["interaction"] != Interaction.CANCEL_BOOKING.value:
+        if row["interaction"] != scheduling.CANCEL_BOOKING.name:
             new = Owned(key=key, person=person, booking_id=row["booking_id"], since=at)
             live[row["booking_id"]] = new
             owned.append(new)

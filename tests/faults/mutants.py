@@ -26,8 +26,8 @@ from fhir_gateway.adapters.scheduling_1_1.options import (
 from fhir_gateway.model.booking import BookingPermissions, WriteResult
 from fhir_gateway.model.errors import BookingUnconfirmed, Unavailable
 from fhir_gateway.model.ids import SourceName
-from fhir_gateway.model.interaction import MakeBooking
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
+from fhir_gateway.model.scheduling import MakeBooking
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.rivta.client import FaultedWrite
 from fhir_gateway.stores.database import Database, database_clock

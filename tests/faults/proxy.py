@@ -22,7 +22,8 @@ from typing import Any, Final, Self, TypeVar
 
 from faults.fault import Fault
 from faults.scaled_time import ScaledTime
-from fhir_gateway.model.interaction import WRITES, Interaction
+from fhir_gateway.model import scheduling
+from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.rivta.envelope import CONTENT_TYPE, read_call, read_request
 from fhir_gateway.rivta.scheduling_1_1.contracts import CONTRACTS
 from fhir_gateway.rivta.xml import UnreadableXml
@@ -100,7 +101,7 @@ class Received:
     @property
     def is_write(self) -> bool:
         """Return whether it changes a region's book."""
-        return self.interaction in WRITES
+        return self.interaction in scheduling.WRITES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -463,7 +464,7 @@ class FaultProxy:
         if interaction is None or reply.status != http.client.OK:
             return
         if (
-            interaction is Interaction.MAKE_BOOKING
+            interaction == scheduling.MAKE_BOOKING
             and received.fault in (Fault.NONE, Fault.INFO)
             and not _ERROR.search(reply.body)
         ):
@@ -471,7 +472,7 @@ class FaultProxy:
                 self._made_at[received.actor] = self._clock.seconds()
         # An empty list is everybody's: nobody could tell whose answer it is.
         if (
-            interaction is Interaction.GET_SUBJECT_OF_CARE_SCHEDULE
+            interaction == scheduling.GET_SUBJECT_OF_CARE_SCHEDULE
             and b"timeslotDetail>" not in reply.body
         ):
             return
@@ -589,7 +590,7 @@ def _platform_fault(code: str) -> _Reply:
 
 
 def _result(received: Received, code: str, *, status: int = 200) -> _Reply:
-    name = received.interaction.value if received.interaction else "-"
+    name = received.interaction.name if received.interaction else "-"
     return _Reply(
         status=status,
         body=(
@@ -607,7 +608,10 @@ def _result(received: Received, code: str, *, status: int = 200) -> _Reply:
 def _describe(received: Received, interaction: Interaction, body: bytes) -> None:
     call = read_call(body)
     received.actor = call.actor.id if call.actor else None
-    if interaction not in WRITES and interaction is not Interaction.GET_BOOKING_DETAILS:
+    if (
+        interaction not in scheduling.WRITES
+        and interaction != scheduling.GET_BOOKING_DETAILS
+    ):
         return
     request: Any = read_request(CONTRACTS[interaction], call)
     slot = getattr(request, "requested_timeslot", None)

@@ -13,7 +13,7 @@ from faults.fault import Fault
 from faults.history import History, Operation
 from faults.invariants import evidence_of, violations
 from faults.world import Part, SlotToBook, World
-from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model import scheduling
 
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("faults")]
 
@@ -52,9 +52,9 @@ def test_a_gateway_dies_at_each_point_of_each_write(running: World) -> None:
         if point.endswith(":waiting"):
             # Else the answer could be there first.
             interaction = {
-                "MAKE": Interaction.MAKE_BOOKING,
-                "UPDATE": Interaction.UPDATE_BOOKING,
-                "CANCEL": Interaction.CANCEL_BOOKING,
+                "MAKE": scheduling.MAKE_BOOKING,
+                "UPDATE": scheduling.UPDATE_BOOKING,
+                "CANCEL": scheduling.CANCEL_BOOKING,
             }[kind]
             running.spoil(interaction, Fault.SILENT_AFTER, person=person)
         running.start(mortal, crash_at=f"{point}:kill")
@@ -86,7 +86,7 @@ def test_a_reconciler_dies_at_each_point(running: World) -> None:
         fault = (
             Fault.RESET_BEFORE if point.endswith("in-postpone") else Fault.RESET_AFTER
         )
-        running.spoil(Interaction.MAKE_BOOKING, fault, person=person)
+        running.spoil(scheduling.MAKE_BOOKING, fault, person=person)
         client.book(gateway, person, slots.pop())
         running.start(mortal, crash_at=f"{point}:kill")
         if not running.await_end(mortal):

@@ -14,6 +14,7 @@ from faults.fault import Fault
 from faults.history import History, Kind, Operation
 from faults.invariants import evidence_of, violations
 from faults.world import SlotToBook, World
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.interaction import Interaction
 
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("faults")]
@@ -169,7 +170,7 @@ def test_every_fault_of_a_booking(office: Office) -> None:
     """Whatever becomes of MakeBooking, the client is told the truth in the end."""
     answers = _under_each_fault(
         office,
-        Interaction.MAKE_BOOKING,
+        scheduling.MAKE_BOOKING,
         lambda person: office.client.book(
             office.world.gateways[0], person, next(office.slots)
         ),
@@ -188,7 +189,7 @@ def test_every_fault_of_a_move(office: Office) -> None:
             office.world.gateways[0], person, identifier, next(office.slots)
         )
 
-    answers = _under_each_fault(office, Interaction.UPDATE_BOOKING, move)
+    answers = _under_each_fault(office, scheduling.UPDATE_BOOKING, move)
 
     assert office.broken() == []
     assert _unexpected(office, answers) == []
@@ -201,7 +202,7 @@ def test_every_fault_of_a_cancellation(office: Office) -> None:
         identifier = office.booked(person)
         return office.client.cancel(office.world.gateways[0], person, identifier)
 
-    answers = _under_each_fault(office, Interaction.CANCEL_BOOKING, cancel)
+    answers = _under_each_fault(office, scheduling.CANCEL_BOOKING, cancel)
 
     assert office.broken() == []
     assert _unexpected(office, answers) == []
@@ -211,7 +212,7 @@ def test_a_double_of_the_platforms_raises_the_alarm(office: Office) -> None:
     """Where the region books a second delivery too, the time is booked, and told of."""
     office.world.sandbox.sell_naively(naively=True)
     person = next(office.numbers)
-    office.world.spoil(Interaction.MAKE_BOOKING, Fault.TWICE, person=person)
+    office.world.spoil(scheduling.MAKE_BOOKING, Fault.TWICE, person=person)
     made = office.client.book(office.world.gateways[0], person, next(office.slots))
     evidence = evidence_of(office.world, office.history.all(), frozenset())
 

@@ -16,7 +16,7 @@ from faults.fault import Fault
 from faults.history import History, Operation
 from faults.invariants import evidence_of, violations
 from faults.world import SlotToBook, World
-from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model import scheduling
 
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("faults")]
 
@@ -129,7 +129,7 @@ def _books_under(running: World, mutant: str, fault: Fault) -> Counter[str]:
     running.begin_anew(mutant=mutant)
     running.start()
     history = History()
-    running.spoil(Interaction.MAKE_BOOKING, fault)
+    running.spoil(scheduling.MAKE_BOOKING, fault)
     Client(running, history).book(
         running.gateways[0], next(_PERSONS), _slots(running)[0]
     )
@@ -184,15 +184,15 @@ def _reads_out_of_step(running: World, mutant: str) -> Counter[str]:
     client = Client(running, history)
     lost, booked = next(_PERSONS), next(_PERSONS)
     slot, other = _slots(running)[:2]
-    running.spoil(Interaction.MAKE_BOOKING, Fault.CLOSED_BEFORE, person=lost)
+    running.spoil(scheduling.MAKE_BOOKING, Fault.CLOSED_BEFORE, person=lost)
     pending = client.book(gateway, lost, slot)
     made = client.book(gateway, booked, other)
     assert pending.appointment is not None
     assert made.appointment is not None
-    running.spoil(Interaction.CANCEL_BOOKING, Fault.CLOSED_BEFORE, person=booked)
+    running.spoil(scheduling.CANCEL_BOOKING, Fault.CLOSED_BEFORE, person=booked)
     client.cancel(gateway, booked, made.appointment)
     running.spoil(
-        Interaction.GET_SUBJECT_OF_CARE_SCHEDULE, Fault.EARLY_HINTS, person=lost
+        scheduling.GET_SUBJECT_OF_CARE_SCHEDULE, Fault.EARLY_HINTS, person=lost
     )
     client.read(gateway, lost, pending.appointment)
     client.read(gateway, booked, made.appointment)
@@ -220,7 +220,7 @@ def _books_twice_with_cookies(running: World, mutant: str) -> Counter[str]:
     client = Client(running, history)
     for slot in _slots(running)[:2]:
         person = next(_PERSONS)
-        running.spoil(Interaction.MAKE_BOOKING, Fault.COOKIE, person=person)
+        running.spoil(scheduling.MAKE_BOOKING, Fault.COOKIE, person=person)
         client.book(running.gateways[0], person, slot)
     return _found_in(running, history)
 
@@ -241,7 +241,7 @@ def test_a_second_sending_is_seen(running: World) -> None:
     running.sandbox.sell_naively(naively=True)
     running.start()
     history = History()
-    running.spoil(Interaction.MAKE_BOOKING, Fault.RESET_AFTER)
+    running.spoil(scheduling.MAKE_BOOKING, Fault.RESET_AFTER)
     Client(running, history).book(
         running.gateways[0], next(_PERSONS), _slots(running)[0]
     )
@@ -256,7 +256,7 @@ def test_what_nobody_settles_is_seen(running: World) -> None:
     gateway = running.gateways[0]
     running.start(gateway)
     history = History()
-    running.spoil(Interaction.MAKE_BOOKING, Fault.RESET_AFTER)
+    running.spoil(scheduling.MAKE_BOOKING, Fault.RESET_AFTER)
     Client(running, history).book(gateway, next(_PERSONS), _slots(running)[0])
     evidence = evidence_of(running, history.all(), frozenset())
 

@@ -24,15 +24,16 @@ from faults.fault import Fault
 from faults.history import History
 from faults.invariants import evidence_of, violations
 from faults.world import SlotToBook, World
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.interaction import Interaction
 
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("faults")]
 
 QUIET_S: Final = 40.0
 _WRITES: Final = (
-    Interaction.MAKE_BOOKING,
-    Interaction.UPDATE_BOOKING,
-    Interaction.CANCEL_BOOKING,
+    scheduling.MAKE_BOOKING,
+    scheduling.UPDATE_BOOKING,
+    scheduling.CANCEL_BOOKING,
 )
 # Those that make nobody wait.
 _QUICK: Final = (
@@ -155,7 +156,7 @@ class Bookings(RuleBasedStateMachine):
     @rule(fault=st.sampled_from(_READ_FAULTS))
     def spoil_a_look(self, fault: Fault) -> None:
         """The next look in a resident's list goes wrong."""
-        self.world.spoil(Interaction.GET_SUBJECT_OF_CARE_SCHEDULE, fault)
+        self.world.spoil(scheduling.GET_SUBJECT_OF_CARE_SCHEDULE, fault)
 
     @rule(seconds=st.sampled_from([20, 60, 110]))
     def wait(self, seconds: int) -> None:

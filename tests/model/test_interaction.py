@@ -1,38 +1,25 @@
 """
-The eleven interactions: which of them write.
+An interaction is known by its name, and says whether it writes.
 """
 
-from fhir_gateway.model.interaction import READS, WRITES, Interaction
+from fhir_gateway.model.interaction import Interaction
 
 
-def test_interactions_are_the_contracts_eleven() -> None:
-    """There are the eleven interactions of crm:scheduling 1.1."""
-    assert sorted(interaction.value for interaction in Interaction) == [
-        "CancelBooking",
-        "GetAllCareTypes",
-        "GetAllHealthcareFacilities",
-        "GetAllPerformers",
-        "GetAllTimeTypes",
-        "GetAvailableDates",
-        "GetAvailableTimeslots",
-        "GetBookingDetails",
-        "GetSubjectOfCareSchedule",
-        "MakeBooking",
-        "UpdateBooking",
-    ]
+def test_an_interaction_is_known_by_its_name() -> None:
+    """Two interactions of one name are equal, however they were made."""
+    read_back = Interaction("MakeBooking")
+    made = Interaction("MakeBooking", writes=True)
+
+    assert (read_back, hash(read_back)) == (made, hash(made))
 
 
-def test_writes_are_what_changes_a_booking() -> None:
-    """Whatever does not begin with Get is a write."""
-    assert {
-        interaction
-        for interaction in Interaction
-        if not interaction.value.startswith("Get")
-    } == WRITES
+def test_an_interaction_only_reads_unless_it_says_so() -> None:
+    """Who makes an interaction says that it writes."""
+    writes = (Interaction("GetPerson").writes, Interaction("Book", writes=True).writes)
+
+    assert writes == (False, True)
 
 
-def test_every_interaction_reads_or_writes() -> None:
-    """No interaction is both or neither."""
-    both_and_neither = (READS & WRITES, frozenset(Interaction) - READS - WRITES)
-
-    assert both_and_neither == (frozenset(), frozenset())
+def test_an_interaction_is_shown_by_its_name() -> None:
+    """Its text is the contract's name alone."""
+    assert str(Interaction("GetPerson")) == "GetPerson"

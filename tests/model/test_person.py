@@ -14,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_gateway.model.ids import HsaId
-from fhir_gateway.model.interaction import Actor, ActorType, GetAllTimeTypes
+from fhir_gateway.model.interaction import Actor, ActorType
 from fhir_gateway.model.person import (
     NumberKind,
     PersonalIdentityNumber,
     SubjectOfCare,
     is_plausible_birth,
 )
+from fhir_gateway.model.scheduling import GetAllTimeTypes
 
 TOLVAN = "191212121212"
 DIGITS = "not a personal number: expected 12 digits, YYYYMMDDNNNN, without hyphen"

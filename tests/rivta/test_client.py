@@ -36,6 +36,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.errors import (
     BookingUnconfirmed,
     GatewayError,
@@ -46,7 +47,7 @@ from fhir_gateway.model.errors import (
     Unavailable,
 )
 from fhir_gateway.model.ids import HsaId, LogicalAddress, SourceName
-from fhir_gateway.model.interaction import WRITES, Actor
+from fhir_gateway.model.interaction import Actor
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.rivta.client import FaultedWrite, SoapClient
 from fhir_gateway.rivta.contract import Contract
@@ -174,7 +175,7 @@ def _answers(
     headers: dict[str, str] | None = None,
 ) -> None:
     region.post(
-        f"https://region.example.org/{contract.interaction.value}",
+        f"https://region.example.org/{contract.interaction.name}",
         body=body,
         status=status,
         headers=headers,
@@ -514,7 +515,7 @@ def test_no_fault_proves_that_a_write_was_not_done(  # noqa: PLR0917 - pytest ha
         (
             FaultedWrite,
             f"The source answered a write with a fault ({told}).",
-            contract.interaction.value,
+            contract.interaction.name,
             party,
         ),
         fault,
@@ -705,7 +706,7 @@ def test_answer_that_lacks_an_element_names_it(
     recorded: Callable[[str], bytes],
 ) -> None:
     """A malformed answer says which element of it."""
-    contract = CONTRACTS[next(i for i in CONTRACTS if i.value == "GetBookingDetails")]
+    contract = CONTRACTS[scheduling.GET_BOOKING_DETAILS]
     document = recorded("GetBookingDetails.whole.response")
     lacking = re.sub(rb"<core:healthcare_facility>[^<]*<[^<]*>", b"", document)
     _answers(region, contract, lacking)
@@ -1858,4 +1859,4 @@ def test_writes_are_what_the_model_says() -> None:
         make_booking.CONTRACT.interaction,
         update_booking.CONTRACT.interaction,
         cancel_booking.CONTRACT.interaction,
-    } == WRITES
+    } == scheduling.WRITES

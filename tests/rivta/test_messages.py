@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.ids import HsaId, LogicalAddress
-from fhir_gateway.model.interaction import Actor, Interaction
+from fhir_gateway.model.interaction import Actor
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.rivta.binding import MalformedElement
 from fhir_gateway.rivta.contract import Contract
@@ -58,7 +59,7 @@ AGENT = Actor.agent(HsaId("SE2321000016-X99"))
 
 EVERY_CONTRACT = pytest.mark.parametrize(
     "contract",
-    [pytest.param(contract, id=name.value) for name, contract in CONTRACTS.items()],
+    [pytest.param(contract, id=name.name) for name, contract in CONTRACTS.items()],
 )
 
 WANTED_TIMESLOT = TimeslotType(
@@ -586,7 +587,7 @@ def test_written_request_equals_the_recorded_one(  # noqa: PLR0917 - pytest hand
         contract, request_, logical_address=LogicalAddress(UNIT), actor=actor
     )
 
-    name = f"{contract.interaction.value}.{case}.request"
+    name = f"{contract.interaction.name}.{case}.request"
     assert canonical(written) == canonical(recorded(name))
 
 
@@ -599,7 +600,7 @@ def test_recorded_request_is_read_whole(
     recorded: Callable[[str], bytes],
 ) -> None:
     """A recorded request reads as the address, the actor and the value it spells."""
-    call = read_call(recorded(f"{contract.interaction.value}.{case}.request"))
+    call = read_call(recorded(f"{contract.interaction.name}.{case}.request"))
 
     assert (call.action, call.logical_address, call.actor) == (
         contract.request_tag,
@@ -617,7 +618,7 @@ def test_recorded_response_is_read_whole(
     recorded: Callable[[str], bytes],
 ) -> None:
     """A recorded answer reads as the value it spells, with nothing rejected."""
-    document = recorded(f"{contract.interaction.value}.{case}.response")
+    document = recorded(f"{contract.interaction.name}.{case}.response")
 
     answer = read_response(contract, document)
 
@@ -638,7 +639,7 @@ def test_written_response_equals_the_recorded_one(
     """A response is written as recorded."""
     written = write_response(contract, response)
 
-    name = f"{contract.interaction.value}.{case}.response"
+    name = f"{contract.interaction.name}.{case}.response"
     assert canonical(written) == canonical(recorded(name))
 
 
@@ -820,7 +821,7 @@ def test_details_without_a_booking_are_not_written() -> None:
 
 def test_contracts_hold_every_interaction() -> None:
     """There is a contract for each of the eleven interactions."""
-    assert set(CONTRACTS) == set(Interaction)
+    assert set(CONTRACTS) == set(scheduling.INTERACTIONS)
 
 
 @EVERY_CONTRACT
@@ -828,7 +829,7 @@ def test_contract_is_named_after_its_interaction(
     contract: Contract[Any, Any],
 ) -> None:
     """Namespace, tags and action follow from the interaction's name alone."""
-    name = contract.interaction.value
+    name = contract.interaction.name
     namespace = f"urn:riv:crm:scheduling:{name}Responder:1"
 
     assert (
@@ -886,7 +887,7 @@ def test_messages_with_a_resident_hide_their_content(
 @EVERY_CONTRACT
 def test_request_without_content_is_refused(contract: Contract[Any, Any]) -> None:
     """An empty request names the first required element that it lacks."""
-    call = read_call(_envelope(f'<x:{contract.interaction.value} xmlns:x="urn:x"/>'))
+    call = read_call(_envelope(f'<x:{contract.interaction.name} xmlns:x="urn:x"/>'))
     first = next(
         field.metadata["element"].name
         for field in dataclasses.fields(contract.request)
@@ -938,8 +939,8 @@ def test_answer_to_another_question_is_refused(contract: Contract[Any, Any]) -> 
     refused = []
     for other in others:
         document = _envelope(
-            f"<{other.interaction.value}Response"
-            f' xmlns="{other.namespace}"></{other.interaction.value}Response>'
+            f"<{other.interaction.name}Response"
+            f' xmlns="{other.namespace}"></{other.interaction.name}Response>'
         )
         with pytest.raises(MalformedEnvelope) as caught:
             read_response(contract, document)

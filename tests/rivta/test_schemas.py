@@ -58,7 +58,7 @@ UNSOUND = {
 
 EVERY_CONTRACT = pytest.mark.parametrize(
     "contract",
-    [pytest.param(contract, id=name.value) for name, contract in CONTRACTS.items()],
+    [pytest.param(contract, id=name.name) for name, contract in CONTRACTS.items()],
 )
 
 # XML 1.0, section 2.2: what a document can carry.

@@ -19,9 +19,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from kept_connections import KeptConnections
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.errors import BookingUnconfirmed, Unavailable
 from fhir_gateway.model.ids import LogicalAddress, SourceName
-from fhir_gateway.model.interaction import WRITES, Actor, Interaction
+from fhir_gateway.model.interaction import Actor, Interaction
 from fhir_gateway.rivta.client import SoapClient
 from fhir_gateway.rivta.envelope import read_call, read_request, read_response
 from fhir_gateway.rivta.scheduling_1_1.contracts import CONTRACTS
@@ -115,11 +116,11 @@ class Recorded:
 
 def _recorded(interaction: Interaction) -> Recorded:
     folder = Path(__file__).parents[1] / "data" / "rivta"
-    kind = "done" if interaction in WRITES else "whole"
+    kind = "done" if interaction in scheduling.WRITES else "whole"
     return Recorded(
         interaction=interaction,
-        question=(folder / f"{interaction.value}.whole.request.xml").read_bytes(),
-        answer=(folder / f"{interaction.value}.{kind}.response.xml").read_bytes(),
+        question=(folder / f"{interaction.name}.whole.request.xml").read_bytes(),
+        answer=(folder / f"{interaction.name}.{kind}.response.xml").read_bytes(),
     )
 
 

@@ -21,7 +21,8 @@ from pem import write_certificate
 
 from fhir_gateway.adapters.scheduling_1_1 import scheduling_1_1
 from fhir_gateway.model.errors import GatewayError
-from fhir_gateway.model.interaction import Actor, GetAllTimeTypes
+from fhir_gateway.model.interaction import Actor
+from fhir_gateway.model.scheduling import GetAllTimeTypes
 
 Served = Callable[[socket.socket], object]
 

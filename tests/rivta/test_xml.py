@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.rivta.binding import MalformedElement
 from fhir_gateway.rivta.envelope import (
@@ -508,7 +509,7 @@ def test_mutilated_request_raises_our_own_errors_alone(
 
     try:
         call = read_call(bytes(document))
-        request = read_request(CONTRACTS[Interaction.MAKE_BOOKING], call)
+        request = read_request(CONTRACTS[scheduling.MAKE_BOOKING], call)
         outcome = type(request).__name__
     except OUR_OWN as error:
         outcome = type(error).__name__

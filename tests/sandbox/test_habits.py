@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.errors import GatewayError, SourceFault
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.rivta.client import FaultedWrite
@@ -23,7 +24,7 @@ from fhir_gateway.rivta.xml import parse
 from .consumer import LOCKED_TYPE, TOLVAN, Consumer, people
 
 CORE = "urn:riv:crm:scheduling:1"
-TIMESLOTS = Interaction.GET_AVAILABLE_TIMESLOTS
+TIMESLOTS = scheduling.GET_AVAILABLE_TIMESLOTS
 
 
 def _timeslots_request(consumer: Consumer, **narrowed: Any) -> Any:
@@ -122,8 +123,8 @@ def test_mitt_lists_free_times_with_fourteen_digits(mitt: Consumer) -> None:
 
 @pytest.mark.parametrize(
     "interaction",
-    [Interaction.GET_BOOKING_DETAILS, Interaction.GET_SUBJECT_OF_CARE_SCHEDULE],
-    ids=lambda interaction: interaction.value,
+    [scheduling.GET_BOOKING_DETAILS, scheduling.GET_SUBJECT_OF_CARE_SCHEDULE],
+    ids=lambda interaction: interaction.name,
 )
 def test_mitt_shows_bookings_with_twelve_digits(
     mitt: Consumer, interaction: Interaction
@@ -131,10 +132,10 @@ def test_mitt_shows_bookings_with_twelve_digits(
     """Bookings in mitt have times of twelve digits."""
     booking_id = mitt.booked()
     requests: dict[Interaction, object] = {
-        Interaction.GET_BOOKING_DETAILS: get_booking_details.Request(
+        scheduling.GET_BOOKING_DETAILS: get_booking_details.Request(
             healthcare_facility=mitt.unit.hsa_id, booking_id=booking_id
         ),
-        Interaction.GET_SUBJECT_OF_CARE_SCHEDULE: get_subject_of_care_schedule.Request(
+        scheduling.GET_SUBJECT_OF_CARE_SCHEDULE: get_subject_of_care_schedule.Request(
             healthcare_facility=mitt.unit.hsa_id, subject_of_care=TOLVAN
         ),
     }
@@ -162,9 +163,9 @@ def test_mitt_names_the_unit_as_resource_of_a_day(mitt: Consumer) -> None:
 def test_mitt_answers_ok_with_an_empty_text(mitt: Consumer) -> None:
     """MakeBooking in mitt has an empty resultText."""
     document = mitt.document(
-        Interaction.MAKE_BOOKING, mitt.make_request(mitt.slots()[0])
+        scheduling.MAKE_BOOKING, mitt.make_request(mitt.slots()[0])
     )
-    root = parse(mitt.post(Interaction.MAKE_BOOKING, document).content)
+    root = parse(mitt.post(scheduling.MAKE_BOOKING, document).content)
 
     assert [element.text for element in root.iter("{*}resultCode")] == ["OK"]
     assert [element.text for element in root.iter("{*}resultText")] == [None]
@@ -370,7 +371,7 @@ def test_syd_crashes_without_the_residents_name(syd: Consumer) -> None:
 
 def _time_types(consumer: Consumer) -> bytes:
     return consumer.document(
-        Interaction.GET_ALL_TIME_TYPES,
+        scheduling.GET_ALL_TIME_TYPES,
         get_all_time_types.Request(
             healthcare_facility=consumer.unit.hsa_id, subject_of_care=TOLVAN
         ),
@@ -430,7 +431,7 @@ def _with_empty_element(document: bytes) -> bytes:
 def test_the_platform_refuses(consumer: Consumer, document: Any, text: str) -> None:
     """What the platform cannot route is a fault with its code."""
     whole = document(_time_types(consumer))
-    answer = consumer.post(Interaction.GET_ALL_TIME_TYPES, whole)
+    answer = consumer.post(scheduling.GET_ALL_TIME_TYPES, whole)
 
     assert answer.status_code == 500
     assert _fault_text(answer.content).startswith(f"{text} [sandbox] ")
@@ -463,7 +464,7 @@ def test_norr_holds_a_message_to_the_schema(
     norr: Consumer, spoilt: Any, element: str
 ) -> None:
     """What the schema does not allow is a fault in norr that names the element."""
-    answer = norr.post(Interaction.GET_ALL_TIME_TYPES, spoilt(_time_types(norr)))
+    answer = norr.post(scheduling.GET_ALL_TIME_TYPES, spoilt(_time_types(norr)))
 
     assert answer.status_code == 500
     assert _fault_text(answer.content).endswith(f": {element}")
@@ -471,7 +472,7 @@ def test_norr_holds_a_message_to_the_schema(
 
 def test_norr_holds_the_soap_action_to_the_contract(norr: Consumer) -> None:
     """A SOAPAction of another contract is a fault in norr."""
-    answer = norr.post(Interaction.GET_ALL_PERFORMERS, _time_types(norr))
+    answer = norr.post(scheduling.GET_ALL_PERFORMERS, _time_types(norr))
 
     assert _fault_text(answer.content).endswith(": SOAPAction")
 
@@ -492,7 +493,7 @@ def test_norr_holds_a_wanted_time_to_the_rules(
     norr: Consumer, changed: dict[str, Any], element: str
 ) -> None:
     """What only a producer may set, or must be there, is a fault in norr."""
-    interaction = Interaction.MAKE_BOOKING
+    interaction = scheduling.MAKE_BOOKING
     request = norr.make_request(norr.slots()[0], **changed)
     answer = norr.post(interaction, norr.document(interaction, request))
 
@@ -502,7 +503,7 @@ def test_norr_holds_a_wanted_time_to_the_rules(
 
 def test_norr_needs_the_booking_to_move(norr: Consumer) -> None:
     """UpdateBooking without bookingId is a fault in norr."""
-    interaction = Interaction.UPDATE_BOOKING
+    interaction = scheduling.UPDATE_BOOKING
     request = update_booking.Request(
         requested_timeslot=norr.make_request(norr.slots()[0]).requested_timeslot
     )
@@ -549,7 +550,7 @@ def test_syd_faults_on_a_missing_argument(
     syd: Consumer, argument: str, name: str
 ) -> None:
     """MakeBooking without something it needs is a fault in syd that names it."""
-    interaction = Interaction.MAKE_BOOKING
+    interaction = scheduling.MAKE_BOOKING
     changed: dict[str, Any] = {argument: None}
     request = syd.make_request(syd.slots()[0], **changed)
     answer = syd.post(interaction, syd.document(interaction, request))
@@ -559,7 +560,7 @@ def test_syd_faults_on_a_missing_argument(
 
 def test_syd_needs_the_booking_to_move(syd: Consumer) -> None:
     """UpdateBooking without bookingId is a fault in syd."""
-    interaction = Interaction.UPDATE_BOOKING
+    interaction = scheduling.UPDATE_BOOKING
     request = syd.make_request(syd.slots()[0])
     update = update_booking.Request(
         requested_timeslot=request.requested_timeslot,
@@ -577,7 +578,7 @@ def test_a_missing_element_is_a_fault_elsewhere_too(
     """A message without its unit is a fault in the lenient regions."""
     consumer: Consumer = request.getfixturevalue(name)
     whole = _without(_time_types(consumer), "healthcare_facility")
-    answer = consumer.post(Interaction.GET_ALL_TIME_TYPES, whole)
+    answer = consumer.post(scheduling.GET_ALL_TIME_TYPES, whole)
 
     assert answer.status_code == 500
 
@@ -606,7 +607,7 @@ def test_mitt_does_not_care_about_performers(mitt: Consumer) -> None:
 )
 def test_norr_looks_into_a_booking(norr: Consumer, spoilt: Any, element: str) -> None:
     """What the schema does not allow deeper down is a fault in norr too."""
-    interaction = Interaction.MAKE_BOOKING
+    interaction = scheduling.MAKE_BOOKING
     request = norr.make_request(norr.slots()[0], phone="070-174 06 05")
     answer = norr.post(interaction, spoilt(norr.document(interaction, request)))
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.rivta.scheduling_1_1 import (
     cancel_booking,
@@ -53,7 +54,7 @@ class _WithoutAnchors(etree.Resolver):
 
 
 def _schema(interaction: Interaction) -> etree.XMLSchema:
-    name = interaction.value
+    name = interaction.name
     path = ROOT / "interactions" / f"{name}Interaction" / f"{name}Responder_1.1.xsd"
     parser = etree.XMLParser()
     parser.resolvers.add(_WithoutAnchors())
@@ -74,35 +75,37 @@ def _requests(norr: Consumer) -> dict[Interaction, object]:
     to_cancel = norr.make(slots[1]).booking_id or ""
     moved = norr.make_request(slots[2], booking_id=to_move).requested_timeslot
     return {
-        Interaction.GET_ALL_TIME_TYPES: get_all_time_types.Request(**unit),
-        Interaction.GET_ALL_CARE_TYPES: get_all_care_types.Request(**unit),
-        Interaction.GET_ALL_PERFORMERS: get_all_performers.Request(**unit),
-        Interaction.GET_ALL_HEALTHCARE_FACILITIES: (
+        scheduling.GET_ALL_TIME_TYPES: get_all_time_types.Request(**unit),
+        scheduling.GET_ALL_CARE_TYPES: get_all_care_types.Request(**unit),
+        scheduling.GET_ALL_PERFORMERS: get_all_performers.Request(**unit),
+        scheduling.GET_ALL_HEALTHCARE_FACILITIES: (
             get_all_healthcare_facilities.Request(**unit)
         ),
-        Interaction.GET_AVAILABLE_DATES: get_available_dates.Request(**unit, **days),
-        Interaction.GET_AVAILABLE_TIMESLOTS: get_available_timeslots.Request(
+        scheduling.GET_AVAILABLE_DATES: get_available_dates.Request(**unit, **days),
+        scheduling.GET_AVAILABLE_TIMESLOTS: get_available_timeslots.Request(
             **unit, **days
         ),
-        Interaction.GET_BOOKING_DETAILS: get_booking_details.Request(
+        scheduling.GET_BOOKING_DETAILS: get_booking_details.Request(
             healthcare_facility=here,
             booking_id=norr.open_invitation()["booking_id"],
         ),
-        Interaction.GET_SUBJECT_OF_CARE_SCHEDULE: get_subject_of_care_schedule.Request(
+        scheduling.GET_SUBJECT_OF_CARE_SCHEDULE: get_subject_of_care_schedule.Request(
             **unit
         ),
-        Interaction.MAKE_BOOKING: norr.make_request(norr.slots_of("fasteprov")[0]),
-        Interaction.UPDATE_BOOKING: update_booking.Request(
+        scheduling.MAKE_BOOKING: norr.make_request(norr.slots_of("fasteprov")[0]),
+        scheduling.UPDATE_BOOKING: update_booking.Request(
             requested_timeslot=moved, subject_of_care_info=info
         ),
-        Interaction.CANCEL_BOOKING: cancel_booking.Request(
+        scheduling.CANCEL_BOOKING: cancel_booking.Request(
             healthcare_facility=here, booking_id=to_cancel
         ),
     }
 
 
 @pytest.mark.parametrize(
-    "interaction", list(Interaction), ids=lambda interaction: interaction.value
+    "interaction",
+    list(scheduling.INTERACTIONS),
+    ids=lambda interaction: interaction.name,
 )
 def test_norr_keeps_to_the_schema(norr: Consumer, interaction: Interaction) -> None:
     """Each of norr's answers is valid by the contract's own schema."""
@@ -118,7 +121,7 @@ def test_norr_keeps_to_the_schema(norr: Consumer, interaction: Interaction) -> N
 
 def test_mitt_does_not(mitt: Consumer) -> None:
     """A free time in mitt is not valid: an empty number breaks the schema's pattern."""
-    interaction = Interaction.GET_AVAILABLE_TIMESLOTS
+    interaction = scheduling.GET_AVAILABLE_TIMESLOTS
     request = get_available_timeslots.Request(
         healthcare_facility=mitt.unit.hsa_id,
         start_date_inclusive="20260302",

@@ -10,8 +10,8 @@ from http.client import HTTPConnection
 import pytest
 import requests
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.errors import Unavailable
-from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.rivta.limit import ANSWER
 from fhir_gateway.sandbox.fault_rule import FaultKind
 from fhir_gateway.sandbox.server import SandboxServer
@@ -62,7 +62,7 @@ def test_a_message_needs_its_length(norr: Consumer) -> None:
 def test_a_message_that_is_too_long_is_refused(norr: Consumer) -> None:
     """A message longer than the platform's limit is 413, unread."""
     answer = norr.post(
-        Interaction.MAKE_BOOKING, b"", **{"Content-Length": str(ANSWER.most_bytes + 1)}
+        scheduling.MAKE_BOOKING, b"", **{"Content-Length": str(ANSWER.most_bytes + 1)}
     )
 
     assert answer.status_code == 413

@@ -20,7 +20,8 @@ from fhir_gateway.bootstrap import Program, program
 from fhir_gateway.demo import write_sources
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.ids import HsaId, SourceName
-from fhir_gateway.model.interaction import Actor, GetAvailableTimeslots
+from fhir_gateway.model.interaction import Actor
+from fhir_gateway.model.scheduling import GetAvailableTimeslots
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import civil_date, now
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken

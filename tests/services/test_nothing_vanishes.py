@@ -29,6 +29,7 @@ from hypothesis import strategies as st
 
 from fhir_gateway.adapters.scheduling_1_1 import Scheduling11
 from fhir_gateway.adapters.scheduling_1_1.options import options_from_mapping
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.source import Budget, SourceProblem
@@ -329,7 +330,7 @@ class World:
     def told(self, interaction: Interaction) -> int:
         """Return how many items of a contract's answers are told to be left out."""
         return sum(
-            each.count for each in self.status.losses if each.interaction is interaction
+            each.count for each in self.status.losses if each.interaction == interaction
         )
 
 
@@ -375,7 +376,7 @@ def test_no_time_vanishes(region: DamagedRegion) -> None:
         assert page.total == len(page.start)
         assert shown >= within
     if world.status.failing == ():
-        assert shown + world.told(Interaction.GET_AVAILABLE_TIMESLOTS) >= within
+        assert shown + world.told(scheduling.GET_AVAILABLE_TIMESLOTS) >= within
     else:
         assert any(
             each.problem in (SourceProblem.UNAVAILABLE, SourceProblem.NOT_YET_ASKED)
@@ -398,7 +399,7 @@ def test_no_time_type_vanishes(region: DamagedRegion) -> None:
     unusable = len(region.time_types.items) - sum(ids[each] for each in usable)
 
     if world.status.failing_since is None:
-        assert shown + world.told(Interaction.GET_ALL_TIME_TYPES) >= (
+        assert shown + world.told(scheduling.GET_ALL_TIME_TYPES) >= (
             len(usable) + unusable
         )
     if not answer.outcomes:
@@ -425,7 +426,7 @@ def test_no_unit_vanishes(region: DamagedRegion) -> None:
 
     assert SOUTHERN_UNIT not in shown
     if world.status.failing_since is None:
-        told = world.told(Interaction.GET_ALL_HEALTHCARE_FACILITIES)
+        told = world.told(scheduling.GET_ALL_HEALTHCARE_FACILITIES)
         assert len(shown) + told >= len(own) + others
     if not answer.outcomes:
         assert shown == own

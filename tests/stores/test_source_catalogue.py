@@ -11,9 +11,9 @@ from builders import NORR, NOW, UNIT, catalogue, unit
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.care_unit import CareUnit, Performer, Position
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
-from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.loss import Loss
 from fhir_gateway.model.timeslot import TimeType
 from fhir_gateway.stores.source_catalogue import (
@@ -57,7 +57,7 @@ STAFF = st.lists(
 )
 LOSSES = st.builds(
     Loss,
-    interaction=st.sampled_from(Interaction),
+    interaction=st.sampled_from(scheduling.INTERACTIONS),
     unit=HSA_IDS,
     time_type_id=st.none() | TEXT.map(TimeTypeId),
     reason=TEXT,

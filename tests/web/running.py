@@ -18,8 +18,9 @@ from fhir_gateway.bootstrap import Program, program
 from fhir_gateway.demo import write_sources
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.ids import BookingId, HsaId
-from fhir_gateway.model.interaction import Actor, CancelBooking, MakeBooking
+from fhir_gateway.model.interaction import Actor
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
+from fhir_gateway.model.scheduling import CancelBooking, MakeBooking
 from fhir_gateway.model.timekeeping import now
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.sandbox.server import SandboxServer

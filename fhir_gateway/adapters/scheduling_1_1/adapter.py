@@ -28,6 +28,7 @@ from fhir_gateway.adapters.scheduling_1_1.options import (
     BookingIdInMakeBooking,
     Options,
 )
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import (
     BookedTimes,
     Booking,
@@ -50,9 +51,9 @@ from fhir_gateway.model.ids import (
     LogicalAddress,
     SourceName,
 )
-from fhir_gateway.model.interaction import (
-    WRITES,
-    Actor,
+from fhir_gateway.model.interaction import Actor, Interaction
+from fhir_gateway.model.listed import Listed
+from fhir_gateway.model.scheduling import (
     CancelBooking,
     GetAllCareTypes,
     GetAllHealthcareFacilities,
@@ -62,11 +63,9 @@ from fhir_gateway.model.interaction import (
     GetAvailableTimeslots,
     GetBookingDetails,
     GetSubjectOfCareSchedule,
-    Interaction,
     MakeBooking,
     UpdateBooking,
 )
-from fhir_gateway.model.listed import Listed
 from fhir_gateway.model.timekeeping import civil_date_text
 from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, TimeType
 from fhir_gateway.rivta.binding import MalformedElement
@@ -97,7 +96,7 @@ _TEXT_LEFT_OUT: Final = (
 )
 
 _NOT_REACHED: Final = "ProcessingStatus: a unit could not be asked"
-_OF_MANY_UNITS: Final = frozenset({Interaction.GET_SUBJECT_OF_CARE_SCHEDULE})
+_OF_MANY_UNITS: Final = frozenset({scheduling.GET_SUBJECT_OF_CARE_SCHEDULE})
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
@@ -307,7 +306,7 @@ class Scheduling11:
         response: get_booking_details.Response = answer.response
         if response.timeslot_detail is None:
             raise self._without_booking(answer)
-        with self._malformed(Interaction.GET_BOOKING_DETAILS):
+        with self._malformed(scheduling.GET_BOOKING_DETAILS):
             booking = booking_from_wire(response.timeslot_detail, [])
             check_booking_id(booking, query.booking_id)
             return booking
@@ -319,12 +318,12 @@ class Scheduling11:
                 "The source's answer has no booking, and is not of this moment or"
                 " cannot be read whole: it proves nothing.",
                 source=self._name,
-                interaction=Interaction.GET_BOOKING_DETAILS.value,
+                interaction=scheduling.GET_BOOKING_DETAILS.name,
             )
         return NotFound(
             "The source has no such booking.",
             source=self._name,
-            interaction=Interaction.GET_BOOKING_DETAILS.value,
+            interaction=scheduling.GET_BOOKING_DETAILS.name,
         )
 
     def get_subject_of_care_schedule(
@@ -431,7 +430,7 @@ class Scheduling11:
             raise Unsupported(
                 "The source does not offer this.",
                 source=self._name,
-                interaction=contract.interaction.value,
+                interaction=contract.interaction.name,
             )
         answer = self._client.call(
             contract,
@@ -443,7 +442,7 @@ class Scheduling11:
             timeout=timeout,
         )
         # A resident's list is of many units, and names those that did not answer.
-        if contract.interaction in _OF_MANY_UNITS | WRITES:
+        if contract.interaction.writes or contract.interaction in _OF_MANY_UNITS:
             return answer
         return self._of_reached_units(contract.interaction, answer)
 
@@ -462,7 +461,7 @@ class Scheduling11:
                 "The source's unit could not be asked, says an aggregating service"
                 " (ProcessingStatus).",
                 source=self._name,
-                interaction=interaction.value,
+                interaction=interaction.name,
             )
         return replace(answer, rejected={**answer.rejected, _NOT_REACHED: lacking})
 
@@ -487,7 +486,7 @@ class Scheduling11:
                 raise Refused(
                     "The region refused the request.",
                     source=self._name,
-                    interaction=contract.interaction.value,
+                    interaction=contract.interaction.name,
                 ) from error
             raise
         response = answer.response
@@ -497,7 +496,7 @@ class Scheduling11:
             raise BookingUnconfirmed(
                 "The source answered a write with an unknown resultCode.",
                 source=self._name,
-                interaction=contract.interaction.value,
+                interaction=contract.interaction.name,
             ) from error
         booking_id = getattr(response, "booking_id", None)
         return WriteResult(
@@ -516,7 +515,7 @@ class Scheduling11:
                 f"The source's answer cannot be read: {error}.",
                 element=error.element,
                 source=self._name,
-                interaction=interaction.value,
+                interaction=interaction.name,
             ) from error
 
 

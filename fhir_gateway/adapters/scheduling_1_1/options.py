@@ -14,11 +14,14 @@ from urllib.parse import urlsplit
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from fhir_gateway.adapters.registry import UnusableOptions
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.ids import HsaId, LogicalAddress
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.regular_file import fault_of_file
 
 __all__ = ["BookingIdInMakeBooking", "Options", "options_from_mapping"]
+
+_INTERACTIONS: Final = {each.name: each for each in scheduling.INTERACTIONS}
 
 
 class BookingIdInMakeBooking(Enum):
@@ -184,8 +187,8 @@ class _OptionsSchema(Schema):
     )
     trust = fields.String(load_default=None, validate=partial(_check_pem, "trust"))
     supports = fields.List(
-        fields.Enum(Interaction, by_value=True),
-        load_default=lambda: list(Interaction),
+        fields.Raw(validate=validate.OneOf(tuple(_INTERACTIONS))),
+        load_default=lambda: list(_INTERACTIONS),
         validate=validate.Length(min=1),
     )
     booking_id_in_make_booking = fields.Enum(
@@ -208,7 +211,7 @@ class _OptionsSchema(Schema):
             consumer=None if consumer is None else HsaId(consumer),
             certificate=data["certificate"],
             trust=data["trust"],
-            supports=frozenset(data["supports"]),
+            supports=frozenset(_INTERACTIONS[name] for name in data["supports"]),
             booking_id_in_make_booking=data["booking_id_in_make_booking"],
             refusal_faults=tuple(map(re.compile, data["refusal_faults"])),
         )

@@ -5,7 +5,7 @@ CancelBooking 1.1: give a booked time back.
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model import scheduling
 from fhir_gateway.rivta.binding import IDENTIFIER, MESSAGE, TEXT, element
 from fhir_gateway.rivta.contract import Contract
 
@@ -35,4 +35,4 @@ class Response:
     result_text: str | None = element("resultText", MESSAGE)
 
 
-CONTRACT: Final = Contract(Interaction.CANCEL_BOOKING, NAMESPACE, Request, Response)
+CONTRACT: Final = Contract(scheduling.CANCEL_BOOKING, NAMESPACE, Request, Response)

@@ -5,9 +5,10 @@ GetAllCareTypes 1.1: a unit's own grouping of its time types.
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model import scheduling
 from fhir_gateway.rivta.binding import IDENTIFIER, element, elements
 from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.limit import LIST
 from fhir_gateway.rivta.scheduling_1_1.types import CareTypeType
 
 __all__ = ["CONTRACT", "NAMESPACE", "Request", "Response"]
@@ -38,4 +39,6 @@ class Response:
     )
 
 
-CONTRACT: Final = Contract(Interaction.GET_ALL_CARE_TYPES, NAMESPACE, Request, Response)
+CONTRACT: Final = Contract(
+    scheduling.GET_ALL_CARE_TYPES, NAMESPACE, Request, Response, limit=LIST
+)

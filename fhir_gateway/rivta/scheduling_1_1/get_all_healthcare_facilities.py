@@ -5,9 +5,10 @@ GetAllHealthcareFacilities 1.1: where a resident can book, or move a booking to.
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model import scheduling
 from fhir_gateway.rivta.binding import IDENTIFIER, element, elements
 from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.limit import LIST
 from fhir_gateway.rivta.scheduling_1_1.types import HealthcareFacilityInfoType
 
 __all__ = ["CONTRACT", "NAMESPACE", "Request", "Response"]
@@ -38,5 +39,5 @@ class Response:
 
 
 CONTRACT: Final = Contract(
-    Interaction.GET_ALL_HEALTHCARE_FACILITIES, NAMESPACE, Request, Response
+    scheduling.GET_ALL_HEALTHCARE_FACILITIES, NAMESPACE, Request, Response, limit=LIST
 )

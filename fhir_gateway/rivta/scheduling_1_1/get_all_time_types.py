@@ -5,9 +5,10 @@ GetAllTimeTypes 1.1: what can be booked anew at a unit.
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model import scheduling
 from fhir_gateway.rivta.binding import IDENTIFIER, element, elements
 from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.limit import LIST
 from fhir_gateway.rivta.scheduling_1_1.types import TimeTypeType
 
 __all__ = ["CONTRACT", "EXTENSION", "NAMESPACE", "Request", "Response"]
@@ -42,4 +43,6 @@ class Response:
     )
 
 
-CONTRACT: Final = Contract(Interaction.GET_ALL_TIME_TYPES, NAMESPACE, Request, Response)
+CONTRACT: Final = Contract(
+    scheduling.GET_ALL_TIME_TYPES, NAMESPACE, Request, Response, limit=LIST
+)

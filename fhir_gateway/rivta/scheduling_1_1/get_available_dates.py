@@ -5,7 +5,7 @@ GetAvailableDates 1.1: days with at least one free time.
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model import scheduling
 from fhir_gateway.rivta.binding import DATE, IDENTIFIER, NAME, element, elements
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.scheduling_1_1.types import PerformerAvailabilityByDateType
@@ -51,6 +51,4 @@ class Response:
     )
 
 
-CONTRACT: Final = Contract(
-    Interaction.GET_AVAILABLE_DATES, NAMESPACE, Request, Response
-)
+CONTRACT: Final = Contract(scheduling.GET_AVAILABLE_DATES, NAMESPACE, Request, Response)

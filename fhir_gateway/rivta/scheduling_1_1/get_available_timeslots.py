@@ -5,7 +5,7 @@ GetAvailableTimeslots 1.1: free times.
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model import scheduling
 from fhir_gateway.rivta.binding import DATE, IDENTIFIER, NAME, element, elements
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.scheduling_1_1.types import TimeslotType
@@ -48,5 +48,5 @@ class Response:
 
 
 CONTRACT: Final = Contract(
-    Interaction.GET_AVAILABLE_TIMESLOTS, NAMESPACE, Request, Response
+    scheduling.GET_AVAILABLE_TIMESLOTS, NAMESPACE, Request, Response
 )

@@ -5,7 +5,7 @@ GetBookingDetails 1.1: one booking or invitation.
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model import scheduling
 from fhir_gateway.rivta.binding import IDENTIFIER, element
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.scheduling_1_1.types import TimeslotType
@@ -40,6 +40,4 @@ class Response:
     )
 
 
-CONTRACT: Final = Contract(
-    Interaction.GET_BOOKING_DETAILS, NAMESPACE, Request, Response
-)
+CONTRACT: Final = Contract(scheduling.GET_BOOKING_DETAILS, NAMESPACE, Request, Response)

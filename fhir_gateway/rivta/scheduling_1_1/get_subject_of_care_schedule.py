@@ -7,7 +7,7 @@ Open invitations are never among them.
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model import scheduling
 from fhir_gateway.rivta.binding import element, elements
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.scheduling_1_1.types import TimeslotType
@@ -39,5 +39,5 @@ class Response:
 
 
 CONTRACT: Final = Contract(
-    Interaction.GET_SUBJECT_OF_CARE_SCHEDULE, NAMESPACE, Request, Response
+    scheduling.GET_SUBJECT_OF_CARE_SCHEDULE, NAMESPACE, Request, Response
 )

@@ -5,7 +5,7 @@ MakeBooking 1.1: book a free time, or answer an open invitation.
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model import scheduling
 from fhir_gateway.rivta.binding import IDENTIFIER, MESSAGE, TEXT, element
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.scheduling_1_1.types import SubjectOfCareType, TimeslotType
@@ -42,4 +42,4 @@ class Response:
     result_text: str | None = element("resultText", MESSAGE)
 
 
-CONTRACT: Final = Contract(Interaction.MAKE_BOOKING, NAMESPACE, Request, Response)
+CONTRACT: Final = Contract(scheduling.MAKE_BOOKING, NAMESPACE, Request, Response)

@@ -32,13 +32,9 @@ from fhir_gateway.model.errors import (
     Unavailable,
 )
 from fhir_gateway.model.ids import BookingId, SourceName
-from fhir_gateway.model.interaction import (
-    Actor,
-    CancelBooking,
-    MakeBooking,
-    UpdateBooking,
-)
+from fhir_gateway.model.interaction import Actor
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
+from fhir_gateway.model.scheduling import CancelBooking, MakeBooking, UpdateBooking
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken

@@ -34,7 +34,7 @@ from fhir_gateway.model.errors import (
     Unsupported,
 )
 from fhir_gateway.model.ids import BookingId
-from fhir_gateway.model.interaction import CancelBooking, MakeBooking, UpdateBooking
+from fhir_gateway.model.scheduling import CancelBooking, MakeBooking, UpdateBooking
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot

@@ -12,15 +12,15 @@ from typing import Any, Final
 from fhir_gateway.adapters.protocol import SchedulingAdapter
 from fhir_gateway.model.care_unit import CareUnit, Performer
 from fhir_gateway.model.ids import HsaId, TimeTypeId
-from fhir_gateway.model.interaction import (
-    Actor,
+from fhir_gateway.model.interaction import Actor
+from fhir_gateway.model.listed import Listed
+from fhir_gateway.model.scheduling import (
     GetAllHealthcareFacilities,
     GetAllPerformers,
     GetAllTimeTypes,
     GetAvailableDates,
     GetAvailableTimeslots,
 )
-from fhir_gateway.model.listed import Listed
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock
 from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, TimeType

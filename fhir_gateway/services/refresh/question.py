@@ -5,12 +5,13 @@ What a source can be asked by the refresh.
 from dataclasses import dataclass
 from typing import Final
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.ids import HsaId, TimeTypeId
 from fhir_gateway.model.interaction import Interaction
 
 __all__ = ["TIMES", "Question"]
 
-TIMES: Final = Interaction.GET_AVAILABLE_TIMESLOTS
+TIMES: Final = scheduling.GET_AVAILABLE_TIMESLOTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -254,7 +254,7 @@ class RefreshQueue:
                 state.is_under_way = False
 
     def _due(self, question: Question) -> timedelta:
-        return self._fresh_for / 3 if question.interaction is TIMES else _CATALOGUE_DUE
+        return self._fresh_for / 3 if question.interaction == TIMES else _CATALOGUE_DUE
 
     def _place(
         self, question: Question, state: QuestionState, moment: datetime
@@ -278,7 +278,7 @@ class RefreshQueue:
             return _NEVER, -1 if state.is_wanted else state.order, 0.0, state.number
         age = moment - since
         due, stale, lost = state.due_after, _CATALOGUE_STALE, _CATALOGUE_LOST
-        if question.interaction is TIMES:
+        if question.interaction == TIMES:
             stale, lost = self._fresh_for * 3 / 4, self._offered_for * 3 / 4
         is_wrong = self._is_to_be_rechecked(state, moment)
         if not state.failures and age < due and not is_wrong:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.loss import Loss
@@ -43,7 +44,7 @@ def failing_questions(states: States) -> tuple[FailingQuestion, ...]:
         )
         for question, state in states.items()
         if state.failing_since is not None
-        and question.interaction is not Interaction.GET_ALL_PERFORMERS
+        and question.interaction != scheduling.GET_ALL_PERFORMERS
     ]
     return tuple(sorted(failing, key=lambda each: each.since)[:_MOST_TOLD])
 
@@ -56,7 +57,7 @@ def most_frequent(losses: Iterable[Loss]) -> tuple[Loss, ...]:
 def broken(breakers: Mapping[Interaction, Breaker]) -> tuple[str, ...]:
     """Return the names of the interactions that fail as a whole."""
     return tuple(
-        interaction.value
+        interaction.name
         for interaction, breaker in breakers.items()
         if breaker.failing_since is not None
     )
@@ -68,7 +69,7 @@ def oldest_answer(states: States) -> datetime | None:
         (
             state.answered_at
             for question, state in states.items()
-            if question.interaction is TIMES and state.answered_at is not None
+            if question.interaction == TIMES and state.answered_at is not None
         ),
         default=None,
     )

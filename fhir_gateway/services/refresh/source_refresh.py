@@ -16,6 +16,7 @@ import structlog
 
 from fhir_gateway.adapters.protocol import SchedulingAdapter
 from fhir_gateway.adapters.sources import source_of_unit
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.errors import GatewayError
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.interaction import Interaction
@@ -57,10 +58,10 @@ _log = structlog.get_logger()
 
 A = TypeVar("A")
 
-_UNITS: Final = Interaction.GET_ALL_HEALTHCARE_FACILITIES
-_TIME_TYPES: Final = Interaction.GET_ALL_TIME_TYPES
-_STAFF: Final = Interaction.GET_ALL_PERFORMERS
-_DATES: Final = Interaction.GET_AVAILABLE_DATES
+_UNITS: Final = scheduling.GET_ALL_HEALTHCARE_FACILITIES
+_TIME_TYPES: Final = scheduling.GET_ALL_TIME_TYPES
+_STAFF: Final = scheduling.GET_ALL_PERFORMERS
+_DATES: Final = scheduling.GET_AVAILABLE_DATES
 
 _IDLE_S: Final = 0.5
 _STATUS_EVERY: Final = timedelta(seconds=10)
@@ -331,9 +332,9 @@ class SourceRefresh:
         if question.time_type_id is not None:
             return self._ask_times(question.unit, question.time_type_id)
         unit = question.unit
-        if question.interaction is _UNITS:
+        if question.interaction == _UNITS:
             losses = self._known.add_units(unit, self._calls.units(unit))
-        elif question.interaction is _TIME_TYPES:
+        elif question.interaction == _TIME_TYPES:
             losses = self._known.put_time_types(unit, self._calls.time_types(unit))
         else:
             losses = self._known.add_performers(unit, self._calls.performers(unit))
@@ -476,7 +477,7 @@ class SourceRefresh:
 
     def _how_many(self, interaction: Interaction) -> int:
         return sum(
-            question.interaction is interaction for question in self._queue.states()
+            question.interaction == interaction for question in self._queue.states()
         )
 
     def _failed(self, question: Question, error: str) -> None:

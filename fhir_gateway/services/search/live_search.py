@@ -16,13 +16,11 @@ from typing import Final
 import structlog
 
 from fhir_gateway.adapters.protocol import SchedulingAdapter
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.errors import GatewayError, SourceFault, Unavailable
 from fhir_gateway.model.ids import SourceName
-from fhir_gateway.model.interaction import (
-    Actor,
-    GetAvailableTimeslots,
-    Interaction,
-)
+from fhir_gateway.model.interaction import Actor
+from fhir_gateway.model.scheduling import GetAvailableTimeslots
 from fhir_gateway.model.source import Source, SourceOutcome, SourceProblem
 from fhir_gateway.model.timekeeping import Clock, civil_date, now
 from fhir_gateway.model.timeslot import FreeTimes, TimeslotToken
@@ -270,7 +268,7 @@ class _LiveSource:
         for block in blocks:
             key = block.key
             self._loss_log.note(
-                Interaction.GET_AVAILABLE_TIMESLOTS,
+                scheduling.GET_AVAILABLE_TIMESLOTS,
                 key.unit,
                 block.losses,
                 time_type_id=key.time_type_id,

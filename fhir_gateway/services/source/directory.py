@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from fhir_gateway.adapters.sources import source_of_unit
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.care_unit import CareUnit, Performer
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.interaction import Interaction
@@ -141,13 +142,13 @@ class Directory:
                 name
                 for name, catalogue in catalogues.items()
                 if _asked_where_lost(
-                    catalogue, Interaction.GET_ALL_HEALTHCARE_FACILITIES
+                    catalogue, scheduling.GET_ALL_HEALTHCARE_FACILITIES
                 )
             ),
             lacking_time_types=frozenset(
                 unit
                 for catalogue in catalogues.values()
-                for unit in _asked_where_lost(catalogue, Interaction.GET_ALL_TIME_TYPES)
+                for unit in _asked_where_lost(catalogue, scheduling.GET_ALL_TIME_TYPES)
                 if unit in units and units[unit].source == catalogue.source
             ),
             sources=sources,
@@ -161,5 +162,5 @@ def _asked_where_lost(
     return {
         loss.unit
         for loss in catalogue.losses
-        if loss.interaction is interaction and not loss.is_elsewhere
+        if loss.interaction == interaction and not loss.is_elsewhere
     }

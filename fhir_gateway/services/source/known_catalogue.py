@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.care_unit import CareUnit, Performer
 from fhir_gateway.model.ids import HsaId, TimeTypeId
 from fhir_gateway.model.interaction import Interaction
@@ -55,7 +56,7 @@ class KnownCatalogue:
         with self._lock:
             others, strangers = self._add_units(answer.items)
             return self._lost(
-                Interaction.GET_ALL_HEALTHCARE_FACILITIES,
+                scheduling.GET_ALL_HEALTHCARE_FACILITIES,
                 asked,
                 (*answer.rejected, *strangers),
                 elsewhere=others,
@@ -65,7 +66,7 @@ class KnownCatalogue:
         """Learn what a unit offers; one that is no longer configured does not count."""
         with self._lock:
             self._put_time_types(unit, answer.items)
-            return self._lost(Interaction.GET_ALL_TIME_TYPES, unit, answer.rejected)
+            return self._lost(scheduling.GET_ALL_TIME_TYPES, unit, answer.rejected)
 
     def add_performers(
         self, unit: HsaId, answer: Listed[Performer]
@@ -73,7 +74,7 @@ class KnownCatalogue:
         """Learn of a unit's staff."""
         with self._lock:
             self._performers.update((each.hsa_id, each) for each in answer.items)
-            return self._lost(Interaction.GET_ALL_PERFORMERS, unit, answer.rejected)
+            return self._lost(scheduling.GET_ALL_PERFORMERS, unit, answer.rejected)
 
     def time_types(self) -> list[tuple[HsaId, tuple[TimeTypeId, ...]]]:
         """Return every unit with what it offers, none where that is not known."""

@@ -66,7 +66,7 @@ class LossLog:
                 del self._reasons[question]
         asked = {
             "source": self._source,
-            "interaction": interaction.value,
+            "interaction": interaction.name,
             "unit": unit,
             "time_type": time_type_id,
         }

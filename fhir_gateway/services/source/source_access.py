@@ -10,6 +10,7 @@ import structlog
 
 from fhir_gateway.adapters.protocol import SchedulingAdapter
 from fhir_gateway.adapters.sources import source_of_unit
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import BookedTimes, Booking
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import (
@@ -21,15 +22,14 @@ from fhir_gateway.model.errors import (
     Unavailable,
 )
 from fhir_gateway.model.ids import BookingId, HsaId, LogicalAddress, SourceName
-from fhir_gateway.model.interaction import (
-    Actor,
+from fhir_gateway.model.interaction import Actor
+from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.model.scheduling import (
     GetAllHealthcareFacilities,
     GetAvailableTimeslots,
     GetBookingDetails,
     GetSubjectOfCareSchedule,
-    Interaction,
 )
-from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import civil_date
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
@@ -197,7 +197,7 @@ class SourceAccess:
                 " does not have the slot; search again, or ask the unit.",
                 element="timeslotDetail",
                 source=source.name,
-                interaction=Interaction.GET_AVAILABLE_TIMESLOTS.value,
+                interaction=scheduling.GET_AVAILABLE_TIMESLOTS.name,
             )
         raise TimeslotTaken(
             "The slot is no longer free; search again for another one."
@@ -366,6 +366,6 @@ class SourceAccess:
                 "The region's list of units that the booking can be moved to could not"
                 " be read whole; try again, or contact the unit.",
                 source=source,
-                interaction=Interaction.GET_ALL_HEALTHCARE_FACILITIES.value,
+                interaction=scheduling.GET_ALL_HEALTHCARE_FACILITIES.name,
             )
         return False

@@ -13,21 +13,21 @@ from typing import Any, TypeVar
 
 from fhir_gateway.adapters.protocol import SchedulingAdapter, WatchedAdapter
 from fhir_gateway.adapters.sources import source_of_unit
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.care_unit import CareUnit
 from fhir_gateway.model.errors import GatewayError
 from fhir_gateway.model.ids import HsaId, TimeTypeId
-from fhir_gateway.model.interaction import (
-    Actor,
+from fhir_gateway.model.interaction import Actor, Interaction
+from fhir_gateway.model.listed import Listed
+from fhir_gateway.model.loss import Loss, losses_of
+from fhir_gateway.model.scheduling import (
     GetAllCareTypes,
     GetAllHealthcareFacilities,
     GetAllPerformers,
     GetAllTimeTypes,
     GetAvailableDates,
     GetAvailableTimeslots,
-    Interaction,
 )
-from fhir_gateway.model.listed import Listed
-from fhir_gateway.model.loss import Loss, losses_of
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, civil_date, now
 from fhir_gateway.model.timeslot import TimeType
@@ -214,7 +214,7 @@ class _Check:
     def _unknown_units(self, known: frozenset[HsaId]) -> frozenset[HsaId]:
         """Return the units of the source's prefixes that a map names alone."""
         if any(
-            each.interaction is Interaction.GET_ALL_HEALTHCARE_FACILITIES
+            each.interaction == scheduling.GET_ALL_HEALTHCARE_FACILITIES
             for each in self._errors
         ):
             # It did not say which units it has.
@@ -230,7 +230,7 @@ class _Check:
         if asked is None:
             return
         answer: Listed[CareUnit] | None = self._ask(
-            Interaction.GET_ALL_HEALTHCARE_FACILITIES,
+            scheduling.GET_ALL_HEALTHCARE_FACILITIES,
             asked,
             self._adapter.get_all_healthcare_facilities,
             GetAllHealthcareFacilities(unit=asked, **self._who),
@@ -241,27 +241,27 @@ class _Check:
     def _ask_unit(self, unit: HsaId) -> Listed[TimeType] | None:
         """Ask a unit everything; return what it offers."""
         offers = self._ask(
-            Interaction.GET_ALL_TIME_TYPES,
+            scheduling.GET_ALL_TIME_TYPES,
             unit,
             self._adapter.get_all_time_types,
             GetAllTimeTypes(unit=unit, **self._who),
         )
         staff = self._ask(
-            Interaction.GET_ALL_PERFORMERS,
+            scheduling.GET_ALL_PERFORMERS,
             unit,
             self._adapter.get_all_performers,
             GetAllPerformers(unit=unit, **self._who),
         )
         care_types = self._ask(
-            Interaction.GET_ALL_CARE_TYPES,
+            scheduling.GET_ALL_CARE_TYPES,
             unit,
             self._adapter.get_all_care_types,
             GetAllCareTypes(unit=unit, **self._who),
         )
         for interaction, answer in (
-            (Interaction.GET_ALL_TIME_TYPES, offers),
-            (Interaction.GET_ALL_PERFORMERS, staff),
-            (Interaction.GET_ALL_CARE_TYPES, care_types),
+            (scheduling.GET_ALL_TIME_TYPES, offers),
+            (scheduling.GET_ALL_PERFORMERS, staff),
+            (scheduling.GET_ALL_CARE_TYPES, care_types),
         ):
             if answer is not None:
                 self._losses.extend(losses_of(interaction, unit, answer.rejected))
@@ -287,7 +287,7 @@ class _Check:
             "time_type_id": time_type_id,
         }
         dates = self._ask(
-            Interaction.GET_AVAILABLE_DATES,
+            scheduling.GET_AVAILABLE_DATES,
             unit,
             self._adapter.get_available_dates,
             GetAvailableDates(**about),
@@ -296,14 +296,14 @@ class _Check:
         if dates is not None:
             self._losses.extend(
                 losses_of(
-                    Interaction.GET_AVAILABLE_DATES,
+                    scheduling.GET_AVAILABLE_DATES,
                     unit,
                     dates.rejected,
                     time_type_id=time_type_id,
                 )
             )
         free = self._ask(
-            Interaction.GET_AVAILABLE_TIMESLOTS,
+            scheduling.GET_AVAILABLE_TIMESLOTS,
             unit,
             self._adapter.get_available_timeslots,
             GetAvailableTimeslots(**about),

@@ -31,7 +31,8 @@ from fhir_gateway.model.errors import (
     Unavailable,
 )
 from fhir_gateway.model.ids import SourceName
-from fhir_gateway.model.interaction import Actor, CancelBooking, MakeBooking
+from fhir_gateway.model.interaction import Actor
+from fhir_gateway.model.scheduling import CancelBooking, MakeBooking
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.services.booking.request import BookingRequest
 from services.conftest import TIMEOUT_S, Desk, RealWorld

@@ -25,6 +25,7 @@ from builders import (
 from doubles import AnsweringAdapter, LyingAdapter
 from structlog.testing import capture_logs
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import (
     Booking,
     BookingPermissions,
@@ -42,9 +43,9 @@ from fhir_gateway.model.errors import (
     Unavailable,
 )
 from fhir_gateway.model.ids import BookingId, LogicalAddress
-from fhir_gateway.model.interaction import (
+from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model.scheduling import (
     GetAllHealthcareFacilities,
-    Interaction,
     MakeBooking,
     UpdateBooking,
 )
@@ -61,8 +62,8 @@ AWAY = Unavailable("The source could not be reached; nothing was sent.", source=
 BROKEN = SourceFault("The source answered with a technical fault.", source=NORR)
 NO = Refused("The region refused the request.", source=NORR)
 READS = (
-    Interaction.GET_BOOKING_DETAILS,
-    Interaction.GET_SUBJECT_OF_CARE_SCHEDULE,
+    scheduling.GET_BOOKING_DETAILS,
+    scheduling.GET_SUBJECT_OF_CARE_SCHEDULE,
 )
 
 
@@ -101,7 +102,7 @@ def test_a_booking_of_somebody_elses_is_not_believed(wireless: Wireless) -> None
     """A booking that says it is another person's is no answer to ours."""
 
     def swap(interaction: Interaction) -> None:
-        if interaction is Interaction.GET_SUBJECT_OF_CARE_SCHEDULE:
+        if interaction == scheduling.GET_SUBJECT_OF_CARE_SCHEDULE:
             wireless.adapter.book = {
                 key: replace(each, subject_of_care=number(9))
                 for key, each in wireless.adapter.book.items()
@@ -189,7 +190,7 @@ def test_a_no_for_a_time_that_is_gone_is_taken(wireless: Wireless) -> None:
     wireless.adapter.result = WriteResult(code=ResultCode.ERROR, text="Upptagen.")
 
     def go(interaction: Interaction) -> None:
-        if interaction is Interaction.MAKE_BOOKING:
+        if interaction == scheduling.MAKE_BOOKING:
             wireless.lists()
 
     wireless.adapter.before = go
@@ -217,8 +218,8 @@ def test_a_no_for_a_time_that_may_be_there_is_a_refusal(
     wireless.adapter.result = WriteResult(code=ResultCode.ERROR)
 
     def go(interaction: Interaction) -> None:
-        if interaction is Interaction.MAKE_BOOKING and listing == "none":
-            failing(wireless, Interaction.GET_AVAILABLE_TIMESLOTS, error=AWAY)
+        if interaction == scheduling.MAKE_BOOKING and listing == "none":
+            failing(wireless, scheduling.GET_AVAILABLE_TIMESLOTS, error=AWAY)
 
     wireless.adapter.before = go
 
@@ -232,7 +233,7 @@ def test_a_fault_that_means_no_is_a_no(wireless: Wireless) -> None:
     """An adapter that knows a fault for a refusal frees the time."""
     wanted = wireless.coming()
     wireless.lists(wanted)
-    failing(wireless, Interaction.MAKE_BOOKING, error=NO)
+    failing(wireless, scheduling.MAKE_BOOKING, error=NO)
 
     with pytest.raises(Refused):
         wireless.desk.book(wanted, 0)
@@ -244,7 +245,7 @@ def test_what_was_never_sent_is_free_again(wireless: Wireless) -> None:
     """Unavailable proves that nothing was sent: the time is nobody's."""
     wanted = wireless.coming()
     wireless.lists(wanted)
-    failing(wireless, Interaction.MAKE_BOOKING, error=AWAY)
+    failing(wireless, scheduling.MAKE_BOOKING, error=AWAY)
 
     with pytest.raises(Unavailable):
         wireless.desk.book(wanted, 0)
@@ -262,7 +263,7 @@ def when(
     """Let something happen just before the first answer to an interaction."""
 
     def before(asked: Interaction) -> None:
-        if asked is interaction:
+        if asked == interaction:
             wireless.adapter.before = lambda _: None
             do()
 
@@ -277,7 +278,7 @@ def look_after(wireless: Wireless, who: int = 0) -> None:
 
 def test_a_booking_that_was_settled_by_another_is_booked(wireless: Wireless) -> None:
     """Who comes late with a yes finds it known, and says the same."""
-    when(wireless, Interaction.GET_BOOKING_DETAILS, lambda: look_after(wireless))
+    when(wireless, scheduling.GET_BOOKING_DETAILS, lambda: look_after(wireless))
 
     made = booked_at(wireless)
 
@@ -293,10 +294,10 @@ def test_a_move_that_was_settled_by_another_is_moved(wireless: Wireless) -> None
     # The first list of bookings after the move is its own look.
     when(
         wireless,
-        Interaction.UPDATE_BOOKING,
+        scheduling.UPDATE_BOOKING,
         lambda: when(
             wireless,
-            Interaction.GET_SUBJECT_OF_CARE_SCHEDULE,
+            scheduling.GET_SUBJECT_OF_CARE_SCHEDULE,
             lambda: look_after(wireless),
         ),
     )
@@ -342,7 +343,7 @@ def test_a_reader_leaves_a_write_that_is_on_its_way_alone(wireless: Wireless) ->
         seen.append(wireless.desk.booking.read(record.id).status)
         assert wireless.desk.undecided(record.id).attempts == 0
 
-    when(wireless, Interaction.GET_SUBJECT_OF_CARE_SCHEDULE, look)
+    when(wireless, scheduling.GET_SUBJECT_OF_CARE_SCHEDULE, look)
 
     made = booked_at(wireless)
 
@@ -356,7 +357,7 @@ def test_a_claim_by_another_server_is_seen(wireless: Wireless) -> None:
     wireless.lists(wanted)
     when(
         wireless,
-        Interaction.GET_AVAILABLE_TIMESLOTS,
+        scheduling.GET_AVAILABLE_TIMESLOTS,
         lambda: wireless.desk.journal.claim_make(
             source=NORR, timeslot=wanted, subject=subject(1)
         ),
@@ -376,7 +377,7 @@ def test_a_second_request_that_overtakes_is_the_same_booking(
     wireless.lists(wanted)
     when(
         wireless,
-        Interaction.GET_AVAILABLE_TIMESLOTS,
+        scheduling.GET_AVAILABLE_TIMESLOTS,
         lambda: wireless.desk.journal.claim_make(
             source=NORR, timeslot=wanted, subject=subject(0)
         ),
@@ -406,7 +407,7 @@ def test_an_earlier_booking_that_is_gone_stands_in_nobodys_way(
         first = wireless.desk.book(wanted, 0)
         wireless.adapter.book.clear()
     else:
-        failing(wireless, Interaction.MAKE_BOOKING, error=LOST)
+        failing(wireless, scheduling.MAKE_BOOKING, error=LOST)
         first = wireless.desk.book(wanted, 0)
         wireless.adapter.errors = {}
         wireless.desk.later(wireless.desk.undecided(first.booking.id), seconds=91)
@@ -602,8 +603,8 @@ def test_a_move_with_anothers_id_is_not_believed(wireless: Wireless) -> None:
 
     when(
         wireless,
-        Interaction.UPDATE_BOOKING,
-        lambda: when(wireless, Interaction.GET_SUBJECT_OF_CARE_SCHEDULE, rename),
+        scheduling.UPDATE_BOOKING,
+        lambda: when(wireless, scheduling.GET_SUBJECT_OF_CARE_SCHEDULE, rename),
     )
 
     moved = wireless.desk.move(made.booking.id, target)
@@ -629,7 +630,7 @@ def lost_yes(wireless: Wireless) -> Any:
     """Book a time whose yes never comes back."""
     wanted = wireless.coming()
     wireless.lists(wanted)
-    failing(wireless, Interaction.MAKE_BOOKING, error=LOST)
+    failing(wireless, scheduling.MAKE_BOOKING, error=LOST)
     made = wireless.desk.book(wanted, 0)
     wireless.adapter.errors = {}
     wireless.adapter.book["B-1"] = Booking(

@@ -11,6 +11,7 @@ from builders import number
 from doubles import AnsweringAdapter, MovableClock
 from structlog.testing import capture_logs
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import (
     BookedTimes,
     BookingStatus,
@@ -23,10 +24,10 @@ from fhir_gateway.model.errors import (
     Refused,
     Unavailable,
 )
-from fhir_gateway.model.interaction import (
+from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model.scheduling import (
     CancelBooking,
     GetSubjectOfCareSchedule,
-    Interaction,
     MakeBooking,
     UpdateBooking,
 )
@@ -49,17 +50,17 @@ class DoublingAdapter(AnsweringAdapter):
     def make_booking(self, request: MakeBooking, *, timeout: float) -> WriteResult:
         """Book, then refuse what has just been booked."""
         made = super().make_booking(request, timeout=timeout)
-        return TAKEN if Interaction.MAKE_BOOKING in self.doubled else made
+        return TAKEN if scheduling.MAKE_BOOKING in self.doubled else made
 
     def update_booking(self, request: UpdateBooking, *, timeout: float) -> WriteResult:
         """Move, then refuse what has just been moved."""
         moved = super().update_booking(request, timeout=timeout)
-        return TAKEN if Interaction.UPDATE_BOOKING in self.doubled else moved
+        return TAKEN if scheduling.UPDATE_BOOKING in self.doubled else moved
 
     def cancel_booking(self, request: CancelBooking, *, timeout: float) -> WriteResult:
         """Cancel, then find no such booking."""
         cancelled = super().cancel_booking(request, timeout=timeout)
-        return TAKEN if Interaction.CANCEL_BOOKING in self.doubled else cancelled
+        return TAKEN if scheduling.CANCEL_BOOKING in self.doubled else cancelled
 
 
 def desk_over(wireless: Wireless, journal: Journal) -> Desk:
@@ -86,7 +87,7 @@ def test_a_time_that_was_booked_and_refused_is_booked(
     make_wireless: MakeWireless,
 ) -> None:
     """The refusal of the second delivery does not undo the first."""
-    wireless = make_wireless(DoublingAdapter(doubled={Interaction.MAKE_BOOKING}))
+    wireless = make_wireless(DoublingAdapter(doubled={scheduling.MAKE_BOOKING}))
 
     made = booked_at(wireless)
 
@@ -98,7 +99,7 @@ def test_a_booking_that_was_moved_and_refused_is_moved(
     make_wireless: MakeWireless,
 ) -> None:
     """The same holds for a move."""
-    wireless = make_wireless(DoublingAdapter(doubled={Interaction.UPDATE_BOOKING}))
+    wireless = make_wireless(DoublingAdapter(doubled={scheduling.UPDATE_BOOKING}))
     made = booked_at(wireless)
     later = wireless.coming(48)
     wireless.lists(later)
@@ -113,7 +114,7 @@ def test_a_booking_that_was_cancelled_and_refused_is_cancelled(
     make_wireless: MakeWireless,
 ) -> None:
     """The second CancelBooking finds no booking, because the first did its work."""
-    wireless = make_wireless(DoublingAdapter(doubled={Interaction.CANCEL_BOOKING}))
+    wireless = make_wireless(DoublingAdapter(doubled={scheduling.CANCEL_BOOKING}))
     made = booked_at(wireless)
 
     cancelled = wireless.desk.booking.cancel(made.id)
@@ -125,8 +126,8 @@ def test_a_refusal_that_nobody_can_check_is_unknown(
     make_wireless: MakeWireless,
 ) -> None:
     """Where the resident's list cannot be read, a refusal leaves the outcome open."""
-    wireless = make_wireless(DoublingAdapter(doubled={Interaction.MAKE_BOOKING}))
-    wireless.adapter.errors[Interaction.GET_SUBJECT_OF_CARE_SCHEDULE] = Unavailable(
+    wireless = make_wireless(DoublingAdapter(doubled={scheduling.MAKE_BOOKING}))
+    wireless.adapter.errors[scheduling.GET_SUBJECT_OF_CARE_SCHEDULE] = Unavailable(
         "The source did not answer in time."
     )
 
@@ -151,7 +152,7 @@ def test_a_refused_cancellation_of_what_is_past_is_refused(
     make_wireless: MakeWireless,
 ) -> None:
     """A source need not list what is past: its absence proves nothing then."""
-    wireless = make_wireless(DoublingAdapter(doubled={Interaction.CANCEL_BOOKING}))
+    wireless = make_wireless(DoublingAdapter(doubled={scheduling.CANCEL_BOOKING}))
     made = booked_at(wireless)
     wireless.desk.clock.forward(days=3)
 
@@ -237,7 +238,7 @@ def test_a_list_of_another_residents_settles_nothing(
     wanted = wireless.coming()
     wireless.lists(replace(wanted, count=2))
     wireless.desk.book(wanted, 0)
-    adapter.errors[Interaction.MAKE_BOOKING] = BookingUnconfirmed("no answer")
+    adapter.errors[scheduling.MAKE_BOOKING] = BookingUnconfirmed("no answer")
     lost = wireless.desk.book(wanted, 1).booking
     adapter.is_crossed = True
 
@@ -316,7 +317,7 @@ def moving(wireless: Wireless) -> Decision:
     made = booked_at(wireless)
     later = wireless.coming(48)
     wireless.lists(later)
-    wireless.adapter.errors[Interaction.UPDATE_BOOKING] = BookingUnconfirmed("silence")
+    wireless.adapter.errors[scheduling.UPDATE_BOOKING] = BookingUnconfirmed("silence")
     wireless.desk.move(made.id, later)
     wireless.adapter.errors.clear()
     return wireless.desk.undecided(made.id)
@@ -326,7 +327,7 @@ def making(wireless: Wireless) -> Decision:
     """Book a time with an outcome that nobody knows yet."""
     wanted = wireless.coming()
     wireless.lists(wanted)
-    wireless.adapter.errors[Interaction.MAKE_BOOKING] = BookingUnconfirmed("silence")
+    wireless.adapter.errors[scheduling.MAKE_BOOKING] = BookingUnconfirmed("silence")
     made = wireless.desk.book(wanted, 0).booking
     wireless.adapter.errors.clear()
     return wireless.desk.undecided(made.id)

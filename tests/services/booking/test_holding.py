@@ -11,6 +11,7 @@ import pytest
 from builders import NORR, number, schedule, subject, timeslot
 from doubles import AnsweringAdapter
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import BookingStatus, ResultCode, WriteResult
 from fhir_gateway.model.errors import (
     Conflict,
@@ -20,7 +21,7 @@ from fhir_gateway.model.errors import (
     TimeslotTaken,
     Unavailable,
 )
-from fhir_gateway.model.interaction import Interaction, MakeBooking
+from fhir_gateway.model.scheduling import MakeBooking
 from fhir_gateway.model.timekeeping import now
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.services.booking.holding import HoldRequest
@@ -74,7 +75,7 @@ def test_hold_is_looked_up_first(wireless: Wireless) -> None:
 
 def test_hold_of_a_source_that_is_away(wireless: Wireless) -> None:
     """Nothing is held that could not be looked up."""
-    wireless.adapter.errors = {Interaction.GET_AVAILABLE_TIMESLOTS: AWAY}
+    wireless.adapter.errors = {scheduling.GET_AVAILABLE_TIMESLOTS: AWAY}
 
     with pytest.raises(Unavailable):
         hold(wireless, wireless.coming())

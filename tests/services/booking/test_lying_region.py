@@ -11,6 +11,7 @@ import pytest
 from builders import SOUTHERN_UNIT, SYD, number, source, southern_source
 from doubles import AnsweringAdapter
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import (
     BookedTimes,
     Booking,
@@ -23,10 +24,9 @@ from fhir_gateway.model.booking import (
 )
 from fhir_gateway.model.errors import MalformedAnswer, Refused
 from fhir_gateway.model.ids import BookingId, TimeTypeId
-from fhir_gateway.model.interaction import (
+from fhir_gateway.model.scheduling import (
     CancelBooking,
     GetSubjectOfCareSchedule,
-    Interaction,
     MakeBooking,
     UpdateBooking,
 )
@@ -61,7 +61,7 @@ class DoingAndDenying(AnsweringAdapter):
     def cancel_booking(self, request: CancelBooking, *, timeout: float) -> WriteResult:
         """Deny; the booking stands."""
         if self.denies:
-            self._begin(Interaction.CANCEL_BOOKING, request)
+            self._begin(scheduling.CANCEL_BOOKING, request)
             return NO
         return super().cancel_booking(request, timeout=timeout)
 

@@ -32,6 +32,7 @@ from doubles import AnsweringAdapter, FailingAdapter
 from sqlalchemy import event
 from structlog.testing import capture_logs
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import (
     BookedTimes,
     Booking,
@@ -42,11 +43,8 @@ from fhir_gateway.model.booking import (
 )
 from fhir_gateway.model.errors import BookingUnconfirmed, Unavailable
 from fhir_gateway.model.ids import BookingId, LogicalAddress, SourceName
-from fhir_gateway.model.interaction import (
-    GetSubjectOfCareSchedule,
-    Interaction,
-    MakeBooking,
-)
+from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model.scheduling import GetSubjectOfCareSchedule, MakeBooking
 from fhir_gateway.model.source import SourceOutcome, SourceProblem
 from fhir_gateway.model.timekeeping import instant_text
 from fhir_gateway.model.timeslot import Timeslot
@@ -519,7 +517,7 @@ def test_an_undecided_move_is_pending(make_wireless: MakeWireless) -> None:
     wireless.lists(wanted, target)
     made = wireless.desk.book(wanted, 0).booking
     wireless.adapter.errors = {
-        Interaction.UPDATE_BOOKING: BookingUnconfirmed("No answer.", source=NORR)
+        scheduling.UPDATE_BOOKING: BookingUnconfirmed("No answer.", source=NORR)
     }
     wireless.desk.move(made.id, target)
 
@@ -736,7 +734,7 @@ def test_a_booking_that_was_never_made_spoils_no_answer(
     wireless.lists(first, second)
     kept = wireless.desk.book(first, 0).booking
     wireless.adapter.errors = {
-        Interaction.MAKE_BOOKING: BookingUnconfirmed("No answer.", source=NORR)
+        scheduling.MAKE_BOOKING: BookingUnconfirmed("No answer.", source=NORR)
     }
     lost = wireless.desk.book(second, 0).booking
     wireless.desk.later(wireless.desk.undecided(lost.id), seconds=91)
@@ -885,7 +883,8 @@ def test_several_failing_units_are_one_outcome(make_wireless: MakeWireless) -> N
     )
     known_at_two_units(wireless)
     wireless.adapter.errors = dict.fromkeys(
-        Interaction, Unavailable("The source did not answer in time.", source=NORR)
+        scheduling.INTERACTIONS,
+        Unavailable("The source did not answer in time.", source=NORR),
     )
 
     times = wireless.desk.residents.of(number(0))
@@ -910,7 +909,7 @@ def test_what_is_looked_at_by_itself_is_looked_at_at_once(
     together = threading.Barrier(3, timeout=TIMEOUT_S)
 
     def wait_for_each_other(interaction: Interaction) -> None:
-        if interaction is Interaction.GET_BOOKING_DETAILS:
+        if interaction == scheduling.GET_BOOKING_DETAILS:
             together.wait()
 
     wireless.adapter.before = wait_for_each_other

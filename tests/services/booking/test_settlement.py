@@ -26,13 +26,14 @@ from doubles import AnsweringAdapter
 from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import BookingStatus, WriteResult
 from fhir_gateway.model.errors import BookingUnconfirmed, SourceFault, Unavailable
 from fhir_gateway.model.ids import BookingId, LogicalAddress, SourceName
-from fhir_gateway.model.interaction import (
+from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model.scheduling import (
     CancelBooking,
     GetSubjectOfCareSchedule,
-    Interaction,
     MakeBooking,
     UpdateBooking,
 )
@@ -47,14 +48,14 @@ LOST = BookingUnconfirmed(
     "The source was sent a write and gave no answer.", source=NORR
 )
 BROKEN = SourceFault("The source answered with a technical fault.", source=NORR)
-SCHEDULE = Interaction.GET_SUBJECT_OF_CARE_SCHEDULE
+SCHEDULE = scheduling.GET_SUBJECT_OF_CARE_SCHEDULE
 
 
 def unknown(wireless: Wireless, hours: float = 24) -> Any:
     """Book a time whose outcome nobody knows, and that was not booked."""
     wanted = wireless.coming(hours)
     wireless.lists(wanted)
-    wireless.adapter.errors[Interaction.MAKE_BOOKING] = LOST
+    wireless.adapter.errors[scheduling.MAKE_BOOKING] = LOST
     made = wireless.desk.book(wanted, 0).booking
     wireless.adapter.errors.clear()
     assert made.status is BookingStatus.PENDING
@@ -73,7 +74,7 @@ def unknown_move(wireless: Wireless) -> tuple[Any, Timeslot]:
     made = standing(wireless)
     target = wireless.coming(30)
     wireless.lists(target)
-    wireless.adapter.errors[Interaction.UPDATE_BOOKING] = LOST
+    wireless.adapter.errors[scheduling.UPDATE_BOOKING] = LOST
     wireless.desk.move(made.id, target)
     wireless.adapter.errors.clear()
     return made, target
@@ -82,7 +83,7 @@ def unknown_move(wireless: Wireless) -> tuple[Any, Timeslot]:
 def unknown_cancellation(wireless: Wireless) -> Any:
     """Book a time, and cancel it with an unknown outcome; it was not cancelled."""
     made = standing(wireless)
-    wireless.adapter.errors[Interaction.CANCEL_BOOKING] = LOST
+    wireless.adapter.errors[scheduling.CANCEL_BOOKING] = LOST
     cancelled = wireless.desk.booking.cancel(made.id)
     wireless.adapter.errors.clear()
     assert cancelled.status is BookingStatus.PENDING
@@ -381,7 +382,7 @@ def test_whatever_shows_a_double_calls_somebody(
     """A list that is read for another reason shows it as well."""
     made = (unknown_cancellation if pending else standing)(wireless)
     in_the_book(wireless, made.timeslot, "B-8")
-    wireless.adapter.errors[Interaction.GET_BOOKING_DETAILS] = BROKEN
+    wireless.adapter.errors[scheduling.GET_BOOKING_DETAILS] = BROKEN
     with capture_logs() as logs:
         found = wireless.desk.booking.read(made.id)
 
@@ -856,10 +857,10 @@ def test_a_read_that_is_overtaken_tells_how_it_stands_now(wireless: Wireless) ->
     """A cancellation that is settled while a booking is read is not read over."""
     made = unknown_cancellation(wireless)
     wireless.adapter.errors[SCHEDULE] = BROKEN
-    wireless.adapter.errors[Interaction.GET_BOOKING_DETAILS] = BROKEN
+    wireless.adapter.errors[scheduling.GET_BOOKING_DETAILS] = BROKEN
 
     def settle_elsewhere(interaction: Interaction) -> None:
-        if interaction is Interaction.GET_BOOKING_DETAILS:
+        if interaction == scheduling.GET_BOOKING_DETAILS:
             decision = wireless.desk.undecided(made.id)
             wireless.desk.journal.settle_cancelled(decision)
 
@@ -907,7 +908,7 @@ def test_writes_of_a_source_are_looked_after_at_once(wireless: Wireless) -> None
     together = threading.Barrier(3)
 
     def wait(interaction: Interaction) -> None:
-        if interaction is SCHEDULE:
+        if interaction == SCHEDULE:
             together.wait(10)
 
     wireless.adapter.before = wait

@@ -10,6 +10,7 @@ from doubles import MovableClock
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.ids import TimeTypeId
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.services.refresh.question import TIMES, Question
@@ -25,8 +26,8 @@ def times(name: str) -> Question:
     return Question(interaction=TIMES, unit=UNIT, time_type_id=TimeTypeId(name))
 
 
-TIME_TYPES = Question(interaction=Interaction.GET_ALL_TIME_TYPES, unit=UNIT)
-OTHER_TIME_TYPES = Question(interaction=Interaction.GET_ALL_TIME_TYPES, unit=OTHER_UNIT)
+TIME_TYPES = Question(interaction=scheduling.GET_ALL_TIME_TYPES, unit=UNIT)
+OTHER_TIME_TYPES = Question(interaction=scheduling.GET_ALL_TIME_TYPES, unit=OTHER_UNIT)
 A, B, C, D = (times(name) for name in "ABCD")
 
 
@@ -268,7 +269,7 @@ def test_a_closed_interaction_passes_nothing(clock: MovableClock) -> None:
     queue = queue_of(A, TIME_TYPES, clock=clock)
 
     def gate(interaction: Interaction) -> Gate:
-        return Gate.CLOSED if interaction is TIMES else Gate.OPEN
+        return Gate.CLOSED if interaction == TIMES else Gate.OPEN
 
     assert (queue.take(gate), queue.take(gate)) == (TIME_TYPES, None)
 

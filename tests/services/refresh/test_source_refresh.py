@@ -38,20 +38,20 @@ from doubles import (
 )
 from structlog.testing import capture_logs
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.care_unit import Performer
 from fhir_gateway.model.errors import SourceFault, Unavailable
 from fhir_gateway.model.ids import HsaId, ResourceId, TimeTypeId
-from fhir_gateway.model.interaction import (
-    Actor,
+from fhir_gateway.model.interaction import Actor, Interaction
+from fhir_gateway.model.listed import Listed
+from fhir_gateway.model.loss import Loss
+from fhir_gateway.model.scheduling import (
     GetAllHealthcareFacilities,
     GetAllPerformers,
     GetAllTimeTypes,
     GetAvailableDates,
     GetAvailableTimeslots,
-    Interaction,
 )
-from fhir_gateway.model.listed import Listed
-from fhir_gateway.model.loss import Loss
 from fhir_gateway.model.source import Budget, Mode, Source
 from fhir_gateway.model.timeslot import AvailableDate, TimeType
 from fhir_gateway.services.refresh.source_refresh import SourceRefresh
@@ -66,7 +66,7 @@ VISITS = TimeType(id=VISIT, name="Besök")
 COVIDS = TimeType(id=COVID, name="Covid")
 KEY = BlockKey(source=NORR, unit=UNIT, time_type_id=VISIT)
 AS_FAST_AS_CAN_BE = Budget(calls_per_second=10_000.0, calls_in_flight=2)
-WITHOUT_DATES = frozenset(Interaction) - {Interaction.GET_AVAILABLE_DATES}
+WITHOUT_DATES = frozenset(scheduling.INTERACTIONS) - {scheduling.GET_AVAILABLE_DATES}
 FAULT = SourceFault("The source answered with a technical fault (VP009).", source=NORR)
 
 
@@ -161,7 +161,9 @@ def test_everything_is_asked_as_the_agent(world: World) -> None:
 def test_staff_are_not_asked_for_where_they_cannot_be() -> None:
     """A source without GetAllPerformers is not asked for staff."""
     world = World()
-    world.adapter.supports = frozenset(Interaction) - {Interaction.GET_ALL_PERFORMERS}
+    world.adapter.supports = frozenset(scheduling.INTERACTIONS) - {
+        scheduling.GET_ALL_PERFORMERS
+    }
 
     assert [short(each) for each in world.run_once()] == [
         "time types A01",
@@ -178,7 +180,8 @@ def test_mapped_time_types_are_asked_for_first() -> None:
             horizon=timedelta(days=9),
         ),
         adapter=AnsweringAdapter(
-            supports=frozenset(Interaction) - {Interaction.GET_ALL_PERFORMERS},
+            supports=frozenset(scheduling.INTERACTIONS)
+            - {scheduling.GET_ALL_PERFORMERS},
             time_types={UNIT: (VISITS, COVIDS), OTHER_UNIT: (VISITS, COVIDS)},
         ),
         meanings={
@@ -408,7 +411,8 @@ def test_units_can_come_from_the_source() -> None:
             units=(), units_from=UNIT, budget=AS_FAST_AS_CAN_BE, horizon=timedelta(1)
         ),
         adapter=AnsweringAdapter(
-            supports=frozenset(Interaction) - {Interaction.GET_ALL_PERFORMERS},
+            supports=frozenset(scheduling.INTERACTIONS)
+            - {scheduling.GET_ALL_PERFORMERS},
             units=(unit(), unit(OTHER_UNIT), unit(SOUTHERN_UNIT)),
             time_types={UNIT: (VISITS,), OTHER_UNIT: (VISITS,)},
         ),
@@ -445,7 +449,7 @@ def test_a_unit_of_another_source_is_left_out_and_named() -> None:
     )
     world.run_once()
     lost = Loss(
-        interaction=Interaction.GET_ALL_HEALTHCARE_FACILITIES,
+        interaction=scheduling.GET_ALL_HEALTHCARE_FACILITIES,
         unit=UNIT,
         reason="healthcareFacilityInfos[4]: bad",
         count=1,
@@ -467,7 +471,7 @@ def test_a_unit_of_another_source_is_left_out_and_named() -> None:
 
 
 TIMES_LOST = Loss(
-    interaction=Interaction.GET_AVAILABLE_TIMESLOTS,
+    interaction=scheduling.GET_AVAILABLE_TIMESLOTS,
     unit=UNIT,
     time_type_id=VISIT,
     reason="malformed: endTimeExclusive: not an end",
@@ -489,12 +493,12 @@ def test_what_was_left_out_is_told_by_contract_unit_and_reason(world: World) -> 
         TIMES_LOST,
         replace(
             of_unit,
-            interaction=Interaction.GET_ALL_TIME_TYPES,
+            interaction=scheduling.GET_ALL_TIME_TYPES,
             reason="timeTypeId: is missing",
         ),
         replace(
             of_unit,
-            interaction=Interaction.GET_ALL_PERFORMERS,
+            interaction=scheduling.GET_ALL_PERFORMERS,
             reason="perfomer: not an HSA-id",
         ),
     )
@@ -568,7 +572,7 @@ def test_losses_outlive_a_restart(world: World) -> None:
 
 def failing(world: World, *interactions: Interaction) -> None:
     """Let a source fail from now on."""
-    world.adapter.errors = dict.fromkeys(interactions or Interaction, FAULT)
+    world.adapter.errors = dict.fromkeys(interactions or scheduling.INTERACTIONS, FAULT)
 
 
 def test_a_failing_source_says_so(world: World) -> None:
@@ -673,7 +677,7 @@ def test_one_failing_time_type_stops_no_other() -> None:
 
     def before(interaction: Interaction) -> None:
         call = world.adapter.calls[-1]
-        if interaction is Interaction.GET_AVAILABLE_TIMESLOTS and (
+        if interaction == scheduling.GET_AVAILABLE_TIMESLOTS and (
             call.time_type_id == COVID
         ):
             raise FAULT
@@ -889,7 +893,7 @@ def test_no_more_calls_are_in_flight_than_allowed() -> None:
 
     def before(interaction: Interaction) -> None:
         nonlocal under_way
-        if interaction is not Interaction.GET_AVAILABLE_TIMESLOTS:
+        if interaction != scheduling.GET_AVAILABLE_TIMESLOTS:
             return
         with lock:
             under_way += 1
@@ -955,7 +959,7 @@ def test_a_fault_of_our_own_is_told_and_not_repeated_at_once() -> None:
     world = World()
 
     def before(interaction: Interaction) -> None:
-        if interaction is Interaction.GET_AVAILABLE_TIMESLOTS:
+        if interaction == scheduling.GET_AVAILABLE_TIMESLOTS:
             raise ZeroDivisionError(TOLVAN.reveal())
 
     world.adapter.before = before
@@ -972,7 +976,7 @@ def test_a_fault_of_our_own_is_logged_by_its_kind() -> None:
     broken = threading.Event()
 
     def before(interaction: Interaction) -> None:
-        if interaction is Interaction.GET_ALL_TIME_TYPES:
+        if interaction == scheduling.GET_ALL_TIME_TYPES:
             broken.set()
             raise ZeroDivisionError(TOLVAN.reveal())
 
@@ -994,7 +998,7 @@ def test_an_unavailable_store_is_not_the_sources_failure_in_the_loop() -> None:
     """The source's error is its own: a store's is told apart."""
     world = World()
     world.adapter.errors = {
-        Interaction.GET_ALL_TIME_TYPES: StoreUnavailable("Redis: ReadOnlyError")
+        scheduling.GET_ALL_TIME_TYPES: StoreUnavailable("Redis: ReadOnlyError")
     }
     with capture_logs() as logs:
         world.run_once()
@@ -1006,7 +1010,8 @@ def test_an_unavailable_store_is_not_the_sources_failure_in_the_loop() -> None:
 def test_a_source_that_is_down_is_unavailable(world: World) -> None:
     """A source that cannot be reached at all is told of like one that faults."""
     world.adapter.errors = dict.fromkeys(
-        Interaction, Unavailable("The source did not answer in time.", source=NORR)
+        scheduling.INTERACTIONS,
+        Unavailable("The source did not answer in time.", source=NORR),
     )
     world.run_once()
 
@@ -1033,7 +1038,7 @@ def ten_units(failing: set[HsaId] = frozenset(), **changed: Any) -> World:  # ty
 
     def before(interaction: Interaction) -> None:
         call = world.adapter.calls[-1]
-        if interaction is Interaction.GET_AVAILABLE_TIMESLOTS and call.unit in failing:
+        if interaction == scheduling.GET_AVAILABLE_TIMESLOTS and call.unit in failing:
             raise FAULT
 
     world.adapter.before = before
@@ -1099,7 +1104,7 @@ def test_a_broken_interaction_is_tried_by_one_probe() -> None:
 def test_staff_that_cannot_be_had_do_not_keep_times_away() -> None:
     """A source whose GetAllPerformers fails is refreshed all the same."""
     world = ten_units()
-    failing(world, Interaction.GET_ALL_PERFORMERS)
+    failing(world, scheduling.GET_ALL_PERFORMERS)
     world.run_once()
     status = world.store.status(NORR)
 
@@ -1217,7 +1222,7 @@ def test_dates_in_doubt_cost_no_times(
     assert periods(world, GetAvailableTimeslots) == [(0, 2), (3, 5), (6, 8), (9, 9)]
     assert world.store.status(NORR).losses == (
         Loss(
-            interaction=Interaction.GET_AVAILABLE_DATES,
+            interaction=scheduling.GET_AVAILABLE_DATES,
             unit=UNIT,
             time_type_id=VISIT,
             reason=reason,
@@ -1229,7 +1234,7 @@ def test_dates_in_doubt_cost_no_times(
 def test_without_dates_every_window_is_asked_for() -> None:
     """A source whose GetAvailableDates fails loses nothing by it."""
     world = three_windows(timeslot(3))
-    failing(world, Interaction.GET_AVAILABLE_DATES)
+    failing(world, scheduling.GET_AVAILABLE_DATES)
     world.run_once()
 
     assert periods(world, GetAvailableTimeslots) == [(0, 2), (3, 5), (6, 8), (9, 9)]
@@ -1314,7 +1319,7 @@ def test_an_answer_that_comes_after_the_tenure_is_not_stored() -> None:
     tenure = Tenure()
 
     def before(interaction: Interaction) -> None:
-        if interaction is Interaction.GET_AVAILABLE_TIMESLOTS:
+        if interaction == scheduling.GET_AVAILABLE_TIMESLOTS:
             tenure.end()
 
     world.adapter.before = before

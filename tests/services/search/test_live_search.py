@@ -31,9 +31,11 @@ from builders import (
 from doubles import AnsweringAdapter, MemorySlotStore, MovableClock
 from structlog.testing import capture_logs
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.errors import SourceFault, Unavailable
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
-from fhir_gateway.model.interaction import Actor, GetAvailableTimeslots, Interaction
+from fhir_gateway.model.interaction import Actor, Interaction
+from fhir_gateway.model.scheduling import GetAvailableTimeslots
 from fhir_gateway.model.source import Budget, Mode, Source, SourceOutcome, SourceProblem
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.services.search.live_search import LiveSearch
@@ -309,7 +311,7 @@ def test_a_source_that_misses_the_deadline_is_named(make: Any) -> None:
 
 def test_a_failing_source_is_named(world: World) -> None:
     """A fault is an answer that is missing."""
-    world.adapter.errors = {Interaction.GET_AVAILABLE_TIMESLOTS: FAULT}
+    world.adapter.errors = {scheduling.GET_AVAILABLE_TIMESLOTS: FAULT}
     page = world.page()
 
     assert (hours(page), page.total) == ([3, 6], None)
@@ -423,7 +425,7 @@ def test_the_budget_applies(make: Any) -> None:
 def test_a_source_that_stopped_answering_is_not_waited_for(make: Any) -> None:
     """After failures in a row searches are told at once, until a probe succeeds."""
     world: World = make(units=MANY_UNITS[:6])
-    world.adapter.errors = {Interaction.GET_AVAILABLE_TIMESLOTS: FAULT}
+    world.adapter.errors = {scheduling.GET_AVAILABLE_TIMESLOTS: FAULT}
     world.page()
     asked = len(world.asked)
     broken = world.page()
@@ -475,7 +477,7 @@ def test_waiting_searches_leave_threads_to_others(make: Any) -> None:
 def test_one_question_that_hangs_time_and_again_is_given_up(make: Any) -> None:
     """A popular search does not wait for a source that never answers it."""
     world: World = make()
-    world.adapter.errors = {Interaction.GET_AVAILABLE_TIMESLOTS: FAULT}
+    world.adapter.errors = {scheduling.GET_AVAILABLE_TIMESLOTS: FAULT}
     for _ in range(5):
         world.page()
     asked = len(world.asked)
@@ -524,7 +526,7 @@ def test_a_live_time_that_is_not_listed_is_not_found(world: World) -> None:
 
 def test_a_live_time_that_cannot_be_asked_for_is_not_gone(world: World) -> None:
     """Nobody knows, and that is said."""
-    world.adapter.errors = {Interaction.GET_AVAILABLE_TIMESLOTS: FAULT}
+    world.adapter.errors = {scheduling.GET_AVAILABLE_TIMESLOTS: FAULT}
 
     with pytest.raises(Unavailable, match="Try again in a minute"):
         world.search.find(TimeslotToken.parse(southern(2).token))

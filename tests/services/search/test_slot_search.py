@@ -33,8 +33,8 @@ from doubles import MemorySlotStore, MovableClock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.ids import HsaId, ResourceId
-from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.loss import Loss
 from fhir_gateway.model.source import Source, SourceOutcome, SourceProblem
 from fhir_gateway.model.timekeeping import STOCKHOLM
@@ -1011,10 +1011,10 @@ def test_a_page_holds_until_a_source_is_stale(world: World) -> None:
 
 LOST_TIMES = {"rejected": {"malformed: endTimeExclusive: not an end": 2, "past": 1}}
 LOST_TIME_TYPE = Loss(
-    interaction=Interaction.GET_ALL_TIME_TYPES, unit=UNIT, reason="r", count=1
+    interaction=scheduling.GET_ALL_TIME_TYPES, unit=UNIT, reason="r", count=1
 )
 LOST_UNIT = replace(
-    LOST_TIME_TYPE, interaction=Interaction.GET_ALL_HEALTHCARE_FACILITIES
+    LOST_TIME_TYPE, interaction=scheduling.GET_ALL_HEALTHCARE_FACILITIES
 )
 
 

@@ -19,9 +19,9 @@ from builders import (
     unit,
 )
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.care_unit import Performer
 from fhir_gateway.model.ids import HsaId
-from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.loss import Loss
 from fhir_gateway.model.timeslot import TimeType, time_type_token
 from fhir_gateway.services.source.directory import Directory, Offering
@@ -163,9 +163,9 @@ def test_an_offer_says_nothing_of_another_sources_unit() -> None:
 def test_lists_that_could_not_be_kept_whole_are_known_by_unit_and_source() -> None:
     """A lost time type is a unit's, a lost unit a source's, unless it is another's."""
     lost = Loss(
-        interaction=Interaction.GET_ALL_TIME_TYPES, unit=UNIT, reason="r", count=1
+        interaction=scheduling.GET_ALL_TIME_TYPES, unit=UNIT, reason="r", count=1
     )
-    lost_unit = replace(lost, interaction=Interaction.GET_ALL_HEALTHCARE_FACILITIES)
+    lost_unit = replace(lost, interaction=scheduling.GET_ALL_HEALTHCARE_FACILITIES)
     directory = Directory.of(
         [source(), southern_source()],
         {

@@ -9,13 +9,11 @@ from builders import NORR, UNIT, VISIT, block, number, timeslot
 from doubles import LeavingStore, MemoryDemand
 from structlog.testing import capture_logs
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import ResultCode, WriteResult
 from fhir_gateway.model.errors import MalformedAnswer, SourceFault, TimeslotTaken
-from fhir_gateway.model.interaction import (
-    GetAvailableTimeslots,
-    Interaction,
-    MakeBooking,
-)
+from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model.scheduling import GetAvailableTimeslots, MakeBooking
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.services.booking.holding import HoldRequest
 from fhir_gateway.services.source.recheck import Recheck
@@ -56,7 +54,7 @@ def test_a_time_that_was_refused_as_gone(wireless: Wireless) -> None:
     wireless.adapter.result = WriteResult(code=ResultCode.ERROR, text="Upptagen.")
 
     def go(interaction: Interaction) -> None:
-        if interaction is Interaction.MAKE_BOOKING:
+        if interaction == scheduling.MAKE_BOOKING:
             wireless.lists()
 
     wireless.adapter.before = go
@@ -138,7 +136,7 @@ def test_a_freed_time_that_cannot_be_looked_for(wireless: Wireless) -> None:
     wireless.lists(wanted)
     made = wireless.desk.book(wanted, 0).booking
     wireless.adapter.errors = {
-        Interaction.GET_AVAILABLE_TIMESLOTS: SourceFault("Broken.", source=NORR)
+        scheduling.GET_AVAILABLE_TIMESLOTS: SourceFault("Broken.", source=NORR)
     }
 
     cancelled = wireless.desk.booking.cancel(made.id)

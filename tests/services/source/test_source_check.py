@@ -24,19 +24,19 @@ from builders import (
 )
 from doubles import AnsweringAdapter, MovableClock
 
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.errors import SourceFault, Unavailable
 from fhir_gateway.model.ids import TimeTypeId
-from fhir_gateway.model.interaction import (
-    Actor,
+from fhir_gateway.model.interaction import Actor
+from fhir_gateway.model.loss import Loss
+from fhir_gateway.model.scheduling import (
     GetAllCareTypes,
     GetAllHealthcareFacilities,
     GetAllPerformers,
     GetAllTimeTypes,
     GetAvailableDates,
     GetAvailableTimeslots,
-    Interaction,
 )
-from fhir_gateway.model.loss import Loss
 from fhir_gateway.model.source import Budget, Source
 from fhir_gateway.model.timeslot import TimeType
 from fhir_gateway.services.source.source_check import (
@@ -169,7 +169,7 @@ def test_the_units_that_a_source_names_itself_are_asked() -> None:
         unmapped=((UNIT, VISITS),),
         losses=(
             Loss(
-                interaction=Interaction.GET_ALL_HEALTHCARE_FACILITIES,
+                interaction=scheduling.GET_ALL_HEALTHCARE_FACILITIES,
                 unit=UNIT,
                 reason="SE2321000099-B01 belongs to the source syd",
                 count=1,
@@ -182,7 +182,7 @@ def test_the_units_that_a_source_names_itself_are_asked() -> None:
 
 def test_a_contract_that_is_not_supported_is_not_asked() -> None:
     """What the configuration says of the source is believed."""
-    adapter = AnsweringAdapter(supports=frozenset({Interaction.GET_ALL_TIME_TYPES}))
+    adapter = AnsweringAdapter(supports=frozenset({scheduling.GET_ALL_TIME_TYPES}))
 
     checked(adapter, source())
 
@@ -193,7 +193,7 @@ def test_a_unit_that_does_not_answer_is_named() -> None:
     """What went wrong stands by the unit; its meanings are not called idle."""
     error = Unavailable("The source could not be reached.", source=NORR)
     error.detail = "the connection was refused"
-    adapter = AnsweringAdapter(errors={Interaction.GET_ALL_TIME_TYPES: error})
+    adapter = AnsweringAdapter(errors={scheduling.GET_ALL_TIME_TYPES: error})
 
     found = checked(adapter, source(), meanings={(UNIT, COVID): (VACCINATION,)})
 
@@ -202,7 +202,7 @@ def test_a_unit_that_does_not_answer_is_named() -> None:
         answered=0,
         errors=(
             CheckError(
-                interaction=Interaction.GET_ALL_TIME_TYPES,
+                interaction=scheduling.GET_ALL_TIME_TYPES,
                 unit=UNIT,
                 error=(
                     "The source could not be reached. (source norr) [the connection was"
@@ -220,12 +220,12 @@ def test_a_faulting_contract_is_named_with_the_time_type() -> None:
     error.detail = "Schemat är låst"
     adapter = AnsweringAdapter(
         time_types={UNIT: (VISITS,)},
-        errors={Interaction.GET_AVAILABLE_TIMESLOTS: error},
+        errors={scheduling.GET_AVAILABLE_TIMESLOTS: error},
     )
 
     assert checked(adapter, source()).errors == (
         CheckError(
-            interaction=Interaction.GET_AVAILABLE_TIMESLOTS,
+            interaction=scheduling.GET_AVAILABLE_TIMESLOTS,
             unit=UNIT,
             time_type_id=VISIT,
             error=(
@@ -249,13 +249,13 @@ def test_what_was_left_out_is_named_by_contract() -> None:
 
     assert found.losses == (
         Loss(
-            interaction=Interaction.GET_ALL_CARE_TYPES,
+            interaction=scheduling.GET_ALL_CARE_TYPES,
             unit=UNIT,
             reason="careTypeId: is missing",
             count=1,
         ),
         Loss(
-            interaction=Interaction.GET_AVAILABLE_TIMESLOTS,
+            interaction=scheduling.GET_AVAILABLE_TIMESLOTS,
             unit=UNIT,
             time_type_id=VISIT,
             reason="of another time type",
@@ -276,12 +276,12 @@ class DifferingAdapter(AnsweringAdapter):
 def test_unknown_elements_are_counted_by_contract() -> None:
     """What an adapter notices in its source's answers stands in the report."""
     found = checked(
-        DifferingAdapter(supports=frozenset({Interaction.GET_ALL_TIME_TYPES}))
+        DifferingAdapter(supports=frozenset({scheduling.GET_ALL_TIME_TYPES}))
     )
 
     assert found.differences == (
         Difference(
-            interaction=Interaction.GET_ALL_TIME_TYPES,
+            interaction=scheduling.GET_ALL_TIME_TYPES,
             what="timeTypID: is no",
             count=2,
         ),
@@ -295,7 +295,7 @@ def test_it_keeps_to_the_budget() -> None:
     steps: list[tuple[int, int]] = []
 
     checked(
-        AnsweringAdapter(supports=frozenset({Interaction.GET_ALL_TIME_TYPES})),
+        AnsweringAdapter(supports=frozenset({scheduling.GET_ALL_TIME_TYPES})),
         replace(TWO_UNITS, budget=Budget(calls_per_second=0.001)),
         pause=pauses.append,
         progress=lambda asked, of: steps.append((asked, of)),

@@ -11,7 +11,7 @@ import pytest
 from builders import NORR, NOW, UNIT, VISIT, source
 from rich.console import Console
 
-from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model import scheduling
 from fhir_gateway.model.loss import Loss
 from fhir_gateway.model.source import Mode
 from fhir_gateway.services.source.source_overview import SourceOverview, SourceState
@@ -23,7 +23,7 @@ FAILING = FailingQuestion(unit=UNIT, time_type_id=VISIT, since=NOW, error=ERROR)
 
 
 LOSS = Loss(
-    interaction=Interaction.GET_AVAILABLE_TIMESLOTS,
+    interaction=scheduling.GET_AVAILABLE_TIMESLOTS,
     unit=UNIT,
     time_type_id=VISIT,
     reason="of another time type",
