@@ -37,7 +37,7 @@ from fhir_gateway.services.refresh.source_refresh import SourceRefresh
 from fhir_gateway.services.refresh.worker_share import WorkerShare
 from fhir_gateway.services.search.held import HeldTimeslots
 from fhir_gateway.services.search.live_search import LiveSearch
-from fhir_gateway.services.search.search_demand import SearchDemand
+from fhir_gateway.services.search.search_hint import SearchHints
 from fhir_gateway.services.search.slot_search import SlotSearch
 from fhir_gateway.services.search.slot_view import SlotView
 from fhir_gateway.services.source.directory import TimeTypeMap
@@ -46,7 +46,6 @@ from fhir_gateway.services.source.source_access import SourceAccess
 from fhir_gateway.settings import Settings
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.database_url import sqlite_file
-from fhir_gateway.stores.demand import WRONG, RedisDemand
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
 from fhir_gateway.stores.journal import Journal
 from fhir_gateway.stores.migrations import (
@@ -56,6 +55,7 @@ from fhir_gateway.stores.migrations import (
     migrate,
 )
 from fhir_gateway.stores.redis_client import RedisClient
+from fhir_gateway.stores.refresh_hint import WRONG, RedisRefreshHints
 from fhir_gateway.stores.sealing import Seal
 from fhir_gateway.stores.slot_store import RedisSlotStore, SlotStore
 from fhir_gateway.stores.source_lease import RedisSourceLeases
@@ -86,7 +86,7 @@ class Program:
 
     Attributes:
         view: Started by a web process.
-        search_demand: Likewise.
+        search_hints: Likewise.
         refreshes: One for each source.
         share: Runs, in a worker, the refreshes whose sources it has the lease of.
         reconciliation: Run by a worker.
@@ -98,7 +98,7 @@ class Program:
     store: SlotStore
     journal: Journal
     view: SlotView
-    search_demand: SearchDemand
+    search_hints: SearchHints
     app: GatewayApp
     refreshes: tuple[SourceRefresh, ...]
     share: WorkerShare
@@ -382,15 +382,15 @@ def program(
     database = Database(settings.database_url)
     journal = _opened(settings, database, make_journal)
     store = RedisSlotStore(redis_url)
-    demand = RedisDemand(store.client)
-    rechecks = RedisDemand(store.client, WRONG)
+    hints = RedisRefreshHints(store.client)
+    rechecks = RedisRefreshHints(store.client, WRONG)
     worker = f"{socket.gethostname()}-{os.getpid()}"
     refreshes = tuple(
         SourceRefresh(
             each.source,
             each.adapter,
             store,
-            demand,
+            hints,
             meanings,
             rechecks=rechecks,
             others=[other for other in sources.values() if other is not each.source],
@@ -400,7 +400,7 @@ def program(
         for each in configured
     )
     held = HeldTimeslots(journal.places, clock=clock)
-    search_demand = SearchDemand(demand)
+    search_hints = SearchHints(hints)
     live = LiveSearch(
         sources,
         adapters,
@@ -430,7 +430,7 @@ def program(
         hosts=settings.hosts,
         vocabulary=vocabulary,
         slot_search=SlotSearch(
-            view, sources, demand=search_demand, live=live, clock=clock
+            view, sources, hints=search_hints, live=live, clock=clock
         ),
         booking=booking,
         resident_bookings=ResidentBookings(
@@ -448,7 +448,7 @@ def program(
             store=store,
             journal=journal,
             view=view,
-            search_demand=search_demand,
+            search_hints=search_hints,
             app=create_app(gateway),
             refreshes=refreshes,
             share=WorkerShare(

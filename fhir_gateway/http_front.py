@@ -111,8 +111,8 @@ class HttpFront:
         self._failed = failed
         self._body_within_s = body_within.total_seconds()
         waiting = threads // 2
-        self._waiting = _Lane("waits", waiting, patience=patience)
-        self._answering = _Lane("answers", threads - waiting, patience=None)
+        self._waiting = _WorkerPool("waits", waiting, patience=patience)
+        self._answering = _WorkerPool("answers", threads - waiting, patience=None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or begin and end with the process."""
@@ -144,8 +144,8 @@ class HttpFront:
         await receive()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        for lane in (self._waiting, self._answering):
-            lane.close()
+        for pool in (self._waiting, self._answering):
+            pool.close()
         self._close()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -158,9 +158,9 @@ class HttpFront:
                 return ready
         handling = self._handling(request.method, request.path)
         body = await self._body(request, receive, handling.most_bytes)
-        lane = self._waiting if handling.may_wait else self._answering
+        pool = self._waiting if handling.may_wait else self._answering
         try:
-            return await lane.run(self._run, request.environ, body)
+            return await pool.run(self._run, request.environ, body)
         except _NoThread:
             return self._busy()
 
@@ -285,9 +285,9 @@ class _NoThread(Exception):
     """No thread has become free in time."""
 
 
-class _Lane:
+class _WorkerPool:
     """
-    Threads of one kind, first come, first served.
+    The threads for one kind of request; requests take them in order of arrival.
 
     Args:
         patience: How long a request waits for a thread; None for ever.
@@ -305,7 +305,7 @@ class _Lane:
         body: BytesIO | UnreadBody,
     ) -> Answer:
         """
-        Do something on a thread of this lane.
+        Call a function on a thread of this pool.
 
         Raises:
             _NoThread: All were taken for too long.

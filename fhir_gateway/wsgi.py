@@ -35,8 +35,8 @@ def running() -> Iterator[GatewayApp]:
             made.view.catch_up()
         made.view.start()
         stack.callback(made.view.stop)
-        made.search_demand.start()
-        stack.callback(made.search_demand.stop)
+        made.search_hints.start()
+        stack.callback(made.search_hints.stop)
         yield made.app
 
 

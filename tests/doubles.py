@@ -39,7 +39,7 @@ from fhir_gateway.model.scheduling import (
 )
 from fhir_gateway.model.timekeeping import civil_date
 from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, Timeslot, TimeType
-from fhir_gateway.stores.demand import Wanted
+from fhir_gateway.stores.refresh_hint import RefreshHint
 from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
 from fhir_gateway.stores.slot_store import (
     Changes,
@@ -378,18 +378,18 @@ class MemorySlotStore:
         self._told.append(what)
 
 
-class MemoryDemand:
-    """What is wanted, in this process alone."""
+class MemoryRefreshHints:
+    """Refresh hints in this process alone."""
 
     def __init__(self) -> None:
-        self.wanted: dict[SourceName, set[Wanted]] = {}
+        self.wanted: dict[SourceName, set[RefreshHint]] = {}
 
-    def add(self, source: SourceName, wanted: Iterable[Wanted]) -> None:
-        """Tell what is wanted of a source."""
+    def add(self, source: SourceName, wanted: Iterable[RefreshHint]) -> None:
+        """Add hints for a source."""
         self.wanted.setdefault(source, set()).update(wanted)
 
-    def take(self, source: SourceName) -> frozenset[Wanted]:
-        """Return what is wanted of a source, and forget it."""
+    def take(self, source: SourceName) -> frozenset[RefreshHint]:
+        """Remove and return the hints for a source."""
         return frozenset(self.wanted.pop(source, ()))
 
 

@@ -22,8 +22,8 @@ from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.timekeeping import now
 from fhir_gateway.sandbox.server import SandboxServer
 from fhir_gateway.settings import Settings
-from fhir_gateway.stores.demand import RedisDemand
 from fhir_gateway.stores.redis_client import RedisClient, StoreUnavailable
+from fhir_gateway.stores.refresh_hint import RedisRefreshHints
 from fhir_gateway.stores.source_lease import RedisSourceLeases
 
 from .redis_cluster import RedisCluster
@@ -133,10 +133,10 @@ def test_changes_are_followed(gateway: Gateway) -> None:
     assert found == total
 
 
-def test_leases_and_demand_work_on_any_node(cluster: RedisCluster) -> None:
+def test_leases_and_hints_work_on_any_node(cluster: RedisCluster) -> None:
     """Their scripts and sets touch one key each."""
     client = RedisClient(cluster.url)
-    leases, demand = RedisSourceLeases(client), RedisDemand(client)
+    leases, hints = RedisSourceLeases(client), RedisRefreshHints(client)
     lasts = timedelta(seconds=5)
     for number in range(9):
         name = SourceName(f"source-{number}")
@@ -146,7 +146,7 @@ def test_leases_and_demand_work_on_any_node(cluster: RedisCluster) -> None:
         assert leases.renew(name, "one", lasts=lasts)
         leases.release(name, "one")
         assert leases.acquire(name, "two", lasts=lasts)
-        assert demand.take(name) == frozenset()
+        assert hints.take(name) == frozenset()
     present = [leases.attend(each, lasts=lasts) for each in ("one", "two", "one")]
     client.close()
 

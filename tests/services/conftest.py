@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 from builders import NOW, TOLVAN, catalogue, source, subject, timeslot
-from doubles import AnsweringAdapter, MemoryDemand, MovableClock
+from doubles import AnsweringAdapter, MemoryRefreshHints, MovableClock
 
 from fhir_gateway.adapters.protocol import SchedulingAdapter
 from fhir_gateway.bootstrap import Program, program
@@ -79,7 +79,7 @@ class Desk:
         self.journal = journal
         self.clock = clock
         self.adapters = adapters
-        self.rechecks = MemoryDemand()
+        self.rechecks = MemoryRefreshHints()
         self.unlisted: set[str] = set()
         self.access = SourceAccess(
             sources,

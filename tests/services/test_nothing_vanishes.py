@@ -23,7 +23,7 @@ from builders import (
     source,
     southern_source,
 )
-from doubles import MemoryDemand, MemorySlotStore, MovableClock
+from doubles import MemoryRefreshHints, MemorySlotStore, MovableClock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -311,9 +311,9 @@ class World:
             SOURCE,
             Scheduling11(NORR, options, transport=region),
             store,
-            MemoryDemand(),
+            MemoryRefreshHints(),
             {},
-            rechecks=MemoryDemand(),
+            rechecks=MemoryRefreshHints(),
             others=(sources["syd"],),
             clock=clock,
             jitter=lambda: 0.5,

@@ -112,10 +112,10 @@ def test_a_search_moves_what_ages_to_the_front(aging: Aging) -> None:
     aging.made.app.test_client().get(
         f"/fhir/Slot?schedule.actor:HealthcareService={wanted.token}"
     )
-    aging.made.search_demand.tell()
+    aging.made.search_hints.send()
     (refresh,) = (each for each in aging.made.refreshes if each.source == "syd")
     refresh._resume()
-    refresh._take_demand()
+    refresh._take_hints()
     question = refresh._next_question()
 
     assert question is not None

@@ -10,5 +10,5 @@ Refresh: the worker's asking of sources, and the storing of their answers.
     memory           what is remembered of the stored blocks
     suspicion        whether an answer is believed
     report           what is told of it
-    tenure           for how long the source may be asked
+    deadline           for how long the source may be asked
 """

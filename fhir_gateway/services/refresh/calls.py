@@ -24,7 +24,7 @@ from fhir_gateway.model.scheduling import (
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock
 from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, TimeType
-from fhir_gateway.services.refresh.tenure import Tenure, TenureEnded
+from fhir_gateway.services.refresh.lease_deadline import LeaseDeadline, LeaseEnded
 from fhir_gateway.services.source.breaker import Jitter
 from fhir_gateway.services.source.pace import Pace
 from fhir_gateway.services.source.window import Window
@@ -39,13 +39,13 @@ class RefreshCalls:
     """
     Makes the refresh's calls to one source.
 
-    Each waits for its turn, and raises `TenureEnded` when the source may not be asked
+    Each waits for its turn, and raises `LeaseEnded` when the source may not be asked
     any more; beside that what the adapter raises.
 
     Args:
         source: Whom to ask, and how often.
         adapter: How to ask.
-        tenure: For how long.
+        deadline: Until when.
         clock: Tells the time.
         jitter: Spreads the first calls of sources that begin together.
     """
@@ -54,13 +54,13 @@ class RefreshCalls:
         self,
         source: Source,
         adapter: SchedulingAdapter,
-        tenure: Tenure,
+        deadline: LeaseDeadline,
         *,
         clock: Clock,
         jitter: Jitter,
     ) -> None:
         self._adapter = adapter
-        self._tenure = tenure
+        self._deadline = deadline
         self._clock = clock
         self._timeout_s = source.read_timeout.total_seconds()
         self._who: dict[str, Any] = {
@@ -142,8 +142,8 @@ class RefreshCalls:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        if self._tenure.has_ended() or self._tenure.wait(self._pace.turn() or 0.0):
-            raise TenureEnded
+        if self._deadline.has_passed() or self._deadline.wait(self._pace.turn() or 0.0):
+            raise LeaseEnded
         with self._lock:
             self._called.append(self._clock())
         yield

@@ -24,6 +24,7 @@ from fhir_gateway.model.loss import Loss, losses_of
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, civil_date, now
 from fhir_gateway.services.refresh.calls import RefreshCalls
+from fhir_gateway.services.refresh.lease_deadline import LeaseDeadline, LeaseEnded
 from fhir_gateway.services.refresh.memory import BlockMemory
 from fhir_gateway.services.refresh.question import TIMES, Question
 from fhir_gateway.services.refresh.queue import Gate, RefreshQueue
@@ -35,7 +36,6 @@ from fhir_gateway.services.refresh.report import (
     oldest_answer,
 )
 from fhir_gateway.services.refresh.suspicion import Verdict
-from fhir_gateway.services.refresh.tenure import Tenure, TenureEnded
 from fhir_gateway.services.source.breaker import Breaker, Jitter
 from fhir_gateway.services.source.directory import TimeTypeMap
 from fhir_gateway.services.source.known_catalogue import KnownCatalogue
@@ -47,7 +47,7 @@ from fhir_gateway.services.source.window import (
     windows,
     windows_with,
 )
-from fhir_gateway.stores.demand import Demand, Wanted
+from fhir_gateway.stores.refresh_hint import RefreshHint, RefreshHints
 from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
 from fhir_gateway.stores.slot_store import SlotStore, StoreUnavailable
 from fhir_gateway.stores.source_status import SourceStatus
@@ -65,7 +65,7 @@ _DATES: Final = scheduling.GET_AVAILABLE_DATES
 
 _IDLE_S: Final = 0.5
 _STATUS_EVERY: Final = timedelta(seconds=10)
-_DEMAND_EVERY: Final = timedelta(seconds=1)
+_HINTS_EVERY: Final = timedelta(seconds=1)
 _STORE_TRIED_EVERY_S: Final = 1.0
 _NOTED_AFTER: Final = 3
 _EVEN: Final = SystemRandom().random
@@ -83,9 +83,9 @@ class SourceRefresh:
         source: Whom to ask, how often and how far ahead.
         adapter: How to ask.
         store: Where the answers go.
-        demand: Tells what clients search for.
+        hints: What clients search for.
         meanings: Time types with a shared meaning are asked for first.
-        rechecks: Tells what bookings have found wrong.
+        rechecks: What bookings have found wrong.
         others: The other sources, which answer for units of their own.
         worker: The name of the worker, for the status.
         clock: Tells the time.
@@ -97,10 +97,10 @@ class SourceRefresh:
         source: Source,
         adapter: SchedulingAdapter,
         store: SlotStore,
-        demand: Demand,
+        hints: RefreshHints,
         meanings: TimeTypeMap,
         *,
-        rechecks: Demand,
+        rechecks: RefreshHints,
         others: Iterable[Source] = (),
         worker: str | None = None,
         clock: Clock = now,
@@ -109,7 +109,7 @@ class SourceRefresh:
         self._source = source
         self._adapter = adapter
         self._store = store
-        self._demand = demand
+        self._hints = hints
         self._rechecks = rechecks
         self._meanings = meanings
         self._worker = worker
@@ -126,38 +126,38 @@ class SourceRefresh:
         self._has_stored_catalogue = False
         self._last_error: str | None = None
         self._status_told_at: datetime | None = None
-        self._demand_taken_at: datetime | None = None
+        self._hints_taken_at: datetime | None = None
         self._is_store_away = False
-        self._start(Tenure())
+        self._start(LeaseDeadline())
 
     @property
     def source(self) -> SourceName:
         """Return whom it asks."""
         return self._source.name
 
-    def run(self, tenure: Tenure) -> None:
-        """Ask until the tenure ends; returns when the calls in flight have ended."""
-        self._start(tenure)
+    def run(self, deadline: LeaseDeadline) -> None:
+        """Ask until the deadline passes, and wait for the calls in flight."""
+        self._start(deadline)
         self._resume()
         in_flight = threading.Semaphore(self._source.budget.calls_in_flight)
         with ThreadPoolExecutor(
             max_workers=self._source.budget.calls_in_flight,
             thread_name_prefix=f"refresh-{self._source.name}",
         ) as executor:
-            while not tenure.has_ended():
+            while not deadline.has_passed():
                 if self._is_store_away:
                     # A region is not asked for what cannot be kept.
                     self._tell_status(force=True)
                     if self._is_store_away:
-                        tenure.wait(_STORE_TRIED_EVERY_S)
+                        deadline.wait(_STORE_TRIED_EVERY_S)
                         continue
-                self._take_demand()
+                self._take_hints()
                 self._tell_status()
                 in_flight.acquire()
-                question = None if tenure.has_ended() else self._next_question()
+                question = None if deadline.has_passed() else self._next_question()
                 if question is None:
                     in_flight.release()
-                    tenure.wait(_IDLE_S)
+                    deadline.wait(_IDLE_S)
                     continue
                 future = executor.submit(self._perform, question)
                 future.add_done_callback(lambda _: in_flight.release())
@@ -166,7 +166,7 @@ class SourceRefresh:
     def run_once(self) -> None:
         """Ask everything that is due, one thing after the other, and return."""
         self._resume()
-        self._take_demand()
+        self._take_hints()
         if self._is_store_away:
             self._tell_status(force=True)
         failed: set[Question] = set()
@@ -181,7 +181,7 @@ class SourceRefresh:
                 failed.add(question)
         self._tell_status(force=True)
 
-    def _start(self, tenure: Tenure) -> None:
+    def _start(self, deadline: LeaseDeadline) -> None:
         """Begin to count anew: what another worker saw meanwhile is not known."""
         source, clock, jitter = self._source, self._clock, self._jitter
         self._queue = RefreshQueue(
@@ -196,9 +196,9 @@ class SourceRefresh:
             )
             for interaction in (_UNITS, _TIME_TYPES, _STAFF, _DATES, TIMES)
         }
-        self._tenure = tenure
+        self._deadline = deadline
         self._calls = RefreshCalls(
-            source, self._adapter, tenure, clock=clock, jitter=jitter
+            source, self._adapter, deadline, clock=clock, jitter=jitter
         )
         self._was_failing = False
         self._expect()
@@ -277,14 +277,14 @@ class SourceRefresh:
             return Gate.CLOSED
         return Gate.OPEN if breaker.failing_since is None else Gate.PROBE
 
-    def _take_demand(self) -> None:
+    def _take_hints(self) -> None:
         moment = self._clock()
-        taken_at = self._demand_taken_at
-        if taken_at is not None and moment - taken_at < _DEMAND_EVERY:
+        taken_at = self._hints_taken_at
+        if taken_at is not None and moment - taken_at < _HINTS_EVERY:
             return
-        self._demand_taken_at = moment
+        self._hints_taken_at = moment
         try:
-            wanted = self._demand.take(self._source.name)
+            wanted = self._hints.take(self._source.name)
             wrong = self._rechecks.take(self._source.name)
         except StoreUnavailable:
             # Told of by whatever is stored next; the order is a little worse meanwhile.
@@ -297,7 +297,7 @@ class SourceRefresh:
         breaker = self._breakers[question.interaction]
         try:
             near = self._ask(question)
-        except TenureEnded:
+        except LeaseEnded:
             self._let_go(question)
             return False
         except GatewayError as error:
@@ -428,7 +428,7 @@ class SourceRefresh:
             return None
         try:
             dates = self._calls.dates(key.unit, key.time_type_id, (first, last))
-        except TenureEnded:
+        except LeaseEnded:
             breaker.abandoned()
             raise
         except GatewayError:
@@ -468,11 +468,11 @@ class SourceRefresh:
         Store an answer, unless another worker has the source by now.
 
         Raises:
-            TenureEnded: It may have newer answers than this one.
+            LeaseEnded: It may have newer answers than this one.
             StoreUnavailable: It could not be stored.
         """
-        if self._tenure.has_ended():
-            raise TenureEnded
+        if self._deadline.has_passed():
+            raise LeaseEnded
         put(what)
 
     def _how_many(self, interaction: Interaction) -> int:
@@ -531,7 +531,7 @@ class SourceRefresh:
                 _log.info("source answers again", source=self._source.name)
             self._was_failing = is_failing
             is_recent = told_at is not None and moment - told_at < _STATUS_EVERY
-            if self._tenure.has_ended() or (is_recent and not force and not is_news):
+            if self._deadline.has_passed() or (is_recent and not force and not is_news):
                 return
             self._status_told_at = moment
             try:
@@ -586,6 +586,6 @@ class SourceRefresh:
         self._put_catalogue()
 
 
-def _times_of(wanted: Wanted) -> Question:
+def _times_of(wanted: RefreshHint) -> Question:
     unit, time_type_id = wanted
     return Question(interaction=TIMES, unit=unit, time_type_id=time_type_id)

@@ -19,7 +19,7 @@ from typing import Final, Protocol
 import structlog
 
 from fhir_gateway.model.ids import SourceName
-from fhir_gateway.services.refresh.tenure import Tenure
+from fhir_gateway.services.refresh.lease_deadline import LeaseDeadline
 from fhir_gateway.stores.redis_client import StoreUnavailable
 from fhir_gateway.stores.source_lease import SourceLeases
 
@@ -41,8 +41,8 @@ class LeasedWork(Protocol):
         """Return whose lease is needed."""
         ...
 
-    def run(self, tenure: Tenure) -> None:
-        """Work until the tenure ends."""
+    def run(self, deadline: LeaseDeadline) -> None:
+        """Work until the deadline passes."""
         ...
 
 
@@ -50,7 +50,7 @@ class LeasedWork(Protocol):
 class _Held:
     """A lease that this worker has, and the thread that works under it."""
 
-    tenure: Tenure
+    deadline: LeaseDeadline
     thread: threading.Thread
     is_lost: bool = False
 
@@ -90,7 +90,7 @@ class WorkerShare:
     def sources(self) -> frozenset[SourceName]:
         """Return the sources that it asks now."""
         return frozenset(
-            name for name, held in self._held.items() if not held.tenure.has_ended()
+            name for name, held in self._held.items() if not held.deadline.has_passed()
         )
 
     def run(self, stop: threading.Event) -> None:
@@ -107,7 +107,7 @@ class WorkerShare:
             self._renew()
             self._share(present)
         except StoreUnavailable as error:
-            # Tenures run out by themselves; nobody else gets the leases before.
+            # The deadlines pass by themselves; nobody else gets the leases before.
             if not self._is_away:
                 _log.warning("leases cannot be renewed", reason=str(error))
             self._is_away = True
@@ -120,7 +120,7 @@ class WorkerShare:
     def close(self) -> None:
         """Stop working, and give every lease back when its last call has ended."""
         for held in self._held.values():
-            held.tenure.end()
+            held.deadline.end()
         for name, held in self._held.items():
             held.thread.join()
             self._give_back(name)
@@ -135,8 +135,8 @@ class WorkerShare:
         elapsed, until = self._elapsed(), self._until()
         presence = self._leases.attend(self._holder, lasts=self._lasts)
         if elapsed < self._known_until and not presence.was_known:
-            # Redis was emptied. Others have tenures that it knows nothing of: what is
-            # free may be taken when those have run out, or are known again.
+            # Redis was emptied, and with it the leases of other workers. This worker
+            # takes a free source when those have run out, or are in Redis again.
             _log.warning("the leases were emptied")
             self._takes_from = elapsed + self._lasts.total_seconds()
         self._known_until = until
@@ -146,15 +146,15 @@ class WorkerShare:
         for name, held in self._held.items():
             until = self._until()
             is_mine = self._leases.renew(name, self._holder, lasts=self._lasts)
-            if not is_mine and not held.tenure.has_ended():
+            if not is_mine and not held.deadline.has_passed():
                 # Perhaps Redis was emptied, and nobody has come before us.
                 is_mine = self._leases.acquire(name, self._holder, lasts=self._lasts)
             if is_mine:
-                held.tenure.extend(until)
+                held.deadline.extend(until)
             elif not held.is_lost:
                 _log.warning("lease lost", source=name)
                 held.is_lost = True
-                held.tenure.end()
+                held.deadline.end()
 
     def _share(self, present: int) -> None:
         if self._elapsed() < self._takes_from:
@@ -163,7 +163,7 @@ class WorkerShare:
         active = [name for name in self._held if name in self.sources]
         for name in active[most:]:
             _log.info("source handed over", source=name)
-            self._held[name].tenure.end()
+            self._held[name].deadline.end()
         free = [name for name in self._work if name not in self._held]
         SystemRandom().shuffle(free)
         for name in free:
@@ -174,28 +174,28 @@ class WorkerShare:
                 self._begin(name, until)
 
     def _begin(self, name: SourceName, until: float) -> None:
-        tenure = Tenure(until=until, elapsed=self._elapsed)
+        deadline = LeaseDeadline(until=until, elapsed=self._elapsed)
         thread = threading.Thread(
-            target=self._run, args=(name, tenure), name=f"refresh-{name}"
+            target=self._run, args=(name, deadline), name=f"refresh-{name}"
         )
-        self._held[name] = _Held(tenure=tenure, thread=thread)
+        self._held[name] = _Held(deadline=deadline, thread=thread)
         _log.info("lease taken", source=name)
         thread.start()
 
-    def _run(self, name: SourceName, tenure: Tenure) -> None:
+    def _run(self, name: SourceName, deadline: LeaseDeadline) -> None:
         try:
-            self._work[name].run(tenure)
+            self._work[name].run(deadline)
         except Exception as error:  # noqa: BLE001 - a fault of this program's own must not end the others' work, nor go unseen
             _log.error("refresh failed", source=name, kind=type(error).__name__)
         finally:
-            tenure.end()
+            deadline.end()
 
     def _forget_ended(self) -> None:
         """Give back the leases whose work has ended; until then they are renewed."""
         for name, held in list(self._held.items()):
-            if held.tenure.has_ended():
+            if held.deadline.has_passed():
                 # One that ran out by itself has ended for good.
-                held.tenure.end()
+                held.deadline.end()
                 if not held.thread.is_alive():
                     self._give_back(name)
                     del self._held[name]

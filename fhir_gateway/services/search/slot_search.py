@@ -26,7 +26,7 @@ from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.model.weekly_hours import DAYS, MINUTES_OF_A_DAY, WeeklyHours
 from fhir_gateway.services.search.live_search import LiveAnswer, LiveSearch
 from fhir_gateway.services.search.offering_index import Numbers
-from fhir_gateway.services.search.search_demand import SearchDemand
+from fhir_gateway.services.search.search_hint import SearchHints
 from fhir_gateway.services.search.slot_columns import (
     Fit,
     SlotColumns,
@@ -183,7 +183,7 @@ class SlotSearch:
     Args:
         view: Where the free times are.
         sources: The configured sources.
-        demand: Told which ageing times were searched for.
+        hints: Takes notes of the ageing times that clients search for.
         live: Asks the sources whose times are not in the view.
         clock: Tells the time.
     """
@@ -193,13 +193,13 @@ class SlotSearch:
         view: SlotView,
         sources: Mapping[SourceName, Source],
         *,
-        demand: SearchDemand | None = None,
+        hints: SearchHints | None = None,
         live: LiveSearch | None = None,
         clock: Clock = now,
     ) -> None:
         self._view = view
         self._sources = sources
-        self._demand = demand
+        self._hints = hints
         self._live = live if live is not None and live.sources else None
         if self._live is None and any(each.is_live for each in sources.values()):
             raise ValueError("a live source needs a LiveSearch that asks it")
@@ -454,13 +454,13 @@ class SlotSearch:
         self, snapshot: Snapshot, numbers: Numbers, source: Source, moment: datetime
     ) -> None:
         """Let the workers ask first for what was searched for and is not fresh."""
-        if self._demand is None or not len(numbers):
+        if self._hints is None or not len(numbers):
             return
         freshest = moment.timestamp() - source.fresh_for.total_seconds()
         # Never answered is NaN, which compares false.
         is_fresh = snapshot.answered_at[numbers] >= freshest
         if not is_fresh.all():
-            self._demand.note(source.name, snapshot.index, numbers[~is_fresh])
+            self._hints.note(source.name, snapshot.index, numbers[~is_fresh])
 
     def _to_look_at(
         self, snapshot: Snapshot, selection: Selection, moment: datetime

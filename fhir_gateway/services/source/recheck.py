@@ -10,8 +10,8 @@ import structlog
 
 from fhir_gateway.model.ids import SourceName, TimeTypeId
 from fhir_gateway.model.timeslot import TimeslotToken
-from fhir_gateway.stores.demand import Demand
 from fhir_gateway.stores.redis_client import StoreUnavailable
+from fhir_gateway.stores.refresh_hint import RefreshHints
 
 __all__ = ["Recheck"]
 
@@ -28,7 +28,7 @@ class Recheck:
         rechecks: Where the refresh reads it.
     """
 
-    def __init__(self, rechecks: Demand) -> None:
+    def __init__(self, rechecks: RefreshHints) -> None:
         self._rechecks = rechecks
 
     def ask(

@@ -1,5 +1,5 @@
 """
-The small parts of the refresh: windows, suspicion, pace, tenure, memory.
+The small parts of the refresh: windows, suspicion, pace, deadline, memory.
 """
 
 from datetime import date, timedelta
@@ -9,9 +9,9 @@ from builders import COVID, NORR, NOW, UNIT, VACCINATION, VISIT, block, timeslot
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhir_gateway.services.refresh.lease_deadline import LeaseDeadline
 from fhir_gateway.services.refresh.memory import BlockMemory
 from fhir_gateway.services.refresh.suspicion import Verdict, verdict
-from fhir_gateway.services.refresh.tenure import Tenure
 from fhir_gateway.services.source.pace import Pace
 from fhir_gateway.services.source.window import (
     Window,
@@ -193,7 +193,7 @@ def test_the_days_with_times_are_remembered() -> None:
     assert memory.days(KEY, NOW) == {date(2026, 3, 2), date(2026, 3, 3)}
 
 
-# Pace and tenure
+# Pace and deadline
 
 
 def test_turns_come_at_an_even_rate() -> None:
@@ -226,24 +226,24 @@ def test_a_turn_that_is_too_late_is_not_taken() -> None:
     assert [pace.turn(within_s=0.5), pace.turn(within_s=1.0)] == [None, 1.0]
 
 
-def test_a_tenure_runs_out_by_itself() -> None:
+def test_a_deadline_passes_by_itself() -> None:
     """The clock alone ends it, whoever sleeps."""
     seconds = Seconds()
-    tenure = Tenure(until=110.0, elapsed=seconds)
-    before = tenure.has_ended()
+    deadline = LeaseDeadline(until=110.0, elapsed=seconds)
+    before = deadline.has_passed()
     seconds.present = 110.0
 
-    assert (before, tenure.has_ended(), tenure.wait(0)) == (False, True, True)
+    assert (before, deadline.has_passed(), deadline.wait(0)) == (False, True, True)
 
 
-def test_a_tenure_can_be_extended_and_ended() -> None:
+def test_a_deadline_can_be_moved_and_ended() -> None:
     """Renewed it lasts longer; ended it is over for good."""
     seconds = Seconds()
-    tenure = Tenure(until=101.0, elapsed=seconds)
-    tenure.extend(200.0)
+    deadline = LeaseDeadline(until=101.0, elapsed=seconds)
+    deadline.extend(200.0)
     seconds.present = 150.0
-    extended = tenure.has_ended()
-    tenure.end()
-    tenure.extend(300.0)
+    extended = deadline.has_passed()
+    deadline.end()
+    deadline.extend(300.0)
 
-    assert (extended, tenure.has_ended()) == (False, True)
+    assert (extended, deadline.has_passed()) == (False, True)

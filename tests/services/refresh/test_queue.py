@@ -108,7 +108,7 @@ def test_the_oldest_is_asked_first(clock: MovableClock) -> None:
     assert in_order(queue) == [B, C, A]
 
 
-def test_demand_comes_before_nearness_before_the_rest(clock: MovableClock) -> None:
+def test_hints_come_before_nearness_before_the_rest(clock: MovableClock) -> None:
     """Of what is due: what clients ask for, what is soon, then the oldest."""
     queue = queue_of(A, B, C, clock=clock)
     aged(queue, A=7, C=4)
@@ -128,7 +128,7 @@ def test_demand_comes_before_nearness_before_the_rest(clock: MovableClock) -> No
 def test_everything_comes_before_it_ages_out(
     clock: MovableClock, old: float, young: float
 ) -> None:
-    """Neither demand nor nearness lets another break its promise."""
+    """Neither a hint nor nearness lets another break its promise."""
     queue = queue_of(A, B, clock=clock)
     aged(queue, A=old, B=young)
     queue.want([B])
@@ -136,7 +136,7 @@ def test_everything_comes_before_it_ages_out(
     assert in_order(queue) == [A, B]
 
 
-def test_demand_is_met_by_one_answer(clock: MovableClock) -> None:
+def test_a_hint_is_met_by_one_answer(clock: MovableClock) -> None:
     """Once asked, it waits in line again."""
     queue = queue_of(A, B, clock=clock)
     queue.want([A])
@@ -146,7 +146,7 @@ def test_demand_is_met_by_one_answer(clock: MovableClock) -> None:
     assert in_order(queue) == [B, A]
 
 
-def test_demand_for_the_unknown_is_forgotten(clock: MovableClock) -> None:
+def test_a_hint_about_the_unknown_is_forgotten(clock: MovableClock) -> None:
     """A note about what the source does not offer does nothing."""
     queue = queue_of(A, clock=clock)
     queue.want([D])

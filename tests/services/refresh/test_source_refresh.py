@@ -32,7 +32,7 @@ from builders import (
 from doubles import (
     AnsweringAdapter,
     LeavingStore,
-    MemoryDemand,
+    MemoryRefreshHints,
     MemorySlotStore,
     MovableClock,
 )
@@ -54,8 +54,8 @@ from fhir_gateway.model.scheduling import (
 )
 from fhir_gateway.model.source import Budget, Mode, Source
 from fhir_gateway.model.timeslot import AvailableDate, TimeType
+from fhir_gateway.services.refresh.lease_deadline import LeaseDeadline
 from fhir_gateway.services.refresh.source_refresh import SourceRefresh
-from fhir_gateway.services.refresh.tenure import Tenure
 from fhir_gateway.services.source.directory import TimeTypeMap
 from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
 from fhir_gateway.stores.slot_store import StoreUnavailable
@@ -84,8 +84,8 @@ class World:
     )
     store: Any = field(default_factory=MemorySlotStore)
     clock: MovableClock = field(default_factory=MovableClock)
-    demand: MemoryDemand = field(default_factory=MemoryDemand)
-    rechecks: MemoryDemand = field(default_factory=MemoryDemand)
+    hints: MemoryRefreshHints = field(default_factory=MemoryRefreshHints)
+    rechecks: MemoryRefreshHints = field(default_factory=MemoryRefreshHints)
     meanings: TimeTypeMap = field(default_factory=dict)
     others: tuple[Source, ...] = ()
 
@@ -98,7 +98,7 @@ class World:
             self.source,
             self.adapter,
             self.store,
-            self.demand,
+            self.hints,
             self.meanings,
             rechecks=self.rechecks,
             others=self.others,
@@ -835,15 +835,15 @@ def test_without_a_store_it_starts_from_nothing() -> None:
 
 def run_until(world: World, holds: Any, *, within_s: float = 5.0) -> float:
     """Run the refresh until something holds; return how long it took."""
-    tenure = Tenure()
-    thread = threading.Thread(target=world.refresh.run, args=(tenure,))
+    deadline = LeaseDeadline()
+    thread = threading.Thread(target=world.refresh.run, args=(deadline,))
     began = monotonic()
     thread.start()
     pause = threading.Event()
     while not holds() and monotonic() - began < within_s:
         pause.wait(0.005)
     took = monotonic() - began
-    tenure.end()
+    deadline.end()
     thread.join()
     assert holds()
     return took
@@ -1297,42 +1297,42 @@ def test_an_absurd_size_is_refused_and_reported() -> None:
     ]
 
 
-# Demand
+# Refresh hints
 
 
 def test_what_clients_ask_for_comes_first() -> None:
-    """Demand that was told in the store moves a time type to the front."""
+    """A hint in the store moves a time type to the front."""
     world = ten_units()
     world.run_once()
     world.clock.forward(minutes=5)
-    world.demand.add(NORR, [(TEN_UNITS[7].hsa_id, VISIT)])
+    world.hints.add(NORR, [(TEN_UNITS[7].hsa_id, VISIT)])
 
     assert short(world.run_once()[0]) == "times U07 TT-BESOK"
 
 
-# Tenure
+# The lease deadline
 
 
-def test_an_answer_that_comes_after_the_tenure_is_not_stored() -> None:
+def test_an_answer_that_comes_after_the_deadline_is_not_stored() -> None:
     """Whoever has the source by now may have newer times."""
     world = World()
-    tenure = Tenure()
+    deadline = LeaseDeadline()
 
     def before(interaction: Interaction) -> None:
         if interaction == scheduling.GET_AVAILABLE_TIMESLOTS:
-            tenure.end()
+            deadline.end()
 
     world.adapter.before = before
-    world.refresh.run(tenure)
+    world.refresh.run(deadline)
 
     assert len(world.adapter.asked(GetAvailableTimeslots)) == 1
     assert world.store.block_keys() == []
 
 
-def test_no_call_is_made_after_the_tenure() -> None:
-    """A tenure that has run out lets nothing be asked."""
+def test_no_call_is_made_after_the_deadline() -> None:
+    """A deadline that has run out lets nothing be asked."""
     world = World()
-    world.refresh.run(Tenure(until=0.0))
+    world.refresh.run(LeaseDeadline(until=0.0))
 
     assert world.adapter.calls == []
 

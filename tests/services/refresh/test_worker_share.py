@@ -16,7 +16,7 @@ from redis import Redis
 from structlog.testing import capture_logs
 
 from fhir_gateway.model.ids import SourceName
-from fhir_gateway.services.refresh.tenure import Tenure
+from fhir_gateway.services.refresh.lease_deadline import LeaseDeadline
 from fhir_gateway.services.refresh.worker_share import WorkerShare
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
 from fhir_gateway.stores.redis_client import RedisClient, StoreUnavailable
@@ -27,29 +27,29 @@ LASTS = timedelta(seconds=12)
 
 
 class Work:
-    """Work that goes on until its tenure ends, and a call longer when told."""
+    """Work that goes on until its deadline ends, and a call longer when told."""
 
     def __init__(self, source: SourceName) -> None:
         self.source = source
-        self.tenures: list[Tenure] = []
+        self.deadlines: list[LeaseDeadline] = []
         self.last_call_ends = threading.Event()
         self.last_call_ends.set()
 
-    def run(self, tenure: Tenure) -> None:
+    def run(self, deadline: LeaseDeadline) -> None:
         """Work."""
-        self.tenures.append(tenure)
-        while not tenure.has_ended():
-            tenure.wait(0.005)
+        self.deadlines.append(deadline)
+        while not deadline.has_passed():
+            deadline.wait(0.005)
         self.last_call_ends.wait(10)
 
 
 class Failing(Work):
     """Work that ends by a fault of its own."""
 
-    def run(self, tenure: Tenure) -> None:
+    def run(self, deadline: LeaseDeadline) -> None:
         """Fail."""
-        super().run(Tenure(until=0.0))
-        raise ZeroDivisionError(tenure)
+        super().run(LeaseDeadline(until=0.0))
+        raise ZeroDivisionError(deadline)
 
 
 class Worker:
@@ -170,7 +170,7 @@ def test_a_source_has_one_holder(start: Any, client: Any) -> None:
 
 
 def test_renewing_keeps_a_source(start: Any) -> None:
-    """Ticks let a tenure go on, without a new start."""
+    """Ticks let a deadline go on, without a new start."""
     worker = start("one")
     worker.tick()
     for _ in range(5):
@@ -178,7 +178,7 @@ def test_renewing_keeps_a_source(start: Any) -> None:
         worker.tick()
 
     assert worker.share.sources == set(NAMES)
-    assert [len(each.tenures) for each in worker.work.values()] == [1] * 6
+    assert [len(each.deadlines) for each in worker.work.values()] == [1] * 6
 
 
 def test_a_worker_that_slept_too_long_has_lost_its_sources(
@@ -198,7 +198,7 @@ def test_a_worker_that_slept_too_long_has_lost_its_sources(
     assert [each["event"] for each in logs] == ["lease lost"] * 6
 
 
-def test_without_redis_tenures_run_out(start: Any, client: Any) -> None:
+def test_without_redis_deadlines_pass(start: Any, client: Any) -> None:
     """A worker that cannot renew goes on until its leases end, and no longer."""
     worker = start("one")
     worker.tick()
@@ -222,7 +222,7 @@ def test_an_emptied_redis_takes_no_source_away(start: Any, client: Any) -> None:
     client.flushall()
     worker.tick()
 
-    assert [len(each.tenures) for each in worker.work.values()] == [1] * 6
+    assert [len(each.deadlines) for each in worker.work.values()] == [1] * 6
     assert len(client.keys("lease:*")) == 6
 
 
@@ -270,7 +270,7 @@ def test_work_that_fails_is_told_and_begun_again(start: Any) -> None:
         for each in logs
         if each["log_level"] == "error"
     } == {("refresh failed", "ZeroDivisionError")}
-    assert all(len(each.tenures) >= 2 for each in worker.work.values())
+    assert all(len(each.deadlines) >= 2 for each in worker.work.values())
 
 
 def test_leases_say_that_redis_is_away(url: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from builders import NORR, UNIT, VISIT, block, number, timeslot
-from doubles import LeavingStore, MemoryDemand
+from doubles import LeavingStore, MemoryRefreshHints
 from structlog.testing import capture_logs
 
 from fhir_gateway.model import scheduling
@@ -147,7 +147,7 @@ def test_a_freed_time_that_cannot_be_looked_for(wireless: Wireless) -> None:
 
 def test_a_store_that_is_away_does_not_stop_a_booking() -> None:
     """The answer to the client does not depend on Redis."""
-    store = LeavingStore(MemoryDemand())  # type: ignore[arg-type] - it has every method, by __getattr__
+    store = LeavingStore(MemoryRefreshHints())  # type: ignore[arg-type] - it has every method, by __getattr__
     store.away = {"add"}
     with capture_logs() as logs:
         Recheck(store).ask(  # type: ignore[arg-type] - likewise

@@ -1,8 +1,8 @@
 """
-Demand of searches: which ageing times they drew, told to the workers now and then.
+The refresh hints of searches: the ageing times that clients searched for.
 
-A search only leaves a note. A thread of its own tells what was noted; when it cannot,
-or notes come too fast, some are lost and nothing else happens.
+A search only leaves a note, and a thread of its own sends the notes to the workers.
+When it cannot, or when notes come too fast, some are lost and nothing else happens.
 """
 
 import threading
@@ -13,28 +13,28 @@ import structlog
 
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.services.search.offering_index import Numbers, OfferingIndex
-from fhir_gateway.stores.demand import Demand, Wanted
 from fhir_gateway.stores.redis_client import StoreUnavailable
+from fhir_gateway.stores.refresh_hint import RefreshHint, RefreshHints
 
-__all__ = ["SearchDemand"]
+__all__ = ["SearchHints"]
 
 _log = structlog.get_logger()
 
 _EVERY_S: Final = 1.0
 _MOST_NOTES: Final = 256
-_MOST_WANTED: Final = 500
+_MOST_HINTS: Final = 500
 
 
-class SearchDemand:
+class SearchHints:
     """
-    Gathers what searches want to be younger.
+    Gathers the time types that searches want to be younger.
 
     Args:
-        demand: Where it is told.
+        hints: Where the workers read them.
     """
 
-    def __init__(self, demand: Demand) -> None:
-        self._demand = demand
+    def __init__(self, hints: RefreshHints) -> None:
+        self._hints = hints
         # Appending and taking are atomic, and the oldest note goes first when full.
         self._notes: deque[tuple[SourceName, OfferingIndex, Numbers]] = deque(
             maxlen=_MOST_NOTES
@@ -48,38 +48,38 @@ class SearchDemand:
         self._notes.append((source, index, numbers))
 
     def start(self) -> None:
-        """Tell what was noted, in a thread of its own, until `stop`."""
+        """Send the notes, in a thread of its own, until `stop`."""
         self._thread = threading.Thread(
-            target=self._run, name="search-demand", daemon=True
+            target=self._run, name="search-hints", daemon=True
         )
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop telling; returns when the thread has ended."""
+        """Stop sending; returns when the thread has ended."""
         self._stopped.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
 
-    def tell(self) -> None:
-        """Tell what was noted; what cannot be told is dropped."""
-        noted: dict[SourceName, set[Wanted]] = {}
+    def send(self) -> None:
+        """Send the notes as hints; drop those that cannot be sent."""
+        noted: dict[SourceName, set[RefreshHint]] = {}
         while self._notes:
             source, index, numbers = self._notes.popleft()
-            wanted = noted.setdefault(source, set())
-            for number in numbers[: _MOST_WANTED - len(wanted)].tolist():
+            hints = noted.setdefault(source, set())
+            for number in numbers[: _MOST_HINTS - len(hints)].tolist():
                 offering = index.offering(number)
-                wanted.add((offering.unit.hsa_id, offering.time_type.id))
+                hints.add((offering.unit.hsa_id, offering.time_type.id))
         try:
-            for source, wanted in noted.items():
-                self._demand.add(source, wanted)
+            for source, hints in noted.items():
+                self._hints.add(source, hints)
         except StoreUnavailable as error:
             if not self._is_away:
-                _log.warning("searches cannot tell their demand", reason=str(error))
+                _log.warning("searches cannot send refresh hints", reason=str(error))
             self._is_away = True
         else:
             self._is_away = self._is_away and not noted
 
     def _run(self) -> None:
         while not self._stopped.wait(_EVERY_S):
-            self.tell()
+            self.send()

@@ -20,16 +20,16 @@ from builders import (
     source,
     unit,
 )
-from doubles import LeavingStore, MemoryDemand, MemorySlotStore, MovableClock
+from doubles import LeavingStore, MemoryRefreshHints, MemorySlotStore, MovableClock
 from structlog.testing import capture_logs
 
 from fhir_gateway.model.ids import HsaId, TimeTypeId
 from fhir_gateway.model.source import SourceProblem
-from fhir_gateway.services.search.search_demand import SearchDemand
+from fhir_gateway.services.search.search_hint import SearchHints
 from fhir_gateway.services.search.slot_search import SlotCriteria, SlotSearch
 from fhir_gateway.services.search.slot_selection import Selector
 from fhir_gateway.services.search.slot_view import SlotView
-from fhir_gateway.stores.demand import Wanted
+from fhir_gateway.stores.refresh_hint import RefreshHint
 from fhir_gateway.stores.slot_block import BlockKey
 from fhir_gateway.stores.source_status import FailingQuestion, SourceStatus
 
@@ -42,12 +42,12 @@ class World:
     def __init__(self) -> None:
         self.clock = MovableClock()
         self.store = MemorySlotStore()
-        self.told = MemoryDemand()
-        self.demand = SearchDemand(self.told)
+        self.told = MemoryRefreshHints()
+        self.hints = SearchHints(self.told)
         norr = source(units=tuple(unit(each) for each in UNITS))
         self.view = SlotView([norr], {}, self.store, dict, clock=self.clock)
         self.search = SlotSearch(
-            self.view, {NORR: norr}, demand=self.demand, clock=self.clock
+            self.view, {NORR: norr}, hints=self.hints, clock=self.clock
         )
         both = [(VISIT, "Besök"), (COVID, "Covid")]
         self.store.put_catalogue(catalogue(dict.fromkeys(UNITS, both)))
@@ -63,11 +63,11 @@ class World:
         at = NOW - timedelta(minutes=minutes_ago)
         self.store.put_block(block([], key=key, answered_at=at))
 
-    def wanted(self, **criteria: Any) -> set[Wanted]:
+    def wanted(self, **criteria: Any) -> set[RefreshHint]:
         """Search, and return what the workers are told then."""
         self.view.catch_up()
         self.search.search(SlotCriteria(selector=Selector(**criteria)))
-        self.demand.tell()
+        self.hints.send()
         return set(self.told.take(NORR))
 
 
@@ -116,24 +116,24 @@ def test_a_note_is_told_once(world: World) -> None:
     """What was told is not told again without another search."""
     world.answered(UNIT, VISIT, minutes_ago=11)
     world.wanted()
-    world.demand.tell()
+    world.hints.send()
 
     assert world.told.take(NORR) == frozenset()
 
 
 def test_demand_that_cannot_be_told_is_dropped_and_logged_once(world: World) -> None:
     """Searches go on, and the log says so once until it works again."""
-    away = LeavingStore(MemoryDemand())  # type: ignore[arg-type] # its methods are these
+    away = LeavingStore(MemoryRefreshHints())  # type: ignore[arg-type] # its methods are these
     away.away = {"add"}
-    demand = SearchDemand(away)
+    hints = SearchHints(away)
     world.view.catch_up()
     index = world.view.snapshot.index
     with capture_logs() as logs:
         for _ in range(3):
-            demand.note(NORR, index, index.all)
-            demand.tell()
+            hints.note(NORR, index, index.all)
+            hints.send()
 
-    assert [each["event"] for each in logs] == ["searches cannot tell their demand"]
+    assert [each["event"] for each in logs] == ["searches cannot send refresh hints"]
 
 
 def test_notes_are_bounded(world: World) -> None:
@@ -141,9 +141,9 @@ def test_notes_are_bounded(world: World) -> None:
     world.view.catch_up()
     index = world.view.snapshot.index
     for _ in range(10_000):
-        world.demand.note(NORR, index, index.all)
-    world.demand.note(NORR, index, np.repeat(index.all, 1_000))
-    world.demand.tell()
+        world.hints.note(NORR, index, index.all)
+    world.hints.note(NORR, index, np.repeat(index.all, 1_000))
+    world.hints.send()
 
     assert len(world.told.take(NORR)) <= 4
 
@@ -152,12 +152,12 @@ def test_the_thread_tells_by_itself(world: World) -> None:
     """Started, it tells within a second or two, and stops when told."""
     world.view.catch_up()
     index = world.view.snapshot.index
-    world.demand.start()
-    world.demand.note(NORR, index, index.all)
+    world.hints.start()
+    world.hints.note(NORR, index, index.all)
     deadline = monotonic() + 5
     while not world.told.wanted and monotonic() < deadline:
-        world.demand._stopped.wait(0.01)
-    world.demand.stop()
+        world.hints._stopped.wait(0.01)
+    world.hints.stop()
 
     assert len(world.told.take(NORR)) == 4
 
