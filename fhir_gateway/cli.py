@@ -332,15 +332,15 @@ def alarms(days: int, *, as_json: bool) -> None:
         found = opened.outcomes.alarms(since=now() - timedelta(days=days))
     rows = [
         {
-            "alarm": decision.alarm.value if decision.alarm else None,
+            "alarm": intent.alarm.value if intent.alarm else None,
             "booking": record.id,
             "source": record.source,
             "unit": record.timeslot.schedule.unit,
-            "write": decision.kind.value,
-            "state": decision.state.value,
-            "sent": instant_text(decision.sent_at) if decision.sent_at else None,
+            "write": intent.kind.value,
+            "state": intent.state.value,
+            "sent": instant_text(intent.sent_at) if intent.sent_at else None,
         }
-        for record, decision in found
+        for record, intent in found
     ]
     if as_json:
         click.echo(orjson.dumps(rows))

@@ -23,9 +23,9 @@ from fhir_gateway.model.errors import Category, Conflict, GatewayError
 from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.stores.journal import (
     Answer,
-    DecisionKind,
     RepeatedRequest,
     RequestKey,
+    WriteKind,
 )
 from fhir_gateway.web.errors import error_response
 from fhir_gateway.web.exchange import fhir_response
@@ -162,7 +162,7 @@ def noted(note: Callable[[], None]) -> None:
     try:
         note()
     except GatewayError as error:
-        # The decision is in the journal: a repeat finds the outcome by that.
+        # The intent is in the journal: a repeat finds the outcome by that.
         _log.warning("request key not closed", error=str(error))
 
 
@@ -249,10 +249,10 @@ def _answered(gateway: Gateway, answer: Answer, draw: Draw) -> Response:
 
 def _has_made(gateway: Gateway, repeated: RepeatedRequest) -> bool:
     """Return whether a request made its booking, rather than changed it."""
-    if repeated.decision is None:
+    if repeated.intent is None:
         return False
-    decision = gateway.journal.decision(repeated.decision)
-    return decision.kind is DecisionKind.MAKE
+    intent = gateway.journal.intent(repeated.intent)
+    return intent.kind is WriteKind.MAKE
 
 
 def _kept(answer: Answer) -> Response:

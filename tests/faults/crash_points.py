@@ -29,7 +29,7 @@ from fhir_gateway.model.scheduling import (
     UpdateBooking,
 )
 from fhir_gateway.stores.database import Database
-from fhir_gateway.stores.journal import BookingRecord, Decision, Journal
+from fhir_gateway.stores.journal import BookingRecord, Journal, WriteIntent
 from fhir_gateway.stores.journal.outcomes import Outcomes
 from fhir_gateway.stores.sealing import Seal
 
@@ -104,8 +104,8 @@ def _passing(kind: str, point: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _kind(decision: Decision) -> str:
-    return "LOOK" if os.environ.get(_ROLE) == "reconciler" else decision.kind.value
+def _kind(intent: WriteIntent) -> str:
+    return "LOOK" if os.environ.get(_ROLE) == "reconciler" else intent.kind.value
 
 
 def _in_transaction(
@@ -121,10 +121,10 @@ def _in_transaction(
 class WatchedOutcomes(Outcomes):
     """What is found out of writes, with a point in each vain look."""
 
-    def postpone(self, decision: Decision, **options: Any) -> Decision:
+    def postpone(self, intent: WriteIntent, **options: Any) -> WriteIntent:
         """Count a vain look."""
-        kind = _kind(decision)
-        return _in_transaction(kind, "postpone", super().postpone, decision, **options)
+        kind = _kind(intent)
+        return _in_transaction(kind, "postpone", super().postpone, intent, **options)
 
 
 class WatchedJournal(Journal):
@@ -134,66 +134,66 @@ class WatchedJournal(Journal):
         super().__init__(database, seal)
         self.outcomes = WatchedOutcomes(database, seal)
 
-    def claim_make(self, **options: Any) -> Decision:
+    def claim_make(self, **options: Any) -> WriteIntent:
         """Claim a place for a new booking."""
         return self._claim("MAKE", super().claim_make, **options)
 
-    def claim_update(self, *args: Any, **options: Any) -> Decision:
+    def claim_update(self, *args: Any, **options: Any) -> WriteIntent:
         """Claim a place to move to."""
         return self._claim("UPDATE", super().claim_update, *args, **options)
 
-    def claim_cancel(self, *args: Any, **options: Any) -> Decision:
+    def claim_cancel(self, *args: Any, **options: Any) -> WriteIntent:
         """Keep other writes away."""
         return self._claim("CANCEL", super().claim_cancel, *args, **options)
 
-    def mark_sent(self, decision: Decision, **options: Any) -> Decision:
+    def mark_sent(self, intent: WriteIntent, **options: Any) -> WriteIntent:
         """Say that the write may have been sent."""
-        kind = decision.kind.value
-        sent = _in_transaction(kind, "sent", super().mark_sent, decision, **options)
+        kind = intent.kind.value
+        sent = _in_transaction(kind, "sent", super().mark_sent, intent, **options)
         _passing(kind, "after-sent")
         return sent
 
-    def settle_booked(self, decision: Decision, **options: Any) -> BookingRecord:
+    def settle_booked(self, intent: WriteIntent, **options: Any) -> BookingRecord:
         """Settle a MAKE."""
-        return self._settled(decision, super().settle_booked, **options)
+        return self._settled(intent, super().settle_booked, **options)
 
-    def settle_moved(self, decision: Decision, **options: Any) -> BookingRecord:
+    def settle_moved(self, intent: WriteIntent, **options: Any) -> BookingRecord:
         """Settle an UPDATE."""
-        return self._settled(decision, super().settle_moved, **options)
+        return self._settled(intent, super().settle_moved, **options)
 
-    def settle_cancelled(self, decision: Decision, **options: Any) -> BookingRecord:
+    def settle_cancelled(self, intent: WriteIntent, **options: Any) -> BookingRecord:
         """Settle a CANCEL."""
-        return self._settled(decision, super().settle_cancelled, **options)
+        return self._settled(intent, super().settle_cancelled, **options)
 
-    def settle_refused(self, decision: Decision, **options: Any) -> BookingRecord:
+    def settle_refused(self, intent: WriteIntent, **options: Any) -> BookingRecord:
         """Settle what the region said no to."""
-        return self._settled(decision, super().settle_refused, **options)
+        return self._settled(intent, super().settle_refused, **options)
 
-    def settle_not_sent(self, decision: Decision, **options: Any) -> BookingRecord:
+    def settle_not_sent(self, intent: WriteIntent, **options: Any) -> BookingRecord:
         """Settle what never arrived."""
-        return self._settled(decision, super().settle_not_sent, **options)
+        return self._settled(intent, super().settle_not_sent, **options)
 
-    def settle_unknown(self, decision: Decision, **options: Any) -> BookingRecord:
+    def settle_unknown(self, intent: WriteIntent, **options: Any) -> BookingRecord:
         """Say that nobody knows the outcome."""
-        return self._settled(decision, super().settle_unknown, **options)
+        return self._settled(intent, super().settle_unknown, **options)
 
     def _claim(
-        self, kind: str, claim: Callable[..., Decision], *args: Any, **options: Any
-    ) -> Decision:
+        self, kind: str, claim: Callable[..., WriteIntent], *args: Any, **options: Any
+    ) -> WriteIntent:
         _DOING.kind = kind
         _passing(kind, "before-claim")
-        decision = _in_transaction(kind, "claim", claim, *args, **options)
+        intent = _in_transaction(kind, "claim", claim, *args, **options)
         _passing(kind, "after-claim")
-        return decision
+        return intent
 
     def _settled(
         self,
-        decision: Decision,
+        intent: WriteIntent,
         settle: Callable[..., BookingRecord],
         **options: Any,
     ) -> BookingRecord:
-        kind = _kind(decision)
-        record = _in_transaction(kind, "settle", settle, decision, **options)
+        kind = _kind(intent)
+        record = _in_transaction(kind, "settle", settle, intent, **options)
         _passing(kind, "after-settle")
         return record
 

@@ -25,7 +25,7 @@ from faults.linearizability import Act, Step, is_linearizable
 from faults.world import SlotKey, SlotToBook, World, slot_key
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.timekeeping import civil_time_text
-from fhir_gateway.stores.journal.tables import bookings, decisions, metadata
+from fhir_gateway.stores.journal.tables import bookings, intents, metadata
 
 __all__ = ["Evidence", "Owned", "evidence_of", "story_of", "violations"]
 
@@ -69,7 +69,7 @@ class Done:
 
 @dataclass(kw_only=True)
 class Decided:
-    """A row of the journal's decisions, with its booking's."""
+    """A row of the journal's intents, with its booking's."""
 
     appointment: str
     person: str
@@ -267,12 +267,12 @@ def _decided(world: World) -> list[Decided]:
                 bookings.c.state.label("booking_state"),
                 bookings.c.token,
                 bookings.c.subject_sealed,
-                decisions.c.kind,
-                decisions.c.state,
-                decisions.c.timeslot,
-                decisions.c.sent_at,
-                decisions.c.alarm,
-            ).join(decisions, decisions.c.booking == bookings.c.id)
+                intents.c.kind,
+                intents.c.state,
+                intents.c.timeslot,
+                intents.c.sent_at,
+                intents.c.alarm,
+            ).join(intents, intents.c.booking == bookings.c.id)
         ).all()
     return [
         Decided(
@@ -492,7 +492,7 @@ def _unsettled(evidence: Evidence) -> Iterator[str]:
 
 
 def _sent_too_often(evidence: Evidence) -> Iterator[str]:
-    """Each decision was sent at most once by us."""
+    """Each intent was sent at most once by us."""
     allowed: Counter[tuple[str, str, str, str]] = Counter()
     for row in evidence.decided:
         if row.was_sent:
@@ -505,7 +505,7 @@ def _sent_too_often(evidence: Evidence) -> Iterator[str]:
             kind, person, _, start = sent
             yield (
                 f"{kind} {start} for …{person[4:]} was sent {count} times for"
-                f" {allowed[sent]} decisions"
+                f" {allowed[sent]} intents"
             )
 
 

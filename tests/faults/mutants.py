@@ -34,11 +34,11 @@ from fhir_gateway.stores.database import Database, database_clock
 from fhir_gateway.stores.journal import (
     BookingRecord,
     BookingState,
-    Decision,
-    DecisionKind,
-    DecisionState,
     Journal,
     RequestKey,
+    WriteIntent,
+    WriteKind,
+    WriteState,
 )
 from fhir_gateway.stores.journal.claiming import claim, free_place
 from fhir_gateway.stores.journal.rows import (
@@ -101,7 +101,7 @@ class HastyJournal(WatchedJournal):
         subject: SubjectOfCare,
         capacity: int | None = None,
         request: RequestKey | None = None,  # noqa: ARG002 - that release knows none
-    ) -> Decision:
+    ) -> WriteIntent:
         """Claim what was free a moment ago."""
         with self._hasty.reading() as connection:
             place = free_place(
@@ -132,9 +132,9 @@ class HastyJournal(WatchedJournal):
                     **values_from_timeslot(timeslot),
                 )
             )
-            decision = self._decide(connection, new, DecisionKind.MAKE, timeslot)
-            claim(connection, source, decision, timeslot, place)
-            return decision
+            intent = self._decide(connection, new, WriteKind.MAKE, timeslot)
+            claim(connection, source, intent, timeslot, place)
+            return intent
 
 
 class LateJournal(WatchedJournal):
@@ -142,23 +142,23 @@ class LateJournal(WatchedJournal):
 
     def __init__(self, database: Database, seal: Seal) -> None:
         super().__init__(database, seal)
-        self._unwritten: dict[str, tuple[Decision, timedelta]] = {}
+        self._unwritten: dict[str, tuple[WriteIntent, timedelta]] = {}
 
-    def mark_sent(self, decision: Decision, **options: Any) -> Decision:
+    def mark_sent(self, intent: WriteIntent, **options: Any) -> WriteIntent:
         """Return what would be written."""
-        self._unwritten[decision.id] = (decision, options["lease"])
-        return replace(decision, state=DecisionState.SENT, fence=decision.fence + 1)
+        self._unwritten[intent.id] = (intent, options["lease"])
+        return replace(intent, state=WriteState.SENT, fence=intent.fence + 1)
 
     def _settled(
         self,
-        decision: Decision,
+        intent: WriteIntent,
         settle: Callable[..., BookingRecord],
         **options: Any,
     ) -> BookingRecord:
-        if decision.id in self._unwritten:
-            claimed, lease = self._unwritten.pop(decision.id)
+        if intent.id in self._unwritten:
+            claimed, lease = self._unwritten.pop(intent.id)
             Journal.mark_sent(self, claimed, lease=lease)
-        return super()._settled(decision, settle, **options)
+        return super()._settled(intent, settle, **options)
 
 
 class CarelessJournal(WatchedJournal):

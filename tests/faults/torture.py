@@ -166,7 +166,7 @@ class _Run:
                 }
             ),
             "processes stopped": self._killer.stops,
-            "decisions": Counter(
+            "intents": Counter(
                 f"{each.kind} {each.state}" for each in evidence.decided
             ),
             "alarms": Counter(each.alarm for each in evidence.decided if each.alarm),

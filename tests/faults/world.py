@@ -42,7 +42,7 @@ from fhir_gateway.sandbox.server import SandboxServer
 from fhir_gateway.settings import Settings
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
-from fhir_gateway.stores.journal.tables import decisions
+from fhir_gateway.stores.journal.tables import intents
 from fhir_gateway.stores.migrations import migrate
 from fhir_gateway.stores.sealing import Seal
 
@@ -465,8 +465,8 @@ class World:
         with self.database.reading() as connection:
             return connection.execute(
                 select(func.count())
-                .select_from(decisions)
-                .where(decisions.c.settled_at.is_(None))
+                .select_from(intents)
+                .where(intents.c.settled_at.is_(None))
             ).scalar_one()
 
     def unseen(self) -> int:
@@ -474,10 +474,10 @@ class World:
         with self.database.reading() as connection:
             return connection.execute(
                 select(func.count())
-                .select_from(decisions)
+                .select_from(intents)
                 .where(
-                    decisions.c.settled_at.is_not(None),
-                    decisions.c.next_look_at.is_not(None),
+                    intents.c.settled_at.is_not(None),
+                    intents.c.next_look_at.is_not(None),
                 )
             ).scalar_one()
 

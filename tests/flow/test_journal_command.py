@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from fhir_gateway.cli import main
 from fhir_gateway.model.timekeeping import now
 from fhir_gateway.stores.database import Database
-from fhir_gateway.stores.journal import Alarm, Decision, Journal
+from fhir_gateway.stores.journal import Alarm, Journal, WriteIntent
 from fhir_gateway.stores.migrations import migrate
 from fhir_gateway.stores.sealing import Seal
 
@@ -40,7 +40,7 @@ def run(tmp_path: Path, *arguments: str, keys: str) -> Result:
     )
 
 
-def claimed(journal: Journal) -> Decision:
+def claimed(journal: Journal) -> WriteIntent:
     """Claim a time of tomorrow."""
     return journal.claim_make(
         source=NORR, timeslot=timeslot(24, after=now()), subject=subject()
@@ -51,14 +51,14 @@ def test_alarms_are_listed(tmp_path: Path, database: Database) -> None:
     """Each has its booking, and nothing personal."""
     key = Seal.new_key()
     journal = Journal(database, Seal((key,)))
-    decision = claimed(journal)
-    journal.outcomes.raise_alarm(decision, Alarm.DUPLICATE)
+    intent = claimed(journal)
+    journal.outcomes.raise_alarm(intent, Alarm.DUPLICATE)
 
     result = run(tmp_path, "alarms", keys=key)
 
     assert result.exit_code == 0
     assert "DUPLICATE" in result.output
-    assert decision.booking in result.output
+    assert intent.booking in result.output
     assert number().reveal() not in result.output
 
 
@@ -66,15 +66,15 @@ def test_alarms_are_listed_for_programs(tmp_path: Path, database: Database) -> N
     """The same as JSON; what has not been sent has no time of sending."""
     key = Seal.new_key()
     journal = Journal(database, Seal((key,)))
-    decision = claimed(journal)
-    journal.outcomes.raise_alarm(decision, Alarm.DUPLICATE)
+    intent = claimed(journal)
+    journal.outcomes.raise_alarm(intent, Alarm.DUPLICATE)
 
     result = run(tmp_path, "alarms", "--json", keys=key)
 
     assert json.loads(result.output) == [
         {
             "alarm": "DUPLICATE",
-            "booking": decision.booking,
+            "booking": intent.booking,
             "source": "norr",
             "unit": timeslot(24).schedule.unit,
             "write": "MAKE",
@@ -136,8 +136,8 @@ def test_what_is_not_unknown_is_not_settled(
 ) -> None:
     """What this server is about to do, or knows, is nobody's to say."""
     key = Seal.new_key()
-    decision = claimed(Journal(database, Seal((key,))))
+    intent = claimed(Journal(database, Seal((key,))))
 
-    result = run(tmp_path, "settle", decision.booking, *arguments, keys=key)
+    result = run(tmp_path, "settle", intent.booking, *arguments, keys=key)
 
     assert result.exit_code == code

@@ -40,7 +40,7 @@ from fhir_gateway.services.source.source_access import SourceAccess
 from fhir_gateway.settings import Settings
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
-from fhir_gateway.stores.journal import Decision, Journal
+from fhir_gateway.stores.journal import Journal, WriteIntent
 from fhir_gateway.stores.migrations import migrate
 from fhir_gateway.stores.sealing import Seal
 from fhir_gateway.stores.source_catalogue import SourceCatalogue
@@ -134,16 +134,16 @@ class Desk:
         live = self.journal.places.live(starting_after=NOW)
         return {token: len(claims) for token, claims in live.held.items()}
 
-    def undecided(self, booking: str) -> Decision:
+    def undecided(self, booking: str) -> WriteIntent:
         """Return the write that nobody knows the outcome of."""
-        decision = self.journal.pending_decision(booking)
-        assert decision is not None
-        return decision
+        intent = self.journal.pending_intent(booking)
+        assert intent is not None
+        return intent
 
-    def later(self, decision: Decision, **duration: float) -> None:
+    def later(self, intent: WriteIntent, **duration: float) -> None:
         """Let so much time pass since a write was sent."""
-        assert decision.sent_at is not None
-        self.clock.instant = decision.sent_at
+        assert intent.sent_at is not None
+        self.clock.instant = intent.sent_at
         self.clock.forward(**duration)
 
 

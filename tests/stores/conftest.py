@@ -19,7 +19,7 @@ from fhir_gateway.model.ids import BookingId, HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timeslot import Schedule, Timeslot
 from fhir_gateway.stores.database import Database
-from fhir_gateway.stores.journal import BookingRecord, Decision, Journal
+from fhir_gateway.stores.journal import BookingRecord, Journal, WriteIntent
 from fhir_gateway.stores.journal.tables import metadata
 from fhir_gateway.stores.migrations import migrate
 from fhir_gateway.stores.sealing import Seal
@@ -174,7 +174,7 @@ def told(
 
 def claimed(
     journal: Journal, who: int = 0, hours: int = 0, *, source: SourceName = NORR
-) -> Decision:
+) -> WriteIntent:
     """Return a MAKE that has been claimed."""
     return journal.claim_make(
         source=source, timeslot=timeslot(hours), subject=subject(who)
@@ -188,7 +188,7 @@ def sent(
     *,
     lease: timedelta = LEASE,
     source: SourceName = NORR,
-) -> Decision:
+) -> WriteIntent:
     """Return a MAKE that has been sent."""
     return journal.mark_sent(claimed(journal, who, hours, source=source), lease=lease)
 

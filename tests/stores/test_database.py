@@ -139,7 +139,7 @@ def test_errors_hide_values(database: Database) -> None:
                 token="hemligt",
                 ordinal=1,
                 booking="1",
-                decision="1",
+                intent="1",
                 starts_at=0,
                 created_at=0,
             )

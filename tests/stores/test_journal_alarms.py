@@ -9,10 +9,10 @@ import pytest
 from fhir_gateway.stores.journal import (
     Alarm,
     BookingState,
-    Decision,
-    DecisionState,
     Journal,
-    LostDecision,
+    LostIntent,
+    WriteIntent,
+    WriteState,
 )
 
 from .conftest import (
@@ -30,25 +30,25 @@ EVER = datetime.fromtimestamp(0, UTC)
 FAR_AHEAD = datetime(9000, 1, 1, tzinfo=UTC)
 
 
-def absent(journal: Journal, decision: Decision) -> Decision:
+def absent(journal: Journal, intent: WriteIntent) -> WriteIntent:
     """Settle a write by its absence, and return it as it is then."""
-    journal.settle_unknown(decision)
-    journal.outcomes.postpone(decision, until=timedelta(), unchanged=True)
-    journal.settle_not_sent(decision)
-    latest = journal.latest_decision(decision.booking)
+    journal.settle_unknown(intent)
+    journal.outcomes.postpone(intent, until=timedelta(), unchanged=True)
+    journal.settle_not_sent(intent)
+    latest = journal.latest_intent(intent.booking)
     assert latest is not None
     return latest
 
 
 def test_alarm_is_news_once(journal: Journal) -> None:
     """An alarm is raised once, and listed."""
-    decision = sent(journal)
+    intent = sent(journal)
 
-    raised = [journal.outcomes.raise_alarm(decision, Alarm.OVERDUE) for _ in range(2)]
+    raised = [journal.outcomes.raise_alarm(intent, Alarm.OVERDUE) for _ in range(2)]
 
     assert raised == [True, False]
     ((record, alarmed),) = journal.outcomes.alarms(since=EVER)
-    assert (record.id, alarmed.alarm) == (decision.booking, Alarm.OVERDUE)
+    assert (record.id, alarmed.alarm) == (intent.booking, Alarm.OVERDUE)
     assert journal.outcomes.alarms(since=FAR_AHEAD) == ()
 
 
@@ -57,10 +57,10 @@ def test_what_needs_a_person_replaces_what_needs_patience(
     journal: Journal, alarm: Alarm
 ) -> None:
     """An overdue write whose time begins calls a person, who was told to wait."""
-    decision = sent(journal)
+    intent = sent(journal)
 
     raised = [
-        journal.outcomes.raise_alarm(decision, each)
+        journal.outcomes.raise_alarm(intent, each)
         for each in (Alarm.OVERDUE, alarm, Alarm.OVERDUE, alarm)
     ]
 
@@ -75,7 +75,7 @@ class Dies(BaseException):
 
 def test_who_dies_in_telling_tells_again(journal: Journal) -> None:
     """An alarm is told before it is written down, so that it is never lost."""
-    decision = absent(journal, sent(journal))
+    intent = absent(journal, sent(journal))
     told = []
 
     def tell_and_die() -> None:
@@ -83,15 +83,15 @@ def test_who_dies_in_telling_tells_again(journal: Journal) -> None:
         raise Dies
 
     with pytest.raises(Dies):
-        journal.outcomes.raise_alarm(decision, Alarm.DUPLICATE, tell=tell_and_die)
+        journal.outcomes.raise_alarm(intent, Alarm.DUPLICATE, tell=tell_and_die)
     with pytest.raises(Dies):
-        journal.outcomes.reopen(decision, lease=LEASE, tell=tell_and_die)
+        journal.outcomes.reopen(intent, lease=LEASE, tell=tell_and_die)
     for again in ("again", "not a third time"):
         journal.outcomes.raise_alarm(
-            decision, Alarm.DUPLICATE, tell=lambda again=again: told.append(again)
+            intent, Alarm.DUPLICATE, tell=lambda again=again: told.append(again)
         )
     reopened = journal.outcomes.reopen(
-        decision, lease=LEASE, tell=lambda: told.append("reopened")
+        intent, lease=LEASE, tell=lambda: told.append("reopened")
     )
 
     assert told == ["the first time", "the first time", "again", "reopened"]
@@ -112,17 +112,17 @@ def test_what_is_known_replaces_what_is_not(
     journal: Journal, first: Alarm, second: Alarm, kept: Alarm
 ) -> None:
     """What is known to be wrong stays, and replaces what is not known."""
-    decision = sent(journal)
-    journal.outcomes.raise_alarm(decision, first)
-    journal.outcomes.raise_alarm(decision, second)
+    intent = sent(journal)
+    journal.outcomes.raise_alarm(intent, first)
+    journal.outcomes.raise_alarm(intent, second)
 
-    assert journal.decision(decision.id).alarm is kept
+    assert journal.intent(intent.id).alarm is kept
 
 
 def test_unchanged_is_counted_from_the_first_look(journal: Journal) -> None:
     """A later look, and one that failed, leave the moment of the first."""
-    decision = sent(journal)
-    failed = journal.outcomes.postpone(decision, until=MINUTE)
+    intent = sent(journal)
+    failed = journal.outcomes.postpone(intent, until=MINUTE)
     first = journal.outcomes.postpone(failed, until=MINUTE, unchanged=True)
     second = journal.outcomes.postpone(first, until=MINUTE, unchanged=True)
     third = journal.outcomes.postpone(second, until=MINUTE)
@@ -134,14 +134,14 @@ def test_unchanged_is_counted_from_the_first_look(journal: Journal) -> None:
 
 def test_reopened_booking_is_settled_as_any(journal: Journal) -> None:
     """It is pending, its place claimed, its alarm raised; then it can be booked."""
-    decision = absent(journal, sent(journal))
+    intent = absent(journal, sent(journal))
     assert live_tokens(journal) == {}
 
-    reopened = journal.outcomes.reopen(decision, lease=LEASE)
+    reopened = journal.outcomes.reopen(intent, lease=LEASE)
 
     assert reopened is not None
-    assert (reopened.state, reopened.alarm) == (DecisionState.SENT, Alarm.CONTRADICTED)
-    assert journal.get(decision.booking).state is BookingState.PENDING
+    assert (reopened.state, reopened.alarm) == (WriteState.SENT, Alarm.CONTRADICTED)
+    assert journal.get(intent.booking).state is BookingState.PENDING
     assert live_tokens(journal) == {timeslot().token: 1}
     record = journal.settle_booked(reopened, booking_id=None, permissions=CANCEL)
     assert record.state is BookingState.BOOKED
@@ -151,10 +151,10 @@ def test_reopened_booking_stands_beside_whoever_has_its_place(
     journal: Journal,
 ) -> None:
     """That the place was sold again meanwhile does not make the first booking go."""
-    decision = absent(journal, sent(journal))
+    intent = absent(journal, sent(journal))
     booked(journal, 1, booking_id="B2")
 
-    assert journal.outcomes.reopen(decision, lease=LEASE) is not None
+    assert journal.outcomes.reopen(intent, lease=LEASE) is not None
     assert live_tokens(journal) == {timeslot().token: 2}
 
 
@@ -162,9 +162,9 @@ def test_reopened_move_claims_its_time(journal: Journal) -> None:
     """The old place and the new one are held until it is settled."""
     record = booked(journal)
     moved = journal.mark_sent(journal.claim_update(record, timeslot(1)), lease=LEASE)
-    decision = absent(journal, moved)
+    intent = absent(journal, moved)
 
-    reopened = journal.outcomes.reopen(decision, lease=LEASE)
+    reopened = journal.outcomes.reopen(intent, lease=LEASE)
 
     assert reopened is not None
     assert live_tokens(journal) == {timeslot().token: 1, timeslot(1).token: 1}
@@ -201,43 +201,43 @@ def test_only_absence_is_taken_back(journal: Journal) -> None:
     done = sent(journal, hours=2)
     journal.settle_booked(done, booking_id=None, permissions=CANCEL)
 
-    for decision in (never, refused, done):
-        assert journal.outcomes.reopen(decision, lease=LEASE) is None
+    for intent in (never, refused, done):
+        assert journal.outcomes.reopen(intent, lease=LEASE) is None
 
 
 def test_write_is_not_reopened_beside_another(journal: Journal) -> None:
     """A booking has one unsettled write: a given-up move waits for no cancellation."""
     record = booked(journal)
     moved = journal.mark_sent(journal.claim_update(record, timeslot(1)), lease=LEASE)
-    decision = absent(journal, moved)
+    intent = absent(journal, moved)
     journal.claim_cancel(record)
 
-    assert journal.outcomes.reopen(decision, lease=LEASE) is None
+    assert journal.outcomes.reopen(intent, lease=LEASE) is None
 
 
 def test_whoever_gave_it_up_has_lost_it(journal: Journal) -> None:
-    """A stale decision does not settle what was reopened."""
-    decision = absent(journal, sent(journal))
-    journal.outcomes.reopen(decision, lease=LEASE)
+    """A stale intent does not settle what was reopened."""
+    intent = absent(journal, sent(journal))
+    journal.outcomes.reopen(intent, lease=LEASE)
 
-    with pytest.raises(LostDecision):
-        journal.settle_not_sent(decision)
+    with pytest.raises(LostIntent):
+        journal.settle_not_sent(intent)
 
 
 def test_what_was_sent_late_forgets_what_was_seen_before(journal: Journal) -> None:
     """A look from before it left counts for nothing, also one that is under way."""
-    decision = sent(journal)
-    journal.settle_unknown(decision)
-    looked = journal.outcomes.postpone(decision, until=timedelta(), unchanged=True)
+    intent = sent(journal)
+    journal.settle_unknown(intent)
+    looked = journal.outcomes.postpone(intent, until=timedelta(), unchanged=True)
 
-    assert journal.outcomes.mark_sent_late(decision)
+    assert journal.outcomes.mark_sent_late(intent)
 
-    late = journal.pending_decision(decision.booking)
+    late = journal.pending_intent(intent.booking)
     assert late is not None
-    assert late.state is DecisionState.UNKNOWN
+    assert late.state is WriteState.UNKNOWN
     assert late.unchanged_at is None
-    assert (late.sent_at or EVER) > (decision.sent_at or EVER)
-    with pytest.raises(LostDecision):
+    assert (late.sent_at or EVER) > (intent.sent_at or EVER)
+    with pytest.raises(LostIntent):
         journal.settle_not_sent(looked)
 
 
@@ -248,18 +248,18 @@ def test_only_what_is_unknown_is_sent_late(journal: Journal) -> None:
 
     assert not journal.outcomes.mark_sent_late(on_its_way)
     assert not journal.outcomes.mark_sent_late(settled)
-    assert journal.pending_decision(on_its_way.booking) == on_its_way
-    assert journal.latest_decision(settled.booking) == settled
+    assert journal.pending_intent(on_its_way.booking) == on_its_way
+    assert journal.latest_intent(settled.booking) == settled
 
 
 def test_a_reopened_write_was_sent_when_it_was_reopened(journal: Journal) -> None:
     """What absence had settled begins anew."""
-    decision = absent(journal, sent(journal))
+    intent = absent(journal, sent(journal))
 
-    reopened = journal.outcomes.reopen(decision, lease=LEASE)
+    reopened = journal.outcomes.reopen(intent, lease=LEASE)
 
     assert reopened is not None
-    assert (reopened.sent_at or EVER) > (decision.sent_at or EVER)
+    assert (reopened.sent_at or EVER) > (intent.sent_at or EVER)
     assert reopened.unchanged_at is None
 
 
@@ -268,11 +268,11 @@ def test_absence_is_shown_once_more_when_it_is_due(
     journal: Journal, look_again_in: timedelta
 ) -> None:
     """What was settled by absence rests, and is shown once more after that."""
-    decision = sent(journal)
+    intent = sent(journal)
 
-    journal.settle_not_sent(decision, look_again_in=look_again_in)
+    journal.settle_not_sent(intent, look_again_in=look_again_in)
 
     shown = journal.outcomes.unseen(limit=9, hold=MINUTE)
     is_due = look_again_in < timedelta()
-    assert [each.id for each in shown] == [decision.id] * is_due
-    assert journal.get(decision.booking).state is BookingState.REFUSED
+    assert [each.id for each in shown] == [intent.id] * is_due
+    assert journal.get(intent.booking).state is BookingState.REFUSED

@@ -18,13 +18,13 @@ from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal import (
     AlreadyBooked,
     BookingState,
-    DecisionKind,
-    DecisionState,
     Journal,
     RepeatedRequest,
     RequestKey,
+    WriteKind,
+    WriteState,
 )
-from fhir_gateway.stores.journal.tables import bookings, claims, decisions
+from fhir_gateway.stores.journal.tables import bookings, claims, intents
 from fhir_gateway.stores.sealing import Seal
 
 from .conftest import (
@@ -44,13 +44,13 @@ KEY = RequestKey(client="app", key="k1", fingerprint="f1")
 
 
 def test_claimed_make_says_what_was_decided(journal: Journal) -> None:
-    """A new booking's decision is CLAIMED, unsent, and about the time asked for."""
-    decision = claimed(journal)
+    """A new booking's intent is CLAIMED, unsent, and about the time asked for."""
+    intent = claimed(journal)
 
-    assert decision == replace(
-        decision,
-        kind=DecisionKind.MAKE,
-        state=DecisionState.CLAIMED,
+    assert intent == replace(
+        intent,
+        kind=WriteKind.MAKE,
+        state=WriteState.CLAIMED,
         fence=1,
         timeslot=timeslot(),
         sent_at=None,
@@ -114,7 +114,7 @@ def test_other_time_is_free(journal: Journal) -> None:
     """A claim on one time leaves the next one free."""
     claimed(journal, 1)
 
-    assert claimed(journal, 2, hours=1).state is DecisionState.CLAIMED
+    assert claimed(journal, 2, hours=1).state is WriteState.CLAIMED
 
 
 def test_time_listed_twice_has_two_places(journal: Journal) -> None:
@@ -177,7 +177,7 @@ def test_freed_place_can_be_claimed(journal: Journal) -> None:
     """A place whose claim was given up can be claimed by the next resident."""
     journal.settle_not_sent(claimed(journal, 1))
 
-    assert claimed(journal, 2).state is DecisionState.CLAIMED
+    assert claimed(journal, 2).state is WriteState.CLAIMED
 
 
 def test_lowest_free_place_is_taken(journal: Journal, database: Database) -> None:
@@ -200,13 +200,13 @@ def test_lowest_free_place_is_taken(journal: Journal, database: Database) -> Non
         assert list(ordinals) == [1, 2, 3]
 
 
-def _foreign_claim(decision_of_other: str, booking: str) -> dict[str, object]:
+def _foreign_claim(intent_of_other: str, booking: str) -> dict[str, object]:
     return {
         "id": str(uuid4()),
         "token": timeslot().token,
         "ordinal": 1,
         "booking": booking,
-        "decision": decision_of_other,
+        "intent": intent_of_other,
         "starts_at": 0,
         "created_at": 0,
     }
@@ -222,21 +222,21 @@ def test_index_forbids_two_live_claims(journal: Journal, database: Database) -> 
         )
 
 
-def test_index_forbids_two_unsettled_decisions(
+def test_index_forbids_two_unsettled_intents(
     journal: Journal, database: Database
 ) -> None:
     """The database itself refuses a second unsettled write to one booking."""
     first = claimed(journal, 1)
 
     with database.reading() as connection:
-        row = connection.execute(select(decisions)).one()._asdict()
+        row = connection.execute(select(intents)).one()._asdict()
 
     with pytest.raises(IntegrityError), database.writing() as connection:
         connection.execute(
-            insert(decisions).values({**row, "id": str(uuid4()), "ordinal": 2})
+            insert(intents).values({**row, "id": str(uuid4()), "ordinal": 2})
         )
 
-    assert journal.pending_decision(first.booking) == first
+    assert journal.pending_intent(first.booking) == first
 
 
 def test_index_forbids_one_booking_twice(journal: Journal, database: Database) -> None:
@@ -318,16 +318,16 @@ def test_update_with_a_capacity(journal: Journal) -> None:
     record = booked(journal, 1)
     claimed(journal, 2, hours=1)
 
-    decision = journal.claim_update(record, timeslot(1), 2)
+    intent = journal.claim_update(record, timeslot(1), 2)
 
-    assert decision.timeslot == timeslot(1)
+    assert intent.timeslot == timeslot(1)
 
 
 def test_cancel_has_no_time(journal: Journal) -> None:
-    """A decision to cancel is about no time of its own."""
-    decision = journal.claim_cancel(booked(journal))
+    """An intent to cancel is about no time of its own."""
+    intent = journal.claim_cancel(booked(journal))
 
-    assert (decision.kind, decision.timeslot) == (DecisionKind.CANCEL, None)
+    assert (intent.kind, intent.timeslot) == (WriteKind.CANCEL, None)
 
 
 @pytest.mark.parametrize(
@@ -398,18 +398,18 @@ def test_settled_change_makes_way(journal: Journal) -> None:
     record = booked(journal)
     journal.settle_not_sent(journal.claim_cancel(record))
 
-    assert journal.claim_cancel(record).state is DecisionState.CLAIMED
+    assert journal.claim_cancel(record).state is WriteState.CLAIMED
 
 
 def test_mark_sent_moves_the_fence(journal: Journal) -> None:
-    """A decision that is sent has a new fence and says since when."""
-    decision = claimed(journal)
+    """An intent that is sent has a new fence and says since when."""
+    intent = claimed(journal)
 
-    marked = journal.mark_sent(decision, lease=LEASE)
+    marked = journal.mark_sent(intent, lease=LEASE)
 
     assert marked.sent_at is not None
     assert marked == replace(
-        decision, state=DecisionState.SENT, fence=2, sent_at=marked.sent_at
+        intent, state=WriteState.SENT, fence=2, sent_at=marked.sent_at
     )
 
 
@@ -420,10 +420,10 @@ def test_sent_is_lasting(
     keys: tuple[str, ...],
 ) -> None:
     """What was marked as sent is so to everybody when the call returns."""
-    decision = sent(journal)
+    intent = sent(journal)
 
     other = Journal(open_database(url), Seal(keys))
-    assert other.pending_decision(decision.booking) == decision
+    assert other.pending_intent(intent.booking) == intent
 
 
 def test_repeated_key_tells_of_the_first(journal: Journal) -> None:
@@ -487,14 +487,14 @@ def test_other_clients_key_is_another(journal: Journal) -> None:
         request=replace(KEY, client="other app"),
     )
 
-    assert other.state is DecisionState.CLAIMED
+    assert other.state is WriteState.CLAIMED
 
 
 def test_repeated_key_of_a_change(journal: Journal) -> None:
     """A repeat of a change is recognised before the version it was made on."""
     record = booked(journal)
-    decision = journal.claim_cancel(record, request=KEY)
-    journal.settle_cancelled(journal.mark_sent(decision, lease=LEASE))
+    intent = journal.claim_cancel(record, request=KEY)
+    journal.settle_cancelled(journal.mark_sent(intent, lease=LEASE))
 
     with pytest.raises(RepeatedRequest) as caught:
         journal.claim_update(record, timeslot(1), request=KEY)

@@ -18,7 +18,7 @@ from fhir_gateway.stores.journal import (
     AlreadyBooked,
     BookingRecord,
     Journal,
-    LostDecision,
+    LostIntent,
     RepeatedRequest,
     RequestKey,
 )
@@ -179,32 +179,32 @@ def test_one_booking_at_once_is_changed_once(journal: Journal) -> None:
     assert answers == {"claimed": 10, Conflict: 10 * (THREADS - 1)}
 
 
-def test_one_decision_at_once_is_sent_once(journal: Journal) -> None:
+def test_one_intent_at_once_is_sent_once(journal: Journal) -> None:
     """Of many who would send one write, one may."""
-    decision = claimed(journal)
+    intent = claimed(journal)
 
     def send(_which: int) -> str:
-        journal.mark_sent(decision, lease=LEASE)
+        journal.mark_sent(intent, lease=LEASE)
         return "sent"
 
-    assert _at_once(send) == {"sent": 1, LostDecision: THREADS - 1}
+    assert _at_once(send) == {"sent": 1, LostIntent: THREADS - 1}
 
 
-def test_one_decision_at_once_is_settled_once(journal: Journal) -> None:
+def test_one_intent_at_once_is_settled_once(journal: Journal) -> None:
     """Of a yes and a no at once one counts, and the other one changes nothing."""
-    decision = sent(journal)
+    intent = sent(journal)
 
     def settle(which: int) -> str:
         if which % 2:
-            return journal.settle_not_sent(decision).state.value
+            return journal.settle_not_sent(intent).state.value
         return journal.settle_booked(
-            decision, booking_id=None, permissions=CANCEL
+            intent, booking_id=None, permissions=CANCEL
         ).state.value
 
     answers = _at_once(settle)
 
-    assert answers[LostDecision] == THREADS - 1
-    assert answers[journal.get(decision.booking).state.value] == 1
+    assert answers[LostIntent] == THREADS - 1
+    assert answers[journal.get(intent.booking).state.value] == 1
 
 
 @pytest.mark.parametrize(

@@ -18,15 +18,15 @@ from fhir_gateway.stores.journal import (
     AlreadyBooked,
     BookingRecord,
     BookingState,
-    DecisionState,
     HoldOver,
     Journal,
-    LostDecision,
+    LostIntent,
     RepeatedRequest,
     RequestKey,
     TooManyHolds,
+    WriteState,
 )
-from fhir_gateway.stores.journal.tables import decisions
+from fhir_gateway.stores.journal.tables import intents
 from fhir_gateway.stores.sealing import Seal
 
 from .conftest import (
@@ -72,8 +72,8 @@ def _run_out(database: Database) -> Callable[[BookingRecord], None]:
     def run_out(record: BookingRecord) -> None:
         with database.writing() as connection:
             connection.execute(
-                update(decisions)
-                .where(decisions.c.booking == record.id)
+                update(intents)
+                .where(intents.c.booking == record.id)
                 .values(lease_until=database_clock(), held_until=database_clock())
             )
 
@@ -87,17 +87,17 @@ def test_hold_is_a_pending_booking(journal: Journal) -> None:
     """A hold is pending, has no name, and says until when it lasts."""
     record = held(journal)
 
-    decision = journal.pending_decision(record.id)
-    assert decision is not None
-    assert decision.held_until is not None
-    lasts = decision.held_until - record.created_at
+    intent = journal.pending_intent(record.id)
+    assert intent is not None
+    assert intent.held_until is not None
+    lasts = intent.held_until - record.created_at
     assert timedelta(minutes=4, seconds=59) < lasts < timedelta(minutes=5, seconds=1)
     assert (record.state, record.subject, record.number) == (
         BookingState.PENDING,
         None,
         number(0),
     )
-    assert (decision.state, decision.is_lapsed) == (DecisionState.CLAIMED, False)
+    assert (intent.state, intent.is_lapsed) == (WriteState.CLAIMED, False)
     assert live_tokens(journal) == {timeslot().token: 1}
 
 
@@ -126,9 +126,9 @@ def test_hold_that_is_over_keeps_nobody_out(journal: Journal, run_out: RunOut) -
     record = held(journal)
     run_out(record)
 
-    decision = journal.pending_decision(record.id)
-    assert decision is not None
-    assert decision.is_lapsed
+    intent = journal.pending_intent(record.id)
+    assert intent is not None
+    assert intent.is_lapsed
     assert live_tokens(journal) == {}
     assert journal.places.of(timeslot().token) == ()
 
@@ -140,15 +140,15 @@ def test_next_claimer_ends_a_hold_that_is_over(
     record = held(journal)
     run_out(record)
 
-    decision = claimed(journal, 1)
+    intent = claimed(journal, 1)
 
-    latest = journal.latest_decision(record.id)
+    latest = journal.latest_intent(record.id)
     assert latest is not None
     assert (latest.state, journal.get(record.id).state) == (
-        DecisionState.NOT_SENT,
+        WriteState.NOT_SENT,
         BookingState.REFUSED,
     )
-    assert journal.places.of(timeslot().token)[0].booking == decision.booking
+    assert journal.places.of(timeslot().token)[0].booking == intent.booking
 
 
 def test_worker_ends_a_hold_that_is_over(journal: Journal, run_out: RunOut) -> None:
@@ -157,11 +157,11 @@ def test_worker_ends_a_hold_that_is_over(journal: Journal, run_out: RunOut) -> N
     before = journal.outcomes.unsettled(limit=10)
     run_out(record)
 
-    (decision,) = journal.outcomes.unsettled(limit=10)
+    (intent,) = journal.outcomes.unsettled(limit=10)
 
-    journal.settle_not_sent(decision)
+    journal.settle_not_sent(intent)
     assert before == ()
-    assert decision.booking == record.id
+    assert intent.booking == record.id
     assert journal.get(record.id).state is BookingState.REFUSED
 
 
@@ -192,11 +192,11 @@ def test_booked_hold_does_not_count(journal: Journal) -> None:
 def test_renewed_hold_lasts_from_now(journal: Journal) -> None:
     """Renewing lets it last that long from now, and is a new version."""
     record = held(journal, lasts=timedelta(seconds=30))
-    before = journal.pending_decision(record.id)
+    before = journal.pending_intent(record.id)
 
     renewed = journal.holds.renew(record.id, lasts=MINUTES)
 
-    after = journal.pending_decision(record.id)
+    after = journal.pending_intent(record.id)
     assert before is not None
     assert after is not None
     assert before.held_until is not None
@@ -219,17 +219,15 @@ def test_renewing_is_not_for_ever(
     record = held(journal)
     with database.writing() as connection:
         connection.execute(
-            update(decisions).values(
-                created_at=decisions.c.created_at - 60 * minutes_ago
-            )
+            update(intents).values(created_at=intents.c.created_at - 60 * minutes_ago)
         )
 
     journal.holds.renew(record.id, lasts=MINUTES)
 
-    decision = journal.pending_decision(record.id)
-    assert decision is not None
-    assert decision.held_until is not None
-    left = decision.held_until - record.created_at
+    intent = journal.pending_intent(record.id)
+    assert intent is not None
+    assert intent.held_until is not None
+    left = intent.held_until - record.created_at
     assert left == pytest.approx(timedelta(minutes=lasts), abs=timedelta(seconds=2))
 
 
@@ -316,10 +314,10 @@ def test_whoever_knew_the_hold_has_lost_it(
     record = held(journal, lasts=timedelta(microseconds=1))
     (seen,) = journal.outcomes.unsettled(limit=1)
     with database.writing() as connection:
-        connection.execute(update(decisions).values(held_until=database_clock() + 60.0))
+        connection.execute(update(intents).values(held_until=database_clock() + 60.0))
     journal.holds.renew(record.id, lasts=MINUTES)
 
-    with pytest.raises(LostDecision):
+    with pytest.raises(LostIntent):
         journal.settle_not_sent(seen)
 
 

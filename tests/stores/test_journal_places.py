@@ -12,7 +12,7 @@ from sqlalchemy import insert, select, update
 
 from fhir_gateway.stores.database import Database, database_clock
 from fhir_gateway.stores.journal import Journal, Reading
-from fhir_gateway.stores.journal.tables import claims, decisions
+from fhir_gateway.stores.journal.tables import claims, intents
 
 from .conftest import (
     CANCEL,
@@ -53,7 +53,7 @@ def _let_time_pass(database: Database) -> Callable[[], None]:
         with database.writing() as connection:
             for table, columns in (
                 (claims, ("created_at", "released_at")),
-                (decisions, ("sent_at", "settled_at")),
+                (intents, ("sent_at", "settled_at")),
             ):
                 connection.execute(
                     update(table).values(
@@ -76,13 +76,13 @@ def _held(journal: Journal, hours: int, who: int) -> str:
 
 def _life_of_bookings(journal: Journal, _: Database) -> Iterator[str]:
     """Do what can happen to bookings, step by step."""
-    decision = claimed(journal)
+    intent = claimed(journal)
     yield "claimed"
-    decision = journal.mark_sent(decision, lease=LEASE)
+    intent = journal.mark_sent(intent, lease=LEASE)
     yield "sent"
-    journal.settle_unknown(decision)
+    journal.settle_unknown(intent)
     yield "unknown"
-    unknown = journal.pending_decision(decision.booking)
+    unknown = journal.pending_intent(intent.booking)
     assert unknown is not None
     journal.settle_booked(unknown, booking_id=None, permissions=CANCEL)
     yield "found to be booked"
@@ -120,8 +120,8 @@ def _life_of_holds(journal: Journal, database: Database) -> Iterator[str]:
     yield "held once more"
     with database.writing() as connection:
         connection.execute(
-            update(decisions)
-            .where(decisions.c.booking == lapsing)
+            update(intents)
+            .where(intents.c.booking == lapsing)
             .values(held_until=database_clock())
         )
     yield "over"
@@ -131,9 +131,9 @@ def _life_of_holds(journal: Journal, database: Database) -> Iterator[str]:
 
 def _life_at_the_region(journal: Journal, _: Database) -> Iterator[str]:
     """Let the region do what it can do to claims, step by step."""
-    decision = sent(journal)
-    journal.settle_unknown(decision)
-    unknown = journal.pending_decision(decision.booking)
+    intent = sent(journal)
+    journal.settle_unknown(intent)
+    unknown = journal.pending_intent(intent.booking)
     assert unknown is not None
     unknown = journal.outcomes.postpone(unknown, until=timedelta(), unchanged=True)
     journal.settle_not_sent(unknown)
@@ -216,10 +216,8 @@ def test_many_changes_are_told_at_once(journal: Journal, database: Database) -> 
                     "token": f"token {n}",
                     "ordinal": 1,
                     "booking": records[0].id,
-                    "decision": connection.execute(
-                        select(decisions.c.id).where(
-                            decisions.c.booking == records[0].id
-                        )
+                    "intent": connection.execute(
+                        select(intents.c.id).where(intents.c.booking == records[0].id)
                     ).scalar_one(),
                     "starts_at": int(START.timestamp()),
                     "created_at": 0.0,

@@ -135,7 +135,7 @@ def test_reprs_hold_nothing_in_clear(journal: Journal, database: Database) -> No
     told = (
         record,
         adopted,
-        journal.latest_decision(record.id),
+        journal.latest_intent(record.id),
         journal,
         database,
         REQUEST,

@@ -294,9 +294,9 @@ def test_own_booking_is_not_adopted(journal: Journal) -> None:
 
 def test_booking_being_made_is_not_adopted(journal: Journal) -> None:
     """A region that tells of a booking before its answer came tells of that one."""
-    decision = sent(journal)
+    intent = sent(journal)
 
-    assert _adopted(journal) == journal.get(decision.booking)
+    assert _adopted(journal) == journal.get(intent.booking)
 
 
 def test_booking_made_without_an_id_is_not_adopted(journal: Journal) -> None:
@@ -544,13 +544,13 @@ def test_older_absence_changes_nothing(journal: Journal) -> None:
 
 def test_a_booking_and_its_write_of_one_moment(journal: Journal) -> None:
     """A write that is under way is told with its booking, a settled one is not."""
-    decision = sent(journal)
-    under_way = journal.now(decision.booking)
-    record = journal.settle_booked(decision, booking_id=None, permissions=CANCEL)
+    intent = sent(journal)
+    under_way = journal.now(intent.booking)
+    record = journal.settle_booked(intent, booking_id=None, permissions=CANCEL)
 
-    assert under_way[1] == decision
+    assert under_way[1] == intent
     assert under_way[0].state is BookingState.PENDING
-    assert journal.now(decision.booking) == (record, None)
+    assert journal.now(intent.booking) == (record, None)
 
 
 @pytest.mark.parametrize(
@@ -569,7 +569,7 @@ def test_what_is_no_booking_has_no_moment(journal: Journal, text: str) -> None:
 
 def test_a_moment_is_one_statement(journal: Journal, database: Database) -> None:
     """Two statements would each see the database at a moment of its own."""
-    decision = claimed(journal)
+    intent = claimed(journal)
     asked = []
     event.listen(
         database.engine,
@@ -577,7 +577,7 @@ def test_a_moment_is_one_statement(journal: Journal, database: Database) -> None
         lambda *arguments: asked.append(arguments[2]),
     )
 
-    journal.now(decision.booking)
+    journal.now(intent.booking)
 
     assert len([each for each in asked if each.startswith("SELECT")]) == 1
 

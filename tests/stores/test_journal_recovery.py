@@ -15,9 +15,9 @@ from builders import SYD
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal import (
     BookingState,
-    DecisionState,
     Journal,
-    LostDecision,
+    LostIntent,
+    WriteState,
 )
 from fhir_gateway.stores.sealing import Seal
 
@@ -41,18 +41,18 @@ from datetime import timedelta
 from sqlalchemy import update
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal import Journal
-from fhir_gateway.stores.journal.tables import bookings, decisions
+from fhir_gateway.stores.journal.tables import bookings, intents
 from fhir_gateway.stores.sealing import Seal
 from stores.conftest import claimed
 
 url, key, point = sys.argv[1:]
 database = Database(url)
 journal = Journal(database, Seal([key]))
-decision = claimed(journal)
+intent = claimed(journal)
 if point == "SENT":
-    decision = journal.mark_sent(decision, lease=timedelta())
+    intent = journal.mark_sent(intent, lease=timedelta())
 with database.writing() as connection:
-    connection.execute(update(decisions).values(state="DONE", settled_at=0))
+    connection.execute(update(intents).values(state="DONE", settled_at=0))
     connection.execute(update(bookings).values(state="BOOKED", version=2))
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -72,10 +72,10 @@ def test_killed_process_leaves_what_it_committed(
 
     journal = Journal(open_database(url), Seal([key]), claim_lease=NOW)
     (record,) = journal.of_subject(number())
-    decision = journal.pending_decision(record.id)
+    intent = journal.pending_intent(record.id)
     assert dead.returncode == -signal.SIGKILL
-    assert decision is not None
-    assert decision.state is DecisionState[point]
+    assert intent is not None
+    assert intent.state is WriteState[point]
     assert (record.state, record.version) == (BookingState.PENDING, 1)
     assert live_tokens(journal) == {timeslot().token: 1}
 
@@ -90,9 +90,9 @@ def test_fresh_claim_is_left_alone(journal: Journal) -> None:
 def test_abandoned_claim_is_found(database: Database, keys: tuple[str, ...]) -> None:
     """A claim that outlives its lease unsent is shown, so that it can be given up."""
     journal = Journal(database, Seal(keys), claim_lease=NOW)
-    decision = claimed(journal)
+    intent = claimed(journal)
 
-    assert journal.outcomes.unsettled(limit=10) == (decision,)
+    assert journal.outcomes.unsettled(limit=10) == (intent,)
 
 
 def test_abandoned_claim_can_still_be_sent(
@@ -101,9 +101,9 @@ def test_abandoned_claim_can_still_be_sent(
     """The lease of a claim is no deadline: who is first, sender or looker, has it."""
     journal = Journal(database, Seal(keys), claim_lease=NOW)
 
-    decision = journal.mark_sent(claimed(journal), lease=LEASE)
+    intent = journal.mark_sent(claimed(journal), lease=LEASE)
 
-    assert decision.state is DecisionState.SENT
+    assert intent.state is WriteState.SENT
 
 
 def test_sent_within_its_lease_is_left_alone(journal: Journal) -> None:
@@ -122,18 +122,18 @@ def test_sent_within_its_lease_is_left_alone(journal: Journal) -> None:
 )
 def test_sent_beyond_its_lease_is_found(journal: Journal, lease: timedelta) -> None:
     """A write whose sender has not been heard of for its lease is shown."""
-    decision = sent(journal, lease=lease)
+    intent = sent(journal, lease=lease)
 
-    assert journal.outcomes.unsettled(limit=10) == (decision,)
+    assert journal.outcomes.unsettled(limit=10) == (intent,)
 
 
 def test_unknown_is_found_at_once(journal: Journal) -> None:
     """A write whose outcome is unknown is shown without waiting for its lease."""
-    decision = sent(journal)
-    journal.settle_unknown(decision)
+    intent = sent(journal)
+    journal.settle_unknown(intent)
 
     assert journal.outcomes.unsettled(limit=10) == (
-        replace(decision, state=DecisionState.UNKNOWN),
+        replace(intent, state=WriteState.UNKNOWN),
     )
 
 
@@ -161,19 +161,19 @@ def test_looking_is_not_holding(journal: Journal) -> None:
 
 def test_held_is_kept_from_others(journal: Journal) -> None:
     """What one looker holds the next one is not shown."""
-    decision = sent(journal, lease=NOW)
+    intent = sent(journal, lease=NOW)
 
     held = journal.outcomes.unsettled(limit=10, hold=LEASE)
 
-    assert (held, journal.outcomes.unsettled(limit=10)) == ((decision,), ())
+    assert (held, journal.outcomes.unsettled(limit=10)) == ((intent,), ())
 
 
 def test_hold_ends(journal: Journal) -> None:
     """What a dead looker held is shown again when its time is over."""
-    decision = sent(journal, lease=NOW)
+    intent = sent(journal, lease=NOW)
     journal.outcomes.unsettled(limit=10, hold=timedelta(hours=-1))
 
-    assert journal.outcomes.unsettled(limit=10) == (decision,)
+    assert journal.outcomes.unsettled(limit=10) == (intent,)
 
 
 def test_holding_nothing(journal: Journal) -> None:
@@ -186,41 +186,41 @@ def test_holders_do_not_wait_for_each_other(
     journal: Journal, database: Database
 ) -> None:
     """A row that another looker has just now in hand is passed by."""
-    decision = sent(journal, lease=NOW)
+    intent = sent(journal, lease=NOW)
     with database.writing() as connection:
         connection.exec_driver_sql("SELECT * FROM decision FOR UPDATE")
 
         assert journal.outcomes.unsettled(limit=10, hold=LEASE) == ()
 
-    assert journal.outcomes.unsettled(limit=10, hold=LEASE) == (decision,)
+    assert journal.outcomes.unsettled(limit=10, hold=LEASE) == (intent,)
 
 
 def test_postponed_counts_and_rests(journal: Journal) -> None:
     """A vain look is counted, and the write is not shown for the time given."""
-    decision = sent(journal, lease=NOW)
+    intent = sent(journal, lease=NOW)
 
-    postponed = journal.outcomes.postpone(decision, until=LEASE)
+    postponed = journal.outcomes.postpone(intent, until=LEASE)
 
-    assert postponed == replace(decision, attempts=1)
+    assert postponed == replace(intent, attempts=1)
     assert journal.outcomes.unsettled(limit=10) == ()
 
 
 def test_postponed_comes_back(journal: Journal) -> None:
     """A write that was postponed is shown again when its time has come."""
-    decision = journal.outcomes.postpone(
+    intent = journal.outcomes.postpone(
         sent(journal, lease=NOW), until=timedelta(hours=-1)
     )
 
-    assert journal.outcomes.unsettled(limit=10) == (decision,)
+    assert journal.outcomes.unsettled(limit=10) == (intent,)
 
 
 def test_two_looks_at_once_count_once(journal: Journal) -> None:
     """Of two who looked at the same only the first one's vain look counts."""
-    decision = sent(journal, lease=NOW)
-    journal.outcomes.postpone(decision, until=NOW)
+    intent = sent(journal, lease=NOW)
+    journal.outcomes.postpone(intent, until=NOW)
 
-    with pytest.raises(LostDecision):
-        journal.outcomes.postpone(decision, until=NOW)
+    with pytest.raises(LostIntent):
+        journal.outcomes.postpone(intent, until=NOW)
 
     (again,) = journal.outcomes.unsettled(limit=10)
     assert again.attempts == 1
@@ -228,14 +228,14 @@ def test_two_looks_at_once_count_once(journal: Journal) -> None:
 
 def test_woken_sender_loses(journal: Journal) -> None:
     """A sender that slept through its lease cannot undo what was found out since."""
-    decision = sent(journal, lease=NOW)
+    intent = sent(journal, lease=NOW)
     (found,) = journal.outcomes.unsettled(limit=1)
     journal.settle_booked(found, booking_id=None, permissions=CANCEL)
 
-    with pytest.raises(LostDecision):
-        journal.settle_not_sent(decision)
+    with pytest.raises(LostIntent):
+        journal.settle_not_sent(intent)
 
-    assert journal.get(decision.booking).state is BookingState.BOOKED
+    assert journal.get(intent.booking).state is BookingState.BOOKED
 
 
 def test_sources_with_something_due_are_told(journal: Journal) -> None:

@@ -12,10 +12,10 @@ from sqlalchemy import update
 from fhir_gateway.stores.database import Database, database_clock
 from fhir_gateway.stores.journal import (
     Answer,
-    Decision,
     Journal,
     RepeatedRequest,
     RequestKey,
+    WriteIntent,
 )
 from fhir_gateway.stores.journal.tables import requests
 from fhir_gateway.stores.sealing import Seal
@@ -28,7 +28,7 @@ ANSWER = Answer(status=201, headers={"ETag": 'W/"2"'}, body='{"id":"å"}')
 MINUTE = timedelta(minutes=1)
 
 
-def claimed(journal: Journal, key: RequestKey = KEY) -> Decision:
+def claimed(journal: Journal, key: RequestKey = KEY) -> WriteIntent:
     """Begin a request, and claim a time for it."""
     journal.requests.begin(key, lease=MINUTE)
     return journal.claim_make(
@@ -62,19 +62,19 @@ def test_key_whose_worker_was_lost_is_begun_anew(journal: Journal) -> None:
     assert repeated(journal).is_running
 
 
-def test_key_whose_decision_is_left_is_not_begun_anew(
+def test_key_whose_intent_is_left_is_not_begun_anew(
     journal: Journal, database: Database
 ) -> None:
     """What was claimed under a key is found by it, whatever became of the worker."""
-    decision = claimed(journal)
+    intent = claimed(journal)
     with database.writing() as connection:
         connection.execute(update(requests).values(lease_until=database_clock()))
 
     again = repeated(journal)
 
-    assert (again.decision, again.booking, again.is_running) == (
-        decision.id,
-        decision.booking,
+    assert (again.intent, again.booking, again.is_running) == (
+        intent.id,
+        intent.booking,
         False,
     )
 
@@ -107,27 +107,27 @@ def test_answer_names_the_booking_that_it_tells_of(journal: Journal) -> None:
     "settle",
     [
         pytest.param(
-            lambda journal, decision: journal.settle_refused(decision, message="Nej"),
+            lambda journal, intent: journal.settle_refused(intent, message="Nej"),
             id="refused",
         ),
         pytest.param(
-            lambda journal, decision: journal.settle_not_sent(decision), id="not sent"
+            lambda journal, intent: journal.settle_not_sent(intent), id="not sent"
         ),
     ],
 )
 def test_what_came_to_nothing_can_be_begun_anew(
-    journal: Journal, settle: Callable[[Journal, Decision], object]
+    journal: Journal, settle: Callable[[Journal, WriteIntent], object]
 ) -> None:
     """Who asks for that begins anew, once, when the first is done with it."""
-    decision = journal.mark_sent(claimed(journal), lease=LEASE)
-    settle(journal, decision)
+    intent = journal.mark_sent(claimed(journal), lease=LEASE)
+    settle(journal, intent)
     journal.requests.leave_open(KEY, visit=START)
 
     journal.requests.begin(KEY, lease=MINUTE, after_no=True)
 
     with pytest.raises(RepeatedRequest) as caught:
         journal.requests.begin(KEY, lease=MINUTE, after_no=True)
-    assert (caught.value.decision, caught.value.is_running) == (None, True)
+    assert (caught.value.intent, caught.value.is_running) == (None, True)
 
 
 @pytest.mark.parametrize(
@@ -135,28 +135,28 @@ def test_what_came_to_nothing_can_be_begun_anew(
     [
         pytest.param(lambda *_: None, id="sent"),
         pytest.param(
-            lambda journal, decision: journal.settle_unknown(decision), id="unknown"
+            lambda journal, intent: journal.settle_unknown(intent), id="unknown"
         ),
         pytest.param(
-            lambda journal, decision: journal.settle_booked(
-                decision, booking_id=None, permissions=CANCEL
+            lambda journal, intent: journal.settle_booked(
+                intent, booking_id=None, permissions=CANCEL
             ),
             id="booked",
         ),
     ],
 )
 def test_what_may_have_come_to_something_is_not_begun_anew(
-    journal: Journal, settle: Callable[[Journal, Decision], object]
+    journal: Journal, settle: Callable[[Journal, WriteIntent], object]
 ) -> None:
     """What stands, or may stand, is found by its key, also by who asks for that."""
-    decision = journal.mark_sent(claimed(journal), lease=LEASE)
-    settle(journal, decision)
+    intent = journal.mark_sent(claimed(journal), lease=LEASE)
+    settle(journal, intent)
     journal.requests.leave_open(KEY, visit=START)
 
     with pytest.raises(RepeatedRequest) as caught:
         journal.requests.begin(KEY, lease=MINUTE, after_no=True)
 
-    assert caught.value.decision == decision.id
+    assert caught.value.intent == intent.id
 
 
 def test_answer_is_read_under_a_new_key_of_ours(
@@ -173,14 +173,14 @@ def test_answer_is_read_under_a_new_key_of_ours(
 
 def test_open_key_runs_no_more(journal: Journal) -> None:
     """A request whose outcome is unknown lets its repeats find it out."""
-    decision = claimed(journal)
+    intent = claimed(journal)
     journal.requests.leave_open(KEY, visit=START)
 
     again = repeated(journal)
-    assert (again.is_running, again.answer, again.decision) == (
+    assert (again.is_running, again.answer, again.intent) == (
         False,
         None,
-        decision.id,
+        intent.id,
     )
 
 
@@ -202,31 +202,31 @@ def test_forgotten_key_is_free(journal: Journal) -> None:
     [
         pytest.param(lambda *_: None, id="sent"),
         pytest.param(
-            lambda journal, decision: journal.settle_unknown(decision), id="unknown"
+            lambda journal, intent: journal.settle_unknown(intent), id="unknown"
         ),
         pytest.param(
-            lambda journal, decision: journal.settle_booked(
-                decision, booking_id=None, permissions=CANCEL
+            lambda journal, intent: journal.settle_booked(
+                intent, booking_id=None, permissions=CANCEL
             ),
             id="booked",
         ),
         pytest.param(
-            lambda journal, decision: journal.settle_refused(decision, message="Nej"),
+            lambda journal, intent: journal.settle_refused(intent, message="Nej"),
             id="refused",
         ),
     ],
 )
 def test_key_of_what_was_sent_is_not_forgotten(
-    journal: Journal, settle: Callable[[Journal, Decision], object]
+    journal: Journal, settle: Callable[[Journal, WriteIntent], object]
 ) -> None:
     """A request that reached the region is never made anew."""
-    decision = journal.mark_sent(claimed(journal), lease=LEASE)
-    settle(journal, decision)
+    intent = journal.mark_sent(claimed(journal), lease=LEASE)
+    settle(journal, intent)
 
     journal.requests.forget(KEY)
 
     again = repeated(journal)
-    assert (again.decision, again.is_running) == (decision.id, False)
+    assert (again.intent, again.is_running) == (intent.id, False)
 
 
 def test_keys_are_kept_until_a_day_after_the_visit(

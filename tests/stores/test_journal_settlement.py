@@ -17,11 +17,11 @@ from fhir_gateway.stores.journal import (
     BookingIdTaken,
     BookingRecord,
     BookingState,
-    Decision,
-    DecisionKind,
-    DecisionState,
     Journal,
-    LostDecision,
+    LostIntent,
+    WriteIntent,
+    WriteKind,
+    WriteState,
 )
 
 from .conftest import (
@@ -38,45 +38,43 @@ from .conftest import (
     told,
 )
 
-MAKE, UPDATE, CANCEL_KIND = DecisionKind
+MAKE, UPDATE, CANCEL_KIND = WriteKind
 OLD, NEW = timeslot(), timeslot(1)
 REBOOK = BookingPermissions(rebook=True)
 
-Step = Callable[[Journal, Decision], object]
+Step = Callable[[Journal, WriteIntent], object]
 
 STEPS: dict[str, Step] = {
-    "mark_sent": lambda journal, decision: journal.mark_sent(decision, lease=LEASE),
-    "postpone": lambda journal, decision: journal.outcomes.postpone(
-        decision, until=LEASE
+    "mark_sent": lambda journal, intent: journal.mark_sent(intent, lease=LEASE),
+    "postpone": lambda journal, intent: journal.outcomes.postpone(intent, until=LEASE),
+    "settle_booked": lambda journal, intent: journal.settle_booked(
+        intent, booking_id=BookingId("B2"), permissions=REBOOK
     ),
-    "settle_booked": lambda journal, decision: journal.settle_booked(
-        decision, booking_id=BookingId("B2"), permissions=REBOOK
+    "settle_moved": lambda journal, intent: journal.settle_moved(
+        intent, booking_id=BookingId("B2"), permissions=REBOOK
     ),
-    "settle_moved": lambda journal, decision: journal.settle_moved(
-        decision, booking_id=BookingId("B2"), permissions=REBOOK
+    "settle_cancelled": lambda journal, intent: journal.settle_cancelled(intent),
+    "settle_refused": lambda journal, intent: journal.settle_refused(
+        intent, message="Nej"
     ),
-    "settle_cancelled": lambda journal, decision: journal.settle_cancelled(decision),
-    "settle_refused": lambda journal, decision: journal.settle_refused(
-        decision, message="Nej"
-    ),
-    "settle_not_sent": lambda journal, decision: journal.settle_not_sent(decision),
-    "settle_unknown": lambda journal, decision: journal.settle_unknown(decision),
+    "settle_not_sent": lambda journal, intent: journal.settle_not_sent(intent),
+    "settle_unknown": lambda journal, intent: journal.settle_unknown(intent),
 }
 RIGHT_END = {
     MAKE: "settle_booked",
     UPDATE: "settle_moved",
     CANCEL_KIND: "settle_cancelled",
 }
-AFTER_SENDING = {DecisionState.SENT, DecisionState.UNKNOWN}
+AFTER_SENDING = {WriteState.SENT, WriteState.UNKNOWN}
 ACCEPTED = {
-    "mark_sent": {DecisionState.CLAIMED},
+    "mark_sent": {WriteState.CLAIMED},
     "postpone": AFTER_SENDING,
     "settle_booked": AFTER_SENDING,
     "settle_moved": AFTER_SENDING,
     "settle_cancelled": AFTER_SENDING,
     "settle_refused": AFTER_SENDING,
-    "settle_not_sent": {DecisionState.CLAIMED, *AFTER_SENDING},
-    "settle_unknown": {DecisionState.SENT},
+    "settle_not_sent": {WriteState.CLAIMED, *AFTER_SENDING},
+    "settle_unknown": {WriteState.SENT},
 }
 
 
@@ -84,14 +82,14 @@ ACCEPTED = {
 class Outcome:
     """What stands in the journal after a step that was accepted."""
 
-    decision: DecisionState
+    intent: WriteState
     booking: BookingState
     bumps: int
     held: tuple[str, ...]
 
 
 PENDING, BOOKED, CANCELLED, REFUSED = BookingState
-STATE = DecisionState
+STATE = WriteState
 OUTCOMES = {
     ("mark_sent", MAKE): Outcome(STATE.SENT, PENDING, 0, (OLD.token,)),
     ("mark_sent", UPDATE): Outcome(STATE.SENT, BOOKED, 0, (OLD.token, NEW.token)),
@@ -113,26 +111,26 @@ OUTCOMES = {
 }
 
 
-def _brought_to(journal: Journal, kind: DecisionKind, state: DecisionState) -> Decision:
-    decision = _claimed(journal, kind)
-    if state is DecisionState.CLAIMED:
-        return decision
-    decision = journal.mark_sent(decision, lease=LEASE)
+def _brought_to(journal: Journal, kind: WriteKind, state: WriteState) -> WriteIntent:
+    intent = _claimed(journal, kind)
+    if state is WriteState.CLAIMED:
+        return intent
+    intent = journal.mark_sent(intent, lease=LEASE)
     way = {
-        DecisionState.SENT: (),
-        DecisionState.UNKNOWN: ("settle_unknown",),
-        DecisionState.DONE: (RIGHT_END[kind],),
-        DecisionState.REFUSED: ("settle_refused",),
-        DecisionState.NOT_SENT: ("settle_not_sent",),
+        WriteState.SENT: (),
+        WriteState.UNKNOWN: ("settle_unknown",),
+        WriteState.DONE: (RIGHT_END[kind],),
+        WriteState.REFUSED: ("settle_refused",),
+        WriteState.NOT_SENT: ("settle_not_sent",),
     }
     for step in way[state]:
-        STEPS[step](journal, decision)
-    latest = journal.latest_decision(decision.booking)
+        STEPS[step](journal, intent)
+    latest = journal.latest_intent(intent.booking)
     assert latest is not None
     return latest
 
 
-def _claimed(journal: Journal, kind: DecisionKind) -> Decision:
+def _claimed(journal: Journal, kind: WriteKind) -> WriteIntent:
     if kind is MAKE:
         return claimed(journal)
     if kind is UPDATE:
@@ -143,8 +141,8 @@ def _claimed(journal: Journal, kind: DecisionKind) -> Decision:
 def _combinations(*, accepted: bool) -> list[object]:
     return [
         pytest.param(kind, state, step, id=f"{kind.value} {state.value} {step}")
-        for kind in DecisionKind
-        for state in DecisionState
+        for kind in WriteKind
+        for state in WriteState
         for step, states in ACCEPTED.items()
         if (state in states) is accepted
         and step in {*STEPS} - {*RIGHT_END.values()} | {RIGHT_END[kind]}
@@ -154,16 +152,16 @@ def _combinations(*, accepted: bool) -> list[object]:
 
 @pytest.mark.parametrize(("kind", "state", "step"), _combinations(accepted=True))
 def test_step_is_taken(
-    journal: Journal, kind: DecisionKind, state: DecisionState, step: str
+    journal: Journal, kind: WriteKind, state: WriteState, step: str
 ) -> None:
-    """Each step from a state that it fits leaves decision, booking and claims right."""
-    decision = _brought_to(journal, kind, state)
-    before = journal.get(decision.booking)
+    """Each step from a state that it fits leaves intent, booking and claims right."""
+    intent = _brought_to(journal, kind, state)
+    before = journal.get(intent.booking)
 
-    STEPS[step](journal, decision)
+    STEPS[step](journal, intent)
 
-    latest = journal.latest_decision(decision.booking)
-    after = journal.get(decision.booking)
+    latest = journal.latest_intent(intent.booking)
+    after = journal.get(intent.booking)
     assert latest is not None
     assert (
         Outcome(
@@ -180,16 +178,16 @@ def test_step_is_taken(
 def test_step_is_refused(
     journal: Journal,
     database: Database,
-    kind: DecisionKind,
-    state: DecisionState,
+    kind: WriteKind,
+    state: WriteState,
     step: str,
 ) -> None:
     """Each step from a state that it does not fit is lost, and changes nothing."""
-    decision = _brought_to(journal, kind, state)
+    intent = _brought_to(journal, kind, state)
     before = rows(database)
 
-    with pytest.raises(LostDecision):
-        STEPS[step](journal, decision)
+    with pytest.raises(LostIntent):
+        STEPS[step](journal, intent)
 
     assert rows(database) == before
 
@@ -198,14 +196,14 @@ def test_step_is_refused(
 def test_stale_fence_opens_nothing(
     journal: Journal, database: Database, step: str
 ) -> None:
-    """Whoever holds a decision from before it was sent can do nothing with it."""
+    """Whoever holds an intent from before it was sent can do nothing with it."""
     kind = next((kind for kind, end in RIGHT_END.items() if end == step), MAKE)
-    state = DecisionState.CLAIMED if step == "mark_sent" else DecisionState.SENT
-    decision = _brought_to(journal, kind, state)
+    state = WriteState.CLAIMED if step == "mark_sent" else WriteState.SENT
+    intent = _brought_to(journal, kind, state)
     before = rows(database)
 
-    with pytest.raises(LostDecision):
-        STEPS[step](journal, replace(decision, fence=decision.fence - 1))
+    with pytest.raises(LostIntent):
+        STEPS[step](journal, replace(intent, fence=intent.fence - 1))
 
     assert rows(database) == before
 
@@ -214,20 +212,20 @@ def test_stale_fence_opens_nothing(
     ("kind", "step"),
     [
         pytest.param(kind, step, id=f"{kind.value} {step}")
-        for kind in DecisionKind
+        for kind in WriteKind
         for step in RIGHT_END.values()
         if step != RIGHT_END[kind]
     ],
 )
 def test_kind_is_not_mixed_up(
-    journal: Journal, database: Database, kind: DecisionKind, step: str
+    journal: Journal, database: Database, kind: WriteKind, step: str
 ) -> None:
     """A yes to another kind of write is a mistake in the program, and is refused."""
-    decision = _brought_to(journal, kind, DecisionState.SENT)
+    intent = _brought_to(journal, kind, WriteState.SENT)
     before = rows(database)
 
     with pytest.raises(ValueError, match="is not settled in this way"):
-        STEPS[step](journal, decision)
+        STEPS[step](journal, intent)
 
     assert rows(database) == before
 
@@ -235,11 +233,11 @@ def test_kind_is_not_mixed_up(
 def test_booked_says_what_the_region_said(journal: Journal) -> None:
     """A booking that was made bears the region's id, permissions and text."""
     before = journal.get(sent(journal).booking)
-    decision = journal.pending_decision(before.id)
-    assert decision is not None
+    intent = journal.pending_intent(before.id)
+    assert intent is not None
 
     record = journal.settle_booked(
-        decision,
+        intent,
         booking_id=BookingId("B1"),
         permissions=CANCEL,
         is_invitation=True,
@@ -278,10 +276,10 @@ def test_booked_without_an_id(journal: Journal) -> None:
 def test_moved_has_its_new_time(journal: Journal) -> None:
     """A booking that was moved has the new time, id, permissions and text."""
     before = booked(journal)
-    decision = journal.mark_sent(journal.claim_update(before, NEW), lease=LEASE)
+    intent = journal.mark_sent(journal.claim_update(before, NEW), lease=LEASE)
 
     record = journal.settle_moved(
-        decision,
+        intent,
         booking_id=BookingId("B2"),
         permissions=REBOOK,
         is_invitation=True,
@@ -303,20 +301,18 @@ def test_moved_has_its_new_time(journal: Journal) -> None:
 
 def test_moved_without_an_id_keeps_its_own(journal: Journal) -> None:
     """A region that gives no id for a move has kept the old one."""
-    decision = journal.mark_sent(
-        journal.claim_update(booked(journal), NEW), lease=LEASE
-    )
+    intent = journal.mark_sent(journal.claim_update(booked(journal), NEW), lease=LEASE)
 
-    record = journal.settle_moved(decision, booking_id=None, permissions=CANCEL)
+    record = journal.settle_moved(intent, booking_id=None, permissions=CANCEL)
 
     assert record.booking_id == "B1"
 
 
 def test_cancelled_bears_the_last_text(journal: Journal) -> None:
     """A booking that was cancelled bears the text of the region's answer to that."""
-    decision = journal.mark_sent(journal.claim_cancel(booked(journal)), lease=LEASE)
+    intent = journal.mark_sent(journal.claim_cancel(booked(journal)), lease=LEASE)
 
-    record = journal.settle_cancelled(decision, message="Avbokad")
+    record = journal.settle_cancelled(intent, message="Avbokad")
 
     assert (record.state, record.message) == (BookingState.CANCELLED, "Avbokad")
 
@@ -326,9 +322,9 @@ _REASON = CancellationReason(text="Frisk", stated='{"text": "Frisk"}')
 
 def test_cancelled_bears_its_reason(journal: Journal) -> None:
     """Why a booking was cancelled is read back as it was stated."""
-    decision = journal.claim_cancel(booked(journal), reason=_REASON)
+    intent = journal.claim_cancel(booked(journal), reason=_REASON)
 
-    record = journal.settle_cancelled(journal.mark_sent(decision, lease=LEASE))
+    record = journal.settle_cancelled(journal.mark_sent(intent, lease=LEASE))
 
     assert record.cancellation == _REASON
     assert journal.get(record.id).cancellation == _REASON
@@ -340,8 +336,8 @@ def test_a_refused_cancellation_leaves_no_reason(journal: Journal) -> None:
     refused = journal.claim_cancel(record, reason=_REASON)
     journal.settle_refused(journal.mark_sent(refused, lease=LEASE), message="Nej")
 
-    decision = journal.mark_sent(journal.claim_cancel(record), lease=LEASE)
-    assert journal.settle_cancelled(decision).cancellation is None
+    intent = journal.mark_sent(journal.claim_cancel(record), lease=LEASE)
+    assert journal.settle_cancelled(intent).cancellation is None
 
 
 def test_refused_make_bears_the_regions_no(journal: Journal) -> None:
@@ -352,49 +348,49 @@ def test_refused_make_bears_the_regions_no(journal: Journal) -> None:
 
 
 def test_refused_change_keeps_the_bookings_text(journal: Journal) -> None:
-    """A no to a change is told of the decision; the booking's own text stays."""
+    """A no to a change is told of the intent; the booking's own text stays."""
     made = journal.settle_booked(
         sent(journal), booking_id=None, permissions=CANCEL, message="Fasta 12 timmar"
     )
-    decision = journal.mark_sent(journal.claim_cancel(made), lease=LEASE)
+    intent = journal.mark_sent(journal.claim_cancel(made), lease=LEASE)
 
-    record = journal.settle_refused(decision, message="För sent")
+    record = journal.settle_refused(intent, message="För sent")
 
-    latest = journal.latest_decision(record.id)
+    latest = journal.latest_intent(record.id)
     assert latest is not None
     assert (record.message, latest.message) == ("Fasta 12 timmar", "För sent")
 
 
 def test_late_answer_after_unknown_counts(journal: Journal) -> None:
     """An answer that comes after all settles what was given up as unknown."""
-    decision = sent(journal)
-    journal.settle_unknown(decision)
+    intent = sent(journal)
+    journal.settle_unknown(intent)
 
-    record = journal.settle_booked(decision, booking_id=None, permissions=CANCEL)
+    record = journal.settle_booked(intent, booking_id=None, permissions=CANCEL)
 
     assert record.state is BookingState.BOOKED
 
 
-def test_latest_decision_is_the_last_one(journal: Journal) -> None:
+def test_latest_intent_is_the_last_one(journal: Journal) -> None:
     """Of several writes to one booking the last one is the latest."""
     record = booked(journal)
     journal.settle_not_sent(journal.claim_update(record, NEW))
     cancel = journal.claim_cancel(record)
 
-    assert journal.latest_decision(record.id) == cancel
+    assert journal.latest_intent(record.id) == cancel
 
 
-def test_no_decision_is_pending_after_settlement(journal: Journal) -> None:
-    """A booking whose writes are settled has no pending decision."""
-    assert journal.pending_decision(booked(journal).id) is None
+def test_no_intent_is_pending_after_settlement(journal: Journal) -> None:
+    """A booking whose writes are settled has no pending intent."""
+    assert journal.pending_intent(booked(journal).id) is None
 
 
 @pytest.mark.parametrize(
     "text", [pytest.param("x", id="no id"), pytest.param("\x00", id="a NUL")]
 )
-def test_odd_id_has_no_decision(journal: Journal, text: str) -> None:
-    """A text that is no id of ours has no decision."""
-    assert journal.latest_decision(text) is None
+def test_odd_id_has_no_intent(journal: Journal, text: str) -> None:
+    """A text that is no id of ours has no intent."""
+    assert journal.latest_intent(text) is None
 
 
 def _adopted(journal: Journal, who: int = 1, hours: int = 0) -> BookingRecord:
@@ -426,11 +422,11 @@ def test_id_of_another_booking_settles_nothing(
 ) -> None:
     """An answer with the id of a booking that cannot be this one changes nothing."""
     _adopted(journal, who, hours)
-    decision = sent(journal, 1)
+    intent = sent(journal, 1)
     before = rows(database)
 
     with pytest.raises(BookingIdTaken):
-        journal.settle_booked(decision, booking_id=BookingId("B9"), permissions=CANCEL)
+        journal.settle_booked(intent, booking_id=BookingId("B9"), permissions=CANCEL)
 
     assert rows(database) == before
 
@@ -448,11 +444,11 @@ def test_double_that_is_being_changed_stays(journal: Journal) -> None:
 def test_moved_to_the_id_of_another_settles_nothing(journal: Journal) -> None:
     """A move that is answered with another booking's id is not settled by that."""
     _adopted(journal, 2)
-    decision = journal.mark_sent(
+    intent = journal.mark_sent(
         journal.claim_update(booked(journal, 1, hours=2), NEW), lease=LEASE
     )
 
     with pytest.raises(BookingIdTaken):
-        journal.settle_moved(decision, booking_id=BookingId("B9"), permissions=CANCEL)
+        journal.settle_moved(intent, booking_id=BookingId("B9"), permissions=CANCEL)
 
-    assert journal.pending_decision(decision.booking) == decision
+    assert journal.pending_intent(intent.booking) == intent

@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import insert, select, text
 
 from fhir_gateway.stores.database import Database, database_clock
-from fhir_gateway.stores.journal import BookingState, DecisionState, Journal
+from fhir_gateway.stores.journal import BookingState, Journal, WriteState
 from fhir_gateway.stores.journal.rows import values_from_subject, values_from_timeslot
-from fhir_gateway.stores.journal.tables import bookings, claims, decisions
+from fhir_gateway.stores.journal.tables import bookings, claims, intents
 from fhir_gateway.stores.sealing import Seal
 
 from .conftest import NORR, claimed, number, subject, timeslot
@@ -59,7 +59,7 @@ def _claim_as_before(database: Database, keys: tuple[str, ...]) -> Callable[[], 
                 )
             )
             connection.execute(
-                insert(decisions).values(
+                insert(intents).values(
                     id=ID,
                     booking=ID,
                     ordinal=1,
@@ -78,7 +78,7 @@ def _claim_as_before(database: Database, keys: tuple[str, ...]) -> Callable[[], 
                     token=of.token,
                     ordinal=1,
                     booking=ID,
-                    decision=ID,
+                    intent=ID,
                     starts_at=int(of.start.timestamp()),
                     created_at=database_clock(),
                 )
@@ -93,17 +93,17 @@ def test_a_claim_of_the_release_before_is_understood(
     """It is no hold, keeps others out, and is looked after."""
     claim_as_before()
 
-    decision = journal.pending_decision(ID)
-    assert decision is not None
-    assert (decision.held_until, decision.is_lapsed, decision.alarm) == (
+    intent = journal.pending_intent(ID)
+    assert intent is not None
+    assert (intent.held_until, intent.is_lapsed, intent.alarm) == (
         None,
         False,
         None,
     )
     assert [each.booking for each in journal.places.of(timeslot().token)] == [ID]
-    assert journal.outcomes.unsettled(limit=1) == (decision,)
-    journal.settle_not_sent(decision)
-    assert claimed(journal, 1).state is DecisionState.CLAIMED
+    assert journal.outcomes.unsettled(limit=1) == (intent,)
+    journal.settle_not_sent(intent)
+    assert claimed(journal, 1).state is WriteState.CLAIMED
 
 
 def test_a_hold_is_a_slow_claim_to_the_release_before(
@@ -122,7 +122,7 @@ def test_a_hold_is_a_slow_claim_to_the_release_before(
         listed = connection.execute(OF_SUBJECT).all()
         (unsettled,) = connection.execute(UNSETTLED).all()
         is_over = connection.execute(
-            select(decisions.c.lease_until <= database_clock())
+            select(intents.c.lease_until <= database_clock())
         ).scalar_one()
 
     assert [(each.id, each.state) for each in listed] == [(held.id, "PENDING")]

@@ -71,7 +71,7 @@ def test_booking_is_wiped_after_it_has_ended(journal: Journal) -> None:
         journal.get(booking)
     assert journal.of_subject(number()) == ()
     assert journal.by_booking_id(NORR, UNIT, BookingId("B1")) is None
-    latest = journal.latest_decision(booking)
+    latest = journal.latest_intent(booking)
     assert latest is not None
     assert latest.message is None
     journal.requests.begin(KEY, lease=LEASE)
@@ -105,10 +105,10 @@ def test_booking_is_not_wiped_before(journal: Journal) -> None:
 
 def test_unsettled_booking_is_not_wiped(journal: Journal) -> None:
     """Somebody may have to look into it."""
-    decision = sent(journal)
+    intent = sent(journal)
 
     assert journal.upkeep.wipe(ended_before=AFTER) == 0
-    journal.settle_refused(decision, message=None)
+    journal.settle_refused(intent, message=None)
     assert journal.upkeep.wipe(ended_before=AFTER) == 1
     assert journal.upkeep.wipe(ended_before=AFTER) == 0
 
@@ -152,7 +152,7 @@ def test_resealed_journal_needs_the_new_key_alone(
     assert sum(each for each, _ in done) == total
     assert alone.get(booking).subject == subject()
     assert [each.id for each in alone.of_subject(number())] == [booking]
-    latest = alone.latest_decision(booking)
+    latest = alone.latest_intent(booking)
     assert latest is not None
     assert latest.message == "Nej, Tolvan"
     assert next(both.upkeep.reseal())[1] == 0

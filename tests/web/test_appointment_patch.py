@@ -226,10 +226,10 @@ def _found_late(
     body: dict[str, Any] | None = book(client, "norr", number).json
     assert body is not None
     assert body["status"] == "pending"
-    decision = made.journal.pending_decision(body["id"])
-    assert decision is not None
+    intent = made.journal.pending_intent(body["id"])
+    assert intent is not None
     again = timedelta(minutes=5)
-    seen = made.journal.outcomes.postpone(decision, until=again, unchanged=True)
+    seen = made.journal.outcomes.postpone(intent, until=again, unchanged=True)
     made.journal.settle_not_sent(seen, look_again_in=again)
     sandbox.heal()
     sandbox.spoil(

@@ -6,18 +6,20 @@ from collections.abc import Callable
 
 import structlog
 
-from fhir_gateway.stores.journal import Alarm, Decision, Journal
+from fhir_gateway.stores.journal import Alarm, Journal, WriteIntent
 
 __all__ = ["raise_alarm", "telling"]
 
 _log = structlog.get_logger()
 
 
-def raise_alarm(journal: Journal, decision: Decision, alarm: Alarm, event: str) -> None:
+def raise_alarm(
+    journal: Journal, intent: WriteIntent, alarm: Alarm, event: str
+) -> None:
     """Call a person, once; twice where a process dies in the middle of it."""
-    journal.outcomes.raise_alarm(decision, alarm, tell=telling(decision, event))
+    journal.outcomes.raise_alarm(intent, alarm, tell=telling(intent, event))
 
 
-def telling(decision: Decision, event: str) -> Callable[[], None]:
+def telling(intent: WriteIntent, event: str) -> Callable[[], None]:
     """Return what logs an alarm."""
-    return lambda: _log.error(event, booking=decision.booking, kind=decision.kind.value)
+    return lambda: _log.error(event, booking=intent.booking, kind=intent.kind.value)

@@ -55,12 +55,12 @@ from fhir_gateway.stores.journal import (
     AlreadyBooked,
     BookingRecord,
     BookingState,
-    Decision,
-    DecisionKind,
     HoldOver,
     Journal,
     RepeatedRequest,
     RequestKey,
+    WriteIntent,
+    WriteKind,
 )
 
 __all__ = ["BookingService"]
@@ -74,7 +74,7 @@ class BookingService:
 
     Args:
         access: The sources.
-        journal: Where decisions are kept.
+        journal: Where intents are kept.
         read_back: Reads bookings at their sources.
         settlement: Finds out how a write went.
         turns: Keeps one source from holding everybody.
@@ -145,7 +145,7 @@ class BookingService:
         ):
             return booked
         try:
-            decision = self._claiming.claim(
+            intent = self._claiming.claim(
                 request.token,
                 request.subject.number,
                 lambda timeslot, capacity: self._journal.claim_make(
@@ -171,7 +171,7 @@ class BookingService:
                 ) from error
             return booked
         return self._sent(
-            turn, source, decision, _target(decision), request, claimed=claimed
+            turn, source, intent, _target(intent), request, claimed=claimed
         )
 
     def hold(self, request: HoldRequest) -> ManagedBooking:
@@ -328,7 +328,7 @@ class BookingService:
                 " here: send it as a contained Patient.",
                 error_code=ErrorCode.ELEMENT_IS_MISSING,
             )
-        decision = self._claiming.claim(
+        intent = self._claiming.claim(
             request.token,
             record.number,
             lambda timeslot, capacity: self._journal.claim_update(
@@ -338,12 +338,12 @@ class BookingService:
         )
         moved = UpdateBooking(
             booking_id=booking_id,
-            timeslot=_target(decision),
+            timeslot=_target(intent),
             subject_of_care=subject,
             reason=request.reason,
         )
         made = self._carried_out(
-            turn, decision, lambda: self._sending.move(source, decision, moved)
+            turn, intent, lambda: self._sending.move(source, intent, moved)
         )
         if made.status is BookingStatus.BOOKED and made.timeslot != record.timeslot:
             # Offered again at once, and not only when the source is next asked.
@@ -395,11 +395,11 @@ class BookingService:
         record, details = self.current.record(booking)
         if record.state is BookingState.CANCELLED:
             return self.current.managed(record)
-        decision = self._journal.pending_decision(booking)
-        if decision is not None and decision.held_until is not None:
+        intent = self._journal.pending_intent(booking)
+        if intent is not None and intent.held_until is not None:
             return self.release(booking, reason=reason)
-        if decision is not None and decision.kind is DecisionKind.CANCEL:
-            return self.current.stands(decision)
+        if intent is not None and intent.kind is WriteKind.CANCEL:
+            return self.current.stands(intent)
         _check_booked(record, version)
         _check_readable(details, Wish.CANCEL, record.source)
         if not record.permissions.cancel:
@@ -418,7 +418,7 @@ class BookingService:
             )
         booking_id = _known_id(record)
         source = self._access.source(record.source)
-        decision = self._journal.claim_cancel(record, reason=reason, request=request)
+        intent = self._journal.claim_cancel(record, reason=reason, request=request)
         cancelled = CancelBooking(
             unit=record.timeslot.schedule.unit,
             booking_id=booking_id,
@@ -426,7 +426,7 @@ class BookingService:
             message=None if reason is None else reason.text,
         )
         made = self._carried_out(
-            turn, decision, lambda: self._sending.cancel(source, decision, cancelled)
+            turn, intent, lambda: self._sending.cancel(source, intent, cancelled)
         )
         return replace(made, is_offered_again=self._is_offered_again(made))
 
@@ -449,11 +449,9 @@ class BookingService:
 
         A hold is booked now; None when nothing of it stands any more.
         """
-        decision = self._journal.pending_decision(booking)
-        if decision is not None and decision.held_until is not None:
-            return (
-                None if decision.is_lapsed else self._book_hold(turn, decision, request)
-            )
+        intent = self._journal.pending_intent(booking)
+        if intent is not None and intent.held_until is not None:
+            return None if intent.is_lapsed else self._book_hold(turn, intent, request)
         record, details = self.current.record(booking)
         if record.state not in (BookingState.PENDING, BookingState.BOOKED):
             return None
@@ -464,7 +462,7 @@ class BookingService:
         return BookedTimeslot(booking=managed, is_new=False)
 
     def _book_hold(
-        self, turn: Turn, hold: Decision, request: BookingRequest
+        self, turn: Turn, hold: WriteIntent, request: BookingRequest
     ) -> BookedTimeslot | None:
         source = self._access.source_of(request.token)
         check_start(request.token, self._clock)
@@ -477,18 +475,18 @@ class BookingService:
             self._journal.holds.release(hold.booking)
             raise
         try:
-            decision = self._journal.holds.take(
+            intent = self._journal.holds.take(
                 hold.booking, subject=request.subject, request=request.request
             )
         except HoldOver:
             return self._booked_of(turn, hold.booking, request)
-        return self._sent(turn, source, decision, timeslot, request)
+        return self._sent(turn, source, intent, timeslot, request)
 
     def _sent(
         self,
         turn: Turn,
         source: Source,
-        decision: Decision,
+        intent: WriteIntent,
         timeslot: Timeslot,
         request: BookingRequest,
         *,
@@ -500,20 +498,20 @@ class BookingService:
 
         def make() -> Sent:
             try:
-                return self._sending.make(source, decision, booking)
+                return self._sending.make(source, intent, booking)
             except Refused as error:
                 self._raise_taken(timeslot, request.subject, error)
                 raise
 
         made = self._carried_out(
-            turn, decision, make, reason=request.reason, meanwhile=claimed
+            turn, intent, make, reason=request.reason, meanwhile=claimed
         )
         return BookedTimeslot(booking=made, is_new=True)
 
     def _carried_out(
         self,
         turn: Turn,
-        decision: Decision,
+        intent: WriteIntent,
         write: Callable[[], Sent],
         *,
         reason: str | None = None,
@@ -525,7 +523,7 @@ class BookingService:
             if sent is not None and sent[1] is not None:
                 return self.current.sent(sent[0], sent[1], reason=reason)
             # Its answer may have come just after the wait for it was over.
-            return self.current.stands(decision, reason=reason)
+            return self.current.stands(intent, reason=reason)
 
     def _turn_of(self, booking: str) -> AbstractContextManager[Turn]:
         record = self._journal.get(booking)
@@ -632,10 +630,10 @@ def _check_reason(source: Source, reason: str | None) -> None:
         )
 
 
-def _target(decision: Decision) -> Timeslot:
-    if decision.timeslot is None:
+def _target(intent: WriteIntent) -> Timeslot:
+    if intent.timeslot is None:
         raise TypeError("a cancellation has no time to book")
-    return decision.timeslot
+    return intent.timeslot
 
 
 def _known_id(record: BookingRecord) -> BookingId:

@@ -3,7 +3,7 @@ Turns: at most so many bookings at one source at once, and no client waits for e
 
 Whatever is asked of a source for a booking (the fresh look, the write, reading it back)
 is done in one turn. The write has a thread of its own: after some seconds its client is
-answered with what is known then, and a late answer settles the decision all the same.
+answered with what is known then, and a late answer settles the intent all the same.
 """
 
 import threading

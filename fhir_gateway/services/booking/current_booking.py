@@ -17,11 +17,11 @@ from fhir_gateway.services.booking.settlement import Settlement
 from fhir_gateway.stores.journal import (
     BookingRecord,
     BookingState,
-    Decision,
-    DecisionKind,
-    DecisionState,
     Journal,
     RepeatedRequest,
+    WriteIntent,
+    WriteKind,
+    WriteState,
 )
 
 __all__ = ["CurrentBookings"]
@@ -64,11 +64,11 @@ class CurrentBookings:
         Raises:
             NotFound: There is no booking of that id.
         """
-        decision = self._journal.pending_decision(booking)
+        intent = self._journal.pending_intent(booking)
         # One that is on its way is for its owner to settle.
-        if decision is not None and decision.state is DecisionState.UNKNOWN:
+        if intent is not None and intent.state is WriteState.UNKNOWN:
             try:
-                self._settlement.settle(decision)
+                self._settlement.settle(intent)
             except GatewayError as error:
                 _log.info("still unknown", booking=booking, error=str(error))
         record = self._journal.get(booking)
@@ -96,10 +96,10 @@ class CurrentBookings:
         """
         # A write may have been settled since the record was read: that none is pending
         # tells nothing of how it stood before.
-        current, decision = self._journal.now(record.id)
+        current, intent = self._journal.now(record.id)
         if current.version != record.version:
             details = None
-        return _managed_booking(current, details, decision=decision, reason=reason)
+        return _managed_booking(current, details, intent=intent, reason=reason)
 
     def sent(
         self,
@@ -117,10 +117,10 @@ class CurrentBookings:
                 only one that was not.
             reason: What the resident wrote, where the source has not said it.
         """
-        return _managed_booking(record, details, decision=None, reason=reason)
+        return _managed_booking(record, details, intent=None, reason=reason)
 
     def stands(
-        self, decision: Decision, *, reason: str | None = None
+        self, intent: WriteIntent, *, reason: str | None = None
     ) -> ManagedBooking:
         """
         Return what a write has come to by now: pending while it is under way.
@@ -131,28 +131,28 @@ class CurrentBookings:
         it now.
 
         Args:
-            decision: The write.
+            intent: The write.
             reason: What the resident wrote.
 
         Raises:
             Refused: The region said no to it.
             Conflict: It is certain by now that nothing came of it.
         """
-        record, pending = self._journal.now(decision.booking)
-        if pending is None or pending.id != decision.id:
-            found = self._journal.decision(decision.id)
+        record, pending = self._journal.now(intent.booking)
+        if pending is None or pending.id != intent.id:
+            found = self._journal.intent(intent.id)
             if found.is_not_seen:
                 pending = found
             else:
                 _check_done(found, record.source)
-        return _managed_booking(record, None, decision=pending, reason=reason)
+        return _managed_booking(record, None, intent=pending, reason=reason)
 
     def come_of(self, repeated: RepeatedRequest) -> ManagedBooking:
         """
         Return what has come of a request that was made before, as it stands now.
 
         Args:
-            repeated: What the journal said of its key; it led to a decision.
+            repeated: What the journal said of its key; it led to an intent.
 
         Raises:
             Refused: The region said no to it.
@@ -160,13 +160,13 @@ class CurrentBookings:
                 stand any more.
             NotFound: Its data have been wiped.
         """
-        if repeated.booking is None or repeated.decision is None:
-            raise TypeError("the request led to no decision")
+        if repeated.booking is None or repeated.intent is None:
+            raise TypeError("the request led to no intent")
         booking = self.read(repeated.booking)
-        decision = self._journal.decision(repeated.decision)
-        _check_done(decision, booking.source)
+        intent = self._journal.intent(repeated.intent)
+        _check_done(intent, booking.source)
         is_cancelled = booking.status is BookingStatus.CANCELLED
-        if is_cancelled and decision.kind is not DecisionKind.CANCEL:
+        if is_cancelled and intent.kind is not WriteKind.CANCEL:
             raise Conflict(
                 "The appointment of this request has been cancelled since: to book"
                 " again, make a new request with a new key.",
@@ -180,12 +180,12 @@ class CurrentBookings:
         return self.managed(record)
 
 
-def _check_done(decision: Decision, source: SourceName) -> None:
-    if decision.state is DecisionState.REFUSED:
+def _check_done(intent: WriteIntent, source: SourceName) -> None:
+    if intent.state is WriteState.REFUSED:
         raise Refused(
-            decision.message or "The region refused the request.", source=source
+            intent.message or "The region refused the request.", source=source
         )
-    if decision.state is DecisionState.NOT_SENT:
+    if intent.state is WriteState.NOT_SENT:
         raise Conflict(
             "It is certain by now that nothing came of this request; make a new one,"
             " with a new key.",
@@ -197,7 +197,7 @@ def _managed_booking(
     record: BookingRecord,
     details: Booking | None,
     *,
-    decision: Decision | None,
+    intent: WriteIntent | None,
     reason: str | None = None,
 ) -> ManagedBooking:
     status = {
@@ -207,11 +207,11 @@ def _managed_booking(
         BookingState.REFUSED: BookingStatus.CANCELLED,
     }.get(record.state, BookingStatus.PENDING)
     held_until = None
-    if decision is not None:
-        held_until = decision.held_until
+    if intent is not None:
+        held_until = intent.held_until
         status = (
             # Over, if not tidied up yet.
-            BookingStatus.CANCELLED if decision.is_lapsed else BookingStatus.PENDING
+            BookingStatus.CANCELLED if intent.is_lapsed else BookingStatus.PENDING
         )
     return ManagedBooking(
         id=record.id,

@@ -108,8 +108,8 @@ class Holding:
                 ),
             )
         except AlreadyBooked as error:
-            decision = self._journal.pending_decision(error.booking)
-            if decision is None or decision.held_until is None or decision.is_lapsed:
+            intent = self._journal.pending_intent(error.booking)
+            if intent is None or intent.held_until is None or intent.is_lapsed:
                 raise
             return self._journal.get(error.booking)
 

@@ -207,10 +207,10 @@ class ReadBack:
         return answer
 
     def _tell_of_double(self, record: BookingRecord) -> None:
-        decision = self._journal.latest_decision(record.id)
+        intent = self._journal.latest_intent(record.id)
         # What was booked elsewhere is none of our doing.
-        if decision is not None:
-            raise_alarm(self._journal, decision, Alarm.DUPLICATE, "duplicate booking")
+        if intent is not None:
+            raise_alarm(self._journal, intent, Alarm.DUPLICATE, "duplicate booking")
 
 
 def is_the_same_time(booking: Booking, timeslot: Timeslot) -> bool:

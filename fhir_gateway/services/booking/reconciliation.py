@@ -14,10 +14,10 @@ from fhir_gateway.model.ids import SourceName
 from fhir_gateway.services.booking.settlement import Settlement
 from fhir_gateway.stores.database import DatabaseUnavailable
 from fhir_gateway.stores.journal import (
-    Decision,
-    DecisionState,
     Journal,
-    LostDecision,
+    LostIntent,
+    WriteIntent,
+    WriteState,
 )
 
 __all__ = ["Reconciliation"]
@@ -36,7 +36,7 @@ class Reconciliation:
     """
     Looks after the writes that nobody knows the outcome of, each source's by itself.
 
-    Several at once are safe: a decision is looked after by one of them at a time, and
+    Several at once are safe: an intent is looked after by one of them at a time, and
     settled once.
 
     Args:
@@ -118,7 +118,7 @@ class Reconciliation:
             return False
         with ThreadPoolExecutor(len(due), "settle") as executor:
             looks = [executor.submit(look, each) for look, each in due]
-        for (_, decision), look in zip(due, looks, strict=True):
+        for (_, intent), look in zip(due, looks, strict=True):
             error = look.exception()
             if isinstance(error, GatewayError):
                 raise error
@@ -127,33 +127,33 @@ class Reconciliation:
                 # same, and this one again when nobody keeps it any more.
                 _log.error(
                     "settlement failed",
-                    booking=decision.booking,
+                    booking=intent.booking,
                     kind=type(error).__name__,
                 )
         return True
 
-    def _see(self, decision: Decision) -> None:
+    def _see(self, intent: WriteIntent) -> None:
         try:
-            self._settlement.see(decision)
+            self._settlement.see(intent)
         except DatabaseUnavailable:
             raise
         except GatewayError as error:
             # Looked at again when nobody keeps it any more.
-            _log.info("still unseen", booking=decision.booking, error=str(error))
+            _log.info("still unseen", booking=intent.booking, error=str(error))
 
-    def _settle(self, decision: Decision) -> None:
+    def _settle(self, intent: WriteIntent) -> None:
         try:
-            if decision.state is DecisionState.CLAIMED:
+            if intent.state is WriteState.CLAIMED:
                 # Its owner is gone, and never sent it.
-                self._journal.settle_not_sent(decision)
+                self._journal.settle_not_sent(intent)
                 return
-            if decision.state is DecisionState.SENT:
+            if intent.state is WriteState.SENT:
                 # Its sender is gone, or late: from now on everybody may find out.
-                self._journal.settle_unknown(decision)
-            self._settlement.settle(decision)
-        except LostDecision:
+                self._journal.settle_unknown(intent)
+            self._settlement.settle(intent)
+        except LostIntent:
             # Somebody else was first: it is looked after.
             return
         except GatewayError as error:
-            _log.info("still unknown", booking=decision.booking, error=str(error))
-            self._settlement.postpone(decision)
+            _log.info("still unknown", booking=intent.booking, error=str(error))
+            self._settlement.postpone(intent)

@@ -304,7 +304,7 @@ class ResidentBookings:
                 booking is None
                 or part is not None
                 or record.state is not BookingState.BOOKED
-                or self._journal.pending_decision(record.id) is not None
+                or self._journal.pending_intent(record.id) is not None
             ):
                 continue
             told.append((record, booking, timeslot_of(booking, record.timeslot)))
@@ -330,7 +330,7 @@ class ResidentBookings:
         if (
             details is None
             or record.state is not BookingState.BOOKED
-            or (part is None and self._journal.pending_decision(record.id) is not None)
+            or (part is None and self._journal.pending_intent(record.id) is not None)
         ):
             # Not in its source's list, or undecided: looked at by itself.
             return self._current.read(record.id)

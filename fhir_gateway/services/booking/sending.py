@@ -50,17 +50,17 @@ from fhir_gateway.stores.journal import (
     Alarm,
     BookingIdTaken,
     BookingRecord,
-    Decision,
-    DecisionState,
     Journal,
-    LostDecision,
+    LostIntent,
+    WriteIntent,
+    WriteState,
 )
 
 __all__ = ["Sending", "Sent", "unknown_without_journal"]
 
 _log = structlog.get_logger()
 
-# Longer than any write can take: until then nobody else looks after a sent decision.
+# Longer than any write can take: until then nobody else looks after a sent intent.
 _LEASE: Final = timedelta(seconds=100)
 
 # A process that stood still between the commit and the first byte must not send: by
@@ -83,7 +83,7 @@ class Sending:
 
     Args:
         access: The sources.
-        journal: Where decisions are kept.
+        journal: Where intents are kept.
         read_back: Sees what a source has done.
         settlement: Mends what was settled too early.
         clock: Tells the time.
@@ -104,13 +104,13 @@ class Sending:
         self._settlement = settlement
         self._clock = clock
 
-    def make(self, source: Source, decision: Decision, booking: MakeBooking) -> Sent:
+    def make(self, source: Source, intent: WriteIntent, booking: MakeBooking) -> Sent:
         """
         Send a MakeBooking.
 
         Args:
             source: To whom.
-            decision: What claimed it.
+            intent: What claimed it.
             booking: What is sent.
 
         Raises:
@@ -121,14 +121,14 @@ class Sending:
         adapter = self._access.adapter(source.name)
         return self._sent(
             source,
-            decision,
+            intent,
             lambda timeout: adapter.make_booking(booking, timeout=timeout),
             lambda current, result: self._made(
                 source, current, booking.timeslot, result
             ),
         )
 
-    def move(self, source: Source, decision: Decision, update: UpdateBooking) -> Sent:
+    def move(self, source: Source, intent: WriteIntent, update: UpdateBooking) -> Sent:
         """
         Send an UpdateBooking; the old time stands until the new one is seen.
 
@@ -140,13 +140,13 @@ class Sending:
         adapter = self._access.adapter(source.name)
         return self._sent(
             source,
-            decision,
+            intent,
             lambda timeout: adapter.update_booking(update, timeout=timeout),
             lambda current, result: self._moved(current, update.timeslot, result),
         )
 
     def cancel(
-        self, source: Source, decision: Decision, cancellation: CancelBooking
+        self, source: Source, intent: WriteIntent, cancellation: CancelBooking
     ) -> Sent:
         """
         Send a CancelBooking.
@@ -159,7 +159,7 @@ class Sending:
         adapter = self._access.adapter(source.name)
         return self._sent(
             source,
-            decision,
+            intent,
             lambda timeout: adapter.cancel_booking(cancellation, timeout=timeout),
             lambda current, result: (
                 self._journal.settle_cancelled(current, message=_to_be_shown(result)),
@@ -170,26 +170,26 @@ class Sending:
     def _sent(
         self,
         source: Source,
-        decision: Decision,
+        intent: WriteIntent,
         write: Callable[[float], WriteResult],
-        settle: Callable[[Decision, WriteResult], Sent],
+        settle: Callable[[WriteIntent, WriteResult], Sent],
     ) -> Sent:
         begun_at = self._clock()
-        decision = self._journal.mark_sent(decision, lease=_LEASE)
+        intent = self._journal.mark_sent(intent, lease=_LEASE)
         with unknown_without_journal():
-            return self._settled(source, decision, begun_at, write, settle)
+            return self._settled(source, intent, begun_at, write, settle)
 
     def _settled(
         self,
         source: Source,
-        decision: Decision,
+        intent: WriteIntent,
         begun_at: datetime,
         write: Callable[[float], WriteResult],
-        settle: Callable[[Decision, WriteResult], Sent],
+        settle: Callable[[WriteIntent, WriteResult], Sent],
     ) -> Sent:
         if self._clock() - begun_at > _SENDS_WITHIN:
             return self._not_done(
-                decision,
+                intent,
                 Unavailable(
                     "The server stood still before it could ask the source; nothing was"
                     " sent.",
@@ -199,41 +199,41 @@ class Sending:
         try:
             result = write(source.write_timeout.total_seconds())
         except (Unavailable, Incorrect, Unsupported) as error:
-            return self._not_done(decision, error)
+            return self._not_done(intent, error)
         except Refused as error:
-            return self._refused(decision, error, settle)
+            return self._refused(intent, error, settle)
         except BookingUnconfirmed as error:
-            return self._unknown(decision, error)
+            return self._unknown(intent, error)
         if result.is_done:
-            return self._done(decision, result, settle)
+            return self._done(intent, result, settle)
         text = result.text or "The region refused the request."
-        return self._refused(decision, Refused(text, source=source.name), settle)
+        return self._refused(intent, Refused(text, source=source.name), settle)
 
     def _done(
         self,
-        decision: Decision,
+        intent: WriteIntent,
         result: WriteResult,
-        settle: Callable[[Decision, WriteResult], Sent],
+        settle: Callable[[WriteIntent, WriteResult], Sent],
     ) -> Sent:
         """Settle a yes, also one that came after the write was settled without it."""
         try:
-            return settle(decision, result)
-        except LostDecision:
-            _log.info("yes came late", booking=decision.booking)
+            return settle(intent, result)
+        except LostIntent:
+            _log.info("yes came late", booking=intent.booking)
         sent: list[Sent] = []
 
-        def mend(reopened: Decision) -> BookingRecord:
+        def mend(reopened: WriteIntent) -> BookingRecord:
             sent.append(settle(reopened, result))
             return sent[0][0]
 
-        self._settlement.contradict(decision, mend)
-        return sent[0] if sent else (self._journal.get(decision.booking), None)
+        self._settlement.contradict(intent, mend)
+        return sent[0] if sent else (self._journal.get(intent.booking), None)
 
     def _refused(
         self,
-        decision: Decision,
+        intent: WriteIntent,
         refusal: Refused,
-        settle: Callable[[Decision, WriteResult], Sent],
+        settle: Callable[[WriteIntent, WriteResult], Sent],
     ) -> Sent:
         """
         Settle a write that the region said no to, unless it has done it all the same.
@@ -245,17 +245,15 @@ class Sending:
             Refused: It was not done.
         """
         try:
-            done = self._settlement.done(decision)
+            done = self._settlement.done(intent)
         except GatewayError as error:
-            return self._unknown(decision, error)
+            return self._unknown(intent, error)
         if done is None:
-            return self._not_done(decision, refusal)
-        _log.warning(
-            "done and refused", source=refusal.source, booking=decision.booking
-        )
-        return self._done(decision, done, settle)
+            return self._not_done(intent, refusal)
+        _log.warning("done and refused", source=refusal.source, booking=intent.booking)
+        return self._done(intent, done, settle)
 
-    def _not_done(self, decision: Decision, error: GatewayError) -> Sent:
+    def _not_done(self, intent: WriteIntent, error: GatewayError) -> Sent:
         """
         Settle a write that was not done, and say why.
 
@@ -267,16 +265,16 @@ class Sending:
         """
         try:
             if isinstance(error, Refused):
-                self._journal.settle_refused(decision, message=error.message)
+                self._journal.settle_refused(intent, message=error.message)
             else:
-                self._journal.settle_not_sent(decision)
-        except LostDecision:
-            found = self._journal.decision(decision.id)
-            if found.state is not DecisionState.NOT_SENT:
-                return self._journal.get(decision.booking), None
+                self._journal.settle_not_sent(intent)
+        except LostIntent:
+            found = self._journal.intent(intent.id)
+            if found.state is not WriteState.NOT_SENT:
+                return self._journal.get(intent.booking), None
         raise error
 
-    def _unknown(self, decision: Decision, error: GatewayError) -> Sent:
+    def _unknown(self, intent: WriteIntent, error: GatewayError) -> Sent:
         """
         Say that nobody knows how a write went, and try to find out.
 
@@ -286,16 +284,16 @@ class Sending:
         _log.warning(
             "outcome unknown",
             source=error.source,
-            booking=decision.booking,
+            booking=intent.booking,
             error=str(error),
         )
         try:
-            record = self._journal.settle_unknown(decision)
-        except LostDecision:
-            return self._settlement.doubt(decision), None
+            record = self._journal.settle_unknown(intent)
+        except LostIntent:
+            return self._settlement.doubt(intent), None
         if isinstance(error, BookingUnconfirmed) and error.is_answered:
             try:
-                return self._settlement.settle(decision), None
+                return self._settlement.settle(intent), None
             except GatewayError as look:
                 _not_read(record, look)
         return record, None
@@ -303,11 +301,11 @@ class Sending:
     def _made(
         self,
         source: Source,
-        decision: Decision,
+        intent: WriteIntent,
         timeslot: Timeslot,
         result: WriteResult,
     ) -> Sent:
-        record = self._journal.get(decision.booking)
+        record = self._journal.get(intent.booking)
         try:
             details = self._seen(record, timeslot, result.booking_id)
             is_asked_for = details is None or is_the_same_time(details, timeslot)
@@ -321,17 +319,17 @@ class Sending:
                 booking=record.id,
                 error=str(error),
             )
-            return self._journal.settle_unknown(decision), None
+            return self._journal.settle_unknown(intent), None
         if not is_asked_for:
             # Another time, place or person than was asked for: nobody knows what was
             # booked, so nothing is said to be.
             self._settlement.alarm(
-                decision, Alarm.SOMETHING_ELSE, "region booked something else"
+                intent, Alarm.SOMETHING_ELSE, "region booked something else"
             )
-            return self._journal.settle_unknown(decision), None
+            return self._journal.settle_unknown(intent), None
         try:
             settled = self._journal.settle_booked(
-                decision,
+                intent,
                 booking_id=(
                     details.booking_id or result.booking_id
                     if details
@@ -343,7 +341,7 @@ class Sending:
                 look_again_in=None if details else source.settles_within,
             )
         except BookingIdTaken as error:
-            return self._not_believed(decision, error)
+            return self._not_believed(intent, error)
         if details is None:
             return settled, None
         if settled.timeslot.source_id == timeslot.source_id:
@@ -352,30 +350,30 @@ class Sending:
         return self._journal.reports.confirm(settled, details, timeslot), details
 
     def _moved(
-        self, decision: Decision, timeslot: Timeslot, result: WriteResult
+        self, intent: WriteIntent, timeslot: Timeslot, result: WriteResult
     ) -> Sent:
-        record = self._journal.get(decision.booking)
+        record = self._journal.get(intent.booking)
         found = self._found(record, timeslot)
         if not found:
             # Done by the region's word, but not seen: its new id is unknown as well.
-            return self._journal.settle_unknown(decision), None
+            return self._journal.settle_unknown(intent), None
         details = found[0]
         try:
             moved = self._journal.settle_moved(
-                decision,
+                intent,
                 booking_id=details.booking_id,
                 permissions=details.permissions,
                 is_invitation=details.is_invitation,
                 message=_to_be_shown(result),
             )
         except BookingIdTaken as error:
-            return self._not_believed(decision, error)
+            return self._not_believed(intent, error)
         return self._read_back.confirmed(moved, details), details
 
-    def _not_believed(self, decision: Decision, error: BookingIdTaken) -> Sent:
-        _log.warning("id not believed", booking=decision.booking, error=str(error))
-        self._settlement.alarm(decision, Alarm.SOMETHING_ELSE, "another booking's id")
-        return self._journal.settle_unknown(decision), None
+    def _not_believed(self, intent: WriteIntent, error: BookingIdTaken) -> Sent:
+        _log.warning("id not believed", booking=intent.booking, error=str(error))
+        self._settlement.alarm(intent, Alarm.SOMETHING_ELSE, "another booking's id")
+        return self._journal.settle_unknown(intent), None
 
     def _seen(
         self,

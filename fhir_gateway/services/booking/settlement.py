@@ -31,11 +31,11 @@ from fhir_gateway.stores.journal import (
     BookingIdTaken,
     BookingRecord,
     BookingState,
-    Decision,
-    DecisionKind,
-    DecisionState,
     Journal,
-    LostDecision,
+    LostIntent,
+    WriteIntent,
+    WriteKind,
+    WriteState,
 )
 
 __all__ = ["Settlement"]
@@ -49,7 +49,7 @@ _SETTLES_WITHIN: Final = timedelta(seconds=90)
 _OVERDUE: Final = timedelta(minutes=10)
 # Of a time that has begun a source need tell nothing: only a person can settle that.
 _AFTER_THE_VISIT: Final = timedelta(hours=1)
-# Whoever reopens a decision settles it in the next statement.
+# Whoever reopens an intent settles it in the next statement.
 _LEASE: Final = timedelta(seconds=30)
 
 
@@ -77,22 +77,22 @@ class Settlement:
         self._read_back = read_back
         self._clock = clock
 
-    def settle(self, decision: Decision) -> BookingRecord:
+    def settle(self, intent: WriteIntent) -> BookingRecord:
         """
         Try to find out how a write of unknown outcome went; return how it stands.
 
         Raises:
             GatewayError: The source could not be asked.
         """
-        record = self._journal.get(decision.booking)
+        record = self._journal.get(intent.booking)
         try:
-            if decision.kind is DecisionKind.CANCEL:
-                return self._settle_cancel(record, decision)
-            return self._settle_time(record, decision)
-        except LostDecision:
-            return self._journal.get(decision.booking)
+            if intent.kind is WriteKind.CANCEL:
+                return self._settle_cancel(record, intent)
+            return self._settle_time(record, intent)
+        except LostIntent:
+            return self._journal.get(intent.booking)
 
-    def done(self, decision: Decision) -> WriteResult | None:
+    def done(self, intent: WriteIntent) -> WriteResult | None:
         """
         Return OK when the source has done a write by now, None when it has not.
 
@@ -100,10 +100,10 @@ class Settlement:
             BookingUnconfirmed: The source lists something that may be the booking.
             GatewayError: The source could not be asked.
         """
-        record = self._journal.get(decision.booking)
-        target = decision.timeslot or record.timeslot
+        record = self._journal.get(intent.booking)
+        target = intent.timeslot or record.timeslot
         sighting = self._read_back.look(record, target)
-        if decision.kind is DecisionKind.CANCEL:
+        if intent.kind is WriteKind.CANCEL:
             is_seen = sighting.matches or sighting.candidates
             # A source need not list what is past.
             is_gone = not is_seen and target.start > self._clock()
@@ -131,7 +131,7 @@ class Settlement:
         )
         return known is not None and known.id != record.id
 
-    def see(self, decision: Decision) -> None:
+    def see(self, intent: WriteIntent) -> None:
         """
         Look once more at what was settled by the region's word, or by absence, alone.
 
@@ -143,18 +143,20 @@ class Settlement:
         Raises:
             GatewayError: The source could not be asked.
         """
-        record = self._journal.get(decision.booking)
-        target = decision.timeslot
-        if decision.state is DecisionState.NOT_SENT:
+        record = self._journal.get(intent.booking)
+        target = intent.timeslot
+        if intent.state is WriteState.NOT_SENT:
             if record.state is BookingState.BOOKED:
                 self._read_back.refreshed(record)
             else:
-                self._booked_after_all(record, decision)
+                self._booked_after_all(record, intent)
         elif target is not None and target.start > self._clock():
-            self._see(record, decision, target)
-        self._journal.outcomes.mark_seen(decision)
+            self._see(record, intent, target)
+        self._journal.outcomes.mark_seen(intent)
 
-    def _see(self, record: BookingRecord, decision: Decision, target: Timeslot) -> None:
+    def _see(
+        self, record: BookingRecord, intent: WriteIntent, target: Timeslot
+    ) -> None:
         try:
             matches = self._read_back.look(record, target).matches
         except Unsupported as error:
@@ -171,30 +173,30 @@ class Settlement:
                 _log.error("another booking's id", booking=record.id, error=str(error))
         elif self._journal.standing(record.number, target.token) is None:
             # Cancelled or moved meanwhile, it stands there once more.
-            self.alarm(decision, Alarm.DUPLICATE, "duplicate booking")
+            self.alarm(intent, Alarm.DUPLICATE, "duplicate booking")
 
-    def postpone(self, decision: Decision) -> None:
+    def postpone(self, intent: WriteIntent) -> None:
         """Look again later, the later the more often it has been in vain."""
-        pause = _PAUSES[min(decision.attempts, len(_PAUSES) - 1)]
-        self._in_vain(decision, pause * self._settles_within(decision))
+        pause = _PAUSES[min(intent.attempts, len(_PAUSES) - 1)]
+        self._in_vain(intent, pause * self._settles_within(intent))
 
     def contradict(
-        self, decision: Decision, settle: Callable[[Decision], BookingRecord]
+        self, intent: WriteIntent, settle: Callable[[WriteIntent], BookingRecord]
     ) -> BookingRecord | None:
         """
         Mend a write that was settled as not sent, and was done all the same.
 
         Args:
-            decision: The write, however it was known.
+            intent: The write, however it was known.
             settle: Settles it as done.
 
         Returns:
             How it stands; None when there was nothing to mend.
         """
         reopened = self._journal.outcomes.reopen(
-            decision,
+            intent,
             lease=_LEASE,
-            tell=telling(decision, "outcome contradicts what was said"),
+            tell=telling(intent, "outcome contradicts what was said"),
         )
         return None if reopened is None else settle(reopened)
 
@@ -204,16 +206,16 @@ class Settlement:
 
         Its source is asked where the write was settled by its absence.
         """
-        decision = self._journal.latest_decision(record.id)
-        if decision is None:
+        intent = self._journal.latest_intent(record.id)
+        if intent is None:
             return record
         try:
-            return self._booked_after_all(record, decision)
+            return self._booked_after_all(record, intent)
         except GatewayError as error:
             _log.info("not looked at again", booking=record.id, error=str(error))
             return record
 
-    def doubt(self, decision: Decision) -> BookingRecord:
+    def doubt(self, intent: WriteIntent) -> BookingRecord:
         """
         Take back what was found out of a write before it was sent.
 
@@ -223,98 +225,98 @@ class Settlement:
         Returns:
             How the booking stands.
         """
-        if self._journal.outcomes.mark_sent_late(decision):
-            return self._journal.get(decision.booking)
+        if self._journal.outcomes.mark_sent_late(intent):
+            return self._journal.get(intent.booking)
         event = "sent after it was given up"
         reopened = self._journal.outcomes.reopen(
-            decision, lease=_LEASE, tell=telling(decision, event)
+            intent, lease=_LEASE, tell=telling(intent, event)
         )
         if reopened is not None:
             return self._journal.settle_unknown(reopened)
-        if self._journal.decision(decision.id).state is DecisionState.NOT_SENT:
+        if self._journal.intent(intent.id).state is WriteState.NOT_SENT:
             # Another write to the booking is under way.
-            self.alarm(decision, Alarm.CONTRADICTED, event)
-        return self._journal.get(decision.booking)
+            self.alarm(intent, Alarm.CONTRADICTED, event)
+        return self._journal.get(intent.booking)
 
     def _booked_after_all(
-        self, record: BookingRecord, decision: Decision
+        self, record: BookingRecord, intent: WriteIntent
     ) -> BookingRecord:
         """Return a booking whose write was settled by its absence, looked at anew."""
         if (
             record.state is not BookingState.REFUSED
-            or decision.kind is not DecisionKind.MAKE
-            or not decision.is_not_seen
+            or intent.kind is not WriteKind.MAKE
+            or not intent.is_not_seen
             or record.timeslot.start <= self._clock()
         ):
             return record
         matches = self._read_back.look(record, record.timeslot).matches
         if not matches:
             return record
-        return self.booked_after_all(decision, matches[0]) or record
+        return self.booked_after_all(intent, matches[0]) or record
 
     def booked_after_all(
-        self, decision: Decision, booking: Booking
+        self, intent: WriteIntent, booking: Booking
     ) -> BookingRecord | None:
         """Mend a booking that was said not to have been made, and is at its source."""
         known = (
             None
             if booking.booking_id is None
             else self._journal.by_booking_id(
-                self._journal.get(decision.booking).source,
+                self._journal.get(intent.booking).source,
                 booking.unit,
                 booking.booking_id,
             )
         )
-        if known is not None and known.id != decision.booking:
+        if known is not None and known.id != intent.booking:
             # The resident has booked the same time again since.
             return None
         return self.contradict(
-            decision, lambda reopened: self._done(reopened, (booking,))
+            intent, lambda reopened: self._done(reopened, (booking,))
         )
 
-    def alarm(self, decision: Decision, alarm: Alarm, event: str) -> None:
+    def alarm(self, intent: WriteIntent, alarm: Alarm, event: str) -> None:
         """Call a person, once; twice where a process dies in the middle of it."""
-        raise_alarm(self._journal, decision, alarm, event)
+        raise_alarm(self._journal, intent, alarm, event)
 
-    def _settle_time(self, record: BookingRecord, decision: Decision) -> BookingRecord:
-        timeslot = decision.timeslot or record.timeslot
+    def _settle_time(self, record: BookingRecord, intent: WriteIntent) -> BookingRecord:
+        timeslot = intent.timeslot or record.timeslot
         sighting = self._read_back.look(record, timeslot)
         if sighting.matches:
-            if self._is_left_behind(record, decision, timeslot):
-                self.alarm(decision, Alarm.DUPLICATE, "duplicate booking")
-            return self._done(decision, sighting.matches)
-        if sighting.candidates or self._is_lost(record, decision):
-            return self._needs_person(record, decision)
-        return self._unchanged(record, decision, timeslot)
+            if self._is_left_behind(record, intent, timeslot):
+                self.alarm(intent, Alarm.DUPLICATE, "duplicate booking")
+            return self._done(intent, sighting.matches)
+        if sighting.candidates or self._is_lost(record, intent):
+            return self._needs_person(record, intent)
+        return self._unchanged(record, intent, timeslot)
 
     def _settle_cancel(
-        self, record: BookingRecord, decision: Decision
+        self, record: BookingRecord, intent: WriteIntent
     ) -> BookingRecord:
         timeslot = record.timeslot
         sighting = self._read_back.look(record, timeslot)
         if sighting.matches:
             # Still there long after: the cancellation was never carried out.
-            return self._unchanged(record, decision, timeslot)
+            return self._unchanged(record, intent, timeslot)
         if sighting.candidates:
-            return self._needs_person(record, decision)
+            return self._needs_person(record, intent)
         if timeslot.start <= self._clock():
-            return self._begun(record, decision)
-        return self._journal.settle_cancelled(decision)
+            return self._begun(record, intent)
+        return self._journal.settle_cancelled(intent)
 
-    def _done(self, decision: Decision, matches: tuple[Booking, ...]) -> BookingRecord:
+    def _done(self, intent: WriteIntent, matches: tuple[Booking, ...]) -> BookingRecord:
         booking = matches[0]
-        if decision.kind is DecisionKind.MAKE:
+        if intent.kind is WriteKind.MAKE:
             settled = self._journal.settle_booked(
-                decision,
+                intent,
                 booking_id=booking.booking_id,
                 permissions=booking.permissions,
                 is_invitation=booking.is_invitation,
                 message=None,
-                look_again_in=self._may_come_again_in(decision),
+                look_again_in=self._may_come_again_in(intent),
             )
         else:
             settled = self._journal.settle_moved(
-                decision,
+                intent,
                 booking_id=booking.booking_id,
                 permissions=booking.permissions,
                 is_invitation=booking.is_invitation,
@@ -326,60 +328,62 @@ class Settlement:
             _log.error("another booking's id", booking=settled.id, error=str(error))
             return settled
 
-    def _may_come_again_in(self, decision: Decision) -> timedelta | None:
+    def _may_come_again_in(self, intent: WriteIntent) -> timedelta | None:
         """Return when a booking is to be looked at that was seen so early; or None."""
-        within = self._settles_within(decision)
-        sent_at = decision.sent_at
+        within = self._settles_within(intent)
+        sent_at = intent.sent_at
         if sent_at is None or self._clock() - sent_at >= within:
             return None
         # Until then the platform may deliver it once more.
         return within
 
     def _unchanged(
-        self, record: BookingRecord, decision: Decision, timeslot: Timeslot
+        self, record: BookingRecord, intent: WriteIntent, timeslot: Timeslot
     ) -> BookingRecord:
         """Settle a write of which its source shows no trace, once that is for good."""
         if timeslot.start <= self._clock():
-            return self._begun(record, decision)
-        within = self._settles_within(decision)
+            return self._begun(record, intent)
+        within = self._settles_within(intent)
         pause = within * _PAUSES[0]
         moment = self._clock()
-        if decision.alarm is Alarm.SOMETHING_ELSE:
+        if intent.alarm is Alarm.SOMETHING_ELSE:
             # The region said yes, to whatever it was.
-            return self._needs_person(record, decision)
+            return self._needs_person(record, intent)
         if (
-            decision.sent_at is not None
-            and moment - decision.sent_at >= within
-            and decision.unchanged_at is not None
-            and moment - decision.unchanged_at >= pause
+            intent.sent_at is not None
+            and moment - intent.sent_at >= within
+            and intent.unchanged_at is not None
+            and moment - intent.unchanged_at >= pause
         ):
             return self._journal.settle_not_sent(
-                decision, look_again_in=within * _PAUSES[-1]
+                intent, look_again_in=within * _PAUSES[-1]
             )
-        self._in_vain(decision, pause, unchanged=True)
+        self._in_vain(intent, pause, unchanged=True)
         return record
 
-    def _begun(self, record: BookingRecord, decision: Decision) -> BookingRecord:
-        self.alarm(decision, Alarm.BEGUN, "outcome unknown and time begun")
-        self._in_vain(decision, _AFTER_THE_VISIT)
+    def _begun(self, record: BookingRecord, intent: WriteIntent) -> BookingRecord:
+        self.alarm(intent, Alarm.BEGUN, "outcome unknown and time begun")
+        self._in_vain(intent, _AFTER_THE_VISIT)
         return record
 
-    def _needs_person(self, record: BookingRecord, decision: Decision) -> BookingRecord:
-        self.alarm(decision, Alarm.AMBIGUOUS, "outcome needs a person")
-        self._in_vain(decision, self._settles_within(decision) * _PAUSES[-1])
+    def _needs_person(
+        self, record: BookingRecord, intent: WriteIntent
+    ) -> BookingRecord:
+        self.alarm(intent, Alarm.AMBIGUOUS, "outcome needs a person")
+        self._in_vain(intent, self._settles_within(intent) * _PAUSES[-1])
         return record
 
     def _is_left_behind(
-        self, record: BookingRecord, decision: Decision, target: Timeslot
+        self, record: BookingRecord, intent: WriteIntent, target: Timeslot
     ) -> bool:
         """Return whether a booking that was moved also stands where it was."""
-        if decision.kind is not DecisionKind.UPDATE or target == record.timeslot:
+        if intent.kind is not WriteKind.UPDATE or target == record.timeslot:
             return False
         return bool(self._at_its_old_time(record).matches)
 
-    def _is_lost(self, record: BookingRecord, decision: Decision) -> bool:
+    def _is_lost(self, record: BookingRecord, intent: WriteIntent) -> bool:
         """Return whether a booking that was to be moved stands nowhere."""
-        return decision.kind is DecisionKind.UPDATE and not (
+        return intent.kind is WriteKind.UPDATE and not (
             self._at_its_old_time(record).matches
             or record.timeslot.start <= self._clock()
         )
@@ -388,18 +392,18 @@ class Settlement:
         return self._read_back.look(record, record.timeslot)
 
     def _in_vain(
-        self, decision: Decision, pause: timedelta, *, unchanged: bool = False
+        self, intent: WriteIntent, pause: timedelta, *, unchanged: bool = False
     ) -> None:
-        sent_at = decision.sent_at
+        sent_at = intent.sent_at
         if sent_at is not None and self._clock() - sent_at >= _OVERDUE:
-            self.alarm(decision, Alarm.OVERDUE, "outcome overdue")
+            self.alarm(intent, Alarm.OVERDUE, "outcome overdue")
         try:
-            self._journal.outcomes.postpone(decision, until=pause, unchanged=unchanged)
-        except LostDecision:
+            self._journal.outcomes.postpone(intent, until=pause, unchanged=unchanged)
+        except LostIntent:
             # Settled meanwhile: there is nothing to look for.
-            _log.debug("decision settled elsewhere", booking=decision.booking)
+            _log.debug("intent settled elsewhere", booking=intent.booking)
 
-    def _settles_within(self, decision: Decision) -> timedelta:
-        record = self._journal.get(decision.booking)
+    def _settles_within(self, intent: WriteIntent) -> timedelta:
+        record = self._journal.get(intent.booking)
         source = self._access.sources.get(record.source)
         return _SETTLES_WITHIN if source is None else source.settles_within

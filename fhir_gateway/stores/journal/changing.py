@@ -19,7 +19,7 @@ from fhir_gateway.stores.journal.records import (
     BookingState,
 )
 from fhir_gateway.stores.journal.rows import record_from_row
-from fhir_gateway.stores.journal.tables import bookings, decisions
+from fhir_gateway.stores.journal.tables import bookings, intents
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = [
@@ -82,8 +82,8 @@ def lock_unit(connection: Connection, source: str, unit: str) -> None:
 def has_unsettled(connection: Connection, booking: str) -> bool:
     """Return whether a write to a booking is under way."""
     found = connection.execute(
-        select(decisions.c.id).where(
-            decisions.c.booking == booking, decisions.c.settled_at.is_(None)
+        select(intents.c.id).where(
+            intents.c.booking == booking, intents.c.settled_at.is_(None)
         )
     ).first()
     return found is not None

@@ -2,7 +2,7 @@
 The steps that claims are made of, each within a transaction of its caller's.
 
 On PostgreSQL locks are taken in one order, so that no two transactions wait for each
-other: request key, resident, timeslot, decision, unit, booking.
+other: request key, resident, timeslot, intent, unit, booking.
 """
 
 import re
@@ -38,21 +38,21 @@ from fhir_gateway.stores.database import database_clock, lock_until_commit
 from fhir_gateway.stores.journal.records import (
     AlreadyBooked,
     BookingState,
-    Decision,
-    DecisionKind,
-    DecisionState,
-    LostDecision,
+    LostIntent,
+    WriteIntent,
+    WriteKind,
+    WriteState,
 )
 from fhir_gateway.stores.journal.rows import (
     NUMBER,
-    decision_from_row,
     document_from_timeslot,
+    intent_from_row,
 )
-from fhir_gateway.stores.journal.tables import bookings, claims, decisions
+from fhir_gateway.stores.journal.tables import bookings, claims, intents
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = [
-    "DECISION",
+    "INTENT",
     "OUR_ID",
     "any_place",
     "claim",
@@ -72,14 +72,14 @@ __all__ = [
 # Also what keeps a client's odd id from PostgreSQL, which refuses a NUL in a text.
 OUR_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
-# A decision as `decision_from_row` reads it: whether a hold is over is for the
+# An intent as `intent_from_row` reads it: whether a hold is over is for the
 # database's clock to say.
-DECISION: Final = (
-    *decisions.c,
+INTENT: Final = (
+    *intents.c,
     func.coalesce(
         and_(
-            decisions.c.state == DecisionState.CLAIMED.value,
-            decisions.c.held_until <= database_clock(),
+            intents.c.state == WriteState.CLAIMED.value,
+            intents.c.held_until <= database_clock(),
         ),
         false(),
     ).label("is_lapsed"),
@@ -89,12 +89,12 @@ DECISION: Final = (
 # What every booking runs is built once: to build a statement takes SQLAlchemy several
 # times as long as to run it.
 _LAPSED: Final = (
-    select(decisions.c.id, decisions.c.booking)
-    .join(claims, claims.c.decision == decisions.c.id)
+    select(intents.c.id, intents.c.booking)
+    .join(claims, claims.c.intent == intents.c.id)
     .where(
         claims.c.token == bindparam("token"),
         claims.c.released_at.is_(None),
-        decisions.c.held_until <= database_clock(),
+        intents.c.held_until <= database_clock(),
     )
 )
 _CLAIMED: Final = (
@@ -103,19 +103,19 @@ _CLAIMED: Final = (
     .where(claims.c.token == bindparam("token"), claims.c.released_at.is_(None))
 )
 _DECIDE: Final = (
-    insert(decisions)
+    insert(intents)
     .values(
-        ordinal=select(func.coalesce(func.max(decisions.c.ordinal), 0) + 1)
-        .where(decisions.c.booking == bindparam("of_booking"))
+        ordinal=select(func.coalesce(func.max(intents.c.ordinal), 0) + 1)
+        .where(intents.c.booking == bindparam("of_booking"))
         .scalar_subquery(),
-        state=DecisionState.CLAIMED.value,
+        state=WriteState.CLAIMED.value,
         fence=1,
         lease_until=database_clock() + bindparam("lease_s", type_=Double()),
         held_until=database_clock() + bindparam("held_s", type_=Double()),
         attempts=0,
         created_at=database_clock(),
     )
-    .returning(*DECISION)
+    .returning(*INTENT)
 )
 _CLAIM: Final = insert(claims).values(created_at=database_clock())
 _FOUND: Final = select(bookings).where(
@@ -126,15 +126,15 @@ _LOCKED: Final = _FOUND.with_for_update()
 
 def is_live() -> ColumnElement[bool]:
     """
-    Return the condition that a claim, joined with its decision, keeps others out.
+    Return the condition that a claim, joined with its intent, keeps others out.
 
     A hold that is over does not, whether or not somebody has tidied up after it.
     """
     return and_(
         claims.c.released_at.is_(None),
         or_(
-            decisions.c.held_until.is_(None),
-            decisions.c.held_until > database_clock(),
+            intents.c.held_until.is_(None),
+            intents.c.held_until > database_clock(),
         ),
     )
 
@@ -199,15 +199,15 @@ def any_place(connection: Connection, token: str) -> int:
 def _end_lapsed(connection: Connection, token: str) -> None:
     for row in connection.execute(_LAPSED, {"token": token}).all():
         ended = connection.execute(
-            update(decisions)
+            update(intents)
             .where(
-                decisions.c.id == row.id,
-                decisions.c.state == DecisionState.CLAIMED.value,
-                decisions.c.held_until <= database_clock(),
+                intents.c.id == row.id,
+                intents.c.state == WriteState.CLAIMED.value,
+                intents.c.held_until <= database_clock(),
             )
             .values(
-                state=DecisionState.NOT_SENT.value,
-                fence=decisions.c.fence + 1,
+                state=WriteState.NOT_SENT.value,
+                fence=intents.c.fence + 1,
                 settled_at=database_clock(),
             )
         )
@@ -230,12 +230,12 @@ def decide(
     seal: Seal,
     *,
     booking: str,
-    kind: DecisionKind,
+    kind: WriteKind,
     timeslot: Timeslot | None,
     lease: timedelta,
     is_hold: bool = False,
-) -> Decision:
-    """Write down a decision, CLAIMED; a hold lasts as long as its lease."""
+) -> WriteIntent:
+    """Write down an intent, CLAIMED; a hold lasts as long as its lease."""
     lease_s = lease.total_seconds()
     row = connection.execute(
         _DECIDE,
@@ -251,18 +251,18 @@ def decide(
             ),
         },
     ).one()
-    return decision_from_row(row, seal)
+    return intent_from_row(row, seal)
 
 
 def claim(
     connection: Connection,
     source: SourceName,
-    decision: Decision,
+    intent: WriteIntent,
     timeslot: Timeslot,
     ordinal: int,
 ) -> None:
     """
-    Claim a place for a decision.
+    Claim a place for an intent.
 
     Raises:
         TimeslotTaken: It has been claimed.
@@ -274,8 +274,8 @@ def claim(
                 "id": str(uuid4()),
                 "token": timeslot.token,
                 "ordinal": ordinal,
-                "booking": decision.booking,
-                "decision": decision.id,
+                "booking": intent.booking,
+                "intent": intent.id,
                 "starts_at": epoch_seconds(timeslot.start),
             },
         )
@@ -311,9 +311,9 @@ def locked(connection: Connection, booking: str) -> Row[Any]:
     return _found(connection, _LOCKED, booking)
 
 
-def lost() -> LostDecision:
+def lost() -> LostIntent:
     """Return the error that says that somebody else was first."""
-    return LostDecision("The write has been sent or settled by somebody else.")
+    return LostIntent("The write has been sent or settled by somebody else.")
 
 
 def from_now(duration: timedelta) -> ColumnElement[float]:
@@ -321,7 +321,7 @@ def from_now(duration: timedelta) -> ColumnElement[float]:
     return database_clock() + duration.total_seconds()
 
 
-def texts(states: Collection[DecisionState]) -> list[str]:
+def texts(states: Collection[WriteState]) -> list[str]:
     """Return states as they are stored."""
     return [state.value for state in states]
 

@@ -28,7 +28,7 @@ from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.stores.database import Database, database_clock, lock_until_commit
 from fhir_gateway.stores.journal.claiming import (
-    DECISION,
+    INTENT,
     OUR_ID,
     claim,
     decide,
@@ -42,24 +42,24 @@ from fhir_gateway.stores.journal.claiming import (
 from fhir_gateway.stores.journal.records import (
     BookingRecord,
     BookingState,
-    Decision,
-    DecisionKind,
-    DecisionState,
     HoldOver,
     RequestKey,
     TooManyHolds,
+    WriteIntent,
+    WriteKind,
+    WriteState,
 )
 from fhir_gateway.stores.journal.requests import refuse_repeat, take_up
 from fhir_gateway.stores.journal.rows import (
     NUMBER,
-    decision_from_row,
+    intent_from_row,
     record_from_row,
     sealed_reason,
     values_from_permissions,
     values_from_subject,
     values_from_timeslot,
 )
-from fhir_gateway.stores.journal.tables import bookings, decisions
+from fhir_gateway.stores.journal.tables import bookings, intents
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = ["LONGEST_IN_ALL", "MOST_HOLDS", "Holds"]
@@ -151,17 +151,17 @@ class Holds:
                 )
                 .returning(*bookings.c)
             ).one()
-            decision = decide(
+            intent = decide(
                 connection,
                 self._seal,
                 booking=row.id,
-                kind=DecisionKind.MAKE,
+                kind=WriteKind.MAKE,
                 timeslot=timeslot,
                 lease=lasts,
                 is_hold=True,
             )
-            claim(connection, source, decision, timeslot, ordinal)
-            take_up(connection, self._seal, request, decision)
+            claim(connection, source, intent, timeslot, ordinal)
+            take_up(connection, self._seal, request, intent)
             return record_from_row(row, self._seal)
 
     def renew(self, booking: str, *, lasts: timedelta) -> BookingRecord:
@@ -173,7 +173,7 @@ class Holds:
             HoldOver: It is over, or no hold any more.
         """
         until = from_now(lasts)
-        end = decisions.c.created_at + LONGEST_IN_ALL.total_seconds()
+        end = intents.c.created_at + LONGEST_IN_ALL.total_seconds()
         lasts_until = case((until < end, until), else_=end)
         with self._database.writing() as connection:
             self._change(
@@ -203,7 +203,7 @@ class Holds:
                 self._change(
                     connection,
                     booking,
-                    state=DecisionState.NOT_SENT.value,
+                    state=WriteState.NOT_SENT.value,
                     settled_at=database_clock(),
                 )
             except HoldOver:
@@ -225,7 +225,7 @@ class Holds:
         *,
         subject: SubjectOfCare,
         request: RequestKey | None = None,
-    ) -> Decision:
+    ) -> WriteIntent:
         """
         Make a hold the claim of a booking, which `Journal.mark_sent` goes on with.
 
@@ -247,14 +247,14 @@ class Holds:
                 lease_until=from_now(self._claim_lease),
                 held_until=None,
             )
-            decision = decision_from_row(row, self._seal)
+            intent = intent_from_row(row, self._seal)
             self._changed(
                 connection,
                 booking,
                 **values_from_subject(subject.as_mapping(), self._seal),
             )
-            take_up(connection, self._seal, request, decision)
-            return decision
+            take_up(connection, self._seal, request, intent)
+            return intent
 
     def was_only_held(self, booking: str) -> bool:
         """Return whether a booking was a hold that is over, and never more."""
@@ -264,8 +264,8 @@ class Holds:
     def _check_count(self, connection: Connection, hashes: tuple[str, ...]) -> None:
         count = connection.execute(
             select(func.count())
-            .select_from(decisions)
-            .join(bookings, bookings.c.id == decisions.c.booking)
+            .select_from(intents)
+            .join(bookings, bookings.c.id == intents.c.booking)
             .where(bookings.c.subject_hmac.in_(hashes), *_is_held())
         ).scalar_one()
         if count >= MOST_HOLDS:
@@ -277,15 +277,15 @@ class Holds:
     def _change(
         self, connection: Connection, booking: str, **values: object
     ) -> Row[Any]:
-        """Change the decision of a hold that is not over."""
+        """Change the intent of a hold that is not over."""
         row = None
         if OUR_ID.fullmatch(booking):
             row = connection.execute(
-                update(decisions)
-                .where(decisions.c.booking == booking, *_is_held())
+                update(intents)
+                .where(intents.c.booking == booking, *_is_held())
                 # Whoever knows it as it was, has lost it.
-                .values(fence=decisions.c.fence + 1, **values)
-                .returning(*DECISION)
+                .values(fence=intents.c.fence + 1, **values)
+                .returning(*INTENT)
             ).one_or_none()
         if row is None:
             found(connection, booking)
@@ -309,8 +309,8 @@ class Holds:
 
 def _is_held() -> tuple[ColumnElement[bool], ...]:
     return (
-        decisions.c.state == DecisionState.CLAIMED.value,
-        decisions.c.held_until > database_clock(),
+        intents.c.state == WriteState.CLAIMED.value,
+        intents.c.held_until > database_clock(),
     )
 
 
@@ -319,9 +319,9 @@ def _was_only_held(connection: Connection, booking: str) -> bool:
         connection.execute(
             select(
                 exists().where(
-                    decisions.c.booking == booking,
-                    decisions.c.kind == DecisionKind.MAKE.value,
-                    decisions.c.held_until.is_not(None),
+                    intents.c.booking == booking,
+                    intents.c.kind == WriteKind.MAKE.value,
+                    intents.c.held_until.is_not(None),
                 )
             )
         ).scalar_one()

@@ -47,7 +47,7 @@ from fhir_gateway.stores.journal.changing import (
     retire_double,
 )
 from fhir_gateway.stores.journal.claiming import (
-    DECISION,
+    INTENT,
     OUR_ID,
     claim,
     decide,
@@ -67,16 +67,16 @@ from fhir_gateway.stores.journal.places import Places
 from fhir_gateway.stores.journal.records import (
     BookingRecord,
     BookingState,
-    Decision,
-    DecisionKind,
-    DecisionState,
     RequestKey,
+    WriteIntent,
+    WriteKind,
+    WriteState,
 )
 from fhir_gateway.stores.journal.reports import Reports
 from fhir_gateway.stores.journal.requests import Requests, refuse_repeat, take_up
 from fhir_gateway.stores.journal.rows import (
     NUMBER,
-    decision_from_row,
+    intent_from_row,
     record_from_row,
     sealed_reason,
     sealed_text,
@@ -85,14 +85,14 @@ from fhir_gateway.stores.journal.rows import (
     values_from_subject,
     values_from_timeslot,
 )
-from fhir_gateway.stores.journal.tables import bookings, claims, decisions
+from fhir_gateway.stores.journal.tables import bookings, claims, intents
 from fhir_gateway.stores.journal.upkeep import Upkeep
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = ["Journal"]
 
-_AFTER_SENDING: Final = frozenset({DecisionState.SENT, DecisionState.UNKNOWN})
-_BEFORE_SETTLING: Final = _AFTER_SENDING | {DecisionState.CLAIMED}
+_AFTER_SENDING: Final = frozenset({WriteState.SENT, WriteState.UNKNOWN})
+_BEFORE_SETTLING: Final = _AFTER_SENDING | {WriteState.CLAIMED}
 
 
 # What every booking runs is built once, as in `claiming.py`.
@@ -100,44 +100,44 @@ _NEW: Final = insert(bookings).values(
     created_at=database_clock(), updated_at=database_clock()
 )
 _MARK_SENT: Final = (
-    update(decisions)
+    update(intents)
     .where(
-        decisions.c.id == bindparam("decision"),
-        decisions.c.state == DecisionState.CLAIMED.value,
-        decisions.c.fence == bindparam("known_fence"),
+        intents.c.id == bindparam("intent"),
+        intents.c.state == WriteState.CLAIMED.value,
+        intents.c.fence == bindparam("known_fence"),
     )
     .values(
-        state=DecisionState.SENT.value,
-        fence=decisions.c.fence + 1,
+        state=WriteState.SENT.value,
+        fence=intents.c.fence + 1,
         sent_at=database_clock(),
         lease_until=database_clock() + bindparam("lease_s", type_=Double()),
     )
-    .returning(*DECISION)
+    .returning(*INTENT)
 )
 _SETTLE: Final = (
-    update(decisions)
+    update(intents)
     .where(
-        decisions.c.id == bindparam("decision"),
-        decisions.c.state.in_(bindparam("accepted", expanding=True)),
-        decisions.c.fence == bindparam("known_fence"),
+        intents.c.id == bindparam("intent"),
+        intents.c.state.in_(bindparam("accepted", expanding=True)),
+        intents.c.fence == bindparam("known_fence"),
     )
     .values(settled_at=database_clock(), next_look_at=None)
-    .returning(*DECISION)
+    .returning(*INTENT)
 )
 _SOURCE: Final = select(bookings.c.source).where(bookings.c.id == bindparam("booking"))
 _LATEST: Final = (
-    select(*DECISION)
-    .where(decisions.c.booking == bindparam("of_booking"))
-    .order_by(decisions.c.ordinal.desc())
+    select(*INTENT)
+    .where(intents.c.booking == bindparam("of_booking"))
+    .order_by(intents.c.ordinal.desc())
     .limit(1)
 )
-_PENDING: Final = _LATEST.where(decisions.c.settled_at.is_(None))
+_PENDING: Final = _LATEST.where(intents.c.settled_at.is_(None))
 # In one statement: two would each see the database at a moment of its own.
 _NOW: Final = (
-    select(*bookings.c, *(each.label(f"decision_{each.key}") for each in DECISION))
+    select(*bookings.c, *(each.label(f"intent_{each.key}") for each in INTENT))
     .outerjoin(
-        decisions,
-        and_(decisions.c.booking == bookings.c.id, decisions.c.settled_at.is_(None)),
+        intents,
+        and_(intents.c.booking == bookings.c.id, intents.c.settled_at.is_(None)),
     )
     .where(bookings.c.id == bindparam("of_booking"), bookings.c.wiped_at.is_(None))
 )
@@ -202,7 +202,7 @@ class Journal:
         subject: SubjectOfCare,
         capacity: int | None = None,
         request: RequestKey | None = None,
-    ) -> Decision:
+    ) -> WriteIntent:
         """
         Claim a place for a new booking, which is PENDING from now on.
 
@@ -243,10 +243,10 @@ class Journal:
                     **values_from_timeslot(timeslot),
                 },
             )
-            decision = self._decide(connection, new, DecisionKind.MAKE, timeslot)
-            take_up(connection, self._seal, request, decision)
-            claim(connection, source, decision, timeslot, ordinal)
-            return decision
+            intent = self._decide(connection, new, WriteKind.MAKE, timeslot)
+            take_up(connection, self._seal, request, intent)
+            claim(connection, source, intent, timeslot, ordinal)
+            return intent
 
     def claim_update(
         self,
@@ -255,7 +255,7 @@ class Journal:
         capacity: int | None = None,
         *,
         request: RequestKey | None = None,
-    ) -> Decision:
+    ) -> WriteIntent:
         """
         Claim a place to move a booking to; its present place stays claimed too.
 
@@ -286,12 +286,10 @@ class Journal:
                 number=record.number,
                 capacity=capacity,
             )
-            decision = self._decide(
-                connection, record.id, DecisionKind.UPDATE, timeslot
-            )
-            take_up(connection, self._seal, request, decision)
-            claim(connection, record.source, decision, timeslot, ordinal)
-            return decision
+            intent = self._decide(connection, record.id, WriteKind.UPDATE, timeslot)
+            take_up(connection, self._seal, request, intent)
+            claim(connection, record.source, intent, timeslot, ordinal)
+            return intent
 
     def claim_cancel(
         self,
@@ -299,7 +297,7 @@ class Journal:
         *,
         reason: CancellationReason | None = None,
         request: RequestKey | None = None,
-    ) -> Decision:
+    ) -> WriteIntent:
         """
         Keep every other write away from a booking that is to be cancelled.
 
@@ -317,48 +315,48 @@ class Journal:
         with self._database.writing() as connection:
             refuse_repeat(connection, self._seal, request)
             _refuse_overtaken(connection, record)
-            decision = self._decide(connection, record.id, DecisionKind.CANCEL, None)
+            intent = self._decide(connection, record.id, WriteKind.CANCEL, None)
             if reason is not None:
                 connection.execute(
-                    update(decisions)
-                    .where(decisions.c.id == decision.id)
+                    update(intents)
+                    .where(intents.c.id == intent.id)
                     .values(cancellation_sealed=sealed_reason(reason, self._seal))
                 )
-            take_up(connection, self._seal, request, decision)
-            return decision
+            take_up(connection, self._seal, request, intent)
+            return intent
 
-    def mark_sent(self, decision: Decision, *, lease: timedelta) -> Decision:
+    def mark_sent(self, intent: WriteIntent, *, lease: timedelta) -> WriteIntent:
         """
         Say, lastingly, that the write may have been sent; send it only after this.
 
-        Whatever this raises, do not send. Use the decision it returns from here on.
+        Whatever this raises, do not send. Use the intent it returns from here on.
 
         Args:
-            decision: What a claim returned.
+            intent: What a claim returned.
             lease: How long the sender has; after that `unsettled` shows it. Longer than
                 the sender waits for its answer.
 
         Raises:
-            LostDecision: It has been sent or settled already.
+            LostIntent: It has been sent or settled already.
         """
         with self._database.writing() as connection:
             row = connection.execute(
                 _MARK_SENT,
                 {
-                    "decision": decision.id,
-                    "known_fence": decision.fence,
+                    "intent": intent.id,
+                    "known_fence": intent.fence,
                     "lease_s": lease.total_seconds(),
                 },
             ).one_or_none()
             if row is None:
                 raise lost()
-            return self._decision(row)
+            return self._intent(row)
 
     # Settlements: when the outcome is known, or known to be unknown.
 
     def settle_booked(
         self,
-        decision: Decision,
+        intent: WriteIntent,
         *,
         booking_id: BookingId | None,
         permissions: BookingPermissions,
@@ -372,7 +370,7 @@ class Journal:
         Where the same booking has come in by `adopt` too, that record gives way.
 
         Args:
-            decision: What `mark_sent`, `unsettled` or `pending_decision` returned.
+            intent: What `mark_sent`, `unsettled` or `pending_intent` returned.
             booking_id: The region's id; None where it gave none, and `confirm` or a
                 later look will tell.
             permissions: What the region lets the resident do with it.
@@ -384,14 +382,14 @@ class Journal:
         Raises:
             BookingIdTaken: The id is that of another booking, so the answer cannot be
                 about this one. `settle_unknown` is what is left to do.
-            LostDecision: It was not sent, or is settled already.
+            LostIntent: It was not sent, or is settled already.
         """
         with self._database.writing() as connection:
             settled = self._settle(
-                connection, decision, DecisionState.DONE, kinds={DecisionKind.MAKE}
+                connection, intent, WriteState.DONE, kinds={WriteKind.MAKE}
             )
             row = self._without_double(connection, settled, booking_id)
-            _rest(connection, decision, look_again_in)
+            _rest(connection, intent, look_again_in)
             return change(
                 connection,
                 self._seal,
@@ -406,7 +404,7 @@ class Journal:
 
     def settle_moved(
         self,
-        decision: Decision,
+        intent: WriteIntent,
         *,
         booking_id: BookingId | None,
         permissions: BookingPermissions,
@@ -417,7 +415,7 @@ class Journal:
         Settle an UPDATE: the booking has its new time, and the old place is free.
 
         Args:
-            decision: What `mark_sent`, `unsettled` or `pending_decision` returned.
+            intent: What `mark_sent`, `unsettled` or `pending_intent` returned.
             booking_id: The region's id from now on; None where it is as before.
             permissions: What the region lets the resident do with it from now on.
             is_invitation: Whether the booking is an invitation (`kallelse`).
@@ -425,14 +423,14 @@ class Journal:
 
         Raises:
             BookingIdTaken: The id is that of another booking.
-            LostDecision: It was not sent, or is settled already.
+            LostIntent: It was not sent, or is settled already.
         """
         with self._database.writing() as connection:
             settled = self._settle(
-                connection, decision, DecisionState.DONE, kinds={DecisionKind.UPDATE}
+                connection, intent, WriteState.DONE, kinds={WriteKind.UPDATE}
             )
             row = self._without_double(connection, settled, booking_id)
-            release(connection, row.id, claims.c.decision != decision.id)
+            release(connection, row.id, claims.c.intent != intent.id)
             return change(
                 connection,
                 self._seal,
@@ -446,23 +444,23 @@ class Journal:
             )
 
     def settle_cancelled(
-        self, decision: Decision, *, message: str | None = None
+        self, intent: WriteIntent, *, message: str | None = None
     ) -> BookingRecord:
         """
         Settle a CANCEL: the region has taken the booking away.
 
         Args:
-            decision: What `mark_sent`, `unsettled` or `pending_decision` returned.
+            intent: What `mark_sent`, `unsettled` or `pending_intent` returned.
             message: The region's text that came with its yes; it replaces any older.
 
         Raises:
-            LostDecision: It was not sent, or is settled already.
+            LostIntent: It was not sent, or is settled already.
         """
         with self._database.writing() as connection:
             settled = self._settle(
-                connection, decision, DecisionState.DONE, kinds={DecisionKind.CANCEL}
+                connection, intent, WriteState.DONE, kinds={WriteKind.CANCEL}
             )
-            row = locked(connection, decision.booking)
+            row = locked(connection, intent.booking)
             release(connection, row.id)
             return change(
                 connection,
@@ -474,29 +472,29 @@ class Journal:
             )
 
     def settle_refused(
-        self, decision: Decision, *, message: str | None
+        self, intent: WriteIntent, *, message: str | None
     ) -> BookingRecord:
         """
         Settle any kind: the region said no.
 
         A booking to be made is REFUSED and bears the region's text. One to be moved or
         cancelled stands as it did, with its version and its own text; the region's no
-        is then in `latest_decision`.
+        is then in `latest_intent`.
 
         Raises:
-            LostDecision: It was not sent, or is settled already.
+            LostIntent: It was not sent, or is settled already.
         """
         with self._database.writing() as connection:
             self._settle(
                 connection,
-                decision,
-                DecisionState.REFUSED,
+                intent,
+                WriteState.REFUSED,
                 message=message,
             )
-            return self._fall_back(connection, decision, message)
+            return self._fall_back(connection, intent, message)
 
     def settle_not_sent(
-        self, decision: Decision, *, look_again_in: timedelta | None = None
+        self, intent: WriteIntent, *, look_again_in: timedelta | None = None
     ) -> BookingRecord:
         """
         Settle any kind: it never reached the region, or has left nothing there.
@@ -505,44 +503,44 @@ class Journal:
         stands as it did.
 
         Args:
-            decision: What a claim, `mark_sent`, `unsettled` or `pending_decision`
+            intent: What a claim, `mark_sent`, `unsettled` or `pending_intent`
                 returned.
             look_again_in: When `unseen` has it, where it was only not to be seen; None
                 where it is certain that it did not leave.
 
         Raises:
-            LostDecision: It is settled already, or has been sent since.
+            LostIntent: It is settled already, or has been sent since.
         """
         with self._database.writing() as connection:
             self._settle(
-                connection, decision, DecisionState.NOT_SENT, accepts=_BEFORE_SETTLING
+                connection, intent, WriteState.NOT_SENT, accepts=_BEFORE_SETTLING
             )
-            _rest(connection, decision, look_again_in)
-            return self._fall_back(connection, decision, None)
+            _rest(connection, intent, look_again_in)
+            return self._fall_back(connection, intent, None)
 
-    def settle_unknown(self, decision: Decision) -> BookingRecord:
+    def settle_unknown(self, intent: WriteIntent) -> BookingRecord:
         """
         Say that it was sent and nobody knows the outcome; `unsettled` has it at once.
 
-        Places stay claimed, a booking to be made stays PENDING, and the same decision
+        Places stay claimed, a booking to be made stays PENDING, and the same intent
         can still be settled, by whoever finds out.
 
         Raises:
-            LostDecision: It was not sent, is known to be unknown, or is settled.
+            LostIntent: It was not sent, is known to be unknown, or is settled.
         """
         with self._database.writing() as connection:
             settled = connection.execute(
-                update(decisions)
+                update(intents)
                 .where(
-                    decisions.c.id == decision.id,
-                    decisions.c.state == DecisionState.SENT.value,
-                    decisions.c.fence == decision.fence,
+                    intents.c.id == intent.id,
+                    intents.c.state == WriteState.SENT.value,
+                    intents.c.fence == intent.fence,
                 )
-                .values(state=DecisionState.UNKNOWN.value)
+                .values(state=WriteState.UNKNOWN.value)
             )
             if settled.rowcount != 1:
                 raise lost()
-            return self._record(locked(connection, decision.booking))
+            return self._record(locked(connection, intent.booking))
 
     # Looking.
 
@@ -556,7 +554,7 @@ class Journal:
         with self._database.reading() as connection:
             return self._record(found(connection, booking))
 
-    def now(self, booking: str) -> tuple[BookingRecord, Decision | None]:
+    def now(self, booking: str) -> tuple[BookingRecord, WriteIntent | None]:
         """
         Return a booking, and the write to it that is not settled, of one moment.
 
@@ -569,29 +567,26 @@ class Journal:
                 row = connection.execute(_NOW, {"of_booking": booking}).one_or_none()
         if row is None:
             raise NotFound("There is no such booking.")
-        decision = (
+        intent = (
             None
-            if row.decision_id is None
-            else self._decision(
+            if row.intent_id is None
+            else self._intent(
                 SimpleNamespace(
-                    **{
-                        each.key: getattr(row, f"decision_{each.key}")
-                        for each in DECISION
-                    }
+                    **{each.key: getattr(row, f"intent_{each.key}") for each in INTENT}
                 )
             )
         )
-        return self._record(row), decision
+        return self._record(row), intent
 
-    def pending_decision(self, booking: str) -> Decision | None:
+    def pending_intent(self, booking: str) -> WriteIntent | None:
         """Return the unsettled write to a booking; None when there is none."""
-        return self._one_decision(_PENDING, booking)
+        return self._one_intent(_PENDING, booking)
 
-    def latest_decision(self, booking: str) -> Decision | None:
+    def latest_intent(self, booking: str) -> WriteIntent | None:
         """Return the last write to a booking; None when it never had one here."""
-        return self._one_decision(_LATEST, booking)
+        return self._one_intent(_LATEST, booking)
 
-    def decision(self, decision: str) -> Decision:
+    def intent(self, intent: str) -> WriteIntent:
         """
         Return the write with that id.
 
@@ -600,11 +595,11 @@ class Journal:
         """
         with self._database.reading() as connection:
             row = connection.execute(
-                select(*DECISION).where(decisions.c.id == decision)
+                select(*INTENT).where(intents.c.id == intent)
             ).one_or_none()
         if row is None:
             raise NotFound("There is no such write.")
-        return self._decision(row)
+        return self._intent(row)
 
     def of_subject(self, number: PersonalIdentityNumber) -> tuple[BookingRecord, ...]:
         """
@@ -688,45 +683,43 @@ class Journal:
             Conflict: No write to it is of unknown outcome.
         """
         record = self.get(booking)
-        decision = self.pending_decision(booking)
-        if decision is None or decision.state is not DecisionState.UNKNOWN:
+        intent = self.pending_intent(booking)
+        if intent is None or intent.state is not WriteState.UNKNOWN:
             raise Conflict(
                 "No write to that booking is of unknown outcome.", source=record.source
             )
         if not done:
-            return self.settle_not_sent(decision)
-        if decision.kind is DecisionKind.CANCEL:
-            return self.settle_cancelled(decision)
+            return self.settle_not_sent(intent)
+        if intent.kind is WriteKind.CANCEL:
+            return self.settle_cancelled(intent)
         settle = (
-            self.settle_booked
-            if decision.kind is DecisionKind.MAKE
-            else self.settle_moved
+            self.settle_booked if intent.kind is WriteKind.MAKE else self.settle_moved
         )
         # Its id and what it permits are read from the source when it is next looked at.
-        return settle(decision, booking_id=None, permissions=record.permissions)
+        return settle(intent, booking_id=None, permissions=record.permissions)
 
     # Private from here on.
 
     def _record(self, row: Row[Any]) -> BookingRecord:
         return record_from_row(row, self._seal)
 
-    def _decision(self, row: Row[Any] | SimpleNamespace) -> Decision:
-        return decision_from_row(row, self._seal)
+    def _intent(self, row: Row[Any] | SimpleNamespace) -> WriteIntent:
+        return intent_from_row(row, self._seal)
 
-    def _one_decision(self, chosen: Select[Any], booking: str) -> Decision | None:
+    def _one_intent(self, chosen: Select[Any], booking: str) -> WriteIntent | None:
         if not OUR_ID.fullmatch(booking):
             return None
         with self._database.reading() as connection:
             row = connection.execute(chosen, {"of_booking": booking}).one_or_none()
-        return None if row is None else self._decision(row)
+        return None if row is None else self._intent(row)
 
     def _decide(
         self,
         connection: Connection,
         booking: str,
-        kind: DecisionKind,
+        kind: WriteKind,
         timeslot: Timeslot | None,
-    ) -> Decision:
+    ) -> WriteIntent:
         return decide(
             connection,
             self._seal,
@@ -739,21 +732,21 @@ class Journal:
     def _settle(
         self,
         connection: Connection,
-        decision: Decision,
-        state: DecisionState,
+        intent: WriteIntent,
+        state: WriteState,
         *,
-        kinds: Collection[DecisionKind] = tuple(DecisionKind),
-        accepts: Collection[DecisionState] = _AFTER_SENDING,
+        kinds: Collection[WriteKind] = tuple(WriteKind),
+        accepts: Collection[WriteState] = _AFTER_SENDING,
         message: str | None = None,
     ) -> Row[Any]:
-        if decision.kind not in kinds:
-            raise ValueError(f"a {decision.kind.value} is not settled in this way")
+        if intent.kind not in kinds:
+            raise ValueError(f"a {intent.kind.value} is not settled in this way")
         settled = connection.execute(
             _SETTLE,
             {
-                "decision": decision.id,
+                "intent": intent.id,
                 "accepted": texts(accepts),
-                "known_fence": decision.fence,
+                "known_fence": intent.fence,
                 "state": state.value,
                 "message_sealed": sealed_text(message, self._seal),
             },
@@ -763,11 +756,11 @@ class Journal:
         return settled
 
     def _fall_back(
-        self, connection: Connection, decision: Decision, message: str | None
+        self, connection: Connection, intent: WriteIntent, message: str | None
     ) -> BookingRecord:
-        row = locked(connection, decision.booking)
-        release(connection, row.id, claims.c.decision == decision.id)
-        if decision.kind is not DecisionKind.MAKE:
+        row = locked(connection, intent.booking)
+        release(connection, row.id, claims.c.intent == intent.id)
+        if intent.kind is not WriteKind.MAKE:
             return self._record(row)
         return change(
             connection,
@@ -789,13 +782,13 @@ class Journal:
 
 
 def _rest(
-    connection: Connection, decision: Decision, duration: timedelta | None
+    connection: Connection, intent: WriteIntent, duration: timedelta | None
 ) -> None:
     """Let a settled write be looked at once more after a while."""
     if duration is not None:
         connection.execute(
-            update(decisions)
-            .where(decisions.c.id == decision.id)
+            update(intents)
+            .where(intents.c.id == intent.id)
             .values(next_look_at=from_now(duration))
         )
 

@@ -32,7 +32,7 @@ from fhir_gateway.stores.journal.changing import (
     has_unsettled,
 )
 from fhir_gateway.stores.journal.claiming import (
-    DECISION,
+    INTENT,
     any_place,
     claim,
     found,
@@ -47,41 +47,41 @@ from fhir_gateway.stores.journal.records import (
     Alarm,
     BookingRecord,
     BookingState,
-    Decision,
-    DecisionKind,
-    DecisionState,
+    WriteIntent,
+    WriteKind,
+    WriteState,
 )
 from fhir_gateway.stores.journal.rows import (
-    decision_from_row,
+    intent_from_row,
     record_from_row,
 )
-from fhir_gateway.stores.journal.tables import bookings, decisions
+from fhir_gateway.stores.journal.tables import bookings, intents
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = ["Outcomes"]
 
-_AFTER_SENDING: Final = (DecisionState.SENT, DecisionState.UNKNOWN)
+_AFTER_SENDING: Final = (WriteState.SENT, WriteState.UNKNOWN)
 _KNOWN_TO_BE_WRONG: Final = frozenset(
     {Alarm.SOMETHING_ELSE, Alarm.DUPLICATE, Alarm.CONTRADICTED}
 )
 
-_DUE_AT: Final = func.coalesce(decisions.c.next_look_at, 0)
+_DUE_AT: Final = func.coalesce(intents.c.next_look_at, 0)
 _IS_UNSETTLED: Final = and_(
-    decisions.c.settled_at.is_(None),
+    intents.c.settled_at.is_(None),
     or_(
-        decisions.c.state == DecisionState.UNKNOWN.value,
-        decisions.c.lease_until <= database_clock(),
+        intents.c.state == WriteState.UNKNOWN.value,
+        intents.c.lease_until <= database_clock(),
     ),
     database_clock() >= _DUE_AT,
 )
 _IS_UNSEEN: Final = and_(
-    decisions.c.settled_at.is_not(None),
-    decisions.c.next_look_at <= database_clock(),
+    intents.c.settled_at.is_not(None),
+    intents.c.next_look_at <= database_clock(),
 )
 _SOURCE: Final = (
     select(bookings.c.source)
-    .select_from(decisions)
-    .join(bookings, bookings.c.id == decisions.c.booking)
+    .select_from(intents)
+    .join(bookings, bookings.c.id == intents.c.booking)
 )
 _SOURCES: Final = union(_SOURCE.where(_IS_UNSETTLED), _SOURCE.where(_IS_UNSEEN))
 
@@ -95,11 +95,11 @@ def _nobody() -> None:
 
 
 def _is_of(source: SourceName | None) -> ColumnElement[bool]:
-    """Return whether a decision is of a source's booking; of any when it is None."""
+    """Return whether an intent is of a source's booking; of any when it is None."""
     if source is None:
         return true()
     return exists().where(
-        bookings.c.id == decisions.c.booking, bookings.c.source == source
+        bookings.c.id == intents.c.booking, bookings.c.source == source
     )
 
 
@@ -129,7 +129,7 @@ class Outcomes:
         limit: int,
         hold: timedelta = timedelta(),
         source: SourceName | None = None,
-    ) -> tuple[Decision, ...]:
+    ) -> tuple[WriteIntent, ...]:
         """
         Return writes whose outcome should be looked for now, the longest waiting first.
 
@@ -143,26 +143,26 @@ class Outcomes:
             source: Whose; None for any.
         """
         chosen = (
-            select(*DECISION)
+            select(*INTENT)
             .where(_IS_UNSETTLED, _is_of(source))
-            .order_by(_DUE_AT, decisions.c.created_at)
+            .order_by(_DUE_AT, intents.c.created_at)
             .limit(limit)
         )
         if not hold:
             with self._database.reading() as connection:
-                return tuple(map(self._decision, connection.execute(chosen)))
+                return tuple(map(self._intent, connection.execute(chosen)))
         with self._database.writing() as connection:
             rows = connection.execute(chosen.with_for_update(skip_locked=True)).all()
             connection.execute(
-                update(decisions)
-                .where(decisions.c.id.in_([row.id for row in rows]))
+                update(intents)
+                .where(intents.c.id.in_([row.id for row in rows]))
                 .values(next_look_at=from_now(hold))
             )
-        return tuple(map(self._decision, rows))
+        return tuple(map(self._intent, rows))
 
     def unseen(
         self, *, limit: int, hold: timedelta, source: SourceName | None = None
-    ) -> tuple[Decision, ...]:
+    ) -> tuple[WriteIntent, ...]:
         """
         Return settled writes that should be looked at once more now.
 
@@ -175,73 +175,73 @@ class Outcomes:
         """
         with self._database.writing() as connection:
             rows = connection.execute(
-                select(*DECISION)
+                select(*INTENT)
                 .where(_IS_UNSEEN, _is_of(source))
-                .order_by(decisions.c.next_look_at)
+                .order_by(intents.c.next_look_at)
                 .limit(limit)
                 .with_for_update(skip_locked=True)
             ).all()
             if rows:
                 connection.execute(
-                    update(decisions)
-                    .where(decisions.c.id.in_([row.id for row in rows]))
+                    update(intents)
+                    .where(intents.c.id.in_([row.id for row in rows]))
                     .values(next_look_at=from_now(hold))
                 )
-        return tuple(map(self._decision, rows))
+        return tuple(map(self._intent, rows))
 
-    def mark_seen(self, decision: Decision) -> None:
+    def mark_seen(self, intent: WriteIntent) -> None:
         """Look no more at a write that is settled."""
         with self._database.writing() as connection:
             connection.execute(
-                update(decisions)
+                update(intents)
                 .where(
-                    decisions.c.id == decision.id,
-                    decisions.c.settled_at.is_not(None),
+                    intents.c.id == intent.id,
+                    intents.c.settled_at.is_not(None),
                 )
                 .values(next_look_at=None)
             )
 
     def postpone(
-        self, decision: Decision, *, until: timedelta, unchanged: bool = False
-    ) -> Decision:
+        self, intent: WriteIntent, *, until: timedelta, unchanged: bool = False
+    ) -> WriteIntent:
         """
         Count one vain look for an outcome, and let `unsettled` rest it for a while.
 
         Args:
-            decision: What `unsettled` returned.
+            intent: What `unsettled` returned.
             until: How long, from now.
             unchanged: The source could be read, and shows no trace of the write.
 
         Raises:
-            LostDecision: It is settled, was never sent, or somebody else has postponed
+            LostIntent: It is settled, was never sent, or somebody else has postponed
                 it since it was read: then that look counts and this one does not.
         """
         with self._database.writing() as connection:
             row = connection.execute(
-                update(decisions)
+                update(intents)
                 .where(
-                    decisions.c.id == decision.id,
-                    decisions.c.state.in_(texts(_AFTER_SENDING)),
-                    decisions.c.fence == decision.fence,
-                    decisions.c.attempts == decision.attempts,
+                    intents.c.id == intent.id,
+                    intents.c.state.in_(texts(_AFTER_SENDING)),
+                    intents.c.fence == intent.fence,
+                    intents.c.attempts == intent.attempts,
                 )
                 .values(
-                    attempts=decisions.c.attempts + 1,
+                    attempts=intents.c.attempts + 1,
                     next_look_at=from_now(until),
                     unchanged_at=(
-                        func.coalesce(decisions.c.unchanged_at, database_clock())
+                        func.coalesce(intents.c.unchanged_at, database_clock())
                         if unchanged
-                        else decisions.c.unchanged_at
+                        else intents.c.unchanged_at
                     ),
                 )
-                .returning(*DECISION)
+                .returning(*INTENT)
             ).one_or_none()
             if row is None:
                 raise lost()
-            return self._decision(row)
+            return self._intent(row)
 
     def raise_alarm(
-        self, decision: Decision, alarm: Alarm, *, tell: Tell = _nobody
+        self, intent: WriteIntent, alarm: Alarm, *, tell: Tell = _nobody
     ) -> bool:
         """
         Say that a person has to look at a write; return whether that is news.
@@ -250,19 +250,19 @@ class Outcomes:
         what is known to be wrong replaces either.
 
         Args:
-            decision: The write.
+            intent: The write.
             alarm: Why.
             tell: Tells the person, if it is news.
         """
-        replaceable: ColumnElement[bool] = decisions.c.alarm.is_(None)
+        replaceable: ColumnElement[bool] = intents.c.alarm.is_(None)
         if alarm in _KNOWN_TO_BE_WRONG:
-            replaceable = or_(replaceable, decisions.c.alarm != alarm.value)
+            replaceable = or_(replaceable, intents.c.alarm != alarm.value)
         elif alarm is not Alarm.OVERDUE:
-            replaceable = or_(replaceable, decisions.c.alarm == Alarm.OVERDUE.value)
+            replaceable = or_(replaceable, intents.c.alarm == Alarm.OVERDUE.value)
         with self._database.writing() as connection:
             raised = connection.execute(
-                update(decisions)
-                .where(decisions.c.id == decision.id, replaceable)
+                update(intents)
+                .where(intents.c.id == intent.id, replaceable)
                 .values(alarm=alarm.value, alarmed_at=database_clock())
             )
             is_news = raised.rowcount == 1
@@ -270,7 +270,7 @@ class Outcomes:
                 tell()
             return is_news
 
-    def mark_sent_late(self, decision: Decision) -> bool:
+    def mark_sent_late(self, intent: WriteIntent) -> bool:
         """
         Say that a write of unknown outcome has been sent this moment, not before.
 
@@ -281,13 +281,13 @@ class Outcomes:
         """
         with self._database.writing() as connection:
             marked = connection.execute(
-                update(decisions)
+                update(intents)
                 .where(
-                    decisions.c.id == decision.id,
-                    decisions.c.state == DecisionState.UNKNOWN.value,
+                    intents.c.id == intent.id,
+                    intents.c.state == WriteState.UNKNOWN.value,
                 )
                 .values(
-                    fence=decisions.c.fence + 1,
+                    fence=intents.c.fence + 1,
                     sent_at=database_clock(),
                     unchanged_at=None,
                 )
@@ -295,8 +295,8 @@ class Outcomes:
             return marked.rowcount == 1
 
     def reopen(
-        self, decision: Decision, *, lease: timedelta, tell: Tell = _nobody
-    ) -> Decision | None:
+        self, intent: WriteIntent, *, lease: timedelta, tell: Tell = _nobody
+    ) -> WriteIntent | None:
         """
         Take back that a write was not sent: it is done, or was sent after all.
 
@@ -304,7 +304,7 @@ class Outcomes:
         beside whoever has it by now, since both have been told so by then.
 
         Args:
-            decision: The write, however it was known.
+            intent: The write, however it was known.
             lease: How long whoever reopens it has to settle it.
             tell: Tells the person who has to look at it.
 
@@ -313,21 +313,21 @@ class Outcomes:
             another write to the booking is under way.
         """
         with self._database.writing() as connection:
-            if decision.timeslot is not None:
-                lock_timeslot(connection, decision.timeslot)
-            booking = locked(connection, decision.booking)
+            if intent.timeslot is not None:
+                lock_timeslot(connection, intent.timeslot)
+            booking = locked(connection, intent.booking)
             if has_unsettled(connection, booking.id):
                 return None
             row = connection.execute(
-                update(decisions)
+                update(intents)
                 .where(
-                    decisions.c.id == decision.id,
-                    decisions.c.state == DecisionState.NOT_SENT.value,
-                    decisions.c.unchanged_at.is_not(None),
+                    intents.c.id == intent.id,
+                    intents.c.state == WriteState.NOT_SENT.value,
+                    intents.c.unchanged_at.is_not(None),
                 )
                 .values(
-                    state=DecisionState.SENT.value,
-                    fence=decisions.c.fence + 1,
+                    state=WriteState.SENT.value,
+                    fence=intents.c.fence + 1,
                     sent_at=database_clock(),
                     settled_at=None,
                     lease_until=from_now(lease),
@@ -336,12 +336,12 @@ class Outcomes:
                     alarm=Alarm.CONTRADICTED.value,
                     alarmed_at=database_clock(),
                 )
-                .returning(*DECISION)
+                .returning(*INTENT)
             ).one_or_none()
             if row is None:
                 return None
-            reopened = self._decision(row)
-            if reopened.kind is DecisionKind.MAKE:
+            reopened = self._intent(row)
+            if reopened.kind is WriteKind.MAKE:
                 change(
                     connection, self._seal, booking, state=BookingState.PENDING.value
                 )
@@ -359,47 +359,49 @@ class Outcomes:
 
     def said_not_to_be_made(
         self, source: SourceName, number: PersonalIdentityNumber, timeslot: Timeslot
-    ) -> Decision | None:
+    ) -> WriteIntent | None:
         """Return the MAKE of a resident's time that was settled by its absence."""
         with self._database.reading() as connection:
             row = connection.execute(
-                select(*DECISION)
-                .join(bookings, bookings.c.id == decisions.c.booking)
+                select(*INTENT)
+                .join(bookings, bookings.c.id == intents.c.booking)
                 .where(
                     bookings.c.source == source,
                     of_resident(self._seal, number),
                     bookings.c.state == BookingState.REFUSED.value,
                     bookings.c.unit == timeslot.schedule.unit,
                     bookings.c.starts_at == epoch_seconds(timeslot.start),
-                    decisions.c.kind == DecisionKind.MAKE.value,
-                    decisions.c.state == DecisionState.NOT_SENT.value,
-                    decisions.c.unchanged_at.is_not(None),
+                    intents.c.kind == WriteKind.MAKE.value,
+                    intents.c.state == WriteState.NOT_SENT.value,
+                    intents.c.unchanged_at.is_not(None),
                 )
-                .order_by(decisions.c.created_at.desc())
+                .order_by(intents.c.created_at.desc())
                 .limit(1)
             ).one_or_none()
-        return None if row is None else self._decision(row)
+        return None if row is None else self._intent(row)
 
-    def alarms(self, *, since: datetime) -> tuple[tuple[BookingRecord, Decision], ...]:
+    def alarms(
+        self, *, since: datetime
+    ) -> tuple[tuple[BookingRecord, WriteIntent], ...]:
         """Return the writes that a person was called to, with their bookings."""
         with self._database.reading() as connection:
             rows = connection.execute(
-                select(*DECISION)
-                .join(bookings, bookings.c.id == decisions.c.booking)
+                select(*INTENT)
+                .join(bookings, bookings.c.id == intents.c.booking)
                 .where(
-                    decisions.c.alarm.is_not(None),
-                    decisions.c.alarmed_at >= since.timestamp(),
+                    intents.c.alarm.is_not(None),
+                    intents.c.alarmed_at >= since.timestamp(),
                     bookings.c.wiped_at.is_(None),
                 )
-                .order_by(decisions.c.alarmed_at)
+                .order_by(intents.c.alarmed_at)
             ).all()
             return tuple(
-                (self._record(found(connection, row.booking)), self._decision(row))
+                (self._record(found(connection, row.booking)), self._intent(row))
                 for row in rows
             )
 
     def _record(self, row: Row[Any]) -> BookingRecord:
         return record_from_row(row, self._seal)
 
-    def _decision(self, row: Row[Any]) -> Decision:
-        return decision_from_row(row, self._seal)
+    def _intent(self, row: Row[Any]) -> WriteIntent:
+        return intent_from_row(row, self._seal)

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Double, Row, and_, bindparam, select, unio
 from fhir_gateway.model.timekeeping import epoch_seconds
 from fhir_gateway.stores.database import Database, database_clock
 from fhir_gateway.stores.journal.claiming import is_live
-from fhir_gateway.stores.journal.tables import claims, decisions
+from fhir_gateway.stores.journal.tables import claims, intents
 
 __all__ = ["Place", "Places", "Reading"]
 
@@ -27,36 +27,36 @@ _COMMITS_WITHIN: Final = timedelta(seconds=30)
 _AT_ONCE: Final = 500
 
 _CLAIM_OF: Final = and_(
-    decisions.c.id == claims.c.decision,
-    # They are of one booking anyway; by it the database finds a decision's claims.
-    decisions.c.booking == claims.c.booking,
+    intents.c.id == claims.c.intent,
+    # They are of one booking anyway; by it the database finds an intent's claims.
+    intents.c.booking == claims.c.booking,
 )
 _LIVE: Final = (
-    select(claims.c.token, decisions.c.settled_at)
-    .join(decisions, _CLAIM_OF)
+    select(claims.c.token, intents.c.settled_at)
+    .join(intents, _CLAIM_OF)
     .where(is_live())
 )
 _LIVE_AFTER: Final = _LIVE.where(claims.c.starts_at > bindparam("after"))
 _LIVE_OF: Final = _LIVE.where(claims.c.token.in_(bindparam("tokens", expanding=True)))
 
 _SINCE: Final[ColumnElement[float]] = bindparam("since", type_=Double())
-_TOKENS: Final = select(claims.c.token).join(decisions, _CLAIM_OF)
-_UNSETTLED: Final = decisions.alias()
-# A claim changes until its decision is settled, when it is, and when it is released.
+_TOKENS: Final = select(claims.c.token).join(intents, _CLAIM_OF)
+_UNSETTLED: Final = intents.alias()
+# A claim changes until its intent is settled, when it is, and when it is released.
 _CHANGED: Final = union(
     _TOKENS.where(
-        decisions.c.settled_at.is_(None),
+        intents.c.settled_at.is_(None),
         # Few; without this SQLite goes through all claims to find theirs.
         claims.c.booking.in_(
             select(_UNSETTLED.c.booking).where(_UNSETTLED.c.settled_at.is_(None))
         ),
     ),
-    _TOKENS.where(decisions.c.settled_at > _SINCE),
+    _TOKENS.where(intents.c.settled_at > _SINCE),
     _TOKENS.where(claims.c.released_at > _SINCE),
 )
 _OF_TIMESLOT: Final = (
-    select(claims.c.booking, decisions.c.settled_at)
-    .join(decisions, decisions.c.id == claims.c.decision)
+    select(claims.c.booking, intents.c.settled_at)
+    .join(intents, intents.c.id == claims.c.intent)
     .where(is_live(), claims.c.token == bindparam("timeslot"))
 )
 _ANY: Final = (

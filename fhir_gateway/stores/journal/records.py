@@ -1,10 +1,10 @@
 """
-What the journal tells: bookings, decisions, and why a write was not begun.
+What the journal tells: bookings, intents, and why a write was not begun.
 
     Conflict (model.errors)
     ├── AlreadyBooked      the same resident holds that time already
     ├── BookingIdTaken     the region's id belongs to another booking
-    ├── LostDecision       somebody else has settled or sent it
+    ├── LostIntent       somebody else has settled or sent it
     ├── HoldOver           a hold is over, or was never one
     ├── RepeatedRequest    a client's key has been used before
     └── TooManyHolds       the resident holds as many times as one may
@@ -29,14 +29,14 @@ __all__ = [
     "BookingIdTaken",
     "BookingRecord",
     "BookingState",
-    "Decision",
-    "DecisionKind",
-    "DecisionState",
     "HoldOver",
-    "LostDecision",
+    "LostIntent",
     "RepeatedRequest",
     "RequestKey",
     "TooManyHolds",
+    "WriteIntent",
+    "WriteKind",
+    "WriteState",
 ]
 
 
@@ -55,7 +55,7 @@ class BookingState(Enum):
     REFUSED = "REFUSED"
 
 
-class DecisionKind(Enum):
+class WriteKind(Enum):
     """Which write was decided."""
 
     MAKE = "MAKE"
@@ -63,7 +63,7 @@ class DecisionKind(Enum):
     CANCEL = "CANCEL"
 
 
-class DecisionState(Enum):
+class WriteState(Enum):
     """
     How far a write has come.
 
@@ -170,11 +170,11 @@ class BookingRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class WriteIntent:
     """
     A write to a region: what was decided, and how far it has come.
 
-    It is a snapshot; whoever acts on one that has been overtaken gets `LostDecision`.
+    It is a snapshot; whoever acts on one that has been overtaken gets `LostIntent`.
 
     Attributes:
         booking: Our own id of the booking it concerns.
@@ -191,8 +191,8 @@ class Decision:
 
     id: str
     booking: str
-    kind: DecisionKind
-    state: DecisionState
+    kind: WriteKind
+    state: WriteState
     fence: int
     timeslot: Timeslot | None
     sent_at: datetime | None
@@ -206,7 +206,7 @@ class Decision:
     @property
     def is_not_seen(self) -> bool:
         """Return whether it was settled by its absence alone: it may be sent yet."""
-        return self.state is DecisionState.NOT_SENT and self.unchanged_at is not None
+        return self.state is WriteState.NOT_SENT and self.unchanged_at is not None
 
 
 class AlreadyBooked(Conflict):
@@ -242,7 +242,7 @@ class HoldOver(Conflict):
     default_error_code: ClassVar[ErrorCode | None] = ErrorCode.HOLD_IS_OVER
 
 
-class LostDecision(Conflict):
+class LostIntent(Conflict):
     """
     Somebody else has sent or settled it; nothing was changed. Look at the booking.
     """
@@ -257,7 +257,7 @@ class RepeatedRequest(Conflict):
     Args:
         is_same: Whether the two requests said the same.
         booking: Our own id of the booking that the first request came to concern.
-        decision: The id of what it came to decide.
+        intent: The id of what it came to decide.
         answer: What it was answered, once that was final.
         is_running: It is being worked at just now.
     """
@@ -267,14 +267,14 @@ class RepeatedRequest(Conflict):
         *,
         is_same: bool,
         booking: str | None = None,
-        decision: str | None = None,
+        intent: str | None = None,
         answer: Answer | None = None,
         is_running: bool = False,
     ) -> None:
         super().__init__("That request key has been used before.")
         self.is_same = is_same
         self.booking = booking
-        self.decision = decision
+        self.intent = intent
         self.answer = answer
         self.is_running = is_running
 

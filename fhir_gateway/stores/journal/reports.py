@@ -48,7 +48,7 @@ from fhir_gateway.stores.journal.rows import (
     values_from_subject,
     values_from_timeslot,
 )
-from fhir_gateway.stores.journal.tables import bookings, decisions
+from fhir_gateway.stores.journal.tables import bookings, intents
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = ["Reports"]
@@ -306,12 +306,12 @@ class Reports:
             ):
                 known.by_id[row.unit, row.booking_id] = row
         for row in connection.execute(
-            select(bookings, decisions.c.timeslot.label("target"))
+            select(bookings, intents.c.timeslot.label("target"))
             .outerjoin(
-                decisions,
+                intents,
                 and_(
-                    decisions.c.booking == bookings.c.id,
-                    decisions.c.settled_at.is_(None),
+                    intents.c.booking == bookings.c.id,
+                    intents.c.settled_at.is_(None),
                 ),
             )
             .where(

@@ -1,7 +1,7 @@
 """
 What clients call their requests, so that a repeat gets the answer of the first.
 
-A key is begun when its request is, taken up by the decision that the request comes to,
+A key is begun when its request is, taken up by the intent that the request comes to,
 and closed with the answer once that is final. Neither key, body nor answer stands here
 in clear text.
 """
@@ -26,12 +26,12 @@ from fhir_gateway.stores.database import Database, database_clock, lock_until_co
 from fhir_gateway.stores.journal.claiming import from_now
 from fhir_gateway.stores.journal.records import (
     Answer,
-    Decision,
-    DecisionState,
     RepeatedRequest,
     RequestKey,
+    WriteIntent,
+    WriteState,
 )
-from fhir_gateway.stores.journal.tables import decisions, requests
+from fhir_gateway.stores.journal.tables import intents, requests
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = ["Requests", "refuse_repeat", "take_up"]
@@ -85,7 +85,7 @@ class Requests:
             if row is None:
                 _insert(connection, self._seal, request, lease, None)
                 return
-            if row.decision is None and row.answer_sealed is None:
+            if row.intent is None and row.answer_sealed is None:
                 is_same = _is_same(row, request, self._seal)
                 if is_same and not row.is_running:
                     connection.execute(
@@ -145,17 +145,17 @@ class Requests:
         """
         Let a request be made anew: nothing came of it, and nothing was sent.
 
-        One whose decision may have been sent is left open instead.
+        One whose intent may have been sent is left open instead.
         """
         with self._database.writing() as connection:
             connection.execute(
                 delete(requests).where(
                     *_is(request, self._seal),
                     or_(
-                        requests.c.decision.is_(None),
+                        requests.c.intent.is_(None),
                         exists().where(
-                            decisions.c.id == requests.c.decision,
-                            decisions.c.state == DecisionState.NOT_SENT.value,
+                            intents.c.id == requests.c.intent,
+                            intents.c.state == WriteState.NOT_SENT.value,
                         ),
                     ),
                 )
@@ -178,7 +178,7 @@ def refuse_repeat(
     connection: Connection, seal: Seal, request: RequestKey | None
 ) -> None:
     """
-    Refuse a request whose key has led to a decision; keep its repeats waiting.
+    Refuse a request whose key has led to an intent; keep its repeats waiting.
 
     Raises:
         RepeatedRequest: It has.
@@ -188,7 +188,7 @@ def refuse_repeat(
     _lock(connection, request)
     row = _row(connection, seal, request)
     if row is not None and (
-        row.decision is not None
+        row.intent is not None
         or row.answer_sealed is not None
         or not _is_same(row, request, seal)
     ):
@@ -196,16 +196,16 @@ def refuse_repeat(
 
 
 def take_up(
-    connection: Connection, seal: Seal, request: RequestKey | None, decision: Decision
+    connection: Connection, seal: Seal, request: RequestKey | None, intent: WriteIntent
 ) -> None:
-    """Note which decision a request has come to, in the transaction that makes it."""
+    """Note which intent a request has come to, in the transaction that makes it."""
     if request is None:
         return
     taken = connection.execute(
-        update(requests).where(*_is(request, seal)).values(decision=decision.id)
+        update(requests).where(*_is(request, seal)).values(intent=intent.id)
     )
     if taken.rowcount == 0:
-        _insert(connection, seal, request, timedelta(), decision.id)
+        _insert(connection, seal, request, timedelta(), intent.id)
 
 
 def _insert(
@@ -213,14 +213,14 @@ def _insert(
     seal: Seal,
     request: RequestKey,
     lease: timedelta,
-    decision: str | None,
+    intent: str | None,
 ) -> None:
     connection.execute(
         insert(requests).values(
             client=request.client,
             key_hmac=seal.lookup(_KEY, request.key),
             fingerprint_hmac=seal.lookup(_FINGERPRINT, request.fingerprint),
-            decision=decision,
+            intent=intent,
             created_at=database_clock(),
             lease_until=from_now(lease),
             keep_until=from_now(_KEPT_FOR),
@@ -243,11 +243,11 @@ def _row(connection: Connection, seal: Seal, request: RequestKey) -> Row[Any] | 
     return connection.execute(
         select(
             requests,
-            decisions.c.booking,
-            decisions.c.state.label("decision_state"),
+            intents.c.booking,
+            intents.c.state.label("intent_state"),
             (requests.c.lease_until > database_clock()).label("is_running"),
         )
-        .outerjoin(decisions, decisions.c.id == requests.c.decision)
+        .outerjoin(intents, intents.c.id == requests.c.intent)
         .where(*_is(request, seal))
     ).first()
 
@@ -260,8 +260,7 @@ def _came_to_nothing(row: Row[Any]) -> bool:
     return (
         row.answer_sealed is None
         and not row.is_running
-        and row.decision_state
-        in (DecisionState.NOT_SENT.value, DecisionState.REFUSED.value)
+        and row.intent_state in (WriteState.NOT_SENT.value, WriteState.REFUSED.value)
     )
 
 
@@ -282,7 +281,7 @@ def _repeated(row: Row[Any], request: RequestKey, seal: Seal) -> RepeatedRequest
     return RepeatedRequest(
         is_same=True,
         booking=row.booking,
-        decision=row.decision,
+        intent=row.intent,
         answer=answer,
         is_running=bool(row.is_running),
     )

@@ -25,17 +25,17 @@ from fhir_gateway.stores.journal.records import (
     Alarm,
     BookingRecord,
     BookingState,
-    Decision,
-    DecisionKind,
-    DecisionState,
+    WriteIntent,
+    WriteKind,
+    WriteState,
 )
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = [
     "NUMBER",
     "Values",
-    "decision_from_row",
     "document_from_timeslot",
+    "intent_from_row",
     "record_from_row",
     "sealed_reason",
     "sealed_text",
@@ -96,20 +96,20 @@ def record_from_row(row: Row[Any], seal: Seal) -> BookingRecord:
     )
 
 
-def decision_from_row(row: Row[Any] | SimpleNamespace, seal: Seal) -> Decision:
+def intent_from_row(row: Row[Any] | SimpleNamespace, seal: Seal) -> WriteIntent:
     """
-    Return the write that a row of `decision` holds, selected as `claiming.DECISION`.
+    Return the write that a row of `intent` holds, selected as `claiming.INTENT`.
 
     Of a row that has more than that, its columns by these names.
 
     Raises:
         SealBroken: None of our keys opens it.
     """
-    return Decision(
+    return WriteIntent(
         id=row.id,
         booking=row.booking,
-        kind=DecisionKind(row.kind),
-        state=DecisionState(row.state),
+        kind=WriteKind(row.kind),
+        state=WriteState(row.state),
         fence=row.fence,
         timeslot=(
             None if row.timeslot is None else timeslot_from_document(row.timeslot)

@@ -6,6 +6,10 @@ Every `…_at` is in seconds since 1970: whole ones of the source's timetable in
 `…_sealed` holds what `Seal.seal` made and `…_hmac` what `Seal.lookup` made; nothing
 personal stands in any other column.
 
+The table of write intents is called `decision` in SQL, and so are the columns that
+lead to it. The release before works on these tables during a roll-out, so they cannot
+be renamed in one step, and the better name is not worth two.
+
 A change here needs a revision in `migrations/versions/`; a test compares the two.
 """
 
@@ -27,7 +31,7 @@ from sqlalchemy import (
     text,
 )
 
-__all__ = ["bookings", "claims", "decisions", "metadata", "requests"]
+__all__ = ["bookings", "claims", "intents", "metadata", "requests"]
 
 metadata: Final = MetaData(
     naming_convention={
@@ -94,7 +98,7 @@ Index(
 )
 Index("booking_by_subject", bookings.c.subject_hmac, bookings.c.starts_at)
 
-decisions: Final = Table(
+intents: Final = Table(
     "decision",
     metadata,
     Column("id", Text, primary_key=True),
@@ -140,30 +144,30 @@ decisions: Final = Table(
 )
 Index(
     "decision_one_unsettled",
-    decisions.c.booking,
+    intents.c.booking,
     unique=True,
     sqlite_where=text("settled_at IS NULL"),
     postgresql_where=text("settled_at IS NULL"),
 )
 Index(
     "decision_key_once",
-    decisions.c.client,
-    decisions.c.key_hmac,
+    intents.c.client,
+    intents.c.key_hmac,
     unique=True,
     sqlite_where=text("key_hmac IS NOT NULL"),
     postgresql_where=text("key_hmac IS NOT NULL"),
 )
-Index("decision_in_order", decisions.c.booking, decisions.c.ordinal, unique=True)
+Index("decision_in_order", intents.c.booking, intents.c.ordinal, unique=True)
 # Few: done by a region's word, and not seen in its list yet.
 Index(
     "decision_unseen",
-    decisions.c.next_look_at,
+    intents.c.next_look_at,
     sqlite_where=text("settled_at IS NOT NULL AND next_look_at IS NOT NULL"),
     postgresql_where=text("settled_at IS NOT NULL AND next_look_at IS NOT NULL"),
 )
 Index(
     "decision_by_settled",
-    decisions.c.settled_at,
+    intents.c.settled_at,
     sqlite_where=text("settled_at IS NOT NULL"),
     postgresql_where=text("settled_at IS NOT NULL"),
 )
@@ -175,7 +179,7 @@ claims: Final = Table(
     Column("token", Text, nullable=False),
     Column("ordinal", Integer, nullable=False),
     Column("booking", Text, ForeignKey("booking.id"), nullable=False),
-    Column("decision", Text, ForeignKey("decision.id"), nullable=False),
+    Column("decision", Text, ForeignKey("decision.id"), key="intent", nullable=False),
     Column("starts_at", BigInteger, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("released_at", Double),
@@ -215,11 +219,11 @@ requests: Final = Table(
     # Clients choose their keys, and one may choose a personal number.
     Column("key_hmac", Text, primary_key=True),
     Column("fingerprint_hmac", Text, nullable=False),
-    Column("decision", Text, ForeignKey("decision.id")),
+    Column("decision", Text, ForeignKey("decision.id"), key="intent"),
     Column("answer_sealed", Text),
     Column("created_at", Double, nullable=False),
     Column("lease_until", Double, nullable=False),
     Column("keep_until", Double, nullable=False),
 )
 Index("request_by_keep_until", requests.c.keep_until)
-Index("request_by_decision", requests.c.decision)
+Index("request_by_decision", requests.c.intent)

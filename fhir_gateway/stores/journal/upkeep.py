@@ -1,7 +1,7 @@
 """
 Upkeep: what the journal forgets, and what it seals anew.
 
-Nothing here changes what a booking or a decision says, only whom it is about and how
+Nothing here changes what a booking or an intent says, only whom it is about and how
 that is sealed.
 """
 
@@ -23,7 +23,7 @@ from sqlalchemy import (
 from fhir_gateway.model.timekeeping import epoch_seconds
 from fhir_gateway.stores.database import Database, database_clock
 from fhir_gateway.stores.journal.rows import NUMBER, Values
-from fhir_gateway.stores.journal.tables import bookings, decisions, requests
+from fhir_gateway.stores.journal.tables import bookings, intents, requests
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = ["Upkeep"]
@@ -31,7 +31,7 @@ __all__ = ["Upkeep"]
 _BATCH: Final = 200
 _SEALED: Final = (
     (bookings, ("subject_sealed", "message_sealed", "cancellation_sealed")),
-    (decisions, ("message_sealed", "cancellation_sealed")),
+    (intents, ("message_sealed", "cancellation_sealed")),
     (requests, ("answer_sealed",)),
 )
 
@@ -58,10 +58,10 @@ class Upkeep:
         """
         with self._database.writing() as connection:
             unsettled = (
-                select(decisions.c.id)
+                select(intents.c.id)
                 .where(
-                    decisions.c.booking == bookings.c.id,
-                    decisions.c.settled_at.is_(None),
+                    intents.c.booking == bookings.c.id,
+                    intents.c.settled_at.is_(None),
                 )
                 .exists()
             )
@@ -78,11 +78,11 @@ class Upkeep:
                     .with_for_update(skip_locked=True)
                 ).scalars()
             )
-            of_them = select(decisions.c.id).where(decisions.c.booking.in_(ids))
-            connection.execute(delete(requests).where(requests.c.decision.in_(of_them)))
+            of_them = select(intents.c.id).where(intents.c.booking.in_(ids))
+            connection.execute(delete(requests).where(requests.c.intent.in_(of_them)))
             connection.execute(
-                update(decisions)
-                .where(decisions.c.booking.in_(ids))
+                update(intents)
+                .where(intents.c.booking.in_(ids))
                 .values(message_sealed=None, cancellation_sealed=None)
             )
             connection.execute(

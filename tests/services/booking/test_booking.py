@@ -291,11 +291,11 @@ def test_a_lost_question_is_settled_in_the_end(world: RealWorld, who: int) -> No
     wanted = world.free("norr")[0]
     world.spoil("norr", "drop-before-processing", interactions=["MakeBooking"], count=1)
     made = world.desk.book(wanted, who)
-    decision = world.desk.undecided(made.booking.id)
+    intent = world.desk.undecided(made.booking.id)
 
-    world.desk.later(decision, seconds=89)
+    world.desk.later(intent, seconds=89)
     statuses = [world.desk.booking.read(made.booking.id).status for _ in range(2)]
-    world.desk.later(decision, seconds=91)
+    world.desk.later(intent, seconds=91)
     settled = world.desk.booking.read(made.booking.id)
 
     assert statuses == [BookingStatus.PENDING] * 2
@@ -559,9 +559,9 @@ def test_a_move_that_was_not_done_leaves_the_old_time(
     )
     world.desk.move(made.booking.id, new)
     both_held = world.desk.is_held(old) and world.desk.is_held(new)
-    decision = world.desk.undecided(made.booking.id)
+    intent = world.desk.undecided(made.booking.id)
 
-    world.desk.later(decision, seconds=91)
+    world.desk.later(intent, seconds=91)
     pending = world.desk.booking.read(made.booking.id)
     found = world.desk.booking.read(made.booking.id)
 

@@ -623,7 +623,7 @@ def test_the_reconciler_finds_a_lost_yes(wireless: Wireless) -> None:
 
     record = wireless.desk.journal.get(made.booking.id)
     assert (record.state, record.booking_id) == (BookingState.BOOKED, "B-1")
-    assert wireless.desk.journal.pending_decision(record.id) is None
+    assert wireless.desk.journal.pending_intent(record.id) is None
 
 
 def lost_yes(wireless: Wireless) -> Any:
@@ -674,12 +674,12 @@ def test_an_abandoned_claim_is_freed(
     """A claim whose owner died before sending was never sent: the time is free."""
     journal = Journal(own_database, seal, claim_lease=timedelta())
     wanted = wireless.coming()
-    decision = journal.claim_make(source=NORR, timeslot=wanted, subject=subject(0))
+    intent = journal.claim_make(source=NORR, timeslot=wanted, subject=subject(0))
 
     wireless.desk.reconciliation.run_once()
 
     assert not wireless.desk.is_held(wanted)
-    found = wireless.desk.booking.read(decision.booking)
+    found = wireless.desk.booking.read(intent.booking)
     assert found.status is BookingStatus.CANCELLED
     assert wireless.adapter.calls == []
 
@@ -687,12 +687,12 @@ def test_an_abandoned_claim_is_freed(
 def test_a_claim_whose_owner_lives_is_left_alone(wireless: Wireless) -> None:
     """Within its lease a claim is its owner's."""
     wanted = wireless.coming()
-    decision = wireless.desk.journal.claim_make(
+    intent = wireless.desk.journal.claim_make(
         source=NORR, timeslot=wanted, subject=subject(0)
     )
 
     wireless.desk.reconciliation.run_once()
-    found = wireless.desk.booking.read(decision.booking)
+    found = wireless.desk.booking.read(intent.booking)
 
     assert wireless.desk.is_held(wanted)
     assert found.status is BookingStatus.PENDING
@@ -702,8 +702,8 @@ def test_a_dead_senders_write_is_looked_for(wireless: Wireless) -> None:
     """What was sent by somebody who died is settled by reading."""
     journal = wireless.desk.journal
     wanted = wireless.coming()
-    decision = journal.claim_make(source=NORR, timeslot=wanted, subject=subject(0))
-    journal.mark_sent(decision, lease=timedelta())
+    intent = journal.claim_make(source=NORR, timeslot=wanted, subject=subject(0))
+    journal.mark_sent(intent, lease=timedelta())
     wireless.adapter.book["B-1"] = Booking(
         unit=wanted.schedule.unit,
         booking_id=BookingId("B-1"),
@@ -714,7 +714,7 @@ def test_a_dead_senders_write_is_looked_for(wireless: Wireless) -> None:
 
     wireless.desk.reconciliation.run_once()
 
-    assert journal.get(decision.booking).state is BookingState.BOOKED
+    assert journal.get(intent.booking).state is BookingState.BOOKED
     assert wireless.adapter.asked(MakeBooking) == []
 
 

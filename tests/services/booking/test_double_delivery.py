@@ -34,7 +34,7 @@ from fhir_gateway.model.scheduling import (
 from fhir_gateway.services.source.directory import Directory
 from fhir_gateway.services.source.source_access import AnothersBookings
 from fhir_gateway.stores.database import Database, DatabaseUnavailable
-from fhir_gateway.stores.journal import BookingRecord, Decision, Journal
+from fhir_gateway.stores.journal import BookingRecord, Journal, WriteIntent
 from fhir_gateway.stores.sealing import Seal
 from services.conftest import Desk, MakeWireless, Wireless
 
@@ -191,9 +191,9 @@ class StandingStill(Journal):
 
     clock: MovableClock
 
-    def mark_sent(self, decision: Decision, *, lease: timedelta) -> Decision:
+    def mark_sent(self, intent: WriteIntent, *, lease: timedelta) -> WriteIntent:
         """Say so, and let some time pass."""
-        sent = super().mark_sent(decision, lease=lease)
+        sent = super().mark_sent(intent, lease=lease)
         self.clock.forward(seconds=20)
         return sent
 
@@ -253,17 +253,17 @@ class BrokenJournal(Journal):
     fails_at: str = ""
     fails_with: Exception = DatabaseUnavailable("away")
 
-    def mark_sent(self, decision: Decision, *, lease: timedelta) -> Decision:
+    def mark_sent(self, intent: WriteIntent, *, lease: timedelta) -> WriteIntent:
         """Fail before, or after, or not at all."""
         if self.fails_at == "sent":
             raise DatabaseUnavailable("away")
-        return super().mark_sent(decision, lease=lease)
+        return super().mark_sent(intent, lease=lease)
 
-    def settle_booked(self, decision: Decision, **settled: Any) -> BookingRecord:
+    def settle_booked(self, intent: WriteIntent, **settled: Any) -> BookingRecord:
         """Fail, or not."""
         if self.fails_at == "settled":
             raise self.fails_with
-        return super().settle_booked(decision, **settled)
+        return super().settle_booked(intent, **settled)
 
 
 @pytest.fixture(name="breaking")
@@ -278,7 +278,7 @@ def _breaking(
 def test_without_its_journal_nothing_is_sent(
     wireless: Wireless, breaking: tuple[Desk, BrokenJournal]
 ) -> None:
-    """A decision that cannot be written down is not sent."""
+    """An intent that cannot be written down is not sent."""
     desk, journal = breaking
     journal.fails_at = "sent"
     wanted = wireless.coming()
@@ -312,7 +312,7 @@ def test_a_yes_that_cannot_be_written_down_is_no_no(
     assert desk.is_held(wanted)
 
 
-def moving(wireless: Wireless) -> Decision:
+def moving(wireless: Wireless) -> WriteIntent:
     """Book a time, and move it with an outcome that nobody knows yet."""
     made = booked_at(wireless)
     later = wireless.coming(48)
@@ -323,7 +323,7 @@ def moving(wireless: Wireless) -> Decision:
     return wireless.desk.undecided(made.id)
 
 
-def making(wireless: Wireless) -> Decision:
+def making(wireless: Wireless) -> WriteIntent:
     """Book a time with an outcome that nobody knows yet."""
     wanted = wireless.coming()
     wireless.lists(wanted)
@@ -335,47 +335,47 @@ def making(wireless: Wireless) -> Decision:
 
 def test_a_move_under_way_is_pending(wireless: Wireless) -> None:
     """Whoever has waited long enough is told that nobody knows yet."""
-    decision = moving(wireless)
+    intent = moving(wireless)
 
-    stands = wireless.desk.booking.current.stands(decision)
+    stands = wireless.desk.booking.current.stands(intent)
 
     assert stands.status is BookingStatus.PENDING
 
 
 def test_a_move_that_was_done_just_now_is_done(wireless: Wireless) -> None:
     """Where the answer has come meanwhile, it counts."""
-    decision = moving(wireless)
-    assert decision.timeslot is not None
+    intent = moving(wireless)
+    assert intent.timeslot is not None
     wireless.desk.journal.settle_moved(
-        decision, booking_id=None, permissions=wireless.adapter.permissions
+        intent, booking_id=None, permissions=wireless.adapter.permissions
     )
 
-    stands = wireless.desk.booking.current.stands(decision)
+    stands = wireless.desk.booking.current.stands(intent)
 
     assert (stands.status, stands.timeslot) == (
         BookingStatus.BOOKED,
-        decision.timeslot,
+        intent.timeslot,
     )
 
 
 def test_a_move_that_was_refused_just_now_is_refused(wireless: Wireless) -> None:
     """The old time is no answer to a move: the region's no is."""
-    decision = moving(wireless)
-    wireless.desk.journal.settle_refused(decision, message="Inte den tiden.")
+    intent = moving(wireless)
+    wireless.desk.journal.settle_refused(intent, message="Inte den tiden.")
 
     with pytest.raises(Refused, match="Inte den tiden"):
-        wireless.desk.booking.current.stands(decision)
+        wireless.desk.booking.current.stands(intent)
 
 
 def test_a_move_that_came_to_nothing_just_now_is_told_as_such(
     wireless: Wireless,
 ) -> None:
     """Nor is it when nothing was sent after all."""
-    decision = moving(wireless)
-    wireless.desk.journal.settle_not_sent(decision)
+    intent = moving(wireless)
+    wireless.desk.journal.settle_not_sent(intent)
 
     with pytest.raises(Conflict, match="nothing came of this request"):
-        wireless.desk.booking.current.stands(decision)
+        wireless.desk.booking.current.stands(intent)
 
 
 @pytest.mark.parametrize("kind", [MakeBooking, UpdateBooking])
@@ -383,13 +383,13 @@ def test_absence_is_no_answer_while_a_sender_may_live(
     wireless: Wireless, kind: type
 ) -> None:
     """One that stood still while others gave its write up sends it as it wakes."""
-    decision = moving(wireless) if kind is UpdateBooking else making(wireless)
+    intent = moving(wireless) if kind is UpdateBooking else making(wireless)
     journal = wireless.desk.journal
-    seen = journal.outcomes.postpone(decision, until=timedelta(), unchanged=True)
+    seen = journal.outcomes.postpone(intent, until=timedelta(), unchanged=True)
     journal.settle_not_sent(seen)
 
-    told = wireless.desk.booking.current.stands(decision)
-    assert (told.id, told.status) == (decision.booking, BookingStatus.PENDING)
+    told = wireless.desk.booking.current.stands(intent)
+    assert (told.id, told.status) == (intent.booking, BookingStatus.PENDING)
 
 
 class OvertakenJournal(Journal):
@@ -397,13 +397,13 @@ class OvertakenJournal(Journal):
 
     looks: int = 0
 
-    def pending_decision(self, booking: str) -> Decision | None:
+    def pending_intent(self, booking: str) -> WriteIntent | None:
         """Return the write, and the second time settle it as never sent."""
-        decision = super().pending_decision(booking)
+        intent = super().pending_intent(booking)
         self.looks += 1
-        if decision is not None and self.looks == 2:
-            self.settle_not_sent(decision)
-        return decision
+        if intent is not None and self.looks == 2:
+            self.settle_not_sent(intent)
+        return intent
 
 
 def test_a_second_cancellation_is_told_what_came_of_the_first(

@@ -31,7 +31,7 @@ from fhir_gateway.model.scheduling import (
     UpdateBooking,
 )
 from fhir_gateway.model.timeslot import Timeslot
-from fhir_gateway.stores.journal import Alarm, Decision, DecisionState
+from fhir_gateway.stores.journal import Alarm, WriteIntent, WriteState
 from services.conftest import MakeWireless, Wireless
 
 NO = WriteResult(code=ResultCode.ERROR)
@@ -76,12 +76,12 @@ class DoingAndDenying(AnsweringAdapter):
         return NO if self.denies else done
 
 
-def last_decision(wireless: Wireless) -> Decision:
+def last_intent(wireless: Wireless) -> WriteIntent:
     """Return the last write to the resident's booking."""
     (record,) = wireless.desk.journal.of_subject(number(0))
-    decision = wireless.desk.journal.latest_decision(record.id)
-    assert decision is not None
-    return decision
+    intent = wireless.desk.journal.latest_intent(record.id)
+    assert intent is not None
+    return intent
 
 
 LONGER = timedelta(minutes=5)
@@ -108,9 +108,9 @@ def test_a_no_and_a_booking_that_may_be_it_needs_a_person(
     made = wireless.desk.book(wanted, 0).booking
 
     assert made.status is BookingStatus.PENDING
-    decision = last_decision(wireless)
-    assert (decision.state, decision.alarm) == (
-        DecisionState.UNKNOWN,
+    intent = last_intent(wireless)
+    assert (intent.state, intent.alarm) == (
+        WriteState.UNKNOWN,
         Alarm.AMBIGUOUS,
     )
 
@@ -129,7 +129,7 @@ def test_a_denied_move_to_what_may_be_its_new_time_needs_a_person(
 
     moved = wireless.desk.move(made.id, target)
 
-    assert (moved.status, last_decision(wireless).alarm) == (
+    assert (moved.status, last_intent(wireless).alarm) == (
         BookingStatus.PENDING,
         Alarm.AMBIGUOUS,
     )
@@ -191,9 +191,9 @@ def test_a_denied_cancellation_of_what_is_listed_at_anothers_unit_is_unknown(
 
     cancelled = wireless.desk.booking.cancel(made.id)
 
-    assert (cancelled.status, last_decision(wireless).state) == (
+    assert (cancelled.status, last_intent(wireless).state) == (
         BookingStatus.PENDING,
-        DecisionState.UNKNOWN,
+        WriteState.UNKNOWN,
     )
 
 
@@ -210,9 +210,9 @@ def test_a_denied_booking_that_is_listed_at_anothers_unit_is_unknown(
 
     made = wireless.desk.book(wanted, 0).booking
 
-    assert (made.status, last_decision(wireless).state) == (
+    assert (made.status, last_intent(wireless).state) == (
         BookingStatus.PENDING,
-        DecisionState.UNKNOWN,
+        WriteState.UNKNOWN,
     )
 
 
@@ -237,9 +237,9 @@ def test_a_yes_that_list_and_details_deny_is_unknown(
 
     made = wireless.desk.book(wanted, 0).booking
 
-    assert (made.status, last_decision(wireless).state) == (
+    assert (made.status, last_intent(wireless).state) == (
         BookingStatus.PENDING,
-        DecisionState.UNKNOWN,
+        WriteState.UNKNOWN,
     )
 
 

@@ -40,8 +40,8 @@ from fhir_gateway.model.scheduling import (
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.services.booking.reconciliation import Reconciliation
 from fhir_gateway.stores.database import Database, database_clock
-from fhir_gateway.stores.journal import Alarm, BookingState, Decision, DecisionState
-from fhir_gateway.stores.journal.tables import decisions
+from fhir_gateway.stores.journal import Alarm, BookingState, WriteIntent, WriteState
+from fhir_gateway.stores.journal.tables import intents
 from services.conftest import MakeWireless, Wireless
 
 LOST = BookingUnconfirmed(
@@ -102,17 +102,17 @@ def in_the_book(
 
 def look(wireless: Wireless, booking: str, **after: float) -> None:
     """Look at the source, so long after the write was sent."""
-    decision = wireless.desk.undecided(booking)
+    intent = wireless.desk.undecided(booking)
     if after:
-        wireless.desk.later(decision, **after)
-    wireless.desk.settlement.settle(decision)
+        wireless.desk.later(intent, **after)
+    wireless.desk.settlement.settle(intent)
 
 
-def settled(wireless: Wireless, booking: str) -> Decision:
+def settled(wireless: Wireless, booking: str) -> WriteIntent:
     """Return the last write to a booking."""
-    decision = wireless.desk.journal.latest_decision(booking)
-    assert decision is not None
-    return decision
+    intent = wireless.desk.journal.latest_intent(booking)
+    assert intent is not None
+    return intent
 
 
 def not_booked(wireless: Wireless) -> Any:
@@ -120,7 +120,7 @@ def not_booked(wireless: Wireless) -> Any:
     made = unknown(wireless)
     look(wireless, made.id, seconds=91)
     look(wireless, made.id, seconds=120)
-    assert settled(wireless, made.id).state is DecisionState.NOT_SENT
+    assert settled(wireless, made.id).state is WriteState.NOT_SENT
     return made
 
 
@@ -130,10 +130,10 @@ def not_booked(wireless: Wireless) -> Any:
 @pytest.mark.parametrize(
     ("first", "second", "state"),
     [
-        pytest.param(1, 89, DecisionState.UNKNOWN, id="too soon"),
-        pytest.param(91, 100, DecisionState.UNKNOWN, id="too close to each other"),
-        pytest.param(1, 91, DecisionState.NOT_SENT, id="the second late enough"),
-        pytest.param(91, 120, DecisionState.NOT_SENT, id="both late"),
+        pytest.param(1, 89, WriteState.UNKNOWN, id="too soon"),
+        pytest.param(91, 100, WriteState.UNKNOWN, id="too close to each other"),
+        pytest.param(1, 91, WriteState.NOT_SENT, id="the second late enough"),
+        pytest.param(91, 120, WriteState.NOT_SENT, id="both late"),
     ],
 )
 def test_absence_takes_two_looks_and_its_time(
@@ -141,24 +141,24 @@ def test_absence_takes_two_looks_and_its_time(
     own_database: Database,
     first: float,
     second: float,
-    state: DecisionState,
+    state: WriteState,
 ) -> None:
     """Not sent: 90 s after it was sent, and 15 s after it was first seen absent."""
     made = unknown(wireless)
     look(wireless, made.id, seconds=first)
-    decision = wireless.desk.undecided(made.id)
-    assert decision.sent_at is not None
+    intent = wireless.desk.undecided(made.id)
+    assert intent.sent_at is not None
     with own_database.writing() as connection:
         connection.execute(
-            update(decisions)
-            .where(decisions.c.id == decision.id)
-            .values(unchanged_at=decision.sent_at.timestamp() + first)
+            update(intents)
+            .where(intents.c.id == intent.id)
+            .values(unchanged_at=intent.sent_at.timestamp() + first)
         )
 
     look(wireless, made.id, seconds=second)
 
     assert settled(wireless, made.id).state is state
-    assert wireless.desk.is_held(made.timeslot) == (state is DecisionState.UNKNOWN)
+    assert wireless.desk.is_held(made.timeslot) == (state is WriteState.UNKNOWN)
 
 
 def test_a_source_may_settle_faster(make_wireless: MakeWireless) -> None:
@@ -170,7 +170,7 @@ def test_a_source_may_settle_faster(make_wireless: MakeWireless) -> None:
     look(wireless, made.id, seconds=1)
     look(wireless, made.id, seconds=7)
 
-    assert settled(wireless, made.id).state is DecisionState.NOT_SENT
+    assert settled(wireless, made.id).state is WriteState.NOT_SENT
 
 
 def test_a_look_that_failed_is_no_look(wireless: Wireless) -> None:
@@ -178,17 +178,17 @@ def test_a_look_that_failed_is_no_look(wireless: Wireless) -> None:
     made = unknown(wireless)
     wireless.adapter.errors[SCHEDULE] = BROKEN
     for minutes in range(2, 9):
-        decision = wireless.desk.undecided(made.id)
-        wireless.desk.later(decision, minutes=minutes)
+        intent = wireless.desk.undecided(made.id)
+        wireless.desk.later(intent, minutes=minutes)
         with pytest.raises(SourceFault):
-            wireless.desk.settlement.settle(decision)
-        wireless.desk.settlement.postpone(decision)
+            wireless.desk.settlement.settle(intent)
+        wireless.desk.settlement.postpone(intent)
     wireless.adapter.errors.clear()
 
     look(wireless, made.id, minutes=9)
 
-    decision = wireless.desk.undecided(made.id)
-    assert (decision.state, decision.attempts) == (DecisionState.UNKNOWN, 8)
+    intent = wireless.desk.undecided(made.id)
+    assert (intent.state, intent.attempts) == (WriteState.UNKNOWN, 8)
 
 
 def test_looks_that_fail_become_seldom(
@@ -201,7 +201,7 @@ def test_looks_that_fail_become_seldom(
         wireless.desk.settlement.postpone(wireless.desk.undecided(made.id))
         with own_database.reading() as connection:
             pause = connection.execute(
-                select(decisions.c.next_look_at - database_clock())
+                select(intents.c.next_look_at - database_clock())
             ).scalar_one()
         pauses.append(round(float(pause)))
 
@@ -213,9 +213,9 @@ def test_nobody_is_called_before_ten_minutes(wireless: Wireless) -> None:
     made = unknown(wireless)
     with capture_logs() as logs:
         for minutes in (9, 11, 12):
-            decision = wireless.desk.undecided(made.id)
-            wireless.desk.later(decision, minutes=minutes)
-            wireless.desk.settlement.postpone(decision)
+            intent = wireless.desk.undecided(made.id)
+            wireless.desk.later(intent, minutes=minutes)
+            wireless.desk.settlement.postpone(intent)
 
     events = [each["event"] for each in logs if each["log_level"] == "error"]
     assert events == ["outcome overdue"]
@@ -228,8 +228,8 @@ def test_what_has_begun_is_not_settled_by_absence(wireless: Wireless) -> None:
     for hours in (3, 5):
         look(wireless, made.id, hours=hours)
 
-    decision = wireless.desk.undecided(made.id)
-    assert (decision.state, decision.alarm) == (DecisionState.UNKNOWN, Alarm.BEGUN)
+    intent = wireless.desk.undecided(made.id)
+    assert (intent.state, intent.alarm) == (WriteState.UNKNOWN, Alarm.BEGUN)
     assert wireless.desk.booking.read(made.id).status is BookingStatus.PENDING
 
 
@@ -242,8 +242,8 @@ def test_a_cancellation_of_what_has_begun_is_not_settled_by_absence(
 
     look(wireless, made.id, hours=25)
 
-    decision = wireless.desk.undecided(made.id)
-    assert (decision.state, decision.alarm) == (DecisionState.UNKNOWN, Alarm.BEGUN)
+    intent = wireless.desk.undecided(made.id)
+    assert (intent.state, intent.alarm) == (WriteState.UNKNOWN, Alarm.BEGUN)
 
 
 def test_a_cancellation_that_was_not_carried_out(wireless: Wireless) -> None:
@@ -252,7 +252,7 @@ def test_a_cancellation_that_was_not_carried_out(wireless: Wireless) -> None:
     look(wireless, made.id, seconds=91)
     look(wireless, made.id, seconds=120)
 
-    assert settled(wireless, made.id).state is DecisionState.NOT_SENT
+    assert settled(wireless, made.id).state is WriteState.NOT_SENT
     assert wireless.desk.booking.read(made.id).status is BookingStatus.BOOKED
 
 
@@ -296,8 +296,8 @@ def test_what_was_seen_early_is_looked_at_once_more(
         in_the_book(wireless, made.timeslot, "B-9")
     with own_database.writing() as connection:
         connection.execute(
-            update(decisions)
-            .where(decisions.c.next_look_at.is_not(None))
+            update(intents)
+            .where(intents.c.next_look_at.is_not(None))
             .values(next_look_at=database_clock() - 1)
         )
     Reconciliation(wireless.desk.settlement, wireless.desk.journal).run_once()
@@ -330,7 +330,7 @@ def test_what_was_booked_unseen_is_looked_at(
     reconciliation.run_once()
     too_soon = settled(wireless, made.id).alarm
     with own_database.writing() as connection:
-        connection.execute(update(decisions).values(next_look_at=database_clock() - 1))
+        connection.execute(update(intents).values(next_look_at=database_clock() - 1))
     reconciliation.run_once()
 
     assert too_soon is None
@@ -349,7 +349,7 @@ def test_what_was_cancelled_unseen_is_looked_at(
     if twice:
         in_the_book(wireless, made.timeslot, "B-8")
     with own_database.writing() as connection:
-        connection.execute(update(decisions).values(next_look_at=database_clock() - 1))
+        connection.execute(update(intents).values(next_look_at=database_clock() - 1))
     with capture_logs() as logs:
         Reconciliation(wireless.desk.settlement, wireless.desk.journal).run_once()
 
@@ -367,7 +367,7 @@ def test_what_was_booked_anew_since_is_no_double(
     wireless.desk.booking.cancel(made.id)
     again = wireless.desk.book(made.timeslot, 0).booking
     with own_database.writing() as connection:
-        connection.execute(update(decisions).values(next_look_at=database_clock() - 1))
+        connection.execute(update(intents).values(next_look_at=database_clock() - 1))
     with capture_logs() as logs:
         Reconciliation(wireless.desk.settlement, wireless.desk.journal).run_once()
 
@@ -405,7 +405,7 @@ def test_what_cannot_be_seen_is_looked_at_again(
     for _ in range(2):
         with own_database.writing() as connection:
             connection.execute(
-                update(decisions).values(next_look_at=database_clock() - 1)
+                update(intents).values(next_look_at=database_clock() - 1)
             )
         reconciliation.run_once()
         alarms.append(settled(wireless, made.id).alarm)
@@ -437,8 +437,8 @@ def test_what_may_be_it_needs_a_person(
     look(wireless, made.id, minutes=5)
     look(wireless, made.id, minutes=9)
 
-    decision = wireless.desk.undecided(made.id)
-    assert (decision.state, decision.alarm) == (DecisionState.UNKNOWN, Alarm.AMBIGUOUS)
+    intent = wireless.desk.undecided(made.id)
+    assert (intent.state, intent.alarm) == (WriteState.UNKNOWN, Alarm.AMBIGUOUS)
     assert wireless.desk.is_held(made.timeslot)
 
 
@@ -460,7 +460,7 @@ def test_an_open_invitation_is_no_candidate(wireless: Wireless) -> None:
     look(wireless, made.id, seconds=91)
     look(wireless, made.id, seconds=120)
 
-    assert settled(wireless, made.id).state is DecisionState.NOT_SENT
+    assert settled(wireless, made.id).state is WriteState.NOT_SENT
 
 
 @dataclass
@@ -511,9 +511,9 @@ def test_a_yes_to_something_else_is_not_settled_by_absence(
     look(wireless, made.id, minutes=2)
     look(wireless, made.id, minutes=5)
 
-    decision = wireless.desk.undecided(made.id)
-    assert (decision.state, decision.alarm) == (
-        DecisionState.UNKNOWN,
+    intent = wireless.desk.undecided(made.id)
+    assert (intent.state, intent.alarm) == (
+        WriteState.UNKNOWN,
         Alarm.SOMETHING_ELSE,
     )
 
@@ -662,11 +662,11 @@ class LateAdapter(AnsweringAdapter):
 def give_up(wireless: Wireless, kind: str) -> None:
     """Settle what is under way as not sent, as a reconciler would in the end."""
     for record in wireless.desk.journal.of_subject(number(0)):
-        decision = wireless.desk.journal.pending_decision(record.id)
-        if decision is not None and decision.kind.value == kind:
+        intent = wireless.desk.journal.pending_intent(record.id)
+        if intent is not None and intent.kind.value == kind:
             for seconds in (91, 120):
                 look(wireless, record.id, seconds=seconds)
-            assert settled(wireless, record.id).state is DecisionState.NOT_SENT
+            assert settled(wireless, record.id).state is WriteState.NOT_SENT
 
 
 def test_a_late_yes_to_a_booking(make_wireless: MakeWireless) -> None:
@@ -753,7 +753,7 @@ def test_what_is_sent_after_it_was_given_up_is_unknown(
 
     found = wireless.desk.booking.read(made.id)
     status, hours = DONE[kind]
-    assert before == (BookingStatus.PENDING, DecisionState.UNKNOWN)
+    assert before == (BookingStatus.PENDING, WriteState.UNKNOWN)
     assert (found.status, found.timeslot.start) == (
         status,
         wireless.coming(hours).start,
@@ -764,9 +764,9 @@ def test_what_is_sent_after_it_was_given_up_is_unknown(
 def begin_to_give_up(wireless: Wireless, kind: str) -> None:
     """Look for what is under way once, long after it was said to be sent."""
     for record in wireless.desk.journal.of_subject(number(0)):
-        decision = wireless.desk.journal.pending_decision(record.id)
-        if decision is not None and decision.kind.value == kind:
-            wireless.desk.journal.settle_unknown(decision)
+        intent = wireless.desk.journal.pending_intent(record.id)
+        if intent is not None and intent.kind.value == kind:
+            wireless.desk.journal.settle_unknown(intent)
             look(wireless, record.id, seconds=91)
 
 
@@ -785,8 +785,8 @@ def test_what_is_sent_while_it_is_looked_for_is_looked_for_anew(
     look(wireless, made.id, seconds=200)
 
     assert made.status is BookingStatus.PENDING
-    assert soon.state is DecisionState.UNKNOWN
-    assert settled(wireless, made.id).state is DecisionState.NOT_SENT
+    assert soon.state is WriteState.UNKNOWN
+    assert settled(wireless, made.id).state is WriteState.NOT_SENT
 
 
 @pytest.mark.parametrize("kind", WRITES)
@@ -807,7 +807,7 @@ def test_what_was_given_up_and_did_not_leave_is_told_as_such(
 def look_once_more(wireless: Wireless, database: Database) -> None:
     """Let it be time for the look after the last one."""
     with database.writing() as connection:
-        connection.execute(update(decisions).values(next_look_at=database_clock() - 1))
+        connection.execute(update(intents).values(next_look_at=database_clock() - 1))
     Reconciliation(wireless.desk.settlement, wireless.desk.journal).run_once()
 
 
@@ -861,8 +861,8 @@ def test_a_read_that_is_overtaken_tells_how_it_stands_now(wireless: Wireless) ->
 
     def settle_elsewhere(interaction: Interaction) -> None:
         if interaction == scheduling.GET_BOOKING_DETAILS:
-            decision = wireless.desk.undecided(made.id)
-            wireless.desk.journal.settle_cancelled(decision)
+            intent = wireless.desk.undecided(made.id)
+            wireless.desk.journal.settle_cancelled(intent)
 
     wireless.adapter.before = settle_elsewhere
 
@@ -960,7 +960,7 @@ def test_a_row_that_cannot_be_read_stops_no_other_source(
     broken = left_by_a_dead_sender(wireless, NORR, wireless.coming())
     with own_database.writing() as connection:
         connection.execute(
-            update(decisions).where(decisions.c.id == broken.id).values(timeslot={})
+            update(intents).where(intents.c.id == broken.id).values(timeslot={})
         )
     southern = wireless.coming(24, of=schedule(unit=SOUTHERN_UNIT))
     left_by_a_dead_sender(wireless, SYD, southern)
@@ -986,13 +986,11 @@ def test_a_row_that_cannot_be_read_stops_no_other_source(
 
 def left_by_a_dead_sender(
     wireless: Wireless, source_name: SourceName, wanted: Timeslot
-) -> Decision:
+) -> WriteIntent:
     """Leave a write that was sent, and whose sender is gone."""
     journal = wireless.desk.journal
-    decision = journal.claim_make(
-        source=source_name, timeslot=wanted, subject=subject(0)
-    )
-    return journal.mark_sent(decision, lease=timedelta())
+    intent = journal.claim_make(source=source_name, timeslot=wanted, subject=subject(0))
+    return journal.mark_sent(intent, lease=timedelta())
 
 
 def test_an_unknown_hold_of_a_booking_is_found(wireless: Wireless) -> None:
@@ -1001,11 +999,11 @@ def test_an_unknown_hold_of_a_booking_is_found(wireless: Wireless) -> None:
     in_the_book(wireless, made.timeslot, end=None)
     look(wireless, made.id)
 
-    ((record, decision),) = wireless.desk.journal.outcomes.alarms(
+    ((record, intent),) = wireless.desk.journal.outcomes.alarms(
         since=datetime.fromtimestamp(0, UTC)
     )
 
-    assert (record.id, record.state, decision.alarm) == (
+    assert (record.id, record.state, intent.alarm) == (
         made.id,
         BookingState.PENDING,
         Alarm.AMBIGUOUS,
@@ -1026,13 +1024,13 @@ def test_what_a_dead_sender_left_is_unknown(wireless: Wireless) -> None:
     """Whoever reads the booking may find out from then on, and a person may settle."""
     wanted = wireless.coming()
     desk = wireless.desk
-    decision = left_by_a_dead_sender(wireless, NORR, wanted)
+    intent = left_by_a_dead_sender(wireless, NORR, wanted)
 
     desk.reconciliation.run_once()
 
-    assert desk.undecided(decision.booking).state is DecisionState.UNKNOWN
+    assert desk.undecided(intent.booking).state is WriteState.UNKNOWN
     in_the_book(wireless, wanted)
-    assert desk.booking.read(decision.booking).status is BookingStatus.BOOKED
+    assert desk.booking.read(intent.booking).status is BookingStatus.BOOKED
 
 
 def test_a_source_that_is_configured_no_more(wireless: Wireless) -> None:
@@ -1069,4 +1067,4 @@ def test_a_fault_of_ours_leaves_the_others_alone(wireless: Wireless) -> None:
     assert [each["kind"] for each in failed] == ["ZeroDivisionError"]
     (other,) = {first.id, second.id} - {failed[0]["booking"]}
     looked_for = settled(wireless, other)
-    assert looked_for.attempts == 1 or looked_for.state is DecisionState.DONE
+    assert looked_for.attempts == 1 or looked_for.state is WriteState.DONE
