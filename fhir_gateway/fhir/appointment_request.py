@@ -7,6 +7,7 @@ repeats a value.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +21,7 @@ from fhir_gateway.fhir.reference import (
     contradicts,
     own_id,
     type_in_reference,
+    within_references,
 )
 from fhir_gateway.fhir.service_type import foreign_service_types
 from fhir_gateway.fhir.slot_participant import foreign_participants
@@ -170,6 +172,7 @@ class _Reader:
         self._check_references()
         if is_new:
             self._check_new()
+            self._check_contained()
         token = self._token(is_new=is_new)
         number = self._resident.number(is_required=is_new)
         subject = None
@@ -251,6 +254,37 @@ class _Reader:
                     "business-rule",
                     "Nothing can be booked with a participant who declined.",
                     f"{where}.status",
+                )
+
+    def _check_contained(self) -> None:
+        """Check that each contained resource is referred to from elsewhere (dom-3)."""
+        contained = self._resource.get("contained", ())
+        outer = set(
+            within_references(
+                {
+                    name: element
+                    for name, element in self._resource.items()
+                    if name != "contained"
+                }
+            )
+        )
+        inner = [set(within_references(each)) for each in contained]
+        referring = Counter(identifier for each in inner for identifier in each)
+        for number, each in enumerate(contained):
+            identifier = each.get("id", "")
+            is_referred = identifier in outer or (
+                referring[identifier] > (identifier in inner[number])
+            )
+            # The one Patient is whom the Appointment is for, and "#" is that itself.
+            if (
+                each.get("resourceType") != "Patient"
+                and not (identifier and is_referred)
+                and "" not in inner[number]
+            ):
+                self._fault(
+                    "invariant",
+                    "dom-3: nothing refers to the contained resource: leave it out.",
+                    f"Appointment.contained[{number}]",
                 )
 
     def _check_references(self) -> None:

@@ -7,13 +7,19 @@ version (old versions are not kept), a query.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from fhir_gateway.fhir.vocabulary import HSA_ID_ALIASES
 
-__all__ = ["Reference", "contradicts", "own_id", "type_in_reference"]
+__all__ = [
+    "Reference",
+    "contradicts",
+    "own_id",
+    "type_in_reference",
+    "within_references",
+]
 
 _OWN: Final = re.compile(r"(?P<type>[A-Z][A-Za-z]{0,63})/(?P<id>[A-Za-z0-9\-.]{1,64})")
 _ANY: Final = re.compile(
@@ -88,3 +94,21 @@ def type_in_reference(text: str) -> str | None:
     """Return the type of resource that a reference to any server names, if it does."""
     match = _ANY.fullmatch(text)
     return None if match is None else match["type"]
+
+
+def within_references(value: object) -> Iterator[str]:
+    """
+    Yield what JSON refers to within its own resource: `#id` without the `#`.
+
+    Such are a Reference, and the value of an extension that is a canonical or a URL.
+    """
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if isinstance(item, str):
+                if item.startswith("#") and name.startswith(("reference", "value")):
+                    yield item[1:]
+            else:
+                yield from within_references(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from within_references(item)

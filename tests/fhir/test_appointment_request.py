@@ -223,7 +223,8 @@ def test_a_slot_is_referred_to_in_any_form(reference: str) -> None:
                         "subject": {"display": "x"},
                     },
                     patient(),
-                ]
+                ],
+                reasonReference=[{"reference": "#c"}],
             ),
             "in the second contained resource",
             id="second",
@@ -848,9 +849,14 @@ _NOT_12_DIGITS = (
         pytest.param(
             body(
                 contained=[
-                    {"resourceType": "Condition", "subject": {"display": "x"}},
+                    {
+                        "resourceType": "Condition",
+                        "id": "c",
+                        "subject": {"display": "x"},
+                    },
                     patient(identifier=[identifier("1912")]),
                 ],
+                reasonReference=[{"reference": "#c"}],
                 participant=[participant(identifier=None)],
             ),
             issue(
@@ -1687,3 +1693,65 @@ def test_what_contradicts_the_slot_is_refused(
 def test_what_fits_the_slot_is_read(changes: dict[str, Any]) -> None:
     """What says the same as the slot may be sent."""
     assert read(body(**changes)).token == TimeslotToken.parse(_TOKEN)
+
+
+def _refers_to(identifier: str) -> dict[str, Any]:
+    return {"url": "urn:x", "valueReference": {"reference": f"#{identifier}"}}
+
+
+_OF_IT = {"subject": {"reference": "#p"}}
+_PRACTITIONER = {"resourceType": "Practitioner", "id": "dr"}
+_OUTCOME = {
+    "resourceType": "OperationOutcome",
+    "id": "o",
+    "issue": [{"severity": "error", "code": "value"}],
+}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"contained": [patient(), _PRACTITIONER, _OUTCOME, {"resourceType": "Device"}]},
+        {
+            # What refers to itself alone, or is named in a text, is not referred to.
+            "contained": [
+                patient(),
+                {**_PRACTITIONER, "extension": [_refers_to("dr")]},
+                {"resourceType": "Condition", **_OF_IT},
+                {"resourceType": "Device", "id": "comment"},
+            ],
+            "comment": "#comment",
+        },
+    ],
+)
+def test_each_contained_resource_without_a_reference_is_named(
+    changes: dict[str, Any],
+) -> None:
+    """R4, dom-3: what nothing refers to would be dropped without a word."""
+    assert faults(body(**changes)) == [
+        ("invariant", f"Appointment.contained[{number}]") for number in (1, 2, 3)
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {
+            "contained": [patient(), {"resourceType": "Condition", "id": "c"} | _OF_IT],
+            "reasonReference": [{"reference": "#c"}],
+        },
+        {"contained": [patient(), _OUTCOME], "extension": [_refers_to("o")]},
+        {
+            "contained": [
+                patient(),
+                {**_PRACTITIONER, "extension": [_refers_to("o")]},
+                _OUTCOME,
+            ],
+            "supportingInformation": [{"reference": "#dr"}],
+        },
+        {"contained": [patient(), {**_PRACTITIONER, "extension": [_refers_to("")]}]},
+    ],
+)
+def test_a_contained_resource_with_a_reference_is_read(changes: dict[str, Any]) -> None:
+    """From the Appointment, from another contained resource, or to the Appointment."""
+    assert subject(read(body(**changes))) == TOLVANSSON
