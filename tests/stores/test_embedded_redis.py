@@ -2,15 +2,15 @@
 The Redis of our own: who starts it, who finds it, who stops it.
 """
 
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from time import monotonic
 
 import pytest
 import redis
+from processes import children_of, is_alive, wait_until
 
 from fhir_gateway.stores.embedded_redis import (
     EmbeddedRedis,
@@ -42,24 +42,6 @@ def answers(url: str) -> bool:
             return bool(client.ping())
         except redis.RedisError:
             return False
-
-
-def wait_until(holds: Callable[[], bool], within_s: float = 5.0) -> bool:
-    """Return whether something came true in time."""
-    deadline = monotonic() + within_s
-    while not holds():
-        if monotonic() > deadline:
-            return False
-    return True
-
-
-def is_alive(process: int) -> bool:
-    """Return whether a process runs; one that only waits to be reaped does not."""
-    try:
-        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return False
-    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 def test_it_answers_while_it_lasts(tmp_path: Path) -> None:
@@ -122,19 +104,34 @@ def test_two_processes_share_one(tmp_path: Path) -> None:
     assert not is_alive(server)
 
 
-def test_a_killed_owners_server_is_replaced(tmp_path: Path) -> None:
-    """After kill -9 of its owner a server is ended by the next to come."""
-    owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER, str(tmp_path)],
+def _killed_owner(folder: Path, *, with_watcher: bool) -> int:
+    """Kill the owner of a server with kill -9; return the server's process id."""
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    with owner:
+    ) as owner:
         assert owner.stdout is not None
-        orphan = server_of(owner.stdout.readline().strip())
+        server = server_of(owner.stdout.readline().strip())
+        (watcher,) = children_of(owner.pid) - {server}
+        if with_watcher:
+            os.kill(watcher, signal.SIGKILL)
         owner.send_signal(signal.SIGKILL)
         owner.wait(10)
+    return server
+
+
+def test_a_killed_owners_server_ends(tmp_path: Path) -> None:
+    """After kill -9 of its owner a server is gone within a moment."""
+    orphan = _killed_owner(tmp_path, with_watcher=False)
+
+    assert wait_until(lambda: not is_alive(orphan))
+
+
+def test_a_server_that_nobody_watches_is_replaced(tmp_path: Path) -> None:
+    """After kill -9 of owner and watcher a server is ended by the next to come."""
+    orphan = _killed_owner(tmp_path, with_watcher=True)
     assert is_alive(orphan)
 
     with EmbeddedRedis(tmp_path) as heir:

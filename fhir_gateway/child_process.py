@@ -1,0 +1,95 @@
+"""
+A process of ours that ends when this one does, also after `kill -9`.
+
+Nothing in Python, and nothing that every Unix has, ends a child with its parent. So a
+second, tiny process watches: it reads from a pipe that only the parent can write to,
+meets its end when the parent is gone, and kills the child.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+__all__ = ["ChildProcess"]
+
+_WATCH: Final = (
+    "import os, signal, sys\n"
+    "sys.stdin.buffer.read()\n"
+    "os.killpg(int(sys.argv[1]), signal.SIGKILL)\n"
+)
+
+
+class ChildProcess:
+    """
+    A running process in a session of its own: Ctrl-C does not reach it.
+
+    Args:
+        arguments: The program and what it is given.
+        log: The file that gets what it prints.
+        environment: Its environment; None for that of this process.
+
+    Raises:
+        OSError: The program cannot be started, or the log not be written.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(  # noqa: S603 - a program of ours
+                arguments,
+                env=None if environment is None else dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        self._watcher: subprocess.Popen[bytes] | None = subprocess.Popen(  # noqa: S603 - this Python
+            [sys.executable, "-I", "-S", "-c", _WATCH, str(self._process.pid)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            # What kills the group of this process must not end the watcher first.
+            start_new_session=True,
+        )
+
+    @property
+    def pid(self) -> int:
+        """Return its process id, which is the id of its process group too."""
+        return self._process.pid
+
+    def exit_code(self) -> int | None:
+        """Return its exit code; None while it runs."""
+        code = self._process.poll()
+        if code is not None:
+            self._dismiss_watcher()
+        return code
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self._process.terminate()
+
+    def end(self, within_s: float) -> None:
+        """Wait until it has ended; kill it, and its children, after that time."""
+        try:
+            self._process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._dismiss_watcher()
+
+    def _dismiss_watcher(self) -> None:
+        # The end of its pipe would make it kill a group that may be another's by now.
+        if self._watcher is None:
+            return
+        self._watcher.kill()
+        self._watcher.communicate()
+        self._watcher = None

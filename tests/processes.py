@@ -1,0 +1,51 @@
+"""
+Processes that a test has started, and whether they still run.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic, sleep
+
+__all__ = ["children_of", "is_alive", "wait_until"]
+
+
+def wait_until(holds: Callable[[], bool], within_s: float = 10.0) -> bool:
+    """Return whether something came true in time."""
+    deadline = monotonic() + within_s
+    while not holds():
+        if monotonic() > deadline:
+            return False
+        sleep(0.01)
+    return True
+
+
+def is_alive(process: int) -> bool:
+    """Return whether a process runs; one that only waits to be reaped does not."""
+    state = _stat(process)
+    return bool(state) and state[0] != "Z"
+
+
+def children_of(process: int) -> frozenset[int]:
+    """Return the process ids of all that a process, or a child of it, has started."""
+    parents = {
+        number: int(state[1])
+        for number in map(int, filter(str.isdigit, _names()))
+        if (state := _stat(number))
+    }
+    found: set[int] = {process}
+    while more := {each for each in parents if parents[each] in found} - found:
+        found |= more
+    return frozenset(found - {process})
+
+
+def _names() -> list[str]:
+    return [path.name for path in Path("/proc").iterdir()]
+
+
+def _stat(process: int) -> list[str]:
+    """Return the fields of a process from its state on; none when it is gone."""
+    try:
+        text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return text.rpartition(")")[2].split()
