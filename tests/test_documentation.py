@@ -21,7 +21,7 @@ from fhir_gateway.demo import sources_toml
 from fhir_gateway.fhir import limits
 from fhir_gateway.fhir.appointment_operation import BOOK, CANCEL, HOLD, RESCHEDULE
 from fhir_gateway.fhir.find_request import FIND
-from fhir_gateway.fhir.search_parameters import SearchSchema
+from fhir_gateway.fhir.search_schema import SearchSchema
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, regions
 from fhir_gateway.sandbox.fault_rule import FaultKind
@@ -107,7 +107,7 @@ def _entry_points() -> Iterable[str]:
     )
 
 
-def _parameters(schema: SearchSchema) -> Iterable[str]:
+def _parameters(schema: SearchSchema[Any]) -> Iterable[str]:
     return [field.data_key or name for name, field in schema.fields.items()]
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from fhir_gateway.fhir.search_parameters import (
     IncludeParameter,
     Parameter,
-    SearchSchema,
 )
+from fhir_gateway.fhir.search_schema import SearchSchema
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.timekeeping import instant_text
 
@@ -48,7 +48,7 @@ class ResourceCapability:
     type: str
     interactions: Sequence[str]
     profile: str | None = None
-    search: SearchSchema | None = None
+    search: SearchSchema[Any] | None = None
     documentation: str | None = None
     versioned: bool = field(default=False)
     operations: Sequence[OperationCapability] = ()
@@ -116,7 +116,7 @@ def _resource(capability: ResourceCapability, vocabulary: Vocabulary) -> dict[st
     return resource
 
 
-def _search(schema: SearchSchema, vocabulary: Vocabulary) -> dict[str, Any]:
+def _search(schema: SearchSchema[Any], vocabulary: Vocabulary) -> dict[str, Any]:
     includes: list[str] = []
     parameters = []
     for attribute, declared in schema.fields.items():
@@ -140,7 +140,7 @@ _RESULT_PARAMETERS = frozenset({"_count", "_sort", "_total", "_format", "_cursor
 
 
 def _parameter(
-    name: str, declared: Parameter, vocabulary: Vocabulary
+    name: str, declared: Parameter[Any], vocabulary: Vocabulary
 ) -> dict[str, Any]:
     parameter = {"name": name}
     if declared.definition:

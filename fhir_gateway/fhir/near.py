@@ -3,8 +3,7 @@
 """
 
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from marshmallow import ValidationError
 
@@ -29,7 +28,7 @@ _MOST_LATITUDE: Final = 90
 _MOST_LONGITUDE: Final = 180
 
 
-class NearParameter(Parameter):
+class NearParameter(Parameter[tuple[tuple[Nearness, ...], ...]]):
     """
     `latitude|longitude|distance|unit`: groups of places.
 
@@ -38,15 +37,10 @@ class NearParameter(Parameter):
 
     type = "special"
 
-    def _deserialize(
-        self,
-        value: list[str],
-        attr: str | None,  # noqa: ARG002 - marshmallow's
-        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's
-        **_: Any,  # noqa: ANN401 - marshmallow's
-    ) -> tuple[tuple[Nearness, ...], ...]:
+    def read(self, texts: list[str]) -> tuple[tuple[Nearness, ...], ...]:
+        """Return the places: one of each group has to be near."""
         return tuple(
-            tuple(_nearness(each) for each in alternatives(text)) for text in value
+            tuple(_nearness(each) for each in alternatives(text)) for text in texts
         )
 
 

@@ -1,51 +1,35 @@
 """
-Search parameters (FHIR R4, 3.1.1): one schema for each resource type that is searched.
-
-A schema reads the parameters of a request into values, collects every fault before it
-answers, and is what the CapabilityStatement is derived from. Repeating a parameter
-means "and", a comma within it means "or".
+Search parameters (FHIR R4, 3.1.1): what the values of each type of parameter mean.
 """
 
 import re
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
-from typing import Any, ClassVar, Final
-from urllib.parse import quote_plus
+from typing import Any, ClassVar, Final, TypeVar
 
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import ValidationError, fields
 
-from fhir_gateway.fhir.limits import (
-    MOST_PARAMETERS,
-    MOST_SEARCH_VALUES,
-    MOST_VALUE_CHARACTERS,
-)
-from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind, Severity
+from fhir_gateway.fhir.include_graph import INCLUDE_PATHS, Include
 from fhir_gateway.fhir.reference import own_id
-from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.timekeeping import period_from_search_text
 
 __all__ = [
+    "ANY_INSTANT",
     "Choice",
     "Count",
     "DateBounds",
     "DateParameter",
-    "Include",
     "IncludeParameter",
     "Opaque",
     "Parameter",
     "ReferenceParameter",
-    "SearchSchema",
     "Token",
     "TokenParameter",
-    "Understood",
     "UriParameter",
     "alternatives",
-    "issues_of_understood",
-    "understand",
     "unescaped",
-    "without_empty",
 ]
 
 _UNESCAPED_COMMA: Final = re.compile(r"(?<!\\)(?:\\\\)*,")
@@ -54,11 +38,8 @@ _ESCAPE: Final = re.compile(r"\\([\\,|$])")
 _FHIR_ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _PREFIX: Final = re.compile(r"([a-z]{2})(?=[0-9])")
 _ABSOLUTE_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[\x21-\x7e]+")
-_MOST_REMEMBERED: Final = 1024
-# Characters in a search: what clients send over and over is short.
-_MOST_MEMORABLE: Final = 1000
-_SAFE: Final = ":,/"
-_UNSHOWN: Final = "(a name that cannot be shown)"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +60,10 @@ class DateBounds:
     before: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Include:
-    """What `_include` asks for: `source:parameter[:target]`."""
-
-    source: str
-    parameter: str
-    target: str | None = None
+ANY_INSTANT: Final = DateBounds()
 
 
-class Parameter(fields.Field[Any]):
+class Parameter(fields.Field[T]):
     """
     A search parameter; its input is the list of the values it was given with.
 
@@ -113,8 +88,26 @@ class Parameter(fields.Field[Any]):
         self.definition = definition
         self.own = own
 
+    @abstractmethod
+    def read(self, texts: list[str]) -> T:
+        """
+        Return what the values of a parameter mean.
 
-class TokenParameter(Parameter):
+        Raises:
+            ValidationError: They mean nothing here; its message says what is expected.
+        """
+
+    def _deserialize(
+        self,
+        value: list[str],
+        attr: str | None,  # noqa: ARG002 - marshmallow's
+        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's
+        **_: Any,  # noqa: ANN401 - marshmallow's
+    ) -> T:
+        return self.read(value)
+
+
+class TokenParameter(Parameter[tuple[tuple[Token, ...], ...]]):
     """
     A token parameter: groups of tokens.
 
@@ -139,15 +132,10 @@ class TokenParameter(Parameter):
         self._system = system
         self._is_system = is_system
 
-    def _deserialize(
-        self,
-        value: list[str],
-        attr: str | None,  # noqa: ARG002 - marshmallow's
-        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's
-        **_: Any,  # noqa: ANN401 - marshmallow's
-    ) -> tuple[tuple[Token, ...], ...]:
+    def read(self, texts: list[str]) -> tuple[tuple[Token, ...], ...]:
+        """Return the tokens: of each group one has to fit."""
         return tuple(
-            tuple(self._token(each) for each in alternatives(text)) for text in value
+            tuple(self._token(each) for each in alternatives(text)) for text in texts
         )
 
     def _token(self, text: str) -> Token:
@@ -186,7 +174,7 @@ class TokenParameter(Parameter):
             )
 
 
-class DateParameter(Parameter):
+class DateParameter(Parameter[DateBounds]):
     """
     A date parameter on an instant: the bounds that all its values leave.
 
@@ -195,16 +183,11 @@ class DateParameter(Parameter):
 
     type = "date"
 
-    def _deserialize(
-        self,
-        value: list[str],
-        attr: str | None,  # noqa: ARG002 - marshmallow's
-        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's
-        **_: Any,  # noqa: ANN401 - marshmallow's
-    ) -> DateBounds:
+    def read(self, texts: list[str]) -> DateBounds:
+        """Return the bounds that all values leave."""
         start: datetime | None = None
         before: datetime | None = None
-        for text in value:
+        for text in texts:
             bounds = _bounds(text)
             if bounds.start is not None:
                 start = max(start, bounds.start) if start else bounds.start
@@ -213,7 +196,7 @@ class DateParameter(Parameter):
         return DateBounds(start, before)
 
 
-class ReferenceParameter(Parameter):
+class ReferenceParameter(Parameter[tuple[frozenset[str], ...]]):
     """
     A reference parameter: groups of ids.
 
@@ -227,16 +210,11 @@ class ReferenceParameter(Parameter):
         super().__init__(**options)
         self.target = target
 
-    def _deserialize(
-        self,
-        value: list[str],
-        attr: str | None,  # noqa: ARG002 - marshmallow's
-        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's
-        **_: Any,  # noqa: ANN401 - marshmallow's
-    ) -> tuple[frozenset[str], ...]:
+    def read(self, texts: list[str]) -> tuple[frozenset[str], ...]:
+        """Return the ids: of each group one has to fit."""
         return tuple(
             frozenset(self._id(unescaped(each)) for each in alternatives(text))
-            for text in value
+            for text in texts
         )
 
     def _id(self, text: str) -> str:
@@ -251,21 +229,16 @@ class ReferenceParameter(Parameter):
         return identifier
 
 
-class UriParameter(Parameter):
+class UriParameter(Parameter[tuple[frozenset[str], ...]]):
     """A uri parameter: groups of URIs, compared as they are written."""
 
     type = "uri"
 
-    def _deserialize(
-        self,
-        value: list[str],
-        attr: str | None,  # noqa: ARG002 - marshmallow's
-        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's
-        **_: Any,  # noqa: ANN401 - marshmallow's
-    ) -> tuple[frozenset[str], ...]:
+    def read(self, texts: list[str]) -> tuple[frozenset[str], ...]:
+        """Return the URIs: of each group one has to fit."""
         return tuple(
             frozenset(self._uri(unescaped(each)) for each in alternatives(text))
-            for text in value
+            for text in texts
         )
 
     def _uri(self, text: str) -> str:
@@ -274,7 +247,7 @@ class UriParameter(Parameter):
         return text
 
 
-class Count(Parameter):
+class Count(Parameter[int]):
     """`_count`: how many matches a page has at most."""
 
     type = "number"
@@ -283,21 +256,16 @@ class Count(Parameter):
         super().__init__(**options)
         self._most = most
 
-    def _deserialize(
-        self,
-        value: list[str],
-        attr: str | None,  # noqa: ARG002 - marshmallow's
-        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's
-        **_: Any,  # noqa: ANN401 - marshmallow's
-    ) -> int:
-        text = _only(value)
+    def read(self, texts: list[str]) -> int:
+        """Return the number, or the most that there is."""
+        text = _only(texts)
         if not re.fullmatch(r"[0-9]{1,9}", text):
             raise ValidationError("expected a whole number, 0 or more")
         # R4: the server may return fewer than the client asks for.
         return min(int(text), self._most)
 
 
-class Choice(Parameter):
+class Choice(Parameter[str]):
     """A parameter with a few possible values."""
 
     type = "string"
@@ -306,36 +274,24 @@ class Choice(Parameter):
         super().__init__(**options)
         self.of = tuple(of)
 
-    def _deserialize(
-        self,
-        value: list[str],
-        attr: str | None,  # noqa: ARG002 - marshmallow's
-        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's
-        **_: Any,  # noqa: ANN401 - marshmallow's
-    ) -> str:
-        text = _only(value)
+    def read(self, texts: list[str]) -> str:
+        """Return the one value."""
+        text = _only(texts)
         if text not in self.of:
             raise ValidationError(f"expected one of {', '.join(self.of)}")
         return text
 
 
-class IncludeParameter(Parameter):
+class IncludeParameter(Parameter[tuple[Include, ...]]):
     """`_include`, with or without `:iterate`: the paths that can be followed."""
 
     type = "string"
 
-    def __init__(self, *, paths: Sequence[Include], **options: Any) -> None:  # noqa: ANN401 - marshmallow's
-        super().__init__(**options)
-        self.paths = tuple(paths)
+    paths = INCLUDE_PATHS
 
-    def _deserialize(
-        self,
-        value: list[str],
-        attr: str | None,  # noqa: ARG002 - marshmallow's
-        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's
-        **_: Any,  # noqa: ANN401 - marshmallow's
-    ) -> tuple[Include, ...]:
-        return tuple(self._include(text) for text in value)
+    def read(self, texts: list[str]) -> tuple[Include, ...]:
+        """Return the paths to follow."""
+        return tuple(self._include(text) for text in texts)
 
     def _include(self, text: str) -> Include:
         parts = text.split(":")
@@ -346,7 +302,7 @@ class IncludeParameter(Parameter):
         raise ValidationError(f"expected one of {offered}, each with or without :Type")
 
 
-class Opaque(Parameter):
+class Opaque(Parameter[Any]):
     """
     A value of our own making, such as a page's place.
 
@@ -360,286 +316,15 @@ class Opaque(Parameter):
         super().__init__(**options)
         self._read = read
 
-    def _deserialize(
-        self,
-        value: list[str],
-        attr: str | None,  # noqa: ARG002 - marshmallow's
-        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's
-        **_: Any,  # noqa: ANN401 - marshmallow's
-    ) -> Any:  # noqa: ANN401 - what the value means
-        text = _only(value)
+    def read(self, texts: list[str]) -> Any:  # noqa: ANN401 - what the value means
+        """Return what the one value means."""
+        text = _only(texts)
         try:
             return self._read(text)
         except ValueError as error:
             raise ValidationError(
                 "is none of this server's; follow a next link unchanged"
             ) from error
-
-
-class SearchSchema(Schema):
-    """
-    The parameters that a resource type is searched by.
-
-    Attributes:
-        is_personal: What is searched for is somebody's: none of it is remembered.
-        remembered: What values of parameters mean.
-        understood: What queries of URLs mean, leniently or not.
-    """
-
-    is_personal: ClassVar[bool] = False
-    error_messages = {"unknown": "is not a parameter of this search"}  # noqa: RUF012 - marshmallow's
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.by_name = {
-            field.data_key or attribute: (attribute, field)
-            for attribute, field in self.fields.items()
-        }
-        self.needed = frozenset(
-            attribute for attribute, field in self.fields.items() if field.required
-        )
-        self._roots = frozenset(_root(name) for name in self.by_name)
-        self.remembered: dict[tuple[str, ...], tuple[str, Any]] = {}
-        self.understood: dict[tuple[bytes, bool, str], Understood] = {}
-
-    def is_unheard_of(self, name: str) -> bool:
-        """
-        Return whether nothing about a parameter's name is known here.
-
-        A known parameter with an unknown modifier or chain is not unheard of.
-        """
-        return name not in self.by_name and _root(name) not in self._roots
-
-    def relative(self, name: str, value: str, base_url: str) -> str:
-        """Return a value with this server's references made relative to it."""
-        prefix = f"{base_url}/"
-        if prefix not in value or not isinstance(
-            self.by_name.get(name, (None, None))[1], ReferenceParameter
-        ):
-            return value
-        return ",".join(each.removeprefix(prefix) for each in value.split(","))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Understood:
-    """
-    A search as it was understood.
-
-    Attributes:
-        values: What each given parameter means, by attribute of the schema.
-        parameters: The parameters that were used, as given.
-        query: The same as the query of a URL.
-        left_out: The names of those that do not exist and were left out, each once;
-            None for a name that may be somebody's.
-    """
-
-    values: Mapping[str, Any]
-    parameters: tuple[tuple[str, str], ...]
-    query: str
-    left_out: tuple[str | None, ...] = ()
-
-
-def without_empty(
-    given: Iterable[tuple[str, str]], known: Container[str]
-) -> list[tuple[str, str]]:
-    """
-    Return parameters without those that have no value (FHIR R4, 3.1.1.3).
-
-    A form sends all its fields. A modifier or a chain that does not exist stays, to be
-    refused.
-    """
-    return [
-        (name, value)
-        for name, value in given
-        if value or (name not in known and _root(name) != name)
-    ]
-
-
-def understand(
-    schema: SearchSchema,
-    given: Sequence[tuple[str, str]],
-    *,
-    lenient: bool,
-    base_url: str,
-) -> Understood:
-    """
-    Return what a client asks for.
-
-    Args:
-        schema: The parameters that exist.
-        given: Name and value of each parameter, in the client's order.
-        lenient: Leave out parameters that do not exist (`Prefer: handling=lenient`). A
-            modifier or a chain that does not exist is refused all the same, since
-            without it the parameter would find more than the client asked for.
-        base_url: What absolute references to this server begin with.
-
-    Raises:
-        Problem: 400, with an issue for each fault.
-    """
-    _check_size(given)
-    kept = tuple(
-        pair for pair in given if not lenient or not schema.is_unheard_of(pair[0])
-    )
-    data: dict[str, list[str]] = {}
-    for name, value in kept:
-        data.setdefault(name, []).append(schema.relative(name, value, base_url))
-    values = quoted = None
-    if not schema.is_personal and sum(map(_length, kept)) <= _MOST_MEMORABLE:
-        values, quoted = _known_values(schema, data), _remembered_quoted
-    if values is None:
-        values = _loaded(schema, data)
-    return Understood(
-        values=values,
-        parameters=kept,
-        query="&".join([(quoted or _quoted)(name, value) for name, value in kept]),
-        left_out=(
-            ()
-            if len(kept) == len(given)
-            else tuple(
-                dict.fromkeys(
-                    name if _is_harmless(name) else None
-                    for name, _ in given
-                    if schema.is_unheard_of(name)
-                )
-            )
-        ),
-    )
-
-
-def issues_of_understood(understood: Understood) -> list[Issue]:
-    """Return what a client must know of a search: what was left out of it."""
-    return [
-        Issue(
-            severity=Severity.WARNING,
-            code="not-supported",
-            error_code=ErrorCode.FILTER_IS_NOT_APPLIED,
-            diagnostics=(
-                f"{name or _UNSHOWN}: is not a parameter of this search and was left"
-                " out (Prefer: handling=lenient). The answer may hold what it would"
-                " leave out."
-            ),
-            parameter=name,
-        )
-        for name in understood.left_out
-    ]
-
-
-def _check_size(given: Sequence[tuple[str, str]]) -> None:
-    """
-    Check how much there is to read, before any of it is read.
-
-    Raises:
-        Problem: 400, with the limit that is passed.
-    """
-    # An escaped comma counts too: that is one value too many in a million searches.
-    values = sum(value.count(",") + 1 for _, value in given)
-    parameter = None
-    if len(given) > MOST_PARAMETERS:
-        fault = f"A search has at most {MOST_PARAMETERS} parameters."
-    elif values > MOST_SEARCH_VALUES:
-        fault = (
-            f"A search has at most {MOST_SEARCH_VALUES} values in all: repeated or"
-            " parted by commas, each counts."
-        )
-    elif (long := next(filter(None, map(_long_part, given)), None)) is not None:
-        fault = (
-            "A name or value of a search has at most"
-            f" {MOST_VALUE_CHARACTERS} characters."
-        )
-        parameter = long if _is_harmless(long) else None
-    else:
-        return
-    raise Problem(
-        [Issue(code="too-costly", diagnostics=fault, parameter=parameter)],
-        kind=ProblemKind.MALFORMED,
-    )
-
-
-def _long_part(pair: tuple[str, str]) -> str | None:
-    """Return the name of a parameter that is too long in itself or in a value."""
-    name, value = pair
-    if len(name) + len(value) <= MOST_VALUE_CHARACTERS:
-        return None
-    longest = max(map(len, (name, *value.split(","))))
-    return name if longest > MOST_VALUE_CHARACTERS else None
-
-
-def _length(pair: tuple[str, str]) -> int:
-    return len(pair[0]) + len(pair[1])
-
-
-def _known_values(
-    schema: SearchSchema, data: Mapping[str, list[str]]
-) -> Mapping[str, Any] | None:
-    """
-    Return what the parameters mean, one by one, remembering what they meant before.
-
-    None when one of them is wrong or missing: the schema then finds every fault.
-    """
-    values = {}
-    for name, texts in data.items():
-        key = (name, *texts)
-        known = schema.remembered.get(key)
-        if known is None:
-            declared = schema.by_name.get(name)
-            if declared is None:
-                return None
-            attribute, field = declared
-            try:
-                known = (attribute, field.deserialize(texts, name, data))
-            except ValidationError:
-                return None
-            if len(schema.remembered) >= _MOST_REMEMBERED:
-                schema.remembered.clear()
-            schema.remembered[key] = known
-        values[known[0]] = known[1]
-    return values if schema.needed <= values.keys() else None
-
-
-def _loaded(schema: SearchSchema, data: Mapping[str, list[str]]) -> Mapping[str, Any]:
-    try:
-        values: Mapping[str, Any] = schema.load(data)
-    except ValidationError as error:
-        raise Problem(
-            [
-                _issue(str(name), message, known=name in schema.by_name)
-                for name, messages in error.messages_dict.items()
-                for message in messages
-            ],
-            kind=ProblemKind.MALFORMED,
-        ) from error
-    return values
-
-
-def _quoted(name: str, value: str) -> str:
-    return f"{quote_plus(name, safe=_SAFE)}={quote_plus(value, safe=_SAFE)}"
-
-
-_remembered_quoted: Final = lru_cache(maxsize=_MOST_REMEMBERED)(_quoted)
-
-
-def _issue(name: str, message: str, *, known: bool) -> Issue:
-    shown = name if _is_harmless(name) else _UNSHOWN
-    way_out = "" if known else "; see /metadata for those that are"
-    return Issue(
-        code="value" if known else "not-supported",
-        diagnostics=f"{shown}: {message}{way_out}.",
-        parameter=shown if _is_harmless(name) else None,
-    )
-
-
-def _root(name: str) -> str:
-    """Return a parameter's name without modifiers and chains."""
-    return re.split("[:.]", name, maxsplit=1)[0]
-
-
-def _is_harmless(name: str) -> bool:
-    """
-    Return whether a parameter's name can be repeated: it may be anything at all.
-
-    A number or a word that begins as a name does may be somebody's.
-    """
-    return bool(re.fullmatch(r"[a-z_][A-Za-z_:.\-]{0,63}", name))
 
 
 def _only(values: list[str]) -> str:

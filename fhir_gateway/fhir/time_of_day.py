@@ -5,10 +5,9 @@ R4 has no such parameter; `profiles/SearchParameter-slot-time-of-day.json` decla
 """
 
 import re
-from collections.abc import Mapping
 from functools import reduce
 from operator import and_, or_
-from typing import Any, Final
+from typing import Final
 
 from marshmallow import ValidationError
 
@@ -22,7 +21,7 @@ _TIME: Final = re.compile(
 )
 
 
-class TimeOfDayParameter(Parameter):
+class TimeOfDayParameter(Parameter[int]):
     """
     Times with a prefix, as `ge08:00`: the minutes of a day that all values leave.
 
@@ -32,14 +31,9 @@ class TimeOfDayParameter(Parameter):
 
     type = "special"
 
-    def _deserialize(
-        self,
-        value: list[str],
-        attr: str | None,  # noqa: ARG002 - marshmallow's
-        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's
-        **_: Any,  # noqa: ANN401 - marshmallow's
-    ) -> int:
-        groups = [reduce(or_, map(_minutes, alternatives(text))) for text in value]
+    def read(self, texts: list[str]) -> int:
+        """Return the minutes that all values leave."""
+        groups = [reduce(or_, map(_minutes, alternatives(text))) for text in texts]
         return reduce(and_, groups)
 
 

@@ -5,9 +5,10 @@ Weekly hours: days of the week and times of day, on the Swedish clock.
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["ALL_MINUTES", "DAYS", "MINUTES_OF_A_DAY", "WeeklyHours"]
+__all__ = ["ALL_DAYS", "ALL_MINUTES", "DAYS", "MINUTES_OF_A_DAY", "WeeklyHours"]
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+ALL_DAYS: Final = frozenset(range(len(DAYS)))
 MINUTES_OF_A_DAY: Final = 24 * 60
 ALL_MINUTES: Final = (1 << MINUTES_OF_A_DAY) - 1
 
@@ -24,5 +25,5 @@ class WeeklyHours:
             have. A set of numbers would take hundreds of times the memory.
     """
 
-    days: frozenset[int] = frozenset(range(len(DAYS)))
+    days: frozenset[int] = ALL_DAYS
     minutes: int = ALL_MINUTES

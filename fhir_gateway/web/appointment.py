@@ -4,8 +4,8 @@ Appointment: create, read, search-type, update, patch (FHIR R4, 12.8).
 Creating books; an update or patch moves (another slot) or cancels (status cancelled).
 """
 
-from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any, Final
 
 import jsonpatch
@@ -34,16 +34,19 @@ from fhir_gateway.fhir.outcome import (
 from fhir_gateway.fhir.patient import number_from_identifier
 from fhir_gateway.fhir.reference import own_id
 from fhir_gateway.fhir.search_parameters import (
+    ANY_INSTANT,
     DateBounds,
     DateParameter,
-    SearchSchema,
+    Parameter,
+    Token,
     TokenParameter,
-    issues_of_understood,
 )
+from fhir_gateway.fhir.search_schema import SearchSchema, issues_of_understood
 from fhir_gateway.fhir.vocabulary import APPOINTMENT_STATUS
 from fhir_gateway.model.booking import BookingStatus, ManagedBooking
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Conflict, Stale
+from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import SourceProblem
 from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.stores.journal import RequestKey
@@ -68,17 +71,14 @@ from fhir_gateway.web.searching import names_others, understood_search
 __all__ = ["AppointmentSearchSchema", "appointment_routes"]
 
 
-class _PatientIdentifier(TokenParameter):
+class _PatientIdentifier(Parameter[PersonalIdentityNumber]):
     """`patient.identifier`: the personal number of one resident."""
 
-    def _deserialize(
-        self,
-        value: list[str],
-        attr: str | None,
-        data: Mapping[str, Any] | None,
-        **options: Any,  # noqa: ANN401 - marshmallow's
-    ) -> Any:  # noqa: ANN401 - a personal number, where the base class has groups
-        groups = super()._deserialize(value, attr, data, **options)
+    type = "token"
+
+    def read(self, texts: list[str]) -> PersonalIdentityNumber:
+        """Return the number."""
+        groups = TokenParameter().read(texts)
         tokens = [token for group in groups for token in group]
         if len(tokens) != 1:
             raise ValidationError("give exactly one")
@@ -89,9 +89,19 @@ class _PatientIdentifier(TokenParameter):
             raise ValidationError(str(error)) from error
 
 
-class AppointmentSearchSchema(SearchSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppointmentQuery:
+    """What a search for a resident's appointments asks."""
+
+    patient_identifier: PersonalIdentityNumber
+    status: tuple[tuple[Token, ...], ...] = ()
+    date: DateBounds = ANY_INSTANT
+
+
+class AppointmentSearchSchema(SearchSchema[AppointmentQuery]):
     """The parameters of a search for a resident's appointments, by POST only."""
 
+    query = AppointmentQuery
     is_personal = True
 
     patient_identifier = _PatientIdentifier(
@@ -246,14 +256,14 @@ class _Views:
     def search_type(self) -> Response:
         _refuse_personal_url()
         understood = understood_search(_SCHEMA, self._gateway.base_url)
-        values = understood.values
-        times = self._gateway.resident_bookings.of(values["patient_identifier"])
-        bounds: DateBounds = values.get("date", DateBounds())
-        statuses = values.get("status", ())
+        query = understood.query
+        times = self._gateway.resident_bookings.of(query.patient_identifier)
         bookings = [
-            booking for booking in times.bookings if _fits(booking, statuses, bounds)
+            booking
+            for booking in times.bookings
+            if _fits(booking, query.status, query.date)
         ]
-        unfound = [_NEVER_FOUND] if names_others(statuses, _FOUND) else []
+        unfound = [_NEVER_FOUND] if names_others(query.status, _FOUND) else []
         is_whole = not unfound and all(
             outcome.problem is SourceProblem.NOT_ASKED for outcome in times.outcomes
         )

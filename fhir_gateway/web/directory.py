@@ -4,25 +4,27 @@ Schedule, HealthcareService, Location, Organization, Practitioner, PractitionerR
 Who offers time, and where (FHIR R4, 12.9, 8.8, 8.7, 8.6, 8.4, 8.5).
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 from flask import Response
 
 from fhir_gateway.fhir.bundle import Entry, Mode, searchset
 from fhir_gateway.fhir.care_unit import healthcare_service_from_time_type
+from fhir_gateway.fhir.include_graph import Include, references_of
 from fhir_gateway.fhir.near import NearParameter
 from fhir_gateway.fhir.outcome import issue_from_source_outcome
 from fhir_gateway.fhir.search_parameters import (
     ReferenceParameter,
-    SearchSchema,
     TokenParameter,
-    issues_of_understood,
 )
+from fhir_gateway.fhir.search_schema import SearchSchema, issues_of_understood
 from fhir_gateway.fhir.vocabulary import is_system_of_time_types
+from fhir_gateway.model.care_unit import Nearness
 from fhir_gateway.services.search.slot_selection import Selector
 from fhir_gateway.web.exchange import fhir_response
 from fhir_gateway.web.gateway import Gateway
-from fhir_gateway.web.lookup import Lookup, references_of
+from fhir_gateway.web.lookup import Lookup
 from fhir_gateway.web.resource import InteractionCode, ResourceRoutes, read_route
 from fhir_gateway.web.searching import (
     DEFAULT_COUNT,
@@ -39,7 +41,7 @@ from fhir_gateway.web.searching import (
     understood_search,
     unknown_issues,
 )
-from fhir_gateway.web.slot import time_type_criteria, units_from_ids
+from fhir_gateway.web.slot import Ids, Tokens, time_type_criteria, units_from_ids
 
 __all__ = ["HealthcareServiceSearchSchema", "directory_routes"]
 
@@ -65,9 +67,31 @@ def _place(text: str) -> tuple[str, str]:
     return name, token
 
 
-class HealthcareServiceSearchSchema(SearchSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthcareServiceQuery:
+    """
+    What a search for healthcare services asks; of each group of values one has to fit.
+
+    Attributes:
+        cursor: The unit's name and the offering that the page before ended with.
+    """
+
+    service_type: Tokens = ()
+    location: Ids = ()
+    organization: Ids = ()
+    near: tuple[tuple[Nearness, ...], ...] = ()
+    source: Ids = ()
+    count: int = DEFAULT_COUNT
+    total: str | None = None
+    include: tuple[Include, ...] = ()
+    include_iterate: tuple[Include, ...] = ()
+    cursor: tuple[str, str] | None = None
+
+
+class HealthcareServiceSearchSchema(SearchSchema[HealthcareServiceQuery]):
     """The parameters of a search for healthcare services."""
 
+    query = HealthcareServiceQuery
     service_type = TokenParameter(
         data_key="service-type",
         definition=f"{_R4}HealthcareService-service-type",
@@ -142,15 +166,13 @@ def directory_routes(gateway: Gateway) -> tuple[ResourceRoutes, ...]:
 
 def _search_services(gateway: Gateway, lookup: Lookup) -> Response:
     understood = understood_search(_SCHEMA, gateway.base_url)
-    values = understood.values
+    query = understood.query
     selector = Selector(
-        time_types=time_type_criteria(
-            values.get("service_type", ()), gateway.vocabulary
-        ),
-        units=units_from_ids(values.get("location", ())),
-        organizations=units_from_ids(values.get("organization", ())),
-        sources=sources_from_uris(values.get("source", ()), gateway.vocabulary),
-        near=values.get("near", ()),
+        time_types=time_type_criteria(query.service_type, gateway.vocabulary),
+        units=units_from_ids(query.location),
+        organizations=units_from_ids(query.organization),
+        sources=sources_from_uris(query.source, gateway.vocabulary),
+        near=query.near,
     )
     answer = gateway.slot_search.who_offers(selector)
     unknown = []
@@ -159,13 +181,11 @@ def _search_services(gateway: Gateway, lookup: Lookup) -> Response:
             gateway.slot_search.unknown_parts(selector), _PARAMETERS
         )
     offerings = answer.offerings
-    if "cursor" in values:
+    if query.cursor is not None:
         offerings = tuple(
-            each
-            for each in offerings
-            if (each.unit.name, each.token) > values["cursor"]
+            each for each in offerings if (each.unit.name, each.token) > query.cursor
         )
-    count = values.get("count", DEFAULT_COUNT)
+    count = query.count
     page = offerings[:count]
     following = None
     if len(offerings) > len(page) > 0:
@@ -180,12 +200,12 @@ def _search_services(gateway: Gateway, lookup: Lookup) -> Response:
         healthcare_service_from_time_type(each.unit, each.time_type, gateway.vocabulary)
         for each in page
     ]
-    iterated = values.get("include_iterate", ())
+    iterated = query.include_iterate
     included = lookup.included(
         (
             reference
             for service in services
-            for path in (*values.get("include", ()), *iterated)
+            for path in (*query.include, *iterated)
             for reference in references_of(service, path)
         ),
         (f"HealthcareService/{service['id']}" for service in services),
@@ -201,7 +221,7 @@ def _search_services(gateway: Gateway, lookup: Lookup) -> Response:
             base_url=gateway.base_url,
             self_url=self_url("HealthcareService", gateway.base_url, understood),
             next_url=following,
-            total=None if values.get("total") == "none" else total,
+            total=None if query.total == "none" else total,
             issues=[
                 *issues_of_understood(understood),
                 *unknown,

@@ -9,12 +9,11 @@ which there are fewer.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from fhir_gateway.fhir.bundle import Entry, Mode, rendered_entry
+from fhir_gateway.fhir.include_graph import Include, types_reached
 from fhir_gateway.fhir.include_page import IncludeRenderer, OfTimeType, Place, Whose
-from fhir_gateway.fhir.search_parameters import Include
 from fhir_gateway.fhir.slot_page import rendered_instant
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.services.search.slot_view import Snapshot
@@ -27,51 +26,6 @@ _MOST_BYTES: Final = 16 * 2**20
 # What one entry takes besides its text: a name and a place in a table.
 _BYTES_OF_AN_ENTRY: Final = 250
 _BEHIND_TIME_TYPE: Final = len(".aakdr1dm")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Followed:
-    """What is followed from a schedule."""
-
-    service: bool
-    location: bool
-    organization: bool
-    role: bool
-    practitioner: bool
-
-    @classmethod
-    def of(cls, iterated: Sequence[Include]) -> "_Followed":
-        """Return what paths of `_include:iterate` lead to."""
-
-        def leads(source: str, parameters: tuple[str, ...], target: str) -> bool:
-            return any(
-                path.source == source
-                and path.parameter in parameters
-                and path.target in (None, target)
-                for path in iterated
-            )
-
-        service = leads("Schedule", ("actor",), "HealthcareService")
-        location = leads("Schedule", ("actor",), "Location") or (
-            service and leads("HealthcareService", ("location",), "Location")
-        )
-        role = leads("Schedule", ("actor",), "PractitionerRole")
-        return cls(
-            service=service,
-            location=location,
-            organization=(
-                service
-                and leads(
-                    "HealthcareService",
-                    ("organization", "providedBy"),
-                    "Organization",
-                )
-            )
-            or (location and leads("Location", ("organization",), "Organization")),
-            role=role,
-            practitioner=leads("Schedule", ("actor",), "Practitioner")
-            or (role and leads("PractitionerRole", ("practitioner",), "Practitioner")),
-        )
 
 
 class _Unit:
@@ -152,7 +106,7 @@ class RenderedIncludes:
         distinct = list(dict.fromkeys(numbers))
         if not distinct:
             return []
-        followed = _Followed.of(iterated)
+        reached = types_reached("Schedule", iterated)
         cache = self._cache_of(snapshot)
         table, index = snapshot.schedules, snapshot.index
         offerings = table.offering[distinct].tolist()
@@ -170,33 +124,33 @@ class RenderedIncludes:
                 kinds, tokens, units, persons, answered, strict=True
             )
         ]
-        if followed.service:
+        if "HealthcareService" in reached:
             entries += {
                 offering: kind.service(token[:-_BEHIND_TIME_TYPE], unit.place)
                 for offering, kind, token, unit in zip(
                     offerings, kinds, tokens, units, strict=True
                 )
             }.values()
-        if followed.location:
+        if "Location" in reached:
             entries += [
                 self._location(cache, each) if each.location is None else each.location
                 for each in dict.fromkeys(units)
             ]
-        if followed.organization:
+        if "Organization" in reached:
             entries += [
                 self._organization(cache, each)
                 if each.organization is None
                 else each.organization
                 for each in {each.place.provider: each for each in units}.values()
             ]
-        if followed.role:
+        if "PractitionerRole" in reached:
             entries += {
                 (unit, performer): person.roles.get(unit.place.unit)
                 or self._role(cache, unit.place.unit, performer, person)
                 for unit, person in zip(units, persons, strict=True)
                 if (performer := person.whose.performer) is not None
             }.values()
-        if followed.practitioner:
+        if "Practitioner" in reached:
             entries += [
                 self._practitioner(cache, each)
                 if each.practitioner is None

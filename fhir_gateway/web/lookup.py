@@ -11,12 +11,12 @@ from fhir_gateway.fhir.care_unit import (
     organization_from_unit,
     providing_organization,
 )
+from fhir_gateway.fhir.include_graph import Include, references_of
 from fhir_gateway.fhir.practitioner import (
     practitioner_from_performer,
     practitioner_role_from_performer,
     practitioner_role_id,
 )
-from fhir_gateway.fhir.search_parameters import Include
 from fhir_gateway.fhir.slot import (
     SlotStatus,
     schedule_from_schedule,
@@ -27,21 +27,11 @@ from fhir_gateway.model.timeslot import Timeslot, TimeslotToken, TimeType
 from fhir_gateway.services.search.slot_view import KnownSchedule, Snapshot
 from fhir_gateway.web.gateway import Gateway
 
-__all__ = ["INCLUDES", "MOST_ROUNDS", "Lookup", "references_of"]
+__all__ = ["Lookup"]
 
 Resource = dict[str, Any]
 
-INCLUDES: Final = (
-    Include("Slot", "schedule"),
-    Include("Schedule", "actor"),
-    Include("HealthcareService", "location"),
-    Include("HealthcareService", "organization"),
-    # BaRS clients write the element's name instead of the parameter's.
-    Include("HealthcareService", "providedBy"),
-    Include("Location", "organization"),
-    Include("PractitionerRole", "practitioner"),
-)
-MOST_ROUNDS: Final = 4
+_MOST_ROUNDS: Final = 4
 
 
 class Lookup:
@@ -197,7 +187,7 @@ class Lookup:
         known = set(seen)
         found: list[Resource] = []
         frontier = [each for each in dict.fromkeys(references) if each not in known]
-        for _ in range(MOST_ROUNDS):
+        for _ in range(_MOST_ROUNDS):
             following: list[str] = []
             for reference in frontier:
                 known.add(reference)
@@ -229,31 +219,6 @@ class Lookup:
         kind, _, identifier = reference.partition("/")
         find = self._by_type.get(kind)
         return find(identifier) if find else None
-
-
-_ELEMENTS: Final = {
-    ("Slot", "schedule"): "schedule",
-    ("Schedule", "actor"): "actor",
-    ("HealthcareService", "location"): "location",
-    ("HealthcareService", "organization"): "providedBy",
-    ("HealthcareService", "providedBy"): "providedBy",
-    ("Location", "organization"): "managingOrganization",
-    ("PractitionerRole", "practitioner"): "practitioner",
-}
-
-
-def references_of(resource: Resource, path: Include) -> list[str]:
-    """Return what a resource refers to by a path of `_include`."""
-    if resource["resourceType"] != path.source:
-        return []
-    element = resource.get(_ELEMENTS[path.source, path.parameter], ())
-    targets = element if isinstance(element, list) else [element]
-    return [
-        reference
-        for target in targets
-        if (reference := target.get("reference")) is not None
-        and (path.target is None or reference.startswith(f"{path.target}/"))
-    ]
 
 
 def _hsa_id(text: str) -> HsaId | None:

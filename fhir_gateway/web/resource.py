@@ -16,7 +16,7 @@ from fhir_gateway.fhir.capability_statement import (
 )
 from fhir_gateway.fhir.limits import MOST_FORM_BYTES, MOST_JSON_BYTES
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
-from fhir_gateway.fhir.search_parameters import SearchSchema
+from fhir_gateway.fhir.search_schema import SearchSchema
 from fhir_gateway.web.exchange import check_accept, fhir_response, refuse_parameters
 
 __all__ = [
@@ -102,7 +102,7 @@ class ResourceRoutes:
     views: dict[InteractionCode, View]
     may_wait: frozenset[InteractionCode] = frozenset()
     most_bytes: Mapping[InteractionCode, int] = field(default_factory=dict)
-    search: SearchSchema | None = None
+    search: SearchSchema[Any] | None = None
     profile: str | None = None
     documentation: str | None = None
     versioned: bool = False

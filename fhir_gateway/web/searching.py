@@ -4,7 +4,7 @@ What searches have in common: reading parameters, self and next links, pages.
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Container, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from flask import request
 
@@ -14,10 +14,12 @@ from fhir_gateway.fhir.search_parameters import (
     Count,
     IncludeParameter,
     Opaque,
-    SearchSchema,
     Token,
-    Understood,
     UriParameter,
+)
+from fhir_gateway.fhir.search_schema import (
+    SearchSchema,
+    Understood,
     understand,
     without_empty,
 )
@@ -29,7 +31,6 @@ from fhir_gateway.web.exchange import (
     preferences,
     search_parameters_of_request,
 )
-from fhir_gateway.web.lookup import INCLUDES
 from fhir_gateway.web.personal_text import has_personal_number
 
 __all__ = [
@@ -57,6 +58,7 @@ _MOST_REMEMBERED: Final = 1024
 _MOST_MEMORABLE: Final = 512
 
 
+Q = TypeVar("Q")
 Groups = Iterable[tuple[Token, ...]]
 """What a token parameter means: groups, of each of which one token has to fit."""
 
@@ -83,12 +85,12 @@ def total_parameter() -> Choice:
 
 def include_parameter() -> IncludeParameter:
     """Return the declaration of `_include`."""
-    return IncludeParameter(paths=INCLUDES, data_key="_include")
+    return IncludeParameter(data_key="_include")
 
 
 def include_iterate_parameter() -> IncludeParameter:
     """Return the declaration of `_include:iterate`."""
-    return IncludeParameter(paths=INCLUDES, data_key="_include:iterate")
+    return IncludeParameter(data_key="_include:iterate")
 
 
 def source_parameter() -> UriParameter:
@@ -114,7 +116,7 @@ def sources_from_uris(
     )
 
 
-def understood_search(schema: SearchSchema, base_url: str) -> Understood:
+def understood_search(schema: SearchSchema[Q], base_url: str) -> Understood[Q]:
     """
     Return what the present request searches for.
 
@@ -209,18 +211,18 @@ def names_others(groups: Groups, codes: Container[str]) -> bool:
     return any(token.code not in codes for group in groups for token in group)
 
 
-def self_url(resource_type: str, base_url: str, understood: Understood) -> str:
+def self_url(resource_type: str, base_url: str, understood: Understood[Any]) -> str:
     """Return the URL of a search as it was understood."""
-    return _url(resource_type, base_url, understood.query)
+    return _url(resource_type, base_url, understood.text)
 
 
 def next_url(
-    resource_type: str, base_url: str, understood: Understood, cursor: str
+    resource_type: str, base_url: str, understood: Understood[Any], cursor: str
 ) -> str:
     """Return the URL of the page that follows."""
     kept = [
         part
-        for part in understood.query.split("&")
+        for part in understood.text.split("&")
         if part and not part.startswith("_cursor=")
     ]
     return _url(resource_type, base_url, "&".join([*kept, f"_cursor={cursor}"]))

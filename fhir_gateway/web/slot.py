@@ -6,23 +6,27 @@ The search answers "who offers the earliest time?" over all sources in one call.
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Final
 
 from flask import Response, request
 
 from fhir_gateway.fhir.bundle import rendered_searchset
+from fhir_gateway.fhir.include_graph import Include
 from fhir_gateway.fhir.near import NearParameter
 from fhir_gateway.fhir.outcome import Issue, Severity, issue_from_source_outcome
 from fhir_gateway.fhir.resource_template import ResourceTemplate
 from fhir_gateway.fhir.search_parameters import (
+    ANY_INSTANT,
     Choice,
     DateBounds,
     DateParameter,
     ReferenceParameter,
-    SearchSchema,
     Token,
     TokenParameter,
+)
+from fhir_gateway.fhir.search_schema import (
+    SearchSchema,
     Understood,
     issues_of_understood,
 )
@@ -36,10 +40,11 @@ from fhir_gateway.fhir.vocabulary import (
     Vocabulary,
     is_system_of_time_types,
 )
+from fhir_gateway.model.care_unit import Nearness
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.ids import HsaId, TimeTypeId
 from fhir_gateway.model.timeslot import TimeslotToken
-from fhir_gateway.model.weekly_hours import DAYS, WeeklyHours
+from fhir_gateway.model.weekly_hours import ALL_DAYS, ALL_MINUTES, DAYS, WeeklyHours
 from fhir_gateway.services.search.offering_index import OfferingIndex
 from fhir_gateway.services.search.slot_search import SlotCriteria, SlotPage, SlotSearch
 from fhir_gateway.services.search.slot_selection import (
@@ -75,7 +80,10 @@ from fhir_gateway.web.searching import (
 
 __all__ = [
     "PARAMETERS",
+    "Ids",
+    "SlotQuery",
     "SlotSearchSchema",
+    "Tokens",
     "slot_criteria",
     "slot_routes",
     "time_type_criteria",
@@ -111,9 +119,44 @@ _ONLY_FREE: Final = Issue(
 _FOUND: Final = frozenset({SlotStatus.FREE.value})
 
 
-class SlotSearchSchema(SearchSchema):
+Tokens = tuple[tuple[Token, ...], ...]
+Ids = tuple[frozenset[str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotQuery:
+    """
+    What a search for slots asks; of each group of values one has to fit.
+
+    Attributes:
+        time_of_day: The minutes of a day, as the bits of a number; None: all.
+        cursor: The slot that the page before ended with.
+    """
+
+    service_type: Tokens = ()
+    start: DateBounds = ANY_INSTANT
+    status: Tokens = ()
+    schedule: Ids = ()
+    location: Ids = ()
+    healthcare_service: Ids = ()
+    practitioner: Ids = ()
+    near: tuple[tuple[Nearness, ...], ...] = ()
+    organization: Ids = ()
+    source: Ids = ()
+    time_of_day: int | None = None
+    day_of_week: Tokens = ()
+    sort: str = "start"
+    count: int = DEFAULT_COUNT
+    total: str | None = None
+    include: tuple[Include, ...] = ()
+    include_iterate: tuple[Include, ...] = ()
+    cursor: TimeslotToken | None = None
+
+
+class SlotSearchSchema(SearchSchema[SlotQuery]):
     """The parameters of a search for slots."""
 
+    query = SlotQuery
     service_type = TokenParameter(
         data_key="service-type",
         definition=f"{_R4}Slot-service-type",
@@ -250,13 +293,13 @@ class _Search:
             )
         return _found(etag, body)
 
-    def _page(self, understood: Understood) -> tuple[SlotPage, list[Issue]]:
+    def _page(self, understood: Understood[SlotQuery]) -> tuple[SlotPage, list[Issue]]:
         """Return what is found, and what else is to be said of it."""
         search = self._gateway.slot_search
-        criteria = slot_criteria(understood.values, self._gateway.vocabulary)
+        criteria = slot_criteria(understood.query, self._gateway.vocabulary)
         page = search.search(criteria)
         issues = issues_of_understood(understood)
-        statuses = understood.values.get("status", ())
+        statuses = understood.query.status
         if not can_be_found(statuses, _FOUND):
             return page.without_any(), [*issues, _ONLY_FREE]
         page, unknown = with_unknown(search, page, criteria, PARAMETERS)
@@ -265,10 +308,10 @@ class _Search:
         return page, [*issues, *unknown]
 
     def _render(
-        self, page: SlotPage, understood: Understood, issues: Sequence[Issue]
+        self, page: SlotPage, understood: Understood[SlotQuery], issues: Sequence[Issue]
     ) -> bytes:
         return rendered_searchset(
-            [*self._slots(page), *self._included(page, understood.values)],
+            [*self._slots(page), *self._included(page, understood.query)],
             self_url=self_url("Slot", self._gateway.base_url, understood),
             next_url=self._next_url(understood, page),
             total=page.total,
@@ -306,15 +349,15 @@ class _Search:
             self._templates = (index, templates)
         return templates
 
-    def _included(self, page: SlotPage, values: Any) -> Iterable[bytes]:  # noqa: ANN401 - what the schema loaded
-        iterated = values.get("include_iterate", ())
-        if not any(
-            path.source == "Slot" for path in (*values.get("include", ()), *iterated)
-        ):
+    def _included(self, page: SlotPage, query: SlotQuery) -> Iterable[bytes]:
+        iterated = query.include_iterate
+        if not any(path.source == "Slot" for path in (*query.include, *iterated)):
             return ()
         return self._includes.of_schedules(page.snapshot, page.schedule, iterated)
 
-    def _next_url(self, understood: Understood, page: SlotPage) -> str | None:
+    def _next_url(
+        self, understood: Understood[SlotQuery], page: SlotPage
+    ) -> str | None:
         if page.next_after is None:
             return None
         return next_url(
@@ -384,60 +427,56 @@ def _unit(text: str) -> HsaId | None:
         return None
 
 
-def slot_criteria(values: Any, vocabulary: Vocabulary) -> SlotCriteria:  # noqa: ANN401 - what the schema loaded
-    """Return what a search for slots looks for, as the schema understood it."""
-    start: DateBounds = values.get("start", DateBounds())
+def slot_criteria(query: SlotQuery, vocabulary: Vocabulary) -> SlotCriteria:
+    """Return what a search for slots looks for."""
     return SlotCriteria(
         selector=Selector(
-            time_types=time_type_criteria(values.get("service_type", ()), vocabulary),
-            units=units_from_ids(values.get("location", ())),
-            offerings=values.get("healthcare_service", ()),
-            schedules=values.get("schedule", ()),
-            performers=units_from_ids(values.get("practitioner", ())),
-            organizations=units_from_ids(values.get("organization", ())),
-            sources=sources_from_uris(values.get("source", ()), vocabulary),
-            near=values.get("near", ()),
+            time_types=time_type_criteria(query.service_type, vocabulary),
+            units=units_from_ids(query.location),
+            offerings=query.healthcare_service,
+            schedules=query.schedule,
+            performers=units_from_ids(query.practitioner),
+            organizations=units_from_ids(query.organization),
+            sources=sources_from_uris(query.source, vocabulary),
+            near=query.near,
         ),
-        start=start.start,
-        before=start.before,
-        hours=_hours(values),
-        descending=values.get("sort") == "-start",
-        count=values.get("count", DEFAULT_COUNT),
-        after=values.get("cursor"),
-        counted=values.get("total") != "none",
+        start=query.start.start,
+        before=query.start.before,
+        hours=_hours(query),
+        descending=query.sort == "-start",
+        count=query.count,
+        after=query.cursor,
+        counted=query.total != "none",
     )
 
 
-def _hours(values: Any) -> WeeklyHours | None:  # noqa: ANN401 - what the schema loaded
-    given: dict[str, Any] = {}
-    if "time_of_day" in values:
-        given["minutes"] = values["time_of_day"]
-    if "day_of_week" in values:
-        groups = (
-            frozenset(DAYS.index(token.code) for token in group)
-            for group in values["day_of_week"]
-        )
-        given["days"] = frozenset.intersection(*groups)
-    return WeeklyHours(**given) if given else None
+def _hours(query: SlotQuery) -> WeeklyHours | None:
+    if query.time_of_day is None and not query.day_of_week:
+        return None
+    days = ALL_DAYS.intersection(
+        *({DAYS.index(token.code) for token in group} for group in query.day_of_week)
+    )
+    minutes = ALL_MINUTES if query.time_of_day is None else query.time_of_day
+    return WeeklyHours(minutes=minutes, days=days)
 
 
-def _asked(understood: Understood) -> str | None:
+def _asked(understood: Understood[SlotQuery]) -> str | None:
     """
     Return all that an answer can vary by, beside the snapshot and the hour.
 
     None when the parameters stand in a body, or are many: what is asked so is not kept.
     """
-    if request.method == "POST" or len(understood.query) > _MOST_MEMORABLE:
+    if request.method == "POST" or len(understood.text) > _MOST_MEMORABLE:
         return None
     if not understood.left_out:
-        return understood.query
+        return understood.text
     # A name is no part of a query's text: it has no & in it.
-    return f"{understood.query}&&{understood.left_out}"
+    return f"{understood.text}&&{understood.left_out}"
 
 
-def _etag(page: SlotPage, understood: Understood) -> str:
+def _etag(page: SlotPage, understood: Understood[SlotQuery]) -> str:
     """Return what changes whenever the page, or what is said of it, does."""
-    asked = understood.query, understood.left_out
+    asked = understood.text, understood.left_out
     digest = hashlib.blake2b(page.fingerprint, digest_size=12)
     digest.update(repr((asked, page.total, page.outcomes)).encode())
     return digest.hexdigest()

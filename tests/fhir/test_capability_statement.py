@@ -2,7 +2,9 @@
 The CapabilityStatement is what is registered.
 """
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -13,26 +15,39 @@ from fhir_gateway.fhir.capability_statement import (
 from fhir_gateway.fhir.search_parameters import (
     Count,
     DateParameter,
-    Include,
     IncludeParameter,
-    SearchSchema,
     TokenParameter,
 )
+from fhir_gateway.fhir.search_schema import SearchSchema
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.web.appointment import AppointmentSearchSchema
 from fhir_gateway.web.directory import HealthcareServiceSearchSchema
 from fhir_gateway.web.slot import SlotSearchSchema
 
 
-class _Schema(SearchSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Query:
+    """What a search asks."""
+
+    start: object = None
+    service_type: object = None
+    own: object = None
+    count: object = None
+    include: object = None
+    again: object = None
+
+
+class _Schema(SearchSchema[_Query]):
     """A parameter of each kind that is told differently."""
+
+    query = _Query
 
     start = DateParameter(documentation="When.", definition="http://d/start")
     service_type = TokenParameter(data_key="service-type")
     own = TokenParameter(own="x-own")
     count = Count(most=10, data_key="_count")
-    include = IncludeParameter(paths=[Include("A", "b")], data_key="_include")
-    again = IncludeParameter(paths=[Include("A", "b")], data_key="_include:iterate")
+    include = IncludeParameter(data_key="_include")
+    again = IncludeParameter(data_key="_include:iterate")
 
 
 def resources(*given: ResourceCapability) -> list[dict[str, object]]:
@@ -88,7 +103,15 @@ def test_a_searched_and_written_resource_is_told_whole() -> None:
             "versioning": "versioned",
             "updateCreate": False,
             "conditionalCreate": True,
-            "searchInclude": ["A:b"],
+            "searchInclude": [
+                "Slot:schedule",
+                "Schedule:actor",
+                "HealthcareService:location",
+                "HealthcareService:organization",
+                "HealthcareService:providedBy",
+                "Location:organization",
+                "PractitionerRole:practitioner",
+            ],
             "searchParam": [
                 {
                     "name": "start",
@@ -122,7 +145,7 @@ def test_a_resource_that_is_only_read_is_told_briefly() -> None:
     "schema",
     [AppointmentSearchSchema, HealthcareServiceSearchSchema, SlotSearchSchema],
 )
-def test_every_search_parameter_is_told(schema: type[SearchSchema]) -> None:
+def test_every_search_parameter_is_told(schema: type[SearchSchema[Any]]) -> None:
     """Each parameter of a search is in the statement, save those that shape results."""
     (told,) = resources(
         ResourceCapability(type="X", interactions=["search-type"], search=schema())

@@ -4,6 +4,7 @@ Search parameters: read into values, or refused with every fault named.
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
 import pytest
@@ -11,19 +12,21 @@ from assertions import assert_problem, issue
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from fhir_gateway.fhir.include_graph import Include
 from fhir_gateway.fhir.outcome import Problem, ProblemKind
 from fhir_gateway.fhir.search_parameters import (
     Choice,
     Count,
     DateBounds,
     DateParameter,
-    Include,
     IncludeParameter,
     Opaque,
     ReferenceParameter,
-    SearchSchema,
     Token,
     TokenParameter,
+)
+from fhir_gateway.fhir.search_schema import (
+    SearchSchema,
     Understood,
     issues_of_understood,
     understand,
@@ -31,8 +34,24 @@ from fhir_gateway.fhir.search_parameters import (
 )
 
 
-class _Schema(SearchSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Query:
+    """What a search asks."""
+
+    code: object = None
+    status: object = None
+    start: object = None
+    schedule: object = None
+    sort: object = None
+    count: object = None
+    include: object = None
+    cursor: object = None
+
+
+class _Schema(SearchSchema[_Query]):
     """One parameter of each kind."""
+
+    query = _Query
 
     code = TokenParameter()
     status = TokenParameter(codes=["free", "busy"])
@@ -40,10 +59,7 @@ class _Schema(SearchSchema):
     schedule = ReferenceParameter(target="Schedule")
     sort = Choice(of=("start", "-start"), data_key="_sort")
     count = Count(most=1000, data_key="_count")
-    include = IncludeParameter(
-        paths=[Include("Slot", "schedule"), Include("Schedule", "actor")],
-        data_key="_include",
-    )
+    include = IncludeParameter(data_key="_include")
     cursor = Opaque(data_key="_cursor", read=str)
 
 
@@ -58,14 +74,23 @@ _BASE = "http://h/fhir"
 _NO_REFERENCE = "expected a reference to this server, as Schedule/id"
 
 
-def read(*given_: tuple[str, str], lenient: bool = False) -> Understood:
+def read(*given_: tuple[str, str], lenient: bool = False) -> Understood[_Query]:
     """Return what a search is understood as."""
     return understand(_SCHEMA, given_, lenient=lenient, base_url=_BASE)
 
 
 def values(*given_: tuple[str, str]) -> dict[str, object]:
     """Return the values of a search."""
-    return dict(read(*given_).values)
+    return _asked(read(*given_))
+
+
+def _asked(understood: Understood[_Query]) -> dict[str, object]:
+    """Return what is asked, without what is not."""
+    return {
+        field.name: value
+        for field in fields(understood.query)
+        if (value := getattr(understood.query, field.name)) is not None
+    }
 
 
 def refused(*given_: tuple[str, str], lenient: bool = False) -> Problem:
@@ -316,7 +341,7 @@ def test_references_are_joined_by_commas_and_repeats() -> None:
     given_ = [("schedule", f"a,{_BASE}/Schedule/b,Schedule/d"), ("schedule", "c")]
 
     understood = read(*given_)
-    assert understood.values == {
+    assert _asked(understood) == {
         "schedule": (frozenset({"a", "b", "d"}), frozenset({"c"}))
     }
     assert list(understood.parameters) == given_
@@ -427,7 +452,10 @@ def test_an_include_that_cannot_be_followed_is_refused(text: str) -> None:
         400,
         issue(
             "value",
-            "_include: expected one of Slot:schedule, Schedule:actor, each with or"
+            "_include: expected one of Slot:schedule, Schedule:actor,"
+            " HealthcareService:location, HealthcareService:organization,"
+            " HealthcareService:providedBy, Location:organization,"
+            " PractitionerRole:practitioner, each with or"
             " without :Type.",
             location="http._include",
         ),
@@ -500,9 +528,9 @@ def test_a_lenient_search_leaves_out_what_it_does_not_know() -> None:
     understood = read(("colour", "red"), ("_count", "5"), lenient=True)
 
     assert understood == Understood(
-        values={"count": 5},
+        query=_Query(count=5),
         parameters=(("_count", "5"),),
-        query="_count=5",
+        text="_count=5",
         left_out=("colour",),
     )
 
@@ -666,3 +694,15 @@ def test_any_search_is_understood_or_refused(
     """No parameters raise anything but a Problem."""
     with suppress(Problem):
         understand(_SCHEMA, given_, lenient=lenient, base_url=_BASE)
+
+
+def test_a_query_has_an_attribute_for_each_parameter() -> None:
+    """A parameter that a query lacks, or names otherwise, is a fault of the program."""
+
+    class Misspelt(_Schema):
+        """Has a parameter that no query has."""
+
+        colour = TokenParameter()
+
+    with pytest.raises(TypeError, match="_Query and Misspelt differ in \\['colour'\\]"):
+        Misspelt()

@@ -19,7 +19,7 @@ from structlog.typing import EventDict
 from werkzeug.test import TestResponse
 
 from fhir_gateway.bootstrap import Program
-from fhir_gateway.fhir.search_parameters import SearchSchema
+from fhir_gateway.fhir.search_schema import SearchSchema
 
 from .bodies import (
     PERSONNUMMER,

@@ -30,7 +30,7 @@ from fhir_gateway.fhir.outcome import (
     issue_from_source_outcome,
 )
 from fhir_gateway.fhir.practitioner import practitioner_role_id
-from fhir_gateway.fhir.search_parameters import understand, without_empty
+from fhir_gateway.fhir.search_schema import understand, without_empty
 from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.services.search.slot_search import SlotCriteria, SlotPage
@@ -137,7 +137,7 @@ class Find:
             arguments.check(_in_the_clients_names(problem.issues, wanted))
             raise
         arguments.check()
-        criteria = slot_criteria(understood.values, self._gateway.vocabulary)
+        criteria = slot_criteria(understood.query, self._gateway.vocabulary)
         return replace(
             criteria,
             selector=self._narrowed(criteria.selector, wanted),
