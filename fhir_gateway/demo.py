@@ -26,13 +26,12 @@ from fhir_gateway.listening import CannotListen, listening_address
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.model.timeslot import StandardTimeType, TimeType
 from fhir_gateway.sandbox.catalogue import SandboxRegion, regions
-from fhir_gateway.settings import Settings
+from fhir_gateway.settings import Settings, url_host
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
 
 __all__ = [
     "COVID_VACCINATION",
     "DemoFailed",
-    "asked_at",
     "run_demo",
     "sources_toml",
     "time_types_map",
@@ -48,8 +47,6 @@ _MAP_DATE: Final = "2026-11-23"
 # Skatteverket's test number for Tolvan Tolvansson.
 _REFRESH_SUBJECT: Final = "191212121212"
 _LOOPBACK: Final = "127.0.0.1"
-# Who listens everywhere is asked here.
-_ASKED_AT: Final = {"0.0.0.0": _LOOPBACK, "::": "::1"}  # noqa: S104 - never listened on
 _ANSWERS_WITHIN_S: Final = 45.0
 _STOPS_WITHIN_S: Final = 10.0
 # How long nothing is said while the demo starts.
@@ -255,7 +252,7 @@ def _run_parts(  # noqa: PLR0917 - one caller, and all different
             parts["serve"] = _start(["serve"], environment, folder)
             began = time.monotonic()
             total = _await_slots(
-                f"http://{asked_at(address)}:{settings.port}", folder, parts, stop, say
+                f"http://{url_host(address)}:{settings.port}", folder, parts, stop, say
             )
             if total is not None:
                 say(
@@ -313,12 +310,6 @@ def _check_ports(settings: Settings) -> str:
         port_name="SANDBOX_PORT",
     )
     return address
-
-
-def asked_at(address: str) -> str:
-    """Return the host, as a URL has it, of what listens on an address."""
-    host = _ASKED_AT.get(address, address)
-    return f"[{host}]" if ":" in host else host
 
 
 def _start(

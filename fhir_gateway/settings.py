@@ -24,6 +24,7 @@ __all__ = [
     "Settings",
     "WrongSettings",
     "service_links",
+    "url_host",
 ]
 
 JOURNAL_FILE: Final = "journal.sqlite"
@@ -48,7 +49,8 @@ _HOST: Final = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?"
 _HOST_NAME: Final = re.compile(
     r"[a-z0-9](?:[a-z0-9.\-]*[a-z0-9])?|[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*"
 )
-_UNSPECIFIED: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - never a name
+# Who listens everywhere is asked here.
+_UNSPECIFIED: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - never listened on
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 ENVIRONMENT: Final = {
@@ -57,7 +59,8 @@ ENVIRONMENT: Final = {
     "FHIR_GATEWAY_HOST": "the address to listen on; default 127.0.0.1",
     "PORT": "the port to listen on; default 8080",
     "FHIR_GATEWAY_BASE_URL": (
-        "the FHIR base that clients use; default http://127.0.0.1:PORT/fhir"
+        "the FHIR base that clients use; default http://HOST:PORT/fhir of the address"
+        " that is listened on"
     ),
     "FHIR_GATEWAY_ALLOWED_HOSTS": (
         "further names that clients may call this server by, separated by commas;"
@@ -167,14 +170,14 @@ class Settings:
             )
         }
         port = numbers["PORT"]
+        host = _text(environment, "FHIR_GATEWAY_HOST") or "127.0.0.1"
         urls = {
             name: _url(environment, name, default, faults)
             for name, default in (
-                ("FHIR_GATEWAY_BASE_URL", f"http://127.0.0.1:{port}/fhir"),
+                ("FHIR_GATEWAY_BASE_URL", f"http://{url_host(host)}:{port}/fhir"),
                 ("FHIR_GATEWAY_CANONICAL_BASE", "https://fhir-gateway.example.org"),
             )
         }
-        host = _text(environment, "FHIR_GATEWAY_HOST") or "127.0.0.1"
         if not _HOST.fullmatch(host):
             faults.append(
                 "FHIR_GATEWAY_HOST must be an address or a host name, without a port"
@@ -206,7 +209,7 @@ class Settings:
             hosts=hosts
             | _LOOPBACK
             | {urlsplit(urls["FHIR_GATEWAY_BASE_URL"]).hostname or host, host.lower()}
-            - _UNSPECIFIED,
+            - _UNSPECIFIED.keys(),
             canonical_base=urls["FHIR_GATEWAY_CANONICAL_BASE"],
             processes=numbers["FHIR_GATEWAY_PROCESSES"],
             threads=numbers["FHIR_GATEWAY_THREADS"],
@@ -219,6 +222,17 @@ class Settings:
             has_own_database=not _text(environment, "DATABASE_URL"),
             sandbox_port=numbers["SANDBOX_PORT"],
         )
+
+
+def url_host(host: str) -> str:
+    """
+    Return the host, as a URL has it, of what listens on an address or a name.
+
+    An address of IPv6 stands in brackets (RFC 3986, 3.2.2), its zone behind `%25` (RFC
+    6874); of what listens everywhere it is loopback.
+    """
+    host = _UNSPECIFIED.get(host, host)
+    return f"[{host.replace('%', '%25')}]" if ":" in host else host
 
 
 def service_links(environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -97,7 +97,7 @@ class SandboxServer:
         """Return where it listens, without a final slash."""
         host, port = self._httpd.server_address[:2]
         name = host.decode() if isinstance(host, bytes | bytearray) else host
-        return f"http://{name}:{port}"
+        return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
     def endpoint(self, region: str) -> str:
         """Return the SOAP endpoint of a region."""
@@ -151,6 +151,8 @@ class _Httpd(ThreadingHTTPServer):
         self.regions = regions
         self._connections: set[socket.socket] = set()
         self._changed = threading.Condition()
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:

@@ -256,3 +256,22 @@ def test_every_fault_is_named_at_once() -> None:
         "FHIR_GATEWAY_THREADS must be a whole number from 2 to 1024",
         "FHIR_GATEWAY_BASE_URL must be a URL that begins with http:// or https://",
     )
+
+
+@pytest.mark.parametrize(
+    ("host", "base"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8080/fhir"),
+        ("10.1.2.3", "http://10.1.2.3:8080/fhir"),
+        ("localhost", "http://localhost:8080/fhir"),
+        ("::1", "http://[::1]:8080/fhir"),
+        ("fe80::1%eth0", "http://[fe80::1%25eth0]:8080/fhir"),
+        ("0.0.0.0", "http://127.0.0.1:8080/fhir"),  # noqa: S104 - only text here
+        ("::", "http://[::1]:8080/fhir"),
+    ],
+)
+def test_the_base_is_where_the_server_listens(host: str, base: str) -> None:
+    """Without a base URL of its own, clients use the address, loopback for all."""
+    settings = Settings.from_environment({"FHIR_GATEWAY_HOST": host})
+
+    assert settings.base_url == base

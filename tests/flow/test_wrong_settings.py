@@ -21,7 +21,6 @@ from pem import certificate_pem, key_pem
 
 from fhir_gateway.bootstrap import configured_sources
 from fhir_gateway.cli import main
-from fhir_gateway.demo import asked_at
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.settings import Settings
@@ -503,20 +502,6 @@ def test_a_demo_with_one_port_for_two_servers_is_a_line(run: Run) -> None:
         [f"PORT and SANDBOX_PORT are both {port}: give them different ones"],
         2,
     )
-
-
-@pytest.mark.parametrize(
-    ("address", "host"),
-    [
-        ("127.0.0.1", "127.0.0.1"),
-        ("::1", "[::1]"),
-        ("0.0.0.0", "127.0.0.1"),  # noqa: S104 - never listened on
-        ("::", "[::1]"),
-    ],
-)
-def test_a_demo_asks_where_its_gateway_listens(address: str, host: str) -> None:
-    """An address of IPv6 stands in brackets, and one for all is asked at loopback."""
-    assert asked_at(address) == host
 
 
 def test_a_port_that_speaks_no_postgresql_is_told_of(run: Run) -> None:

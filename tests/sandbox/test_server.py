@@ -91,6 +91,13 @@ def test_it_starts_at_once() -> None:
     assert took < 1
 
 
+def test_it_listens_on_ipv6() -> None:
+    """On an address of IPv6 it answers, and its URL has the address in brackets."""
+    with SandboxServer("::1", 0) as server:
+        assert server.url.startswith("http://[::1]:")
+        assert requests.get(f"{server.url}/health", timeout=5).status_code == 200
+
+
 def test_it_can_be_stopped_before_it_serves() -> None:
     """A sandbox that never served can be stopped."""
     SandboxServer(port=0, slots=1_000).stop()
