@@ -35,7 +35,7 @@ from fhir_gateway.services.booking.resident_bookings import ResidentBookings
 from fhir_gateway.services.booking.settlement import Settlement
 from fhir_gateway.services.refresh.source_refresh import SourceRefresh
 from fhir_gateway.services.refresh.worker_share import WorkerShare
-from fhir_gateway.services.search.held import HeldTimeslots
+from fhir_gateway.services.search.held_timeslots import HeldTimeslots
 from fhir_gateway.services.search.live_search import LiveSearch
 from fhir_gateway.services.search.search_hint import SearchHints
 from fhir_gateway.services.search.slot_search import SlotSearch

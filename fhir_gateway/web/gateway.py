@@ -8,7 +8,7 @@ from datetime import datetime
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.services.booking.booking import BookingService
 from fhir_gateway.services.booking.resident_bookings import ResidentBookings
-from fhir_gateway.services.search.held import HeldTimeslots
+from fhir_gateway.services.search.held_timeslots import HeldTimeslots
 from fhir_gateway.services.search.slot_search import SlotSearch
 from fhir_gateway.services.search.slot_view import SlotView
 from fhir_gateway.stores.journal import Journal

@@ -16,7 +16,7 @@ from fhir_gateway.fhir.include_graph import Include, types_reached
 from fhir_gateway.fhir.include_page import IncludeRenderer, OfTimeType, Place, Whose
 from fhir_gateway.fhir.slot_page import rendered_instant
 from fhir_gateway.model.ids import HsaId
-from fhir_gateway.services.search.slot_view import Snapshot
+from fhir_gateway.services.search.snapshot import Snapshot
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.lookup import Lookup
 

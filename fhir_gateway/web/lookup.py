@@ -24,7 +24,7 @@ from fhir_gateway.fhir.slot import (
 )
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken, TimeType
-from fhir_gateway.services.search.slot_view import KnownSchedule, Snapshot
+from fhir_gateway.services.search.snapshot import KnownSchedule, Snapshot
 from fhir_gateway.web.gateway import Gateway
 
 __all__ = ["Lookup"]

@@ -41,7 +41,8 @@ from fhir_gateway.services.search.slot_selection import (
     select,
     unknown_parts,
 )
-from fhir_gateway.services.search.slot_view import KnownSchedule, SlotView, Snapshot
+from fhir_gateway.services.search.slot_view import SlotView
+from fhir_gateway.services.search.snapshot import KnownSchedule, Snapshot
 from fhir_gateway.services.search.source_standing import (
     fresh_until,
     has_been_asked,

@@ -14,7 +14,7 @@ from fhir_gateway.model.care_unit import Nearness
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.source import SourceOutcome
 from fhir_gateway.services.search.offering_index import Numbers, OfferingIndex
-from fhir_gateway.services.search.slot_view import Segment, Snapshot
+from fhir_gateway.services.search.snapshot import Segment, Snapshot
 
 __all__ = [
     "NO_NUMBERS",

@@ -12,7 +12,7 @@ from fhir_gateway.model.source import Source, SourceOutcome, SourceProblem
 from fhir_gateway.model.timeslot import time_type_token
 from fhir_gateway.services.search.offering_index import Numbers
 from fhir_gateway.services.search.slot_selection import Selection
-from fhir_gateway.services.search.slot_view import Snapshot
+from fhir_gateway.services.search.snapshot import Snapshot
 from fhir_gateway.stores.source_status import SourceStatus
 
 __all__ = [

@@ -25,7 +25,7 @@ from fhir_gateway.model.scheduling import MakeBooking
 from fhir_gateway.model.timekeeping import now
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.services.booking.holding import HoldRequest
-from fhir_gateway.services.search.held import HeldTimeslots
+from fhir_gateway.services.search.held_timeslots import HeldTimeslots
 from fhir_gateway.stores.journal import AlreadyBooked, HoldOver, TooManyHolds
 from services.conftest import MakeWireless, Wireless
 

@@ -37,7 +37,8 @@ from fhir_gateway.model.ids import HsaId, ResourceId
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken, time_type_token
 from fhir_gateway.services.search.slot_columns import schedule_rank
-from fhir_gateway.services.search.slot_view import SlotView, Snapshot
+from fhir_gateway.services.search.slot_view import SlotView
+from fhir_gateway.services.search.snapshot import Snapshot
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
 from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
 from fhir_gateway.stores.slot_store import (
@@ -98,7 +99,7 @@ def test_a_new_view_has_nothing(store: MemorySlotStore, clock: MovableClock) -> 
     assert snapshot.directory.silent == {NORR}
 
 
-def test_blocks_are_folded_in_order(
+def test_blocks_are_applied_in_order(
     store: MemorySlotStore, clock: MovableClock
 ) -> None:
     """Times of several blocks stand by start, then by schedule."""
@@ -163,7 +164,7 @@ def test_a_schedule_without_free_times_is_known(
     assert view_of(store, clock).snapshot.known(gone.token) is not None
 
 
-def test_a_change_is_folded_in(store: MemorySlotStore, clock: MovableClock) -> None:
+def test_a_change_is_applied(store: MemorySlotStore, clock: MovableClock) -> None:
     """A replaced block replaces its times and leaves the others alone."""
     store.put_block(block([timeslot(3)]))
     store.put_block(block([timeslot(4, of=schedule(OTHER_UNIT))]))
@@ -175,7 +176,7 @@ def test_a_change_is_folded_in(store: MemorySlotStore, clock: MovableClock) -> N
     assert starts(view.snapshot) == [4, 5]
 
 
-def test_offers_and_statuses_are_folded_in(
+def test_catalogues_and_statuses_are_applied(
     store: MemorySlotStore, clock: MovableClock
 ) -> None:
     """The directory and how each source fares follow the store."""
@@ -207,7 +208,7 @@ def test_a_snapshot_never_changes(store: MemorySlotStore, clock: MovableClock) -
 def test_nothing_new_keeps_the_snapshot(
     store: MemorySlotStore, clock: MovableClock
 ) -> None:
-    """Without a change nothing is folded anew."""
+    """Without a change no snapshot is built."""
     store.put_block(block())
     view = view_of(store, clock)
     before = view.snapshot
@@ -418,7 +419,7 @@ def test_a_started_view_follows_by_itself(
     assert starts(view.snapshot) == [4]
 
 
-def test_a_started_view_folds_what_comes_together_at_once(
+def test_a_started_view_applies_changes_that_come_together_at_once(
     redis_store: RedisSlotStore, clock: MovableClock
 ) -> None:
     """Many blocks within a second make a few snapshots, and the last one has all."""
@@ -498,7 +499,7 @@ def test_a_started_view_outlives_its_redis(tmp_path: Path, clock: MovableClock) 
 def test_a_started_view_outlives_a_fault_of_ours(
     redis_store: RedisSlotStore, clock: MovableClock
 ) -> None:
-    """What fails once is told, and everything is read anew: nothing is half folded."""
+    """What fails once is told, and everything is read anew: nothing is half applied."""
 
     class FailingOnce:
         """A store that gives something unforeseen for the first news."""
@@ -536,7 +537,7 @@ def test_a_view_that_never_started_can_be_stopped(store: MemorySlotStore) -> Non
 def test_a_thousand_times_keep_their_order(
     store: MemorySlotStore, clock: MovableClock
 ) -> None:
-    """Many blocks with many times fold into one sorted column."""
+    """Many blocks with many times become one sorted column."""
     listed: list[Timeslot] = []
     for number in range(20):
         of = schedule(resource_id=ResourceId(str(number)), time_type=f"TT-{number}")

@@ -12,7 +12,7 @@ from builders import NOW, timeslot
 from doubles import MovableClock
 
 from fhir_gateway.model.timeslot import TimeslotToken
-from fhir_gateway.services.search.held import HeldTimeslots
+from fhir_gateway.services.search.held_timeslots import HeldTimeslots
 from fhir_gateway.stores.database import DatabaseUnavailable
 from fhir_gateway.stores.journal import Place, Reading
 

@@ -20,7 +20,7 @@ _LASTS: Final = timedelta(milliseconds=250)
 _READ_WHOLE_EVERY: Final = timedelta(minutes=10)
 
 
-class _Places(Protocol):
+class _ClaimedPlaces(Protocol):
     def live(self, *, starting_after: datetime) -> Reading: ...
 
     def changed(self, since: float) -> Reading: ...
@@ -39,7 +39,7 @@ class HeldTimeslots:
         clock: Tells the time.
     """
 
-    def __init__(self, places: _Places, *, clock: Clock = now) -> None:
+    def __init__(self, places: _ClaimedPlaces, *, clock: Clock = now) -> None:
         self._places = places
         self._clock = clock
         self._lock = threading.Lock()
