@@ -41,6 +41,7 @@ from fhir_gateway.services.search.search_hint import SearchHints
 from fhir_gateway.services.search.slot_search import SlotSearch
 from fhir_gateway.services.search.slot_view import SlotView
 from fhir_gateway.services.source.directory import TimeTypeMap
+from fhir_gateway.services.source.loss_log import ResidentLossLog
 from fhir_gateway.services.source.recheck import Recheck
 from fhir_gateway.services.source.source_access import SourceAccess
 from fhir_gateway.settings import Settings
@@ -57,6 +58,7 @@ from fhir_gateway.stores.migrations import (
 from fhir_gateway.stores.redis_client import RedisClient
 from fhir_gateway.stores.refresh_hint import WRONG, RedisRefreshHints
 from fhir_gateway.stores.sealing import Seal
+from fhir_gateway.stores.sightings import RedisSightings
 from fhir_gateway.stores.slot_store import RedisSlotStore, SlotStore
 from fhir_gateway.stores.source_lease import RedisSourceLeases
 from fhir_gateway.web.app import GatewayApp, create_app
@@ -384,6 +386,7 @@ def program(
     store = RedisSlotStore(redis_url)
     hints = RedisRefreshHints(store.client)
     rechecks = RedisRefreshHints(store.client, WRONG)
+    sightings = RedisSightings(store.client, clock=clock)
     worker = f"{socket.gethostname()}-{os.getpid()}"
     refreshes = tuple(
         SourceRefresh(
@@ -416,6 +419,7 @@ def program(
         lambda: view.snapshot.directory,
         Recheck(rechecks),
         lacks=view.lacks,
+        losses=ResidentLossLog(sightings, clock=clock),
     )
     read_back = ReadBack(access, journal, clock=clock)
     settlement = Settlement(access, journal, read_back, clock=clock)

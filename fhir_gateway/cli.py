@@ -57,6 +57,7 @@ from fhir_gateway.settings import (
 )
 from fhir_gateway.source_table import overview_json, overview_tables
 from fhir_gateway.start_fault import CANNOT_RUN, start_fault
+from fhir_gateway.stores.sightings import RedisSightings
 from fhir_gateway.stores.slot_store import RedisSlotStore
 from fhir_gateway.worker import run_side_by_side
 
@@ -230,6 +231,7 @@ def sources(context: click.Context, *, as_json: bool) -> None:
             settings.sources, Vocabulary(settings.canonical_base)
         )
         store = RedisSlotStore(check_redis(running_redis(settings)))
+        sightings = RedisSightings(store.client)
         moment = now()
         for each in configured:
             each.adapter.close()
@@ -243,6 +245,7 @@ def sources(context: click.Context, *, as_json: bool) -> None:
                         if each.source.is_live
                         else ()
                     ),
+                    resident_losses=sightings.losses(each.source.name),
                 )
             )
         store.close()

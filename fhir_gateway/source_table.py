@@ -32,6 +32,14 @@ def overview_json(overview: SourceOverview) -> dict[str, Any]:
         "state": overview.state.value,
         "oldest_age_s": None if age is None else int(age.total_seconds()),
         "budget_calls_per_minute": overview.calls_a_minute,
+        "resident_losses": [
+            {
+                "interaction": each.interaction.name,
+                "reason": each.reason,
+                "count": each.count,
+            }
+            for each in overview.resident_losses
+        ],
     }
     if status is None:
         return found
@@ -108,6 +116,15 @@ def overview_tables(overviews: Sequence[SourceOverview]) -> Iterable[Table]:
                 loss.time_type_id or "",
                 loss.reason,
                 str(loss.count),
+            )
+        for seen in overview.resident_losses[:_MOST_SHOWN]:
+            lost.add_row(
+                overview.source.name,
+                seen.interaction.name,
+                "",
+                "",
+                seen.reason,
+                str(seen.count),
             )
     yield table
     yield from (each for each in (failing, lost) if each.row_count)

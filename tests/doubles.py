@@ -3,7 +3,7 @@ Doubles: small real implementations of the Protocols, each with one trick.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -40,6 +40,7 @@ from fhir_gateway.model.scheduling import (
 from fhir_gateway.model.timekeeping import civil_date
 from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, Timeslot, TimeType
 from fhir_gateway.stores.refresh_hint import RefreshHint
+from fhir_gateway.stores.sightings import LiveSighting
 from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
 from fhir_gateway.stores.slot_store import (
     Changes,
@@ -376,6 +377,25 @@ class MemorySlotStore:
     def _tell(self, what: BlockKey | SourceCatalogue | SourceStatus) -> None:
         self.puts[type(what).__name__] += 1
         self._told.append(what)
+
+
+class MemorySightings:
+    """Sightings in this process alone."""
+
+    def __init__(self) -> None:
+        self.losses: Counter[tuple[SourceName, Interaction, str]] = Counter()
+        self.live: dict[SourceName, LiveSighting] = {}
+
+    def add_losses(
+        self, source: SourceName, interaction: Interaction, reasons: Mapping[str, int]
+    ) -> None:
+        """Count what was left out."""
+        for reason, count in reasons.items():
+            self.losses[source, interaction, reason] += count
+
+    def put_live(self, source: SourceName, sighting: LiveSighting) -> None:
+        """Replace how a live source's last questions went."""
+        self.live[source] = sighting
 
 
 class MemoryRefreshHints:

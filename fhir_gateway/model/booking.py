@@ -2,7 +2,7 @@
 A booked time, what it permits, and what a region answers to a write.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 
@@ -95,6 +95,8 @@ class Booking:
             is, only the source knows.
         purpose: What the unit says of it, as plain text.
         reason: What the resident wrote when booking.
+        left_out: Why parts of the description were left out of it, where the answer is
+            of this booking alone; a list says that of all of its bookings.
     """
 
     unit: HsaId
@@ -114,6 +116,7 @@ class Booking:
     reason: str | None = None
     permissions: BookingPermissions = BookingPermissions()
     is_invitation: bool = False
+    left_out: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def schedule(self) -> Schedule | None:

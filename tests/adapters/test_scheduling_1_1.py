@@ -664,6 +664,9 @@ def test_a_flag_that_cannot_be_read_is_no_no(
     assert details.permissions == BookingPermissions(
         unreadable=frozenset({Wish.CANCEL})
     )
+    assert details.left_out == (
+        "cancel_booking_allowed: not a boolean: expected true or false",
+    )
 
 
 def status(address: str, code: str, synch: str | None = None) -> ProcessingStatusRecord:

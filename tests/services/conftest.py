@@ -13,7 +13,12 @@ from typing import Any
 import pytest
 import requests
 from builders import NOW, TOLVAN, catalogue, source, subject, timeslot
-from doubles import AnsweringAdapter, MemoryRefreshHints, MovableClock
+from doubles import (
+    AnsweringAdapter,
+    MemoryRefreshHints,
+    MemorySightings,
+    MovableClock,
+)
 
 from fhir_gateway.adapters.protocol import SchedulingAdapter
 from fhir_gateway.bootstrap import Program, program
@@ -35,6 +40,7 @@ from fhir_gateway.services.booking.resident_bookings import ResidentBookings
 from fhir_gateway.services.booking.settlement import Settlement
 from fhir_gateway.services.search.slot_search import SlotSearch
 from fhir_gateway.services.source.directory import Directory
+from fhir_gateway.services.source.loss_log import ResidentLossLog
 from fhir_gateway.services.source.recheck import Recheck
 from fhir_gateway.services.source.source_access import SourceAccess
 from fhir_gateway.settings import Settings
@@ -80,6 +86,7 @@ class Desk:
         self.clock = clock
         self.adapters = adapters
         self.rechecks = MemoryRefreshHints()
+        self.sightings = MemorySightings()
         self.unlisted: set[str] = set()
         self.access = SourceAccess(
             sources,
@@ -87,6 +94,7 @@ class Desk:
             directory,
             Recheck(self.rechecks),
             lacks=lambda token: token.text in self.unlisted,
+            losses=ResidentLossLog(self.sightings, clock=clock),
         )
         self.read_back = ReadBack(self.access, journal, clock=clock)
         self.settlement = Settlement(self.access, journal, self.read_back, clock=clock)

@@ -307,9 +307,10 @@ class Scheduling11:
         if response.timeslot_detail is None:
             raise self._without_booking(answer)
         with self._malformed(scheduling.GET_BOOKING_DETAILS):
-            booking = booking_from_wire(response.timeslot_detail, [])
+            left_out = answer.faults
+            booking = booking_from_wire(response.timeslot_detail, left_out)
             check_booking_id(booking, query.booking_id)
-            return booking
+            return replace(booking, left_out=tuple(left_out))
 
     def _without_booking(self, answer: Answer) -> GatewayError:
         """Return what details without a booking are raised as."""

@@ -4,7 +4,7 @@ The logs of losses: an event when what answers lose changes, not at each answer.
 
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,6 +14,8 @@ from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.loss import Loss
 from fhir_gateway.model.timekeeping import Clock, now
+from fhir_gateway.stores.redis_client import StoreUnavailable
+from fhir_gateway.stores.sightings import Sightings
 
 __all__ = ["LossLog", "ResidentLossLog"]
 
@@ -84,31 +86,39 @@ class LossLog:
 
 class ResidentLossLog:
     """
-    Logs what residents' lists lose, without a word of whose list it was.
+    Tells what answers about residents lose, without a word of who they are.
 
-    Each list has its own losses, so that a whole one is no sign of an end: a reason is
-    logged when it is seen first, and an hour later if it is seen then.
+    Each resident's answers have their own losses, so that a whole one is no sign of an
+    end: a reason is logged when it is seen first, and an hour later if it is seen then.
 
     Args:
+        sightings: Where losses are counted for operators; None counts them nowhere.
         clock: Tells the time.
     """
 
-    def __init__(self, *, clock: Clock = now) -> None:
+    def __init__(
+        self, sightings: Sightings | None = None, *, clock: Clock = now
+    ) -> None:
+        self._sightings = sightings
         self._clock = clock
         self._lock = threading.Lock()
         self._logged: dict[SourceName, dict[str, datetime]] = {}
 
-    def note(self, source: SourceName, rejected: Iterable[str]) -> None:
+    def note(
+        self, source: SourceName, interaction: Interaction, rejected: Iterable[str]
+    ) -> None:
         """
-        Note why bookings, or parts of them, were left out of a list.
+        Count and log why items, or parts of them, were left out of an answer.
 
         Args:
-            source: Whose list.
+            source: Whose answer.
+            interaction: The contract.
             rejected: One reason for each.
         """
         counted = Counter(rejected)
         if not counted:
             return
+        self.count(source, interaction, counted)
         moment = self._clock()
         with self._lock:
             logged = {
@@ -121,8 +131,22 @@ class ResidentLossLog:
             self._logged[source] = logged | dict.fromkeys(news, moment)
         if news:
             _log.warning(
-                "resident's list read in part",
+                "resident's answer read in part",
                 source=source,
+                interaction=interaction.name,
                 reasons=sorted(news),
                 items=sum(counted[each] for each in news),
             )
+
+    def count(
+        self, source: SourceName, interaction: Interaction, reasons: Mapping[str, int]
+    ) -> None:
+        """Count for operators what was left out, and log nothing."""
+        lost = {reason: count for reason, count in reasons.items() if count}
+        if self._sightings is None or not lost:
+            return
+        try:
+            self._sightings.add_losses(source, interaction, lost)
+        except StoreUnavailable as error:
+            # No answer to a client depends on the store.
+            _log.info("losses not counted", source=source, reason=str(error))

@@ -51,6 +51,11 @@ class AnothersBookings(GatewayError):
 # pace: a few people who try an old page of slots at once are all looked up.
 _UNLISTED_AHEAD_S: Final = 10.0
 
+_LIST: Final = scheduling.GET_SUBJECT_OF_CARE_SCHEDULE
+_DETAILS: Final = scheduling.GET_BOOKING_DETAILS
+_OF_OTHERS: Final = "a booking of another person"
+_ELSEWHERE: Final = "a booking at a unit that is not the source's own"
+
 
 def _lacks_nothing(_: TimeslotToken) -> bool:
     return False
@@ -66,6 +71,7 @@ class SourceAccess:
         directory: Tells which units offer what.
         recheck: Lets the refresh ask about times that are found gone, or free again.
         lacks: Tells whether what a source listed a short while ago lacks a time.
+        losses: Tells what is left out of answers about residents; None logs it only.
     """
 
     def __init__(
@@ -76,13 +82,14 @@ class SourceAccess:
         recheck: Recheck,
         *,
         lacks: Callable[[TimeslotToken], bool] = _lacks_nothing,
+        losses: ResidentLossLog | None = None,
     ) -> None:
         self._sources = sources
         self._adapters = adapters
         self._directory = directory
         self._recheck = recheck
         self._lacks = lacks
-        self._loss_log = ResidentLossLog()
+        self._losses = losses or ResidentLossLog()
         self._unlisted = {
             name: Pace(source.budget.calls_per_second)
             for name, source in sources.items()
@@ -186,6 +193,9 @@ class SourceAccess:
             ),
             timeout=source.read_timeout.total_seconds(),
         )
+        self._losses.note(
+            source.name, scheduling.GET_AVAILABLE_TIMESLOTS, free.rejected
+        )
         for timeslot in free.timeslots:
             if timeslot.token == token.text:
                 return timeslot
@@ -261,12 +271,15 @@ class SourceAccess:
         )
         others = [each for each in answer.bookings if not each.may_be_of(number)]
         own = [each for each in answer.bookings if each.may_be_of(number)]
-        self._loss_log.note(source.name, answer.unreadable)
+        self._losses.note(source.name, _LIST, answer.unreadable)
         local: list[Booking] = []
         foreign: list[Booking] = []
         for each in own:
             (local if self._is_at(source.name, each) else foreign).append(each)
         left_out = (*others, *foreign)
+        self._losses.count(
+            source.name, _LIST, {_OF_OTHERS: len(others), _ELSEWHERE: len(foreign)}
+        )
         if others:
             _log.error(
                 "another person's bookings", source=source.name, bookings=len(others)
@@ -311,12 +324,15 @@ class SourceAccess:
             ),
             timeout=timeout.total_seconds(),
         )
+        self._losses.note(source, _DETAILS, booking.left_out)
         if not booking.may_be_of(number):
+            self._losses.count(source, _DETAILS, {_OF_OTHERS: 1})
             _log.error("another person's bookings", source=source, bookings=1)
             raise AnothersBookings(
                 "The source told of another person's booking.", source=source
             )
         if not self._is_at(source, booking):
+            self._losses.count(source, _DETAILS, {_ELSEWHERE: 1})
             _log.error("bookings at units of others", source=source, bookings=1)
             raise GatewayError(
                 "The source told of a booking at a unit that is not its own.",
@@ -356,6 +372,9 @@ class SourceAccess:
                 booking_id=booking_id,
             ),
             timeout=timeout.total_seconds(),
+        )
+        self._losses.note(
+            source, scheduling.GET_ALL_HEALTHCARE_FACILITIES, units.rejected
         )
         if self._directory().owner_of(target) != source:
             return False

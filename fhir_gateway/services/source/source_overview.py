@@ -9,6 +9,7 @@ from typing import Final
 
 from fhir_gateway.model.loss import Loss
 from fhir_gateway.model.source import Source
+from fhir_gateway.stores.sightings import ResidentLoss
 from fhir_gateway.stores.source_status import SourceStatus
 
 __all__ = ["SourceOverview", "SourceState"]
@@ -38,12 +39,14 @@ class SourceOverview:
         status: None when no worker has told anything, or not for a day.
         moment: Now.
         live_losses: What was left out of the last answers within searches.
+        resident_losses: What was left out of answers about residents of late.
     """
 
     source: Source
     status: SourceStatus | None
     moment: datetime
     live_losses: tuple[Loss, ...] = ()
+    resident_losses: tuple[ResidentLoss, ...] = ()
 
     @property
     def state(self) -> SourceState:
@@ -58,9 +61,8 @@ class SourceOverview:
             ),
             SourceState.UNAVAILABLE: status.failing_since is not None,
             SourceState.FAILING_IN_PART: bool(status.failing or status.broken),
-            SourceState.READ_IN_PART: any(
-                not each.is_elsewhere for each in self.losses
-            ),
+            SourceState.READ_IN_PART: bool(self.resident_losses)
+            or any(not each.is_elsewhere for each in self.losses),
             SourceState.FILLING: status.unanswered > 0,
             SourceState.AGEING: age is not None and age > self.source.fresh_for,
         }

@@ -52,6 +52,7 @@ from fhir_gateway.services.booking.resident_bookings import (
     MOST_BOOKINGS,
     ResidentsTimes,
 )
+from fhir_gateway.services.source.source_access import AnothersBookings
 from fhir_gateway.stores.database import Database
 from services.conftest import TIMEOUT_S, MakeWireless, RealWorld, Wireless
 
@@ -341,24 +342,71 @@ def test_what_lists_lose_is_logged_once_without_a_person(
             adapter.reasons = reasons
             wireless.desk.residents.of(number(who))
 
-    event_of = {"event": "resident's list read in part", "log_level": "warning"}
+    event_of = {
+        "event": "resident's answer read in part",
+        "log_level": "warning",
+        "interaction": "GetSubjectOfCareSchedule",
+    }
     assert [each for each in logs if each["log_level"] == "warning"] == [
         {**event_of, "source": NORR, "reasons": ["a: is missing"], "items": 1},
         {**event_of, "source": NORR, "reasons": ["b: no"], "items": 1},
     ]
 
 
+def test_what_answers_about_residents_lose_is_counted(
+    make_wireless: MakeWireless,
+) -> None:
+    """Operators see each contract's losses by reason, of all residents together."""
+    adapter = UnreadableAdapter(
+        reasons=("a: is missing", "a: is missing", "b: no"), is_of_everybody=True
+    )
+    wireless = aggregating(make_wireless, adapter)
+    wanted = wireless.coming()
+    adapter.book = {
+        "B-1": booked(wanted, booking_id="B-1", subject_of_care=number(7)),
+        "B-2": replace(
+            booked(wanted, booking_id="B-2", subject_of_care=number(0)),
+            unit=SOUTHERN_UNIT,
+        ),
+        "B-3": replace(
+            booked(wanted, booking_id="B-3", subject_of_care=number(0)),
+            left_out=("rebooking_allowed: not a boolean",),
+        ),
+    }
+    access = wireless.desk.access
+    access.booked_times(wireless.sources[NORR], LogicalAddress(UNIT), number(0))
+    access.booking_details(NORR, UNIT, BookingId("B-3"), number(0))
+    with pytest.raises(AnothersBookings):
+        access.booking_details(NORR, UNIT, BookingId("B-1"), number(0))
+
+    listed, details = (
+        scheduling.GET_SUBJECT_OF_CARE_SCHEDULE,
+        scheduling.GET_BOOKING_DETAILS,
+    )
+    assert wireless.desk.sightings.losses == {
+        (NORR, listed, "a: is missing"): 2,
+        (NORR, listed, "b: no"): 1,
+        (NORR, listed, "a booking of another person"): 1,
+        (NORR, listed, "a booking at a unit that is not the source's own"): 1,
+        (NORR, details, "rebooking_allowed: not a boolean"): 1,
+        (NORR, details, "a booking of another person"): 1,
+    }
+
+
 @dataclass
 class UnreadableAdapter(AnsweringAdapter):
-    """A source whose list cannot be read whole."""
+    """A source whose list cannot be read whole, or is of everybody."""
 
     reasons: tuple[str, ...] = ()
+    is_of_everybody: bool = False
 
     def get_subject_of_care_schedule(
         self, query: GetSubjectOfCareSchedule, *, timeout: float
     ) -> BookedTimes:
         """Return the book, and why it is not whole."""
         answer = super().get_subject_of_care_schedule(query, timeout=timeout)
+        if self.is_of_everybody:
+            answer = replace(answer, bookings=tuple(self.book.values()))
         return replace(answer, unreadable=self.reasons)
 
 

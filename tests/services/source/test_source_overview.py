@@ -16,6 +16,7 @@ from fhir_gateway.model.loss import Loss
 from fhir_gateway.model.source import Mode
 from fhir_gateway.services.source.source_overview import SourceOverview, SourceState
 from fhir_gateway.source_table import overview_json, overview_tables
+from fhir_gateway.stores.sightings import ResidentLoss
 from fhir_gateway.stores.source_status import FailingQuestion, SourceStatus
 
 ERROR = "The source did not answer in time."
@@ -110,6 +111,26 @@ def test_a_live_sources_losses_within_searches_count() -> None:
     assert "of another time type" in printed(told)
 
 
+def test_losses_of_answers_about_residents_count() -> None:
+    """They stand beside what the worker has told, by contract and reason."""
+    lost = ResidentLoss(
+        interaction=scheduling.GET_SUBJECT_OF_CARE_SCHEDULE,
+        reason="timeslotDetail/startTimeInclusive: is missing",
+        count=7,
+    )
+    told = replace(overview(), resident_losses=(lost,))
+
+    assert told.state is SourceState.READ_IN_PART
+    assert overview_json(told)["resident_losses"] == [
+        {
+            "interaction": "GetSubjectOfCareSchedule",
+            "reason": "timeslotDetail/startTimeInclusive: is missing",
+            "count": 7,
+        }
+    ]
+    assert "GetSubjectOfCareSchedule" in printed(told)
+
+
 def test_a_source_nobody_told_of_is_unheard_of() -> None:
     """Without a status there is nothing to say but that."""
     unheard = SourceOverview(source=source(), status=None, moment=NOW)
@@ -122,6 +143,7 @@ def test_a_source_nobody_told_of_is_unheard_of() -> None:
         "state": "unheard of",
         "oldest_age_s": None,
         "budget_calls_per_minute": 60.0,
+        "resident_losses": [],
     }
     assert "unheard of" in printed(unheard)
 
@@ -157,6 +179,7 @@ def test_json_has_everything() -> None:
             }
         ],
         "rejected": {"past": 3, "unmapped": 20},
+        "resident_losses": [],
         "losses": [
             {
                 "interaction": "GetAvailableTimeslots",
