@@ -166,14 +166,15 @@ class Codec:
     is_joined: bool = False
 
 
-_FAMILIES: Final = ("urn:riv:crm:scheduling:", "urn:riv:interoperability:headers:")
-# No element of theirs is an extension: the first are the contract's own, as `_likeness`
-# writes them, and the others' mean that something of the message stands elsewhere, or
-# is in the way.
-_OWN_NAMESPACE: Final = re.compile(
-    "urnrivcrmscheduling([a-z]*responder)?11?|urnrivinteroperabilityheaders1"
+# A service domain, the contract perhaps, and the version (RIVTABP21).
+_NAMESPACE: Final = re.compile(
+    r"(?P<family>urn:riv:(?:\w+:)+?)(?:\w+Responder:)?(?P<major>\d+)(?:\.\d+)?"
 )
+# No element of these is an extension, as `_likeness` writes the namespace.
+_OWN_HEADERS: Final = "urnrivinteroperabilityheaders1"
 _RIV: Final = "urn:riv:"
+# An element of these means that a part of the message stands elsewhere, or is in the
+# way: it is no extension.
 _NO_EXTENSIONS: Final = frozenset(
     {
         NIL_WITH_CONTENT,
@@ -248,6 +249,7 @@ class _Layout:
     Attributes:
         tags: Each element with the namespace that it should have.
         family: How the tags begin that count by their local name.
+        own_namespaces: What the contract's namespaces look like (`_likeness`).
         likenesses: What the elements look like (`_likeness`).
         single_texts: By tag, the field of each text that occurs at most once, and how
             it is read.
@@ -259,6 +261,7 @@ class _Layout:
     by_name: dict[str, tuple[str, _Element]]
     tags: frozenset[str]
     family: str
+    own_namespaces: re.Pattern[str]
     likenesses: frozenset[str]
     single_texts: dict[str, tuple[str, Codec]]
     required: tuple[tuple[str, str], ...]
@@ -479,10 +482,23 @@ def is_of_family(tag: str, namespace: str) -> bool:
 
 
 def _family(namespace: str) -> str:
-    for family in _FAMILIES:
-        if namespace.startswith(family):
-            return f"{{{family}"
-    return f"{{{namespace}}}"
+    found = _NAMESPACE.fullmatch(namespace)
+    return f"{{{found['family']}" if found else f"{{{namespace}}}"
+
+
+def _own_namespaces(namespace: str) -> re.Pattern[str]:
+    """
+    Return what a contract's own namespaces look like (`_likeness`).
+
+    They are those of its domain and major version, up to the minor version 1.
+    """
+    found = _NAMESPACE.fullmatch(namespace)
+    own = (
+        f"{_likeness(found['family'])}([a-z]*responder)?{found['major']}1?"
+        if found
+        else re.escape(_likeness(namespace))
+    )
+    return re.compile(f"{own}|{_OWN_HEADERS}")
 
 
 def _is_meant(layout: _Layout, node: etree._Element) -> bool:
@@ -497,15 +513,15 @@ def _is_extension(layout: _Layout, node: etree._Element) -> bool:
     namespace = namespace[1:]
     if not namespace or namespace in _NO_EXTENSIONS:
         return False
-    if _is_own(namespace):
+    if _is_own(layout.own_namespaces, namespace):
         return False
     return _likeness(name) not in layout.likenesses
 
 
 @lru_cache(maxsize=64)
-def _is_own(namespace: str) -> bool:
+def _is_own(own: re.Pattern[str], namespace: str) -> bool:
     """Return whether a namespace is, or looks like, one of the contract's."""
-    return _OWN_NAMESPACE.fullmatch(_likeness(namespace)) is not None
+    return own.fullmatch(_likeness(namespace)) is not None
 
 
 def _is_of_riv(node: etree._Element) -> bool:
@@ -747,6 +763,7 @@ def _layout_of_fields(kind: type) -> _Layout:
         },
         tags=frozenset(tag for _, tag, _ in by_field),
         family=_family(kind.NAMESPACE),  # type: ignore[attr-defined] # as above
+        own_namespaces=_own_namespaces(kind.NAMESPACE),  # type: ignore[attr-defined] # as above
         likenesses=frozenset(_likeness(declared.name) for _, _, declared in by_field),
         single_texts={
             tag: (attribute, declared.content)

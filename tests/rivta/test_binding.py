@@ -32,7 +32,7 @@ MARKER = "191212121212"
 class Part:
     """A part of a message."""
 
-    NAMESPACE: ClassVar[str] = "urn:part"
+    NAMESPACE: ClassVar[str] = "urn:riv:crm:scheduling:1"
 
     id: str = element("id", required=True)
     time: str | None = element("time", TIME)
@@ -42,7 +42,7 @@ class Part:
 class Message:
     """A message with one of everything."""
 
-    NAMESPACE: ClassVar[str] = "urn:message"
+    NAMESPACE: ClassVar[str] = "urn:riv:crm:scheduling:GetMessageResponder:1"
 
     name: str = element("name", required=True)
     identifier: str | None = element("identifier", IDENTIFIER)
@@ -62,7 +62,7 @@ class Message:
 class Whole:
     """A message that needs its part."""
 
-    NAMESPACE: ClassVar[str] = "urn:message"
+    NAMESPACE: ClassVar[str] = "urn:riv:crm:scheduling:GetMessageResponder:1"
 
     part: Part = element("part", Part, required=True)
 
@@ -423,13 +423,13 @@ def test_class_with_slots_is_refused() -> None:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Slotted:
-        NAMESPACE: ClassVar[str] = "urn:message"
+        NAMESPACE: ClassVar[str] = "urn:riv:crm:scheduling:GetMessageResponder:1"
 
         id: str | None = element("id")
 
     @dataclass(frozen=True, kw_only=True)
     class Checked:
-        NAMESPACE: ClassVar[str] = "urn:message"
+        NAMESPACE: ClassVar[str] = "urn:riv:crm:scheduling:GetMessageResponder:1"
 
         id: str | None = element("id")
 
@@ -443,7 +443,9 @@ def test_class_with_slots_is_refused() -> None:
 
 def test_what_is_read_equals_what_is_made() -> None:
     """A value that was read is the one that its class makes, also where it is empty."""
-    read_one = read(Part, parse(b'<x xmlns="urn:part"><id>1</id></x>'), Rejections())
+    read_one = read(
+        Part, parse(b'<x xmlns="urn:riv:crm:scheduling:1"><id>1</id></x>'), Rejections()
+    )
 
     assert read_one == Part(id="1")
     assert hash(read_one) == hash(Part(id="1"))
@@ -471,17 +473,17 @@ def test_message_is_written_in_the_order_of_its_fields() -> None:
     )
 
     assert written == [
-        ("{urn:message}name", "n & <m>"),
-        ("{urn:message}day", "20261024"),
-        ("{urn:message}flag", "false"),
+        ("{urn:riv:crm:scheduling:GetMessageResponder:1}name", "n & <m>"),
+        ("{urn:riv:crm:scheduling:GetMessageResponder:1}day", "20261024"),
+        ("{urn:riv:crm:scheduling:GetMessageResponder:1}flag", "false"),
         ("{urn:other}other", "o"),
-        ("{urn:message}tag", "1"),
-        ("{urn:message}tag", "2"),
-        ("{urn:message}part", None),
-        ("{urn:part}id", "3"),
-        ("{urn:part}time", "20261024083000"),
-        ("{urn:message}listed", None),
-        ("{urn:part}id", "6"),
+        ("{urn:riv:crm:scheduling:GetMessageResponder:1}tag", "1"),
+        ("{urn:riv:crm:scheduling:GetMessageResponder:1}tag", "2"),
+        ("{urn:riv:crm:scheduling:GetMessageResponder:1}part", None),
+        ("{urn:riv:crm:scheduling:1}id", "3"),
+        ("{urn:riv:crm:scheduling:1}time", "20261024083000"),
+        ("{urn:riv:crm:scheduling:GetMessageResponder:1}listed", None),
+        ("{urn:riv:crm:scheduling:1}id", "6"),
     ]
 
 
@@ -495,7 +497,9 @@ def test_message_is_written_in_the_order_of_its_fields() -> None:
 )
 def test_value_without_content_is_not_written(message: Message) -> None:
     """An empty element is forbidden, so none is written."""
-    assert _written(message) == [("{urn:message}name", "n")]
+    assert _written(message) == [
+        ("{urn:riv:crm:scheduling:GetMessageResponder:1}name", "n")
+    ]
 
 
 @pytest.mark.parametrize(
