@@ -26,6 +26,11 @@ class DatabaseFault(Enum):
     AWAY = "the database cannot be reached; is it running?"
     NO_POSTGRESQL = "what answers there is no PostgreSQL; correct the host or the port"
     NO_SUCH_HOST = "no host of that name is known; correct the name"
+    REFUSED = (
+        "the server answers and refuses the connection, for a reason in its own"
+        " language: see its log; is the user name, the password or the database's name"
+        " wrong?"
+    )
     REFUSED_LOGIN = "the database refuses the user name or the password; correct them"
     NO_SUCH_DATABASE = (
         "the server has no database of that name; create it, or correct the name"
@@ -97,7 +102,7 @@ _BY_SQLSTATE: Final = {
     "57P03": DatabaseFault.STARTING,
 }
 # libpq gives no code for what a server says while it is connected to. Its own texts
-# are English; a server's are in its language, and count as `AWAY` where that differs.
+# are English; a server's are in its language.
 _BY_TEXT: Final = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), fault)
     for pattern, fault in (
@@ -163,6 +168,9 @@ _BY_TEXT: Final = tuple(
         ),
     )
 )
+# Of what a server says libpq makes "SEVERITY:  message", with two blanks. None of its
+# own texts has that form.
+_SAID_BY_SERVER: Final = re.compile(r"^(?:.* failed: )?[^\s:]+:  \S", re.MULTILINE)
 _OF_SQLITE: Final = {
     sqlite3.SQLITE_BUSY: DatabaseFault.BUSY,
     sqlite3.SQLITE_LOCKED: DatabaseFault.BUSY,
@@ -197,4 +205,6 @@ def _by_text(text: str) -> DatabaseFault:
     for pattern, fault in _BY_TEXT:
         if pattern.search(text):
             return fault
+    if _SAID_BY_SERVER.search(text):
+        return DatabaseFault.REFUSED
     return DatabaseFault.AWAY

@@ -9,8 +9,8 @@ import os
 import socket
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
@@ -504,8 +504,9 @@ def test_a_demo_with_one_port_for_two_servers_is_a_line(run: Run) -> None:
     )
 
 
-def test_a_port_that_speaks_no_postgresql_is_told_of(run: Run) -> None:
-    """A web server, say, is told from a database that is away."""
+@contextmanager
+def answering(*answers: bytes) -> Iterator[int]:
+    """Give the port of a server that says the same, part by part, to everybody."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -515,20 +516,26 @@ def test_a_port_that_speaks_no_postgresql_is_told_of(run: Run) -> None:
                 except OSError:
                     return
                 with connection:
-                    connection.recv(1000)
-                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                    for answer in answers:
+                        connection.recv(1000)
+                        connection.sendall(answer)
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
-        port = listener.getsockname()[1]
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+def test_a_port_that_speaks_no_postgresql_is_told_of(run: Run) -> None:
+    """A web server, say, is told from a database that is away."""
+    with answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
         result = run(
             "journal",
             "alarms",
             DATABASE_URL=f"postgresql://u:{SECRET}@127.0.0.1:{port}/d",
             FHIR_GATEWAY_JOURNAL_KEYS=KEY,
         )
-        listener.shutdown(socket.SHUT_RDWR)
-    thread.join()
 
     assert (lines_of(result), result.exit_code) == (
         [
@@ -538,6 +545,51 @@ def test_a_port_that_speaks_no_postgresql_is_told_of(run: Run) -> None:
             )
         ],
         2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("severity", "message", "code"),
+    [
+        pytest.param(
+            "FEHLER", "Passwort-Authentifizierung fehlgeschlagen", "28P01", id="German"
+        ),
+        pytest.param(
+            "ÖDESDIGERT", "lösenordsautentisering misslyckades", "28P01", id="Swedish"
+        ),
+        pytest.param(
+            "ВАЖНО",
+            "пользователь не прошёл проверку подлинности",
+            "28000",
+            id="Russian",
+        ),
+        pytest.param("致命错误", "数据库不存在", "3D000", id="Chinese"),
+    ],
+)
+def test_a_refusal_in_another_language_is_a_refusal(
+    run: Run, severity: str, message: str, code: str
+) -> None:
+    """What a server says that we cannot read is told from a server that is away."""
+    fields = f"S{severity}\0VFATAL\0C{code}\0M{message}\0\0".encode()
+    error = b"E" + (len(fields) + 4).to_bytes(4) + fields
+    # The first message of a client asks for TLS.
+    with answering(b"N", error) as port:
+        result = run(
+            "journal",
+            "alarms",
+            DATABASE_URL=f"postgresql://u:{SECRET}@127.0.0.1:{port}/d",
+            FHIR_GATEWAY_JOURNAL_KEYS=KEY,
+        )
+
+    assert (lines_of(result), result.exit_code) == (
+        [
+            (
+                "DATABASE_URL: the server answers and refuses the connection, for a"
+                " reason in its own language: see its log; is the user name, the"
+                " password or the database's name wrong?"
+            )
+        ],
+        1,
     )
 
 
