@@ -3,6 +3,7 @@ Imports point downward, and modules are called after what they are.
 """
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,20 @@ def test_only_one_module_knows_the_status_of_a_failure() -> None:
     }
 
     assert knowing == {"web/errors.py"}
+
+
+def test_only_one_module_cuts_tokens() -> None:
+    """Where a token is cut stands in model/timeslot.py and nowhere else."""
+    cutting = {
+        path.relative_to(_PACKAGE).as_posix()
+        for path in _MODULES
+        if re.search(
+            r"token\w*(?:\(\w*\))?(?:\[-?\d*:-?\w+\]|\.r?(?:partition|split)\()",
+            path.read_text(encoding="utf-8"),
+        )
+    }
+
+    assert cutting == {"model/timeslot.py"}
 
 
 def test_only_one_module_asks_what_time_it_is() -> None:

@@ -217,7 +217,7 @@ class _Joined:
         if tokens and "slot" not in appointment:
             appointment["slot"] = [{"reference": f"Slot/{min(tokens)}"}]
         if schedule is not None and any(
-            not token.startswith(f"{schedule}.") for token in tokens
+            _schedule_of(token) != schedule for token in tokens
         ):
             self._fault("schedule is not the slot's: leave it out.")
         self._add_comment()
@@ -254,7 +254,7 @@ class _Joined:
             self._appointment.get("id"),
         ]
         names = {name for name in named if isinstance(name, str)}
-        tokens = {name for name in names if _is_token(name)}
+        tokens = {name for name in names if _schedule_of(name) is not None}
         return tokens, names - tokens
 
     def _slots(self) -> set[str]:
@@ -396,9 +396,9 @@ class _Joined:
         return AnswerForm.APPOINTMENT
 
 
-def _is_token(text: str) -> bool:
+def _schedule_of(text: str) -> str | None:
+    """Return the schedule that a text is a slot of; None where it is no slot's id."""
     try:
-        TimeslotToken.parse(text)
+        return TimeslotToken.parse(text).schedule
     except ValueError:
-        return False
-    return True
+        return None

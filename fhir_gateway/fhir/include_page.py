@@ -29,6 +29,7 @@ from fhir_gateway.model.timeslot import (
     Schedule,
     TimeType,
     short_hash,
+    time_type_of_schedule,
     time_type_token,
 )
 
@@ -149,7 +150,7 @@ class OfTimeType:
         return template.render(
             (
                 token,
-                token[:-9],
+                time_type_of_schedule(token),
                 place.hsa_id + whose.role,
                 place.hsa_id,
                 place.name,

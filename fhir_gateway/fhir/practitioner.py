@@ -13,12 +13,21 @@ __all__ = [
     "practitioner_from_performer",
     "practitioner_role_from_performer",
     "practitioner_role_id",
+    "unit_of_practitioner_role",
 ]
 
 
 def practitioner_role_id(unit: HsaId, performer: HsaId) -> str:
     """Return the id of a performer's role at a unit: at most 40 characters."""
     return f"{unit}.{short_hash(performer)}"
+
+
+def unit_of_practitioner_role(identifier: str) -> HsaId | None:
+    """Return the unit that an id of a role begins with; None where none does."""
+    try:
+        return HsaId(identifier.rpartition(".")[0])
+    except ValueError:
+        return None
 
 
 def practitioner_from_performer(

@@ -151,7 +151,7 @@ def _times(start: int, length: int) -> tuple[bytes, bytes]:
     token = TimeslotToken(schedule="-", start=start, length=length)
     begins, ends = rendered_instant(start), rendered_instant(start + length)
     return (
-        token.text.removeprefix("-").encode(),
+        token.suffix.encode(),
         b'"start":"%s","end":"%s"' % (begins, ends),
     )
 

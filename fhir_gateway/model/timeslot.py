@@ -20,7 +20,7 @@ import sys
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Final, Self
+from typing import AnyStr, Final, Self
 
 from fhir_gateway.model.ids import (
     BookingId,
@@ -41,8 +41,11 @@ __all__ = [
     "TimeType",
     "Timeslot",
     "TimeslotToken",
+    "schedule_suffix",
     "short_hash",
+    "time_type_of_schedule",
     "time_type_token",
+    "unit_of_time_type",
 ]
 
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuv"
@@ -56,6 +59,8 @@ _TOKEN: Final = re.compile(
     rf"\.(?P<who>{_HASH})\.(?P<start>{_NUMBER})\.(?P<length>{_NUMBER})"
 )
 _BASE: Final = 32
+# What a schedule's token has behind its time type's, and that behind its unit.
+_SUFFIX: Final = len(".aakdr1dm")
 # What `model/timekeeping.py` makes of a contract's times stays within both. They keep a
 # token within 64 characters, 31 + 9 + 9 + 9 + 6, and its instants within the calendar.
 _LAST_END: Final = 253_402_297_199  # 9999-12-31T23:59:59+01:00
@@ -197,17 +202,22 @@ class TimeslotToken:
     @property
     def text(self) -> str:
         """Return the token as one text."""
-        return f"{self.schedule}.{_base32(self.start)}.{_base32(self.length)}"
+        return self.schedule + self.suffix
+
+    @property
+    def suffix(self) -> str:
+        """Return what stands behind the schedule's token."""
+        return f".{_base32(self.start)}.{_base32(self.length)}"
 
     @property
     def unit(self) -> HsaId:
         """Return the unit it belongs to."""
-        return HsaId(self.schedule[:-18])
+        return HsaId(unit_of_time_type(self.time_type))
 
     @property
     def time_type(self) -> str:
         """Return the token of its time type."""
-        return self.schedule[:-9]
+        return time_type_of_schedule(self.schedule)
 
     @property
     def starts_at(self) -> datetime:
@@ -242,6 +252,21 @@ def time_type_token(unit: HsaId, time_type_id: TimeTypeId) -> str:
     """Return the token of a unit's time type."""
     # One text however often it is made: it stands in many tables.
     return sys.intern(f"{unit}.{short_hash(time_type_id)}")
+
+
+def time_type_of_schedule(token: AnyStr) -> AnyStr:
+    """Return the token of the time type of a schedule, from the schedule's token."""
+    return token[:-_SUFFIX]
+
+
+def schedule_suffix(token: str) -> str:
+    """Return what tells a schedule from the others of its time type, from its token."""
+    return token[1 - _SUFFIX :]
+
+
+def unit_of_time_type(token: str) -> str:
+    """Return the unit of a time type, from its token; any text is cut in this way."""
+    return token[:-_SUFFIX]
 
 
 @lru_cache(maxsize=1024)

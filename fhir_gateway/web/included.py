@@ -16,6 +16,7 @@ from fhir_gateway.fhir.include_graph import Include, types_reached
 from fhir_gateway.fhir.include_page import IncludeRenderer, OfTimeType, Place, Whose
 from fhir_gateway.fhir.slot_page import rendered_instant
 from fhir_gateway.model.ids import HsaId
+from fhir_gateway.model.timeslot import time_type_of_schedule
 from fhir_gateway.services.search.snapshot import Snapshot
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.lookup import Lookup
@@ -25,7 +26,6 @@ __all__ = ["RenderedIncludes"]
 _MOST_BYTES: Final = 16 * 2**20
 # What one entry takes besides its text: a name and a place in a table.
 _BYTES_OF_AN_ENTRY: Final = 250
-_BEHIND_TIME_TYPE: Final = len(".aakdr1dm")
 
 
 class _Unit:
@@ -126,7 +126,7 @@ class RenderedIncludes:
         ]
         if "HealthcareService" in reached:
             entries += {
-                offering: kind.service(token[:-_BEHIND_TIME_TYPE], unit.place)
+                offering: kind.service(time_type_of_schedule(token), unit.place)
                 for offering, kind, token, unit in zip(
                     offerings, kinds, tokens, units, strict=True
                 )
@@ -202,7 +202,7 @@ class RenderedIncludes:
             for number in snapshot.numbers_of(performer)
             if table.unit(number) == unit
         ]
-        services = {token[:-_BEHIND_TIME_TYPE] for token in table.tokens(numbers)}
+        services = set(map(time_type_of_schedule, table.tokens(numbers)))
         rendered = self._renderer.role(
             performer,
             table[numbers[0]].performer_name,

@@ -16,6 +16,7 @@ from fhir_gateway.fhir.practitioner import (
     practitioner_from_performer,
     practitioner_role_from_performer,
     practitioner_role_id,
+    unit_of_practitioner_role,
 )
 from fhir_gateway.fhir.slot import (
     SlotStatus,
@@ -153,7 +154,7 @@ class Lookup:
 
     def practitioner_role(self, identifier: str) -> Resource | None:
         """Return a PractitionerRole: what somebody does at a unit."""
-        unit = _hsa_id(identifier.rpartition(".")[0])
+        unit = unit_of_practitioner_role(identifier)
         if unit is None:
             return None
         snapshot = self._snapshot

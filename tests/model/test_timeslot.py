@@ -21,7 +21,10 @@ from fhir_gateway.model.timeslot import (
     Schedule,
     Timeslot,
     TimeslotToken,
+    schedule_suffix,
+    time_type_of_schedule,
     time_type_token,
+    unit_of_time_type,
 )
 
 FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
@@ -140,6 +143,21 @@ def test_token_gives_back_a_unit_of_any_shape(unit: str) -> None:
 def test_any_token_is_a_fhir_id(timeslot: Timeslot) -> None:
     """However extreme a timeslot is, its token keeps to FHIR's rule for ids."""
     assert FHIR_ID.fullmatch(timeslot.token)
+
+
+@settings(max_examples=300, deadline=None)
+@given(_SCHEDULES)
+def test_any_token_of_a_schedule_is_cut_where_it_was_joined(schedule: Schedule) -> None:
+    """A schedule's token gives back its time type's, and that its unit."""
+    time_type = time_type_token(schedule.unit, schedule.time_type_id)
+    token = schedule.token
+
+    assert (
+        time_type_of_schedule(token),
+        time_type_of_schedule(token.encode()),
+        f"{time_type}.{schedule_suffix(token)}",
+        unit_of_time_type(time_type),
+    ) == (time_type, time_type.encode(), token, schedule.unit)
 
 
 @settings(max_examples=300, deadline=None)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fhir_gateway.model.ids import CareTypeId, HsaId, PerformerId, ResourceId
-from fhir_gateway.model.timeslot import Schedule
+from fhir_gateway.model.timeslot import Schedule, schedule_suffix, time_type_of_schedule
 from fhir_gateway.services.search.offering_numbers import OfferingNumbers
 from fhir_gateway.services.search.slot_columns import schedule_rank
 
@@ -121,9 +121,10 @@ class ScheduleTable:
 
     def number(self, token: str) -> int | None:
         """Return the number of a schedule's token, if it has one."""
-        of_time_type, _, suffix = token.rpartition(".")
-        offering = self._numbers.known(of_time_type)
-        return None if offering is None else self._number(offering, suffix)
+        offering = self._numbers.known(time_type_of_schedule(token))
+        if offering is None:
+            return None
+        return self._number(offering, schedule_suffix(token))
 
     def of_offering(self, offering: int) -> list[int]:
         """Return the numbers of a numbered time type's schedules."""
@@ -223,7 +224,7 @@ class ScheduleTable:
         number = self._whose_numbers.get(whose)
         if number is None:
             number = len(self._whose)
-            self._suffixes.append(schedule.token.rpartition(".")[2])
+            self._suffixes.append(schedule_suffix(schedule.token))
             self._whose.append(whose)
             self._whose_numbers[whose] = number
         return number

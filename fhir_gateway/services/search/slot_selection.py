@@ -13,6 +13,7 @@ import numpy.typing as npt
 from fhir_gateway.model.care_unit import Nearness
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.source import SourceOutcome
+from fhir_gateway.model.timeslot import time_type_of_schedule, unit_of_time_type
 from fhir_gateway.services.search.offering_index import Numbers, OfferingIndex
 from fhir_gateway.services.search.snapshot import Segment, Snapshot
 
@@ -212,7 +213,7 @@ def _offerings(index: OfferingIndex, selector: Selector) -> Numbers:
     for tokens in selector.offerings:
         numbers = np.intersect1d(numbers, _numbered(index, tokens))
     for tokens in selector.schedules:
-        of_tokens = {token.rpartition(".")[0] for token in tokens}
+        of_tokens = set(map(time_type_of_schedule, tokens))
         numbers = np.intersect1d(numbers, _numbered(index, of_tokens))
     return numbers
 
@@ -303,8 +304,11 @@ def _units_asked_for(selector: Selector) -> frozenset[HsaId] | None:
     """Return the only units that can fit, or None when any can."""
     groups = [
         *selector.units,
-        *(_units_of(tokens, parts=1) for tokens in selector.offerings),
-        *(_units_of(tokens, parts=2) for tokens in selector.schedules),
+        *(_units_of(tokens) for tokens in selector.offerings),
+        *(
+            _units_of(map(time_type_of_schedule, tokens))
+            for tokens in selector.schedules
+        ),
     ]
     for group in selector.time_types:
         units = {each.unit if isinstance(each, OwnTimeType) else None for each in group}
@@ -313,10 +317,10 @@ def _units_asked_for(selector: Selector) -> frozenset[HsaId] | None:
     return frozenset.intersection(*groups) if groups else None
 
 
-def _units_of(tokens: Iterable[str], *, parts: int) -> frozenset[HsaId]:
+def _units_of(tokens: Iterable[str]) -> frozenset[HsaId]:
     units = set()
     for token in tokens:
         # A client may ask for any text; one that names no unit fits none.
         with suppress(ValueError):
-            units.add(HsaId(token.rsplit(".", parts)[0]))
+            units.add(HsaId(unit_of_time_type(token)))
     return frozenset(units)

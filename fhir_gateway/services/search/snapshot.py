@@ -14,7 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fhir_gateway.model.ids import HsaId, SourceName
-from fhir_gateway.model.timeslot import Schedule, time_type_token
+from fhir_gateway.model.timeslot import (
+    Schedule,
+    time_type_of_schedule,
+    time_type_token,
+)
 from fhir_gateway.services.search.offering_index import OfferingIndex
 from fhir_gateway.services.search.schedule_table import ScheduleTable
 from fhir_gateway.services.search.slot_columns import SlotColumns
@@ -126,7 +130,7 @@ class Snapshot:
 
     def offering_of(self, number: int) -> str:
         """Return the token of the time type of a schedule."""
-        return self.schedules.token(number)[:-9]
+        return time_type_of_schedule(self.schedules.token(number))
 
     def first_of(self, performer: HsaId) -> KnownSchedule | None:
         """

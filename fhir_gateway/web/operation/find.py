@@ -29,7 +29,10 @@ from fhir_gateway.fhir.outcome import (
     ProblemKind,
     issue_from_source_outcome,
 )
-from fhir_gateway.fhir.practitioner import practitioner_role_id
+from fhir_gateway.fhir.practitioner import (
+    practitioner_role_id,
+    unit_of_practitioner_role,
+)
 from fhir_gateway.fhir.search_schema import understand, without_empty
 from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS
 from fhir_gateway.model.ids import HsaId
@@ -170,10 +173,11 @@ class Find:
     def _schedules_of(self, roles: frozenset[str]) -> frozenset[str]:
         """Return the schedules of those who have one of the roles."""
         snapshot = self._gateway.slot_search.snapshot
+        units = set(map(unit_of_practitioner_role, roles))
         return frozenset(
             known.schedule.token
             for unit in snapshot.directory.units
-            if any(role.startswith(f"{unit}.") for role in roles)
+            if unit in units
             for known in snapshot.of_unit(unit)
             if (practitioner := known.schedule.practitioner) is not None
             and practitioner_role_id(unit, practitioner) in roles
