@@ -6,7 +6,7 @@ from typing import Any
 
 from fhir_gateway.fhir.appointment import proposed_appointment
 from fhir_gateway.model.timeslot import TimeslotToken, TimeType
-from fhir_gateway.services.search.slot_search import FoundTimeslot
+from fhir_gateway.services.search.search_page import FoundTimeslot
 from fhir_gateway.web.gateway import Gateway
 
 __all__ = ["Proposals"]

@@ -46,7 +46,9 @@ from fhir_gateway.model.ids import HsaId, TimeTypeId
 from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.model.weekly_hours import ALL_DAYS, ALL_MINUTES, DAYS, WeeklyHours
 from fhir_gateway.services.search.offering_index import OfferingIndex
-from fhir_gateway.services.search.slot_search import SlotCriteria, SlotPage, SlotSearch
+from fhir_gateway.services.search.search_page import SlotPage
+from fhir_gateway.services.search.slot_criteria import SlotCriteria
+from fhir_gateway.services.search.slot_search import SlotSearch
 from fhir_gateway.services.search.slot_selection import (
     OwnTimeType,
     Selector,

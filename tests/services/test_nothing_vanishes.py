@@ -36,7 +36,8 @@ from fhir_gateway.model.source import Budget, SourceProblem
 from fhir_gateway.model.timekeeping import civil_date
 from fhir_gateway.rivta.transport import Reply, Transport
 from fhir_gateway.services.refresh.source_refresh import SourceRefresh
-from fhir_gateway.services.search.slot_search import SlotCriteria, SlotSearch
+from fhir_gateway.services.search.slot_criteria import SlotCriteria
+from fhir_gateway.services.search.slot_search import SlotSearch
 from fhir_gateway.services.search.slot_selection import Selector
 from fhir_gateway.services.search.slot_view import SlotView
 

@@ -19,11 +19,11 @@ from fhir_gateway.services.search.snapshot import Segment, Snapshot
 
 __all__ = [
     "NO_NUMBERS",
+    "Availability",
     "OwnTimeType",
     "Selection",
     "Selector",
     "SharedTimeType",
-    "Standing",
     "TimeTypeCriterion",
     "select",
     "unknown_parts",
@@ -83,14 +83,14 @@ class Selector:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Availability:
     """
-    What is to be said of the sources of a selection in a snapshot.
+    Source availability for a selection in a snapshot.
 
     Attributes:
         version: The snapshot's.
         outcomes: What is missing, source by source.
-        until: The same is to be said before that instant, in seconds.
+        until: The same is missing before that instant, in seconds.
     """
 
     version: int
@@ -127,7 +127,7 @@ class Selection:
         units: The only units that can fit, or None when any can.
         sources: The only sources that can fit, or None when any can.
         lacking: The units that may have a time type that fits and could not be kept.
-        standing: What was last to be said of the sources.
+        availability: The last that was found.
     """
 
     numbers: Numbers
@@ -136,7 +136,7 @@ class Selection:
     units: frozenset[HsaId] | None
     sources: frozenset[SourceName] | None
     lacking: frozenset[HsaId]
-    standing: Standing | None = None
+    availability: Availability | None = None
 
 
 def select(snapshot: Snapshot, selector: Selector) -> Selection:

@@ -36,7 +36,8 @@ from fhir_gateway.fhir.practitioner import (
 from fhir_gateway.fhir.search_schema import understand, without_empty
 from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS
 from fhir_gateway.model.ids import HsaId
-from fhir_gateway.services.search.slot_search import SlotCriteria, SlotPage
+from fhir_gateway.services.search.search_page import SlotPage
+from fhir_gateway.services.search.slot_criteria import SlotCriteria
 from fhir_gateway.services.search.slot_selection import Selector
 from fhir_gateway.web.exchange import (
     check_accept,

@@ -16,7 +16,7 @@ from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.model.errors import TimeslotTaken
 from fhir_gateway.model.timeslot import TimeslotToken
-from fhir_gateway.services.search.slot_search import SlotCriteria
+from fhir_gateway.services.search.slot_criteria import SlotCriteria
 from fhir_gateway.services.search.slot_selection import Selector
 from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers

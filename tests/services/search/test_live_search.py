@@ -39,7 +39,9 @@ from fhir_gateway.model.scheduling import GetAvailableTimeslots
 from fhir_gateway.model.source import Budget, Mode, Source, SourceOutcome, SourceProblem
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.services.search.live_search import LiveSearch
-from fhir_gateway.services.search.slot_search import SlotCriteria, SlotPage, SlotSearch
+from fhir_gateway.services.search.search_page import SlotPage
+from fhir_gateway.services.search.slot_criteria import SlotCriteria
+from fhir_gateway.services.search.slot_search import SlotSearch
 from fhir_gateway.services.search.slot_selection import Selector
 from fhir_gateway.services.search.slot_view import SlotView
 from fhir_gateway.stores.slot_block import BlockKey, SlotBlock

@@ -26,7 +26,8 @@ from structlog.testing import capture_logs
 from fhir_gateway.model.ids import HsaId, TimeTypeId
 from fhir_gateway.model.source import SourceProblem
 from fhir_gateway.services.search.search_hint import SearchHints
-from fhir_gateway.services.search.slot_search import SlotCriteria, SlotSearch
+from fhir_gateway.services.search.slot_criteria import SlotCriteria
+from fhir_gateway.services.search.slot_search import SlotSearch
 from fhir_gateway.services.search.slot_selection import Selector
 from fhir_gateway.services.search.slot_view import SlotView
 from fhir_gateway.stores.refresh_hint import RefreshHint

@@ -45,8 +45,10 @@ from fhir_gateway.model.timeslot import (
     time_type_token,
 )
 from fhir_gateway.model.weekly_hours import WeeklyHours
+from fhir_gateway.services.search.search_page import SlotPage
 from fhir_gateway.services.search.slot_columns import schedule_rank
-from fhir_gateway.services.search.slot_search import SlotCriteria, SlotPage, SlotSearch
+from fhir_gateway.services.search.slot_criteria import SlotCriteria
+from fhir_gateway.services.search.slot_search import SlotSearch
 from fhir_gateway.services.search.slot_selection import (
     OwnTimeType,
     Selector,

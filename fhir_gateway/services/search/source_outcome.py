@@ -1,5 +1,5 @@
 """
-How sources stand in a search: whose part is missing or old, and until when that holds.
+Outcomes of sources: what is missing or old of one source, and until when that holds.
 """
 
 from datetime import datetime

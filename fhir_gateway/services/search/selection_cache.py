@@ -1,0 +1,37 @@
+"""
+The cache of selections: searches name the same selectors again and again.
+"""
+
+import threading
+from collections import OrderedDict
+from typing import Final
+
+from fhir_gateway.services.search.slot_selection import Selection, Selector, select
+from fhir_gateway.services.search.snapshot import Snapshot
+
+__all__ = ["SelectionCache"]
+
+_MOST: Final = 512
+
+
+class SelectionCache:
+    """Caches what selectors choose, while the layout of snapshots stays the same."""
+
+    def __init__(self) -> None:
+        self._selections: OrderedDict[tuple[int, Selector], Selection] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def select(self, snapshot: Snapshot, selector: Selector) -> Selection:
+        """Return what a selector chooses in a snapshot."""
+        key = (snapshot.layout, selector)
+        with self._lock:
+            cached = self._selections.get(key)
+            if cached is not None:
+                self._selections.move_to_end(key)
+                return cached
+        selection = select(snapshot, selector)
+        with self._lock:
+            self._selections[key] = selection
+            while len(self._selections) > _MOST:
+                self._selections.popitem(last=False)
+        return selection

@@ -1,0 +1,38 @@
+"""
+The criteria of a search for free times.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from fhir_gateway.model.timeslot import TimeslotToken
+from fhir_gateway.model.weekly_hours import WeeklyHours
+from fhir_gateway.services.search.slot_selection import Selector
+
+__all__ = ["SlotCriteria"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotCriteria:
+    """
+    What a client looks for.
+
+    Attributes:
+        selector: Whose times.
+        start: The time begins at this instant or later.
+        before: The time begins earlier than this instant.
+        hours: The time begins on these days, at these times; None for any.
+        descending: Latest first.
+        count: How many to return at most.
+        after: The last time of the page before, to go on behind it.
+        counted: Say how many fit in all.
+    """
+
+    selector: Selector = field(default_factory=Selector)
+    start: datetime | None = None
+    before: datetime | None = None
+    hours: WeeklyHours | None = None
+    descending: bool = False
+    count: int = 20
+    after: TimeslotToken | None = None
+    counted: bool = True
