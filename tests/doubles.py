@@ -10,7 +10,7 @@ from typing import Any
 
 from builders import NORR, NOW
 
-from fhir_gateway.adapters.protocol import CareType
+from fhir_gateway.adapters.protocol import ABILITIES, CareType
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import (
     BookedTimes,
@@ -278,6 +278,24 @@ class AnsweringAdapter:
             time_type_name=schedule.time_type_name,
             permissions=self.permissions,
         )
+
+
+class PlainAdapter:
+    """A source with no ability beyond what every source must do."""
+
+    def __init__(self, adapter: AnsweringAdapter) -> None:
+        self._adapter = adapter
+        self.name = adapter.name
+        self.supports = frozenset(scheduling.INTERACTIONS) - frozenset(
+            ABILITIES.values()
+        )
+        self.get_all_time_types = adapter.get_all_time_types
+        self.get_available_timeslots = adapter.get_available_timeslots
+        self.get_booking_details = adapter.get_booking_details
+        self.make_booking = adapter.make_booking
+        self.update_booking = adapter.update_booking
+        self.cancel_booking = adapter.cancel_booking
+        self.close = adapter.close
 
 
 class FailingAdapter(AnsweringAdapter):

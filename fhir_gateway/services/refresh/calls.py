@@ -9,7 +9,13 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from fhir_gateway.adapters.protocol import SchedulingAdapter
+from fhir_gateway.adapters.protocol import (
+    ListsAvailableDates,
+    ListsPerformers,
+    ListsUnits,
+    SchedulingAdapter,
+    ability,
+)
 from fhir_gateway.model.care_unit import CareUnit, Performer
 from fhir_gateway.model.ids import HsaId, TimeTypeId
 from fhir_gateway.model.interaction import Actor
@@ -89,7 +95,7 @@ class RefreshCalls:
     def units(self, unit: HsaId) -> Listed[CareUnit]:
         """Return the units that a unit knows of."""
         with self._turn():
-            return self._adapter.get_all_healthcare_facilities(
+            return ability(self._adapter, ListsUnits).get_all_healthcare_facilities(
                 GetAllHealthcareFacilities(unit=unit, **self._who),
                 timeout=self._timeout_s,
             )
@@ -104,7 +110,7 @@ class RefreshCalls:
     def performers(self, unit: HsaId) -> Listed[Performer]:
         """Return a unit's staff."""
         with self._turn():
-            return self._adapter.get_all_performers(
+            return ability(self._adapter, ListsPerformers).get_all_performers(
                 GetAllPerformers(unit=unit, **self._who), timeout=self._timeout_s
             )
 
@@ -113,7 +119,7 @@ class RefreshCalls:
     ) -> Listed[AvailableDate]:
         """Return the days of a period with free times."""
         with self._turn():
-            return self._adapter.get_available_dates(
+            return ability(self._adapter, ListsAvailableDates).get_available_dates(
                 GetAvailableDates(
                     unit=unit,
                     **self._who,

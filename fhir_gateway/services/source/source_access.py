@@ -8,7 +8,12 @@ from typing import Final
 
 import structlog
 
-from fhir_gateway.adapters.protocol import SchedulingAdapter
+from fhir_gateway.adapters.protocol import (
+    ListsBookings,
+    ListsUnits,
+    SchedulingAdapter,
+    ability,
+)
 from fhir_gateway.adapters.sources import source_of_unit
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import BookedTimes, Booking
@@ -261,7 +266,8 @@ class SourceAccess:
         Raises:
             GatewayError: It could not be asked.
         """
-        answer = self._adapters[source.name].get_subject_of_care_schedule(
+        asked = ability(self._adapters[source.name], ListsBookings)
+        answer = asked.get_subject_of_care_schedule(
             GetSubjectOfCareSchedule(
                 address=address,
                 actor=Actor.resident(number),
@@ -364,7 +370,8 @@ class SourceAccess:
                 whole and the readable part does not name the other.
         """
         timeout = self.source(source).read_timeout
-        units = self._adapters[source].get_all_healthcare_facilities(
+        asked = ability(self._adapters[source], ListsUnits)
+        units = asked.get_all_healthcare_facilities(
             GetAllHealthcareFacilities(
                 unit=unit,
                 actor=Actor.resident(number),

@@ -11,7 +11,15 @@ from datetime import timedelta
 from time import monotonic
 from typing import Any, TypeVar
 
-from fhir_gateway.adapters.protocol import SchedulingAdapter, WatchedAdapter
+from fhir_gateway.adapters.protocol import (
+    ListsAvailableDates,
+    ListsCareTypes,
+    ListsPerformers,
+    ListsUnits,
+    SchedulingAdapter,
+    WatchedAdapter,
+    ability,
+)
 from fhir_gateway.adapters.sources import source_of_unit
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.care_unit import CareUnit
@@ -232,7 +240,7 @@ class _Check:
         answer: Listed[CareUnit] | None = self._ask(
             scheduling.GET_ALL_HEALTHCARE_FACILITIES,
             asked,
-            self._adapter.get_all_healthcare_facilities,
+            lambda: ability(self._adapter, ListsUnits).get_all_healthcare_facilities,
             GetAllHealthcareFacilities(unit=asked, **self._who),
         )
         if answer is not None:
@@ -243,19 +251,19 @@ class _Check:
         offers = self._ask(
             scheduling.GET_ALL_TIME_TYPES,
             unit,
-            self._adapter.get_all_time_types,
+            lambda: self._adapter.get_all_time_types,
             GetAllTimeTypes(unit=unit, **self._who),
         )
         staff = self._ask(
             scheduling.GET_ALL_PERFORMERS,
             unit,
-            self._adapter.get_all_performers,
+            lambda: ability(self._adapter, ListsPerformers).get_all_performers,
             GetAllPerformers(unit=unit, **self._who),
         )
         care_types = self._ask(
             scheduling.GET_ALL_CARE_TYPES,
             unit,
-            self._adapter.get_all_care_types,
+            lambda: ability(self._adapter, ListsCareTypes).get_all_care_types,
             GetAllCareTypes(unit=unit, **self._who),
         )
         for interaction, answer in (
@@ -289,7 +297,7 @@ class _Check:
         dates = self._ask(
             scheduling.GET_AVAILABLE_DATES,
             unit,
-            self._adapter.get_available_dates,
+            lambda: ability(self._adapter, ListsAvailableDates).get_available_dates,
             GetAvailableDates(**about),
             time_type_id=time_type_id,
         )
@@ -305,7 +313,7 @@ class _Check:
         free = self._ask(
             scheduling.GET_AVAILABLE_TIMESLOTS,
             unit,
-            self._adapter.get_available_timeslots,
+            lambda: self._adapter.get_available_timeslots,
             GetAvailableTimeslots(**about),
             time_type_id=time_type_id,
         )
@@ -318,7 +326,7 @@ class _Check:
         self,
         interaction: Interaction,
         unit: HsaId,
-        ask: Callable[..., A],
+        method: Callable[[], Callable[..., A]],
         query: object,
         *,
         time_type_id: TimeTypeId | None = None,
@@ -329,7 +337,7 @@ class _Check:
         began = monotonic()
         answer = None
         try:
-            answer = ask(query, timeout=self._source.read_timeout.total_seconds())
+            answer = method()(query, timeout=self._source.read_timeout.total_seconds())
         except GatewayError as error:
             self._errors.append(
                 CheckError(

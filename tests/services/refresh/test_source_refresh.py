@@ -35,6 +35,7 @@ from doubles import (
     MemoryRefreshHints,
     MemorySlotStore,
     MovableClock,
+    PlainAdapter,
 )
 from structlog.testing import capture_logs
 
@@ -166,6 +167,18 @@ def test_staff_are_not_asked_for_where_they_cannot_be() -> None:
     }
 
     assert [short(each) for each in world.run_once()] == [
+        "time types A01",
+        "times A01 TT-BESOK",
+    ]
+
+
+def test_a_source_without_abilities_is_refreshed() -> None:
+    """A source that can do what every source must is asked for types and times."""
+    asked = World()
+    plain = World(adapter=PlainAdapter(asked.adapter))  # type: ignore[arg-type] # it has what a refresh asks
+    plain.refresh.run_once()
+
+    assert [short(each) for each in asked.adapter.calls] == [
         "time types A01",
         "times A01 TT-BESOK",
     ]

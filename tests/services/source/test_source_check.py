@@ -22,7 +22,7 @@ from builders import (
     timeslot,
     unit,
 )
-from doubles import AnsweringAdapter, MovableClock
+from doubles import AnsweringAdapter, MovableClock, PlainAdapter
 
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.errors import SourceFault, Unavailable
@@ -123,6 +123,20 @@ def test_a_map_of_a_unit_that_the_source_lacks_is_idle() -> None:
     )
 
     assert found == report(of, idle=((OTHER_UNIT, COVID),))
+
+
+def test_an_ability_that_a_source_lacks_is_not_asked_for() -> None:
+    """A source that can do what every source must is well, and is asked no more."""
+    adapter = AnsweringAdapter(time_types={UNIT: (VISITS,)})
+    of = source(units=(unit(),))
+
+    found = checked(PlainAdapter(adapter), of)  # type: ignore[arg-type] # it is a SchedulingAdapter
+
+    assert found == report(of, unmapped=((UNIT, VISITS),))
+    assert [type(each) for each in adapter.calls] == [
+        GetAllTimeTypes,
+        GetAvailableTimeslots,
+    ]
 
 
 def test_each_contract_is_asked_as_the_agent() -> None:
