@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from fhir_gateway.fhir.sctid import is_concept_id
 from fhir_gateway.fhir.vocabulary import SNOMED_CT, SNOMED_CT_SWEDEN, Vocabulary
 from fhir_gateway.model.ids import HsaId, TimeTypeId
 from fhir_gateway.model.regular_file import fault_of_file
@@ -193,7 +194,12 @@ def _targets(
             faults.append(f"{where}.equivalence is none of {', '.join(_EQUIVALENCES)}")
         means = equivalence in _MEANS_THE_TARGET
         code = _text(target, "code", where, faults, is_required=means)
-        if means and code is not None:
+        if code is not None and not is_concept_id(code):
+            faults.append(
+                f"{where}.code is no SNOMED CT concept's id: compare its digits, of"
+                " which the last is a check digit"
+            )
+        elif means and code is not None:
             found.append(StandardTimeType(code=code, display=display or code))
     return tuple(found)
 

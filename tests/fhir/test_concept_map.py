@@ -80,10 +80,12 @@ def test_a_time_type_does_not_mean_what_is_narrower(
 
 def test_a_target_without_display_is_shown_by_its_code(tmp_path: Path) -> None:
     """A meaning without a display is called by its code."""
-    path = written(tmp_path, concept_map({"code": "1", "equivalence": "equal"}))
+    path = written(tmp_path, concept_map({"code": "33879002", "equivalence": "equal"}))
 
     assert meanings_from_concept_map(path, _OURS) == {
-        (_UNIT, TimeTypeId("TT1")): (StandardTimeType(code="1", display="1"),)
+        (_UNIT, TimeTypeId("TT1")): (
+            StandardTimeType(code="33879002", display="33879002"),
+        )
     }
 
 
@@ -221,7 +223,7 @@ def test_every_fault_of_a_map_is_named_at_once(tmp_path: Path) -> None:
         element=[
             {"code": 17, "target": [target("equal", code=72791000052103)]},
             {"code": "b", "display": [], "target": {}},
-            {"code": "c", "target": [{"equivalence": "equal"}, {"code": "1"}]},
+            {"code": "c", "target": [{"equivalence": "equal"}, {"code": "33879002"}]},
         ]
     )
     resource["group"] += [None, {"source": 1, "target": None}]
@@ -247,6 +249,24 @@ def test_every_fault_of_a_map_is_named_at_once(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("equivalence", ["equal", "narrower"])
+@pytest.mark.parametrize("code", ["72791000052104", "3006873018", "J07BX03"])
+def test_a_code_that_snomed_ct_cannot_have_is_refused(
+    tmp_path: Path, code: str, equivalence: str
+) -> None:
+    """A code whose form or check digit is wrong is named, however near it is."""
+    path = written(tmp_path, concept_map(target(equivalence, code=code)))
+
+    with pytest.raises(WrongConceptMap) as caught:
+        meanings_from_concept_map(path, _OURS)
+    assert caught.value.faults == (
+        (
+            f"{path}: group[0].element[0].target[0].code is no SNOMED CT concept's id:"
+            " compare its digits, of which the last is a check digit"
+        ),
+    )
+
+
 def test_a_map_that_is_wrong_throughout_does_not_flood_the_screen(
     tmp_path: Path,
 ) -> None:
@@ -261,14 +281,17 @@ def test_a_map_that_is_wrong_throughout_does_not_flood_the_screen(
 
 def test_two_elements_of_one_code_add_up(tmp_path: Path) -> None:
     """A time type that stands twice means what either element says."""
-    again = {"code": "TT1", "target": [target("equal"), target("wider", code="2")]}
+    again = {
+        "code": "TT1",
+        "target": [target("equal"), target("wider", code="33879002")],
+    }
     resource = concept_map(target("equal"))
     resource["group"].append(concept_map(element=[again])["group"][0])
 
     assert meanings_from_concept_map(written(tmp_path, resource), _OURS) == {
         (_UNIT, TimeTypeId("TT1")): (
             _COVID,
-            StandardTimeType(code="2", display=_COVID.display),
+            StandardTimeType(code="33879002", display=_COVID.display),
         )
     }
 
