@@ -30,6 +30,7 @@ from fhir_gateway.fhir.patient import (
 from fhir_gateway.fhir.reference import own_id
 from fhir_gateway.fhir.structure import checked
 from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS, PERSON_NUMBER_SYSTEMS
+from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.timekeeping import epoch_seconds, period_from_search_text
 from fhir_gateway.model.timeslot import TimeslotToken
 
@@ -296,7 +297,11 @@ class _Joined:
             token = TimeslotToken(schedule=schedule, start=start, length=end - start)
             return {TimeslotToken.parse(token.text).text}
         except ValueError:
-            self._fault("There is no such slot in that schedule; search for one.")
+            self._arguments.fault(
+                "not-found",
+                "There is no such slot in that schedule; search for one.",
+                error_code=ErrorCode.REQUESTED_TIME_DOES_NOT_EXIST,
+            )
             return set()
 
     def _add_comment(self) -> None:

@@ -15,6 +15,7 @@ from fhir_gateway.fhir.limits import MOST_PARAMETERS
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.fhir.reference import contradicts, own_id
 from fhir_gateway.fhir.structure import checked
+from fhir_gateway.model.error_code import ErrorCode
 
 __all__ = [
     "DATES",
@@ -153,11 +154,19 @@ class Arguments:
             )
         return found
 
-    def fault(self, code: str, diagnostics: str, given: Given | None = None) -> None:
+    def fault(
+        self,
+        code: str,
+        diagnostics: str,
+        given: Given | None = None,
+        *,
+        error_code: ErrorCode | None = None,
+    ) -> None:
         """Note what is wrong."""
         self._faults.append(
             Issue(
                 code=code,
+                error_code=error_code,
                 diagnostics=diagnostics,
                 expression=given.where if given else "Parameters",
                 parameter=given.name if given and given.where is None else None,

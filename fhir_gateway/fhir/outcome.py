@@ -88,6 +88,12 @@ _ERROR_CODES_OF_ISSUES: Final = {
     "informational": ErrorCode.DONE,
 }
 
+# What has one issue code, whether this server or a source's directory finds it.
+_ISSUE_CODES_OF_ERROR_CODES: Final = {
+    ErrorCode.ELEMENT_IS_MISSING: "required",
+    ErrorCode.REQUESTED_TIME_DOES_NOT_EXIST: "not-found",
+}
+
 _SOURCE_CODES: Final = {
     SourceProblem.NOT_YET_ASKED: ("incomplete", ErrorCode.TIMES_ARE_NOT_KNOWN_YET),
     SourceProblem.UNAVAILABLE: ("transient", ErrorCode.REGION_IS_UNAVAILABLE),
@@ -201,9 +207,10 @@ def error_code_of(error: GatewayError) -> ErrorCode:
 def issue_from_error(error: GatewayError) -> Issue:
     """Return what a client is told of an error."""
     is_regions_words = error.category in (Category.REFUSED, Category.TAKEN)
+    error_code = error_code_of(error)
     return Issue(
-        code=ISSUE_CODES[error.category],
-        error_code=error_code_of(error),
+        code=_ISSUE_CODES_OF_ERROR_CODES.get(error_code, ISSUE_CODES[error.category]),
+        error_code=error_code,
         diagnostics=str(error) if not is_regions_words else None,
         text=error.message if is_regions_words else None,
     )

@@ -254,6 +254,20 @@ def test_other_errors_are_for_the_developer() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("error_code", "code"),
+    [
+        (ErrorCode.REQUESTED_TIME_DOES_NOT_EXIST, "not-found"),
+        (ErrorCode.ELEMENT_IS_MISSING, "required"),
+    ],
+)
+def test_a_fact_has_one_issue_code(error_code: ErrorCode, code: str) -> None:
+    """A service's finding has the code that the same finding has in a request."""
+    assert issue_from_error(errors.Incorrect("No.", error_code=error_code)) == Issue(
+        code=code, error_code=error_code, diagnostics="No."
+    )
+
+
 def test_a_problem_says_nothing_of_its_issues() -> None:
     """The text of a problem is safe to log: numbers alone."""
     problem = Problem(

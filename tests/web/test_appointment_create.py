@@ -586,7 +586,11 @@ def test_an_unknown_service_is_refused(client: FlaskClient, number: str) -> None
     assert_outcome(
         post(client, appointment(f"SE1-1.{token.partition('.')[2]}", number)),
         422,
-        issue("business-rule", "There is no such slot; search for one."),
+        issue(
+            "not-found",
+            "There is no such slot; search for one.",
+            error=ErrorCode.REQUESTED_TIME_DOES_NOT_EXIST,
+        ),
     )
 
 
