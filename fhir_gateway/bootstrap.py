@@ -410,6 +410,7 @@ def program(
         store,
         processes=settings.processes,
         most_waiting=max(1, settings.threads // 4),
+        sightings=sightings,
         clock=clock,
     )
     view = SlotView(sources.values(), meanings, store, held.changes, clock=clock)

@@ -245,6 +245,11 @@ def sources(context: click.Context, *, as_json: bool) -> None:
                         if each.source.is_live
                         else ()
                     ),
+                    live=(
+                        sightings.live(each.source.name)
+                        if each.source.is_live
+                        else None
+                    ),
                     resident_losses=sightings.losses(each.source.name),
                 )
             )

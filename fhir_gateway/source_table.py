@@ -10,6 +10,7 @@ from rich.table import Table
 
 from fhir_gateway.model.timekeeping import instant_text
 from fhir_gateway.services.source.source_overview import SourceOverview, SourceState
+from fhir_gateway.stores.sightings import LiveSighting
 
 __all__ = ["overview_json", "overview_tables"]
 
@@ -23,7 +24,7 @@ _STYLES: Final = {
 
 def overview_json(overview: SourceOverview) -> dict[str, Any]:
     """Return everything that is known of a source, as JSON."""
-    source, status = overview.source, overview.status
+    source, status, live = overview.source, overview.status, overview.live
     age = overview.age_of_oldest
     found: dict[str, Any] = {
         "source": str(source.name),
@@ -32,6 +33,7 @@ def overview_json(overview: SourceOverview) -> dict[str, Any]:
         "state": overview.state.value,
         "oldest_age_s": None if age is None else int(age.total_seconds()),
         "budget_calls_per_minute": overview.calls_a_minute,
+        "live": None if live is None else _live_json(live),
         "resident_losses": [
             {
                 "interaction": each.interaction.name,
@@ -80,6 +82,16 @@ def overview_json(overview: SourceOverview) -> dict[str, Any]:
             }
             for each in overview.losses
         ],
+    }
+
+
+def _live_json(live: LiveSighting) -> dict[str, Any]:
+    return {
+        "seen_at": instant_text(live.seen_at),
+        "asked": live.asked,
+        "unanswered": live.unanswered,
+        "failing_since": _instant(live.failing_since),
+        "last_error": live.last_error,
     }
 
 
@@ -143,7 +155,7 @@ def _cells(overview: SourceOverview) -> tuple[str, ...]:
         _age(overview.age_of_oldest),
         f"{status.calls_last_minute}/{overview.calls_a_minute:g}",
         str(status.slots),
-        status.last_error or "",
+        overview.last_error or "",
         "\n".join(
             f"{reason}: {count}" for reason, count in sorted(status.rejected.items())
         ),

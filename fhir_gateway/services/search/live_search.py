@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
 
@@ -30,6 +30,7 @@ from fhir_gateway.services.source.listed_times import ListedTimes
 from fhir_gateway.services.source.loss_log import LossLog
 from fhir_gateway.services.source.pace import Pace
 from fhir_gateway.services.source.window import Window, windows
+from fhir_gateway.stores.sightings import LiveSighting, Sightings
 from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
 from fhir_gateway.stores.slot_store import SlotStore, StoreUnavailable
 
@@ -38,6 +39,9 @@ __all__ = ["LiveAnswer", "LiveSearch"]
 _log = structlog.get_logger()
 
 _NOT_AT_PRESENT: Final = "does not answer at present."
+_LATE: Final = "The source did not answer in time."
+# Operators see how a source's questions go when that changes, and this often besides.
+_TOLD_AGAIN_AFTER: Final = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +77,7 @@ class LiveSearch:
         processes: How many web processes share each source's budget.
         most_waiting: How many searches may wait for live sources at once; the others
             go without, so that they leave threads to searches that ask nobody.
+        sightings: Where operators see how the questions go; None tells nobody.
         clock: Tells the time.
     """
 
@@ -84,6 +89,7 @@ class LiveSearch:
         *,
         processes: int = 1,
         most_waiting: int = 8,
+        sightings: Sightings | None = None,
         clock: Clock = now,
     ) -> None:
         self._clock = clock
@@ -94,7 +100,9 @@ class LiveSearch:
             if source.is_live
         }
         self._store = store
+        self._sightings = sightings
         self._told = ThreadPoolExecutor(1, thread_name_prefix="live-schedules")
+        self._sighted = ThreadPoolExecutor(1, thread_name_prefix="live-sightings")
 
     @property
     def sources(self) -> frozenset[SourceName]:
@@ -152,6 +160,10 @@ class LiveSearch:
             )
         return answer.blocks
 
+    def silence_of(self, name: SourceName) -> SourceOutcome | None:
+        """Return that a live source answered nothing when it was asked of late."""
+        return self._sources[name].silence()
+
     def tell_schedules(self, blocks: Sequence[SlotBlock]) -> None:
         """Let others know, in time, whose times there are and what was lost."""
         for block in blocks:
@@ -162,6 +174,8 @@ class LiveSearch:
         for source in self._sources.values():
             source.close()
         self._told.shutdown(wait=True, cancel_futures=True)
+        # Few, however many searches there were: see `_LiveSource.see`.
+        self._sighted.shutdown(wait=True)
 
     def _asked(
         self,
@@ -186,6 +200,7 @@ class LiveSearch:
         lacks: list[SourceOutcome] = []
         for each in rounds:
             each.gather()
+            self._tell_sighting(each)
             answered = each.blocks(self._clock())
             blocks.extend(answered)
             outcomes.extend(each.outcomes())
@@ -193,6 +208,13 @@ class LiveSearch:
         return LiveAnswer(
             blocks=tuple(blocks), outcomes=tuple(outcomes), lacks=tuple(lacks)
         )
+
+    def _tell_sighting(self, asked: "_Round") -> None:
+        sighting = asked.sighting()
+        if self._sightings is not None and sighting is not None:
+            self._sighted.submit(
+                _put_sighting, self._sightings, asked.source.source.name, sighting
+            )
 
     def _tell_schedules(self, block: SlotBlock) -> None:
         try:
@@ -217,6 +239,15 @@ class LiveSearch:
             )
 
 
+def _put_sighting(
+    sightings: Sightings, source: SourceName, sighting: LiveSighting
+) -> None:
+    try:
+        sightings.put_live(source, sighting)
+    except StoreUnavailable as error:
+        _log.info("live sighting not told", source=source, reason=str(error))
+
+
 class _LiveSource:
     """A live source, and what keeps searches from asking it too much."""
 
@@ -234,6 +265,9 @@ class _LiveSource:
         self.breaker = Breaker(clock=clock)
         self.last_answer_at: datetime | None = None
         self._loss_log = LossLog(source.name)
+        self._sighted = threading.Lock()
+        self._sighting: LiveSighting | None = None
+        self._told_at: datetime | None = None
         self._stopped = threading.Event()
         self._executor = ThreadPoolExecutor(
             source.budget.calls_in_flight, thread_name_prefix=f"live-{source.name}"
@@ -290,6 +324,46 @@ class _LiveSource:
             )
         ]
 
+    def see(self, asked: int, answered: int, error: str | None) -> LiveSighting | None:
+        """Note how a search's questions went; return that when others should know."""
+        moment = self._clock()
+        with self._sighted:
+            last = self._sighting
+            since = last.failing_since if last is not None else None
+            sighting = LiveSighting(
+                seen_at=moment,
+                asked=asked,
+                unanswered=asked - answered,
+                failing_since=None if answered else since or moment,
+                last_error=None if answered == asked else error or _LATE,
+            )
+            self._sighting = sighting
+            is_news = last is None or _signs(last) != _signs(sighting)
+            if (
+                not is_news
+                and self._told_at is not None
+                and moment - self._told_at < _TOLD_AGAIN_AFTER
+            ):
+                return None
+            self._told_at = moment
+            return sighting
+
+    def silence(self) -> SourceOutcome | None:
+        """Return that it answered nothing when it was asked of late."""
+        sighting = self._sighting
+        if (
+            sighting is None
+            or sighting.failing_since is None
+            or self._clock() - sighting.seen_at > self.source.fresh_for
+        ):
+            return None
+        return SourceOutcome(
+            source=self.source.name,
+            problem=SourceProblem.UNAVAILABLE,
+            detail=f"{self.source.title} {_NOT_AT_PRESENT}",
+            since=self.last_answer_at,
+        )
+
     def submit(
         self, question: _Question, turn_in_s: float, deadline: float
     ) -> Future[FreeTimes]:
@@ -339,6 +413,10 @@ class _LiveSource:
         return answer
 
 
+def _signs(sighting: LiveSighting) -> tuple[bool, bool]:
+    return sighting.failing_since is not None, sighting.unanswered > 0
+
+
 class _Round:
     """One search's questions to one live source."""
 
@@ -351,6 +429,7 @@ class _Round:
         self._asked: list[tuple[_Question, Future[FreeTimes]]] = []
         self._answers: dict[_Question, FreeTimes] = {}
         self._is_broken = False
+        self._error: str | None = None
         self._left = 0
         for number, question in enumerate(questions):
             if not self._may_ask(number):
@@ -383,12 +462,19 @@ class _Round:
                 else:
                     errors.append(str(error))
         if errors:
+            self._error = errors[0]
             _log.info(
                 "live source did not answer",
                 source=self.source.source.name,
                 questions=len(errors),
                 error=errors[0],
             )
+
+    def sighting(self) -> LiveSighting | None:
+        """Return how the questions went when others should know; None: as before."""
+        if not self._asked:
+            return None
+        return self.source.see(len(self._asked), len(self._answers), self._error)
 
     def blocks(self, answered_at: datetime) -> list[SlotBlock]:
         """Return what was answered, one block for each time type."""

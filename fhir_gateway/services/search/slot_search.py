@@ -2,7 +2,7 @@
 Search: which free times fit, earliest first, and which sources' parts are missing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -179,8 +179,21 @@ class SlotSearch:
         ]
         return WhoOffers(
             offerings=tuple(sorted(fitting, key=_by_unit_name)),
-            outcomes=self._availability.of_catalogues(snapshot, selection),
+            outcomes=(
+                *self._availability.of_catalogues(snapshot, selection, self._clock()),
+                *self._silent_live(fitting),
+            ),
         )
+
+    def _silent_live(self, offerings: Sequence[Offering]) -> Iterator[SourceOutcome]:
+        """Yield which live sources of offerings answered nothing of late."""
+        if self._live is None:
+            return
+        named = {offering.unit.source for offering in offerings}
+        for name in sorted(named & self._live.sources):
+            silence = self._live.silence_of(name)
+            if silence is not None:
+                yield silence
 
     def _ask_live(
         self,

@@ -66,20 +66,28 @@ class SourceAvailability:
         return availability
 
     def of_catalogues(
-        self, snapshot: Snapshot, selection: Selection
+        self, snapshot: Snapshot, selection: Selection, moment: datetime
     ) -> tuple[SourceOutcome, ...]:
-        """Return what is missing of what the sources offer, free times apart."""
+        """
+        Return what is missing of what sources offer, and whose times nobody knows.
+
+        The live search reports the latter of live sources.
+        """
         outcomes: list[SourceOutcome] = []
         for name in self._names:
             source = self._sources[name]
             if not self._can_have(source, selection):
                 continue
+            numbers = snapshot.index.of_sources(selection.numbers, (name,))
             if is_doubtful(snapshot, name):
-                numbers = snapshot.index.of_sources(selection.numbers, (name,))
                 lack = lack_of(snapshot, selection, numbers, source)
                 if lack is not None:
                     outcomes.append(lack)
             if has_been_asked(snapshot, source, selection.units):
+                if len(numbers) and not source.is_live:
+                    outcome = outcome_of(snapshot, selection, numbers, source, moment)
+                    if outcome and outcome.problem is SourceProblem.UNAVAILABLE:
+                        outcomes.append(outcome)
                 continue
             status = snapshot.statuses.get(name)
             failing = status is not None and status.failing_since is not None

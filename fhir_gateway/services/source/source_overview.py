@@ -9,7 +9,7 @@ from typing import Final
 
 from fhir_gateway.model.loss import Loss
 from fhir_gateway.model.source import Source
-from fhir_gateway.stores.sightings import ResidentLoss
+from fhir_gateway.stores.sightings import LiveSighting, ResidentLoss
 from fhir_gateway.stores.source_status import SourceStatus
 
 __all__ = ["SourceOverview", "SourceState"]
@@ -39,6 +39,7 @@ class SourceOverview:
         status: None when no worker has told anything, or not for a day.
         moment: Now.
         live_losses: What was left out of the last answers within searches.
+        live: How the last questions within searches went, if it is a live source.
         resident_losses: What was left out of answers about residents of late.
     """
 
@@ -46,6 +47,7 @@ class SourceOverview:
     status: SourceStatus | None
     moment: datetime
     live_losses: tuple[Loss, ...] = ()
+    live: LiveSighting | None = None
     resident_losses: tuple[ResidentLoss, ...] = ()
 
     @property
@@ -59,14 +61,23 @@ class SourceOverview:
             SourceState.UNATTENDED: (
                 status.told_at is None or self.moment - status.told_at > _TOLD_WITHIN
             ),
-            SourceState.UNAVAILABLE: status.failing_since is not None,
-            SourceState.FAILING_IN_PART: bool(status.failing or status.broken),
+            SourceState.UNAVAILABLE: status.failing_since is not None
+            or (self.live is not None and self.live.failing_since is not None),
+            SourceState.FAILING_IN_PART: bool(status.failing or status.broken)
+            or (self.live is not None and self.live.unanswered > 0),
             SourceState.READ_IN_PART: bool(self.resident_losses)
             or any(not each.is_elsewhere for each in self.losses),
             SourceState.FILLING: status.unanswered > 0,
             SourceState.AGEING: age is not None and age > self.source.fresh_for,
         }
         return next((each for each, holds in signs.items() if holds), SourceState.WELL)
+
+    @property
+    def last_error(self) -> str | None:
+        """Return what went wrong last, within searches first."""
+        if self.live is not None and self.live.last_error is not None:
+            return self.live.last_error
+        return None if self.status is None else self.status.last_error
 
     @property
     def losses(self) -> tuple[Loss, ...]:

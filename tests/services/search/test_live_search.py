@@ -28,7 +28,7 @@ from builders import (
     timeslot,
     unit,
 )
-from doubles import AnsweringAdapter, MemorySlotStore, MovableClock
+from doubles import AnsweringAdapter, MemorySightings, MemorySlotStore, MovableClock
 from structlog.testing import capture_logs
 
 from fhir_gateway.model import scheduling
@@ -44,6 +44,7 @@ from fhir_gateway.services.search.slot_criteria import SlotCriteria
 from fhir_gateway.services.search.slot_search import SlotSearch
 from fhir_gateway.services.search.slot_selection import Selector
 from fhir_gateway.services.search.slot_view import SlotView
+from fhir_gateway.stores.sightings import LiveSighting
 from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
 
 FAULT = SourceFault("The source answered with a technical fault.", source=SYD)
@@ -71,6 +72,7 @@ class World:
     def __post_init__(self) -> None:
         self.clock = MovableClock()
         self.store = MemorySlotStore()
+        self.sightings = MemorySightings()
         self.adapter = AnsweringAdapter(name=SYD)
         self.held: dict[str, tuple[float, ...]] = {}
         syd = southern_source(
@@ -89,6 +91,7 @@ class World:
             {NORR: AnsweringAdapter(), SYD: self.adapter},
             self.store,
             most_waiting=2,
+            sightings=self.sightings,
             clock=self.clock,
         )
         self.search = SlotSearch(
@@ -619,3 +622,55 @@ def test_a_whole_live_answer_ends_what_another_process_has_told(world: World) ->
     world.page()
 
     assert stored(world).losses == ()
+
+
+def test_operators_see_how_a_live_sources_questions_went(world: World) -> None:
+    """A source of which every question fails is failing since the first of them."""
+    world.adapter.errors = {scheduling.GET_AVAILABLE_TIMESLOTS: FAULT}
+    world.page()
+    world.clock.forward(seconds=30)
+    world.page()
+    world.asker.close()
+
+    seen = world.sightings.live[SYD]
+
+    assert seen == LiveSighting(
+        seen_at=NOW + timedelta(seconds=30),
+        asked=seen.asked,
+        unanswered=seen.asked,
+        failing_since=NOW,
+        last_error=str(FAULT),
+    )
+
+
+def test_operators_see_that_a_live_source_answers_again(world: World) -> None:
+    """The first answer ends what was seen before it."""
+    world.adapter.errors = {scheduling.GET_AVAILABLE_TIMESLOTS: FAULT}
+    world.page()
+    world.adapter.errors = {}
+    world.page()
+    world.asker.close()
+
+    seen = world.sightings.live[SYD]
+
+    assert (seen.unanswered, seen.failing_since, seen.last_error) == (0, None, None)
+
+
+def test_who_offers_names_a_live_source_that_answers_nothing(world: World) -> None:
+    """What it offers is listed, and for some time that nobody knows its times."""
+    world.adapter.errors = {scheduling.GET_AVAILABLE_TIMESLOTS: FAULT}
+    world.page()
+    silent = world.search.who_offers(Selector())
+    of_others = world.search.who_offers(Selector(sources=(frozenset({NORR}),)))
+    world.clock.forward(minutes=11)
+    later = world.search.who_offers(Selector(sources=(frozenset({SYD}),)))
+
+    assert len(silent.offerings) == 2
+    assert silent.outcomes == (
+        SourceOutcome(
+            source=SYD,
+            problem=SourceProblem.UNAVAILABLE,
+            detail="Region Syd does not answer at present.",
+        ),
+    )
+    assert (of_others.outcomes, later.outcomes) == ((), ())

@@ -893,6 +893,22 @@ def test_who_offers_names_those_that_have_not_said() -> None:
     }
 
 
+def test_who_offers_names_a_source_of_which_nobody_knows_the_times(
+    world: World,
+) -> None:
+    """A source that answers nothing of what searches need is named, and no other."""
+    world.status(SYD, failing=True)
+    world.view.catch_up()
+
+    answer = world.search.who_offers(Selector())
+    of_others = world.search.who_offers(Selector(sources=(frozenset({NORR}),)))
+
+    assert [(each.source, each.problem) for each in answer.outcomes] == [
+        (SYD, SourceProblem.UNAVAILABLE)
+    ]
+    assert of_others.outcomes == ()
+
+
 def test_who_offers_names_only_those_that_could() -> None:
     """A silent source is not named for another's unit."""
     world = World()

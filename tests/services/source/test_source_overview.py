@@ -3,7 +3,7 @@ How a source stands, and what `fhir-gateway sources` makes of it.
 """
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import StringIO
 from typing import Any
 
@@ -16,7 +16,7 @@ from fhir_gateway.model.loss import Loss
 from fhir_gateway.model.source import Mode
 from fhir_gateway.services.source.source_overview import SourceOverview, SourceState
 from fhir_gateway.source_table import overview_json, overview_tables
-from fhir_gateway.stores.sightings import ResidentLoss
+from fhir_gateway.stores.sightings import LiveSighting, ResidentLoss
 from fhir_gateway.stores.source_status import FailingQuestion, SourceStatus
 
 ERROR = "The source did not answer in time."
@@ -111,6 +111,40 @@ def test_a_live_sources_losses_within_searches_count() -> None:
     assert "of another time type" in printed(told)
 
 
+@pytest.mark.parametrize(
+    ("unanswered", "failing_since", "expected"),
+    [
+        pytest.param(3, NOW, SourceState.UNAVAILABLE, id="nothing"),
+        pytest.param(1, None, SourceState.FAILING_IN_PART, id="in part"),
+        pytest.param(0, None, SourceState.WELL, id="everything"),
+    ],
+)
+def test_a_live_source_stands_as_its_last_questions_went(
+    unanswered: int, failing_since: datetime | None, expected: SourceState
+) -> None:
+    """The worker asks it no times, so that its own word is only half of it."""
+    error = ERROR if unanswered else None
+    live = LiveSighting(
+        seen_at=NOW,
+        asked=3,
+        unanswered=unanswered,
+        failing_since=failing_since,
+        last_error=error,
+    )
+    seen = replace(overview(Mode.LIVE), live=live)
+
+    assert seen.state is expected
+    assert overview_json(seen)["live"] == {
+        "seen_at": "2026-03-02T06:00:00+01:00",
+        "asked": 3,
+        "unanswered": unanswered,
+        "failing_since": failing_since and "2026-03-02T06:00:00+01:00",
+        "last_error": error,
+    }
+    assert f"live, {expected.value}" in printed(seen)
+    assert seen.last_error == error
+
+
 def test_losses_of_answers_about_residents_count() -> None:
     """They stand beside what the worker has told, by contract and reason."""
     lost = ResidentLoss(
@@ -143,6 +177,7 @@ def test_a_source_nobody_told_of_is_unheard_of() -> None:
         "state": "unheard of",
         "oldest_age_s": None,
         "budget_calls_per_minute": 60.0,
+        "live": None,
         "resident_losses": [],
     }
     assert "unheard of" in printed(unheard)
@@ -179,6 +214,7 @@ def test_json_has_everything() -> None:
             }
         ],
         "rejected": {"past": 3, "unmapped": 20},
+        "live": None,
         "resident_losses": [],
         "losses": [
             {
