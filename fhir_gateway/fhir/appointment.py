@@ -27,13 +27,16 @@ from fhir_gateway.model.timeslot import (
 )
 
 __all__ = [
+    "MESSAGE_ID",
     "appointment_from_booking",
     "instruction",
     "proposed_appointment",
     "told_issues",
 ]
 
-_MESSAGE_ID: Final = "region-message"
+MESSAGE_ID: Final = "region-message"
+"""The id of the contained OperationOutcome that says what is to be told."""
+
 _PARTICIPANT_STATUS: Final = {
     BookingStatus.PENDING: "needs-action",
     BookingStatus.BOOKED: "accepted",
@@ -84,7 +87,7 @@ def appointment_from_booking(
     }
     told = told_issues(booking)
     if told:
-        appointment["contained"] = [{**operation_outcome(told), "id": _MESSAGE_ID}]
+        appointment["contained"] = [{**operation_outcome(told), "id": MESSAGE_ID}]
     appointment["extension"] = _extensions(booking, vocabulary)
     if booking.booking_id is not None:
         appointment["identifier"] = [
@@ -188,7 +191,7 @@ def _extensions(
         extensions.append(
             {
                 "url": vocabulary.profile("region-message"),
-                "valueReference": {"reference": f"#{_MESSAGE_ID}"},
+                "valueReference": {"reference": f"#{MESSAGE_ID}"},
             }
         )
     return extensions

@@ -9,11 +9,13 @@ update may leave out what this server made, as many clients do.
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from fhir_gateway.fhir.appointment import MESSAGE_ID
 from fhir_gateway.fhir.outcome import Issue
 from fhir_gateway.fhir.patient import contained_patients, is_patient
+from fhir_gateway.model.person import SubjectOfCare
 from fhir_gateway.model.timekeeping import instant_from_text
 
-__all__ = ["undoable_changes"]
+__all__ = ["renamings", "undoable_changes"]
 
 _COMMENT: Final = (
     "The regions' contracts cannot change a comment; cancel and book again, or contact"
@@ -72,6 +74,45 @@ def undoable_changes(
             expression=path,
         )
         for path in comparison.paths()
+    ]
+
+
+def renamings(
+    known: SubjectOfCare, wanted: SubjectOfCare, sent: Mapping[str, Any]
+) -> list[Issue]:
+    """
+    Return a fault for the name and the contacts that a booking was not made with.
+
+    Args:
+        known: The resident as the booking was made for them.
+        wanted: The same resident as the client sends them.
+        sent: The Appointment that the client sent; it is in order.
+    """
+    where = next(
+        (f"Appointment.contained[{place}]" for place, _ in contained_patients(sent)),
+        "Appointment.contained",
+    )
+    differs = {
+        "name": any(
+            getattr(known, part) != getattr(wanted, part)
+            for part in ("first_name", "middle_name", "last_name")
+        ),
+        "telecom": any(
+            getattr(wanted, kind) not in (None, getattr(known, kind))
+            for kind in ("phone", "email")
+        ),
+    }
+    return [
+        Issue(
+            code="not-supported",
+            diagnostics=(
+                "The booking was made with another: the regions' contracts cannot"
+                " change it. Leave the contained Patient out, or contact the unit."
+            ),
+            expression=f"{where}.{name}",
+        )
+        for name, is_other in differs.items()
+        if is_other
     ]
 
 
@@ -161,13 +202,22 @@ class _Comparison:
     def _contained(self) -> Iterator[str]:
         """Yield what is contained and not read: a Patient says who is meant."""
         shown = self._present.get("contained", [])
+        patients = {each.get("id", "") for _, each in contained_patients(self._wanted)}
+        names_patient = any(
+            is_patient(each.get("actor", {}), patients)
+            for each in self._wanted.get("participant", ())
+        )
         for number, each in enumerate(self._wanted.get("contained", ())):
-            is_read = each in shown or (
-                each.get("resourceType") == "Patient"
-                and (self._moves or not self._exact)
+            is_read = each.get("resourceType") == "Patient" and (
+                names_patient and (self._moves or not self._exact)
             )
-            is_made = not self._exact and each.get("resourceType") == "OperationOutcome"
-            if not (is_read or is_made):
+            # What was told before: nobody knows any more what that was.
+            is_told = (
+                each.get("resourceType") == "OperationOutcome"
+                and each.get("id") == MESSAGE_ID
+                and not (self._is_told or self._exact)
+            )
+            if not (each in shown or is_read or is_told):
                 yield f"Appointment.contained[{number}]"
         if self._exact and any(
             each not in self._wanted.get("contained", ()) for each in shown

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from fhir_gateway.fhir.appointment import appointment_from_booking
-from fhir_gateway.fhir.appointment_change import undoable_changes
+from fhir_gateway.fhir.appointment_change import renamings, undoable_changes
 from fhir_gateway.fhir.appointment_request import BOOKABLE, AppointmentRequest
 from fhir_gateway.fhir.free_text import COMMENT
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
@@ -197,6 +197,11 @@ class BookingDesk:
                     expression="Appointment.status",
                 )
             )
+        if not moves and wanted.subject is not None:
+            # A move sends the resident's name; what is to be cancelled has none here.
+            known = self._gateway.journal.get(present.id).subject
+            if known is not None:
+                issues.extend(renamings(known, wanted.subject, change.sent))
         if change.sent:
             shown = self.appointment(present)
             if "slot" in shown and wanted.token is None and not change.leaves_slot:

@@ -384,3 +384,69 @@ def test_a_move_to_another_service_type_than_the_slots_is_refused(
     refused = change(client, {**moved, "serviceType": other})
     assert named(refused) == ["Appointment.serviceType[0].coding[0]"]
     assert change(client, moved).status_code == 200
+
+
+def with_patient(visit: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """Return an appointment with a contained Patient that the participant names."""
+    wanted = copy.deepcopy(visit)
+    wanted["participant"][0]["actor"]["reference"] = "#p"
+    name = [{"family": "Testlund", "given": ["Anna"]}]
+    patient_ = {"resourceType": "Patient", "id": "p", "name": name, **changes}
+    return {**wanted, "contained": [patient_]}
+
+
+def test_a_put_with_another_name_is_refused(
+    client: FlaskClient, visit: dict[str, Any]
+) -> None:
+    """No contract changes the name or the contacts of a booking."""
+    other = with_patient(
+        visit,
+        name=[{"family": "Testberg", "given": ["Anna"]}],
+        telecom=[{"system": "phone", "value": "070-1740605"}],
+    )
+
+    assert named(change(client, other)) == [
+        "Appointment.contained[0].name",
+        "Appointment.contained[0].telecom",
+    ]
+    assert change(client, with_patient(visit)).status_code == 200
+
+
+def test_whoever_has_changed_names_can_cancel(
+    client: FlaskClient, visit: dict[str, Any]
+) -> None:
+    """The number says who is meant; a cancellation carries no name."""
+    other = with_patient(visit, name=[{"family": "Testberg", "given": ["Anna"]}])
+
+    assert change(client, {**other, "status": "cancelled"}).status_code == 200
+
+
+_OUTCOME = {
+    "resourceType": "OperationOutcome",
+    "id": "region-message",
+    "issue": [{"severity": "information", "code": "informational"}],
+}
+
+
+@pytest.mark.parametrize(
+    "contained",
+    [
+        _OUTCOME,
+        {**_OUTCOME, "id": "mine"},
+        {"resourceType": "Practitioner", "id": "x"},
+        {"resourceType": "Patient", "id": "x"},
+    ],
+)
+def test_a_put_with_a_contained_resource_of_its_own_is_refused(
+    client: FlaskClient, visit: dict[str, Any], contained: dict[str, Any]
+) -> None:
+    """It would be dropped without a word, so it is named."""
+    wanted = {
+        **visit,
+        "contained": [contained],
+        "participant": visit["participant"][1:],
+    }
+
+    for status in ("booked", "cancelled"):
+        answer = change(client, {**wanted, "status": status})
+        assert named(answer) == ["Appointment.contained[0]"]
