@@ -8,7 +8,7 @@ an appointment that exists; so every dialect ends on one path.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any, Final
@@ -22,6 +22,7 @@ from fhir_gateway.fhir.operation_parameters import (
     OperationParameter,
     arguments_from_resource,
 )
+from fhir_gateway.fhir.outcome import Issue
 from fhir_gateway.fhir.patient import (
     contained_patients,
     is_patient,
@@ -118,6 +119,8 @@ class AppointmentCall:
         schedule: In which schedule, where no slot says so.
         releases: A hold is to be let go.
         form: What the client expects to be answered.
+        faults: What is wrong with the parameters; then all else says what could be
+            understood.
     """
 
     appointment: dict[str, Any]
@@ -127,6 +130,7 @@ class AppointmentCall:
     schedule: str | None
     releases: bool
     form: AnswerForm
+    faults: tuple[Issue, ...] = ()
 
     @property
     def cancels(self) -> bool:
@@ -156,8 +160,8 @@ def appointment_call(
             is proposed is none.
 
     Raises:
-        Problem: 400, with an issue for each fault of the parameters. What is wrong
-            with the Appointment itself shows when that is read.
+        Problem: 400 when the body is neither. Other faults of the parameters are kept
+            in the call; what is wrong with the Appointment shows when that is read.
     """
     if isinstance(body, dict) and body.get("resourceType") == "Appointment":
         arguments = Arguments({}, base_url)
@@ -166,9 +170,7 @@ def appointment_call(
         arguments = arguments_from_resource(body, declared, base_url, deferred=_JOINED)
         resource = arguments.resource("appointment-resource", "Appointment")
     joined = _Joined(arguments, base_url, resource, cancels=cancels, of_known=of_known)
-    call = joined.call(instance)
-    arguments.check()
-    return call
+    return replace(joined.call(instance), faults=arguments.faults)
 
 
 class _Joined:
@@ -372,6 +374,7 @@ class _Joined:
                 return
             if present.get("identifier", identifier) != identifier:
                 self._fault("patient-id is not the Appointment's patient.")
+                return
             named = {**participant, "actor": {**present, "identifier": identifier}}
             self._appointment["participant"] = [
                 *participants[:number],

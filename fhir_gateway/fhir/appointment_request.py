@@ -44,6 +44,7 @@ __all__ = [
     "ScheduleOf",
     "ServiceTypeOf",
     "appointment_request_from_resource",
+    "unknown",
 ]
 
 STATUSES: Final = frozenset(
@@ -72,7 +73,7 @@ ServiceTypeOf = Callable[[TimeslotToken], Mapping[str, Any] | None]
 """Returns the `serviceType` that a slot is shown with; None where it is not known."""
 
 
-def _unknown(_: TimeslotToken) -> None:
+def unknown(_: TimeslotToken) -> None:
     """Return nothing: of a slot no more is known than its token says."""
 
 
@@ -106,8 +107,8 @@ def appointment_request_from_resource(
     base_url: str,
     to_book: bool = False,
     to_hold: bool = False,
-    schedule_of: ScheduleOf = _unknown,
-    service_type_of: ServiceTypeOf = _unknown,
+    schedule_of: ScheduleOf = unknown,
+    service_type_of: ServiceTypeOf = unknown,
     clock: Clock = now,
 ) -> AppointmentRequest:
     """

@@ -106,6 +106,11 @@ class Arguments:
             each.name for values in self._given.values() for each in values
         )
 
+    @property
+    def faults(self) -> tuple[Issue, ...]:
+        """Return what is wrong."""
+        return tuple(self._faults)
+
     def all(self, name: str) -> Sequence[Given]:
         """Return the values of a parameter."""
         return self._given.get(name, ())

@@ -17,6 +17,7 @@ from fhir_gateway.model.timekeeping import instant_text
 
 __all__ = [
     "ISSUE_CODES",
+    "Faults",
     "Issue",
     "Problem",
     "ProblemKind",
@@ -184,6 +185,41 @@ class Problem(Exception):
         self.issues = tuple(issues)
         self.kind = kind
         self.headers = headers or {}
+
+
+class Faults:
+    """
+    What is wrong with a request, found by several checks, for one answer.
+
+    Each check stands in a `with` of its own, which keeps the Problem that it raises.
+    """
+
+    def __init__(self) -> None:
+        self._problems: list[Problem] = []
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        if isinstance(error, Problem):
+            self._problems.append(error)
+            return True
+        return False
+
+    def check(self) -> None:
+        """
+        Refuse the request if anything is wrong.
+
+        Raises:
+            Problem: Of the kind of the first that was found, with all issues.
+        """
+        if self._problems:
+            first, *_ = self._problems
+            raise Problem(
+                [issue for each in self._problems for issue in each.issues],
+                kind=first.kind,
+                headers=first.headers,
+            )
 
 
 def operation_outcome(issues: Iterable[Issue]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from fhir_gateway.fhir.limits import (
     MOST_SENT_BACK_BYTES,
 )
 from fhir_gateway.fhir.outcome import (
+    Faults,
     Issue,
     Problem,
     ProblemKind,
@@ -52,7 +53,7 @@ from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
 from fhir_gateway.web.booking_desk import BookingDesk, Change
-from fhir_gateway.web.conditional_create import created
+from fhir_gateway.web.conditional_create import check_condition, created
 from fhir_gateway.web.exchange import (
     JSON_PATCH,
     check_accept,
@@ -61,7 +62,7 @@ from fhir_gateway.web.exchange import (
     refuse_parameters,
 )
 from fhir_gateway.web.gateway import Gateway
-from fhir_gateway.web.idempotency import once
+from fhir_gateway.web.idempotency import check_key, once
 from fhir_gateway.web.operation.routes import appointment_operations
 from fhir_gateway.web.precondition import precondition, refuse_precondition
 from fhir_gateway.web.proposal import Proposals
@@ -174,16 +175,23 @@ class _Views:
 
     def create(self) -> Response:
         check_accept()
-        refuse_parameters()
-        refuse_precondition()
         body = read_body()
-        wanted = appointment_request_from_resource(
-            body,
-            base_url=self._gateway.base_url,
-            to_book=True,
-            schedule_of=self._desk.schedule,
-            service_type_of=self._desk.service_type,
-        )
+        faults = Faults()
+        with faults:
+            refuse_parameters()
+        with faults:
+            refuse_precondition()
+        with faults:
+            check_condition()
+        with faults:
+            wanted = appointment_request_from_resource(
+                body,
+                base_url=self._gateway.base_url,
+                to_book=True,
+                schedule_of=self._desk.schedule,
+                service_type_of=self._desk.service_type,
+            )
+        faults.check()
 
         def book(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
             booked = self._desk.book(wanted, key)
@@ -195,12 +203,19 @@ class _Views:
 
     def update(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
         check_accept()
-        refuse_parameters()
-        condition = precondition()
         body = read_body()
-        wanted = appointment_request_from_resource(
-            body, base_url=self._gateway.base_url
-        )
+        faults = Faults()
+        with faults:
+            refuse_parameters()
+        with faults:
+            condition = precondition()
+        with faults:
+            check_key()
+        with faults:
+            wanted = appointment_request_from_resource(
+                body, base_url=self._gateway.base_url
+            )
+        faults.check()
         if wanted.id != id:
             raise Problem(
                 [
@@ -223,9 +238,15 @@ class _Views:
 
     def patch(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
         check_accept()
-        refuse_parameters()
-        condition = precondition()
         operations = read_body(JSON_PATCH)
+        faults = Faults()
+        with faults:
+            refuse_parameters()
+        with faults:
+            condition = precondition()
+        with faults:
+            check_key()
+        faults.check()
 
         def change(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
             present = self._desk.read(id)

@@ -28,6 +28,7 @@ from fhir_gateway.web.idempotency import (
     LEASE,
     Act,
     Draw,
+    check_key,
     close,
     in_progress,
     noted,
@@ -35,7 +36,7 @@ from fhir_gateway.web.idempotency import (
 )
 from fhir_gateway.web.personal_text import has_personal_number
 
-__all__ = ["created"]
+__all__ = ["check_condition", "created"]
 
 _LONGEST: Final = 1000
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
@@ -58,6 +59,20 @@ class _Identifier:
             key=f"{IF_NONE_EXIST}: {number.reveal()} {self.system}|{self.value}",
             fingerprint=IF_NONE_EXIST,
         )
+
+
+def check_condition() -> None:
+    """
+    Check the condition of a create, or else its key, before anything of it is done.
+
+    Raises:
+        Problem: 400.
+    """
+    header = request.headers.get(IF_NONE_EXIST)
+    if header is None:
+        check_key()
+    else:
+        _identifier(header)
 
 
 def created(

@@ -16,7 +16,7 @@ import orjson
 import structlog
 from flask import Response, request
 
-from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
+from fhir_gateway.fhir.outcome import Faults, Issue, Problem, ProblemKind
 from fhir_gateway.model.booking import BookingStatus, ManagedBooking
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Category, Conflict, GatewayError
@@ -38,6 +38,7 @@ __all__ = [
     "LEASE",
     "Act",
     "Draw",
+    "check_key",
     "close",
     "in_progress",
     "noted",
@@ -268,12 +269,24 @@ def _standing(booking: ManagedBooking) -> str:
     return f"{booking.version} {booking.status.value}"
 
 
-def _request_key(said: object) -> RequestKey | None:
+def check_key() -> None:
+    """
+    Check what the client calls its request, before anything of that is done.
+
+    Raises:
+        Problem: 400 for an unusable key or a condition that is not a create's.
+    """
+    faults = Faults()
+    with faults:
+        _refuse_condition()
+    with faults:
+        _key()
+    faults.check()
+
+
+def _key() -> str | None:
     """
     Return what the client calls its request; None when it does not say.
-
-    Args:
-        said: The body, as read from JSON.
 
     Raises:
         Problem: 400 when it cannot be used.
@@ -292,6 +305,22 @@ def _request_key(said: object) -> RequestKey | None:
             "must hold no personal number: send a random one, such as a UUID",
             code="security",
         )
+    return value
+
+
+def _request_key(said: object) -> RequestKey | None:
+    """
+    Return the key of a request; None when the client gives it none.
+
+    Args:
+        said: The body, as read from JSON.
+
+    Raises:
+        Problem: 400 when it cannot be used.
+    """
+    value = _key()
+    if value is None:
+        return None
     fingerprint = orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode()
     return RequestKey(
         client=CLIENT,

@@ -516,7 +516,7 @@ _FAULTS: dict[str, tuple[Any, dict[str, Any]]] = {
     ),
     "two comments": (
         lambda _, number: parameters(
-            resource("appt-resource", appointment("x", number, comment="a")),
+            resource("appt-resource", appointment(_FREE, number, comment="a")),
             text("comment", "b"),
         ),
         issue(
@@ -526,7 +526,7 @@ _FAULTS: dict[str, tuple[Any, dict[str, Any]]] = {
         ),
     ),
     "nothing to cancel": (
-        lambda _, number: appointment("x", number, status="cancelled"),
+        lambda _, number: appointment(_FREE, number, status="cancelled"),
         issue(
             "required",
             "Name the appointment, as appointment-reference or in the URL.",

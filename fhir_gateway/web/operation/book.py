@@ -10,20 +10,18 @@ from dataclasses import replace
 from flask import Response
 
 from fhir_gateway.fhir.appointment_operation import BOOK, AppointmentCall
-from fhir_gateway.fhir.appointment_request import (
-    AppointmentRequest,
-    appointment_request_from_resource,
-)
+from fhir_gateway.fhir.appointment_request import AppointmentRequest
+from fhir_gateway.fhir.outcome import Faults
 from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
 from fhir_gateway.web.booking_desk import BookingDesk, Change
-from fhir_gateway.web.conditional_create import created
+from fhir_gateway.web.conditional_create import check_condition, created
 from fhir_gateway.web.gateway import Gateway
-from fhir_gateway.web.idempotency import once
-from fhir_gateway.web.operation.call import in_form, known_of, read_call
+from fhir_gateway.web.idempotency import check_key, once
+from fhir_gateway.web.operation.call import in_form, read_call, wanted_of
 from fhir_gateway.web.precondition import (
     Precondition,
     precondition,
@@ -49,18 +47,27 @@ class Book:
     def answer(self, id: str | None = None) -> Response:  # noqa: A002 - the name in FHIR's URL
         """Answer the present request."""
         body, call = read_call(BOOK, instance=id, base_url=self._gateway.base_url)
-        if call.known is None:
-            refuse_precondition()
-        condition = precondition()
-        if call.cancels:
-            known_of(call)
-        wanted = appointment_request_from_resource(
-            call.appointment,
-            base_url=self._gateway.base_url,
-            to_book=call.known is None,
-            schedule_of=self._desk.schedule,
-            service_type_of=self._desk.service_type,
-        )
+        is_new = call.known is None
+        faults = Faults()
+        with faults:
+            if is_new:
+                refuse_precondition()
+            condition = precondition()
+        with faults:
+            if is_new:
+                check_condition()
+            else:
+                check_key()
+        with faults:
+            wanted = wanted_of(
+                call,
+                base_url=self._gateway.base_url,
+                to_book=is_new and not call.cancels,
+                of_known=call.cancels,
+                schedule_of=self._desk.schedule,
+                service_type_of=self._desk.service_type,
+            )
+        faults.check()
 
         def book(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
             if call.known is None:

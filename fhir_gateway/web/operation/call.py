@@ -12,6 +12,13 @@ from fhir_gateway.fhir.appointment_operation import (
     AppointmentCall,
     appointment_call,
 )
+from fhir_gateway.fhir.appointment_request import (
+    AppointmentRequest,
+    ScheduleOf,
+    ServiceTypeOf,
+    appointment_request_from_resource,
+    unknown,
+)
 from fhir_gateway.fhir.bundle import Entry, Mode, searchset
 from fhir_gateway.fhir.operation_parameters import OperationParameter
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind, operation_outcome
@@ -24,9 +31,25 @@ from fhir_gateway.web.exchange import (
     read_body,
 )
 
-__all__ = ["in_form", "is_of_patient", "known_of", "read_call", "refuse_query"]
+__all__ = [
+    "in_form",
+    "is_of_patient",
+    "known_of",
+    "read_call",
+    "refuse_query",
+    "wanted_of",
+]
 
 _OF_FORM: Final = frozenset({"_format", "_pretty"})
+# What parameters say instead of an Appointment.
+_OF_PARAMETERS: Final = tuple(
+    f"Appointment.{name}" for name in ("slot", "participant", "contained")
+)
+_UNNAMED: Final = Issue(
+    code="required",
+    diagnostics="Name the appointment, as appointment-reference or in the URL.",
+    expression="Parameters",
+)
 _NOTHING: Final = {"resourceType": "Parameters"}
 
 
@@ -52,7 +75,8 @@ def read_call(
         of_known: The operation is about an appointment that exists.
 
     Raises:
-        Problem: 400, 406 or 415.
+        Problem: 400, 406 or 415. What is wrong with single parameters `wanted_of`
+            finds.
     """
     check_accept()
     refuse_query()
@@ -70,6 +94,60 @@ def read_call(
     return body, call
 
 
+def wanted_of(
+    call: AppointmentCall,
+    *,
+    base_url: str,
+    to_book: bool = False,
+    to_hold: bool = False,
+    of_known: bool = False,
+    schedule_of: ScheduleOf = unknown,
+    service_type_of: ServiceTypeOf = unknown,
+) -> AppointmentRequest:
+    """
+    Return what the Appointment says that a call comes to.
+
+    Args:
+        call: What was called.
+        base_url: What absolute references to this server begin with.
+        to_book: As of `appointment_request_from_resource`.
+        to_hold: Likewise.
+        of_known: It must name an appointment that exists.
+        schedule_of: Likewise.
+        service_type_of: Likewise.
+
+    Raises:
+        Problem: 400 with all faults of the parameters and of the Appointment; 422 where
+            the parameters have none.
+    """
+    kind, issues = ProblemKind.MALFORMED, list(call.faults)
+    if of_known and call.known is None and not issues:
+        issues.append(_UNNAMED)
+    try:
+        wanted = appointment_request_from_resource(
+            call.appointment,
+            base_url=base_url,
+            to_book=to_book,
+            to_hold=to_hold,
+            schedule_of=schedule_of,
+            service_type_of=service_type_of,
+        )
+    except Problem as problem:
+        if not issues:
+            raise
+        issues.extend(
+            each
+            for each in problem.issues
+            # What is missing may be what could not be understood of the parameters.
+            if each.code != "required"
+            or not (each.expression or "").startswith(_OF_PARAMETERS)
+        )
+        raise Problem(issues, kind=kind) from problem
+    if issues:
+        raise Problem(issues, kind=kind)
+    return wanted
+
+
 def known_of(call: AppointmentCall) -> str:
     """
     Return the id of the appointment that a call is about.
@@ -78,18 +156,7 @@ def known_of(call: AppointmentCall) -> str:
         Problem: 400 when it names none.
     """
     if call.known is None:
-        raise Problem(
-            [
-                Issue(
-                    code="required",
-                    diagnostics=(
-                        "Name the appointment, as appointment-reference or in the URL."
-                    ),
-                    expression="Parameters",
-                )
-            ],
-            kind=ProblemKind.MALFORMED,
-        )
+        raise Problem([_UNNAMED], kind=ProblemKind.MALFORMED)
     return call.known
 
 

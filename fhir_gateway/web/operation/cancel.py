@@ -5,14 +5,14 @@
 from flask import Response
 
 from fhir_gateway.fhir.appointment_operation import CANCEL
-from fhir_gateway.fhir.appointment_request import appointment_request_from_resource
+from fhir_gateway.fhir.outcome import Faults
 from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
 from fhir_gateway.web.booking_desk import BookingDesk, Change
 from fhir_gateway.web.gateway import Gateway
-from fhir_gateway.web.idempotency import once
-from fhir_gateway.web.operation.call import known_of, read_call
+from fhir_gateway.web.idempotency import check_key, once
+from fhir_gateway.web.operation.call import known_of, read_call, wanted_of
 from fhir_gateway.web.precondition import precondition
 
 __all__ = ["Cancel"]
@@ -37,9 +37,15 @@ class Cancel:
         body, call = read_call(
             CANCEL, instance=id, base_url=base_url, cancels=True, of_known=True
         )
-        condition = precondition()
+        faults = Faults()
+        with faults:
+            condition = precondition()
+        with faults:
+            check_key()
+        with faults:
+            wanted = wanted_of(call, base_url=self._gateway.base_url, of_known=True)
+        faults.check()
         known = known_of(call)
-        wanted = appointment_request_from_resource(call.appointment, base_url=base_url)
         change = Change(wanted=wanted, sent=call.given, by_operation=True)
 
         def cancel(key: RequestKey | None) -> tuple[ManagedBooking, Response]:

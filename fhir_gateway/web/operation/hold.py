@@ -10,8 +10,7 @@ from typing import Final
 from flask import Response
 
 from fhir_gateway.fhir.appointment_operation import HOLD, AppointmentCall
-from fhir_gateway.fhir.appointment_request import appointment_request_from_resource
-from fhir_gateway.fhir.outcome import Issue, Severity
+from fhir_gateway.fhir.outcome import Faults, Issue, Severity
 from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.services.booking.request import BookedTimeslot
@@ -19,8 +18,8 @@ from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers, Wrap
 from fhir_gateway.web.booking_desk import BookingDesk, Change
 from fhir_gateway.web.gateway import Gateway
-from fhir_gateway.web.idempotency import once
-from fhir_gateway.web.operation.call import in_form, known_of, read_call
+from fhir_gateway.web.idempotency import check_key, once
+from fhir_gateway.web.operation.call import in_form, known_of, read_call, wanted_of
 from fhir_gateway.web.precondition import precondition, refuse_precondition
 
 __all__ = ["Hold"]
@@ -54,18 +53,26 @@ class Hold:
         base_url = self._gateway.base_url
         body, call = read_call(HOLD, instance=id, base_url=base_url)
         ends = call.releases or call.cancels
-        if call.known is None and not ends:
-            refuse_precondition()
-        wanted = appointment_request_from_resource(
-            call.appointment,
-            base_url=base_url,
-            to_hold=call.known is None and not ends,
-            schedule_of=self._desk.schedule,
-            service_type_of=self._desk.service_type,
-        )
-        if call.known is not None or ends:
-            known = known_of(call)
+        is_new = call.known is None and not ends
+        faults = Faults()
+        with faults:
+            if is_new:
+                refuse_precondition()
             condition = precondition()
+        with faults:
+            check_key()
+        with faults:
+            wanted = wanted_of(
+                call,
+                base_url=base_url,
+                to_hold=is_new,
+                of_known=not is_new,
+                schedule_of=self._desk.schedule,
+                service_type_of=self._desk.service_type,
+            )
+        faults.check()
+        if not is_new:
+            known = known_of(call)
             unchanged = Change(wanted=wanted, sent=call.given, by_operation=True)
 
             def change(_: RequestKey | None) -> tuple[ManagedBooking, Response]:

@@ -11,8 +11,7 @@ from datetime import timedelta
 from flask import Response
 
 from fhir_gateway.fhir.appointment_operation import RESCHEDULE, AppointmentCall
-from fhir_gateway.fhir.appointment_request import appointment_request_from_resource
-from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
+from fhir_gateway.fhir.outcome import Faults, Issue, Problem, ProblemKind
 from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.model.errors import TimeslotTaken
 from fhir_gateway.model.timeslot import TimeslotToken
@@ -22,8 +21,8 @@ from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
 from fhir_gateway.web.booking_desk import BookingDesk, Change
 from fhir_gateway.web.gateway import Gateway
-from fhir_gateway.web.idempotency import once
-from fhir_gateway.web.operation.call import known_of, read_call
+from fhir_gateway.web.idempotency import check_key, once
+from fhir_gateway.web.operation.call import known_of, read_call, wanted_of
 from fhir_gateway.web.precondition import precondition
 
 __all__ = ["Reschedule"]
@@ -47,11 +46,15 @@ class Reschedule:
         body, call = read_call(
             RESCHEDULE, instance=id, base_url=self._gateway.base_url, of_known=True
         )
-        condition = precondition()
+        faults = Faults()
+        with faults:
+            condition = precondition()
+        with faults:
+            check_key()
+        with faults:
+            wanted = wanted_of(call, base_url=self._gateway.base_url, of_known=True)
+        faults.check()
         known = known_of(call)
-        wanted = appointment_request_from_resource(
-            call.appointment, base_url=self._gateway.base_url
-        )
         _check_target(call, wanted.token)
 
         def move(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
