@@ -659,7 +659,7 @@ def test_an_invitations_name_has_to_be_sent_to_move_it(client: FlaskClient) -> N
         change(client, moved_to(body, slot)),
         422,
         issue(
-            "business-rule",
+            "required",
             "The booking was made elsewhere, so the resident's name is not known here:"
             " send it as a contained Patient.",
         ),
