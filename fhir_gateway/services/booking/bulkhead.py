@@ -239,7 +239,7 @@ class Turn:
             self._judge(error)
         else:
             # Nothing was sent, so nothing is known of whether it would have arrived.
-            self._breaker.abandoned()
+            self._breaker.cancel()
         self._leave()
 
     def _finish(self, error: BaseException | None) -> None:
@@ -250,11 +250,11 @@ class Turn:
     def _judge(self, error: BaseException | None) -> None:
         """Tell the breaker whether the source was reached."""
         if error is None or isinstance(error, Refused):
-            self._breaker.succeeded()
+            self._breaker.record_success()
         elif isinstance(error, Unavailable):
-            self._breaker.failed()
+            self._breaker.record_failure()
         else:
-            self._breaker.abandoned()
+            self._breaker.cancel()
 
 
 def _log_late(late: Future[_Result]) -> None:

@@ -45,8 +45,8 @@ class RefreshCalls:
     """
     Makes the refresh's calls to one source.
 
-    Each waits for its turn, and raises `LeaseEnded` when the source may not be asked
-    any more; beside that what the adapter raises.
+    Each waits until the pace allows it. Each raises what the adapter raises, and
+    `LeaseEnded` when this worker may not ask the source any more.
 
     Args:
         source: Whom to ask, and how often.
@@ -94,7 +94,7 @@ class RefreshCalls:
 
     def units(self, unit: HsaId) -> Listed[CareUnit]:
         """Return the units that a unit knows of."""
-        with self._turn():
+        with self._call():
             return ability(self._adapter, ListsUnits).get_all_healthcare_facilities(
                 GetAllHealthcareFacilities(unit=unit, **self._who),
                 timeout=self._timeout_s,
@@ -102,14 +102,14 @@ class RefreshCalls:
 
     def time_types(self, unit: HsaId) -> Listed[TimeType]:
         """Return what a unit offers."""
-        with self._turn():
+        with self._call():
             return self._adapter.get_all_time_types(
                 GetAllTimeTypes(unit=unit, **self._who), timeout=self._timeout_s
             )
 
     def performers(self, unit: HsaId) -> Listed[Performer]:
         """Return a unit's staff."""
-        with self._turn():
+        with self._call():
             return ability(self._adapter, ListsPerformers).get_all_performers(
                 GetAllPerformers(unit=unit, **self._who), timeout=self._timeout_s
             )
@@ -118,7 +118,7 @@ class RefreshCalls:
         self, unit: HsaId, time_type_id: TimeTypeId, window: Window
     ) -> Listed[AvailableDate]:
         """Return the days of a period with free times."""
-        with self._turn():
+        with self._call():
             return ability(self._adapter, ListsAvailableDates).get_available_dates(
                 GetAvailableDates(
                     unit=unit,
@@ -134,7 +134,7 @@ class RefreshCalls:
         self, unit: HsaId, time_type_id: TimeTypeId, window: Window
     ) -> FreeTimes:
         """Return the free times of a period."""
-        with self._turn():
+        with self._call():
             return self._adapter.get_available_timeslots(
                 GetAvailableTimeslots(
                     unit=unit,
@@ -147,8 +147,11 @@ class RefreshCalls:
             )
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
-        if self._deadline.has_passed() or self._deadline.wait(self._pace.turn() or 0.0):
+    def _call(self) -> Iterator[None]:
+        """Wait until a call may leave; note when it leaves and when it is answered."""
+        if self._deadline.has_passed() or self._deadline.wait(
+            self._pace.reserve() or 0.0
+        ):
             raise LeaseEnded
         with self._lock:
             self._called.append(self._clock())

@@ -17,7 +17,7 @@ from typing import Final
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.timekeeping import Clock
 from fhir_gateway.services.refresh.question import TIMES, Question
-from fhir_gateway.services.source.breaker import Jitter, jittered
+from fhir_gateway.services.source.breaker import Jitter, with_jitter
 
 __all__ = ["Gate", "QuestionState", "RefreshQueue"]
 
@@ -194,7 +194,9 @@ class RefreshQueue:
             taken.asked_at = moment
             return best[1]
 
-    def answered(self, question: Question, at: datetime, *, near: bool = False) -> None:
+    def record_answer(
+        self, question: Question, at: datetime, *, near: bool = False
+    ) -> None:
         """Say that a question was answered, or, at the start, when it last was."""
         with self._lock:
             state = self._states.get(question)
@@ -211,9 +213,9 @@ class RefreshQueue:
             state.is_under_way = state.is_wanted = False
             state.again_at = None
             state.failures, state.failing_since, state.error = 0, None, ""
-            state.due_after = jittered(self._due(question), self._jitter)
+            state.due_after = with_jitter(self._due(question), self._jitter)
 
-    def failed(self, question: Question, error: str | None) -> int:
+    def record_failure(self, question: Question, error: str | None) -> int:
         """
         Say that a question failed; return how often it has in a row.
 
@@ -233,20 +235,22 @@ class RefreshQueue:
             state.is_under_way = False
             state.failures = min(state.failures + 1, _MOST_DOUBLINGS)
             patience: timedelta = _FIRST_PATIENCE * (1 << state.failures)
-            state.patience = jittered(min(patience, self._fresh_for / 10), self._jitter)
+            state.patience = with_jitter(
+                min(patience, self._fresh_for / 10), self._jitter
+            )
             return state.failures
 
-    def doubted(self, question: Question) -> None:
+    def record_doubt(self, question: Question) -> None:
         """Say that an answer is to be given again before it is believed."""
         with self._lock:
             state = self._states.get(question)
             if state is not None:
                 state.is_under_way = False
-                state.again_at = self._clock() + jittered(
+                state.again_at = self._clock() + with_jitter(
                     min(_LONGEST_DOUBT, self._fresh_for / 20), self._jitter
                 )
 
-    def let_go(self, question: Question) -> None:
+    def release(self, question: Question) -> None:
         """Say that a question was not asked after all."""
         with self._lock:
             state = self._states.get(question)

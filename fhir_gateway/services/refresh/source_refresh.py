@@ -226,14 +226,14 @@ class SourceRefresh:
         if catalogue is not None:
             for unit in catalogue.time_types:
                 for interaction in (_TIME_TYPES, _STAFF):
-                    self._queue.answered(
+                    self._queue.record_answer(
                         Question(interaction=interaction, unit=unit),
                         catalogue.answered_at,
                     )
         for block in blocks:
             if block is not None:
                 self._memory.keep(block)
-                self._queue.answered(
+                self._queue.record_answer(
                     _times_of((block.key.unit, block.key.time_type_id)),
                     block.answered_at,
                     near=self._memory.is_near(block.key, self._clock()),
@@ -268,8 +268,8 @@ class SourceRefresh:
         return question
 
     def _let_go(self, question: Question) -> None:
-        self._breakers[question.interaction].abandoned()
-        self._queue.let_go(question)
+        self._breakers[question.interaction].cancel()
+        self._queue.release(question)
 
     def _gate(self, interaction: Interaction) -> Gate:
         breaker = self._breakers[interaction]
@@ -301,29 +301,29 @@ class SourceRefresh:
             self._let_go(question)
             return False
         except GatewayError as error:
-            breaker.failed(question, of=self._how_many(question.interaction))
+            breaker.record_failure(question, of=self._how_many(question.interaction))
             self._failed(question, str(error))
             return False
         except _NotBelieved as doubt:
-            breaker.succeeded()
+            breaker.record_success()
             if doubt.args:
                 self._failed(question, str(doubt))
             else:
-                self._queue.doubted(question)
+                self._queue.record_doubt(question)
                 self._tell_status()
             return False
         except StoreUnavailable as error:
-            breaker.succeeded()
-            self._queue.failed(question, None)
+            breaker.record_success()
+            self._queue.record_failure(question, None)
             self._lost_store(error)
             return False
         except BaseException:
             # A fault of our own: it must not be asked again at once.
-            breaker.abandoned()
-            self._queue.failed(question, None)
+            breaker.cancel()
+            self._queue.record_failure(question, None)
             raise
-        breaker.succeeded()
-        self._queue.answered(question, self._clock(), near=near)
+        breaker.record_success()
+        self._queue.record_answer(question, self._clock(), near=near)
         self._tell_status()
         return True
 
@@ -429,13 +429,13 @@ class SourceRefresh:
         try:
             dates = self._calls.dates(key.unit, key.time_type_id, (first, last))
         except LeaseEnded:
-            breaker.abandoned()
+            breaker.cancel()
             raise
         except GatewayError:
             # Every window is asked for instead, and this contract left alone in time.
-            breaker.failed(key, of=self._how_many(TIMES))
+            breaker.record_failure(key, of=self._how_many(TIMES))
             return None
-        breaker.succeeded()
+        breaker.record_success()
         rejected = list(dates.rejected)
         for each in dates.items:
             if each.schedule.time_type_id != key.time_type_id:
@@ -483,7 +483,7 @@ class SourceRefresh:
     def _failed(self, question: Question, error: str) -> None:
         with self._lock:
             self._last_error = error
-        failures = self._queue.failed(question, error)
+        failures = self._queue.record_failure(question, error)
         is_whole = self._breakers[question.interaction].failing_since is not None
         if failures == _NOTED_AFTER and not is_whole:
             _log.warning(

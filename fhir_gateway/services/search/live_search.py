@@ -380,7 +380,7 @@ class _LiveSource:
         stopped = self._stopped.wait(max(0.0, begins - monotonic()))
         left = deadline - monotonic()
         if stopped or left <= 0:
-            self.breaker.abandoned()
+            self.breaker.cancel()
             raise Unavailable("there was no time left to ask", source=self.source.name)
         offering = question.offering
         try:
@@ -396,12 +396,12 @@ class _LiveSource:
                 timeout=left,
             )
         except GatewayError:
-            self.breaker.failed()
+            self.breaker.record_failure()
             raise
         except BaseException:
-            self.breaker.abandoned()
+            self.breaker.cancel()
             raise
-        self.breaker.succeeded()
+        self.breaker.record_success()
         self.last_answer_at = self._clock()
         most = self.source.most_slots
         if len(answer.timeslots) > most:
@@ -435,9 +435,9 @@ class _Round:
             if not self._may_ask(number):
                 self._left = len(questions) - number
                 break
-            turn = live.pace.turn(within_s=self._deadline - monotonic())
+            turn = live.pace.reserve(within_s=self._deadline - monotonic())
             if turn is None:
-                live.breaker.abandoned()
+                live.breaker.cancel()
                 self._left = len(questions) - number
                 break
             self._asked.append((question, live.submit(question, turn, self._deadline)))
@@ -451,7 +451,7 @@ class _Round:
         errors: list[str] = []
         for question, future in self._asked:
             if future.cancel():
-                self.source.breaker.abandoned()
+                self.source.breaker.cancel()
             elif future.done():
                 error = future.exception()
                 if error is None:

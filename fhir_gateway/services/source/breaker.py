@@ -10,7 +10,7 @@ from typing import Final
 
 from fhir_gateway.model.timekeeping import Clock, now
 
-__all__ = ["Breaker", "Jitter", "jittered"]
+__all__ = ["Breaker", "Jitter", "with_jitter"]
 
 Jitter = Callable[[], float]
 """Returns a number from 0 to 1: where in its range a waiting time falls."""
@@ -21,7 +21,7 @@ _LEAST: Final = 0.8
 _RANGE: Final = 0.4
 
 
-def jittered(duration: timedelta, jitter: Jitter = _EVEN) -> timedelta:
+def with_jitter(duration: timedelta, jitter: Jitter = _EVEN) -> timedelta:
     """Return a waiting time up to a fifth shorter or longer, so that none march."""
     return duration * (_LEAST + _RANGE * jitter())
 
@@ -32,7 +32,7 @@ class Breaker:
 
     Open, it lets nothing through for a pause that doubles with each failed probe; then
     it is half open: one call is let through, and its outcome closes or opens it. Every
-    call that was allowed must be answered by `succeeded`, `failed` or `abandoned`.
+    call that it allowed ends with `record_success`, `record_failure` or `cancel`.
 
     Args:
         failures: How many different things must fail, with no success between, to open.
@@ -84,7 +84,7 @@ class Breaker:
             self._is_probing = self._opened_at is not None
             return True
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         """Close it: what was asked has answered."""
         with self._lock:
             self._failed.clear()
@@ -94,7 +94,7 @@ class Breaker:
             self._probes = 0
             self._is_probing = False
 
-    def failed(self, about: Hashable = None, *, of: int | None = None) -> None:
+    def record_failure(self, about: Hashable = None, *, of: int | None = None) -> None:
         """
         Count a failure; it opens when enough different things have failed.
 
@@ -118,7 +118,7 @@ class Breaker:
             if len(self._failed) >= min(self._most, of or self._most):
                 self._open(moment)
 
-    def abandoned(self) -> None:
+    def cancel(self) -> None:
         """Take an allowed call back: it was not made, or nobody knows how it went."""
         with self._lock:
             self._is_probing = False
@@ -131,6 +131,6 @@ class Breaker:
     def _open(self, moment: datetime) -> None:
         self._opened_at = moment
         pause: timedelta = self._first_pause * (1 << self._probes)
-        self._tried_again_at = moment + jittered(
+        self._tried_again_at = moment + with_jitter(
             min(pause, self._longest_pause), self._jitter
         )

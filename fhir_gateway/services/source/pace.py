@@ -11,11 +11,11 @@ __all__ = ["Pace"]
 
 class Pace:
     """
-    Gives calls their turns, so many a second.
+    Spaces calls evenly, so many a second.
 
     Args:
         calls_per_second: The rate.
-        begins_in_s: How long the first turn waits.
+        begins_in_s: How long the first call waits.
         elapsed: Seconds that never go back.
     """
 
@@ -31,18 +31,18 @@ class Pace:
         self._lock = threading.Lock()
         self._next = elapsed() + begins_in_s
 
-    def turn(self, *, within_s: float | None = None) -> float | None:
+    def reserve(self, *, within_s: float | None = None) -> float | None:
         """
-        Take the next turn; return in how many seconds it is.
+        Reserve the next call; return in how many seconds it may leave.
 
         Args:
-            within_s: How long one would wait; when the turn is later none is taken, and
-                None is returned.
+            within_s: How long one would wait. When the call may leave later only, it
+                reserves none and returns None.
         """
         with self._lock:
             present = self._elapsed()
-            turn = max(self._next, present)
-            if within_s is not None and turn - present > within_s:
+            leaves_at = max(self._next, present)
+            if within_s is not None and leaves_at - present > within_s:
                 return None
-            self._next = turn + self._interval
-            return turn - present
+            self._next = leaves_at + self._interval
+            return leaves_at - present

@@ -155,7 +155,7 @@ class SourceAccess:
         source = self.source_of(token)
         if not self._lacks(token):
             return
-        if self._unlisted[source.name].turn(within_s=_UNLISTED_AHEAD_S) is None:
+        if self._unlisted[source.name].reserve(within_s=_UNLISTED_AHEAD_S) is None:
             raise TimeslotTaken(
                 "The region did not list the slot when it was last asked; search again"
                 " for another one.",

@@ -200,30 +200,30 @@ def test_turns_come_at_an_even_rate() -> None:
     """Four at once are given turns a quarter of a second apart."""
     pace = Pace(4.0, elapsed=Seconds())
 
-    assert [pace.turn() for _ in range(4)] == [0.0, 0.25, 0.5, 0.75]
+    assert [pace.reserve() for _ in range(4)] == [0.0, 0.25, 0.5, 0.75]
 
 
 def test_unused_turns_are_not_saved_up() -> None:
     """After a rest there is no burst."""
     seconds = Seconds()
     pace = Pace(1.0, elapsed=seconds)
-    pace.turn()
+    pace.reserve()
     seconds.present += 60
 
-    assert [pace.turn(), pace.turn()] == [0.0, 1.0]
+    assert [pace.reserve(), pace.reserve()] == [0.0, 1.0]
 
 
 def test_the_first_turn_can_be_put_off() -> None:
     """Sources that begin together do not call together."""
-    assert Pace(1.0, begins_in_s=0.4, elapsed=Seconds()).turn() == pytest.approx(0.4)
+    assert Pace(1.0, begins_in_s=0.4, elapsed=Seconds()).reserve() == pytest.approx(0.4)
 
 
 def test_a_turn_that_is_too_late_is_not_taken() -> None:
     """Whoever cannot wait leaves the turn to others."""
     pace = Pace(1.0, elapsed=Seconds())
-    pace.turn()
+    pace.reserve()
 
-    assert [pace.turn(within_s=0.5), pace.turn(within_s=1.0)] == [None, 1.0]
+    assert [pace.reserve(within_s=0.5), pace.reserve(within_s=1.0)] == [None, 1.0]
 
 
 def test_a_deadline_passes_by_itself() -> None:

@@ -61,7 +61,7 @@ def in_order(queue: RefreshQueue) -> list[Question]:
 def aged(queue: RefreshQueue, **minutes: float) -> None:
     """Let time types have been answered so many minutes ago."""
     for name, age in minutes.items():
-        queue.answered(times(name), NOW - timedelta(minutes=age))
+        queue.record_answer(times(name), NOW - timedelta(minutes=age))
 
 
 def test_what_was_never_asked_comes_first(clock: MovableClock) -> None:
@@ -112,7 +112,7 @@ def test_hints_come_before_nearness_before_the_rest(clock: MovableClock) -> None
     """Of what is due: what clients ask for, what is soon, then the oldest."""
     queue = queue_of(A, B, C, clock=clock)
     aged(queue, A=7, C=4)
-    queue.answered(B, NOW - timedelta(minutes=5), near=True)
+    queue.record_answer(B, NOW - timedelta(minutes=5), near=True)
     queue.want([C])
 
     assert in_order(queue) == [C, B, A]
@@ -140,7 +140,7 @@ def test_a_hint_is_met_by_one_answer(clock: MovableClock) -> None:
     """Once asked, it waits in line again."""
     queue = queue_of(A, B, clock=clock)
     queue.want([A])
-    queue.answered(A, NOW - timedelta(minutes=5))
+    queue.record_answer(A, NOW - timedelta(minutes=5))
     aged(queue, B=6)
 
     assert in_order(queue) == [B, A]
@@ -157,7 +157,7 @@ def test_a_hint_about_the_unknown_is_forgotten(clock: MovableClock) -> None:
 def test_an_offer_is_due_after_six_hours(clock: MovableClock) -> None:
     """Time types age in hours, not in minutes."""
     queue = queue_of(TIME_TYPES, clock=clock)
-    queue.answered(TIME_TYPES, NOW - timedelta(hours=5, minutes=59))
+    queue.record_answer(TIME_TYPES, NOW - timedelta(hours=5, minutes=59))
     early = in_order(queue)
     clock.forward(minutes=1)
 
@@ -177,7 +177,7 @@ def test_what_was_let_go_is_taken_again(clock: MovableClock) -> None:
     """A question that was not asked after all is still due."""
     queue = queue_of(A, clock=clock)
     queue.take(everything)
-    queue.let_go(A)
+    queue.release(A)
 
     assert queue.take(everything) == A
 
@@ -187,9 +187,9 @@ def test_a_first_failure_is_tried_again_soon(clock: MovableClock) -> None:
     queue = queue_of(A, B, clock=clock)
     aged(queue, A=9, B=6)
     queue.take(everything)
-    queue.failed(A, ERROR)
+    queue.record_failure(A, ERROR)
     early = queue.take(everything)
-    queue.let_go(B)
+    queue.release(B)
     clock.forward(seconds=2)
 
     assert (early, in_order(queue)) == (B, [A, B])
@@ -200,7 +200,7 @@ def test_what_fails_again_waits_behind_the_others(clock: MovableClock) -> None:
     queue = queue_of(A, B, clock=clock)
     aged(queue, A=9, B=6)
     for _ in range(2):
-        queue.failed(A, ERROR)
+        queue.record_failure(A, ERROR)
     clock.forward(seconds=4)
 
     assert in_order(queue) == [B, A]
@@ -212,7 +212,7 @@ def test_what_never_answered_and_fails_lets_others_be_asked(
     """A unit that has always failed is not before those that are due."""
     queue = queue_of(A, B, clock=clock)
     queue.take(everything)
-    queue.failed(A, ERROR)
+    queue.record_failure(A, ERROR)
     aged(queue, B=6)
     clock.forward(seconds=2)
 
@@ -223,7 +223,7 @@ def test_a_failure_that_is_not_the_sources_is_not_told(clock: MovableClock) -> N
     """What could not be stored waits, and nobody is blamed."""
     queue = queue_of(A, clock=clock)
     queue.take(everything)
-    queue.failed(A, None)
+    queue.record_failure(A, None)
     state = queue.states()[A]
 
     assert (state.failing_since, state.error, queue.take(everything)) == (
@@ -237,10 +237,10 @@ def test_a_doubted_answer_is_asked_for_again_soon(clock: MovableClock) -> None:
     """After half a minute, before all but what was never asked."""
     queue = queue_of(A, B, clock=clock)
     aged(queue, A=4, B=9)
-    queue.doubted(A)
+    queue.record_doubt(A)
     clock.forward(seconds=29)
     early = queue.take(everything)
-    queue.let_go(B)
+    queue.release(B)
     clock.forward(seconds=1)
 
     assert (early, in_order(queue)) == (B, [A, B])
@@ -250,7 +250,7 @@ def test_what_is_not_expected_any_more_is_forgotten(clock: MovableClock) -> None
     """A time type that a unit does not offer any more is not asked about."""
     queue = queue_of(A, B, clock=clock)
     queue.expect([(B, 0)])
-    queue.answered(A, NOW)
+    queue.record_answer(A, NOW)
 
     assert in_order(queue) == [B]
 
@@ -278,7 +278,7 @@ def test_the_probe_is_what_answered_last(clock: MovableClock) -> None:
     """It tells best whether anything answers; its patience does not count."""
     queue = queue_of(A, B, C, clock=clock)
     aged(queue, A=9, B=1)
-    queue.failed(B, ERROR)
+    queue.record_failure(B, ERROR)
 
     assert queue.take(lambda _: Gate.PROBE) == B
 
@@ -287,7 +287,7 @@ def test_forgotten_answers_are_asked_for_anew(clock: MovableClock) -> None:
     """After the store was emptied everything is as at the first start."""
     queue = queue_of(A, B, clock=clock)
     aged(queue, A=0, B=0)
-    queue.failed(B, ERROR)
+    queue.record_failure(B, ERROR)
     queue.forget_answers()
 
     assert in_order(queue) == [A, B]
@@ -301,7 +301,7 @@ def test_jitter_spreads_what_is_due(where: float) -> None:
         fresh_for=FRESH, offered_for=OFFERED, clock=clock, jitter=lambda: where
     )
     queue.expect([(A, 0)])
-    queue.answered(A, NOW)
+    queue.record_answer(A, NOW)
     clock.instant = NOW + FRESH / 3 * 0.79
     early = queue.take(everything)
     clock.instant = NOW + FRESH / 3 * 1.21
@@ -324,14 +324,14 @@ def test_nothing_starves(
     answered: dict[Question, datetime] = {}
     for question, age in zip(questions, ages, strict=True):
         answered[question] = NOW - timedelta(minutes=age)
-        queue.answered(question, answered[question])
+        queue.record_answer(question, answered[question])
     for _ in range(1_800 // seconds_a_call):
         clock.forward(seconds=seconds_a_call)
         queue.want(questions[each] for each in wanted if each < len(questions))
         question = queue.take(everything)
         if question is not None:
             answered[question] = clock()
-            queue.answered(question, clock())
+            queue.record_answer(question, clock())
 
     assert all(clock() - each < FRESH for each in answered.values())
 
@@ -344,7 +344,7 @@ def test_what_a_booking_found_wrong_is_asked_again_soon(clock: MovableClock) -> 
     queue.recheck([B, D])
 
     assert in_order(queue) == [B, A]
-    queue.answered(B, clock())
+    queue.record_answer(B, clock())
     clock.forward(minutes=1)
     assert in_order(queue) == []
 
@@ -395,7 +395,7 @@ def test_what_is_found_wrong_while_it_is_asked_is_asked_again(
     assert in_order(queue) == [A]
     clock.forward(seconds=1)
     queue.recheck([A])
-    queue.answered(A, clock())
+    queue.record_answer(A, clock())
 
     clock.forward(seconds=15)
 

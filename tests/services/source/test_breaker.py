@@ -10,7 +10,7 @@ from doubles import MovableClock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_gateway.services.source.breaker import Breaker, jittered
+from fhir_gateway.services.source.breaker import Breaker, with_jitter
 
 
 @pytest.fixture(name="clock")
@@ -34,35 +34,35 @@ def opened(breaker: Breaker) -> Breaker:
     """Let so many things fail that it opens."""
     for _ in range(3):
         assert breaker.allows()
-        breaker.failed()
+        breaker.record_failure()
     return breaker
 
 
 def test_it_stays_closed_below_the_number(breaker: Breaker) -> None:
     """Two failures of three are not enough."""
-    breaker.failed()
-    breaker.failed()
+    breaker.record_failure()
+    breaker.record_failure()
 
     assert (breaker.allows(), breaker.failing_since) == (True, None)
 
 
 def test_failures_in_a_row_open_it(breaker: Breaker, clock: MovableClock) -> None:
     """With the third failure nothing is let through, since the first failed."""
-    breaker.failed()
+    breaker.record_failure()
     clock.forward(seconds=1)
-    breaker.failed()
-    breaker.failed()
+    breaker.record_failure()
+    breaker.record_failure()
 
     assert (breaker.allows(), breaker.failing_since) == (False, NOW)
 
 
 def test_a_success_between_begins_anew(breaker: Breaker) -> None:
     """Failures count only while nothing succeeds."""
-    breaker.failed()
-    breaker.failed()
-    breaker.succeeded()
-    breaker.failed()
-    breaker.failed()
+    breaker.record_failure()
+    breaker.record_failure()
+    breaker.record_success()
+    breaker.record_failure()
+    breaker.record_failure()
 
     assert breaker.allows()
 
@@ -72,16 +72,16 @@ def test_one_thing_that_fails_again_and_again_does_not_open_it(
 ) -> None:
     """One failing unit says nothing of the others."""
     for _ in range(10):
-        breaker.failed("A01")
+        breaker.record_failure("A01")
 
     assert breaker.allows()
 
 
 def test_all_of_few_things_open_it(breaker: Breaker) -> None:
     """Where there are only two things, both failing is everything failing."""
-    breaker.failed("A01", of=2)
+    breaker.record_failure("A01", of=2)
     one = breaker.would_allow
-    breaker.failed("A02", of=2)
+    breaker.record_failure("A02", of=2)
 
     assert (one, breaker.would_allow) == (True, False)
 
@@ -115,7 +115,7 @@ def test_a_probe_that_succeeds_closes_it(breaker: Breaker, clock: MovableClock) 
     opened(breaker)
     clock.forward(seconds=2)
     breaker.allows()
-    breaker.succeeded()
+    breaker.record_success()
 
     assert (breaker.allows(), breaker.allows(), breaker.failing_since) == (
         True,
@@ -135,7 +135,7 @@ def test_each_failed_probe_doubles_the_pause(
         while not breaker.allows():
             clock.forward(seconds=1)
             waited += 1
-        breaker.failed()
+        breaker.record_failure()
         waits.append(waited)
 
     assert waits == [2, 4, 8, 10, 10]
@@ -148,7 +148,7 @@ def test_an_abandoned_probe_gives_its_turn_back(
     opened(breaker)
     clock.forward(seconds=2)
     breaker.allows()
-    breaker.abandoned()
+    breaker.cancel()
 
     assert breaker.allows()
 
@@ -159,7 +159,7 @@ def test_a_late_failure_does_not_lengthen_the_pause(
     """A call that left before it opened tells nothing new when it fails."""
     opened(breaker)
     clock.forward(seconds=1)
-    breaker.failed()
+    breaker.record_failure()
     clock.forward(seconds=1)
 
     assert breaker.allows()
@@ -170,4 +170,4 @@ def test_jitter_stays_within_a_fifth(where: float, seconds: int) -> None:
     """A waiting time is at most a fifth shorter or longer than was meant."""
     duration = timedelta(seconds=seconds)
 
-    assert duration * 0.79 < jittered(duration, lambda: where) < duration * 1.21
+    assert duration * 0.79 < with_jitter(duration, lambda: where) < duration * 1.21
