@@ -12,6 +12,8 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Final
 
+import structlog
+
 from fhir_gateway.adapters.protocol import SchedulingAdapter
 from fhir_gateway.adapters.sources import (
     ConfiguredSource,
@@ -78,6 +80,10 @@ __all__ = [
     "running_redis",
 ]
 
+_log = structlog.get_logger()
+
+# Of the units that a line of the log names.
+_MOST_NAMED: Final = 5
 _KEY_FILE: Final = "journal.key"
 
 
@@ -210,10 +216,18 @@ class WrongFiles(ValueError):
 
 
 def configured_sources(
-    path: Path, vocabulary: Vocabulary
+    path: Path, vocabulary: Vocabulary, *, is_rehearsal: bool = False
 ) -> tuple[tuple[ConfiguredSource, ...], TimeTypeMap]:
     """
     Return the sources that a file describes, and what their time types mean.
+
+    What a ConceptMap says of units that its source does not answer for is left out, and
+    logged.
+
+    Args:
+        path: The file.
+        vocabulary: Our canonicals.
+        is_rehearsal: Whether they are only tried, so that nothing is logged.
 
     Raises:
         WrongFiles: The file, or a ConceptMap, cannot be used; all faults are listed.
@@ -244,6 +258,14 @@ def configured_sources(
             meanings.update(
                 {key: found[key] for key in found if owners[key[0]] == source}
             )
+            strange = sorted(unit for unit in owners if owners[unit] != source)
+            if source is not None and strange and not is_rehearsal:
+                _log.warning(
+                    "mapped units left out",
+                    source=source.name,
+                    units=len(strange),
+                    first=strange[:_MOST_NAMED],
+                )
         except WrongConceptMap as error:
             faults.extend(error.faults)
     if faults:

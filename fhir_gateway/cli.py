@@ -452,7 +452,7 @@ def _faults_of_sources() -> tuple[str, ...]:
     )
     try:
         configured, _ = configured_sources(
-            settings.sources, Vocabulary(settings.canonical_base)
+            settings.sources, Vocabulary(settings.canonical_base), is_rehearsal=True
         )
     except WrongFiles as error:
         return error.faults

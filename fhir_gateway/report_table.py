@@ -26,6 +26,7 @@ def report_json(report: SourceReport) -> dict[str, Any]:
             for unit, each in report.unmapped
         ],
         "idle": [{"unit": str(unit), "code": str(code)} for unit, code in report.idle],
+        "without_offer": [str(unit) for unit in report.without_offer],
         "errors": [
             {
                 "interaction": each.interaction.name,
@@ -121,6 +122,15 @@ def report_tables(reports: Sequence[SourceReport]) -> Iterable[Table]:
                     )
                     for report in reports
                     for each in report.differences
+                ),
+            ),
+            _table(
+                "Units without time types, not asked for days and times",
+                ("source", "unit"),
+                (
+                    (report.source.name, unit)
+                    for report in reports
+                    for unit in report.without_offer
                 ),
             ),
             _table(

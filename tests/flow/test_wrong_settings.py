@@ -18,6 +18,7 @@ from typing import Any, Final
 import pytest
 from click.testing import CliRunner, Result
 from pem import certificate_pem, key_pem
+from structlog.testing import capture_logs
 
 from fhir_gateway.bootstrap import configured_sources
 from fhir_gateway.cli import main
@@ -622,7 +623,8 @@ def test_a_map_says_nothing_of_another_sources_units(tmp_path: Path) -> None:
     syd = norr.replace("norr", "syd").replace("SE2321000016", "SE2321000024")
     (tmp_path / "sources.toml").write_text(norr + syd, encoding="utf-8")
 
-    configured, meanings = configured_sources(tmp_path / "sources.toml", vocabulary)
+    with capture_logs() as events:
+        configured, meanings = configured_sources(tmp_path / "sources.toml", vocabulary)
     for each in configured:
         each.adapter.close()
 
@@ -630,6 +632,16 @@ def test_a_map_says_nothing_of_another_sources_units(tmp_path: Path) -> None:
         ("SE2321000016-A01", "TT1"): ["72791000052103"],
         ("SE2321000024-A01", "TT1"): ["33879002"],
     }
+    assert events == [
+        {
+            "event": "mapped units left out",
+            "log_level": "warning",
+            "source": name,
+            "units": 1,
+            "first": [unit],
+        }
+        for name, unit in (("norr", "SE2321000024-A01"), ("syd", "SE2321000016-A01"))
+    ]
 
 
 def with_options(*lines: str) -> str:

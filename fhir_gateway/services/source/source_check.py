@@ -96,6 +96,8 @@ class SourceReport:
             coding only.
         idle: Mapped time types that the unit does not offer, or of units that the
             source does not have.
+        without_offer: The units that answered and offer no time type: nothing was asked
+            about their days and times.
     """
 
     source: Source
@@ -107,6 +109,7 @@ class SourceReport:
     mapped: int
     unmapped: tuple[tuple[HsaId, TimeType], ...]
     idle: tuple[tuple[HsaId, TimeTypeId], ...]
+    without_offer: tuple[HsaId, ...]
 
     @property
     def is_well(self) -> bool:
@@ -217,6 +220,7 @@ class _Check:
                     if (key[0] in offered or key[0] in unknown) and key not in keys
                 )
             ),
+            without_offer=tuple(unit for unit, found in offered.items() if not found),
         )
 
     def _unknown_units(self, known: frozenset[HsaId]) -> frozenset[HsaId]:

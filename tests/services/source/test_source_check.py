@@ -81,6 +81,7 @@ def report(of: Source = TWO_UNITS, **changed: Any) -> SourceReport:
         "mapped": 0,
         "unmapped": (),
         "idle": (),
+        "without_offer": tuple(each.hsa_id for each in of.units),
     }
     return SourceReport(**fields | changed)
 
@@ -105,6 +106,7 @@ def test_time_types_are_sorted_by_meaning() -> None:
         mapped=1,
         unmapped=((UNIT, VISITS), (OTHER_UNIT, COVIDS)),
         idle=((UNIT, gone),),
+        without_offer=(),
     )
     assert found.is_well
 
@@ -132,11 +134,26 @@ def test_an_ability_that_a_source_lacks_is_not_asked_for() -> None:
 
     found = checked(PlainAdapter(adapter), of)  # type: ignore[arg-type] # it is a SchedulingAdapter
 
-    assert found == report(of, unmapped=((UNIT, VISITS),))
+    assert found == report(of, unmapped=((UNIT, VISITS),), without_offer=())
     assert [type(each) for each in adapter.calls] == [
         GetAllTimeTypes,
         GetAvailableTimeslots,
     ]
+
+
+def test_a_unit_without_time_types_is_named_as_not_asked() -> None:
+    """A unit that offers nothing is listed, and nothing is asked about its times."""
+    adapter = AnsweringAdapter(time_types={UNIT: (VISITS,)})
+
+    found = checked(adapter)
+
+    assert found == report(
+        unmapped=((UNIT, VISITS),),
+        without_offer=(OTHER_UNIT,),
+    )
+    assert [
+        each.unit for each in adapter.calls if isinstance(each, GetAvailableTimeslots)
+    ] == [UNIT]
 
 
 def test_each_contract_is_asked_as_the_agent() -> None:
@@ -213,6 +230,7 @@ def test_a_unit_that_does_not_answer_is_named() -> None:
 
     assert found == report(
         source(),
+        without_offer=(),
         answered=0,
         errors=(
             CheckError(
