@@ -223,7 +223,7 @@ class SlotSearch:
         """Return the present snapshot with times that are not kept."""
         snapshot, is_news = self._view.with_live(blocks)
         if self._live is not None and is_news:
-            self._live.tell_schedules(blocks)
+            self._live.share_schedules(blocks)
         return snapshot
 
 
