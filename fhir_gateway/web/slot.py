@@ -12,7 +12,7 @@ from typing import Final
 from flask import Response, request
 
 from fhir_gateway.fhir.bundle import rendered_searchset
-from fhir_gateway.fhir.include_graph import Include
+from fhir_gateway.fhir.include_graph import Include, types_reached
 from fhir_gateway.fhir.near import NearParameter
 from fhir_gateway.fhir.outcome import Issue, Severity, issue_from_source_outcome
 from fhir_gateway.fhir.resource_template import ResourceTemplate
@@ -55,6 +55,7 @@ from fhir_gateway.services.search.slot_selection import (
     SharedTimeType,
     TimeTypeCriterion,
 )
+from fhir_gateway.services.search.source_outcome import staff_lacks
 from fhir_gateway.web.exchange import rendered_response
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.included import RenderedIncludes
@@ -90,6 +91,7 @@ __all__ = [
     "slot_routes",
     "time_type_criteria",
     "units_from_ids",
+    "with_lacking_staff",
     "with_unknown",
 ]
 
@@ -300,8 +302,11 @@ class _Search:
         search = self._gateway.slot_search
         criteria = slot_criteria(understood.query, self._gateway.vocabulary)
         page = search.search(criteria)
+        query = understood.query
+        if query.practitioner or _shows_staff(query):
+            page = with_lacking_staff(page, of_any_unit=bool(query.practitioner))
         issues = issues_of_understood(understood)
-        statuses = understood.query.status
+        statuses = query.status
         if not can_be_found(statuses, _FOUND):
             return page.without_any(), [*issues, _ONLY_FREE]
         page, unknown = with_unknown(search, page, criteria, PARAMETERS)
@@ -400,6 +405,32 @@ def with_unknown(
         return page, []
     unknown = unknown_issues(search.unknown_parts(criteria.selector), parameters)
     return (page.without_any() if unknown else page), unknown
+
+
+def with_lacking_staff(page: SlotPage, *, of_any_unit: bool) -> SlotPage:
+    """
+    Return a page, and which sources list staff that could not be kept.
+
+    Args:
+        page: What was found by its staff, or is shown with them.
+        of_any_unit: The staff of units that are not on the page matter too.
+    """
+    directory = page.directory
+    if not directory.lacking_performers:
+        return page
+    index = page.snapshot.index
+    units = {index.offering(each).unit.hsa_id for each in set(page.offering)}
+    lacks = staff_lacks(directory, None if of_any_unit else units)
+    if not lacks:
+        return page
+    return replace(page, outcomes=(*page.outcomes, *lacks), total=None)
+
+
+def _shows_staff(query: SlotQuery) -> bool:
+    followed = (*query.include, *query.include_iterate)
+    return not types_reached("Slot", followed).isdisjoint(
+        ("Practitioner", "PractitionerRole")
+    )
 
 
 def units_from_ids(groups: tuple[frozenset[str], ...]) -> tuple[frozenset[HsaId], ...]:

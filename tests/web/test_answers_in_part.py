@@ -91,10 +91,18 @@ def answering(items: dict[str, str]) -> Iterator[str]:
 
 @contextmanager
 def asked(
-    programs: OtherPrograms, folder: Path, time_types: str, timeslots: str
+    programs: OtherPrograms,
+    folder: Path,
+    time_types: str,
+    timeslots: str,
+    performers: str = "",
 ) -> Iterator[Program]:
     """Give a gateway whose worker has asked the region once."""
-    items = {"GetAllTimeTypes": time_types, "GetAvailableTimeslots": timeslots}
+    items = {
+        "GetAllTimeTypes": time_types,
+        "GetAvailableTimeslots": timeslots,
+        "GetAllPerformers": performers,
+    }
     sources = folder / "sources.toml"
     with answering(items) as url:
         sources.write_text(SOURCES.format(url=url), encoding="utf-8")
@@ -188,3 +196,36 @@ def test_a_time_type_without_a_name_is_offered_with_its_times(
         ]
 
     assert searches == [(1, 1, []), (1, 1, [])]
+
+
+STAFF = "SE2321000016-P01"
+
+
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        pytest.param("Slot?", (1, 1, []), id="staff do not matter"),
+        pytest.param("Slot?_include=Slot:schedule", (1, 1, []), id="schedules"),
+        pytest.param(
+            "Slot?_include=Slot:schedule"
+            "&_include:iterate=Schedule:actor:PractitionerRole",
+            (1, None, IN_PART),
+            id="staff are shown",
+        ),
+        pytest.param(
+            f"Slot?schedule.actor:Practitioner={STAFF}",
+            (0, None, IN_PART),
+            id="staff are asked for",
+        ),
+    ],
+)
+def test_staff_who_could_not_be_kept_lack_where_staff_matter(
+    other_programs: OtherPrograms,
+    tmp_path: Path,
+    query: str,
+    answer: tuple[int, int | None, list[Any]],
+) -> None:
+    """A search that names staff, or shows them, has an outcome and no total."""
+    nobody = "<performerInfos><c:firstName>Anna</c:firstName></performerInfos>"
+    with asked(other_programs, tmp_path, TIME_TYPE, slot(8), nobody) as made:
+        assert found(made, query) == answer

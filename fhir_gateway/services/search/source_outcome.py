@@ -2,6 +2,7 @@
 Outcomes of sources: what is missing or old of one source, and until when that holds.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
@@ -13,6 +14,7 @@ from fhir_gateway.model.timeslot import time_type_token
 from fhir_gateway.services.search.offering_index import Numbers
 from fhir_gateway.services.search.slot_selection import Selection
 from fhir_gateway.services.search.snapshot import Snapshot
+from fhir_gateway.services.source.directory import Directory
 from fhir_gateway.stores.source_status import SourceStatus
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "lack_of",
     "outcome_of",
     "same_age_until",
+    "staff_lacks",
     "well_until",
 ]
 
@@ -166,6 +169,37 @@ def lack_of(
             " read whole; ask the unit for what is not shown here."
         ),
         since=status.last_answer_at if status else None,
+    )
+
+
+def staff_lacks(
+    directory: Directory, units: Collection[HsaId] | None
+) -> tuple[SourceOutcome, ...]:
+    """
+    Return which sources list staff who could not be kept.
+
+    Args:
+        directory: Who offers what.
+        units: The units whose staff matter; None where those of any unit do.
+    """
+    lacking = directory.lacking_performers
+    if units is not None:
+        lacking = lacking.intersection(units)
+    return tuple(
+        SourceOutcome(
+            source=source.name,
+            problem=SourceProblem.INCOMPLETE,
+            detail=(
+                f"{source.title} also lists staff of {count} of its units that this"
+                " server cannot read whole; ask the unit for who is not shown here."
+            ),
+        )
+        for source in directory.sources
+        if (
+            count := sum(
+                directory.units[unit].source == source.name for unit in lacking
+            )
+        )
     )
 
 

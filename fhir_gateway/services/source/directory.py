@@ -45,6 +45,7 @@ class Directory:
         complete: The sources that have said so for all their units.
         lacking_units: The sources that list a unit which could not be kept.
         lacking_time_types: The units that list a time type which could not be kept.
+        lacking_performers: The units that list a member of staff who could not be kept.
         sources: The configured sources.
     """
 
@@ -59,6 +60,7 @@ class Directory:
     complete: frozenset[SourceName] = frozenset()
     lacking_units: frozenset[SourceName] = frozenset()
     lacking_time_types: frozenset[HsaId] = frozenset()
+    lacking_performers: frozenset[HsaId] = frozenset()
     sources: tuple[Source, ...] = ()
 
     @property
@@ -145,14 +147,28 @@ class Directory:
                     catalogue, scheduling.GET_ALL_HEALTHCARE_FACILITIES
                 )
             ),
-            lacking_time_types=frozenset(
-                unit
-                for catalogue in catalogues.values()
-                for unit in _asked_where_lost(catalogue, scheduling.GET_ALL_TIME_TYPES)
-                if unit in units and units[unit].source == catalogue.source
+            lacking_time_types=_own_units_where_lost(
+                units, catalogues.values(), scheduling.GET_ALL_TIME_TYPES
+            ),
+            lacking_performers=_own_units_where_lost(
+                units, catalogues.values(), scheduling.GET_ALL_PERFORMERS
             ),
             sources=sources,
         )
+
+
+def _own_units_where_lost(
+    units: Mapping[HsaId, CareUnit],
+    catalogues: Iterable[SourceCatalogue],
+    interaction: Interaction,
+) -> frozenset[HsaId]:
+    """Return the sources' own units that were asked where an answer lost something."""
+    return frozenset(
+        unit
+        for catalogue in catalogues
+        for unit in _asked_where_lost(catalogue, interaction)
+        if unit in units and units[unit].source == catalogue.source
+    )
 
 
 def _asked_where_lost(

@@ -54,6 +54,7 @@ from fhir_gateway.web.slot import (
     PARAMETERS,
     SlotSearchSchema,
     slot_criteria,
+    with_lacking_staff,
     with_unknown,
 )
 
@@ -86,9 +87,12 @@ class Find:
         _refuse_personal(wanted.called)
         search = self._gateway.slot_search
         criteria = self._criteria(wanted, arguments)
+        page = search.search(criteria)
+        if criteria.selector.performers or wanted.roles:
+            page = with_lacking_staff(page, of_any_unit=True)
         page, unknown = with_unknown(
             search,
-            search.search(criteria),
+            page,
             criteria,
             _parameters(wanted, criteria.selector),
         )

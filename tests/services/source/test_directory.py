@@ -161,15 +161,16 @@ def test_an_offer_says_nothing_of_another_sources_unit() -> None:
 
 
 def test_lists_that_could_not_be_kept_whole_are_known_by_unit_and_source() -> None:
-    """A lost time type is a unit's, a lost unit a source's, unless it is another's."""
+    """A unit lacks time types and staff, a source units: each only its own."""
     lost = Loss(
         interaction=scheduling.GET_ALL_TIME_TYPES, unit=UNIT, reason="r", count=1
     )
     lost_unit = replace(lost, interaction=scheduling.GET_ALL_HEALTHCARE_FACILITIES)
+    lost_person = replace(lost, interaction=scheduling.GET_ALL_PERFORMERS)
     directory = Directory.of(
         [source(), southern_source()],
         {
-            NORR: catalogue(losses=(lost, lost_unit)),
+            NORR: catalogue(losses=(lost, lost_unit, lost_person)),
             SYD: catalogue(
                 {}, name="syd", losses=(replace(lost_unit, is_elsewhere=True),)
             ),
@@ -178,6 +179,7 @@ def test_lists_that_could_not_be_kept_whole_are_known_by_unit_and_source() -> No
     )
 
     assert directory.lacking_time_types == {UNIT}
+    assert directory.lacking_performers == {UNIT}
     assert directory.lacking_units == {NORR}
 
 
