@@ -5,6 +5,7 @@ Numbers are of Skatteverket's test kind: birth numbers from 980.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from fhir_gateway.model.source import Source
 from fhir_gateway.model.timeslot import Schedule, StandardTimeType, Timeslot, TimeType
 from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
 from fhir_gateway.stores.source_catalogue import SourceCatalogue
+from fhir_gateway.testing import resident
 
 # A Monday, before the units open.
 NOW: Final = datetime(2026, 3, 2, 5, 0, tzinfo=UTC)
@@ -44,24 +46,12 @@ VACCINATION: Final = StandardTimeType(
 
 def number(which: int = 0) -> PersonalIdentityNumber:
     """Return the personal number of the test person of that ordinal."""
-    born = datetime(1985, 1, 1, tzinfo=UTC) + timedelta(days=which // 10)
-    first = f"{born:%Y%m%d}98{which % 10}"
-    for check in range(10):
-        try:
-            return PersonalIdentityNumber(f"{first}{check}")
-        except ValueError:
-            continue
-    raise AssertionError(first)
+    return resident(which).number
 
 
 def subject(which: int = 0, **changed: Any) -> SubjectOfCare:
     """Return the test person of that ordinal."""
-    fields: dict[str, Any] = {
-        "number": number(which),
-        "first_name": "Tolvan",
-        "last_name": "Tolvansson",
-    }
-    return SubjectOfCare(**fields | changed)
+    return replace(resident(which), **changed)
 
 
 def unit(hsa_id: str = UNIT, **changed: Any) -> CareUnit:

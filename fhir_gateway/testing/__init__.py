@@ -1,0 +1,28 @@
+"""
+What the author of an adapter imports: the conformance suite, and a region to try it on.
+
+The extra `testing` installs what this package needs (pytest). The program imports
+nothing of it.
+"""
+
+import pytest
+
+# Before the first import: pytest then shows the values of a failed assertion.
+pytest.register_assert_rewrite("fhir_gateway.testing.conformance")
+
+from fhir_gateway.testing.conformance import AdapterConformance  # noqa: E402 - as above
+from fhir_gateway.testing.fake_region import FakeRegion, FakeRegions  # noqa: E402 - as above
+from fhir_gateway.testing.resident import resident  # noqa: E402 - as above
+from fhir_gateway.testing.source_under_test import (  # noqa: E402 - as above
+    Failure,
+    SourceUnderTest,
+)
+
+__all__ = [
+    "AdapterConformance",
+    "Failure",
+    "FakeRegion",
+    "FakeRegions",
+    "SourceUnderTest",
+    "resident",
+]
