@@ -1,14 +1,16 @@
 """
-Refresh: the worker's asking of sources, and the storing of their answers.
+Refresh: the worker asks sources for their free times and stores the answers.
 
     worker_share     which sources this worker asks: those that it has the lease of
-    source_refresh   asks one source, within its budget
-    calls            the calls to it
+    lease_deadline   until when it may ask a source
+    source_refresh   asks one source, within its budget, and stores the answers
+    refresh_run      what it knows of the source while it has the lease
     queue            what to ask next
     question         what can be asked
-    known_catalogue      what its units offer
-    memory           what is remembered of the stored blocks
+    calls            the calls to the source
+    block_refresh    asks for the free times of one time type
     suspicion        whether an answer is believed
-    report           what is told of it
-    deadline           for how long the source may be asked
+    memory           what is remembered of the stored blocks
+    source_reporter  stores the source's status, and logs how it goes
+    report           what the status says
 """

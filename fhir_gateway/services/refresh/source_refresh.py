@@ -6,9 +6,9 @@ care that was agreed with the source: what it stores is for everybody.
 """
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from random import SystemRandom
 from typing import Final, TypeVar
 
@@ -19,38 +19,21 @@ from fhir_gateway.adapters.sources import source_of_unit
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.errors import GatewayError
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
-from fhir_gateway.model.interaction import Interaction
-from fhir_gateway.model.loss import Loss, losses_of
 from fhir_gateway.model.source import Source
-from fhir_gateway.model.timekeeping import Clock, civil_date, now
-from fhir_gateway.services.refresh.calls import RefreshCalls
+from fhir_gateway.model.timekeeping import Clock, now
+from fhir_gateway.services.refresh.block_refresh import BlockRefresh, NotBelieved
 from fhir_gateway.services.refresh.lease_deadline import LeaseDeadline, LeaseEnded
 from fhir_gateway.services.refresh.memory import BlockMemory
 from fhir_gateway.services.refresh.question import TIMES, Question
-from fhir_gateway.services.refresh.queue import Gate, RefreshQueue
-from fhir_gateway.services.refresh.report import (
-    block_keys,
-    broken,
-    failing_questions,
-    most_frequent,
-    oldest_answer,
-)
-from fhir_gateway.services.refresh.suspicion import Verdict
-from fhir_gateway.services.source.breaker import Breaker, Jitter
+from fhir_gateway.services.refresh.refresh_run import RefreshRun
+from fhir_gateway.services.refresh.source_reporter import SourceReporter
+from fhir_gateway.services.source.breaker import Jitter
 from fhir_gateway.services.source.directory import TimeTypeMap
 from fhir_gateway.services.source.known_catalogue import KnownCatalogue
-from fhir_gateway.services.source.listed_times import ListedTimes
 from fhir_gateway.services.source.loss_log import LossLog
-from fhir_gateway.services.source.window import (
-    Window,
-    saves_calls,
-    windows,
-    windows_with,
-)
 from fhir_gateway.stores.refresh_hint import RefreshHint, RefreshHints
-from fhir_gateway.stores.slot_block import BlockKey, SlotBlock
+from fhir_gateway.stores.slot_block import BlockKey
 from fhir_gateway.stores.slot_store import SlotStore, StoreUnavailable
-from fhir_gateway.stores.source_status import SourceStatus
 
 __all__ = ["SourceRefresh"]
 
@@ -61,18 +44,11 @@ A = TypeVar("A")
 _UNITS: Final = scheduling.GET_ALL_HEALTHCARE_FACILITIES
 _TIME_TYPES: Final = scheduling.GET_ALL_TIME_TYPES
 _STAFF: Final = scheduling.GET_ALL_PERFORMERS
-_DATES: Final = scheduling.GET_AVAILABLE_DATES
 
 _IDLE_S: Final = 0.5
-_STATUS_EVERY: Final = timedelta(seconds=10)
 _HINTS_EVERY: Final = timedelta(seconds=1)
 _STORE_TRIED_EVERY_S: Final = 1.0
-_NOTED_AFTER: Final = 3
 _EVEN: Final = SystemRandom().random
-
-
-class _NotBelieved(Exception):
-    """The answer is not stored; the message says why."""
 
 
 class SourceRefresh:
@@ -112,23 +88,31 @@ class SourceRefresh:
         self._hints = hints
         self._rechecks = rechecks
         self._meanings = meanings
-        self._worker = worker
         self._clock = clock
         self._jitter = jitter
         self._lock = threading.Lock()
         self._catalogue_lock = threading.Lock()
-        self._telling = threading.Lock()
         every = (source, *others)
         self._known = KnownCatalogue(source, lambda unit: source_of_unit(every, unit))
         self._loss_log = LossLog(source.name)
-        self._dates_losses: dict[BlockKey, tuple[Loss, ...]] = {}
         self._memory = BlockMemory(source.most_slots)
+        self._blocks = BlockRefresh(
+            source, adapter, self._memory, self._loss_log, clock=clock
+        )
+        self._reporter = SourceReporter(
+            source,
+            store,
+            self._known,
+            self._memory,
+            self._blocks,
+            meanings=meanings,
+            refill=self._refill,
+            worker=worker,
+            clock=clock,
+        )
         self._has_stored_catalogue = False
-        self._last_error: str | None = None
-        self._status_told_at: datetime | None = None
         self._hints_taken_at: datetime | None = None
-        self._is_store_away = False
-        self._start(LeaseDeadline())
+        self._begin(LeaseDeadline())
 
     @property
     def source(self) -> SourceName:
@@ -137,7 +121,7 @@ class SourceRefresh:
 
     def run(self, deadline: LeaseDeadline) -> None:
         """Ask until the deadline passes, and wait for the calls in flight."""
-        self._start(deadline)
+        self._begin(deadline)
         self._resume()
         in_flight = threading.Semaphore(self._source.budget.calls_in_flight)
         with ThreadPoolExecutor(
@@ -145,14 +129,14 @@ class SourceRefresh:
             thread_name_prefix=f"refresh-{self._source.name}",
         ) as executor:
             while not deadline.has_passed():
-                if self._is_store_away:
-                    # A region is not asked for what cannot be kept.
-                    self._tell_status(force=True)
-                    if self._is_store_away:
+                if self._reporter.is_store_away:
+                    # No question to a region without a store for the answer.
+                    self._reporter.report(self._run, force=True)
+                    if self._reporter.is_store_away:
                         deadline.wait(_STORE_TRIED_EVERY_S)
                         continue
                 self._take_hints()
-                self._tell_status()
+                self._reporter.report(self._run)
                 in_flight.acquire()
                 question = None if deadline.has_passed() else self._next_question()
                 if question is None:
@@ -161,50 +145,39 @@ class SourceRefresh:
                     continue
                 future = executor.submit(self._perform, question)
                 future.add_done_callback(lambda _: in_flight.release())
-                future.add_done_callback(self._tell_of_fault)
+                future.add_done_callback(self._log_fault)
 
     def run_once(self) -> None:
         """Ask everything that is due, one thing after the other, and return."""
         self._resume()
         self._take_hints()
-        if self._is_store_away:
-            self._tell_status(force=True)
+        if self._reporter.is_store_away:
+            self._reporter.report(self._run, force=True)
         failed: set[Question] = set()
-        while not self._is_store_away:
+        while not self._reporter.is_store_away:
             question = self._next_question()
             if question is None:
                 break
             if question in failed:
-                self._let_go(question)
+                self._release(question)
                 break
             if not self._perform(question):
                 failed.add(question)
-        self._tell_status(force=True)
+        self._reporter.report(self._run, force=True)
 
-    def _start(self, deadline: LeaseDeadline) -> None:
-        """Begin to count anew: what another worker saw meanwhile is not known."""
-        source, clock, jitter = self._source, self._clock, self._jitter
-        self._queue = RefreshQueue(
-            fresh_for=source.fresh_for,
-            offered_for=source.offered_for,
-            clock=clock,
-            jitter=jitter,
+    def _begin(self, deadline: LeaseDeadline) -> None:
+        self._run = RefreshRun.begin(
+            self._source,
+            self._adapter,
+            deadline,
+            clock=self._clock,
+            jitter=self._jitter,
         )
-        self._breakers = {
-            interaction: Breaker(
-                longest_pause=source.fresh_for / 10, clock=clock, jitter=jitter
-            )
-            for interaction in (_UNITS, _TIME_TYPES, _STAFF, _DATES, TIMES)
-        }
-        self._deadline = deadline
-        self._calls = RefreshCalls(
-            source, self._adapter, deadline, clock=clock, jitter=jitter
-        )
-        self._was_failing = False
+        self._reporter.begin_run()
         self._expect()
 
     def _resume(self) -> None:
-        """Go on where an earlier run stopped: its blocks tell what was asked when."""
+        """Go on where an earlier run stopped: the stored blocks say when it asked."""
         try:
             catalogue = self._store.catalogue(self._source.name)
             keys = [
@@ -226,23 +199,23 @@ class SourceRefresh:
         if catalogue is not None:
             for unit in catalogue.time_types:
                 for interaction in (_TIME_TYPES, _STAFF):
-                    self._queue.record_answer(
+                    self._run.queue.record_answer(
                         Question(interaction=interaction, unit=unit),
                         catalogue.answered_at,
                     )
         for block in blocks:
             if block is not None:
                 self._memory.keep(block)
-                self._queue.record_answer(
+                self._run.queue.record_answer(
                     _times_of((block.key.unit, block.key.time_type_id)),
                     block.answered_at,
                     near=self._memory.is_near(block.key, self._clock()),
                 )
 
     def _expect(self) -> None:
-        """Tell the queue what there is to ask."""
+        """Put all questions that there are in the queue."""
         with self._lock:
-            self._queue.expect(list(self._questions()))
+            self._run.queue.expect(list(self._questions()))
 
     def _questions(self) -> Iterator[tuple[Question, int]]:
         supports = self._adapter.supports
@@ -262,20 +235,14 @@ class SourceRefresh:
                 )
 
     def _next_question(self) -> Question | None:
-        question = self._queue.take(self._gate)
+        question = self._run.queue.take(self._run.gate)
         if question is not None:
-            self._breakers[question.interaction].allows()
+            self._run.breakers[question.interaction].allows()
         return question
 
-    def _let_go(self, question: Question) -> None:
-        self._breakers[question.interaction].cancel()
-        self._queue.release(question)
-
-    def _gate(self, interaction: Interaction) -> Gate:
-        breaker = self._breakers[interaction]
-        if not breaker.would_allow:
-            return Gate.CLOSED
-        return Gate.OPEN if breaker.failing_since is None else Gate.PROBE
+    def _release(self, question: Question) -> None:
+        self._run.breakers[question.interaction].cancel()
+        self._run.queue.release(question)
 
     def _take_hints(self) -> None:
         moment = self._clock()
@@ -287,183 +254,82 @@ class SourceRefresh:
             wanted = self._hints.take(self._source.name)
             wrong = self._rechecks.take(self._source.name)
         except StoreUnavailable:
-            # Told of by whatever is stored next; the order is a little worse meanwhile.
+            # The next write to the store reports it; until then the order is a little
+            # worse.
             return
-        self._queue.want(map(_times_of, wanted))
-        self._queue.recheck(map(_times_of, wrong))
+        self._run.queue.want(map(_times_of, wanted))
+        self._run.queue.recheck(map(_times_of, wrong))
 
     def _perform(self, question: Question) -> bool:
-        """Ask, and keep what is answered; return whether that went well."""
-        breaker = self._breakers[question.interaction]
+        """Ask, store the answer and record the outcome; return whether it went well."""
+        breaker = self._run.breakers[question.interaction]
         try:
-            near = self._ask(question)
+            near = self._ask_and_store(question)
         except LeaseEnded:
-            self._let_go(question)
+            self._release(question)
             return False
         except GatewayError as error:
-            breaker.record_failure(question, of=self._how_many(question.interaction))
-            self._failed(question, str(error))
+            breaker.record_failure(
+                question, of=self._run.questions_of(question.interaction)
+            )
+            self._record_failure(question, str(error))
             return False
-        except _NotBelieved as doubt:
+        except NotBelieved as doubt:
             breaker.record_success()
             if doubt.args:
-                self._failed(question, str(doubt))
+                self._record_failure(question, str(doubt))
             else:
-                self._queue.record_doubt(question)
-                self._tell_status()
+                self._run.queue.record_doubt(question)
+                self._reporter.report(self._run)
             return False
         except StoreUnavailable as error:
             breaker.record_success()
-            self._queue.record_failure(question, None)
-            self._lost_store(error)
+            self._run.queue.record_failure(question, None)
+            self._reporter.record_lost_store(error)
             return False
         except BaseException:
             # A fault of our own: it must not be asked again at once.
             breaker.cancel()
-            self._queue.record_failure(question, None)
+            self._run.queue.record_failure(question, None)
             raise
         breaker.record_success()
-        self._queue.record_answer(question, self._clock(), near=near)
-        self._tell_status()
+        self._run.queue.record_answer(question, self._clock(), near=near)
+        self._reporter.report(self._run)
         return True
 
-    def _ask(self, question: Question) -> bool:
+    def _ask_and_store(self, question: Question) -> bool:
         """Ask and store; return whether there are free times soon."""
         if question.time_type_id is not None:
-            return self._ask_times(question.unit, question.time_type_id)
+            return self._refresh_block(question.unit, question.time_type_id)
         unit = question.unit
         if question.interaction == _UNITS:
-            losses = self._known.add_units(unit, self._calls.units(unit))
+            losses = self._known.add_units(unit, self._run.calls.units(unit))
         elif question.interaction == _TIME_TYPES:
-            losses = self._known.put_time_types(unit, self._calls.time_types(unit))
+            losses = self._known.put_time_types(unit, self._run.calls.time_types(unit))
         else:
-            losses = self._known.add_performers(unit, self._calls.performers(unit))
+            losses = self._known.add_performers(unit, self._run.calls.performers(unit))
         self._loss_log.note(question.interaction, unit, losses)
         self._expect()
-        self._put_catalogue()
+        self._store_catalogue()
         return False
 
-    def _put_catalogue(self) -> None:
-        # Made and put under one lock: the last to be put is the last to be made.
+    def _store_catalogue(self) -> None:
+        # One lock for both: the last catalogue stored is the last one made.
         with self._catalogue_lock:
             catalogue = self._known.catalogue(self._clock())
-            self._keep(self._store.put_catalogue, catalogue)
+            self._store_with_lease(self._store.put_catalogue, catalogue)
             self._has_stored_catalogue = True
 
-    def _ask_times(self, unit: HsaId, time_type_id: TimeTypeId) -> bool:
+    def _refresh_block(self, unit: HsaId, time_type_id: TimeTypeId) -> bool:
+        """Ask for a block and store it; return whether there are free times soon."""
         key = BlockKey(source=self._source.name, unit=unit, time_type_id=time_type_id)
-        asked_at = self._clock()
-        times = ListedTimes(time_type_id, asked_at)
-        for window in self._windows(key, asked_at):
-            times.add(self._calls.timeslots(unit, time_type_id, window), window)
-        self._judge(key, times, asked_at)
-        block = SlotBlock.of(
-            key,
-            times.timeslots,
-            asked_at=asked_at,
-            answered_at=self._clock(),
-            rejected=times.rejected,
-            earlier_schedules=self._memory.schedules(key),
-        )
-        self._keep(self._store.put_block, block)
+        block = self._blocks.ask(self._run, key)
+        self._store_with_lease(self._store.put_block, block)
         self._memory.keep(block)
         self._loss_log.note(TIMES, unit, block.losses, time_type_id=time_type_id)
-        return self._memory.is_near(key, asked_at)
+        return self._memory.is_near(key, block.asked_at)
 
-    def _judge(self, key: BlockKey, times: ListedTimes, moment: datetime) -> None:
-        """
-        Judge an answer.
-
-        Raises:
-            _NotBelieved: It is to be given again, or, with a message, is refused.
-        """
-        free = len(times.timeslots)
-        judged = self._memory.judge(key, listed=times.listed, free=free, moment=moment)
-        if judged is Verdict.REFUSED:
-            raise _NotBelieved(
-                f"The source lists {times.listed} free times of one time type; at most"
-                f" {self._source.most_slots} are believed (most_slots)."
-            )
-        if judged is Verdict.DOUBTED:
-            _log.warning(
-                "answer not believed yet",
-                source=self._source.name,
-                unit=key.unit,
-                time_type=key.time_type_id,
-                listed=free,
-            )
-            raise _NotBelieved
-
-    def _windows(self, key: BlockKey, moment: datetime) -> Sequence[Window]:
-        """Return the periods to ask for: those with free times, where that is known."""
-        first = civil_date(moment)
-        last = first + self._source.horizon
-        longest = self._source.window
-        every = list(windows(first, last, longest=longest))
-        days = self._memory.days(key, moment)
-        with_times = None
-        if days is not None:
-            with_times = len(list(windows_with(days, first, last, longest=longest)))
-        if _DATES not in self._adapter.supports or not saves_calls(
-            in_all=len(every), with_times=with_times
-        ):
-            self._note_dates(key, ())
-            return every
-        found = self._days_with_times(key, first, last)
-        if found is None:
-            return every
-        return list(windows_with(found, first, last, longest=longest))
-
-    def _days_with_times(
-        self, key: BlockKey, first: date, last: date
-    ) -> set[date] | None:
-        """
-        Return the days with free times; None when the source does not plainly say.
-
-        A day that cannot be read, or that was not asked for, leaves in doubt which
-        days there are.
-        """
-        breaker = self._breakers[_DATES]
-        if not breaker.allows():
-            return None
-        try:
-            dates = self._calls.dates(key.unit, key.time_type_id, (first, last))
-        except LeaseEnded:
-            breaker.cancel()
-            raise
-        except GatewayError:
-            # Every window is asked for instead, and this contract left alone in time.
-            breaker.record_failure(key, of=self._how_many(TIMES))
-            return None
-        breaker.record_success()
-        rejected = list(dates.rejected)
-        for each in dates.items:
-            if each.schedule.time_type_id != key.time_type_id:
-                rejected.append("of another time type")
-            elif not first <= each.day <= last:
-                rejected.append("outside the days asked for")
-        losses = losses_of(_DATES, key.unit, rejected, time_type_id=key.time_type_id)
-        self._note_dates(key, losses)
-        return None if losses else {each.day for each in dates.items}
-
-    def _note_dates(self, key: BlockKey, losses: tuple[Loss, ...]) -> None:
-        with self._lock:
-            self._dates_losses[key] = losses
-        self._loss_log.note(_DATES, key.unit, losses, time_type_id=key.time_type_id)
-
-    def _losses(self, keys: Collection[BlockKey], moment: datetime) -> tuple[Loss, ...]:
-        """Return what was left out of the last answers to all that is asked."""
-        with self._lock:
-            of_dates = [self._dates_losses.get(key, ()) for key in keys]
-        return most_frequent(
-            (
-                *self._known.catalogue(moment).losses,
-                *self._memory.losses(keys),
-                *(loss for losses in of_dates for loss in losses),
-            )
-        )
-
-    def _keep(self, put: Callable[[A], None], what: A) -> None:
+    def _store_with_lease(self, put: Callable[[A], None], what: A) -> None:
         """
         Store an answer, unless another worker has the source by now.
 
@@ -471,31 +337,15 @@ class SourceRefresh:
             LeaseEnded: It may have newer answers than this one.
             StoreUnavailable: It could not be stored.
         """
-        if self._deadline.has_passed():
+        if self._run.deadline.has_passed():
             raise LeaseEnded
         put(what)
 
-    def _how_many(self, interaction: Interaction) -> int:
-        return sum(
-            question.interaction == interaction for question in self._queue.states()
-        )
+    def _record_failure(self, question: Question, error: str) -> None:
+        failures = self._run.queue.record_failure(question, error)
+        self._reporter.record_failure(self._run, question, error, failures)
 
-    def _failed(self, question: Question, error: str) -> None:
-        with self._lock:
-            self._last_error = error
-        failures = self._queue.record_failure(question, error)
-        is_whole = self._breakers[question.interaction].failing_since is not None
-        if failures == _NOTED_AFTER and not is_whole:
-            _log.warning(
-                "unit does not answer",
-                source=self._source.name,
-                unit=question.unit,
-                time_type=question.time_type_id,
-                error=error,
-            )
-        self._tell_status()
-
-    def _tell_of_fault(self, performed: Future[bool]) -> None:
+    def _log_fault(self, performed: Future[bool]) -> None:
         error = performed.exception()
         if error is not None:
             # A fault of this program's own: it must not look like a quiet source.
@@ -505,75 +355,6 @@ class SourceRefresh:
                 kind=type(error).__name__,
             )
 
-    def _failing_since(self) -> datetime | None:
-        """Return since when it answers nothing of what searches need."""
-        for interaction in (TIMES, _TIME_TYPES, _UNITS):
-            # Whoever has not said what can be asked must say that first.
-            if self._how_many(interaction):
-                return self._breakers[interaction].failing_since
-        return None
-
-    def _tell_status(self, *, force: bool = False) -> None:
-        """Tell how it is going: now and then, and at once when that has changed."""
-        with self._telling:
-            moment = self._clock()
-            failing_since = self._failing_since()
-            is_failing = failing_since is not None
-            told_at = self._status_told_at
-            is_news = is_failing != self._was_failing
-            if is_failing and is_news:
-                _log.warning(
-                    "source does not answer",
-                    source=self._source.name,
-                    error=self._last_error,
-                )
-            elif is_news:
-                _log.info("source answers again", source=self._source.name)
-            self._was_failing = is_failing
-            is_recent = told_at is not None and moment - told_at < _STATUS_EVERY
-            if self._deadline.has_passed() or (is_recent and not force and not is_news):
-                return
-            self._status_told_at = moment
-            try:
-                self._store.put_status(self._status(moment, failing_since))
-                self._refill()
-            except StoreUnavailable as error:
-                self._lost_store(error)
-            else:
-                if self._is_store_away:
-                    _log.info("refresh can store again", source=self._source.name)
-                self._is_store_away = False
-
-    def _lost_store(self, error: StoreUnavailable) -> None:
-        if not self._is_store_away:
-            _log.warning(
-                "refresh cannot store", source=self._source.name, reason=str(error)
-            )
-        self._is_store_away = True
-
-    def _status(self, moment: datetime, failing_since: datetime | None) -> SourceStatus:
-        states = self._queue.states()
-        failing = failing_questions(states)
-        keys = block_keys(self._source.name, states)
-        slots, rejected = self._memory.count(keys, self._meanings, moment)
-        return SourceStatus(
-            source=self._source.name,
-            last_answer_at=self._calls.last_answer_at,
-            failing_since=failing_since,
-            last_error=self._last_error if failing or failing_since else None,
-            told_at=moment,
-            worker=self._worker,
-            failing=failing,
-            broken=broken(self._breakers),
-            calls_last_minute=self._calls.in_last_minute(),
-            questions=len(states),
-            unanswered=sum(each.answered_at is None for each in states.values()),
-            oldest_answer_at=oldest_answer(states),
-            slots=slots,
-            rejected=rejected,
-            losses=self._losses(keys, moment),
-        )
-
     def _refill(self) -> None:
         """Ask for everything anew when the store has been emptied."""
         if (
@@ -582,8 +363,8 @@ class SourceRefresh:
         ):
             return
         _log.warning("the store was emptied", source=self._source.name)
-        self._queue.forget_answers()
-        self._put_catalogue()
+        self._run.queue.forget_answers()
+        self._store_catalogue()
 
 
 def _times_of(wanted: RefreshHint) -> Question:
