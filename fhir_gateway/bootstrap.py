@@ -312,7 +312,7 @@ def _opened(
         make_data_folder(settings)
     migrate(database.engine)
     journal = make_journal(database, _seal(settings))
-    journal.check_keys()
+    journal.upkeep.check_keys()
     return journal
 
 
@@ -349,7 +349,7 @@ def opened_journal(settings: Settings) -> Iterator[Journal]:
             where = f"in {file}" if file else "at DATABASE_URL"
             raise NothingThere(f"{error} ({where})") from error
         journal = Journal(database, _seal(settings))
-        journal.check_keys()
+        journal.upkeep.check_keys()
         yield journal
     finally:
         database.close()

@@ -47,6 +47,7 @@ from fhir_gateway.model.timekeeping import instant_text, now
 from fhir_gateway.report_table import report_json, report_tables
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, regions
 from fhir_gateway.sandbox.server import SandboxServer
+from fhir_gateway.services.booking.manual_settlement import settle_by_hand
 from fhir_gateway.services.source.source_check import check_source
 from fhir_gateway.services.source.source_overview import SourceOverview, SourceState
 from fhir_gateway.settings import (
@@ -378,7 +379,7 @@ def settle(booking: str, *, done: bool | None) -> None:
     settings = _settings()
     with _explained(settings), opened_journal(settings) as opened:
         try:
-            record = opened.settle_by_hand(booking, done=done)
+            record = settle_by_hand(opened, booking, done=done)
         except (NotFound, Conflict) as error:
             _fail([str(error)], CANNOT_RUN)
     click.echo(f"{record.id} is {record.state.value}.")

@@ -176,7 +176,7 @@ def _known_by_region(
     known = gateway.slot_search.snapshot.directory.units
     if unit is None or unit not in known:
         return set()
-    record = gateway.journal.by_booking_id(
+    record = gateway.journal.lookups.find_by_booking_id(
         known[unit].source, unit, BookingId(identifier.value)
     )
     return {record.id} if record is not None and record.number == number else set()

@@ -252,7 +252,7 @@ def _has_made(gateway: Gateway, repeated: RepeatedRequest) -> bool:
     """Return whether a request made its booking, rather than changed it."""
     if repeated.intent is None:
         return False
-    intent = gateway.journal.intent(repeated.intent)
+    intent = gateway.journal.lookups.get_intent(repeated.intent)
     return intent.kind is WriteKind.MAKE
 
 

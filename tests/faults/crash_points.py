@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, Final, ParamSpec, TypeVar
 
 from flask import Flask
@@ -31,13 +32,18 @@ from fhir_gateway.model.scheduling import (
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal import BookingRecord, Journal, WriteIntent
 from fhir_gateway.stores.journal.outcomes import Outcomes
+from fhir_gateway.stores.journal.settlements import Settlements
+from fhir_gateway.stores.journal.write_intents import WriteIntents
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = [
+    "CLAIM_LEASE",
     "GATEWAY_POINTS",
     "RECONCILER_POINTS",
+    "WatchedIntents",
     "WatchedJournal",
     "WatchedScheduling11",
+    "WatchedSettlements",
     "watch_commits",
     "watch_http",
     "watched_app",
@@ -47,6 +53,7 @@ __all__ = [
 P = ParamSpec("P")
 R = TypeVar("R")
 
+CLAIM_LEASE: Final = timedelta(minutes=1)
 _VARIABLE: Final = "FAULTS_CRASH_AT"
 _ROLE: Final = "FAULTS_ROLE"
 # Long enough for the region to have read the message, short enough to be before the
@@ -127,12 +134,8 @@ class WatchedOutcomes(Outcomes):
         return _in_transaction(kind, "postpone", super().postpone, intent, **options)
 
 
-class WatchedJournal(Journal):
-    """The journal, with a point before, in and after each step."""
-
-    def __init__(self, database: Database, seal: Seal) -> None:
-        super().__init__(database, seal)
-        self.outcomes = WatchedOutcomes(database, seal)
+class WatchedIntents(WriteIntents):
+    """Write intents, with a point before, in and after each step."""
 
     def claim_make(self, **options: Any) -> WriteIntent:
         """Claim a place for a new booking."""
@@ -153,30 +156,6 @@ class WatchedJournal(Journal):
         _passing(kind, "after-sent")
         return sent
 
-    def settle_booked(self, intent: WriteIntent, **options: Any) -> BookingRecord:
-        """Settle a MAKE."""
-        return self._settled(intent, super().settle_booked, **options)
-
-    def settle_moved(self, intent: WriteIntent, **options: Any) -> BookingRecord:
-        """Settle an UPDATE."""
-        return self._settled(intent, super().settle_moved, **options)
-
-    def settle_cancelled(self, intent: WriteIntent, **options: Any) -> BookingRecord:
-        """Settle a CANCEL."""
-        return self._settled(intent, super().settle_cancelled, **options)
-
-    def settle_refused(self, intent: WriteIntent, **options: Any) -> BookingRecord:
-        """Settle what the region said no to."""
-        return self._settled(intent, super().settle_refused, **options)
-
-    def settle_not_sent(self, intent: WriteIntent, **options: Any) -> BookingRecord:
-        """Settle what never arrived."""
-        return self._settled(intent, super().settle_not_sent, **options)
-
-    def settle_unknown(self, intent: WriteIntent, **options: Any) -> BookingRecord:
-        """Say that nobody knows the outcome."""
-        return self._settled(intent, super().settle_unknown, **options)
-
     def _claim(
         self, kind: str, claim: Callable[..., WriteIntent], *args: Any, **options: Any
     ) -> WriteIntent:
@@ -186,7 +165,35 @@ class WatchedJournal(Journal):
         _passing(kind, "after-claim")
         return intent
 
-    def _settled(
+
+class WatchedSettlements(Settlements):
+    """Settlements, with a point in and after each."""
+
+    def settle_booked(self, intent: WriteIntent, **options: Any) -> BookingRecord:
+        """Settle a MAKE."""
+        return self._settle_and_pass(intent, super().settle_booked, **options)
+
+    def settle_moved(self, intent: WriteIntent, **options: Any) -> BookingRecord:
+        """Settle an UPDATE."""
+        return self._settle_and_pass(intent, super().settle_moved, **options)
+
+    def settle_cancelled(self, intent: WriteIntent, **options: Any) -> BookingRecord:
+        """Settle a CANCEL."""
+        return self._settle_and_pass(intent, super().settle_cancelled, **options)
+
+    def settle_refused(self, intent: WriteIntent, **options: Any) -> BookingRecord:
+        """Settle what the region said no to."""
+        return self._settle_and_pass(intent, super().settle_refused, **options)
+
+    def settle_not_sent(self, intent: WriteIntent, **options: Any) -> BookingRecord:
+        """Settle what never arrived."""
+        return self._settle_and_pass(intent, super().settle_not_sent, **options)
+
+    def settle_unknown(self, intent: WriteIntent, **options: Any) -> BookingRecord:
+        """Say that nobody knows the outcome."""
+        return self._settle_and_pass(intent, super().settle_unknown, **options)
+
+    def _settle_and_pass(
         self,
         intent: WriteIntent,
         settle: Callable[..., BookingRecord],
@@ -196,6 +203,16 @@ class WatchedJournal(Journal):
         record = _in_transaction(kind, "settle", settle, intent, **options)
         _passing(kind, "after-settle")
         return record
+
+
+class WatchedJournal(Journal):
+    """The journal, with a point before, in and after each step."""
+
+    def __init__(self, database: Database, seal: Seal) -> None:
+        super().__init__(database, seal)
+        self.intents = WatchedIntents(database, seal, claim_lease=CLAIM_LEASE)
+        self.settlements = WatchedSettlements(database, seal)
+        self.outcomes = WatchedOutcomes(database, seal)
 
 
 class WatchedScheduling11(Scheduling11):

@@ -17,7 +17,13 @@ from uuid import uuid4
 from kept_connections import KeptConnections
 from sqlalchemy import Engine, insert, select
 
-from faults.crash_points import WatchedJournal, WatchedScheduling11
+from faults.crash_points import (
+    CLAIM_LEASE,
+    WatchedIntents,
+    WatchedJournal,
+    WatchedScheduling11,
+    WatchedSettlements,
+)
 from faults.scaled_time import ScaledTime
 from fhir_gateway.adapters.scheduling_1_1.options import (
     Options,
@@ -40,13 +46,15 @@ from fhir_gateway.stores.journal import (
     WriteKind,
     WriteState,
 )
-from fhir_gateway.stores.journal.claiming import claim, free_place
+from fhir_gateway.stores.journal.claim_steps import claim, find_free_place
+from fhir_gateway.stores.journal.lookups import Lookups
 from fhir_gateway.stores.journal.rows import (
     values_from_permissions,
     values_from_subject,
     values_from_timeslot,
 )
 from fhir_gateway.stores.journal.tables import bookings, claims
+from fhir_gateway.stores.journal.write_intents import WriteIntents
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = [
@@ -79,7 +87,7 @@ class Mutant:
         clock.govern(Engine)
 
 
-class HastyJournal(WatchedJournal):
+class HastyIntents(WatchedIntents):
     """
     A writer that looks for a free place first and claims it in a later transaction.
 
@@ -88,7 +96,7 @@ class HastyJournal(WatchedJournal):
     """
 
     def __init__(self, database: Database, seal: Seal) -> None:
-        super().__init__(database, seal)
+        super().__init__(database, seal, claim_lease=CLAIM_LEASE)
         self._hasty = database
         # Two that look at the same time both see the place free.
         self._both = threading.Barrier(2)
@@ -104,7 +112,7 @@ class HastyJournal(WatchedJournal):
     ) -> WriteIntent:
         """Claim what was free a moment ago."""
         with self._hasty.reading() as connection:
-            place = free_place(
+            place = find_free_place(
                 connection,
                 self._seal,
                 source=source,
@@ -137,11 +145,19 @@ class HastyJournal(WatchedJournal):
             return intent
 
 
-class LateJournal(WatchedJournal):
-    """It says SENT to the caller at once, and writes that down only when settling."""
+class HastyJournal(WatchedJournal):
+    """The journal of that writer."""
 
     def __init__(self, database: Database, seal: Seal) -> None:
         super().__init__(database, seal)
+        self.intents = HastyIntents(database, seal)
+
+
+class LateIntents(WatchedIntents):
+    """It says SENT to the caller at once, and writes that down only when settling."""
+
+    def __init__(self, database: Database, seal: Seal) -> None:
+        super().__init__(database, seal, claim_lease=CLAIM_LEASE)
         self._unwritten: dict[str, tuple[WriteIntent, timedelta]] = {}
 
     def mark_sent(self, intent: WriteIntent, **options: Any) -> WriteIntent:
@@ -149,24 +165,44 @@ class LateJournal(WatchedJournal):
         self._unwritten[intent.id] = (intent, options["lease"])
         return replace(intent, state=WriteState.SENT, fence=intent.fence + 1)
 
-    def _settled(
+    def write_down(self, intent: WriteIntent) -> None:
+        """Write down what was said."""
+        if intent.id in self._unwritten:
+            claimed, lease = self._unwritten.pop(intent.id)
+            WriteIntents.mark_sent(self, claimed, lease=lease)
+
+
+class LateSettlements(WatchedSettlements):
+    """It lets SENT be written down just before each settlement."""
+
+    late: LateIntents
+
+    def _settle_and_pass(
         self,
         intent: WriteIntent,
         settle: Callable[..., BookingRecord],
         **options: Any,
     ) -> BookingRecord:
-        if intent.id in self._unwritten:
-            claimed, lease = self._unwritten.pop(intent.id)
-            Journal.mark_sent(self, claimed, lease=lease)
-        return super()._settled(intent, settle, **options)
+        self.late.write_down(intent)
+        return super()._settle_and_pass(intent, settle, **options)
 
 
-class CarelessJournal(WatchedJournal):
+class LateJournal(WatchedJournal):
+    """The journal that writes SENT down too late."""
+
+    def __init__(self, database: Database, seal: Seal) -> None:
+        super().__init__(database, seal)
+        self.intents = late = LateIntents(database, seal)
+        self.settlements = settlements = LateSettlements(database, seal)
+        settlements.late = late
+
+
+class CarelessLookups(Lookups):
     """It takes whoever holds a time for the one who asks for it."""
 
-    def standing(self, number: PersonalIdentityNumber, token: str) -> str | None:
+    def find_standing(self, number: PersonalIdentityNumber, token: str) -> str | None:
         """Return anybody's booking of a timeslot."""
-        own = super().standing(number, token)
+        own = super().find_standing(number, token)
         with self._database.reading() as connection:
             anybodys: str | None = connection.execute(
                 select(claims.c.booking).where(
@@ -174,6 +210,14 @@ class CarelessJournal(WatchedJournal):
                 )
             ).scalar_one_or_none()
         return own or anybodys
+
+
+class CarelessJournal(WatchedJournal):
+    """The journal that takes anybody's booking."""
+
+    def __init__(self, database: Database, seal: Seal) -> None:
+        super().__init__(database, seal)
+        self.lookups = CarelessLookups(database, seal)
 
 
 class BelievingScheduling11(WatchedScheduling11):

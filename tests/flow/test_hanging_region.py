@@ -196,7 +196,7 @@ def test_stopping_waits_for_a_booking_under_way(place: Place) -> None:
         answer = served.book(next(place.slots["norr"]), next(_NUMBERS))
     place.sandbox.heal()
     with program(place.settings, place.redis_url) as made:
-        record = made.journal.get(answer.json()["id"])
+        record = made.journal.lookups.get(answer.json()["id"])
 
     assert answer.status_code == 202
     assert record.state is BookingState.BOOKED

@@ -42,7 +42,7 @@ def run(tmp_path: Path, *arguments: str, keys: str) -> Result:
 
 def claimed(journal: Journal) -> WriteIntent:
     """Claim a time of tomorrow."""
-    return journal.claim_make(
+    return journal.intents.claim_make(
         source=NORR, timeslot=timeslot(24, after=now()), subject=subject()
     )
 
@@ -115,13 +115,13 @@ def test_what_the_unit_says_settles(
     """A write that nobody else can find out about is settled by a person."""
     key = Seal.new_key()
     journal = Journal(database, Seal((key,)))
-    sent = journal.mark_sent(claimed(journal), lease=timedelta(minutes=1))
-    journal.settle_unknown(sent)
+    sent = journal.intents.mark_sent(claimed(journal), lease=timedelta(minutes=1))
+    journal.settlements.settle_unknown(sent)
 
     result = run(tmp_path, "settle", sent.booking, says, keys=key)
 
     assert (result.exit_code, result.output) == (0, f"{sent.booking} is {state}.\n")
-    assert journal.get(sent.booking).state.value == state
+    assert journal.lookups.get(sent.booking).state.value == state
 
 
 @pytest.mark.parametrize(

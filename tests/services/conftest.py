@@ -144,7 +144,7 @@ class Desk:
 
     def undecided(self, booking: str) -> WriteIntent:
         """Return the write that nobody knows the outcome of."""
-        intent = self.journal.pending_intent(booking)
+        intent = self.journal.lookups.find_pending(booking)
         assert intent is not None
         return intent
 

@@ -176,7 +176,7 @@ def claimed(
     journal: Journal, who: int = 0, hours: int = 0, *, source: SourceName = NORR
 ) -> WriteIntent:
     """Return a MAKE that has been claimed."""
-    return journal.claim_make(
+    return journal.intents.claim_make(
         source=source, timeslot=timeslot(hours), subject=subject(who)
     )
 
@@ -190,14 +190,16 @@ def sent(
     source: SourceName = NORR,
 ) -> WriteIntent:
     """Return a MAKE that has been sent."""
-    return journal.mark_sent(claimed(journal, who, hours, source=source), lease=lease)
+    return journal.intents.mark_sent(
+        claimed(journal, who, hours, source=source), lease=lease
+    )
 
 
 def booked(
     journal: Journal, who: int = 0, hours: int = 0, *, booking_id: str | None = "B1"
 ) -> BookingRecord:
     """Return a booking that its region has said yes to."""
-    return journal.settle_booked(
+    return journal.settlements.settle_booked(
         sent(journal, who, hours),
         booking_id=None if booking_id is None else BookingId(booking_id),
         permissions=CANCEL,

@@ -32,10 +32,10 @@ FAR_AHEAD = datetime(9000, 1, 1, tzinfo=UTC)
 
 def absent(journal: Journal, intent: WriteIntent) -> WriteIntent:
     """Settle a write by its absence, and return it as it is then."""
-    journal.settle_unknown(intent)
+    journal.settlements.settle_unknown(intent)
     journal.outcomes.postpone(intent, until=timedelta(), unchanged=True)
-    journal.settle_not_sent(intent)
-    latest = journal.latest_intent(intent.booking)
+    journal.settlements.settle_not_sent(intent)
+    latest = journal.lookups.find_latest(intent.booking)
     assert latest is not None
     return latest
 
@@ -116,7 +116,7 @@ def test_what_is_known_replaces_what_is_not(
     journal.outcomes.raise_alarm(intent, first)
     journal.outcomes.raise_alarm(intent, second)
 
-    assert journal.intent(intent.id).alarm is kept
+    assert journal.lookups.get_intent(intent.id).alarm is kept
 
 
 def test_unchanged_is_counted_from_the_first_look(journal: Journal) -> None:
@@ -141,9 +141,11 @@ def test_reopened_booking_is_settled_as_any(journal: Journal) -> None:
 
     assert reopened is not None
     assert (reopened.state, reopened.alarm) == (WriteState.SENT, Alarm.CONTRADICTED)
-    assert journal.get(intent.booking).state is BookingState.PENDING
+    assert journal.lookups.get(intent.booking).state is BookingState.PENDING
     assert live_tokens(journal) == {timeslot().token: 1}
-    record = journal.settle_booked(reopened, booking_id=None, permissions=CANCEL)
+    record = journal.settlements.settle_booked(
+        reopened, booking_id=None, permissions=CANCEL
+    )
     assert record.state is BookingState.BOOKED
 
 
@@ -161,26 +163,32 @@ def test_reopened_booking_stands_beside_whoever_has_its_place(
 def test_reopened_move_claims_its_time(journal: Journal) -> None:
     """The old place and the new one are held until it is settled."""
     record = booked(journal)
-    moved = journal.mark_sent(journal.claim_update(record, timeslot(1)), lease=LEASE)
+    moved = journal.intents.mark_sent(
+        journal.intents.claim_update(record, timeslot(1)), lease=LEASE
+    )
     intent = absent(journal, moved)
 
     reopened = journal.outcomes.reopen(intent, lease=LEASE)
 
     assert reopened is not None
     assert live_tokens(journal) == {timeslot().token: 1, timeslot(1).token: 1}
-    journal.settle_moved(reopened, booking_id=None, permissions=CANCEL)
+    journal.settlements.settle_moved(reopened, booking_id=None, permissions=CANCEL)
     assert live_tokens(journal) == {timeslot(1).token: 1}
 
 
 def test_reopened_cancellation_is_settled(journal: Journal) -> None:
     """A cancellation that was given up and was done is cancelled."""
     record = booked(journal)
-    cancelled = journal.mark_sent(journal.claim_cancel(record), lease=LEASE)
+    cancelled = journal.intents.mark_sent(
+        journal.intents.claim_cancel(record), lease=LEASE
+    )
 
     reopened = journal.outcomes.reopen(absent(journal, cancelled), lease=LEASE)
 
     assert reopened is not None
-    assert journal.settle_cancelled(reopened).state is BookingState.CANCELLED
+    assert (
+        journal.settlements.settle_cancelled(reopened).state is BookingState.CANCELLED
+    )
 
 
 def test_reopened_write_is_looked_after(journal: Journal) -> None:
@@ -195,11 +203,11 @@ def test_reopened_write_is_looked_after(journal: Journal) -> None:
 def test_only_absence_is_taken_back(journal: Journal) -> None:
     """What was never sent, and what is settled otherwise, is not reopened."""
     never = claimed(journal)
-    journal.settle_not_sent(never)
+    journal.settlements.settle_not_sent(never)
     refused = sent(journal, hours=1)
-    journal.settle_refused(refused, message="Nej")
+    journal.settlements.settle_refused(refused, message="Nej")
     done = sent(journal, hours=2)
-    journal.settle_booked(done, booking_id=None, permissions=CANCEL)
+    journal.settlements.settle_booked(done, booking_id=None, permissions=CANCEL)
 
     for intent in (never, refused, done):
         assert journal.outcomes.reopen(intent, lease=LEASE) is None
@@ -208,9 +216,11 @@ def test_only_absence_is_taken_back(journal: Journal) -> None:
 def test_write_is_not_reopened_beside_another(journal: Journal) -> None:
     """A booking has one unsettled write: a given-up move waits for no cancellation."""
     record = booked(journal)
-    moved = journal.mark_sent(journal.claim_update(record, timeslot(1)), lease=LEASE)
+    moved = journal.intents.mark_sent(
+        journal.intents.claim_update(record, timeslot(1)), lease=LEASE
+    )
     intent = absent(journal, moved)
-    journal.claim_cancel(record)
+    journal.intents.claim_cancel(record)
 
     assert journal.outcomes.reopen(intent, lease=LEASE) is None
 
@@ -221,24 +231,24 @@ def test_whoever_gave_it_up_has_lost_it(journal: Journal) -> None:
     journal.outcomes.reopen(intent, lease=LEASE)
 
     with pytest.raises(LostIntent):
-        journal.settle_not_sent(intent)
+        journal.settlements.settle_not_sent(intent)
 
 
 def test_what_was_sent_late_forgets_what_was_seen_before(journal: Journal) -> None:
     """A look from before it left counts for nothing, also one that is under way."""
     intent = sent(journal)
-    journal.settle_unknown(intent)
+    journal.settlements.settle_unknown(intent)
     looked = journal.outcomes.postpone(intent, until=timedelta(), unchanged=True)
 
     assert journal.outcomes.mark_sent_late(intent)
 
-    late = journal.pending_intent(intent.booking)
+    late = journal.lookups.find_pending(intent.booking)
     assert late is not None
     assert late.state is WriteState.UNKNOWN
     assert late.unchanged_at is None
     assert (late.sent_at or EVER) > (intent.sent_at or EVER)
     with pytest.raises(LostIntent):
-        journal.settle_not_sent(looked)
+        journal.settlements.settle_not_sent(looked)
 
 
 def test_only_what_is_unknown_is_sent_late(journal: Journal) -> None:
@@ -248,8 +258,8 @@ def test_only_what_is_unknown_is_sent_late(journal: Journal) -> None:
 
     assert not journal.outcomes.mark_sent_late(on_its_way)
     assert not journal.outcomes.mark_sent_late(settled)
-    assert journal.pending_intent(on_its_way.booking) == on_its_way
-    assert journal.latest_intent(settled.booking) == settled
+    assert journal.lookups.find_pending(on_its_way.booking) == on_its_way
+    assert journal.lookups.find_latest(settled.booking) == settled
 
 
 def test_a_reopened_write_was_sent_when_it_was_reopened(journal: Journal) -> None:
@@ -270,9 +280,9 @@ def test_absence_is_shown_once_more_when_it_is_due(
     """What was settled by absence rests, and is shown once more after that."""
     intent = sent(journal)
 
-    journal.settle_not_sent(intent, look_again_in=look_again_in)
+    journal.settlements.settle_not_sent(intent, look_again_in=look_again_in)
 
     shown = journal.outcomes.unseen(limit=9, hold=MINUTE)
     is_due = look_again_in < timedelta()
     assert [each.id for each in shown] == [intent.id] * is_due
-    assert journal.get(intent.booking).state is BookingState.REFUSED
+    assert journal.lookups.get(intent.booking).state is BookingState.REFUSED

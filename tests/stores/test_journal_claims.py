@@ -61,7 +61,7 @@ def test_claimed_make_says_what_was_decided(journal: Journal) -> None:
 
 def test_claimed_booking_is_pending(journal: Journal) -> None:
     """From the claim on there is a PENDING booking, which permits nothing."""
-    record = journal.get(claimed(journal, 1).booking)
+    record = journal.lookups.get(claimed(journal, 1).booking)
 
     assert record == replace(
         record,
@@ -121,16 +121,20 @@ def test_time_listed_twice_has_two_places(journal: Journal) -> None:
     """A time that its source lists twice can be claimed twice, and no more."""
     twice = timeslot(count=2)
     for who in (1, 2):
-        journal.claim_make(source=NORR, timeslot=twice, subject=subject(who))
+        journal.intents.claim_make(source=NORR, timeslot=twice, subject=subject(who))
 
     with pytest.raises(TimeslotTaken):
-        journal.claim_make(source=NORR, timeslot=twice, subject=subject(3))
+        journal.intents.claim_make(source=NORR, timeslot=twice, subject=subject(3))
 
 
 def test_capacity_overrides_the_count(journal: Journal) -> None:
     """A capacity that is given counts instead of how often the time was listed."""
-    journal.claim_make(source=NORR, timeslot=timeslot(), subject=subject(1), capacity=2)
-    journal.claim_make(source=NORR, timeslot=timeslot(), subject=subject(2), capacity=2)
+    journal.intents.claim_make(
+        source=NORR, timeslot=timeslot(), subject=subject(1), capacity=2
+    )
+    journal.intents.claim_make(
+        source=NORR, timeslot=timeslot(), subject=subject(2), capacity=2
+    )
 
     assert live_tokens(journal) == {timeslot().token: 2}
 
@@ -138,7 +142,7 @@ def test_capacity_overrides_the_count(journal: Journal) -> None:
 def test_no_capacity_means_taken(journal: Journal) -> None:
     """A time without a place left cannot be claimed at all."""
     with pytest.raises(TimeslotTaken):
-        journal.claim_make(
+        journal.intents.claim_make(
             source=NORR, timeslot=timeslot(), subject=subject(1), capacity=0
         )
 
@@ -156,10 +160,10 @@ def test_same_resident_is_told_of_the_booking(journal: Journal) -> None:
 def test_same_resident_cannot_hold_two_places(journal: Journal) -> None:
     """A resident cannot hold two places of one time."""
     twice = timeslot(count=2)
-    journal.claim_make(source=NORR, timeslot=twice, subject=subject(1))
+    journal.intents.claim_make(source=NORR, timeslot=twice, subject=subject(1))
 
     with pytest.raises(AlreadyBooked):
-        journal.claim_make(source=NORR, timeslot=twice, subject=subject(1))
+        journal.intents.claim_make(source=NORR, timeslot=twice, subject=subject(1))
 
 
 def test_same_resident_is_recognised_after_rotation(
@@ -175,7 +179,7 @@ def test_same_resident_is_recognised_after_rotation(
 
 def test_freed_place_can_be_claimed(journal: Journal) -> None:
     """A place whose claim was given up can be claimed by the next resident."""
-    journal.settle_not_sent(claimed(journal, 1))
+    journal.settlements.settle_not_sent(claimed(journal, 1))
 
     assert claimed(journal, 2).state is WriteState.CLAIMED
 
@@ -184,12 +188,12 @@ def test_lowest_free_place_is_taken(journal: Journal, database: Database) -> Non
     """A place that was freed between two others is the next to be claimed."""
     thrice = timeslot(count=3)
     made = [
-        journal.claim_make(source=NORR, timeslot=thrice, subject=subject(who))
+        journal.intents.claim_make(source=NORR, timeslot=thrice, subject=subject(who))
         for who in range(3)
     ]
-    journal.settle_not_sent(made[1])
+    journal.settlements.settle_not_sent(made[1])
 
-    journal.claim_make(source=NORR, timeslot=thrice, subject=subject(4))
+    journal.intents.claim_make(source=NORR, timeslot=thrice, subject=subject(4))
 
     with database.reading() as connection:
         ordinals = connection.execute(
@@ -236,7 +240,7 @@ def test_index_forbids_two_unsettled_intents(
             insert(intents).values({**row, "id": str(uuid4()), "ordinal": 2})
         )
 
-    assert journal.pending_intent(first.booking) == first
+    assert journal.lookups.find_pending(first.booking) == first
 
 
 def test_index_forbids_one_booking_twice(journal: Journal, database: Database) -> None:
@@ -280,7 +284,7 @@ def test_index_has_the_last_word(
 
 def test_update_claims_the_new_time_too(journal: Journal) -> None:
     """While a booking is being moved both of its places are held."""
-    journal.claim_update(booked(journal), timeslot(1))
+    journal.intents.claim_update(booked(journal), timeslot(1))
 
     assert live_tokens(journal) == {timeslot().token: 1, timeslot(1).token: 1}
 
@@ -289,9 +293,9 @@ def test_update_leaves_the_booking(journal: Journal) -> None:
     """A claimed move changes nothing that a client can see."""
     record = booked(journal)
 
-    journal.claim_update(record, timeslot(1))
+    journal.intents.claim_update(record, timeslot(1))
 
-    assert journal.get(record.id) == record
+    assert journal.lookups.get(record.id) == record
 
 
 def test_update_to_a_taken_time(journal: Journal) -> None:
@@ -300,7 +304,7 @@ def test_update_to_a_taken_time(journal: Journal) -> None:
     claimed(journal, 2, hours=1)
 
     with pytest.raises(TimeslotTaken):
-        journal.claim_update(record, timeslot(1))
+        journal.intents.claim_update(record, timeslot(1))
 
 
 def test_update_to_its_own_time(journal: Journal) -> None:
@@ -308,7 +312,7 @@ def test_update_to_its_own_time(journal: Journal) -> None:
     record = booked(journal)
 
     with pytest.raises(AlreadyBooked) as caught:
-        journal.claim_update(record, timeslot())
+        journal.intents.claim_update(record, timeslot())
 
     assert caught.value.booking == record.id
 
@@ -318,14 +322,14 @@ def test_update_with_a_capacity(journal: Journal) -> None:
     record = booked(journal, 1)
     claimed(journal, 2, hours=1)
 
-    intent = journal.claim_update(record, timeslot(1), 2)
+    intent = journal.intents.claim_update(record, timeslot(1), 2)
 
     assert intent.timeslot == timeslot(1)
 
 
 def test_cancel_has_no_time(journal: Journal) -> None:
     """An intent to cancel is about no time of its own."""
-    intent = journal.claim_cancel(booked(journal))
+    intent = journal.intents.claim_cancel(booked(journal))
 
     assert (intent.kind, intent.timeslot) == (WriteKind.CANCEL, None)
 
@@ -334,10 +338,12 @@ def test_cancel_has_no_time(journal: Journal) -> None:
     "change",
     [
         pytest.param(
-            lambda journal, record: journal.claim_update(record, timeslot(1)),
+            lambda journal, record: journal.intents.claim_update(record, timeslot(1)),
             id="update",
         ),
-        pytest.param(lambda journal, record: journal.claim_cancel(record), id="cancel"),
+        pytest.param(
+            lambda journal, record: journal.intents.claim_cancel(record), id="cancel"
+        ),
     ],
 )
 class TestChangeIsRefused:
@@ -345,7 +351,7 @@ class TestChangeIsRefused:
 
     def test_pending(self, journal: Journal, change: Callable[..., object]) -> None:
         """A booking whose making is not settled cannot be changed."""
-        record = journal.get(claimed(journal).booking)
+        record = journal.lookups.get(claimed(journal).booking)
 
         with pytest.raises(Conflict, match="does not stand"):
             change(journal, record)
@@ -360,7 +366,7 @@ class TestChangeIsRefused:
     def test_in_flight(self, journal: Journal, change: Callable[..., object]) -> None:
         """A booking that another write is under way to cannot be changed."""
         record = booked(journal)
-        journal.claim_cancel(record)
+        journal.intents.claim_cancel(record)
 
         with pytest.raises(Conflict, match="under way"):
             change(journal, record)
@@ -384,7 +390,7 @@ class TestChangeIsRefused:
     ) -> None:
         """A change that is refused leaves nothing behind."""
         record = booked(journal)
-        journal.claim_cancel(record)
+        journal.intents.claim_cancel(record)
         before = rows(database)
 
         with pytest.raises(Conflict):
@@ -396,16 +402,16 @@ class TestChangeIsRefused:
 def test_settled_change_makes_way(journal: Journal) -> None:
     """Once a write is settled the next one may begin."""
     record = booked(journal)
-    journal.settle_not_sent(journal.claim_cancel(record))
+    journal.settlements.settle_not_sent(journal.intents.claim_cancel(record))
 
-    assert journal.claim_cancel(record).state is WriteState.CLAIMED
+    assert journal.intents.claim_cancel(record).state is WriteState.CLAIMED
 
 
 def test_mark_sent_moves_the_fence(journal: Journal) -> None:
     """An intent that is sent has a new fence and says since when."""
     intent = claimed(journal)
 
-    marked = journal.mark_sent(intent, lease=LEASE)
+    marked = journal.intents.mark_sent(intent, lease=LEASE)
 
     assert marked.sent_at is not None
     assert marked == replace(
@@ -423,17 +429,17 @@ def test_sent_is_lasting(
     intent = sent(journal)
 
     other = Journal(open_database(url), Seal(keys))
-    assert other.pending_intent(intent.booking) == intent
+    assert other.lookups.find_pending(intent.booking) == intent
 
 
 def test_repeated_key_tells_of_the_first(journal: Journal) -> None:
     """A client's key that was used before leads to the booking that it made."""
-    first = journal.claim_make(
+    first = journal.intents.claim_make(
         source=NORR, timeslot=timeslot(), subject=subject(1), request=KEY
     )
 
     with pytest.raises(RepeatedRequest) as caught:
-        journal.claim_make(
+        journal.intents.claim_make(
             source=NORR, timeslot=timeslot(), subject=subject(1), request=KEY
         )
 
@@ -442,12 +448,12 @@ def test_repeated_key_tells_of_the_first(journal: Journal) -> None:
 
 def test_repeated_key_with_other_content(journal: Journal) -> None:
     """A key that is used again for something else is told from a repeat."""
-    journal.claim_make(
+    journal.intents.claim_make(
         source=NORR, timeslot=timeslot(), subject=subject(1), request=KEY
     )
 
     with pytest.raises(RepeatedRequest) as caught:
-        journal.claim_make(
+        journal.intents.claim_make(
             source=NORR,
             timeslot=timeslot(1),
             subject=subject(1),
@@ -461,13 +467,13 @@ def test_repeated_key_after_rotation(
     journal: Journal, database: Database, keys: tuple[str, ...]
 ) -> None:
     """A repeat is recognised after a change of keys."""
-    journal.claim_make(
+    journal.intents.claim_make(
         source=NORR, timeslot=timeslot(), subject=subject(1), request=KEY
     )
     rotated = Journal(database, Seal([Seal.new_key(), *keys]))
 
     with pytest.raises(RepeatedRequest) as caught:
-        rotated.claim_make(
+        rotated.intents.claim_make(
             source=NORR, timeslot=timeslot(), subject=subject(1), request=KEY
         )
 
@@ -476,11 +482,11 @@ def test_repeated_key_after_rotation(
 
 def test_other_clients_key_is_another(journal: Journal) -> None:
     """Two clients may use the same key."""
-    journal.claim_make(
+    journal.intents.claim_make(
         source=NORR, timeslot=timeslot(), subject=subject(1), request=KEY
     )
 
-    other = journal.claim_make(
+    other = journal.intents.claim_make(
         source=NORR,
         timeslot=timeslot(1),
         subject=subject(2),
@@ -493,10 +499,10 @@ def test_other_clients_key_is_another(journal: Journal) -> None:
 def test_repeated_key_of_a_change(journal: Journal) -> None:
     """A repeat of a change is recognised before the version it was made on."""
     record = booked(journal)
-    intent = journal.claim_cancel(record, request=KEY)
-    journal.settle_cancelled(journal.mark_sent(intent, lease=LEASE))
+    intent = journal.intents.claim_cancel(record, request=KEY)
+    journal.settlements.settle_cancelled(journal.intents.mark_sent(intent, lease=LEASE))
 
     with pytest.raises(RepeatedRequest) as caught:
-        journal.claim_update(record, timeslot(1), request=KEY)
+        journal.intents.claim_update(record, timeslot(1), request=KEY)
 
     assert caught.value.booking == record.id

@@ -60,7 +60,7 @@ print("ready", flush=True)
 sys.stdin.readline()
 for resident in residents:
     try:
-        journal.claim_make(source=NORR, timeslot=wanted, subject=resident)
+        journal.intents.claim_make(source=NORR, timeslot=wanted, subject=resident)
     except TimeslotTaken:
         answers.append("taken")
     else:
@@ -97,7 +97,7 @@ def test_threads_claim_no_more_than_there_is(journal: Journal, places: int) -> N
     wanted = timeslot(count=places)
 
     def claim(who: int) -> str:
-        journal.claim_make(source=NORR, timeslot=wanted, subject=subject(who))
+        journal.intents.claim_make(source=NORR, timeslot=wanted, subject=subject(who))
         return "claimed"
 
     answers = _at_once(claim, times=CLAIMS)
@@ -142,7 +142,7 @@ def test_one_resident_at_once_claims_once(journal: Journal) -> None:
     wanted = timeslot(count=THREADS)
 
     def claim(_which: int) -> str:
-        journal.claim_make(source=NORR, timeslot=wanted, subject=subject(1))
+        journal.intents.claim_make(source=NORR, timeslot=wanted, subject=subject(1))
         return "claimed"
 
     assert _at_once(claim) == {"claimed": 1, AlreadyBooked: THREADS - 1}
@@ -152,7 +152,7 @@ def test_one_key_at_once_decides_once(journal: Journal) -> None:
     """One request that is repeated at once is decided once, whatever its time."""
 
     def claim(which: int) -> str:
-        journal.claim_make(
+        journal.intents.claim_make(
             source=NORR,
             timeslot=timeslot(which),
             subject=subject(which),
@@ -171,7 +171,7 @@ def test_one_booking_at_once_is_changed_once(journal: Journal) -> None:
         record = booked(journal, who, who, booking_id=f"B{who}")
 
         def change(which: int, record: BookingRecord = record, who: int = who) -> str:
-            journal.claim_update(record, timeslot(100 + 10 * who + which))
+            journal.intents.claim_update(record, timeslot(100 + 10 * who + which))
             return "claimed"
 
         answers += _at_once(change)
@@ -184,7 +184,7 @@ def test_one_intent_at_once_is_sent_once(journal: Journal) -> None:
     intent = claimed(journal)
 
     def send(_which: int) -> str:
-        journal.mark_sent(intent, lease=LEASE)
+        journal.intents.mark_sent(intent, lease=LEASE)
         return "sent"
 
     assert _at_once(send) == {"sent": 1, LostIntent: THREADS - 1}
@@ -196,15 +196,15 @@ def test_one_intent_at_once_is_settled_once(journal: Journal) -> None:
 
     def settle(which: int) -> str:
         if which % 2:
-            return journal.settle_not_sent(intent).state.value
-        return journal.settle_booked(
+            return journal.settlements.settle_not_sent(intent).state.value
+        return journal.settlements.settle_booked(
             intent, booking_id=None, permissions=CANCEL
         ).state.value
 
     answers = _at_once(settle)
 
     assert answers[LostIntent] == THREADS - 1
-    assert answers[journal.get(intent.booking).state.value] == 1
+    assert answers[journal.lookups.get(intent.booking).state.value] == 1
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def _adopted(journal: Journal, booking_id: str | None) -> BookingRecord:
 def test_unsettled_at_once_is_held_once(journal: Journal) -> None:
     """Of many who look for work at once each write falls to one."""
     for which in range(20):
-        journal.settle_unknown(sent(journal, which, which))
+        journal.settlements.settle_unknown(sent(journal, which, which))
 
     def hold(_which: int) -> int:
         return len(journal.outcomes.unsettled(limit=5, hold=LEASE))

@@ -87,7 +87,7 @@ def test_hold_is_a_pending_booking(journal: Journal) -> None:
     """A hold is pending, has no name, and says until when it lasts."""
     record = held(journal)
 
-    intent = journal.pending_intent(record.id)
+    intent = journal.lookups.find_pending(record.id)
     assert intent is not None
     assert intent.held_until is not None
     lasts = intent.held_until - record.created_at
@@ -126,7 +126,7 @@ def test_hold_that_is_over_keeps_nobody_out(journal: Journal, run_out: RunOut) -
     record = held(journal)
     run_out(record)
 
-    intent = journal.pending_intent(record.id)
+    intent = journal.lookups.find_pending(record.id)
     assert intent is not None
     assert intent.is_lapsed
     assert live_tokens(journal) == {}
@@ -142,9 +142,9 @@ def test_next_claimer_ends_a_hold_that_is_over(
 
     intent = claimed(journal, 1)
 
-    latest = journal.latest_intent(record.id)
+    latest = journal.lookups.find_latest(record.id)
     assert latest is not None
-    assert (latest.state, journal.get(record.id).state) == (
+    assert (latest.state, journal.lookups.get(record.id).state) == (
         WriteState.NOT_SENT,
         BookingState.REFUSED,
     )
@@ -159,10 +159,10 @@ def test_worker_ends_a_hold_that_is_over(journal: Journal, run_out: RunOut) -> N
 
     (intent,) = journal.outcomes.unsettled(limit=10)
 
-    journal.settle_not_sent(intent)
+    journal.settlements.settle_not_sent(intent)
     assert before == ()
     assert intent.booking == record.id
-    assert journal.get(record.id).state is BookingState.REFUSED
+    assert journal.lookups.get(record.id).state is BookingState.REFUSED
 
 
 def test_third_hold_of_a_resident_is_refused(journal: Journal, run_out: RunOut) -> None:
@@ -192,11 +192,11 @@ def test_booked_hold_does_not_count(journal: Journal) -> None:
 def test_renewed_hold_lasts_from_now(journal: Journal) -> None:
     """Renewing lets it last that long from now, and is a new version."""
     record = held(journal, lasts=timedelta(seconds=30))
-    before = journal.pending_intent(record.id)
+    before = journal.lookups.find_pending(record.id)
 
     renewed = journal.holds.renew(record.id, lasts=MINUTES)
 
-    after = journal.pending_intent(record.id)
+    after = journal.lookups.find_pending(record.id)
     assert before is not None
     assert after is not None
     assert before.held_until is not None
@@ -224,7 +224,7 @@ def test_renewing_is_not_for_ever(
 
     journal.holds.renew(record.id, lasts=MINUTES)
 
-    intent = journal.pending_intent(record.id)
+    intent = journal.lookups.find_pending(record.id)
     assert intent is not None
     assert intent.held_until is not None
     left = intent.held_until - record.created_at
@@ -253,7 +253,7 @@ def test_released_hold_frees_its_time(journal: Journal) -> None:
     assert (released.state, released.version) == (BookingState.CANCELLED, 2)
     assert journal.holds.release(record.id) == released
     assert live_tokens(journal) == {}
-    assert journal.of_subject(number(0)) == ()
+    assert journal.lookups.list_of_resident(number(0)) == ()
 
 
 def test_released_hold_bears_its_reason(journal: Journal) -> None:
@@ -271,7 +271,7 @@ def test_release_of_a_hold_that_is_over_is_no_error(
     """It is over either way."""
     record = held(journal)
     run_out(record)
-    journal.settle_not_sent(journal.outcomes.unsettled(limit=1)[0])
+    journal.settlements.settle_not_sent(journal.outcomes.unsettled(limit=1)[0])
 
     assert journal.holds.release(record.id).state is BookingState.REFUSED
 
@@ -281,8 +281,10 @@ def test_taken_hold_is_booked_like_any_claim(journal: Journal) -> None:
     record = held(journal)
 
     taken = journal.holds.take(record.id, subject=subject(0))
-    settled = journal.settle_booked(
-        journal.mark_sent(taken, lease=LEASE), booking_id=None, permissions=CANCEL
+    settled = journal.settlements.settle_booked(
+        journal.intents.mark_sent(taken, lease=LEASE),
+        booking_id=None,
+        permissions=CANCEL,
     )
 
     assert (settled.id, settled.state, settled.subject) == (
@@ -318,7 +320,7 @@ def test_whoever_knew_the_hold_has_lost_it(
     journal.holds.renew(record.id, lasts=MINUTES)
 
     with pytest.raises(LostIntent):
-        journal.settle_not_sent(seen)
+        journal.settlements.settle_not_sent(seen)
 
 
 def test_hold_of_a_counted_time_takes_one_place(journal: Journal) -> None:

@@ -78,27 +78,31 @@ def _life_of_bookings(journal: Journal, _: Database) -> Iterator[str]:
     """Do what can happen to bookings, step by step."""
     intent = claimed(journal)
     yield "claimed"
-    intent = journal.mark_sent(intent, lease=LEASE)
+    intent = journal.intents.mark_sent(intent, lease=LEASE)
     yield "sent"
-    journal.settle_unknown(intent)
+    journal.settlements.settle_unknown(intent)
     yield "unknown"
-    unknown = journal.pending_intent(intent.booking)
+    unknown = journal.lookups.find_pending(intent.booking)
     assert unknown is not None
-    journal.settle_booked(unknown, booking_id=None, permissions=CANCEL)
+    journal.settlements.settle_booked(unknown, booking_id=None, permissions=CANCEL)
     yield "found to be booked"
-    journal.settle_refused(sent(journal, 1, 1), message="Nej")
+    journal.settlements.settle_refused(sent(journal, 1, 1), message="Nej")
     yield "refused"
-    journal.settle_not_sent(claimed(journal, 2, 2))
+    journal.settlements.settle_not_sent(claimed(journal, 2, 2))
     yield "not sent"
     record = booked(journal, 3, 3, booking_id="B3")
     yield "booked"
-    move = journal.mark_sent(journal.claim_update(record, timeslot(4)), lease=LEASE)
+    move = journal.intents.mark_sent(
+        journal.intents.claim_update(record, timeslot(4)), lease=LEASE
+    )
     yield "moving"
-    record = journal.settle_moved(move, booking_id=None, permissions=CANCEL)
+    record = journal.settlements.settle_moved(move, booking_id=None, permissions=CANCEL)
     yield "moved"
-    cancellation = journal.mark_sent(journal.claim_cancel(record), lease=LEASE)
+    cancellation = journal.intents.mark_sent(
+        journal.intents.claim_cancel(record), lease=LEASE
+    )
     yield "being cancelled"
-    journal.settle_cancelled(cancellation)
+    journal.settlements.settle_cancelled(cancellation)
     yield "cancelled"
 
 
@@ -110,8 +114,10 @@ def _life_of_holds(journal: Journal, database: Database) -> Iterator[str]:
     yield "renewed"
     taken = journal.holds.take(held, subject=subject(3))
     yield "taken to be booked"
-    journal.settle_booked(
-        journal.mark_sent(taken, lease=LEASE), booking_id=None, permissions=CANCEL
+    journal.settlements.settle_booked(
+        journal.intents.mark_sent(taken, lease=LEASE),
+        booking_id=None,
+        permissions=CANCEL,
     )
     yield "booked"
     journal.holds.release(_held(journal, 5, 5))
@@ -132,11 +138,11 @@ def _life_of_holds(journal: Journal, database: Database) -> Iterator[str]:
 def _life_at_the_region(journal: Journal, _: Database) -> Iterator[str]:
     """Let the region do what it can do to claims, step by step."""
     intent = sent(journal)
-    journal.settle_unknown(intent)
-    unknown = journal.pending_intent(intent.booking)
+    journal.settlements.settle_unknown(intent)
+    unknown = journal.lookups.find_pending(intent.booking)
     assert unknown is not None
     unknown = journal.outcomes.postpone(unknown, until=timedelta(), unchanged=True)
-    journal.settle_not_sent(unknown)
+    journal.settlements.settle_not_sent(unknown)
     yield "believed not to be done"
     assert journal.outcomes.reopen(unknown, lease=LEASE) is not None
     yield "seen after all"
@@ -279,7 +285,7 @@ def test_freed_time_is_still_known(
     journal: Journal, *, hours: int, is_known: bool
 ) -> None:
     """A time that was claimed here is known for ever, and no other is."""
-    journal.settle_not_sent(claimed(journal))
+    journal.settlements.settle_not_sent(claimed(journal))
 
     assert journal.places.is_known(timeslot(hours).token) is is_known
 

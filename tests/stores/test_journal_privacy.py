@@ -49,7 +49,7 @@ MARKS = [
 
 def _lived(journal: Journal) -> None:
     """Leave every kind of row, with a marked resident and marked texts."""
-    made = journal.claim_make(
+    made = journal.intents.claim_make(
         source=NORR, timeslot=timeslot(), subject=MARKED, request=REQUEST
     )
     journal.requests.close(
@@ -57,19 +57,21 @@ def _lived(journal: Journal) -> None:
         Answer(status=201, headers={}, body=f"{TEXT} {MARKED.number.reveal()}"),
         visit=START,
     )
-    record = journal.settle_booked(
-        journal.mark_sent(made, lease=LEASE),
+    record = journal.settlements.settle_booked(
+        journal.intents.mark_sent(made, lease=LEASE),
         booking_id=None,
         permissions=CANCEL,
         message=TEXT,
     )
-    moved = journal.mark_sent(journal.claim_update(record, timeslot(1)), lease=LEASE)
-    journal.settle_refused(moved, message=TEXT)
-    reason = CancellationReason(text="Hemlig orsak", stated=TEXT)
-    cancelled = journal.mark_sent(
-        journal.claim_cancel(record, reason=reason), lease=LEASE
+    moved = journal.intents.mark_sent(
+        journal.intents.claim_update(record, timeslot(1)), lease=LEASE
     )
-    journal.settle_unknown(cancelled)
+    journal.settlements.settle_refused(moved, message=TEXT)
+    reason = CancellationReason(text="Hemlig orsak", stated=TEXT)
+    cancelled = journal.intents.mark_sent(
+        journal.intents.claim_cancel(record, reason=reason), lease=LEASE
+    )
+    journal.settlements.settle_unknown(cancelled)
     journal.reports.adopt(
         source=NORR,
         booking=Booking(
@@ -131,11 +133,11 @@ def test_every_table_was_filled(journal: Journal, database: Database) -> None:
 def test_reprs_hold_nothing_in_clear(journal: Journal, database: Database) -> None:
     """No repr of anything that the journal takes or tells holds a mark."""
     _lived(journal)
-    (record, adopted) = journal.of_subject(MARKED.number)
+    (record, adopted) = journal.lookups.list_of_resident(MARKED.number)
     told = (
         record,
         adopted,
-        journal.latest_intent(record.id),
+        journal.lookups.find_latest(record.id),
         journal,
         database,
         REQUEST,
@@ -148,9 +150,9 @@ def test_errors_hold_nothing_in_clear(journal: Journal) -> None:
     """No error about a resident's request holds a mark."""
     _lived(journal)
     with pytest.raises(AlreadyBooked) as already:
-        journal.claim_make(source=NORR, timeslot=timeslot(), subject=MARKED)
+        journal.intents.claim_make(source=NORR, timeslot=timeslot(), subject=MARKED)
     with pytest.raises(RepeatedRequest) as repeated:
-        journal.claim_make(
+        journal.intents.claim_make(
             source=NORR, timeslot=timeslot(), subject=MARKED, request=REQUEST
         )
 
@@ -161,7 +163,7 @@ def test_errors_hold_nothing_in_clear(journal: Journal) -> None:
 def test_texts_are_told_in_full(journal: Journal, keys: tuple[str, ...]) -> None:
     """What stands sealed is told in clear to those who may ask."""
     _lived(journal)
-    (record, adopted) = journal.of_subject(MARKED.number)
+    (record, adopted) = journal.lookups.list_of_resident(MARKED.number)
 
     assert (record.subject, record.message) == (MARKED, TEXT)
     assert (adopted.subject, adopted.number) == (None, MARKED.number)

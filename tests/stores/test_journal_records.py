@@ -72,13 +72,13 @@ def _adopted(
 def test_unknown_id_is_not_found(journal: Journal, text: str) -> None:
     """An id that is none of ours is not found, whatever it looks like."""
     with pytest.raises(NotFound):
-        journal.get(text)
+        journal.lookups.get(text)
 
 
 def test_id_is_found_as_written_only(journal: Journal) -> None:
     """An id in upper case is another id."""
     with pytest.raises(NotFound):
-        journal.get(booked(journal).id.upper())
+        journal.lookups.get(booked(journal).id.upper())
 
 
 def test_timeslot_is_kept_whole(journal: Journal) -> None:
@@ -105,7 +105,7 @@ def test_timeslot_is_kept_whole(journal: Journal) -> None:
         number=number(),
     )
 
-    assert journal.get(record.id).timeslot == full
+    assert journal.lookups.get(record.id).timeslot == full
 
 
 def test_hour_that_autumn_repeats_compares(journal: Journal) -> None:
@@ -123,26 +123,26 @@ def test_hour_that_autumn_repeats_compares(journal: Journal) -> None:
 def test_bookings_of_a_resident_are_in_order(journal: Journal) -> None:
     """A resident's bookings come by start, those being made and cancelled too."""
     last = booked(journal, 1, hours=3, booking_id="B3")
-    first = journal.get(claimed(journal, 1, hours=1).booking)
+    first = journal.lookups.get(claimed(journal, 1, hours=1).booking)
     middle = journal.reports.mark_cancelled_elsewhere(
         booked(journal, 1, hours=2, booking_id="B2")
     )
 
-    assert journal.of_subject(number(1)) == (first, middle, last)
+    assert journal.lookups.list_of_resident(number(1)) == (first, middle, last)
 
 
 def test_refused_bookings_are_left_out(journal: Journal) -> None:
     """What was never booked is not among a resident's bookings."""
-    journal.settle_refused(sent(journal, 1), message=None)
+    journal.settlements.settle_refused(sent(journal, 1), message=None)
 
-    assert journal.of_subject(number(1)) == ()
+    assert journal.lookups.list_of_resident(number(1)) == ()
 
 
 def test_bookings_of_others_are_left_out(journal: Journal) -> None:
     """Nobody's bookings are among another's."""
     booked(journal, 1)
 
-    assert journal.of_subject(number(2)) == ()
+    assert journal.lookups.list_of_resident(number(2)) == ()
 
 
 def test_a_resident_has_a_time_that_is_booked_or_on_its_way(journal: Journal) -> None:
@@ -151,14 +151,17 @@ def test_a_resident_has_a_time_that_is_booked_or_on_its_way(journal: Journal) ->
     pending = claimed(journal, 1).booking
     booked(journal, 2, hours=1)
 
-    assert [journal.standing(number(who), token) for who in (1, 2)] == [pending, None]
+    assert [journal.lookups.find_standing(number(who), token) for who in (1, 2)] == [
+        pending,
+        None,
+    ]
 
 
 def test_a_resident_has_no_time_that_was_refused(journal: Journal) -> None:
     """What the region said no to stands no more."""
-    journal.settle_refused(sent(journal, 1), message=None)
+    journal.settlements.settle_refused(sent(journal, 1), message=None)
 
-    assert journal.standing(number(1), timeslot().token) is None
+    assert journal.lookups.find_standing(number(1), timeslot().token) is None
 
 
 def test_bookings_are_found_after_rotation(
@@ -187,7 +190,7 @@ def test_right_keys_are_told(journal: Journal) -> None:
     """Keys that open what is stored pass the check."""
     booked(journal)
 
-    journal.check_keys()
+    journal.upkeep.check_keys()
 
 
 def test_any_keys_fit_an_empty_database(database: Database) -> None:
@@ -199,7 +202,7 @@ def test_booking_is_found_by_the_regions_id(journal: Journal) -> None:
     """A booking is found by source, unit and the region's id."""
     record = booked(journal)
 
-    assert journal.by_booking_id(NORR, UNIT, BookingId("B1")) == record
+    assert journal.lookups.find_by_booking_id(NORR, UNIT, BookingId("B1")) == record
 
 
 @pytest.mark.parametrize(
@@ -216,7 +219,7 @@ def test_regions_id_is_nothing_alone(
     """The same id of another source or unit is another booking."""
     booked(journal)
 
-    found = journal.by_booking_id(
+    found = journal.lookups.find_by_booking_id(
         SourceName(source), HsaId(unit), BookingId(booking_id)
     )
     assert found is None
@@ -228,7 +231,7 @@ def test_booked_one_is_found_before_a_cancelled_one(journal: Journal) -> None:
     gone = journal.reports.mark_cancelled_elsewhere(standing)
     again = _adopted(journal)
 
-    found = journal.by_booking_id(NORR, UNIT, BookingId("B1"))
+    found = journal.lookups.find_by_booking_id(NORR, UNIT, BookingId("B1"))
     assert (found, gone.state) == (again, BookingState.CANCELLED)
 
 
@@ -236,7 +239,7 @@ def test_cancelled_one_is_found(journal: Journal) -> None:
     """A booking that was cancelled is still found by the region's id."""
     gone = journal.reports.mark_cancelled_elsewhere(booked(journal))
 
-    assert journal.by_booking_id(NORR, UNIT, BookingId("B1")) == gone
+    assert journal.lookups.find_by_booking_id(NORR, UNIT, BookingId("B1")) == gone
 
 
 def test_adopted_booking(journal: Journal) -> None:
@@ -296,7 +299,7 @@ def test_booking_being_made_is_not_adopted(journal: Journal) -> None:
     """A region that tells of a booking before its answer came tells of that one."""
     intent = sent(journal)
 
-    assert _adopted(journal) == journal.get(intent.booking)
+    assert _adopted(journal) == journal.lookups.get(intent.booking)
 
 
 def test_booking_made_without_an_id_is_not_adopted(journal: Journal) -> None:
@@ -309,7 +312,9 @@ def test_booking_made_without_an_id_is_not_adopted(journal: Journal) -> None:
 def test_booking_being_moved_is_not_adopted(journal: Journal) -> None:
     """A region that tells of the new time under a new id tells of the moved one."""
     record = booked(journal)
-    journal.mark_sent(journal.claim_update(record, timeslot(1)), lease=LEASE)
+    journal.intents.mark_sent(
+        journal.intents.claim_update(record, timeslot(1)), lease=LEASE
+    )
 
     assert _adopted(journal, "B2", hours=1) == record
 
@@ -462,7 +467,7 @@ def test_older_news_change_nothing(journal: Journal) -> None:
 def test_news_during_a_write_change_nothing(journal: Journal) -> None:
     """What a source says while a write is under way waits for its settlement."""
     record = booked(journal)
-    journal.claim_update(record, timeslot(1))
+    journal.intents.claim_update(record, timeslot(1))
 
     told_of = journal.reports.confirm(record, told(permissions=REBOOK), timeslot(1))
 
@@ -471,7 +476,7 @@ def test_news_during_a_write_change_nothing(journal: Journal) -> None:
 
 def test_booking_being_made_is_not_confirmed(journal: Journal) -> None:
     """A booking that is being made is settled, and not confirmed."""
-    record = journal.get(sent(journal).booking)
+    record = journal.lookups.get(sent(journal).booking)
 
     assert _confirmed(journal, record) == record
 
@@ -521,7 +526,7 @@ def test_cancelled_elsewhere_twice_is_once(journal: Journal) -> None:
 
 def test_booking_being_made_is_not_cancelled_elsewhere(journal: Journal) -> None:
     """A booking that its source does not have yet is left to its settlement."""
-    record = journal.get(sent(journal).booking)
+    record = journal.lookups.get(sent(journal).booking)
 
     assert journal.reports.mark_cancelled_elsewhere(record) == record
 
@@ -529,7 +534,7 @@ def test_booking_being_made_is_not_cancelled_elsewhere(journal: Journal) -> None
 def test_booking_being_moved_is_not_cancelled_elsewhere(journal: Journal) -> None:
     """A booking that a write is under way to is left to its settlement."""
     record = booked(journal)
-    journal.claim_update(record, timeslot(1))
+    journal.intents.claim_update(record, timeslot(1))
 
     assert journal.reports.mark_cancelled_elsewhere(record) == record
 
@@ -545,12 +550,14 @@ def test_older_absence_changes_nothing(journal: Journal) -> None:
 def test_a_booking_and_its_write_of_one_moment(journal: Journal) -> None:
     """A write that is under way is told with its booking, a settled one is not."""
     intent = sent(journal)
-    under_way = journal.now(intent.booking)
-    record = journal.settle_booked(intent, booking_id=None, permissions=CANCEL)
+    under_way = journal.lookups.get_with_pending(intent.booking)
+    record = journal.settlements.settle_booked(
+        intent, booking_id=None, permissions=CANCEL
+    )
 
     assert under_way[1] == intent
     assert under_way[0].state is BookingState.PENDING
-    assert journal.now(intent.booking) == (record, None)
+    assert journal.lookups.get_with_pending(intent.booking) == (record, None)
 
 
 @pytest.mark.parametrize(
@@ -564,7 +571,7 @@ def test_a_booking_and_its_write_of_one_moment(journal: Journal) -> None:
 def test_what_is_no_booking_has_no_moment(journal: Journal, text: str) -> None:
     """An id that leads to nothing is not found."""
     with pytest.raises(NotFound):
-        journal.now(text)
+        journal.lookups.get_with_pending(text)
 
 
 def test_a_moment_is_one_statement(journal: Journal, database: Database) -> None:
@@ -577,7 +584,7 @@ def test_a_moment_is_one_statement(journal: Journal, database: Database) -> None
         lambda *arguments: asked.append(arguments[2]),
     )
 
-    journal.now(intent.booking)
+    journal.lookups.get_with_pending(intent.booking)
 
     assert len([each for each in asked if each.startswith("SELECT")]) == 1
 
@@ -586,7 +593,7 @@ def test_a_permission_that_cannot_be_read_stands_as_it_was(journal: Journal) -> 
     """A flag that is neither true nor false changes nothing of what is known."""
     journal.reports.confirm(booked(journal), told(permissions=REBOOK), timeslot())
     unreadable = BookingPermissions(unreadable=frozenset({Wish.REBOOK}))
-    (record,) = journal.of_subject(number())
+    (record,) = journal.lookups.list_of_resident(number())
 
     after = journal.reports.confirm(record, told(permissions=unreadable), timeslot())
 

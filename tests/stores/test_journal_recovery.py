@@ -50,7 +50,7 @@ database = Database(url)
 journal = Journal(database, Seal([key]))
 intent = claimed(journal)
 if point == "SENT":
-    intent = journal.mark_sent(intent, lease=timedelta())
+    intent = journal.intents.mark_sent(intent, lease=timedelta())
 with database.writing() as connection:
     connection.execute(update(intents).values(state="DONE", settled_at=0))
     connection.execute(update(bookings).values(state="BOOKED", version=2))
@@ -71,8 +71,8 @@ def test_killed_process_leaves_what_it_committed(
     )
 
     journal = Journal(open_database(url), Seal([key]), claim_lease=NOW)
-    (record,) = journal.of_subject(number())
-    intent = journal.pending_intent(record.id)
+    (record,) = journal.lookups.list_of_resident(number())
+    intent = journal.lookups.find_pending(record.id)
     assert dead.returncode == -signal.SIGKILL
     assert intent is not None
     assert intent.state is WriteState[point]
@@ -101,7 +101,7 @@ def test_abandoned_claim_can_still_be_sent(
     """The lease of a claim is no deadline: who is first, sender or looker, has it."""
     journal = Journal(database, Seal(keys), claim_lease=NOW)
 
-    intent = journal.mark_sent(claimed(journal), lease=LEASE)
+    intent = journal.intents.mark_sent(claimed(journal), lease=LEASE)
 
     assert intent.state is WriteState.SENT
 
@@ -130,7 +130,7 @@ def test_sent_beyond_its_lease_is_found(journal: Journal, lease: timedelta) -> N
 def test_unknown_is_found_at_once(journal: Journal) -> None:
     """A write whose outcome is unknown is shown without waiting for its lease."""
     intent = sent(journal)
-    journal.settle_unknown(intent)
+    journal.settlements.settle_unknown(intent)
 
     assert journal.outcomes.unsettled(limit=10) == (
         replace(intent, state=WriteState.UNKNOWN),
@@ -139,7 +139,7 @@ def test_unknown_is_found_at_once(journal: Journal) -> None:
 
 def test_settled_is_not_found(journal: Journal) -> None:
     """A write that is settled is never looked into."""
-    journal.settle_not_sent(sent(journal, lease=NOW))
+    journal.settlements.settle_not_sent(sent(journal, lease=NOW))
 
     assert journal.outcomes.unsettled(limit=10) == ()
 
@@ -230,12 +230,12 @@ def test_woken_sender_loses(journal: Journal) -> None:
     """A sender that slept through its lease cannot undo what was found out since."""
     intent = sent(journal, lease=NOW)
     (found,) = journal.outcomes.unsettled(limit=1)
-    journal.settle_booked(found, booking_id=None, permissions=CANCEL)
+    journal.settlements.settle_booked(found, booking_id=None, permissions=CANCEL)
 
     with pytest.raises(LostIntent):
-        journal.settle_not_sent(intent)
+        journal.settlements.settle_not_sent(intent)
 
-    assert journal.get(intent.booking).state is BookingState.BOOKED
+    assert journal.lookups.get(intent.booking).state is BookingState.BOOKED
 
 
 def test_sources_with_something_due_are_told(journal: Journal) -> None:
@@ -244,10 +244,10 @@ def test_sources_with_something_due_are_told(journal: Journal) -> None:
     rests = sent(journal, hours=2, source=SYD, lease=NOW)
     journal.outcomes.postpone(rests, until=LEASE)
     before = journal.outcomes.sources()
-    journal.settle_not_sent(rests, look_again_in=NOW)
+    journal.settlements.settle_not_sent(rests, look_again_in=NOW)
     both = sorted(journal.outcomes.sources())
     for each in unsettled:
-        journal.settle_not_sent(each)
+        journal.settlements.settle_not_sent(each)
 
     assert (before, both) == ((NORR,), [NORR, SYD])
     assert journal.outcomes.sources() == (SYD,)
@@ -258,7 +258,7 @@ def test_only_the_writes_of_a_source_are_shown(journal: Journal) -> None:
     northern = sent(journal, lease=NOW)
     southern = sent(journal, hours=1, source=SYD, lease=NOW)
     settled = sent(journal, hours=2, source=SYD, lease=NOW)
-    journal.settle_not_sent(settled, look_again_in=NOW)
+    journal.settlements.settle_not_sent(settled, look_again_in=NOW)
 
     assert journal.outcomes.unsettled(limit=9, source=NORR) == (northern,)
     assert journal.outcomes.unsettled(limit=9, hold=LEASE, source=SYD) == (southern,)

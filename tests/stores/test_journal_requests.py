@@ -31,7 +31,7 @@ MINUTE = timedelta(minutes=1)
 def claimed(journal: Journal, key: RequestKey = KEY) -> WriteIntent:
     """Begin a request, and claim a time for it."""
     journal.requests.begin(key, lease=MINUTE)
-    return journal.claim_make(
+    return journal.intents.claim_make(
         source=NORR, timeslot=timeslot(), subject=subject(), request=key
     )
 
@@ -107,11 +107,14 @@ def test_answer_names_the_booking_that_it_tells_of(journal: Journal) -> None:
     "settle",
     [
         pytest.param(
-            lambda journal, intent: journal.settle_refused(intent, message="Nej"),
+            lambda journal, intent: journal.settlements.settle_refused(
+                intent, message="Nej"
+            ),
             id="refused",
         ),
         pytest.param(
-            lambda journal, intent: journal.settle_not_sent(intent), id="not sent"
+            lambda journal, intent: journal.settlements.settle_not_sent(intent),
+            id="not sent",
         ),
     ],
 )
@@ -119,7 +122,7 @@ def test_what_came_to_nothing_can_be_begun_anew(
     journal: Journal, settle: Callable[[Journal, WriteIntent], object]
 ) -> None:
     """Who asks for that begins anew, once, when the first is done with it."""
-    intent = journal.mark_sent(claimed(journal), lease=LEASE)
+    intent = journal.intents.mark_sent(claimed(journal), lease=LEASE)
     settle(journal, intent)
     journal.requests.leave_open(KEY, visit=START)
 
@@ -135,10 +138,11 @@ def test_what_came_to_nothing_can_be_begun_anew(
     [
         pytest.param(lambda *_: None, id="sent"),
         pytest.param(
-            lambda journal, intent: journal.settle_unknown(intent), id="unknown"
+            lambda journal, intent: journal.settlements.settle_unknown(intent),
+            id="unknown",
         ),
         pytest.param(
-            lambda journal, intent: journal.settle_booked(
+            lambda journal, intent: journal.settlements.settle_booked(
                 intent, booking_id=None, permissions=CANCEL
             ),
             id="booked",
@@ -149,7 +153,7 @@ def test_what_may_have_come_to_something_is_not_begun_anew(
     journal: Journal, settle: Callable[[Journal, WriteIntent], object]
 ) -> None:
     """What stands, or may stand, is found by its key, also by who asks for that."""
-    intent = journal.mark_sent(claimed(journal), lease=LEASE)
+    intent = journal.intents.mark_sent(claimed(journal), lease=LEASE)
     settle(journal, intent)
     journal.requests.leave_open(KEY, visit=START)
 
@@ -191,7 +195,7 @@ def test_forgotten_key_is_free(journal: Journal) -> None:
     journal.requests.begin(OTHER, lease=MINUTE)
     journal.requests.forget(OTHER)
 
-    journal.settle_not_sent(claimed(journal))
+    journal.settlements.settle_not_sent(claimed(journal))
     journal.requests.forget(KEY)
 
     journal.requests.begin(KEY, lease=MINUTE)
@@ -202,16 +206,19 @@ def test_forgotten_key_is_free(journal: Journal) -> None:
     [
         pytest.param(lambda *_: None, id="sent"),
         pytest.param(
-            lambda journal, intent: journal.settle_unknown(intent), id="unknown"
+            lambda journal, intent: journal.settlements.settle_unknown(intent),
+            id="unknown",
         ),
         pytest.param(
-            lambda journal, intent: journal.settle_booked(
+            lambda journal, intent: journal.settlements.settle_booked(
                 intent, booking_id=None, permissions=CANCEL
             ),
             id="booked",
         ),
         pytest.param(
-            lambda journal, intent: journal.settle_refused(intent, message="Nej"),
+            lambda journal, intent: journal.settlements.settle_refused(
+                intent, message="Nej"
+            ),
             id="refused",
         ),
     ],
@@ -220,7 +227,7 @@ def test_key_of_what_was_sent_is_not_forgotten(
     journal: Journal, settle: Callable[[Journal, WriteIntent], object]
 ) -> None:
     """A request that reached the region is never made anew."""
-    intent = journal.mark_sent(claimed(journal), lease=LEASE)
+    intent = journal.intents.mark_sent(claimed(journal), lease=LEASE)
     settle(journal, intent)
 
     journal.requests.forget(KEY)

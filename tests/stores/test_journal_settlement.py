@@ -45,20 +45,26 @@ REBOOK = BookingPermissions(rebook=True)
 Step = Callable[[Journal, WriteIntent], object]
 
 STEPS: dict[str, Step] = {
-    "mark_sent": lambda journal, intent: journal.mark_sent(intent, lease=LEASE),
+    "mark_sent": lambda journal, intent: journal.intents.mark_sent(intent, lease=LEASE),
     "postpone": lambda journal, intent: journal.outcomes.postpone(intent, until=LEASE),
-    "settle_booked": lambda journal, intent: journal.settle_booked(
+    "settle_booked": lambda journal, intent: journal.settlements.settle_booked(
         intent, booking_id=BookingId("B2"), permissions=REBOOK
     ),
-    "settle_moved": lambda journal, intent: journal.settle_moved(
+    "settle_moved": lambda journal, intent: journal.settlements.settle_moved(
         intent, booking_id=BookingId("B2"), permissions=REBOOK
     ),
-    "settle_cancelled": lambda journal, intent: journal.settle_cancelled(intent),
-    "settle_refused": lambda journal, intent: journal.settle_refused(
+    "settle_cancelled": lambda journal, intent: journal.settlements.settle_cancelled(
+        intent
+    ),
+    "settle_refused": lambda journal, intent: journal.settlements.settle_refused(
         intent, message="Nej"
     ),
-    "settle_not_sent": lambda journal, intent: journal.settle_not_sent(intent),
-    "settle_unknown": lambda journal, intent: journal.settle_unknown(intent),
+    "settle_not_sent": lambda journal, intent: journal.settlements.settle_not_sent(
+        intent
+    ),
+    "settle_unknown": lambda journal, intent: journal.settlements.settle_unknown(
+        intent
+    ),
 }
 RIGHT_END = {
     MAKE: "settle_booked",
@@ -115,7 +121,7 @@ def _brought_to(journal: Journal, kind: WriteKind, state: WriteState) -> WriteIn
     intent = _claimed(journal, kind)
     if state is WriteState.CLAIMED:
         return intent
-    intent = journal.mark_sent(intent, lease=LEASE)
+    intent = journal.intents.mark_sent(intent, lease=LEASE)
     way = {
         WriteState.SENT: (),
         WriteState.UNKNOWN: ("settle_unknown",),
@@ -125,7 +131,7 @@ def _brought_to(journal: Journal, kind: WriteKind, state: WriteState) -> WriteIn
     }
     for step in way[state]:
         STEPS[step](journal, intent)
-    latest = journal.latest_intent(intent.booking)
+    latest = journal.lookups.find_latest(intent.booking)
     assert latest is not None
     return latest
 
@@ -134,8 +140,8 @@ def _claimed(journal: Journal, kind: WriteKind) -> WriteIntent:
     if kind is MAKE:
         return claimed(journal)
     if kind is UPDATE:
-        return journal.claim_update(booked(journal), NEW)
-    return journal.claim_cancel(booked(journal))
+        return journal.intents.claim_update(booked(journal), NEW)
+    return journal.intents.claim_cancel(booked(journal))
 
 
 def _combinations(*, accepted: bool) -> list[object]:
@@ -156,12 +162,12 @@ def test_step_is_taken(
 ) -> None:
     """Each step from a state that it fits leaves intent, booking and claims right."""
     intent = _brought_to(journal, kind, state)
-    before = journal.get(intent.booking)
+    before = journal.lookups.get(intent.booking)
 
     STEPS[step](journal, intent)
 
-    latest = journal.latest_intent(intent.booking)
-    after = journal.get(intent.booking)
+    latest = journal.lookups.find_latest(intent.booking)
+    after = journal.lookups.get(intent.booking)
     assert latest is not None
     assert (
         Outcome(
@@ -232,11 +238,11 @@ def test_kind_is_not_mixed_up(
 
 def test_booked_says_what_the_region_said(journal: Journal) -> None:
     """A booking that was made bears the region's id, permissions and text."""
-    before = journal.get(sent(journal).booking)
-    intent = journal.pending_intent(before.id)
+    before = journal.lookups.get(sent(journal).booking)
+    intent = journal.lookups.find_pending(before.id)
     assert intent is not None
 
-    record = journal.settle_booked(
+    record = journal.settlements.settle_booked(
         intent,
         booking_id=BookingId("B1"),
         permissions=CANCEL,
@@ -262,7 +268,7 @@ def test_settled_record_is_the_stored_one(journal: Journal) -> None:
     """What a settlement returns is what is read afterwards."""
     record = booked(journal)
 
-    assert journal.get(record.id) == record
+    assert journal.lookups.get(record.id) == record
 
 
 def test_booked_without_an_id(journal: Journal) -> None:
@@ -276,9 +282,11 @@ def test_booked_without_an_id(journal: Journal) -> None:
 def test_moved_has_its_new_time(journal: Journal) -> None:
     """A booking that was moved has the new time, id, permissions and text."""
     before = booked(journal)
-    intent = journal.mark_sent(journal.claim_update(before, NEW), lease=LEASE)
+    intent = journal.intents.mark_sent(
+        journal.intents.claim_update(before, NEW), lease=LEASE
+    )
 
-    record = journal.settle_moved(
+    record = journal.settlements.settle_moved(
         intent,
         booking_id=BookingId("B2"),
         permissions=REBOOK,
@@ -301,18 +309,24 @@ def test_moved_has_its_new_time(journal: Journal) -> None:
 
 def test_moved_without_an_id_keeps_its_own(journal: Journal) -> None:
     """A region that gives no id for a move has kept the old one."""
-    intent = journal.mark_sent(journal.claim_update(booked(journal), NEW), lease=LEASE)
+    intent = journal.intents.mark_sent(
+        journal.intents.claim_update(booked(journal), NEW), lease=LEASE
+    )
 
-    record = journal.settle_moved(intent, booking_id=None, permissions=CANCEL)
+    record = journal.settlements.settle_moved(
+        intent, booking_id=None, permissions=CANCEL
+    )
 
     assert record.booking_id == "B1"
 
 
 def test_cancelled_bears_the_last_text(journal: Journal) -> None:
     """A booking that was cancelled bears the text of the region's answer to that."""
-    intent = journal.mark_sent(journal.claim_cancel(booked(journal)), lease=LEASE)
+    intent = journal.intents.mark_sent(
+        journal.intents.claim_cancel(booked(journal)), lease=LEASE
+    )
 
-    record = journal.settle_cancelled(intent, message="Avbokad")
+    record = journal.settlements.settle_cancelled(intent, message="Avbokad")
 
     assert (record.state, record.message) == (BookingState.CANCELLED, "Avbokad")
 
@@ -322,41 +336,47 @@ _REASON = CancellationReason(text="Frisk", stated='{"text": "Frisk"}')
 
 def test_cancelled_bears_its_reason(journal: Journal) -> None:
     """Why a booking was cancelled is read back as it was stated."""
-    intent = journal.claim_cancel(booked(journal), reason=_REASON)
+    intent = journal.intents.claim_cancel(booked(journal), reason=_REASON)
 
-    record = journal.settle_cancelled(journal.mark_sent(intent, lease=LEASE))
+    record = journal.settlements.settle_cancelled(
+        journal.intents.mark_sent(intent, lease=LEASE)
+    )
 
     assert record.cancellation == _REASON
-    assert journal.get(record.id).cancellation == _REASON
+    assert journal.lookups.get(record.id).cancellation == _REASON
 
 
 def test_a_refused_cancellation_leaves_no_reason(journal: Journal) -> None:
     """The next cancellation bears its own reason, or none."""
     record = booked(journal)
-    refused = journal.claim_cancel(record, reason=_REASON)
-    journal.settle_refused(journal.mark_sent(refused, lease=LEASE), message="Nej")
+    refused = journal.intents.claim_cancel(record, reason=_REASON)
+    journal.settlements.settle_refused(
+        journal.intents.mark_sent(refused, lease=LEASE), message="Nej"
+    )
 
-    intent = journal.mark_sent(journal.claim_cancel(record), lease=LEASE)
-    assert journal.settle_cancelled(intent).cancellation is None
+    intent = journal.intents.mark_sent(
+        journal.intents.claim_cancel(record), lease=LEASE
+    )
+    assert journal.settlements.settle_cancelled(intent).cancellation is None
 
 
 def test_refused_make_bears_the_regions_no(journal: Journal) -> None:
     """A booking that was refused bears the region's text."""
-    record = journal.settle_refused(sent(journal), message="Redan bokad")
+    record = journal.settlements.settle_refused(sent(journal), message="Redan bokad")
 
     assert (record.state, record.message) == (BookingState.REFUSED, "Redan bokad")
 
 
 def test_refused_change_keeps_the_bookings_text(journal: Journal) -> None:
     """A no to a change is told of the intent; the booking's own text stays."""
-    made = journal.settle_booked(
+    made = journal.settlements.settle_booked(
         sent(journal), booking_id=None, permissions=CANCEL, message="Fasta 12 timmar"
     )
-    intent = journal.mark_sent(journal.claim_cancel(made), lease=LEASE)
+    intent = journal.intents.mark_sent(journal.intents.claim_cancel(made), lease=LEASE)
 
-    record = journal.settle_refused(intent, message="För sent")
+    record = journal.settlements.settle_refused(intent, message="För sent")
 
-    latest = journal.latest_intent(record.id)
+    latest = journal.lookups.find_latest(record.id)
     assert latest is not None
     assert (record.message, latest.message) == ("Fasta 12 timmar", "För sent")
 
@@ -364,9 +384,11 @@ def test_refused_change_keeps_the_bookings_text(journal: Journal) -> None:
 def test_late_answer_after_unknown_counts(journal: Journal) -> None:
     """An answer that comes after all settles what was given up as unknown."""
     intent = sent(journal)
-    journal.settle_unknown(intent)
+    journal.settlements.settle_unknown(intent)
 
-    record = journal.settle_booked(intent, booking_id=None, permissions=CANCEL)
+    record = journal.settlements.settle_booked(
+        intent, booking_id=None, permissions=CANCEL
+    )
 
     assert record.state is BookingState.BOOKED
 
@@ -374,15 +396,15 @@ def test_late_answer_after_unknown_counts(journal: Journal) -> None:
 def test_latest_intent_is_the_last_one(journal: Journal) -> None:
     """Of several writes to one booking the last one is the latest."""
     record = booked(journal)
-    journal.settle_not_sent(journal.claim_update(record, NEW))
-    cancel = journal.claim_cancel(record)
+    journal.settlements.settle_not_sent(journal.intents.claim_update(record, NEW))
+    cancel = journal.intents.claim_cancel(record)
 
-    assert journal.latest_intent(record.id) == cancel
+    assert journal.lookups.find_latest(record.id) == cancel
 
 
 def test_no_intent_is_pending_after_settlement(journal: Journal) -> None:
     """A booking whose writes are settled has no pending intent."""
-    assert journal.pending_intent(booked(journal).id) is None
+    assert journal.lookups.find_pending(booked(journal).id) is None
 
 
 @pytest.mark.parametrize(
@@ -390,7 +412,7 @@ def test_no_intent_is_pending_after_settlement(journal: Journal) -> None:
 )
 def test_odd_id_has_no_intent(journal: Journal, text: str) -> None:
     """A text that is no id of ours has no intent."""
-    assert journal.latest_intent(text) is None
+    assert journal.lookups.find_latest(text) is None
 
 
 def _adopted(journal: Journal, who: int = 1, hours: int = 0) -> BookingRecord:
@@ -402,12 +424,12 @@ def _adopted(journal: Journal, who: int = 1, hours: int = 0) -> BookingRecord:
 def test_double_gives_way(journal: Journal) -> None:
     """A booking that was told of before its own answer came is merged into it."""
     adopted = _adopted(journal)
-    ours = journal.settle_booked(
+    ours = journal.settlements.settle_booked(
         sent(journal, 1), booking_id=BookingId("B9"), permissions=CANCEL
     )
 
-    assert journal.of_subject(number(1)) == (ours,)
-    assert journal.get(adopted.id).state is BookingState.REFUSED
+    assert journal.lookups.list_of_resident(number(1)) == (ours,)
+    assert journal.lookups.get(adopted.id).state is BookingState.REFUSED
 
 
 @pytest.mark.parametrize(
@@ -426,17 +448,19 @@ def test_id_of_another_booking_settles_nothing(
     before = rows(database)
 
     with pytest.raises(BookingIdTaken):
-        journal.settle_booked(intent, booking_id=BookingId("B9"), permissions=CANCEL)
+        journal.settlements.settle_booked(
+            intent, booking_id=BookingId("B9"), permissions=CANCEL
+        )
 
     assert rows(database) == before
 
 
 def test_double_that_is_being_changed_stays(journal: Journal) -> None:
     """A double that a write of its own is under way to does not give way."""
-    journal.claim_cancel(_adopted(journal))
+    journal.intents.claim_cancel(_adopted(journal))
 
     with pytest.raises(BookingIdTaken):
-        journal.settle_booked(
+        journal.settlements.settle_booked(
             sent(journal, 1), booking_id=BookingId("B9"), permissions=CANCEL
         )
 
@@ -444,11 +468,13 @@ def test_double_that_is_being_changed_stays(journal: Journal) -> None:
 def test_moved_to_the_id_of_another_settles_nothing(journal: Journal) -> None:
     """A move that is answered with another booking's id is not settled by that."""
     _adopted(journal, 2)
-    intent = journal.mark_sent(
-        journal.claim_update(booked(journal, 1, hours=2), NEW), lease=LEASE
+    intent = journal.intents.mark_sent(
+        journal.intents.claim_update(booked(journal, 1, hours=2), NEW), lease=LEASE
     )
 
     with pytest.raises(BookingIdTaken):
-        journal.settle_moved(intent, booking_id=BookingId("B9"), permissions=CANCEL)
+        journal.settlements.settle_moved(
+            intent, booking_id=BookingId("B9"), permissions=CANCEL
+        )
 
-    assert journal.pending_intent(intent.booking) == intent
+    assert journal.lookups.find_pending(intent.booking) == intent

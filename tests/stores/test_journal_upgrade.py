@@ -93,7 +93,7 @@ def test_a_claim_of_the_release_before_is_understood(
     """It is no hold, keeps others out, and is looked after."""
     claim_as_before()
 
-    intent = journal.pending_intent(ID)
+    intent = journal.lookups.find_pending(ID)
     assert intent is not None
     assert (intent.held_until, intent.is_lapsed, intent.alarm) == (
         None,
@@ -102,7 +102,7 @@ def test_a_claim_of_the_release_before_is_understood(
     )
     assert [each.booking for each in journal.places.of(timeslot().token)] == [ID]
     assert journal.outcomes.unsettled(limit=1) == (intent,)
-    journal.settle_not_sent(intent)
+    journal.settlements.settle_not_sent(intent)
     assert claimed(journal, 1).state is WriteState.CLAIMED
 
 
@@ -128,5 +128,5 @@ def test_a_hold_is_a_slow_claim_to_the_release_before(
     assert [(each.id, each.state) for each in listed] == [(held.id, "PENDING")]
     assert (unsettled.booking, unsettled.state) == (held.id, "CLAIMED")
     assert is_over
-    journal.settle_not_sent(journal.outcomes.unsettled(limit=1)[0])
-    assert journal.get(held.id).state is BookingState.REFUSED
+    journal.settlements.settle_not_sent(journal.outcomes.unsettled(limit=1)[0])
+    assert journal.lookups.get(held.id).state is BookingState.REFUSED

@@ -42,20 +42,20 @@ KEY = RequestKey(client="app", key="k", fingerprint="f")
 def lived(journal: Journal) -> str:
     """Book with everything personal that there is; return our id."""
     journal.requests.begin(KEY, lease=LEASE)
-    made = journal.mark_sent(
-        journal.claim_make(
+    made = journal.intents.mark_sent(
+        journal.intents.claim_make(
             source=NORR, timeslot=timeslot(), subject=subject(), request=KEY
         ),
         lease=LEASE,
     )
-    record = journal.settle_booked(
+    record = journal.settlements.settle_booked(
         made, booking_id=BookingId("B1"), permissions=CANCEL, message="Ta med leg"
     )
     reason = CancellationReason(text="Frisk", stated="Tolvan är frisk")
-    refused = journal.mark_sent(
-        journal.claim_cancel(record, reason=reason), lease=LEASE
+    refused = journal.intents.mark_sent(
+        journal.intents.claim_cancel(record, reason=reason), lease=LEASE
     )
-    journal.settle_refused(refused, message="Nej, Tolvan")
+    journal.settlements.settle_refused(refused, message="Nej, Tolvan")
     journal.requests.close(
         KEY, Answer(status=201, headers={}, body="{}"), visit=timeslot().start
     )
@@ -68,10 +68,10 @@ def test_booking_is_wiped_after_it_has_ended(journal: Journal) -> None:
 
     assert journal.upkeep.wipe(ended_before=AFTER) == 1
     with pytest.raises(NotFound):
-        journal.get(booking)
-    assert journal.of_subject(number()) == ()
-    assert journal.by_booking_id(NORR, UNIT, BookingId("B1")) is None
-    latest = journal.latest_intent(booking)
+        journal.lookups.get(booking)
+    assert journal.lookups.list_of_resident(number()) == ()
+    assert journal.lookups.find_by_booking_id(NORR, UNIT, BookingId("B1")) is None
+    latest = journal.lookups.find_latest(booking)
     assert latest is not None
     assert latest.message is None
     journal.requests.begin(KEY, lease=LEASE)
@@ -100,7 +100,7 @@ def test_booking_is_not_wiped_before(journal: Journal) -> None:
     booking = lived(journal)
 
     assert journal.upkeep.wipe(ended_before=END) == 0
-    assert journal.get(booking).subject == subject()
+    assert journal.lookups.get(booking).subject == subject()
 
 
 def test_unsettled_booking_is_not_wiped(journal: Journal) -> None:
@@ -108,7 +108,7 @@ def test_unsettled_booking_is_not_wiped(journal: Journal) -> None:
     intent = sent(journal)
 
     assert journal.upkeep.wipe(ended_before=AFTER) == 0
-    journal.settle_refused(intent, message=None)
+    journal.settlements.settle_refused(intent, message=None)
     assert journal.upkeep.wipe(ended_before=AFTER) == 1
     assert journal.upkeep.wipe(ended_before=AFTER) == 0
 
@@ -131,7 +131,7 @@ def test_journal_of_wiped_bookings_can_be_started(journal: Journal) -> None:
     lived(journal)
     journal.upkeep.wipe(ended_before=AFTER)
 
-    journal.check_keys()
+    journal.upkeep.check_keys()
 
 
 def test_resealed_journal_needs_the_new_key_alone(
@@ -151,8 +151,8 @@ def test_resealed_journal_needs_the_new_key_alone(
     alone = Journal(database, Seal((new,)))
     assert sum(each for each, _ in done) == total
     assert alone.get(booking).subject == subject()
-    assert [each.id for each in alone.of_subject(number())] == [booking]
-    latest = alone.latest_intent(booking)
+    assert [each.id for each in alone.lookups.list_of_resident(number())] == [booking]
+    latest = alone.lookups.find_latest(booking)
     assert latest is not None
     assert latest.message == "Nej, Tolvan"
     assert next(both.upkeep.reseal())[1] == 0
@@ -189,4 +189,4 @@ def test_resealing_goes_through_every_row(
 
     assert done == [(200, 200), (10, 10)]
     alone = Journal(database, Seal((new,)))
-    assert len(alone.of_subject(number(209))) == 1
+    assert len(alone.lookups.list_of_resident(number(209))) == 1

@@ -226,11 +226,11 @@ def _found_late(
     body: dict[str, Any] | None = book(client, "norr", number).json
     assert body is not None
     assert body["status"] == "pending"
-    intent = made.journal.pending_intent(body["id"])
+    intent = made.journal.lookups.find_pending(body["id"])
     assert intent is not None
     again = timedelta(minutes=5)
     seen = made.journal.outcomes.postpone(intent, until=again, unchanged=True)
-    made.journal.settle_not_sent(seen, look_again_in=again)
+    made.journal.settlements.settle_not_sent(seen, look_again_in=again)
     sandbox.heal()
     sandbox.spoil(
         "norr", "vp-fault", interactions=["GetSubjectOfCareSchedule"], count=1

@@ -148,7 +148,7 @@ class BookingService:
             intent = self._claiming.claim(
                 request.token,
                 request.subject.number,
-                lambda timeslot, capacity: self._journal.claim_make(
+                lambda timeslot, capacity: self._journal.intents.claim_make(
                     source=source.name,
                     timeslot=timeslot,
                     subject=request.subject,
@@ -247,7 +247,7 @@ class BookingService:
             Refused: The region said no.
             Unavailable: The source could not be asked; nothing was sent.
         """
-        record = self._journal.get(booking)
+        record = self._journal.lookups.get(booking)
         subject = subject or record.subject
         if subject is None:
             raise Incorrect(
@@ -331,7 +331,7 @@ class BookingService:
         intent = self._claiming.claim(
             request.token,
             record.number,
-            lambda timeslot, capacity: self._journal.claim_update(
+            lambda timeslot, capacity: self._journal.intents.claim_update(
                 record, timeslot, capacity, request=request.request
             ),
             moving=booking_id,
@@ -395,7 +395,7 @@ class BookingService:
         record, details = self.current.record(booking)
         if record.state is BookingState.CANCELLED:
             return self.current.managed(record)
-        intent = self._journal.pending_intent(booking)
+        intent = self._journal.lookups.find_pending(booking)
         if intent is not None and intent.held_until is not None:
             return self.release(booking, reason=reason)
         if intent is not None and intent.kind is WriteKind.CANCEL:
@@ -418,7 +418,9 @@ class BookingService:
             )
         booking_id = _known_id(record)
         source = self._access.source(record.source)
-        intent = self._journal.claim_cancel(record, reason=reason, request=request)
+        intent = self._journal.intents.claim_cancel(
+            record, reason=reason, request=request
+        )
         cancelled = CancelBooking(
             unit=record.timeslot.schedule.unit,
             booking_id=booking_id,
@@ -449,7 +451,7 @@ class BookingService:
 
         A hold is booked now; None when nothing of it stands any more.
         """
-        intent = self._journal.pending_intent(booking)
+        intent = self._journal.lookups.find_pending(booking)
         if intent is not None and intent.held_until is not None:
             return None if intent.is_lapsed else self._book_hold(turn, intent, request)
         record, details = self.current.record(booking)
@@ -526,7 +528,7 @@ class BookingService:
             return self.current.stands(intent, reason=reason)
 
     def _turn_of(self, booking: str) -> AbstractContextManager[Turn]:
-        record = self._journal.get(booking)
+        record = self._journal.lookups.get(booking)
         return self._turns.at(self._access.source(record.source))
 
     def _raise_taken(
@@ -571,7 +573,7 @@ class BookingService:
 
         A client that lost our answer asks again; the time is theirs, not taken.
         """
-        return self._journal.standing(number, token.text)
+        return self._journal.lookups.find_standing(number, token.text)
 
     def _check_unit(
         self, record: BookingRecord, token: TimeslotToken, booking_id: BookingId

@@ -64,14 +64,14 @@ class CurrentBookings:
         Raises:
             NotFound: There is no booking of that id.
         """
-        intent = self._journal.pending_intent(booking)
+        intent = self._journal.lookups.find_pending(booking)
         # One that is on its way is for its owner to settle.
         if intent is not None and intent.state is WriteState.UNKNOWN:
             try:
                 self._settlement.settle(intent)
             except GatewayError as error:
                 _log.info("still unknown", booking=booking, error=str(error))
-        record = self._journal.get(booking)
+        record = self._journal.lookups.get(booking)
         if record.state is BookingState.REFUSED:
             record = self._settlement.look_again(record)
         if record.state is not BookingState.BOOKED:
@@ -96,7 +96,7 @@ class CurrentBookings:
         """
         # A write may have been settled since the record was read: that none is pending
         # tells nothing of how it stood before.
-        current, intent = self._journal.now(record.id)
+        current, intent = self._journal.lookups.get_with_pending(record.id)
         if current.version != record.version:
             details = None
         return _managed_booking(current, details, intent=intent, reason=reason)
@@ -138,9 +138,9 @@ class CurrentBookings:
             Refused: The region said no to it.
             Conflict: It is certain by now that nothing came of it.
         """
-        record, pending = self._journal.now(intent.booking)
+        record, pending = self._journal.lookups.get_with_pending(intent.booking)
         if pending is None or pending.id != intent.id:
-            found = self._journal.intent(intent.id)
+            found = self._journal.lookups.get_intent(intent.id)
             if found.is_not_seen:
                 pending = found
             else:
@@ -163,7 +163,7 @@ class CurrentBookings:
         if repeated.booking is None or repeated.intent is None:
             raise TypeError("the request led to no intent")
         booking = self.read(repeated.booking)
-        intent = self._journal.intent(repeated.intent)
+        intent = self._journal.lookups.get_intent(repeated.intent)
         _check_done(intent, booking.source)
         is_cancelled = booking.status is BookingStatus.CANCELLED
         if is_cancelled and intent.kind is not WriteKind.CANCEL:

@@ -108,10 +108,10 @@ class Holding:
                 ),
             )
         except AlreadyBooked as error:
-            intent = self._journal.pending_intent(error.booking)
+            intent = self._journal.lookups.find_pending(error.booking)
             if intent is None or intent.held_until is None or intent.is_lapsed:
                 raise
-            return self._journal.get(error.booking)
+            return self._journal.lookups.get(error.booking)
 
     def renew(self, booking: str, *, lasts: timedelta) -> BookingRecord:
         """

@@ -207,7 +207,7 @@ class ReadBack:
         return answer
 
     def _tell_of_double(self, record: BookingRecord) -> None:
-        intent = self._journal.latest_intent(record.id)
+        intent = self._journal.lookups.find_latest(record.id)
         # What was booked elsewhere is none of our doing.
         if intent is not None:
             raise_alarm(self._journal, intent, Alarm.DUPLICATE, "duplicate booking")

@@ -145,11 +145,11 @@ class Reconciliation:
         try:
             if intent.state is WriteState.CLAIMED:
                 # Its owner is gone, and never sent it.
-                self._journal.settle_not_sent(intent)
+                self._journal.settlements.settle_not_sent(intent)
                 return
             if intent.state is WriteState.SENT:
                 # Its sender is gone, or late: from now on everybody may find out.
-                self._journal.settle_unknown(intent)
+                self._journal.settlements.settle_unknown(intent)
             self._settlement.settle(intent)
         except LostIntent:
             # Somebody else was first: it is looked after.

@@ -99,7 +99,7 @@ class ResidentBookings:
         A source that cannot be asked is named in the outcomes, and what this server
         knows of its bookings is returned as it was last confirmed.
         """
-        records = self._journal.of_subject(number)
+        records = self._journal.lookups.list_of_resident(number)
         questions = self._questions(records)
         outcomes: list[SourceOutcome] = []
         answered: dict[SourceName, list[BookedTimes]] = {}
@@ -139,7 +139,7 @@ class ResidentBookings:
                 )
             )
         outcomes.extend(self._not_asked())
-        records = self._journal.of_subject(number)
+        records = self._journal.lookups.list_of_resident(number)
         confirmed = self._confirmed(records, described)
 
         def managed(record: BookingRecord) -> ManagedBooking:
@@ -275,7 +275,9 @@ class ResidentBookings:
         known = (
             None
             if booking.booking_id is None
-            else self._journal.by_booking_id(source, booking.unit, booking.booking_id)
+            else self._journal.lookups.find_by_booking_id(
+                source, booking.unit, booking.booking_id
+            )
         )
         if known is not None and known.number == number:
             if known.state is BookingState.BOOKED:
@@ -304,7 +306,7 @@ class ResidentBookings:
                 booking is None
                 or part is not None
                 or record.state is not BookingState.BOOKED
-                or self._journal.pending_intent(record.id) is not None
+                or self._journal.lookups.find_pending(record.id) is not None
             ):
                 continue
             told.append((record, booking, timeslot_of(booking, record.timeslot)))
@@ -330,7 +332,10 @@ class ResidentBookings:
         if (
             details is None
             or record.state is not BookingState.BOOKED
-            or (part is None and self._journal.pending_intent(record.id) is not None)
+            or (
+                part is None
+                and self._journal.lookups.find_pending(record.id) is not None
+            )
         ):
             # Not in its source's list, or undecided: looked at by itself.
             return self._current.read(record.id)

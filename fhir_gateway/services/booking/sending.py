@@ -162,7 +162,9 @@ class Sending:
             intent,
             lambda timeout: adapter.cancel_booking(cancellation, timeout=timeout),
             lambda current, result: (
-                self._journal.settle_cancelled(current, message=_to_be_shown(result)),
+                self._journal.settlements.settle_cancelled(
+                    current, message=_to_be_shown(result)
+                ),
                 None,
             ),
         )
@@ -175,7 +177,7 @@ class Sending:
         settle: Callable[[WriteIntent, WriteResult], Sent],
     ) -> Sent:
         begun_at = self._clock()
-        intent = self._journal.mark_sent(intent, lease=_LEASE)
+        intent = self._journal.intents.mark_sent(intent, lease=_LEASE)
         with unknown_without_journal():
             return self._settled(source, intent, begun_at, write, settle)
 
@@ -227,7 +229,7 @@ class Sending:
             return sent[0][0]
 
         self._settlement.contradict(intent, mend)
-        return sent[0] if sent else (self._journal.get(intent.booking), None)
+        return sent[0] if sent else (self._journal.lookups.get(intent.booking), None)
 
     def _refused(
         self,
@@ -265,13 +267,13 @@ class Sending:
         """
         try:
             if isinstance(error, Refused):
-                self._journal.settle_refused(intent, message=error.message)
+                self._journal.settlements.settle_refused(intent, message=error.message)
             else:
-                self._journal.settle_not_sent(intent)
+                self._journal.settlements.settle_not_sent(intent)
         except LostIntent:
-            found = self._journal.intent(intent.id)
+            found = self._journal.lookups.get_intent(intent.id)
             if found.state is not WriteState.NOT_SENT:
-                return self._journal.get(intent.booking), None
+                return self._journal.lookups.get(intent.booking), None
         raise error
 
     def _unknown(self, intent: WriteIntent, error: GatewayError) -> Sent:
@@ -288,7 +290,7 @@ class Sending:
             error=str(error),
         )
         try:
-            record = self._journal.settle_unknown(intent)
+            record = self._journal.settlements.settle_unknown(intent)
         except LostIntent:
             return self._settlement.doubt(intent), None
         if isinstance(error, BookingUnconfirmed) and error.is_answered:
@@ -305,7 +307,7 @@ class Sending:
         timeslot: Timeslot,
         result: WriteResult,
     ) -> Sent:
-        record = self._journal.get(intent.booking)
+        record = self._journal.lookups.get(intent.booking)
         try:
             details = self._seen(record, timeslot, result.booking_id)
             is_asked_for = details is None or is_the_same_time(details, timeslot)
@@ -319,16 +321,16 @@ class Sending:
                 booking=record.id,
                 error=str(error),
             )
-            return self._journal.settle_unknown(intent), None
+            return self._journal.settlements.settle_unknown(intent), None
         if not is_asked_for:
             # Another time, place or person than was asked for: nobody knows what was
             # booked, so nothing is said to be.
             self._settlement.alarm(
                 intent, Alarm.SOMETHING_ELSE, "region booked something else"
             )
-            return self._journal.settle_unknown(intent), None
+            return self._journal.settlements.settle_unknown(intent), None
         try:
-            settled = self._journal.settle_booked(
+            settled = self._journal.settlements.settle_booked(
                 intent,
                 booking_id=(
                     details.booking_id or result.booking_id
@@ -352,14 +354,14 @@ class Sending:
     def _moved(
         self, intent: WriteIntent, timeslot: Timeslot, result: WriteResult
     ) -> Sent:
-        record = self._journal.get(intent.booking)
+        record = self._journal.lookups.get(intent.booking)
         found = self._found(record, timeslot)
         if not found:
             # Done by the region's word, but not seen: its new id is unknown as well.
-            return self._journal.settle_unknown(intent), None
+            return self._journal.settlements.settle_unknown(intent), None
         details = found[0]
         try:
-            moved = self._journal.settle_moved(
+            moved = self._journal.settlements.settle_moved(
                 intent,
                 booking_id=details.booking_id,
                 permissions=details.permissions,
@@ -373,7 +375,7 @@ class Sending:
     def _not_believed(self, intent: WriteIntent, error: BookingIdTaken) -> Sent:
         _log.warning("id not believed", booking=intent.booking, error=str(error))
         self._settlement.alarm(intent, Alarm.SOMETHING_ELSE, "another booking's id")
-        return self._journal.settle_unknown(intent), None
+        return self._journal.settlements.settle_unknown(intent), None
 
     def _seen(
         self,

@@ -84,13 +84,13 @@ class Settlement:
         Raises:
             GatewayError: The source could not be asked.
         """
-        record = self._journal.get(intent.booking)
+        record = self._journal.lookups.get(intent.booking)
         try:
             if intent.kind is WriteKind.CANCEL:
                 return self._settle_cancel(record, intent)
             return self._settle_time(record, intent)
         except LostIntent:
-            return self._journal.get(intent.booking)
+            return self._journal.lookups.get(intent.booking)
 
     def done(self, intent: WriteIntent) -> WriteResult | None:
         """
@@ -100,7 +100,7 @@ class Settlement:
             BookingUnconfirmed: The source lists something that may be the booking.
             GatewayError: The source could not be asked.
         """
-        record = self._journal.get(intent.booking)
+        record = self._journal.lookups.get(intent.booking)
         target = intent.timeslot or record.timeslot
         sighting = self._read_back.look(record, target)
         if intent.kind is WriteKind.CANCEL:
@@ -126,7 +126,7 @@ class Settlement:
         """Return whether the journal has a booking at a source as another one."""
         if booking.booking_id is None:
             return False
-        known = self._journal.by_booking_id(
+        known = self._journal.lookups.find_by_booking_id(
             record.source, booking.unit, booking.booking_id
         )
         return known is not None and known.id != record.id
@@ -143,7 +143,7 @@ class Settlement:
         Raises:
             GatewayError: The source could not be asked.
         """
-        record = self._journal.get(intent.booking)
+        record = self._journal.lookups.get(intent.booking)
         target = intent.timeslot
         if intent.state is WriteState.NOT_SENT:
             if record.state is BookingState.BOOKED:
@@ -171,7 +171,7 @@ class Settlement:
                 self._read_back.confirmed(record, (named or matches)[0])
             except BookingIdTaken as error:
                 _log.error("another booking's id", booking=record.id, error=str(error))
-        elif self._journal.standing(record.number, target.token) is None:
+        elif self._journal.lookups.find_standing(record.number, target.token) is None:
             # Cancelled or moved meanwhile, it stands there once more.
             self.alarm(intent, Alarm.DUPLICATE, "duplicate booking")
 
@@ -206,7 +206,7 @@ class Settlement:
 
         Its source is asked where the write was settled by its absence.
         """
-        intent = self._journal.latest_intent(record.id)
+        intent = self._journal.lookups.find_latest(record.id)
         if intent is None:
             return record
         try:
@@ -226,17 +226,17 @@ class Settlement:
             How the booking stands.
         """
         if self._journal.outcomes.mark_sent_late(intent):
-            return self._journal.get(intent.booking)
+            return self._journal.lookups.get(intent.booking)
         event = "sent after it was given up"
         reopened = self._journal.outcomes.reopen(
             intent, lease=_LEASE, tell=telling(intent, event)
         )
         if reopened is not None:
-            return self._journal.settle_unknown(reopened)
-        if self._journal.intent(intent.id).state is WriteState.NOT_SENT:
+            return self._journal.settlements.settle_unknown(reopened)
+        if self._journal.lookups.get_intent(intent.id).state is WriteState.NOT_SENT:
             # Another write to the booking is under way.
             self.alarm(intent, Alarm.CONTRADICTED, event)
-        return self._journal.get(intent.booking)
+        return self._journal.lookups.get(intent.booking)
 
     def _booked_after_all(
         self, record: BookingRecord, intent: WriteIntent
@@ -261,8 +261,8 @@ class Settlement:
         known = (
             None
             if booking.booking_id is None
-            else self._journal.by_booking_id(
-                self._journal.get(intent.booking).source,
+            else self._journal.lookups.find_by_booking_id(
+                self._journal.lookups.get(intent.booking).source,
                 booking.unit,
                 booking.booking_id,
             )
@@ -301,12 +301,12 @@ class Settlement:
             return self._needs_person(record, intent)
         if timeslot.start <= self._clock():
             return self._begun(record, intent)
-        return self._journal.settle_cancelled(intent)
+        return self._journal.settlements.settle_cancelled(intent)
 
     def _done(self, intent: WriteIntent, matches: tuple[Booking, ...]) -> BookingRecord:
         booking = matches[0]
         if intent.kind is WriteKind.MAKE:
-            settled = self._journal.settle_booked(
+            settled = self._journal.settlements.settle_booked(
                 intent,
                 booking_id=booking.booking_id,
                 permissions=booking.permissions,
@@ -315,7 +315,7 @@ class Settlement:
                 look_again_in=self._may_come_again_in(intent),
             )
         else:
-            settled = self._journal.settle_moved(
+            settled = self._journal.settlements.settle_moved(
                 intent,
                 booking_id=booking.booking_id,
                 permissions=booking.permissions,
@@ -355,7 +355,7 @@ class Settlement:
             and intent.unchanged_at is not None
             and moment - intent.unchanged_at >= pause
         ):
-            return self._journal.settle_not_sent(
+            return self._journal.settlements.settle_not_sent(
                 intent, look_again_in=within * _PAUSES[-1]
             )
         self._in_vain(intent, pause, unchanged=True)
@@ -404,6 +404,6 @@ class Settlement:
             _log.debug("intent settled elsewhere", booking=intent.booking)
 
     def _settles_within(self, intent: WriteIntent) -> timedelta:
-        record = self._journal.get(intent.booking)
+        record = self._journal.lookups.get(intent.booking)
         source = self._access.sources.get(record.source)
         return _SETTLES_WITHIN if source is None else source.settles_within

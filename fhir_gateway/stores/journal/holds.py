@@ -27,18 +27,18 @@ from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.stores.database import Database, database_clock, lock_until_commit
-from fhir_gateway.stores.journal.claiming import (
-    INTENT,
+from fhir_gateway.stores.journal.claim_steps import (
     OUR_ID,
     claim,
     decide,
-    found,
-    free_place,
+    find_free_place,
     from_now,
+    get_row,
+    lock_row,
     lock_timeslot,
-    locked,
     release,
 )
+from fhir_gateway.stores.journal.queries import INTENT
 from fhir_gateway.stores.journal.records import (
     BookingRecord,
     BookingState,
@@ -126,7 +126,7 @@ class Holds:
             # All processes know the same keys, if not in the same order.
             lock_until_commit(connection, f"resident {min(hashes)}")
             lock_timeslot(connection, timeslot)
-            ordinal = free_place(
+            ordinal = find_free_place(
                 connection,
                 self._seal,
                 source=source,
@@ -208,7 +208,7 @@ class Holds:
                 )
             except HoldOver:
                 if _was_only_held(connection, booking):
-                    return record_from_row(found(connection, booking), self._seal)
+                    return record_from_row(get_row(connection, booking), self._seal)
                 raise
             record = self._changed(
                 connection,
@@ -227,7 +227,7 @@ class Holds:
         request: RequestKey | None = None,
     ) -> WriteIntent:
         """
-        Make a hold the claim of a booking, which `Journal.mark_sent` goes on with.
+        Make a hold the claim of a booking, which `WriteIntents.mark_sent` goes on with.
 
         Args:
             booking: Our id of what is held.
@@ -288,14 +288,14 @@ class Holds:
                 .returning(*INTENT)
             ).one_or_none()
         if row is None:
-            found(connection, booking)
+            get_row(connection, booking)
             raise HoldOver("The slot is not held any more: hold or book it anew.")
         return row
 
     def _changed(
         self, connection: Connection, booking: str, **values: object
     ) -> BookingRecord:
-        locked(connection, booking)
+        lock_row(connection, booking)
         row = connection.execute(
             update(bookings)
             .where(bookings.c.id == booking)

@@ -12,13 +12,11 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import (
     ColumnElement,
     Row,
-    and_,
     exists,
     func,
     or_,
     select,
     true,
-    union,
     update,
 )
 
@@ -27,21 +25,27 @@ from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timekeeping import epoch_seconds
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.stores.database import Database, database_clock
-from fhir_gateway.stores.journal.changing import (
+from fhir_gateway.stores.journal.booking_steps import (
     change,
     has_unsettled,
 )
-from fhir_gateway.stores.journal.claiming import (
-    INTENT,
-    any_place,
+from fhir_gateway.stores.journal.claim_steps import (
     claim,
-    found,
+    find_any_place,
     from_now,
+    get_row,
+    lock_row,
     lock_timeslot,
-    locked,
-    lost,
+    lost_intent,
     of_resident,
     texts,
+)
+from fhir_gateway.stores.journal.queries import (
+    DUE_AT,
+    INTENT,
+    IS_UNSEEN,
+    IS_UNSETTLED,
+    SOURCES_WITH_DUE,
 )
 from fhir_gateway.stores.journal.records import (
     Alarm,
@@ -64,26 +68,6 @@ _AFTER_SENDING: Final = (WriteState.SENT, WriteState.UNKNOWN)
 _KNOWN_TO_BE_WRONG: Final = frozenset(
     {Alarm.SOMETHING_ELSE, Alarm.DUPLICATE, Alarm.CONTRADICTED}
 )
-
-_DUE_AT: Final = func.coalesce(intents.c.next_look_at, 0)
-_IS_UNSETTLED: Final = and_(
-    intents.c.settled_at.is_(None),
-    or_(
-        intents.c.state == WriteState.UNKNOWN.value,
-        intents.c.lease_until <= database_clock(),
-    ),
-    database_clock() >= _DUE_AT,
-)
-_IS_UNSEEN: Final = and_(
-    intents.c.settled_at.is_not(None),
-    intents.c.next_look_at <= database_clock(),
-)
-_SOURCE: Final = (
-    select(bookings.c.source)
-    .select_from(intents)
-    .join(bookings, bookings.c.id == intents.c.booking)
-)
-_SOURCES: Final = union(_SOURCE.where(_IS_UNSETTLED), _SOURCE.where(_IS_UNSEEN))
 
 # Is called before the alarm is committed: who dies in between tells again, where the
 # other order would have told nobody.
@@ -121,7 +105,9 @@ class Outcomes:
     def sources(self) -> tuple[SourceName, ...]:
         """Return the sources of which `unsettled` or `unseen` has something now."""
         with self._database.reading() as connection:
-            return tuple(map(SourceName, connection.execute(_SOURCES).scalars()))
+            return tuple(
+                map(SourceName, connection.execute(SOURCES_WITH_DUE).scalars())
+            )
 
     def unsettled(
         self,
@@ -144,8 +130,8 @@ class Outcomes:
         """
         chosen = (
             select(*INTENT)
-            .where(_IS_UNSETTLED, _is_of(source))
-            .order_by(_DUE_AT, intents.c.created_at)
+            .where(IS_UNSETTLED, _is_of(source))
+            .order_by(DUE_AT, intents.c.created_at)
             .limit(limit)
         )
         if not hold:
@@ -176,7 +162,7 @@ class Outcomes:
         with self._database.writing() as connection:
             rows = connection.execute(
                 select(*INTENT)
-                .where(_IS_UNSEEN, _is_of(source))
+                .where(IS_UNSEEN, _is_of(source))
                 .order_by(intents.c.next_look_at)
                 .limit(limit)
                 .with_for_update(skip_locked=True)
@@ -237,7 +223,7 @@ class Outcomes:
                 .returning(*INTENT)
             ).one_or_none()
             if row is None:
-                raise lost()
+                raise lost_intent()
             return self._intent(row)
 
     def raise_alarm(
@@ -315,7 +301,7 @@ class Outcomes:
         with self._database.writing() as connection:
             if intent.timeslot is not None:
                 lock_timeslot(connection, intent.timeslot)
-            booking = locked(connection, intent.booking)
+            booking = lock_row(connection, intent.booking)
             if has_unsettled(connection, booking.id):
                 return None
             row = connection.execute(
@@ -352,7 +338,7 @@ class Outcomes:
                     SourceName(booking.source),
                     reopened,
                     reopened.timeslot,
-                    any_place(connection, token),
+                    find_any_place(connection, token),
                 )
             tell()
             return reopened
@@ -396,7 +382,7 @@ class Outcomes:
                 .order_by(intents.c.alarmed_at)
             ).all()
             return tuple(
-                (self._record(found(connection, row.booking)), self._intent(row))
+                (self._record(get_row(connection, row.booking)), self._intent(row))
                 for row in rows
             )
 

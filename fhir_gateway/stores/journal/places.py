@@ -11,12 +11,17 @@ from datetime import datetime, timedelta
 from math import inf
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Double, Row, and_, bindparam, select, union
+from sqlalchemy import Row, select
 
 from fhir_gateway.model.timekeeping import epoch_seconds
 from fhir_gateway.stores.database import Database, database_clock
-from fhir_gateway.stores.journal.claiming import is_live
-from fhir_gateway.stores.journal.tables import claims, intents
+from fhir_gateway.stores.journal.queries import (
+    ANY_CLAIM,
+    CHANGED_TOKENS,
+    LIVE_AFTER,
+    LIVE_OF,
+    PLACES_OF_TIMESLOT,
+)
 
 __all__ = ["Place", "Places", "Reading"]
 
@@ -25,43 +30,6 @@ __all__ = ["Place", "Places", "Reading"]
 _COMMITS_WITHIN: Final = timedelta(seconds=30)
 # Databases take so many values in one statement, and more.
 _AT_ONCE: Final = 500
-
-_CLAIM_OF: Final = and_(
-    intents.c.id == claims.c.intent,
-    # They are of one booking anyway; by it the database finds an intent's claims.
-    intents.c.booking == claims.c.booking,
-)
-_LIVE: Final = (
-    select(claims.c.token, intents.c.settled_at)
-    .join(intents, _CLAIM_OF)
-    .where(is_live())
-)
-_LIVE_AFTER: Final = _LIVE.where(claims.c.starts_at > bindparam("after"))
-_LIVE_OF: Final = _LIVE.where(claims.c.token.in_(bindparam("tokens", expanding=True)))
-
-_SINCE: Final[ColumnElement[float]] = bindparam("since", type_=Double())
-_TOKENS: Final = select(claims.c.token).join(intents, _CLAIM_OF)
-_UNSETTLED: Final = intents.alias()
-# A claim changes until its intent is settled, when it is, and when it is released.
-_CHANGED: Final = union(
-    _TOKENS.where(
-        intents.c.settled_at.is_(None),
-        # Few; without this SQLite goes through all claims to find theirs.
-        claims.c.booking.in_(
-            select(_UNSETTLED.c.booking).where(_UNSETTLED.c.settled_at.is_(None))
-        ),
-    ),
-    _TOKENS.where(intents.c.settled_at > _SINCE),
-    _TOKENS.where(claims.c.released_at > _SINCE),
-)
-_OF_TIMESLOT: Final = (
-    select(claims.c.booking, intents.c.settled_at)
-    .join(intents, intents.c.id == claims.c.intent)
-    .where(is_live(), claims.c.token == bindparam("timeslot"))
-)
-_ANY: Final = (
-    select(claims.c.token).where(claims.c.token == bindparam("timeslot")).limit(1)
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +76,7 @@ class Places:
     def of(self, token: str) -> tuple[Place, ...]:
         """Return the places of a timeslot that are claimed here."""
         with self._database.reading() as connection:
-            rows = connection.execute(_OF_TIMESLOT, {"timeslot": token}).all()
+            rows = connection.execute(PLACES_OF_TIMESLOT, {"timeslot": token}).all()
         return tuple(
             Place(booking=row.booking, is_settled=row.settled_at is not None)
             for row in rows
@@ -117,7 +85,9 @@ class Places:
     def is_known(self, token: str) -> bool:
         """Return whether a place of a timeslot is, or ever was, claimed here."""
         with self._database.reading() as connection:
-            return connection.execute(_ANY, {"timeslot": token}).first() is not None
+            return (
+                connection.execute(ANY_CLAIM, {"timeslot": token}).first() is not None
+            )
 
     def live(self, *, starting_after: datetime) -> Reading:
         """Return every timeslot to come with a live claim."""
@@ -127,7 +97,7 @@ class Places:
                 at=at,
                 held=_held(
                     connection.execute(
-                        _LIVE_AFTER, {"after": epoch_seconds(starting_after)}
+                        LIVE_AFTER, {"after": epoch_seconds(starting_after)}
                     )
                 ),
             )
@@ -144,7 +114,7 @@ class Places:
             at = connection.execute(select(database_clock())).scalar_one()
             tokens = (
                 connection.execute(
-                    _CHANGED, {"since": since - _COMMITS_WITHIN.total_seconds()}
+                    CHANGED_TOKENS, {"since": since - _COMMITS_WITHIN.total_seconds()}
                 )
                 .scalars()
                 .all()
@@ -152,7 +122,7 @@ class Places:
             held: dict[str, tuple[float, ...]] = dict.fromkeys(tokens, ())
             for first in range(0, len(tokens), _AT_ONCE):
                 some = tokens[first : first + _AT_ONCE]
-                held |= _held(connection.execute(_LIVE_OF, {"tokens": some}))
+                held |= _held(connection.execute(LIVE_OF, {"tokens": some}))
             return Reading(at=at, held=held)
 
 

@@ -21,20 +21,19 @@ from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timekeeping import epoch_seconds
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.stores.database import Database, database_clock
-from fhir_gateway.stores.journal.changing import (
-    CHANGED_AND_CONFIRMED,
-    CONFIRMED,
+from fhir_gateway.stores.journal.booking_steps import (
     booking_id_taken,
     change,
     is_overtaken,
     lock_unit,
     retire_double,
 )
-from fhir_gateway.stores.journal.claiming import (
-    locked,
+from fhir_gateway.stores.journal.claim_steps import (
+    lock_row,
     of_resident,
     release,
 )
+from fhir_gateway.stores.journal.queries import CHANGE_AND_CONFIRM, CONFIRM
 from fhir_gateway.stores.journal.records import (
     BookingIdTaken,
     BookingRecord,
@@ -236,11 +235,11 @@ class Reports:
         booking: Booking,
         timeslot: Timeslot,
     ) -> BookingRecord:
-        row = locked(connection, record.id)
+        row = lock_row(connection, record.id)
         if row.state != BookingState.BOOKED.value:
             return self._record(row)
         if is_overtaken(connection, row, record):
-            return change(connection, self._seal, row, CONFIRMED)
+            return change(connection, self._seal, row, CONFIRM)
         old = timeslot_from_document(row.timeslot)
         if timeslot.source_id is None:
             timeslot = replace(timeslot, source_id=old.source_id)
@@ -257,11 +256,11 @@ class Reports:
             **values_from_timeslot(timeslot),
         }
         if all(getattr(row, name) == value for name, value in described.items()):
-            return change(connection, self._seal, row, CONFIRMED)
+            return change(connection, self._seal, row, CONFIRM)
         retire_double(connection, self._seal, row, booking.booking_id, timeslot)
         if any(described[name] != getattr(row, name) for name in _TIMES):
             release(connection, row.id)
-        return change(connection, self._seal, row, CHANGED_AND_CONFIRMED, **described)
+        return change(connection, self._seal, row, CHANGE_AND_CONFIRM, **described)
 
     def mark_cancelled_elsewhere(self, record: BookingRecord) -> BookingRecord:
         """
@@ -277,7 +276,7 @@ class Reports:
             NotFound: There is no such booking.
         """
         with self._database.writing() as connection:
-            row = locked(connection, record.id)
+            row = lock_row(connection, record.id)
             is_booked = row.state == BookingState.BOOKED.value
             if not is_booked or is_overtaken(connection, row, record):
                 return self._record(row)

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from fhir_gateway.stores.database import Database, database_clock, lock_until_commit
-from fhir_gateway.stores.journal.claiming import from_now
+from fhir_gateway.stores.journal.claim_steps import from_now
 from fhir_gateway.stores.journal.records import (
     Answer,
     RepeatedRequest,

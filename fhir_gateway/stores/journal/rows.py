@@ -98,7 +98,7 @@ def record_from_row(row: Row[Any], seal: Seal) -> BookingRecord:
 
 def intent_from_row(row: Row[Any] | SimpleNamespace, seal: Seal) -> WriteIntent:
     """
-    Return the write that a row of `intent` holds, selected as `claiming.INTENT`.
+    Return the write that a row of `intent` holds, selected as `queries.INTENT`.
 
     Of a row that has more than that, its columns by these names.
 

@@ -49,6 +49,22 @@ class Upkeep:
         self._database = database
         self._seal = seal
 
+    def check_keys(self) -> None:
+        """
+        See, at start, that the database was sealed with keys that we have.
+
+        Raises:
+            SealBroken: It was not. A server that went on would find no booking.
+        """
+        with self._database.reading() as connection:
+            sealed = connection.execute(
+                select(bookings.c.subject_sealed)
+                .order_by(bookings.c.created_at.desc())
+                .limit(1)
+            ).scalar_one_or_none()
+        if sealed is not None:
+            self._seal.unseal(sealed)
+
     def wipe(self, *, ended_before: datetime) -> int:
         """
         Wipe what is personal of bookings that have ended; return of how many.

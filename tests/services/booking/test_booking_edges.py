@@ -251,7 +251,7 @@ def test_what_was_never_sent_is_free_again(wireless: Wireless) -> None:
         wireless.desk.book(wanted, 0)
 
     assert not wireless.desk.is_held(wanted)
-    assert wireless.desk.journal.of_subject(number(0)) == ()
+    assert wireless.desk.journal.lookups.list_of_resident(number(0)) == ()
 
 
 # Somebody else is quicker
@@ -272,7 +272,7 @@ def when(
 
 def look_after(wireless: Wireless, who: int = 0) -> None:
     """Settle a resident's undecided booking, as a reconciler would."""
-    (record,) = wireless.desk.journal.of_subject(number(who))
+    (record,) = wireless.desk.journal.lookups.list_of_resident(number(who))
     wireless.desk.settlement.settle(wireless.desk.undecided(record.id))
 
 
@@ -339,7 +339,7 @@ def test_a_reader_leaves_a_write_that_is_on_its_way_alone(wireless: Wireless) ->
     seen: list[BookingStatus] = []
 
     def look() -> None:
-        (record,) = wireless.desk.journal.of_subject(number(0))
+        (record,) = wireless.desk.journal.lookups.list_of_resident(number(0))
         seen.append(wireless.desk.booking.read(record.id).status)
         assert wireless.desk.undecided(record.id).attempts == 0
 
@@ -358,7 +358,7 @@ def test_a_claim_by_another_server_is_seen(wireless: Wireless) -> None:
     when(
         wireless,
         scheduling.GET_AVAILABLE_TIMESLOTS,
-        lambda: wireless.desk.journal.claim_make(
+        lambda: wireless.desk.journal.intents.claim_make(
             source=NORR, timeslot=wanted, subject=subject(1)
         ),
     )
@@ -378,7 +378,7 @@ def test_a_second_request_that_overtakes_is_the_same_booking(
     when(
         wireless,
         scheduling.GET_AVAILABLE_TIMESLOTS,
-        lambda: wireless.desk.journal.claim_make(
+        lambda: wireless.desk.journal.intents.claim_make(
             source=NORR, timeslot=wanted, subject=subject(0)
         ),
     )
@@ -621,9 +621,9 @@ def test_the_reconciler_finds_a_lost_yes(wireless: Wireless) -> None:
 
     wireless.desk.reconciliation.run_once()
 
-    record = wireless.desk.journal.get(made.booking.id)
+    record = wireless.desk.journal.lookups.get(made.booking.id)
     assert (record.state, record.booking_id) == (BookingState.BOOKED, "B-1")
-    assert wireless.desk.journal.pending_intent(record.id) is None
+    assert wireless.desk.journal.lookups.find_pending(record.id) is None
 
 
 def lost_yes(wireless: Wireless) -> Any:
@@ -664,7 +664,9 @@ def test_a_duplicate_is_booked_and_reported(wireless: Wireless) -> None:
     with capture_logs() as logs:
         wireless.desk.reconciliation.run_once()
 
-    assert wireless.desk.journal.get(made.booking.id).state is BookingState.BOOKED
+    assert (
+        wireless.desk.journal.lookups.get(made.booking.id).state is BookingState.BOOKED
+    )
     assert "duplicate booking" in {each["event"] for each in logs}
 
 
@@ -674,7 +676,9 @@ def test_an_abandoned_claim_is_freed(
     """A claim whose owner died before sending was never sent: the time is free."""
     journal = Journal(own_database, seal, claim_lease=timedelta())
     wanted = wireless.coming()
-    intent = journal.claim_make(source=NORR, timeslot=wanted, subject=subject(0))
+    intent = journal.intents.claim_make(
+        source=NORR, timeslot=wanted, subject=subject(0)
+    )
 
     wireless.desk.reconciliation.run_once()
 
@@ -687,7 +691,7 @@ def test_an_abandoned_claim_is_freed(
 def test_a_claim_whose_owner_lives_is_left_alone(wireless: Wireless) -> None:
     """Within its lease a claim is its owner's."""
     wanted = wireless.coming()
-    intent = wireless.desk.journal.claim_make(
+    intent = wireless.desk.journal.intents.claim_make(
         source=NORR, timeslot=wanted, subject=subject(0)
     )
 
@@ -702,8 +706,10 @@ def test_a_dead_senders_write_is_looked_for(wireless: Wireless) -> None:
     """What was sent by somebody who died is settled by reading."""
     journal = wireless.desk.journal
     wanted = wireless.coming()
-    intent = journal.claim_make(source=NORR, timeslot=wanted, subject=subject(0))
-    journal.mark_sent(intent, lease=timedelta())
+    intent = journal.intents.claim_make(
+        source=NORR, timeslot=wanted, subject=subject(0)
+    )
+    journal.intents.mark_sent(intent, lease=timedelta())
     wireless.adapter.book["B-1"] = Booking(
         unit=wanted.schedule.unit,
         booking_id=BookingId("B-1"),
@@ -714,7 +720,7 @@ def test_a_dead_senders_write_is_looked_for(wireless: Wireless) -> None:
 
     wireless.desk.reconciliation.run_once()
 
-    assert journal.get(intent.booking).state is BookingState.BOOKED
+    assert journal.lookups.get(intent.booking).state is BookingState.BOOKED
     assert wireless.adapter.asked(MakeBooking) == []
 
 
@@ -733,7 +739,9 @@ def test_the_reconciler_can_be_stopped(wireless: Wireless) -> None:
     stop.set()
     reconciler.join()
 
-    assert wireless.desk.journal.get(made.booking.id).state is BookingState.BOOKED
+    assert (
+        wireless.desk.journal.lookups.get(made.booking.id).state is BookingState.BOOKED
+    )
 
 
 def test_a_reason_is_kept_within_its_limit(make_wireless: MakeWireless) -> None:

@@ -4,7 +4,7 @@ Booking where the platform delivers twice, or this server stands still in betwee
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from builders import number
@@ -35,10 +35,15 @@ from fhir_gateway.services.source.directory import Directory
 from fhir_gateway.services.source.source_access import AnothersBookings
 from fhir_gateway.stores.database import Database, DatabaseUnavailable
 from fhir_gateway.stores.journal import BookingRecord, Journal, WriteIntent
+from fhir_gateway.stores.journal.lookups import Lookups
+from fhir_gateway.stores.journal.settlements import Settlements
+from fhir_gateway.stores.journal.write_intents import WriteIntents
 from fhir_gateway.stores.sealing import Seal
 from services.conftest import Desk, MakeWireless, Wireless
 
 TAKEN = WriteResult(code=ResultCode.ERROR, text="Tiden är upptagen.")
+
+MINUTE: Final = timedelta(minutes=1)
 
 
 @dataclass
@@ -186,8 +191,8 @@ def test_a_double_of_the_platforms_is_told_of(make_wireless: MakeWireless) -> No
     } in logs
 
 
-class StandingStill(Journal):
-    """A journal whose process is stopped just after it has said SENT."""
+class StandingStill(WriteIntents):
+    """The intents of a process that is stopped just after it has said SENT."""
 
     clock: MovableClock
 
@@ -202,8 +207,10 @@ def test_what_stood_still_before_sending_is_not_sent(
     wireless: Wireless, own_database: Database, seal: Seal
 ) -> None:
     """A write that is too late to be sent is not sent: it may have been looked for."""
-    journal = StandingStill(own_database, seal)
-    journal.clock = wireless.desk.clock
+    standing_still = StandingStill(own_database, seal, claim_lease=MINUTE)
+    standing_still.clock = wireless.desk.clock
+    journal = Journal(own_database, seal)
+    journal.intents = standing_still
     desk = desk_over(wireless, journal)
     wanted = wireless.coming()
     wireless.lists(wanted)
@@ -247,23 +254,37 @@ def test_a_list_of_another_residents_settles_nothing(
     assert wireless.desk.booking.read(lost.id).status is BookingStatus.PENDING
 
 
-class BrokenJournal(Journal):
-    """A journal whose database goes away at one step."""
+class BrokenIntents(WriteIntents):
+    """Intents whose database goes away at one step."""
 
-    fails_at: str = ""
-    fails_with: Exception = DatabaseUnavailable("away")
+    is_broken: bool = False
 
     def mark_sent(self, intent: WriteIntent, *, lease: timedelta) -> WriteIntent:
-        """Fail before, or after, or not at all."""
-        if self.fails_at == "sent":
+        """Fail, or not."""
+        if self.is_broken:
             raise DatabaseUnavailable("away")
         return super().mark_sent(intent, lease=lease)
 
+
+class BrokenSettlements(Settlements):
+    """Settlements that fail at one step."""
+
+    fails_with: Exception | None = None
+
     def settle_booked(self, intent: WriteIntent, **settled: Any) -> BookingRecord:
         """Fail, or not."""
-        if self.fails_at == "settled":
+        if self.fails_with is not None:
             raise self.fails_with
         return super().settle_booked(intent, **settled)
+
+
+class BrokenJournal(Journal):
+    """A journal that fails at one step."""
+
+    def __init__(self, database: Database, seal: Seal) -> None:
+        super().__init__(database, seal)
+        self.intents: BrokenIntents = BrokenIntents(database, seal, claim_lease=MINUTE)
+        self.settlements: BrokenSettlements = BrokenSettlements(database, seal)
 
 
 @pytest.fixture(name="breaking")
@@ -280,7 +301,7 @@ def test_without_its_journal_nothing_is_sent(
 ) -> None:
     """An intent that cannot be written down is not sent."""
     desk, journal = breaking
-    journal.fails_at = "sent"
+    journal.intents.is_broken = True
     wanted = wireless.coming()
     wireless.lists(wanted)
 
@@ -301,8 +322,7 @@ def test_a_yes_that_cannot_be_written_down_is_no_no(
 ) -> None:
     """Sent, and not settled: nobody knows, and that is what is said."""
     desk, journal = breaking
-    journal.fails_at = "settled"
-    journal.fails_with = failure
+    journal.settlements.fails_with = failure
     wanted = wireless.coming()
     wireless.lists(wanted)
 
@@ -346,7 +366,7 @@ def test_a_move_that_was_done_just_now_is_done(wireless: Wireless) -> None:
     """Where the answer has come meanwhile, it counts."""
     intent = moving(wireless)
     assert intent.timeslot is not None
-    wireless.desk.journal.settle_moved(
+    wireless.desk.journal.settlements.settle_moved(
         intent, booking_id=None, permissions=wireless.adapter.permissions
     )
 
@@ -361,7 +381,7 @@ def test_a_move_that_was_done_just_now_is_done(wireless: Wireless) -> None:
 def test_a_move_that_was_refused_just_now_is_refused(wireless: Wireless) -> None:
     """The old time is no answer to a move: the region's no is."""
     intent = moving(wireless)
-    wireless.desk.journal.settle_refused(intent, message="Inte den tiden.")
+    wireless.desk.journal.settlements.settle_refused(intent, message="Inte den tiden.")
 
     with pytest.raises(Refused, match="Inte den tiden"):
         wireless.desk.booking.current.stands(intent)
@@ -372,7 +392,7 @@ def test_a_move_that_came_to_nothing_just_now_is_told_as_such(
 ) -> None:
     """Nor is it when nothing was sent after all."""
     intent = moving(wireless)
-    wireless.desk.journal.settle_not_sent(intent)
+    wireless.desk.journal.settlements.settle_not_sent(intent)
 
     with pytest.raises(Conflict, match="nothing came of this request"):
         wireless.desk.booking.current.stands(intent)
@@ -386,23 +406,24 @@ def test_absence_is_no_answer_while_a_sender_may_live(
     intent = moving(wireless) if kind is UpdateBooking else making(wireless)
     journal = wireless.desk.journal
     seen = journal.outcomes.postpone(intent, until=timedelta(), unchanged=True)
-    journal.settle_not_sent(seen)
+    journal.settlements.settle_not_sent(seen)
 
     told = wireless.desk.booking.current.stands(intent)
     assert (told.id, told.status) == (intent.booking, BookingStatus.PENDING)
 
 
-class OvertakenJournal(Journal):
-    """A journal in which a write is settled just after it was looked up twice."""
+class OvertakenLookups(Lookups):
+    """Lookups of a write that is settled just after it was looked up twice."""
 
     looks: int = 0
+    settlements: Settlements
 
-    def pending_intent(self, booking: str) -> WriteIntent | None:
+    def find_pending(self, booking: str) -> WriteIntent | None:
         """Return the write, and the second time settle it as never sent."""
-        intent = super().pending_intent(booking)
+        intent = super().find_pending(booking)
         self.looks += 1
         if intent is not None and self.looks == 2:
-            self.settle_not_sent(intent)
+            self.settlements.settle_not_sent(intent)
         return intent
 
 
@@ -411,9 +432,11 @@ def test_a_second_cancellation_is_told_what_came_of_the_first(
 ) -> None:
     """A booking that stands is no answer to a cancellation."""
     made = booked_at(wireless)
-    journal = OvertakenJournal(own_database, seal)
+    journal = Journal(own_database, seal)
+    journal.lookups = overtaken = OvertakenLookups(own_database, seal)
+    overtaken.settlements = journal.settlements
     desk = desk_over(wireless, journal)
-    journal.claim_cancel(journal.get(made.id))
+    journal.intents.claim_cancel(journal.lookups.get(made.id))
 
     with pytest.raises(Conflict, match="nothing came of this request"):
         desk.booking.cancel(made.id)

@@ -282,7 +282,7 @@ def test_hold_that_is_over_is_tidied_up(wireless: Wireless) -> None:
 
     wireless.desk.reconciliation.run_once()
 
-    assert wireless.desk.journal.pending_intent(made.id) is None
+    assert wireless.desk.journal.lookups.find_pending(made.id) is None
     assert wireless.adapter.calls == []
 
 

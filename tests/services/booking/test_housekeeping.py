@@ -28,7 +28,7 @@ def test_a_visit_is_wiped_some_days_after(wireless: Wireless) -> None:
     )
     wireless.desk.clock.instant = wanted.end + 30 * DAY
     housekeeping.run_once()
-    kept = wireless.desk.journal.get(made.id)
+    kept = wireless.desk.journal.lookups.get(made.id)
     wireless.desk.clock.forward(seconds=2)
     with capture_logs() as logs:
         housekeeping.run_once()

@@ -78,8 +78,8 @@ class DoingAndDenying(AnsweringAdapter):
 
 def last_intent(wireless: Wireless) -> WriteIntent:
     """Return the last write to the resident's booking."""
-    (record,) = wireless.desk.journal.of_subject(number(0))
-    intent = wireless.desk.journal.latest_intent(record.id)
+    (record,) = wireless.desk.journal.lookups.list_of_resident(number(0))
+    intent = wireless.desk.journal.lookups.find_latest(record.id)
     assert intent is not None
     return intent
 

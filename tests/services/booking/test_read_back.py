@@ -93,7 +93,7 @@ def test_what_begins_at_another_time_does_not_hinder_a_write(
     wireless.adapter.lost_at = frozenset(
         None if each is None else wireless.coming(each).start for each in hours
     )
-    record = wireless.desk.journal.get(made.id)
+    record = wireless.desk.journal.lookups.get(made.id)
 
     try:
         sighting = wireless.desk.read_back.look(record, wanted)
@@ -109,7 +109,7 @@ def test_an_old_answer_settles_nothing(make_wireless: MakeWireless) -> None:
     wanted = wireless.coming(24)
     wireless.lists(wanted)
     made = wireless.desk.book(wanted, 0).booking
-    record = wireless.desk.journal.get(made.id)
+    record = wireless.desk.journal.lookups.get(made.id)
 
     with pytest.raises(GatewayError, match="not of this moment"):
         wireless.desk.read_back.look(record, wanted)

@@ -501,7 +501,9 @@ def test_another_persons_booking_is_never_shown(
 
     assert [each.booking_id for each in times.bookings] == ["B-1"] * own
     assert times.outcomes == (lacking("3 bookings of other persons were left out"),)
-    assert [wireless.desk.journal.of_subject(number(who)) for who in (7, 8, 9)] == [
+    assert [
+        wireless.desk.journal.lookups.list_of_resident(number(who)) for who in (7, 8, 9)
+    ] == [
         (),
         (),
         (),
@@ -625,7 +627,7 @@ def test_a_booking_is_shown_with_what_it_has(
     assert wireless.desk.residents.of(number(0)).bookings == (
         replace(
             found,
-            confirmed_at=wireless.desk.journal.get(found.id).confirmed_at,
+            confirmed_at=wireless.desk.journal.lookups.get(found.id).confirmed_at,
         ),
     )
 

@@ -110,7 +110,7 @@ def look(wireless: Wireless, booking: str, **after: float) -> None:
 
 def settled(wireless: Wireless, booking: str) -> WriteIntent:
     """Return the last write to a booking."""
-    intent = wireless.desk.journal.latest_intent(booking)
+    intent = wireless.desk.journal.lookups.find_latest(booking)
     assert intent is not None
     return intent
 
@@ -661,8 +661,8 @@ class LateAdapter(AnsweringAdapter):
 
 def give_up(wireless: Wireless, kind: str) -> None:
     """Settle what is under way as not sent, as a reconciler would in the end."""
-    for record in wireless.desk.journal.of_subject(number(0)):
-        intent = wireless.desk.journal.pending_intent(record.id)
+    for record in wireless.desk.journal.lookups.list_of_resident(number(0)):
+        intent = wireless.desk.journal.lookups.find_pending(record.id)
         if intent is not None and intent.kind.value == kind:
             for seconds in (91, 120):
                 look(wireless, record.id, seconds=seconds)
@@ -763,10 +763,10 @@ def test_what_is_sent_after_it_was_given_up_is_unknown(
 
 def begin_to_give_up(wireless: Wireless, kind: str) -> None:
     """Look for what is under way once, long after it was said to be sent."""
-    for record in wireless.desk.journal.of_subject(number(0)):
-        intent = wireless.desk.journal.pending_intent(record.id)
+    for record in wireless.desk.journal.lookups.list_of_resident(number(0)):
+        intent = wireless.desk.journal.lookups.find_pending(record.id)
         if intent is not None and intent.kind.value == kind:
-            wireless.desk.journal.settle_unknown(intent)
+            wireless.desk.journal.settlements.settle_unknown(intent)
             look(wireless, record.id, seconds=91)
 
 
@@ -818,12 +818,12 @@ def test_absence_is_looked_at_once_more(
     made = not_booked(wireless)
     in_the_book(wireless, made.timeslot)
     Reconciliation(wireless.desk.settlement, wireless.desk.journal).run_once()
-    too_soon = wireless.desk.journal.get(made.id).state
+    too_soon = wireless.desk.journal.lookups.get(made.id).state
 
     look_once_more(wireless, own_database)
 
     assert too_soon is BookingState.REFUSED
-    assert wireless.desk.journal.get(made.id).state is BookingState.BOOKED
+    assert wireless.desk.journal.lookups.get(made.id).state is BookingState.BOOKED
     assert settled(wireless, made.id).alarm is Alarm.CONTRADICTED
 
 
@@ -835,7 +835,7 @@ def test_absence_that_lasts_is_looked_at_no_more(
 
     look_once_more(wireless, own_database)
 
-    assert wireless.desk.journal.get(made.id).state is BookingState.REFUSED
+    assert wireless.desk.journal.lookups.get(made.id).state is BookingState.REFUSED
     assert wireless.desk.journal.outcomes.unseen(limit=9, hold=timedelta()) == ()
 
 
@@ -850,7 +850,7 @@ def test_a_cancellation_that_is_carried_out_very_late(
 
     look_once_more(wireless, own_database)
 
-    assert wireless.desk.journal.get(made.id).state is BookingState.CANCELLED
+    assert wireless.desk.journal.lookups.get(made.id).state is BookingState.CANCELLED
 
 
 def test_a_read_that_is_overtaken_tells_how_it_stands_now(wireless: Wireless) -> None:
@@ -862,7 +862,7 @@ def test_a_read_that_is_overtaken_tells_how_it_stands_now(wireless: Wireless) ->
     def settle_elsewhere(interaction: Interaction) -> None:
         if interaction == scheduling.GET_BOOKING_DETAILS:
             intent = wireless.desk.undecided(made.id)
-            wireless.desk.journal.settle_cancelled(intent)
+            wireless.desk.journal.settlements.settle_cancelled(intent)
 
     wireless.adapter.before = settle_elsewhere
 
@@ -989,8 +989,10 @@ def left_by_a_dead_sender(
 ) -> WriteIntent:
     """Leave a write that was sent, and whose sender is gone."""
     journal = wireless.desk.journal
-    intent = journal.claim_make(source=source_name, timeslot=wanted, subject=subject(0))
-    return journal.mark_sent(intent, lease=timedelta())
+    intent = journal.intents.claim_make(
+        source=source_name, timeslot=wanted, subject=subject(0)
+    )
+    return journal.intents.mark_sent(intent, lease=timedelta())
 
 
 def test_an_unknown_hold_of_a_booking_is_found(wireless: Wireless) -> None:
@@ -1016,7 +1018,7 @@ def test_subject_of_a_settled_booking_is_kept(wireless: Wireless) -> None:
     in_the_book(wireless, made.timeslot)
     wireless.desk.booking.read(made.id)
 
-    record = wireless.desk.journal.get(made.id)
+    record = wireless.desk.journal.lookups.get(made.id)
     assert (record.subject, record.booking_id) == (subject(0), BookingId("B-9"))
 
 

@@ -15,15 +15,8 @@ from uuid import uuid4
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Double,
     Row,
     Select,
-    and_,
-    bindparam,
-    false,
-    func,
-    insert,
-    or_,
     select,
     update,
 )
@@ -35,6 +28,14 @@ from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timekeeping import epoch_seconds
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.stores.database import database_clock, lock_until_commit
+from fhir_gateway.stores.journal.queries import (
+    BOOKING,
+    BOOKING_FOR_UPDATE,
+    INSERT_CLAIM,
+    INSERT_INTENT,
+    LAPSED_HOLDS,
+    LIVE_CLAIMS,
+)
 from fhir_gateway.stores.journal.records import (
     AlreadyBooked,
     BookingState,
@@ -52,18 +53,16 @@ from fhir_gateway.stores.journal.tables import bookings, claims, intents
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = [
-    "INTENT",
     "OUR_ID",
-    "any_place",
     "claim",
     "decide",
-    "found",
-    "free_place",
+    "find_any_place",
+    "find_free_place",
     "from_now",
-    "is_live",
+    "get_row",
+    "lock_row",
     "lock_timeslot",
-    "locked",
-    "lost",
+    "lost_intent",
     "of_resident",
     "release",
     "texts",
@@ -71,72 +70,6 @@ __all__ = [
 
 # Also what keeps a client's odd id from PostgreSQL, which refuses a NUL in a text.
 OUR_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-# An intent as `intent_from_row` reads it: whether a hold is over is for the
-# database's clock to say.
-INTENT: Final = (
-    *intents.c,
-    func.coalesce(
-        and_(
-            intents.c.state == WriteState.CLAIMED.value,
-            intents.c.held_until <= database_clock(),
-        ),
-        false(),
-    ).label("is_lapsed"),
-)
-
-
-# What every booking runs is built once: to build a statement takes SQLAlchemy several
-# times as long as to run it.
-_LAPSED: Final = (
-    select(intents.c.id, intents.c.booking)
-    .join(claims, claims.c.intent == intents.c.id)
-    .where(
-        claims.c.token == bindparam("token"),
-        claims.c.released_at.is_(None),
-        intents.c.held_until <= database_clock(),
-    )
-)
-_CLAIMED: Final = (
-    select(claims.c.ordinal, claims.c.booking, bookings.c.subject_hmac)
-    .join(bookings, bookings.c.id == claims.c.booking)
-    .where(claims.c.token == bindparam("token"), claims.c.released_at.is_(None))
-)
-_DECIDE: Final = (
-    insert(intents)
-    .values(
-        ordinal=select(func.coalesce(func.max(intents.c.ordinal), 0) + 1)
-        .where(intents.c.booking == bindparam("of_booking"))
-        .scalar_subquery(),
-        state=WriteState.CLAIMED.value,
-        fence=1,
-        lease_until=database_clock() + bindparam("lease_s", type_=Double()),
-        held_until=database_clock() + bindparam("held_s", type_=Double()),
-        attempts=0,
-        created_at=database_clock(),
-    )
-    .returning(*INTENT)
-)
-_CLAIM: Final = insert(claims).values(created_at=database_clock())
-_FOUND: Final = select(bookings).where(
-    bookings.c.id == bindparam("booking"), bookings.c.wiped_at.is_(None)
-)
-_LOCKED: Final = _FOUND.with_for_update()
-
-
-def is_live() -> ColumnElement[bool]:
-    """
-    Return the condition that a claim, joined with its intent, keeps others out.
-
-    A hold that is over does not, whether or not somebody has tidied up after it.
-    """
-    return and_(
-        claims.c.released_at.is_(None),
-        or_(
-            intents.c.held_until.is_(None),
-            intents.c.held_until > database_clock(),
-        ),
-    )
 
 
 def of_resident(seal: Seal, number: PersonalIdentityNumber) -> ColumnElement[bool]:
@@ -151,7 +84,7 @@ def lock_timeslot(connection: Connection, timeslot: Timeslot) -> None:
     lock_until_commit(connection, f"timeslot {timeslot.token}")
 
 
-def free_place(
+def find_free_place(
     connection: Connection,
     seal: Seal,
     *,
@@ -170,7 +103,7 @@ def free_place(
         TimeslotTaken: There is none.
     """
     _end_lapsed(connection, timeslot.token)
-    live = connection.execute(_CLAIMED, {"token": timeslot.token}).all()
+    live = connection.execute(LIVE_CLAIMS, {"token": timeslot.token}).all()
     hashes = seal.lookups(NUMBER, number.reveal())
     for row in live:
         if row.subject_hmac in hashes:
@@ -183,7 +116,7 @@ def free_place(
     raise _taken(source)
 
 
-def any_place(connection: Connection, token: str) -> int:
+def find_any_place(connection: Connection, token: str) -> int:
     """Return the least ordinal that is not claimed, however many places there are."""
     _end_lapsed(connection, token)
     occupied = set(
@@ -197,7 +130,7 @@ def any_place(connection: Connection, token: str) -> int:
 
 
 def _end_lapsed(connection: Connection, token: str) -> None:
-    for row in connection.execute(_LAPSED, {"token": token}).all():
+    for row in connection.execute(LAPSED_HOLDS, {"token": token}).all():
         ended = connection.execute(
             update(intents)
             .where(
@@ -238,7 +171,7 @@ def decide(
     """Write down an intent, CLAIMED; a hold lasts as long as its lease."""
     lease_s = lease.total_seconds()
     row = connection.execute(
-        _DECIDE,
+        INSERT_INTENT,
         {
             "id": str(uuid4()),
             "booking": booking,
@@ -269,7 +202,7 @@ def claim(
     """
     try:
         connection.execute(
-            _CLAIM,
+            INSERT_CLAIM,
             {
                 "id": str(uuid4()),
                 "token": timeslot.token,
@@ -296,22 +229,22 @@ def release(
     )
 
 
-def found(connection: Connection, booking: str) -> Row[Any]:
+def get_row(connection: Connection, booking: str) -> Row[Any]:
     """
     Return the row of a booking.
 
     Raises:
         NotFound: There is none, its data have been wiped, or the text is no id of ours.
     """
-    return _found(connection, _FOUND, booking)
+    return _found(connection, BOOKING, booking)
 
 
-def locked(connection: Connection, booking: str) -> Row[Any]:
+def lock_row(connection: Connection, booking: str) -> Row[Any]:
     """Return the row of a booking as `found` does, and keep it till the end."""
-    return _found(connection, _LOCKED, booking)
+    return _found(connection, BOOKING_FOR_UPDATE, booking)
 
 
-def lost() -> LostIntent:
+def lost_intent() -> LostIntent:
     """Return the error that says that somebody else was first."""
     return LostIntent("The write has been sent or settled by somebody else.")
 

@@ -1,31 +1,29 @@
 """
 The steps that changes of bookings are made of, each in a transaction of its caller's.
 
-`claiming.py` says in which order locks are taken.
+`claim_steps.py` says in which order locks are taken.
 """
 
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import Connection, Row, Update, bindparam, select, update
+from sqlalchemy import Connection, Row, Update, select
 
 from fhir_gateway.model.ids import BookingId, SourceName
 from fhir_gateway.model.timekeeping import epoch_seconds
 from fhir_gateway.model.timeslot import Timeslot
-from fhir_gateway.stores.database import database_clock, lock_until_commit
-from fhir_gateway.stores.journal.claiming import release
+from fhir_gateway.stores.database import lock_until_commit
+from fhir_gateway.stores.journal.claim_steps import release
+from fhir_gateway.stores.journal.queries import CHANGE, OTHER_RECORD
 from fhir_gateway.stores.journal.records import (
     BookingIdTaken,
     BookingRecord,
     BookingState,
 )
 from fhir_gateway.stores.journal.rows import record_from_row
-from fhir_gateway.stores.journal.tables import bookings, intents
+from fhir_gateway.stores.journal.tables import intents
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = [
-    "CHANGED",
-    "CHANGED_AND_CONFIRMED",
-    "CONFIRMED",
     "booking_id_taken",
     "change",
     "has_unsettled",
@@ -34,38 +32,12 @@ __all__ = [
     "retire_double",
 ]
 
-# What every booking runs is built once, as in `claiming.py`.
-CONFIRMED: Final = (
-    update(bookings)
-    .where(bookings.c.id == bindparam("booking"))
-    .values(confirmed_at=database_clock())
-    .returning(*bookings.c)
-)
-CHANGED: Final = (
-    update(bookings)
-    .where(bookings.c.id == bindparam("booking"))
-    .values(version=bookings.c.version + 1, updated_at=database_clock())
-    .returning(*bookings.c)
-)
-CHANGED_AND_CONFIRMED: Final = CHANGED.values(confirmed_at=database_clock())
-_DOUBLE: Final = (
-    select(bookings)
-    .where(
-        bookings.c.source == bindparam("source"),
-        bookings.c.unit == bindparam("unit"),
-        bookings.c.booking_id == bindparam("booking_id"),
-        bookings.c.state == BookingState.BOOKED.value,
-        bookings.c.id != bindparam("booking"),
-    )
-    .with_for_update()
-)
-
 
 def change(
     connection: Connection,
     seal: Seal,
     row: Row[Any],
-    how: Update = CHANGED,
+    how: Update = CHANGE,
     /,
     **values: object,
 ) -> BookingRecord:
@@ -110,7 +82,7 @@ def retire_double(
     if booking_id is None:
         return
     double = connection.execute(
-        _DOUBLE,
+        OTHER_RECORD,
         {
             "source": row.source,
             "unit": timeslot.schedule.unit,

@@ -1,0 +1,275 @@
+"""
+The statements that the journal runs, each built once.
+
+To build a statement takes SQLAlchemy several times as long as to run it.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Double,
+    and_,
+    bindparam,
+    false,
+    func,
+    insert,
+    or_,
+    select,
+    union,
+    update,
+)
+
+from fhir_gateway.stores.database import database_clock
+from fhir_gateway.stores.journal.records import BookingState, WriteState
+from fhir_gateway.stores.journal.tables import bookings, claims, intents
+
+__all__ = [
+    "ANY_CLAIM",
+    "BOOKING",
+    "BOOKING_FOR_UPDATE",
+    "BOOKING_WITH_PENDING",
+    "CHANGE",
+    "CHANGED_TOKENS",
+    "CHANGE_AND_CONFIRM",
+    "CONFIRM",
+    "DUE_AT",
+    "INSERT_BOOKING",
+    "INSERT_CLAIM",
+    "INSERT_INTENT",
+    "INTENT",
+    "IS_UNSEEN",
+    "IS_UNSETTLED",
+    "LAPSED_HOLDS",
+    "LATEST_INTENT",
+    "LIVE_AFTER",
+    "LIVE_CLAIMS",
+    "LIVE_OF",
+    "MARK_SENT",
+    "OTHER_RECORD",
+    "PENDING_INTENT",
+    "PLACES_OF_TIMESLOT",
+    "SETTLE",
+    "SOURCES_WITH_DUE",
+    "SOURCE_OF_BOOKING",
+    "STANDING_BOOKING",
+    "is_live",
+]
+
+# An intent as `intent_from_row` reads it: whether a hold is over is for the
+# database's clock to say.
+INTENT: Final = (
+    *intents.c,
+    func.coalesce(
+        and_(
+            intents.c.state == WriteState.CLAIMED.value,
+            intents.c.held_until <= database_clock(),
+        ),
+        false(),
+    ).label("is_lapsed"),
+)
+
+
+def is_live() -> ColumnElement[bool]:
+    """
+    Return the condition that a claim, joined with its intent, keeps others out.
+
+    A hold that is over does not, whether or not somebody has tidied up after it.
+    """
+    return and_(
+        claims.c.released_at.is_(None),
+        or_(
+            intents.c.held_until.is_(None),
+            intents.c.held_until > database_clock(),
+        ),
+    )
+
+
+# Claims.
+
+LAPSED_HOLDS: Final = (
+    select(intents.c.id, intents.c.booking)
+    .join(claims, claims.c.intent == intents.c.id)
+    .where(
+        claims.c.token == bindparam("token"),
+        claims.c.released_at.is_(None),
+        intents.c.held_until <= database_clock(),
+    )
+)
+LIVE_CLAIMS: Final = (
+    select(claims.c.ordinal, claims.c.booking, bookings.c.subject_hmac)
+    .join(bookings, bookings.c.id == claims.c.booking)
+    .where(claims.c.token == bindparam("token"), claims.c.released_at.is_(None))
+)
+INSERT_INTENT: Final = (
+    insert(intents)
+    .values(
+        ordinal=select(func.coalesce(func.max(intents.c.ordinal), 0) + 1)
+        .where(intents.c.booking == bindparam("of_booking"))
+        .scalar_subquery(),
+        state=WriteState.CLAIMED.value,
+        fence=1,
+        lease_until=database_clock() + bindparam("lease_s", type_=Double()),
+        held_until=database_clock() + bindparam("held_s", type_=Double()),
+        attempts=0,
+        created_at=database_clock(),
+    )
+    .returning(*INTENT)
+)
+INSERT_CLAIM: Final = insert(claims).values(created_at=database_clock())
+BOOKING: Final = select(bookings).where(
+    bookings.c.id == bindparam("booking"), bookings.c.wiped_at.is_(None)
+)
+BOOKING_FOR_UPDATE: Final = BOOKING.with_for_update()
+
+
+# Intents and settlements.
+
+INSERT_BOOKING: Final = insert(bookings).values(
+    created_at=database_clock(), updated_at=database_clock()
+)
+MARK_SENT: Final = (
+    update(intents)
+    .where(
+        intents.c.id == bindparam("intent"),
+        intents.c.state == WriteState.CLAIMED.value,
+        intents.c.fence == bindparam("known_fence"),
+    )
+    .values(
+        state=WriteState.SENT.value,
+        fence=intents.c.fence + 1,
+        sent_at=database_clock(),
+        lease_until=database_clock() + bindparam("lease_s", type_=Double()),
+    )
+    .returning(*INTENT)
+)
+SETTLE: Final = (
+    update(intents)
+    .where(
+        intents.c.id == bindparam("intent"),
+        intents.c.state.in_(bindparam("accepted", expanding=True)),
+        intents.c.fence == bindparam("known_fence"),
+    )
+    .values(settled_at=database_clock(), next_look_at=None)
+    .returning(*INTENT)
+)
+SOURCE_OF_BOOKING: Final = select(bookings.c.source).where(
+    bookings.c.id == bindparam("booking")
+)
+LATEST_INTENT: Final = (
+    select(*INTENT)
+    .where(intents.c.booking == bindparam("of_booking"))
+    .order_by(intents.c.ordinal.desc())
+    .limit(1)
+)
+PENDING_INTENT: Final = LATEST_INTENT.where(intents.c.settled_at.is_(None))
+# In one statement: two would each see the database at a moment of its own.
+BOOKING_WITH_PENDING: Final = (
+    select(*bookings.c, *(each.label(f"intent_{each.key}") for each in INTENT))
+    .outerjoin(
+        intents,
+        and_(intents.c.booking == bookings.c.id, intents.c.settled_at.is_(None)),
+    )
+    .where(bookings.c.id == bindparam("of_booking"), bookings.c.wiped_at.is_(None))
+)
+STANDING_BOOKING: Final = (
+    select(bookings.c.id)
+    .where(
+        bookings.c.subject_hmac.in_(bindparam("hashes", expanding=True)),
+        bookings.c.token == bindparam("timeslot_token"),
+        bookings.c.state.in_([BookingState.PENDING.value, BookingState.BOOKED.value]),
+    )
+    .order_by(bookings.c.created_at, bookings.c.id)
+    .limit(1)
+)
+
+
+# Bookings.
+
+CONFIRM: Final = (
+    update(bookings)
+    .where(bookings.c.id == bindparam("booking"))
+    .values(confirmed_at=database_clock())
+    .returning(*bookings.c)
+)
+CHANGE: Final = (
+    update(bookings)
+    .where(bookings.c.id == bindparam("booking"))
+    .values(version=bookings.c.version + 1, updated_at=database_clock())
+    .returning(*bookings.c)
+)
+CHANGE_AND_CONFIRM: Final = CHANGE.values(confirmed_at=database_clock())
+OTHER_RECORD: Final = (
+    select(bookings)
+    .where(
+        bookings.c.source == bindparam("source"),
+        bookings.c.unit == bindparam("unit"),
+        bookings.c.booking_id == bindparam("booking_id"),
+        bookings.c.state == BookingState.BOOKED.value,
+        bookings.c.id != bindparam("booking"),
+    )
+    .with_for_update()
+)
+
+
+# Places.
+
+_CLAIM_OF: Final = and_(
+    intents.c.id == claims.c.intent,
+    # They are of one booking anyway; by it the database finds an intent's claims.
+    intents.c.booking == claims.c.booking,
+)
+_LIVE: Final = (
+    select(claims.c.token, intents.c.settled_at)
+    .join(intents, _CLAIM_OF)
+    .where(is_live())
+)
+LIVE_AFTER: Final = _LIVE.where(claims.c.starts_at > bindparam("after"))
+LIVE_OF: Final = _LIVE.where(claims.c.token.in_(bindparam("tokens", expanding=True)))
+
+_SINCE: Final[ColumnElement[float]] = bindparam("since", type_=Double())
+_TOKENS: Final = select(claims.c.token).join(intents, _CLAIM_OF)
+_UNSETTLED: Final = intents.alias()
+# A claim changes until its intent is settled, when it is, and when it is released.
+CHANGED_TOKENS: Final = union(
+    _TOKENS.where(
+        intents.c.settled_at.is_(None),
+        # Few; without this SQLite goes through all claims to find theirs.
+        claims.c.booking.in_(
+            select(_UNSETTLED.c.booking).where(_UNSETTLED.c.settled_at.is_(None))
+        ),
+    ),
+    _TOKENS.where(intents.c.settled_at > _SINCE),
+    _TOKENS.where(claims.c.released_at > _SINCE),
+)
+PLACES_OF_TIMESLOT: Final = (
+    select(claims.c.booking, intents.c.settled_at)
+    .join(intents, intents.c.id == claims.c.intent)
+    .where(is_live(), claims.c.token == bindparam("timeslot"))
+)
+ANY_CLAIM: Final = (
+    select(claims.c.token).where(claims.c.token == bindparam("timeslot")).limit(1)
+)
+
+
+# Outcomes.
+
+DUE_AT: Final = func.coalesce(intents.c.next_look_at, 0)
+IS_UNSETTLED: Final = and_(
+    intents.c.settled_at.is_(None),
+    or_(
+        intents.c.state == WriteState.UNKNOWN.value,
+        intents.c.lease_until <= database_clock(),
+    ),
+    database_clock() >= DUE_AT,
+)
+IS_UNSEEN: Final = and_(
+    intents.c.settled_at.is_not(None),
+    intents.c.next_look_at <= database_clock(),
+)
+_SOURCE: Final = (
+    select(bookings.c.source)
+    .select_from(intents)
+    .join(bookings, bookings.c.id == intents.c.booking)
+)
+SOURCES_WITH_DUE: Final = union(_SOURCE.where(IS_UNSETTLED), _SOURCE.where(IS_UNSEEN))

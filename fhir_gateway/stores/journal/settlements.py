@@ -1,0 +1,327 @@
+"""
+Settlements: how a write went, once that is known, or known to be unknown.
+"""
+
+from collections.abc import Collection
+from datetime import timedelta
+from typing import Any, Final
+
+from sqlalchemy import (
+    Connection,
+    Row,
+    update,
+)
+
+from fhir_gateway.model.booking import BookingPermissions
+from fhir_gateway.model.ids import BookingId
+from fhir_gateway.stores.database import Database
+from fhir_gateway.stores.journal.booking_steps import (
+    change,
+    lock_unit,
+    retire_double,
+)
+from fhir_gateway.stores.journal.claim_steps import (
+    from_now,
+    lock_row,
+    lost_intent,
+    release,
+    texts,
+)
+from fhir_gateway.stores.journal.queries import (
+    CHANGE_AND_CONFIRM,
+    SETTLE,
+    SOURCE_OF_BOOKING,
+)
+from fhir_gateway.stores.journal.records import (
+    BookingRecord,
+    BookingState,
+    WriteIntent,
+    WriteKind,
+    WriteState,
+)
+from fhir_gateway.stores.journal.rows import (
+    record_from_row,
+    sealed_text,
+    timeslot_from_document,
+    values_from_permissions,
+    values_from_timeslot,
+)
+from fhir_gateway.stores.journal.tables import claims, intents
+from fhir_gateway.stores.sealing import Seal
+
+__all__ = ["Settlements"]
+
+_AFTER_SENDING: Final = frozenset({WriteState.SENT, WriteState.UNKNOWN})
+_BEFORE_SETTLING: Final = _AFTER_SENDING | {WriteState.CLAIMED}
+
+
+class Settlements:
+    """
+    Writes down how writes went.
+
+    Every method is one transaction, as `Journal` says.
+
+    Args:
+        database: Where the journal is.
+        seal: Encrypts what is personal.
+    """
+
+    def __init__(self, database: Database, seal: Seal) -> None:
+        self._database = database
+        self._seal = seal
+
+    def settle_booked(
+        self,
+        intent: WriteIntent,
+        *,
+        booking_id: BookingId | None,
+        permissions: BookingPermissions,
+        is_invitation: bool = False,
+        message: str | None = None,
+        look_again_in: timedelta | None = None,
+    ) -> BookingRecord:
+        """
+        Settle a MAKE: the region has booked it.
+
+        Where the same booking has come in by `adopt` too, that record gives way.
+
+        Args:
+            intent: What `mark_sent`, `unsettled` or `pending_intent` returned.
+            booking_id: The region's id; None where it gave none, and `confirm` or a
+                later look will tell.
+            permissions: What the region lets the resident do with it.
+            is_invitation: Whether the booking is an invitation (`kallelse`).
+            message: The region's text that came with its yes.
+            look_again_in: When `unseen` has it, where the region's yes is all there is;
+                None where the booking was seen in its list.
+
+        Raises:
+            BookingIdTaken: The id is that of another booking, so the answer cannot be
+                about this one. `settle_unknown` is what is left to do.
+            LostIntent: It was not sent, or is settled already.
+        """
+        with self._database.writing() as connection:
+            settled = self._settle(
+                connection, intent, WriteState.DONE, kinds={WriteKind.MAKE}
+            )
+            row = self._without_double(connection, settled, booking_id)
+            _rest(connection, intent, look_again_in)
+            return change(
+                connection,
+                self._seal,
+                row,
+                CHANGE_AND_CONFIRM,
+                state=BookingState.BOOKED.value,
+                booking_id=booking_id,
+                is_invitation=is_invitation,
+                message_sealed=sealed_text(message, self._seal),
+                **values_from_permissions(permissions),
+            )
+
+    def settle_moved(
+        self,
+        intent: WriteIntent,
+        *,
+        booking_id: BookingId | None,
+        permissions: BookingPermissions,
+        is_invitation: bool = False,
+        message: str | None = None,
+    ) -> BookingRecord:
+        """
+        Settle an UPDATE: the booking has its new time, and the old place is free.
+
+        Args:
+            intent: What `mark_sent`, `unsettled` or `pending_intent` returned.
+            booking_id: The region's id from now on; None where it is as before.
+            permissions: What the region lets the resident do with it from now on.
+            is_invitation: Whether the booking is an invitation (`kallelse`).
+            message: The region's text that came with its yes; it replaces any older.
+
+        Raises:
+            BookingIdTaken: The id is that of another booking.
+            LostIntent: It was not sent, or is settled already.
+        """
+        with self._database.writing() as connection:
+            settled = self._settle(
+                connection, intent, WriteState.DONE, kinds={WriteKind.UPDATE}
+            )
+            row = self._without_double(connection, settled, booking_id)
+            release(connection, row.id, claims.c.intent != intent.id)
+            return change(
+                connection,
+                self._seal,
+                row,
+                CHANGE_AND_CONFIRM,
+                booking_id=booking_id or row.booking_id,
+                is_invitation=is_invitation,
+                message_sealed=sealed_text(message, self._seal),
+                **values_from_permissions(permissions),
+                **values_from_timeslot(timeslot_from_document(settled.timeslot)),
+            )
+
+    def settle_cancelled(
+        self, intent: WriteIntent, *, message: str | None = None
+    ) -> BookingRecord:
+        """
+        Settle a CANCEL: the region has taken the booking away.
+
+        Args:
+            intent: What `mark_sent`, `unsettled` or `pending_intent` returned.
+            message: The region's text that came with its yes; it replaces any older.
+
+        Raises:
+            LostIntent: It was not sent, or is settled already.
+        """
+        with self._database.writing() as connection:
+            settled = self._settle(
+                connection, intent, WriteState.DONE, kinds={WriteKind.CANCEL}
+            )
+            row = lock_row(connection, intent.booking)
+            release(connection, row.id)
+            return change(
+                connection,
+                self._seal,
+                row,
+                state=BookingState.CANCELLED.value,
+                message_sealed=sealed_text(message, self._seal),
+                cancellation_sealed=settled.cancellation_sealed,
+            )
+
+    def settle_refused(
+        self, intent: WriteIntent, *, message: str | None
+    ) -> BookingRecord:
+        """
+        Settle any kind: the region said no.
+
+        A booking to be made is REFUSED and bears the region's text. One to be moved or
+        cancelled stands as it did, with its version and its own text; the region's no
+        is then in `latest_intent`.
+
+        Raises:
+            LostIntent: It was not sent, or is settled already.
+        """
+        with self._database.writing() as connection:
+            self._settle(
+                connection,
+                intent,
+                WriteState.REFUSED,
+                message=message,
+            )
+            return self._fall_back(connection, intent, message)
+
+    def settle_not_sent(
+        self, intent: WriteIntent, *, look_again_in: timedelta | None = None
+    ) -> BookingRecord:
+        """
+        Settle any kind: it never reached the region, or has left nothing there.
+
+        A booking to be made is REFUSED, without a text; one to be moved or cancelled
+        stands as it did.
+
+        Args:
+            intent: What a claim, `mark_sent`, `unsettled` or `pending_intent`
+                returned.
+            look_again_in: When `unseen` has it, where it was only not to be seen; None
+                where it is certain that it did not leave.
+
+        Raises:
+            LostIntent: It is settled already, or has been sent since.
+        """
+        with self._database.writing() as connection:
+            self._settle(
+                connection, intent, WriteState.NOT_SENT, accepts=_BEFORE_SETTLING
+            )
+            _rest(connection, intent, look_again_in)
+            return self._fall_back(connection, intent, None)
+
+    def settle_unknown(self, intent: WriteIntent) -> BookingRecord:
+        """
+        Say that it was sent and nobody knows the outcome; `unsettled` has it at once.
+
+        Places stay claimed, a booking to be made stays PENDING, and the same intent
+        can still be settled, by whoever finds out.
+
+        Raises:
+            LostIntent: It was not sent, is known to be unknown, or is settled.
+        """
+        with self._database.writing() as connection:
+            settled = connection.execute(
+                update(intents)
+                .where(
+                    intents.c.id == intent.id,
+                    intents.c.state == WriteState.SENT.value,
+                    intents.c.fence == intent.fence,
+                )
+                .values(state=WriteState.UNKNOWN.value)
+            )
+            if settled.rowcount != 1:
+                raise lost_intent()
+            return self._record(lock_row(connection, intent.booking))
+
+    def _record(self, row: Row[Any]) -> BookingRecord:
+        return record_from_row(row, self._seal)
+
+    def _settle(
+        self,
+        connection: Connection,
+        intent: WriteIntent,
+        state: WriteState,
+        *,
+        kinds: Collection[WriteKind] = tuple(WriteKind),
+        accepts: Collection[WriteState] = _AFTER_SENDING,
+        message: str | None = None,
+    ) -> Row[Any]:
+        if intent.kind not in kinds:
+            raise ValueError(f"a {intent.kind.value} is not settled in this way")
+        settled = connection.execute(
+            SETTLE,
+            {
+                "intent": intent.id,
+                "accepted": texts(accepts),
+                "known_fence": intent.fence,
+                "state": state.value,
+                "message_sealed": sealed_text(message, self._seal),
+            },
+        ).one_or_none()
+        if settled is None:
+            raise lost_intent()
+        return settled
+
+    def _fall_back(
+        self, connection: Connection, intent: WriteIntent, message: str | None
+    ) -> BookingRecord:
+        row = lock_row(connection, intent.booking)
+        release(connection, row.id, claims.c.intent == intent.id)
+        if intent.kind is not WriteKind.MAKE:
+            return self._record(row)
+        return change(
+            connection,
+            self._seal,
+            row,
+            state=BookingState.REFUSED.value,
+            message_sealed=sealed_text(message, self._seal),
+        )
+
+    def _without_double(
+        self, connection: Connection, settled: Row[Any], booking_id: BookingId | None
+    ) -> Row[Any]:
+        timeslot = timeslot_from_document(settled.timeslot)
+        source = connection.execute(
+            SOURCE_OF_BOOKING, {"booking": settled.booking}
+        ).scalar_one()
+        lock_unit(connection, source, timeslot.schedule.unit)
+        row = lock_row(connection, settled.booking)
+        retire_double(connection, self._seal, row, booking_id, timeslot)
+        return row
+
+
+def _rest(
+    connection: Connection, intent: WriteIntent, duration: timedelta | None
+) -> None:
+    """Let a settled write be looked at once more after a while."""
+    if duration is not None:
+        connection.execute(
+            update(intents)
+            .where(intents.c.id == intent.id)
+            .values(next_look_at=from_now(duration))
+        )
