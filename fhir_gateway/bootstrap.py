@@ -29,7 +29,8 @@ from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import StandardTimeType
 from fhir_gateway.services.booking.booking import BookingService
-from fhir_gateway.services.booking.bulkhead import Turns
+from fhir_gateway.services.booking.bulkhead import Bulkhead
+from fhir_gateway.services.booking.client_requests import ClientRequests
 from fhir_gateway.services.booking.housekeeping import Housekeeping
 from fhir_gateway.services.booking.read_back import ReadBack
 from fhir_gateway.services.booking.reconciliation import Reconciliation
@@ -37,6 +38,7 @@ from fhir_gateway.services.booking.resident_bookings import ResidentBookings
 from fhir_gateway.services.booking.settlement import Settlement
 from fhir_gateway.services.refresh.source_refresh import SourceRefresh
 from fhir_gateway.services.refresh.worker_share import WorkerShare
+from fhir_gateway.services.search.changed_places import ChangedPlaces
 from fhir_gateway.services.search.held_timeslots import HeldTimeslots
 from fhir_gateway.services.search.live_search import LiveSearch
 from fhir_gateway.services.search.search_hint import SearchHints
@@ -446,12 +448,20 @@ def program(
     )
     read_back = ReadBack(access, journal, clock=clock)
     settlement = Settlement(access, journal, read_back, clock=clock)
-    turns = Turns(
+    bulkhead = Bulkhead(
         sources,
         answers_within=timedelta(seconds=settings.answers_within_s),
         clock=clock,
     )
-    booking = BookingService(access, journal, read_back, settlement, turns, clock=clock)
+    booking = BookingService(
+        access,
+        journal,
+        read_back,
+        settlement,
+        bulkhead,
+        search_notice=ChangedPlaces(held, view),
+        clock=clock,
+    )
     gateway = Gateway(
         base_url=settings.base_url,
         hosts=settings.hosts,
@@ -463,7 +473,7 @@ def program(
         resident_bookings=ResidentBookings(
             access, journal, booking.current, settlement
         ),
-        journal=journal,
+        requests=ClientRequests(journal),
         held=held,
         view=view,
         started_at=clock(),
@@ -493,7 +503,7 @@ def program(
         )
     finally:
         live.close()
-        turns.close()
+        bulkhead.close()
         store.close()
         database.close()
         for adapter in adapters.values():

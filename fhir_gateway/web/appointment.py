@@ -45,12 +45,12 @@ from fhir_gateway.fhir.search_parameters import (
 from fhir_gateway.fhir.search_schema import SearchSchema, issues_of_understood
 from fhir_gateway.fhir.vocabulary import APPOINTMENT_STATUS
 from fhir_gateway.model.booking import BookingStatus, ManagedBooking
+from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Conflict, Stale
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import SourceProblem
 from fhir_gateway.services.booking.request import BookedTimeslot
-from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
 from fhir_gateway.web.booking_desk import BookingDesk, Change
 from fhir_gateway.web.conditional_create import check_condition, created

@@ -24,8 +24,9 @@ from fhir_gateway.model.booking import (
     CancellationReason,
     ManagedBooking,
 )
+from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.error_code import ErrorCode
-from fhir_gateway.model.errors import Conflict, Refused, Stale, Unavailable
+from fhir_gateway.model.errors import Conflict, Stale
 from fhir_gateway.model.timekeeping import now
 from fhir_gateway.model.timeslot import (
     Schedule,
@@ -39,7 +40,6 @@ from fhir_gateway.services.booking.request import (
     BookingRequest,
     MoveRequest,
 )
-from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.gateway import Gateway
 
 __all__ = ["BookingDesk", "Change"]
@@ -106,24 +106,14 @@ class BookingDesk:
         """
         if wanted.token is None or wanted.subject is None:
             raise TypeError("the request was not read to book")
-        try:
-            booked = self._gateway.booking.book(
-                BookingRequest(
-                    token=wanted.token,
-                    subject=wanted.subject,
-                    reason=wanted.comment,
-                    request=request,
-                ),
-                claimed=self._gateway.leave_out_at_once,
+        return self._gateway.booking.book(
+            BookingRequest(
+                token=wanted.token,
+                subject=wanted.subject,
+                reason=wanted.comment,
+                request=request,
             )
-        except (Refused, Unavailable):
-            # What was claimed has been given back.
-            self._gateway.leave_out_at_once()
-            raise
-        if not booked.is_new:
-            # Perhaps claimed by another process, or a hold of the resident's own.
-            self._gateway.leave_out_at_once()
-        return booked
+        )
 
     def change(
         self,
@@ -163,7 +153,6 @@ class BookingDesk:
             )
         else:
             booking = self._move(present, wanted, version, request)
-        self._gateway.leave_out_at_once()
         return booking
 
     def check_unchanged(self, present: ManagedBooking, change: Change) -> None:
@@ -242,7 +231,7 @@ class BookingDesk:
         """
         if wanted.token is None or wanted.number is None:
             raise TypeError("the request was not read to hold")
-        booking = self._gateway.booking.hold(
+        return self._gateway.booking.hold(
             HoldRequest(
                 token=wanted.token,
                 number=wanted.number,
@@ -250,8 +239,6 @@ class BookingDesk:
                 request=request,
             )
         )
-        self._gateway.leave_out_at_once()
-        return booking
 
     def renew(self, identifier: str) -> ManagedBooking:
         """
@@ -271,9 +258,7 @@ class BookingDesk:
         Raises:
             GatewayError: As `BookingService.release`.
         """
-        booking = self._gateway.booking.release(identifier, reason=reason)
-        self._gateway.leave_out_at_once()
-        return booking
+        return self._gateway.booking.release(identifier, reason=reason)
 
     def book_held(
         self,
@@ -300,14 +285,12 @@ class BookingDesk:
         issues = self._foreign(sent, TimeslotToken.parse(present.timeslot.token))
         if issues:
             raise Problem(issues, kind=ProblemKind.UNPROCESSABLE)
-        booked = self._gateway.booking.book_held(
+        return self._gateway.booking.book_held(
             present.id,
             subject=wanted.subject,
             reason=wanted.comment,
             request=request,
         )
-        self._gateway.leave_out_at_once()
-        return booked
 
     def schedule(self, token: TimeslotToken) -> Schedule | None:
         """Return whose time a slot is; None where this process has not seen it."""

@@ -17,21 +17,19 @@ from marshmallow import ValidationError
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.fhir.search_parameters import Token, TokenParameter
 from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS
+from fhir_gateway.model.client_request import RepeatedRequest, RequestKey
 from fhir_gateway.model.ids import BookingId
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.services.booking.request import BookedTimeslot
-from fhir_gateway.stores.journal import RepeatedRequest, RequestKey
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import (
     CLIENT,
     IF_NONE_EXIST,
-    LEASE,
     Act,
     Draw,
     check_key,
     close,
     in_progress,
-    noted,
     once,
 )
 from fhir_gateway.web.personal_text import has_personal_number
@@ -111,7 +109,7 @@ def created(
     if not found:
         return _made_now(gateway, key, act, draw)
     if made is None:
-        noted(lambda: gateway.journal.requests.forget(key))
+        gateway.requests.forget(key)
     booking = gateway.booking.read(found.pop())
     return draw(BookedTimeslot(booking=booking, is_new=False))
 
@@ -125,9 +123,9 @@ def _made_before(gateway: Gateway, key: RequestKey) -> str | None:
     Raises:
         Problem: 409 while another is being worked at.
     """
-    requests = gateway.journal.requests
+    requests = gateway.requests
     try:
-        requests.begin(key, lease=LEASE, after_no=True)
+        requests.begin(key, after_no=True)
     except RepeatedRequest as repeated:
         made = _booking_of(repeated)
         if repeated.answer is not None:
@@ -137,7 +135,7 @@ def _made_before(gateway: Gateway, key: RequestKey) -> str | None:
     # Its outcome may not be known yet; reading it may find it out.
     gateway.booking.read(made)
     try:
-        requests.begin(key, lease=LEASE, after_no=True)
+        requests.begin(key, after_no=True)
     except RepeatedRequest as repeated:
         return _booking_of(repeated)
     return None
@@ -153,7 +151,7 @@ def _booking_of(repeated: RepeatedRequest) -> str:
 
 
 def _made_now(gateway: Gateway, key: RequestKey, act: Act, draw: Draw) -> Response:
-    requests = gateway.journal.requests
+    requests = gateway.requests
     try:
         booking, response = act(key)
     except RepeatedRequest as repeated:
@@ -162,7 +160,7 @@ def _made_now(gateway: Gateway, key: RequestKey, act: Act, draw: Draw) -> Respon
         return draw(BookedTimeslot(booking=made, is_new=False))
     except BaseException:
         # Nothing was made, so the condition still holds.
-        noted(lambda: requests.forget(key))
+        requests.forget(key)
         raise
     close(gateway, key, response, booking)
     return response
@@ -176,10 +174,10 @@ def _known_by_region(
     known = gateway.slot_search.snapshot.directory.units
     if unit is None or unit not in known:
         return set()
-    record = gateway.journal.lookups.find_by_booking_id(
-        known[unit].source, unit, BookingId(identifier.value)
+    booking = gateway.requests.find_booking(
+        known[unit].source, unit, BookingId(identifier.value), number
     )
-    return {record.id} if record is not None and record.number == number else set()
+    return set() if booking is None else {booking}
 
 
 def _identifier(header: str) -> _Identifier:

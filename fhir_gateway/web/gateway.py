@@ -7,11 +7,11 @@ from datetime import datetime
 
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.services.booking.booking import BookingService
+from fhir_gateway.services.booking.client_requests import ClientRequests
 from fhir_gateway.services.booking.resident_bookings import ResidentBookings
 from fhir_gateway.services.search.held_timeslots import HeldTimeslots
 from fhir_gateway.services.search.slot_search import SlotSearch
 from fhir_gateway.services.search.slot_view import SlotView
-from fhir_gateway.stores.journal import Journal
 
 __all__ = ["Gateway"]
 
@@ -33,12 +33,7 @@ class Gateway:
     slot_search: SlotSearch
     booking: BookingService
     resident_bookings: ResidentBookings
-    journal: Journal
+    requests: ClientRequests
     held: HeldTimeslots
     view: SlotView
     started_at: datetime
-
-    def leave_out_at_once(self) -> None:
-        """Make what this process has just claimed or released show in its searches."""
-        self.held.forget()
-        self.view.leave_out()

@@ -9,24 +9,21 @@ a booking is recognised by its resident and its slot, as long as that stands.
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Final
 
 import orjson
-import structlog
 from flask import Response, request
 
 from fhir_gateway.fhir.outcome import Faults, Issue, Problem, ProblemKind
 from fhir_gateway.model.booking import BookingStatus, ManagedBooking
+from fhir_gateway.model.client_request import (
+    RecordedAnswer,
+    RepeatedRequest,
+    RequestKey,
+)
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Category, Conflict, GatewayError
 from fhir_gateway.services.booking.request import BookedTimeslot
-from fhir_gateway.stores.journal import (
-    Answer,
-    RepeatedRequest,
-    RequestKey,
-    WriteKind,
-)
 from fhir_gateway.web.errors import error_response
 from fhir_gateway.web.exchange import fhir_response
 from fhir_gateway.web.gateway import Gateway
@@ -35,17 +32,13 @@ from fhir_gateway.web.personal_text import has_personal_number
 __all__ = [
     "CLIENT",
     "IF_NONE_EXIST",
-    "LEASE",
     "Act",
     "Draw",
     "check_key",
     "close",
     "in_progress",
-    "noted",
     "once",
 ]
-
-_log = structlog.get_logger()
 
 Act = Callable[[RequestKey | None], tuple[ManagedBooking, Response]]
 """Does what is asked for, under a key."""
@@ -55,9 +48,6 @@ Draw = Callable[[BookedTimeslot], Response]
 
 # Without access control all clients are one.
 CLIENT: Final = "anyone"
-LEASE: Final = timedelta(seconds=100)
-"""Longer than a request can live: a look, a write, and a reading back."""
-
 IF_NONE_EXIST: Final = "If-None-Exist"
 _IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 _LONGEST_KEY: Final = 255
@@ -100,9 +90,9 @@ def once(gateway: Gateway, said: object, act: Act, draw: Draw) -> Response:
     key = _request_key(said)
     if key is None:
         return act(None)[1]
-    requests = gateway.journal.requests
+    requests = gateway.requests
     try:
-        requests.begin(key, lease=LEASE)
+        requests.begin(key)
     except RepeatedRequest as repeated:
         return _again(gateway, key, repeated, draw)
     try:
@@ -112,13 +102,13 @@ def once(gateway: Gateway, said: object, act: Act, draw: Draw) -> Response:
         return _again(gateway, key, repeated, draw)
     except GatewayError as error:
         if error.category not in _DEFINITE:
-            noted(lambda: requests.forget(key))
+            requests.forget(key)
             raise
         response = error_response(error)
         close(gateway, key, response, None)
         return response
     except BaseException:
-        noted(lambda: requests.forget(key))
+        requests.forget(key)
         raise
     close(gateway, key, response, booking)
     return response
@@ -139,12 +129,10 @@ def close(
         response: What it is answered.
         booking: How the booking stands that it has come to, if it has come to one.
     """
-    requests = gateway.journal.requests
-    visit = None if booking is None else booking.timeslot.start
-    if response.status_code == _ACCEPTED and visit is not None:
-        noted(lambda: requests.leave_open(key, visit=visit))
+    if response.status_code == _ACCEPTED and booking is not None:
+        gateway.requests.leave_open(key, booking)
         return
-    answer = Answer(
+    answer = RecordedAnswer(
         status=response.status_code,
         headers={
             name: response.headers[name]
@@ -155,16 +143,7 @@ def close(
         booking=None if booking is None else booking.id,
         standing="" if booking is None else _standing(booking),
     )
-    noted(lambda: requests.close(key, answer, visit=visit))
-
-
-def noted(note: Callable[[], None]) -> None:
-    """Write something down about a request whose outcome stands already."""
-    try:
-        note()
-    except GatewayError as error:
-        # The intent is in the journal: a repeat finds the outcome by that.
-        _log.warning("request key not closed", error=str(error))
+    gateway.requests.close(key, answer, booking)
 
 
 def in_progress() -> Problem:
@@ -214,13 +193,13 @@ def _again(
             close(gateway, key, response, None)
         return response
     response = draw(
-        BookedTimeslot(booking=booking, is_new=_has_made(gateway, repeated))
+        BookedTimeslot(booking=booking, is_new=gateway.requests.has_made(repeated))
     )
     close(gateway, key, response, booking)
     return response
 
 
-def _answered(gateway: Gateway, answer: Answer, draw: Draw) -> Response:
+def _answered(gateway: Gateway, answer: RecordedAnswer, draw: Draw) -> Response:
     """
     Return a kept answer, or how its appointment stands now where that has changed.
 
@@ -248,15 +227,7 @@ def _answered(gateway: Gateway, answer: Answer, draw: Draw) -> Response:
     return draw(BookedTimeslot(booking=booking, is_new=answer.status == _CREATED))
 
 
-def _has_made(gateway: Gateway, repeated: RepeatedRequest) -> bool:
-    """Return whether a request made its booking, rather than changed it."""
-    if repeated.intent is None:
-        return False
-    intent = gateway.journal.lookups.get_intent(repeated.intent)
-    return intent.kind is WriteKind.MAKE
-
-
-def _kept(answer: Answer) -> Response:
+def _kept(answer: RecordedAnswer) -> Response:
     return fhir_response(
         orjson.loads(answer.body) if answer.body else None,
         status=answer.status,

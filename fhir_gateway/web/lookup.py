@@ -78,7 +78,7 @@ class Lookup:
             )
             if self._gateway.held.has(token):
                 status = SlotStatus.BUSY
-            elif self._gateway.journal.places.is_known(token.text):
+            elif self._gateway.held.is_known(token):
                 status = SlotStatus.BUSY_UNAVAILABLE
             else:
                 return None

@@ -30,6 +30,7 @@ from fhir_gateway.adapters.scheduling_1_1.options import (
     options_from_mapping,
 )
 from fhir_gateway.model.booking import BookingPermissions, WriteResult
+from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.errors import BookingUnconfirmed, Unavailable
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
@@ -41,7 +42,6 @@ from fhir_gateway.stores.journal import (
     BookingRecord,
     BookingState,
     Journal,
-    RequestKey,
     WriteIntent,
     WriteKind,
     WriteState,

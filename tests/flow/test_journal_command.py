@@ -93,7 +93,7 @@ def test_everything_is_resealed(tmp_path: Path, database: Database) -> None:
 
     assert result.exit_code == 0
     assert result.stdout == "1 rows were sealed anew.\n"
-    assert Journal(database, Seal((new,))).get(booking).subject == subject()
+    assert Journal(database, Seal((new,))).lookups.get(booking).subject == subject()
 
 
 def test_a_missing_key_is_one_clear_line(tmp_path: Path, database: Database) -> None:

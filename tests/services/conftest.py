@@ -32,7 +32,7 @@ from fhir_gateway.model.timekeeping import civil_date, now
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.sandbox.server import SandboxServer
 from fhir_gateway.services.booking.booking import BookingService
-from fhir_gateway.services.booking.bulkhead import Turns
+from fhir_gateway.services.booking.bulkhead import Bulkhead
 from fhir_gateway.services.booking.read_back import ReadBack
 from fhir_gateway.services.booking.reconciliation import Reconciliation
 from fhir_gateway.services.booking.request import BookingRequest, MoveRequest
@@ -71,6 +71,17 @@ def _somebody() -> Callable[[], int]:
     return lambda: next(_PEOPLE)
 
 
+class CountingNotice:
+    """Counts how often searches were made to follow the claimed places."""
+
+    def __init__(self) -> None:
+        self.shown = 0
+
+    def show_changed_places(self) -> None:
+        """Count once more."""
+        self.shown += 1
+
+
 class Desk:
     """What books, reads, moves and cancels, over any sources."""
 
@@ -98,13 +109,15 @@ class Desk:
         )
         self.read_back = ReadBack(self.access, journal, clock=clock)
         self.settlement = Settlement(self.access, journal, self.read_back, clock=clock)
-        self.turns = Turns(sources, clock=clock)
+        self.search_notice = CountingNotice()
+        self.bulkhead = Bulkhead(sources, clock=clock)
         self.booking = BookingService(
             self.access,
             journal,
             self.read_back,
             self.settlement,
-            self.turns,
+            self.bulkhead,
+            search_notice=self.search_notice,
             clock=clock,
         )
         self.residents = ResidentBookings(

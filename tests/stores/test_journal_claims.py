@@ -13,14 +13,13 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
 from fhir_gateway.model.booking import BookingPermissions
+from fhir_gateway.model.client_request import RepeatedRequest, RequestKey
 from fhir_gateway.model.errors import Conflict, NotFound, Party, Stale, TimeslotTaken
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal import (
     AlreadyBooked,
     BookingState,
     Journal,
-    RepeatedRequest,
-    RequestKey,
     WriteKind,
     WriteState,
 )

@@ -13,14 +13,13 @@ from threading import Barrier
 
 import pytest
 
+from fhir_gateway.model.client_request import RepeatedRequest, RequestKey
 from fhir_gateway.model.errors import Conflict, TimeslotTaken
 from fhir_gateway.stores.journal import (
     AlreadyBooked,
     BookingRecord,
     Journal,
     LostIntent,
-    RepeatedRequest,
-    RequestKey,
 )
 from fhir_gateway.stores.sealing import Seal
 

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from fhir_gateway.model.booking import CancellationReason
+from fhir_gateway.model.client_request import RepeatedRequest, RequestKey
 from fhir_gateway.model.errors import GatewayError, NotFound, TimeslotTaken
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.stores.database import Database, database_clock
@@ -21,8 +22,6 @@ from fhir_gateway.stores.journal import (
     HoldOver,
     Journal,
     LostIntent,
-    RepeatedRequest,
-    RequestKey,
     TooManyHolds,
     WriteState,
 )

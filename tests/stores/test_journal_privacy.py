@@ -10,14 +10,16 @@ from fhir_gateway.model.booking import (
     Booking,
     CancellationReason,
 )
+from fhir_gateway.model.client_request import (
+    RecordedAnswer,
+    RepeatedRequest,
+    RequestKey,
+)
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal import (
     AlreadyBooked,
-    Answer,
     Journal,
-    RepeatedRequest,
-    RequestKey,
 )
 from fhir_gateway.stores.sealing import Seal
 
@@ -54,7 +56,7 @@ def _lived(journal: Journal) -> None:
     )
     journal.requests.close(
         REQUEST,
-        Answer(status=201, headers={}, body=f"{TEXT} {MARKED.number.reveal()}"),
+        RecordedAnswer(status=201, headers={}, body=f"{TEXT} {MARKED.number.reveal()}"),
         visit=START,
     )
     record = journal.settlements.settle_booked(

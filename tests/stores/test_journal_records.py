@@ -172,8 +172,8 @@ def test_bookings_are_found_after_rotation(
     rotated = Journal(database, Seal([Seal.new_key(), *keys]))
     new = booked(rotated, 1, hours=1, booking_id="B2")
 
-    assert rotated.of_subject(number(1)) == (old, new)
-    assert rotated.standing(number(1), old.timeslot.token) == old.id
+    assert rotated.lookups.list_of_resident(number(1)) == (old, new)
+    assert rotated.lookups.find_standing(number(1), old.timeslot.token) == old.id
 
 
 def test_keys_of_another_database_are_told(
@@ -183,7 +183,7 @@ def test_keys_of_another_database_are_told(
     booked(journal)
 
     with pytest.raises(SealBroken):
-        Journal(database, Seal([Seal.new_key()])).check_keys()
+        Journal(database, Seal([Seal.new_key()])).upkeep.check_keys()
 
 
 def test_right_keys_are_told(journal: Journal) -> None:
@@ -195,7 +195,7 @@ def test_right_keys_are_told(journal: Journal) -> None:
 
 def test_any_keys_fit_an_empty_database(database: Database) -> None:
     """An empty database has no keys yet."""
-    Journal(database, Seal([Seal.new_key()])).check_keys()
+    Journal(database, Seal([Seal.new_key()])).upkeep.check_keys()
 
 
 def test_booking_is_found_by_the_regions_id(journal: Journal) -> None:

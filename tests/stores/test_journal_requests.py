@@ -9,12 +9,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from fhir_gateway.stores.database import Database, database_clock
-from fhir_gateway.stores.journal import (
-    Answer,
-    Journal,
+from fhir_gateway.model.client_request import (
+    RecordedAnswer,
     RepeatedRequest,
     RequestKey,
+)
+from fhir_gateway.stores.database import Database, database_clock
+from fhir_gateway.stores.journal import (
+    Journal,
     WriteIntent,
 )
 from fhir_gateway.stores.journal.tables import requests
@@ -24,7 +26,7 @@ from .conftest import CANCEL, LEASE, NORR, START, rows, subject, timeslot
 
 KEY = RequestKey(client="app", key="k", fingerprint="f")
 OTHER = replace(KEY, fingerprint="g")
-ANSWER = Answer(status=201, headers={"ETag": 'W/"2"'}, body='{"id":"å"}')
+ANSWER = RecordedAnswer(status=201, headers={"ETag": 'W/"2"'}, body='{"id":"å"}')
 MINUTE = timedelta(minutes=1)
 
 

@@ -7,14 +7,16 @@ from datetime import timedelta
 import pytest
 
 from fhir_gateway.model.booking import CancellationReason
+from fhir_gateway.model.client_request import (
+    RecordedAnswer,
+    RepeatedRequest,
+    RequestKey,
+)
 from fhir_gateway.model.errors import NotFound
 from fhir_gateway.model.ids import BookingId
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal import (
-    Answer,
     Journal,
-    RepeatedRequest,
-    RequestKey,
 )
 from fhir_gateway.stores.sealing import Seal, SealBroken
 
@@ -57,7 +59,7 @@ def lived(journal: Journal) -> str:
     )
     journal.settlements.settle_refused(refused, message="Nej, Tolvan")
     journal.requests.close(
-        KEY, Answer(status=201, headers={}, body="{}"), visit=timeslot().start
+        KEY, RecordedAnswer(status=201, headers={}, body="{}"), visit=timeslot().start
     )
     return record.id
 
@@ -143,7 +145,7 @@ def test_resealed_journal_needs_the_new_key_alone(
     new = Seal.new_key()
     both = Journal(database, Seal((new, *keys)))
     with pytest.raises(SealBroken):
-        Journal(database, Seal((new,))).get(booking)
+        Journal(database, Seal((new,))).lookups.get(booking)
 
     total = both.upkeep.sealed_rows()
     done = list(both.upkeep.reseal())

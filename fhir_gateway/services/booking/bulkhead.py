@@ -1,8 +1,8 @@
 """
-Turns: at most so many bookings at one source at once, and no client waits for ever.
+Bulkhead: so many bookings at one source at once, and no client waits for ever.
 
-Whatever is asked of a source for a booking (the fresh look, the write, reading it back)
-is done in one turn. The write has a thread of its own: after some seconds its client is
+All that is asked of a source for a booking (the fresh look, the write, reading it back)
+needs one permit. The write has a thread of its own: after some seconds its client is
 answered with what is known then, and a late answer settles the intent all the same.
 """
 
@@ -23,7 +23,7 @@ from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.services.source.breaker import Breaker
 from fhir_gateway.services.source.fault_place import fault_place
 
-__all__ = ["ANSWERS_WITHIN", "Turn", "Turns"]
+__all__ = ["ANSWERS_WITHIN", "Bulkhead", "Permit"]
 
 _log = structlog.get_logger()
 
@@ -32,7 +32,7 @@ _Result = TypeVar("_Result")
 ANSWERS_WITHIN: Final = timedelta(seconds=10)
 """How long a client waits for a booking before it is told that it is pending."""
 
-# As long as turns begin and end at a source, another one is worth waiting for.
+# As long as permits come and go at a source, another one is worth waiting for.
 _STANDS_STILL_S: Final = 1.0
 _QUEUES_FOR_S: Final = 5.0
 # However long the fresh look took: most writes are answered within this.
@@ -41,9 +41,9 @@ _LEAST_WAIT_S: Final = 2.0
 _DRAINS_WITHIN: Final = timedelta(seconds=25)
 
 
-class Turns:
+class Bulkhead:
     """
-    Gives out the turns at the sources of one process.
+    Gives out the permits for the sources of one process.
 
     Args:
         sources: The sources by name.
@@ -59,17 +59,17 @@ class Turns:
         clock: Clock = now,
     ) -> None:
         self._answers_within_s = answers_within.total_seconds()
-        self._places = {
-            name: _Places(source.writes_in_flight) for name, source in sources.items()
+        self._permits = {
+            name: _Permits(source.writes_in_flight) for name, source in sources.items()
         }
         self._breakers = {name: Breaker(clock=clock) for name in sources}
         self._under_way: set[threading.Thread] = set()
         self._is_closing = False
 
     @contextmanager
-    def at(self, source: Source) -> Iterator["Turn"]:
+    def admit(self, source: Source) -> Iterator["Permit"]:
         """
-        Take a turn at a source. It ends with the block, or with the write if later.
+        Give a permit for a source; it ends with the block, or with its write if later.
 
         Raises:
             Busy: So many bookings are under way at the source, or the process stops.
@@ -78,8 +78,8 @@ class Turns:
         """
         if self._is_closing:
             raise Busy("This server is stopping; send the request again.")
-        place = self._places[source.name]
-        if not place.take():
+        permits = self._permits[source.name]
+        if not permits.take():
             raise Busy(
                 f"{source.title} is slow, and enough bookings wait for it already: send"
                 " this one again later.",
@@ -87,29 +87,29 @@ class Turns:
             )
         breaker = self._breakers[source.name]
         if not breaker.allows():
-            place.leave()
+            permits.give_back()
             raise Unavailable(
                 "The source could not be reached lately, so it is left alone for a"
                 " moment; nothing was sent.",
                 source=source.name,
             )
-        turn = Turn(
+        permit = Permit(
             breaker,
             self._under_way,
-            place.leave,
+            permits.give_back,
             wait_until=time.monotonic() + self._answers_within_s,
         )
         try:
-            yield turn
+            yield permit
         except BaseException as error:
-            turn.end(error)
+            permit.end(error)
             raise
         else:
-            turn.end(None)
+            permit.end(None)
 
     def close(self, *, within: timedelta = _DRAINS_WITHIN) -> None:
         """
-        Give out no more turns, and wait for the writes under way, as long as they may.
+        Give out no more permits, and wait for the writes under way.
 
         What is not answered by then is left to the reconciliation.
         """
@@ -119,9 +119,9 @@ class Turns:
             thread.join(max(0.0, deadline - time.monotonic()))
 
 
-class _Places:
+class _Permits:
     """
-    The places at one source.
+    The permits for one source.
 
     Who finds none free waits for one while others come and go, and no longer: at a
     source that hangs nobody waits, and a rush for one slot is answered all the same.
@@ -133,7 +133,7 @@ class _Places:
         self._moved = threading.Condition()
 
     def take(self) -> bool:
-        """Return whether a place was to be had."""
+        """Return whether a permit was to be had."""
         with self._moved:
             give_up_at = time.monotonic() + _QUEUES_FOR_S
             while not self._free:
@@ -146,22 +146,22 @@ class _Places:
             self._moved_at = time.monotonic()
             return True
 
-    def leave(self) -> None:
-        """Give a place back."""
+    def give_back(self) -> None:
+        """Give a permit back."""
         with self._moved:
             self._free += 1
             self._moved_at = time.monotonic()
             self._moved.notify()
 
 
-class Turn:
+class Permit:
     """
-    One booking's turn at a source.
+    Lets one booking ask a source.
 
     Args:
         breaker: Is told whether the source can be reached.
         under_way: The threads of all writes under way.
-        leave: Gives the place back.
+        give_back: Gives the permit back.
         wait_until: When the client has waited for long enough (`time.monotonic`).
     """
 
@@ -169,13 +169,13 @@ class Turn:
         self,
         breaker: Breaker,
         under_way: set[threading.Thread],
-        leave: Callable[[], None],
+        give_back: Callable[[], None],
         *,
         wait_until: float,
     ) -> None:
         self._breaker = breaker
         self._under_way = under_way
-        self._leave = leave
+        self._give_back = give_back
         self._wait_until = wait_until
         self._is_handed_over = False
 
@@ -232,7 +232,7 @@ class Turn:
         return done.result()
 
     def end(self, error: BaseException | None) -> None:
-        """End the turn, unless a write has taken it over."""
+        """Give the permit back, unless a write has taken it over."""
         if self._is_handed_over:
             return
         if isinstance(error, Unavailable):
@@ -240,12 +240,12 @@ class Turn:
         else:
             # Nothing was sent, so nothing is known of whether it would have arrived.
             self._breaker.cancel()
-        self._leave()
+        self._give_back()
 
     def _finish(self, error: BaseException | None) -> None:
         self._judge(error)
         self._under_way.discard(threading.current_thread())
-        self._leave()
+        self._give_back()
 
     def _judge(self, error: BaseException | None) -> None:
         """Tell the breaker whether the source was reached."""

@@ -5,6 +5,7 @@ How bookings stand now: what the journal knows, brought up to date by their sour
 import structlog
 
 from fhir_gateway.model.booking import Booking, BookingStatus, ManagedBooking
+from fhir_gateway.model.client_request import RepeatedRequest
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import (
     Conflict,
@@ -18,7 +19,6 @@ from fhir_gateway.stores.journal import (
     BookingRecord,
     BookingState,
     Journal,
-    RepeatedRequest,
     WriteIntent,
     WriteKind,
     WriteState,

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 from fhir_gateway.model.booking import CancellationReason
+from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.errors import Incorrect
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timekeeping import Clock, now
@@ -20,7 +21,6 @@ from fhir_gateway.stores.journal import (
     AlreadyBooked,
     BookingRecord,
     Journal,
-    RequestKey,
 )
 
 __all__ = ["LONGEST_HOLD", "HoldRequest", "Holding"]

@@ -5,9 +5,9 @@ What a resident wants of a booking, and what came of it.
 from dataclasses import dataclass
 
 from fhir_gateway.model.booking import ManagedBooking
+from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.person import SubjectOfCare
 from fhir_gateway.model.timeslot import TimeslotToken
-from fhir_gateway.stores.journal import RequestKey
 
 __all__ = ["BookedTimeslot", "BookingRequest", "MoveRequest"]
 

@@ -27,6 +27,8 @@ class _ClaimedPlaces(Protocol):
 
     def of(self, token: str) -> Sequence[Place]: ...
 
+    def is_known(self, token: str) -> bool: ...
+
 
 class HeldTimeslots:
     """
@@ -70,6 +72,10 @@ class HeldTimeslots:
     def has(self, token: TimeslotToken) -> bool:
         """Return whether a timeslot is to come and a place of it promised away."""
         return token.starts_at > self._clock() and bool(self._places.of(token.text))
+
+    def is_known(self, token: TimeslotToken) -> bool:
+        """Return whether a place of a timeslot is, or ever was, promised away here."""
+        return self._places.is_known(token.text)
 
     def forget(self) -> None:
         """Read anew next time: this process has just claimed or released something."""

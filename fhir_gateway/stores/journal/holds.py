@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from fhir_gateway.model.booking import BookingPermissions, CancellationReason
+from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timeslot import Timeslot
@@ -43,7 +44,6 @@ from fhir_gateway.stores.journal.records import (
     BookingRecord,
     BookingState,
     HoldOver,
-    RequestKey,
     TooManyHolds,
     WriteIntent,
     WriteKind,

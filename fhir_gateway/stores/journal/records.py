@@ -6,7 +6,6 @@ What the journal tells: bookings, intents, and why a write was not begun.
     ├── BookingIdTaken     the region's id belongs to another booking
     ├── LostIntent       somebody else has settled or sent it
     ├── HoldOver           a hold is over, or was never one
-    ├── RepeatedRequest    a client's key has been used before
     └── TooManyHolds       the resident holds as many times as one may
 """
 
@@ -25,14 +24,11 @@ from fhir_gateway.model.timeslot import Timeslot
 __all__ = [
     "Alarm",
     "AlreadyBooked",
-    "Answer",
     "BookingIdTaken",
     "BookingRecord",
     "BookingState",
     "HoldOver",
     "LostIntent",
-    "RepeatedRequest",
-    "RequestKey",
     "TooManyHolds",
     "WriteIntent",
     "WriteKind",
@@ -95,43 +91,6 @@ class Alarm(Enum):
     SOMETHING_ELSE = "SOMETHING_ELSE"
     DUPLICATE = "DUPLICATE"
     CONTRADICTED = "CONTRADICTED"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestKey:
-    """
-    What a client calls its request, so that a repeat of it is recognised.
-
-    Attributes:
-        client: Who asks; two clients' keys have nothing to do with each other.
-        key: Its `Idempotency-Key`, or the condition of its `If-None-Exist`; stored as a
-            keyed hash only.
-        fingerprint: What the request said, in a canonical form; stored likewise.
-    """
-
-    client: str
-    key: str = field(repr=False)
-    fingerprint: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Answer:
-    """
-    What a client was answered, to be answered again.
-
-    Attributes:
-        status: The HTTP status.
-        headers: Those that belong to the answer, such as ETag.
-        body: JSON; empty when there was none.
-        booking: Our own id of the booking that it tells of; None when it tells of none.
-        standing: How that stood then, in words of whoever keeps the answer.
-    """
-
-    status: int
-    headers: dict[str, str]
-    body: str
-    booking: str | None = None
-    standing: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,35 +207,6 @@ class LostIntent(Conflict):
     """
 
     default_party: ClassVar[Party] = Party.GATEWAY
-
-
-class RepeatedRequest(Conflict):
-    """
-    The client has used this key before; nothing was done now.
-
-    Args:
-        is_same: Whether the two requests said the same.
-        booking: Our own id of the booking that the first request came to concern.
-        intent: The id of what it came to decide.
-        answer: What it was answered, once that was final.
-        is_running: It is being worked at just now.
-    """
-
-    def __init__(
-        self,
-        *,
-        is_same: bool,
-        booking: str | None = None,
-        intent: str | None = None,
-        answer: Answer | None = None,
-        is_running: bool = False,
-    ) -> None:
-        super().__init__("That request key has been used before.")
-        self.is_same = is_same
-        self.booking = booking
-        self.intent = intent
-        self.answer = answer
-        self.is_running = is_running
 
 
 class TooManyHolds(Conflict):

@@ -22,12 +22,14 @@ from sqlalchemy import (
     update,
 )
 
+from fhir_gateway.model.client_request import (
+    RecordedAnswer,
+    RepeatedRequest,
+    RequestKey,
+)
 from fhir_gateway.stores.database import Database, database_clock, lock_until_commit
 from fhir_gateway.stores.journal.claim_steps import from_now
 from fhir_gateway.stores.journal.records import (
-    Answer,
-    RepeatedRequest,
-    RequestKey,
     WriteIntent,
     WriteState,
 )
@@ -101,7 +103,7 @@ class Requests:
             raise _repeated(row, request, self._seal)
 
     def close(
-        self, request: RequestKey, answer: Answer, *, visit: datetime | None
+        self, request: RequestKey, answer: RecordedAnswer, *, visit: datetime | None
     ) -> None:
         """
         Keep the final answer to a request, until the visit is 24 h past.
@@ -270,7 +272,7 @@ def _repeated(row: Row[Any], request: RequestKey, seal: Seal) -> RepeatedRequest
     answer = None
     if row.answer_sealed is not None:
         kept = seal.unseal(row.answer_sealed)
-        answer = Answer(
+        answer = RecordedAnswer(
             status=int(kept["status"]),
             headers=json.loads(kept["headers"]),
             body=kept["body"],

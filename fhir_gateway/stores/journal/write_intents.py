@@ -13,6 +13,7 @@ from sqlalchemy import (
 )
 
 from fhir_gateway.model.booking import BookingPermissions, CancellationReason
+from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.errors import Conflict, Stale
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.person import SubjectOfCare
@@ -33,7 +34,6 @@ from fhir_gateway.stores.journal.queries import INSERT_BOOKING, MARK_SENT
 from fhir_gateway.stores.journal.records import (
     BookingRecord,
     BookingState,
-    RequestKey,
     WriteIntent,
     WriteKind,
 )

@@ -13,9 +13,9 @@ from fhir_gateway.fhir.appointment_operation import BOOK, AppointmentCall
 from fhir_gateway.fhir.appointment_request import AppointmentRequest
 from fhir_gateway.fhir.outcome import Faults
 from fhir_gateway.model.booking import ManagedBooking
+from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.services.booking.request import BookedTimeslot
-from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
 from fhir_gateway.web.booking_desk import BookingDesk, Change
 from fhir_gateway.web.conditional_create import check_condition, created

@@ -7,7 +7,7 @@ from flask import Response
 from fhir_gateway.fhir.appointment_operation import CANCEL
 from fhir_gateway.fhir.outcome import Faults
 from fhir_gateway.model.booking import ManagedBooking
-from fhir_gateway.stores.journal import RequestKey
+from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
 from fhir_gateway.web.booking_desk import BookingDesk, Change
 from fhir_gateway.web.gateway import Gateway

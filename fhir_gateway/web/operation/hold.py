@@ -12,9 +12,9 @@ from flask import Response
 from fhir_gateway.fhir.appointment_operation import HOLD, AppointmentCall
 from fhir_gateway.fhir.outcome import Faults, Issue, Severity
 from fhir_gateway.model.booking import ManagedBooking
+from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.services.booking.request import BookedTimeslot
-from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers, Wrap
 from fhir_gateway.web.booking_desk import BookingDesk, Change
 from fhir_gateway.web.gateway import Gateway

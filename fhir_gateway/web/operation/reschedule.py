@@ -13,11 +13,11 @@ from flask import Response
 from fhir_gateway.fhir.appointment_operation import RESCHEDULE, AppointmentCall
 from fhir_gateway.fhir.outcome import Faults, Issue, Problem, ProblemKind
 from fhir_gateway.model.booking import ManagedBooking
+from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.errors import TimeslotTaken
 from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.services.search.slot_criteria import SlotCriteria
 from fhir_gateway.services.search.slot_selection import Selector
-from fhir_gateway.stores.journal import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
 from fhir_gateway.web.booking_desk import BookingDesk, Change
 from fhir_gateway.web.gateway import Gateway

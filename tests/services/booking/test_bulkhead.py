@@ -1,5 +1,5 @@
 """
-Turns at a source: how many at once, how long a client waits, and when none are given.
+Permits for a source: how many at once, how long a client waits, when none are left.
 """
 
 import threading
@@ -20,7 +20,7 @@ from fhir_gateway.model.errors import (
     Unavailable,
 )
 from fhir_gateway.model.source import Source
-from fhir_gateway.services.booking.bulkhead import Turns
+from fhir_gateway.services.booking.bulkhead import Bulkhead
 
 PLACES = 3
 AT_ONCE = timedelta()
@@ -38,10 +38,10 @@ def _norr() -> Source:
     return source(writes_in_flight=PLACES)
 
 
-@pytest.fixture(name="turns")
-def _turns(norr: Source, clock: MovableClock) -> Turns:
+@pytest.fixture(name="bulkhead")
+def _bulkhead(norr: Source, clock: MovableClock) -> Bulkhead:
     syd = source(name=SYD)
-    return Turns({NORR: norr, SYD: syd}, clock=clock)
+    return Bulkhead({NORR: norr, SYD: syd}, clock=clock)
 
 
 @pytest.fixture(name="answer")
@@ -52,99 +52,103 @@ def _answer() -> Iterator[threading.Event]:
     answer.set()
 
 
-def fails(turns: Turns, norr: Source, error: Exception) -> None:
+def fails(bulkhead: Bulkhead, norr: Source, error: Exception) -> None:
     """Let one write come to an error."""
 
     def write() -> None:
         raise error
 
-    with pytest.raises(type(error)), turns.at(norr) as turn:
-        turn.carry_out(write)
+    with pytest.raises(type(error)), bulkhead.admit(norr) as permit:
+        permit.carry_out(write)
 
 
-def succeeds(turns: Turns, norr: Source) -> None:
+def succeeds(bulkhead: Bulkhead, norr: Source) -> None:
     """Let one write be answered."""
-    with turns.at(norr) as turn:
-        assert turn.carry_out(lambda: "booked") == "booked"
+    with bulkhead.admit(norr) as permit:
+        assert permit.carry_out(lambda: "booked") == "booked"
 
 
 def test_what_else_is_to_be_done_is_done_meanwhile(
-    turns: Turns, norr: Source, answer: threading.Event
+    bulkhead: Bulkhead, norr: Source, answer: threading.Event
 ) -> None:
     """Nothing waits for the region that need not."""
-    with turns.at(norr) as turn:
+    with bulkhead.admit(norr) as permit:
         # The region answers only once that is done.
-        assert turn.carry_out(lambda: answer.wait(30), meanwhile=answer.set) is True
+        assert permit.carry_out(lambda: answer.wait(30), meanwhile=answer.set) is True
 
 
-def test_a_turn_returns_what_came_of_the_write(turns: Turns, norr: Source) -> None:
+def test_a_turn_returns_what_came_of_the_write(
+    bulkhead: Bulkhead, norr: Source
+) -> None:
     """A write that is answered in time is as if it had been done right here."""
-    succeeds(turns, norr)
+    succeeds(bulkhead, norr)
 
 
-def test_so_many_at_once_and_no_more(turns: Turns, norr: Source) -> None:
+def test_so_many_at_once_and_no_more(bulkhead: Bulkhead, norr: Source) -> None:
     """One more than there are places is told that there are none, within a second."""
     with ExitStack() as stack:
         for _ in range(PLACES):
-            stack.enter_context(turns.at(norr))
+            stack.enter_context(bulkhead.admit(norr))
 
-        with pytest.raises(Busy) as raised, turns.at(norr):
+        with pytest.raises(Busy) as raised, bulkhead.admit(norr):
             pass
 
     assert raised.value.source == NORR
-    succeeds(turns, norr)
+    succeeds(bulkhead, norr)
 
 
-def test_a_rush_is_not_turned_away(turns: Turns, norr: Source) -> None:
-    """As long as turns keep ending, who finds no place free waits for one."""
+def test_a_rush_is_not_turned_away(bulkhead: Bulkhead, norr: Source) -> None:
+    """As long as bulkhead keep ending, who finds no place free waits for one."""
     many = 20 * PLACES
 
     with ThreadPoolExecutor(many) as executor:
-        rush = [executor.submit(succeeds, turns, norr) for _ in range(many)]
+        rush = [executor.submit(succeeds, bulkhead, norr) for _ in range(many)]
 
     assert [each.result() for each in rush] == [None] * many
 
 
-def test_nobody_waits_where_nothing_moves(turns: Turns, norr: Source) -> None:
+def test_nobody_waits_where_nothing_moves(bulkhead: Bulkhead, norr: Source) -> None:
     """Once a source has stood still for a second, its next clients are told at once."""
     with ExitStack() as stack:
         for _ in range(PLACES):
-            stack.enter_context(turns.at(norr))
-        with pytest.raises(Busy), turns.at(norr):
+            stack.enter_context(bulkhead.admit(norr))
+        with pytest.raises(Busy), bulkhead.admit(norr):
             pass
         began = time.monotonic()
 
         for _ in range(100):
-            with pytest.raises(Busy), turns.at(norr):
+            with pytest.raises(Busy), bulkhead.admit(norr):
                 pass
 
     assert time.monotonic() - began < 1
 
 
-def test_one_source_never_holds_another_up(turns: Turns, norr: Source) -> None:
+def test_one_source_never_holds_another_up(bulkhead: Bulkhead, norr: Source) -> None:
     """With all places of one source taken, another one's are free."""
     with ExitStack() as stack:
         for _ in range(PLACES):
-            stack.enter_context(turns.at(norr))
+            stack.enter_context(bulkhead.admit(norr))
 
-        succeeds(turns, source(name=SYD))
+        succeeds(bulkhead, source(name=SYD))
 
 
-def test_a_place_is_free_again_after_a_failure(turns: Turns, norr: Source) -> None:
-    """However a turn ends, its place is given back, once."""
+def test_a_place_is_free_again_after_a_failure(
+    bulkhead: Bulkhead, norr: Source
+) -> None:
+    """However a permit ends, its place is given back, once."""
     for _ in range(PLACES + 1):
-        fails(turns, norr, Refused("No.", source=NORR))
-        with pytest.raises(KeyError), turns.at(norr):
+        fails(bulkhead, norr, Refused("No.", source=NORR))
+        with pytest.raises(KeyError), bulkhead.admit(norr):
             raise KeyError
 
-    succeeds(turns, norr)
+    succeeds(bulkhead, norr)
 
 
 def test_who_waits_too_long_waits_no_longer(
     norr: Source, answer: threading.Event
 ) -> None:
     """A client is let go of while its write goes on, and that keeps its place."""
-    turns = Turns({NORR: norr}, answers_within=AT_ONCE)
+    bulkhead = Bulkhead({NORR: norr}, answers_within=AT_ONCE)
     done = threading.Event()
 
     def write() -> str:
@@ -152,17 +156,17 @@ def test_who_waits_too_long_waits_no_longer(
         done.set()
         return "booked"
 
-    with turns.at(norr) as turn:
-        assert turn.carry_out(write) is None
+    with bulkhead.admit(norr) as permit:
+        assert permit.carry_out(write) is None
     with ExitStack() as stack:
         for _ in range(PLACES - 1):
-            stack.enter_context(turns.at(norr))
-        with pytest.raises(Busy), turns.at(norr):
+            stack.enter_context(bulkhead.admit(norr))
+        with pytest.raises(Busy), bulkhead.admit(norr):
             pass
     assert not done.is_set()
 
     answer.set()
-    turns.close(within=SHORTLY)
+    bulkhead.close(within=SHORTLY)
 
     assert done.is_set()
 
@@ -171,63 +175,63 @@ def test_closing_waits_for_what_is_under_way(
     norr: Source, answer: threading.Event
 ) -> None:
     """Closing returns when the write is done, or when it has waited for long enough."""
-    turns = Turns({NORR: norr}, answers_within=AT_ONCE)
-    with turns.at(norr) as turn:
-        turn.carry_out(answer.wait)
+    bulkhead = Bulkhead({NORR: norr}, answers_within=AT_ONCE)
+    with bulkhead.admit(norr) as permit:
+        permit.carry_out(answer.wait)
 
-    turns.close(within=AT_ONCE)
+    bulkhead.close(within=AT_ONCE)
 
     writing = [each for each in threading.enumerate() if each.name == "write"]
     assert writing
     answer.set()
-    turns.close(within=SHORTLY)
+    bulkhead.close(within=SHORTLY)
     assert not any(each.is_alive() for each in writing)
 
 
-def test_nothing_begins_once_it_is_closed(turns: Turns, norr: Source) -> None:
+def test_nothing_begins_once_it_is_closed(bulkhead: Bulkhead, norr: Source) -> None:
     """A process that stops takes no new bookings."""
-    turns.close(within=AT_ONCE)
+    bulkhead.close(within=AT_ONCE)
 
-    with pytest.raises(Busy), turns.at(norr):
+    with pytest.raises(Busy), bulkhead.admit(norr):
         pass
 
 
-def opened_by(turns: Turns, norr: Source, error: Exception) -> bool:
+def opened_by(bulkhead: Bulkhead, norr: Source, error: Exception) -> bool:
     """Return whether five writes that came to an error close the source off."""
     for _ in range(5):
-        fails(turns, norr, error)
+        fails(bulkhead, norr, error)
     try:
-        with turns.at(norr):
+        with bulkhead.admit(norr):
             return False
     except Unavailable:
         return True
 
 
 def test_a_source_that_cannot_be_reached_is_left_alone(
-    turns: Turns, norr: Source, clock: MovableClock
+    bulkhead: Bulkhead, norr: Source, clock: MovableClock
 ) -> None:
     """Five in a row that never arrived, and the next ones are not tried for a while."""
-    assert opened_by(turns, norr, AWAY)
+    assert opened_by(bulkhead, norr, AWAY)
 
     clock.forward(seconds=3)
-    with turns.at(norr), pytest.raises(Unavailable), turns.at(norr):
+    with bulkhead.admit(norr), pytest.raises(Unavailable), bulkhead.admit(norr):
         pass
-    succeeds(turns, norr)
+    succeeds(bulkhead, norr)
 
-    with turns.at(norr), turns.at(norr):
+    with bulkhead.admit(norr), bulkhead.admit(norr):
         pass
 
 
 def test_a_failed_probe_closes_it_off_again(
-    turns: Turns, norr: Source, clock: MovableClock
+    bulkhead: Bulkhead, norr: Source, clock: MovableClock
 ) -> None:
     """One try a time, until one arrives."""
-    assert opened_by(turns, norr, AWAY)
+    assert opened_by(bulkhead, norr, AWAY)
     clock.forward(seconds=3)
 
-    fails(turns, norr, AWAY)
+    fails(bulkhead, norr, AWAY)
 
-    with pytest.raises(Unavailable), turns.at(norr):
+    with pytest.raises(Unavailable), bulkhead.admit(norr):
         pass
 
 
@@ -239,32 +243,32 @@ def test_a_failed_probe_closes_it_off_again(
     ],
 )
 def test_what_has_been_reached_is_not_left_alone(
-    turns: Turns, norr: Source, error: Exception
+    bulkhead: Bulkhead, norr: Source, error: Exception
 ) -> None:
     """Only what never arrived closes a source off."""
-    assert not opened_by(turns, norr, error)
+    assert not opened_by(bulkhead, norr, error)
 
 
-def test_a_look_that_does_not_arrive_counts(turns: Turns, norr: Source) -> None:
+def test_a_look_that_does_not_arrive_counts(bulkhead: Bulkhead, norr: Source) -> None:
     """The fresh look before a booking tells as well that a source is away."""
 
     def look(error: Exception) -> None:
-        with pytest.raises(type(error)), turns.at(norr):
+        with pytest.raises(type(error)), bulkhead.admit(norr):
             raise error
 
     for _ in range(5):
         look(AWAY)
 
-    with pytest.raises(Unavailable, match="left alone"), turns.at(norr):
+    with pytest.raises(Unavailable, match="left alone"), bulkhead.admit(norr):
         pass
 
 
 def test_a_yes_between_failures_begins_the_count_anew(
-    turns: Turns, norr: Source
+    bulkhead: Bulkhead, norr: Source
 ) -> None:
     """Five failures count only in a row."""
-    steps: list[Callable[[], None]] = [lambda: fails(turns, norr, AWAY)] * 4
-    for step in (*steps, lambda: succeeds(turns, norr), *steps):
+    steps: list[Callable[[], None]] = [lambda: fails(bulkhead, norr, AWAY)] * 4
+    for step in (*steps, lambda: succeeds(bulkhead, norr), *steps):
         step()
 
-    succeeds(turns, norr)
+    succeeds(bulkhead, norr)

@@ -9,10 +9,11 @@ import pytest
 from builders import subject
 from structlog.testing import capture_logs
 
+from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.errors import NotFound
 from fhir_gateway.services.booking.housekeeping import Housekeeping
 from fhir_gateway.stores.database import Database
-from fhir_gateway.stores.journal import Journal, RequestKey
+from fhir_gateway.stores.journal import Journal
 from services.conftest import Wireless
 
 DAY = timedelta(days=1)

@@ -41,6 +41,10 @@ class Places:
         held = self.all.get(token, ())
         return tuple(Place(booking="b", is_settled=each < inf) for each in held)
 
+    def is_known(self, token: str) -> bool:
+        """Return whether it is held."""
+        return token in self.all
+
     def _answer(self, asked: datetime | float, held: Held) -> Reading:
         if self.is_away:
             raise DatabaseUnavailable("gone")

@@ -1,0 +1,81 @@
+"""
+What is checked before a write is sent.
+"""
+
+from fhir_gateway.model.booking import (
+    Booking,
+    Wish,
+)
+from fhir_gateway.model.error_code import ErrorCode
+from fhir_gateway.model.errors import (
+    Conflict,
+    Incorrect,
+    MalformedAnswer,
+    Stale,
+    Unavailable,
+)
+from fhir_gateway.model.ids import BookingId, SourceName
+from fhir_gateway.model.source import Source
+from fhir_gateway.model.timeslot import Timeslot
+from fhir_gateway.stores.journal import (
+    BookingRecord,
+    BookingState,
+    WriteIntent,
+)
+
+__all__ = ["check_booked", "check_readable", "check_reason", "known_id", "target_of"]
+
+
+def check_booked(record: BookingRecord, version: int | None) -> None:
+    """Check that a booking is booked, and of the version that its client read."""
+    if record.state is not BookingState.BOOKED:
+        raise Conflict(
+            "The appointment is not booked, so it cannot be changed; read it again.",
+            error_code=(
+                ErrorCode.APPOINTMENT_IS_ALREADY_CANCELED
+                if record.state is BookingState.CANCELLED
+                else None
+            ),
+        )
+    if version is not None and version != record.version:
+        raise Stale("The appointment has changed since you read it; read it again.")
+
+
+def check_readable(details: Booking | None, wish: Wish, source: SourceName) -> None:
+    """Check that what the source has said of a wish just now could be read."""
+    if details is not None and wish in details.permissions.unreadable:
+        raise MalformedAnswer(
+            "What the region's answer says about whether this can be done with the"
+            " booking could not be read; try again, or contact the unit.",
+            element="timeslotDetail",
+            source=source,
+        )
+
+
+def check_reason(source: Source, reason: str | None) -> None:
+    """Check that a source takes a resident's text of that length."""
+    if reason is None or source.reason_limit is None:
+        return
+    if len(reason) > source.reason_limit:
+        raise Incorrect(
+            f"{source.title} takes at most {source.reason_limit} characters of"
+            " comment.",
+            source=source.name,
+        )
+
+
+def target_of(intent: WriteIntent) -> Timeslot:
+    """Return the time that a write books or moves to."""
+    if intent.timeslot is None:
+        raise TypeError("a cancellation has no time to book")
+    return intent.timeslot
+
+
+def known_id(record: BookingRecord) -> BookingId:
+    """Return the region's id of a booking; `Unavailable` while it is not known."""
+    if record.booking_id is None:
+        raise Unavailable(
+            "The region has not told the booking's id yet; try again in a minute.",
+            source=record.source,
+        )
+    return record.booking_id
