@@ -338,7 +338,7 @@ def alarms(days: int, *, as_json: bool) -> None:
     """
     settings = _settings()
     with _explained(settings), opened_journal(settings) as opened:
-        found = opened.outcomes.alarms(since=now() - timedelta(days=days))
+        found = opened.outcomes.list_alarms(since=now() - timedelta(days=days))
     rows = [
         {
             "alarm": intent.alarm.value if intent.alarm else None,
@@ -400,7 +400,7 @@ def reseal() -> None:
         opened_journal(settings) as opened,
         Progress(console=Console(stderr=True)) as progress,
     ):
-        task = progress.add_task("Resealing", total=opened.upkeep.sealed_rows())
+        task = progress.add_task("Resealing", total=opened.upkeep.count_sealed_rows())
         for rows, changed in opened.upkeep.reseal():
             resealed += changed
             progress.advance(task, rows)

@@ -186,7 +186,7 @@ def _again(
     if repeated.is_running:
         raise in_progress()
     try:
-        booking = gateway.booking.come_of(repeated)
+        booking = gateway.booking.replay(repeated)
     except GatewayError as error:
         response = error_response(error)
         if error.category in {*_DEFINITE, Category.CONFLICT}:

@@ -152,7 +152,7 @@ class Desk:
 
     def held(self) -> Mapping[str, int]:
         """Return how many places of each time are promised away here."""
-        live = self.journal.places.live(starting_after=NOW)
+        live = self.journal.places.read_live(starting_after=NOW)
         return {token: len(claims) for token, claims in live.held.items()}
 
     def undecided(self, booking: str) -> WriteIntent:

@@ -219,7 +219,7 @@ def rows(database: Database) -> dict[str, list[tuple[object, ...]]]:
 
 def live_tokens(journal: Journal) -> dict[str, int]:
     """Return how many places of each time are claimed, whenever it is."""
-    live = journal.places.live(starting_after=START - timedelta(days=1))
+    live = journal.places.read_live(starting_after=START - timedelta(days=1))
     return {token: len(claims) for token, claims in live.held.items()}
 
 

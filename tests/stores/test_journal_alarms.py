@@ -47,9 +47,9 @@ def test_alarm_is_news_once(journal: Journal) -> None:
     raised = [journal.outcomes.raise_alarm(intent, Alarm.OVERDUE) for _ in range(2)]
 
     assert raised == [True, False]
-    ((record, alarmed),) = journal.outcomes.alarms(since=EVER)
+    ((record, alarmed),) = journal.outcomes.list_alarms(since=EVER)
     assert (record.id, alarmed.alarm) == (intent.booking, Alarm.OVERDUE)
-    assert journal.outcomes.alarms(since=FAR_AHEAD) == ()
+    assert journal.outcomes.list_alarms(since=FAR_AHEAD) == ()
 
 
 @pytest.mark.parametrize("alarm", [Alarm.BEGUN, Alarm.AMBIGUOUS, Alarm.DUPLICATE])
@@ -65,7 +65,7 @@ def test_what_needs_a_person_replaces_what_needs_patience(
     ]
 
     assert raised == [True, True, False, False]
-    ((_, alarmed),) = journal.outcomes.alarms(since=EVER)
+    ((_, alarmed),) = journal.outcomes.list_alarms(since=EVER)
     assert alarmed.alarm is alarm
 
 
@@ -197,7 +197,7 @@ def test_reopened_write_is_looked_after(journal: Journal) -> None:
         absent(journal, sent(journal)), lease=timedelta()
     )
 
-    assert journal.outcomes.unsettled(limit=1) == (reopened,)
+    assert journal.outcomes.take_unsettled(limit=1) == (reopened,)
 
 
 def test_only_absence_is_taken_back(journal: Journal) -> None:
@@ -282,7 +282,7 @@ def test_absence_is_shown_once_more_when_it_is_due(
 
     journal.settlements.settle_not_sent(intent, look_again_in=look_again_in)
 
-    shown = journal.outcomes.unseen(limit=9, hold=MINUTE)
+    shown = journal.outcomes.take_unseen(limit=9, hold=MINUTE)
     is_due = look_again_in < timedelta()
     assert [each.id for each in shown] == [intent.id] * is_due
     assert journal.lookups.get(intent.booking).state is BookingState.REFUSED

@@ -237,7 +237,7 @@ def test_unsettled_at_once_is_held_once(journal: Journal) -> None:
         journal.settlements.settle_unknown(sent(journal, which, which))
 
     def hold(_which: int) -> int:
-        return len(journal.outcomes.unsettled(limit=5, hold=LEASE))
+        return len(journal.outcomes.take_unsettled(limit=5, hold=LEASE))
 
     answers = _at_once(hold, times=5 * THREADS)
 

@@ -129,7 +129,7 @@ def test_hold_that_is_over_keeps_nobody_out(journal: Journal, run_out: RunOut) -
     assert intent is not None
     assert intent.is_lapsed
     assert live_tokens(journal) == {}
-    assert journal.places.of(timeslot().token) == ()
+    assert journal.places.list_of_timeslot(timeslot().token) == ()
 
 
 def test_next_claimer_ends_a_hold_that_is_over(
@@ -147,16 +147,18 @@ def test_next_claimer_ends_a_hold_that_is_over(
         WriteState.NOT_SENT,
         BookingState.REFUSED,
     )
-    assert journal.places.of(timeslot().token)[0].booking == intent.booking
+    assert (
+        journal.places.list_of_timeslot(timeslot().token)[0].booking == intent.booking
+    )
 
 
 def test_worker_ends_a_hold_that_is_over(journal: Journal, run_out: RunOut) -> None:
     """A hold is looked after once it is over, and not before."""
     record = held(journal)
-    before = journal.outcomes.unsettled(limit=10)
+    before = journal.outcomes.take_unsettled(limit=10)
     run_out(record)
 
-    (intent,) = journal.outcomes.unsettled(limit=10)
+    (intent,) = journal.outcomes.take_unsettled(limit=10)
 
     journal.settlements.settle_not_sent(intent)
     assert before == ()
@@ -270,7 +272,7 @@ def test_release_of_a_hold_that_is_over_is_no_error(
     """It is over either way."""
     record = held(journal)
     run_out(record)
-    journal.settlements.settle_not_sent(journal.outcomes.unsettled(limit=1)[0])
+    journal.settlements.settle_not_sent(journal.outcomes.take_unsettled(limit=1)[0])
 
     assert journal.holds.release(record.id).state is BookingState.REFUSED
 
@@ -313,7 +315,7 @@ def test_whoever_knew_the_hold_has_lost_it(
 ) -> None:
     """A reconciler that saw a hold run out cannot end it once it is renewed."""
     record = held(journal, lasts=timedelta(microseconds=1))
-    (seen,) = journal.outcomes.unsettled(limit=1)
+    (seen,) = journal.outcomes.take_unsettled(limit=1)
     with database.writing() as connection:
         connection.execute(update(intents).values(held_until=database_clock() + 60.0))
     journal.holds.renew(record.id, lasts=MINUTES)

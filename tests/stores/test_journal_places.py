@@ -37,7 +37,7 @@ LONG_AGO = 3600.0
 
 def read(journal: Journal) -> Reading:
     """Return all that is claimed, whenever it is."""
-    return journal.places.live(starting_after=BEFORE)
+    return journal.places.read_live(starting_after=BEFORE)
 
 
 def merged(known: dict[str, tuple[float, ...]], change: Reading) -> Any:
@@ -169,7 +169,7 @@ def test_changes_tell_what_all_would(
     steps, told_wrong = 0, []
 
     for step in life(journal, database):
-        known = merged(known, journal.places.changed(reading.at))
+        known = merged(known, journal.places.read_changed(reading.at))
         reading = read(journal)
         steps += 1
         if known != reading.held:
@@ -191,7 +191,7 @@ def test_what_is_long_settled_is_not_told_again(
     reading = read(journal)
     booked(journal, 5, 5, booking_id="B5")
 
-    change = journal.places.changed(reading.at)
+    change = journal.places.read_changed(reading.at)
 
     assert len(reading.held) == 5
     assert change.held.keys() == {timeslot(5).token}
@@ -207,7 +207,7 @@ def test_what_was_committed_late_is_told(
     with database.writing() as connection:
         connection.execute(update(claims).values(released_at=database_clock() - 20))
 
-    assert journal.places.changed(reading.at).held == {timeslot().token: ()}
+    assert journal.places.read_changed(reading.at).held == {timeslot().token: ()}
 
 
 def test_many_changes_are_told_at_once(journal: Journal, database: Database) -> None:
@@ -232,7 +232,7 @@ def test_many_changes_are_told_at_once(journal: Journal, database: Database) -> 
             ],
         )
 
-    change = journal.places.changed(read(journal).at)
+    change = journal.places.read_changed(read(journal).at)
 
     assert len(change.held) == 1_203
     assert change.held == read(journal).held
@@ -255,7 +255,7 @@ def test_changes_are_read_by_index(journal: Journal, database: Database) -> None
     """To see what has changed takes no reading of all that there is."""
     reading = read(journal)
 
-    plan = plans(database, lambda: journal.places.changed(reading.at))
+    plan = plans(database, lambda: journal.places.read_changed(reading.at))
 
     assert "decision_one_unsettled" in plan
     assert "decision_by_settled" in plan
@@ -301,4 +301,4 @@ def test_past_places_are_not_told(journal: Journal) -> None:
     """Only times that start after the given instant are told as claimed."""
     booked(journal)
 
-    assert journal.places.live(starting_after=timeslot().start).held == {}
+    assert journal.places.read_live(starting_after=timeslot().start).held == {}

@@ -84,7 +84,7 @@ def test_fresh_claim_is_left_alone(journal: Journal) -> None:
     """A claim that was made just now is its owner's."""
     claimed(journal)
 
-    assert journal.outcomes.unsettled(limit=10) == ()
+    assert journal.outcomes.take_unsettled(limit=10) == ()
 
 
 def test_abandoned_claim_is_found(database: Database, keys: tuple[str, ...]) -> None:
@@ -92,7 +92,7 @@ def test_abandoned_claim_is_found(database: Database, keys: tuple[str, ...]) -> 
     journal = Journal(database, Seal(keys), claim_lease=NOW)
     intent = claimed(journal)
 
-    assert journal.outcomes.unsettled(limit=10) == (intent,)
+    assert journal.outcomes.take_unsettled(limit=10) == (intent,)
 
 
 def test_abandoned_claim_can_still_be_sent(
@@ -110,7 +110,7 @@ def test_sent_within_its_lease_is_left_alone(journal: Journal) -> None:
     """A write that was sent just now is its sender's."""
     sent(journal)
 
-    assert journal.outcomes.unsettled(limit=10) == ()
+    assert journal.outcomes.take_unsettled(limit=10) == ()
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_sent_beyond_its_lease_is_found(journal: Journal, lease: timedelta) -> N
     """A write whose sender has not been heard of for its lease is shown."""
     intent = sent(journal, lease=lease)
 
-    assert journal.outcomes.unsettled(limit=10) == (intent,)
+    assert journal.outcomes.take_unsettled(limit=10) == (intent,)
 
 
 def test_unknown_is_found_at_once(journal: Journal) -> None:
@@ -132,7 +132,7 @@ def test_unknown_is_found_at_once(journal: Journal) -> None:
     intent = sent(journal)
     journal.settlements.settle_unknown(intent)
 
-    assert journal.outcomes.unsettled(limit=10) == (
+    assert journal.outcomes.take_unsettled(limit=10) == (
         replace(intent, state=WriteState.UNKNOWN),
     )
 
@@ -141,7 +141,7 @@ def test_settled_is_not_found(journal: Journal) -> None:
     """A write that is settled is never looked into."""
     journal.settlements.settle_not_sent(sent(journal, lease=NOW))
 
-    assert journal.outcomes.unsettled(limit=10) == ()
+    assert journal.outcomes.take_unsettled(limit=10) == ()
 
 
 def test_no_more_than_the_limit_are_shown(journal: Journal) -> None:
@@ -149,36 +149,38 @@ def test_no_more_than_the_limit_are_shown(journal: Journal) -> None:
     first = sent(journal, lease=NOW)
     sent(journal, hours=1, lease=NOW)
 
-    assert journal.outcomes.unsettled(limit=1) == (first,)
+    assert journal.outcomes.take_unsettled(limit=1) == (first,)
 
 
 def test_looking_is_not_holding(journal: Journal) -> None:
     """Two who only look are shown the same."""
     sent(journal, lease=NOW)
 
-    assert journal.outcomes.unsettled(limit=10) == journal.outcomes.unsettled(limit=10)
+    assert journal.outcomes.take_unsettled(limit=10) == journal.outcomes.take_unsettled(
+        limit=10
+    )
 
 
 def test_held_is_kept_from_others(journal: Journal) -> None:
     """What one looker holds the next one is not shown."""
     intent = sent(journal, lease=NOW)
 
-    held = journal.outcomes.unsettled(limit=10, hold=LEASE)
+    held = journal.outcomes.take_unsettled(limit=10, hold=LEASE)
 
-    assert (held, journal.outcomes.unsettled(limit=10)) == ((intent,), ())
+    assert (held, journal.outcomes.take_unsettled(limit=10)) == ((intent,), ())
 
 
 def test_hold_ends(journal: Journal) -> None:
     """What a dead looker held is shown again when its time is over."""
     intent = sent(journal, lease=NOW)
-    journal.outcomes.unsettled(limit=10, hold=timedelta(hours=-1))
+    journal.outcomes.take_unsettled(limit=10, hold=timedelta(hours=-1))
 
-    assert journal.outcomes.unsettled(limit=10) == (intent,)
+    assert journal.outcomes.take_unsettled(limit=10) == (intent,)
 
 
 def test_holding_nothing(journal: Journal) -> None:
     """Where nothing is unsettled there is nothing to hold."""
-    assert journal.outcomes.unsettled(limit=10, hold=LEASE) == ()
+    assert journal.outcomes.take_unsettled(limit=10, hold=LEASE) == ()
 
 
 @pytest.mark.parametrize("new_url", ["postgresql"], indirect=True)
@@ -190,9 +192,9 @@ def test_holders_do_not_wait_for_each_other(
     with database.writing() as connection:
         connection.exec_driver_sql("SELECT * FROM decision FOR UPDATE")
 
-        assert journal.outcomes.unsettled(limit=10, hold=LEASE) == ()
+        assert journal.outcomes.take_unsettled(limit=10, hold=LEASE) == ()
 
-    assert journal.outcomes.unsettled(limit=10, hold=LEASE) == (intent,)
+    assert journal.outcomes.take_unsettled(limit=10, hold=LEASE) == (intent,)
 
 
 def test_postponed_counts_and_rests(journal: Journal) -> None:
@@ -202,7 +204,7 @@ def test_postponed_counts_and_rests(journal: Journal) -> None:
     postponed = journal.outcomes.postpone(intent, until=LEASE)
 
     assert postponed == replace(intent, attempts=1)
-    assert journal.outcomes.unsettled(limit=10) == ()
+    assert journal.outcomes.take_unsettled(limit=10) == ()
 
 
 def test_postponed_comes_back(journal: Journal) -> None:
@@ -211,7 +213,7 @@ def test_postponed_comes_back(journal: Journal) -> None:
         sent(journal, lease=NOW), until=timedelta(hours=-1)
     )
 
-    assert journal.outcomes.unsettled(limit=10) == (intent,)
+    assert journal.outcomes.take_unsettled(limit=10) == (intent,)
 
 
 def test_two_looks_at_once_count_once(journal: Journal) -> None:
@@ -222,14 +224,14 @@ def test_two_looks_at_once_count_once(journal: Journal) -> None:
     with pytest.raises(LostIntent):
         journal.outcomes.postpone(intent, until=NOW)
 
-    (again,) = journal.outcomes.unsettled(limit=10)
+    (again,) = journal.outcomes.take_unsettled(limit=10)
     assert again.attempts == 1
 
 
 def test_woken_sender_loses(journal: Journal) -> None:
     """A sender that slept through its lease cannot undo what was found out since."""
     intent = sent(journal, lease=NOW)
-    (found,) = journal.outcomes.unsettled(limit=1)
+    (found,) = journal.outcomes.take_unsettled(limit=1)
     journal.settlements.settle_booked(found, booking_id=None, permissions=CANCEL)
 
     with pytest.raises(LostIntent):
@@ -243,14 +245,14 @@ def test_sources_with_something_due_are_told(journal: Journal) -> None:
     unsettled = [sent(journal, hours=hours, lease=NOW) for hours in (0, 1)]
     rests = sent(journal, hours=2, source=SYD, lease=NOW)
     journal.outcomes.postpone(rests, until=LEASE)
-    before = journal.outcomes.sources()
+    before = journal.outcomes.list_sources()
     journal.settlements.settle_not_sent(rests, look_again_in=NOW)
-    both = sorted(journal.outcomes.sources())
+    both = sorted(journal.outcomes.list_sources())
     for each in unsettled:
         journal.settlements.settle_not_sent(each)
 
     assert (before, both) == ((NORR,), [NORR, SYD])
-    assert journal.outcomes.sources() == (SYD,)
+    assert journal.outcomes.list_sources() == (SYD,)
 
 
 def test_only_the_writes_of_a_source_are_shown(journal: Journal) -> None:
@@ -260,16 +262,20 @@ def test_only_the_writes_of_a_source_are_shown(journal: Journal) -> None:
     settled = sent(journal, hours=2, source=SYD, lease=NOW)
     journal.settlements.settle_not_sent(settled, look_again_in=NOW)
 
-    assert journal.outcomes.unsettled(limit=9, source=NORR) == (northern,)
-    assert journal.outcomes.unsettled(limit=9, hold=LEASE, source=SYD) == (southern,)
-    assert journal.outcomes.unseen(limit=9, hold=LEASE, source=NORR) == ()
-    (seen,) = journal.outcomes.unseen(limit=9, hold=LEASE, source=SYD)
+    assert journal.outcomes.take_unsettled(limit=9, source=NORR) == (northern,)
+    assert journal.outcomes.take_unsettled(limit=9, hold=LEASE, source=SYD) == (
+        southern,
+    )
+    assert journal.outcomes.take_unseen(limit=9, hold=LEASE, source=NORR) == ()
+    (seen,) = journal.outcomes.take_unseen(limit=9, hold=LEASE, source=SYD)
     assert seen.id == settled.id
 
 
 def test_unsettled_uses_its_index(journal: Journal, database: Database) -> None:
     """Looking for unsettled writes does not read the settled ones."""
-    plan = plans(database, lambda: journal.outcomes.unsettled(limit=10, source=NORR))
+    plan = plans(
+        database, lambda: journal.outcomes.take_unsettled(limit=10, source=NORR)
+    )
 
     assert "decision_one_unsettled" in plan
 

@@ -100,8 +100,10 @@ def test_a_claim_of_the_release_before_is_understood(
         False,
         None,
     )
-    assert [each.booking for each in journal.places.of(timeslot().token)] == [ID]
-    assert journal.outcomes.unsettled(limit=1) == (intent,)
+    assert [
+        each.booking for each in journal.places.list_of_timeslot(timeslot().token)
+    ] == [ID]
+    assert journal.outcomes.take_unsettled(limit=1) == (intent,)
     journal.settlements.settle_not_sent(intent)
     assert claimed(journal, 1).state is WriteState.CLAIMED
 
@@ -128,5 +130,5 @@ def test_a_hold_is_a_slow_claim_to_the_release_before(
     assert [(each.id, each.state) for each in listed] == [(held.id, "PENDING")]
     assert (unsettled.booking, unsettled.state) == (held.id, "CLAIMED")
     assert is_over
-    journal.settlements.settle_not_sent(journal.outcomes.unsettled(limit=1)[0])
+    journal.settlements.settle_not_sent(journal.outcomes.take_unsettled(limit=1)[0])
     assert journal.lookups.get(held.id).state is BookingState.REFUSED

@@ -147,7 +147,7 @@ def test_resealed_journal_needs_the_new_key_alone(
     with pytest.raises(SealBroken):
         Journal(database, Seal((new,))).lookups.get(booking)
 
-    total = both.upkeep.sealed_rows()
+    total = both.upkeep.count_sealed_rows()
     done = list(both.upkeep.reseal())
 
     alone = Journal(database, Seal((new,)))

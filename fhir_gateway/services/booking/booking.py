@@ -146,7 +146,7 @@ class BookingService:
             TooManyHolds: The resident holds two other times.
             Unavailable: The source could not be asked.
         """
-        held = self.current.managed(self._holding.hold(request))
+        held = self.current.describe(self._holding.hold(request))
         self._search_notice.show_changed_places()
         return held
 
@@ -159,7 +159,7 @@ class BookingService:
             HoldOver: It is over, or no hold any more.
             Incorrect: It cannot be held for so long.
         """
-        return self.current.managed(self._holding.renew(booking, lasts=lasts))
+        return self.current.describe(self._holding.renew(booking, lasts=lasts))
 
     def release(
         self, booking: str, *, reason: CancellationReason | None = None
@@ -175,7 +175,7 @@ class BookingService:
             NotFound: There is no booking of that id.
             HoldOver: It has been booked, or is being booked: it can be cancelled.
         """
-        released = self.current.managed(self._holding.release(booking, reason=reason))
+        released = self.current.describe(self._holding.release(booking, reason=reason))
         self._search_notice.show_changed_places()
         return released
 
@@ -304,7 +304,7 @@ class BookingService:
         self._search_notice.show_changed_places()
         return cancelled
 
-    def come_of(self, repeated: RepeatedRequest) -> ManagedBooking:
+    def replay(self, repeated: RepeatedRequest) -> ManagedBooking:
         """
         Return what has come of a request that was made before, as it stands now.
 
@@ -313,7 +313,7 @@ class BookingService:
             Conflict: It is certain by now that nothing came of it.
             NotFound: Its data have been wiped.
         """
-        return self.current.come_of(repeated)
+        return self.current.replay(repeated)
 
     def _admit(self, booking: str) -> AbstractContextManager[Permit]:
         record = self._journal.lookups.get(booking)

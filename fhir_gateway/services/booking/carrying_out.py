@@ -9,7 +9,8 @@ from fhir_gateway.model.booking import (
 )
 from fhir_gateway.services.booking.bulkhead import Permit
 from fhir_gateway.services.booking.current_booking import CurrentBookings
-from fhir_gateway.services.booking.sending import Sent, unknown_without_journal
+from fhir_gateway.services.booking.recording import Sent
+from fhir_gateway.services.booking.sending import unknown_without_journal
 from fhir_gateway.stores.journal import (
     WriteIntent,
 )
@@ -40,6 +41,6 @@ def carry_out(
     sent = permit.carry_out(write, meanwhile=meanwhile)
     with unknown_without_journal():
         if sent is not None and sent[1] is not None:
-            return current.sent(sent[0], sent[1], reason=reason)
+            return current.describe_sent(sent[0], sent[1], reason=reason)
         # Its answer may have come just after the wait for it was over.
-        return current.stands(intent, reason=reason)
+        return current.describe_write(intent, reason=reason)

@@ -91,7 +91,7 @@ class Changing:
         self, permit: Permit, booking: str, request: MoveRequest, version: int | None
     ) -> ManagedBooking:
         """Move a booking, as `BookingService.move` says."""
-        record, details = self._current.record(booking)
+        record, details = self._current.refresh(booking)
         check_booked(record, version)
         check_readable(details, Wish.REBOOK, record.source)
         if not record.permissions.rebook:
@@ -147,14 +147,14 @@ class Changing:
         request: RequestKey | None,
     ) -> ManagedBooking:
         """Cancel a booking, as `BookingService.cancel` says."""
-        record, details = self._current.record(booking)
+        record, details = self._current.refresh(booking)
         if record.state is BookingState.CANCELLED:
-            return self._current.managed(record)
+            return self._current.describe(record)
         intent = self._journal.lookups.find_pending(booking)
         if intent is not None and intent.held_until is not None:
-            return self._current.managed(self._holding.release(booking, reason=reason))
+            return self._current.describe(self._holding.release(booking, reason=reason))
         if intent is not None and intent.kind is WriteKind.CANCEL:
-            return self._current.stands(intent)
+            return self._current.describe_write(intent)
         check_booked(record, version)
         check_readable(details, Wish.CANCEL, record.source)
         if not record.permissions.cancel:

@@ -56,7 +56,7 @@ class Claiming:
             GatewayError: The source could not be asked, or `take` raised it.
         """
         self._access.check_unlisted(token)
-        places = self._journal.places.of(token.text)
+        places = self._journal.places.list_of_timeslot(token.text)
         timeslot = self._access.free_timeslot(token, number, moving=moving)
         try:
             return take(timeslot, _capacity(timeslot, places))
@@ -65,7 +65,7 @@ class Claiming:
                 raise
         # A place whose booking the region had done and we had not heard of was counted
         # twice: as not listed, and as on its way. By now it has been heard of.
-        places = self._journal.places.of(token.text)
+        places = self._journal.places.list_of_timeslot(token.text)
         timeslot = self._access.free_timeslot(token, number, moving=moving)
         return take(timeslot, _capacity(timeslot, places))
 

@@ -55,9 +55,9 @@ class CurrentBookings:
         Raises:
             NotFound: There is no booking of that id.
         """
-        return self.managed(*self.record(booking))
+        return self.describe(*self.refresh(booking))
 
-    def record(self, booking: str) -> tuple[BookingRecord, Booking | None]:
+    def refresh(self, booking: str) -> tuple[BookingRecord, Booking | None]:
         """
         Return the record of a booking, with what its source said of it just now.
 
@@ -76,9 +76,9 @@ class CurrentBookings:
             record = self._settlement.look_again(record)
         if record.state is not BookingState.BOOKED:
             return record, None
-        return self._read_back.refreshed(record)
+        return self._read_back.refresh(record)
 
-    def managed(
+    def describe(
         self,
         record: BookingRecord,
         details: Booking | None = None,
@@ -101,7 +101,7 @@ class CurrentBookings:
             details = None
         return _managed_booking(current, details, intent=intent, reason=reason)
 
-    def sent(
+    def describe_sent(
         self,
         record: BookingRecord,
         details: Booking,
@@ -119,7 +119,7 @@ class CurrentBookings:
         """
         return _managed_booking(record, details, intent=None, reason=reason)
 
-    def stands(
+    def describe_write(
         self, intent: WriteIntent, *, reason: str | None = None
     ) -> ManagedBooking:
         """
@@ -147,7 +147,7 @@ class CurrentBookings:
                 _check_done(found, record.source)
         return _managed_booking(record, None, intent=pending, reason=reason)
 
-    def come_of(self, repeated: RepeatedRequest) -> ManagedBooking:
+    def replay(self, repeated: RepeatedRequest) -> ManagedBooking:
         """
         Return what has come of a request that was made before, as it stands now.
 
@@ -175,9 +175,9 @@ class CurrentBookings:
             )
         return booking
 
-    def as_last_known(self, record: BookingRecord) -> ManagedBooking:
+    def describe_last_known(self, record: BookingRecord) -> ManagedBooking:
         """Return a record without asking its source, which has just not answered."""
-        return self.managed(record)
+        return self.describe(record)
 
 
 def _check_done(intent: WriteIntent, source: SourceName) -> None:

@@ -22,11 +22,12 @@ from fhir_gateway.services.booking.bulkhead import Permit
 from fhir_gateway.services.booking.carrying_out import carry_out
 from fhir_gateway.services.booking.claiming import Claiming, check_start
 from fhir_gateway.services.booking.current_booking import CurrentBookings
+from fhir_gateway.services.booking.recording import Sent
 from fhir_gateway.services.booking.request import (
     BookedTimeslot,
     BookingRequest,
 )
-from fhir_gateway.services.booking.sending import Sending, Sent
+from fhir_gateway.services.booking.sending import Sending
 from fhir_gateway.services.booking.write_checks import (
     check_reason,
     target_of,
@@ -141,10 +142,10 @@ class Making:
             return (
                 None if intent.is_lapsed else self._book_hold(permit, intent, request)
             )
-        record, details = self._current.record(booking)
+        record, details = self._current.refresh(booking)
         if record.state not in (BookingState.PENDING, BookingState.BOOKED):
             return None
-        managed = self._current.managed(record, details)
+        managed = self._current.describe(record, details)
         if managed.status is BookingStatus.CANCELLED:
             # It has come to nothing while it was looked at.
             return None

@@ -79,7 +79,7 @@ class ReadBack:
             GatewayError: The unit could not be asked, its answer is not of this
                 moment, or nothing was found and a booking that may be it was left out.
         """
-        answer = self._schedule(record, timeslot)
+        answer = self._get_schedule(record, timeslot)
         matches = tuple(
             each for each in answer.bookings if is_the_same_time(each, timeslot)
         )
@@ -98,7 +98,7 @@ class ReadBack:
             ),
         )
 
-    def refreshed(self, record: BookingRecord) -> tuple[BookingRecord, Booking | None]:
+    def refresh(self, record: BookingRecord) -> tuple[BookingRecord, Booking | None]:
         """
         Return a booked record as its source describes it now, with the description.
 
@@ -109,7 +109,7 @@ class ReadBack:
         try:
             booking = self._describe(record)
             if booking is not None:
-                return self.confirmed(record, booking), booking
+                return self.confirm(record, booking), booking
         except GatewayError as error:
             _log.warning(
                 "booking not confirmed",
@@ -122,17 +122,17 @@ class ReadBack:
             return record, None
         return self._journal.reports.mark_cancelled_elsewhere(record), None
 
-    def confirmed(self, record: BookingRecord, booking: Booking) -> BookingRecord:
+    def confirm(self, record: BookingRecord, booking: Booking) -> BookingRecord:
         """Return the record brought up to date with its source's description."""
         timeslot = timeslot_of(booking, record.timeslot)
         return self._journal.reports.confirm(record, booking, timeslot)
 
     def _describe(self, record: BookingRecord) -> Booking | None:
         """Return what the source says of a booking, None when it has it no more."""
-        booking = self._details(record)
+        booking = self._get_details(record)
         if booking is not None:
             return booking
-        answer = self._schedule(record, record.timeslot)
+        answer = self._get_schedule(record, record.timeslot)
         found = [
             each
             for each in answer.bookings
@@ -149,7 +149,7 @@ class ReadBack:
             )
         return None
 
-    def _details(self, record: BookingRecord) -> Booking | None:
+    def _get_details(self, record: BookingRecord) -> Booking | None:
         """
         Return the resident's booking by its id, None when that leads to none.
 
@@ -179,7 +179,7 @@ class ReadBack:
             )
             return None
 
-    def _schedule(self, record: BookingRecord, timeslot: Timeslot) -> BookedTimes:
+    def _get_schedule(self, record: BookingRecord, timeslot: Timeslot) -> BookedTimes:
         """
         Return what the unit lists for a booking's resident.
 
@@ -203,10 +203,10 @@ class ReadBack:
             )
         for time in {timeslot, record.timeslot}:
             if sum(is_the_same_time(each, time) for each in answer.bookings) > 1:
-                self._tell_of_double(record)
+                self._flag_double(record)
         return answer
 
-    def _tell_of_double(self, record: BookingRecord) -> None:
+    def _flag_double(self, record: BookingRecord) -> None:
         intent = self._journal.lookups.find_latest(record.id)
         # What was booked elsewhere is none of our doing.
         if intent is not None:

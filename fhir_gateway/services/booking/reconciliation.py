@@ -55,7 +55,7 @@ class Reconciliation:
         with ThreadPoolExecutor(_SOURCES_AT_ONCE, "reconcile") as executor:
             while not stop.wait(_PAUSE_S):
                 try:
-                    self._go_on(looking, executor, stop)
+                    self._begin_looks(looking, executor, stop)
                 except GatewayError as error:
                     if not away:
                         _log.error(
@@ -69,10 +69,10 @@ class Reconciliation:
 
     def run_once(self) -> None:
         """Look once at what is due, at most a few of each source."""
-        for source in self._journal.outcomes.sources():
+        for source in self._journal.outcomes.list_sources():
             self._look_at(source)
 
-    def _go_on(
+    def _begin_looks(
         self,
         looking: dict[SourceName, Future[None]],
         executor: ThreadPoolExecutor,
@@ -96,7 +96,7 @@ class Reconciliation:
                 _log.error(
                     "reconciliation failed", source=source, kind=type(error).__name__
                 )
-        for source in self._journal.outcomes.sources():
+        for source in self._journal.outcomes.list_sources():
             if source not in looking:
                 looking[source] = executor.submit(self._look_after, source, stop)
 
@@ -108,11 +108,11 @@ class Reconciliation:
     def _look_at(self, source: SourceName) -> bool:
         """Look at what is due of a source; return whether there was anything."""
         outcomes = self._journal.outcomes
-        unsettled = outcomes.unsettled(limit=_AT_ONCE, hold=_KEPT, source=source)
-        unseen = outcomes.unseen(limit=_AT_ONCE, hold=_KEPT, source=source)
+        unsettled = outcomes.take_unsettled(limit=_AT_ONCE, hold=_KEPT, source=source)
+        unseen = outcomes.take_unseen(limit=_AT_ONCE, hold=_KEPT, source=source)
         due = [
             *((self._settle, each) for each in unsettled),
-            *((self._see, each) for each in unseen),
+            *((self._look_once_more, each) for each in unseen),
         ]
         if not due:
             return False
@@ -132,9 +132,9 @@ class Reconciliation:
                 )
         return True
 
-    def _see(self, intent: WriteIntent) -> None:
+    def _look_once_more(self, intent: WriteIntent) -> None:
         try:
-            self._settlement.see(intent)
+            self._settlement.look_once_more(intent)
         except DatabaseUnavailable:
             raise
         except GatewayError as error:

@@ -145,7 +145,7 @@ class ResidentBookings:
         def managed(record: BookingRecord) -> ManagedBooking:
             question = self._question_about(record)
             if question in silent or (question in cut and record.id not in described):
-                return self._current.as_last_known(record)
+                return self._current.describe_last_known(record)
             booking, part = described.get(record.id, (None, None))
             return self._managed(confirmed.get(record.id, record), booking, part)
 
@@ -288,10 +288,10 @@ class ResidentBookings:
             ):
                 # Cancelled since: what was kept does not know it yet.
                 return known
-        denied = self._journal.outcomes.said_not_to_be_made(source, number, timeslot)
+        denied = self._journal.outcomes.find_absent_make(source, number, timeslot)
         if denied is None:
             return None
-        return self._settlement.booked_after_all(denied, booking)
+        return self._settlement.mend_absent(denied, booking)
 
     def _confirmed(
         self,
@@ -339,7 +339,7 @@ class ResidentBookings:
         ):
             # Not in its source's list, or undecided: looked at by itself.
             return self._current.read(record.id)
-        managed = self._current.managed(record, details)
+        managed = self._current.describe(record, details)
         # What was kept confirms nothing, but for how things stood then.
         return managed if part is None else replace(managed, confirmed_at=part.since)
 

@@ -14,41 +14,33 @@ Nothing is ever sent twice.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Final
 
 import structlog
 
 from fhir_gateway.model.booking import (
-    Booking,
-    BookingPermissions,
-    ResultCode,
     WriteResult,
 )
 from fhir_gateway.model.errors import (
     BookingUnconfirmed,
     GatewayError,
     Incorrect,
-    NotFound,
     Refused,
     Unavailable,
     Unsupported,
 )
-from fhir_gateway.model.ids import BookingId
 from fhir_gateway.model.scheduling import CancelBooking, MakeBooking, UpdateBooking
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, now
-from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.services.booking.read_back import (
     ReadBack,
-    is_the_same_time,
 )
+from fhir_gateway.services.booking.recording import Recording, Sent, log_not_read
 from fhir_gateway.services.booking.settlement import Settlement
 from fhir_gateway.services.source.fault_place import fault_place
-from fhir_gateway.services.source.source_access import AnothersBookings, SourceAccess
+from fhir_gateway.services.source.source_access import SourceAccess
 from fhir_gateway.stores.database import DatabaseUnavailable
 from fhir_gateway.stores.journal import (
-    Alarm,
-    BookingIdTaken,
     BookingRecord,
     Journal,
     LostIntent,
@@ -56,7 +48,7 @@ from fhir_gateway.stores.journal import (
     WriteState,
 )
 
-__all__ = ["Sending", "Sent", "unknown_without_journal"]
+__all__ = ["Sending", "unknown_without_journal"]
 
 _log = structlog.get_logger()
 
@@ -72,9 +64,6 @@ _UNKNOWN: Final = (
     "The request was passed on, and the server cannot look up just now what became of"
     " it: ask again in a minute."
 )
-
-# How a booking stands after a write, with what its source said of it, if it did.
-Sent: TypeAlias = tuple[BookingRecord, Booking | None]
 
 
 class Sending:
@@ -100,7 +89,7 @@ class Sending:
     ) -> None:
         self._access = access
         self._journal = journal
-        self._read_back = read_back
+        self._recording = Recording(access, journal, read_back, settlement)
         self._settlement = settlement
         self._clock = clock
 
@@ -119,11 +108,11 @@ class Sending:
             GatewayError: It cannot be said to that source; nothing was sent.
         """
         adapter = self._access.adapter(source.name)
-        return self._sent(
+        return self._commit_and_send(
             source,
             intent,
             lambda timeout: adapter.make_booking(booking, timeout=timeout),
-            lambda current, result: self._made(
+            lambda current, result: self._recording.record_made(
                 source, current, booking.timeslot, result
             ),
         )
@@ -138,11 +127,13 @@ class Sending:
             GatewayError: It cannot be said to that source; nothing was sent.
         """
         adapter = self._access.adapter(source.name)
-        return self._sent(
+        return self._commit_and_send(
             source,
             intent,
             lambda timeout: adapter.update_booking(update, timeout=timeout),
-            lambda current, result: self._moved(current, update.timeslot, result),
+            lambda current, result: self._recording.record_moved(
+                current, update.timeslot, result
+            ),
         )
 
     def cancel(
@@ -157,19 +148,14 @@ class Sending:
             GatewayError: It cannot be said to that source; nothing was sent.
         """
         adapter = self._access.adapter(source.name)
-        return self._sent(
+        return self._commit_and_send(
             source,
             intent,
             lambda timeout: adapter.cancel_booking(cancellation, timeout=timeout),
-            lambda current, result: (
-                self._journal.settlements.settle_cancelled(
-                    current, message=_to_be_shown(result)
-                ),
-                None,
-            ),
+            self._recording.record_cancelled,
         )
 
-    def _sent(
+    def _commit_and_send(
         self,
         source: Source,
         intent: WriteIntent,
@@ -179,9 +165,9 @@ class Sending:
         begun_at = self._clock()
         intent = self._journal.intents.mark_sent(intent, lease=_LEASE)
         with unknown_without_journal():
-            return self._settled(source, intent, begun_at, write, settle)
+            return self._send_and_record(source, intent, begun_at, write, settle)
 
-    def _settled(
+    def _send_and_record(
         self,
         source: Source,
         intent: WriteIntent,
@@ -190,7 +176,7 @@ class Sending:
         settle: Callable[[WriteIntent, WriteResult], Sent],
     ) -> Sent:
         if self._clock() - begun_at > _SENDS_WITHIN:
-            return self._not_done(
+            return self._record_not_done(
                 intent,
                 Unavailable(
                     "The server stood still before it could ask the source; nothing was"
@@ -201,17 +187,17 @@ class Sending:
         try:
             result = write(source.write_timeout.total_seconds())
         except (Unavailable, Incorrect, Unsupported) as error:
-            return self._not_done(intent, error)
+            return self._record_not_done(intent, error)
         except Refused as error:
-            return self._refused(intent, error, settle)
+            return self._record_no(intent, error, settle)
         except BookingUnconfirmed as error:
-            return self._unknown(intent, error)
+            return self._record_unknown(intent, error)
         if result.is_done:
-            return self._done(intent, result, settle)
+            return self._record_yes(intent, result, settle)
         text = result.text or "The region refused the request."
-        return self._refused(intent, Refused(text, source=source.name), settle)
+        return self._record_no(intent, Refused(text, source=source.name), settle)
 
-    def _done(
+    def _record_yes(
         self,
         intent: WriteIntent,
         result: WriteResult,
@@ -231,7 +217,7 @@ class Sending:
         self._settlement.contradict(intent, mend)
         return sent[0] if sent else (self._journal.lookups.get(intent.booking), None)
 
-    def _refused(
+    def _record_no(
         self,
         intent: WriteIntent,
         refusal: Refused,
@@ -247,15 +233,15 @@ class Sending:
             Refused: It was not done.
         """
         try:
-            done = self._settlement.done(intent)
+            done = self._settlement.find_done(intent)
         except GatewayError as error:
-            return self._unknown(intent, error)
+            return self._record_unknown(intent, error)
         if done is None:
-            return self._not_done(intent, refusal)
+            return self._record_not_done(intent, refusal)
         _log.warning("done and refused", source=refusal.source, booking=intent.booking)
-        return self._done(intent, done, settle)
+        return self._record_yes(intent, done, settle)
 
-    def _not_done(self, intent: WriteIntent, error: GatewayError) -> Sent:
+    def _record_not_done(self, intent: WriteIntent, error: GatewayError) -> Sent:
         """
         Settle a write that was not done, and say why.
 
@@ -276,7 +262,7 @@ class Sending:
                 return self._journal.lookups.get(intent.booking), None
         raise error
 
-    def _unknown(self, intent: WriteIntent, error: GatewayError) -> Sent:
+    def _record_unknown(self, intent: WriteIntent, error: GatewayError) -> Sent:
         """
         Say that nobody knows how a write went, and try to find out.
 
@@ -297,124 +283,8 @@ class Sending:
             try:
                 return self._settlement.settle(intent), None
             except GatewayError as look:
-                _not_read(record, look)
+                log_not_read(record, look)
         return record, None
-
-    def _made(
-        self,
-        source: Source,
-        intent: WriteIntent,
-        timeslot: Timeslot,
-        result: WriteResult,
-    ) -> Sent:
-        record = self._journal.lookups.get(intent.booking)
-        try:
-            details = self._seen(record, timeslot, result.booking_id)
-            is_asked_for = details is None or is_the_same_time(details, timeslot)
-        except AnothersBookings:
-            is_asked_for = False
-        except NotFound as error:
-            # Its list may lag behind its word, or its word may be wrong.
-            _log.warning(
-                "yes not seen",
-                source=record.source,
-                booking=record.id,
-                error=str(error),
-            )
-            return self._journal.settlements.settle_unknown(intent), None
-        if not is_asked_for:
-            # Another time, place or person than was asked for: nobody knows what was
-            # booked, so nothing is said to be.
-            self._settlement.alarm(
-                intent, Alarm.SOMETHING_ELSE, "region booked something else"
-            )
-            return self._journal.settlements.settle_unknown(intent), None
-        try:
-            settled = self._journal.settlements.settle_booked(
-                intent,
-                booking_id=(
-                    details.booking_id or result.booking_id
-                    if details
-                    else result.booking_id
-                ),
-                permissions=details.permissions if details else BookingPermissions(),
-                is_invitation=bool(details and details.is_invitation),
-                message=_to_be_shown(result),
-                look_again_in=None if details else source.settles_within,
-            )
-        except BookingIdTaken as error:
-            return self._not_believed(intent, error)
-        if details is None:
-            return settled, None
-        if settled.timeslot.source_id == timeslot.source_id:
-            # Settling has written down all that the description says.
-            return settled, details
-        return self._journal.reports.confirm(settled, details, timeslot), details
-
-    def _moved(
-        self, intent: WriteIntent, timeslot: Timeslot, result: WriteResult
-    ) -> Sent:
-        record = self._journal.lookups.get(intent.booking)
-        found = self._found(record, timeslot)
-        if not found:
-            # Done by the region's word, but not seen: its new id is unknown as well.
-            return self._journal.settlements.settle_unknown(intent), None
-        details = found[0]
-        try:
-            moved = self._journal.settlements.settle_moved(
-                intent,
-                booking_id=details.booking_id,
-                permissions=details.permissions,
-                is_invitation=details.is_invitation,
-                message=_to_be_shown(result),
-            )
-        except BookingIdTaken as error:
-            return self._not_believed(intent, error)
-        return self._read_back.confirmed(moved, details), details
-
-    def _not_believed(self, intent: WriteIntent, error: BookingIdTaken) -> Sent:
-        _log.warning("id not believed", booking=intent.booking, error=str(error))
-        self._settlement.alarm(intent, Alarm.SOMETHING_ELSE, "another booking's id")
-        return self._journal.settlements.settle_unknown(intent), None
-
-    def _seen(
-        self,
-        record: BookingRecord,
-        timeslot: Timeslot,
-        booking_id: BookingId | None,
-    ) -> Booking | None:
-        """
-        Return what the source says of a booking just made, if it can be asked.
-
-        The resident's list is asked first: it shows whether the platform has had the
-        time booked twice.
-
-        Raises:
-            AnothersBookings: It told of somebody else.
-            NotFound: Its list can be read and does not have the booking, and it says
-                that there is none of that id.
-        """
-        try:
-            found = self._read_back.look(record, timeslot).matches
-            if found:
-                named = [each for each in found if each.booking_id == booking_id]
-                return (named or found)[0]
-            if booking_id is not None:
-                return self._access.booking_details(
-                    record.source, timeslot.schedule.unit, booking_id, record.number
-                )
-        except (AnothersBookings, NotFound):
-            raise
-        except GatewayError as error:
-            _not_read(record, error)
-        return None
-
-    def _found(self, record: BookingRecord, timeslot: Timeslot) -> tuple[Booking, ...]:
-        try:
-            return self._read_back.look(record, timeslot).matches
-        except GatewayError as error:
-            _not_read(record, error)
-            return ()
 
 
 @contextmanager
@@ -438,17 +308,3 @@ def unknown_without_journal() -> Iterator[None]:
         # An answer 500 would read as "not done", and the region may have done it.
         _log.error("unforeseen failure", **fault_place(error))
         raise BookingUnconfirmed(_UNKNOWN) from error
-
-
-def _not_read(record: BookingRecord, error: GatewayError) -> None:
-    _log.info(
-        "booking not read back",
-        source=record.source,
-        booking=record.id,
-        error=str(error),
-    )
-
-
-def _to_be_shown(result: WriteResult) -> str | None:
-    """Return the text that the contract says must be shown: that of INFO."""
-    return result.text if result.code is ResultCode.INFO else None

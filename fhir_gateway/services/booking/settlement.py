@@ -23,7 +23,7 @@ from fhir_gateway.model.booking import Booking, ResultCode, WriteResult
 from fhir_gateway.model.errors import BookingUnconfirmed, GatewayError, Unsupported
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot
-from fhir_gateway.services.booking.alarming import raise_alarm, telling
+from fhir_gateway.services.booking.alarming import alarm_logger, raise_alarm
 from fhir_gateway.services.booking.read_back import ReadBack, Sighting
 from fhir_gateway.services.source.source_access import SourceAccess
 from fhir_gateway.stores.journal import (
@@ -92,7 +92,7 @@ class Settlement:
         except LostIntent:
             return self._journal.lookups.get(intent.booking)
 
-    def done(self, intent: WriteIntent) -> WriteResult | None:
+    def find_done(self, intent: WriteIntent) -> WriteResult | None:
         """
         Return OK when the source has done a write by now, None when it has not.
 
@@ -131,7 +131,7 @@ class Settlement:
         )
         return known is not None and known.id != record.id
 
-    def see(self, intent: WriteIntent) -> None:
+    def look_once_more(self, intent: WriteIntent) -> None:
         """
         Look once more at what was settled by the region's word, or by absence, alone.
 
@@ -147,14 +147,14 @@ class Settlement:
         target = intent.timeslot
         if intent.state is WriteState.NOT_SENT:
             if record.state is BookingState.BOOKED:
-                self._read_back.refreshed(record)
+                self._read_back.refresh(record)
             else:
-                self._booked_after_all(record, intent)
+                self._look_for_absent(record, intent)
         elif target is not None and target.start > self._clock():
-            self._see(record, intent, target)
+            self._look_at_done(record, intent, target)
         self._journal.outcomes.mark_seen(intent)
 
-    def _see(
+    def _look_at_done(
         self, record: BookingRecord, intent: WriteIntent, target: Timeslot
     ) -> None:
         try:
@@ -168,17 +168,17 @@ class Settlement:
         if record.state is BookingState.BOOKED and record.timeslot == target:
             named = [each for each in matches if each.booking_id == record.booking_id]
             try:
-                self._read_back.confirmed(record, (named or matches)[0])
+                self._read_back.confirm(record, (named or matches)[0])
             except BookingIdTaken as error:
                 _log.error("another booking's id", booking=record.id, error=str(error))
         elif self._journal.lookups.find_standing(record.number, target.token) is None:
             # Cancelled or moved meanwhile, it stands there once more.
-            self.alarm(intent, Alarm.DUPLICATE, "duplicate booking")
+            self.raise_alarm(intent, Alarm.DUPLICATE, "duplicate booking")
 
     def postpone(self, intent: WriteIntent) -> None:
         """Look again later, the later the more often it has been in vain."""
         pause = _PAUSES[min(intent.attempts, len(_PAUSES) - 1)]
-        self._in_vain(intent, pause * self._settles_within(intent))
+        self._count_vain_look(intent, pause * self._settles_within(intent))
 
     def contradict(
         self, intent: WriteIntent, settle: Callable[[WriteIntent], BookingRecord]
@@ -196,7 +196,7 @@ class Settlement:
         reopened = self._journal.outcomes.reopen(
             intent,
             lease=_LEASE,
-            tell=telling(intent, "outcome contradicts what was said"),
+            tell=alarm_logger(intent, "outcome contradicts what was said"),
         )
         return None if reopened is None else settle(reopened)
 
@@ -210,7 +210,7 @@ class Settlement:
         if intent is None:
             return record
         try:
-            return self._booked_after_all(record, intent)
+            return self._look_for_absent(record, intent)
         except GatewayError as error:
             _log.info("not looked at again", booking=record.id, error=str(error))
             return record
@@ -229,16 +229,16 @@ class Settlement:
             return self._journal.lookups.get(intent.booking)
         event = "sent after it was given up"
         reopened = self._journal.outcomes.reopen(
-            intent, lease=_LEASE, tell=telling(intent, event)
+            intent, lease=_LEASE, tell=alarm_logger(intent, event)
         )
         if reopened is not None:
             return self._journal.settlements.settle_unknown(reopened)
         if self._journal.lookups.get_intent(intent.id).state is WriteState.NOT_SENT:
             # Another write to the booking is under way.
-            self.alarm(intent, Alarm.CONTRADICTED, event)
+            self.raise_alarm(intent, Alarm.CONTRADICTED, event)
         return self._journal.lookups.get(intent.booking)
 
-    def _booked_after_all(
+    def _look_for_absent(
         self, record: BookingRecord, intent: WriteIntent
     ) -> BookingRecord:
         """Return a booking whose write was settled by its absence, looked at anew."""
@@ -252,9 +252,9 @@ class Settlement:
         matches = self._read_back.look(record, record.timeslot).matches
         if not matches:
             return record
-        return self.booked_after_all(intent, matches[0]) or record
+        return self.mend_absent(intent, matches[0]) or record
 
-    def booked_after_all(
+    def mend_absent(
         self, intent: WriteIntent, booking: Booking
     ) -> BookingRecord | None:
         """Mend a booking that was said not to have been made, and is at its source."""
@@ -271,10 +271,10 @@ class Settlement:
             # The resident has booked the same time again since.
             return None
         return self.contradict(
-            intent, lambda reopened: self._done(reopened, (booking,))
+            intent, lambda reopened: self._settle_done(reopened, (booking,))
         )
 
-    def alarm(self, intent: WriteIntent, alarm: Alarm, event: str) -> None:
+    def raise_alarm(self, intent: WriteIntent, alarm: Alarm, event: str) -> None:
         """Call a person, once; twice where a process dies in the middle of it."""
         raise_alarm(self._journal, intent, alarm, event)
 
@@ -283,11 +283,11 @@ class Settlement:
         sighting = self._read_back.look(record, timeslot)
         if sighting.matches:
             if self._is_left_behind(record, intent, timeslot):
-                self.alarm(intent, Alarm.DUPLICATE, "duplicate booking")
-            return self._done(intent, sighting.matches)
+                self.raise_alarm(intent, Alarm.DUPLICATE, "duplicate booking")
+            return self._settle_done(intent, sighting.matches)
         if sighting.candidates or self._is_lost(record, intent):
-            return self._needs_person(record, intent)
-        return self._unchanged(record, intent, timeslot)
+            return self._flag_ambiguous(record, intent)
+        return self._weigh_absence(record, intent, timeslot)
 
     def _settle_cancel(
         self, record: BookingRecord, intent: WriteIntent
@@ -296,14 +296,16 @@ class Settlement:
         sighting = self._read_back.look(record, timeslot)
         if sighting.matches:
             # Still there long after: the cancellation was never carried out.
-            return self._unchanged(record, intent, timeslot)
+            return self._weigh_absence(record, intent, timeslot)
         if sighting.candidates:
-            return self._needs_person(record, intent)
+            return self._flag_ambiguous(record, intent)
         if timeslot.start <= self._clock():
-            return self._begun(record, intent)
+            return self._flag_begun(record, intent)
         return self._journal.settlements.settle_cancelled(intent)
 
-    def _done(self, intent: WriteIntent, matches: tuple[Booking, ...]) -> BookingRecord:
+    def _settle_done(
+        self, intent: WriteIntent, matches: tuple[Booking, ...]
+    ) -> BookingRecord:
         booking = matches[0]
         if intent.kind is WriteKind.MAKE:
             settled = self._journal.settlements.settle_booked(
@@ -312,7 +314,7 @@ class Settlement:
                 permissions=booking.permissions,
                 is_invitation=booking.is_invitation,
                 message=None,
-                look_again_in=self._may_come_again_in(intent),
+                look_again_in=self._next_look_in(intent),
             )
         else:
             settled = self._journal.settlements.settle_moved(
@@ -323,12 +325,12 @@ class Settlement:
                 message=None,
             )
         try:
-            return self._read_back.confirmed(settled, booking)
+            return self._read_back.confirm(settled, booking)
         except BookingIdTaken as error:
             _log.error("another booking's id", booking=settled.id, error=str(error))
             return settled
 
-    def _may_come_again_in(self, intent: WriteIntent) -> timedelta | None:
+    def _next_look_in(self, intent: WriteIntent) -> timedelta | None:
         """Return when a booking is to be looked at that was seen so early; or None."""
         within = self._settles_within(intent)
         sent_at = intent.sent_at
@@ -337,18 +339,18 @@ class Settlement:
         # Until then the platform may deliver it once more.
         return within
 
-    def _unchanged(
+    def _weigh_absence(
         self, record: BookingRecord, intent: WriteIntent, timeslot: Timeslot
     ) -> BookingRecord:
         """Settle a write of which its source shows no trace, once that is for good."""
         if timeslot.start <= self._clock():
-            return self._begun(record, intent)
+            return self._flag_begun(record, intent)
         within = self._settles_within(intent)
         pause = within * _PAUSES[0]
         moment = self._clock()
         if intent.alarm is Alarm.SOMETHING_ELSE:
             # The region said yes, to whatever it was.
-            return self._needs_person(record, intent)
+            return self._flag_ambiguous(record, intent)
         if (
             intent.sent_at is not None
             and moment - intent.sent_at >= within
@@ -358,19 +360,19 @@ class Settlement:
             return self._journal.settlements.settle_not_sent(
                 intent, look_again_in=within * _PAUSES[-1]
             )
-        self._in_vain(intent, pause, unchanged=True)
+        self._count_vain_look(intent, pause, unchanged=True)
         return record
 
-    def _begun(self, record: BookingRecord, intent: WriteIntent) -> BookingRecord:
-        self.alarm(intent, Alarm.BEGUN, "outcome unknown and time begun")
-        self._in_vain(intent, _AFTER_THE_VISIT)
+    def _flag_begun(self, record: BookingRecord, intent: WriteIntent) -> BookingRecord:
+        self.raise_alarm(intent, Alarm.BEGUN, "outcome unknown and time begun")
+        self._count_vain_look(intent, _AFTER_THE_VISIT)
         return record
 
-    def _needs_person(
+    def _flag_ambiguous(
         self, record: BookingRecord, intent: WriteIntent
     ) -> BookingRecord:
-        self.alarm(intent, Alarm.AMBIGUOUS, "outcome needs a person")
-        self._in_vain(intent, self._settles_within(intent) * _PAUSES[-1])
+        self.raise_alarm(intent, Alarm.AMBIGUOUS, "outcome needs a person")
+        self._count_vain_look(intent, self._settles_within(intent) * _PAUSES[-1])
         return record
 
     def _is_left_behind(
@@ -379,24 +381,24 @@ class Settlement:
         """Return whether a booking that was moved also stands where it was."""
         if intent.kind is not WriteKind.UPDATE or target == record.timeslot:
             return False
-        return bool(self._at_its_old_time(record).matches)
+        return bool(self._look_at_old_time(record).matches)
 
     def _is_lost(self, record: BookingRecord, intent: WriteIntent) -> bool:
         """Return whether a booking that was to be moved stands nowhere."""
         return intent.kind is WriteKind.UPDATE and not (
-            self._at_its_old_time(record).matches
+            self._look_at_old_time(record).matches
             or record.timeslot.start <= self._clock()
         )
 
-    def _at_its_old_time(self, record: BookingRecord) -> Sighting:
+    def _look_at_old_time(self, record: BookingRecord) -> Sighting:
         return self._read_back.look(record, record.timeslot)
 
-    def _in_vain(
+    def _count_vain_look(
         self, intent: WriteIntent, pause: timedelta, *, unchanged: bool = False
     ) -> None:
         sent_at = intent.sent_at
         if sent_at is not None and self._clock() - sent_at >= _OVERDUE:
-            self.alarm(intent, Alarm.OVERDUE, "outcome overdue")
+            self.raise_alarm(intent, Alarm.OVERDUE, "outcome overdue")
         try:
             self._journal.outcomes.postpone(intent, until=pause, unchanged=unchanged)
         except LostIntent:

@@ -21,11 +21,11 @@ _READ_WHOLE_EVERY: Final = timedelta(minutes=10)
 
 
 class _ClaimedPlaces(Protocol):
-    def live(self, *, starting_after: datetime) -> Reading: ...
+    def read_live(self, *, starting_after: datetime) -> Reading: ...
 
-    def changed(self, since: float) -> Reading: ...
+    def read_changed(self, since: float) -> Reading: ...
 
-    def of(self, token: str) -> Sequence[Place]: ...
+    def list_of_timeslot(self, token: str) -> Sequence[Place]: ...
 
     def is_known(self, token: str) -> bool: ...
 
@@ -71,7 +71,9 @@ class HeldTimeslots:
 
     def has(self, token: TimeslotToken) -> bool:
         """Return whether a timeslot is to come and a place of it promised away."""
-        return token.starts_at > self._clock() and bool(self._places.of(token.text))
+        return token.starts_at > self._clock() and bool(
+            self._places.list_of_timeslot(token.text)
+        )
 
     def is_known(self, token: TimeslotToken) -> bool:
         """Return whether a place of a timeslot is, or ever was, promised away here."""
@@ -83,14 +85,14 @@ class HeldTimeslots:
             self._read_at = None
 
     def _read_whole(self, moment: datetime) -> Mapping[str, tuple[float, ...]]:
-        reading = self._places.live(starting_after=moment)
+        reading = self._places.read_live(starting_after=moment)
         gone = self._tokens - reading.held.keys()
         self._tokens = set(reading.held)
         self._since, self._whole_at = reading.at, moment
         return {**reading.held, **dict.fromkeys(gone, ())}
 
     def _read_changed(self) -> Mapping[str, tuple[float, ...]]:
-        reading = self._places.changed(self._since)
+        reading = self._places.read_changed(self._since)
         self._since = reading.at
         for token, settled_at in reading.held.items():
             if settled_at:

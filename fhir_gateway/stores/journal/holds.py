@@ -176,13 +176,13 @@ class Holds:
         end = intents.c.created_at + LONGEST_IN_ALL.total_seconds()
         lasts_until = case((until < end, until), else_=end)
         with self._database.writing() as connection:
-            self._change(
+            self._change_intent(
                 connection,
                 booking,
                 lease_until=lasts_until,
                 held_until=lasts_until,
             )
-            return self._changed(connection, booking)
+            return self._change_booking(connection, booking)
 
     def release(
         self, booking: str, *, reason: CancellationReason | None = None
@@ -200,7 +200,7 @@ class Holds:
         """
         with self._database.writing() as connection:
             try:
-                self._change(
+                self._change_intent(
                     connection,
                     booking,
                     state=WriteState.NOT_SENT.value,
@@ -210,7 +210,7 @@ class Holds:
                 if _was_only_held(connection, booking):
                     return record_from_row(get_row(connection, booking), self._seal)
                 raise
-            record = self._changed(
+            record = self._change_booking(
                 connection,
                 booking,
                 state=BookingState.CANCELLED.value,
@@ -241,14 +241,14 @@ class Holds:
         """
         with self._database.writing() as connection:
             refuse_repeat(connection, self._seal, request)
-            row = self._change(
+            row = self._change_intent(
                 connection,
                 booking,
                 lease_until=from_now(self._claim_lease),
                 held_until=None,
             )
             intent = intent_from_row(row, self._seal)
-            self._changed(
+            self._change_booking(
                 connection,
                 booking,
                 **values_from_subject(subject.as_mapping(), self._seal),
@@ -274,7 +274,7 @@ class Holds:
                 " of them first."
             )
 
-    def _change(
+    def _change_intent(
         self, connection: Connection, booking: str, **values: object
     ) -> Row[Any]:
         """Change the intent of a hold that is not over."""
@@ -292,7 +292,7 @@ class Holds:
             raise HoldOver("The slot is not held any more: hold or book it anew.")
         return row
 
-    def _changed(
+    def _change_booking(
         self, connection: Connection, booking: str, **values: object
     ) -> BookingRecord:
         lock_row(connection, booking)

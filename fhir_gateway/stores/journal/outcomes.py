@@ -102,14 +102,14 @@ class Outcomes:
         self._database = database
         self._seal = seal
 
-    def sources(self) -> tuple[SourceName, ...]:
-        """Return the sources of which `unsettled` or `unseen` has something now."""
+    def list_sources(self) -> tuple[SourceName, ...]:
+        """Return the sources with something for `take_unsettled` or `take_unseen`."""
         with self._database.reading() as connection:
             return tuple(
                 map(SourceName, connection.execute(SOURCES_WITH_DUE).scalars())
             )
 
-    def unsettled(
+    def take_unsettled(
         self,
         *,
         limit: int,
@@ -146,7 +146,7 @@ class Outcomes:
             )
         return tuple(map(self._intent, rows))
 
-    def unseen(
+    def take_unseen(
         self, *, limit: int, hold: timedelta, source: SourceName | None = None
     ) -> tuple[WriteIntent, ...]:
         """
@@ -156,7 +156,7 @@ class Outcomes:
 
         Args:
             limit: How many at most.
-            hold: After how long `unseen` has again what `mark_seen` has not ended.
+            hold: After how long `take_unseen` has again what `mark_seen` has not ended.
             source: Whose; None for any.
         """
         with self._database.writing() as connection:
@@ -191,10 +191,10 @@ class Outcomes:
         self, intent: WriteIntent, *, until: timedelta, unchanged: bool = False
     ) -> WriteIntent:
         """
-        Count one vain look for an outcome, and let `unsettled` rest it for a while.
+        Count one vain look for an outcome; `take_unsettled` has it again after a while.
 
         Args:
-            intent: What `unsettled` returned.
+            intent: What `take_unsettled` returned.
             until: How long, from now.
             unchanged: The source could be read, and shows no trace of the write.
 
@@ -343,7 +343,7 @@ class Outcomes:
             tell()
             return reopened
 
-    def said_not_to_be_made(
+    def find_absent_make(
         self, source: SourceName, number: PersonalIdentityNumber, timeslot: Timeslot
     ) -> WriteIntent | None:
         """Return the MAKE of a resident's time that was settled by its absence."""
@@ -366,7 +366,7 @@ class Outcomes:
             ).one_or_none()
         return None if row is None else self._intent(row)
 
-    def alarms(
+    def list_alarms(
         self, *, since: datetime
     ) -> tuple[tuple[BookingRecord, WriteIntent], ...]:
         """Return the writes that a person was called to, with their bookings."""

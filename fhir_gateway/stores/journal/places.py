@@ -52,7 +52,7 @@ class Reading:
     What was read of timeslots of which places are claimed.
 
     Attributes:
-        at: When, by the database's clock; `Places.changed` goes on from there.
+        at: When, by the database's clock; `Places.read_changed` goes on from there.
         held: For each timeslot, by its token, when each live claim's write was settled,
             in seconds since 1970, ascending; infinity while that is on its way or its
             outcome unknown, or the time only held.
@@ -73,7 +73,7 @@ class Places:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def of(self, token: str) -> tuple[Place, ...]:
+    def list_of_timeslot(self, token: str) -> tuple[Place, ...]:
         """Return the places of a timeslot that are claimed here."""
         with self._database.reading() as connection:
             rows = connection.execute(PLACES_OF_TIMESLOT, {"timeslot": token}).all()
@@ -89,7 +89,7 @@ class Places:
                 connection.execute(ANY_CLAIM, {"timeslot": token}).first() is not None
             )
 
-    def live(self, *, starting_after: datetime) -> Reading:
+    def read_live(self, *, starting_after: datetime) -> Reading:
         """Return every timeslot to come with a live claim."""
         with self._database.reading() as connection:
             at = connection.execute(select(database_clock())).scalar_one()
@@ -102,13 +102,13 @@ class Places:
                 ),
             )
 
-    def changed(self, since: float) -> Reading:
+    def read_changed(self, since: float) -> Reading:
         """
         Return the timeslots whose claims have changed since then, and some others.
 
         One without a live claim has none in `held`. What was committed half a minute
         after it was done is missed, and so is what was done while the database's clock
-        was put back: `live` has it.
+        was put back: `read_live` has it.
         """
         with self._database.reading() as connection:
             at = connection.execute(select(database_clock())).scalar_one()

@@ -101,8 +101,8 @@ class Reports:
         """
         # Most of what a region tells us of is known, and looking waits for nobody.
         with self._database.reading() as connection:
-            found = self._known(connection, source, number, [booking])
-            known = self._adopted(found, source, booking, timeslot, number)
+            found = self._read_known(connection, source, number, [booking])
+            known = self._find_known(found, source, booking, timeslot, number)
         if known is not None:
             return known
         (adopted,) = self._adopt(source, number, [(booking, timeslot)])
@@ -137,10 +137,12 @@ class Reports:
         with self._database.writing() as connection:
             for unit in sorted({timeslot.schedule.unit for _, timeslot in told}):
                 lock_unit(connection, source, unit)
-            known = self._known(connection, source, number, [each for each, _ in told])
+            known = self._read_known(
+                connection, source, number, [each for each, _ in told]
+            )
             for booking, timeslot in told:
                 try:
-                    record = self._adopted(known, source, booking, timeslot, number)
+                    record = self._find_known(known, source, booking, timeslot, number)
                 except BookingIdTaken:
                     adopted.append(None)
                     continue
@@ -200,7 +202,7 @@ class Reports:
         """
         with self._database.writing() as connection:
             lock_unit(connection, record.source, timeslot.schedule.unit)
-            return self._confirmed(connection, record, booking, timeslot)
+            return self._confirm(connection, record, booking, timeslot)
 
     def confirm_all(
         self, told: Sequence[tuple[BookingRecord, Booking, Timeslot]]
@@ -222,13 +224,13 @@ class Reports:
                     lock_unit(connection, source, unit)
                 for each in chunk:
                     try:
-                        confirmed.append(self._confirmed(connection, *each))
+                        confirmed.append(self._confirm(connection, *each))
                     except BookingIdTaken:
                         # It is found before anything is changed.
                         confirmed.append(None)
         return confirmed
 
-    def _confirmed(
+    def _confirm(
         self,
         connection: Connection,
         record: BookingRecord,
@@ -285,7 +287,7 @@ class Reports:
                 connection, self._seal, row, state=BookingState.CANCELLED.value
             )
 
-    def _known(
+    def _read_known(
         self,
         connection: Connection,
         source: SourceName,
@@ -326,7 +328,7 @@ class Reports:
                 known.by_target[row.target.get("unit"), row.target.get("start")] = row
         return known
 
-    def _adopted(
+    def _find_known(
         self,
         known: "_Known",
         source: SourceName,

@@ -86,13 +86,13 @@ class Settlements:
         Where the same booking has come in by `adopt` too, that record gives way.
 
         Args:
-            intent: What `mark_sent`, `unsettled` or `pending_intent` returned.
+            intent: What `mark_sent`, `take_unsettled` or `find_pending` returned.
             booking_id: The region's id; None where it gave none, and `confirm` or a
                 later look will tell.
             permissions: What the region lets the resident do with it.
             is_invitation: Whether the booking is an invitation (`kallelse`).
             message: The region's text that came with its yes.
-            look_again_in: When `unseen` has it, where the region's yes is all there is;
+            look_again_in: When `take_unseen` has it, where only the region said yes;
                 None where the booking was seen in its list.
 
         Raises:
@@ -104,8 +104,8 @@ class Settlements:
             settled = self._settle(
                 connection, intent, WriteState.DONE, kinds={WriteKind.MAKE}
             )
-            row = self._without_double(connection, settled, booking_id)
-            _rest(connection, intent, look_again_in)
+            row = self._retire_double(connection, settled, booking_id)
+            _postpone_look(connection, intent, look_again_in)
             return change(
                 connection,
                 self._seal,
@@ -131,7 +131,7 @@ class Settlements:
         Settle an UPDATE: the booking has its new time, and the old place is free.
 
         Args:
-            intent: What `mark_sent`, `unsettled` or `pending_intent` returned.
+            intent: What `mark_sent`, `take_unsettled` or `find_pending` returned.
             booking_id: The region's id from now on; None where it is as before.
             permissions: What the region lets the resident do with it from now on.
             is_invitation: Whether the booking is an invitation (`kallelse`).
@@ -145,7 +145,7 @@ class Settlements:
             settled = self._settle(
                 connection, intent, WriteState.DONE, kinds={WriteKind.UPDATE}
             )
-            row = self._without_double(connection, settled, booking_id)
+            row = self._retire_double(connection, settled, booking_id)
             release(connection, row.id, claims.c.intent != intent.id)
             return change(
                 connection,
@@ -166,7 +166,7 @@ class Settlements:
         Settle a CANCEL: the region has taken the booking away.
 
         Args:
-            intent: What `mark_sent`, `unsettled` or `pending_intent` returned.
+            intent: What `mark_sent`, `take_unsettled` or `find_pending` returned.
             message: The region's text that came with its yes; it replaces any older.
 
         Raises:
@@ -195,7 +195,7 @@ class Settlements:
 
         A booking to be made is REFUSED and bears the region's text. One to be moved or
         cancelled stands as it did, with its version and its own text; the region's no
-        is then in `latest_intent`.
+        is then in `find_latest`.
 
         Raises:
             LostIntent: It was not sent, or is settled already.
@@ -219,9 +219,9 @@ class Settlements:
         stands as it did.
 
         Args:
-            intent: What a claim, `mark_sent`, `unsettled` or `pending_intent`
+            intent: What a claim, `mark_sent`, `take_unsettled` or `find_pending`
                 returned.
-            look_again_in: When `unseen` has it, where it was only not to be seen; None
+            look_again_in: When `take_unseen` has it, where it only left no trace; None
                 where it is certain that it did not leave.
 
         Raises:
@@ -231,12 +231,12 @@ class Settlements:
             self._settle(
                 connection, intent, WriteState.NOT_SENT, accepts=_BEFORE_SETTLING
             )
-            _rest(connection, intent, look_again_in)
+            _postpone_look(connection, intent, look_again_in)
             return self._fall_back(connection, intent, None)
 
     def settle_unknown(self, intent: WriteIntent) -> BookingRecord:
         """
-        Say that it was sent and nobody knows the outcome; `unsettled` has it at once.
+        Record that nobody knows the outcome yet; `take_unsettled` has it at once.
 
         Places stay claimed, a booking to be made stays PENDING, and the same intent
         can still be settled, by whoever finds out.
@@ -302,7 +302,7 @@ class Settlements:
             message_sealed=sealed_text(message, self._seal),
         )
 
-    def _without_double(
+    def _retire_double(
         self, connection: Connection, settled: Row[Any], booking_id: BookingId | None
     ) -> Row[Any]:
         timeslot = timeslot_from_document(settled.timeslot)
@@ -315,7 +315,7 @@ class Settlements:
         return row
 
 
-def _rest(
+def _postpone_look(
     connection: Connection, intent: WriteIntent, duration: timedelta | None
 ) -> None:
     """Let a settled write be looked at once more after a while."""

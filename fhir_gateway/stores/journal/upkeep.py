@@ -116,7 +116,7 @@ class Upkeep:
             )
         return len(ids)
 
-    def sealed_rows(self) -> int:
+    def count_sealed_rows(self) -> int:
         """Return how many rows `reseal` goes through."""
         with self._database.reading() as connection:
             return sum(
@@ -144,14 +144,14 @@ class Upkeep:
                 with self._database.writing() as connection:
                     rows = _batch(connection, table, after)
                     changed = sum(
-                        self._resealed(connection, table, columns, row) for row in rows
+                        self._reseal_row(connection, table, columns, row) for row in rows
                     )
                 if not rows:
                     break
                 yield len(rows), changed
                 after = tuple(rows[-1][key] for key in _keys(table))
 
-    def _resealed(
+    def _reseal_row(
         self,
         connection: Connection,
         table: Table,

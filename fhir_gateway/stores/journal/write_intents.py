@@ -209,7 +209,7 @@ class WriteIntents:
 
         Args:
             intent: What a claim returned.
-            lease: How long the sender has; after that `unsettled` shows it. Longer than
+            lease: How long the sender has; then `take_unsettled` has it. Longer than
                 the sender waits for its answer.
 
         Raises:

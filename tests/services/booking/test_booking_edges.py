@@ -653,7 +653,7 @@ def test_the_reconciler_rests_what_cannot_be_asked(wireless: Wireless) -> None:
         wireless.desk.reconciliation.run_once()
 
     assert wireless.desk.undecided(made.booking.id).attempts == 1
-    assert wireless.desk.journal.outcomes.unsettled(limit=9) == ()
+    assert wireless.desk.journal.outcomes.take_unsettled(limit=9) == ()
 
 
 def test_a_duplicate_is_booked_and_reported(wireless: Wireless) -> None:

@@ -357,7 +357,7 @@ def test_a_move_under_way_is_pending(wireless: Wireless) -> None:
     """Whoever has waited long enough is told that nobody knows yet."""
     intent = moving(wireless)
 
-    stands = wireless.desk.booking.current.stands(intent)
+    stands = wireless.desk.booking.current.describe_write(intent)
 
     assert stands.status is BookingStatus.PENDING
 
@@ -370,7 +370,7 @@ def test_a_move_that_was_done_just_now_is_done(wireless: Wireless) -> None:
         intent, booking_id=None, permissions=wireless.adapter.permissions
     )
 
-    stands = wireless.desk.booking.current.stands(intent)
+    stands = wireless.desk.booking.current.describe_write(intent)
 
     assert (stands.status, stands.timeslot) == (
         BookingStatus.BOOKED,
@@ -384,7 +384,7 @@ def test_a_move_that_was_refused_just_now_is_refused(wireless: Wireless) -> None
     wireless.desk.journal.settlements.settle_refused(intent, message="Inte den tiden.")
 
     with pytest.raises(Refused, match="Inte den tiden"):
-        wireless.desk.booking.current.stands(intent)
+        wireless.desk.booking.current.describe_write(intent)
 
 
 def test_a_move_that_came_to_nothing_just_now_is_told_as_such(
@@ -395,7 +395,7 @@ def test_a_move_that_came_to_nothing_just_now_is_told_as_such(
     wireless.desk.journal.settlements.settle_not_sent(intent)
 
     with pytest.raises(Conflict, match="nothing came of this request"):
-        wireless.desk.booking.current.stands(intent)
+        wireless.desk.booking.current.describe_write(intent)
 
 
 @pytest.mark.parametrize("kind", [MakeBooking, UpdateBooking])
@@ -408,7 +408,7 @@ def test_absence_is_no_answer_while_a_sender_may_live(
     seen = journal.outcomes.postpone(intent, until=timedelta(), unchanged=True)
     journal.settlements.settle_not_sent(seen)
 
-    told = wireless.desk.booking.current.stands(intent)
+    told = wireless.desk.booking.current.describe_write(intent)
     assert (told.id, told.status) == (intent.booking, BookingStatus.PENDING)
 
 

@@ -304,7 +304,7 @@ def test_what_was_seen_early_is_looked_at_once_more(
 
     assert seen.status is BookingStatus.BOOKED
     assert settled(wireless, made.id).alarm is (Alarm.DUPLICATE if twice else None)
-    assert wireless.desk.journal.outcomes.unseen(limit=9, hold=timedelta()) == ()
+    assert wireless.desk.journal.outcomes.take_unseen(limit=9, hold=timedelta()) == ()
 
 
 def booked_unseen(wireless: Wireless) -> Any:
@@ -335,7 +335,7 @@ def test_what_was_booked_unseen_is_looked_at(
 
     assert too_soon is None
     assert settled(wireless, made.id).alarm is (Alarm.DUPLICATE if twice else None)
-    assert wireless.desk.journal.outcomes.unseen(limit=9, hold=timedelta()) == ()
+    assert wireless.desk.journal.outcomes.take_unseen(limit=9, hold=timedelta()) == ()
     assert wireless.desk.booking.read(made.id).status is BookingStatus.BOOKED
 
 
@@ -356,7 +356,7 @@ def test_what_was_cancelled_unseen_is_looked_at(
     assert [each["event"] for each in logs if each["log_level"] == "error"] == (
         ["duplicate booking"] if twice else []
     )
-    assert wireless.desk.journal.outcomes.unseen(limit=9, hold=timedelta()) == ()
+    assert wireless.desk.journal.outcomes.take_unseen(limit=9, hold=timedelta()) == ()
 
 
 def test_what_was_booked_anew_since_is_no_double(
@@ -836,7 +836,7 @@ def test_absence_that_lasts_is_looked_at_no_more(
     look_once_more(wireless, own_database)
 
     assert wireless.desk.journal.lookups.get(made.id).state is BookingState.REFUSED
-    assert wireless.desk.journal.outcomes.unseen(limit=9, hold=timedelta()) == ()
+    assert wireless.desk.journal.outcomes.take_unseen(limit=9, hold=timedelta()) == ()
 
 
 def test_a_cancellation_that_is_carried_out_very_late(
@@ -1001,7 +1001,7 @@ def test_an_unknown_hold_of_a_booking_is_found(wireless: Wireless) -> None:
     in_the_book(wireless, made.timeslot, end=None)
     look(wireless, made.id)
 
-    ((record, intent),) = wireless.desk.journal.outcomes.alarms(
+    ((record, intent),) = wireless.desk.journal.outcomes.list_alarms(
         since=datetime.fromtimestamp(0, UTC)
     )
 

@@ -28,15 +28,15 @@ class Places:
     asked: list[datetime | float] = field(default_factory=list)
     is_away: bool = False
 
-    def live(self, *, starting_after: datetime) -> Reading:
+    def read_live(self, *, starting_after: datetime) -> Reading:
         """Return what there is."""
         return self._answer(starting_after, self.all)
 
-    def changed(self, since: float) -> Reading:
+    def read_changed(self, since: float) -> Reading:
         """Return what is said to have changed."""
         return self._answer(since, self.changes)
 
-    def of(self, token: str) -> tuple[Place, ...]:
+    def list_of_timeslot(self, token: str) -> tuple[Place, ...]:
         """Return a place of what is held."""
         held = self.all.get(token, ())
         return tuple(Place(booking="b", is_settled=each < inf) for each in held)
