@@ -188,7 +188,7 @@ class BookingDesk:
             )
         if not moves and wanted.subject is not None:
             # A move sends the resident's name; what is to be cancelled has none here.
-            known = self._gateway.journal.get(present.id).subject
+            known = self._gateway.booking.get_subject(present.id)
             if known is not None:
                 issues.extend(renamings(known, wanted.subject, change.sent))
         if change.sent:

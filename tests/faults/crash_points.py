@@ -185,9 +185,15 @@ class WatchedSettlements(Settlements):
         """Settle what the region said no to."""
         return self._settle_and_pass(intent, super().settle_refused, **options)
 
-    def settle_not_sent(self, intent: WriteIntent, **options: Any) -> BookingRecord:
+    def settle_not_done(self, intent: WriteIntent, **options: Any) -> BookingRecord:
         """Settle what never arrived."""
-        return self._settle_and_pass(intent, super().settle_not_sent, **options)
+        return self._settle_and_pass(intent, super().settle_not_done, **options)
+
+    def settle_left_no_trace(
+        self, intent: WriteIntent, **options: Any
+    ) -> BookingRecord:
+        """Settle what its source shows no trace of."""
+        return self._settle_and_pass(intent, super().settle_left_no_trace, **options)
 
     def settle_unknown(self, intent: WriteIntent, **options: Any) -> BookingRecord:
         """Say that nobody knows the outcome."""

@@ -339,7 +339,7 @@ def test_migration_by_four_processes_at_once(
     with open_database(empty_url).reading() as connection:
         found = connection.exec_driver_sql("SELECT * FROM alembic_version").all()
     assert [process.returncode for process in processes] == [0, 0, 0, 0]
-    assert [tuple(row) for row in found] == [("0005",)]
+    assert [tuple(row) for row in found] == [("0006",)]
 
 
 def test_tables_of_a_later_release_are_refused(database: Database) -> None:

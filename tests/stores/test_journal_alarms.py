@@ -34,7 +34,7 @@ def absent(journal: Journal, intent: WriteIntent) -> WriteIntent:
     """Settle a write by its absence, and return it as it is then."""
     journal.settlements.settle_unknown(intent)
     journal.outcomes.postpone(intent, until=timedelta(), unchanged=True)
-    journal.settlements.settle_not_sent(intent)
+    journal.settlements.settle_not_done(intent)
     latest = journal.lookups.find_latest(intent.booking)
     assert latest is not None
     return latest
@@ -203,7 +203,7 @@ def test_reopened_write_is_looked_after(journal: Journal) -> None:
 def test_only_absence_is_taken_back(journal: Journal) -> None:
     """What was never sent, and what is settled otherwise, is not reopened."""
     never = claimed(journal)
-    journal.settlements.settle_not_sent(never)
+    journal.settlements.settle_not_done(never)
     refused = sent(journal, hours=1)
     journal.settlements.settle_refused(refused, message="Nej")
     done = sent(journal, hours=2)
@@ -231,7 +231,7 @@ def test_whoever_gave_it_up_has_lost_it(journal: Journal) -> None:
     journal.outcomes.reopen(intent, lease=LEASE)
 
     with pytest.raises(LostIntent):
-        journal.settlements.settle_not_sent(intent)
+        journal.settlements.settle_not_done(intent)
 
 
 def test_what_was_sent_late_forgets_what_was_seen_before(journal: Journal) -> None:
@@ -248,7 +248,7 @@ def test_what_was_sent_late_forgets_what_was_seen_before(journal: Journal) -> No
     assert late.unchanged_at is None
     assert (late.sent_at or EVER) > (intent.sent_at or EVER)
     with pytest.raises(LostIntent):
-        journal.settlements.settle_not_sent(looked)
+        journal.settlements.settle_not_done(looked)
 
 
 def test_only_what_is_unknown_is_sent_late(journal: Journal) -> None:
@@ -280,9 +280,9 @@ def test_absence_is_shown_once_more_when_it_is_due(
     """What was settled by absence rests, and is shown once more after that."""
     intent = sent(journal)
 
-    journal.settlements.settle_not_sent(intent, look_again_in=look_again_in)
+    journal.settlements.settle_left_no_trace(intent, look_again_in=look_again_in)
 
     shown = journal.outcomes.take_unseen(limit=9, hold=MINUTE)
     is_due = look_again_in < timedelta()
     assert [each.id for each in shown] == [intent.id] * is_due
-    assert journal.lookups.get(intent.booking).state is BookingState.REFUSED
+    assert journal.lookups.get(intent.booking).state is BookingState.NOT_MADE

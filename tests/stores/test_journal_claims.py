@@ -178,7 +178,7 @@ def test_same_resident_is_recognised_after_rotation(
 
 def test_freed_place_can_be_claimed(journal: Journal) -> None:
     """A place whose claim was given up can be claimed by the next resident."""
-    journal.settlements.settle_not_sent(claimed(journal, 1))
+    journal.settlements.settle_not_done(claimed(journal, 1))
 
     assert claimed(journal, 2).state is WriteState.CLAIMED
 
@@ -190,7 +190,7 @@ def test_lowest_free_place_is_taken(journal: Journal, database: Database) -> Non
         journal.intents.claim_make(source=NORR, timeslot=thrice, subject=subject(who))
         for who in range(3)
     ]
-    journal.settlements.settle_not_sent(made[1])
+    journal.settlements.settle_not_done(made[1])
 
     journal.intents.claim_make(source=NORR, timeslot=thrice, subject=subject(4))
 
@@ -401,7 +401,7 @@ class TestChangeIsRefused:
 def test_settled_change_makes_way(journal: Journal) -> None:
     """Once a write is settled the next one may begin."""
     record = booked(journal)
-    journal.settlements.settle_not_sent(journal.intents.claim_cancel(record))
+    journal.settlements.settle_not_done(journal.intents.claim_cancel(record))
 
     assert journal.intents.claim_cancel(record).state is WriteState.CLAIMED
 

@@ -195,7 +195,7 @@ def test_one_intent_at_once_is_settled_once(journal: Journal) -> None:
 
     def settle(which: int) -> str:
         if which % 2:
-            return journal.settlements.settle_not_sent(intent).state.value
+            return journal.settlements.settle_not_done(intent).state.value
         return journal.settlements.settle_booked(
             intent, booking_id=None, permissions=CANCEL
         ).state.value

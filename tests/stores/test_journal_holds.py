@@ -144,8 +144,8 @@ def test_next_claimer_ends_a_hold_that_is_over(
     latest = journal.lookups.find_latest(record.id)
     assert latest is not None
     assert (latest.state, journal.lookups.get(record.id).state) == (
-        WriteState.NOT_SENT,
-        BookingState.REFUSED,
+        WriteState.NOT_DONE,
+        BookingState.LAPSED,
     )
     assert (
         journal.places.list_of_timeslot(timeslot().token)[0].booking == intent.booking
@@ -160,10 +160,10 @@ def test_worker_ends_a_hold_that_is_over(journal: Journal, run_out: RunOut) -> N
 
     (intent,) = journal.outcomes.take_unsettled(limit=10)
 
-    journal.settlements.settle_not_sent(intent)
+    journal.settlements.settle_not_done(intent)
     assert before == ()
     assert intent.booking == record.id
-    assert journal.lookups.get(record.id).state is BookingState.REFUSED
+    assert journal.lookups.get(record.id).state is BookingState.LAPSED
 
 
 def test_third_hold_of_a_resident_is_refused(journal: Journal, run_out: RunOut) -> None:
@@ -272,9 +272,9 @@ def test_release_of_a_hold_that_is_over_is_no_error(
     """It is over either way."""
     record = held(journal)
     run_out(record)
-    journal.settlements.settle_not_sent(journal.outcomes.take_unsettled(limit=1)[0])
+    journal.settlements.settle_not_done(journal.outcomes.take_unsettled(limit=1)[0])
 
-    assert journal.holds.release(record.id).state is BookingState.REFUSED
+    assert journal.holds.release(record.id).state is BookingState.LAPSED
 
 
 def test_taken_hold_is_booked_like_any_claim(journal: Journal) -> None:
@@ -321,7 +321,7 @@ def test_whoever_knew_the_hold_has_lost_it(
     journal.holds.renew(record.id, lasts=MINUTES)
 
     with pytest.raises(LostIntent):
-        journal.settlements.settle_not_sent(seen)
+        journal.settlements.settle_not_done(seen)
 
 
 def test_hold_of_a_counted_time_takes_one_place(journal: Journal) -> None:

@@ -88,7 +88,7 @@ def _life_of_bookings(journal: Journal, _: Database) -> Iterator[str]:
     yield "found to be booked"
     journal.settlements.settle_refused(sent(journal, 1, 1), message="Nej")
     yield "refused"
-    journal.settlements.settle_not_sent(claimed(journal, 2, 2))
+    journal.settlements.settle_not_done(claimed(journal, 2, 2))
     yield "not sent"
     record = booked(journal, 3, 3, booking_id="B3")
     yield "booked"
@@ -142,7 +142,7 @@ def _life_at_the_region(journal: Journal, _: Database) -> Iterator[str]:
     unknown = journal.lookups.find_pending(intent.booking)
     assert unknown is not None
     unknown = journal.outcomes.postpone(unknown, until=timedelta(), unchanged=True)
-    journal.settlements.settle_not_sent(unknown)
+    journal.settlements.settle_not_done(unknown)
     yield "believed not to be done"
     assert journal.outcomes.reopen(unknown, lease=LEASE) is not None
     yield "seen after all"
@@ -285,7 +285,7 @@ def test_freed_time_is_still_known(
     journal: Journal, *, hours: int, is_known: bool
 ) -> None:
     """A time that was claimed here is known for ever, and no other is."""
-    journal.settlements.settle_not_sent(claimed(journal))
+    journal.settlements.settle_not_done(claimed(journal))
 
     assert journal.places.is_known(timeslot(hours).token) is is_known
 

@@ -139,7 +139,7 @@ def test_unknown_is_found_at_once(journal: Journal) -> None:
 
 def test_settled_is_not_found(journal: Journal) -> None:
     """A write that is settled is never looked into."""
-    journal.settlements.settle_not_sent(sent(journal, lease=NOW))
+    journal.settlements.settle_not_done(sent(journal, lease=NOW))
 
     assert journal.outcomes.take_unsettled(limit=10) == ()
 
@@ -235,7 +235,7 @@ def test_woken_sender_loses(journal: Journal) -> None:
     journal.settlements.settle_booked(found, booking_id=None, permissions=CANCEL)
 
     with pytest.raises(LostIntent):
-        journal.settlements.settle_not_sent(intent)
+        journal.settlements.settle_not_done(intent)
 
     assert journal.lookups.get(intent.booking).state is BookingState.BOOKED
 
@@ -246,10 +246,10 @@ def test_sources_with_something_due_are_told(journal: Journal) -> None:
     rests = sent(journal, hours=2, source=SYD, lease=NOW)
     journal.outcomes.postpone(rests, until=LEASE)
     before = journal.outcomes.list_sources()
-    journal.settlements.settle_not_sent(rests, look_again_in=NOW)
+    journal.settlements.settle_left_no_trace(rests, look_again_in=NOW)
     both = sorted(journal.outcomes.list_sources())
     for each in unsettled:
-        journal.settlements.settle_not_sent(each)
+        journal.settlements.settle_not_done(each)
 
     assert (before, both) == ((NORR,), [NORR, SYD])
     assert journal.outcomes.list_sources() == (SYD,)
@@ -260,7 +260,7 @@ def test_only_the_writes_of_a_source_are_shown(journal: Journal) -> None:
     northern = sent(journal, lease=NOW)
     southern = sent(journal, hours=1, source=SYD, lease=NOW)
     settled = sent(journal, hours=2, source=SYD, lease=NOW)
-    journal.settlements.settle_not_sent(settled, look_again_in=NOW)
+    journal.settlements.settle_left_no_trace(settled, look_again_in=NOW)
 
     assert journal.outcomes.take_unsettled(limit=9, source=NORR) == (northern,)
     assert journal.outcomes.take_unsettled(limit=9, hold=LEASE, source=SYD) == (
@@ -282,7 +282,7 @@ def test_unsettled_uses_its_index(journal: Journal, database: Database) -> None:
 
 def test_sources_uses_its_indexes(journal: Journal, database: Database) -> None:
     """Looking for what is due does not read what is not."""
-    plan = plans(database, journal.outcomes.sources)
+    plan = plans(database, journal.outcomes.list_sources)
 
     assert "decision_one_unsettled" in plan
     assert "decision_unseen" in plan

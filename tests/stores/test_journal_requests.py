@@ -115,7 +115,7 @@ def test_answer_names_the_booking_that_it_tells_of(journal: Journal) -> None:
             id="refused",
         ),
         pytest.param(
-            lambda journal, intent: journal.settlements.settle_not_sent(intent),
+            lambda journal, intent: journal.settlements.settle_not_done(intent),
             id="not sent",
         ),
     ],
@@ -197,7 +197,7 @@ def test_forgotten_key_is_free(journal: Journal) -> None:
     journal.requests.begin(OTHER, lease=MINUTE)
     journal.requests.forget(OTHER)
 
-    journal.settlements.settle_not_sent(claimed(journal))
+    journal.settlements.settle_not_done(claimed(journal))
     journal.requests.forget(KEY)
 
     journal.requests.begin(KEY, lease=MINUTE)

@@ -59,8 +59,13 @@ STEPS: dict[str, Step] = {
     "settle_refused": lambda journal, intent: journal.settlements.settle_refused(
         intent, message="Nej"
     ),
-    "settle_not_sent": lambda journal, intent: journal.settlements.settle_not_sent(
+    "settle_not_done": lambda journal, intent: journal.settlements.settle_not_done(
         intent
+    ),
+    "settle_left_no_trace": (
+        lambda journal, intent: journal.settlements.settle_left_no_trace(
+            intent, look_again_in=LEASE
+        )
     ),
     "settle_unknown": lambda journal, intent: journal.settlements.settle_unknown(
         intent
@@ -79,7 +84,8 @@ ACCEPTED = {
     "settle_moved": AFTER_SENDING,
     "settle_cancelled": AFTER_SENDING,
     "settle_refused": AFTER_SENDING,
-    "settle_not_sent": {WriteState.CLAIMED, *AFTER_SENDING},
+    "settle_not_done": {WriteState.CLAIMED, *AFTER_SENDING},
+    "settle_left_no_trace": AFTER_SENDING,
     "settle_unknown": {WriteState.SENT},
 }
 
@@ -94,7 +100,7 @@ class Outcome:
     held: tuple[str, ...]
 
 
-PENDING, BOOKED, CANCELLED, REFUSED = BookingState
+PENDING, BOOKED, CANCELLED, REFUSED, NOT_MADE, _LAPSED, _REPLACED = BookingState
 STATE = WriteState
 OUTCOMES = {
     ("mark_sent", MAKE): Outcome(STATE.SENT, PENDING, 0, (OLD.token,)),
@@ -106,9 +112,16 @@ OUTCOMES = {
     ("settle_refused", MAKE): Outcome(STATE.REFUSED, REFUSED, 1, ()),
     ("settle_refused", UPDATE): Outcome(STATE.REFUSED, BOOKED, 0, (OLD.token,)),
     ("settle_refused", CANCEL_KIND): Outcome(STATE.REFUSED, BOOKED, 0, (OLD.token,)),
-    ("settle_not_sent", MAKE): Outcome(STATE.NOT_SENT, REFUSED, 1, ()),
-    ("settle_not_sent", UPDATE): Outcome(STATE.NOT_SENT, BOOKED, 0, (OLD.token,)),
-    ("settle_not_sent", CANCEL_KIND): Outcome(STATE.NOT_SENT, BOOKED, 0, (OLD.token,)),
+    ("settle_not_done", MAKE): Outcome(STATE.NOT_DONE, NOT_MADE, 1, ()),
+    ("settle_not_done", UPDATE): Outcome(STATE.NOT_DONE, BOOKED, 0, (OLD.token,)),
+    ("settle_not_done", CANCEL_KIND): Outcome(STATE.NOT_DONE, BOOKED, 0, (OLD.token,)),
+    ("settle_left_no_trace", MAKE): Outcome(STATE.LEFT_NO_TRACE, NOT_MADE, 1, ()),
+    ("settle_left_no_trace", UPDATE): Outcome(
+        STATE.LEFT_NO_TRACE, BOOKED, 0, (OLD.token,)
+    ),
+    ("settle_left_no_trace", CANCEL_KIND): Outcome(
+        STATE.LEFT_NO_TRACE, BOOKED, 0, (OLD.token,)
+    ),
     ("settle_unknown", MAKE): Outcome(STATE.UNKNOWN, PENDING, 0, (OLD.token,)),
     ("settle_unknown", UPDATE): Outcome(
         STATE.UNKNOWN, BOOKED, 0, (OLD.token, NEW.token)
@@ -127,7 +140,8 @@ def _brought_to(journal: Journal, kind: WriteKind, state: WriteState) -> WriteIn
         WriteState.UNKNOWN: ("settle_unknown",),
         WriteState.DONE: (RIGHT_END[kind],),
         WriteState.REFUSED: ("settle_refused",),
-        WriteState.NOT_SENT: ("settle_not_sent",),
+        WriteState.NOT_DONE: ("settle_not_done",),
+        WriteState.LEFT_NO_TRACE: ("settle_left_no_trace",),
     }
     for step in way[state]:
         STEPS[step](journal, intent)
@@ -396,7 +410,7 @@ def test_late_answer_after_unknown_counts(journal: Journal) -> None:
 def test_latest_intent_is_the_last_one(journal: Journal) -> None:
     """Of several writes to one booking the last one is the latest."""
     record = booked(journal)
-    journal.settlements.settle_not_sent(journal.intents.claim_update(record, NEW))
+    journal.settlements.settle_not_done(journal.intents.claim_update(record, NEW))
     cancel = journal.intents.claim_cancel(record)
 
     assert journal.lookups.find_latest(record.id) == cancel
@@ -429,7 +443,7 @@ def test_double_gives_way(journal: Journal) -> None:
     )
 
     assert journal.lookups.list_of_resident(number(1)) == (ours,)
-    assert journal.lookups.get(adopted.id).state is BookingState.REFUSED
+    assert journal.lookups.get(adopted.id).state is BookingState.REPLACED
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_resealed_journal_needs_the_new_key_alone(
 
     alone = Journal(database, Seal((new,)))
     assert sum(each for each, _ in done) == total
-    assert alone.get(booking).subject == subject()
+    assert alone.lookups.get(booking).subject == subject()
     assert [each.id for each in alone.lookups.list_of_resident(number())] == [booking]
     latest = alone.lookups.find_latest(booking)
     assert latest is not None

@@ -230,7 +230,7 @@ def _found_late(
     assert intent is not None
     again = timedelta(minutes=5)
     seen = made.journal.outcomes.postpone(intent, until=again, unchanged=True)
-    made.journal.settlements.settle_not_sent(seen, look_again_in=again)
+    made.journal.settlements.settle_left_no_trace(seen, look_again_in=again)
     sandbox.heal()
     sandbox.spoil(
         "norr", "vp-fault", interactions=["GetSubjectOfCareSchedule"], count=1

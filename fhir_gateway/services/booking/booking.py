@@ -243,6 +243,17 @@ class BookingService:
         """
         return self.current.read(booking)
 
+    def get_subject(self, booking: str) -> SubjectOfCare | None:
+        """
+        Return the resident of a booking, as named when it was made here.
+
+        None for a booking made elsewhere: regions tell the number alone.
+
+        Raises:
+            NotFound: There is no booking of that id.
+        """
+        return self._journal.lookups.get(booking).subject
+
     def move(
         self, booking: str, request: MoveRequest, *, version: int | None = None
     ) -> ManagedBooking:

@@ -72,7 +72,7 @@ class CurrentBookings:
             except GatewayError as error:
                 _log.info("still unknown", booking=booking, error=str(error))
         record = self._journal.lookups.get(booking)
-        if record.state is BookingState.REFUSED:
+        if record.state.is_void:
             record = self._settlement.look_again(record)
         if record.state is not BookingState.BOOKED:
             return record, None
@@ -141,7 +141,7 @@ class CurrentBookings:
         record, pending = self._journal.lookups.get_with_pending(intent.booking)
         if pending is None or pending.id != intent.id:
             found = self._journal.lookups.get_intent(intent.id)
-            if found.is_not_seen:
+            if found.state is WriteState.LEFT_NO_TRACE:
                 pending = found
             else:
                 _check_done(found, record.source)
@@ -185,7 +185,7 @@ def _check_done(intent: WriteIntent, source: SourceName) -> None:
         raise Refused(
             intent.message or "The region refused the request.", source=source
         )
-    if intent.state is WriteState.NOT_SENT:
+    if intent.state in (WriteState.NOT_DONE, WriteState.LEFT_NO_TRACE):
         raise Conflict(
             "It is certain by now that nothing came of this request; make a new one,"
             " with a new key.",
@@ -203,9 +203,10 @@ def _managed_booking(
     status = {
         BookingState.BOOKED: BookingStatus.BOOKED,
         BookingState.CANCELLED: BookingStatus.CANCELLED,
-        # It was pending once, or its id would not be known; nothing came of it.
-        BookingState.REFUSED: BookingStatus.CANCELLED,
     }.get(record.state, BookingStatus.PENDING)
+    if record.state.is_void:
+        # It was pending once, or its id would not be known; nothing came of it.
+        status = BookingStatus.CANCELLED
     held_until = None
     if intent is not None:
         held_until = intent.held_until

@@ -29,7 +29,7 @@ def settle_by_hand(journal: Journal, booking: str, *, done: bool) -> BookingReco
         )
     settlements = journal.settlements
     if not done:
-        return settlements.settle_not_sent(intent)
+        return settlements.settle_not_done(intent)
     if intent.kind is WriteKind.CANCEL:
         return settlements.settle_cancelled(intent)
     settle = (

@@ -145,7 +145,7 @@ class Reconciliation:
         try:
             if intent.state is WriteState.CLAIMED:
                 # Its owner is gone, and never sent it.
-                self._journal.settlements.settle_not_sent(intent)
+                self._journal.settlements.settle_not_done(intent)
                 return
             if intent.state is WriteState.SENT:
                 # Its sender is gone, or late: from now on everybody may find out.

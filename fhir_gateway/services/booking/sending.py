@@ -4,7 +4,7 @@ Sending: a claimed write is committed as sent, sent once, and settled by its ans
     OK, INFO                     done, once it is seen to be what was asked for
     ERROR                        refused, in the region's words, once it is seen that
                                  it was not done all the same
-    no connection was made       not sent
+    no connection was made       not done
     anything else                unknown: `settlement.py` finds out, at once where an
                                  answer has come, since then nothing is under way
 
@@ -59,6 +59,8 @@ _LEASE: Final = timedelta(seconds=100)
 # then somebody may have seen that nothing arrived. From here the platform's two tries
 # still end before that.
 _SENDS_WITHIN: Final = timedelta(seconds=15)
+
+_NOT_DONE: Final = frozenset({WriteState.NOT_DONE, WriteState.LEFT_NO_TRACE})
 
 _UNKNOWN: Final = (
     "The request was passed on, and the server cannot look up just now what became of"
@@ -255,10 +257,10 @@ class Sending:
             if isinstance(error, Refused):
                 self._journal.settlements.settle_refused(intent, message=error.message)
             else:
-                self._journal.settlements.settle_not_sent(intent)
+                self._journal.settlements.settle_not_done(intent)
         except LostIntent:
             found = self._journal.lookups.get_intent(intent.id)
-            if found.state is not WriteState.NOT_SENT:
+            if found.state not in _NOT_DONE:
                 return self._journal.lookups.get(intent.booking), None
         raise error
 

@@ -9,7 +9,7 @@ Settlement: finding out how a write went, by reading its source and nothing else
     neither for certain      a person has to look; its time stays locked
     cannot be read           asked again, ever more seldom
 
-"Not sent" can turn out to be wrong, since a platform may deliver as late as it likes.
+"Left no trace" can turn out to be wrong: a platform may deliver as late as it likes.
 Then it is mended, with an alarm; what was said to be booked is never taken back.
 """
 
@@ -145,7 +145,7 @@ class Settlement:
         """
         record = self._journal.lookups.get(intent.booking)
         target = intent.timeslot
-        if intent.state is WriteState.NOT_SENT:
+        if intent.state is WriteState.LEFT_NO_TRACE:
             if record.state is BookingState.BOOKED:
                 self._read_back.refresh(record)
             else:
@@ -184,7 +184,7 @@ class Settlement:
         self, intent: WriteIntent, settle: Callable[[WriteIntent], BookingRecord]
     ) -> BookingRecord | None:
         """
-        Mend a write that was settled as not sent, and was done all the same.
+        Mend a write that left no trace when it was settled, and was done all the same.
 
         Args:
             intent: The write, however it was known.
@@ -220,7 +220,7 @@ class Settlement:
         Take back what was found out of a write before it was sent.
 
         Its sender had stood still for so long that it was looked for, and perhaps
-        settled as not sent, and has sent it then; nobody knows how that went.
+        settled as having left no trace. It has sent it then, with an unknown outcome.
 
         Returns:
             How the booking stands.
@@ -233,7 +233,8 @@ class Settlement:
         )
         if reopened is not None:
             return self._journal.settlements.settle_unknown(reopened)
-        if self._journal.lookups.get_intent(intent.id).state is WriteState.NOT_SENT:
+        found = self._journal.lookups.get_intent(intent.id)
+        if found.state in (WriteState.NOT_DONE, WriteState.LEFT_NO_TRACE):
             # Another write to the booking is under way.
             self.raise_alarm(intent, Alarm.CONTRADICTED, event)
         return self._journal.lookups.get(intent.booking)
@@ -243,9 +244,9 @@ class Settlement:
     ) -> BookingRecord:
         """Return a booking whose write was settled by its absence, looked at anew."""
         if (
-            record.state is not BookingState.REFUSED
+            not record.state.is_void
             or intent.kind is not WriteKind.MAKE
-            or not intent.is_not_seen
+            or intent.state is not WriteState.LEFT_NO_TRACE
             or record.timeslot.start <= self._clock()
         ):
             return record
@@ -357,7 +358,7 @@ class Settlement:
             and intent.unchanged_at is not None
             and moment - intent.unchanged_at >= pause
         ):
-            return self._journal.settlements.settle_not_sent(
+            return self._journal.settlements.settle_left_no_trace(
                 intent, look_again_in=within * _PAUSES[-1]
             )
         self._count_vain_look(intent, pause, unchanged=True)

@@ -19,7 +19,7 @@ from fhir_gateway.stores.journal.records import (
     BookingRecord,
     BookingState,
 )
-from fhir_gateway.stores.journal.rows import record_from_row
+from fhir_gateway.stores.journal.rows import record_from_row, values_from_state
 from fhir_gateway.stores.journal.tables import intents
 from fhir_gateway.stores.sealing import Seal
 
@@ -100,7 +100,7 @@ def retire_double(
     if not is_double:
         raise booking_id_taken(row.source)
     release(connection, double.id)
-    change(connection, seal, double, state=BookingState.REFUSED.value)
+    change(connection, seal, double, **values_from_state(BookingState.REPLACED))
 
 
 def booking_id_taken(source: str) -> BookingIdTaken:

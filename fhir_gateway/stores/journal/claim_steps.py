@@ -48,8 +48,9 @@ from fhir_gateway.stores.journal.rows import (
     NUMBER,
     document_from_timeslot,
     intent_from_row,
+    values_from_state,
 )
-from fhir_gateway.stores.journal.tables import bookings, claims, intents
+from fhir_gateway.stores.journal.tables import NOT_DONE, bookings, claims, intents
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = [
@@ -139,7 +140,7 @@ def _end_lapsed(connection: Connection, token: str) -> None:
                 intents.c.held_until <= database_clock(),
             )
             .values(
-                state=WriteState.NOT_SENT.value,
+                state=NOT_DONE,
                 fence=intents.c.fence + 1,
                 settled_at=database_clock(),
             )
@@ -150,7 +151,7 @@ def _end_lapsed(connection: Connection, token: str) -> None:
                 update(bookings)
                 .where(bookings.c.id == row.booking)
                 .values(
-                    state=BookingState.REFUSED.value,
+                    **values_from_state(BookingState.LAPSED),
                     version=bookings.c.version + 1,
                     updated_at=database_clock(),
                 )

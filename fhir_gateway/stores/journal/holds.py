@@ -59,7 +59,7 @@ from fhir_gateway.stores.journal.rows import (
     values_from_subject,
     values_from_timeslot,
 )
-from fhir_gateway.stores.journal.tables import bookings, intents
+from fhir_gateway.stores.journal.tables import NOT_DONE, bookings, intents
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = ["LONGEST_IN_ALL", "MOST_HOLDS", "Holds"]
@@ -203,7 +203,7 @@ class Holds:
                 self._change_intent(
                     connection,
                     booking,
-                    state=WriteState.NOT_SENT.value,
+                    state=NOT_DONE,
                     settled_at=database_clock(),
                 )
             except HoldOver:

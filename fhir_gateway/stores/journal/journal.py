@@ -5,7 +5,8 @@ A write to a region is three steps, each committed before the next one begins:
 
     intents.claim_…          the place is ours     CLAIMED
     intents.mark_sent        it may be sent now    SENT
-    settlements.settle_…     how it went           DONE, REFUSED, NOT_SENT, UNKNOWN
+    settlements.settle_…     how it went           DONE, REFUSED, NOT_DONE,
+                                                   LEFT_NO_TRACE, UNKNOWN
 
 `outcomes.take_unsettled` finds what was left between two steps, also after its owner
 has died.

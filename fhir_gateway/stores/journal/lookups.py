@@ -39,7 +39,7 @@ from fhir_gateway.stores.journal.rows import (
     intent_from_row,
     record_from_row,
 )
-from fhir_gateway.stores.journal.tables import bookings, intents
+from fhir_gateway.stores.journal.tables import VOID, bookings, intents
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = ["Lookups"]
@@ -125,14 +125,14 @@ class Lookups:
         """
         Return a resident's bookings, by start.
 
-        Those REFUSED are left out, and holds that were released: none was ever booked.
+        The void ones are left out, and holds that were released: none was ever booked.
         """
         with self._database.reading() as connection:
             rows = connection.execute(
                 select(bookings)
                 .where(
                     of_resident(self._seal, number),
-                    bookings.c.state != BookingState.REFUSED.value,
+                    bookings.c.state != VOID,
                     or_(
                         bookings.c.state != BookingState.CANCELLED.value,
                         bookings.c.confirmed_at.is_not(None),
@@ -168,7 +168,7 @@ class Lookups:
                     bookings.c.source == source,
                     bookings.c.unit == unit,
                     bookings.c.booking_id == booking_id,
-                    bookings.c.state != BookingState.REFUSED.value,
+                    bookings.c.state != VOID,
                 )
                 .order_by(
                     case((bookings.c.state == BookingState.BOOKED.value, 0), else_=1),

@@ -58,8 +58,9 @@ from fhir_gateway.stores.journal.records import (
 from fhir_gateway.stores.journal.rows import (
     intent_from_row,
     record_from_row,
+    values_from_state,
 )
-from fhir_gateway.stores.journal.tables import bookings, intents
+from fhir_gateway.stores.journal.tables import NOT_DONE, VOID, bookings, intents
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = ["Outcomes"]
@@ -120,7 +121,7 @@ class Outcomes:
         Return writes whose outcome should be looked for now, the longest waiting first.
 
         They are UNKNOWN; or SENT or CLAIMED, and their owner has not been heard of for
-        the length of its lease. A CLAIMED one was never sent: `settle_not_sent`.
+        the length of its lease. A CLAIMED one was never sent: `settle_not_done`.
 
         Args:
             limit: How many at most.
@@ -284,7 +285,7 @@ class Outcomes:
         self, intent: WriteIntent, *, lease: timedelta, tell: Tell = _nobody
     ) -> WriteIntent | None:
         """
-        Take back that a write was not sent: it is done, or was sent after all.
+        Take back that a write left no trace: it is done, or was sent after all.
 
         It is SENT again, this moment, with an alarm, and its place is claimed anew:
         beside whoever has it by now, since both have been told so by then.
@@ -308,7 +309,7 @@ class Outcomes:
                 update(intents)
                 .where(
                     intents.c.id == intent.id,
-                    intents.c.state == WriteState.NOT_SENT.value,
+                    intents.c.state == NOT_DONE,
                     intents.c.unchanged_at.is_not(None),
                 )
                 .values(
@@ -329,7 +330,10 @@ class Outcomes:
             reopened = self._intent(row)
             if reopened.kind is WriteKind.MAKE:
                 change(
-                    connection, self._seal, booking, state=BookingState.PENDING.value
+                    connection,
+                    self._seal,
+                    booking,
+                    **values_from_state(BookingState.PENDING),
                 )
             if reopened.timeslot is not None:
                 token = reopened.timeslot.token
@@ -354,11 +358,11 @@ class Outcomes:
                 .where(
                     bookings.c.source == source,
                     of_resident(self._seal, number),
-                    bookings.c.state == BookingState.REFUSED.value,
+                    bookings.c.state == VOID,
                     bookings.c.unit == timeslot.schedule.unit,
                     bookings.c.starts_at == epoch_seconds(timeslot.start),
                     intents.c.kind == WriteKind.MAKE.value,
-                    intents.c.state == WriteState.NOT_SENT.value,
+                    intents.c.state == NOT_DONE,
                     intents.c.unchanged_at.is_not(None),
                 )
                 .order_by(intents.c.created_at.desc())

@@ -12,7 +12,7 @@ What the journal tells: bookings, intents, and why a write was not begun.
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from fhir_gateway.model.booking import BookingPermissions, CancellationReason
 from fhir_gateway.model.error_code import ErrorCode
@@ -40,15 +40,36 @@ class BookingState(Enum):
     """
     Where a booking stands.
 
-    PENDING is held, or on its way. REFUSED was never booked; so is a double that turned
-    out to be another record of the same booking, and a hold that is over. CANCELLED was
-    booked, or held and released.
+    PENDING is held, or on its way. CANCELLED was booked, or held and released. The
+    others are void, and no list has them:
+
+    REFUSED: the region said no. NOT_MADE: the write never reached the region, or left
+    no trace there. LAPSED: it was held, and the hold ran out. REPLACED: another record
+    of the same booking stands instead.
     """
 
     PENDING = "PENDING"
     BOOKED = "BOOKED"
     CANCELLED = "CANCELLED"
     REFUSED = "REFUSED"
+    NOT_MADE = "NOT_MADE"
+    LAPSED = "LAPSED"
+    REPLACED = "REPLACED"
+
+    @property
+    def is_void(self) -> bool:
+        """Return whether nothing is booked or held under its id."""
+        return self in _VOID
+
+
+_VOID: Final = frozenset(
+    {
+        BookingState.REFUSED,
+        BookingState.NOT_MADE,
+        BookingState.LAPSED,
+        BookingState.REPLACED,
+    }
+)
 
 
 class WriteKind(Enum):
@@ -64,7 +85,9 @@ class WriteState(Enum):
     How far a write has come.
 
     CLAIMED may be sent; SENT may have been; UNKNOWN was, and nobody knows the outcome.
-    DONE, REFUSED and NOT_SENT never change again.
+    DONE, REFUSED and NOT_DONE are certain and never change again: a write that is
+    NOT_DONE never reached the region, or the unit itself says so. LEFT_NO_TRACE was
+    sent, and its source shows nothing of it; should it turn up later, it is SENT again.
     """
 
     CLAIMED = "CLAIMED"
@@ -72,7 +95,8 @@ class WriteState(Enum):
     UNKNOWN = "UNKNOWN"
     DONE = "DONE"
     REFUSED = "REFUSED"
-    NOT_SENT = "NOT_SENT"
+    NOT_DONE = "NOT_DONE"
+    LEFT_NO_TRACE = "LEFT_NO_TRACE"
 
 
 class Alarm(Enum):
@@ -82,7 +106,7 @@ class Alarm(Enum):
     OVERDUE: nobody has found out for ten minutes. AMBIGUOUS: the source shows something
     that may or may not be it. BEGUN: its time has begun, so that the source need tell
     no more. SOMETHING_ELSE: the region said yes to something else. DUPLICATE: the
-    region has done it twice. CONTRADICTED: it was settled as not sent, and was done.
+    region has done it twice. CONTRADICTED: it was settled as not done, and was done.
     """
 
     OVERDUE = "OVERDUE"
@@ -161,11 +185,6 @@ class WriteIntent:
     unchanged_at: datetime | None
     alarm: Alarm | None
     message: str | None = field(repr=False)
-
-    @property
-    def is_not_seen(self) -> bool:
-        """Return whether it was settled by its absence alone: it may be sent yet."""
-        return self.state is WriteState.NOT_SENT and self.unchanged_at is not None
 
 
 class AlreadyBooked(Conflict):

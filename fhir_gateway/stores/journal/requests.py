@@ -33,7 +33,7 @@ from fhir_gateway.stores.journal.records import (
     WriteIntent,
     WriteState,
 )
-from fhir_gateway.stores.journal.tables import intents, requests
+from fhir_gateway.stores.journal.tables import NOT_DONE, intents, requests
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = ["Requests", "refuse_repeat", "take_up"]
@@ -157,7 +157,7 @@ class Requests:
                         requests.c.intent.is_(None),
                         exists().where(
                             intents.c.id == requests.c.intent,
-                            intents.c.state == WriteState.NOT_SENT.value,
+                            intents.c.state == NOT_DONE,
                         ),
                     ),
                 )
@@ -262,7 +262,7 @@ def _came_to_nothing(row: Row[Any]) -> bool:
     return (
         row.answer_sealed is None
         and not row.is_running
-        and row.intent_state in (WriteState.NOT_SENT.value, WriteState.REFUSED.value)
+        and row.intent_state in (NOT_DONE, WriteState.REFUSED.value)
     )
 
 

@@ -29,6 +29,7 @@ from fhir_gateway.stores.journal.records import (
     WriteKind,
     WriteState,
 )
+from fhir_gateway.stores.journal.tables import NOT_DONE, VOID
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "sealed_text",
     "timeslot_from_document",
     "values_from_permissions",
+    "values_from_state",
     "values_from_subject",
     "values_from_timeslot",
 ]
@@ -74,7 +76,7 @@ def record_from_row(row: Row[Any], seal: Seal) -> BookingRecord:
     return BookingRecord(
         id=row.id,
         version=row.version,
-        state=BookingState(row.state),
+        state=_booking_state(row),
         source=SourceName(row.source),
         timeslot=timeslot_from_document(row.timeslot),
         booking_id=None if row.booking_id is None else BookingId(row.booking_id),
@@ -109,7 +111,7 @@ def intent_from_row(row: Row[Any] | SimpleNamespace, seal: Seal) -> WriteIntent:
         id=row.id,
         booking=row.booking,
         kind=WriteKind(row.kind),
-        state=WriteState(row.state),
+        state=_write_state(row),
         fence=row.fence,
         timeslot=(
             None if row.timeslot is None else timeslot_from_document(row.timeslot)
@@ -139,6 +141,13 @@ def values_from_permissions(permissions: BookingPermissions) -> Values:
         "may_rebook": permissions.rebook,
         "may_message": permissions.message,
     }
+
+
+def values_from_state(state: BookingState) -> Values:
+    """Return the columns that say where a booking stands."""
+    if state.is_void:
+        return {"state": VOID, "ending": state.value}
+    return {"state": state.value, "ending": None}
 
 
 def values_from_timeslot(timeslot: Timeslot) -> Values:
@@ -203,6 +212,19 @@ def timeslot_from_document(document: Values) -> Timeslot:
         end=_instant(document["end"]),
         source_id=None if source_id is None else BookingId(source_id),
     )
+
+
+def _booking_state(row: Row[Any]) -> BookingState:
+    if row.state != VOID:
+        return BookingState(row.state)
+    # The release before does not say why, but it was not made in either case.
+    return BookingState.NOT_MADE if row.ending is None else BookingState(row.ending)
+
+
+def _write_state(row: Row[Any] | SimpleNamespace) -> WriteState:
+    if row.state != NOT_DONE:
+        return WriteState(row.state)
+    return WriteState.NOT_DONE if row.unchanged_at is None else WriteState.LEFT_NO_TRACE
 
 
 def _text(sealed: str | None, seal: Seal) -> str | None:

@@ -9,12 +9,13 @@ from typing import Any, Final
 from sqlalchemy import (
     Connection,
     Row,
+    func,
     update,
 )
 
 from fhir_gateway.model.booking import BookingPermissions
 from fhir_gateway.model.ids import BookingId
-from fhir_gateway.stores.database import Database
+from fhir_gateway.stores.database import Database, database_clock
 from fhir_gateway.stores.journal.booking_steps import (
     change,
     lock_unit,
@@ -44,9 +45,10 @@ from fhir_gateway.stores.journal.rows import (
     sealed_text,
     timeslot_from_document,
     values_from_permissions,
+    values_from_state,
     values_from_timeslot,
 )
-from fhir_gateway.stores.journal.tables import claims, intents
+from fhir_gateway.stores.journal.tables import NOT_DONE, claims, intents
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = ["Settlements"]
@@ -102,7 +104,7 @@ class Settlements:
         """
         with self._database.writing() as connection:
             settled = self._settle(
-                connection, intent, WriteState.DONE, kinds={WriteKind.MAKE}
+                connection, intent, WriteState.DONE.value, kinds={WriteKind.MAKE}
             )
             row = self._retire_double(connection, settled, booking_id)
             _postpone_look(connection, intent, look_again_in)
@@ -143,7 +145,7 @@ class Settlements:
         """
         with self._database.writing() as connection:
             settled = self._settle(
-                connection, intent, WriteState.DONE, kinds={WriteKind.UPDATE}
+                connection, intent, WriteState.DONE.value, kinds={WriteKind.UPDATE}
             )
             row = self._retire_double(connection, settled, booking_id)
             release(connection, row.id, claims.c.intent != intent.id)
@@ -174,7 +176,7 @@ class Settlements:
         """
         with self._database.writing() as connection:
             settled = self._settle(
-                connection, intent, WriteState.DONE, kinds={WriteKind.CANCEL}
+                connection, intent, WriteState.DONE.value, kinds={WriteKind.CANCEL}
             )
             row = lock_row(connection, intent.booking)
             release(connection, row.id)
@@ -204,35 +206,58 @@ class Settlements:
             self._settle(
                 connection,
                 intent,
-                WriteState.REFUSED,
+                WriteState.REFUSED.value,
                 message=message,
             )
-            return self._fall_back(connection, intent, message)
+            return self._fall_back(connection, intent, BookingState.REFUSED, message)
 
-    def settle_not_sent(
-        self, intent: WriteIntent, *, look_again_in: timedelta | None = None
-    ) -> BookingRecord:
+    def settle_not_done(self, intent: WriteIntent) -> BookingRecord:
         """
-        Settle any kind: it never reached the region, or has left nothing there.
+        Settle any kind: it is certain that the region has not done it.
 
-        A booking to be made is REFUSED, without a text; one to be moved or cancelled
-        stands as it did.
+        It never reached the region, or the unit itself says so. A booking to be made is
+        NOT_MADE, or LAPSED where it was only held; one to be moved or cancelled stands
+        as it did.
 
         Args:
             intent: What a claim, `mark_sent`, `take_unsettled` or `find_pending`
                 returned.
-            look_again_in: When `take_unseen` has it, where it only left no trace; None
-                where it is certain that it did not leave.
 
         Raises:
             LostIntent: It is settled already, or has been sent since.
         """
         with self._database.writing() as connection:
-            self._settle(
-                connection, intent, WriteState.NOT_SENT, accepts=_BEFORE_SETTLING
+            self._settle(connection, intent, NOT_DONE, accepts=_BEFORE_SETTLING)
+            was_held = intent.held_until is not None
+            state = BookingState.LAPSED if was_held else BookingState.NOT_MADE
+            return self._fall_back(connection, intent, state)
+
+    def settle_left_no_trace(
+        self, intent: WriteIntent, *, look_again_in: timedelta
+    ) -> BookingRecord:
+        """
+        Settle any kind: it was sent, and its source shows no trace of it.
+
+        A booking to be made is NOT_MADE; one to be moved or cancelled stands as it did.
+
+        Args:
+            intent: What `take_unsettled` or `find_pending` returned.
+            look_again_in: When `take_unseen` has it.
+
+        Raises:
+            LostIntent: It was not sent, or is settled already.
+        """
+        with self._database.writing() as connection:
+            self._settle(connection, intent, NOT_DONE)
+            connection.execute(
+                update(intents)
+                .where(intents.c.id == intent.id)
+                .values(
+                    unchanged_at=func.coalesce(intents.c.unchanged_at, database_clock())
+                )
             )
             _postpone_look(connection, intent, look_again_in)
-            return self._fall_back(connection, intent, None)
+            return self._fall_back(connection, intent, BookingState.NOT_MADE)
 
     def settle_unknown(self, intent: WriteIntent) -> BookingRecord:
         """
@@ -265,7 +290,7 @@ class Settlements:
         self,
         connection: Connection,
         intent: WriteIntent,
-        state: WriteState,
+        state: str,
         *,
         kinds: Collection[WriteKind] = tuple(WriteKind),
         accepts: Collection[WriteState] = _AFTER_SENDING,
@@ -279,7 +304,7 @@ class Settlements:
                 "intent": intent.id,
                 "accepted": texts(accepts),
                 "known_fence": intent.fence,
-                "state": state.value,
+                "state": state,
                 "message_sealed": sealed_text(message, self._seal),
             },
         ).one_or_none()
@@ -288,7 +313,11 @@ class Settlements:
         return settled
 
     def _fall_back(
-        self, connection: Connection, intent: WriteIntent, message: str | None
+        self,
+        connection: Connection,
+        intent: WriteIntent,
+        state: BookingState,
+        message: str | None = None,
     ) -> BookingRecord:
         row = lock_row(connection, intent.booking)
         release(connection, row.id, claims.c.intent == intent.id)
@@ -298,7 +327,7 @@ class Settlements:
             connection,
             self._seal,
             row,
-            state=BookingState.REFUSED.value,
+            **values_from_state(state),
             message_sealed=sealed_text(message, self._seal),
         )
 

@@ -144,7 +144,8 @@ class Upkeep:
                 with self._database.writing() as connection:
                     rows = _batch(connection, table, after)
                     changed = sum(
-                        self._reseal_row(connection, table, columns, row) for row in rows
+                        self._reseal_row(connection, table, columns, row)
+                        for row in rows
                     )
                 if not rows:
                     break

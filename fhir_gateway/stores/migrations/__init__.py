@@ -85,12 +85,16 @@ def is_without_tables(file: Path) -> bool:
         return False
 
 
-def migrate(engine: Engine) -> None:
+def migrate(engine: Engine, *, to: str = "head") -> None:
     """
     Bring the tables up to this release's revision, in one transaction.
 
     Nothing happens when they are there already. Several processes may call it at once:
     one migrates and the others wait.
+
+    Args:
+        engine: The database.
+        to: The revision; a test may stop before the last.
 
     Raises:
         LaterTables: The tables are of a later release than this one.
@@ -101,7 +105,7 @@ def migrate(engine: Engine) -> None:
         config = _config()
         config.attributes["connection"] = connection
         try:
-            command.upgrade(config, "head")
+            command.upgrade(config, to)
         except CommandError as error:
             if not isinstance(error.__cause__, RevisionError):
                 raise  # its own scripts are not to be found

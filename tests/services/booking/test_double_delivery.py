@@ -392,7 +392,7 @@ def test_a_move_that_came_to_nothing_just_now_is_told_as_such(
 ) -> None:
     """Nor is it when nothing was sent after all."""
     intent = moving(wireless)
-    wireless.desk.journal.settlements.settle_not_sent(intent)
+    wireless.desk.journal.settlements.settle_not_done(intent)
 
     with pytest.raises(Conflict, match="nothing came of this request"):
         wireless.desk.booking.current.describe_write(intent)
@@ -406,7 +406,7 @@ def test_absence_is_no_answer_while_a_sender_may_live(
     intent = moving(wireless) if kind is UpdateBooking else making(wireless)
     journal = wireless.desk.journal
     seen = journal.outcomes.postpone(intent, until=timedelta(), unchanged=True)
-    journal.settlements.settle_not_sent(seen)
+    journal.settlements.settle_not_done(seen)
 
     told = wireless.desk.booking.current.describe_write(intent)
     assert (told.id, told.status) == (intent.booking, BookingStatus.PENDING)
@@ -423,7 +423,7 @@ class OvertakenLookups(Lookups):
         intent = super().find_pending(booking)
         self.looks += 1
         if intent is not None and self.looks == 2:
-            self.settlements.settle_not_sent(intent)
+            self.settlements.settle_not_done(intent)
         return intent
 
 

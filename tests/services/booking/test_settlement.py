@@ -120,7 +120,7 @@ def not_booked(wireless: Wireless) -> Any:
     made = unknown(wireless)
     look(wireless, made.id, seconds=91)
     look(wireless, made.id, seconds=120)
-    assert settled(wireless, made.id).state is WriteState.NOT_SENT
+    assert settled(wireless, made.id).state is WriteState.LEFT_NO_TRACE
     return made
 
 
@@ -132,8 +132,8 @@ def not_booked(wireless: Wireless) -> Any:
     [
         pytest.param(1, 89, WriteState.UNKNOWN, id="too soon"),
         pytest.param(91, 100, WriteState.UNKNOWN, id="too close to each other"),
-        pytest.param(1, 91, WriteState.NOT_SENT, id="the second late enough"),
-        pytest.param(91, 120, WriteState.NOT_SENT, id="both late"),
+        pytest.param(1, 91, WriteState.LEFT_NO_TRACE, id="the second late enough"),
+        pytest.param(91, 120, WriteState.LEFT_NO_TRACE, id="both late"),
     ],
 )
 def test_absence_takes_two_looks_and_its_time(
@@ -170,7 +170,7 @@ def test_a_source_may_settle_faster(make_wireless: MakeWireless) -> None:
     look(wireless, made.id, seconds=1)
     look(wireless, made.id, seconds=7)
 
-    assert settled(wireless, made.id).state is WriteState.NOT_SENT
+    assert settled(wireless, made.id).state is WriteState.LEFT_NO_TRACE
 
 
 def test_a_look_that_failed_is_no_look(wireless: Wireless) -> None:
@@ -252,7 +252,7 @@ def test_a_cancellation_that_was_not_carried_out(wireless: Wireless) -> None:
     look(wireless, made.id, seconds=91)
     look(wireless, made.id, seconds=120)
 
-    assert settled(wireless, made.id).state is WriteState.NOT_SENT
+    assert settled(wireless, made.id).state is WriteState.LEFT_NO_TRACE
     assert wireless.desk.booking.read(made.id).status is BookingStatus.BOOKED
 
 
@@ -460,7 +460,7 @@ def test_an_open_invitation_is_no_candidate(wireless: Wireless) -> None:
     look(wireless, made.id, seconds=91)
     look(wireless, made.id, seconds=120)
 
-    assert settled(wireless, made.id).state is WriteState.NOT_SENT
+    assert settled(wireless, made.id).state is WriteState.LEFT_NO_TRACE
 
 
 @dataclass
@@ -666,7 +666,7 @@ def give_up(wireless: Wireless, kind: str) -> None:
         if intent is not None and intent.kind.value == kind:
             for seconds in (91, 120):
                 look(wireless, record.id, seconds=seconds)
-            assert settled(wireless, record.id).state is WriteState.NOT_SENT
+            assert settled(wireless, record.id).state is WriteState.LEFT_NO_TRACE
 
 
 def test_a_late_yes_to_a_booking(make_wireless: MakeWireless) -> None:
@@ -786,7 +786,7 @@ def test_what_is_sent_while_it_is_looked_for_is_looked_for_anew(
 
     assert made.status is BookingStatus.PENDING
     assert soon.state is WriteState.UNKNOWN
-    assert settled(wireless, made.id).state is WriteState.NOT_SENT
+    assert settled(wireless, made.id).state is WriteState.LEFT_NO_TRACE
 
 
 @pytest.mark.parametrize("kind", WRITES)
@@ -822,7 +822,7 @@ def test_absence_is_looked_at_once_more(
 
     look_once_more(wireless, own_database)
 
-    assert too_soon is BookingState.REFUSED
+    assert too_soon is BookingState.NOT_MADE
     assert wireless.desk.journal.lookups.get(made.id).state is BookingState.BOOKED
     assert settled(wireless, made.id).alarm is Alarm.CONTRADICTED
 
@@ -835,7 +835,7 @@ def test_absence_that_lasts_is_looked_at_no_more(
 
     look_once_more(wireless, own_database)
 
-    assert wireless.desk.journal.lookups.get(made.id).state is BookingState.REFUSED
+    assert wireless.desk.journal.lookups.get(made.id).state is BookingState.NOT_MADE
     assert wireless.desk.journal.outcomes.take_unseen(limit=9, hold=timedelta()) == ()
 
 
