@@ -35,8 +35,8 @@ class RecordedAnswer:
         status: The HTTP status.
         headers: Those that belong to the answer, such as ETag.
         body: JSON; empty when there was none.
-        booking: Our own id of the booking that it tells of; None when it tells of none.
-        standing: How that stood then, in words of whoever keeps the answer.
+        booking: Our own id of the booking that it shows; None when it shows none.
+        standing: How that stood then, in words of the part that keeps the answer.
     """
 
     status: int

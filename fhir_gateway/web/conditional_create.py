@@ -146,7 +146,7 @@ def _booking_of(repeated: RepeatedRequest) -> str:
         raise in_progress()
     booking = repeated.booking if repeated.answer is None else repeated.answer.booking
     if booking is None:
-        raise TypeError("the create has come to no booking")
+        raise TypeError("the create led to no booking")
     return booking
 
 

@@ -44,7 +44,7 @@ Act = Callable[[RequestKey | None], tuple[ManagedBooking, Response]]
 """Does what is asked for, under a key."""
 
 Draw = Callable[[BookedTimeslot], Response]
-"""Answers how a booking stands that a request has come to."""
+"""Answers how the booking of a request stands."""
 
 # Without access control all clients are one.
 CLIENT: Final = "anyone"
@@ -79,7 +79,7 @@ def once(gateway: Gateway, said: object, act: Act, draw: Draw) -> Response:
         gateway: The services.
         said: The body, as read from JSON and found to be in order.
         act: Does what is asked for, under the given key.
-        draw: Answers how the booking stands that the request has come to.
+        draw: Answers how the booking of the request stands.
 
     Raises:
         Problem: 400 for an unusable key or a condition that is not a create's, 409
@@ -127,7 +127,7 @@ def close(
         gateway: The services.
         key: What the client calls it.
         response: What it is answered.
-        booking: How the booking stands that it has come to, if it has come to one.
+        booking: How its booking stands, if it led to one.
     """
     if response.status_code == _ACCEPTED and booking is not None:
         gateway.requests.leave_open(key, booking)
@@ -236,7 +236,7 @@ def _kept(answer: RecordedAnswer) -> Response:
 
 
 def _standing(booking: ManagedBooking) -> str:
-    """Return what changes whenever what a client is told of a booking does."""
+    """Return what changes whenever a client would see another booking."""
     return f"{booking.version} {booking.status.value}"
 
 

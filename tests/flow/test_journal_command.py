@@ -107,7 +107,7 @@ def test_a_missing_key_is_one_clear_line(tmp_path: Path, database: Database) -> 
 
 
 @pytest.mark.parametrize(
-    ("says", "state"), [("--done", "BOOKED"), ("--not-done", "REFUSED")]
+    ("says", "state"), [("--done", "BOOKED"), ("--not-done", "NOT_MADE")]
 )
 def test_what_the_unit_says_settles(
     tmp_path: Path, database: Database, says: str, state: str

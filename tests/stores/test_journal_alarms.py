@@ -83,15 +83,15 @@ def test_who_dies_in_telling_tells_again(journal: Journal) -> None:
         raise Dies
 
     with pytest.raises(Dies):
-        journal.outcomes.raise_alarm(intent, Alarm.DUPLICATE, tell=tell_and_die)
+        journal.outcomes.raise_alarm(intent, Alarm.DUPLICATE, log=tell_and_die)
     with pytest.raises(Dies):
-        journal.outcomes.reopen(intent, lease=LEASE, tell=tell_and_die)
+        journal.outcomes.reopen(intent, lease=LEASE, log=tell_and_die)
     for again in ("again", "not a third time"):
         journal.outcomes.raise_alarm(
-            intent, Alarm.DUPLICATE, tell=lambda again=again: told.append(again)
+            intent, Alarm.DUPLICATE, log=lambda again=again: told.append(again)
         )
     reopened = journal.outcomes.reopen(
-        intent, lease=LEASE, tell=lambda: told.append("reopened")
+        intent, lease=LEASE, log=lambda: told.append("reopened")
     )
 
     assert told == ["the first time", "the first time", "again", "reopened"]

@@ -1,5 +1,5 @@
 """
-Alarms: a person is called to a write, by its row in the journal and a line of the log.
+Alarms: a write is flagged for manual follow-up, in the journal and in the log.
 """
 
 from collections.abc import Callable
@@ -16,8 +16,8 @@ _log = structlog.get_logger()
 def raise_alarm(
     journal: Journal, intent: WriteIntent, alarm: Alarm, event: str
 ) -> None:
-    """Call a person, once; twice where a process dies in the middle of it."""
-    journal.outcomes.raise_alarm(intent, alarm, tell=alarm_logger(intent, event))
+    """Flag a write, and log it once; twice where a process dies in between."""
+    journal.outcomes.raise_alarm(intent, alarm, log=alarm_logger(intent, event))
 
 
 def alarm_logger(intent: WriteIntent, event: str) -> Callable[[], None]:

@@ -169,7 +169,7 @@ class BookingService:
 
         Args:
             booking: Our id of it.
-            reason: Why; no unit is told, since none knows of the hold.
+            reason: Why; no unit gets it, since none knows of the hold.
 
         Raises:
             NotFound: There is no booking of that id.
@@ -247,7 +247,7 @@ class BookingService:
         """
         Return the resident of a booking, as named when it was made here.
 
-        None for a booking made elsewhere: regions tell the number alone.
+        None for a booking made elsewhere: regions give the number alone.
 
         Raises:
             NotFound: There is no booking of that id.
@@ -296,7 +296,7 @@ class BookingService:
 
         Args:
             booking: Our id of it.
-            reason: Why; the unit is told its text, where that is permitted.
+            reason: Why; the unit gets its text, where that is permitted.
             version: What the client believes it changes; None changes any.
             request: What the client calls this request.
 
@@ -317,7 +317,7 @@ class BookingService:
 
     def replay(self, repeated: RepeatedRequest) -> ManagedBooking:
         """
-        Return what has come of a request that was made before, as it stands now.
+        Return the booking of a request that was made before, as it stands now.
 
         Raises:
             Refused: The region said no to it.

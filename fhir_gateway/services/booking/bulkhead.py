@@ -30,7 +30,7 @@ _log = structlog.get_logger()
 _Result = TypeVar("_Result")
 
 ANSWERS_WITHIN: Final = timedelta(seconds=10)
-"""How long a client waits for a booking before it is told that it is pending."""
+"""How long a client waits for a booking before the answer is `pending`."""
 
 # As long as permits come and go at a source, another one is worth waiting for.
 _STANDS_STILL_S: Final = 1.0
@@ -159,7 +159,7 @@ class Permit:
     Lets one booking ask a source.
 
     Args:
-        breaker: Is told whether the source can be reached.
+        breaker: Records whether the source can be reached.
         under_way: The threads of all writes under way.
         give_back: Gives the permit back.
         wait_until: When the client has waited for long enough (`time.monotonic`).

@@ -46,7 +46,7 @@ class Claiming:
         Args:
             token: Which time.
             number: The resident's.
-            take: Claims a place of the time in the journal; it is told how many there
+            take: Claims a place of the time in the journal; it gets how many there
                 are, and raises TimeslotTaken when all are claimed.
             moving: The booking that is to be moved there.
 
@@ -90,7 +90,8 @@ def _capacity(timeslot: Timeslot, places: Sequence[Place]) -> int:
 
     A source lists the places that are left. Those that were booked here before it was
     asked are not among them; those that are held, or on their way to it, still are. A
-    time that never had more than one place has one for ever, whatever its source lists.
+    time that never had more than one place has one for ever, even if its source lists
+    more.
     """
     if max(len(places), timeslot.count) == 1:
         return 1

@@ -95,7 +95,7 @@ class CurrentBookings:
             reason: What the resident wrote, where the source has not said it.
         """
         # A write may have been settled since the record was read: that none is pending
-        # tells nothing of how it stood before.
+        # says nothing about how it stood before.
         current, intent = self._journal.lookups.get_with_pending(record.id)
         if current.version != record.version:
             details = None
@@ -109,7 +109,7 @@ class CurrentBookings:
         reason: str | None = None,
     ) -> ManagedBooking:
         """
-        Return what a write has just come to, and was seen to.
+        Return a booking after a write that its source has just shown.
 
         Args:
             record: How the booking stands after it.
@@ -123,7 +123,7 @@ class CurrentBookings:
         self, intent: WriteIntent, *, reason: str | None = None
     ) -> ManagedBooking:
         """
-        Return what a write has come to by now: pending while it is under way.
+        Return how the booking of a write stands: pending while the write is under way.
 
         A client that asked for it must never take how the booking stood before for
         what has become of it. Where nothing is to be seen of the write it is pending
@@ -149,7 +149,7 @@ class CurrentBookings:
 
     def replay(self, repeated: RepeatedRequest) -> ManagedBooking:
         """
-        Return what has come of a request that was made before, as it stands now.
+        Return the booking of a request that was made before, as it stands now.
 
         Args:
             repeated: What the journal said of its key; it led to an intent.

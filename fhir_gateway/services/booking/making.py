@@ -147,7 +147,7 @@ class Making:
             return None
         managed = self._current.describe(record, details)
         if managed.status is BookingStatus.CANCELLED:
-            # It has come to nothing while it was looked at.
+            # It ended while it was looked at.
             return None
         return BookedTimeslot(booking=managed, is_new=False)
 
@@ -210,7 +210,7 @@ class Making:
         Raise TimeslotTaken when a refused time is gone.
 
         The contract's ERROR has no code, only a text; whether the time is still listed
-        is the one thing that tells "taken" from a rule of the region's.
+        is the one thing that sets "taken" apart from a rule of the region's.
         """
         try:
             listed = self._access.is_listed(timeslot, subject.number)

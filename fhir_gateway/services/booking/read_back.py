@@ -1,8 +1,8 @@
 """
 Read-back: what a source says of a booking now.
 
-Nothing is ever sent again or cancelled on a guess. Whoever reads a list that has a
-resident's time twice, which the platform's second delivery does, calls a person.
+Nothing is ever sent again or cancelled on a guess. A list that has a resident's time
+twice, as after a second delivery by the platform, flags the write.
 """
 
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ class ReadBack:
             timeslot: The time to look at.
 
         Raises:
-            AnothersBookings: The unit told of somebody else.
+            AnothersBookings: The unit described somebody else.
             GatewayError: The unit could not be asked, its answer is not of this
                 moment, or nothing was found and a booking that may be it was left out.
         """
@@ -104,7 +104,7 @@ class ReadBack:
 
         A booking that its source has no more is cancelled, unless its time has come: a
         source need not list what is past. When the source cannot be asked the record is
-        returned as it was, without a description: `confirmed_at` tells how old it is.
+        returned as it was, without a description: `confirmed_at` says how old it is.
         """
         try:
             booking = self._describe(record)
@@ -184,7 +184,7 @@ class ReadBack:
         Return what the unit lists for a booking's resident.
 
         Raises:
-            AnothersBookings: It told of somebody else.
+            AnothersBookings: It described somebody else.
             GatewayError: It could not be asked, or its answer is not of this moment.
         """
         answer = self._access.booked_times(

@@ -1,5 +1,5 @@
 """
-Reconciliation: settles what was sent and whose outcome is unknown, by reading.
+Reconciliation: settles writes of unknown outcome, by reading their sources.
 """
 
 import threading
@@ -84,7 +84,7 @@ class Reconciliation:
         One that hangs keeps no other's bookings unknown.
 
         Raises:
-            GatewayError: The journal is away, or went away from whoever looked.
+            GatewayError: The journal is away, or went away from a thread that looked.
         """
         for source in [name for name, each in looking.items() if each.done()]:
             error = looking.pop(source).exception()

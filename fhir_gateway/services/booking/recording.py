@@ -98,7 +98,7 @@ class Recording:
         if not is_asked_for:
             # Another time, place or person than was asked for: nobody knows what was
             # booked, so nothing is said to be.
-            self._settlement.raise_alarm(
+            self._settlement.flag(
                 intent, Alarm.SOMETHING_ELSE, "region booked something else"
             )
             return self._journal.settlements.settle_unknown(intent), None
@@ -148,9 +148,7 @@ class Recording:
 
     def _doubt_booking_id(self, intent: WriteIntent, error: BookingIdTaken) -> Sent:
         _log.warning("id not believed", booking=intent.booking, error=str(error))
-        self._settlement.raise_alarm(
-            intent, Alarm.SOMETHING_ELSE, "another booking's id"
-        )
+        self._settlement.flag(intent, Alarm.SOMETHING_ELSE, "another booking's id")
         return self._journal.settlements.settle_unknown(intent), None
 
     def _find_details(
@@ -166,7 +164,7 @@ class Recording:
         time booked twice.
 
         Raises:
-            AnothersBookings: It told of somebody else.
+            AnothersBookings: It described somebody else.
             NotFound: Its list can be read and does not have the booking, and it says
                 that there is none of that id.
         """

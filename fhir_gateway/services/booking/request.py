@@ -1,5 +1,5 @@
 """
-What a resident wants of a booking, and what came of it.
+What a resident wants of a booking, and the result.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class MoveRequest:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookedTimeslot:
     """
-    What came of a booking request.
+    The result of a booking request.
 
     Attributes:
         is_new: False when the resident held that time already.

@@ -6,7 +6,7 @@ Settlement: finding out how a write went, by reading its source and nothing else
                              looked at once more, later
     done by its word alone,  looked at later: the platform may have had it done twice,
     or seen early            or may do so yet
-    neither for certain      a person has to look; its time stays locked
+    neither for certain      flagged for manual follow-up; its time stays locked
     cannot be read           asked again, ever more seldom
 
 "Left no trace" can turn out to be wrong: a platform may deliver as late as it likes.
@@ -47,7 +47,7 @@ _PAUSES: Final = (1 / 6, 2 / 6, 4 / 6, 8 / 6, 20 / 6)
 # Of a source that is configured no more.
 _SETTLES_WITHIN: Final = timedelta(seconds=90)
 _OVERDUE: Final = timedelta(minutes=10)
-# Of a time that has begun a source need tell nothing: only a person can settle that.
+# Of a time that has begun a source need say nothing: only an operator can settle that.
 _AFTER_THE_VISIT: Final = timedelta(hours=1)
 # Whoever reopens an intent settles it in the next statement.
 _LEASE: Final = timedelta(seconds=30)
@@ -138,7 +138,7 @@ class Settlement:
         The platform may have had a booking made twice, and nobody could see that at the
         time. What was not there may have been sent since: a sender that stood still
         between the journal and the first byte for a minute and a half, and then died,
-        has told nobody.
+        has left no word.
 
         Raises:
             GatewayError: The source could not be asked.
@@ -173,7 +173,7 @@ class Settlement:
                 _log.error("another booking's id", booking=record.id, error=str(error))
         elif self._journal.lookups.find_standing(record.number, target.token) is None:
             # Cancelled or moved meanwhile, it stands there once more.
-            self.raise_alarm(intent, Alarm.DUPLICATE, "duplicate booking")
+            self.flag(intent, Alarm.DUPLICATE, "duplicate booking")
 
     def postpone(self, intent: WriteIntent) -> None:
         """Look again later, the later the more often it has been in vain."""
@@ -196,7 +196,7 @@ class Settlement:
         reopened = self._journal.outcomes.reopen(
             intent,
             lease=_LEASE,
-            tell=alarm_logger(intent, "outcome contradicts what was said"),
+            log=alarm_logger(intent, "outcome contradicts what was said"),
         )
         return None if reopened is None else settle(reopened)
 
@@ -229,14 +229,14 @@ class Settlement:
             return self._journal.lookups.get(intent.booking)
         event = "sent after it was given up"
         reopened = self._journal.outcomes.reopen(
-            intent, lease=_LEASE, tell=alarm_logger(intent, event)
+            intent, lease=_LEASE, log=alarm_logger(intent, event)
         )
         if reopened is not None:
             return self._journal.settlements.settle_unknown(reopened)
         found = self._journal.lookups.get_intent(intent.id)
         if found.state in (WriteState.NOT_DONE, WriteState.LEFT_NO_TRACE):
             # Another write to the booking is under way.
-            self.raise_alarm(intent, Alarm.CONTRADICTED, event)
+            self.flag(intent, Alarm.CONTRADICTED, event)
         return self._journal.lookups.get(intent.booking)
 
     def _look_for_absent(
@@ -275,8 +275,8 @@ class Settlement:
             intent, lambda reopened: self._settle_done(reopened, (booking,))
         )
 
-    def raise_alarm(self, intent: WriteIntent, alarm: Alarm, event: str) -> None:
-        """Call a person, once; twice where a process dies in the middle of it."""
+    def flag(self, intent: WriteIntent, alarm: Alarm, event: str) -> None:
+        """Flag a write, and log it once; twice where a process dies in between."""
         raise_alarm(self._journal, intent, alarm, event)
 
     def _settle_time(self, record: BookingRecord, intent: WriteIntent) -> BookingRecord:
@@ -284,7 +284,7 @@ class Settlement:
         sighting = self._read_back.look(record, timeslot)
         if sighting.matches:
             if self._is_left_behind(record, intent, timeslot):
-                self.raise_alarm(intent, Alarm.DUPLICATE, "duplicate booking")
+                self.flag(intent, Alarm.DUPLICATE, "duplicate booking")
             return self._settle_done(intent, sighting.matches)
         if sighting.candidates or self._is_lost(record, intent):
             return self._flag_ambiguous(record, intent)
@@ -350,7 +350,7 @@ class Settlement:
         pause = within * _PAUSES[0]
         moment = self._clock()
         if intent.alarm is Alarm.SOMETHING_ELSE:
-            # The region said yes, to whatever it was.
+            # The region said yes, to something.
             return self._flag_ambiguous(record, intent)
         if (
             intent.sent_at is not None
@@ -365,14 +365,14 @@ class Settlement:
         return record
 
     def _flag_begun(self, record: BookingRecord, intent: WriteIntent) -> BookingRecord:
-        self.raise_alarm(intent, Alarm.BEGUN, "outcome unknown and time begun")
+        self.flag(intent, Alarm.BEGUN, "outcome unknown and time begun")
         self._count_vain_look(intent, _AFTER_THE_VISIT)
         return record
 
     def _flag_ambiguous(
         self, record: BookingRecord, intent: WriteIntent
     ) -> BookingRecord:
-        self.raise_alarm(intent, Alarm.AMBIGUOUS, "outcome needs a person")
+        self.flag(intent, Alarm.AMBIGUOUS, "outcome needs a person")
         self._count_vain_look(intent, self._settles_within(intent) * _PAUSES[-1])
         return record
 
@@ -399,7 +399,7 @@ class Settlement:
     ) -> None:
         sent_at = intent.sent_at
         if sent_at is not None and self._clock() - sent_at >= _OVERDUE:
-            self.raise_alarm(intent, Alarm.OVERDUE, "outcome overdue")
+            self.flag(intent, Alarm.OVERDUE, "outcome overdue")
         try:
             self._journal.outcomes.postpone(intent, until=pause, unchanged=unchanged)
         except LostIntent:

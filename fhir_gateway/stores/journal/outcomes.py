@@ -1,8 +1,8 @@
 """
 Outcomes: what has to be found out of writes, and what was.
 
-What is settled here is settled by `Journal`; this tells what should be looked for, and
-writes down the looks, the doubts and the alarms.
+`Settlements` settles them; this lists what should be looked for, and writes down the
+looks, the doubts and the alarms.
 """
 
 from collections.abc import Callable
@@ -70,13 +70,13 @@ _KNOWN_TO_BE_WRONG: Final = frozenset(
     {Alarm.SOMETHING_ELSE, Alarm.DUPLICATE, Alarm.CONTRADICTED}
 )
 
-# Is called before the alarm is committed: who dies in between tells again, where the
-# other order would have told nobody.
-Tell: TypeAlias = Callable[[], object]
+# It runs before the alarm is committed: a process that dies in between logs it twice,
+# where the other order would not have logged it at all.
+Log: TypeAlias = Callable[[], object]
 
 
-def _nobody() -> None:
-    """Tell nobody."""
+def _log_nothing() -> None:
+    """Log nothing."""
 
 
 def _is_of(source: SourceName | None) -> ColumnElement[bool]:
@@ -228,10 +228,10 @@ class Outcomes:
             return self._intent(row)
 
     def raise_alarm(
-        self, intent: WriteIntent, alarm: Alarm, *, tell: Tell = _nobody
+        self, intent: WriteIntent, alarm: Alarm, *, log: Log = _log_nothing
     ) -> bool:
         """
-        Say that a person has to look at a write; return whether that is news.
+        Flag a write for manual follow-up; return whether that is news.
 
         A write has one alarm. What needs a person replaces what only takes long, and
         what is known to be wrong replaces either.
@@ -239,7 +239,7 @@ class Outcomes:
         Args:
             intent: The write.
             alarm: Why.
-            tell: Tells the person, if it is news.
+            log: Logs it, if it is news.
         """
         replaceable: ColumnElement[bool] = intents.c.alarm.is_(None)
         if alarm in _KNOWN_TO_BE_WRONG:
@@ -254,14 +254,14 @@ class Outcomes:
             )
             is_news = raised.rowcount == 1
             if is_news:
-                tell()
+                log()
             return is_news
 
     def mark_sent_late(self, intent: WriteIntent) -> bool:
         """
         Say that a write of unknown outcome has been sent this moment, not before.
 
-        What looks have found until now tells nothing of it.
+        What looks have found until now says nothing about it.
 
         Returns:
             Whether it is of unknown outcome.
@@ -282,18 +282,18 @@ class Outcomes:
             return marked.rowcount == 1
 
     def reopen(
-        self, intent: WriteIntent, *, lease: timedelta, tell: Tell = _nobody
+        self, intent: WriteIntent, *, lease: timedelta, log: Log = _log_nothing
     ) -> WriteIntent | None:
         """
         Take back that a write left no trace: it is done, or was sent after all.
 
         It is SENT again, this moment, with an alarm, and its place is claimed anew:
-        beside whoever has it by now, since both have been told so by then.
+        beside the resident who has it by now, since both have got a yes.
 
         Args:
             intent: The write, however it was known.
-            lease: How long whoever reopens it has to settle it.
-            tell: Tells the person who has to look at it.
+            lease: How long the caller has to settle it.
+            log: Logs the alarm.
 
         Returns:
             The write as it is now; None when it was not settled by its absence, or
@@ -344,7 +344,7 @@ class Outcomes:
                     reopened.timeslot,
                     find_any_place(connection, token),
                 )
-            tell()
+            log()
             return reopened
 
     def find_absent_make(
@@ -373,7 +373,7 @@ class Outcomes:
     def list_alarms(
         self, *, since: datetime
     ) -> tuple[tuple[BookingRecord, WriteIntent], ...]:
-        """Return the writes that a person was called to, with their bookings."""
+        """Return the writes flagged for manual follow-up, with their bookings."""
         with self._database.reading() as connection:
             rows = connection.execute(
                 select(*INTENT)

@@ -1,5 +1,5 @@
 """
-What the journal tells: bookings, intents, and why a write was not begun.
+What the journal returns: bookings, intents, and why a write was not begun.
 
     Conflict (model.errors)
     ├── AlreadyBooked      the same resident holds that time already
@@ -101,10 +101,10 @@ class WriteState(Enum):
 
 class Alarm(Enum):
     """
-    Why a person has to look at a write; docs/booking.md says what to do.
+    Why a write needs manual follow-up; docs/booking.md says what to do.
 
     OVERDUE: nobody has found out for ten minutes. AMBIGUOUS: the source shows something
-    that may or may not be it. BEGUN: its time has begun, so that the source need tell
+    that may or may not be it. BEGUN: its time has begun, so that the source need say
     no more. SOMETHING_ELSE: the region said yes to something else. DUPLICATE: the
     region has done it twice. CONTRADICTED: it was settled as not done, and was done.
     """
@@ -157,7 +157,7 @@ class WriteIntent:
     """
     A write to a region: what was decided, and how far it has come.
 
-    It is a snapshot; whoever acts on one that has been overtaken gets `LostIntent`.
+    It is a snapshot; who acts on one that has been overtaken gets `LostIntent`.
 
     Attributes:
         booking: Our own id of the booking it concerns.
@@ -168,7 +168,7 @@ class WriteIntent:
         held_until: Until when it only holds its time; None when it is more than that.
         is_lapsed: That was over, by the database's clock, when this was read.
         unchanged_at: Since when its source shows no trace of it; None before a look.
-        alarm: Why a person has to look at it; None when nobody has to.
+        alarm: Why it needs manual follow-up; None when it needs none.
         message: The region's own text when it refused.
     """
 

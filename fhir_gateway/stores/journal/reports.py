@@ -1,5 +1,5 @@
 """
-Reports: what regions tell of bookings, asked or unasked.
+Reports: what regions say of bookings, asked or unasked.
 """
 
 from collections.abc import Sequence
@@ -87,11 +87,11 @@ class Reports:
         number: PersonalIdentityNumber,
     ) -> BookingRecord:
         """
-        Return our record of a booking that a region told us of; make one if need be.
+        Return our record of a booking that a region reports; make one if need be.
 
         A booking that we are making or moving just now is recognised by its resident,
-        unit and start, and returned as it stands: its outcome is for whoever settles
-        it. An existing record is never changed here; `confirm` does that.
+        unit and start, and returned as it stands: its outcome is for its sender to
+        settle. An existing record is never changed here; `confirm` does that.
 
         A booking that is CANCELLED here and still stands at its source is made anew:
         a time that is shown in vain does less harm than one that is missed.
@@ -99,7 +99,7 @@ class Reports:
         Raises:
             BookingIdTaken: Its id is that of another person's booking.
         """
-        # Most of what a region tells us of is known, and looking waits for nobody.
+        # Most of what a region reports is known, and looking waits for nobody.
         with self._database.reading() as connection:
             found = self._read_known(connection, source, number, [booking])
             known = self._find_known(found, source, booking, timeslot, number)
@@ -114,7 +114,7 @@ class Reports:
         self,
         source: SourceName,
         number: PersonalIdentityNumber,
-        told: Sequence[tuple[Booking, Timeslot]],
+        reported: Sequence[tuple[Booking, Timeslot]],
     ) -> list[BookingRecord | None]:
         """
         Return our records of a resident's bookings, each as `adopt` returns it.
@@ -123,24 +123,24 @@ class Reports:
         yet is written down in few transactions, each of few bookings.
         """
         adopted: list[BookingRecord | None] = []
-        for first in range(0, len(told), _AT_ONCE):
-            adopted += self._adopt(source, number, told[first : first + _AT_ONCE])
+        for first in range(0, len(reported), _AT_ONCE):
+            adopted += self._adopt(source, number, reported[first : first + _AT_ONCE])
         return adopted
 
     def _adopt(
         self,
         source: SourceName,
         number: PersonalIdentityNumber,
-        told: Sequence[tuple[Booking, Timeslot]],
+        reported: Sequence[tuple[Booking, Timeslot]],
     ) -> list[BookingRecord | None]:
         adopted: list[BookingRecord | None] = []
         with self._database.writing() as connection:
-            for unit in sorted({timeslot.schedule.unit for _, timeslot in told}):
+            for unit in sorted({timeslot.schedule.unit for _, timeslot in reported}):
                 lock_unit(connection, source, unit)
             known = self._read_known(
-                connection, source, number, [each for each, _ in told]
+                connection, source, number, [each for each, _ in reported]
             )
-            for booking, timeslot in told:
+            for booking, timeslot in reported:
                 try:
                     record = self._find_known(known, source, booking, timeslot, number)
                 except BookingIdTaken:
@@ -205,7 +205,7 @@ class Reports:
             return self._confirm(connection, record, booking, timeslot)
 
     def confirm_all(
-        self, told: Sequence[tuple[BookingRecord, Booking, Timeslot]]
+        self, reported: Sequence[tuple[BookingRecord, Booking, Timeslot]]
     ) -> list[BookingRecord | None]:
         """
         Store what sources said of bookings just now, each as `confirm` does.
@@ -214,8 +214,8 @@ class Reports:
         it, each of few bookings.
         """
         confirmed: list[BookingRecord | None] = []
-        for first in range(0, len(told), _AT_ONCE):
-            chunk = told[first : first + _AT_ONCE]
+        for first in range(0, len(reported), _AT_ONCE):
+            chunk = reported[first : first + _AT_ONCE]
             units = {
                 (record.source, timeslot.schedule.unit) for record, _, timeslot in chunk
             }
@@ -292,11 +292,11 @@ class Reports:
         connection: Connection,
         source: SourceName,
         number: PersonalIdentityNumber,
-        told: Sequence[Booking],
+        reported: Sequence[Booking],
     ) -> "_Known":
-        """Return what the journal has of a resident, and by the ids that are told."""
+        """Return what the journal has of a resident, and by the reported ids."""
         known = _Known()
-        ids = {each.booking_id for each in told if each.booking_id is not None}
+        ids = {each.booking_id for each in reported if each.booking_id is not None}
         if ids:
             for row in connection.execute(
                 select(bookings).where(
@@ -351,7 +351,7 @@ class Reports:
                     raise booking_id_taken(source)
                 return record
         for row in known.at.get((unit, start), ()):
-            # Ids tell nothing where one of the two has none; a resident cannot be at
+            # Ids say nothing where one of the two has none; a resident cannot be at
             # one unit twice at once.
             if row.booking_id is None or booking.booking_id is None:
                 return self._record(row)

@@ -1,9 +1,9 @@
 """
 What clients call their requests, so that a repeat gets the answer of the first.
 
-A key is begun when its request is, taken up by the intent that the request comes to,
-and closed with the answer once that is final. Neither key, body nor answer stands here
-in clear text.
+A key is begun when its request is, taken up by the write intent that the request leads
+to, and closed with the answer once that is final. Neither key, body nor answer stands
+here in clear text.
 """
 
 import json
@@ -64,7 +64,7 @@ class Requests:
         """
         Say that a request is being worked at.
 
-        A key whose worker was lost before it came to decide anything is begun anew.
+        A key whose worker was lost before it led to an intent is begun anew.
 
         Args:
             request: What the client calls it.
@@ -200,7 +200,7 @@ def refuse_repeat(
 def take_up(
     connection: Connection, seal: Seal, request: RequestKey | None, intent: WriteIntent
 ) -> None:
-    """Note which intent a request has come to, in the transaction that makes it."""
+    """Note which intent a request led to, in the transaction that makes it."""
     if request is None:
         return
     taken = connection.execute(

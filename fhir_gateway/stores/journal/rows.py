@@ -1,5 +1,5 @@
 """
-Between the journal's rows and what it tells.
+Between the journal's rows and what it returns.
 """
 
 from datetime import UTC, datetime
@@ -71,7 +71,7 @@ def record_from_row(row: Row[Any], seal: Seal) -> BookingRecord:
         SealBroken: None of our keys opens it.
     """
     fields = seal.unseal(row.subject_sealed)
-    # Of a booking made elsewhere a region tells the number and nothing more.
+    # Of a booking made elsewhere a region gives the number and nothing more.
     subject = SubjectOfCare.from_mapping(fields) if "first_name" in fields else None
     return BookingRecord(
         id=row.id,

@@ -90,7 +90,7 @@ class Settlements:
         Args:
             intent: What `mark_sent`, `take_unsettled` or `find_pending` returned.
             booking_id: The region's id; None where it gave none, and `confirm` or a
-                later look will tell.
+                later look will show it.
             permissions: What the region lets the resident do with it.
             is_invitation: Whether the booking is an invitation (`kallelse`).
             message: The region's text that came with its yes.
@@ -264,7 +264,7 @@ class Settlements:
         Record that nobody knows the outcome yet; `take_unsettled` has it at once.
 
         Places stay claimed, a booking to be made stays PENDING, and the same intent
-        can still be settled, by whoever finds out.
+        can still be settled, by the one who finds out.
 
         Raises:
             LostIntent: It was not sent, is known to be unknown, or is settled.
