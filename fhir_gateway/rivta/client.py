@@ -32,7 +32,6 @@ from fhir_gateway.model.errors import (
 )
 from fhir_gateway.model.ids import HsaId, LogicalAddress, SourceName
 from fhir_gateway.model.interaction import Actor, ActorType, Interaction
-from fhir_gateway.rivta.binding import MalformedElement
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.envelope import (
     CONTENT_TYPE,
@@ -45,6 +44,7 @@ from fhir_gateway.rivta.envelope import (
 )
 from fhir_gateway.rivta.fault import Fault
 from fhir_gateway.rivta.limit import PERSONAL, Limit
+from fhir_gateway.rivta.rejection import MalformedElement
 from fhir_gateway.rivta.transport import (
     Reply,
     Transport,

@@ -17,23 +17,17 @@ from lxml import etree
 
 from fhir_gateway.model.ids import LogicalAddress
 from fhir_gateway.model.interaction import Actor, ActorType
-from fhir_gateway.rivta.binding import (
-    MalformedElement,
-    Rejections,
-    differences_from,
-    is_of_family,
-    read,
-    write,
-    write_text,
-)
+from fhir_gateway.rivta.binding import differences_from, read, write, write_text
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.fault import Fault
 from fhir_gateway.rivta.limit import ANSWER, PERSONAL, Limit
+from fhir_gateway.rivta.namespace import is_of_family
 from fhir_gateway.rivta.processing_status import (
     ProcessingStatusRecord,
     read_processing_status,
     write_processing_status,
 )
+from fhir_gateway.rivta.rejection import MalformedElement, Rejections
 from fhir_gateway.rivta.scheduling_1_1.types import CORE, EXTENSION
 from fhir_gateway.rivta.xml import parse
 

@@ -11,17 +11,10 @@ from typing import ClassVar, Final
 
 from lxml import etree
 
-from fhir_gateway.rivta.binding import (
-    BOOLEAN,
-    TEXT,
-    MalformedElement,
-    Rejections,
-    element,
-    elements,
-    is_of_family,
-    read,
-    write,
-)
+from fhir_gateway.rivta.binding import read, write
+from fhir_gateway.rivta.element import BOOLEAN, TEXT, element, elements
+from fhir_gateway.rivta.namespace import is_of_family
+from fhir_gateway.rivta.rejection import MalformedElement, Rejections
 
 __all__ = [
     "ProcessingStatusRecord",

@@ -13,9 +13,9 @@ from fhir_gateway.model.booking import ResultCode
 from fhir_gateway.model.ids import BookingId
 from fhir_gateway.model.interaction import Actor, ActorType, Interaction
 from fhir_gateway.model.timekeeping import date_from_contract
-from fhir_gateway.rivta.binding import MalformedElement
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.envelope import Call, read_request, write_response
+from fhir_gateway.rivta.rejection import MalformedElement
 from fhir_gateway.rivta.scheduling_1_1.cancel_booking import (
     Request as CancelBookingRequest,
 )

@@ -12,7 +12,6 @@ from fhir_gateway.model.booking import ResultCode
 from fhir_gateway.model.ids import BookingId
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.timekeeping import Clock, civil_time_text, epoch_seconds
-from fhir_gateway.rivta.binding import MalformedElement
 from fhir_gateway.rivta.envelope import (
     Call,
     MalformedEnvelope,
@@ -25,6 +24,7 @@ from fhir_gateway.rivta.processing_status import (
     StatusCode,
     SynchError,
 )
+from fhir_gateway.rivta.rejection import MalformedElement
 from fhir_gateway.rivta.scheduling_1_1.contracts import CONTRACTS
 from fhir_gateway.rivta.xml import UnreadableXml
 from fhir_gateway.sandbox.agenda import Agenda

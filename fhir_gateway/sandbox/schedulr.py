@@ -12,9 +12,9 @@ from typing import Any, Final
 from lxml import etree
 
 from fhir_gateway.model.interaction import Interaction
-from fhir_gateway.rivta.binding import MalformedElement
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.envelope import Call, read_request, write_response
+from fhir_gateway.rivta.rejection import MalformedElement
 from fhir_gateway.rivta.scheduling_1_1.get_booking_details import (
     Response as DetailsResponse,
 )

@@ -14,9 +14,9 @@ from lxml import etree
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import ResultCode
 from fhir_gateway.model.interaction import Interaction
-from fhir_gateway.rivta.binding import MalformedElement
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.envelope import Call, read_request, write_response
+from fhir_gateway.rivta.rejection import MalformedElement
 from fhir_gateway.rivta.scheduling_1_1.get_available_dates import (
     Request as DatesRequest,
 )

@@ -30,8 +30,8 @@ from fhir_gateway.model.ids import (
 )
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timeslot import FreeTimes, Schedule, Timeslot
-from fhir_gateway.rivta.binding import MalformedElement
 from fhir_gateway.rivta.envelope import Answer
+from fhir_gateway.rivta.rejection import MalformedElement
 from fhir_gateway.rivta.scheduling_1_1.get_available_timeslots import Response
 from fhir_gateway.rivta.scheduling_1_1.types import (
     PerformerAvailabilityByDateType,

@@ -8,21 +8,18 @@ from typing import ClassVar, Final
 import pytest
 from lxml import etree
 
-from fhir_gateway.rivta.binding import (
+from fhir_gateway.rivta.binding import differences_from, read, write
+from fhir_gateway.rivta.element import (
     BOOLEAN,
     DATE,
     IDENTIFIER,
     NAME,
     TEXT,
     TIME,
-    MalformedElement,
-    Rejections,
-    differences_from,
     element,
     elements,
-    read,
-    write,
 )
+from fhir_gateway.rivta.rejection import MalformedElement, Rejections
 from fhir_gateway.rivta.xml import parse
 
 MARKER = "191212121212"

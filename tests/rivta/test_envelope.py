@@ -9,7 +9,6 @@ import pytest
 
 from fhir_gateway.model.ids import HsaId, LogicalAddress
 from fhir_gateway.model.interaction import Actor, ActorType
-from fhir_gateway.rivta.binding import MalformedElement
 from fhir_gateway.rivta.envelope import (
     CONTENT_TYPE,
     Answer,
@@ -20,6 +19,7 @@ from fhir_gateway.rivta.envelope import (
     write_request,
 )
 from fhir_gateway.rivta.fault import Fault
+from fhir_gateway.rivta.rejection import MalformedElement
 from fhir_gateway.rivta.scheduling_1_1 import (
     cancel_booking,
     get_subject_of_care_schedule,

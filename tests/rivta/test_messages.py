@@ -15,7 +15,6 @@ from fhir_gateway.model import scheduling
 from fhir_gateway.model.ids import HsaId, LogicalAddress
 from fhir_gateway.model.interaction import Actor
 from fhir_gateway.model.person import PersonalIdentityNumber
-from fhir_gateway.rivta.binding import MalformedElement
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.envelope import (
     Answer,
@@ -28,6 +27,7 @@ from fhir_gateway.rivta.envelope import (
 )
 from fhir_gateway.rivta.fault import Fault
 from fhir_gateway.rivta.processing_status import ProcessingStatusRecord, SynchError
+from fhir_gateway.rivta.rejection import MalformedElement
 from fhir_gateway.rivta.scheduling_1_1 import (
     cancel_booking,
     get_all_care_types,

@@ -16,9 +16,9 @@ import pytest
 from fhir_gateway.model.errors import BookingUnconfirmed, MalformedAnswer, SourceFault
 from fhir_gateway.model.ids import HsaId, LogicalAddress, SourceName
 from fhir_gateway.model.interaction import Actor, Interaction
-from fhir_gateway.rivta.binding import IDENTIFIER, NAME, TEXT, element, elements
 from fhir_gateway.rivta.client import SoapClient
 from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.element import IDENTIFIER, NAME, TEXT, element, elements
 from fhir_gateway.rivta.envelope import (
     Answer,
     read_call,

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 from lxml import etree
 
-from fhir_gateway.rivta.binding import Rejections
 from fhir_gateway.rivta.processing_status import (
     ProcessingStatusRecord,
     StatusCode,
@@ -15,6 +14,7 @@ from fhir_gateway.rivta.processing_status import (
     read_processing_status,
     write_processing_status,
 )
+from fhir_gateway.rivta.rejection import Rejections
 from fhir_gateway.rivta.xml import parse
 
 HEADERS = "urn:riv:interoperability:headers:1"

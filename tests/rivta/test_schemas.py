@@ -18,7 +18,9 @@ from lxml import etree
 
 from fhir_gateway.model.ids import LogicalAddress
 from fhir_gateway.model.interaction import Actor, ActorType
-from fhir_gateway.rivta.binding import (
+from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.docbook import plain_line, plain_text
+from fhir_gateway.rivta.element import (
     BOOLEAN,
     DATE,
     IDENTIFIER,
@@ -28,8 +30,6 @@ from fhir_gateway.rivta.binding import (
     TEXT,
     TIME,
 )
-from fhir_gateway.rivta.contract import Contract
-from fhir_gateway.rivta.docbook import plain_line, plain_text
 from fhir_gateway.rivta.envelope import (
     Answer,
     read_call,

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.interaction import Interaction
-from fhir_gateway.rivta.binding import MalformedElement
 from fhir_gateway.rivta.envelope import (
     MalformedEnvelope,
     read_call,
@@ -23,6 +22,7 @@ from fhir_gateway.rivta.envelope import (
     read_response,
 )
 from fhir_gateway.rivta.limit import ANSWER, Limit
+from fhir_gateway.rivta.rejection import MalformedElement
 from fhir_gateway.rivta.scheduling_1_1.contracts import CONTRACTS
 from fhir_gateway.rivta.xml import NIL_WITH_CONTENT, UnreadableXml, parse
 

@@ -68,11 +68,11 @@ from fhir_gateway.model.scheduling import (
 )
 from fhir_gateway.model.timekeeping import civil_date_text
 from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, TimeType
-from fhir_gateway.rivta.binding import MalformedElement
 from fhir_gateway.rivta.client import FaultedWrite, SoapClient
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.envelope import Answer
 from fhir_gateway.rivta.limit import MOST_OF_TEXT
+from fhir_gateway.rivta.rejection import MalformedElement
 from fhir_gateway.rivta.scheduling_1_1 import (
     cancel_booking,
     get_all_care_types,

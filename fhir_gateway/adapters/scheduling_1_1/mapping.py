@@ -44,9 +44,10 @@ from fhir_gateway.model.timeslot import (
     Timeslot,
     TimeType,
 )
-from fhir_gateway.rivta.binding import UNREADABLE, MalformedElement
+from fhir_gateway.rivta.element import UNREADABLE
 from fhir_gateway.rivta.envelope import Answer
 from fhir_gateway.rivta.processing_status import StatusCode
+from fhir_gateway.rivta.rejection import MalformedElement
 from fhir_gateway.rivta.scheduling_1_1.get_available_timeslots import Response
 from fhir_gateway.rivta.scheduling_1_1.types import (
     CareTypeType,

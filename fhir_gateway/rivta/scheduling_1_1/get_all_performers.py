@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from fhir_gateway.model import scheduling
-from fhir_gateway.rivta.binding import IDENTIFIER, element, elements
 from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.element import IDENTIFIER, element, elements
 from fhir_gateway.rivta.limit import LIST
 from fhir_gateway.rivta.scheduling_1_1.types import PerformerInfoType
 

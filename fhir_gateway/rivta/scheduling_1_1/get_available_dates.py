@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from fhir_gateway.model import scheduling
-from fhir_gateway.rivta.binding import DATE, IDENTIFIER, NAME, element, elements
 from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.element import DATE, IDENTIFIER, NAME, element, elements
 from fhir_gateway.rivta.scheduling_1_1.types import PerformerAvailabilityByDateType
 
 __all__ = ["CONTRACT", "EXTENSION", "NAMESPACE", "Request", "Response"]

@@ -8,7 +8,7 @@ resident and `isInvitation` stand in the extension namespace.
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from fhir_gateway.rivta.binding import (
+from fhir_gateway.rivta.element import (
     BOOLEAN,
     DATE,
     IDENTIFIER,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from fhir_gateway.model import scheduling
-from fhir_gateway.rivta.binding import MESSAGE, TEXT, element
 from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.element import MESSAGE, TEXT, element
 from fhir_gateway.rivta.scheduling_1_1.types import SubjectOfCareType, TimeslotType
 
 __all__ = ["CONTRACT", "NAMESPACE", "Request", "Response"]
