@@ -23,7 +23,7 @@ from fhir_gateway.web.request_body import BROKEN_OFF, LATE, UnreadBody, is_unbou
 from fhir_gateway.web.request_head import FIELDS
 from fhir_gateway.web.resource import Handling
 
-__all__ = ["BODY_WITHIN", "Answer", "HttpFront"]
+__all__ = ["BODY_WITHIN", "HttpFront", "HttpResponse"]
 
 BODY_WITHIN: Final = timedelta(seconds=5)
 """How long a body may take to arrive."""
@@ -52,7 +52,7 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class HttpResponse:
     """An answer: status, header fields, body."""
 
     status: int
@@ -93,11 +93,11 @@ class HttpFront:
         close: Callable[[], None],
         threads: int,
         handling: Callable[[str, str], Handling],
-        ready: Mapping[str, Answer],
-        ready_while_draining: Mapping[str, Answer],
+        ready: Mapping[str, HttpResponse],
+        ready_while_draining: Mapping[str, HttpResponse],
         is_draining: Callable[[], bool],
-        busy: Callable[[], Answer],
-        failed: Callable[[Exception], Answer],
+        busy: Callable[[], HttpResponse],
+        failed: Callable[[Exception], HttpResponse],
         body_within: timedelta = BODY_WITHIN,
         patience: timedelta = PATIENCE,
     ) -> None:
@@ -149,7 +149,7 @@ class HttpFront:
         self._close()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _answer(self, request: "_Request", receive: Receive) -> Answer:
+    async def _answer(self, request: "_Request", receive: Receive) -> HttpResponse:
         if request.method == "GET":
             answers = self._ready
             if self._is_draining():
@@ -193,7 +193,9 @@ class HttpFront:
         read.seek(0)
         return read
 
-    def _run(self, environ: WSGIEnvironment, body: BytesIO | UnreadBody) -> Answer:
+    def _run(
+        self, environ: WSGIEnvironment, body: BytesIO | UnreadBody
+    ) -> HttpResponse:
         status = 500
         headers: list[tuple[str, str]] = []
 
@@ -210,7 +212,7 @@ class HttpFront:
         content = b"".join(answer)
         if close := getattr(answer, "close", None):
             close()
-        return Answer(status=status, headers=headers, body=content)
+        return HttpResponse(status=status, headers=headers, body=content)
 
 
 class _Request:
@@ -300,10 +302,10 @@ class _WorkerPool:
 
     async def run(
         self,
-        work: Callable[[WSGIEnvironment, BytesIO | UnreadBody], Answer],
+        work: Callable[[WSGIEnvironment, BytesIO | UnreadBody], HttpResponse],
         environ: WSGIEnvironment,
         body: BytesIO | UnreadBody,
-    ) -> Answer:
+    ) -> HttpResponse:
         """
         Call a function on a thread of this pool.
 

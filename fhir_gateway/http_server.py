@@ -25,8 +25,8 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer, WorkerProcess
 
-from fhir_gateway.http_front import Answer, HttpFront
-from fhir_gateway.services.source.fault_place import fault_place
+from fhir_gateway.http_front import HttpFront, HttpResponse
+from fhir_gateway.model.fault_place import fault_place
 from fhir_gateway.settings import Settings
 from fhir_gateway.web.app import HEALTHY, GatewayApp
 from fhir_gateway.web.errors import from_bug, overloaded
@@ -47,12 +47,12 @@ _ONE_SIGNAL_S: Final = 1.0
 _ARENA_MAX: Final = -8
 _ARENAS: Final = 2
 
-_HEALTHY: Final = Answer(
+_HEALTHY: Final = HttpResponse(
     status=200, headers=[("Content-Type", "application/json")], body=HEALTHY
 )
 
 # A balancer sends nothing new to a process that says so.
-_DRAINING: Final = Answer(
+_DRAINING: Final = HttpResponse(
     status=503,
     headers=[("Content-Type", "application/json")],
     body=b'{"status":"draining"}',
@@ -231,8 +231,8 @@ def _front(running: Running, threads: int, draining: "ctypes.c_bool") -> HttpFro
     )
 
 
-def _answer(response: Response) -> Answer:
-    return Answer(
+def _answer(response: Response) -> HttpResponse:
+    return HttpResponse(
         status=response.status_code,
         headers=list(response.headers),
         body=response.get_data(),

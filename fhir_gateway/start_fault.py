@@ -11,7 +11,7 @@ from typing import Final
 
 from fhir_gateway.bootstrap import NothingThere, UnusableFolder, WrongFiles
 from fhir_gateway.listening import CannotListen
-from fhir_gateway.services.source.fault_place import fault_place
+from fhir_gateway.model.fault_place import fault_place
 from fhir_gateway.settings import Settings, WrongSettings
 from fhir_gateway.stores.database import DatabaseUnavailable
 from fhir_gateway.stores.database_fault import DatabaseFault

@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 import structlog
 
-from fhir_gateway.services.source.fault_place import fault_place
+from fhir_gateway.model.fault_place import fault_place
 
 __all__ = ["WorkerFailed", "run_side_by_side"]
 

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fhir_gateway.http_front import Answer, HttpFront
+from fhir_gateway.http_front import HttpFront, HttpResponse
 from fhir_gateway.web.resource import Handling
 
 _MOST_BYTES: Final = 100
-_READY: Final = Answer(status=200, headers=[("X-Ready", "yes")], body=b"ready")
-_BUSY: Final = Answer(status=503, headers=[], body=b"busy")
+_READY: Final = HttpResponse(status=200, headers=[("X-Ready", "yes")], body=b"ready")
+_BUSY: Final = HttpResponse(status=503, headers=[], body=b"busy")
 
 
 @dataclass
@@ -131,9 +131,9 @@ def fronted(**options: Any) -> Iterator[Fronted]:
     app = Application()
     failures: list[Exception] = []
 
-    def failed(error: Exception) -> Answer:
+    def failed(error: Exception) -> HttpResponse:
         failures.append(error)
-        return Answer(status=500, headers=[], body=b"failed")
+        return HttpResponse(status=500, headers=[], body=b"failed")
 
     front = HttpFront(
         app,

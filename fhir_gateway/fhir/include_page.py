@@ -3,7 +3,7 @@ Schedules, services and roles as entries of a searchset, from templates.
 
 `_include` brings four other resources with each slot. There are tens of thousands of
 schedules and services, so templates render them anew each time, and no cache holds
-them. `Place` and `Whose` turn what many of them share into JSON once.
+them. `UnitValues` and `ActorValues` turn what many of them share into JSON once.
 """
 
 from collections.abc import Iterable
@@ -33,7 +33,7 @@ from fhir_gateway.model.timeslot import (
     time_type_token,
 )
 
-__all__ = ["IncludeRenderer", "OfTimeType", "Place", "Whose"]
+__all__ = ["ActorValues", "IncludeRenderer", "OfTimeType", "UnitValues"]
 
 # What stands in the gaps of what is rendered once; none contains another, and no real
 # resource has any of them.
@@ -50,7 +50,7 @@ _ANSWERED: Final = instant_from_epoch(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Place:
+class UnitValues:
     """
     A unit as it stands in JSON, without quotes.
 
@@ -81,9 +81,9 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Whose:
+class ActorValues:
     """
-    Whose time it is, as it stands in JSON, without quotes.
+    The performer or resource, as it stands in JSON, without quotes.
 
     Attributes:
         staff: The member of staff, if it is one's.
@@ -131,38 +131,38 @@ class OfTimeType:
         self._services: dict[bool, ResourceTemplate] = {}
 
     def schedule(
-        self, token: bytes, place: Place, whose: Whose, answered_at: bytes
+        self, token: bytes, unit: UnitValues, actor: ActorValues, answered_at: bytes
     ) -> bytes:
         """
         Return a schedule as an entry.
 
         Args:
             token: Its token.
-            place: Its unit.
-            whose: Whose time it is.
+            unit: Its unit.
+            actor: The performer or resource.
             answered_at: When its source last listed it, as FHIR's instant.
         """
-        template = self._schedules.get(whose.shape)
+        template = self._schedules.get(actor.shape)
         if template is None:
-            template = self._schedules[whose.shape] = self._renderer.schedules(
-                self._source, self._time_type, *whose.shape
+            template = self._schedules[actor.shape] = self._renderer.schedules(
+                self._source, self._time_type, *actor.shape
             )
         return template.render(
             (
                 token,
                 time_type_of_schedule(token),
-                place.hsa_id + whose.role,
-                place.hsa_id,
-                place.name,
-                whose.staff,
-                whose.name,
+                unit.hsa_id + actor.role,
+                unit.hsa_id,
+                unit.name,
+                actor.staff,
+                actor.name,
                 answered_at,
             )
         )
 
-    def service(self, token: bytes, place: Place) -> bytes:
+    def service(self, token: bytes, unit: UnitValues) -> bytes:
         """Return the service of a unit's time type, by its token, as an entry."""
-        has_no_phone = place.phone is None
+        has_no_phone = unit.phone is None
         template = self._services.get(has_no_phone)
         if template is None:
             template = self._services[has_no_phone] = self._renderer.services(
@@ -171,11 +171,11 @@ class OfTimeType:
         return template.render(
             (
                 token,
-                place.hsa_id,
-                place.name,
-                place.organization,
-                place.organization_name,
-                place.phone or b"",
+                unit.hsa_id,
+                unit.name,
+                unit.organization,
+                unit.organization_name,
+                unit.phone or b"",
             )
         )
 

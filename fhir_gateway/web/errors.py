@@ -22,7 +22,7 @@ from fhir_gateway.fhir.outcome import (
     operation_outcome,
 )
 from fhir_gateway.model.errors import Busy, Category, GatewayError
-from fhir_gateway.services.source.fault_place import fault_place
+from fhir_gateway.model.fault_place import fault_place
 from fhir_gateway.web.exchange import fhir_response
 
 __all__ = [

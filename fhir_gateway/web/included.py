@@ -13,7 +13,12 @@ from typing import Final
 
 from fhir_gateway.fhir.bundle import Entry, Mode, rendered_entry
 from fhir_gateway.fhir.include_graph import Include, types_reached
-from fhir_gateway.fhir.include_page import IncludeRenderer, OfTimeType, Place, Whose
+from fhir_gateway.fhir.include_page import (
+    ActorValues,
+    IncludeRenderer,
+    OfTimeType,
+    UnitValues,
+)
 from fhir_gateway.fhir.slot_page import rendered_instant
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.model.timeslot import time_type_of_schedule
@@ -31,10 +36,10 @@ _BYTES_OF_AN_ENTRY: Final = 250
 class _Unit:
     """A unit's values in JSON, and its rendered resources: empty for absent ones."""
 
-    __slots__ = ("location", "organization", "place")
+    __slots__ = ("location", "organization", "values")
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
+    def __init__(self, unit: UnitValues) -> None:
+        self.values = unit
         self.location: bytes | None = None
         self.organization: bytes | None = None
 
@@ -42,10 +47,10 @@ class _Unit:
 class _Person:
     """A performer's values in JSON, and the rendered resources: roles by unit."""
 
-    __slots__ = ("practitioner", "roles", "whose")
+    __slots__ = ("actor", "practitioner", "roles")
 
-    def __init__(self, whose: Whose) -> None:
-        self.whose = whose
+    def __init__(self, actor: ActorValues) -> None:
+        self.actor = actor
         self.practitioner: bytes | None = None
         self.roles: dict[HsaId, bytes] = {}
 
@@ -58,7 +63,7 @@ class _Cache:
         snapshot: The first of them.
         kinds: What renders for the time types of a numbered kind.
         units: By number.
-        persons: Whose time it is, by number.
+        persons: Performers and resources, by number.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -113,20 +118,20 @@ class RenderedIncludes:
         kinds = [self._kind(cache, each) for each in index.kinds_of(offerings)]
         units = [_unit(cache, each) for each in index.units_of(offerings)]
         persons = [
-            _person(cache, whose, number)
-            for whose, number in zip(table.whose(distinct), distinct, strict=True)
+            _person(cache, actor, number)
+            for actor, number in zip(table.actors(distinct), distinct, strict=True)
         ]
         tokens = [token.encode() for token in table.tokens(distinct)]
         answered = map(rendered_instant, snapshot.answered_at[offerings].tolist())
         entries = [
-            kind.schedule(token, unit.place, person.whose, answered_at)
+            kind.schedule(token, unit.values, person.actor, answered_at)
             for kind, token, unit, person, answered_at in zip(
                 kinds, tokens, units, persons, answered, strict=True
             )
         ]
         if "HealthcareService" in reached:
             entries += {
-                offering: kind.service(time_type_of_schedule(token), unit.place)
+                offering: kind.service(time_type_of_schedule(token), unit.values)
                 for offering, kind, token, unit in zip(
                     offerings, kinds, tokens, units, strict=True
                 )
@@ -141,22 +146,22 @@ class RenderedIncludes:
                 self._organization(cache, each)
                 if each.organization is None
                 else each.organization
-                for each in {each.place.provider: each for each in units}.values()
+                for each in {each.values.provider: each for each in units}.values()
             ]
         if "PractitionerRole" in reached:
             entries += {
-                (unit, performer): person.roles.get(unit.place.unit)
-                or self._role(cache, unit.place.unit, performer, person)
+                (unit, performer): person.roles.get(unit.values.unit)
+                or self._role(cache, unit.values.unit, performer, person)
                 for unit, person in zip(units, persons, strict=True)
-                if (performer := person.whose.performer) is not None
+                if (performer := person.actor.performer) is not None
             }.values()
         if "Practitioner" in reached:
             entries += [
                 self._practitioner(cache, each)
                 if each.practitioner is None
                 else each.practitioner
-                for each in {each.whose.performer: each for each in persons}.values()
-                if each.whose.performer is not None
+                for each in {each.actor.performer: each for each in persons}.values()
+                if each.actor.performer is not None
             ]
         return [each for each in entries if each]
 
@@ -177,18 +182,18 @@ class RenderedIncludes:
         return found
 
     def _location(self, cache: _Cache, unit: _Unit) -> bytes:
-        rendered = unit.location = self._looked_up(cache, "Location", unit.place.unit)
+        rendered = unit.location = self._looked_up(cache, "Location", unit.values.unit)
         return rendered
 
     def _organization(self, cache: _Cache, unit: _Unit) -> bytes:
         rendered = unit.organization = self._looked_up(
-            cache, "Organization", unit.place.provider
+            cache, "Organization", unit.values.provider
         )
         return rendered
 
     def _practitioner(self, cache: _Cache, person: _Person) -> bytes:
         rendered = person.practitioner = self._looked_up(
-            cache, "Practitioner", person.whose.performer
+            cache, "Practitioner", person.actor.performer
         )
         return rendered
 
@@ -227,15 +232,15 @@ class RenderedIncludes:
 def _unit(cache: _Cache, number: int) -> _Unit:
     found = cache.units.get(number)
     if found is None:
-        found = _Unit(Place.of(cache.snapshot.index.unit(number)))
+        found = _Unit(UnitValues.of(cache.snapshot.index.unit(number)))
         cache.units[number] = found
     return found
 
 
 def _person(cache: _Cache, number: int, schedule: int) -> _Person:
-    """Return whose a schedule is, which has that number."""
+    """Return the cached performer or resource of a schedule, by its number."""
     found = cache.persons.get(number)
     if found is None:
-        found = _Person(Whose.of(cache.snapshot.schedules[schedule]))
+        found = _Person(ActorValues.of(cache.snapshot.schedules[schedule]))
         cache.persons[number] = found
     return found

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_gateway.fhir.care_unit import healthcare_service_from_time_type
-from fhir_gateway.fhir.include_page import IncludeRenderer, Place, Whose
+from fhir_gateway.fhir.include_page import ActorValues, IncludeRenderer, UnitValues
 from fhir_gateway.fhir.practitioner import practitioner_role_from_performer
 from fhir_gateway.fhir.slot import schedule_from_schedule
 from fhir_gateway.fhir.slot_page import rendered_instant
@@ -95,8 +95,8 @@ def test_a_filled_template_of_a_schedule_is_the_rendered_schedule(
 
     rendered = RENDERER.of_time_type(unit.source, time_type).schedule(
         schedule.token.encode(),
-        Place.of(unit),
-        Whose.of(schedule),
+        UnitValues.of(unit),
+        ActorValues.of(schedule),
         rendered_instant(answered_at),
     )
 
@@ -119,7 +119,7 @@ def test_a_filled_template_of_a_service_is_the_rendered_service(
 ) -> None:
     """Whoever provides it, with or without a telephone."""
     rendered = RENDERER.of_time_type(unit.source, time_type).service(
-        time_type_token(unit.hsa_id, time_type.id).encode(), Place.of(unit)
+        time_type_token(unit.hsa_id, time_type.id).encode(), UnitValues.of(unit)
     )
 
     assert json.loads(rendered) == entry(

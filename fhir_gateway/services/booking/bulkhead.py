@@ -17,11 +17,11 @@ from typing import Final, TypeVar
 import structlog
 
 from fhir_gateway.model.errors import Busy, GatewayError, Refused, Unavailable
+from fhir_gateway.model.fault_place import fault_place
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.services.source.breaker import Breaker
-from fhir_gateway.services.source.fault_place import fault_place
 
 __all__ = ["ANSWERS_WITHIN", "Bulkhead", "Permit"]
 

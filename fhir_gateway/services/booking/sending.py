@@ -29,6 +29,7 @@ from fhir_gateway.model.errors import (
     Unavailable,
     Unsupported,
 )
+from fhir_gateway.model.fault_place import fault_place
 from fhir_gateway.model.scheduling import CancelBooking, MakeBooking, UpdateBooking
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, now
@@ -37,7 +38,6 @@ from fhir_gateway.services.booking.read_back import (
 )
 from fhir_gateway.services.booking.recording import Recording, Sent, log_not_read
 from fhir_gateway.services.booking.settlement import Settlement
-from fhir_gateway.services.source.fault_place import fault_place
 from fhir_gateway.services.source.source_access import SourceAccess
 from fhir_gateway.stores.database import DatabaseUnavailable
 from fhir_gateway.stores.journal import (

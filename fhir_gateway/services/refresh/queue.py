@@ -37,7 +37,7 @@ _WRONG, _WANTED, _NEAR, _REST = range(4)
 _RECHECKED_AFTER: Final = timedelta(seconds=15)
 _RECHECKED_EVERY: Final = timedelta(seconds=2)
 
-Place = tuple[int, int, float, int]
+Rank = tuple[int, int, float, int]
 
 
 class Gate(Enum):
@@ -55,7 +55,7 @@ class QuestionState:
 
     Attributes:
         order: Among those never answered, the lowest comes first.
-        number: The place in the list; equals are asked in this order.
+        position: Where it stands in the list; equals are asked in this order.
         is_near: It has free times soon.
         is_wanted: Clients have searched for it, and it was ageing.
         wrong_since: When a booking last heard that the answer may be wrong; None when
@@ -65,7 +65,7 @@ class QuestionState:
     """
 
     order: int
-    number: int
+    position: int
     asked_at: datetime | None = None
     answered_at: datetime | None = None
     due_after: timedelta = timedelta()
@@ -117,9 +117,11 @@ class RefreshQueue:
         with self._lock:
             known = self._states
             self._states = {}
-            for number, (question, order) in enumerate(questions):
-                state = known.get(question) or QuestionState(order=order, number=number)
-                state.order, state.number = order, number
+            for position, (question, order) in enumerate(questions):
+                state = known.get(question) or QuestionState(
+                    order=order, position=position
+                )
+                state.order, state.position = order, position
                 self._states[question] = state
 
     def forget_answers(self) -> None:
@@ -168,7 +170,7 @@ class RefreshQueue:
         """
         moment = self._clock()
         gates: dict[Interaction, Gate] = {}
-        best: tuple[Place, Question] | None = None
+        best: tuple[Rank, Question] | None = None
         with self._lock:
             for question, state in self._states.items():
                 interaction = question.interaction
@@ -177,13 +179,13 @@ class RefreshQueue:
                 passes = gates[interaction]
                 if passes is Gate.CLOSED or state.is_under_way:
                     continue
-                place = (
-                    _probe_place(state)
+                rank = (
+                    _probe_rank(state)
                     if passes is Gate.PROBE
-                    else self._place(question, state, moment)
+                    else self._rank(question, state, moment)
                 )
-                if place is not None and (best is None or place < best[0]):
-                    best = place, question
+                if rank is not None and (best is None or rank < best[0]):
+                    best = rank, question
             if best is None:
                 return None
             taken = self._states[best[1]]
@@ -260,17 +262,17 @@ class RefreshQueue:
     def _due(self, question: Question) -> timedelta:
         return self._fresh_for / 3 if question.interaction == TIMES else _CATALOGUE_DUE
 
-    def _place(
+    def _rank(
         self, question: Question, state: QuestionState, moment: datetime
-    ) -> Place | None:
-        """Return where a question stands; None when it is not due."""
+    ) -> Rank | None:
+        """Return how urgent a question is, the least first; None when it is not due."""
         asked_at = state.asked_at
         if state.failures and asked_at and moment < asked_at + state.patience:
             return None
         if state.again_at is not None:
             # A doubted answer: what it may replace goes on ageing.
             return (
-                (_LOST, _WANTED, 0.0, state.number)
+                (_LOST, _WANTED, 0.0, state.position)
                 if moment >= state.again_at
                 else None
             )
@@ -279,7 +281,7 @@ class RefreshQueue:
             # It had its second chance; from now on it waits in line like the others.
             since = asked_at
         if since is None:
-            return _NEVER, -1 if state.is_wanted else state.order, 0.0, state.number
+            return _NEVER, -1 if state.is_wanted else state.order, 0.0, state.position
         age = moment - since
         due, stale, lost = state.due_after, _CATALOGUE_STALE, _CATALOGUE_LOST
         if question.interaction == TIMES:
@@ -291,7 +293,7 @@ class RefreshQueue:
         interest = _WANTED if state.is_wanted else _NEAR if state.is_near else _REST
         if is_wrong:
             interest = _WRONG
-        return band, interest, -(age / self._due(question)), state.number
+        return band, interest, -(age / self._due(question)), state.position
 
     def _is_to_be_rechecked(self, state: QuestionState, moment: datetime) -> bool:
         return (
@@ -305,6 +307,6 @@ class RefreshQueue:
         )
 
 
-def _probe_place(state: QuestionState) -> Place:
+def _probe_rank(state: QuestionState) -> Rank:
     answered = state.answered_at.timestamp() if state.answered_at else 0.0
-    return _LOST, _WANTED, -answered, state.number
+    return _LOST, _WANTED, -answered, state.position

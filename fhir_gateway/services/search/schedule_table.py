@@ -26,8 +26,8 @@ _NONE: Final = -1
 _FEW: Final = 0.1
 
 
-class _Whose(NamedTuple):
-    """Whose time it is at a unit, as its source says it."""
+class _Actor(NamedTuple):
+    """The performer or resource of a schedule, as its source names it."""
 
     performer: PerformerId | None
     performer_name: str | None
@@ -54,17 +54,17 @@ class ScheduleTable:
         self.changes = 0
         self._numbers = numbers
         self._size = 0
-        self._whose: list[_Whose] = []
-        # The last part of the token of a schedule with that `_whose`.
+        self._actors: list[_Actor] = []
+        # The last part of the token of a schedule with that actor.
         self._suffixes: list[str] = []
-        self._whose_numbers: dict[_Whose, int] = {}
+        self._actor_numbers: dict[_Actor, int] = {}
         self._names: list[str] = []
         self._name_numbers: dict[str, int] = {}
         self._by_performer: dict[HsaId, array[int]] = {}
         self._by_unit: dict[HsaId, array[int]] = {}
         self._offering = np.empty(0, dtype=np.int32)
         self._rank = np.empty(0, dtype=np.uint32)
-        self._whose_of = np.empty(0, dtype=np.int32)
+        self._actor_of = np.empty(0, dtype=np.int32)
         self._name_of = np.empty(0, dtype=np.int32)
         # The schedules of a time type are a chain: its last one, and the one before.
         self._last_of = np.empty(0, dtype=np.int32)
@@ -75,17 +75,17 @@ class ScheduleTable:
 
     def __getitem__(self, number: int) -> Schedule:
         offering = int(self._offering[number])
-        whose = self._whose[self._whose_of[number]]
+        actor = self._actors[self._actor_of[number]]
         return Schedule(
             unit=self._numbers.unit(offering),
             time_type_id=self._numbers.time_type_id(offering),
             time_type_name=self._names[self._name_of[number]],
-            performer=whose.performer,
-            performer_name=whose.performer_name,
-            resource_id=whose.resource_id,
-            resource_name=whose.resource_name,
-            care_type_id=whose.care_type_id,
-            care_type_name=whose.care_type_name,
+            performer=actor.performer,
+            performer_name=actor.performer_name,
+            resource_id=actor.resource_id,
+            resource_name=actor.resource_name,
+            care_type_id=actor.care_type_id,
+            care_type_name=actor.care_type_name,
         )
 
     def unit(self, number: int) -> HsaId:
@@ -93,9 +93,9 @@ class ScheduleTable:
         return self._numbers.unit(int(self._offering[number]))
 
     def performer(self, number: int) -> HsaId | None:
-        """Return whose a schedule is, if it is a member of staff's."""
-        whose: _Whose = self._whose[self._whose_of[number]]
-        return None if whose.performer is None else whose.performer.hsa_id
+        """Return the member of staff of a schedule, if it has one."""
+        actor: _Actor = self._actors[self._actor_of[number]]
+        return None if actor.performer is None else actor.performer.hsa_id
 
     def token(self, number: int) -> str:
         """Return the token of a schedule."""
@@ -106,18 +106,18 @@ class ScheduleTable:
         offering_token, suffixes = self._numbers.token, self._suffixes
         rows = np.array(numbers, dtype=np.intp)
         return [
-            f"{offering_token(offering)}.{suffixes[whose]}"
-            for offering, whose in zip(
+            f"{offering_token(offering)}.{suffixes[actor]}"
+            for offering, actor in zip(
                 self._offering[rows].tolist(),
-                self._whose_of[rows].tolist(),
+                self._actor_of[rows].tolist(),
                 strict=True,
             )
         ]
 
-    def whose(self, numbers: Sequence[int]) -> list[int]:
-        """Return for schedules whose each is: the same number for the same names."""
-        whose: list[int] = self._whose_of[np.array(numbers, dtype=np.intp)].tolist()
-        return whose
+    def actors(self, numbers: Sequence[int]) -> list[int]:
+        """Return the numbers of the actors of schedules, one for each."""
+        actors: list[int] = self._actor_of[np.array(numbers, dtype=np.intp)].tolist()
+        return actors
 
     def number(self, token: str) -> int | None:
         """Return the number of a schedule's token, if it has one."""
@@ -190,17 +190,17 @@ class ScheduleTable:
         """
         numbers = []
         for schedule in schedules:
-            whose = self._number_of_whose(schedule)
+            actor = self._number_of_actor(schedule)
             name = self._name_numbers.setdefault(
                 schedule.time_type_name, len(self._names)
             )
             if name == len(self._names):
                 self._names.append(schedule.time_type_name)
-            number = self._number(offering, self._suffixes[whose])
+            number = self._number(offering, self._suffixes[actor])
             if number is None:
-                number = self._append(offering, whose, name)
-            elif self._whose_of[number] != whose or self._name_of[number] != name:
-                self._whose_of[number] = whose
+                number = self._append(offering, actor, name)
+            elif self._actor_of[number] != actor or self._name_of[number] != name:
+                self._actor_of[number] = actor
                 self._name_of[number] = name
                 self.changes += 1
             numbers.append(number)
@@ -208,12 +208,12 @@ class ScheduleTable:
 
     def _number(self, offering: int, suffix: str) -> int | None:
         for number in self.of_offering(offering):
-            if self._suffixes[self._whose_of[number]] == suffix:
+            if self._suffixes[self._actor_of[number]] == suffix:
                 return number
         return None
 
-    def _number_of_whose(self, schedule: Schedule) -> int:
-        whose = _Whose(
+    def _number_of_actor(self, schedule: Schedule) -> int:
+        actor = _Actor(
             schedule.performer,
             schedule.performer_name,
             schedule.resource_id,
@@ -221,22 +221,22 @@ class ScheduleTable:
             schedule.care_type_id,
             schedule.care_type_name,
         )
-        number = self._whose_numbers.get(whose)
+        number = self._actor_numbers.get(actor)
         if number is None:
-            number = len(self._whose)
+            number = len(self._actors)
             self._suffixes.append(schedule_suffix(schedule.token))
-            self._whose.append(whose)
-            self._whose_numbers[whose] = number
+            self._actors.append(actor)
+            self._actor_numbers[actor] = number
         return number
 
-    def _append(self, offering: int, whose: int, name: int) -> int:
+    def _append(self, offering: int, actor: int, name: int) -> int:
         number = self._size
         self._grow(number + 1)
         self._offering[number] = offering
         self._rank[number] = schedule_rank(
-            f"{self._numbers.token(offering)}.{self._suffixes[whose]}"
+            f"{self._numbers.token(offering)}.{self._suffixes[actor]}"
         )
-        self._whose_of[number] = whose
+        self._actor_of[number] = actor
         self._name_of[number] = name
         missing = offering + 1 - len(self._last_of)
         if missing > 0:
@@ -262,6 +262,6 @@ class ScheduleTable:
         room = max(1024, room + room // 2)
         self._offering = np.resize(self._offering, room)
         self._rank = np.resize(self._rank, room)
-        self._whose_of = np.resize(self._whose_of, room)
+        self._actor_of = np.resize(self._actor_of, room)
         self._name_of = np.resize(self._name_of, room)
         self._before = np.resize(self._before, room)

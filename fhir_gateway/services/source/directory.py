@@ -143,21 +143,21 @@ class Directory:
             lacking_units=frozenset(
                 name
                 for name, catalogue in catalogues.items()
-                if _asked_where_lost(
+                if _units_with_losses(
                     catalogue, scheduling.GET_ALL_HEALTHCARE_FACILITIES
                 )
             ),
-            lacking_time_types=_own_units_where_lost(
+            lacking_time_types=_own_units_with_losses(
                 units, catalogues.values(), scheduling.GET_ALL_TIME_TYPES
             ),
-            lacking_performers=_own_units_where_lost(
+            lacking_performers=_own_units_with_losses(
                 units, catalogues.values(), scheduling.GET_ALL_PERFORMERS
             ),
             sources=sources,
         )
 
 
-def _own_units_where_lost(
+def _own_units_with_losses(
     units: Mapping[HsaId, CareUnit],
     catalogues: Iterable[SourceCatalogue],
     interaction: Interaction,
@@ -166,12 +166,12 @@ def _own_units_where_lost(
     return frozenset(
         unit
         for catalogue in catalogues
-        for unit in _asked_where_lost(catalogue, interaction)
+        for unit in _units_with_losses(catalogue, interaction)
         if unit in units and units[unit].source == catalogue.source
     )
 
 
-def _asked_where_lost(
+def _units_with_losses(
     catalogue: SourceCatalogue, interaction: Interaction
 ) -> set[HsaId]:
     """Return the units that were asked where an answer lists what is kept nowhere."""

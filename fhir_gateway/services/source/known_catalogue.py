@@ -55,7 +55,7 @@ class KnownCatalogue:
         """Learn of units; one that belongs to another source, or to none, is lost."""
         with self._lock:
             others, strangers = self._add_units(answer.items)
-            return self._lost(
+            return self._record_losses(
                 scheduling.GET_ALL_HEALTHCARE_FACILITIES,
                 asked,
                 (*answer.rejected, *strangers),
@@ -66,7 +66,9 @@ class KnownCatalogue:
         """Learn what a unit offers; one that is no longer configured does not count."""
         with self._lock:
             self._put_time_types(unit, answer.items)
-            return self._lost(scheduling.GET_ALL_TIME_TYPES, unit, answer.rejected)
+            return self._record_losses(
+                scheduling.GET_ALL_TIME_TYPES, unit, answer.rejected
+            )
 
     def add_performers(
         self, unit: HsaId, answer: Listed[Performer]
@@ -74,7 +76,9 @@ class KnownCatalogue:
         """Learn of a unit's staff."""
         with self._lock:
             self._performers.update((each.hsa_id, each) for each in answer.items)
-            return self._lost(scheduling.GET_ALL_PERFORMERS, unit, answer.rejected)
+            return self._record_losses(
+                scheduling.GET_ALL_PERFORMERS, unit, answer.rejected
+            )
 
     def time_types(self) -> list[tuple[HsaId, tuple[TimeTypeId, ...]]]:
         """Return every unit with what it offers, none where that is not known."""
@@ -119,7 +123,7 @@ class KnownCatalogue:
         if unit in self._units:
             self._time_types[unit] = tuple(time_types)
 
-    def _lost(
+    def _record_losses(
         self,
         interaction: Interaction,
         unit: HsaId,

@@ -25,7 +25,7 @@ _log = structlog.get_logger()
 _LOGGED_FOR: Final = timedelta(hours=1)
 _MOST_REASONS: Final = 20
 
-_Question = tuple[Interaction, HsaId, TimeTypeId | None]
+_LossKey = tuple[Interaction, HsaId, TimeTypeId | None]
 
 
 class LossLog:
@@ -39,7 +39,7 @@ class LossLog:
     def __init__(self, source: SourceName) -> None:
         self._source = source
         self._lock = threading.Lock()
-        self._reasons: dict[_Question, frozenset[str]] = {}
+        self._reasons: dict[_LossKey, frozenset[str]] = {}
 
     def note(
         self,
@@ -57,15 +57,15 @@ class LossLog:
         Returns:
             Whether it was news.
         """
-        question = interaction, unit, time_type_id
+        key = interaction, unit, time_type_id
         reasons = frozenset(each.reason for each in losses)
         with self._lock:
-            before = self._reasons.get(question, frozenset())
+            before = self._reasons.get(key, frozenset())
             if reasons == before:
                 return False
-            self._reasons[question] = reasons
+            self._reasons[key] = reasons
             if not reasons:
-                del self._reasons[question]
+                del self._reasons[key]
         asked = {
             "source": self._source,
             "interaction": interaction.name,

@@ -179,7 +179,7 @@ class _Check:
         self._losses: list[Loss] = []
         self._differences: Counter[tuple[Interaction, str]] = Counter()
         if isinstance(adapter, WatchedAdapter):
-            adapter.watch(self._differs)
+            adapter.watch(self._note_difference)
 
     def report(self, progress: Callable[[int, int], object]) -> SourceReport:
         """Ask everything."""
@@ -252,7 +252,7 @@ class _Check:
 
     def _ask_unit(self, unit: HsaId) -> Listed[TimeType] | None:
         """Ask a unit everything; return what it offers."""
-        offers = self._ask(
+        time_types = self._ask(
             scheduling.GET_ALL_TIME_TYPES,
             unit,
             lambda: self._adapter.get_all_time_types,
@@ -271,17 +271,19 @@ class _Check:
             GetAllCareTypes(unit=unit, **self._who),
         )
         for interaction, answer in (
-            (scheduling.GET_ALL_TIME_TYPES, offers),
+            (scheduling.GET_ALL_TIME_TYPES, time_types),
             (scheduling.GET_ALL_PERFORMERS, staff),
             (scheduling.GET_ALL_CARE_TYPES, care_types),
         ):
             if answer is not None:
                 self._losses.extend(losses_of(interaction, unit, answer.rejected))
-        if offers is not None and offers.items:
-            self._ask_times(unit, self._asked_for(unit, offers.items))
-        return offers
+        if time_types is not None and time_types.items:
+            self._ask_times(unit, self._time_type_to_ask(unit, time_types.items))
+        return time_types
 
-    def _asked_for(self, unit: HsaId, offered: tuple[TimeType, ...]) -> TimeTypeId:
+    def _time_type_to_ask(
+        self, unit: HsaId, offered: tuple[TimeType, ...]
+    ) -> TimeTypeId:
         mapped = (each.id for each in offered if (unit, each.id.code) in self._meanings)
         return next(mapped, offered[0].id)
 
@@ -355,5 +357,5 @@ class _Check:
         self._pause(max(0.0, began + interval - monotonic()))
         return answer
 
-    def _differs(self, interaction: Interaction, what: str) -> None:
+    def _note_difference(self, interaction: Interaction, what: str) -> None:
         self._differences[interaction, what] += 1
