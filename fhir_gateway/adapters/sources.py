@@ -6,11 +6,11 @@ A wrong file stops the start, and the error lists every fault in it.
 
 import math
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from marshmallow import Schema, ValidationError, fields, validate
 from marshmallow.exceptions import SCHEMA
@@ -138,64 +138,46 @@ def source_of_unit(sources: Iterable[Source], unit: HsaId) -> Source | None:
     return best[1] if best else None
 
 
+T = TypeVar("T")
+
+_NOT_EMPTY: Final = validate.Length(min=1)
+
+
 class _Faults(ValueError):
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__()
         self.faults = faults
 
 
-class _Identifier(fields.String):
-    """Text that a type of `model.ids` accepts."""
+def _identifier(
+    kind: Callable[[str], str],
+    **options: Any,  # noqa: ANN401 - marshmallow's
+) -> fields.String:
+    """Return a field of text that a type of `model.ids` accepts, and leaves."""
+    return fields.String(post_load=(_read_by(kind), _NOT_EMPTY), **options)
 
-    def __init__(self, kind: type[str], **options: Any) -> None:  # noqa: ANN401 - marshmallow's
-        super().__init__(**options)
-        self._kind = kind
 
-    def _deserialize(
-        self,
-        value: Any,  # noqa: ANN401 - marshmallow's
-        attr: str | None,
-        data: Mapping[str, Any] | None,
-        **options: Any,  # noqa: ANN401 - marshmallow's
-    ) -> str:
-        text = super()._deserialize(value, attr, data, **options)
+def _number(**options: Any) -> fields.Float:  # noqa: ANN401 - marshmallow's
+    """Return a field of a TOML number; marshmallow alone would read text too."""
+    return fields.Float(pre_load=_refuse_text, **options)
+
+
+def _read_by(kind: Callable[[str], T]) -> Callable[[str], T]:
+    def read(text: str) -> T:
         try:
-            return self._kind(text)
+            return kind(text)
         except ValueError as error:
             raise ValidationError(f"is {error}") from error
 
-
-class _Number(fields.Float):
-    """A number of TOML; text is none, though marshmallow would read it."""
-
-    def _deserialize(
-        self,
-        value: Any,  # noqa: ANN401 - marshmallow's
-        attr: str | None,
-        data: Mapping[str, Any] | None,
-        **options: Any,  # noqa: ANN401 - marshmallow's
-    ) -> float:
-        if isinstance(value, str):
-            raise self.make_error("invalid", input=value)
-        return super()._deserialize(value, attr, data, **options)
+    return read
 
 
-class _PersonalNumber(fields.String):
-    def _deserialize(
-        self,
-        value: Any,  # noqa: ANN401 - marshmallow's
-        attr: str | None,
-        data: Mapping[str, Any] | None,
-        **options: Any,  # noqa: ANN401 - marshmallow's
-    ) -> Any:  # noqa: ANN401 - marshmallow's
-        text = super()._deserialize(value, attr, data, **options)
-        try:
-            return PersonalIdentityNumber(text)
-        except ValueError as error:
-            raise ValidationError(f"is {error}") from error
+def _refuse_text(value: object) -> object:
+    if isinstance(value, str):
+        raise ValidationError("Not a valid number.")
+    return value
 
 
-_NOT_EMPTY: Final = validate.Length(min=1)
 # It is shown, and FHIR has no blank strings.
 _SHOWN: Final = validate.And(
     _NOT_EMPTY,
@@ -214,16 +196,16 @@ def _up_to(most: float) -> validate.Range:
 class _UnitSchema(Schema):
     error_messages = {"unknown": "is no setting of a unit"}  # noqa: RUF012 - marshmallow's
 
-    hsa_id = _Identifier(HsaId, required=True)
+    hsa_id = _identifier(HsaId, required=True)
     name = fields.String(required=True, validate=_SHOWN)
-    organization = _Identifier(HsaId, load_default=None)
+    organization = _identifier(HsaId, load_default=None)
     organization_name = fields.String(load_default=None, validate=_SHOWN)
     phone = fields.String(load_default=None, validate=_SHOWN)
     street = fields.String(load_default=None, validate=_SHOWN)
     postal_code = fields.String(load_default=None, validate=_SHOWN)
     city = fields.String(load_default=None, validate=_SHOWN)
-    latitude = _Number(load_default=None, validate=validate.Range(-90, 90))
-    longitude = _Number(load_default=None, validate=validate.Range(-180, 180))
+    latitude = _number(load_default=None, validate=validate.Range(-90, 90))
+    longitude = _number(load_default=None, validate=validate.Range(-180, 180))
 
 
 class _SourceSchema(Schema):
@@ -236,13 +218,13 @@ class _SourceSchema(Schema):
         required=True,
         validate=validate.Length(min=1),
     )
-    agent = _Identifier(HsaId, required=True)
-    refresh_subject = _PersonalNumber(required=True)
-    units_from = _Identifier(HsaId, load_default=None)
-    schedule_address = _Identifier(
-        LogicalAddress, load_default=None, validate=_NOT_EMPTY
+    agent = _identifier(HsaId, required=True)
+    refresh_subject = fields.String(
+        post_load=_read_by(PersonalIdentityNumber), required=True
     )
-    calls_per_second = _Number(load_default=1.0, validate=_up_to(1000))
+    units_from = _identifier(HsaId, load_default=None)
+    schedule_address = _identifier(LogicalAddress, load_default=None)
+    calls_per_second = _number(load_default=1.0, validate=_up_to(1000))
     calls_in_flight = fields.Integer(
         strict=True, load_default=2, validate=validate.Range(1, 100)
     )
@@ -252,21 +234,21 @@ class _SourceSchema(Schema):
     window_days = fields.Integer(
         strict=True, load_default=90, validate=validate.Range(1, 366)
     )
-    read_timeout_s = _Number(load_default=8.0, validate=_up_to(60))
+    read_timeout_s = _number(load_default=8.0, validate=_up_to(60))
     # Until a write that was sent 15 s late is answered, nobody else looks after it
     # (services/booking/sending.py): for 100 s.
-    write_timeout_s = _Number(load_default=32.0, validate=_up_to(80))
-    settles_within_s = _Number(load_default=90.0, validate=_up_to(86_400))
+    write_timeout_s = _number(load_default=32.0, validate=_up_to(80))
+    settles_within_s = _number(load_default=90.0, validate=_up_to(86_400))
     writes_in_flight = fields.Integer(
         strict=True, load_default=8, validate=validate.Range(1, 100)
     )
-    fresh_for_s = _Number(load_default=600.0, validate=_up_to(_MOST_SECONDS))
-    offered_for_s = _Number(load_default=1800.0, validate=_up_to(_MOST_SECONDS))
+    fresh_for_s = _number(load_default=600.0, validate=_up_to(_MOST_SECONDS))
+    offered_for_s = _number(load_default=1800.0, validate=_up_to(_MOST_SECONDS))
     reason_limit = fields.Integer(
         strict=True, load_default=None, validate=validate.Range(1, 100_000)
     )
     mode = fields.Enum(Mode, by_value=True, load_default=Mode.CACHED)
-    live_timeout_s = _Number(load_default=5.0, validate=_up_to(60))
+    live_timeout_s = _number(load_default=5.0, validate=_up_to(60))
     live_calls = fields.Integer(
         strict=True, load_default=20, validate=validate.Range(1, 100)
     )
