@@ -4,7 +4,7 @@ An answer of GetAvailableTimeslots, and the way from its bytes to a stored block
 
 from datetime import datetime, timedelta
 
-from fhir_gateway.adapters.scheduling_1_1.mapping import free_times_from_answer
+from fhir_gateway.adapters.scheduling_1_1.timeslot_mapping import free_times_from_answer
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.timekeeping import civil_time_text, now
 from fhir_gateway.rivta.envelope import read_response, write_response

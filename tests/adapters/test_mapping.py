@@ -11,14 +11,16 @@ from builders import TOLVAN, UNIT, VISIT, schedule, subject
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fhir_gateway.adapters.scheduling_1_1.mapping import (
+from fhir_gateway.adapters.scheduling_1_1.booking_mapping import (
     booking_from_wire,
+    subject_of_care_info,
+)
+from fhir_gateway.adapters.scheduling_1_1.directory_mapping import unit_from_wire
+from fhir_gateway.adapters.scheduling_1_1.timeslot_mapping import (
     free_times_from_answer,
     requested_timeslot,
     schedule_from_wire,
-    subject_of_care_info,
     timeslot_from_wire,
-    unit_from_wire,
 )
 from fhir_gateway.model.booking import Booking, BookingPermissions
 from fhir_gateway.model.ids import (

@@ -8,25 +8,29 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from fhir_gateway.adapters.protocol import CareType
-from fhir_gateway.adapters.scheduling_1_1.mapping import (
-    available_date_from_wire,
+from fhir_gateway.adapters.scheduling_1_1.booking_mapping import (
     booking_from_wire,
+    check_booking_id,
+    kept_parts,
+    lost_at,
+    subject_of_care_info,
+    unanswered,
+)
+from fhir_gateway.adapters.scheduling_1_1.directory_mapping import (
     care_type_from_wire,
     care_unit_from_wire,
-    check_booking_id,
-    free_times_from_answer,
-    kept_parts,
     listed,
-    lost_at,
     performer_info_from_wire,
-    requested_timeslot,
-    subject_of_care_info,
     time_type_from_wire,
-    unanswered,
 )
 from fhir_gateway.adapters.scheduling_1_1.options import (
     BookingIdInMakeBooking,
     Options,
+)
+from fhir_gateway.adapters.scheduling_1_1.timeslot_mapping import (
+    available_date_from_wire,
+    free_times_from_answer,
+    requested_timeslot,
 )
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import (

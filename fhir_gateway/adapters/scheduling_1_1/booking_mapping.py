@@ -1,0 +1,210 @@
+"""
+Bookings and residents: between the contract's types and the model.
+
+A value that is impossible raises `MalformedElement`, naming the element and never the
+value.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from fhir_gateway.adapters.scheduling_1_1.directory_mapping import unit_from_wire
+from fhir_gateway.model.booking import Booking, BookingPermissions, KeptPart, Wish
+from fhir_gateway.model.ids import (
+    BookingId,
+    CareTypeId,
+    LogicalAddress,
+    PerformerId,
+    ResourceId,
+    TimeTypeId,
+)
+from fhir_gateway.model.person import (
+    PersonalIdentityNumber,
+    SubjectOfCare,
+    is_possible_number,
+)
+from fhir_gateway.model.timekeeping import (
+    end_from_contract,
+    start_from_contract,
+)
+from fhir_gateway.rivta.element import UNREADABLE
+from fhir_gateway.rivta.envelope import Answer
+from fhir_gateway.rivta.processing_status import StatusCode
+from fhir_gateway.rivta.rejection import MalformedElement
+from fhir_gateway.rivta.scheduling_1_1.types import (
+    SubjectOfCareType,
+    TimeslotType,
+)
+
+__all__ = [
+    "booking_from_wire",
+    "check_booking_id",
+    "kept_parts",
+    "lost_at",
+    "subject_of_care_info",
+    "unanswered",
+]
+
+# Twelve characters, in the engagement index's wide form of the contract's.
+_TEMPORARY: Final = re.compile(r"[0-9]{8}[0-9A-Za-z]{4}")
+_HYPHEN: Final = re.compile(r"(?<=[0-9]{8})[-+ ](?=[0-9A-Za-z]{4}$)")
+
+
+def booking_from_wire(wire: TimeslotType, left_out: list[str]) -> Booking:
+    """
+    Return a booking, or an open invitation when it has neither start nor end.
+
+    Args:
+        wire: What the source says.
+        left_out: Receives what is wrong with an end that cannot be.
+    """
+    start, end = _booked_period(wire, left_out)
+    number = _number_from_wire(wire.subject_of_care)
+    return Booking(
+        unit=unit_from_wire(wire.healthcare_facility),
+        booking_id=BookingId(wire.booking_id) if wire.booking_id else None,
+        start=start,
+        end=end,
+        subject_of_care=number,
+        time_type_id=TimeTypeId(wire.time_type_id) if wire.time_type_id else None,
+        time_type_name=wire.time_type_name,
+        performer=PerformerId(wire.performer) if wire.performer else None,
+        performer_name=wire.performer_name,
+        resource_id=ResourceId(wire.resource_id) if wire.resource_id else None,
+        resource_name=wire.resource_name,
+        care_type_id=CareTypeId(wire.care_type_id) if wire.care_type_id else None,
+        care_type_name=wire.care_type_name,
+        purpose=wire.purpose,
+        reason=wire.reason,
+        permissions=BookingPermissions(
+            cancel=bool(wire.cancel_booking_allowed),
+            rebook=bool(wire.rebooking_allowed),
+            message=bool(wire.message_allowed),
+            unreadable=frozenset(
+                wish
+                for wish, flag in (
+                    (Wish.CANCEL, wire.cancel_booking_allowed),
+                    (Wish.REBOOK, wire.rebooking_allowed),
+                    (Wish.MESSAGE, wire.message_allowed),
+                )
+                if flag is UNREADABLE
+            ),
+        ),
+        is_invitation=bool(wire.is_invitation),
+    )
+
+
+def check_booking_id(booking: Booking, asked: BookingId) -> None:
+    """
+    Check that a description is of the booking that was asked about, as far as it says.
+
+    Raises:
+        MalformedElement: It is another's answer.
+    """
+    told = booking.booking_id
+    if told is not None and told.casefold() != asked.casefold():
+        raise MalformedElement("bookingId", "is another booking than was asked about")
+
+
+def subject_of_care_info(subject: SubjectOfCare) -> SubjectOfCareType:
+    """Return what a region is told of the resident."""
+    return SubjectOfCareType(
+        phone=subject.phone,
+        email=subject.email,
+        address=subject.address,
+        first_name=subject.first_name,
+        middle_name=subject.middle_name,
+        last_name=subject.last_name,
+    )
+
+
+def lost_at(
+    answer: Answer, start_texts: Iterable[str | None]
+) -> frozenset[datetime | None]:
+    """
+    Return when the bookings begin that are left out of an answer.
+
+    Args:
+        answer: The answer, with what could not be read of it.
+        start_texts: When those begin that were left out since, as the contract has it.
+    """
+    starts: set[datetime | None] = set()
+    for text in (*answer.lost, *start_texts):
+        try:
+            starts.add(None if text is None else start_from_contract(text))
+        except ValueError:
+            starts.add(None)
+    return frozenset(starts)
+
+
+def kept_parts(answer: Answer) -> tuple[KeptPart, ...]:
+    """Return the parts of an aggregated answer that are not of this moment."""
+    return tuple(
+        KeptPart(
+            unit=LogicalAddress(record.logical_address),
+            since=_synch_from_wire(record.last_successful_synch),
+            is_failed=(
+                record.status_code == StatusCode.DATA_FROM_CACHE_SYNCH_FAILED.value
+            ),
+        )
+        for record in answer.processing_status or ()
+        if record.is_from_cache
+    )
+
+
+def unanswered(answer: Answer) -> tuple[LogicalAddress, ...]:
+    """Return the units that an aggregating service could not ask."""
+    return tuple(
+        LogicalAddress(record.logical_address)
+        for record in answer.processing_status or ()
+        if not record.is_from_source and not record.is_from_cache
+    )
+
+
+def _synch_from_wire(text: str | None) -> datetime | None:
+    try:
+        return None if text is None else start_from_contract(text)
+    except ValueError:
+        return None
+
+
+def _number_from_wire(text: str | None) -> PersonalIdentityNumber | None:
+    """
+    Return a personal number; None for none, and for a temporary one.
+
+    What has the form of a personal number must be one.
+    """
+    if text is None:
+        return None
+    digits = _HYPHEN.sub("", text)
+    # National temporary numbers have letters, local ones impossible dates.
+    if _TEMPORARY.fullmatch(digits) and not is_possible_number(digits):
+        return None
+    try:
+        return PersonalIdentityNumber(digits)
+    except ValueError as error:
+        raise MalformedElement("subject_of_care", str(error)) from None
+
+
+def _booked_period(
+    wire: TimeslotType, left_out: list[str]
+) -> tuple[datetime | None, datetime | None]:
+    if wire.start_time_inclusive is None and wire.end_time_exclusive is None:
+        return None, None
+    if wire.start_time_inclusive is None:
+        raise MalformedElement("startTimeInclusive", "is missing")
+    try:
+        start = start_from_contract(wire.start_time_inclusive)
+    except ValueError as error:
+        raise MalformedElement("startTimeInclusive", str(error)) from None
+    if wire.end_time_exclusive is None:
+        return start, None
+    if wire.end_time_exclusive == wire.start_time_inclusive:
+        return start, start
+    try:
+        return start, end_from_contract(wire.end_time_exclusive, start)
+    except ValueError as error:
+        left_out.append(f"endTimeExclusive: {error}")
+        return start, None

@@ -1,0 +1,133 @@
+"""
+Units, staff, time types and care types: from the contract's types to the model.
+
+A value that is impossible raises `MalformedElement`, naming the element and never the
+value.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from fhir_gateway.adapters.protocol import CareType
+from fhir_gateway.model.care_unit import CareUnit, Performer
+from fhir_gateway.model.ids import (
+    HsaId,
+    PerformerId,
+    SourceName,
+    TimeTypeId,
+)
+from fhir_gateway.model.listed import Listed
+from fhir_gateway.model.timeslot import (
+    TimeType,
+)
+from fhir_gateway.rivta.envelope import Answer
+from fhir_gateway.rivta.rejection import MalformedElement
+from fhir_gateway.rivta.scheduling_1_1.types import (
+    CareTypeType,
+    HealthcareFacilityInfoType,
+    PerformerInfoType,
+    TimeTypeType,
+)
+
+__all__ = [
+    "care_type_from_wire",
+    "care_unit_from_wire",
+    "listed",
+    "performer_info_from_wire",
+    "time_type_from_wire",
+    "unit_from_wire",
+]
+
+Wire = TypeVar("Wire")
+Item = TypeVar("Item")
+
+
+def unit_from_wire(text: str) -> HsaId:
+    """Return a unit's HSA-id."""
+    try:
+        return HsaId(text)
+    except ValueError as error:
+        raise MalformedElement("healthcare_facility", str(error)) from None
+
+
+def listed(
+    answer: Answer,
+    element: str,
+    wires: Iterable[Wire],
+    item_from_wire: Callable[[Wire], Item | None],
+    *,
+    identity: tuple[str, Callable[[Item], object]] | None = None,
+) -> Listed[Item]:
+    """
+    Return the list in an answer.
+
+    Args:
+        answer: The answer.
+        element: What each item of the list is called.
+        wires: The items that the schema's types could hold.
+        item_from_wire: Returns an item, or None for one that is not meant for us. One
+            for which it raises `MalformedElement` is left out, and named by its place.
+        identity: The element that tells items apart, and what an item has of it. Of
+            several items with one identity the first stands; those that differ from it
+            are left out.
+    """
+    rejected = answer.faults
+    items = []
+    first: dict[object, Item] = {}
+    for place, wire in enumerate(wires, start=1):
+        try:
+            item = item_from_wire(wire)
+        except MalformedElement as error:
+            rejected.append(str(error.inside(f"{element}[{place}]")))
+            continue
+        if item is None:
+            continue
+        if identity is not None:
+            name, of = identity
+            known = first.setdefault(of(item), item)
+            if known is not item:
+                if known != item:
+                    rejected.append(
+                        f"{element}/{name}: occurs again, with another name"
+                    )
+                continue
+        items.append(item)
+    return Listed(tuple(items), tuple(rejected))
+
+
+def time_type_from_wire(wire: TimeTypeType) -> TimeType:
+    """Return a time type; the id serves as the name where there is none."""
+    return TimeType(
+        id=TimeTypeId(wire.time_type_id), name=wire.time_type_name or wire.time_type_id
+    )
+
+
+def care_type_from_wire(wire: CareTypeType) -> CareType:
+    """Return a care type; the id serves as the name where there is none."""
+    return wire.care_type_id, wire.care_type_name or wire.care_type_id
+
+
+def performer_info_from_wire(wire: PerformerInfoType) -> Performer | None:
+    """Return a member of staff; None for a room or a team."""
+    hsa_id = PerformerId(wire.performer).hsa_id
+    if hsa_id is None:
+        if "-" in wire.performer:
+            raise MalformedElement("perfomer", "not an HSA-id")
+        return None
+    return Performer(
+        hsa_id=hsa_id,
+        first_name=wire.first_name,
+        last_name=wire.last_name,
+        title=wire.title,
+    )
+
+
+def care_unit_from_wire(
+    wire: HealthcareFacilityInfoType, source: SourceName
+) -> CareUnit:
+    """Return a unit; the id serves as the name where there is none."""
+    return CareUnit(
+        hsa_id=unit_from_wire(wire.healthcare_facility),
+        name=wire.healthcare_facility_name or wire.healthcare_facility,
+        source=source,
+    )
