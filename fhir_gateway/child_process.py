@@ -1,9 +1,9 @@
 """
-A process of ours that ends when this one does, also after `kill -9`.
+A child process that ends with this process, also after `kill -9`.
 
-Nothing in Python, and nothing that every Unix has, ends a child with its parent. So a
-second, tiny process watches: it reads from a pipe that only the parent can write to,
-meets its end when the parent is gone, and kills the child.
+Neither Python nor every Unix can end a child with its parent. So a second, tiny process
+watches: it reads from a pipe that only the parent can write to, reaches the end of the
+pipe when the parent is gone, and kills the child.
 """
 
 import os
@@ -28,12 +28,12 @@ class ChildProcess:
     A running process in a session of its own: Ctrl-C does not reach it.
 
     Args:
-        arguments: The program and what it is given.
-        log: The file that gets what it prints.
+        arguments: The program and its arguments.
+        log: The file for its output.
         environment: Its environment; None for that of this process.
 
     Raises:
-        OSError: The program cannot be started, or the log not be written.
+        OSError: The program cannot be started, or the log cannot be written.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class ChildProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            # What kills the group of this process must not end the watcher first.
+            # A signal to the group of this process must not end the watcher first.
             start_new_session=True,
         )
 
@@ -74,11 +74,11 @@ class ChildProcess:
         return code
 
     def terminate(self) -> None:
-        """Ask it to end."""
+        """Send it SIGTERM."""
         self._process.terminate()
 
     def end(self, within_s: float) -> None:
-        """Wait until it has ended; kill it, and its children, after that time."""
+        """Wait for its end; kill it and its children after that time."""
         try:
             self._process.wait(within_s)
         except subprocess.TimeoutExpired:
@@ -87,7 +87,8 @@ class ChildProcess:
         self._dismiss_watcher()
 
     def _dismiss_watcher(self) -> None:
-        # The end of its pipe would make it kill a group that may be another's by now.
+        # At the end of its pipe it would kill a group that may belong to another
+        # program by now.
         if self._watcher is None:
             return
         self._watcher.kill()

@@ -49,7 +49,7 @@ _REFRESH_SUBJECT: Final = "191212121212"
 _LOOPBACK: Final = "127.0.0.1"
 _ANSWERS_WITHIN_S: Final = 45.0
 _STOPS_WITHIN_S: Final = 10.0
-# How long nothing is said while the demo starts.
+# How long the demo prints nothing during its start.
 _SILENT_FOR_S: Final = 3.0
 
 
@@ -93,14 +93,14 @@ def sources_toml(
             ("agent", str(region.agent)),
             ("refresh_subject", _REFRESH_SUBJECT),
             ("time_types", map_path(region)),
-            # The sandbox is ours to ask as much as we like; a region is not.
+            # The sandbox has no limit on calls; a region has one.
             ("calls_per_second", 20),
             ("calls_in_flight", 4),
         ]
         if region.aggregated_address is not None:
             lines.append(("schedule_address", str(region.aggregated_address)))
         if region.name == "mitt":
-            # The TakeCare adapter cuts a longer reason without a word.
+            # The TakeCare adapter cuts off a longer reason silently.
             lines.append(("reason_limit", 300))
         tables.append(f"[sources.{region.name}]\n" + _settings(lines))
         options: list[tuple[str, object]] = [
@@ -173,12 +173,12 @@ def run_demo(settings: Settings, *, slots: int, say: Callable[[str], None]) -> N
     """
     Run sandbox, Redis, worker and gateway until interrupted; leave nothing behind.
 
-    They end with this process, also where that is killed.
+    They end with this process, also when it is killed.
 
     Args:
-        settings: The ports; everything else is the demo's own.
+        settings: The ports; the demo has its own values for the other settings.
         slots: About how many free times the regions have together.
-        say: Tells the person in front of it.
+        say: Prints a line for the user.
 
     Raises:
         CannotListen: A port is taken, may not be used, or is to be used twice.
@@ -197,10 +197,11 @@ def run_demo(settings: Settings, *, slots: int, say: Callable[[str], None]) -> N
 @contextmanager
 def _own_folder(settings: Settings) -> Iterator[Path]:
     """
-    Give an empty folder of this demo's own, and keep other demos out of it.
+    Return a context with an empty folder for this demo alone; lock it.
 
     It is named after the port, so that demos with other ports in the same data folder
-    have their own. The lock lies beside it: what is in the folder is removed here.
+    have their own. The lock is beside the folder, since this context removes the
+    contents of the folder.
 
     Raises:
         DemoFailed: Another demo has the folder.
@@ -228,7 +229,7 @@ def _run_parts(  # noqa: PLR0917 - one caller, and all different
     stop: threading.Event,
     say: Callable[[str], None],
 ) -> None:
-    """Start everything in a folder, say when it answers, and wait for the end."""
+    """Start all parts in a folder, report when they answer, and wait for the end."""
     sandbox_url = f"http://127.0.0.1:{settings.sandbox_port}"
     sources = write_sources(
         folder, sandbox_url, slots, Vocabulary(settings.canonical_base)
@@ -282,7 +283,7 @@ def _mapped_time_types(region: SandboxRegion) -> Iterable[tuple[HsaId, TimeType]
 
 
 def _settings(lines: Iterable[tuple[str, object]]) -> str:
-    # JSON's strings, numbers and lists of strings are TOML's too.
+    # Strings, numbers and lists of strings have the same form in JSON and TOML.
     return "".join(
         f"{name} = {orjson.dumps(value).decode()}\n" for name, value in lines
     )
@@ -290,7 +291,7 @@ def _settings(lines: Iterable[tuple[str, object]]) -> str:
 
 def _check_ports(settings: Settings) -> str:
     """
-    Return the address that the gateway will listen on.
+    Return the gateway's address.
 
     Raises:
         CannotListen: A port is taken, may not be used, or is to be used twice.
@@ -329,7 +330,7 @@ def _await_slots(
     stop: threading.Event,
     say: Callable[[str], None],
 ) -> int | None:
-    """Wait until a search finds slots and misses none; return how many there are."""
+    """Wait until a search finds all slots; return how many there are."""
     url = f"{server}/fhir/Slot?service-type={COVID_VACCINATION.code}&_count=1"
     began = said = time.monotonic()
     deadline = began + _ANSWERS_WITHIN_S
@@ -348,7 +349,7 @@ def _await_slots(
             each["search"]["mode"] == "match" for each in bundle.get("entry", ())
         )
         if time.monotonic() > deadline and found:
-            # A region's part is missing: that is for the answers to say.
+            # A region's part is missing; the search's answers report it.
             return int(found)
         if time.monotonic() > deadline:
             raise DemoFailed(
@@ -364,7 +365,7 @@ def _await_slots(
 def _watch(
     parts: Mapping[str, ChildProcess], folder: Path, stop: threading.Event
 ) -> None:
-    """Wait for an interruption, or for whoever started this to be gone."""
+    """Wait for an interruption, or for the end of the parent process."""
     parent = os.getppid()
     while not stop.wait(1.0):
         _check_alive(parts, folder)

@@ -1,9 +1,9 @@
 """
-The front of a web process: takes each request whole, then gives it a thread.
+The front of a web process: it receives each request whole, then gives it a thread.
 
 Granian reads the head of a request outside Python, and the event loop waits for its
-body; a thread meets whole requests only. So a client that sends half a request costs a
-connection, and never a thread. The interface is ASGI 3.0: it alone says the path and
+body; a thread gets whole requests only. So a client that sends half a request occupies
+a connection, and never a thread. The interface is ASGI 3.0: it alone gives the path and
 the header fields as they came, byte by byte.
 """
 
@@ -29,7 +29,7 @@ BODY_WITHIN: Final = timedelta(seconds=5)
 """How long a body may take to arrive."""
 
 PATIENCE: Final = timedelta(seconds=5)
-"""How long a request that may have to wait for others waits for a thread."""
+"""How long a request that may wait for a region or SQL waits for a thread."""
 
 _CONSTANT: Final[Mapping[str, Any]] = {
     "SCRIPT_NAME": "",
@@ -38,7 +38,7 @@ _CONSTANT: Final[Mapping[str, Any]] = {
     "wsgi.multithread": True,
     "wsgi.multiprocess": True,
     "wsgi.run_once": False,
-    # Werkzeug's: the input ends by itself, also where no Content-Length says when.
+    # Werkzeug's key: the input ends by itself, also without a Content-Length.
     "wsgi.input_terminated": True,
 }
 _LENGTH: Final = re.compile(rb"0*([0-9]{1,15})")
@@ -53,7 +53,7 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpResponse:
-    """An answer: status, header fields, body."""
+    """A response: status, header fields, body."""
 
     status: int
     headers: Iterable[tuple[str, str]]
@@ -64,26 +64,27 @@ class HttpFront:
     """
     An ASGI application around a WSGI one.
 
-    Half of the threads answer what may have to wait for a region or for SQL, the other
-    half what reads memory only: however many of the first kind hang, the second kind is
-    answered. What stands ready is answered without any thread.
+    Half of the threads answer requests that may wait for a region or for SQL, the other
+    half requests that read memory only: when all of the first kind hang, this server
+    still answers the second kind. A ready response needs no thread.
 
     Args:
         app: The WSGI application.
-        close: Lets go of the application, once every request is answered.
+        close: Closes the application, once every request is answered.
         threads: How many requests are answered at once, at least two.
-        handling: Returns how a method on a path is handled. Of a larger body than the
-            most the application gets a byte more, or nothing where its length was said,
-            and refuses it.
-        ready: The answers to GET that stand ready, by path.
+        handling: Returns how a method on a path is handled. Of a body above the limit
+            the application gets one byte more than the limit, or nothing where its
+            length was stated, and refuses it.
+        ready: The ready responses to GET, by path.
         ready_while_draining: Likewise, while this process is about to stop.
-        is_draining: Returns whether it is: each connection is closed with its answer
-            then, so that none is idle when the process stops.
+        is_draining: Returns whether it is about to stop: then each connection is closed
+            with its answer, so that none is idle when the process stops.
         busy: Returns the answer to a request that has waited for a thread for too long.
         failed: Returns the answer where the application, or this front, failed.
-        body_within: How long a body may take to arrive. For a later one, and for one
-            that broke off, the application gets an input that refuses to be read.
-        patience: How long a request that may have to wait waits for a thread.
+        body_within: How long a body may take to arrive. For a later or broken-off one,
+            the application gets an input that raises when it is read.
+        patience: How long a request that may wait for a region or SQL waits for a
+            thread.
     """
 
     def __init__(
@@ -115,7 +116,7 @@ class HttpFront:
         self._answering = _WorkerPool("answers", threads - waiting, patience=None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or begin and end with the process."""
+        """Answer one request, or the start and stop events of the process."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
@@ -129,7 +130,7 @@ class HttpFront:
             for name, value in answer.headers
         ]
         if not request.is_read or self._is_draining():
-            # What is left of the body would be taken for the next request.
+            # The server would read the rest of the body as the next request.
             headers.append((b"connection", b"close"))
         await send(
             {
@@ -177,14 +178,14 @@ class HttpFront:
                 while not request.is_read and read.tell() <= most_bytes:
                     message = await receive()
                     if message["type"] != "http.request":
-                        # The client has gone, or its chunks cannot be read.
+                        # The client is gone, or its chunks are malformed.
                         return BROKEN_OFF
                     read.write(message.get("body", b""))
                     request.is_read = not message.get("more_body", False)
         except TimeoutError:
             return LATE
         if read.tell() > most_bytes:
-            # Of another request's bytes behind it nobody can be sure.
+            # The bytes after it may not be a request.
             request.is_read = False
             read.truncate(most_bytes + 1)
         elif request.length not in (None, read.tell()):
@@ -217,13 +218,13 @@ class HttpFront:
 
 class _Request:
     """
-    The head of a request, in the words of WSGI (PEP 3333).
+    The head of a request, in WSGI's terms (PEP 3333).
 
     Attributes:
         path: As it came, percent signs and all.
-        length: How long the body is; None when that is not said.
-        is_unbounded: Nobody can say where the body ends: the application refuses it.
-        is_read: Nothing of the body is left to be read.
+        length: The body's stated length; None without one.
+        is_unbounded: The end of the body is unknown: the application refuses it.
+        is_read: The body was read to its end.
     """
 
     __slots__ = ("environ", "is_read", "is_unbounded", "length", "method", "path")
@@ -239,7 +240,7 @@ class _Request:
             **_CONSTANT,
             "REQUEST_METHOD": self.method,
             "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
-            # PEP 3333: bytes, as characters of Latin-1.
+            # PEP 3333 wants bytes as characters of Latin-1.
             "PATH_INFO": scope["path"].encode().decode("latin-1"),
             "QUERY_STRING": query.decode("latin-1"),
             "REQUEST_URI": (raw_path + b"?" + query).decode("latin-1")
@@ -270,21 +271,21 @@ class _Request:
 
 
 def _length(environ: WSGIEnvironment) -> int | None:
-    """Return the length that is said, and let the environment say it in few digits."""
+    """Return the stated length, and write it into the environment in few digits."""
     text = environ.get("CONTENT_LENGTH", "").encode("latin-1")
     if match := _LENGTH.fullmatch(text):
         length = int(match[1])
     elif _LONG_LENGTH.fullmatch(text):
         length = _LONGEST
     else:
-        # None is said, or the application refuses what is.
+        # There is none, or the application refuses it.
         return None
     environ["CONTENT_LENGTH"] = str(length)
     return length
 
 
 class _NoThread(Exception):
-    """No thread has become free in time."""
+    """No thread became free in time."""
 
 
 class _WorkerPool:
@@ -310,7 +311,7 @@ class _WorkerPool:
         Call a function on a thread of this pool.
 
         Raises:
-            _NoThread: All were taken for too long.
+            _NoThread: All threads were busy for too long.
         """
         if self._free.locked():
             try:
@@ -328,16 +329,16 @@ class _WorkerPool:
             self._free.release()
 
     def close(self) -> None:
-        """Let go of the threads."""
+        """Stop the threads."""
         self._pool.shutdown()
 
 
 def _environ_name(field: bytes) -> str | None:
     """
-    Return what WSGI calls a header field, None for one that must be overlooked.
+    Return WSGI's name of a header field; None for one that must be ignored.
 
-    A name with an underscore would pass for the same with a hyphen, which a proxy in
-    front may have removed or set.
+    A name with an underscore would equal the one with a hyphen, which a proxy in front
+    may have removed or set.
     """
     if len(field) > _MOST_MEMORABLE:
         return None if b"_" in field else _named(field)

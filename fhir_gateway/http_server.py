@@ -1,7 +1,7 @@
 """
-The web server: Granian, with the options that all of this program's serving shares.
+The web server: Granian, with the options that the gateway and the sandbox share.
 
-docs/adr/0015-web-server.md says why this one, and why so.
+docs/adr/0015-web-server.md gives the reasons for Granian and for these options.
 """
 
 import ctypes
@@ -40,7 +40,7 @@ _HEAD_WITHIN_MS: Final = 30_000
 _MOST_CONNECTIONS: Final = 4096
 _STOPS_WITHIN_S: Final = 45
 _STOPPING: Final = frozenset({signal.SIGINT, signal.SIGTERM})
-# `timeout` and others send a signal to a process, and once more to its whole group.
+# `timeout` and others signal a process, and then once more its whole group.
 _ONE_SIGNAL_S: Final = 1.0
 
 # glibc's M_ARENA_MAX.
@@ -51,7 +51,7 @@ _HEALTHY: Final = HttpResponse(
     status=200, headers=[("Content-Type", "application/json")], body=HEALTHY
 )
 
-# A balancer sends nothing new to a process that says so.
+# A load balancer sends nothing new to a process that answers this.
 _DRAINING: Final = HttpResponse(
     status=503,
     headers=[("Content-Type", "application/json")],
@@ -63,35 +63,35 @@ Running = Callable[[], AbstractContextManager[GatewayApp]]
 
 def serve_http(settings: Settings, running: Running) -> None:
     """
-    Answer with a WSGI application until interrupted.
+    Serve a WSGI application until interrupted.
 
     After SIGTERM it goes on for `settings.drains_for_s`, and closes each connection
-    with its answer; after a second one, or SIGINT, it stops at once. What has begun is
-    answered in any case. The web processes follow this one: a signal that reaches all
-    of them at once, as a supervisor may send it, stops none of them before the others.
+    with its answer; after a second SIGTERM, or SIGINT, it stops at once. In either case
+    it answers the requests that have begun. The web processes follow this one: where a
+    supervisor signals all of them at once, none of them stops before the others.
 
     Args:
         settings: Where to listen, with how many processes and threads.
-        running: Gives the application, in each process, while that runs; a function of
+        running: Returns a context with the application, for each process; a function of
             a module.
     """
     # Shared with the web processes.
     draining = RawValue(ctypes.c_bool, False)  # noqa: FBT003 - ctypes knows no keywords
     _DrainingServer(
-        # Only a name: `target_loader` makes the application.
+        # It is only a name: `target_loader` makes the application.
         "fhir_gateway",
         address=settings.host,
         port=settings.port,
         interface=Interfaces.ASGI,
         workers=settings.processes,
         loop=Loops.uvloop,
-        # With HTTP/2 allowed, a connection that says nothing at all is kept for ever.
+        # With HTTP/2 allowed, a silent connection stays open for ever.
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=_HEAD_WITHIN_MS),
-        # Connections of one process, not requests: half-sent ones count.
+        # It counts the connections of one process, half-sent requests included.
         backpressure=_MOST_CONNECTIONS,
         log_level=LogLevels.error,
-        # Never an access log: a URL may hold what a client should not have put there.
+        # There is no access log: a client may have put personal data into a URL.
         log_access=False,
         websockets=False,
         respawn_failed_workers=True,
@@ -105,7 +105,7 @@ def serve_http(settings: Settings, running: Running) -> None:
 
 
 class _DrainingServer(MPServer):
-    """Granian, which by itself stops listening at once, with idle connections open."""
+    """A Granian that drains; by itself it would stop listening at once."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class _DrainingServer(MPServer):
         self._drains_since = 0.0
 
     def signal_handler_interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Drain, and stop after that; stop at once when there is no time for it."""
+        """Drain, then stop; stop at once when no time is left for draining."""
         stop = partial(super().signal_handler_interrupt, number, frame)
         is_draining = self._draining.value
         if number != signal.SIGTERM or not self._drains_for_s:
@@ -142,7 +142,7 @@ class _DrainingServer(MPServer):
             _following, options["callback_loader"], is_ended
         )
         process: Any = super()._spawn_worker(*arguments, **options)
-        # Granian makes its own kind, and has no way to say another.
+        # Granian makes its own class, without an option for another.
         process.__class__ = _FollowingProcess
         process.is_ended = is_ended
         return process
@@ -150,7 +150,7 @@ class _DrainingServer(MPServer):
 
 class _FollowingProcess(WorkerProcess):
     """
-    A web process that stops when the main process ends it, whoever else signals it.
+    A web process that stops only when the main process ends it, or is gone.
 
     Attributes:
         is_ended: Whether the main process has ended it, or is gone; shared with the web
@@ -160,7 +160,7 @@ class _FollowingProcess(WorkerProcess):
     is_ended: "ctypes.c_bool"
 
     def start(self) -> None:
-        """Start it with the signals held back, until it can tell who sent them."""
+        """Start it with its signals blocked, until it can distinguish their senders."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
         try:
             super().start()  # type: ignore[no-untyped-call] # Granian's
@@ -168,13 +168,13 @@ class _FollowingProcess(WorkerProcess):
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def terminate(self) -> None:
-        """End it, once it has answered what has begun."""
+        """End it, once it has answered the requests that have begun."""
         self.is_ended.value = True
         super().terminate()  # type: ignore[no-untyped-call] # Granian's
 
 
 def _following(loader: Callable[[], HttpFront], is_ended: "ctypes.c_bool") -> HttpFront:
-    """Return what a web process serves, and see that it follows the main process."""
+    """Return a web process's application; make the process follow the main one."""
     Thread(target=_follow, args=(is_ended,), name="follows", daemon=True).start()
     Thread(
         target=_end_with_main_process, args=(is_ended,), name="ends", daemon=True
@@ -183,12 +183,12 @@ def _following(loader: Callable[[], HttpFront], is_ended: "ctypes.c_bool") -> Ht
 
 
 def _follow(is_ended: "ctypes.c_bool") -> None:
-    """Let a signal through only when the main process has sent it, or is gone."""
+    """Pass on a signal only when the main process has sent it, or is gone."""
     while True:
         number = signal.sigwait(_STOPPING)
         if is_ended.value:
             break
-    # All other threads hold it back, so this one gets it; Granian's handler does the
+    # All other threads block it, so that this one gets it; Granian's handler does the
     # rest.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
     os.kill(os.getpid(), number)
@@ -204,7 +204,7 @@ def _end_with_main_process(is_ended: "ctypes.c_bool") -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
     gives_up_at = time.monotonic() + _STOPS_WITHIN_S
     while time.monotonic() < gives_up_at:
-        # More than once: while it starts, Granian may lose one.
+        # More than once, since Granian may lose one during its start.
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(_ONE_SIGNAL_S)
     os._exit(1)
@@ -240,9 +240,9 @@ def _answer(response: Response) -> HttpResponse:
 
 
 def _share_arenas() -> None:
-    """Let the threads of this process share their free memory."""
-    # glibc gives most of them an arena of their own, which keeps what an answer of a
-    # quarter of a megabyte once took. Other C libraries have no such function.
+    """Make the threads of this process share their free memory."""
+    # glibc gives most of them an arena of their own, which never returns the memory of
+    # an answer of a quarter of a megabyte. Other C libraries lack this function.
     set_option = getattr(ctypes.CDLL(None), "mallopt", None)
     if set_option is not None:
         set_option(_ARENA_MAX, _ARENAS)

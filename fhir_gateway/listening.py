@@ -1,5 +1,5 @@
 """
-Where a server is to listen: an address of this machine, and a port that nobody has.
+Where a server listens: an address of this machine, and a free port.
 """
 
 import errno
@@ -10,10 +10,10 @@ __all__ = ["CannotListen", "listening_address"]
 
 class CannotListen(Exception):
     """
-    Nobody can listen there; the message says what to do.
+    The server cannot listen there; the message says what to do.
 
     Attributes:
-        is_configuration: Whether it stays so until somebody changes a setting.
+        is_configuration: Whether only a changed setting helps.
     """
 
     def __init__(self, message: str, *, is_configuration: bool) -> None:
@@ -25,19 +25,19 @@ def listening_address(host: str, port: int, *, host_name: str, port_name: str) -
     """
     Return the address to listen on for a host's name.
 
-    A web server shares its port with others that permit it (SO_REUSEPORT), without a
-    word: two gateways of different settings would answer by turns. So it is tried here
-    first whether anybody listens there.
+    A web server silently shares its port with others that permit it (SO_REUSEPORT): two
+    gateways with different settings would answer alternately. So this function first
+    tries whether another program listens there.
 
     Args:
         host: An address or a name.
         port: The port.
-        host_name: What sets the host, for the message.
-        port_name: What sets the port, for the message.
+        host_name: The setting or option of the host, for the message.
+        port_name: The setting or option of the port, for the message.
 
     Raises:
-        CannotListen: No address has that name, it is no address of this machine, or
-            the port is taken or may not be used.
+        CannotListen: The name has no address, it is not an address of this machine, or
+            the port is taken or forbidden.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(
@@ -50,10 +50,10 @@ def listening_address(host: str, port: int, *, host_name: str, port_name: str) -
             is_configuration=True,
         ) from None
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        # Connections that were closed a moment ago take no port.
+        # Connections that were closed a moment ago do not occupy a port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            # Not listen(): who came in that moment would be turned away.
+            # Not listen(): it would refuse a client that connects in that moment.
             probe.bind(address)
         except OSError as error:
             raise _refusal(error, host, port, host_name, port_name) from None

@@ -29,12 +29,12 @@ def configure_logging() -> None:
 
 class _Logger(structlog.WriteLogger):
     """
-    Writes events, and goes on without a word where they cannot be written.
+    Writes events, and silently goes on where it cannot write them.
 
-    Each is one write with its line's end in it: processes share standard error, and one
-    that is killed in between would leave half a line for another to go on with. A disk
-    that is full, or a pipe that nobody reads any more, must not turn a booking that was
-    made into an answer 500.
+    Each event is one write that includes the line's end: processes share standard
+    error, and a killed one could otherwise leave half a line for another to continue. A
+    full disk, or a pipe without a reader, must not make a successful booking an answer
+    500.
     """
 
     def msg(self, message: str) -> None:

@@ -1,5 +1,5 @@
 """
-What `fhir-gateway sources check` prints: tables for people, or JSON for programs.
+The output of `fhir-gateway sources check`: tables for people, or JSON for programs.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ __all__ = ["report_json", "report_tables"]
 
 
 def report_json(report: SourceReport) -> dict[str, Any]:
-    """Return everything that was found out about a source, as JSON."""
+    """Return the report on a source, as JSON."""
     return {
         "source": str(report.source.name),
         "well": report.is_well,
@@ -59,7 +59,7 @@ def report_json(report: SourceReport) -> dict[str, Any]:
 
 
 def report_tables(reports: Sequence[SourceReport]) -> Iterable[Table]:
-    """Yield the table of sources, then those of what is not as it should be."""
+    """Yield the table of sources, then those of their faults."""
     summary = Table(title="Sources")
     headings = ("source", "units", "answered", "mapped", "unmapped", "idle", "well")
     for heading in headings:
@@ -152,7 +152,7 @@ def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
-        # A region's own texts are no markup.
+        # A region's own texts are not markup.
         table.add_row(*(escape(cell) for cell in row))
     return table
 

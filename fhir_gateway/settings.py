@@ -28,19 +28,19 @@ __all__ = [
 ]
 
 JOURNAL_FILE: Final = "journal.sqlite"
-"""What the journal is called in the data folder."""
+"""The name of the journal's file in the data folder."""
 
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 _PORTS: Final = range(1, 65_536)
-# What Kubernetes sets in each container for a Service, named after it: a Service called
-# fhir-gateway or sandbox makes names that look like settings. NAME_PORT alone needs a
-# look at its value as well.
+# Kubernetes sets such variables in each container for a Service, named after it: a
+# Service called fhir-gateway or sandbox makes names that look like settings. For
+# NAME_PORT the value decides as well.
 _SERVICE_LINK: Final = re.compile(
     r".+_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?"
     r"|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
 _SERVICE_LINK_PORT: Final = re.compile(r"(tcp|udp|sctp)://\S+:[0-9]{1,5}")
-# RFC 3986, section 3.3: what a path may have in it.
+# RFC 3986, section 3.3: the characters of a path.
 _URL: Final = re.compile(
     r"https?://[A-Za-z0-9.:\[\]-]+(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*)?"
 )
@@ -49,7 +49,7 @@ _HOST: Final = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?"
 _HOST_NAME: Final = re.compile(
     r"[a-z0-9](?:[a-z0-9.\-]*[a-z0-9])?|[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*"
 )
-# Who listens everywhere is asked here.
+# A server that listens everywhere answers at these addresses.
 _UNSPECIFIED: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - never listened on
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -93,7 +93,7 @@ ENVIRONMENT: Final = {
 
 class WrongSettings(ValueError):
     """
-    The environment says something unusable.
+    The environment has unusable settings.
 
     Attributes:
         faults: One sentence each, naming the variable.
@@ -107,14 +107,14 @@ class WrongSettings(ValueError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """
-    How the program is to run.
+    The settings of the program.
 
     Attributes:
         hosts: The names that clients may call the server by, in lower case, without a
             port; an address of IPv6 without brackets.
         redis_url: None for one of our own.
-        database_url: Never None: SQLite in the data folder when nothing else is said.
-        has_own_database: Nothing else is said.
+        database_url: SQLite in the data folder when DATABASE_URL is not set.
+        has_own_database: DATABASE_URL is not set.
         journal_keys: Empty for one that is made in the data folder.
     """
 
@@ -162,7 +162,8 @@ class Settings:
                 ("PORT", 8080, _PORTS),
                 ("SANDBOX_PORT", 8090, _PORTS),
                 ("FHIR_GATEWAY_PROCESSES", 1, range(1, 257)),
-                # One for what may have to wait for a region, one for the rest.
+                # One thread for requests that may wait for a region, one for the
+                # others.
                 ("FHIR_GATEWAY_THREADS", 32, range(2, 1025)),
                 ("FHIR_GATEWAY_ANSWERS_WITHIN_S", 10, range(1, 61)),
                 ("FHIR_GATEWAY_DRAINS_FOR_S", 5, range(61)),
@@ -226,10 +227,10 @@ class Settings:
 
 def url_host(host: str) -> str:
     """
-    Return the host, as a URL has it, of what listens on an address or a name.
+    Return the URL's host for a server that listens on an address or a name.
 
-    An address of IPv6 stands in brackets (RFC 3986, 3.2.2), its zone behind `%25` (RFC
-    6874); of what listens everywhere it is loopback.
+    An address of IPv6 stands in brackets (RFC 3986, 3.2.2), its zone after `%25` (RFC
+    6874); for a server that listens everywhere it is loopback.
     """
     host = _UNSPECIFIED.get(host, host)
     return f"[{host.replace('%', '%25')}]" if ":" in host else host
@@ -257,12 +258,12 @@ def service_links(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _text(environment: Mapping[str, str], name: str) -> str:
-    """Return a setting without the line's end that a file of secrets ends with."""
+    """Return a setting without the line's end of a secrets file."""
     return environment.get(name, "").strip()
 
 
 def _resolved(data_dir: Path, faults: list[str]) -> Path:
-    """Return where the data folder is in truth, whether it is there or not."""
+    """Return the real path of the data folder, also where it does not exist."""
     name = "FHIR_GATEWAY_DATA_DIR"
     try:
         folder = data_dir.resolve()
@@ -299,7 +300,7 @@ def _journal_keys(environment: Mapping[str, str], faults: list[str]) -> tuple[st
     text = _text(environment, "FHIR_GATEWAY_JOURNAL_KEYS")
     keys = tuple(key.strip() for key in text.split(",") if key.strip())
     if text and not keys:
-        # A new key would be made in the data folder, in the place of a lost one.
+        # Otherwise a new key in the data folder would replace a lost one.
         faults.append("FHIR_GATEWAY_JOURNAL_KEYS: there is no key between its commas")
     if keys:
         try:

@@ -1,5 +1,5 @@
 """
-What `fhir-gateway sources` prints: a table for people, or JSON for programs.
+The output of `fhir-gateway sources`: a table for people, or JSON for programs.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ _STYLES: Final = {
 
 
 def overview_json(overview: SourceOverview) -> dict[str, Any]:
-    """Return everything that is known of a source, as JSON."""
+    """Return the overview of a source, as JSON."""
     source, status, live = overview.source, overview.status, overview.live
     age = overview.age_of_oldest
     found: dict[str, Any] = {
@@ -96,7 +96,7 @@ def _live_json(live: LiveSighting) -> dict[str, Any]:
 
 
 def overview_tables(overviews: Sequence[SourceOverview]) -> Iterable[Table]:
-    """Yield the table of sources, then what fails alone and what was left out."""
+    """Yield the table of sources, then those of single failures and of losses."""
     table = Table(title="Sources")
     for heading in ("source", "state", "oldest", "calls/min", "slots"):
         is_text = heading in ("source", "state")

@@ -1,8 +1,9 @@
 """
-What keeps a command from running, in lines that its operator can act on.
+Why a command cannot run, in lines that its operator can act on.
 
-Each is one sentence in our words; what a library says may hold a secret, and is left
-out. Exit code 2 means that a setting or a file is wrong, 1 that it cannot run just now.
+Each line is one sentence of our own: a library's message may hold a secret, and is left
+out. Exit code 2 means that a setting or a file is wrong, 1 that the command cannot run
+just now.
 """
 
 from collections.abc import Mapping, Sequence
@@ -61,7 +62,7 @@ _SAY_ALL: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartFault:
-    """Why a command does not run: a line each, and its exit code."""
+    """Why a command cannot run: one line for each fault, and its exit code."""
 
     lines: tuple[str, ...]
     exit_code: int
@@ -69,11 +70,11 @@ class StartFault:
 
 def start_fault(error: Exception, settings: Settings | None) -> StartFault:
     """
-    Return what to tell of an error.
+    Return the lines and the exit code for an error.
 
     Args:
-        error: What kept the command from running.
-        settings: Those that it ran with; None where they are at fault.
+        error: The error that stopped the command.
+        settings: The settings of the command; None where they are at fault.
     """
     return StartFault(
         lines=tuple(map(_one_line, _lines(error, settings))),
@@ -106,7 +107,7 @@ def _is_configuration(error: Exception) -> bool:
 
 
 def _database(settings: Settings | None, fault: DatabaseFault) -> str:
-    """Return which setting says where the database is."""
+    """Return the name of the setting that locates the database."""
     if settings is not None and settings.has_own_database and fault in _OF_A_FILE:
         return f"FHIR_GATEWAY_DATA_DIR: {settings.data_dir.resolve()}"
     return "DATABASE_URL"
@@ -123,7 +124,7 @@ def _unforeseen(error: Exception) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Return a text in which names of files and tables break no line."""
+    """Return a text in which no name of a file or table has a line break."""
     return "".join(
         each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text
     )

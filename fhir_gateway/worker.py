@@ -16,7 +16,7 @@ _log = structlog.get_logger()
 
 
 class WorkerFailed(Exception):
-    """A part ended by a fault of this program's own."""
+    """A part ended through a fault in this program."""
 
 
 def run_side_by_side(
@@ -25,16 +25,16 @@ def run_side_by_side(
     """
     Run every part until `stop` is set.
 
-    A part that fails takes the others with it: a worker that does half of its work
-    looks well from outside, and one that has ended is started again.
+    A failing part ends the others: a worker that does half of its work looks healthy
+    from outside, and a supervisor starts an ended one again.
 
     Args:
-        parts: What runs, by name; each returns soon after `stop` is set.
-        stop: Is set as well when a part has failed.
+        parts: The functions to run, by name; each returns soon after `stop` is set.
+        stop: This function sets it as well, when a part has failed.
 
     Raises:
-        WorkerFailed: A part failed. What it raised is not in the message, which could
-            name a resident; its class and place are in the log.
+        WorkerFailed: A part failed. The message omits the part's error, which could
+            name a resident; the log has its class and place.
     """
     with ThreadPoolExecutor(len(parts)) as executor:
         running = {name: executor.submit(run, stop) for name, run in parts.items()}

@@ -1,5 +1,5 @@
 """
-The WSGI object that a web server loads: `fhir_gateway.wsgi:application()`.
+The WSGI application that a web server loads: `fhir_gateway.wsgi:application()`.
 """
 
 import atexit
@@ -19,9 +19,9 @@ __all__ = ["application", "running"]
 @contextmanager
 def running() -> Iterator[GatewayApp]:
     """
-    Give the application of this process, with its view following the store.
+    Return a context with the application of this process; its view follows the store.
 
-    In the end the bookings under way are waited for, as long as they may take.
+    At the end the context waits for the bookings under way, as long as they may take.
     """
     configure_logging()
     settings = Settings.from_environment(os.environ)
@@ -30,7 +30,8 @@ def running() -> Iterator[GatewayApp]:
         program(settings, redis_url) as made,
         ExitStack() as stack,
     ):
-        # Before anybody is listened to: the first search must not miss what is known.
+        # The view loads before the server listens: the first search must find all
+        # stored times.
         with suppress(StoreUnavailable):
             made.view.catch_up()
         made.view.start()
@@ -41,7 +42,7 @@ def running() -> Iterator[GatewayApp]:
 
 
 def application() -> GatewayApp:
-    """Return the same application, let go of when the process ends."""
+    """Return the same application; the end of the process closes it."""
     stack = ExitStack()
     atexit.register(stack.close)
     return stack.enter_context(running())

@@ -1,3 +1,3 @@
 """
-The words everything else is written in: contract side, free of any framework.
+The domain model: the contracts' terms, free of any framework.
 """

@@ -46,7 +46,8 @@ class WriteResult:
     """
     A region's answer to MakeBooking, UpdateBooking or CancelBooking.
 
-    OK and INFO both mean done; the text of INFO and ERROR must be shown.
+    OK and INFO both mean that the region did it; a client must show the text of INFO
+    and ERROR.
     """
 
     code: ResultCode
@@ -73,7 +74,8 @@ class BookingPermissions:
     What the region lets the resident do with a booking; absent means no.
 
     Attributes:
-        unreadable: What it says something of that cannot be read; that is false here.
+        unreadable: The permissions that the region states in an unreadable way; they
+            are false here.
     """
 
     cancel: bool = False
@@ -87,16 +89,17 @@ class Booking:
     """
     A booked time or an invitation (`kallelse`) as its source describes it.
 
-    An open invitation has neither start nor end. Everything but the unit may be
+    An open invitation has neither start nor end. Each field but the unit may be
     missing.
 
     Attributes:
-        subject_of_care: None too where the source names a temporary number: whose that
-            is, only the source knows.
-        purpose: What the unit says of it, as plain text.
+        subject_of_care: None also where the source gives a temporary number: only the
+            source knows its holder.
+        purpose: The unit's own description of it, as plain text.
         reason: What the resident wrote when booking.
-        left_out: Why parts of the description were left out of it, where the answer is
-            of this booking alone; a list says that of all of its bookings.
+        left_out: Why parts of the description are missing here, where the answer is
+            about this booking alone; an answer with several bookings states it once for
+            all of them.
     """
 
     unit: HsaId
@@ -120,7 +123,7 @@ class Booking:
 
     @property
     def schedule(self) -> Schedule | None:
-        """Return whose time it is, where the source says its time type."""
+        """Return the time's schedule, where the source states its time type."""
         if self.time_type_id is None:
             return None
         return Schedule(
@@ -138,7 +141,7 @@ class Booking:
     @property
     def timeslot(self) -> Timeslot | None:
         """
-        Return the time that is booked, as far as it is said; None without a start.
+        Return the booked time, as far as the source states it; None without a start.
 
         One without an end ends when it begins.
         """
@@ -151,16 +154,16 @@ class Booking:
         return Timeslot(schedule=schedule, start=self.start, end=self.end or self.start)
 
     def may_be_of(self, number: PersonalIdentityNumber) -> bool:
-        """Return whether it is this resident's, as far as it says."""
+        """Return whether it may be this resident's: true also where it names nobody."""
         return self.subject_of_care in (None, number)
 
 
 class BookingStatus(Enum):
     """
-    How a booking stands, as far as anybody can know.
+    The status of a booking, as far as anybody can know.
 
-    PENDING: it is only held, and `held_until` says how long; or a write was sent, its
-    outcome is unknown, and it will be found out.
+    PENDING: it is only held, until `held_until`; or a write was sent, its outcome is
+        unknown, and reconciliation will find it out.
     """
 
     PENDING = "pending"
@@ -171,11 +174,11 @@ class BookingStatus(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class CancellationReason:
     """
-    Why a booking is cancelled, as whoever cancels it says.
+    The client's reason for a cancellation.
 
     Attributes:
-        text: What the unit is told.
-        stated: The same in the client's own form, to be given back as it is.
+        text: The text that the unit receives.
+        stated: The same as the client wrote it, to be returned unchanged.
     """
 
     text: str
@@ -185,21 +188,20 @@ class CancellationReason:
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ManagedBooking:
     """
-    A booking that this server has an id for: its own, or one that a source told of.
+    A booking that this server has an id for: made here, or reported by a source.
 
     Attributes:
         id: Our own id.
-        version: One more at each change that a client can see.
+        version: It grows by one at each change that a client can see.
         booking_id: The region's id, where it is known.
-        message: The region's own text in its answer to a write; it must be shown.
-        purpose: What the unit says of the booking.
+        message: The region's own text in its answer to a write; a client must show it.
+        purpose: The unit's own description of the booking.
         reason: What the resident wrote.
-        confirmed_at: When the source last said that it stands, if ever.
-        held_until: Until when it is held, while it is not more than that.
-        cancellation: Why it was cancelled, where it was cancelled here and that was
-            said.
-        is_offered_again: Whether its source offers its time again, just after it was
-            cancelled; None when that was not looked for, or could not be.
+        confirmed_at: When the source last confirmed it, if ever.
+        held_until: When its hold ends, while it is only held.
+        cancellation: The reason, where it was cancelled here and the client gave one.
+        is_offered_again: Whether its source offers its time again just after the
+            cancellation; None when nobody looked, or could not.
     """
 
     id: str
@@ -225,11 +227,11 @@ class ManagedBooking:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptPart:
     """
-    A unit's part of an answer that an aggregating service had kept.
+    A unit's part of an answer, from the cache of an aggregating service.
 
     Attributes:
-        since: As of when; None when it does not say.
-        is_failed: Whether it tried in vain to bring the part up to date.
+        since: When the cached part was true; None when the service does not say.
+        is_failed: Whether the service tried in vain to update the part.
     """
 
     unit: LogicalAddress
@@ -243,15 +245,17 @@ class BookedTimes:
     A source's answer about a resident's booked times.
 
     Attributes:
-        unreadable: What was wrong with each booking, or part of one, that had to be
-            left out.
-        lost_at: When the bookings begin that were left out; None stands for those of
-            which not even that can be read.
+        unreadable: One sentence for each booking, or part of one, that was left out:
+            what is wrong with it.
+        lost_at: The starts of the bookings that were left out; None stands for those
+            with an unreadable start.
         unanswered: The units whose part is missing, where the source aggregates.
-        kept: The units whose part is not of this moment.
-        lost_ids: What the source calls the bookings that were left out, where it says.
+        kept: The units with a part that is not of this moment.
+        lost_ids: The source's ids of the bookings that were left out, where it states
+            them.
         of_others: How many bookings were left out because they are another person's.
-        elsewhere: How many were, because they are at units that are not its own.
+        elsewhere: How many bookings were left out because they are at units of another
+            source.
     """
 
     bookings: tuple[Booking, ...]
@@ -265,7 +269,7 @@ class BookedTimes:
 
     @property
     def is_whole(self) -> bool:
-        """Return whether it has all of the resident's bookings, for certain."""
+        """Return whether it certainly has all of the resident's bookings."""
         return not (self.unreadable or self.lost_at or self.unanswered)
 
     def may_hide(self, start: datetime, booking_id: BookingId | None = None) -> bool:
@@ -274,7 +278,7 @@ class BookedTimes:
 
         Args:
             start: When it begins.
-            booking_id: What its source calls it, where that is known.
+            booking_id: Its source's id of it, where that is known.
         """
         return (
             bool(self.unanswered)

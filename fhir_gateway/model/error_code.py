@@ -1,9 +1,9 @@
 """
-What exactly went wrong, in a code that a client can act on.
+Error codes: what exactly went wrong, for a client to act on.
 
 The names are those of scheduling 2.0 (`ResultCodeEnum`) where it has one. The
-CodeSystem `error-code` in `profiles/` says what each means and who caused it; a code
-has the same meaning in every installation.
+CodeSystem `error-code` in `profiles/` defines each code and says who caused it; a code
+means the same in every installation.
 """
 
 from enum import Enum

@@ -1,24 +1,20 @@
 """
-What can go wrong, in words without HTTP.
+Errors of the domain, free of HTTP.
 
-    GatewayError
-    ├── Incorrect              the request says something impossible
-    ├── NotFound               there is no such thing here
-    ├── Unsupported            it cannot be said to that source
-    ├── Forbidden              the booking does not permit it
-    ├── Conflict               the state of things has moved on
-    │   ├── Stale              the client's version is not the present one
-    │   └── TimeslotTaken      somebody else has the time
-    ├── Refused                the region said no, in its own words
-    ├── Busy                   too much at once; try again
-    ├── Unavailable            could not be asked; nothing was sent
-    ├── SourceFault            the source answered with a technical fault
-    │   └── MalformedAnswer    the source answered something that cannot be read
-    └── BookingUnconfirmed     sent, but nobody knows whether it was done
+    GatewayError ├── Incorrect              the request asks for something impossible
+    ├── NotFound               this server does not know it ├── Unsupported that
+    source's contract cannot express it ├── Forbidden              the booking does not
+    permit it ├── Conflict               the state has changed │   ├── Stale the
+    client's version is not the current one │   └── TimeslotTaken somebody else has the
+    time ├── Refused                the region refused, with its own text ├── Busy too
+    many requests at once; try again ├── Unavailable            the source could not be
+    reached; nothing was sent ├── SourceFault            the source answered with a
+    technical fault │   └── MalformedAnswer    the source's answer cannot be read └──
+    BookingUnconfirmed     the write was sent; its outcome is unknown
 
 `web/errors.py` alone knows status codes, `fhir/outcome.py` alone knows issue codes and
-which error code is told when an error has none of its own.
-No message here ever holds a personal number, a name or a free text of a resident.
+the error code of an error without one of its own. No message here ever holds a personal
+number, a name or a free text of a resident.
 """
 
 from enum import Enum
@@ -75,18 +71,18 @@ class Party(Enum):
 
 class GatewayError(Exception):
     """
-    Anything that went wrong and that a client is told of.
+    An error that this server reports to a client.
 
     Args:
         message: One sentence that a client developer can act on.
         source: The source that was asked, where one was.
-        interaction: The contract's name of what it was asked.
-        party: Who caused it, where that is known better than by the class.
-        error_code: What exactly went wrong, where that is known better than by the
-            category and the party.
+        interaction: The contract's name of the interaction.
+        party: Who caused it, where that differs from the class's own party.
+        error_code: A more exact error code than that of the category and the party,
+            where one is known.
 
     Attributes:
-        detail: Why the connection failed, or the source's own words without personal
+        detail: Why the connection failed, or the source's own text without personal
             numbers: for an operator who checks a source, never for a log or a client.
     """
 
@@ -129,26 +125,26 @@ class GatewayError(Exception):
 
     @property
     def log_text(self) -> str:
-        """Return what a log says of it, for who runs the server."""
+        """Return its text for a log, for the operator of the server."""
         return str(self)
 
 
 class Incorrect(GatewayError):
-    """The request says something impossible."""
+    """The request asks for something impossible."""
 
     category = Category.INCORRECT
     default_party = Party.CLIENT
 
 
 class NotFound(GatewayError):
-    """There is no such thing here."""
+    """This server does not know it."""
 
     category = Category.NOT_FOUND
     default_party = Party.CLIENT
 
 
 class Unsupported(GatewayError):
-    """It cannot be said to that source."""
+    """That source's contract cannot express it."""
 
     category = Category.UNSUPPORTED
     default_party = Party.REGION
@@ -162,14 +158,16 @@ class Forbidden(GatewayError):
 
 
 class Conflict(GatewayError):
-    """The state of things has moved on since the client looked."""
+    """The state has changed since the client read it."""
 
     category = Category.CONFLICT
     default_party = Party.CLIENT
 
 
 class Stale(Conflict):
-    """The client's version of a thing is not the present one; nothing was changed."""
+    """
+    The client's version of a resource is not the current one; nothing was changed.
+    """
 
     category = Category.STALE
 
@@ -183,9 +181,9 @@ class TimeslotTaken(Conflict):
 
 class Refused(GatewayError):
     """
-    The region said no (`resultCode` ERROR).
+    The region refused (`resultCode` ERROR).
 
-    `message` is the region's own text, which the contract says must be shown.
+    `message` is the region's own text; the contract requires clients to show it.
     """
 
     category = Category.REFUSED
@@ -193,13 +191,13 @@ class Refused(GatewayError):
 
 
 class Busy(GatewayError):
-    """Too much at once; the same request may succeed later."""
+    """There are too many requests at once; the same request may succeed later."""
 
     category = Category.BUSY
 
 
 class Unavailable(GatewayError):
-    """The source could not be asked; nothing reached it."""
+    """The source could not be reached; nothing was sent to it."""
 
     category = Category.UNAVAILABLE
     default_party = Party.REGION
@@ -231,7 +229,7 @@ class SourceFault(GatewayError):
 
 class MalformedAnswer(SourceFault):
     """
-    The source answered something that cannot be read.
+    The source's answer cannot be read.
 
     Args:
         element: The element that is missing or impossible.
@@ -254,8 +252,8 @@ class BookingUnconfirmed(GatewayError):
     A write was sent and its outcome is unknown: look it up, never send it again.
 
     Args:
-        is_answered: An answer has come, one that says nothing certain. So nothing of
-            this write is under way any more, and its source can be looked at at once.
+        is_answered: The source has answered, without a certain outcome. So nothing of
+            this write is under way any more, and its outcome can be looked up at once.
     """
 
     category = Category.UNCONFIRMED

@@ -1,9 +1,9 @@
 """
 Identifiers as types.
 
-HSA-ids compare without regard to case (RIV-TA crm:scheduling 1.1.5, chapter 3), so
-they are upper case from the moment they are read. A region's own identifiers are the
-very text that it wrote, blanks and case included: it gets them back unchanged.
+HSA-ids compare without regard to case (RIV-TA crm:scheduling 1.1.5, chapter 3), so they
+are upper case from the moment they are read. A region's own identifiers keep its exact
+text, with blanks and case: the region gets them back unchanged.
 """
 
 import re
@@ -87,28 +87,30 @@ class TimeTypeId(str):
 
     @property
     def code(self) -> Self:
-        """Return it as a FHIR code, which has single blanks, and none around it."""
+        """Return it as a FHIR code: with single blanks, and none around it."""
         return type(self)(" ".join(self.split()))
 
 
 class PerformerId(str):
     """
-    Who a time is with, in a source's own words.
+    A source's own identifier of a time's performer.
 
-    An HSA-id by the contract; TakeCare writes a kind of resource, and others the number
-    of an employee.
+    The contract says an HSA-id; TakeCare writes a kind of resource, others an employee
+    number.
     """
 
     __slots__ = ()
 
     @property
     def hsa_id(self) -> HsaId | None:
-        """Return the HSA-id that it is, None for anything else."""
+        """Return it as an HSA-id; None where it is not one."""
         return _hsa_id_or_none(self)
 
 
 class CareTypeId(str):
-    """A unit's own code for a care type; show it, send it back, hang no logic on it."""
+    """
+    A unit's own code for a care type: show it and send it back, but never interpret it.
+    """
 
     __slots__ = ()
 

@@ -1,7 +1,7 @@
 """
-What an interaction of a service contract is called, and who asks (RIV-TA).
+An interaction of a service contract, and its actor (RIV-TA).
 
-Each contract makes its own `Interaction`: those of crm:scheduling stand in
+Each contract makes its own `Interaction`: those of crm:scheduling are in
 `model/scheduling.py`.
 """
 
@@ -23,7 +23,7 @@ class Interaction:
 
     Attributes:
         name: The contract's own name for it, as messages, logs and settings have it.
-        writes: It changes something in the region, so it may be sent only once.
+        writes: It changes data in the region, so that it may be sent only once.
     """
 
     name: str

@@ -1,5 +1,5 @@
 """
-A list in a source's answer: what could be read of it, and why the rest was left out.
+A list in a source's answer: its readable items, and why the others were left out.
 """
 
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Listed(Generic[T]):
     """
-    The items of a list that a source has answered.
+    A list from a source's answer.
 
     Attributes:
-        items: Those that could be read, in the source's order.
+        items: The readable ones, in the source's order.
         rejected: One sentence for each item that was left out: the element and what is
             wrong with it, never its value.
     """

@@ -1,5 +1,5 @@
 """
-Losses: what a source's answers list and this server has to leave out.
+Losses: items of a source's answers that this server had to leave out.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ class Loss:
         time_type_id: The time type that was asked for, where one was.
         reason: The element and what is wrong with it, never its value.
         count: How many items.
-        is_elsewhere: Nothing is missing, since another source answers for them.
+        is_elsewhere: Another source answers for them, so that nothing is missing.
     """
 
     interaction: Interaction
@@ -93,7 +93,7 @@ def loss_from_json(json: list[Any]) -> Loss:
     Return the loss that `loss_to_json` wrote.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The JSON is not a loss.
     """
     interaction, unit, time_type_id, reason, count, is_elsewhere = json
     return Loss(

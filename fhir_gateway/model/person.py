@@ -1,9 +1,9 @@
 """
-The resident: personal numbers and what a booking says of its subject of care.
+The resident: personal numbers and a booking's subject of care.
 
 Numbers follow Skatteverket's form (SKV 704, SKV 707): twelve digits, a calendar date
-(day + 60 in a coordination number) and a Luhn check digit over the last ten.
-Nothing here shows a number or a name in its `repr`, so that none reaches a log.
+(day + 60 in a coordination number) and a Luhn check digit over the last ten. No `repr`
+here shows a number or a name, so that none reaches a log.
 """
 
 import re
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 OLDEST_YEARS: Final = 150
-"""How old somebody may be by their number: test persons are born from 1890 on."""
+"""The oldest possible age by a number: test persons are born from 1890 on."""
 
 _TWELVE_DIGITS: Final = re.compile(r"[0-9]{12}")
 _COORDINATION_DAY_OFFSET: Final = 60
@@ -111,7 +111,7 @@ class PersonalIdentityNumber:
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class SubjectOfCare:
     """
-    The resident a booking is for, as a region wants to know them.
+    The resident of a booking, with the details that a region requires.
 
     First and last name are those of the population register, at most five days old
     (crm:scheduling 1.1.5); the client vouches for that.
@@ -147,9 +147,9 @@ class SubjectOfCare:
 
 def is_possible_number(digits: str) -> bool:
     """
-    Return whether twelve characters could be a personal number, but for a wrong digit.
+    Return whether twelve characters could be a personal number with one wrong digit.
 
-    Temporary numbers have a letter, or a year, month or day that nobody is born in.
+    Temporary numbers have a letter, or a year, month or day without births.
     """
     if not _TWELVE_DIGITS.fullmatch(digits) or digits[:2] not in _CENTURIES:
         return False

@@ -9,7 +9,9 @@ __all__ = ["fault_of_file", "is_absent"]
 
 
 def is_absent(path: str | Path) -> bool:
-    """Return whether nothing has that name; what may be there is not absent."""
+    """
+    Return whether nothing has that name; a path that cannot be looked at is not absent.
+    """
     try:
         Path(path).stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -23,7 +25,7 @@ def fault_of_file(path: str | Path) -> str | None:
     """
     Return why a file cannot be read, or None; nothing is raised.
 
-    A pipe or a device is no file: opening one may wait for ever.
+    A pipe or a device is not a file: opening one may wait for ever.
     """
     try:
         if not stat.S_ISREG(Path(path).stat().st_mode):

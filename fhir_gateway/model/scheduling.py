@@ -1,5 +1,5 @@
 """
-The eleven interactions of crm:scheduling 1.1, as requests in the program's own words.
+The eleven interactions of crm:scheduling 1.1, as requests in the domain model's terms.
 """
 
 from dataclasses import dataclass
@@ -177,7 +177,7 @@ class MakeBooking:
     Book a free time for a resident.
 
     Attributes:
-        invitation: The id of the open invitation that it answers, if one.
+        invitation: The id of the open invitation that it answers, if any.
     """
 
     timeslot: Timeslot
@@ -199,10 +199,10 @@ class UpdateBooking:
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class CancelBooking:
     """
-    Give a booked time back.
+    Cancel a booking.
 
     Attributes:
-        message: What the resident says to the unit; only where the booking permits it.
+        message: The resident's message to the unit; only where the booking permits one.
     """
 
     unit: HsaId

@@ -1,5 +1,5 @@
 """
-A source: a region's booking system as it is configured, and what became of asking it.
+A source: a region's booking system as it is configured, and the outcome of asking it.
 """
 
 from dataclasses import dataclass, field
@@ -16,9 +16,9 @@ __all__ = ["Budget", "Mode", "Source", "SourceOutcome", "SourceProblem"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """
-    How much a source may be asked.
+    How many calls a source may get.
 
-    The contract's load figure is one call a second and producer.
+    The contract allows one call per second and producer.
     """
 
     calls_per_second: float = 1.0
@@ -38,32 +38,36 @@ class Source:
     A configured source.
 
     Attributes:
-        title: What people call it.
+        title: Its name for people.
         prefixes: The HSA-id prefixes it answers for; the longest prefix wins.
         units: The units it answers for.
-        units_from: A unit that is asked for further ones (GetAllHealthcareFacilities).
-        agent: The HSA-id that the refresh asks as.
+        units_from: A unit that this server asks for further ones
+            (GetAllHealthcareFacilities).
+        agent: The HSA-id of the refresh's actor.
         refresh_subject: The number agreed with the source for the refresh: the schema
-            wants a subject of care even of an agent. Never a resident's.
-        schedule_address: Where one question covers a resident's bookings at all units
-            of the source; None when each unit must be asked.
-        horizon: How far ahead its free times are kept.
-        window: The longest period it accepts in one question.
-        read_timeout: Of a question.
-        write_timeout: Of a write: longer than the service platform's own 30 s, so that
-            the platform's verdict is heard.
-        settles_within: How long after a write was sent it may still be carried out: the
+            requires a subject of care even from an agent. Never a resident's.
+        schedule_address: The address where one call returns a resident's bookings at
+            all units of the source; None when each unit must be asked.
+        horizon: How far ahead this server stores its free times.
+        window: The longest period that it accepts in one call.
+        read_timeout: The time limit of a read.
+        write_timeout: The time limit of a write: longer than the service platform's own
+            30 s, so that the platform's answer arrives first.
+        settles_within: How long after the sending a write may still take effect: the
             service platform tries a producer twice, 29 s each and 2 s apart.
-        writes_in_flight: How many bookings, moves and cancellations one process has at
-            it at once.
-        fresh_for: How long an answer about free times is served without a word.
-        offered_for: How long it is served at all, then with a warning.
-        reason_limit: How many characters of a resident's reason it keeps.
-        mode: Whether its free times are kept, or asked for within each search.
-        live_timeout: How long a search waits for it, where it is asked within one.
-        live_calls: How often one search asks it at most, likewise.
-        most_slots: How many free times one unit's time type can have; an answer with
-            more is not believed.
+        writes_in_flight: How many bookings, moves and cancellations one process sends
+            to it at once.
+        fresh_for: The greatest age of free times that are served without a staleness
+            warning.
+        offered_for: The greatest age of free times that are served at all, with a
+            warning.
+        reason_limit: How many characters of a resident's reason it stores.
+        mode: Whether this server stores its free times, or asks for them within each
+            search.
+        live_timeout: How long a search waits for it, where searches ask it.
+        live_calls: How many calls one search may send to it, likewise.
+        most_slots: How many free times one unit's time type can have; this server
+            rejects an answer with more.
     """
 
     name: SourceName
@@ -91,7 +95,7 @@ class Source:
 
     @property
     def is_live(self) -> bool:
-        """Return whether its free times are never kept."""
+        """Return whether this server never stores its free times."""
         return self.mode is Mode.LIVE
 
 
@@ -108,10 +112,10 @@ class SourceProblem(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceOutcome:
     """
-    One source's shortcoming in an answer, to be told to the client.
+    One source's missing or incomplete part of an answer, to be reported to the client.
 
-    "No times" and "could not ask" never look alike: whatever is missing from an answer
-    has one of these.
+    "No times" and "could not ask" never look alike: each missing part of an answer has
+    one of these.
 
     Attributes:
         detail: One sentence for the client.

@@ -1,12 +1,13 @@
 """
 Time: the only module that turns text into instants and instants into text.
 
-The contracts carry Swedish civil time without an offset (crm:scheduling 1.1.5,
-chapter 3); FHIR wants an offset on every instant. What each change-over night means:
+The contracts carry Swedish civil time without an offset (crm:scheduling 1.1.5, chapter
+3); FHIR requires an offset on every instant. What each change-over night means:
 
-- *Spring, 02:00 to 03:00 does not exist.* A contract time inside it is refused: moved
-  an hour it would no longer be the time that the unit listed, and could not be booked.
-- *Autumn, 02:00 to 03:00 exists twice* and the contract cannot say which. A start is
+- *Spring, 02:00 to 03:00 does not exist.* This module refuses a contract time inside
+it: moved by an hour, it would not be the time that the unit listed, and the unit would
+refuse to book it. - *Autumn, 02:00 to 03:00 exists twice* and the contract cannot say
+which. A start is
   read as the first of the two; an end as the first one after its start. Written back,
   both give the text that was read.
 """
@@ -65,16 +66,16 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST: Final = timedelta(days=366)
 _MINUTE_S: Final = 60
 _WEEK_MINUTES: Final = 7 * 24 * 60
-# 1970-01-01 was a Thursday; a week begins with its Monday.
+# 1970-01-01 was a Thursday; a week begins on Monday.
 _FIRST_DAY_MINUTES: Final = 3 * 24 * 60
 # Sweden has never put the clock forward and back within a week.
 _STEP_S: Final = 7 * 24 * 60 * 60
 _LAST_SECOND: Final = 2**32 - 1
-# An open bound, such as 9999-12-31, is cut off here: Swedish time, and an offset, still
-# have room beyond it.
+# An open bound, such as 9999-12-31, is cut off here: Swedish time and an offset still
+# fit beyond it.
 _EARLIEST: Final = datetime(1, 1, 2, tzinfo=UTC)
 _LATEST: Final = datetime(9999, 12, 31, tzinfo=UTC)
-# datetime has not the whole of its first and last year everywhere. Each of them has as
+# In some zones, datetime lacks a part of its first and last year. Each of them has as
 # many days as the year beside it.
 _YEARS_AT_THE_ENDS: Final = {_EARLIEST.year: 1, _LATEST.year: -1}
 _COMMON_YEAR: Final = timedelta(days=365)
@@ -140,8 +141,8 @@ def minutes_of_week(seconds: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
     if not len(instants):
         return instants
     changes, offsets = _clock_changes()
-    # Times that are searched lie between two changes, nearly all of them: a table of
-    # the few offsets that they need is looked through at once.
+    # Nearly all of the searched times lie between two changes: numpy looks them up at
+    # once in a table of the few offsets that they need.
     low, high = np.searchsorted(changes, (instants.min(), instants.max()), "right")
     shown = offsets[low : high + 1][
         np.searchsorted(changes[low:high], instants, "right")
@@ -175,7 +176,7 @@ def _offset(seconds: int) -> int:
 
 def civil_date_text(day: date) -> str:
     """Return a date as the contracts write it: YYYYMMDD."""
-    # Not strftime's %Y, which gives the year 999 three digits.
+    # strftime's %Y gives the year 999 three digits.
     return f"{day.year:04}{day:%m%d}"
 
 
@@ -290,9 +291,10 @@ def period_from_search_text(text: str) -> tuple[datetime, datetime]:
 
 def instant_from_text(text: str) -> datetime | None:
     """
-    Return what a FHIR `instant` says, in UTC; None when no datetime is exactly that.
+    Return a FHIR `instant` in UTC; None when no datetime is exactly that instant.
 
-    Such are a leap second, a part of a microsecond, and a year that Python has not.
+    Such are a leap second, a part of a microsecond, and a year that Python does not
+    have.
 
     Args:
         text: It has the form of an instant.
@@ -347,7 +349,7 @@ def _period(match: re.Match[str], year: int) -> tuple[datetime, datetime]:
 def _cut_off(
     start: datetime, end: datetime, shift: timedelta
 ) -> tuple[datetime, datetime]:
-    """Return a period moved by a year, without what lies beyond the bounds."""
+    """Return a period moved by a year, without its part beyond the bounds."""
     start = max(start, _EARLIEST - shift) if shift < timedelta() else start
     end = min(end, _LATEST - shift) if shift > timedelta() else end
     moment = timedelta(microseconds=1)

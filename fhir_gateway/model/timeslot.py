@@ -1,13 +1,13 @@
 """
 Bookable time: time types, schedules and timeslots.
 
-Shaped after scheduling 2.0, where a time type can be hidden and carry SNOMED CT
+The types follow scheduling 2.0, where a time type can be hidden and carry SNOMED CT
 services and a timeslot can have an id; scheduling 1.1 fills what it can.
 
-Everything has a *token*: a short text derived from what identifies the thing at its
-source, the same from run to run, and within FHIR's rule for ids (1 to 64 of letters,
-digits, `-` and `.`). A token begins with the unit's HSA-id, so one can tell where a
-thing belongs without looking it up:
+Each of them has a *token*: a short text derived from its identity at its source, the
+same from run to run, and within FHIR's rule for ids (1 to 64 of letters, digits, `-`
+and `.`). A token begins with the unit's HSA-id, so that it shows the unit without a
+lookup:
 
     time type   SE2321000016-A01.k7w2mfx3
     schedule    SE2321000016-A01.k7w2mfx3.p0c9q1ab
@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuv"
-# Two digits at a time: the standard library goes digit by digit, in Python.
+# Two digits at a time are faster than the standard library's digit by digit.
 _PAIRS: Final = tuple(high + low for high in _DIGITS for low in _DIGITS)
 _HASH_BYTES: Final = 5
 _HASH = r"[0-9a-v]{8}"
@@ -59,15 +59,16 @@ _TOKEN: Final = re.compile(
     rf"\.(?P<who>{_HASH})\.(?P<start>{_NUMBER})\.(?P<length>{_NUMBER})"
 )
 _BASE: Final = 32
-# What a schedule's token has behind its time type's, and that behind its unit.
+# The length of what a schedule's token adds to its time type's token, and that one to
+# its unit.
 _SUFFIX: Final = len(".aakdr1dm")
-# What `model/timekeeping.py` makes of a contract's times stays within both. They keep a
-# token within 64 characters, 31 + 9 + 9 + 9 + 6, and its instants within the calendar.
+# All times from `model/timekeeping.py` stay within both limits. These keep a token
+# within 64 characters, 31 + 9 + 9 + 9 + 6, and its instants within the calendar.
 _LAST_END: Final = 253_402_297_199  # 9999-12-31T23:59:59+01:00
 _LONGEST: Final = _BASE**5 - 1
 
 
-# Of a booking of which its source does not say what kind of visit it is.
+# The time type of a booking where the source does not state the kind of visit.
 NO_TIME_TYPE: Final = TimeTypeId("")
 
 
@@ -93,10 +94,10 @@ class TimeType:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """
-    Whose time it is: a unit, one of its time types, and a performer or resource.
+    The owner of times: a unit, one of its time types, and a performer or resource.
 
     `performer`, `resource_id` and `care_type_id` identify it at the source beside the
-    unit and the time type, each by its very text; the names are only shown.
+    unit and the time type, each by its exact text; the names are only shown.
     """
 
     unit: HsaId
@@ -111,7 +112,7 @@ class Schedule:
 
     @property
     def practitioner(self) -> HsaId | None:
-        """Return the member of staff whose time it is, if it is one's."""
+        """Return the HSA-id of the member of staff that the times belong to, if any."""
         return None if self.performer is None else self.performer.hsa_id
 
     @property
@@ -131,11 +132,11 @@ class Timeslot:
     """
     A free or booked time, half open: it begins at `start` and has ended at `end`.
 
-    A free one lasts longer than no time at all; a booking may not say how long it is.
+    A free one ends after its start; a booking without a stated end ends at its start.
 
     Attributes:
-        count: How many times the source lists it with nothing telling them apart.
-        source_id: What some sources put in `bookingId` of a free time.
+        count: How many times the source lists it without a difference.
+        source_id: The `bookingId` that some sources give a free time.
     """
 
     schedule: Schedule
@@ -160,7 +161,8 @@ class FreeTimes:
     A source's answer about free times.
 
     Attributes:
-        rejected: What was wrong with each listed time that had to be left out.
+        rejected: One sentence for each listed time that was left out: what is wrong
+            with it.
     """
 
     timeslots: tuple[Timeslot, ...]
@@ -178,7 +180,7 @@ class AvailableDate:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeslotToken:
     """
-    A timeslot's token taken apart.
+    A timeslot's token in its parts.
 
     Attributes:
         schedule: The token of its schedule.
@@ -206,7 +208,7 @@ class TimeslotToken:
 
     @property
     def suffix(self) -> str:
-        """Return what stands behind the schedule's token."""
+        """Return the part after the schedule's token."""
         return f".{_base32(self.start)}.{_base32(self.length)}"
 
     @property
@@ -250,7 +252,7 @@ class TimeslotToken:
 @lru_cache(maxsize=1024)
 def time_type_token(unit: HsaId, time_type_id: TimeTypeId) -> str:
     """Return the token of a unit's time type."""
-    # One text however often it is made: it stands in many tables.
+    # Interned, since it is in many tables.
     return sys.intern(f"{unit}.{short_hash(time_type_id)}")
 
 
@@ -260,7 +262,7 @@ def time_type_of_schedule(token: AnyStr) -> AnyStr:
 
 
 def schedule_suffix(token: str) -> str:
-    """Return what tells a schedule from the others of its time type, from its token."""
+    """Return the last part of a schedule's token, unique within its time type."""
     return token[1 - _SUFFIX :]
 
 
@@ -282,7 +284,7 @@ def _schedule_token(
 
 
 def short_hash(text: str) -> str:
-    """Return eight digits of base 32 that stand for a text in tokens and ids."""
+    """Return a text's hash as eight digits of base 32, for tokens and ids."""
     # 40 bits: a unit has tens of time types and performers, never millions.
     digest = hashlib.blake2b(text.encode(), digest_size=_HASH_BYTES).digest()
     number = int.from_bytes(digest, "big")

@@ -21,8 +21,8 @@ class WeeklyHours:
     Attributes:
         days: Positions in `DAYS`.
         minutes: Minutes since midnight on the clock, as the bits of a number: bit 150
-            is 02:30, which autumn's change-over night has twice and spring's does not
-            have. A set of numbers would take hundreds of times the memory.
+            is 02:30, which occurs twice in autumn's change-over night and never in
+            spring's. A set of numbers would take hundreds of times the memory.
     """
 
     days: frozenset[int] = ALL_DAYS
