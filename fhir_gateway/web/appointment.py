@@ -278,7 +278,7 @@ class _Views:
         _refuse_personal_url()
         understood = understood_search(_SCHEMA, self._gateway.base_url)
         query = understood.query
-        times = self._gateway.resident_bookings.of(query.patient_identifier)
+        times = self._gateway.resident_bookings.list_of(query.patient_identifier)
         bookings = [
             booking
             for booking in times.bookings

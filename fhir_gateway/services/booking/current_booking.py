@@ -73,7 +73,7 @@ class CurrentBookings:
                 _log.info("still unknown", booking=booking, error=str(error))
         record = self._journal.lookups.get(booking)
         if record.state.is_void:
-            record = self._settlement.look_again(record)
+            record = self._settlement.correction.look_again(record)
         if record.state is not BookingState.BOOKED:
             return record, None
         return self._read_back.refresh(record)

@@ -134,7 +134,7 @@ class Reconciliation:
 
     def _look_once_more(self, intent: WriteIntent) -> None:
         try:
-            self._settlement.look_once_more(intent)
+            self._settlement.correction.look_once_more(intent)
         except DatabaseUnavailable:
             raise
         except GatewayError as error:

@@ -24,9 +24,15 @@ from fhir_gateway.model.errors import GatewayError
 from fhir_gateway.model.ids import LogicalAddress, SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import Source, SourceOutcome, SourceProblem
-from fhir_gateway.model.timekeeping import Clock, instant_text, now
+from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.services.booking.current_booking import CurrentBookings
+from fhir_gateway.services.booking.list_outcomes import (
+    MOST_BOOKINGS,
+    one_of_each,
+    outcomes_of_answers,
+    outcomes_of_unasked,
+)
 from fhir_gateway.services.booking.read_back import timeslot_of
 from fhir_gateway.services.booking.settlement import Settlement
 from fhir_gateway.services.source.source_access import SourceAccess
@@ -37,13 +43,11 @@ from fhir_gateway.stores.journal import (
     Journal,
 )
 
-__all__ = ["MOST_BOOKINGS", "ResidentBookings", "ResidentsTimes"]
+__all__ = ["ResidentBookings", "ResidentsTimes"]
 
 _log = structlog.get_logger()
 
 _MOST_AT_ONCE: Final = 16
-# Of one answer: a resident has a few, and each is looked up and written down.
-MOST_BOOKINGS: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +64,7 @@ class ResidentsTimes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Question:
+class _ListRequest:
     source: Source
     address: LogicalAddress
 
@@ -92,7 +96,7 @@ class ResidentBookings:
         self._settlement = settlement
         self._clock = clock
 
-    def of(self, number: PersonalIdentityNumber) -> ResidentsTimes:
+    def list_of(self, number: PersonalIdentityNumber) -> ResidentsTimes:
         """
         Return a resident's booked, pending and cancelled times.
 
@@ -126,7 +130,7 @@ class ResidentBookings:
                     beyond[source] += len(answer.bookings) - len(shown)
                     cut.add((source, question.address))
                 kept = {part.unit.upper(): part for part in answer.kept}
-                found = self._known(source, shown, number, kept)
+                found = self._find_or_adopt(source, shown, number, kept)
                 for booking, record in zip(shown, found, strict=True):
                     if record is None or record.id in described:
                         unshown[source] += 1
@@ -134,34 +138,34 @@ class ResidentBookings:
                         described[record.id] = booking, kept.get(booking.unit)
         for name, parts in answered.items():
             outcomes.extend(
-                _shortcomings(
+                outcomes_of_answers(
                     self._access.sources[name], parts, unshown[name], beyond[name]
                 )
             )
-        outcomes.extend(self._not_asked())
+        outcomes.extend(outcomes_of_unasked(self._access.sources.values()))
         records = self._journal.lookups.list_of_resident(number)
-        confirmed = self._confirmed(records, described)
+        confirmed = self._confirm(records, described)
 
-        def managed(record: BookingRecord) -> ManagedBooking:
+        def describe(record: BookingRecord) -> ManagedBooking:
             question = self._question_about(record)
             if question in silent or (question in cut and record.id not in described):
                 return self._current.describe_last_known(record)
             booking, part = described.get(record.id, (None, None))
-            return self._managed(confirmed.get(record.id, record), booking, part)
+            return self._describe(confirmed.get(record.id, record), booking, part)
 
         # Some are looked at by themselves: one after the other, those of a source that
         # is slow would take as many times as long.
         with ThreadPoolExecutor(
             max_workers=max(1, min(len(records), _MOST_AT_ONCE))
         ) as executor:
-            bookings = executor.map(managed, records)
-        return ResidentsTimes(bookings=tuple(bookings), outcomes=_one_each(outcomes))
+            bookings = executor.map(describe, records)
+        return ResidentsTimes(bookings=tuple(bookings), outcomes=one_of_each(outcomes))
 
-    def _questions(self, records: Iterable[BookingRecord]) -> list[_Question]:
-        questions: dict[tuple[SourceName, LogicalAddress], _Question] = {}
+    def _questions(self, records: Iterable[BookingRecord]) -> list[_ListRequest]:
+        questions: dict[tuple[SourceName, LogicalAddress], _ListRequest] = {}
         for source in self._access.sources.values():
             if source.schedule_address is not None:
-                questions[source.name, source.schedule_address] = _Question(
+                questions[source.name, source.schedule_address] = _ListRequest(
                     source=source, address=source.schedule_address
                 )
         for record in records:
@@ -169,7 +173,7 @@ class ResidentBookings:
             if owner is None or owner.schedule_address is not None:
                 continue
             address = LogicalAddress(record.timeslot.schedule.unit)
-            questions[owner.name, address] = _Question(source=owner, address=address)
+            questions[owner.name, address] = _ListRequest(source=owner, address=address)
         return list(questions.values())
 
     def _question_about(
@@ -181,7 +185,7 @@ class ResidentBookings:
         return record.source, address or LogicalAddress(record.timeslot.schedule.unit)
 
     def _ask(
-        self, question: _Question, number: PersonalIdentityNumber
+        self, question: _ListRequest, number: PersonalIdentityNumber
     ) -> BookedTimes | SourceOutcome:
         try:
             answer = self._access.booked_times(
@@ -201,9 +205,9 @@ class ResidentBookings:
                     " missing or out of date."
                 ),
             )
-        return replace(answer, kept=tuple(map(self._dated, answer.kept)))
+        return replace(answer, kept=tuple(map(self._without_future_age, answer.kept)))
 
-    def _dated(self, part: KeptPart) -> KeptPart:
+    def _without_future_age(self, part: KeptPart) -> KeptPart:
         """Return a part of an answer; of an unknown time if its time has not come."""
         if part.since is not None and part.since > self._clock():
             return replace(part, since=None)
@@ -221,7 +225,7 @@ class ResidentBookings:
 
         return sorted(bookings, key=nearest)[:MOST_BOOKINGS]
 
-    def _known(
+    def _find_or_adopt(
         self,
         source: SourceName,
         told: Sequence[Booking],
@@ -248,7 +252,7 @@ class ResidentBookings:
             if timeslot is None:
                 continue
             try:
-                record = self._known_here(
+                record = self._find_known(
                     source, booking, timeslot, number, kept.get(booking.unit)
                 )
             except BookingIdTaken:
@@ -263,7 +267,7 @@ class ResidentBookings:
         self._log_taken(source, list(found.values()).count(None))
         return [found.get(place) for place in range(len(told))]
 
-    def _known_here(
+    def _find_known(
         self,
         source: SourceName,
         booking: Booking,
@@ -291,9 +295,9 @@ class ResidentBookings:
         denied = self._journal.outcomes.find_absent_make(source, number, timeslot)
         if denied is None:
             return None
-        return self._settlement.mend_absent(denied, booking)
+        return self._settlement.correction.mend_absent(denied, booking)
 
-    def _confirmed(
+    def _confirm(
         self,
         records: Iterable[BookingRecord],
         described: Mapping[str, tuple[Booking, KeptPart | None]],
@@ -326,7 +330,7 @@ class ResidentBookings:
         if count:
             _log.error("another booking's id", source=source, bookings=count)
 
-    def _managed(
+    def _describe(
         self, record: BookingRecord, details: Booking | None, part: KeptPart | None
     ) -> ManagedBooking:
         if (
@@ -342,81 +346,3 @@ class ResidentBookings:
         managed = self._current.describe(record, details)
         # What was kept confirms nothing, but for how things stood then.
         return managed if part is None else replace(managed, confirmed_at=part.since)
-
-    def _not_asked(self) -> list[SourceOutcome]:
-        return [
-            SourceOutcome(
-                source=source.name,
-                problem=SourceProblem.NOT_ASKED,
-                detail=(
-                    f"{source.title} is asked only about units at which this server"
-                    " knows a booking; times booked elsewhere may be missing."
-                ),
-            )
-            for source in self._access.sources.values()
-            if source.schedule_address is None
-        ]
-
-
-def _shortcomings(
-    source: Source, answers: Sequence[BookedTimes], unshown: int, beyond: int
-) -> list[SourceOutcome]:
-    """Return what a source's answers lack, or have of another moment."""
-    lacks = Counter(
-        {
-            "bookings cannot be shown": unshown,
-            f"bookings beyond {MOST_BOOKINGS} of one answer were left out": beyond,
-        }
-    )
-    for answer in answers:
-        lacks.update(
-            {
-                "units did not answer": len(answer.unanswered),
-                "bookings or parts of bookings could not be read": len(
-                    answer.unreadable
-                ),
-                "bookings of other persons were left out": answer.of_others,
-                "bookings at units that are not its own were left out": (
-                    answer.elsewhere
-                ),
-            }
-        )
-    said = [f"{count} {what}" for what, count in lacks.items() if count]
-    outcomes = []
-    if said:
-        outcomes.append(
-            SourceOutcome(
-                source=source.name,
-                problem=SourceProblem.INCOMPLETE,
-                detail=f"{source.title}: {'; '.join(said)}.",
-            )
-        )
-    old = [
-        part
-        for answer in answers
-        for part in answer.kept
-        if part.is_failed or part.since is None
-    ]
-    if old:
-        since = min((part.since for part in old if part.since), default=None)
-        age = f"{instant_text(since)} or later" if since else "an unknown time"
-        outcomes.append(
-            SourceOutcome(
-                source=source.name,
-                problem=SourceProblem.STALE,
-                detail=(
-                    f"{source.title}: {len(old)} units could not be asked just now;"
-                    f" their bookings are shown as they were at {age}."
-                ),
-                since=since,
-            )
-        )
-    return outcomes
-
-
-def _one_each(outcomes: Iterable[SourceOutcome]) -> tuple[SourceOutcome, ...]:
-    """Return one outcome for each source and problem."""
-    kept: Mapping[tuple[SourceName, SourceProblem], SourceOutcome] = {
-        (each.source, each.problem): each for each in outcomes
-    }
-    return tuple(kept.values())

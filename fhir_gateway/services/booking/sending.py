@@ -216,7 +216,7 @@ class Sending:
             sent.append(settle(reopened, result))
             return sent[0][0]
 
-        self._settlement.contradict(intent, mend)
+        self._settlement.correction.contradict(intent, mend)
         return sent[0] if sent else (self._journal.lookups.get(intent.booking), None)
 
     def _record_no(
@@ -280,7 +280,7 @@ class Sending:
         try:
             record = self._journal.settlements.settle_unknown(intent)
         except LostIntent:
-            return self._settlement.doubt(intent), None
+            return self._settlement.correction.doubt(intent), None
         if isinstance(error, BookingUnconfirmed) and error.is_answered:
             try:
                 return self._settlement.settle(intent), None

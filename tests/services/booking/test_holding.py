@@ -361,11 +361,11 @@ def test_holds_and_bookings_of_a_counted_time(make_wireless: MakeWireless) -> No
 def test_hold_shows_in_the_residents_list(wireless: Wireless) -> None:
     """A resident sees what is held for them, and not what was."""
     made = held_at(wireless)
-    listed = wireless.desk.residents.of(number(0)).bookings
+    listed = wireless.desk.residents.list_of(number(0)).bookings
     wireless.desk.booking.release(made.id)
 
     assert listed == (made,)
-    assert wireless.desk.residents.of(number(0)).bookings == ()
+    assert wireless.desk.residents.list_of(number(0)).bookings == ()
 
 
 def test_time_of_another_schedule_is_not_held(wireless: Wireless) -> None:

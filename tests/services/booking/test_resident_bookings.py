@@ -48,8 +48,8 @@ from fhir_gateway.model.scheduling import GetSubjectOfCareSchedule, MakeBooking
 from fhir_gateway.model.source import SourceOutcome, SourceProblem
 from fhir_gateway.model.timekeeping import instant_text
 from fhir_gateway.model.timeslot import Timeslot
+from fhir_gateway.services.booking.list_outcomes import MOST_BOOKINGS
 from fhir_gateway.services.booking.resident_bookings import (
-    MOST_BOOKINGS,
     ResidentsTimes,
 )
 from fhir_gateway.services.source.source_access import AnothersBookings
@@ -87,7 +87,7 @@ def booked_by_phone(world: RealWorld, region: str, who: int) -> str:
 
 def test_nobody_has_no_bookings(world: RealWorld, who: int) -> None:
     """A resident without bookings has none, and is told what could be missing."""
-    times = world.desk.residents.of(number(who))
+    times = world.desk.residents.list_of(number(who))
 
     assert times.bookings == ()
     assert [(each.source, each.problem) for each in times.outcomes] == [
@@ -102,7 +102,7 @@ def test_what_was_booked_here_is_shown(world: RealWorld, who: int) -> None:
         for region in ("norr", "mitt", "syd")
     }
 
-    times = world.desk.residents.of(number(who))
+    times = world.desk.residents.list_of(number(who))
 
     assert {each.id for each in times.bookings} == {each.id for each in made.values()}
     assert {each.status for each in times.bookings} == {BookingStatus.BOOKED}
@@ -117,8 +117,8 @@ def test_what_was_booked_elsewhere_is_adopted_once(
     """A booking that its region tells of gets an id of ours, the same every time."""
     booking_id = booked_by_phone(world, region, who)
 
-    first = world.desk.residents.of(number(who))
-    second = world.desk.residents.of(number(who))
+    first = world.desk.residents.list_of(number(who))
+    second = world.desk.residents.list_of(number(who))
 
     assert shown(first) == [(region, BookingStatus.BOOKED, booking_id)]
     assert [each.id for each in second.bookings] == [each.id for each in first.bookings]
@@ -128,7 +128,7 @@ def test_what_was_booked_elsewhere_is_adopted_once(
 def test_what_was_booked_elsewhere_can_be_cancelled(world: RealWorld, who: int) -> None:
     """An adopted booking is as good as one of ours."""
     booked_by_phone(world, "norr", who)
-    (adopted,) = world.desk.residents.of(number(who)).bookings
+    (adopted,) = world.desk.residents.list_of(number(who)).bookings
 
     assert world.desk.booking.cancel(adopted.id).status is BookingStatus.CANCELLED
     assert world.in_the_book("norr", who) == []
@@ -136,7 +136,7 @@ def test_what_was_booked_elsewhere_can_be_cancelled(world: RealWorld, who: int) 
 
 def test_an_invitation_is_among_the_bookings(world: RealWorld) -> None:
     """A timed invitation is shown with what the unit says of it."""
-    times = world.desk.residents.of(TOLVAN)
+    times = world.desk.residents.list_of(TOLVAN)
 
     (invitation,) = [each for each in times.bookings if each.is_invitation]
     assert invitation.source == "norr"
@@ -148,12 +148,12 @@ def test_a_known_unit_is_asked_where_the_region_does_not_aggregate(
     world: RealWorld, who: int
 ) -> None:
     """A unit where a booking is known is asked for others too."""
-    unknown = world.desk.residents.of(number(who))
+    unknown = world.desk.residents.list_of(number(who))
     booked_by_phone(world, "mitt", who)
-    still_unknown = world.desk.residents.of(number(who))
+    still_unknown = world.desk.residents.list_of(number(who))
     world.desk.book(world.free("mitt")[0], who)
 
-    known = world.desk.residents.of(number(who))
+    known = world.desk.residents.list_of(number(who))
 
     assert unknown.bookings == still_unknown.bookings == ()
     assert [each.source for each in known.bookings] == ["mitt", "mitt"]
@@ -167,7 +167,7 @@ def test_a_region_that_cannot_be_asked_is_named(world: RealWorld, who: int) -> N
     made = world.desk.book(world.free("norr")[0], who).booking
     world.spoil("norr", "refuse")
 
-    times = world.desk.residents.of(number(who))
+    times = world.desk.residents.list_of(number(who))
 
     assert shown(times) == [("norr", BookingStatus.BOOKED, made.booking_id)]
     assert problems(times) == {
@@ -183,7 +183,7 @@ def test_a_region_that_does_not_answer_is_asked_once(
     made = world.desk.book(world.free("norr")[0], who).booking
     world.spoil("norr", "refuse", count=1)
 
-    (shown_booking,) = world.desk.residents.of(number(who)).bookings
+    (shown_booking,) = world.desk.residents.list_of(number(who)).bookings
 
     assert shown_booking.confirmed_at == made.confirmed_at
 
@@ -199,7 +199,7 @@ def test_a_unit_that_did_not_answer_is_told(world: RealWorld, who: int) -> None:
         count=1,
     )
 
-    times = world.desk.residents.of(number(who))
+    times = world.desk.residents.list_of(number(who))
 
     assert shown(times) == [("norr", BookingStatus.BOOKED, made.booking_id)]
     assert problems(times)[NORR] is SourceProblem.INCOMPLETE
@@ -210,7 +210,7 @@ def test_a_cancelled_booking_is_shown_as_such(world: RealWorld, who: int) -> Non
     made = world.desk.book(world.free("norr")[0], who).booking
     world.desk.booking.cancel(made.id)
 
-    assert shown(world.desk.residents.of(number(who))) == [
+    assert shown(world.desk.residents.list_of(number(who))) == [
         ("norr", BookingStatus.CANCELLED, made.booking_id)
     ]
 
@@ -224,7 +224,7 @@ def test_a_pending_booking_is_settled_by_looking(
     made = world.desk.book(world.free(region)[0], who).booking
     assert made.status is BookingStatus.PENDING
 
-    times = world.desk.residents.of(number(who))
+    times = world.desk.residents.list_of(number(who))
 
     assert [(each.id, each.status) for each in times.bookings] == [
         (made.id, BookingStatus.BOOKED)
@@ -257,9 +257,9 @@ def test_many_bookings_are_written_down_in_few_transactions(
         lambda *call: begun.append(call[2] == "BEGIN IMMEDIATE"),
     )
 
-    first = wireless.desk.residents.of(number(0))
+    first = wireless.desk.residents.list_of(number(0))
     adopting = sum(begun)
-    second = wireless.desk.residents.of(number(0))
+    second = wireless.desk.residents.list_of(number(0))
 
     assert [each.booking_id for each in first.bookings] == [
         f"B-{place}" for place in range(120)
@@ -275,7 +275,7 @@ def test_no_more_than_so_many_bookings_of_an_answer_are_shown(
     wireless = aggregating(make_wireless)
     fill_the_book(wireless, MOST_BOOKINGS + 3)
 
-    times = wireless.desk.residents.of(number(0))
+    times = wireless.desk.residents.list_of(number(0))
 
     assert [each.booking_id for each in times.bookings] == [
         f"B-{place}" for place in range(MOST_BOOKINGS)
@@ -297,7 +297,7 @@ def test_what_an_answer_has_no_room_for_is_not_looked_at_by_itself(
     fill_the_book(wireless, MOST_BOOKINGS)
     wireless.adapter.calls.clear()
 
-    times = wireless.desk.residents.of(number(0))
+    times = wireless.desk.residents.list_of(number(0))
 
     assert times.bookings[-1].id == made.id
     assert [type(each) for each in wireless.adapter.calls] == [GetSubjectOfCareSchedule]
@@ -318,7 +318,7 @@ def test_another_bookings_id_is_logged_once_for_an_answer(
     }
 
     with capture_logs() as logs:
-        times = wireless.desk.residents.of(number(0))
+        times = wireless.desk.residents.list_of(number(0))
 
     assert times.bookings == ()
     assert [each for each in logs if each["event"] == "another booking's id"] == [
@@ -340,7 +340,7 @@ def test_what_lists_lose_is_logged_once_without_a_person(
     with capture_logs() as logs:
         for who, reasons in ((0, ("a: is missing",)), (1, ("a: is missing", "b: no"))):
             adapter.reasons = reasons
-            wireless.desk.residents.of(number(who))
+            wireless.desk.residents.list_of(number(who))
 
     event_of = {
         "event": "resident's answer read in part",
@@ -426,7 +426,7 @@ def test_what_was_kept_as_of_the_future_brings_no_cancelled_booking_back(
         unit=LogicalAddress(UNIT), since=datetime(2099, 1, 1, tzinfo=UTC)
     )
 
-    times = wireless.desk.residents.of(number(0))
+    times = wireless.desk.residents.list_of(number(0))
 
     assert [(each.id, each.status) for each in times.bookings] == [
         (made.id, BookingStatus.CANCELLED)
@@ -497,7 +497,7 @@ def test_another_persons_booking_is_never_shown(
         wireless.adapter.book["B-1"] = mine
 
     with capture_logs() as logs:
-        times = wireless.desk.residents.of(number(0))
+        times = wireless.desk.residents.list_of(number(0))
 
     assert [each.booking_id for each in times.bookings] == ["B-1"] * own
     assert times.outcomes == (lacking("3 bookings of other persons were left out"),)
@@ -528,7 +528,7 @@ def test_anothers_known_booking_is_never_shown(make_wireless: MakeWireless) -> N
         wireless.adapter.book["B-1"], subject_of_care=None
     )
 
-    times = wireless.desk.residents.of(number(0))
+    times = wireless.desk.residents.list_of(number(0))
 
     assert times.bookings == ()
     assert problems(times) == {NORR: SourceProblem.INCOMPLETE}
@@ -551,7 +551,7 @@ def test_a_booking_that_the_unit_moved_is_at_its_new_time(
         purpose="Ta med legitimation.",
     )
 
-    (found,) = wireless.desk.residents.of(number(0)).bookings
+    (found,) = wireless.desk.residents.list_of(number(0)).bookings
 
     assert (found.id, found.version) == (made.id, made.version + 1)
     assert found.timeslot.token == moved.token
@@ -571,7 +571,7 @@ def test_an_undecided_move_is_pending(make_wireless: MakeWireless) -> None:
     }
     wireless.desk.move(made.id, target)
 
-    (found,) = wireless.desk.residents.of(number(0)).bookings
+    (found,) = wireless.desk.residents.list_of(number(0)).bookings
 
     assert (found.id, found.status) == (made.id, BookingStatus.PENDING)
 
@@ -581,7 +581,7 @@ def test_a_booking_without_a_start_is_told(make_wireless: MakeWireless) -> None:
     wireless = aggregating(make_wireless)
     in_the_book(wireless, start=None, end=None)
 
-    times = wireless.desk.residents.of(number(0))
+    times = wireless.desk.residents.list_of(number(0))
 
     assert times == ResidentsTimes(
         bookings=(), outcomes=(lacking("1 bookings cannot be shown"),)
@@ -615,7 +615,7 @@ def test_a_booking_is_shown_with_what_it_has(
     wanted = in_the_book(wireless, **changed)
     told = wireless.adapter.book["B-1"].timeslot
 
-    times = wireless.desk.residents.of(number(0))
+    times = wireless.desk.residents.list_of(number(0))
     (found,) = times.bookings
 
     assert (found.timeslot, found.timeslot.start, found.status, times.outcomes) == (
@@ -624,7 +624,7 @@ def test_a_booking_is_shown_with_what_it_has(
         BookingStatus.BOOKED,
         (),
     )
-    assert wireless.desk.residents.of(number(0)).bookings == (
+    assert wireless.desk.residents.list_of(number(0)).bookings == (
         replace(
             found,
             confirmed_at=wireless.desk.journal.lookups.get(found.id).confirmed_at,
@@ -640,7 +640,7 @@ def test_two_bookings_that_look_like_one_are_told(make_wireless: MakeWireless) -
         wireless.adapter.book["B-1"], purpose="Ta med legitimation."
     )
 
-    times = wireless.desk.residents.of(number(0))
+    times = wireless.desk.residents.list_of(number(0))
 
     assert len(times.bookings) == 1
     assert times.outcomes == (lacking("1 bookings cannot be shown"),)
@@ -660,7 +660,7 @@ def test_a_booking_at_another_sources_unit_is_never_shown(
         )
 
     with capture_logs() as logs:
-        times = wireless.desk.residents.of(number(0))
+        times = wireless.desk.residents.list_of(number(0))
 
     assert [each.timeslot for each in times.bookings] == [own]
     assert times.outcomes == (
@@ -686,7 +686,7 @@ def test_what_a_region_had_kept_is_shown_with_its_age(
     wireless.adapter.part = KeptPart(unit=LogicalAddress(UNIT.lower()), since=since)
     in_the_book(wireless)
 
-    times = wireless.desk.residents.of(number(0))
+    times = wireless.desk.residents.list_of(number(0))
 
     assert [each.confirmed_at for each in times.bookings] == [since]
     assert times.outcomes == ()
@@ -703,7 +703,7 @@ def test_what_could_not_be_brought_up_to_date_is_told(
     )
     in_the_book(wireless)
 
-    times = wireless.desk.residents.of(number(0))
+    times = wireless.desk.residents.list_of(number(0))
 
     assert [each.confirmed_at for each in times.bookings] == [since]
     assert times.outcomes == (
@@ -734,7 +734,7 @@ def test_what_was_kept_brings_no_cancelled_booking_back(
         unit=LogicalAddress(UNIT), since=NOW - timedelta(hours=2)
     )
 
-    (found,) = wireless.desk.residents.of(number(0)).bookings
+    (found,) = wireless.desk.residents.list_of(number(0)).bookings
 
     assert (found.id, found.status) == (made.id, BookingStatus.CANCELLED)
 
@@ -749,7 +749,7 @@ def test_our_own_booking_needs_no_time_type(make_wireless: MakeWireless) -> None
         wireless.adapter.book["B-1"], time_type_id=None, time_type_name=None
     )
 
-    times = wireless.desk.residents.of(number(0))
+    times = wireless.desk.residents.list_of(number(0))
 
     assert shown(times) == [("norr", BookingStatus.BOOKED, "B-1")]
     assert times.outcomes == ()
@@ -767,7 +767,7 @@ def test_a_booking_that_stands_in_spite_of_us_is_shown(
     wireless.desk.booking.cancel(made.id)
     wireless.adapter.book = still_there
 
-    times = wireless.desk.residents.of(number(0))
+    times = wireless.desk.residents.list_of(number(0))
 
     assert shown(times) == [
         ("norr", BookingStatus.CANCELLED, "B-1"),
@@ -790,8 +790,8 @@ def test_a_booking_that_was_never_made_spoils_no_answer(
     wireless.desk.later(wireless.desk.undecided(lost.id), seconds=91)
     wireless.desk.booking.read(lost.id)
 
-    wireless.desk.residents.of(number(0))
-    times = wireless.desk.residents.of(number(0))
+    wireless.desk.residents.list_of(number(0))
+    times = wireless.desk.residents.list_of(number(0))
 
     assert [(each.id, each.status) for each in times.bookings] == [
         (kept.id, BookingStatus.BOOKED)
@@ -819,7 +819,7 @@ def test_a_source_that_is_away_hides_no_other(make_wireless: MakeWireless) -> No
     wireless = two_sources(make_wireless, FailingAdapter(name=SYD))
     in_the_book(wireless)
 
-    times = wireless.desk.residents.of(number(0))
+    times = wireless.desk.residents.list_of(number(0))
 
     assert shown(times) == [("norr", BookingStatus.BOOKED, "B-1")]
     assert times.outcomes == (
@@ -843,7 +843,7 @@ def test_every_source_is_asked_once(make_wireless: MakeWireless) -> None:
     wireless.desk.book(wanted, 0)
     wireless.adapter.calls.clear()
 
-    wireless.desk.residents.of(number(0))
+    wireless.desk.residents.list_of(number(0))
 
     assert [
         each.address
@@ -864,7 +864,7 @@ def test_each_known_unit_is_asked_once(make_wireless: MakeWireless) -> None:
         wireless.desk.book(wanted, 0)
     wireless.adapter.calls.clear()
 
-    found = wireless.desk.residents.of(number(0))
+    found = wireless.desk.residents.list_of(number(0))
 
     asked = wireless.adapter.asked(GetSubjectOfCareSchedule)
     assert [each.address for each in asked] == [UNIT]
@@ -915,7 +915,7 @@ def test_what_several_units_leave_out_is_counted_together(
     )
     known_at_two_units(wireless)
 
-    times = wireless.desk.residents.of(number(0))
+    times = wireless.desk.residents.list_of(number(0))
 
     assert times.outcomes[0] == lacking(
         "5 bookings or parts of bookings could not be read"
@@ -937,7 +937,7 @@ def test_several_failing_units_are_one_outcome(make_wireless: MakeWireless) -> N
         Unavailable("The source did not answer in time.", source=NORR),
     )
 
-    times = wireless.desk.residents.of(number(0))
+    times = wireless.desk.residents.list_of(number(0))
 
     assert len(times.bookings) == 2
     assert [each.problem for each in times.outcomes] == [
@@ -964,7 +964,7 @@ def test_what_is_looked_at_by_itself_is_looked_at_at_once(
 
     wireless.adapter.before = wait_for_each_other
 
-    times = wireless.desk.residents.of(number(0))
+    times = wireless.desk.residents.list_of(number(0))
 
     assert [each.status for each in times.bookings] == [BookingStatus.CANCELLED] * 3
     assert not together.broken
@@ -977,7 +977,7 @@ def test_nothing_personal_is_shown_of_a_booking(
     wireless = aggregating(make_wireless)
     in_the_book(wireless, reason="Ont i knät")
 
-    (found,) = wireless.desk.residents.of(number(0)).bookings
+    (found,) = wireless.desk.residents.list_of(number(0)).bookings
 
     assert isinstance(found, ManagedBooking)
     assert found.reason == "Ont i knät"

@@ -574,7 +574,7 @@ def test_a_booking_that_was_denied_and_appears(
         if way == "read":
             found = wireless.desk.booking.read(made.id)
         else:
-            (found,) = wireless.desk.residents.of(number(0)).bookings
+            (found,) = wireless.desk.residents.list_of(number(0)).bookings
 
     assert (found.id, found.status, found.booking_id) == (
         made.id,
@@ -610,7 +610,7 @@ def test_a_time_that_was_booked_again_contradicts_nothing(wireless: Wireless) ->
     assert again.status is BookingStatus.BOOKED
     assert wireless.desk.booking.read(made.id).status is BookingStatus.CANCELLED
     assert settled(wireless, made.id).alarm is None
-    (listed,) = wireless.desk.residents.of(number(0)).bookings
+    (listed,) = wireless.desk.residents.list_of(number(0)).bookings
     assert listed.id == again.id
 
 
