@@ -305,7 +305,7 @@ def _unusable(folder: Path, error: OSError) -> UnusableFolder:
     )
 
 
-def _opened(
+def _open(
     settings: Settings,
     database: Database,
     make_journal: Callable[[Database, Seal], Journal],
@@ -406,7 +406,7 @@ def program(
         each.source.name: each.adapter for each in configured
     }
     database = Database(settings.database_url)
-    journal = _opened(settings, database, make_journal)
+    journal = _open(settings, database, make_journal)
     store = RedisSlotStore(redis_url)
     hints = RedisRefreshHints(store.client)
     rechecks = RedisRefreshHints(store.client, WRONG)

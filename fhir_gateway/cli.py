@@ -97,7 +97,7 @@ def main() -> None:
 def serve() -> None:
     """Answer FHIR clients."""
     settings = _settings(with_sources=True)
-    with _explained(settings):
+    with _explain_failures(settings):
         address = listening_address(
             settings.host,
             settings.port,
@@ -120,7 +120,7 @@ def worker() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with (
-        _explained(settings),
+        _explain_failures(settings),
         embedded_redis(settings) as redis_url,
         program(settings, check_redis(redis_url)) as made,
     ):
@@ -156,7 +156,7 @@ def sandbox(slots: int, seed: int, host: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     port = settings.sandbox_port
-    with _explained(settings):
+    with _explain_failures(settings):
         address = listening_address(
             host, port, host_name="--host", port_name="SANDBOX_PORT"
         )
@@ -188,7 +188,7 @@ def sandbox_sources(
     """Write the file of sources, and the ConceptMaps, that fit the sandbox."""
     settings = _settings()
     vocabulary = Vocabulary(settings.canonical_base)
-    with _explained(settings):
+    with _explain_failures(settings):
         if not maps_only:
             click.echo(write_sources(folder, sandbox_url, slots, vocabulary))
             return
@@ -207,7 +207,7 @@ def sandbox_sources(
 def demo(slots: int) -> None:
     """Run a gateway, a worker and make-believe regions until Ctrl-C."""
     settings = _settings()
-    with _explained(settings):
+    with _explain_failures(settings):
         try:
             run_demo(settings, slots=slots, say=click.echo)
         except DemoFailed as error:
@@ -227,7 +227,7 @@ def sources(context: click.Context, *, as_json: bool) -> None:
         return
     settings = _settings(with_sources=True)
     overviews = []
-    with _explained(settings):
+    with _explain_failures(settings):
         configured, _ = configured_sources(
             settings.sources, Vocabulary(settings.canonical_base)
         )
@@ -277,7 +277,7 @@ def check(*, as_json: bool) -> None:
     may name somebody: read them before you pass them on.
     """
     settings = _settings(with_sources=True)
-    with _explained(settings):
+    with _explain_failures(settings):
         configured, meanings = configured_sources(
             settings.sources, Vocabulary(settings.canonical_base)
         )
@@ -337,7 +337,7 @@ def alarms(days: int, *, as_json: bool) -> None:
     is shown.
     """
     settings = _settings()
-    with _explained(settings), opened_journal(settings) as opened:
+    with _explain_failures(settings), opened_journal(settings) as opened:
         found = opened.outcomes.list_alarms(since=now() - timedelta(days=days))
     rows = [
         {
@@ -377,7 +377,7 @@ def settle(booking: str, *, done: bool | None) -> None:
     if done is None:
         raise click.UsageError("Say --done or --not-done.")
     settings = _settings()
-    with _explained(settings), opened_journal(settings) as opened:
+    with _explain_failures(settings), opened_journal(settings) as opened:
         try:
             record = settle_by_hand(opened, booking, done=done)
         except (NotFound, Conflict) as error:
@@ -396,7 +396,7 @@ def reseal() -> None:
     settings = _settings()
     resealed = 0
     with (
-        _explained(settings),
+        _explain_failures(settings),
         opened_journal(settings) as opened,
         Progress(console=Console(stderr=True)) as progress,
     ):
@@ -421,7 +421,7 @@ def _settings(*, with_sources: bool = False) -> Settings:
     Args:
         with_sources: Look at the file of sources too, before anything is made.
     """
-    with _explained(None):
+    with _explain_failures(None):
         return _settings_of_environment(with_sources=with_sources)
 
 
@@ -463,7 +463,7 @@ def _faults_of_sources() -> tuple[str, ...]:
 
 
 @contextmanager
-def _explained(settings: Settings | None) -> Iterator[None]:
+def _explain_failures(settings: Settings | None) -> Iterator[None]:
     """Turn what keeps a command from running into lines and an exit code."""
     try:
         yield

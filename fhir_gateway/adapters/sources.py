@@ -86,7 +86,7 @@ def load_sources(path: Path) -> tuple[ConfiguredSource, ...]:
             faults.append(f"sources.{name}: is no table")
             continue
         try:
-            configured.append(_configured(name, table, path.parent))
+            configured.append(_configure(name, table, path.parent))
         except _Faults as error:
             faults.extend(f"sources.{name}.{fault}" for fault in error.faults)
     faults.extend(_prefix_faults([each.source for each in configured]))
@@ -261,7 +261,7 @@ class _SourceSchema(Schema):
     units = fields.List(fields.Nested(_UnitSchema), load_default=list)
 
 
-def _configured(name: str, table: Mapping[str, Any], folder: Path) -> ConfiguredSource:
+def _configure(name: str, table: Mapping[str, Any], folder: Path) -> ConfiguredSource:
     try:
         source_name = SourceName(name)
     except ValueError as error:
@@ -369,10 +369,10 @@ def _disagreements(data: Mapping[str, Any], folder: Path) -> Iterator[str]:
     if is_absent(folder / time_types):
         yield f"time_types: there is no file {time_types}"
     elif fault := fault_of_file(folder / time_types):
-        yield f"time_types: the file {_shortened(time_types)} {fault}"
+        yield f"time_types: the file {_shorten(time_types)} {fault}"
 
 
-def _shortened(name: str) -> str:
+def _shorten(name: str) -> str:
     return name if len(name) <= _MOST_SHOWN else f"{name[:_MOST_SHOWN]}…"
 
 

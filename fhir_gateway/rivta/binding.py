@@ -124,10 +124,10 @@ def read(kind: type[T], node: etree._Element, rejected: Rejections) -> T:
             values[attribute] = value
     for attribute, items in repeated.items():
         values[attribute] = tuple(items)
-    return _made(kind, layout, values)
+    return _make(kind, layout, values)
 
 
-def _made(kind: type[T], layout: Layout, values: dict[str, Any]) -> T:
+def _make(kind: type[T], layout: Layout, values: dict[str, Any]) -> T:
     for attribute, name in layout.required:
         if attribute not in values:
             raise MalformedElement(name, "is missing")

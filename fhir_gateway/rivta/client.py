@@ -35,22 +35,20 @@ from fhir_gateway.model.interaction import Actor, ActorType, Interaction
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.envelope import (
     CONTENT_TYPE,
-    Answer,
+    ContractAnswer,
     MalformedEnvelope,
     differences,
     read_fault,
     read_response,
     write_request,
 )
+from fhir_gateway.rivta.failure import kind_of, reason_of, was_never_sent
 from fhir_gateway.rivta.fault import Fault
 from fhir_gateway.rivta.limit import PERSONAL, Limit
 from fhir_gateway.rivta.rejection import MalformedElement
 from fhir_gateway.rivta.transport import (
     Reply,
     Transport,
-    kind_of,
-    reason_of,
-    was_never_sent,
 )
 from fhir_gateway.rivta.xml import UnreadableXml
 
@@ -101,7 +99,7 @@ class SoapClient:
         logical_address: LogicalAddress,
         actor: Actor,
         timeout: float,
-    ) -> Answer:
+    ) -> ContractAnswer:
         """
         Send a request once and return the producer's answer, never a fault.
 
@@ -184,7 +182,7 @@ class _Exchange:
             failure.add_note(kind_of(error))
             raise failure from None
 
-    def answer(self, reply: Reply, limit: Limit) -> Answer:
+    def answer(self, reply: Reply, limit: Limit) -> ContractAnswer:
         """Read the answer; a fault is raised."""
         if reply.status != HTTPStatus.OK:
             raise self._unbelievable(reply)

@@ -42,14 +42,14 @@ def decoded(chunks: Iterable[bytes], content_encoding: str | None) -> Iterator[b
         case []:
             return iter(chunks)
         case ["gzip" | "x-gzip"]:
-            return _inflated(chunks, _GZIP)
+            return _inflate(chunks, _GZIP)
         case ["deflate"]:
-            return _inflated(chunks, None)
+            return _inflate(chunks, None)
         case _:
             raise DecodeError("a content coding that nobody asked for")
 
 
-def _inflated(chunks: Iterable[bytes], form: int | None) -> Iterator[bytes]:
+def _inflate(chunks: Iterable[bytes], form: int | None) -> Iterator[bytes]:
     """Yield what a compressed body says; its first byte tells an unknown form."""
     stream = None
     for chunk in chunks:

@@ -99,7 +99,7 @@ def _once_plain(text: str) -> str:
         attributes = token["attributes"] or token["broken"] or ""
         if name and not is_document and name not in _KNOWN and "=" not in attributes:
             continue
-        writer.text(_unescaped(text[end : token.start()]))
+        writer.text(_unescape(text[end : token.start()]))
         end = token.end()
         if token["cdata"] is not None:
             writer.text(token["cdata"])
@@ -107,7 +107,7 @@ def _once_plain(text: str) -> str:
             writer.leave(name)
         elif name:
             writer.enter(name, attributes)
-    writer.text(_unescaped(text[end:]))
+    writer.text(_unescape(text[end:]))
     return writer.written()
 
 
@@ -123,7 +123,7 @@ def _is_document(text: str) -> bool:
     )
 
 
-def _unescaped(text: str) -> str:
+def _unescape(text: str) -> str:
     # Not html.unescape for all of it: that reads "&copy" in "?a=1&copy=2" as a sign.
     return _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
 

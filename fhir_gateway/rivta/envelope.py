@@ -33,8 +33,8 @@ from fhir_gateway.rivta.xml import parse
 
 __all__ = [
     "CONTENT_TYPE",
-    "Answer",
     "Call",
+    "ContractAnswer",
     "MalformedEnvelope",
     "differences",
     "read_call",
@@ -79,7 +79,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Answer:
+class ContractAnswer:
     """
     What a consumer has received.
 
@@ -207,7 +207,7 @@ def read_response(
     *,
     content_type: str | None = None,
     limit: Limit = ANSWER,
-) -> Answer:
+) -> ContractAnswer:
     """
     Return what a producer answered: its response or its fault.
 
@@ -226,7 +226,7 @@ def read_response(
     header, root = _read_envelope(document, content_type, limit)
     fault = _fault(root)
     if fault is not None:
-        return Answer(response=fault)
+        return ContractAnswer(response=fault)
     if _local(root) != f"{contract.interaction.name}Response" or not is_of_family(
         root.tag, contract.namespace
     ):
@@ -234,7 +234,7 @@ def read_response(
     rejected = Rejections()
     response = read(contract.response, root, rejected)
     status = None if header is None else read_processing_status(header, rejected)
-    return Answer(
+    return ContractAnswer(
         response=response,
         rejected=dict(rejected.by_reason),
         lost=frozenset(rejected.keys),

@@ -12,7 +12,8 @@ What `requests` does not promise by itself:
 - *The whole answer arrives before the deadline*, headers and body. Its read timeout
   starts anew with every byte.
 - *An answer to a request that could not be sent whole is not read.* urllib3 would.
-- *A failure before the message is sent can be told from one after*, TLS included.
+- *A failure before the message is sent can be told from one after* (`failure`), TLS
+  included.
 - *Whoever stood still while it connected sends nothing*: by then others have given
   its message up.
 - *A body is understood to its end*, or not at all (`content_coding`).
@@ -20,15 +21,13 @@ What `requests` does not promise by itself:
   read, which could fail after a write has been done.
 """
 
-import errno
 import http.client
 import io
-import os
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -48,15 +47,13 @@ from urllib3.exceptions import (
 from urllib3.util.ssl_ import create_urllib3_context
 
 from fhir_gateway.rivta.content_coding import ACCEPTED, decoded
+from fhir_gateway.rivta.failure import CertificateUnusable
 from fhir_gateway.rivta.limit import ANSWER, MOST_OF_HEADS
 
 __all__ = [
     "Credentials",
     "Reply",
     "Transport",
-    "kind_of",
-    "reason_of",
-    "was_never_sent",
 ]
 
 _CHUNK_BYTES: Final = 65_536
@@ -67,38 +64,6 @@ _MOST_BYTES: Final = 2 * ANSWER.most_bytes
 _CONNECT_TIMEOUT_S: Final = 2.0
 # Two addresses and the handshake may each take the whole of it.
 _TIMES_TO_CONNECT: Final = 3
-
-# What `requests` raises while it prepares a request. `InvalidHeader` is not among
-# them: it also stands for a header of the answer.
-_RAISED_BEFORE_CONNECTING: Final = (
-    requests.exceptions.ConnectTimeout,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.InvalidURL,
-    requests.exceptions.MissingSchema,
-)
-
-
-class _CertificateUnusable(requests.exceptions.ConnectionError):
-    """A file that TLS needs cannot be loaded; no connection was attempted."""
-
-
-_MOST_CAUSES: Final = 10
-_REASONS: Final[dict[type[BaseException], str]] = {
-    socket.gaierror: "its host name is not known (DNS)",
-    urllib3.exceptions.NameResolutionError: "its host name is not known (DNS)",
-    ConnectionRefusedError: "the connection was refused",
-    ConnectionResetError: "the connection was reset",
-    ConnectTimeoutError: "no connection was made in time",
-    urllib3.exceptions.ReadTimeoutError: "the answer did not come in time",
-    urllib3.exceptions.DecodeError: "the answer is not in the encoding that it names",
-    http.client.IncompleteRead: "the answer was cut short",
-    http.client.BadStatusLine: "it does not speak HTTP there",
-    http.client.LineTooLong: "it does not speak HTTP there",
-}
-# OpenSSL's reasons for an answer in plain text.
-_TLS_REASONS: Final = dict.fromkeys(
-    ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"), "it does not speak TLS there"
-)
 
 
 class _UnexpectedHttp(http.client.HTTPException):
@@ -216,7 +181,7 @@ class Transport:
                     self._loaded = stamp, context
                 return self._loaded[1]
         except OSError as error:
-            raise _CertificateUnusable("a certificate file is unusable") from error
+            raise CertificateUnusable("a certificate file is unusable") from error
 
 
 class _Session(requests.Session):
@@ -236,71 +201,6 @@ class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - the signature is requests'
         """Return None: there is nowhere to go."""
         return None
-
-
-def was_never_sent(error: Exception) -> bool:
-    """
-    Return whether it is certain that not one byte of the message was sent.
-
-    `ConnectionError` covers both: a reset after the producer has read the message
-    raises it too. Only the reason that urllib3 gives tells. What an exception was
-    raised *in the course of* says nothing: that may be an earlier call.
-    """
-    if isinstance(error, (*_RAISED_BEFORE_CONNECTING, _CertificateUnusable)):
-        return True
-    cause = error.args[0] if error.args else None
-    reason = getattr(cause, "reason", None)
-    return isinstance(reason, ConnectTimeoutError | NewConnectionError)
-
-
-def kind_of(error: BaseException) -> str:
-    """
-    Return the names of an error and of what caused it: never their texts.
-
-    Those can quote the answer: urllib3 repeats a line that is no chunk length.
-    """
-    kinds: list[str] = []
-    for cause in _causes(error):
-        code = errno.errorcode.get(getattr(cause, "errno", None) or 0)
-        # OpenSSL's reasons are constants, as CERTIFICATE_VERIFY_FAILED.
-        detail = (
-            getattr(cause, "reason", None) if isinstance(cause, ssl.SSLError) else code
-        )
-        name = type(cause).__name__
-        kinds.append(f"{name} {detail}" if detail else name)
-    return ": ".join(kinds)
-
-
-def reason_of(error: BaseException) -> str:
-    """Return in plain words why a connection failed, as far as that is known."""
-    if isinstance(error, _CertificateUnusable):
-        return "a certificate file of ours cannot be read"
-    # The innermost says most: to urllib3 a refused connection is one that came late.
-    for cause in reversed(list(_causes(error))):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            # OpenSSL's own constant, as "certificate has expired".
-            message = getattr(cause, "verify_message", "") or "no reason given"
-            return f"its certificate is not accepted: {message}"
-        if isinstance(cause, ssl.SSLError):
-            message = getattr(cause, "reason", "") or "no reason given"
-            return _TLS_REASONS.get(message, f"the TLS handshake failed: {message}")
-        for kind, reason in _REASONS.items():
-            if isinstance(cause, kind):
-                return reason
-        if isinstance(cause, OSError) and cause.errno:
-            return os.strerror(cause.errno)
-    return kind_of(error)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error, then what caused it, then what caused that."""
-    cause: BaseException | None = error
-    for _ in range(_MOST_CAUSES):
-        if cause is None:
-            return
-        yield cause
-        inner = (getattr(cause, "reason", None), *cause.args, cause.__cause__)
-        cause = next((one for one in inner if isinstance(one, BaseException)), None)
 
 
 class _PunctualReader(io.RawIOBase):

@@ -342,7 +342,7 @@ class ExactProducer:
             except Refused:
                 return []
             chosen = tuple(each for each in chosen if each.key == booked.time_type.key)
-        return self._free(unit, request, _filtered(chosen, request))
+        return self._free(unit, request, _filter(chosen, request))
 
     def _free(
         self,
@@ -504,7 +504,7 @@ class ExactProducer:
 
     def _details(self, request: DetailsRequest, actor: Actor | None) -> Done:
         try:
-            booked = self._found(request.booking_id, request.healthcare_facility, actor)
+            booked = self._find(request.booking_id, request.healthcare_facility, actor)
         except Refused:
             return self.no_details()
         return Done(
@@ -633,7 +633,7 @@ class ExactProducer:
 
     def _cancel(self, request: CancelBookingRequest, actor: Actor | None) -> Done:
         try:
-            booked = self._found(request.booking_id, request.healthcare_facility, actor)
+            booked = self._find(request.booking_id, request.healthcare_facility, actor)
             self._check_message(booked, request.message)
             booked = self._book.cancel(booked.booking_id)
         except Refused as refused:
@@ -651,7 +651,7 @@ class ExactProducer:
             booking_id=booked.booking_id,
         )
 
-    def _found(self, booking_id: str, facility: str, actor: Actor | None) -> BookedTime:
+    def _find(self, booking_id: str, facility: str, actor: Actor | None) -> BookedTime:
         booked = self._book.get(booking_id)
         if booked.unit.hsa_id != facility.upper() or not _may_see(actor, booked):
             raise Refused(Refusal.NO_SUCH_BOOKING)
@@ -679,7 +679,7 @@ class ExactProducer:
         return self.texts[refusal]
 
 
-def _filtered(
+def _filter(
     chosen: Sequence[OfferedTimeType], request: FreeTimesRequest
 ) -> tuple[OfferedTimeType, ...]:
     return tuple(

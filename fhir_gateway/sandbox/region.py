@@ -201,7 +201,7 @@ class Region:
         try:
             call = read_call(document)
         except (UnreadableXml, MalformedEnvelope):
-            return _faulted(platform_fault("VP015"))
+            return _fault_reply(platform_fault("VP015"))
         received = _Received(
             call=call, interaction=_BY_TAG.get(call.action), soap_action=soap_action
         )
@@ -209,7 +209,7 @@ class Region:
         if rule is None:
             return self._process(received)
         if rule.kind in _CARRIED:
-            return _carried(self._process(received), rule)
+            return _carry(self._process(received), rule)
         return self._spoil(received, rule)
 
     def _spoil(self, received: _Received, rule: FaultRule) -> Reply | None:
@@ -245,26 +245,26 @@ class Region:
                     response=contract.response(),
                     processing_status=() if aggregated else None,
                 )
-                return self._written(received, done)
+                return self._write_reply(received, done)
             case FaultKind.ERROR:
                 self._note(received, ResultCode.ERROR.value)
                 response = contract.response(
                     result_code=ResultCode.ERROR.value, result_text=rule.text or None
                 )
-                return self._written(received, Done(response=response))
+                return self._write_reply(received, Done(response=response))
             case FaultKind.WRONG_STATUS:
                 if rule.after or not received.is_write:
                     return replace(self._process(received), status=rule.status)
                 self._note(received, _DROPPED_BEFORE)
                 response = contract.response(result_code=ResultCode.OK.value)
-                reply = self._written(received, Done(response=response))
+                reply = self._write_reply(received, Done(response=response))
                 return replace(reply, status=rule.status)
             case FaultKind.DELIVER_NOTHING:
                 self._note_or_process(received, rule, _DROPPED_BEFORE, _DROPPED_AFTER)
                 return Reply(status=200, body=b"")
             case _:
                 self._note_or_process(received, rule, _FAULT, _FAULT)
-                return _faulted(platform_fault(rule.code))
+                return _fault_reply(platform_fault(rule.code))
 
     def _note_or_process(
         self, received: _Received, rule: FaultRule, before: str, after: str
@@ -291,9 +291,9 @@ class Region:
         """
         if received.interaction not in scheduling.WRITES:
             try:
-                return self._written(received, self._read(received))
+                return self._write_reply(received, self._read(received))
             except ProducerFault as fault:
-                return _faulted(fault)
+                return _fault_reply(fault)
         with self._book.lock:
             try:
                 request = self._request(received)
@@ -302,7 +302,7 @@ class Region:
                 )
             except ProducerFault as fault:
                 self._note(received, result or _FAULT)
-                return _faulted(fault)
+                return _fault_reply(fault)
             if info is not None and done.response.result_code == ResultCode.OK.value:
                 done = replace(
                     done,
@@ -313,7 +313,7 @@ class Region:
                     ),
                 )
             self._note(received, result or done.response.result_code, done)
-        return self._written(received, done)
+        return self._write_reply(received, done)
 
     def _read(self, received: _Received) -> Done:
         interaction = received.interaction
@@ -326,7 +326,7 @@ class Region:
             request = self._producer.request(
                 received.contract, received.call, soap_action=received.soap_action
             )
-            return self._aggregated(request.subject_of_care)
+            return self._aggregate(request.subject_of_care)
         request = self._request(received)
         if interaction is None:
             raise platform_fault("VP004")
@@ -342,7 +342,7 @@ class Region:
             received.contract, received.call, soap_action=received.soap_action
         )
 
-    def _aggregated(self, subject_of_care: str) -> Done:
+    def _aggregate(self, subject_of_care: str) -> Done:
         """
         Ask every unit where the resident has a booking.
 
@@ -371,9 +371,9 @@ class Region:
             ),
         )
 
-    def _written(self, received: _Received, done: Done) -> Reply:
+    def _write_reply(self, received: _Received, done: Done) -> Reply:
         if received.interaction is None:
-            return _faulted(platform_fault("VP004"))
+            return _fault_reply(platform_fault("VP004"))
         return Reply(
             status=200,
             body=self._producer.document(received.contract, received.interaction, done),
@@ -438,7 +438,7 @@ class Region:
                 )
 
 
-def _carried(reply: Reply, rule: FaultRule) -> Reply:
+def _carry(reply: Reply, rule: FaultRule) -> Reply:
     """Return an answer as HTTP is to carry it."""
     match rule.kind:
         case FaultKind.EARLY_HINTS:
@@ -449,7 +449,7 @@ def _carried(reply: Reply, rule: FaultRule) -> Reply:
             return replace(reply, headers=(_COOKIE,))
 
 
-def _faulted(fault: ProducerFault) -> Reply:
+def _fault_reply(fault: ProducerFault) -> Reply:
     return Reply(status=500, body=write_fault(fault.fault))
 
 

@@ -32,7 +32,7 @@ from fhir_gateway.model.ids import (
 )
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timeslot import FreeTimes, Schedule, Timeslot
-from fhir_gateway.rivta.envelope import Answer
+from fhir_gateway.rivta.envelope import ContractAnswer
 from fhir_gateway.rivta.rejection import MalformedElement
 from fhir_gateway.rivta.scheduling_1_1.get_available_timeslots import Response
 from fhir_gateway.rivta.scheduling_1_1.types import (
@@ -208,7 +208,7 @@ def test_an_identifier_goes_back_as_it_came(name: str, field: str, text: str) ->
 )
 def test_times_of_two_performers_are_never_one(texts: list[str]) -> None:
     """As many performers as a region writes have as many times, each by its text."""
-    answer = Answer(
+    answer = ContractAnswer(
         response=Response(timeslot_detail=tuple(wire(performer=each) for each in texts))
     )
 
@@ -242,7 +242,7 @@ def test_equal_times_are_counted_and_sorted() -> None:
     later = wire(
         start_time_inclusive="20260601090000", end_time_exclusive="20260601093000"
     )
-    answer = Answer(
+    answer = ContractAnswer(
         response=Response(
             timeslot_detail=(
                 later,

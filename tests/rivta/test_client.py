@@ -51,7 +51,7 @@ from fhir_gateway.model.interaction import Actor
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.rivta.client import FaultedWrite, SoapClient
 from fhir_gateway.rivta.contract import Contract
-from fhir_gateway.rivta.envelope import Answer, write_fault, write_response
+from fhir_gateway.rivta.envelope import ContractAnswer, write_fault, write_response
 from fhir_gateway.rivta.fault import Fault
 from fhir_gateway.rivta.limit import ANSWER, LIST, PERSONAL
 from fhir_gateway.rivta.scheduling_1_1 import (
@@ -83,12 +83,12 @@ READ_REQUEST = get_available_timeslots.Request(
     care_type_id="V1",
     subject_of_care=MARKER,
 )
-READ_ANSWER = Answer(response=get_available_timeslots.Response())
+READ_ANSWER = ContractAnswer(response=get_available_timeslots.Response())
 CANCEL = cancel_booking.CONTRACT
 CANCEL_REQUEST = cancel_booking.Request(
     healthcare_facility="SE2321000016-A01", booking_id="B-4711"
 )
-CANCEL_ANSWER = Answer(response=cancel_booking.Response(result_code="OK"))
+CANCEL_ANSWER = ContractAnswer(response=cancel_booking.Response(result_code="OK"))
 TIMESLOT = TimeslotType(
     healthcare_facility="SE2321000016-A01", subject_of_care=MARKER, reason=MARKER
 )
@@ -127,7 +127,7 @@ def _ask(
     request: object = READ_REQUEST,
     *,
     timeout: float = 5.0,
-) -> Answer:
+) -> ContractAnswer:
     return client.call(
         contract, request, logical_address=ADDRESS, actor=RESIDENT, timeout=timeout
     )
@@ -348,7 +348,7 @@ def test_answer_of_a_write_is_returned(
     contract = make_booking.CONTRACT
     _answers(region, contract, recorded(f"MakeBooking.{name}.response"))
 
-    assert _ask(client, contract, MAKE_REQUEST) == Answer(response=response)
+    assert _ask(client, contract, MAKE_REQUEST) == ContractAnswer(response=response)
 
 
 NOT_200 = [
@@ -544,7 +544,7 @@ def test_answer_is_read_in_the_charset_of_its_media_type(
         content_type=content_type,
     )
 
-    assert _ask(client, make_booking.CONTRACT, MAKE_REQUEST) == Answer(
+    assert _ask(client, make_booking.CONTRACT, MAKE_REQUEST) == ContractAnswer(
         response=response
     )
 

@@ -11,7 +11,7 @@ from fhir_gateway.model.ids import HsaId, LogicalAddress
 from fhir_gateway.model.interaction import Actor, ActorType
 from fhir_gateway.rivta.envelope import (
     CONTENT_TYPE,
-    Answer,
+    ContractAnswer,
     MalformedEnvelope,
     read_call,
     read_response,
@@ -291,7 +291,7 @@ def test_several_texts_of_a_result_are_one() -> None:
         CONTRACT, _envelope(DONE.replace("</r:Can", f"{texts}</r:Can"))
     )
 
-    assert answer == Answer(
+    assert answer == ContractAnswer(
         response=cancel_booking.Response(result_code="OK", result_text="A\nB")
     )
 
@@ -396,7 +396,7 @@ def test_recorded_fault_is_read(
 
     answer = read_response(contract, recorded(f"{name}.response"))
 
-    assert answer == Answer(response=fault)
+    assert answer == ContractAnswer(response=fault)
     assert answer.response.platform_code == code
 
 
@@ -437,7 +437,7 @@ def test_fault_is_read_as_far_as_it_goes(inner: str, fault: Fault) -> None:
     """A fault is a fault whatever it lacks."""
     answer = read_response(CONTRACT, _envelope(f"<s:Fault>{inner}</s:Fault>"))
 
-    assert answer == Answer(response=fault)
+    assert answer == ContractAnswer(response=fault)
 
 
 def test_written_fault_reads_back() -> None:
@@ -447,4 +447,4 @@ def test_written_fault_reads_back() -> None:
     document = write_fault(fault)
 
     assert b"<faultcode>soapenv:Server</faultcode>" in document
-    assert read_response(CONTRACT, document) == Answer(response=fault)
+    assert read_response(CONTRACT, document) == ContractAnswer(response=fault)

@@ -17,7 +17,7 @@ from fhir_gateway.model.interaction import Actor
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.envelope import (
-    Answer,
+    ContractAnswer,
     MalformedEnvelope,
     read_call,
     read_request,
@@ -622,7 +622,7 @@ def test_recorded_response_is_read_whole(
 
     answer = read_response(contract, document)
 
-    assert answer == Answer(response=response)
+    assert answer == ContractAnswer(response=response)
 
 
 @pytest.mark.parametrize(
@@ -694,7 +694,7 @@ def test_aggregated_schedule_says_what_became_of_each_unit(
     answer = read_response(contract, document)
     written = write_response(contract, response, processing_status=records)
 
-    assert answer == Answer(response=response, processing_status=records)
+    assert answer == ContractAnswer(response=response, processing_status=records)
     assert canonical(written) == canonical(document)
 
 
@@ -709,7 +709,7 @@ def test_schedule_in_the_manner_of_takecare_is_read(
 
     answer = read_response(get_subject_of_care_schedule.CONTRACT, document)
 
-    assert answer == Answer(
+    assert answer == ContractAnswer(
         response=get_subject_of_care_schedule.Response(
             timeslot_detail=(
                 TimeslotType(
@@ -735,7 +735,7 @@ def test_free_times_in_the_wrong_order_are_read(
 
     answer = read_response(get_available_timeslots.CONTRACT, document)
 
-    assert answer == Answer(
+    assert answer == ContractAnswer(
         response=get_available_timeslots.Response(
             timeslot_detail=(
                 TimeslotType(
@@ -919,7 +919,7 @@ def test_fault_is_never_read_as_a_response(contract: Contract[Any, Any]) -> None
 
     answer = read_response(contract, document)
 
-    assert answer == Answer(response=Fault(code="s:Server", text="no"))
+    assert answer == ContractAnswer(response=Fault(code="s:Server", text="no"))
 
 
 @EVERY_CONTRACT

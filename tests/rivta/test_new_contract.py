@@ -20,7 +20,7 @@ from fhir_gateway.rivta.client import SoapClient
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.element import IDENTIFIER, NAME, TEXT, element, elements
 from fhir_gateway.rivta.envelope import (
-    Answer,
+    ContractAnswer,
     read_call,
     read_request,
     write_fault,
@@ -147,7 +147,7 @@ class SoapPersonRegister:
         response: GetResponse = self.ask(ids).response
         return response.persons
 
-    def ask(self, ids: tuple[str, ...]) -> Answer:
+    def ask(self, ids: tuple[str, ...]) -> ContractAnswer:
         """Ask for persons, and return the answer with what was left out of it."""
         return self._client.call(
             GET_PERSONS,

@@ -31,7 +31,7 @@ from fhir_gateway.rivta.element import (
     TIME,
 )
 from fhir_gateway.rivta.envelope import (
-    Answer,
+    ContractAnswer,
     read_call,
     read_request,
     read_response,
@@ -214,7 +214,7 @@ def test_any_written_response_is_valid_and_reads_back(
 
     body = _part(document, "Body")
     assert [validate(element) for element in body] == [[]]
-    assert read_response(contract, document) == Answer(response=response)
+    assert read_response(contract, document) == ContractAnswer(response=response)
 
 
 @EVERY_CONTRACT
@@ -253,7 +253,7 @@ def test_any_written_processing_status_is_valid_and_reads_back(
 
     header = _part(document, "Header")
     assert [validate(element) for element in header] == [[]]
-    assert read_response(contract, document) == Answer(
+    assert read_response(contract, document) == ContractAnswer(
         response=response, processing_status=records
     )
 

@@ -25,8 +25,9 @@ from fhir_gateway.model.ids import LogicalAddress, SourceName
 from fhir_gateway.model.interaction import Actor, Interaction
 from fhir_gateway.rivta.client import SoapClient
 from fhir_gateway.rivta.envelope import read_call, read_request, read_response
+from fhir_gateway.rivta.failure import was_never_sent
 from fhir_gateway.rivta.scheduling_1_1.contracts import CONTRACTS
-from fhir_gateway.rivta.transport import Credentials, Reply, Transport, was_never_sent
+from fhir_gateway.rivta.transport import Credentials, Reply, Transport
 
 TIMEOUT_S: Final = 5.0
 MOST_BYTES: Final = 1_000_000

@@ -450,7 +450,7 @@ def test_document_with_flipped_bytes_raises_our_own_errors_alone(
         outcome = type(error).__name__
 
     assert outcome in {
-        "Answer",
+        "ContractAnswer",
         "UnreadableXml",
         "MalformedEnvelope",
         "MalformedElement",
@@ -481,7 +481,7 @@ def test_document_with_moved_parts_raises_our_own_errors_alone(
         outcome = type(error).__name__
 
     assert outcome in {
-        "Answer",
+        "ContractAnswer",
         "UnreadableXml",
         "MalformedEnvelope",
         "MalformedElement",

@@ -14,7 +14,7 @@ from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timekeeping import civil_date_text
 from fhir_gateway.rivta.client import SoapClient
 from fhir_gateway.rivta.contract import Contract
-from fhir_gateway.rivta.envelope import CONTENT_TYPE, Answer, write_request
+from fhir_gateway.rivta.envelope import CONTENT_TYPE, ContractAnswer, write_request
 from fhir_gateway.rivta.scheduling_1_1 import (
     cancel_booking,
     get_all_care_types,
@@ -97,7 +97,7 @@ class Consumer:
         address: str | None = None,
         actor: Actor | None = None,
         timeout: float = TIMEOUT_S,
-    ) -> Answer:
+    ) -> ContractAnswer:
         """Send a message with the real client, as the agent unless told otherwise."""
         return self._client.call(
             contract,
@@ -188,7 +188,7 @@ class Consumer:
         *,
         unit: SandboxUnit | None = None,
         actor: Actor | None = None,
-    ) -> Answer:
+    ) -> ContractAnswer:
         """Ask GetBookingDetails, whether there is such a booking or not."""
         here = (unit or self.unit).hsa_id
         request = get_booking_details.Request(
@@ -206,7 +206,7 @@ class Consumer:
 
     def schedule_answer(
         self, person: str = TOLVAN, address: str | None = None
-    ) -> Answer:
+    ) -> ContractAnswer:
         """Ask GetSubjectOfCareSchedule, for the header too."""
         here = address or self.unit.hsa_id
         request = get_subject_of_care_schedule.Request(

@@ -74,7 +74,7 @@ from fhir_gateway.model.timekeeping import civil_date_text
 from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, TimeType
 from fhir_gateway.rivta.client import FaultedWrite, SoapClient
 from fhir_gateway.rivta.contract import Contract
-from fhir_gateway.rivta.envelope import Answer
+from fhir_gateway.rivta.envelope import ContractAnswer
 from fhir_gateway.rivta.limit import MOST_OF_TEXT
 from fhir_gateway.rivta.rejection import MalformedElement
 from fhir_gateway.rivta.scheduling_1_1 import (
@@ -310,13 +310,13 @@ class Scheduling11:
         response: get_booking_details.Response = answer.response
         if response.timeslot_detail is None:
             raise self._without_booking(answer)
-        with self._malformed(scheduling.GET_BOOKING_DETAILS):
+        with self._raise_malformed(scheduling.GET_BOOKING_DETAILS):
             left_out = answer.faults
             booking = booking_from_wire(response.timeslot_detail, left_out)
             check_booking_id(booking, query.booking_id)
             return replace(booking, left_out=tuple(left_out))
 
-    def _without_booking(self, answer: Answer) -> GatewayError:
+    def _without_booking(self, answer: ContractAnswer) -> GatewayError:
         """Return what details without a booking are raised as."""
         if answer.rejected or kept_parts(answer):
             return SourceFault(
@@ -430,7 +430,7 @@ class Scheduling11:
         actor: Actor,
         timeout: float,
         address: LogicalAddress | None = None,
-    ) -> Answer:
+    ) -> ContractAnswer:
         if contract.interaction not in self.supports:
             raise Unsupported(
                 "The source does not offer this.",
@@ -451,7 +451,9 @@ class Scheduling11:
             return answer
         return self._of_reached_units(contract.interaction, answer)
 
-    def _of_reached_units(self, interaction: Interaction, answer: Answer) -> Answer:
+    def _of_reached_units(
+        self, interaction: Interaction, answer: ContractAnswer
+    ) -> ContractAnswer:
         """
         Return an answer that counts what it lacks of units that were not reached.
 
@@ -511,7 +513,7 @@ class Scheduling11:
         )
 
     @contextmanager
-    def _malformed(self, interaction: Interaction) -> Iterator[None]:
+    def _raise_malformed(self, interaction: Interaction) -> Iterator[None]:
         """Name source and interaction in what makes a whole answer unreadable."""
         try:
             yield

@@ -30,7 +30,7 @@ from fhir_gateway.model.timekeeping import (
     start_from_contract,
 )
 from fhir_gateway.rivta.element import UNREADABLE
-from fhir_gateway.rivta.envelope import Answer
+from fhir_gateway.rivta.envelope import ContractAnswer
 from fhir_gateway.rivta.processing_status import StatusCode
 from fhir_gateway.rivta.rejection import MalformedElement
 from fhir_gateway.rivta.scheduling_1_1.types import (
@@ -121,7 +121,7 @@ def subject_of_care_info(subject: SubjectOfCare) -> SubjectOfCareType:
 
 
 def lost_at(
-    answer: Answer, start_texts: Iterable[str | None]
+    answer: ContractAnswer, start_texts: Iterable[str | None]
 ) -> frozenset[datetime | None]:
     """
     Return when the bookings begin that are left out of an answer.
@@ -139,7 +139,7 @@ def lost_at(
     return frozenset(starts)
 
 
-def kept_parts(answer: Answer) -> tuple[KeptPart, ...]:
+def kept_parts(answer: ContractAnswer) -> tuple[KeptPart, ...]:
     """Return the parts of an aggregated answer that are not of this moment."""
     return tuple(
         KeptPart(
@@ -154,7 +154,7 @@ def kept_parts(answer: Answer) -> tuple[KeptPart, ...]:
     )
 
 
-def unanswered(answer: Answer) -> tuple[LogicalAddress, ...]:
+def unanswered(answer: ContractAnswer) -> tuple[LogicalAddress, ...]:
     """Return the units that an aggregating service could not ask."""
     return tuple(
         LogicalAddress(record.logical_address)

@@ -20,7 +20,7 @@ from fhir_gateway.model.listed import Listed
 from fhir_gateway.model.timeslot import (
     TimeType,
 )
-from fhir_gateway.rivta.envelope import Answer
+from fhir_gateway.rivta.envelope import ContractAnswer
 from fhir_gateway.rivta.rejection import MalformedElement
 from fhir_gateway.rivta.scheduling_1_1.types import (
     CareTypeType,
@@ -51,7 +51,7 @@ def unit_from_wire(text: str) -> HsaId:
 
 
 def listed(
-    answer: Answer,
+    answer: ContractAnswer,
     element: str,
     wires: Iterable[Wire],
     item_from_wire: Callable[[Wire], Item | None],

@@ -34,7 +34,7 @@ from fhir_gateway.model.timeslot import (
     Schedule,
     Timeslot,
 )
-from fhir_gateway.rivta.envelope import Answer
+from fhir_gateway.rivta.envelope import ContractAnswer
 from fhir_gateway.rivta.rejection import MalformedElement
 from fhir_gateway.rivta.scheduling_1_1.get_available_timeslots import Response
 from fhir_gateway.rivta.scheduling_1_1.types import (
@@ -112,7 +112,7 @@ def timeslot_from_wire(
 
 
 def free_times_from_answer(
-    answer: Answer, unit: HsaId, asked: TimeTypeId | None
+    answer: ContractAnswer, unit: HsaId, asked: TimeTypeId | None
 ) -> FreeTimes:
     """Return the free times of an answer, equal ones counted, sorted by start."""
     response: Response = answer.response
