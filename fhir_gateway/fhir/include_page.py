@@ -117,7 +117,7 @@ class OfTimeType:
 
     Args:
         renderer: Makes the templates.
-        source: Whose it is.
+        source: The source.
         time_type: What units offer.
     """
 

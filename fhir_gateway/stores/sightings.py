@@ -1,8 +1,8 @@
 """
-What web processes have seen of sources while clients waited, in Redis.
+How web processes' own questions to sources went, in Redis, for operators.
 
-A worker tells how its own questions go (`source_status`); those about residents, and
-those of live searches, only web processes ask.
+A worker's questions have the `source_status`. Only web processes ask about residents,
+and ask live sources.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ _SEPARATOR: Final = "|"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResidentLoss:
     """
-    What was left out of answers about residents, without a word of whose they were.
+    What was left out of answers about residents; it names no resident.
 
     Attributes:
         interaction: The contract.
@@ -64,7 +64,7 @@ class LiveSighting:
 
 class Sightings(Protocol):
     """
-    What web processes have seen, shared with whoever shows it.
+    What web processes have seen of sources, shared with the commands that show it.
 
     Every method raises `StoreUnavailable` when the store cannot be asked.
     """

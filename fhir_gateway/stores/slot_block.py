@@ -2,7 +2,7 @@
 A block: the free times of one unit's time type, as its source last listed them.
 
 A block is replaced whole. Packed it is a header (JSON: identity, when asked and
-answered, whose time it is, how many times) behind its length, then twelve bytes for
+answered, the schedules, how many times) behind its length, then twelve bytes for
 each free time, sorted by start: start and length in seconds (unsigned 32 bits), the
 number of its schedule and how many times it is listed (unsigned 16 bits).
 """
@@ -71,8 +71,8 @@ class SlotBlock:
         key: What it is about.
         asked_at: When the source was asked.
         answered_at: When it had answered.
-        schedules: Whose time it is; also those that have none free at the moment, so
-            that what a client was told of can still be read.
+        schedules: The schedules of the times, and those without a free time at the
+            moment, so that clients can still read schedules that they know.
         rows: One record for each free time: `start`, `length` (seconds), `schedule`
             (its number in `schedules`), `count`.
         rejected: What was wrong with the times that were left out, and how many.

@@ -2,7 +2,7 @@
 Where blocks and catalogues are kept for every process to read: Redis.
 
 Redis never holds the truth of a booking: losing all of it costs a refill. Every change
-is told on one stream, `changes`, which the readers follow.
+goes on one stream, `changes`, which the readers follow.
 """
 
 from collections.abc import Iterable, Sequence
@@ -63,7 +63,7 @@ class Changes:
         blocks: Blocks that were replaced.
         catalogues: Sources whose catalogue was replaced.
         statuses: Sources whose status was replaced.
-        missed: Some changes are no longer told: everything must be read anew.
+        missed: The stream has lost some changes: the reader must read everything.
     """
 
     cursor: str
@@ -82,7 +82,7 @@ class SlotStore(Protocol):
     """
 
     def put_block(self, block: SlotBlock) -> None:
-        """Replace a block and tell the readers."""
+        """Replace a block, and put the change on the stream."""
         ...
 
     def blocks(self, keys: Sequence[BlockKey]) -> list[SlotBlock | None]:
@@ -94,7 +94,7 @@ class SlotStore(Protocol):
         ...
 
     def put_catalogue(self, catalogue: SourceCatalogue) -> None:
-        """Replace a source's catalogue and tell the readers."""
+        """Replace a source's catalogue, and put the change on the stream."""
         ...
 
     def catalogue(self, source: SourceName) -> SourceCatalogue | None:
@@ -102,7 +102,7 @@ class SlotStore(Protocol):
         ...
 
     def put_status(self, status: SourceStatus) -> None:
-        """Replace a source's status and tell the readers."""
+        """Replace a source's status, and put the change on the stream."""
         ...
 
     def status(self, source: SourceName) -> SourceStatus | None:
@@ -146,7 +146,7 @@ class RedisSlotStore:
         return int(first["used_memory"])
 
     def put_block(self, block: SlotBlock) -> None:
-        """Replace a block and tell the readers."""
+        """Replace a block, and put the change on the stream."""
         self._put(_block_name(block.key), pack(block))
 
     def blocks(self, keys: Sequence[BlockKey]) -> list[SlotBlock | None]:
@@ -169,7 +169,7 @@ class RedisSlotStore:
         return [key for name in names if (key := _block_key(name)) is not None]
 
     def put_catalogue(self, catalogue: SourceCatalogue) -> None:
-        """Replace a source's catalogue and tell the readers."""
+        """Replace a source's catalogue, and put the change on the stream."""
         self._put(f"{_CATALOGUE}{catalogue.source}", pack_catalogue(catalogue))
 
     def catalogue(self, source: SourceName) -> SourceCatalogue | None:
@@ -181,7 +181,7 @@ class RedisSlotStore:
             return None
 
     def put_status(self, status: SourceStatus) -> None:
-        """Replace a source's status and tell the readers."""
+        """Replace a source's status, and put the change on the stream."""
         self._put(f"{_STATUS}{status.source}", pack_status(status))
 
     def status(self, source: SourceName) -> SourceStatus | None:
@@ -190,7 +190,7 @@ class RedisSlotStore:
         try:
             return unpack_status(source, packed) if packed else None
         except UnreadableStatus:
-            # Of another version of this program: told anew within seconds.
+            # Another version of this program wrote it; the next comes within seconds.
             return None
 
     def cursor(self) -> str:

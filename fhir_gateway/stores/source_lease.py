@@ -58,7 +58,7 @@ class SourceLeases(Protocol):
     """
     Leases of sources, shared between workers.
 
-    Every method raises `StoreUnavailable` when nobody can tell.
+    Every method raises `StoreUnavailable` when the store does not answer.
     """
 
     def attend(self, holder: str, *, lasts: timedelta) -> Presence:

@@ -1,5 +1,5 @@
 """
-How a source's refresh is going, as the worker that has its lease last told.
+The status of a source's refresh, as the worker with its lease last stored it.
 """
 
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ class SourceStatus:
         failing_since: Since when it answers nothing of what searches need; None while
             it answers, be it in part.
         last_error: What went wrong last, without anything personal.
-        told_at: When this was told.
+        told_at: When the worker stored this.
         worker: Which worker asks it.
         failing: What it does not answer; the longest failing when there are very many.
         broken: The interactions that fail as a whole.
@@ -121,14 +121,14 @@ def unpack_status(source: SourceName, packed: bytes) -> SourceStatus:
         UnreadableStatus: They hold none that this program knows.
     """
     try:
-        told: dict[str, Any] = orjson.loads(packed)
+        fields: dict[str, Any] = orjson.loads(packed)
         return SourceStatus(
             source=source,
-            last_answer_at=_instant(told["last_answer_at"]),
-            failing_since=_instant(told["failing_since"]),
-            last_error=told["last_error"],
-            told_at=_instant(told["told_at"]),
-            worker=told["worker"],
+            last_answer_at=_instant(fields["last_answer_at"]),
+            failing_since=_instant(fields["failing_since"]),
+            last_error=fields["last_error"],
+            told_at=_instant(fields["told_at"]),
+            worker=fields["worker"],
             failing=tuple(
                 FailingQuestion(
                     unit=HsaId(unit),
@@ -136,17 +136,17 @@ def unpack_status(source: SourceName, packed: bytes) -> SourceStatus:
                     since=datetime.fromtimestamp(since, UTC),
                     error=error,
                 )
-                for unit, code, since, error in told["failing"]
+                for unit, code, since, error in fields["failing"]
             ),
-            broken=tuple(told["broken"]),
-            calls_last_minute=told["calls_last_minute"],
-            questions=told["questions"],
-            unanswered=told["unanswered"],
-            oldest_answer_at=_instant(told["oldest_answer_at"]),
-            slots=told["slots"],
-            rejected=dict(told["rejected"]),
+            broken=tuple(fields["broken"]),
+            calls_last_minute=fields["calls_last_minute"],
+            questions=fields["questions"],
+            unanswered=fields["unanswered"],
+            oldest_answer_at=_instant(fields["oldest_answer_at"]),
+            slots=fields["slots"],
+            rejected=dict(fields["rejected"]),
             # An earlier release wrote none.
-            losses=tuple(loss_from_json(each) for each in told.get("losses", ())),
+            losses=tuple(loss_from_json(each) for each in fields.get("losses", ())),
         )
     except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
         raise UnreadableStatus("a status of another version") from error

@@ -219,7 +219,7 @@ class Changing:
             source=record.source,
             unit=unit,
             booking_id=booking_id,
-            number=record.number,
+            resident=record.number,
         ):
             raise Forbidden(
                 "The region does not let this booking be moved to that unit: book the"

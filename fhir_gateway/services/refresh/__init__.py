@@ -10,7 +10,7 @@ Refresh: the worker asks sources for their free times and stores the answers.
     calls            the calls to the source
     block_refresh    asks for the free times of one time type
     suspicion        whether an answer is believed
-    memory           what is remembered of the stored blocks
+    block_memory     what is remembered of the stored blocks
     source_reporter  stores the source's status, and logs how it goes
-    report           what the status says
+    status_summary   what the status says
 """

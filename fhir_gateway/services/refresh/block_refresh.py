@@ -14,8 +14,8 @@ from fhir_gateway.model.errors import GatewayError
 from fhir_gateway.model.loss import Loss, losses_of
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, civil_date
+from fhir_gateway.services.refresh.block_memory import BlockMemory
 from fhir_gateway.services.refresh.lease_deadline import LeaseEnded
-from fhir_gateway.services.refresh.memory import BlockMemory
 from fhir_gateway.services.refresh.question import TIMES
 from fhir_gateway.services.refresh.refresh_run import RefreshRun
 from fhir_gateway.services.refresh.suspicion import Verdict

@@ -162,8 +162,8 @@ class RefreshQueue:
         Return what is most urgent and not under way, or None when nothing is due.
 
         What failed waits, longer each time, up to a tenth of `fresh_for`. Of an
-        interaction that is only to be probed, that is taken which answered last: it
-        tells best whether anything does.
+        interaction that may only be probed, the question that answered last comes
+        first: it shows best whether the source answers anything.
 
         Args:
             gate: Whether questions of an interaction may pass.
@@ -192,7 +192,7 @@ class RefreshQueue:
             if best[0][1] == _WRONG:
                 self._rechecked_at = moment
             taken.is_under_way = True
-            # Whatever becomes of it, it is not asked again at once.
+            # However it goes, it is not asked again at once.
             taken.asked_at = moment
             return best[1]
 

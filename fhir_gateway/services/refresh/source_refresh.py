@@ -21,9 +21,9 @@ from fhir_gateway.model.errors import GatewayError
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, now
+from fhir_gateway.services.refresh.block_memory import BlockMemory
 from fhir_gateway.services.refresh.block_refresh import BlockRefresh, NotBelieved
 from fhir_gateway.services.refresh.lease_deadline import LeaseDeadline, LeaseEnded
-from fhir_gateway.services.refresh.memory import BlockMemory
 from fhir_gateway.services.refresh.question import TIMES, Question
 from fhir_gateway.services.refresh.refresh_run import RefreshRun
 from fhir_gateway.services.refresh.source_reporter import SourceReporter

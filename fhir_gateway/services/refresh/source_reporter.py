@@ -12,11 +12,11 @@ import structlog
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock
+from fhir_gateway.services.refresh.block_memory import BlockMemory
 from fhir_gateway.services.refresh.block_refresh import BlockRefresh
-from fhir_gateway.services.refresh.memory import BlockMemory
 from fhir_gateway.services.refresh.question import TIMES, Question
 from fhir_gateway.services.refresh.refresh_run import RefreshRun
-from fhir_gateway.services.refresh.report import (
+from fhir_gateway.services.refresh.status_summary import (
     block_keys,
     broken,
     failing_questions,

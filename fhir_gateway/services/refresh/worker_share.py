@@ -1,10 +1,10 @@
 """
 A worker's share: which sources it asks, so that each is asked by one worker at a time.
 
-A source is asked by whoever holds its lease. A lease runs out by itself when its holder
-does not renew it: killed, stopped or without Redis. The holder's own clock tells it the
-same, a little earlier, so it stops asking before another begins. Workers that are there
-take equal shares.
+Only the worker that holds a source's lease asks it. A lease runs out by itself when its
+holder does not renew it: killed, stopped or without Redis. By the holder's own clock
+the lease deadline passes a little earlier, so that it stops before another begins.
+Workers take equal shares.
 """
 
 import threading
@@ -38,7 +38,7 @@ class LeasedWork(Protocol):
 
     @property
     def source(self) -> SourceName:
-        """Return whose lease is needed."""
+        """Return the source that it needs the lease of."""
         ...
 
     def run(self, deadline: LeaseDeadline) -> None:
@@ -191,7 +191,7 @@ class WorkerShare:
             deadline.end()
 
     def _forget_ended(self) -> None:
-        """Give back the leases whose work has ended; until then they are renewed."""
+        """Give back leases when their work has ended; renew them until then."""
         for name, held in list(self._held.items()):
             if held.deadline.has_passed():
                 # One that ran out by itself has ended for good.

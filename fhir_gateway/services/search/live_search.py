@@ -1,5 +1,5 @@
 """
-Live search: asks the sources whose free times are not kept, while a client waits.
+Live search: asks sources for free times while a client waits, and keeps none.
 
 It asks all of them at once, each within its budget and until its own deadline. What it
 could not ask, or what did not answer, becomes an outcome. It asks as an agent, as the
@@ -55,11 +55,11 @@ class LiveSearch:
     Args:
         sources: All of them; those of another mode are never asked.
         adapters: How to ask them.
-        store: Where it is kept whose times they are, never the times.
+        store: Where the schedules go, never the times.
         processes: How many web processes share each source's budget.
         most_waiting: How many searches may wait for live sources at once; the others
             go without, so that they leave threads to searches that ask nobody.
-        sightings: Where operators see how the questions go; None tells nobody.
+        sightings: Where operators see how the questions go; None for nowhere.
         clock: Tells the time.
     """
 

@@ -51,7 +51,8 @@ class OfferingIndex:
             organization = each.organization or each.hsa_id
             self._organization_units.setdefault(organization, []).append(each.hsa_id)
         self._points = _points(unit.position for unit in self._units)
-        # The directory has equal time types once, so that which it is tells them apart.
+        # The directory has equal time types once, so that their identity tells them
+        # apart.
         kinds: dict[tuple[SourceName, int], int] = {}
         self.kinds: list[tuple[SourceName, TimeType]] = []
         by_code: dict[str, list[int]] = {}
@@ -68,7 +69,7 @@ class OfferingIndex:
             by_own_id.setdefault(offering.time_type.id.code, []).append(number)
             for shared in offering.time_type.standard:
                 by_code.setdefault(shared.code, []).append(number)
-        # -1: a number whose offering the directory has no more.
+        # -1: the directory no longer has an offering of that number.
         self._unit = np.full(len(numbers), -1, dtype=np.int32)
         self._source = np.full(len(numbers), -1, dtype=np.int32)
         self._kind = np.full(len(numbers), -1, dtype=np.int32)
@@ -140,7 +141,7 @@ class OfferingIndex:
     def of_organizations(
         self, numbers: Numbers, organizations: Iterable[HsaId]
     ) -> Numbers:
-        """Return those of the numbers whose unit one of the organisations runs."""
+        """Return those of the numbers that are at units of the organisations."""
         return self.at_units(
             numbers,
             (
@@ -159,7 +160,7 @@ class OfferingIndex:
         return numbers[wanted[self._source[numbers]]]
 
     def near(self, numbers: Numbers, places: Iterable[Nearness]) -> Numbers:
-        """Return those of the numbers whose unit lies near one of the places."""
+        """Return those of the numbers that are at a unit near one of the places."""
         within = np.zeros(len(self._units) + 1, dtype=np.bool_)
         for place in places:
             # The last one stands for the number -1: an offering that is no more.

@@ -49,7 +49,7 @@ class OfferingNumbers:
         return self._tokens[number]
 
     def unit(self, number: int) -> HsaId:
-        """Return the unit whose time type has a number."""
+        """Return the unit of a numbered time type."""
         return self._units[number]
 
     def time_type_id(self, number: int) -> TimeTypeId:

@@ -18,7 +18,7 @@ class SlotCriteria:
     What a client looks for.
 
     Attributes:
-        selector: Whose times.
+        selector: The time types, units and schedules to search.
         start: The time begins at this instant or later.
         before: The time begins earlier than this instant.
         hours: The time begins on these days, at these times; None for any.

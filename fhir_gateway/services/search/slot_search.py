@@ -71,7 +71,7 @@ class SlotSearch:
         view: Where the free times are.
         sources: The configured sources.
         hints: Takes notes of the ageing times that clients search for.
-        live: Asks the sources whose times are not in the view.
+        live: Asks the sources that keep no times in the view.
         clock: Tells the time.
     """
 

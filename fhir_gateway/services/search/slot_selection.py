@@ -59,7 +59,7 @@ TimeTypeCriterion = SharedTimeType | OwnTimeType
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selector:
     """
-    Whose times a client looks for; everything that is empty does not narrow.
+    What narrows a search; an empty attribute does not.
 
     Attributes:
         time_types: Each group must fit; within a group one is enough.
@@ -67,7 +67,7 @@ class Selector:
         offerings: Groups of tokens of units' time types, likewise.
         schedules: Groups of schedules' tokens, likewise.
         performers: Groups of HSA-ids of staff, likewise.
-        organizations: Groups of HSA-ids of whoever provides the care, likewise.
+        organizations: Groups of HSA-ids of care providers, likewise.
         sources: Groups of sources, likewise.
         near: Groups of places that the unit lies near, likewise.
     """

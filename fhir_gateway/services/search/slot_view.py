@@ -129,8 +129,8 @@ class SlotView:
         """
         Return whether a source listed its times a short while ago, and not this one.
 
-        A time that this server has promised away is not lacking, and nothing is of a
-        source whose times are not kept.
+        A time that this server has promised away is not lacking. A live source lacks
+        nothing: the view keeps no times of it.
         """
         snapshot = self.snapshot
         key = self._builder.key_of(token.time_type)

@@ -30,7 +30,7 @@ __all__ = ["KnownSchedule", "Segment", "Snapshot"]
 Segment = tuple[str, ...]
 """
 What the times of a segment mean: SNOMED CT codes, or else `source:NAME`; `live:NAME` of
-a source whose times are never kept.
+a live source, which has no times here.
 """
 
 

@@ -69,7 +69,7 @@ class SourceAvailability:
         self, snapshot: Snapshot, selection: Selection, moment: datetime
     ) -> tuple[SourceOutcome, ...]:
         """
-        Return what is missing of what sources offer, and whose times nobody knows.
+        Return what is missing of sources' catalogues, and of their schedules.
 
         The live search reports the latter of live sources.
         """

@@ -233,5 +233,5 @@ def same_age_until(
     age = moment.timestamp() - oldest
     if age <= fresh_for:
         return float(np.nextafter(oldest + fresh_for, np.inf))
-    # Its age is told in whole minutes.
+    # A warning has its age in whole minutes.
     return oldest + (age // _MINUTE_S + 1) * _MINUTE_S

@@ -108,7 +108,7 @@ class Breaker:
             moment = self._clock()
             self._first_failed_at = self._first_failed_at or moment
             if self._opened_at is not None:
-                # A call that left before it opened tells nothing new.
+                # A call that left before it opened is no news.
                 if self._is_probing:
                     self._is_probing = False
                     self._probes = min(self._probes + 1, _MOST_DOUBLINGS)

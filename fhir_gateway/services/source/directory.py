@@ -40,7 +40,7 @@ class Directory:
         providers: A unit of each organisation, by the organisation's HSA-id; a unit
             without one is its own.
         performers: The staff that residents may choose, by HSA-id, as each source says.
-        asked_units: The units whose time types are known.
+        asked_units: The units that have said their time types.
         silent: The sources that have never said what they offer.
         complete: The sources that have said so for all their units.
         lacking_units: The sources that list a unit which could not be kept.

@@ -24,7 +24,7 @@ class KnownCatalogue:
     Units, their time types and their staff.
 
     Args:
-        source: Whose; its configured units are known from the start.
+        source: The source; its configured units are known from the start.
         owner_of: Returns the source that answers for a unit.
     """
 

@@ -33,7 +33,7 @@ class LossLog:
     Logs the losses of one source.
 
     Args:
-        source: Whose answers.
+        source: The source.
     """
 
     def __init__(self, source: SourceName) -> None:
@@ -111,7 +111,7 @@ class ResidentLossLog:
         Count and log why items, or parts of them, were left out of an answer.
 
         Args:
-            source: Whose answer.
+            source: The source that answered.
             interaction: The contract.
             rejected: One reason for each.
         """

@@ -1,5 +1,5 @@
 """
-The pace: calls leave at an even rate, whatever is asked and by which thread.
+The pace: calls of all kinds and threads leave at one even rate.
 """
 
 import threading

@@ -165,7 +165,7 @@ class SourceAccess:
     def free_timeslot(
         self,
         token: TimeslotToken,
-        number: PersonalIdentityNumber,
+        resident: PersonalIdentityNumber,
         *,
         moving: BookingId | None = None,
     ) -> Timeslot:
@@ -174,7 +174,7 @@ class SourceAccess:
 
         Args:
             token: Which time.
-            number: The resident's.
+            resident: Who asks.
             moving: The booking that is to be moved there.
 
         Raises:
@@ -189,8 +189,8 @@ class SourceAccess:
         free = self._adapters[source.name].get_available_timeslots(
             GetAvailableTimeslots(
                 unit=token.unit,
-                actor=Actor.resident(number),
-                subject_of_care=number,
+                actor=Actor.resident(resident),
+                subject_of_care=resident,
                 first_day=day,
                 last_day=day,
                 time_type_id=offering.time_type.id,
@@ -221,7 +221,7 @@ class SourceAccess:
             source=source.name,
         )
 
-    def is_listed(self, timeslot: Timeslot, number: PersonalIdentityNumber) -> bool:
+    def is_listed(self, timeslot: Timeslot, resident: PersonalIdentityNumber) -> bool:
         """
         Return whether the source lists a time as free this moment.
 
@@ -229,13 +229,13 @@ class SourceAccess:
             GatewayError: The source could not be asked.
         """
         try:
-            self.free_timeslot(TimeslotToken.parse(timeslot.token), number)
+            self.free_timeslot(TimeslotToken.parse(timeslot.token), resident)
         except TimeslotTaken:
             return False
         return True
 
     def is_offered_again(
-        self, timeslot: Timeslot, number: PersonalIdentityNumber
+        self, timeslot: Timeslot, resident: PersonalIdentityNumber
     ) -> bool:
         """
         Return whether a time that was given up is free at its source.
@@ -244,7 +244,7 @@ class SourceAccess:
             GatewayError: The source could not be asked.
         """
         token = TimeslotToken.parse(timeslot.token)
-        if not self.is_listed(timeslot, number):
+        if not self.is_listed(timeslot, resident):
             return False
         self._recheck.ask(
             self.source_of(token).name, token, timeslot.schedule.time_type_id
@@ -255,7 +255,7 @@ class SourceAccess:
         self,
         source: Source,
         address: LogicalAddress,
-        number: PersonalIdentityNumber,
+        resident: PersonalIdentityNumber,
     ) -> BookedTimes:
         """
         Return what a unit, or an aggregating address, says that a resident has booked.
@@ -270,13 +270,13 @@ class SourceAccess:
         answer = asked.get_subject_of_care_schedule(
             GetSubjectOfCareSchedule(
                 address=address,
-                actor=Actor.resident(number),
-                subject_of_care=number,
+                actor=Actor.resident(resident),
+                subject_of_care=resident,
             ),
             timeout=source.read_timeout.total_seconds(),
         )
-        others = [each for each in answer.bookings if not each.may_be_of(number)]
-        own = [each for each in answer.bookings if each.may_be_of(number)]
+        others = [each for each in answer.bookings if not each.may_be_of(resident)]
+        own = [each for each in answer.bookings if each.may_be_of(resident)]
         self._losses.note(source.name, _LIST, answer.unreadable)
         local: list[Booking] = []
         foreign: list[Booking] = []
@@ -311,7 +311,7 @@ class SourceAccess:
         source: SourceName,
         unit: HsaId,
         booking_id: BookingId,
-        number: PersonalIdentityNumber,
+        resident: PersonalIdentityNumber,
     ) -> Booking:
         """
         Return what a source says of one booking.
@@ -320,18 +320,18 @@ class SourceAccess:
 
         Raises:
             NotFound: It has none.
-            AnothersBookings: It told of somebody else.
+            AnothersBookings: The answer is about another resident.
             GatewayError: It could not be asked.
         """
         timeout = self.source(source).read_timeout
         booking = self._adapters[source].get_booking_details(
             GetBookingDetails(
-                unit=unit, actor=Actor.resident(number), booking_id=booking_id
+                unit=unit, actor=Actor.resident(resident), booking_id=booking_id
             ),
             timeout=timeout.total_seconds(),
         )
         self._losses.note(source, _DETAILS, booking.left_out)
-        if not booking.may_be_of(number):
+        if not booking.may_be_of(resident):
             self._losses.count(source, _DETAILS, {_OF_OTHERS: 1})
             _log.error("another person's bookings", source=source, bookings=1)
             raise AnothersBookings(
@@ -358,7 +358,7 @@ class SourceAccess:
         source: SourceName,
         unit: HsaId,
         booking_id: BookingId,
-        number: PersonalIdentityNumber,
+        resident: PersonalIdentityNumber,
     ) -> bool:
         """
         Return whether a booking's own unit names another as one to move it to.
@@ -374,8 +374,8 @@ class SourceAccess:
         units = asked.get_all_healthcare_facilities(
             GetAllHealthcareFacilities(
                 unit=unit,
-                actor=Actor.resident(number),
-                subject_of_care=number,
+                actor=Actor.resident(resident),
+                subject_of_care=resident,
                 booking_id=booking_id,
             ),
             timeout=timeout.total_seconds(),

@@ -1,5 +1,5 @@
 """
-How each source stands, from what its worker last told.
+The state of each source, from the status that its worker last stored.
 """
 
 from dataclasses import dataclass
@@ -33,10 +33,10 @@ class SourceState(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceOverview:
     """
-    A source and what was last told of it.
+    A source, its last status and its state.
 
     Attributes:
-        status: None when no worker has told anything, or not for a day.
+        status: None when no worker has stored one for a day.
         moment: Now.
         live_losses: What was left out of the last answers within searches.
         live: How the last questions within searches went, if it is a live source.

@@ -9,8 +9,8 @@ from builders import COVID, NORR, NOW, UNIT, VACCINATION, VISIT, block, timeslot
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhir_gateway.services.refresh.block_memory import BlockMemory
 from fhir_gateway.services.refresh.lease_deadline import LeaseDeadline
-from fhir_gateway.services.refresh.memory import BlockMemory
 from fhir_gateway.services.refresh.suspicion import Verdict, verdict
 from fhir_gateway.services.source.pace import Pace
 from fhir_gateway.services.source.window import (

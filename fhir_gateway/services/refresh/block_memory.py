@@ -98,7 +98,7 @@ class BlockMemory:
             return Verdict.BELIEVED if judged is Verdict.DOUBTED else judged
 
     def schedules(self, key: BlockKey) -> tuple[Schedule, ...]:
-        """Return whose times were listed, ever."""
+        """Return the schedules that the source ever listed."""
         with self._lock:
             kept = self._kept.get(key)
         return kept.schedules if kept else ()

@@ -1,5 +1,5 @@
 """
-What a worker tells of a source, from what became of its questions.
+What a source's status says, from the state of its questions.
 """
 
 from collections.abc import Iterable, Mapping
