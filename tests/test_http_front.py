@@ -12,6 +12,7 @@ from typing import Any, Final
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -321,7 +322,7 @@ def test_what_has_no_body_for_certain_keeps_its_connection(
     assert (told.status, told.closes) == (200, False)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.binary(max_size=30) | st.sampled_from([b"-1", b"+1", b" 1", b"1,1", b"1_0"]))
 def test_any_length_is_survived(length: bytes) -> None:
     """No Content-Length makes the front fail."""

@@ -7,6 +7,7 @@ import random
 from typing import Final
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -117,7 +118,7 @@ def test_it_agrees_with_trying_every_order(steps: list[Step], places: int) -> No
 
 
 @given(st.integers(0, 1 << 32), st.sampled_from([1, 3, 6]))
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(25))
 def test_a_busy_slot_is_decided(seed: int, places: int) -> None:
     """Hundreds of answers, many of them at once and many unknown, have an order."""
     history = _lived(random.Random(seed), places)  # noqa: S311 - to be repeated by its seed

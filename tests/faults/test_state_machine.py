@@ -7,6 +7,7 @@ Hypothesis finds the shortest one that breaks a promise.
 from typing import Any, Final
 
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -187,7 +188,7 @@ def test_any_sequence_keeps_every_promise(common_world: World) -> None:
     run_state_machine_as_test(
         InThisWorld,
         settings=settings(
-            max_examples=8,
+            max_examples=examples(8),
             stateful_step_count=14,
             deadline=None,
             print_blob=True,

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from assertions import assert_problem, issue
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -1494,7 +1495,7 @@ def echoes(problem: Problem) -> list[str]:
 
 
 @given(mutations=_MUTATIONS, to_book=st.booleans())
-@settings(max_examples=2_500)
+@settings(max_examples=examples(2_500))
 def test_any_body_is_read_or_refused_without_an_echo(
     *, mutations: list[Any], to_book: bool
 ) -> None:
@@ -1520,7 +1521,7 @@ _ANYTHING: Callable[[st.SearchStrategy[Any]], st.SearchStrategy[Any]] = lambda i
 
 
 @given(st.dictionaries(_KEYS, st.recursive(_VALUES, _ANYTHING, max_leaves=10)))
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 def test_any_object_is_read_or_refused(resource: dict[str, Any]) -> None:
     """An object of any shape is a request or a Problem that repeats nothing."""
     resource["resourceType"] = "Appointment"

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,14 +39,14 @@ _SAMPLES = [
 
 
 @given(_FINITE)
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_any_json_is_read_back(value: Any) -> None:
     """What was written as JSON is read as the same value."""
     assert read_json(json.dumps(value).encode()) == value
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     """No bytes raise anything but UnreadableJson."""
     with suppress(UnreadableJson):
@@ -53,7 +54,7 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
 
 
 @given(_FINITE, st.integers(min_value=0), st.integers(0, 255))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_one_changed_byte_is_read_or_refused(value: Any, place: int, byte: int) -> None:
     """JSON with one byte changed is read, or raises UnreadableJson."""
     body = bytearray(json.dumps(value).encode())

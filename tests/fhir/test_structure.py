@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from examples import examples
 from fhir.resources.R4B import (  # noqa: TID251 - a reader of FHIR that is not ours
     get_fhir_model_class,
 )
@@ -238,7 +239,7 @@ _JSON = st.recursive(
         _JSON,
     )
 )
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_what_is_in_order_is_in_order_for_others(elements: dict[str, Any]) -> None:
     """Any object is checked; what is in order is in order for another reader."""
     resource = {**appointment(), **elements}

@@ -6,6 +6,7 @@ import pickle
 import string
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -81,7 +82,7 @@ def test_hsa_id_of_other_characters_is_refused(text: str) -> None:
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.text(HSA_CHARACTERS, min_size=1, max_size=31).filter(
         lambda text: text[0] not in "-."
@@ -94,7 +95,7 @@ def test_hsa_ids_that_differ_in_case_are_the_same(text: str) -> None:
     assert ids == {text.upper()}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.text(max_size=35))
 def test_any_hsa_id_keeps_to_the_alphabet_of_fhir(text: str) -> None:
     """Whatever is accepted is short and plain enough to be a FHIR id."""

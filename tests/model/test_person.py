@@ -10,6 +10,7 @@ import traceback
 from datetime import date
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -73,14 +74,14 @@ def test_number_says_what_kind_it_is(digits: str, kind: NumberKind) -> None:
     assert (number.reveal(), number.kind) == (digits, kind)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(_numbers() | _numbers(day_offset=60))
 def test_number_with_the_right_check_digit_is_accepted(digits: str) -> None:
     """Any date, any serial and its check digit are a number."""
     assert PersonalIdentityNumber(digits).reveal() == digits
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(_numbers() | _numbers(day_offset=60))
 def test_number_with_any_other_check_digit_is_refused(digits: str) -> None:
     """Of ten check digits nine are wrong."""
@@ -94,7 +95,7 @@ def test_number_with_any_other_check_digit_is_refused(digits: str) -> None:
     assert refused == [WRONG_CHECK] * 9
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(digits=_numbers(), place=st.integers(8, 11), other=st.integers(1, 9))
 def test_number_with_one_digit_mistyped_is_refused(
     digits: str, place: int, other: int

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
@@ -188,7 +189,7 @@ def test_start_before_1970_is_refused(text: str) -> None:
         start_from_contract(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 30)))  # noqa: DTZ001 - civil time
 @example(datetime(2026, 3, 29, 2, 30))  # noqa: DTZ001 - same
 @example(datetime(2026, 10, 25, 2, 30))  # noqa: DTZ001 - same
@@ -203,7 +204,7 @@ def test_text_survives_the_journey_through_an_instant(civil: datetime) -> None:
     assert civil_time_text(start) == text
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     hours=st.integers(0, 365 * 24),
     minutes=st.integers(0, 59),
@@ -325,7 +326,7 @@ def test_text_that_is_no_date_is_refused(text: str, message: str) -> None:
     assert str(caught.value) == message
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.dates())
 def test_any_date_is_written_in_eight_digits(day: date) -> None:
     """A date has eight digits, before the year 1000 too."""
@@ -401,7 +402,7 @@ def test_day_is_as_long_as_it_is(day: date, hours: int) -> None:
     assert end - start == timedelta(hours=hours)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.integers(0, 253_402_297_199))
 def test_epoch_survives_the_journey_through_an_instant(seconds: int) -> None:
     """Seconds since 1970 give an instant in UTC, and are given back."""
@@ -663,7 +664,7 @@ def test_an_open_bound_is_cut_off(text: str, start: str, end: str) -> None:
     assert period_from_search_text(text) == (_utc(start), _utc(end))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.text("0123456789-:T.Z+", max_size=32)
     | st.builds(

@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -138,14 +139,14 @@ def test_token_gives_back_a_unit_of_any_shape(unit: str) -> None:
     assert (token.unit, token.schedule) == (unit, schedule.token)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(_TIMESLOTS)
 def test_any_token_is_a_fhir_id(timeslot: Timeslot) -> None:
     """However extreme a timeslot is, its token keeps to FHIR's rule for ids."""
     assert FHIR_ID.fullmatch(timeslot.token)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(_SCHEDULES)
 def test_any_token_of_a_schedule_is_cut_where_it_was_joined(schedule: Schedule) -> None:
     """A schedule's token gives back its time type's, and that its unit."""
@@ -160,7 +161,7 @@ def test_any_token_of_a_schedule_is_cut_where_it_was_joined(schedule: Schedule) 
     ) == (time_type, time_type.encode(), token, schedule.unit)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(_TIMESLOTS)
 def test_any_token_spells_what_it_was_made_of(timeslot: Timeslot) -> None:
     """Parsing a token and writing it again gives the same text and times."""
@@ -174,7 +175,7 @@ def test_any_token_spells_what_it_was_made_of(timeslot: Timeslot) -> None:
     assert (token.starts_at, token.ends_at) == (timeslot.start, timeslot.end)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.builds(
         "{}.{}.{}.{}.{}".format,
@@ -245,7 +246,7 @@ def test_token_is_the_same_under_another_name(change: dict[str, str | None]) -> 
     assert other.token == SCHEDULE.token
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(_SCHEDULES, _SCHEDULES)
 def test_any_two_schedules_have_different_tokens(
     one: Schedule, other: Schedule
@@ -353,7 +354,7 @@ def test_text_that_is_no_token_is_refused(text: str) -> None:
         TimeslotToken.parse(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.text(max_size=80))
 def test_any_text_is_a_token_or_refused(text: str) -> None:
     """No text raises anything but ValueError."""

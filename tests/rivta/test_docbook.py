@@ -5,6 +5,7 @@ A region's text: plain, DocBook or HTML, always plain text in the end.
 import timeit
 
 import pytest
+from examples import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -327,7 +328,7 @@ def test_reading_a_hostile_text_takes_as_long_as_it_is(unit: str) -> None:
     assert seconds(80_000) < 10 * seconds(20_000) + 0.01
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.text(st.sampled_from("<>/!?&;\"'=ab para x\n\ud800é"), max_size=60))
 @example("<?xml ?>")
 @example("<?xml version='1.0'?>")
@@ -339,7 +340,7 @@ def test_any_text_gives_a_text(purpose: str) -> None:
     assert plain_text(text) == text
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.recursive(
         st.sampled_from(["", "text", " x ", "&amp;", "<ulink url='https://a'/>"]),

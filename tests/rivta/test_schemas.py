@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
@@ -182,7 +183,7 @@ def test_unsound_recording_breaks_a_schema(name: str, validate: Validate) -> Non
 
 
 @EVERY_CONTRACT
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(data=st.data())
 def test_any_written_request_is_valid_and_reads_back(
     contract: Contract[Any, Any], validate: Validate, data: st.DataObject
@@ -202,7 +203,7 @@ def test_any_written_request_is_valid_and_reads_back(
 
 
 @EVERY_CONTRACT
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(data=st.data())
 def test_any_written_response_is_valid_and_reads_back(
     contract: Contract[Any, Any], validate: Validate, data: st.DataObject
@@ -218,7 +219,7 @@ def test_any_written_response_is_valid_and_reads_back(
 
 
 @EVERY_CONTRACT
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(data=st.data())
 def test_no_written_message_has_an_empty_element(
     contract: Contract[Any, Any], data: st.DataObject
@@ -236,7 +237,7 @@ def test_no_written_message_has_an_empty_element(
     assert empty == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     records=st.lists(messages(ProcessingStatusRecord, complete=True), max_size=3).map(
         tuple
@@ -304,7 +305,7 @@ def test_generated_text_reaches_beyond_plain_letters() -> None:
     """The generator of these tests is worth its name: it makes more than ASCII."""
     seen: set[str] = set()
 
-    @settings(max_examples=200, database=None)
+    @settings(max_examples=examples(200), database=None)
     @given(_TEXT)
     def collect(text: str) -> None:
         seen.update(text)

@@ -15,6 +15,7 @@ from typing import Final, Self
 import pytest
 import requests
 import urllib3
+from examples import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from kept_connections import KeptConnections
@@ -354,7 +355,7 @@ ANSWER: Final = Part(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + OWN)
 @example(scripts=[[HINTS, Pause(0.02), ANSWER]])
 @example(scripts=[[ANSWER, Pause(0.002), ANSWER]])
 @example(scripts=[[ANSWER, ANSWER], [Pause(0.08)]])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_no_answer_has_bytes_of_another_questions(scripts: list[Script]) -> None:
     """Whatever a server sends, cuts and delays, an answer is its question's own."""
     assert _mixed_up(Transport(), scripts) == []

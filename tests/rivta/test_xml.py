@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -431,7 +432,7 @@ def test_document_cut_off_at_any_byte_is_refused(
 
 
 @EVERY_SAMPLE
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(data=st.data())
 def test_document_with_flipped_bytes_raises_our_own_errors_alone(
     sample: str, recorded: Callable[[str], bytes], data: st.DataObject
@@ -458,7 +459,7 @@ def test_document_with_flipped_bytes_raises_our_own_errors_alone(
 
 
 @EVERY_SAMPLE
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(data=st.data())
 def test_document_with_moved_parts_raises_our_own_errors_alone(
     sample: str, recorded: Callable[[str], bytes], data: st.DataObject
@@ -488,7 +489,7 @@ def test_document_with_moved_parts_raises_our_own_errors_alone(
     }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(document=st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(document: bytes) -> None:
     """Bytes that are no message at all never raise anything but our errors."""
@@ -496,7 +497,7 @@ def test_any_bytes_are_read_or_refused(document: bytes) -> None:
         read_call(document)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(data=st.data())
 def test_mutilated_request_raises_our_own_errors_alone(
     recorded: Callable[[str], bytes], data: st.DataObject

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import redis
 from builders import NORR, NOW, OTHER_UNIT, SYD, TOLVAN, UNIT, VISIT, block, catalogue
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -153,7 +154,7 @@ def test_any_time_type_can_be_a_key(store: RedisSlotStore, time_type: str) -> No
 
 @given(st.text(st.characters(codec="utf-8"), max_size=30))
 @settings(
-    max_examples=50,
+    max_examples=examples(50),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 from assertions import assert_outcome, issue
+from examples import examples
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -509,7 +510,7 @@ _OPERATIONS = st.lists(
 
 @given(operations=_OPERATIONS)
 @settings(
-    max_examples=300,
+    max_examples=examples(80),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_any_patch_is_done_or_refused_without_an_echo(

@@ -8,6 +8,7 @@ from urllib.parse import quote_plus
 from uuid import uuid4
 
 import pytest
+from examples import examples
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ from .test_bad_requests import check
 
 _NUMBER: Final = "197501019801"
 _SETTINGS = settings(
-    max_examples=150,
+    max_examples=examples(80),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 _OPERATIONS: Final = {

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from assertions import FHIR_JSON as ANSWERED
 from assertions import assert_outcome, issue
+from examples import examples
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
@@ -300,7 +301,7 @@ def test_hundreds_of_faults_are_few_issues(client: FlaskClient) -> None:
 # Whatever anybody sends.
 
 _SETTINGS = settings(
-    max_examples=600,
+    max_examples=examples(80),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 _NAMES = st.sampled_from(

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,7 +40,7 @@ def numbers(draw: st.DrawFn) -> str:
     after=st.sampled_from(["", "&", "|", "/", ",", ".", " "]),
     separator=st.sampled_from(["", "-", "+", " "]),
 )
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 def test_a_number_of_twelve_digits_is_found_anywhere(
     *, number: str, before: str, after: str, separator: str
 ) -> None:
@@ -55,7 +56,7 @@ def test_a_number_of_twelve_digits_is_found_anywhere(
     after=st.sampled_from(["", "&", "|", "/", ",", ".", " "]),
     separator=st.sampled_from(["", "-", "+", " "]),
 )
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 def test_a_number_of_ten_digits_is_found_as_a_word(
     *, number: str, before: str, after: str, separator: str
 ) -> None:
@@ -139,7 +140,7 @@ def test_ids_of_appointments_are_no_numbers() -> None:
 
 
 @given(st.integers(0, 10**9), st.sampled_from(["00", "10"]))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_a_code_of_snomed_is_no_number(item: int, partition: str) -> None:
     """A concept's identifier has a check digit of its own, and its system before it."""
     stem = f"{item + 10_000}{partition}"

@@ -6,7 +6,7 @@ import gc
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from redis import Redis
 from structlog.typing import EventDict
 from werkzeug.test import TestResponse
 
-from fhir_gateway.bootstrap import Program
 from fhir_gateway.fhir.search_schema import SearchSchema
 
 from .bodies import (
@@ -33,6 +32,9 @@ from .bodies import (
 )
 from .dialects import appointment_in, call, parameters, reference, resource, text
 from .running import OtherPrograms, Sandbox, fill, own_regions
+
+# In one process, so that what is dear to set up is set up once.
+pytestmark = pytest.mark.xdist_group("privacy")
 
 # What stands for a resident; the texts are like nothing else in these tests.
 NUMBER = "198001019804"
@@ -147,7 +149,6 @@ def recorded() -> Iterator[Records]:
 class Aftermath:
     """What is left when a resident has done everything that can be done."""
 
-    made: Program
     folder: Path
     redis_url: str
     records: Records
@@ -155,35 +156,49 @@ class Aftermath:
     standard_log: str
 
 
+@dataclass
+class Kept:
+    """What stays for all tests of this file: gateways, regions, and what is left."""
+
+    running: ExitStack
+    aftermath: Aftermath | None = None
+
+
+@pytest.fixture(name="kept", scope="module")
+def _kept() -> Iterator[Kept]:
+    with ExitStack() as running:
+        yield Kept(running)
+
+
 @pytest.fixture(name="aftermath")
 def _aftermath(
+    kept: Kept,
     other_programs: OtherPrograms,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
-) -> Iterator[Aftermath]:
+) -> Aftermath:
+    """Give what one long life leaves; the first test that asks for it lives it."""
+    # The fixture cannot last for a module, since pytest captures test by test.
+    if kept.aftermath is not None:
+        return kept.aftermath
     caplog.set_level(logging.DEBUG)
-    with (
-        recorded() as records,
-        own_regions(tmp_path) as (sandbox, sources),
-        other_programs.start(sources=sources) as made,
-    ):
+    with recorded() as records:
+        sandbox, sources = kept.running.enter_context(own_regions(tmp_path))
+        made = kept.running.enter_context(other_programs.start(sources=sources))
         fill(made)
-        resident = Resident(made.app.test_client(), records)
-        live_a_life(resident, sandbox)
+        live_a_life(Resident(made.app.test_client(), records), sandbox)
         made.reconciliation.run_once()
         fill(made)
-        captured = capfd.readouterr()
-        yield Aftermath(
-            made=made,
-            folder=other_programs.settings.data_dir / f"other-{other_programs.started}",
-            redis_url=(
-                f"{other_programs.redis_url}?db={1 + other_programs.started % 15}"
-            ),
-            records=records,
-            output=captured.out + captured.err,
-            standard_log=caplog.text,
-        )
+    captured = capfd.readouterr()
+    kept.aftermath = Aftermath(
+        folder=other_programs.settings.data_dir / f"other-{other_programs.started}",
+        redis_url=f"{other_programs.redis_url}?db={1 + other_programs.started % 15}",
+        records=records,
+        output=captured.out + captured.err,
+        standard_log=caplog.text,
+    )
+    return kept.aftermath
 
 
 def live_a_life(resident: Resident, sandbox: Sandbox) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pytest
 from assertions import assert_outcome, assert_searchset, issue, outcome_entries
+from examples import examples
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -399,7 +400,10 @@ _EMPTY: Final = st.lists(
 
 
 @given(names=_EMPTY)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(60),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 def test_empty_parameters_change_nothing(client: FlaskClient, names: list[str]) -> None:
     """A form's empty fields are no parameters (R4, 3.1.1.3)."""
     whole = client.get(f"/fhir/Slot?{_CODE}&_count=2").json

@@ -30,6 +30,7 @@ from builders import (
     unit,
 )
 from doubles import MemorySlotStore, MovableClock
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -465,7 +466,7 @@ DIRECTION = pytest.mark.parametrize(
     count=st.integers(1, 7),
 )
 @settings(
-    max_examples=40,
+    max_examples=examples(40),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -499,7 +500,7 @@ def test_pages_hold_everything_once(
     count=st.integers(1, 7),
 )
 @settings(
-    max_examples=40,
+    max_examples=examples(40),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -940,7 +941,7 @@ MOMENTS = st.floats(0, 3600 * 3, allow_nan=False)
     code=st.sampled_from([None, COVID_CODE]),
     later=st.lists(st.floats(0, 2400, allow_nan=False), min_size=1, max_size=6),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_a_page_that_still_holds_is_what_a_search_finds(
     *,
     places: list[tuple[float, str]],
