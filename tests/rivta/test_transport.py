@@ -418,4 +418,4 @@ def test_a_certificate_that_was_replaced_is_used(tmp_path: Path) -> None:
     trust.write_text("no certificate")
     kinds.append(type(failure()).__name__)
 
-    assert kinds == ["_CertificateUnusable", "ConnectionError", "_CertificateUnusable"]
+    assert kinds == ["CertificateUnusable", "ConnectionError", "CertificateUnusable"]
