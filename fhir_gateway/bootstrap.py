@@ -1,5 +1,7 @@
 """
 The only place that knows every class and wires them.
+
+It has over 400 lines, since nothing else may wire: each function makes one part.
 """
 
 import os

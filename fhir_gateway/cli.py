@@ -1,5 +1,7 @@
 """
 The commands: `fhir-gateway --help`.
+
+Each command is short; together they have over 400 lines, most of them help texts.
 """
 
 import os

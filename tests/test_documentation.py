@@ -14,8 +14,8 @@ import yaml
 from lxml import etree
 from pem import write_certificate
 
-from fhir_gateway.adapters import sources
 from fhir_gateway.adapters.scheduling_1_1.options import Options
+from fhir_gateway.adapters.source_schema import SourceSchema, UnitSchema
 from fhir_gateway.adapters.sources import load_sources
 from fhir_gateway.demo import sources_toml
 from fhir_gateway.fhir import limits
@@ -139,13 +139,13 @@ def test_no_setting_is_made_up() -> None:
     assert sorted(rows) == sorted(ENVIRONMENT)
 
 
-@pytest.mark.parametrize("name", sources._SourceSchema().fields)
+@pytest.mark.parametrize("name", SourceSchema().fields)
 def test_each_key_of_a_source_has_a_row(name: str) -> None:
     """Every key of a source's table has a row in the configuration's page."""
     assert name in _first_cells("configuration.md")
 
 
-@pytest.mark.parametrize("name", sources._UnitSchema().fields)
+@pytest.mark.parametrize("name", UnitSchema().fields)
 def test_each_key_of_a_unit_has_a_row(name: str) -> None:
     """Every key of a unit's table has a row in the configuration's page."""
     assert f"\n| `{name}` |" in _section("configuration.md", "### Units")

@@ -6,13 +6,13 @@ A wrong file stops the start, and the error lists every fault in it.
 
 import math
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import ValidationError
 from marshmallow.exceptions import SCHEMA
 
 from fhir_gateway.adapters.protocol import SchedulingAdapter
@@ -21,11 +21,11 @@ from fhir_gateway.adapters.registry import (
     UnusableOptions,
     adapter_factory,
 )
+from fhir_gateway.adapters.source_schema import SourceSchema
 from fhir_gateway.model.care_unit import CareUnit, Position
-from fhir_gateway.model.ids import HsaId, LogicalAddress, SourceName
-from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.model.ids import HsaId, SourceName
 from fhir_gateway.model.regular_file import fault_of_file, is_absent
-from fhir_gateway.model.source import Budget, Mode, Source
+from fhir_gateway.model.source import Budget, Source
 
 __all__ = ["ConfiguredSource", "WrongSources", "load_sources", "source_of_unit"]
 
@@ -138,127 +138,14 @@ def source_of_unit(sources: Iterable[Source], unit: HsaId) -> Source | None:
     return best[1] if best else None
 
 
-T = TypeVar("T")
-
-_NOT_EMPTY: Final = validate.Length(min=1)
+# Of the name of a file, in a message.
+_MOST_SHOWN: Final = 200
 
 
 class _Faults(ValueError):
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__()
         self.faults = faults
-
-
-def _identifier(
-    kind: Callable[[str], str],
-    **options: Any,  # noqa: ANN401 - marshmallow's
-) -> fields.String:
-    """Return a field of text that a type of `model.ids` accepts, and leaves."""
-    return fields.String(post_load=(_read_by(kind), _NOT_EMPTY), **options)
-
-
-def _number(**options: Any) -> fields.Float:  # noqa: ANN401 - marshmallow's
-    """Return a field of a TOML number; marshmallow alone would read text too."""
-    return fields.Float(pre_load=_refuse_text, **options)
-
-
-def _read_by(kind: Callable[[str], T]) -> Callable[[str], T]:
-    def read(text: str) -> T:
-        try:
-            return kind(text)
-        except ValueError as error:
-            raise ValidationError(f"is {error}") from error
-
-    return read
-
-
-def _refuse_text(value: object) -> object:
-    if isinstance(value, str):
-        raise ValidationError("Not a valid number.")
-    return value
-
-
-# It is shown, and FHIR has no blank strings.
-_SHOWN: Final = validate.And(
-    _NOT_EMPTY,
-    validate.Length(max=500),
-    validate.Regexp(r"(?!\s+$)", error="Must not be blank."),
-)
-# Of the name of a file, in a message.
-_MOST_SHOWN: Final = 200
-_MOST_SECONDS: Final = 365 * 86_400
-
-
-def _up_to(most: float) -> validate.Range:
-    return validate.Range(min=0, min_inclusive=False, max=most)
-
-
-class _UnitSchema(Schema):
-    error_messages = {"unknown": "is no setting of a unit"}  # noqa: RUF012 - marshmallow's
-
-    hsa_id = _identifier(HsaId, required=True)
-    name = fields.String(required=True, validate=_SHOWN)
-    organization = _identifier(HsaId, load_default=None)
-    organization_name = fields.String(load_default=None, validate=_SHOWN)
-    phone = fields.String(load_default=None, validate=_SHOWN)
-    street = fields.String(load_default=None, validate=_SHOWN)
-    postal_code = fields.String(load_default=None, validate=_SHOWN)
-    city = fields.String(load_default=None, validate=_SHOWN)
-    latitude = _number(load_default=None, validate=validate.Range(-90, 90))
-    longitude = _number(load_default=None, validate=validate.Range(-180, 180))
-
-
-class _SourceSchema(Schema):
-    error_messages = {"unknown": "is no setting of a source"}  # noqa: RUF012 - marshmallow's
-
-    adapter = fields.String(required=True)
-    title = fields.String(required=True, validate=_SHOWN)
-    prefixes = fields.List(
-        fields.String(validate=validate.Length(min=1)),
-        required=True,
-        validate=validate.Length(min=1),
-    )
-    agent = _identifier(HsaId, required=True)
-    refresh_subject = fields.String(
-        post_load=_read_by(PersonalIdentityNumber), required=True
-    )
-    units_from = _identifier(HsaId, load_default=None)
-    schedule_address = _identifier(LogicalAddress, load_default=None)
-    calls_per_second = _number(load_default=1.0, validate=_up_to(1000))
-    calls_in_flight = fields.Integer(
-        strict=True, load_default=2, validate=validate.Range(1, 100)
-    )
-    horizon_days = fields.Integer(
-        strict=True, load_default=90, validate=validate.Range(1, 366)
-    )
-    window_days = fields.Integer(
-        strict=True, load_default=90, validate=validate.Range(1, 366)
-    )
-    read_timeout_s = _number(load_default=8.0, validate=_up_to(60))
-    # Until a write that was sent 15 s late is answered, nobody else looks after it
-    # (services/booking/sending.py): for 100 s.
-    write_timeout_s = _number(load_default=32.0, validate=_up_to(80))
-    settles_within_s = _number(load_default=90.0, validate=_up_to(86_400))
-    writes_in_flight = fields.Integer(
-        strict=True, load_default=8, validate=validate.Range(1, 100)
-    )
-    fresh_for_s = _number(load_default=600.0, validate=_up_to(_MOST_SECONDS))
-    offered_for_s = _number(load_default=1800.0, validate=_up_to(_MOST_SECONDS))
-    reason_limit = fields.Integer(
-        strict=True, load_default=None, validate=validate.Range(1, 100_000)
-    )
-    mode = fields.Enum(Mode, by_value=True, load_default=Mode.CACHED)
-    live_timeout_s = _number(load_default=5.0, validate=_up_to(60))
-    live_calls = fields.Integer(
-        strict=True, load_default=20, validate=validate.Range(1, 100)
-    )
-    # A row of a block numbers its schedules with sixteen bits.
-    most_slots = fields.Integer(
-        strict=True, load_default=20_000, validate=validate.Range(1, 65_535)
-    )
-    time_types = fields.String(load_default=None)
-    options = fields.Dict(keys=fields.String(), load_default=dict)
-    units = fields.List(fields.Nested(_UnitSchema), load_default=list)
 
 
 def _configure(name: str, table: Mapping[str, Any], folder: Path) -> ConfiguredSource:
@@ -268,7 +155,7 @@ def _configure(name: str, table: Mapping[str, Any], folder: Path) -> ConfiguredS
         raise _Faults([f"name: is {error}"]) from error
     faults: list[str] = []
     try:
-        data = _SourceSchema().load(table)
+        data = SourceSchema().load(table)
     except ValidationError as error:
         faults.extend(_sentences(error.messages_dict))
         # What can be read of the rest is looked at too: all faults at once.

@@ -1,7 +1,8 @@
 """
 A booking system that keeps to the contract: crm:scheduling 1.1.5, every rule of it.
 
-The other two are this one with habits.
+The other two are this one with habits: each overrides single steps of it. That is why
+all its rules stand in one class, of over 400 lines.
 """
 
 import re

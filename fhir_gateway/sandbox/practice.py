@@ -1,6 +1,7 @@
 """
 What the make-believe units do: kinds of unit, their staff and their time types.
 
+It is a table, and therefore longer than 400 lines.
 A time type has one name in each region, since every system calls the same thing
 something else. None carries a standard code here: that is the consumer's mapping.
 """

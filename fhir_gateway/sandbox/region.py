@@ -1,5 +1,8 @@
 """
 One make-believe region: its booking system, its ledger, its faults on demand.
+
+What a call does, the fault that it meets and its row in the ledger depend on each
+other, so they stand in one module, of over 400 lines.
 """
 
 from collections.abc import Callable

@@ -6,6 +6,9 @@ that means WAL with `synchronous=FULL` and `BEGIN IMMEDIATE`; on PostgreSQL
 `synchronous_commit=on`, said anew in each transaction: behind PgBouncer a session is
 anybody's, so nothing here rests on what a session was told before.
 
+What SQLite and PostgreSQL need stands side by side, in over 400 lines: a change of one
+is checked against the other.
+
 A database that hangs, is away, or takes no writes makes everything here fail with
 `DatabaseUnavailable`, within the times that docs/configuration.md lists.
 """

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from fhir_gateway.adapters import sources
 from fhir_gateway.adapters.scheduling_1_1.options import Options
+from fhir_gateway.adapters.source_schema import SourceSchema, UnitSchema
 from fhir_gateway.adapters.sources import WrongSources, load_sources
 
 SOURCE = {
@@ -61,7 +61,7 @@ def test_the_file_is_good_otherwise(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", WRONG)
-@pytest.mark.parametrize("name", sources._SourceSchema().fields)
+@pytest.mark.parametrize("name", SourceSchema().fields)
 def test_a_source_takes_no_value_of_a_wrong_type(
     tmp_path: Path, name: str, value: str
 ) -> None:
@@ -70,7 +70,7 @@ def test_a_source_takes_no_value_of_a_wrong_type(
 
 
 @pytest.mark.parametrize("value", WRONG)
-@pytest.mark.parametrize("name", sources._UnitSchema().fields)
+@pytest.mark.parametrize("name", UnitSchema().fields)
 def test_a_unit_takes_no_value_of_a_wrong_type(
     tmp_path: Path, name: str, value: str
 ) -> None:

@@ -1,5 +1,8 @@
 """
 The adapter: eleven interactions, each one call.
+
+It is one class of over 400 lines, since the port and its abilities ask for a method for
+each interaction; what the methods do alike stands once, at the end.
 """
 
 from collections.abc import Callable, Iterator
