@@ -15,6 +15,7 @@ from pathlib import Path
 import orjson
 
 from fhir_gateway.fhir.concept_map import concept_map_from_meanings
+from fhir_gateway.fhir.sctid import is_concept_id
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.care_unit import CareUnit, Position
 from fhir_gateway.model.ids import HsaId, PerformerId, SourceName, TimeTypeId
@@ -31,6 +32,7 @@ from fhir_gateway.stores.source_catalogue import SourceCatalogue
 
 __all__ = ["World"]
 
+_NAMESPACE = "9999999"
 _TYPES_A_UNIT = 6
 _DAYS = 60
 _DAY_BEGINS = timedelta(hours=8)
@@ -56,8 +58,11 @@ class World:
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """Return the shared codes: made up, and used nowhere else."""
-        return tuple(f"bench{number:02}" for number in range(self.types))
+        """Return the shared codes: made up, in a namespace that nobody has."""
+        return tuple(
+            next(filter(is_concept_id, (f"{item}{_NAMESPACE}10{n}" for n in range(10))))
+            for item in range(100, 100 + self.types)
+        )
 
     def source_names(self) -> tuple[SourceName, ...]:
         """Return the sources."""
