@@ -432,3 +432,53 @@ def _requests(items: Iterable[dict[str, Any]]) -> Iterable[tuple[str, str]]:
             if event["listen"] == "test"
         ]
         yield item["name"], "\n".join(scripts)
+
+
+def _rows(page: str, heading: str) -> list[list[str]]:
+    """Return the code in the first cell of each row of the table under a heading."""
+    return [
+        re.findall(r"`([^`]+)`", line.split(" | ")[0])
+        for line in _section(page, heading).splitlines()
+        if line.startswith("| `")
+    ]
+
+
+def test_the_layers_are_those_that_the_linter_keeps() -> None:
+    """The page lists the layers that import-linter checks, in the same order."""
+    contract, *_ = (
+        each
+        for each in PROJECT["tool"]["importlinter"]["contracts"]
+        if each["type"] == "layers"
+    )
+
+    assert _rows("architecture.md", "## Layers") == [
+        layer.split(" | ") for layer in contract["layers"]
+    ]
+
+
+def test_every_room_is_listed() -> None:
+    """The page lists each package within a layer, and no other."""
+    package = ROOT / "fhir_gateway"
+
+    assert sorted(
+        name for row in _rows("architecture.md", "## Rooms") for name in row
+    ) == sorted(
+        path.parent.relative_to(package).as_posix()
+        for path in package.glob("*/*/__init__.py")
+    )
+
+
+def test_every_file_of_the_five_tasks_exists() -> None:
+    """Each path in a task's row is a file or folder of the project."""
+    missing = [
+        path
+        for path in re.findall(
+            r"`([^`]+)`", _section("architecture.md", "## Five tasks")
+        )
+        if not re.search("[<…]", path)
+        and "/" in path.rstrip("/")
+        and not (ROOT / path).exists()
+        and not (ROOT / "fhir_gateway" / path).exists()
+    ]
+
+    assert missing == []
