@@ -87,7 +87,7 @@ _EPILOG = "\n\n".join(
 @click.version_option(VERSION)
 def main() -> None:
     """
-    SourceCatalogue the regions' free times as FHIR R4, and book them.
+    Serve the regions' free times as FHIR R4, and book them.
 
     A gateway is two kinds of process: `serve` answers FHIR clients, `worker` asks the
     regions. `demo` runs both against make-believe regions.
@@ -108,7 +108,7 @@ def serve() -> None:
         )
         with embedded_redis(settings) as redis_url:
             check_redis(redis_url)
-            # Whatever is wrong stops the start here, before any process is begun.
+            # Any fault stops the start here, before the first process starts.
             with program(settings, redis_url):
                 os.environ["REDIS_URL"] = redis_url
             serve_http(replace(settings, host=address), wsgi.running)
@@ -116,7 +116,9 @@ def serve() -> None:
 
 @main.command()
 def worker() -> None:
-    """Ask the regions what is free, and find out how unsettled bookings went."""
+    """
+    Ask the regions for free times, and find out the outcomes of unsettled bookings.
+    """
     settings = _settings(with_sources=True)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -221,9 +223,9 @@ def demo(slots: int) -> None:
 @click.pass_context
 def sources(context: click.Context, *, as_json: bool) -> None:
     """
-    Show how the configured sources stand, as their workers last told.
+    Show the state of the configured sources, as their workers last reported it.
 
-    Exits with 3 when a source is anything but well.
+    Exits with 3 when any source is not well.
     """
     if context.invoked_subcommand is not None:
         return
@@ -271,12 +273,12 @@ def sources(context: click.Context, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def check(*, as_json: bool) -> None:
     """
-    Ask every unit what it offers, as the worker will; list what is not as it should be.
+    Ask every unit for its free times, as the worker does; list all faults.
 
-    Each contract that is asked without a resident is asked at each unit; its days and
-    times for one time type. Exits with 1 when something was not answered, or not as
-    the contract says. A source's own words for a fault are shown as it wrote them, and
-    may name somebody: read them before you pass them on.
+    It calls each contract that needs no resident at each unit, and asks for the days
+    and times of one time type. Exits with 1 when a call had no answer, or an answer
+    breaks the contract. The report quotes a source's own fault texts, which may name
+    somebody: read them before you pass them on.
     """
     settings = _settings(with_sources=True)
     with _explain_failures(settings):
@@ -319,7 +321,7 @@ def check(*, as_json: bool) -> None:
 
 @main.group()
 def journal() -> None:
-    """Look into the journal of bookings, and seal it anew."""
+    """Read the journal of bookings, and seal it anew."""
 
 
 @journal.command()
@@ -333,10 +335,10 @@ def journal() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def alarms(days: int, *, as_json: bool) -> None:
     """
-    List the writes that a person was called to.
+    List the writes that are flagged for manual follow-up.
 
-    docs/booking.md says what each alarm means and what to do about it. Nothing personal
-    is shown.
+    docs/booking.md says what each alarm means and what to do about it. The list shows
+    no personal data.
     """
     settings = _settings()
     with _explain_failures(settings), opened_journal(settings) as opened:
@@ -367,17 +369,17 @@ def alarms(days: int, *, as_json: bool) -> None:
 @journal.command()
 @click.argument("booking")
 @click.option(
-    "--done/--not-done", default=None, help="What the unit says of the last write."
+    "--done/--not-done", default=None, help="The outcome, as the unit states it."
 )
 def settle(booking: str, *, done: bool | None) -> None:
     """
-    Settle a write that nothing but its unit can tell the outcome of.
+    Record the outcome of a write that only its unit knows.
 
-    BOOKING is the Appointment's id, as in `alarms`. Ask the unit first: what is said
-    here is what the resident is told.
+    BOOKING is the Appointment's id, as in `alarms`. Ask the unit first: clients show
+    the resident what you state here.
     """
     if done is None:
-        raise click.UsageError("Say --done or --not-done.")
+        raise click.UsageError("Give --done or --not-done.")
     settings = _settings()
     with _explain_failures(settings), opened_journal(settings) as opened:
         try:
@@ -390,10 +392,10 @@ def settle(booking: str, *, done: bool | None) -> None:
 @journal.command()
 def reseal() -> None:
     """
-    Seal everything with the newest key; then the older ones can go.
+    Seal all personal data with the newest key; then you can remove the older keys.
 
-    Give the new key first, and restart every process, before this. Everything goes on
-    meanwhile; it can be broken off and begun again.
+    First add the new key and restart every process. The gateway goes on meanwhile; you
+    can interrupt this command and start it again.
     """
     settings = _settings()
     resealed = 0
@@ -410,7 +412,7 @@ def reseal() -> None:
 
 
 def _live_losses(store: RedisSlotStore, source: SourceName) -> tuple[Loss, ...]:
-    """Return what searches have told of a live source's last answers."""
+    """Return the losses that searches reported of a live source's last answers."""
     keys = [key for key in store.block_keys() if key.source == source]
     blocks = (block for block in store.blocks(keys) if block is not None)
     return tuple(loss for block in blocks for loss in block.losses)
@@ -421,7 +423,7 @@ def _settings(*, with_sources: bool = False) -> Settings:
     Return the settings of the environment, or end with every fault in them.
 
     Args:
-        with_sources: Look at the file of sources too, before anything is made.
+        with_sources: Check the file of sources too.
     """
     with _explain_failures(None):
         return _settings_of_environment(with_sources=with_sources)
@@ -437,7 +439,7 @@ def _settings_of_environment(*, with_sources: bool) -> Settings:
     except WrongSettings as error:
         faults.extend(error.faults)
     if with_sources:
-        # With a wrong base every ConceptMap would seem wrong too.
+        # With a wrong canonical base every ConceptMap would look wrong too.
         with suppress(WrongSettings):
             faults.extend(_faults_of_sources())
     if settings is None or faults:
@@ -450,7 +452,7 @@ def _faults_of_sources() -> tuple[str, ...]:
     named = ("FHIR_GATEWAY_SOURCES", "FHIR_GATEWAY_CANONICAL_BASE")
     settings = Settings.from_environment(
         {name: os.environ[name] for name in named if name in os.environ}
-        # A data folder that is wrong is another fault.
+        # A wrong data folder is another fault.
         | {"FHIR_GATEWAY_DATA_DIR": os.sep}
     )
     try:
@@ -466,7 +468,7 @@ def _faults_of_sources() -> tuple[str, ...]:
 
 @contextmanager
 def _explain_failures(settings: Settings | None) -> Iterator[None]:
-    """Turn what keeps a command from running into lines and an exit code."""
+    """Print an error that stops a command as lines, and exit with its code."""
     try:
         yield
     except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):

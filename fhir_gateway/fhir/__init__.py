@@ -1,3 +1,3 @@
 """
-Between the program's model and FHIR R4: the only layer that speaks both vocabularies.
+Mapping between the domain model and FHIR R4: only this layer knows both.
 """

@@ -29,18 +29,18 @@ from fhir_gateway.model.timeslot import (
 __all__ = [
     "MESSAGE_ID",
     "appointment_from_booking",
+    "booking_issues",
     "instruction",
     "proposed_appointment",
-    "told_issues",
 ]
 
 MESSAGE_ID: Final = "region-message"
-"""The id of the contained OperationOutcome that says what is to be told."""
+"""The id of the contained OperationOutcome with the texts for the resident."""
 
 _PARTICIPANT_STATUS: Final = {
     BookingStatus.PENDING: "needs-action",
     BookingStatus.BOOKED: "accepted",
-    # Nobody has declined: that it is cancelled is the appointment's own status.
+    # Nobody has declined: the cancellation is in the appointment's own status.
     BookingStatus.CANCELLED: "accepted",
 }
 
@@ -58,16 +58,16 @@ def appointment_from_booking(
     Return an Appointment.
 
     Args:
-        booking: What is booked.
-        time_type: Of what kind it is.
-        unit_name: What people call the unit.
+        booking: The booking.
+        time_type: Its time type.
+        unit_name: The unit's name for people.
         vocabulary: Our canonicals.
-        is_offered: Whether its time type can be booked anew: without that there is no
+        is_offered: Whether its time type can be booked again: otherwise there is no
             HealthcareService to refer to.
-        is_listed: Whether free times like it are known: without that there is no Slot
+        is_listed: Whether its schedule has known free times: otherwise there is no Slot
             to refer to.
 
-    The region's own text, which must be shown, stands in `patientInstruction` and in a
+    The region's own text, which a client must show, is in `patientInstruction` and in a
     contained OperationOutcome.
     """
     schedule = booking.timeslot.schedule
@@ -85,9 +85,9 @@ def appointment_from_booking(
             "profile": meta["profile"],
         },
     }
-    told = told_issues(booking)
-    if told:
-        appointment["contained"] = [{**operation_outcome(told), "id": MESSAGE_ID}]
+    issues = booking_issues(booking)
+    if issues:
+        appointment["contained"] = [{**operation_outcome(issues), "id": MESSAGE_ID}]
     appointment["extension"] = _extensions(booking, vocabulary)
     if booking.booking_id is not None:
         appointment["identifier"] = [
@@ -120,13 +120,15 @@ def appointment_from_booking(
 
 
 def instruction(booking: ManagedBooking) -> str | None:
-    """Return what the resident must be told: the region's message, then the unit's."""
+    """
+    Return the text to show to the resident: the region's message, then the unit's.
+    """
     texts = [text for text in (booking.message, booking.purpose) if text]
     return "\n\n".join(texts) or None
 
 
-def told_issues(booking: ManagedBooking) -> list[Issue]:
-    """Return what is to be told beside how a booking stands."""
+def booking_issues(booking: ManagedBooking) -> list[Issue]:
+    """Return the issues to report with a booking."""
     issues = []
     if booking.message:
         issues.append(
@@ -187,7 +189,7 @@ def _extensions(
                 "url": vocabulary.profile("hold"),
             }
         )
-    if told_issues(booking):
+    if booking_issues(booking):
         extensions.append(
             {
                 "url": vocabulary.profile("region-message"),
@@ -207,9 +209,9 @@ def proposed_appointment(
     vocabulary: Vocabulary,
 ) -> dict[str, Any]:
     """
-    Return the Appointment that a free time proposes, as `$find` answers.
+    Return a free time as a proposed Appointment, as `$find` answers.
 
-    Its id is the slot's: an operation that is called on it is about that slot.
+    Its id is the slot's id: an operation on it is about that slot.
     """
     schedule = timeslot.schedule
     return {
@@ -268,7 +270,8 @@ def _offering_actors(
     if practitioner is not None:
         actors.append(
             {
-                # Not a reference: somebody without free times is nowhere to be read.
+                # Not a reference: no Practitioner can be read for staff without free
+                # times.
                 "type": "Practitioner",
                 "identifier": {"system": HSA_ID, "value": str(practitioner)},
                 **({"display": name} if name else {}),

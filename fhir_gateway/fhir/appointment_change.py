@@ -1,9 +1,9 @@
 """
-What a changed Appointment asks for that nobody can do (R4, 3.1.0.4; RFC 5789, 2).
+Changes of an Appointment that no region can make (R4, 3.1.0.4; RFC 5789, 2).
 
-A booking can be moved and cancelled, and nothing else: the contracts have no more. A
-change of anything else is refused by name, and then nothing of the change is done. An
-update may leave out what this server made, as many clients do.
+The contracts can move and cancel a booking, and nothing else. For any other change this
+server names each changed element, and does nothing of the change. An update may leave
+out what this server made, as many clients do.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,15 +25,15 @@ _OTHER: Final = (
     "This cannot be changed: read the Appointment again and leave it as it is. A"
     " booking can be moved, by its slot, and cancelled, by its status."
 )
-# What a client says of a change, and what is compared by what it means.
+# Elements that a change itself consists of, or that are compared by their meaning.
 _READ: Final = frozenset({"resourceType", "status", "slot", "contained", "participant"})
-# What a new time brings with it.
+# Elements that differ with a new time.
 _OF_SLOT: Final = frozenset({"serviceType", "start", "end", "comment", "reasonCode"})
 _TIMES: Final = ("start", "end")
 _OF_VISIT: Final = frozenset({"comment", "patientInstruction"})
-# R4, 3.1.0.4: a server does not heed these, and sets them itself.
+# R4, 3.1.0.4: a server ignores these, and sets them itself.
 _SET_BY_SERVER: Final = frozenset({"versionId", "lastUpdated", "extension"})
-# Of a Reference, what names nothing but the person who is meant.
+# Elements of a Reference that only name the person.
 _OF_PERSON: Final = frozenset({"reference", "type", "display", "id"})
 
 
@@ -44,20 +44,21 @@ def undoable_changes(
     moves: bool,
     exact: bool = False,
     by_operation: bool = False,
-    is_told: bool = True,
+    is_current: bool = True,
 ) -> list[Issue]:
     """
-    Return a fault for each change that cannot be done.
+    Return a fault for each change that no region can make.
 
     Args:
         present: The Appointment as this server shows it.
-        wanted: The Appointment as a client wants it; it is in order.
+        wanted: The Appointment as a client wants it; it is valid.
         moves: It names another slot.
-        exact: It is the present one with a patch applied, so that what it lacks was
-            taken away; else what it lacks was not sent.
-        by_operation: It came with an operation, perhaps as `$find` proposed it.
-        is_told: The source has just told what stands in it of the visit: else nobody
-            knows what a client was shown before.
+        exact: It is the present one with a patch applied, so that the patch removed
+            each missing element; else the client did not send it.
+        by_operation: It came with an operation, perhaps in the form that `$find`
+            proposed.
+        is_current: The source has just reported the visit's details; otherwise this
+            server does not know which details it showed the client.
     """
     comparison = _Comparison(
         present,
@@ -65,7 +66,7 @@ def undoable_changes(
         moves=moves,
         exact=exact,
         by_operation=by_operation,
-        is_told=is_told,
+        is_current=is_current,
     )
     return [
         Issue(
@@ -81,12 +82,12 @@ def renamings(
     known: SubjectOfCare, wanted: SubjectOfCare, sent: Mapping[str, Any]
 ) -> list[Issue]:
     """
-    Return a fault for the name and the contacts that a booking was not made with.
+    Return a fault for a name and contacts that differ from the booking's.
 
     Args:
-        known: The resident as the booking was made for them.
+        known: The resident as the booking has them.
         wanted: The same resident as the client sends them.
-        sent: The Appointment that the client sent; it is in order.
+        sent: The Appointment that the client sent; it is valid.
     """
     where = next(
         (f"Appointment.contained[{place}]" for place, _ in contained_patients(sent)),
@@ -117,7 +118,7 @@ def renamings(
 
 
 class _Comparison:
-    """Compares two Appointments, but for what may differ."""
+    """Compares two Appointments, except for the elements that may differ."""
 
     def __init__(
         self,
@@ -127,16 +128,16 @@ class _Comparison:
         moves: bool,
         exact: bool,
         by_operation: bool,
-        is_told: bool,
+        is_current: bool,
     ) -> None:
         self._present = present
         self._wanted = wanted
         self._moves = moves
         self._exact = exact
         self._by_operation = by_operation
-        self._is_told = is_told
-        # A client that did not hear the answer to a cancellation sends it again, as it
-        # knew the Appointment before; its source tells nothing of it any more.
+        self._is_current = is_current
+        # A client that missed the answer to a cancellation sends it again, with the
+        # Appointment as it was before; its source reports nothing of it any more.
         self._is_cancelled: bool = present["status"] == "cancelled"
         self._repeats: bool = self._is_cancelled and wanted["status"] == "cancelled"
 
@@ -166,9 +167,9 @@ class _Comparison:
         if self._exact:
             return False
         return (
-            # Client libraries draw a narrative of their own.
+            # Client libraries write a narrative of their own.
             name == "text"
-            or (name in _OF_VISIT and not self._is_told)
+            or (name in _OF_VISIT and not self._is_current)
             or (name == "extension" and self._repeats)
             or (self._by_operation and (name == "id" or self._is_proposal(name)))
         )
@@ -200,7 +201,9 @@ class _Comparison:
         return name in _SET_BY_SERVER and not self._exact
 
     def _contained(self) -> Iterator[str]:
-        """Yield what is contained and not read: a Patient says who is meant."""
+        """
+        Yield contained resources other than Patients: these only identify the person.
+        """
         shown = self._present.get("contained", [])
         patients = {each.get("id", "") for _, each in contained_patients(self._wanted)}
         names_patient = any(
@@ -211,13 +214,13 @@ class _Comparison:
             is_read = each.get("resourceType") == "Patient" and (
                 names_patient and (self._moves or not self._exact)
             )
-            # What was told before: nobody knows any more what that was.
-            is_told = (
+            # Texts that this server showed before, and no longer knows.
+            is_earlier_text = (
                 each.get("resourceType") == "OperationOutcome"
                 and each.get("id") == MESSAGE_ID
-                and not (self._is_told or self._exact)
+                and not (self._is_current or self._exact)
             )
-            if not (each in shown or is_read or is_told):
+            if not (each in shown or is_read or is_earlier_text):
                 yield f"Appointment.contained[{number}]"
         if self._exact and any(
             each not in self._wanted.get("contained", ()) for each in shown
@@ -243,7 +246,8 @@ class _Comparison:
             path = f"Appointment.participant[{number}]"
             is_resident = is_patient(participant.get("actor", {}), contained)
             if self._moves and not (is_resident and self._exact):
-                # It is asked for anew; who comes with the new time, it says.
+                # Operations send it as a new request, with the participants of the new
+                # time.
                 if participant.get("status") == "declined":
                     yield f"{path}.status"
                 continue
@@ -269,10 +273,10 @@ class _Comparison:
         self, wanted: dict[str, Any], present: Mapping[str, Any] | None
     ) -> dict[str, Any]:
         """
-        Return a participant with the status that is shown, where an operation sends it.
+        Return a participant with the status that this server shows, for an operation.
 
         The dialects send the Appointment as it was proposed, where nobody has accepted
-        yet. Whoever declines does not come, and that is no such form.
+        yet. A participant who declined stays as sent: that is no proposal.
         """
         if not self._by_operation or present is None:
             return wanted
@@ -283,7 +287,7 @@ class _Comparison:
     def _patient(
         self, present: dict[str, Any], wanted: dict[str, Any], path: str
     ) -> Iterator[str]:
-        """Yield what differs of the patient but for who it is, which others check."""
+        """Yield the differences of the patient participant, except for the identity."""
         present, wanted = (
             {
                 **participant,

@@ -1,10 +1,10 @@
 """
-What the operations on Appointment are called with, in five dialects.
+The parameters of the operations on Appointment, in five dialects.
 
 IHE ITI Scheduling, Argonaut Scheduling, ISiK Terminplanung, Medplum (with WOF and HL7
-Austria) and a plain Appointment say the same with other names. Whatever was said
-becomes one Appointment, as a client would send it plainly, and an id where it is about
-an appointment that exists; so every dialect ends on one path.
+Austria) and a plain Appointment express the same with other names. Each call becomes
+one plain Appointment, and an id where it is about an appointment that exists; so every
+dialect ends on one path.
 """
 
 from collections.abc import Mapping
@@ -76,12 +76,12 @@ RESCHEDULE: Final = (
     *(_PATIENT, _PATIENT_ID, _COMMENT),
 )
 
-# They become one Appointment, and are checked there.
+# They become one Appointment, and its reading checks them.
 _JOINED: Final = frozenset({"Appointment", "Patient"})
 _STATUS_CANCELLED: Final = "cancelled"
 _PATIENT_CONTAINED: Final = "patient"
 _SUBJECT: Final = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
-# Names that only dialects have which answer with a Bundle.
+# Names of the dialects that answer with a Bundle.
 _OF_BUNDLES: Final = frozenset(
     {
         *("appt-id", "patient-id", "comment"),
@@ -92,7 +92,7 @@ _OF_BUNDLES: Final = frozenset(
 
 class AnswerForm(Enum):
     """
-    What a dialect expects to be answered.
+    The form of answer that a dialect expects.
 
     APPOINTMENT: the Appointment itself (plain, ISiK).
     SEARCHSET: a Bundle with it (Argonaut, IHE).
@@ -109,18 +109,18 @@ class AnswerForm(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class AppointmentCall:
     """
-    What an operation on an appointment was called with, whatever the dialect.
+    A call of an operation on an appointment, free of its dialect.
 
     Attributes:
-        appointment: The Appointment that it comes to, to be read as a plain one.
-        given: The Appointment that was sent, as it was; empty when none was.
-        known: Our id of the appointment that it is about; None for a free slot's.
-        starts_at: When it is to begin, where no slot says so.
-        schedule: In which schedule, where no slot says so.
-        releases: A hold is to be let go.
-        form: What the client expects to be answered.
-        faults: What is wrong with the parameters; then all else says what could be
-            understood.
+        appointment: The plain Appointment that the call expresses.
+        given: The Appointment as the client sent it; empty when it sent none.
+        known: Our id of the appointment that it is about; None for a free slot.
+        starts_at: The wanted start, where the call names no slot.
+        schedule: The wanted schedule, where the call names no slot.
+        releases: The call releases a hold.
+        form: The form of answer that the client expects.
+        faults: The faults of the parameters; when there are any, the other attributes
+            hold what could be read.
     """
 
     appointment: dict[str, Any]
@@ -134,7 +134,7 @@ class AppointmentCall:
 
     @property
     def cancels(self) -> bool:
-        """Return whether it cancels: IHE and WOF say so by the status."""
+        """Return whether it cancels: IHE and WOF express that by the status."""
         return self.appointment.get("status") == _STATUS_CANCELLED
 
 
@@ -148,20 +148,20 @@ def appointment_call(
     of_known: bool = False,
 ) -> AppointmentCall:
     """
-    Return what an operation was called with.
+    Return the call of an operation.
 
     Args:
         body: A Parameters, or an Appointment alone.
-        declared: What the operation takes.
-        instance: The id in the URL, when it was called on an appointment.
+        declared: The operation's parameters.
+        instance: The id in the URL, for a call on an appointment.
         base_url: What absolute references to this server begin with.
-        cancels: The operation cancels, whatever the status of an Appointment.
-        of_known: The operation is about an appointment that exists: a free time that
-            is proposed is none.
+        cancels: The operation cancels, regardless of an Appointment's status.
+        of_known: The operation needs an appointment that exists; a proposed free time
+            is not one.
 
     Raises:
-        Problem: 400 when the body is neither. Other faults of the parameters are kept
-            in the call; what is wrong with the Appointment shows when that is read.
+        Problem: 400 when the body is neither. The call collects other faults of the
+            parameters; reading its Appointment finds the faults of that.
     """
     if isinstance(body, dict) and body.get("resourceType") == "Appointment":
         arguments = Arguments({}, base_url)
@@ -174,7 +174,7 @@ def appointment_call(
 
 
 class _Joined:
-    """Makes one Appointment of everything that was said."""
+    """Builds one Appointment from all parameters of a call."""
 
     def __init__(
         self,
@@ -197,7 +197,7 @@ class _Joined:
         }
 
     def call(self, instance: str | None) -> AppointmentCall:
-        """Return what it comes to; meaningless when the arguments have faults."""
+        """Return the call; meaningless when the arguments have faults."""
         appointment = self._appointment
         proposed, known = self._names(instance)
         releases = self._releases()
@@ -233,7 +233,7 @@ class _Joined:
                 }
             ]
         if appointment.get("status") == "pending":
-            # A hold, or a proposal: what is to be done with it follows from the call.
+            # A hold, or a proposal: the operation says what to do with it.
             appointment["status"] = "proposed"
         return AppointmentCall(
             appointment=appointment,
@@ -249,7 +249,9 @@ class _Joined:
         self._arguments.fault("value", diagnostics)
 
     def _names(self, instance: str | None) -> tuple[set[str], set[str]]:
-        """Return the free times and the appointments that are named as one."""
+        """
+        Return the free times and the appointments that the call names as appointments.
+        """
         named = [
             instance,
             self._arguments.reference("appointment-reference", "Appointment"),
@@ -261,12 +263,14 @@ class _Joined:
         return tokens, names - tokens
 
     def _slots(self) -> set[str]:
-        """Return the slots that are named as a slot."""
+        """Return the slots that the call names as slots."""
         slot = self._arguments.reference("slot-reference", "Slot")
         return self._own_slot() | ({slot} if slot is not None else set())
 
     def _own_slot(self) -> set[str]:
-        """Return the slot that the Appointment has; others find fault with it."""
+        """
+        Return the Appointment's slot; the reading of the Appointment finds its faults.
+        """
         slots = self._appointment.get("slot")
         if not isinstance(slots, list) or len(slots) != 1:
             return set()
@@ -288,7 +292,7 @@ class _Joined:
             return None
 
     def _derived(self, schedule: str) -> set[str]:
-        """Return the slot that a schedule has between the Appointment's times."""
+        """Return the slot of a schedule that has the Appointment's start and end."""
         times = [self._appointment.get(name) for name in ("start", "end")]
         if not all(isinstance(text, str) for text in times):
             return set()
@@ -311,7 +315,7 @@ class _Joined:
         if comment is None:
             return
         if self._appointment.get("status") == _STATUS_CANCELLED:
-            # What is said with a cancellation is why.
+            # A comment on a cancellation is its reason.
             reason = self._appointment.setdefault("cancelationReason", {})
             if isinstance(reason, dict) and reason.setdefault("text", comment) == (
                 comment
@@ -361,7 +365,8 @@ class _Joined:
         participants = self._appointment.get("participant", [])
         if not isinstance(participants, list):
             return
-        # What is in order of it says who is who; in the rest, faults are found later.
+        # The valid part identifies the patient; a later check finds the faults of the
+        # rest.
         sound = checked(self._appointment).resource
         contained = {each.get("id", "") for _, each in contained_patients(sound)}
         for number, each in enumerate(sound.get("participant", ())):
@@ -405,7 +410,7 @@ class _Joined:
 
 
 def _schedule_of(text: str) -> str | None:
-    """Return the schedule that a text is a slot of; None where it is no slot's id."""
+    """Return the schedule of a slot, from the slot's id; None for any other text."""
     try:
         return TimeslotToken.parse(text).schedule
     except ValueError:

@@ -1,9 +1,9 @@
 """
-Reading an Appointment that a client sends (FHIR R4, 12.8): strictly, every fault named.
+Strict reading of an Appointment from a client (FHIR R4, 12.8): it names every fault.
 
-`structure.py` checks that it is an Appointment of R4 at all; what of it is in order is
-read here all the same, so that one answer names what is wrong with either. No message
-repeats a value.
+`structure.py` checks that it is an Appointment of R4 at all; this module reads the
+valid part even where that finds faults, so that one answer names the faults of both
+checks. No message repeats a value.
 """
 
 import json
@@ -67,20 +67,20 @@ _REFERENCES: Final = ("basedOn", "reasonReference", "supportingInformation")
 
 
 ScheduleOf = Callable[[TimeslotToken], Schedule | None]
-"""Returns whose time a slot is; None where that is not known."""
+"""Returns a slot's schedule; None where it is unknown."""
 
 ServiceTypeOf = Callable[[TimeslotToken], Mapping[str, Any] | None]
-"""Returns the `serviceType` that a slot is shown with; None where it is not known."""
+"""Returns a slot's `serviceType` as shown to clients; None where it is unknown."""
 
 
 def unknown(_: TimeslotToken) -> None:
-    """Return nothing: of a slot no more is known than its token says."""
+    """Return None: only its token is known of a slot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class AppointmentRequest:
     """
-    What a client says of an appointment.
+    An Appointment as a client sent it.
 
     Attributes:
         id: Its id, in an update.
@@ -88,8 +88,8 @@ class AppointmentRequest:
         token: The slot; None when it names none.
         number: The resident's number; None when it names no resident.
         subject: The resident with a name; None when it has no name.
-        comment: What the resident wants to say to the unit.
-        cancellation: Why it is cancelled.
+        comment: The resident's text for the unit.
+        cancellation: The reason for a cancellation.
     """
 
     id: str | None
@@ -112,19 +112,19 @@ def appointment_request_from_resource(
     clock: Clock = now,
 ) -> AppointmentRequest:
     """
-    Return what a client says of an appointment.
+    Return the request in an Appointment.
 
     Args:
         resource: The body.
         base_url: What absolute references to this server begin with.
-        to_book: It has to have what a new booking needs: then `token` and `subject`
-            are never None.
-        to_hold: It has to have what a hold needs: then `token` and `number` are never
+        to_book: It must have what a new booking needs: then `token` and `subject` are
+            never None.
+        to_hold: It must have what a hold needs: then `token` and `number` are never
             None.
-        schedule_of: Returns whose time the slot of a new booking or hold is, so that
-            other participants can be compared with it; None where nobody knows.
+        schedule_of: Returns the schedule of a new booking's or hold's slot, for the
+            check of the other participants; None where it is unknown.
         service_type_of: Returns the `serviceType` of such a slot; likewise.
-        clock: Tells the time.
+        clock: Returns the present instant.
 
     Raises:
         Problem: 422 (400 for another type of resource), with an issue for each fault.
@@ -150,7 +150,7 @@ def appointment_request_from_resource(
 
 
 class _Reader:
-    """Reads what is in order of an Appointment, collecting faults in `issues`."""
+    """Reads the valid part of an Appointment, and collects faults in `issues`."""
 
     def __init__(
         self,
@@ -168,7 +168,7 @@ class _Reader:
         self._resident = Resident(resource, self.issues.append, clock=clock)
 
     def read(self, *, is_new: bool, to_book: bool) -> AppointmentRequest:
-        """Return what it says; meaningless when there are issues."""
+        """Return the request; meaningless when there are issues."""
         self._check_invariants()
         self._check_references()
         if is_new:
@@ -178,7 +178,7 @@ class _Reader:
         number = self._resident.number(is_required=is_new)
         subject = None
         if self._status != _CANCELLED:
-            # Whoever has died, or changed name, can still be taken off a list.
+            # A booking of a deceased or renamed person can still be cancelled.
             self._resident.check_alive()
             subject = self._resident.subject(number, is_required=to_book)
         return AppointmentRequest(
@@ -276,7 +276,8 @@ class _Reader:
             is_referred = identifier in outer or (
                 referring[identifier] > (identifier in inner[number])
             )
-            # The one Patient is whom the Appointment is for, and "#" is that itself.
+            # A lone Patient is the Appointment's patient, and "#" is the Appointment
+            # itself.
             if (
                 each.get("resourceType") != "Patient"
                 and not (identifier and is_referred)
@@ -289,7 +290,7 @@ class _Reader:
                 )
 
     def _check_references(self) -> None:
-        """Check that what is referred to, but for the slot, is this server's."""
+        """Check that all references but the slot's are to this server."""
         contained = {
             each["id"]
             for _, each in contained_patients(self._resource)
@@ -298,7 +299,7 @@ class _Reader:
         given = [
             (f"{where}.actor", participant.get("actor", {}))
             for where, participant in self._participants()
-            # Patients are kept elsewhere, each client's in a place of its own.
+            # Patients are on other servers, each client's on its own.
             if not is_patient(participant.get("actor", {}), contained)
         ]
         given += [
@@ -357,7 +358,7 @@ class _Reader:
             token = TimeslotToken.parse(identifier)
         except ValueError:
             token = None
-        # No free time lasts no time at all.
+        # Every free time is longer than zero.
         if token is None or (is_new and token.length == 0):
             self._fault(
                 "not-found",
@@ -372,7 +373,7 @@ class _Reader:
                 "slot contradicts itself: leave out its type and identifier.",
                 "Appointment.slot[0]",
             )
-        # A change is compared with the Appointment as it stands.
+        # For a change, the present Appointment is compared instead.
         self._check_agrees(token, self._schedule_of(token) if is_new else None)
         service_type = self._service_type_of(token) if is_new else None
         if service_type is not None:
@@ -425,7 +426,8 @@ class _Reader:
             text = self._resource.get("reasonCode", [{}])[0].get("text")
             where = "Appointment.reasonCode[0].text"
         if not is_new:
-            # It may be as long as a region has it: what is new of it, a move checks.
+            # A region's own comment may be longer: the move checks the length of a new
+            # one.
             return (text or "").strip() or None
         return COMMENT.read(text, where, self.issues.append)
 
@@ -467,12 +469,12 @@ class _Reader:
 
 
 def _meets(period: Mapping[str, Any], token: TimeslotToken) -> bool:
-    """Return whether some of a slot is in a Period, which may be open at either end."""
+    """Return whether a slot overlaps a Period, which may be open at either end."""
     start, end = period.get("start"), period.get("end")
     try:
         return (
             start is None or period_from_search_text(start)[0] < token.ends_at
         ) and (end is None or token.starts_at < period_from_search_text(end)[1])
     except ValueError:
-        # A second that Python has no room for, or a year.
+        # A second or a year that Python cannot express.
         return True

@@ -43,12 +43,12 @@ def searchset(
     Return a searchset.
 
     Args:
-        entries: Matches, then what was included.
+        entries: Matches, then included resources.
         base_url: The server's FHIR base.
-        self_url: What was understood of the search.
+        self_url: The search as this server understood it.
         next_url: The next page, if there is one.
         total: How many match in all; None when that is not known.
-        issues: What is missing; they become one `outcome` entry.
+        issues: What is missing or was left out; they become one `outcome` entry.
     """
     link = [{"relation": "self", "url": self_url}]
     if next_url is not None:
@@ -72,7 +72,7 @@ def searchset(
 
 
 def rendered_entry(entry: Entry, base_url: str) -> bytes:
-    """Return an entry as it stands in a bundle."""
+    """Return an entry of a bundle."""
     return orjson.dumps(_entry(entry, base_url))
 
 
@@ -84,7 +84,7 @@ def rendered_searchset(
     total: int | None = None,
     issues: Sequence[Issue] = (),
 ) -> bytes:
-    """Return a searchset of entries that are rendered already, like `searchset`."""
+    """Return a searchset of rendered entries; otherwise like `searchset`."""
     bundle = searchset(
         (),
         base_url="",
@@ -97,7 +97,7 @@ def rendered_searchset(
     head = orjson.dumps(bundle)
     if not rendered:
         return head
-    # Joined once: a page with what it includes is a quarter of a megabyte.
+    # Joined once: a page with its included resources is a quarter of a megabyte.
     rendered[0] = b'%s,"entry":[%s' % (head[:-1], rendered[0])
     rendered[-1] += b"]}"
     return b",".join(rendered)

@@ -1,5 +1,5 @@
 """
-CapabilityStatement (FHIR R4, 5.3): derived from what is registered, so it cannot lie.
+CapabilityStatement (FHIR R4, 5.3), derived from the registered routes and schemas.
 """
 
 from collections.abc import Sequence
@@ -35,14 +35,14 @@ class OperationCapability:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceCapability:
     """
-    What can be done with a resource type.
+    A resource type's part of the statement.
 
     Attributes:
         interactions: TypeRestfulInteraction codes.
         profile: The name of our profile of it, if there is one.
-        search: The parameters it is searched by, if it is.
-        documentation: What a client developer should know.
-        operations: What else can be called on it.
+        search: Its search parameters, if it can be searched.
+        documentation: A note for client developers.
+        operations: Its operations.
     """
 
     type: str

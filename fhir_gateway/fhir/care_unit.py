@@ -62,7 +62,7 @@ def providing_organization(unit: CareUnit) -> HsaId:
 def organization_from_unit(
     hsa_id: HsaId, name: str, unit: CareUnit, vocabulary: Vocabulary
 ) -> dict[str, Any]:
-    """Return the Organization that provides what a unit offers."""
+    """Return the Organization that provides a unit's care."""
     return {
         "resourceType": "Organization",
         "id": str(hsa_id),

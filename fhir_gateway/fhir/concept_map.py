@@ -1,8 +1,8 @@
 """
 ConceptMap (FHIR R4, 13.10): the shared meaning of units' own time types.
 
-One map for each source; one group for each unit, whose source is the unit's code
-system of time types and whose target is SNOMED CT.
+Each source has one map, with one group for each unit. A group's source is the unit's
+code system of time types, its target is SNOMED CT.
 """
 
 import codecs
@@ -25,7 +25,8 @@ __all__ = [
 ]
 
 # "equal", "equivalent": the same. "wider", "subsumes": the target is wider, so a search
-# for it rightly finds the unit's own, narrower type. Others would find too much.
+# for it rightly finds the unit's own, narrower type. The other relations would find too
+# much.
 _MEANS_THE_TARGET: Final = frozenset({"equal", "equivalent", "wider", "subsumes"})
 
 
@@ -33,23 +34,23 @@ _EQUIVALENCES: Final = (
     *("relatedto", "equivalent", "equal", "wider", "subsumes"),
     *("narrower", "specializes", "inexact", "unmatched", "disjoint"),
 )
-# A map that is wrong in each of its thousand groups is wrong in one way.
+# A map with a fault in each of its thousand groups mostly has one fault.
 _MOST_FAULTS: Final = 50
 
 
 class WrongConceptMap(ValueError):
     """
-    A file is no ConceptMap of time types.
+    A file is not a ConceptMap of time types.
 
     Attributes:
         faults: One sentence each, naming the file and the place in it.
     """
 
     def __init__(self, path: Path, faults: Sequence[str]) -> None:
-        told = list(faults[:_MOST_FAULTS])
-        if more := len(faults) - len(told):
-            told.append(f"and {more} faults more")
-        self.faults = tuple(f"{path}: {fault}" for fault in told)
+        named = list(faults[:_MOST_FAULTS])
+        if more := len(faults) - len(named):
+            named.append(f"and {more} faults more")
+        self.faults = tuple(f"{path}: {fault}" for fault in named)
         super().__init__("\n".join(self.faults))
 
 
@@ -57,17 +58,16 @@ def meanings_from_concept_map(
     path: Path, vocabulary: Vocabulary
 ) -> dict[tuple[HsaId, TimeTypeId], tuple[StandardTimeType, ...]]:
     """
-    Return what a source's time types mean.
+    Return the meanings of a source's time types.
 
     Raises:
-        WrongConceptMap: The file cannot be read, or something in it is not as R4 has
-            it, or a group is not about a unit's time types and SNOMED CT; all faults
-            are listed.
+        WrongConceptMap: The file cannot be read, or breaks R4, or a group is not about
+            a unit's time types and SNOMED CT; the error lists all faults.
     """
     resource = _resource(path)
     faults: list[str] = []
     meanings: dict[tuple[HsaId, TimeTypeId], tuple[StandardTimeType, ...]] = {}
-    # Thousands of units use the same codes and meanings: each is kept once.
+    # Thousands of units use the same codes and meanings: memory holds each once.
     codes: dict[TimeTypeId, TimeTypeId] = {}
     kept: dict[tuple[StandardTimeType, ...], tuple[StandardTimeType, ...]] = {}
     for where, group in _objects(resource, "group", "", faults, at_least=0):
@@ -79,8 +79,8 @@ def meanings_from_concept_map(
             if unit is None or code is None or not targets:
                 continue
             known = codes.setdefault(TimeTypeId(code), TimeTypeId(code))
-            told = meanings.get((unit, known), ())
-            whole = (*told, *(each for each in targets if each not in told))
+            earlier = meanings.get((unit, known), ())
+            whole = (*earlier, *(each for each in targets if each not in earlier))
             meanings[unit, known] = kept.setdefault(whole, whole)
     if faults:
         raise WrongConceptMap(path, faults)
@@ -101,9 +101,9 @@ def concept_map_from_meanings(
 
     Args:
         identifier: Its id, and the last part of its canonical.
-        title: What people call it.
+        title: Its title for people.
         time_types: The units' time types; those without a shared meaning are left out.
-        version: Of the map.
+        version: The map's version.
         date: When it was last changed, YYYY-MM-DD.
         vocabulary: Our canonicals.
     """
@@ -152,7 +152,7 @@ def _resource(path: Path) -> dict[str, Any]:
     if fault := fault_of_file(path):
         raise WrongConceptMap(path, [fault])
     try:
-        # Some editors begin a file with a byte order mark.
+        # Some editors write a byte order mark first.
         resource: Any = orjson.loads(path.read_bytes().removeprefix(codecs.BOM_UTF8))
     except OSError as error:
         raise WrongConceptMap(path, [f"cannot be read: {error.strerror}"]) from error
@@ -168,7 +168,7 @@ def _resource(path: Path) -> dict[str, Any]:
 def _unit(
     where: str, group: dict[str, Any], vocabulary: Vocabulary, faults: list[str]
 ) -> HsaId | None:
-    """Return the unit whose time types a group is about."""
+    """Return the unit that a group is about."""
     source = _text(group, "source", where, faults)
     unit = None if source is None else vocabulary.unit_of_time_types(source)
     if source is not None and unit is None:
@@ -185,7 +185,7 @@ def _unit(
 def _targets(
     element: dict[str, Any], place: str, faults: list[str]
 ) -> tuple[StandardTimeType, ...]:
-    """Return the shared meanings that an element says a unit's own code has."""
+    """Return the shared meanings that an element gives a unit's own code."""
     found = []
     for where, target in _objects(element, "target", f"{place}.", faults, at_least=0):
         display = _text(target, "display", where, faults, is_required=False)
@@ -212,7 +212,9 @@ def _objects(
     *,
     at_least: int = 1,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the objects of a list and where each stands; name what is none."""
+    """
+    Yield the objects of a list with their places; note a fault for each other item.
+    """
     items = parent.get(name, [])
     if not isinstance(items, list):
         faults.append(f"{prefix}{name} must be a list, not {_kind(items)}")
@@ -235,7 +237,7 @@ def _text(
     *,
     is_required: bool = True,
 ) -> str | None:
-    """Return a text; None for anything else, which is a fault where one is required."""
+    """Return a text; None for anything else, with a fault where a text is required."""
     if name not in parent:
         if is_required:
             faults.append(f"{where}.{name} is missing")

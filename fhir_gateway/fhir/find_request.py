@@ -1,9 +1,10 @@
 """
-What `Appointment/$find` is called with: a search for slots in other words.
+The parameters of `Appointment/$find`: a search for slots in other terms.
 
 IHE, Argonaut, WOF and Medplum each have their own names; they become the parameters of
-the search for slots. Within one of them, several values mean "any of these", in two of
-them "both". What no slot can be searched by is not applied, and that is told.
+the search for slots. Several values of one parameter mean "any of these", two
+parameters mean "both". The answer names the parameters that no search for slots can
+apply.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,7 +36,8 @@ _PASSED_ON: Final = (
     *("_source", "time-of-day", "day-of-week", "schedule.actor:Location.near"),
     *("_cursor", "_total", "_sort"),
 )
-# Each kind: what the search for slots calls it, what it refers to, and its names.
+# Each kind: its parameter in the search for slots, the type that it refers to, and its
+# names.
 _REFERRED: Final = {
     "schedule.actor:Practitioner": ("Practitioner", ("practitioner",)),
     "schedule.actor:HealthcareService.organization": (
@@ -94,12 +96,12 @@ class FindRequest:
 
     Attributes:
         search: The parameters of a search for slots.
-        spelt: What the client calls each of those.
-        called: What it was called with, as the query of a URL would say it; nothing
-            of it is a patient's.
+        spelt: The client's name for each of those.
+        called: The call's parameters as the query of a URL, without any that may be a
+            patient's.
         roles: Ids of PractitionerRole; any of them fits.
-        places: Texts that the name or town of a unit holds; any of them fits.
-        not_applied: The parameters that do not narrow the answer.
+        places: Texts within the name or town of a unit; any of them fits.
+        not_applied: The parameters that this server does not apply.
     """
 
     search: Sequence[tuple[str, str]]
@@ -112,16 +114,16 @@ class FindRequest:
 
 def find_request(arguments: Arguments) -> FindRequest:
     """
-    Return what is searched for; what is wrong with it is noted in the arguments.
+    Return the search; the arguments collect its faults.
 
-    A value with a fault is no part of the search, so that the faults of the others can
-    be found as well.
+    A value with a fault is left out of the search, so that the search's own checks find
+    the faults of the others.
     """
     return _Translation(arguments).request()
 
 
 def issues_of_find(request: FindRequest) -> list[Issue]:
-    """Return what a client must know of an answer: which filters were not applied."""
+    """Return an issue for each filter that was not applied."""
     return [
         Issue(
             severity=Severity.WARNING,
@@ -138,7 +140,7 @@ def issues_of_find(request: FindRequest) -> list[Issue]:
 
 
 class _Translation:
-    """Says a call of `$find` as a search for slots."""
+    """Translates a call of `$find` into a search for slots."""
 
     def __init__(self, arguments: Arguments) -> None:
         self._arguments = arguments
@@ -147,7 +149,7 @@ class _Translation:
         self._called: list[tuple[str, str]] = []
 
     def request(self) -> FindRequest:
-        """Return the search: of what has no fault."""
+        """Return the search, of the values without faults."""
         for name, prefix in (("start", "ge"), ("end", "lt")):
             for given in self._arguments.all(name):
                 self._take_time(given, prefix)
@@ -191,7 +193,7 @@ class _Translation:
         )
 
     def _passed_on(self) -> Iterator[Given]:
-        # That there are two counts is a fault already.
+        # Two counts are a fault already.
         yield from self._arguments.all("_count")[:1]
         for name in _PASSED_ON:
             yield from self._arguments.all(name)
@@ -203,7 +205,7 @@ class _Translation:
 
     def _take_time(self, given: Given, prefix: str) -> None:
         text = self._said(given, str(given.value))
-        # A day that is the last one is searched to its end.
+        # The search includes the whole of the last day.
         if prefix == "lt" and "T" not in text:
             prefix = "le"
         if text[:1].isalpha():
@@ -219,7 +221,7 @@ class _Translation:
         try:
             bounds = DateParameter().deserialize(times) if times else DateBounds()
         except ValidationError:
-            # The search finds fault with it.
+            # The search's own checks find this fault.
             return
         if ends and bounds.start and bounds.before and bounds.before <= bounds.start:
             self._arguments.fault(
@@ -227,7 +229,7 @@ class _Translation:
             )
 
     def _check_version(self, given: Given) -> None:
-        """Note a version of a code system that is not this server's."""
+        """Note a fault for a version of a code system that is not this server's."""
         codings = [given.value] if given.type == "Coding" else []
         if given.type == "CodeableConcept":
             codings = given.value.get("coding", [])
@@ -258,7 +260,7 @@ class _Translation:
 
 
 def _token_text(kind: str, value: Any) -> str:  # noqa: ANN401 - JSON is any value
-    """Return a value as a token of a search; a concept is any of its codings."""
+    """Return a value as a token of a search; any coding of a concept fits."""
     if kind == "CodeableConcept":
         codings = value.get("coding")
         listed = codings if isinstance(codings, list) else []

@@ -1,5 +1,5 @@
 """
-Free text from clients: how long each may be, and what it cannot hold.
+Free text from clients: its length and forbidden characters.
 """
 
 import re
@@ -29,9 +29,9 @@ __all__ = [
 ]
 
 Note = Callable[[Issue], None]
-"""Takes a fault that was found."""
+"""Receives a fault."""
 
-# Control characters, line breaks, and what turns the direction of writing.
+# Control characters, line breaks, and marks that change the direction of writing.
 _NOT_IN_LINE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
@@ -49,7 +49,7 @@ class FreeText:
     is_line: bool
 
     def read(self, text: str | None, where: str, note: Note) -> str | None:
-        """Return a text without blanks around it; None when nothing is left."""
+        """Return a text without blanks around it; None for a blank one."""
         stripped = (text or "").strip()
         if len(stripped) > self.most:
             note(

@@ -11,7 +11,7 @@ __all__ = ["INCLUDE_PATHS", "Include", "IncludePath", "references_of", "types_re
 
 @dataclass(frozen=True, slots=True)
 class Include:
-    """What `_include` asks for: `source:parameter[:target]`."""
+    """A value of `_include`: `source:parameter[:target]`."""
 
     source: str
     parameter: str
@@ -25,7 +25,7 @@ class IncludePath:
 
     Attributes:
         source: The type of resource that refers.
-        parameter: What `_include` calls the reference.
+        parameter: The reference's name in `_include`.
         element: The element of the source that holds it.
         targets: The types that it refers to here.
     """
@@ -55,7 +55,7 @@ _BY_NAME: Final = {(path.source, path.parameter): path for path in INCLUDE_PATHS
 
 
 def references_of(resource: Mapping[str, Any], include: Include) -> list[str]:
-    """Return the references of a resource that an `_include` follows."""
+    """Return a resource's references that an `_include` follows."""
     if resource["resourceType"] != include.source:
         return []
     element = resource.get(_BY_NAME[include.source, include.parameter].element, ())

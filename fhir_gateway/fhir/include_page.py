@@ -3,7 +3,7 @@ Schedules, services and roles as entries of a searchset, from templates.
 
 `_include` brings four other resources with each slot. There are tens of thousands of
 schedules and services, so templates render them anew each time, and no cache holds
-them. `UnitValues` and `ActorValues` turn what many of them share into JSON once.
+them. `UnitValues` and `ActorValues` write their common values as JSON once.
 """
 
 from collections.abc import Iterable
@@ -35,8 +35,8 @@ from fhir_gateway.model.timeslot import (
 
 __all__ = ["ActorValues", "IncludeRenderer", "OfTimeType", "UnitValues"]
 
-# What stands in the gaps of what is rendered once; none contains another, and no real
-# resource has any of them.
+# The values in the gaps of the resources that are rendered once; none contains another,
+# and no real resource has any of them.
 _UNIT: Final = HsaId("GAP-UNIT")
 _PLACE: Final = "GAP-PLACE"
 _ORGANIZATION: Final = HsaId("GAP-ORGANIZATION")
@@ -52,10 +52,10 @@ _ANSWERED: Final = instant_from_epoch(0)
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class UnitValues:
     """
-    A unit as it stands in JSON, without quotes.
+    A unit's values as JSON writes them, without the quotes.
 
     Attributes:
-        provider: The organisation that provides what it offers.
+        provider: The organisation that provides its care.
     """
 
     unit: HsaId
@@ -68,7 +68,7 @@ class UnitValues:
 
     @classmethod
     def of(cls, unit: CareUnit) -> Self:
-        """Return a unit's."""
+        """Return the values of a unit."""
         return cls(
             unit=unit.hsa_id,
             provider=providing_organization(unit),
@@ -83,13 +83,13 @@ class UnitValues:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ActorValues:
     """
-    The performer or resource, as it stands in JSON, without quotes.
+    A schedule's performer or resource as JSON writes it, without the quotes.
 
     Attributes:
-        staff: The member of staff, if it is one's.
-        role: What the id of a role of theirs has behind the unit's.
-        name: How that is shown, if it is.
-        shape: Whether it is nobody's, and whether no name is shown.
+        staff: The HSA-id of the member of staff; empty without one.
+        role: The part of their role's id after the unit's id.
+        name: The name for clients; empty without one.
+        shape: Whether the schedule has no member of staff, and whether it has no name.
     """
 
     performer: HsaId | None
@@ -100,7 +100,7 @@ class ActorValues:
 
     @classmethod
     def of(cls, schedule: Schedule) -> Self:
-        """Return a schedule's."""
+        """Return the values of a schedule."""
         performer, name = schedule.practitioner, shown_name(schedule)
         return cls(
             performer=performer,
@@ -118,7 +118,7 @@ class OfTimeType:
     Args:
         renderer: Makes the templates.
         source: The source.
-        time_type: What units offer.
+        time_type: The time type of its units.
     """
 
     def __init__(
@@ -195,7 +195,7 @@ class IncludeRenderer:
         self._roles: dict[tuple[SourceName, bool], ResourceTemplate] = {}
 
     def of_time_type(self, source: SourceName, time_type: TimeType) -> OfTimeType:
-        """Return what renders the schedules and services of a source's time type."""
+        """Return a renderer of a source's time type."""
         return OfTimeType(self, source, time_type)
 
     def role(
@@ -206,13 +206,13 @@ class IncludeRenderer:
         services: Iterable[str],
     ) -> bytes:
         """
-        Return what a member of staff does at a unit as an entry.
+        Return a member of staff's role at a unit as an entry.
 
         Args:
-            performer: Who it is.
+            performer: The member of staff.
             name: How that is shown, if it is.
-            unit: Where.
-            services: The tokens of the unit's time types that it is about.
+            unit: The unit.
+            services: The tokens of the role's time types at the unit.
         """
         shape = (unit.source, not name)
         template = self._roles.get(shape)
@@ -334,10 +334,12 @@ class IncludeRenderer:
 
 
 def _named(time_type: TimeType) -> dict[str, bytes]:
-    """Return what stands in the gaps of a time type's own code and name."""
+    """Return the values for the gaps of a time type's own code and name."""
     return {_CODE: in_quotes(time_type.id.code), _NAME: in_quotes(time_type.name)}
 
 
 def _services(tokens: Iterable[str]) -> str:
-    """Return references to services, as `fhir.practitioner` has them, rendered."""
+    """
+    Return the rendered references to services, as `fhir.practitioner` writes them.
+    """
     return ",".join(f'{{"reference":"HealthcareService/{token}"}}' for token in tokens)

@@ -1,5 +1,5 @@
 """
-Reading JSON from a client: what two readers could read differently is refused.
+Strict reading of JSON: it refuses what two parsers could read differently.
 """
 
 import json
@@ -14,19 +14,19 @@ from fhir_gateway.fhir.limits import (
 
 __all__ = ["UnreadableJson", "read_json"]
 
-# A text with its quotes, also one that does not end. Nothing is tried a second time, so
-# no place is remembered to go back to: for each escape that would be a hundred bytes.
+# A string with its quotes, also one that does not end. The pattern never backtracks:
+# each place to return to would take a hundred bytes per escape.
 _TEXT: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|$)', re.DOTALL)
 _BRACKETS: Final = re.compile(r"[\[\]{}]")
 
 
 class UnreadableJson(ValueError):
-    """The bytes are not JSON that is accepted here; the message says why."""
+    """This server does not accept the bytes as JSON; the message says why."""
 
 
 def read_json(body: bytes) -> Any:  # noqa: ANN401 - JSON is any value
     """
-    Return the value that a body holds.
+    Return the value of a body.
 
     Raises:
         UnreadableJson: It is larger than `limits` say, in depth, keys or items;
@@ -66,7 +66,9 @@ def _no_constant(_: str) -> NoReturn:
 
 
 def _check_shape(text: str) -> None:
-    """Check what a text holds before it is parsed, by what stands beside its texts."""
+    """
+    Check a body's size before it is parsed, by the characters outside its strings.
+    """
     shape = _TEXT.sub("", text)
     if shape.count(":") > MOST_JSON_KEYS:
         raise UnreadableJson(f"the body has more than {MOST_JSON_KEYS} keys")
@@ -81,7 +83,7 @@ def _check_shape(text: str) -> None:
 
 def _check_text(value: Any) -> None:  # noqa: ANN401 - JSON is any value
     if isinstance(value, str):
-        # A lone surrogate cannot be written again in any encoding.
+        # No encoding can write a lone surrogate again.
         if any("\ud800" <= character <= "\udfff" for character in value):
             raise UnreadableJson("the body holds half of a surrogate pair")
     elif isinstance(value, dict):

@@ -1,9 +1,9 @@
 """
-What one request may hold at most: the only place where these numbers stand.
+The limits of one request: the only place of these numbers.
 
-Each is checked before what it limits is parsed, and an answer that refuses says it.
-docs/configuration.md lists them, docs/performance.md says what a request at the limits
-costs.
+This server checks each limit before it parses the limited part, and names the limit
+when it refuses a request. docs/configuration.md lists the limits, docs/performance.md
+says what a request at the limits costs.
 """
 
 from typing import Final
@@ -51,8 +51,7 @@ MOST_SENT_BACK_BYTES: Final = 393_216
 Bytes of a body that may hold an Appointment as it was read here: of PUT, `$hold`,
 `$book`, `$cancel` and `$reschedule`.
 
-The regions' texts are the larger part of it: as this server writes it, an Appointment
-is never larger.
+The regions' texts are its larger part; an Appointment from this server is never larger.
 """
 
 MOST_JSON_DEPTH: Final = 32
@@ -62,7 +61,7 @@ MOST_JSON_KEYS: Final = 1_000
 """Keys of all objects of a body of JSON together."""
 
 MOST_JSON_ITEMS: Final = 1_000
-"""Commas of a body of JSON, which is how many members and items it has."""
+"""Commas of a body of JSON: the number of its members and items."""
 
 MOST_PATCH_OPERATIONS: Final = 20
 """Operations of a JSON Patch."""
@@ -71,7 +70,7 @@ MOST_PARAMETERS: Final = 100
 """Parameters of a search, or of an operation."""
 
 MOST_SEARCH_VALUES: Final = 200
-"""Values of all parameters of a search together: a comma parts two of them."""
+"""Values of all parameters of a search together; commas separate them."""
 
 MOST_VALUE_CHARACTERS: Final = 512
 """Characters of one of those values, and of a parameter's name."""
@@ -89,10 +88,10 @@ MOST_EMAIL_CHARACTERS: Final = 254
 """Characters of an e-mail address (RFC 5321)."""
 
 MOST_COMMENT_CHARACTERS: Final = 2_000
-"""Characters of what a resident writes to the unit; a source may take fewer."""
+"""Characters of a resident's text to the unit; a source may accept fewer."""
 
 MOST_REASON_CHARACTERS: Final = 2_000
-"""Characters of the text of `cancelationReason`: the unit is told it."""
+"""Characters of the text of `cancelationReason`, which the unit receives."""
 
 MOST_REASON_JSON_CHARACTERS: Final = 4_000
-"""Characters of JSON of the whole `cancelationReason`: it is kept with the booking."""
+"""Characters of JSON of the whole `cancelationReason`, which the journal stores."""

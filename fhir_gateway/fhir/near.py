@@ -13,14 +13,14 @@ from fhir_gateway.model.care_unit import Nearness, Position
 __all__ = ["NearParameter"]
 
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,9}(?:\.[0-9]{1,15})?")
-# UCUM: R4 wants km understood, and [mi_us] if possible.
+# UCUM: R4 requires km, and [mi_us] if possible.
 _UNITS_KM: Final = {
     "km": 1.0,
     "m": 0.001,
     "[mi_us]": 6336 / 3937,
     "[mi_i]": 1.609344,
 }
-# R4 leaves it to the server what is near when no distance is given.
+# R4 lets the server choose the distance when the client gives none.
 _DEFAULT_KM: Final = 20.0
 _FEWEST_PARTS: Final = 2
 _MOST_PARTS: Final = 4
@@ -32,13 +32,13 @@ class NearParameter(Parameter[tuple[tuple[Nearness, ...], ...]]):
     """
     `latitude|longitude|distance|unit`: groups of places.
 
-    The unit is km unless told, the distance 20 km.
+    The default unit is km, the default distance 20 km.
     """
 
     type = "special"
 
     def read(self, texts: list[str]) -> tuple[tuple[Nearness, ...], ...]:
-        """Return the places: one of each group has to be near."""
+        """Return the groups of places; of each group one must be near."""
         return tuple(
             tuple(_nearness(each) for each in alternatives(text)) for text in texts
         )

@@ -1,9 +1,9 @@
 """
-Parameters (FHIR R4, 2.6.8): what an operation was called with, in any dialect.
+Parameters (FHIR R4, 2.6.8) of an operation's call, in any dialect.
 
-A parameter has several names, one for each dialect that calls it something else; they
-are one parameter, so giving two of them is giving it twice. Every fault is collected.
-No message repeats a value.
+A parameter can have several names, of several dialects. A client that uses two of them
+has given the parameter twice. The reading collects every fault. No message repeats a
+value.
 """
 
 import re
@@ -51,9 +51,9 @@ class OperationParameter:
     A parameter that an operation takes.
 
     Attributes:
-        names: What it is called; the first is this server's own name for it.
+        names: Its names; the first is this server's own.
         types: The types that its value may have, `resource` among them.
-        most: How often it can be given.
+        most: How many times it may be given.
     """
 
     names: tuple[str, ...]
@@ -67,7 +67,7 @@ class Given:
     A value that a client gave.
 
     Attributes:
-        name: As the client spelt it.
+        name: Its name as the client spelt it.
         type: The type of the value; `string` in a URL.
         value: JSON of that type.
         where: Its place in the body as FHIRPath; None in a URL.
@@ -81,12 +81,12 @@ class Given:
 
 class Arguments:
     """
-    What an operation was called with; collects what is wrong with it.
+    The arguments of a call; collects their faults.
 
     Args:
         given: The values of each parameter, by this server's own name for it.
         base_url: What absolute references to this server begin with.
-        faults: What is wrong already.
+        faults: The faults so far.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Arguments:
 
     @property
     def faults(self) -> tuple[Issue, ...]:
-        """Return what is wrong."""
+        """Return the faults."""
         return tuple(self._faults)
 
     def all(self, name: str) -> Sequence[Given]:
@@ -167,7 +167,7 @@ class Arguments:
         *,
         error_code: ErrorCode | None = None,
     ) -> None:
-        """Note what is wrong."""
+        """Note a fault."""
         self._faults.append(
             Issue(
                 code=code,
@@ -183,7 +183,7 @@ class Arguments:
         Refuse the call if anything is wrong.
 
         Args:
-            others: Faults that were found elsewhere.
+            others: Faults that other checks found.
 
         Raises:
             Problem: 400, with an issue for each fault.
@@ -205,17 +205,17 @@ def arguments_from_resource(
     deferred: Collection[str] = (),
 ) -> Arguments:
     """
-    Return what a Parameters resource says.
+    Return the arguments in a Parameters resource.
 
     Args:
         body: The resource.
         declared: What the operation takes.
         base_url: What absolute references to this server begin with.
-        deferred: Types of resources that the caller checks, having made one of them.
+        deferred: Types of resources that the caller checks itself.
 
     Raises:
-        Problem: 400 when it is no Parameters at all. Other faults are kept in the
-            arguments.
+        Problem: 400 when it is not a Parameters at all. The arguments collect other
+            faults.
     """
     if not isinstance(body, dict) or body.get("resourceType") != "Parameters":
         raise Problem(
@@ -250,7 +250,7 @@ def arguments_from_query(
     declared: Iterable[OperationParameter],
     base_url: str,
 ) -> Arguments:
-    """Return what the query of a URL says; faults are kept in the arguments."""
+    """Return the arguments in the query of a URL; they collect its faults."""
     reader = _Reader(declared)
     for name, value in pairs:
         reader.take(Given(name=name, type="string", value=value, where=None))
@@ -273,7 +273,7 @@ class _Reader:
         *,
         parameter: str | None = None,
     ) -> None:
-        """Note what is wrong."""
+        """Note a fault."""
         self.faults.append(
             Issue(
                 code=code,
@@ -305,7 +305,7 @@ class _Reader:
         )
 
     def take(self, given: Given) -> None:
-        """Keep a value, if the operation has such a parameter of that type."""
+        """Add a value, if the operation has such a parameter of that type."""
         declared = self._declared.get(given.name)
         is_harmless = _NAME.fullmatch(given.name) is not None
         shown = given.name if is_harmless else "(a name that cannot be shown)"
@@ -330,7 +330,7 @@ class _Reader:
             self._given.setdefault(declared.names[0], []).append(given)
 
     def counted(self) -> Mapping[str, Sequence[Given]]:
-        """Return what was given, once nothing of it is given too often."""
+        """Return the values; note a fault for a parameter that was given too often."""
         for name, values in self._given.items():
             most = self._declared[name].most
             for given in values[most:]:
@@ -349,7 +349,7 @@ def _times(most: int) -> str:
 
 
 def _type_of(key: str) -> str:
-    """Return the type that a key such as `valueDateTime` tells."""
+    """Return the type in a key such as `valueDateTime`."""
     kind = key.removeprefix("value")
     return kind if kind in _OBJECTS else kind[0].lower() + kind[1:]
 

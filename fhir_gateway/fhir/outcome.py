@@ -1,7 +1,7 @@
 """
-OperationOutcome (FHIR R4, 2.36), and which codes each kind of failure has.
+OperationOutcome (FHIR R4, 2.36), and the codes of each kind of failure.
 
-R4's issue code is coarse; the error code of our own stands in `details`.
+R4's issue code is coarse; our own error code is in `details`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -57,7 +57,7 @@ _ERROR_CODES: Final = {
     Category.FAULT: ErrorCode.GATEWAY_FAILED,
     Category.UNCONFIRMED: ErrorCode.REGION_LEFT_OUTCOME_UNKNOWN,
 }
-# Where it can be somebody else's doing than it mostly is.
+# Codes that depend on the party that caused the failure.
 _ERROR_CODES_OF_PARTY: Final = {
     (Category.TAKEN, Party.CLIENT): ErrorCode.REQUESTED_TIME_IS_ALREADY_RESERVED,
     (Category.BUSY, Party.REGION): ErrorCode.REGION_IS_BUSY,
@@ -65,7 +65,7 @@ _ERROR_CODES_OF_PARTY: Final = {
     (Category.UNAVAILABLE, Party.PLATFORM): ErrorCode.PLATFORM_IS_UNAVAILABLE,
     (Category.UNCONFIRMED, Party.PLATFORM): ErrorCode.PLATFORM_LEFT_OUTCOME_UNKNOWN,
 }
-# What an issue says that was found in a request itself.
+# The error codes of faults in the request itself.
 _ERROR_CODES_OF_ISSUES: Final = {
     "structure": ErrorCode.REQUEST_IS_MALFORMED,
     "timeout": ErrorCode.REQUEST_IS_MALFORMED,
@@ -89,7 +89,7 @@ _ERROR_CODES_OF_ISSUES: Final = {
     "informational": ErrorCode.DONE,
 }
 
-# What has one issue code, whether this server or a source's directory finds it.
+# Faults with one issue code, found by this server or by a source's directory.
 _ISSUE_CODES_OF_ERROR_CODES: Final = {
     ErrorCode.ELEMENT_IS_MISSING: "required",
     ErrorCode.REQUESTED_TIME_DOES_NOT_EXIST: "not-found",
@@ -115,15 +115,15 @@ class Severity(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
     """
-    One thing to tell.
+    One issue of an OperationOutcome.
 
     Attributes:
         code: An IssueType code.
-        error_code: What exactly it is about; None says no more than `code`.
+        error_code: The exact fault; None where `code` says enough.
         diagnostics: One sentence that a client developer can act on.
-        text: What a resident must be shown, in the region's own words.
+        text: The region's own text, which a client must show to the resident.
         expression: Where in the resource, as FHIRPath.
-        parameter: Which search parameter or header.
+        parameter: The search parameter or header.
         extensions: Extensions of the issue.
     """
 
@@ -139,38 +139,38 @@ class Issue:
 
 class ProblemKind(Enum):
     """
-    Why a request cannot be done.
+    The kind of a refused request.
 
-    `web/errors.py` says which HTTP status each kind has.
+    `web/errors.py` maps each kind to an HTTP status.
     """
 
     MALFORMED = "malformed"
-    """The request cannot be read, or asks for what no request can ask for."""
+    """The request cannot be read, or asks for something impossible."""
     UNPROCESSABLE = "unprocessable"
-    """What the request says can be read, and breaks a rule."""
+    """The request can be read, and breaks a rule."""
     NOT_FOUND = "not-found"
     CONFLICT = "conflict"
     PRECONDITION_FAILED = "precondition-failed"
     METHOD_NOT_ALLOWED = "method-not-allowed"
     NOT_ACCEPTABLE = "not-acceptable"
-    """No form of an answer that the client takes exists here."""
+    """This server has no media type that the client accepts."""
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     LENGTH_REQUIRED = "length-required"
-    """A body may follow, and nothing says where it ends."""
+    """A body may follow, with an unknown end."""
     TARGET_TOO_LONG = "target-too-long"
     HEAD_TOO_LARGE = "head-too-large"
     MISDIRECTED = "misdirected"
-    """The request is meant for another server."""
+    """The request is for another server."""
     NOT_IMPLEMENTED = "not-implemented"
 
 
 class Problem(Exception):
     """
-    A request that cannot be done, with everything that is wrong with it.
+    A refused request, with all of its faults.
 
     Args:
         issues: At least one.
-        kind: Why, in one word.
+        kind: The kind of the refusal.
         headers: Further headers of the answer.
     """
 
@@ -189,9 +189,9 @@ class Problem(Exception):
 
 class Faults:
     """
-    What is wrong with a request, found by several checks, for one answer.
+    The faults of a request from several checks, for one answer.
 
-    Each check stands in a `with` of its own, which keeps the Problem that it raises.
+    Each check runs in a `with` of its own, which collects the Problem that it raises.
     """
 
     def __init__(self) -> None:
@@ -211,7 +211,7 @@ class Faults:
         Refuse the request if anything is wrong.
 
         Raises:
-            Problem: Of the kind of the first that was found, with all issues.
+            Problem: With all issues, and the kind of the first fault.
         """
         if self._problems:
             first, *_ = self._problems
@@ -223,7 +223,7 @@ class Faults:
 
 
 def operation_outcome(issues: Iterable[Issue]) -> dict[str, Any]:
-    """Return an OperationOutcome; it has at least one issue or it is not valid."""
+    """Return an OperationOutcome; R4 requires at least one issue."""
     return {
         "resourceType": "OperationOutcome",
         "issue": [_issue(issue) for issue in issues],
@@ -231,7 +231,7 @@ def operation_outcome(issues: Iterable[Issue]) -> dict[str, Any]:
 
 
 def error_code_of(error: GatewayError) -> ErrorCode:
-    """Return what exactly went wrong, and whose doing that was."""
+    """Return the error code of an error, and the party that caused it."""
     error_code = error.error_code or error.default_error_code
     if error_code is not None:
         return error_code
@@ -241,7 +241,7 @@ def error_code_of(error: GatewayError) -> ErrorCode:
 
 
 def issue_from_error(error: GatewayError) -> Issue:
-    """Return what a client is told of an error."""
+    """Return the issue that reports an error to a client."""
     is_regions_words = error.category in (Category.REFUSED, Category.TAKEN)
     error_code = error_code_of(error)
     return Issue(
@@ -253,7 +253,7 @@ def issue_from_error(error: GatewayError) -> Issue:
 
 
 def issue_from_source_outcome(outcome: SourceOutcome) -> Issue:
-    """Return what a client is told of a source whose part is missing."""
+    """Return the issue that reports a source's missing part to a client."""
     extensions: tuple[dict[str, Any], ...] = ()
     if outcome.since is not None:
         extensions = (

@@ -1,9 +1,9 @@
 """
 The resident in an Appointment: a participant that is a Patient (FHIR R4, 8.1, 12.8).
 
-The number stands on the actor or in the contained Patient, the name in the contained
-Patient. This server keeps no Patient, so a reference to one, on whichever server, says
-no more than that the actor is a patient.
+The number is on the actor or in the contained Patient, the name in the contained
+Patient. This server stores no Patient, so a reference to one on any server only shows
+that the actor is a patient.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -29,7 +29,7 @@ from fhir_gateway.model.timekeeping import (
 __all__ = ["Resident", "contained_patients", "is_patient", "number_from_identifier"]
 
 _SYSTEM: Final = "http://electronichealth.se/identifier/personnummer"
-# The uses of a HumanName that can be the name in the population register, best first.
+# The uses of a HumanName that may be the name in the population register, best first.
 _NAME_USES: Final = ("official", "usual", None)
 _MONTH: Final = len("YYYY-MM")
 _RANK_OF_NONE: Final = 2**31
@@ -39,12 +39,12 @@ def number_from_identifier(
     system: str | None, value: str, *, clock: Clock = now
 ) -> PersonalIdentityNumber:
     """
-    Return the personal number that an identifier holds.
+    Return the personal number in an identifier.
 
     Raises:
-        ValueError: The system is not a personal number's, the number is malformed, it
-            is of the other kind than the system says, or nobody alive can have it. The
-            message never repeats the value.
+        ValueError: The system is not a personal number's, the number is malformed or of
+            another kind than the system, or nobody alive can have it. The message never
+            repeats the value.
     """
     kind = PERSON_NUMBER_KINDS.get(system or "")
     if kind is None:
@@ -66,7 +66,7 @@ def number_from_identifier(
 def contained_patients(
     resource: Mapping[str, Any],
 ) -> list[tuple[int, Mapping[str, Any]]]:
-    """Return the contained Patients of a sound resource, each with its place."""
+    """Return the contained Patients of a valid resource, each with its place."""
     return [
         (number, each)
         for number, each in enumerate(resource.get("contained", ()))
@@ -79,7 +79,7 @@ def is_patient(actor: Mapping[str, Any], contained: Collection[str]) -> bool:
     Return whether a participant's actor is a patient.
 
     Args:
-        actor: A Reference that is in order.
+        actor: A valid Reference.
         contained: The ids of the contained Patients.
     """
     reference = actor.get("reference", "")
@@ -96,9 +96,9 @@ class Resident:
     Reads the resident of an Appointment.
 
     Args:
-        resource: The Appointment; what it has is in order.
-        note: Takes each fault that is found.
-        clock: Tells the time.
+        resource: The valid part of the Appointment.
+        note: Receives each fault.
+        clock: Returns the present instant.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ class Resident:
         return found
 
     def _check_same(self, number: PersonalIdentityNumber) -> None:
-        """Check that nothing else in the contained Patient speaks against a number."""
+        """Check that nothing else in the contained Patient contradicts a number."""
         digits = number.reveal()
         for position, patient in self._contained:
             where = f"Appointment.contained[{position}]"
@@ -198,8 +198,8 @@ class Resident:
                         " of them out.",
                         f"{where}.identifier[{place}]",
                     )
-            # When a day's numbers are all given out, one of another day of the same
-            # month is given (SKV 704).
+            # When a day has no free numbers left, the register gives one of another day
+            # of the same month (SKV 704).
             born = patient.get("birthDate", "")
             if (
                 born
@@ -250,7 +250,7 @@ class Resident:
         )
 
     def check_alive(self) -> None:
-        """Check that a contained Patient is one who can be given care."""
+        """Check that a contained Patient can receive care."""
         for position, patient in self._contained:
             where = f"Appointment.contained[{position}]"
             if patient.get("active") is False:
@@ -288,14 +288,14 @@ class Resident:
     def _identifiers(
         self, actor: Mapping[str, Any], where: str
     ) -> Iterator[tuple[Mapping[str, Any], str]]:
-        """Yield the identifiers that say the number; old ones where all are old."""
+        """Yield the identifiers with the number; old ones where all are old."""
         if "identifier" in actor:
             yield actor["identifier"], f"{where}.identifier"
         for position, patient in self._contained:
             numbers = [
                 (identifier, f"Appointment.contained[{position}].identifier[{place}]")
                 for place, identifier in enumerate(patient.get("identifier", ()))
-                # A Patient may have other numbers too; they are no business of ours.
+                # A Patient may have other numbers too; this server ignores them.
                 if identifier.get("system") in PERSON_NUMBER_KINDS
             ]
             present = [each for each in numbers if not self._is_old(each[0])]
@@ -381,7 +381,7 @@ class Resident:
         try:
             return period_from_search_text(text)[1] <= self._clock()
         except ValueError:
-            # A second that Python has no room for, or a year.
+            # A second or a year that Python cannot express.
             return False
 
     def _is_future(self, text: str) -> bool:
@@ -391,9 +391,9 @@ class Resident:
             return False
 
     def _is_plausible_birth(self, text: str) -> bool:
-        """Return whether somebody alive can be born on a day, in a month or a year."""
+        """Return whether a living person can be born on a day, in a month or a year."""
         today = civil_date(self._clock())
-        # Of a year or a month alone, its first and last days: February has 28 always.
+        # Of a year or a month alone, its first and last days; February always has 28.
         return any(
             is_plausible_birth(date.fromisoformat(text + rest[len(text) :]), today)
             for rest in ("YYYY-01-01", "YYYY-12-28")
@@ -401,5 +401,5 @@ class Resident:
 
 
 def _spelt(name: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return a name's words, so that two names can be compared."""
+    """Return a name's words in a form for comparison."""
     return (name.get("family", ""), *name.get("given", ()))

@@ -23,7 +23,7 @@ def practitioner_role_id(unit: HsaId, performer: HsaId) -> str:
 
 
 def unit_of_practitioner_role(identifier: str) -> HsaId | None:
-    """Return the unit that an id of a role begins with; None where none does."""
+    """Return the unit at the beginning of a role's id; None where there is none."""
     try:
         return HsaId(identifier.rpartition(".")[0])
     except ValueError:
@@ -42,10 +42,10 @@ def practitioner_from_performer(
     Return a Practitioner.
 
     Args:
-        performer: What the source's list of staff says; None when it is not on it.
-        hsa_id: Who it is.
+        performer: The person's entry in the source's list of staff; None without one.
+        hsa_id: The person's HSA-id.
         display: The name on the person's times, for one who is on no list.
-        source: Where this is known from.
+        source: The source of these data.
         vocabulary: Our canonicals.
     """
     practitioner: dict[str, Any] = {
@@ -64,7 +64,7 @@ def practitioner_from_performer(
 
 
 def _name(performer: Performer) -> dict[str, Any]:
-    """Return a HumanName of what the contract has: its names may be empty."""
+    """Return a HumanName; the contract's names may be empty."""
     parts: dict[str, Any] = {
         "family": performer.last_name,
         "given": [performer.first_name] if performer.first_name else None,
@@ -82,7 +82,7 @@ def practitioner_role_from_performer(
     source: SourceName,
     vocabulary: Vocabulary,
 ) -> dict[str, Any]:
-    """Return a PractitionerRole: what somebody does at a unit."""
+    """Return a PractitionerRole: a member of staff's role at a unit."""
     named = {"display": display} if display else {}
     return {
         "resourceType": "PractitionerRole",

@@ -1,5 +1,5 @@
 """
-Primitive types in FHIR's JSON (R4, 2.24.0.1): which JSON values each of them takes.
+Primitive types in FHIR's JSON (R4, 2.24.0.1): the JSON values of each type.
 """
 
 import re
@@ -10,7 +10,9 @@ from typing import Final
 __all__ = ["UNSAYABLE", "is_primitive_value"]
 
 UNSAYABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-"""What R4's strings should not have, and what XML 1.0 has no room for."""
+"""
+The characters that R4's strings should not have, and those that XML 1.0 cannot express.
+"""
 
 _YEAR: Final = r"(?!0000)[0-9]{4}"
 _MONTH: Final = r"(?:0[1-9]|1[0-2])"
@@ -20,9 +22,9 @@ _OFFSET: Final = r"(?:Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
 _HEX: Final = "[0-9a-f]"
 _INT32: Final = 2**31
 
-# The patterns of R4, but for those that a long text would keep busy for ever. A group
-# that repeats is possessive: else each repetition keeps a point to return to, and a
-# body of 390 kB fills 46 MB with them.
+# The patterns of R4, changed where a long text would never finish. A repeated group is
+# possessive: otherwise each repetition stores a point to return to, and a body of 390
+# kB fills 46 MB with them.
 _PATTERNS: Final[Mapping[str, re.Pattern[str]]] = {
     "string": re.compile(r"[\s\S]+"),
     "markdown": re.compile(r"[\s\S]+"),
@@ -51,7 +53,7 @@ def is_primitive_value(type_name: str, value: object) -> bool:
     """
     Return whether a JSON value is one of a primitive type.
 
-    A number is never taken for a text, nor a text for a number or a boolean.
+    A JSON number is never a text, and a text never a number or a boolean.
     """
     if type_name == "boolean":
         return isinstance(value, bool)

@@ -1,10 +1,11 @@
 """
-The only place where FHIR classes are imported: the FHIR version is decided here.
+The definitions of FHIR R4: the only import of FHIR classes, and so of a FHIR version.
 
-fhir.resources 8 has no R4 package; its R4B classes have R4's elements for all that is
-used here (see docs/adr). What R4 says of an element is read from them; `structure.py`
-checks what a client sends, since the classes themselves take more than FHIR's JSON
-permits: Python's names for elements, numbers for instants, texts for numbers.
+fhir.resources 8 has no R4 package; its R4B classes have the same elements as R4 for all
+types in use here (see docs/adr). This module reads the definitions of elements from
+them; `structure.py` checks a client's JSON, since the classes themselves accept more
+than FHIR's JSON permits: Python's names for elements, numbers for instants, texts for
+numbers.
 """
 
 from collections.abc import Mapping
@@ -28,15 +29,15 @@ RESOURCES: Final = frozenset(
     }
 )
 """
-The types of resources that are read: bodies, and what these refer to.
+The types of resources that this server reads: bodies, and the resources in them.
 
-To load the classes of all 150 types takes seconds, and a client could make every
+Loading the classes of all 150 types takes seconds, and a client could make every
 process do it.
 """
 
-# What R4B has and R4 has not.
+# Elements of R4B that R4 lacks.
 _R4B_TYPES: Final = frozenset({"CodeableReference", "Integer64", "RatioRange"})
-# Instead of the codes that there is no room for in a table.
+# In place of codes that are too many for a table.
 _MORE_CODES: Final = frozenset({"+", "etc."})
 # Each primitive element has a field like this for its extensions.
 _TWIN: Final = "__ext"
@@ -45,11 +46,11 @@ _TWIN: Final = "__ext"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ElementDefinition:
     """
-    What R4 says of an element.
+    R4's definition of an element.
 
     Attributes:
         type: Its type, as `string` or `HumanName`; `Resource` for any resource.
-        is_list: It can be repeated, so JSON has an array.
+        is_list: It can be repeated, so that JSON has an array.
         is_required: It must not be left out.
         codes: The codes of its required binding; empty when there is none.
         choice: Its name in FHIRPath where it is one of a choice: `value` of
@@ -64,7 +65,7 @@ class ElementDefinition:
 
     @property
     def is_primitive(self) -> bool:
-        """Return whether JSON has a text, a number or a boolean for it."""
+        """Return whether it is a text, a number or a boolean in JSON."""
         return self.type[0].islower()
 
 
@@ -99,12 +100,12 @@ def _type_of(annotation: Any) -> tuple[str, bool]:  # noqa: ANN401 - any annotat
     is_list = False
     while (origin := get_origin(annotation)) not in (None, Annotated):
         is_list = is_list or origin is list
-        # Optional[…]: None is what the absence of the element is there.
+        # Optional[…]: None stands for an absent element there.
         annotation = next(
             each for each in get_args(annotation) if each is not type(None)
         )
     if origin is Annotated:
-        # The last one names the type: before it stands how bytes are encoded.
+        # The last one names the type; the ones before it say how bytes are encoded.
         constraint = annotation.__metadata__[-1]
         name = type(constraint).__name__
         name = {"UuidVersion": "Uuid"}.get(name, name)

@@ -1,9 +1,9 @@
 """
 Reference (FHIR R4, 2.3): which references are to resources of this server.
 
-Those are `Type/id` and the absolute URL that this server's base makes of it, written
-exactly so. Nothing else is ours: another base, `file:`, `urn:`, a path with dots, a
-version (old versions are not kept), a query.
+They are `Type/id` and the same after this server's base URL, written exactly so. All
+other forms are foreign: another base, `file:`, `urn:`, a path with dots, a version
+(this server keeps no old versions), a query.
 """
 
 import re
@@ -44,26 +44,28 @@ class Reference:
     @classmethod
     def parse(cls, text: str, base_url: str | None) -> Self:
         """
-        Return what a text refers to.
+        Return the reference in a text.
 
         Args:
             text: Such as `Slot/id`.
             base_url: This server's FHIR base, without a slash at the end; None where
-                the reference is relative for certain.
+                the reference is certainly relative.
 
         Raises:
             ValueError: It does not refer to a resource of this server.
         """
         relative = text if base_url is None else text.removeprefix(f"{base_url}/")
         match = _OWN.fullmatch(relative)
-        # Dots alone are no id but a way through a path.
+        # Dots alone are not an id but steps in a path.
         if match is None or not match["id"].strip("."):
             raise ValueError("not a reference to this server as Type/id")
         return cls(type=match["type"], id=match["id"])
 
 
 def own_id(text: str, kind: str, base_url: str | None) -> str | None:
-    """Return the id of this server's resource of a type; None: none is referred to."""
+    """
+    Return the id in a reference to this server's resource of a type; None for others.
+    """
     try:
         reference = Reference.parse(text, base_url)
     except ValueError:
@@ -73,12 +75,12 @@ def own_id(text: str, kind: str, base_url: str | None) -> str | None:
 
 def contradicts(reference: Mapping[str, Any], kind: str, identifier: str) -> bool:
     """
-    Return whether a Reference says something else beside its `reference`.
+    Return whether a Reference contradicts its own `reference`.
 
     Args:
-        reference: A Reference that is in order.
-        kind: The type of what its `reference` names.
-        identifier: The id of it, which is its HSA-id if it has one.
+        reference: A valid Reference.
+        kind: The type in its `reference`.
+        identifier: The id in it: the HSA-id, for types that have one.
     """
     beside = reference.get("identifier")
     return reference.get("type", kind) != kind or (
@@ -91,16 +93,16 @@ def contradicts(reference: Mapping[str, Any], kind: str, identifier: str) -> boo
 
 
 def type_in_reference(text: str) -> str | None:
-    """Return the type of resource that a reference to any server names, if it does."""
+    """Return the type of resource in a reference to any server; None without one."""
     match = _ANY.fullmatch(text)
     return None if match is None else match["type"]
 
 
 def within_references(value: object) -> Iterator[str]:
     """
-    Yield what JSON refers to within its own resource: `#id` without the `#`.
+    Yield the ids of references within a resource: `#id` without the `#`.
 
-    Such are a Reference, and the value of an extension that is a canonical or a URL.
+    Both a Reference and an extension's canonical or URL can be such a reference.
     """
     if isinstance(value, dict):
         for name, item in value.items():

@@ -3,7 +3,7 @@ Resource templates: JSON texts with gaps, much faster to fill than a resource to
 
 The ordinary renderer renders one resource with values that no real resource has. These
 values become gaps, and the template fills the gaps for each further resource of the
-same shape. So a filled template equals what the ordinary renderer renders.
+same shape. So a filled template equals the ordinary rendering.
 """
 
 import re
@@ -75,5 +75,5 @@ class ResourceTemplate:
 
 
 def in_quotes(text: str) -> bytes:
-    """Return a text as it stands within the quotes of JSON."""
+    """Return a text as JSON writes it, without the quotes."""
     return orjson.dumps(str(text))[1:-1]

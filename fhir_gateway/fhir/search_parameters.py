@@ -1,5 +1,5 @@
 """
-Search parameters (FHIR R4, 3.1.1): what the values of each type of parameter mean.
+Search parameters (FHIR R4, 3.1.1): the reading of values of each type.
 """
 
 import re
@@ -44,9 +44,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """
-    A token: a system that is absent stands for any, and so does a code.
-    """
+    """A token; an absent system or code matches any."""
 
     system: str | None
     code: str | None
@@ -65,10 +63,10 @@ ANY_INSTANT: Final = DateBounds()
 
 class Parameter(fields.Field[T]):
     """
-    A search parameter; its input is the list of the values it was given with.
+    A search parameter; its input is the list of its values in a request.
 
     Args:
-        documentation: What it does here, for the CapabilityStatement.
+        documentation: Its meaning here, for the CapabilityStatement.
         definition: The canonical of its SearchParameter, where R4 has one.
         own: The name of its SearchParameter, where we have one.
     """
@@ -91,10 +89,10 @@ class Parameter(fields.Field[T]):
     @abstractmethod
     def read(self, texts: list[str]) -> T:
         """
-        Return what the values of a parameter mean.
+        Return the meaning of a parameter's values.
 
         Raises:
-            ValidationError: They mean nothing here; its message says what is expected.
+            ValidationError: They are invalid; its message says what is expected.
         """
 
     def _deserialize(
@@ -113,8 +111,8 @@ class TokenParameter(Parameter[tuple[tuple[Token, ...], ...]]):
 
     Args:
         codes: The only codes that exist, where the element has a required binding.
-        system: The only system that they are of.
-        is_system: Tells whether codes can be of a system, where there are several.
+        system: The only system of these codes.
+        is_system: Returns whether codes can be of a system, where there are several.
     """
 
     type = "token"
@@ -144,14 +142,14 @@ class TokenParameter(Parameter[tuple[tuple[Token, ...], ...]]):
             token = Token(None, unescaped(text))
         else:
             if _UNESCAPED_BAR.search(text, bar.end()):
-                # system|version|code is no token of R4: it came with R5.
+                # system|version|code is not a token of R4: it came with R5.
                 raise ValidationError(
                     "expected at most one | that is not escaped: a version cannot be"
                     " searched for"
                 )
             system, code = text[: bar.end() - 1], text[bar.end() :]
             if not system:
-                # R4: |code asks for codings without a system, and there are none.
+                # R4: |code asks for codings without a system; this server has none.
                 raise ValidationError(
                     "expected a code, system|code or system|: every code here has a"
                     " system"
@@ -176,15 +174,15 @@ class TokenParameter(Parameter[tuple[tuple[Token, ...], ...]]):
 
 class DateParameter(Parameter[DateBounds]):
     """
-    A date parameter on an instant: the bounds that all its values leave.
+    A date parameter on an instant: the bounds that all of its values allow.
 
-    `ne` and `ap` leave no single period and are refused.
+    It refuses `ne` and `ap`, which allow no single period.
     """
 
     type = "date"
 
     def read(self, texts: list[str]) -> DateBounds:
-        """Return the bounds that all values leave."""
+        """Return the bounds that all values allow."""
         start: datetime | None = None
         before: datetime | None = None
         for text in texts:
@@ -201,7 +199,7 @@ class ReferenceParameter(Parameter[tuple[frozenset[str], ...]]):
     A reference parameter: groups of ids.
 
     Args:
-        target: The one resource type it can point at.
+        target: The one resource type that it refers to.
     """
 
     type = "reference"
@@ -230,7 +228,7 @@ class ReferenceParameter(Parameter[tuple[frozenset[str], ...]]):
 
 
 class UriParameter(Parameter[tuple[frozenset[str], ...]]):
-    """A uri parameter: groups of URIs, compared as they are written."""
+    """A uri parameter: groups of URIs, compared character by character."""
 
     type = "uri"
 
@@ -257,7 +255,7 @@ class Count(Parameter[int]):
         self._most = most
 
     def read(self, texts: list[str]) -> int:
-        """Return the number, or the most that there is."""
+        """Return the number, at most the largest page."""
         text = _only(texts)
         if not re.fullmatch(r"[0-9]{1,9}", text):
             raise ValidationError("expected a whole number, 0 or more")
@@ -307,7 +305,7 @@ class Opaque(Parameter[Any]):
     A value of our own making, such as a page's place.
 
     Args:
-        read: Returns what a value means; ValueError when it is none of ours.
+        read: Returns the meaning of a value; raises ValueError for a foreign one.
     """
 
     type = "special"
@@ -317,7 +315,7 @@ class Opaque(Parameter[Any]):
         self._read = read
 
     def read(self, texts: list[str]) -> Any:  # noqa: ANN401 - what the value means
-        """Return what the one value means."""
+        """Return the meaning of the one value."""
         text = _only(texts)
         try:
             return self._read(text)
@@ -335,7 +333,7 @@ def _only(values: list[str]) -> str:
 
 def alternatives(text: str) -> list[str]:
     """
-    Return the values that commas part.
+    Return the values between the commas.
 
     Raises:
         ValidationError: One of them is empty.
@@ -352,7 +350,7 @@ def alternatives(text: str) -> list[str]:
 
 
 def unescaped(text: str) -> str:
-    """Return a value without the backslashes that escape."""
+    """Return a value without its escaping backslashes."""
     return _ESCAPE.sub(r"\1", text)
 
 
@@ -360,7 +358,7 @@ def _bounds(text: str) -> DateBounds:
     match = _PREFIX.match(text)
     prefix = match[1] if match else "eq"
     try:
-        # A + that a client forgot to escape has become a blank; no date has one.
+        # An unescaped + of a client becomes a blank; no date has one.
         start, end = period_from_search_text(
             text.removeprefix(match[1] if match else "").replace(" ", "+")
         )

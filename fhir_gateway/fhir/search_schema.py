@@ -1,9 +1,9 @@
 """
-Search schemas: the parameters that each resource type is searched by (FHIR R4, 3.1.1).
+Search schemas: the search parameters of each resource type (FHIR R4, 3.1.1).
 
-A schema reads the parameters of a request into a frozen dataclass, collects every fault
-before it answers, and is what the CapabilityStatement is derived from. Repeating a
-parameter means "and", a comma within it means "or".
+A schema reads the parameters of a request into a frozen dataclass, and collects every
+fault before it answers. The CapabilityStatement is derived from the schemas. Repeating
+a parameter means "and", a comma within it means "or".
 """
 
 import re
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 _MOST_REMEMBERED: Final = 1024
-# Characters in a search: what clients send over and over is short.
+# Characters in a search: the searches that clients repeat are short.
 _MOST_MEMORABLE: Final = 1000
 _SAFE: Final = ":,/"
 _UNSHOWN: Final = "(a name that cannot be shown)"
@@ -43,14 +43,14 @@ Q = TypeVar("Q")
 
 class SearchSchema(Schema, Generic[Q]):
     """
-    The parameters that a resource type is searched by.
+    The search parameters of a resource type.
 
     Attributes:
-        query: A frozen dataclass with an attribute for each of them: what a search
-            asks. Those that a search may leave out have defaults.
-        is_personal: What is searched for is somebody's: none of it is remembered.
-        remembered: What values of parameters mean.
-        understood: What queries of URLs mean, leniently or not.
+        query: A frozen dataclass for a search's values, with an attribute for each
+            parameter and defaults for the optional ones.
+        is_personal: The values are personal data: no cache may hold them.
+        remembered: A cache of the meanings of parameters' values.
+        understood: A cache of the meanings of queries, leniently read or not.
     """
 
     query: ClassVar[type[Any]]
@@ -59,7 +59,7 @@ class SearchSchema(Schema, Generic[Q]):
 
     def __init__(self) -> None:
         super().__init__()
-        # Else a parameter that was misspelt here would be read and never applied.
+        # Otherwise a parameter misspelt in this code would be read and never applied.
         declared = {field.name for field in fields(self.query)}
         if declared != self.fields.keys():
             raise TypeError(
@@ -77,11 +77,11 @@ class SearchSchema(Schema, Generic[Q]):
         self.remembered: dict[tuple[str, ...], tuple[str, Any]] = {}
         self.understood: dict[tuple[bytes, bool, str], Understood[Q]] = {}
 
-    def is_unheard_of(self, name: str) -> bool:
+    def is_unknown(self, name: str) -> bool:
         """
-        Return whether nothing about a parameter's name is known here.
+        Return whether a parameter's name is unknown.
 
-        A known parameter with an unknown modifier or chain is not unheard of.
+        A known parameter with an unknown modifier or chain is known.
         """
         return name not in self.by_name and _root(name) not in self._roots
 
@@ -98,14 +98,14 @@ class SearchSchema(Schema, Generic[Q]):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Understood(Generic[Q]):
     """
-    A search as it was understood.
+    A search as this server understood it.
 
     Attributes:
-        query: What is asked.
-        parameters: The parameters that were used, as given.
+        query: The values.
+        parameters: The used parameters, as the client gave them.
         text: The same as the query of a URL.
-        left_out: The names of those that do not exist and were left out, each once;
-            None for a name that may be somebody's.
+        left_out: The names of the ignored unknown parameters, each once; None in place
+            of a name that may be personal.
     """
 
     query: Q
@@ -118,10 +118,10 @@ def without_empty(
     given: Iterable[tuple[str, str]], known: Container[str]
 ) -> list[tuple[str, str]]:
     """
-    Return parameters without those that have no value (FHIR R4, 3.1.1.3).
+    Return parameters without the empty ones (FHIR R4, 3.1.1.3).
 
-    A form sends all its fields. A modifier or a chain that does not exist stays, to be
-    refused.
+    A form sends all of its fields. An unknown modifier or chain stays, so that the
+    schema refuses it.
     """
     return [
         (name, value)
@@ -138,14 +138,14 @@ def understand(
     base_url: str,
 ) -> Understood[Q]:
     """
-    Return what a client asks for.
+    Return the search that a client asks for.
 
     Args:
         schema: The parameters that exist.
         given: Name and value of each parameter, in the client's order.
-        lenient: Leave out parameters that do not exist (`Prefer: handling=lenient`). A
-            modifier or a chain that does not exist is refused all the same, since
-            without it the parameter would find more than the client asked for.
+        lenient: Ignore unknown parameters (`Prefer: handling=lenient`). An unknown
+            modifier or chain is refused even so, since without it the parameter would
+            find more than the client asked for.
         base_url: What absolute references to this server begin with.
 
     Raises:
@@ -153,7 +153,7 @@ def understand(
     """
     _check_size(given)
     kept = tuple(
-        pair for pair in given if not lenient or not schema.is_unheard_of(pair[0])
+        pair for pair in given if not lenient or not schema.is_unknown(pair[0])
     )
     data: dict[str, list[str]] = {}
     for name, value in kept:
@@ -174,7 +174,7 @@ def understand(
                 dict.fromkeys(
                     name if _is_harmless(name) else None
                     for name, _ in given
-                    if schema.is_unheard_of(name)
+                    if schema.is_unknown(name)
                 )
             )
         ),
@@ -182,7 +182,7 @@ def understand(
 
 
 def issues_of_understood(understood: Understood[Any]) -> list[Issue]:
-    """Return what a client must know of a search: what was left out of it."""
+    """Return an issue for each parameter that was left out."""
     return [
         Issue(
             severity=Severity.WARNING,
@@ -201,12 +201,12 @@ def issues_of_understood(understood: Understood[Any]) -> list[Issue]:
 
 def _check_size(given: Sequence[tuple[str, str]]) -> None:
     """
-    Check how much there is to read, before any of it is read.
+    Check the size of a search before reading it.
 
     Raises:
-        Problem: 400, with the limit that is passed.
+        Problem: 400, with the exceeded limit.
     """
-    # An escaped comma counts too: that is one value too many in a million searches.
+    # An escaped comma counts too: few searches have one.
     values = sum(value.count(",") + 1 for _, value in given)
     parameter = None
     if len(given) > MOST_PARAMETERS:
@@ -231,7 +231,7 @@ def _check_size(given: Sequence[tuple[str, str]]) -> None:
 
 
 def _long_part(pair: tuple[str, str]) -> str | None:
-    """Return the name of a parameter that is too long in itself or in a value."""
+    """Return the name of a parameter with a too long name or value."""
     name, value = pair
     if len(name) + len(value) <= MOST_VALUE_CHARACTERS:
         return None
@@ -247,9 +247,9 @@ def _known_values(
     schema: SearchSchema[Any], data: Mapping[str, list[str]]
 ) -> Mapping[str, Any] | None:
     """
-    Return what the parameters mean, one by one, remembering what they meant before.
+    Return the parameters' meanings, each from the cache where it is there.
 
-    None when one of them is wrong or missing: the schema then finds every fault.
+    None when a parameter is wrong or missing: the schema then finds every fault.
     """
     values = {}
     for name, texts in data.items():
@@ -312,8 +312,8 @@ def _root(name: str) -> str:
 
 def _is_harmless(name: str) -> bool:
     """
-    Return whether a parameter's name can be repeated: it may be anything at all.
+    Return whether a message may repeat a parameter's name, which can be any text.
 
-    A number or a word that begins as a name does may be somebody's.
+    A number, or a word with a capital as names have, may be personal.
     """
     return bool(re.fullmatch(r"[a-z_][A-Za-z_:.\-]{0,63}", name))

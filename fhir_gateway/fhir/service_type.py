@@ -1,5 +1,5 @@
 """
-Time types as CodeableConcept: the shared meaning beside the unit's own words.
+Time types as CodeableConcept: the shared meaning beside the unit's own coding.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ _OF_CODING: Final = ("system", "version", "code")
 def service_type_from_time_type(
     time_type: TimeType, unit: HsaId, vocabulary: Vocabulary
 ) -> dict[str, Any]:
-    """Return a time type; the unit's own coding is always there, and last."""
+    """Return a time type; the unit's own coding is always the last."""
     return {
         "coding": [
             *(
@@ -46,11 +46,12 @@ def foreign_service_types(
     """
     Yield a fault for each coding of `serviceType` that a slot does not have.
 
-    Nobody would give the care that it names. A text, or a display, contradicts nothing.
+    Nobody would give the care that such a coding names. A text, or a display, is never
+    a fault.
 
     Args:
-        appointment: What a client sent; what it has is in order.
-        service_type: The slot's own, as it is shown.
+        appointment: The valid part of the client's Appointment.
+        service_type: The slot's own, as shown to clients.
     """
     for number, concept in enumerate(appointment.get("serviceType", ())):
         for place, coding in enumerate(concept.get("coding", ())):

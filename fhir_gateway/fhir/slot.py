@@ -43,7 +43,7 @@ def meta_of_source(
     *,
     answered_at: datetime | None = None,
 ) -> dict[str, Any]:
-    """Return `meta`: where a resource comes from, and when that last answered."""
+    """Return `meta`: a resource's source, and when that last answered."""
     meta: dict[str, Any] = {}
     if answered_at is not None:
         meta["extension"] = [
@@ -91,7 +91,7 @@ def schedule_from_schedule(
     answered_at: datetime | None,
     vocabulary: Vocabulary,
 ) -> dict[str, Any]:
-    """Return a Schedule; its actors say whose time it is."""
+    """Return a Schedule; its actors are the unit, its service and the performer."""
     return {
         "resourceType": "Schedule",
         "id": schedule.token,
@@ -115,9 +115,9 @@ def schedule_from_schedule(
 
 
 def shown_name(schedule: Schedule) -> str | None:
-    """Return what is shown of whose time it is."""
-    # A resource's code may be a person's number at some producers, so only its name is
-    # shown; the order of names is 1177's.
+    """Return the name of a schedule's performer or resource for clients."""
+    # At some producers a resource's code may be a person's number, so clients see only
+    # its name; the order of names is that of 1177.
     return (
         schedule.performer_name
         or schedule.resource_name

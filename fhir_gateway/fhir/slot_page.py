@@ -30,8 +30,8 @@ _MOST_TEMPLATES: Final = 4096
 _MOST_TIMES: Final = 16_384
 _BEHIND_UNIT: Final = len(".7rppv31e.aakdr1dm")
 
-# What stands in the gaps of the slot that is rendered once: values that no real slot
-# has, each found again in the text.
+# The values in the gaps of the slot that is rendered once: no real slot has them, and
+# each is found again in the text.
 _UNIT: Final = HsaId("GAP-UNIT")
 _CODE: Final = "GAP-CODE"
 _NAME: Final = "GAP-NAME"
@@ -60,7 +60,7 @@ class SlotRenderer:
         template = self._templates.get(shape)
         if template is None:
             if len(self._templates) >= _MOST_TEMPLATES:
-                # Begun anew: cheaper than to keep account of what was used last.
+                # Emptied whole: that is cheaper than a record of the last uses.
                 self._templates.clear()
             template = self._templates[shape] = self._template(*shape)
         return template
@@ -78,7 +78,7 @@ class SlotRenderer:
                 how many places it has.
         """
         rendered = []
-        # Times come in their order, and many begin together.
+        # The rows are in order of time, and many begin together.
         last_start = last_length = -1
         tail = period = b""
         for template, token, answered_at, start, length, count in rows:
@@ -141,13 +141,13 @@ class SlotRenderer:
 
 @lru_cache(maxsize=_MOST_TIMES)
 def rendered_instant(seconds: float) -> bytes:
-    """Return an instant as it stands in JSON, without quotes."""
+    """Return an instant as JSON writes it, without the quotes."""
     return instant_text(instant_from_epoch(int(seconds))).encode()
 
 
 @lru_cache(maxsize=_MOST_TIMES)
 def _times(start: int, length: int) -> tuple[bytes, bytes]:
-    """Return what a token has behind its schedule's, and a slot's start and end."""
+    """Return the last part of a slot's token, and the slot's start and end."""
     token = TimeslotToken(schedule="-", start=start, length=length)
     begins, ends = rendered_instant(start), rendered_instant(start + length)
     return (

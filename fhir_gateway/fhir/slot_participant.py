@@ -1,8 +1,8 @@
 """
-The participants of an Appointment beside the patient: those of its slot, and no others.
+The participants of an Appointment beside the patient: only those of its slot.
 
-A booking is for the slot as its region lists it. Whoever else is named would not come,
-and no contract has a place to say that somebody should.
+A booking is for the slot as its region lists it. Another participant would not come,
+since no contract has a field for one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -35,10 +35,10 @@ def foreign_participants(
     Yield a fault for each participant that is neither the patient nor the slot's.
 
     Args:
-        appointment: What a client sent; what it has is in order.
+        appointment: The valid part of the client's Appointment.
         token: The slot.
-        schedule: Whose time the slot is. None where that is not known: then any member
-            of staff, and any name, may be the slot's.
+        schedule: The slot's schedule. None where it is unknown: then any member of
+            staff, and any name, may be the slot's.
         base_url: What absolute references to this server begin with.
     """
     contained = {each.get("id", "") for _, each in contained_patients(appointment)}
@@ -47,7 +47,7 @@ def foreign_participants(
         actor = participant.get("actor")
         where = f"Appointment.participant[{number}]"
         if actor is None:
-            # app-1 is checked elsewhere: it has a type.
+            # Another check covers app-1, so it has a type.
             if "type" not in participant or _says_patient(participant):
                 continue
         elif is_patient(actor, contained) or slot.has(actor):
@@ -64,7 +64,7 @@ def foreign_participants(
 
 
 def _says_patient(participant: Mapping[str, Any]) -> bool:
-    """Return whether a participant without an actor is there for the patient alone."""
+    """Return whether a participant without an actor stands for the patient alone."""
     codes = {
         coding.get("code")
         for concept in participant["type"]
@@ -80,7 +80,7 @@ class _Slot:
     base_url: str
 
     def has(self, actor: Mapping[str, Any]) -> bool:
-        """Return whether all that is said of an actor fits one of the slot's."""
+        """Return whether all details of an actor fit one of the slot's actors."""
         kind = actor.get("type")
         if "reference" in actor:
             try:

@@ -1,10 +1,10 @@
 """
 The structure of a resource in FHIR's JSON (R4, 2.6.2): names, types, cardinalities.
 
-What R4 defines is taken as it is defined, and nothing else: no unknown element, no
-number for a text, no array for a single value, nothing null or empty. An element that
-changes the meaning of what stands around it (R4, 2.4.1.2: `modifierExtension`,
-`implicitRules`) is refused, wherever it is. No message repeats a value.
+Only elements as R4 defines them pass: no unknown element, no number for a text, no
+array for a single value, nothing null or empty. An element that changes the meaning of
+the elements around it (R4, 2.4.1.2: `modifierExtension`, `implicitRules`) is refused
+everywhere. No message repeats a value.
 """
 
 import re
@@ -18,11 +18,11 @@ from fhir_gateway.fhir.r4 import RESOURCES, ElementDefinition, elements_of
 
 __all__ = ["Checked", "checked"]
 
-# An element's name that can be repeated: others may be somebody's name or number.
+# The form of a name that a message may repeat: others may be a person's name or number.
 _ELEMENT_NAME: Final = re.compile(r"_?[a-z][A-Za-z_]{0,39}")
 _END: Final = re.compile(r"[.\[]")
 _MODIFIERS: Final = frozenset({"modifierExtension", "implicitRules"})
-# What an extension of a primitive has, whatever the primitive.
+# The members of a primitive's extension object, the same for every primitive type.
 _EXTENDED: Final = "Element"
 _NOTHING: Final = object()
 
@@ -33,9 +33,9 @@ class Checked:
     A resource that was checked.
 
     Attributes:
-        resource: What is in order of it. What is not in order of a list leaves its
-            place empty, so that all others keep their numbers.
-        issues: What is wrong with the rest.
+        resource: Its valid part. An invalid item of a list leaves its place empty, so
+            that the others keep their positions.
+        issues: The faults of the rest.
         lost: The places of known elements that are missing or were left out.
     """
 
@@ -44,7 +44,9 @@ class Checked:
     lost: frozenset[str]
 
     def with_further(self, issues: Iterable[Issue]) -> list[Issue]:
-        """Return all faults: further ones unless what was left out explains them."""
+        """
+        Return all faults: further ones too, unless a left-out element explains them.
+        """
         around = {outer for place in self.lost for outer in _outer(place)}
         further = (
             issue
@@ -57,11 +59,11 @@ class Checked:
 
 def checked(resource: Mapping[str, Any], *, deferred: Collection[str] = ()) -> Checked:
     """
-    Return a resource with what is wrong with it.
+    Return a resource with its faults.
 
     Args:
-        resource: It is of one of the types that are read.
-        deferred: Types of resources inside it that are somebody else's to check.
+        resource: It is of one of the types that this server reads.
+        deferred: Types of resources inside it that the caller checks itself.
     """
     kind = resource["resourceType"]
     return _Checker(deferred).checked(resource, kind)
@@ -69,7 +71,7 @@ def checked(resource: Mapping[str, Any], *, deferred: Collection[str] = ()) -> C
 
 def _outer(place: str) -> list[str]:
     """Return the elements around a place, without the resource as a whole."""
-    # What is said of the resource as a whole has reasons of its own.
+    # Faults of the resource as a whole have reasons of their own.
     return [
         place[: end.start()]
         for end in _END.finditer(place)
@@ -78,7 +80,7 @@ def _outer(place: str) -> list[str]:
 
 
 class _Checker:
-    """Goes through a resource, collecting faults."""
+    """Walks through a resource, and collects faults."""
 
     def __init__(self, deferred: Collection[str]) -> None:
         self._deferred = deferred
@@ -86,14 +88,14 @@ class _Checker:
         self._lost: set[str] = set()
 
     def checked(self, resource: Mapping[str, Any], kind: str) -> Checked:
-        """Return a resource with what is wrong with it."""
+        """Return a resource with its faults."""
         sound = self._object(resource, kind, kind)
         return Checked(
             resource=sound, issues=tuple(self._issues), lost=frozenset(self._lost)
         )
 
     def _resource(self, value: Any, path: str, *, within: bool) -> Any:  # noqa: ANN401 - JSON is any value
-        """Return what is in order of a resource."""
+        """Return the valid part of a resource."""
         if not isinstance(value, dict):
             return self._misfit(path)
         kind = value.get("resourceType")
@@ -110,7 +112,7 @@ class _Checker:
     def _object(
         self, value: Mapping[str, Any], kind: str, path: str, *, within: bool = False
     ) -> dict[str, Any]:
-        """Return what is in order of an object of a type."""
+        """Return the valid part of an object of a type."""
         definitions = elements_of(kind)
         sound: dict[str, Any] = {}
         choices: dict[str, str] = {}
@@ -123,7 +125,7 @@ class _Checker:
             if (
                 definition is None
                 or (of != name and not (definition.is_primitive and of != "id"))
-                # R4, dom-2: what is contained contains nothing.
+                # R4, dom-2: a contained resource contains no resource.
                 or (within and name == "contained")
             ):
                 self._fault(
@@ -258,7 +260,7 @@ class _Checker:
         )
 
     def _lose(self, code: str, diagnostics: str, place: str) -> Any:  # noqa: ANN401 - nothing of any type
-        """Note a fault for which a known element is left out; return that it is."""
+        """Note a fault of a known element; return the mark of a left-out element."""
         self._fault(code, diagnostics, place)
         self._lost.add(place)
         return _NOTHING
@@ -276,6 +278,8 @@ def _is_empty(value: object) -> bool:
 
 
 def _below(path: str, name: str) -> str:
-    """Return the path of an element; what it stands in when its name is a secret."""
-    # The nearest that can be named: an unknown element may be called anything.
+    """
+    Return the path of an element; the path around it when its name may be personal.
+    """
+    # The nearest path with harmless names: an unknown element may have any name.
     return f"{path}.{name}" if _ELEMENT_NAME.fullmatch(name) else path

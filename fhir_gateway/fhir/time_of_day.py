@@ -1,5 +1,5 @@
 """
-`time-of-day`: what a clock on the wall shows when a slot begins.
+`time-of-day`: the Swedish clock time at a slot's start.
 
 R4 has no such parameter; `profiles/SearchParameter-slot-time-of-day.json` declares it.
 """
@@ -23,7 +23,7 @@ _TIME: Final = re.compile(
 
 class TimeOfDayParameter(Parameter[int]):
     """
-    Times with a prefix, as `ge08:00`: the minutes of a day that all values leave.
+    Times with a prefix, as `ge08:00`: the minutes of a day that all values allow.
 
     They are the bits of a number. A value stands for its whole minute, as a FHIR date
     stands for its precision.
@@ -32,7 +32,7 @@ class TimeOfDayParameter(Parameter[int]):
     type = "special"
 
     def read(self, texts: list[str]) -> int:
-        """Return the minutes that all values leave."""
+        """Return the minutes that all values allow."""
         groups = [reduce(or_, map(_minutes, alternatives(text))) for text in texts]
         return reduce(and_, groups)
 

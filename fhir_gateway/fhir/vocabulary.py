@@ -1,5 +1,5 @@
 """
-Canonical URLs and identifier systems: the only place where they are spelt.
+Canonical URLs and identifier systems: the only place that spells them.
 """
 
 from dataclasses import dataclass
@@ -43,12 +43,12 @@ PERSON_NUMBER_KINDS: Final = {
     system: kind for kind, system in PERSON_NUMBER_SYSTEMS.items()
 }
 
-# The same two as RIV-TA names them: never read for a number, only compared with it.
+# The same two as RIV-TA names them: only compared with a number, never read as one.
 PERSON_NUMBER_OIDS: Final = frozenset(
     {"urn:oid:1.2.752.129.2.1.3.1", "urn:oid:1.2.752.129.2.1.3.3"}
 )
 
-# The same in every installation: clients are written against it.
+# The same in every installation, since clients' code contains it.
 ERROR_CODE: Final = "https://fhir-gateway.example.org/CodeSystem/error-code"
 
 SLOT_STATUS: Final = "http://hl7.org/fhir/slotstatus"
@@ -62,7 +62,7 @@ _OF_TIME_TYPES: Final = "/CodeSystem/time-types-"
 
 
 def is_system_of_time_types(system: str) -> bool:
-    """Return whether a system can be one that time types have a code of."""
+    """Return whether time types can have codes of a system."""
     base, separator, unit = system.rpartition(_OF_TIME_TYPES)
     if not separator:
         return system == SNOMED_CT
@@ -97,11 +97,13 @@ class Vocabulary:
         return f"{self.base}/OperationDefinition/{name}"
 
     def source(self, name: SourceName) -> str:
-        """Return what `meta.source` says of a source."""
+        """Return the `meta.source` of a source."""
         return f"{self._sources_prefix}{name}"
 
     def source_of_uri(self, uri: str) -> SourceName | None:
-        """Return the source that a `meta.source` names, or None; there may be none."""
+        """
+        Return the source name in a `meta.source`, or None; such a source may not exist.
+        """
         if not uri.startswith(self._sources_prefix):
             return None
         try:
@@ -114,7 +116,7 @@ class Vocabulary:
         return f"{self._booking_ids_prefix}{unit}"
 
     def unit_of_booking_ids(self, system: str) -> HsaId | None:
-        """Return the unit that an identifier system of booking ids names, or None."""
+        """Return the unit in an identifier system of booking ids, or None."""
         if not system.startswith(self._booking_ids_prefix):
             return None
         try:
@@ -127,7 +129,7 @@ class Vocabulary:
         return f"{self._time_types_prefix}{unit}"
 
     def unit_of_time_types(self, system: str) -> HsaId | None:
-        """Return the unit whose own time types a code system holds, or None."""
+        """Return the unit in a code system of a unit's own time types, or None."""
         if not system.startswith(self._time_types_prefix):
             return None
         try:

@@ -249,7 +249,7 @@ class BookedTimes:
             what is wrong with it.
         lost_at: The starts of the bookings that were left out; None stands for those
             with an unreadable start.
-        unanswered: The units whose part is missing, where the source aggregates.
+        unanswered: The units without a part in the answer, where the source aggregates.
         kept: The units with a part that is not of this moment.
         lost_ids: The source's ids of the bookings that were left out, where it states
             them.

@@ -1,5 +1,5 @@
 """
-Time: the only module that turns text into instants and instants into text.
+Time: the only module that converts text to instants and instants to text.
 
 The contracts carry Swedish civil time without an offset (crm:scheduling 1.1.5, chapter
 3); FHIR requires an offset on every instant. What each change-over night means:

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response
 
-from fhir_gateway.fhir.appointment import told_issues
+from fhir_gateway.fhir.appointment import booking_issues
 from fhir_gateway.fhir.outcome import Issue, Severity, operation_outcome
 from fhir_gateway.model.booking import BookingStatus, ManagedBooking
 from fhir_gateway.model.timekeeping import http_date_text
@@ -83,12 +83,12 @@ class AppointmentAnswers:
         if returns == "minimal":
             body = None
         elif returns == "OperationOutcome":
-            body = operation_outcome(_told(booking))
+            body = operation_outcome(_issues(booking))
         return fhir_response(body, status=status, headers=headers)
 
 
-def _told(booking: ManagedBooking) -> list[Issue]:
-    return told_issues(booking) or [
+def _issues(booking: ManagedBooking) -> list[Issue]:
+    return booking_issues(booking) or [
         Issue(
             severity=Severity.INFORMATION,
             code="informational",

@@ -214,7 +214,7 @@ class BookingDesk:
                     moves=moves,
                     exact=change.exact,
                     by_operation=change.by_operation,
-                    is_told=_is_told(present),
+                    is_current=_is_current(present),
                 )
             )
         if issues:
@@ -374,7 +374,7 @@ class BookingDesk:
         return present
 
 
-def _is_told(present: ManagedBooking) -> bool:
+def _is_current(present: ManagedBooking) -> bool:
     """Return whether a booking was read with what its source has just said of it."""
     return (
         present.status is BookingStatus.BOOKED
