@@ -198,7 +198,9 @@ def database_fault(error: BaseException) -> DatabaseFault:
         number = getattr(original, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
         return _OF_SQLITE.get(number & _PRIMARY, DatabaseFault.AWAY)
     code = getattr(original, "sqlstate", None) or ""
-    return _BY_SQLSTATE.get(code) or _by_text(str(original))
+    fault = _BY_SQLSTATE.get(code) or _by_text(str(original))
+    # What has an SQLSTATE is the answer to a statement: that server lets us in.
+    return DatabaseFault.AWAY if code and fault is DatabaseFault.REFUSED else fault
 
 
 def _by_text(text: str) -> DatabaseFault:
