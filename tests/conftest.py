@@ -2,10 +2,8 @@
 A gateway over real make-believe regions: real SOAP, a real Redis, a real journal.
 """
 
-import fcntl
 import os
 import shutil
-import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from hl7_validator import Hl7Validator, NoHl7Validator, running_hl7_validator
+from node_validators import NodeValidators, NoNode, running_node_validators
 from web.running import (
     BASE_URL,
     SLOTS,
@@ -155,20 +154,14 @@ def _numbers() -> list[str]:
     return [next(_NUMBERS) for _ in range(10)]
 
 
-@pytest.fixture(name="validators", scope="session")
-def _validators() -> Path:
-    """Give the folder of the validators that others wrote, installed."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("node and npm are not on the PATH: FHIR validators not run")
-    folder = Path(__file__).parent / "validators"
-    # As tests/profiles does: npm writes this file last, and the lock is for test runs
-    # in several processes.
-    installed = folder / "node_modules" / ".package-lock.json"
-    with (folder / "package.json").open(encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not installed.exists():
-            subprocess.run(["npm", "ci"], cwd=folder, check=True, timeout=300)
-    return folder
+@pytest.fixture(name="node", scope="session")
+def _node() -> Iterator[NodeValidators]:
+    """Give the validators of others that run in Node."""
+    try:
+        with running_node_validators() as validators:
+            yield validators
+    except NoNode as missing:
+        pytest.skip(str(missing))
 
 
 @pytest.fixture(name="hl7", scope="session")

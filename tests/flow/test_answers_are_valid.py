@@ -5,8 +5,7 @@ Judged by validators that this project did not write; see tests/validators.
 """
 
 import json
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +13,7 @@ from typing import Any, Final
 import pytest
 import requests
 from hl7_validator import ACCEPTED_WARNINGS, Hl7Validator, Message
+from node_validators import NodeValidators
 from web.bodies import (
     COVID_VACCINATION,
     FHIR_JSON,
@@ -37,7 +37,7 @@ from web.running import REGIONS, OtherPrograms, Sandbox, fill
 from fhir_gateway.sandbox.server import SandboxServer
 
 # One process of each validator, and one collection, serve all of these tests.
-pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("hl7-validator")]
+pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("validators")]
 
 _TOLVAN: Final = "191212121212"
 _ALL_INCLUDES: Final = (
@@ -331,31 +331,12 @@ def _collected_in_part(
     return Collected(folder, len(texts))
 
 
-@pytest.fixture(name="validate")
-def _validate(validators: Path) -> Callable[[Path], str]:
-    def validate(folder: Path) -> str:
-        """Return what the validators say of every file in a folder."""
-        finished = subprocess.run(
-            ["node", "validate.mjs", str(folder), "--require-profiles"],
-            cwd=validators,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        return finished.stdout + finished.stderr
-
-    return validate
-
-
-def test_every_answer_is_valid(
-    collected: Collected, validate: Callable[[Path], str]
-) -> None:
+def test_every_answer_is_valid(collected: Collected, node: NodeValidators) -> None:
     """Whatever the server answers is valid FHIR R4 and fits this project's profiles."""
     assert collected.count > 70
-    assert validate(collected.folder) == (
-        f"{collected.count} resources valid, 0 invalid\n"
-    )
+    finished = node.validate(collected.folder, "--require-profiles")
+
+    assert finished.stdout == f"{collected.count} resources valid, 0 invalid\n"
 
 
 def test_hl7s_validator_accepts_every_answer(
@@ -366,10 +347,12 @@ def test_hl7s_validator_accepts_every_answer(
 
 
 def test_an_answer_with_sources_missing_is_valid(
-    collected_in_part: Collected, validate: Callable[[Path], str]
+    collected_in_part: Collected, node: NodeValidators
 ) -> None:
     """A searchset that names the sources that could not be asked is valid FHIR R4."""
-    assert validate(collected_in_part.folder) == "6 resources valid, 0 invalid\n"
+    finished = node.validate(collected_in_part.folder, "--require-profiles")
+
+    assert finished.stdout == "6 resources valid, 0 invalid\n"
 
 
 def test_hl7s_validator_accepts_an_answer_with_sources_missing(

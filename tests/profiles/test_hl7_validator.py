@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hl7_validator import ACCEPTED_WARNINGS, Hl7Validator
 
-pytestmark = pytest.mark.xdist_group("hl7-validator")
+pytestmark = pytest.mark.xdist_group("validators")
 
 PROFILES = Path(__file__).parents[2] / "profiles"
 BROKEN = Path(__file__).parents[1] / "validators" / "broken"

@@ -4,6 +4,7 @@
 
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
@@ -15,6 +16,7 @@ const SHOWN = 160;
 
 const HELP = `Usage: node validate.mjs FILE-or-FOLDER... [options]
        node validate.mjs --self-check
+       node validate.mjs --serve
 
 Reads FHIR R4 resources and says which of them are not valid.
 
@@ -40,6 +42,9 @@ Options:
   --json              print one JSON object with every fault of every resource
   --self-check        try the resources in broken/: each must be refused, for the fault
                       that its file name tells
+  --serve             answer one call after another: each line of standard input is a JSON
+                      list of arguments, each line of standard output a JSON object with
+                      what that call writes (stdout, stderr) and its exit code (code)
   --help              show this text
 
 Output: one line for each invalid resource: where, the path in it, the message, and which
@@ -53,10 +58,16 @@ Examples:
   node validate.mjs slots.json --require-profiles
 `;
 
-function main() {
+// It takes seconds to index R4: only when there is a resource to validate, and once.
+let validator;
+const validate = (resource, options) =>
+  (validator ??= createValidator())(resource, options);
+
+function main(args, out) {
   let parsed;
   try {
     parsed = parseArgs({
+      args,
       allowPositionals: true,
       options: {
         help: { type: 'boolean', short: 'h' },
@@ -66,59 +77,59 @@ function main() {
       },
     });
   } catch (error) {
-    return usage(error.message);
+    return usage(out, error.message);
   }
   const { values: options, positionals: paths } = parsed;
   if (options.help) {
-    process.stdout.write(HELP);
+    out.stdout(HELP);
     return 0;
   }
   if (options['self-check']) {
-    return paths.length > 0 ? usage('--self-check takes no files') : selfCheck();
+    return paths.length > 0
+      ? usage(out, '--self-check takes no files')
+      : selfCheck(out);
   }
   if (paths.length === 0) {
-    return usage('name a file or a folder');
+    return usage(out, 'name a file or a folder');
   }
   const absent = paths.find((path) => !statSync(path, { throwIfNoEntry: false }));
   if (absent !== undefined) {
-    return usage(`${absent}: no such file or folder`);
+    return usage(out, `${absent}: no such file or folder`);
   }
-  const validate = createValidator({ requireProfiles: options['require-profiles'] });
-  const results = [...check(validate, paths)];
+  const results = [...check(paths, { requireProfiles: options['require-profiles'] })];
   if (results.length === 0) {
-    return usage(`no resources in ${paths.join(', ')}`);
+    return usage(out, `no resources in ${paths.join(', ')}`);
   }
-  return options.json ? reportJson(results) : report(results);
+  return options.json ? reportJson(out, results) : report(out, results);
 }
 
-function* check(validate, paths) {
+function* check(paths, options) {
   for (const { place, resource, problem } of resourcesUnder(paths)) {
     const faults = problem
       ? [{ validator: 'claims', path: '', message: problem }]
-      : validate(resource);
+      : validate(resource, options);
     yield { place, resourceType: resource?.resourceType, id: resource?.id, faults };
   }
 }
 
-function report(results) {
+function report(out, results) {
   const invalid = results.filter(({ faults }) => faults.length > 0);
   for (const { place, faults } of invalid) {
-    print(`${place}: ${summary(faults)}`);
+    print(out, `${place}: ${summary(faults)}`);
   }
-  print(`${results.length - invalid.length} resources valid, ${invalid.length} invalid`);
+  print(out, `${results.length - invalid.length} resources valid, ${invalid.length} invalid`);
   return invalid.length > 0 ? 1 : 0;
 }
 
-function reportJson(results) {
+function reportJson(out, results) {
   const invalid = results.filter(({ faults }) => faults.length > 0).length;
   const whole = { valid: results.length - invalid, invalid, resources: results };
-  print(JSON.stringify(whole, null, 2));
+  print(out, JSON.stringify(whole, null, 2));
   return invalid > 0 ? 1 : 0;
 }
 
-function selfCheck() {
-  const validate = createValidator();
-  const results = [...check(validate, [BROKEN])];
+function selfCheck(out) {
+  const results = [...check([BROKEN])];
   let missed = 0;
   for (const { place, faults } of results) {
     const name = basename(place, '.json');
@@ -128,13 +139,13 @@ function selfCheck() {
     );
     if (relevant.length > 0) {
       const finders = [...new Set(relevant.map(({ validator }) => validator))];
-      print(`refused  ${name}: ${finders.join(', ')}`);
+      print(out, `refused  ${name}: ${finders.join(', ')}`);
       continue;
     }
     missed += 1;
-    print(`MISSED   ${name}: ${faults.length > 0 ? summary(faults) : 'found valid'}`);
+    print(out, `MISSED   ${name}: ${faults.length > 0 ? summary(faults) : 'found valid'}`);
   }
-  print(`${results.length - missed} broken resources refused, ${missed} missed`);
+  print(out, `${results.length - missed} broken resources refused, ${missed} missed`);
   return missed > 0 || results.length === 0 ? 1 : 0;
 }
 
@@ -146,13 +157,33 @@ function summary(faults) {
   return `${path}${path && ' '}${text} [${validator}]${more}`;
 }
 
-function usage(problem) {
-  process.stderr.write(`${problem}\nSee: node validate.mjs --help\n`);
+function usage(out, problem) {
+  out.stderr(`${problem}\nSee: node validate.mjs --help\n`);
   return 2;
 }
 
-function print(line) {
-  process.stdout.write(`${line}\n`);
+function print(out, line) {
+  out.stdout(`${line}\n`);
 }
 
-process.exitCode = main();
+async function serve() {
+  for await (const line of createInterface({ input: process.stdin })) {
+    const written = { stdout: '', stderr: '' };
+    const out = {
+      stdout: (text) => (written.stdout += text),
+      stderr: (text) => (written.stderr += text),
+    };
+    const code = main(JSON.parse(line), out);
+    process.stdout.write(`${JSON.stringify({ ...written, code })}\n`);
+  }
+}
+
+const [, , ...args] = process.argv;
+if (args.length === 1 && args[0] === '--serve') {
+  await serve();
+} else {
+  process.exitCode = main(args, {
+    stdout: (text) => process.stdout.write(text),
+    stderr: (text) => process.stderr.write(text),
+  });
+}

@@ -19,12 +19,12 @@ const PROFILED = new Map([
 ]);
 
 /** Index everything once and return a function from a resource to its faults. */
-export function createValidator({ requireProfiles = false } = {}) {
+export function createValidator() {
   const definitions = indexAll();
   const bySchema = jsonSchemaValidator();
   const byCodes = codeValidator();
 
-  function validate(resource) {
+  function validate(resource, { requireProfiles = false } = {}) {
     if (resource === null || typeof resource !== 'object' || Array.isArray(resource)) {
       return [fault('', 'is not a JSON object')];
     }
@@ -37,13 +37,13 @@ export function createValidator({ requireProfiles = false } = {}) {
     if (found.some(({ path }) => path === 'resourceType')) {
       return found; // nobody else knows it either
     }
-    found.push(...one(resource));
+    found.push(...one(resource, resource, requireProfiles));
     for (const [path, inner, root] of insides(resource)) {
       const type = inner?.resourceType;
       if (!definitions.has(`http://hl7.org/fhir/StructureDefinition/${type}`)) {
         continue; // the schema has said so
       }
-      for (const { path: innerPath, ...rest } of one(inner, root)) {
+      for (const { path: innerPath, ...rest } of one(inner, root, requireProfiles)) {
         found.push({ ...rest, path: path + innerPath.slice(type.length) });
       }
     }
@@ -51,7 +51,7 @@ export function createValidator({ requireProfiles = false } = {}) {
   }
 
   // What a resource is, apart from the resources inside it.
-  function one(resource, root = resource) {
+  function one(resource, root, requireProfiles) {
     const found = [
       ...medplumFaults(resource),
       ...guarded(() => dataTypeFaults(resource, root)),
