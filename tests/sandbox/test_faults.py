@@ -448,4 +448,4 @@ def test_what_hangs_is_let_go_when_the_server_stops() -> None:
     thread.join(TIMEOUT_S)
 
     assert ended == [True]
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10

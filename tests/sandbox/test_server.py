@@ -3,12 +3,12 @@ The sandbox's own pages, and how it starts and stops.
 """
 
 import logging
-import time
 from datetime import datetime
 from http.client import HTTPConnection
 
 import pytest
 import requests
+from costs import least_seconds
 
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.errors import Unavailable
@@ -84,11 +84,12 @@ def test_a_connection_is_kept(server: SandboxServer) -> None:
 
 def test_it_starts_at_once() -> None:
     """The largest sandbox starts in less than a second."""
-    started = time.perf_counter()
-    with SandboxServer(port=0, slots=1_000_000):
-        took = time.perf_counter() - started
 
-    assert took < 1
+    def start() -> None:
+        with SandboxServer(port=0, slots=1_000_000):
+            pass
+
+    assert least_seconds(start, enough=1) < 1
 
 
 def test_it_listens_on_ipv6() -> None:

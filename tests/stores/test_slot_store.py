@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import redis
 from builders import NORR, NOW, OTHER_UNIT, SYD, TOLVAN, UNIT, VISIT, block, catalogue
+from costs import least_seconds
 from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -493,18 +494,24 @@ def _stopped() -> Iterator[RedisSlotStore]:
     store.close()
 
 
+def unavailable(store: RedisSlotStore, ask: Any) -> str:
+    """Return why the store is unavailable."""
+    with pytest.raises(StoreUnavailable) as raised:
+        ask(store)
+    return str(raised.value)
+
+
 @EVERY_METHOD
 def test_a_redis_that_is_gone_is_unavailable_at_once(
     stopped: RedisSlotStore, ask: Any
 ) -> None:
     """Without a server every method says so within a second."""
-    began = monotonic()
+    failure: list[str] = []
 
-    with pytest.raises(StoreUnavailable) as raised:
-        ask(stopped)
-
-    assert monotonic() - began < 1
-    assert str(raised.value) == "Redis: ConnectionError"
+    assert (
+        least_seconds(lambda: failure.append(unavailable(stopped, ask)), enough=1) < 1
+    )
+    assert set(failure) == {"Redis: ConnectionError"}
 
 
 @pytest.fixture(name="hanging", scope="module")
@@ -526,13 +533,15 @@ def test_a_redis_that_hangs_is_unavailable_soon(
     hanging: RedisSlotStore, ask: Any
 ) -> None:
     """A server that does not answer holds nobody for more than its wait."""
-    began = monotonic()
+    failure: list[str] = []
+    waits_s = 1.5
 
-    with pytest.raises(StoreUnavailable) as raised:
-        ask(hanging)
+    took = least_seconds(
+        lambda: failure.append(unavailable(hanging, ask)), enough=waits_s
+    )
 
-    assert monotonic() - began < 1.5
-    assert str(raised.value) == "Redis: TimeoutError"
+    assert took < waits_s
+    assert set(failure) == {"Redis: TimeoutError"}
 
 
 @pytest.fixture(name="full")

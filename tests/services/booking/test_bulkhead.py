@@ -120,7 +120,8 @@ def test_nobody_waits_where_nothing_moves(bulkhead: Bulkhead, norr: Source) -> N
             with pytest.raises(Busy), bulkhead.admit(norr):
                 pass
 
-    assert time.monotonic() - began < 1
+    # A second each, if they waited.
+    assert time.monotonic() - began < 10
 
 
 def test_one_source_never_holds_another_up(bulkhead: Bulkhead, norr: Source) -> None:
