@@ -38,7 +38,7 @@ $(READY): pyproject.toml constraints.txt
 		--constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-demo: $(READY) ## run gateway, worker and make-believe regions until Ctrl-C
+demo: $(READY) ## run gateway, worker and simulated regions until Ctrl-C
 	@exec $(BIN)/fhir-gateway demo --slots $(SLOTS)
 
 test: $(READY) ## run every test
