@@ -71,16 +71,16 @@ from fhir_gateway.web.app import GatewayApp, create_app
 from fhir_gateway.web.gateway import Gateway
 
 __all__ = [
-    "NothingThere",
+    "NothingFound",
     "Program",
     "UnusableFolder",
     "WrongFiles",
     "check_redis",
-    "configured_sources",
     "embedded_redis",
+    "existing_journal",
     "make_data_folder",
-    "opened_journal",
     "program",
+    "read_sources",
     "running_redis",
 ]
 
@@ -122,7 +122,7 @@ class UnusableFolder(Exception):
     """The data folder cannot be made, or not be written in; the message says which."""
 
 
-class NothingThere(Exception):
+class NothingFound(Exception):
     """
     A command that only looks has found nothing to look at; the message says where.
 
@@ -151,7 +151,7 @@ def embedded_redis(settings: Settings) -> Iterator[str]:
     try:
         embedded.start()
     except OSError as error:
-        raise _unusable(settings.data_dir, error) from error
+        raise _unusable_folder(settings.data_dir, error) from error
     try:
         yield embedded.url
     finally:
@@ -173,17 +173,17 @@ def running_redis(settings: Settings) -> str:
         is_there = folder.is_dir()
         answers = is_there and embedded.answers()
     except OSError as error:
-        raise NothingThere(
+        raise NothingFound(
             f"FHIR_GATEWAY_DATA_DIR: {folder} cannot be looked into ({error.strerror});"
             " run this as a user who may, or give REDIS_URL"
         ) from error
     if not is_there:
-        raise NothingThere(
+        raise NothingFound(
             f"FHIR_GATEWAY_DATA_DIR: there is no folder {folder}; say where the gateway"
             " and the worker keep theirs, or give REDIS_URL"
         )
     if not answers:
-        raise NothingThere(
+        raise NothingFound(
             f"FHIR_GATEWAY_DATA_DIR: no Redis runs in {folder}; start the gateway or"
             " the worker there, or give REDIS_URL",
             is_configuration=False,
@@ -219,7 +219,7 @@ class WrongFiles(ValueError):
         self.faults = tuple(faults)
 
 
-def configured_sources(
+def read_sources(
     path: Path, vocabulary: Vocabulary, *, is_rehearsal: bool = False
 ) -> tuple[tuple[ConfiguredSource, ...], TimeTypeMap]:
     """
@@ -297,17 +297,17 @@ def make_data_folder(settings: Settings) -> None:
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _unusable(settings.data_dir, error) from error
+        raise _unusable_folder(settings.data_dir, error) from error
 
 
-def _unusable(folder: Path, error: OSError) -> UnusableFolder:
+def _unusable_folder(folder: Path, error: OSError) -> UnusableFolder:
     return UnusableFolder(
         f"FHIR_GATEWAY_DATA_DIR: {folder.resolve()} cannot be made, or written in"
         f" ({error.strerror}); give a folder where this process may write"
     )
 
 
-def _open(
+def _open_or_create_journal(
     settings: Settings,
     database: Database,
     make_journal: Callable[[Database, Seal], Journal],
@@ -327,7 +327,7 @@ def _seal(settings: Settings) -> Seal:
 
 
 @contextmanager
-def opened_journal(settings: Settings) -> Iterator[Journal]:
+def existing_journal(settings: Settings) -> Iterator[Journal]:
     """
     Give the journal that is there, and let go of it in the end; make nothing.
 
@@ -344,14 +344,14 @@ def opened_journal(settings: Settings) -> Iterator[Journal]:
     if file is not None:
         _expect_file(file, "journal")
         if is_without_tables(file):
-            raise NothingThere(f"there is no journal in {file.resolve()}")
+            raise NothingFound(f"there is no journal in {file.resolve()}")
     database = Database(settings.database_url)
     try:
         try:
             check_tables(database.engine)
         except NoTables as error:
             where = f"in {file}" if file else "at DATABASE_URL"
-            raise NothingThere(f"{error} ({where})") from error
+            raise NothingFound(f"{error} ({where})") from error
         journal = Journal(database, _seal(settings))
         journal.upkeep.check_keys()
         yield journal
@@ -365,9 +365,9 @@ def _expect_file(path: Path, what: str) -> None:
         " where the gateway keeps them"
     )
     if is_absent(path):
-        raise NothingThere(f"there is no {what} at {path.resolve()}; {where}")
+        raise NothingFound(f"there is no {what} at {path.resolve()}; {where}")
     if fault := fault_of_file(path):
-        raise NothingThere(
+        raise NothingFound(
             f"the {what} at {path.resolve()} {fault}; run this as a user who may read"
             f" it, or {where}"
         )
@@ -400,7 +400,7 @@ def program(
         DatabaseUnavailable: The database cannot be reached.
     """
     vocabulary = Vocabulary(settings.canonical_base)
-    configured, meanings = configured_sources(settings.sources, vocabulary)
+    configured, meanings = read_sources(settings.sources, vocabulary)
     sources: Mapping[SourceName, Source] = {
         each.source.name: each.source for each in configured
     }
@@ -408,7 +408,7 @@ def program(
         each.source.name: each.adapter for each in configured
     }
     database = Database(settings.database_url)
-    journal = _open(settings, database, make_journal)
+    journal = _open_or_create_journal(settings, database, make_journal)
     store = RedisSlotStore(redis_url)
     hints = RedisRefreshHints(store.client)
     rechecks = RedisRefreshHints(store.client, WRONG)

@@ -26,10 +26,10 @@ from fhir_gateway import VERSION, wsgi
 from fhir_gateway.bootstrap import (
     WrongFiles,
     check_redis,
-    configured_sources,
     embedded_redis,
-    opened_journal,
+    existing_journal,
     program,
+    read_sources,
     running_redis,
 )
 from fhir_gateway.demo import (
@@ -232,7 +232,7 @@ def sources(context: click.Context, *, as_json: bool) -> None:
     settings = _settings(with_sources=True)
     overviews = []
     with _explain_failures(settings):
-        configured, _ = configured_sources(
+        configured, _ = read_sources(
             settings.sources, Vocabulary(settings.canonical_base)
         )
         store = RedisSlotStore(check_redis(running_redis(settings)))
@@ -282,7 +282,7 @@ def check(*, as_json: bool) -> None:
     """
     settings = _settings(with_sources=True)
     with _explain_failures(settings):
-        configured, meanings = configured_sources(
+        configured, meanings = read_sources(
             settings.sources, Vocabulary(settings.canonical_base)
         )
     pause = threading.Event()
@@ -341,7 +341,7 @@ def alarms(days: int, *, as_json: bool) -> None:
     no personal data.
     """
     settings = _settings()
-    with _explain_failures(settings), opened_journal(settings) as opened:
+    with _explain_failures(settings), existing_journal(settings) as opened:
         found = opened.outcomes.list_alarms(since=now() - timedelta(days=days))
     rows = [
         {
@@ -381,7 +381,7 @@ def settle(booking: str, *, done: bool | None) -> None:
     if done is None:
         raise click.UsageError("Give --done or --not-done.")
     settings = _settings()
-    with _explain_failures(settings), opened_journal(settings) as opened:
+    with _explain_failures(settings), existing_journal(settings) as opened:
         try:
             record = settle_by_hand(opened, booking, done=done)
         except (NotFound, Conflict) as error:
@@ -401,7 +401,7 @@ def reseal() -> None:
     resealed = 0
     with (
         _explain_failures(settings),
-        opened_journal(settings) as opened,
+        existing_journal(settings) as opened,
         Progress(console=Console(stderr=True)) as progress,
     ):
         task = progress.add_task("Resealing", total=opened.upkeep.count_sealed_rows())
@@ -456,7 +456,7 @@ def _faults_of_sources() -> tuple[str, ...]:
         | {"FHIR_GATEWAY_DATA_DIR": os.sep}
     )
     try:
-        configured, _ = configured_sources(
+        configured, _ = read_sources(
             settings.sources, Vocabulary(settings.canonical_base), is_rehearsal=True
         )
     except WrongFiles as error:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fhir_gateway.bootstrap import NothingThere, UnusableFolder, WrongFiles
+from fhir_gateway.bootstrap import NothingFound, UnusableFolder, WrongFiles
 from fhir_gateway.listening import CannotListen
 from fhir_gateway.model.fault_place import fault_place
 from fhir_gateway.settings import Settings, WrongSettings
@@ -54,7 +54,7 @@ _PREFIXES: Final[Mapping[type[Exception], str]] = {
 _SAY_ALL: Final = (
     CannotListen,
     EmbeddedRedisFailed,
-    NothingThere,
+    NothingFound,
     UnusableFolder,
     WorkerFailed,
 )
@@ -99,7 +99,7 @@ def _lines(error: Exception, settings: Settings | None) -> Sequence[str]:
 
 def _is_configuration(error: Exception) -> bool:
     match error:
-        case NothingThere() | CannotListen():
+        case NothingFound() | CannotListen():
             return error.is_configuration
         case DatabaseUnavailable():
             return error.fault.is_configuration

@@ -65,7 +65,7 @@ class SchedulingAdapter(Protocol):
     An adapter that lacks an ability has no method for it, and not in `supports` either.
 
     Every write raises `Unavailable` when it is certain that nothing was sent, `Refused`
-    when a fault is known to mean no, and `BookingUnconfirmed` when it was sent and
+    when a fault is known to mean no, and `WriteUnconfirmed` when it was sent and
     nobody knows what became of it. A `resultCode` of ERROR is no error here: it is a
     `WriteResult`.
     """

@@ -166,14 +166,14 @@ def _configure(name: str, table: Mapping[str, Any], folder: Path) -> ConfiguredS
             # One unit with a fault hides no fault of the others.
             data["units"] = readable
     faults.extend(_disagreements(data, folder))
-    adapter, more = _adapter(source_name, data)
+    adapter, more = _make_adapter(source_name, data)
     faults.extend(more)
     if faults or adapter is None:
         if adapter is not None:
             adapter.close()
         raise _Faults(faults)
     prefixes = tuple(prefix.upper() for prefix in data["prefixes"])
-    units = tuple(_unit(unit, source_name) for unit in data["units"])
+    units = tuple(_make_unit(unit, source_name) for unit in data["units"])
     return ConfiguredSource(
         source=Source(
             name=source_name,
@@ -214,7 +214,7 @@ def _readable_units(units: object) -> list[Mapping[str, Any]]:
     return [unit for unit in units if isinstance(unit, Mapping) and "hsa_id" in unit]
 
 
-def _adapter(
+def _make_adapter(
     name: SourceName, data: Mapping[str, Any]
 ) -> tuple[SchedulingAdapter | None, list[str]]:
     """Return the adapter that the settings name, or what is wrong with them."""
@@ -263,7 +263,7 @@ def _shorten(name: str) -> str:
     return name if len(name) <= _MOST_SHOWN else f"{name[:_MOST_SHOWN]}…"
 
 
-def _unit(data: dict[str, Any], source: SourceName) -> CareUnit:
+def _make_unit(data: dict[str, Any], source: SourceName) -> CareUnit:
     latitude, longitude = data.pop("latitude"), data.pop("longitude")
     position = None
     if latitude is not None and longitude is not None:

@@ -10,7 +10,7 @@ Errors of the domain, free of HTTP.
     many requests at once; try again ├── Unavailable            the source could not be
     reached; nothing was sent ├── SourceFault            the source answered with a
     technical fault │   └── MalformedAnswer    the source's answer cannot be read └──
-    BookingUnconfirmed     the write was sent; its outcome is unknown
+    WriteUnconfirmed     the write was sent; its outcome is unknown
 
 `web/errors.py` alone knows status codes, `fhir/outcome.py` alone knows issue codes and
 the error code of an error without one of its own. No message here ever holds a personal
@@ -24,7 +24,6 @@ from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.ids import SourceName
 
 __all__ = [
-    "BookingUnconfirmed",
     "Busy",
     "Category",
     "Conflict",
@@ -40,6 +39,7 @@ __all__ = [
     "TimeslotTaken",
     "Unavailable",
     "Unsupported",
+    "WriteUnconfirmed",
 ]
 
 
@@ -247,7 +247,7 @@ class MalformedAnswer(SourceFault):
         self.element = element
 
 
-class BookingUnconfirmed(GatewayError):
+class WriteUnconfirmed(GatewayError):
     """
     A write was sent and its outcome is unknown: look it up, never send it again.
 

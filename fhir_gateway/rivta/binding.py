@@ -117,17 +117,17 @@ def read(kind: type[T], node: etree._Element, rejected: Rejections) -> T:
             _read_other(layout, child, values, repeated, rejected)
             continue
         attribute, codec = known
-        value = _value(codec, child, rejected)
+        value = _read_value(codec, child, rejected)
         if value is not None:
             if attribute in values:
-                value = _again(codec, child, values[attribute], value, rejected)
+                value = _join_texts(codec, child, values[attribute], value, rejected)
             values[attribute] = value
     for attribute, items in repeated.items():
         values[attribute] = tuple(items)
-    return _make(kind, layout, values)
+    return _build(kind, layout, values)
 
 
-def _make(kind: type[T], layout: Layout, values: dict[str, Any]) -> T:
+def _build(kind: type[T], layout: Layout, values: dict[str, Any]) -> T:
     for attribute, name in layout.required:
         if attribute not in values:
             raise MalformedElement(name, "is missing")
@@ -160,7 +160,9 @@ def differences_from(
     names = set()
     for child in node:
         name = _local_name(child)
-        known = layout.by_name.get(name) if _is_meant(layout, child) else None
+        known = (
+            layout.by_name.get(name) if _counts_by_local_name(layout, child) else None
+        )
         if known is None:
             is_extension = _is_extension(layout, child)
             if is_extension and not _is_of_riv(child):
@@ -181,7 +183,7 @@ def differences_from(
     return found
 
 
-def _is_meant(layout: Layout, node: etree._Element) -> bool:
+def _counts_by_local_name(layout: Layout, node: etree._Element) -> bool:
     """Return whether an element counts by its local name."""
     tag = node.tag
     return "}" not in tag or tag.startswith(layout.family) or tag in layout.tags
@@ -202,7 +204,7 @@ def _is_of_riv(node: etree._Element) -> bool:
     return str(node.tag).lower().startswith(f"{{{_RIV}")
 
 
-def _shown(node: etree._Element) -> str:
+def _name_to_show(node: etree._Element) -> str:
     """Return the name of an element that the writer chose."""
     # Anything can stand in a name; what is long or looks like a number is not repeated.
     name = _local_name(node)
@@ -218,7 +220,7 @@ def _hint(kind: type, node: etree._Element, hints: dict[tuple[type, str], str]) 
             return f"{SOME_ELEMENT}: {_UNKNOWN}"
         close = get_close_matches(name, layout_of(kind).by_name, n=1)
         hint = f"; perhaps {close[0]}{_MEANT}" if close else ""
-        said = hints[kind, name] = f"{_shown(node)}: {_UNKNOWN}{hint}"
+        said = hints[kind, name] = f"{_name_to_show(node)}: {_UNKNOWN}{hint}"
     return said
 
 
@@ -238,9 +240,9 @@ def _refuse(layout: Layout, node: etree._Element, rejected: Rejections) -> None:
         reason = _UNKNOWN
     if layout.is_list:
         # An item under another name, or the list would look empty.
-        rejected.leave_out_item(_shown(node), reason, None)
+        rejected.leave_out_item(_name_to_show(node), reason, None)
     elif len(node) or node.attrib or not _is_blank(node.text):
-        raise MalformedElement(_shown(node), reason)
+        raise MalformedElement(_name_to_show(node), reason)
 
 
 def _refuse_text(layout: Layout, node: etree._Element, rejected: Rejections) -> None:
@@ -255,7 +257,7 @@ def _refuse_text(layout: Layout, node: etree._Element, rejected: Rejections) -> 
     rejected.leave_out_item(*_TEXT_BETWEEN, None)
 
 
-def _again(
+def _join_texts(
     codec: Codec,
     node: etree._Element,
     first: T,
@@ -269,7 +271,7 @@ def _again(
         MalformedElement: There may be one at most.
     """
     if not codec.is_joined:
-        raise _occurs_again(node)
+        raise _repetition_error(node)
     joined = f"{first}\n{second}"
     if len(joined) > codec.most:
         rejected.leave_out(_local_name(node), f"is longer than {codec.most} characters")
@@ -277,7 +279,7 @@ def _again(
     return joined
 
 
-def _occurs_again(node: etree._Element) -> MalformedElement:
+def _repetition_error(node: etree._Element) -> MalformedElement:
     return MalformedElement(f"{_local_name(node)}[2]", "occurs more than once")
 
 
@@ -307,13 +309,17 @@ def _read_other(
     rejected: Rejections,
 ) -> None:
     """Read an element that repeats, has parts, or stands in another namespace."""
-    known = layout.by_name.get(_local_name(node)) if _is_meant(layout, node) else None
+    known = (
+        layout.by_name.get(_local_name(node))
+        if _counts_by_local_name(layout, node)
+        else None
+    )
     if known is None:
         if not _is_extension(layout, node):
             _refuse(layout, node, rejected)
         return
     attribute, declared = known
-    item = _item(declared, node, rejected)
+    item = _read_item(declared, node, rejected)
     if item is None:
         return
     if declared.repeats:
@@ -321,8 +327,8 @@ def _read_other(
         return
     if attribute in values:
         if not isinstance(declared.content, Codec):
-            raise _occurs_again(node)
-        item = _again(declared.content, node, values[attribute], item, rejected)
+            raise _repetition_error(node)
+        item = _join_texts(declared.content, node, values[attribute], item, rejected)
     values[attribute] = item
 
 
@@ -339,10 +345,10 @@ def _text_with_elements(codec: Codec, node: etree._Element) -> str:
     return "".join(inner)
 
 
-def _item(declared: Element, node: etree._Element, rejected: Rejections) -> Any:  # noqa: ANN401 - an element holds what its table says
+def _read_item(declared: Element, node: etree._Element, rejected: Rejections) -> Any:  # noqa: ANN401 - an element holds what its table says
     content = declared.content
     if isinstance(content, Codec):
-        return _value(content, node, rejected)
+        return _read_value(content, node, rejected)
     if len(node) == 0 and _is_blank(node.text):
         if not declared.repeats:
             return None
@@ -363,12 +369,12 @@ def _item(declared: Element, node: etree._Element, rejected: Rejections) -> Any:
             error.reason,
             None
             if declared.key is None
-            else _said(layout_of(content), node, declared.key),
+            else _single_text(layout_of(content), node, declared.key),
         )
         return None
 
 
-def _value(codec: Codec, node: etree._Element, rejected: Rejections) -> Any:  # noqa: ANN401 - a codec reads what it is made for
+def _read_value(codec: Codec, node: etree._Element, rejected: Rejections) -> Any:  # noqa: ANN401 - a codec reads what it is made for
     """Return what a simple element says; None where that is nothing."""
     text = _text_with_elements(codec, node) if len(node) else node.text
     if text is None or not (stripped := text.strip()):
@@ -390,13 +396,13 @@ def _value(codec: Codec, node: etree._Element, rejected: Rejections) -> Any:  # 
     return codec.left_out
 
 
-def _said(layout: Layout, node: etree._Element, name: str) -> str | None:
+def _single_text(layout: Layout, node: etree._Element, name: str) -> str | None:
     """Return the text of a child, if there is one and no more."""
     said = [
         str(child.text).strip()
         for child in node
         if _local_name(child) == name
-        and _is_meant(layout, child)
+        and _counts_by_local_name(layout, child)
         and not _is_blank(child.text)
     ]
     return said[0] if len(said) == 1 else None

@@ -22,13 +22,13 @@ import requests
 import urllib3
 
 from fhir_gateway.model.errors import (
-    BookingUnconfirmed,
     GatewayError,
     Incorrect,
     MalformedAnswer,
     Party,
     SourceFault,
     Unavailable,
+    WriteUnconfirmed,
 )
 from fhir_gateway.model.ids import HsaId, LogicalAddress, SourceName
 from fhir_gateway.model.interaction import Actor, ActorType, Interaction
@@ -115,7 +115,7 @@ class SoapClient:
             Unavailable: It could not be asked: for a write, nothing reached it.
             SourceFault: A read was answered with a fault.
             MalformedAnswer: A read was answered with something unreadable.
-            BookingUnconfirmed: A write was sent and its outcome is unknown.
+            WriteUnconfirmed: A write was sent and its outcome is unknown.
         """
         exchange = _Exchange(self._source, contract)
         try:
@@ -123,11 +123,11 @@ class SoapClient:
                 contract, request, logical_address=logical_address, actor=actor
             )
         except MalformedElement as error:
-            raise exchange.incorrect(error) from error
+            raise exchange.incorrect_error(error) from error
         if timeout <= 0:
-            raise exchange.too_late()
+            raise exchange.too_late_error()
         limit = _limit(contract, actor)
-        with exchange.errors():
+        with exchange.translate_errors():
             reply = self._post(contract, document, timeout, limit)
         answer = exchange.answer(reply, limit)
         if self._differs is not None:
@@ -170,14 +170,14 @@ class _Exchange:
         self.is_write = contract.interaction.writes
 
     @contextmanager
-    def errors(self) -> Iterator[None]:
+    def translate_errors(self) -> Iterator[None]:
         """Translate what `requests` raises."""
         try:
             yield
         except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
             # Those of `requests` are OSErrors, and it lets some others through: a
             # chunk of negative length is a ValueError, after the message was sent.
-            failure = self._failure(error)
+            failure = self._transport_error(error)
             failure.detail = reason_of(error)
             failure.add_note(kind_of(error))
             raise failure from None
@@ -185,7 +185,7 @@ class _Exchange:
     def answer(self, reply: Reply, limit: Limit) -> ContractAnswer:
         """Read the answer; a fault is raised."""
         if reply.status != HTTPStatus.OK:
-            raise self._unbelievable(reply)
+            raise self._status_error(reply)
         try:
             answer = read_response(
                 self._contract,
@@ -194,14 +194,14 @@ class _Exchange:
                 limit=limit,
             )
         except MalformedElement as error:
-            raise self._malformed(str(error), error.element) from error
+            raise self._malformed_error(str(error), error.element) from error
         except (UnreadableXml, MalformedEnvelope) as error:
-            raise self._malformed(str(error), "Envelope") from error
+            raise self._malformed_error(str(error), "Envelope") from error
         if isinstance(answer.response, Fault):
-            raise self._fault(answer.response)
+            raise self._fault_error(answer.response)
         return answer
 
-    def incorrect(self, error: MalformedElement) -> Incorrect:
+    def incorrect_error(self, error: MalformedElement) -> Incorrect:
         """Return what a request that cannot be written is raised as."""
         return Incorrect(
             f"The request cannot be sent: {error}.",
@@ -209,29 +209,29 @@ class _Exchange:
             interaction=self._interaction,
         )
 
-    def too_late(self) -> Unavailable:
+    def too_late_error(self) -> Unavailable:
         """Return what a call without time left is raised as."""
-        return self._unavailable("was not asked: no time was left")
+        return self._unavailable_error("was not asked: no time was left")
 
-    def _failure(self, error: Exception) -> GatewayError:
+    def _transport_error(self, error: Exception) -> GatewayError:
         if was_never_sent(error):
-            return self._unavailable("could not be reached; nothing was sent")
+            return self._unavailable_error("could not be reached; nothing was sent")
         if self.is_write:
-            return self._unconfirmed("was sent a write and gave no answer")
+            return self._unconfirmed_error("was sent a write and gave no answer")
         if _is_timeout(error):
-            return self._unavailable("did not answer in time")
-        return self._unavailable("broke off its answer")
+            return self._unavailable_error("did not answer in time")
+        return self._unavailable_error("broke off its answer")
 
-    def _unbelievable(self, reply: Reply) -> GatewayError:
+    def _status_error(self, reply: Reply) -> GatewayError:
         """Return what an answer under another status than 200 is raised as."""
         fault = None
         if reply.status >= HTTPStatus.BAD_REQUEST:
             with suppress(UnreadableXml, MalformedEnvelope):
                 fault = read_fault(reply.body, content_type=reply.content_type)
         if fault is not None:
-            return self._fault(fault)
+            return self._fault_error(fault)
         if self.is_write:
-            return self._unconfirmed(
+            return self._unconfirmed_error(
                 f"answered a write with HTTP status {reply.status}", is_answered=True
             )
         return SourceFault(
@@ -240,7 +240,7 @@ class _Exchange:
             interaction=self._interaction,
         )
 
-    def _fault(self, fault: Fault) -> GatewayError:
+    def _fault_error(self, fault: Fault) -> GatewayError:
         code = fault.platform_code
         party = Party.PLATFORM if code else Party.REGION
         if self.is_write:
@@ -261,9 +261,9 @@ class _Exchange:
         failure.detail = fault.masked_text
         return failure
 
-    def _malformed(self, reason: str, element: str) -> GatewayError:
+    def _malformed_error(self, reason: str, element: str) -> GatewayError:
         if self.is_write:
-            return self._unconfirmed(
+            return self._unconfirmed_error(
                 f"answered a write unreadably: {reason}", is_answered=True
             )
         return MalformedAnswer(
@@ -273,15 +273,15 @@ class _Exchange:
             interaction=self._interaction,
         )
 
-    def _unavailable(self, what: str) -> Unavailable:
+    def _unavailable_error(self, what: str) -> Unavailable:
         return Unavailable(
             f"The source {what}.", source=self._source, interaction=self._interaction
         )
 
-    def _unconfirmed(
+    def _unconfirmed_error(
         self, what: str, *, is_answered: bool = False
-    ) -> BookingUnconfirmed:
-        return BookingUnconfirmed(
+    ) -> WriteUnconfirmed:
+        return WriteUnconfirmed(
             f"The source {what}.",
             source=self._source,
             interaction=self._interaction,
@@ -289,7 +289,7 @@ class _Exchange:
         )
 
 
-class FaultedWrite(BookingUnconfirmed):
+class FaultedWrite(WriteUnconfirmed):
     """A write that a fault answered: an adapter may know what the fault means."""
 
     def __init__(

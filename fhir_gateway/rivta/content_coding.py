@@ -11,7 +11,7 @@ from typing import Final
 
 from urllib3.exceptions import DecodeError
 
-__all__ = ["ACCEPTED", "decoded"]
+__all__ = ["ACCEPTED", "decode_body"]
 
 ACCEPTED: Final = "gzip, deflate"
 """The value of the header `Accept-Encoding` of whoever reads the answer here."""
@@ -25,7 +25,9 @@ _DEFLATE: Final = 8
 _NO_CODING: Final = ("", "identity")
 
 
-def decoded(chunks: Iterable[bytes], content_encoding: str | None) -> Iterator[bytes]:
+def decode_body(
+    chunks: Iterable[bytes], content_encoding: str | None
+) -> Iterator[bytes]:
     """
     Yield what a body says, in pieces of at most 64 KB where it is compressed.
 

@@ -77,7 +77,7 @@ def plain_text(text: str) -> str:
     for _ in range(_MOST_ESCAPES):
         if "<" not in plain and "&" not in plain:
             return plain
-        before, plain = plain, _once_plain(plain)
+        before, plain = plain, _strip_markup(plain)
         if plain == before:
             return plain
     return _TOKEN.sub("", plain).strip()
@@ -90,7 +90,7 @@ def plain_line(text: str) -> str:
     return " ".join(plain_text(text).split())
 
 
-def _once_plain(text: str) -> str:
+def _strip_markup(text: str) -> str:
     is_document = _is_document(text)
     writer = _Writer(is_document=is_document)
     end = 0
@@ -108,7 +108,7 @@ def _once_plain(text: str) -> str:
         elif name:
             writer.enter(name, attributes)
     writer.text(_unescape(text[end:]))
-    return writer.written()
+    return writer.finish()
 
 
 def _is_document(text: str) -> bool:
@@ -187,7 +187,7 @@ class _Writer:
         elif name in _CELLS:
             self._line += " "
 
-    def written(self) -> str:
+    def finish(self) -> str:
         """Return all lines."""
         self._end_line()
         lines = self._lines

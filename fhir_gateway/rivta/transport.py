@@ -46,7 +46,7 @@ from urllib3.exceptions import (
 )
 from urllib3.util.ssl_ import create_urllib3_context
 
-from fhir_gateway.rivta.content_coding import ACCEPTED, decoded
+from fhir_gateway.rivta.content_coding import ACCEPTED, decode_body
 from fhir_gateway.rivta.failure import CertificateUnusable
 from fhir_gateway.rivta.limit import ANSWER, MOST_OF_HEADS
 
@@ -155,7 +155,7 @@ class Transport:
         ):
             body = bytearray()
             chunks = response.raw.stream(_CHUNK_BYTES, decode_content=False)
-            for chunk in decoded(chunks, response.headers.get("Content-Encoding")):
+            for chunk in decode_body(chunks, response.headers.get("Content-Encoding")):
                 body += chunk
                 if len(body) > most_bytes:
                     break

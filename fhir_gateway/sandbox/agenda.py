@@ -14,13 +14,13 @@ from typing import Final, NamedTuple
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.model.timekeeping import civil_date_text
 from fhir_gateway.sandbox.catalogue import (
-    Lane,
-    OfferedTimeType,
+    Calendar,
+    LocalTimeType,
     SandboxRegion,
     SandboxUnit,
 )
 
-__all__ = ["DAYS", "Agenda", "OfferedTime", "TimeKey", "density"]
+__all__ = ["DAYS", "Agenda", "PlannedTime", "TimeKey", "density"]
 
 DAYS: Final = 90
 
@@ -36,12 +36,12 @@ class TimeKey(NamedTuple):
     """What tells one time from every other in a region."""
 
     unit: HsaId
-    lane: int
+    calendar: int
     start: str
 
 
 @dataclass(frozen=True, slots=True)
-class OfferedTime:
+class PlannedTime:
     """
     A time that was planned; civil time as on the wire, YYYYMMDDhhmmss.
 
@@ -50,8 +50,8 @@ class OfferedTime:
     """
 
     unit: SandboxUnit
-    lane: Lane
-    time_type: OfferedTimeType
+    calendar: Calendar
+    time_type: LocalTimeType
     start: str
     end: str
     is_free: bool
@@ -59,7 +59,7 @@ class OfferedTime:
     @property
     def key(self) -> TimeKey:
         """Return what tells it from every other."""
-        return TimeKey(self.unit.hsa_id, self.lane.number, self.start)
+        return TimeKey(self.unit.hsa_id, self.calendar.number, self.start)
 
 
 class Agenda:
@@ -82,8 +82,8 @@ class Agenda:
         first_day: date,
         last_day: date,
         *,
-        time_types: Sequence[OfferedTimeType] | None = None,
-    ) -> Iterator[OfferedTime]:
+        time_types: Sequence[LocalTimeType] | None = None,
+    ) -> Iterator[PlannedTime]:
         """
         Yield what is planned at a unit, day by day and lane by lane.
 
@@ -96,18 +96,18 @@ class Agenda:
         day = first_day
         while day <= last_day:
             if day.weekday() < _WEEKDAYS:
-                for lane in unit.lanes:
-                    yield from self._lane(unit, lane, day, time_types)
+                for calendar in unit.calendars:
+                    yield from self._calendar_times(unit, calendar, day, time_types)
             day += timedelta(days=1)
 
-    def _lane(
+    def _calendar_times(
         self,
         unit: SandboxUnit,
-        lane: Lane,
+        calendar: Calendar,
         day: date,
-        time_types: Sequence[OfferedTimeType] | None,
-    ) -> Iterator[OfferedTime]:
-        if _is_group(lane) and day.weekday() not in _GROUP_DAYS:
+        time_types: Sequence[LocalTimeType] | None,
+    ) -> Iterator[PlannedTime]:
+        if _is_group(calendar) and day.weekday() not in _GROUP_DAYS:
             return
         digest = b""
         ordinal = day.toordinal()
@@ -116,29 +116,29 @@ class Agenda:
             ((hours.opens, hours.lunch), (hours.back, hours.closes))
         ):
             # Moves on by one each week, so no time type is tied to a weekday.
-            turn = ordinal + ordinal // _DAYS_A_WEEK + lane.number + half
-            time_type = lane.time_types[turn % len(lane.time_types)]
+            rotation = ordinal + ordinal // _DAYS_A_WEEK + calendar.number + half
+            time_type = calendar.time_types[rotation % len(calendar.time_types)]
             if time_types is not None and time_type not in time_types:
                 continue
-            digest = digest or self._digest(unit, lane, ordinal)
+            digest = digest or self._digest(unit, calendar, ordinal)
             date_text = civil_date_text(day)
             for index, minute in enumerate(
                 range(opens, closes - time_type.minutes + 1, time_type.minutes)
             ):
                 at = 2 * (index + half * _SLOTS_A_HALF_DAY)
-                draw = digest[at] << 8 | digest[at + 1]
-                if draw < self._planned:
-                    yield OfferedTime(
+                sample = digest[at] << 8 | digest[at + 1]
+                if sample < self._planned:
+                    yield PlannedTime(
                         unit,
-                        lane,
+                        calendar,
                         time_type,
-                        _civil(date_text, minute),
-                        _civil(date_text, minute + time_type.minutes),
-                        draw < self._free,
+                        _civil_text(date_text, minute),
+                        _civil_text(date_text, minute + time_type.minutes),
+                        sample < self._free,
                     )
 
-    def _digest(self, unit: SandboxUnit, lane: Lane, ordinal: int) -> bytes:
-        text = f"{self._seed}|{unit.hsa_id}|{lane.number}|{ordinal}"
+    def _digest(self, unit: SandboxUnit, calendar: Calendar, ordinal: int) -> bytes:
+        text = f"{self._seed}|{unit.hsa_id}|{calendar.number}|{ordinal}"
         return hashlib.blake2b(text.encode()).digest()
 
 
@@ -149,31 +149,31 @@ def density(regions: Sequence[SandboxRegion], slots: int) -> float:
     At most 1: then the units have no more time to give.
     """
     a_week = sum(
-        _a_week(unit, lane)
+        _times_a_week(unit, calendar)
         for region in regions
         for unit in region.units
-        for lane in unit.lanes
+        for calendar in unit.calendars
     )
     return min(1.0, slots / (a_week * DAYS / _DAYS_A_WEEK * (1 - _TAKEN)))
 
 
-def _a_week(unit: SandboxUnit, lane: Lane) -> float:
+def _times_a_week(unit: SandboxUnit, calendar: Calendar) -> float:
     hours = unit.hours
-    days = len(_GROUP_DAYS) if _is_group(lane) else _WEEKDAYS
+    days = len(_GROUP_DAYS) if _is_group(calendar) else _WEEKDAYS
     a_day = sum(
         time_type.places
         * (
             (hours.lunch - hours.opens) // time_type.minutes
             + (hours.closes - hours.back) // time_type.minutes
         )
-        for time_type in lane.time_types
-    ) / len(lane.time_types)
+        for time_type in calendar.time_types
+    ) / len(calendar.time_types)
     return a_day * days
 
 
-def _is_group(lane: Lane) -> bool:
-    return lane.performer is None and lane.resource is None
+def _is_group(calendar: Calendar) -> bool:
+    return calendar.performer is None and calendar.resource is None
 
 
-def _civil(date_text: str, minute: int) -> str:
+def _civil_text(date_text: str, minute: int) -> str:
     return f"{date_text}{minute // 60:02d}{minute % 60:02d}00"

@@ -19,10 +19,10 @@ from fhir_gateway.model.timekeeping import (
     civil_time_text,
     date_from_contract,
 )
-from fhir_gateway.sandbox.agenda import DAYS, Agenda, OfferedTime, TimeKey
-from fhir_gateway.sandbox.catalogue import OfferedTimeType, SandboxUnit
+from fhir_gateway.sandbox.agenda import DAYS, Agenda, PlannedTime, TimeKey
+from fhir_gateway.sandbox.catalogue import LocalTimeType, SandboxUnit
 
-__all__ = ["Book", "BookedTime", "Party", "Refusal", "Refused", "Wanted"]
+__all__ = ["Book", "BookedTime", "Party", "Refusal", "Refused", "RequestedTime"]
 
 
 class Refusal(Enum):
@@ -48,7 +48,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class RequestedTime:
     """
     A time that a resident asks for.
 
@@ -64,10 +64,10 @@ class Wanted:
     resource_id: str | None = None
     exact: bool = False
 
-    def names(self, time: OfferedTime) -> bool:
+    def names(self, time: PlannedTime) -> bool:
         """Return whether it is that time."""
-        performer = time.lane.performer.hsa_id if time.lane.performer else None
-        resource_id = time.lane.resource.id if time.lane.resource else None
+        performer = time.calendar.performer.hsa_id if time.calendar.performer else None
+        resource_id = time.calendar.resource.id if time.calendar.resource else None
         return (
             time.start == self.start
             and time.end == self.end
@@ -94,9 +94,9 @@ class BookedTime:
 
     booking_id: BookingId
     unit: SandboxUnit
-    time_type: OfferedTimeType
+    time_type: LocalTimeType
     party: Party
-    time: OfferedTime | None = None
+    time: PlannedTime | None = None
     purpose: str | None = None
     is_invitation: bool = False
 
@@ -137,8 +137,8 @@ class Book:
         first_day: date,
         last_day: date,
         *,
-        time_types: Sequence[OfferedTimeType] | None = None,
-    ) -> list[OfferedTime]:
+        time_types: Sequence[LocalTimeType] | None = None,
+    ) -> list[PlannedTime]:
         """Return the free times, one for each place that is left, in order of time."""
         instant = self._clock()
         today = civil_date(instant)
@@ -162,7 +162,7 @@ class Book:
         free.sort(key=lambda time: time.start)
         return free
 
-    def make(self, wanted: Wanted, party: Party) -> BookedTime:
+    def make(self, requested: RequestedTime, party: Party) -> BookedTime:
         """
         Book a time.
 
@@ -171,7 +171,7 @@ class Book:
                 planned, or it has begun.
         """
         with self.lock:
-            time = self._sell(wanted)
+            time = self._sell(requested)
             return self._keep(
                 BookedTime(
                     booking_id=self._next_id(),
@@ -182,7 +182,9 @@ class Book:
                 )
             )
 
-    def accept(self, booking_id: BookingId, wanted: Wanted, party: Party) -> BookedTime:
+    def accept(
+        self, booking_id: BookingId, requested: RequestedTime, party: Party
+    ) -> BookedTime:
         """
         Book a time in answer to an open invitation; the booking keeps its id.
 
@@ -198,7 +200,7 @@ class Book:
                 or invitation.party.subject_of_care != party.subject_of_care
             ):
                 raise Refused(Refusal.NO_SUCH_INVITATION)
-            time = self._sell(wanted)
+            time = self._sell(requested)
             return self._keep(
                 replace(
                     invitation,
@@ -211,14 +213,19 @@ class Book:
             )
 
     def move(
-        self, booking_id: BookingId, wanted: Wanted, party: Party, *, new_id: bool
+        self,
+        booking_id: BookingId,
+        requested: RequestedTime,
+        party: Party,
+        *,
+        new_id: bool,
     ) -> BookedTime:
         """
         Move a booking to another time; what was an invitation becomes a booking.
 
         Args:
             booking_id: Which.
-            wanted: Where to.
+            requested: The time to move it to.
             party: Whose it is, and what they write now.
             new_id: The moved booking gets an id of its own.
 
@@ -235,7 +242,7 @@ class Book:
                 raise Refused(Refusal.NO_SUCH_BOOKING)
             if not booked.time_type.may_change:
                 raise Refused(Refusal.MAY_NOT_CHANGE)
-            time = self._sell(wanted)
+            time = self._sell(requested)
             self._return(booked.time)
             del self._bookings[booking_id]
             return self._keep(
@@ -301,7 +308,7 @@ class Book:
     def invite(
         self,
         unit: SandboxUnit,
-        time_type: OfferedTimeType,
+        time_type: LocalTimeType,
         party: Party,
         *,
         purpose: str,
@@ -346,19 +353,19 @@ class Book:
                 )
             )
 
-    def _sell(self, wanted: Wanted) -> OfferedTime:
+    def _sell(self, requested: RequestedTime) -> PlannedTime:
         instant = self._clock()
-        day = date_from_contract(wanted.start[:8])
+        day = date_from_contract(requested.start[:8])
         today = civil_date(instant)
         if not (
             today <= day < today + timedelta(days=DAYS)
-            and wanted.start > civil_time_text(instant)
+            and requested.start > civil_time_text(instant)
         ):
             raise Refused(Refusal.NO_SUCH_TIME)
         named = [
             time
-            for time in self._agenda.times(wanted.unit, day, day)
-            if wanted.names(time)
+            for time in self._agenda.times(requested.unit, day, day)
+            if requested.names(time)
         ]
         if not named:
             raise Refused(Refusal.NO_SUCH_TIME)
@@ -370,7 +377,7 @@ class Book:
                 return time
         raise Refused(Refusal.TAKEN)
 
-    def _return(self, time: OfferedTime) -> None:
+    def _return(self, time: PlannedTime) -> None:
         self._sold[time.key] -= 1
 
     def _keep(self, booked: BookedTime) -> BookedTime:

@@ -35,9 +35,9 @@ from fhir_gateway.sandbox.towns import HOUSES, MITT, NORR, SYD, Town
 
 __all__ = [
     "DEFAULT_SLOTS",
-    "Lane",
-    "OfferedCareType",
-    "OfferedTimeType",
+    "Calendar",
+    "LocalCareType",
+    "LocalTimeType",
     "Resource",
     "SandboxRegion",
     "SandboxUnit",
@@ -60,7 +60,7 @@ class Style(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OfferedCareType:
+class LocalCareType:
     """A unit's own grouping of its time types."""
 
     id: CareTypeId
@@ -68,7 +68,7 @@ class OfferedCareType:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OfferedTimeType:
+class LocalTimeType:
     """
     A time type as one unit has it.
 
@@ -88,7 +88,7 @@ class OfferedTimeType:
     may_change: bool
     may_message: bool
     places: int = 1
-    care_type: OfferedCareType | None = None
+    care_type: LocalCareType | None = None
     info: str | None = None
 
 
@@ -102,7 +102,7 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
+class Calendar:
     """
     What can take one resident at a time: a performer, a room, or a group.
 
@@ -110,7 +110,7 @@ class Lane:
     """
 
     number: int
-    time_types: tuple[OfferedTimeType, ...]
+    time_types: tuple[LocalTimeType, ...]
     performer: Performer | None = None
     resource: Resource | None = None
 
@@ -122,8 +122,8 @@ class SandboxUnit:
     care_unit: CareUnit
     kind: str
     hours: OpeningHours
-    time_types: tuple[OfferedTimeType, ...]
-    lanes: tuple[Lane, ...]
+    time_types: tuple[LocalTimeType, ...]
+    calendars: tuple[Calendar, ...]
 
     @property
     def hsa_id(self) -> HsaId:
@@ -133,10 +133,12 @@ class SandboxUnit:
     @property
     def performers(self) -> tuple[Performer, ...]:
         """Return the staff that a resident can choose."""
-        return tuple(lane.performer for lane in self.lanes if lane.performer)
+        return tuple(
+            calendar.performer for calendar in self.calendars if calendar.performer
+        )
 
     @property
-    def covid_vaccination(self) -> OfferedTimeType | None:
+    def covid_vaccination(self) -> LocalTimeType | None:
         """Return the time type that means vaccination against covid-19, if any."""
         return next(
             (offered for offered in self.time_types if offered.is_covid_vaccination),
@@ -165,8 +167,8 @@ class SandboxRegion:
 
     def unit(self, hsa_id: str) -> SandboxUnit | None:
         """Return the unit with an HSA-id in any case, or None."""
-        wanted = hsa_id.strip().upper()
-        return next((unit for unit in self.units if unit.hsa_id == wanted), None)
+        requested = hsa_id.strip().upper()
+        return next((unit for unit in self.units if unit.hsa_id == requested), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,9 +249,9 @@ def _region(plan: _Plan, units: int) -> SandboxRegion:
 
 
 def _unit(plan: _Plan, index: int) -> SandboxUnit:
-    turn, place = divmod(index, len(plan.towns))
+    rotation, place = divmod(index, len(plan.towns))
     town = plan.towns[place]
-    kind = KINDS[PATTERN[(place + 5 * turn) % len(PATTERN)]]
+    kind = KINDS[PATTERN[(place + 5 * rotation) % len(PATTERN)]]
     keys = list(dict.fromkeys(key for staff in kind.staff for key in staff.practices))
     if plan.style is Style.EXACT:
         keys += kind.in_groups
@@ -260,31 +262,31 @@ def _unit(plan: _Plan, index: int) -> SandboxUnit:
     return SandboxUnit(
         care_unit=CareUnit(
             hsa_id=HsaId(f"{plan.hsa_prefix}{1001 + index}"),
-            name=f"{kind.name} {HOUSES[(turn + place) % len(HOUSES)]}, {town.name}",
+            name=f"{kind.name} {HOUSES[(rotation + place) % len(HOUSES)]}, {town.name}",
             source=SourceName(plan.name),
             organization=HsaId(f"{plan.hsa_prefix}0000"),
             organization_name=plan.title,
             phone=plan.phone.format(index % _PHONE_SERIES),
-            street=f"{town.street} {2 + 3 * turn}",
+            street=f"{town.street} {2 + 3 * rotation}",
             postal_code=town.postal_code,
             city=town.name,
             # Each further house of a town stands some 500 metres to the north-east.
             position=type(town.position)(
-                latitude=round(town.position.latitude + 0.004 * turn, 4),
-                longitude=round(town.position.longitude + 0.004 * turn, 4),
+                latitude=round(town.position.latitude + 0.004 * rotation, 4),
+                longitude=round(town.position.longitude + 0.004 * rotation, 4),
             ),
         ),
         kind=kind.name,
         hours=kind.hours,
         time_types=tuple(offered.values()),
-        lanes=_lanes(plan, kind, index, offered),
+        calendars=_calendars(plan, kind, index, offered),
     )
 
 
-def _lanes(
-    plan: _Plan, kind: Kind, index: int, offered: dict[str, OfferedTimeType]
-) -> tuple[Lane, ...]:
-    lanes = []
+def _calendars(
+    plan: _Plan, kind: Kind, index: int, offered: dict[str, LocalTimeType]
+) -> tuple[Calendar, ...]:
+    calendars = []
     for number, staff in enumerate(kind.staff):
         time_types = tuple(offered[key] for key in staff.practices)
         if plan.style is Style.TAKECARE:
@@ -293,7 +295,9 @@ def _lanes(
                 name=f"{staff.room} {number + 1}",
                 kind=str(number % 2 + 1),
             )
-            lanes.append(Lane(number=number, time_types=time_types, resource=resource))
+            calendars.append(
+                Calendar(number=number, time_types=time_types, resource=resource)
+            )
             continue
         who = 7 * index + 5 * number + (11 if plan.style is Style.SCHEDULR else 0)
         performer = Performer(
@@ -302,20 +306,22 @@ def _lanes(
             last_name=LAST_NAMES[who % len(LAST_NAMES)],
             title=staff.title,
         )
-        lanes.append(Lane(number=number, time_types=time_types, performer=performer))
+        calendars.append(
+            Calendar(number=number, time_types=time_types, performer=performer)
+        )
     if plan.style is Style.EXACT and kind.in_groups:
-        lanes.append(
-            Lane(
-                number=len(lanes),
+        calendars.append(
+            Calendar(
+                number=len(calendars),
                 time_types=tuple(offered[key] for key in kind.in_groups),
             )
         )
-    return tuple(lanes)
+    return tuple(calendars)
 
 
 def _time_type(
     plan: _Plan, practice: Practice, unit: int, number: int
-) -> OfferedTimeType:
+) -> LocalTimeType:
     # Three local schemes: text that is shared within the region, numbers that each unit
     # hands out for itself, and opaque ids shared within the region.
     match plan.style:
@@ -328,7 +334,7 @@ def _time_type(
         case Style.SCHEDULR:
             name = practice.syd
             local_id = str(uuid5(NAMESPACE_OID, f"syd {practice.key}"))
-    return OfferedTimeType(
+    return LocalTimeType(
         id=TimeTypeId(local_id),
         name=name,
         key=practice.key,
@@ -342,6 +348,6 @@ def _time_type(
     )
 
 
-def _care_type(group: CareGroup) -> OfferedCareType:
+def _care_type(group: CareGroup) -> LocalCareType:
     identity, name = group.value
-    return OfferedCareType(id=CareTypeId(identity), name=name)
+    return LocalCareType(id=CareTypeId(identity), name=name)

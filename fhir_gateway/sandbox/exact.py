@@ -89,22 +89,22 @@ from fhir_gateway.rivta.scheduling_1_1.update_booking import (
 from fhir_gateway.rivta.scheduling_1_1.update_booking import (
     Response as UpdateBookingResponse,
 )
-from fhir_gateway.sandbox.agenda import OfferedTime
+from fhir_gateway.sandbox.agenda import PlannedTime
 from fhir_gateway.sandbox.book import (
     Book,
     BookedTime,
     Party,
     Refusal,
     Refused,
-    Wanted,
+    RequestedTime,
 )
 from fhir_gateway.sandbox.catalogue import (
-    OfferedTimeType,
+    LocalTimeType,
     SandboxRegion,
     SandboxUnit,
 )
 from fhir_gateway.sandbox.producer import (
-    Done,
+    Outcome,
     client_fault,
     is_person,
     platform_fault,
@@ -148,7 +148,7 @@ class ExactProducer:
     def __init__(self, region: SandboxRegion, book: Book) -> None:
         self._region = region
         self._book = book
-        self._process: Mapping[Interaction, Callable[[Any, Actor | None], Done]] = {
+        self._process: Mapping[Interaction, Callable[[Any, Actor | None], Outcome]] = {
             scheduling.GET_ALL_TIME_TYPES: self._time_types,
             scheduling.GET_ALL_CARE_TYPES: self._care_types,
             scheduling.GET_ALL_PERFORMERS: self._performers,
@@ -192,13 +192,13 @@ class ExactProducer:
         holder = request if slot is None else slot
         number = getattr(holder, "subject_of_care", "")
         if slot is not None:
-            self._check_wanted(slot)
+            self._check_requested_time(slot)
             if isinstance(request, UpdateBookingRequest) and slot.booking_id is None:
                 raise platform_fault("VP015", "bookingId")
         if number and not _SUBJECT_OF_CARE.fullmatch(number):
             raise platform_fault("VP015", "subject_of_care")
 
-    def _check_wanted(self, slot: TimeslotType) -> None:
+    def _check_requested_time(self, slot: TimeslotType) -> None:
         """
         Hold a requested time to the TKB's table, which is narrower than the schema.
 
@@ -243,7 +243,7 @@ class ExactProducer:
         interaction: Interaction,
         request: Any,  # noqa: ANN401 - each contract has its own
         actor: Actor | None,
-    ) -> Done:
+    ) -> Outcome:
         """Do what is asked; a refused write is an ERROR with a Swedish text."""
         return self._process[interaction](request, actor)
 
@@ -253,7 +253,7 @@ class ExactProducer:
         """Return a resident's coming times at all units but those left out."""
         return ScheduleResponse(
             timeslot_detail=tuple(
-                self.booked_timeslot(booked)
+                self.timeslot_of_booking(booked)
                 for booked in self._book.coming(subject_of_care)
                 if booked.unit.hsa_id not in without
             )
@@ -263,22 +263,22 @@ class ExactProducer:
         self,
         contract: Contract[Any, Any],
         interaction: Interaction,  # noqa: ARG002 - habits depend on it
-        done: Done,
+        outcome: Outcome,
     ) -> bytes:
         """Return what goes on the wire: just what the strict writer makes."""
         return write_response(
-            contract, done.response, processing_status=done.processing_status
+            contract, outcome.response, processing_status=outcome.processing_status
         )
 
     # How it words what it lists
 
-    def free_timeslot(
+    def timeslot_of_free_time(
         self,
-        time: OfferedTime,
+        time: PlannedTime,
         request: FreeTimesRequest,  # noqa: ARG002 - habits depend on it
     ) -> TimeslotType:
         """Return a free time as it is listed."""
-        performer = time.lane.performer
+        performer = time.calendar.performer
         care_type = time.time_type.care_type
         return TimeslotType(
             start_time_inclusive=time.start,
@@ -297,10 +297,10 @@ class ExactProducer:
             care_type_id=care_type.id if care_type else None,
         )
 
-    def booked_timeslot(self, booked: BookedTime) -> TimeslotType:
+    def timeslot_of_booking(self, booked: BookedTime) -> TimeslotType:
         """Return a booking or an invitation as it is shown."""
         time = booked.time
-        performer = time.lane.performer if time else None
+        performer = time.calendar.performer if time else None
         care_type = booked.time_type.care_type
         return TimeslotType(
             start_time_inclusive=time.start if time else None,
@@ -329,7 +329,7 @@ class ExactProducer:
 
     def free_times(
         self, unit: SandboxUnit, request: FreeTimesRequest
-    ) -> list[OfferedTime]:
+    ) -> list[PlannedTime]:
         """
         Return the free times that a request asks for.
 
@@ -349,9 +349,9 @@ class ExactProducer:
         self,
         unit: SandboxUnit,
         request: FreeTimesRequest,
-        chosen: Sequence[OfferedTimeType],
-    ) -> list[OfferedTime]:
-        wanted = {performer.upper() for performer in request.performer}
+        chosen: Sequence[LocalTimeType],
+    ) -> list[PlannedTime]:
+        requested = {performer.upper() for performer in request.performer}
         return [
             time
             for time in self._book.free(
@@ -360,15 +360,15 @@ class ExactProducer:
                 date_from_contract(request.end_date_inclusive),
                 time_types=chosen,
             )
-            if not wanted
-            or (time.lane.performer and time.lane.performer.hsa_id in wanted)
+            if not requested
+            or (time.calendar.performer and time.calendar.performer.hsa_id in requested)
         ]
 
     # The reads
 
-    def _time_types(self, request: TimeTypesRequest, _actor: Actor | None) -> Done:
+    def _time_types(self, request: TimeTypesRequest, _actor: Actor | None) -> Outcome:
         unit = self._region.unit(request.healthcare_facility)
-        return Done(
+        return Outcome(
             response=TimeTypesResponse(
                 list_of_time_types=tuple(
                     TimeTypeType(time_type_name=each.name, time_type_id=each.id)
@@ -379,19 +379,19 @@ class ExactProducer:
             )
         )
 
-    def _care_types(self, request: CareTypesRequest, _actor: Actor | None) -> Done:
+    def _care_types(self, request: CareTypesRequest, _actor: Actor | None) -> Outcome:
         unit = self._region.unit(request.healthcare_facility)
         performers = {performer.upper() for performer in request.performer}
         care_types = {
             each.care_type.id: each.care_type
-            for lane in (unit.lanes if unit else ())
+            for calendar in (unit.calendars if unit else ())
             if not performers
-            or (lane.performer and lane.performer.hsa_id in performers)
-            for each in lane.time_types
+            or (calendar.performer and calendar.performer.hsa_id in performers)
+            for each in calendar.time_types
             if each.care_type
             and (not request.time_type_ids or each.id in request.time_type_ids)
         }
-        return Done(
+        return Outcome(
             response=CareTypesResponse(
                 care_types=tuple(
                     CareTypeType(care_type_name=each.name, care_type_id=each.id)
@@ -400,23 +400,24 @@ class ExactProducer:
             )
         )
 
-    def _performers(self, request: PerformersRequest, _actor: Actor | None) -> Done:
+    def _performers(self, request: PerformersRequest, _actor: Actor | None) -> Outcome:
         unit = self._region.unit(request.healthcare_facility)
-        return Done(
+        return Outcome(
             response=PerformersResponse(
                 performer_infos=tuple(
                     PerformerInfoType(
-                        performer=lane.performer.hsa_id,
-                        first_name=lane.performer.first_name,
-                        last_name=lane.performer.last_name,
-                        title=lane.performer.title,
+                        performer=calendar.performer.hsa_id,
+                        first_name=calendar.performer.first_name,
+                        last_name=calendar.performer.last_name,
+                        title=calendar.performer.title,
                     )
-                    for lane in (unit.lanes if unit else ())
-                    if lane.performer
+                    for calendar in (unit.calendars if unit else ())
+                    if calendar.performer
                     and (
                         not request.time_type_ids
                         or any(
-                            each.id in request.time_type_ids for each in lane.time_types
+                            each.id in request.time_type_ids
+                            for each in calendar.time_types
                         )
                     )
                     and (
@@ -424,17 +425,17 @@ class ExactProducer:
                         or any(
                             each.care_type
                             and each.care_type.id in request.care_type_ids
-                            for each in lane.time_types
+                            for each in calendar.time_types
                         )
                     )
                 )
             )
         )
 
-    def _facilities(self, request: FacilitiesRequest, _actor: Actor | None) -> Done:
+    def _facilities(self, request: FacilitiesRequest, _actor: Actor | None) -> Outcome:
         unit = self._region.unit(request.healthcare_facility)
         units = self.facilities(unit, request.booking_id) if unit else ()
-        return Done(
+        return Outcome(
             response=FacilitiesResponse(
                 healthcare_facility_infos=tuple(
                     HealthcareFacilityInfoType(
@@ -461,13 +462,13 @@ class ExactProducer:
                 return ()
         return [each for each in self._region.units if each.kind == unit.kind]
 
-    def _dates(self, request: DatesRequest, _actor: Actor | None) -> Done:
+    def _dates(self, request: DatesRequest, _actor: Actor | None) -> Outcome:
         unit = self._region.unit(request.healthcare_facility)
         days = {
-            (time.start[:8], time.lane.number, time.time_type.id): time
+            (time.start[:8], time.calendar.number, time.time_type.id): time
             for time in (self.free_times(unit, request) if unit else ())
         }
-        return Done(
+        return Outcome(
             response=DatesResponse(
                 performer_availability_by_date=tuple(
                     self.available_date(time, request) for time in days.values()
@@ -476,10 +477,10 @@ class ExactProducer:
         )
 
     def available_date(
-        self, time: OfferedTime, request: DatesRequest
+        self, time: PlannedTime, request: DatesRequest
     ) -> PerformerAvailabilityByDateType:
         """Return the day of a free time as it is listed."""
-        slot = self.free_timeslot(time, request)
+        slot = self.timeslot_of_free_time(time, request)
         return PerformerAvailabilityByDateType(
             healthcare_facility=slot.healthcare_facility,
             performer=slot.performer,
@@ -492,27 +493,27 @@ class ExactProducer:
             care_type_id=slot.care_type_id,
         )
 
-    def _timeslots(self, request: TimeslotsRequest, _actor: Actor | None) -> Done:
+    def _timeslots(self, request: TimeslotsRequest, _actor: Actor | None) -> Outcome:
         unit = self._region.unit(request.healthcare_facility)
-        return Done(
+        return Outcome(
             response=TimeslotsResponse(
                 timeslot_detail=tuple(
-                    self.free_timeslot(time, request)
+                    self.timeslot_of_free_time(time, request)
                     for time in (self.free_times(unit, request) if unit else ())
                 )
             )
         )
 
-    def _details(self, request: DetailsRequest, actor: Actor | None) -> Done:
+    def _details(self, request: DetailsRequest, actor: Actor | None) -> Outcome:
         try:
             booked = self._find(request.booking_id, request.healthcare_facility, actor)
         except Refused:
-            return self.no_details()
-        return Done(
-            response=DetailsResponse(timeslot_detail=self.booked_timeslot(booked))
+            return self.answer_unknown_booking()
+        return Outcome(
+            response=DetailsResponse(timeslot_detail=self.timeslot_of_booking(booked))
         )
 
-    def no_details(self) -> Done:
+    def answer_unknown_booking(self) -> Outcome:
         """
         Answer a question about a booking that is not there.
 
@@ -521,9 +522,11 @@ class ExactProducer:
         """
         raise server_fault("Bokningen finns inte")
 
-    def _schedule_at_unit(self, request: ScheduleRequest, _actor: Actor | None) -> Done:
+    def _schedule_at_unit(
+        self, request: ScheduleRequest, _actor: Actor | None
+    ) -> Outcome:
         here = request.healthcare_facility.upper()
-        return Done(
+        return Outcome(
             response=self.schedule(
                 request.subject_of_care,
                 without=[
@@ -534,20 +537,20 @@ class ExactProducer:
 
     # The writes
 
-    def _make(self, request: MakeBookingRequest, _actor: Actor | None) -> Done:
+    def _make(self, request: MakeBookingRequest, _actor: Actor | None) -> Outcome:
         slot = request.requested_timeslot
         try:
-            wanted, party = self.wanted(slot)
-            booked = self.book(request, wanted, party)
+            requested, party = self.requested_time(slot)
+            booked = self.book(request, requested, party)
         except Refused as refused:
-            return Done(
+            return Outcome(
                 response=MakeBookingResponse(
                     result_code=ResultCode.ERROR.value,
                     result_text=self.refusal_text(refused.refusal),
                 )
             )
-        code, text = self.booked_text(request, booked)
-        return Done(
+        code, text = self.booking_result(request, booked)
+        return Outcome(
             response=MakeBookingResponse(
                 booking_id=booked.booking_id, result_code=code.value, result_text=text
             ),
@@ -555,7 +558,7 @@ class ExactProducer:
             booking_id=booked.booking_id,
         )
 
-    def wanted(self, slot: TimeslotType) -> tuple[Wanted, Party]:
+    def requested_time(self, slot: TimeslotType) -> tuple[RequestedTime, Party]:
         """
         Return what is asked for, and for whom.
 
@@ -569,7 +572,7 @@ class ExactProducer:
         if not is_person(subject_of_care):
             raise Refused(Refusal.NO_SUCH_PERSON)
         return (
-            Wanted(
+            RequestedTime(
                 unit=unit,
                 start=slot.start_time_inclusive or "",
                 end=slot.end_time_exclusive or "",
@@ -582,7 +585,7 @@ class ExactProducer:
         )
 
     def book(
-        self, request: MakeBookingRequest, wanted: Wanted, party: Party
+        self, request: MakeBookingRequest, requested: RequestedTime, party: Party
     ) -> BookedTime:
         """
         Book a time; a booking id names the open invitation that it answers.
@@ -592,12 +595,12 @@ class ExactProducer:
         """
         booking_id = request.requested_timeslot.booking_id
         if booking_id is None:
-            return self._book.make(wanted, party)
-        if wanted.unit not in self.facilities(wanted.unit, booking_id):
+            return self._book.make(requested, party)
+        if requested.unit not in self.facilities(requested.unit, booking_id):
             raise Refused(Refusal.NO_SUCH_INVITATION)
-        return self._book.accept(BookingId(booking_id), wanted, party)
+        return self._book.accept(BookingId(booking_id), requested, party)
 
-    def booked_text(
+    def booking_result(
         self,
         request: MakeBookingRequest,  # noqa: ARG002 - habits depend on it
         booked: BookedTime,
@@ -606,24 +609,24 @@ class ExactProducer:
         info = booked.time_type.info
         return (ResultCode.INFO, info) if info else (ResultCode.OK, None)
 
-    def _update(self, request: UpdateBookingRequest, _actor: Actor | None) -> Done:
+    def _update(self, request: UpdateBookingRequest, _actor: Actor | None) -> Outcome:
         slot = request.requested_timeslot
         booking_id = slot.booking_id or ""
         try:
-            wanted, party = self.wanted(slot)
-            self._check_destination(booking_id, wanted.unit)
+            requested, party = self.requested_time(slot)
+            self._check_destination(booking_id, requested.unit)
             booked = self._book.move(
-                BookingId(booking_id), wanted, party, new_id=self.gives_new_id
+                BookingId(booking_id), requested, party, new_id=self.gives_new_id
             )
         except Refused as refused:
-            return Done(
+            return Outcome(
                 response=UpdateBookingResponse(
                     result_code=ResultCode.ERROR.value,
                     result_text=self.refusal_text(refused.refusal),
                 )
             )
         info = booked.time_type.info
-        return Done(
+        return Outcome(
             response=UpdateBookingResponse(
                 result_code=(ResultCode.INFO if info else ResultCode.OK).value,
                 result_text=info,
@@ -632,21 +635,21 @@ class ExactProducer:
             booking_id=booked.booking_id,
         )
 
-    def _cancel(self, request: CancelBookingRequest, actor: Actor | None) -> Done:
+    def _cancel(self, request: CancelBookingRequest, actor: Actor | None) -> Outcome:
         try:
             booked = self._find(request.booking_id, request.healthcare_facility, actor)
             self._check_message(booked, request.message)
             booked = self._book.cancel(booked.booking_id)
         except Refused as refused:
-            return Done(
+            return Outcome(
                 response=CancelBookingResponse(
                     result_code=ResultCode.ERROR.value,
                     result_text=self.refusal_text(refused.refusal),
                 )
             )
-        return Done(
+        return Outcome(
             response=CancelBookingResponse(
-                result_code=ResultCode.OK.value, result_text=self.cancelled_text()
+                result_code=ResultCode.OK.value, result_text=self.cancellation_text()
             ),
             booked=booked,
             booking_id=booked.booking_id,
@@ -664,14 +667,14 @@ class ExactProducer:
             raise Refused(Refusal.NO_SUCH_UNIT)
 
     def _check_message(self, booked: BookedTime, message: str | None) -> None:
-        if message and not self.takes_message(booked):
+        if message and not self.accepts_message(booked):
             raise Refused(Refusal.MAY_NOT_MESSAGE)
 
-    def takes_message(self, booked: BookedTime) -> bool:
+    def accepts_message(self, booked: BookedTime) -> bool:
         """Return whether a message may go with a cancellation."""
         return booked.time_type.may_message
 
-    def cancelled_text(self) -> str | None:
+    def cancellation_text(self) -> str | None:
         """Return what is said of a cancellation."""
         return None
 
@@ -681,8 +684,8 @@ class ExactProducer:
 
 
 def _filter(
-    chosen: Sequence[OfferedTimeType], request: FreeTimesRequest
-) -> tuple[OfferedTimeType, ...]:
+    chosen: Sequence[LocalTimeType], request: FreeTimesRequest
+) -> tuple[LocalTimeType, ...]:
     return tuple(
         each
         for each in chosen

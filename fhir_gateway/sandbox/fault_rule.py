@@ -223,11 +223,11 @@ def _interactions(kind: FaultKind, names: object) -> frozenset[Interaction]:
     if names is None:
         return valid
     try:
-        wanted = set(_texts({"interactions": names}, "interactions"))
+        requested = set(_texts({"interactions": names}, "interactions"))
     except BadRule:
-        wanted = set()
-    chosen = frozenset(each for each in valid if each.name in wanted)
-    if not chosen or {each.name for each in chosen} != wanted:
+        requested = set()
+    chosen = frozenset(each for each in valid if each.name in requested)
+    if not chosen or {each.name for each in chosen} != requested:
         listed = ", ".join(sorted(each.name for each in valid))
         raise BadRule(f"interactions for {kind.value!r} must be some of {listed}")
     return chosen

@@ -8,7 +8,7 @@ from typing import Any
 
 from fhir_gateway.model.timekeeping import Clock, exact_instant_text
 from fhir_gateway.rivta.scheduling_1_1.types import TimeslotType
-from fhir_gateway.sandbox.agenda import OfferedTime
+from fhir_gateway.sandbox.agenda import PlannedTime
 from fhir_gateway.sandbox.book import BookedTime
 
 __all__ = ["Ledger", "LedgerTime", "Write", "booking_json"]
@@ -36,14 +36,16 @@ class LedgerTime:
         )
 
     @classmethod
-    def of_booking(cls, time: OfferedTime) -> "LedgerTime":
+    def of_booking(cls, time: PlannedTime) -> "LedgerTime":
         """Return what has been sold."""
         return cls(
             start=time.start,
             end=time.end,
             time_type_id=time.time_type.id,
-            performer=time.lane.performer.hsa_id if time.lane.performer else None,
-            resource_id=time.lane.resource.id if time.lane.resource else None,
+            performer=time.calendar.performer.hsa_id
+            if time.calendar.performer
+            else None,
+            resource_id=time.calendar.resource.id if time.calendar.resource else None,
         )
 
     def as_json(self) -> dict[str, str | None]:

@@ -19,7 +19,7 @@ from fhir_gateway.rivta.scheduling_1_1.get_subject_of_care_schedule import (
 from fhir_gateway.sandbox.book import BookedTime
 
 __all__ = [
-    "Done",
+    "Outcome",
     "Producer",
     "ProducerFault",
     "client_fault",
@@ -40,7 +40,7 @@ class ProducerFault(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Done:
+class Outcome:
     """
     What became of a call.
 
@@ -78,7 +78,7 @@ class Producer(Protocol):
         interaction: Interaction,
         request: Any,  # noqa: ANN401 - each contract has its own
         actor: Actor | None,
-    ) -> Done:
+    ) -> Outcome:
         """
         Do what is asked.
 
@@ -92,7 +92,7 @@ class Producer(Protocol):
         """Return a resident's coming times at all units but those left out."""
 
     def document(
-        self, contract: Contract[Any, Any], interaction: Interaction, done: Done
+        self, contract: Contract[Any, Any], interaction: Interaction, outcome: Outcome
     ) -> bytes:
         """Return what goes on the wire."""
 

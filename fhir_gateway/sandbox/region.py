@@ -37,7 +37,7 @@ from fhir_gateway.sandbox.exact import ExactProducer
 from fhir_gateway.sandbox.fault_rule import FaultKind, FaultRule, FaultRules
 from fhir_gateway.sandbox.ledger import Ledger, LedgerTime, Write, booking_json
 from fhir_gateway.sandbox.producer import (
-    Done,
+    Outcome,
     Producer,
     ProducerFault,
     platform_fault,
@@ -110,7 +110,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class _Received:
+class _ReceivedCall:
     call: Call
     interaction: Interaction | None
     soap_action: str
@@ -194,7 +194,7 @@ class Region:
         rule = self.rules.take(interaction, None, kinds={FaultKind.REFUSE})
         return rule is not None
 
-    def answered(self, seconds: float) -> None:
+    def add_answering_time(self, seconds: float) -> None:
         """Count what an answer took, from its question's first line on."""
         with self._book.lock:
             self.answering_s += seconds
@@ -205,7 +205,7 @@ class Region:
             call = read_call(document)
         except (UnreadableXml, MalformedEnvelope):
             return _fault_reply(platform_fault("VP015"))
-        received = _Received(
+        received = _ReceivedCall(
             call=call, interaction=_BY_TAG.get(call.action), soap_action=soap_action
         )
         rule = self.rules.take(received.interaction, call.logical_address)
@@ -215,7 +215,7 @@ class Region:
             return _carry(self._process(received), rule)
         return self._spoil(received, rule)
 
-    def _spoil(self, received: _Received, rule: FaultRule) -> Reply | None:
+    def _spoil(self, received: _ReceivedCall, rule: FaultRule) -> Reply | None:
         match rule.kind:
             case FaultKind.REFUSE:
                 return None
@@ -236,7 +236,7 @@ class Region:
             case _:
                 return self._substitute(received, rule)
 
-    def _substitute(self, received: _Received, rule: FaultRule) -> Reply:
+    def _substitute(self, received: _ReceivedCall, rule: FaultRule) -> Reply:
         """Answer something else than what the booking system would say."""
         contract = received.contract
         match rule.kind:
@@ -244,23 +244,23 @@ class Region:
                 aggregated = (
                     received.call.logical_address == self.catalogue.aggregated_address
                 )
-                done = Done(
+                outcome = Outcome(
                     response=contract.response(),
                     processing_status=() if aggregated else None,
                 )
-                return self._write_reply(received, done)
+                return self._write_reply(received, outcome)
             case FaultKind.ERROR:
                 self._note(received, ResultCode.ERROR.value)
                 response = contract.response(
                     result_code=ResultCode.ERROR.value, result_text=rule.text or None
                 )
-                return self._write_reply(received, Done(response=response))
+                return self._write_reply(received, Outcome(response=response))
             case FaultKind.WRONG_STATUS:
                 if rule.after or not received.is_write:
                     return replace(self._process(received), status=rule.status)
                 self._note(received, _DROPPED_BEFORE)
                 response = contract.response(result_code=ResultCode.OK.value)
-                reply = self._write_reply(received, Done(response=response))
+                reply = self._write_reply(received, Outcome(response=response))
                 return replace(reply, status=rule.status)
             case FaultKind.DELIVER_NOTHING:
                 self._note_or_process(received, rule, _DROPPED_BEFORE, _DROPPED_AFTER)
@@ -270,7 +270,7 @@ class Region:
                 return _fault_reply(platform_fault(rule.code))
 
     def _note_or_process(
-        self, received: _Received, rule: FaultRule, before: str, after: str
+        self, received: _ReceivedCall, rule: FaultRule, before: str, after: str
     ) -> None:
         if rule.after:
             self._process(received, result=after)
@@ -279,7 +279,7 @@ class Region:
 
     def _process(
         self,
-        received: _Received,
+        received: _ReceivedCall,
         *,
         result: str | None = None,
         info: str | None = None,
@@ -300,25 +300,25 @@ class Region:
         with self._book.lock:
             try:
                 request = self._request(received)
-                done = self._producer.process(
+                outcome = self._producer.process(
                     received.interaction, request, received.call.actor
                 )
             except ProducerFault as fault:
                 self._note(received, result or _FAULT)
                 return _fault_reply(fault)
-            if info is not None and done.response.result_code == ResultCode.OK.value:
-                done = replace(
-                    done,
+            if info is not None and outcome.response.result_code == ResultCode.OK.value:
+                outcome = replace(
+                    outcome,
                     response=replace(
-                        done.response,
+                        outcome.response,
                         result_code=ResultCode.INFO.value,
                         result_text=info,
                     ),
                 )
-            self._note(received, result or done.response.result_code, done)
-        return self._write_reply(received, done)
+            self._note(received, result or outcome.response.result_code, outcome)
+        return self._write_reply(received, outcome)
 
-    def _read(self, received: _Received) -> Done:
+    def _read(self, received: _ReceivedCall) -> Outcome:
         interaction = received.interaction
         address = received.call.logical_address
         if (
@@ -335,7 +335,7 @@ class Region:
             raise platform_fault("VP004")
         return self._producer.process(interaction, request, received.call.actor)
 
-    def _request(self, received: _Received) -> Any:  # noqa: ANN401 - each contract's own
+    def _request(self, received: _ReceivedCall) -> Any:  # noqa: ANN401 - each contract's own
         address = received.call.logical_address
         if address is None:
             raise platform_fault("VP003")
@@ -345,7 +345,7 @@ class Region:
             received.contract, received.call, soap_action=received.soap_action
         )
 
-    def _aggregate(self, subject_of_care: str) -> Done:
+    def _aggregate(self, subject_of_care: str) -> Outcome:
         """
         Ask every unit where the resident has a booking.
 
@@ -366,7 +366,7 @@ class Region:
             )
         ]
         present = civil_time_text(self._clock())
-        return Done(
+        return Outcome(
             response=self._producer.schedule(subject_of_care, without=failed),
             processing_status=tuple(
                 _failure(unit, present) if unit in failed else _success(unit, present)
@@ -374,21 +374,25 @@ class Region:
             ),
         )
 
-    def _write_reply(self, received: _Received, done: Done) -> Reply:
+    def _write_reply(self, received: _ReceivedCall, outcome: Outcome) -> Reply:
         if received.interaction is None:
             return _fault_reply(platform_fault("VP004"))
         return Reply(
             status=200,
-            body=self._producer.document(received.contract, received.interaction, done),
+            body=self._producer.document(
+                received.contract, received.interaction, outcome
+            ),
         )
 
-    def _note(self, received: _Received, result: str, done: Done | None = None) -> None:
+    def _note(
+        self, received: _ReceivedCall, result: str, outcome: Outcome | None = None
+    ) -> None:
         """Write a write into the ledger; a read is not noted."""
         if received.interaction is None or not received.is_write:
             return
         request = received.request_if_readable()
         slot = getattr(request, "requested_timeslot", None)
-        booked = done.booked if done else None
+        booked = outcome.booked if outcome else None
         if slot is not None:
             time = LedgerTime.of_request(slot)
         elif booked is not None and booked.time is not None:
@@ -403,7 +407,7 @@ class Region:
                     unit=getattr(holder, "healthcare_facility", None),
                     timeslot=time,
                     booking_id_sent=getattr(holder, "booking_id", None),
-                    booking_id=done.booking_id if done else None,
+                    booking_id=outcome.booking_id if outcome else None,
                     subject_of_care=(
                         slot.subject_of_care
                         if slot is not None

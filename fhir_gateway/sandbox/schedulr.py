@@ -23,10 +23,10 @@ from fhir_gateway.rivta.scheduling_1_1.update_booking import (
     Request as UpdateBookingRequest,
 )
 from fhir_gateway.rivta.xml import parse
-from fhir_gateway.sandbox.agenda import OfferedTime
-from fhir_gateway.sandbox.book import BookedTime, Party, Refusal, Refused, Wanted
+from fhir_gateway.sandbox.agenda import PlannedTime
+from fhir_gateway.sandbox.book import BookedTime, Party, Refusal, Refused, RequestedTime
 from fhir_gateway.sandbox.exact import ExactProducer, FreeTimesRequest
-from fhir_gateway.sandbox.producer import Done, client_fault, server_fault
+from fhir_gateway.sandbox.producer import Outcome, client_fault, server_fault
 
 __all__ = ["SchedulrProducer"]
 
@@ -83,11 +83,11 @@ class SchedulrProducer(ExactProducer):
         return request
 
     def document(
-        self, contract: Contract[Any, Any], interaction: Interaction, done: Done
+        self, contract: Contract[Any, Any], interaction: Interaction, outcome: Outcome
     ) -> bytes:
         """Return what goes on the wire; an unknown booking's details are left out."""
-        if done.response is not None:
-            return super().document(contract, interaction, done)
+        if outcome.response is not None:
+            return super().document(contract, interaction, outcome)
         # The strict writer will not leave out what is required, so it is taken out.
         filler = DetailsResponse(timeslot_detail=TimeslotType(healthcare_facility="-"))
         envelope = parse(write_response(contract, filler))
@@ -95,41 +95,41 @@ class SchedulrProducer(ExactProducer):
             del response[:]
         return etree.tostring(envelope, xml_declaration=True, encoding="UTF-8")
 
-    def free_timeslot(
-        self, time: OfferedTime, request: FreeTimesRequest
+    def timeslot_of_free_time(
+        self, time: PlannedTime, request: FreeTimesRequest
     ) -> TimeslotType:
         """Return a free time that repeats the request's booking and resident."""
         return replace(
-            super().free_timeslot(time, request),
+            super().timeslot_of_free_time(time, request),
             booking_id=request.booking_id,
             subject_of_care=request.subject_of_care,
         )
 
-    def booked_timeslot(self, booked: BookedTime) -> TimeslotType:
+    def timeslot_of_booking(self, booked: BookedTime) -> TimeslotType:
         """Return a booking, where the performer's title stands last."""
-        slot = super().booked_timeslot(booked)
-        performer = booked.time.lane.performer if booked.time else None
+        slot = super().timeslot_of_booking(booked)
+        performer = booked.time.calendar.performer if booked.time else None
         if performer is None:
             return slot
         name = f"{performer.first_name} {performer.last_name}, {performer.title}"
         return replace(slot, performer_name=name)
 
-    def no_details(self) -> Done:
+    def answer_unknown_booking(self) -> Outcome:
         """Answer a question about a booking that is not there: with nothing in it."""
-        return Done(response=None)
+        return Outcome(response=None)
 
-    def wanted(self, slot: TimeslotType) -> tuple[Wanted, Party]:
+    def requested_time(self, slot: TimeslotType) -> tuple[RequestedTime, Party]:
         """
         Return what is asked for, and for whom.
 
         Raises:
             Refused: There is no such unit, person or performer.
         """
-        wanted, party = super().wanted(slot)
-        staff = {performer.hsa_id for performer in wanted.unit.performers}
-        if wanted.performer is not None and wanted.performer not in staff:
+        requested, party = super().requested_time(slot)
+        staff = {performer.hsa_id for performer in requested.unit.performers}
+        if requested.performer is not None and requested.performer not in staff:
             raise Refused(Refusal.NO_SUCH_PERFORMER)
-        return wanted, party
+        return requested, party
 
 
 def _check_arguments(slot: TimeslotType) -> None:

@@ -257,7 +257,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._reply(region, reply)
         # The answer leaves after this, so whoever has it finds its time counted.
-        region.answered(time.perf_counter() - self._began)
+        region.add_answering_time(time.perf_counter() - self._began)
 
     def _reply(self, region: Region, reply: Reply) -> None:
         if reply.interim is not None:

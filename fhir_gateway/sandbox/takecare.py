@@ -27,11 +27,11 @@ from fhir_gateway.rivta.scheduling_1_1.types import (
     TimeslotType,
 )
 from fhir_gateway.rivta.xml import parse
-from fhir_gateway.sandbox.agenda import OfferedTime
-from fhir_gateway.sandbox.book import BookedTime, Party, Refusal, Refused, Wanted
+from fhir_gateway.sandbox.agenda import PlannedTime
+from fhir_gateway.sandbox.book import BookedTime, Party, Refusal, Refused, RequestedTime
 from fhir_gateway.sandbox.catalogue import SandboxUnit
 from fhir_gateway.sandbox.exact import ExactProducer, FreeTimesRequest
-from fhir_gateway.sandbox.producer import Done, ProducerFault, server_fault
+from fhir_gateway.sandbox.producer import Outcome, ProducerFault, server_fault
 
 __all__ = ["TakeCareProducer"]
 
@@ -92,12 +92,12 @@ class TakeCareProducer(ExactProducer):
             raise _illegal_argument() from None
 
     def document(
-        self, contract: Contract[Any, Any], interaction: Interaction, done: Done
+        self, contract: Contract[Any, Any], interaction: Interaction, outcome: Outcome
     ) -> bytes:
         """Return what goes on the wire, empty elements and all."""
         envelope = parse(
             write_response(
-                contract, done.response, processing_status=done.processing_status
+                contract, outcome.response, processing_status=outcome.processing_status
             )
         )
         for slot in envelope.iter(f"{{{contract.namespace}}}timeslotDetail"):
@@ -110,13 +110,13 @@ class TakeCareProducer(ExactProducer):
             _add_empty_result_text(envelope, contract)
         return etree.tostring(envelope, xml_declaration=True, encoding="UTF-8")
 
-    def free_timeslot(
-        self, time: OfferedTime, request: FreeTimesRequest
+    def timeslot_of_free_time(
+        self, time: PlannedTime, request: FreeTimesRequest
     ) -> TimeslotType:
         """Return a free time: a room, and flags that say nothing of a booking."""
-        resource = time.lane.resource
+        resource = time.calendar.resource
         return replace(
-            super().free_timeslot(time, request),
+            super().timeslot_of_free_time(time, request),
             resource_name=resource.name if resource else None,
             resource_id=resource.id if resource else None,
             cancel_booking_allowed=False,
@@ -124,11 +124,11 @@ class TakeCareProducer(ExactProducer):
             message_allowed=True,
         )
 
-    def booked_timeslot(self, booked: BookedTime) -> TimeslotType:
+    def timeslot_of_booking(self, booked: BookedTime) -> TimeslotType:
         """Return a booking: the room poses as performer, two flags are never set."""
-        resource = booked.time.lane.resource if booked.time else None
+        resource = booked.time.calendar.resource if booked.time else None
         return replace(
-            super().booked_timeslot(booked),
+            super().timeslot_of_booking(booked),
             performer=resource.kind if resource else None,
             performer_name=resource.name if resource else None,
             resource_id=resource.id if resource else None,
@@ -137,7 +137,7 @@ class TakeCareProducer(ExactProducer):
         )
 
     def available_date(
-        self, time: OfferedTime, request: DatesRequest
+        self, time: PlannedTime, request: DatesRequest
     ) -> PerformerAvailabilityByDateType:
         """Return the day of a free time, with the unit's name for the room's."""
         return replace(
@@ -147,7 +147,7 @@ class TakeCareProducer(ExactProducer):
 
     def free_times(
         self, unit: SandboxUnit, request: FreeTimesRequest
-    ) -> list[OfferedTime]:
+    ) -> list[PlannedTime]:
         """
         Return the free times; the performers asked for are never passed on.
 
@@ -160,11 +160,11 @@ class TakeCareProducer(ExactProducer):
             booked = self._book.get(request.booking_id)
         except Refused:
             raise _illegal_argument() from None
-        number = booked.time.lane.number if booked.time else None
+        number = booked.time.calendar.number if booked.time else None
         return [
             time
             for time in self._free(unit, anybody, unit.time_types)
-            if time.lane.number == number
+            if time.calendar.number == number
         ]
 
     def facilities(
@@ -175,7 +175,7 @@ class TakeCareProducer(ExactProducer):
         """Return the unit itself: nothing can be moved to another."""
         return (unit,)
 
-    def no_details(self) -> Done:
+    def answer_unknown_booking(self) -> Outcome:
         """
         Answer a question about a booking that is not there.
 
@@ -184,7 +184,7 @@ class TakeCareProducer(ExactProducer):
         """
         raise server_fault(_FAULTS[Refusal.NO_SUCH_BOOKING])
 
-    def wanted(self, slot: TimeslotType) -> tuple[Wanted, Party]:
+    def requested_time(self, slot: TimeslotType) -> tuple[RequestedTime, Party]:
         """
         Return what is asked for; the reason is cut at 300 characters.
 
@@ -196,20 +196,20 @@ class TakeCareProducer(ExactProducer):
         if not all(needed) or not all(text and text.isdecimal() for text in ids):
             raise _illegal_argument()
         # Its bookings show a resource type as performer; it ignores one that it gets.
-        wanted, party = super().wanted(replace(slot, performer=None))
+        requested, party = super().requested_time(replace(slot, performer=None))
         reason = party.reason[:_MOST_REASON] if party.reason else None
-        return wanted, replace(party, reason=reason)
+        return requested, replace(party, reason=reason)
 
     def book(
         self,
         request: MakeBookingRequest,  # noqa: ARG002 - a booking id in it is ignored
-        wanted: Wanted,
+        requested: RequestedTime,
         party: Party,
     ) -> BookedTime:
         """Book a time."""
-        return self._book.make(wanted, party)
+        return self._book.make(requested, party)
 
-    def booked_text(
+    def booking_result(
         self,
         request: MakeBookingRequest,
         booked: BookedTime,  # noqa: ARG002 - it is the telephone number that counts
@@ -222,11 +222,11 @@ class TakeCareProducer(ExactProducer):
             )
         return ResultCode.OK, None
 
-    def takes_message(self, booked: BookedTime) -> bool:  # noqa: ARG002 - any will do
+    def accepts_message(self, booked: BookedTime) -> bool:  # noqa: ARG002 - any will do
         """Return that it accepts a message always."""
         return True
 
-    def cancelled_text(self) -> str | None:
+    def cancellation_text(self) -> str | None:
         """Return its word for done."""
         return "CANCELLED"
 

@@ -29,11 +29,11 @@ from fhir_gateway.adapters.protocol import (
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import Booking, ResultCode, WriteResult
 from fhir_gateway.model.errors import (
-    BookingUnconfirmed,
     GatewayError,
     Refused,
     SourceFault,
     Unavailable,
+    WriteUnconfirmed,
 )
 from fhir_gateway.model.ids import BookingId, LogicalAddress
 from fhir_gateway.model.interaction import Actor, Interaction
@@ -56,7 +56,7 @@ from fhir_gateway.testing.source_under_test import Failure, SourceUnderTest
 
 __all__ = ["AdapterConformance"]
 
-Able = TypeVar("Able")
+Ability = TypeVar("Ability")
 
 _TIMEOUT_S: Final = 10.0
 _SOON_S: Final = 0.3
@@ -115,7 +115,7 @@ class AdapterConformance:
 
     def test_units_are_listed(self, source: SourceUnderTest) -> None:
         """The list of units has the unit."""
-        answer = _able(source, ListsUnits).get_all_healthcare_facilities(
+        answer = _adapter_with(source, ListsUnits).get_all_healthcare_facilities(
             GetAllHealthcareFacilities(
                 unit=source.unit,
                 actor=Actor.agent(source.agent),
@@ -128,7 +128,7 @@ class AdapterConformance:
 
     def test_performers_are_listed(self, source: SourceUnderTest) -> None:
         """The list of performers is read whole, and names nobody twice."""
-        answer = _able(source, ListsPerformers).get_all_performers(
+        answer = _adapter_with(source, ListsPerformers).get_all_performers(
             GetAllPerformers(
                 unit=source.unit,
                 actor=Actor.agent(source.agent),
@@ -191,7 +191,7 @@ class AdapterConformance:
 
     def test_days_and_times_agree(self, source: SourceUnderTest) -> None:
         """The days with free times are those that the times stand on."""
-        days = _able(source, ListsAvailableDates).get_available_dates(
+        days = _adapter_with(source, ListsAvailableDates).get_available_dates(
             GetAvailableDates(
                 unit=source.unit,
                 actor=Actor.agent(source.agent),
@@ -257,7 +257,7 @@ class AdapterConformance:
         """A booked time has an id, and is not free any more."""
         resident = source.new_resident()
 
-        timeslot, booking_id = _booked(source, resident)
+        timeslot, booking_id = _book_a_time(source, resident)
 
         assert timeslot.token not in _tokens(source)
         found = _details(source, booking_id, resident)
@@ -271,12 +271,14 @@ class AdapterConformance:
     def test_a_booking_is_listed(self, source: SourceUnderTest) -> None:
         """A resident's list has what the resident booked, as its details have it."""
         resident = source.new_resident()
-        before = _schedule(source, resident)
+        before = _bookings_of(source, resident)
 
-        _, booking_id = _booked(source, resident)
+        _, booking_id = _book_a_time(source, resident)
 
         assert before == ()
-        assert _schedule(source, resident) == (_details(source, booking_id, resident),)
+        assert _bookings_of(source, resident) == (
+            _details(source, booking_id, resident),
+        )
 
     def test_an_unknown_booking_is_an_error(self, source: SourceUnderTest) -> None:
         """Details of a booking that there is not raise an error of ours."""
@@ -285,7 +287,7 @@ class AdapterConformance:
 
     def test_a_taken_time_is_not_booked(self, source: SourceUnderTest) -> None:
         """The second to book a time gets a definite no."""
-        timeslot, _ = _booked(source, source.new_resident())
+        timeslot, _ = _book_a_time(source, source.new_resident())
         second = source.new_resident()
 
         try:
@@ -300,8 +302,8 @@ class AdapterConformance:
     def test_a_booking_is_moved(self, source: SourceUnderTest) -> None:
         """A moved booking leaves its old time free, and takes its new one."""
         resident = source.new_resident()
-        old, booking_id = _booked(source, resident)
-        new = _a_time(source)
+        old, booking_id = _book_a_time(source, resident)
+        new = _one_free_time(source)
 
         result = source.adapter.update_booking(
             UpdateBooking(
@@ -319,7 +321,7 @@ class AdapterConformance:
     def test_a_booking_is_cancelled(self, source: SourceUnderTest) -> None:
         """A cancelled time can be booked again at once."""
         resident = source.new_resident()
-        timeslot, booking_id = _booked(source, resident)
+        timeslot, booking_id = _book_a_time(source, resident)
 
         result = source.adapter.cancel_booking(
             CancelBooking(
@@ -339,10 +341,10 @@ class AdapterConformance:
     ) -> None:
         """A write that nobody answers for is unconfirmed, and never repeated."""
         resident = source.new_resident()
-        timeslot = _a_time(source)
+        timeslot = _one_free_time(source)
         source.fail(failure)
 
-        with pytest.raises(BookingUnconfirmed):
+        with pytest.raises(WriteUnconfirmed):
             _make(source, timeslot, resident, timeout=_SOON_S)
 
         assert source.writes_received(resident) == 1
@@ -350,14 +352,16 @@ class AdapterConformance:
     def test_a_write_with_a_lost_answer_is_found(self, source: SourceUnderTest) -> None:
         """A booking that was made without an answer stands in the resident's list."""
         resident = source.new_resident()
-        timeslot = _a_time(source)
-        assert _schedule(source, resident) == ()
+        timeslot = _one_free_time(source)
+        assert _bookings_of(source, resident) == ()
         source.fail(Failure.LOST_ANSWER)
 
-        with pytest.raises(BookingUnconfirmed):
+        with pytest.raises(WriteUnconfirmed):
             _make(source, timeslot, resident)
 
-        assert [each.start for each in _schedule(source, resident)] == [timeslot.start]
+        assert [each.start for each in _bookings_of(source, resident)] == [
+            timeslot.start
+        ]
 
     @pytest.mark.parametrize("interaction", _EVERY_WRITE)
     @pytest.mark.parametrize("failure", _EVERY_FAILURE)
@@ -366,10 +370,10 @@ class AdapterConformance:
     ) -> None:
         """Neither number nor name of the resident is in the error or its notes."""
         resident = source.new_resident()
-        write = _write(source, interaction, resident)
+        write = _prepare_write(source, interaction, resident)
         source.fail(failure)
 
-        with pytest.raises(BookingUnconfirmed) as raised:
+        with pytest.raises(WriteUnconfirmed) as raised:
             write()
 
         error = raised.value
@@ -385,7 +389,7 @@ class AdapterConformance:
         source.adapter.close()
 
 
-def _able(source: SourceUnderTest, kind: type[Able]) -> Able:
+def _adapter_with(source: SourceUnderTest, kind: type[Ability]) -> Ability:
     """Return the adapter with an ability; without it, the test is skipped."""
     adapter = source.adapter
     if ABILITIES[kind] not in adapter.supports or not isinstance(adapter, kind):
@@ -417,7 +421,7 @@ def _tokens(source: SourceUnderTest) -> set[object]:
     return {each.token for each in _free_times(source).timeslots}
 
 
-def _a_time(source: SourceUnderTest) -> Timeslot:
+def _one_free_time(source: SourceUnderTest) -> Timeslot:
     """Return a free time that has one place, or the first where none has."""
     free = _free_times(source).timeslots
     return next((each for each in free if each.count == 1), free[0])
@@ -435,10 +439,10 @@ def _make(
     )
 
 
-def _booked(
+def _book_a_time(
     source: SourceUnderTest, resident: SubjectOfCare
 ) -> tuple[Timeslot, BookingId]:
-    timeslot = _a_time(source)
+    timeslot = _one_free_time(source)
     result = _make(source, timeslot, resident)
     assert result.is_done
     assert result.booking_id is not None
@@ -460,8 +464,10 @@ def _details(
     )
 
 
-def _schedule(source: SourceUnderTest, resident: SubjectOfCare) -> tuple[Booking, ...]:
-    answer = _able(source, ListsBookings).get_subject_of_care_schedule(
+def _bookings_of(
+    source: SourceUnderTest, resident: SubjectOfCare
+) -> tuple[Booking, ...]:
+    answer = _adapter_with(source, ListsBookings).get_subject_of_care_schedule(
         GetSubjectOfCareSchedule(
             address=LogicalAddress(source.unit),
             actor=Actor.resident(resident.number),
@@ -472,12 +478,12 @@ def _schedule(source: SourceUnderTest, resident: SubjectOfCare) -> tuple[Booking
     return tuple(answer.bookings)
 
 
-def _write(
+def _prepare_write(
     source: SourceUnderTest, interaction: Interaction, resident: SubjectOfCare
 ) -> Callable[[], WriteResult]:
     """Return a write that is ready to be sent."""
     adapter = source.adapter
-    timeslot = _a_time(source)
+    timeslot = _one_free_time(source)
     match interaction:
         case scheduling.MAKE_BOOKING:
             return lambda: _make(source, timeslot, resident, timeout=_SOON_S)

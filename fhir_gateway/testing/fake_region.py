@@ -94,16 +94,16 @@ class FakeRegion:
 
     def fail(self, failure: Failure) -> None:
         """Fail once."""
-        self.spoil(**_FAULTS[failure], count=1)
+        self.add_fault(**_FAULTS[failure], count=1)
 
-    def spoil(self, **fault: object) -> None:
+    def add_fault(self, **fault: object) -> None:
         """Order a fault, in the words of the sandbox's own page."""
         answer = requests.post(
             f"{self.url}/faults/{self.catalogue.name}", json=fault, timeout=_TIMEOUT_S
         )
         answer.raise_for_status()
 
-    def mend(self) -> None:
+    def clear_faults(self) -> None:
         """Take every fault back."""
         requests.delete(
             f"{self.url}/faults/{self.catalogue.name}", timeout=_TIMEOUT_S

@@ -36,4 +36,4 @@ def _source(
     source = regions.region(request.param, partial(adapter_of, request.param))
     yield source
     source.adapter.close()
-    source.mend()
+    source.clear_faults()

@@ -18,11 +18,11 @@ from fhir_gateway.adapters.protocol import (
 )
 from fhir_gateway.model.booking import BookedTimes, ResultCode, WriteResult
 from fhir_gateway.model.errors import (
-    BookingUnconfirmed,
     NotFound,
     Refused,
     SourceFault,
     Unavailable,
+    WriteUnconfirmed,
 )
 from fhir_gateway.model.ids import BookingId, LogicalAddress
 from fhir_gateway.model.interaction import Actor
@@ -156,7 +156,7 @@ def test_equal_times_of_a_group_are_counted(source: FakeRegion) -> None:
 
 def test_a_reset_connection_is_unavailable(source: FakeRegion) -> None:
     """A source that resets a question could not be asked."""
-    source.spoil(fault="refuse", count=1)
+    source.add_fault(fault="refuse", count=1)
 
     with pytest.raises(Unavailable):
         free_times(source)
@@ -164,7 +164,7 @@ def test_a_reset_connection_is_unavailable(source: FakeRegion) -> None:
 
 def test_a_faulted_read_has_the_platforms_code(source: FakeRegion) -> None:
     """A fault of the platform's raises SourceFault with its code."""
-    source.spoil(fault="vp-fault", code="VP007", count=1)
+    source.add_fault(fault="vp-fault", code="VP007", count=1)
 
     with pytest.raises(SourceFault) as raised:
         free_times(source)
@@ -222,9 +222,9 @@ def test_a_fault_says_nothing_of_a_write(
     """A fault may come before the write was done or after: it is sent once."""
     resident = source.new_resident()
     book = booking_of(source, resident, timeout=SOON_S)
-    source.spoil(**fault, after=after, interactions=["MakeBooking"], count=2)
+    source.add_fault(**fault, after=after, interactions=["MakeBooking"], count=2)
 
-    with pytest.raises(BookingUnconfirmed):
+    with pytest.raises(WriteUnconfirmed):
         book()
 
     assert [done for _, _, done in source.writes(resident)] == [after]
@@ -235,7 +235,7 @@ def test_a_fault_of_the_regions_is_kept_for_those_who_know_it(
 ) -> None:
     """An unknown fault on a write is unconfirmed; its text is not in the message."""
     book = booking_of(source, source.new_resident())
-    source.spoil(fault="vp-fault", interactions=["MakeBooking"], count=1)
+    source.add_fault(fault="vp-fault", interactions=["MakeBooking"], count=1)
 
     with pytest.raises(FaultedWrite) as raised:
         book()
@@ -249,7 +249,7 @@ def test_a_fault_of_the_regions_is_kept_for_those_who_know_it(
 def test_a_done_write_with_a_remark_is_done(source: FakeRegion) -> None:
     """INFO is a yes with a text."""
     book = booking_of(source, source.new_resident())
-    source.spoil(
+    source.add_fault(
         fault="info", interactions=["MakeBooking"], text="Kom tidigt.", count=1
     )
 
@@ -268,7 +268,7 @@ def test_units_that_do_not_answer_are_named(source: FakeRegion) -> None:
         return
     resident = source.new_resident()
     booking_of(source, resident)()
-    source.spoil(
+    source.add_fault(
         fault="vp-fault",
         interactions=["GetSubjectOfCareSchedule"],
         units=[source.unit],

@@ -12,7 +12,7 @@ from builders import NOW
 from fhir_gateway.adapters.scheduling_1_1 import Scheduling11
 from fhir_gateway.adapters.scheduling_1_1.options import options_from_mapping
 from fhir_gateway.model.booking import BookedTimes, WriteResult
-from fhir_gateway.model.errors import BookingUnconfirmed, GatewayError
+from fhir_gateway.model.errors import GatewayError, WriteUnconfirmed
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.scheduling import (
     GetAvailableTimeslots,
@@ -64,7 +64,7 @@ class Repeating(Scheduling11):
 
     def make_booking(self, request: MakeBooking, *, timeout: float) -> WriteResult:
         """Try twice."""
-        with suppress(BookingUnconfirmed):
+        with suppress(WriteUnconfirmed):
             return super().make_booking(request, timeout=timeout)
         return super().make_booking(request, timeout=timeout)
 
@@ -76,7 +76,7 @@ class Chatty(Scheduling11):
         """Say for whom it was."""
         try:
             return super().make_booking(request, timeout=timeout)
-        except BookingUnconfirmed as error:
+        except WriteUnconfirmed as error:
             error.add_note(f"for {request.subject_of_care.last_name}")
             raise
 
@@ -127,7 +127,7 @@ def test_an_adapter_that_keeps_answers_fails(regions: FakeRegions) -> None:
     with pytest.raises(pytest.fail.Exception):
         AdapterConformance().test_an_answer_is_not_kept(source)
 
-    source.mend()
+    source.clear_faults()
 
 
 def test_an_adapter_that_waits_too_long_fails(regions: FakeRegions) -> None:

@@ -10,7 +10,7 @@ from builders import NORR, TOLVAN, UNIT, subject, timeslot
 
 from fhir_gateway.adapters.scheduling_1_1 import Scheduling11, scheduling_1_1
 from fhir_gateway.model.booking import ResultCode, WriteResult
-from fhir_gateway.model.errors import BookingUnconfirmed
+from fhir_gateway.model.errors import WriteUnconfirmed
 from fhir_gateway.model.ids import BookingId, LogicalAddress
 from fhir_gateway.model.interaction import Actor
 from fhir_gateway.model.scheduling import (
@@ -160,7 +160,7 @@ def test_a_booking_id_with_elements_inside_leaves_a_booking_unconfirmed(
         "<bookingId>B<b/>1</bookingId><resultCode>OK</resultCode>",
     )
 
-    with pytest.raises(BookingUnconfirmed, match="bookingId: has elements inside"):
+    with pytest.raises(WriteUnconfirmed, match="bookingId: has elements inside"):
         adapter.make_booking(
             MakeBooking(timeslot=timeslot(1), subject_of_care=subject(0)), timeout=1
         )

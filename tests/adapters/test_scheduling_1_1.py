@@ -26,13 +26,13 @@ from fhir_gateway.model.booking import (
 )
 from fhir_gateway.model.care_unit import CareUnit, Performer
 from fhir_gateway.model.errors import (
-    BookingUnconfirmed,
     GatewayError,
     MalformedAnswer,
     NotFound,
     Refused,
     SourceFault,
     Unsupported,
+    WriteUnconfirmed,
 )
 from fhir_gateway.model.ids import BookingId, HsaId, LogicalAddress, ResourceId
 from fhir_gateway.model.interaction import Actor, Interaction
@@ -926,7 +926,7 @@ def test_an_unknown_result_code_leaves_the_outcome_unknown(
         actor=AS_RESIDENT,
     )
 
-    with pytest.raises(BookingUnconfirmed) as raised:
+    with pytest.raises(WriteUnconfirmed) as raised:
         adapter.make_booking(MAKE, timeout=1)
 
     assert str(raised.value) == (
@@ -974,10 +974,10 @@ def test_another_fault_leaves_the_outcome_unknown(
     write: Callable[[Scheduling11], WriteResult],
     patterns: list[str],
 ) -> None:
-    """A fault that proves nothing is BookingUnconfirmed, and not shown."""
+    """A fault that proves nothing is WriteUnconfirmed, and not shown."""
     region.post(url=ANY_URL, body=TAKEN, status=500)
 
-    with pytest.raises(BookingUnconfirmed) as raised:
+    with pytest.raises(WriteUnconfirmed) as raised:
         write(made(refusal_faults=patterns))
 
     assert NUMBER not in str(raised.value)

@@ -31,7 +31,7 @@ from fhir_gateway.adapters.scheduling_1_1.options import (
 )
 from fhir_gateway.model.booking import BookingPermissions, WriteResult
 from fhir_gateway.model.client_request import RequestKey
-from fhir_gateway.model.errors import BookingUnconfirmed, Unavailable
+from fhir_gateway.model.errors import Unavailable, WriteUnconfirmed
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.scheduling import MakeBooking
@@ -240,7 +240,7 @@ class ResendingScheduling11(WatchedScheduling11):
         """Book a free time, and if need be once more."""
         try:
             return super().make_booking(request, timeout=timeout)
-        except BookingUnconfirmed:
+        except WriteUnconfirmed:
             return super().make_booking(request, timeout=timeout)
 
 

@@ -82,8 +82,8 @@ def test_every_failure_has_an_error_code(category: Category, party: Party) -> No
         (Party.PLATFORM, errors.SourceFault, "PLATFORM_IS_UNAVAILABLE"),
         (Party.GATEWAY, errors.Busy, "GATEWAY_IS_BUSY"),
         (Party.REGION, errors.Busy, "REGION_IS_BUSY"),
-        (Party.PLATFORM, errors.BookingUnconfirmed, "PLATFORM_LEFT_OUTCOME_UNKNOWN"),
-        (Party.REGION, errors.BookingUnconfirmed, "REGION_LEFT_OUTCOME_UNKNOWN"),
+        (Party.PLATFORM, errors.WriteUnconfirmed, "PLATFORM_LEFT_OUTCOME_UNKNOWN"),
+        (Party.REGION, errors.WriteUnconfirmed, "REGION_LEFT_OUTCOME_UNKNOWN"),
     ],
 )
 def test_an_error_code_tells_whose_doing_it_was(

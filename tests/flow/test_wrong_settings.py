@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 from pem import certificate_pem, key_pem
 from structlog.testing import capture_logs
 
-from fhir_gateway.bootstrap import configured_sources
+from fhir_gateway.bootstrap import read_sources
 from fhir_gateway.cli import main
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.ids import HsaId
@@ -624,7 +624,7 @@ def test_a_map_says_nothing_of_another_sources_units(tmp_path: Path) -> None:
     (tmp_path / "sources.toml").write_text(norr + syd, encoding="utf-8")
 
     with capture_logs() as events:
-        configured, meanings = configured_sources(tmp_path / "sources.toml", vocabulary)
+        configured, meanings = read_sources(tmp_path / "sources.toml", vocabulary)
     for each in configured:
         each.adapter.close()
 

@@ -10,7 +10,6 @@ import pytest
 
 from fhir_gateway.model import errors
 from fhir_gateway.model.errors import (
-    BookingUnconfirmed,
     Category,
     GatewayError,
     MalformedAnswer,
@@ -18,6 +17,7 @@ from fhir_gateway.model.errors import (
     SourceFault,
     TimeslotTaken,
     Unavailable,
+    WriteUnconfirmed,
 )
 from fhir_gateway.model.ids import SourceName
 
@@ -104,7 +104,7 @@ def test_error_says_what_it_knows(
 )
 def test_party_is_whoever_is_named(party: Party) -> None:
     """A party that is named goes before that of the class."""
-    assert BookingUnconfirmed("x", party=party).party is party
+    assert WriteUnconfirmed("x", party=party).party is party
 
 
 def test_source_fault_keeps_its_code() -> None:
@@ -155,7 +155,7 @@ def test_error_of_a_write_is_never_mistaken_for_one_of_a_read(
     kind: type[GatewayError],
 ) -> None:
     """An unknown outcome is caught by its own name alone."""
-    is_unconfirmed = issubclass(kind, BookingUnconfirmed)
+    is_unconfirmed = issubclass(kind, WriteUnconfirmed)
 
     assert is_unconfirmed == (kind.category is Category.UNCONFIRMED)
     assert not (is_unconfirmed and issubclass(kind, Unavailable | SourceFault))

@@ -38,13 +38,13 @@ from cryptography.x509.oid import NameOID
 
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.errors import (
-    BookingUnconfirmed,
     GatewayError,
     Incorrect,
     MalformedAnswer,
     Party,
     SourceFault,
     Unavailable,
+    WriteUnconfirmed,
 )
 from fhir_gateway.model.ids import HsaId, LogicalAddress, SourceName
 from fhir_gateway.model.interaction import Actor
@@ -375,10 +375,10 @@ def test_result_of_a_write_is_believed_under_200_alone(
 
     error = _failure(client, contract, MAKE_REQUEST)
 
-    assert isinstance(error, BookingUnconfirmed)
+    assert isinstance(error, WriteUnconfirmed)
     assert (_told(error), error.is_answered, len(region.calls)) == (
         (
-            BookingUnconfirmed,
+            WriteUnconfirmed,
             f"The source answered a write with HTTP status {status}.",
             "MakeBooking",
             Party.REGION,
@@ -670,7 +670,7 @@ def test_unreadable_answer_leaves_a_write_unconfirmed(
     error = _failure(client, CANCEL, CANCEL_REQUEST)
 
     assert _told(error) == (
-        BookingUnconfirmed,
+        WriteUnconfirmed,
         f"The source answered a write unreadably: {reason}.",
         "CancelBooking",
         Party.REGION,
@@ -744,7 +744,7 @@ def test_redirect_is_not_followed(
     error = _failure(client, CANCEL, CANCEL_REQUEST)
 
     assert _outcome(error) == (
-        BookingUnconfirmed,
+        WriteUnconfirmed,
         f"The source answered a write with HTTP status {status}.",
     )
     assert len(region.calls) == 1
@@ -818,7 +818,7 @@ def test_every_error_of_requests_is_translated_for_a_write(
     assert _outcome(error) == (
         (Unavailable, NOT_REACHED)
         if kind in NEVER_SENT
-        else (BookingUnconfirmed, UNKNOWN)
+        else (WriteUnconfirmed, UNKNOWN)
     )
     assert len(region.calls) == 1
 
@@ -847,7 +847,7 @@ def test_error_that_slips_through_requests_is_translated(
     _answers(region, CANCEL, raised)
 
     assert _outcome(_failure(client, CANCEL, CANCEL_REQUEST)) == (
-        BookingUnconfirmed,
+        WriteUnconfirmed,
         UNKNOWN,
     )
 
@@ -1394,7 +1394,7 @@ def test_write_that_is_broken_off_is_unconfirmed(
     with Producer(behaviour) as producer:
         error = _failure(connect(producer.port), CANCEL, CANCEL_REQUEST)
 
-        assert _outcome(error) == (BookingUnconfirmed, UNKNOWN)
+        assert _outcome(error) == (WriteUnconfirmed, UNKNOWN)
         assert len(producer.received) <= 1
         assert producer.connections == 1
     assert MARKER not in "".join(traceback.format_exception(error))
@@ -1412,7 +1412,7 @@ def test_write_after_a_refused_one_is_judged_by_itself(connect: Connect) -> None
             # Raised in the course of the first, so Python chains them.
             error = _failure(connect(producer.port), CANCEL, CANCEL_REQUEST)
 
-    assert _outcome(error) == (BookingUnconfirmed, UNKNOWN)
+    assert _outcome(error) == (WriteUnconfirmed, UNKNOWN)
 
 
 ENDLESS = [
@@ -1466,7 +1466,7 @@ def test_write_ends_at_its_deadline(behaviour: Behaviour, connect: Connect) -> N
 
         took = time.monotonic() - began_at
         assert (producer.connections, len(producer.received)) == (1, 1)
-    assert _outcome(error) == (BookingUnconfirmed, UNKNOWN)
+    assert _outcome(error) == (WriteUnconfirmed, UNKNOWN)
     assert 0.3 < took < 3
 
 
@@ -1518,7 +1518,7 @@ def test_unreadable_answer_is_told_from_a_broken_one(
         assert len(producer.received) == 2
     assert [_outcome(error) for error in errors] == [
         (MalformedAnswer, f"The source's answer cannot be read: {reason}."),
-        (BookingUnconfirmed, f"The source answered a write unreadably: {reason}."),
+        (WriteUnconfirmed, f"The source answered a write unreadably: {reason}."),
     ]
 
 
@@ -1559,7 +1559,7 @@ def test_answer_under_another_status_is_named_by_it(
     assert [_outcome(error) for error in errors] == [
         (SourceFault, f"The source answered with HTTP status {status}."),
         (
-            BookingUnconfirmed,
+            WriteUnconfirmed,
             f"The source answered a write with HTTP status {status}.",
         ),
     ]
@@ -1833,7 +1833,7 @@ def test_write_over_tls_that_gets_no_answer_is_unconfirmed(
 
         took = time.monotonic() - began_at
         assert (producer.connections, len(producer.received)) == (1, 1)
-    assert _outcome(error) == (BookingUnconfirmed, UNKNOWN)
+    assert _outcome(error) == (WriteUnconfirmed, UNKNOWN)
     assert took < 4
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.exceptions import DecodeError
 
-from fhir_gateway.rivta.content_coding import decoded
+from fhir_gateway.rivta.content_coding import decode_body
 
 TEXT: Final = b"<a>" + bytes(range(256)) * 20 + b"</a>"
 
@@ -45,7 +45,7 @@ def chunks(body: bytes, size: int) -> Iterator[bytes]:
 
 def read(body: bytes, coding: str | None, size: int = 1_000) -> bytes:
     """Return a whole body, decoded."""
-    return b"".join(decoded(chunks(body, size), coding))
+    return b"".join(decode_body(chunks(body, size), coding))
 
 
 @ANY_WRITER
@@ -117,6 +117,6 @@ def test_a_bomb_comes_in_small_pieces(name: str) -> None:
     coding, write = WRITERS[name]
     bomb = write(b" " * 50_000_000)
 
-    first = next(decoded([bomb], coding))
+    first = next(decode_body([bomb], coding))
 
     assert len(first) <= 65_536

@@ -13,7 +13,7 @@ from typing import ClassVar, Final, Protocol
 
 import pytest
 
-from fhir_gateway.model.errors import BookingUnconfirmed, MalformedAnswer, SourceFault
+from fhir_gateway.model.errors import MalformedAnswer, SourceFault, WriteUnconfirmed
 from fhir_gateway.model.ids import HsaId, LogicalAddress, SourceName
 from fhir_gateway.model.interaction import Actor, Interaction
 from fhir_gateway.rivta.client import SoapClient
@@ -258,7 +258,7 @@ def test_a_faulted_write_of_a_new_contract_is_unconfirmed(producer: Producer) ->
     producer.status = 500
     producer.answer = write_fault(Fault(code="Server", text="VP009 no answer"))
 
-    with pytest.raises(BookingUnconfirmed) as raised:
+    with pytest.raises(WriteUnconfirmed) as raised:
         SoapPersonRegister(producer.url).add_address("Storgatan 1")
 
     assert (raised.value.interaction, len(producer.bodies)) == ("AddAddress", 1)

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from kept_connections import KeptConnections
 
 from fhir_gateway.model import scheduling
-from fhir_gateway.model.errors import BookingUnconfirmed, Unavailable
+from fhir_gateway.model.errors import Unavailable, WriteUnconfirmed
 from fhir_gateway.model.ids import LogicalAddress, SourceName
 from fhir_gateway.model.interaction import Actor, Interaction
 from fhir_gateway.rivta.client import SoapClient
@@ -201,7 +201,7 @@ def test_an_answer_that_comes_too_late_is_nobodys() -> None:
         first.clear()
         with Server(behave) as server:
             client = SoapClient(source=SourceName("norr"), endpoint=server.url)
-            with pytest.raises((Unavailable, BookingUnconfirmed)):
+            with pytest.raises((Unavailable, WriteUnconfirmed)):
                 _asked(client, late, timeout=0.1)
             answers = [_asked(client, each) for each in RECORDED]
 

@@ -30,7 +30,7 @@ from fhir_gateway.rivta.scheduling_1_1 import (
 )
 from fhir_gateway.rivta.scheduling_1_1.contracts import CONTRACTS
 from fhir_gateway.rivta.scheduling_1_1.types import SubjectOfCareType, TimeslotType
-from fhir_gateway.sandbox.catalogue import OfferedTimeType, SandboxUnit
+from fhir_gateway.sandbox.catalogue import LocalTimeType, SandboxUnit
 from fhir_gateway.sandbox.server import SandboxServer
 
 # A Monday before the units open.
@@ -296,7 +296,7 @@ class Consumer:
 
     # What a test looks for
 
-    def time_type(self, key: str, unit: SandboxUnit | None = None) -> OfferedTimeType:
+    def time_type(self, key: str, unit: SandboxUnit | None = None) -> LocalTimeType:
         """Return the time type that the sandbox calls so."""
         return next(each for each in (unit or self.unit).time_types if each.key == key)
 

@@ -117,10 +117,12 @@ def test_units_lie_in_sweden(region: SandboxRegion) -> None:
 
 def test_rooms_stand_in_for_performers_in_mitt() -> None:
     """Mitt has rooms with numbers for ids and no performers."""
-    lanes = [lane for unit in regions()[1].units for lane in unit.lanes]
+    calendars = [calendar for unit in regions()[1].units for calendar in unit.calendars]
 
-    assert all(lane.performer is None for lane in lanes)
-    assert all(lane.resource and lane.resource.id.isdecimal() for lane in lanes)
+    assert all(calendar.performer is None for calendar in calendars)
+    assert all(
+        calendar.resource and calendar.resource.id.isdecimal() for calendar in calendars
+    )
 
 
 def test_an_aggregated_address_is_a_county_code() -> None:

@@ -12,10 +12,10 @@ import pytest
 import requests
 
 from fhir_gateway.model.errors import (
-    BookingUnconfirmed,
     MalformedAnswer,
     SourceFault,
     Unavailable,
+    WriteUnconfirmed,
 )
 from fhir_gateway.model.ids import LogicalAddress
 from fhir_gateway.model.interaction import Actor
@@ -38,7 +38,7 @@ def _spoilt_write(
     """Order a fault, book, and return the ledger's row and the bookings' number."""
     slot = consumer.slots()[0]
     consumer.fault(fault, interactions=WRITE, **fields)
-    with pytest.raises(BookingUnconfirmed):
+    with pytest.raises(WriteUnconfirmed):
         consumer.send_make(consumer.make_request(slot), timeout=2)
     return consumer.writes()[-1], len(consumer.bookings())
 
@@ -55,7 +55,7 @@ def test_a_refused_write_is_not_in_the_ledger(consumer: Consumer) -> None:
     """Refuse reads no body, so the write was never received."""
     slot = consumer.slots()[0]
     consumer.fault("refuse", interactions=WRITE)
-    with pytest.raises(BookingUnconfirmed):
+    with pytest.raises(WriteUnconfirmed):
         consumer.make(slot)
 
     assert consumer.writes() == []
@@ -97,7 +97,7 @@ def test_a_write_that_is_too_late_is_done(consumer: Consumer) -> None:
     """Answer-late does the work at once, whether or not the client waits."""
     slot = consumer.slots()[0]
     consumer.fault("answer-late", interactions=WRITE, seconds=30)
-    with pytest.raises(BookingUnconfirmed):
+    with pytest.raises(WriteUnconfirmed):
         consumer.send_make(consumer.make_request(slot), timeout=SOON_S)
 
     assert [row["result"] for row in consumer.writes()] == ["OK"]

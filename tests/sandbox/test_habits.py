@@ -150,7 +150,7 @@ def test_mitt_shows_a_room_as_performer(mitt: Consumer) -> None:
 
     assert shown.performer in {"1", "2"}
     assert shown.performer_name in {
-        lane.resource.name for lane in mitt.unit.lanes if lane.resource
+        calendar.resource.name for calendar in mitt.unit.calendars if calendar.resource
     }
     assert (shown.message_allowed, shown.is_invitation) == (None, None)
 

@@ -32,7 +32,7 @@ def _source(regions: FakeRegions) -> Iterator[FakeRegion]:
     )
     yield source
     source.adapter.close()
-    source.mend()
+    source.clear_faults()
 
 
 class TestMyRegion(AdapterConformance):

@@ -13,17 +13,17 @@ from typing import Any, Final, TypeVar
 from fhir_gateway.adapters.protocol import CareType
 from fhir_gateway.adapters.scheduling_1_1.booking_mapping import (
     booking_from_wire,
+    cached_parts,
     check_booking_id,
-    kept_parts,
-    lost_at,
+    lost_starts,
     subject_of_care_info,
-    unanswered,
+    unreached_units,
 )
 from fhir_gateway.adapters.scheduling_1_1.directory_mapping import (
     care_type_from_wire,
     care_unit_from_wire,
-    listed,
     performer_info_from_wire,
+    read_list,
     time_type_from_wire,
 )
 from fhir_gateway.adapters.scheduling_1_1.options import (
@@ -44,13 +44,13 @@ from fhir_gateway.model.booking import (
 )
 from fhir_gateway.model.care_unit import CareUnit, Performer
 from fhir_gateway.model.errors import (
-    BookingUnconfirmed,
     GatewayError,
     MalformedAnswer,
     NotFound,
     Refused,
     SourceFault,
     Unsupported,
+    WriteUnconfirmed,
 )
 from fhir_gateway.model.ids import (
     BookingId,
@@ -159,7 +159,7 @@ class Scheduling11:
         self, query: GetAllTimeTypes, *, timeout: float
     ) -> Listed[TimeType]:
         """Return what can be booked at a unit."""
-        answer = self._ask(
+        answer = self._call(
             get_all_time_types.CONTRACT,
             get_all_time_types.Request(
                 healthcare_facility=query.unit,
@@ -170,7 +170,7 @@ class Scheduling11:
             timeout=timeout,
         )
         response: get_all_time_types.Response = answer.response
-        return listed(
+        return read_list(
             answer,
             "ListOfTimeTypes",
             response.list_of_time_types,
@@ -182,7 +182,7 @@ class Scheduling11:
         self, query: GetAllCareTypes, *, timeout: float
     ) -> Listed[CareType]:
         """Return a unit's own care types."""
-        answer = self._ask(
+        answer = self._call(
             get_all_care_types.CONTRACT,
             get_all_care_types.Request(
                 healthcare_facility=query.unit,
@@ -193,7 +193,7 @@ class Scheduling11:
             timeout=timeout,
         )
         response: get_all_care_types.Response = answer.response
-        return listed(
+        return read_list(
             answer,
             "careTypes",
             response.care_types,
@@ -205,7 +205,7 @@ class Scheduling11:
         self, query: GetAllPerformers, *, timeout: float
     ) -> Listed[Performer]:
         """Return whom a resident can choose; a room or a team is no item."""
-        answer = self._ask(
+        answer = self._call(
             get_all_performers.CONTRACT,
             get_all_performers.Request(
                 healthcare_facility=query.unit,
@@ -217,7 +217,7 @@ class Scheduling11:
             timeout=timeout,
         )
         response: get_all_performers.Response = answer.response
-        return listed(
+        return read_list(
             answer,
             "performerInfos",
             response.performer_infos,
@@ -229,7 +229,7 @@ class Scheduling11:
         self, query: GetAllHealthcareFacilities, *, timeout: float
     ) -> Listed[CareUnit]:
         """Return where a resident can book, or move a booking to."""
-        answer = self._ask(
+        answer = self._call(
             get_all_healthcare_facilities.CONTRACT,
             get_all_healthcare_facilities.Request(
                 healthcare_facility=query.unit,
@@ -241,7 +241,7 @@ class Scheduling11:
             timeout=timeout,
         )
         response: get_all_healthcare_facilities.Response = answer.response
-        return listed(
+        return read_list(
             answer,
             "healthcareFacilityInfos",
             response.healthcare_facility_infos,
@@ -253,7 +253,7 @@ class Scheduling11:
         self, query: GetAvailableDates, *, timeout: float
     ) -> Listed[AvailableDate]:
         """Return the days with a free time."""
-        answer = self._ask(
+        answer = self._call(
             get_available_dates.CONTRACT,
             get_available_dates.Request(
                 healthcare_facility=query.unit,
@@ -269,7 +269,7 @@ class Scheduling11:
             timeout=timeout,
         )
         response: get_available_dates.Response = answer.response
-        return listed(
+        return read_list(
             answer,
             "performerAvailabilityByDate",
             response.performer_availability_by_date,
@@ -280,7 +280,7 @@ class Scheduling11:
         self, query: GetAvailableTimeslots, *, timeout: float
     ) -> FreeTimes:
         """Return the free times, equal ones counted, sorted by start."""
-        answer = self._ask(
+        answer = self._call(
             get_available_timeslots.CONTRACT,
             get_available_timeslots.Request(
                 healthcare_facility=query.unit,
@@ -301,7 +301,7 @@ class Scheduling11:
         self, query: GetBookingDetails, *, timeout: float
     ) -> Booking:
         """Return one booking or invitation."""
-        answer = self._ask(
+        answer = self._call(
             get_booking_details.CONTRACT,
             get_booking_details.Request(
                 healthcare_facility=query.unit, booking_id=query.booking_id
@@ -312,16 +312,16 @@ class Scheduling11:
         )
         response: get_booking_details.Response = answer.response
         if response.timeslot_detail is None:
-            raise self._without_booking(answer)
+            raise self._missing_booking_error(answer)
         with self._raise_malformed(scheduling.GET_BOOKING_DETAILS):
             left_out = answer.faults
             booking = booking_from_wire(response.timeslot_detail, left_out)
             check_booking_id(booking, query.booking_id)
             return replace(booking, left_out=tuple(left_out))
 
-    def _without_booking(self, answer: ContractAnswer) -> GatewayError:
+    def _missing_booking_error(self, answer: ContractAnswer) -> GatewayError:
         """Return what details without a booking are raised as."""
-        if answer.rejected or kept_parts(answer):
+        if answer.rejected or cached_parts(answer):
             return SourceFault(
                 "The source's answer has no booking, and is not of this moment or"
                 " cannot be read whole: it proves nothing.",
@@ -338,7 +338,7 @@ class Scheduling11:
         self, query: GetSubjectOfCareSchedule, *, timeout: float
     ) -> BookedTimes:
         """Return a resident's booked times, and which units did not answer."""
-        answer = self._ask(
+        answer = self._call(
             get_subject_of_care_schedule.CONTRACT,
             get_subject_of_care_schedule.Request(
                 healthcare_facility=query.address,
@@ -362,9 +362,9 @@ class Scheduling11:
         return BookedTimes(
             bookings=tuple(bookings),
             unreadable=tuple(unreadable),
-            lost_at=lost_at(answer, lost),
-            kept=kept_parts(answer),
-            unanswered=unanswered(answer),
+            lost_at=lost_starts(answer, lost),
+            kept=cached_parts(answer),
+            unanswered=unreached_units(answer),
         )
 
     def make_booking(self, request: MakeBooking, *, timeout: float) -> WriteResult:
@@ -424,7 +424,7 @@ class Scheduling11:
             timeout=timeout,
         )
 
-    def _ask(
+    def _call(
         self,
         contract: Contract[Req, Res],
         request: Req,
@@ -452,9 +452,9 @@ class Scheduling11:
         # A resident's list is of many units, and names those that did not answer.
         if contract.interaction.writes or contract.interaction in _OF_MANY_UNITS:
             return answer
-        return self._of_reached_units(contract.interaction, answer)
+        return self._count_unreached_units(contract.interaction, answer)
 
-    def _of_reached_units(
+    def _count_unreached_units(
         self, interaction: Interaction, answer: ContractAnswer
     ) -> ContractAnswer:
         """
@@ -463,7 +463,7 @@ class Scheduling11:
         Raises:
             SourceFault: It has nothing else.
         """
-        lacking = len(unanswered(answer))
+        lacking = len(unreached_units(answer))
         if not lacking:
             return answer
         if not any(vars(answer.response).values()):
@@ -485,7 +485,7 @@ class Scheduling11:
         timeout: float,
     ) -> WriteResult:
         try:
-            answer = self._ask(
+            answer = self._call(
                 contract, request, unit=unit, actor=actor, timeout=timeout
             )
         except FaultedWrite as error:
@@ -503,7 +503,7 @@ class Scheduling11:
         try:
             code = ResultCode(response.result_code.upper())
         except ValueError as error:
-            raise BookingUnconfirmed(
+            raise WriteUnconfirmed(
                 "The source answered a write with an unknown resultCode.",
                 source=self._name,
                 interaction=contract.interaction.name,
@@ -511,7 +511,7 @@ class Scheduling11:
         booking_id = getattr(response, "booking_id", None)
         return WriteResult(
             code=code,
-            text=_shown_text(response.result_text, is_whole=not answer.rejected),
+            text=_text_to_show(response.result_text, is_whole=not answer.rejected),
             booking_id=BookingId(booking_id) if booking_id else None,
         )
 
@@ -529,7 +529,7 @@ class Scheduling11:
             ) from error
 
 
-def _shown_text(text: str | None, *, is_whole: bool) -> str | None:
+def _text_to_show(text: str | None, *, is_whole: bool) -> str | None:
     """Return a region's text, and say where some of it is left out."""
     if is_whole:
         return text

@@ -40,11 +40,11 @@ from fhir_gateway.rivta.scheduling_1_1.types import (
 
 __all__ = [
     "booking_from_wire",
+    "cached_parts",
     "check_booking_id",
-    "kept_parts",
-    "lost_at",
+    "lost_starts",
     "subject_of_care_info",
-    "unanswered",
+    "unreached_units",
 ]
 
 # Twelve characters, in the engagement index's wide form of the contract's.
@@ -103,8 +103,8 @@ def check_booking_id(booking: Booking, asked: BookingId) -> None:
     Raises:
         MalformedElement: It is another's answer.
     """
-    told = booking.booking_id
-    if told is not None and told.casefold() != asked.casefold():
+    described = booking.booking_id
+    if described is not None and described.casefold() != asked.casefold():
         raise MalformedElement("bookingId", "is another booking than was asked about")
 
 
@@ -120,7 +120,7 @@ def subject_of_care_info(subject: SubjectOfCare) -> SubjectOfCareType:
     )
 
 
-def lost_at(
+def lost_starts(
     answer: ContractAnswer, start_texts: Iterable[str | None]
 ) -> frozenset[datetime | None]:
     """
@@ -139,7 +139,7 @@ def lost_at(
     return frozenset(starts)
 
 
-def kept_parts(answer: ContractAnswer) -> tuple[KeptPart, ...]:
+def cached_parts(answer: ContractAnswer) -> tuple[KeptPart, ...]:
     """Return the parts of an aggregated answer that are not of this moment."""
     return tuple(
         KeptPart(
@@ -154,7 +154,7 @@ def kept_parts(answer: ContractAnswer) -> tuple[KeptPart, ...]:
     )
 
 
-def unanswered(answer: ContractAnswer) -> tuple[LogicalAddress, ...]:
+def unreached_units(answer: ContractAnswer) -> tuple[LogicalAddress, ...]:
     """Return the units that an aggregating service could not ask."""
     return tuple(
         LogicalAddress(record.logical_address)

@@ -32,8 +32,8 @@ from fhir_gateway.rivta.scheduling_1_1.types import (
 __all__ = [
     "care_type_from_wire",
     "care_unit_from_wire",
-    "listed",
     "performer_info_from_wire",
+    "read_list",
     "time_type_from_wire",
     "unit_from_wire",
 ]
@@ -50,7 +50,7 @@ def unit_from_wire(text: str) -> HsaId:
         raise MalformedElement("healthcare_facility", str(error)) from None
 
 
-def listed(
+def read_list(
     answer: ContractAnswer,
     element: str,
     wires: Iterable[Wire],

@@ -22,12 +22,12 @@ from fhir_gateway.model.booking import (
     WriteResult,
 )
 from fhir_gateway.model.errors import (
-    BookingUnconfirmed,
     GatewayError,
     Incorrect,
     Refused,
     Unavailable,
     Unsupported,
+    WriteUnconfirmed,
 )
 from fhir_gateway.model.fault_place import fault_place
 from fhir_gateway.model.scheduling import CancelBooking, MakeBooking, UpdateBooking
@@ -192,7 +192,7 @@ class Sending:
             return self._record_not_done(intent, error)
         except Refused as error:
             return self._record_no(intent, error, settle)
-        except BookingUnconfirmed as error:
+        except WriteUnconfirmed as error:
             return self._record_unknown(intent, error)
         if result.is_done:
             return self._record_yes(intent, result, settle)
@@ -281,7 +281,7 @@ class Sending:
             record = self._journal.settlements.settle_unknown(intent)
         except LostIntent:
             return self._settlement.correction.doubt(intent), None
-        if isinstance(error, BookingUnconfirmed) and error.is_answered:
+        if isinstance(error, WriteUnconfirmed) and error.is_answered:
             try:
                 return self._settlement.settle(intent), None
             except GatewayError as look:
@@ -297,16 +297,16 @@ def unknown_without_journal() -> Iterator[None]:
     The journal may go away then, or a fault in the program may come to light.
 
     Raises:
-        BookingUnconfirmed: It did. Who says no instead might be wrong.
+        WriteUnconfirmed: It did. Who says no instead might be wrong.
         GatewayError: What the block raised otherwise.
     """
     try:
         yield
     except DatabaseUnavailable as error:
-        raise BookingUnconfirmed(_UNKNOWN) from error
+        raise WriteUnconfirmed(_UNKNOWN) from error
     except GatewayError:
         raise
     except Exception as error:
         # An answer 500 would read as "not done", and the region may have done it.
         _log.error("unforeseen failure", **fault_place(error))
-        raise BookingUnconfirmed(_UNKNOWN) from error
+        raise WriteUnconfirmed(_UNKNOWN) from error

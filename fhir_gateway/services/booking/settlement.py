@@ -19,7 +19,7 @@ from typing import Final
 import structlog
 
 from fhir_gateway.model.booking import Booking, ResultCode, WriteResult
-from fhir_gateway.model.errors import BookingUnconfirmed
+from fhir_gateway.model.errors import WriteUnconfirmed
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.services.booking.alarming import raise_alarm
@@ -97,7 +97,7 @@ class Settlement:
         Return OK when the source has done a write by now, None when it has not.
 
         Raises:
-            BookingUnconfirmed: The source lists something that may be the booking.
+            WriteUnconfirmed: The source lists something that may be the booking.
             GatewayError: The source could not be asked.
         """
         record = self._journal.lookups.get(intent.booking)
@@ -113,7 +113,7 @@ class Settlement:
                 each.start == target.start and not self._is_known(record, each)
                 for each in sighting.candidates
             ):
-                raise BookingUnconfirmed(
+                raise WriteUnconfirmed(
                     "The source refused a write and lists a booking at that time.",
                     source=record.source,
                     is_answered=True,

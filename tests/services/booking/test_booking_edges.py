@@ -34,13 +34,13 @@ from fhir_gateway.model.booking import (
     WriteResult,
 )
 from fhir_gateway.model.errors import (
-    BookingUnconfirmed,
     Conflict,
     Incorrect,
     Refused,
     SourceFault,
     TimeslotTaken,
     Unavailable,
+    WriteUnconfirmed,
 )
 from fhir_gateway.model.ids import BookingId, LogicalAddress
 from fhir_gateway.model.interaction import Interaction
@@ -55,9 +55,7 @@ from fhir_gateway.stores.journal import BookingState, Journal
 from fhir_gateway.stores.sealing import Seal
 from services.conftest import MakeWireless, Wireless
 
-LOST = BookingUnconfirmed(
-    "The source was sent a write and gave no answer.", source=NORR
-)
+LOST = WriteUnconfirmed("The source was sent a write and gave no answer.", source=NORR)
 AWAY = Unavailable("The source could not be reached; nothing was sent.", source=NORR)
 BROKEN = SourceFault("The source answered with a technical fault.", source=NORR)
 NO = Refused("The region refused the request.", source=NORR)

@@ -14,10 +14,10 @@ from builders import NORR, SYD, source
 from doubles import MovableClock
 
 from fhir_gateway.model.errors import (
-    BookingUnconfirmed,
     Busy,
     Refused,
     Unavailable,
+    WriteUnconfirmed,
 )
 from fhir_gateway.model.source import Source
 from fhir_gateway.services.booking.bulkhead import Bulkhead
@@ -240,7 +240,7 @@ def test_a_failed_probe_closes_it_off_again(
     "error",
     [
         pytest.param(Refused("No.", source=NORR), id="a no"),
-        pytest.param(BookingUnconfirmed("Silence.", source=NORR), id="silence"),
+        pytest.param(WriteUnconfirmed("Silence.", source=NORR), id="silence"),
     ],
 )
 def test_what_has_been_reached_is_not_left_alone(

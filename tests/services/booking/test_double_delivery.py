@@ -19,10 +19,10 @@ from fhir_gateway.model.booking import (
     WriteResult,
 )
 from fhir_gateway.model.errors import (
-    BookingUnconfirmed,
     Conflict,
     Refused,
     Unavailable,
+    WriteUnconfirmed,
 )
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.scheduling import (
@@ -245,7 +245,7 @@ def test_a_list_of_another_residents_settles_nothing(
     wanted = wireless.coming()
     wireless.lists(replace(wanted, count=2))
     wireless.desk.book(wanted, 0)
-    adapter.errors[scheduling.MAKE_BOOKING] = BookingUnconfirmed("no answer")
+    adapter.errors[scheduling.MAKE_BOOKING] = WriteUnconfirmed("no answer")
     lost = wireless.desk.book(wanted, 1).booking
     adapter.is_crossed = True
 
@@ -326,7 +326,7 @@ def test_a_yes_that_cannot_be_written_down_is_no_no(
     wanted = wireless.coming()
     wireless.lists(wanted)
 
-    with pytest.raises(BookingUnconfirmed):
+    with pytest.raises(WriteUnconfirmed):
         desk.book(wanted, 0)
     assert len(wireless.adapter.asked(MakeBooking)) == 1
     assert desk.is_held(wanted)
@@ -337,7 +337,7 @@ def moving(wireless: Wireless) -> WriteIntent:
     made = booked_at(wireless)
     later = wireless.coming(48)
     wireless.lists(later)
-    wireless.adapter.errors[scheduling.UPDATE_BOOKING] = BookingUnconfirmed("silence")
+    wireless.adapter.errors[scheduling.UPDATE_BOOKING] = WriteUnconfirmed("silence")
     wireless.desk.move(made.id, later)
     wireless.adapter.errors.clear()
     return wireless.desk.undecided(made.id)
@@ -347,7 +347,7 @@ def making(wireless: Wireless) -> WriteIntent:
     """Book a time with an outcome that nobody knows yet."""
     wanted = wireless.coming()
     wireless.lists(wanted)
-    wireless.adapter.errors[scheduling.MAKE_BOOKING] = BookingUnconfirmed("silence")
+    wireless.adapter.errors[scheduling.MAKE_BOOKING] = WriteUnconfirmed("silence")
     made = wireless.desk.book(wanted, 0).booking
     wireless.adapter.errors.clear()
     return wireless.desk.undecided(made.id)

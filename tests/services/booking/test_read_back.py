@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import BookedTimes, KeptPart
-from fhir_gateway.model.errors import BookingUnconfirmed, GatewayError
+from fhir_gateway.model.errors import GatewayError, WriteUnconfirmed
 from fhir_gateway.model.ids import PerformerId
 from fhir_gateway.model.scheduling import GetSubjectOfCareSchedule
 from fhir_gateway.services.booking.read_back import Sighting, is_the_same_time
@@ -87,7 +87,7 @@ def test_what_begins_at_another_time_does_not_hinder_a_write(
     wanted = wireless.coming(24)
     wireless.lists(wanted)
     wireless.adapter.errors = {
-        scheduling.MAKE_BOOKING: BookingUnconfirmed("No answer.", source=NORR)
+        scheduling.MAKE_BOOKING: WriteUnconfirmed("No answer.", source=NORR)
     }
     made = wireless.desk.book(wanted, 0).booking
     wireless.adapter.lost_at = frozenset(

@@ -41,7 +41,7 @@ from fhir_gateway.model.booking import (
     KeptPart,
     ManagedBooking,
 )
-from fhir_gateway.model.errors import BookingUnconfirmed, Unavailable
+from fhir_gateway.model.errors import Unavailable, WriteUnconfirmed
 from fhir_gateway.model.ids import BookingId, LogicalAddress, SourceName
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.scheduling import GetSubjectOfCareSchedule, MakeBooking
@@ -567,7 +567,7 @@ def test_an_undecided_move_is_pending(make_wireless: MakeWireless) -> None:
     wireless.lists(wanted, target)
     made = wireless.desk.book(wanted, 0).booking
     wireless.adapter.errors = {
-        scheduling.UPDATE_BOOKING: BookingUnconfirmed("No answer.", source=NORR)
+        scheduling.UPDATE_BOOKING: WriteUnconfirmed("No answer.", source=NORR)
     }
     wireless.desk.move(made.id, target)
 
@@ -784,7 +784,7 @@ def test_a_booking_that_was_never_made_spoils_no_answer(
     wireless.lists(first, second)
     kept = wireless.desk.book(first, 0).booking
     wireless.adapter.errors = {
-        scheduling.MAKE_BOOKING: BookingUnconfirmed("No answer.", source=NORR)
+        scheduling.MAKE_BOOKING: WriteUnconfirmed("No answer.", source=NORR)
     }
     lost = wireless.desk.book(second, 0).booking
     wireless.desk.later(wireless.desk.undecided(lost.id), seconds=91)

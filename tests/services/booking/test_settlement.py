@@ -28,7 +28,7 @@ from structlog.testing import capture_logs
 
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import BookingStatus, WriteResult
-from fhir_gateway.model.errors import BookingUnconfirmed, SourceFault, Unavailable
+from fhir_gateway.model.errors import SourceFault, Unavailable, WriteUnconfirmed
 from fhir_gateway.model.ids import BookingId, LogicalAddress, SourceName
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.scheduling import (
@@ -44,9 +44,7 @@ from fhir_gateway.stores.journal import Alarm, BookingState, WriteIntent, WriteS
 from fhir_gateway.stores.journal.tables import intents
 from services.conftest import MakeWireless, Wireless
 
-LOST = BookingUnconfirmed(
-    "The source was sent a write and gave no answer.", source=NORR
-)
+LOST = WriteUnconfirmed("The source was sent a write and gave no answer.", source=NORR)
 BROKEN = SourceFault("The source answered with a technical fault.", source=NORR)
 SCHEDULE = scheduling.GET_SUBJECT_OF_CARE_SCHEDULE
 
