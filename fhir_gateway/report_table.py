@@ -80,7 +80,7 @@ def report_tables(reports: Sequence[SourceReport]) -> Iterable[Table]:
         table
         for table in (
             _table(
-                "What was not answered",
+                "Calls without an answer",
                 ("source", "contract", "unit", "time type", "error"),
                 (
                     (
@@ -111,7 +111,7 @@ def report_tables(reports: Sequence[SourceReport]) -> Iterable[Table]:
                 ),
             ),
             _table(
-                "Elements that are not as the contract says",
+                "Elements that break the contract",
                 ("source", "contract", "element", "times"),
                 (
                     (

@@ -55,12 +55,12 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 ENVIRONMENT: Final = {
     "FHIR_GATEWAY_SOURCES": "the TOML file of sources; default sources.toml",
-    "FHIR_GATEWAY_DATA_DIR": "where the embedded stores lie; default .fhir-gateway",
+    "FHIR_GATEWAY_DATA_DIR": "the folder of the embedded stores; default .fhir-gateway",
     "FHIR_GATEWAY_HOST": "the address to listen on; default 127.0.0.1",
     "PORT": "the port to listen on; default 8080",
     "FHIR_GATEWAY_BASE_URL": (
-        "the FHIR base that clients use; default http://HOST:PORT/fhir of the address"
-        " that is listened on"
+        "the FHIR base that clients use; default http://HOST:PORT/fhir of the server's"
+        " address"
     ),
     "FHIR_GATEWAY_ALLOWED_HOSTS": (
         "further names that clients may call this server by, separated by commas;"
@@ -152,7 +152,7 @@ class Settings:
             name: value for name, value in environment.items() if name not in links
         }
         faults = [
-            f"{name} is no setting; see fhir-gateway --help"
+            f"{name} is not a setting; see fhir-gateway --help"
             for name in sorted(environment)
             if name.startswith("FHIR_GATEWAY_") and name not in ENVIRONMENT
         ]

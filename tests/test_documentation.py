@@ -29,7 +29,7 @@ from fhir_gateway.settings import ENVIRONMENT
 from fhir_gateway.stores.journal import Alarm
 from fhir_gateway.web.appointment import AppointmentSearchSchema
 from fhir_gateway.web.directory import HealthcareServiceSearchSchema
-from fhir_gateway.web.slot import SlotSearchSchema
+from fhir_gateway.web.slot_query import SlotSearchSchema
 
 ROOT: Final = Path(__file__).parents[1]
 DOCS: Final = ROOT / "docs"

@@ -15,15 +15,15 @@ from fhir_gateway.fhir.patient import contained_patients, is_patient
 from fhir_gateway.model.person import SubjectOfCare
 from fhir_gateway.model.timekeeping import instant_from_text
 
-__all__ = ["renamings", "undoable_changes"]
+__all__ = ["changed_names", "unsupported_changes"]
 
 _COMMENT: Final = (
     "The regions' contracts cannot change a comment; cancel and book again, or contact"
     " the unit."
 )
 _OTHER: Final = (
-    "This cannot be changed: read the Appointment again and leave it as it is. A"
-    " booking can be moved, by its slot, and cancelled, by its status."
+    "This cannot be changed: read the Appointment again and leave this as it is. Change"
+    " only the slot, to move, or the status, to cancel."
 )
 # Elements that a change itself consists of, or that are compared by their meaning.
 _READ: Final = frozenset({"resourceType", "status", "slot", "contained", "participant"})
@@ -37,7 +37,7 @@ _SET_BY_SERVER: Final = frozenset({"versionId", "lastUpdated", "extension"})
 _OF_PERSON: Final = frozenset({"reference", "type", "display", "id"})
 
 
-def undoable_changes(
+def unsupported_changes(
     present: Mapping[str, Any],
     wanted: Mapping[str, Any],
     *,
@@ -78,7 +78,7 @@ def undoable_changes(
     ]
 
 
-def renamings(
+def changed_names(
     known: SubjectOfCare, wanted: SubjectOfCare, sent: Mapping[str, Any]
 ) -> list[Issue]:
     """
@@ -107,8 +107,8 @@ def renamings(
         Issue(
             code="not-supported",
             diagnostics=(
-                "The booking was made with another: the regions' contracts cannot"
-                " change it. Leave the contained Patient out, or contact the unit."
+                "The booking has another one, which the regions' contracts cannot"
+                " change. Leave out the contained Patient, or contact the unit."
             ),
             expression=f"{where}.{name}",
         )

@@ -204,8 +204,8 @@ class _Joined:
         ends = releases or appointment.get("status") == _STATUS_CANCELLED
         if (self._of_known or ends) and proposed and not known:
             self._fault(
-                "This names a free time, not an appointment: name the appointment that"
-                " $book or $hold has answered with."
+                "This names a free time, not an appointment: name the appointment in"
+                " the answer to $book or $hold."
             )
             proposed = set()
         tokens = proposed | self._slots()
@@ -343,7 +343,7 @@ class _Joined:
             if not bar or system not in PERSON_NUMBER_KINDS:
                 self._arguments.fault(
                     "not-supported",
-                    "patient-id: this server keeps no Patient; give the number as"
+                    "patient-id: this server stores no Patient; give the number as"
                     " system|number, and the name in a Patient.",
                     given,
                 )

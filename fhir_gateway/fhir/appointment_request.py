@@ -227,7 +227,7 @@ class _Reader:
             if name not in resource and other in resource:
                 self._fault(
                     "invariant",
-                    "app-2: give both start and end, or neither: the slot says both.",
+                    "app-2: give both start and end, or neither: the slot has both.",
                     f"Appointment.{name}",
                 )
         if "cancelationReason" in resource and self._status not in (
@@ -451,8 +451,8 @@ class _Reader:
         if said is None:
             self._fault(
                 "required",
-                "Say why in words: cancelationReason has neither a text nor a display"
-                " of its code, and the unit would be told nothing.",
+                "Give the reason as text: cancelationReason has neither a text nor a"
+                " display of its code, so that the unit would get no reason.",
                 where,
             )
             return None

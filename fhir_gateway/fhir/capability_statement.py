@@ -80,9 +80,9 @@ def capability_statement(
             {
                 "mode": "server",
                 "documentation": (
-                    "A search for a resident's appointments is made by POST to"
-                    " _search: a personal number never stands in a URL. Unknown search"
-                    " parameters are refused unless Prefer: handling=lenient is sent."
+                    "A search for a resident's appointments is made by POST to _search:"
+                    " a personal number is never in a URL. Unknown search parameters"
+                    " are refused unless Prefer: handling=lenient is sent."
                 ),
                 "resource": [_resource(each, vocabulary) for each in resources],
             }

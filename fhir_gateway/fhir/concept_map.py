@@ -161,7 +161,7 @@ def _resource(path: Path) -> dict[str, Any]:
             path, [f"is not JSON: line {error.lineno}, column {error.colno}"]
         ) from error
     if not isinstance(resource, dict) or resource.get("resourceType") != "ConceptMap":
-        raise WrongConceptMap(path, ["is no ConceptMap"])
+        raise WrongConceptMap(path, ["is not a ConceptMap"])
     return resource
 
 
@@ -196,8 +196,8 @@ def _targets(
         code = _text(target, "code", where, faults, is_required=means)
         if code is not None and not is_concept_id(code):
             faults.append(
-                f"{where}.code is no SNOMED CT concept's id: compare its digits, of"
-                " which the last is a check digit"
+                f"{where}.code is not the id of a SNOMED CT concept: compare its"
+                " digits, of which the last is a check digit"
             )
         elif means and code is not None:
             found.append(StandardTimeType(code=code, display=display or code))

@@ -130,8 +130,8 @@ def issues_of_find(request: FindRequest) -> list[Issue]:
             code="not-supported",
             error_code=ErrorCode.FILTER_IS_NOT_APPLIED,
             diagnostics=(
-                f"{name}: is not applied; no region tells it of its free times. The"
-                " answer holds times that it would leave out."
+                f"{name}: is not applied: no region states it for its free times. The"
+                " answer may hold times that it would exclude."
             ),
             parameter=name,
         )

@@ -55,8 +55,8 @@ def number_from_identifier(
     number = PersonalIdentityNumber(value)
     if number.kind is not kind:
         raise ValueError(
-            "the number is a coordination number where its system says otherwise, or"
-            " the other way round"
+            "the number and the system differ: one is of coordination numbers, the"
+            " other is not"
         )
     if not is_plausible_birth(number.born_on, civil_date(clock())):
         raise ValueError("nobody alive was born on the day that the number says")

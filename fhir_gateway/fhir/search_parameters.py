@@ -167,8 +167,8 @@ class TokenParameter(Parameter[tuple[tuple[Token, ...], ...]]):
             raise ValidationError(f"expected {self._system}|code, or a code alone")
         if self._is_system is not None and not self._is_system(system):
             raise ValidationError(
-                "no code here is of that system; see the meta of what is found for"
-                " those that are, or send the code alone"
+                "this server has no code of that system; see the codings in what a"
+                " search finds, or send the code alone"
             )
 
 
@@ -321,7 +321,7 @@ class Opaque(Parameter[Any]):
             return self._read(text)
         except ValueError as error:
             raise ValidationError(
-                "is none of this server's; follow a next link unchanged"
+                "is not from this server; follow a next link unchanged"
             ) from error
 
 

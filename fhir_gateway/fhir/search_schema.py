@@ -190,8 +190,8 @@ def issues_of_understood(understood: Understood[Any]) -> list[Issue]:
             error_code=ErrorCode.FILTER_IS_NOT_APPLIED,
             diagnostics=(
                 f"{name or _UNSHOWN}: is not a parameter of this search and was left"
-                " out (Prefer: handling=lenient). The answer may hold what it would"
-                " leave out."
+                " out (Prefer: handling=lenient). The answer may hold matches that it"
+                " would exclude."
             ),
             parameter=name,
         )
@@ -214,7 +214,7 @@ def _check_size(given: Sequence[tuple[str, str]]) -> None:
     elif values > MOST_SEARCH_VALUES:
         fault = (
             f"A search has at most {MOST_SEARCH_VALUES} values in all: repeated or"
-            " parted by commas, each counts."
+            " separated by commas, each counts."
         )
     elif (long := next(filter(None, map(_long_part, given)), None)) is not None:
         fault = (

@@ -102,7 +102,7 @@ class _Checker:
         if not isinstance(kind, str) or kind not in RESOURCES:
             return self._lose(
                 "structure",
-                "No resource of this type is read here: leave it out.",
+                "This server does not read resources of this type: leave it out.",
                 f"{path}.resourceType",
             )
         if kind in self._deferred:
@@ -130,7 +130,7 @@ class _Checker:
             ):
                 self._fault(
                     "structure",
-                    "There is no such element here in R4.",
+                    "R4 has no such element here.",
                     _below(path, name),
                 )
                 continue

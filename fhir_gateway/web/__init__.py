@@ -1,3 +1,3 @@
 """
-HTTP in FHIR's words: one module for each resource type.
+FHIR's RESTful API: one module for each resource type.
 """

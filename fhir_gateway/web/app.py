@@ -35,7 +35,7 @@ from fhir_gateway.web.slot import slot_routes
 __all__ = ["HEALTHY", "GatewayApp", "create_app", "resource_routes"]
 
 HEALTHY: Final = b'{"status":"ok"}'
-"""What `/health` answers while this process lives."""
+"""The answer of `/health` while this process lives."""
 
 
 class GatewayApp(Flask):
@@ -43,17 +43,17 @@ class GatewayApp(Flask):
     The WSGI application of a gateway.
 
     Args:
-        routes: What can be done with resources.
+        routes: The routes of the resource types.
 
     Attributes:
-        routes: The same.
+        routes: The same routes.
         handling: Returns how a method on a path is handled.
     """
 
     def __init__(self, routes: Sequence[ResourceRoutes]) -> None:
         super().__init__("fhir_gateway", static_folder=None)
-        # A path in two spellings passes by a proxy's rules for one of them, and a
-        # redirect would repeat the URL with whatever a client has put into it.
+        # A second spelling of a path would evade a proxy's rules for the first, and a
+        # redirect would repeat the URL with all that a client wrote into it.
         self.url_map.strict_slashes = True
         self.url_map.redirect_defaults = False
         self.url_map.merge_slashes = False
@@ -65,11 +65,11 @@ class GatewayApp(Flask):
 
 
 def create_app(gateway: Gateway) -> GatewayApp:
-    """Return the WSGI application that answers for a gateway."""
+    """Return the WSGI application of a gateway."""
     routes = resource_routes(gateway)
     app = GatewayApp(routes)
     app.before_request(lambda: check_head(request.environ, gateway.hosts))
-    # Before any view: some of them need no body, and would act without it.
+    # Before any view: views that need no body would act without it.
     app.before_request(
         lambda: take_body(app.handling(request.method, request.path).most_bytes)
     )
@@ -93,7 +93,7 @@ def create_app(gateway: Gateway) -> GatewayApp:
 
 
 def resource_routes(gateway: Gateway) -> tuple[ResourceRoutes, ...]:
-    """Return everything that can be done with resources."""
+    """Return the routes of all resource types."""
     return (
         slot_routes(gateway),
         *directory_routes(gateway),
@@ -107,9 +107,9 @@ def _metadata(statement: dict[str, Any]) -> Response:
 
 
 def _base(base_url: str) -> Response:
-    """Answer where things are, to whoever asks for the FHIR base alone."""
+    """Answer a request for the FHIR base alone with the main URLs."""
     check_accept()
-    # With parameters it would be a search of all types.
+    # With parameters it would be a search in all types.
     refuse_parameters()
     issue = Issue(
         severity=Severity.INFORMATION,
@@ -127,7 +127,7 @@ def _first_search(base_url: str) -> str:
 
 
 def _index(base_url: str) -> Response:
-    """Answer who this is and where things are, to a person who has just arrived."""
+    """Answer a new visitor with the server's name and the main URLs."""
     return Response(
         orjson.dumps(
             {
@@ -149,5 +149,5 @@ def _index(base_url: str) -> Response:
 
 
 def _health() -> Response:
-    """Answer that this process lives; whether regions do is another question."""
+    """Answer that this process lives; it says nothing of the regions."""
     return Response(HEALTHY, content_type="application/json")

@@ -1,16 +1,12 @@
 """
 Appointment: create, read, search-type, update, patch (FHIR R4, 12.8).
 
-Creating books; an update or patch moves (another slot) or cancels (status cancelled).
+A create books; an update or patch moves (another slot) or cancels (status cancelled).
 """
 
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final
 
-import jsonpatch
-import jsonpointer
-import orjson
 from flask import Response, request
 from marshmallow import ValidationError
 
@@ -20,8 +16,6 @@ from fhir_gateway.fhir.appointment_request import (
 )
 from fhir_gateway.fhir.bundle import Entry, searchset
 from fhir_gateway.fhir.limits import (
-    MOST_JSON_BYTES,
-    MOST_PATCH_OPERATIONS,
     MOST_SENT_BACK_BYTES,
 )
 from fhir_gateway.fhir.outcome import (
@@ -33,7 +27,6 @@ from fhir_gateway.fhir.outcome import (
     issue_from_source_outcome,
 )
 from fhir_gateway.fhir.patient import number_from_identifier
-from fhir_gateway.fhir.reference import own_id
 from fhir_gateway.fhir.search_parameters import (
     ANY_INSTANT,
     DateBounds,
@@ -52,8 +45,10 @@ from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import SourceProblem
 from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
-from fhir_gateway.web.booking_desk import BookingDesk, Change
-from fhir_gateway.web.conditional_create import check_condition, created
+from fhir_gateway.web.appointment_commands import AppointmentCommands, Change
+from fhir_gateway.web.appointment_patch import apply_patch
+from fhir_gateway.web.appointment_view import AppointmentView
+from fhir_gateway.web.conditional_create import check_condition, create_once
 from fhir_gateway.web.exchange import (
     JSON_PATCH,
     check_accept,
@@ -62,7 +57,7 @@ from fhir_gateway.web.exchange import (
     refuse_parameters,
 )
 from fhir_gateway.web.gateway import Gateway
-from fhir_gateway.web.idempotency import check_key, once
+from fhir_gateway.web.idempotency import answer_once, check_key
 from fhir_gateway.web.operation.routes import appointment_operations
 from fhir_gateway.web.precondition import precondition, refuse_precondition
 from fhir_gateway.web.proposal import Proposals
@@ -92,7 +87,7 @@ class _PatientIdentifier(Parameter[PersonalIdentityNumber]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppointmentQuery:
-    """What a search for a resident's appointments asks."""
+    """The values of a search for a resident's appointments."""
 
     patient_identifier: PersonalIdentityNumber
     status: tuple[tuple[Token, ...], ...] = ()
@@ -108,8 +103,8 @@ class AppointmentSearchSchema(SearchSchema[AppointmentQuery]):
     patient_identifier = _PatientIdentifier(
         data_key="patient.identifier",
         required=True,
-        error_messages={"required": "say whose appointments, as system|number"},
-        documentation="Whose, as system|number. By POST to _search only.",
+        error_messages={"required": "give the resident's number, as system|number"},
+        documentation="The resident's number, as system|number. By POST only.",
     )
     status = TokenParameter(codes=sorted(STATUSES), system=APPOINTMENT_STATUS)
     date = DateParameter(documentation="The appointment begins within.")
@@ -122,17 +117,17 @@ _NEVER_FOUND: Final = Issue(
     code="not-supported",
     error_code=ErrorCode.NOT_SUPPORTED,
     diagnostics=(
-        f"status: appointments here are {', '.join(_FOUND)} and never anything else, so"
-        " that none of another status is found; only the region knows who came."
+        f"status: appointments here are {', '.join(_FOUND)} and no other; a search for"
+        " another status finds nothing. Only the region knows whether a patient came."
     ),
     parameter="status",
 )
-# Without modifiers and chains: what may say who somebody is.
+# The names, without modifiers and chains, of parameters that may identify a person.
 _PERSONAL: Final = frozenset({"patient", "actor", "identifier", "subject"})
 
 
 def appointment_routes(gateway: Gateway) -> ResourceRoutes:
-    """Return what can be done with appointments."""
+    """Return the routes of Appointment."""
     views = _Views(gateway)
     return ResourceRoutes(
         type="Appointment",
@@ -160,7 +155,8 @@ def appointment_routes(gateway: Gateway) -> ResourceRoutes:
 class _Views:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._desk = BookingDesk(gateway)
+        self._commands = AppointmentCommands(gateway)
+        self._view = AppointmentView(gateway)
         self._answers = AppointmentAnswers(gateway)
         self._proposals = Proposals(gateway)
 
@@ -170,8 +166,8 @@ class _Views:
         proposal = self._proposals.find(id)
         if proposal is not None:
             return fhir_response(proposal)
-        booking = self._desk.read(id)
-        return self._answers.read(booking, self._desk.appointment(booking))
+        booking = self._commands.read(id)
+        return self._answers.read(booking, self._view.appointment(booking))
 
     def create(self) -> Response:
         check_accept()
@@ -188,18 +184,20 @@ class _Views:
                 body,
                 base_url=self._gateway.base_url,
                 to_book=True,
-                schedule_of=self._desk.schedule,
-                service_type_of=self._desk.service_type,
+                schedule_of=self._view.schedule,
+                service_type_of=self._view.service_type,
             )
         faults.check()
 
         def book(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
-            booked = self._desk.book(wanted, key)
-            return booked.booking, self._booked(booked)
+            booked = self._commands.book(wanted, key)
+            return booked.booking, self._answer_booked(booked)
 
         if wanted.number is None:
             raise TypeError("the request was not read to book")
-        return created(self._gateway, body, wanted.number, book, self._booked)
+        return create_once(
+            self._gateway, body, wanted.number, book, self._answer_booked
+        )
 
     def update(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
         check_accept()
@@ -229,12 +227,12 @@ class _Views:
             )
 
         def change(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
-            present = self._desk.read(id)
+            present = self._commands.read(id)
             version = condition.version(present.version)
             wish = Change(wanted=wanted, sent=body)
             return self._change(present, wish, version, key)
 
-        return once(self._gateway, body, change, self._now)
+        return answer_once(self._gateway, body, change, self._answer_present)
 
     def patch(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
         check_accept()
@@ -249,12 +247,12 @@ class _Views:
         faults.check()
 
         def change(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
-            present = self._desk.read(id)
+            present = self._commands.read(id)
             base_url = self._gateway.base_url
-            patched = _patched(self._desk.appointment(present), operations, base_url)
+            patched = apply_patch(self._view.appointment(present), operations, base_url)
             wanted = appointment_request_from_resource(patched, base_url=base_url)
-            # What the patch leaves alone is as it was in that version, and may not be
-            # as the client wants it in another.
+            # The patch was made for one version; in another, its unpatched elements may
+            # differ from what the client expects.
             version = condition.version(present.version)
             patches = present.version if version is None else version
             try:
@@ -272,7 +270,7 @@ class _Views:
                     " again."
                 ) from error
 
-        return once(self._gateway, operations, change, self._now)
+        return answer_once(self._gateway, operations, change, self._answer_present)
 
     def search_type(self) -> Response:
         _refuse_personal_url()
@@ -282,7 +280,7 @@ class _Views:
         bookings = [
             booking
             for booking in times.bookings
-            if _fits(booking, query.status, query.date)
+            if _matches(booking, query.status, query.date)
         ]
         unfound = [_NEVER_FOUND] if names_others(query.status, _FOUND) else []
         is_whole = not unfound and all(
@@ -291,7 +289,7 @@ class _Views:
         # The self link repeats no parameter: one of them is a personal number.
         return fhir_response(
             searchset(
-                [Entry(self._desk.appointment(booking)) for booking in bookings],
+                [Entry(self._view.appointment(booking)) for booking in bookings],
                 base_url=self._gateway.base_url,
                 self_url=f"{self._gateway.base_url}/Appointment/_search",
                 total=len(bookings) if is_whole else None,
@@ -310,112 +308,25 @@ class _Views:
         version: int | None,
         key: RequestKey | None,
     ) -> tuple[ManagedBooking, Response]:
-        booking = self._desk.change(present, change, version, key)
-        return booking, self._changed(booking)
+        booking = self._commands.change(present, change, version, key)
+        return booking, self._answer_changed(booking)
 
-    def _booked(self, booked: BookedTimeslot) -> Response:
-        return self._answers.booked(booked, self._desk.appointment(booked.booking))
+    def _answer_booked(self, booked: BookedTimeslot) -> Response:
+        return self._answers.booked(booked, self._view.appointment(booked.booking))
 
-    def _now(self, booked: BookedTimeslot) -> Response:
-        return self._changed(booked.booking)
+    def _answer_present(self, booked: BookedTimeslot) -> Response:
+        return self._answer_changed(booked.booking)
 
-    def _changed(self, booking: ManagedBooking) -> Response:
-        return self._answers.changed(booking, self._desk.appointment(booking))
-
-
-def _patched(
-    appointment: dict[str, Any], operations: object, base_url: str
-) -> dict[str, Any]:
-    """
-    Return an appointment with a JSON Patch (RFC 6902) applied.
-
-    Its own times and actors give way when the slot is changed, so that a patch needs to
-    name nothing but the slot.
-
-    Raises:
-        Problem: 400 when it is no patch, 422 when it cannot be applied.
-    """
-    slot = _slot_id(appointment, base_url)
-    patched = _applied(appointment, operations)
-    if not isinstance(patched, dict):
-        raise _unpatched("The patch leaves no Appointment.")
-    if _slot_id(patched, base_url) not in (None, slot):
-        for name in ("start", "end"):
-            if patched.get(name) == appointment.get(name):
-                patched.pop(name, None)
-        participants = patched.get("participant")
-        if isinstance(participants, list):
-            patched["participant"] = [
-                participant
-                for participant in participants
-                if participant not in appointment["participant"][1:]
-            ]
-    return patched
-
-
-def _slot_id(appointment: dict[str, Any], base_url: str) -> str | None:
-    """Return the id of the one slot; None when it is not in order."""
-    match appointment.get("slot"):
-        case [{"reference": str(reference)}]:
-            return own_id(reference, "Slot", base_url)
-    return None
-
-
-def _applied(appointment: dict[str, Any], operations: object) -> object:
-    if not isinstance(operations, list) or not all(
-        isinstance(each, dict) for each in operations
-    ):
-        raise _no_patch()
-    if len(operations) > MOST_PATCH_OPERATIONS:
-        raise _unpatched(f"A patch has at most {MOST_PATCH_OPERATIONS} operations.")
-    patched: object = deepcopy(appointment)
-    # The region's own texts may be long; a patch adds no more than a body could hold.
-    most = len(orjson.dumps(appointment)) + MOST_JSON_BYTES
-    try:
-        for operation in operations:
-            patched = jsonpatch.apply_patch(patched, [operation], in_place=True)
-            # A few copies of copies would fill the memory.
-            if len(orjson.dumps(patched)) > most:
-                raise _unpatched("The patch makes the appointment too large.")
-    except jsonpatch.InvalidJsonPatch as error:
-        raise _no_patch() from error
-    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as error:
-        raise _unpatched(
-            "The patch does not fit the appointment as it is now; read it again."
-        ) from error
-    except (TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:
-        raise _no_patch() from error
-    return patched
-
-
-def _no_patch() -> Problem:
-    return Problem(
-        [
-            Issue(
-                code="structure",
-                diagnostics=(
-                    "The body is no JSON Patch: send a list of operations, each with"
-                    " op, path and value (RFC 6902)."
-                ),
-            )
-        ],
-        kind=ProblemKind.MALFORMED,
-    )
-
-
-def _unpatched(diagnostics: str) -> Problem:
-    return Problem(
-        [Issue(code="processing", diagnostics=diagnostics)],
-        kind=ProblemKind.UNPROCESSABLE,
-    )
+    def _answer_changed(self, booking: ManagedBooking) -> Response:
+        return self._answers.changed(booking, self._view.appointment(booking))
 
 
 def _refuse_personal_url() -> None:
     """
-    Refuse who somebody is in a URL, and a search by GET: that cannot say it anywhere.
+    Refuse a patient in a URL, and a search by GET, which has no place for one.
 
     Raises:
-        Problem: 400, without a word of what was sent.
+        Problem: 400; it repeats nothing of the request.
     """
     if any(
         name.partition(".")[0].partition(":")[0] in _PERSONAL for name in request.args
@@ -425,8 +336,8 @@ def _refuse_personal_url() -> None:
                 Issue(
                     code="security",
                     diagnostics=(
-                        "A personal number must not stand in a URL: send the parameters"
-                        " by POST to Appointment/_search."
+                        "A personal number must not be in a URL: send the parameters by"
+                        " POST to Appointment/_search."
                     ),
                 )
             ],
@@ -438,7 +349,7 @@ def _refuse_personal_url() -> None:
                 Issue(
                     code="not-supported",
                     diagnostics=(
-                        "Appointments are found for one resident only: send"
+                        "A search finds the appointments of one resident only: send"
                         " patient.identifier as system|number, and everything else, in"
                         " a form by POST to Appointment/_search."
                     ),
@@ -448,7 +359,7 @@ def _refuse_personal_url() -> None:
         )
 
 
-def _fits(booking: ManagedBooking, statuses: Any, bounds: DateBounds) -> bool:  # noqa: ANN401 - what the schema loaded
+def _matches(booking: ManagedBooking, statuses: Any, bounds: DateBounds) -> bool:  # noqa: ANN401 - what the schema loaded
     start = booking.timeslot.start
     return (
         all(

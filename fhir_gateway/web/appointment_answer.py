@@ -1,5 +1,5 @@
 """
-Answers that are an appointment: status, headers, and what `Prefer` asks for.
+Answers with an appointment: status, headers, and the form that `Prefer` asks for.
 """
 
 from collections.abc import Callable
@@ -18,12 +18,12 @@ from fhir_gateway.web.gateway import Gateway
 __all__ = ["AppointmentAnswers", "Wrap"]
 
 Wrap = Callable[[dict[str, Any], int], dict[str, Any]]
-"""Puts an Appointment that is answered with a status into a client's own form."""
+"""Puts an Appointment, answered with a status, into a client's own form."""
 
 
 class AppointmentAnswers:
     """
-    Draws answers about single appointments.
+    Builds the answers about single appointments.
 
     Args:
         gateway: The services.
@@ -42,7 +42,7 @@ class AppointmentAnswers:
         resource: dict[str, Any],
         wrap: Wrap | None = None,
     ) -> Response:
-        """Return the answer to a booking: 201, 200 (stood already) or 202 (pending)."""
+        """Return the answer to a booking: 201, 200 (existing) or 202 (pending)."""
         booking = booked.booking
         return self._answer(
             booking,
@@ -72,10 +72,11 @@ class AppointmentAnswers:
         names: set[str],
         wrap: Wrap | None,
     ) -> Response:
-        # A hold is pending too, and there is nothing to find out about it.
+        # A hold is pending too, but with a known outcome.
         if booking.status is BookingStatus.PENDING and booking.held_until is None:
             status, names = 202, {"Content-Location"}
-        # Without _history: old versions are not kept, and a client follows this URL.
+        # Without _history: clients follow this URL, and this server keeps no old
+        # versions.
         url = f"{self._base_url}/Appointment/{booking.id}"
         headers = {**_versioned(booking), **dict.fromkeys(sorted(names), url)}
         body: dict[str, Any] | None = wrap(resource, status) if wrap else resource
@@ -98,7 +99,7 @@ def _issues(booking: ManagedBooking) -> list[Issue]:
 
 
 def _versioned(booking: ManagedBooking) -> dict[str, str]:
-    """Return the headers that say which version it is (FHIR R4, 3.1.0.5)."""
+    """Return the headers that give its version (FHIR R4, 3.1.0.5)."""
     return {
         "ETag": f'W/"{booking.version}"',
         "Last-Modified": http_date_text(booking.updated_at),

@@ -1,9 +1,9 @@
 """
 Conditional create: `If-None-Exist` (FHIR R4, 3.1.0.8.1).
 
-The one condition is an identifier. It is looked for among the appointments of the
-resident that the body names, and nowhere else: as the region's booking id, and as what
-an earlier create of the same resident was called.
+The only condition is an identifier. This server looks for it among the appointments of
+the resident in the body, and nowhere else: as the region's booking id, and as the
+condition of an earlier create for the same resident.
 """
 
 import re
@@ -26,15 +26,15 @@ from fhir_gateway.web.idempotency import (
     CLIENT,
     IF_NONE_EXIST,
     Act,
-    Draw,
+    Render,
+    answer_once,
     check_key,
     close,
     in_progress,
-    once,
 )
 from fhir_gateway.web.personal_text import has_personal_number
 
-__all__ = ["check_condition", "created"]
+__all__ = ["check_condition", "create_once"]
 
 _LONGEST: Final = 1000
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
@@ -49,9 +49,9 @@ class _Identifier:
     value: str
 
     def key(self, number: PersonalIdentityNumber) -> RequestKey:
-        """Return what a create under this condition is called."""
-        # The body is none of it: another body under the same condition finds what the
-        # first has made.
+        """Return the request key of a create under this condition."""
+        # The body is not a part of it: another body under the same condition finds the
+        # first one's appointment.
         return RequestKey(
             client=CLIENT,
             key=f"{IF_NONE_EXIST}: {number.reveal()} {self.system}|{self.value}",
@@ -61,7 +61,7 @@ class _Identifier:
 
 def check_condition() -> None:
     """
-    Check the condition of a create, or else its key, before anything of it is done.
+    Check the condition of a create, or else its key, before doing anything of it.
 
     Raises:
         Problem: 400.
@@ -73,55 +73,55 @@ def check_condition() -> None:
         _identifier(header)
 
 
-def created(
+def create_once(
     gateway: Gateway,
-    said: object,
+    body: object,
     number: PersonalIdentityNumber,
     act: Act,
-    draw: Draw,
+    render: Render,
 ) -> Response:
     """
     Return the answer to a create, with or without a condition.
 
     Args:
         gateway: The services.
-        said: The body, as read from JSON and found to be in order.
-        number: The resident's, as the body names them.
-        act: Does what is asked for, under the given key.
-        draw: Answers how a booking stands.
+        body: The valid body, as read from JSON.
+        number: The resident's number in the body.
+        act: Carries out the request, under the given key.
+        render: Renders the answer from a booking's present state.
 
     Raises:
         Problem: 400 for another condition than an identifier, 409 while a create under
-            the same condition is being worked at, 412 when several appointments fit.
+            the same condition is in progress, 412 when several appointments match.
         GatewayError: As `act`.
     """
     header = request.headers.get(IF_NONE_EXIST)
     if header is None:
-        return once(gateway, said, act, draw)
+        return answer_once(gateway, body, act, render)
     identifier = _identifier(header)
     key = identifier.key(number)
-    found = _known_by_region(gateway, identifier, number)
-    made = _made_before(gateway, key)
+    found = _find_by_region_id(gateway, identifier, number)
+    made = _find_earlier_create(gateway, key)
     if made is not None:
         found.add(made)
     if len(found) > 1:
-        raise _several()
+        raise _ambiguous()
     if not found:
-        return _made_now(gateway, key, act, draw)
+        return _create_now(gateway, key, act, render)
     if made is None:
         gateway.requests.forget(key)
     booking = gateway.booking.read(found.pop())
-    return draw(BookedTimeslot(booking=booking, is_new=False))
+    return render(BookedTimeslot(booking=booking, is_new=False))
 
 
-def _made_before(gateway: Gateway, key: RequestKey) -> str | None:
+def _find_earlier_create(gateway: Gateway, key: RequestKey) -> str | None:
     """
-    Return our id of what an earlier create under a condition has made.
+    Return our id of the appointment of an earlier create under a condition.
 
-    None when there is nothing: then the condition is begun, and nobody else's.
+    None without one: then this request has begun the create, and no other can.
 
     Raises:
-        Problem: 409 while another is being worked at.
+        Problem: 409 while another create is in progress.
     """
     requests = gateway.requests
     try:
@@ -132,7 +132,7 @@ def _made_before(gateway: Gateway, key: RequestKey) -> str | None:
             return made
     else:
         return None
-    # Its outcome may not be known yet; reading it may find it out.
+    # Its outcome may be unknown yet; a read may find it out.
     gateway.booking.read(made)
     try:
         requests.begin(key, after_no=True)
@@ -150,26 +150,28 @@ def _booking_of(repeated: RepeatedRequest) -> str:
     return booking
 
 
-def _made_now(gateway: Gateway, key: RequestKey, act: Act, draw: Draw) -> Response:
+def _create_now(
+    gateway: Gateway, key: RequestKey, act: Act, render: Render
+) -> Response:
     requests = gateway.requests
     try:
         booking, response = act(key)
     except RepeatedRequest as repeated:
-        # The first was slow rather than dead.
+        # The first request was slow, not lost.
         made = gateway.booking.read(_booking_of(repeated))
-        return draw(BookedTimeslot(booking=made, is_new=False))
+        return render(BookedTimeslot(booking=made, is_new=False))
     except BaseException:
-        # Nothing was made, so the condition still holds.
+        # Nothing was booked, so that the condition still holds.
         requests.forget(key)
         raise
     close(gateway, key, response, booking)
     return response
 
 
-def _known_by_region(
+def _find_by_region_id(
     gateway: Gateway, identifier: _Identifier, number: PersonalIdentityNumber
 ) -> set[str]:
-    """Return our id of the resident's booking that its unit knows by an identifier."""
+    """Return our ids of the resident's bookings with an identifier of their unit."""
     unit = gateway.vocabulary.unit_of_booking_ids(identifier.system)
     known = gateway.slot_search.snapshot.directory.units
     if unit is None or unit not in known:
@@ -182,7 +184,7 @@ def _known_by_region(
 
 def _identifier(header: str) -> _Identifier:
     """
-    Return the identifier that a condition names.
+    Return the identifier in a condition.
 
     Raises:
         Problem: 400, without a word of what was sent.
@@ -207,7 +209,7 @@ def _identifier(header: str) -> _Identifier:
 
 def _refuse_personal(token: Token) -> None:
     """
-    Refuse a personal number in a header, where logs would keep it.
+    Refuse a personal number in a header, since logs may store headers.
 
     Raises:
         Problem: 400, without a word of what was sent.
@@ -232,8 +234,8 @@ def _refuse_personal(token: Token) -> None:
 
 def _unsupported() -> Problem:
     return _unusable(
-        "must be identifier=system|value, alone or behind Appointment?; nothing else is"
-        " searched for"
+        "must be identifier=system|value, alone or after Appointment?; no other"
+        " condition is supported"
     )
 
 
@@ -250,7 +252,7 @@ def _unusable(fault: str) -> Problem:
     )
 
 
-def _several() -> Problem:
+def _ambiguous() -> Problem:
     return Problem(
         [
             Issue(

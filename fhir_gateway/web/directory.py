@@ -1,7 +1,7 @@
 """
 Schedule, HealthcareService, Location, Organization, Practitioner, PractitionerRole.
 
-Who offers time, and where (FHIR R4, 12.9, 8.8, 8.7, 8.6, 8.4, 8.5).
+The directory of units, staff and services (FHIR R4, 12.9, 8.8, 8.7, 8.6, 8.4, 8.5).
 """
 
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ from fhir_gateway.web.searching import (
     understood_search,
     unknown_issues,
 )
-from fhir_gateway.web.slot import Ids, Tokens, time_type_criteria, units_from_ids
+from fhir_gateway.web.slot_query import Ids, Tokens, time_type_criteria, units_from_ids
 
 __all__ = ["HealthcareServiceSearchSchema", "directory_routes"]
 
@@ -56,10 +56,10 @@ _PARAMETERS: Final = {
 
 def _place(text: str) -> tuple[str, str]:
     """
-    Return the unit's name and the offering that a page ends with.
+    Return the unit's name and the offering at the end of a page.
 
     Raises:
-        ValueError: The text names none.
+        ValueError: The text is not such a place.
     """
     name, separator, token = text.rpartition("|")
     if not separator:
@@ -70,10 +70,10 @@ def _place(text: str) -> tuple[str, str]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthcareServiceQuery:
     """
-    What a search for healthcare services asks; of each group of values one has to fit.
+    The values of a search for healthcare services; of each group one has to fit.
 
     Attributes:
-        cursor: The unit's name and the offering that the page before ended with.
+        cursor: The unit's name and the offering at the end of the page before.
     """
 
     service_type: Tokens = ()
@@ -95,7 +95,7 @@ class HealthcareServiceSearchSchema(SearchSchema[HealthcareServiceQuery]):
     service_type = TokenParameter(
         data_key="service-type",
         definition=f"{_R4}HealthcareService-service-type",
-        documentation="Who offers it, whatever each unit calls it.",
+        documentation="Services of that meaning, under any name of a unit's own.",
         is_system=is_system_of_time_types,
     )
     location = ReferenceParameter(
@@ -109,7 +109,7 @@ class HealthcareServiceSearchSchema(SearchSchema[HealthcareServiceQuery]):
         definition=f"{_R4}Location-near",
         documentation=(
             "The unit lies within a distance: latitude|longitude|distance|unit, in km"
-            " unless told (m, [mi_us], [mi_i]); 20 km when the distance is left out."
+            " by default (or m, [mi_us], [mi_i]); 20 km without a distance."
         ),
     )
     source = source_parameter()
@@ -124,7 +124,7 @@ _SCHEMA: Final = HealthcareServiceSearchSchema()
 
 
 def directory_routes(gateway: Gateway) -> tuple[ResourceRoutes, ...]:
-    """Return what can be done with who offers time, and where."""
+    """Return the routes of the directory's resource types."""
     lookup = Lookup(gateway)
     reads = {
         "Location": lookup.location,

@@ -1,5 +1,5 @@
 """
-Failures as HTTP: the only place that knows status codes.
+Failures as HTTP: the only module with status codes of errors.
 """
 
 from typing import Final
@@ -73,9 +73,9 @@ _RETRY_AFTER_S: Final = "30"
 _HTTP_ISSUES: Final = {
     404: (
         "not-found",
-        "There is nothing at this URL; see /fhir/metadata for what there is.",
+        "There is nothing at this URL; /fhir/metadata lists what this server has.",
     ),
-    405: ("not-supported", "That is not done with this URL; see /fhir/metadata."),
+    405: ("not-supported", "This URL does not allow this method; see /fhir/metadata."),
     408: ("timeout", "The body did not arrive in time: send it whole, at once."),
     413: (
         "too-long",
@@ -89,7 +89,7 @@ _HTTP_ISSUES: Final = {
 
 
 def register_error_handlers(app: Flask) -> None:
-    """Answer every failure with an OperationOutcome."""
+    """Register handlers that answer every failure with an OperationOutcome."""
     app.register_error_handler(Problem, _from_problem)
     app.register_error_handler(GatewayError, _from_gateway_error)
     app.register_error_handler(HTTPException, _from_http_exception)
@@ -97,7 +97,7 @@ def register_error_handlers(app: Flask) -> None:
 
 
 def overloaded() -> Response:
-    """Return the answer to a request that waited too long for its turn."""
+    """Return the answer to a request that waited too long for a thread."""
     return error_response(
         Busy("Too many requests wait for the regions; send this one again later.")
     )
@@ -129,7 +129,7 @@ def _from_gateway_error(error: Exception) -> Response:
 
 
 def error_response(error: GatewayError) -> Response:
-    """Return the answer that tells a client of an error."""
+    """Return the answer that reports an error to a client."""
     status = STATUSES[error.category]
     headers = {"Retry-After": _RETRY_AFTER_S} if status == 503 else {}  # noqa: PLR2004 - Service Unavailable
     return fhir_response(
@@ -157,7 +157,7 @@ def _from_http_exception(error: Exception) -> Response:
 
 
 def from_bug(error: Exception) -> Response:
-    """Answer a failure that nobody foresaw; only its class and place are logged."""
+    """Answer an unforeseen failure; the log gets only its class and place."""
     incident = str(uuid4())
     _log.error("unforeseen failure", incident=incident, **fault_place(error))
     return fhir_response(
@@ -166,7 +166,8 @@ def from_bug(error: Exception) -> Response:
                 Issue(
                     code="exception",
                     diagnostics=(
-                        f"The server failed; tell its operator the incident {incident}."
+                        "The server failed; report to its operator the incident"
+                        f" {incident}."
                     ),
                 )
             ]

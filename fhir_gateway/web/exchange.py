@@ -1,5 +1,5 @@
 """
-What every FHIR exchange has in common: media types, preferences, answers.
+The common parts of every FHIR exchange: media types, preferences, answers.
 
 FHIR R4, 3.1.0 (RESTful API): content types, `_format`, `Prefer`.
 """
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 FHIR_PREFIX: Final = "/fhir"
-"""The path that is served, whatever the base URL of clients is."""
+"""The served path, independent of the clients' base URL."""
 
 FHIR_JSON: Final = "application/fhir+json"
 JSON_PATCH: Final = "application/json-patch+json"
@@ -46,13 +46,13 @@ _JSON_TYPES: Final = frozenset(
 )
 _FORMATS: Final = _JSON_TYPES | {"json"}
 _OURS: Final = _JSON_TYPES | {"application/*", "text/*", "*/*"}
-# Who takes JSON by one of these takes FHIR's.
+# A client that accepts one of these also accepts FHIR's JSON.
 _OTHER_NAMES: Final = (_JSON_TYPES - {FHIR_JSON}) | {"text/*"}
 _OF_FORM: Final = frozenset({"_format", "_pretty"})
 _VERSIONS: Final = frozenset({"4.0", "4.0.1"})
 _FORM: Final = "application/x-www-form-urlencoded"
 _MOST_REMEMBERED: Final = 1024
-# Of a parameter or a header: what clients send over and over is short.
+# Characters of a parameter or a header: the values that clients repeat are short.
 _MOST_MEMORABLE: Final = 256
 
 
@@ -62,7 +62,7 @@ class Preferences:
     The `Prefer` header.
 
     Attributes:
-        lenient: Leave out search parameters that do not exist.
+        lenient: Ignore unknown search parameters.
         returns: `minimal`, `representation` or `OperationOutcome`.
     """
 
@@ -72,7 +72,7 @@ class Preferences:
 
 def check_accept() -> None:
     """
-    Check that the client takes JSON; `_format` beats the Accept header.
+    Check that the client accepts JSON; `_format` overrides the Accept header.
 
     Raises:
         Problem: 406.
@@ -86,13 +86,14 @@ def check_accept() -> None:
 
 def check_accept_header() -> None:
     """
-    Check that the client takes JSON, where no `_format` says so.
+    Check that the Accept header allows JSON, for a request without `_format`.
 
     Raises:
         Problem: 406.
     """
     header = request.headers.get("Accept", "")
-    # Of what changes something a client may have put a person into any header.
+    # A client may have put personal data into any header of a write: no cache holds
+    # them.
     is_remembered = request.method == "GET" and len(header) <= _MOST_MEMORABLE
     judge = _is_known_acceptable if is_remembered else _is_acceptable
     if not judge(header):
@@ -100,7 +101,7 @@ def check_accept_header() -> None:
 
 
 def preferences() -> Preferences:
-    """Return what the client prefers; what is not understood is not heeded."""
+    """Return the client's preferences; unknown ones are ignored."""
     header = request.headers.get("Prefer", "")
     read = _preferences if len(header) > _MOST_MEMORABLE else _remembered_preferences
     return read(header)
@@ -110,7 +111,7 @@ def _preferences(header: str) -> Preferences:
     stated: dict[str, str] = {}
     for preference, *_ in list_members(header):
         name, _, value = preference.partition("=")
-        # RFC 7240, 2: of a preference that is stated twice the first counts.
+        # RFC 7240, 2: of a repeated preference the first counts.
         stated.setdefault(name.strip(" \t").lower(), word(value))
     returns = stated.get("return", "representation")
     return Preferences(
@@ -128,7 +129,7 @@ _remembered_preferences: Final = lru_cache(maxsize=_MOST_REMEMBERED)(_preference
 
 def read_body(*media_types: str) -> Any:  # noqa: ANN401 - JSON is any value
     """
-    Return the JSON that the request carries.
+    Return the JSON in the request's body.
 
     Args:
         media_types: What it may be, when not FHIR's JSON.
@@ -148,7 +149,7 @@ def read_body(*media_types: str) -> Any:  # noqa: ANN401 - JSON is any value
 
 def check_type(*media_types: str) -> None:
     """
-    Check that the request says its body to be JSON, also where it has none.
+    Check the Content-Type of the request, also of an empty body.
 
     Args:
         media_types: What it may be, when not FHIR's JSON.
@@ -175,10 +176,10 @@ def check_type(*media_types: str) -> None:
 
 def refuse_parameters() -> None:
     """
-    Refuse parameters in the URL of an interaction that has none, unless it is lenient.
+    Refuse parameters of an interaction without any, unless the client is lenient.
 
     Raises:
-        Problem: 400; nothing of what was sent is repeated.
+        Problem: 400; it repeats nothing of the request.
     """
     if request.args.keys() <= _OF_FORM or preferences().lenient:
         return
@@ -202,7 +203,7 @@ def is_without_body() -> bool:
 
 
 def own_url(base_url: str) -> str:
-    """Return the URL of the present request, without its query, as clients know it."""
+    """Return the clients' URL of the present request, without its query."""
     return base_url + request.path.removeprefix(FHIR_PREFIX)
 
 
@@ -210,14 +211,14 @@ def search_parameters_of_request(*, is_personal: bool) -> list[tuple[str, str]]:
     """
     Return the parameters of a search, in the client's order.
 
-    `_format` and `_pretty`, which are about the answer's form alone, are left out.
+    It leaves out `_format` and `_pretty`, which concern only the answer's form.
 
     Args:
-        is_personal: What is searched for is somebody's: none of it is remembered.
+        is_personal: The values are personal data: no cache may hold them.
 
     Raises:
-        Problem: 406 when the client wants something else than JSON, 415 when a POST is
-            not a form, 400 when a name or value is not UTF-8.
+        Problem: 406 when the client does not accept JSON, 415 when a POST is not a
+            form, 400 when a name or value is not UTF-8.
     """
     parts = [
         _parameter(part)
@@ -251,8 +252,8 @@ def search_parameters_of_request(*, is_personal: bool) -> list[tuple[str, str]]:
 
 
 def rendered_response(body: bytes, *, headers: dict[str, str]) -> Response:
-    """Return a response with a resource that is rendered already."""
-    # Of pairs werkzeug makes headers in half the time that it needs for a mapping.
+    """Return a response with a rendered resource."""
+    # Werkzeug makes headers from pairs in half the time that it needs for a mapping.
     return Response(
         body,
         headers=[("Content-Type", f"{FHIR_JSON};charset=utf-8"), *headers.items()],
@@ -266,7 +267,7 @@ def fhir_response(
     headers: dict[str, str] | None = None,
     clock: Clock = now,
 ) -> Response:
-    """Return an answer with a resource, or with an empty body."""
+    """Return a response with a resource, or with an empty body."""
     response = Response(
         b"" if resource is None else orjson.dumps(resource),
         status=status,
@@ -282,7 +283,7 @@ def fhir_response(
 
 def _form() -> bytes:
     """
-    Return the form that a search by POST carries, read as one where it says no type.
+    Return the form of a search by POST; a body without a type is read as a form.
 
     Raises:
         Problem: 415.
@@ -303,7 +304,7 @@ def _form() -> bytes:
 
 
 def _parameter(encoded: bytes) -> tuple[str, str] | None:
-    """Return name and value of one part of a query; None when it is no text."""
+    """Return name and value of one part of a query; None when it is not UTF-8."""
     if not _is_text(encoded):
         return None
     name, _, value = encoded.replace(b"+", b" ").partition(b"=")
@@ -321,7 +322,7 @@ def _is_acceptable(header: str) -> bool:
     any_is_named = False
     for member in list_members(header):
         any_is_named = True
-        # Most of what can be listed is none of ours, and cheap.
+        # Most media ranges are foreign, and cheap to skip.
         if member[0].strip().lower() not in _OURS:
             continue
         named = MediaRange.of_member(member)
@@ -350,7 +351,7 @@ def _is_text(encoded: bytes) -> bool:
 
 
 def _check_format(wanted: str) -> None:
-    # A + in a query is a blank once decoded; clients write fhir+json all the same.
+    # A decoded + in a query is a blank, but clients write fhir+json so.
     media_type = wanted.strip().replace(" ", "+")
     if media_type not in _FORMATS and not _is_ours(MediaRange.parse(media_type)):
         raise _not_acceptable("_format")

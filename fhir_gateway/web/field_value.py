@@ -1,8 +1,8 @@
 """
 Values of header fields: lists of members with parameters (RFC 9110, 5.6 and 8.3.1).
 
-Each is read in one pass, in time that grows with its length alone: what a client sends
-must not be dear to read.
+Each is read in one pass, in time proportional to its length, so that no client can make
+the reading expensive.
 """
 
 import re
@@ -14,9 +14,9 @@ from typing import Final, Self
 
 __all__ = ["MediaRange", "list_members", "word"]
 
-# A comma or semicolon, or what stands between two of them; one between quotes parts
-# nothing, and a quotation that does not end goes on to the end. Possessive: each
-# character is looked at once.
+# A comma or semicolon, or the text between two of them; within quotes neither
+# separates, and an unclosed quotation goes on to the end. Possessive: each character is
+# read once.
 _PIECE: Final = re.compile(
     r'[,;]|(?:[^,;"]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z))++', re.DOTALL
 )
@@ -30,7 +30,7 @@ class MediaRange:
     A media type or range with its parameters, all in small letters.
 
     Attributes:
-        type: As `application/json`, `text/*` or `*/*`; or what else stood there.
+        type: As `application/json`, `text/*` or `*/*`; or any other text of the field.
     """
 
     type: str
@@ -38,7 +38,7 @@ class MediaRange:
 
     @classmethod
     def of_member(cls, member: list[str]) -> Self:
-        """Return what a member of a list says."""
+        """Return the media range in a member of a list."""
         parameters = {}
         for piece in member[1:]:
             name, _, value = piece.partition("=")
@@ -47,14 +47,14 @@ class MediaRange:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return what a field says that has one media type; of a list, none."""
+        """Return the media type in a field with exactly one; None for a list."""
         members = list_members(text)
         only = next(members, [""])
         return cls(text, {}) if next(members, None) else cls.of_member(only)
 
     @property
     def quality(self) -> float:
-        """Return its weight (RFC 9110, 12.4.2): 0 for one that cannot be read."""
+        """Return its weight (RFC 9110, 12.4.2): 0 for an unreadable one."""
         try:
             weight = float(self.parameters.get("q", "1"))
         except ValueError:
@@ -63,7 +63,7 @@ class MediaRange:
 
 
 def list_members(text: str) -> Iterator[list[str]]:
-    """Yield the members of a list, each with its parameters behind it, as written."""
+    """Yield the members of a list as written, each followed by its parameters."""
     member = [""]
     # The comma at the end ends the last one.
     for piece in chain(map(itemgetter(0), _PIECE.finditer(text)), ","):
@@ -78,7 +78,7 @@ def list_members(text: str) -> Iterator[list[str]]:
 
 
 def word(text: str) -> str:
-    """Return a token as it is, or what a quoted string says."""
+    """Return a token unchanged, or the content of a quoted string."""
     text = text.strip(_BLANK)
     if not text.startswith('"'):
         return text

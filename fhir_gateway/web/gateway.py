@@ -1,5 +1,5 @@
 """
-What the web layer stands on; `bootstrap` makes it.
+The services that the web layer uses; `bootstrap` makes them.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Gateway:
     Attributes:
         base_url: The FHIR base that clients use, without a slash at the end.
         hosts: The names that clients may call this server by.
-        started_at: When this process began.
+        started_at: When this process started.
     """
 
     base_url: str

@@ -1,10 +1,11 @@
 """
-One request, one answer: a client that repeats a request gets the answer of the first.
+Idempotency: a client that repeats a request gets the answer to the first.
 
-What the client calls its request stands in `Idempotency-Key` (IETF,
-draft-ietf-httpapi-idempotency-key-header). `X-Request-Id` is no such key: it follows a
-request, or many of one errand, through logs (FHIR R4, 3.1.0.9). Where there is no key,
-a booking is recognised by its resident and its slot, as long as that stands.
+`Idempotency-Key` carries the client's key of a request (IETF,
+draft-ietf-httpapi-idempotency-key-header). `X-Request-Id` is not such a key: it traces
+one request, or several of one task, through logs (FHIR R4, 3.1.0.9). Without a key, a
+repeated booking is recognised by its resident and its slot, as long as the booking
+exists.
 """
 
 import re
@@ -33,20 +34,20 @@ __all__ = [
     "CLIENT",
     "IF_NONE_EXIST",
     "Act",
-    "Draw",
+    "Render",
+    "answer_once",
     "check_key",
     "close",
     "in_progress",
-    "once",
 ]
 
 Act = Callable[[RequestKey | None], tuple[ManagedBooking, Response]]
-"""Does what is asked for, under a key."""
+"""Carries out a request, under a key."""
 
-Draw = Callable[[BookedTimeslot], Response]
-"""Answers how the booking of a request stands."""
+Render = Callable[[BookedTimeslot], Response]
+"""Renders the answer from the present state of a request's booking."""
 
-# Without access control all clients are one.
+# Without access control, all clients share one name.
 CLIENT: Final = "anyone"
 IF_NONE_EXIST: Final = "If-None-Exist"
 _IDEMPOTENCY_KEY: Final = "Idempotency-Key"
@@ -57,49 +58,50 @@ _RETRY_AFTER_S: Final = "5"
 _ACCEPTED: Final = 202
 _CREATED: Final = 201
 
-# A no that stays a no. Any other failure may be another answer in a moment.
+# Final refusals. A repeat after any other failure may succeed.
 _DEFINITE: Final = frozenset(
     {Category.TAKEN, Category.REFUSED, Category.FORBIDDEN, Category.STALE}
 )
 _KEPT_HEADERS: Final = ("ETag", "Last-Modified", "Location", "Content-Location")
 
 
-def once(gateway: Gateway, said: object, act: Act, draw: Draw) -> Response:
+def answer_once(gateway: Gateway, body: object, act: Act, render: Render) -> Response:
     """
-    Return the answer to a request that changes something: the first one's to a repeat.
+    Return the answer to a write; a repeat gets the first one's answer.
 
-    A final answer is kept, also a definite no. It is given again for as long as its
-    appointment stands as it says; where that has changed, the repeat gets how it stands
-    now, and 409 where it does not stand any more. An answer that says that nobody knows
-    yet (202) is not kept: a repeat gets how it stands by then. When nothing could be
-    done, or the request is wrong in itself, nothing is kept, and a repeat is tried
-    anew.
+    The journal records a final answer, also a final refusal. A repeat gets it as long
+    as its appointment is unchanged. After a change the repeat gets the appointment's
+    present state, or 409 when the appointment is cancelled. An answer 202, with an
+    unknown outcome, is not recorded: a repeat gets the state at that time. When nothing
+    could be done, or the request has faults, nothing is recorded, and a repeat is a new
+    attempt.
 
     Args:
         gateway: The services.
-        said: The body, as read from JSON and found to be in order.
-        act: Does what is asked for, under the given key.
-        draw: Answers how the booking of the request stands.
+        body: The valid body, as read from JSON.
+        act: Carries out the request, under the given key.
+        render: Renders the answer from the booking's present state.
 
     Raises:
-        Problem: 400 for an unusable key or a condition that is not a create's, 409
-            while the first is being worked at, 422 when the first said something else.
+        Problem: 400 for an unusable key or a condition of a request that is not a
+            create, 409 while the first request is in progress, 422 when the first had
+            another body.
         GatewayError: As `act`.
     """
     _refuse_condition()
-    key = _request_key(said)
+    key = _request_key(body)
     if key is None:
         return act(None)[1]
     requests = gateway.requests
     try:
         requests.begin(key)
     except RepeatedRequest as repeated:
-        return _again(gateway, key, repeated, draw)
+        return _answer_repeat(gateway, key, repeated, render)
     try:
         booking, response = act(key)
     except RepeatedRequest as repeated:
-        # The first was slow rather than dead.
-        return _again(gateway, key, repeated, draw)
+        # The first request was slow, not lost.
+        return _answer_repeat(gateway, key, repeated, render)
     except GatewayError as error:
         if error.category not in _DEFINITE:
             requests.forget(key)
@@ -121,13 +123,13 @@ def close(
     booking: ManagedBooking | None,
 ) -> None:
     """
-    Keep the answer to a request, unless it says that nobody knows yet.
+    Record the answer to a request, unless its outcome is unknown yet.
 
     Args:
         gateway: The services.
-        key: What the client calls it.
-        response: What it is answered.
-        booking: How its booking stands, if it led to one.
+        key: The client's key of the request.
+        response: The answer.
+        booking: Its booking, if it led to one.
     """
     if response.status_code == _ACCEPTED and booking is not None:
         gateway.requests.leave_open(key, booking)
@@ -141,20 +143,20 @@ def close(
         },
         body=response.get_data(as_text=True),
         booking=None if booking is None else booking.id,
-        standing="" if booking is None else _standing(booking),
+        standing="" if booking is None else _state_tag(booking),
     )
     gateway.requests.close(key, answer, booking)
 
 
 def in_progress() -> Problem:
-    """Return what a repeat is answered while the first is being worked at."""
+    """Return the answer to a repeat while the first request is in progress."""
     return Problem(
         [
             Issue(
                 code="duplicate",
                 error_code=ErrorCode.REQUEST_IS_IN_PROGRESS,
                 diagnostics=(
-                    "The first request with this key is being worked at: ask again in a"
+                    "The first request with this key is in progress: send it again in a"
                     " few seconds."
                 ),
             )
@@ -164,8 +166,8 @@ def in_progress() -> Problem:
     )
 
 
-def _again(
-    gateway: Gateway, key: RequestKey, repeated: RepeatedRequest, draw: Draw
+def _answer_repeat(
+    gateway: Gateway, key: RequestKey, repeated: RepeatedRequest, render: Render
 ) -> Response:
     if not repeated.is_same:
         raise Problem(
@@ -182,7 +184,7 @@ def _again(
             kind=ProblemKind.UNPROCESSABLE,
         )
     if repeated.answer is not None:
-        return _answered(gateway, repeated.answer, draw)
+        return _answer_from_record(gateway, repeated.answer, render)
     if repeated.is_running:
         raise in_progress()
     try:
@@ -192,31 +194,33 @@ def _again(
         if error.category in {*_DEFINITE, Category.CONFLICT}:
             close(gateway, key, response, None)
         return response
-    response = draw(
+    response = render(
         BookedTimeslot(booking=booking, is_new=gateway.requests.has_made(repeated))
     )
     close(gateway, key, response, booking)
     return response
 
 
-def _answered(gateway: Gateway, answer: RecordedAnswer, draw: Draw) -> Response:
+def _answer_from_record(
+    gateway: Gateway, answer: RecordedAnswer, render: Render
+) -> Response:
     """
-    Return a kept answer, or how its appointment stands now where that has changed.
+    Return a recorded answer, or the appointment's present state after a change.
 
     Raises:
-        Conflict: What the first request booked or held does not stand any more.
-        NotFound: Its data have been wiped.
+        Conflict: The first request's booking or hold is cancelled.
+        NotFound: Its data were wiped.
     """
     if answer.booking is None:
-        return _kept(answer)
+        return _recorded_response(answer)
     booking = gateway.booking.read(answer.booking)
-    if _standing(booking) == answer.standing:
-        return _kept(answer)
+    if _state_tag(booking) == answer.standing:
+        return _recorded_response(answer)
     if booking.status is BookingStatus.CANCELLED:
         if answer.standing.endswith(BookingStatus.PENDING.value):
             raise Conflict(
-                "What this request held is held no more: hold or book the slot anew,"
-                " with a new key.",
+                "The hold of this request is over: hold or book the slot again, with a"
+                " new key.",
                 error_code=ErrorCode.HOLD_IS_OVER,
             )
         raise Conflict(
@@ -224,10 +228,10 @@ def _answered(gateway: Gateway, answer: RecordedAnswer, draw: Draw) -> Response:
             " make a new request with a new key.",
             error_code=ErrorCode.APPOINTMENT_IS_ALREADY_CANCELED,
         )
-    return draw(BookedTimeslot(booking=booking, is_new=answer.status == _CREATED))
+    return render(BookedTimeslot(booking=booking, is_new=answer.status == _CREATED))
 
 
-def _kept(answer: RecordedAnswer) -> Response:
+def _recorded_response(answer: RecordedAnswer) -> Response:
     return fhir_response(
         orjson.loads(answer.body) if answer.body else None,
         status=answer.status,
@@ -235,29 +239,30 @@ def _kept(answer: RecordedAnswer) -> Response:
     )
 
 
-def _standing(booking: ManagedBooking) -> str:
-    """Return what changes whenever a client would see another booking."""
+def _state_tag(booking: ManagedBooking) -> str:
+    """Return a text that changes whenever clients see a change of the booking."""
     return f"{booking.version} {booking.status.value}"
 
 
 def check_key() -> None:
     """
-    Check what the client calls its request, before anything of that is done.
+    Check the key of a request, before doing anything of the request.
 
     Raises:
-        Problem: 400 for an unusable key or a condition that is not a create's.
+        Problem: 400 for an unusable key or a condition of a request that is not a
+            create.
     """
     faults = Faults()
     with faults:
         _refuse_condition()
     with faults:
-        _key()
+        _client_key()
     faults.check()
 
 
-def _key() -> str | None:
+def _client_key() -> str | None:
     """
-    Return what the client calls its request; None when it does not say.
+    Return the client's key of its request; None without one.
 
     Raises:
         Problem: 400 when it cannot be used.
@@ -279,20 +284,20 @@ def _key() -> str | None:
     return value
 
 
-def _request_key(said: object) -> RequestKey | None:
+def _request_key(body: object) -> RequestKey | None:
     """
-    Return the key of a request; None when the client gives it none.
+    Return the request key; None when the client gives none.
 
     Args:
-        said: The body, as read from JSON.
+        body: The body, as read from JSON.
 
     Raises:
         Problem: 400 when it cannot be used.
     """
-    value = _key()
+    value = _client_key()
     if value is None:
         return None
-    fingerprint = orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode()
+    fingerprint = orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()
     return RequestKey(
         client=CLIENT,
         key=f"{_IDEMPOTENCY_KEY}: {value}",
@@ -315,7 +320,7 @@ def _unusable(fault: str, *, code: str = "value") -> Problem:
 
 def _refuse_condition() -> None:
     """
-    Refuse a condition that would not be heeded.
+    Refuse a condition on a request that is not a create.
 
     Raises:
         Problem: 400.
@@ -326,9 +331,9 @@ def _refuse_condition() -> None:
                 Issue(
                     code="not-supported",
                     diagnostics=(
-                        f"{IF_NONE_EXIST} belongs to what makes an Appointment (POST"
-                        " Appointment, or $book of a slot): leave it out, or send"
-                        f" {_IDEMPOTENCY_KEY}."
+                        f"{IF_NONE_EXIST} is for requests that create an Appointment"
+                        " (POST Appointment, or $book of a slot): leave it out, or"
+                        f" send {_IDEMPOTENCY_KEY}."
                     ),
                     parameter=IF_NONE_EXIST,
                 )

@@ -1,11 +1,11 @@
 """
 The resources that `_include` brings beside slots, rendered.
 
-A schedule's number leads to all that `_include` can follow: its service, its unit's
-place and organisation, its performer and the performer's role. So this module searches
-for nothing, and it recognises by number what a page has already. It renders schedules
-and services anew each time; it caches places, organisations, persons and roles, of
-which there are fewer.
+A schedule's number leads to everything that `_include` can follow: its service, its
+unit's place and organisation, its performer and the performer's role. So this module
+needs no search, and it recognises repeated resources of a page by number. It renders
+schedules and services anew each time; it caches places, organisations, persons and
+roles, of which there are fewer.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,7 +29,7 @@ from fhir_gateway.web.lookup import Lookup
 __all__ = ["RenderedIncludes"]
 
 _MOST_BYTES: Final = 16 * 2**20
-# What one entry takes besides its text: a name and a place in a table.
+# The bytes of an entry besides its text: a name and a place in a table.
 _BYTES_OF_AN_ENTRY: Final = 250
 
 
@@ -61,7 +61,7 @@ class _Cache:
 
     Attributes:
         snapshot: The first of them.
-        kinds: What renders for the time types of a numbered kind.
+        kinds: The renderers for the time types of a numbered kind.
         units: By number.
         persons: Performers and resources, by number.
     """
@@ -77,14 +77,14 @@ class _Cache:
         """Make room for one more entry."""
         self._bytes += size + _BYTES_OF_AN_ENTRY
         if self._bytes > _MOST_BYTES:
-            # Begun anew: cheaper than to keep account of what was used last.
+            # Emptied whole: that is cheaper than a record of the last uses.
             self.units, self.persons = {}, {}
             self._bytes = size + _BYTES_OF_AN_ENTRY
 
 
 class RenderedIncludes:
     """
-    Renders what slots include, and what follows from that.
+    Renders the resources that `_include` brings with slots.
 
     Args:
         gateway: The services.
@@ -101,12 +101,12 @@ class RenderedIncludes:
         self, snapshot: Snapshot, numbers: Iterable[int], iterated: Sequence[Include]
     ) -> list[bytes]:
         """
-        Return the schedules as entries, and what is followed from there, each once.
+        Return the schedules and the resources included from them as entries, each once.
 
         Args:
-            snapshot: Where the schedules are.
+            snapshot: The snapshot of the schedules.
             numbers: Their numbers in it.
-            iterated: What to follow from what was included.
+            iterated: The paths to follow from included resources.
         """
         distinct = list(dict.fromkeys(numbers))
         if not distinct:
@@ -167,7 +167,7 @@ class RenderedIncludes:
 
     def _cache_of(self, snapshot: Snapshot) -> _Cache:
         """Return the cache of a snapshot's layout, an empty one for a new layout."""
-        # Read once: another thread may begin anew at any time.
+        # Read once: another thread may replace it at any time.
         cache = self._last_cache
         if cache.snapshot.layout != snapshot.layout:
             cache = self._last_cache = _Cache(snapshot)

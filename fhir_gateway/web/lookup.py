@@ -1,5 +1,5 @@
 """
-Resources by id, and what `_include` brings.
+Resources by id, and included resources.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -57,15 +57,16 @@ class Lookup:
 
     def slot(self, identifier: str) -> Resource | None:
         """
-        Return a Slot: free, or not when this server has had to do with it.
+        Return a Slot: free, or taken where this server knows its booking.
 
-        A time that its source no longer lists, and that nobody booked here, is gone.
+        A time that its source no longer lists, and that nobody booked here, is not
+        found.
         """
         try:
             token = TimeslotToken.parse(identifier)
         except ValueError:
             return None
-        # A live source is asked by this, and tells then whose times it has.
+        # This asks a live source, whose answer brings the slot's schedule.
         found = self._gateway.slot_search.find(token)
         known = self._snapshot.known(token.schedule)
         if known is None:
@@ -153,7 +154,7 @@ class Lookup:
         )
 
     def practitioner_role(self, identifier: str) -> Resource | None:
-        """Return a PractitionerRole: what somebody does at a unit."""
+        """Return a PractitionerRole: a member of staff's role at a unit."""
         unit = unit_of_practitioner_role(identifier)
         if unit is None:
             return None
@@ -178,12 +179,12 @@ class Lookup:
         iterated: Sequence[Include],
     ) -> list[Resource]:
         """
-        Return what references point at, and what is followed from there, each once.
+        Return the referenced resources, and those included from them, each once.
 
         Args:
-            references: What the matches refer to, by the paths to follow from them.
-            seen: The matches themselves.
-            iterated: What to follow from what was included.
+            references: The references of the matches, along the paths to follow.
+            seen: The matches.
+            iterated: The paths to follow from included resources.
         """
         known = set(seen)
         found: list[Resource] = []
@@ -216,7 +217,7 @@ class Lookup:
         )
 
     def resource(self, reference: str) -> Resource | None:
-        """Return what a reference points at."""
+        """Return the referenced resource."""
         kind, _, identifier = reference.partition("/")
         find = self._by_type.get(kind)
         return find(identifier) if find else None

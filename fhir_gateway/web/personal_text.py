@@ -1,8 +1,8 @@
 """
-Personal numbers in URLs and other texts that logs and caches keep.
+Personal numbers in URLs and other texts that logs and caches store.
 
-A number is told from other digits by its form, a date that exists and its check digit
-(SKV 704, SKV 707). A code of SNOMED CT has a check digit of its own.
+A number differs from other digits by its form, a possible date and its check digit (SKV
+704, SKV 707). A SNOMED CT code has a check digit of its own.
 """
 
 import re
@@ -16,12 +16,12 @@ from fhir_gateway.model.person import PersonalIdentityNumber
 
 __all__ = ["has_personal_number", "holds_personal_number"]
 
-# What a writer puts between the parts of a number, once or twice.
+# The characters between the parts of a number, once or twice.
 _BETWEEN: Final = "[-+ ./_]{0,2}+"
-# Ten digits, however they are written in a URL: what has fewer in a row, as dates have,
-# is not looked at any further, unless it has characters beyond ASCII: digits and dashes
-# can be among them. It begins with a set of characters and is possessive, so that `re`
-# passes most of a URL over at once.
+# Ten digits in any spelling of a URL. A text with fewer in a row, as dates have, is not
+# examined further, unless it has characters beyond ASCII: these can be digits and
+# dashes. The pattern begins with a set of characters and is possessive, so that `re`
+# skips most of a URL at once.
 _DIGIT: Final = r"(?:%(?:25)?+3)?+[0-9]"
 _SEPARATOR: Final = r"(?:[-+ ./_]|%(?:25)?+(?:2[0BDEFbdef]|5[Ff]))"
 _NEEDS_A_LOOK: Final = re.compile(
@@ -31,10 +31,10 @@ _NEEDS_A_LOOK: Final = re.compile(
     r"|(?<=%)(?:25)?+[C-Fc-f][0-9A-Fa-f]"
     r"|(?<=[\x80-\xff]))"
 )
-# Twelve digits stand out among anything but digits. Ten are a number among letters and
-# digits far too often (ids, hashes), and so are the digits behind a decimal point.
-# Both are looked for at each place where a number can begin: what stands before one, or
-# is longer, may be other digits.
+# Twelve digits count wherever no digit is beside them. Ten digits beside letters are
+# too often a part of something else (ids, hashes), and so are the digits after a
+# decimal point. Both patterns try each place where a number can begin: the text before
+# it, or a longer one, may be other digits.
 _BEGINS: Final = r"(?<![0-9])(?<![0-9]\.)"
 _TEN: Final = rf"[0-9](?:{_BETWEEN}[0-9]){{9}}"
 _NUMBERS: Final = (
@@ -43,7 +43,7 @@ _NUMBERS: Final = (
     ),
     re.compile(rf"{_BEGINS}(?<![A-Za-z])(?=({_TEN})(?![0-9A-Za-z]))"),
 )
-# Ids that are no person's and have as many digits by chance: of appointments, of units.
+# Ids of appointments and units, which may have as many digits by chance.
 _OTHER: Final = re.compile(
     r"(?i)\b(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|SE[0-9]{10}-[0-9]{10})\b"
 )
@@ -67,7 +67,7 @@ def holds_personal_number(environ: WSGIEnvironment) -> bool:
     for text in (environ["PATH_INFO"], environ["QUERY_STRING"]):
         if _NEEDS_A_LOOK.search(text):
             decoded = unquote_to_bytes(text.encode("latin-1"))
-            # Whoever follows a link decodes it once more.
+            # A client that follows a link decodes it once more.
             if b"%" in decoded:
                 decoded += b"\n" + unquote_to_bytes(decoded)
             if has_personal_number(decoded.decode("utf-8", "replace")):
@@ -79,7 +79,7 @@ def has_personal_number(text: str) -> bool:
     """
     Return whether a text has a personal number, of ten digits or of twelve.
 
-    Digits and dashes of any script count, and what nobody sees does not.
+    Digits and dashes of any script count; invisible characters do not.
     """
     if not text.isascii():
         text = "".join(map(_plain, text))
@@ -94,7 +94,7 @@ def has_personal_number(text: str) -> bool:
 
 
 def _is_number(digits: str) -> bool:
-    # Each day that a year of two digits has in some century, it has in this one.
+    # A two-digit year has a leap day in this century if it has one in any other.
     century = "20" if len(digits) == _SHORT else ""
     try:
         PersonalIdentityNumber(century + digits)
@@ -104,7 +104,7 @@ def _is_number(digits: str) -> bool:
 
 
 def _plain(character: str) -> str:
-    """Return the ASCII that a character stands for, as far as numbers are concerned."""
+    """Return the ASCII digit or dash of a character; others unchanged."""
     digit = unicodedata.digit(character, None)
     if digit is not None:
         return str(digit)

@@ -1,8 +1,8 @@
 """
 Preconditions: `If-Match` and `If-None-Match` (RFC 9110, 13.1.1 and 13.1.2).
 
-A version is W/"2" here (FHIR R4, 3.1.0.5). R4 sends that weak ETag back in `If-Match`,
-so tags are compared weakly: "2" is version 2 as well.
+A version is W/"2" here (FHIR R4, 3.1.0.5). R4's clients send that weak ETag back in
+`If-Match`, so this module compares tags weakly: "2" is version 2 as well.
 """
 
 import re
@@ -26,22 +26,22 @@ _UNMODIFIED_SINCE: Final = "If-Unmodified-Since"
 
 # RFC 9110, 8.8.3. Header bytes arrive as characters of Latin-1.
 _TAG: Final = re.compile(r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
-# RFC 9110, 5.6.1: empty members of a list count for nothing.
+# RFC 9110, 5.6.1: empty members of a list are ignored.
 _BETWEEN: Final = re.compile(r"[ \t]*+(?:,[ \t]*+)*+")
-# Apache, nginx modules and Jetty mark the tag of an answer that they compress.
+# Apache, nginx modules and Jetty append these to the tag of a compressed answer.
 _COMPRESSED: Final = re.compile(r"--?(?:gzip|br|zstd|deflate)\Z")
-# The version of no appointment: they begin with 1.
+# No appointment has this version: versions begin with 1.
 _NO_VERSION: Final = 0
 
 
 @dataclass(frozen=True, slots=True)
 class EntityTags:
     """
-    What such a header lists.
+    The entity tags of such a header.
 
     Attributes:
-        tags: The opaque tags, without what a proxy's compression has appended; None
-            for `*`, which is any.
+        tags: The opaque tags, without the suffix of a proxy's compression; None for
+            `*`, which matches any.
     """
 
     tags: frozenset[str] | None
@@ -49,7 +49,7 @@ class EntityTags:
     @classmethod
     def parse(cls, header: str) -> Self:
         """
-        Return what a header lists.
+        Return the tags of a header.
 
         Raises:
             ValueError: It is neither `*` nor a list of one or more entity tags.
@@ -78,11 +78,11 @@ class EntityTags:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Precondition:
     """
-    Which version of a resource a request may change.
+    The versions of a resource that a request may change.
 
     Attributes:
-        match: What `If-Match` lists; None where the header is absent.
-        none_match: What `If-None-Match` lists; None where the header is absent.
+        match: The tags of `If-Match`; None where the header is absent.
+        none_match: The tags of `If-None-Match`; None where the header is absent.
     """
 
     match: EntityTags | None = None
@@ -100,10 +100,10 @@ class Precondition:
 
     def version(self, present: int) -> int | None:
         """
-        Return the version that alone may be changed; None when any may.
+        Return the only version that the request may change; None for any.
 
-        It is a version that nothing has when `If-Match` does not list the present one:
-        whoever changes the resource then finds it stale, unless there is nothing to
+        When `If-Match` does not list the present version, it is a version that no
+        appointment has: a change then finds it stale, unless there is nothing to
         change.
 
         Raises:
@@ -121,11 +121,11 @@ class Precondition:
 
 def precondition() -> Precondition:
     """
-    Return what the request demands of the version that it changes.
+    Return the request's precondition on the version that it changes.
 
     Raises:
-        Problem: 400 when a header is malformed, or asks by a time alone: two changes
-            within its second could not be told apart.
+        Problem: 400 when a header is malformed, or states only a time: a time cannot
+            distinguish two changes within one second.
     """
     headers = {"If-Match": _read("If-Match"), "If-None-Match": _read("If-None-Match")}
     malformed = [
@@ -133,13 +133,13 @@ def precondition() -> Precondition:
         for name, found in headers.items()
         if isinstance(found, ValueError)
     ]
-    # RFC 9110, 13.1.4: beside If-Match it is not looked at.
+    # RFC 9110, 13.1.4: beside If-Match it is ignored.
     if _UNMODIFIED_SINCE in request.headers and "If-Match" not in request.headers:
         malformed.append(
             Issue(
                 code="not-supported",
                 diagnostics=(
-                    f"{_UNMODIFIED_SINCE} is not heeded: send the ETag that you have"
+                    f"{_UNMODIFIED_SINCE} is not supported: send the ETag that you have"
                     " read as If-Match."
                 ),
                 parameter=_UNMODIFIED_SINCE,
@@ -155,7 +155,7 @@ def precondition() -> Precondition:
 
 def refuse_precondition() -> None:
     """
-    Refuse each precondition of a request that makes something: no version is there yet.
+    Refuse each precondition of a create: no version exists yet.
 
     Raises:
         Problem: 400.
@@ -171,8 +171,8 @@ def refuse_precondition() -> None:
                 Issue(
                     code="not-supported",
                     diagnostics=(
-                        f"{name} belongs to what changes an Appointment: leave it out."
-                        " So that one is made once only, send Idempotency-Key or"
+                        f"{name} is for requests that change an Appointment: leave it"
+                        " out. To create one only once, send Idempotency-Key or"
                         " If-None-Exist."
                     ),
                     parameter=name,
@@ -185,7 +185,7 @@ def refuse_precondition() -> None:
 
 def if_none_match() -> EntityTags | None:
     """
-    Return what `If-None-Match` of a read lists; None where it is absent.
+    Return the tags of a read's `If-None-Match`; None where it is absent.
 
     Of a POST it is None: the header is for GET and HEAD there (RFC 9110, 13.1.2).
 

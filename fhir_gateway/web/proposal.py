@@ -14,7 +14,7 @@ __all__ = ["Proposals"]
 
 class Proposals:
     """
-    Draws free times as the Appointments that they propose.
+    Renders free times as proposed Appointments.
 
     Args:
         gateway: The services.
@@ -24,7 +24,7 @@ class Proposals:
         self._gateway = gateway
 
     def find(self, identifier: str) -> dict[str, Any] | None:
-        """Return the proposal of that id, None when no free time has it."""
+        """Return the proposal with an id; None when no free time has that id."""
         try:
             token = TimeslotToken.parse(identifier)
         except ValueError:
@@ -33,7 +33,7 @@ class Proposals:
         return None if found is None else self.proposal(found)
 
     def proposal(self, found: FoundTimeslot) -> dict[str, Any]:
-        """Return the Appointment that a free time proposes."""
+        """Return a free time as a proposed Appointment."""
         schedule = found.known.schedule
         directory = self._gateway.slot_search.snapshot.directory
         offering = directory.offerings.get(found.known.offering)

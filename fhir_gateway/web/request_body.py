@@ -1,7 +1,7 @@
 """
-The body of a request: taken whole before anything is done with the request.
+The body of a request: it is read whole before any view acts on the request.
 
-RFC 9112, 8: a message that broke off is incomplete, and nothing of it is processed.
+RFC 9112, 8: a message that broke off is incomplete, and this server does nothing of it.
 """
 
 from collections.abc import Callable
@@ -15,17 +15,17 @@ from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 
 __all__ = ["BROKEN_OFF", "LATE", "UnreadBody", "is_unbounded", "take_body"]
 
-# ASGI has the second; Granian, the first.
+# Granian raises the first, ASGI the second.
 _OLDER: Final = frozenset({"HTTP/1", "HTTP/1.0"})
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 
 
 class UnreadBody:
     """
-    The input (PEP 3333) of a request whose body is not there whole.
+    The input (PEP 3333) of a request with an incomplete body.
 
     Args:
-        fault: Makes the error that each attempt to read raises.
+        fault: Makes the error that each read raises.
     """
 
     def __init__(self, fault: Callable[[], Exception]) -> None:
@@ -38,7 +38,7 @@ class UnreadBody:
 
 def is_unbounded(environ: WSGIEnvironment) -> bool:
     """
-    Return whether nobody can say if a request has a body, and where that ends.
+    Return whether a body of unknown length may follow a request.
 
     HTTP/1.0 has no chunks, and a body there needs a Content-Length (RFC 1945, 7.2.2;
     RFC 9112, 6.1). Without both, HTTP/1.1 says that there is no body (RFC 9112, 6.3).
@@ -54,20 +54,20 @@ def is_unbounded(environ: WSGIEnvironment) -> bool:
 
 def take_body(most_bytes: int) -> None:
     """
-    Take the body of the present request, whether or not anything reads it later.
+    Read the body of the present request, whether or not a view uses it.
 
     Args:
-        most_bytes: How large it may be.
+        most_bytes: The limit of its size.
 
     Raises:
-        RequestEntityTooLarge: It is larger, or its length says so.
-        Problem: 400, the body broke off.
+        RequestEntityTooLarge: It, or its stated length, is larger.
+        Problem: 400 when the body broke off.
         RequestTimeout: It did not arrive in time.
     """
     environ = request.environ
     if environ.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in environ:
-        # Of a body with too large a length nothing has been read. Of one without a
-        # length Werkzeug drops, without a word, what exceeds the most that it takes.
+        # Nothing was read of a body with a too large stated length. Of one without a
+        # length, Werkzeug silently drops what exceeds its limit.
         request.max_content_length = most_bytes + 1
         if (request.content_length or 0) > most_bytes:
             raise RequestEntityTooLarge
@@ -91,7 +91,7 @@ def _broken_off() -> Problem:
 
 
 LATE: Final = UnreadBody(RequestTimeout)
-"""The input of a request whose body did not arrive in time."""
+"""The input of a request with a body that did not arrive in time."""
 
 BROKEN_OFF: Final = UnreadBody(_broken_off)
-"""The input of a request whose body ended before its end."""
+"""The input of a request with a body that broke off."""

@@ -1,9 +1,9 @@
 """
-The head of a request: what is refused before anything of it is looked at further.
+The head of a request: the checks before any further reading of the request.
 
-RFC 9110 and 9112; the limits are those of `fhir/limits.py`. What a proxy in front reads
-otherwise than this server is refused, so that its rules for paths, methods and hosts
-cannot be passed by.
+RFC 9110 and 9112; the limits are those of `fhir/limits.py`. This server refuses a head
+that a proxy in front could read differently, so that no client evades the proxy's rules
+for paths, methods and hosts.
 """
 
 import re
@@ -25,14 +25,14 @@ from fhir_gateway.web.request_body import is_unbounded
 __all__ = ["FIELDS", "HEALTH", "check_head", "host_of"]
 
 FIELDS: Final = "fhir_gateway.fields"
-"""In an environment: how many header fields came, and how many bytes they have."""
+"""The key in a WSGI environment of the header fields' number and bytes."""
 
 HEALTH: Final = "/health"
 
 _METHOD: Final = re.compile(r"[A-Z]{1,16}")
 _LENGTH: Final = re.compile(r"[0-9]{1,19}")
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9.\-]+)(?::[0-9]{1,5})?")
-# Every field that anything in this server reads.
+# All fields that this server reads.
 _READ: Final = {
     "HTTP_" + name.upper().replace("-", "_"): name
     for name in (
@@ -44,7 +44,7 @@ _READ: Final = {
 
 
 def host_of(text: str) -> str | None:
-    """Return the host that a `Host` field names, without port and brackets, or None."""
+    """Return the host in a `Host` field, without port and brackets, or None."""
     match = _HOST.fullmatch(text.lower())
     return match[1].strip("[]").removesuffix(".") if match else None
 
@@ -54,12 +54,12 @@ def check_head(environ: WSGIEnvironment, hosts: Container[str]) -> None:
     Check the head of a request.
 
     Args:
-        environ: The request, in the words of WSGI (PEP 3333).
-        hosts: The names that this server answers to.
+        environ: The WSGI environment (PEP 3333).
+        hosts: The names of this server.
 
     Raises:
-        Problem: 400, 405, 411, 414, 415, 421, 431 or 501; nothing of the head is
-            repeated.
+        Problem: 400, 405, 411, 414, 415, 421, 431 or 501; it repeats nothing of the
+            head.
         NotFound: The path has an empty segment.
     """
     _check_size(environ)
@@ -79,7 +79,7 @@ def check_head(environ: WSGIEnvironment, hosts: Container[str]) -> None:
                 f"{name} has a byte that is no ASCII.",
                 parameter=name,
             )
-    # Whoever asks whether this process lives knows its address alone.
+    # A health probe may know only the address of this process.
     if path != HEALTH:
         _check_host(environ.get("HTTP_HOST", ""), hosts)
     _check_body(environ)
@@ -87,8 +87,8 @@ def check_head(environ: WSGIEnvironment, hosts: Container[str]) -> None:
         raise _problem(
             ProblemKind.MALFORMED,
             "security",
-            "A personal number must not stand in a URL, where logs and caches would"
-            " keep it: send it in the body of a POST.",
+            "A personal number must not be in a URL, where logs and caches would keep"
+            " it: send it in the body of a POST.",
         )
 
 
@@ -116,7 +116,7 @@ def _check_size(environ: WSGIEnvironment) -> None:
 
 
 def _fields(environ: WSGIEnvironment) -> tuple[int, int]:
-    """Return count and size of the fields as another web server gives them."""
+    """Return count and size of the fields, for a web server other than our own."""
     sizes = [
         len(name) + len(value)
         for name, value in environ.items()
@@ -131,7 +131,7 @@ def _target(environ: WSGIEnvironment) -> str:
 
 
 def _check_target(environ: WSGIEnvironment) -> str:
-    """Return the path as it came."""
+    """Return the path as the client sent it."""
     path = _target(environ).partition("?")[0]
     if not path.startswith("/"):
         raise _problem(
@@ -147,7 +147,7 @@ def _check_target(environ: WSGIEnvironment) -> str:
             " them.",
         )
     if "//" in path:
-        # Werkzeug overlooks slashes at the beginning.
+        # Werkzeug ignores additional slashes at the beginning.
         raise NotFound
     return path
 
@@ -201,7 +201,7 @@ def _check_body(environ: WSGIEnvironment) -> None:
             "not-supported",
             "Send the body without a Content-Encoding.",
             parameter="Content-Encoding",
-            # RFC 9110, 15.5.16: what would have been taken.
+            # RFC 9110, 15.5.16: the answer names the accepted coding.
             headers={"Accept-Encoding": "identity"},
         )
 

@@ -1,8 +1,8 @@
 """
 `X-Request-Id`: a client's name for an exchange, to find it again in logs.
 
-FHIR R4, 3.1.0.9: it is for tracing alone. It comes back as it was sent, and does
-nothing else: it may be the same for every request of an errand.
+FHIR R4, 3.1.0.9: it is for tracing alone. The answer repeats it unchanged, and it has
+no other effect: a client may use the same for several requests of one task.
 """
 
 import re
@@ -20,10 +20,10 @@ _ECHOED: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 
 def echo_request_id(response: Response) -> Response:
     """
-    Give an answer the request's id, unless it is unfit for a header or for logs.
+    Add the request's id to an answer, unless it is unfit for a header or for logs.
 
-    Unfit is what has other characters than visible ASCII, is longer than 255 of them,
-    or has a personal number in it.
+    Unfit is an id with other characters than visible ASCII, with more than 255
+    characters, or with a personal number.
     """
     given = request.headers.get(_NAME)
     if (

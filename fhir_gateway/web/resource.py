@@ -46,11 +46,11 @@ class InteractionCode(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handling:
     """
-    How a request is handled that meets a route.
+    How the server handles the requests of a route.
 
     Attributes:
-        may_wait: It may have to wait for a region or for SQL.
-        most_bytes: How large its body may be.
+        may_wait: They may wait for a region or for SQL.
+        most_bytes: The limit of their bodies.
     """
 
     may_wait: bool = False
@@ -60,14 +60,15 @@ class Handling:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationRoute:
     """
-    An operation of a resource type (FHIR R4, 3.2), and what does it.
+    An operation of a resource type (FHIR R4, 3.2), with its view.
 
     Attributes:
         name: Its name, without the dollar.
-        definition: The id of its OperationDefinition, of ours.
-        view: Called with `id` when it is called on an instance.
-        handling: How its requests are handled.
-        affects_state: By POST only; one that does not is called by GET as well.
+        definition: The id of our OperationDefinition of it.
+        view: Its view, called with `id` for an instance.
+        handling: How the server handles its requests.
+        affects_state: It changes state, so that it needs POST; others allow GET as
+            well.
         on_instance: It can be called on an instance as well as on the type.
     """
 
@@ -80,19 +81,19 @@ class OperationRoute:
 
     @property
     def methods(self) -> list[str]:
-        """Return how it is called."""
+        """Return its HTTP methods."""
         return ["POST"] if self.affects_state else ["GET", "POST"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceRoutes:
     """
-    What can be done with a resource type, and what does it.
+    The interactions and operations of a resource type, with their views.
 
     Attributes:
-        may_wait: The interactions that may have to wait for a region or for SQL; the
-            others read memory only.
-        most_bytes: How large a body may be, by interaction, where that is not the limit
+        may_wait: The interactions that may wait for a region or for SQL; the others
+            read memory only.
+        most_bytes: The limit of a body, by interaction, where it differs from the limit
             of JSON or of forms.
         search: The parameters of `search-type`.
         operations: Its operations.
@@ -110,7 +111,7 @@ class ResourceRoutes:
 
     @property
     def capability(self) -> ResourceCapability:
-        """Return what the CapabilityStatement says of it."""
+        """Return its part of the CapabilityStatement."""
         return ResourceCapability(
             type=self.type,
             interactions=[code.value for code in self.views],
@@ -155,7 +156,7 @@ def register(app: Flask, routes: ResourceRoutes, prefix: str) -> None:
     Add the routes of a resource type.
 
     Raises:
-        ValueError: The type has been added before.
+        ValueError: The type was added before.
     """
     for code, view in routes.views.items():
         for pattern, method in _ROUTES[code]:
@@ -174,7 +175,7 @@ def register(app: Flask, routes: ResourceRoutes, prefix: str) -> None:
 def handling_of(
     routes: Iterable[ResourceRoutes], prefix: str
 ) -> Callable[[str, str], Handling]:
-    """Return what tells of a method and a path how their requests are handled."""
+    """Return a function that maps a method and a path to their handling."""
     known: dict[tuple[str, str], Handling] = {}
     for each in routes:
         for code in each.views:
@@ -196,7 +197,7 @@ def handling_of(
 
     def of(method: str, path: str) -> Handling:
         method = "GET" if method == "HEAD" else method
-        # What is written as it is beats an id, as it does where routes are found.
+        # A literal part of a path overrides an id, as in Werkzeug's routing.
         handling = known.get((method, path))
         if handling is None:
             parts = path.split("/", before + 2)

@@ -14,7 +14,7 @@ from typing import Final
 __all__ = ["CachedResponse", "ResponseCache"]
 
 _MOST_BYTES: Final = 8 * 2**20
-# What one entry takes in tables, besides its texts.
+# The bytes of an entry in tables, besides its texts.
 _BYTES_OF_AN_ENTRY: Final = 500
 _MOST_SEEN: Final = 4096
 

@@ -1,5 +1,5 @@
 """
-What searches have in common: reading parameters, self and next links, pages.
+The common parts of searches: reading parameters, self and next links, pages.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -54,13 +54,13 @@ __all__ = [
 DEFAULT_COUNT: Final = 20
 _MOST: Final = 1000
 _MOST_REMEMBERED: Final = 1024
-# Bytes of a query: what clients send over and over is short.
+# Bytes of a query: the queries that clients repeat are short.
 _MOST_MEMORABLE: Final = 512
 
 
 Q = TypeVar("Q")
 Groups = Iterable[tuple[Token, ...]]
-"""What a token parameter means: groups, of each of which one token has to fit."""
+"""The value of a token parameter: groups; of each group one token has to fit."""
 
 
 def count_parameter() -> Count:
@@ -70,10 +70,10 @@ def count_parameter() -> Count:
 
 def cursor_parameter(place: Callable[[str], Any]) -> Opaque:
     """
-    Return the declaration of the place that a `next` link goes on from.
+    Return the declaration of the place where a `next` link continues.
 
     Args:
-        place: Returns the place that a text names; ValueError when it names none.
+        place: Returns the place in a text; raises ValueError for any other text.
     """
     return Opaque(data_key="_cursor", read=lambda text: place(_text_of_cursor(text)))
 
@@ -105,7 +105,7 @@ def source_parameter() -> UriParameter:
 def sources_from_uris(
     groups: tuple[frozenset[str], ...], vocabulary: Vocabulary
 ) -> tuple[frozenset[SourceName], ...]:
-    """Return the sources that values of `_source` name; other URIs name none."""
+    """Return the sources in values of `_source`; other URIs give none."""
     return tuple(
         frozenset(
             source
@@ -118,10 +118,10 @@ def sources_from_uris(
 
 def understood_search(schema: SearchSchema[Q], base_url: str) -> Understood[Q]:
     """
-    Return what the present request searches for.
+    Return the search of the present request.
 
     Args:
-        schema: The parameters that exist.
+        schema: The schema of its parameters.
         base_url: What absolute references to this server begin with.
 
     Raises:
@@ -146,7 +146,8 @@ def understood_search(schema: SearchSchema[Q], base_url: str) -> Understood[Q]:
         lenient=lenient,
         base_url=base_url,
     )
-    # What says in which form to answer has been looked at and is no part of a search.
+    # The parameters of the answer's form were read before, and are not a part of a
+    # search.
     if is_memorable and len(given) == request.query_string.count(b"&") + 1:
         if len(schema.understood) >= _MOST_REMEMBERED:
             schema.understood.clear()
@@ -159,7 +160,7 @@ def _refuse_personal(given: Iterable[tuple[str, str]]) -> None:
     Refuse a personal number in a form: the answer's links would repeat it.
 
     Raises:
-        Problem: 400, without a word of what was sent.
+        Problem: 400; it repeats nothing of the request.
     """
     if any(has_personal_number(f"{name}={value}") for name, value in given):
         raise Problem(
@@ -167,7 +168,7 @@ def _refuse_personal(given: Iterable[tuple[str, str]]) -> None:
                 Issue(
                     code="security",
                     diagnostics=(
-                        "A personal number is no part of this search: the links of the"
+                        "A personal number must not be in this search: the links of the"
                         " answer, which are URLs, would repeat it."
                     ),
                 )
@@ -180,11 +181,11 @@ def unknown_issues(
     unknown: Iterable[str], parameters: Mapping[str, str]
 ) -> list[Issue]:
     """
-    Return what a client must know whose search names what nobody knows.
+    Return an issue for each unknown name or code in a search.
 
     Args:
-        unknown: Attributes of a selector.
-        parameters: What the client calls each of them.
+        unknown: The selector's attributes with unknown values.
+        parameters: The client's parameter for each of them.
     """
     return [
         Issue(
@@ -192,8 +193,8 @@ def unknown_issues(
             code="not-found",
             error_code=ErrorCode.NOT_FOUND,
             diagnostics=(
-                f"{parameters[name]}: nothing of that name or code is known here, so"
-                " that nothing is found."
+                f"{parameters[name]}: this server does not know that name or code, so"
+                " the search finds nothing."
             ),
             parameter=parameters[name],
         )
@@ -202,7 +203,7 @@ def unknown_issues(
 
 
 def can_be_found(groups: Groups, codes: Container[str]) -> bool:
-    """Return whether any code of each group is one that this server ever finds."""
+    """Return whether each group has a code that this server can find."""
     return all(any(token.code in codes for token in group) for group in groups)
 
 
@@ -212,14 +213,14 @@ def names_others(groups: Groups, codes: Container[str]) -> bool:
 
 
 def self_url(resource_type: str, base_url: str, understood: Understood[Any]) -> str:
-    """Return the URL of a search as it was understood."""
+    """Return the URL of a search as this server understood it."""
     return _url(resource_type, base_url, understood.text)
 
 
 def next_url(
     resource_type: str, base_url: str, understood: Understood[Any], cursor: str
 ) -> str:
-    """Return the URL of the page that follows."""
+    """Return the URL of the next page."""
     kept = [
         part
         for part in understood.text.split("&")
@@ -233,7 +234,7 @@ def _url(resource_type: str, base_url: str, query: str) -> str:
 
 
 def cursor_text(place: str) -> str:
-    """Return a place as a client carries it."""
+    """Return a place as a cursor for clients."""
     return urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 

@@ -371,12 +371,12 @@ def test_what_is_no_appointment_is_refused(resource: object) -> None:
 
 _EMPTY = "Nothing in FHIR's JSON is null or empty: leave it out."
 _MISFIT = "The element's value does not fit its type in R4."
-_UNKNOWN = "There is no such element here in R4."
+_UNKNOWN = "R4 has no such element here."
 _STATUS_CODES = (
     "The code must be one of arrived, booked, cancelled, checked-in, entered-in-error,"
     " fulfilled, noshow, pending, proposed, waitlist."
 )
-_UNREAD = "No resource of this type is read here: leave it out."
+_UNREAD = "This server does not read resources of this type: leave it out."
 _NO_SLOT = "slot must be a reference to this server, as Slot/id."
 _NOT_OURS = (
     "The reference must be to this server, as Type/id: leave it out, or give what is"
@@ -576,7 +576,7 @@ _NOT_12_DIGITS = (
             body(start="2026-06-08T10:00:00+02:00"),
             issue(
                 "invariant",
-                "app-2: give both start and end, or neither: the slot says both.",
+                "app-2: give both start and end, or neither: the slot has both.",
                 expression="Appointment.end",
             ),
             id="app-2",
@@ -828,8 +828,8 @@ _NOT_12_DIGITS = (
             ),
             issue(
                 "value",
-                "The patient's identifier: the number is a coordination number where"
-                " its system says otherwise, or the other way round.",
+                "The patient's identifier: the number and the system differ: one is of"
+                " coordination numbers, the other is not.",
                 expression=f"{_ACTOR}.identifier",
             ),
             id="a coordination number under the wrong system",

@@ -22,7 +22,7 @@ from fhir_gateway.fhir.search_schema import SearchSchema
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.web.appointment import AppointmentSearchSchema
 from fhir_gateway.web.directory import HealthcareServiceSearchSchema
-from fhir_gateway.web.slot import SlotSearchSchema
+from fhir_gateway.web.slot_query import SlotSearchSchema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ def resources(*given: ResourceCapability) -> list[dict[str, object]]:
     )
     found: list[dict[str, object]] = statement["rest"][0].pop("resource")
     documentation = statement["rest"][0].pop("documentation")
-    assert "never stands in a URL" in documentation
+    assert "is never in a URL" in documentation
     assert statement == {
         "resourceType": "CapabilityStatement",
         "status": "active",

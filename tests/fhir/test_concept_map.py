@@ -112,9 +112,9 @@ def test_a_map_that_is_written_is_read_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("resource", "message"),
     [
-        pytest.param({"resourceType": "Bundle"}, "is no ConceptMap", id="a bundle"),
-        pytest.param({}, "is no ConceptMap", id="an empty object"),
-        pytest.param([], "is no ConceptMap", id="a list"),
+        pytest.param({"resourceType": "Bundle"}, "is not a ConceptMap", id="a bundle"),
+        pytest.param({}, "is not a ConceptMap", id="an empty object"),
+        pytest.param([], "is not a ConceptMap", id="a list"),
         pytest.param(
             {"resourceType": "ConceptMap", "group": {}},
             "group must be a list, not an object",
@@ -261,8 +261,8 @@ def test_a_code_that_snomed_ct_cannot_have_is_refused(
         meanings_from_concept_map(path, _OURS)
     assert caught.value.faults == (
         (
-            f"{path}: group[0].element[0].target[0].code is no SNOMED CT concept's id:"
-            " compare its digits, of which the last is a check digit"
+            f"{path}: group[0].element[0].target[0].code is not the id of a SNOMED CT"
+            " concept: compare its digits, of which the last is a check digit"
         ),
     )
 

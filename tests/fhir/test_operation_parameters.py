@@ -214,7 +214,7 @@ def test_every_fault_of_structure_is_named_where_it_is() -> None:
         ),
         issue(
             "structure",
-            "There is no such element here in R4.",
+            "R4 has no such element here.",
             expression="Parameters.parameter[1].value.x",
         ),
         issue(

@@ -640,7 +640,7 @@ def test_thousands_of_values_are_too_many() -> None:
     """A search has at most 200 values, however commas and repeats part them."""
     fault = issue(
         "too-costly",
-        "A search has at most 200 values in all: repeated or parted by commas, each"
+        "A search has at most 200 values in all: repeated or separated by commas, each"
         " counts.",
     )
 

@@ -18,7 +18,7 @@ from fhir_gateway.fhir.outcome import Issue
 from fhir_gateway.fhir.structure import Checked, checked
 
 _MISFIT = "The element's value does not fit its type in R4."
-_UNKNOWN = "There is no such element here in R4."
+_UNKNOWN = "R4 has no such element here."
 _EMPTY = "Nothing in FHIR's JSON is null or empty: leave it out."
 
 

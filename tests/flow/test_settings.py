@@ -197,13 +197,13 @@ def test_service_links_that_look_like_settings_are_named() -> None:
         pytest.param(
             "FHIR_GATEWAY_PORT",
             "8080",
-            "FHIR_GATEWAY_PORT is no setting; see fhir-gateway --help",
+            "FHIR_GATEWAY_PORT is not a setting; see fhir-gateway --help",
             id="a misspelt setting",
         ),
         pytest.param(
             "FHIR_GATEWAY_SERVICES",
             "10.96.7.1",
-            "FHIR_GATEWAY_SERVICES is no setting; see fhir-gateway --help",
+            "FHIR_GATEWAY_SERVICES is not a setting; see fhir-gateway --help",
             id="nearly a link",
         ),
     ],
@@ -251,7 +251,7 @@ def test_every_fault_is_named_at_once() -> None:
         FHIR_GATEWAY_BASE_URL="h",
         FHIR_GATEWAY_THREADS="0",
     ) == (
-        "FHIR_GATEWAY_COLOUR is no setting; see fhir-gateway --help",
+        "FHIR_GATEWAY_COLOUR is not a setting; see fhir-gateway --help",
         "PORT must be a whole number from 1 to 65535",
         "FHIR_GATEWAY_THREADS must be a whole number from 2 to 1024",
         "FHIR_GATEWAY_BASE_URL must be a URL that begins with http:// or https://",

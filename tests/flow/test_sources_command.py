@@ -122,4 +122,4 @@ def test_check_shows_a_fault_in_the_regions_own_words(
     assert {each["interaction"] for each in syd["errors"]} == {"GetAvailableTimeslots"}
     assert all("[VP009" in each["error"] for each in syd["errors"])
     assert table.exit_code == 1
-    assert "What was not answered" in table.stdout
+    assert "Calls without an answer" in table.stdout

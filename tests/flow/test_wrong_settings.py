@@ -182,7 +182,7 @@ ENVIRONMENT: Final[list[tuple[str, str, list[str]]]] = [
     (
         "FHIR_GATEWAY_COLOUR",
         "red",
-        ["FHIR_GATEWAY_COLOUR is no setting; see fhir-gateway --help"],
+        ["FHIR_GATEWAY_COLOUR is not a setting; see fhir-gateway --help"],
     ),
     ("FHIR_GATEWAY_HOST", "http://localhost", [BAD_NAME]),
     ("FHIR_GATEWAY_HOST", "127.0.0.1/8", [BAD_NAME]),

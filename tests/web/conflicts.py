@@ -10,7 +10,7 @@ __all__ = ["ALREADY_CANCELLED", "NOT_BOOKED", "STALE"]
 
 ALREADY_CANCELLED: Final = issue(
     "conflict",
-    "The appointment is cancelled, so it cannot be changed: book the slot anew.",
+    "The appointment is cancelled, so it cannot be changed: book the slot again.",
 )
 NOT_BOOKED: Final = issue(
     "conflict",

@@ -474,7 +474,7 @@ _FAULTS: dict[str, tuple[Any, dict[str, Any]]] = {
         lambda _, __: parameters(text("patient-id", "Patient/1")),
         issue(
             "not-supported",
-            "patient-id: this server keeps no Patient; give the number as"
+            "patient-id: this server stores no Patient; give the number as"
             " system|number, and the name in a Patient.",
             expression="Parameters.parameter[0].value",
         ),
@@ -509,8 +509,8 @@ _FAULTS: dict[str, tuple[Any, dict[str, Any]]] = {
         ),
         issue(
             "value",
-            "This names a free time, not an appointment: name the appointment that"
-            " $book or $hold has answered with.",
+            "This names a free time, not an appointment: name the appointment in the"
+            " answer to $book or $hold.",
             expression="Parameters",
         ),
     ),

@@ -316,8 +316,8 @@ def test_a_filter_that_is_not_applied_is_named(
     assert outcome_entries(response.json) == [
         issue(
             "not-supported",
-            f"{given['name']}: is not applied; no region tells it of its free times."
-            " The answer holds times that it would leave out.",
+            f"{given['name']}: is not applied: no region states it for its free times."
+            " The answer may hold times that it would exclude.",
             severity="warning",
             location=f"http.{given['name']}",
             error=ErrorCode.FILTER_IS_NOT_APPLIED,
@@ -364,8 +364,8 @@ def test_what_may_be_a_patients_does_not_stand_in_a_url(
         400,
         issue(
             "security",
-            "What may be a patient's must not stand in a URL: send it by POST, as a"
-            " parameter that is a patient's.",
+            "A parameter that may be a patient's must not be in a URL: send it by"
+            " POST, as a parameter that is a patient's.",
             error=ErrorCode.PERSONAL_NUMBER_IN_URL,
         ),
     )
@@ -546,7 +546,7 @@ def test_every_fault_is_named_at_once(client: FlaskClient) -> None:
             {"name": "_cursor", "valueString": "x"},
             issue(
                 "value",
-                "_cursor: is none of this server's; follow a next link unchanged.",
+                "_cursor: is not from this server; follow a next link unchanged.",
                 location="http._cursor",
             ),
         ),
@@ -725,8 +725,8 @@ def test_what_is_not_known_is_named_as_the_client_does(
     assert outcome_entries(response.json) == [
         issue(
             "not-found",
-            f"{name}: nothing of that name or code is known here, so that nothing is"
-            " found.",
+            f"{name}: this server does not know that name or code, so the search finds"
+            " nothing.",
             severity="warning",
             location=f"http.{name}",
             error=ErrorCode.NOT_FOUND,

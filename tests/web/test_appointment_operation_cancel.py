@@ -224,8 +224,8 @@ def test_a_free_time_cannot_be_cancelled(client: FlaskClient) -> None:
         400,
         issue(
             "value",
-            "This names a free time, not an appointment: name the appointment that"
-            " $book or $hold has answered with.",
+            "This names a free time, not an appointment: name the appointment in the"
+            " answer to $book or $hold.",
             expression="Parameters",
         ),
     )
@@ -263,8 +263,8 @@ def test_a_patient_in_a_query_is_refused_as_personal(client: FlaskClient) -> Non
         400,
         issue(
             "security",
-            "Send the parameters in the body, as a Parameters resource: what may be a"
-            " patient's must not stand in a URL.",
+            "Send the parameters in the body, as a Parameters resource: a parameter"
+            " that may be a patient's must not be in a URL.",
             error=ErrorCode.PERSONAL_NUMBER_IN_URL,
         ),
     )

@@ -33,7 +33,7 @@ from .running import REGIONS, Sandbox
 
 _NO_PATCH = issue(
     "structure",
-    "The body is no JSON Patch: send a list of operations, each with op, path and"
+    "The body is not a JSON Patch: send a list of operations, each with op, path and"
     " value (RFC 6902).",
 )
 _DOES_NOT_FIT = issue(

@@ -252,8 +252,8 @@ def test_a_free_time_cannot_be_moved(client: FlaskClient) -> None:
         400,
         issue(
             "value",
-            "This names a free time, not an appointment: name the appointment that"
-            " $book or $hold has answered with.",
+            "This names a free time, not an appointment: name the appointment in the"
+            " answer to $book or $hold.",
             expression="Parameters",
         ),
     )

@@ -26,7 +26,7 @@ from .running import BASE_URL, REGIONS, Sandbox
 _TOLVAN = "191212121212"
 _NEVER_IN_A_URL = issue(
     "security",
-    "A personal number must not stand in a URL: send the parameters by POST to"
+    "A personal number must not be in a URL: send the parameters by POST to"
     " Appointment/_search.",
 )
 _MITT_NOT_ASKED = issue(
@@ -249,9 +249,9 @@ def test_a_search_by_get_is_refused(client: FlaskClient, query: str) -> None:
         400,
         issue(
             "not-supported",
-            "Appointments are found for one resident only: send patient.identifier as"
-            " system|number, and everything else, in a form by POST to"
-            " Appointment/_search.",
+            "A search finds the appointments of one resident only: send"
+            " patient.identifier as system|number, and everything else, in a form by"
+            " POST to Appointment/_search.",
             error=ErrorCode.NOT_SUPPORTED,
         ),
     )
@@ -288,8 +288,8 @@ _TWELVE = "not a personal number: expected 12 digits, YYYYMMDDNNNN, without hyph
         ),
         pytest.param(
             f"{PERSONNUMMER}|197010632391",
-            "the number is a coordination number where its system says otherwise, or"
-            " the other way round",
+            "the number and the system differ: one is of coordination numbers, the"
+            " other is not",
             id="a number of the other kind",
         ),
         *(
@@ -367,9 +367,9 @@ def test_a_status_that_is_never_found_is_said_beside_another(
     assert "total" not in response.json
     assert issue(
         "not-supported",
-        "status: appointments here are pending, booked, cancelled and never anything"
-        " else, so that none of another status is found; only the region knows who"
-        " came.",
+        "status: appointments here are pending, booked, cancelled and no other; a"
+        " search for another status finds nothing. Only the region knows whether a"
+        " patient came.",
         severity="warning",
         location="http.status",
         error=ErrorCode.NOT_SUPPORTED,
@@ -399,7 +399,7 @@ def test_a_search_for_nobody_is_refused(client: FlaskClient) -> None:
         400,
         issue(
             "value",
-            "patient.identifier: say whose appointments, as system|number.",
+            "patient.identifier: give the resident's number, as system|number.",
             location="http.patient.identifier",
         ),
     )

@@ -133,8 +133,9 @@ def test_a_cancellation_with_another_slot_is_refused(
         409,
         issue(
             "conflict",
-            "The slot is not the appointment's own, so whether to move or to cancel it"
-            " is not clear: read it again, and change one of the two.",
+            "The request cancels the appointment and names another slot, so it is"
+            " unclear whether to move or to cancel: read it again, and change only one"
+            " of the two.",
         ),
     )
     assert len(sandbox.writes("norr", number)) == 1

@@ -24,10 +24,11 @@ from .bodies import FHIR_JSON, JSON_PATCH, appointment
 _MARKERS = ("197501019801", "Provmarkör", "Provmark%C3%B6r")
 _NUMBER = _MARKERS[0]
 _NOTHING_HERE = issue(
-    "not-found", "There is nothing at this URL; see /fhir/metadata for what there is."
+    "not-found",
+    "There is nothing at this URL; /fhir/metadata lists what this server has.",
 )
 _NOT_DONE = issue(
-    "not-supported", "That is not done with this URL; see /fhir/metadata."
+    "not-supported", "This URL does not allow this method; see /fhir/metadata."
 )
 _TOO_LARGE = issue(
     "too-long",

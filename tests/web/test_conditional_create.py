@@ -356,8 +356,8 @@ def test_another_condition_is_refused(
         400,
         issue(
             "value",
-            "If-None-Exist must be identifier=system|value, alone or behind"
-            " Appointment?; nothing else is searched for.",
+            "If-None-Exist must be identifier=system|value, alone or after"
+            " Appointment?; no other condition is supported.",
             location="http.If-None-Exist",
         ),
     )

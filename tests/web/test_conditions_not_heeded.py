@@ -17,8 +17,8 @@ _SINCE: Final = "Fri, 27 Nov 2026 10:00:00 GMT"
 def _not_for_making(name: str) -> dict[str, object]:
     return issue(
         "not-supported",
-        f"{name} belongs to what changes an Appointment: leave it out. So that one is"
-        " made once only, send Idempotency-Key or If-None-Exist.",
+        f"{name} is for requests that change an Appointment: leave it out. To create"
+        " one only once, send Idempotency-Key or If-None-Exist.",
         location=f"http.{name}",
     )
 
@@ -104,8 +104,8 @@ def test_a_time_guards_no_change(client: FlaskClient, number: str) -> None:
             400,
             issue(
                 "not-supported",
-                "If-Unmodified-Since is not heeded: send the ETag that you have read as"
-                " If-Match.",
+                "If-Unmodified-Since is not supported: send the ETag that you have"
+                " read as If-Match.",
                 location="http.If-Unmodified-Since",
             ),
         )

@@ -119,7 +119,7 @@ def test_a_bug_is_told_by_its_incident_alone(
     assert response.status_code == 500
     (fault,) = response.json["issue"]
     found = re.fullmatch(
-        r"The server failed; tell its operator the incident ([0-9a-f-]{36})\.",
+        r"The server failed; report to its operator the incident ([0-9a-f-]{36})\.",
         fault["diagnostics"],
     )
     assert found is not None

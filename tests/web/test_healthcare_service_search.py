@@ -193,7 +193,7 @@ def test_a_cursor_that_is_not_ours_is_refused(client: FlaskClient, cursor: str) 
         400,
         issue(
             "value",
-            "_cursor: is none of this server's; follow a next link unchanged.",
+            "_cursor: is not from this server; follow a next link unchanged.",
             location="http._cursor",
         ),
     )

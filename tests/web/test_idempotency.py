@@ -486,8 +486,8 @@ def test_a_replay_of_a_hold_that_is_over(client: FlaskClient, number: str) -> No
         409,
         issue(
             "conflict",
-            "What this request held is held no more: hold or book the slot anew, with a"
-            " new key.",
+            "The hold of this request is over: hold or book the slot again, with a new"
+            " key.",
             error=ErrorCode.HOLD_IS_OVER,
         ),
     )
@@ -559,8 +559,8 @@ def test_a_condition_that_is_not_a_creates(
         400,
         issue(
             "not-supported",
-            "If-None-Exist belongs to what makes an Appointment (POST Appointment, or"
-            " $book of a slot): leave it out, or send Idempotency-Key.",
+            "If-None-Exist is for requests that create an Appointment (POST"
+            " Appointment, or $book of a slot): leave it out, or send Idempotency-Key.",
             location="http.If-None-Exist",
         ),
     )

@@ -19,8 +19,8 @@ from .running import BASE_URL
 _FORM: Final = "application/x-www-form-urlencoded"
 _NOT_IN_A_URL: Final = issue(
     "security",
-    "A personal number must not stand in a URL, where logs and caches would keep it:"
-    " send it in the body of a POST.",
+    "A personal number must not be in a URL, where logs and caches would keep it: send"
+    " it in the body of a POST.",
     error=ErrorCode.PERSONAL_NUMBER_IN_URL,
 )
 # Published by Skatteverket, with either century; the last is a coordination number.

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir_gateway.web.directory import HealthcareServiceSearchSchema
-from fhir_gateway.web.slot import SlotSearchSchema
+from fhir_gateway.web.slot_query import SlotSearchSchema
 
 from .bodies import region_of
 from .running import BASE_URL, REGIONS

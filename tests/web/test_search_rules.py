@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir_gateway.model.error_code import ErrorCode
-from fhir_gateway.web.slot import SlotSearchSchema
+from fhir_gateway.web.slot_query import SlotSearchSchema
 
 from .bodies import COVID_VACCINATION, FHIR_JSON, PERSONNUMMER
 from .dialects import parameters
@@ -36,8 +36,8 @@ def unknown(name: str) -> dict[str, Any]:
     """Return what is said of a parameter that names what nobody knows."""
     return issue(
         "not-found",
-        f"{name}: nothing of that name or code is known here, so that nothing is"
-        " found.",
+        f"{name}: this server does not know that name or code, so the search finds"
+        " nothing.",
         severity="warning",
         location=f"http.{name}",
         error=ErrorCode.NOT_FOUND,
@@ -65,8 +65,8 @@ def unknown(name: str) -> dict[str, Any]:
         *(
             pytest.param(
                 f"{system}|72791000052103",
-                "no code here is of that system; see the meta of what is found for"
-                " those that are, or send the code alone",
+                "this server has no code of that system; see the codings in what a"
+                " search finds, or send the code alone",
                 id=system,
             )
             for system in (
@@ -103,8 +103,8 @@ def test_find_refuses_the_same_tokens(client: FlaskClient) -> None:
 
     expected = issue(
         "value",
-        "visit-type: no code here is of that system; see the meta of what is found for"
-        " those that are, or send the code alone.",
+        "visit-type: this server has no code of that system; see the codings in what a"
+        " search finds, or send the code alone.",
         location="http.visit-type",
     )
     assert_outcome(by_get, 400, expected)
@@ -216,8 +216,8 @@ def test_a_search_for_slots_that_are_not_free_is_said_to_find_none(
         assert outcome_entries(bundle) == [
             issue(
                 "not-supported",
-                "status: only free slots are found, and none of another status; read a"
-                " slot by its id to see whether it is taken.",
+                "status: a search finds free slots only; read a slot by its id to see"
+                " whether it is taken.",
                 severity="warning",
                 location="http.status",
                 error=ErrorCode.NOT_SUPPORTED,
@@ -238,8 +238,8 @@ def test_a_search_for_free_slots_and_others_is_said_to_find_the_free_ones(
     assert outcome_entries(both) == [
         issue(
             "not-supported",
-            "status: only free slots are found, and none of another status; read a slot"
-            " by its id to see whether it is taken.",
+            "status: a search finds free slots only; read a slot by its id to see"
+            " whether it is taken.",
             severity="warning",
             location="http.status",
             error=ErrorCode.NOT_SUPPORTED,
@@ -371,7 +371,8 @@ def test_what_is_left_out_leniently_is_named(client: FlaskClient, kind: str) -> 
             issue(
                 "not-supported",
                 "colour: is not a parameter of this search and was left out (Prefer:"
-                " handling=lenient). The answer may hold what it would leave out.",
+                " handling=lenient). The answer may hold matches that it would"
+                " exclude.",
                 severity="warning",
                 location="http.colour",
                 error=ErrorCode.FILTER_IS_NOT_APPLIED,
@@ -443,7 +444,7 @@ def test_an_empty_number_is_no_number(client: FlaskClient) -> None:
         400,
         issue(
             "value",
-            "patient.identifier: say whose appointments, as system|number.",
+            "patient.identifier: give the resident's number, as system|number.",
             location="http.patient.identifier",
         ),
     )
@@ -462,7 +463,7 @@ def test_a_personal_number_in_a_form_comes_into_no_link(
         400,
         issue(
             "security",
-            "A personal number is no part of this search: the links of the answer,"
+            "A personal number must not be in this search: the links of the answer,"
             " which are URLs, would repeat it.",
             error=ErrorCode.PERSONAL_NUMBER_IN_URL,
         ),

@@ -39,7 +39,7 @@ class LiveAnswer:
 
     Attributes:
         blocks: The free times of each time type that was answered, at least in part.
-        outcomes: What was not answered, and why.
+        outcomes: The missing or incomplete answers, with the reasons.
         lacks: What was answered and could not be kept.
     """
 

@@ -88,7 +88,7 @@ class SourceReport:
         units: The units that were asked: the configured ones, and those that the source
             names itself where it is configured so.
         answered: How many of them said what they offer.
-        errors: What was not answered.
+        errors: Calls without an answer.
         losses: What was answered and had to be left out.
         differences: Unknown and missing elements of the answers.
         mapped: How many time types have a shared meaning.

@@ -1,3 +1,3 @@
 """
-The operations on Appointment, one module each: another door to what REST does.
+The operations on Appointment, one module each; they do the same as REST.
 """

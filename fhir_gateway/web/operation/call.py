@@ -1,5 +1,5 @@
 """
-Reading how an operation was called, and answering in the caller's dialect.
+Reading an operation's call, and answering in the caller's dialect.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 _OF_FORM: Final = frozenset({"_format", "_pretty"})
-# What parameters say instead of an Appointment.
+# The elements of an Appointment that parameters can replace.
 _OF_PARAMETERS: Final = tuple(
     f"Appointment.{name}" for name in ("slot", "participant", "contained")
 )
@@ -62,21 +62,20 @@ def read_call(
     of_known: bool = False,
 ) -> tuple[Any, AppointmentCall]:
     """
-    Return the body of the present request, and what it says.
+    Return the body of the present request, and the call in it.
 
-    On an instance the body can be left empty; its type is said all the same, since a
-    page of another site can send a request without one in its reader's name.
+    On an instance the body may be empty, but its Content-Type is required: a page of
+    another site could send a request without one in its reader's name.
 
     Args:
-        declared: What the operation takes.
-        instance: The id in the URL, when it was called on an appointment.
+        declared: The operation's parameters.
+        instance: The id in the URL, for a call on an appointment.
         base_url: What absolute references to this server begin with.
-        cancels: The operation cancels, whatever the status of an Appointment.
-        of_known: The operation is about an appointment that exists.
+        cancels: The operation cancels, regardless of an Appointment's status.
+        of_known: The operation needs an appointment that exists.
 
     Raises:
-        Problem: 400, 406 or 415. What is wrong with single parameters `wanted_of`
-            finds.
+        Problem: 400, 406 or 415. `wanted_of` reports the faults of single parameters.
     """
     check_accept()
     refuse_query()
@@ -105,10 +104,10 @@ def wanted_of(
     service_type_of: ServiceTypeOf = unknown,
 ) -> AppointmentRequest:
     """
-    Return what the Appointment says that a call comes to.
+    Return the request in a call's Appointment.
 
     Args:
-        call: What was called.
+        call: The call.
         base_url: What absolute references to this server begin with.
         to_book: As of `appointment_request_from_resource`.
         to_hold: Likewise.
@@ -138,7 +137,7 @@ def wanted_of(
         issues.extend(
             each
             for each in problem.issues
-            # What is missing may be what could not be understood of the parameters.
+            # A missing element may be a parameter that could not be read.
             if each.code != "required"
             or not (each.expression or "").startswith(_OF_PARAMETERS)
         )
@@ -150,7 +149,7 @@ def wanted_of(
 
 def known_of(call: AppointmentCall) -> str:
     """
-    Return the id of the appointment that a call is about.
+    Return the id of a call's appointment.
 
     Raises:
         Problem: 400 when it names none.
@@ -162,10 +161,10 @@ def known_of(call: AppointmentCall) -> str:
 
 def refuse_query() -> None:
     """
-    Refuse parameters in the URL of a call by POST: they would be overlooked.
+    Refuse parameters in the URL of a call by POST: nothing reads them.
 
     Raises:
-        Problem: 400, without a word of what was sent.
+        Problem: 400; it repeats nothing of the request.
     """
     names = request.args.keys() - _OF_FORM
     if request.method != "POST" or not names:
@@ -174,7 +173,9 @@ def refuse_query() -> None:
     if any(is_of_patient(name) for name in names):
         issue = Issue(
             code="security",
-            diagnostics=f"{fault}: what may be a patient's must not stand in a URL.",
+            diagnostics=(
+                f"{fault}: a parameter that may be a patient's must not be in a URL."
+            ),
         )
     else:
         issue = Issue(
@@ -185,18 +186,18 @@ def refuse_query() -> None:
 
 
 def is_of_patient(name: str) -> bool:
-    """Return whether a parameter may say who a patient is, by its name."""
+    """Return whether a parameter may identify a patient, by its name."""
     return "patient" in name.casefold()
 
 
 def in_form(form: AnswerForm, base_url: str, issues: Sequence[Issue] = ()) -> Wrap:
     """
-    Return what puts an Appointment into the form that a dialect expects.
+    Return a function that puts an Appointment into a dialect's form.
 
     Args:
-        form: Which.
+        form: The form.
         base_url: The server's FHIR base.
-        issues: What else the client is told, where the form has room for it.
+        issues: Further issues for the client, in forms that can hold them.
     """
 
     def wrap(appointment: dict[str, Any], status: int) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 """
-`Appointment/$cancel`: cancels a booking, lets a hold go (Medplum).
+`Appointment/$cancel`: cancels a booking, releases a hold (Medplum).
 """
 
 from flask import Response
@@ -9,9 +9,10 @@ from fhir_gateway.fhir.outcome import Faults
 from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
-from fhir_gateway.web.booking_desk import BookingDesk, Change
+from fhir_gateway.web.appointment_commands import AppointmentCommands, Change
+from fhir_gateway.web.appointment_view import AppointmentView
 from fhir_gateway.web.gateway import Gateway
-from fhir_gateway.web.idempotency import check_key, once
+from fhir_gateway.web.idempotency import answer_once, check_key
 from fhir_gateway.web.operation.call import known_of, read_call, wanted_of
 from fhir_gateway.web.precondition import precondition
 
@@ -28,7 +29,8 @@ class Cancel:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._desk = BookingDesk(gateway)
+        self._commands = AppointmentCommands(gateway)
+        self._view = AppointmentView(gateway)
         self._answers = AppointmentAnswers(gateway)
 
     def answer(self, id: str | None = None) -> Response:  # noqa: A002 - the name in FHIR's URL
@@ -49,13 +51,15 @@ class Cancel:
         change = Change(wanted=wanted, sent=call.given, by_operation=True)
 
         def cancel(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
-            present = self._desk.read(known)
-            booking = self._desk.change(
+            present = self._commands.read(known)
+            booking = self._commands.change(
                 present, change, condition.version(present.version), key
             )
             return booking, self._answer(booking)
 
-        return once(self._gateway, body, cancel, lambda now: self._answer(now.booking))
+        return answer_once(
+            self._gateway, body, cancel, lambda now: self._answer(now.booking)
+        )
 
     def _answer(self, booking: ManagedBooking) -> Response:
-        return self._answers.changed(booking, self._desk.appointment(booking))
+        return self._answers.changed(booking, self._view.appointment(booking))

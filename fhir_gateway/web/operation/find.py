@@ -50,18 +50,13 @@ from fhir_gateway.web.operation.call import is_of_patient, refuse_query
 from fhir_gateway.web.personal_text import has_personal_number
 from fhir_gateway.web.proposal import Proposals
 from fhir_gateway.web.searching import cursor_text
-from fhir_gateway.web.slot import (
-    PARAMETERS,
-    SlotSearchSchema,
-    slot_criteria,
-    with_lacking_staff,
-    with_unknown,
-)
+from fhir_gateway.web.slot import with_lacking_staff, with_unknown
+from fhir_gateway.web.slot_query import PARAMETERS, SlotSearchSchema, slot_criteria
 
 __all__ = ["Find"]
 
 _SCHEMA: Final = SlotSearchSchema()
-# A proposal is drawn anew each time, and costs several times as much as a slot.
+# No template renders a proposal, which costs several times as much as a slot.
 _MOST: Final = 200
 _NAMES: Final = frozenset(name for each in FIND for name in each.names)
 
@@ -83,7 +78,7 @@ class Find:
         check_accept()
         arguments = self._arguments()
         wanted = find_request(arguments)
-        # The answer's links say what was understood, and they are URLs.
+        # The answer's links repeat the search, and they are URLs.
         _refuse_personal(wanted.called)
         search = self._gateway.slot_search
         criteria = self._criteria(wanted, arguments)
@@ -129,7 +124,7 @@ class Find:
 
     def _criteria(self, wanted: FindRequest, arguments: Arguments) -> SlotCriteria:
         """
-        Return what is looked for.
+        Return the criteria of the search.
 
         Raises:
             Problem: 400, with an issue for each fault of the call and of the search.
@@ -153,7 +148,9 @@ class Find:
         )
 
     def _narrowed(self, selector: Selector, wanted: FindRequest) -> Selector:
-        """Return a selector with what is no parameter of the search for slots."""
+        """
+        Return a selector narrowed by texts and roles, which the search for slots lacks.
+        """
         units, schedules = selector.units, selector.schedules
         if wanted.places:
             units = (*units, self._units_at(wanted.places))
@@ -162,7 +159,7 @@ class Find:
         return replace(selector, units=units, schedules=schedules)
 
     def _units_at(self, places: frozenset[str]) -> frozenset[HsaId]:
-        """Return the units that have one of the texts in their name or town."""
+        """Return the units with one of the texts in their name or town."""
         folded = [place.casefold() for place in places]
         directory = self._gateway.slot_search.snapshot.directory
         return frozenset(
@@ -176,7 +173,7 @@ class Find:
         )
 
     def _schedules_of(self, roles: frozenset[str]) -> frozenset[str]:
-        """Return the schedules of those who have one of the roles."""
+        """Return the schedules of the staff with one of the roles."""
         snapshot = self._gateway.slot_search.snapshot
         units = set(map(unit_of_practitioner_role, roles))
         return frozenset(
@@ -195,10 +192,10 @@ class Find:
 
 def _refuse_personal(pairs: Iterable[tuple[str, str]]) -> None:
     """
-    Refuse what may be a patient's in a URL, where logs and caches would keep it.
+    Refuse a patient's parameter in a URL, since logs and caches store URLs.
 
     Raises:
-        Problem: 400, without a word of what was sent.
+        Problem: 400; it repeats nothing of the request.
     """
     for name, value in pairs:
         text = f"{name}={value}"
@@ -212,8 +209,8 @@ def _refuse_personal(pairs: Iterable[tuple[str, str]]) -> None:
                     Issue(
                         code="security",
                         diagnostics=(
-                            "What may be a patient's must not stand in a URL: send it"
-                            " by POST, as a parameter that is a patient's."
+                            "A parameter that may be a patient's must not be in a URL:"
+                            " send it by POST, as a parameter that is a patient's."
                         ),
                     )
                 ],
@@ -222,11 +219,11 @@ def _refuse_personal(pairs: Iterable[tuple[str, str]]) -> None:
 
 
 def _parameters(wanted: FindRequest, selector: Selector) -> dict[str, str]:
-    """Return what the client calls each attribute that may name nothing known here."""
+    """Return the client's parameter for each attribute with possibly unknown values."""
     parameters = {
         name: wanted.spelt.get(spelt, spelt) for name, spelt in PARAMETERS.items()
     }
-    # What texts and roles have been found to mean stands last.
+    # Texts and roles come last, since they were resolved to units and schedules.
     if wanted.places and not selector.units[-1]:
         parameters["units"] = "location-string"
     if wanted.roles and not selector.schedules[-1]:
@@ -237,7 +234,7 @@ def _parameters(wanted: FindRequest, selector: Selector) -> dict[str, str]:
 def _in_the_clients_names(
     issues: Iterable[Issue], wanted: FindRequest
 ) -> Iterator[Issue]:
-    """Yield what is wrong with a search in the words of the call it came from."""
+    """Yield the faults of a search with the names of the client's parameters."""
     for issue in issues:
         name = issue.parameter or ""
         spelt = wanted.spelt.get(name, name)

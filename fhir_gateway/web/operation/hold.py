@@ -1,8 +1,8 @@
 """
-`Appointment/$hold`: keeps a free time for a resident who makes up their mind.
+`Appointment/$hold`: holds a free time while a resident decides.
 
-On a free slot it holds, on a hold it lasts longer, with `slot-status` free it lets go
-(IHE ITI-116, Argonaut, HL7 Austria, Medplum).
+It holds a free slot, extends a hold, and releases a hold with `slot-status` free (IHE
+ITI-116, Argonaut, HL7 Austria, Medplum).
 """
 
 from typing import Final
@@ -16,9 +16,10 @@ from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.web.appointment_answer import AppointmentAnswers, Wrap
-from fhir_gateway.web.booking_desk import BookingDesk, Change
+from fhir_gateway.web.appointment_commands import AppointmentCommands, Change
+from fhir_gateway.web.appointment_view import AppointmentView
 from fhir_gateway.web.gateway import Gateway
-from fhir_gateway.web.idempotency import check_key, once
+from fhir_gateway.web.idempotency import answer_once, check_key
 from fhir_gateway.web.operation.call import in_form, known_of, read_call, wanted_of
 from fhir_gateway.web.precondition import precondition, refuse_precondition
 
@@ -45,7 +46,8 @@ class Hold:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._desk = BookingDesk(gateway)
+        self._commands = AppointmentCommands(gateway)
+        self._view = AppointmentView(gateway)
         self._answers = AppointmentAnswers(gateway)
 
     def answer(self, id: str | None = None) -> Response:  # noqa: A002 - the name in FHIR's URL
@@ -67,8 +69,8 @@ class Hold:
                 base_url=base_url,
                 to_hold=is_new,
                 of_known=not is_new,
-                schedule_of=self._desk.schedule,
-                service_type_of=self._desk.service_type,
+                schedule_of=self._view.schedule,
+                service_type_of=self._view.service_type,
             )
         faults.check()
         if not is_new:
@@ -76,42 +78,46 @@ class Hold:
             unchanged = Change(wanted=wanted, sent=call.given, by_operation=True)
 
             def change(_: RequestKey | None) -> tuple[ManagedBooking, Response]:
-                present = self._desk.read(known)
+                present = self._commands.read(known)
                 condition.check(present.version)
-                self._desk.check_unchanged(present, unchanged)
+                self._commands.check_unchanged(present, unchanged)
                 if ends:
-                    booking = self._desk.release(known, wanted.cancellation)
+                    booking = self._commands.release(known, wanted.cancellation)
                 else:
-                    booking = self._desk.renew(known)
-                return booking, self._changed(booking, call)
+                    booking = self._commands.renew(known)
+                return booking, self._answer_changed(booking, call)
 
-            return once(
+            return answer_once(
                 self._gateway,
                 body,
                 change,
-                lambda now: self._changed(now.booking, call),
+                lambda now: self._answer_changed(now.booking, call),
             )
 
         def hold(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
-            booking = self._desk.hold(wanted, key)
+            booking = self._commands.hold(wanted, key)
             held = BookedTimeslot(booking=booking, is_new=True)
-            return booking, self._held(held, call)
+            return booking, self._answer_held(held, call)
 
-        return once(self._gateway, body, hold, lambda now: self._held(now, call))
+        return answer_once(
+            self._gateway, body, hold, lambda now: self._answer_held(now, call)
+        )
 
-    def _held(self, held: BookedTimeslot, call: AppointmentCall) -> Response:
+    def _answer_held(self, held: BookedTimeslot, call: AppointmentCall) -> Response:
         return self._answers.booked(
             held,
-            self._desk.appointment(held.booking),
+            self._view.appointment(held.booking),
             self._form(held.booking, call),
         )
 
-    def _changed(self, booking: ManagedBooking, call: AppointmentCall) -> Response:
+    def _answer_changed(
+        self, booking: ManagedBooking, call: AppointmentCall
+    ) -> Response:
         return self._answers.changed(
-            booking, self._desk.appointment(booking), self._form(booking, call)
+            booking, self._view.appointment(booking), self._form(booking, call)
         )
 
     def _form(self, booking: ManagedBooking, call: AppointmentCall) -> Wrap:
-        # A repeat may find it booked, or over.
+        # A repeat may find the hold booked, or over.
         issues = [] if booking.held_until is None else [_BINDS]
         return in_form(call.form, self._gateway.base_url, issues)

@@ -1,8 +1,8 @@
 """
 `Appointment/$reschedule`: moves a booking to another free time (Medplum).
 
-The new time is a slot, or a start in a schedule: the booking's own, unless another is
-named. The old time stands until the new one is sure.
+The new time is a slot, or a start in a schedule: the booking's own schedule, unless the
+call names another. The old time stays booked until the new one is certain.
 """
 
 from dataclasses import replace
@@ -19,9 +19,10 @@ from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.services.search.slot_criteria import SlotCriteria
 from fhir_gateway.services.search.slot_selection import Selector
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
-from fhir_gateway.web.booking_desk import BookingDesk, Change
+from fhir_gateway.web.appointment_commands import AppointmentCommands, Change
+from fhir_gateway.web.appointment_view import AppointmentView
 from fhir_gateway.web.gateway import Gateway
-from fhir_gateway.web.idempotency import check_key, once
+from fhir_gateway.web.idempotency import answer_once, check_key
 from fhir_gateway.web.operation.call import known_of, read_call, wanted_of
 from fhir_gateway.web.precondition import precondition
 
@@ -38,7 +39,8 @@ class Reschedule:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._desk = BookingDesk(gateway)
+        self._commands = AppointmentCommands(gateway)
+        self._view = AppointmentView(gateway)
         self._answers = AppointmentAnswers(gateway)
 
     def answer(self, id: str | None = None) -> Response:  # noqa: A002 - the name in FHIR's URL
@@ -58,25 +60,27 @@ class Reschedule:
         _check_target(call, wanted.token)
 
         def move(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
-            present = self._desk.read(known)
+            present = self._commands.read(known)
             moved = replace(wanted, token=wanted.token or self._token(call, present))
             change = Change(wanted=moved, sent=call.given, by_operation=True)
-            booking = self._desk.change(
+            booking = self._commands.change(
                 present, change, condition.version(present.version), key
             )
             return booking, self._answer(booking)
 
-        return once(self._gateway, body, move, lambda now: self._answer(now.booking))
+        return answer_once(
+            self._gateway, body, move, lambda now: self._answer(now.booking)
+        )
 
     def _answer(self, booking: ManagedBooking) -> Response:
-        return self._answers.changed(booking, self._desk.appointment(booking))
+        return self._answers.changed(booking, self._view.appointment(booking))
 
     def _token(self, call: AppointmentCall, present: ManagedBooking) -> TimeslotToken:
         """
-        Return the free time that begins as asked.
+        Return the free time with the wanted start.
 
         Raises:
-            TimeslotTaken: There is none.
+            TimeslotTaken: No free time begins then.
         """
         if call.starts_at is None:
             raise TypeError("the target was not checked")
@@ -103,7 +107,7 @@ class Reschedule:
 
 def _check_target(call: AppointmentCall, token: TimeslotToken | None) -> None:
     """
-    Check that a call says where to, once.
+    Check that a call names exactly one new time.
 
     Raises:
         Problem: 400.

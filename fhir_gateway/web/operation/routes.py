@@ -15,7 +15,7 @@ __all__ = ["appointment_operations"]
 
 
 def appointment_operations(gateway: Gateway) -> tuple[OperationRoute, ...]:
-    """Return what can be called on appointments."""
+    """Return the operations of Appointment."""
     return (
         OperationRoute(
             name="find",

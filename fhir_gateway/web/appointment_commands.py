@@ -1,7 +1,7 @@
 """
-What a request about an appointment comes to, whatever carries it.
+Appointment commands, shared by REST and operations.
 
-Create, update, patch and each operation end here, so that they all do the same.
+Create, update, patch and each operation call them, so that all of them do the same.
 """
 
 from collections.abc import Mapping
@@ -9,15 +9,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from fhir_gateway.fhir.appointment import appointment_from_booking
-from fhir_gateway.fhir.appointment_change import renamings, undoable_changes
+from fhir_gateway.fhir.appointment_change import changed_names, unsupported_changes
 from fhir_gateway.fhir.appointment_request import BOOKABLE, AppointmentRequest
 from fhir_gateway.fhir.free_text import COMMENT
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
-from fhir_gateway.fhir.service_type import (
-    foreign_service_types,
-    service_type_from_time_type,
-)
+from fhir_gateway.fhir.service_type import foreign_service_types
 from fhir_gateway.fhir.slot_participant import foreign_participants
 from fhir_gateway.model.booking import (
     BookingStatus,
@@ -28,21 +24,17 @@ from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Conflict, Stale
 from fhir_gateway.model.timekeeping import now
-from fhir_gateway.model.timeslot import (
-    Schedule,
-    TimeslotToken,
-    TimeType,
-    time_type_token,
-)
+from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.services.booking.holding import HoldRequest
 from fhir_gateway.services.booking.request import (
     BookedTimeslot,
     BookingRequest,
     MoveRequest,
 )
+from fhir_gateway.web.appointment_view import AppointmentView
 from fhir_gateway.web.gateway import Gateway
 
-__all__ = ["BookingDesk", "Change"]
+__all__ = ["AppointmentCommands", "Change"]
 
 _JUST_NOW: Final = timedelta(minutes=1)
 
@@ -50,14 +42,13 @@ _JUST_NOW: Final = timedelta(minutes=1)
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Change:
     """
-    What is to become of an appointment.
+    The wanted change of an appointment.
 
     Attributes:
-        wanted: How it is to be.
-        sent: The Appointment that the client sent of it, or patched; empty when it
-            sent none.
-        exact: It was patched, so that what it lacks was taken away.
-        by_operation: What is called says what to do, and the status says no more.
+        wanted: The wanted appointment.
+        sent: The Appointment that the client sent, or patched; empty when it sent none.
+        exact: It was patched, so that the patch removed each missing element.
+        by_operation: The operation says what to do, and the status adds nothing.
     """
 
     wanted: AppointmentRequest
@@ -67,13 +58,15 @@ class Change:
 
     @property
     def leaves_slot(self) -> bool:
-        """Return whether the slot need not be named: it is not what is changed."""
+        """
+        Return whether the client may leave out the slot, since it does not change.
+        """
         return self.exact or self.by_operation or self.wanted.status == "cancelled"
 
 
-class BookingDesk:
+class AppointmentCommands:
     """
-    Books, moves and cancels what clients ask for in FHIR's words.
+    Books, moves and cancels appointments at clients' requests.
 
     Args:
         gateway: The services.
@@ -81,13 +74,14 @@ class BookingDesk:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        self._view = AppointmentView(gateway)
 
     def read(self, identifier: str) -> ManagedBooking:
         """
-        Return a booking as it stands now.
+        Return the present state of a booking.
 
         Raises:
-            NotFound: There is none of that id.
+            NotFound: No booking has that id.
         """
         return self._gateway.booking.read(identifier)
 
@@ -95,11 +89,11 @@ class BookingDesk:
         self, wanted: AppointmentRequest, request: RequestKey | None = None
     ) -> BookedTimeslot:
         """
-        Book what a request, which was read to book, wants.
+        Book a slot, for a request that was read with `to_book`.
 
         Args:
-            wanted: What it says.
-            request: What the client calls it.
+            wanted: The request.
+            request: The client's key of the request.
 
         Raises:
             GatewayError: As `BookingService.book`.
@@ -126,10 +120,10 @@ class BookingDesk:
         Move an appointment (another slot) or cancel it (status cancelled).
 
         Args:
-            present: How it stands, read just now.
-            change: What is to become of it.
-            version: What the client believes it changes; None changes any.
-            request: What the client calls this request.
+            present: The booking, read just now.
+            change: The wanted change.
+            version: The version that the client wants to change; None for any.
+            request: The client's key of the request.
 
         Raises:
             Problem: 422 for any other change, with an issue for each.
@@ -143,7 +137,7 @@ class BookingDesk:
             raise Stale("The appointment has changed since you read it; read it again.")
         if cancels:
             _check_own_slot(present, wanted)
-        self._check_can_be_done(present, change)
+        self._check_change(present, change)
         if cancels:
             booking = self._gateway.booking.cancel(
                 present.id,
@@ -157,7 +151,7 @@ class BookingDesk:
 
     def check_unchanged(self, present: ManagedBooking, change: Change) -> None:
         """
-        Check that what was sent of a booking, which is to stay as it is, says no more.
+        Check that a sent Appointment does not change its booking.
 
         Raises:
             Problem: 422, with an issue for each change.
@@ -165,9 +159,9 @@ class BookingDesk:
         """
         _check_same_person(present, change.wanted)
         _check_own_slot(present, change.wanted)
-        self._check_can_be_done(present, change)
+        self._check_change(present, change)
 
-    def _check_can_be_done(self, present: ManagedBooking, change: Change) -> None:
+    def _check_change(self, present: ManagedBooking, change: Change) -> None:
         wanted = change.wanted
         moves = wanted.token is not None and (
             wanted.token.text != present.timeslot.token
@@ -187,12 +181,12 @@ class BookingDesk:
                 )
             )
         if not moves and wanted.subject is not None:
-            # A move sends the resident's name; what is to be cancelled has none here.
+            # A move sends the resident's name; a cancellation has none here.
             known = self._gateway.booking.get_subject(present.id)
             if known is not None:
-                issues.extend(renamings(known, wanted.subject, change.sent))
+                issues.extend(changed_names(known, wanted.subject, change.sent))
         if change.sent:
-            shown = self.appointment(present)
+            shown = self._view.appointment(present)
             if "slot" in shown and wanted.token is None and not change.leaves_slot:
                 issues.append(
                     Issue(
@@ -202,13 +196,15 @@ class BookingDesk:
                     )
                 )
             if moves and wanted.token is not None:
-                # What came with the old time may stay, and is not heeded.
+                # The old time's serviceType may stay, and is ignored.
                 is_new = change.sent.get("serviceType") != shown.get("serviceType")
                 issues.extend(
-                    self._foreign(change.sent, wanted.token, has_service_type=is_new)
+                    self._foreign_issues(
+                        change.sent, wanted.token, has_service_type=is_new
+                    )
                 )
             issues.extend(
-                undoable_changes(
+                unsupported_changes(
                     shown,
                     change.sent,
                     moves=moves,
@@ -224,7 +220,7 @@ class BookingDesk:
         self, wanted: AppointmentRequest, request: RequestKey | None
     ) -> ManagedBooking:
         """
-        Hold what a request, which was read to hold, wants.
+        Hold a slot, for a request that was read with `to_hold`.
 
         Raises:
             GatewayError: As `BookingService.hold`.
@@ -242,7 +238,7 @@ class BookingDesk:
 
     def renew(self, identifier: str) -> ManagedBooking:
         """
-        Let a hold last as long as one can, from now.
+        Extend a hold to the longest duration, from now.
 
         Raises:
             GatewayError: As `BookingService.renew`.
@@ -253,7 +249,7 @@ class BookingDesk:
         self, identifier: str, reason: CancellationReason | None
     ) -> ManagedBooking:
         """
-        Let a hold go.
+        Release a hold.
 
         Raises:
             GatewayError: As `BookingService.release`.
@@ -268,21 +264,21 @@ class BookingDesk:
         request: RequestKey | None,
     ) -> BookedTimeslot:
         """
-        Book what is held.
+        Book a held slot.
 
         Args:
             present: The hold.
-            wanted: What the request says.
-            sent: The Appointment that the request comes to.
-            request: What the client calls the request.
+            wanted: The request.
+            sent: The Appointment of the request.
+            request: The client's key of the request.
 
         Raises:
-            Problem: 422 when another person, or a participant or a `serviceType` that
-                is not the slot's, is named.
+            Problem: 422 when the request names another person, or a participant or a
+                `serviceType` that is not the slot's.
             GatewayError: As `BookingService.book_held`.
         """
         _check_same_person(present, wanted)
-        issues = self._foreign(sent, TimeslotToken.parse(present.timeslot.token))
+        issues = self._foreign_issues(sent, TimeslotToken.parse(present.timeslot.token))
         if issues:
             raise Problem(issues, kind=ProblemKind.UNPROCESSABLE)
         return self._gateway.booking.book_held(
@@ -292,46 +288,7 @@ class BookingDesk:
             request=request,
         )
 
-    def schedule(self, token: TimeslotToken) -> Schedule | None:
-        """Return whose time a slot is; None where this process has not seen it."""
-        schedules = self._gateway.slot_search.snapshot.schedules
-        number = schedules.number(token.schedule)
-        return None if number is None else schedules[number]
-
-    def service_type(self, token: TimeslotToken) -> dict[str, Any] | None:
-        """Return a slot's `serviceType`; None where this process has not seen it."""
-        directory = self._gateway.slot_search.snapshot.directory
-        offering = directory.offerings.get(token.time_type)
-        if offering is None:
-            return None
-        return service_type_from_time_type(
-            offering.time_type, token.unit, self._gateway.vocabulary
-        )
-
-    def appointment(self, booking: ManagedBooking) -> dict[str, Any]:
-        """Return a booking as a client sees it."""
-        schedule = booking.timeslot.schedule
-        snapshot = self._gateway.slot_search.snapshot
-        offering = snapshot.directory.offerings.get(
-            time_type_token(schedule.unit, schedule.time_type_id)
-        )
-        unit = snapshot.directory.units.get(schedule.unit)
-        return appointment_from_booking(
-            booking,
-            offering.time_type
-            if offering
-            else TimeType(id=schedule.time_type_id, name=schedule.time_type_name),
-            unit_name=unit.name if unit else schedule.unit,
-            vocabulary=self._gateway.vocabulary,
-            is_offered=offering is not None,
-            is_listed=(
-                # No free time lasts no time at all.
-                booking.timeslot.start < booking.timeslot.end
-                and snapshot.schedules.number(schedule.token) is not None
-            ),
-        )
-
-    def _foreign(
+    def _foreign_issues(
         self,
         sent: Mapping[str, Any],
         token: TimeslotToken,
@@ -339,10 +296,10 @@ class BookingDesk:
         has_service_type: bool = True,
     ) -> list[Issue]:
         """Return a fault for each participant and `serviceType` that a slot lacks."""
-        service_type = self.service_type(token) if has_service_type else None
+        service_type = self._view.service_type(token) if has_service_type else None
         return [
             *foreign_participants(
-                sent, token, self.schedule(token), base_url=self._gateway.base_url
+                sent, token, self._view.schedule(token), base_url=self._gateway.base_url
             ),
             *(
                 foreign_service_types(sent, service_type)
@@ -375,7 +332,7 @@ class BookingDesk:
 
 
 def _is_current(present: ManagedBooking) -> bool:
-    """Return whether a booking was read with what its source has just said of it."""
+    """Return whether the booking has its source's report of the last minute."""
     return (
         present.status is BookingStatus.BOOKED
         and present.confirmed_at is not None
@@ -384,12 +341,12 @@ def _is_current(present: ManagedBooking) -> bool:
 
 
 def _may_become(present: ManagedBooking, change: Change, *, moves: bool) -> bool:
-    """Return whether a status is one that a booking has, or can have by a change."""
+    """Return whether a booking has the wanted status, or can get it by a change."""
     status = change.wanted.status
     return (
         status in ("cancelled", present.status.value)
         or (status in BOOKABLE and (moves or change.by_operation))
-        # A client that has not heard of a cancellation is told of that.
+        # A client that does not know of the cancellation gets a Conflict that says it.
         or (status in BOOKABLE and present.status is BookingStatus.CANCELLED)
     )
 
@@ -410,23 +367,23 @@ def _check_same_person(present: ManagedBooking, wanted: AppointmentRequest) -> N
 
 def _check_own_slot(present: ManagedBooking, wanted: AppointmentRequest) -> None:
     """
-    Check that what is to be cancelled is not to be moved too.
+    Check that a cancellation is not also a move.
 
     A client that read the appointment as cancelled, and now wants another time, must
-    not lose the one that it turns out to have.
+    not lose the old time where the booking still exists.
     """
     if wanted.token is None or wanted.token.text == present.timeslot.token:
         return
     if present.status is BookingStatus.CANCELLED:
         raise _already_cancelled()
     raise Conflict(
-        "The slot is not the appointment's own, so whether to move or to cancel it is"
-        " not clear: read it again, and change one of the two."
+        "The request cancels the appointment and names another slot, so it is unclear"
+        " whether to move or to cancel: read it again, and change only one of the two."
     )
 
 
 def _already_cancelled() -> Conflict:
     return Conflict(
-        "The appointment is cancelled, so it cannot be changed: book the slot anew.",
+        "The appointment is cancelled, so it cannot be changed: book the slot again.",
         error_code=ErrorCode.APPOINTMENT_IS_ALREADY_CANCELED,
     )

@@ -1,0 +1,69 @@
+"""
+Appointments and slots as clients see them, from the present snapshot.
+"""
+
+from typing import Any
+
+from fhir_gateway.fhir.appointment import appointment_from_booking
+from fhir_gateway.fhir.service_type import service_type_from_time_type
+from fhir_gateway.model.booking import ManagedBooking
+from fhir_gateway.model.timeslot import (
+    Schedule,
+    TimeslotToken,
+    TimeType,
+    time_type_token,
+)
+from fhir_gateway.web.gateway import Gateway
+
+__all__ = ["AppointmentView"]
+
+
+class AppointmentView:
+    """
+    Renders appointments, with what the present snapshot knows of their units.
+
+    Args:
+        gateway: The services.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def schedule(self, token: TimeslotToken) -> Schedule | None:
+        """Return a slot's schedule; None where this process does not know it."""
+        schedules = self._gateway.slot_search.snapshot.schedules
+        number = schedules.number(token.schedule)
+        return None if number is None else schedules[number]
+
+    def service_type(self, token: TimeslotToken) -> dict[str, Any] | None:
+        """Return a slot's `serviceType`; None where this process does not know it."""
+        directory = self._gateway.slot_search.snapshot.directory
+        offering = directory.offerings.get(token.time_type)
+        if offering is None:
+            return None
+        return service_type_from_time_type(
+            offering.time_type, token.unit, self._gateway.vocabulary
+        )
+
+    def appointment(self, booking: ManagedBooking) -> dict[str, Any]:
+        """Return the Appointment of a booking."""
+        schedule = booking.timeslot.schedule
+        snapshot = self._gateway.slot_search.snapshot
+        offering = snapshot.directory.offerings.get(
+            time_type_token(schedule.unit, schedule.time_type_id)
+        )
+        unit = snapshot.directory.units.get(schedule.unit)
+        return appointment_from_booking(
+            booking,
+            offering.time_type
+            if offering
+            else TimeType(id=schedule.time_type_id, name=schedule.time_type_name),
+            unit_name=unit.name if unit else schedule.unit,
+            vocabulary=self._gateway.vocabulary,
+            is_offered=offering is not None,
+            is_listed=(
+                # Every free time is longer than zero.
+                booking.timeslot.start < booking.timeslot.end
+                and snapshot.schedules.number(schedule.token) is not None
+            ),
+        )

@@ -1,0 +1,263 @@
+"""
+The search for slots: its parameters, and the criteria that their values mean.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from fhir_gateway.fhir.include_graph import Include
+from fhir_gateway.fhir.near import NearParameter
+from fhir_gateway.fhir.search_parameters import (
+    ANY_INSTANT,
+    Choice,
+    DateBounds,
+    DateParameter,
+    ReferenceParameter,
+    Token,
+    TokenParameter,
+)
+from fhir_gateway.fhir.search_schema import (
+    SearchSchema,
+)
+from fhir_gateway.fhir.slot import SlotStatus
+from fhir_gateway.fhir.time_of_day import TimeOfDayParameter
+from fhir_gateway.fhir.vocabulary import (
+    DAYS_OF_WEEK,
+    SLOT_STATUS,
+    SNOMED_CT,
+    Vocabulary,
+    is_system_of_time_types,
+)
+from fhir_gateway.model.care_unit import Nearness
+from fhir_gateway.model.ids import HsaId, TimeTypeId
+from fhir_gateway.model.timeslot import TimeslotToken
+from fhir_gateway.model.weekly_hours import ALL_DAYS, ALL_MINUTES, DAYS, WeeklyHours
+from fhir_gateway.services.search.slot_criteria import SlotCriteria
+from fhir_gateway.services.search.slot_selection import (
+    OwnTimeType,
+    Selector,
+    SharedTimeType,
+    TimeTypeCriterion,
+)
+from fhir_gateway.web.searching import (
+    DEFAULT_COUNT,
+    count_parameter,
+    cursor_parameter,
+    include_iterate_parameter,
+    include_parameter,
+    source_parameter,
+    sources_from_uris,
+    total_parameter,
+)
+
+__all__ = [
+    "PARAMETERS",
+    "Ids",
+    "SlotQuery",
+    "SlotSearchSchema",
+    "Tokens",
+    "slot_criteria",
+    "time_type_criteria",
+    "units_from_ids",
+]
+
+_R4: Final = "http://hl7.org/fhir/SearchParameter/"
+PARAMETERS: Final = {
+    "time_types": "service-type",
+    "units": "schedule.actor:Location",
+    "offerings": "schedule.actor:HealthcareService",
+    "schedules": "schedule",
+    "performers": "schedule.actor:Practitioner",
+    "organizations": "schedule.actor:HealthcareService.organization",
+    "sources": "_source",
+}
+"""The search parameter for each attribute of a selector."""
+
+
+Tokens = tuple[tuple[Token, ...], ...]
+Ids = tuple[frozenset[str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotQuery:
+    """
+    The values of a search for slots; of each group one has to fit.
+
+    Attributes:
+        time_of_day: The minutes of a day, as the bits of a number; None for all.
+        cursor: The last slot of the page before.
+    """
+
+    service_type: Tokens = ()
+    start: DateBounds = ANY_INSTANT
+    status: Tokens = ()
+    schedule: Ids = ()
+    location: Ids = ()
+    healthcare_service: Ids = ()
+    practitioner: Ids = ()
+    near: tuple[tuple[Nearness, ...], ...] = ()
+    organization: Ids = ()
+    source: Ids = ()
+    time_of_day: int | None = None
+    day_of_week: Tokens = ()
+    sort: str = "start"
+    count: int = DEFAULT_COUNT
+    total: str | None = None
+    include: tuple[Include, ...] = ()
+    include_iterate: tuple[Include, ...] = ()
+    cursor: TimeslotToken | None = None
+
+
+class SlotSearchSchema(SearchSchema[SlotQuery]):
+    """The parameters of a search for slots."""
+
+    query = SlotQuery
+    service_type = TokenParameter(
+        data_key="service-type",
+        definition=f"{_R4}Slot-service-type",
+        documentation=(
+            "A SNOMED CT code finds every unit's own time type of that meaning;"
+            " a unit's own coding finds that time type; system| alone finds every time"
+            " type with a code of that system."
+        ),
+        is_system=is_system_of_time_types,
+    )
+    start = DateParameter(
+        definition=f"{_R4}Slot-start",
+        documentation=(
+            "The slot begins within. A date is a Swedish day. Past slots are never"
+            " found."
+        ),
+    )
+    status = TokenParameter(
+        codes=[status.value for status in SlotStatus],
+        system=SLOT_STATUS,
+        definition=f"{_R4}Slot-status",
+        documentation="Only free slots are found.",
+    )
+    schedule = ReferenceParameter(target="Schedule", definition=f"{_R4}Slot-schedule")
+    location = ReferenceParameter(
+        target="Location",
+        data_key="schedule.actor:Location",
+        documentation="The unit, by its HSA-id.",
+    )
+    healthcare_service = ReferenceParameter(
+        target="HealthcareService",
+        data_key="schedule.actor:HealthcareService",
+        documentation="A unit's time type.",
+    )
+    practitioner = ReferenceParameter(
+        target="Practitioner",
+        data_key="schedule.actor:Practitioner",
+        documentation="A member of staff, by HSA-id.",
+    )
+    near = NearParameter(
+        data_key="schedule.actor:Location.near",
+        definition=f"{_R4}Location-near",
+        documentation=(
+            "The unit lies within a distance: latitude|longitude|distance|unit, in km"
+            " by default (or m, [mi_us], [mi_i]); 20 km without a distance."
+        ),
+    )
+    organization = ReferenceParameter(
+        target="Organization",
+        data_key="schedule.actor:HealthcareService.organization",
+        definition=f"{_R4}HealthcareService-organization",
+        documentation="Who provides the care, by HSA-id.",
+    )
+    source = source_parameter()
+    time_of_day = TimeOfDayParameter(
+        data_key="time-of-day",
+        own="slot-time-of-day",
+        documentation=(
+            "What a clock in Sweden shows when the slot begins, as ge08:00; repeat it"
+            " for a range."
+        ),
+    )
+    day_of_week = TokenParameter(
+        data_key="day-of-week",
+        codes=DAYS,
+        system=DAYS_OF_WEEK,
+        own="slot-day-of-week",
+        documentation="The Swedish calendar day on which the slot begins.",
+    )
+    sort = Choice(of=("start", "-start"), data_key="_sort")
+    count = count_parameter()
+    total = total_parameter()
+    include = include_parameter()
+    include_iterate = include_iterate_parameter()
+    cursor = cursor_parameter(TimeslotToken.parse)
+
+
+def slot_criteria(query: SlotQuery, vocabulary: Vocabulary) -> SlotCriteria:
+    """Return the criteria of a search for slots."""
+    return SlotCriteria(
+        selector=Selector(
+            time_types=time_type_criteria(query.service_type, vocabulary),
+            units=units_from_ids(query.location),
+            offerings=query.healthcare_service,
+            schedules=query.schedule,
+            performers=units_from_ids(query.practitioner),
+            organizations=units_from_ids(query.organization),
+            sources=sources_from_uris(query.source, vocabulary),
+            near=query.near,
+        ),
+        start=query.start.start,
+        before=query.start.before,
+        hours=_hours(query),
+        descending=query.sort == "-start",
+        count=query.count,
+        after=query.cursor,
+        counted=query.total != "none",
+    )
+
+
+def _hours(query: SlotQuery) -> WeeklyHours | None:
+    if query.time_of_day is None and not query.day_of_week:
+        return None
+    days = ALL_DAYS.intersection(
+        *({DAYS.index(token.code) for token in group} for group in query.day_of_week)
+    )
+    minutes = ALL_MINUTES if query.time_of_day is None else query.time_of_day
+    return WeeklyHours(minutes=minutes, days=days)
+
+
+def time_type_criteria(
+    groups: tuple[tuple[Token, ...], ...], vocabulary: Vocabulary
+) -> tuple[tuple[TimeTypeCriterion, ...], ...]:
+    """Return the criteria of `service-type`'s tokens; each group must fit."""
+    return tuple(
+        tuple(
+            criterion
+            for token in group
+            for criterion in _time_type_criterion(token, vocabulary)
+        )
+        for group in groups
+    )
+
+
+def units_from_ids(groups: tuple[frozenset[str], ...]) -> tuple[frozenset[HsaId], ...]:
+    """Return the units of ids of Location; other ids give none."""
+    return tuple(
+        frozenset(unit for text in group if (unit := _unit(text)) is not None)
+        for group in groups
+    )
+
+
+def _time_type_criterion(
+    token: Token, vocabulary: Vocabulary
+) -> list[TimeTypeCriterion]:
+    if token.system == SNOMED_CT:
+        return [SharedTimeType(token.code)]
+    own_id = None if token.code is None else TimeTypeId(token.code)
+    if token.system is None:
+        return [SharedTimeType(token.code), OwnTimeType(None, own_id)]
+    unit = vocabulary.unit_of_time_types(token.system)
+    return [OwnTimeType(unit, own_id)] if unit else []
+
+
+def _unit(text: str) -> HsaId | None:
+    try:
+        return HsaId(text)
+    except ValueError:
+        return None
