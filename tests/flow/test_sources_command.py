@@ -92,7 +92,7 @@ def test_check_is_still_a_command_of_its_own(run: Any) -> None:
     result = run("check", "--help")
 
     assert result.exit_code == 0
-    assert "Ask every unit what it offers" in result.stdout
+    assert "Ask every unit for its free times" in result.stdout
 
 
 def test_check_asks_the_regions_and_exits_with_0(run: Any) -> None:
