@@ -232,7 +232,7 @@ def test_the_page_of_capabilities_names_each_operation(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", _entry_points())
-def test_each_entry_point_is_told_of(name: str) -> None:
+def test_each_entry_point_is_documented(name: str) -> None:
     """Every entry point and its group is in the page for those who add a region."""
     assert f"{name}" in (DOCS / "adding-a-region.md").read_text(encoding="utf-8")
 
@@ -288,16 +288,16 @@ def test_each_alarm_has_a_row() -> None:
 
 
 @pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
-def test_each_decision_has_the_five_headings(path: Path) -> None:
-    """Every decision says context, options, decision, status and consequences."""
+def test_each_adr_has_the_five_headings(path: Path) -> None:
+    """Every ADR has context, options, decision, status and consequences."""
     text = path.read_text(encoding="utf-8")
 
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == HEADINGS
     assert text.startswith(f"# {path.name[:4]} ")
 
 
-def test_decisions_are_numbered_in_order() -> None:
-    """Decisions have the numbers from 0001 on, each once."""
+def test_adrs_are_numbered_in_order() -> None:
+    """ADRs have the numbers from 0001 on, each once."""
     numbers = [path.name[:4] for path in DECISIONS]
 
     assert numbers == [f"{number:04}" for number in range(1, len(DECISIONS) + 1)]
@@ -317,8 +317,8 @@ def test_each_link_leads_somewhere(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_each_link_to_a_decision_has_its_number(path: Path) -> None:
-    """Whoever follows "ADR 0014" comes to that one."""
+def test_each_link_to_an_adr_has_its_number(path: Path) -> None:
+    """A link "ADR 0014" leads to that one."""
     links = re.findall(r"\[ADR (\d+)\]\(([^)]+)\)", path.read_text(encoding="utf-8"))
 
     assert [link for number, link in links if f"{number}-" not in link] == []

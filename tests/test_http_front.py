@@ -49,8 +49,8 @@ class Application:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a client is told."""
+class Received:
+    """The response that a client received."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -95,7 +95,7 @@ class Fronted:
 
     async def ask(
         self, scope: dict[str, Any], *pieces: bytes, breaks_off: bool = False
-    ) -> Told:
+    ) -> Received:
         """Ask, with a body in pieces; without any the body never comes."""
         waiting = list(pieces)
         sent: list[Any] = []
@@ -117,11 +117,11 @@ class Fronted:
 
         await self.front(scope, receive, send)
         start, body = sent
-        return Told(start["status"], start["headers"], body["body"])
+        return Received(start["status"], start["headers"], body["body"])
 
-    def tell(
+    def request(
         self, scope: dict[str, Any], *pieces: bytes, breaks_off: bool = False
-    ) -> Told:
+    ) -> Received:
         """Ask, and wait for the answer."""
         return asyncio.run(self.ask(scope, *pieces, breaks_off=breaks_off))
 
@@ -170,7 +170,7 @@ def test_a_head_is_passed_on_as_it_came(one: Fronted) -> None:
     )
     scope["raw_path"] = b"/%61"
 
-    one.tell(scope)
+    one.request(scope)
 
     (environ,) = one.app.environs
     assert {
@@ -200,7 +200,7 @@ def test_a_field_with_an_underscore_passes_for_no_other(
     one: Fronted, field: bytes, name: str
 ) -> None:
     """It is overlooked: a proxy may have removed or set the one with a hyphen."""
-    one.tell(one.scope(headers=[(field, b"1")]))
+    one.request(one.scope(headers=[(field, b"1")]))
 
     assert name not in one.app.environs[0]
 
@@ -208,7 +208,7 @@ def test_a_field_with_an_underscore_passes_for_no_other(
 @pytest.mark.parametrize("count", [1, 5])
 def test_fields_are_counted_as_they_came(one: Fronted, count: int) -> None:
     """Also those that are overlooked or come twice."""
-    one.tell(one.scope(headers=[(b"a_b", b"123"), (b"c", b"1")] * count))
+    one.request(one.scope(headers=[(b"a_b", b"123"), (b"c", b"1")] * count))
 
     assert one.app.environs[0]["fhir_gateway.fields"] == (2 * count, 8 * count)
 
@@ -218,14 +218,14 @@ def test_fields_are_counted_as_they_came(one: Fronted, count: int) -> None:
 
 def test_a_body_in_pieces_is_one(one: Fronted) -> None:
     """The application meets whole bodies only."""
-    told = one.tell(
+    received = one.request(
         one.scope(method="POST", headers=[(b"content-length", b"6")]),
         b"ab",
         b"cd",
         b"ef",
     )
 
-    assert (one.app.bodies, told.closes) == ([b"abcdef"], False)
+    assert (one.app.bodies, received.closes) == ([b"abcdef"], False)
 
 
 @pytest.mark.parametrize(
@@ -235,40 +235,44 @@ def test_a_body_whose_length_is_too_large_is_not_waited_for(
     one: Fronted, length: bytes
 ) -> None:
     """The application refuses it by its length, and the connection ends."""
-    told = one.tell(one.scope(method="POST", headers=[(b"content-length", length)]))
+    received = one.request(
+        one.scope(method="POST", headers=[(b"content-length", length)])
+    )
 
-    assert (one.app.bodies, told.closes) == ([b""], True)
+    assert (one.app.bodies, received.closes) == ([b""], True)
     assert int(one.app.environs[0]["CONTENT_LENGTH"]) > _MOST_BYTES
     assert len(one.app.environs[0]["CONTENT_LENGTH"]) < 20
 
 
 def test_a_length_with_thousands_of_zeros_is_that_length(one: Fronted) -> None:
     """It stops nothing."""
-    told = one.tell(
+    received = one.request(
         one.scope(method="POST", headers=[(b"content-length", b"0" * 5_000 + b"2")]),
         b"ab",
     )
 
-    assert (told.status, one.app.bodies) == (200, [b"ab"])
+    assert (received.status, one.app.bodies) == (200, [b"ab"])
 
 
 def test_a_body_that_grows_too_large_ends_its_connection(one: Fronted) -> None:
     """Of a body without a length one byte more than the most is passed on."""
-    told = one.tell(
+    received = one.request(
         one.scope(method="POST", headers=[(b"transfer-encoding", b"chunked")]),
         b"x" * 70,
         b"x" * 70,
     )
 
-    assert (one.app.bodies, told.closes) == ([b"x" * 101], True)
+    assert (one.app.bodies, received.closes) == ([b"x" * 101], True)
 
 
 def test_a_body_that_does_not_come_ends_its_connection() -> None:
     """The application gets an input that refuses, and the rest may come too late."""
     with fronted(body_within=timedelta(milliseconds=10)) as made:
-        told = made.tell(made.scope(method="POST", headers=[(b"content-length", b"2")]))
+        received = made.request(
+            made.scope(method="POST", headers=[(b"content-length", b"2")])
+        )
 
-    assert told.closes
+    assert received.closes
     assert [type(each).__name__ for each in made.failures] == ["RequestTimeout"]
 
 
@@ -280,18 +284,22 @@ def test_a_body_that_breaks_off_is_not_passed_on(
     one: Fronted, head: tuple[bytes, bytes], pieces: list[bytes]
 ) -> None:
     """The application gets an input that refuses, and the connection ends."""
-    told = one.tell(one.scope(method="POST", headers=[head]), *pieces, breaks_off=True)
+    received = one.request(
+        one.scope(method="POST", headers=[head]), *pieces, breaks_off=True
+    )
 
-    assert (one.app.bodies, told.closes) == ([], True)
+    assert (one.app.bodies, received.closes) == ([], True)
     assert [type(each).__name__ for each in one.failures] == ["Problem"]
 
 
 @pytest.mark.parametrize("body", [b"", b"ab", b"abcdef"])
 def test_a_body_of_another_length_is_not_passed_on(one: Fronted, body: bytes) -> None:
     """Where it ends nobody can be sure."""
-    told = one.tell(one.scope(method="POST", headers=[(b"content-length", b"4")]), body)
+    received = one.request(
+        one.scope(method="POST", headers=[(b"content-length", b"4")]), body
+    )
 
-    assert (one.app.bodies, told.closes) == ([], True)
+    assert (one.app.bodies, received.closes) == ([], True)
     assert [type(each).__name__ for each in one.failures] == ["Problem"]
 
 
@@ -300,9 +308,9 @@ def test_of_http_1_0_a_body_without_a_length_ends_its_connection(
     one: Fronted, method: str
 ) -> None:
     """Nobody can say whether there is one, so that nothing behind it is read."""
-    told = one.tell(one.scope(method=method, version="1"), b"")
+    received = one.request(one.scope(method=method, version="1"), b"")
 
-    assert (one.app.environs[0]["SERVER_PROTOCOL"], told.closes) == ("HTTP/1", True)
+    assert (one.app.environs[0]["SERVER_PROTOCOL"], received.closes) == ("HTTP/1", True)
 
 
 @pytest.mark.parametrize(
@@ -317,9 +325,11 @@ def test_what_has_no_body_for_certain_keeps_its_connection(
     one: Fronted, method: str, version: str, headers: list[tuple[bytes, bytes]]
 ) -> None:
     """A GET has none, a length of 0 says so, and HTTP/1.1 says so by saying nothing."""
-    told = one.tell(one.scope(method=method, version=version, headers=headers), b"")
+    received = one.request(
+        one.scope(method=method, version=version, headers=headers), b""
+    )
 
-    assert (told.status, told.closes) == (200, False)
+    assert (received.status, received.closes) == (200, False)
 
 
 @settings(max_examples=examples(30))
@@ -327,11 +337,11 @@ def test_what_has_no_body_for_certain_keeps_its_connection(
 def test_any_length_is_survived(length: bytes) -> None:
     """No Content-Length makes the front fail."""
     with fronted(body_within=timedelta(milliseconds=10)) as made:
-        told = made.tell(
+        received = made.request(
             made.scope(method="POST", headers=[(b"content-length", length)]), b"x"
         )
 
-    assert (told.status, made.failures) == (200, [])
+    assert (received.status, made.failures) == (200, [])
 
 
 # Threads.
@@ -340,24 +350,24 @@ def test_any_length_is_survived(length: bytes) -> None:
 def test_what_stands_ready_needs_no_thread(one: Fronted) -> None:
     """While a thread waits, it is answered by none of the others."""
 
-    async def ask() -> Told:
+    async def ask() -> Received:
         taken = asyncio.create_task(one.ask(one.scope("/waits")))
         await asyncio.to_thread(one.app.began.wait)
-        told = await one.ask(one.scope("/health"))
+        received = await one.ask(one.scope("/health"))
         one.app.gate.set()
         await taken
-        return told
+        return received
 
-    told = asyncio.run(ask())
+    received = asyncio.run(ask())
 
-    assert (told.status, told.body, len(one.app.environs)) == (200, b"ready", 1)
+    assert (received.status, received.body, len(one.app.environs)) == (200, b"ready", 1)
 
 
 def test_what_may_wait_holds_up_nothing_else() -> None:
     """While all that may wait hangs, the rest is answered; who waits too long, 503."""
     with fronted(patience=timedelta(milliseconds=50)) as made:
 
-        async def ask() -> tuple[Told, Told]:
+        async def ask() -> tuple[Received, Received]:
             hanging = asyncio.create_task(made.ask(made.scope("/waits")))
             await asyncio.to_thread(made.app.began.wait)
             refused = await made.ask(made.scope("/waits"))
@@ -372,11 +382,11 @@ def test_what_may_wait_holds_up_nothing_else() -> None:
     assert (answered.status, answered.body) == (200, b"done")
 
 
-def test_a_failure_is_answered_and_told(one: Fronted) -> None:
+def test_a_failure_is_answered_and_logged(one: Fronted) -> None:
     """Nothing that an application raises leaves the front."""
-    told = one.tell(one.scope("/fails"))
+    received = one.request(one.scope("/fails"))
 
-    assert (told.status, told.body) == (500, b"failed")
+    assert (received.status, received.body) == (500, b"failed")
     assert [type(each) for each in one.failures] == [KeyError]
 
 

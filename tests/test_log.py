@@ -25,9 +25,9 @@ def test_an_event_is_a_line_of_json() -> None:
         [sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True
     )
 
-    told = json.loads(done.stderr)
-    assert told.pop("timestamp").endswith("Z")
-    assert told == {"event": "disk full", "level": "error", "source": "norr"}
+    event = json.loads(done.stderr)
+    assert event.pop("timestamp").endswith("Z")
+    assert event == {"event": "disk full", "level": "error", "source": "norr"}
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")

@@ -59,12 +59,12 @@ def test_no_event_has_two_rows() -> None:
         pytest.param('_log.debug("a")', set(), id="never written"),
         pytest.param('other.info("a")', set(), id="another object"),
         pytest.param(
-            'def tell(x, event): _log.error(event)\ntell(1, "a")\ntell(1, event="b")',
+            'def note(x, event): _log.error(event)\nnote(1, "a")\nnote(1, event="b")',
             {("a", "error"), ("b", "error")},
             id="passed on",
         ),
         pytest.param(
-            'def tell(event): _log.error(event)\nevent = "a"\ntell(event)',
+            'def note(event): _log.error(event)\nevent = "a"\nnote(event)',
             {("a", "error")},
             id="passed on in a variable",
         ),

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from fhir_gateway.worker import WorkerFailed, run_side_by_side
 
 
-def test_parts_run_at_once_until_told_to_stop() -> None:
+def test_parts_run_side_by_side_until_stopped() -> None:
     """Each goes on while the others do, and all have ended in the end."""
     stop, together = threading.Event(), threading.Barrier(2)
     ended = []

@@ -84,7 +84,7 @@ def permissions(*, cancel: bool, rebook: bool, message: bool) -> dict[str, Any]:
 
 
 def test_a_booking_is_an_appointment() -> None:
-    """An appointment tells what is booked, where, for whom, and what may be done."""
+    """An appointment shows what is booked, where, for whom, and what may be done."""
     assert appointment() == {
         "resourceType": "Appointment",
         "id": "019ab1f4-7c52-7d3e-9b0a-5d2f6c8e1a03",
@@ -177,10 +177,10 @@ def test_a_booking_is_an_appointment() -> None:
 
 def test_a_regions_message_is_shown_and_contained() -> None:
     """The region's text is in patientInstruction and in a contained outcome."""
-    told = appointment(replace(_BOOKING, message="Kom fastande.", purpose="Prov."))
+    rendered = appointment(replace(_BOOKING, message="Kom fastande.", purpose="Prov."))
 
     plain = appointment()
-    assert told == {
+    assert rendered == {
         **plain,
         "contained": [
             {
@@ -220,7 +220,7 @@ def test_a_regions_message_is_shown_and_contained() -> None:
         pytest.param("A", "B", "A\n\nB", id="both, the message first"),
     ],
 )
-def test_the_resident_is_told_what_there_is_to_tell(
+def test_the_instruction_has_all_texts_for_the_resident(
     message: str | None, purpose: str | None, text: str | None
 ) -> None:
     """An instruction is the region's message, then the unit's purpose."""
@@ -241,10 +241,10 @@ def test_a_status_is_everybodys(
     status: BookingStatus, code: str, participation: str
 ) -> None:
     """The participants take part as the appointment stands."""
-    told = appointment(replace(_BOOKING, status=status))
+    rendered = appointment(replace(_BOOKING, status=status))
 
-    assert told["status"] == code
-    assert {each["status"] for each in told["participant"]} == {participation}
+    assert rendered["status"] == code
+    assert {each["status"] for each in rendered["participant"]} == {participation}
 
 
 def test_every_booking_status_is_a_status() -> None:
@@ -255,47 +255,49 @@ def test_every_booking_status_is_a_status() -> None:
 
 def test_what_is_not_known_is_left_out() -> None:
     """A booking that was never confirmed has neither sync nor the region's id."""
-    told = appointment(replace(_BOOKING, booking_id=None, confirmed_at=None))
+    rendered = appointment(replace(_BOOKING, booking_id=None, confirmed_at=None))
 
     plain = appointment()
     del plain["identifier"]
     del plain["meta"]["extension"]
-    assert told == plain
+    assert rendered == plain
 
 
 def test_what_cannot_be_read_is_not_referred_to() -> None:
-    """Without an offer there is no reference to a service; without times, to a slot."""
-    told = appointment(is_offered=False, is_listed=False)
+    """
+    Without a known service there is no reference to one; without times, none to a slot.
+    """
+    rendered = appointment(is_offered=False, is_listed=False)
 
     plain = appointment()
     del plain["slot"]
     del plain["participant"][2]
-    assert told == plain
+    assert rendered == plain
 
 
 def test_a_residents_words_are_the_comment() -> None:
     """What the resident wrote stands in the comment."""
-    told = appointment(replace(_BOOKING, reason="Hej"))
+    rendered = appointment(replace(_BOOKING, reason="Hej"))
 
-    assert told == appointment() | {"comment": "Hej"}
+    assert rendered == appointment() | {"comment": "Hej"}
 
 
 def test_an_invitation_says_so() -> None:
     """An invitation has its extension set."""
-    told = appointment(replace(_BOOKING, is_invitation=True))
+    rendered = appointment(replace(_BOOKING, is_invitation=True))
 
-    assert told["extension"][1] == {
+    assert rendered["extension"][1] == {
         "url": "https://ours.example/StructureDefinition/is-invitation",
         "valueBoolean": True,
     }
 
 
 def test_a_coordination_number_has_its_own_system() -> None:
-    """A samordningsnummer is told under the system of such numbers."""
+    """A samordningsnummer is shown under the system of such numbers."""
     number = PersonalIdentityNumber("197010632391")
 
-    told = appointment(replace(_BOOKING, number=number))
-    assert told["participant"][0]["actor"]["identifier"] == {
+    rendered = appointment(replace(_BOOKING, number=number))
+    assert rendered["participant"][0]["actor"]["identifier"] == {
         "system": "http://electronichealth.se/identifier/samordningsnummer",
         "value": "197010632391",
     }
@@ -325,15 +327,15 @@ def test_a_coordination_number_has_its_own_system() -> None:
         ),
     ],
 )
-def test_staff_is_told_as_far_as_it_is_known(
+def test_staff_is_shown_as_far_as_it_is_known(
     changes: dict[str, Any], staff: list[dict[str, Any]]
 ) -> None:
-    """A performer is told by HSA-id, a room by its name."""
+    """A performer is shown by HSA-id, a room by its name."""
     schedule = replace(_SCHEDULE, performer=None, performer_name=None)
     timeslot = replace(_TIMESLOT, schedule=replace(schedule, **changes))
 
-    told = appointment(replace(_BOOKING, timeslot=timeslot))
-    assert [each["actor"] for each in told["participant"][3:]] == staff
+    rendered = appointment(replace(_BOOKING, timeslot=timeslot))
+    assert [each["actor"] for each in rendered["participant"][3:]] == staff
 
 
 @pytest.mark.parametrize(

@@ -301,7 +301,7 @@ def test_a_cancellation_may_say_why() -> None:
 
 
 def test_a_change_needs_neither_slot_nor_patient() -> None:
-    """Who only changes an appointment need not say whose it is."""
+    """A client that only changes an appointment need not name its patient."""
     others = [{"actor": {"display": "x"}, "status": "accepted"}]
 
     request = read(body(slot=None, contained=None, participant=others), to_book=False)
@@ -1056,7 +1056,7 @@ def test_a_patient_who_lives_is_read(changes: dict[str, Any]) -> None:
     assert subject(read(body(contained=[patient(**changes)]))) == TOLVANSSON
 
 
-def test_whoever_has_died_is_taken_off_the_list() -> None:
+def test_a_deceased_residents_booking_can_be_cancelled() -> None:
     """A cancellation is for anybody: deceased, or under an old name."""
     resource = body(
         status="cancelled",
@@ -1136,7 +1136,7 @@ def test_a_phone_number_of_the_past_is_not_passed_on() -> None:
 
 @pytest.mark.parametrize("status", ["accepted", "needs-action", "tentative"])
 def test_a_participant_who_may_come_is_booked(status: str) -> None:
-    """Whoever has not declined is booked."""
+    """Every participant who has not declined is booked."""
     assert read(body(participant=[participant() | {"status": status}])).number
 
 
@@ -1231,7 +1231,7 @@ def test_a_comment_may_have_lines() -> None:
     assert read(body(comment="Hej\r\n\tdå")).comment == "Hej\r\n\tdå"
 
 
-# Whose a reference is (H6).
+# References to this and to other servers (H6).
 
 
 @pytest.mark.parametrize(
@@ -1408,7 +1408,7 @@ def test_a_number_needs_its_own_system() -> None:
         number_from_identifier(None, TOLVAN)
 
 
-# Whatever a client sends.
+# Any body of a client.
 
 _MARKER_NUMBER = "197501019801"
 _MARKER_NAME = "Provmarkör"
@@ -1486,11 +1486,11 @@ def mutate(resource: dict[str, Any], mutations: list[Any]) -> None:
 
 def echoes(problem: Problem) -> list[str]:
     """Return the markers that a problem repeats."""
-    told = json.dumps(operation_outcome(problem.issues), ensure_ascii=False)
+    rendered = json.dumps(operation_outcome(problem.issues), ensure_ascii=False)
     return [
         marker
         for marker in (_MARKER_NUMBER, _MARKER_NAME, "465 004")
-        if marker in told or marker in str(problem)
+        if marker in rendered or marker in str(problem)
     ]
 
 
@@ -1655,7 +1655,7 @@ def test_a_patient_who_says_a_thing_twice_is_read(changes: dict[str, Any]) -> No
 
 
 def test_a_patient_who_is_only_informed_is_refused() -> None:
-    """The patient of a visit has to come to it."""
+    """The patient of a visit has to take part in it."""
     resource = body(participant=[participant() | {"required": "information-only"}])
 
     assert faults(resource) == [
@@ -1728,7 +1728,7 @@ _OUTCOME = {
 def test_each_contained_resource_without_a_reference_is_named(
     changes: dict[str, Any],
 ) -> None:
-    """R4, dom-3: what nothing refers to would be dropped without a word."""
+    """R4, dom-3: a resource without a reference to it would be dropped silently."""
     assert faults(body(**changes)) == [
         ("invariant", f"Appointment.contained[{number}]") for number in (1, 2, 3)
     ]

@@ -38,7 +38,7 @@ class _Query:
 
 
 class _Schema(SearchSchema[_Query]):
-    """A parameter of each kind that is told differently."""
+    """A parameter of each kind with a declaration of its own."""
 
     query = _Query
 
@@ -80,8 +80,8 @@ def resources(*given: ResourceCapability) -> list[dict[str, object]]:
     return found
 
 
-def test_a_searched_and_written_resource_is_told_whole() -> None:
-    """Profile, interactions, versions, includes and parameters are told."""
+def test_a_searched_and_written_resource_is_declared_whole() -> None:
+    """Profile, interactions, versions, includes and parameters are declared."""
     capability = ResourceCapability(
         type="Appointment",
         interactions=["read", "create"],
@@ -130,7 +130,7 @@ def test_a_searched_and_written_resource_is_told_whole() -> None:
     ]
 
 
-def test_a_resource_that_is_only_read_is_told_briefly() -> None:
+def test_a_resource_that_is_only_read_is_declared_briefly() -> None:
     """A resource without search, profile and versions says so."""
     assert resources(ResourceCapability(type="Location", interactions=["read"])) == [
         {
@@ -145,17 +145,17 @@ def test_a_resource_that_is_only_read_is_told_briefly() -> None:
     "schema",
     [AppointmentSearchSchema, HealthcareServiceSearchSchema, SlotSearchSchema],
 )
-def test_every_search_parameter_is_told(schema: type[SearchSchema[Any]]) -> None:
+def test_every_search_parameter_is_declared(schema: type[SearchSchema[Any]]) -> None:
     """Each parameter of a search is in the statement, save those that shape results."""
-    (told,) = resources(
+    (described,) = resources(
         ResourceCapability(type="X", interactions=["search-type"], search=schema())
     )
 
-    names = {each["name"] for each in told["searchParam"]}  # type: ignore[attr-defined] # JSON
+    names = {each["name"] for each in described["searchParam"]}  # type: ignore[attr-defined] # JSON
     declared = {
         field.data_key or attribute for attribute, field in schema().fields.items()
     }
     assert names == {
         name for name in declared if name == "_source" or not name.startswith("_")
     }
-    assert ("searchInclude" in told) == ("_include" in declared)
+    assert ("searchInclude" in described) == ("_include" in declared)

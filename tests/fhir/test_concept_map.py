@@ -218,7 +218,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_every_fault_of_a_map_is_named_at_once(tmp_path: Path) -> None:
-    """All that is wrong with a map is told in one go, each with its place."""
+    """All faults of a map are reported at once, each with its place."""
     resource = concept_map(
         element=[
             {"code": 17, "target": [target("equal", code=72791000052103)]},
@@ -254,7 +254,7 @@ def test_every_fault_of_a_map_is_named_at_once(tmp_path: Path) -> None:
 def test_a_code_that_snomed_ct_cannot_have_is_refused(
     tmp_path: Path, code: str, equivalence: str
 ) -> None:
-    """A code whose form or check digit is wrong is named, however near it is."""
+    """A code with a wrong form or check digit is named, however near it is."""
     path = written(tmp_path, concept_map(target(equivalence, code=code)))
 
     with pytest.raises(WrongConceptMap) as caught:

@@ -81,7 +81,7 @@ def test_a_filled_template_of_a_schedule_is_the_rendered_schedule(
     names: tuple[str | None, ...],
     answered_at: int,
 ) -> None:
-    """Whoever it is of, with or without a name."""
+    """Of any performer, with or without a name."""
     schedule = Schedule(
         unit=unit.hsa_id,
         time_type_id=time_type.id,
@@ -117,7 +117,7 @@ def test_a_filled_template_of_a_schedule_is_the_rendered_schedule(
 def test_a_filled_template_of_a_service_is_the_rendered_service(
     unit: CareUnit, time_type: TimeType
 ) -> None:
-    """Whoever provides it, with or without a telephone."""
+    """Of any provider, with or without a telephone."""
     rendered = RENDERER.of_time_type(unit.source, time_type).service(
         time_type_token(unit.hsa_id, time_type.id).encode(), UnitValues.of(unit)
     )
@@ -137,7 +137,7 @@ def test_a_filled_template_of_a_service_is_the_rendered_service(
 def test_a_filled_template_of_a_role_is_the_rendered_role(
     unit: CareUnit, performer: HsaId, name: str | None, services: list[str]
 ) -> None:
-    """Whatever it is about, and with or without a name."""
+    """For any services, and with or without a name."""
     rendered = RENDERER.role(performer, name, unit, services)
 
     assert json.loads(rendered) == entry(

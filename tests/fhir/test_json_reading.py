@@ -227,7 +227,7 @@ def test_the_largest_body_is_read() -> None:
     ],
 )
 def test_the_largest_body_costs_little_memory(body: bytes) -> None:
-    """Whatever it is made of, reading it takes less than 10 MB."""
+    """Reading any body takes less than 10 MB."""
     tracemalloc.start()
     with suppress(UnreadableJson):
         read_json(body)

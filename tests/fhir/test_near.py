@@ -97,7 +97,7 @@ def test_anything_else_is_refused(text: str, message: str) -> None:
 @given(
     st.lists(st.text("0123456789.-+|,[]_mikus \0", max_size=40), min_size=1, max_size=3)
 )
-def test_whatever_is_given_is_places_or_refused(texts: list[str]) -> None:
+def test_every_input_is_places_or_refused(texts: list[str]) -> None:
     """Any text gives places on Earth, or is refused."""
     with suppress(ValidationError):
         for group in near(*texts):

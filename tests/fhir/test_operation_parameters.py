@@ -43,7 +43,7 @@ def faults(arguments: Arguments, *issues: dict[str, Any]) -> None:
 
 
 def test_synonyms_are_one_parameter() -> None:
-    """A value is found by the first name, whatever name the client used."""
+    """A value is found by the first name, under any name that the client used."""
     arguments = read(
         {"name": "term", "valueString": "a"}, {"name": "word", "valueCode": "b"}
     )
@@ -144,7 +144,7 @@ def test_a_resource_has_its_type() -> None:
 
 
 def test_faults_of_a_query_name_the_parameter() -> None:
-    """In a URL a fault is located by the name, which is told if it is harmless."""
+    """In a URL a fault is located by the name, which is shown if it is harmless."""
     arguments = arguments_from_query(
         [("colour", "red"), ("191212121212", "x")], _DECLARED, _BASE
     )
@@ -175,7 +175,7 @@ def test_faults_of_a_query_name_the_parameter() -> None:
     ],
 )
 def test_a_value_of_another_json_type_is_refused(parameter: dict[str, Any]) -> None:
-    """What JSON has in the place of a value must fit the type that its key tells."""
+    """A JSON value must fit the type in its key."""
     faults(
         read(parameter),
         issue(
@@ -279,7 +279,7 @@ _JSON = st.recursive(
 
 @given(parameter=st.lists(_JSON, max_size=4))
 def test_any_json_is_read_or_refused(parameter: list[Any]) -> None:
-    """Whatever the list holds, reading ends in arguments or in faults."""
+    """Reading any list ends in arguments or in faults."""
     arguments = None
     with suppress(Problem):
         arguments = read(*parameter)

@@ -61,7 +61,7 @@ def test_every_category_has_an_issue_code_of_r4() -> None:
 @pytest.mark.parametrize("category", Category)
 @pytest.mark.parametrize("party", Party)
 def test_every_failure_has_an_error_code(category: Category, party: Party) -> None:
-    """Each kind of failure, whoever caused it, has a code of the CodeSystem."""
+    """Each kind of failure, caused by any party, has a code of the CodeSystem."""
 
     class Failure(GatewayError):
         pass
@@ -86,7 +86,7 @@ def test_every_failure_has_an_error_code(category: Category, party: Party) -> No
         (Party.REGION, errors.WriteUnconfirmed, "REGION_LEFT_OUTCOME_UNKNOWN"),
     ],
 )
-def test_an_error_code_tells_whose_doing_it_was(
+def test_an_error_code_names_the_party(
     party: Party, kind: type[GatewayError], code: str
 ) -> None:
     """The same failure has another code when somebody else has caused it."""
@@ -97,7 +97,7 @@ def test_an_error_code_tells_whose_doing_it_was(
 
 
 def test_an_error_can_know_its_code_better() -> None:
-    """An error that has a code of its own is told by that."""
+    """An error with a code of its own is reported by that."""
     error = errors.Forbidden("No.", error_code=ErrorCode.CANCEL_IS_NOT_ALLOWED)
 
     assert issue_from_error(error).error_code is ErrorCode.CANCEL_IS_NOT_ALLOWED

@@ -111,7 +111,7 @@ def test_a_performers_work_at_a_unit_is_a_role(display: str | None) -> None:
 
 
 def test_the_longest_ids_make_a_fhir_id() -> None:
-    """The id of a role is at most 40 characters, whatever HSA-ids it is of."""
+    """The id of a role is at most 40 characters, for any HSA-ids."""
     longest = HsaId("A" * 31)
 
     assert len(practitioner_role_id(longest, longest)) == 40

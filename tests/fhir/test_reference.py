@@ -27,7 +27,7 @@ def test_our_own_references_are_read(kind: str, identifier: str, base: str) -> N
 def test_nothing_else_is_ours(
     before: str, identifier: str, after: str, kind: str
 ) -> None:
-    """Whatever stands before or after makes it a reference to something else."""
+    """Any text before or after makes it a reference to something else."""
     text = f"{before}{kind}/{identifier}{after}"
 
     found = own_id(text, kind, _BASE)
@@ -58,5 +58,5 @@ def test_dots_are_no_id(text: str) -> None:
     ],
 )
 def test_any_servers_reference_names_a_type(text: str, expected: str | None) -> None:
-    """A reference to whichever server tells the type of what it refers to."""
+    """A reference to any server gives the type of its target."""
     assert type_in_reference(text) == expected

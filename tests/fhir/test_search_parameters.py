@@ -274,7 +274,7 @@ def test_a_date_stands_for_its_whole_precision(
 
 
 def test_repeated_dates_narrow() -> None:
-    """The bounds of several dates are the narrowest, in whatever order they come."""
+    """The bounds of several dates are the narrowest, in any order of the dates."""
     given_ = [
         ("start", text)
         for text in ("lt2026-07-01", "ge2026-06-01", "ge2026-05-01", "lt2026-08-01")
@@ -587,7 +587,7 @@ def test_a_lenient_search_is_strict_on_values() -> None:
 
 
 def test_parameters_are_kept_as_given() -> None:
-    """What was understood is told as the client wrote it, in the client's order."""
+    """The understood parameters are returned as the client wrote them, in its order."""
     given_ = (("_count", "5"), ("code", "b"), ("start", "ge2026"), ("code", "a"))
 
     assert read(*given_).parameters == given_

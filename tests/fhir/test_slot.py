@@ -93,7 +93,7 @@ def schedule(of: Schedule = _SCHEDULE) -> dict[str, Any]:
 
 
 def test_a_timeslot_is_a_slot() -> None:
-    """A slot tells its time, its service, its source and how old it is."""
+    """A slot shows its time, its service, its source and its age."""
     assert slot() == {
         "resourceType": "Slot",
         "id": _TIMESLOT.token,
@@ -180,7 +180,7 @@ def test_an_hour_keeps_its_offsets(start: datetime, texts: tuple[str, str]) -> N
     assert (rendered["start"], rendered["end"]) == texts
 
 
-def test_a_schedule_says_whose_time_it_is() -> None:
+def test_a_schedule_names_its_performer() -> None:
     """A schedule's actors are the service, the unit, the role and the person."""
     name = {"display": "Sjuksköterska Anna Provberg"}
 

@@ -43,7 +43,7 @@ def test_a_filled_template_of_a_slot_is_the_rendered_slot(
     times: tuple[int, int, int],
     count: int,
 ) -> None:
-    """Whatever a unit calls its time type, both ways give the same resource."""
+    """For any name of a unit's time type, both ways give the same resource."""
     unit, code, name = own
     answered_at, start, length = times
     time_type = TimeType(

@@ -115,7 +115,7 @@ _REFERENCES = [
 
 @pytest.mark.parametrize("reference", _REFERENCES)
 def test_a_reference_to_anything_else_is_a_fault(reference: str) -> None:
-    """Whoever and whatever is not the slot's is refused, of any type."""
+    """A participant of any type that is not the slot's is refused."""
     assert faults({"actor": {"reference": reference}}, _OF_ANNA) == [
         "Appointment.participant[0].actor.reference"
     ]
@@ -199,5 +199,5 @@ def test_a_slot_of_nobodys_has_no_staff(actor: dict[str, Any]) -> None:
 def test_of_an_unknown_schedule_staff_is_not_judged(
     actor: dict[str, Any], count: int
 ) -> None:
-    """Where nobody knows whose time it is, what cannot be the slot's is refused."""
+    """Without a known schedule, a participant that cannot be the slot's is refused."""
     assert len(faults({"actor": actor}, _OF_ANNA, is_known=False)) == count

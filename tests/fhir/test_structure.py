@@ -179,7 +179,7 @@ def test_what_is_contained_is_checked_too(
 
 @pytest.mark.parametrize("name", ["19121212-1212", "Tolvansson", "a" * 41, "", "é"])
 def test_a_name_that_may_be_somebodys_is_not_repeated(name: str) -> None:
-    """An unknown element that is named like nothing of FHIR's is told by its place."""
+    """An unknown element with a name unlike FHIR's is reported by its place."""
     assert faults(appointment(**{name: 1})) == [("Appointment", _UNKNOWN)]
 
 
@@ -191,7 +191,7 @@ def test_what_is_out_of_order_leaves_its_place_empty() -> None:
 
 
 def test_what_was_left_out_explains_what_is_missing() -> None:
-    """A fault that only says again that something is missing is not told."""
+    """A fault that only repeats that something is missing is not reported."""
     found = checked(appointment(slot=5, start=5))
     others = [
         Issue(code="required", expression="Appointment.slot"),

@@ -115,7 +115,7 @@ def test_an_empty_value_is_refused(text: str) -> None:
 
 
 @given(st.lists(st.text("0123456789:,geltnsab T", max_size=20), min_size=1, max_size=3))
-def test_whatever_is_given_is_minutes_or_refused(texts: list[str]) -> None:
+def test_every_input_is_minutes_or_refused(texts: list[str]) -> None:
     """Any text gives minutes of a day, or is refused."""
     with suppress(ValidationError):
         assert minutes(*texts) <= set(range(24 * 60))

@@ -50,7 +50,7 @@ def test_permission_that_is_not_given_is_withheld() -> None:
 
 
 def test_schedule_of_a_booking_is_that_of_its_time() -> None:
-    """A booking whose time type is known belongs to the same schedule as free times."""
+    """A booking with a known time type belongs to the same schedule as free times."""
     booking = Booking(
         unit=HsaId("SE1-A"),
         booking_id=BookingId("B"),
@@ -95,7 +95,7 @@ def test_time_type_without_a_name_is_called_by_its_id() -> None:
 
 
 def test_booking_without_a_time_type_has_no_schedule() -> None:
-    """Where the source does not say the time type, no schedule can be told."""
+    """Where the source does not state the time type, the schedule is unknown."""
     booking = Booking(unit=HsaId("SE1-A"), booking_id=None, start=None, end=None)
 
     assert booking.schedule is None

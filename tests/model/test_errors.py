@@ -47,7 +47,7 @@ def test_every_error_is_public() -> None:
 
 @EVERY_KIND
 def test_error_has_a_category_and_a_party(kind: type[GatewayError]) -> None:
-    """Each kind says what it is and, unless told better, who caused it."""
+    """Each kind has a category and, by default, a party that caused it."""
     error = _error(kind)
 
     assert (type(error.category), error.party) == (Category, kind.default_party)
@@ -102,7 +102,7 @@ def test_error_says_what_it_knows(
 @pytest.mark.parametrize(
     "party", [pytest.param(party, id=party.name) for party in Party]
 )
-def test_party_is_whoever_is_named(party: Party) -> None:
+def test_a_named_party_is_the_party(party: Party) -> None:
     """A party that is named goes before that of the class."""
     assert WriteUnconfirmed("x", party=party).party is party
 

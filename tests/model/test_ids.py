@@ -98,7 +98,7 @@ def test_hsa_ids_that_differ_in_case_are_the_same(text: str) -> None:
 @settings(max_examples=examples(200), deadline=None)
 @given(st.text(max_size=35))
 def test_any_hsa_id_keeps_to_the_alphabet_of_fhir(text: str) -> None:
-    """Whatever is accepted is short and plain enough to be a FHIR id."""
+    """Every accepted text is short and plain enough to be a FHIR id."""
     try:
         hsa_id = HsaId(text)
     except ValueError:

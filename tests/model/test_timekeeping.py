@@ -253,7 +253,7 @@ def test_start_and_end_survive_the_journey_all_year(
 )
 def test_text_that_is_no_time_is_refused(text: str, message: str) -> None:
     """What is no time of a contract is refused by each of its readers alike."""
-    told = []
+    messages = []
     for reader in (
         start_from_contract,
         contract_time,
@@ -261,9 +261,9 @@ def test_text_that_is_no_time_is_refused(text: str, message: str) -> None:
     ):
         with pytest.raises(ValueError, match="not a time") as caught:
             reader(text)
-        told.append(str(caught.value))
+        messages.append(str(caught.value))
 
-    assert told == [message] * 3
+    assert messages == [message] * 3
 
 
 @pytest.mark.parametrize(
@@ -360,7 +360,7 @@ def test_any_date_is_written_in_eight_digits(day: date) -> None:
     ],
 )
 def test_instant_is_written_with_the_offset_of_its_day(instant: str, text: str) -> None:
-    """A FHIR instant carries the offset that tells the repeated hours apart."""
+    """A FHIR instant carries the offset that distinguishes the repeated hours."""
     assert instant_text(_utc(instant)) == text
 
 
@@ -679,7 +679,7 @@ def test_an_open_bound_is_cut_off(text: str, start: str, end: str) -> None:
     )
 )
 def test_any_search_date_is_a_period_or_refused(text: str) -> None:
-    """Whatever is asked gives a period of UTC that has a length, or ValueError."""
+    """Every text gives a period of UTC that has a length, or ValueError."""
     try:
         start, end = period_from_search_text(text)
     except ValueError:

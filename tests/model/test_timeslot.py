@@ -224,7 +224,7 @@ def test_any_accepted_text_is_the_only_spelling(text: str) -> None:
 def test_schedules_that_differ_have_different_tokens(
     change: dict[str, str | None],
 ) -> None:
-    """Whatever identifies a schedule at its source is in its token."""
+    """A schedule's token contains everything that identifies it at its source."""
     other = dataclasses.replace(SCHEDULE, **change)  # type: ignore[arg-type] # a table
 
     assert other.token != SCHEDULE.token
@@ -306,7 +306,7 @@ def test_token_of_an_instant_is_the_same_in_any_zone() -> None:
     ],
 )
 def test_timeslot_out_of_range_has_no_token(start: str, end: str) -> None:
-    """A timeslot that no contract can offer is refused a token, at once."""
+    """A timeslot that no contract can express gets no token, at once."""
     timeslot = Timeslot(
         schedule=SCHEDULE,
         start=datetime.fromisoformat(start).replace(tzinfo=UTC),

@@ -1,5 +1,5 @@
 """
-What a client is told whose change does not fit how an appointment stands.
+The answers to changes that do not fit an appointment's present state.
 """
 
 from typing import Final

@@ -78,7 +78,7 @@ def call(
 
 
 def appointment_of(response: TestResponse) -> Body:
-    """Return the Appointment in an answer, whatever its form."""
+    """Return the Appointment in an answer of any form."""
     body = response.json
     assert body is not None
     return appointment_in(body)

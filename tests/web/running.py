@@ -66,7 +66,7 @@ class Sandbox:
         self.spoilt.clear()
 
     def ledger(self, region: str) -> dict[str, Any]:
-        """Return what a region was told to do."""
+        """Return the writes that a region received."""
         return self._call(f"/ledger/{region}")
 
     def writes(self, region: str, number: str) -> list[dict[str, Any]]:
@@ -104,7 +104,7 @@ def write_fast_sources(folder: Path, server: SandboxServer) -> Path:
 
 def write_lasting_sources(folder: Path, server: SandboxServer) -> Path:
     """
-    Write a file of sources whose answers stay fresh for longer than any test run.
+    Write a file of sources with answers that stay fresh for longer than any test run.
 
     The common gateway asks once, at the start of a run.
     """

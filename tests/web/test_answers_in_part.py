@@ -1,5 +1,5 @@
 """
-A region whose answers cannot be read whole: what searches, and the operator, are told.
+A region with partly unreadable answers: what searches, and the operator, see.
 
 The region speaks SOAP over HTTP; the worker's refresh asks it, and clients search.
 """
@@ -97,7 +97,7 @@ def asked(
     timeslots: str,
     performers: str = "",
 ) -> Iterator[Program]:
-    """Give a gateway whose worker has asked the region once."""
+    """Return a context with a gateway; its worker has asked the region once."""
     items = {
         "GetAllTimeTypes": time_types,
         "GetAvailableTimeslots": timeslots,
@@ -153,7 +153,7 @@ IN_PART = ["REGION_ANSWERED_IN_PART"]
         ),
     ],
 )
-def test_times_that_could_not_be_kept_are_told(
+def test_times_that_could_not_be_kept_are_reported(
     other_programs: OtherPrograms,
     tmp_path: Path,
     timeslots: list[str],

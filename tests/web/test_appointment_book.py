@@ -313,10 +313,10 @@ def test_a_slot_that_is_gone_is_taken(
     )
 
 
-def test_a_regions_no_is_told(
+def test_a_regions_refusal_is_reported(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
-    """A region's ERROR is 422 in its words, whatever the dialect."""
+    """A region's ERROR is 422 in its words, in every dialect."""
     sandbox.spoil("norr", "error", text="Du måste ringa oss.")
     slot = next(free_slots(client, "norr"))["id"]
 
@@ -332,15 +332,17 @@ def test_a_regions_no_is_told(
 def test_a_region_that_cannot_be_asked_is_unavailable(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
-    """What the platform could not pass on is 503, and the code says whose doing."""
+    """
+    A request that the platform could not pass on is 503, and the code names the party.
+    """
     sandbox.spoil("norr", "vp-fault", code="VP007")
     slot = next(free_slots(client, "norr"))["id"]
 
     response = call(client, "book", BOOKINGS["ihe"](slot, number))
     assert response.status_code == 503
     assert response.json is not None
-    (told,) = response.json["issue"]
-    assert told["details"]["coding"][0]["code"] == "PLATFORM_IS_UNAVAILABLE"
+    (reported,) = response.json["issue"]
+    assert reported["details"]["coding"][0]["code"] == "PLATFORM_IS_UNAVAILABLE"
 
 
 def test_a_slot_that_has_begun_is_refused(client: FlaskClient, number: str) -> None:

@@ -94,8 +94,10 @@ def test_the_location_is_read(client: FlaskClient, number: str) -> None:
     assert read.json == response.json
 
 
-def test_the_patient_is_told_by_number_alone(client: FlaskClient, number: str) -> None:
-    """An appointment tells whose it is by number; the name is not repeated."""
+def test_the_patient_is_identified_by_number_alone(
+    client: FlaskClient, number: str
+) -> None:
+    """An appointment identifies its patient by number; the name is not repeated."""
     booked = created(book(client, "norr", number))
 
     assert booked["participant"][0]["actor"] == {
@@ -105,7 +107,7 @@ def test_the_patient_is_told_by_number_alone(client: FlaskClient, number: str) -
     assert "Testlund" not in json.dumps(booked)
 
 
-def test_what_may_be_done_is_told(client: FlaskClient, number: str) -> None:
+def test_permissions_are_shown(client: FlaskClient, number: str) -> None:
     """An appointment says whether it can be cancelled, moved and written about."""
     booked = created(book(client, "norr", number))
 
@@ -178,7 +180,9 @@ def test_a_proposal_with_its_participants_books(
 def test_a_participant_that_is_not_the_slots_books_nothing(
     client: FlaskClient, sandbox: Sandbox, number: str, form: str
 ) -> None:
-    """Whoever the region does not offer at that time is 422, and nothing is sent."""
+    """
+    A participant whom the region does not list at that time is 422; nothing is sent.
+    """
     slot = next(free_slots(client, "norr"))
     proposal = client.get(f"/fhir/Appointment/{slot['id']}").json
     assert proposal is not None
@@ -218,7 +222,9 @@ _OTHER_TYPE = [{"coding": [{"system": "http://snomed.info/sct", "code": "7321100
 def test_another_service_type_than_the_slots_books_nothing(
     client: FlaskClient, sandbox: Sandbox, path: str, number: str
 ) -> None:
-    """Nobody would give that care, so the coding is named, whatever else is right."""
+    """
+    Nobody would give that care, so the coding is named, also when all else is right.
+    """
     slot = next(free_slots(client, "norr"))
     body = appointment(slot["id"], number, serviceType=_OTHER_TYPE)
 
@@ -359,7 +365,7 @@ def test_a_refused_slot_is_free_again(
 def test_a_slot_that_was_sold_elsewhere_is_taken(
     client: FlaskClient, made: Program, region: str, numbers: list[str]
 ) -> None:
-    """A time that its unit has sold by telephone is 409, whatever the region is."""
+    """A time that its unit has sold by telephone is 409, in every region."""
     slot = next(free_slots(client, region))
     sell_elsewhere(made, slot["id"], numbers[0])
 
@@ -436,7 +442,7 @@ def test_a_group_time_is_booked_until_it_is_full(
 def test_an_unknown_outcome_is_pending(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
-    """A booking whose answer was lost is 202, pending, with where to look again."""
+    """A booking with a lost answer is 202, pending, with where to look again."""
     sandbox.spoil("norr", "drop-after-processing", interactions=[_MAKE])
 
     response = book(client, "norr", number)
@@ -455,7 +461,7 @@ def test_an_unknown_outcome_is_pending(
 def test_a_pending_booking_that_was_made_is_found_out(
     client: FlaskClient, sandbox: Sandbox, region: str, number: str
 ) -> None:
-    """Read again, a booking whose answer was lost is booked; it was sent once."""
+    """Read again, a booking with a lost answer is booked; it was sent once."""
     sandbox.spoil(region, "drop-after-processing", interactions=[_MAKE])
     pending = book(client, region, number).json
     assert pending is not None

@@ -308,7 +308,7 @@ def test_what_somebody_has_booked_is_left_out(client: FlaskClient, number: str) 
 def test_a_filter_that_is_not_applied_is_named(
     client: FlaskClient, given: dict[str, Any]
 ) -> None:
-    """A parameter that cannot narrow the answer is told of in the answer, once."""
+    """A parameter that cannot narrow the answer is named in the answer, once."""
     response = post(client, *_DIALECTS["ihe"], given)
 
     assert len(assert_searchset(response)) == 20
@@ -372,7 +372,7 @@ def test_what_may_be_a_patients_does_not_stand_in_a_url(
     assert "1912" not in response.text
 
 
-def test_what_would_come_into_a_link_is_no_patients(client: FlaskClient) -> None:
+def test_no_link_holds_a_patients_parameter(client: FlaskClient) -> None:
     """A personal number in a filter is refused by POST too: links would repeat it."""
     token = "http://electronichealth.se/identifier/personnummer|191212121212"
 
@@ -555,7 +555,7 @@ def test_every_fault_is_named_at_once(client: FlaskClient) -> None:
 def test_a_value_that_cannot_be_searched_for_is_refused(
     client: FlaskClient, given: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    """A fault that the search finds is told by the name that the client used."""
+    """A fault that the search finds is reported by the name that the client used."""
     assert_outcome(post(client, given), 400, expected)
 
 
@@ -643,7 +643,7 @@ def test_every_kind_of_fault_in_a_body_is_named_at_once(client: FlaskClient) -> 
 
 
 def test_a_count_given_twice_is_one_fault(client: FlaskClient) -> None:
-    """It is not told a second time in the words of the search."""
+    """It is not reported a second time in the terms of the search."""
     response = client.get(_URL, query_string="_count=1&_count=2")
 
     assert_outcome(
@@ -718,7 +718,7 @@ def test_an_open_end_is_no_end(client: FlaskClient, end: str) -> None:
 def test_what_is_not_known_is_named_as_the_client_does(
     client: FlaskClient, name: str, value: str
 ) -> None:
-    """A place or a role that nobody knows is told by the parameter that was sent."""
+    """An unknown place or role is reported by the parameter that was sent."""
     response = client.get(_URL, query_string={name: value})
 
     assert response.json is not None

@@ -93,7 +93,7 @@ def test_the_answer_says_whom_it_binds(
     body = call(client, "hold", HOLDS[dialect](slot, number)).json
     assert body is not None
     if dialect == "medplum":
-        told = body["entry"][0]["response"]["outcome"]["issue"]
+        reported = body["entry"][0]["response"]["outcome"]["issue"]
     elif dialect == "austria":
         named = {each["name"]: each for each in body["parameter"]}
         assert set(named) == {
@@ -102,10 +102,10 @@ def test_the_answer_says_whom_it_binds(
         assert named["slot-reference"]["valueReference"]["reference"] == f"Slot/{slot}"
         until = datetime.fromisoformat(named["held-until"]["valueDateTime"])
         assert until == held_until(named["appointment"]["resource"])
-        told = named["outcome"]["resource"]["issue"]
+        reported = named["outcome"]["resource"]["issue"]
     else:
-        told = outcome_entries(body)
-    assert_issues(told, [_BINDS])
+        reported = outcome_entries(body)
+    assert_issues(reported, [_BINDS])
 
 
 def test_a_hold_can_be_had_by_number_alone(client: FlaskClient, number: str) -> None:
@@ -138,8 +138,8 @@ def test_a_held_slot_is_kept_from_others(
         response = call(client, operation, BOOKINGS["plain"](slot, numbers[1]))
         assert response.status_code == 409
         assert response.json is not None
-        (told,) = response.json["issue"]
-        assert told["details"]["coding"][0]["code"] == (
+        (reported,) = response.json["issue"]
+        assert reported["details"]["coding"][0]["code"] == (
             "REQUESTED_TIME_IS_ALREADY_RESERVED"
         )
 
@@ -170,7 +170,7 @@ def test_a_hold_is_booked_by_reference(
 
 
 @pytest.mark.parametrize("dialect", BOOKINGS)
-def test_whoever_holds_a_slot_books_it(
+def test_the_holder_of_a_slot_books_it(
     client: FlaskClient, sandbox: Sandbox, dialect: str, number: str
 ) -> None:
     """A booking of one's own held slot, in any dialect, converts the hold."""
@@ -266,8 +266,8 @@ def test_a_released_hold_is_over(client: FlaskClient, number: str) -> None:
     response = call(client, "hold", parameters(), on=held["id"])
     assert response.status_code == 409
     assert response.json is not None
-    (told,) = response.json["issue"]
-    assert told["details"]["coding"][0]["code"] == "HOLD_IS_OVER"
+    (reported,) = response.json["issue"]
+    assert reported["details"]["coding"][0]["code"] == "HOLD_IS_OVER"
 
 
 def test_nobody_holds_three(client: FlaskClient, number: str) -> None:
@@ -278,8 +278,8 @@ def test_nobody_holds_three(client: FlaskClient, number: str) -> None:
     response = call(client, "hold", HOLDS["plain"](slots[2], number))
     assert response.status_code == 409
     assert response.json is not None
-    (told,) = response.json["issue"]
-    assert told["details"]["coding"][0]["code"] == "TOO_MANY_HOLDS"
+    (reported,) = response.json["issue"]
+    assert reported["details"]["coding"][0]["code"] == "TOO_MANY_HOLDS"
     call(client, "cancel", parameters(), on=first["id"])
     hold(client, slots[2], number)
 

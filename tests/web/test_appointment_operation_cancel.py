@@ -55,7 +55,9 @@ def test_an_appointment_as_it_was_proposed_is_enough(
     assert response.json["status"] == "cancelled"
 
 
-def test_whoever_declines_cancels_nothing(client: FlaskClient, number: str) -> None:
+def test_a_participant_who_declines_cancels_nothing(
+    client: FlaskClient, number: str
+) -> None:
     """A participant who has declined is not as it is shown."""
     made = booked(client, "norr", number)
     slot = made["slot"][0]["reference"].removeprefix("Slot/")
@@ -115,7 +117,7 @@ def test_an_unknown_outcome_is_pending(
     assert appointment_of(response)["status"] == "pending"
 
 
-def test_a_region_that_says_no_is_told(
+def test_a_refusal_of_a_region_is_reported(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
     """A region's ERROR is 422 in its words."""
@@ -180,8 +182,8 @@ def test_a_wrong_call_is_refused(
     if expected["code"] == "not-supported":
         assert response.status_code == 400
         assert response.json is not None
-        told = response.json["issue"][0]
-        assert told["diagnostics"] == expected["diagnostics"]
+        reported = response.json["issue"][0]
+        assert reported["diagnostics"] == expected["diagnostics"]
         return
     assert_outcome(response, 400, expected)
 
@@ -216,7 +218,7 @@ def test_the_url_and_the_body_name_one_appointment(client: FlaskClient) -> None:
 
 
 def test_a_free_time_cannot_be_cancelled(client: FlaskClient) -> None:
-    """A proposal in the URL is told for what it is."""
+    """The refusal of a proposal in the URL says that it is a free time."""
     slot = next(free_slots(client))["id"]
 
     assert_outcome(

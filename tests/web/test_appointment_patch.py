@@ -175,7 +175,7 @@ def test_a_cancellation_may_say_why(client: FlaskClient, number: str) -> None:
 def test_a_test_that_fails_changes_nothing(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
-    """A patch whose test does not hold is refused, and nothing is sent."""
+    """A patch with a test that fails is refused, and nothing is sent."""
     body = booked(client, "norr", number)
 
     response = patch(
@@ -219,7 +219,7 @@ def _found_late(
     made: Program, client: FlaskClient, sandbox: Sandbox, number: str
 ) -> Iterator[dict[str, Any]]:
     """
-    Give a booking that is said to have come to nothing, and was made all the same.
+    Return a context with a booking that counts as not made, but was made.
 
     The region lists it from the second look on.
     """
@@ -259,7 +259,9 @@ def test_a_move_never_cancels(
 def test_a_patch_that_leaves_the_status_never_cancels(
     client: FlaskClient, sandbox: Sandbox, number: str, found_late: dict[str, Any]
 ) -> None:
-    """A patch of what turns out to stand meanwhile is to be sent again."""
+    """
+    A client has to send again a patch of a booking that is found to exist meanwhile.
+    """
     # The booking looks cancelled, and so it would be if this were done to it.
     operations = [{"op": "test", "path": "/id", "value": found_late["id"]}]
 
@@ -322,7 +324,7 @@ def test_a_slot_that_never_was_is_refused(client: FlaskClient, number: str) -> N
 def test_an_appointment_is_not_given_away(
     client: FlaskClient, numbers: list[str]
 ) -> None:
-    """A patch of whose it is is refused, and the number not repeated."""
+    """A patch of the patient is refused, and the number not repeated."""
     body = booked(client, "norr", numbers[0])
 
     response = patch(

@@ -233,8 +233,10 @@ def test_another_region_is_refused(client: FlaskClient, booked: dict[str, Any]) 
     )
     assert response.status_code == 422
     assert response.json is not None
-    (told,) = response.json["issue"]
-    assert told["details"]["coding"][0]["code"] == "UPDATE_APPOINTMENT_IS_NOT_ALLOWED"
+    (reported,) = response.json["issue"]
+    assert (
+        reported["details"]["coding"][0]["code"] == "UPDATE_APPOINTMENT_IS_NOT_ALLOWED"
+    )
 
 
 def test_a_free_time_cannot_be_moved(client: FlaskClient) -> None:

@@ -99,7 +99,9 @@ def test_the_self_link_repeats_no_parameter(client: FlaskClient, number: str) ->
     ]
 
 
-def test_a_source_that_is_not_asked_is_told(client: FlaskClient, number: str) -> None:
+def test_a_source_that_is_not_asked_is_reported(
+    client: FlaskClient, number: str
+) -> None:
     """A source without a question over all units says that times may be missing."""
     bundle = search(client, number).json
 
@@ -131,7 +133,7 @@ def test_a_source_that_fails_is_named_and_what_is_known_is_kept(
     assert "total" not in response.json
 
 
-def test_a_unit_that_did_not_answer_its_region_is_told(
+def test_a_unit_that_did_not_answer_its_region_is_reported(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
     """When a unit is missing from a region's answer the bundle says so."""
@@ -231,7 +233,9 @@ def test_a_date_narrows_the_search(client: FlaskClient, number: str) -> None:
     ],
 )
 def test_who_somebody_is_stands_in_no_url(client: FlaskClient, query: str) -> None:
-    """A search by GET that says whose is refused without a word of what it said."""
+    """
+    A search by GET that names a patient is refused, and the refusal repeats nothing.
+    """
     response = client.get(f"/fhir/Appointment?{query}")
 
     assert_outcome(response, 400, _NEVER_IN_A_URL)
@@ -241,7 +245,7 @@ def test_who_somebody_is_stands_in_no_url(client: FlaskClient, query: str) -> No
     "query", ["", "slot=Slot/1", "date=ge2026-12-01", "status=booked", "_count=5"]
 )
 def test_a_search_by_get_is_refused(client: FlaskClient, query: str) -> None:
-    """A search by GET cannot say whose, and is refused with how to search."""
+    """A search by GET cannot name a patient; the refusal says how to search."""
     response = client.get(f"/fhir/Appointment?{query}")
 
     assert_outcome(
@@ -261,7 +265,7 @@ def test_a_search_by_get_is_refused(client: FlaskClient, query: str) -> None:
 def test_a_number_in_the_url_of_a_post_is_refused(
     client: FlaskClient, name: str
 ) -> None:
-    """A POST whose URL holds the number is refused too."""
+    """A POST with the number in its URL is refused too."""
     response = client.post(
         f"/fhir/Appointment/_search?{name}={PERSONNUMMER}|1212", data={}
     )
@@ -391,7 +395,7 @@ def test_a_wrong_number_is_named_with_the_other_faults(client: FlaskClient) -> N
 
 
 def test_a_search_for_nobody_is_refused(client: FlaskClient) -> None:
-    """A search that does not say whose appointments is refused with how to."""
+    """A search without a patient is refused; the refusal says how to name one."""
     response = client.post("/fhir/Appointment/_search", data={"status": "booked"})
 
     assert_outcome(

@@ -58,7 +58,9 @@ _CHANGES: dict[str, tuple[dict[str, Any], str]] = {
 def test_a_put_that_changes_an_element_is_refused(
     client: FlaskClient, visit: dict[str, Any], case: str
 ) -> None:
-    """An element that no contract can change is named, whatever else is right."""
+    """
+    An element that no contract can change is named, also when all others are right.
+    """
     elements, place = _CHANGES[case]
 
     for status in ("booked", "cancelled"):
@@ -194,7 +196,7 @@ def test_a_put_that_leaves_out_what_the_server_made_changes_nothing(
     assert response.headers["ETag"] == f'W/"{visit["meta"]["versionId"]}"'
 
 
-def test_a_put_is_told_by_what_it_means(
+def test_a_put_is_compared_by_its_meaning(
     client: FlaskClient, visit: dict[str, Any]
 ) -> None:
     """A narrative, another version, another offset and a contained Patient are fine."""
@@ -340,7 +342,7 @@ def test_another_servers_slot_is_refused_by_every_door(
 def test_modifiers_are_refused_by_every_door(
     client: FlaskClient, sandbox: Sandbox, visit: dict[str, Any], number: str
 ) -> None:
-    """What changes the meaning of the rest is named, whatever carries it."""
+    """An element that changes the meaning of the rest is named, wherever it is."""
     modifier = {"modifierExtension": [{"url": "urn:x", "valueBoolean": True}]}
     wanted = {**visit, **modifier, "status": "cancelled"}
 
@@ -412,7 +414,7 @@ def test_a_put_with_another_name_is_refused(
     assert change(client, with_patient(visit)).status_code == 200
 
 
-def test_whoever_has_changed_names_can_cancel(
+def test_a_resident_who_changed_names_can_cancel(
     client: FlaskClient, visit: dict[str, Any]
 ) -> None:
     """The number says who is meant; a cancellation carries no name."""
@@ -440,7 +442,7 @@ _OUTCOME = {
 def test_a_put_with_a_contained_resource_of_its_own_is_refused(
     client: FlaskClient, visit: dict[str, Any], contained: dict[str, Any]
 ) -> None:
-    """It would be dropped without a word, so it is named."""
+    """It would be dropped silently, so it is named."""
     wanted = {
         **visit,
         "contained": [contained],

@@ -578,7 +578,7 @@ def test_a_move_with_info_shows_it(
 def test_a_cancellation_of_unknown_outcome_is_found_out(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
-    """A cancellation whose answer was lost is 202, pending; then it is cancelled."""
+    """A cancellation with a lost answer is 202, pending; then it is cancelled."""
     body = booked(client, "norr", number)
     sandbox.spoil("norr", "drop-after-processing", interactions=["CancelBooking"])
 
@@ -596,7 +596,7 @@ def test_a_cancellation_of_unknown_outcome_is_found_out(
 def test_a_move_of_unknown_outcome_is_found_out(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
-    """A move whose answer was lost is 202, pending; then it is where it was moved."""
+    """A move with a lost answer is 202, pending; then it is where it was moved."""
     body = booked(client, "mitt", number)
     slot = another_slot(client, body)
     sandbox.spoil("mitt", "drop-after-processing", interactions=["UpdateBooking"])
@@ -679,7 +679,7 @@ def test_a_minimal_answer_has_no_body(client: FlaskClient, number: str) -> None:
 
 
 @pytest.mark.parametrize("prefer", ["return=representation", "return=OperationOutcome"])
-def test_a_freed_slot_that_is_not_offered_again_is_told(
+def test_a_freed_slot_that_is_not_offered_again_is_reported(
     client: FlaskClient, sandbox: Sandbox, number: str, prefer: str
 ) -> None:
     """A cancellation says so when its region does not list the slot as free."""

@@ -40,9 +40,9 @@ _SEARCHES = ("Slot", "HealthcareService", "Appointment")
 
 def check(response: TestResponse) -> None:
     """The answer is no failure, is FHIR, and repeats no marker."""
-    told = response.text + str(response.headers)
-    assert response.status_code < 500, told
-    assert not any(marker in told for marker in _MARKERS)
+    answered = response.text + str(response.headers)
+    assert response.status_code < 500, answered
+    assert not any(marker in answered for marker in _MARKERS)
     if response.status_code >= 400:
         assert response.headers["Content-Type"] == ANSWERED
         assert response.json is not None

@@ -152,7 +152,7 @@ def test_a_refused_cancellation_leaves_no_reason(
 def test_a_hold_is_let_go_with_a_reason(
     client: FlaskClient, number: str, cancel: Any
 ) -> None:
-    """No unit is told why a hold is let go, and the client gets it back."""
+    """No unit gets the reason for releasing a hold, and the client gets it back."""
     slot = next(free_slots(client, "norr"))
     held = call(client, "hold", appointment(slot["id"], number)).json
     assert held is not None

@@ -49,7 +49,7 @@ def wanted(client: FlaskClient, number: str, *, of: int = 0) -> dict[str, Any]:
 
 
 def made_writes(sandbox: Sandbox, number: str) -> int:
-    """Return how many bookings norr was told to make for a person."""
+    """Return how many bookings norr was asked to make for a person."""
     return [each["interaction"] for each in sandbox.writes("norr", number)].count(_MAKE)
 
 
@@ -376,7 +376,7 @@ def test_another_condition_is_refused(
 def test_a_personal_number_is_refused(
     client: FlaskClient, number: str, condition: str
 ) -> None:
-    """A header is kept in logs: 400, without a word of what was sent."""
+    """Logs store headers: 400, and the refusal repeats nothing."""
     answer = post(client, wanted(client, number), condition)
 
     assert_outcome(

@@ -78,7 +78,7 @@ def test_a_failure_has_its_status_and_code(
     status: int,
     code: str,
 ) -> None:
-    """A failure is told with where it came from, under its status and issue code."""
+    """A failure is reported with its source, under its status and issue code."""
     response = failing(kind("So it is.", source=_NORR, interaction="MakeBooking"))
 
     assert_outcome(
@@ -91,13 +91,13 @@ def test_a_failure_has_its_status_and_code(
     ("kind", "status", "code"),
     [(errors.Refused, 422, "business-rule"), (errors.TimeslotTaken, 409, "conflict")],
 )
-def test_a_regions_no_is_told_in_its_words(
+def test_a_regions_refusal_keeps_its_words(
     failing: Callable[[Exception], Any],
     kind: type[GatewayError],
     status: int,
     code: str,
 ) -> None:
-    """What a region says is told as it was said."""
+    """A region's text is reported unchanged."""
     assert_outcome(
         failing(kind("Ring oss.", source=_NORR)), status, issue(code, text="Ring oss.")
     )
@@ -110,7 +110,7 @@ def test_no_failure_is_a_success() -> None:
     }
 
 
-def test_a_bug_is_told_by_its_incident_alone(
+def test_a_bug_shows_its_incident_alone(
     failing: Callable[[Exception], Any], events: list[EventDict]
 ) -> None:
     """What nobody foresaw is 500; the client and the log get a number, no message."""
@@ -129,10 +129,10 @@ def test_a_bug_is_told_by_its_incident_alone(
     assert _SECRET not in response.text + str(response.headers) + repr(events)
 
 
-def test_a_bug_with_a_cause_is_told_no_more(
+def test_a_bug_with_a_cause_shows_no_more(
     failing: Callable[[Exception], Any], events: list[EventDict]
 ) -> None:
-    """What caused an unforeseen failure is not told either."""
+    """The cause of an unforeseen failure is not shown either."""
     error = KeyError("x")
     error.__cause__ = ValueError(_SECRET)
     error.add_note(_SECRET)

@@ -46,7 +46,7 @@ _OF_BODY = ["Appointment.status", "Appointment.minutesDuration"]
     ],
 )
 @pytest.mark.parametrize("path", ["", "/$book"])
-def test_a_booking_is_told_all_that_is_wrong(
+def test_a_booking_gets_all_of_its_faults(
     client: FlaskClient,
     wrong: dict[str, Any],
     path: str,
@@ -95,9 +95,7 @@ def test_what_a_faulty_parameter_would_have_said_is_not_missing(
 
 
 @pytest.mark.parametrize("operation", ["cancel", "reschedule"])
-def test_a_change_is_told_all_that_is_wrong(
-    client: FlaskClient, operation: str
-) -> None:
+def test_a_change_gets_all_of_its_faults(client: FlaskClient, operation: str) -> None:
     """A key, an ETag, a parameter and an Appointment are judged together."""
     body = parameters(
         resource("appointment", {"resourceType": "Appointment", "x": 1}),
@@ -121,7 +119,7 @@ def test_a_change_is_told_all_that_is_wrong(
     ]
 
 
-def test_an_update_is_told_all_that_is_wrong(
+def test_an_update_gets_all_of_its_faults(
     client: FlaskClient, wrong: dict[str, Any]
 ) -> None:
     """Its headers, its URL and its body are judged together."""

@@ -42,7 +42,7 @@ def of_mode(bundle: Any, mode: str) -> list[Any]:
 
 
 def synced_at(slot: Any) -> datetime:
-    """Return when the source last told of a slot."""
+    """Return when the source last listed a slot."""
     (text,) = (
         each["valueDateTime"]
         for each in slot["meta"]["extension"]
@@ -89,7 +89,7 @@ def test_the_older_are_served_and_say_so(aging: Aging) -> None:
     }
 
 
-def test_the_old_are_not_offered(aging: Aging) -> None:
+def test_old_slots_are_not_found(aging: Aging) -> None:
     """After offered_for, half an hour, nothing is free, and it is said why."""
     bundle = aging.search(minutes=30)
     (outcome,) = of_mode(bundle, "outcome")

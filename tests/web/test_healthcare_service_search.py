@@ -1,5 +1,5 @@
 """
-HealthcareService search-type: who offers it, whatever each unit calls it?
+HealthcareService search-type: which units have it, under any local name?
 
 https://hl7.org/fhir/R4/http.html#search
 """
@@ -36,8 +36,8 @@ def services(bundle: dict[str, Any], mode: str = "match") -> list[dict[str, Any]
     ]
 
 
-def test_everybody_who_offers_it_is_found(client: FlaskClient) -> None:
-    """Every unit of every region that offers a vaccination is found, by its name."""
+def test_every_service_of_a_meaning_is_found(client: FlaskClient) -> None:
+    """Every unit of every region with a vaccination is found, by its name."""
     bundle = search(client, f"service-type={COVID_VACCINATION}&_count=100")
 
     found = services(bundle)
@@ -202,7 +202,9 @@ def test_a_cursor_that_is_not_ours_is_refused(client: FlaskClient, cursor: str) 
 def test_a_source_that_has_said_nothing_is_named(
     other_programs: OtherPrograms, sandbox: Sandbox
 ) -> None:
-    """A region that could not be asked what it offers is a warning, without a total."""
+    """
+    A region that could not be asked for its services is a warning, without a total.
+    """
     with other_programs.start() as made:
         sandbox.spoil("mitt", "vp-fault")
         fill(made)

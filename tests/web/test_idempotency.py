@@ -271,7 +271,7 @@ def test_a_body_with_faults_uses_up_no_key(client: FlaskClient, number: str) -> 
 def test_unknown_is_not_kept(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
-    """A repeat of what nobody knew is told how it stands now: 201 once it is booked."""
+    """A repeat of an unknown outcome gets the present state: 201 once it is booked."""
     body = wanted(client, number)
     sandbox.spoil("norr", "drop-after-processing", interactions=[_MAKE])
 

@@ -131,7 +131,9 @@ def test_a_live_slot_can_be_booked(
 def test_a_live_source_that_hangs_is_named(
     live_client: FlaskClient, live_sandbox: Sandbox, unit: str
 ) -> None:
-    """The search ends by the deadline, without a total, and says whose part lacks."""
+    """
+    The search ends by the deadline, without a total, and names the missing source.
+    """
     live_sandbox.spoil("syd", "hang", interactions=["GetAvailableTimeslots"])
     bundle = at_unit(live_client, unit)
     (outcome,) = entries(bundle, "outcome")

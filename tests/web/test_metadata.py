@@ -49,17 +49,17 @@ def test_the_statement_says_what_it_is_of(statement: dict[str, Any]) -> None:
     assert statement["patchFormat"] == ["application/json-patch+json"]
 
 
-def test_every_type_is_told(statement: dict[str, Any]) -> None:
+def test_every_type_is_declared(statement: dict[str, Any]) -> None:
     """Each type of resource that is served is in the statement."""
     assert list(resources(statement)) == _TYPES
 
 
 @pytest.mark.parametrize("kind", _TYPES)
-def test_what_is_told_of_a_type_is_routed_and_no_more(
+def test_exactly_the_declared_interactions_are_routed(
     app: Flask, statement: dict[str, Any], kind: str
 ) -> None:
-    """The interactions that are told are exactly those that have a route."""
-    told = {each["code"] for each in resources(statement)[kind]["interaction"]}
+    """The declared interactions are exactly those that have a route."""
+    declared = {each["code"] for each in resources(statement)[kind]["interaction"]}
 
     adapter = app.url_map.bind("gateway.test")
     routed = {
@@ -67,10 +67,10 @@ def test_what_is_told_of_a_type_is_routed_and_no_more(
         for code, (method, pattern) in _METHODS.items()
         if adapter.test("/fhir" + pattern.format(kind), method)
     }
-    assert told == routed
+    assert declared == routed
 
 
-def test_every_parameter_that_is_told_is_understood(
+def test_every_declared_parameter_is_understood(
     client: FlaskClient, statement: dict[str, Any]
 ) -> None:
     """No search parameter in the statement is refused as unknown."""
@@ -81,8 +81,8 @@ def test_every_parameter_that_is_told_is_understood(
         "uri": "https://x.example",
         "special": "x",
     }
-    for kind, told in resources(statement).items():
-        for parameter in told.get("searchParam", ()):
+    for kind, declared in resources(statement).items():
+        for parameter in declared.get("searchParam", ()):
             response = client.post(
                 f"/fhir/{kind}/_search",
                 data={parameter["name"]: values[parameter["type"]]},
@@ -90,12 +90,12 @@ def test_every_parameter_that_is_told_is_understood(
             assert "is not a parameter" not in response.text, parameter["name"]
 
 
-def test_every_include_that_is_told_is_followed(
+def test_every_declared_include_is_followed(
     client: FlaskClient, statement: dict[str, Any]
 ) -> None:
     """No include in the statement is refused."""
-    for kind, told in resources(statement).items():
-        for include in told.get("searchInclude", ()):
+    for kind, declared in resources(statement).items():
+        for include in declared.get("searchInclude", ()):
             response = client.get(
                 f"/fhir/{kind}?service-type={COVID_VACCINATION}&_include={include}"
             )
@@ -103,22 +103,24 @@ def test_every_include_that_is_told_is_followed(
 
 
 def test_only_appointments_have_versions(statement: dict[str, Any]) -> None:
-    """What a client can change has versions; what the regions tell has none."""
+    """
+    Resources that a client can change have versions; those of the regions have none.
+    """
     versioned = {
         kind
-        for kind, told in resources(statement).items()
-        if told["versioning"] == "versioned"
+        for kind, declared in resources(statement).items()
+        if declared["versioning"] == "versioned"
     }
 
     assert versioned == {"Appointment"}
 
 
-def test_profiles_are_told(statement: dict[str, Any]) -> None:
+def test_profiles_are_declared(statement: dict[str, Any]) -> None:
     """A type with a profile of ours names it."""
     profiles = {
-        kind: told["supportedProfile"]
-        for kind, told in resources(statement).items()
-        if "supportedProfile" in told
+        kind: declared["supportedProfile"]
+        for kind, declared in resources(statement).items()
+        if "supportedProfile" in declared
     }
 
     base = "https://fhir-gateway.example.org/StructureDefinition"
@@ -130,7 +132,7 @@ def test_profiles_are_told(statement: dict[str, Any]) -> None:
     }
 
 
-def test_the_health_of_the_process_is_told(client: FlaskClient) -> None:
+def test_health_says_that_the_process_lives(client: FlaskClient) -> None:
     """A load balancer learns that the process lives."""
     response = client.get("/health")
 

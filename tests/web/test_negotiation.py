@@ -257,7 +257,7 @@ def test_a_preference_that_is_not_understood_is_not_heeded(
     ],
 )
 def test_lenient_handling_is_heeded(client: FlaskClient, prefer: str) -> None:
-    """A lenient search is one whose Prefer header says so, alone or among others."""
+    """A Prefer header makes a search lenient, alone or among others."""
     response = client.get("/fhir/Slot?_count=0&colour=red", headers={"Prefer": prefer})
 
     assert response.status_code == 200

@@ -1,5 +1,5 @@
 """
-Personal numbers are told from other digits.
+Personal numbers and other digits are distinguished.
 """
 
 from datetime import date, timedelta
@@ -82,7 +82,7 @@ _WAYS_TO_WRITE_IT = [
 
 
 @pytest.mark.parametrize("text", _WAYS_TO_WRITE_IT)
-def test_a_number_is_found_in_whatever_way_it_is_written(text: str) -> None:
+def test_a_number_is_found_in_each_spelling(text: str) -> None:
     """Its parts are set apart at any place, with any dash, in any script's digits."""
     assert has_personal_number(f"service-type={text}")
 
@@ -103,7 +103,7 @@ def test_a_number_in_a_url_is_found_however_it_is_escaped(
 
 @given(number=numbers(), wrong=st.integers(1, 9))
 def test_a_wrong_check_digit_is_no_number(number: str, wrong: int) -> None:
-    """Luhn tells numbers from other digits."""
+    """Luhn distinguishes numbers from other digits."""
     assert not has_personal_number(f"{number[:-1]}{(int(number[-1]) + wrong) % 10}")
 
 

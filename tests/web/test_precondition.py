@@ -40,7 +40,7 @@ def test_a_list_has_its_tags(
 
 @given(st.text(st.characters(max_codepoint=0xFF), max_size=30))
 def test_any_text_is_read_or_refused(header: str) -> None:
-    """Nothing but ValueError comes of what is no list."""
+    """A text that is not a list raises ValueError, and nothing else."""
     try:
         found = EntityTags.parse(header)
     except ValueError:

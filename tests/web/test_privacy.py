@@ -66,7 +66,7 @@ class Records:
 
 @dataclass
 class Resident:
-    """A resident's client, whose every answer is kept."""
+    """A resident's client; it keeps every answer."""
 
     client: FlaskClient
     records: Records
@@ -217,9 +217,9 @@ def live_a_life(resident: Resident, sandbox: Sandbox) -> None:
             )
         )
         sandbox.spoil(region, "info", text=REGION_TEXT)
-        told = resident.book(region)
+        shown = resident.book(region)
         sandbox.heal()
-        given_away = resident.read(told)
+        given_away = resident.read(shown)
         given_away["participant"][0]["actor"]["identifier"]["value"] = OTHER_NUMBER
         resident.keep(change(client, given_away))
         for fault, interactions in (
@@ -346,7 +346,7 @@ def test_nothing_personal_is_left_anywhere(aftermath: Aftermath) -> None:
     assert len(records.events) > 20
     assert len(records.answers) > 80
 
-    # Logs, by structlog, by logging, and whatever was simply printed.
+    # Logs, by structlog and by logging, and all printed text.
     assert found(records.text()) == []
     assert found(aftermath.standard_log) == []
     assert found(aftermath.output) == []

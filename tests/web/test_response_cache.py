@@ -58,7 +58,7 @@ def keep(cache: ResponseCache, asked: str, given: CachedResponse) -> None:
     cache.put(asked, given)
 
 
-def test_a_search_that_comes_once_is_not_cached(cache: ResponseCache) -> None:
+def test_a_search_that_was_sent_once_is_not_cached(cache: ResponseCache) -> None:
     """The first time costs no memory; the second time it is cached."""
     cache.put("a", response())
     first = cache.get("a")
@@ -123,7 +123,7 @@ def test_searches_count_like_responses(cache: ResponseCache) -> None:
 
 
 class Programmed:
-    """A gateway whose clock a test moves."""
+    """A gateway with a clock that a test moves."""
 
     def __init__(self) -> None:
         self.moment = now()
@@ -210,7 +210,7 @@ def test_a_slot_that_begins_leaves_the_cache_too(
 def test_a_source_that_becomes_stale_is_reported_beside_cached_responses(
     made: Program, programmed: Programmed
 ) -> None:
-    """Nothing but time has passed; and what was told is told until it changes."""
+    """Only time has passed; the answers stay the same until that changes them."""
     client = made.app.test_client()
     began = programmed.moment
     young = [client.get(FAR_URL).json for _ in range(3)]
@@ -219,20 +219,20 @@ def test_a_source_that_becomes_stale_is_reported_beside_cached_responses(
     programmed.moment = began + timedelta(minutes=12)
     older = client.get(FAR_URL).json
 
-    told = [
+    answers = [
         [each["diagnostics"].partition(" (source")[0] for each in outcome_entries(body)]
         for body in (*young, *old, older)
         if body is not None
     ]
     titles = [f"Region {name} (sandlåda)" for name in ("Mitt", "Norr", "Syd")]
-    assert told == [
+    assert answers == [
         *[[]] * 3,
         *[[f"{title} last answered 11 minutes ago." for title in titles]] * 3,
         [f"{title} last answered 12 minutes ago." for title in titles],
     ]
 
 
-def test_what_is_no_longer_offered_leaves_the_cache_too(
+def test_a_removed_offering_leaves_the_cache_too(
     made: Program, programmed: Programmed
 ) -> None:
     """Half an hour old, nothing of a source is offered."""
@@ -311,7 +311,7 @@ def test_long_questions_are_not_remembered(made: Program) -> None:
 
 
 def test_a_search_by_post_is_not_mixed_up_with_a_cached_response(made: Program) -> None:
-    """What stands in the body counts, whatever stands in the URL."""
+    """The body counts, with any text in the URL."""
     client = made.app.test_client()
     thrice(client, "/fhir/Slot?_count=5")
 

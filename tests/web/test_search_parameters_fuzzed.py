@@ -1,8 +1,8 @@
 """
-Searches with whatever can stand in their parameters: answered rightly, or refused.
+Searches with any text in their parameters: answered rightly, or refused.
 
 Each class of bad input that is known for search parameters and for dates and times is
-drawn from; and whatever is understood narrows a search exactly as it says.
+generated from; and an understood parameter narrows a search exactly as it says.
 """
 
 import math
@@ -116,7 +116,7 @@ def searches(draw: st.DrawFn) -> tuple[str, Pairs]:
 
 @given(search=searches())
 @_SLICE
-def test_whatever_is_asked_is_answered_or_refused_by_name(
+def test_every_search_is_answered_or_refused_by_name(
     client: FlaskClient, search: tuple[str, Pairs]
 ) -> None:
     """

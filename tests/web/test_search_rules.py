@@ -303,7 +303,7 @@ def test_a_status_of_another_system_is_refused(client: FlaskClient, value: str) 
 def test_a_status_that_no_appointment_ever_has_is_said_to_find_none(
     client: FlaskClient, number: str
 ) -> None:
-    """Only the region knows who came, so that nobody is told that nobody came."""
+    """Only the region knows who came, so that no answer says that nobody came."""
     response = client.post(
         "/fhir/Appointment/_search",
         data={"patient.identifier": f"{PERSONNUMMER}|{number}", "status": "fulfilled"},
@@ -452,7 +452,7 @@ def test_an_empty_number_is_no_number(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("value", ["191212121212", "1912-12121212"])
 @pytest.mark.parametrize("kind", ["Slot", "HealthcareService"])
-def test_a_personal_number_in_a_form_comes_into_no_link(
+def test_no_link_holds_a_personal_number_of_a_form(
     client: FlaskClient, kind: str, value: str
 ) -> None:
     """A search by POST has links too, and they are URLs."""

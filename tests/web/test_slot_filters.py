@@ -79,7 +79,7 @@ def begins(slot: dict[str, Any]) -> datetime:
 def test_slots_near_a_place(
     client: FlaskClient, places: list[str], units: set[str]
 ) -> None:
-    """Only slots at units within the distance are found, whoever's they are."""
+    """Only slots at units within the distance are found, of any region."""
     found = slots(client, *((_NEAR, place) for place in places))
 
     assert {unit_of(slot) for slot in found} == units
@@ -107,7 +107,7 @@ def test_the_whole_country_is_near_enough(client: FlaskClient) -> None:
 def test_slots_of_a_region(
     client: FlaskClient, sources: list[str], regions: set[str]
 ) -> None:
-    """Only slots whose meta.source is asked for are found."""
+    """Only slots with the wanted meta.source are found."""
     found = slots(
         client, *(("_source", source) for source in sources), ("service-type", _CODE)
     )

@@ -260,7 +260,7 @@ def test_two_units_are_either(client: FlaskClient) -> None:
         ),
     ],
 )
-def test_what_nobody_offers_is_an_empty_searchset(
+def test_a_service_that_nobody_has_is_an_empty_searchset(
     client: FlaskClient, query: str
 ) -> None:
     """A search without a match answers 200 with a total of zero and no entries."""
@@ -312,7 +312,7 @@ def test_a_units_own_code_finds_its_own_times(client: FlaskClient) -> None:
     assert len({each.rsplit(".", 3)[0] for each in found}) == 1
 
 
-def test_the_latest_come_first_on_demand(client: FlaskClient) -> None:
+def test_a_descending_sort_gives_the_latest_first(client: FlaskClient) -> None:
     """Sorted by -start the latest slots come first."""
     slots = list(free_slots(client, _sort="-start"))
 
@@ -472,7 +472,7 @@ def test_a_search_by_post_joins_url_and_form(client: FlaskClient) -> None:
 
 
 def test_a_search_by_post_of_json_is_refused(client: FlaskClient) -> None:
-    """A search whose parameters are no form is refused with what to send."""
+    """A search with parameters that are not a form is refused with what to send."""
     response = client.post("/fhir/Slot/_search", json={}, content_type=FHIR_JSON)
 
     assert_outcome(
