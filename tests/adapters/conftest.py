@@ -2,15 +2,18 @@
 Real make-believe regions, with an adapter for each.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
-from builders import NOW
+import responses
+from builders import NORR, NOW
 
 from fhir_gateway.adapters.scheduling_1_1 import Scheduling11, scheduling_1_1
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.testing import FakeRegion, FakeRegions
+
+Answers = Callable[[str, str], Scheduling11]
 
 OPTIONS = {"mitt": {"refusal_faults": ["^resultCode: 30[0-9]{2} "]}}
 
@@ -37,3 +40,26 @@ def _source(
     yield source
     source.adapter.close()
     source.clear_faults()
+
+
+@pytest.fixture(name="answers")
+def _answers() -> Iterator[Answers]:
+    """Return what gives an adapter for a region that answers with this inside."""
+    base = "https://region.example.org/"
+    adapter = scheduling_1_1(NORR, {"endpoint": base + "{interaction}"})
+    with responses.RequestsMock(assert_all_requests_are_fired=True) as region:
+
+        def answers(interaction: str, inner: str) -> Scheduling11:
+            region.post(
+                base + interaction,
+                body=f"""<?xml version="1.0" encoding="UTF-8"?>
+<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"
+            xmlns="urn:riv:crm:scheduling:{interaction}Responder:1"
+            xmlns:c="urn:riv:crm:scheduling:1">
+  <s:Body><{interaction}Response>{inner}</{interaction}Response></s:Body>
+</s:Envelope>""".encode(),
+            )
+            return adapter
+
+        yield answers
+    adapter.close()

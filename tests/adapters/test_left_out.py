@@ -2,15 +2,11 @@
 What an adapter leaves out of the lists in an answer, and what it says of it.
 """
 
-from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
 
-import pytest
-import responses
 from builders import AGENT, NORR, TOLVAN, UNIT, schedule
 
-from fhir_gateway.adapters.scheduling_1_1 import Scheduling11, scheduling_1_1
 from fhir_gateway.model.care_unit import CareUnit, Performer
 from fhir_gateway.model.ids import HsaId, TimeTypeId
 from fhir_gateway.model.interaction import Actor
@@ -24,7 +20,8 @@ from fhir_gateway.model.scheduling import (
 )
 from fhir_gateway.model.timeslot import AvailableDate, TimeType
 
-BASE = "https://norr.example.org/"
+from .conftest import Answers
+
 ASKED: dict[str, Any] = {
     "unit": UNIT,
     "actor": Actor.agent(AGENT),
@@ -33,34 +30,10 @@ ASKED: dict[str, Any] = {
 NOT_AN_HSA_ID = "not an HSA-id: expected 1 to 31 letters, digits, '.' and '-'"
 OF_ANOTHER_UNIT = "healthcare_facility: is another unit than the one that was asked"
 
-Lists = Callable[[str, str], Scheduling11]
 
-
-@pytest.fixture(name="lists")
-def _lists() -> Iterator[Lists]:
-    """Return how the region is told the items of its answer, as XML."""
-    adapter = scheduling_1_1(NORR, {"endpoint": BASE + "{interaction}"})
-    with responses.RequestsMock(assert_all_requests_are_fired=True) as region:
-
-        def lists(interaction: str, items: str) -> Scheduling11:
-            region.post(
-                BASE + interaction,
-                body=f"""<?xml version="1.0" encoding="UTF-8"?>
-<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"
-            xmlns="urn:riv:crm:scheduling:{interaction}Responder:1"
-            xmlns:c="urn:riv:crm:scheduling:1">
-  <s:Body><{interaction}Response>{items}</{interaction}Response></s:Body>
-</s:Envelope>""".encode(),
-            )
-            return adapter
-
-        yield lists
-    adapter.close()
-
-
-def test_a_time_type_without_a_name_is_named_by_its_id(lists: Lists) -> None:
+def test_a_time_type_without_a_name_is_named_by_its_id(answers: Answers) -> None:
     """The schema permits an empty timeTypeName; the id serves as the name."""
-    adapter = lists(
+    adapter = answers(
         "GetAllTimeTypes",
         "<ListOfTimeTypes><c:timeTypeName/><c:timeTypeId>4</c:timeTypeId>"
         "</ListOfTimeTypes>"
@@ -75,9 +48,9 @@ def test_a_time_type_without_a_name_is_named_by_its_id(lists: Lists) -> None:
     )
 
 
-def test_a_time_type_without_an_id_is_left_out_and_named(lists: Lists) -> None:
+def test_a_time_type_without_an_id_is_left_out_and_named(answers: Answers) -> None:
     """What is missing stands beside the time types that could be read."""
-    adapter = lists(
+    adapter = answers(
         "GetAllTimeTypes",
         "<ListOfTimeTypes><c:timeTypeName>A</c:timeTypeName><c:timeTypID>4</c:timeTypID>"
         "</ListOfTimeTypes><ListOfTimeTypes><c:timeTypeName>B</c:timeTypeName>"
@@ -90,9 +63,9 @@ def test_a_time_type_without_an_id_is_left_out_and_named(lists: Lists) -> None:
     )
 
 
-def test_a_care_type_without_a_name_is_named_by_its_id(lists: Lists) -> None:
+def test_a_care_type_without_a_name_is_named_by_its_id(answers: Answers) -> None:
     """The schema permits an empty careTypeName; the id serves as the name."""
-    adapter = lists(
+    adapter = answers(
         "GetAllCareTypes",
         "<careTypes><c:careTypeName/><c:careTypeId>4</c:careTypeId></careTypes>",
     )
@@ -102,9 +75,9 @@ def test_a_care_type_without_a_name_is_named_by_its_id(lists: Lists) -> None:
     )
 
 
-def test_a_second_name_of_one_time_type_is_left_out_and_named(lists: Lists) -> None:
+def test_a_second_name_of_one_time_type_is_left_out_and_named(answers: Answers) -> None:
     """The first one stands; the same one again says nothing new."""
-    adapter = lists(
+    adapter = answers(
         "GetAllTimeTypes",
         "".join(
             f"<ListOfTimeTypes><c:timeTypeName>{name}</c:timeTypeName>"
@@ -128,9 +101,9 @@ def test_a_second_name_of_one_time_type_is_left_out_and_named(lists: Lists) -> N
     )
 
 
-def test_a_second_name_of_one_performer_is_left_out_and_named(lists: Lists) -> None:
+def test_a_second_name_of_one_performer_is_left_out_and_named(answers: Answers) -> None:
     """An HSA-id in other letters is the same one."""
-    adapter = lists(
+    adapter = answers(
         "GetAllPerformers",
         "".join(
             f"<performerInfos><c:perfomer>{hsa_id}</c:perfomer>"
@@ -149,9 +122,9 @@ def test_a_second_name_of_one_performer_is_left_out_and_named(lists: Lists) -> N
     )
 
 
-def test_a_second_name_of_one_unit_is_left_out_and_named(lists: Lists) -> None:
+def test_a_second_name_of_one_unit_is_left_out_and_named(answers: Answers) -> None:
     """Which of the two a client would see may not depend on their order in time."""
-    adapter = lists(
+    adapter = answers(
         "GetAllHealthcareFacilities",
         "".join(
             f"<healthcareFacilityInfos><c:healthcare_facility>{UNIT}"
@@ -172,9 +145,9 @@ def test_a_second_name_of_one_unit_is_left_out_and_named(lists: Lists) -> None:
     )
 
 
-def test_a_second_name_of_one_care_type_is_left_out_and_named(lists: Lists) -> None:
+def test_a_second_name_of_one_care_type_is_left_out_and_named(answers: Answers) -> None:
     """The first one stands."""
-    adapter = lists(
+    adapter = answers(
         "GetAllCareTypes",
         "<careTypes><c:careTypeName>A</c:careTypeName><c:careTypeId>4</c:careTypeId>"
         "</careTypes><careTypes><c:careTypeName>B</c:careTypeName>"
@@ -186,9 +159,9 @@ def test_a_second_name_of_one_care_type_is_left_out_and_named(lists: Lists) -> N
     )
 
 
-def test_a_performer_without_a_first_name_is_kept(lists: Lists) -> None:
+def test_a_performer_without_a_first_name_is_kept(answers: Answers) -> None:
     """The schema permits empty names; whoever has an HSA-id can be chosen."""
-    adapter = lists(
+    adapter = answers(
         "GetAllPerformers",
         "<performerInfos><c:perfomer>SE2321000016-P01</c:perfomer><c:firstName/>"
         "<c:lastName>Ek</c:lastName></performerInfos>",
@@ -200,10 +173,10 @@ def test_a_performer_without_a_first_name_is_kept(lists: Lists) -> None:
 
 
 def test_a_performer_whose_hsa_id_is_malformed_is_left_out_and_named(
-    lists: Lists,
+    answers: Answers,
 ) -> None:
     """A person without a usable HSA-id cannot be shown; the others can."""
-    adapter = lists(
+    adapter = answers(
         "GetAllPerformers",
         "<performerInfos><c:perfomer>SE2321000016-P 1</c:perfomer></performerInfos>"
         "<performerInfos><c:perfomer>SE2321000016-P02</c:perfomer></performerInfos>",
@@ -215,9 +188,9 @@ def test_a_performer_whose_hsa_id_is_malformed_is_left_out_and_named(
     )
 
 
-def test_a_unit_whose_id_is_malformed_is_left_out_and_named(lists: Lists) -> None:
+def test_a_unit_whose_id_is_malformed_is_left_out_and_named(answers: Answers) -> None:
     """One bad id costs that unit alone; its place is named, its value is not."""
-    adapter = lists(
+    adapter = answers(
         "GetAllHealthcareFacilities",
         f"<healthcareFacilityInfos><c:healthcare_facility>{UNIT}"
         "</c:healthcare_facility></healthcareFacilityInfos><healthcareFacilityInfos>"
@@ -236,10 +209,10 @@ def test_a_unit_whose_id_is_malformed_is_left_out_and_named(lists: Lists) -> Non
 
 
 def test_a_date_that_is_none_or_of_another_unit_is_left_out_and_named(
-    lists: Lists,
+    answers: Answers,
 ) -> None:
     """The dates that can be read are kept."""
-    adapter = lists(
+    adapter = answers(
         "GetAvailableDates",
         "".join(
             "<performerAvailabilityByDate>"

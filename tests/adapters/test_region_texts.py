@@ -2,13 +2,9 @@
 What a region writes for people, from its answer to the program's own model.
 """
 
-from collections.abc import Callable, Iterator
-
 import pytest
-import responses
-from builders import NORR, TOLVAN, UNIT, subject, timeslot
+from builders import TOLVAN, UNIT, subject, timeslot
 
-from fhir_gateway.adapters.scheduling_1_1 import Scheduling11, scheduling_1_1
 from fhir_gateway.model.booking import ResultCode, WriteResult
 from fhir_gateway.model.errors import WriteUnconfirmed
 from fhir_gateway.model.ids import BookingId, LogicalAddress
@@ -19,34 +15,11 @@ from fhir_gateway.model.scheduling import (
     MakeBooking,
 )
 
-BASE = "https://region.example.org/"
+from .conftest import Answers
+
 LIST = GetSubjectOfCareSchedule(
     address=LogicalAddress(UNIT), actor=Actor.resident(TOLVAN), subject_of_care=TOLVAN
 )
-
-Answers = Callable[[str, str], Scheduling11]
-
-
-@pytest.fixture(name="answers")
-def _answers() -> Iterator[Answers]:
-    """Return how the region is told what its answer has inside, as XML."""
-    adapter = scheduling_1_1(NORR, {"endpoint": BASE + "{interaction}"})
-    with responses.RequestsMock(assert_all_requests_are_fired=True) as region:
-
-        def answers(interaction: str, inner: str) -> Scheduling11:
-            region.post(
-                BASE + interaction,
-                body=f"""<?xml version="1.0" encoding="UTF-8"?>
-<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"
-            xmlns="urn:riv:crm:scheduling:{interaction}Responder:1"
-            xmlns:c="urn:riv:crm:scheduling:1">
-  <s:Body><{interaction}Response>{inner}</{interaction}Response></s:Body>
-</s:Envelope>""".encode(),
-            )
-            return adapter
-
-        yield answers
-    adapter.close()
 
 
 def _booking(inner: str) -> str:
