@@ -2,6 +2,7 @@
 The database behind the journal, and its migrations.
 """
 
+import os
 import re
 import sqlite3
 import subprocess
@@ -33,14 +34,16 @@ OpenDatabase = Callable[[str], Database]
 
 _MIGRATE = """
 import sys
+from forked import in_processes
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.migrations import migrate
 
-print("ready", flush=True)
-sys.stdin.readline()
-database = Database(sys.argv[1])
-migrate(database.engine)
-database.close()
+def start(_):
+    database = Database(sys.argv[1])
+    migrate(database.engine)
+    database.close()
+
+print(in_processes(4, start))
 """
 
 
@@ -317,28 +320,17 @@ def test_migration_by_four_processes_at_once(
     empty_url: str, open_database: OpenDatabase
 ) -> None:
     """Four processes that start at once on an empty database all come up."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", _MIGRATE, empty_url],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(4)
-    ]
-    for process in processes:
-        assert process.stdout is not None
-        process.stdout.readline()
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
-    for process in processes:
-        process.communicate()
+    finished = subprocess.run(
+        [sys.executable, "-c", _MIGRATE, empty_url],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
 
     with open_database(empty_url).reading() as connection:
         found = connection.exec_driver_sql("SELECT * FROM alembic_version").all()
-    assert [process.returncode for process in processes] == [0, 0, 0, 0]
+    assert finished.stdout == "[0, 0, 0, 0]\n"
     assert [tuple(row) for row in found] == [("0006",)]
 
 

@@ -2,8 +2,8 @@
 Concurrency: many at once, in threads and in processes, get what one at a time would.
 """
 
-import itertools
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -43,29 +43,33 @@ PROCESSES = 3
 
 _CLAIM = """
 import json, sys
+from forked import in_processes
 from fhir_gateway.model.errors import TimeslotTaken
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal import Journal
 from fhir_gateway.stores.sealing import Seal
 from stores.conftest import NORR, subject, timeslot
 
-url, key, first, past_last, places = sys.argv[1:]
-database = Database(url)
-journal = Journal(database, Seal([key]))
-residents = [subject(who) for who in range(int(first), int(past_last))]
-wanted = timeslot(count=int(places))
-answers = []
-print("ready", flush=True)
-sys.stdin.readline()
-for resident in residents:
-    try:
-        journal.intents.claim_make(source=NORR, timeslot=wanted, subject=resident)
-    except TimeslotTaken:
-        answers.append("taken")
-    else:
-        answers.append("claimed")
-database.close()
-print(json.dumps(answers))
+url, key, *numbers = sys.argv[1:]
+processes, claims, places = map(int, numbers)
+residents = [subject(who) for who in range(claims)]
+wanted = timeslot(count=places)
+
+def claim(process):
+    database = Database(url)
+    journal = Journal(database, Seal([key]))
+    answers = []
+    for resident in residents[process::processes]:
+        try:
+            journal.intents.claim_make(source=NORR, timeslot=wanted, subject=resident)
+        except TimeslotTaken:
+            answers.append("taken")
+        else:
+            answers.append("claimed")
+    database.close()
+    print(json.dumps(answers), flush=True)
+
+in_processes(processes, claim)
 """
 
 
@@ -110,28 +114,17 @@ def test_threads_claim_no_more_than_there_is(journal: Journal, places: int) -> N
 )
 def test_processes_claim_no_more_than_there_is(url: str, places: int) -> None:
     """Of 200 claims by 3 processes exactly as many win as there are places."""
-    key = Seal.new_key()
-    bounds = [CLAIMS * process // PROCESSES for process in range(PROCESSES + 1)]
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", _CLAIM, url, key, *map(str, (first, end, places))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={"PYTHONPATH": ":".join(sys.path)},
-        )
-        for first, end in itertools.pairwise(bounds)
-    ]
-    for process in processes:
-        assert process.stdout is not None
-        process.stdout.readline()
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
+    numbers = map(str, (PROCESSES, CLAIMS, places))
+    finished = subprocess.run(
+        [sys.executable, "-c", _CLAIM, url, Seal.new_key(), *numbers],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
     answers: Counter[str] = Counter()
-    for process in processes:
-        answers.update(json.loads(process.communicate()[0]))
+    for line in finished.stdout.splitlines():
+        answers.update(json.loads(line))
 
     assert answers == {"claimed": places, "taken": CLAIMS - places}
 
