@@ -4,18 +4,17 @@ A database that dies, is cut off after a commit, or takes nothing any more.
 
 import json
 import resource
-import select
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.request import urlopen
 
 import pytest
 from postgresql import NoPostgresql, PostgresqlServer, running_postgresql
+from postgresql_proxy import PostgresqlProxy
 
 from faults.clients import Client, persons
 from faults.history import History, Operation, Outcome
@@ -118,49 +117,26 @@ def test_a_database_that_takes_nothing(
     assert _broken(running, history) == []
 
 
-class _CuttingProxy:
-    """Stands before PostgreSQL, and cuts a connection that has just sent a COMMIT."""
+class _CuttingProxy(PostgresqlProxy):
+    """Cuts a connection that has just sent a COMMIT, while `cuts_left` is positive."""
 
     def __init__(self, socket_folder: Path) -> None:
-        self._upstream = str(socket_folder / ".s.PGSQL.5432")
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
+        super().__init__(socket_folder)
         self.cuts = 0
         self.cuts_left = 0
-        threading.Thread(target=self._accept, daemon=True).start()
 
-    def close(self) -> None:
-        """Stop listening."""
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                threading.Thread(
-                    target=self._serve, args=(client,), daemon=True
-                ).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        upstream = socket.socket(socket.AF_UNIX)
-        with client, upstream, suppress(OSError):
-            upstream.connect(self._upstream)
-            while True:
-                ready, _, _ = select.select([client, upstream], [], [])
-                for source in ready:
-                    part = source.recv(65_536)
-                    if not part:
-                        return
-                    if source is upstream:
-                        client.sendall(part)
-                        continue
-                    upstream.sendall(part)
-                    if b"COMMIT" in part and self.cuts_left > 0:
-                        self.cuts_left -= 1
-                        self.cuts += 1
-                        # The server has it; whether it is done nobody is told.
-                        upstream.recv(65_536)
-                        return
+    def passes_on(
+        self, part: bytes, *, to: socket.socket, server: socket.socket
+    ) -> bool:
+        """Pass a part on; end the connection when it was the COMMIT to cut."""
+        super().passes_on(part, to=to, server=server)
+        if to is not server or b"COMMIT" not in part or self.cuts_left == 0:
+            return True
+        self.cuts_left -= 1
+        self.cuts += 1
+        # The server has it; nobody learns whether it is done.
+        server.recv(65_536)
+        return False
 
 
 def test_a_commit_whose_answer_is_lost(
@@ -168,10 +144,7 @@ def test_a_commit_whose_answer_is_lost(
 ) -> None:
     """Cut after each COMMIT in turn, a booking is sent once or not at all, and true."""
     proxy = _CuttingProxy(server.socket)
-    name = server.new_url().partition("@/")[2].partition("?")[0]
-    running.begin_anew(
-        database_url=f"postgresql://postgres@127.0.0.1:{proxy.port}/{name}"
-    )
+    running.begin_anew(database_url=proxy.url_of(server.new_url()))
     running.start()
     history = History()
     client = Client(running, history)
