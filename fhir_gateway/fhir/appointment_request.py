@@ -7,34 +7,28 @@ checks. No message repeats a value.
 """
 
 import json
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from fhir_gateway.fhir.appointment_references import (
+    participants,
+    reference_faults,
+    unreferenced_resources,
+)
 from fhir_gateway.fhir.free_text import COMMENT, REASON
 from fhir_gateway.fhir.limits import MOST_REASON_JSON_CHARACTERS
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
-from fhir_gateway.fhir.patient import Resident, contained_patients, is_patient
-from fhir_gateway.fhir.reference import (
-    Reference,
-    contradicts,
-    own_id,
-    type_in_reference,
-    within_references,
-)
+from fhir_gateway.fhir.patient import Resident
+from fhir_gateway.fhir.reference import contradicts, own_id
 from fhir_gateway.fhir.service_type import foreign_service_types
+from fhir_gateway.fhir.slot_agreement import disagreements
 from fhir_gateway.fhir.slot_participant import foreign_participants
 from fhir_gateway.fhir.structure import checked
 from fhir_gateway.model.booking import CancellationReason
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
-from fhir_gateway.model.timekeeping import (
-    Clock,
-    instant_from_text,
-    now,
-    period_from_search_text,
-)
+from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Schedule, TimeslotToken
 
 __all__ = [
@@ -63,7 +57,6 @@ STATUSES: Final = frozenset(
 )
 BOOKABLE: Final = frozenset({"proposed", "booked"})
 _CANCELLED: Final = "cancelled"
-_REFERENCES: Final = ("basedOn", "reasonReference", "supportingInformation")
 
 
 ScheduleOf = Callable[[TimeslotToken], Schedule | None]
@@ -170,10 +163,10 @@ class _Reader:
     def read(self, *, is_new: bool, to_book: bool) -> AppointmentRequest:
         """Return the request; meaningless when there are issues."""
         self._check_invariants()
-        self._check_references()
+        self.issues.extend(reference_faults(self._resource, self._base_url))
         if is_new:
             self._check_new()
-            self._check_contained()
+            self.issues.extend(unreferenced_resources(self._resource))
         token = self._token(is_new=is_new)
         number = self._resident.number(is_required=is_new)
         subject = None
@@ -212,13 +205,9 @@ class _Reader:
             )
         )
 
-    def _participants(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        for number, participant in enumerate(self._resource.get("participant", ())):
-            yield f"Appointment.participant[{number}]", participant
-
     def _check_invariants(self) -> None:
         resource = self._resource
-        for where, participant in self._participants():
+        for where, participant in participants(self._resource):
             if "actor" not in participant and "type" not in participant:
                 self._fault(
                     "invariant", "app-1: name an actor or a type.", f"{where}.actor"
@@ -249,92 +238,13 @@ class _Reader:
             )
         if not self._resource.get("slot"):
             self._fault("required", "Name the slot to book.", "Appointment.slot")
-        for where, participant in self._participants():
+        for where, participant in participants(self._resource):
             if participant.get("status") == "declined":
                 self._fault(
                     "business-rule",
                     "Nothing can be booked with a participant who declined.",
                     f"{where}.status",
                 )
-
-    def _check_contained(self) -> None:
-        """Check that each contained resource is referred to from elsewhere (dom-3)."""
-        contained = self._resource.get("contained", ())
-        outer = set(
-            within_references(
-                {
-                    name: element
-                    for name, element in self._resource.items()
-                    if name != "contained"
-                }
-            )
-        )
-        inner = [set(within_references(each)) for each in contained]
-        referring = Counter(identifier for each in inner for identifier in each)
-        for number, each in enumerate(contained):
-            identifier = each.get("id", "")
-            is_referred = identifier in outer or (
-                referring[identifier] > (identifier in inner[number])
-            )
-            # A lone Patient is the Appointment's patient, and "#" is the Appointment
-            # itself.
-            if (
-                each.get("resourceType") != "Patient"
-                and not (identifier and is_referred)
-                and "" not in inner[number]
-            ):
-                self._fault(
-                    "invariant",
-                    "dom-3: nothing refers to the contained resource: leave it out.",
-                    f"Appointment.contained[{number}]",
-                )
-
-    def _check_references(self) -> None:
-        """Check that all references but the slot's are to this server."""
-        contained = {
-            each["id"]
-            for _, each in contained_patients(self._resource)
-            if each.get("id")
-        }
-        given = [
-            (f"{where}.actor", participant.get("actor", {}))
-            for where, participant in self._participants()
-            # Patients are on other servers, each client's on its own.
-            if not is_patient(participant.get("actor", {}), contained)
-        ]
-        given += [
-            (f"Appointment.{name}[{number}]", reference)
-            for name in _REFERENCES
-            for number, reference in enumerate(self._resource.get(name, ()))
-        ]
-        for where, reference in [*given, *self._patients(contained)]:
-            named = type_in_reference(reference.get("reference", ""))
-            if named is not None and reference.get("type", named) != named:
-                self._fault(
-                    "value",
-                    "The type is not the reference's: leave it out.",
-                    f"{where}.type",
-                )
-        for where, reference in given:
-            text = reference.get("reference")
-            if text is not None and not text.startswith("#"):
-                try:
-                    Reference.parse(text, self._base_url)
-                except ValueError:
-                    self._fault(
-                        "value",
-                        "The reference must be to this server, as Type/id: leave it"
-                        " out, or give what is this server's.",
-                        f"{where}.reference",
-                    )
-
-    def _patients(
-        self, contained: Collection[str]
-    ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        for where, participant in self._participants():
-            actor = participant.get("actor", {})
-            if is_patient(actor, contained):
-                yield f"{where}.actor", actor
 
     def _token(self, *, is_new: bool) -> TimeslotToken | None:
         slots = self._resource.get("slot", ())
@@ -374,43 +284,8 @@ class _Reader:
                 "Appointment.slot[0]",
             )
         # For a change, the present Appointment is compared instead.
-        self._check_agrees(token, self._schedule_of(token) if is_new else None)
-        service_type = self._service_type_of(token) if is_new else None
-        if service_type is not None:
-            self.issues.extend(foreign_service_types(self._resource, service_type))
-        return token
-
-    def _check_agrees(self, token: TimeslotToken, schedule: Schedule | None) -> None:
-        for name, slots in (("start", token.starts_at), ("end", token.ends_at)):
-            given = self._resource.get(name)
-            if given is not None and instant_from_text(given) != slots:
-                self._fault(
-                    "value",
-                    f"{name} is not the slot's: leave it out or give the slot's.",
-                    f"Appointment.{name}",
-                )
-        minutes = self._resource.get("minutesDuration")
-        if minutes is not None and minutes * 60 != token.length:
-            self._fault(
-                "value",
-                "minutesDuration is not the slot's: leave it out or give the slot's.",
-                "Appointment.minutesDuration",
-            )
-        wanted = self._resource.get("requestedPeriod", ())
-        if wanted and not any(_meets(period, token) for period in wanted):
-            self._fault(
-                "value",
-                "The slot is in none of these periods: leave them out, or choose"
-                " another slot.",
-                "Appointment.requestedPeriod",
-            )
-        for where, participant in self._participants():
-            if not _meets(participant.get("period", {}), token):
-                self._fault(
-                    "value",
-                    "The slot is not in the participant's period: leave it out.",
-                    f"{where}.period",
-                )
+        self.issues.extend(disagreements(self._resource, token))
+        schedule = self._schedule_of(token) if is_new else None
         named = {each.expression for each in self.issues}
         self.issues.extend(
             each
@@ -419,6 +294,10 @@ class _Reader:
             )
             if each.expression not in named
         )
+        service_type = self._service_type_of(token) if is_new else None
+        if service_type is not None:
+            self.issues.extend(foreign_service_types(self._resource, service_type))
+        return token
 
     def _comment(self, *, is_new: bool) -> str | None:
         text, where = self._resource.get("comment"), "Appointment.comment"
@@ -466,15 +345,3 @@ class _Reader:
             )
         text = REASON.read(said, place, self.issues.append)
         return None if text is None else CancellationReason(text=text, stated=stated)
-
-
-def _meets(period: Mapping[str, Any], token: TimeslotToken) -> bool:
-    """Return whether a slot overlaps a Period, which may be open at either end."""
-    start, end = period.get("start"), period.get("end")
-    try:
-        return (
-            start is None or period_from_search_text(start)[0] < token.ends_at
-        ) and (end is None or token.starts_at < period_from_search_text(end)[1])
-    except ValueError:
-        # A second or a year that Python cannot express.
-        return True
