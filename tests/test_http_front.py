@@ -13,7 +13,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 from examples import examples
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fhir_gateway.http_front import HttpFront, HttpResponse
@@ -332,16 +332,29 @@ def test_what_has_no_body_for_certain_keeps_its_connection(
     assert (received.status, received.closes) == (200, False)
 
 
+_LENGTHS: Final = (
+    st.integers(0, 2 * _MOST_BYTES).map(lambda number: b"%d" % number)
+    | st.sampled_from([b"-1", b"+1", b" 1", b"1,1", b"1_0"])
+    | st.binary(max_size=30)
+)
+
+
 @settings(max_examples=examples(30))
-@given(st.binary(max_size=30) | st.sampled_from([b"-1", b"+1", b" 1", b"1,1", b"1_0"]))
+@given(_LENGTHS)
+@example(b"2")
+@example(b"-1")
 def test_any_length_is_survived(length: bytes) -> None:
-    """No Content-Length makes the front fail."""
+    """A body shorter than its Content-Length is refused; no length fails otherwise."""
     with fronted(body_within=timedelta(milliseconds=10)) as made:
         received = made.request(
             made.scope(method="POST", headers=[(b"content-length", length)]), b"x"
         )
 
-    assert (received.status, made.failures) == (200, [])
+    is_too_short = length.isdigit() and 1 < int(length) <= _MOST_BYTES
+    failures = [type(each).__name__ for each in made.failures]
+    assert (received.status, failures) == (
+        (500, ["Problem"]) if is_too_short else (200, [])
+    )
 
 
 # Threads.

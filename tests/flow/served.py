@@ -45,7 +45,7 @@ class Served:
         """Return a new connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=20)
 
-    def tell(self, *parts: bytes) -> tuple[int, Any]:
+    def send(self, *parts: bytes) -> tuple[int, Any]:
         """Send bytes as they are; return the status and the body of the answer."""
         head, _, body = self.answer(*parts).partition(b"\r\n\r\n")
         return int(head.split()[1]), body

@@ -195,7 +195,7 @@ def test_of_http_1_0_what_has_no_length_does_nothing(
     """Whether it has a body, and all of it, nobody can say."""
     line = f"POST /fhir/Appointment/{booked['id']}/$cancel"
 
-    status, _ = served.tell(_request(line, FHIR_JSON, framed, "1.0"))
+    status, _ = served.send(_request(line, FHIR_JSON, framed, "1.0"))
 
     # Chunks the web server may refuse by itself.
     assert status in (400, 411)
@@ -225,7 +225,7 @@ def test_a_late_body_does_nothing(served: Served, booked: dict[str, Any]) -> Non
     """An operation that needs no body, and says that it has one, waits for it."""
     line = f"POST /fhir/Appointment/{booked['id']}/$cancel"
 
-    status, _ = served.tell(_request(line, FHIR_JSON, _by_length(b"")))
+    status, _ = served.send(_request(line, FHIR_JSON, _by_length(b"")))
 
     assert status == 408
     assert _now(served, booked) == _state(booked)

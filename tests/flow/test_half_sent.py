@@ -1,5 +1,5 @@
 """
-Clients that send half a request and no more: everybody else is answered all the same.
+Clients that send half a request and no more: all other clients are still answered.
 """
 
 import json
@@ -67,8 +67,8 @@ def test_half_sent_requests_stop_nobody(
 
 
 def test_a_body_that_stops_is_answered_408(served: Served) -> None:
-    """Who sends half a body is told so after some seconds, and disconnected."""
-    status, body = served.tell(_HEAD + b"Content-Length: 1000\r\n\r\n{")
+    """The gateway answers half a body with 408 after some seconds, and disconnects."""
+    status, body = served.send(_HEAD + b"Content-Length: 1000\r\n\r\n{")
 
     assert status == 408
     assert b"The body did not arrive in time: send it whole, at once." in body
@@ -76,7 +76,7 @@ def test_a_body_that_stops_is_answered_408(served: Served) -> None:
 
 def test_a_body_that_comes_in_pieces_is_read_whole(served: Served) -> None:
     """A body of several chunks is one body."""
-    status, body = served.tell(
+    status, body = served.send(
         _HEAD + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
         b'9\r\n{"resourc\r\n',
         b'a\r\neType": 1}\r\n0\r\n\r\n',
@@ -150,7 +150,7 @@ def test_a_body_too_large_is_refused_before_it_is_there(
 
 def test_a_header_sent_twice_is_one(served: Served) -> None:
     """A header that comes in two lines has both values."""
-    status, _ = served.tell(
+    status, _ = served.send(
         b"GET /fhir/Slot?_count=0 HTTP/1.1\r\nHost: localhost\r\n"
         b"Accept: text/html\r\nAccept: application/fhir+json\r\n"
         b"Connection: close\r\n\r\n"
@@ -216,8 +216,8 @@ def test_a_header_sent_twice_is_one(served: Served) -> None:
 def test_a_head_that_could_be_read_otherwise_is_refused(
     served: Served, line: bytes, more: bytes, status: int
 ) -> None:
-    """What a proxy could read otherwise, or nobody needs, is answered in FHIR."""
-    told, body = served.tell(
+    """A head that a proxy could read in another way is refused in FHIR."""
+    answered, body = served.send(
         line
         + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         + more
@@ -226,7 +226,7 @@ def test_a_head_that_could_be_read_otherwise_is_refused(
         + (b"0\r\n\r\n" if b"chunked" in more else b"")
     )
 
-    assert told == status
+    assert answered == status
     assert json.loads(body)["resourceType"] == "OperationOutcome"
 
 
@@ -235,11 +235,11 @@ def test_an_absent_or_unknown_host_is_refused(served: Served, host: bytes) -> No
     """Only health is answered to it."""
     asked = b" HTTP/1.1\r\nConnection: close\r\n" + host + b"\r\n"
 
-    assert served.tell(b"GET /fhir/Slot" + asked)[0] == (421 if host else 400)
-    assert served.tell(b"GET /health" + asked) == (200, b'{"status":"ok"}')
+    assert served.send(b"GET /fhir/Slot" + asked)[0] == (421 if host else 400)
+    assert served.send(b"GET /health" + asked) == (200, b'{"status":"ok"}')
 
 
-def test_whatever_is_asked_the_log_is_json(served: Served) -> None:
+def test_malformed_requests_leave_only_json_in_the_log(served: Served) -> None:
     """No raw traceback stands in the log, and the next request is answered."""
     for length in (b"0" * 5_000 + b"2", b"9" * 5_000, b"-1", b"+1", b"1, 1"):
         served.answer(
