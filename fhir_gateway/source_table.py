@@ -47,7 +47,7 @@ def overview_json(overview: SourceOverview) -> dict[str, Any]:
         return found
     return found | {
         "worker": status.worker,
-        "told_at": _instant(status.told_at),
+        "told_at": _instant(status.reported_at),
         "last_answer_at": _instant(status.last_answer_at),
         "failing_since": _instant(status.failing_since),
         "last_error": status.last_error,

@@ -1,3 +1,3 @@
 """
-What this server remembers: the booking journal in SQL, and what may be lost in Redis.
+Storage: the booking journal in SQL, and data that may be lost in Redis.
 """

@@ -2,14 +2,14 @@
 The SQL database behind the journal: SQLite or PostgreSQL, used in the same way.
 
 Every write is one transaction that has reached the disk when it returns. On SQLite
-that means WAL with `synchronous=FULL` and `BEGIN IMMEDIATE`; on PostgreSQL
-`synchronous_commit=on`, said anew in each transaction: behind PgBouncer a session is
-anybody's, so nothing here rests on what a session was told before.
+that means WAL with `synchronous=FULL` and `BEGIN IMMEDIATE`. On PostgreSQL it means
+`synchronous_commit=on`, set anew in each transaction: behind PgBouncer all clients
+share the sessions, so nothing here relies on an earlier setting of a session.
 
-What SQLite and PostgreSQL need stands side by side, in over 400 lines: a change of one
-is checked against the other.
+The module has over 400 lines since the code for SQLite stands beside that for
+PostgreSQL: who changes one checks the other.
 
-A database that hangs, is away, or takes no writes makes everything here fail with
+While the database hangs, is down or takes no writes, everything here fails with
 `DatabaseUnavailable`, within the times that docs/configuration.md lists.
 """
 
@@ -63,22 +63,22 @@ __all__ = [
     "DatabaseUnavailable",
     "Patience",
     "WrongDatabase",
-    "at_the_border",
     "database_clock",
     "lock_until_commit",
-    "unhurried",
+    "translated_errors",
+    "writing_without_timeout",
 ]
 
 _READING: Final = "fhir_gateway_reading"
-_UNHURRIED: Final = "fhir_gateway_unhurried"
+_NO_TIMEOUT: Final = "fhir_gateway_no_timeout"
 _SOCKET: Final = "fhir_gateway_socket"
 _FRESH: Final = "fhir_gateway_fresh"
 _TAKES_WRITES: Final = "fhir_gateway_takes_writes"
 
-# These say that the program is wrong, unless they say that a server is set up wrongly.
+# These are faults of the program, unless their text shows a wrong setup of the server.
 _OF_THE_PROGRAM: Final = (DataError, IntegrityError, ProgrammingError)
 
-# libpq's names: of a machine that is away the kernel tells within some ten seconds.
+# libpq's names: the kernel reports a lost machine within some ten seconds.
 _TCP: Final = {
     "keepalives": "1",
     "keepalives_idle": "10",
@@ -91,16 +91,16 @@ _TCP: Final = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
     """
-    How many seconds a database may take; docs/configuration.md has a row for each.
+    Timeouts of a database in seconds; docs/configuration.md has a row for each.
 
     Attributes:
         connection: For a free connection of the pool.
-        connect: For each host to be connected to; libpq takes two at least.
-        ping: For the question with which each loan of a connection begins.
-        lock: For a lock; on SQLite, for the one lock that there is.
-        statement: For one statement, as the server counts.
-        idle: Between two statements, as the server counts.
-        transaction: For a whole transaction, whatever hangs.
+        connect: For connecting to each host; libpq waits two at least.
+        ping: For the check of a pooled connection before each use.
+        lock: For a lock; SQLite has one lock only.
+        statement: For one statement, by the server's clock.
+        idle: Between two statements, by the server's clock.
+        transaction: For a whole transaction.
     """
 
     connection: float = 5
@@ -119,12 +119,12 @@ class DatabaseUnavailable(GatewayError):
     """
     The database cannot be reached, takes no writes, or did not answer in time.
 
-    It is deliberately no `Unavailable`: that one promises that nothing was sent to a
-    region, and this one promises nothing. Whether the transaction took place is unknown
-    too, since the connection may have been lost after the commit.
+    It is no `Unavailable`, which promises that nothing was sent to a region: this error
+    promises nothing. The transaction may have been committed, since the connection may
+    have been lost after the commit.
 
     Attributes:
-        fault: What is wrong and what to do about it, for who runs the server.
+        fault: What is wrong and what to do about it, for the operator.
     """
 
     category: ClassVar[Category] = Category.UNAVAILABLE
@@ -137,7 +137,7 @@ class DatabaseUnavailable(GatewayError):
 
     @property
     def log_text(self) -> str:
-        """Return what is wrong with the database, which is no client's business."""
+        """Return what is wrong with the database; clients do not see it."""
         return self.fault.value
 
 
@@ -145,7 +145,7 @@ class database_clock(FunctionElement[float]):  # noqa: N801 - reads as an SQL fu
     """
     The database's own clock as an SQL expression: seconds since 1970, with a fraction.
 
-    Leases are compared by it alone, since the clocks of several servers differ.
+    Only this clock decides about leases, since the clocks of several servers differ.
     """
 
     inherit_cache = True
@@ -158,8 +158,8 @@ def _sqlite_clock(
     compiler: SQLCompiler,  # noqa: ARG001 - same
     **_options: object,
 ) -> str:
-    # unixepoch('now', 'subsec') would say the same, but came with SQLite 3.42 and
-    # Debian 12 has 3.40.
+    # unixepoch('now', 'subsec') gives the same, but needs SQLite 3.42; Debian 12 has
+    # 3.40.
     return "((julianday('now') - 2440587.5) * 86400.0)"
 
 
@@ -169,8 +169,7 @@ def _postgresql_clock(
     compiler: SQLCompiler,  # noqa: ARG001 - same
     **_options: object,
 ) -> str:
-    # now() stands still from the start of the transaction, that is from before a wait
-    # for a lock.
+    # now() is the start of the transaction, which is before a wait for a lock.
     return "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"
 
 
@@ -178,13 +177,13 @@ class Database:
     """
     A database and its pool of connections; safe to share between threads.
 
-    Connections are made when first needed, so an unreachable database is found out by
-    the first use. Do not carry one over a fork.
+    The first use opens a connection, and fails when the database cannot be reached. Do
+    not carry one over a fork.
 
     Args:
         url: `sqlite:///relative/path`, `sqlite:////absolute/path` or
             `postgresql://user:password@host/database`, also with several hosts.
-        patience: How long it may take.
+        patience: The timeouts.
 
     Raises:
         WrongDatabase: The URL has another form, or its driver is not installed.
@@ -203,12 +202,12 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """
-        Open a transaction that only reads; it waits for nobody.
+        Open a transaction that only reads; it waits for no lock.
 
         Raises:
             DatabaseUnavailable: The database cannot be reached.
         """
-        with at_the_border(), self.engine.connect() as connection:
+        with translated_errors(), self.engine.connect() as connection:
             connection.execution_options(**{_READING: True})
             with connection.begin():
                 yield connection
@@ -216,14 +215,14 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """
-        Open a transaction that is committed, lastingly, when the block ends well.
+        Open a transaction; commit it to the disk when the block ends without an error.
 
         Raises:
-            DatabaseUnavailable: The database cannot be reached, or other writers kept
+            DatabaseUnavailable: The database cannot be reached, or other writers locked
                 it for too long.
         """
         with (
-            at_the_border(),
+            translated_errors(),
             self.engine.connect() as connection,
             connection.begin(),
         ):
@@ -235,24 +234,24 @@ class Database:
 
 
 @contextmanager
-def unhurried(engine: Engine) -> Iterator[Connection]:
+def writing_without_timeout(engine: Engine) -> Iterator[Connection]:
     """
-    Open a writing transaction that may take as long as it needs, as a migration does.
+    Open a writing transaction without a timeout, for a migration.
 
     Raises:
         DatabaseUnavailable: The database cannot be reached.
     """
-    with at_the_border(), engine.connect() as connection:
-        connection.execution_options(**{_UNHURRIED: True})
+    with translated_errors(), engine.connect() as connection:
+        connection.execution_options(**{_NO_TIMEOUT: True})
         with connection.begin():
             yield connection
 
 
 def lock_until_commit(connection: Connection, name: str) -> None:
     """
-    Wait until no other transaction holds the lock of that name; hold it till the end.
+    Take the lock of that name, after a wait if need be, until the transaction ends.
 
-    SQLite needs none: it has one writer at a time.
+    SQLite needs no such lock: it has one writer at a time.
     """
     if connection.dialect.name == "postgresql":
         digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
@@ -261,8 +260,8 @@ def lock_until_commit(connection: Connection, name: str) -> None:
 
 
 @contextmanager
-def at_the_border() -> Iterator[None]:
-    """Tell of a database that cannot be used in the program's own words."""
+def translated_errors() -> Iterator[None]:
+    """Raise the driver's errors about an unusable database as `DatabaseUnavailable`."""
     try:
         yield
     except (DBAPIError, PoolTimeoutError, TakesNoWrites) as error:
@@ -279,7 +278,7 @@ def _engine(database: DatabaseUrl, patience: Patience) -> Engine:
     if database.url.get_backend_name() == "sqlite":
         engine = create_engine(
             database.url,
-            # An error's text is logged; the values in it may not be.
+            # An error's text is logged, but the values in it may not be.
             hide_parameters=True,
             pool_size=10,
             max_overflow=20,
@@ -301,7 +300,7 @@ def _engine(database: DatabaseUrl, patience: Patience) -> Engine:
             **database.arguments,
             # A prepared statement belongs to a session.
             "prepare_threshold": None,
-            # BEGIN is ours to say: with what each transaction needs, in one go.
+            # `_begin` sends BEGIN itself, with the settings of the transaction.
             "autocommit": True,
         },
     )
@@ -309,18 +308,18 @@ def _engine(database: DatabaseUrl, patience: Patience) -> Engine:
     return engine
 
 
-# One message, and one round trip: psycopg's own BEGIN would be another.
+# One message and one round trip: psycopg's own BEGIN would need another.
 _BEGIN: Final = "BEGIN; SET LOCAL synchronous_commit = on;"
 
 
 class _PostgresqlConnections:
     """
-    Looks after the connections of a pool.
+    Checks the connections of a pool, and sets their deadlines.
 
-    One that is lent is asked first whether its server takes writes: one round trip buys
-    that neither a restarted server nor a failover costs a request. Where it does not,
-    every connection of the pool is dropped, and a new one finds the new primary; where
-    there is none, readers go on.
+    Before each use it asks the server whether it takes writes. This costs one round
+    trip, and saves the request after a restart or a failover of the server. If the
+    server takes no writes, the pool drops all its connections, and a new one finds the
+    new primary. While there is no primary, readers go on.
     """
 
     def __init__(self, patience: Patience) -> None:
@@ -339,19 +338,19 @@ class _PostgresqlConnections:
         )
 
     def listen(self, engine: Engine) -> None:
-        event.listen(engine, "connect", self._connected)
-        event.listen(engine, "checkout", self._lent)
-        event.listen(engine, "checkin", self._given_back)
-        event.listen(engine, "close", self._closed)
+        event.listen(engine, "connect", self._on_connect)
+        event.listen(engine, "checkout", self._on_checkout)
+        event.listen(engine, "checkin", self._on_checkin)
+        event.listen(engine, "close", self._on_close)
         event.listen(engine, "begin", self._begin)
-        event.listen(engine, "handle_error", _judge)
+        event.listen(engine, "handle_error", _on_error)
 
-    def _connected(self, connection: Any, entry: ConnectionPoolEntry) -> None:  # noqa: ANN401 - psycopg's, which is an extra
-        # Of our own: the number of libpq's may be another connection's a moment later.
+    def _on_connect(self, connection: Any, entry: ConnectionPoolEntry) -> None:  # noqa: ANN401 - psycopg's, which is an extra
+        # A duplicate: libpq's own descriptor may soon belong to another connection.
         entry.info[_SOCKET] = socket.socket(fileno=os.dup(connection.pgconn.socket))
         entry.info[_FRESH] = True
 
-    def _lent(
+    def _on_checkout(
         self,
         connection: DBAPIConnection,
         entry: ConnectionPoolEntry,
@@ -364,19 +363,19 @@ class _PostgresqlConnections:
         except Exception as error:
             if is_fresh:
                 raise
-            # SQLAlchemy drops all that are as old, and lends a fresh one.
+            # SQLAlchemy drops all connections of that age, and opens a new one.
             raise InvalidatePoolError from error
         if not takes_writes and not is_fresh:
             raise InvalidatePoolError
-        # A fresh one that takes no writes is the best there is: it serves readers.
+        # There is no primary: a new connection without writes still serves readers.
         entry.info[_TAKES_WRITES] = takes_writes
         self._deadlines.watch(entry.info[_SOCKET], self._patience.transaction)
 
-    def _given_back(self, _: object, entry: ConnectionPoolEntry) -> None:
+    def _on_checkin(self, _: object, entry: ConnectionPoolEntry) -> None:
         if _SOCKET in entry.info:
             self._deadlines.release(entry.info[_SOCKET])
 
-    def _closed(self, _: object, entry: ConnectionPoolEntry) -> None:
+    def _on_close(self, _: object, entry: ConnectionPoolEntry) -> None:
         own: socket.socket | None = entry.info.pop(_SOCKET, None)
         if own is not None:
             self._deadlines.release(own)
@@ -387,7 +386,7 @@ class _PostgresqlConnections:
         info = connection.connection.info
         if not info[_TAKES_WRITES] and not options.get(_READING, False):
             raise TakesNoWrites
-        if options.get(_UNHURRIED, False):
+        if options.get(_NO_TIMEOUT, False):
             self._deadlines.release(info[_SOCKET])
             connection.exec_driver_sql(_BEGIN)
         else:
@@ -406,8 +405,8 @@ def _takes_writes(connection: DBAPIConnection) -> bool:
     return row is not None and row[0] == "off"
 
 
-def _judge(context: ExceptionContext) -> None:
-    """Drop every connection of a pool where an error shows that none is of use."""
+def _on_error(context: ExceptionContext) -> None:
+    """Drop all connections of the pool when an error shows that none can be used."""
     if database_fault(context.original_exception) in (
         DatabaseFault.READ_ONLY,
         DatabaseFault.STATEMENT_POOLING,
@@ -416,8 +415,8 @@ def _judge(context: ExceptionContext) -> None:
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-    # The driver would begin transactions by itself, late and deferred; two writers that
-    # both began by reading would then fail instead of waiting for each other.
+    # The driver would begin transactions itself, late and deferred. Two writers that
+    # both read first would then fail instead of waiting for each other.
     connection.isolation_level = None
     cursor = connection.cursor()
     _switch_to_wal(cursor)

@@ -1,8 +1,8 @@
 """
-What is wrong with a database that cannot be used, in words for who runs the server.
+Faults of the database, in words for the operator.
 
-A driver's own text is read and never passed on: it may hold a user name, a host or a
-value of a row.
+The text of a driver's error is read and never passed on: it may hold a user name, a
+host or a value of a row.
 """
 
 import re
@@ -17,11 +17,11 @@ __all__ = ["DatabaseFault", "TakesNoWrites", "database_fault"]
 
 
 class TakesNoWrites(Exception):
-    """A server that was just connected to is not to be written to."""
+    """The server of a new connection takes no writes."""
 
 
 class DatabaseFault(Enum):
-    """What is wrong; the value is a sentence, without its name, of what to do."""
+    """A fault of the database; the value says what is wrong and what to do."""
 
     AWAY = "the database cannot be reached; is it running?"
     NO_POSTGRESQL = "what answers there is no PostgreSQL; correct the host or the port"
@@ -71,7 +71,7 @@ class DatabaseFault(Enum):
 
     @property
     def is_configuration(self) -> bool:
-        """Return whether it stays wrong until somebody changes a setting."""
+        """Return whether the fault lasts until the operator changes a setting."""
         return self in _CONFIGURATION
 
 
@@ -101,8 +101,8 @@ _BY_SQLSTATE: Final = {
     "57014": DatabaseFault.BUSY,
     "57P03": DatabaseFault.STARTING,
 }
-# libpq gives no code for what a server says while it is connected to. Its own texts
-# are English; a server's are in its language.
+# libpq gives no code for an error of the server while it connects. libpq's own texts
+# are English; the server's are in the server's language.
 _BY_TEXT: Final = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), fault)
     for pattern, fault in (
@@ -168,8 +168,8 @@ _BY_TEXT: Final = tuple(
         ),
     )
 )
-# Of what a server says libpq makes "SEVERITY:  message", with two blanks. None of its
-# own texts has that form.
+# libpq writes an error of the server as "SEVERITY:  message", with two blanks. None of
+# its own texts has that form.
 _SAID_BY_SERVER: Final = re.compile(r"^(?:.* failed: )?[^\s:]+:  \S", re.MULTILINE)
 _OF_SQLITE: Final = {
     sqlite3.SQLITE_BUSY: DatabaseFault.BUSY,
@@ -183,12 +183,12 @@ _OF_SQLITE: Final = {
     sqlite3.SQLITE_CORRUPT: DatabaseFault.NO_DATABASE_FILE,
     sqlite3.SQLITE_FULL: DatabaseFault.DISK_FULL,
 }
-# An extended result code of SQLite has its primary one in its last byte.
+# The last byte of SQLite's extended result code is the primary code.
 _PRIMARY: Final = 0xFF
 
 
 def database_fault(error: BaseException) -> DatabaseFault:
-    """Return what an error says; `AWAY` where it says nothing that is known."""
+    """Return the fault behind an error; `AWAY` when it is not known."""
     if isinstance(error, TakesNoWrites):
         return DatabaseFault.READ_ONLY
     if isinstance(error, PoolTimeoutError):

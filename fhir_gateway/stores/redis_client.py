@@ -1,7 +1,7 @@
 """
 The connection to Redis or Redis Cluster that every store here uses.
 
-It is made at its first use: a Redis that is away keeps no process from starting.
+The first use opens it: a process starts also while Redis is down.
 """
 
 import threading
@@ -25,10 +25,10 @@ TIMEOUT_S: Final = 0.25
 
 class StoreUnavailable(Exception):
     """
-    Redis could not be asked, or refused to write; the message says which.
+    Redis cannot be reached, or refused to write; the message says which.
 
     Attributes:
-        fault: What is wrong and what to do about it, for who runs the server.
+        fault: What is wrong and what to do about it, for the operator.
     """
 
     def __init__(self, message: str, *, fault: RedisFault = RedisFault.AWAY) -> None:
@@ -59,30 +59,30 @@ class RedisClient:
     @contextmanager
     def asking(self) -> Iterator[Any]:
         """
-        Give redis-py's client for a few commands.
+        Yield redis-py's client, for a few commands.
 
         Raises:
             StoreUnavailable: One of them, or the connection, failed.
         """
         try:
-            yield self._connected()
+            yield self._connect()
         except (redis.RedisError, redis.exceptions.RedisClusterException) as error:
-            # The text of a redis error can quote the command; its class says enough.
+            # The text of a Redis error can quote the command; its class says enough.
             raise StoreUnavailable(
                 f"Redis: {type(error).__name__}", fault=redis_fault(error)
             ) from error
 
     def check(self) -> None:
         """
-        See, at start, that what answers is Redis and lets us in.
+        Check, at start, that the server is a Redis and accepts the login.
 
-        One that is away keeps no process from starting.
+        A Redis that is down is no error here.
 
         Raises:
-            WrongRedis: It does not.
+            WrongRedis: It is no Redis, or it refuses the login.
         """
         try:
-            self._connected().ping()
+            self._connect().ping()
         except (redis.RedisError, redis.exceptions.RedisClusterException) as error:
             fault = redis_fault(error)
             if fault.is_configuration:
@@ -95,11 +95,11 @@ class RedisClient:
                 self._client.close()
                 self._client = None
 
-    def _connected(self) -> Any:  # noqa: ANN401 - redis-py's two clients share no typed base
+    def _connect(self) -> Any:  # noqa: ANN401 - redis-py's two clients share no typed base
         with self._lock:
             if self._client is None:
-                # redis-py repeats commands of its own accord, also after a timeout: one
-                # INCR was received eleven times. Ours are idempotent, but a stall must
+                # redis-py would repeat commands, also after a timeout: a server once
+                # got one INCR eleven times. Ours are idempotent, but the wait must
                 # be short.
                 kind = redis.cluster.RedisCluster if self.is_cluster else redis.Redis
                 self._client = kind.from_url(

@@ -1,7 +1,8 @@
 """
-What is wrong with a Redis that cannot be asked, in words for who runs the server.
+Faults of Redis, in words for the operator.
 
-What redis-py says is read and never passed on: it may hold a part of a command.
+The text of redis-py's error is read and never passed on: it may hold a part of a
+command.
 """
 
 import socket
@@ -16,7 +17,7 @@ __all__ = ["RedisFault", "redis_fault"]
 
 
 class RedisFault(Enum):
-    """What is wrong; the value is a sentence, without its name, of what to do."""
+    """A fault of Redis; the value says what is wrong and what to do."""
 
     AWAY = "it cannot be asked; is it running?"
     REFUSED = "nobody listens there; is it running, and is the port right?"
@@ -46,7 +47,7 @@ class RedisFault(Enum):
 
     @property
     def is_configuration(self) -> bool:
-        """Return whether it stays wrong until somebody changes a setting."""
+        """Return whether the fault lasts until the operator changes a setting."""
         return self in _CONFIGURATION
 
 
@@ -73,11 +74,11 @@ _BY_KIND: Final[tuple[tuple[type[BaseException], RedisFault], ...]] = (
     (TimeoutError, RedisFault.LATE),
     (redis.exceptions.TimeoutError, RedisFault.LATE),
 )
-# These have no kind of their own.
+# These faults have no exception class of their own.
 _BY_TEXT: Final = (
     ("WRONG_VERSION_NUMBER", RedisFault.NO_TLS),
     ("RECORD_LAYER_FAILURE", RedisFault.NO_TLS),
-    # A Redis without TLS waits for the rest of what it takes for a command.
+    # A Redis without TLS reads the handshake as a command, and waits for the rest.
     ("handshake operation timed out", RedisFault.TLS_LATE),
     ("DB index", RedisFault.NO_DATABASE),
     ("Cluster mode is not enabled", RedisFault.NO_CLUSTER),
@@ -86,7 +87,7 @@ _BY_TEXT: Final = (
 
 
 def redis_fault(error: BaseException) -> RedisFault:
-    """Return what an error of redis-py says; `AWAY` where nothing known."""
+    """Return the fault behind an error of redis-py; `AWAY` when it is not known."""
     chain = list(_chain(error))
     for each in chain:
         for text, fault in _BY_TEXT:
@@ -100,7 +101,7 @@ def redis_fault(error: BaseException) -> RedisFault:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what it came from."""
+    """Yield an error and its causes."""
     each: BaseException | None = error
     while each is not None:
         yield each

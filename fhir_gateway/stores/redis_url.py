@@ -1,5 +1,5 @@
 """
-The URL of Redis, as redis-py takes it, and one word of our own: `?cluster=true`.
+The URL of Redis, as redis-py takes it, and one parameter of our own: `?cluster=true`.
 """
 
 import math
@@ -25,7 +25,7 @@ _NETWORK: Final = frozenset({"redis", "rediss"})
 _SOCKET: Final = "unix"
 _CLUSTER: Final = "cluster"
 _TRUTHS: Final = {"true": True, "false": False}
-# What a store here can live with: answers as bytes, among others.
+# Parameters that leave the stores working; they need answers as bytes, for instance.
 _PARAMETERS: Final = frozenset(
     {
         *("client_name", "db", "health_check_interval", "max_connections"),
@@ -56,7 +56,7 @@ class WrongRedis(ValueError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisUrl:
     """
-    Which Redis it is.
+    A Redis that can be used.
 
     Attributes:
         url: As redis-py takes it.
@@ -72,10 +72,10 @@ class RedisUrl:
 
 def redis_url(text: str) -> RedisUrl:
     """
-    Return which Redis a URL means.
+    Return the Redis that a URL names.
 
     Raises:
-        WrongRedis: It means none that can be asked; every fault is named.
+        WrongRedis: The URL names no usable Redis; every fault is named.
     """
     if text.partition(":")[0].lower() not in _NETWORK | {_SOCKET}:
         raise WrongRedis([f"is no URL of Redis: {_EXPECTED}"])
@@ -91,7 +91,7 @@ def redis_url(text: str) -> RedisUrl:
     query = [pair for pair in parsed.query if pair[0] != _CLUSTER]
     url = f"{base}?{urlencode(query)}" if query else base
     try:
-        # Nothing is connected to: what redis-py makes of each parameter is seen.
+        # This connects to nothing: it shows whether redis-py accepts each parameter.
         pool = redis.ConnectionPool.from_url(url)
         pool.make_connection()
     except (TypeError, ValueError, OSError, redis.RedisError):
@@ -131,7 +131,7 @@ def _faults(parsed: ServerUrl) -> Iterator[str]:
 
 def _parameter_faults(query: Mapping[str, str]) -> Iterator[str]:
     if not query.keys() <= _PARAMETERS | {_CLUSTER}:
-        # Not the name: it may be the rest of a password that is not escaped.
+        # Without the name: it may be the rest of an unescaped password.
         yield (
             "has a parameter after its ? that cannot be used here: expected cluster,"
             f" {', '.join(sorted(_PARAMETERS))}"

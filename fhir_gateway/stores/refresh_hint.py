@@ -1,9 +1,9 @@
 """
 Refresh hints: the time types that workers should soon ask for again, in Redis.
 
-There is one set for each reason and source. A set names units and time types, and
-nobody who asked for them; it has no more members than the source has time types, and
-Redis drops it ten minutes after the last hint.
+There is one set for each reason and source. A set names units and time types, never the
+clients that searched; it has no more members than the source has time types. Redis
+deletes it ten minutes after the last hint.
 """
 
 from collections.abc import Iterable
@@ -15,12 +15,12 @@ from fhir_gateway.stores.redis_client import RedisClient
 
 __all__ = ["AGEING", "WRONG", "RedisRefreshHints", "RefreshHint", "RefreshHints"]
 
-# The reasons are the beginnings of keys, which a rolling upgrade needs unchanged.
+# The reasons are prefixes of keys, which a rolling upgrade needs unchanged.
 AGEING: Final = "demand"
-"""Clients searched for it, and it was ageing."""
+"""Clients searched for a time type with ageing times."""
 
 WRONG: Final = "recheck"
-"""A booking found that it may be wrong."""
+"""A booking found that the stored times may be wrong."""
 
 _KEPT_FOR: Final = timedelta(minutes=10)
 _SEPARATOR: Final = ":"

@@ -1,13 +1,13 @@
 """
-Sealing: what is personal stands encrypted in the database, and can still be found.
+Sealing: personal fields are encrypted in the database, and can still be looked up.
 
 A key file has one key per line, the newest first; blank lines and lines that begin
-with `#` are skipped. The first key seals; every key opens and is looked up with.
+with `#` are skipped. The first key seals. Opening and looking up try every key.
 
 To change keys without a stop, restart twice: first with the new key as the *last*
-line, so that every process can read what it will seal, then with it moved to the
-first. An old key stays in the file until `fhir-gateway journal reseal` has sealed every
-row with the new one.
+line, so that every process can open what the new key will seal; then with the new key
+as the first line. Keep an old key in the file until `fhir-gateway journal reseal` has
+sealed every row with the new one.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ class UnusableKey(ValueError):
     The keys or their file cannot be used.
 
     Attributes:
-        faults: One sentence each, which says what to do; none ever holds a key.
+        faults: One sentence each, which says what to do; none holds a key.
     """
 
     def __init__(self, faults: Sequence[str]) -> None:
@@ -53,13 +53,13 @@ class SealBroken(GatewayError):
     """
     A row was sealed with a key that is not among ours, or has been tampered with.
 
-    It is not the caller's doing: the key file and the database do not belong together.
+    It is not the caller's fault: the key file does not belong to the database.
     """
 
 
 class Seal:
     """
-    Encrypts personal fields, and makes the keyed hashes by which they are found.
+    Encrypts personal fields, and makes the keyed hashes to look them up by.
 
     Args:
         keys: Fernet keys, the newest first.
@@ -91,10 +91,10 @@ class Seal:
             raise UnusableKey(faults)
         self._newest = Fernet(keys[0])
         self._fernet = MultiFernet([Fernet(key) for key in keys])
-        # Every key has its own lookup key, and a lookup tries them all. Deriving one
-        # from the oldest key alone would give one hash per number for ever, but then
-        # that key could never be retired, and adding a key as the last line (the
-        # first step of a change without a stop) would hide every booking.
+        # Every key has its own lookup key, and a lookup tries them all. A lookup key
+        # from the oldest key alone would give one hash per number for ever. But then
+        # nobody could retire that key, and a new last line (the first step of a
+        # change without a stop) would hide every booking.
         self._lookup_keys = tuple(_lookup_key(key) for key in keys)
 
     def __repr__(self) -> str:
@@ -105,8 +105,8 @@ class Seal:
         """
         Return a seal with the keys in a file; make the file when there is none.
 
-        A new file holds one random key and is readable by its owner only. When several
-        processes start at once they all get the same key.
+        A new file holds one random key, and only its owner can read it. Several
+        processes that start at once all get the same key.
 
         Raises:
             UnusableKey: The file cannot be read or made, or what it holds is no key.
@@ -149,7 +149,7 @@ class Seal:
         return Fernet.generate_key().decode()
 
     def seal(self, fields: Mapping[str, str]) -> str:
-        """Return the fields as one encrypted text; the same fields differ each time."""
+        """Return the fields as one encrypted text, which differs each time."""
         return self._fernet.encrypt(json.dumps(dict(fields)).encode()).decode()
 
     def unseal(self, text: str) -> dict[str, str]:
@@ -182,13 +182,13 @@ class Seal:
         Return the keyed hash to store beside a sealed value.
 
         Args:
-            kind: What the value is; equal values of two kinds have unlike hashes.
-            value: What will be looked for.
+            kind: What the value is; equal values of two kinds have different hashes.
+            value: The value to look up.
         """
         return self.lookups(kind, value)[0]
 
     def lookups(self, kind: str, value: str) -> tuple[str, ...]:
-        """Return every hash that the value may be stored under, one per key."""
+        """Return each hash that the value may be stored under, one per key."""
         message = f"{kind}\0{value}".encode()
         return tuple(
             hmac.new(key, message, hashlib.sha256).hexdigest()
@@ -202,8 +202,8 @@ def _lookup_key(key: str) -> bytes:
 
 
 def _create(path: Path) -> None:
-    # Written in full beside its place, then linked into it: a link fails when the name
-    # is taken, so the first process wins and nobody ever reads half a key.
+    # Written in full beside its place, then linked into it. A link fails when the name
+    # is taken: the first process wins, and none reads half a key.
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
     try:
@@ -213,8 +213,8 @@ def _create(path: Path) -> None:
             os.fsync(file.fileno())
         with suppress(FileExistsError):
             path.hardlink_to(draft)
-        # A key that is lost in a power cut takes every booking with it, so the
-        # directory's entry is made lasting too.
+        # Without the key nobody can open any booking. So the directory's entry must
+        # outlive a power cut too.
         directory = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(directory)

@@ -1,8 +1,8 @@
 """
-The URL of a server that keeps something: what it says, or each fault in it.
+The URL of a storage server: its parts, or each fault in it.
 
 RFC 3986, section 3, and the list of hosts that libpq and others allow. No fault repeats
-what may be a part of a password.
+text that may be a part of a password.
 """
 
 import re
@@ -38,7 +38,7 @@ class WrongUrl(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """Where a server listens; without a port, where its kind usually does."""
+    """Where a server listens; without a port, at the usual port of its kind."""
 
     name: str
     port: int | None
@@ -47,7 +47,7 @@ class Host:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerUrl:
     """
-    What a URL says, without its escapes.
+    The parts of a URL, without escapes.
 
     Attributes:
         scheme: In lower case.
@@ -66,10 +66,10 @@ class ServerUrl:
 
 def server_url(text: str) -> ServerUrl:
     """
-    Return what a URL says.
+    Return the parts of a URL.
 
     Raises:
-        WrongUrl: It is no URL of a server, or what it says is ambiguous.
+        WrongUrl: It is no URL of a server, or it is ambiguous.
     """
     if _UNPRINTED.search(text):
         raise WrongUrl(["has a space or a line break in it: write %20 for a space"])

@@ -1,8 +1,8 @@
 """
-How web processes' own questions to sources went, in Redis, for operators.
+The outcomes of the web processes' calls to sources, in Redis, for operators.
 
-A worker's questions have the `source_status`. Only web processes ask about residents,
-and ask live sources.
+`source_status` has the outcomes of a worker's calls. Only web processes ask about
+residents, and only they ask live sources.
 """
 
 from collections.abc import Mapping
@@ -45,11 +45,11 @@ class ResidentLoss:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveSighting:
     """
-    How the last questions of a live source went.
+    The outcomes of the last calls to a live source.
 
     Attributes:
-        seen_at: When they were asked.
-        asked: How many they were.
+        seen_at: When the calls were made.
+        asked: How many calls there were.
         unanswered: How many of them have no answer.
         failing_since: Since when nothing at all was answered; None after an answer.
         last_error: What went wrong last, without anything personal.
@@ -64,7 +64,7 @@ class LiveSighting:
 
 class Sightings(Protocol):
     """
-    What web processes have seen of sources, shared with the commands that show it.
+    The outcomes that web processes have recorded, for the commands that show them.
 
     Every method raises `StoreUnavailable` when the store cannot be asked.
     """
@@ -76,7 +76,7 @@ class Sightings(Protocol):
         ...
 
     def put_live(self, source: SourceName, sighting: LiveSighting) -> None:
-        """Replace how a live source's last questions went."""
+        """Replace the outcomes of the last calls to a live source."""
         ...
 
 
@@ -86,7 +86,7 @@ class RedisSightings:
 
     Args:
         client: The connection.
-        clock: Tells the day.
+        clock: Returns the current time; its date counts.
     """
 
     def __init__(self, client: RedisClient, *, clock: Clock = now) -> None:
@@ -96,13 +96,15 @@ class RedisSightings:
     def add_losses(
         self, source: SourceName, interaction: Interaction, reasons: Mapping[str, int]
     ) -> None:
-        """Count what was left out; after a hundred reasons a day, without its own."""
+        """Count what was left out; after a hundred reasons a day, as other reasons."""
         name = _losses_name(source, self._clock())
         with self._redis.asking() as redis:
             is_full = redis.hlen(name) >= _MOST_REASONS
             for reason, count in reasons.items():
-                told = _OTHERS if is_full else reason
-                redis.hincrby(name, f"{interaction.name}{_SEPARATOR}{told}", count)
+                counted_as = _OTHERS if is_full else reason
+                redis.hincrby(
+                    name, f"{interaction.name}{_SEPARATOR}{counted_as}", count
+                )
             redis.expire(name, _KEPT_FOR)
 
     def losses(self, source: SourceName) -> tuple[ResidentLoss, ...]:
@@ -127,7 +129,7 @@ class RedisSightings:
         )
 
     def put_live(self, source: SourceName, sighting: LiveSighting) -> None:
-        """Replace how a live source's last questions went."""
+        """Replace the outcomes of the last calls to a live source."""
         packed = orjson.dumps(
             [
                 sighting.seen_at.timestamp(),
@@ -141,13 +143,13 @@ class RedisSightings:
             redis.set(_live_name(source), packed, ex=_KEPT_FOR)
 
     def live(self, source: SourceName) -> LiveSighting | None:
-        """Return how a live source's last questions went, if any were asked."""
+        """Return the outcomes of the last calls to a live source, if there were any."""
         with self._redis.asking() as redis:
             packed = redis.get(_live_name(source))
         if packed is None:
             return None
-        told: list[Any] = orjson.loads(packed)
-        seen_at, asked, unanswered, failing_since, last_error = told
+        fields: list[Any] = orjson.loads(packed)
+        seen_at, asked, unanswered, failing_since, last_error = fields
         return LiveSighting(
             seen_at=datetime.fromtimestamp(seen_at, UTC),
             asked=asked,

@@ -1,10 +1,11 @@
 """
 A block: the free times of one unit's time type, as its source last listed them.
 
-A block is replaced whole. Packed it is a header (JSON: identity, when asked and
-answered, the schedules, how many times) behind its length, then twelve bytes for
-each free time, sorted by start: start and length in seconds (unsigned 32 bits), the
-number of its schedule and how many times it is listed (unsigned 16 bits).
+A block is replaced whole. Its packed form has three parts: the length of the
+header; the header (JSON: identity, when asked and answered, the schedules, the number
+of times); then twelve bytes for each free time, sorted by start: start and length in
+seconds (unsigned 32 bits), the number of its schedule and how many times it is listed
+(unsigned 16 bits).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -55,7 +56,7 @@ class UnreadableBlock(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockKey:
-    """What a block is about."""
+    """The unit and the time type of a block."""
 
     source: SourceName
     unit: HsaId
@@ -68,14 +69,14 @@ class SlotBlock:
     Free times, sorted by start.
 
     Attributes:
-        key: What it is about.
+        key: The unit and the time type.
         asked_at: When the source was asked.
         answered_at: When it had answered.
         schedules: The schedules of the times, and those without a free time at the
             moment, so that clients can still read schedules that they know.
         rows: One record for each free time: `start`, `length` (seconds), `schedule`
             (its number in `schedules`), `count`.
-        rejected: What was wrong with the times that were left out, and how many.
+        rejected: The reasons why times were left out, and how many times each.
     """
 
     key: BlockKey
@@ -87,12 +88,12 @@ class SlotBlock:
 
     @property
     def lacks_times(self) -> bool:
-        """Return whether times that the source has listed could not be kept."""
+        """Return whether the source listed times that could not be kept."""
         return any(reason != PAST for reason in self.rejected)
 
     @property
     def losses(self) -> tuple[Loss, ...]:
-        """Return what the source has listed and could not be kept."""
+        """Return why times that the source listed could not be kept."""
         return times_lost(self.key.unit, self.key.time_type_id, self.rejected)
 
     @classmethod
@@ -110,14 +111,14 @@ class SlotBlock:
         numbers: dict[str, int] = {}
         schedules: list[Schedule] = []
         number_of: dict[int, int] = {}
-        # Thousands of times are of a few schedules: each object is looked at once.
+        # Thousands of times share a few schedules: each object is looked at once.
         listed = {id(each.schedule): each.schedule for each in timeslots}
         for schedule in (*listed.values(), *earlier_schedules):
             number = numbers.setdefault(schedule.token, len(schedules))
             if number == len(schedules):
                 schedules.append(schedule)
             number_of[id(schedule)] = number
-        # Made unsigned from Python's integers, so that what does not fit raises.
+        # Converted from Python's integers, so that a number that does not fit raises.
         start = np.array([epoch_seconds(each.start) for each in timeslots], np.uint32)
         end = np.array([epoch_seconds(each.end) for each in timeslots], np.uint32)
         rows = np.empty(len(timeslots), dtype=_ROW)
@@ -203,7 +204,7 @@ def unpack(packed: bytes) -> SlotBlock:
 
 def _rows(packed: bytes, count: int, schedules: int) -> npt.NDArray[np.void]:
     rows = np.frombuffer(packed, dtype=_ROW)
-    # Cut off between two rows it would pass for a block with fewer free times.
+    # A block cut off between two rows would look like one with fewer free times.
     if len(rows) != count:
         raise ValueError("rows are missing")
     if np.any(rows["schedule"] >= schedules):

@@ -1,7 +1,7 @@
 """
-Where blocks and catalogues are kept for every process to read: Redis.
+The store of blocks, catalogues and statuses that all processes read: Redis.
 
-Redis never holds the truth of a booking: losing all of it costs a refill. Every change
+No booking depends on Redis: when it loses all, the workers fill it again. Every change
 goes on one stream, `changes`, which the readers follow.
 """
 
@@ -49,7 +49,7 @@ _STREAM: Final = "changes"
 _STREAM_LENGTH: Final = 100_000
 _LONGEST_WAIT: Final = timedelta(seconds=1)
 _BATCH: Final = 500
-# A block nobody refreshes any more must not stay for ever.
+# A block that no worker refreshes any more must not stay for ever.
 _KEPT_FOR: Final = timedelta(days=1)
 
 
@@ -77,8 +77,8 @@ class SlotStore(Protocol):
     """
     Blocks, catalogues and statuses, shared between processes.
 
-    Every method raises `StoreUnavailable` when the store cannot be asked; whoever reads
-    goes on with what it has.
+    Every method raises `StoreUnavailable` when the store cannot be asked. A
+    reader then goes on with the data that it has.
     """
 
     def put_block(self, block: SlotBlock) -> None:
@@ -141,7 +141,7 @@ class RedisSlotStore:
         """Return how much memory Redis uses; of a cluster, its first node."""
         with self.client.asking() as redis:
             memory = redis.info("memory")
-        # Of a cluster redis-py gives one answer for each node.
+        # For a cluster redis-py returns one answer for each node.
         first = memory if "used_memory" in memory else next(iter(memory.values()))
         return int(first["used_memory"])
 
@@ -158,7 +158,7 @@ class RedisSlotStore:
                 try:
                     found.append(unpack(packed) if packed else None)
                 except UnreadableBlock:
-                    # Of an older or newer version of this program: refilled in time.
+                    # Another version wrote it; a worker replaces it in time.
                     found.append(None)
         return found
 
@@ -214,7 +214,7 @@ class RedisSlotStore:
             )
             oldest = redis.xrange(_STREAM, count=1)
         entries = _entries(answer)
-        # The stream is shorter than our place in it when Redis was emptied, and begins
+        # The stream ends before our place in it when Redis was emptied, and begins
         # after it when we have been away for too long.
         first = oldest[0][0].decode() if oldest else "0-0"
         missed = cursor != "0-0" and (
@@ -252,7 +252,7 @@ def _changes(
             blocks.add(key)
             continue
         kind, _, source = name.decode(errors="replace").partition(":")
-        # What is no source of ours is nothing that this program has written.
+        # This program writes valid source names only.
         with suppress(ValueError):
             if f"{kind}:" == _CATALOGUE:
                 catalogues.add(SourceName(source))

@@ -1,5 +1,5 @@
 """
-A source's catalogue: what its units offer, as it last said.
+A source's catalogue: what its units offer, by its last answers.
 
 The units, their time types and their staff; kept in Redis as JSON beside the blocks.
 """
@@ -36,7 +36,7 @@ class SourceCatalogue:
     Attributes:
         time_types: By unit; a unit that has not answered yet is absent.
         performers: By HSA-id.
-        losses: What was left out of the answers that this was learnt from.
+        losses: What was left out of the answers behind this.
     """
 
     source: SourceName
@@ -47,7 +47,7 @@ class SourceCatalogue:
     losses: tuple[Loss, ...] = ()
 
     def says_the_same(self, other: "SourceCatalogue") -> bool:
-        """Return whether it differs from another in nothing but when it was said."""
+        """Return whether it equals another, apart from the time of the answer."""
         return replace(self, answered_at=other.answered_at) == other
 
 

@@ -1,8 +1,8 @@
 """
-Leases: which worker asks a source, one at a time, in Redis.
+Leases in Redis: one worker at a time asks a source.
 
-A lease is a key with the holder's token that runs out by itself. Renewing and giving
-back look at the token and act in one step, so that nobody touches another's lease.
+A lease is a key with the holder's token; it expires by itself. Renewing and releasing
+compare the token and act in one step, so that no worker changes another's lease.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ if redis.call('get', KEYS[1]) == ARGV[1] then
 end
 return 0
 """
-# The clock is Redis's own: workers on several machines need not agree on the time.
+# The clock is Redis's own, since the clocks of several machines differ.
 _ATTEND: Final = """
 local time = redis.call('time')
 local present = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -43,11 +43,11 @@ return {redis.call('zcard', KEYS[1]), known}
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presence:
     """
-    The workers that are there.
+    The workers that are running.
 
     Attributes:
-        workers: How many, the one that asks included.
-        was_known: That one was there before, as far as Redis knows.
+        workers: How many there are, including the one that asks.
+        was_known: Whether Redis knew the one that asks before.
     """
 
     workers: int
@@ -62,23 +62,23 @@ class SourceLeases(Protocol):
     """
 
     def attend(self, holder: str, *, lasts: timedelta) -> Presence:
-        """Say that a worker is there, for so long; return who is."""
+        """Record a worker as running for that long; return which workers are."""
         ...
 
     def leave(self, holder: str) -> None:
-        """Say that a worker is there no more."""
+        """Record that a worker has stopped."""
         ...
 
     def acquire(self, source: SourceName, holder: str, *, lasts: timedelta) -> bool:
-        """Take a lease that nobody has; return whether it is this holder's now."""
+        """Take the lease if it is free; return whether this holder has it now."""
         ...
 
     def renew(self, source: SourceName, holder: str, *, lasts: timedelta) -> bool:
-        """Let a lease last anew; return whether it was still this holder's."""
+        """Extend the lease; return whether this holder still had it."""
         ...
 
     def release(self, source: SourceName, holder: str) -> None:
-        """Give a lease back, if it is this holder's."""
+        """Release the lease, if this holder has it."""
         ...
 
 
@@ -94,7 +94,7 @@ class RedisSourceLeases:
         self._redis = client
 
     def attend(self, holder: str, *, lasts: timedelta) -> Presence:
-        """Say that a worker is there, for so long; return who is."""
+        """Record a worker as running for that long; return which workers are."""
         with self._redis.asking() as redis:
             workers, was_known = redis.eval(
                 _ATTEND, 1, _WORKERS, holder, _milliseconds(lasts)
@@ -102,26 +102,26 @@ class RedisSourceLeases:
         return Presence(workers=int(workers), was_known=bool(was_known))
 
     def leave(self, holder: str) -> None:
-        """Say that a worker is there no more."""
+        """Record that a worker has stopped."""
         with self._redis.asking() as redis:
             redis.zrem(_WORKERS, holder)
 
     def acquire(self, source: SourceName, holder: str, *, lasts: timedelta) -> bool:
-        """Take a lease that nobody has; return whether it is this holder's now."""
+        """Take the lease if it is free; return whether this holder has it now."""
         with self._redis.asking() as redis:
             return bool(
                 redis.set(f"{_LEASE}{source}", holder, nx=True, px=_milliseconds(lasts))
             )
 
     def renew(self, source: SourceName, holder: str, *, lasts: timedelta) -> bool:
-        """Let a lease last anew; return whether it was still this holder's."""
+        """Extend the lease; return whether this holder still had it."""
         with self._redis.asking() as redis:
             return bool(
                 redis.eval(_RENEW, 1, f"{_LEASE}{source}", holder, _milliseconds(lasts))
             )
 
     def release(self, source: SourceName, holder: str) -> None:
-        """Give a lease back, if it is this holder's."""
+        """Release the lease, if this holder has it."""
         with self._redis.asking() as redis:
             redis.eval(_RELEASE, 1, f"{_LEASE}{source}", holder)
 

@@ -22,17 +22,17 @@ __all__ = [
 
 
 class UnreadableStatus(ValueError):
-    """The bytes are no status that this program knows."""
+    """The bytes are no status that this version can read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailingQuestion:
     """
-    What a source does not answer, while it may well answer everything else.
+    A question that a source does not answer; it may answer all others.
 
     Attributes:
         time_type_id: None where the unit does not say what it offers.
-        since: When the present run of failures began.
+        since: When the failures in a row began.
         error: What went wrong last, without anything personal.
     """
 
@@ -45,19 +45,20 @@ class FailingQuestion:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceStatus:
     """
-    How a source's refresh is going.
+    The state of a source's refresh.
 
     Attributes:
         last_answer_at: When it last answered anything.
-        failing_since: Since when it answers nothing of what searches need; None while
-            it answers, be it in part.
+        failing_since: Since when it answers nothing that searches need; None while it
+            answers at least in part.
         last_error: What went wrong last, without anything personal.
-        told_at: When the worker stored this.
+        reported_at: When the worker stored this.
         worker: Which worker asks it.
-        failing: What it does not answer; the longest failing when there are very many.
+        failing: The questions that it does not answer; if very many, those that fail
+            longest.
         broken: The interactions that fail as a whole.
-        calls_last_minute: How often it was asked in the minute before.
-        questions: How many questions there are to ask it.
+        calls_last_minute: How many calls it got in the minute before.
+        questions: How many questions the worker asks it.
         unanswered: How many of them it has never answered.
         oldest_answer_at: When the oldest block was answered, if there is any.
         slots: How many free times its blocks have.
@@ -70,7 +71,7 @@ class SourceStatus:
     last_answer_at: datetime | None
     failing_since: datetime | None
     last_error: str | None
-    told_at: datetime | None = None
+    reported_at: datetime | None = None
     worker: str | None = None
     failing: tuple[FailingQuestion, ...] = ()
     broken: tuple[str, ...] = ()
@@ -90,7 +91,8 @@ def pack_status(status: SourceStatus) -> bytes:
             "last_answer_at": _timestamp(status.last_answer_at),
             "failing_since": _timestamp(status.failing_since),
             "last_error": status.last_error,
-            "told_at": _timestamp(status.told_at),
+            # A rolling upgrade needs the name that earlier releases write.
+            "told_at": _timestamp(status.reported_at),
             "worker": status.worker,
             "failing": [
                 [
@@ -118,7 +120,7 @@ def unpack_status(source: SourceName, packed: bytes) -> SourceStatus:
     Return the status of a source that bytes hold.
 
     Raises:
-        UnreadableStatus: They hold none that this program knows.
+        UnreadableStatus: They hold none that this version can read.
     """
     try:
         fields: dict[str, Any] = orjson.loads(packed)
@@ -127,7 +129,7 @@ def unpack_status(source: SourceName, packed: bytes) -> SourceStatus:
             last_answer_at=_instant(fields["last_answer_at"]),
             failing_since=_instant(fields["failing_since"]),
             last_error=fields["last_error"],
-            told_at=_instant(fields["told_at"]),
+            reported_at=_instant(fields["told_at"]),
             worker=fields["worker"],
             failing=tuple(
                 FailingQuestion(

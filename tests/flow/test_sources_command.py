@@ -45,7 +45,7 @@ def status_of(made: Program, name: str) -> SourceStatus:
 def test_sources_that_are_well_exit_with_0(made: Program, run: Any) -> None:
     """After everything was asked all are well, and JSON counts their slots."""
     for name in ("norr", "mitt", "syd"):
-        told = replace(status_of(made, name), told_at=now(), oldest_answer_at=now())
+        told = replace(status_of(made, name), reported_at=now(), oldest_answer_at=now())
         made.store.put_status(told)
     result = run("--json")
     told_of = {each["source"]: each for each in json.loads(result.stdout)}
@@ -61,7 +61,10 @@ def test_a_source_that_is_not_well_exits_with_3(made: Program, run: Any) -> None
     before = status_of(made, "syd")
     made.store.put_status(
         replace(
-            before, told_at=now(), failing_since=now(), last_error="It did not answer."
+            before,
+            reported_at=now(),
+            failing_since=now(),
+            last_error="It did not answer.",
         )
     )
     result = run()

@@ -245,7 +245,7 @@ def test_an_unreadable_offer_counts_as_absent(
                 last_answer_at=NOW,
                 failing_since=NOW,
                 last_error="The source did not answer in time.",
-                told_at=NOW,
+                reported_at=NOW,
                 worker="host-1",
                 failing=(
                     FailingQuestion(

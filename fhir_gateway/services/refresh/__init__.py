@@ -1,7 +1,7 @@
 """
 Refresh: the worker asks sources for their free times and stores the answers.
 
-    worker_share     which sources this worker asks: those that it has the lease of
+    worker_share     which sources this worker asks: those with its lease
     lease_deadline   until when it may ask a source
     source_refresh   asks one source, within its budget, and stores the answers
     refresh_run      what it knows of the source while it has the lease
@@ -9,8 +9,8 @@ Refresh: the worker asks sources for their free times and stores the answers.
     question         what can be asked
     calls            the calls to the source
     block_refresh    asks for the free times of one time type
-    suspicion        whether an answer is believed
-    block_memory     what is remembered of the stored blocks
-    source_reporter  stores the source's status, and logs how it goes
+    suspicion        whether to accept an answer
+    block_memory     what the refresh remembers of the stored blocks
+    source_reporter  stores the source's status, and logs its changes
     status_summary   what the status says
 """

@@ -1,7 +1,7 @@
 """
 What the refresh remembers of the blocks that it has stored.
 
-It is what an answer is judged by, and what the status counts.
+The refresh compares answers with it; the status has its counts.
 """
 
 import threading
@@ -30,7 +30,7 @@ _HOUR_S: Final = 3600
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Kept:
     """
-    What is remembered of a block.
+    The parts of a block that the refresh remembers.
 
     Attributes:
         starts: When its free times begin, in seconds, sorted.
@@ -42,14 +42,14 @@ class _Kept:
     losses: tuple[Loss, ...]
 
     def coming(self, moment: datetime) -> npt.NDArray[np.uint32]:
-        """Return when those begin that have not begun."""
+        """Return the starts of the times that have not begun."""
         first = np.searchsorted(self.starts, epoch_seconds(moment), side="right")
         return self.starts[first:]
 
 
 class BlockMemory:
     """
-    The blocks of one source, as far as they must be remembered.
+    The blocks of one source, as far as the refresh remembers them.
 
     Args:
         most_slots: How many free times one block can have.
@@ -76,13 +76,13 @@ class BlockMemory:
         self, key: BlockKey, *, listed: int, free: int, moment: datetime
     ) -> Verdict:
         """
-        Return what to do with an answer; one that is given twice is believed.
+        Return what to do with an answer; one that comes twice is accepted.
 
         Args:
-            key: What it is about.
-            listed: How many times it lists, those that are left out included.
+            key: Its unit and time type.
+            listed: How many times it lists, including those that are left out.
             free: How many of them would be stored.
-            moment: When it was asked for.
+            moment: When the source was asked.
         """
         with self._lock:
             kept = self._kept.get(key)
@@ -127,7 +127,7 @@ class BlockMemory:
         self, keys: Iterable[BlockKey], meanings: TimeTypeMap, moment: datetime
     ) -> tuple[int, dict[str, int]]:
         """
-        Return how many free times there are, and why others are not, or hardly, found.
+        Return the number of free times, and why searches do not find others.
 
         Args:
             keys: Which blocks count.
@@ -150,7 +150,7 @@ class BlockMemory:
         return slots, dict(rejected)
 
     def losses(self, keys: Iterable[BlockKey]) -> list[Loss]:
-        """Return what was left out of the answers that became the blocks."""
+        """Return what was left out of the answers behind the blocks."""
         with self._lock:
             return [
                 loss

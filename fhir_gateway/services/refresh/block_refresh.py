@@ -40,20 +40,20 @@ class NotBelieved(Exception):
     """
     The refresh does not store the answer.
 
-    Without a message the source must give it again; the message says why it is refused.
+    A message says why the answer is refused; without one the source must repeat it.
     """
 
 
 class BlockRefresh:
     """
-    Asks one source for blocks, and judges them.
+    Asks one source for blocks, and decides whether to accept them.
 
     Args:
-        source: Whom to ask, and how far ahead.
+        source: The source, with how far ahead to ask.
         adapter: It says which interactions it supports.
         memory: The blocks that the worker has stored.
         loss_log: Where losses are logged.
-        clock: Tells the time.
+        clock: Returns the current time.
     """
 
     def __init__(
@@ -79,8 +79,8 @@ class BlockRefresh:
 
         Raises:
             GatewayError: The source did not answer.
-            LeaseEnded: The worker may not ask it any more.
-            NotBelieved: It answered, and the refresh does not store that.
+            LeaseEnded: The worker may no longer ask the source.
+            NotBelieved: It answered, and the refresh does not store the answer.
         """
         asked_at = self._clock()
         times = ListedTimes(key.time_type_id, asked_at)
@@ -104,11 +104,10 @@ class BlockRefresh:
 
     def _judge(self, key: BlockKey, times: ListedTimes, moment: datetime) -> None:
         """
-        Judge an answer.
+        Accept an answer, or raise.
 
         Raises:
-            NotBelieved: The source must give it again, or, with a message, it is
-                refused.
+            NotBelieved: The source must repeat it; or, with a message, it is refused.
         """
         free = len(times.timeslots)
         judged = self._memory.judge(key, listed=times.listed, free=free, moment=moment)
@@ -153,10 +152,9 @@ class BlockRefresh:
         self, run: RefreshRun, key: BlockKey, period: Window
     ) -> set[date] | None:
         """
-        Return the days with free times; None when the source does not plainly say.
+        Return the days with free times; None when the answer is not clear.
 
-        A day that is unreadable, or outside the period, leaves in doubt which days
-        there are.
+        It is not clear when a day is unreadable or outside the period.
         """
         breaker = run.breakers[_DATES]
         if not breaker.allows():

@@ -1,5 +1,5 @@
 """
-The refresh's calls to a source: as its agent, in its pace, for as long as it may.
+The refresh's calls to a source: as an agent, within the pace and the lease.
 """
 
 import threading
@@ -46,13 +46,13 @@ class RefreshCalls:
     Makes the refresh's calls to one source.
 
     Each waits until the pace allows it. Each raises what the adapter raises, and
-    `LeaseEnded` when this worker may not ask the source any more.
+    `LeaseEnded` when this worker may no longer ask the source.
 
     Args:
-        source: Whom to ask, and how often.
-        adapter: How to ask.
-        deadline: Until when.
-        clock: Tells the time.
+        source: The source, with how often to ask it.
+        adapter: The adapter of the source.
+        deadline: Until when this worker may ask.
+        clock: Returns the current time.
         jitter: Spreads the first calls of sources that begin together.
     """
 
@@ -101,7 +101,7 @@ class RefreshCalls:
             )
 
     def time_types(self, unit: HsaId) -> Listed[TimeType]:
-        """Return what a unit offers."""
+        """Return a unit's time types."""
         with self._call():
             return self._adapter.get_all_time_types(
                 GetAllTimeTypes(unit=unit, **self._who), timeout=self._timeout_s
@@ -148,7 +148,7 @@ class RefreshCalls:
 
     @contextmanager
     def _call(self) -> Iterator[None]:
-        """Wait until a call may leave; note when it leaves and when it is answered."""
+        """Wait until a call may be made; record when it leaves and is answered."""
         if self._deadline.has_passed() or self._deadline.wait(
             self._pace.reserve() or 0.0
         ):

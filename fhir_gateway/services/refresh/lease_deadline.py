@@ -11,19 +11,19 @@ __all__ = ["LeaseDeadline", "LeaseEnded"]
 
 
 class LeaseEnded(Exception):
-    """The worker may not ask this source any more."""
+    """The worker may no longer ask this source."""
 
 
 class LeaseDeadline:
     """
     Until when a source may be asked; the worker can end it earlier, or extend it.
 
-    The worker looks at it before each call. The clock goes on while the process is
+    The worker checks it before each call. The clock goes on while the process is
     stopped, so a process that wakes up after its lease has run out makes no call.
 
     Args:
         until: The deadline, by `elapsed`; without one it never passes by itself.
-        elapsed: Seconds that never go back.
+        elapsed: Returns seconds that never go back.
     """
 
     def __init__(

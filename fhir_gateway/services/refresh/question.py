@@ -1,5 +1,5 @@
 """
-What a source can be asked by the refresh.
+The questions of the refresh to a source.
 """
 
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ TIMES: Final = scheduling.GET_AVAILABLE_TIMESLOTS
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """
-    One thing to ask: a unit's time types or staff, or the free times of a time type.
+    One question: a unit's time types or staff, or the free times of a time type.
 
     Attributes:
         interaction: The contract that answers it.
-        time_type_id: Where free times are asked for.
+        time_type_id: The time type, when the question is for free times.
     """
 
     interaction: Interaction

@@ -1,10 +1,11 @@
 """
-The queue: what to ask a source next.
+The queue: the next question to a source.
 
-First what was never answered. Then by how near an answer is to being lost: about to
-be offered no more, about to be stale, due. Among equals first what a booking has found
-wrong, then what clients ask for, then what has free times soon, then the rest; the
-oldest first.
+Questions without any answer come first. Then come those with answers that searches
+will soon leave out, then those with answers that will soon be stale, then those that
+are due. Among equals: first the answers that a booking found wrong, then those that
+clients searched for, then those with free times soon, then the others; the oldest
+first.
 """
 
 import threading
@@ -23,7 +24,7 @@ __all__ = ["Gate", "QuestionState", "RefreshQueue"]
 
 _FIRST_PATIENCE: Final = timedelta(seconds=1)
 _MOST_DOUBLINGS: Final = 10
-# What a unit offers changes seldom, who works there seldom too.
+# A unit's time types and its staff seldom change.
 _CATALOGUE_DUE: Final = timedelta(hours=6)
 _CATALOGUE_STALE: Final = timedelta(hours=8)
 _CATALOGUE_LOST: Final = timedelta(hours=12)
@@ -32,8 +33,8 @@ _LONGEST_DOUBT: Final = timedelta(seconds=30)
 _NEVER, _LOST, _STALE, _DUE = range(4)
 _WRONG, _WANTED, _NEAR, _REST = range(4)
 
-# An answer that may be wrong is asked for again before it is due, but not while it is
-# so young; and a source is asked so for one answer in each interval.
+# The refresh rechecks an answer that may be wrong before it is due, but not while it is
+# younger than this; and it makes one such recheck of a source in each interval.
 _RECHECKED_AFTER: Final = timedelta(seconds=15)
 _RECHECKED_EVERY: Final = timedelta(seconds=2)
 
@@ -51,16 +52,16 @@ class Gate(Enum):
 @dataclass(slots=True, kw_only=True)
 class QuestionState:
     """
-    What became of a question.
+    The state of a question.
 
     Attributes:
-        order: Among those never answered, the lowest comes first.
-        position: Where it stands in the list; equals are asked in this order.
+        order: Among questions never answered, the lowest comes first.
+        position: Its place in the list; equals are asked in this order.
         is_near: It has free times soon.
         is_wanted: Clients have searched for it, and it was ageing.
-        wrong_since: When a booking last heard that the answer may be wrong; None when
-            it was asked for since.
-        again_at: When a doubted answer is asked for again.
+        wrong_since: When a booking last found that the answer may be wrong; None when
+            it was asked since.
+        again_at: When a doubtful answer is asked for again.
         failures: How often in a row it failed.
     """
 
@@ -82,13 +83,13 @@ class QuestionState:
 
 class RefreshQueue:
     """
-    What a source is to be asked, and when.
+    The questions to a source, and when to ask each.
 
     Args:
-        fresh_for: How long an answer about free times is served without a word.
+        fresh_for: How long an answer about free times is served without a warning.
         offered_for: How long it is served at all.
-        clock: Tells the time.
-        jitter: Spreads the times at which things are due.
+        clock: Returns the current time.
+        jitter: Spreads the times at which questions are due.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class RefreshQueue:
 
     def expect(self, questions: Iterable[tuple[Question, int]]) -> None:
         """
-        Say what there is to ask; what is not in it any more is forgotten.
+        Replace the questions; those that are no longer among them are forgotten.
 
         Args:
             questions: Each with its order among those that were never answered.
@@ -125,19 +126,19 @@ class RefreshQueue:
                 self._states[question] = state
 
     def forget_answers(self) -> None:
-        """Let everything be as if it had never been asked."""
+        """Forget the state of all questions, as if none had been asked."""
         with self._lock:
             for state in self._states.values():
                 state.answered_at = state.asked_at = state.again_at = None
                 state.failures, state.failing_since = 0, None
 
     def states(self) -> Mapping[Question, QuestionState]:
-        """Return what became of each question: to be read, not kept."""
+        """Return the state of each question: to read at once, not to keep."""
         with self._lock:
             return dict(self._states)
 
     def want(self, questions: Iterable[Question]) -> None:
-        """Say what clients have searched for."""
+        """Mark the time types that clients have searched for."""
         with self._lock:
             for question in questions:
                 state = self._states.get(question)
@@ -146,9 +147,9 @@ class RefreshQueue:
 
     def recheck(self, questions: Iterable[Question]) -> None:
         """
-        Say which answers bookings have found wrong: they are asked for again soon.
+        Mark the answers that bookings have found wrong: they are asked for again soon.
 
-        Nothing that is about to be stale waits for that.
+        Answers that will soon be stale still come first.
         """
         moment = self._clock()
         with self._lock:
@@ -159,11 +160,11 @@ class RefreshQueue:
 
     def take(self, gate: Callable[[Interaction], Gate]) -> Question | None:
         """
-        Return what is most urgent and not under way, or None when nothing is due.
+        Return the most urgent question that is not under way; None when none is due.
 
-        What failed waits, longer each time, up to a tenth of `fresh_for`. Of an
-        interaction that may only be probed, the question that answered last comes
-        first: it shows best whether the source answers anything.
+        A question that failed waits, longer each time, up to a tenth of `fresh_for`.
+        For the probe of an interaction, the question that was answered last comes
+        first: it shows best whether the source answers at all.
 
         Args:
             gate: Whether questions of an interaction may pass.
@@ -192,14 +193,14 @@ class RefreshQueue:
             if best[0][1] == _WRONG:
                 self._rechecked_at = moment
             taken.is_under_way = True
-            # However it goes, it is not asked again at once.
+            # It is not asked again at once, also when it fails.
             taken.asked_at = moment
             return best[1]
 
     def record_answer(
         self, question: Question, at: datetime, *, near: bool = False
     ) -> None:
-        """Say that a question was answered, or, at the start, when it last was."""
+        """Record that a question was answered; at the start, when it last was."""
         with self._lock:
             state = self._states.get(question)
             if state is None:
@@ -219,11 +220,11 @@ class RefreshQueue:
 
     def record_failure(self, question: Question, error: str | None) -> int:
         """
-        Say that a question failed; return how often it has in a row.
+        Record that a question failed; return how often in a row.
 
         Args:
-            question: Which.
-            error: What the source did wrong; None when it is not to blame.
+            question: The question.
+            error: What the source did wrong; None for a fault of our own.
         """
         with self._lock:
             state = self._states.get(question)
@@ -243,7 +244,7 @@ class RefreshQueue:
             return state.failures
 
     def record_doubt(self, question: Question) -> None:
-        """Say that an answer is to be given again before it is believed."""
+        """Record that the source must repeat an answer before it is accepted."""
         with self._lock:
             state = self._states.get(question)
             if state is not None:
@@ -253,7 +254,7 @@ class RefreshQueue:
                 )
 
     def release(self, question: Question) -> None:
-        """Say that a question was not asked after all."""
+        """Record that a question was not asked."""
         with self._lock:
             state = self._states.get(question)
             if state is not None:
@@ -270,7 +271,7 @@ class RefreshQueue:
         if state.failures and asked_at and moment < asked_at + state.patience:
             return None
         if state.again_at is not None:
-            # A doubted answer: what it may replace goes on ageing.
+            # A doubtful answer: the stored one goes on ageing.
             return (
                 (_LOST, _WANTED, 0.0, state.position)
                 if moment >= state.again_at
@@ -278,7 +279,7 @@ class RefreshQueue:
             )
         since = state.answered_at
         if state.failures > 1 or (state.failures and since is None):
-            # It had its second chance; from now on it waits in line like the others.
+            # It had its second chance; from now on it waits like the others.
             since = asked_at
         if since is None:
             return _NEVER, -1 if state.is_wanted else state.order, 0.0, state.position

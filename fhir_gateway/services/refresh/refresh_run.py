@@ -32,11 +32,11 @@ class RefreshRun:
     """
     The state of one run.
 
-    The next run begins anew: it does not know what another worker heard meanwhile.
+    The next run begins anew: another worker may have had other answers meanwhile.
 
     Attributes:
         deadline: Until when the worker may ask.
-        queue: What to ask, and when.
+        queue: The questions, and when to ask each.
         breakers: One for each interaction.
         calls: Makes the calls.
     """

@@ -1,8 +1,8 @@
 """
-The refresh of one source: asks it, within its budget, what is free, and stores that.
+The refresh of one source: asks for its free times within its budget, and stores them.
 
-It asks as an agent, for whom a producer may not tailor its times, with a subject of
-care that was agreed with the source: what it stores is for everybody.
+It asks as an agent, so that the producer may not tailor the times to a resident, with a
+subject of care that was agreed with the source: the stored times are for all clients.
 """
 
 import threading
@@ -56,16 +56,16 @@ class SourceRefresh:
     Keeps one source's blocks young; of a live source, its catalogue alone.
 
     Args:
-        source: Whom to ask, how often and how far ahead.
-        adapter: How to ask.
+        source: The source, with how often and how far ahead to ask it.
+        adapter: The adapter of the source.
         store: Where the answers go.
-        hints: What clients search for.
+        hints: Time types that clients searched for.
         meanings: Time types with a shared meaning are asked for first.
-        rechecks: What bookings have found wrong.
+        rechecks: Time types with answers that bookings found wrong.
         others: The other sources, which answer for units of their own.
         worker: The name of the worker, for the status.
-        clock: Tells the time.
-        jitter: Spreads what would march in step.
+        clock: Returns the current time.
+        jitter: Spreads calls that would happen at the same time.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class SourceRefresh:
 
     @property
     def source(self) -> SourceName:
-        """Return whom it asks."""
+        """Return the source."""
         return self._source.name
 
     def run(self, deadline: LeaseDeadline) -> None:
@@ -148,7 +148,7 @@ class SourceRefresh:
                 future.add_done_callback(self._log_fault)
 
     def run_once(self) -> None:
-        """Ask everything that is due, one thing after the other, and return."""
+        """Ask all questions that are due, one after the other, and return."""
         self._resume()
         self._take_hints()
         if self._reporter.is_store_away:
@@ -254,14 +254,14 @@ class SourceRefresh:
             wanted = self._hints.take(self._source.name)
             wrong = self._rechecks.take(self._source.name)
         except StoreUnavailable:
-            # The next write to the store reports it; until then the order is a little
-            # worse.
+            # The next write to the store reports the fault; until then the order of the
+            # questions is a little worse.
             return
         self._run.queue.want(map(_times_of, wanted))
         self._run.queue.recheck(map(_times_of, wrong))
 
     def _perform(self, question: Question) -> bool:
-        """Ask, store the answer and record the outcome; return whether it went well."""
+        """Ask, store the answer and record the outcome; return whether it succeeded."""
         breaker = self._run.breakers[question.interaction]
         try:
             near = self._ask_and_store(question)
@@ -288,7 +288,7 @@ class SourceRefresh:
             self._reporter.record_lost_store(error)
             return False
         except BaseException:
-            # A fault of our own: it must not be asked again at once.
+            # A fault of this program: the question must not be asked again at once.
             breaker.cancel()
             self._run.queue.record_failure(question, None)
             raise
@@ -331,11 +331,11 @@ class SourceRefresh:
 
     def _store_with_lease(self, put: Callable[[A], None], what: A) -> None:
         """
-        Store an answer, unless another worker has the source by now.
+        Store an answer, unless another worker asks the source by now.
 
         Raises:
-            LeaseEnded: It may have newer answers than this one.
-            StoreUnavailable: It could not be stored.
+            LeaseEnded: Another worker may have a newer answer.
+            StoreUnavailable: The answer could not be stored.
         """
         if self._run.deadline.has_passed():
             raise LeaseEnded
@@ -348,7 +348,7 @@ class SourceRefresh:
     def _log_fault(self, performed: Future[bool]) -> None:
         error = performed.exception()
         if error is not None:
-            # A fault of this program's own: it must not look like a quiet source.
+            # A fault of this program: it must not look like a source without times.
             _log.error(
                 "refresh failed",
                 source=self._source.name,
@@ -356,7 +356,7 @@ class SourceRefresh:
             )
 
     def _refill(self) -> None:
-        """Ask for everything anew when the store has been emptied."""
+        """Ask all questions anew when the store has been emptied."""
         if (
             not self._has_stored_catalogue
             or self._store.catalogue(self._source.name) is not None

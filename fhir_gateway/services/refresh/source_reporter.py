@@ -1,5 +1,5 @@
 """
-Reports how the refresh of one source goes: its status in the store, and log events.
+Reports on the refresh of one source: its status in the store, and log events.
 """
 
 import threading
@@ -33,7 +33,7 @@ __all__ = ["SourceReporter"]
 _log = structlog.get_logger()
 
 _EVERY: Final = timedelta(seconds=10)
-# After so many failures in a row a unit's silence is logged.
+# After this many failures in a row the failure of a unit is logged.
 _LOGGED_AFTER: Final = 3
 
 
@@ -53,7 +53,7 @@ class SourceReporter:
         refill: Called after each stored status: asks for everything anew when the store
             was emptied.
         worker: The name of the worker.
-        clock: Tells the time.
+        clock: Returns the current time.
     """
 
     def __init__(
@@ -90,13 +90,13 @@ class SourceReporter:
         return self._is_store_away
 
     def begin_run(self) -> None:
-        """Forget how the source answered in an earlier run."""
+        """Forget the outcomes of an earlier run."""
         self._was_failing = False
 
     def record_failure(
         self, run: RefreshRun, question: Question, error: str, failures: int
     ) -> None:
-        """Record that a question failed, so many times in a row; report it."""
+        """Record that a question failed, and how often in a row; report it."""
         self._last_error = error
         is_whole = run.breakers[question.interaction].failing_since is not None
         if failures == _LOGGED_AFTER and not is_whole:
@@ -121,7 +121,7 @@ class SourceReporter:
         """
         Store the status when it is due, and at once when it has changed or by force.
 
-        Without the lease it only logs: another worker reports by then.
+        Without the lease it only logs, since another worker stores the status.
         """
         with self._lock:
             moment = self._clock()
@@ -168,7 +168,7 @@ class SourceReporter:
             last_answer_at=run.calls.last_answer_at,
             failing_since=failing_since,
             last_error=self._last_error if failing or failing_since else None,
-            told_at=moment,
+            reported_at=moment,
             worker=self._worker,
             failing=failing,
             broken=broken(run.breakers),
@@ -195,7 +195,7 @@ def _failing_since(run: RefreshRun) -> datetime | None:
         scheduling.GET_ALL_TIME_TYPES,
         scheduling.GET_ALL_HEALTHCARE_FACILITIES,
     ):
-        # A source that has not said what can be asked must say that first.
+        # Units and time types come first: without them nothing else can be asked.
         if run.questions_of(interaction):
             return run.breakers[interaction].failing_since
     return None

@@ -1,5 +1,5 @@
 """
-What a source's status says, from the state of its questions.
+The contents of a source's status, from the state of its questions.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,12 +26,12 @@ __all__ = [
 
 States = Mapping[Question, QuestionState]
 
-_MOST_TOLD: Final = 1_000
+_MOST_REPORTED: Final = 1_000
 
 
 def failing_questions(states: States) -> tuple[FailingQuestion, ...]:
     """
-    Return what is not answered, the longest failing first, and not very many.
+    Return the failing questions, the longest failing first, up to a thousand.
 
     Staff are left out: searches go on without them.
     """
@@ -46,12 +46,12 @@ def failing_questions(states: States) -> tuple[FailingQuestion, ...]:
         if state.failing_since is not None
         and question.interaction != scheduling.GET_ALL_PERFORMERS
     ]
-    return tuple(sorted(failing, key=lambda each: each.since)[:_MOST_TOLD])
+    return tuple(sorted(failing, key=lambda each: each.since)[:_MOST_REPORTED])
 
 
 def most_frequent(losses: Iterable[Loss]) -> tuple[Loss, ...]:
-    """Return the losses, the largest first, and not very many."""
-    return tuple(sorted(losses, key=lambda each: -each.count)[:_MOST_TOLD])
+    """Return the losses, the largest first, up to a thousand."""
+    return tuple(sorted(losses, key=lambda each: -each.count)[:_MOST_REPORTED])
 
 
 def broken(breakers: Mapping[Interaction, Breaker]) -> tuple[str, ...]:

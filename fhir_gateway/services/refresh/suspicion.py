@@ -1,9 +1,9 @@
 """
-Suspicion: whether an answer about free times is believed.
+Suspicion: whether to accept an answer about free times.
 
-A source that suddenly lists nothing, or very much more than before, has perhaps just
-been restarted or misconfigured. Such an answer must be given twice before it replaces
-what was listed until then. One beyond all measure is never believed.
+A source that suddenly lists nothing, or far more than before, may have been restarted
+or misconfigured. The source must give such an answer twice before it replaces the
+earlier list. An answer over the absolute limit is never accepted.
 """
 
 from enum import Enum
@@ -25,13 +25,13 @@ class Verdict(Enum):
 
 def verdict(*, listed: int, before: int | None, most: int) -> Verdict:
     """
-    Judge an answer by how many free times it lists.
+    Return what to do with an answer, by how many free times it lists.
 
     Args:
         listed: How many it lists.
-        before: How many of those that were listed last are still to come; None when
-            nothing was ever listed.
-        most: How many are believed at most.
+        before: How many times of the last answer are still to come; None when there
+            was no answer.
+        most: The absolute limit of free times.
     """
     if listed > most:
         return Verdict.REFUSED

@@ -1,10 +1,10 @@
 """
-A worker's share: which sources it asks, so that each is asked by one worker at a time.
+A worker's share: the sources that it asks. One worker at a time asks each source.
 
-Only the worker that holds a source's lease asks it. A lease runs out by itself when its
-holder does not renew it: killed, stopped or without Redis. By the holder's own clock
-the lease deadline passes a little earlier, so that it stops before another begins.
-Workers take equal shares.
+Only the worker that holds a source's lease asks it. A lease expires when its holder
+does not renew it, since it was killed or stopped or cannot reach Redis. By the holder's
+own clock the lease deadline passes a little earlier, so that it stops before another
+worker begins. Workers take equal shares.
 """
 
 import threading
@@ -29,16 +29,16 @@ _log = structlog.get_logger()
 
 _LASTS: Final = timedelta(seconds=12)
 _TICK: Final = timedelta(seconds=2)
-# Clocks of two machines run alike to far less than this, in twelve seconds.
+# In twelve seconds the clocks of two machines drift apart far less than this.
 _MARGIN: Final = timedelta(seconds=2)
 
 
 class LeasedWork(Protocol):
-    """What is done for a source while its lease is held."""
+    """The work for a source while this worker holds its lease."""
 
     @property
     def source(self) -> SourceName:
-        """Return the source that it needs the lease of."""
+        """Return the source of the lease."""
         ...
 
     def run(self, deadline: LeaseDeadline) -> None:
@@ -48,7 +48,7 @@ class LeasedWork(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class _Held:
-    """A lease that this worker has, and the thread that works under it."""
+    """A lease of this worker, and the thread of its work."""
 
     deadline: LeaseDeadline
     thread: threading.Thread
@@ -57,14 +57,14 @@ class _Held:
 
 class WorkerShare:
     """
-    Takes, renews and gives back the leases of one worker.
+    Takes, renews and releases the leases of one worker.
 
     Args:
-        work: What is to be done, one for each source.
-        leases: Where the leases are.
+        work: The work, one for each source.
+        leases: The store of the leases.
         holder: The name of this worker, unlike any other's.
         lasts: How long a lease lasts without being renewed.
-        elapsed: Seconds that never go back.
+        elapsed: Returns seconds that never go back.
     """
 
     def __init__(
@@ -101,13 +101,13 @@ class WorkerShare:
         self.close()
 
     def tick(self) -> None:
-        """Renew what is held; take what is free, up to an equal share."""
+        """Renew the held leases; take free ones, up to an equal share."""
         try:
             present = self._attend()
             self._renew()
             self._share(present)
         except StoreUnavailable as error:
-            # The deadlines pass by themselves; nobody else gets the leases before.
+            # The deadlines pass first; no other worker gets the leases before that.
             if not self._is_away:
                 _log.warning("leases cannot be renewed", reason=str(error))
             self._is_away = True
@@ -118,7 +118,7 @@ class WorkerShare:
         self._forget_ended()
 
     def close(self) -> None:
-        """Stop working, and give every lease back when its last call has ended."""
+        """Stop working, and release each lease when its last call has ended."""
         for held in self._held.values():
             held.deadline.end()
         for name, held in self._held.items():
@@ -131,7 +131,7 @@ class WorkerShare:
             _log.info("leases run out by themselves", reason=str(error))
 
     def _attend(self) -> int:
-        """Say that this worker is there; return how many are."""
+        """Record that this worker is running; return how many are."""
         elapsed, until = self._elapsed(), self._until()
         presence = self._leases.attend(self._holder, lasts=self._lasts)
         if elapsed < self._known_until and not presence.was_known:
@@ -147,7 +147,7 @@ class WorkerShare:
             until = self._until()
             is_mine = self._leases.renew(name, self._holder, lasts=self._lasts)
             if not is_mine and not held.deadline.has_passed():
-                # Perhaps Redis was emptied, and nobody has come before us.
+                # Redis may have been emptied, and no other worker has taken the lease.
                 is_mine = self._leases.acquire(name, self._holder, lasts=self._lasts)
             if is_mine:
                 held.deadline.extend(until)
@@ -191,10 +191,10 @@ class WorkerShare:
             deadline.end()
 
     def _forget_ended(self) -> None:
-        """Give back leases when their work has ended; renew them until then."""
+        """Release the leases when their work has ended; renew them until then."""
         for name, held in list(self._held.items()):
             if held.deadline.has_passed():
-                # One that ran out by itself has ended for good.
+                # A lease that expired has ended for good.
                 held.deadline.end()
                 if not held.thread.is_alive():
                     self._give_back(name)

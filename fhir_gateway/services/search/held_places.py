@@ -47,8 +47,8 @@ class HeldPlaces:
         """
         Read what has changed; return the tokens of the timeslots that changed.
 
-        None means that the journal does not answer. Then what was held last stays held,
-        and nothing can be booked.
+        None means that the journal does not answer. Then the places held last stay
+        held, and nothing can be booked.
         """
         try:
             read = self._read_changes()
@@ -71,7 +71,7 @@ class HeldPlaces:
         return changed.keys()
 
     def pending_offerings(self, moment: datetime) -> set[str]:
-        """Return the tokens of time types with pending times that have not begun."""
+        """Return the tokens of the time types that have pending times still to come."""
         return {
             token.time_type
             for token in map(TimeslotToken.parse, self._pending)
@@ -79,7 +79,7 @@ class HeldPlaces:
         }
 
     def clear_pending(self) -> None:
-        """Say that the view has applied every change."""
+        """Mark all timeslots as applied by the view."""
         self._pending.clear()
 
     def places_left(

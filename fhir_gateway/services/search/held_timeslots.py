@@ -1,5 +1,5 @@
 """
-What this server has promised away, for every search to leave out.
+The timeslots that this server has promised away, which every search leaves out.
 """
 
 import threading
@@ -15,8 +15,8 @@ __all__ = ["HeldTimeslots"]
 
 # Another process's booking is hidden here within this time.
 _LASTS: Final = timedelta(milliseconds=250)
-# What reading by change may miss is not missed for longer; and times that have begun
-# are forgotten.
+# A full read this often finds changes that the reads in between missed, and forgets
+# times that have begun.
 _READ_WHOLE_EVERY: Final = timedelta(minutes=10)
 
 
@@ -34,11 +34,11 @@ class HeldTimeslots:
     """
     The timeslots with live claims, read from the journal at most four times a second.
 
-    All are read once, then what has changed.
+    The first read has all of them; the next have the changes.
 
     Args:
         places: Where claims are.
-        clock: Tells the time.
+        clock: Returns the current time.
     """
 
     def __init__(self, places: _ClaimedPlaces, *, clock: Clock = now) -> None:
@@ -54,9 +54,9 @@ class HeldTimeslots:
         """
         Return the timeslots, by token, about which something may have changed.
 
-        That is since the last call, or the beginning. Each has the places that are
-        promised away now: when each promise was settled, in seconds; infinity when it
-        is not. None at all: nothing of it is promised away any more.
+        Since the last call, or since the start. The value has one item for each place
+        that is promised away now: when its promise was settled, in seconds; infinity
+        while it is not settled. No item: none of its places is promised away any more.
         """
         with self._lock:
             moment = self._clock()
@@ -70,7 +70,7 @@ class HeldTimeslots:
             return held
 
     def has(self, token: TimeslotToken) -> bool:
-        """Return whether a timeslot is to come and a place of it promised away."""
+        """Return whether a timeslot is still to come and has a place promised away."""
         return token.starts_at > self._clock() and bool(
             self._places.list_of_timeslot(token.text)
         )
@@ -80,7 +80,7 @@ class HeldTimeslots:
         return self._places.is_known(token.text)
 
     def forget(self) -> None:
-        """Read anew next time: this process has just claimed or released something."""
+        """Read at the next call: this process has just claimed or released a place."""
         with self._lock:
             self._read_at = None
 

@@ -1,5 +1,5 @@
 """
-A live round: the calls of one search to one live source, and what they answered.
+A live round: the calls of one search to one live source, and their answers.
 """
 
 from collections.abc import Sequence
@@ -64,7 +64,7 @@ class LiveRound:
                 if error is None:
                     self._answers[call] = future.result()
                 elif not isinstance(error, GatewayError):
-                    # A fault of this program's own: it must not look like a quiet one.
+                    # A fault of this program must not look like a source without times.
                     raise error
                 else:
                     errors.append(str(error))
@@ -78,13 +78,13 @@ class LiveRound:
             )
 
     def sighting(self) -> LiveSighting | None:
-        """Return how the questions went when others should know; None: as before."""
+        """Return the outcomes for the operators; None when they know them already."""
         if not self._calls:
             return None
         return self.source.see(len(self._calls), len(self._answers), self._error)
 
     def blocks(self, answered_at: datetime) -> list[SlotBlock]:
-        """Return what was answered, one block for each time type."""
+        """Return the answers, one block for each time type."""
         listed: dict[Offering, ListedTimes] = {}
         for call, answer in self._answers.items():
             offering = call.offering

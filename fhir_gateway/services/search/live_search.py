@@ -1,9 +1,9 @@
 """
-Live search: asks sources for free times while a client waits, and keeps none.
+Live search: asks sources for free times while a client waits, and stores none.
 
-It asks all of them at once, each within its budget and until its own deadline. What it
-could not ask, or what did not answer, becomes an outcome. It asks as an agent, as the
-refresh does.
+It asks all of them at once, each within its budget and until its own deadline. A source
+that it could not ask, or that did not answer, becomes an outcome. It asks as an agent,
+like the refresh.
 """
 
 import threading
@@ -35,12 +35,12 @@ _log = structlog.get_logger()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveAnswer:
     """
-    What live sources have answered.
+    The answers of live sources.
 
     Attributes:
         blocks: The free times of each time type that was answered, at least in part.
-        outcomes: The missing or incomplete answers, with the reasons.
-        lacks: What was answered and could not be kept.
+        outcomes: What is missing, and why.
+        lacks: What the sources listed and the view could not keep.
     """
 
     blocks: tuple[SlotBlock, ...]
@@ -53,14 +53,14 @@ class LiveSearch:
     Asks live sources within searches.
 
     Args:
-        sources: All of them; those of another mode are never asked.
-        adapters: How to ask them.
-        store: Where the schedules go, never the times.
+        sources: All of them; it asks only those in live mode.
+        adapters: The adapters of the sources.
+        store: Where it stores the schedules, never the times.
         processes: How many web processes share each source's budget.
         most_waiting: How many searches may wait for live sources at once; the others
             go without, so that they leave threads to searches that ask nobody.
-        sightings: Where operators see how the questions go; None for nowhere.
-        clock: Tells the time.
+        sightings: Where operators see the outcomes of calls; None for nowhere.
+        clock: Returns the current time.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class LiveSearch:
 
     @property
     def sources(self) -> frozenset[SourceName]:
-        """Return the sources that are asked within searches."""
+        """Return the sources that searches ask."""
         return frozenset(self._sources)
 
     def ask(
@@ -103,10 +103,10 @@ class LiveSearch:
         Ask for the free times of units' time types; returns by the last deadline.
 
         Args:
-            offerings: What is asked for, by live source.
+            offerings: The time types to ask for, by live source.
             start: From the day of this instant on.
             before: Until the day of this instant; None for as far as times are kept.
-            latest_first: The last windows matter most.
+            latest_first: Whether the last windows matter most.
         """
         if not self._permits.acquire(blocking=False):
             return LiveAnswer(
@@ -143,11 +143,11 @@ class LiveSearch:
         return answer.blocks
 
     def silence_of(self, name: SourceName) -> SourceOutcome | None:
-        """Return that a live source answered nothing when it was asked of late."""
+        """Return the outcome of a live source that lately answered no call, or None."""
         return self._sources[name].silence()
 
     def share_schedules(self, blocks: Sequence[SlotBlock]) -> None:
-        """Store, soon, which schedules the times have, for the other processes."""
+        """Store the schedules of the times for the other processes, soon."""
         for block in blocks:
             self._sharing.submit(self._share_schedules, block)
 

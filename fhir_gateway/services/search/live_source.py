@@ -1,5 +1,5 @@
 """
-A live source: a source that searches ask, since its times are never kept.
+A live source: searches ask it, since its times are never stored.
 """
 
 import threading
@@ -29,8 +29,8 @@ from fhir_gateway.stores.slot_block import SlotBlock
 __all__ = ["LiveCall", "LiveSource"]
 
 _LATE: Final = "The source did not answer in time."
-# Operators see how a source's calls go when that changes, and this often besides.
-_TOLD_AGAIN_AFTER: Final = timedelta(seconds=20)
+# Operators see the outcomes of a source's calls after each change, and this often.
+_REPORTED_AGAIN_AFTER: Final = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class LiveCall:
 
 
 class LiveSource:
-    """A live source, and what keeps searches from asking it too much."""
+    """A live source, and the limits on the calls of searches to it."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class LiveSource:
         self._loss_log = LossLog(source.name)
         self._sighted = threading.Lock()
         self._sighting: LiveSighting | None = None
-        self._told_at: datetime | None = None
+        self._reported_at: datetime | None = None
         self._stopped = threading.Event()
         self._executor = ThreadPoolExecutor(
             source.budget.calls_in_flight, thread_name_prefix=f"live-{source.name}"
@@ -91,7 +91,7 @@ class LiveSource:
         )
 
     def lacks(self, blocks: Sequence[SlotBlock]) -> list[SourceOutcome]:
-        """Return what the source listed and the view cannot keep; log news of it."""
+        """Return what the source listed and the view cannot keep; log what is new."""
         for block in blocks:
             key = block.key
             self._loss_log.note(
@@ -118,7 +118,7 @@ class LiveSource:
         ]
 
     def see(self, asked: int, answered: int, error: str | None) -> LiveSighting | None:
-        """Note how a search's questions went; return that when others should know."""
+        """Record the outcomes of a search's calls; return them if they are news."""
         moment = self._clock()
         with self._sighted:
             last = self._sighting
@@ -134,15 +134,15 @@ class LiveSource:
             is_news = last is None or _signs(last) != _signs(sighting)
             if (
                 not is_news
-                and self._told_at is not None
-                and moment - self._told_at < _TOLD_AGAIN_AFTER
+                and self._reported_at is not None
+                and moment - self._reported_at < _REPORTED_AGAIN_AFTER
             ):
                 return None
-            self._told_at = moment
+            self._reported_at = moment
             return sighting
 
     def silence(self) -> SourceOutcome | None:
-        """Return that it answered nothing when it was asked of late."""
+        """Return its outcome if it lately answered no call."""
         sighting = self._sighting
         if (
             sighting is None
@@ -164,12 +164,12 @@ class LiveSource:
     def submit(
         self, call: LiveCall, leaves_in_s: float, deadline: float
     ) -> Future[FreeTimes]:
-        """Make a call in a thread, when the pace lets it leave."""
+        """Make a call in a thread, when the pace allows it."""
         leaves_at = monotonic() + leaves_in_s
         return self._executor.submit(self._make, call, leaves_at, deadline)
 
     def close(self) -> None:
-        """Let go of the threads."""
+        """Stop the threads."""
         self._stopped.set()
         self._executor.shutdown(wait=False, cancel_futures=True)
 

@@ -1,5 +1,5 @@
 """
-The directory as arrays: which units' time types fit is found without a loop.
+The directory as arrays: a search finds the units' time types without a loop.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,11 +28,11 @@ class OfferingIndex:
     The units' time types of a directory, by number.
 
     Args:
-        directory: Who offers what.
-        numbers: The numbers; those that are missing are given.
+        directory: What the units offer.
+        numbers: The numbers; the index adds those that are missing.
 
     Attributes:
-        kinds: What sources offer, each time type once, by number.
+        kinds: The sources' time types, each once, by number.
     """
 
     def __init__(self, directory: Directory, numbers: OfferingNumbers) -> None:
@@ -51,8 +51,8 @@ class OfferingIndex:
             organization = each.organization or each.hsa_id
             self._organization_units.setdefault(organization, []).append(each.hsa_id)
         self._points = _points(unit.position for unit in self._units)
-        # The directory has equal time types once, so that their identity tells them
-        # apart.
+        # The directory has each of equal time types once, so that identity is enough
+        # to compare them.
         kinds: dict[tuple[SourceName, int], int] = {}
         self.kinds: list[tuple[SourceName, TimeType]] = []
         by_code: dict[str, list[int]] = {}
@@ -92,15 +92,15 @@ class OfferingIndex:
         return number
 
     def offering(self, number: int) -> Offering:
-        """Return what a number stands for."""
+        """Return the unit's time type of a number."""
         return self.directory.offerings[self._numbers.token(number)]
 
     def kinds_of(self, numbers: Sequence[int]) -> list[int]:
         """
-        Return of which of the `kinds` each of the time types is.
+        Return the number of the kind of each time type.
 
         Raises:
-            LookupError: The directory has one of them no more.
+            LookupError: The directory no longer has one of them.
         """
         return _found(self._kind, numbers)
 
@@ -109,7 +109,7 @@ class OfferingIndex:
         Return the number of each one's unit.
 
         Raises:
-            LookupError: The directory has one of them no more.
+            LookupError: The directory no longer has one of them.
         """
         return _found(self._unit, numbers)
 

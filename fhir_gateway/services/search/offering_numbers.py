@@ -12,7 +12,7 @@ class OfferingNumbers:
     """
     A number for each unit's time type; they only grow.
 
-    What many have in common, a unit or a code, stands once.
+    A unit or a code that many have in common is stored once.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class OfferingNumbers:
         return len(self._tokens)
 
     def number(self, unit: HsaId, time_type_id: TimeTypeId) -> int:
-        """Return the number of a unit's time type, given now if it had none."""
+        """Return the number of a unit's time type; give it one if it had none."""
         token = time_type_token(unit, time_type_id)
         number = self._numbers.get(token)
         if number is None:

@@ -1,5 +1,5 @@
 """
-What the view knows of each unit's time type, in columns by the time type's number.
+The state of each unit's time type in the view, in columns by its number.
 """
 
 from collections.abc import Sequence
@@ -104,7 +104,7 @@ class OfferingTable:
         """Make room for so many time types."""
         if size <= len(self.answered_at):
             return
-        # More than is needed: at the start there is one more with every block.
+        # More than needed: at the start each block adds one.
         room = max(1024, size, len(self.answered_at) * 3 // 2)
         missing = room - len(self.answered_at)
         self.answered_at = np.append(self.answered_at, np.full(missing, np.nan))

@@ -1,9 +1,9 @@
 """
-Schedules by number: what rows of free times point at.
+Schedules by number: the rows of free times refer to them.
 
-There are tens of thousands, so they are columns: who it is and what the time type is
-called stand once, however many schedules have it in common, and a schedule or its token
-is made when it is asked for.
+There are tens of thousands, so the table has columns. It stores an actor, or the name
+of a time type, once for all schedules that have it in common. It makes a schedule or
+its token on request.
 """
 
 from array import array
@@ -21,8 +21,8 @@ from fhir_gateway.services.search.slot_columns import schedule_rank
 __all__ = ["ScheduleTable"]
 
 _NONE: Final = -1
-# Of fewer time types than a tenth of all schedules, the schedules are gone through; of
-# more they are found in all columns.
+# For fewer time types than a tenth of all schedules the code follows their chains; for
+# more it compares whole columns.
 _FEW: Final = 0.1
 
 
@@ -39,7 +39,7 @@ class _Actor(NamedTuple):
 
 class ScheduleTable:
     """
-    The schedules that a process has seen; it only grows, so a number is for ever.
+    The schedules that a process has seen; it only grows, so a number never changes.
 
     One thread adds; any may read.
 
@@ -47,7 +47,7 @@ class ScheduleTable:
         numbers: The numbers of the time types that schedules are of.
 
     Attributes:
-        changes: How often what is shown of a known schedule has changed.
+        changes: How often the names of a known schedule have changed.
     """
 
     def __init__(self, numbers: OfferingNumbers) -> None:
@@ -138,7 +138,7 @@ class ScheduleTable:
         return numbers[::-1]
 
     def of_performer(self, performer: HsaId) -> Sequence[int]:
-        """Return the numbers of somebody's schedules."""
+        """Return the numbers of the schedules of a member of staff."""
         return self._by_performer.get(performer, ())
 
     def of_unit(self, unit: HsaId) -> Sequence[int]:
@@ -173,16 +173,16 @@ class ScheduleTable:
         return mask
 
     def ranks(self, numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.uint32]:
-        """Return where schedules stand among times that begin at once."""
+        """Return the ranks of schedules among times with the same start."""
         return self._rank[numbers]
 
     def add(
         self, schedules: Sequence[Schedule], offering: int
     ) -> npt.NDArray[np.int32]:
         """
-        Return the numbers of schedules, given now to those that had none.
+        Return the numbers of schedules; give numbers to those that had none.
 
-        What is shown of a known schedule (its names) is brought up to date.
+        It updates the names of known schedules.
 
         Args:
             schedules: All of one time type of a unit.
@@ -240,7 +240,7 @@ class ScheduleTable:
         self._name_of[number] = name
         missing = offering + 1 - len(self._last_of)
         if missing > 0:
-            # More than is asked for: at the start there is one more with every block.
+            # More than needed: at the start each block adds one.
             room = max(1024, missing, len(self._last_of) // 2)
             self._last_of = np.append(
                 self._last_of, np.full(room, _NONE, dtype=np.int32)

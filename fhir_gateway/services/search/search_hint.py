@@ -1,8 +1,8 @@
 """
 The refresh hints of searches: the ageing times that clients searched for.
 
-A search only leaves a note, and a thread of its own sends the notes to the workers.
-When it cannot, or when notes come too fast, some are lost and nothing else happens.
+A search only leaves a note; a thread of its own sends the notes to the workers. If it
+cannot, or if there are too many notes, some are lost, which harms nothing else.
 """
 
 import threading
@@ -27,10 +27,10 @@ _MOST_HINTS: Final = 500
 
 class SearchHints:
     """
-    Gathers the time types that searches want to be younger.
+    Collects the time types with ageing times that clients searched for.
 
     Args:
-        hints: Where the workers read them.
+        hints: Where the workers read the hints.
     """
 
     def __init__(self, hints: RefreshHints) -> None:

@@ -40,13 +40,13 @@ class SlotPage:
         schedule: The number of each one's schedule in the snapshot.
         count: How many places each has.
         offering: The number of each one's time type.
-        answered_at: When each was last listed by its source, in seconds.
+        answered_at: When its source last listed each, in seconds.
         total: How many times fit in all; None when that is not known.
         next_after: The last time of this page when there are more.
         outcomes: What is missing, source by source.
-        fingerprint: The same in every process for the same rows, asked as recently.
-        until: The same search has the same answer in this snapshot before that instant,
-            in seconds: then a time begins, or what is said of a source changes.
+        fingerprint: The same in every process for the same rows of the same answers.
+        until: Before that instant, in seconds, the same search has the same answer in
+            this snapshot: then a time begins, or the outcome of a source changes.
     """
 
     snapshot: Snapshot
@@ -64,7 +64,7 @@ class SlotPage:
 
     @property
     def directory(self) -> Directory:
-        """Return who offers what."""
+        """Return what the units offer."""
         return self.snapshot.directory
 
     def without_any(self) -> "SlotPage":
@@ -108,7 +108,7 @@ def page_of(
         pieces: The rows that fit, segment by segment: one more than the page may have.
         criteria: What the client looks for.
         total: How many times fit in all; None when that is not known.
-        availability: What is missing, and until when the page holds.
+        availability: What is missing, and until when the page is valid.
     """
     if len(pieces) == 1:
         columns, rows = pieces[0]

@@ -1,5 +1,5 @@
 """
-The cache of selections: searches name the same selectors again and again.
+The cache of selections: many searches have the same selectors.
 """
 
 import threading

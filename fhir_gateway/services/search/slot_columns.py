@@ -1,9 +1,9 @@
 """
-Columns: free times as sorted arrays, a page from which is found in microseconds.
+Columns: free times as sorted arrays; a search finds a page in microseconds.
 
-One row for each free time, sorted by start, then by a hash of its schedule's token.
-The two stand in one 64-bit number, `order`, so that a search by time is a binary
-search, and a page goes on at the same row in every process.
+There is one row for each free time, sorted by start, then by a hash of its schedule's
+token. Both are in one 64-bit number, `order`. So a search by time is a binary search,
+and the next page begins at the same row in every process.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ __all__ = ["EMPTY", "Fit", "SlotColumns", "first_order", "schedule_rank"]
 
 _FIRST_CHUNK: Final = 512
 _RANK_BITS: Final = 32
-# Starts are kept in 32 bits; nothing begins later than this, in the year 2106.
+# Starts have 32 bits: no time can begin later than this, in the year 2106.
 _LAST_SECOND: Final = 2**32 - 1
 
 UInts = npt.NDArray[np.uint64]
@@ -29,7 +29,7 @@ Rows = npt.NDArray[np.int64]
 
 
 def schedule_rank(token: str) -> int:
-    """Return where a schedule stands among times that begin at once: 32 bits."""
+    """Return the rank of a schedule among times with the same start: 32 bits."""
     digest = hashlib.blake2b(token.encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big")
 
@@ -151,7 +151,7 @@ class SlotColumns:
 
     def bounds(self, start: int, before: int | None) -> tuple[int, int]:
         """Return the rows that begin from `start` until `before`, in seconds."""
-        # numpy's own search lets other threads run meanwhile, which costs more than
+        # numpy's own search lets other threads run meanwhile. That costs more than
         # the search does.
         order = self.order.data
         first = bisect_left(order, first_order(start))

@@ -24,8 +24,8 @@ class SlotCriteria:
         hours: The time begins on these days, at these times; None for any.
         descending: Latest first.
         count: How many to return at most.
-        after: The last time of the page before, to go on behind it.
-        counted: Say how many fit in all.
+        after: The last time of the page before: the next page begins after it.
+        counted: Whether to count all that fit.
     """
 
     selector: Selector = field(default_factory=Selector)

@@ -53,10 +53,10 @@ _MOST_HOURS: Final = 512
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhoOffers:
     """
-    An answer to "who offers it?", by unit name.
+    The units' time types that fit, by unit name.
 
     Attributes:
-        outcomes: The sources that have not said all they offer.
+        outcomes: The sources that have not given their whole catalogue.
     """
 
     offerings: tuple[Offering, ...]
@@ -72,7 +72,7 @@ class SlotSearch:
         sources: The configured sources.
         hints: Takes notes of the ageing times that clients search for.
         live: Asks the sources that keep no times in the view.
-        clock: Tells the time.
+        clock: Returns the current time.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class SlotSearch:
         """
         Return the free times that fit. Past times never do.
 
-        How many fit in all is never said when a source's part is missing.
+        There is no total when a source's part is missing.
         """
         moment = self._clock()
         snapshot = self._view.snapshot
@@ -121,13 +121,13 @@ class SlotSearch:
         return _find_page(snapshot, selection, criteria, availability, moment)
 
     def still_holds(self, version: int, until: float) -> bool:
-        """Return whether a page of that snapshot is what a search would find now."""
+        """Return whether a search would find the same page now."""
         return (
             self._view.snapshot.version == version and self._clock().timestamp() < until
         )
 
     def unknown_parts(self, selector: Selector) -> tuple[str, ...]:
-        """Return which attributes of a selector name nothing that is known here."""
+        """Return the attributes of a selector that name nothing this server knows."""
         sources = [group & self._sources.keys() for group in selector.sources]
         return (
             *unknown_parts(self._view.snapshot, selector),
@@ -186,7 +186,7 @@ class SlotSearch:
         )
 
     def _silent_live(self, offerings: Sequence[Offering]) -> Iterator[SourceOutcome]:
-        """Yield which live sources of offerings answered nothing of late."""
+        """Yield the outcomes of the live sources that lately answered no call."""
         if self._live is None:
             return
         named = {offering.unit.source for offering in offerings}
@@ -202,7 +202,7 @@ class SlotSearch:
         criteria: SlotCriteria,
         moment: datetime,
     ) -> LiveAnswer | None:
-        """Ask the live sources that can have what fits; None when there are none."""
+        """Ask the live sources that can have fitting times; None without any."""
         if self._live is None:
             return None
         numbers = snapshot.index.of_sources(selection.numbers, self._live.sources)
@@ -220,7 +220,7 @@ class SlotSearch:
         )
 
     def _with_live(self, blocks: Sequence[SlotBlock]) -> Snapshot:
-        """Return the present snapshot with times that are not kept."""
+        """Return the present snapshot with times of live sources."""
         snapshot, is_news = self._view.with_live(blocks)
         if self._live is not None and is_news:
             self._live.share_schedules(blocks)
@@ -257,12 +257,12 @@ def _find_page(
         if criteria.after is not None:
             within = _behind(snapshot, columns, first, last, criteria)
         if total is not None and not fit.is_all:
-            # The count of all that fit has found the rows of the page too.
+            # Counting all that fit has found the rows of the page too.
             fitting = columns.rows(first, last, fit)
             total += len(fitting)
             rows = fitting[slice(*fitting.searchsorted(within))]
             rows = rows[::-1] if criteria.descending else rows
-            # A copy: a view would keep all that fits until the page is made.
+            # A copy: a view would keep all fitting rows until the page is made.
             rows = rows[: criteria.count + 1].copy()
         else:
             if total is not None:
@@ -310,7 +310,7 @@ def _behind(
     order = first_order(after.start) | schedule_rank(after.schedule)
     low = int(np.searchsorted(columns.order, np.uint64(order), side="left"))
     high = int(np.searchsorted(columns.order, np.uint64(order), side="right"))
-    # Nearly always one row: two schedules share a rank once in four thousand million,
+    # Nearly always one row: two schedules share a rank once in four thousand million;
     # and one schedule has two times of one start and different length as seldom.
     number = snapshot.schedules.number(after.schedule)
     for row in range(low, high):

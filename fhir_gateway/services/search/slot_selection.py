@@ -90,7 +90,7 @@ class Availability:
     Attributes:
         version: The snapshot's.
         outcomes: What is missing, source by source.
-        until: The same is missing before that instant, in seconds.
+        until: The outcomes are the same before that instant, in seconds.
     """
 
     version: int
@@ -100,7 +100,7 @@ class Availability:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _PackedMask:
-    """A mask over schedules in an eighth of its size: many are remembered."""
+    """A mask over schedules in an eighth of its size, since the cache has many."""
 
     bits: npt.NDArray[np.uint8]
     size: int
@@ -127,7 +127,7 @@ class Selection:
         units: The only units that can fit, or None when any can.
         sources: The only sources that can fit, or None when any can.
         lacking: The units that may have a time type that fits and could not be kept.
-        availability: The last that was found.
+        availability: The last one that was determined.
     """
 
     numbers: Numbers
@@ -166,8 +166,8 @@ def unknown_parts(snapshot: Snapshot, selector: Selector) -> tuple[str, ...]:
     """
     Return the attributes of a selector that name nothing that this server knows.
 
-    A group of names is enough for that if none of them is known. Sources are not looked
-    at: they are known by their configuration.
+    An attribute is among them if it has a group without a known name. Sources are not
+    checked: the configuration names them.
     """
     directory, schedules = snapshot.directory, snapshot.schedules
 
@@ -219,7 +219,7 @@ def _offerings(index: OfferingIndex, selector: Selector) -> Numbers:
 
 
 def _lacking(index: OfferingIndex, selector: Selector) -> frozenset[HsaId]:
-    """Return which units with a time type that could not be kept may have what fits."""
+    """Return the units with a time type that could not be kept and may fit."""
     asked_for = _units_asked_for(selector)
     return frozenset(
         unit
@@ -237,7 +237,7 @@ def _lacking(index: OfferingIndex, selector: Selector) -> frozenset[HsaId]:
 def _named_schedules(
     snapshot: Snapshot, selector: Selector
 ) -> npt.NDArray[np.bool_] | None:
-    """Return which schedules are named by themselves or by their staff."""
+    """Return which schedules a selector names, by themselves or by their staff."""
     if not selector.schedules and not selector.performers:
         return None
     schedules = snapshot.schedules

@@ -34,8 +34,8 @@ __all__ = ["SlotView"]
 
 _log = structlog.get_logger()
 
-# Blocks read at once at the start: what is read is freed again, but a process keeps
-# the largest size that it ever had.
+# Blocks to read at once at the start. Their bytes are freed again, but a process
+# never shrinks from its largest size.
 _BATCH: Final = 500
 _WAIT: Final = timedelta(milliseconds=250)
 _AFTER_A_FAULT_S: Final = 1.0
@@ -49,9 +49,9 @@ class SlotView:
         sources: The configured sources.
         meanings: The shared meaning of their time types.
         store: Where blocks and catalogues are.
-        held: Returns what may have changed, since its last call, about the places that
-            this server has promised away: see `HeldPlaces`.
-        clock: Tells the time.
+        held: Returns the possible changes, since its last call, of the places that this
+            server has promised away: see `HeldPlaces`.
+        clock: Returns the current time.
 
     Attributes:
         snapshot: The present one.
@@ -96,8 +96,8 @@ class SlotView:
         Apply what has changed, waiting at most `wait` for a first change.
 
         Raises:
-            StoreUnavailable: The store did not answer, and its changes are missing; the
-                view leaves out what is held or too old all the same.
+            StoreUnavailable: The store did not answer, and its changes are missing. The
+                view still leaves out times that are held or too old.
         """
         try:
             self._follow_changes(wait)
@@ -105,7 +105,7 @@ class SlotView:
             self.leave_out()
 
     def leave_out(self) -> None:
-        """Leave out what this server has promised away, and what is too old."""
+        """Leave out the places that this server has promised away, and old times."""
         with self._lock:
             change = SnapshotChange()
             self._apply_held(change)
@@ -117,8 +117,8 @@ class SlotView:
         """
         Return the present snapshot with times of live sources, for one search.
 
-        The view keeps which schedules the times have, and whether the source listed
-        others that it could not read. The second value says whether that was new.
+        The view keeps the schedules of the times, and whether the source listed times
+        that it could not read. The second value says whether one of those was new.
         """
         with self._lock:
             snapshot, is_news = self._builder.build_with_live(blocks)
@@ -127,7 +127,7 @@ class SlotView:
 
     def lacks(self, token: TimeslotToken) -> bool:
         """
-        Return whether a source listed its times a short while ago, and not this one.
+        Return whether a source lately listed its times without this one.
 
         A time that this server has promised away is not lacking. A live source lacks
         nothing: the view keeps no times of it.
@@ -162,7 +162,7 @@ class SlotView:
                 self._stopped.wait(_WAIT.total_seconds())
             except Exception as error:  # noqa: BLE001 - a fault of this program's own must not end the view, nor go unseen
                 _log.error("slot view failed", kind=type(error).__name__)
-                # A change may be half applied.
+                # The view may have applied a change in part only.
                 self._cursor = None
                 self._stopped.wait(_AFTER_A_FAULT_S)
             else:
@@ -270,10 +270,10 @@ class SlotView:
 
 
 def _trim_memory() -> None:
-    """Let the allocator give back to the system what reading everything has freed."""
-    # glibc keeps it for as long as something in use lies behind it, which it does after
-    # segments were made anew batch by batch: 2 to 5 bytes for each of a million times.
-    # Other C libraries have no such function.
+    """Let the allocator return the memory that reading everything has freed."""
+    # glibc keeps freed memory while memory behind it is in use. That is so after the
+    # batches have rebuilt segments: 2 to 5 bytes for each of a million times. Other C
+    # libraries have no such function.
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -57,8 +57,8 @@ class Snapshot:
     All free times at one moment.
 
     Attributes:
-        version: Another one after each change.
-        layout: Another one when which schedules there are has changed.
+        version: Differs after each change.
+        layout: Differs after each change of the schedules or segments.
         known_schedules: How many schedules of the table, from the first, it knows.
         segment_keys: The segments, by number.
         segment_of: The number of the segment that each numbered time type lies in; -1
@@ -67,7 +67,7 @@ class Snapshot:
         answered_at: When each numbered time type was last listed by its source, in
             seconds; NaN for never.
         offered: Which of them are young enough to be offered.
-        lacking: Of which of them the source has listed times that could not be kept.
+        lacking: For which of them the source listed times that could not be kept.
         lacking_sources: The sources of those.
     """
 
@@ -88,7 +88,7 @@ class Snapshot:
 
     @property
     def directory(self) -> Directory:
-        """Return who offers what."""
+        """Return what the units offer."""
         return self.index.directory
 
     def known(self, token: str) -> KnownSchedule | None:
@@ -136,8 +136,8 @@ class Snapshot:
         """
         Return the first schedule that is known of a member of staff.
 
-        One at the source to which the HSA-id belongs comes before others: no other
-        source says what that person is called.
+        A schedule at the source to which the HSA-id belongs comes first: only that
+        source names the person.
         """
         numbers = self.numbers_of(performer)
         if not numbers:
@@ -160,5 +160,5 @@ class Snapshot:
         ]
 
     def _has(self, number: int) -> bool:
-        """Return whether a schedule is of this snapshot: the table grows on."""
+        """Return whether this snapshot has the schedule: the table grows."""
         return number < self.known_schedules

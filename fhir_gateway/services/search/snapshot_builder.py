@@ -1,5 +1,5 @@
 """
-Builds one snapshot after the other, each from the last and what has changed.
+Builds snapshots one after the other, each from the last one and the changes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,13 +30,13 @@ __all__ = ["SnapshotBuilder", "SnapshotChange"]
 
 class SnapshotChange:
     """
-    What changes between two snapshots, segment by segment.
+    The changes between two snapshots, by segment.
 
     Attributes:
         gone: The numbers of the time types that lose their times.
-        added: The times that they have instead.
-        catalogues: Whether a source offers other things.
-        layout: Whether there are other schedules or segments.
+        added: The times that replace those.
+        catalogues: Whether a catalogue has changed.
+        layout: Whether the schedules or segments have changed.
         changed: Whether anything else has changed.
     """
 
@@ -141,7 +141,7 @@ class SnapshotBuilder:
         self, change: SnapshotChange, catalogues: Mapping[SourceName, SourceCatalogue]
     ) -> None:
         """Replace catalogues of sources."""
-        # Most often a source says again what it said before.
+        # Most often the catalogue is the same as before.
         change.catalogues = change.catalogues or any(
             name not in self._catalogues
             or not catalogue.says_the_same(self._catalogues[name])
@@ -225,8 +225,8 @@ class SnapshotBuilder:
         """
         Return a snapshot with times of live sources, for one search alone.
 
-        The builder keeps which schedules the times have, and never the times. The
-        second value says whether anything of that was new.
+        The builder keeps the schedules of the times, and never the times. The second
+        value says whether one of those was new.
         """
         change = SnapshotChange()
         is_news = False
@@ -278,8 +278,8 @@ class SnapshotBuilder:
             offering = self._schedules.offering[columns.schedule]
             gone = np.isin(offering, np.fromiter(offerings, dtype=np.int32))
             added = list(change.added.get(segment, {}).values())
-            # Most often a source lists what it listed before: to see that takes a tenth
-            # of the time that a new segment does.
+            # Most often a source lists the same times as before. The comparison takes a
+            # tenth of the time of a new segment.
             came = EMPTY.replaced(np.empty(0, dtype=np.bool_), added)
             if not columns.only(gone).has_the_rows_of(came):
                 self._segments[segment] = columns.replaced(gone, added)

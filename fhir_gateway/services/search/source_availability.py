@@ -150,8 +150,8 @@ class SourceAvailability:
         """
         Return the sources to check, and until when the others need no check.
 
-        One look at all times together spares a look at each source, also while a few
-        of them fail.
+        One check of all times together saves a check of each source, also while a few
+        sources fail.
         """
         doubtful = [
             name

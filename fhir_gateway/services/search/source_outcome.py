@@ -34,7 +34,7 @@ _MINUTE_S: Final = 60
 def has_been_asked(
     snapshot: Snapshot, source: Source, units: frozenset[HsaId] | None
 ) -> bool:
-    """Return whether the source has said what its units offer, or those of `units`."""
+    """Return whether the source has listed time types of all its units, or `units`."""
     directory = snapshot.directory
     if source.name in directory.silent:
         return False
@@ -60,7 +60,7 @@ def is_doubtful(snapshot: Snapshot, name: SourceName) -> bool:
 
 
 def well_until(snapshot: Snapshot, numbers: Numbers, source: Source) -> float:
-    """Return before when plainly nothing of a source is missing, in seconds."""
+    """Return until when certainly nothing of a source is missing, in seconds."""
     if is_doubtful(snapshot, source.name):
         return -np.inf
     return fresh_until(snapshot, numbers, source.fresh_for.total_seconds())
@@ -92,7 +92,7 @@ def outcome_of(
     problem, detail = None, ""
     is_asked = has_been_asked(snapshot, source, selection.units)
     if is_asked and not len(numbers):
-        # It has said what it offers, and nothing of that fits.
+        # It has given its catalogue, and nothing of that fits.
         return None
     if missing or not is_asked:
         problem = SourceProblem.NOT_YET_ASKED
@@ -179,8 +179,8 @@ def staff_lacks(
     Return which sources list staff who could not be kept.
 
     Args:
-        directory: Who offers what.
-        units: The units whose staff matter; None where those of any unit do.
+        directory: What the units offer.
+        units: The units that can fit; None when any can.
     """
     lacking = directory.lacking_performers
     if units is not None:
@@ -204,7 +204,7 @@ def staff_lacks(
 
 
 def _unanswered(snapshot: Snapshot, selection: Selection, status: SourceStatus) -> str:
-    """Return for what a source has never answered though it was asked; may be empty."""
+    """Return the calls that a source has never answered; may be empty."""
     wanted = set(selection.numbers.tolist())
     units, time_types = 0, 0
     for each in status.failing:

@@ -1,5 +1,5 @@
 """
-A circuit breaker: what fails as a whole is left alone, and tried by one probe a time.
+A circuit breaker: it stops calls that fail as a whole, and tries one probe at a time.
 """
 
 import threading
@@ -22,23 +22,23 @@ _RANGE: Final = 0.4
 
 
 def with_jitter(duration: timedelta, jitter: Jitter = _EVEN) -> timedelta:
-    """Return a waiting time up to a fifth shorter or longer, so that none march."""
+    """Return a waiting time up to a fifth shorter or longer, so that calls spread."""
     return duration * (_LEAST + _RANGE * jitter())
 
 
 class Breaker:
     """
-    Lets calls through until so many different things have failed in a row.
+    Lets calls through until so many different questions have failed in a row.
 
     Open, it lets nothing through for a pause that doubles with each failed probe; then
     it is half open: one call is let through, and its outcome closes or opens it. Every
     call that it allowed ends with `record_success`, `record_failure` or `cancel`.
 
     Args:
-        failures: How many different things must fail, with no success between, to open.
+        failures: How many different questions must fail in a row to open it.
         first_pause: How long it stays open the first time.
-        longest_pause: What the pause grows to.
-        clock: Tells the time.
+        longest_pause: The longest pause.
+        clock: Returns the current time.
         jitter: Spreads the pauses.
     """
 
@@ -72,12 +72,12 @@ class Breaker:
 
     @property
     def would_allow(self) -> bool:
-        """Return whether `allows` would say yes now."""
+        """Return whether `allows` would return True now."""
         with self._lock:
             return self._is_passable()
 
     def allows(self) -> bool:
-        """Return whether a call may be made now; half open, it is the probe."""
+        """Return whether a call may be made now; half open, that call is the probe."""
         with self._lock:
             if not self._is_passable():
                 return False
@@ -85,7 +85,7 @@ class Breaker:
             return True
 
     def record_success(self) -> None:
-        """Close it: what was asked has answered."""
+        """Close it: a call was answered."""
         with self._lock:
             self._failed.clear()
             self._first_failed_at = None
@@ -96,19 +96,19 @@ class Breaker:
 
     def record_failure(self, about: Hashable = None, *, of: int | None = None) -> None:
         """
-        Count a failure; it opens when enough different things have failed.
+        Count a failure; the breaker opens when enough different questions have failed.
 
         Args:
-            about: What the call was about; the same thing counts once. None is another
-                thing each time.
-            of: How many such things there are, where all of them may be too few to
-                reach the number of failures.
+            about: The question of the call; the same question counts once. None counts
+                each time.
+            of: How many questions there are, where all of them may be fewer than the
+                number of failures.
         """
         with self._lock:
             moment = self._clock()
             self._first_failed_at = self._first_failed_at or moment
             if self._opened_at is not None:
-                # A call that left before it opened is no news.
+                # The call began before the breaker opened: its failure is no news.
                 if self._is_probing:
                     self._is_probing = False
                     self._probes = min(self._probes + 1, _MOST_DOUBLINGS)
@@ -119,7 +119,7 @@ class Breaker:
                 self._open(moment)
 
     def cancel(self) -> None:
-        """Take an allowed call back: it was not made, or nobody knows how it went."""
+        """Withdraw an allowed call: it was not made, or its outcome is unknown."""
         with self._lock:
             self._is_probing = False
 

@@ -1,5 +1,5 @@
 """
-The directory: who offers what, over all sources, at one moment.
+The directory: what the units of all sources offer, at one moment.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ TimeTypeMap = Mapping[tuple[HsaId, TimeTypeId], tuple[StandardTimeType, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offering:
-    """A unit's time type: what one can book, and where."""
+    """A unit's time type: what a client can book, and where."""
 
     unit: CareUnit
     time_type: TimeType
@@ -32,7 +32,7 @@ class Offering:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Directory:
     """
-    Who offers what.
+    What the units of all sources offer.
 
     Attributes:
         units: All units, by HSA-id.
@@ -40,9 +40,9 @@ class Directory:
         providers: A unit of each organisation, by the organisation's HSA-id; a unit
             without one is its own.
         performers: The staff that residents may choose, by HSA-id, as each source says.
-        asked_units: The units that have said their time types.
-        silent: The sources that have never said what they offer.
-        complete: The sources that have said so for all their units.
+        asked_units: The units that have listed their time types.
+        silent: The sources that have never given their catalogue.
+        complete: The sources that have given it for all their units.
         lacking_units: The sources that list a unit which could not be kept.
         lacking_time_types: The units that list a time type which could not be kept.
         lacking_performers: The units that list a member of staff who could not be kept.
@@ -71,15 +71,15 @@ class Directory:
         }
 
     def owner_of(self, hsa_id: HsaId) -> SourceName | None:
-        """Return the source that speaks for a unit or a member of staff, if any."""
+        """Return the source that answers for a unit or a member of staff, if any."""
         owner = source_of_unit(self.sources, hsa_id)
         return None if owner is None else owner.name
 
     def performer(self, hsa_id: HsaId, source: SourceName) -> Performer | None:
         """
-        Return a member of staff as the source says to which the HSA-id belongs.
+        Return a member of staff, as named by the source to which the HSA-id belongs.
 
-        Where that source does not name the person, `source` does.
+        If that source does not name the person, the names are those of `source`.
         """
         owner = self.owner_of(hsa_id) or source
         of_owner = self.performers.get(owner, {}).get(hsa_id)
@@ -95,14 +95,14 @@ class Directory:
         """
         Return the directory of the sources' catalogues; configured units come first.
 
-        A catalogue says nothing of another source's unit.
+        A catalogue does not count for another source's unit.
         """
         sources = tuple(sources)
         units: dict[HsaId, CareUnit] = {}
         offerings: dict[str, Offering] = {}
         asked: set[HsaId] = set()
         silent: set[SourceName] = set()
-        # Thousands of units have the same time types: each is kept once.
+        # Thousands of units share the same time types: each is stored once.
         kept: dict[TimeType, TimeType] = {}
         for source in sources:
             units.update((unit.hsa_id, unit) for unit in source.units)
@@ -174,7 +174,7 @@ def _own_units_with_losses(
 def _units_with_losses(
     catalogue: SourceCatalogue, interaction: Interaction
 ) -> set[HsaId]:
-    """Return the units that were asked where an answer lists what is kept nowhere."""
+    """Return the units with an answer that lists an item which is stored nowhere."""
     return {
         loss.unit
         for loss in catalogue.losses

@@ -40,7 +40,7 @@ class KnownCatalogue:
         self._losses: dict[tuple[Interaction, HsaId], tuple[Loss, ...]] = {}
 
     def resume(self, catalogue: SourceCatalogue) -> None:
-        """Learn what an earlier run has stored."""
+        """Take over the catalogue that an earlier run has stored."""
         with self._lock:
             if self._source.units_from is not None:
                 self._add_units(catalogue.units)
@@ -52,7 +52,7 @@ class KnownCatalogue:
                 self._losses[key] = (*self._losses.get(key, ()), loss)
 
     def add_units(self, asked: HsaId, answer: Listed[CareUnit]) -> tuple[Loss, ...]:
-        """Learn of units; one that belongs to another source, or to none, is lost."""
+        """Record units; one that belongs to another source, or to none, is a loss."""
         with self._lock:
             others, strangers = self._add_units(answer.items)
             return self._record_losses(
@@ -63,7 +63,7 @@ class KnownCatalogue:
             )
 
     def put_time_types(self, unit: HsaId, answer: Listed[TimeType]) -> tuple[Loss, ...]:
-        """Learn what a unit offers; one that is no longer configured does not count."""
+        """Record the time types of a unit, if it is still configured."""
         with self._lock:
             self._put_time_types(unit, answer.items)
             return self._record_losses(
@@ -73,7 +73,7 @@ class KnownCatalogue:
     def add_performers(
         self, unit: HsaId, answer: Listed[Performer]
     ) -> tuple[Loss, ...]:
-        """Learn of a unit's staff."""
+        """Record a unit's staff."""
         with self._lock:
             self._performers.update((each.hsa_id, each) for each in answer.items)
             return self._record_losses(
@@ -81,7 +81,7 @@ class KnownCatalogue:
             )
 
     def time_types(self) -> list[tuple[HsaId, tuple[TimeTypeId, ...]]]:
-        """Return every unit with what it offers, none where that is not known."""
+        """Return each unit with its time types; with none where they are not known."""
         with self._lock:
             return [
                 (unit, tuple(each.id for each in self._time_types.get(unit, ())))
@@ -89,7 +89,7 @@ class KnownCatalogue:
             ]
 
     def catalogue(self, answered_at: datetime) -> SourceCatalogue:
-        """Return all that is known."""
+        """Return the catalogue as it is known now."""
         with self._lock:
             return SourceCatalogue(
                 source=self._source.name,
@@ -106,7 +106,7 @@ class KnownCatalogue:
             )
 
     def _add_units(self, units: Iterable[CareUnit]) -> tuple[list[str], list[str]]:
-        """Add the source's own units; return what is said of others' and nobody's."""
+        """Add the source's own units; return losses for units of others and of none."""
         others, strangers = [], []
         for unit in units:
             owner = self._owner_of(unit.hsa_id)
@@ -131,7 +131,7 @@ class KnownCatalogue:
         *,
         elsewhere: Iterable[str] = (),
     ) -> tuple[Loss, ...]:
-        """Remember what the last answer of a unit has lost, and return it."""
+        """Record the losses of the last answer of a unit, and return them."""
         losses = (
             *losses_of(interaction, unit, reasons),
             *losses_of(interaction, unit, elsewhere, is_elsewhere=True),

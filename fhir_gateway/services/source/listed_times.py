@@ -1,5 +1,5 @@
 """
-What a source lists as free, with what cannot be offered left out and counted.
+The free times that a source lists, without those that cannot be offered.
 """
 
 from collections import Counter
@@ -20,11 +20,11 @@ class ListedTimes:
     The answers about one time type of a unit, window by window.
 
     Args:
-        time_type_id: What was asked for.
-        asked_at: When; times that have begun by then are left out.
+        time_type_id: The time type of the call.
+        asked_at: The time of the call; times that have begun by then are left out.
 
     Attributes:
-        listed: How many times the answers had, those left out included.
+        listed: How many times the answers had, including those left out.
     """
 
     def __init__(self, time_type_id: TimeTypeId, asked_at: datetime) -> None:
@@ -44,7 +44,7 @@ class ListedTimes:
     def rejected(self) -> Mapping[str, int]:
         """Return why times were left out, and how many."""
         rejected = self._rejected.copy()
-        # What one window's answer has too much, another window's may have shown.
+        # A time outside of one window may stand in the answer for another window.
         outside = sum(
             count
             for token, count in self._outside.items()

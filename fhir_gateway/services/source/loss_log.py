@@ -1,5 +1,5 @@
 """
-The logs of losses: an event when what answers lose changes, not at each answer.
+The logs of losses: an event when the losses change, not at each answer.
 """
 
 import threading
@@ -21,7 +21,7 @@ __all__ = ["LossLog", "ResidentLossLog"]
 
 _log = structlog.get_logger()
 
-# A reason is logged again after so long; so many reasons of a source are remembered.
+# A reason is logged again after this long; so many reasons of a source are remembered.
 _LOGGED_FOR: Final = timedelta(hours=1)
 _MOST_REASONS: Final = 20
 
@@ -50,12 +50,12 @@ class LossLog:
         time_type_id: TimeTypeId | None = None,
     ) -> bool:
         """
-        Note what the last answer to a question has lost; log it when that is news.
+        Record the losses of the last answer to a question; log them when they are news.
 
-        How many items a reason holds for is no news: lists change all the time.
+        Another number of items for the same reason is no news: lists always change.
 
         Returns:
-            Whether it was news.
+            Whether they were news.
         """
         key = interaction, unit, time_type_id
         reasons = frozenset(each.reason for each in losses)
@@ -86,14 +86,14 @@ class LossLog:
 
 class ResidentLossLog:
     """
-    Tells what answers about residents lose, without a word of who they are.
+    Logs and counts the losses of answers about residents; it names no resident.
 
-    Each resident's answers have their own losses, so that a whole one is no sign of an
-    end: a reason is logged when it is seen first, and an hour later if it is seen then.
+    Each resident's answers have their own losses, so a whole answer does not end any. A
+    reason is logged when it is seen first, and again after an hour if it is seen then.
 
     Args:
         sightings: Where losses are counted for operators; None counts them nowhere.
-        clock: Tells the time.
+        clock: Returns the current time.
     """
 
     def __init__(

@@ -1,5 +1,5 @@
 """
-The pace: calls of all kinds and threads leave at one even rate.
+The pace: calls of all threads are made at one even rate.
 """
 
 import threading
@@ -11,12 +11,12 @@ __all__ = ["Pace"]
 
 class Pace:
     """
-    Spaces calls evenly, so many a second.
+    Spaces calls evenly.
 
     Args:
         calls_per_second: The rate.
         begins_in_s: How long the first call waits.
-        elapsed: Seconds that never go back.
+        elapsed: Returns seconds that never go back.
     """
 
     def __init__(
@@ -33,10 +33,10 @@ class Pace:
 
     def reserve(self, *, within_s: float | None = None) -> float | None:
         """
-        Reserve the next call; return in how many seconds it may leave.
+        Reserve the next call; return in how many seconds it may be made.
 
         Args:
-            within_s: How long one would wait. When the call may leave later only, it
+            within_s: The longest wait. If the call may be made only later, the method
                 reserves none and returns None.
         """
         with self._lock:

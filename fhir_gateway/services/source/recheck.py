@@ -1,9 +1,9 @@
 """
-Rechecks: what one resident heard of a time lets the refresh ask for its block again.
+Rechecks: an answer to one resident lets the refresh ask for the time's block again.
 
-A region may tailor what it lists to the resident that asks. So an answer to a
-resident's question changes nothing of what everybody sees: it only says that the
-agent's question about that block is worth asking soon.
+A region may tailor its lists to the resident. So the answer to a resident's question
+changes nothing for others: it is only a hint that the refresh should soon ask for that
+block as the agent.
 """
 
 import structlog
@@ -20,12 +20,12 @@ _log = structlog.get_logger()
 
 class Recheck:
     """
-    Says which blocks the refresh is to ask for again soon.
+    Sends hints for blocks that the refresh should soon ask for again.
 
-    The refresh bounds how often it heeds that; see `RefreshQueue.recheck`.
+    The refresh limits how often it follows them; see `RefreshQueue.recheck`.
 
     Args:
-        rechecks: Where the refresh reads it.
+        rechecks: The hints that the refresh reads.
     """
 
     def __init__(self, rechecks: RefreshHints) -> None:
@@ -34,7 +34,7 @@ class Recheck:
     def ask(
         self, source: SourceName, token: TimeslotToken, time_type_id: TimeTypeId
     ) -> None:
-        """Say that the block of a time may be wrong by now."""
+        """Add a hint that the block of a time may be wrong by now."""
         try:
             self._rechecks.add(source, [(token.unit, time_type_id)])
         except StoreUnavailable as error:

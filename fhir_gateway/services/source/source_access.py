@@ -1,5 +1,5 @@
 """
-Asking one source about one unit, in the words that booking needs.
+The calls to one source that a booking needs.
 """
 
 from collections.abc import Callable, Mapping
@@ -49,11 +49,11 @@ _log = structlog.get_logger()
 
 
 class AnothersBookings(GatewayError):
-    """An answer to another's question says nothing of this resident's bookings."""
+    """The source answered with bookings of another person."""
 
 
-# The looks at times that a source did not list may be so far ahead of the refresh's
-# pace: a few people who try an old page of slots at once are all looked up.
+# Lookups of times that a source did not list may be this far ahead of the refresh's
+# pace: so a few people who try an old page of slots at once all get an answer.
 _UNLISTED_AHEAD_S: Final = 10.0
 
 _LIST: Final = scheduling.GET_SUBJECT_OF_CARE_SCHEDULE
@@ -73,10 +73,10 @@ class SourceAccess:
     Args:
         sources: The configured sources.
         adapters: How to ask them.
-        directory: Tells which units offer what.
-        recheck: Lets the refresh ask about times that are found gone, or free again.
-        lacks: Tells whether what a source listed a short while ago lacks a time.
-        losses: Tells what is left out of answers about residents; None logs it only.
+        directory: Returns which units offer what.
+        recheck: Asks the refresh to look again at times that are gone, or free again.
+        lacks: Returns whether a source's last, young list lacks a time.
+        losses: Counts what is left out of answers about residents; None only logs it.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class SourceAccess:
         Return a configured source.
 
         Raises:
-            Unavailable: It is configured no more, though the journal knows it.
+            Unavailable: It is no longer configured, though the journal knows it.
         """
         source = self._sources.get(name)
         if source is None:
@@ -144,13 +144,13 @@ class SourceAccess:
         """
         Check that a time which its source did not list may be looked up there.
 
-        The source may list it by now, so it is asked; but anybody can make up times.
-        They cost a source no more calls than the refresh may make.
+        The source may list it by now, so it gets the call. But anybody can make up
+        times: they cost a source no more calls than the refresh may make.
 
         Raises:
             Incorrect: No source offers such a time type.
-            TimeslotTaken: The source did not list it a short while ago, and so many
-                such times were looked up lately that it is not asked again.
+            TimeslotTaken: The source did not list it a short while ago, and too many
+                such times were looked up lately.
         """
         source = self.source_of(token)
         if not self._lacks(token):
@@ -170,17 +170,17 @@ class SourceAccess:
         moving: BookingId | None = None,
     ) -> Timeslot:
         """
-        Look a free time up at its source, this moment, for this resident.
+        Ask the source now for a free time, for this resident.
 
         Args:
-            token: Which time.
-            resident: Who asks.
-            moving: The booking that is to be moved there.
+            token: The time.
+            resident: The person who asks.
+            moving: The booking to move there; None for a new booking.
 
         Raises:
             Incorrect: No source offers such a time type.
             TimeslotTaken: The source does not list the time.
-            MalformedAnswer: What could be read of its list does not have the time.
+            MalformedAnswer: Its list is readable only in part, and that lacks the time.
             GatewayError: The source could not be asked.
         """
         source = self.source_of(token)
@@ -223,7 +223,7 @@ class SourceAccess:
 
     def is_listed(self, timeslot: Timeslot, resident: PersonalIdentityNumber) -> bool:
         """
-        Return whether the source lists a time as free this moment.
+        Return whether the source lists a time as free now.
 
         Raises:
             GatewayError: The source could not be asked.
@@ -258,13 +258,13 @@ class SourceAccess:
         resident: PersonalIdentityNumber,
     ) -> BookedTimes:
         """
-        Return what a unit, or an aggregating address, says that a resident has booked.
+        Return the bookings of a resident by a unit or an aggregating address.
 
-        What it says of other persons, and of units that are not its own, is left out,
-        counted and logged, once for the whole answer.
+        Bookings of other persons, and at units of other sources, are left out, counted
+        and logged, once for the whole answer.
 
         Raises:
-            GatewayError: It could not be asked.
+            GatewayError: The source could not be asked.
         """
         asked = ability(self._adapters[source.name], ListsBookings)
         answer = asked.get_subject_of_care_schedule(
@@ -314,14 +314,14 @@ class SourceAccess:
         resident: PersonalIdentityNumber,
     ) -> Booking:
         """
-        Return what a source says of one booking.
+        Return one booking by its source.
 
-        The question has no resident in it, so the answer may be about anybody.
+        The request names no resident, so the answer may be about another person.
 
         Raises:
-            NotFound: It has none.
+            NotFound: The source has no such booking.
             AnothersBookings: The answer is about another resident.
-            GatewayError: It could not be asked.
+            GatewayError: The source could not be asked.
         """
         timeout = self.source(source).read_timeout
         booking = self._adapters[source].get_booking_details(
@@ -335,13 +335,13 @@ class SourceAccess:
             self._losses.count(source, _DETAILS, {_OF_OTHERS: 1})
             _log.error("another person's bookings", source=source, bookings=1)
             raise AnothersBookings(
-                "The source told of another person's booking.", source=source
+                "The source answered with another person's booking.", source=source
             )
         if not self._is_at(source, booking):
             self._losses.count(source, _DETAILS, {_ELSEWHERE: 1})
             _log.error("bookings at units of others", source=source, bookings=1)
             raise GatewayError(
-                "The source told of a booking at a unit that is not its own.",
+                "The source answered with a booking at a unit of another source.",
                 source=source,
             )
         return booking
@@ -361,13 +361,13 @@ class SourceAccess:
         resident: PersonalIdentityNumber,
     ) -> bool:
         """
-        Return whether a booking's own unit names another as one to move it to.
+        Return whether a booking's unit allows to move it to another unit.
 
-        A unit that belongs to another source cannot be booked at through this one.
+        A unit of another source cannot be booked through this one.
 
         Raises:
-            GatewayError: The unit could not be asked, or its list could not be read
-                whole and the readable part does not name the other.
+            GatewayError: The unit could not be asked, or its list is readable only in
+                part and that does not name the other unit.
         """
         timeout = self.source(source).read_timeout
         asked = ability(self._adapters[source], ListsUnits)

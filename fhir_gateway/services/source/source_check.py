@@ -1,7 +1,8 @@
 """
-Checking a source before it is relied on.
+The check of a source, before operators rely on it.
 
-Does it answer each contract, and as the contract says? What do its time types mean?
+Does it answer each contract, and in the contract's form? Which of its time types have a
+shared meaning?
 """
 
 from collections import Counter
@@ -55,7 +56,7 @@ class CheckError:
     A question that a source did not answer.
 
     Attributes:
-        error: What went wrong, with why the connection failed or what the source said.
+        error: What went wrong, with the reason of the connection or of the source.
     """
 
     interaction: Interaction
@@ -67,11 +68,11 @@ class CheckError:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
     """
-    An element of a source's answers that is not as the contract says.
+    An element of a source's answers that differs from its contract.
 
     Attributes:
         what: Which element, and what is wrong with it.
-        count: How often it was met.
+        count: How often it occurred.
     """
 
     interaction: Interaction
@@ -82,22 +83,22 @@ class Difference:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceReport:
     """
-    What became of checking a source.
+    The report of a check.
 
     Attributes:
         units: The units that were asked: the configured ones, and those that the source
-            names itself where it is configured so.
-        answered: How many of them said what they offer.
-        errors: Calls without an answer.
-        losses: What was answered and had to be left out.
+            names itself if its configuration allows that.
+        answered: How many of them listed their time types.
+        errors: The questions without an answer.
+        losses: What was left out of the answers.
         differences: Unknown and missing elements of the answers.
         mapped: How many time types have a shared meaning.
         unmapped: The time types that have none: they are offered under the unit's own
             coding only.
         idle: Mapped time types that the unit does not offer, or of units that the
             source does not have.
-        without_offer: The units that answered and offer no time type: nothing was asked
-            about their days and times.
+        without_offer: The units that answered and have no time type: they were not
+            asked for days and times.
     """
 
     source: Source
@@ -113,7 +114,7 @@ class SourceReport:
 
     @property
     def is_well(self) -> bool:
-        """Return whether everything was answered, and as the contract says."""
+        """Return whether each question was answered, in the contract's form."""
         return not (
             self.errors
             or self.differences
@@ -132,11 +133,11 @@ def check_source(
     clock: Clock = now,
 ) -> SourceReport:
     """
-    Ask every unit all that is asked without a resident, within the source's budget.
+    Ask each unit all questions that need no resident, within the source's budget.
 
-    The days and times of one time type are asked for at each unit: of the first that
-    has a shared meaning, or else of the first. The contracts about residents' own
-    bookings are not asked.
+    At each unit it asks for the days and times of one time type: the first that has a
+    shared meaning, or else the first. It leaves out the contracts about residents' own
+    bookings.
 
     Args:
         source: The source.
@@ -145,7 +146,7 @@ def check_source(
         others: The other sources, which answer for units of their own.
         pause: Waits the given number of seconds.
         progress: Called with how many units have been asked, and how many there are.
-        clock: Tells the time.
+        clock: Returns the current time.
     """
     check = _Check(source, adapter, meanings, others=others, pause=pause, clock=clock)
     return check.report(progress)
@@ -182,7 +183,7 @@ class _Check:
             adapter.watch(self._note_difference)
 
     def report(self, progress: Callable[[int, int], object]) -> SourceReport:
-        """Ask everything."""
+        """Ask each unit all questions."""
         self._ask_for_units()
         units = [unit for unit, _ in self._known.time_types()]
         progress(0, len(units))
@@ -229,7 +230,7 @@ class _Check:
             each.interaction == scheduling.GET_ALL_HEALTHCARE_FACILITIES
             for each in self._errors
         ):
-            # It did not say which units it has.
+            # It did not list its units.
             return frozenset()
         return frozenset(
             unit
@@ -251,7 +252,7 @@ class _Check:
             self._losses.extend(self._known.add_units(asked, answer))
 
     def _ask_unit(self, unit: HsaId) -> Listed[TimeType] | None:
-        """Ask a unit everything; return what it offers."""
+        """Ask a unit all questions; return its time types."""
         time_types = self._ask(
             scheduling.GET_ALL_TIME_TYPES,
             unit,
@@ -337,7 +338,7 @@ class _Check:
         *,
         time_type_id: TimeTypeId | None = None,
     ) -> A | None:
-        """Ask one thing, and keep to the budget; None when it was not answered."""
+        """Ask one question within the budget; return None when it was not answered."""
         if interaction not in self._adapter.supports:
             return None
         began = monotonic()

@@ -14,11 +14,11 @@ from fhir_gateway.stores.source_status import SourceStatus
 
 __all__ = ["SourceOverview", "SourceState"]
 
-_TOLD_WITHIN: Final = timedelta(minutes=1)
+_REPORTED_WITHIN: Final = timedelta(minutes=1)
 
 
 class SourceState(Enum):
-    """How a source stands; the first that fits."""
+    """The state of a source; the first that fits."""
 
     UNHEARD = "unheard of"
     UNATTENDED = "unattended"
@@ -39,8 +39,8 @@ class SourceOverview:
         status: None when no worker has stored one for a day.
         moment: Now.
         live_losses: What was left out of the last answers within searches.
-        live: How the last questions within searches went, if it is a live source.
-        resident_losses: What was left out of answers about residents of late.
+        live: The outcomes of the last calls within searches, if it is a live source.
+        resident_losses: What was left out of answers about residents lately.
     """
 
     source: Source
@@ -52,14 +52,15 @@ class SourceOverview:
 
     @property
     def state(self) -> SourceState:
-        """Return how the source stands."""
+        """Return the source's state."""
         status, age = self.status, self.age_of_oldest
         if status is None:
             return SourceState.UNHEARD
         signs = {
-            # No worker has its lease, or the one that has cannot store anything.
+            # No worker has its lease, or the worker that has it cannot store anything.
             SourceState.UNATTENDED: (
-                status.told_at is None or self.moment - status.told_at > _TOLD_WITHIN
+                status.reported_at is None
+                or self.moment - status.reported_at > _REPORTED_WITHIN
             ),
             SourceState.UNAVAILABLE: status.failing_since is not None
             or (self.live is not None and self.live.failing_since is not None),

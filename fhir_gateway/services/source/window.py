@@ -1,5 +1,5 @@
 """
-Windows: the periods in which free times are asked for, none longer than a source takes.
+Windows: the periods of calls for free times, none longer than a source accepts.
 """
 
 from collections.abc import Iterable, Iterator
@@ -36,9 +36,9 @@ def saves_calls(*, in_all: int, with_times: int | None) -> bool:
 
     Args:
         in_all: How many windows there are.
-        with_times: How many of them had free times last; None when nobody knows.
+        with_times: How many of them had free times last; None when that is not known.
     """
     if with_times is None:
-        # One call more at worst, and most windows less at best.
+        # At worst this costs one more call; at best it saves most windows.
         return in_all > 2  # noqa: PLR2004 - of two windows at most one is saved, at the price of one
     return 1 + with_times < in_all

@@ -21,9 +21,9 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 
 from fhir_gateway.stores.database import (
-    at_the_border,
     lock_until_commit,
-    unhurried,
+    translated_errors,
+    writing_without_timeout,
 )
 
 __all__ = ["LaterTables", "NoTables", "check_tables", "is_without_tables", "migrate"]
@@ -52,7 +52,7 @@ def check_tables(engine: Engine) -> None:
         DatabaseUnavailable: The database cannot be reached.
     """
     scripts = ScriptDirectory.from_config(_config())
-    with at_the_border(), engine.connect() as connection:
+    with translated_errors(), engine.connect() as connection:
         found = MigrationContext.configure(connection).get_current_revision()
     if found is None:
         raise NoTables("there is no journal in that database")
@@ -100,7 +100,7 @@ def migrate(engine: Engine, *, to: str = "head") -> None:
         LaterTables: The tables are of a later release than this one.
         DatabaseUnavailable: The database cannot be reached.
     """
-    with _ONE_AT_A_TIME, unhurried(engine) as connection:
+    with _ONE_AT_A_TIME, writing_without_timeout(engine) as connection:
         _lock(connection)
         config = _config()
         config.attributes["connection"] = connection

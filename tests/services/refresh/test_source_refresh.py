@@ -599,7 +599,7 @@ def test_a_failing_source_says_so(world: World) -> None:
         last_answer_at=None,
         failing_since=NOW,
         last_error=str(FAULT),
-        told_at=NOW,
+        reported_at=NOW,
         worker="worker-1",
         failing=(
             FailingQuestion(unit=UNIT, time_type_id=None, since=NOW, error=str(FAULT)),
@@ -633,7 +633,7 @@ def test_a_source_recovers(world: World) -> None:
         last_answer_at=world.clock(),
         failing_since=None,
         last_error=None,
-        told_at=world.clock(),
+        reported_at=world.clock(),
         worker="worker-1",
         calls_last_minute=3,
         questions=3,

@@ -39,7 +39,7 @@ def overview(mode: Mode = Mode.CACHED, **changed: Any) -> SourceOverview:
         "last_answer_at": NOW,
         "failing_since": None,
         "last_error": None,
-        "told_at": NOW,
+        "reported_at": NOW,
         "worker": "host-1",
         "calls_last_minute": 58,
         "questions": 12,
@@ -66,9 +66,13 @@ def printed(*overviews: SourceOverview) -> str:
     [
         pytest.param({}, SourceState.WELL, id="well"),
         pytest.param(
-            {"told_at": NOW - timedelta(seconds=61)}, SourceState.UNATTENDED, id="old"
+            {"reported_at": NOW - timedelta(seconds=61)},
+            SourceState.UNATTENDED,
+            id="old",
         ),
-        pytest.param({"told_at": None}, SourceState.UNATTENDED, id="never told"),
+        pytest.param(
+            {"reported_at": None}, SourceState.UNATTENDED, id="never reported"
+        ),
         pytest.param({"failing_since": NOW}, SourceState.UNAVAILABLE, id="failing"),
         pytest.param(
             {"failing": (FAILING,)}, SourceState.FAILING_IN_PART, id="a unit fails"
