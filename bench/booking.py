@@ -29,13 +29,13 @@ from bench.load import load
 from bench.serving import FilledWorld, Server, serving
 from bench.world import World
 from fhir_gateway.bootstrap import Program, program
-from fhir_gateway.demo import COVID_VACCINATION, write_sources
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.scheduling import MakeBooking
 from fhir_gateway.model.timekeeping import civil_date, now
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.sandbox.server import SandboxServer
+from fhir_gateway.sandbox_sources import COVID_VACCINATION, write_sources
 from fhir_gateway.settings import Settings
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
 

@@ -32,12 +32,7 @@ from fhir_gateway.bootstrap import (
     read_sources,
     running_redis,
 )
-from fhir_gateway.demo import (
-    DemoFailed,
-    run_demo,
-    write_sources,
-    write_time_types_map,
-)
+from fhir_gateway.demo import DemoFailed, run_demo
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.http_server import serve_http
 from fhir_gateway.listening import listening_address
@@ -49,6 +44,7 @@ from fhir_gateway.model.timekeeping import instant_text, now
 from fhir_gateway.report_table import report_json, report_tables
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, regions
 from fhir_gateway.sandbox.server import SandboxServer
+from fhir_gateway.sandbox_sources import write_sources, write_time_types_map
 from fhir_gateway.services.booking.manual_settlement import settle_by_hand
 from fhir_gateway.services.source.source_check import check_source
 from fhir_gateway.services.source.source_overview import SourceOverview, SourceState

@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -20,32 +20,14 @@ import orjson
 
 from fhir_gateway.bootstrap import make_data_folder
 from fhir_gateway.child_process import ChildProcess
-from fhir_gateway.fhir.concept_map import concept_map_from_meanings
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.listening import CannotListen, listening_address
-from fhir_gateway.model.ids import HsaId
-from fhir_gateway.model.timeslot import StandardTimeType, TimeType
-from fhir_gateway.sandbox.catalogue import SandboxRegion, regions
+from fhir_gateway.sandbox_sources import COVID_VACCINATION, write_sources
 from fhir_gateway.settings import Settings, url_host
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
 
-__all__ = [
-    "COVID_VACCINATION",
-    "DemoFailed",
-    "run_demo",
-    "sources_toml",
-    "time_types_map",
-    "write_sources",
-]
+__all__ = ["DemoFailed", "run_demo"]
 
-COVID_VACCINATION: Final = StandardTimeType(
-    code="72791000052103", display="vaccination mot covid-19"
-)
-
-_MAP_VERSION: Final = "0.1.0"
-_MAP_DATE: Final = "2026-11-23"
-# Skatteverket's test number for Tolvan Tolvansson.
-_REFRESH_SUBJECT: Final = "191212121212"
 _LOOPBACK: Final = "127.0.0.1"
 _ANSWERS_WITHIN_S: Final = 45.0
 _STOPS_WITHIN_S: Final = 10.0
@@ -55,118 +37,6 @@ _SILENT_FOR_S: Final = 3.0
 
 class DemoFailed(Exception):
     """The demo cannot run; the message is one line that says what to do."""
-
-
-def time_types_map(region: SandboxRegion, vocabulary: Vocabulary) -> dict[str, object]:
-    """Return the ConceptMap of a sandbox region's time types."""
-    return concept_map_from_meanings(
-        f"time-types-{region.name}",
-        f"Time types of {region.title}",
-        _mapped_time_types(region),
-        version=_MAP_VERSION,
-        date=_MAP_DATE,
-        vocabulary=vocabulary,
-    )
-
-
-def sources_toml(
-    described: Iterable[SandboxRegion],
-    sandbox_url: str,
-    map_path: Callable[[SandboxRegion], str],
-) -> str:
-    """
-    Return the file of sources that makes sandbox regions sources of a gateway.
-
-    Args:
-        described: The regions.
-        sandbox_url: Where the sandbox listens.
-        map_path: Where the ConceptMap of a region's time types is.
-    """
-    tables = [
-        "# The sandbox's make-believe regions, as sources. See docs/configuration.md.\n"
-    ]
-    for region in described:
-        lines: list[tuple[str, object]] = [
-            ("adapter", "scheduling_1_1"),
-            ("title", region.title),
-            ("prefixes", [region.hsa_prefix]),
-            ("agent", str(region.agent)),
-            ("refresh_subject", _REFRESH_SUBJECT),
-            ("time_types", map_path(region)),
-            # The sandbox has no limit on calls; a region has one.
-            ("calls_per_second", 20),
-            ("calls_in_flight", 4),
-        ]
-        if region.aggregated_address is not None:
-            lines.append(("schedule_address", str(region.aggregated_address)))
-        if region.name == "mitt":
-            # The TakeCare adapter cuts off a longer reason silently.
-            lines.append(("reason_limit", 300))
-        tables.append(f"[sources.{region.name}]\n" + _settings(lines))
-        options: list[tuple[str, object]] = [
-            ("endpoint", f"{sandbox_url}/rivta/{region.name}")
-        ]
-        if region.name == "mitt":
-            # TakeCare answers refusals as faults: "resultCode: 3010 resultText: …".
-            options.append(("refusal_faults", ["^resultCode: 30[0-9]{2} "]))
-        tables.append(f"[sources.{region.name}.options]\n" + _settings(options))
-        for sandbox_unit in region.units:
-            unit = sandbox_unit.care_unit
-            fields: list[tuple[str, object]] = [
-                ("hsa_id", str(unit.hsa_id)),
-                ("name", unit.name),
-            ]
-            fields.extend(
-                (name, str(value))
-                for name in (
-                    "organization",
-                    "organization_name",
-                    "phone",
-                    "street",
-                    "postal_code",
-                    "city",
-                )
-                if (value := getattr(unit, name)) is not None
-            )
-            if unit.position is not None:
-                fields.append(("latitude", unit.position.latitude))
-                fields.append(("longitude", unit.position.longitude))
-            tables.append(f"[[sources.{region.name}.units]]\n" + _settings(fields))
-    return "\n".join(tables)
-
-
-def write_sources(
-    folder: Path, sandbox_url: str, slots: int, vocabulary: Vocabulary
-) -> Path:
-    """Write a file of sources and its ConceptMaps; return the file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    described = regions(slots)
-    for region in described:
-        write_time_types_map(folder, region, vocabulary)
-    path = folder / "sources.toml"
-    path.write_text(
-        sources_toml(
-            described,
-            sandbox_url,
-            lambda region: f"ConceptMap-time-types-{region.name}.json",
-        ),
-        encoding="utf-8",
-    )
-    return path
-
-
-def write_time_types_map(
-    folder: Path, region: SandboxRegion, vocabulary: Vocabulary
-) -> Path:
-    """Write the ConceptMap of a region's time types; return the file."""
-    path = folder / f"ConceptMap-time-types-{region.name}.json"
-    path.write_bytes(
-        orjson.dumps(
-            time_types_map(region, vocabulary),
-            option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
-        )
-    )
-    return path
 
 
 def run_demo(settings: Settings, *, slots: int, say: Callable[[str], None]) -> None:
@@ -268,25 +138,6 @@ def _run_parts(  # noqa: PLR0917 - one caller, and all different
             deadline = time.monotonic() + _STOPS_WITHIN_S
             for part in parts.values():
                 part.end(max(0.1, deadline - time.monotonic()))
-
-
-def _mapped_time_types(region: SandboxRegion) -> Iterable[tuple[HsaId, TimeType]]:
-    for unit in region.units:
-        offered = unit.covid_vaccination
-        if offered is not None:
-            yield (
-                unit.hsa_id,
-                TimeType(
-                    id=offered.id, name=offered.name, standard=(COVID_VACCINATION,)
-                ),
-            )
-
-
-def _settings(lines: Iterable[tuple[str, object]]) -> str:
-    # Strings, numbers and lists of strings have the same form in JSON and TOML.
-    return "".join(
-        f"{name} = {orjson.dumps(value).decode()}\n" for name, value in lines
-    )
 
 
 def _check_ports(settings: Settings) -> str:

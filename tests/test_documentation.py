@@ -17,7 +17,6 @@ from pem import write_certificate
 from fhir_gateway.adapters.scheduling_1_1.options import Options
 from fhir_gateway.adapters.source_schema import SourceSchema, UnitSchema
 from fhir_gateway.adapters.sources import load_sources
-from fhir_gateway.demo import sources_toml
 from fhir_gateway.fhir import limits
 from fhir_gateway.fhir.appointment_operation import BOOK, CANCEL, HOLD, RESCHEDULE
 from fhir_gateway.fhir.find_request import FIND
@@ -25,6 +24,7 @@ from fhir_gateway.fhir.search_schema import SearchSchema
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, regions
 from fhir_gateway.sandbox.fault_rule import FaultKind
+from fhir_gateway.sandbox_sources import sources_toml
 from fhir_gateway.settings import ENVIRONMENT
 from fhir_gateway.stores.journal import Alarm
 from fhir_gateway.web.appointment import AppointmentSearchSchema

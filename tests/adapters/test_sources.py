@@ -18,13 +18,13 @@ from fhir_gateway.adapters.sources import (
     load_sources,
     source_of_unit,
 )
-from fhir_gateway.demo import write_sources
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.care_unit import CareUnit, Position
 from fhir_gateway.model.ids import HsaId, LogicalAddress, SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import Budget, Source
+from fhir_gateway.sandbox_sources import write_sources
 
 Load = Callable[[str], tuple[ConfiguredSource, ...]]
 

@@ -33,12 +33,12 @@ from faults.mutants import MUTANTS
 from faults.proxy import FaultProxy
 from faults.scaled_time import ScaledTime
 from fhir_gateway.bootstrap import program
-from fhir_gateway.demo import write_sources
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.timekeeping import civil_time_text
 from fhir_gateway.model.timeslot import Schedule, Timeslot, TimeslotToken
 from fhir_gateway.sandbox.server import SandboxServer
+from fhir_gateway.sandbox_sources import write_sources
 from fhir_gateway.settings import Settings
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis

@@ -16,11 +16,11 @@ from doubles import MovableClock
 from web.running import fill
 
 from fhir_gateway.bootstrap import Program, program
-from fhir_gateway.demo import write_sources
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.timekeeping import now
 from fhir_gateway.sandbox.server import SandboxServer
+from fhir_gateway.sandbox_sources import write_sources
 from fhir_gateway.settings import Settings
 from fhir_gateway.stores.redis_client import RedisClient, StoreUnavailable
 from fhir_gateway.stores.refresh_hint import RedisRefreshHints

@@ -24,10 +24,10 @@ from urllib.request import Request, urlopen
 import pytest
 from redis import Redis
 
-from fhir_gateway.demo import write_sources
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.sandbox.server import SandboxServer
+from fhir_gateway.sandbox_sources import write_sources
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
 from fhir_gateway.stores.source_status import SourceStatus, unpack_status
 

@@ -22,7 +22,6 @@ from doubles import (
 
 from fhir_gateway.adapters.protocol import SchedulingAdapter
 from fhir_gateway.bootstrap import Program, program
-from fhir_gateway.demo import write_sources
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.ids import HsaId, SourceName
 from fhir_gateway.model.interaction import Actor
@@ -31,6 +30,7 @@ from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import civil_date, now
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.sandbox.server import SandboxServer
+from fhir_gateway.sandbox_sources import write_sources
 from fhir_gateway.services.booking.booking import BookingService
 from fhir_gateway.services.booking.bulkhead import Bulkhead
 from fhir_gateway.services.booking.read_back import ReadBack

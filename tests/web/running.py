@@ -15,7 +15,6 @@ from urllib.request import Request, urlopen
 from redis import Redis
 
 from fhir_gateway.bootstrap import Program, program
-from fhir_gateway.demo import write_sources
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.ids import BookingId, HsaId
 from fhir_gateway.model.interaction import Actor
@@ -24,6 +23,7 @@ from fhir_gateway.model.scheduling import CancelBooking, MakeBooking
 from fhir_gateway.model.timekeeping import now
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.sandbox.server import SandboxServer
+from fhir_gateway.sandbox_sources import write_sources
 from fhir_gateway.settings import Settings
 from fhir_gateway.stores.slot_block import BlockKey
 
