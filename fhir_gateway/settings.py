@@ -240,7 +240,7 @@ def service_links(environment: Mapping[str, str]) -> tuple[str, ...]:
     """
     Return the variables that a container platform set for a Service, sorted.
 
-    Only those whose names could be taken for settings: `FHIR_GATEWAY_PORT=tcp://…` of a
+    Only those with names that look like settings: `FHIR_GATEWAY_PORT=tcp://…` of a
     Service called fhir-gateway, `SANDBOX_PORT=tcp://…` of one called sandbox.
     """
     return tuple(

@@ -127,8 +127,8 @@ class Resident:
             if is_required:
                 self._fault(
                     "required",
-                    "Name the patient: a participant whose actor has an identifier with"
-                    f" the system {_SYSTEM}.",
+                    "Name the patient: a participant with an actor that has an"
+                    f" identifier with the system {_SYSTEM}.",
                     "Appointment.participant",
                 )
             return None

@@ -1,5 +1,5 @@
 """
-Who offers time: units, and the people who work there.
+Care units, and the people who work there.
 """
 
 from dataclasses import dataclass

@@ -187,7 +187,7 @@ def _identifier(header: str) -> _Identifier:
     Return the identifier in a condition.
 
     Raises:
-        Problem: 400, without a word of what was sent.
+        Problem: 400; it repeats nothing of the request.
     """
     form = _FORM.fullmatch(header)
     if len(header) > _LONGEST:
@@ -212,7 +212,7 @@ def _refuse_personal(token: Token) -> None:
     Refuse a personal number in a header, since logs may store headers.
 
     Raises:
-        Problem: 400, without a word of what was sent.
+        Problem: 400; it repeats nothing of the request.
     """
     if token.system in PERSON_NUMBER_KINDS or has_personal_number(
         f"{token.system}|{token.code}"

@@ -66,7 +66,7 @@ class Lookup:
             token = TimeslotToken.parse(identifier)
         except ValueError:
             return None
-        # This asks a live source, whose answer brings the slot's schedule.
+        # This asks a live source; its answer brings the slot's schedule.
         found = self._gateway.slot_search.find(token)
         known = self._snapshot.known(token.schedule)
         if known is None:

@@ -713,8 +713,8 @@ _NOT_12_DIGITS = (
             ),
             issue(
                 "required",
-                "Name the patient: a participant whose actor has an identifier with"
-                " the system http://electronichealth.se/identifier/personnummer.",
+                "Name the patient: a participant with an actor that has an identifier"
+                " with the system http://electronichealth.se/identifier/personnummer.",
                 expression="Appointment.participant",
             ),
             id="nobody is the patient",

@@ -111,7 +111,7 @@ def test_every_dialect_moves_the_same(
 def test_every_dialect_cancels_the_same(
     client: FlaskClient, sandbox: Sandbox, dialect: str, number: str
 ) -> None:
-    """A cancellation is 200, and one CancelBooking, also when it is said twice."""
+    """A cancellation is 200, and one CancelBooking, also when it is sent twice."""
     booked = book(client, "norr", number).json
     assert booked is not None
     operation, on, body = CANCELLATIONS[dialect](booked)
@@ -160,7 +160,7 @@ def test_some_dialects_get_a_bundle(
 def test_others_get_the_appointment(
     client: FlaskClient, dialect: str, number: str
 ) -> None:
-    """ISiK and who sends an Appointment alone get the Appointment."""
+    """ISiK, and a client that sends an Appointment alone, get the Appointment."""
     slot = next(free_slots(client, "syd"))["id"]
 
     response = call(client, "book", BOOKINGS[dialect](slot, number))
@@ -190,7 +190,7 @@ def test_an_unknown_outcome_is_pending_in_every_dialect(
 
 
 def test_a_minimal_answer_has_no_body(client: FlaskClient, number: str) -> None:
-    """Prefer is heeded as by create."""
+    """Prefer has the same effect as on create."""
     slot = next(free_slots(client, "norr"))["id"]
 
     response = call(
@@ -257,7 +257,7 @@ def test_a_proposal_is_booked_by_its_url(client: FlaskClient, number: str) -> No
 
 
 def test_a_schedule_and_times_name_a_slot(client: FlaskClient, number: str) -> None:
-    """Where ISiK's server is to find the slot, schedule, start and end name it."""
+    """In ISiK's form, schedule, start and end name the slot."""
     slot = next(free_slots(client, "norr"))
     body = appointment(slot["id"], number, start=slot["start"], end=slot["end"])
     del body["slot"]
@@ -642,7 +642,7 @@ def test_a_booking_is_given_to_nobody_else(
 
 
 def test_a_stale_version_is_refused(client: FlaskClient, number: str) -> None:
-    """If-Match is heeded as by update."""
+    """If-Match has the same effect as on update."""
     booked = book(client, "norr", number).json
     assert booked is not None
 
@@ -685,5 +685,5 @@ def test_parameters_do_not_stand_in_the_url(client: FlaskClient, number: str) ->
 
 
 def test_it_is_not_called_by_get(client: FlaskClient) -> None:
-    """What changes something is never called by GET."""
+    """An operation that changes something is never called by GET."""
     assert client.get("/fhir/Appointment/x/$book").status_code == 405

@@ -118,12 +118,12 @@ def test_permissions_are_shown(client: FlaskClient, number: str) -> None:
 
 @pytest.mark.parametrize("status", ["proposed", "booked"])
 def test_either_status_books(client: FlaskClient, status: str, number: str) -> None:
-    """A booking is asked for as proposed or as booked."""
+    """A client may send a new booking as proposed or as booked."""
     assert created(book(client, "syd", number, status=status))["status"] == "booked"
 
 
 def test_a_clients_own_id_is_not_used(client: FlaskClient, number: str) -> None:
-    """The server gives ids; one in the body means nothing."""
+    """The server assigns ids, and ignores one in the body."""
     assert created(book(client, "norr", number, id="mine"))["id"] != "mine"
 
 
@@ -164,7 +164,7 @@ def _another_practitioner(client: FlaskClient, body: dict[str, Any]) -> str:
 def test_a_proposal_with_its_participants_books(
     client: FlaskClient, number: str
 ) -> None:
-    """What this server proposes of place, service and staff may be sent back."""
+    """A client may send back the proposed place, service and staff."""
     slot = next(free_slots(client, "norr"))
     proposal = client.get(f"/fhir/Appointment/{slot['id']}").json
     assert proposal is not None
@@ -248,7 +248,7 @@ def test_another_service_type_than_the_slots_books_nothing(
 def test_another_service_type_than_the_holds_books_nothing(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
-    """A hold is booked as what it is."""
+    """A hold is booked as a client reads it."""
     slot = next(free_slots(client, "norr"))
     held = client.post(
         "/fhir/Appointment/$hold",
@@ -325,7 +325,7 @@ def test_an_info_is_shown(client: FlaskClient, sandbox: Sandbox, number: str) ->
 def test_an_info_is_still_shown_when_it_is_read(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
-    """What a region said when it booked is there at every later read."""
+    """A region's text from the booking is in every later read."""
     sandbox.spoil("syd", "info", text="Ta med legitimation.")
     booked = created(book(client, "syd", number))
     sandbox.heal()
@@ -476,7 +476,7 @@ def test_a_pending_booking_that_was_made_is_found_out(
 def test_a_pending_booking_that_was_not_made_stays_pending(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
-    """A booking that may still arrive is pending, and its slot is not offered."""
+    """A booking that may still arrive is pending, and searches leave out its slot."""
     sandbox.spoil("norr", "drop-before-processing", interactions=[_MAKE], count=1)
     slot = next(free_slots(client, "norr"))
     pending = post(client, appointment(slot["id"], number))
@@ -676,7 +676,7 @@ def test_every_fault_is_named_in_one_answer(client: FlaskClient) -> None:
 
 
 def test_a_minimal_answer_has_no_body(client: FlaskClient, number: str) -> None:
-    """Under return=minimal the headers say it all."""
+    """Under return=minimal the headers have everything."""
     response = book(client, "norr", number, headers={"Prefer": "return=minimal"})
 
     assert (response.status_code, response.data) == (201, b"")
@@ -686,7 +686,7 @@ def test_a_minimal_answer_has_no_body(client: FlaskClient, number: str) -> None:
 
 
 def test_an_outcome_can_be_had_instead(client: FlaskClient, number: str) -> None:
-    """Under return=OperationOutcome the answer says how it went."""
+    """Under return=OperationOutcome the answer states the outcome."""
     response = book(
         client, "norr", number, headers={"Prefer": "return=OperationOutcome"}
     )

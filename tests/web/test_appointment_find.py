@@ -79,7 +79,7 @@ _DIALECTS = {
 def test_every_dialect_finds_what_the_search_for_slots_finds(
     client: FlaskClient, dialect: str
 ) -> None:
-    """Whatever the names of the parameters, the earliest free times are found."""
+    """The earliest free times are found, with any dialect's parameter names."""
     slots = list(islice(free_slots(client), 20))
 
     found = assert_searchset(post(client, *_DIALECTS[dialect]))
@@ -159,7 +159,7 @@ def test_several_of_a_kind_are_alternatives(client: FlaskClient) -> None:
 
 
 def test_two_kinds_must_both_fit(client: FlaskClient) -> None:
-    """A unit of one region and an organisation of another leave nothing."""
+    """A unit of one region and an organisation of another find nothing."""
     place = {"name": "location-reference", "valueUri": f"Location/{_UNIT}"}
     elsewhere = {"name": "organization", "valueUri": "Organization/SE2321009902-0000"}
 
@@ -277,7 +277,7 @@ def test_the_self_link_is_what_was_understood(client: FlaskClient) -> None:
 
 
 def test_what_somebody_has_booked_is_left_out(client: FlaskClient, number: str) -> None:
-    """A slot that was booked is proposed no more, and its proposal cannot be read."""
+    """A booked slot is no longer proposed, and its proposal cannot be read."""
     booked = book(client, "norr", number).json
     assert booked is not None
     slot = booked["slot"][0]["reference"].partition("/")[2]
@@ -382,7 +382,7 @@ def test_no_link_holds_a_patients_parameter(client: FlaskClient) -> None:
 
 
 def test_parameters_of_a_post_stand_in_its_body(client: FlaskClient) -> None:
-    """A query beside a body would be overlooked, so it is refused."""
+    """A query beside a body would be ignored, so it is refused."""
     response = post(client, *_DIALECTS["ihe"], query="?visit-type=x")
 
     assert response.status_code == 400

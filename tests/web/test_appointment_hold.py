@@ -87,7 +87,9 @@ def test_every_dialect_holds_the_same(
 def test_the_answer_says_whom_it_binds(
     client: FlaskClient, dialect: str, number: str
 ) -> None:
-    """Where the form has room the answer says that the unit does not know of it."""
+    """
+    In forms that can hold an outcome, the answer says that the unit does not know.
+    """
     slot = next(free_slots(client, "norr"))["id"]
 
     body = call(client, "hold", HOLDS[dialect](slot, number)).json
@@ -245,7 +247,7 @@ def test_a_hold_is_let_go(
 
 
 def test_a_hold_is_let_go_by_patch(client: FlaskClient, number: str) -> None:
-    """Argonaut lets go by a PATCH to cancelled."""
+    """Argonaut releases a hold by a PATCH to cancelled."""
     slot = next(free_slots(client, "norr"))["id"]
     held = hold(client, slot, number)
 
@@ -257,7 +259,7 @@ def test_a_hold_is_let_go_by_patch(client: FlaskClient, number: str) -> None:
 
 
 def test_a_released_hold_is_over(client: FlaskClient, number: str) -> None:
-    """What was let go can be neither renewed nor booked, and the code says so."""
+    """A released hold can be neither renewed nor booked, and the code says so."""
     slot = next(free_slots(client, "norr"))["id"]
     held = hold(client, slot, number)
     call(client, "cancel", parameters(), on=held["id"])
@@ -271,7 +273,7 @@ def test_a_released_hold_is_over(client: FlaskClient, number: str) -> None:
 
 
 def test_nobody_holds_three(client: FlaskClient, number: str) -> None:
-    """A resident's third hold is 409, with a code; letting one go makes room."""
+    """A resident's third hold is 409, with a code; a release makes room."""
     slots = [each["id"] for each in islice(free_slots(client, "norr"), 3)]
     first, _ = (hold(client, slot, number) for slot in slots[:2])
 
@@ -287,7 +289,7 @@ def test_nobody_holds_three(client: FlaskClient, number: str) -> None:
 def test_a_second_hold_of_the_same_slot_is_the_first(
     client: FlaskClient, number: str
 ) -> None:
-    """Whoever holds a slot and asks again gets the hold there is."""
+    """A resident who holds a slot and asks again gets the existing hold."""
     slot = next(free_slots(client, "norr"))["id"]
 
     assert hold(client, slot, number)["id"] == hold(client, slot, number)["id"]
@@ -344,15 +346,15 @@ def test_what_a_hold_needs_is_named(client: FlaskClient) -> None:
         issue("required", "Name the slot to book.", expression="Appointment.slot"),
         issue(
             "required",
-            "Name the patient: a participant whose actor has an identifier with the"
-            " system http://electronichealth.se/identifier/personnummer.",
+            "Name the patient: a participant with an actor that has an identifier with"
+            " the system http://electronichealth.se/identifier/personnummer.",
             expression="Appointment.participant",
         ),
     )
 
 
 def test_only_a_known_hold_is_let_go(client: FlaskClient) -> None:
-    """To let go one names the hold; a slot is not enough, it may be anybody's."""
+    """A release has to name the hold: a slot may be anybody's."""
     slot = next(free_slots(client, "norr"))["id"]
 
     assert_outcome(

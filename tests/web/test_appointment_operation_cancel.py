@@ -58,7 +58,7 @@ def test_an_appointment_as_it_was_proposed_is_enough(
 def test_a_participant_who_declines_cancels_nothing(
     client: FlaskClient, number: str
 ) -> None:
-    """A participant who has declined is not as it is shown."""
+    """A participant who declined differs from the shown one."""
     made = booked(client, "norr", number)
     slot = made["slot"][0]["reference"].removeprefix("Slot/")
     proposed = {**appointment(slot, number), "id": made["id"]}
@@ -108,7 +108,7 @@ def test_the_comment_of_the_booking_is_no_message(
 def test_an_unknown_outcome_is_pending(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
-    """When the answer is lost it is 202, and nothing is said to be cancelled."""
+    """A lost answer is 202, and the answer does not say cancelled."""
     made = booked(client, "norr", number)
     sandbox.spoil("norr", "drop-after-processing", interactions=["CancelBooking"])
 
@@ -234,7 +234,7 @@ def test_a_free_time_cannot_be_cancelled(client: FlaskClient) -> None:
 
 
 def test_a_query_beside_a_body_is_no_personal_number(client: FlaskClient) -> None:
-    """Parameters in the URL are refused as what they are: not read."""
+    """Parameters in the URL are refused, since nothing reads them."""
     response = client.post(
         "/fhir/Appointment/x/$cancel?comment=x",
         json=parameters(),
@@ -253,7 +253,7 @@ def test_a_query_beside_a_body_is_no_personal_number(client: FlaskClient) -> Non
 
 
 def test_a_patient_in_a_query_is_refused_as_personal(client: FlaskClient) -> None:
-    """A parameter that says who somebody is has no place in a URL."""
+    """A parameter that identifies a person is refused in a URL."""
     response = client.post(
         "/fhir/Appointment/$book?patient-id=x",
         json=parameters(),

@@ -73,7 +73,7 @@ def test_a_booking_is_moved_by_its_slot_alone(
 def test_the_slot_that_a_move_frees_is_free(
     made: Program, client: FlaskClient, region: str, numbers: list[str]
 ) -> None:
-    """Free again at once, though another client has found it gone meanwhile."""
+    """The slot is free at once, though another client found it taken meanwhile."""
     body = booked(client, region, numbers[0])
     old = body["slot"][0]["reference"]
     refused = client.post(
@@ -91,7 +91,7 @@ def test_the_slot_that_a_move_frees_is_free(
 def test_a_booking_with_a_message_is_moved(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
-    """What a region said when it booked does not stand in the way of a move."""
+    """A region's text from the booking does not prevent a move."""
     sandbox.spoil("norr", "info", interactions=["MakeBooking"])
     body = booked(client, "norr", number)
     slot = another_slot(client, body)
@@ -140,7 +140,7 @@ def test_a_booking_with_a_message_is_moved(
 def test_a_slot_is_patched_in_any_way(
     client: FlaskClient, operations: Any, number: str
 ) -> None:
-    """However the patch is written, the slot that it leaves is moved to."""
+    """In any form of the patch, the booking moves to the slot in its result."""
     body = booked(client, "norr", number)
     slot = another_slot(client, body)
 
@@ -283,7 +283,7 @@ def test_a_patch_that_leaves_the_status_never_cancels(
 def test_a_pending_booking_is_not_moved(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
-    """A patch of the slot of what is not booked yet is a conflict, and says so."""
+    """A patch of the slot of a pending booking is a conflict, and says so."""
     sandbox.spoil("norr", "drop-before-processing", interactions=["MakeBooking"])
     body = book(client, "norr", number).json
     assert body is not None
@@ -447,7 +447,9 @@ def test_a_patch_that_cannot_be_done_is_refused(
     status: int,
     fault: dict[str, Any],
 ) -> None:
-    """A patch that is none, or that leaves no appointment, is refused with why."""
+    """
+    An invalid patch, or one that leaves no appointment, is refused with the reason.
+    """
     assert_outcome(patch(client, one_booking, operations), status, fault)
     read = client.get(f"/fhir/Appointment/{one_booking}").json
     assert read is not None

@@ -118,7 +118,7 @@ def test_a_time_that_is_not_free_is_taken(
 def test_an_unknown_outcome_is_pending(
     client: FlaskClient, sandbox: Sandbox, booked: dict[str, Any]
 ) -> None:
-    """When the answer is lost it is 202."""
+    """A lost answer is 202."""
     slot = another_slot(client, booked)
     sandbox.spoil("norr", "drop-after-processing", interactions=["UpdateBooking"])
 
@@ -132,7 +132,7 @@ def test_an_unknown_outcome_is_pending(
 def test_a_cancelled_appointment_is_not_moved(
     client: FlaskClient, booked: dict[str, Any]
 ) -> None:
-    """What is cancelled is booked anew instead."""
+    """A cancelled appointment has to be booked again instead."""
     slot = another_slot(client, booked)
     call(client, "cancel", parameters(), on=booked["id"])
 
@@ -240,7 +240,7 @@ def test_another_region_is_refused(client: FlaskClient, booked: dict[str, Any]) 
 
 
 def test_a_free_time_cannot_be_moved(client: FlaskClient) -> None:
-    """A proposal in the URL is no second slot, but no appointment."""
+    """A proposal in the URL is not a second slot, and not an appointment."""
     first, second = (slot["id"] for slot in islice(free_slots(client), 2))
 
     response = call(

@@ -324,7 +324,7 @@ _TWELVE = "not a personal number: expected 12 digits, YYYYMMDDNNNN, without hyph
 def test_a_wrong_number_is_refused_without_an_echo(
     client: FlaskClient, value: str, reason: str
 ) -> None:
-    """A number that is none is refused with the reason, and not repeated."""
+    """An invalid number is refused with the reason, and not repeated."""
     response = client.post(
         "/fhir/Appointment/_search", data={"patient.identifier": value}
     )
@@ -361,7 +361,7 @@ def test_two_parameters_with_numbers_are_refused(client: FlaskClient) -> None:
 def test_a_status_that_is_never_found_is_said_beside_another(
     client: FlaskClient, number: str
 ) -> None:
-    """What is booked is found, without a total: nobody knows here who came."""
+    """Booked appointments are found, without a total: nobody here knows who came."""
     made = book(client, "norr", number).json
     assert made is not None
 

@@ -269,7 +269,7 @@ def test_an_operation_changes_nothing_else(
     number: str,
     operation: str,
 ) -> None:
-    """An Appointment that comes with an operation is held to the same."""
+    """An Appointment that comes with an operation is checked in the same way."""
     wanted = {**visit, "description": "x"}
     if operation == "reschedule":
         wanted["slot"] = [{"reference": f"Slot/{another_slot(client, visit)['id']}"}]
@@ -302,7 +302,7 @@ def test_another_servers_slot_is_refused_by_every_door(
     number: str,
     form: str,
 ) -> None:
-    """What is no reference to this server's slot is named, and nothing is done."""
+    """A reference to anything but this server's slot is named, and nothing is done."""
     slot = another_slot(client, visit)
     text_ = form.format(slot["id"])
     foreign = [{"reference": text_}]
@@ -417,7 +417,7 @@ def test_a_put_with_another_name_is_refused(
 def test_a_resident_who_changed_names_can_cancel(
     client: FlaskClient, visit: dict[str, Any]
 ) -> None:
-    """The number says who is meant; a cancellation carries no name."""
+    """The number identifies the resident; a cancellation needs no name."""
     other = with_patient(visit, name=[{"family": "Testberg", "given": ["Anna"]}])
 
     assert change(client, {**other, "status": "cancelled"}).status_code == 200

@@ -123,7 +123,7 @@ def test_a_cancelled_booking_is_cancelled_once(
 def test_a_cancellation_with_another_slot_is_refused(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
-    """Who names another slot may mean to move: neither is done."""
+    """A client that names another slot may want a move: neither is done."""
     body = booked(client, "norr", number)
     slot = another_slot(client, body)
 
@@ -668,7 +668,7 @@ def test_an_invitations_name_has_to_be_sent_to_move_it(client: FlaskClient) -> N
 
 
 def test_a_minimal_answer_has_no_body(client: FlaskClient, number: str) -> None:
-    """Under return=minimal the headers say it all."""
+    """Under return=minimal the headers have everything."""
     body = booked(client, "norr", number)
 
     response = change(

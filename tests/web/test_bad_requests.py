@@ -194,7 +194,7 @@ def test_any_count_is_taken_or_refused(
 def test_a_parameter_that_is_not_supported_is_refused_by_name(
     client: FlaskClient, kind: str, name: str
 ) -> None:
-    """What R4 has and this server has not is refused, never ignored in silence."""
+    """A feature of R4 that this server lacks is refused, never ignored in silence."""
     response = client.post(f"/fhir/{kind}/_search", data={name: "x"})
 
     check(response)
@@ -494,6 +494,6 @@ def test_any_headers_are_answered(
 
 
 def test_the_errors_of_the_application_are_no_traces(app: Flask) -> None:
-    """The application never shows what went wrong inside it."""
+    """The application never shows its internal errors."""
     assert not app.debug
     assert not app.testing

@@ -87,7 +87,7 @@ def test_a_reason_comes_back_as_it_was_sent(
 def test_a_comment_of_the_call_comes_back_as_the_reason(
     client: FlaskClient, number: str
 ) -> None:
-    """What `$cancel` is called with as comment is why."""
+    """The comment of `$cancel` is the reason."""
     visit = booked(client, number)
 
     response = call(client, "cancel", parameters(text("comment", "x")), on=visit["id"])
@@ -109,7 +109,7 @@ def test_two_reasons_are_refused(client: FlaskClient, number: str) -> None:
 def test_a_code_without_words_is_refused(
     client: FlaskClient, sandbox: Sandbox, number: str, cancel: Any
 ) -> None:
-    """What the unit would not understand is refused, and nothing is sent."""
+    """A reason that the unit could not understand is refused, and nothing is sent."""
     visit = booked(client, number)
 
     response = cancel(client, visit, {"coding": [{"code": "pat"}]})
@@ -121,7 +121,7 @@ def test_a_code_without_words_is_refused(
 def test_the_same_reason_can_be_sent_again(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
-    """A client that did not hear the answer gets it; another reason is refused."""
+    """A client that missed the answer gets it again; another reason is refused."""
     visit = booked(client, number)
     first = by_put(client, visit, _REASON)
 
@@ -135,7 +135,7 @@ def test_the_same_reason_can_be_sent_again(
 def test_a_refused_cancellation_leaves_no_reason(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
-    """A reason belongs to the cancellation that was done, and to no other."""
+    """A reason is recorded only with the cancellation that succeeded."""
     visit = booked(client, number)
     sandbox.spoil("norr", "error", interactions=["CancelBooking"])
     refused = by_put(client, visit, _REASON)

@@ -100,7 +100,7 @@ def test_another_body_finds_what_the_first_made(
 def test_every_form_of_a_condition_is_the_same(
     client: FlaskClient, number: str, form: str
 ) -> None:
-    """What stands before the question mark, and percents, make no difference."""
+    """The part before the question mark, and percent signs, make no difference."""
     value = str(uuid4())
     first = post(client, wanted(client, number), identifier(value=value))
 
@@ -223,7 +223,7 @@ def test_a_match_that_is_cancelled_says_so(
 def test_what_was_refused_does_not_exist(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
-    """A no leaves nothing that fits, so the next create is carried out."""
+    """A refusal leaves no match, so the next create is carried out."""
     condition = identifier()
     sandbox.spoil("norr", "error", interactions=[_MAKE], text="Nej.")
     refused = post(client, wanted(client, number), condition)
@@ -238,7 +238,7 @@ def test_what_was_refused_does_not_exist(
 def test_what_could_not_be_asked_does_not_exist(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
-    """Nor does a request that a region could not be asked about."""
+    """A create that could not reach the region leaves no match either."""
     body, condition = wanted(client, number), identifier()
     sandbox.spoil("norr", "vp-fault", interactions=["GetAvailableTimeslots"])
     unsent = post(client, body, condition)
@@ -252,7 +252,7 @@ def test_what_could_not_be_asked_does_not_exist(
 def test_what_nobody_knows_yet_exists(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
-    """A pending one is found, as it stands by then, and nothing is made beside it."""
+    """A pending booking is found in its present state, and no second one is made."""
     condition = identifier()
     sandbox.spoil("norr", "drop-after-processing", interactions=[_MAKE])
     pending = post(client, wanted(client, number), condition)

@@ -53,7 +53,7 @@ def _make(
 def test_what_makes_something_has_no_precondition(
     client: FlaskClient, number: str, way: str, headers: dict[str, str]
 ) -> None:
-    """No version is there yet: each such header is named, and nothing is made."""
+    """No version exists yet: each such header is named, and nothing is made."""
     slot = next(free_slots(client))["id"]
 
     response = _make(client, way, number, headers)
@@ -93,7 +93,7 @@ def _changes(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_a_time_guards_no_change(client: FlaskClient, number: str) -> None:
-    """If-Unmodified-Since is refused wherever If-Match is heeded."""
+    """If-Unmodified-Since is refused wherever If-Match is supported."""
     body = _booked(client, number)
 
     for change in _changes(body):
@@ -117,7 +117,7 @@ def test_a_time_guards_no_change(client: FlaskClient, number: str) -> None:
 def test_beside_if_match_a_time_counts_for_nothing(
     client: FlaskClient, number: str
 ) -> None:
-    """RFC 9110, 13.1.4: the ETag says it better."""
+    """RFC 9110, 13.1.4: the ETag takes precedence."""
     body = _booked(client, number)
 
     response = client.post(
@@ -169,7 +169,7 @@ _NO_PARAMETERS: Final = (
 def test_a_parameter_in_a_url_that_has_none_is_refused(
     client: FlaskClient, method: str, path: str, content_type: str | None, query: str
 ) -> None:
-    """It could change what is meant, as dry-run would."""
+    """It could change the meaning of the request, as dry-run would."""
     response = client.open(
         f"/fhir/{path}?{query}", method=method, data=b"{}", content_type=content_type
     )

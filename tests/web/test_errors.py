@@ -113,7 +113,7 @@ def test_no_failure_is_a_success() -> None:
 def test_a_bug_shows_its_incident_alone(
     failing: Callable[[Exception], Any], events: list[EventDict]
 ) -> None:
-    """What nobody foresaw is 500; the client and the log get a number, no message."""
+    """An unforeseen failure is 500; client and log get a number, no message."""
     response = failing(RuntimeError(_SECRET))
 
     assert response.status_code == 500
@@ -155,5 +155,5 @@ def test_a_problem_keeps_its_headers(failing: Callable[[Exception], Any]) -> Non
 
 
 def test_every_kind_of_problem_has_a_status() -> None:
-    """No kind is without the HTTP status of its answer."""
+    """Each kind has the HTTP status of its answer."""
     assert set(PROBLEM_STATUSES) == set(ProblemKind)

@@ -69,7 +69,7 @@ def test_faults_of_parameters_and_of_the_appointment_are_one_answer(
     operation: str,
     number: str,
 ) -> None:
-    """Nobody has to mend the one to hear of the other."""
+    """A client gets both faults at once."""
     body = parameters(resource("appointment", wrong), text("unknown", "x"))
 
     response = call(client, operation, body, headers=_BAD_KEY)

@@ -63,7 +63,7 @@ def _aging(
 
 
 def test_the_young_are_served_plainly(aging: Aging) -> None:
-    """Up to fresh_for, ten minutes, there is a total and no word more."""
+    """Up to fresh_for, ten minutes, there is a total and no warning."""
     bundle = aging.search(minutes=10)
 
     assert bundle["total"] > 0
@@ -90,7 +90,7 @@ def test_the_older_are_served_and_say_so(aging: Aging) -> None:
 
 
 def test_old_slots_are_not_found(aging: Aging) -> None:
-    """After offered_for, half an hour, nothing is free, and it is said why."""
+    """After offered_for, half an hour, nothing is free, and the answer says why."""
     bundle = aging.search(minutes=30)
     (outcome,) = of_mode(bundle, "outcome")
 
@@ -101,7 +101,7 @@ def test_old_slots_are_not_found(aging: Aging) -> None:
 
 
 def test_a_search_moves_what_ages_to_the_front(aging: Aging) -> None:
-    """What a client has searched for is what its region is asked for next."""
+    """The refresh asks a region first for the services that clients searched for."""
     directory = aging.made.view.snapshot.directory
     # The last that would be asked by age alone, as all are equally old.
     wanted = [

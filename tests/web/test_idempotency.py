@@ -168,7 +168,7 @@ def test_every_answer_has_its_request_id_back(client: FlaskClient, path: str) ->
 def test_an_unfit_request_id_does_not_come_back(
     client: FlaskClient, value: str
 ) -> None:
-    """What is no visible ASCII, too long, or somebody's number is left out."""
+    """An id that is not visible ASCII, too long, or a personal number is left out."""
     answer = client.get("/fhir/metadata", headers={"X-Request-Id": value})
 
     assert "X-Request-Id" not in answer.headers
@@ -215,7 +215,7 @@ def test_an_unusable_key(
 def test_a_definite_no_is_kept(
     client: FlaskClient, made: Program, numbers: list[str]
 ) -> None:
-    """A slot that was gone is answered gone again, though it is free by then."""
+    """A repeat for a taken slot gets the same refusal, though it is free by then."""
     number, others_number, *_ = numbers
     body = wanted(client, number, "mitt")
     slot = body["slot"][0]["reference"].partition("/")[2]
@@ -229,7 +229,7 @@ def test_a_definite_no_is_kept(
 
 
 def test_a_refusal_is_kept(client: FlaskClient, sandbox: Sandbox, number: str) -> None:
-    """What the region refused it is not asked again under the same key."""
+    """A repeat of a refused request is not sent to the region again."""
     body = wanted(client, number)
     sandbox.spoil("norr", "error", interactions=[_MAKE], text="Nej.")
 
@@ -528,7 +528,7 @@ def test_a_replay_of_a_silent_regions_booking(
 def test_a_condition_that_is_not_a_creates(
     client: FlaskClient, sandbox: Sandbox, number: str, way: str
 ) -> None:
-    """If-None-Exist where nothing is made is 400 rather than overlooked."""
+    """If-None-Exist on a request that creates nothing is 400, not ignored."""
     booked = post(client, wanted(client, number)).json
     assert booked is not None
     condition = {"If-None-Exist": "identifier=https://app.example.org/visits|1"}

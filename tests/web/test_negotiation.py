@@ -73,7 +73,7 @@ def refusal(parameter: str) -> dict[str, object]:
 def test_a_client_that_takes_json_gets_it(
     client: FlaskClient, url: str, accept: str | None
 ) -> None:
-    """Whoever takes FHIR's JSON, by any of its names, gets it in UTF-8."""
+    """A client that accepts FHIR's JSON, by any of its names, gets it in UTF-8."""
     headers = {} if accept is None else {"Accept": accept}
 
     response = client.get(url, headers=headers)
@@ -85,7 +85,7 @@ def test_a_client_that_takes_json_gets_it(
 def test_a_client_that_takes_no_json_is_refused(
     client: FlaskClient, url: str, accept: str
 ) -> None:
-    """Whoever takes no JSON, or that of another version of FHIR, gets 406."""
+    """A client that accepts no JSON, or only another FHIR version's, gets 406."""
     response = client.get(url, headers={"Accept": accept})
 
     assert_outcome(response, 406, refusal("Accept"))

@@ -85,6 +85,6 @@ def test_what_a_proxy_appends_is_taken_away(tag: str) -> None:
     ],
 )
 def test_what_is_no_list_is_refused(header: str) -> None:
-    """It is neither a star nor entity tags between commas."""
+    """The header is neither a star nor a list of entity tags."""
     with pytest.raises(ValueError, match="entity tag"):
         EntityTags.parse(header)

@@ -106,7 +106,7 @@ def test_a_method_that_is_not_in_capitals_is_refused(
 def test_the_base_urls_host_and_loopback_are_answered(
     client: FlaskClient, host: str
 ) -> None:
-    """Whatever the port and the case."""
+    """With any port and in any case."""
     response = client.get("/fhir/Slot?_count=0", headers={"Host": host})
 
     assert response.status_code == 200
@@ -353,7 +353,7 @@ def test_of_http_1_0_a_body_needs_a_length(
 def test_a_length_that_is_no_number_is_refused(
     client: FlaskClient, length: str
 ) -> None:
-    """Nobody could say where the body ends."""
+    """The end of the body would be unknown."""
     response = client.post(
         "/fhir/Appointment",
         content_type=FHIR_JSON,

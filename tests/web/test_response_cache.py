@@ -96,7 +96,7 @@ def test_what_was_used_least_recently_makes_room(cache: ResponseCache) -> None:
 
 
 def test_a_response_that_is_too_large_is_not_cached(cache: ResponseCache) -> None:
-    """It would drive out all others."""
+    """It would displace all others."""
     keep(cache, "a", response(10))
     keep(cache, "b", response(101))
 

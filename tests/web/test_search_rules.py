@@ -172,7 +172,7 @@ def test_a_system_alone_finds_every_code_of_it(
 def test_what_is_not_known_here_is_said_so(
     client: FlaskClient, kind: str, name: str, value: str
 ) -> None:
-    """A search that names what nobody knows is no plain nothing: it has an outcome."""
+    """A search with an unknown value is not just empty: it has an outcome."""
     bundle = bundle_of(client, f"{kind}?{name}={value}")
 
     assert outcome_entries(bundle) == [unknown(name)]
@@ -199,7 +199,7 @@ def test_find_says_what_is_not_known_in_its_own_words(client: FlaskClient) -> No
 def test_what_is_known_and_not_free_is_plainly_nothing(
     client: FlaskClient, query: str
 ) -> None:
-    """Where everything named is known, none is none."""
+    """Where every named value is known, an empty result has no outcome."""
     bundle = bundle_of(client, f"Slot?{query}")
 
     assert (bundle["total"], outcome_entries(bundle)) == (0, [])

@@ -550,7 +550,7 @@ def test_a_source_that_fails_is_named_and_the_others_are_kept(
 def test_a_search_elsewhere_does_not_name_a_source_that_fails(
     other_programs: OtherPrograms, sandbox: Sandbox
 ) -> None:
-    """A search at one unit has nothing to do with another region's bad day."""
+    """A search at one unit is independent of another region's failures."""
     with other_programs.start() as made:
         failing(made, sandbox, "syd")
         bundle = search(
