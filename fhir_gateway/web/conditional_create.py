@@ -41,6 +41,8 @@ _VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
 # Clients send the whole URL, its last part, or the parameters alone.
 _FORM: Final = re.compile(r"(?:(?:.*/)?Appointment\?|\?)?(?P<query>[^?#]+)")
 _TOKENS: Final = TokenParameter()
+# Of ASCII and of Latin-1; PostgreSQL's texts have no NUL.
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,8 @@ def _identifier(header: str) -> _Identifier:
         raise _unsupported() from None
     if name != "identifier" or not token.system or not token.code:
         raise _unsupported()
+    if _CONTROL.search(text):
+        raise _unusable("has a control character")
     _refuse_personal(token)
     return _Identifier(token.system, token.code)
 

@@ -364,6 +364,28 @@ def test_another_condition_is_refused(
     assert made_writes(sandbox, number) == 0
 
 
+@pytest.mark.parametrize("character", ["%00", "%0A", "%1f", "%7F", "%c2%80"])
+@pytest.mark.parametrize("place", ["{}|1{}", "{}{}|1"])
+def test_a_control_character_is_refused(
+    client: FlaskClient, sandbox: Sandbox, number: str, character: str, place: str
+) -> None:
+    """No database has to store one: PostgreSQL has no NUL."""
+    system = f"{BASE_URL}/sid/booking-id/SE2321000016-1A2B"
+    condition = f"identifier={place.format(system, character)}"
+    answer = post(client, wanted(client, number), condition)
+
+    assert_outcome(
+        answer,
+        400,
+        issue(
+            "value",
+            "If-None-Exist has a control character.",
+            location="http.If-None-Exist",
+        ),
+    )
+    assert made_writes(sandbox, number) == 0
+
+
 @pytest.mark.parametrize(
     "condition",
     [
