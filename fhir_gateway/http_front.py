@@ -19,7 +19,14 @@ from io import BytesIO
 from typing import Any, Final, NoReturn
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from fhir_gateway.web.request_body import BROKEN_OFF, LATE, UnreadBody, is_unbounded
+from fhir_gateway.fhir.limits import MOST_BODY_PIECES
+from fhir_gateway.web.request_body import (
+    BROKEN_OFF,
+    LATE,
+    TOO_MANY_PIECES,
+    UnreadBody,
+    is_unbounded,
+)
 from fhir_gateway.web.request_head import FIELDS
 from fhir_gateway.web.resource import Handling
 
@@ -168,14 +175,17 @@ class HttpFront:
     async def _body(
         self, request: "_Request", receive: Receive, most_bytes: int
     ) -> BytesIO | UnreadBody:
-        if request.is_read or request.is_unbounded:
-            return BytesIO()
-        if request.length is not None and request.length > most_bytes:
+        is_too_large = request.length is not None and request.length > most_bytes
+        if request.is_read or request.is_unbounded or is_too_large:
             return BytesIO()
         read = BytesIO()
+        pieces = 0
         try:
             async with asyncio.timeout(self._body_within_s):
                 while not request.is_read and read.tell() <= most_bytes:
+                    pieces += 1
+                    if pieces > MOST_BODY_PIECES:
+                        return TOO_MANY_PIECES
                     message = await receive()
                     if message["type"] != "http.request":
                         # The client is gone, or its chunks are malformed.

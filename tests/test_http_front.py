@@ -16,6 +16,7 @@ from examples import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from fhir_gateway.fhir.limits import MOST_BODY_PIECES
 from fhir_gateway.http_front import HttpFront, HttpResponse
 from fhir_gateway.web.resource import Handling
 
@@ -127,7 +128,7 @@ class Fronted:
 
 
 @contextmanager
-def fronted(**options: Any) -> Iterator[Fronted]:
+def fronted(*, most_bytes: int = _MOST_BYTES, **options: Any) -> Iterator[Fronted]:
     """Give a front with one thread of each kind."""
     app = Application()
     failures: list[Exception] = []
@@ -141,7 +142,7 @@ def fronted(**options: Any) -> Iterator[Fronted]:
         close=lambda: None,
         threads=2,
         handling=lambda _, path: Handling(
-            may_wait=path == "/waits", most_bytes=_MOST_BYTES
+            may_wait=path == "/waits", most_bytes=most_bytes
         ),
         ready={"/health": _READY},
         ready_while_draining={},
@@ -226,6 +227,22 @@ def test_a_body_in_pieces_is_one(one: Fronted) -> None:
     )
 
     assert (one.app.bodies, received.closes) == ([b"abcdef"], False)
+
+
+def test_a_body_in_too_many_pieces_ends_its_connection() -> None:
+    """Each piece costs much more than its bytes: nothing more of it is read."""
+    with fronted(most_bytes=2_000) as made:
+        accepted, refused = (
+            made.request(
+                made.scope(method="POST", headers=[(b"transfer-encoding", b"chunked")]),
+                *[b"x"] * pieces,
+            )
+            for pieces in (MOST_BODY_PIECES, MOST_BODY_PIECES + 1)
+        )
+
+    assert (accepted.closes, made.app.bodies) == (False, [b"x" * MOST_BODY_PIECES])
+    assert refused.closes
+    assert [type(each).__name__ for each in made.failures] == ["RequestEntityTooLarge"]
 
 
 @pytest.mark.parametrize(

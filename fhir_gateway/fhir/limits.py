@@ -9,6 +9,7 @@ says what a request at the limits costs.
 from typing import Final
 
 __all__ = [
+    "MOST_BODY_PIECES",
     "MOST_COMMENT_CHARACTERS",
     "MOST_EMAIL_CHARACTERS",
     "MOST_FORM_BYTES",
@@ -52,6 +53,14 @@ Bytes of a body that may hold an Appointment as it was read here: of PUT, `$hold
 `$book`, `$cancel` and `$reschedule`.
 
 The regions' texts are its larger part; an Appointment from this server is never larger.
+"""
+
+MOST_BODY_PIECES: Final = 1_000
+"""
+Pieces in which a body arrives: its chunks, or what the network delivers at once.
+
+Each piece costs the same however short it is, and the largest body has 400 bytes in
+each of this many.
 """
 
 MOST_JSON_DEPTH: Final = 32

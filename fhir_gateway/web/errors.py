@@ -10,6 +10,7 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from fhir_gateway.fhir.limits import (
+    MOST_BODY_PIECES,
     MOST_FORM_BYTES,
     MOST_JSON_BYTES,
     MOST_SENT_BACK_BYTES,
@@ -82,7 +83,7 @@ _HTTP_ISSUES: Final = {
         (
             f"The body is too large: JSON has at most {MOST_JSON_BYTES} bytes"
             f" ({MOST_SENT_BACK_BYTES} where an Appointment is sent back), and a form"
-            f" {MOST_FORM_BYTES}."
+            f" {MOST_FORM_BYTES}. It has at most {MOST_BODY_PIECES} chunks."
         ),
     ),
 }

@@ -13,7 +13,14 @@ from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
 
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 
-__all__ = ["BROKEN_OFF", "LATE", "UnreadBody", "is_unbounded", "take_body"]
+__all__ = [
+    "BROKEN_OFF",
+    "LATE",
+    "TOO_MANY_PIECES",
+    "UnreadBody",
+    "is_unbounded",
+    "take_body",
+]
 
 # Granian raises the first, ASGI the second.
 _OLDER: Final = frozenset({"HTTP/1", "HTTP/1.0"})
@@ -95,3 +102,6 @@ LATE: Final = UnreadBody(RequestTimeout)
 
 BROKEN_OFF: Final = UnreadBody(_broken_off)
 """The input of a request with a body that broke off."""
+
+TOO_MANY_PIECES: Final = UnreadBody(RequestEntityTooLarge)
+"""The input of a request with a body that arrived in too many pieces."""

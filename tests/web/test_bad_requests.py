@@ -33,7 +33,7 @@ _NOT_DONE = issue(
 _TOO_LARGE = issue(
     "too-long",
     "The body is too large: JSON has at most 32768 bytes (393216 where an Appointment"
-    " is sent back), and a form 16384.",
+    " is sent back), and a form 16384. It has at most 1000 chunks.",
 )
 _SEARCHES = ("Slot", "HealthcareService", "Appointment")
 
