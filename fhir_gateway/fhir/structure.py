@@ -8,7 +8,7 @@ everywhere. No message repeats a value.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -165,25 +165,39 @@ class _Checker:
         place: str,
         twin: Any,  # noqa: ANN401 - JSON is any value
     ) -> Any:  # noqa: ANN401 - JSON is any value
+        def single(item: Any, at: str) -> Any:  # noqa: ANN401 - JSON is any value
+            return self._single(item, definition, at)
+
+        kept = self._one_or_each(value, definition, place, twin, single)
+        if kept is _NOTHING or not definition.is_list:
+            return kept
+        # An item that is lost leaves its place empty: those after it keep theirs.
+        lost: Any = None if definition.is_primitive else {}
+        return [lost if item is _NOTHING else item for item in kept]
+
+    def _one_or_each(
+        self,
+        value: Any,  # noqa: ANN401 - JSON is any value
+        definition: ElementDefinition,
+        place: str,
+        twin: Any,  # noqa: ANN401 - JSON is any value
+        check: Callable[[Any, str], Any],
+    ) -> Any:  # noqa: ANN401 - JSON is any value
+        """Check a value, or each item of a list with its place."""
         if _is_empty(value):
             return self._empty(place)
         if not definition.is_list:
-            return self._single(value, definition, place)
+            return check(value, place)
         if not isinstance(value, list):
             return self._misfit(place)
         twins = twin if isinstance(twin, list) else []
-        sound = []
-        for number, item in enumerate(value):
-            # A list of values has null where the list of their extensions has one.
-            kept = (
-                None
-                if item is None and _has(twins, number)
-                else self._single(item, definition, f"{place}[{number}]")
-            )
-            if kept is _NOTHING:
-                kept = None if definition.is_primitive else {}
-            sound.append(kept)
-        return sound
+        # A list of values has null where the list of their extensions has one.
+        return [
+            None
+            if item is None and _has(twins, number)
+            else check(item, f"{place}[{number}]")
+            for number, item in enumerate(value)
+        ]
 
     def _single(
         self,
@@ -227,18 +241,9 @@ class _Checker:
         twin: Any,  # noqa: ANN401 - JSON is any value
     ) -> Any:  # noqa: ANN401 - JSON is any value
         """Check the extensions of a primitive: `_status` of `status`."""
-        if _is_empty(value):
-            return self._empty(place)
-        if not definition.is_list:
-            return self._extension(value, place)
-        if not isinstance(value, list):
-            return self._misfit(place)
-        twins = twin if isinstance(twin, list) else []
-        for number, item in enumerate(value):
-            if item is None and _has(twins, number):
-                continue
-            self._extension(item, f"{place}[{number}]")
-        return value
+        kept = self._one_or_each(value, definition, place, twin, self._extension)
+        # Of a list, all items stay: each belongs to the value at its place.
+        return value if definition.is_list and kept is not _NOTHING else kept
 
     def _extension(self, value: Any, place: str) -> Any:  # noqa: ANN401 - JSON is any value
         if _is_empty(value):
