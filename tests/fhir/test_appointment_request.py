@@ -1495,7 +1495,7 @@ def echoes(problem: Problem) -> list[str]:
 
 
 @given(mutations=_MUTATIONS, to_book=st.booleans())
-@settings(max_examples=examples(2_500))
+@settings(max_examples=examples(1_000))
 def test_any_body_is_read_or_refused_without_an_echo(
     *, mutations: list[Any], to_book: bool
 ) -> None:
