@@ -43,6 +43,21 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("unhurried")
 
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    Keep each file that starts real servers in one process: it starts them once.
+
+    pytest-xdist runs groups before single tests, so none of them is left for the end,
+    when the other process has nothing more to do.
+    """
+    for item in items:
+        is_grouped = item.get_closest_marker("xdist_group") is not None
+        if item.get_closest_marker("flow") is not None and not is_grouped:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 _SETTINGS: Final = ("REDIS_URL", "DATABASE_URL", "PORT", "SANDBOX_PORT")
 
 
