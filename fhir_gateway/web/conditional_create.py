@@ -127,7 +127,7 @@ def _find_earlier_create(gateway: Gateway, key: RequestKey) -> str | None:
     """
     requests = gateway.requests
     try:
-        requests.begin(key, after_no=True)
+        requests.begin(key, again_if_not_done=True)
     except RepeatedRequest as repeated:
         made = _booking_of(repeated)
         if repeated.answer is not None:
@@ -137,7 +137,7 @@ def _find_earlier_create(gateway: Gateway, key: RequestKey) -> str | None:
     # Its outcome may be unknown yet; a read may find it out.
     gateway.booking.read(made)
     try:
-        requests.begin(key, after_no=True)
+        requests.begin(key, again_if_not_done=True)
     except RepeatedRequest as repeated:
         return _booking_of(repeated)
     return None

@@ -133,7 +133,7 @@ def _under_each_fault(
 def _patiently(ask: Callable[[str], Operation], person: str) -> Operation:
     """Ask again where a busy machine stood still for the second that it has."""
     answer = ask(person)
-    while answer.status == 503 and "stood still" in answer.diagnostics:
+    while answer.status == 503 and "was stopped" in answer.diagnostics:
         answer = ask(person)
     return answer
 

@@ -155,7 +155,7 @@ def timeslot(hours: int = 0, *, count: int = 1, unit: HsaId = UNIT) -> Timeslot:
     )
 
 
-def told(
+def reported(
     booking_id: str | None = "B1",
     *,
     permissions: BookingPermissions = CANCEL,

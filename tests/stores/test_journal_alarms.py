@@ -1,5 +1,5 @@
 """
-Alarms, and writes that were settled as not sent and turn out to be done.
+Alarms, and writes that were settled as not done although they were done.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -53,10 +53,10 @@ def test_alarm_is_news_once(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize("alarm", [Alarm.BEGUN, Alarm.AMBIGUOUS, Alarm.DUPLICATE])
-def test_what_needs_a_person_replaces_what_needs_patience(
+def test_an_alarm_that_needs_a_person_replaces_overdue(
     journal: Journal, alarm: Alarm
 ) -> None:
-    """An overdue write whose time begins calls a person, who was told to wait."""
+    """An alarm that needs a person replaces OVERDUE, and not the reverse."""
     intent = sent(journal)
 
     raised = [
@@ -73,28 +73,28 @@ class Dies(BaseException):
     """A process that is killed."""
 
 
-def test_who_dies_in_telling_tells_again(journal: Journal) -> None:
-    """An alarm is told before it is written down, so that it is never lost."""
+def test_an_alarm_is_logged_again_after_a_crash(journal: Journal) -> None:
+    """An alarm is logged before it is committed, so that it is never lost."""
     intent = absent(journal, sent(journal))
-    told = []
+    logged = []
 
-    def tell_and_die() -> None:
-        told.append("the first time")
+    def log_and_die() -> None:
+        logged.append("the first time")
         raise Dies
 
     with pytest.raises(Dies):
-        journal.outcomes.raise_alarm(intent, Alarm.DUPLICATE, log=tell_and_die)
+        journal.outcomes.raise_alarm(intent, Alarm.DUPLICATE, log=log_and_die)
     with pytest.raises(Dies):
-        journal.outcomes.reopen(intent, lease=LEASE, log=tell_and_die)
+        journal.outcomes.reopen(intent, lease=LEASE, log=log_and_die)
     for again in ("again", "not a third time"):
         journal.outcomes.raise_alarm(
-            intent, Alarm.DUPLICATE, log=lambda again=again: told.append(again)
+            intent, Alarm.DUPLICATE, log=lambda again=again: logged.append(again)
         )
     reopened = journal.outcomes.reopen(
-        intent, lease=LEASE, log=lambda: told.append("reopened")
+        intent, lease=LEASE, log=lambda: logged.append("reopened")
     )
 
-    assert told == ["the first time", "the first time", "again", "reopened"]
+    assert logged == ["the first time", "the first time", "again", "reopened"]
     assert reopened is not None
 
 
@@ -108,7 +108,7 @@ def test_who_dies_in_telling_tells_again(journal: Journal) -> None:
         ),
     ],
 )
-def test_what_is_known_replaces_what_is_not(
+def test_a_known_fault_replaces_an_uncertain_one(
     journal: Journal, first: Alarm, second: Alarm, kept: Alarm
 ) -> None:
     """What is known to be wrong stays, and replaces what is not known."""
@@ -149,7 +149,7 @@ def test_reopened_booking_is_settled_as_any(journal: Journal) -> None:
     assert record.state is BookingState.BOOKED
 
 
-def test_reopened_booking_stands_beside_whoever_has_its_place(
+def test_reopened_booking_stands_beside_the_next_one(
     journal: Journal,
 ) -> None:
     """That the place was sold again meanwhile does not make the first booking go."""
@@ -192,7 +192,7 @@ def test_reopened_cancellation_is_settled(journal: Journal) -> None:
 
 
 def test_reopened_write_is_looked_after(journal: Journal) -> None:
-    """Whoever reopens it may die: it is found when its lease is over."""
+    """If the process that reopened it dies, it is found when its lease has ended."""
     reopened = journal.outcomes.reopen(
         absent(journal, sent(journal)), lease=timedelta()
     )
@@ -225,7 +225,7 @@ def test_write_is_not_reopened_beside_another(journal: Journal) -> None:
     assert journal.outcomes.reopen(intent, lease=LEASE) is None
 
 
-def test_whoever_gave_it_up_has_lost_it(journal: Journal) -> None:
+def test_an_outdated_intent_settles_nothing_after_reopening(journal: Journal) -> None:
     """A stale intent does not settle what was reopened."""
     intent = absent(journal, sent(journal))
     journal.outcomes.reopen(intent, lease=LEASE)
@@ -282,7 +282,7 @@ def test_absence_is_shown_once_more_when_it_is_due(
 
     journal.settlements.settle_left_no_trace(intent, look_again_in=look_again_in)
 
-    shown = journal.outcomes.take_unseen(limit=9, hold=MINUTE)
+    shown = journal.outcomes.take_unseen(limit=9, lease=MINUTE)
     is_due = look_again_in < timedelta()
     assert [each.id for each in shown] == [intent.id] * is_due
     assert journal.lookups.get(intent.booking).state is BookingState.NOT_MADE

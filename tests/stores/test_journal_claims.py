@@ -1,5 +1,5 @@
 """
-Claims: who gets a place, and what the others are told.
+Claims: which request gets a place, and what the others get.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,7 @@ from .conftest import (
 KEY = RequestKey(client="app", key="k1", fingerprint="f1")
 
 
-def test_claimed_make_says_what_was_decided(journal: Journal) -> None:
+def test_claimed_make_has_the_intended_write(journal: Journal) -> None:
     """A new booking's intent is CLAIMED, unsent, and about the time asked for."""
     intent = claimed(journal)
 
@@ -79,7 +79,7 @@ def test_claimed_booking_is_pending(journal: Journal) -> None:
 
 
 def test_times_are_aware(journal: Journal) -> None:
-    """Every instant that the journal tells has an offset."""
+    """Every instant that the journal returns has an offset."""
     record = booked(journal)
 
     assert [
@@ -146,8 +146,8 @@ def test_no_capacity_means_taken(journal: Journal) -> None:
         )
 
 
-def test_same_resident_is_told_of_the_booking(journal: Journal) -> None:
-    """A resident who holds the time is told by which booking."""
+def test_same_resident_gets_the_id_of_the_booking(journal: Journal) -> None:
+    """A resident who holds the time gets the id of that booking."""
     first = claimed(journal, 1)
 
     with pytest.raises(AlreadyBooked) as caught:
@@ -177,7 +177,7 @@ def test_same_resident_is_recognised_after_rotation(
 
 
 def test_freed_place_can_be_claimed(journal: Journal) -> None:
-    """A place whose claim was given up can be claimed by the next resident."""
+    """A released place can be claimed by the next resident."""
     journal.settlements.settle_not_done(claimed(journal, 1))
 
     assert claimed(journal, 2).state is WriteState.CLAIMED
@@ -327,7 +327,7 @@ def test_update_with_a_capacity(journal: Journal) -> None:
 
 
 def test_cancel_has_no_time(journal: Journal) -> None:
-    """An intent to cancel is about no time of its own."""
+    """An intent to cancel has no timeslot."""
     intent = journal.intents.claim_cancel(booked(journal))
 
     assert (intent.kind, intent.timeslot) == (WriteKind.CANCEL, None)
@@ -349,17 +349,17 @@ class TestChangeIsRefused:
     """A booking that does not stand as the caller believes is not changed."""
 
     def test_pending(self, journal: Journal, change: Callable[..., object]) -> None:
-        """A booking whose making is not settled cannot be changed."""
+        """A booking with an unsettled MAKE cannot be changed."""
         record = journal.lookups.get(claimed(journal).booking)
 
-        with pytest.raises(Conflict, match="does not stand"):
+        with pytest.raises(Conflict, match="is not booked"):
             change(journal, record)
 
     def test_cancelled(self, journal: Journal, change: Callable[..., object]) -> None:
         """A booking that has been cancelled cannot be changed."""
         record = journal.reports.mark_cancelled_elsewhere(booked(journal))
 
-        with pytest.raises(Conflict, match="does not stand"):
+        with pytest.raises(Conflict, match="is not booked"):
             change(journal, record)
 
     def test_in_flight(self, journal: Journal, change: Callable[..., object]) -> None:
@@ -431,7 +431,7 @@ def test_sent_is_lasting(
     assert other.lookups.find_pending(intent.booking) == intent
 
 
-def test_repeated_key_tells_of_the_first(journal: Journal) -> None:
+def test_repeated_key_returns_the_first_booking(journal: Journal) -> None:
     """A client's key that was used before leads to the booking that it made."""
     first = journal.intents.claim_make(
         source=NORR, timeslot=timeslot(), subject=subject(1), request=KEY
@@ -446,7 +446,7 @@ def test_repeated_key_tells_of_the_first(journal: Journal) -> None:
 
 
 def test_repeated_key_with_other_content(journal: Journal) -> None:
-    """A key that is used again for something else is told from a repeat."""
+    """A key that is used again for another request is not a repeat."""
     journal.intents.claim_make(
         source=NORR, timeslot=timeslot(), subject=subject(1), request=KEY
     )

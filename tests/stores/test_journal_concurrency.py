@@ -31,10 +31,10 @@ from .conftest import (
     claimed,
     live_tokens,
     number,
+    reported,
     sent,
     subject,
     timeslot,
-    told,
 )
 
 CLAIMS = 200
@@ -141,7 +141,7 @@ def test_one_resident_at_once_claims_once(journal: Journal) -> None:
 
 
 def test_one_key_at_once_decides_once(journal: Journal) -> None:
-    """One request that is repeated at once is decided once, whatever its time."""
+    """One request that is repeated concurrently makes one intent, at any time."""
 
     def claim(which: int) -> str:
         journal.intents.claim_make(
@@ -218,7 +218,7 @@ def test_adopted_at_once_is_one_record(
 def _adopted(journal: Journal, booking_id: str | None) -> BookingRecord:
     return journal.reports.adopt(
         source=NORR,
-        booking=told(booking_id),
+        booking=reported(booking_id),
         timeslot=timeslot(),
         number=number(),
     )
@@ -230,7 +230,7 @@ def test_unsettled_at_once_is_held_once(journal: Journal) -> None:
         journal.settlements.settle_unknown(sent(journal, which, which))
 
     def hold(_which: int) -> int:
-        return len(journal.outcomes.take_unsettled(limit=5, hold=LEASE))
+        return len(journal.outcomes.take_unsettled(limit=5, lease=LEASE))
 
     answers = _at_once(hold, times=5 * THREADS)
 

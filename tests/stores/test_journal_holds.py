@@ -111,7 +111,7 @@ def test_held_time_is_taken(journal: Journal) -> None:
 
 
 def test_held_time_is_the_residents(journal: Journal) -> None:
-    """The same person's second hold or claim of the time is told of the first."""
+    """The same person's second hold or claim of the time gets the id of the first."""
     record = held(journal)
 
     for attempt in (held, claimed):
@@ -121,7 +121,7 @@ def test_held_time_is_the_residents(journal: Journal) -> None:
 
 
 def test_hold_that_is_over_keeps_nobody_out(journal: Journal, run_out: RunOut) -> None:
-    """A hold that has run out is shown free at once, though nobody has tidied up."""
+    """A hold that has run out is shown free at once, before any clean-up."""
     record = held(journal)
     run_out(record)
 
@@ -135,7 +135,7 @@ def test_hold_that_is_over_keeps_nobody_out(journal: Journal, run_out: RunOut) -
 def test_next_claimer_ends_a_hold_that_is_over(
     journal: Journal, run_out: RunOut
 ) -> None:
-    """Whoever claims the time next ends the hold in the same transaction."""
+    """The next claim of the time ends the hold in the same transaction."""
     record = held(journal)
     run_out(record)
 
@@ -185,7 +185,7 @@ def test_booked_hold_does_not_count(journal: Journal) -> None:
     """A hold that is being booked makes room for another."""
     first = held(journal, hours=0)
     held(journal, hours=1)
-    journal.holds.take(first.id, subject=subject(0))
+    journal.holds.convert_to_booking(first.id, subject=subject(0))
 
     assert held(journal, hours=2).state is BookingState.PENDING
 
@@ -242,7 +242,7 @@ def test_hold_that_is_over_is_neither_renewed_nor_booked(
     with pytest.raises(HoldOver):
         journal.holds.renew(record.id, lasts=MINUTES)
     with pytest.raises(HoldOver):
-        journal.holds.take(record.id, subject=subject(0))
+        journal.holds.convert_to_booking(record.id, subject=subject(0))
 
 
 def test_released_hold_frees_its_time(journal: Journal) -> None:
@@ -281,7 +281,7 @@ def test_taken_hold_is_booked_like_any_claim(journal: Journal) -> None:
     """What was held is sent and settled, keeps its place and its id, gains a name."""
     record = held(journal)
 
-    taken = journal.holds.take(record.id, subject=subject(0))
+    taken = journal.holds.convert_to_booking(record.id, subject=subject(0))
     settled = journal.settlements.settle_booked(
         journal.intents.mark_sent(taken, lease=LEASE),
         booking_id=None,
@@ -300,17 +300,17 @@ def test_taken_hold_is_booked_like_any_claim(journal: Journal) -> None:
 def test_taken_hold_is_a_hold_no_more(journal: Journal) -> None:
     """One that is being booked is not renewed, released or taken again."""
     record = held(journal)
-    journal.holds.take(record.id, subject=subject(0))
+    journal.holds.convert_to_booking(record.id, subject=subject(0))
 
     with pytest.raises(HoldOver):
         journal.holds.renew(record.id, lasts=MINUTES)
     with pytest.raises(HoldOver):
         journal.holds.release(record.id)
     with pytest.raises(HoldOver):
-        journal.holds.take(record.id, subject=subject(0))
+        journal.holds.convert_to_booking(record.id, subject=subject(0))
 
 
-def test_whoever_knew_the_hold_has_lost_it(
+def test_an_outdated_hold_can_no_longer_be_used(
     journal: Journal, database: Database
 ) -> None:
     """A reconciler that saw a hold run out cannot end it once it is renewed."""
@@ -340,7 +340,7 @@ def test_unknown_hold_is_not_found(journal: Journal) -> None:
         lambda: journal.holds.renew(NOBODY, lasts=MINUTES),
         lambda: journal.holds.release(NOBODY),
         lambda: journal.holds.release("\0"),
-        lambda: journal.holds.take(NOBODY, subject=subject(0)),
+        lambda: journal.holds.convert_to_booking(NOBODY, subject=subject(0)),
     ):
         with pytest.raises(NotFound):
             attempt()

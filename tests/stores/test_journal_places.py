@@ -24,10 +24,10 @@ from .conftest import (
     live_tokens,
     number,
     plans,
+    reported,
     sent,
     subject,
     timeslot,
-    told,
 )
 
 BEFORE = START - timedelta(days=1)
@@ -112,7 +112,7 @@ def _life_of_holds(journal: Journal, database: Database) -> Iterator[str]:
     yield "held"
     journal.holds.renew(held, lasts=timedelta(minutes=4))
     yield "renewed"
-    taken = journal.holds.take(held, subject=subject(3))
+    taken = journal.holds.convert_to_booking(held, subject=subject(3))
     yield "taken to be booked"
     journal.settlements.settle_booked(
         journal.intents.mark_sent(taken, lease=LEASE),
@@ -148,7 +148,7 @@ def _life_at_the_region(journal: Journal, _: Database) -> Iterator[str]:
     yield "seen after all"
     gone = booked(journal, 1, 1, booking_id="B1")
     yield "booked with an id"
-    journal.reports.confirm(gone, told("B1"), timeslot(2))
+    journal.reports.confirm(gone, reported("B1"), timeslot(2))
     yield "moved by its unit"
     journal.reports.mark_cancelled_elsewhere(booked(journal, 3, 3, booking_id="B3"))
     yield "cancelled by its unit"
@@ -157,31 +157,31 @@ def _life_at_the_region(journal: Journal, _: Database) -> Iterator[str]:
 @pytest.mark.parametrize(
     "life", [_life_of_bookings, _life_of_holds, _life_at_the_region]
 )
-def test_changes_tell_what_all_would(
+def test_changes_show_the_same_as_all_claims(
     journal: Journal,
     database: Database,
     let_time_pass: Callable[[], None],
     life: Callable[[Journal, Database], Iterator[str]],
 ) -> None:
-    """Whatever happens to claims, who reads only changes knows what is claimed."""
+    """Reading only the changes gives the same claims as reading all."""
     reading = read(journal)
     known = dict(reading.held)
-    steps, told_wrong = 0, []
+    steps, wrong_steps = 0, []
 
     for step in life(journal, database):
         known = merged(known, journal.places.read_changed(reading.at))
         reading = read(journal)
         steps += 1
         if known != reading.held:
-            told_wrong.append(step)
+            wrong_steps.append(step)
         let_time_pass()
         known = dict(read(journal).held)
 
-    assert told_wrong == []
+    assert wrong_steps == []
     assert steps > 4
 
 
-def test_what_is_long_settled_is_not_told_again(
+def test_what_is_long_settled_is_not_read_again(
     journal: Journal, let_time_pass: Callable[[], None]
 ) -> None:
     """A change is small however much is booked."""
@@ -197,10 +197,10 @@ def test_what_is_long_settled_is_not_told_again(
     assert change.held.keys() == {timeslot(5).token}
 
 
-def test_what_was_committed_late_is_told(
+def test_a_late_commit_is_read(
     journal: Journal, database: Database, let_time_pass: Callable[[], None]
 ) -> None:
-    """A change whose commit waited for a while is seen all the same."""
+    """A change with a delayed commit is read as well."""
     booked(journal)
     let_time_pass()
     reading = read(journal)
@@ -210,7 +210,7 @@ def test_what_was_committed_late_is_told(
     assert journal.places.read_changed(reading.at).held == {timeslot().token: ()}
 
 
-def test_many_changes_are_told_at_once(journal: Journal, database: Database) -> None:
+def test_many_changes_are_read_at_once(journal: Journal, database: Database) -> None:
     """There may be more of them than a statement takes values."""
     records = [booked(journal, who, who, booking_id=f"B{who}") for who in range(3)]
     with database.writing() as connection:
@@ -299,8 +299,8 @@ def test_booked_place_stays_claimed(journal: Journal) -> None:
     assert live_tokens(journal) == {timeslot().token: 1}
 
 
-def test_past_places_are_not_told(journal: Journal) -> None:
-    """Only times that start after the given instant are told as claimed."""
+def test_past_places_are_not_read(journal: Journal) -> None:
+    """Only times that start after the given instant are returned as claimed."""
     booked(journal)
 
     assert journal.places.read_live(starting_after=timeslot().start).held == {}

@@ -133,10 +133,10 @@ def test_every_table_was_filled(journal: Journal, database: Database) -> None:
 
 
 def test_reprs_hold_nothing_in_clear(journal: Journal, database: Database) -> None:
-    """No repr of anything that the journal takes or tells holds a mark."""
+    """No repr of any argument or result of the journal holds a mark."""
     _lived(journal)
     (record, adopted) = journal.lookups.list_of_resident(MARKED.number)
-    told = (
+    values = (
         record,
         adopted,
         journal.lookups.find_latest(record.id),
@@ -145,7 +145,7 @@ def test_reprs_hold_nothing_in_clear(journal: Journal, database: Database) -> No
         REQUEST,
     )
 
-    assert [mark for mark in MARKS if mark in repr(told)] == []
+    assert [mark for mark in MARKS if mark in repr(values)] == []
 
 
 def test_errors_hold_nothing_in_clear(journal: Journal) -> None:
@@ -162,8 +162,8 @@ def test_errors_hold_nothing_in_clear(journal: Journal) -> None:
     assert [mark for mark in MARKS if mark in text] == []
 
 
-def test_texts_are_told_in_full(journal: Journal, keys: tuple[str, ...]) -> None:
-    """What stands sealed is told in clear to those who may ask."""
+def test_texts_are_returned_in_full(journal: Journal, keys: tuple[str, ...]) -> None:
+    """Sealed texts are returned in clear to permitted callers."""
     _lived(journal)
     (record, adopted) = journal.lookups.list_of_resident(MARKED.number)
 

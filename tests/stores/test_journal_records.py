@@ -1,5 +1,5 @@
 """
-Records: looking them up, and what regions tell of them.
+Records: looking them up, and regions' reports of them.
 """
 
 from dataclasses import replace
@@ -39,10 +39,10 @@ from .conftest import (
     claimed,
     live_tokens,
     number,
+    reported,
     rows,
     sent,
     timeslot,
-    told,
 )
 
 REBOOK = BookingPermissions(rebook=True)
@@ -53,7 +53,7 @@ def _adopted(
 ) -> BookingRecord:
     return journal.reports.adopt(
         source=NORR,
-        booking=told(booking_id),
+        booking=reported(booking_id),
         timeslot=timeslot(hours),
         number=number(who),
     )
@@ -70,7 +70,7 @@ def _adopted(
     ],
 )
 def test_unknown_id_is_not_found(journal: Journal, text: str) -> None:
-    """An id that is none of ours is not found, whatever it looks like."""
+    """An id of any form that is not ours is not found."""
     with pytest.raises(NotFound):
         journal.lookups.get(text)
 
@@ -100,7 +100,7 @@ def test_timeslot_is_kept_whole(journal: Journal) -> None:
 
     record = journal.reports.adopt(
         source=NORR,
-        booking=told(),
+        booking=reported(),
         timeslot=replace(full, count=7),
         number=number(),
     )
@@ -114,7 +114,7 @@ def test_hour_that_autumn_repeats_compares(journal: Journal) -> None:
     repeated = replace(timeslot(), start=start, end=start + timedelta(minutes=30))
 
     record = journal.reports.adopt(
-        source=NORR, booking=told(), timeslot=repeated, number=number()
+        source=NORR, booking=reported(), timeslot=repeated, number=number()
     )
 
     assert record.timeslot == repeated
@@ -146,7 +146,7 @@ def test_bookings_of_others_are_left_out(journal: Journal) -> None:
 
 
 def test_a_resident_has_a_time_that_is_booked_or_on_its_way(journal: Journal) -> None:
-    """A resident's own time is told by its token; another's time, or person, is not."""
+    """A resident's own time is found by its token; another time or person is not."""
     token = timeslot().token
     pending = claimed(journal, 1).booking
     booked(journal, 2, hours=1)
@@ -176,7 +176,7 @@ def test_bookings_are_found_after_rotation(
     assert rotated.lookups.find_standing(number(1), old.timeslot.token) == old.id
 
 
-def test_keys_of_another_database_are_told(
+def test_keys_of_another_database_are_refused(
     journal: Journal, database: Database
 ) -> None:
     """A key file that does not belong to the database is found out at start."""
@@ -186,7 +186,7 @@ def test_keys_of_another_database_are_told(
         Journal(database, Seal([Seal.new_key()])).upkeep.check_keys()
 
 
-def test_right_keys_are_told(journal: Journal) -> None:
+def test_right_keys_are_accepted(journal: Journal) -> None:
     """Keys that open what is stored pass the check."""
     booked(journal)
 
@@ -246,7 +246,7 @@ def test_adopted_booking(journal: Journal) -> None:
     """A booking made elsewhere gets an id of ours, and no name is known."""
     record = journal.reports.adopt(
         source=NORR,
-        booking=told("B1", permissions=REBOOK, is_invitation=True),
+        booking=reported("B1", permissions=REBOOK, is_invitation=True),
         timeslot=timeslot(),
         number=number(1),
     )
@@ -296,21 +296,21 @@ def test_own_booking_is_not_adopted(journal: Journal) -> None:
 
 
 def test_booking_being_made_is_not_adopted(journal: Journal) -> None:
-    """A region that tells of a booking before its answer came tells of that one."""
+    """A booking reported before its own answer came is recognised."""
     intent = sent(journal)
 
     assert _adopted(journal) == journal.lookups.get(intent.booking)
 
 
 def test_booking_made_without_an_id_is_not_adopted(journal: Journal) -> None:
-    """A booking whose region gave no id is recognised by resident, unit and start."""
+    """A booking without a region's id is recognised by resident, unit and start."""
     record = booked(journal, booking_id=None)
 
     assert _adopted(journal, "B1") == record
 
 
 def test_booking_being_moved_is_not_adopted(journal: Journal) -> None:
-    """A region that tells of the new time under a new id tells of the moved one."""
+    """A new time reported under a new id is recognised as the moved booking."""
     record = booked(journal)
     journal.intents.mark_sent(
         journal.intents.claim_update(record, timeslot(1)), lease=LEASE
@@ -329,7 +329,7 @@ def test_another_booking_of_the_resident_is_adopted(journal: Journal) -> None:
 
 
 def test_cancelled_booking_that_stands_is_adopted_anew(journal: Journal) -> None:
-    """A booking that its source still has after all gets a record of its own."""
+    """A cancelled booking that its source still lists gets a new record."""
     gone = journal.reports.mark_cancelled_elsewhere(_adopted(journal))
 
     again = _adopted(journal)
@@ -340,7 +340,7 @@ def test_cancelled_booking_that_stands_is_adopted_anew(journal: Journal) -> None
 def test_another_residents_booking_is_not_shown(
     journal: Journal, database: Database
 ) -> None:
-    """A region that tells two residents of one booking shows it to the first only."""
+    """A booking that a region reports to two residents is shown to the first only."""
     _adopted(journal, who=1)
     before = rows(database)
 
@@ -353,7 +353,7 @@ def test_another_residents_booking_is_not_shown(
 def _confirmed(
     journal: Journal, record: BookingRecord, timeslot_: Timeslot | None = None
 ) -> BookingRecord:
-    return journal.reports.confirm(record, told(), timeslot_ or timeslot())
+    return journal.reports.confirm(record, reported(), timeslot_ or timeslot())
 
 
 def test_confirmed_booking_keeps_its_version(journal: Journal) -> None:
@@ -390,10 +390,10 @@ def test_confirmed_in_swedish_time_keeps_its_version(journal: Journal) -> None:
 
 
 def test_confirmed_keeps_the_free_times_id(journal: Journal) -> None:
-    """What the free time was called is kept, and its lack in a booking no change."""
+    """The names of the free time are kept; a booking without them changes nothing."""
     listed = replace(timeslot(), source_id=BookingId("free 1"))
     record = journal.reports.adopt(
-        source=NORR, booking=told(), timeslot=listed, number=number()
+        source=NORR, booking=reported(), timeslot=listed, number=number()
     )
 
     confirmed = _confirmed(journal, record)
@@ -415,7 +415,7 @@ def test_confirmed_change_is_stored(journal: Journal) -> None:
 
     confirmed = journal.reports.confirm(
         record,
-        told("B7", permissions=REBOOK, is_invitation=True),
+        reported("B7", permissions=REBOOK, is_invitation=True),
         timeslot(2),
     )
 
@@ -433,23 +433,23 @@ def test_confirmed_change_is_stored(journal: Journal) -> None:
 
 def test_booking_moved_by_its_unit_frees_the_old_place(journal: Journal) -> None:
     """A place is not held for a booking that its unit has moved from it."""
-    journal.reports.confirm(booked(journal), told(), timeslot(2))
+    journal.reports.confirm(booked(journal), reported(), timeslot(2))
 
     assert live_tokens(journal) == {}
 
 
 def test_booking_described_otherwise_keeps_its_place(journal: Journal) -> None:
     """A place is held when only what a booking permits has changed."""
-    journal.reports.confirm(booked(journal), told(permissions=REBOOK), timeslot())
+    journal.reports.confirm(booked(journal), reported(permissions=REBOOK), timeslot())
 
     assert live_tokens(journal) == {timeslot().token: 1}
 
 
-def test_source_that_tells_no_id_changes_none(journal: Journal) -> None:
+def test_source_without_an_id_changes_none(journal: Journal) -> None:
     """A source that leaves the id out this time has not taken it away."""
     record = booked(journal)
 
-    confirmed = journal.reports.confirm(record, told(None), timeslot())
+    confirmed = journal.reports.confirm(record, reported(None), timeslot())
 
     assert (confirmed.booking_id, confirmed.version) == ("B1", record.version)
 
@@ -457,9 +457,9 @@ def test_source_that_tells_no_id_changes_none(journal: Journal) -> None:
 def test_older_news_change_nothing(journal: Journal) -> None:
     """What a source said before the latest change is not believed after it."""
     before = booked(journal)
-    after = journal.reports.confirm(before, told(permissions=REBOOK), timeslot())
+    after = journal.reports.confirm(before, reported(permissions=REBOOK), timeslot())
 
-    again = journal.reports.confirm(before, told(permissions=CANCEL), timeslot())
+    again = journal.reports.confirm(before, reported(permissions=CANCEL), timeslot())
 
     assert again == replace(after, confirmed_at=again.confirmed_at)
 
@@ -469,9 +469,11 @@ def test_news_during_a_write_change_nothing(journal: Journal) -> None:
     record = booked(journal)
     journal.intents.claim_update(record, timeslot(1))
 
-    told_of = journal.reports.confirm(record, told(permissions=REBOOK), timeslot(1))
+    confirmed = journal.reports.confirm(
+        record, reported(permissions=REBOOK), timeslot(1)
+    )
 
-    assert told_of == replace(record, confirmed_at=told_of.confirmed_at)
+    assert confirmed == replace(record, confirmed_at=confirmed.confirmed_at)
 
 
 def test_booking_being_made_is_not_confirmed(journal: Journal) -> None:
@@ -487,7 +489,7 @@ def test_confirmed_with_the_id_of_another(journal: Journal) -> None:
     record = booked(journal, 2, booking_id=None)
 
     with pytest.raises(BookingIdTaken):
-        journal.reports.confirm(record, told("B7"), timeslot())
+        journal.reports.confirm(record, reported("B7"), timeslot())
 
 
 def test_missing_booking_is_not_confirmed(journal: Journal) -> None:
@@ -542,13 +544,13 @@ def test_booking_being_moved_is_not_cancelled_elsewhere(journal: Journal) -> Non
 def test_older_absence_changes_nothing(journal: Journal) -> None:
     """A booking that has changed since its source was asked is left alone."""
     before = booked(journal)
-    after = journal.reports.confirm(before, told(permissions=REBOOK), timeslot())
+    after = journal.reports.confirm(before, reported(permissions=REBOOK), timeslot())
 
     assert journal.reports.mark_cancelled_elsewhere(before) == after
 
 
 def test_a_booking_and_its_write_of_one_moment(journal: Journal) -> None:
-    """A write that is under way is told with its booking, a settled one is not."""
+    """A write under way is returned with its booking, a settled one is not."""
     intent = sent(journal)
     under_way = journal.lookups.get_with_pending(intent.booking)
     record = journal.settlements.settle_booked(
@@ -575,7 +577,7 @@ def test_what_is_no_booking_has_no_moment(journal: Journal, text: str) -> None:
 
 
 def test_a_moment_is_one_statement(journal: Journal, database: Database) -> None:
-    """Two statements would each see the database at a moment of its own."""
+    """One statement reads both, since two would read at two moments."""
     intent = claimed(journal)
     asked = []
     event.listen(
@@ -591,10 +593,12 @@ def test_a_moment_is_one_statement(journal: Journal, database: Database) -> None
 
 def test_a_permission_that_cannot_be_read_stands_as_it_was(journal: Journal) -> None:
     """A flag that is neither true nor false changes nothing of what is known."""
-    journal.reports.confirm(booked(journal), told(permissions=REBOOK), timeslot())
+    journal.reports.confirm(booked(journal), reported(permissions=REBOOK), timeslot())
     unreadable = BookingPermissions(unreadable=frozenset({Wish.REBOOK}))
     (record,) = journal.lookups.list_of_resident(number())
 
-    after = journal.reports.confirm(record, told(permissions=unreadable), timeslot())
+    after = journal.reports.confirm(
+        record, reported(permissions=unreadable), timeslot()
+    )
 
     assert after.permissions == REBOOK

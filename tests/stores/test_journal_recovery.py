@@ -121,14 +121,14 @@ def test_sent_within_its_lease_is_left_alone(journal: Journal) -> None:
     ],
 )
 def test_sent_beyond_its_lease_is_found(journal: Journal, lease: timedelta) -> None:
-    """A write whose sender has not been heard of for its lease is shown."""
+    """A sent write is listed once its lease has ended."""
     intent = sent(journal, lease=lease)
 
     assert journal.outcomes.take_unsettled(limit=10) == (intent,)
 
 
 def test_unknown_is_found_at_once(journal: Journal) -> None:
-    """A write whose outcome is unknown is shown without waiting for its lease."""
+    """A write of unknown outcome is listed before its lease has ended."""
     intent = sent(journal)
     journal.settlements.settle_unknown(intent)
 
@@ -165,7 +165,7 @@ def test_held_is_kept_from_others(journal: Journal) -> None:
     """What one looker holds the next one is not shown."""
     intent = sent(journal, lease=NOW)
 
-    held = journal.outcomes.take_unsettled(limit=10, hold=LEASE)
+    held = journal.outcomes.take_unsettled(limit=10, lease=LEASE)
 
     assert (held, journal.outcomes.take_unsettled(limit=10)) == ((intent,), ())
 
@@ -173,14 +173,14 @@ def test_held_is_kept_from_others(journal: Journal) -> None:
 def test_hold_ends(journal: Journal) -> None:
     """What a dead looker held is shown again when its time is over."""
     intent = sent(journal, lease=NOW)
-    journal.outcomes.take_unsettled(limit=10, hold=timedelta(hours=-1))
+    journal.outcomes.take_unsettled(limit=10, lease=timedelta(hours=-1))
 
     assert journal.outcomes.take_unsettled(limit=10) == (intent,)
 
 
 def test_holding_nothing(journal: Journal) -> None:
     """Where nothing is unsettled there is nothing to hold."""
-    assert journal.outcomes.take_unsettled(limit=10, hold=LEASE) == ()
+    assert journal.outcomes.take_unsettled(limit=10, lease=LEASE) == ()
 
 
 @pytest.mark.parametrize("new_url", ["postgresql"], indirect=True)
@@ -192,9 +192,9 @@ def test_holders_do_not_wait_for_each_other(
     with database.writing() as connection:
         connection.exec_driver_sql("SELECT * FROM decision FOR UPDATE")
 
-        assert journal.outcomes.take_unsettled(limit=10, hold=LEASE) == ()
+        assert journal.outcomes.take_unsettled(limit=10, lease=LEASE) == ()
 
-    assert journal.outcomes.take_unsettled(limit=10, hold=LEASE) == (intent,)
+    assert journal.outcomes.take_unsettled(limit=10, lease=LEASE) == (intent,)
 
 
 def test_postponed_counts_and_rests(journal: Journal) -> None:
@@ -240,8 +240,8 @@ def test_woken_sender_loses(journal: Journal) -> None:
     assert journal.lookups.get(intent.booking).state is BookingState.BOOKED
 
 
-def test_sources_with_something_due_are_told(journal: Journal) -> None:
-    """Those whose writes are unsettled, or to be looked at once more, each once."""
+def test_sources_with_something_due_are_listed(journal: Journal) -> None:
+    """Sources with unsettled writes, or writes to look at once more, each once."""
     unsettled = [sent(journal, hours=hours, lease=NOW) for hours in (0, 1)]
     rests = sent(journal, hours=2, source=SYD, lease=NOW)
     journal.outcomes.postpone(rests, until=LEASE)
@@ -263,11 +263,11 @@ def test_only_the_writes_of_a_source_are_shown(journal: Journal) -> None:
     journal.settlements.settle_left_no_trace(settled, look_again_in=NOW)
 
     assert journal.outcomes.take_unsettled(limit=9, source=NORR) == (northern,)
-    assert journal.outcomes.take_unsettled(limit=9, hold=LEASE, source=SYD) == (
+    assert journal.outcomes.take_unsettled(limit=9, lease=LEASE, source=SYD) == (
         southern,
     )
-    assert journal.outcomes.take_unseen(limit=9, hold=LEASE, source=NORR) == ()
-    (seen,) = journal.outcomes.take_unseen(limit=9, hold=LEASE, source=SYD)
+    assert journal.outcomes.take_unseen(limit=9, lease=LEASE, source=NORR) == ()
+    (seen,) = journal.outcomes.take_unseen(limit=9, lease=LEASE, source=SYD)
     assert seen.id == settled.id
 
 

@@ -39,14 +39,14 @@ def claimed(journal: Journal, key: RequestKey = KEY) -> WriteIntent:
 
 
 def repeated(journal: Journal, key: RequestKey = KEY) -> RepeatedRequest:
-    """Begin a request again; return what is told of it."""
+    """Begin a request again; return the error."""
     with pytest.raises(RepeatedRequest) as caught:
         journal.requests.begin(key, lease=MINUTE)
     return caught.value
 
 
 def test_key_that_is_begun_is_running(journal: Journal) -> None:
-    """A repeat of a request is told that the first is being worked at."""
+    """A repeat of a request gets that the first is in progress."""
     journal.requests.begin(KEY, lease=MINUTE)
 
     again = repeated(journal)
@@ -54,7 +54,7 @@ def test_key_that_is_begun_is_running(journal: Journal) -> None:
     assert not repeated(journal, OTHER).is_same
 
 
-def test_key_whose_worker_was_lost_is_begun_anew(journal: Journal) -> None:
+def test_key_begins_again_after_its_process_died(journal: Journal) -> None:
     """Nothing came of it, so the repeat does it; another request does not."""
     journal.requests.begin(KEY, lease=timedelta())
 
@@ -64,10 +64,10 @@ def test_key_whose_worker_was_lost_is_begun_anew(journal: Journal) -> None:
     assert repeated(journal).is_running
 
 
-def test_key_whose_intent_is_left_is_not_begun_anew(
+def test_key_with_an_intent_does_not_begin_again(
     journal: Journal, database: Database
 ) -> None:
-    """What was claimed under a key is found by it, whatever became of the worker."""
+    """A claim is found by its key, also after its process has died."""
     intent = claimed(journal)
     with database.writing() as connection:
         connection.execute(update(requests).values(lease_until=database_clock()))
@@ -96,13 +96,13 @@ def test_closed_key_has_its_answer(journal: Journal) -> None:
     assert repeated(journal, OTHER).answer is None
 
 
-def test_answer_names_the_booking_that_it_tells_of(journal: Journal) -> None:
-    """Whoever gives it again can see whether that still stands so."""
-    told = replace(ANSWER, booking="b-1", standing="2 booked")
+def test_answer_names_its_booking(journal: Journal) -> None:
+    """A repeat can check whether the booking has changed since."""
+    answer = replace(ANSWER, booking="b-1", standing="2 booked")
     journal.requests.begin(KEY, lease=MINUTE)
-    journal.requests.close(KEY, told, visit=START)
+    journal.requests.close(KEY, answer, visit=START)
 
-    assert repeated(journal).answer == told
+    assert repeated(journal).answer == answer
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_answer_names_the_booking_that_it_tells_of(journal: Journal) -> None:
         ),
     ],
 )
-def test_what_came_to_nothing_can_be_begun_anew(
+def test_a_request_without_effect_can_begin_again(
     journal: Journal, settle: Callable[[Journal, WriteIntent], object]
 ) -> None:
     """Who asks for that begins anew, once, when the first is done with it."""
@@ -128,10 +128,10 @@ def test_what_came_to_nothing_can_be_begun_anew(
     settle(journal, intent)
     journal.requests.leave_open(KEY, visit=START)
 
-    journal.requests.begin(KEY, lease=MINUTE, after_no=True)
+    journal.requests.begin(KEY, lease=MINUTE, again_if_not_done=True)
 
     with pytest.raises(RepeatedRequest) as caught:
-        journal.requests.begin(KEY, lease=MINUTE, after_no=True)
+        journal.requests.begin(KEY, lease=MINUTE, again_if_not_done=True)
     assert (caught.value.intent, caught.value.is_running) == (None, True)
 
 
@@ -151,7 +151,7 @@ def test_what_came_to_nothing_can_be_begun_anew(
         ),
     ],
 )
-def test_what_may_have_come_to_something_is_not_begun_anew(
+def test_a_request_that_may_have_an_effect_does_not_begin_again(
     journal: Journal, settle: Callable[[Journal, WriteIntent], object]
 ) -> None:
     """What stands, or may stand, is found by its key, also by who asks for that."""
@@ -160,7 +160,7 @@ def test_what_may_have_come_to_something_is_not_begun_anew(
     journal.requests.leave_open(KEY, visit=START)
 
     with pytest.raises(RepeatedRequest) as caught:
-        journal.requests.begin(KEY, lease=MINUTE, after_no=True)
+        journal.requests.begin(KEY, lease=MINUTE, again_if_not_done=True)
 
     assert caught.value.intent == intent.id
 
@@ -178,7 +178,7 @@ def test_answer_is_read_under_a_new_key_of_ours(
 
 
 def test_open_key_runs_no_more(journal: Journal) -> None:
-    """A request whose outcome is unknown lets its repeats find it out."""
+    """Repeats look up the outcome of a request that is left open."""
     intent = claimed(journal)
     journal.requests.leave_open(KEY, visit=START)
 
@@ -191,7 +191,7 @@ def test_open_key_runs_no_more(journal: Journal) -> None:
 
 
 def test_forgotten_key_is_free(journal: Journal) -> None:
-    """A request that nothing came of can be made anew, also in other words."""
+    """A request without effect can begin again, also with another body."""
     journal.requests.begin(KEY, lease=MINUTE)
     journal.requests.forget(KEY)
     journal.requests.begin(OTHER, lease=MINUTE)
@@ -268,7 +268,7 @@ def test_keys_are_kept_until_a_day_after_the_visit(
 def test_key_that_was_kept_long_enough_is_free(
     journal: Journal, database: Database
 ) -> None:
-    """A key whose time is over is free though nobody has purged it yet."""
+    """An expired key is free, even before it is purged."""
     claimed(journal)
     journal.requests.close(KEY, ANSWER, visit=None)
     with database.writing() as connection:

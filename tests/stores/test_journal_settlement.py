@@ -32,10 +32,10 @@ from .conftest import (
     claimed,
     live_tokens,
     number,
+    reported,
     rows,
     sent,
     timeslot,
-    told,
 )
 
 MAKE, UPDATE, CANCEL_KIND = WriteKind
@@ -216,7 +216,7 @@ def test_step_is_refused(
 def test_stale_fence_opens_nothing(
     journal: Journal, database: Database, step: str
 ) -> None:
-    """Whoever holds an intent from before it was sent can do nothing with it."""
+    """An intent read before it was sent can no longer be used."""
     kind = next((kind for kind, end in RIGHT_END.items() if end == step), MAKE)
     state = WriteState.CLAIMED if step == "mark_sent" else WriteState.SENT
     intent = _brought_to(journal, kind, state)
@@ -250,7 +250,7 @@ def test_kind_is_not_mixed_up(
     assert rows(database) == before
 
 
-def test_booked_says_what_the_region_said(journal: Journal) -> None:
+def test_booked_has_the_text_of_the_region(journal: Journal) -> None:
     """A booking that was made bears the region's id, permissions and text."""
     before = journal.lookups.get(sent(journal).booking)
     intent = journal.lookups.find_pending(before.id)
@@ -286,7 +286,7 @@ def test_settled_record_is_the_stored_one(journal: Journal) -> None:
 
 
 def test_booked_without_an_id(journal: Journal) -> None:
-    """Two bookings whose region gave no id may stand side by side."""
+    """Two bookings without a region's id may stand side by side."""
     first = booked(journal, 1, booking_id=None)
     second = booked(journal, 2, hours=1, booking_id=None)
 
@@ -382,7 +382,7 @@ def test_refused_make_bears_the_regions_no(journal: Journal) -> None:
 
 
 def test_refused_change_keeps_the_bookings_text(journal: Journal) -> None:
-    """A no to a change is told of the intent; the booking's own text stays."""
+    """The intent has the no to a change; the booking's own text stays."""
     made = journal.settlements.settle_booked(
         sent(journal), booking_id=None, permissions=CANCEL, message="Fasta 12 timmar"
     )
@@ -417,7 +417,7 @@ def test_latest_intent_is_the_last_one(journal: Journal) -> None:
 
 
 def test_no_intent_is_pending_after_settlement(journal: Journal) -> None:
-    """A booking whose writes are settled has no pending intent."""
+    """A booking with settled writes only has no pending intent."""
     assert journal.lookups.find_pending(booked(journal).id) is None
 
 
@@ -431,12 +431,15 @@ def test_odd_id_has_no_intent(journal: Journal, text: str) -> None:
 
 def _adopted(journal: Journal, who: int = 1, hours: int = 0) -> BookingRecord:
     return journal.reports.adopt(
-        source=NORR, booking=told("B9"), timeslot=timeslot(hours), number=number(who)
+        source=NORR,
+        booking=reported("B9"),
+        timeslot=timeslot(hours),
+        number=number(who),
     )
 
 
 def test_double_gives_way(journal: Journal) -> None:
-    """A booking that was told of before its own answer came is merged into it."""
+    """A booking that was reported before its own answer came is merged into it."""
     adopted = _adopted(journal)
     ours = journal.settlements.settle_booked(
         sent(journal, 1), booking_id=BookingId("B9"), permissions=CANCEL
@@ -470,7 +473,7 @@ def test_id_of_another_booking_settles_nothing(
 
 
 def test_double_that_is_being_changed_stays(journal: Journal) -> None:
-    """A double that a write of its own is under way to does not give way."""
+    """A duplicate with an unsettled write of its own is not replaced."""
     journal.intents.claim_cancel(_adopted(journal))
 
     with pytest.raises(BookingIdTaken):

@@ -167,7 +167,7 @@ def test_a_void_booking_gets_its_true_name(
     write: tuple[str, float | None],
     ending: BookingState,
 ) -> None:
-    """The migration tells by its write why a booking of the release before is void."""
+    """The migration takes from its write why an older booking is void."""
     database = open_database(empty_url)
     migrate(database.engine, to="0005")
     seal = Seal(keys)

@@ -29,11 +29,11 @@ from .conftest import (
     booked,
     live_tokens,
     number,
+    reported,
     rows,
     sent,
     subject,
     timeslot,
-    told,
 )
 
 END = START + timedelta(minutes=30)
@@ -65,7 +65,7 @@ def lived(journal: Journal) -> str:
 
 
 def test_booking_is_wiped_after_it_has_ended(journal: Journal) -> None:
-    """Nobody finds it any more: by id, number, region's id, alarm or request key."""
+    """No lookup finds it: by id, number, region's id, alarm or request key."""
     booking = lived(journal)
 
     assert journal.upkeep.wipe(ended_before=AFTER) == 1
@@ -121,7 +121,7 @@ def test_wiped_booking_leaves_its_region_free_to_use_its_id(journal: Journal) ->
     journal.upkeep.wipe(ended_before=AFTER)
 
     adopted = journal.reports.adopt(
-        source=NORR, booking=told("B1"), timeslot=timeslot(48), number=number(1)
+        source=NORR, booking=reported("B1"), timeslot=timeslot(48), number=number(1)
     )
 
     assert adopted.number == number(1)
@@ -129,7 +129,7 @@ def test_wiped_booking_leaves_its_region_free_to_use_its_id(journal: Journal) ->
 
 
 def test_journal_of_wiped_bookings_can_be_started(journal: Journal) -> None:
-    """What is left still tells whether the keys are the right ones."""
+    """The remaining rows still show whether the keys are right."""
     lived(journal)
     journal.upkeep.wipe(ended_before=AFTER)
 
@@ -181,7 +181,7 @@ def test_resealing_goes_through_every_row(
     for which in range(210):
         journal.reports.adopt(
             source=NORR,
-            booking=told(f"B{which}"),
+            booking=reported(f"B{which}"),
             timeslot=timeslot(which),
             number=number(which),
         )

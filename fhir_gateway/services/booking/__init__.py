@@ -1,3 +1,3 @@
 """
-Bookings: from a claim to what the region's list shows.
+Bookings: claim a time, send the write, settle its outcome, list a resident's bookings.
 """

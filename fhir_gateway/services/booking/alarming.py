@@ -1,5 +1,5 @@
 """
-Alarms: a write is flagged for manual follow-up, in the journal and in the log.
+Alarms: flag a write for manual follow-up, in the journal and in the log.
 """
 
 from collections.abc import Callable
@@ -16,10 +16,10 @@ _log = structlog.get_logger()
 def raise_alarm(
     journal: Journal, intent: WriteIntent, alarm: Alarm, event: str
 ) -> None:
-    """Flag a write, and log it once; twice where a process dies in between."""
+    """Flag a write and log that once, or twice if a process dies in between."""
     journal.outcomes.raise_alarm(intent, alarm, log=alarm_logger(intent, event))
 
 
 def alarm_logger(intent: WriteIntent, event: str) -> Callable[[], None]:
-    """Return what logs an alarm."""
+    """Return a function that logs an alarm."""
     return lambda: _log.error(event, booking=intent.booking, kind=intent.kind.value)

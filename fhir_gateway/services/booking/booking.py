@@ -1,8 +1,8 @@
 """
-Booking: claim, commit, send once, settle. The journal is the truth of what was done.
+Booking: claim a place, commit the intent, send it once, settle it in the journal.
 
-What cannot be known yet is said to be pending, keeps its time locked, and is found out
-by reading the source; nothing is sent twice.
+While an outcome is unknown, the booking is pending and its time stays locked; reading
+the source finds the outcome. No write is sent twice.
 """
 
 from contextlib import AbstractContextManager
@@ -53,15 +53,15 @@ class BookingService:
 
     Args:
         access: The sources.
-        journal: Where write intents are kept.
+        journal: Where write intents are stored.
         read_back: Reads bookings at their sources.
-        settlement: Finds out how a write went.
-        bulkhead: Keeps one source from holding everybody.
+        settlement: Finds the outcome of a write.
+        bulkhead: Keeps a slow source from delaying other sources' bookings.
         search_notice: Makes searches follow what is claimed and released here.
-        clock: Tells the time.
+        clock: Returns the time.
 
     Attributes:
-        current: How bookings stand now.
+        current: Reads the present state of bookings.
     """
 
     def __init__(
@@ -98,13 +98,13 @@ class BookingService:
 
     def book(self, request: BookingRequest) -> BookedTimeslot:
         """
-        Book a free time; searches leave it out from when its place is claimed.
+        Book a free time; searches leave it out as soon as its place is claimed.
 
         Args:
-            request: Which, and for whom.
+            request: Which time, and for which resident.
 
         Returns:
-            The booking: booked, or pending when nobody can know yet.
+            The booking: booked, or pending while the outcome is unknown.
 
         Raises:
             Incorrect: There is no such time, it is past, or
@@ -112,7 +112,7 @@ class BookingService:
             TimeslotTaken: Somebody else has it, or the source no longer lists it.
             Refused: The region said no.
             Unavailable: The source could not be asked; nothing was sent.
-            Busy: Enough bookings wait for the source already; nothing was sent.
+            Busy: Too many bookings wait for the source already; nothing was sent.
         """
         source = self._access.source_of(request.token)
         show_changed_places = self._search_notice.show_changed_places
@@ -122,11 +122,11 @@ class BookingService:
                     permit, source, request, meanwhile=show_changed_places
                 )
         except (Refused, Unavailable):
-            # What was claimed has been given back.
+            # The claim has been released.
             show_changed_places()
             raise
         if not booked.is_new:
-            # Perhaps claimed by another process, or a hold of the resident's own.
+            # Another process may have claimed it, or it is the resident's own hold.
             show_changed_places()
         return booked
 
@@ -135,8 +135,8 @@ class BookingService:
         Hold a free time for a few minutes; the hold binds this server's clients only.
 
         Returns:
-            The booking, pending, with `held_until`. A time that the same resident
-            holds already goes on being held, as long as it was to be.
+            The booking, pending, with `held_until`. If the same resident holds the
+            time already, that hold, with its own end.
 
         Raises:
             Incorrect: There is no such time, it is past, or it cannot be held for so
@@ -152,11 +152,11 @@ class BookingService:
 
     def renew(self, booking: str, *, lasts: timedelta = LONGEST_HOLD) -> ManagedBooking:
         """
-        Let a hold last that long from now, up to a quarter of an hour in all.
+        Extend a hold to that long from now, up to a quarter of an hour in all.
 
         Raises:
             NotFound: There is no booking of that id.
-            HoldOver: It is over, or no hold any more.
+            HoldOver: It has expired, or is not a hold any more.
             Incorrect: It cannot be held for so long.
         """
         return self.current.describe(self._holding.renew(booking, lasts=lasts))
@@ -165,15 +165,15 @@ class BookingService:
         self, booking: str, *, reason: CancellationReason | None = None
     ) -> ManagedBooking:
         """
-        End a hold; one that has been released, or is over, is returned as it is.
+        End a hold. A hold that is released or expired already stays as it is.
 
         Args:
-            booking: Our id of it.
-            reason: Why; no unit gets it, since none knows of the hold.
+            booking: Our id of the hold.
+            reason: The client's reason; no unit gets it, since none knows of the hold.
 
         Raises:
             NotFound: There is no booking of that id.
-            HoldOver: It has been booked, or is being booked: it can be cancelled.
+            HoldOver: It is booked, or a booking of it is under way: cancel that.
         """
         released = self.current.describe(self._holding.release(booking, reason=reason))
         self._search_notice.show_changed_places()
@@ -188,16 +188,16 @@ class BookingService:
         request: RequestKey | None = None,
     ) -> BookedTimeslot:
         """
-        Book what is held.
+        Book a held time.
 
-        A hold that is over is booked anew, under another id, if the time is still free.
-        One that has been booked is returned as it stands.
+        If the hold has expired, the time is booked anew, under a new id, if it is still
+        free. If the hold has been booked already, its booking is returned.
 
         Args:
             booking: Our id of the hold.
-            subject: The resident with a name, where the hold had none.
-            reason: What the resident writes.
-            request: What the client calls this request.
+            subject: The resident with a name, if the hold has none.
+            reason: The resident's text to the unit.
+            request: The client's key of this request.
 
         Raises:
             NotFound: There is no booking of that id.
@@ -234,9 +234,9 @@ class BookingService:
 
     def read(self, booking: str) -> ManagedBooking:
         """
-        Return a booking as it stands at its source now.
+        Return a booking in its present state at its source.
 
-        When the source cannot be asked it is returned as it was last known.
+        If the source cannot be asked, it is returned in its last known state.
 
         Raises:
             NotFound: There is no booking of that id.
@@ -245,7 +245,7 @@ class BookingService:
 
     def get_subject(self, booking: str) -> SubjectOfCare | None:
         """
-        Return the resident of a booking, as named when it was made here.
+        Return the resident of a booking, with the name given when it was made here.
 
         None for a booking made elsewhere: regions give the number alone.
 
@@ -258,22 +258,22 @@ class BookingService:
         self, booking: str, request: MoveRequest, *, version: int | None = None
     ) -> ManagedBooking:
         """
-        Move a booking to another free time. The old one stands until the new is sure.
+        Move a booking to another time; it keeps the old time until the new one is sure.
 
         Args:
-            booking: Our id of it.
-            request: Where to.
-            version: What the client believes it changes; None changes any.
+            booking: Our id of the booking.
+            request: The new time.
+            version: The version that the client has read; None accepts any.
 
         Raises:
             NotFound: There is no such booking.
             Incorrect: There is no such time, it is past, or the names are missing.
             Conflict: It is not booked, or has changed since the client read it.
             Forbidden: It may not be moved, or not there.
-            MalformedAnswer: Whether it may cannot be read of the source's answer.
+            MalformedAnswer: The source's permission cannot be read.
             TimeslotTaken: Somebody else has the time.
-            Refused: The region said no; the old time stands.
-            Unavailable: The source could not be asked; the old time stands.
+            Refused: The region said no; the booking keeps its old time.
+            Unavailable: The source could not be asked; it keeps its old time.
         """
         with self._admit(booking) as permit:
             moved = self._changing.move(permit, booking, request, version)
@@ -289,24 +289,24 @@ class BookingService:
         request: RequestKey | None = None,
     ) -> ManagedBooking:
         """
-        Cancel a booking; one that is cancelled already is returned as it is.
+        Cancel a booking. A booking that is cancelled already stays as it is.
 
-        One whose cancellation is on its way, or of unknown outcome, is returned
-        pending: it is not cancelled twice.
+        If a cancellation is under way, or has an unknown outcome, the booking is
+        returned as pending: it is not cancelled twice.
 
         Args:
-            booking: Our id of it.
-            reason: Why; the unit gets its text, where that is permitted.
-            version: What the client believes it changes; None changes any.
-            request: What the client calls this request.
+            booking: Our id of the booking.
+            reason: The client's reason; the unit gets its text, where it permits that.
+            version: The version that the client has read; None accepts any.
+            request: The client's key of this request.
 
         Raises:
             NotFound: There is no such booking.
             Conflict: It has changed since the client read it.
             Forbidden: It may not be cancelled, or takes no message.
-            MalformedAnswer: Whether it may cannot be read of the source's answer.
+            MalformedAnswer: The source's permission cannot be read.
             Refused: The region said no.
-            Unavailable: The source could not be asked; it stands.
+            Unavailable: The source could not be asked; it is still booked.
         """
         with self._admit(booking) as permit:
             cancelled = self._changing.cancel(
@@ -317,11 +317,11 @@ class BookingService:
 
     def replay(self, repeated: RepeatedRequest) -> ManagedBooking:
         """
-        Return the booking of a request that was made before, as it stands now.
+        Return the booking of an earlier request, in its present state.
 
         Raises:
-            Refused: The region said no to it.
-            Conflict: It is certain by now that nothing came of it.
+            Refused: The region refused the request.
+            Conflict: It certainly had no effect, or its booking has been cancelled.
             NotFound: Its data have been wiped.
         """
         return self.current.replay(repeated)

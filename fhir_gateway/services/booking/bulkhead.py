@@ -1,9 +1,9 @@
 """
-Bulkhead: so many bookings at one source at once, and no client waits for ever.
+Bulkhead: limits the bookings under way at one source, and how long a client waits.
 
-All that is asked of a source for a booking (the fresh look, the write, reading it back)
-needs one permit. The write has a thread of its own: after some seconds its client is
-answered with what is known then, and a late answer settles the intent all the same.
+All calls to a source for one booking (fresh look, write, read-back) share one permit.
+The write runs in its own thread. After some seconds the client gets what is known then,
+and a later answer still settles the intent.
 """
 
 import threading
@@ -32,12 +32,12 @@ _Result = TypeVar("_Result")
 ANSWERS_WITHIN: Final = timedelta(seconds=10)
 """How long a client waits for a booking before the answer is `pending`."""
 
-# As long as permits come and go at a source, another one is worth waiting for.
+# A client waits for a permit only while others of its source are taken or returned.
 _STANDS_STILL_S: Final = 1.0
 _QUEUES_FOR_S: Final = 5.0
-# However long the fresh look took: most writes are answered within this.
+# Applies also after a slow fresh look: most writes are answered within this.
 _LEAST_WAIT_S: Final = 2.0
-# With what its client has waited by then, as long as a write may take.
+# Together with the client's wait so far, as long as a write may take.
 _DRAINS_WITHIN: Final = timedelta(seconds=25)
 
 
@@ -48,7 +48,7 @@ class Bulkhead:
     Args:
         sources: The sources by name.
         answers_within: How long a client waits, the fresh look included.
-        clock: Tells the time.
+        clock: Returns the time.
     """
 
     def __init__(
@@ -72,25 +72,24 @@ class Bulkhead:
         Give a permit for a source; it ends with the block, or with its write if later.
 
         Raises:
-            Busy: So many bookings are under way at the source, or the process stops.
-            Unavailable: It could not be reached so often that it is left alone for a
-                moment.
+            Busy: Too many bookings are under way at the source, or the process stops.
+            Unavailable: The source failed so often that it gets no calls for a moment.
         """
         if self._is_closing:
             raise Busy("This server is stopping; send the request again.")
         permits = self._permits[source.name]
         if not permits.take():
             raise Busy(
-                f"{source.title} is slow, and enough bookings wait for it already: send"
-                " this one again later.",
+                f"{source.title} is slow, and too many bookings wait for it already:"
+                " send this request again later.",
                 source=source.name,
             )
         breaker = self._breakers[source.name]
         if not breaker.allows():
             permits.give_back()
             raise Unavailable(
-                "The source could not be reached lately, so it is left alone for a"
-                " moment; nothing was sent.",
+                "Recent calls could not reach the source, so this server pauses its"
+                " calls; nothing was sent. Send the request again later.",
                 source=source.name,
             )
         permit = Permit(
@@ -111,7 +110,7 @@ class Bulkhead:
         """
         Give out no more permits, and wait for the writes under way.
 
-        What is not answered by then is left to the reconciliation.
+        Reconciliation settles the writes that are not answered by then.
         """
         self._is_closing = True
         deadline = time.monotonic() + within.total_seconds()
@@ -123,8 +122,8 @@ class _Permits:
     """
     The permits for one source.
 
-    Who finds none free waits for one while others come and go, and no longer: at a
-    source that hangs nobody waits, and a rush for one slot is answered all the same.
+    If none is free, a client waits only while others are taken or returned. So no
+    client waits for a source that hangs, and a rush for one slot is still served.
     """
 
     def __init__(self, count: int) -> None:
@@ -133,7 +132,7 @@ class _Permits:
         self._moved = threading.Condition()
 
     def take(self) -> bool:
-        """Return whether a permit was to be had."""
+        """Take a permit, waiting if that makes sense; return whether there was one."""
         with self._moved:
             give_up_at = time.monotonic() + _QUEUES_FOR_S
             while not self._free:
@@ -156,13 +155,13 @@ class _Permits:
 
 class Permit:
     """
-    Lets one booking ask a source.
+    Permits the calls to a source for one booking.
 
     Args:
         breaker: Records whether the source can be reached.
         under_way: The threads of all writes under way.
         give_back: Gives the permit back.
-        wait_until: When the client has waited for long enough (`time.monotonic`).
+        wait_until: Until when the client waits (`time.monotonic`).
     """
 
     def __init__(
@@ -186,12 +185,12 @@ class Permit:
         meanwhile: Callable[[], None] | None = None,
     ) -> _Result | None:
         """
-        Do a write on a thread of its own, and wait for it as long as the client wants.
+        Do a write in its own thread, and wait for it as long as the client waits.
 
         Args:
-            write: Commits that it may be sent, sends it, and settles what comes of it,
-                whether or not anybody still waits.
-            meanwhile: What else is to be done before the client is answered.
+            write: Commits the intent as sent, sends it and settles it, also if the
+                client waits no longer.
+            meanwhile: Runs while the write is under way.
 
         Returns:
             What `write` returned; None when it takes too long to wait for.
@@ -217,7 +216,7 @@ class Permit:
         try:
             thread.start()
         except RuntimeError:
-            # No thread is to be had: the client's own has to wait.
+            # The system gives no new thread: the client's thread does the write.
             self._under_way.discard(thread)
             run()
             if meanwhile is not None:
@@ -236,19 +235,19 @@ class Permit:
         if self._is_handed_over:
             return
         if isinstance(error, Unavailable):
-            self._judge(error)
+            self._record_reachability(error)
         else:
-            # Nothing was sent, so nothing is known of whether it would have arrived.
+            # Nothing was sent, so whether the source can be reached is not known.
             self._breaker.cancel()
         self._give_back()
 
     def _finish(self, error: BaseException | None) -> None:
-        self._judge(error)
+        self._record_reachability(error)
         self._under_way.discard(threading.current_thread())
         self._give_back()
 
-    def _judge(self, error: BaseException | None) -> None:
-        """Tell the breaker whether the source was reached."""
+    def _record_reachability(self, error: BaseException | None) -> None:
+        """Report to the breaker whether the source was reached."""
         if error is None or isinstance(error, Refused):
             self._breaker.record_success()
         elif isinstance(error, Unavailable):
@@ -260,6 +259,8 @@ class Permit:
 def _log_late(late: Future[_Result]) -> None:
     error = late.exception()
     if error is None or isinstance(error, GatewayError):
-        _log.info("answered late", outcome=type(error).__name__ if error else "done")
+        _log.info(
+            "late answer to a write", outcome=type(error).__name__ if error else "done"
+        )
     else:
         _log.error("unforeseen failure", **fault_place(error))

@@ -1,5 +1,5 @@
 """
-Carrying out a write: it goes on by itself, and its client waits for so long.
+Carrying out a write: it runs in its own thread, and its client waits for a time.
 """
 
 from collections.abc import Callable
@@ -9,8 +9,8 @@ from fhir_gateway.model.booking import (
 )
 from fhir_gateway.services.booking.bulkhead import Permit
 from fhir_gateway.services.booking.current_booking import CurrentBookings
-from fhir_gateway.services.booking.recording import Sent
-from fhir_gateway.services.booking.sending import unknown_without_journal
+from fhir_gateway.services.booking.recording import WriteOutcome
+from fhir_gateway.services.booking.sending import report_failure_as_unknown
 from fhir_gateway.stores.journal import (
     WriteIntent,
 )
@@ -22,25 +22,25 @@ def carry_out(
     current: CurrentBookings,
     permit: Permit,
     intent: WriteIntent,
-    write: Callable[[], Sent],
+    write: Callable[[], WriteOutcome],
     *,
     reason: str | None = None,
     meanwhile: Callable[[], None] | None = None,
 ) -> ManagedBooking:
     """
-    Send a write; return how its booking stands, or that it is on its way.
+    Send a write; return its booking, pending while the write is under way.
 
     Args:
-        current: How bookings stand now.
-        permit: Lets the write be sent.
+        current: Reads the present state of bookings.
+        permit: Permits the write.
         intent: The write.
         write: Sends it and records its outcome, also after the client has gone.
-        reason: What the resident wrote.
-        meanwhile: What else is to be done before the client is answered.
+        reason: The resident's text to the unit.
+        meanwhile: Runs while the write is under way.
     """
     sent = permit.carry_out(write, meanwhile=meanwhile)
-    with unknown_without_journal():
+    with report_failure_as_unknown():
         if sent is not None and sent[1] is not None:
             return current.describe_sent(sent[0], sent[1], reason=reason)
-        # Its answer may have come just after the wait for it was over.
+        # Its answer may have arrived just after the wait ended.
         return current.describe_write(intent, reason=reason)

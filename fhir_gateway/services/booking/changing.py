@@ -1,5 +1,5 @@
 """
-Changing bookings: moving them and cancelling them.
+Changing: moves and cancels bookings.
 """
 
 from dataclasses import replace
@@ -38,7 +38,7 @@ from fhir_gateway.services.booking.write_checks import (
     check_booked,
     check_readable,
     check_reason,
-    known_id,
+    require_booking_id,
     target_of,
 )
 from fhir_gateway.services.source.source_access import SourceAccess
@@ -56,16 +56,16 @@ _log = structlog.get_logger()
 
 class Changing:
     """
-    Moves and cancels. What it raises is what `BookingService.move` and `cancel` say.
+    Moves and cancels; raises as `BookingService.move` and `cancel` document.
 
     Args:
         access: The sources.
-        journal: Where write intents are kept.
+        journal: Where write intents are stored.
         claiming: Finds a place.
         sending: Sends writes.
-        current: How bookings stand now.
-        holding: Releases what is only held.
-        clock: Tells the time.
+        current: Reads the present state of bookings.
+        holding: Releases holds.
+        clock: Returns the time.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Changing:
     def move(
         self, permit: Permit, booking: str, request: MoveRequest, version: int | None
     ) -> ManagedBooking:
-        """Move a booking, as `BookingService.move` says."""
+        """Move a booking, as `BookingService.move` documents."""
         record, details = self._current.refresh(booking)
         check_booked(record, version)
         check_readable(details, Wish.REBOOK, record.source)
@@ -103,7 +103,7 @@ class Changing:
         source = self._access.source_of(request.token)
         check_start(request.token, self._clock)
         check_reason(source, request.reason)
-        booking_id = known_id(record)
+        booking_id = require_booking_id(record)
         self._check_unit(record, request.token, booking_id)
         subject = request.subject or record.subject
         if subject is None:
@@ -133,7 +133,7 @@ class Changing:
             lambda: self._sending.move(source, intent, moved),
         )
         if made.status is BookingStatus.BOOKED and made.timeslot != record.timeslot:
-            # Offered again at once, and not only when the source is next asked.
+            # So searches show the old time at once, not only after the next refresh.
             self._look_for_freed(record.source, record.timeslot, record.number)
         return made
 
@@ -146,7 +146,7 @@ class Changing:
         version: int | None,
         request: RequestKey | None,
     ) -> ManagedBooking:
-        """Cancel a booking, as `BookingService.cancel` says."""
+        """Cancel a booking, as `BookingService.cancel` documents."""
         record, details = self._current.refresh(booking)
         if record.state is BookingState.CANCELLED:
             return self._current.describe(record)
@@ -171,7 +171,7 @@ class Changing:
                 source=record.source,
                 error_code=ErrorCode.CANCEL_IS_NOT_ALLOWED,
             )
-        booking_id = known_id(record)
+        booking_id = require_booking_id(record)
         source = self._access.source(record.source)
         intent = self._journal.intents.claim_cancel(
             record, reason=reason, request=request
@@ -191,7 +191,7 @@ class Changing:
         return replace(made, is_offered_again=self._is_offered_again(made))
 
     def _is_offered_again(self, booking: ManagedBooking) -> bool | None:
-        """Look for a time that has just been cancelled; None: nobody can know."""
+        """Return whether a time just cancelled is listed again; None: not known."""
         if booking.status is not BookingStatus.CANCELLED:
             return None
         return self._look_for_freed(booking.source, booking.timeslot, booking.number)
@@ -199,13 +199,13 @@ class Changing:
     def _look_for_freed(
         self, source: SourceName, timeslot: Timeslot, number: PersonalIdentityNumber
     ) -> bool | None:
-        """Return whether a time that was given up is listed; None: nobody can know."""
+        """Return whether a released time is listed again; None: not known."""
         if timeslot.start <= self._clock():
             return None
         try:
             return self._access.is_offered_again(timeslot, number)
         except GatewayError as error:
-            _log.info("freed slot not looked for", source=source, error=str(error))
+            _log.info("released slot not looked up", source=source, error=str(error))
             return None
 
     def _check_unit(

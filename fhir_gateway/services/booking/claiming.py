@@ -1,5 +1,5 @@
 """
-Claiming: a time is looked up at its source, this moment, and a place of it made ours.
+Claiming: look up a time at its source now, and claim one of its places.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,11 +21,11 @@ _Claim = TypeVar("_Claim")
 
 class Claiming:
     """
-    Finds places.
+    Claims places of free times.
 
     Args:
         access: The sources.
-        journal: Where claims are.
+        journal: Where claims are stored.
     """
 
     def __init__(self, access: SourceAccess, journal: Journal) -> None:
@@ -41,17 +41,18 @@ class Claiming:
         moving: BookingId | None = None,
     ) -> _Claim:
         """
-        Return what `take` makes of a time that its source lists now.
+        Look up a time at its source, claim a place of it, and return the claim.
 
         Args:
             token: Which time.
-            number: The resident's.
-            take: Claims a place of the time in the journal; it gets how many there
-                are, and raises TimeslotTaken when all are claimed.
-            moving: The booking that is to be moved there.
+            number: The resident's personal number.
+            take: Claims a place in the journal and returns the claim; its arguments are
+                the time and its number of places. Raises TimeslotTaken if all are
+                claimed.
+            moving: The booking to move to that time.
 
         Raises:
-            Incorrect: No source offers such a time type.
+            Incorrect: No source has such a time type.
             TimeslotTaken: Somebody else has the time, or the source does not list it.
             GatewayError: The source could not be asked, or `take` raised it.
         """
@@ -63,8 +64,8 @@ class Claiming:
         except TimeslotTaken:
             if all(each.is_settled for each in places) or len(places) == 1:
                 raise
-        # A place whose booking the region had done and we had not heard of was counted
-        # twice: as not listed, and as on its way. By now it has been heard of.
+        # The region may have booked a place before its answer reached the journal: then
+        # the place was neither listed nor settled, so it was missing. Count again.
         places = self._journal.places.list_of_timeslot(token.text)
         timeslot = self._access.free_timeslot(token, number, moving=moving)
         return take(timeslot, _capacity(timeslot, places))
@@ -72,7 +73,7 @@ class Claiming:
 
 def check_start(token: TimeslotToken, clock: Clock) -> None:
     """
-    Check that a time is still to come.
+    Check that a time has not begun.
 
     Raises:
         Incorrect: It has begun.
@@ -86,12 +87,12 @@ def check_start(token: TimeslotToken, clock: Clock) -> None:
 
 def _capacity(timeslot: Timeslot, places: Sequence[Place]) -> int:
     """
-    Return how many places a time has, of which some were claimed here before.
+    Return how many places a time has, including those claimed here.
 
-    A source lists the places that are left. Those that were booked here before it was
-    asked are not among them; those that are held, or on their way to it, still are. A
-    time that never had more than one place has one for ever, even if its source lists
-    more.
+    A source lists the places that are left. It does not list places with a settled
+    booking from here; it still lists places that are only held, or of which the write
+    is under way. If the listed count and the claims here are at most one, the time has
+    one place, also after it was booked.
     """
     if max(len(places), timeslot.count) == 1:
         return 1

@@ -1,5 +1,5 @@
 """
-Client requests: a repeat of a request is recognised by the key that the client gave it.
+Client requests: the client's key identifies a repeat of a request.
 """
 
 from collections.abc import Callable
@@ -24,62 +24,63 @@ __all__ = ["LEASE", "ClientRequests"]
 _log = structlog.get_logger()
 
 LEASE: Final = timedelta(seconds=100)
-"""Longer than a request can live: a look, a write, and a reading back."""
+"""Longer than a request can take: a look, a write, and a read-back."""
 
 
 class ClientRequests:
     """
-    Keeps the clients' request keys, and the answers to them.
+    Stores the clients' request keys, and the answers to them.
 
-    `close`, `leave_open` and `forget` log a journal that is away and go on: the outcome
-    of the request stands already, and a repeat finds it by its write.
+    If the journal cannot be reached, `close`, `leave_open` and `forget` log that and
+    return: the write has its outcome already, and a repeat finds it.
 
     Args:
-        journal: Where they are kept.
+        journal: Where keys and answers are stored.
     """
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    def begin(self, key: RequestKey, *, after_no: bool = False) -> None:
+    def begin(self, key: RequestKey, *, again_if_not_done: bool = False) -> None:
         """
-        Note that a request is being worked at.
+        Record that a request is in progress.
 
         Args:
-            key: What the client calls it.
-            after_no: Begin it anew as well where it is certain that nothing came of
-                an earlier one.
+            key: The client's key.
+            again_if_not_done: Begin again, too, if its write was certainly not done.
 
         Raises:
             RepeatedRequest: The key has been used before.
         """
-        self._journal.requests.begin(key, lease=LEASE, after_no=after_no)
+        self._journal.requests.begin(
+            key, lease=LEASE, again_if_not_done=again_if_not_done
+        )
 
     def close(
         self, key: RequestKey, answer: RecordedAnswer, booking: ManagedBooking | None
     ) -> None:
         """
-        Keep the final answer to a request.
+        Store the final answer to a request.
 
         Args:
-            key: What the client calls it.
-            answer: What it was answered.
-            booking: The booking that it led to, if it led to one.
+            key: The client's key.
+            answer: The answer that the client got.
+            booking: The booking that the request led to, if any.
         """
         visit = None if booking is None else booking.timeslot.start
         _note(lambda: self._journal.requests.close(key, answer, visit=visit))
 
     def leave_open(self, key: RequestKey, booking: ManagedBooking) -> None:
-        """Note that a request's outcome is unknown yet: its repeats find it out."""
+        """Record that a request's outcome is not known yet: its repeats look it up."""
         visit = booking.timeslot.start
         _note(lambda: self._journal.requests.leave_open(key, visit=visit))
 
     def forget(self, key: RequestKey) -> None:
-        """Let a request be made anew, unless something of it may have been sent."""
+        """Let a request begin again, unless its write may have been sent."""
         _note(lambda: self._journal.requests.forget(key))
 
     def has_made(self, repeated: RepeatedRequest) -> bool:
-        """Return whether a request made its booking, rather than changed it."""
+        """Return whether a request made a new booking."""
         if repeated.intent is None:
             return False
         intent = self._journal.lookups.get_intent(repeated.intent)
@@ -92,7 +93,7 @@ class ClientRequests:
         booking_id: BookingId,
         number: PersonalIdentityNumber,
     ) -> str | None:
-        """Return our id of the resident's booking that its unit knows by that id."""
+        """Return our id of the resident's booking with that id of the unit."""
         record = self._journal.lookups.find_by_booking_id(source, unit, booking_id)
         return None if record is None or record.number != number else record.id
 

@@ -1,8 +1,8 @@
 """
-Correction: what was settled without proof is looked at again, and mended if need be.
+Correction: checks writes that were settled without proof, and corrects them.
 
-A region's yes was not seen in its list, or a write left no trace: either can turn out
-to be wrong. What was said to be booked is never taken back.
+Such a write was confirmed but not listed, or left no trace: both can prove wrong later.
+A booking that a client got as booked is never revoked.
 """
 
 from collections.abc import Callable
@@ -32,19 +32,19 @@ __all__ = ["Correction"]
 
 _log = structlog.get_logger()
 
-# Who reopens an intent settles it in the next statement.
+# A process that reopens an intent settles it in its next statement.
 _LEASE: Final = timedelta(seconds=30)
 
 
 class Correction:
     """
-    Looks again at settled writes.
+    Checks settled writes again.
 
     Args:
-        journal: What this server has written down.
+        journal: Where writes are settled.
         read_back: Reads a resident's bookings.
-        settle_done: Settles a write whose booking was seen.
-        clock: Says what time it is.
+        settle_done: Settles a write as done when its booking is listed.
+        clock: Returns the time.
     """
 
     def __init__(
@@ -60,14 +60,13 @@ class Correction:
         self._settle_done = settle_done
         self._clock = clock
 
-    def look_once_more(self, intent: WriteIntent) -> None:
+    def recheck_settled(self, intent: WriteIntent) -> None:
         """
-        Look once more at what was settled by the region's word, or by absence, alone.
+        Check once more a write that was settled without seeing the list, or by absence.
 
-        The platform may have had a booking made twice, and nobody could see that at the
-        time. What was not there may have been sent since: a sender that stood still
-        between the journal and the first byte for a minute and a half, and then died,
-        has left no word.
+        The platform may have delivered the booking twice after the first look. An
+        absent booking may have been sent since: by a process that stood still between
+        the journal and the first byte, sent it, and died before it could record that.
 
         Raises:
             GatewayError: The source could not be asked.
@@ -78,7 +77,7 @@ class Correction:
             if record.state is BookingState.BOOKED:
                 self._read_back.refresh(record)
             else:
-                self._look_for_absent(record, intent)
+                self._look_for_not_made(record, intent)
         elif target is not None and target.start > self._clock():
             self._look_at_done(record, intent, target)
         self._journal.outcomes.mark_seen(intent)
@@ -89,7 +88,7 @@ class Correction:
         try:
             matches = self._read_back.look(record, target).matches
         except Unsupported as error:
-            # It has no list to look at.
+            # The source has no list.
             _log.info("booking not read back", booking=record.id, error=str(error))
             return
         if not matches:
@@ -99,59 +98,62 @@ class Correction:
             try:
                 self._read_back.confirm(record, (named or matches)[0])
             except BookingIdTaken as error:
-                _log.error("another booking's id", booking=record.id, error=str(error))
+                _log.error(
+                    "booking id is already in use", booking=record.id, error=str(error)
+                )
         elif self._journal.lookups.find_standing(record.number, target.token) is None:
-            # Cancelled or moved meanwhile, it stands there once more.
+            # The booking was cancelled or moved here, and its old time is still listed.
             raise_alarm(self._journal, intent, Alarm.DUPLICATE, "duplicate booking")
 
-    def contradict(
+    def reopen_as_done(
         self, intent: WriteIntent, settle: Callable[[WriteIntent], BookingRecord]
     ) -> BookingRecord | None:
         """
-        Mend a write that left no trace when it was settled, and was done all the same.
+        Reopen a write that was settled as LEFT_NO_TRACE, and settle it as done.
 
         Args:
-            intent: The write, however it was known.
-            settle: Settles it as done.
+            intent: The write, as the caller read it.
+            settle: Settles the reopened write as done.
 
         Returns:
-            How it stands; None when there was nothing to mend.
+            The booking; None if the write was not settled so.
         """
         reopened = self._journal.outcomes.reopen(
             intent,
             lease=_LEASE,
-            log=alarm_logger(intent, "outcome contradicts what was said"),
+            log=alarm_logger(intent, "settled outcome was wrong"),
         )
         return None if reopened is None else settle(reopened)
 
-    def look_again(self, record: BookingRecord) -> BookingRecord:
+    def recheck_not_made(self, record: BookingRecord) -> BookingRecord:
         """
-        Return a booking that is said not to have been made, or made after all.
+        Check a void booking again; return its present state.
 
-        Its source is asked where the write was settled by its absence.
+        This asks its source only if its MAKE was settled as LEFT_NO_TRACE.
         """
         intent = self._journal.lookups.find_latest(record.id)
         if intent is None:
             return record
         try:
-            return self._look_for_absent(record, intent)
+            return self._look_for_not_made(record, intent)
         except GatewayError as error:
-            _log.info("not looked at again", booking=record.id, error=str(error))
+            _log.info("booking not rechecked", booking=record.id, error=str(error))
             return record
 
-    def doubt(self, intent: WriteIntent) -> BookingRecord:
+    def reopen_as_unknown(self, intent: WriteIntent) -> BookingRecord:
         """
-        Take back what was found out of a write before it was sent.
+        Reopen a write that was sent only after it was looked for, as unknown.
 
-        Its sender had stood still for so long that it was looked for, and perhaps
-        settled as having left no trace. It has sent it then, with an unknown outcome.
+        Its process stood still for so long that others looked for the write, and
+        perhaps settled it as LEFT_NO_TRACE. Then the process sent it, and does not know
+        the outcome.
 
         Returns:
-            How the booking stands.
+            The booking.
         """
         if self._journal.outcomes.mark_sent_late(intent):
             return self._journal.lookups.get(intent.booking)
-        event = "sent after it was given up"
+        event = "sent after it was settled"
         reopened = self._journal.outcomes.reopen(
             intent, lease=_LEASE, log=alarm_logger(intent, event)
         )
@@ -163,10 +165,10 @@ class Correction:
             raise_alarm(self._journal, intent, Alarm.CONTRADICTED, event)
         return self._journal.lookups.get(intent.booking)
 
-    def _look_for_absent(
+    def _look_for_not_made(
         self, record: BookingRecord, intent: WriteIntent
     ) -> BookingRecord:
-        """Return a booking whose write was settled by its absence, looked at anew."""
+        """Look for a booking again if its MAKE was settled as LEFT_NO_TRACE."""
         if (
             not record.state.is_void
             or intent.kind is not WriteKind.MAKE
@@ -177,12 +179,12 @@ class Correction:
         matches = self._read_back.look(record, record.timeslot).matches
         if not matches:
             return record
-        return self.mend_absent(intent, matches[0]) or record
+        return self.mend_not_made(intent, matches[0]) or record
 
-    def mend_absent(
+    def mend_not_made(
         self, intent: WriteIntent, booking: Booking
     ) -> BookingRecord | None:
-        """Mend a booking that was said not to have been made, and is at its source."""
+        """Correct a booking that is NOT_MADE here, and that its source lists."""
         known = (
             None
             if booking.booking_id is None
@@ -193,8 +195,8 @@ class Correction:
             )
         )
         if known is not None and known.id != intent.booking:
-            # The resident has booked the same time again since.
+            # It belongs to a later booking of the same time by the resident.
             return None
-        return self.contradict(
+        return self.reopen_as_done(
             intent, lambda reopened: self._settle_done(reopened, (booking,))
         )

@@ -1,5 +1,5 @@
 """
-How bookings stand now: what the journal knows, brought up to date by their sources.
+The present state of bookings: the journal's record, updated from the source.
 """
 
 import structlog
@@ -36,7 +36,7 @@ class CurrentBookings:
     Args:
         journal: The bookings that this server knows.
         read_back: Reads bookings at their sources.
-        settlement: Finds out how a write went.
+        settlement: Finds the outcome of a write.
     """
 
     def __init__(
@@ -48,9 +48,9 @@ class CurrentBookings:
 
     def read(self, booking: str) -> ManagedBooking:
         """
-        Return a booking as it stands at its source now.
+        Return a booking in its present state at its source.
 
-        When the source cannot be asked it is returned as it was last known.
+        If the source cannot be asked, it is returned in its last known state.
 
         Raises:
             NotFound: There is no booking of that id.
@@ -59,21 +59,21 @@ class CurrentBookings:
 
     def refresh(self, booking: str) -> tuple[BookingRecord, Booking | None]:
         """
-        Return the record of a booking, with what its source said of it just now.
+        Return the updated record of a booking, with its source's description, if any.
 
         Raises:
             NotFound: There is no booking of that id.
         """
         intent = self._journal.lookups.find_pending(booking)
-        # One that is on its way is for its owner to settle.
+        # A write under way is settled by its own process.
         if intent is not None and intent.state is WriteState.UNKNOWN:
             try:
                 self._settlement.settle(intent)
             except GatewayError as error:
-                _log.info("still unknown", booking=booking, error=str(error))
+                _log.info("outcome still unknown", booking=booking, error=str(error))
         record = self._journal.lookups.get(booking)
         if record.state.is_void:
-            record = self._settlement.correction.look_again(record)
+            record = self._settlement.correction.recheck_not_made(record)
         if record.state is not BookingState.BOOKED:
             return record, None
         return self._read_back.refresh(record)
@@ -86,16 +86,15 @@ class CurrentBookings:
         reason: str | None = None,
     ) -> ManagedBooking:
         """
-        Return a record and its source's description as one, as they stand now.
+        Return the present state of a booking, with its source's description.
 
         Args:
-            record: What the journal said.
-            details: What the source said then, if it could be asked; left out where
-                the booking has changed since.
-            reason: What the resident wrote, where the source has not said it.
+            record: The booking as the caller read it.
+            details: The source's description, if it could be asked; not used if the
+                booking has changed since `record` was read.
+            reason: The resident's text to the unit, if the source does not return it.
         """
-        # A write may have been settled since the record was read: that none is pending
-        # says nothing about how it stood before.
+        # Both of one moment: a write may have been settled since `record` was read.
         current, intent = self._journal.lookups.get_with_pending(record.id)
         if current.version != record.version:
             details = None
@@ -109,13 +108,12 @@ class CurrentBookings:
         reason: str | None = None,
     ) -> ManagedBooking:
         """
-        Return a booking after a write that its source has just shown.
+        Return a booking after a settled write, with its source's description.
 
         Args:
-            record: How the booking stands after it.
-            details: What its source has said of it: the write was settled, and was the
-                only one that was not.
-            reason: What the resident wrote, where the source has not said it.
+            record: The booking after the write, which was its only unsettled one.
+            details: The source's description of the booking after the write.
+            reason: The resident's text to the unit, if the source does not return it.
         """
         return _managed_booking(record, details, intent=None, reason=reason)
 
@@ -123,20 +121,19 @@ class CurrentBookings:
         self, intent: WriteIntent, *, reason: str | None = None
     ) -> ManagedBooking:
         """
-        Return how the booking of a write stands: pending while the write is under way.
+        Return the booking of a write; pending while the write is under way.
 
-        A client that asked for it must never take how the booking stood before for
-        what has become of it. Where nothing is to be seen of the write it is pending
-        too: its sender may not have ended, and one that stood still for minutes sends
-        it now.
+        A client must never get the state before its write as the result of the write. A
+        write that left no trace counts as pending here, too: its process may have stood
+        still for minutes, and may send it now.
 
         Args:
             intent: The write.
-            reason: What the resident wrote.
+            reason: The resident's text to the unit.
 
         Raises:
-            Refused: The region said no to it.
-            Conflict: It is certain by now that nothing came of it.
+            Refused: The region refused the write.
+            Conflict: The write was certainly not done.
         """
         record, pending = self._journal.lookups.get_with_pending(intent.booking)
         if pending is None or pending.id != intent.id:
@@ -149,15 +146,14 @@ class CurrentBookings:
 
     def replay(self, repeated: RepeatedRequest) -> ManagedBooking:
         """
-        Return the booking of a request that was made before, as it stands now.
+        Return the booking of an earlier request, in its present state.
 
         Args:
-            repeated: What the journal said of its key; it led to an intent.
+            repeated: The journal's error for its key, which led to an intent.
 
         Raises:
-            Refused: The region said no to it.
-            Conflict: It is certain by now that nothing came of it, or it does not
-                stand any more.
+            Refused: The region refused the request.
+            Conflict: It certainly had no effect, or its booking has been cancelled.
             NotFound: Its data have been wiped.
         """
         if repeated.booking is None or repeated.intent is None:
@@ -176,7 +172,7 @@ class CurrentBookings:
         return booking
 
     def describe_last_known(self, record: BookingRecord) -> ManagedBooking:
-        """Return a record without asking its source, which has just not answered."""
+        """Return a booking in its last known state, without asking its source."""
         return self.describe(record)
 
 
@@ -187,8 +183,8 @@ def _check_done(intent: WriteIntent, source: SourceName) -> None:
         )
     if intent.state in (WriteState.NOT_DONE, WriteState.LEFT_NO_TRACE):
         raise Conflict(
-            "It is certain by now that nothing came of this request; make a new one,"
-            " with a new key.",
+            "This request had no effect: nothing was booked, moved or cancelled. Make a"
+            " new request with a new key.",
             source=source,
         )
 
@@ -205,13 +201,13 @@ def _managed_booking(
         BookingState.CANCELLED: BookingStatus.CANCELLED,
     }.get(record.state, BookingStatus.PENDING)
     if record.state.is_void:
-        # It was pending once, or its id would not be known; nothing came of it.
+        # A client may know its id from when it was pending.
         status = BookingStatus.CANCELLED
     held_until = None
     if intent is not None:
         held_until = intent.held_until
         status = (
-            # Over, if not tidied up yet.
+            # Expired, but not cleaned up yet.
             BookingStatus.CANCELLED if intent.is_lapsed else BookingStatus.PENDING
         )
     return ManagedBooking(

@@ -1,8 +1,8 @@
 """
-Holding: a free time is kept from other clients while a resident makes up their mind.
+Holding: other clients cannot book a free time while a resident decides.
 
-No contract has a hold, so it binds this server's own clients only: the region may give
-the time to somebody else, and then booking it says so.
+No contract has holds, so a hold binds the clients of this server only: the region may
+give the time to somebody else, and then the booking fails with TimeslotTaken.
 """
 
 from dataclasses import dataclass
@@ -31,14 +31,14 @@ LONGEST_HOLD: Final = timedelta(minutes=5)
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class HoldRequest:
     """
-    A resident wants a free time to be kept for them.
+    A request to hold a free time for a resident.
 
     Attributes:
         token: Which time.
-        number: The resident's: nobody holds more than two times at once.
-        subject: The same person with a name; without it the booking has to bring it.
+        number: The resident's personal number; a resident holds at most two times.
+        subject: The same person with a name; without it, the booking must have it.
         lasts: How long, at most five minutes.
-        request: What the client calls this request.
+        request: The client's key of this request.
     """
 
     token: TimeslotToken
@@ -54,9 +54,9 @@ class Holding:
 
     Args:
         access: The sources.
-        journal: Where holds are kept.
-        claiming: Finds a place.
-        clock: Tells the time.
+        journal: Where holds are stored.
+        claiming: Claims a place.
+        clock: Returns the time.
     """
 
     def __init__(
@@ -74,10 +74,10 @@ class Holding:
 
     def hold(self, request: HoldRequest) -> BookingRecord:
         """
-        Hold a free time, once its source has just listed it.
+        Hold a free time that its source lists at this moment.
 
-        A time that the same resident holds already goes on being held, as long as it
-        was to be.
+        If the same resident holds the time already, that hold is returned, with its own
+        end.
 
         Raises:
             Incorrect: There is no such time, it is past, it cannot be held for so long,
@@ -92,7 +92,10 @@ class Holding:
         check_start(request.token, self._clock)
         _check_length(request.lasts)
         if request.subject is not None and request.subject.number != request.number:
-            raise Incorrect("The slot is to be held for one person, not for two.")
+            raise Incorrect(
+                "The patient's number and the contained Patient are of two persons:"
+                " send both of one person."
+            )
         try:
             return self._claiming.claim(
                 request.token,
@@ -115,11 +118,11 @@ class Holding:
 
     def renew(self, booking: str, *, lasts: timedelta) -> BookingRecord:
         """
-        Let a hold last that long from now, up to a quarter of an hour in all.
+        Extend a hold to that long from now, up to a quarter of an hour in all.
 
         Raises:
             NotFound: There is no such booking.
-            HoldOver: It is over, or no hold any more.
+            HoldOver: It has expired, or is not a hold any more.
             Incorrect: It cannot be held for so long.
         """
         _check_length(lasts)
@@ -129,11 +132,11 @@ class Holding:
         self, booking: str, *, reason: CancellationReason | None = None
     ) -> BookingRecord:
         """
-        End a hold; one that has been released, or is over, is returned as it is.
+        End a hold. A hold that is released or expired already stays as it is.
 
         Raises:
             NotFound: There is no such booking.
-            Conflict: It has been booked, or is being booked.
+            HoldOver: It is booked, or a booking of it is under way.
         """
         return self._journal.holds.release(booking, reason=reason)
 
@@ -141,6 +144,4 @@ class Holding:
 def _check_length(lasts: timedelta) -> None:
     if not timedelta() < lasts <= LONGEST_HOLD:
         minutes = LONGEST_HOLD // timedelta(minutes=1)
-        raise Incorrect(
-            f"A slot can be held for up to {minutes} minutes, and not for no time."
-        )
+        raise Incorrect(f"A hold must last more than 0 and at most {minutes} minutes.")

@@ -1,5 +1,5 @@
 """
-Housekeeping: the worker forgets what the journal need not know any more.
+Housekeeping: deletes what the journal no longer needs.
 """
 
 import threading
@@ -21,14 +21,14 @@ _PAUSE_S: Final = 600.0
 
 class Housekeeping:
     """
-    Purges clients' request keys, and wipes what is personal after the visit.
+    Purges expired request keys, and wipes personal data after the visit.
 
-    Several at once are safe.
+    Several processes may run it at once.
 
     Args:
-        journal: What is kept.
-        wiped_after: How long after a visit everything personal about it is wiped.
-        clock: Tells the time.
+        journal: The journal to clean.
+        wiped_after: How long after a visit its personal data are wiped.
+        clock: Returns the time.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Housekeeping:
         self._clock = clock
 
     def run(self, stop: threading.Event) -> None:
-        """Keep house every ten minutes until `stop` is set."""
+        """Run every ten minutes until `stop` is set."""
         while not stop.is_set():
             try:
                 self.run_once(stop)
@@ -48,7 +48,7 @@ class Housekeeping:
             stop.wait(_PAUSE_S)
 
     def run_once(self, stop: threading.Event | None = None) -> None:
-        """Keep house once; `stop` breaks it off between two batches."""
+        """Run once; `stop` ends it between two batches."""
         purged = self._journal.requests.purge()
         wiped = 0
         while stop is None or not stop.is_set():

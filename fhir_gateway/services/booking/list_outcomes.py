@@ -1,5 +1,5 @@
 """
-What a list of a resident's bookings lacks, source by source.
+Outcomes of a resident's list of bookings: what is missing, source by source.
 """
 
 from collections import Counter
@@ -15,19 +15,19 @@ from fhir_gateway.model.timekeeping import instant_text
 
 __all__ = [
     "MOST_BOOKINGS",
-    "one_of_each",
+    "one_for_each_problem",
     "outcomes_of_answers",
     "outcomes_of_unasked",
 ]
 
-# Of one answer: a resident has a few, and each is looked up and written down.
+# Of one answer. A resident has a few bookings, and each is looked up and recorded.
 MOST_BOOKINGS: Final = 200
 
 
 def outcomes_of_answers(
     source: Source, answers: Sequence[BookedTimes], unshown: int, beyond: int
 ) -> list[SourceOutcome]:
-    """Return what a source's answers lack, or have of another moment."""
+    """Return outcomes for what a source's answers lack, and for outdated parts."""
     lacks = Counter(
         {
             "bookings cannot be shown": unshown,
@@ -80,7 +80,9 @@ def outcomes_of_answers(
     return outcomes
 
 
-def one_of_each(outcomes: Iterable[SourceOutcome]) -> tuple[SourceOutcome, ...]:
+def one_for_each_problem(
+    outcomes: Iterable[SourceOutcome],
+) -> tuple[SourceOutcome, ...]:
     """Return one outcome for each source and problem."""
     kept: Mapping[tuple[SourceName, SourceProblem], SourceOutcome] = {
         (each.source, each.problem): each for each in outcomes
@@ -89,7 +91,7 @@ def one_of_each(outcomes: Iterable[SourceOutcome]) -> tuple[SourceOutcome, ...]:
 
 
 def outcomes_of_unasked(sources: Iterable[Source]) -> list[SourceOutcome]:
-    """Return an outcome for each source that is asked about some units only."""
+    """Return an outcome for each source that is asked only about some units."""
     return [
         SourceOutcome(
             source=source.name,

@@ -1,5 +1,5 @@
 """
-Making bookings: of a free time, or of one that the resident holds.
+Making: books a free time, or a time that the resident holds.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from fhir_gateway.services.booking.bulkhead import Permit
 from fhir_gateway.services.booking.carrying_out import carry_out
 from fhir_gateway.services.booking.claiming import Claiming, check_start
 from fhir_gateway.services.booking.current_booking import CurrentBookings
-from fhir_gateway.services.booking.recording import Sent
+from fhir_gateway.services.booking.recording import WriteOutcome
 from fhir_gateway.services.booking.request import (
     BookedTimeslot,
     BookingRequest,
@@ -46,15 +46,15 @@ __all__ = ["Making"]
 
 class Making:
     """
-    Books times. What it raises is what `BookingService.book` says.
+    Books times; raises as `BookingService.book` documents.
 
     Args:
         access: The sources.
-        journal: Where write intents are kept.
-        claiming: Finds a place.
+        journal: Where write intents are stored.
+        claiming: Claims a place.
         sending: Sends writes.
-        current: How bookings stand now.
-        clock: Tells the time.
+        current: Reads the present state of bookings.
+        clock: Returns the time.
     """
 
     def __init__(
@@ -82,14 +82,13 @@ class Making:
         meanwhile: Callable[[], None] | None = None,
     ) -> BookedTimeslot:
         """
-        Book a free time, as `BookingService.book` says.
+        Book a free time, as `BookingService.book` documents.
 
         Args:
-            permit: Lets its source be asked.
-            source: Where the time is.
-            request: Which time, and for whom.
-            meanwhile: Is called once a place has been claimed, while the region is
-                being asked.
+            permit: Permits the calls to the source.
+            source: The source that lists the time.
+            request: Which time, and for which resident.
+            meanwhile: Runs while the write is under way; the place is claimed then.
         """
         check_start(request.token, self._clock)
         check_reason(source, request.reason)
@@ -112,7 +111,7 @@ class Making:
                 ),
             )
         except TimeslotTaken:
-            # Perhaps by another request of the same resident's, a moment ago.
+            # Perhaps another request of the same resident has just taken it.
             own = self._find_own(request.subject.number, request.token)
             if own is not None and (booked := self.book_own(permit, own, request)):
                 return booked
@@ -133,9 +132,9 @@ class Making:
         self, permit: Permit, booking: str, request: BookingRequest
     ) -> BookedTimeslot | None:
         """
-        Return what is booked of a resident's own record of the time asked for.
+        Return the resident's own booking of the time; book it first if it is a hold.
 
-        A hold is booked now; None when nothing of it stands any more.
+        None: the hold or booking has ended.
         """
         intent = self._journal.lookups.find_pending(booking)
         if intent is not None and intent.held_until is not None:
@@ -147,7 +146,7 @@ class Making:
             return None
         managed = self._current.describe(record, details)
         if managed.status is BookingStatus.CANCELLED:
-            # It ended while it was looked at.
+            # It ended during this check.
             return None
         return BookedTimeslot(booking=managed, is_new=False)
 
@@ -158,14 +157,14 @@ class Making:
         check_start(request.token, self._clock)
         check_reason(source, request.reason)
         try:
-            # It may have another id at its source by now, where times have ids.
+            # Where times have ids, the source may have given it another id by now.
             timeslot = self._access.free_timeslot(request.token, request.subject.number)
         except TimeslotTaken:
-            # The region has given it to somebody else: there is nothing to hold.
+            # The region has given the time to somebody else.
             self._journal.holds.release(hold.booking)
             raise
         try:
-            intent = self._journal.holds.take(
+            intent = self._journal.holds.convert_to_booking(
                 hold.booking, subject=request.subject, request=request.request
             )
         except HoldOver:
@@ -186,7 +185,7 @@ class Making:
             timeslot=timeslot, subject_of_care=request.subject, reason=request.reason
         )
 
-        def make() -> Sent:
+        def make() -> WriteOutcome:
             try:
                 return self._sending.make(source, intent, booking)
             except Refused as error:
@@ -207,10 +206,10 @@ class Making:
         self, timeslot: Timeslot, subject: SubjectOfCare, refusal: Refused
     ) -> None:
         """
-        Raise TimeslotTaken when a refused time is gone.
+        Raise TimeslotTaken if the source no longer lists a refused time.
 
-        The contract's ERROR has no code, only a text; whether the time is still listed
-        is the one thing that sets "taken" apart from a rule of the region's.
+        The contract's ERROR has a text but no code. Only the list shows whether the
+        region refused because the time is taken, or by another rule.
         """
         try:
             listed = self._access.is_listed(timeslot, subject.number)
@@ -223,8 +222,8 @@ class Making:
         self, number: PersonalIdentityNumber, token: TimeslotToken
     ) -> str | None:
         """
-        Return our id of the booking by which a resident holds a time already.
+        Return our id of the resident's own hold or booking of a time.
 
-        A client that lost our answer asks again; the time is theirs, not taken.
+        A client that lost the first answer asks again: the time is theirs, not taken.
         """
         return self._journal.lookups.find_standing(number, token.text)

@@ -1,5 +1,5 @@
 """
-Manual settlement: an operator has asked the unit how a write went.
+Manual settlement: an operator has asked the unit for the outcome of a write.
 """
 
 from fhir_gateway.model.errors import Conflict
@@ -13,19 +13,19 @@ def settle_by_hand(journal: Journal, booking: str, *, done: bool) -> BookingReco
     Settle the write to a booking as the operator says.
 
     Args:
-        journal: Where the write is.
+        journal: Where the write is recorded.
         booking: Our id of the booking.
         done: Whether the unit has done it.
 
     Raises:
         NotFound: There is no such booking.
-        Conflict: No write to it is of unknown outcome.
+        Conflict: It has no write of unknown outcome.
     """
     record = journal.lookups.get(booking)
     intent = journal.lookups.find_pending(booking)
     if intent is None or intent.state is not WriteState.UNKNOWN:
         raise Conflict(
-            "No write to that booking is of unknown outcome.", source=record.source
+            "That booking has no write of unknown outcome.", source=record.source
         )
     settlements = journal.settlements
     if not done:
@@ -37,5 +37,5 @@ def settle_by_hand(journal: Journal, booking: str, *, done: bool) -> BookingReco
         if intent.kind is WriteKind.MAKE
         else settlements.settle_moved
     )
-    # Its id and what it permits are read from the source when it is next looked at.
+    # The next read of the booking adds its id and permissions from the source.
     return settle(intent, booking_id=None, permissions=record.permissions)

@@ -1,8 +1,8 @@
 """
-Read-back: what a source says of a booking now.
+Read-back: reads a booking at its source.
 
-Nothing is ever sent again or cancelled on a guess. A list that has a resident's time
-twice, as after a second delivery by the platform, flags the write.
+This server never sends a write again, and never cancels on a guess. If a list has a
+resident's time twice, as after a double delivery by the platform, the write is flagged.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ __all__ = [
     "ReadBack",
     "Sighting",
     "is_the_same_time",
-    "may_be",
+    "may_be_of",
     "timeslot_of",
 ]
 
@@ -36,13 +36,12 @@ _log = structlog.get_logger()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
     """
-    What a unit's list has of a resident at a time.
+    What a unit's list has for a resident and a time.
 
     Attributes:
         matches: Bookings of exactly that time.
-        candidates: Bookings that say too little, or something else at the same start,
-            or that have the booking's id at another time, so that they may or may not
-            be it.
+        candidates: Bookings that may or may not be the wanted one: they lack data,
+            differ at the same start, or have the booking's id at another time.
     """
 
     matches: tuple[Booking, ...]
@@ -55,8 +54,8 @@ class ReadBack:
 
     Args:
         access: The sources.
-        journal: What this server has decided.
-        clock: Tells the time.
+        journal: Where reports are recorded.
+        clock: Returns the time.
     """
 
     def __init__(
@@ -68,16 +67,16 @@ class ReadBack:
 
     def look(self, record: BookingRecord, timeslot: Timeslot) -> Sighting:
         """
-        Return what a unit's list has of a resident at a time.
+        Return what a unit's list has for a booking's resident at a time.
 
         Args:
-            record: Whose booking it is, and where it stood before.
-            timeslot: The time to look at.
+            record: The booking: its resident, and its time before the write.
+            timeslot: The time to look for.
 
         Raises:
-            AnothersBookings: The unit described somebody else.
-            GatewayError: The unit could not be asked, its answer is not of this
-                moment, or nothing was found and a booking that may be it was left out.
+            AnothersBookings: The answer is about another person.
+            GatewayError: The unit could not be asked, its answer is from a cache, or
+                nothing was found while a booking that may be it was left out.
         """
         answer = self._get_schedule(record, timeslot)
         matches = tuple(
@@ -92,7 +91,7 @@ class ReadBack:
             candidates=tuple(
                 each
                 for each in answer.bookings
-                if (may_be(each, timeslot) or _has_id(each, record.booking_id))
+                if (may_be_of(each, timeslot) or _has_id(each, record.booking_id))
                 and not is_the_same_time(each, timeslot)
                 and not is_the_same_time(each, record.timeslot)
             ),
@@ -100,11 +99,11 @@ class ReadBack:
 
     def refresh(self, record: BookingRecord) -> tuple[BookingRecord, Booking | None]:
         """
-        Return a booked record as its source describes it now, with the description.
+        Update a booked record from its source; return it with the description.
 
-        A booking that its source has no more is cancelled, unless its time has come: a
-        source need not list what is past. When the source cannot be asked the record is
-        returned as it was, without a description: `confirmed_at` says how old it is.
+        A booking that its source no longer has is cancelled, unless its time has begun:
+        a source need not list past times. If the source cannot be asked, the record is
+        returned unchanged, without a description; `confirmed_at` states its age.
         """
         try:
             booking = self._describe(record)
@@ -123,12 +122,12 @@ class ReadBack:
         return self._journal.reports.mark_cancelled_elsewhere(record), None
 
     def confirm(self, record: BookingRecord, booking: Booking) -> BookingRecord:
-        """Return the record brought up to date with its source's description."""
+        """Update a record from its source's description; return it."""
         timeslot = timeslot_of(booking, record.timeslot)
         return self._journal.reports.confirm(record, booking, timeslot)
 
     def _describe(self, record: BookingRecord) -> Booking | None:
-        """Return what the source says of a booking, None when it has it no more."""
+        """Return the source's description of a booking; None if it no longer has it."""
         booking = self._get_details(record)
         if booking is not None:
             return booking
@@ -143,7 +142,7 @@ class ReadBack:
         if found:
             return found[0]
         if not answer.is_whole:
-            # The one that was left out may be this one, moved to another time.
+            # A booking that was left out may be this one, moved to another time.
             raise GatewayError(
                 "The source's list of bookings is incomplete.", source=record.source
             )
@@ -151,13 +150,13 @@ class ReadBack:
 
     def _get_details(self, record: BookingRecord) -> Booking | None:
         """
-        Return the resident's booking by its id, None when that leads to none.
+        Return the resident's booking by its id; None if that finds none.
 
-        A producer may answer a fault for a booking that it has no more; the list of the
-        resident's booked times has the last word.
+        A producer may answer with a fault for a booking that it no longer has; the list
+        of the resident's booked times decides.
 
         Raises:
-            Unavailable: It did not answer; to ask in other words takes as long again.
+            Unavailable: It did not answer; a second call would take as long again.
         """
         if record.booking_id is None:
             return None
@@ -181,11 +180,11 @@ class ReadBack:
 
     def _get_schedule(self, record: BookingRecord, timeslot: Timeslot) -> BookedTimes:
         """
-        Return what the unit lists for a booking's resident.
+        Return the unit's list for a booking's resident.
 
         Raises:
-            AnothersBookings: It described somebody else.
-            GatewayError: It could not be asked, or its answer is not of this moment.
+            AnothersBookings: The answer is about another person.
+            GatewayError: It could not be asked, or its answer is from a cache.
         """
         answer = self._access.booked_times(
             self._access.source(record.source),
@@ -194,11 +193,12 @@ class ReadBack:
         )
         if answer.of_others and not answer.bookings:
             raise AnothersBookings(
-                "The source told of another person's bookings.", source=record.source
+                "The source answered with another person's bookings.",
+                source=record.source,
             )
         if answer.kept:
             raise GatewayError(
-                "The source's list of bookings is not of this moment.",
+                "The source's list of bookings is from a cache.",
                 source=record.source,
             )
         for time in {timeslot, record.timeslot}:
@@ -208,17 +208,17 @@ class ReadBack:
 
     def _flag_double(self, record: BookingRecord) -> None:
         intent = self._journal.lookups.find_latest(record.id)
-        # What was booked elsewhere is none of our doing.
+        # A booking made elsewhere has no write to flag.
         if intent is not None:
             raise_alarm(self._journal, intent, Alarm.DUPLICATE, "duplicate booking")
 
 
 def is_the_same_time(booking: Booking, timeslot: Timeslot) -> bool:
     """
-    Return whether a booking is of exactly this time, as far as both say.
+    Return whether a booking is of exactly this time.
 
-    Start, end and unit must agree; time type, performer and resource must where both
-    have them.
+    Start, end and unit must be equal; time type, performer and resource must be equal
+    where both have them.
     """
     schedule = timeslot.schedule
     return (
@@ -244,8 +244,8 @@ def _agree(ours: PerformerId | None, theirs: PerformerId | None) -> bool:
     """
     Return whether two may be the same performer.
 
-    HSA-ids compare without regard to case. One and a text of another kind cannot be
-    compared: some sources write one on a free time and the other on a booking.
+    HSA-ids compare without regard to case. An HSA-id and another text may be the same:
+    some sources give one with a free time and the other with a booking.
     """
     if ours is None or theirs is None:
         return True
@@ -255,12 +255,12 @@ def _agree(ours: PerformerId | None, theirs: PerformerId | None) -> bool:
     return one is None or other is None or one == other
 
 
-def may_be(booking: Booking, timeslot: Timeslot) -> bool:
+def may_be_of(booking: Booking, timeslot: Timeslot) -> bool:
     """
-    Return whether a booking may be of this time, though it does not say so.
+    Return whether a booking may be of this time.
 
-    It is at the same unit and begins at the same time, or does not say when it begins
-    or ends. An open invitation has no time by nature.
+    It is at the same unit, and starts at the same time or lacks its start or end. An
+    open invitation never has a time, so it does not count.
     """
     if booking.unit != timeslot.schedule.unit:
         return False
@@ -271,10 +271,10 @@ def may_be(booking: Booking, timeslot: Timeslot) -> bool:
 
 def timeslot_of(booking: Booking, known: Timeslot) -> Timeslot:
     """
-    Return the time that a booking is of; what it does not say is as it was known.
+    Return the time of a booking; what it lacks is taken from the known time.
 
-    A booking says less than the free time did (no care type, another spelling of the
-    performer), so the known schedule stays unless the time itself has changed.
+    A booking has less data than the free time had (no care type, another spelling of
+    the performer), so the known schedule stays unless the time itself has changed.
     """
     if is_the_same_time(booking, known) or booking.start is None:
         return known

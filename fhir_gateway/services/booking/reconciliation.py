@@ -1,5 +1,5 @@
 """
-Reconciliation: settles writes of unknown outcome, by reading their sources.
+Reconciliation: settles writes of unknown outcome by reading their sources.
 """
 
 import threading
@@ -25,23 +25,23 @@ __all__ = ["Reconciliation"]
 _log = structlog.get_logger()
 
 _PAUSE_S: Final = 1.0
-# Of one source: it has residents to serve, and has perhaps only just come back.
+# Per source: it also serves residents, and may have just recovered.
 _AT_ONCE: Final = 4
 _SOURCES_AT_ONCE: Final = 64
-# From other reconcilers; longer than it takes to look at a source.
-_KEPT: Final = timedelta(seconds=60)
+# How long a write is reserved for one process: longer than a look takes.
+_LOOK_LEASE: Final = timedelta(seconds=60)
 
 
 class Reconciliation:
     """
-    Looks after the writes that nobody knows the outcome of, each source's by itself.
+    Settles writes of unknown outcome, each source's separately.
 
-    Several at once are safe: an intent is looked after by one of them at a time, and
+    Several processes may run it at once: each intent is handled by one at a time, and
     settled once.
 
     Args:
-        settlement: Reads the sources.
-        journal: Knows what is unsettled.
+        settlement: Settles a write by reading its source.
+        journal: Lists the unsettled writes.
     """
 
     def __init__(self, settlement: Settlement, journal: Journal) -> None:
@@ -49,7 +49,7 @@ class Reconciliation:
         self._journal = journal
 
     def run(self, stop: threading.Event) -> None:
-        """Settle what is due until `stop` is set; a journal that is away comes back."""
+        """Settle due writes until `stop` is set, also after the journal was away."""
         away = False
         looking: dict[SourceName, Future[None]] = {}
         with ThreadPoolExecutor(_SOURCES_AT_ONCE, "reconcile") as executor:
@@ -68,7 +68,7 @@ class Reconciliation:
                     away = False
 
     def run_once(self) -> None:
-        """Look once at what is due, at most a few of each source."""
+        """Look once at the due writes, at most a few of each source."""
         for source in self._journal.outcomes.list_sources():
             self._look_at(source)
 
@@ -79,9 +79,9 @@ class Reconciliation:
         stop: threading.Event,
     ) -> None:
         """
-        Begin to look at every source that has something due and is not looked at.
+        Start a look at every source with due writes, unless one is running.
 
-        One that hangs keeps no other's bookings unknown.
+        A source that hangs does not keep other sources' bookings unknown.
 
         Raises:
             GatewayError: The journal is away, or went away from a thread that looked.
@@ -91,8 +91,8 @@ class Reconciliation:
             if isinstance(error, GatewayError):
                 raise error
             if error is not None:
-                # A fault of this program's own: other sources are looked after all the
-                # same, and what it was met at again when nobody keeps it any more.
+                # A fault of this program: the other sources continue, and this write
+                # is tried again when its lease has ended.
                 _log.error(
                     "reconciliation failed", source=source, kind=type(error).__name__
                 )
@@ -101,18 +101,20 @@ class Reconciliation:
                 looking[source] = executor.submit(self._look_after, source, stop)
 
     def _look_after(self, source: SourceName, stop: threading.Event) -> None:
-        """Look at a source until nothing of it is due."""
+        """Look at a source until it has no due writes."""
         while self._look_at(source) and not stop.is_set():
             pass
 
     def _look_at(self, source: SourceName) -> bool:
-        """Look at what is due of a source; return whether there was anything."""
+        """Look at a source's due writes; return whether there were any."""
         outcomes = self._journal.outcomes
-        unsettled = outcomes.take_unsettled(limit=_AT_ONCE, hold=_KEPT, source=source)
-        unseen = outcomes.take_unseen(limit=_AT_ONCE, hold=_KEPT, source=source)
+        unsettled = outcomes.take_unsettled(
+            limit=_AT_ONCE, lease=_LOOK_LEASE, source=source
+        )
+        unseen = outcomes.take_unseen(limit=_AT_ONCE, lease=_LOOK_LEASE, source=source)
         due = [
             *((self._settle, each) for each in unsettled),
-            *((self._look_once_more, each) for each in unseen),
+            *((self._recheck_settled, each) for each in unseen),
         ]
         if not due:
             return False
@@ -123,8 +125,8 @@ class Reconciliation:
             if isinstance(error, GatewayError):
                 raise error
             if error is not None:
-                # A fault of this program's own: the others are looked after all the
-                # same, and this one again when nobody keeps it any more.
+                # A fault of this program: the other writes continue, and this one is
+                # tried again when its lease has ended.
                 _log.error(
                     "settlement failed",
                     booking=intent.booking,
@@ -132,28 +134,28 @@ class Reconciliation:
                 )
         return True
 
-    def _look_once_more(self, intent: WriteIntent) -> None:
+    def _recheck_settled(self, intent: WriteIntent) -> None:
         try:
-            self._settlement.correction.look_once_more(intent)
+            self._settlement.correction.recheck_settled(intent)
         except DatabaseUnavailable:
             raise
         except GatewayError as error:
-            # Looked at again when nobody keeps it any more.
-            _log.info("still unseen", booking=intent.booking, error=str(error))
+            # It is tried again when its lease has ended.
+            _log.info("recheck failed", booking=intent.booking, error=str(error))
 
     def _settle(self, intent: WriteIntent) -> None:
         try:
             if intent.state is WriteState.CLAIMED:
-                # Its owner is gone, and never sent it.
+                # Its process has died, and never sent it.
                 self._journal.settlements.settle_not_done(intent)
                 return
             if intent.state is WriteState.SENT:
-                # Its sender is gone, or late: from now on everybody may find out.
+                # Its process has died or is late: any process may settle it now.
                 self._journal.settlements.settle_unknown(intent)
             self._settlement.settle(intent)
         except LostIntent:
-            # Somebody else was first: it is looked after.
+            # Another process has settled it.
             return
         except GatewayError as error:
-            _log.info("still unknown", booking=intent.booking, error=str(error))
+            _log.info("outcome still unknown", booking=intent.booking, error=str(error))
             self._settlement.postpone(intent)

@@ -1,5 +1,5 @@
 """
-Recording: a region said yes to a write; what it has done is looked at and written down.
+Recording: after a region's yes, checks what the region did, and records it.
 """
 
 from typing import TypeAlias
@@ -33,22 +33,22 @@ from fhir_gateway.stores.journal import (
     WriteIntent,
 )
 
-__all__ = ["Recording", "Sent", "log_not_read"]
+__all__ = ["Recording", "WriteOutcome", "log_not_read"]
 
 _log = structlog.get_logger()
 
-# How a booking stands after a write, with what its source said of it, if it did.
-Sent: TypeAlias = tuple[BookingRecord, Booking | None]
+# A booking after a write, with its source's description, if there is one.
+WriteOutcome: TypeAlias = tuple[BookingRecord, Booking | None]
 
 
 class Recording:
     """
-    Records what regions have done.
+    Records the writes that regions confirmed.
 
     Args:
         access: The sources.
-        journal: Where write intents are kept.
-        read_back: Sees what a source has done.
+        journal: Where write intents are stored.
+        read_back: Reads bookings at their sources.
         settlement: Raises alarms.
     """
 
@@ -70,15 +70,15 @@ class Recording:
         intent: WriteIntent,
         timeslot: Timeslot,
         result: WriteResult,
-    ) -> Sent:
+    ) -> WriteOutcome:
         """
-        Record that a region has made a booking, once it is seen to be the wanted one.
+        Record that a region made a booking, after checking that it is the wanted one.
 
         Args:
-            source: Whose region.
+            source: The region's source.
             intent: The write.
-            timeslot: The time that was to be booked.
-            result: What the region answered.
+            timeslot: The wanted time.
+            result: The region's answer.
         """
         record = self._journal.lookups.get(intent.booking)
         try:
@@ -87,17 +87,17 @@ class Recording:
         except AnothersBookings:
             is_asked_for = False
         except NotFound as error:
-            # Its list may lag behind its word, or its word may be wrong.
+            # Its list may lag behind its answer, or its answer may be wrong.
             _log.warning(
-                "yes not seen",
+                "confirmed booking is not listed",
                 source=record.source,
                 booking=record.id,
                 error=str(error),
             )
             return self._journal.settlements.settle_unknown(intent), None
         if not is_asked_for:
-            # Another time, place or person than was asked for: nobody knows what was
-            # booked, so nothing is said to be.
+            # Another time, place or person than requested: what was booked is unknown,
+            # so the booking stays pending.
             self._settlement.flag(
                 intent, Alarm.SOMETHING_ELSE, "region booked something else"
             )
@@ -116,22 +116,22 @@ class Recording:
                 look_again_in=None if details else source.settles_within,
             )
         except BookingIdTaken as error:
-            return self._doubt_booking_id(intent, error)
+            return self._reject_booking_id(intent, error)
         if details is None:
             return settled, None
         if settled.timeslot.source_id == timeslot.source_id:
-            # Settling has written down all that the description says.
+            # Settling has recorded all of the description.
             return settled, details
         return self._journal.reports.confirm(settled, details, timeslot), details
 
     def record_moved(
         self, intent: WriteIntent, timeslot: Timeslot, result: WriteResult
-    ) -> Sent:
-        """Record that a region has moved a booking, once it is seen there."""
+    ) -> WriteOutcome:
+        """Record that a region moved a booking, after finding it at the new time."""
         record = self._journal.lookups.get(intent.booking)
         found = self._find_moved(record, timeslot)
         if not found:
-            # Done by the region's word, but not seen: its new id is unknown as well.
+            # The region confirmed it, but it was not found: its new id is unknown too.
             return self._journal.settlements.settle_unknown(intent), None
         details = found[0]
         try:
@@ -143,12 +143,16 @@ class Recording:
                 message=_text_to_show(result),
             )
         except BookingIdTaken as error:
-            return self._doubt_booking_id(intent, error)
+            return self._reject_booking_id(intent, error)
         return self._read_back.confirm(moved, details), details
 
-    def _doubt_booking_id(self, intent: WriteIntent, error: BookingIdTaken) -> Sent:
-        _log.warning("id not believed", booking=intent.booking, error=str(error))
-        self._settlement.flag(intent, Alarm.SOMETHING_ELSE, "another booking's id")
+    def _reject_booking_id(
+        self, intent: WriteIntent, error: BookingIdTaken
+    ) -> WriteOutcome:
+        _log.warning("booking id rejected", booking=intent.booking, error=str(error))
+        self._settlement.flag(
+            intent, Alarm.SOMETHING_ELSE, "booking id is already in use"
+        )
         return self._journal.settlements.settle_unknown(intent), None
 
     def _find_details(
@@ -158,15 +162,15 @@ class Recording:
         booking_id: BookingId | None,
     ) -> Booking | None:
         """
-        Return what the source says of a booking just made, if it can be asked.
+        Return the source's description of a booking just made, if it can be asked.
 
-        The resident's list is asked first: it shows whether the platform has had the
-        time booked twice.
+        The resident's list comes first: it shows whether the platform has delivered the
+        booking twice.
 
         Raises:
-            AnothersBookings: It described somebody else.
-            NotFound: Its list can be read and does not have the booking, and it says
-                that there is none of that id.
+            AnothersBookings: The answer is about another person.
+            NotFound: Its list can be read and lacks the booking, and it answers that no
+                booking has that id.
         """
         try:
             found = self._read_back.look(record, timeslot).matches
@@ -192,7 +196,9 @@ class Recording:
             log_not_read(record, error)
             return ()
 
-    def record_cancelled(self, intent: WriteIntent, result: WriteResult) -> Sent:
+    def record_cancelled(
+        self, intent: WriteIntent, result: WriteResult
+    ) -> WriteOutcome:
         """Record that a region has cancelled a booking."""
         cancelled = self._journal.settlements.settle_cancelled(
             intent, message=_text_to_show(result)
@@ -211,5 +217,5 @@ def log_not_read(record: BookingRecord, error: GatewayError) -> None:
 
 
 def _text_to_show(result: WriteResult) -> str | None:
-    """Return the text that the contract says must be shown: that of INFO."""
+    """Return the text that must be shown by the contract: that of INFO."""
     return result.text if result.code is ResultCode.INFO else None

@@ -1,5 +1,5 @@
 """
-What a resident wants of a booking, and the result.
+Booking requests and their result.
 """
 
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ __all__ = ["BookedTimeslot", "BookingRequest", "MoveRequest"]
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class BookingRequest:
     """
-    A resident wants a free time.
+    A request to book a free time.
 
     Attributes:
-        request: What the client calls this request.
+        request: The client's key of this request.
     """
 
     token: TimeslotToken
@@ -30,11 +30,11 @@ class BookingRequest:
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class MoveRequest:
     """
-    A resident wants another time instead.
+    A request to move a booking to another time.
 
     Attributes:
-        subject: The resident's names, where the request has them.
-        request: What the client calls this request.
+        subject: The resident's names, if the request has them.
+        request: The client's key of this request.
     """
 
     token: TimeslotToken
@@ -49,7 +49,7 @@ class BookedTimeslot:
     The result of a booking request.
 
     Attributes:
-        is_new: False when the resident held that time already.
+        is_new: False if the resident had that booking already.
     """
 
     booking: ManagedBooking

@@ -1,8 +1,8 @@
 """
-A resident's booked times, over the sources that can be asked about them.
+A resident's booked times at all sources.
 
-A source with an aggregating address is asked once. Of the others only those units are
-asked at which this server knows a booking; the answer says so.
+A source with an aggregating address is asked once. Of another source only the units
+with a booking in the journal are asked; the answer says so.
 """
 
 from collections import Counter
@@ -29,7 +29,7 @@ from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.services.booking.current_booking import CurrentBookings
 from fhir_gateway.services.booking.list_outcomes import (
     MOST_BOOKINGS,
-    one_of_each,
+    one_for_each_problem,
     outcomes_of_answers,
     outcomes_of_unasked,
 )
@@ -71,14 +71,14 @@ class _ListRequest:
 
 class ResidentBookings:
     """
-    Asks about a resident.
+    Lists a resident's bookings.
 
     Args:
         access: The sources.
         journal: The bookings that this server knows.
         current: Reads single bookings.
-        settlement: Mends what was said not to be booked.
-        clock: Tells the time.
+        settlement: Corrects bookings that are wrongly NOT_MADE.
+        clock: Returns the time.
     """
 
     def __init__(
@@ -100,11 +100,11 @@ class ResidentBookings:
         """
         Return a resident's booked, pending and cancelled times.
 
-        A source that cannot be asked is named in the outcomes, and what this server
-        knows of its bookings is returned as it was last confirmed.
+        The outcomes name each source that cannot be asked; its known bookings are
+        returned in their last confirmed state.
         """
         records = self._journal.lookups.list_of_resident(number)
-        questions = self._questions(records)
+        questions = self._list_requests(records)
         outcomes: list[SourceOutcome] = []
         answered: dict[SourceName, list[BookedTimes]] = {}
         unshown: Counter[SourceName] = Counter()
@@ -147,21 +147,22 @@ class ResidentBookings:
         confirmed = self._confirm(records, described)
 
         def describe(record: BookingRecord) -> ManagedBooking:
-            question = self._question_about(record)
+            question = self._request_about(record)
             if question in silent or (question in cut and record.id not in described):
                 return self._current.describe_last_known(record)
             booking, part = described.get(record.id, (None, None))
             return self._describe(confirmed.get(record.id, record), booking, part)
 
-        # Some are looked at by themselves: one after the other, those of a source that
-        # is slow would take as many times as long.
+        # Some need a call of their own: in sequence, a slow source's would add up.
         with ThreadPoolExecutor(
             max_workers=max(1, min(len(records), _MOST_AT_ONCE))
         ) as executor:
             bookings = executor.map(describe, records)
-        return ResidentsTimes(bookings=tuple(bookings), outcomes=one_of_each(outcomes))
+        return ResidentsTimes(
+            bookings=tuple(bookings), outcomes=one_for_each_problem(outcomes)
+        )
 
-    def _questions(self, records: Iterable[BookingRecord]) -> list[_ListRequest]:
+    def _list_requests(self, records: Iterable[BookingRecord]) -> list[_ListRequest]:
         questions: dict[tuple[SourceName, LogicalAddress], _ListRequest] = {}
         for source in self._access.sources.values():
             if source.schedule_address is not None:
@@ -176,10 +177,10 @@ class ResidentBookings:
             questions[owner.name, address] = _ListRequest(source=owner, address=address)
         return list(questions.values())
 
-    def _question_about(
+    def _request_about(
         self, record: BookingRecord
     ) -> tuple[SourceName, LogicalAddress]:
-        """Return whom the question was put to that covers a booking."""
+        """Return the source and address of the list request that covers a booking."""
         owner = self._access.sources.get(record.source)
         address = owner.schedule_address if owner else None
         return record.source, address or LogicalAddress(record.timeslot.schedule.unit)
@@ -208,13 +209,13 @@ class ResidentBookings:
         return replace(answer, kept=tuple(map(self._without_future_age, answer.kept)))
 
     def _without_future_age(self, part: KeptPart) -> KeptPart:
-        """Return a part of an answer; of an unknown time if its time has not come."""
+        """Return a cached part, without its age if that is in the future."""
         if part.since is not None and part.since > self._clock():
             return replace(part, since=None)
         return part
 
     def _first(self, bookings: Sequence[Booking]) -> Sequence[Booking]:
-        """Return as many bookings as are shown of one answer, coming ones first."""
+        """Return at most `MOST_BOOKINGS` of one answer, the next ones first."""
         if len(bookings) <= MOST_BOOKINGS:
             return bookings
         moment = self._clock()
@@ -228,26 +229,26 @@ class ResidentBookings:
     def _find_or_adopt(
         self,
         source: SourceName,
-        told: Sequence[Booking],
+        reported: Sequence[Booking],
         number: PersonalIdentityNumber,
         kept: Mapping[str, KeptPart],
     ) -> list[BookingRecord | None]:
         """
-        Return our records of bookings, made now where there was none.
+        Return our records of reported bookings; insert those that are missing.
 
-        None stands for one that says too little to have one, which is no start (an
-        Appointment that is booked has one: FHIR R4, 12.8, invariant app-3), and for one
-        with another booking's id, which is logged, once for the whole answer.
+        None stands for a booking without a start (a booked Appointment has one: FHIR
+        R4, 12.8, invariant app-3), and for one with another booking's id, which is
+        logged once for the whole answer.
 
         Args:
-            source: Where they are.
-            told: What the source says.
-            number: The resident's.
-            kept: What is said of their age by unit, where it is not of this moment.
+            source: The source that answered.
+            reported: The bookings of its answer.
+            number: The resident's personal number.
+            kept: The cached parts of the answer by unit, with their age.
         """
         found: dict[int, BookingRecord | None] = {}
         new: dict[int, tuple[Booking, Timeslot]] = {}
-        for place, booking in enumerate(told):
+        for place, booking in enumerate(reported):
             timeslot = booking.timeslot
             if timeslot is None:
                 continue
@@ -264,8 +265,8 @@ class ResidentBookings:
                 found[place] = record
         adopted = self._journal.reports.adopt_all(source, number, list(new.values()))
         found.update(zip(new, adopted, strict=True))
-        self._log_taken(source, list(found.values()).count(None))
-        return [found.get(place) for place in range(len(told))]
+        self._log_ids_taken(source, list(found.values()).count(None))
+        return [found.get(place) for place in range(len(reported))]
 
     def _find_known(
         self,
@@ -275,7 +276,7 @@ class ResidentBookings:
         number: PersonalIdentityNumber,
         part: KeptPart | None,
     ) -> BookingRecord | None:
-        """Return our record of a booking that need not be made now, if there is one."""
+        """Return our record of a reported booking, if there is one."""
         known = (
             None
             if booking.booking_id is None
@@ -290,20 +291,20 @@ class ResidentBookings:
                 part is not None
                 and (part.since or known.updated_at) <= known.updated_at
             ):
-                # Cancelled since: what was kept does not know it yet.
+                # Cancelled since: the cached part is older.
                 return known
         denied = self._journal.outcomes.find_absent_make(source, number, timeslot)
         if denied is None:
             return None
-        return self._settlement.correction.mend_absent(denied, booking)
+        return self._settlement.correction.mend_not_made(denied, booking)
 
     def _confirm(
         self,
         records: Iterable[BookingRecord],
         described: Mapping[str, tuple[Booking, KeptPart | None]],
     ) -> dict[str, BookingRecord]:
-        """Write down what lists of this moment say of what stands; return it anew."""
-        told = []
+        """Record what uncached lists report of booked records; return these updated."""
+        reported = []
         for record in records:
             booking, part = described.get(record.id, (None, None))
             if (
@@ -313,22 +314,22 @@ class ResidentBookings:
                 or self._journal.lookups.find_pending(record.id) is not None
             ):
                 continue
-            told.append((record, booking, timeslot_of(booking, record.timeslot)))
-        confirmed = self._journal.reports.confirm_all(told)
+            reported.append((record, booking, timeslot_of(booking, record.timeslot)))
+        confirmed = self._journal.reports.confirm_all(reported)
         taken: Counter[SourceName] = Counter()
         found = {}
-        for (record, _, _), now_known in zip(told, confirmed, strict=True):
+        for (record, _, _), now_known in zip(reported, confirmed, strict=True):
             if now_known is None:
                 taken[record.source] += 1
             else:
                 found[record.id] = now_known
         for source, count in taken.items():
-            self._log_taken(source, count)
+            self._log_ids_taken(source, count)
         return found
 
-    def _log_taken(self, source: SourceName, count: int) -> None:
+    def _log_ids_taken(self, source: SourceName, count: int) -> None:
         if count:
-            _log.error("another booking's id", source=source, bookings=count)
+            _log.error("booking id is already in use", source=source, bookings=count)
 
     def _describe(
         self, record: BookingRecord, details: Booking | None, part: KeptPart | None
@@ -341,8 +342,8 @@ class ResidentBookings:
                 and self._journal.lookups.find_pending(record.id) is not None
             )
         ):
-            # Not in its source's list, or undecided: looked at by itself.
+            # Not in its source's list, or with an unsettled write: read by itself.
             return self._current.read(record.id)
         managed = self._current.describe(record, details)
-        # What was kept confirms nothing, but for how things stood then.
+        # A cached part confirms the booking only as of its own age.
         return managed if part is None else replace(managed, confirmed_at=part.since)

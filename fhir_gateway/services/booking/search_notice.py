@@ -1,5 +1,5 @@
 """
-What bookings ask of searches; `bootstrap` hands in who does it.
+What bookings need from searches; `bootstrap` passes the implementation.
 """
 
 from typing import Protocol
@@ -11,4 +11,4 @@ class SearchNotice(Protocol):
     """Makes searches follow what is claimed and released here."""
 
     def show_changed_places(self) -> None:
-        """Make what this process has just claimed or released show in its searches."""
+        """Apply this process's latest claims and releases to its searches."""

@@ -1,14 +1,14 @@
 """
-Sending: a claimed write is committed as sent, sent once, and settled by its answer.
+Sending: commits a claimed write as sent, sends it once, and settles it by its answer.
 
-    OK, INFO                     done, once it is seen to be what was asked for
-    ERROR                        refused, in the region's words, once it is seen that
-                                 it was not done all the same
+    OK, INFO                     done, after a check that it is the requested booking
+    ERROR                        refused, with the region's text, after a check that
+                                 the region did not do it
     no connection was made       not done
-    anything else                unknown: `settlement.py` finds out, at once where an
-                                 answer has come, since then nothing is under way
+    anything else                unknown: `settlement.py` finds the outcome; at once
+                                 if an answer came, since then nothing is under way
 
-Nothing is ever sent twice.
+No write is sent twice.
 """
 
 from collections.abc import Callable, Iterator
@@ -36,7 +36,11 @@ from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.services.booking.read_back import (
     ReadBack,
 )
-from fhir_gateway.services.booking.recording import Recording, Sent, log_not_read
+from fhir_gateway.services.booking.recording import (
+    Recording,
+    WriteOutcome,
+    log_not_read,
+)
 from fhir_gateway.services.booking.settlement import Settlement
 from fhir_gateway.services.source.source_access import SourceAccess
 from fhir_gateway.stores.database import DatabaseUnavailable
@@ -48,23 +52,23 @@ from fhir_gateway.stores.journal import (
     WriteState,
 )
 
-__all__ = ["Sending", "unknown_without_journal"]
+__all__ = ["Sending", "report_failure_as_unknown"]
 
 _log = structlog.get_logger()
 
-# Longer than any write can take: until then nobody else looks after a sent intent.
+# Longer than any write can take: until then no other process handles a sent intent.
 _LEASE: Final = timedelta(seconds=100)
 
-# A process that stood still between the commit and the first byte must not send: by
-# then somebody may have seen that nothing arrived. From here the platform's two tries
-# still end before that.
+# A process that stood still for longer between the commit and the first byte must not
+# send: others may have found that nothing arrived. Within this limit, the two tries of
+# the platform end before others look.
 _SENDS_WITHIN: Final = timedelta(seconds=15)
 
 _NOT_DONE: Final = frozenset({WriteState.NOT_DONE, WriteState.LEFT_NO_TRACE})
 
 _UNKNOWN: Final = (
-    "The request was passed on, and the server cannot look up just now what became of"
-    " it: ask again in a minute."
+    "The request was sent to the region, and the server cannot read its outcome now:"
+    " read it again in a minute."
 )
 
 
@@ -74,10 +78,10 @@ class Sending:
 
     Args:
         access: The sources.
-        journal: Where intents are kept.
-        read_back: Sees what a source has done.
-        settlement: Mends what was settled too early.
-        clock: Tells the time.
+        journal: Where write intents are stored.
+        read_back: Reads bookings at their sources.
+        settlement: Corrects writes that were settled too early.
+        clock: Returns the time.
     """
 
     def __init__(
@@ -95,14 +99,16 @@ class Sending:
         self._settlement = settlement
         self._clock = clock
 
-    def make(self, source: Source, intent: WriteIntent, booking: MakeBooking) -> Sent:
+    def make(
+        self, source: Source, intent: WriteIntent, booking: MakeBooking
+    ) -> WriteOutcome:
         """
         Send a MakeBooking.
 
         Args:
-            source: To whom.
-            intent: What claimed it.
-            booking: What is sent.
+            source: The source to send it to.
+            intent: The claim of the time.
+            booking: The request to send.
 
         Raises:
             Refused: The region said no.
@@ -119,7 +125,9 @@ class Sending:
             ),
         )
 
-    def move(self, source: Source, intent: WriteIntent, update: UpdateBooking) -> Sent:
+    def move(
+        self, source: Source, intent: WriteIntent, update: UpdateBooking
+    ) -> WriteOutcome:
         """
         Send an UpdateBooking; the old time stands until the new one is seen.
 
@@ -140,7 +148,7 @@ class Sending:
 
     def cancel(
         self, source: Source, intent: WriteIntent, cancellation: CancelBooking
-    ) -> Sent:
+    ) -> WriteOutcome:
         """
         Send a CancelBooking.
 
@@ -162,11 +170,11 @@ class Sending:
         source: Source,
         intent: WriteIntent,
         write: Callable[[float], WriteResult],
-        settle: Callable[[WriteIntent, WriteResult], Sent],
-    ) -> Sent:
+        settle: Callable[[WriteIntent, WriteResult], WriteOutcome],
+    ) -> WriteOutcome:
         begun_at = self._clock()
         intent = self._journal.intents.mark_sent(intent, lease=_LEASE)
-        with unknown_without_journal():
+        with report_failure_as_unknown():
             return self._send_and_record(source, intent, begun_at, write, settle)
 
     def _send_and_record(
@@ -175,14 +183,14 @@ class Sending:
         intent: WriteIntent,
         begun_at: datetime,
         write: Callable[[float], WriteResult],
-        settle: Callable[[WriteIntent, WriteResult], Sent],
-    ) -> Sent:
+        settle: Callable[[WriteIntent, WriteResult], WriteOutcome],
+    ) -> WriteOutcome:
         if self._clock() - begun_at > _SENDS_WITHIN:
             return self._record_not_done(
                 intent,
                 Unavailable(
-                    "The server stood still before it could ask the source; nothing was"
-                    " sent.",
+                    "This server was stopped for a moment before it could ask the"
+                    " source; nothing was sent. Send the request again.",
                     source=source.name,
                 ),
             )
@@ -203,33 +211,33 @@ class Sending:
         self,
         intent: WriteIntent,
         result: WriteResult,
-        settle: Callable[[WriteIntent, WriteResult], Sent],
-    ) -> Sent:
-        """Settle a yes, also one that came after the write was settled without it."""
+        settle: Callable[[WriteIntent, WriteResult], WriteOutcome],
+    ) -> WriteOutcome:
+        """Settle a yes, also if the write was settled differently before it came."""
         try:
             return settle(intent, result)
         except LostIntent:
-            _log.info("yes came late", booking=intent.booking)
-        sent: list[Sent] = []
+            _log.info("late confirmation", booking=intent.booking)
+        sent: list[WriteOutcome] = []
 
         def mend(reopened: WriteIntent) -> BookingRecord:
             sent.append(settle(reopened, result))
             return sent[0][0]
 
-        self._settlement.correction.contradict(intent, mend)
+        self._settlement.correction.reopen_as_done(intent, mend)
         return sent[0] if sent else (self._journal.lookups.get(intent.booking), None)
 
     def _record_no(
         self,
         intent: WriteIntent,
         refusal: Refused,
-        settle: Callable[[WriteIntent, WriteResult], Sent],
-    ) -> Sent:
+        settle: Callable[[WriteIntent, WriteResult], WriteOutcome],
+    ) -> WriteOutcome:
         """
-        Settle a write that the region said no to, unless it has done it all the same.
+        Settle a no, unless the region's list shows that it did the write.
 
-        The platform may deliver a write twice and pass on the answer to the second: the
-        time is taken, by the first.
+        The platform may deliver a write twice and return the second answer: then the
+        first delivery has taken the time.
 
         Raises:
             Refused: It was not done.
@@ -240,18 +248,24 @@ class Sending:
             return self._record_unknown(intent, error)
         if done is None:
             return self._record_not_done(intent, refusal)
-        _log.warning("done and refused", source=refusal.source, booking=intent.booking)
+        _log.warning(
+            "refused write was carried out",
+            source=refusal.source,
+            booking=intent.booking,
+        )
         return self._record_yes(intent, done, settle)
 
-    def _record_not_done(self, intent: WriteIntent, error: GatewayError) -> Sent:
+    def _record_not_done(
+        self, intent: WriteIntent, error: GatewayError
+    ) -> WriteOutcome:
         """
-        Settle a write that was not done, and say why.
+        Settle a write that was not done, and raise the given error.
 
         Returns:
-            How the booking stands, where somebody else has found it done meanwhile.
+            The booking, if another process has settled the write as done meanwhile.
 
         Raises:
-            GatewayError: The given one.
+            GatewayError: The given error.
         """
         try:
             if isinstance(error, Refused):
@@ -264,12 +278,12 @@ class Sending:
                 return self._journal.lookups.get(intent.booking), None
         raise error
 
-    def _record_unknown(self, intent: WriteIntent, error: GatewayError) -> Sent:
+    def _record_unknown(self, intent: WriteIntent, error: GatewayError) -> WriteOutcome:
         """
-        Say that nobody knows how a write went, and try to find out.
+        Settle a write as unknown, and try to find its outcome.
 
-        Where no answer has come the platform may still try again, so that what is seen
-        now need not be the end of it: that look is left to the reconciliation.
+        If no answer came, the platform may still try again, so a look now would prove
+        nothing: reconciliation looks later.
         """
         _log.warning(
             "outcome unknown",
@@ -280,7 +294,7 @@ class Sending:
         try:
             record = self._journal.settlements.settle_unknown(intent)
         except LostIntent:
-            return self._settlement.correction.doubt(intent), None
+            return self._settlement.correction.reopen_as_unknown(intent), None
         if isinstance(error, WriteUnconfirmed) and error.is_answered:
             try:
                 return self._settlement.settle(intent), None
@@ -290,15 +304,15 @@ class Sending:
 
 
 @contextmanager
-def unknown_without_journal() -> Iterator[None]:
+def report_failure_as_unknown() -> Iterator[None]:
     """
-    Say that nobody knows how a write went, where this server fails after it.
+    Report an unknown outcome if this server fails after the write was sent.
 
-    The journal may go away then, or a fault in the program may come to light.
+    Such failures are a lost journal and a fault of this program.
 
     Raises:
-        WriteUnconfirmed: It did. Who says no instead might be wrong.
-        GatewayError: What the block raised otherwise.
+        WriteUnconfirmed: This server failed; a report of failure could be wrong.
+        GatewayError: Any other error of the block.
     """
     try:
         yield

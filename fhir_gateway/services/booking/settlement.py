@@ -1,16 +1,16 @@
 """
-Settlement: finding out how a write went, by reading its source and nothing else.
+Settlement: finds the outcome of a write, only by reading its source.
 
-    seen                     it was done
-    absent, for good         it was not: long after it was sent, in two looks; and
-                             looked at once more, later
-    done by its word alone,  looked at later: the platform may have had it done twice,
-    or seen early            or may do so yet
+    listed                   done
+    absent in two looks,     left no trace; one more look follows later
+    long after it was sent
+    confirmed but not        done; one more look follows later, since the platform may
+    listed, or listed early  deliver it twice
     neither for certain      flagged for manual follow-up; its time stays locked
-    cannot be read           asked again, ever more seldom
+    cannot be read           another look follows, at growing intervals
 
-"Left no trace" can turn out to be wrong: a platform may deliver as late as it likes.
-Then it is mended, with an alarm; what was said to be booked is never taken back.
+"Left no trace" can prove wrong, since a platform may deliver very late. Then the write
+is corrected, with an alarm; a booking that a client got as booked is never revoked.
 """
 
 from datetime import timedelta
@@ -40,12 +40,12 @@ __all__ = ["Settlement"]
 
 _log = structlog.get_logger()
 
-# Of the time within which a source settles, between two looks: 15 s of 90 s.
+# Pauses between looks, as parts of `settles_within`: of 90 s, the first is 15 s.
 _PAUSES: Final = (1 / 6, 2 / 6, 4 / 6, 8 / 6, 20 / 6)
-# Of a source that is configured no more.
+# For a source that is no longer configured.
 _SETTLES_WITHIN: Final = timedelta(seconds=90)
 _OVERDUE: Final = timedelta(minutes=10)
-# Of a time that has begun a source need say nothing: only an operator can settle that.
+# A source need not list a time that has begun: only an operator can settle it then.
 _AFTER_THE_VISIT: Final = timedelta(hours=1)
 
 
@@ -55,12 +55,12 @@ class Settlement:
 
     Args:
         access: The sources.
-        journal: What this server has decided.
+        journal: Where writes are settled.
         read_back: Reads a resident's bookings.
-        clock: Tells the time.
+        clock: Returns the time.
 
     Attributes:
-        correction: Looks again at settled writes.
+        correction: Checks settled writes again.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Settlement:
 
     def settle(self, intent: WriteIntent) -> BookingRecord:
         """
-        Try to find out how a write of unknown outcome went; return how it stands.
+        Try to find the outcome of a write; return its booking.
 
         Raises:
             GatewayError: The source could not be asked.
@@ -94,7 +94,7 @@ class Settlement:
 
     def find_done(self, intent: WriteIntent) -> WriteResult | None:
         """
-        Return OK when the source has done a write by now, None when it has not.
+        Return OK if the source has done a write by now, None if it has not.
 
         Raises:
             WriteUnconfirmed: The source lists something that may be the booking.
@@ -105,7 +105,7 @@ class Settlement:
         sighting = self._read_back.look(record, target)
         if intent.kind is WriteKind.CANCEL:
             is_seen = sighting.matches or sighting.candidates
-            # A source need not list what is past.
+            # A source need not list past times.
             is_gone = not is_seen and target.start > self._clock()
             return WriteResult(code=ResultCode.OK) if is_gone else None
         if not sighting.matches:
@@ -123,7 +123,7 @@ class Settlement:
         return WriteResult(code=ResultCode.OK, booking_id=booking_id)
 
     def _is_known(self, record: BookingRecord, booking: Booking) -> bool:
-        """Return whether the journal has a booking at a source as another one."""
+        """Return whether a listed booking is another booking of the journal."""
         if booking.booking_id is None:
             return False
         known = self._journal.lookups.find_by_booking_id(
@@ -132,24 +132,24 @@ class Settlement:
         return known is not None and known.id != record.id
 
     def postpone(self, intent: WriteIntent) -> None:
-        """Look again later, the later the more often it has been in vain."""
+        """Plan another look, after a pause that grows with each look without result."""
         pause = _PAUSES[min(intent.attempts, len(_PAUSES) - 1)]
         self._count_vain_look(intent, pause * self._settles_within(intent))
 
     def flag(self, intent: WriteIntent, alarm: Alarm, event: str) -> None:
-        """Flag a write, and log it once; twice where a process dies in between."""
+        """Flag a write and log that once, or twice if a process dies in between."""
         raise_alarm(self._journal, intent, alarm, event)
 
     def _settle_time(self, record: BookingRecord, intent: WriteIntent) -> BookingRecord:
         timeslot = intent.timeslot or record.timeslot
         sighting = self._read_back.look(record, timeslot)
         if sighting.matches:
-            if self._is_left_behind(record, intent, timeslot):
+            if self._stands_at_both_times(record, intent, timeslot):
                 self.flag(intent, Alarm.DUPLICATE, "duplicate booking")
             return self._settle_done(intent, sighting.matches)
-        if sighting.candidates or self._is_lost(record, intent):
+        if sighting.candidates or self._stands_nowhere(record, intent):
             return self._flag_ambiguous(record, intent)
-        return self._weigh_absence(record, intent, timeslot)
+        return self._settle_absence(record, intent, timeslot)
 
     def _settle_cancel(
         self, record: BookingRecord, intent: WriteIntent
@@ -157,8 +157,8 @@ class Settlement:
         timeslot = record.timeslot
         sighting = self._read_back.look(record, timeslot)
         if sighting.matches:
-            # Still there long after: the cancellation was never carried out.
-            return self._weigh_absence(record, intent, timeslot)
+            # Still listed: the cancellation may not have been done.
+            return self._settle_absence(record, intent, timeslot)
         if sighting.candidates:
             return self._flag_ambiguous(record, intent)
         if timeslot.start <= self._clock():
@@ -189,29 +189,31 @@ class Settlement:
         try:
             return self._read_back.confirm(settled, booking)
         except BookingIdTaken as error:
-            _log.error("another booking's id", booking=settled.id, error=str(error))
+            _log.error(
+                "booking id is already in use", booking=settled.id, error=str(error)
+            )
             return settled
 
     def _next_look_in(self, intent: WriteIntent) -> timedelta | None:
-        """Return when a booking is to be looked at that was seen so early; or None."""
+        """Return after how long a booking needs one more look; None: no need."""
         within = self._settles_within(intent)
         sent_at = intent.sent_at
         if sent_at is None or self._clock() - sent_at >= within:
             return None
-        # Until then the platform may deliver it once more.
+        # Until then the platform may deliver it again.
         return within
 
-    def _weigh_absence(
+    def _settle_absence(
         self, record: BookingRecord, intent: WriteIntent, timeslot: Timeslot
     ) -> BookingRecord:
-        """Settle a write of which its source shows no trace, once that is for good."""
+        """Settle a write without a trace at its source, if enough time has passed."""
         if timeslot.start <= self._clock():
             return self._flag_begun(record, intent)
         within = self._settles_within(intent)
         pause = within * _PAUSES[0]
         moment = self._clock()
         if intent.alarm is Alarm.SOMETHING_ELSE:
-            # The region said yes, to something.
+            # The region has confirmed something else.
             return self._flag_ambiguous(record, intent)
         if (
             intent.sent_at is not None
@@ -233,20 +235,20 @@ class Settlement:
     def _flag_ambiguous(
         self, record: BookingRecord, intent: WriteIntent
     ) -> BookingRecord:
-        self.flag(intent, Alarm.AMBIGUOUS, "outcome needs a person")
+        self.flag(intent, Alarm.AMBIGUOUS, "outcome ambiguous")
         self._count_vain_look(intent, self._settles_within(intent) * _PAUSES[-1])
         return record
 
-    def _is_left_behind(
+    def _stands_at_both_times(
         self, record: BookingRecord, intent: WriteIntent, target: Timeslot
     ) -> bool:
-        """Return whether a booking that was moved also stands where it was."""
+        """Return whether a moved booking is listed at its old time, too."""
         if intent.kind is not WriteKind.UPDATE or target == record.timeslot:
             return False
         return bool(self._look_at_old_time(record).matches)
 
-    def _is_lost(self, record: BookingRecord, intent: WriteIntent) -> bool:
-        """Return whether a booking that was to be moved stands nowhere."""
+    def _stands_nowhere(self, record: BookingRecord, intent: WriteIntent) -> bool:
+        """Return whether a booking to move is no longer listed at its old time."""
         return intent.kind is WriteKind.UPDATE and not (
             self._look_at_old_time(record).matches
             or record.timeslot.start <= self._clock()
@@ -264,7 +266,7 @@ class Settlement:
         try:
             self._journal.outcomes.postpone(intent, until=pause, unchanged=unchanged)
         except LostIntent:
-            # Settled meanwhile: there is nothing to look for.
+            # Another process has settled it: no more looks are needed.
             _log.debug("intent settled elsewhere", booking=intent.booking)
 
     def _settles_within(self, intent: WriteIntent) -> timedelta:

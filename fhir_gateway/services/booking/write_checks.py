@@ -1,5 +1,5 @@
 """
-What is checked before a write is sent.
+Checks before a write is sent.
 """
 
 from fhir_gateway.model.booking import (
@@ -23,11 +23,17 @@ from fhir_gateway.stores.journal import (
     WriteIntent,
 )
 
-__all__ = ["check_booked", "check_readable", "check_reason", "known_id", "target_of"]
+__all__ = [
+    "check_booked",
+    "check_readable",
+    "check_reason",
+    "require_booking_id",
+    "target_of",
+]
 
 
 def check_booked(record: BookingRecord, version: int | None) -> None:
-    """Check that a booking is booked, and of the version that its client read."""
+    """Check that a booking is booked, and has the version that its client read."""
     if record.state is not BookingState.BOOKED:
         raise Conflict(
             "The appointment is not booked, so it cannot be changed; read it again.",
@@ -42,18 +48,18 @@ def check_booked(record: BookingRecord, version: int | None) -> None:
 
 
 def check_readable(details: Booking | None, wish: Wish, source: SourceName) -> None:
-    """Check that what the source has said of a wish just now could be read."""
+    """Check that the source's permission for a wish could be read."""
     if details is not None and wish in details.permissions.unreadable:
         raise MalformedAnswer(
-            "What the region's answer says about whether this can be done with the"
-            " booking could not be read; try again, or contact the unit.",
+            "The region's permission for this change of the booking could not be read;"
+            " try again, or contact the unit.",
             element="timeslotDetail",
             source=source,
         )
 
 
 def check_reason(source: Source, reason: str | None) -> None:
-    """Check that a source takes a resident's text of that length."""
+    """Check that a source accepts a resident's text of that length."""
     if reason is None or source.reason_limit is None:
         return
     if len(reason) > source.reason_limit:
@@ -71,11 +77,11 @@ def target_of(intent: WriteIntent) -> Timeslot:
     return intent.timeslot
 
 
-def known_id(record: BookingRecord) -> BookingId:
-    """Return the region's id of a booking; `Unavailable` while it is not known."""
+def require_booking_id(record: BookingRecord) -> BookingId:
+    """Return the region's id of a booking; raise Unavailable if it is not known."""
     if record.booking_id is None:
         raise Unavailable(
-            "The region has not told the booking's id yet; try again in a minute.",
+            "The region has not sent the booking's id yet; try again in a minute.",
             source=record.source,
         )
     return record.booking_id

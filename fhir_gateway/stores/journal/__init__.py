@@ -1,8 +1,8 @@
 """
-The booking journal: the SQL truth of what this server did, and may have done.
+The booking journal: the SQL record of what this server did, and may have done.
 
-A write to a region is committed here before it is sent and settled here after, so that
-a crash in between leaves what is needed to find out how it went.
+A write to a region is committed here before it is sent, and settled here afterwards. A
+crash in between leaves what this server needs to find the outcome.
 """
 
 from fhir_gateway.stores.journal.journal import Journal

@@ -1,7 +1,7 @@
 """
-The steps that changes of bookings are made of, each in a transaction of its caller's.
+Steps of changes to bookings; each runs in the caller's transaction.
 
-`claim_steps.py` says in which order locks are taken.
+`claim_steps.py` states the order of locks.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ __all__ = [
     "has_unsettled",
     "is_overtaken",
     "lock_unit",
-    "retire_double",
+    "replace_duplicate",
 ]
 
 
@@ -41,18 +41,18 @@ def change(
     /,
     **values: object,
 ) -> BookingRecord:
-    """Change a booking's row as one of the statements above says; set these columns."""
+    """Update a booking's row by one of the statements of `queries.py`; set columns."""
     stored = connection.execute(how, {"booking": row.id, **values}).one()
     return record_from_row(stored, seal)
 
 
 def lock_unit(connection: Connection, source: str, unit: str) -> None:
-    """Wait for others that look whether a unit's booking is known; SQLite need not."""
+    """Lock a unit's bookings until commit, while the caller looks one up."""
     lock_until_commit(connection, f"unit {source} {unit}")
 
 
 def has_unsettled(connection: Connection, booking: str) -> bool:
-    """Return whether a write to a booking is under way."""
+    """Return whether a booking has a write that is not settled."""
     found = connection.execute(
         select(intents.c.id).where(
             intents.c.booking == booking, intents.c.settled_at.is_(None)
@@ -62,11 +62,11 @@ def has_unsettled(connection: Connection, booking: str) -> bool:
 
 
 def is_overtaken(connection: Connection, row: Row[Any], record: BookingRecord) -> bool:
-    """Return whether what was known of a booking may be older than what is."""
+    """Return whether a booking has changed, or may change, since `record` was read."""
     return row.version != record.version or has_unsettled(connection, row.id)
 
 
-def retire_double(
+def replace_duplicate(
     connection: Connection,
     seal: Seal,
     row: Row[Any],
@@ -74,14 +74,14 @@ def retire_double(
     timeslot: Timeslot,
 ) -> None:
     """
-    Let another record of the same booking give way, if there is one.
+    Set another record of the same booking to REPLACED, if there is one.
 
     Raises:
-        BookingIdTaken: The id is that of another booking.
+        BookingIdTaken: The id belongs to another booking.
     """
     if booking_id is None:
         return
-    double = connection.execute(
+    duplicate = connection.execute(
         OTHER_RECORD,
         {
             "source": row.source,
@@ -90,21 +90,21 @@ def retire_double(
             "booking": row.id,
         },
     ).one_or_none()
-    if double is None:
+    if duplicate is None:
         return
-    is_double = (
-        record_from_row(double, seal).number == record_from_row(row, seal).number
-        and double.starts_at == epoch_seconds(timeslot.start)
-        and not has_unsettled(connection, double.id)
+    is_duplicate = (
+        record_from_row(duplicate, seal).number == record_from_row(row, seal).number
+        and duplicate.starts_at == epoch_seconds(timeslot.start)
+        and not has_unsettled(connection, duplicate.id)
     )
-    if not is_double:
+    if not is_duplicate:
         raise booking_id_taken(row.source)
-    release(connection, double.id)
-    change(connection, seal, double, **values_from_state(BookingState.REPLACED))
+    release(connection, duplicate.id)
+    change(connection, seal, duplicate, **values_from_state(BookingState.REPLACED))
 
 
 def booking_id_taken(source: str) -> BookingIdTaken:
-    """Return the error that says that a source's answer cannot be about a booking."""
+    """Return the error for an answer with the id of another booking."""
     return BookingIdTaken(
         "The source gave the id of another booking.", source=SourceName(source)
     )

@@ -1,8 +1,8 @@
 """
-The steps that claims are made of, each within a transaction of its caller's.
+Steps of claims; each runs in the caller's transaction.
 
-On PostgreSQL locks are taken in one order, so that no two transactions wait for each
-other: request key, resident, timeslot, intent, unit, booking.
+On PostgreSQL every transaction takes its locks in this order, so that no two wait for
+each other: request key, resident, timeslot, intent, unit, booking.
 """
 
 import re
@@ -56,32 +56,32 @@ from fhir_gateway.stores.sealing import Seal
 __all__ = [
     "OUR_ID",
     "claim",
-    "decide",
     "find_any_place",
     "find_free_place",
     "from_now",
     "get_row",
+    "insert_intent",
+    "is_of_resident",
     "lock_row",
     "lock_timeslot",
     "lost_intent",
-    "of_resident",
     "release",
-    "texts",
+    "stored_states",
 ]
 
-# Also what keeps a client's odd id from PostgreSQL, which refuses a NUL in a text.
+# Also keeps a malformed id of a client away from PostgreSQL, which refuses a NUL.
 OUR_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def of_resident(seal: Seal, number: PersonalIdentityNumber) -> ColumnElement[bool]:
-    """Return the condition that a booking is a resident's."""
+def is_of_resident(seal: Seal, number: PersonalIdentityNumber) -> ColumnElement[bool]:
+    """Return the condition that a booking belongs to a resident."""
     return bookings.c.subject_hmac.in_(seal.lookups(NUMBER, number.reveal()))
 
 
 def lock_timeslot(connection: Connection, timeslot: Timeslot) -> None:
-    """Wait for other claims of a timeslot to be made or given up."""
-    # The index alone keeps the promise. The lock makes two requests of one person see
-    # each other, and keeps a race for the last place from ending in a failed statement.
+    """Lock the claims of a timeslot until commit."""
+    # The unique index alone prevents double booking. The lock lets two requests of one
+    # person see each other, and lets the loser of a race fail without a database error.
     lock_until_commit(connection, f"timeslot {timeslot.token}")
 
 
@@ -95,15 +95,15 @@ def find_free_place(
     capacity: int | None,
 ) -> int:
     """
-    Return the ordinal of a place of a timeslot that nobody has claimed.
+    Return the ordinal of an unclaimed place of a timeslot.
 
-    Holds that are over are ended here: their claims must make room in the index.
+    This first ends expired holds, since their claims still stand in the index.
 
     Raises:
-        AlreadyBooked: The same person has one.
-        TimeslotTaken: There is none.
+        AlreadyBooked: The same person has a place.
+        TimeslotTaken: All places are claimed.
     """
-    _end_lapsed(connection, timeslot.token)
+    _end_lapsed_holds(connection, timeslot.token)
     live = connection.execute(LIVE_CLAIMS, {"token": timeslot.token}).all()
     hashes = seal.lookups(NUMBER, number.reveal())
     for row in live:
@@ -114,12 +114,12 @@ def find_free_place(
     for ordinal in range(1, places + 1):
         if ordinal not in occupied:
             return ordinal
-    raise _taken(source)
+    raise _timeslot_taken(source)
 
 
 def find_any_place(connection: Connection, token: str) -> int:
-    """Return the least ordinal that is not claimed, however many places there are."""
-    _end_lapsed(connection, token)
+    """Return the lowest unclaimed ordinal, also one beyond the timeslot's places."""
+    _end_lapsed_holds(connection, token)
     occupied = set(
         connection.execute(
             select(claims.c.ordinal).where(
@@ -130,7 +130,7 @@ def find_any_place(connection: Connection, token: str) -> int:
     return next(each for each in count(1) if each not in occupied)
 
 
-def _end_lapsed(connection: Connection, token: str) -> None:
+def _end_lapsed_holds(connection: Connection, token: str) -> None:
     for row in connection.execute(LAPSED_HOLDS, {"token": token}).all():
         ended = connection.execute(
             update(intents)
@@ -145,7 +145,7 @@ def _end_lapsed(connection: Connection, token: str) -> None:
                 settled_at=database_clock(),
             )
         )
-        # Somebody else may have ended it, or renewed it, since it was looked at.
+        # Another process may have ended or renewed it since it was read.
         if ended.rowcount == 1:
             connection.execute(
                 update(bookings)
@@ -159,7 +159,7 @@ def _end_lapsed(connection: Connection, token: str) -> None:
             release(connection, row.booking)
 
 
-def decide(
+def insert_intent(
     connection: Connection,
     seal: Seal,
     *,
@@ -169,7 +169,7 @@ def decide(
     lease: timedelta,
     is_hold: bool = False,
 ) -> WriteIntent:
-    """Write down an intent, CLAIMED; a hold lasts as long as its lease."""
+    """Insert an intent in state CLAIMED; a hold lasts as long as its lease."""
     lease_s = lease.total_seconds()
     row = connection.execute(
         INSERT_INTENT,
@@ -199,7 +199,7 @@ def claim(
     Claim a place for an intent.
 
     Raises:
-        TimeslotTaken: It has been claimed.
+        TimeslotTaken: The place is claimed already.
     """
     try:
         connection.execute(
@@ -214,15 +214,15 @@ def claim(
             },
         )
     except IntegrityError:
-        # Only a writer that does not take our lock, such as another release of this
-        # program, gets here first; the index has the last word.
-        raise _taken(source) from None
+        # Only a writer that does not take the lock, such as another release of this
+        # program, can be first; the unique index decides.
+        raise _timeslot_taken(source) from None
 
 
 def release(
     connection: Connection, booking: str, *conditions: ColumnElement[bool]
 ) -> None:
-    """Give up a booking's claims, or those of them that fit."""
+    """Release a booking's claims, or those that meet the conditions."""
     connection.execute(
         update(claims)
         .where(claims.c.booking == booking, claims.c.released_at.is_(None), *conditions)
@@ -235,32 +235,34 @@ def get_row(connection: Connection, booking: str) -> Row[Any]:
     Return the row of a booking.
 
     Raises:
-        NotFound: There is none, its data have been wiped, or the text is no id of ours.
+        NotFound: There is none, its data have been wiped, or the text is not our id.
     """
-    return _found(connection, BOOKING, booking)
+    return _fetch_booking(connection, BOOKING, booking)
 
 
 def lock_row(connection: Connection, booking: str) -> Row[Any]:
-    """Return the row of a booking as `found` does, and keep it till the end."""
-    return _found(connection, BOOKING_FOR_UPDATE, booking)
+    """Return the row of a booking as `get_row` does, and lock it until commit."""
+    return _fetch_booking(connection, BOOKING_FOR_UPDATE, booking)
 
 
 def lost_intent() -> LostIntent:
-    """Return the error that says that somebody else was first."""
+    """Return the error for an intent that another process has sent or settled."""
     return LostIntent("The write has been sent or settled by somebody else.")
 
 
 def from_now(duration: timedelta) -> ColumnElement[float]:
-    """Return an instant of the database's clock."""
+    """Return the instant after a duration, by the database's clock."""
     return database_clock() + duration.total_seconds()
 
 
-def texts(states: Collection[WriteState]) -> list[str]:
+def stored_states(states: Collection[WriteState]) -> list[str]:
     """Return states as they are stored."""
     return [state.value for state in states]
 
 
-def _found(connection: Connection, chosen: Select[Any], booking: str) -> Row[Any]:
+def _fetch_booking(
+    connection: Connection, chosen: Select[Any], booking: str
+) -> Row[Any]:
     row = None
     if OUR_ID.fullmatch(booking):
         row = connection.execute(chosen, {"booking": booking}).one_or_none()
@@ -269,7 +271,7 @@ def _found(connection: Connection, chosen: Select[Any], booking: str) -> Row[Any
     return row
 
 
-def _taken(source: SourceName) -> TimeslotTaken:
+def _timeslot_taken(source: SourceName) -> TimeslotTaken:
     return TimeslotTaken(
         "The time has been taken by somebody else; choose another.",
         source=source,

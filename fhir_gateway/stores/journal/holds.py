@@ -1,9 +1,9 @@
 """
-Holds: a time that is kept from other clients for a few minutes, before it is booked.
+Holds: a time that other clients cannot book for a few minutes.
 
-A hold is a MAKE that is CLAIMED and is not to be sent yet. Its region knows nothing of
-it. It ends by itself, on the database's clock: from that moment on its claim keeps
-nobody out, whether or not anybody has tidied up.
+A hold is a MAKE in state CLAIMED that is not sent. Its region does not know of it. It
+expires by the database's clock: from then on its claim no longer blocks the place, even
+before the rows are cleaned up.
 """
 
 from datetime import timedelta
@@ -31,10 +31,10 @@ from fhir_gateway.stores.database import Database, database_clock, lock_until_co
 from fhir_gateway.stores.journal.claim_steps import (
     OUR_ID,
     claim,
-    decide,
     find_free_place,
     from_now,
     get_row,
+    insert_intent,
     lock_row,
     lock_timeslot,
     release,
@@ -49,7 +49,7 @@ from fhir_gateway.stores.journal.records import (
     WriteKind,
     WriteState,
 )
-from fhir_gateway.stores.journal.requests import refuse_repeat, take_up
+from fhir_gateway.stores.journal.requests import link_request, refuse_repeat
 from fhir_gateway.stores.journal.rows import (
     NUMBER,
     intent_from_row,
@@ -68,19 +68,19 @@ __all__ = ["LONGEST_IN_ALL", "MOST_HOLDS", "Holds"]
 MOST_HOLDS: Final = 2
 
 LONGEST_IN_ALL: Final = timedelta(minutes=15)
-"""However often a hold is renewed, it ends so long after it was made."""
+"""A hold ends this long after it was made, however often it is renewed."""
 
 
 class Holds:
     """
-    The times that are only held.
+    Makes, renews and ends holds.
 
-    Every method is one transaction, as those of `Journal` are.
+    Every method is one transaction, as `Journal` states.
 
     Args:
         database: Where the journal is.
         seal: Encrypts what is personal.
-        claim_lease: How long one that is being booked may wait to be sent.
+        claim_lease: How long a hold that becomes a booking may wait to be sent.
     """
 
     def __init__(
@@ -105,16 +105,16 @@ class Holds:
         Hold a place of a timeslot.
 
         Args:
-            source: Whose time it is.
+            source: The source that lists the time.
             timeslot: The time, as it was listed.
-            number: Whom it is held for.
+            number: The resident's personal number.
             subject: The same person with a name, where that is known already.
             lasts: How long, from now.
             capacity: How many places the time has; `timeslot.count` when not given.
-            request: What the client calls this request, where it says.
+            request: The client's key of this request, if any.
 
         Raises:
-            AlreadyBooked: The same person has that time already, held or booked.
+            AlreadyBooked: The same person holds or has booked that time already.
             TimeslotTaken: Every place is claimed.
             TooManyHolds: The same person holds two other times.
             RepeatedRequest: The client has used that key before.
@@ -123,7 +123,7 @@ class Holds:
         with self._database.writing() as connection:
             refuse_repeat(connection, self._seal, request)
             hashes = self._seal.lookups(NUMBER, number.reveal())
-            # All processes know the same keys, if not in the same order.
+            # All processes have the same keys, perhaps in different order.
             lock_until_commit(connection, f"resident {min(hashes)}")
             lock_timeslot(connection, timeslot)
             ordinal = find_free_place(
@@ -151,7 +151,7 @@ class Holds:
                 )
                 .returning(*bookings.c)
             ).one()
-            intent = decide(
+            intent = insert_intent(
                 connection,
                 self._seal,
                 booking=row.id,
@@ -161,16 +161,16 @@ class Holds:
                 is_hold=True,
             )
             claim(connection, source, intent, timeslot, ordinal)
-            take_up(connection, self._seal, request, intent)
+            link_request(connection, self._seal, request, intent)
             return record_from_row(row, self._seal)
 
     def renew(self, booking: str, *, lasts: timedelta) -> BookingRecord:
         """
-        Let a hold last that long from now, but no longer than `LONGEST_IN_ALL` in all.
+        Extend a hold to that long from now, at most to `LONGEST_IN_ALL` in all.
 
         Raises:
             NotFound: There is no such booking.
-            HoldOver: It is over, or no hold any more.
+            HoldOver: It has expired, or is not a hold any more.
         """
         until = from_now(lasts)
         end = intents.c.created_at + LONGEST_IN_ALL.total_seconds()
@@ -188,15 +188,15 @@ class Holds:
         self, booking: str, *, reason: CancellationReason | None = None
     ) -> BookingRecord:
         """
-        End a hold. One that has been released, or is over, is returned as it is.
+        End a hold. A hold that is released or expired already stays as it is.
 
         Args:
-            booking: Our id of it.
-            reason: Why, where that is said.
+            booking: Our id of the hold.
+            reason: Why the client releases it, if it gives a reason.
 
         Raises:
             NotFound: There is no such booking.
-            HoldOver: It has been booked, or is being booked.
+            HoldOver: It is booked, or a booking of it is under way.
         """
         with self._database.writing() as connection:
             try:
@@ -219,7 +219,7 @@ class Holds:
             release(connection, booking)
             return record
 
-    def take(
+    def convert_to_booking(
         self,
         booking: str,
         *,
@@ -227,16 +227,16 @@ class Holds:
         request: RequestKey | None = None,
     ) -> WriteIntent:
         """
-        Make a hold the claim of a booking, which `WriteIntents.mark_sent` goes on with.
+        Turn a hold into the claim of a booking; `WriteIntents.mark_sent` comes next.
 
         Args:
-            booking: Our id of what is held.
-            subject: Who it is for; the same person as it was held for.
-            request: What the client calls this request, where it says.
+            booking: Our id of the hold.
+            subject: The resident with a name; the person of the hold.
+            request: The client's key of this request, if any.
 
         Raises:
             NotFound: There is no such booking.
-            HoldOver: It is over, or no hold any more.
+            HoldOver: It has expired, or is not a hold any more.
             RepeatedRequest: The client has used that key before.
         """
         with self._database.writing() as connection:
@@ -253,11 +253,11 @@ class Holds:
                 booking,
                 **values_from_subject(subject.as_mapping(), self._seal),
             )
-            take_up(connection, self._seal, request, intent)
+            link_request(connection, self._seal, request, intent)
             return intent
 
     def was_only_held(self, booking: str) -> bool:
-        """Return whether a booking was a hold that is over, and never more."""
+        """Return whether a booking was a hold that ended, and was never sent."""
         with self._database.reading() as connection:
             return _was_only_held(connection, booking)
 
@@ -277,13 +277,13 @@ class Holds:
     def _change_intent(
         self, connection: Connection, booking: str, **values: object
     ) -> Row[Any]:
-        """Change the intent of a hold that is not over."""
+        """Change the intent of a hold that has not expired."""
         row = None
         if OUR_ID.fullmatch(booking):
             row = connection.execute(
                 update(intents)
                 .where(intents.c.booking == booking, *_is_held())
-                # Whoever knows it as it was, has lost it.
+                # A process that read it earlier can no longer change it.
                 .values(fence=intents.c.fence + 1, **values)
                 .returning(*INTENT)
             ).one_or_none()

@@ -1,15 +1,15 @@
 """
-The journal itself.
+The journal: one object for each duty.
 
 A write to a region is three steps, each committed before the next one begins:
 
-    intents.claim_…          the place is ours     CLAIMED
-    intents.mark_sent        it may be sent now    SENT
-    settlements.settle_…     how it went           DONE, REFUSED, NOT_DONE,
+    intents.claim_…          the place is claimed  CLAIMED
+    intents.mark_sent        it may be sent        SENT
+    settlements.settle_…     the outcome           DONE, REFUSED, NOT_DONE,
                                                    LEFT_NO_TRACE, UNKNOWN
 
-`outcomes.take_unsettled` finds what was left between two steps, also after its owner
-has died.
+`outcomes.take_unsettled` finds the writes that stopped between two steps, also after
+their process has died.
 """
 
 from datetime import timedelta
@@ -33,27 +33,27 @@ class Journal:
     """
     What this server has booked, moved and cancelled, and what it is about to.
 
-    Every method of its parts is one transaction: it has happened lastingly when the
-    method returns, and not at all when it raises one of the errors it names.
-    `DatabaseUnavailable`, which any of them may raise, leaves that open: look at the
-    booking before going on.
+    Every method of its parts is one transaction. When the method returns, the change is
+    committed; when it raises one of the errors it names, nothing has changed. Each may
+    also raise `DatabaseUnavailable`, and then the change may or may not be committed:
+    read the booking before you continue.
 
     Args:
         database: Where the journal is.
         seal: Encrypts what is personal.
         claim_lease: How long a claim may wait to be sent before it counts as abandoned;
-            longer than a request can live.
+            longer than a request can last.
 
     Attributes:
-        intents: Writes that are going to be sent.
-        settlements: How writes went.
-        lookups: Bookings, and the writes to them.
-        places: Which places are claimed.
-        holds: What is only held.
-        requests: What clients call their requests.
-        outcomes: Which writes still have to be looked after.
-        reports: What regions say of bookings.
-        upkeep: Wipes and reseals.
+        intents: Claims places for writes, and commits that a write may be sent.
+        settlements: Records the outcomes of writes.
+        lookups: Finds bookings and the writes to them.
+        places: Reads which places are claimed.
+        holds: Makes, renews and ends holds.
+        requests: Stores the clients' request keys.
+        outcomes: Lists the writes whose outcome is still open, and the alarms.
+        reports: Records what regions report of bookings.
+        upkeep: Wipes and reseals personal data.
     """
 
     def __init__(

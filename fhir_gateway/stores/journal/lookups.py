@@ -1,5 +1,5 @@
 """
-Lookups: what the journal knows of bookings and of the writes to them.
+Lookups: find bookings and the writes to them.
 """
 
 from types import SimpleNamespace
@@ -20,7 +20,7 @@ from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal.claim_steps import (
     OUR_ID,
     get_row,
-    of_resident,
+    is_of_resident,
 )
 from fhir_gateway.stores.journal.queries import (
     BOOKING_WITH_PENDING,
@@ -47,7 +47,7 @@ __all__ = ["Lookups"]
 
 class Lookups:
     """
-    Finds bookings and write intents. Nothing here writes.
+    Finds bookings and write intents; changes nothing.
 
     Args:
         database: Where the journal is.
@@ -63,7 +63,7 @@ class Lookups:
         Return the booking with our own id.
 
         Raises:
-            NotFound: There is none, or the text is no id of ours.
+            NotFound: There is none, or the text is not our id.
         """
         with self._database.reading() as connection:
             return self._record(get_row(connection, booking))
@@ -72,10 +72,10 @@ class Lookups:
         self, booking: str
     ) -> tuple[BookingRecord, WriteIntent | None]:
         """
-        Return a booking, and the write to it that is not settled, of one moment.
+        Return a booking and its unsettled write, both as of one moment.
 
         Raises:
-            NotFound: There is none, or the text is no id of ours.
+            NotFound: There is none, or the text is not our id.
         """
         row = None
         if OUR_ID.fullmatch(booking):
@@ -101,7 +101,7 @@ class Lookups:
         return self._find_intent(PENDING_INTENT, booking)
 
     def find_latest(self, booking: str) -> WriteIntent | None:
-        """Return the last write to a booking; None when it never had one here."""
+        """Return the last write to a booking; None when this server sent none."""
         return self._find_intent(LATEST_INTENT, booking)
 
     def get_intent(self, intent: str) -> WriteIntent:
@@ -123,15 +123,15 @@ class Lookups:
         self, number: PersonalIdentityNumber
     ) -> tuple[BookingRecord, ...]:
         """
-        Return a resident's bookings, by start.
+        Return a resident's bookings, ordered by start.
 
-        The void ones are left out, and holds that were released: none was ever booked.
+        Void bookings and released holds are left out: none of them was ever booked.
         """
         with self._database.reading() as connection:
             rows = connection.execute(
                 select(bookings)
                 .where(
-                    of_resident(self._seal, number),
+                    is_of_resident(self._seal, number),
                     bookings.c.state != VOID,
                     or_(
                         bookings.c.state != BookingState.CANCELLED.value,
@@ -156,10 +156,9 @@ class Lookups:
         self, source: SourceName, unit: HsaId, booking_id: BookingId
     ) -> BookingRecord | None:
         """
-        Return the booking that a region knows by that id.
+        Return the booking with that id of the region.
 
-        It is the BOOKED one where there is one, else the one that was last changed;
-        None when there is none at all.
+        Of several it is the BOOKED one, else the one changed last. None: there is none.
         """
         with self._database.reading() as connection:
             row = connection.execute(

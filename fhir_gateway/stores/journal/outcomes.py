@@ -1,8 +1,8 @@
 """
-Outcomes: what has to be found out of writes, and what was.
+Outcomes: the writes to look up at their sources, and the alarms.
 
-`Settlements` settles them; this lists what should be looked for, and writes down the
-looks, the doubts and the alarms.
+`Settlements` records the outcomes. This module lists the writes that need a look,
+counts looks without result, reopens settled writes and raises alarms.
 """
 
 from collections.abc import Callable
@@ -34,11 +34,11 @@ from fhir_gateway.stores.journal.claim_steps import (
     find_any_place,
     from_now,
     get_row,
+    is_of_resident,
     lock_row,
     lock_timeslot,
     lost_intent,
-    of_resident,
-    texts,
+    stored_states,
 )
 from fhir_gateway.stores.journal.queries import (
     DUE_AT,
@@ -70,8 +70,8 @@ _KNOWN_TO_BE_WRONG: Final = frozenset(
     {Alarm.SOMETHING_ELSE, Alarm.DUPLICATE, Alarm.CONTRADICTED}
 )
 
-# It runs before the alarm is committed: a process that dies in between logs it twice,
-# where the other order would not have logged it at all.
+# It runs before the alarm is committed: if a process dies in between, the alarm is
+# logged twice; in the other order it might not be logged at all.
 Log: TypeAlias = Callable[[], object]
 
 
@@ -79,8 +79,8 @@ def _log_nothing() -> None:
     """Log nothing."""
 
 
-def _is_of(source: SourceName | None) -> ColumnElement[bool]:
-    """Return whether an intent is of a source's booking; of any when it is None."""
+def _is_of_source(source: SourceName | None) -> ColumnElement[bool]:
+    """Return the condition that an intent belongs to a source; None: to any."""
     if source is None:
         return true()
     return exists().where(
@@ -90,9 +90,9 @@ def _is_of(source: SourceName | None) -> ColumnElement[bool]:
 
 class Outcomes:
     """
-    The writes that somebody has to look after.
+    Lists the writes that need a look, and raises alarms.
 
-    Every method is one transaction, as those of `Journal` are.
+    Every method is one transaction, as `Journal` states.
 
     Args:
         database: Where the journal is.
@@ -104,7 +104,7 @@ class Outcomes:
         self._seal = seal
 
     def list_sources(self) -> tuple[SourceName, ...]:
-        """Return the sources with something for `take_unsettled` or `take_unseen`."""
+        """Return the sources with writes for `take_unsettled` or `take_unseen`."""
         with self._database.reading() as connection:
             return tuple(
                 map(SourceName, connection.execute(SOURCES_WITH_DUE).scalars())
@@ -114,28 +114,28 @@ class Outcomes:
         self,
         *,
         limit: int,
-        hold: timedelta = timedelta(),
+        lease: timedelta = timedelta(),
         source: SourceName | None = None,
     ) -> tuple[WriteIntent, ...]:
         """
-        Return writes whose outcome should be looked for now, the longest waiting first.
+        Return unsettled writes that are due for a look, the longest waiting first.
 
-        They are UNKNOWN; or SENT or CLAIMED, and their owner has not been heard of for
-        the length of its lease. A CLAIMED one was never sent: `settle_not_done`.
+        They are UNKNOWN; or SENT or CLAIMED, and the lease of their process has ended.
+        A CLAIMED one was never sent: `settle_not_done`.
 
         Args:
             limit: How many at most.
-            hold: How long to keep what is returned from other lookers. Without it they
-                may look at the same; the first to settle or postpone wins.
-            source: Whose; None for any.
+            lease: How long other callers do not get these writes. Without it they may
+                get the same ones; the first to settle or postpone wins.
+            source: Of which source; None: of any.
         """
         chosen = (
             select(*INTENT)
-            .where(IS_UNSETTLED, _is_of(source))
+            .where(IS_UNSETTLED, _is_of_source(source))
             .order_by(DUE_AT, intents.c.created_at)
             .limit(limit)
         )
-        if not hold:
+        if not lease:
             with self._database.reading() as connection:
                 return tuple(map(self._intent, connection.execute(chosen)))
         with self._database.writing() as connection:
@@ -143,27 +143,28 @@ class Outcomes:
             connection.execute(
                 update(intents)
                 .where(intents.c.id.in_([row.id for row in rows]))
-                .values(next_look_at=from_now(hold))
+                .values(next_look_at=from_now(lease))
             )
         return tuple(map(self._intent, rows))
 
     def take_unseen(
-        self, *, limit: int, hold: timedelta, source: SourceName | None = None
+        self, *, limit: int, lease: timedelta, source: SourceName | None = None
     ) -> tuple[WriteIntent, ...]:
         """
-        Return settled writes that should be looked at once more now.
+        Return settled writes that are due for one more look.
 
-        They were done by the region's word alone, or not done by their absence alone.
+        The region confirmed them but did not list them, or they left no trace.
 
         Args:
             limit: How many at most.
-            hold: After how long `take_unseen` has again what `mark_seen` has not ended.
-            source: Whose; None for any.
+            lease: After how long `take_unseen` returns them again, unless `mark_seen`
+                has ended that.
+            source: Of which source; None: of any.
         """
         with self._database.writing() as connection:
             rows = connection.execute(
                 select(*INTENT)
-                .where(IS_UNSEEN, _is_of(source))
+                .where(IS_UNSEEN, _is_of_source(source))
                 .order_by(intents.c.next_look_at)
                 .limit(limit)
                 .with_for_update(skip_locked=True)
@@ -172,12 +173,12 @@ class Outcomes:
                 connection.execute(
                     update(intents)
                     .where(intents.c.id.in_([row.id for row in rows]))
-                    .values(next_look_at=from_now(hold))
+                    .values(next_look_at=from_now(lease))
                 )
         return tuple(map(self._intent, rows))
 
     def mark_seen(self, intent: WriteIntent) -> None:
-        """Look no more at a write that is settled."""
+        """Record that a settled write needs no further look."""
         with self._database.writing() as connection:
             connection.execute(
                 update(intents)
@@ -192,23 +193,23 @@ class Outcomes:
         self, intent: WriteIntent, *, until: timedelta, unchanged: bool = False
     ) -> WriteIntent:
         """
-        Count one vain look for an outcome; `take_unsettled` has it again after a while.
+        Count one look without result; `take_unsettled` returns the write again later.
 
         Args:
             intent: What `take_unsettled` returned.
-            until: How long, from now.
+            until: How long from now it returns again.
             unchanged: The source could be read, and shows no trace of the write.
 
         Raises:
-            LostIntent: It is settled, was never sent, or somebody else has postponed
-                it since it was read: then that look counts and this one does not.
+            LostIntent: It is settled, was never sent, or another process has postponed
+                it since it was read: then only that look counts.
         """
         with self._database.writing() as connection:
             row = connection.execute(
                 update(intents)
                 .where(
                     intents.c.id == intent.id,
-                    intents.c.state.in_(texts(_AFTER_SENDING)),
+                    intents.c.state.in_(stored_states(_AFTER_SENDING)),
                     intents.c.fence == intent.fence,
                     intents.c.attempts == intent.attempts,
                 )
@@ -231,15 +232,15 @@ class Outcomes:
         self, intent: WriteIntent, alarm: Alarm, *, log: Log = _log_nothing
     ) -> bool:
         """
-        Flag a write for manual follow-up; return whether that is news.
+        Flag a write for manual follow-up; return whether the alarm is new.
 
-        A write has one alarm. What needs a person replaces what only takes long, and
-        what is known to be wrong replaces either.
+        A write has one alarm. AMBIGUOUS and BEGUN replace OVERDUE; SOMETHING_ELSE,
+        DUPLICATE and CONTRADICTED replace any other.
 
         Args:
             intent: The write.
             alarm: Why.
-            log: Logs it, if it is news.
+            log: Logs the alarm; called only if it is new.
         """
         replaceable: ColumnElement[bool] = intents.c.alarm.is_(None)
         if alarm in _KNOWN_TO_BE_WRONG:
@@ -259,12 +260,12 @@ class Outcomes:
 
     def mark_sent_late(self, intent: WriteIntent) -> bool:
         """
-        Say that a write of unknown outcome has been sent this moment, not before.
+        Record that a write of unknown outcome was sent just now, not earlier.
 
-        What looks have found until now says nothing about it.
+        Looks before this moment prove nothing about it.
 
         Returns:
-            Whether it is of unknown outcome.
+            Whether its outcome is unknown; otherwise nothing changed.
         """
         with self._database.writing() as connection:
             marked = connection.execute(
@@ -285,19 +286,19 @@ class Outcomes:
         self, intent: WriteIntent, *, lease: timedelta, log: Log = _log_nothing
     ) -> WriteIntent | None:
         """
-        Take back that a write left no trace: it is done, or was sent after all.
+        Reopen a write that was settled as LEFT_NO_TRACE, but was done or sent.
 
-        It is SENT again, this moment, with an alarm, and its place is claimed anew:
-        beside the resident who has it by now, since both have got a yes.
+        It is SENT as of now, with an alarm, and its place is claimed again. If another
+        resident has the place by now, both claims stand: the region confirmed both.
 
         Args:
-            intent: The write, however it was known.
+            intent: The write, as the caller read it.
             lease: How long the caller has to settle it.
             log: Logs the alarm.
 
         Returns:
-            The write as it is now; None when it was not settled by its absence, or
-            another write to the booking is under way.
+            The write as it is now; None when it was not LEFT_NO_TRACE, or another write
+            to the booking is under way.
         """
         with self._database.writing() as connection:
             if intent.timeslot is not None:
@@ -350,14 +351,14 @@ class Outcomes:
     def find_absent_make(
         self, source: SourceName, number: PersonalIdentityNumber, timeslot: Timeslot
     ) -> WriteIntent | None:
-        """Return the MAKE of a resident's time that was settled by its absence."""
+        """Return the MAKE of a resident's time that was settled as LEFT_NO_TRACE."""
         with self._database.reading() as connection:
             row = connection.execute(
                 select(*INTENT)
                 .join(bookings, bookings.c.id == intents.c.booking)
                 .where(
                     bookings.c.source == source,
-                    of_resident(self._seal, number),
+                    is_of_resident(self._seal, number),
                     bookings.c.state == VOID,
                     bookings.c.unit == timeslot.schedule.unit,
                     bookings.c.starts_at == epoch_seconds(timeslot.start),

@@ -1,8 +1,8 @@
 """
-Places: which of a timeslot's are claimed here, and what has lately changed about that.
+Places: which places of timeslots are claimed here, and which claims have changed.
 
-A web process leaves claimed places out of its searches. It reads all of them once, and
-from then on what has changed: there may be a hundred thousand.
+A web process leaves claimed places out of its searches. It reads all claims once, and
+then only the changes: there may be a hundred thousand claims.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,10 +25,10 @@ from fhir_gateway.stores.journal.queries import (
 
 __all__ = ["Place", "Places", "Reading"]
 
-# A change has the time of its statement and is seen from its commit on, which comes
-# later: a writer may wait for a lock for so long.
+# A change bears the time of its statement, and is visible from its commit on. That may
+# be this much later, because a writer may wait for a lock.
 _COMMITS_WITHIN: Final = timedelta(seconds=30)
-# Databases take so many values in one statement, and more.
+# Every database takes at least this many values in one statement.
 _AT_ONCE: Final = 500
 
 
@@ -38,8 +38,8 @@ class Place:
     A place of a timeslot that is claimed here.
 
     Attributes:
-        booking: Our own id of the booking that has it.
-        is_settled: Its source knows of it, so that it lists the place no more.
+        booking: Our id of the booking that has the place.
+        is_settled: Its source knows of it, and no longer lists the place.
     """
 
     booking: str
@@ -49,13 +49,13 @@ class Place:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """
-    What was read of timeslots of which places are claimed.
+    The live claims of timeslots, as of one reading.
 
     Attributes:
-        at: When, by the database's clock; `Places.read_changed` goes on from there.
-        held: For each timeslot, by its token, when each live claim's write was settled,
-            in seconds since 1970, ascending; infinity while that is on its way or its
-            outcome unknown, or the time only held.
+        at: When, by the database's clock; `Places.read_changed` continues from there.
+        held: For each timeslot, by its token, when the write of each live claim was
+            settled, in seconds since 1970, ascending; infinity while the write is under
+            way, its outcome is unknown, or the time is only held.
     """
 
     at: float
@@ -64,7 +64,7 @@ class Reading:
 
 class Places:
     """
-    Tells of places.
+    Reads which places are claimed.
 
     Args:
         database: Where the journal is.
@@ -90,12 +90,12 @@ class Places:
             )
 
     def read_live(self, *, starting_after: datetime) -> Reading:
-        """Return every timeslot to come with a live claim."""
+        """Return every timeslot with a live claim that starts after that instant."""
         with self._database.reading() as connection:
             at = connection.execute(select(database_clock())).scalar_one()
             return Reading(
                 at=at,
-                held=_held(
+                held=_settled_at_by_token(
                     connection.execute(
                         LIVE_AFTER, {"after": epoch_seconds(starting_after)}
                     )
@@ -104,11 +104,11 @@ class Places:
 
     def read_changed(self, since: float) -> Reading:
         """
-        Return the timeslots whose claims have changed since then, and some others.
+        Return the timeslots of which claims have changed since then, and some others.
 
-        One without a live claim has none in `held`. What was committed half a minute
-        after it was done is missed, and so is what was done while the database's clock
-        was put back: `read_live` has it.
+        A timeslot without a live claim has an empty entry in `held`. This misses a
+        change that was committed more than half a minute after its statement, and a
+        change made while the database's clock was set back: `read_live` has both.
         """
         with self._database.reading() as connection:
             at = connection.execute(select(database_clock())).scalar_one()
@@ -122,11 +122,13 @@ class Places:
             held: dict[str, tuple[float, ...]] = dict.fromkeys(tokens, ())
             for first in range(0, len(tokens), _AT_ONCE):
                 some = tokens[first : first + _AT_ONCE]
-                held |= _held(connection.execute(LIVE_OF, {"tokens": some}))
+                held |= _settled_at_by_token(
+                    connection.execute(LIVE_OF, {"tokens": some})
+                )
             return Reading(at=at, held=held)
 
 
-def _held(rows: Iterable[Row[Any]]) -> dict[str, tuple[float, ...]]:
+def _settled_at_by_token(rows: Iterable[Row[Any]]) -> dict[str, tuple[float, ...]]:
     held: dict[str, tuple[float, ...]] = {}
     for row in rows:
         at = inf if row.settled_at is None else float(row.settled_at)

@@ -1,7 +1,7 @@
 """
-The statements that the journal runs, each built once.
+The SQL statements of the journal, each built once.
 
-To build a statement takes SQLAlchemy several times as long as to run it.
+SQLAlchemy takes several times as long to build a statement as to run it.
 """
 
 from typing import Final
@@ -56,8 +56,8 @@ __all__ = [
     "is_live",
 ]
 
-# An intent as `intent_from_row` reads it: whether a hold is over is for the
-# database's clock to say.
+# An intent as `intent_from_row` reads it. Only the database's clock decides whether a
+# hold has expired.
 INTENT: Final = (
     *intents.c,
     func.coalesce(
@@ -72,9 +72,9 @@ INTENT: Final = (
 
 def is_live() -> ColumnElement[bool]:
     """
-    Return the condition that a claim, joined with its intent, keeps others out.
+    Return the condition that a claim, joined with its intent, blocks its place.
 
-    A hold that is over does not, whether or not somebody has tidied up after it.
+    The claim of an expired hold does not, even before it is cleaned up.
     """
     return and_(
         claims.c.released_at.is_(None),
@@ -163,7 +163,7 @@ LATEST_INTENT: Final = (
     .limit(1)
 )
 PENDING_INTENT: Final = LATEST_INTENT.where(intents.c.settled_at.is_(None))
-# In one statement: two would each see the database at a moment of its own.
+# One statement, since two would read the database at two moments.
 BOOKING_WITH_PENDING: Final = (
     select(*bookings.c, *(each.label(f"intent_{each.key}") for each in INTENT))
     .outerjoin(
@@ -216,7 +216,7 @@ OTHER_RECORD: Final = (
 
 _CLAIM_OF: Final = and_(
     intents.c.id == claims.c.intent,
-    # They are of one booking anyway; by it the database finds an intent's claims.
+    # Implied by the line above; it lets the database use the index on the booking.
     intents.c.booking == claims.c.booking,
 )
 _LIVE: Final = (
@@ -230,11 +230,11 @@ LIVE_OF: Final = _LIVE.where(claims.c.token.in_(bindparam("tokens", expanding=Tr
 _SINCE: Final[ColumnElement[float]] = bindparam("since", type_=Double())
 _TOKENS: Final = select(claims.c.token).join(intents, _CLAIM_OF)
 _UNSETTLED: Final = intents.alias()
-# A claim changes until its intent is settled, when it is, and when it is released.
+# A claim may change until its intent is settled, then when it is released.
 CHANGED_TOKENS: Final = union(
     _TOKENS.where(
         intents.c.settled_at.is_(None),
-        # Few; without this SQLite goes through all claims to find theirs.
+        # They are few; without this condition SQLite scans all claims.
         claims.c.booking.in_(
             select(_UNSETTLED.c.booking).where(_UNSETTLED.c.settled_at.is_(None))
         ),

@@ -1,12 +1,12 @@
 """
-What the journal returns: bookings, intents, and why a write was not begun.
+What the journal returns and raises: bookings, write intents, and conflicts.
 
     Conflict (model.errors)
     ├── AlreadyBooked      the same resident holds that time already
     ├── BookingIdTaken     the region's id belongs to another booking
-    ├── LostIntent       somebody else has settled or sent it
-    ├── HoldOver           a hold is over, or was never one
-    └── TooManyHolds       the resident holds as many times as one may
+    ├── HoldOver           the hold has ended, or was never a hold
+    ├── LostIntent         another process has sent or settled the intent
+    └── TooManyHolds       the resident has as many holds as allowed
 """
 
 from dataclasses import dataclass, field
@@ -38,14 +38,14 @@ __all__ = [
 
 class BookingState(Enum):
     """
-    Where a booking stands.
+    The state of a booking.
 
-    PENDING is held, or on its way. CANCELLED was booked, or held and released. The
-    others are void, and no list has them:
+    PENDING is held, or its write is not settled. CANCELLED was booked, or held and
+    released. The others are void, and no list shows them:
 
-    REFUSED: the region said no. NOT_MADE: the write never reached the region, or left
-    no trace there. LAPSED: it was held, and the hold ran out. REPLACED: another record
-    of the same booking stands instead.
+    REFUSED: the region refused it. NOT_MADE: the write never reached the region, or
+    left no trace there. LAPSED: the hold expired. REPLACED: another record of the same
+    booking replaces it.
     """
 
     PENDING = "PENDING"
@@ -73,7 +73,7 @@ _VOID: Final = frozenset(
 
 
 class WriteKind(Enum):
-    """Which write was decided."""
+    """What a write does at the region."""
 
     MAKE = "MAKE"
     UPDATE = "UPDATE"
@@ -82,12 +82,12 @@ class WriteKind(Enum):
 
 class WriteState(Enum):
     """
-    How far a write has come.
+    The state of a write intent.
 
-    CLAIMED may be sent; SENT may have been; UNKNOWN was, and nobody knows the outcome.
-    DONE, REFUSED and NOT_DONE are certain and never change again: a write that is
-    NOT_DONE never reached the region, or the unit itself says so. LEFT_NO_TRACE was
-    sent, and its source shows nothing of it; should it turn up later, it is SENT again.
+    CLAIMED: not sent yet. SENT: may have been sent. UNKNOWN: was sent, and the outcome
+    is not known. DONE, REFUSED and NOT_DONE are final: a NOT_DONE write never reached
+    the region, or the unit itself says that it did nothing. LEFT_NO_TRACE: was sent,
+    and its source shows no trace of it; if it appears later, it is SENT again.
     """
 
     CLAIMED = "CLAIMED"
@@ -103,10 +103,11 @@ class Alarm(Enum):
     """
     Why a write needs manual follow-up; docs/booking.md says what to do.
 
-    OVERDUE: nobody has found out for ten minutes. AMBIGUOUS: the source shows something
-    that may or may not be it. BEGUN: its time has begun, so that the source need say
-    no more. SOMETHING_ELSE: the region said yes to something else. DUPLICATE: the
-    region has done it twice. CONTRADICTED: it was settled as not done, and was done.
+    OVERDUE: the outcome has been unknown for ten minutes. AMBIGUOUS: the source lists
+    something that may or may not be the booking. BEGUN: the time has begun, and the
+    source need not list it any more. SOMETHING_ELSE: the region confirmed something
+    else. DUPLICATE: the region has the booking twice. CONTRADICTED: the write was
+    settled as not done, and was done or sent.
     """
 
     OVERDUE = "OVERDUE"
@@ -124,15 +125,15 @@ class BookingRecord:
 
     Attributes:
         id: Our own id, and the Appointment's.
-        version: 1 at first, one more at each change that a client can see.
-        timeslot: Its time; `count` means nothing here and is 1.
+        version: 1 at first; grows by one at each change that a client can see.
+        timeslot: Its time; `count` has no meaning here and is 1.
         booking_id: The region's id, where it is known.
         subject: The resident; None for a booking made elsewhere, of which only the
             number is known.
         message: The region's own text, which must be shown.
-        cancellation: Why it was cancelled, where it was cancelled here and that was
-            said.
-        confirmed_at: When its source last said that it stands, if ever.
+        cancellation: Why it was cancelled, where a client of this server cancelled it
+            and gave a reason.
+        confirmed_at: When its source last confirmed it, if ever.
     """
 
     id: str
@@ -155,18 +156,18 @@ class BookingRecord:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteIntent:
     """
-    A write to a region: what was decided, and how far it has come.
+    A write to a region, and its state.
 
-    It is a snapshot; who acts on one that has been overtaken gets `LostIntent`.
+    It is a snapshot: a method that gets an outdated one raises `LostIntent`.
 
     Attributes:
-        booking: Our own id of the booking it concerns.
-        fence: One more each time it is sent; a stale one opens nothing.
+        booking: Our own id of the booking it changes.
+        fence: Grows each time the intent changes hands; an older one changes nothing.
         timeslot: The time to book or to move to; None for CANCEL.
         sent_at: When it may first have been sent.
-        attempts: How many times its outcome has been looked for in vain.
-        held_until: Until when it only holds its time; None when it is more than that.
-        is_lapsed: That was over, by the database's clock, when this was read.
+        attempts: How many looks for its outcome had no result.
+        held_until: Until when it holds its time; None when it is not a hold.
+        is_lapsed: The hold had expired, by the database's clock, when this was read.
         unchanged_at: Since when its source shows no trace of it; None before a look.
         alarm: Why it needs manual follow-up; None when it needs none.
         message: The region's own text when it refused.
@@ -204,9 +205,9 @@ class AlreadyBooked(Conflict):
 
 class BookingIdTaken(Conflict):
     """
-    The region's id belongs to another booking of ours: another person's or time's.
+    The region's id belongs to another booking here, of another person or time.
 
-    What the region answered cannot be about this booking. Nothing was changed.
+    The region's answer cannot be about this booking. Nothing was changed.
     """
 
     default_party: ClassVar[Party] = Party.REGION
@@ -214,7 +215,7 @@ class BookingIdTaken(Conflict):
 
 class HoldOver(Conflict):
     """
-    The hold has lasted its time, was released, or has been booked: hold or book anew.
+    The hold has expired, was released, or has been booked: hold or book again.
     """
 
     default_error_code: ClassVar[ErrorCode | None] = ErrorCode.HOLD_IS_OVER
@@ -222,13 +223,15 @@ class HoldOver(Conflict):
 
 class LostIntent(Conflict):
     """
-    Somebody else has sent or settled it; nothing was changed. Look at the booking.
+    Another process has sent or settled the intent; nothing was changed.
+
+    Read the booking before you continue.
     """
 
     default_party: ClassVar[Party] = Party.GATEWAY
 
 
 class TooManyHolds(Conflict):
-    """The resident holds as many times as one may: release or book one of them."""
+    """The resident has as many holds as allowed: release or book one of them."""
 
     default_error_code: ClassVar[ErrorCode | None] = ErrorCode.TOO_MANY_HOLDS

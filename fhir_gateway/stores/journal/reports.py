@@ -1,5 +1,5 @@
 """
-Reports: what regions say of bookings, asked or unasked.
+Reports: record what regions report of bookings.
 """
 
 from collections.abc import Sequence
@@ -26,11 +26,11 @@ from fhir_gateway.stores.journal.booking_steps import (
     change,
     is_overtaken,
     lock_unit,
-    retire_double,
+    replace_duplicate,
 )
 from fhir_gateway.stores.journal.claim_steps import (
+    is_of_resident,
     lock_row,
-    of_resident,
     release,
 )
 from fhir_gateway.stores.journal.queries import CHANGE_AND_CONFIRM, CONFIRM
@@ -52,7 +52,7 @@ from fhir_gateway.stores.sealing import Seal
 
 __all__ = ["Reports"]
 
-# Bookings that one transaction writes: others wait no longer than that takes.
+# Most bookings of one transaction: other writers wait for it to end.
 _AT_ONCE: Final = 50
 _MAY: Final = {
     Wish.CANCEL: "may_cancel",
@@ -64,9 +64,9 @@ _TIMES: Final = ("starts_at", "ends_at")
 
 class Reports:
     """
-    Writes down what a source has said of a booking.
+    Records what sources report of bookings.
 
-    Every method is one transaction, as those of `Journal` are; those of many bookings
+    Every method is one transaction, as `Journal` states; `adopt_all` and `confirm_all`
     are a few.
 
     Args:
@@ -87,19 +87,19 @@ class Reports:
         number: PersonalIdentityNumber,
     ) -> BookingRecord:
         """
-        Return our record of a booking that a region reports; make one if need be.
+        Return our record of a booking that a region reports; insert it if missing.
 
-        A booking that we are making or moving just now is recognised by its resident,
-        unit and start, and returned as it stands: its outcome is for its sender to
-        settle. An existing record is never changed here; `confirm` does that.
+        A booking of which a write is under way is recognised by resident, unit and
+        start, and returned as it is: its sender settles the outcome. An existing record
+        is never changed here; `confirm` does that.
 
-        A booking that is CANCELLED here and still stands at its source is made anew:
-        a time that is shown in vain does less harm than one that is missed.
+        A booking that is CANCELLED here and that its source still lists gets a new
+        record: a time shown wrongly does less harm than a missed one.
 
         Raises:
-            BookingIdTaken: Its id is that of another person's booking.
+            BookingIdTaken: Its id belongs to another person's booking.
         """
-        # Most of what a region reports is known, and looking waits for nobody.
+        # Most reported bookings are known, and reading takes no lock.
         with self._database.reading() as connection:
             found = self._read_known(connection, source, number, [booking])
             known = self._find_known(found, source, booking, timeslot, number)
@@ -119,8 +119,8 @@ class Reports:
         """
         Return our records of a resident's bookings, each as `adopt` returns it.
 
-        None stands for one with the id of another person's booking. What is not known
-        yet is written down in few transactions, each of few bookings.
+        None stands for one with the id of another person's booking. New records are
+        inserted in a few transactions, each of a few bookings.
         """
         adopted: list[BookingRecord | None] = []
         for first in range(0, len(reported), _AT_ONCE):
@@ -184,20 +184,20 @@ class Reports:
         self, record: BookingRecord, booking: Booking, timeslot: Timeslot
     ) -> BookingRecord:
         """
-        Store what its source said of a booking just now.
+        Store what a source has just reported of a booking.
 
-        The version changes only when something that a client can see does. A booking
-        that is not BOOKED is left alone. One that has changed since `record` was read,
-        or that a write is under way to, only gets its `confirmed_at`: what the source
-        said may be older than what we know.
+        The version changes only if something that a client can see changes. A booking
+        that is not BOOKED is left unchanged. If it has changed since `record` was read,
+        or has an unsettled write, only `confirmed_at` is set: the report may be older
+        than the journal.
 
         Args:
             record: The booking as it was before the source was asked.
-            booking: What the source said.
-            timeslot: Its time now. Where the unit has moved it, the old place is free.
+            booking: What the source reported.
+            timeslot: Its time now. If the unit has moved it, the old place is released.
 
         Raises:
-            BookingIdTaken: Its id is that of another booking of ours.
+            BookingIdTaken: Its id belongs to another booking here.
             NotFound: There is no such booking.
         """
         with self._database.writing() as connection:
@@ -208,10 +208,10 @@ class Reports:
         self, reported: Sequence[tuple[BookingRecord, Booking, Timeslot]]
     ) -> list[BookingRecord | None]:
         """
-        Store what sources said of bookings just now, each as `confirm` does.
+        Store what sources have just reported of bookings, each as `confirm` does.
 
-        None stands for one with the id of another booking of ours. Few transactions do
-        it, each of few bookings.
+        None stands for one with the id of another booking here. There are a few
+        transactions, each of a few bookings.
         """
         confirmed: list[BookingRecord | None] = []
         for first in range(0, len(reported), _AT_ONCE):
@@ -226,7 +226,7 @@ class Reports:
                     try:
                         confirmed.append(self._confirm(connection, *each))
                     except BookingIdTaken:
-                        # It is found before anything is changed.
+                        # Raised before anything is changed.
                         confirmed.append(None)
         return confirmed
 
@@ -249,7 +249,7 @@ class Reports:
             "booking_id": booking.booking_id or row.booking_id,
             "is_invitation": booking.is_invitation,
             **values_from_permissions(booking.permissions),
-            # What cannot be read just now stands as it was last known.
+            # A permission that cannot be read keeps its last known value.
             **{
                 column: getattr(row, column)
                 for wish, column in _MAY.items()
@@ -259,17 +259,17 @@ class Reports:
         }
         if all(getattr(row, name) == value for name, value in described.items()):
             return change(connection, self._seal, row, CONFIRM)
-        retire_double(connection, self._seal, row, booking.booking_id, timeslot)
+        replace_duplicate(connection, self._seal, row, booking.booking_id, timeslot)
         if any(described[name] != getattr(row, name) for name in _TIMES):
             release(connection, row.id)
         return change(connection, self._seal, row, CHANGE_AND_CONFIRM, **described)
 
     def mark_cancelled_elsewhere(self, record: BookingRecord) -> BookingRecord:
         """
-        Store that its source no longer has a booking; its places are free.
+        Store that its source no longer has a booking; release its places.
 
-        One that is not BOOKED, that has changed since `record` was read, or that a
-        write is under way to, is returned as it stands.
+        The booking is left unchanged if it is not BOOKED, has changed since `record`
+        was read, or has an unsettled write.
 
         Args:
             record: The booking as it was before the source was asked.
@@ -294,7 +294,7 @@ class Reports:
         number: PersonalIdentityNumber,
         reported: Sequence[Booking],
     ) -> "_Known":
-        """Return what the journal has of a resident, and by the reported ids."""
+        """Return a resident's bookings, and those with the reported ids."""
         known = _Known()
         ids = {each.booking_id for each in reported if each.booking_id is not None}
         if ids:
@@ -317,7 +317,7 @@ class Reports:
             )
             .where(
                 bookings.c.source == source,
-                of_resident(self._seal, number),
+                is_of_resident(self._seal, number),
                 bookings.c.state.in_(
                     [BookingState.PENDING.value, BookingState.BOOKED.value]
                 ),
@@ -337,10 +337,10 @@ class Reports:
         number: PersonalIdentityNumber,
     ) -> BookingRecord | None:
         """
-        Return our record of a booking, where the journal has one.
+        Return our record of a booking, if the journal has one.
 
         Raises:
-            BookingIdTaken: Its id is that of another person's booking.
+            BookingIdTaken: Its id belongs to another person's booking.
         """
         unit, start = timeslot.schedule.unit, epoch_seconds(timeslot.start)
         if booking.booking_id is not None:
@@ -351,8 +351,8 @@ class Reports:
                     raise booking_id_taken(source)
                 return record
         for row in known.at.get((unit, start), ()):
-            # Ids say nothing where one of the two has none; a resident cannot be at
-            # one unit twice at once.
+            # Where one of the two has no id, they are the same booking: a resident
+            # cannot be at one unit twice at the same time.
             if row.booking_id is None or booking.booking_id is None:
                 return self._record(row)
         target = known.by_target.get((unit, start))
@@ -368,9 +368,9 @@ class _Known:
     Bookings of one source that the journal has.
 
     Attributes:
-        by_id: Those BOOKED, of anybody, by unit and id.
-        at: The resident's that are booked or being made, by unit and start.
-        by_target: Those of them that are being made or moved, by where to.
+        by_id: BOOKED ones of any person, by unit and id.
+        at: The resident's booked and pending ones, by unit and start.
+        by_target: Of these, the ones with an unsettled write, by its unit and start.
     """
 
     by_id: dict[tuple[str, str], Row[Any]] = field(default_factory=dict)
@@ -378,7 +378,7 @@ class _Known:
     by_target: dict[tuple[str, float], Row[Any]] = field(default_factory=dict)
 
     def add(self, row: Row[Any]) -> None:
-        """Add a booking of the resident's that has just been made."""
+        """Add a booking of the resident that has just been inserted."""
         if row.booking_id is not None:
             self.by_id[row.unit, row.booking_id] = row
         self.at.setdefault((row.unit, row.starts_at), []).append(row)

@@ -1,9 +1,8 @@
 """
-What clients call their requests, so that a repeat gets the answer of the first.
+Request keys of clients: a repeated request gets the answer of the first one.
 
-A key is begun when its request is, taken up by the write intent that the request leads
-to, and closed with the answer once that is final. Neither key, body nor answer stands
-here in clear text.
+A key begins with its request, is linked to the write intent that the request leads to,
+and is closed with the final answer. Key, body and answer are stored hashed or sealed.
 """
 
 import json
@@ -36,9 +35,9 @@ from fhir_gateway.stores.journal.records import (
 from fhir_gateway.stores.journal.tables import NOT_DONE, intents, requests
 from fhir_gateway.stores.sealing import Seal
 
-__all__ = ["Requests", "refuse_repeat", "take_up"]
+__all__ = ["Requests", "link_request", "refuse_repeat"]
 
-# What a keyed hash is of.
+# What is hashed: the purpose of each keyed hash.
 _KEY: Final = "request key"
 _FINGERPRINT: Final = "request fingerprint"
 
@@ -47,10 +46,10 @@ _KEPT_FOR: Final = timedelta(hours=24)
 
 class Requests:
     """
-    The clients' request keys.
+    Stores the clients' request keys and the answers.
 
     Args:
-        database: Where they are.
+        database: Where the journal is.
         seal: Hashes keys and encrypts answers.
     """
 
@@ -59,18 +58,17 @@ class Requests:
         self._seal = seal
 
     def begin(
-        self, request: RequestKey, *, lease: timedelta, after_no: bool = False
+        self, request: RequestKey, *, lease: timedelta, again_if_not_done: bool = False
     ) -> None:
         """
-        Say that a request is being worked at.
+        Record that a request is in progress.
 
-        A key whose worker was lost before it led to an intent is begun anew.
+        A key begins again if its process died before the request led to an intent.
 
         Args:
-            request: What the client calls it.
-            lease: How long the worker may take.
-            after_no: Begin it anew as well where it is certain that nothing came of
-                what it had decided.
+            request: The client's key.
+            lease: How long the process may take.
+            again_if_not_done: Begin again, too, if its write was certainly not done.
 
         Raises:
             RepeatedRequest: The key has been used before.
@@ -79,11 +77,11 @@ class Requests:
             _lock(connection, request)
             connection.execute(
                 delete(requests).where(
-                    *_is(request, self._seal),
+                    *_is_of_key(request, self._seal),
                     requests.c.keep_until <= database_clock(),
                 )
             )
-            row = _row(connection, self._seal, request)
+            row = _find_row(connection, self._seal, request)
             if row is None:
                 _insert(connection, self._seal, request, lease, None)
                 return
@@ -92,31 +90,33 @@ class Requests:
                 if is_same and not row.is_running:
                     connection.execute(
                         update(requests)
-                        .where(*_is(request, self._seal))
+                        .where(*_is_of_key(request, self._seal))
                         .values(lease_until=from_now(lease))
                     )
                     return
-            if after_no and _came_to_nothing(row):
-                connection.execute(delete(requests).where(*_is(request, self._seal)))
+            if again_if_not_done and _was_not_carried_out(row):
+                connection.execute(
+                    delete(requests).where(*_is_of_key(request, self._seal))
+                )
                 _insert(connection, self._seal, request, lease, None)
                 return
-            raise _repeated(row, request, self._seal)
+            raise _repeated_request(row, request, self._seal)
 
     def close(
         self, request: RequestKey, answer: RecordedAnswer, *, visit: datetime | None
     ) -> None:
         """
-        Keep the final answer to a request, until the visit is 24 h past.
+        Store the final answer to a request, until 24 h after the visit.
 
         Args:
-            request: What the client calls it.
-            answer: What it was answered.
-            visit: When the appointment begins; None when the request came to none.
+            request: The client's key.
+            answer: The answer that the client got.
+            visit: When the appointment begins; None if the request led to none.
         """
         with self._database.writing() as connection:
             connection.execute(
                 update(requests)
-                .where(*_is(request, self._seal))
+                .where(*_is_of_key(request, self._seal))
                 .values(
                     answer_sealed=self._seal.seal(
                         {
@@ -128,31 +128,32 @@ class Requests:
                         }
                     ),
                     lease_until=database_clock(),
-                    keep_until=_later(connection, visit),
+                    keep_until=_keep_until(connection, visit),
                 )
             )
 
     def leave_open(self, request: RequestKey, *, visit: datetime) -> None:
-        """Say that a request's outcome is unknown yet: its repeats will find it out."""
+        """Record that a request's outcome is not known yet: its repeats look it up."""
         with self._database.writing() as connection:
             connection.execute(
                 update(requests)
-                .where(*_is(request, self._seal))
+                .where(*_is_of_key(request, self._seal))
                 .values(
-                    lease_until=database_clock(), keep_until=_later(connection, visit)
+                    lease_until=database_clock(),
+                    keep_until=_keep_until(connection, visit),
                 )
             )
 
     def forget(self, request: RequestKey) -> None:
         """
-        Let a request be made anew: nothing came of it, and nothing was sent.
+        Delete the key of a request that sent nothing, so that it can begin again.
 
-        One whose intent may have been sent is left open instead.
+        If its intent may have been sent, the key is left open instead.
         """
         with self._database.writing() as connection:
             connection.execute(
                 delete(requests).where(
-                    *_is(request, self._seal),
+                    *_is_of_key(request, self._seal),
                     or_(
                         requests.c.intent.is_(None),
                         exists().where(
@@ -164,12 +165,12 @@ class Requests:
             )
             connection.execute(
                 update(requests)
-                .where(*_is(request, self._seal))
+                .where(*_is_of_key(request, self._seal))
                 .values(lease_until=database_clock())
             )
 
     def purge(self) -> int:
-        """Delete the keys that have been kept for long enough; return how many."""
+        """Delete the expired keys; return how many."""
         with self._database.writing() as connection:
             return connection.execute(
                 delete(requests).where(requests.c.keep_until <= database_clock())
@@ -180,31 +181,32 @@ def refuse_repeat(
     connection: Connection, seal: Seal, request: RequestKey | None
 ) -> None:
     """
-    Refuse a request whose key has led to an intent; keep its repeats waiting.
+    Refuse a request if its key has led to an intent; lock the key until commit.
 
     Raises:
-        RepeatedRequest: It has.
+        RepeatedRequest: The key has led to an intent or an answer, or belongs to
+            another request.
     """
     if request is None:
         return
     _lock(connection, request)
-    row = _row(connection, seal, request)
+    row = _find_row(connection, seal, request)
     if row is not None and (
         row.intent is not None
         or row.answer_sealed is not None
         or not _is_same(row, request, seal)
     ):
-        raise _repeated(row, request, seal)
+        raise _repeated_request(row, request, seal)
 
 
-def take_up(
+def link_request(
     connection: Connection, seal: Seal, request: RequestKey | None, intent: WriteIntent
 ) -> None:
-    """Note which intent a request led to, in the transaction that makes it."""
+    """Link a request's key to its intent, in the transaction of the intent."""
     if request is None:
         return
     taken = connection.execute(
-        update(requests).where(*_is(request, seal)).values(intent=intent.id)
+        update(requests).where(*_is_of_key(request, seal)).values(intent=intent.id)
     )
     if taken.rowcount == 0:
         _insert(connection, seal, request, timedelta(), intent.id)
@@ -234,14 +236,16 @@ def _lock(connection: Connection, request: RequestKey) -> None:
     lock_until_commit(connection, f"request {request.client} {request.key}")
 
 
-def _is(request: RequestKey, seal: Seal) -> tuple[Any, ...]:
+def _is_of_key(request: RequestKey, seal: Seal) -> tuple[Any, ...]:
     return (
         requests.c.client == request.client,
         requests.c.key_hmac.in_(seal.lookups(_KEY, request.key)),
     )
 
 
-def _row(connection: Connection, seal: Seal, request: RequestKey) -> Row[Any] | None:
+def _find_row(
+    connection: Connection, seal: Seal, request: RequestKey
+) -> Row[Any] | None:
     return connection.execute(
         select(
             requests,
@@ -250,7 +254,7 @@ def _row(connection: Connection, seal: Seal, request: RequestKey) -> Row[Any] | 
             (requests.c.lease_until > database_clock()).label("is_running"),
         )
         .outerjoin(intents, intents.c.id == requests.c.intent)
-        .where(*_is(request, seal))
+        .where(*_is_of_key(request, seal))
     ).first()
 
 
@@ -258,7 +262,7 @@ def _is_same(row: Row[Any], request: RequestKey, seal: Seal) -> bool:
     return row.fingerprint_hmac in seal.lookups(_FINGERPRINT, request.fingerprint)
 
 
-def _came_to_nothing(row: Row[Any]) -> bool:
+def _was_not_carried_out(row: Row[Any]) -> bool:
     return (
         row.answer_sealed is None
         and not row.is_running
@@ -266,7 +270,9 @@ def _came_to_nothing(row: Row[Any]) -> bool:
     )
 
 
-def _repeated(row: Row[Any], request: RequestKey, seal: Seal) -> RepeatedRequest:
+def _repeated_request(
+    row: Row[Any], request: RequestKey, seal: Seal
+) -> RepeatedRequest:
     if not _is_same(row, request, seal):
         return RepeatedRequest(is_same=False, booking=row.booking)
     answer = None
@@ -276,7 +282,7 @@ def _repeated(row: Row[Any], request: RequestKey, seal: Seal) -> RepeatedRequest
             status=int(kept["status"]),
             headers=json.loads(kept["headers"]),
             body=kept["body"],
-            # The release before has written neither.
+            # The previous release writes neither.
             booking=kept.get("booking") or None,
             standing=kept.get("standing", ""),
         )
@@ -289,7 +295,7 @@ def _repeated(row: Row[Any], request: RequestKey, seal: Seal) -> RepeatedRequest
     )
 
 
-def _later(connection: Connection, visit: datetime | None) -> Any:  # noqa: ANN401 - an SQL expression or a number
+def _keep_until(connection: Connection, visit: datetime | None) -> Any:  # noqa: ANN401 - an SQL expression or a number
     soonest = from_now(_KEPT_FOR)
     if visit is None:
         return soonest

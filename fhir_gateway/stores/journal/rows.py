@@ -1,5 +1,5 @@
 """
-Between the journal's rows and what it returns.
+Conversion between the journal's rows and its value types.
 """
 
 from datetime import UTC, datetime
@@ -47,10 +47,10 @@ __all__ = [
     "values_from_timeslot",
 ]
 
-# Columns by name, for SQLAlchemy.
+# Values of columns, by name.
 Values = dict[str, Any]
 
-# The field of a sealed subject that is its personal number, and the kind of its hash.
+# The personal number's field in a sealed subject, and the purpose of its hash.
 NUMBER: Final = "number"
 
 _OPTIONAL_TYPES: Final = {
@@ -65,13 +65,13 @@ _OPTIONAL_TYPES: Final = {
 
 def record_from_row(row: Row[Any], seal: Seal) -> BookingRecord:
     """
-    Return the booking that a row of `booking` holds.
+    Return the booking of a row of the table `booking`.
 
     Raises:
-        SealBroken: None of our keys opens it.
+        SealBroken: None of this server's keys opens it.
     """
     fields = seal.unseal(row.subject_sealed)
-    # Of a booking made elsewhere a region gives the number and nothing more.
+    # Of a booking made elsewhere, regions give only the resident's number.
     subject = SubjectOfCare.from_mapping(fields) if "first_name" in fields else None
     return BookingRecord(
         id=row.id,
@@ -100,12 +100,10 @@ def record_from_row(row: Row[Any], seal: Seal) -> BookingRecord:
 
 def intent_from_row(row: Row[Any] | SimpleNamespace, seal: Seal) -> WriteIntent:
     """
-    Return the write that a row of `intent` holds, selected as `queries.INTENT`.
-
-    Of a row that has more than that, its columns by these names.
+    Return the write intent of a row with the columns of `queries.INTENT`.
 
     Raises:
-        SealBroken: None of our keys opens it.
+        SealBroken: None of this server's keys opens it.
     """
     return WriteIntent(
         id=row.id,
@@ -127,7 +125,7 @@ def intent_from_row(row: Row[Any] | SimpleNamespace, seal: Seal) -> WriteIntent:
 
 
 def values_from_subject(fields: dict[str, str], seal: Seal) -> Values:
-    """Return the columns that say, sealed, who a booking is for."""
+    """Return the columns of a booking's resident, hashed and sealed."""
     return {
         "subject_hmac": seal.lookup(NUMBER, fields[NUMBER]),
         "subject_sealed": seal.seal(fields),
@@ -135,7 +133,7 @@ def values_from_subject(fields: dict[str, str], seal: Seal) -> Values:
 
 
 def values_from_permissions(permissions: BookingPermissions) -> Values:
-    """Return the columns that say what the resident may do with a booking."""
+    """Return the columns of a booking's permissions."""
     return {
         "may_cancel": permissions.cancel,
         "may_rebook": permissions.rebook,
@@ -144,14 +142,14 @@ def values_from_permissions(permissions: BookingPermissions) -> Values:
 
 
 def values_from_state(state: BookingState) -> Values:
-    """Return the columns that say where a booking stands."""
+    """Return the columns of a booking's state."""
     if state.is_void:
         return {"state": VOID, "ending": state.value}
     return {"state": state.value, "ending": None}
 
 
 def values_from_timeslot(timeslot: Timeslot) -> Values:
-    """Return the columns that say when and where a booking is."""
+    """Return the columns of a booking's timeslot."""
     return {
         "unit": timeslot.schedule.unit,
         "token": timeslot.token,
@@ -162,19 +160,19 @@ def values_from_timeslot(timeslot: Timeslot) -> Values:
 
 
 def sealed_text(text: str | None, seal: Seal) -> str | None:
-    """Return a region's text as it is stored."""
+    """Return a region's text, sealed."""
     return None if text is None else seal.seal({"text": text})
 
 
 def sealed_reason(reason: CancellationReason | None, seal: Seal) -> str | None:
-    """Return why a booking is cancelled, as it is stored."""
+    """Return the reason of a cancellation, sealed."""
     if reason is None:
         return None
     return seal.seal({"text": reason.text, "stated": reason.stated})
 
 
 def document_from_timeslot(timeslot: Timeslot) -> Values:
-    """Return a timeslot as JSON, without how many times it was listed."""
+    """Return a timeslot as JSON, without its count."""
     schedule = timeslot.schedule
     document: Values = {
         "unit": schedule.unit,
@@ -193,7 +191,7 @@ def document_from_timeslot(timeslot: Timeslot) -> Values:
 
 
 def timeslot_from_document(document: Values) -> Timeslot:
-    """Return the timeslot that `document_from_timeslot` described."""
+    """Return the timeslot of a document of `document_from_timeslot`."""
     source_id = document.get("source_id")
     return Timeslot(
         schedule=Schedule(
@@ -206,8 +204,8 @@ def timeslot_from_document(document: Values) -> Timeslot:
                 if name in document
             },
         ),
-        # In UTC, as a source's answer is read: in Swedish time the hour that autumn
-        # repeats would never compare as equal to it.
+        # In UTC, as a source's answer is read: Swedish times in the repeated hour of
+        # autumn would not compare as equal.
         start=_instant(document["start"]),
         end=_instant(document["end"]),
         source_id=None if source_id is None else BookingId(source_id),
@@ -217,7 +215,7 @@ def timeslot_from_document(document: Values) -> Timeslot:
 def _booking_state(row: Row[Any]) -> BookingState:
     if row.state != VOID:
         return BookingState(row.state)
-    # The release before does not say why, but it was not made in either case.
+    # The previous release does not say why; in every case no booking was made.
     return BookingState.NOT_MADE if row.ending is None else BookingState(row.ending)
 
 

@@ -1,5 +1,5 @@
 """
-Settlements: how a write went, once that is known, or known to be unknown.
+Settlements: record the outcomes of writes, also that one is unknown.
 """
 
 from collections.abc import Collection
@@ -19,14 +19,14 @@ from fhir_gateway.stores.database import Database, database_clock
 from fhir_gateway.stores.journal.booking_steps import (
     change,
     lock_unit,
-    retire_double,
+    replace_duplicate,
 )
 from fhir_gateway.stores.journal.claim_steps import (
     from_now,
     lock_row,
     lost_intent,
     release,
-    texts,
+    stored_states,
 )
 from fhir_gateway.stores.journal.queries import (
     CHANGE_AND_CONFIRM,
@@ -59,9 +59,9 @@ _BEFORE_SETTLING: Final = _AFTER_SENDING | {WriteState.CLAIMED}
 
 class Settlements:
     """
-    Writes down how writes went.
+    Records the outcomes of writes.
 
-    Every method is one transaction, as `Journal` says.
+    Every method is one transaction, as `Journal` states.
 
     Args:
         database: Where the journal is.
@@ -83,31 +83,31 @@ class Settlements:
         look_again_in: timedelta | None = None,
     ) -> BookingRecord:
         """
-        Settle a MAKE: the region has booked it.
+        Settle a MAKE: the region has made the booking.
 
-        Where the same booking has come in by `adopt` too, that record gives way.
+        If `adopt` has recorded the same booking meanwhile, this one replaces it.
 
         Args:
             intent: What `mark_sent`, `take_unsettled` or `find_pending` returned.
-            booking_id: The region's id; None where it gave none, and `confirm` or a
-                later look will show it.
-            permissions: What the region lets the resident do with it.
+            booking_id: The region's id; None where it gave none: `confirm` or a later
+                look adds it.
+            permissions: What the region permits the resident.
             is_invitation: Whether the booking is an invitation (`kallelse`).
             message: The region's text that came with its yes.
-            look_again_in: When `take_unseen` has it, where only the region said yes;
-                None where the booking was seen in its list.
+            look_again_in: After how long `take_unseen` returns it, if the region
+                confirmed it but did not list it; None if it listed it.
 
         Raises:
-            BookingIdTaken: The id is that of another booking, so the answer cannot be
-                about this one. `settle_unknown` is what is left to do.
+            BookingIdTaken: The id belongs to another booking, so the answer cannot be
+                about this one: use `settle_unknown`.
             LostIntent: It was not sent, or is settled already.
         """
         with self._database.writing() as connection:
             settled = self._settle(
                 connection, intent, WriteState.DONE.value, kinds={WriteKind.MAKE}
             )
-            row = self._retire_double(connection, settled, booking_id)
-            _postpone_look(connection, intent, look_again_in)
+            row = self._replace_duplicate(connection, settled, booking_id)
+            _schedule_look(connection, intent, look_again_in)
             return change(
                 connection,
                 self._seal,
@@ -130,24 +130,24 @@ class Settlements:
         message: str | None = None,
     ) -> BookingRecord:
         """
-        Settle an UPDATE: the booking has its new time, and the old place is free.
+        Settle an UPDATE: the booking has its new time, and the old place is released.
 
         Args:
             intent: What `mark_sent`, `take_unsettled` or `find_pending` returned.
-            booking_id: The region's id from now on; None where it is as before.
-            permissions: What the region lets the resident do with it from now on.
+            booking_id: The region's new id; None if it is unchanged.
+            permissions: What the region permits the resident from now on.
             is_invitation: Whether the booking is an invitation (`kallelse`).
             message: The region's text that came with its yes; it replaces any older.
 
         Raises:
-            BookingIdTaken: The id is that of another booking.
+            BookingIdTaken: The id belongs to another booking.
             LostIntent: It was not sent, or is settled already.
         """
         with self._database.writing() as connection:
             settled = self._settle(
                 connection, intent, WriteState.DONE.value, kinds={WriteKind.UPDATE}
             )
-            row = self._retire_double(connection, settled, booking_id)
+            row = self._replace_duplicate(connection, settled, booking_id)
             release(connection, row.id, claims.c.intent != intent.id)
             return change(
                 connection,
@@ -165,7 +165,7 @@ class Settlements:
         self, intent: WriteIntent, *, message: str | None = None
     ) -> BookingRecord:
         """
-        Settle a CANCEL: the region has taken the booking away.
+        Settle a CANCEL: the region has cancelled the booking.
 
         Args:
             intent: What `mark_sent`, `take_unsettled` or `find_pending` returned.
@@ -193,11 +193,11 @@ class Settlements:
         self, intent: WriteIntent, *, message: str | None
     ) -> BookingRecord:
         """
-        Settle any kind: the region said no.
+        Settle any kind: the region refused the write.
 
-        A booking to be made is REFUSED and bears the region's text. One to be moved or
-        cancelled stands as it did, with its version and its own text; the region's no
-        is then in `find_latest`.
+        After a MAKE the booking is REFUSED and has the region's text. After an UPDATE
+        or CANCEL the booking is unchanged, also its version and text; `find_latest` has
+        the refusal.
 
         Raises:
             LostIntent: It was not sent, or is settled already.
@@ -209,15 +209,15 @@ class Settlements:
                 WriteState.REFUSED.value,
                 message=message,
             )
-            return self._fall_back(connection, intent, BookingState.REFUSED, message)
+            return self._undo_claim(connection, intent, BookingState.REFUSED, message)
 
     def settle_not_done(self, intent: WriteIntent) -> BookingRecord:
         """
-        Settle any kind: it is certain that the region has not done it.
+        Settle any kind: the region has certainly not done the write.
 
-        It never reached the region, or the unit itself says so. A booking to be made is
-        NOT_MADE, or LAPSED where it was only held; one to be moved or cancelled stands
-        as it did.
+        It never reached the region, or the unit itself says so. After a MAKE the
+        booking is NOT_MADE, or LAPSED if it was a hold; after an UPDATE or CANCEL it is
+        unchanged.
 
         Args:
             intent: What a claim, `mark_sent`, `take_unsettled` or `find_pending`
@@ -230,7 +230,7 @@ class Settlements:
             self._settle(connection, intent, NOT_DONE, accepts=_BEFORE_SETTLING)
             was_held = intent.held_until is not None
             state = BookingState.LAPSED if was_held else BookingState.NOT_MADE
-            return self._fall_back(connection, intent, state)
+            return self._undo_claim(connection, intent, state)
 
     def settle_left_no_trace(
         self, intent: WriteIntent, *, look_again_in: timedelta
@@ -238,11 +238,11 @@ class Settlements:
         """
         Settle any kind: it was sent, and its source shows no trace of it.
 
-        A booking to be made is NOT_MADE; one to be moved or cancelled stands as it did.
+        After a MAKE the booking is NOT_MADE; after an UPDATE or CANCEL it is unchanged.
 
         Args:
             intent: What `take_unsettled` or `find_pending` returned.
-            look_again_in: When `take_unseen` has it.
+            look_again_in: After how long `take_unseen` returns it.
 
         Raises:
             LostIntent: It was not sent, or is settled already.
@@ -256,18 +256,18 @@ class Settlements:
                     unchanged_at=func.coalesce(intents.c.unchanged_at, database_clock())
                 )
             )
-            _postpone_look(connection, intent, look_again_in)
-            return self._fall_back(connection, intent, BookingState.NOT_MADE)
+            _schedule_look(connection, intent, look_again_in)
+            return self._undo_claim(connection, intent, BookingState.NOT_MADE)
 
     def settle_unknown(self, intent: WriteIntent) -> BookingRecord:
         """
-        Record that nobody knows the outcome yet; `take_unsettled` has it at once.
+        Record that the outcome is unknown; `take_unsettled` returns it at once.
 
-        Places stay claimed, a booking to be made stays PENDING, and the same intent
-        can still be settled, by the one who finds out.
+        Places stay claimed, a new booking stays PENDING, and the same intent can still
+        be settled.
 
         Raises:
-            LostIntent: It was not sent, is known to be unknown, or is settled.
+            LostIntent: It was not sent, is UNKNOWN already, or is settled.
         """
         with self._database.writing() as connection:
             settled = connection.execute(
@@ -302,7 +302,7 @@ class Settlements:
             SETTLE,
             {
                 "intent": intent.id,
-                "accepted": texts(accepts),
+                "accepted": stored_states(accepts),
                 "known_fence": intent.fence,
                 "state": state,
                 "message_sealed": sealed_text(message, self._seal),
@@ -312,7 +312,7 @@ class Settlements:
             raise lost_intent()
         return settled
 
-    def _fall_back(
+    def _undo_claim(
         self,
         connection: Connection,
         intent: WriteIntent,
@@ -331,7 +331,7 @@ class Settlements:
             message_sealed=sealed_text(message, self._seal),
         )
 
-    def _retire_double(
+    def _replace_duplicate(
         self, connection: Connection, settled: Row[Any], booking_id: BookingId | None
     ) -> Row[Any]:
         timeslot = timeslot_from_document(settled.timeslot)
@@ -340,14 +340,14 @@ class Settlements:
         ).scalar_one()
         lock_unit(connection, source, timeslot.schedule.unit)
         row = lock_row(connection, settled.booking)
-        retire_double(connection, self._seal, row, booking_id, timeslot)
+        replace_duplicate(connection, self._seal, row, booking_id, timeslot)
         return row
 
 
-def _postpone_look(
+def _schedule_look(
     connection: Connection, intent: WriteIntent, duration: timedelta | None
 ) -> None:
-    """Let a settled write be looked at once more after a while."""
+    """Let `take_unseen` return a settled write after a while."""
     if duration is not None:
         connection.execute(
             update(intents)

@@ -1,14 +1,14 @@
 """
 The journal's four tables.
 
-Every `…_at` is in seconds since 1970: whole ones of the source's timetable in
-`starts_at` and `ends_at`, the database's clock with a fraction in all others.
-`…_sealed` holds what `Seal.seal` made and `…_hmac` what `Seal.lookup` made; nothing
-personal stands in any other column.
+Every `…_at` is in seconds since 1970: `starts_at` and `ends_at` are whole seconds of
+the source's timetable, all others are times of the database's clock with a fraction.
+`…_sealed` holds results of `Seal.seal`, and `…_hmac` results of `Seal.lookup`; no other
+column has personal data.
 
-The table of write intents is called `decision` in SQL, and so are the columns that
-lead to it. The release before works on these tables during a roll-out, so they cannot
-be renamed in one step, and the better name is not worth two.
+In SQL the table of write intents, and each column that refers to it, is named
+`decision`. The previous release uses these tables during a roll-out, so a rename would
+take two releases, and the better name is not worth that.
 
 A change here needs a revision in `migrations/versions/`; a test compares the two.
 """
@@ -33,13 +33,13 @@ from sqlalchemy import (
 
 __all__ = ["NOT_DONE", "VOID", "bookings", "claims", "intents", "metadata", "requests"]
 
-# The release before knows one word each for what has several true names by now, and
-# goes on working on these tables during a roll-out: so these words stay in `state`.
+# The previous release has one word for several states of today, and uses these tables
+# during a roll-out: so `state` keeps its words.
 VOID: Final = "REFUSED"
-"""A booking that is void; `ending` has the true name, but where that release wrote."""
+"""Any void booking; `ending` has its state, unless that release wrote the row."""
 
 NOT_DONE: Final = "NOT_SENT"
-"""A write that is NOT_DONE; one that LEFT_NO_TRACE where it has `unchanged_at`."""
+"""A write that is NOT_DONE, or LEFT_NO_TRACE if it has `unchanged_at`."""
 
 metadata: Final = MetaData(
     naming_convention={
@@ -68,15 +68,15 @@ bookings: Final = Table(
     Column("may_rebook", Boolean, nullable=False),
     Column("may_message", Boolean, nullable=False),
     Column("is_invitation", Boolean, nullable=False),
-    # A region's text is free text: nobody can promise that it names no one.
+    # A region's text is free text: it may name a person.
     Column("message_sealed", Text),
-    # Why it was cancelled, in the client's words.
+    # The client's reason for the cancellation.
     Column("cancellation_sealed", Text),
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
     Column("confirmed_at", Double),
-    # When everything personal was wiped: then the row only keeps its id from being
-    # made anew, and its decisions in place.
+    # When personal data were wiped. The row stays, since its id must not be used again
+    # and its intents refer to it.
     Column("wiped_at", Double),
     # Why a booking is void, which `state` calls REFUSED.
     Column("ending", Text),
@@ -118,26 +118,26 @@ intents: Final = Table(
     Column("state", Text, nullable=False),
     Column("fence", Integer, nullable=False),
     Column("lease_until", Double, nullable=False),
-    # A hold's claim keeps others out until then, by the database's clock, and no
-    # longer; NULL from when it is booked.
+    # Until then, by the database's clock, a hold's claim blocks its place; NULL once
+    # the hold is being booked.
     Column("held_until", Double),
     Column("timeslot", JSON(none_as_null=True)),
     Column("message_sealed", Text),
-    # Why it is to be cancelled; the booking has it once it is.
+    # The client's reason; copied to the booking when the cancellation is done.
     Column("cancellation_sealed", Text),
     Column("attempts", Integer, nullable=False),
     Column("next_look_at", Double),
-    # Since when each look has found its source as it was before.
+    # Since when looks have found no trace of the write.
     Column("unchanged_at", Double),
-    # Read by the release before, written by none: requests have a table of their own.
-    # They go when that release is out of use.
+    # The previous release reads these, and no release writes them: request keys have
+    # their own table. A later release drops them.
     Column("client", Text),
     Column("key_hmac", Text),
     Column("fingerprint_hmac", Text),
     Column("created_at", Double, nullable=False),
     Column("sent_at", Double),
     Column("settled_at", Double),
-    # Why a person has to look at it, and since when.
+    # Why it is flagged for manual follow-up, and since when.
     Column("alarm", Text),
     Column("alarmed_at", Double),
     CheckConstraint("kind IN ('MAKE', 'UPDATE', 'CANCEL')", name="kind"),
@@ -145,8 +145,8 @@ intents: Final = Table(
         "state IN ('CLAIMED', 'SENT', 'UNKNOWN', 'DONE', 'REFUSED', 'NOT_SENT')",
         name="state",
     ),
-    # The partial indexes look at settled_at, since a planner can match IS NULL with a
-    # query where it could not match a list of states.
+    # The partial indexes use settled_at: a query planner can match IS NULL, but not a
+    # list of states.
     CheckConstraint(
         "(settled_at IS NULL) = (state IN ('CLAIMED', 'SENT', 'UNKNOWN'))",
         name="settled",
@@ -168,7 +168,7 @@ Index(
     postgresql_where=text("key_hmac IS NOT NULL"),
 )
 Index("decision_in_order", intents.c.booking, intents.c.ordinal, unique=True)
-# Few: done by a region's word, and not seen in its list yet.
+# Few: settled writes that need one more look.
 Index(
     "decision_unseen",
     intents.c.next_look_at,
@@ -195,8 +195,8 @@ claims: Final = Table(
     Column("released_at", Double),
     CheckConstraint("ordinal >= 1", name="ordinal"),
 )
-# This index is the promise that a place is never sold twice; everything else about
-# claims only makes for better answers.
+# This index alone guarantees that a place is never sold twice; all other handling of
+# claims only makes answers better.
 Index(
     "claim_one_live",
     claims.c.token,
@@ -213,7 +213,7 @@ Index(
     postgresql_where=text("released_at IS NULL"),
 )
 Index("claim_by_booking", claims.c.booking)
-# The partial index knows the live ones only.
+# The partial index above has only live claims.
 Index("claim_by_token", claims.c.token)
 Index(
     "claim_by_released",

@@ -1,8 +1,7 @@
 """
-Upkeep: what the journal forgets, and what it seals anew.
+Upkeep: wipes personal data, and seals it with the newest key.
 
-Nothing here changes what a booking or an intent says, only whom it is about and how
-that is sealed.
+Bookings and intents stay as they are, except for personal data and its seal.
 """
 
 from collections.abc import Iterator
@@ -51,10 +50,10 @@ class Upkeep:
 
     def check_keys(self) -> None:
         """
-        See, at start, that the database was sealed with keys that we have.
+        Check, at start, that this server's keys open the database's data.
 
         Raises:
-            SealBroken: It was not. A server that went on would find no booking.
+            SealBroken: They do not. With such keys a server would find no booking.
         """
         with self._database.reading() as connection:
             sealed = connection.execute(
@@ -67,10 +66,10 @@ class Upkeep:
 
     def wipe(self, *, ended_before: datetime) -> int:
         """
-        Wipe what is personal of bookings that have ended; return of how many.
+        Wipe personal data of at most 200 ended bookings; return how many.
 
-        At most 200 at once; what a person may still have to look into, since a write
-        to it is not settled, is kept. A wiped booking is found by nobody.
+        A booking with an unsettled write is kept, since it may need manual follow-up.
+        No lookup finds a wiped booking.
         """
         with self._database.writing() as connection:
             unsettled = (
@@ -109,7 +108,7 @@ class Upkeep:
                     subject_sealed=self._seal.seal({}),
                     message_sealed=None,
                     cancellation_sealed=None,
-                    # The region's id leads to the resident, and may be used again.
+                    # The region's id identifies the resident, and may be used again.
                     booking_id=None,
                     wiped_at=database_clock(),
                 )
@@ -126,17 +125,17 @@ class Upkeep:
 
     def reseal(self) -> Iterator[tuple[int, int]]:
         """
-        Seal with the newest key what is sealed with an older one.
+        Seal data of older keys with the newest key.
 
-        Everything goes on meanwhile. The hashes of clients' request keys stay as they
-        are, since the keys are not known; they are purged a day after the visit.
+        Servers can run meanwhile. Hashes of request keys stay as they are, since the
+        journal does not have the keys; they are purged a day after the visit.
 
         Yields:
             After each batch, how many rows it had and how many of them were resealed.
 
         Raises:
-            SealBroken: A row was sealed with none of our keys; those before it are
-                done.
+            SealBroken: None of this server's keys opens a row; the rows before it are
+                resealed.
         """
         for table, columns in _SEALED:
             after: tuple[str, ...] = ()
@@ -185,7 +184,7 @@ def _keys(table: Table) -> list[str]:
 def _batch(
     connection: Connection, table: Table, after: tuple[str, ...]
 ) -> list[RowMapping]:
-    """Return the next rows in the order of their keys, kept from other writers."""
+    """Return the next rows in the order of their keys, locked until commit."""
     keys = [table.c[key] for key in _keys(table)]
     chosen = select(table).order_by(*keys).limit(_BATCH).with_for_update()
     if after:

@@ -1,7 +1,7 @@
 """
-Write intents: what is going to be sent, committed before it is.
+Write intents: what this server is about to send, committed before it sends.
 
-`claim_steps.py` says in which order locks are taken.
+`claim_steps.py` states the order of locks.
 """
 
 from datetime import timedelta
@@ -24,8 +24,8 @@ from fhir_gateway.stores.journal.booking_steps import (
 )
 from fhir_gateway.stores.journal.claim_steps import (
     claim,
-    decide,
     find_free_place,
+    insert_intent,
     lock_row,
     lock_timeslot,
     lost_intent,
@@ -37,7 +37,7 @@ from fhir_gateway.stores.journal.records import (
     WriteIntent,
     WriteKind,
 )
-from fhir_gateway.stores.journal.requests import refuse_repeat, take_up
+from fhir_gateway.stores.journal.requests import link_request, refuse_repeat
 from fhir_gateway.stores.journal.rows import (
     intent_from_row,
     sealed_reason,
@@ -55,7 +55,7 @@ class WriteIntents:
     """
     Claims places for writes, and commits that a write may be sent.
 
-    Every method is one transaction, as `Journal` says.
+    Every method is one transaction, as `Journal` states.
 
     Args:
         database: Where the journal is.
@@ -83,11 +83,11 @@ class WriteIntents:
         Claim a place for a new booking, which is PENDING from now on.
 
         Args:
-            source: Who is going to be asked.
+            source: The source to send it to.
             timeslot: The time, as it was listed.
-            subject: Who it is for.
+            subject: The resident.
             capacity: How many places the time has; `timeslot.count` when not given.
-            request: What the client calls this request, where it says.
+            request: The client's key of this request, if any.
 
         Raises:
             AlreadyBooked: The same person holds that time already.
@@ -119,8 +119,8 @@ class WriteIntents:
                     **values_from_timeslot(timeslot),
                 },
             )
-            intent = self._decide(connection, new, WriteKind.MAKE, timeslot)
-            take_up(connection, self._seal, request, intent)
+            intent = self._insert_intent(connection, new, WriteKind.MAKE, timeslot)
+            link_request(connection, self._seal, request, intent)
             claim(connection, source, intent, timeslot, ordinal)
             return intent
 
@@ -139,11 +139,11 @@ class WriteIntents:
             record: The booking as the caller knows it.
             timeslot: The time to move to, as it was listed.
             capacity: How many places the time has; `timeslot.count` when not given.
-            request: What the client calls this request, where it says.
+            request: The client's key of this request, if any.
 
         Raises:
             AlreadyBooked: The same person holds that time already, perhaps by this
-                very booking.
+                booking.
             TimeslotTaken: Every place is claimed.
             Conflict: The booking is not BOOKED, or another write to it is not settled.
             NotFound: There is no such booking.
@@ -162,8 +162,10 @@ class WriteIntents:
                 number=record.number,
                 capacity=capacity,
             )
-            intent = self._decide(connection, record.id, WriteKind.UPDATE, timeslot)
-            take_up(connection, self._seal, request, intent)
+            intent = self._insert_intent(
+                connection, record.id, WriteKind.UPDATE, timeslot
+            )
+            link_request(connection, self._seal, request, intent)
             claim(connection, record.source, intent, timeslot, ordinal)
             return intent
 
@@ -175,12 +177,12 @@ class WriteIntents:
         request: RequestKey | None = None,
     ) -> WriteIntent:
         """
-        Keep every other write away from a booking that is to be cancelled.
+        Record the intent to cancel a booking; no other write to it can begin.
 
         Args:
             record: The booking as the caller knows it.
-            reason: Why; the booking has it once it is cancelled.
-            request: What the client calls this request, where it says.
+            reason: The client's reason; stored with the cancelled booking.
+            request: The client's key of this request, if any.
 
         Raises:
             Conflict: The booking is not BOOKED, or another write to it is not settled.
@@ -191,26 +193,26 @@ class WriteIntents:
         with self._database.writing() as connection:
             refuse_repeat(connection, self._seal, request)
             _refuse_overtaken(connection, record)
-            intent = self._decide(connection, record.id, WriteKind.CANCEL, None)
+            intent = self._insert_intent(connection, record.id, WriteKind.CANCEL, None)
             if reason is not None:
                 connection.execute(
                     update(intents)
                     .where(intents.c.id == intent.id)
                     .values(cancellation_sealed=sealed_reason(reason, self._seal))
                 )
-            take_up(connection, self._seal, request, intent)
+            link_request(connection, self._seal, request, intent)
             return intent
 
     def mark_sent(self, intent: WriteIntent, *, lease: timedelta) -> WriteIntent:
         """
-        Say, lastingly, that the write may have been sent; send it only after this.
+        Commit that the write may have been sent; send it only after this.
 
-        Whatever this raises, do not send. Use the intent it returns from here on.
+        If this raises any error, do not send. Use the returned intent from then on.
 
         Args:
             intent: What a claim returned.
-            lease: How long the sender has; then `take_unsettled` has it. Longer than
-                the sender waits for its answer.
+            lease: How long the sender may take, longer than it waits for an answer;
+                afterwards `take_unsettled` returns the write.
 
         Raises:
             LostIntent: It has been sent or settled already.
@@ -228,14 +230,14 @@ class WriteIntents:
                 raise lost_intent()
             return intent_from_row(row, self._seal)
 
-    def _decide(
+    def _insert_intent(
         self,
         connection: Connection,
         booking: str,
         kind: WriteKind,
         timeslot: Timeslot | None,
     ) -> WriteIntent:
-        return decide(
+        return insert_intent(
             connection,
             self._seal,
             booking=booking,
@@ -254,7 +256,7 @@ def _refuse_overtaken(connection: Connection, record: BookingRecord) -> None:
         )
     if row.state != BookingState.BOOKED.value:
         raise Conflict(
-            "The booking does not stand, so it cannot be changed.",
+            "The booking is not booked, so it cannot be changed.",
             source=record.source,
         )
     if has_unsettled(connection, row.id):

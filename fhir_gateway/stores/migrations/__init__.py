@@ -1,8 +1,8 @@
 """
-Migrations of the journal's tables, by Alembic, run by the program itself at start.
+Migrations of the journal's tables by Alembic; the program runs them at start.
 
-A new revision is a module in `versions/`, written so that the release before it can go
-on working on the tables that it leaves: during a roll-out both run.
+A new revision is a module in `versions/`. The previous release must work on the tables
+of the new revision, since both releases run during a roll-out.
 """
 
 import sqlite3
@@ -28,8 +28,8 @@ from fhir_gateway.stores.database import (
 
 __all__ = ["LaterTables", "NoTables", "check_tables", "is_without_tables", "migrate"]
 
-# Alembic keeps the migration that is running in module globals, so two threads of one
-# process cannot run one each.
+# Alembic keeps the running migration in module globals, so only one thread of a process
+# can run a migration.
 _ONE_AT_A_TIME: Final = threading.Lock()
 _LATER: Final = "the database belongs to a later release of this program: install that"
 
@@ -39,12 +39,12 @@ class LaterTables(Exception):
 
 
 class NoTables(Exception):
-    """There is no journal of this release; the message says what to do."""
+    """There are no tables of this release; the message says what to do."""
 
 
 def check_tables(engine: Engine) -> None:
     """
-    See that the tables are of this release, and change nothing.
+    Check that the tables belong to this release; change nothing.
 
     Raises:
         NoTables: There are none, or they are of an earlier release.
@@ -68,10 +68,10 @@ def check_tables(engine: Engine) -> None:
 
 def is_without_tables(file: Path) -> bool:
     """
-    Return whether a file of SQLite is certain to hold no journal.
+    Return whether an SQLite file certainly has no journal.
 
-    Unlike an ordinary connection this one leaves the file as it is: another program's
-    is not switched to another way of writing.
+    It opens the file read-only, so that a file of another program keeps its journal
+    mode.
     """
     try:
         with closing(
@@ -89,7 +89,7 @@ def migrate(engine: Engine, *, to: str = "head") -> None:
     """
     Bring the tables up to this release's revision, in one transaction.
 
-    Nothing happens when they are there already. Several processes may call it at once:
+    Nothing happens if they have it already. Several processes may call this at once:
     one migrates and the others wait.
 
     Args:
@@ -108,7 +108,7 @@ def migrate(engine: Engine, *, to: str = "head") -> None:
             command.upgrade(config, to)
         except CommandError as error:
             if not isinstance(error.__cause__, RevisionError):
-                raise  # its own scripts are not to be found
+                raise  # Alembic cannot find its own scripts
             raise LaterTables(_LATER) from error
 
 
@@ -119,6 +119,6 @@ def _config() -> Config:
 
 
 def _lock(connection: Connection) -> None:
-    # SQLite is locked by the transaction itself, which has begun as IMMEDIATE.
+    # On SQLite the transaction, begun as IMMEDIATE, is the lock.
     if connection.dialect.name == "postgresql":
         lock_until_commit(connection, "migrations")

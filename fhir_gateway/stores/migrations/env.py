@@ -1,8 +1,8 @@
 """
-What Alembic runs for each command; only Alembic can import it.
+The script that Alembic runs for each command; only Alembic can import it.
 
-`migrate` has begun the transaction and has locked the database, so that the whole
-upgrade takes place or none of it.
+`migrate` has begun the transaction and locked the database, so that the upgrade happens
+in full or not at all.
 """
 
 from alembic import context

@@ -135,7 +135,7 @@ def test_a_remark_of_takecares_is_a_yes(world: RealWorld, who: int) -> None:
 
 @EVERY_REGION
 def test_a_no_is_a_no(world: RealWorld, region: str, who: int) -> None:
-    """ERROR is told in the region's own words, and the time is free again."""
+    """ERROR is returned in the region's own words, and the time is free again."""
     wanted = world.free(region)[0]
     world.spoil(region, "error", text="Ring oss.", count=1)
 
@@ -220,7 +220,7 @@ UNKNOWN_AND_NOT_DONE = [
 def test_a_lost_yes_is_found_by_reading(
     world: RealWorld, region: str, fault: dict[str, Any], who: int
 ) -> None:
-    """Done but unheard: pending and held, then booked as soon as it is looked at."""
+    """Done, but the answer is lost: pending, then booked at the first look."""
     wanted = world.free(region)[0]
     world.spoil(region, **fault, interactions=["MakeBooking"], count=1)
 
@@ -273,7 +273,7 @@ def test_an_answer_that_says_nothing_and_a_list_that_is_away_leave_it_open(
 def test_a_lost_question_stays_pending(
     world: RealWorld, region: str, fault: dict[str, Any], who: int
 ) -> None:
-    """Not done and unheard: pending and held, also after a look, and never re-sent."""
+    """Not done, and no answer: pending, also after a look, and never sent again."""
     wanted = world.free(region)[0]
     world.spoil(region, **fault, interactions=["MakeBooking"], count=1)
 
@@ -287,7 +287,7 @@ def test_a_lost_question_stays_pending(
 
 
 def test_a_lost_question_is_settled_in_the_end(world: RealWorld, who: int) -> None:
-    """Absent twice, the second time after 90 s: nothing came of it."""
+    """Absent twice, the second time after 90 s: it is not booked."""
     wanted = world.free("norr")[0]
     world.spoil("norr", "drop-before-processing", interactions=["MakeBooking"], count=1)
     made = world.desk.book(wanted, who)
@@ -334,7 +334,7 @@ def test_what_cannot_be_looked_at_stays_pending(world: RealWorld, who: int) -> N
 def test_the_same_resident_gets_the_same_booking(
     world: RealWorld, region: str, who: int
 ) -> None:
-    """A client that lost our answer asks again and is told of what it has."""
+    """A client that lost our answer asks again and gets its booking."""
     wanted = world.free(region)[0]
 
     first = world.desk.book(wanted, who)
@@ -450,7 +450,7 @@ def test_a_time_of_nobodys_cannot_be_booked(world: RealWorld, who: int) -> None:
 
 
 def test_a_reason_that_would_be_cut_is_refused(world: RealWorld, who: int) -> None:
-    """A reason that TakeCare would cut without a word is refused."""
+    """A reason that TakeCare would cut silently is refused."""
     wanted = world.free("mitt")[0]
 
     with pytest.raises(Incorrect, match="at most 300 characters"):
@@ -534,7 +534,7 @@ def test_a_new_id_is_found_by_reading(
 def test_a_lost_move_is_found_by_reading(
     world: RealWorld, region: str, who: int
 ) -> None:
-    """A move that was done and not heard of is pending, then seen at its new time."""
+    """A done move with a lost answer is pending, then found at its new time."""
     old, new = two_free(world, region)
     made = world.desk.book(old, who)
     world.spoil(
@@ -575,7 +575,7 @@ def test_a_move_that_was_not_done_leaves_the_old_time(
 def test_a_refused_move_leaves_the_old_time(
     world: RealWorld, region: str, who: int
 ) -> None:
-    """The region's no is told, and the booking stands as it did."""
+    """The client gets the region's no, and the booking is unchanged."""
     old, new = two_free(world, region)
     made = world.desk.book(old, who)
     world.spoil(
@@ -667,7 +667,7 @@ def test_a_second_cancellation_is_the_first(
 
 
 def test_sixteen_cancellations_at_once_are_one(world: RealWorld, who: int) -> None:
-    """Whoever comes second finds it under way or done."""
+    """The second request finds the cancellation under way or done."""
     made = world.desk.book(world.free("norr")[0], who)
 
     outcomes = at_once([lambda: world.desk.booking.cancel(made.booking.id)] * 16)
@@ -688,7 +688,7 @@ def test_sixteen_cancellations_at_once_are_one(world: RealWorld, who: int) -> No
 def test_a_lost_cancellation_is_found_by_reading(
     world: RealWorld, region: str, who: int
 ) -> None:
-    """A cancellation that was done and not heard of is pending, then cancelled."""
+    """A done cancellation with a lost answer is pending, then cancelled."""
     made = world.desk.book(world.free(region)[0], who)
     world.spoil(
         region, "drop-after-processing", interactions=["CancelBooking"], count=1
@@ -723,7 +723,7 @@ def test_a_cancellation_that_was_not_done_leaves_the_booking(
 
 
 def test_a_refused_cancellation_leaves_the_booking(world: RealWorld, who: int) -> None:
-    """The region's no is told, and the booking stands as it did."""
+    """The client gets the region's no, and the booking is unchanged."""
     made = world.desk.book(world.free("norr")[0], who)
     world.spoil(
         "norr", "error", interactions=["CancelBooking"], text="Ring oss.", count=1
@@ -756,7 +756,7 @@ def test_a_message_goes_along_where_it_may(world: RealWorld, who: int) -> None:
 def test_a_locked_booking_can_be_neither_moved_nor_cancelled(
     world: RealWorld, region: str, who: int
 ) -> None:
-    """Without the region's leave nothing is sent."""
+    """Without the region's permission nothing is sent."""
     locked, other = world.free(region, "halsosamtal")[:2]
     made = world.desk.book(locked, who)
 
@@ -789,7 +789,7 @@ def test_a_message_that_is_not_allowed_stops_the_cancellation(
 
 
 def test_a_stale_version_changes_nothing(world: RealWorld, who: int) -> None:
-    """A client that has not seen the last change is told to read again."""
+    """A client that has not seen the last change must read the booking again."""
     old, new, third = world.free("norr")[:3]
     made = world.desk.book(old, who)
     world.desk.move(made.booking.id, new)
@@ -803,7 +803,7 @@ def test_a_stale_version_changes_nothing(world: RealWorld, who: int) -> None:
 
 
 def test_what_is_pending_cannot_be_changed(world: RealWorld, who: int) -> None:
-    """While nobody knows whether it was booked, nothing more is sent."""
+    """While the outcome is unknown, nothing more is sent."""
     first, second = world.free("norr")[:2]
     world.spoil("norr", "drop-before-processing", interactions=["MakeBooking"], count=1)
     made = world.desk.book(first, who)
@@ -817,7 +817,7 @@ def test_what_is_pending_cannot_be_changed(world: RealWorld, who: int) -> None:
 
 
 def test_what_is_cancelled_cannot_be_moved(world: RealWorld, who: int) -> None:
-    """A cancelled booking is not raised from the dead."""
+    """A cancelled booking cannot be moved."""
     first, second = world.free("norr")[:2]
     made = world.desk.book(first, who)
     world.desk.booking.cancel(made.booking.id)

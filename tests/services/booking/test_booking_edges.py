@@ -123,7 +123,7 @@ def test_an_id_of_another_booking_is_not_believed(wireless: Wireless) -> None:
     assert first.booking.status is BookingStatus.BOOKED
     assert second.booking.status is BookingStatus.PENDING
     assert wireless.desk.is_held(second.booking.timeslot)
-    assert "another booking's id" in {each["event"] for each in logs}
+    assert "booking id is already in use" in {each["event"] for each in logs}
 
 
 def test_a_yes_without_an_id_is_looked_up(make_wireless: MakeWireless) -> None:
@@ -138,7 +138,7 @@ def test_a_yes_without_an_id_is_looked_up(make_wireless: MakeWireless) -> None:
 
 @dataclass
 class NamelessAdapter(AnsweringAdapter):
-    """A source that never says what a booking is called when it is made."""
+    """A source that never returns the id of a new booking."""
 
     def make_booking(self, request: MakeBooking, *, timeout: float) -> WriteResult:
         """Book, and keep the id."""
@@ -182,7 +182,7 @@ def test_a_yes_that_cannot_be_read_back_has_its_id(wireless: Wireless) -> None:
 
 
 def test_a_no_for_a_time_that_is_gone_is_taken(wireless: Wireless) -> None:
-    """ERROR has no code: that the time is no longer listed tells why."""
+    """ERROR has no code: the time is taken if it is no longer listed."""
     wanted = wireless.coming()
     wireless.lists(wanted)
     wireless.adapter.result = WriteResult(code=ResultCode.ERROR, text="Upptagen.")
@@ -240,7 +240,7 @@ def test_a_fault_that_means_no_is_a_no(wireless: Wireless) -> None:
 
 
 def test_what_was_never_sent_is_free_again(wireless: Wireless) -> None:
-    """Unavailable proves that nothing was sent: the time is nobody's."""
+    """Unavailable proves that nothing was sent: the time is free."""
     wanted = wireless.coming()
     wireless.lists(wanted)
     failing(wireless, scheduling.MAKE_BOOKING, error=AWAY)
@@ -275,7 +275,7 @@ def look_after(wireless: Wireless, who: int = 0) -> None:
 
 
 def test_a_booking_that_was_settled_by_another_is_booked(wireless: Wireless) -> None:
-    """Who comes late with a yes finds it known, and says the same."""
+    """A late yes finds the write settled, and returns the same booking."""
     when(wireless, scheduling.GET_BOOKING_DETAILS, lambda: look_after(wireless))
 
     made = booked_at(wireless)
@@ -285,7 +285,7 @@ def test_a_booking_that_was_settled_by_another_is_booked(wireless: Wireless) -> 
 
 
 def test_a_move_that_was_settled_by_another_is_moved(wireless: Wireless) -> None:
-    """Who comes late with a yes to a move finds it known."""
+    """A late yes to a move finds the move settled."""
     made = booked_at(wireless)
     target = wireless.coming(48)
     wireless.lists(target)
@@ -308,7 +308,7 @@ def test_a_move_that_was_settled_by_another_is_moved(wireless: Wireless) -> None
 def test_a_cancellation_that_was_settled_by_another_is_one(
     make_wireless: MakeWireless,
 ) -> None:
-    """Who comes late with a yes to a cancellation finds it known."""
+    """A late yes to a cancellation finds the cancellation settled."""
     wireless = make_wireless(SlowCancelling())
     made = booked_at(wireless)
     assert isinstance(wireless.adapter, SlowCancelling)
@@ -333,7 +333,7 @@ class SlowCancelling(AnsweringAdapter):
 
 
 def test_a_reader_leaves_a_write_that_is_on_its_way_alone(wireless: Wireless) -> None:
-    """Who looks at a booking that is being made is told that it is pending."""
+    """A reader gets a booking as pending while it is being made."""
     seen: list[BookingStatus] = []
 
     def look() -> None:
@@ -398,7 +398,7 @@ def test_a_second_request_that_overtakes_is_the_same_booking(
 def test_an_earlier_booking_that_is_gone_stands_in_nobodys_way(
     wireless: Wireless, outcome: str
 ) -> None:
-    """A resident whose earlier booking of the time is gone gets a new one."""
+    """A resident gets a new booking when the earlier one of that time is gone."""
     wanted = wireless.coming()
     wireless.lists(wanted)
     if outcome == "cancelled":
@@ -418,7 +418,7 @@ def test_an_earlier_booking_that_is_gone_stands_in_nobodys_way(
     assert again.booking.status is BookingStatus.BOOKED
 
 
-def test_a_time_with_one_place_is_sold_once_whatever_is_listed(
+def test_a_time_with_one_place_is_sold_once_even_if_listed_again(
     wireless: Wireless,
 ) -> None:
     """A region that lists a sold time as free does not make us sell it again."""
@@ -436,7 +436,7 @@ def test_a_time_with_one_place_is_sold_once_whatever_is_listed(
 
 
 def test_a_booking_that_the_unit_moved_is_at_its_new_time(wireless: Wireless) -> None:
-    """The source's description of a booking is what is told of it."""
+    """A booking is returned as its source describes it."""
     made = booked_at(wireless)
     moved = wireless.coming(72)
     booking = wireless.adapter.book["B-1"]
@@ -492,7 +492,7 @@ def test_a_booking_with_a_new_id_is_found_by_its_time(wireless: Wireless) -> Non
 
 
 def test_a_description_with_anothers_id_is_left_alone(wireless: Wireless) -> None:
-    """A booking whose new id belongs to another stays as it was known."""
+    """A booking stays unchanged if its new id belongs to another."""
     made = booked_at(wireless)
     other = booked_at(wireless, 1, hours=30)
     booking = wireless.adapter.book.pop("B-1")
@@ -508,7 +508,7 @@ def test_a_description_with_anothers_id_is_left_alone(wireless: Wireless) -> Non
 
 
 def adopted(wireless: Wireless) -> str:
-    """Return our id of a booking that the source told us of."""
+    """Return our id of a booking that the source reported."""
     wanted = wireless.coming()
     booking = Booking(
         unit=wanted.schedule.unit,
@@ -573,11 +573,11 @@ def test_a_booking_made_elsewhere_can_be_cancelled(wireless: Wireless) -> None:
 def test_a_booking_without_an_id_cannot_be_changed_yet(
     make_wireless: MakeWireless,
 ) -> None:
-    """Until the region has said what it calls a booking, it is to be tried again."""
+    """Until the region has sent a booking's id, the client has to try again."""
     wireless = make_wireless(SilentAdapter())
     made = booked_at(wireless)
 
-    with pytest.raises(Unavailable, match="not told the booking's id"):
+    with pytest.raises(Unavailable, match="not sent the booking's id"):
         wireless.desk.booking.cancel(made.booking.id)
 
 
@@ -614,7 +614,7 @@ def test_a_move_with_anothers_id_is_not_believed(wireless: Wireless) -> None:
 
 
 def test_the_reconciler_finds_a_lost_yes(wireless: Wireless) -> None:
-    """Once round, and what is in the region's book is booked."""
+    """After one run, a booking in the region's book is booked here."""
     made = lost_yes(wireless)
 
     wireless.desk.reconciliation.run_once()
@@ -625,7 +625,7 @@ def test_the_reconciler_finds_a_lost_yes(wireless: Wireless) -> None:
 
 
 def lost_yes(wireless: Wireless) -> Any:
-    """Book a time whose yes never comes back."""
+    """Book a time with a yes that never arrives."""
     wanted = wireless.coming()
     wireless.lists(wanted)
     failing(wireless, scheduling.MAKE_BOOKING, error=LOST)
@@ -671,7 +671,7 @@ def test_a_duplicate_is_booked_and_reported(wireless: Wireless) -> None:
 def test_an_abandoned_claim_is_freed(
     wireless: Wireless, own_database: Database, seal: Seal
 ) -> None:
-    """A claim whose owner died before sending was never sent: the time is free."""
+    """If a process dies before sending, nothing was sent: the time is free."""
     journal = Journal(own_database, seal, claim_lease=timedelta())
     wanted = wireless.coming()
     intent = journal.intents.claim_make(
@@ -723,7 +723,7 @@ def test_a_dead_senders_write_is_looked_for(wireless: Wireless) -> None:
 
 
 def test_the_reconciler_can_be_stopped(wireless: Wireless) -> None:
-    """It looks again and again, and ends when told."""
+    """It looks repeatedly, and ends when `stop` is set."""
     made = lost_yes(wireless)
     stop = threading.Event()
     looked = threading.Event()

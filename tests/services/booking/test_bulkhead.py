@@ -53,7 +53,7 @@ def _answer() -> Iterator[threading.Event]:
 
 
 def fails(bulkhead: Bulkhead, norr: Source, error: Exception) -> None:
-    """Let one write come to an error."""
+    """Let one write fail with an error."""
 
     def write() -> None:
         raise error
@@ -68,24 +68,24 @@ def succeeds(bulkhead: Bulkhead, norr: Source) -> None:
         assert permit.carry_out(lambda: "booked") == "booked"
 
 
-def test_what_else_is_to_be_done_is_done_meanwhile(
+def test_other_work_is_done_while_the_write_is_under_way(
     bulkhead: Bulkhead, norr: Source, answer: threading.Event
 ) -> None:
-    """Nothing waits for the region that need not."""
+    """Work that does not need the region runs while the write is under way."""
     with bulkhead.admit(norr) as permit:
         # The region answers only once that is done.
         assert permit.carry_out(lambda: answer.wait(30), meanwhile=answer.set) is True
 
 
-def test_a_turn_returns_what_came_of_the_write(
+def test_a_permit_returns_the_result_of_the_write(
     bulkhead: Bulkhead, norr: Source
 ) -> None:
-    """A write that is answered in time is as if it had been done right here."""
+    """A write that is answered in time returns its result to the client."""
     succeeds(bulkhead, norr)
 
 
 def test_so_many_at_once_and_no_more(bulkhead: Bulkhead, norr: Source) -> None:
-    """One more than there are places is told that there are none, within a second."""
+    """A client beyond the last permit gets Busy within a second."""
     with ExitStack() as stack:
         for _ in range(PLACES):
             stack.enter_context(bulkhead.admit(norr))
@@ -97,8 +97,8 @@ def test_so_many_at_once_and_no_more(bulkhead: Bulkhead, norr: Source) -> None:
     succeeds(bulkhead, norr)
 
 
-def test_a_rush_is_not_turned_away(bulkhead: Bulkhead, norr: Source) -> None:
-    """As long as bulkhead keep ending, who finds no place free waits for one."""
+def test_a_rush_is_served(bulkhead: Bulkhead, norr: Source) -> None:
+    """While permits keep returning, a client without a permit waits for one."""
     many = 20 * PLACES
 
     with ThreadPoolExecutor(many) as executor:
@@ -108,7 +108,7 @@ def test_a_rush_is_not_turned_away(bulkhead: Bulkhead, norr: Source) -> None:
 
 
 def test_nobody_waits_where_nothing_moves(bulkhead: Bulkhead, norr: Source) -> None:
-    """Once a source has stood still for a second, its next clients are told at once."""
+    """Once a source has stood still for a second, its next clients get Busy at once."""
     with ExitStack() as stack:
         for _ in range(PLACES):
             stack.enter_context(bulkhead.admit(norr))
@@ -136,7 +136,7 @@ def test_one_source_never_holds_another_up(bulkhead: Bulkhead, norr: Source) -> 
 def test_a_place_is_free_again_after_a_failure(
     bulkhead: Bulkhead, norr: Source
 ) -> None:
-    """However a permit ends, its place is given back, once."""
+    """Any end of a permit returns it, once."""
     for _ in range(PLACES + 1):
         fails(bulkhead, norr, Refused("No.", source=NORR))
         with pytest.raises(KeyError), bulkhead.admit(norr):
@@ -145,10 +145,10 @@ def test_a_place_is_free_again_after_a_failure(
     succeeds(bulkhead, norr)
 
 
-def test_who_waits_too_long_waits_no_longer(
+def test_a_client_waits_for_a_limited_time(
     norr: Source, answer: threading.Event
 ) -> None:
-    """A client is let go of while its write goes on, and that keeps its place."""
+    """A client stops waiting, its write continues, and the write keeps its permit."""
     bulkhead = Bulkhead({NORR: norr}, answers_within=AT_ONCE)
     done = threading.Event()
 
@@ -211,7 +211,7 @@ def opened_by(bulkhead: Bulkhead, norr: Source, error: Exception) -> bool:
 def test_a_source_that_cannot_be_reached_is_left_alone(
     bulkhead: Bulkhead, norr: Source, clock: MovableClock
 ) -> None:
-    """Five in a row that never arrived, and the next ones are not tried for a while."""
+    """After five calls in a row that never arrived, calls pause for a while."""
     assert opened_by(bulkhead, norr, AWAY)
 
     clock.forward(seconds=3)
@@ -226,7 +226,7 @@ def test_a_source_that_cannot_be_reached_is_left_alone(
 def test_a_failed_probe_closes_it_off_again(
     bulkhead: Bulkhead, norr: Source, clock: MovableClock
 ) -> None:
-    """One try a time, until one arrives."""
+    """One probe at a time, until one reaches the source."""
     assert opened_by(bulkhead, norr, AWAY)
     clock.forward(seconds=3)
 
@@ -246,12 +246,12 @@ def test_a_failed_probe_closes_it_off_again(
 def test_what_has_been_reached_is_not_left_alone(
     bulkhead: Bulkhead, norr: Source, error: Exception
 ) -> None:
-    """Only what never arrived closes a source off."""
+    """Only calls that never reached the source close it off."""
     assert not opened_by(bulkhead, norr, error)
 
 
 def test_a_look_that_does_not_arrive_counts(bulkhead: Bulkhead, norr: Source) -> None:
-    """The fresh look before a booking tells as well that a source is away."""
+    """A failed fresh look before a booking counts as a failure of the source."""
 
     def look(error: Exception) -> None:
         with pytest.raises(type(error)), bulkhead.admit(norr):
@@ -260,7 +260,7 @@ def test_a_look_that_does_not_arrive_counts(bulkhead: Bulkhead, norr: Source) ->
     for _ in range(5):
         look(AWAY)
 
-    with pytest.raises(Unavailable, match="left alone"), bulkhead.admit(norr):
+    with pytest.raises(Unavailable, match="pauses its calls"), bulkhead.admit(norr):
         pass
 
 

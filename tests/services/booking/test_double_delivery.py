@@ -167,7 +167,7 @@ def test_a_refused_cancellation_of_what_is_past_is_refused(
 
 @dataclass
 class TwiceBooking(AnsweringAdapter):
-    """A source that books a time once more when it is told to once more."""
+    """A source that books a time again when it gets the call again."""
 
     def make_booking(self, request: MakeBooking, *, timeout: float) -> WriteResult:
         """Book twice, answer the second."""
@@ -175,8 +175,8 @@ class TwiceBooking(AnsweringAdapter):
         return super().make_booking(request, timeout=timeout)
 
 
-def test_a_double_of_the_platforms_is_told_of(make_wireless: MakeWireless) -> None:
-    """A time that the resident has twice is booked, and somebody is told."""
+def test_a_double_delivery_raises_an_alarm(make_wireless: MakeWireless) -> None:
+    """A time that the resident has twice is booked, with an alarm."""
     wireless = make_wireless(TwiceBooking())
     with capture_logs() as logs:
         made = booked_at(wireless)
@@ -215,7 +215,7 @@ def test_what_stood_still_before_sending_is_not_sent(
     wanted = wireless.coming()
     wireless.lists(wanted)
 
-    with pytest.raises(Unavailable, match="stood still"):
+    with pytest.raises(Unavailable, match="was stopped for a moment"):
         desk.book(wanted, 0)
     assert wireless.adapter.asked(MakeBooking) == []
     assert not desk.is_held(wanted)
@@ -230,7 +230,7 @@ class CrossedAdapter(AnsweringAdapter):
     def get_subject_of_care_schedule(
         self, query: GetSubjectOfCareSchedule, *, timeout: float
     ) -> BookedTimes:
-        """Return the bookings of the first resident, whoever asks."""
+        """Return the bookings of the first resident to every request."""
         if self.is_crossed:
             query = replace(query, subject_of_care=number(0))
         return super().get_subject_of_care_schedule(query, timeout=timeout)
@@ -255,7 +255,7 @@ def test_a_list_of_another_residents_settles_nothing(
 
 
 class BrokenIntents(WriteIntents):
-    """Intents whose database goes away at one step."""
+    """Intents that lose the database at one step."""
 
     is_broken: bool = False
 
@@ -320,7 +320,7 @@ def test_without_its_journal_nothing_is_sent(
 def test_a_yes_that_cannot_be_written_down_is_no_no(
     wireless: Wireless, breaking: tuple[Desk, BrokenJournal], failure: Exception
 ) -> None:
-    """Sent, and not settled: nobody knows, and that is what is said."""
+    """Sent, and not settled: the outcome is reported as unknown."""
     desk, journal = breaking
     journal.settlements.fails_with = failure
     wanted = wireless.coming()
@@ -333,7 +333,7 @@ def test_a_yes_that_cannot_be_written_down_is_no_no(
 
 
 def moving(wireless: Wireless) -> WriteIntent:
-    """Book a time, and move it with an outcome that nobody knows yet."""
+    """Book a time, and move it with an unknown outcome."""
     made = booked_at(wireless)
     later = wireless.coming(48)
     wireless.lists(later)
@@ -344,7 +344,7 @@ def moving(wireless: Wireless) -> WriteIntent:
 
 
 def making(wireless: Wireless) -> WriteIntent:
-    """Book a time with an outcome that nobody knows yet."""
+    """Book a time with an unknown outcome."""
     wanted = wireless.coming()
     wireless.lists(wanted)
     wireless.adapter.errors[scheduling.MAKE_BOOKING] = WriteUnconfirmed("silence")
@@ -354,7 +354,7 @@ def making(wireless: Wireless) -> WriteIntent:
 
 
 def test_a_move_under_way_is_pending(wireless: Wireless) -> None:
-    """Whoever has waited long enough is told that nobody knows yet."""
+    """A client that has waited long enough gets `pending`."""
     intent = moving(wireless)
 
     stands = wireless.desk.booking.current.describe_write(intent)
@@ -379,7 +379,7 @@ def test_a_move_that_was_done_just_now_is_done(wireless: Wireless) -> None:
 
 
 def test_a_move_that_was_refused_just_now_is_refused(wireless: Wireless) -> None:
-    """The old time is no answer to a move: the region's no is."""
+    """After a refused move the client gets the region's no, not the old time."""
     intent = moving(wireless)
     wireless.desk.journal.settlements.settle_refused(intent, message="Inte den tiden.")
 
@@ -387,14 +387,14 @@ def test_a_move_that_was_refused_just_now_is_refused(wireless: Wireless) -> None
         wireless.desk.booking.current.describe_write(intent)
 
 
-def test_a_move_that_came_to_nothing_just_now_is_told_as_such(
+def test_a_move_that_was_just_settled_as_not_done_is_a_conflict(
     wireless: Wireless,
 ) -> None:
-    """Nor is it when nothing was sent after all."""
+    """After a move that was not done the client gets a conflict, not the old time."""
     intent = moving(wireless)
     wireless.desk.journal.settlements.settle_not_done(intent)
 
-    with pytest.raises(Conflict, match="nothing came of this request"):
+    with pytest.raises(Conflict, match="had no effect"):
         wireless.desk.booking.current.describe_write(intent)
 
 
@@ -402,14 +402,14 @@ def test_a_move_that_came_to_nothing_just_now_is_told_as_such(
 def test_absence_is_no_answer_while_a_sender_may_live(
     wireless: Wireless, kind: type
 ) -> None:
-    """One that stood still while others gave its write up sends it as it wakes."""
+    """A process that stood still while others settled its write may still send it."""
     intent = moving(wireless) if kind is UpdateBooking else making(wireless)
     journal = wireless.desk.journal
     seen = journal.outcomes.postpone(intent, until=timedelta(), unchanged=True)
     journal.settlements.settle_not_done(seen)
 
-    told = wireless.desk.booking.current.describe_write(intent)
-    assert (told.id, told.status) == (intent.booking, BookingStatus.PENDING)
+    described = wireless.desk.booking.current.describe_write(intent)
+    assert (described.id, described.status) == (intent.booking, BookingStatus.PENDING)
 
 
 class OvertakenLookups(Lookups):
@@ -427,7 +427,7 @@ class OvertakenLookups(Lookups):
         return intent
 
 
-def test_a_second_cancellation_is_told_what_came_of_the_first(
+def test_a_second_cancellation_gets_the_outcome_of_the_first(
     wireless: Wireless, own_database: Database, seal: Seal
 ) -> None:
     """A booking that stands is no answer to a cancellation."""
@@ -438,5 +438,5 @@ def test_a_second_cancellation_is_told_what_came_of_the_first(
     desk = desk_over(wireless, journal)
     journal.intents.claim_cancel(journal.lookups.get(made.id))
 
-    with pytest.raises(Conflict, match="nothing came of this request"):
+    with pytest.raises(Conflict, match="had no effect"):
         desk.booking.cancel(made.id)

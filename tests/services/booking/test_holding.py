@@ -1,5 +1,5 @@
 """
-Holding a free time: what it keeps out, what becomes of it, and what books it.
+Holding a free time: what it blocks, how it ends, and what books it.
 """
 
 import threading
@@ -200,7 +200,7 @@ def test_hold_with_a_name_is_booked_without_one(wireless: Wireless) -> None:
 
 
 def test_hold_without_a_name_is_not_booked_without_one(wireless: Wireless) -> None:
-    """The contract demands names: without any it stays held."""
+    """The contract requires names: without them it stays held."""
     made = held_at(wireless)
 
     with pytest.raises(Incorrect):
@@ -210,7 +210,7 @@ def test_hold_without_a_name_is_not_booked_without_one(wireless: Wireless) -> No
 
 
 def test_hold_is_not_booked_for_somebody_else(wireless: Wireless) -> None:
-    """Whoever has its id still cannot give it to another person."""
+    """A client with the hold's id still cannot book it for another person."""
     made = held_at(wireless)
 
     with pytest.raises(Incorrect):
@@ -231,7 +231,7 @@ def test_unknown_hold(wireless: Wireless) -> None:
 
 
 def test_hold_that_the_region_gave_away(wireless: Wireless) -> None:
-    """A held time that its source lists no more is told so, and held no more."""
+    """A held time that its source no longer lists is released, with TimeslotTaken."""
     made = held_at(wireless)
     wireless.lists()
 
@@ -242,7 +242,7 @@ def test_hold_that_the_region_gave_away(wireless: Wireless) -> None:
     assert wireless.adapter.asked(MakeBooking) == []
 
 
-def test_hold_whose_booking_is_refused(wireless: Wireless) -> None:
+def test_hold_of_which_the_booking_is_refused(wireless: Wireless) -> None:
     """The region's no is the resident's answer, and nothing stays held."""
     made = held_at(wireless)
     wireless.adapter.result = WriteResult(code=ResultCode.ERROR, text="Nej.")
@@ -255,7 +255,7 @@ def test_hold_whose_booking_is_refused(wireless: Wireless) -> None:
 
 
 def test_hold_that_is_over_is_booked_anew(wireless: Wireless) -> None:
-    """Where nobody has the time it is claimed anew, under another id."""
+    """A free time is claimed anew, under another id."""
     made = over(wireless)
 
     booked = wireless.desk.booking.book_held(made.id, subject=subject(0))

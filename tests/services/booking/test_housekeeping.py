@@ -42,7 +42,7 @@ def test_a_visit_is_wiped_some_days_after(wireless: Wireless) -> None:
     ]
 
 
-def test_nothing_to_do_is_not_told(wireless: Wireless) -> None:
+def test_nothing_to_do_is_not_logged(wireless: Wireless) -> None:
     """A journal with nothing to forget is left alone."""
     journal = wireless.desk.journal
     journal.requests.begin(
@@ -57,7 +57,7 @@ def test_nothing_to_do_is_not_told(wireless: Wireless) -> None:
 def test_a_journal_that_is_away_ends_nothing(
     own_database: Database, own_journal: Journal
 ) -> None:
-    """Housekeeping tells of it and goes on."""
+    """Housekeeping logs it and continues."""
     with own_database.writing() as connection:
         connection.exec_driver_sql("ALTER TABLE request RENAME TO gone")
     stop = threading.Event()

@@ -43,7 +43,7 @@ class DoingAndDenying(AnsweringAdapter):
     A source that carries writes out, and answers ERROR.
 
     Attributes:
-        lists: What becomes of a booking in its list.
+        lists: How a booking appears in its list.
         denies: Whether it answers ERROR.
     """
 
@@ -97,7 +97,7 @@ ALMOST = [
 
 
 @pytest.mark.parametrize("lists", ALMOST)
-def test_a_no_and_a_booking_that_may_be_it_needs_a_person(
+def test_a_no_and_a_possible_booking_raise_an_alarm(
     make_wireless: MakeWireless, lists: Callable[[Booking], Booking]
 ) -> None:
     """ERROR, and the list has something at that start: pending, and a person looks."""
@@ -115,7 +115,7 @@ def test_a_no_and_a_booking_that_may_be_it_needs_a_person(
     )
 
 
-def test_a_denied_move_to_what_may_be_its_new_time_needs_a_person(
+def test_a_denied_move_and_a_possible_new_time_raise_an_alarm(
     make_wireless: MakeWireless,
 ) -> None:
     """ERROR, and the list has the booking at the new start without an end."""

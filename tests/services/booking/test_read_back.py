@@ -50,7 +50,7 @@ def test_performers_are_compared_where_they_can_be(
 
 @dataclass
 class LosingAdapter(AnsweringAdapter):
-    """A source whose lists have bookings that cannot be read."""
+    """A source that lists bookings that cannot be read."""
 
     lost_at: frozenset[datetime | None] = frozenset()
 
@@ -111,7 +111,7 @@ def test_an_old_answer_settles_nothing(make_wireless: MakeWireless) -> None:
     made = wireless.desk.book(wanted, 0).booking
     record = wireless.desk.journal.lookups.get(made.id)
 
-    with pytest.raises(GatewayError, match="not of this moment"):
+    with pytest.raises(GatewayError, match="from a cache"):
         wireless.desk.read_back.look(record, wanted)
 
 
@@ -144,7 +144,10 @@ def test_details_of_anothers_booking_are_not_believed(
     made = wireless.desk.book(wanted, 0).booking
     wireless.adapter.book["B-1"] = replace(wireless.adapter.book["B-1"], **changed)
 
-    with capture_logs() as logs, pytest.raises(GatewayError, match="The source told"):
+    with (
+        capture_logs() as logs,
+        pytest.raises(GatewayError, match="The source answered"),
+    ):
         wireless.desk.access.booking_details(
             NORR, wanted.schedule.unit, made.booking_id, number(0)
         )

@@ -65,7 +65,7 @@ def shown(times: ResidentsTimes) -> list[tuple[str, BookingStatus, str | None]]:
 
 
 def problems(times: ResidentsTimes) -> dict[str, SourceProblem]:
-    """Return whose part is missing, and why."""
+    """Return the sources of which a part is missing, and why."""
     return {each.source: each.problem for each in times.outcomes}
 
 
@@ -86,7 +86,7 @@ def booked_by_phone(world: RealWorld, region: str, who: int) -> str:
 
 
 def test_nobody_has_no_bookings(world: RealWorld, who: int) -> None:
-    """A resident without bookings has none, and is told what could be missing."""
+    """A resident without bookings gets none, and outcomes of what may be missing."""
     times = world.desk.residents.list_of(number(who))
 
     assert times.bookings == ()
@@ -114,7 +114,7 @@ def test_what_was_booked_here_is_shown(world: RealWorld, who: int) -> None:
 def test_what_was_booked_elsewhere_is_adopted_once(
     world: RealWorld, region: str, who: int
 ) -> None:
-    """A booking that its region tells of gets an id of ours, the same every time."""
+    """A booking that its region reports gets an id of ours, the same every time."""
     booking_id = booked_by_phone(world, region, who)
 
     first = world.desk.residents.list_of(number(who))
@@ -188,7 +188,7 @@ def test_a_region_that_does_not_answer_is_asked_once(
     assert shown_booking.confirmed_at == made.confirmed_at
 
 
-def test_a_unit_that_did_not_answer_is_told(world: RealWorld, who: int) -> None:
+def test_a_unit_that_did_not_answer_is_reported(world: RealWorld, who: int) -> None:
     """A part of an aggregated answer that is missing is said to be."""
     made = world.desk.book(world.free("norr")[0], who).booking
     world.spoil(
@@ -321,9 +321,11 @@ def test_another_bookings_id_is_logged_once_for_an_answer(
         times = wireless.desk.residents.list_of(number(0))
 
     assert times.bookings == ()
-    assert [each for each in logs if each["event"] == "another booking's id"] == [
+    assert [
+        each for each in logs if each["event"] == "booking id is already in use"
+    ] == [
         {
-            "event": "another booking's id",
+            "event": "booking id is already in use",
             "log_level": "error",
             "source": NORR,
             "bookings": 3,
@@ -331,7 +333,7 @@ def test_another_bookings_id_is_logged_once_for_an_answer(
     ]
 
 
-def test_what_lists_lose_is_logged_once_without_a_person(
+def test_omissions_of_lists_are_logged_once_without_personal_data(
     make_wireless: MakeWireless,
 ) -> None:
     """Two residents' lists lose bookings for two reasons: each is logged once."""
@@ -395,7 +397,7 @@ def test_what_answers_about_residents_lose_is_counted(
 
 @dataclass
 class UnreadableAdapter(AnsweringAdapter):
-    """A source whose list cannot be read whole, or is of everybody."""
+    """A source with a list that cannot be read whole, or that has all residents."""
 
     reasons: tuple[str, ...] = ()
     is_of_everybody: bool = False
@@ -435,7 +437,7 @@ def test_what_was_kept_as_of_the_future_brings_no_cancelled_booking_back(
 
 
 def aggregating(make_wireless: MakeWireless, *adapters: AnsweringAdapter) -> Wireless:
-    """Return a desk whose norr aggregates."""
+    """Return a desk with an aggregating source norr."""
     return make_wireless(*adapters, sources=(AGGREGATED,))
 
 
@@ -471,7 +473,7 @@ class KeepingAdapter(AnsweringAdapter):
 
 @dataclass
 class BlabbingAdapter(AnsweringAdapter):
-    """A source that tells everybody of everybody's bookings."""
+    """A source that answers every resident with all residents' bookings."""
 
     def get_subject_of_care_schedule(
         self, query: GetSubjectOfCareSchedule, *, timeout: float
@@ -537,7 +539,7 @@ def test_anothers_known_booking_is_never_shown(make_wireless: MakeWireless) -> N
 def test_a_booking_that_the_unit_moved_is_at_its_new_time(
     make_wireless: MakeWireless,
 ) -> None:
-    """The list tells what the source says now, as a single booking does."""
+    """The list has the source's present description, as a single booking does."""
     wireless = aggregating(make_wireless)
     wanted = wireless.coming()
     wireless.lists(wanted)
@@ -576,7 +578,7 @@ def test_an_undecided_move_is_pending(make_wireless: MakeWireless) -> None:
     assert (found.id, found.status) == (made.id, BookingStatus.PENDING)
 
 
-def test_a_booking_without_a_start_is_told(make_wireless: MakeWireless) -> None:
+def test_a_booking_without_a_start_is_reported(make_wireless: MakeWireless) -> None:
     """FHIR has no booked Appointment without a start, so the answer says it lacks."""
     wireless = aggregating(make_wireless)
     in_the_book(wireless, start=None, end=None)
@@ -610,16 +612,16 @@ def test_a_booking_without_a_start_is_told(make_wireless: MakeWireless) -> None:
 def test_a_booking_is_shown_with_what_it_has(
     make_wireless: MakeWireless, changed: dict[str, None]
 ) -> None:
-    """Whatever may be missing by the schema, the resident sees when and where it is."""
+    """If optional elements are missing, the resident still sees time and place."""
     wireless = aggregating(make_wireless, BlabbingAdapter())
     wanted = in_the_book(wireless, **changed)
-    told = wireless.adapter.book["B-1"].timeslot
+    listed = wireless.adapter.book["B-1"].timeslot
 
     times = wireless.desk.residents.list_of(number(0))
     (found,) = times.bookings
 
     assert (found.timeslot, found.timeslot.start, found.status, times.outcomes) == (
-        told,
+        listed,
         wanted.start,
         BookingStatus.BOOKED,
         (),
@@ -632,7 +634,9 @@ def test_a_booking_is_shown_with_what_it_has(
     )
 
 
-def test_two_bookings_that_look_like_one_are_told(make_wireless: MakeWireless) -> None:
+def test_two_bookings_that_look_like_one_are_reported(
+    make_wireless: MakeWireless,
+) -> None:
     """Of two without ids at one time one is shown, and the answer says it lacks one."""
     wireless = aggregating(make_wireless)
     in_the_book(wireless, booking_id=None)
@@ -692,7 +696,7 @@ def test_what_a_region_had_kept_is_shown_with_its_age(
     assert times.outcomes == ()
 
 
-def test_what_could_not_be_brought_up_to_date_is_told(
+def test_an_outdated_part_is_reported(
     make_wireless: MakeWireless,
 ) -> None:
     """A cache that could not be brought up to date is data with an outcome."""
@@ -778,7 +782,7 @@ def test_a_booking_that_stands_in_spite_of_us_is_shown(
 def test_a_booking_that_was_never_made_spoils_no_answer(
     make_wireless: MakeWireless,
 ) -> None:
-    """A pending booking that turns out to be none leaves the others shown."""
+    """A pending booking that was never made leaves the others shown."""
     wireless = aggregating(make_wireless)
     first, second = wireless.coming(), wireless.coming(30)
     wireless.lists(first, second)
@@ -815,7 +819,7 @@ def two_sources(make_wireless: MakeWireless, southern: AnsweringAdapter) -> Wire
 
 
 def test_a_source_that_is_away_hides_no_other(make_wireless: MakeWireless) -> None:
-    """One source's failure is told beside the other's bookings."""
+    """One source's failure is reported with the other's bookings."""
     wireless = two_sources(make_wireless, FailingAdapter(name=SYD))
     in_the_book(wireless)
 
@@ -835,7 +839,7 @@ def test_a_source_that_is_away_hides_no_other(make_wireless: MakeWireless) -> No
 
 
 def test_every_source_is_asked_once(make_wireless: MakeWireless) -> None:
-    """An aggregating source is asked at its own address, whatever is known of it."""
+    """An aggregating source is asked only at its own address."""
     southern = AnsweringAdapter(name=SYD)
     wireless = two_sources(make_wireless, southern)
     wanted = wireless.coming()

@@ -13,7 +13,7 @@ from services.conftest import Wireless
 
 
 def test_a_booking_is_shown_while_its_region_is_asked(wireless: Wireless) -> None:
-    """Nobody else is offered the time from when its place is claimed."""
+    """Searches leave the time out as soon as its place is claimed."""
     wanted = wireless.coming()
     wireless.lists(wanted)
 

@@ -1,5 +1,5 @@
 """
-Settling writes of unknown outcome: what settles one, what does not, who is called.
+Settling writes of unknown outcome: what settles one, and what raises an alarm.
 """
 
 import threading
@@ -50,7 +50,7 @@ SCHEDULE = scheduling.GET_SUBJECT_OF_CARE_SCHEDULE
 
 
 def unknown(wireless: Wireless, hours: float = 24) -> Any:
-    """Book a time whose outcome nobody knows, and that was not booked."""
+    """Book a time with an unknown outcome; it was not booked."""
     wanted = wireless.coming(hours)
     wireless.lists(wanted)
     wireless.adapter.errors[scheduling.MAKE_BOOKING] = LOST
@@ -68,7 +68,7 @@ def standing(wireless: Wireless, hours: float = 24) -> Any:
 
 
 def unknown_move(wireless: Wireless) -> tuple[Any, Timeslot]:
-    """Book a time, and move it with an outcome that nobody knows; it was not moved."""
+    """Book a time, and move it with an unknown outcome; it was not moved."""
     made = standing(wireless)
     target = wireless.coming(30)
     wireless.lists(target)
@@ -206,8 +206,8 @@ def test_looks_that_fail_become_seldom(
     assert pauses == [15, 30, 60, 120, 300, 300]
 
 
-def test_nobody_is_called_before_ten_minutes(wireless: Wireless) -> None:
-    """A person is called once, ten minutes after a write whose outcome is unknown."""
+def test_no_alarm_is_raised_before_ten_minutes(wireless: Wireless) -> None:
+    """One alarm, ten minutes after a write of unknown outcome."""
     made = unknown(wireless)
     with capture_logs() as logs:
         for minutes in (9, 11, 12):
@@ -268,7 +268,7 @@ def test_a_booking_that_is_seen_is_booked(wireless: Wireless) -> None:
 
 
 def test_two_bookings_are_one_and_an_alarm(wireless: Wireless) -> None:
-    """A platform's double delivery is booked once here, and somebody is called."""
+    """A platform's double delivery is booked once here, with an alarm."""
     made = unknown(wireless)
     in_the_book(wireless, made.timeslot, "B-8")
     in_the_book(wireless, made.timeslot, "B-9")
@@ -302,11 +302,11 @@ def test_what_was_seen_early_is_looked_at_once_more(
 
     assert seen.status is BookingStatus.BOOKED
     assert settled(wireless, made.id).alarm is (Alarm.DUPLICATE if twice else None)
-    assert wireless.desk.journal.outcomes.take_unseen(limit=9, hold=timedelta()) == ()
+    assert wireless.desk.journal.outcomes.take_unseen(limit=9, lease=timedelta()) == ()
 
 
 def booked_unseen(wireless: Wireless) -> Any:
-    """Book a time with a yes, at a region whose list cannot be read just then."""
+    """Book a time with a yes, while the region's list cannot be read."""
     wanted = wireless.coming()
     wireless.lists(wanted)
     wireless.adapter.errors[SCHEDULE] = BROKEN
@@ -320,7 +320,7 @@ def booked_unseen(wireless: Wireless) -> Any:
 def test_what_was_booked_unseen_is_looked_at(
     wireless: Wireless, own_database: Database, *, twice: bool
 ) -> None:
-    """A yes whose list could not be read is looked at later: a double is an alarm."""
+    """After a yes without a readable list, a later look finds a double: an alarm."""
     made = booked_unseen(wireless)
     if twice:
         in_the_book(wireless, made.timeslot, "B-8")
@@ -333,7 +333,7 @@ def test_what_was_booked_unseen_is_looked_at(
 
     assert too_soon is None
     assert settled(wireless, made.id).alarm is (Alarm.DUPLICATE if twice else None)
-    assert wireless.desk.journal.outcomes.take_unseen(limit=9, hold=timedelta()) == ()
+    assert wireless.desk.journal.outcomes.take_unseen(limit=9, lease=timedelta()) == ()
     assert wireless.desk.booking.read(made.id).status is BookingStatus.BOOKED
 
 
@@ -354,7 +354,7 @@ def test_what_was_cancelled_unseen_is_looked_at(
     assert [each["event"] for each in logs if each["log_level"] == "error"] == (
         ["duplicate booking"] if twice else []
     )
-    assert wireless.desk.journal.outcomes.take_unseen(limit=9, hold=timedelta()) == ()
+    assert wireless.desk.journal.outcomes.take_unseen(limit=9, lease=timedelta()) == ()
 
 
 def test_what_was_booked_anew_since_is_no_double(
@@ -374,7 +374,7 @@ def test_what_was_booked_anew_since_is_no_double(
 
 
 @pytest.mark.parametrize("pending", [True, False], ids=["as it is settled", "later"])
-def test_whatever_shows_a_double_calls_somebody(
+def test_any_list_with_a_duplicate_raises_an_alarm(
     wireless: Wireless, *, pending: bool
 ) -> None:
     """A list that is read for another reason shows it as well."""
@@ -426,10 +426,10 @@ def other_end(of: Timeslot) -> dict[str, Any]:
         pytest.param(lambda _: {"time_type_id": "TT-ANNAT"}, id="another type"),
     ],
 )
-def test_what_may_be_it_needs_a_person(
+def test_a_possible_booking_raises_an_alarm(
     wireless: Wireless, says: Callable[[Timeslot], dict[str, Any]]
 ) -> None:
-    """A booking that may or may not be it settles nothing; the time stays locked."""
+    """A booking that may be the wanted one settles nothing; the time stays locked."""
     made = unknown(wireless)
     in_the_book(wireless, made.timeslot, **says(made.timeslot))
     look(wireless, made.id, minutes=5)
@@ -440,7 +440,7 @@ def test_what_may_be_it_needs_a_person(
     assert wireless.desk.is_held(made.timeslot)
 
 
-def test_what_needed_a_person_can_become_clear(wireless: Wireless) -> None:
+def test_an_ambiguous_outcome_can_become_clear(wireless: Wireless) -> None:
     """The alarm does not keep a sure sign from settling it."""
     made = unknown(wireless)
     in_the_book(wireless, made.timeslot, end=None)
@@ -463,7 +463,7 @@ def test_an_open_invitation_is_no_candidate(wireless: Wireless) -> None:
 
 @dataclass
 class GossipingAdapter(AnsweringAdapter):
-    """A source whose list has other persons' bookings."""
+    """A source that lists other persons' bookings."""
 
     def get_subject_of_care_schedule(
         self, query: GetSubjectOfCareSchedule, *, timeout: float
@@ -534,8 +534,8 @@ def test_a_move_that_was_not_carried_out(wireless: Wireless) -> None:
     assert wireless.desk.is_held(made.timeslot)
 
 
-def test_a_move_that_left_nothing_needs_a_person(wireless: Wireless) -> None:
-    """Neither the old time nor the new one stands: nobody says that one does."""
+def test_a_move_with_neither_time_listed_raises_an_alarm(wireless: Wireless) -> None:
+    """Neither the old time nor the new one is listed: the move stays unknown."""
     made, target = unknown_move(wireless)
     wireless.adapter.book.clear()
     look(wireless, made.id, seconds=91)
@@ -564,7 +564,7 @@ def test_a_move_that_left_both_is_moved_and_an_alarm(wireless: Wireless) -> None
 def test_a_booking_that_was_denied_and_appears(
     make_wireless: MakeWireless, way: str
 ) -> None:
-    """The same appointment becomes booked, its time is held, somebody is called."""
+    """The same appointment becomes booked, its time is held, an alarm is raised."""
     wireless = make_wireless(sources=(source(schedule_address=LogicalAddress("24")),))
     made = not_booked(wireless)
     in_the_book(wireless, made.timeslot)
@@ -582,12 +582,12 @@ def test_a_booking_that_was_denied_and_appears(
     assert wireless.desk.is_held(made.timeslot)
     assert settled(wireless, made.id).alarm is Alarm.CONTRADICTED
     assert [each["event"] for each in logs if each["log_level"] == "error"] == [
-        "outcome contradicts what was said"
+        "settled outcome was wrong"
     ]
 
 
 def test_a_time_that_was_sold_again_meanwhile(wireless: Wireless) -> None:
-    """Two residents have it by the region's word: both are told so, with an alarm."""
+    """The region confirmed it to two residents: both are booked, with an alarm."""
     made = not_booked(wireless)
     theirs = wireless.desk.book(made.timeslot, 1).booking
     in_the_book(wireless, made.timeslot)
@@ -619,7 +619,7 @@ class LateAdapter(AnsweringAdapter):
 
     Attributes:
         late: What happens until then.
-        fails: What becomes of the call in the end; None for an answer.
+        fails: The error of the call; None for an answer.
         arrives: Whether it is done.
     """
 
@@ -728,7 +728,7 @@ def written_late(
     late: Callable[[Wireless, str], None],
     **adapter: Any,
 ) -> tuple[Wireless, Any]:
-    """Do a write whose source gets it after something else has happened."""
+    """Do a write that reaches its source after another event."""
     slow = LateAdapter()
     wireless = make_wireless(slow)
     made = None if kind == "MAKE" else standing(wireless)
@@ -743,7 +743,7 @@ def written_late(
 def test_what_is_sent_after_it_was_given_up_is_unknown(
     make_wireless: MakeWireless, kind: str
 ) -> None:
-    """Its absence told nothing of it: it is looked for anew, and somebody is called."""
+    """The earlier absence proves nothing: it is looked for anew, with an alarm."""
     wireless, made = written_late(make_wireless, kind, give_up, fails=LOST)
     before = (made.status, settled(wireless, made.id).state)
 
@@ -788,10 +788,10 @@ def test_what_is_sent_while_it_is_looked_for_is_looked_for_anew(
 
 
 @pytest.mark.parametrize("kind", WRITES)
-def test_what_was_given_up_and_did_not_leave_is_told_as_such(
+def test_a_write_that_was_given_up_and_not_sent_is_unavailable(
     make_wireless: MakeWireless, kind: str
 ) -> None:
-    """A client is told that nothing was sent, not how things stand by chance."""
+    """The client gets "nothing was sent", not a booking of another write."""
     with pytest.raises(Unavailable, match="nothing was sent"):
         written_late(
             make_wireless,
@@ -802,7 +802,7 @@ def test_what_was_given_up_and_did_not_leave_is_told_as_such(
         )
 
 
-def look_once_more(wireless: Wireless, database: Database) -> None:
+def recheck_settled(wireless: Wireless, database: Database) -> None:
     """Let it be time for the look after the last one."""
     with database.writing() as connection:
         connection.execute(update(intents).values(next_look_at=database_clock() - 1))
@@ -818,7 +818,7 @@ def test_absence_is_looked_at_once_more(
     Reconciliation(wireless.desk.settlement, wireless.desk.journal).run_once()
     too_soon = wireless.desk.journal.lookups.get(made.id).state
 
-    look_once_more(wireless, own_database)
+    recheck_settled(wireless, own_database)
 
     assert too_soon is BookingState.NOT_MADE
     assert wireless.desk.journal.lookups.get(made.id).state is BookingState.BOOKED
@@ -831,10 +831,10 @@ def test_absence_that_lasts_is_looked_at_no_more(
     """A second look that finds nothing is the last."""
     made = not_booked(wireless)
 
-    look_once_more(wireless, own_database)
+    recheck_settled(wireless, own_database)
 
     assert wireless.desk.journal.lookups.get(made.id).state is BookingState.NOT_MADE
-    assert wireless.desk.journal.outcomes.take_unseen(limit=9, hold=timedelta()) == ()
+    assert wireless.desk.journal.outcomes.take_unseen(limit=9, lease=timedelta()) == ()
 
 
 def test_a_cancellation_that_is_carried_out_very_late(
@@ -846,12 +846,12 @@ def test_a_cancellation_that_is_carried_out_very_late(
     look(wireless, made.id, seconds=120)
     wireless.adapter.book.clear()
 
-    look_once_more(wireless, own_database)
+    recheck_settled(wireless, own_database)
 
     assert wireless.desk.journal.lookups.get(made.id).state is BookingState.CANCELLED
 
 
-def test_a_read_that_is_overtaken_tells_how_it_stands_now(wireless: Wireless) -> None:
+def test_a_read_returns_what_was_settled_meanwhile(wireless: Wireless) -> None:
     """A cancellation that is settled while a booking is read is not read over."""
     made = unknown_cancellation(wireless)
     wireless.adapter.errors[SCHEDULE] = BROKEN
@@ -950,7 +950,7 @@ def test_a_source_that_hangs_delays_no_other(make_wireless: MakeWireless) -> Non
 def test_a_row_that_cannot_be_read_stops_no_other_source(
     make_wireless: MakeWireless, own_database: Database
 ) -> None:
-    """A fault of ours with one source's writes is told, and another's are settled."""
+    """A fault of ours at one source is logged, and others' writes are settled."""
     syd = AnsweringAdapter(SYD)
     wireless = make_wireless(
         AnsweringAdapter(), syd, sources=(source(), southern_source())
@@ -985,7 +985,7 @@ def test_a_row_that_cannot_be_read_stops_no_other_source(
 def left_by_a_dead_sender(
     wireless: Wireless, source_name: SourceName, wanted: Timeslot
 ) -> WriteIntent:
-    """Leave a write that was sent, and whose sender is gone."""
+    """Leave a sent write of a process that has died."""
     journal = wireless.desk.journal
     intent = journal.intents.claim_make(
         source=source_name, timeslot=wanted, subject=subject(0)
@@ -1021,7 +1021,7 @@ def test_subject_of_a_settled_booking_is_kept(wireless: Wireless) -> None:
 
 
 def test_what_a_dead_sender_left_is_unknown(wireless: Wireless) -> None:
-    """Whoever reads the booking may find out from then on, and a person may settle."""
+    """From then on any read may settle it, and so may an operator."""
     wanted = wireless.coming()
     desk = wireless.desk
     intent = left_by_a_dead_sender(wireless, NORR, wanted)

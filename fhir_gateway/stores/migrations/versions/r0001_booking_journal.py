@@ -1,7 +1,7 @@
 """
 The booking journal: booking, decision and claim.
 
-There is no way down: a journal that has been dropped cannot be read back.
+There is no downgrade: it would delete the journal.
 """
 
 from typing import Final

@@ -1,8 +1,8 @@
 """
-Holds, clients' request keys, alarms, and the wiping of what is personal.
+Holds, clients' request keys, alarms, and the wiping of personal data.
 
-The release before goes on working on these tables: to it a hold is a claim whose owner
-is slow, and one that is over is settled by its reconciliation.
+The previous release still works on these tables: it treats a hold as a claim of a slow
+process, and its reconciliation settles an expired hold.
 """
 
 from typing import Final

@@ -1,7 +1,7 @@
 """
-Writes that were done by a region's word alone, found without going through all.
+An index of settled writes that need one more look.
 
-The release before left the time of the last vain look in what it had settled.
+The previous release left the time of the last look in the writes that it settled.
 """
 
 from typing import Final
@@ -18,7 +18,7 @@ _UNSEEN: Final = sa.text("settled_at IS NOT NULL AND next_look_at IS NOT NULL")
 
 
 def upgrade() -> None:
-    """Add the index, and leave nothing to be looked at that is long settled."""
+    """Add the index, and clear the times that the previous release left."""
     decision = sa.table("decision", sa.column("settled_at"), sa.column("next_look_at"))
     op.execute(
         decision.update()

@@ -1,5 +1,5 @@
 """
-What has changed of claims, found without going through all.
+Indexes for reading only the claims that have changed.
 """
 
 from typing import Final
@@ -17,7 +17,7 @@ _RELEASED: Final = sa.text("released_at IS NOT NULL")
 
 
 def upgrade() -> None:
-    """Add the indexes that such a reading needs."""
+    """Add the indexes."""
     op.create_index(
         "decision_by_settled",
         "decision",

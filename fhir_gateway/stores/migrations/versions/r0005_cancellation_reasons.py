@@ -1,5 +1,5 @@
 """
-Why a booking is cancelled, kept so that a client gets back what it sent.
+The reason of a cancellation, so that a client gets back the reason that it sent.
 """
 
 import sqlalchemy as sa
@@ -12,6 +12,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the columns; the release before knows nothing of them."""
+    """Add the columns; the previous release does not use them."""
     for table in ("booking", "decision"):
         op.add_column(table, sa.Column("cancellation_sealed", sa.Text()))

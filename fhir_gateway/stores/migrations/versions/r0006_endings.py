@@ -1,8 +1,8 @@
 """
 Why a booking is void: it was refused, not made, only held, or recorded twice.
 
-The release before calls all of them REFUSED, reads that word and writes it: so it stays
-in `state`, and the true name stands beside it.
+The previous release reads and writes REFUSED for all of them: so that word stays in
+`state`, and a new column has the exact state.
 """
 
 import sqlalchemy as sa
@@ -15,7 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column, and say of each void booking why it is void."""
+    """Add the column, and fill it for each void booking."""
     op.add_column("booking", sa.Column("ending", sa.Text(), nullable=True))
     booking = sa.table(
         "booking", sa.column("id"), sa.column("state"), sa.column("ending")
