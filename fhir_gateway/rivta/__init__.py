@@ -1,11 +1,11 @@
 """
-The contracts on the wire: what every contract shares (RIVTABP21), and their folders.
+RIV-TA messages: what all contracts share (RIVTABP21), and a folder for each domain.
 
-A folder like `scheduling_1_1` holds the contracts of one domain. Each contract
-is a module with the two messages as dataclasses and a `CONTRACT` that says what it is
-called, whether it writes, and how large its answers may be.
+A folder like `scheduling_1_1` holds the contracts of one domain. Each contract is a
+module: its two messages are dataclasses, and its `CONTRACT` states its name, whether it
+writes, and how large its answers may be.
 
-Writing is strict (order, namespaces, the schemas' own misspellings, no empty
-elements); reading is lenient (order and namespaces are not held against a producer,
-empty elements are absent, unknown ones are ignored).
+Writing is strict: the schema's order, namespaces and misspellings, no empty elements.
+Reading is lenient: any order, related namespaces, empty elements count as absent,
+extensions are ignored.
 """

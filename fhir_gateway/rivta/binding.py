@@ -1,20 +1,23 @@
 """
-Messages as dataclasses: one table of elements for reading and for writing.
+Reads and writes messages as dataclasses: one table of elements serves both.
 
-`rivta/element.py` says how a message is declared.
+`rivta/element.py` shows how a message is declared.
 
-What cannot be read of an answer is counted in its `Rejections`: an item of a list, or a
-name, text or flag that its item can do without. Anything else that cannot be read makes
-its part malformed.
+`Rejections` counts what cannot be read of an answer: an item of a list, or a name, text
+or flag that its item can do without. Any other unreadable element makes the part that
+holds it malformed.
 
-An element counts by its local name in three places: the namespace that it should have,
-another namespace of the same family (`urn:riv:crm:scheduling:`, say), and none. An
-unknown element of another namespace than the contract's is an extension, as the schemas
-permit and later versions of the contract use, unless it looks like one of the
-contract's, or like a place where content stands that is elsewhere.
-What is neither known nor an extension is never passed over: among the items of a list
-it counts as one that is left out, anywhere else it makes its part malformed. So do a
-second element where the schema has one at most, and text between elements.
+The reader knows an element by its local name in three cases: it has the namespace that
+the schema gives it, another namespace of the same family (`urn:riv:crm:scheduling:`,
+for example), or none. An unknown element of any other namespace is an extension, which
+the schemas permit and later versions of the contract use. Two kinds are no extensions:
+an element with a name like one of the contract's, and an element that refers to content
+elsewhere.
+
+The reader never ignores an element that is neither known nor an extension. Among the
+items of a list it counts as an item that is left out; anywhere else it makes its part
+malformed. The same holds for text between elements. A second element where the schema
+permits one makes its part malformed.
 """
 
 import html
@@ -49,7 +52,7 @@ def write(value: object, parent: etree._Element) -> None:
     """
     Append a value's elements to `parent`, in the order of the schema.
 
-    An absent or blank value is left out: the contract forbids empty elements.
+    An absent or blank value has no element: the contract forbids empty ones.
 
     Raises:
         MalformedElement: A required element has no value, or a value cannot be written.
@@ -72,7 +75,7 @@ def write_text(name: str, text: str, node: etree._Element) -> None:
     Set the text of an element.
 
     Raises:
-        MalformedElement: XML cannot carry the text: it has a control character, say.
+        MalformedElement: XML cannot carry the text, for example a control character.
     """
     try:
         node.text = text
@@ -83,28 +86,29 @@ def write_text(name: str, text: str, node: etree._Element) -> None:
 
 def read(kind: type[T], node: etree._Element, rejected: Rejections) -> T:
     """
-    Return the value that an element's children spell.
+    Return the value that the children of an element hold.
 
-    Order is not held against the writer, nor a wrong namespace of the same family; an
-    empty element is an absent one. A simple value with elements inside is malformed.
+    The order of the children does not matter, nor a wrong namespace of the same family;
+    an empty element counts as absent. A simple value with elements inside is malformed.
     An unknown element or text among the items of a list counts as an item that is left
-    out; elsewhere both are malformed, and so is a second element where one is due.
+    out; elsewhere both are malformed. So is a second element where the schema permits
+    one.
 
     Args:
         kind: The dataclass to read.
-        node: The element whose children are read.
-        rejected: Receives what was left out.
+        node: The parent of the elements to read.
+        rejected: Receives what is left out.
 
     Raises:
-        MalformedElement: A required element is absent, a value is impossible, or there
-            is something that would be lost.
+        MalformedElement: A required element is absent, a value is impossible, or
+            reading on would lose content.
     """
     layout = layout_of(kind)
     values: dict[str, Any] = {}
     repeated: dict[str, list[Any]] = {}
     single_texts = layout.single_texts
-    # Nearly all the time that an answer takes goes by in this loop: most elements are
-    # single texts, in the namespace that they should have.
+    # This loop takes nearly all the time of reading an answer. Most elements are single
+    # texts in the namespace of the schema, so those come first.
     text = node.text
     if text and not text.isspace():
         _refuse_text(layout, node, rejected)
@@ -134,7 +138,7 @@ def _build(kind: type[T], layout: Layout, values: dict[str, Any]) -> T:
     if layout.absent:
         values = layout.absent | values
     made = object.__new__(kind)
-    # What is absent has its default, an attribute of the class.
+    # An absent field has its default: an attribute of the class.
     object.__setattr__(made, "__dict__", values)
     return made
 
@@ -143,16 +147,17 @@ def differences_from(
     kind: type, node: etree._Element, hints: dict[tuple[type, str], str] | None = None
 ) -> list[str]:
     """
-    Return which elements are not as a class says: unknown ones and missing ones.
+    Return the elements that a class does not have, and those that it has and miss here.
 
-    This is for whoever looks for a misspelling: it says what was perhaps meant, and
-    names what `read` can do without. An extension in a namespace of RIV is named if its
-    name is close to a known one.
+    An operator uses it to find a misspelling: it suggests the element that was perhaps
+    meant, and also names elements that `read` can do without. It names an extension in
+    a namespace of RIV if its name is close to a known one.
 
     Args:
         kind: The dataclass.
-        node: The element whose children are compared.
-        hints: What was said of unknown elements so far; a caller leaves it out.
+        node: The parent of the elements to compare.
+        hints: The descriptions of unknown elements so far; only this function passes
+            it.
     """
     layout = layout_of(kind)
     hints = {} if hints is None else hints
@@ -184,13 +189,13 @@ def differences_from(
 
 
 def _counts_by_local_name(layout: Layout, node: etree._Element) -> bool:
-    """Return whether an element counts by its local name."""
+    """Return whether the local name alone identifies an element."""
     tag = node.tag
     return "}" not in tag or tag.startswith(layout.family) or tag in layout.tags
 
 
 def _is_extension(layout: Layout, node: etree._Element) -> bool:
-    """Return whether an unknown element is one that the schemas permit."""
+    """Return whether the schemas permit an unknown element."""
     namespace, _, name = node.tag.rpartition("}")
     namespace = namespace[1:]
     if not namespace or namespace in NO_EXTENSIONS:
@@ -205,14 +210,14 @@ def _is_of_riv(node: etree._Element) -> bool:
 
 
 def _name_to_show(node: etree._Element) -> str:
-    """Return the name of an element that the writer chose."""
-    # Anything can stand in a name; what is long or looks like a number is not repeated.
+    """Return a name that the writer of an element chose, safe to repeat."""
+    # A name can hold anything. One that is long or looks like a number is not repeated.
     name = _local_name(node)
     return name if _PLAIN_NAME.fullmatch(name) else SOME_ELEMENT
 
 
 def _hint(kind: type, node: etree._Element, hints: dict[tuple[type, str], str]) -> str:
-    """Return what to say of an unknown element, and what is perhaps meant by it."""
+    """Describe an unknown element, and name the element that is perhaps meant."""
     name = _local_name(node)
     said = hints.get((kind, name))
     if said is None:
@@ -226,10 +231,10 @@ def _hint(kind: type, node: etree._Element, hints: dict[tuple[type, str], str]) 
 
 def _refuse(layout: Layout, node: etree._Element, rejected: Rejections) -> None:
     """
-    Count an unknown element as a lost item.
+    Count an unknown element as an item that is left out.
 
     Raises:
-        MalformedElement: There are no items that it could be one of.
+        MalformedElement: Its parent is no list of items.
     """
     namespace = node.tag.rpartition("}")[0][1:]
     if namespace == NIL_WITH_CONTENT:
@@ -239,7 +244,7 @@ def _refuse(layout: Layout, node: etree._Element, rejected: Rejections) -> None:
     else:
         reason = _UNKNOWN
     if layout.is_list:
-        # An item under another name, or the list would look empty.
+        # Perhaps an item under another name: without this the list would look empty.
         rejected.leave_out_item(_name_to_show(node), reason, None)
     elif len(node) or node.attrib or not _is_blank(node.text):
         raise MalformedElement(_name_to_show(node), reason)
@@ -247,10 +252,10 @@ def _refuse(layout: Layout, node: etree._Element, rejected: Rejections) -> None:
 
 def _refuse_text(layout: Layout, node: etree._Element, rejected: Rejections) -> None:
     """
-    Count text among items as a lost one.
+    Count text between items as an item that is left out.
 
     Raises:
-        MalformedElement: There are no items that it could be one of.
+        MalformedElement: The element around it is no list, or has no items.
     """
     if not layout.is_list or len(node) == 0:
         raise MalformedElement(*_TEXT_BETWEEN)
@@ -265,10 +270,10 @@ def _join_texts(
     rejected: Rejections,
 ) -> T | str:
     """
-    Return what two elements say where one is due.
+    Return the texts of two elements as one, where the schema permits one element.
 
     Raises:
-        MalformedElement: There may be one at most.
+        MalformedElement: Texts of this kind cannot be joined.
     """
     if not codec.is_joined:
         raise _repetition_error(node)
@@ -337,7 +342,7 @@ def _local_name(node: etree._Element) -> str:
 
 
 def _text_with_elements(codec: Codec, node: etree._Element) -> str:
-    """Return what a text with elements inside says, as the markup that it is."""
+    """Return a text with elements inside as markup."""
     if not codec.holds_markup:
         raise MalformedElement(_local_name(node), "has elements inside")
     inner = [html.escape(node.text or "", quote=False)]
@@ -345,7 +350,7 @@ def _text_with_elements(codec: Codec, node: etree._Element) -> str:
     return "".join(inner)
 
 
-def _read_item(declared: Element, node: etree._Element, rejected: Rejections) -> Any:  # noqa: ANN401 - an element holds what its table says
+def _read_item(declared: Element, node: etree._Element, rejected: Rejections) -> Any:  # noqa: ANN401 - an element holds what its class declares
     content = declared.content
     if isinstance(content, Codec):
         return _read_value(content, node, rejected)
@@ -354,7 +359,7 @@ def _read_item(declared: Element, node: etree._Element, rejected: Rejections) ->
             return None
         missing = layout_of(content).required
         if declared.rejects_items and missing:
-            # The quickest way: an answer may have nothing but empty items.
+            # The fastest way out: an answer may have thousands of empty items.
             rejected.leave_out_item(
                 f"{declared.name}/{missing[0][1]}", "is missing", None
             )
@@ -374,8 +379,8 @@ def _read_item(declared: Element, node: etree._Element, rejected: Rejections) ->
         return None
 
 
-def _read_value(codec: Codec, node: etree._Element, rejected: Rejections) -> Any:  # noqa: ANN401 - a codec reads what it is made for
-    """Return what a simple element says; None where that is nothing."""
+def _read_value(codec: Codec, node: etree._Element, rejected: Rejections) -> Any:  # noqa: ANN401 - each codec has its own type
+    """Return the value of a simple element; None for an empty one."""
     text = _text_with_elements(codec, node) if len(node) else node.text
     if text is None or not (stripped := text.strip()):
         return None
@@ -397,7 +402,7 @@ def _read_value(codec: Codec, node: etree._Element, rejected: Rejections) -> Any
 
 
 def _single_text(layout: Layout, node: etree._Element, name: str) -> str | None:
-    """Return the text of a child, if there is one and no more."""
+    """Return the text of the only child of that name; None for no child or several."""
     said = [
         str(child.text).strip()
         for child in node

@@ -1,15 +1,15 @@
 """
-Asking a producer: one SOAP call over `requests`.
+Calls a producer: one SOAP call over `requests`.
 
-The only table from HTTP, SOAP and platform failures to the program's own errors. For a
-read every failure means "could not be asked". For a write one thing alone proves that
-nothing was done: a connection that was never made. Everything else leaves the outcome
-unknown, every fault included: the platform tries again when it loses an answer, so a
-fault may be the answer to its second try, after the first was carried out. A write is
-never repeated here.
+This is the only module that translates failures of HTTP, SOAP and the platform into
+the program's own errors. A read that fails could not be asked. A write that fails has
+certainly done nothing in one case only: the connection was never made. In every other
+case its outcome is unknown, also after a fault: the platform repeats a call when it
+loses the answer, so the fault may answer the second attempt while the first was carried
+out. This module never repeats a write.
 
-An answer is believed under HTTP 200 alone (WS-I Basic Profile 1.1, R1111 and R1124),
-a fault under 200 and under every 4xx and 5xx (SOAP 1.1, section 6.2, says 500).
+It accepts an answer under HTTP 200 only (WS-I Basic Profile 1.1, R1111 and R1124), and
+a fault under 200 and under every 4xx and 5xx (SOAP 1.1, section 6.2, requires 500).
 """
 
 from collections.abc import Callable, Iterator
@@ -67,10 +67,10 @@ class SoapClient:
     One producer's endpoint.
 
     Args:
-        source: What the producer is called in errors.
-        endpoint: Its URL; `{interaction}` in it becomes the contract's name.
+        source: The name of the producer in errors.
+        endpoint: Its URL; the contract's name replaces `{interaction}` in it.
         consumer: Our HSA-id, for `x-rivta-original-serviceconsumer-hsaid`.
-        transport: How documents are posted.
+        transport: Posts the documents.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class SoapClient:
         self._differs: Differs | None = None
 
     def watch(self, differs: Differs) -> None:
-        """Tell, from now on, how answers differ from what their contracts say."""
+        """Report from now on each difference of an answer from its contract."""
         self._differs = differs
 
     def call(
@@ -101,21 +101,21 @@ class SoapClient:
         timeout: float,
     ) -> ContractAnswer:
         """
-        Send a request once and return the producer's answer, never a fault.
+        Send a request once and return the answer; a fault is raised.
 
         Args:
-            contract: What is asked.
+            contract: The contract to call.
             request: The body.
-            logical_address: Where the platform routes it.
+            logical_address: The address by which the platform routes it.
             actor: Who asks.
-            timeout: Seconds that the whole call may take.
+            timeout: The longest time for the whole call, in seconds.
 
         Raises:
             Incorrect: The request cannot be written; nothing was sent.
-            Unavailable: It could not be asked: for a write, nothing reached it.
-            SourceFault: A read was answered with a fault.
-            MalformedAnswer: A read was answered with something unreadable.
-            WriteUnconfirmed: A write was sent and its outcome is unknown.
+            Unavailable: The producer could not be asked; of a write nothing reached it.
+            SourceFault: The producer answered a read with a fault.
+            MalformedAnswer: The answer to a read cannot be read.
+            WriteUnconfirmed: The write was sent; its outcome is unknown.
         """
         exchange = _Exchange(self._source, contract)
         try:
@@ -161,7 +161,7 @@ class SoapClient:
 
 
 class _Exchange:
-    """One call: knows what each way of failing means for it."""
+    """One call: returns its answer, or the error that a failure means for it."""
 
     def __init__(self, source: SourceName, contract: Contract[Any, Any]) -> None:
         self._source = source
@@ -171,19 +171,19 @@ class _Exchange:
 
     @contextmanager
     def translate_errors(self) -> Iterator[None]:
-        """Translate what `requests` raises."""
+        """Translate the exceptions of `requests` into our errors."""
         try:
             yield
         except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
-            # Those of `requests` are OSErrors, and it lets some others through: a
-            # chunk of negative length is a ValueError, after the message was sent.
+            # `requests` raises OSErrors, and lets some others through: a chunk of
+            # negative length is a ValueError, raised after the message was sent.
             failure = self._transport_error(error)
             failure.detail = reason_of(error)
             failure.add_note(kind_of(error))
             raise failure from None
 
     def answer(self, reply: Reply, limit: Limit) -> ContractAnswer:
-        """Read the answer; a fault is raised."""
+        """Return the answer that a reply holds; a fault is raised."""
         if reply.status != HTTPStatus.OK:
             raise self._status_error(reply)
         try:
@@ -202,7 +202,7 @@ class _Exchange:
         return answer
 
     def incorrect_error(self, error: MalformedElement) -> Incorrect:
-        """Return what a request that cannot be written is raised as."""
+        """Return the error for a request that cannot be written."""
         return Incorrect(
             f"The request cannot be sent: {error}.",
             source=self._source,
@@ -210,7 +210,7 @@ class _Exchange:
         )
 
     def too_late_error(self) -> Unavailable:
-        """Return what a call without time left is raised as."""
+        """Return the error for a call that has no time left."""
         return self._unavailable_error("was not asked: no time was left")
 
     def _transport_error(self, error: Exception) -> GatewayError:
@@ -223,7 +223,7 @@ class _Exchange:
         return self._unavailable_error("broke off its answer")
 
     def _status_error(self, reply: Reply) -> GatewayError:
-        """Return what an answer under another status than 200 is raised as."""
+        """Return the error for an answer with another status than 200."""
         fault = None
         if reply.status >= HTTPStatus.BAD_REQUEST:
             with suppress(UnreadableXml, MalformedEnvelope):
@@ -290,7 +290,7 @@ class _Exchange:
 
 
 class FaultedWrite(WriteUnconfirmed):
-    """A write that a fault answered: an adapter may know what the fault means."""
+    """The producer answered a write with a fault; an adapter may know its meaning."""
 
     def __init__(
         self,
@@ -312,14 +312,14 @@ class FaultedWrite(WriteUnconfirmed):
 
 
 def _limit(contract: Contract[Any, Any], actor: Actor) -> Limit:
-    """Return how large an answer may be."""
+    """Return the size limit of an answer."""
     if actor.type is ActorType.SUBJECT_OF_CARE or contract.interaction.writes:
         return PERSONAL
     return contract.limit
 
 
 def _is_timeout(error: Exception) -> bool:
-    # While a body is read, a timeout has urllib3's own name.
+    # A timeout while the body is read is an exception of urllib3.
     return isinstance(
         error, requests.exceptions.Timeout | urllib3.exceptions.ReadTimeoutError
     )

@@ -1,8 +1,8 @@
 """
 Content codings of an answer's body: gzip and deflate (RFC 9110, section 8.4.1).
 
-A body is read to its end, checksum included, or not at all. urllib3 passes over what
-follows the end of a compressed body, and over a checksum that never came.
+A body is read to its end, checksum included, or not at all. urllib3 itself ignores
+bytes after the end of a compressed body, and a missing checksum.
 """
 
 import zlib
@@ -14,7 +14,7 @@ from urllib3.exceptions import DecodeError
 __all__ = ["ACCEPTED", "decode_body"]
 
 ACCEPTED: Final = "gzip, deflate"
-"""The value of the header `Accept-Encoding` of whoever reads the answer here."""
+"""The value of the header `Accept-Encoding` for callers of `decode_body`."""
 
 _MOST_AT_ONCE: Final = 65_536
 _GZIP: Final = 16 + zlib.MAX_WBITS
@@ -29,15 +29,15 @@ def decode_body(
     chunks: Iterable[bytes], content_encoding: str | None
 ) -> Iterator[bytes]:
     """
-    Yield what a body says, in pieces of at most 64 KB where it is compressed.
+    Yield the decoded body, in pieces of at most 64 KB if it is compressed.
 
     Args:
         chunks: The body as it arrives.
-        content_encoding: The value of its header of that name.
+        content_encoding: The value of its header Content-Encoding.
 
     Raises:
-        urllib3.exceptions.DecodeError: The body is not in this coding, or not to its
-            end; or the coding is another than those accepted, or more than one.
+        urllib3.exceptions.DecodeError: The body is not in this coding, or ends too
+            early; or the coding is none of those accepted, or there are several.
     """
     codings = [each.strip().lower() for each in (content_encoding or "").split(",")]
     match [each for each in codings if each not in _NO_CODING]:
@@ -52,13 +52,13 @@ def decode_body(
 
 
 def _inflate(chunks: Iterable[bytes], form: int | None) -> Iterator[bytes]:
-    """Yield what a compressed body says; its first byte tells an unknown form."""
+    """Yield a decompressed body; its first byte shows in which form it is."""
     stream = None
     for chunk in chunks:
         data, is_pending = chunk, False
         while data or is_pending:
             if stream is None:
-                # RFC 9110, section 8.4.1.2: some leave the zlib format out.
+                # RFC 9110, section 8.4.1.2: some servers omit the zlib format.
                 is_raw = data[0] & _METHOD != _DEFLATE
                 stream = zlib.decompressobj(form or (_RAW if is_raw else _ZLIB))
             elif stream.eof:
@@ -70,7 +70,7 @@ def _inflate(chunks: Iterable[bytes], form: int | None) -> Iterator[bytes]:
                 part = stream.decompress(data, _MOST_AT_ONCE)
             except zlib.error as error:
                 raise DecodeError("the body is not in its content coding") from error
-            # A full piece may leave more within the stream than it has still to read.
+            # After a full piece the stream may hold more output without further input.
             is_pending = len(part) == _MOST_AT_ONCE and not stream.eof
             data = stream.unconsumed_tail or stream.unused_data
             if part:

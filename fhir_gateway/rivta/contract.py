@@ -1,5 +1,5 @@
 """
-What the service contracts have in common (RIVTABP21).
+A service contract: what all of them have in common (RIVTABP21).
 """
 
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ class Contract(Generic[Req, Res]):
     A service contract: its names on the wire and the classes of its two messages.
 
     Attributes:
-        interaction: What it is called, and whether it writes.
-        namespace: Of both body roots; the minor version is not in it.
-        request: What a consumer sends.
-        response: What a producer answers.
-        limit: How large an answer may be that is not about one resident.
+        interaction: Its name, and whether it writes.
+        namespace: The namespace of both body roots, without the minor version.
+        request: The class of the message that a consumer sends.
+        response: The class of the message that a producer answers with.
+        limit: The size limit of an answer that is not about one resident.
     """
 
     interaction: Interaction

@@ -1,10 +1,11 @@
 """
-Texts of a region as plain text: `purpose` may be DocBook inside a string.
+Turns a region's text into plain text: `purpose` may be DocBook inside a string.
 
-Allowed are article, info, title, para, section, ulink and bibliography (crm:scheduling
-1.1.5). Real texts also have lists, DocBook 5's `link`, HTML, named entities, document
-type declarations, broken markup, and markup that was escaped twice. So no XML parser
-reads them: tags are taken out, known ones or not, and the text between stays.
+The contract permits article, info, title, para, section, ulink and bibliography
+(crm:scheduling 1.1.5). Real texts also have lists, DocBook 5's `link`, HTML, named
+entities, document type declarations, broken markup, and markup that was escaped twice.
+An XML parser would refuse them. This module removes all tags, known or unknown, and
+keeps the text between them.
 """
 
 import html
@@ -35,12 +36,12 @@ _INLINES: Final = _names(
     " object optional phrase q quote s small span strike strong sub subscript sup"
     " superscript svg trademark tt u ulink uri var wbr xref"
 )
-# What stands inside is a program's, and no text.
+# Elements with program code inside, which is no text.
 _CODE: Final = frozenset({"script", "style"})
 _KNOWN: Final = _BLOCKS | _CELLS | _INLINES | _CODE
 
-# Each alternative ends at the next "<" at the latest, or takes the whole rest: a text
-# without any ">" is read in one go too.
+# Each alternative ends at the next "<" at the latest, or takes the whole rest, so that
+# reading takes linear time even in a text without any ">".
 _TOKEN: Final = re.compile(
     r"""
       <!--(?:(?!-->).)*+(?:-->)?+
@@ -61,7 +62,7 @@ _ADDRESS: Final = re.compile(
     r"""(?<![\w-])(?:url|href)\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE
 )
 _HARMLESS: Final = re.compile(r"(?:https?://|mailto:|tel:)[^\s<>\"']+", re.IGNORECASE)
-# As often as a text may have been escaped.
+# How many times a text may have been escaped.
 _MOST_ESCAPES: Final = 4
 
 
@@ -70,7 +71,7 @@ def plain_text(text: str) -> str:
     Return a text without markup, one line for each title, paragraph or list item.
 
     The address of a link follows the link's own words where its scheme is `http`,
-    `https`, `mailto` or `tel`; any other address is left out. What only looks like
+    `https`, `mailto` or `tel`; any other address is left out. Text that only looks like
     markup ("temp < 38", "<Anna>") stays.
     """
     plain = text.strip()
@@ -112,7 +113,7 @@ def _strip_markup(text: str) -> str:
 
 
 def _is_document(text: str) -> bool:
-    """Return whether a text is markup from its beginning on, with known tags or not."""
+    """Return whether a text begins with markup, with known tags or unknown ones."""
     first = _TOKEN.match(text)
     if first is None or first["name"] is None:
         return first is not None
@@ -124,7 +125,8 @@ def _is_document(text: str) -> bool:
 
 
 def _unescape(text: str) -> str:
-    # Not html.unescape for all of it: that reads "&copy" in "?a=1&copy=2" as a sign.
+    # Not html.unescape for the whole text: it turns the "&copy" in "?a=1&copy=2" into a
+    # copyright sign.
     return _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
 
 
@@ -133,7 +135,7 @@ class _Writer:
     Collects the lines of a text.
 
     Args:
-        is_document: Whether line breaks mean nothing by themselves.
+        is_document: Whether only elements break lines, not line breaks in the text.
     """
 
     def __init__(self, *, is_document: bool) -> None:
@@ -188,7 +190,7 @@ class _Writer:
             self._line += " "
 
     def finish(self) -> str:
-        """Return all lines."""
+        """End the last line and return all lines."""
         self._end_line()
         lines = self._lines
         if self._is_document:

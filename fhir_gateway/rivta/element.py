@@ -1,8 +1,8 @@
 """
 Elements of messages, declared as the fields of a dataclass.
 
-A message or a part of one is a frozen dataclass with a class attribute `NAMESPACE`,
-whose fields are declared with `element` or `elements` in the order of the schema:
+A message or a part of one is a frozen dataclass with a class attribute `NAMESPACE`. Its
+fields are declared with `element` or `elements` in the order of the schema:
 
     @dataclass(frozen=True, kw_only=True)
     class Request:
@@ -11,8 +11,8 @@ whose fields are declared with `element` or `elements` in the order of the schem
         healthcare_facility: str = element("healthcare_facility", required=True)
         message: str | None = element("message")
 
-It has no slots: an answer has thousands of parts, and `binding.read` fills a part's
-`__dict__` at once, where its own `__init__` would set twenty fields one by one.
+The class has no slots. An answer has thousands of parts, and `binding.read` fills the
+`__dict__` of a part at once; an `__init__` would set twenty fields one by one.
 """
 
 import re
@@ -55,7 +55,7 @@ _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
 class Unreadable(Enum):
-    """What stands for a value that was left out, where that is not an absent one."""
+    """Stands for a flag that was left out, where that differs from an absent flag."""
 
     UNREADABLE = "unreadable"
 
@@ -72,13 +72,13 @@ class Codec:
     How a simple type is written and read.
 
     Attributes:
-        from_text: Reads a text without blanks around; None where it stays as it is.
-        most: How many characters it may have.
-        is_exact: It goes back to its writer one day, so blanks around it are kept.
-        holds_markup: It may have elements inside, which are part of the text.
+        from_text: Converts a text without blanks around it; None for no conversion.
+        most: The greatest number of characters.
+        is_exact: It is sent back to its writer later, so blanks around it are kept.
+        holds_markup: It may contain elements, which are part of the text.
         can_be_left_out: A faulty one is left out of its part, and counted.
-        left_out: What stands for one that is left out.
-        is_joined: Several are one, each on a line of its own.
+        left_out: The value in the place of one that is left out.
+        is_joined: Several elements form one text, with one line each.
     """
 
     to_text: Callable[[Any], str] = str
@@ -93,26 +93,26 @@ class Codec:
 
 @lru_cache(maxsize=16)
 def _boolean_from_text(text: str) -> bool:
-    # xs:boolean is lower case; "True" has been seen from .NET producers.
+    # xs:boolean is lower case; .NET producers send "True".
     value = _BOOLEANS.get(text.lower())
     if value is None:
         raise ValueError("not a boolean: expected true or false")
     return value
 
 
-# A word of the contract's own, or one that has a form: blanks around it mean nothing.
+# A word of the contract, or one with a fixed form: blanks around it have no meaning.
 CODE: Final = Codec()
-# The writer's own name of something, whatever its form: the text is the identity.
+# The writer's own identifier, of any form: only the same text is the same thing.
 IDENTIFIER: Final = Codec(is_exact=True)
-# On one line, and plain: what a region calls something.
+# A region's name of something: plain text on one line.
 NAME: Final = Codec(
     from_text=plain_line, most=MOST_OF_NAME, holds_markup=True, can_be_left_out=True
 )
-# Plain too, on several lines.
+# Plain text on several lines.
 TEXT: Final = Codec(
     from_text=plain_text, most=MOST_OF_TEXT, holds_markup=True, can_be_left_out=True
 )
-# A text that must be shown whole.
+# A text that the resident must see in full.
 MESSAGE: Final = replace(TEXT, is_joined=True)
 TIME: Final = Codec(to_text=contract_time, from_text=contract_time)
 DATE: Final = Codec(to_text=contract_date, from_text=contract_date)
@@ -122,7 +122,8 @@ BOOLEAN: Final = Codec(
     from_text=_boolean_from_text,
     can_be_left_out=True,
 )
-# A flag that the region answers a resident's wish by: one that cannot be read is no no.
+# A flag by which the region permits a wish of the resident. One that cannot be read
+# does not mean no.
 PERMISSION: Final = replace(BOOLEAN, left_out=UNREADABLE)
 
 
@@ -146,14 +147,14 @@ class Layout:
     The elements of a class by field and by local name.
 
     Attributes:
-        tags: Each element with the namespace that it should have.
-        family: How the tags begin that count by their local name.
-        own_namespaces: What the contract's namespaces look like (`likeness_of`).
-        likenesses: What the elements look like (`likeness_of`).
-        single_texts: By tag, the field of each text that occurs at most once, and how
-            it is read.
-        absent: By field, what an absent element reads as, where its declaration says.
-        is_list: It has items that can be left out.
+        tags: Each element, in the namespace of the schema.
+        family: The beginning of tags that are known by their local name.
+        own_namespaces: The contract's namespaces, simplified by `likeness_of`.
+        likenesses: The names of the elements, simplified by `likeness_of`.
+        single_texts: By tag, the field and the codec of each text that occurs at most
+            once.
+        absent: By field, the value of an absent element, where its declaration has one.
+        is_list: It has items, and the reader may leave one out.
     """
 
     by_field: tuple[tuple[str, str, Element], ...]
@@ -181,11 +182,11 @@ def element(
 
     Args:
         name: Its local name, spelt as in the schema.
-        content: How its text is read, or the class of its children.
-        namespace: Its namespace, where that is not its parent's.
-        required: It must be there.
-        absent: What an absent or empty one reads as: a writer must write it, and a
-            reader does without it.
+        content: The codec of its text, or the class of its children.
+        namespace: Its namespace, if it is not that of its parent.
+        required: It must not be absent.
+        absent: The value of an absent or empty element. Writing requires the element,
+            reading does not.
     """
     return field(
         default=MISSING if required else None,
@@ -216,11 +217,11 @@ def elements(
 
     Args:
         name: Its local name, spelt as in the schema.
-        content: How its text is read, or the class of its children.
-        namespace: Its namespace, where that is not its parent's.
-        rejects_items: A malformed one is left out and counted; otherwise it makes the
+        content: The codec of its text, or the class of its children.
+        namespace: Its namespace, if it is not that of its parent.
+        rejects_items: A malformed item is left out and counted; otherwise it makes the
             whole message malformed.
-        key: The child by which `Rejections.keys` names a left-out item.
+        key: The child that names a left-out item in `Rejections.keys`.
     """
     return field(
         default=(),
@@ -247,7 +248,7 @@ def layout_of(kind: type) -> Layout:
     Return the elements of a class.
 
     Raises:
-        TypeError: It is no message.
+        TypeError: The class is no message.
     """
     # A dict of our own, since mypy does not count a class as hashable for lru_cache.
     layout = _LAYOUTS.get(kind)

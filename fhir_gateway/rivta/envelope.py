@@ -1,11 +1,11 @@
 """
 The SOAP 1.1 envelope of RIVTABP21: LogicalAddress, Actor, body, fault.
 
-Reading finds a request's headers by local name alone, as the service platform does.
+A request's headers are found by their local names alone, as the service platform does.
 
-An envelope is read when it holds one thing alone: at most one header and one body, in
-that one element, and no text between. A second response, a fault beside a response, or
-a fault in the header would contradict what is read.
+An envelope must hold one message only: at most one header, one body with one element,
+and no text between. A second response, a fault beside a response, or a fault in the
+header would contradict the message.
 """
 
 from collections import Counter
@@ -59,13 +59,13 @@ Res = TypeVar("Res")
 
 
 class MalformedEnvelope(ValueError):
-    """The document is XML, yet no SOAP envelope with the expected body."""
+    """The document is XML, but no SOAP envelope with the expected body."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Call:
     """
-    What a producer has received, before its body is read.
+    A message that a producer has received, before its body is read.
 
     Attributes:
         action: The body root's tag, in Clark notation.
@@ -81,15 +81,15 @@ class Call:
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ContractAnswer:
     """
-    What a consumer has received.
+    An answer that a consumer has received.
 
     Attributes:
         response: The contract's response, or the fault in its place.
         rejected: How many items of a list, and parts of items, could not be read, by
-            the element and what is wrong with it.
-        lost: The items among them, by their key element (`binding.elements`).
-        processing_status: What an aggregating service says of each of its sources;
-            None when no such header came.
+            the element and its fault.
+        lost: The texts of their key elements (`element.elements`).
+        processing_status: The report of an aggregating service about each of its
+            sources; None when the answer has no such header.
     """
 
     response: Any
@@ -99,8 +99,8 @@ class ContractAnswer:
 
     @property
     def faults(self) -> list[str]:
-        """Return what was wrong with each item or part of one that was left out."""
-        # However many there are, each sentence is in memory once.
+        """Return the fault of each item, or part of an item, that was left out."""
+        # Each sentence is in memory once, even if the list has it a thousand times.
         return list(Counter(self.rejected).elements())
 
 
@@ -160,10 +160,10 @@ def write_fault(fault: Fault) -> bytes:
 
 def read_call(document: bytes) -> Call:
     """
-    Return what a producer has received.
+    Return the message that a producer has received.
 
     Raises:
-        UnreadableXml: The document is not XML that is read here.
+        UnreadableXml: The document is not XML that `rivta.xml` reads.
         MalformedEnvelope: It is no SOAP envelope with a body.
     """
     header, root = _read_envelope(document)
@@ -188,14 +188,14 @@ def read_request(contract: Contract[Req, Res], call: Call) -> Req:
 
 def read_fault(document: bytes, *, content_type: str | None = None) -> Fault | None:
     """
-    Return the fault that a producer answered; None for any other answer.
+    Return the fault in a producer's answer; None if the answer is none.
 
     Args:
         document: The answer's body.
-        content_type: The media type that it came with.
+        content_type: The media type in its HTTP header.
 
     Raises:
-        UnreadableXml: The document is not XML that is read here.
+        UnreadableXml: The document is not XML that `rivta.xml` reads.
         MalformedEnvelope: It is no SOAP envelope with a body.
     """
     return _fault(_read_envelope(document, content_type, PERSONAL)[1])
@@ -209,18 +209,18 @@ def read_response(
     limit: Limit = ANSWER,
 ) -> ContractAnswer:
     """
-    Return what a producer answered: its response or its fault.
+    Return a producer's answer: its response or its fault.
 
     Args:
-        contract: What was asked.
+        contract: The contract that was called.
         document: The answer's body.
-        content_type: The media type that it came with.
-        limit: How large it may be.
+        content_type: The media type in its HTTP header.
+        limit: Its size limit.
 
     Raises:
-        UnreadableXml: The document is not XML that is read here.
-        MalformedEnvelope: It is no SOAP envelope, carries another contract's answer, or
-            more than one thing.
+        UnreadableXml: The document is not XML that `rivta.xml` reads.
+        MalformedEnvelope: It is no SOAP envelope, holds another contract's answer, or
+            more than one message.
         MalformedElement: A required value is missing or impossible.
     """
     header, root = _read_envelope(document, content_type, limit)
@@ -249,7 +249,7 @@ def differences(
     content_type: str | None = None,
     limit: Limit = ANSWER,
 ) -> list[str]:
-    """Return how the elements of a response that was read differ from its class."""
+    """Return how the elements of a response differ from the contract."""
     _, root = _read_envelope(document, content_type, limit)
     return differences_from(contract.response, root)
 
@@ -286,7 +286,7 @@ def _document(envelope: etree._Element) -> bytes:
 def _read_envelope(
     document: bytes, content_type: str | None = None, limit: Limit = ANSWER
 ) -> tuple[etree._Element | None, etree._Element]:
-    """Return an envelope's header, if it has one, and the one element of its body."""
+    """Return an envelope's header, or None, and the one element of its body."""
     envelope = parse(document, content_type=content_type, limit=limit)
     if envelope.tag != f"{{{SOAP}}}Envelope":
         raise MalformedEnvelope("the document is no SOAP 1.1 envelope")
@@ -315,7 +315,8 @@ def _has_text(node: etree._Element) -> bool:
 def _fault(root: etree._Element) -> Fault | None:
     if root.tag not in ("Fault", f"{{{SOAP}}}Fault"):
         return None
-    # What a source refuses is known by this text: two would contradict each other.
+    # An adapter recognises a refusal by this text: two texts would contradict each
+    # other.
     for name in ("faultcode", "faultstring"):
         if sum(_local(child) == name for child in root) > 1:
             raise MalformedEnvelope(f"the fault has more than one {name}")

@@ -1,5 +1,5 @@
 """
-Why a call failed, and whether its message was sent: what `requests` raises, read.
+Why a call failed and whether its message was sent, from the exceptions of `requests`.
 """
 
 import errno
@@ -19,8 +19,8 @@ from urllib3.exceptions import (
 
 __all__ = ["CertificateUnusable", "kind_of", "reason_of", "was_never_sent"]
 
-# What `requests` raises while it prepares a request. `InvalidHeader` is not among
-# them: it also stands for a header of the answer.
+# The exceptions of `requests` while it prepares a request. `InvalidHeader` is not among
+# them: a header of the answer can raise it too.
 _RAISED_BEFORE_CONNECTING: Final = (
     requests.exceptions.ConnectTimeout,
     requests.exceptions.InvalidSchema,
@@ -48,16 +48,16 @@ _TLS_REASONS: Final = dict.fromkeys(
 
 
 class CertificateUnusable(requests.exceptions.ConnectionError):
-    """A file that TLS needs cannot be loaded; no connection was attempted."""
+    """A file that TLS needs cannot be loaded; no connection was tried."""
 
 
 def was_never_sent(error: Exception) -> bool:
     """
     Return whether it is certain that not one byte of the message was sent.
 
-    `ConnectionError` covers both: a reset after the producer has read the message
-    raises it too. Only the reason that urllib3 gives tells. What an exception was
-    raised *in the course of* says nothing: that may be an earlier call.
+    `ConnectionError` alone does not show it: a reset after the producer has read the
+    message raises it too. Only the reason that urllib3 gives shows it. The exception's
+    `__context__` does not: that may be the exception of an earlier call.
     """
     if isinstance(error, (*_RAISED_BEFORE_CONNECTING, CertificateUnusable)):
         return True
@@ -68,14 +68,14 @@ def was_never_sent(error: Exception) -> bool:
 
 def kind_of(error: BaseException) -> str:
     """
-    Return the names of an error and of what caused it: never their texts.
+    Return the names of an error and of its causes, without their texts.
 
-    Those can quote the answer: urllib3 repeats a line that is no chunk length.
+    The texts can quote the answer: urllib3 repeats a line that is no chunk length.
     """
     kinds: list[str] = []
     for cause in _causes(error):
         code = errno.errorcode.get(getattr(cause, "errno", None) or 0)
-        # OpenSSL's reasons are constants, as CERTIFICATE_VERIFY_FAILED.
+        # OpenSSL's reasons are constants, for example CERTIFICATE_VERIFY_FAILED.
         detail = (
             getattr(cause, "reason", None) if isinstance(cause, ssl.SSLError) else code
         )
@@ -85,13 +85,14 @@ def kind_of(error: BaseException) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return in plain words why a connection failed, as far as that is known."""
+    """Return in plain words why a connection failed, if the cause is known."""
     if isinstance(error, CertificateUnusable):
         return "a certificate file of ours cannot be read"
-    # The innermost says most: to urllib3 a refused connection is one that came late.
+    # The innermost cause is the most exact: urllib3 presents a refused connection as
+    # one that took too long.
     for cause in reversed(list(_causes(error))):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            # OpenSSL's own constant, as "certificate has expired".
+            # OpenSSL's own constant, for example "certificate has expired".
             message = getattr(cause, "verify_message", "") or "no reason given"
             return f"its certificate is not accepted: {message}"
         if isinstance(cause, ssl.SSLError):
@@ -106,7 +107,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error, then what caused it, then what caused that."""
+    """Yield an error, then its cause, then the cause of that, and so on."""
     cause: BaseException | None = error
     for _ in range(_MOST_CAUSES):
         if cause is None:

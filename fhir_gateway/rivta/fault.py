@@ -1,8 +1,8 @@
 """
 SOAP faults, and the codes of the service platform (skltp/vp, VpSemanticErrorCodeEnum).
 
-A code is read from the start of `faultstring` alone: `faultcode` and the HTTP status
-do not agree with it.
+The platform's code stands at the start of `faultstring`. `faultcode` and the HTTP
+status do not agree with it, so they are not used.
 """
 
 import re
@@ -11,7 +11,8 @@ from typing import Final
 
 __all__ = ["Fault"]
 
-# Ten or twelve digits, as SKV 704 and reserve numbers have; not those of an HSA-id.
+# Ten or twelve digits, the forms of SKV 704 and of reserve numbers; not the digits of
+# an HSA-id.
 _PERSONAL: Final = re.compile(
     r"(?<!\d)(?<!SE)(?:\d\d)?\d{6}[-+ ]?[\dPTFptf]\d{3}(?!\d)"
 )
@@ -24,11 +25,11 @@ class Fault:
     """
     A SOAP 1.1 fault.
 
-    Its texts are the other system's: never logged, and shown to nobody but an operator
-    who checks a source.
+    The other system wrote its texts: they are never logged, and only an operator who
+    checks a source sees them.
 
     Attributes:
-        code: `faultcode`, as `soap:Server`.
+        code: `faultcode`, for example `soap:Server`.
         text: `faultstring`.
     """
 
@@ -37,13 +38,13 @@ class Fault:
 
     @property
     def platform_code(self) -> str | None:
-        """Return the platform's code, as `VP009`, or None for a producer's fault."""
+        """Return the platform's code, for example `VP009`; None for a producer's fault."""
         match = _PLATFORM_CODE.match(self.text)
         return match[1] if match else None
 
     @property
     def masked_text(self) -> str:
-        """Return the text on one line, cut short, without personal numbers."""
+        """Return the text on one line, shortened, without personal numbers."""
         line = " ".join(self.text.split())
         shown = "".join(each for each in line if each.isprintable())
         return _PERSONAL.sub("…", shown)[:_MOST_CHARACTERS]

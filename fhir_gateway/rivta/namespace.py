@@ -1,8 +1,9 @@
 """
 Namespaces of RIV-TA: which belong to a contract, and which are extensions (RIVTABP21).
 
-An element counts by its local name in three places: the namespace that it should have,
-another namespace of the same family (`urn:riv:crm:scheduling:`, say), and none.
+An element is known by its local name in three cases: it has the namespace that the
+schema gives it, another one of the same family (for example `urn:riv:crm:scheduling:`),
+or none.
 """
 
 import re
@@ -20,14 +21,14 @@ __all__ = [
     "own_namespaces",
 ]
 
-# A service domain, the contract perhaps, and the version (RIVTABP21).
+# A service domain, often the contract, and the version (RIVTABP21).
 _NAMESPACE: Final = re.compile(
     r"(?P<family>urn:riv:(?:\w+:)+?)(?:\w+Responder:)?(?P<major>\d+)(?:\.\d+)?"
 )
-# No element of these is an extension, as `likeness_of` writes the namespace.
+# An element of these namespaces is no extension; written as `likeness_of` returns them.
 _OWN_HEADERS: Final = "urnrivinteroperabilityheaders1"
-# An element of these means that a part of the message stands elsewhere, or is in the
-# way: it is no extension.
+# An element of these refers to a part of the message that stands elsewhere, or wraps
+# one: it is no extension.
 NO_EXTENSIONS: Final = frozenset(
     {
         NIL_WITH_CONTENT,
@@ -41,21 +42,21 @@ _SIGNS: Final = re.compile(r"[\W_]+")
 
 
 def is_of_family(tag: str, namespace: str) -> bool:
-    """Return whether an element counts by its local name where a namespace is due."""
+    """Return whether the local name identifies an element of an expected namespace."""
     return "}" not in tag or tag.startswith(family_of(namespace))
 
 
 def family_of(namespace: str) -> str:
-    """Return how a tag begins that counts by its local name."""
+    """Return the beginning of all tags that are known by their local name."""
     found = _NAMESPACE.fullmatch(namespace)
     return f"{{{found['family']}" if found else f"{{{namespace}}}"
 
 
 def own_namespaces(namespace: str) -> re.Pattern[str]:
     """
-    Return what a contract's own namespaces look like (`likeness_of`).
+    Return a contract's own namespaces, simplified by `likeness_of`.
 
-    They are those of its domain and major version, up to the minor version 1.
+    They are the namespaces of its domain and major version, up to the minor version 1.
     """
     found = _NAMESPACE.fullmatch(namespace)
     own = (
@@ -68,10 +69,10 @@ def own_namespaces(namespace: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=64)
 def is_own(own: re.Pattern[str], namespace: str) -> bool:
-    """Return whether a namespace is, or looks like, one of the contract's."""
+    """Return whether a namespace is one of the contract's, perhaps misspelt."""
     return own.fullmatch(likeness_of(namespace)) is not None
 
 
 def likeness_of(name: str) -> str:
-    """Return a name without case and signs: `subjectOfCare` is `subject_of_care`."""
+    """Return a name in lower case without signs, to compare different spellings."""
     return _SIGNS.sub("", name).lower()

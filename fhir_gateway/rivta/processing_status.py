@@ -1,8 +1,8 @@
 """
-ProcessingStatus: what an aggregating service says of each source it asked.
+ProcessingStatus: the report of an aggregating service about each source it asked.
 
-Header of `urn:riv:interoperability:headers:1` in the response. It alone tells a source
-that failed from one that has nothing: the body looks the same.
+A header of `urn:riv:interoperability:headers:1` in the response. Only this header shows
+whether a source failed or has nothing: the body is the same in both cases.
 """
 
 from dataclasses import dataclass
@@ -27,12 +27,12 @@ __all__ = [
 _HEADERS: Final = "urn:riv:interoperability:headers:1"
 _NAME: Final = "ProcessingStatus"
 _TAG: Final = f"{{{_HEADERS}}}{_NAME}"
-# A producer may send back what it was sent.
+# A producer may repeat the headers of the request in its answer.
 _OTHER_HEADERS: Final = frozenset({"Actor"})
 
 
 class StatusCode(Enum):
-    """Where the data of one source comes from (`StatusCodeEnum`)."""
+    """The origin of the data of one source (`StatusCodeEnum`)."""
 
     DATA_FROM_SOURCE = "DataFromSource"
     DATA_FROM_CACHE = "DataFromCache"
@@ -47,7 +47,7 @@ _FROM_CACHE: Final = frozenset(
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class SynchError:
-    """Why a source could not be asked; the text is the other system's."""
+    """Why a source could not be asked; the other system wrote the text."""
 
     NAMESPACE: ClassVar[str] = _HEADERS
 
@@ -59,10 +59,10 @@ class SynchError:
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ProcessingStatusRecord:
     """
-    What became of one source.
+    The outcome of asking one source.
 
-    `lastSuccessfulSynch` is required by the schema and left out by the aggregating
-    service when the source failed (skltp/agp), so it is not required here.
+    The schema requires `lastSuccessfulSynch`. The aggregating service (skltp/agp)
+    leaves it out when the source failed, so it is not required here.
     """
 
     NAMESPACE: ClassVar[str] = _HEADERS
@@ -79,12 +79,12 @@ class ProcessingStatusRecord:
 
     @property
     def is_from_cache(self) -> bool:
-        """Return whether there is data, as it was at the last successful synch."""
+        """Return whether the data is from the last successful synch."""
         return self.status_code in _FROM_CACHE
 
     @property
     def is_from_source(self) -> bool:
-        """Return whether the data was read from the source just now."""
+        """Return whether the data was read from the source for this answer."""
         return self.status_code == StatusCode.DATA_FROM_SOURCE.value
 
 
@@ -101,14 +101,14 @@ def read_processing_status(
     header: etree._Element, rejected: Rejections
 ) -> tuple[ProcessingStatusRecord, ...] | None:
     """
-    Return the records in a SOAP header, or None when it has no ProcessingStatus.
+    Return the records in a SOAP header; None if it has no ProcessingStatus.
 
-    Where aggregating services ask one another, there are several of them.
+    There are several headers if aggregating services ask one another.
 
     Args:
         header: The SOAP header.
-        rejected: Receives the records that lack their address or their status, and
-            what was perhaps meant to be a ProcessingStatus.
+        rejected: Receives the records without an address or a status, and elements
+            that look like a misspelt ProcessingStatus.
     """
     statuses = []
     for child in header:

@@ -1,5 +1,5 @@
 """
-What of an answer cannot be read: an item that is left out, or a malformed part.
+What cannot be read of an answer: items that are left out, and malformed parts.
 """
 
 from collections import Counter
@@ -16,8 +16,8 @@ class MalformedElement(ValueError):
     An element is missing or impossible.
 
     Attributes:
-        element: Its name, as `timeslotDetail/startTimeInclusive`.
-        reason: What is wrong with it, without its value.
+        element: Its name, for example `timeslotDetail/startTimeInclusive`.
+        reason: Its fault, without its value.
     """
 
     def __init__(self, name: str, reason: str) -> None:
@@ -26,20 +26,19 @@ class MalformedElement(ValueError):
         self.reason = reason
 
     def inside(self, parent: str) -> "MalformedElement":
-        """Return the same, named from one level further out."""
+        """Return the same fault with the name of the parent before the element's."""
         return MalformedElement(f"{parent}/{self.element}", self.reason)
 
 
 class Rejections:
     """
-    What was left out of an answer.
+    The items, and parts of items, that were left out of an answer.
 
     Attributes:
-        by_reason: How many items and parts of items, by what was wrong: the element and
-            its fault, never its value. After the first hundred, elements that the
-            writer named share one name.
-        keys: What each left-out item says in its key element (see `elements`); None
-            stands for those that say nothing there, or have no such element.
+        by_reason: How many of them, by the element and its fault, never by its value.
+            After the first hundred reasons, all elements share one name.
+        keys: The text of the key element of each left-out item (see `elements`); None
+            for an item without such a text.
     """
 
     __slots__ = ("by_reason", "keys")
@@ -49,7 +48,7 @@ class Rejections:
         self.keys: set[str | None] = set()
 
     def leave_out(self, name: str, reason: str) -> None:
-        """Count a part of an item that is left out of it."""
+        """Count a part that is left out of its item."""
         self._count(name, reason)
 
     def leave_out_item(self, name: str, reason: str, key: str | None) -> None:

@@ -1,24 +1,25 @@
 """
-HTTP for one question: sent at most once, answered in time, on a connection of its own.
+HTTP for one request: sent at most once, answered in time, on its own connection.
 
-What `requests` does not promise by itself:
+It promises what `requests` alone does not:
 
-- *A connection carries one question.* It is closed after the answer, understood or not,
-  so nothing that a server sends late, twice or too much can become the answer to
-  another question. HTTP/1.1 numbers no answers: on a kept connection nobody could tell.
+- *A connection carries one request.* It is closed after the answer, readable or not, so
+  bytes that a server sends late, twice or in excess cannot become the answer to another
+  request. HTTP/1.1 does not number answers: on a reused connection such bytes would
+  look like the next answer.
 - *An interim answer (1xx) is no answer* (RFC 9110, section 15.2): it is skipped.
   `http.client` skips 100 only, and would return 103 as the answer.
-- *Nothing is remembered*: no cookie, no credentials, no redirect.
-- *The whole answer arrives before the deadline*, headers and body. Its read timeout
-  starts anew with every byte.
+- *A call leaves nothing behind*: no cookie, no credentials, no redirect.
+- *The whole answer arrives before the deadline*, headers and body. The read timeout
+  of `requests` starts anew with every byte.
 - *An answer to a request that could not be sent whole is not read.* urllib3 would.
-- *A failure before the message is sent can be told from one after* (`failure`), TLS
-  included.
-- *Whoever stood still while it connected sends nothing*: by then others have given
-  its message up.
-- *A body is understood to its end*, or not at all (`content_coding`).
-- *A redirect is an answer like any other*: not followed, and its `Location` not even
-  read, which could fail after a write has been done.
+- *A failure before the message is sent differs from one after* (`failure`), also within
+  TLS.
+- *A process that was suspended while it connected sends nothing*: by then other
+  processes have given its message up.
+- *A body is read to its end*, or not at all (`content_coding`).
+- *A redirect is an answer like any other*: it is not followed. Its `Location` is not
+  read either, since reading could fail after a write was carried out.
 """
 
 import http.client
@@ -57,17 +58,17 @@ __all__ = [
 ]
 
 _CHUNK_BYTES: Final = 65_536
-# Of an answer with all that HTTP wraps around it: urllib3 limits neither the line with
-# the length of a chunk nor what follows the last chunk.
+# The bytes of an answer with its HTTP framing: urllib3 limits neither the line with the
+# length of a chunk nor the bytes after the last chunk.
 _MOST_BYTES: Final = 2 * ANSWER.most_bytes
 
 _CONNECT_TIMEOUT_S: Final = 2.0
-# Two addresses and the handshake may each take the whole of it.
+# Two addresses and the handshake may each take the whole time to connect.
 _TIMES_TO_CONNECT: Final = 3
 
 
 class _UnexpectedHttp(http.client.HTTPException):
-    """What came is no answer to a POST."""
+    """The bytes received are no answer to a POST."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +92,8 @@ class Reply:
 
     Attributes:
         status: The HTTP status, 200 or more.
-        body: The body, decompressed; more than `most_bytes` when it was cut off.
-        content_type: The media type, as its header says it.
+        body: The decompressed body; longer than `most_bytes` if it was cut off.
+        content_type: The value of its header Content-Type.
     """
 
     status: int
@@ -105,7 +106,7 @@ class Transport:
     Posts documents, each over a connection of its own.
 
     Args:
-        credentials: For mutual TLS. Their files are read anew when they have changed.
+        credentials: For mutual TLS. Changed files are read anew.
     """
 
     def __init__(self, credentials: Credentials | None = None) -> None:
@@ -126,16 +127,16 @@ class Transport:
         Send a document once and return the answer to it.
 
         Args:
-            url: Where to.
+            url: The address to post to.
             document: The body.
             headers: The headers besides those of HTTP itself.
-            timeout: Seconds that all of it may take.
-            most_bytes: A longer body is cut off, somewhere beyond this.
+            timeout: The longest time for the whole call, in seconds.
+            most_bytes: A longer body is cut off at some byte after this number.
 
         Raises:
-            OSError: It failed; `was_never_sent` tells whether anything was sent.
+            OSError: The call failed; `was_never_sent` shows whether bytes were sent.
             ValueError: The answer was no HTTP.
-            urllib3.exceptions.HTTPError: It failed, in urllib3's words.
+            urllib3.exceptions.HTTPError: The call failed within urllib3.
         """
         is_secure = url.lower().startswith("https:")
         context = self._tls_context() if is_secure else None
@@ -166,7 +167,7 @@ class Transport:
             )
 
     def _tls_context(self) -> ssl.SSLContext:
-        # To load certifi's certificates takes 20 ms of CPU: too much for each call.
+        # Loading certifi's certificates takes 20 ms of CPU: too much for each call.
         certificate = self._credentials.certificate
         trust = self._credentials.trust or DEFAULT_CA_BUNDLE_PATH
         paths = [Path(path) for path in (trust, certificate) if path]
@@ -186,20 +187,20 @@ class Transport:
 
 class _Session(requests.Session):
     """
-    One call's session: it neither repeats nor redirects.
+    The session of one call: it neither repeats a request nor follows a redirect.
 
-    It reads nothing of the environment, and ends with its call, so that nothing that
-    one answer sets (a cookie) can go out with another resident's question.
+    It reads nothing from the environment. It ends with its call, so that a cookie of
+    one answer cannot go out with the request of another resident.
     """
 
     def __init__(self, context: ssl.SSLContext | None) -> None:
         super().__init__()
-        # The environment's proxies and .netrc are no business of a region's.
+        # The environment's proxies and .netrc are not meant for regions.
         self.trust_env = False
         self.mount("https://" if context else "http://", _Adapter(context))
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - the signature is requests'
-        """Return None: there is nowhere to go."""
+        """Return None: no answer is a redirect."""
         return None
 
 
@@ -207,9 +208,9 @@ class _PunctualReader(io.RawIOBase):
     """
     Reads a socket until a deadline.
 
-    The socket's own timeout holds for one `recv` only: a source that drips would hold
-    us for ever. urllib3 sets it to what is left of `urllib3.Timeout(total=…)` just
-    before it reads an answer, which gives the deadline.
+    The socket's own timeout covers one `recv` only: a source that sends a byte at a
+    time could hold us for ever. Just before urllib3 reads an answer, it sets that
+    timeout to the rest of `urllib3.Timeout(total=…)`. The deadline is computed from it.
     """
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
@@ -220,7 +221,7 @@ class _PunctualReader(io.RawIOBase):
         self._read_bytes = 0
 
     def end_head(self) -> None:
-        """Let what follows be as long as its reader likes."""
+        """End the limit for heads: the reader of the body has its own."""
         self._is_head = False
 
     def readable(self) -> bool:
@@ -230,7 +231,7 @@ class _PunctualReader(io.RawIOBase):
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("the answer took too long")
-        # Beside a head a buffer full of the body may have been read.
+        # With a head, the first part of the body may be in the buffer already.
         if self._read_bytes > (MOST_OF_HEADS if self._is_head else _MOST_BYTES):
             raise _UnexpectedHttp("longer than any answer")
         self._sock.settimeout(left)
@@ -260,7 +261,7 @@ class _PunctualResponse(http.client.HTTPResponse):
 
 
 class _WholeRequest(HTTPConnection):
-    """Reads no answer to a request that could not be sent whole."""
+    """Does not read the answer to a request that could not be sent whole."""
 
     response_class = _PunctualResponse
 
@@ -268,7 +269,7 @@ class _WholeRequest(HTTPConnection):
         try:
             super().request(*args, **kwargs)
         except ConnectionError as error:
-            # urllib3 would look for an answer all the same.
+            # urllib3 would read an answer nevertheless.
             raise ProtocolError("the request could not be sent whole") from error
 
 
@@ -288,20 +289,20 @@ class _SecureConnection(_WholeRequest, HTTPSConnection):
         except (ConnectTimeoutError, NewConnectionError):
             raise
         except (OSError, urllib3.exceptions.HTTPError) as error:
-            # The message is sent after the handshake, so whatever ended it, nothing
-            # was sent: a certificate of theirs or ours, no common version, silence.
+            # The message is sent after the handshake. A handshake that fails for any
+            # reason (a certificate, the version, a timeout) has sent nothing of it.
             raise NewConnectionError(self, "the TLS handshake failed") from error
 
 
 def _check_awake(connection: HTTPConnection, began: float) -> None:
     """
-    Give up a connection that was made by a process which stood still meanwhile.
+    Close a connection if the process was suspended while it connected.
 
-    The system goes on connecting without it. As it wakes nobody waits for the answer
-    any more, and a write may have been given up.
+    The operating system completes the connection without it. When the process runs
+    again, nobody waits for the answer any more, and a write may have been given up.
 
     Raises:
-        ConnectTimeoutError: It did; not one byte was sent.
+        ConnectTimeoutError: Connecting took too long; not one byte was sent.
     """
     limit = connection.timeout
     if limit is not None and time.monotonic() - began > _TIMES_TO_CONNECT * limit:
@@ -341,4 +342,4 @@ class _Adapter(HTTPAdapter):
         return super().send(request, stream, timeout, verify, cert, proxies)
 
     def cert_verify(self, *args: Any) -> None:  # noqa: ANN401 - the signature is requests'
-        """Do nothing: the context has the certificates already."""
+        """Do nothing: the TLS context has the certificates already."""

@@ -1,9 +1,9 @@
 """
-Reading XML from outside, safely.
+Reads XML from other systems safely.
 
-SOAP 1.1 forbids document type declarations, so none is accepted: that closes entity
-expansion and external references at once. Size, depth and the number of elements are
-capped, before anything is parsed where that can be.
+SOAP 1.1 forbids document type declarations, so none is accepted: that prevents entity
+expansion and external references. Size, depth and the number of elements are limited,
+where possible before parsing.
 """
 
 import re
@@ -22,19 +22,19 @@ _DECLARED: Final = re.compile(
     rb"<\?xml\s[^>]{0,200}?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)"
 )
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*[\"']?([^\s;\"']+)", re.IGNORECASE)
-# In none of these does a document begin with a "<" of one byte.
+# In these encodings a document does not begin with "<" as one byte.
 _WIDE: Final = re.compile(r"(?:utf-?(?:16|32)|ucs-?[24]|iso-10646)", re.IGNORECASE)
 _HTML: Final = re.compile(
     rb"(?:<\?xml[^>]*+>\s*+)?+(?:<!--(?:(?!-->).)*+-->\s*+)*+"
     rb"<(?:!doctype\s+html|html|head|body)\b",
     re.IGNORECASE | re.DOTALL,
 )
-# Where an HTML page says that it is one.
+# How far from the start a document is searched for signs of an HTML page.
 _BEGINNING: Final = 2048
 _INSTANCE: Final = b"http://www.w3.org/2001/XMLSchema-instance"
-# The namespace that `parse` moves an element to which is nil and has content.
+# `parse` moves an element that is nil and has content to this namespace.
 NIL_WITH_CONTENT: Final = _INSTANCE.decode("ascii")
-# What those are called that are nil and have none, until they go.
+# The temporary name of elements that are nil and have no content, until removed.
 _NOTHING: Final = f"{{{NIL_WITH_CONTENT}}}nothing"
 _NIL: Final = etree.XPath(
     "//*[normalize-space(@xsi:nil) = 'true' or normalize-space(@xsi:nil) = '1']",
@@ -47,7 +47,7 @@ _TOO_MUCH: Final = 114
 
 
 class UnreadableXml(ValueError):
-    """The bytes are not XML that this program is willing to read."""
+    """The bytes are not XML, or XML that this program refuses to read."""
 
 
 def parse(
@@ -56,21 +56,21 @@ def parse(
     """
     Return the root of a document, free of comments and processing instructions.
 
-    An element that is nil (XML Schema 1.0, section 2.6.2) is absent. One that is nil
-    and has content all the same contradicts itself: it stands in the namespace
-    `NIL_WITH_CONTENT`, where no reader takes it for what it was.
+    An element that is nil (XML Schema 1.0, section 2.6.2) is removed. One that is nil
+    and has content contradicts itself: it gets the namespace `NIL_WITH_CONTENT`, in
+    which no reader accepts it.
 
     Args:
         document: The bytes.
-        content_type: The media type that they came with. After a byte order mark its
-            charset wins over the XML declaration (RFC 7303, section 3); one that
-            cannot be right is passed over.
-        limit: How large it may be.
+        content_type: The media type in their HTTP header. A byte order mark comes first,
+            then its charset, then the XML declaration (RFC 7303, section 3); a charset
+            that cannot be right is ignored.
+        limit: Its size limit.
 
     Raises:
-        UnreadableXml: It is too large, not well formed, in another encoding than it
-            says, nested more than 256 deep, or has a document type declaration. The
-            message says which, and quotes nothing.
+        UnreadableXml: It is too large, not well-formed, not in the encoding that it
+            names, nested more than 256 deep, or has a document type declaration. The
+            message states which, and quotes nothing.
     """
     if len(document) > limit.most_bytes:
         raise UnreadableXml(f"the document is larger than {limit.most_bytes} bytes")
@@ -84,21 +84,21 @@ def parse(
     try:
         root = etree.fromstring(document, _parser(_encoding(document, content_type)))
     except (etree.XMLSyntaxError, ValueError) as error:
-        # libxml2's message quotes the document, which may hold personal data, so it is
-        # not even the cause.
+        # libxml2's message quotes the document, which may hold personal data, so the
+        # error is not kept as the cause either.
         raise UnreadableXml(_fault(document, content_type, error)) from None
     if root.getroottree().docinfo.doctype:  # type: ignore[union-attr] # lxml-stubs lack it
         raise UnreadableXml("the document has a document type declaration")
-    # Most documents have none, and then nothing is looked for.
+    # Most documents have no nil element, and need no search.
     if _INSTANCE in document or b"\x00" in document:
         _remove_nil(root)
     return root
 
 
 def _most_elements(document: bytes, limit: int) -> int:
-    """Return how many elements a document has at most."""
-    # Each has one "<" that does not end it. More are counted in UTF-16, and where there
-    # are comments: who needs them has no use for so many elements.
+    """Return an upper bound of the number of elements in a document."""
+    # Each element has one "<" that does not begin its end tag. The count is too high in
+    # UTF-16 and with comments; a document near the limit has neither.
     most = document.count(b"<")
     return most if most <= limit else most - document.count(b"</")
 
@@ -127,8 +127,8 @@ def _encoding(document: bytes, content_type: str | None) -> str | None:
             return charset[1]
     declared = _DECLARED.match(document)
     if declared is not None and _WIDE.match(declared[1].decode("ascii")):
-        # It was just read byte by byte: a text in UTF-16 that was sent as UTF-8, as
-        # .NET does it.
+        # The declaration was just read byte by byte, so the text is not UTF-16: .NET
+        # writes this declaration into texts that it sends as UTF-8.
         return "utf-8"
     return None
 
@@ -142,7 +142,7 @@ def _is_known(charset: str) -> bool:
 
 
 def _fault(document: bytes, content_type: str | None, error: Exception) -> str:
-    """Return what is wrong with a document that cannot be parsed."""
+    """Return the fault of a document that cannot be parsed."""
     code = getattr(error, "code", None)
     said = (content_type or "").lower()
     end = document.rstrip(b" \t\r\n\x00")[-1:]
@@ -168,12 +168,13 @@ def _fault(document: bytes, content_type: str | None, error: Exception) -> str:
 
 
 def _remove_nil(root: etree._Element) -> None:
-    """Take the elements out that are nil, and leave the text behind them."""
+    """Remove the elements that are nil, and keep the text after them."""
     for element in _NIL(root):  # type: ignore[union-attr] # this path finds elements
         if len(element) or (element.text or "").strip():  # type: ignore[arg-type,union-attr] # likewise
             name = element.tag.rpartition("}")[2]  # type: ignore[union-attr] # likewise
             element.tag = f"{{{NIL_WITH_CONTENT}}}{name}"  # type: ignore[union-attr] # likewise
         else:
             element.tag = _NOTHING  # type: ignore[union-attr] # likewise
-    # All at once: one by one, each would copy the text that the others left.
+    # All in one call: one by one, each removal would copy the text that was kept
+    # before.
     etree.strip_elements(root, _NOTHING, with_tail=False)

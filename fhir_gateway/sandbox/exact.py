@@ -1,11 +1,11 @@
 """
-A booking system that keeps to the contract: crm:scheduling 1.1.5, every rule of it.
+A booking system that keeps every rule of the contract (crm:scheduling 1.1.5).
 
-The other two are this one with habits: each overrides single steps of it. That is why
-all its rules stand in one class, of over 400 lines.
+The other two systems are subclasses with the habits of a real system: each overrides
+single steps. All steps that can be overridden therefore stand in one class, and the
+module has over 400 lines.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -15,8 +15,7 @@ from fhir_gateway.model.ids import BookingId
 from fhir_gateway.model.interaction import Actor, ActorType, Interaction
 from fhir_gateway.model.timekeeping import date_from_contract
 from fhir_gateway.rivta.contract import Contract
-from fhir_gateway.rivta.envelope import Call, read_request, write_response
-from fhir_gateway.rivta.rejection import MalformedElement
+from fhir_gateway.rivta.envelope import Call, write_response
 from fhir_gateway.rivta.scheduling_1_1.cancel_booking import (
     Request as CancelBookingRequest,
 )
@@ -25,9 +24,6 @@ from fhir_gateway.rivta.scheduling_1_1.cancel_booking import (
 )
 from fhir_gateway.rivta.scheduling_1_1.get_all_care_types import (
     Request as CareTypesRequest,
-)
-from fhir_gateway.rivta.scheduling_1_1.get_all_care_types import (
-    Response as CareTypesResponse,
 )
 from fhir_gateway.rivta.scheduling_1_1.get_all_healthcare_facilities import (
     Request as FacilitiesRequest,
@@ -38,14 +34,8 @@ from fhir_gateway.rivta.scheduling_1_1.get_all_healthcare_facilities import (
 from fhir_gateway.rivta.scheduling_1_1.get_all_performers import (
     Request as PerformersRequest,
 )
-from fhir_gateway.rivta.scheduling_1_1.get_all_performers import (
-    Response as PerformersResponse,
-)
 from fhir_gateway.rivta.scheduling_1_1.get_all_time_types import (
     Request as TimeTypesRequest,
-)
-from fhir_gateway.rivta.scheduling_1_1.get_all_time_types import (
-    Response as TimeTypesResponse,
 )
 from fhir_gateway.rivta.scheduling_1_1.get_available_dates import (
     Request as DatesRequest,
@@ -76,12 +66,9 @@ from fhir_gateway.rivta.scheduling_1_1.make_booking import (
     Response as MakeBookingResponse,
 )
 from fhir_gateway.rivta.scheduling_1_1.types import (
-    CareTypeType,
     HealthcareFacilityInfoType,
     PerformerAvailabilityByDateType,
-    PerformerInfoType,
     TimeslotType,
-    TimeTypeType,
 )
 from fhir_gateway.rivta.scheduling_1_1.update_booking import (
     Request as UpdateBookingRequest,
@@ -103,21 +90,25 @@ from fhir_gateway.sandbox.catalogue import (
     SandboxRegion,
     SandboxUnit,
 )
+from fhir_gateway.sandbox.directory_answers import (
+    list_care_types,
+    list_performers,
+    list_time_types,
+)
 from fhir_gateway.sandbox.producer import (
     Outcome,
-    client_fault,
     is_person,
-    platform_fault,
     server_fault,
 )
-from fhir_gateway.sandbox.strictness import first_difference
+from fhir_gateway.sandbox.request_check import read_checked_request
+from fhir_gateway.sandbox.timeslot_answers import (
+    timeslot_of_booking,
+    timeslot_of_free_time,
+)
 
 __all__ = ["ExactProducer", "FreeTimesRequest"]
 
 FreeTimesRequest = DatesRequest | TimeslotsRequest
-
-# The schema's own pattern, without the anchors that XSD takes for letters.
-_SUBJECT_OF_CARE: Final = re.compile(r"[0-9]{8}[0-9pPtTfF][0-9]{3}")
 
 _SWEDISH: Final[Mapping[Refusal, str]] = {
     Refusal.TAKEN: "Tiden har blivit upptagen av en annan patient.",
@@ -172,69 +163,12 @@ class ExactProducer:
         self, contract: Contract[Any, Any], call: Call, *, soap_action: str
     ) -> Any:  # noqa: ANN401 - each contract has its own
         """Return the request; anything but the schema's spelling is a fault."""
-        if soap_action.strip().strip('"') != contract.action:
-            raise platform_fault("VP015", "SOAPAction")
-        if call.actor is None:
-            raise platform_fault("VP015", "Actor")
-        try:
-            request = read_request(contract, call)
-        except MalformedElement as error:
-            raise platform_fault("VP015", error.element) from None
-        difference = first_difference(contract, request, call.body)
-        if difference:
-            raise platform_fault("VP015", difference)
-        self._check_subject(request)
-        self._check_address(request, call)
-        return request
-
-    def _check_subject(self, request: Any) -> None:  # noqa: ANN401 - any contract's
-        slot = getattr(request, "requested_timeslot", None)
-        holder = request if slot is None else slot
-        number = getattr(holder, "subject_of_care", "")
-        if slot is not None:
-            self._check_requested_time(slot)
-            if isinstance(request, UpdateBookingRequest) and slot.booking_id is None:
-                raise platform_fault("VP015", "bookingId")
-        if number and not _SUBJECT_OF_CARE.fullmatch(number):
-            raise platform_fault("VP015", "subject_of_care")
-
-    def _check_requested_time(self, slot: TimeslotType) -> None:
-        """
-        Hold a requested time to the TKB's table, which is narrower than the schema.
-
-        Raises:
-            ProducerFault: A time or the resident is missing, or a flag is there that
-                only a producer may set.
-        """
-        for name, value in (
-            ("startTimeInclusive", slot.start_time_inclusive),
-            ("endTimeExclusive", slot.end_time_exclusive),
-            ("subject_of_care", slot.subject_of_care),
-        ):
-            if value is None:
-                raise platform_fault("VP015", name)
-        for name, flag in (
-            ("cancel_booking_allowed", slot.cancel_booking_allowed),
-            ("rebooking_allowed", slot.rebooking_allowed),
-            ("message_allowed", slot.message_allowed),
-            ("isInvitation", slot.is_invitation),
-        ):
-            if flag is not None:
-                raise platform_fault("VP015", name)
-
-    def _check_address(self, request: Any, call: Call) -> None:  # noqa: ANN401 - any
-        if call.logical_address == self._region.aggregated_address:
-            return
-        # Where to address a move to another unit is not said, so both will do.
-        if isinstance(request, UpdateBookingRequest):
-            return
-        facility = (
-            request.requested_timeslot.healthcare_facility
-            if isinstance(request, MakeBookingRequest)
-            else request.healthcare_facility
+        return read_checked_request(
+            contract,
+            call,
+            soap_action=soap_action,
+            aggregated_address=self._region.aggregated_address,
         )
-        if (call.logical_address or "").upper() != facility.upper():
-            raise client_fault("LogicalAddress är inte mottagningens adress")
 
     # What it does
 
@@ -278,54 +212,11 @@ class ExactProducer:
         request: FreeTimesRequest,  # noqa: ARG002 - habits depend on it
     ) -> TimeslotType:
         """Return a free time as it is listed."""
-        performer = time.calendar.performer
-        care_type = time.time_type.care_type
-        return TimeslotType(
-            start_time_inclusive=time.start,
-            end_time_exclusive=time.end,
-            healthcare_facility=time.unit.hsa_id,
-            performer=performer.hsa_id if performer else None,
-            healthcare_facility_name=time.unit.care_unit.name,
-            performer_name=(
-                f"{performer.title} {performer.first_name} {performer.last_name}"
-                if performer
-                else None
-            ),
-            time_type_name=time.time_type.name,
-            time_type_id=time.time_type.id,
-            care_type_name=care_type.name if care_type else None,
-            care_type_id=care_type.id if care_type else None,
-        )
+        return timeslot_of_free_time(time)
 
     def timeslot_of_booking(self, booked: BookedTime) -> TimeslotType:
         """Return a booking or an invitation as it is shown."""
-        time = booked.time
-        performer = time.calendar.performer if time else None
-        care_type = booked.time_type.care_type
-        return TimeslotType(
-            start_time_inclusive=time.start if time else None,
-            end_time_exclusive=time.end if time else None,
-            healthcare_facility=booked.unit.hsa_id,
-            performer=performer.hsa_id if performer else None,
-            booking_id=booked.booking_id,
-            subject_of_care=booked.party.subject_of_care,
-            purpose=booked.purpose,
-            reason=booked.party.reason,
-            healthcare_facility_name=booked.unit.care_unit.name,
-            performer_name=(
-                f"{performer.title} {performer.first_name} {performer.last_name}"
-                if performer
-                else None
-            ),
-            time_type_name=booked.time_type.name,
-            time_type_id=booked.time_type.id,
-            care_type_name=care_type.name if care_type else None,
-            care_type_id=care_type.id if care_type else None,
-            cancel_booking_allowed=time is not None and booked.time_type.may_change,
-            rebooking_allowed=time is not None and booked.time_type.may_change,
-            message_allowed=booked.time_type.may_message,
-            is_invitation=booked.is_invitation,
-        )
+        return timeslot_of_booking(booked)
 
     def free_times(
         self, unit: SandboxUnit, request: FreeTimesRequest
@@ -368,69 +259,15 @@ class ExactProducer:
 
     def _time_types(self, request: TimeTypesRequest, _actor: Actor | None) -> Outcome:
         unit = self._region.unit(request.healthcare_facility)
-        return Outcome(
-            response=TimeTypesResponse(
-                list_of_time_types=tuple(
-                    TimeTypeType(time_type_name=each.name, time_type_id=each.id)
-                    for each in (unit.time_types if unit else ())
-                    if not request.care_type_ids
-                    or (each.care_type and each.care_type.id in request.care_type_ids)
-                )
-            )
-        )
+        return Outcome(response=list_time_types(unit, request))
 
     def _care_types(self, request: CareTypesRequest, _actor: Actor | None) -> Outcome:
         unit = self._region.unit(request.healthcare_facility)
-        performers = {performer.upper() for performer in request.performer}
-        care_types = {
-            each.care_type.id: each.care_type
-            for calendar in (unit.calendars if unit else ())
-            if not performers
-            or (calendar.performer and calendar.performer.hsa_id in performers)
-            for each in calendar.time_types
-            if each.care_type
-            and (not request.time_type_ids or each.id in request.time_type_ids)
-        }
-        return Outcome(
-            response=CareTypesResponse(
-                care_types=tuple(
-                    CareTypeType(care_type_name=each.name, care_type_id=each.id)
-                    for each in care_types.values()
-                )
-            )
-        )
+        return Outcome(response=list_care_types(unit, request))
 
     def _performers(self, request: PerformersRequest, _actor: Actor | None) -> Outcome:
         unit = self._region.unit(request.healthcare_facility)
-        return Outcome(
-            response=PerformersResponse(
-                performer_infos=tuple(
-                    PerformerInfoType(
-                        performer=calendar.performer.hsa_id,
-                        first_name=calendar.performer.first_name,
-                        last_name=calendar.performer.last_name,
-                        title=calendar.performer.title,
-                    )
-                    for calendar in (unit.calendars if unit else ())
-                    if calendar.performer
-                    and (
-                        not request.time_type_ids
-                        or any(
-                            each.id in request.time_type_ids
-                            for each in calendar.time_types
-                        )
-                    )
-                    and (
-                        not request.care_type_ids
-                        or any(
-                            each.care_type
-                            and each.care_type.id in request.care_type_ids
-                            for each in calendar.time_types
-                        )
-                    )
-                )
-            )
-        )
+        return Outcome(response=list_performers(unit, request))
 
     def _facilities(self, request: FacilitiesRequest, _actor: Actor | None) -> Outcome:
         unit = self._region.unit(request.healthcare_facility)

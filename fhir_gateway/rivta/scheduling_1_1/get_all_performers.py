@@ -1,5 +1,5 @@
 """
-GetAllPerformers 1.1: whom a resident can choose.
+GetAllPerformers 1.1: the staff that a resident can choose.
 """
 
 from dataclasses import dataclass

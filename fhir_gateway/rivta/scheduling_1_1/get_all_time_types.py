@@ -1,5 +1,5 @@
 """
-GetAllTimeTypes 1.1: what can be booked anew at a unit.
+GetAllTimeTypes 1.1: the time types that a resident can book at a unit.
 """
 
 from dataclasses import dataclass

@@ -30,7 +30,7 @@ class Response:
     """
     The body of GetBookingDetailsResponse.
 
-    The schema requires its element; Schedulr leaves it out where there is no booking.
+    The schema requires its element; Schedulr leaves it out if there is no booking.
     """
 
     NAMESPACE: ClassVar[str] = NAMESPACE

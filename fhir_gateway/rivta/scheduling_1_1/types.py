@@ -41,8 +41,8 @@ class TimeslotType:
     """
     A free time, a booking or an invitation.
 
-    Times are text, YYYYMMDDhhmmss: the wire has no zone, `model/timekeeping.py` places
-    them.
+    Times are text, YYYYMMDDhhmmss, without a time zone; `model/timekeeping.py`
+    converts them.
     """
 
     NAMESPACE: ClassVar[str] = CORE
@@ -75,7 +75,7 @@ class TimeslotType:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class SubjectOfCareType:
-    """The resident, with contact details before names: the schema's order."""
+    """The resident; contact details come before names, in the schema's order."""
 
     NAMESPACE: ClassVar[str] = CORE
 
@@ -93,7 +93,7 @@ class TimeTypeType:
     """
     A time type; its id is spelt `timeTypeId` here and `timeTypeID` elsewhere.
 
-    The schema requires names, and permits empty ones: here and below they read as "".
+    The schema requires names and permits empty ones: those are "" here and below.
     """
 
     NAMESPACE: ClassVar[str] = CORE

@@ -1,7 +1,7 @@
 """
 UpdateBooking 1.1: move a booking.
 
-The answer has no booking id, although a producer may give the booking a new one.
+The answer has no booking id, although a producer may change the id of the booking.
 """
 
 from dataclasses import dataclass
