@@ -1,3 +1,3 @@
 """
-How a source is asked: the Protocol, the registry, and scheduling 1.1.
+Adapters ask a source: the Protocol, the registry, and crm:scheduling 1.1.
 """

@@ -1,8 +1,8 @@
 """
-What an adapter is: a source of bookable time, answering in the program's own model.
+The port of the adapters: a source of bookable time, in the program's own model.
 
-`SchedulingAdapter` is what every source must do. Each small Protocol after it is
-an ability that a source may have; `ability` finds it.
+Every source must implement `SchedulingAdapter`. Each small Protocol after it is an
+optional ability; `ability` checks for it.
 """
 
 from collections.abc import Callable, Mapping
@@ -56,18 +56,19 @@ class SchedulingAdapter(Protocol):
     A source of bookable time.
 
     An adapter answers or raises one of our errors. It never returns an empty answer for
-    a failure, never keeps an answer, never logs a body and never repeats a write. It
-    leaves out an item of a list that it cannot read, and says so in `rejected`.
+    a failure, never caches an answer, never logs a body and never repeats a write. It
+    leaves out an item of a list that it cannot read, and reports it in `rejected`.
 
-    Every question raises `Unavailable` when the source could not be asked within
-    `timeout` seconds, `SourceFault` when it answered with a fault, `MalformedAnswer`
-    when its answer cannot be read, and `Unsupported` when `supports` does not have it.
-    An adapter that lacks an ability has no method for it, and not in `supports` either.
+    Every read raises `Unavailable` when the source could not be asked within `timeout`
+    seconds, `SourceFault` when the source answered with a fault, `MalformedAnswer` when
+    its answer cannot be read, and `Unsupported` when the interaction is not in
+    `supports`. An adapter without an ability has neither its method nor its interaction
+    in `supports`.
 
     Every write raises `Unavailable` when it is certain that nothing was sent, `Refused`
-    when a fault is known to mean no, and `WriteUnconfirmed` when it was sent and
-    nobody knows what became of it. A `resultCode` of ERROR is no error here: it is a
-    `WriteResult`.
+    when the answer is a fault with the known meaning "no", and `WriteUnconfirmed` when
+    the write was sent and its outcome is unknown. A `resultCode` of ERROR raises
+    nothing: it is a `WriteResult`.
     """
 
     @property
@@ -77,19 +78,19 @@ class SchedulingAdapter(Protocol):
 
     @property
     def supports(self) -> frozenset[Interaction]:
-        """Return what can be said to the source."""
+        """Return the interactions that the source supports."""
         ...
 
     def get_all_time_types(
         self, query: GetAllTimeTypes, *, timeout: float
     ) -> Listed[TimeType]:
-        """Return what can be booked at a unit; nothing offered is an empty list."""
+        """Return the time types of a unit; a unit without any has an empty list."""
         ...
 
     def get_available_timeslots(
         self, query: GetAvailableTimeslots, *, timeout: float
     ) -> FreeTimes:
-        """Return the free times, equal ones counted, sorted by start."""
+        """Return the free times by start; equal ones are one with a count."""
         ...
 
     def get_booking_details(
@@ -99,7 +100,7 @@ class SchedulingAdapter(Protocol):
         Return one booking or invitation.
 
         Raises:
-            NotFound: The source says that it has no such booking.
+            NotFound: The source answered that it has no such booking.
         """
         ...
 
@@ -108,43 +109,43 @@ class SchedulingAdapter(Protocol):
         ...
 
     def update_booking(self, request: UpdateBooking, *, timeout: float) -> WriteResult:
-        """Move a booking; the answer cannot say whether its id has changed."""
+        """Move a booking; the answer does not show whether its id has changed."""
         ...
 
     def cancel_booking(self, request: CancelBooking, *, timeout: float) -> WriteResult:
-        """Give a booked time back."""
+        """Cancel a booking."""
         ...
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections; a second call does nothing."""
         ...
 
 
 @runtime_checkable
 class ListsUnits(Protocol):
-    """A source that says at which units a resident can book."""
+    """A source that lists the units at which a resident can book."""
 
     def get_all_healthcare_facilities(
         self, query: GetAllHealthcareFacilities, *, timeout: float
     ) -> Listed[CareUnit]:
-        """Return where a resident can book, or move a booking to."""
+        """Return the units at which a resident can book, or move a booking to."""
         ...
 
 
 @runtime_checkable
 class ListsPerformers(Protocol):
-    """A source that says whom a resident can choose."""
+    """A source that lists the staff that a resident can choose."""
 
     def get_all_performers(
         self, query: GetAllPerformers, *, timeout: float
     ) -> Listed[Performer]:
-        """Return whom a resident can choose at a unit."""
+        """Return the staff of a unit that a resident can choose."""
         ...
 
 
 @runtime_checkable
 class ListsCareTypes(Protocol):
-    """A source that has its own grouping of time types; `sources check` asks for it."""
+    """A source that groups its time types; only `sources check` asks for the groups."""
 
     def get_all_care_types(
         self, query: GetAllCareTypes, *, timeout: float
@@ -155,7 +156,7 @@ class ListsCareTypes(Protocol):
 
 @runtime_checkable
 class ListsAvailableDates(Protocol):
-    """A source that says on which days there is a free time, at less cost."""
+    """A source that lists the days with a free time, at less cost than the times."""
 
     def get_available_dates(
         self, query: GetAvailableDates, *, timeout: float
@@ -167,9 +168,10 @@ class ListsAvailableDates(Protocol):
 @runtime_checkable
 class ListsBookings(Protocol):
     """
-    A source that says what a resident has booked.
+    A source that lists the bookings of a resident.
 
-    Without it, a write without an answer is looked for by the booking's id alone.
+    Without this list, a write without an answer can be looked up by the booking's id
+    alone.
     """
 
     def get_subject_of_care_schedule(
@@ -181,10 +183,10 @@ class ListsBookings(Protocol):
 
 @runtime_checkable
 class WatchedAdapter(Protocol):
-    """An adapter that can tell how answers differ from what their contracts say."""
+    """An adapter that can report how answers differ from their contracts."""
 
     def watch(self, differs: Callable[[Interaction, str], None]) -> None:
-        """Call `differs` with each unknown or missing element, from now on."""
+        """From now on call `differs` with each unknown or missing element."""
         ...
 
 
@@ -192,7 +194,7 @@ AdapterFactory = Callable[[SourceName, Mapping[str, object]], SchedulingAdapter]
 """
 Makes an adapter from a source's name and the options in its configuration.
 
-Raises `adapters.registry.UnusableOptions` with every fault it finds.
+    It raises `adapters.registry.UnusableOptions` with all faults of the options.
 """
 
 
@@ -205,19 +207,19 @@ ABILITIES: Final[Mapping[type, Interaction]] = MappingProxyType(
         ListsBookings: scheduling.GET_SUBJECT_OF_CARE_SCHEDULE,
     }
 )
-"""What an ability lets a source be asked."""
+"""The interaction of each ability."""
 
 
 def ability(adapter: SchedulingAdapter, kind: type[Able]) -> Able:
     """
-    Return an adapter as one that has an ability, one of `ABILITIES`.
+    Return an adapter, typed as one with an ability of `ABILITIES`.
 
     Raises:
-        Unsupported: It lacks the ability.
+        Unsupported: The adapter lacks the ability.
     """
     if not isinstance(adapter, kind):
         raise Unsupported(
-            "The source does not offer this.",
+            "The source does not support this.",
             source=adapter.name,
             interaction=ABILITIES[kind].name,
         )

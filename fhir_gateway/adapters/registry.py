@@ -1,8 +1,8 @@
 """
-Which adapters there are: the entry-point group `fhir_gateway.adapters`.
+The registry of adapters: the entry-point group `fhir_gateway.adapters`.
 
-The built-in adapters stand in the same group as foreign ones, and only those that the
-configuration names are loaded.
+Built-in adapters and those of other packages are in the same group. Only the adapters
+that the configuration names are loaded.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _GROUP: Final = "fhir_gateway.adapters"
 
 
 class UnknownAdapter(LookupError):
-    """No installed package offers an adapter of that name."""
+    """No installed package has an adapter of that name."""
 
 
 class UnusableOptions(ValueError):
@@ -25,7 +25,7 @@ class UnusableOptions(ValueError):
     An adapter cannot be made from its options.
 
     Attributes:
-        faults: Pairs of the option's name and what is wrong with it.
+        faults: Pairs of an option's name and its fault.
     """
 
     def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
@@ -38,8 +38,8 @@ def adapter_factory(name: str) -> AdapterFactory:
     Return the factory that a package registered under a name.
 
     Raises:
-        UnknownAdapter: There is none, there are several, or it cannot be loaded; the
-            message lists those that are installed.
+        UnknownAdapter: No adapter has the name, several have it, or it cannot be
+            loaded. The message lists the installed adapters.
     """
     installed = entry_points(group=_GROUP)
     found = [entry_point for entry_point in installed if entry_point.name == name]
@@ -50,7 +50,7 @@ def adapter_factory(name: str) -> AdapterFactory:
     try:
         factory: AdapterFactory = found[0].load()
     except Exception as error:
-        # Whatever a foreign package does when it is imported.
+        # The import of another party's package may raise anything.
         raise UnknownAdapter(
             f"the adapter {name!r} cannot be loaded ({type(error).__name__}): install"
             " its package anew"

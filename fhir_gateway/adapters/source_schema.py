@@ -1,5 +1,5 @@
 """
-What the file of sources may say of a source and of its units, setting by setting.
+The settings that the file of sources may have for a source and its units.
 """
 
 from collections.abc import Callable
@@ -22,12 +22,12 @@ def _identifier(
     kind: Callable[[str], str],
     **options: Any,  # noqa: ANN401 - marshmallow's
 ) -> fields.String:
-    """Return a field of text that a type of `model.ids` accepts, and leaves."""
+    """Return a field for text that a type of `model.ids` accepts unchanged."""
     return fields.String(post_load=(_read_by(kind), _NOT_EMPTY), **options)
 
 
 def _number(**options: Any) -> fields.Float:  # noqa: ANN401 - marshmallow's
-    """Return a field of a TOML number; marshmallow alone would read text too."""
+    """Return a field for a TOML number; marshmallow alone accepts text too."""
     return fields.Float(pre_load=_refuse_text, **options)
 
 
@@ -47,7 +47,7 @@ def _refuse_text(value: object) -> object:
     return value
 
 
-# It is shown, and FHIR has no blank strings.
+# Clients see this text, and FHIR forbids blank strings.
 _SHOWN: Final = validate.And(
     _NOT_EMPTY,
     validate.Length(max=500),
@@ -106,8 +106,8 @@ class SourceSchema(Schema):
         strict=True, load_default=90, validate=validate.Range(1, 366)
     )
     read_timeout_s = _number(load_default=8.0, validate=_up_to(60))
-    # Until a write that was sent 15 s late is answered, nobody else looks after it
-    # (services/booking/sending.py): for 100 s.
+    # A write that was sent 15 s late must be answered while its process still has the
+    # lease of it: 100 s (services/booking/sending.py).
     write_timeout_s = _number(load_default=32.0, validate=_up_to(80))
     settles_within_s = _number(load_default=90.0, validate=_up_to(86_400))
     writes_in_flight = fields.Integer(
@@ -123,7 +123,7 @@ class SourceSchema(Schema):
     live_calls = fields.Integer(
         strict=True, load_default=20, validate=validate.Range(1, 100)
     )
-    # A row of a block numbers its schedules with sixteen bits.
+    # A row of a block has sixteen bits for the number of its schedule.
     most_slots = fields.Integer(
         strict=True, load_default=20_000, validate=validate.Range(1, 65_535)
     )

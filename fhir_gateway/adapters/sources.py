@@ -1,7 +1,7 @@
 """
-Which sources there are: one TOML file, described in docs/configuration.md.
+Loads the sources from one TOML file, described in docs/configuration.md.
 
-A wrong file stops the start, and the error lists every fault in it.
+The program does not start with a faulty file; the error lists all faults.
 """
 
 import math
@@ -36,8 +36,7 @@ class ConfiguredSource:
     A source and the adapter that asks it.
 
     Attributes:
-        time_types: The ConceptMap that gives its time types their shared meaning, or
-            None when it has none.
+        time_types: The ConceptMap from its time types to standard codes, or None.
     """
 
     source: Source
@@ -51,8 +50,8 @@ class WrongSources(ValueError):
 
     Attributes:
         path: The file.
-        faults: One sentence each, naming the source and the setting.
-        time_types: The ConceptMaps that it names all the same, and that are there.
+        faults: One sentence each, with the source and the setting.
+        time_types: The ConceptMaps that it names and that exist, to be checked too.
     """
 
     def __init__(
@@ -72,7 +71,7 @@ def load_sources(path: Path) -> tuple[ConfiguredSource, ...]:
     Return the configured sources with their adapters.
 
     Raises:
-        WrongSources: The file is absent, no TOML, or says something unusable.
+        WrongSources: The file is absent, is no TOML, or has a faulty setting.
     """
     document = _document(path)
     tables = document.pop("sources", None)
@@ -105,7 +104,7 @@ def _maps(tables: Iterable[Any], folder: Path) -> list[Path]:
 
 
 def _document(path: Path) -> dict[str, Any]:
-    # Reading a pipe would wait for ever.
+    # Reading a pipe would block for ever.
     if fault := fault_of_file(path):
         raise WrongSources(path, [f"it {fault}"])
     try:
@@ -122,14 +121,14 @@ def _document(path: Path) -> dict[str, Any]:
     except RecursionError:
         raise WrongSources(path, ["it is not TOML: it is nested too deeply"]) from None
     except ValueError:
-        # Python reads no whole number of more than 4,300 digits.
+        # Python refuses to read whole numbers of more than 4,300 digits.
         raise WrongSources(
             path, ["it is not TOML: a number in it has too many digits"]
         ) from None
 
 
 def source_of_unit(sources: Iterable[Source], unit: HsaId) -> Source | None:
-    """Return the source that answers for a unit: the longest prefix wins."""
+    """Return the source of a unit: the one with the longest matching prefix."""
     best: tuple[int, Source] | None = None
     for source in sources:
         for prefix in source.prefixes:
@@ -138,7 +137,7 @@ def source_of_unit(sources: Iterable[Source], unit: HsaId) -> Source | None:
     return best[1] if best else None
 
 
-# Of the name of a file, in a message.
+# The most characters of a file's name in a message.
 _MOST_SHOWN: Final = 200
 
 
@@ -158,12 +157,12 @@ def _configure(name: str, table: Mapping[str, Any], folder: Path) -> ConfiguredS
         data = SourceSchema().load(table)
     except ValidationError as error:
         faults.extend(_sentences(error.messages_dict))
-        # What can be read of the rest is looked at too: all faults at once.
+        # Check the readable settings too, to report all faults at once.
         data = error.valid_data if isinstance(error.valid_data, dict) else {}
         readable = _readable_units(data.get("units"))
         data = {key: data[key] for key in data if key not in error.messages_dict}
         if readable and "units" not in data:
-            # One unit with a fault hides no fault of the others.
+            # A fault of one unit hides no fault of the others.
             data["units"] = readable
     faults.extend(_disagreements(data, folder))
     adapter, more = _make_adapter(source_name, data)
@@ -208,7 +207,7 @@ def _configure(name: str, table: Mapping[str, Any], folder: Path) -> ConfiguredS
 
 
 def _readable_units(units: object) -> list[Mapping[str, Any]]:
-    """Return the units that have an id, of which the rest may be wrong."""
+    """Return the units with an id; their other settings may be wrong."""
     if not isinstance(units, list):
         return []
     return [unit for unit in units if isinstance(unit, Mapping) and "hsa_id" in unit]
@@ -217,7 +216,7 @@ def _readable_units(units: object) -> list[Mapping[str, Any]]:
 def _make_adapter(
     name: SourceName, data: Mapping[str, Any]
 ) -> tuple[SchedulingAdapter | None, list[str]]:
-    """Return the adapter that the settings name, or what is wrong with them."""
+    """Return the adapter that the settings name, or None, and the faults."""
     if "adapter" not in data or "options" not in data:
         return None, []
     try:
@@ -228,13 +227,13 @@ def _make_adapter(
     except UnusableOptions as error:
         return None, [f"options.{option}: {fault}" for option, fault in error.faults]
     except Exception as error:  # noqa: BLE001 - a foreign adapter may raise anything
-        # Not its text: an option may be a secret.
+        # The error's text is left out: it may quote an option that is a secret.
         kind = type(error).__name__
         return None, [f"adapter: {data['adapter']} cannot be made of options ({kind})"]
 
 
 def _disagreements(data: Mapping[str, Any], folder: Path) -> Iterator[str]:
-    """Return what each setting allows by itself and all together do not."""
+    """Yield the faults of settings that are valid alone but not together."""
     units: Sequence[Mapping[str, Any]] = data.get("units", ())
     ids: Sequence[str] = [unit["hsa_id"] for unit in units]
     if "prefixes" in data:
@@ -287,8 +286,8 @@ def _prefix_faults(sources: Sequence[Source]) -> list[str]:
 
 def _ownership_faults(sources: Sequence[Source]) -> list[str]:
     return [
-        f"sources.{source.name}.units: {unit.hsa_id} belongs to {owner.name}, whose"
-        " prefix is longer"
+        f"sources.{source.name}.units: {unit.hsa_id} belongs to {owner.name}, which"
+        " has a longer prefix"
         for source in sources
         for unit in source.units
         if (owner := source_of_unit(sources, unit.hsa_id)) not in (source, None)
@@ -299,7 +298,7 @@ def _sentences(messages: Mapping[Any, Any], path: str = "") -> list[str]:
     sentences = []
     for key, value in messages.items():
         if key == SCHEMA:
-            # Of a table that is none.
+            # The value should be a table and is none.
             sentences.append(f"{path.removesuffix('.')}: is no table")
             continue
         where = f"{path}{key}"

@@ -38,7 +38,7 @@ class Fault:
 
     @property
     def platform_code(self) -> str | None:
-        """Return the platform's code, for example `VP009`; None for a producer's fault."""
+        """Return the platform's code (`VP009`); None for a producer's own fault."""
         match = _PLATFORM_CODE.match(self.text)
         return match[1] if match else None
 

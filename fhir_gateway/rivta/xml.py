@@ -62,9 +62,9 @@ def parse(
 
     Args:
         document: The bytes.
-        content_type: The media type in their HTTP header. A byte order mark comes first,
-            then its charset, then the XML declaration (RFC 7303, section 3); a charset
-            that cannot be right is ignored.
+        content_type: The media type in their HTTP header. A byte order mark decides the
+            encoding, else this type's charset, else the XML declaration (RFC 7303,
+            section 3). A charset that cannot be right is ignored.
         limit: Its size limit.
 
     Raises:

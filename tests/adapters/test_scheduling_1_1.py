@@ -974,7 +974,7 @@ def test_another_fault_leaves_the_outcome_unknown(
     write: Callable[[Scheduling11], WriteResult],
     patterns: list[str],
 ) -> None:
-    """A fault that proves nothing is WriteUnconfirmed, and not shown."""
+    """A fault that proves nothing raises WriteUnconfirmed without its text."""
     region.post(url=ANY_URL, body=TAKEN, status=500)
 
     with pytest.raises(WriteUnconfirmed) as raised:
@@ -1047,7 +1047,7 @@ def test_what_is_not_supported_is_not_sent(
         QUESTIONS[interaction](adapter)
 
     assert str(raised.value) == (
-        f"The source does not offer this. (source norr, {interaction.name})"
+        f"The source does not support this. (source norr, {interaction.name})"
     )
     assert adapter.supports == frozenset(scheduling.INTERACTIONS) - {interaction}
 

@@ -471,7 +471,10 @@ def test_a_unit_of_another_sources_longer_prefix_is_refused(load: Load) -> None:
     )
 
     assert faults_of(load, text) == (
-        "sources.norr.units: SE2321000016-B01 belongs to syd, whose prefix is longer",
+        (
+            "sources.norr.units: SE2321000016-B01 belongs to syd,"
+            " which has a longer prefix"
+        ),
     )
 
 

@@ -786,7 +786,7 @@ FILES: Final[list[tuple[str | bytes, list[str]]]] = [
                 f"https://user:{SECRET}@norr.example.org/",
                 (
                     "sources.norr.options.endpoint: has a user name in it: a source"
-                    " knows us by our certificate"
+                    " identifies us by our certificate"
                 ),
             ),
         )

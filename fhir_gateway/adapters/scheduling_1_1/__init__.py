@@ -1,5 +1,5 @@
 """
-Adapter for RIV-TA crm:scheduling 1.1, with the deviations producers are known for.
+Adapter for RIV-TA crm:scheduling 1.1 and the known deviations of its producers.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 """
-The adapter: eleven interactions, each one call.
+The adapter for crm:scheduling 1.1: eleven interactions, one call each.
 
-It is one class of over 400 lines, since the port and its abilities ask for a method for
-each interaction; what the methods do alike stands once, at the end.
+It is one class of over 400 lines, since the port and its abilities require a method for
+each interaction. What all methods share stands once, at the end.
 """
 
 from collections.abc import Callable, Iterator
@@ -97,7 +97,8 @@ from fhir_gateway.rivta.transport import Credentials, Transport
 
 __all__ = ["Scheduling11"]
 
-# The contract says that the region's text must be shown, so that it lacks must be too.
+# The contract requires that the region's text is shown. A reader must therefore also
+# see that a part of it is missing.
 _TEXT_LEFT_OUT: Final = (
     f"The region's text is longer than {MOST_OF_TEXT} characters and is not shown."
 )
@@ -114,9 +115,9 @@ class Scheduling11:
     A producer of crm:scheduling 1.1, asked over SOAP.
 
     Args:
-        name: What the source is called.
-        options: What is special about it.
-        transport: How documents are posted; None for the way that the options say.
+        name: The name of the source.
+        options: Its particulars.
+        transport: Posts the documents; None for a new one with the options' files.
     """
 
     def __init__(
@@ -145,20 +146,20 @@ class Scheduling11:
 
     @property
     def supports(self) -> frozenset[Interaction]:
-        """Return what the configuration says of the producer."""
+        """Return the interactions that the configuration lists."""
         return self._options.supports
 
     def watch(self, differs: Callable[[Interaction, str], None]) -> None:
-        """Tell of the elements of answers that the schemas do not have, or require."""
+        """Report elements that the schemas do not have, and required ones that miss."""
         self._client.watch(differs)
 
     def close(self) -> None:
-        """Do nothing: no connection outlives its question."""
+        """Do nothing: each connection is closed after its call."""
 
     def get_all_time_types(
         self, query: GetAllTimeTypes, *, timeout: float
     ) -> Listed[TimeType]:
-        """Return what can be booked at a unit."""
+        """Return the time types of a unit."""
         answer = self._call(
             get_all_time_types.CONTRACT,
             get_all_time_types.Request(
@@ -204,7 +205,7 @@ class Scheduling11:
     def get_all_performers(
         self, query: GetAllPerformers, *, timeout: float
     ) -> Listed[Performer]:
-        """Return whom a resident can choose; a room or a team is no item."""
+        """Return the staff of a unit; rooms and teams are not in the list."""
         answer = self._call(
             get_all_performers.CONTRACT,
             get_all_performers.Request(
@@ -228,7 +229,7 @@ class Scheduling11:
     def get_all_healthcare_facilities(
         self, query: GetAllHealthcareFacilities, *, timeout: float
     ) -> Listed[CareUnit]:
-        """Return where a resident can book, or move a booking to."""
+        """Return the units at which a resident can book, or move a booking to."""
         answer = self._call(
             get_all_healthcare_facilities.CONTRACT,
             get_all_healthcare_facilities.Request(
@@ -279,7 +280,7 @@ class Scheduling11:
     def get_available_timeslots(
         self, query: GetAvailableTimeslots, *, timeout: float
     ) -> FreeTimes:
-        """Return the free times, equal ones counted, sorted by start."""
+        """Return the free times by start; equal ones are one with a count."""
         answer = self._call(
             get_available_timeslots.CONTRACT,
             get_available_timeslots.Request(
@@ -320,11 +321,11 @@ class Scheduling11:
             return replace(booking, left_out=tuple(left_out))
 
     def _missing_booking_error(self, answer: ContractAnswer) -> GatewayError:
-        """Return what details without a booking are raised as."""
+        """Return the error for details without a booking."""
         if answer.rejected or cached_parts(answer):
             return SourceFault(
-                "The source's answer has no booking, and is not of this moment or"
-                " cannot be read whole: it proves nothing.",
+                "The source's answer has no booking, but is old or cannot be read"
+                " whole, so the booking may exist.",
                 source=self._name,
                 interaction=scheduling.GET_BOOKING_DETAILS.name,
             )
@@ -337,7 +338,7 @@ class Scheduling11:
     def get_subject_of_care_schedule(
         self, query: GetSubjectOfCareSchedule, *, timeout: float
     ) -> BookedTimes:
-        """Return a resident's booked times, and which units did not answer."""
+        """Return a resident's bookings, and the units that did not answer."""
         answer = self._call(
             get_subject_of_care_schedule.CONTRACT,
             get_subject_of_care_schedule.Request(
@@ -402,7 +403,7 @@ class Scheduling11:
                     request.reason,
                     request.booking_id,
                 ),
-                # Optional in the schema, yet Schedulr fails without it.
+                # Optional in the schema, but Schedulr fails without it.
                 subject_of_care_info=subject_of_care_info(request.subject_of_care),
             ),
             unit=request.timeslot.schedule.unit,
@@ -411,7 +412,7 @@ class Scheduling11:
         )
 
     def cancel_booking(self, request: CancelBooking, *, timeout: float) -> WriteResult:
-        """Give a booked time back."""
+        """Cancel a booking."""
         return self._write(
             cancel_booking.CONTRACT,
             cancel_booking.Request(
@@ -436,7 +437,7 @@ class Scheduling11:
     ) -> ContractAnswer:
         if contract.interaction not in self.supports:
             raise Unsupported(
-                "The source does not offer this.",
+                "The source does not support this.",
                 source=self._name,
                 interaction=contract.interaction.name,
             )
@@ -449,7 +450,8 @@ class Scheduling11:
             actor=actor,
             timeout=timeout,
         )
-        # A resident's list is of many units, and names those that did not answer.
+        # A resident's list covers many units, and has its own field for those that did
+        # not answer.
         if contract.interaction.writes or contract.interaction in _OF_MANY_UNITS:
             return answer
         return self._count_unreached_units(contract.interaction, answer)
@@ -458,17 +460,17 @@ class Scheduling11:
         self, interaction: Interaction, answer: ContractAnswer
     ) -> ContractAnswer:
         """
-        Return an answer that counts what it lacks of units that were not reached.
+        Return an answer that counts the units that did not answer as rejected parts.
 
         Raises:
-            SourceFault: It has nothing else.
+            SourceFault: The answer has no data of any other unit.
         """
         lacking = len(unreached_units(answer))
         if not lacking:
             return answer
         if not any(vars(answer.response).values()):
             raise SourceFault(
-                "The source's unit could not be asked, says an aggregating service"
+                "An aggregating service reports that it could not ask the unit"
                 " (ProcessingStatus).",
                 source=self._name,
                 interaction=interaction.name,
@@ -517,7 +519,7 @@ class Scheduling11:
 
     @contextmanager
     def _raise_malformed(self, interaction: Interaction) -> Iterator[None]:
-        """Name source and interaction in what makes a whole answer unreadable."""
+        """Turn a malformed element into the error for an unreadable answer."""
         try:
             yield
         except MalformedElement as error:
@@ -530,7 +532,7 @@ class Scheduling11:
 
 
 def _text_to_show(text: str | None, *, is_whole: bool) -> str | None:
-    """Return a region's text, and say where some of it is left out."""
+    """Return a region's text, with a note if a part of it is left out."""
     if is_whole:
         return text
     return f"{text}\n{_TEXT_LEFT_OUT}" if text else _TEXT_LEFT_OUT

@@ -1,8 +1,8 @@
 """
-Bookings and residents: between the contract's types and the model.
+Maps bookings and residents between the contract's types and the model.
 
-A value that is impossible raises `MalformedElement`, naming the element and never the
-value.
+An impossible value raises `MalformedElement` with the name of the element, never with
+the value.
 """
 
 import re
@@ -47,7 +47,7 @@ __all__ = [
     "unreached_units",
 ]
 
-# Twelve characters, in the engagement index's wide form of the contract's.
+# Twelve characters: the engagement index permits more than the contract does.
 _TEMPORARY: Final = re.compile(r"[0-9]{8}[0-9A-Za-z]{4}")
 _HYPHEN: Final = re.compile(r"(?<=[0-9]{8})[-+ ](?=[0-9A-Za-z]{4}$)")
 
@@ -57,8 +57,8 @@ def booking_from_wire(wire: TimeslotType, left_out: list[str]) -> Booking:
     Return a booking, or an open invitation when it has neither start nor end.
 
     Args:
-        wire: What the source says.
-        left_out: Receives what is wrong with an end that cannot be.
+        wire: The source's description.
+        left_out: Receives the fault of an impossible end, which is left out.
     """
     start, end = _booked_period(wire, left_out)
     number = _number_from_wire(wire.subject_of_care)
@@ -98,18 +98,20 @@ def booking_from_wire(wire: TimeslotType, left_out: list[str]) -> Booking:
 
 def check_booking_id(booking: Booking, asked: BookingId) -> None:
     """
-    Check that a description is of the booking that was asked about, as far as it says.
+    Check that a description is of the booking that was asked about.
+
+    A description without a booking id passes.
 
     Raises:
-        MalformedElement: It is another's answer.
+        MalformedElement: It describes another booking.
     """
     described = booking.booking_id
     if described is not None and described.casefold() != asked.casefold():
-        raise MalformedElement("bookingId", "is another booking than was asked about")
+        raise MalformedElement("bookingId", "is another booking than the requested one")
 
 
 def subject_of_care_info(subject: SubjectOfCare) -> SubjectOfCareType:
-    """Return what a region is told of the resident."""
+    """Return the details of a resident that a region receives."""
     return SubjectOfCareType(
         phone=subject.phone,
         email=subject.email,
@@ -124,11 +126,11 @@ def lost_starts(
     answer: ContractAnswer, start_texts: Iterable[str | None]
 ) -> frozenset[datetime | None]:
     """
-    Return when the bookings begin that are left out of an answer.
+    Return the start of each booking that is left out; None for an unreadable start.
 
     Args:
-        answer: The answer, with what could not be read of it.
-        start_texts: When those begin that were left out since, as the contract has it.
+        answer: The answer, with the items that reading left out.
+        start_texts: The starts of bookings that mapping left out, as in the contract.
     """
     starts: set[datetime | None] = set()
     for text in (*answer.lost, *start_texts):
@@ -140,7 +142,7 @@ def lost_starts(
 
 
 def cached_parts(answer: ContractAnswer) -> tuple[KeptPart, ...]:
-    """Return the parts of an aggregated answer that are not of this moment."""
+    """Return the parts of an aggregated answer that come from its cache."""
     return tuple(
         KeptPart(
             unit=LogicalAddress(record.logical_address),
@@ -155,7 +157,7 @@ def cached_parts(answer: ContractAnswer) -> tuple[KeptPart, ...]:
 
 
 def unreached_units(answer: ContractAnswer) -> tuple[LogicalAddress, ...]:
-    """Return the units that an aggregating service could not ask."""
+    """Return the units of which an aggregating service has no data."""
     return tuple(
         LogicalAddress(record.logical_address)
         for record in answer.processing_status or ()
@@ -172,14 +174,14 @@ def _synch_from_wire(text: str | None) -> datetime | None:
 
 def _number_from_wire(text: str | None) -> PersonalIdentityNumber | None:
     """
-    Return a personal number; None for none, and for a temporary one.
+    Return a personal number; None for no number, and for a temporary one.
 
-    What has the form of a personal number must be one.
+    A text in the form of a personal number must be a valid one.
     """
     if text is None:
         return None
     digits = _HYPHEN.sub("", text)
-    # National temporary numbers have letters, local ones impossible dates.
+    # National temporary numbers contain letters, local ones impossible dates.
     if _TEMPORARY.fullmatch(digits) and not is_possible_number(digits):
         return None
     try:

@@ -1,8 +1,8 @@
 """
-Units, staff, time types and care types: from the contract's types to the model.
+Maps units, staff, time types and care types from the contract's types to the model.
 
-A value that is impossible raises `MalformedElement`, naming the element and never the
-value.
+An impossible value raises `MalformedElement` with the name of the element, never with
+the value.
 """
 
 from collections.abc import Callable, Iterable
@@ -59,17 +59,18 @@ def read_list(
     identity: tuple[str, Callable[[Item], object]] | None = None,
 ) -> Listed[Item]:
     """
-    Return the list in an answer.
+    Return the list in an answer, with the faults of the items that are left out.
 
     Args:
         answer: The answer.
-        element: What each item of the list is called.
-        wires: The items that the schema's types could hold.
-        item_from_wire: Returns an item, or None for one that is not meant for us. One
-            for which it raises `MalformedElement` is left out, and named by its place.
-        identity: The element that tells items apart, and what an item has of it. Of
-            several items with one identity the first stands; those that differ from it
-            are left out.
+        element: The name of each item of the list.
+        wires: The items, as the contract's types.
+        item_from_wire: Maps an item; it returns None for one that is no part of the
+            list. An item for which it raises `MalformedElement` is left out; the fault
+            has its position.
+        identity: The name of the identifying element, and a function that returns an
+            item's identity. The first item of an identity stays; each later one that
+            differs from it counts as a fault.
     """
     rejected = answer.faults
     items = []
@@ -96,14 +97,14 @@ def read_list(
 
 
 def time_type_from_wire(wire: TimeTypeType) -> TimeType:
-    """Return a time type; the id serves as the name where there is none."""
+    """Return a time type; without a name its id is the name."""
     return TimeType(
         id=TimeTypeId(wire.time_type_id), name=wire.time_type_name or wire.time_type_id
     )
 
 
 def care_type_from_wire(wire: CareTypeType) -> CareType:
-    """Return a care type; the id serves as the name where there is none."""
+    """Return a care type; without a name its id is the name."""
     return wire.care_type_id, wire.care_type_name or wire.care_type_id
 
 
@@ -125,7 +126,7 @@ def performer_info_from_wire(wire: PerformerInfoType) -> Performer | None:
 def care_unit_from_wire(
     wire: HealthcareFacilityInfoType, source: SourceName
 ) -> CareUnit:
-    """Return a unit; the id serves as the name where there is none."""
+    """Return a unit; without a name its id is the name."""
     return CareUnit(
         hsa_id=unit_from_wire(wire.healthcare_facility),
         name=wire.healthcare_facility_name or wire.healthcare_facility,

@@ -1,5 +1,5 @@
 """
-What the options of a source of crm:scheduling 1.1 can say.
+The options of a source of crm:scheduling 1.1.
 """
 
 import re
@@ -26,10 +26,10 @@ _INTERACTIONS: Final = {each.name: each for each in scheduling.INTERACTIONS}
 
 class BookingIdInMakeBooking(Enum):
     """
-    What `bookingId` of MakeBooking carries when a free time is booked.
+    The content of `bookingId` in MakeBooking when a free time is booked.
 
-    The contract means an open invitation's id; 1177 has been seen to send the id that
-    some producers put on a free time (EI and Tidbokning, 2014, section 3.2).
+    In the contract it is the id of an open invitation. 1177 sends the id that some
+    producers put on a free time (EI and Tidbokning, 2014, section 3.2).
     """
 
     OMIT = "omit"
@@ -39,17 +39,17 @@ class BookingIdInMakeBooking(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """
-    What is special about a producer.
+    The particulars of a producer.
 
     Attributes:
-        endpoint: Its URL; `{interaction}` in it becomes the contract's name.
+        endpoint: Its URL; the contract's name replaces `{interaction}` in it.
         logical_address: A fixed one, or None for the unit's HSA-id.
         consumer: Our HSA-id at the service platform.
         certificate: A PEM file with our certificate and its key.
         trust: A PEM file with the certificates that we trust.
-        supports: What it can be asked.
-        booking_id_in_make_booking: What `bookingId` of MakeBooking carries.
-        refusal_faults: Fault texts that are proven to mean "refused", as patterns.
+        supports: The interactions that it supports.
+        booking_id_in_make_booking: The content of `bookingId` in MakeBooking.
+        refusal_faults: Patterns of fault texts that certainly mean "refused".
     """
 
     endpoint: str
@@ -64,7 +64,7 @@ class Options:
 
 def options_from_mapping(options: Mapping[str, object]) -> Options:
     """
-    Return the options that a source's table spells.
+    Return the options from a source's table.
 
     Raises:
         UnusableOptions: An option is unknown, missing or wrong.
@@ -79,14 +79,14 @@ def options_from_mapping(options: Mapping[str, object]) -> Options:
 def _faults(messages: Mapping[Any, Any], path: str = "") -> Iterator[tuple[str, str]]:
     for key, value in messages.items():
         if isinstance(value, dict):
-            # Of a list, by the number of its item.
+            # A fault of a list stands under the number of its item.
             yield from _faults(value, f"{path}{key}.")
         else:
             yield from ((f"{path}{key}", str(fault)) for fault in value)
 
 
 _NOT_BLANK: Final = validate.Regexp(r"\s*\S", error="Must not be blank.")
-# What an address of HTTP can be made of, and the one name that is replaced in it.
+# The characters of an HTTP address, and the one name that is replaced in it.
 _ENDPOINT: Final = re.compile(
     r"https?://[^/?#@{}\s]+(?:[/?](?:[!-z|~]|\{interaction\})*)?"
 )
@@ -96,7 +96,7 @@ def _endpoint_faults(endpoint: str) -> Iterator[str]:
     if not endpoint.startswith(("http://", "https://")):
         yield "is not an http or https URL"
     elif "@" in endpoint.split("/", 3)[2]:
-        yield "has a user name in it: a source knows us by our certificate"
+        yield "has a user name in it: a source identifies us by our certificate"
     elif not _ENDPOINT.fullmatch(endpoint) or not _has_address(endpoint):
         yield (
             "is no URL that can be asked: expected https://host/path, where"
@@ -113,7 +113,7 @@ def _has_address(endpoint: str) -> bool:
 
 
 def _load_certificate(path: str) -> None:
-    # Without a password of ours OpenSSL would ask for one on the terminal.
+    # Without this empty password OpenSSL would ask for one on the terminal.
     ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(path, password="")
 
 
@@ -121,7 +121,7 @@ def _load_trust(path: str) -> None:
     ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
 
 
-# What loads each file, and what it must hold.
+# The function that loads each file, and the content that the file must have.
 _PEM_FILES: Final[Mapping[str, tuple[Callable[[str], None], str]]] = {
     "certificate": (
         _load_certificate,
@@ -132,7 +132,7 @@ _PEM_FILES: Final[Mapping[str, tuple[Callable[[str], None], str]]] = {
 
 
 def _pem_fault(option: str, path: str) -> str | None:
-    """Return what is wrong with a file; OpenSSL's own words are left out."""
+    """Return the fault of a file, without OpenSSL's own text."""
     load, expected = _PEM_FILES[option]
     if fault := fault_of_file(path):
         return fault if "path" in fault.split() else f"the file {path} {fault}"
@@ -164,15 +164,15 @@ def _check_pattern(pattern: str) -> None:
     try:
         re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
-        # Deep nesting and huge repeats have errors of their own.
+        # Deep nesting and huge repeats raise other errors than a wrong pattern.
         raise ValidationError(f"is no regular expression: {error}") from error
 
 
 class _OptionsSchema(Schema):
     """
-    The options of a source whose adapter is `scheduling_1_1`.
+    The options of a source with the adapter `scheduling_1_1`.
 
-    Each check belongs to its field: a fault in one hides none in another.
+    Each check belongs to one field, so a fault of one field hides none of another.
     """
 
     error_messages = {  # noqa: RUF012 - marshmallow declares it so

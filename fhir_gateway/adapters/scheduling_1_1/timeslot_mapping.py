@@ -1,8 +1,8 @@
 """
-Free times and their schedules: between the contract's types and the model.
+Maps free times and their schedules between the contract's types and the model.
 
-A value that is impossible raises `MalformedElement`, naming the element and never the
-value.
+An impossible value raises `MalformedElement` with the name of the element, never with
+the value.
 """
 
 from dataclasses import replace
@@ -50,11 +50,11 @@ __all__ = [
     "timeslot_from_wire",
 ]
 
-# A timeslot's token has room for twelve days.
+# The token of a timeslot has room for a length of twelve days.
 _LONGEST_TIMESLOT: Final = timedelta(seconds=32**4 - 1)
-# A block counts seconds in 32 bits.
+# A block stores seconds in 32 bits.
 _LATEST: Final = datetime(2106, 1, 1, tzinfo=UTC)
-# What `schedule_from_wire` reads.
+# The fields that `schedule_from_wire` reads.
 _WHOSE: Final = attrgetter(
     *("time_type_id", "time_type_name", "performer", "performer_name"),
     *("resource_id", "resource_name", "care_type_id", "care_type_name"),
@@ -64,7 +64,7 @@ _WHOSE: Final = attrgetter(
 def available_date_from_wire(
     wire: PerformerAvailabilityByDateType, unit: HsaId, asked: TimeTypeId | None
 ) -> AvailableDate:
-    """Return a day with a free time at the unit that was asked."""
+    """Return a day with a free time at the requested unit."""
     if unit_from_wire(wire.healthcare_facility) != unit:
         raise _another_unit()
     return AvailableDate(
@@ -78,14 +78,14 @@ def schedule_from_wire(
     unit: HsaId,
     asked: TimeTypeId | None,
 ) -> Schedule:
-    """Return whose time it is; the time type that was asked for fills a missing one."""
+    """Return the schedule of a time; the requested time type replaces a missing one."""
     time_type_id = wire.time_type_id or asked
     if (
         asked is not None
         and time_type_id is not None
         and (time_type_id.strip() == asked.strip())
     ):
-        # It is listed with other blanks than among the time types.
+        # The list of time types has this id with other blanks.
         time_type_id = asked
     if time_type_id is None:
         raise MalformedElement("timeTypeID", "is missing")
@@ -107,14 +107,14 @@ def schedule_from_wire(
 def timeslot_from_wire(
     wire: TimeslotType, unit: HsaId, asked: TimeTypeId | None
 ) -> Timeslot:
-    """Return a free time of the unit that was asked."""
+    """Return a free time of the requested unit."""
     return _Schedules(unit, asked).timeslot(wire)[0]
 
 
 def free_times_from_answer(
     answer: ContractAnswer, unit: HsaId, asked: TimeTypeId | None
 ) -> FreeTimes:
-    """Return the free times of an answer, equal ones counted, sorted by start."""
+    """Return the free times of an answer by start; equal ones are one with a count."""
     response: Response = answer.response
     rejected = answer.faults
     schedules = _Schedules(unit, asked)
@@ -138,11 +138,11 @@ def free_times_from_answer(
 
 class _Schedules:
     """
-    The schedules and periods of one answer: thousands of times are of a few.
+    The schedules and periods of one answer: thousands of times share a few of them.
 
     Args:
-        unit: The unit that was asked.
-        asked: The time type that was asked for.
+        unit: The requested unit.
+        asked: The requested time type.
     """
 
     def __init__(self, unit: HsaId, asked: TimeTypeId | None) -> None:
@@ -152,7 +152,7 @@ class _Schedules:
         self._periods: dict[tuple[str | None, ...], tuple[datetime, datetime]] = {}
 
     def timeslot(self, wire: TimeslotType) -> tuple[Timeslot, str]:
-        """Return a free time of the unit that was asked, and its schedule's token."""
+        """Return a free time of the requested unit, and the token of its schedule."""
         facility = wire.healthcare_facility
         if facility != self._unit and unit_from_wire(facility) != self._unit:
             raise _another_unit()
@@ -185,7 +185,7 @@ def requested_timeslot(
     reason: str | None,
     booking_id: BookingId | None,
 ) -> TimeslotType:
-    """Return the whole free time as the source listed it: it has no id of its own."""
+    """Return all of a free time as the source listed it: a free time has no id."""
     schedule = timeslot.schedule
     return TimeslotType(
         start_time_inclusive=civil_time_text(timeslot.start),
