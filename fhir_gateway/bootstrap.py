@@ -1,7 +1,7 @@
 """
-The only place that knows every class and wires them.
+The only module that creates all objects and connects them.
 
-It has over 400 lines, since nothing else may wire: each function makes one part.
+It has over 400 lines, since no other module may do so: each function makes one part.
 """
 
 import os
@@ -86,7 +86,7 @@ __all__ = [
 
 _log = structlog.get_logger()
 
-# Of the units that a line of the log names.
+# The most units that one line of the log lists.
 _MOST_NAMED: Final = 5
 _KEY_FILE: Final = "journal.key"
 
@@ -94,15 +94,15 @@ _KEY_FILE: Final = "journal.key"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
     """
-    Everything that a process may need, made but not started.
+    All objects that a process may need, made but not started.
 
     Attributes:
-        view: Started by a web process.
-        search_hints: Likewise.
+        view: A web process starts it.
+        search_hints: A web process starts it.
         refreshes: One for each source.
-        share: Runs, in a worker, the refreshes whose sources it has the lease of.
-        reconciliation: Run by a worker.
-        housekeeping: Run by a worker.
+        share: A worker runs it: it runs the refresh of each source that it has leased.
+        reconciliation: A worker runs it.
+        housekeeping: A worker runs it.
     """
 
     sources: tuple[ConfiguredSource, ...]
@@ -119,15 +119,15 @@ class Program:
 
 
 class UnusableFolder(Exception):
-    """The data folder cannot be made, or not be written in; the message says which."""
+    """The data folder cannot be made or written in; the message names it."""
 
 
 class NothingFound(Exception):
     """
-    A command that only looks has found nothing to look at; the message says where.
+    A command that only reads has found nothing to read; the message states where.
 
     Attributes:
-        is_configuration: The place itself is not there.
+        is_configuration: Whether the settings may be wrong: the place does not exist.
     """
 
     def __init__(self, message: str, *, is_configuration: bool = True) -> None:
@@ -138,11 +138,13 @@ class NothingFound(Exception):
 @contextmanager
 def embedded_redis(settings: Settings) -> Iterator[str]:
     """
-    Give the URL of Redis: the configured one, or one of our own while this lasts.
+    Yield the URL of Redis: the configured one, or that of an embedded Redis.
+
+    The embedded Redis stops at the exit.
 
     Raises:
-        EmbeddedRedisFailed: Our own does not start.
-        UnusableFolder: It has nowhere to be.
+        EmbeddedRedisFailed: The embedded Redis does not start.
+        UnusableFolder: Its folder cannot be used.
     """
     if settings.redis_url is not None:
         yield settings.redis_url
@@ -160,10 +162,10 @@ def embedded_redis(settings: Settings) -> Iterator[str]:
 
 def running_redis(settings: Settings) -> str:
     """
-    Return the URL of Redis: the configured one, or our own where it runs already.
+    Return the URL of Redis: the configured one, or that of a running embedded Redis.
 
     Raises:
-        NothingThere: It does not.
+        NothingFound: None is configured, and no embedded Redis runs.
     """
     if settings.redis_url is not None:
         return settings.redis_url
@@ -193,10 +195,10 @@ def running_redis(settings: Settings) -> str:
 
 def check_redis(url: str) -> str:
     """
-    Return the URL of a Redis that lets us in, or is away.
+    Return the URL of a Redis that accepts our login, or cannot be reached now.
 
     Raises:
-        WrongRedis: It does not let us in, or is something else.
+        WrongRedis: It refuses our login, or is no Redis.
     """
     client = RedisClient(url)
     try:
@@ -208,10 +210,10 @@ def check_redis(url: str) -> str:
 
 class WrongFiles(ValueError):
     """
-    The file of sources, or what it names, cannot be used.
+    The file of sources, or a file that it names, cannot be used.
 
     Attributes:
-        faults: One sentence each, naming the file.
+        faults: One sentence each, with the file.
     """
 
     def __init__(self, faults: Sequence[str]) -> None:
@@ -223,15 +225,14 @@ def read_sources(
     path: Path, vocabulary: Vocabulary, *, is_rehearsal: bool = False
 ) -> tuple[tuple[ConfiguredSource, ...], TimeTypeMap]:
     """
-    Return the sources that a file describes, and what their time types mean.
+    Return the sources of a file, and the standard codes of their time types.
 
-    What a ConceptMap says of units that its source does not answer for is left out, and
-    logged.
+    Rows of a ConceptMap about units of another source are left out, and logged.
 
     Args:
         path: The file.
         vocabulary: Our canonicals.
-        is_rehearsal: Whether they are only tried, so that nothing is logged.
+        is_rehearsal: The file is only checked, so nothing is logged.
 
     Raises:
         WrongFiles: The file, or a ConceptMap, cannot be used; all faults are listed.
@@ -257,7 +258,7 @@ def read_sources(
     for path_of_map, source in maps:
         try:
             found = meanings_from_concept_map(path_of_map, vocabulary)
-            # What a unit's time types mean is for the map of its own source to say.
+            # Only the map of a unit's own source may map its time types.
             owners = {unit: source_of_unit(sources, unit) for unit, _ in found}
             meanings.update(
                 {key: found[key] for key in found if owners[key[0]] == source}
@@ -283,13 +284,13 @@ def _absolute(path: Path) -> Path:
     try:
         return path.absolute()
     except FileNotFoundError:
-        # The folder that this process runs in was removed.
+        # The working directory of this process has been removed.
         return path
 
 
 def make_data_folder(settings: Settings) -> None:
     """
-    Make the data folder, where something is to lie in it.
+    Make the data folder, for a caller that is about to write in it.
 
     Raises:
         UnusableFolder: It cannot be made.
@@ -329,10 +330,10 @@ def _seal(settings: Settings) -> Seal:
 @contextmanager
 def existing_journal(settings: Settings) -> Iterator[Journal]:
     """
-    Give the journal that is there, and let go of it in the end; make nothing.
+    Yield the existing journal, and close it at the exit; never make one.
 
     Raises:
-        NothingThere: There is none, or no key to it.
+        NothingFound: There is no journal, or no key to it.
         UnusableKey: A key of the journal has the wrong form, or cannot be read.
         SealBroken: The journal was sealed with other keys.
         LaterTables: The database belongs to a later release.
@@ -382,13 +383,13 @@ def program(
     make_journal: Callable[[Database, Seal], Journal] = Journal,
 ) -> Iterator[Program]:
     """
-    Make everything, and let go of it in the end.
+    Make all objects of the program, and close them at the exit.
 
     Args:
-        settings: How it is to run.
-        redis_url: Where the slots are kept.
-        clock: Tells the time.
-        make_journal: A test's own journal watches each step.
+        settings: The settings.
+        redis_url: The URL of the Redis with the slots.
+        clock: Returns the current time.
+        make_journal: Makes the journal; a test passes one that observes each step.
 
     Raises:
         WrongFiles: The file of sources, or a ConceptMap, cannot be used.
@@ -493,7 +494,8 @@ def program(
             share=WorkerShare(
                 refreshes,
                 RedisSourceLeases(store.client),
-                # A process of the same number after a restart is another holder.
+                # After a restart another process may have the same number: the random
+                # part makes it another holder.
                 f"{worker}-{token_hex(8)}",
             ),
             reconciliation=Reconciliation(settlement, journal),

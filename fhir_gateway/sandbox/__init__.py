@@ -1,6 +1,6 @@
 """
-Make-believe regions: real SOAP servers on loopback, with a ledger and faults on demand.
+Simulated regions: SOAP servers on loopback, with a ledger and configurable faults.
 
-Three regions answer crm:scheduling 1.1, each with the habits of a system that has been
-seen. Nothing but the commands knows them; nothing here is for a public network.
+Three regions answer crm:scheduling 1.1, each with the habits of a real system. Only the
+commands use them. Never expose them to a public network.
 """

@@ -1,8 +1,8 @@
 """
-Which times there are: computed when asked for, never stored.
+The planned times of a region: computed for each request, never stored.
 
-What happens at a unit on a day follows from the seed, the unit and the day alone, so a
-day looks the same whenever it is asked about.
+The plan of a unit for a day depends only on the seed, the unit and the day, so it is
+the same at every request.
 """
 
 import hashlib
@@ -29,11 +29,11 @@ _DAYS_A_WEEK: Final = 7
 _GROUP_DAYS: Final = frozenset({1, 3})  # Tuesdays and Thursdays
 _TAKEN: Final = 0.35
 _SCALE: Final = 1 << 16
-_SLOTS_A_HALF_DAY: Final = 16  # 32 draws of two bytes fill one digest
+_SLOTS_A_HALF_DAY: Final = 16  # one digest holds 32 samples of two bytes
 
 
 class TimeKey(NamedTuple):
-    """What tells one time from every other in a region."""
+    """The identity of a time within a region."""
 
     unit: HsaId
     calendar: int
@@ -43,7 +43,7 @@ class TimeKey(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class PlannedTime:
     """
-    A time that was planned; civil time as on the wire, YYYYMMDDhhmmss.
+    A planned time; start and end are civil time as in the contract, YYYYMMDDhhmmss.
 
     Attributes:
         is_free: Nobody outside the sandbox has taken it.
@@ -58,7 +58,7 @@ class PlannedTime:
 
     @property
     def key(self) -> TimeKey:
-        """Return what tells it from every other."""
+        """Return the identity of the time within its region."""
         return TimeKey(self.unit.hsa_id, self.calendar.number, self.start)
 
 
@@ -68,7 +68,7 @@ class Agenda:
 
     Args:
         seed: Another seed gives another plan.
-        density: The share of each working day that is planned at all, 0 to 1.
+        density: The planned share of each working day, 0 to 1.
     """
 
     def __init__(self, *, seed: int, density: float) -> None:
@@ -85,13 +85,13 @@ class Agenda:
         time_types: Sequence[LocalTimeType] | None = None,
     ) -> Iterator[PlannedTime]:
         """
-        Yield what is planned at a unit, day by day and lane by lane.
+        Yield the planned times of a unit, day by day and calendar by calendar.
 
         Args:
-            unit: Where.
-            first_day: Included.
-            last_day: Included.
-            time_types: Only these; None for all.
+            unit: The unit.
+            first_day: The first day, included.
+            last_day: The last day, included.
+            time_types: Yield only times of these types; None for all.
         """
         day = first_day
         while day <= last_day:
@@ -115,7 +115,7 @@ class Agenda:
         for half, (opens, closes) in enumerate(
             ((hours.opens, hours.lunch), (hours.back, hours.closes))
         ):
-            # Moves on by one each week, so no time type is tied to a weekday.
+            # One further each week, so that no time type has a fixed weekday.
             rotation = ordinal + ordinal // _DAYS_A_WEEK + calendar.number + half
             time_type = calendar.time_types[rotation % len(calendar.time_types)]
             if time_types is not None and time_type not in time_types:
@@ -144,9 +144,9 @@ class Agenda:
 
 def density(regions: Sequence[SandboxRegion], slots: int) -> float:
     """
-    Return how full the plans must be for about `slots` free times over `DAYS` days.
+    Return the density that gives about `slots` free times over `DAYS` days.
 
-    At most 1: then the units have no more time to give.
+    It is at most 1: then all working hours are planned.
     """
     a_week = sum(
         _times_a_week(unit, calendar)

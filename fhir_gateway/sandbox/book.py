@@ -1,8 +1,8 @@
 """
-What has been booked in one region: each time is sold once.
+The bookings of one region: each place of a time is sold once.
 
-Everything happens under one lock. The thread that has it can take it again, so a caller
-can hold it over several calls: then a write and its row in the ledger are one.
+One lock protects everything. The thread that holds it can take it again. A caller can
+therefore hold it over several calls: so a write and its row in the ledger are atomic.
 """
 
 import threading
@@ -26,7 +26,7 @@ __all__ = ["Book", "BookedTime", "Party", "Refusal", "Refused", "RequestedTime"]
 
 
 class Refusal(Enum):
-    """Why a write was not done."""
+    """Why a write was refused."""
 
     TAKEN = "taken"
     NO_SUCH_TIME = "no-such-time"
@@ -40,7 +40,7 @@ class Refusal(Enum):
 
 
 class Refused(Exception):
-    """A write was not done, for a reason that the booking system knows."""
+    """The booking system refused a write."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.value)
@@ -52,8 +52,8 @@ class RequestedTime:
     """
     A time that a resident asks for.
 
-    `performer` and `resource_id` tell times apart where they are given; `exact` says
-    that leaving one out names a time that has none.
+    A given `performer` or `resource_id` must be that of the time. With `exact`, an
+    absent one asks for a time without it.
     """
 
     unit: SandboxUnit
@@ -65,7 +65,7 @@ class RequestedTime:
     exact: bool = False
 
     def names(self, time: PlannedTime) -> bool:
-        """Return whether it is that time."""
+        """Return whether a planned time is the requested one."""
         performer = time.calendar.performer.hsa_id if time.calendar.performer else None
         resource_id = time.calendar.resource.id if time.calendar.resource else None
         return (
@@ -82,7 +82,7 @@ class RequestedTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Party:
-    """Whom a booking is for, and what they wrote."""
+    """The resident of a booking, and the reason that the resident wrote."""
 
     subject_of_care: str
     reason: str | None = None
@@ -90,7 +90,7 @@ class Party:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class BookedTime:
-    """A booking, or an invitation; an open invitation has no time yet."""
+    """A booking or an invitation; an open invitation has no time yet."""
 
     booking_id: BookingId
     unit: SandboxUnit
@@ -106,13 +106,13 @@ class Book:
     One region's bookings.
 
     Args:
-        agenda: What is planned.
-        clock: Times that have begun are gone.
-        booking_id_from_number: Gives the first, the second… booking its id.
+        agenda: The planned times.
+        clock: Times that have begun cannot be booked.
+        booking_id_from_number: Returns the id of the first, the second… booking.
 
     Attributes:
-        is_naive: It sells a planned time however often it is asked to, as no booking
-            system should: then a consumer that asks twice is found out.
+        is_naive: Every request for a planned time succeeds, which no real booking
+            system may do. A test finds a consumer that books twice by it.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class Book:
         *,
         time_types: Sequence[LocalTimeType] | None = None,
     ) -> list[PlannedTime]:
-        """Return the free times, one for each place that is left, in order of time."""
+        """Return the free times by start: one for each place that is left."""
         instant = self._clock()
         today = civil_date(instant)
         present = civil_time_text(instant)
@@ -167,8 +167,8 @@ class Book:
         Book a time.
 
         Raises:
-            Refused: TAKEN when its last place has been sold; NO_SUCH_TIME when none is
-                planned, or it has begun.
+            Refused: TAKEN when its last place is sold; NO_SUCH_TIME when no such time
+                is planned, or it has begun.
         """
         with self.lock:
             time = self._sell(requested)
@@ -186,11 +186,11 @@ class Book:
         self, booking_id: BookingId, requested: RequestedTime, party: Party
     ) -> BookedTime:
         """
-        Book a time in answer to an open invitation; the booking keeps its id.
+        Book a time for an open invitation; the booking keeps the invitation's id.
 
         Raises:
-            Refused: As for `make`; NO_SUCH_INVITATION when that resident has no such
-                open invitation, or not any more.
+            Refused: As for `make`; NO_SUCH_INVITATION when the resident has no such
+                open invitation, or it has been answered.
         """
         with self.lock:
             invitation = self._bookings.get(booking_id)
@@ -221,17 +221,17 @@ class Book:
         new_id: bool,
     ) -> BookedTime:
         """
-        Move a booking to another time; what was an invitation becomes a booking.
+        Move a booking to another time; an invitation becomes a booking.
 
         Args:
-            booking_id: Which.
+            booking_id: The booking to move.
             requested: The time to move it to.
-            party: Whose it is, and what they write now.
-            new_id: The moved booking gets an id of its own.
+            party: The resident of the booking, and the resident's new reason.
+            new_id: The moved booking gets a new id.
 
         Raises:
-            Refused: As for `make`, and the old time is kept; NO_SUCH_BOOKING when that
-                resident has none; MAY_NOT_CHANGE.
+            Refused: As for `make`; NO_SUCH_BOOKING when the resident has no such
+                booking; MAY_NOT_CHANGE. The booking then keeps its old time.
         """
         with self.lock:
             booked = self.get(booking_id)
@@ -259,7 +259,7 @@ class Book:
 
     def cancel(self, booking_id: BookingId) -> BookedTime:
         """
-        Give a booked time back; it can be booked again at once.
+        Cancel a booking; its time can be booked again at once.
 
         Raises:
             Refused: NO_SUCH_BOOKING or MAY_NOT_CHANGE.
@@ -292,7 +292,7 @@ class Book:
             return tuple(self._bookings.values())
 
     def coming(self, subject_of_care: str) -> list[BookedTime]:
-        """Return a resident's times that have not ended, in order of time."""
+        """Return a resident's bookings that have not ended, by start."""
         present = civil_time_text(self._clock())
         return sorted(
             (
@@ -315,17 +315,18 @@ class Book:
         in_days: int | None,
     ) -> BookedTime | None:
         """
-        Invite a resident, to the first free time from a day on or to choose one.
+        Invite a resident to the first free time after some days, or to choose a time.
 
         Args:
-            unit: Where.
-            time_type: To what.
-            party: Whom.
-            purpose: Why, in the unit's own words.
-            in_days: From how many days ahead; None makes the invitation open.
+            unit: The unit that invites.
+            time_type: The time type of the visit.
+            party: The resident.
+            purpose: The reason, in the unit's own words.
+            in_days: The time is at least so many days ahead; None makes the invitation
+                open.
 
         Returns:
-            The invitation, or None when there is no free time to invite to.
+            The invitation, or None when there is no free time.
         """
         with self.lock:
             time = None

@@ -1,8 +1,8 @@
 """
-Who the make-believe regions are: units, staff, rooms and time types.
+The catalogue of the simulated regions: units, staff, rooms and time types.
 
-The same for everybody who asks with the same size: it depends neither on the date nor
-on the seed. No unit, person or organisation in it exists.
+It depends only on the size, neither on the date nor on the seed. No unit, person or
+organisation in it exists.
 """
 
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ _FEWEST_UNITS: Final = 2
 
 
 class Style(Enum):
-    """Whose habits a region's booking system has."""
+    """The real system of which a region has the habits."""
 
     EXACT = "exact"
     TAKECARE = "takecare"
@@ -70,14 +70,15 @@ class LocalCareType:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalTimeType:
     """
-    A time type as one unit has it.
+    A time type with the id and the name that one unit uses.
 
     Attributes:
-        key: What the sandbox calls it in all regions.
-        places: How many residents one time takes: it is listed so many times.
+        key: The sandbox's own name of it, the same in all regions.
+        places: The number of residents for one time; a free time is listed once for
+            each place.
         may_change: A booking of it can be cancelled and moved.
-        may_message: A message can go with a cancellation.
-        info: What the unit says when it has been booked.
+        may_message: A cancellation can have a message.
+        info: The text of the unit when it has been booked, or None.
     """
 
     id: TimeTypeId
@@ -94,7 +95,7 @@ class LocalTimeType:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """A room; `kind` is what TakeCare puts in the place of a performer."""
+    """A room; TakeCare writes `kind` in the field of the performer."""
 
     id: ResourceId
     name: str
@@ -104,9 +105,9 @@ class Resource:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calendar:
     """
-    What can take one resident at a time: a performer, a room, or a group.
+    The calendar of a performer, a room or a group; its times never overlap.
 
-    Its times never overlap. It alternates between its time types.
+    It alternates between its time types.
     """
 
     number: int
@@ -117,7 +118,7 @@ class Calendar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxUnit:
-    """A unit, when it is open and what can be booked there."""
+    """A unit with its opening hours, time types and calendars."""
 
     care_unit: CareUnit
     kind: str
@@ -127,7 +128,7 @@ class SandboxUnit:
 
     @property
     def hsa_id(self) -> HsaId:
-        """Return the unit's HSA-id, which is its logical address too."""
+        """Return the unit's HSA-id, which is also its logical address."""
         return self.care_unit.hsa_id
 
     @property
@@ -139,7 +140,7 @@ class SandboxUnit:
 
     @property
     def covid_vaccination(self) -> LocalTimeType | None:
-        """Return the time type that means vaccination against covid-19, if any."""
+        """Return the time type for vaccination against covid-19, or None."""
         return next(
             (offered for offered in self.time_types if offered.is_covid_vaccination),
             None,
@@ -149,12 +150,13 @@ class SandboxUnit:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxRegion:
     """
-    A make-believe region.
+    A simulated region.
 
     Attributes:
-        hsa_prefix: What the HSA-id of each of its units begins with.
-        agent: The HSA-id to ask it with when no resident asks.
-        aggregated_address: Where all its units' bookings are asked for, if it can.
+        hsa_prefix: The beginning of the HSA-id of each unit.
+        agent: The HSA-id of the actor when no resident asks.
+        aggregated_address: The address for the bookings of all its units, or None if
+            the system has none.
     """
 
     name: SourceName
@@ -166,7 +168,7 @@ class SandboxRegion:
     units: tuple[SandboxUnit, ...]
 
     def unit(self, hsa_id: str) -> SandboxUnit | None:
-        """Return the unit with an HSA-id in any case, or None."""
+        """Return the unit with an HSA-id, in upper or lower case, or None."""
         requested = hsa_id.strip().upper()
         return next((unit for unit in self.units if unit.hsa_id == requested), None)
 
@@ -219,10 +221,10 @@ _PHONE_SERIES: Final = 100
 @lru_cache(maxsize=8)
 def regions(slots: int = DEFAULT_SLOTS) -> tuple[SandboxRegion, ...]:
     """
-    Return norr, mitt and syd with as many units as a number of free slots calls for.
+    Return norr, mitt and syd, with enough units for a number of free slots.
 
     Args:
-        slots: About how many times shall be free in all three together.
+        slots: The approximate number of free slots of all three together.
 
     Raises:
         ValueError: `slots` is not positive.
@@ -270,7 +272,7 @@ def _unit(plan: _Plan, index: int) -> SandboxUnit:
             street=f"{town.street} {2 + 3 * rotation}",
             postal_code=town.postal_code,
             city=town.name,
-            # Each further house of a town stands some 500 metres to the north-east.
+            # Each further unit of a town is some 500 metres to the north-east.
             position=type(town.position)(
                 latitude=round(town.position.latitude + 0.004 * rotation, 4),
                 longitude=round(town.position.longitude + 0.004 * rotation, 4),
@@ -322,8 +324,9 @@ def _calendars(
 def _time_type(
     plan: _Plan, practice: Practice, unit: int, number: int
 ) -> LocalTimeType:
-    # Three local schemes: text that is shared within the region, numbers that each unit
-    # hands out for itself, and opaque ids shared within the region.
+    # Three local schemes: text, the same in the whole region; numbers, different in
+    # each
+    # unit; opaque ids, the same in the whole region.
     match plan.style:
         case Style.EXACT:
             name = practice.norr

@@ -128,8 +128,8 @@ class ExactProducer:
     A booking system.
 
     Args:
-        region: Whose.
-        book: What has been booked in it.
+        region: The region of the system.
+        book: The bookings of the region.
     """
 
     texts: Mapping[Refusal, str] = _SWEDISH
@@ -153,16 +153,16 @@ class ExactProducer:
             scheduling.CANCEL_BOOKING: self._cancel,
         }
 
-    # What it accepts
+    # Which calls it accepts
 
     def serves(self, logical_address: str) -> bool:
-        """Return whether it is one of the region's units."""
+        """Return whether the address is one of the region's units."""
         return self._region.unit(logical_address) is not None
 
     def request(
         self, contract: Contract[Any, Any], call: Call, *, soap_action: str
     ) -> Any:  # noqa: ANN401 - each contract has its own
-        """Return the request; anything but the schema's spelling is a fault."""
+        """Return the request; any deviation from the schema is a fault."""
         return read_checked_request(
             contract,
             call,
@@ -170,7 +170,7 @@ class ExactProducer:
             aggregated_address=self._region.aggregated_address,
         )
 
-    # What it does
+    # How it answers
 
     def process(
         self,
@@ -178,13 +178,13 @@ class ExactProducer:
         request: Any,  # noqa: ANN401 - each contract has its own
         actor: Actor | None,
     ) -> Outcome:
-        """Do what is asked; a refused write is an ERROR with a Swedish text."""
+        """Process a request; a refused write is an ERROR with a Swedish text."""
         return self._process[interaction](request, actor)
 
     def schedule(
         self, subject_of_care: str, *, without: Sequence[str] = ()
     ) -> ScheduleResponse:
-        """Return a resident's coming times at all units but those left out."""
+        """Return a resident's coming bookings at all units except some."""
         return ScheduleResponse(
             timeslot_detail=tuple(
                 self.timeslot_of_booking(booked)
@@ -199,23 +199,23 @@ class ExactProducer:
         interaction: Interaction,  # noqa: ARG002 - habits depend on it
         outcome: Outcome,
     ) -> bytes:
-        """Return what goes on the wire: just what the strict writer makes."""
+        """Return the document of the answer, as the strict writer makes it."""
         return write_response(
             contract, outcome.response, processing_status=outcome.processing_status
         )
 
-    # How it words what it lists
+    # What its lists contain
 
     def timeslot_of_free_time(
         self,
         time: PlannedTime,
         request: FreeTimesRequest,  # noqa: ARG002 - habits depend on it
     ) -> TimeslotType:
-        """Return a free time as it is listed."""
+        """Return a free time as a list of free times has it."""
         return timeslot_of_free_time(time)
 
     def timeslot_of_booking(self, booked: BookedTime) -> TimeslotType:
-        """Return a booking or an invitation as it is shown."""
+        """Return a booking or an invitation as an answer has it."""
         return timeslot_of_booking(booked)
 
     def free_times(
@@ -224,8 +224,8 @@ class ExactProducer:
         """
         Return the free times that a request asks for.
 
-        A booking id narrows them to the booking's own time type; one that is unknown
-        leaves nothing.
+        With a booking id, only times of the booking's own time type. An unknown booking
+        has none.
         """
         chosen = unit.time_types
         if request.booking_id is not None:
@@ -288,9 +288,9 @@ class ExactProducer:
         self, unit: SandboxUnit, booking_id: str | None
     ) -> Sequence[SandboxUnit]:
         """
-        Return where a resident can book: units of one kind share their time types.
+        Return the units at which a resident can book: those of the same kind.
 
-        An unknown booking leaves nothing.
+        Units of one kind share their time types. An unknown booking has no units.
         """
         if booking_id is not None:
             try:
@@ -316,7 +316,7 @@ class ExactProducer:
     def available_date(
         self, time: PlannedTime, request: DatesRequest
     ) -> PerformerAvailabilityByDateType:
-        """Return the day of a free time as it is listed."""
+        """Return the day of a free time as a list of days has it."""
         slot = self.timeslot_of_free_time(time, request)
         return PerformerAvailabilityByDateType(
             healthcare_facility=slot.healthcare_facility,
@@ -352,10 +352,10 @@ class ExactProducer:
 
     def answer_unknown_booking(self) -> Outcome:
         """
-        Answer a question about a booking that is not there.
+        Answer a request for a booking that does not exist.
 
         Raises:
-            ProducerFault: The contract has no other way of saying so.
+            ProducerFault: The contract has no other answer for it.
         """
         raise server_fault("Bokningen finns inte")
 
@@ -397,7 +397,7 @@ class ExactProducer:
 
     def requested_time(self, slot: TimeslotType) -> tuple[RequestedTime, Party]:
         """
-        Return what is asked for, and for whom.
+        Return the requested time and its resident.
 
         Raises:
             Refused: There is no such unit or person.
@@ -425,10 +425,10 @@ class ExactProducer:
         self, request: MakeBookingRequest, requested: RequestedTime, party: Party
     ) -> BookedTime:
         """
-        Book a time; a booking id names the open invitation that it answers.
+        Book a time; a booking id is that of the open invitation that it answers.
 
         Raises:
-            Refused: It cannot be done.
+            Refused: The time cannot be booked.
         """
         booking_id = request.requested_timeslot.booking_id
         if booking_id is None:
@@ -442,7 +442,7 @@ class ExactProducer:
         request: MakeBookingRequest,  # noqa: ARG002 - habits depend on it
         booked: BookedTime,
     ) -> tuple[ResultCode, str | None]:
-        """Return what is said of a booking that has been made."""
+        """Return the result code and the text for a successful booking."""
         info = booked.time_type.info
         return (ResultCode.INFO, info) if info else (ResultCode.OK, None)
 
@@ -508,15 +508,15 @@ class ExactProducer:
             raise Refused(Refusal.MAY_NOT_MESSAGE)
 
     def accepts_message(self, booked: BookedTime) -> bool:
-        """Return whether a message may go with a cancellation."""
+        """Return whether a cancellation may have a message."""
         return booked.time_type.may_message
 
     def cancellation_text(self) -> str | None:
-        """Return what is said of a cancellation."""
+        """Return the text for a successful cancellation, or None."""
         return None
 
     def refusal_text(self, refusal: Refusal) -> str:
-        """Return what is said of a write that was not done."""
+        """Return the text for a refused write."""
         return self.texts[refusal]
 
 
@@ -536,7 +536,7 @@ def _filter(
 
 
 def _may_see(actor: Actor | None, booked: BookedTime) -> bool:
-    # The body of these two does not say who asks; the header does.
+    # Requests by booking id name no resident in the body, only in the header.
     return (
         actor is None
         or actor.type is ActorType.AGENT

@@ -1,7 +1,7 @@
 """
-Faults on demand: which calls a region shall answer badly, and how.
+Fault rules: which calls a region shall answer wrongly, and how.
 
-The contract has no such thing; it is how a test asks for a bad day.
+Tests add rules over HTTP. They are no part of the contract.
 """
 
 import threading
@@ -18,13 +18,13 @@ __all__ = ["BadRule", "FaultKind", "FaultRule", "FaultRules", "fault_rule_from_j
 
 class FaultKind(Enum):
     """
-    How a call goes wrong.
+    How a call fails.
 
-    `REFUSE` cannot refuse the connection itself, since all regions share one port: it
-    resets it as soon as the request line and headers are in, without reading the body
-    (with `units`, after reading it) and without a row in the ledger. A client sees a
-    reset, and cannot know that nothing was read. For a connection that is refused, use
-    a port where nothing listens.
+    `REFUSE` cannot refuse the connection, since all regions share one port. It resets
+    the connection after the request line and the headers, before it reads the body
+    (with `units`, after the body), and writes no row to the ledger. The client sees a
+    reset, and cannot know that nothing was read. To test a refused connection, use a
+    port on which nothing listens.
     """
 
     REFUSE = "refuse"
@@ -49,7 +49,7 @@ LISTS: Final = (
     - {scheduling.GET_BOOKING_DETAILS}
 )
 
-# Only an answer that has items can be empty, and only a write has a result code.
+# Only an answer with items can be empty, and only a write has a result code.
 _APPLIES_TO: Final[Mapping[FaultKind, frozenset[Interaction]]] = {
     FaultKind.EMPTY: LISTS,
     FaultKind.ERROR: scheduling.WRITES,
@@ -81,25 +81,25 @@ _FIELDS: Final = (
 
 
 class BadRule(ValueError):
-    """The JSON describes no rule; the message says what would."""
+    """The JSON describes no rule; the message lists the valid values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultRule:
     """
-    Which calls to spoil.
+    Which calls shall fail.
 
     Attributes:
-        interactions: Only these.
+        interactions: Only calls of these interactions.
         units: Only calls to these logical addresses; empty for all.
-        count: How many calls are left to spoil; None for all until cleared.
-        seconds: How long a hang or a delay lasts, or how long before a drop; how long
-            after its first part an answer goes on.
+        count: How many more calls shall fail; None for all until the rule is cleared.
+        seconds: The length of a hang or a delay, the time before a drop, or the time
+            between the first part of an answer and the rest.
         code: The platform's code in a `VP_FAULT`.
         status: The HTTP status of `WRONG_STATUS`, or of `EARLY_HINTS`'s interim answer.
-        after: `VP_FAULT`, `DELIVER_NOTHING` and `WRONG_STATUS` come after the call was
-            processed; without it `WRONG_STATUS` says OK to a write that is not done.
-        text: What ERROR and INFO say.
+        after: `VP_FAULT`, `DELIVER_NOTHING` and `WRONG_STATUS` process the call first.
+            Otherwise nothing is done, and `WRONG_STATUS` answers a write with OK.
+        text: The text of ERROR and INFO.
     """
 
     kind: FaultKind
@@ -113,13 +113,13 @@ class FaultRule:
     text: str = ""
 
     def covers(self, interaction: Interaction | None, unit: str | None) -> bool:
-        """Return whether a call is one of those to spoil."""
+        """Return whether the rule applies to a call."""
         return interaction in self.interactions and (
             not self.units or (unit or "").upper() in self.units
         )
 
     def as_json(self, left: int | None) -> dict[str, Any]:
-        """Return its fields, with what is left of its count."""
+        """Return its fields, with the rest of its count."""
         return {
             "fault": self.kind.value,
             "interactions": sorted(each.name for each in self.interactions),
@@ -141,17 +141,17 @@ class FaultRules:
         self._rules: list[tuple[FaultRule, int | None]] = []
 
     def add(self, rule: FaultRule) -> None:
-        """Let a rule apply from now on, after those that do already."""
+        """Add a rule after the existing ones."""
         with self._lock:
             self._rules.append((rule, rule.count))
 
     def clear(self) -> None:
-        """Forget every rule."""
+        """Remove all rules."""
         with self._lock:
             self._rules.clear()
 
     def as_json(self) -> list[dict[str, Any]]:
-        """Return what still applies."""
+        """Return the rules that still apply."""
         with self._lock:
             return [rule.as_json(left) for rule, left in self._rules]
 
@@ -167,10 +167,10 @@ class FaultRules:
         Return the first rule that covers a call, and count the call.
 
         Args:
-            interaction: What is asked; None where that cannot be told.
-            unit: Its logical address.
+            interaction: The interaction of the call; None if unknown.
+            unit: The logical address of the call.
             kinds: Only rules of these kinds.
-            needs_units: Only rules that name their units.
+            needs_units: Only rules with units.
         """
         with self._lock:
             for index, (rule, left) in enumerate(self._rules):
@@ -193,7 +193,7 @@ def fault_rule_from_json(data: object) -> FaultRule:
     Return the rule that a JSON object describes.
 
     Raises:
-        BadRule: It describes none; the message lists what is valid.
+        BadRule: It describes none; the message lists the valid values.
     """
     if not isinstance(data, dict):
         raise BadRule("expected a JSON object with the field 'fault'")

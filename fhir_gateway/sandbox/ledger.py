@@ -1,5 +1,7 @@
 """
-What a region was told to do, in order: the truth that a consumer can be held against.
+The ledger of a region: all writes that it received, in order.
+
+A test compares the state of a consumer with it.
 """
 
 import itertools
@@ -16,7 +18,7 @@ __all__ = ["Ledger", "LedgerTime", "Write", "booking_json"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerTime:
-    """A time as the ledger shows it; start and end as on the wire."""
+    """A time in the ledger; start and end have the form of the contract."""
 
     start: str | None
     end: str | None
@@ -26,7 +28,7 @@ class LedgerTime:
 
     @classmethod
     def of_request(cls, timeslot: TimeslotType) -> "LedgerTime":
-        """Return what a consumer asked for."""
+        """Return the time that a consumer asked for."""
         return cls(
             start=timeslot.start_time_inclusive,
             end=timeslot.end_time_exclusive,
@@ -37,7 +39,7 @@ class LedgerTime:
 
     @classmethod
     def of_booking(cls, time: PlannedTime) -> "LedgerTime":
-        """Return what has been sold."""
+        """Return the time of a booking."""
         return cls(
             start=time.start,
             end=time.end,
@@ -65,11 +67,11 @@ class Write:
     One write that was received.
 
     Attributes:
-        booking_id_sent: What the consumer sent.
-        booking_id: What the booking is called afterwards.
-        result: OK, INFO, ERROR or FAULT as it was answered; else what kept the answer
-            back, as DROPPED-AFTER-PROCESSING.
-        is_done: The region did it, whatever the consumer was told.
+        booking_id_sent: The booking id that the consumer sent.
+        booking_id: The id of the booking after the write.
+        result: The answer: OK, INFO, ERROR or FAULT. Without an answer, the reason, for
+            example DROPPED-AFTER-PROCESSING.
+        is_done: The region carried it out, whether or not the consumer got the answer.
     """
 
     interaction: str
@@ -96,7 +98,7 @@ class Write:
 
 
 class Ledger:
-    """The writes of one region; its callers hold the book's lock."""
+    """The writes of one region; a caller must hold the book's lock."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -119,7 +121,7 @@ class Ledger:
 
 
 def booking_json(booked: BookedTime) -> dict[str, Any]:
-    """Return a booking as the ledger shows it."""
+    """Return a booking in the form of the ledger."""
     return {
         "booking_id": booked.booking_id,
         "unit": booked.unit.hsa_id,

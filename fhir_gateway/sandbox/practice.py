@@ -1,9 +1,10 @@
 """
-What the make-believe units do: kinds of unit, their staff and their time types.
+The kinds of simulated units, with their staff and their time types.
 
 It is a table, and therefore longer than 400 lines.
-A time type has one name in each region, since every system calls the same thing
-something else. None carries a standard code here: that is the consumer's mapping.
+
+A time type has a different name in each region, as in real systems. None has a standard
+code: the consumer maps them.
 """
 
 from dataclasses import dataclass
@@ -36,11 +37,11 @@ class CareGroup(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Practice:
     """
-    Something that can be booked, before a region has given it an id.
+    A bookable practice, before a region has given it an id.
 
     Attributes:
-        places: How many residents one time takes.
-        info: What norr says when it has been booked.
+        places: The number of residents for one time.
+        info: The text of norr when it has been booked, or None.
     """
 
     key: str
@@ -58,7 +59,7 @@ class Practice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staff:
-    """One post at a unit: its title, its room, and the practices it alternates."""
+    """A post at a unit: its title, its room, and the practices that it alternates."""
 
     title: str
     room: str
@@ -81,7 +82,7 @@ class Kind:
     A kind of unit.
 
     Attributes:
-        in_groups: Practices that norr offers to several residents at once.
+        in_groups: Practices that norr has for several residents at once.
     """
 
     name: str
@@ -413,8 +414,8 @@ KINDS: Final = (
     _CHILD_CENTRE,
 )
 
-# The kinds of sixteen units in a row: thirteen of them vaccinate against covid-19, the
-# two smallest sizes have only such.
+# The kinds of sixteen consecutive units. Thirteen of them vaccinate against covid-19;
+# the two smallest sizes of the sandbox have only such units.
 PATTERN: Final = (0, 1, 0, 4, 2, 1, 0, 3, 1, 0, 4, 5, 1, 0, 2, 3)
 
 FIRST_NAMES: Final = (

@@ -1,5 +1,5 @@
 """
-What every region's booking system has in common, whatever its habits.
+The interface of a region's booking system, and what all of them share.
 """
 
 import re
@@ -42,13 +42,13 @@ class ProducerFault(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Outcome:
     """
-    What became of a call.
+    The outcome of a call.
 
     Attributes:
-        response: The contract's response; None for one that lacks what it must have.
+        response: The contract's response; None for one without its required element.
         booked: The booking that a write made, moved or cancelled; None when refused.
-        booking_id: What it is called afterwards.
-        processing_status: Of an aggregated answer.
+        booking_id: The id of the booking after the write.
+        processing_status: The ProcessingStatus of an aggregated answer.
     """
 
     response: Any
@@ -58,7 +58,7 @@ class Outcome:
 
 
 class Producer(Protocol):
-    """A region's booking system: takes calls, has habits."""
+    """A region's booking system."""
 
     def serves(self, logical_address: str) -> bool:
         """Return whether the platform routes that address here."""
@@ -70,7 +70,7 @@ class Producer(Protocol):
         Return the request that a call carries.
 
         Raises:
-            ProducerFault: It is not one that this system accepts.
+            ProducerFault: The system does not accept it.
         """
 
     def process(
@@ -80,7 +80,7 @@ class Producer(Protocol):
         actor: Actor | None,
     ) -> Outcome:
         """
-        Do what is asked.
+        Process a request.
 
         Raises:
             ProducerFault: The answer is a fault; nothing was done.
@@ -89,16 +89,16 @@ class Producer(Protocol):
     def schedule(
         self, subject_of_care: str, *, without: Sequence[str] = ()
     ) -> ScheduleResponse:
-        """Return a resident's coming times at all units but those left out."""
+        """Return a resident's coming bookings at all units except some."""
 
     def document(
         self, contract: Contract[Any, Any], interaction: Interaction, outcome: Outcome
     ) -> bytes:
-        """Return what goes on the wire."""
+        """Return the document of the answer."""
 
 
 def is_person(number: str) -> bool:
-    """Return whether it is a well-formed personal, coordination or reserve number."""
+    """Return whether a text is a personal, coordination or reserve number."""
     if _RESERVE_NUMBER.fullmatch(number):
         return True
     try:
@@ -114,7 +114,7 @@ def client_fault(text: str) -> ProducerFault:
 
 
 def server_fault(text: str) -> ProducerFault:
-    """Return a fault of the booking system's own."""
+    """Return a fault of the booking system itself."""
     return ProducerFault(Fault(code="soapenv:Server", text=text))
 
 
@@ -128,7 +128,7 @@ _PLATFORM_TEXTS: Final = {
 
 
 def platform_fault(code: str, detail: str = "") -> ProducerFault:
-    """Return a fault as the service platform words it: code, instance, text."""
+    """Return a fault in the form of the service platform: code, instance, text."""
     kind, text = _PLATFORM_TEXTS.get(code, ("Server", "Fel i tjänsteplattformen"))
     return ProducerFault(
         Fault(

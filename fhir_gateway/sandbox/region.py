@@ -1,8 +1,8 @@
 """
-One make-believe region: its booking system, its ledger, its faults on demand.
+One simulated region: its booking system, its ledger and its fault rules.
 
-What a call does, the fault that it meets and its row in the ledger depend on each
-other, so they stand in one module, of over 400 lines.
+The work of a call, its fault and its row in the ledger depend on each other. They stand
+in one module, which therefore has over 400 lines.
 """
 
 from collections.abc import Callable
@@ -63,11 +63,11 @@ _DROPPED_BEFORE: Final = "DROPPED-BEFORE-PROCESSING"
 _DROPPED_AFTER: Final = "DROPPED-AFTER-PROCESSING"
 _FAULT: Final = "FAULT"
 
-# Sound answers that HTTP carries oddly.
+# Faults of the HTTP transfer only: the answer itself is right.
 _CARRIED: Final = frozenset(
     {FaultKind.EARLY_HINTS, FaultKind.ANSWER_TWICE, FaultKind.SET_COOKIE}
 )
-# What makes a unit's part of an aggregated answer fail.
+# Faults that make the part of a unit in an aggregated answer fail.
 _FAILURES: Final = (
     frozenset(FaultKind)
     - _CARRIED
@@ -92,12 +92,12 @@ _DOCBOOK: Final = (
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Reply:
     """
-    What goes back over HTTP.
+    An HTTP answer.
 
     Attributes:
-        interim: The status of an interim answer before it.
-        is_repeated: Whether it is sent once more.
-        pause_s: How long after its interim answer it is sent, or sent once more.
+        interim: The status of an interim answer before it, or None.
+        is_repeated: Whether the answer is sent twice.
+        pause_s: The pause after the interim answer, or before the repetition.
         headers: Further headers.
     """
 
@@ -137,13 +137,13 @@ class Region:
     A region that answers SOAP.
 
     Args:
-        catalogue: Who it is.
-        agenda: What is planned in it.
+        catalogue: Its units, staff and time types.
+        agenda: Its planned times.
         clock: Its clock.
-        wait: Waits so many seconds, less when the server stops.
+        wait: Waits a number of seconds, less when the server stops.
 
     Attributes:
-        answering_s: How long it has spent on its answers so far, all together.
+        answering_s: The total seconds spent on answers so far.
     """
 
     def __init__(
@@ -171,12 +171,12 @@ class Region:
         self._invite()
 
     def sell_naively(self, *, naively: bool) -> None:
-        """Sell times however often asked from now on, or once as before."""
+        """From now on sell a time without limit, or each place once as before."""
         with self._book.lock:
             self._book.is_naive = naively
 
     def ledger_json(self) -> dict[str, Any]:
-        """Return every write that was received and every booking there is."""
+        """Return all writes that were received and all bookings."""
         with self._book.lock:
             return {
                 "region": self.catalogue.name,
@@ -185,7 +185,7 @@ class Region:
             }
 
     def wait(self, seconds: float) -> None:
-        """Wait so long, less when the server stops."""
+        """Wait a number of seconds, less when the server stops."""
         self._wait(seconds)
 
     def refuses(self, soap_action: str) -> bool:
@@ -195,7 +195,7 @@ class Region:
         return rule is not None
 
     def add_answering_time(self, seconds: float) -> None:
-        """Count what an answer took, from its question's first line on."""
+        """Add the time of one answer, from the first line of its request."""
         with self._book.lock:
             self.answering_s += seconds
 
@@ -237,7 +237,7 @@ class Region:
                 return self._substitute(received, rule)
 
     def _substitute(self, received: _ReceivedCall, rule: FaultRule) -> Reply:
-        """Answer something else than what the booking system would say."""
+        """Return an answer in the place of the booking system's own."""
         contract = received.contract
         match rule.kind:
             case FaultKind.EMPTY:
@@ -289,8 +289,8 @@ class Region:
 
         Args:
             received: The message.
-            result: What the ledger is to say instead of the result.
-            info: The text of an INFO in the place of OK.
+            result: The result for the ledger; None for the result of the answer.
+            info: Replace the result OK by INFO with this text.
         """
         if received.interaction not in scheduling.WRITES:
             try:
@@ -347,10 +347,10 @@ class Region:
 
     def _aggregate(self, subject_of_care: str) -> Outcome:
         """
-        Ask every unit where the resident has a booking.
+        Return a resident's bookings at all units, as an aggregating service does.
 
-        A unit that a fault on demand names by its address fails: its times are missing
-        and its record says so.
+        A unit fails if a fault rule names its address: the answer then lacks its times,
+        and its record shows the failure.
         """
         units = dict.fromkeys(
             booked.unit.hsa_id for booked in self._book.coming(subject_of_care)
@@ -387,7 +387,7 @@ class Region:
     def _note(
         self, received: _ReceivedCall, result: str, outcome: Outcome | None = None
     ) -> None:
-        """Write a write into the ledger; a read is not noted."""
+        """Add a write to the ledger; a read is not recorded."""
         if received.interaction is None or not received.is_write:
             return
         request = received.request_if_readable()
@@ -421,7 +421,7 @@ class Region:
             )
 
     def _invite(self) -> None:
-        """Invite a test person, where that is supported: to a time and to pick one."""
+        """Invite a test person to a time, and to choose one, if the system can."""
         if self.catalogue.style is Style.TAKECARE:
             return
         unit = self.catalogue.units[0]
@@ -446,7 +446,7 @@ class Region:
 
 
 def _carry(reply: Reply, rule: FaultRule) -> Reply:
-    """Return an answer as HTTP is to carry it."""
+    """Return an answer with the faults of its HTTP transfer."""
     match rule.kind:
         case FaultKind.EARLY_HINTS:
             return replace(reply, interim=rule.status, pause_s=rule.seconds)
@@ -471,7 +471,7 @@ def _success(unit: str, present: str) -> ProcessingStatusRecord:
 
 
 def _failure(unit: str, present: str) -> ProcessingStatusRecord:
-    # As the aggregating service writes it, without the required lastSuccessfulSynch.
+    # Like the aggregating service, without the required lastSuccessfulSynch.
     return ProcessingStatusRecord(
         logical_address=unit,
         status_code=StatusCode.NO_DATA_SYNCH_FAILED.value,
@@ -487,8 +487,8 @@ def _failure(unit: str, present: str) -> ProcessingStatusRecord:
 
 
 def _booking_ids(style: Style, started: int) -> Callable[[int], BookingId]:
-    # When the sandbox was started is part of every id, so that a consumer's memory of
-    # an earlier run never names somebody else's booking.
+    # Every id contains the time of the sandbox's start, so that an id that a consumer
+    # has stored from an earlier run is never the id of another booking.
     match style:
         case Style.EXACT:
             return lambda number: BookingId(f"NB{started:X}-{number}")

@@ -1,8 +1,8 @@
 """
 A booking system with the habits of Schedulr, a demonstration producer (contracts 1.1).
 
-Seen in its code and its recorded messages: English errors, an answer without what it
-must contain, free times that repeat what the consumer sent.
+Its code and its recorded messages show English errors, an answer without its required
+element, and free times that repeat elements of the request.
 """
 
 from collections.abc import Mapping
@@ -44,13 +44,13 @@ _ENGLISH: Final[Mapping[Refusal, str]] = {
 
 
 class SchedulrProducer(ExactProducer):
-    """A booking system that trusts its consumer with order, not with arguments."""
+    """A booking system that checks the arguments of a request, not their order."""
 
     texts = _ENGLISH
     matches_exactly = False
 
     def serves(self, logical_address: str) -> bool:
-        """Return whether the address is under its organisation, unit or not."""
+        """Return whether the address is of its organisation, also without a unit."""
         return logical_address.upper().startswith(self._region.hsa_prefix)
 
     def request(
@@ -60,7 +60,7 @@ class SchedulrProducer(ExactProducer):
         *,
         soap_action: str,  # noqa: ARG002 - it never looks at it
     ) -> Any:  # noqa: ANN401 - each contract has its own
-        """Return the request, whatever its order; a missing argument is a fault."""
+        """Return the request in any order; a missing argument is a fault."""
         try:
             request = read_request(contract, call)
         except MalformedElement as error:
@@ -85,10 +85,10 @@ class SchedulrProducer(ExactProducer):
     def document(
         self, contract: Contract[Any, Any], interaction: Interaction, outcome: Outcome
     ) -> bytes:
-        """Return what goes on the wire; an unknown booking's details are left out."""
+        """Return the document of the answer; an unknown booking has no details."""
         if outcome.response is not None:
             return super().document(contract, interaction, outcome)
-        # The strict writer will not leave out what is required, so it is taken out.
+        # The strict writer requires the element, so it is removed after writing.
         filler = DetailsResponse(timeslot_detail=TimeslotType(healthcare_facility="-"))
         envelope = parse(write_response(contract, filler))
         for response in envelope.iter(contract.response_tag):
@@ -98,7 +98,7 @@ class SchedulrProducer(ExactProducer):
     def timeslot_of_free_time(
         self, time: PlannedTime, request: FreeTimesRequest
     ) -> TimeslotType:
-        """Return a free time that repeats the request's booking and resident."""
+        """Return a free time with the booking id and the resident of the request."""
         return replace(
             super().timeslot_of_free_time(time, request),
             booking_id=request.booking_id,
@@ -106,7 +106,7 @@ class SchedulrProducer(ExactProducer):
         )
 
     def timeslot_of_booking(self, booked: BookedTime) -> TimeslotType:
-        """Return a booking, where the performer's title stands last."""
+        """Return a booking; the performer's title stands after the name."""
         slot = super().timeslot_of_booking(booked)
         performer = booked.time.calendar.performer if booked.time else None
         if performer is None:
@@ -115,12 +115,12 @@ class SchedulrProducer(ExactProducer):
         return replace(slot, performer_name=name)
 
     def answer_unknown_booking(self) -> Outcome:
-        """Answer a question about a booking that is not there: with nothing in it."""
+        """Answer a request for a booking that does not exist, without an element."""
         return Outcome(response=None)
 
     def requested_time(self, slot: TimeslotType) -> tuple[RequestedTime, Party]:
         """
-        Return what is asked for, and for whom.
+        Return the requested time and its resident.
 
         Raises:
             Refused: There is no such unit, person or performer.

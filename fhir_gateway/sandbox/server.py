@@ -1,15 +1,16 @@
 """
-The make-believe regions on loopback: SOAP, ledgers and faults on demand over HTTP.
+The HTTP server of the simulated regions: SOAP, ledgers and fault rules.
 
     POST   /rivta/<region>     a message of crm:scheduling 1.1
-    GET    /ledger/<region>    what it was told to do, and what is booked
-    GET    /faults/<region>    the faults that apply
-    POST   /faults/<region>    one more of them
-    DELETE /faults/<region>    none of them
+    GET    /ledger/<region>    its received writes and its bookings
+    GET    /faults/<region>    its fault rules
+    POST   /faults/<region>    add a rule
+    DELETE /faults/<region>    remove all rules
     GET    /                   the regions, their endpoints, the kinds of fault
     GET    /health             200
 
-It answers whoever asks and keeps what it is sent: never bind it to a public address.
+It answers every client and stores all that it receives: never bind it to a public
+address.
 """
 
 import json
@@ -53,14 +54,14 @@ class SandboxServer:
     All regions behind one port.
 
     Args:
-        host: Where to listen; loopback unless told otherwise.
-        port: Where to listen; 0 for any free one.
-        slots: About how many free times the regions have together.
+        host: The address to listen on; loopback by default.
+        port: The port to listen on; 0 for any free one.
+        slots: The approximate number of free times of all regions together.
         seed: Another seed gives other times.
-        clock: Their clock; times that have begun are not listed.
+        clock: The clock of the regions; times that have begun are not listed.
 
     Raises:
-        OSError: The port is taken.
+        OSError: The port is in use.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class SandboxServer:
 
     @property
     def url(self) -> str:
-        """Return where it listens, without a final slash."""
+        """Return the URL of the server, without a final slash."""
         host, port = self._httpd.server_address[:2]
         name = host.decode() if isinstance(host, bytes | bytearray) else host
         return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
@@ -104,15 +105,15 @@ class SandboxServer:
         return f"{self.url}/rivta/{region}"
 
     def answering_s(self, region: str) -> float:
-        """Return the seconds that a region has spent on its answers so far."""
+        """Return the total seconds that a region has spent on answers so far."""
         return self._httpd.regions[region].answering_s
 
     def regions(self) -> tuple[SandboxRegion, ...]:
-        """Return the regions that answer here."""
+        """Return the regions of the server."""
         return self._catalogue
 
     def sell_naively(self, *, naively: bool) -> None:
-        """Let every region sell a time as often as it is asked to, or once again."""
+        """Let every region sell a time without limit, or each place once as before."""
         for region in self._httpd.regions.values():
             region.sell_naively(naively=naively)
 
@@ -125,12 +126,12 @@ class SandboxServer:
         self._thread.start()
 
     def serve_forever(self) -> None:
-        """Serve until `stop` is called from another thread, or an exception comes."""
+        """Serve until another thread calls `stop`, or an exception is raised."""
         self._has_served = True
         self._httpd.serve_forever(poll_interval=_POLL_S)
 
     def stop(self) -> None:
-        """Stop at once: whatever hangs is let go, every connection is closed."""
+        """Stop at once: end all waiting calls and close all connections."""
         self._stopping.set()
         if self._has_served:
             self._httpd.shutdown()
@@ -156,7 +157,8 @@ class _Httpd(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
-        # HTTPServer's own asks the resolver for the host's name, which nobody needs.
+        # The method of HTTPServer asks the resolver for the host's name, which is not
+        # needed.
         socketserver.TCPServer.server_bind(self)
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's own types
@@ -171,11 +173,11 @@ class _Httpd(ThreadingHTTPServer):
             self._changed.notify_all()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 - same
-        """Say where the sandbox itself failed; a client that hangs up is no news."""
+        """Log where the sandbox itself failed; a client may disconnect."""
         error = sys.exc_info()[1]
         if error is None or isinstance(error, OSError):
             return
-        # No message and no trace: either may quote what was sent.
+        # Without message and trace: both may quote the request.
         frame = traceback.extract_tb(error.__traceback__)[-1]
         _LOG.error(
             "sandbox failed: %s at %s:%s",
@@ -185,7 +187,7 @@ class _Httpd(ThreadingHTTPServer):
         )
 
     def close_connections(self) -> None:
-        """Wake every thread that waits for a client, and wait for the threads."""
+        """End the threads that wait for a client, and wait until they have ended."""
         with self._changed:
             for connection in self._connections:
                 try:
@@ -205,10 +207,10 @@ class _Handler(BaseHTTPRequestHandler):
         return "fhir-gateway-sandbox"
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 - http.server's own signature
-        """Say nothing: bodies hold personal numbers, and paths may come to."""
+        """Log nothing: bodies hold personal numbers, and paths may too."""
 
     def parse_request(self) -> bool:
-        """Read the headers; the first line has come in by now."""
+        """Read the headers; the first line has been read."""
         self._began = time.perf_counter()
         return super().parse_request()
 
@@ -256,7 +258,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._reset()
         else:
             self._reply(region, reply)
-        # The answer leaves after this, so whoever has it finds its time counted.
+        # Counted before the answer is sent: a client that has it reads the new total.
         region.add_answering_time(time.perf_counter() - self._began)
 
     def _reply(self, region: Region, reply: Reply) -> None:
@@ -319,7 +321,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self.server.regions.get(name)
 
     def _body(self) -> bytes | None:
-        """Return the body; None when it cannot be had and that has been answered."""
+        """Return the body; None if it cannot be read, which has then been answered."""
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal() or "Transfer-Encoding" in self.headers:
             self._unread(HTTPStatus.LENGTH_REQUIRED)
@@ -330,7 +332,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self.rfile.read(int(length))
 
     def _unread(self, status: HTTPStatus) -> None:
-        # What was not read would be taken for the next request.
+        # The server would read the rest as the next request.
         self.close_connection = True
         self._json(status, {"error": status.phrase})
 
@@ -355,11 +357,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _reset(self) -> None:
-        """Close the connection with a reset, so that nobody takes it for an answer."""
+        """Close the connection with a reset, not like after an answer."""
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        # Marked closed now and closed when the handler has let go of its files: a
-        # socket that is shut down first would end in good order instead.
+        # It is closed when the handler has closed its files. A socket that is shut down
+        # first would end without a reset.
         self.connection.close()
 
 

@@ -1,8 +1,8 @@
 """
-Holding a request to its schema: order, namespaces, no empty and no unknown elements.
+Compares a request with its schema: order, namespaces, no empty or unknown elements.
 
-What the strict writer makes of the request is the only spelling there is, so whatever
-differs from it is wrong (crm:scheduling 1.1.5, chapter 3; RIVTABP21).
+The request is written again by the strict writer. Each difference between the two is a
+fault of the request (crm:scheduling 1.1.5, chapter 3; RIVTABP21).
 """
 
 from typing import Any
@@ -22,15 +22,15 @@ def first_difference(
     body: etree._Element,
 ) -> str | None:
     """
-    Return the local name of the first element that is not as the schema has it.
+    Return the local name of the first element that differs from the schema.
 
     Args:
-        contract: What the request is of.
-        request: What was read from `body`.
-        body: The root as received.
+        contract: The contract of the request.
+        request: The request, as read from `body`.
+        body: The root of the received body.
 
     Returns:
-        None when all is well; never a value, only a name.
+        The name, never a value; None if nothing differs.
     """
     expected = etree.Element(contract.request_tag)
     write(request, expected)
@@ -48,13 +48,13 @@ def _difference(expected: etree._Element, received: etree._Element) -> str | Non
         difference = _difference(expected[position], child)
         if difference:
             return difference
-    # There is never less in it than expected: what is expected was read from it.
+    # It has at least the expected elements, since those were read from it.
     return None
 
 
 def _is_text(received: str, read: str) -> bool:
-    """Return whether a text was read as it is, or without what looks like markup."""
-    # A resident may write "<b>"; what reads a text takes it for a tag.
+    """Return whether a text was read whole, or all but what looks like a tag."""
+    # A resident may write "<b>"; the reader takes it for a tag and removes it.
     return read in (received.strip(), plain_text(received), plain_line(received))
 
 

@@ -1,8 +1,9 @@
 """
 A booking system with the habits of the TakeCare adapter (contracts 1.0).
 
-Seen in its code and its recorded messages: empty elements, times of twelve digits, a
-resource type where the performer's HSA-id belongs, business errors as SOAP faults.
+Its code and its recorded messages show empty elements, times of twelve digits, a
+resource type in the field of the performer's HSA-id, and business errors as SOAP
+faults.
 """
 
 from collections.abc import Mapping, Sequence
@@ -61,7 +62,7 @@ _SHOWS_BOOKINGS: Final = frozenset(
     {scheduling.GET_BOOKING_DETAILS, scheduling.GET_SUBJECT_OF_CARE_SCHEDULE}
 )
 
-# 3001 has been seen. The others are the sandbox's own: the real list is not published.
+# Only 3001 is known. The sandbox chose the others: the real list is not published.
 _FAULTS: Final[Mapping[Refusal, str]] = {
     Refusal.TAKEN: "resultCode: 3010 resultText: Time already booked!",
     Refusal.NO_SUCH_TIME: "resultCode: 3011 resultText: Time not available!",
@@ -73,7 +74,7 @@ _ILLEGAL_ARGUMENT: Final = "resultCode: 3001 resultText: Illegal argument!"
 
 
 class TakeCareProducer(ExactProducer):
-    """A booking system of rooms, behind an adapter that writes what it likes."""
+    """A booking system of rooms, behind an adapter that deviates from the contract."""
 
     matches_exactly = False
     gives_new_id = True
@@ -85,7 +86,7 @@ class TakeCareProducer(ExactProducer):
         *,
         soap_action: str,  # noqa: ARG002 - it never looks at it
     ) -> Any:  # noqa: ANN401 - each contract has its own
-        """Return the request, whatever its order, namespaces and header."""
+        """Return the request in any order and namespace, with any header."""
         try:
             return read_request(contract, call)
         except MalformedElement:
@@ -94,7 +95,7 @@ class TakeCareProducer(ExactProducer):
     def document(
         self, contract: Contract[Any, Any], interaction: Interaction, outcome: Outcome
     ) -> bytes:
-        """Return what goes on the wire, empty elements and all."""
+        """Return the document of the answer, with empty elements."""
         envelope = parse(
             write_response(
                 contract, outcome.response, processing_status=outcome.processing_status
@@ -113,7 +114,7 @@ class TakeCareProducer(ExactProducer):
     def timeslot_of_free_time(
         self, time: PlannedTime, request: FreeTimesRequest
     ) -> TimeslotType:
-        """Return a free time: a room, and flags that say nothing of a booking."""
+        """Return a free time with its room; its flags say nothing about a booking."""
         resource = time.calendar.resource
         return replace(
             super().timeslot_of_free_time(time, request),
@@ -125,7 +126,7 @@ class TakeCareProducer(ExactProducer):
         )
 
     def timeslot_of_booking(self, booked: BookedTime) -> TimeslotType:
-        """Return a booking: the room poses as performer, two flags are never set."""
+        """Return a booking with the room as its performer, and without two flags."""
         resource = booked.time.calendar.resource if booked.time else None
         return replace(
             super().timeslot_of_booking(booked),
@@ -139,7 +140,7 @@ class TakeCareProducer(ExactProducer):
     def available_date(
         self, time: PlannedTime, request: DatesRequest
     ) -> PerformerAvailabilityByDateType:
-        """Return the day of a free time, with the unit's name for the room's."""
+        """Return the day of a free time; the unit's name replaces the room's."""
         return replace(
             super().available_date(time, request),
             resource_name=time.unit.care_unit.name,
@@ -149,9 +150,10 @@ class TakeCareProducer(ExactProducer):
         self, unit: SandboxUnit, request: FreeTimesRequest
     ) -> list[PlannedTime]:
         """
-        Return the free times; the performers asked for are never passed on.
+        Return the free times; requested performers are ignored.
 
-        With a booking id the time type is ignored: its whole room is listed.
+        With a booking id the time type is ignored: the answer lists all times of its
+        room.
         """
         anybody = replace(request, performer=())
         if request.booking_id is None:
@@ -172,12 +174,12 @@ class TakeCareProducer(ExactProducer):
         unit: SandboxUnit,
         booking_id: str | None,  # noqa: ARG002 - every booking stays where it is
     ) -> Sequence[SandboxUnit]:
-        """Return the unit itself: nothing can be moved to another."""
+        """Return the unit itself: no booking can move to another."""
         return (unit,)
 
     def answer_unknown_booking(self) -> Outcome:
         """
-        Answer a question about a booking that is not there.
+        Answer a request for a booking that does not exist.
 
         Raises:
             ProducerFault: Always.
@@ -186,16 +188,16 @@ class TakeCareProducer(ExactProducer):
 
     def requested_time(self, slot: TimeslotType) -> tuple[RequestedTime, Party]:
         """
-        Return what is asked for; the reason is cut at 300 characters.
+        Return the requested time and its resident; the reason is cut at 300 characters.
 
         Raises:
-            ProducerFault: What it needs is missing, or an id is not a number.
+            ProducerFault: A needed element is missing, or an id is not a number.
         """
         needed = (slot.start_time_inclusive, slot.end_time_exclusive)
         ids = (slot.subject_of_care, slot.resource_id, slot.time_type_id)
         if not all(needed) or not all(text and text.isdecimal() for text in ids):
             raise _illegal_argument()
-        # Its bookings show a resource type as performer; it ignores one that it gets.
+        # Its bookings have a resource type as performer; in a request it ignores it.
         requested, party = super().requested_time(replace(slot, performer=None))
         reason = party.reason[:_MOST_REASON] if party.reason else None
         return requested, replace(party, reason=reason)
@@ -212,9 +214,9 @@ class TakeCareProducer(ExactProducer):
     def booking_result(
         self,
         request: MakeBookingRequest,
-        booked: BookedTime,  # noqa: ARG002 - it is the telephone number that counts
+        booked: BookedTime,  # noqa: ARG002 - only the telephone number decides
     ) -> tuple[ResultCode, str | None]:
-        """Return INFO when a telephone number came, which it cannot keep."""
+        """Return INFO for a request with a telephone number, which it cannot store."""
         if request.subject_of_care_info.phone:
             return (
                 ResultCode.INFO,
@@ -222,20 +224,20 @@ class TakeCareProducer(ExactProducer):
             )
         return ResultCode.OK, None
 
-    def accepts_message(self, booked: BookedTime) -> bool:  # noqa: ARG002 - any will do
-        """Return that it accepts a message always."""
+    def accepts_message(self, booked: BookedTime) -> bool:  # noqa: ARG002 - it accepts all
+        """Return True: it accepts every message."""
         return True
 
     def cancellation_text(self) -> str | None:
-        """Return its word for done."""
+        """Return its text for a successful cancellation."""
         return "CANCELLED"
 
     def refusal_text(self, refusal: Refusal) -> str:
         """
-        Answer a write that was not done.
+        Answer a refused write.
 
         Raises:
-            ProducerFault: Always; it has no ERROR.
+            ProducerFault: Always; the system has no result code ERROR.
         """
         raise server_fault(_FAULTS.get(refusal, _ILLEGAL_ARGUMENT))
 

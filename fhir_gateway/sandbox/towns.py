@@ -1,8 +1,8 @@
 """
-Where the make-believe units stand: real towns, invented houses.
+The places of the simulated units: real towns, invented houses.
 
-Telephone numbers are of the series that PTS (Post- och telestyrelsen) keeps out of use
-for books and films: 0980-319 200 to 299, 08-465 004 00 to 99, 040-628 04 00 to 99.
+Telephone numbers are from the series that PTS (Post- och telestyrelsen) reserves for
+books and films: 0980-319 200 to 299, 08-465 004 00 to 99, 040-628 04 00 to 99.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ __all__ = ["HOUSES", "MITT", "NORR", "SYD", "Town"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Town:
-    """A town and the street that its first unit stands in."""
+    """A town and the street of its first unit."""
 
     name: str
     position: Position
@@ -91,7 +91,7 @@ SYD: Final = (
     _town("Varberg", 57.1056, 12.2508, "Kungsgatan", "432 41"),
 )
 
-# A town has one unit for each house; the default size uses the first house only.
+# A town has one unit for each house; the default size uses only the first house.
 HOUSES: Final = (
     "Tallbacken",
     "Kvarnen",

@@ -1,13 +1,13 @@
 """
-What the author of an adapter imports: the conformance suite, and a region to try it on.
+For authors of adapters: the conformance suite, and a simulated region to run it on.
 
-The extra `testing` installs what this package needs (pytest). The program imports
-nothing of it.
+The extra `testing` installs the requirements of this package (pytest). The program
+itself never imports it.
 """
 
 import pytest
 
-# Before the first import: pytest then shows the values of a failed assertion.
+# Before the first import, so that pytest shows the values of a failed assertion.
 pytest.register_assert_rewrite("fhir_gateway.testing.conformance")
 
 from fhir_gateway.testing.conformance import AdapterConformance  # noqa: E402 - as above

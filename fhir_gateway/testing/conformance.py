@@ -1,8 +1,8 @@
 """
-What every adapter promises (`adapters/protocol.py`), as tests.
+Tests of what every adapter promises (`adapters/protocol.py`).
 
-An adapter's author makes a subclass whose name begins with Test, with a fixture
-`source`:
+The author of an adapter writes a subclass with a name that begins with Test, and with a
+fixture `source`:
 
     class TestMyAdapter(AdapterConformance):
         @pytest.fixture(name="source")
@@ -75,10 +75,10 @@ _EVERY_WRITE: Final = [
 class AdapterConformance:
     """The promises of `SchedulingAdapter` and of the abilities."""
 
-    # What can be asked
+    # What the source supports
 
     def test_what_is_supported_has_its_method(self, source: SourceUnderTest) -> None:
-        """An interaction in `supports` can be asked."""
+        """The adapter has a method for each interaction in `supports`."""
         missing = {
             interaction
             for kind, interaction in ABILITIES.items()
@@ -89,10 +89,10 @@ class AdapterConformance:
         assert missing == set()
 
     def test_a_write_can_be_looked_for(self, source: SourceUnderTest) -> None:
-        """A source that books says what it has booked, by id or for a resident."""
+        """A source with bookings can return them, by id or for a resident."""
         supports = source.adapter.supports
         if scheduling.MAKE_BOOKING not in supports:
-            pytest.skip("the source does not book")
+            pytest.skip("the source has no bookings")
 
         assert supports & {
             scheduling.GET_BOOKING_DETAILS,
@@ -100,7 +100,7 @@ class AdapterConformance:
         }
 
     def test_the_time_type_is_offered(self, source: SourceUnderTest) -> None:
-        """The unit's list of time types has the one that is booked."""
+        """The unit's list of time types has the time type of the test."""
         answer = source.adapter.get_all_time_types(
             GetAllTimeTypes(
                 unit=source.unit,
@@ -127,7 +127,7 @@ class AdapterConformance:
         assert source.unit in {each.hsa_id for each in answer.items}
 
     def test_performers_are_listed(self, source: SourceUnderTest) -> None:
-        """The list of performers is read whole, and names nobody twice."""
+        """The list of performers is complete, and has nobody twice."""
         answer = _adapter_with(source, ListsPerformers).get_all_performers(
             GetAllPerformers(
                 unit=source.unit,
@@ -156,7 +156,7 @@ class AdapterConformance:
         )
 
     def test_times_lie_in_the_days_asked_for(self, source: SourceUnderTest) -> None:
-        """Both days are included, and no other."""
+        """The first and the last day are included, and no other day."""
         days = sorted(
             {civil_date(each.start) for each in _free_times(source).timeslots}
         )
@@ -169,20 +169,20 @@ class AdapterConformance:
         }
 
     def test_times_are_of_what_is_asked_for(self, source: SourceUnderTest) -> None:
-        """Every time has the unit and the time type of the question."""
+        """Every time has the unit and the time type of the query."""
         assert {
             (each.schedule.unit, each.schedule.time_type_id)
             for each in _free_times(source).timeslots
         } == {(source.unit, source.time_type_id)}
 
     def test_times_are_sorted_and_one_of_each(self, source: SourceUnderTest) -> None:
-        """Times stand by start, and no two have the same token."""
+        """Times are sorted by start, and no two have the same token."""
         found = [(each.start, each.token) for each in _free_times(source).timeslots]
 
         assert found == sorted(set(found))
 
     def test_an_empty_day_is_empty(self, source: SourceUnderTest) -> None:
-        """A day without free times is an empty answer and no error."""
+        """A day without free times gives an empty answer and no error."""
         free = _free_times(
             source, first_day=source.empty_day, last_day=source.empty_day
         )
@@ -190,7 +190,7 @@ class AdapterConformance:
         assert free == FreeTimes(timeslots=())
 
     def test_days_and_times_agree(self, source: SourceUnderTest) -> None:
-        """The days with free times are those that the times stand on."""
+        """The days with free times are the days of the free times."""
         days = _adapter_with(source, ListsAvailableDates).get_available_dates(
             GetAvailableDates(
                 unit=source.unit,
@@ -207,7 +207,7 @@ class AdapterConformance:
             civil_date(each.start) for each in _free_times(source).timeslots
         }
 
-    # A question that fails
+    # Reads that fail
 
     @pytest.mark.parametrize(
         ("failure", "error"),
@@ -225,7 +225,7 @@ class AdapterConformance:
     def test_a_failed_question_is_an_error(
         self, source: SourceUnderTest, failure: Failure, error: type[GatewayError]
     ) -> None:
-        """A question without an answer raises, and is never an empty answer."""
+        """A read that fails raises an error, and never gives an empty answer."""
         source.fail(failure)
 
         with pytest.raises(error) as raised:
@@ -234,7 +234,7 @@ class AdapterConformance:
         assert raised.value.source == source.adapter.name
 
     def test_a_question_ends_in_time(self, source: SourceUnderTest) -> None:
-        """The adapter gives a silent source up when the time is up."""
+        """The adapter stops waiting for a silent source at the timeout."""
         source.fail(Failure.SILENCE)
         began = time.monotonic()
 
@@ -244,7 +244,7 @@ class AdapterConformance:
         assert time.monotonic() - began < _SOON_S + 1.5
 
     def test_an_answer_is_not_kept(self, source: SourceUnderTest) -> None:
-        """A question that was answered before is asked anew."""
+        """The adapter asks a question again that was answered before."""
         _free_times(source)
         source.fail(Failure.FAULT)
 
@@ -254,7 +254,7 @@ class AdapterConformance:
     # Writes
 
     def test_a_time_is_booked(self, source: SourceUnderTest) -> None:
-        """A booked time has an id, and is not free any more."""
+        """A booked time has a booking id, and is not free any more."""
         resident = source.new_resident()
 
         timeslot, booking_id = _book_a_time(source, resident)
@@ -269,7 +269,7 @@ class AdapterConformance:
         assert found.may_be_of(resident.number)
 
     def test_a_booking_is_listed(self, source: SourceUnderTest) -> None:
-        """A resident's list has what the resident booked, as its details have it."""
+        """A resident's list has the booking, with the same content as its details."""
         resident = source.new_resident()
         before = _bookings_of(source, resident)
 
@@ -281,12 +281,12 @@ class AdapterConformance:
         )
 
     def test_an_unknown_booking_is_an_error(self, source: SourceUnderTest) -> None:
-        """Details of a booking that there is not raise an error of ours."""
+        """Details of a booking that does not exist raise an error of ours."""
         with pytest.raises(GatewayError):
             _details(source, _UNKNOWN_ID, source.new_resident())
 
     def test_a_taken_time_is_not_booked(self, source: SourceUnderTest) -> None:
-        """The second to book a time gets a definite no."""
+        """The second resident to book a time gets a definite no."""
         timeslot, _ = _book_a_time(source, source.new_resident())
         second = source.new_resident()
 
@@ -300,7 +300,7 @@ class AdapterConformance:
         assert source.writes_received(second) == 1
 
     def test_a_booking_is_moved(self, source: SourceUnderTest) -> None:
-        """A moved booking leaves its old time free, and takes its new one."""
+        """A moved booking frees its old time, and takes its new one."""
         resident = source.new_resident()
         old, booking_id = _book_a_time(source, resident)
         new = _one_free_time(source)
@@ -339,7 +339,7 @@ class AdapterConformance:
     def test_a_write_of_unknown_outcome_is_sent_once(
         self, source: SourceUnderTest, failure: Failure
     ) -> None:
-        """A write that nobody answers for is unconfirmed, and never repeated."""
+        """A write without an answer is unconfirmed, and never repeated."""
         resident = source.new_resident()
         timeslot = _one_free_time(source)
         source.fail(failure)
@@ -350,7 +350,7 @@ class AdapterConformance:
         assert source.writes_received(resident) == 1
 
     def test_a_write_with_a_lost_answer_is_found(self, source: SourceUnderTest) -> None:
-        """A booking that was made without an answer stands in the resident's list."""
+        """A booking that was made without an answer is in the resident's list."""
         resident = source.new_resident()
         timeslot = _one_free_time(source)
         assert _bookings_of(source, resident) == ()
@@ -368,7 +368,7 @@ class AdapterConformance:
     def test_an_error_shows_nothing_personal(
         self, source: SourceUnderTest, failure: Failure, interaction: Interaction
     ) -> None:
-        """Neither number nor name of the resident is in the error or its notes."""
+        """Neither the error nor its notes contain the resident's number or name."""
         resident = source.new_resident()
         write = _prepare_write(source, interaction, resident)
         source.fail(failure)
@@ -384,13 +384,13 @@ class AdapterConformance:
         assert not resident.last_name or resident.last_name not in shown
 
     def test_it_can_be_closed_twice(self, source: SourceUnderTest) -> None:
-        """To let go of connections a second time is no error."""
+        """A second call of `close` is no error."""
         source.adapter.close()
         source.adapter.close()
 
 
 def _adapter_with(source: SourceUnderTest, kind: type[Ability]) -> Ability:
-    """Return the adapter with an ability; without it, the test is skipped."""
+    """Return the adapter with an ability; skip the test if it lacks the ability."""
     adapter = source.adapter
     if ABILITIES[kind] not in adapter.supports or not isinstance(adapter, kind):
         pytest.skip(f"the source has no {ABILITIES[kind]}")
@@ -422,7 +422,7 @@ def _tokens(source: SourceUnderTest) -> set[object]:
 
 
 def _one_free_time(source: SourceUnderTest) -> Timeslot:
-    """Return a free time that has one place, or the first where none has."""
+    """Return a free time with one place, or the first if no time has just one."""
     free = _free_times(source).timeslots
     return next((each for each in free if each.count == 1), free[0])
 
@@ -481,7 +481,7 @@ def _bookings_of(
 def _prepare_write(
     source: SourceUnderTest, interaction: Interaction, resident: SubjectOfCare
 ) -> Callable[[], WriteResult]:
-    """Return a write that is ready to be sent."""
+    """Return a function that sends a write."""
     adapter = source.adapter
     timeslot = _one_free_time(source)
     match interaction:

@@ -1,5 +1,5 @@
 """
-Make-believe regions of crm:scheduling 1.1, for an adapter that speaks it.
+Simulated regions, for tests of an adapter for crm:scheduling 1.1.
 """
 
 from collections.abc import Callable, Iterator
@@ -37,13 +37,13 @@ _FAULTS: Final[dict[Failure, dict[str, object]]] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FakeRegion:
     """
-    A region that an adapter asks: a `SourceUnderTest`.
+    A simulated region as a `SourceUnderTest`.
 
     Attributes:
-        url: The server's address, with pages for faults and for the ledger.
+        url: The server's URL, with pages for fault rules and for the ledger.
         catalogue: Its units, time types and staff.
-        adapter: What is tested.
-        now: The instant that its clock stands at.
+        adapter: The adapter under test.
+        now: The time of its clock, which stands still.
     """
 
     url: str
@@ -59,17 +59,17 @@ class FakeRegion:
 
     @property
     def time_type_id(self) -> TimeTypeId:
-        """Return what the first unit calls a vaccination."""
+        """Return the first unit's time type id of a vaccination."""
         return self.time_type("covid")
 
     @property
     def agent(self) -> HsaId:
-        """Return who asks for lists."""
+        """Return the HSA-id that asks for lists."""
         return self.catalogue.agent
 
     @property
     def first_day(self) -> date:
-        """Return the day that its clock shows."""
+        """Return the day of its clock."""
         return civil_date(self.now)
 
     @property
@@ -83,38 +83,38 @@ class FakeRegion:
         return self.first_day + timedelta(days=6 - self.first_day.weekday())
 
     def time_type(self, key: str) -> TimeTypeId:
-        """Return what the first unit calls a time type of the catalogue."""
+        """Return the first unit's time type with a key of the catalogue."""
         return next(
             each.id for each in self.catalogue.units[0].time_types if each.key == key
         )
 
     def new_resident(self) -> SubjectOfCare:
-        """Return a resident that has booked nothing."""
+        """Return a resident without bookings."""
         return resident(next(self.residents))
 
     def fail(self, failure: Failure) -> None:
-        """Fail once."""
+        """Let the region fail at the next call."""
         self.add_fault(**_FAULTS[failure], count=1)
 
     def add_fault(self, **fault: object) -> None:
-        """Order a fault, in the words of the sandbox's own page."""
+        """Add a fault rule, with the fields of the sandbox's page `/faults`."""
         answer = requests.post(
             f"{self.url}/faults/{self.catalogue.name}", json=fault, timeout=_TIMEOUT_S
         )
         answer.raise_for_status()
 
     def clear_faults(self) -> None:
-        """Take every fault back."""
+        """Remove all fault rules."""
         requests.delete(
             f"{self.url}/faults/{self.catalogue.name}", timeout=_TIMEOUT_S
         ).raise_for_status()
 
     def writes_received(self, resident: SubjectOfCare) -> int:
-        """Return how many writes name the resident."""
+        """Return the number of writes about a resident."""
         return len(self.writes(resident))
 
     def writes(self, resident: SubjectOfCare) -> list[tuple[str, str, bool]]:
-        """Return each write about a resident: name, result, whether it was done."""
+        """Return the name, result and "done" of each write about a resident."""
         answer = requests.get(
             f"{self.url}/ledger/{self.catalogue.name}", timeout=_TIMEOUT_S
         )
@@ -130,11 +130,11 @@ class FakeRegions:
     """
     A server with the sandbox's regions, and a clock that stands still.
 
-    A context manager: the server listens on loopback until it is left.
+    It is a context manager: the server listens on loopback until the exit.
 
     Args:
-        now: The instant that the clock stands at.
-        slots: About how many free times the regions have together.
+        now: The time of the clock.
+        slots: The approximate number of free times of all regions together.
     """
 
     def __init__(self, *, now: datetime = _NOW, slots: int = _SLOTS) -> None:
@@ -158,10 +158,10 @@ class FakeRegions:
         self, name: str, adapter: Callable[[str], SchedulingAdapter]
     ) -> FakeRegion:
         """
-        Return a region with the adapter that is made for its endpoint.
+        Return a region with an adapter for its endpoint.
 
         Args:
-            name: Which of the sandbox's regions: "norr", "mitt", "syd", ...
+            name: The name of the region: "norr", "mitt" or "syd".
             adapter: Makes the adapter, given the region's SOAP endpoint.
         """
         return FakeRegion(

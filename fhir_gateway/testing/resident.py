@@ -1,8 +1,8 @@
 """
-Residents for tests: nobody has these numbers.
+Residents for tests: no person has their numbers.
 
-Skatteverket never gives a birth number from 980 to 999 to anybody, and publishes such
-numbers for tests.
+Skatteverket gives nobody a birth number from 980 to 999, and publishes numbers with
+them for tests.
 """
 
 from datetime import date, timedelta
@@ -15,7 +15,7 @@ _FIRST_BORN_ON = date(1985, 1, 1)
 
 
 def resident(which: int = 0) -> SubjectOfCare:
-    """Return the resident of that ordinal, always the same one."""
+    """Return the same resident for each call with an ordinal."""
     return SubjectOfCare(
         number=_number(which), first_name="Tolvan", last_name="Tolvansson"
     )

@@ -1,5 +1,5 @@
 """
-What the conformance suite needs of a source: an adapter, and ways to make it fail.
+The source of the conformance suite: an adapter, and ways to make the source fail.
 """
 
 from datetime import date
@@ -14,21 +14,21 @@ __all__ = ["Failure", "SourceUnderTest"]
 
 
 class Failure(Enum):
-    """How a source fails to answer one question or write."""
+    """How a source fails at one call."""
 
-    SILENCE = "it takes the call and does not answer within five seconds"
-    BROKEN_CONNECTION = "it closes the connection, and does nothing"
+    SILENCE = "it accepts the call and does not answer within five seconds"
+    BROKEN_CONNECTION = "it does nothing, and closes the connection"
     FAULT = "it answers with a technical fault that is no known refusal"
-    UNREADABLE_ANSWER = "it answers with what nobody can read"
-    LOST_ANSWER = "it does what it is asked, and closes the connection"
+    UNREADABLE_ANSWER = "it gives an answer that cannot be read"
+    LOST_ANSWER = "it carries out the call, and closes the connection"
 
 
 class SourceUnderTest(Protocol):
     """
-    A source that an adapter asks in a test: a stand-in for the region's system.
+    The source of an adapter in a test: it replaces the region's system.
 
-    At `unit` there must be free times of `time_type_id` on several days of the period,
-    and none on `empty_day`.
+    `unit` must have free times of `time_type_id` on several days of the period, and
+    none on `empty_day`.
     """
 
     @property
@@ -43,12 +43,12 @@ class SourceUnderTest(Protocol):
 
     @property
     def time_type_id(self) -> TimeTypeId:
-        """Return a time type that the unit offers."""
+        """Return a time type of the unit."""
         ...
 
     @property
     def agent(self) -> HsaId:
-        """Return the HSA-id that a refresh asks as."""
+        """Return the HSA-id of the actor of a refresh."""
         ...
 
     @property
@@ -67,11 +67,11 @@ class SourceUnderTest(Protocol):
         ...
 
     def new_resident(self) -> SubjectOfCare:
-        """Return a resident that has booked nothing and whom no test has had."""
+        """Return a resident without bookings, a different one at each call."""
         ...
 
     def fail(self, failure: Failure) -> None:
-        """Let the source fail at what it is asked next, once."""
+        """Let the source fail at the next call."""
         ...
 
     def writes_received(self, resident: SubjectOfCare) -> int:

@@ -1,5 +1,5 @@
 """
-An adapter for my region: crm:scheduling 1.1, and what the region does differently.
+An adapter for my region: crm:scheduling 1.1, with the region's deviations.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ def my_region(name: SourceName, options: Mapping[str, object]) -> MyRegion:
     """
     Return an adapter made from a source's options.
 
-    `name_prefix` is this adapter's own option; the others are those of
+    `name_prefix` is an option of this adapter; all others are options of
     `scheduling_1_1`.
 
     Raises:

@@ -1,9 +1,9 @@
 """
-What my region does differently.
+The adapter of my region, with its deviations from crm:scheduling 1.1.
 
-The region puts the same words before the names of time types. A source that does not
-speak crm:scheduling at all has a class without a base instead, with the members of
-`fhir_gateway.adapters.protocol.SchedulingAdapter` and of the abilities that it has.
+The region writes the same words before the names of all time types. For a source with
+another protocol, write a class without a base class, with the members of
+`fhir_gateway.adapters.protocol.SchedulingAdapter` and of its abilities.
 """
 
 from dataclasses import replace
@@ -23,9 +23,9 @@ class MyRegion(Scheduling11):
     My region's system.
 
     Args:
-        name: What the source is called.
-        options: What `scheduling_1_1` knows of the producer.
-        name_prefix: What the region puts before every name of a time type.
+        name: The name of the source.
+        options: The options of `scheduling_1_1`.
+        name_prefix: The words before the name of each time type.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class MyRegion(Scheduling11):
     def get_all_time_types(
         self, query: GetAllTimeTypes, *, timeout: float
     ) -> Listed[TimeType]:
-        """Return what can be booked at a unit, without the words before each name."""
+        """Return the time types of a unit, without the words before each name."""
         answer = super().get_all_time_types(query, timeout=timeout)
         return replace(
             answer,

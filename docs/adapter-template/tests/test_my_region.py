@@ -1,5 +1,5 @@
 """
-My region's adapter keeps every promise of an adapter, and what is its own.
+Tests of my region's adapter: the conformance suite, and the region's deviations.
 """
 
 from collections.abc import Iterator
@@ -36,18 +36,18 @@ def _source(regions: FakeRegions) -> Iterator[FakeRegion]:
 
 
 class TestMyRegion(AdapterConformance):
-    """Every promise of an adapter."""
+    """The adapter passes the conformance suite."""
 
 
 def test_the_gateway_finds_the_adapter() -> None:
-    """The entry point in pyproject.toml has the name that sources are given."""
+    """The entry point in pyproject.toml has the adapter's name in the configuration."""
     adapter = adapter_factory("my_region")(NAME, {"endpoint": "https://example.org"})
 
     assert isinstance(adapter, MyRegion)
 
 
 def test_names_of_time_types_have_no_prefix(source: FakeRegion) -> None:
-    """The words that the region puts before each name are left out."""
+    """The adapter leaves out the words before each name."""
     answer = source.adapter.get_all_time_types(
         GetAllTimeTypes(
             unit=source.unit,
@@ -67,7 +67,7 @@ def test_names_of_time_types_have_no_prefix(source: FakeRegion) -> None:
 
 
 def test_every_wrong_option_is_named() -> None:
-    """A fault in an option of ours hides none in the others."""
+    """A fault of our own option does not hide a fault of another."""
     with pytest.raises(UnusableOptions) as raised:
         my_region(NAME, {"name_prefix": 1})
 
