@@ -1,5 +1,5 @@
 """
-The make-believe world's sources, answering SOAP in a process of their own.
+The simulated world's sources, answering SOAP in a process of their own.
 
     python -m bench.regions PORT SLOTS
 

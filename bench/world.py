@@ -1,5 +1,5 @@
 """
-A make-believe country: sources, units, time types and free times in any number.
+A simulated country: sources, units, time types and free times in any number.
 
 Written straight into Redis as a worker would, so that a million times are there within
 seconds.

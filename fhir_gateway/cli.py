@@ -86,7 +86,7 @@ def main() -> None:
     Serve the regions' free times as FHIR R4, and book them.
 
     A gateway is two kinds of process: `serve` answers FHIR clients, `worker` asks the
-    regions. `demo` runs both against make-believe regions.
+    regions. `demo` runs both against simulated regions.
     """
     configure_logging()
 
@@ -150,7 +150,7 @@ def worker() -> None:
 @click.option("--seed", default=1, show_default=True, help="Other times, same units.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 def sandbox(slots: int, seed: int, host: str) -> None:
-    """Run make-believe regions: real SOAP, ledgers, faults on demand."""
+    """Run simulated regions: real SOAP, ledgers and fault rules."""
     settings = _settings()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -205,7 +205,7 @@ def sandbox_sources(
     help="About how many free times all regions have together.",
 )
 def demo(slots: int) -> None:
-    """Run a gateway, a worker and make-believe regions until Ctrl-C."""
+    """Run a gateway, a worker and simulated regions until Ctrl-C."""
     settings = _settings()
     with _explain_failures(settings):
         try:

@@ -1,5 +1,5 @@
 """
-A gateway over real make-believe regions: real SOAP, a real Redis, a real journal.
+A gateway over real simulated regions: real SOAP, a real Redis, a real journal.
 """
 
 import os

@@ -1,5 +1,5 @@
 """
-Real make-believe regions, with an adapter for each.
+Real simulated regions, with an adapter for each.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,3 +1,3 @@
 """
-The make-believe regions, asked over real HTTP on loopback.
+The simulated regions, asked over real HTTP on loopback.
 """

@@ -1,5 +1,5 @@
 """
-A consumer of one make-believe region: the real client, and the sandbox's own pages.
+A consumer of one simulated region: the real client, and the sandbox's own pages.
 """
 
 from dataclasses import replace

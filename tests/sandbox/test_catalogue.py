@@ -1,5 +1,5 @@
 """
-Who the make-believe regions are.
+The catalogue of the simulated regions.
 """
 
 import re

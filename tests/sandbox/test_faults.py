@@ -1,5 +1,5 @@
 """
-Faults on demand, and what the ledger says afterwards.
+Fault rules, and the ledger after each fault.
 """
 
 import re

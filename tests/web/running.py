@@ -1,5 +1,5 @@
 """
-A gateway that runs over real make-believe regions, and how a test handles it.
+A gateway that runs over real simulated regions, and how a test handles it.
 """
 
 import json
