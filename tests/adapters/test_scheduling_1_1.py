@@ -488,7 +488,7 @@ def test_a_booking_is_described(adapter: Scheduling11, answers: Answers) -> None
 def test_details_of_another_booking_are_no_answer(
     adapter: Scheduling11, answers: Answers
 ) -> None:
-    """A description of another booking than was asked about is another's answer."""
+    """A description of another booking is no answer."""
     answers(
         get_booking_details.CONTRACT,
         DETAILS,
@@ -502,8 +502,8 @@ def test_details_of_another_booking_are_no_answer(
     assert (raised.value.element, raised.value.message) == (
         "bookingId",
         (
-            "The source's answer cannot be read: bookingId: is another booking than was"
-            " asked about."
+            "The source's answer cannot be read: bookingId: is another booking than the"
+            " requested one."
         ),
     )
 
@@ -760,7 +760,7 @@ def test_a_unit_that_was_not_reached_has_not_answered(
         status=(status(UNIT, code),),
     )
 
-    with pytest.raises(SourceFault, match="could not be asked"):
+    with pytest.raises(SourceFault, match="could not ask the unit"):
         free_times(adapter)
 
 
