@@ -58,7 +58,7 @@ def sources_toml(
         map_path: Where the ConceptMap of a region's time types is.
     """
     tables = [
-        "# The sandbox's make-believe regions, as sources. See docs/configuration.md.\n"
+        "# The sandbox's simulated regions, as sources. See docs/configuration.md.\n"
     ]
     for region in described:
         lines: list[tuple[str, object]] = [
