@@ -9,7 +9,8 @@ fixture `source`:
         def _source(self) -> Iterator[SourceUnderTest]:
             ...
 
-A test of an ability that the adapter lacks is skipped.
+A test of an ability that the adapter lacks is skipped. The class has over 400 lines,
+since pytest collects the tests of one class, and an author names one.
 """
 
 import time
