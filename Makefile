@@ -48,7 +48,7 @@ guards: $(READY) ## take each guard out of a copy, see that its suite notices: G
 	@PYTHONPATH=tests $(BIN)/python -m guards.remove $(GUARDS)
 
 torture: $(READY) ## book under faults and kills until it hurts: BOOKINGS, KILLS, DATABASE, SEED
-	@PYTHONPATH=tests $(BIN)/python -m faults.torture
+	@PYTHONPATH=tests $(BIN)/python -m faults.chaos
 
 bench: $(READY) ## measure what searches cost, as ratios to a floor
 	@$(BIN)/python -m bench.run

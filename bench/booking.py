@@ -54,7 +54,7 @@ _CONNECTIONS = 16
 _PARALLEL = 200
 _GIVES_UP_AFTER_S = 60.0
 _TIMEOUT_S = 90.0
-# What the gateway tells whom it turns away.
+# What the gateway answers when it refuses a request.
 _RETRY_AFTER_S = 30.0
 _CREATED = 201
 _BUSY = 503
@@ -194,7 +194,7 @@ def _residents() -> Iterator[PersonalIdentityNumber]:
 
 def _overhead(place: _Place, server: Server) -> Figure:
     """
-    K1: bookings one after the other, in turn with the same write made directly.
+    K1: bookings one after the other, alternating with the same write made directly.
 
     The sandbox answers within milliseconds, which no region does; so the note has the
     same with a region that takes 50 ms for each answer.
@@ -244,7 +244,7 @@ def _overheads(place: _Place, server: Server, count: int) -> tuple[float, float,
 
 
 def _rush(place: _Place, server: Server) -> Figure:
-    """K2: many clients want few slots; who is told to come again does."""
+    """K2: many clients want few slots; clients repeat when the answer says so."""
     slots = [next(place.slots) for _ in range(_RUSHED_SLOTS)]
     wanted = [
         (slots[client % _RUSHED_SLOTS], next(place.residents))

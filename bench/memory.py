@@ -22,7 +22,7 @@ def bytes_a_slot(
         searched: Of the same, after the load of B1 to B3.
         included: Of the same, after that of B4. What this adds is of the answers in
             flight, a quarter of a megabyte each, and of the kept includes, however many
-            free times there are; so it is told apart.
+            free times there are; so it is shown separately.
     """
 
     def a_slot(resident: int) -> float:

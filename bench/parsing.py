@@ -27,7 +27,7 @@ def parsing() -> Figure:
 
 
 def _cpu(*works: Callable[[], object]) -> list[float]:
-    """Return the least CPU seconds that each work took, done by turns."""
+    """Return the least CPU seconds that each work took, done alternately."""
     times: list[list[float]] = [[] for _ in works]
     for _ in range(25):
         for taken, work in zip(times, works, strict=True):

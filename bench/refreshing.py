@@ -3,7 +3,7 @@ What searches feel of the refresh: B6 and B9.
 
 A worker asks all sources at full budget, one call a second and source, and every answer
 changes a block. Searches come at planned times, at a part of the rate that could be
-answered. Their tail is told against their middle, and, by turns, against the tail when
+answered. Their tail is compared with their middle, and, alternately, with the tail when
 one source hangs.
 """
 

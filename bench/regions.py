@@ -3,8 +3,8 @@ The simulated world's sources, answering SOAP in a process of their own.
 
     python -m bench.regions PORT SLOTS
 
-Every answer about free times has other times than the one before. A GET tells how many
-answers there have been; a PUT names in its body the source that hangs from now on, 30 s
+Every answer about free times has other times than the one before. A GET returns the
+number of answers; a PUT names in its body the source that hangs from now on, 30 s
 a call, or none.
 """
 

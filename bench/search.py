@@ -169,7 +169,7 @@ def ratio_of_processes(two: float, one: float) -> Figure:
 
 
 def _against_floor(server: Server, paths: Paths) -> tuple[float, str]:
-    """Return the ratio of searches to their floor, measured in turn, and a note."""
+    """Return the ratio of searches to their floor, measured alternately, and a note."""
     sizes = [len(body(server.port, path)) for path in paths(20)]
     floor_path = [f"/floor/{round(statistics.mean(sizes))}"]
     ratios, rates = [], []

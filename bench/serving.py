@@ -35,7 +35,7 @@ class FilledWorld:
     Attributes:
         slots: How many free times there really are.
         redis_bytes: What they take in Redis.
-        environment: The settings of whatever program of ours shall work in it.
+        environment: The settings of the program of ours that shall work in it.
     """
 
     world: World

@@ -85,7 +85,7 @@ class World:
         )
 
     def time_types(self, number: int) -> tuple[TimeType, ...]:
-        """Return what the unit of a number offers, under names of its own."""
+        """Return the time types of a numbered unit, under names of its own."""
         offered = (
             (number * 7 + step * 11) % self.types for step in range(_TYPES_A_UNIT)
         )

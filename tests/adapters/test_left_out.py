@@ -160,7 +160,7 @@ def test_a_second_name_of_one_care_type_is_left_out_and_named(answers: Answers) 
 
 
 def test_a_performer_without_a_first_name_is_kept(answers: Answers) -> None:
-    """The schema permits empty names; whoever has an HSA-id can be chosen."""
+    """The schema permits empty names; staff with an HSA-id can be chosen."""
     adapter = answers(
         "GetAllPerformers",
         "<performerInfos><c:perfomer>SE2321000016-P01</c:perfomer><c:firstName/>"
@@ -172,7 +172,7 @@ def test_a_performer_without_a_first_name_is_kept(answers: Answers) -> None:
     )
 
 
-def test_a_performer_whose_hsa_id_is_malformed_is_left_out_and_named(
+def test_a_performer_with_a_malformed_hsa_id_is_left_out_and_named(
     answers: Answers,
 ) -> None:
     """A person without a usable HSA-id cannot be shown; the others can."""
@@ -188,7 +188,7 @@ def test_a_performer_whose_hsa_id_is_malformed_is_left_out_and_named(
     )
 
 
-def test_a_unit_whose_id_is_malformed_is_left_out_and_named(answers: Answers) -> None:
+def test_a_unit_with_a_malformed_id_is_left_out_and_named(answers: Answers) -> None:
     """One bad id costs that unit alone; its place is named, its value is not."""
     adapter = answers(
         "GetAllHealthcareFacilities",

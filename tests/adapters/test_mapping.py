@@ -194,7 +194,7 @@ def test_an_end_in_the_repeated_hour_is_after_its_start() -> None:
     ],
 )
 def test_an_identifier_goes_back_as_it_came(name: str, field: str, text: str) -> None:
-    """What tells times apart at a region is the very text that it wrote."""
+    """What distinguishes times at a region is the very text that it wrote."""
     timeslot = timeslot_from_wire(wire(**{name: text}), UNIT, None)
 
     requested = requested_timeslot(timeslot, subject(number=TOLVAN), None, None)
@@ -238,7 +238,7 @@ def test_a_day_has_no_performers_name() -> None:
 
 
 def test_equal_times_are_counted_and_sorted() -> None:
-    """A time that is listed again counts, under whatever names; others stand apart."""
+    """A time that is listed again counts, under any names; others stand apart."""
     later = wire(
         start_time_inclusive="20260601090000", end_time_exclusive="20260601093000"
     )
@@ -273,7 +273,7 @@ def test_equal_times_are_counted_and_sorted() -> None:
 
 
 def test_a_booking_is_read_whole() -> None:
-    """A booking says whose it is, what it permits and why it was made."""
+    """A booking names its resident, what it permits and why it was made."""
     booking = booking_from_wire(
         wire(purpose="Kontroll", reason="Ont i knät", is_invitation=True), []
     )
@@ -334,10 +334,10 @@ def test_a_bare_booking_permits_nothing() -> None:
         ),
     ],
 )
-def test_a_booking_is_read_whatever_its_end_is(
+def test_a_booking_is_read_with_any_end(
     changed: dict[str, Any], end: datetime | None, faults: list[str]
 ) -> None:
-    """What says when it begins is a booking; an impossible end is left out and told."""
+    """What has a start is a booking; an impossible end is left out and reported."""
     left_out: list[str] = []
 
     booking = booking_from_wire(wire(**changed), left_out)
@@ -364,7 +364,7 @@ def test_a_booking_is_read_whatever_its_end_is(
 def test_a_booking_may_have_a_temporary_number(
     text: str | None, number: PersonalIdentityNumber | None
 ) -> None:
-    """A temporary number is not a personal one, and says nothing of whose it is."""
+    """A temporary number is not a personal one, and identifies nobody."""
     booking = booking_from_wire(wire(subject_of_care=text), [])
 
     assert booking.subject_of_care == number
@@ -439,7 +439,7 @@ def test_the_whole_tuple_is_asked_for() -> None:
     )
 
 
-def test_a_region_is_told_names_and_contacts() -> None:
+def test_a_region_receives_names_and_contacts() -> None:
     """Whatever the client said of the resident goes along, the number apart."""
     info = subject_of_care_info(
         subject(

@@ -105,7 +105,7 @@ def test_names_and_reason_are_plain_text(answers: Answers) -> None:
         pytest.param("", None, id="none"),
     ],
 )
-def test_a_message_is_told_whole_or_missing(
+def test_a_message_is_reported_whole_or_missing(
     text: str, shown: str | None, answers: Answers
 ) -> None:
     """A text with elements inside is not cut; one that is too long is said to be."""

@@ -170,7 +170,7 @@ def sends(
 
 @pytest.fixture(name="answers")
 def _answers(region: responses.RequestsMock) -> Answers:
-    """Return how the region is told what it will be sent and what it answers."""
+    """Return a function that sets what the region expects and what it answers."""
 
     def answers(
         contract: Contract[Any, Any],
@@ -308,7 +308,7 @@ def test_units_to_move_to_are_named(adapter: Scheduling11, answers: Answers) -> 
 
 
 def test_days_with_a_free_time(adapter: Scheduling11, answers: Answers) -> None:
-    """GetAvailableDates gives a day and whose it is."""
+    """GetAvailableDates gives a day and its unit."""
     answers(
         get_available_dates.CONTRACT,
         get_available_dates.Request(
@@ -370,7 +370,7 @@ def free_times(adapter: Scheduling11) -> FreeTimes:
 
 
 def test_free_times_are_sorted(adapter: Scheduling11, answers: Answers) -> None:
-    """Free times come in order of start, whatever the producer's order."""
+    """Free times come in order of start, for any order of the producer's."""
     later = replace(
         WIRE,
         start_time_inclusive="20260601090000",
@@ -385,7 +385,7 @@ def test_free_times_are_sorted(adapter: Scheduling11, answers: Answers) -> None:
 
 
 def test_equal_times_are_counted(adapter: Scheduling11, answers: Answers) -> None:
-    """Times that nothing tells apart are one time with a count."""
+    """Times without a difference are one time with a count."""
     list_times(answers, WIRE, replace(WIRE, booking_id="S-2"), WIRE)
 
     assert free_times(adapter) == FreeTimes(timeslots=(replace(FREE, count=3),))
@@ -394,7 +394,7 @@ def test_equal_times_are_counted(adapter: Scheduling11, answers: Answers) -> Non
 def test_times_of_different_rooms_are_not_equal(
     adapter: Scheduling11, answers: Answers
 ) -> None:
-    """A resource id tells two times at the same hour apart."""
+    """A resource id distinguishes two times at the same hour."""
     list_times(answers, replace(WIRE, resource_id="1"), replace(WIRE, resource_id="2"))
 
     assert [
@@ -508,15 +508,17 @@ def test_details_of_another_booking_are_no_answer(
     )
 
 
-@pytest.mark.parametrize("told", ["b-1", "", None])
+@pytest.mark.parametrize("reported", ["b-1", "", None])
 def test_details_that_say_no_other_booking_are_believed(
-    adapter: Scheduling11, answers: Answers, told: str | None
+    adapter: Scheduling11, answers: Answers, reported: str | None
 ) -> None:
     """An id in other letters, or none, is no other booking's."""
     answers(
         get_booking_details.CONTRACT,
         DETAILS,
-        get_booking_details.Response(timeslot_detail=replace(WIRE, booking_id=told)),
+        get_booking_details.Response(
+            timeslot_detail=replace(WIRE, booking_id=reported)
+        ),
         actor=AS_RESIDENT,
     )
 
@@ -835,7 +837,7 @@ def test_a_slots_own_id_is_sent_where_the_producer_wants_it(
 def test_an_invitation_goes_before_a_slots_id(
     made: Made, answers: Answers, habit: str
 ) -> None:
-    """An open invitation's id is what bookingId is for, whatever the habit."""
+    """An open invitation's id is what bookingId is for, with any habit."""
     answers(
         make_booking.CONTRACT,
         make_request(booking_id="K-1"),

@@ -29,7 +29,7 @@ WRONG = ["true", "nan", "2026-01-01", "[1]", "[[]]", "{a = 1}"]
 
 
 def written(folder: Path, **changes: str) -> Path:
-    """Write a file of one source, whose settings are TOML; return where it is."""
+    """Write a file of one source with settings in TOML; return where it is."""
     settings = SOURCE | {
         name.replace("__", "."): value for name, value in changes.items()
     }

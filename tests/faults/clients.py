@@ -216,13 +216,13 @@ class Client:
             headers["Content-Type"] = content_type
         document = None if body is None else json.dumps(body).encode()
         is_connected = False
-        told: dict[str, Any] | None = None
+        reported: dict[str, Any] | None = None
         try:
             connection.connect()
             is_connected = True
             connection.request(method, url, body=document, headers=headers)
             answer = connection.getresponse()
-            told = json.loads(answer.read() or b"{}")
+            reported = json.loads(answer.read() or b"{}")
             operation.status = answer.status
         except (OSError, http.client.HTTPException, ValueError):
             operation.status = None if is_connected else NEVER_SENT
@@ -231,8 +231,8 @@ class Client:
         operation.ended = self._world.clock.seconds()
         # First, so that it is not lost where the answer is none that is understood.
         self._history.add(operation)
-        if told is not None:
-            _note(operation, told)
+        if reported is not None:
+            _note(operation, reported)
         return operation
 
 
@@ -253,14 +253,14 @@ def _named(body: dict[str, Any]) -> dict[str, Any]:
     return named
 
 
-def _note(operation: Operation, told: dict[str, Any]) -> None:
-    if told.get("resourceType", "OperationOutcome") == "OperationOutcome":
+def _note(operation: Operation, reported: dict[str, Any]) -> None:
+    if reported.get("resourceType", "OperationOutcome") == "OperationOutcome":
         operation.diagnostics = " ".join(
             str(issue.get("diagnostics") or issue.get("details", {}).get("text"))
-            for issue in told.get("issue", ())
+            for issue in reported.get("issue", ())
         )
         return
-    booked = appointment_in(told)
+    booked = appointment_in(reported)
     operation.stated = booked["status"]
     operation.answered = booked["id"]
     operation.appointment = operation.appointment or booked["id"]

@@ -103,7 +103,7 @@ def _passing(kind: str, point: str) -> None:
     if armed != f"{kind}:{point}":
         return
     if action == "stop":
-        # Once only: whoever is let go on goes on.
+        # Once only: a process that is let go on goes on.
         del os.environ[_VARIABLE]
         # To this thread, which else could go on until another one has taken notice.
         signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)

@@ -102,7 +102,7 @@ class Mix:
         writes: The share of writes that are spoilt.
         reads: The share of reads that are spoilt.
         outages: Faults of a port that come and go all the time.
-        sold_elsewhere: The share of bookings whose time somebody takes by telephone.
+        sold_elsewhere: The share of bookings at a time taken by telephone.
     """
 
     name: str

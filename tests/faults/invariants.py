@@ -1,5 +1,5 @@
 """
-The checker: what must be true of a run, whatever went wrong in it.
+The checker: what must be true of a run after any faults in it.
 
 It compares what clients were answered with the regions' ledgers, with what the proxies
 received, and with the journal. It shares no rule with the program.
@@ -93,7 +93,7 @@ class Evidence:
         sends: Calls that reached a proxy whole, by kind, person, unit and start.
         delivered: How often the platform delivered each, if more than once.
         listed: When each person's list last came back whole from a region.
-        alarms: The ids of the appointments that an alarm told of.
+        alarms: The ids of the appointments that an alarm named.
         cookies: Calls that brought a region's cookie back.
         texts: What must hold nothing personal, by where it was found.
     """
@@ -454,7 +454,7 @@ def _untrue_no(evidence: Evidence) -> Iterator[str]:
         if done.person in evidence.elsewhere:
             continue
         if done.interaction == "CancelBooking" and done.person in doubled:
-            # The double is there still, and was told of: "no" is as true as "yes".
+            # The double is there still, and was reported: "no" is as true as "yes".
             continue
         key = None if done.interaction == "CancelBooking" else done.key
         before = [
@@ -535,7 +535,7 @@ def _disagreements(evidence: Evidence) -> Iterator[str]:
 
 
 def _impossible_orders(evidence: Evidence) -> Iterator[str]:
-    """What clients were told of a slot could have come one after the other."""
+    """The answers to clients about a slot could have come one after the other."""
     doubled, several = _doubled(evidence), _with_several(evidence)
     targets: dict[str, set[str]] = defaultdict(set)
     for operation in evidence.operations:

@@ -110,7 +110,7 @@ def _search(first: _State, places: int, astray: Callable[[], float]) -> bool | N
 
 @dataclass(frozen=True, kw_only=True)
 class _Numbered(Step):
-    """A step that is told from another one like it."""
+    """A step that differs from another one like it."""
 
     number: int
 

@@ -198,7 +198,7 @@ class LateJournal(WatchedJournal):
 
 
 class CarelessLookups(Lookups):
-    """It takes whoever holds a time for the one who asks for it."""
+    """It takes the one who holds a time for the one who asks for it."""
 
     def find_standing(self, number: PersonalIdentityNumber, token: str) -> str | None:
         """Return anybody's booking of a timeslot."""
@@ -234,7 +234,7 @@ class BelievingScheduling11(WatchedScheduling11):
 
 
 class ResendingScheduling11(WatchedScheduling11):
-    """It sends a write again whose outcome is unknown."""
+    """It sends a write of unknown outcome again."""
 
     def make_booking(self, request: MakeBooking, *, timeout: float) -> WriteResult:
         """Book a free time, and if need be once more."""

@@ -1,5 +1,5 @@
 """
-Regions whose port goes away and comes back, as a mix of faults says.
+Regions with a port that goes away and comes back, as a mix of faults says.
 """
 
 import random

@@ -1,5 +1,5 @@
 """
-A proxy before a region that understands SOAP, and spoils calls as it is told.
+A proxy before a region that understands SOAP, and spoils calls by a plan.
 
 It stands where the service platform does: it can deliver a message twice, answer VP009
 for one that was carried out, and hand out the answer of another request. Everything is
@@ -470,7 +470,7 @@ class FaultProxy:
         ):
             with self._lock:
                 self._made_at[received.actor] = self._clock.seconds()
-        # An empty list is everybody's: nobody could tell whose answer it is.
+        # An empty list names nobody: it could be anybody's answer.
         if (
             interaction == scheduling.GET_SUBJECT_OF_CARE_SCHEDULE
             and b"timeslotDetail>" not in reply.body
@@ -494,7 +494,7 @@ class FaultProxy:
         with self._lock:
             made_at = self._made_at.pop(received.actor, 0.0)
         if received.at - made_at > _JUST_MADE:
-            # Later a region may well tell of another time: the unit has moved it.
+            # Later a region may well list another time: the unit has moved it.
             return reply
         body = reply.body
         for pattern in (_START, _END):

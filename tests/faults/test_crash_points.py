@@ -64,7 +64,7 @@ def test_a_gateway_dies_at_each_point_of_each_write(running: World) -> None:
             not_reached.append(f"{point}: {answer} {answer.diagnostics}")
         running.kill(mortal)
     running.heal()
-    # Leases run out, and whoever looks after them does.
+    # Leases run out, and the reconciler settles what is left.
     running.clock.forward(110)
 
     assert not_reached == []

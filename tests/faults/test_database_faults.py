@@ -52,7 +52,7 @@ def _broken(running: World, history: History) -> list[str]:
 def _book_until(
     running: World, client: Client, slots: list[SlotToBook], stop: threading.Event
 ) -> list[Operation]:
-    """Book one slot after the other until told to stop."""
+    """Book one slot after the other until the test ends it."""
     numbers = persons(range(980, 990))
     done = []
     while not stop.is_set():
@@ -139,9 +139,7 @@ class _CuttingProxy(PostgresqlProxy):
         return False
 
 
-def test_a_commit_whose_answer_is_lost(
-    running: World, server: PostgresqlServer
-) -> None:
+def test_a_commit_with_a_lost_answer(running: World, server: PostgresqlServer) -> None:
     """Cut after each COMMIT in turn, a booking is sent once or not at all, and true."""
     proxy = _CuttingProxy(server.socket)
     running.begin_anew(database_url=proxy.url_of(server.new_url()))
@@ -163,7 +161,7 @@ def test_a_commit_whose_answer_is_lost(
 
 
 def test_a_disk_that_takes_nothing_more(running: World) -> None:
-    """A gateway whose files cannot grow books nothing; it finds and reads as before."""
+    """When files cannot grow, a gateway books nothing, and finds and reads as before."""
     running.start()
     history = History()
     client = Client(running, history)

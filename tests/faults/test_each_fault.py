@@ -1,5 +1,5 @@
 """
-Each fault by itself: what the client is told, and what has become of it in the end.
+Each fault by itself: what the client gets, and the outcome in the end.
 """
 
 import time
@@ -167,7 +167,7 @@ def _unexpected(office: Office, answers: dict[Fault, Operation]) -> list[str]:
 
 
 def test_every_fault_of_a_booking(office: Office) -> None:
-    """Whatever becomes of MakeBooking, the client is told the truth in the end."""
+    """For each fate of MakeBooking, the client gets the truth in the end."""
     answers = _under_each_fault(
         office,
         scheduling.MAKE_BOOKING,
@@ -181,7 +181,7 @@ def test_every_fault_of_a_booking(office: Office) -> None:
 
 
 def test_every_fault_of_a_move(office: Office) -> None:
-    """Whatever becomes of UpdateBooking, the resident has one time or the other."""
+    """For each fate of UpdateBooking, the resident has one time or the other."""
 
     def move(person: str) -> Operation:
         identifier = office.booked(person)
@@ -196,7 +196,7 @@ def test_every_fault_of_a_move(office: Office) -> None:
 
 
 def test_every_fault_of_a_cancellation(office: Office) -> None:
-    """Whatever becomes of CancelBooking, it is one cancellation or none."""
+    """For each fate of CancelBooking, it is one cancellation or none."""
 
     def cancel(person: str) -> Operation:
         identifier = office.booked(person)
@@ -209,7 +209,7 @@ def test_every_fault_of_a_cancellation(office: Office) -> None:
 
 
 def test_a_double_of_the_platforms_raises_the_alarm(office: Office) -> None:
-    """Where the region books a second delivery too, the time is booked, and told of."""
+    """When the region books a second delivery too, the time is booked and reported."""
     office.world.sandbox.sell_naively(naively=True)
     person = next(office.numbers)
     office.world.spoil(scheduling.MAKE_BOOKING, Fault.TWICE, person=person)

@@ -38,7 +38,7 @@ def test_one_after_the_other() -> None:
 
 @pytest.mark.parametrize("began", [0.5, 2])
 def test_two_owners_have_no_order(began: float) -> None:
-    """Two persons who were both told that they have the slot, at once or not."""
+    """Two persons who both got the answer that they have the slot, at once or not."""
     assert not is_linearizable(
         [step(Act.ACQUIRE, ANNA, 0, 1), step(Act.ACQUIRE, BERT, began, 3)]
     )
@@ -141,7 +141,7 @@ def test_one_owner_too_many_is_found_in_a_busy_slot(places: int) -> None:
 
 
 def _lived(chance: random.Random, places: int) -> list[Step]:
-    """Return what clients may be told of a slot where all is well."""
+    """Return what clients may learn of a slot where all is well."""
     holders: set[str] = set()
     steps = []
     for moment in range(300):

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("faults")]
 QUIET_S = 25.0
 
 # Whom no other test books for: what the regions have sold stays sold, and a booking of
-# another test at the same start is one that only a person can tell apart.
+# another test at the same start is one that only a person can distinguish.
 _PERSONS = islice(persons(range(980, 990)), 100_000, None)
 
 
@@ -90,7 +90,7 @@ def _dies_after_the_answer(running: World, mutant: str) -> Counter[str]:
     client = Client(running, history)
     person, slot = next(_PERSONS), _slots(running)[0]
     client.book(gateway, person, slot)
-    # Long after its lease, whoever looks after what is left has done so.
+    # Long after its lease the reconciler has settled what is left.
     running.clock.forward(250)
     running.await_quiet(QUIET_S)
     client.book(other, person, slot)
@@ -111,7 +111,7 @@ def test_a_send_before_its_commit_is_seen(running: World) -> None:
 
 
 def test_somebody_elses_appointment_is_seen(running: World) -> None:
-    """An answer with the Appointment of whoever has the time is found out."""
+    """An answer with the Appointment of the one who has the time is found out."""
     running.begin_anew(mutant="anybody's booking")
     gateway = running.gateways[0]
     running.start(gateway)
@@ -175,7 +175,7 @@ def _reads_out_of_step(running: World, mutant: str) -> Counter[str]:
     """
     Let the list of one resident, empty, come late, as another's list is asked for.
 
-    The other's cancellation was never carried out: only the list can tell.
+    The other's cancellation was never carried out: only the list can show it.
     """
     running.begin_anew(mutant=mutant)
     gateway = running.gateways[0]

@@ -180,7 +180,7 @@ class Bookings(RuleBasedStateMachine):
 
 
 def test_any_sequence_keeps_every_promise(common_world: World) -> None:
-    """Whatever is done in whatever order, nothing that was said is untrue."""
+    """After any actions in any order, nothing that was said is untrue."""
 
     class InThisWorld(Bookings):
         world = common_world

@@ -437,7 +437,7 @@ class World:
     # Looking.
 
     def ledger(self, region: str) -> dict[str, Any]:
-        """Return what a region was told to do in this run, and what is booked there."""
+        """Return a region's received writes in this run, and what is booked there."""
         whole = self._whole_ledger(region)
         before = self._rows_before.get(region, 0)
         return {**whole, "writes": whole["writes"][before:]}

@@ -7,7 +7,7 @@ It has no threads, opens nothing, and reads one JSON object a line:
     {"signal": [pid, number]}   send a signal, to a process it forked that lives
 
 and writes `{"started": pid}`, `{"ready": pid}` and `{"ended": pid, "status": …}`. When
-whoever started it is gone, so are all of its processes.
+the process that started it is gone, so are all of its processes.
 """
 
 import json

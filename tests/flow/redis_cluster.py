@@ -1,5 +1,5 @@
 """
-A Redis Cluster of three nodes on loopback, whose nodes can be killed and started again.
+A Redis Cluster of three nodes on loopback that can be killed and started again.
 """
 
 import shutil
@@ -141,7 +141,7 @@ class RedisCluster:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Return ports that are free, and whose bus ports are."""
+    """Return ports that are free with their bus ports."""
     found = []
     # From a place of this process's own: two test runs do not meet often.
     start = _FIRST_PORT + (time.monotonic_ns() // 1000) % (_LAST_PORT - _FIRST_PORT)

@@ -155,7 +155,7 @@ def every_reference(value: Any) -> set[str]:
 
 
 def searches_and_reads(answers: Answers) -> None:
-    """Search in every way, and read whatever an answer refers to."""
+    """Search in every way, and read all that an answer refers to."""
     answers.get("metadata")
     waiting: set[str] = set()
     read: set[str] = set()
@@ -185,8 +185,10 @@ def bookings(answers: Answers, sandbox: Sandbox, numbers: Iterator[str]) -> None
         answers.patch(booked, status_patch("cancelled"))
         answers.find(number)
         sandbox.spoil(region, "info", text="Kom tio minuter före.")
-        told = answers.book(region, number)
-        answers.send("PUT", f"Appointment/{told['id']}", told | {"status": "cancelled"})
+        reported = answers.book(region, number)
+        answers.send(
+            "PUT", f"Appointment/{reported['id']}", reported | {"status": "cancelled"}
+        )
         sandbox.heal()
         sandbox.spoil(region, "drop-after-processing", interactions=["MakeBooking"])
         pending = answers.book(region, number)

@@ -118,7 +118,7 @@ def test_an_operation_that_broke_off_does_nothing(
 def test_a_change_that_broke_off_does_nothing(
     served: Served, booked: dict[str, Any], way: Any
 ) -> None:
-    """PUT and PATCH whose JSON is whole, but not their message, are 400."""
+    """PUT and PATCH with whole JSON in a broken message are 400."""
     cancelled = json.dumps({**booked, "status": "cancelled"}).encode()
     patch = b'[{"op":"replace","path":"/status","value":"cancelled"}]'
     target = f"/fhir/Appointment/{booked['id']}"

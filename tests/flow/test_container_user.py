@@ -130,7 +130,7 @@ def test_the_gateway_starts_for_any_user_and_makes_no_folder(
 def test_the_worker_starts_for_any_user_and_makes_no_folder(
     workdir: Path, environment: dict[str, str]
 ) -> None:
-    """The worker takes a source, whoever runs it, and writes nothing there."""
+    """The worker takes a source under any user, and writes nothing there."""
     with _running("worker", workdir, environment) as process:
         assert process.stdout is not None
         taken = any("lease taken" in line for line in process.stdout)

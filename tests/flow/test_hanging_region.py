@@ -1,5 +1,5 @@
 """
-A region that takes its time: its own clients are told so, and nobody else notices.
+A region that answers slowly: its own clients learn it, and nobody else notices.
 """
 
 import os
@@ -206,7 +206,7 @@ def test_a_hanging_region_holds_its_own_clients_alone(place: Place) -> None:
     """
     Only so many bookings wait for a region that hangs.
 
-    The others are told at once, their times stay free, and searches and other regions'
+    The others get an answer at once, their times stay free, searches and other regions'
     bookings go on.
     """
     slots = [next(place.slots["norr"]) for _ in range(_BOOKINGS)]
@@ -226,15 +226,15 @@ def test_a_hanging_region_holds_its_own_clients_alone(place: Place) -> None:
             times.append(time.monotonic() - began)
         answers = [each.result() for each in hanging]
         place.sandbox.heal()
-        told = [
+        reported = [
             slot
             for slot, answer in zip(slots, answers, strict=True)
             if answer.status_code == 503
         ]
-        again = served.book_in_the_end(told[0], next(_NUMBERS))
+        again = served.book_in_the_end(reported[0], next(_NUMBERS))
 
     assert sorted({answer.status_code for answer in answers}) == [202, 503]
-    assert len(told) == _BOOKINGS - _AT_ONCE
+    assert len(reported) == _BOOKINGS - _AT_ONCE
     assert {
         answer.headers.get("Retry-After")
         for answer in answers

@@ -106,7 +106,7 @@ def test_the_lines_of_the_readme_do_what_it_says(demo: Demo, blocks: list[str]) 
     head, _, body = demo.run(book).replace("\r\n", "\n").partition("\n\n")
     appointment = json.loads(body)
     region = appointment["meta"]["source"].rpartition("/")[2]
-    told = json.loads(demo.run(ledger.replace("/norr", f"/{region}")))
+    reported = json.loads(demo.run(ledger.replace("/norr", f"/{region}")))
     proposed = json.loads(demo.run(find))
     listed = json.loads(demo.run(listing))
     slot = appointment["slot"][0]["reference"].removeprefix("Slot/")
@@ -122,7 +122,7 @@ def test_the_lines_of_the_readme_do_what_it_says(demo: Demo, blocks: list[str]) 
     assert head.startswith("HTTP/1.1 201 ")
     assert (appointment["status"], appointment["comment"]) == ("booked", "Andra dosen")
     number = appointment["identifier"][0]["value"]
-    made = [each for each in told["writes"] if each["booking_id"] == number]
+    made = [each for each in reported["writes"] if each["booking_id"] == number]
     assert [(each["interaction"], each["done"]) for each in made] == [
         ("MakeBooking", True)
     ]
@@ -182,7 +182,7 @@ def test_a_second_demo_with_other_ports_leaves_the_first_alone(demo: Demo) -> No
 
 
 def test_a_second_demo_never_wipes_the_folder_of_the_first(demo: Demo) -> None:
-    """A demo whose folder another demo has says so in one line and removes nothing."""
+    """A demo in another demo's folder says so in one line and removes nothing."""
     port, sandbox_port = str(free_port()), str(free_port())
     folder = demo.output.parent / f"demo-{port}"
     folder.mkdir()

@@ -156,7 +156,7 @@ def test_redis_emptied(gateway: Gateway) -> None:
         before = len(client.keys("slots:*"))
         client.flushall()
         emptied = gateway.search()
-        # The status is told every ten seconds; that is when it is seen.
+        # The status is stored every ten seconds; that is when it is seen.
         gateway.clock.forward(seconds=10)
         events = refreshed(gateway) + refreshed(gateway)
         keys = len(client.keys("slots:*"))

@@ -158,7 +158,7 @@ def test_a_service_of_any_name_changes_no_setting(service: str) -> None:
 
 
 def test_an_ipv6_service_link_is_one() -> None:
-    """A Service whose address is IPv6 is recognised."""
+    """A Service with an IPv6 address is recognised."""
     assert service_links({"SANDBOX_PORT": "tcp://[fd00::1]:80"}) == ("SANDBOX_PORT",)
 
 
@@ -211,7 +211,7 @@ def test_service_links_that_look_like_settings_are_named() -> None:
 def test_what_only_looks_like_a_service_link_is_a_fault(
     name: str, value: str, expected: str
 ) -> None:
-    """A wrong port and an unknown setting are faults, whatever they resemble."""
+    """A wrong port and an unknown setting are always faults."""
     assert faults(**{name: value}) == (expected,)
 
 
@@ -244,7 +244,7 @@ def test_a_base_without_a_host_is_refused(text: str) -> None:
 
 
 def test_every_fault_is_named_at_once() -> None:
-    """All that is wrong with an environment is told in one go."""
+    """All that is wrong with an environment is reported at once."""
     assert faults(
         FHIR_GATEWAY_COLOUR="red",
         PORT="x",

@@ -36,7 +36,7 @@ def _run(settings: Settings, redis_url: str) -> Any:
 
 
 def status_of(made: Program, name: str) -> SourceStatus:
-    """Return what was last told of a source."""
+    """Return what was last reported of a source."""
     status = made.store.status(SourceName(name))
     assert status is not None
     return status
@@ -45,15 +45,17 @@ def status_of(made: Program, name: str) -> SourceStatus:
 def test_sources_that_are_well_exit_with_0(made: Program, run: Any) -> None:
     """After everything was asked all are well, and JSON counts their slots."""
     for name in ("norr", "mitt", "syd"):
-        told = replace(status_of(made, name), reported_at=now(), oldest_answer_at=now())
-        made.store.put_status(told)
+        reported = replace(
+            status_of(made, name), reported_at=now(), oldest_answer_at=now()
+        )
+        made.store.put_status(reported)
     result = run("--json")
-    told_of = {each["source"]: each for each in json.loads(result.stdout)}
+    by_source = {each["source"]: each for each in json.loads(result.stdout)}
 
     assert result.exit_code == 0
-    assert {each["state"] for each in told_of.values()} == {"well"}
-    assert all(each["slots"] > 0 for each in told_of.values())
-    assert "unmapped" in told_of["norr"]["rejected"]
+    assert {each["state"] for each in by_source.values()} == {"well"}
+    assert all(each["slots"] > 0 for each in by_source.values())
+    assert "unmapped" in by_source["norr"]["rejected"]
 
 
 def test_a_source_that_is_not_well_exits_with_3(made: Program, run: Any) -> None:
@@ -115,7 +117,7 @@ def test_check_asks_the_regions_and_exits_with_0(run: Any) -> None:
 def test_check_shows_a_fault_in_the_regions_own_words(
     run: Any, sandbox: Sandbox
 ) -> None:
-    """A unit whose times fault is not green: the table has the fault, exit code 1."""
+    """When times fault, a unit is not green: the table has the fault, exit code 1."""
     sandbox.spoil("syd", "vp-fault", interactions=["GetAvailableTimeslots"])
     table = run("check")
     result = run("check", "--json")

@@ -76,7 +76,7 @@ class Listener:
                 began = time.monotonic()
                 request = Request(f"{regions}/{rest}", data=body, headers=passed)
                 with urlopen(request, timeout=10) as answer:
-                    told = answer.read()
+                    reported = answer.read()
                     kind = answer.headers["Content-Type"]
                 region = rest.rpartition("/")[2]
                 listener.calls.append(Call(worker, region, began, time.monotonic()))
@@ -84,9 +84,9 @@ class Listener:
                 with suppress(OSError):
                     self.send_response(200)
                     self.send_header("Content-Type", kind)
-                    self.send_header("Content-Length", str(len(told)))
+                    self.send_header("Content-Length", str(len(reported)))
                     self.end_headers()
-                    self.wfile.write(told)
+                    self.wfile.write(reported)
 
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""
@@ -136,7 +136,7 @@ class Place:
         urlopen(request, timeout=5).close()
 
     def status(self, region: str) -> SourceStatus | None:
-        """Return what was last told of a region."""
+        """Return what was last reported of a region."""
         packed = self.redis.get(f"status:{region}")
         return None if packed is None else unpack_status(SourceName(region), packed)
 
@@ -180,8 +180,8 @@ class Place:
             if holder is not None and process in holder.decode()
         }
 
-    def told_by(self, name: str) -> set[str]:
-        """Return the sources whose status a worker told last."""
+    def reported_by(self, name: str) -> set[str]:
+        """Return the sources of which a worker stored the last status."""
         found = set()
         for region in REGIONS:
             status = self.status(region)
@@ -196,9 +196,11 @@ class Place:
         sources = (self.folder / "first" / "sources.toml").read_text(encoding="utf-8")
         (subject, *_) = re.findall(r'refresh_subject = "([0-9]{12})"', sources)
         keys = self.redis.keys("*")
-        told = repr((self.redis.xrange("changes"), self.redis.zrange("workers", 0, -1)))
+        reported = repr(
+            (self.redis.xrange("changes"), self.redis.zrange("workers", 0, -1))
+        )
         plain = [each for each in keys if each not in (b"changes", b"workers")]
-        kept = b"".join(filter(None, self.redis.mget(plain))) + told.encode()
+        kept = b"".join(filter(None, self.redis.mget(plain))) + reported.encode()
         assert {key.partition(b":")[0].decode() for key in keys} == {
             *("slots", "offer", "status", "lease", "workers", "changes")
         }
@@ -291,14 +293,14 @@ def test_a_killed_workers_sources_move_to_another(place: Place) -> None:
     )
     await_that(
         lambda: (
-            place.told_by("first") == place.sources_of("first")
-            and place.told_by("second") == place.sources_of("second")
+            place.reported_by("first") == place.sources_of("first")
+            and place.reported_by("second") == place.sources_of("second")
         )
     )
 
     os.kill(place.workers["first"].pid, signal.SIGKILL)
     took = await_that(
-        lambda: place.told_by("second") == place.sources_of("second") == REGIONS
+        lambda: place.reported_by("second") == place.sources_of("second") == REGIONS
     )
 
     assert took < TAKEN_OVER_WITHIN_S
@@ -308,7 +310,7 @@ def test_a_killed_workers_sources_move_to_another(place: Place) -> None:
 def test_a_worker_that_wakes_up_asks_nothing_more(place: Place) -> None:
     """Stopped past its leases it goes on without a call until it has one again."""
     place.start("first")
-    await_that(lambda: place.told_by("first") == REGIONS)
+    await_that(lambda: place.reported_by("first") == REGIONS)
     place.start("second")
     await_that(lambda: len(place.sources_of("second")) == 1)
     lost = place.sources_of("first")
@@ -321,17 +323,17 @@ def test_a_worker_that_wakes_up_asks_nothing_more(place: Place) -> None:
     # It takes its share again, and asks only then.
     await_that(lambda: place.sources_of("first") != set())
     shared = place.sources_of("first")
-    await_that(lambda: place.told_by("first") == shared)
+    await_that(lambda: place.reported_by("first") == shared)
 
     assert len(lost) == 2
     assert place.changes_of_worker(since=woken_at) <= {0, 1}
     place.never_two_at_once()
 
 
-def test_a_worker_that_is_told_to_stop_hands_over_at_once(place: Place) -> None:
+def test_a_worker_that_stops_hands_over_at_once(place: Place) -> None:
     """SIGTERM gives the leases back: nobody waits for them to run out."""
     place.start("first")
-    await_that(lambda: place.told_by("first") == REGIONS)
+    await_that(lambda: place.reported_by("first") == REGIONS)
     await_that(lambda: len(place.redis.keys("slots:*")) > 0)
     place.holds_nothing_personal()
     os.kill(place.workers["first"].pid, signal.SIGTERM)

@@ -1,7 +1,7 @@
 """
 Wrong settings and files: each is one clear line on standard error, and an exit code.
 
-The commands only look: none of them makes or starts anything, whatever it is told.
+The commands only look: none of them makes or starts anything.
 """
 
 import json
@@ -528,8 +528,8 @@ def answering(*answers: bytes) -> Iterator[int]:
     thread.join()
 
 
-def test_a_port_that_speaks_no_postgresql_is_told_of(run: Run) -> None:
-    """A web server, say, is told from a database that is away."""
+def test_a_port_that_speaks_no_postgresql_is_reported(run: Run) -> None:
+    """A web server, for instance, is not taken for a database that is away."""
     with answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
         result = run(
             "journal",
@@ -570,7 +570,7 @@ def test_a_port_that_speaks_no_postgresql_is_told_of(run: Run) -> None:
 def test_a_refusal_in_another_language_is_a_refusal(
     run: Run, severity: str, message: str, code: str
 ) -> None:
-    """What a server says that we cannot read is told from a server that is away."""
+    """A server with an answer that we cannot read is not taken for one that is away."""
     fields = f"S{severity}\0VFATAL\0C{code}\0M{message}\0\0".encode()
     error = b"E" + (len(fields) + 4).to_bytes(4) + fields
     # The first message of a client asks for TLS.
@@ -997,7 +997,7 @@ def test_a_command_that_looks_makes_nothing(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sources.toml"]
 
 
-def test_a_folder_where_nothing_runs_is_told_from_a_wrong_one(
+def test_a_folder_where_nothing_runs_differs_from_a_wrong_one(
     run: Run, tmp_path: Path
 ) -> None:
     """Where the folder is there and no Redis runs in it, none is started."""
@@ -1114,7 +1114,7 @@ def _journal_file(tmp_path: Path) -> Path:
 def test_a_wrong_journal_is_a_line(
     run: Run, tmp_path: Path, content: bytes, advice: str
 ) -> None:
-    """A file that is no journal is told of by the setting that leads to it."""
+    """A file that is no journal is reported by the setting that leads to it."""
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "journal.sqlite").write_bytes(content)
 

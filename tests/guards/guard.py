@@ -23,7 +23,7 @@ class Guard:
         path: The module, below `fhir_gateway/`.
         text: What stands there exactly once.
         without: What stands there when the guard is gone.
-        suite: pytest's arguments: the suite that must turn red.
+        suite: pytest's arguments: the suite that must fail.
     """
 
     name: str

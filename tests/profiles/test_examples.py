@@ -99,11 +99,11 @@ def test_a_conformance_resource_says_what_it_is(path: Path) -> None:
     resource = read(path)
     assert resource["status"] == "active"
     assert isinstance(resource["experimental"], bool)
-    told = {"version", "date", "publisher", "description"}
+    reported = {"version", "date", "publisher", "description"}
     # R4's SearchParameter has no title.
     if resource["resourceType"] != "SearchParameter":
-        told.add("title")
-    assert told <= resource.keys()
+        reported.add("title")
+    assert reported <= resource.keys()
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
@@ -151,7 +151,7 @@ def test_the_only_resident_is_the_test_number(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SLOTS, ids=lambda path: path.name)
 def test_a_slot_has_the_token_of_its_time(path: Path) -> None:
-    """A slot's id tells its schedule, its start and its end."""
+    """A slot's id has its schedule, its start and its end."""
     slot = read(path)
     token = TimeslotToken.parse(slot["id"])
     assert slot["schedule"]["reference"] == f"Schedule/{token.schedule}"

@@ -40,7 +40,7 @@ def test_snapshots_follow_from_differentials(node: NodeValidators) -> None:
 def test_an_invalid_resource_gets_a_line_and_an_exit_code(
     node: NodeValidators, tmp_path: Path
 ) -> None:
-    """A line tells the file, the path in it and the message; the exit code is 1."""
+    """A line names the file, the path in it and the message; the exit code is 1."""
     slot = json.loads(SLOT.read_text(encoding="utf-8"))
     slot["status"] = "bogus"
     path = tmp_path / "slot.json"
@@ -107,7 +107,7 @@ def test_nothing_to_validate_is_no_success(
 
 
 def test_help_teaches(node: NodeValidators) -> None:
-    """The help tells the inputs, the output and the exit codes."""
+    """The help names the inputs, the output and the exit codes."""
     finished = node.run("validate.mjs", "--help")
     assert finished.returncode == 0
     assert all(word in finished.stdout for word in (".ndjson", "Exit code", "Examples"))

@@ -42,13 +42,13 @@ def test_every_name_of_every_dialect_is_defined(
     name: str, declared: tuple[OperationParameter, ...]
 ) -> None:
     """Each name that is understood is a parameter, as often as it may be given."""
-    told = {
+    reported = {
         each["name"]: each["max"]
         for each in definition(name)["parameter"]
         if each["use"] == "in"
     }
 
-    assert told == {
+    assert reported == {
         spelt: str(parameter.most)
         for parameter in declared
         for spelt in parameter.names
@@ -56,46 +56,48 @@ def test_every_name_of_every_dialect_is_defined(
 
 
 @pytest.mark.parametrize(("name", "declared"), DECLARED.items())
-def test_the_type_that_is_told_is_understood(
+def test_the_stated_type_is_understood(
     name: str, declared: tuple[OperationParameter, ...]
 ) -> None:
     """The one type that R4 lets a definition name is one that is taken."""
     types = {spelt: each.types for each in declared for spelt in each.names}
 
-    for told in definition(name)["parameter"]:
-        if told["use"] == "in":
-            taken = types[told["name"]]
-            kind = told["type"]
+    for reported in definition(name)["parameter"]:
+        if reported["use"] == "in":
+            taken = types[reported["name"]]
+            kind = reported["type"]
             resources = ("Appointment", "Patient", "Resource")
-            assert ("resource" if kind in resources else kind) in taken, told["name"]
+            assert ("resource" if kind in resources else kind) in taken, reported[
+                "name"
+            ]
 
 
 @pytest.mark.parametrize("name", DECLARED)
 def test_how_it_is_called_is_how_it_is_routed(made: Program, name: str) -> None:
     """It is called on the type, on an instance and by GET as its definition says."""
-    told = definition(name)
+    reported = definition(name)
     adapter = made.app.url_map.bind("gateway.test")
 
-    assert told["type"] is adapter.test(f"/fhir/Appointment/${name}", "POST")
-    assert told["instance"] is adapter.test(f"/fhir/Appointment/x/${name}", "POST")
-    # A read of the id "$find" would be a route too, so the endpoint tells.
+    assert reported["type"] is adapter.test(f"/fhir/Appointment/${name}", "POST")
+    assert reported["instance"] is adapter.test(f"/fhir/Appointment/x/${name}", "POST")
+    # A read of the id "$find" would be a route too, so the endpoint decides.
     rules = [
         rule for rule in made.app.url_map.iter_rules() if rule.rule.endswith(f"${name}")
     ]
     by_get = {rule.rule for rule in rules if "GET" in (rule.methods or ())}
-    assert bool(by_get) is not told["affectsState"]
+    assert bool(by_get) is not reported["affectsState"]
 
 
-def test_every_operation_is_told_in_the_statement(made: Program) -> None:
+def test_every_operation_stands_in_the_statement(made: Program) -> None:
     """The CapabilityStatement names each operation with its definition."""
     statement = made.app.test_client().get("/fhir/metadata").json
     assert statement is not None
-    (told,) = (
+    (reported,) = (
         each["operation"]
         for each in statement["rest"][0]["resource"]
         if each["type"] == "Appointment"
     )
 
-    assert told == [
+    assert reported == [
         {"name": name, "definition": definition(name)["url"]} for name in DECLARED
     ]

@@ -597,7 +597,7 @@ def test_differences_from_a_class_are_named(xml: str, expected: list[str]) -> No
 
 
 def test_an_unknown_element_among_items_is_an_item_that_is_left_out() -> None:
-    """A list whose items have another name does not look empty; extensions may."""
+    """A list of items with another name does not look empty; extensions may."""
     rejected = Rejections()
     xml = (
         "<m><name>n</name><listd><id>1</id></listd>"

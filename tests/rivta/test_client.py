@@ -1,7 +1,7 @@
 """
 The SOAP client: what each way of failing means, for a read and for a write.
 
-What HTTP can say is told with `responses`; what only a socket can do (refuse, reset,
+What HTTP can say is faked with `responses`; what only a socket can do (refuse, reset,
 hang, drip) is done by a small server on loopback.
 """
 
@@ -145,7 +145,7 @@ def _failure(
     return caught.value
 
 
-def _told(error: GatewayError) -> tuple[type[GatewayError], str, str | None, Party]:
+def _reported(error: GatewayError) -> tuple[type[GatewayError], str, str | None, Party]:
     """Return all of an error that others decide by."""
     assert error.source == "norr"
     return type(error), error.message, error.interaction, error.party
@@ -282,7 +282,7 @@ def test_request_that_cannot_be_written_is_not_sent(
 
     error = _failure(client, CANCEL, request)
 
-    assert _told(error) == (
+    assert _reported(error) == (
         Incorrect,
         "The request cannot be sent: message: has a character that XML cannot carry.",
         "CancelBooking",
@@ -298,10 +298,10 @@ def test_request_without_time_left_is_not_sent(
     client: SoapClient,
     region: responses.RequestsMock,  # noqa: ARG001 - it would refuse any request
 ) -> None:
-    """A call whose time has run out before it begins sends nothing."""
+    """A call with no time left sends nothing."""
     error = _failure(client, CANCEL, CANCEL_REQUEST, timeout=timeout)
 
-    assert _told(error) == (
+    assert _reported(error) == (
         Unavailable,
         "The source was not asked: no time was left.",
         "CancelBooking",
@@ -376,7 +376,7 @@ def test_result_of_a_write_is_believed_under_200_alone(
     error = _failure(client, contract, MAKE_REQUEST)
 
     assert isinstance(error, WriteUnconfirmed)
-    assert (_told(error), error.is_answered, len(region.calls)) == (
+    assert (_reported(error), error.is_answered, len(region.calls)) == (
         (
             WriteUnconfirmed,
             f"The source answered a write with HTTP status {status}.",
@@ -401,7 +401,7 @@ def test_list_is_believed_under_200_alone(
     document = recorded(f"GetAvailableTimeslots.{name}.response")
     _answers(region, READ, document, status=status)
 
-    assert _told(_failure(client)) == (
+    assert _reported(_failure(client)) == (
         SourceFault,
         f"The source answered with HTTP status {status}.",
         "GetAvailableTimeslots",
@@ -420,7 +420,7 @@ def test_platform_fault_on_a_read_is_a_source_fault(
     error = _failure(client)
 
     assert isinstance(error, SourceFault)
-    assert (_told(error), error.code) == (
+    assert (_reported(error), error.code) == (
         (
             SourceFault,
             f"The source answered with a technical fault ({code}).",
@@ -442,7 +442,7 @@ def test_producers_fault_on_a_read_is_a_source_fault(
     error = _failure(client)
 
     assert isinstance(error, SourceFault)
-    assert (_told(error), error.code) == (
+    assert (_reported(error), error.code) == (
         (
             SourceFault,
             "The source answered with a technical fault (its own).",
@@ -454,7 +454,7 @@ def test_producers_fault_on_a_read_is_a_source_fault(
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "reported"),
     [
         pytest.param(200, "a technical fault (VP007)", id="200"),
         pytest.param(202, "HTTP status 202", id="202"),
@@ -466,7 +466,7 @@ def test_producers_fault_on_a_read_is_a_source_fault(
     ],
 )
 def test_fault_is_read_under_200_and_every_error(
-    status: int, told: str, client: SoapClient, region: responses.RequestsMock
+    status: int, reported: str, client: SoapClient, region: responses.RequestsMock
 ) -> None:
     """A fault under a status that is neither 200 nor an error is not read."""
     _answers(region, READ, write_fault(Fault(code="", text="VP007 Fel")), status=status)
@@ -475,13 +475,13 @@ def test_fault_is_read_under_200_and_every_error(
 
     assert (type(error), error.message) == (
         SourceFault,
-        f"The source answered with {told}.",
+        f"The source answered with {reported}.",
     )
 
 
 @EVERY_WRITE
 @pytest.mark.parametrize(
-    ("text", "told", "party"),
+    ("text", "reported", "party"),
     [
         *(
             pytest.param(f"{code} [vp] {MARKER}", code, Party.PLATFORM, id=code)
@@ -498,7 +498,7 @@ def test_no_fault_proves_that_a_write_was_not_done(  # noqa: PLR0917 - pytest ha
     contract: Contract[Any, Any],
     request_: object,
     text: str,
-    told: str,
+    reported: str,
     party: Party,
     status: int,
     client: SoapClient,
@@ -511,10 +511,10 @@ def test_no_fault_proves_that_a_write_was_not_done(  # noqa: PLR0917 - pytest ha
     error = _failure(client, contract, request_)
 
     assert isinstance(error, FaultedWrite)
-    assert (_told(error), error.fault, error.is_answered) == (
+    assert (_reported(error), error.fault, error.is_answered) == (
         (
             FaultedWrite,
-            f"The source answered a write with a fault ({told}).",
+            f"The source answered a write with a fault ({reported}).",
             contract.interaction.name,
             party,
         ),
@@ -645,7 +645,7 @@ def test_unreadable_answer_to_a_read_is_malformed(
     error = _failure(client)
 
     assert isinstance(error, MalformedAnswer)
-    assert (_told(error), error.element) == (
+    assert (_reported(error), error.element) == (
         (
             MalformedAnswer,
             f"The source's answer cannot be read: {reason}.",
@@ -669,7 +669,7 @@ def test_unreadable_answer_leaves_a_write_unconfirmed(
 
     error = _failure(client, CANCEL, CANCEL_REQUEST)
 
-    assert _told(error) == (
+    assert _reported(error) == (
         WriteUnconfirmed,
         f"The source answered a write unreadably: {reason}.",
         "CancelBooking",
@@ -796,7 +796,7 @@ def test_every_error_of_requests_is_translated_for_a_read(
         expected = NOT_REACHED
     elif issubclass(kind, requests.exceptions.Timeout):
         expected = LATE
-    assert _told(error) == (
+    assert _reported(error) == (
         Unavailable,
         expected,
         "GetAvailableTimeslots",
@@ -919,7 +919,7 @@ def test_error_never_repeats_what_the_source_said(  # noqa: PLR0917 - pytest han
 
 class Producer:
     """
-    A server on loopback that does with each connection as it is told.
+    A server on loopback that runs a script for each connection.
 
     Attributes:
         received: The requests that have arrived whole.
@@ -1139,7 +1139,7 @@ def test_no_cookie_comes_back(cookie: str, connect: Connect) -> None:
 
 
 def test_nothing_of_an_answer_shapes_the_next_question(connect: Connect) -> None:
-    """Validators, other services and demands for TLS or credentials are not kept."""
+    """Validators, other services and calls for TLS or credentials are not kept."""
     headers = (
         'ETag: "1"\r\nLast-Modified: Thu, 01 Oct 2026 06:00:00 GMT\r\n'
         'Cache-Control: max-age=3600\r\nAlt-Svc: h2=":443"\r\n'
@@ -1224,7 +1224,7 @@ print(_failure(client, CANCEL, CANCEL_REQUEST, timeout=0.7).message, flush=True)
 
 
 def test_process_that_stood_still_while_it_connected_sends_nothing() -> None:
-    """When it wakes, whoever waited for its write has long given it up."""
+    """When it wakes, its caller has long given up the write."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         port = listener.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)):
@@ -1241,11 +1241,11 @@ def test_process_that_stood_still_while_it_connected_sends_nothing() -> None:
             accepted, _ = listener.accept()
             _wait(lambda: time.monotonic() - stopped_at > 2.5)
             connecting.send_signal(signal.SIGCONT)
-            told, _ = connecting.communicate(timeout=30)
+            reported, _ = connecting.communicate(timeout=30)
             with accepted:
                 sent = accepted.recv(1)
 
-    assert told == f"{NOT_REACHED}\n"
+    assert reported == f"{NOT_REACHED}\n"
     assert sent == b""
 
 
@@ -1378,7 +1378,7 @@ BREAKS_OFF = [
 def test_read_that_is_broken_off_could_not_be_asked(
     behaviour: Behaviour, connect: Connect
 ) -> None:
-    """A read whose answer breaks off is unavailable, and quotes nothing."""
+    """A read with an answer that breaks off is unavailable, and quotes nothing."""
     with Producer(behaviour) as producer:
         error = _failure(connect(producer.port))
 
@@ -1390,7 +1390,7 @@ def test_read_that_is_broken_off_could_not_be_asked(
 def test_write_that_is_broken_off_is_unconfirmed(
     behaviour: Behaviour, connect: Connect
 ) -> None:
-    """A write whose answer breaks off may have been done, and is not sent again."""
+    """After a broken answer a write may have been done, and is not sent again."""
     with Producer(behaviour) as producer:
         error = _failure(connect(producer.port), CANCEL, CANCEL_REQUEST)
 
@@ -1506,7 +1506,7 @@ TOO_LARGE = f"the document is larger than {PERSONAL.most_bytes} bytes"
         ),
     ],
 )
-def test_unreadable_answer_is_told_from_a_broken_one(
+def test_unreadable_answer_differs_from_a_broken_one(
     answer: bytes, reason: str, connect: Connect
 ) -> None:
     """An answer that came whole and makes no sense is malformed, or unconfirmed."""

@@ -107,7 +107,7 @@ def test_other_codings_are_refused(coding: str) -> None:
 
 @pytest.mark.parametrize("coding", [None, "", "identity", "gzip", "deflate"])
 def test_no_body_is_an_empty_one(coding: str | None) -> None:
-    """Some answers have no body, whatever their header says of it."""
+    """Some answers have no body, in spite of their header."""
     assert read(b"", coding) == b""
 
 

@@ -391,7 +391,7 @@ def test_call_that_is_no_xml_is_refused() -> None:
 def test_recorded_fault_is_read(
     name: str, fault: Fault, code: str | None, recorded: Callable[[str], bytes]
 ) -> None:
-    """A fault is read whoever made it, whatever its detail is called."""
+    """A fault is read from any producer, with any name of its detail."""
     contract = get_subject_of_care_schedule.CONTRACT
 
     answer = read_response(contract, recorded(f"{name}.response"))
@@ -434,7 +434,7 @@ def test_recorded_fault_is_read(
     ],
 )
 def test_fault_is_read_as_far_as_it_goes(inner: str, fault: Fault) -> None:
-    """A fault is a fault whatever it lacks."""
+    """A fault is a fault whichever parts it lacks."""
     answer = read_response(CONTRACT, _envelope(f"<s:Fault>{inner}</s:Fault>"))
 
     assert answer == ContractAnswer(response=fault)

@@ -753,7 +753,7 @@ def test_free_times_in_the_wrong_order_are_read(
 def test_booking_with_the_phone_after_the_names_is_read(
     recorded: Callable[[str], bytes],
 ) -> None:
-    """A MakeBooking whose elements are out of order reads as if they were not."""
+    """A MakeBooking with elements out of order reads as if they were in order."""
     call = read_call(recorded("MakeBooking.wrong-order.request"))
 
     assert (call.action, call.logical_address, call.actor) == (

@@ -1,5 +1,5 @@
 """
-ProcessingStatus: what tells a unit that failed from one that has nothing.
+ProcessingStatus: how a unit that failed differs from one that has nothing.
 """
 
 from collections.abc import Callable

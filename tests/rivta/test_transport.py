@@ -1,5 +1,5 @@
 """
-The transport: no answer is ever another question's, whatever a server sends and when.
+The transport: no answer is ever another question's, for any bytes at any time.
 """
 
 import re
@@ -37,7 +37,7 @@ FAILURES: Final = (OSError, ValueError, urllib3.exceptions.HTTPError)
 
 class Server:
     """
-    A server on loopback whose connections each have a thread and go on for ever.
+    A server on loopback; each connection has a thread and goes on for ever.
 
     Args:
         answer: Is handed the connection and the body of each request that came on it.
@@ -305,7 +305,7 @@ def _exchanges(
     """
     Ask numbered questions, one after the other, of a server that follows scripts.
 
-    The n-th question is answered by the n-th script, whatever connection it comes on.
+    The n-th question is answered by the n-th script, on any connection.
 
     Yields:
         The number of each question that was answered, with the answer.
@@ -339,7 +339,7 @@ def _exchanges(
 def _mixed_up(
     transport: Transport, scripts: Sequence[Script], *, timeout: float = 0.04
 ) -> list[int]:
-    """Return the questions whose answer has bytes that were sent for another one."""
+    """Return the questions with an answer that has bytes of another answer."""
     return [
         number
         for number, reply in _exchanges(transport, scripts, timeout)

@@ -1,5 +1,5 @@
 """
-Why a source could not be reached, in words that tell an operator where to look.
+Why a source could not be reached, in words that show an operator where to look.
 """
 
 import datetime as dt
@@ -103,7 +103,7 @@ def error_at(
     return raised.value
 
 
-def test_an_unknown_host_is_told() -> None:
+def test_an_unknown_host_is_named() -> None:
     """A name that no DNS knows."""
     error = error_at("http://nowhere.invalid/")
 
@@ -113,7 +113,7 @@ def test_an_unknown_host_is_told() -> None:
 @pytest.mark.parametrize(
     "scheme", [pytest.param("http", id="HTTP"), pytest.param("https", id="HTTPS")]
 )
-def test_a_refused_connection_is_told(scheme: str) -> None:
+def test_a_refused_connection_is_named(scheme: str) -> None:
     """Nobody listens at the port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -123,7 +123,7 @@ def test_a_refused_connection_is_told(scheme: str) -> None:
     assert error.detail == "the connection was refused"
 
 
-def test_an_expired_certificate_is_told(tmp_path: Path) -> None:
+def test_an_expired_certificate_is_named(tmp_path: Path) -> None:
     """The source's certificate was good until last year."""
     path = certificate(tmp_path, until=2021)
     with listening(over_tls(path)) as port:
@@ -132,7 +132,7 @@ def test_an_expired_certificate_is_told(tmp_path: Path) -> None:
     assert error.detail == ("its certificate is not accepted: certificate has expired")
 
 
-def test_a_certificate_of_an_unknown_authority_is_told(tmp_path: Path) -> None:
+def test_a_certificate_of_an_unknown_authority_is_named(tmp_path: Path) -> None:
     """The source's certificate is not one that we trust."""
     path = certificate(tmp_path, until=2120)
     with listening(over_tls(path)) as port:
@@ -141,7 +141,7 @@ def test_a_certificate_of_an_unknown_authority_is_told(tmp_path: Path) -> None:
     assert error.detail == ("its certificate is not accepted: self-signed certificate")
 
 
-def test_a_port_without_tls_is_told() -> None:
+def test_a_port_without_tls_is_named() -> None:
     """The source speaks plain HTTP where TLS is expected."""
     with listening(
         lambda connection: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -167,7 +167,7 @@ def test_a_port_without_tls_is_told() -> None:
         ),
     ],
 )
-def test_what_is_no_whole_answer_of_http_is_told(answer: bytes, detail: str) -> None:
+def test_an_incomplete_http_answer_is_named(answer: bytes, detail: str) -> None:
     """The words are ours, and no names of classes."""
 
     def serve(connection: socket.socket) -> None:
@@ -180,7 +180,7 @@ def test_what_is_no_whole_answer_of_http_is_told(answer: bytes, detail: str) -> 
     assert error.detail == detail
 
 
-def test_a_missing_file_of_ours_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_of_ours_is_named(tmp_path: Path) -> None:
     """The certificate that the options name is there no more."""
     path = write_certificate(tmp_path / "ours.pem")
     error = error_at("https://127.0.0.1:1/", certificate=str(path), then=path.unlink)
@@ -188,7 +188,7 @@ def test_a_missing_file_of_ours_is_told(tmp_path: Path) -> None:
     assert error.detail == "a certificate file of ours cannot be read"
 
 
-def test_an_answer_that_does_not_come_is_told() -> None:
+def test_an_answer_that_does_not_come_is_named() -> None:
     """The source took the question and fell silent."""
     over = threading.Event()
     with listening(lambda _: over.wait(5)) as port:

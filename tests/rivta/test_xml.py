@@ -1,5 +1,5 @@
 """
-Reading XML from outside: whatever comes, one kind of error, and never a long wait.
+Reading XML from outside: any input gives one kind of error, and never a long wait.
 """
 
 import traceback
@@ -62,7 +62,7 @@ def _laughs() -> bytes:
 @pytest.mark.parametrize(
     "document",
     [
-        pytest.param(b"<a>\xc3\xa5</a>", id="UTF-8 without a word"),
+        pytest.param(b"<a>\xc3\xa5</a>", id="UTF-8 undeclared"),
         pytest.param(b"\xef\xbb\xbf<a>\xc3\xa5</a>", id="UTF-8 with a byte order mark"),
         pytest.param(
             b'<?xml version="1.0" encoding="UTF-8"?><a>\xc3\xa5</a>', id="UTF-8"
@@ -130,8 +130,8 @@ def test_charset_of_the_media_type_wins(content_type: str, document: bytes) -> N
     assert parse(document, content_type=content_type).text == "å"
 
 
-def test_document_of_several_parts_is_told_by_its_media_type() -> None:
-    """An answer in MTOM is named as that, whatever its parts begin with."""
+def test_document_of_several_parts_is_recognised_by_its_media_type() -> None:
+    """An answer in MTOM is named as that, for any beginning of its parts."""
     with pytest.raises(UnreadableXml, match="several parts"):
         parse(b"\xff", content_type='Multipart/Related; type="application/xop+xml"')
 

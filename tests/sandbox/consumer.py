@@ -78,7 +78,7 @@ def _is_number(text: str) -> bool:
 
 
 class Consumer:
-    """One region, as its first unit unless told otherwise."""
+    """One region, as its first unit by default."""
 
     def __init__(self, server: SandboxServer, name: str) -> None:
         self.server = server
@@ -98,7 +98,7 @@ class Consumer:
         actor: Actor | None = None,
         timeout: float = TIMEOUT_S,
     ) -> ContractAnswer:
-        """Send a message with the real client, as the agent unless told otherwise."""
+        """Send a message with the real client, as the agent by default."""
         return self._client.call(
             contract,
             request,

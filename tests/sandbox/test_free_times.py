@@ -131,7 +131,7 @@ def test_only_the_days_asked_for_are_listed(consumer: Consumer) -> None:
 
 
 def test_group_times_are_listed_once_for_each_place(norr: Consumer) -> None:
-    """A time for five is listed five times with nothing to tell them apart."""
+    """A time for five is listed five times without any difference."""
     assert set(Counter(norr.slots_of(COUNTED_TYPE)).values()) == {5}
 
 

@@ -69,7 +69,7 @@ def _fault_text(document: bytes) -> str:
 
 
 def test_mitt_writes_empty_elements(mitt: Consumer) -> None:
-    """A free time in mitt has empty elements for whatever it lacks."""
+    """A free time in mitt has empty elements for all that it lacks."""
     assert _empty(_first_listed(mitt)) == {
         "performer",
         "bookingId",
@@ -189,7 +189,7 @@ def test_mitt_says_cancelled(mitt: Consumer) -> None:
 
 
 def test_mitt_gives_a_moved_booking_a_new_id(mitt: Consumer) -> None:
-    """UpdateBooking in mitt changes the id, which only the schedule tells."""
+    """UpdateBooking in mitt changes the id, which only the schedule shows."""
     old, new = mitt.slots_of("covid")[:2]
     booking_id = mitt.make(old).booking_id or ""
     mitt.update(booking_id, new)
@@ -238,7 +238,7 @@ def test_mitt_cuts_a_reason(mitt: Consumer) -> None:
 
 
 def test_mitt_ignores_the_time_type_with_a_booking(mitt: Consumer) -> None:
-    """With a booking id mitt lists all that its room does, whatever was asked for."""
+    """With a booking id mitt lists all that its room does, for any question."""
     booking_id = mitt.booked()
     covid = mitt.time_type("covid").id
     listed = mitt.slots(booking_id=booking_id, time_type_id=covid)

@@ -161,7 +161,7 @@ def reported(
     permissions: BookingPermissions = CANCEL,
     is_invitation: bool = False,
 ) -> Booking:
-    """Return a booking as a source tells of it."""
+    """Return a booking as a source reports it."""
     return Booking(
         unit=UNIT,
         booking_id=None if booking_id is None else BookingId(booking_id),

@@ -152,7 +152,7 @@ def test_errors_hide_values(database: Database) -> None:
 
 
 def test_failed_block_changes_nothing(database: Database) -> None:
-    """A transaction whose block raises leaves nothing behind."""
+    """A transaction leaves nothing behind when its block raises."""
     with suppress(KeyError), database.writing() as connection:
         connection.exec_driver_sql("CREATE TABLE left_behind (id INTEGER)")
         raise KeyError

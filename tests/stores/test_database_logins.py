@@ -1,5 +1,5 @@
 """
-What a PostgreSQL says to who may not come in, told in our words and without its own.
+What a PostgreSQL says when it refuses a login, in our words and without its own.
 """
 
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ def _server() -> Iterator[PostgresqlServer]:
         ),
     ],
 )
-def test_who_may_not_come_in_is_told_why(
+def test_a_refused_login_is_explained(
     server: PostgresqlServer, user: str, query: str, fault: DatabaseFault
 ) -> None:
     """Each refusal has its advice, and the exception holds nothing of the URL."""
@@ -77,8 +77,10 @@ def test_who_may_not_come_in_is_told_why(
     assert "hemligt" not in str(caught.value)
 
 
-def test_who_may_not_write_is_told_so(server: PostgresqlServer) -> None:
-    """A user without the right to make tables is told so."""
+def test_a_user_who_may_not_write_is_reported(
+    server: PostgresqlServer,
+) -> None:
+    """A user without the right to make tables is reported as that."""
     database = Database(f"postgresql://gateway:riktigt@/journal?host={server.socket}")
 
     with pytest.raises(DatabaseUnavailable) as caught, database.writing() as connection:

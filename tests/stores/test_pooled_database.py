@@ -63,7 +63,7 @@ def test_many_book_at_once_behind_a_transaction_pooler(pooled_url: str) -> None:
     database.close()
 
 
-def test_no_transaction_rests_on_what_its_session_was_told(pooled_url: str) -> None:
+def test_no_transaction_relies_on_settings_of_its_session(pooled_url: str) -> None:
     """Every transaction is durable, also in a session where another turned that off."""
     others = Database(pooled_url)
     ours = Database(pooled_url)

@@ -37,7 +37,7 @@ def _locked_url() -> Iterator[str]:
 def test_a_password_that_is_refused_is_a_wrong_setting(
     locked_url: str, user: str
 ) -> None:
-    """A Redis that does not let us in is told of, without the password."""
+    """A Redis that refuses the login is reported, without the password."""
     client = RedisClient(locked_url.replace("unix://", f"unix://{user}"))
 
     with pytest.raises(WrongRedis) as caught:
@@ -48,7 +48,7 @@ def test_a_password_that_is_refused_is_a_wrong_setting(
 
 
 def test_the_right_password_is_let_in(locked_url: str) -> None:
-    """Nothing is told of a Redis that lets us in."""
+    """Nothing is reported of a Redis that accepts the login."""
     client = RedisClient(locked_url.replace("unix://", "unix://:riktigt@"))
 
     client.check()
@@ -61,7 +61,7 @@ def test_a_redis_that_is_away_is_no_wrong_setting() -> None:
 
 
 def test_what_is_no_redis_is_a_wrong_setting() -> None:
-    """A web server, say, is told from a Redis."""
+    """A web server, for instance, is not taken for a Redis."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer() -> None:
@@ -107,7 +107,7 @@ def test_a_redis_that_is_no_cluster_is_a_wrong_setting(open_url: str) -> None:
     ]
 
 
-def test_a_redis_without_tls_is_told_of(open_url: str) -> None:
+def test_a_redis_without_tls_is_reported(open_url: str) -> None:
     """Redis answers the beginning of TLS with nothing at all."""
     client = redis.Redis.from_url(open_url)
     port = free_port()
@@ -148,9 +148,7 @@ def test_a_server_that_answers_tls_with_plain_text_is_a_wrong_setting() -> None:
         ("unix:///nowhere/redis.sock", RedisFault.NO_SOCKET),
     ],
 )
-def test_what_keeps_redis_from_being_asked_is_told_apart(
-    url: str, fault: RedisFault
-) -> None:
+def test_each_fault_of_redis_has_its_own_message(url: str, fault: RedisFault) -> None:
     """A refusal, an unknown host and an absent socket each have their words."""
     client = RedisClient(url)
     with pytest.raises(StoreUnavailable) as caught, client.asking() as asked:

@@ -105,7 +105,7 @@ def test_lookup_uses_first_key() -> None:
 
 
 def test_repr_hides_keys() -> None:
-    """The repr of a seal tells how many keys it has, and none of them."""
+    """The repr of a seal shows how many keys it has, and none of them."""
     assert repr(Seal([NEW, OLD])) == "Seal(2 keys)"
 
 
@@ -142,7 +142,7 @@ def test_key_file_is_made(tmp_path: Path) -> None:
 
 
 def test_key_file_is_for_owner_only(tmp_path: Path) -> None:
-    """A key file that was made can be read by its owner only, whatever the umask."""
+    """A key file that was made can be read by its owner only, with any umask."""
     path = tmp_path / "keys"
     before = os.umask(0)
     try:
@@ -213,7 +213,7 @@ def test_binary_key_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_missing_directory_is_named(tmp_path: Path) -> None:
-    """Where no key file can be made the operator is told what to see to."""
+    """When no key file can be made, the error says what to do."""
     with pytest.raises(UnusableKey, match="see that its directory exists"):
         Seal.from_file(tmp_path / "missing" / "keys")
 

@@ -1,5 +1,5 @@
 """
-URLs of databases and of Redis: what they mean, and that no secret of theirs is told.
+URLs of databases and of Redis: what they mean; and no error shows a secret.
 """
 
 from urllib.parse import quote
@@ -32,24 +32,24 @@ def test_an_escaped_password_comes_back(password: str) -> None:
 
 @given(_PASSWORDS, st.sampled_from(["postgresql://u:{}@h/d", "postgres://u:{}@h:1/d"]))
 def test_no_fault_of_a_database_repeats_a_password(password: str, url: str) -> None:
-    """A password that is not escaped is taken, or refused without a word of it."""
+    """A password that is not escaped is taken, or refused without showing it."""
     try:
-        told = repr(database_url(url.format(f"hemligt{password}hemligt")).url)
+        reported = repr(database_url(url.format(f"hemligt{password}hemligt")).url)
     except WrongDatabase as error:
-        told = str(error)
+        reported = str(error)
 
-    assert "hemligt" not in told
+    assert "hemligt" not in reported
 
 
 @given(_PASSWORDS)
 def test_no_fault_of_redis_repeats_a_password(password: str) -> None:
     """The same of Redis, also of what a URL is shown as."""
     try:
-        told = repr(redis_url(f"redis://:hemligt{password}hemligt@h:6379/0"))
+        reported = repr(redis_url(f"redis://:hemligt{password}hemligt@h:6379/0"))
     except WrongRedis as error:
-        told = str(error)
+        reported = str(error)
 
-    assert "hemligt" not in told
+    assert "hemligt" not in reported
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def test_a_block_with_more_behind_it_is_unreadable() -> None:
 
 
 def test_a_block_of_another_version_is_unreadable() -> None:
-    """A newer program's mark is refused, whatever follows."""
+    """A newer program's mark is refused with anything after it."""
     with pytest.raises(UnreadableBlock, match="another version"):
         unpack(b"FGB9" + pack(block())[4:])
 
@@ -185,7 +185,7 @@ def test_a_damaged_header_is_unreadable(changed: dict[str, object]) -> None:
 
 
 def test_a_block_without_free_times_is_a_block() -> None:
-    """A source that has nothing free is told apart from one that was not asked."""
+    """A source that has nothing free differs from one that was not asked."""
     key = BlockKey(source=SourceName("norr"), unit=UNIT, time_type_id=VISIT)
     empty = block([], key=key, earlier_schedules=[schedule()])
 

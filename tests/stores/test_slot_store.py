@@ -220,7 +220,7 @@ def test_an_offer_is_kept(store: RedisSlotStore) -> None:
 def test_an_unreadable_offer_counts_as_absent(
     store: RedisSlotStore, client: Any
 ) -> None:
-    """What another version has written is told anew."""
+    """What another version has written is stored anew."""
     client.set("offer:norr", b"{}")
 
     assert store.catalogue(NORR) is None
@@ -299,7 +299,7 @@ def test_an_unreadable_status_counts_as_absent(
 
 
 def test_changes_say_what_was_replaced(store: RedisSlotStore) -> None:
-    """Blocks, catalogues and statuses are told of, each once."""
+    """Changes of blocks, catalogues and statuses are reported, each once."""
     cursor = store.cursor()
     for _ in range(2):
         store.put_block(block())
@@ -317,7 +317,7 @@ def test_changes_say_what_was_replaced(store: RedisSlotStore) -> None:
 
 
 def test_changes_go_on_from_the_cursor(store: RedisSlotStore) -> None:
-    """What was told once is not told again."""
+    """What was reported once is not reported again."""
     store.put_block(block())
     cursor = store.cursor()
     store.put_block(block([], key=OTHER_KEY))
@@ -330,7 +330,7 @@ def test_changes_go_on_from_the_cursor(store: RedisSlotStore) -> None:
 
 
 def test_an_empty_store_has_a_cursor(store: RedisSlotStore) -> None:
-    """The first change ever is told to one who came before it."""
+    """A reader that came before the first change gets it."""
     cursor = store.cursor()
     store.put_block(block())
 
@@ -368,7 +368,7 @@ def test_a_change_ends_the_wait(store: RedisSlotStore, own_redis_url: str) -> No
 def test_everything_was_missed_after_redis_was_emptied(
     store: RedisSlotStore, client: Any
 ) -> None:
-    """After FLUSHALL a reader is told to read everything."""
+    """After FLUSHALL a reader must read everything."""
     store.put_block(block())
     cursor = store.cursor()
     client.flushall()
@@ -395,7 +395,7 @@ def test_what_came_after_redis_was_emptied_was_missed_too(
 
 
 def test_changes_were_missed_after_trimming(store: RedisSlotStore, client: Any) -> None:
-    """A reader that was away for longer than the stream reaches back is told so."""
+    """A reader that was away for too long for the stream is informed."""
     store.put_block(block())
     cursor = store.cursor()
     for _ in range(5):
@@ -453,8 +453,8 @@ def test_nothing_personal_is_in_a_key_or_a_value(
     store.put_status(STATUS)
 
     names = client.keys("*")
-    told = repr(client.xrange("changes")).encode()
-    kept = b"\n".join([*names, *filter(None, client.mget(names)), told])
+    reported = repr(client.xrange("changes")).encode()
+    kept = b"\n".join([*names, *filter(None, client.mget(names)), reported])
     assert set(names) == {
         b"changes",
         b"offer:norr",

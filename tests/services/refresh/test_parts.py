@@ -26,7 +26,7 @@ KEY = BlockKey(source=NORR, unit=UNIT, time_type_id=VISIT)
 
 
 class Seconds:
-    """Seconds that go on when told."""
+    """Seconds that the test moves."""
 
     def __init__(self) -> None:
         self.present = 100.0
@@ -197,7 +197,7 @@ def test_the_days_with_times_are_remembered() -> None:
 
 
 def test_turns_come_at_an_even_rate() -> None:
-    """Four at once are given turns a quarter of a second apart."""
+    """Four calls at once leave a quarter of a second apart."""
     pace = Pace(4.0, elapsed=Seconds())
 
     assert [pace.reserve() for _ in range(4)] == [0.0, 0.25, 0.5, 0.75]
@@ -219,7 +219,7 @@ def test_the_first_turn_can_be_put_off() -> None:
 
 
 def test_a_turn_that_is_too_late_is_not_taken() -> None:
-    """Whoever cannot wait leaves the turn to others."""
+    """A call that cannot wait leaves its place to others."""
     pace = Pace(1.0, elapsed=Seconds())
     pace.reserve()
 
@@ -227,7 +227,7 @@ def test_a_turn_that_is_too_late_is_not_taken() -> None:
 
 
 def test_a_deadline_passes_by_itself() -> None:
-    """The clock alone ends it, whoever sleeps."""
+    """The clock alone ends it, also while a thread sleeps."""
     seconds = Seconds()
     deadline = LeaseDeadline(until=110.0, elapsed=seconds)
     before = deadline.has_passed()

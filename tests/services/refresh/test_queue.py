@@ -219,7 +219,7 @@ def test_what_never_answered_and_fails_lets_others_be_asked(
     assert in_order(queue) == [B, A]
 
 
-def test_a_failure_that_is_not_the_sources_is_not_told(clock: MovableClock) -> None:
+def test_a_failure_that_is_not_the_sources_is_not_reported(clock: MovableClock) -> None:
     """What could not be stored waits, and nobody is blamed."""
     queue = queue_of(A, clock=clock)
     queue.take(everything)
@@ -275,7 +275,7 @@ def test_a_closed_interaction_passes_nothing(clock: MovableClock) -> None:
 
 
 def test_the_probe_is_what_answered_last(clock: MovableClock) -> None:
-    """It tells best whether anything answers; its patience does not count."""
+    """It shows best whether anything answers; its waiting time does not count."""
     queue = queue_of(A, B, C, clock=clock)
     aged(queue, A=9, B=1)
     queue.record_failure(B, ERROR)

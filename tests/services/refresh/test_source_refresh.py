@@ -273,7 +273,7 @@ def test_times_are_due_after_a_third_of_their_freshness(world: World) -> None:
 
 
 def test_the_offer_is_due_after_six_hours(world: World) -> None:
-    """What a unit offers is asked for four times a day."""
+    """A unit's time types are asked for four times a day."""
     world.run_once()
     world.clock.forward(hours=6)
 
@@ -315,7 +315,7 @@ def test_free_times_become_a_block(world: World) -> None:
     assert (found.asked_at, found.answered_at, found.rejected) == (NOW, NOW, {})
 
 
-def test_what_a_source_offers_is_told(world: World) -> None:
+def test_the_catalogue_of_a_source_is_stored(world: World) -> None:
     """The catalogue has units, time types and staff."""
     eva = Performer(hsa_id=HsaId("SE2321000016-P01"), first_name="Eva", last_name="Ek")
     world.adapter.performers = (eva,)
@@ -408,7 +408,7 @@ def test_what_the_adapter_rejected_is_counted(world: World) -> None:
 
 
 def test_nothing_free_is_a_block_too(world: World) -> None:
-    """A source that answered with nothing is told from one that was not asked."""
+    """A source that answered with nothing differs from one that was not asked."""
     world.run_once()
 
     assert len(world.block().rows) == 0
@@ -492,7 +492,7 @@ TIMES_LOST = Loss(
 )
 
 
-def test_what_was_left_out_is_told_by_contract_unit_and_reason(world: World) -> None:
+def test_losses_are_reported_by_contract_unit_and_reason(world: World) -> None:
     """The status has every loss: of times, of time types, of staff."""
     world.adapter.rejected = {
         GetAvailableTimeslots: ("endTimeExclusive: not an end",) * 2,
@@ -589,7 +589,7 @@ def failing(world: World, *interactions: Interaction) -> None:
 
 
 def test_a_failing_source_says_so(world: World) -> None:
-    """The status tells since when, and what went wrong last."""
+    """The status says since when, and what went wrong last."""
     failing(world)
     with capture_logs() as logs:
         world.run_once()
@@ -620,7 +620,7 @@ def test_a_failing_source_says_so(world: World) -> None:
 
 
 def test_a_source_recovers(world: World) -> None:
-    """One answer ends a failure, and is told at once."""
+    """One answer ends a failure, and is reported at once."""
     failing(world)
     world.run_once()
     world.adapter.errors = {}
@@ -765,8 +765,8 @@ def test_an_emptied_store_is_refilled() -> None:
     found = world.store.catalogue(NORR), world.store.block_keys()
     assert [short(each) for each in world.run_once()] == ["times A01 TT-BESOK"]
 
-    told = catalogue(units=(unit(),), answered_at=NOW + timedelta(seconds=10))
-    assert found == (told, [])
+    reported = catalogue(units=(unit(),), answered_at=NOW + timedelta(seconds=10))
+    assert found == (reported, [])
     assert world.store.block_keys() == [KEY]
 
 
@@ -792,7 +792,7 @@ def test_what_is_old_is_due_after_a_restart(world: World) -> None:
 
 
 def test_earlier_schedules_survive_a_restart(world: World) -> None:
-    """What a client was told of before the restart can still be read."""
+    """What a client knew before the restart can still be read."""
     room = schedule(resource_id=ResourceId("1"))
     world.adapter.timeslots = [timeslot(4, of=room)]
     world.run_once()
@@ -863,7 +863,7 @@ def run_until(world: World, holds: Any, *, within_s: float = 5.0) -> float:
 
 
 def test_the_loop_asks_everything(world: World) -> None:
-    """Running in a thread it asks the same as at once, and ends when told."""
+    """Running in a thread it asks the same as at once, and ends on request."""
     run_until(world, lambda: world.store.block_keys() == [KEY])
 
     assert [short(each) for each in world.adapter.calls][:2] == [
@@ -957,7 +957,7 @@ def test_the_last_offer_is_the_one_that_stands() -> None:
 
 
 def test_stopping_does_not_wait_for_the_budget() -> None:
-    """A call whose turn is far away is not waited for."""
+    """Nothing waits for a call that the pace allows much later only."""
     world = World(source=source(budget=Budget(calls_per_second=0.01)))
 
     began = monotonic()
@@ -967,7 +967,7 @@ def test_stopping_does_not_wait_for_the_budget() -> None:
     assert [short(each) for each in world.adapter.calls] == ["time types A01"]
 
 
-def test_a_fault_of_our_own_is_told_and_not_repeated_at_once() -> None:
+def test_a_fault_of_our_own_is_logged_and_not_repeated_at_once() -> None:
     """A programming error in an adapter stops no other task and makes no hot loop."""
     world = World()
 
@@ -1008,7 +1008,7 @@ def test_a_fault_of_our_own_is_logged_by_its_kind() -> None:
 
 
 def test_an_unavailable_store_is_not_the_sources_failure_in_the_loop() -> None:
-    """The source's error is its own: a store's is told apart."""
+    """The source's error is its own: a store's differs."""
     world = World()
     world.adapter.errors = {
         scheduling.GET_ALL_TIME_TYPES: StoreUnavailable("Redis: ReadOnlyError")
@@ -1021,7 +1021,7 @@ def test_an_unavailable_store_is_not_the_sources_failure_in_the_loop() -> None:
 
 
 def test_a_source_that_is_down_is_unavailable(world: World) -> None:
-    """A source that cannot be reached at all is told of like one that faults."""
+    """A source that cannot be reached at all is reported like one that faults."""
     world.adapter.errors = dict.fromkeys(
         scheduling.INTERACTIONS,
         Unavailable("The source did not answer in time.", source=NORR),
@@ -1059,7 +1059,7 @@ def ten_units(failing: set[HsaId] = frozenset(), **changed: Any) -> World:  # ty
 
 
 def test_one_failing_unit_does_not_make_its_source_fail() -> None:
-    """The source answers; the unit that does not is told of by itself, once."""
+    """The source answers; the unit that does not is reported by itself, once."""
     failing_unit = TEN_UNITS[3].hsa_id
     world = ten_units({failing_unit})
     with capture_logs() as logs:
@@ -1115,7 +1115,7 @@ def test_a_broken_interaction_is_tried_by_one_probe() -> None:
 
 
 def test_staff_that_cannot_be_had_do_not_keep_times_away() -> None:
-    """A source whose GetAllPerformers fails is refreshed all the same."""
+    """A source with a failing GetAllPerformers is still refreshed."""
     world = ten_units()
     failing(world, scheduling.GET_ALL_PERFORMERS)
     world.run_once()
@@ -1140,7 +1140,7 @@ def test_a_source_that_never_says_which_units_it_has_fails() -> None:
 
 
 def three_windows(*timeslots: Any, **changed: Any) -> World:
-    """Return a world whose nine days and today take four windows."""
+    """Return a world in which nine days and today take four windows."""
     world = World(
         source=source(
             budget=AS_FAST_AS_CAN_BE,
@@ -1184,7 +1184,7 @@ def test_no_dates_are_no_times() -> None:
 
 
 def test_dates_are_not_asked_for_where_every_window_has_times() -> None:
-    """What was listed last tells that a call for the dates would save none."""
+    """The last list shows that a call for the dates would save none."""
     world = three_windows(*(timeslot(3 + 24 * day) for day in range(10)))
     world.run_once()
     world.adapter.calls.clear()
@@ -1227,7 +1227,7 @@ def test_dates_are_not_asked_for_where_every_window_has_times() -> None:
 def test_dates_in_doubt_cost_no_times(
     answer: Listed[AvailableDate], reason: str, count: int
 ) -> None:
-    """Where a date cannot be used every window is asked for, and the status tells."""
+    """Where a date cannot be used every window is asked for, and the status says so."""
     world = three_windows(timeslot(3))
     world.adapter.get_available_dates = lambda *_, **__: answer  # type: ignore[method-assign] # one answer of this test
     world.run_once()
@@ -1245,7 +1245,7 @@ def test_dates_in_doubt_cost_no_times(
 
 
 def test_without_dates_every_window_is_asked_for() -> None:
-    """A source whose GetAvailableDates fails loses nothing by it."""
+    """A source with a failing GetAvailableDates loses nothing by it."""
     world = three_windows(timeslot(3))
     failing(world, scheduling.GET_AVAILABLE_DATES)
     world.run_once()

@@ -27,7 +27,7 @@ LASTS = timedelta(seconds=12)
 
 
 class Work:
-    """Work that goes on until its deadline ends, and a call longer when told."""
+    """Work that goes on until its deadline ends, or a call longer on request."""
 
     def __init__(self, source: SourceName) -> None:
         self.source = source
@@ -53,7 +53,7 @@ class Failing(Work):
 
 
 class Worker:
-    """A share with a clock that goes on when told."""
+    """A share with a clock that the test moves."""
 
     def __init__(self, url: str, holder: str, kind: type[Work] = Work) -> None:
         self.client = RedisClient(url)
@@ -184,7 +184,7 @@ def test_renewing_keeps_a_source(start: Any) -> None:
 def test_a_worker_that_slept_too_long_has_lost_its_sources(
     start: Any, client: Any
 ) -> None:
-    """Its own clock tells it, before it has spoken to Redis."""
+    """Its own clock shows it, before it has asked Redis."""
     worker = start("one")
     worker.tick()
     worker.seconds += 10
@@ -257,7 +257,7 @@ def test_a_worker_that_closes_gives_everything_back(start: Any, client: Any) -> 
     assert client.keys("*") == []
 
 
-def test_work_that_fails_is_told_and_begun_again(start: Any) -> None:
+def test_work_that_fails_is_logged_and_begun_again(start: Any) -> None:
     """A fault of the program's own in one source stops no other, and not for ever."""
     worker = start("one", kind=Failing)
     with capture_logs() as logs:
@@ -274,7 +274,7 @@ def test_work_that_fails_is_told_and_begun_again(start: Any) -> None:
 
 
 def test_leases_say_that_redis_is_away(url: str) -> None:
-    """Whoever asks for a lease of a Redis that is gone is told so."""
+    """A call for a lease fails when Redis is gone."""
     client = RedisClient(url.replace("redis.sock", "nobody.sock"))
 
     with pytest.raises(StoreUnavailable, match="Redis: ConnectionError"):

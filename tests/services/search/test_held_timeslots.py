@@ -78,8 +78,8 @@ def test_everything_is_news_at_first(held: HeldTimeslots, places: Places) -> Non
     assert held.changes() == places.all
 
 
-def test_what_has_changed_is_told(held: HeldTimeslots, places: Places) -> None:
-    """After that a reading tells of what has changed, and of nothing else."""
+def test_changes_are_returned(held: HeldTimeslots, places: Places) -> None:
+    """After that a reading returns what has changed, and nothing else."""
     held.changes()
     places.changes = {"morning": (7.0, inf), "evening": ()}
 
@@ -91,13 +91,13 @@ def test_the_journal_is_asked_four_times_a_second(
 ) -> None:
     """Within a quarter of a second nothing is asked again, and nothing is news."""
     places.changes = {"noon": (1.0,)}
-    told = []
+    reported = []
     for _ in range(4):
-        told.append(held.changes())
+        reported.append(held.changes())
         clock.forward(milliseconds=125)
 
     assert places.asked == [NOW, 1.0]
-    assert told == [places.all, {}, places.changes, {}]
+    assert reported == [places.all, {}, places.changes, {}]
 
 
 def test_changes_are_asked_from_the_last_reading_on(
@@ -126,7 +126,7 @@ def test_everything_is_read_again_now_and_then(
     assert places.asked == [NOW, 1.0, 2.0, clock()]
 
 
-def test_what_could_not_be_read_is_told_later(
+def test_what_could_not_be_read_is_returned_later(
     held: HeldTimeslots, places: Places
 ) -> None:
     """A journal that is away loses no change."""

@@ -64,7 +64,7 @@ def southern(hours: float, hsa_id: str = SOUTHERN_UNIT, **changed: Any) -> Times
 
 @dataclass
 class World:
-    """norr, whose times are kept, and syd, which is asked within each search."""
+    """norr, with stored times, and syd, which each search asks."""
 
     live: dict[str, Any] = field(default_factory=dict)
     units: tuple[HsaId, ...] = (SOUTHERN_UNIT,)
@@ -199,13 +199,13 @@ def test_each_search_asks_anew(world: World) -> None:
 
 
 def test_a_page_of_live_times_does_not_hold(world: World) -> None:
-    """It is not to be answered again from what was drawn."""
+    """It must not be answered from a cached rendering."""
     page = world.page()
 
     assert not world.search.still_holds(page.snapshot.version, page.until)
 
 
-def test_whose_times_they_are_is_known(world: World) -> None:
+def test_the_source_of_live_times_is_known(world: World) -> None:
     """A schedule can be read after the search, in every process."""
     token = southern(2).schedule.token
     before = world.view.snapshot.known(token)
@@ -292,7 +292,7 @@ def test_past_times_and_other_types_are_left_out(world: World) -> None:
 
 
 def test_a_source_that_misses_the_deadline_is_named(make: Any) -> None:
-    """The others' times come in time; the search says whose do not."""
+    """The others' times come in time; the search names the late sources."""
     world: World = make(live={"live_timeout": timedelta(seconds=0.2)})
     answers = hanging(world)
     began = monotonic()
@@ -414,7 +414,7 @@ def test_the_earliest_windows_are_asked_for_first(make: Any) -> None:
 
 
 def test_the_budget_applies(make: Any) -> None:
-    """A call whose turn comes after the deadline is not made, and that is named."""
+    """A call that the pace allows only after the deadline is not made, and is named."""
     world: World = make(
         units=MANY_UNITS[:4],
         live={
@@ -429,7 +429,7 @@ def test_the_budget_applies(make: Any) -> None:
 
 
 def test_a_source_that_stopped_answering_is_not_waited_for(make: Any) -> None:
-    """After failures in a row searches are told at once, until a probe succeeds."""
+    """After failures in a row searches do not wait, until a probe succeeds."""
     world: World = make(units=MANY_UNITS[:6])
     world.adapter.errors = {scheduling.GET_AVAILABLE_TIMESLOTS: FAULT}
     world.page()
@@ -547,7 +547,7 @@ def test_an_unknown_time_type_asks_nobody(world: World) -> None:
     assert world.asked == []
 
 
-def test_live_times_that_could_not_be_kept_are_told(world: World) -> None:
+def test_live_times_that_could_not_be_kept_are_reported(world: World) -> None:
     """The others are shown, none is counted, and the log has it once."""
     world.adapter.is_careless = True
     world.adapter.timeslots.append(timeslot(5, of=schedule(SOUTHERN_UNIT, COVID)))
@@ -597,7 +597,7 @@ LIVE_KEY = BlockKey(source=SYD, unit=SOUTHERN_UNIT, time_type_id=VISIT)
 
 
 def stored(world: World) -> SlotBlock:
-    """Return what is stored of the live source when all has been told."""
+    """Return what is stored of the live source when all has been stored."""
     world.asker.close()
     (kept,) = world.store.blocks([LIVE_KEY])
     assert kept is not None
@@ -616,7 +616,9 @@ def test_what_live_answers_lose_is_stored(world: World) -> None:
     assert len(kept.rows) == 0
 
 
-def test_a_whole_live_answer_ends_what_another_process_has_told(world: World) -> None:
+def test_a_whole_live_answer_ends_the_loss_of_another_process(
+    world: World,
+) -> None:
     """What is stored is the last answer's, whichever process was asked."""
     lossy = block([], key=LIVE_KEY, rejected={"of another time type": 1})
     world.store.put_block(lossy)

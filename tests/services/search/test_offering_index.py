@@ -1,5 +1,5 @@
 """
-The directory as arrays: whose time types fit.
+The directory as arrays: which units' time types fit.
 """
 
 import math
@@ -71,7 +71,7 @@ def test_all_are_there(index: OfferingIndex) -> None:
 
 
 def test_a_shared_code_finds_every_units(index: OfferingIndex) -> None:
-    """What means a SNOMED CT code is found, whatever the unit calls it."""
+    """What means a SNOMED CT code is found under any name of the unit."""
     assert of(index, index.of_code(MEANING.code)) == list(OFFERINGS[1:3])
     assert of(index, index.of_code("1")) == []
 

@@ -49,7 +49,7 @@ def table_of(schedules: list[Schedule]) -> tuple[ScheduleTable, list[int]]:
 @given(schedules=st.lists(SCHEDULES, max_size=30))
 @settings(deadline=None)
 def test_a_table_has_what_was_added(schedules: list[Schedule]) -> None:
-    """By number and by token, with the names that were told last."""
+    """By number and by token, with the names that were reported last."""
     table, numbers = table_of(schedules)
 
     last = {each.token: each for each in schedules}

@@ -1,5 +1,5 @@
 """
-What searches note of ageing times, and how it comes to the workers.
+What searches note of ageing times, and how the workers get it.
 """
 
 from datetime import timedelta
@@ -43,8 +43,8 @@ class World:
     def __init__(self) -> None:
         self.clock = MovableClock()
         self.store = MemorySlotStore()
-        self.told = MemoryRefreshHints()
-        self.hints = SearchHints(self.told)
+        self.reported = MemoryRefreshHints()
+        self.hints = SearchHints(self.reported)
         norr = source(units=tuple(unit(each) for each in UNITS))
         self.view = SlotView([norr], {}, self.store, dict, clock=self.clock)
         self.search = SlotSearch(
@@ -65,11 +65,11 @@ class World:
         self.store.put_block(block([], key=key, answered_at=at))
 
     def wanted(self, **criteria: Any) -> set[RefreshHint]:
-        """Search, and return what the workers are told then."""
+        """Search, and return the hints that the workers get then."""
         self.view.catch_up()
         self.search.search(SlotCriteria(selector=Selector(**criteria)))
         self.hints.send()
-        return set(self.told.take(NORR))
+        return set(self.reported.take(NORR))
 
 
 @pytest.fixture(name="world")
@@ -78,7 +78,7 @@ def _world() -> World:
 
 
 def test_fresh_times_are_not_noted(world: World) -> None:
-    """Where all is well there is nothing to tell."""
+    """Where all is well there are no hints."""
     assert world.wanted() == set()
 
 
@@ -113,16 +113,16 @@ def test_only_what_was_searched_for_is_noted(world: World) -> None:
     assert world.wanted(units=(frozenset({OTHER_UNIT}),)) == {(OTHER_UNIT, VISIT)}
 
 
-def test_a_note_is_told_once(world: World) -> None:
-    """What was told is not told again without another search."""
+def test_a_note_is_sent_once(world: World) -> None:
+    """A hint that was sent is not sent again without another search."""
     world.answered(UNIT, VISIT, minutes_ago=11)
     world.wanted()
     world.hints.send()
 
-    assert world.told.take(NORR) == frozenset()
+    assert world.reported.take(NORR) == frozenset()
 
 
-def test_demand_that_cannot_be_told_is_dropped_and_logged_once(world: World) -> None:
+def test_hints_that_cannot_be_sent_are_dropped_and_logged_once(world: World) -> None:
     """Searches go on, and the log says so once until it works again."""
     away = LeavingStore(MemoryRefreshHints())  # type: ignore[arg-type] # its methods are these
     away.away = {"add"}
@@ -138,7 +138,7 @@ def test_demand_that_cannot_be_told_is_dropped_and_logged_once(world: World) -> 
 
 
 def test_notes_are_bounded(world: World) -> None:
-    """However many come before they are told, few are kept and few are told."""
+    """However many come before they are sent, few are kept and few are sent."""
     world.view.catch_up()
     index = world.view.snapshot.index
     for _ in range(10_000):
@@ -146,21 +146,21 @@ def test_notes_are_bounded(world: World) -> None:
     world.hints.note(NORR, index, np.repeat(index.all, 1_000))
     world.hints.send()
 
-    assert len(world.told.take(NORR)) <= 4
+    assert len(world.reported.take(NORR)) <= 4
 
 
 def test_the_thread_tells_by_itself(world: World) -> None:
-    """Started, it tells within a second or two, and stops when told."""
+    """Started, it sends within a second or two, and stops on request."""
     world.view.catch_up()
     index = world.view.snapshot.index
     world.hints.start()
     world.hints.note(NORR, index, index.all)
     deadline = monotonic() + 5
-    while not world.told.wanted and monotonic() < deadline:
+    while not world.reported.wanted and monotonic() < deadline:
         world.hints._stopped.wait(0.01)
     world.hints.stop()
 
-    assert len(world.told.take(NORR)) == 4
+    assert len(world.reported.take(NORR)) == 4
 
 
 # What does not answer, though its source does

@@ -1,5 +1,5 @@
 """
-Search: what fits, in which order, page by page, and whose part is missing.
+Search: what fits, in which order, page by page, and which source's part is missing.
 """
 
 from collections.abc import Mapping
@@ -96,7 +96,7 @@ class World:
         return {token: (inf,) * places for token, places in self.held.items()}
 
     def catalogues(self) -> "World":
-        """Let both sources say what they offer, without any free time."""
+        """Let both sources list their catalogues, without any free time."""
         both = [(VISIT, "Besök"), (COVID, "Covid")]
         self.store.put_catalogue(catalogue({UNIT: both, OTHER_UNIT: both}))
         self.store.put_catalogue(catalogue({SOUTHERN_UNIT: [(VISIT, "B")]}, name="syd"))
@@ -164,7 +164,7 @@ def _world() -> World:
 
 
 def test_the_earliest_comes_first(world: World) -> None:
-    """Times come by start, whatever their unit."""
+    """Times of all units come by start."""
     world.lists(timeslot(5), timeslot(3))
     world.lists(timeslot(4, of=schedule(OTHER_UNIT)))
     world.lists(timeslot(2, of=schedule(SOUTHERN_UNIT)))
@@ -200,7 +200,7 @@ def test_times_at_one_hour_have_an_order(world: World) -> None:
 
 
 def test_a_found_time_is_whole(world: World) -> None:
-    """What was listed is found with its schedule, its count and when it was told."""
+    """What was listed is found with its schedule, its count and when it was listed."""
     listed = timeslot(3, of=schedule(performer=EVA, performer_name="Eva Ek"), count=2)
     world.lists(listed)
 
@@ -440,7 +440,7 @@ def test_a_time_that_is_not_offered_is_not_found(
 
 
 def walk(world: World, *, between: Any = None, **criteria: Any) -> list[Timeslot]:
-    """Return all that a client sees who turns every page."""
+    """Return all that a client sees on all pages."""
     seen: list[Timeslot] = []
     page = world.page(**criteria)
     while True:
@@ -477,7 +477,7 @@ def test_pages_hold_everything_once(
     places: set[tuple[int, int]],
     count: int,
 ) -> None:
-    """Every time is on exactly one page, in order, whatever the size of a page."""
+    """Every time is on exactly one page, in order, for any size of a page."""
     world.lists(
         *(timeslot(hour, of=ROOMS[room]) for hour, room in places),
         of_unit=UNIT,
@@ -513,7 +513,7 @@ def test_hours_are_exact_in_total_and_pages(
     hours: set[int],
     count: int,
 ) -> None:
-    """Total and pages have the times of the hours alone, whoever's they are."""
+    """Total and pages have the times of the hours alone, from every source."""
     world.lists(
         *(timeslot(hour, of=ROOMS[room]) for hour, room in places),
         of_unit=UNIT,
@@ -555,7 +555,7 @@ def test_a_page_says_whether_there_is_more(world: World, *, descending: bool) ->
 def test_what_stays_is_seen_once_while_times_come_and_go(
     world: World, *, descending: bool
 ) -> None:
-    """A time that is free all along is on one page, whatever changes meanwhile."""
+    """A time that is free all along is on one page, with any changes meanwhile."""
     stays = [timeslot(hour, of=room) for hour in range(10, 20, 2) for room in ROOMS]
     world.lists(*stays)
 
@@ -602,7 +602,7 @@ def test_a_page_of_none_counts(world: World) -> None:
 
 
 def problems(page: SlotPage) -> dict[str, SourceProblem]:
-    """Return whose part of an answer is missing, and why."""
+    """Return which source's part of an answer is missing, and why."""
     return {each.source: each.problem for each in page.outcomes}
 
 
@@ -960,8 +960,8 @@ def test_a_page_that_still_holds_is_what_a_search_finds(
             world.lists(
                 *(
                     timeslot(at / 3600, of=of[name])
-                    for at, whose in set(places)
-                    if whose == name
+                    for at, owner in set(places)
+                    if owner == name
                 ),
                 of_unit=of[name].unit,
                 time_type=of[name].time_type_id,
@@ -987,7 +987,7 @@ def test_a_page_that_still_holds_is_what_a_search_finds(
 
 
 def said(page: SlotPage) -> tuple[Any, ...]:
-    """Return all that a client is told of a page."""
+    """Return all that a client gets of a page."""
     return (page.found, page.total, page.next_after, page.outcomes, page.fingerprint)
 
 
@@ -1049,7 +1049,7 @@ def also_lists(what: str) -> SourceOutcome:
     )
 
 
-def test_times_that_could_not_be_kept_are_told_and_nothing_is_counted(
+def test_times_that_could_not_be_kept_are_reported_and_nothing_is_counted(
     world: World,
 ) -> None:
     """No times and times that could not be read do not look alike."""
@@ -1060,7 +1060,9 @@ def test_times_that_could_not_be_kept_are_told_and_nothing_is_counted(
     assert page.outcomes == (also_lists("free times of 1 of its time types"),)
 
 
-def test_times_that_could_not_be_kept_are_told_beside_good_ones(world: World) -> None:
+def test_times_that_could_not_be_kept_stand_beside_good_ones(
+    world: World,
+) -> None:
     """One good time is shown; the others are still missing."""
     world.lists(timeslot(3), **LOST_TIMES)
     page = world.page()
@@ -1111,7 +1113,7 @@ def test_a_loss_is_over_when_the_source_lists_everything_readably(
     assert (page.outcomes, page.total) == ((), 0)
 
 
-def test_old_times_and_lost_times_are_both_told(world: World) -> None:
+def test_old_times_and_lost_times_are_both_reported(world: World) -> None:
     """That an answer is old does not hide that it was read in part."""
     world.lists(of_unit=UNIT, time_type=VISIT, **LOST_TIMES)
     world.clock.forward(minutes=11)
@@ -1128,10 +1130,10 @@ def test_a_lost_time_type_touches_the_searches_of_its_unit(world: World) -> None
     world.store.put_catalogue(
         catalogue({UNIT: both, OTHER_UNIT: both}, losses=(LOST_TIME_TYPE,))
     )
-    told = (also_lists("time types of 1 of its units"),)
+    reported = (also_lists("time types of 1 of its units"),)
 
-    assert world.page(units=(frozenset({UNIT}),)).outcomes == told
-    assert world.page(time_types=((SharedTimeType("1"),),)).outcomes == told
+    assert world.page(units=(frozenset({UNIT}),)).outcomes == reported
+    assert world.page(time_types=((SharedTimeType("1"),),)).outcomes == reported
     assert world.page(units=(frozenset({OTHER_UNIT}),)).outcomes == ()
     assert world.page(organizations=(frozenset({OTHER_UNIT}),)).outcomes == ()
 
@@ -1142,28 +1144,29 @@ def test_a_lost_unit_touches_the_searches_of_its_source(world: World) -> None:
     world.store.put_catalogue(
         catalogue({UNIT: both, OTHER_UNIT: both}, losses=(LOST_UNIT,))
     )
-    told = (also_lists("units"),)
+    reported = (also_lists("units"),)
 
-    assert world.page().outcomes == told
-    assert world.page(units=(frozenset({HsaId(f"{PREFIX}A99")}),)).outcomes == told
+    assert world.page().outcomes == reported
+    assert world.page(units=(frozenset({HsaId(f"{PREFIX}A99")}),)).outcomes == reported
     assert world.page(units=(frozenset({UNIT}),)).outcomes == ()
     assert world.page(sources=(frozenset({SYD}),)).outcomes == ()
 
 
 def test_who_offers_tells_of_what_could_not_be_kept(world: World) -> None:
-    """A search for services is told the same as a search for times."""
+    """A search for services has the same outcomes as a search for times."""
     world.lists(of_unit=UNIT, time_type=VISIT, **LOST_TIMES)
     world.view.catch_up()
-    told = (also_lists("free times of 1 of its time types"),)
+    reported = (also_lists("free times of 1 of its time types"),)
 
     assert (
-        world.search.who_offers(Selector(units=(frozenset({UNIT}),))).outcomes == told
+        world.search.who_offers(Selector(units=(frozenset({UNIT}),))).outcomes
+        == reported
     )
     assert world.search.who_offers(Selector(sources=(frozenset({SYD}),))).outcomes == ()
 
 
 def test_a_block_about_another_sources_unit_is_not_shown() -> None:
-    """The longest prefix decides whose a unit is, also of a block stored before."""
+    """The longest prefix decides the source of a unit, also in a stored block."""
     world = World(
         sources=(
             source(units=(unit(), unit(OTHER_UNIT)), prefixes=("SE2321000",)),

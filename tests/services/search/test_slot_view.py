@@ -157,7 +157,7 @@ def test_a_member_of_staff_is_known_by_the_schedule_at_the_owning_source(
 def test_a_schedule_without_free_times_is_known(
     store: MemorySlotStore, clock: MovableClock
 ) -> None:
-    """What a client was told of can still be read when it has nothing free."""
+    """A schedule that a client knows can still be read when it has nothing free."""
     gone = schedule(resource_id=ResourceId("1"))
     store.put_block(block([timeslot()], earlier_schedules=[gone]))
 
@@ -499,7 +499,7 @@ def test_a_started_view_outlives_its_redis(tmp_path: Path, clock: MovableClock) 
 def test_a_started_view_outlives_a_fault_of_ours(
     redis_store: RedisSlotStore, clock: MovableClock
 ) -> None:
-    """What fails once is told, and everything is read anew: nothing is half applied."""
+    """A failure is logged, and everything is read anew: nothing is half applied."""
 
     class FailingOnce:
         """A store that gives something unforeseen for the first news."""
@@ -585,12 +585,12 @@ def test_what_is_promised_away_comes_and_goes(
 ) -> None:
     """A time is left out when it is said to be promised, and in again after that."""
     store.put_block(block([timeslot(3), timeslot(4)]))
-    told: dict[str, tuple[float, ...]] = {}
-    view = SlotView([source()], {}, store, lambda: told, clock=clock)
+    reported: dict[str, tuple[float, ...]] = {}
+    view = SlotView([source()], {}, store, lambda: reported, clock=clock)
     seen = []
 
     for change in ({timeslot(3).token: (inf,)}, {}, {timeslot(3).token: ()}):
-        told = change
+        reported = change
         view.catch_up()
         seen.append(starts(view.snapshot))
 
@@ -603,11 +603,11 @@ def test_what_is_promised_away_is_hidden_without_the_store(
     """The store cannot give the block, and the time is left out all the same."""
     store.put_block(block([timeslot(3), timeslot(4)]))
     leaving = LeavingStore(store)
-    told: dict[str, tuple[float, ...]] = {}
-    view = SlotView([source()], {}, leaving, lambda: told, clock=clock)
+    reported: dict[str, tuple[float, ...]] = {}
+    view = SlotView([source()], {}, leaving, lambda: reported, clock=clock)
     view.catch_up()
     leaving.away = {"blocks"}
-    told = {timeslot(3).token: (inf,)}
+    reported = {timeslot(3).token: (inf,)}
 
     view.leave_out()
 
@@ -619,11 +619,11 @@ def test_what_is_promised_away_is_hidden_where_the_store_has_lost_it(
 ) -> None:
     """Redis was emptied; what was read before is offered on, less what is promised."""
     store.put_block(block([timeslot(3), timeslot(4)]))
-    told: dict[str, tuple[float, ...]] = {}
-    view = SlotView([source()], {}, store, lambda: told, clock=clock)
+    reported: dict[str, tuple[float, ...]] = {}
+    view = SlotView([source()], {}, store, lambda: reported, clock=clock)
     view.catch_up()
     store.empty()
-    told = {timeslot(3).token: (inf,)}
+    reported = {timeslot(3).token: (inf,)}
 
     view.leave_out()
 
@@ -633,17 +633,17 @@ def test_what_is_promised_away_is_hidden_where_the_store_has_lost_it(
 def test_what_is_given_back_without_the_store_is_shown_when_it_is_back(
     store: MemorySlotStore, clock: MovableClock
 ) -> None:
-    """That it was given back is told once; its block is read when it can be."""
+    """That it was given back is reported once; its block is read when it can be."""
     store.put_block(block([timeslot(3), timeslot(4)]))
     leaving = LeavingStore(store)
-    told: dict[str, tuple[float, ...]] = {timeslot(3).token: (inf,)}
-    view = SlotView([source()], {}, leaving, lambda: told, clock=clock)
+    reported: dict[str, tuple[float, ...]] = {timeslot(3).token: (inf,)}
+    view = SlotView([source()], {}, leaving, lambda: reported, clock=clock)
     view.catch_up()
     seen = []
 
     leaving.away = {"blocks"}
     for change in ({timeslot(3).token: ()}, {}):
-        told = change
+        reported = change
         view.leave_out()
         seen.append(starts(view.snapshot))
     leaving.away = set()
@@ -653,7 +653,7 @@ def test_what_is_given_back_without_the_store_is_shown_when_it_is_back(
     assert seen == [[4], [4], [3, 4]]
 
 
-def test_what_is_told_again_changes_nothing(
+def test_a_repeated_change_changes_nothing(
     store: MemorySlotStore, clock: MovableClock
 ) -> None:
     """A reading by change repeats a lot: the view stays as it is."""
@@ -674,11 +674,11 @@ def test_what_has_begun_is_given_back_without_a_look(
     """Nobody searches for it, so its block is not read again."""
     soon = timeslot(0.02)
     store.put_block(block([soon, timeslot(4)]))
-    told: dict[str, tuple[float, ...]] = {soon.token: (inf,)}
-    view = SlotView([source()], {}, store, lambda: told, clock=clock)
+    reported: dict[str, tuple[float, ...]] = {soon.token: (inf,)}
+    view = SlotView([source()], {}, store, lambda: reported, clock=clock)
     view.catch_up()
     clock.forward(minutes=2)
-    told = {soon.token: ()}
+    reported = {soon.token: ()}
     before = view.snapshot
 
     view.catch_up()
@@ -686,7 +686,7 @@ def test_what_has_begun_is_given_back_without_a_look(
     assert view.snapshot is before
 
 
-def told(of: Timeslot) -> TimeslotToken:
+def reported(of: Timeslot) -> TimeslotToken:
     """Return how a time is named."""
     return TimeslotToken.parse(of.token)
 
@@ -699,13 +699,13 @@ def test_a_young_block_tells_which_times_it_lacks(
     store.put_block(block([listed]))
     view = view_of(store, clock)
     view.catch_up()
-    token = told(listed)
+    token = reported(listed)
 
     lacking = [
         view.lacks(each)
         for each in (
             token,
-            told(free),
+            reported(free),
             replace(token, length=token.length + 60),
             replace(token, schedule=token.schedule[:-8] + "aaaaaaaa"),
         )
@@ -726,7 +726,7 @@ def test_an_old_block_lacks_nothing(
     clock.instant += age
     view.catch_up()
 
-    assert not view.lacks(told(timeslot(31)))
+    assert not view.lacks(reported(timeslot(31)))
 
 
 def test_a_block_that_was_never_read_lacks_nothing(
@@ -736,7 +736,7 @@ def test_a_block_that_was_never_read_lacks_nothing(
     view = view_of(store, clock)
     view.catch_up()
 
-    assert not view.lacks(told(timeslot(2)))
+    assert not view.lacks(reported(timeslot(2)))
 
 
 def test_what_is_promised_away_is_not_lacking(
@@ -748,4 +748,4 @@ def test_what_is_promised_away_is_not_lacking(
     view = SlotView([source()], {}, store, lambda: {held.token: (inf,)}, clock=clock)
     view.catch_up()
 
-    assert not view.lacks(told(held))
+    assert not view.lacks(reported(held))

@@ -99,7 +99,7 @@ def test_after_the_pause_one_probe_is_let_through(
 
 
 def test_asking_whether_takes_no_probe(breaker: Breaker, clock: MovableClock) -> None:
-    """`would_allow` leaves the probe to whoever makes the call."""
+    """`would_allow` leaves the probe to the one that makes the call."""
     opened(breaker)
     clock.forward(seconds=2)
 
@@ -156,7 +156,7 @@ def test_an_abandoned_probe_gives_its_turn_back(
 def test_a_late_failure_does_not_lengthen_the_pause(
     breaker: Breaker, clock: MovableClock
 ) -> None:
-    """A call that left before it opened tells nothing new when it fails."""
+    """A call that left before it opened is no news when it fails."""
     opened(breaker)
     clock.forward(seconds=1)
     breaker.record_failure()

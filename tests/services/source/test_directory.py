@@ -1,5 +1,5 @@
 """
-The directory: who offers what, of all sources together.
+The directory: what the units of all sources offer.
 """
 
 from dataclasses import replace
@@ -144,7 +144,7 @@ def test_staff_of_nobodys_prefix_are_named_by_each_source() -> None:
 
 
 def test_an_offer_says_nothing_of_another_sources_unit() -> None:
-    """The longest prefix decides whose a unit is, also of a catalogue stored before."""
+    """The longest prefix decides the source of a unit, also in a stored catalogue."""
     wide = source(prefixes=("SE2321000",))
     directory = Directory.of(
         [wide, southern_source()],

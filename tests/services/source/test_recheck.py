@@ -90,7 +90,7 @@ def test_a_freed_time_that_is_offered_again(wireless: Wireless) -> None:
 
 
 def test_a_freed_time_that_is_not_offered_again(wireless: Wireless) -> None:
-    """Its absence is told, and its block asked for again as well."""
+    """Its absence is reported, and its block asked for again as well."""
     wanted = wireless.coming()
     wireless.lists(wanted)
     made = wireless.desk.book(wanted, 0).booking

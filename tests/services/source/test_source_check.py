@@ -301,7 +301,7 @@ class DifferingAdapter(AnsweringAdapter):
     """An adapter that meets an unknown element in each answer about time types."""
 
     def watch(self, differs: Any) -> None:
-        """Let it be told of."""
+        """Record it."""
         self.before = lambda interaction: differs(interaction, "timeTypID: is no")
 
 
@@ -322,7 +322,7 @@ def test_unknown_elements_are_counted_by_contract() -> None:
 
 
 def test_it_keeps_to_the_budget() -> None:
-    """Between two questions it waits as long as the budget says, and tells of units."""
+    """Between two questions it waits as long as the budget says, and reports units."""
     pauses: list[float] = []
     steps: list[tuple[int, int]] = []
 

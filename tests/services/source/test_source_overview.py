@@ -107,12 +107,12 @@ def test_the_state_is_the_first_that_fits(
 
 
 def test_a_live_sources_losses_within_searches_count() -> None:
-    """They stand beside what the worker has told."""
-    told = replace(overview(mode=Mode.LIVE), live_losses=(LOSS,))
+    """They stand beside what the worker has reported."""
+    reported = replace(overview(mode=Mode.LIVE), live_losses=(LOSS,))
 
-    assert told.state is SourceState.READ_IN_PART
-    assert overview_json(told)["losses"][0]["reason"] == "of another time type"
-    assert "of another time type" in printed(told)
+    assert reported.state is SourceState.READ_IN_PART
+    assert overview_json(reported)["losses"][0]["reason"] == "of another time type"
+    assert "of another time type" in printed(reported)
 
 
 @pytest.mark.parametrize(
@@ -150,26 +150,26 @@ def test_a_live_source_stands_as_its_last_questions_went(
 
 
 def test_losses_of_answers_about_residents_count() -> None:
-    """They stand beside what the worker has told, by contract and reason."""
+    """They stand beside what the worker has reported, by contract and reason."""
     lost = ResidentLoss(
         interaction=scheduling.GET_SUBJECT_OF_CARE_SCHEDULE,
         reason="timeslotDetail/startTimeInclusive: is missing",
         count=7,
     )
-    told = replace(overview(), resident_losses=(lost,))
+    reported = replace(overview(), resident_losses=(lost,))
 
-    assert told.state is SourceState.READ_IN_PART
-    assert overview_json(told)["resident_losses"] == [
+    assert reported.state is SourceState.READ_IN_PART
+    assert overview_json(reported)["resident_losses"] == [
         {
             "interaction": "GetSubjectOfCareSchedule",
             "reason": "timeslotDetail/startTimeInclusive: is missing",
             "count": 7,
         }
     ]
-    assert "GetSubjectOfCareSchedule" in printed(told)
+    assert "GetSubjectOfCareSchedule" in printed(reported)
 
 
-def test_a_source_nobody_told_of_is_unheard_of() -> None:
+def test_a_source_without_a_status_is_unheard_of() -> None:
     """Without a status there is nothing to say but that."""
     unheard = SourceOverview(source=source(), status=None, moment=NOW)
 
@@ -188,7 +188,7 @@ def test_a_source_nobody_told_of_is_unheard_of() -> None:
 
 
 def test_json_has_everything() -> None:
-    """A program is told all that is known."""
+    """A program gets all that is known."""
     assert overview_json(
         overview(failing=(FAILING,), unanswered=1, losses=(LOSS,))
     ) == {

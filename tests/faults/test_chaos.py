@@ -1,5 +1,5 @@
 """
-A slice of `make torture`: many clients, mixed faults, kills, on both databases.
+A slice of the chaos test: many clients, mixed faults, kills, on both databases.
 """
 
 import os
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from postgresql import NoPostgresql, running_postgresql
 
-from faults.torture import Plan, torture
+from faults.chaos import Plan, run_chaos
 
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("faults")]
 
@@ -35,8 +35,8 @@ def _database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
 def test_64_clients_under_every_fault_with_kills(
     seed: int, database_url: str | None
 ) -> None:
-    """Nothing that was said is untrue, whoever died meanwhile and whatever was lost."""
-    result = torture(
+    """Nothing that was said is untrue after any deaths and losses."""
+    result = run_chaos(
         Plan(bookings=96, kills=8, gateways=2, seed=seed, database_url=database_url)
     )
     print(f"SEED={seed}", result.counts)  # noqa: T201 - shown when it fails

@@ -1,5 +1,5 @@
 """
-`make torture`: many bookings under every mix of faults, with kills, and what came out.
+The chaos test (`make torture`): many bookings under every mix of faults, with kills.
 
     BOOKINGS=10000 KILLS=500 CLIENTS=64 SEED=…
     DATABASE=sqlite | postgresql | all     or DATABASE_URL=…
@@ -31,7 +31,7 @@ from faults.killer import Killer
 from faults.outages import Outages
 from faults.world import World, world
 
-__all__ = ["Plan", "Result", "main", "torture"]
+__all__ = ["Plan", "Result", "main", "run_chaos"]
 
 _SLOTS_A_BOOKING: Final = 1.6
 _FEWEST_SLOTS: Final = 2_600
@@ -66,7 +66,7 @@ class Result:
     stories: dict[str, list[str]] = field(default_factory=dict)
 
 
-def torture(plan: Plan, *, progress: Progress | None = None) -> Result:
+def run_chaos(plan: Plan, *, progress: Progress | None = None) -> Result:
     """Try all of a plan, let everything come to rest, and look at it."""
     slots = int(min(_MOST_SLOTS, max(_FEWEST_SLOTS, plan.bookings * _SLOTS_A_BOOKING)))
     with world(
@@ -205,7 +205,7 @@ class _Run:
 
 def main(environment: Mapping[str, str]) -> int:
     """Run what the environment asks for; return the exit code."""
-    # So that whoever ends it leaves no server behind.
+    # So that its end leaves no server behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     seed = int(environment.get("SEED") or random.SystemRandom().randrange(1 << 32))
     bookings = int(environment.get("BOOKINGS") or 10_000)
@@ -232,7 +232,7 @@ def main(environment: Mapping[str, str]) -> int:
             TimeElapsedColumn(),
             console=console,
         ) as progress:
-            result = torture(plan, progress=progress)
+            result = run_chaos(plan, progress=progress)
         _print(console, result)
         broken += len(result.violations)
     console.print(f"{broken} violations")
