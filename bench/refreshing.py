@@ -76,7 +76,7 @@ def refreshing(server: Server, place: FilledWorld, port: int) -> Iterator[Figure
             / statistics.median(each.p99 for each in well)
         },
         1.5,
-        f"{_shown(hanging)}, in turn with {_shown(well)}",
+        f"{_shown(hanging)}, alternating with {_shown(well)}",
     )
 
 

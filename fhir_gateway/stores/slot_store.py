@@ -61,8 +61,8 @@ class Changes:
     Attributes:
         cursor: The place to ask from next time.
         blocks: Blocks that were replaced.
-        catalogues: Sources whose catalogue was replaced.
-        statuses: Sources whose status was replaced.
+        catalogues: Sources of replaced catalogues.
+        statuses: Sources of replaced statuses.
         missed: The stream has lost some changes: the reader must read everything.
     """
 

@@ -182,24 +182,24 @@ class _Run:
     def _conduct(self, stop: threading.Event) -> None:
         """Change the mix as bookings are tried, and keep the kills in step."""
         plan = self._plan
-        turns = [(mix, naively) for naively in (False, True) for mix in plan.mixes]
+        phases = [(mix, naively) for naively in (False, True) for mix in plan.mixes]
         task = self._progress.add_task("", total=plan.bookings + plan.kills)
         present = None
         give_up_at = time.monotonic() + _GIVE_UP_S
         while not stop.wait(0.05):
             share = self._driver.tried / plan.bookings
-            turn = turns[min(int(share * len(turns)), len(turns) - 1)]
-            if turn is not present:
-                present = turn
-                self._world.mix = turn[0]
-                self._world.sandbox.sell_naively(naively=turn[1])
+            phase = phases[min(int(share * len(phases)), len(phases) - 1)]
+            if phase is not present:
+                present = phase
+                self._world.mix = phase[0]
+                self._world.sandbox.sell_naively(naively=phase[1])
             if time.monotonic() > give_up_at:
                 self._driver.is_stopped = True
             self._killer.let(kill=self._killer.done <= share * plan.kills)
             self._progress.update(
                 task,
                 completed=min(plan.bookings, self._driver.tried) + self._killer.done,
-                description=f"{turn[0].name}{' (naive)' if turn[1] else ''}",
+                description=f"{phase[0].name}{' (naive)' if phase[1] else ''}",
             )
 
 

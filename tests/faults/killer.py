@@ -48,7 +48,7 @@ class Killer:
         self._world = world
         self._kills = kills
         self._chance = random.Random(f"{seed} killer")  # noqa: S311 - to be repeated
-        self._turns: dict[str, list[str]] = {}
+        self._orders: dict[str, list[str]] = {}
         self._until: dict[str, float] = {}
         self._stopping = threading.Event()
         self._may_kill = threading.Event()
@@ -132,12 +132,14 @@ class Killer:
     def _next_point(self, part: Part) -> str:
         if self.done >= self._kills or self._chance.random() > _SHARE_ARMED:
             return ""
-        turn = self._turns.setdefault(part.role, [])
-        if not turn:
-            turn.extend(GATEWAY_POINTS if part.role == "gateway" else RECONCILER_POINTS)
-            self._chance.shuffle(turn)
+        order = self._orders.setdefault(part.role, [])
+        if not order:
+            order.extend(
+                GATEWAY_POINTS if part.role == "gateway" else RECONCILER_POINTS
+            )
+            self._chance.shuffle(order)
         action = "stop" if self._chance.random() < _SHARE_STOPPED else "kill"
-        return f"{turn.pop()}:{action}"
+        return f"{order.pop()}:{action}"
 
     def _others_run(self, part: Part) -> bool:
         return any(

@@ -1,5 +1,5 @@
 """
-A database that dies, is cut off after a commit, or takes nothing any more.
+A database that dies, is cut off after a commit, or takes no more data.
 """
 
 import json
@@ -140,7 +140,7 @@ class _CuttingProxy(PostgresqlProxy):
 
 
 def test_a_commit_with_a_lost_answer(running: World, server: PostgresqlServer) -> None:
-    """Cut after each COMMIT in turn, a booking is sent once or not at all, and true."""
+    """Cut after each COMMIT, a booking is sent once or not at all, and true."""
     proxy = _CuttingProxy(server.socket)
     running.begin_anew(database_url=proxy.url_of(server.new_url()))
     running.start()
@@ -161,7 +161,7 @@ def test_a_commit_with_a_lost_answer(running: World, server: PostgresqlServer) -
 
 
 def test_a_disk_that_takes_nothing_more(running: World) -> None:
-    """When files cannot grow, a gateway books nothing, and finds and reads as before."""
+    """When files cannot grow, a gateway books nothing; it still finds and reads."""
     running.start()
     history = History()
     client = Client(running, history)

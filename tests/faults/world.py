@@ -547,8 +547,8 @@ class World:
                 list(executor.map(lambda each: each.run_once(), made.refreshes))
             made.view.catch_up()
             client = made.app.test_client()
-            # What becomes of a write of unknown outcome whose time has begun is for a
-            # person to find out, and the clock runs fast.
+            # A person must find the outcome of an unknown write after its time has
+            # begun, and the clock runs fast.
             begins = self.clock() + _LONGEST_RUN
             url = f"/fhir/Slot?status=free&_count={_SOURCES_PAGE}"
             found = []

@@ -68,7 +68,7 @@ def await_all_regions(base: str) -> dict[str, Any]:
 
 @pytest.fixture(name="base")
 def _base(settings: Settings) -> Iterator[str]:
-    """Give the FHIR base of a gateway whose processes are all real."""
+    """Give the FHIR base of a gateway with real processes only."""
     folder = Path(tempfile.mkdtemp(prefix="served-"))
     port = free_port()
     environment = {

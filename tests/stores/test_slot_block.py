@@ -105,15 +105,15 @@ def parts(of: SlotBlock) -> tuple[object, ...]:
 
 
 @given(blocks())
-def test_what_is_packed_comes_back(drawn: SlotBlock) -> None:
+def test_what_is_packed_comes_back(generated: SlotBlock) -> None:
     """Any block, with any names in it, is the same after a round trip."""
-    assert parts(unpack(pack(drawn))) == parts(drawn)
+    assert parts(unpack(pack(generated))) == parts(generated)
 
 
 @given(blocks())
-def test_rows_are_sorted_by_start(drawn: SlotBlock) -> None:
+def test_rows_are_sorted_by_start(generated: SlotBlock) -> None:
     """However the times come, the rows stand by start, schedule and length."""
-    rows = [(row[0], row[2], row[1]) for row in drawn.rows.tolist()]
+    rows = [(row[0], row[2], row[1]) for row in generated.rows.tolist()]
 
     assert rows == sorted(rows)
 
@@ -157,7 +157,7 @@ def test_a_block_of_another_version_is_unreadable() -> None:
 
 
 def repacked(**changed: object) -> bytes:
-    """Return a block whose header says something else."""
+    """Return a block with another header."""
     whole = pack(block())
     end = 8 + int.from_bytes(whole[4:8], "little")
     header = orjson.dumps(orjson.loads(whole[8:end]) | changed)

@@ -486,7 +486,7 @@ EVERY_METHOD = pytest.mark.parametrize(
 
 @pytest.fixture(name="stopped", scope="module")
 def _stopped() -> Iterator[RedisSlotStore]:
-    """Give a store whose Redis was there and is gone."""
+    """Give a store of which the Redis was there and is gone."""
     with running_redis() as embedded:
         store = RedisSlotStore(embedded.url)
         store.put_block(block())
@@ -516,7 +516,7 @@ def test_a_redis_that_is_gone_is_unavailable_at_once(
 
 @pytest.fixture(name="hanging", scope="module")
 def _hanging() -> Iterator[RedisSlotStore]:
-    """Give a store whose Redis accepts and does not answer any more."""
+    """Give a store with a Redis that accepts and no longer answers."""
     with running_redis() as embedded:
         with redis.Redis.from_url(embedded.url) as client:
             process = int(client.info("server")["process_id"])
@@ -546,7 +546,7 @@ def test_a_redis_that_hangs_is_unavailable_soon(
 
 @pytest.fixture(name="full")
 def _full(client: Any, store: RedisSlotStore) -> Iterator[RedisSlotStore]:
-    """Give a store whose Redis has no memory left."""
+    """Give a store with a Redis that has no memory left."""
     store.put_block(block())
     client.config_set("maxmemory", "1")
     yield store
@@ -555,7 +555,7 @@ def _full(client: Any, store: RedisSlotStore) -> Iterator[RedisSlotStore]:
 
 @pytest.fixture(name="replica")
 def _replica(client: Any, store: RedisSlotStore) -> Iterator[RedisSlotStore]:
-    """Give a store whose Redis is a replica, which takes no writes."""
+    """Give a store with a Redis that is a replica, which takes no writes."""
     store.put_block(block())
     client.replicaof("127.0.0.1", "1")
     yield store

@@ -82,9 +82,9 @@ OFFERS = st.builds(
 
 
 @given(OFFERS)
-def test_what_is_packed_comes_back(drawn: SourceCatalogue) -> None:
+def test_what_is_packed_comes_back(generated: SourceCatalogue) -> None:
     """Any catalogue is the same after a round trip."""
-    assert unpack_catalogue(pack_catalogue(drawn)) == drawn
+    assert unpack_catalogue(pack_catalogue(generated)) == generated
 
 
 @given(st.binary(max_size=200))

@@ -138,7 +138,7 @@ def test_a_doubt_is_over_when_times_are_back() -> None:
 
 
 def test_times_that_have_begun_are_no_loss() -> None:
-    """A block whose last time has begun becomes empty in good order."""
+    """A block becomes empty in good order when its last time has begun."""
     memory = BlockMemory(100)
     memory.keep(block([timeslot(3)]))
 
