@@ -10,25 +10,30 @@ holds it malformed.
 The reader knows an element by its local name in three cases: it has the namespace that
 the schema gives it, another namespace of the same family (`urn:riv:crm:scheduling:`,
 for example), or none. An unknown element of any other namespace is an extension, which
-the schemas permit and later versions of the contract use. Two kinds are no extensions:
-an element with a name like one of the contract's, and an element that refers to content
-elsewhere.
+the schemas permit and later versions of the contract use. Three kinds are no
+extensions: an element with a name like one of the contract's, an element that holds
+some of the contract's, and an element that refers to content elsewhere.
 
 The reader never ignores an element that is neither known nor an extension. Among the
 items of a list it counts as an item that is left out; anywhere else it makes its part
 malformed. The same holds for text between elements. A second element where the schema
-permits one makes its part malformed.
+permits one makes its part malformed, and so do a `Fault` and an element without content
+that refers to content elsewhere (`href`; SOAP 1.1, section 5).
 """
 
 import html
-import re
 from difflib import get_close_matches
 from typing import Any, Final, TypeVar
 
 from lxml import etree
 
 from fhir_gateway.rivta.element import Codec, Element, Layout, layout_of
-from fhir_gateway.rivta.namespace import NO_EXTENSIONS, is_own, likeness_of
+from fhir_gateway.rivta.namespace import (
+    NO_EXTENSIONS,
+    is_own,
+    likeness_of,
+    without_one_letter,
+)
 from fhir_gateway.rivta.rejection import (
     MOST_REASONS,
     SOME_ELEMENT,
@@ -45,7 +50,11 @@ _RIV: Final = "urn:riv:"
 _UNKNOWN: Final = "is no element of the contract"
 _MEANT: Final = " is meant"
 _TEXT_BETWEEN: Final = ("text", "stands where elements should")
-_PLAIN_NAME: Final = re.compile(r"(?!.*\d{6})[A-Za-z_][A-Za-z0-9_.-]{0,59}")
+_ELSEWHERE: Final = "has no content, and attributes that the contract does not have"
+_CONTENT_ELSEWHERE: Final = ("attributes", "stand where elements should")
+_FAULT: Final = "fault"
+# An element that holds so many different elements of an item is one, or a list of them.
+_ENOUGH_OF_AN_ITEM: Final = 2
 
 
 def write(value: object, parent: etree._Element) -> None:
@@ -128,6 +137,8 @@ def read(kind: type[T], node: etree._Element, rejected: Rejections) -> T:
             values[attribute] = value
     for attribute, items in repeated.items():
         values[attribute] = tuple(items)
+    if not values and _refers_elsewhere(node):
+        raise MalformedElement(*_CONTENT_ELSEWHERE)
     return _build(kind, layout, values)
 
 
@@ -198,22 +209,61 @@ def _is_extension(layout: Layout, node: etree._Element) -> bool:
     """Return whether the schemas permit an unknown element."""
     namespace, _, name = node.tag.rpartition("}")
     namespace = namespace[1:]
-    if not namespace or namespace in NO_EXTENSIONS:
-        return False
-    if is_own(layout.own_namespaces, namespace):
-        return False
-    return likeness_of(name) not in layout.likenesses
+    likeness = likeness_of(name)
+    return not (
+        not namespace
+        or namespace in NO_EXTENSIONS
+        or is_own(layout.own_namespaces, namespace)
+        or likeness in layout.likenesses
+        or not layout.near_parts.isdisjoint(without_one_letter(likeness))
+        or _is_fault(node)
+        or _holds_known(layout, node)
+    )
+
+
+def _holds_known(layout: Layout, node: etree._Element) -> bool:
+    """Return whether an element holds some of the contract's, or a fault."""
+    of_items = set()
+    for inner in node.iterdescendants():
+        namespace, _, name = inner.tag.rpartition("}")
+        likeness = likeness_of(name)
+        if likeness in layout.inner_likenesses:
+            of_items.add(likeness)
+        if (
+            likeness in layout.likenesses
+            or len(of_items) >= _ENOUGH_OF_AN_ITEM
+            or is_own(layout.own_namespaces, namespace[1:])
+            or _is_fault(inner)
+        ):
+            return True
+    return False
+
+
+def _is_fault(node: etree._Element) -> bool:
+    return likeness_of(_local_name(node)) == _FAULT
+
+
+def _refers_elsewhere(node: etree._Element) -> bool:
+    """Return whether an element without content may have it in another place."""
+    # Those of other namespaces, as xsi:type, say how to read and not what.
+    return any(
+        "}" not in name or name.endswith(("}href", "}ref"))
+        for name in map(str, node.attrib)
+    )
 
 
 def _is_of_riv(node: etree._Element) -> bool:
     return str(node.tag).lower().startswith(f"{{{_RIV}")
 
 
-def _name_to_show(node: etree._Element) -> str:
-    """Return a name that the writer of an element chose, safe to repeat."""
-    # A name can hold anything. One that is long or looks like a number is not repeated.
-    name = _local_name(node)
-    return name if _PLAIN_NAME.fullmatch(name) else SOME_ELEMENT
+def _name_to_show(layout: Layout, node: etree._Element) -> str:
+    """Return the name of an unknown element, if it is near one of the contract's."""
+    # A writer can put anything into a name, a person's name too.
+    likeness = likeness_of(_local_name(node))
+    is_near = likeness in layout.likenesses or not layout.near_names.isdisjoint(
+        without_one_letter(likeness)
+    )
+    return _local_name(node) if is_near else SOME_ELEMENT
 
 
 def _hint(kind: type, node: etree._Element, hints: dict[tuple[type, str], str]) -> str:
@@ -223,9 +273,11 @@ def _hint(kind: type, node: etree._Element, hints: dict[tuple[type, str], str]) 
     if said is None:
         if len(hints) >= MOST_REASONS:
             return f"{SOME_ELEMENT}: {_UNKNOWN}"
-        close = get_close_matches(name, layout_of(kind).by_name, n=1)
+        layout = layout_of(kind)
+        close = get_close_matches(name, layout.by_name, n=1)
         hint = f"; perhaps {close[0]}{_MEANT}" if close else ""
-        said = hints[kind, name] = f"{_name_to_show(node)}: {_UNKNOWN}{hint}"
+        shown = name if close else _name_to_show(layout, node)
+        said = hints[kind, name] = f"{shown}: {_UNKNOWN}{hint}"
     return said
 
 
@@ -234,8 +286,10 @@ def _refuse(layout: Layout, node: etree._Element, rejected: Rejections) -> None:
     Count an unknown element as an item that is left out.
 
     Raises:
-        MalformedElement: Its parent is no list of items.
+        MalformedElement: Its parent is no list of items, or it is or holds a fault.
     """
+    if any(map(_is_fault, node.iter())):
+        raise MalformedElement("Fault", "stands inside an answer")
     namespace = node.tag.rpartition("}")[0][1:]
     if namespace == NIL_WITH_CONTENT:
         reason = "is nil and has content"
@@ -244,10 +298,10 @@ def _refuse(layout: Layout, node: etree._Element, rejected: Rejections) -> None:
     else:
         reason = _UNKNOWN
     if layout.is_list:
-        # Perhaps an item under another name: without this the list would look empty.
-        rejected.leave_out_item(_name_to_show(node), reason, None)
+        # An item under another name, or the list would look empty.
+        rejected.leave_out_item(_name_to_show(layout, node), reason, None)
     elif len(node) or node.attrib or not _is_blank(node.text):
-        raise MalformedElement(_name_to_show(node), reason)
+        raise MalformedElement(_name_to_show(layout, node), reason)
 
 
 def _refuse_text(layout: Layout, node: etree._Element, rejected: Rejections) -> None:
@@ -356,6 +410,8 @@ def _read_item(declared: Element, node: etree._Element, rejected: Rejections) ->
         return _read_value(content, node, rejected)
     if len(node) == 0 and _is_blank(node.text):
         if not declared.repeats:
+            if _refers_elsewhere(node):
+                raise MalformedElement(_local_name(node), _ELSEWHERE)
             return None
         missing = layout_of(content).required
         if declared.rejects_items and missing:
@@ -383,6 +439,8 @@ def _read_value(codec: Codec, node: etree._Element, rejected: Rejections) -> Any
     """Return the value of a simple element; None for an empty one."""
     text = _text_with_elements(codec, node) if len(node) else node.text
     if text is None or not (stripped := text.strip()):
+        if node.attrib and _refers_elsewhere(node):
+            raise MalformedElement(_local_name(node), _ELSEWHERE)
         return None
     if not codec.is_exact:
         text = stripped

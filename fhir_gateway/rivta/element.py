@@ -16,7 +16,7 @@ The class has no slots. An answer has thousands of parts, and `binding.read` fil
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from enum import Enum
 from functools import lru_cache
@@ -29,7 +29,12 @@ from fhir_gateway.rivta.limit import (
     MOST_OF_NAME,
     MOST_OF_TEXT,
 )
-from fhir_gateway.rivta.namespace import family_of, likeness_of, own_namespaces
+from fhir_gateway.rivta.namespace import (
+    family_of,
+    likeness_of,
+    own_namespaces,
+    without_one_letter,
+)
 
 __all__ = [
     "BOOLEAN",
@@ -151,6 +156,10 @@ class Layout:
         family: The beginning of tags that are known by their local name.
         own_namespaces: The contract's namespaces, simplified by `likeness_of`.
         likenesses: The names of the elements, simplified by `likeness_of`.
+        inner_likenesses: The names of the elements of its parts, at any depth,
+            simplified likewise.
+        near_names: `without_one_letter` of the elements' names.
+        near_parts: `without_one_letter` of the names of elements with parts.
         single_texts: By tag, the field and the codec of each text that occurs at most
             once.
         absent: By field, the value of an absent element, where its declaration has one.
@@ -163,6 +172,9 @@ class Layout:
     family: str
     own_namespaces: re.Pattern[str]
     likenesses: frozenset[str]
+    inner_likenesses: frozenset[str]
+    near_names: frozenset[str]
+    near_parts: frozenset[str]
     single_texts: dict[str, tuple[str, Codec]]
     required: tuple[tuple[str, str], ...]
     absent: dict[str, Any]
@@ -269,6 +281,11 @@ def _layout_of_fields(kind: type) -> Layout:
         by_field.append(
             (declared_field.name, f"{{{namespace}}}{declared.name}", declared)
         )
+    parts = {
+        declared.name: layout_of(declared.content)
+        for _, _, declared in by_field
+        if not isinstance(declared.content, Codec)
+    }
     return Layout(
         by_field=tuple(by_field),
         by_name={
@@ -278,6 +295,13 @@ def _layout_of_fields(kind: type) -> Layout:
         family=family_of(kind.NAMESPACE),  # type: ignore[attr-defined] # as above
         own_namespaces=own_namespaces(kind.NAMESPACE),  # type: ignore[attr-defined] # as above
         likenesses=frozenset(likeness_of(declared.name) for _, _, declared in by_field),
+        inner_likenesses=frozenset(
+            likeness
+            for part in parts.values()
+            for likeness in part.likenesses | part.inner_likenesses
+        ),
+        near_names=_near(declared.name for _, _, declared in by_field),
+        near_parts=_near(parts),
         single_texts={
             tag: (attribute, declared.content)
             for attribute, tag, declared in by_field
@@ -295,3 +319,7 @@ def _layout_of_fields(kind: type) -> Layout:
         },
         is_list=any(declared.rejects_items for _, _, declared in by_field),
     )
+
+
+def _near(names: Iterable[str]) -> frozenset[str]:
+    return frozenset().union(*(without_one_letter(likeness_of(name)) for name in names))

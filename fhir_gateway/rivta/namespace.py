@@ -19,6 +19,7 @@ __all__ = [
     "is_own",
     "likeness_of",
     "own_namespaces",
+    "without_one_letter",
 ]
 
 # A service domain, often the contract, and the version (RIVTABP21).
@@ -38,6 +39,8 @@ NO_EXTENSIONS: Final = frozenset(
         "http://www.w3.org/2004/08/xop/include",
     }
 )
+# The longest name of the contracts has half as many characters.
+_LONGEST_NAME: Final = 60
 _SIGNS: Final = re.compile(r"[\W_]+")
 
 
@@ -76,3 +79,17 @@ def is_own(own: re.Pattern[str], namespace: str) -> bool:
 def likeness_of(name: str) -> str:
     """Return a name in lower case without signs, to compare different spellings."""
     return _SIGNS.sub("", name).lower()
+
+
+def without_one_letter(name: str) -> frozenset[str]:
+    """
+    Return a name, and the name without each one of its letters.
+
+    Two names with one of these in common are nearly the same: a letter is missing, too
+    much or another one, or two neighbours have changed places. Of a very long name only
+    the name itself is returned.
+    """
+    if len(name) > _LONGEST_NAME:
+        return frozenset((name,))
+    shorter = (name[:place] + name[place + 1 :] for place in range(len(name)))
+    return frozenset((name, *shorter))

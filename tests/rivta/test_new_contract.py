@@ -229,7 +229,7 @@ def test_a_misspelt_element_of_a_new_contract_is_no_extension(
 
     assert (answer.response, answer.rejected) == (
         GetResponse(),
-        {"person/naming: is no element of the contract": 1},
+        {"person/an element: is no element of the contract": 1},
     )
 
 
