@@ -12,7 +12,7 @@ from typing import Any, Final
 from fhir_gateway.fhir.appointment import MESSAGE_ID
 from fhir_gateway.fhir.outcome import Issue
 from fhir_gateway.fhir.patient import contained_patients, is_patient
-from fhir_gateway.model.person import SubjectOfCare
+from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timekeeping import instant_from_text
 
 __all__ = ["changed_names", "unsupported_changes"]
@@ -33,8 +33,15 @@ _TIMES: Final = ("start", "end")
 _OF_VISIT: Final = frozenset({"comment", "patientInstruction"})
 # R4, 3.1.0.4: a server ignores these, and sets them itself.
 _SET_BY_SERVER: Final = frozenset({"versionId", "lastUpdated", "extension"})
-# Elements of a Reference that only name the person.
-_OF_PERSON: Final = frozenset({"reference", "type", "display", "id"})
+# Elements of a Reference that only name the person, in the form of each dialect.
+_OF_PERSON: Final = frozenset({"reference", "type", "display", "id", "identifier"})
+# Elements of a Patient, and of its name, that other checks compare by their meaning.
+_READ_OF_PATIENT: Final = frozenset(
+    {"resourceType", "id", "meta", "text", "active", "identifier", "name", "telecom"}
+)
+_READ_OF_NAME: Final = frozenset({"use", "text", "family", "given", "period"})
+# Elements of a reference to a slot that must agree with it.
+_READ_OF_SLOT: Final = frozenset({"reference", "type", "identifier"})
 
 
 def unsupported_changes(
@@ -45,6 +52,7 @@ def unsupported_changes(
     exact: bool = False,
     by_operation: bool = False,
     is_current: bool = True,
+    service_type: Mapping[str, Any] | None = None,
 ) -> list[Issue]:
     """
     Return a fault for each change that no region can make.
@@ -59,6 +67,7 @@ def unsupported_changes(
             proposed.
         is_current: The source has just reported the visit's details; otherwise this
             server does not know which details it showed the client.
+        service_type: The new slot's `serviceType`; None where it is unknown.
     """
     comparison = _Comparison(
         present,
@@ -67,6 +76,7 @@ def unsupported_changes(
         exact=exact,
         by_operation=by_operation,
         is_current=is_current,
+        service_type=service_type,
     )
     return [
         Issue(
@@ -129,6 +139,7 @@ class _Comparison:
         exact: bool,
         by_operation: bool,
         is_current: bool,
+        service_type: Mapping[str, Any] | None,
     ) -> None:
         self._present = present
         self._wanted = wanted
@@ -136,6 +147,7 @@ class _Comparison:
         self._exact = exact
         self._by_operation = by_operation
         self._is_current = is_current
+        self._service_type = service_type
         # A client that missed the answer to a cancellation sends it again, with the
         # Appointment as it was before; its source reports nothing of it any more.
         self._is_cancelled: bool = present["status"] == "cancelled"
@@ -150,8 +162,10 @@ class _Comparison:
                     present.get(name), wanted.get(name), f"Appointment.{name}"
                 )
         yield from self._contained()
-        if not self._moves:
-            yield from self._slot()
+        yield from self._slot()
+        if self._moves and self._exact:
+            yield from self._service_types()
+            yield from self._reasons()
         yield from self._participants()
 
     def _may_differ(self, name: str) -> bool:
@@ -222,12 +236,83 @@ class _Comparison:
             )
             if not (each in shown or is_read or is_earlier_text):
                 yield f"Appointment.contained[{number}]"
+            elif is_read and self._keeps_person():
+                yield from self._unread_of_patient(
+                    each, f"Appointment.contained[{number}]"
+                )
         if self._exact and any(
             each not in self._wanted.get("contained", ()) for each in shown
         ):
             yield "Appointment.contained"
 
+    def _keeps_person(self) -> bool:
+        """
+        Return whether a contained Patient can do nothing.
+
+        A move sends it to the region, a cancellation needs none, and the dialects of
+        operations send it always.
+        """
+        cancels = self._wanted["status"] == "cancelled"
+        return not (self._moves or self._by_operation or cancels)
+
+    def _unread_of_patient(
+        self, patient: Mapping[str, Any], path: str
+    ) -> Iterator[str]:
+        """Yield the elements of a Patient that no booking here has."""
+        for name in patient:
+            is_number = name == "birthDate" and patient[name] == self._born_on()
+            if name not in _READ_OF_PATIENT and not is_number:
+                yield f"{path}.{_spelt(name)}"
+        for number, each in enumerate(patient.get("name", ())):
+            for name in each:
+                if name not in _READ_OF_NAME:
+                    yield f"{path}.name[{number}].{_spelt(name)}"
+
+    def _born_on(self) -> str:
+        identifier = self._present["participant"][0]["actor"]["identifier"]
+        return PersonalIdentityNumber(identifier["value"]).born_on.isoformat()
+
+    def _service_types(self) -> Iterator[str]:
+        """Yield what a patch says of `serviceType` that neither slot has."""
+        wanted = self._wanted.get("serviceType")
+        if wanted is None:
+            return
+        shown = [self._present.get("serviceType")]
+        if self._service_type is not None:
+            shown.append([self._service_type])
+        yield from min(
+            (
+                list(self._differing(each, wanted, "Appointment.serviceType"))
+                for each in shown
+            ),
+            key=len,
+        )
+
+    def _reasons(self) -> Iterator[str]:
+        """Yield what a patch says of `reasonCode` that is no comment to the unit."""
+        reasons = self._wanted.get("reasonCode", [])
+        if reasons and "comment" in self._wanted:
+            yield "Appointment.reasonCode"
+            return
+        for number, reason in enumerate(reasons):
+            path = f"Appointment.reasonCode[{number}]"
+            if number:
+                yield path
+            else:
+                yield from (
+                    f"{path}.{_spelt(name)}" for name in reason if name != "text"
+                )
+
     def _slot(self) -> Iterator[str]:
+        if self._moves:
+            if not self._by_operation:
+                yield from (
+                    f"Appointment.slot[{number}].{_spelt(name)}"
+                    for number, each in enumerate(self._wanted["slot"])
+                    for name in each
+                    if name not in _READ_OF_SLOT
+                )
+            return
         present, wanted = (
             [
                 {name: value for name, value in each.items() if name != "reference"}
@@ -244,8 +329,9 @@ class _Comparison:
         wanted = self._wanted.get("participant", [])
         for number, participant in enumerate(wanted):
             path = f"Appointment.participant[{number}]"
+            present: dict[str, Any] | None
             is_resident = is_patient(participant.get("actor", {}), contained)
-            if self._moves and not (is_resident and self._exact):
+            if self._moves and not self._exact:
                 # Operations send it as a new request, with the participants of the new
                 # time.
                 if participant.get("status") == "declined":
@@ -256,7 +342,9 @@ class _Comparison:
                     shown[0], self._as_shown(participant, shown[0]), path
                 )
                 continue
-            if self._exact:
+            if self._moves:
+                present = self._of_new_slot(participant)
+            elif self._exact:
                 present = shown[number] if number < len(shown) else None
             else:
                 present = next(
@@ -268,6 +356,17 @@ class _Comparison:
             )
         if self._exact and not self._moves and len(wanted) < len(shown):
             yield "Appointment.participant"
+
+    def _of_new_slot(self, participant: Mapping[str, Any]) -> dict[str, Any]:
+        """
+        Return the form in which a participant of a new slot is shown.
+
+        Another check covers who takes part there.
+        """
+        resident, *others = self._present["participant"]
+        same = next((each for each in others if _same_actor(each, participant)), None)
+        actor = participant.get("actor") if same is None else same["actor"]
+        return {"actor": actor, "status": resident["status"]}
 
     def _as_shown(
         self, wanted: dict[str, Any], present: Mapping[str, Any] | None
@@ -287,19 +386,25 @@ class _Comparison:
     def _patient(
         self, present: dict[str, Any], wanted: dict[str, Any], path: str
     ) -> Iterator[str]:
-        """Yield the differences of the patient participant, except for the identity."""
+        """Yield the differences of the patient participant."""
         present, wanted = (
-            {
-                **participant,
-                "actor": {
-                    name: value
-                    for name, value in participant["actor"].items()
-                    if name not in _OF_PERSON and name != "identifier"
-                },
-            }
+            {**participant, "actor": self._compared(participant["actor"])}
             for participant in (present, wanted)
         )
         yield from self._differing(present, wanted, path)
+
+    def _compared(self, actor: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a patient's actor without what only says who it is."""
+        is_read = self._moves or not self._exact
+        is_within = str(actor.get("reference", "")).startswith("#")
+        return {
+            name: value
+            for name, value in actor.items()
+            if not (
+                (self._by_operation and name in _OF_PERSON)
+                or (name == "reference" and is_within and is_read)
+            )
+        }
 
 
 def _same_actor(present: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

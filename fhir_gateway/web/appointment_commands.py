@@ -211,6 +211,11 @@ class AppointmentCommands:
                     exact=change.exact,
                     by_operation=change.by_operation,
                     is_current=_is_current(present),
+                    service_type=(
+                        self._view.service_type(wanted.token)
+                        if moves and wanted.token is not None
+                        else None
+                    ),
                 )
             )
         if issues:
@@ -343,9 +348,15 @@ def _is_current(present: ManagedBooking) -> bool:
 def _may_become(present: ManagedBooking, change: Change, *, moves: bool) -> bool:
     """Return whether a booking has the wanted status, or can get it by a change."""
     status = change.wanted.status
+    if change.by_operation and change.sent:
+        # The operation says what to do; a proposal comes with a status of its own.
+        sent = change.sent.get("status", status)
+        return sent in (*BOOKABLE, "pending", "cancelled")
     return (
         status in ("cancelled", present.status.value)
-        or (status in BOOKABLE and (moves or change.by_operation))
+        or (
+            status in BOOKABLE and (change.by_operation or (moves and not change.exact))
+        )
         # A client that does not know of the cancellation gets a Conflict that says it.
         or (status in BOOKABLE and present.status is BookingStatus.CANCELLED)
     )

@@ -207,7 +207,7 @@ def test_a_put_is_compared_by_its_meaning(
     wanted["text"] = {"status": "generated", "div": "<div>x</div>"}
     wanted["slot"] = [{"reference": f"{BASE_URL}/{visit['slot'][0]['reference']}"}]
     wanted["participant"] = wanted["participant"][:1]
-    wanted["participant"][0]["actor"] |= {"display": "Anna", "reference": "#p"}
+    wanted["participant"][0]["actor"]["reference"] = "#p"
     wanted["contained"] = [{"resourceType": "Patient", "id": "p"}]
 
     response = change(client, wanted)
@@ -452,3 +452,186 @@ def test_a_put_with_a_contained_resource_of_its_own_is_refused(
     for status in ("booked", "cancelled"):
         answer = change(client, {**wanted, "status": status})
         assert named(answer) == ["Appointment.contained[0]"]
+
+
+# The patient.
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "place"),
+    [
+        ("display", "Anna", "display"),
+        ("id", "x", "id"),
+        ("reference", "Patient/other", "reference"),
+        ("extension", [{"url": "urn:x", "valueString": "x"}], "extension"),
+        ("identifier/use", "official", "identifier.use"),
+        ("identifier/type", {"text": "x"}, "identifier.type"),
+        ("identifier/assigner", {"display": "x"}, "identifier.assigner"),
+        ("identifier/period", {"start": "2020"}, "identifier.period"),
+    ],
+)
+def test_what_describes_the_patient_cannot_be_changed(
+    client: FlaskClient, visit: dict[str, Any], name: str, value: Any, place: str
+) -> None:
+    """The actor has the number alone: PUT and PATCH of more name it."""
+    operation = {"op": "add", "path": f"/participant/0/actor/{name}", "value": value}
+    wanted = copy.deepcopy(visit)
+    *outer, last = name.split("/")
+    actor = wanted["participant"][0]["actor"]
+    (actor[outer[0]] if outer else actor)[last] = value
+    move = slot_patch(another_slot(client, visit)["id"])
+
+    for answer in (
+        patch(client, visit["id"], [operation]),
+        patch(client, visit["id"], [operation, *move]),
+        change(client, wanted),
+    ):
+        assert named(answer) == [f"Appointment.participant[0].actor.{place}"]
+
+
+def test_a_patch_cannot_remove_the_patients_type(
+    client: FlaskClient, visit: dict[str, Any]
+) -> None:
+    """It would be there again at the next read."""
+    operation = {"op": "remove", "path": "/participant/0/actor/type"}
+
+    assert named(patch(client, visit["id"], [operation])) == [
+        "Appointment.participant[0].actor.type"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"gender": "female"}, "gender"),
+        ({"address": [{"city": "Umeå"}]}, "address"),
+        ({"maritalStatus": {"text": "x"}}, "maritalStatus"),
+        (
+            {"name": [{"family": "Testlund", "given": ["Anna"], "prefix": ["Dr"]}]},
+            "name[0].prefix",
+        ),
+    ],
+)
+def test_a_put_of_more_about_the_contained_patient_is_refused(
+    client: FlaskClient, visit: dict[str, Any], changes: dict[str, Any], place: str
+) -> None:
+    """A booking has the number, the name and contacts, and nothing else."""
+    wanted = with_patient(visit, **changes)
+
+    assert named(change(client, wanted)) == [f"Appointment.contained[0].{place}"]
+    assert change(client, {**wanted, "status": "cancelled"}).status_code == 200
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_a_day_of_birth_is_the_numbers_or_refused(
+    client: FlaskClient, visit: dict[str, Any], *, is_same: bool
+) -> None:
+    """A PUT cannot store another day of the same month."""
+    digits = visit["participant"][0]["actor"]["identifier"]["value"]
+    day = int(digits[6:8]) if is_same else (1 if digits[6:8] != "01" else 2)
+    born = f"{digits[:4]}-{digits[4:6]}-{day:02}"
+    answer = change(client, with_patient(visit, birthDate=born))
+
+    if is_same:
+        assert answer.status_code == 200, answer.text
+    else:
+        assert named(answer) == ["Appointment.contained[0].birthDate"]
+
+
+# A move by PATCH.
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "place"),
+    [
+        ("/status", "proposed", "status"),
+        ("/serviceType/0/text", "x", "serviceType[0].text"),
+        (
+            "/serviceType/0/coding/0/userSelected",
+            True,
+            "serviceType[0].coding[0].userSelected",
+        ),
+        ("/slot/0/display", "x", "slot[0].display"),
+        ("/slot/0/id", "x", "slot[0].id"),
+        (
+            "/slot/0/extension",
+            [{"url": "urn:x", "valueCode": "x"}],
+            "slot[0].extension",
+        ),
+        ("/participant/1/status", "tentative", "participant[1].status"),
+        ("/participant/1/required", "optional", "participant[1].required"),
+        ("/participant/1/actor/display", "x", "participant[1].actor.display"),
+        (
+            "/participant/1/extension",
+            [{"url": "urn:x", "valueCode": "x"}],
+            "participant[1].extension",
+        ),
+        ("/reasonCode", [{"text": "x"}], "reasonCode"),
+    ],
+)
+def test_a_patch_that_moves_is_done_whole_or_not(
+    client: FlaskClient, visit: dict[str, Any], path: str, value: Any, place: str
+) -> None:
+    """What the new slot does not bring, and no contract has a field for, is named."""
+    operations = [
+        *slot_patch(another_slot(client, visit)["id"]),
+        {"op": "add", "path": path, "value": value},
+    ]
+
+    assert named(patch(client, visit["id"], operations)) == [f"Appointment.{place}"]
+
+
+@pytest.mark.parametrize(
+    ("reasons", "places"),
+    [
+        ([{"text": "x"}, {"text": "y"}], ["reasonCode[1]"]),
+        ([{"text": "x", "coding": [{"code": "1"}]}], ["reasonCode[0].coding"]),
+    ],
+)
+def test_a_reason_of_a_move_is_one_text(
+    client: FlaskClient,
+    visit: dict[str, Any],
+    reasons: list[dict[str, Any]],
+    places: list[str],
+) -> None:
+    """The unit gets one text; codes and further reasons would be lost."""
+    operations = [
+        *slot_patch(another_slot(client, visit)["id"]),
+        {"op": "remove", "path": "/comment"},
+        {"op": "add", "path": "/reasonCode", "value": reasons},
+    ]
+
+    assert named(patch(client, visit["id"], operations)) == [
+        f"Appointment.{each}" for each in places
+    ]
+
+
+# The status beside an operation.
+
+
+@pytest.mark.parametrize(
+    "status",
+    ["noshow", "fulfilled", "entered-in-error", "arrived", "waitlist", "checked-in"],
+)
+@pytest.mark.parametrize("operation", ["cancel", "book", "reschedule"])
+def test_an_operation_with_a_contradicting_status_does_nothing(
+    client: FlaskClient, visit: dict[str, Any], operation: str, status: str
+) -> None:
+    """A visit that is said to have taken place is not cancelled for good."""
+    wanted = {**visit, "status": status}
+
+    answer = call(client, operation, parameters(resource("appointment", wanted)))
+    read = client.get(f"/fhir/Appointment/{visit['id']}").json
+    assert named(answer) == ["Appointment.status"]
+    assert read is not None
+    assert read["status"] == "booked"
+
+
+@pytest.mark.parametrize("status", ["proposed", "pending", "booked", "cancelled"])
+def test_a_cancellation_takes_the_appointment_as_it_was_or_will_be(
+    client: FlaskClient, visit: dict[str, Any], status: str
+) -> None:
+    """The operation says what to do."""
+    answer = call(client, "cancel", {**visit, "status": status})
+
+    assert answer.status_code == 200, answer.text
