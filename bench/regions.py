@@ -145,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, CONTENT_TYPE, body)
 
     def do_GET(self) -> None:
-        """Tell how many answers there have been."""
+        """Say how many answers there have been."""
         self._send(200, "text/plain", str(self.server.answered).encode())
 
     def do_PUT(self) -> None:

@@ -91,7 +91,7 @@ def southern_source(**changed: Any) -> Source:
 def schedule(
     hsa_id: str = UNIT, time_type: str = VISIT, name: str = "Besök", **changed: Any
 ) -> Schedule:
-    """Return whose time it is: a unit's and a time type's."""
+    """Return a schedule of a unit and a time type."""
     fields: dict[str, Any] = {
         "unit": HsaId(hsa_id),
         "time_type_id": TimeTypeId(time_type),

@@ -63,12 +63,12 @@ _SETTINGS: Final = ("REDIS_URL", "DATABASE_URL", "PORT", "SANDBOX_PORT")
 
 @pytest.fixture(name="clean_environment", scope="session", autouse=True)
 def _clean_environment() -> Iterator[None]:
-    """Whatever the developer has set says nothing to a test."""
+    """The developer's own settings do not reach a test."""
     kept = dict(os.environ)
     for name in kept:
         if name in _SETTINGS or name.startswith("FHIR_GATEWAY_"):
             del os.environ[name]
-    # No balancer has to be told that a test's gateway stops.
+    # No balancer needs a notice before a test's gateway stops.
     os.environ["FHIR_GATEWAY_DRAINS_FOR_S"] = "0"
     yield
     os.environ.clear()

@@ -188,7 +188,7 @@ class AnsweringAdapter:
         *,
         timeout: float,  # noqa: ARG002 - it answers at once
     ) -> BookedTimes:
-        """Return the resident's bookings, whatever the unit."""
+        """Return the resident's bookings at any unit."""
         self._begin(scheduling.GET_SUBJECT_OF_CARE_SCHEDULE, query)
         return BookedTimes(
             bookings=tuple(
@@ -329,7 +329,7 @@ class MemorySlotStore:
         self._blocks: dict[BlockKey, SlotBlock] = {}
         self._catalogues: dict[SourceName, SourceCatalogue] = {}
         self._statuses: dict[SourceName, SourceStatus] = {}
-        self._told: list[BlockKey | SourceCatalogue | SourceStatus] = []
+        self._changes: list[BlockKey | SourceCatalogue | SourceStatus] = []
         self.puts: Counter[str] = Counter()
 
     def empty(self) -> None:
@@ -370,8 +370,8 @@ class MemorySlotStore:
         return self._statuses.get(source)
 
     def cursor(self) -> str:
-        """Return the present end of what was told."""
-        return str(len(self._told))
+        """Return the present end of the changes."""
+        return str(len(self._changes))
 
     def changes(
         self,
@@ -379,22 +379,22 @@ class MemorySlotStore:
         *,
         wait: timedelta,  # noqa: ARG002 - it has what it has
     ) -> Changes:
-        """Return what was told since the cursor."""
-        told = self._told[int(cursor) :]
+        """Return the changes since the cursor."""
+        changes = self._changes[int(cursor) :]
         return Changes(
             cursor=self.cursor(),
-            blocks=frozenset(each for each in told if isinstance(each, BlockKey)),
+            blocks=frozenset(each for each in changes if isinstance(each, BlockKey)),
             catalogues=frozenset(
-                each.source for each in told if isinstance(each, SourceCatalogue)
+                each.source for each in changes if isinstance(each, SourceCatalogue)
             ),
             statuses=frozenset(
-                each.source for each in told if isinstance(each, SourceStatus)
+                each.source for each in changes if isinstance(each, SourceStatus)
             ),
         )
 
     def _tell(self, what: BlockKey | SourceCatalogue | SourceStatus) -> None:
         self.puts[type(what).__name__] += 1
-        self._told.append(what)
+        self._changes.append(what)
 
 
 class MemorySightings:
@@ -433,7 +433,7 @@ class MemoryRefreshHints:
 
 class LeavingStore:
     """
-    Another store, whose methods can be out of reach.
+    Another store, with methods that can be out of reach.
 
     Attributes:
         away: The names of those that are.

@@ -1,7 +1,7 @@
 """
 A transport that keeps its connections, as many HTTP clients do.
 
-It stands for a careless program, to see that the tests notice what comes of it.
+It stands for a careless program, to see that the tests notice the harm.
 """
 
 from collections.abc import Mapping

@@ -50,7 +50,7 @@ class PostgresqlServer:
         return f"postgresql://postgres@/{name}?host={self.socket}"
 
     def drop(self, url: str) -> None:
-        """Drop the database, whoever is connected to it."""
+        """Drop the database, even while somebody is connected to it."""
         self.run(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
 
     def run(self, statement: str) -> None:

@@ -13,7 +13,7 @@ __all__ = ["PostgresqlProxy"]
 
 class PostgresqlProxy:
     """
-    Pass on what programs and PostgreSQL send; a subclass says what becomes of it.
+    Pass on what programs and PostgreSQL send; a subclass decides what to do with it.
 
     Args:
         socket_folder: Where the server has its socket.

@@ -33,7 +33,7 @@ _MODULES = [
 
 @pytest.mark.parametrize("path", _MODULES)
 def test_a_module_says_what_it_is(path: Path) -> None:
-    """A module begins with a docstring whose first line stands alone."""
+    """A module begins with a docstring, and the first line stands alone."""
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
 
     assert docstring

@@ -84,7 +84,7 @@ WHOLE = Schedule(
 
 
 def test_a_listed_time_is_read_whole() -> None:
-    """Whose time it is, when, and the id that some producers put on it are kept."""
+    """The schedule, the time, and the id that some producers put on it are kept."""
     assert timeslot_from_wire(wire(), UNIT, None) == Timeslot(
         schedule=WHOLE, start=START, end=END, source_id=BookingId("S-1")
     )
@@ -440,7 +440,7 @@ def test_the_whole_tuple_is_asked_for() -> None:
 
 
 def test_a_region_receives_names_and_contacts() -> None:
-    """Whatever the client said of the resident goes along, the number apart."""
+    """All that the client said of the resident is sent, with the number apart."""
     info = subject_of_care_info(
         subject(
             middle_name="Test",

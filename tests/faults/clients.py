@@ -366,7 +366,7 @@ class Driver:
             try:
                 wait(working, return_when=FIRST_EXCEPTION)
             finally:
-                # Whatever ended the wait: the executor waits for every client.
+                # In any case the executor waits for every client.
                 self.is_stopped = True
         for client in working:
             client.result()

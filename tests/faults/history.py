@@ -43,9 +43,9 @@ class Operation:
     One request and its answer.
 
     Attributes:
-        person: Whose booking it is about.
+        person: The resident of the booking.
         slot: Where to, for a booking and a move.
-        dialect: Whose operation was called; "rest" for none.
+        dialect: The owner of the operation that was called; "rest" for none.
         began: Before anything was sent, in seconds since 1970 of `ScaledTime`.
         ended: After all of the answer had come, or none was to come.
         status: The HTTP status; None for no answer, 0 for no connection.

@@ -88,7 +88,7 @@ class Evidence:
     All that is known of a run.
 
     Attributes:
-        owners: Whose each Appointment is.
+        owners: The resident of each Appointment.
         elsewhere: Who booked without this server.
         sends: Calls that reached a proxy whole, by kind, person, unit and start.
         delivered: How often the platform delivered each, if more than once.
@@ -195,7 +195,7 @@ def story_of(evidence: Evidence, world: World, sentence: str) -> list[str]:
 def _story_of(evidence: Evidence, world: World, tail: str) -> list[str]:
     decided = [row for row in evidence.decided if row.person.endswith(tail)]
     names = {row.appointment for row in decided}
-    # Whoever else has named their Appointment is part of it.
+    # Others who have named their Appointment are part of it.
     events = [
         (operation.began, f"{operation} (until {operation.ended:.3f})")
         for operation in evidence.operations
@@ -413,7 +413,7 @@ def _with_several(evidence: Evidence) -> set[str]:
 
 
 def _untrue_yes(evidence: Evidence) -> Iterator[str]:
-    """Whatever was said to be booked, or cancelled, was so while it was said."""
+    """What an answer called booked, or cancelled, was so at that moment."""
     owned: dict[tuple[SlotKey, str], list[Owned]] = defaultdict(list)
     for each in evidence.owned:
         owned[each.key, each.person].append(each)
@@ -472,7 +472,7 @@ def _untrue_no(evidence: Evidence) -> Iterator[str]:
 
 
 def _not_their_own(evidence: Evidence) -> Iterator[str]:
-    """Whoever asks is answered with their own Appointment, the one they asked about."""
+    """Each client is answered with its own Appointment, the one it asked about."""
     for operation in evidence.operations:
         if operation.answered is None:
             continue

@@ -29,7 +29,7 @@ class Killer:
     Ends processes at named points and at random, until it has done so often enough.
 
     Args:
-        world: Whose processes.
+        world: The world of the processes.
         kills: How many to end.
         seed: What chance begins from.
 

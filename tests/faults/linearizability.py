@@ -128,7 +128,7 @@ def _own(step: Step, number: int) -> Step:
 
 def _possible(state: _State) -> list[Step]:
     """Return the certain steps that may come next."""
-    # Whatever began after another has ended cannot come before it.
+    # What began after another has ended cannot precede it.
     first_end = min(step.ended for step in state.left)
     return [step for step in state.left if step.began <= first_end]
 

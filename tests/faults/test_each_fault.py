@@ -223,7 +223,7 @@ def test_a_double_of_the_platforms_raises_the_alarm(office: Office) -> None:
 
 
 def test_a_time_sold_by_telephone_is_gone(office: Office) -> None:
-    """Whoever wants it is answered 409, and nothing is sent."""
+    """A client that wants it is answered 409, and nothing is sent."""
     telephone = Telephone(office.world)
     slot, person = next(office.slots), next(office.numbers)
     telephone.book(slot)

@@ -28,7 +28,7 @@ def near(*texts: str) -> tuple[tuple[Nearness, ...], ...]:
         pytest.param("59.3293|18.0686|5", 5, id="no unit is kilometres"),
         pytest.param("59.3293|18.0686|5|", 5, id="an empty unit, too"),
         pytest.param("59.3293|18.0686", 20, id="no distance is 20 km"),
-        pytest.param("59.3293|18.0686||[mi_us]", 20, id="whatever its unit"),
+        pytest.param("59.3293|18.0686||[mi_us]", 20, id="with any unit"),
         pytest.param("59.3293|18.0686|500|m", 0.5, id="metres"),
         pytest.param("59.3293|18.0686|1|[mi_i]", 1.609344, id="miles"),
         pytest.param("59.3293|18.0686|3937|[mi_us]", 6336, id="US survey miles"),

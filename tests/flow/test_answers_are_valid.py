@@ -334,7 +334,7 @@ def _collected_in_part(
 
 
 def test_every_answer_is_valid(collected: Collected, node: NodeValidators) -> None:
-    """Whatever the server answers is valid FHIR R4 and fits this project's profiles."""
+    """Each answer of the server is valid FHIR R4 and fits this project's profiles."""
     assert collected.count > 70
     finished = node.validate(collected.folder, "--require-profiles")
 

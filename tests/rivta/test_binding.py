@@ -356,7 +356,7 @@ def test_simple_value_with_elements_inside_is_malformed(inner: str, fault: str) 
 
 
 def test_identifier_that_is_too_long_is_malformed() -> None:
-    """Whatever has an identifier that is too long cannot do without it."""
+    """An item with an identifier that is too long cannot do without it."""
     with pytest.raises(MalformedElement) as caught:
         _read(f"<name>n</name><identifier>{'x' * 257}</identifier>")
 
@@ -849,7 +849,7 @@ VENDORS_ITEM: Final = "<x:id>1</x:id><x:time>20260601080000</x:time>"
 def test_extension_that_holds_some_of_the_contracts_is_a_lost_item(
     element: str,
 ) -> None:
-    """Whatever the namespace of the outermost element, nothing in it vanishes."""
+    """Nothing in the outermost element vanishes, with any namespace of that element."""
     rejected = Rejections()
     xml = f'<m xmlns:x="http://schemas.datacontract.org/2004/07/R"><name>n</name>{element}</m>'
 

@@ -786,7 +786,7 @@ NEVER_SENT = {
 def test_every_error_of_requests_is_translated_for_a_read(
     kind: type[Exception], client: SoapClient, region: responses.RequestsMock
 ) -> None:
-    """Whatever `requests` raises, a read could not be asked."""
+    """A read could not be asked, with any error that `requests` raises."""
     _answers(region, READ, _raised(kind))
 
     error = _failure(client)
@@ -1549,7 +1549,7 @@ def test_unreadable_answer_differs_from_a_broken_one(
 def test_answer_under_another_status_is_named_by_it(
     answer: bytes, status: int, connect: Connect
 ) -> None:
-    """Whatever its body, an answer under another status than 200 is none."""
+    """An answer under another status than 200 is none, with any body."""
     with Producer(_sends_and_closes(answer)) as producer:
         client = connect(producer.port)
 

@@ -113,7 +113,7 @@ def test_no_body_is_an_empty_one(coding: str | None) -> None:
 
 @ANY_PACKER
 def test_a_bomb_comes_in_small_pieces(name: str) -> None:
-    """Whoever reads can stop long before a gigabyte is unpacked."""
+    """A reader can stop long before a gigabyte is unpacked."""
     coding, write = WRITERS[name]
     bomb = write(b" " * 50_000_000)
 

@@ -329,7 +329,7 @@ def test_reading_a_hostile_text_takes_as_long_as_it_is(unit: str) -> None:
 @example("<?xml ?>")
 @example("<?xml version='1.0'?>")
 def test_any_text_gives_a_text(purpose: str) -> None:
-    """Whatever a purpose holds, it becomes a text without blanks around."""
+    """Any purpose becomes a text without blanks around."""
     text = plain_text(purpose)
 
     assert text == text.strip()
@@ -349,7 +349,7 @@ def test_any_text_gives_a_text(purpose: str) -> None:
     )
 )
 def test_any_docbook_loses_its_markup(content: str) -> None:
-    """Whatever elements an article nests, none of its tags is left."""
+    """None of an article's tags is left, however its elements nest."""
     text = plain_text(f"<article>{content}</article>")
 
     assert "<" not in text

@@ -225,7 +225,7 @@ def test_two_statuses_mean_kept_data(code: str, is_from_cache: bool) -> None:  #
     ],
 )
 def test_only_one_status_means_read_just_now(code: str, is_from_source: bool) -> None:  # noqa: FBT001 - a table of values
-    """Whatever is not plainly from the source is not from the source."""
+    """What is not plainly from the source is not from the source."""
     record = ProcessingStatusRecord(logical_address="A", status_code=code)
 
     assert record.is_from_source is is_from_source

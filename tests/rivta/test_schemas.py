@@ -188,7 +188,7 @@ def test_unsound_recording_breaks_a_schema(name: str, validate: Validate) -> Non
 def test_any_written_request_is_valid_and_reads_back(
     contract: Contract[Any, Any], validate: Validate, data: st.DataObject
 ) -> None:
-    """Whatever a request holds, it is valid and reads back as itself."""
+    """Any request is valid and reads back as itself."""
     request = data.draw(messages(contract.request))
     address = LogicalAddress(data.draw(_TEXT))
     actor = Actor(id=data.draw(_TEXT), type=data.draw(st.sampled_from(ActorType)))
@@ -208,7 +208,7 @@ def test_any_written_request_is_valid_and_reads_back(
 def test_any_written_response_is_valid_and_reads_back(
     contract: Contract[Any, Any], validate: Validate, data: st.DataObject
 ) -> None:
-    """Whatever a response holds, it is valid and reads back as itself."""
+    """Any response is valid and reads back as itself."""
     response = data.draw(messages(contract.response))
 
     document = write_response(contract, response)
@@ -246,7 +246,7 @@ def test_no_written_message_has_an_empty_element(
 def test_any_written_processing_status_is_valid_and_reads_back(
     records: tuple[ProcessingStatusRecord, ...], validate: Validate
 ) -> None:
-    """Whatever an aggregating service reports, it is valid and reads back."""
+    """Any report of an aggregating service is valid and reads back."""
     contract = get_subject_of_care_schedule.CONTRACT
     response = contract.response()
 

@@ -210,7 +210,7 @@ def test_an_answer_that_comes_too_late_is_nobodys() -> None:
         ]
 
 
-# Whatever a server does.
+# Any manner of a server.
 
 
 @dataclass(frozen=True)
@@ -357,7 +357,7 @@ ANSWER: Final = Part(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + OWN)
 @example(scripts=[[ANSWER, ANSWER], [Pause(0.08)]])
 @settings(max_examples=examples(100), deadline=None)
 def test_no_answer_has_bytes_of_another_questions(scripts: list[Script]) -> None:
-    """Whatever a server sends, cuts and delays, an answer is its question's own."""
+    """An answer is its question's own, however a server sends, cuts and delays."""
     assert _mixed_up(Transport(), scripts) == []
 
 

@@ -251,7 +251,7 @@ def test_hints_come_before_the_answer(consumer: Consumer, status: int) -> None:
 
 
 def test_hints_are_skipped(consumer: Consumer) -> None:
-    """Whoever knows HTTP reads the answer after the hints, and none twice."""
+    """A client that knows HTTP reads the answer after the hints, and none twice."""
     consumer.fault("early-hints", seconds=0.01)
 
     assert consumer.slots()

@@ -235,15 +235,15 @@ def _make_wireless(own_journal: Journal) -> MakeWireless:
     ) -> Wireless:
         known = adapters or (AnsweringAdapter(),)
         by_name = {each.name: each for each in sources or (source(),)}
-        told = {each.source: each for each in catalogues or (catalogue(),)}
+        listed = {each.source: each for each in catalogues or (catalogue(),)}
         desk = Desk(
             by_name,
             {each.name: each for each in known},
-            lambda: Directory.of(by_name.values(), told, {}),
+            lambda: Directory.of(by_name.values(), listed, {}),
             own_journal,
             MovableClock(now()),
         )
-        return Wireless(desk, known[0], by_name, told)
+        return Wireless(desk, known[0], by_name, listed)
 
     return make
 
@@ -327,7 +327,7 @@ class RealWorld:
         self.spoilt.clear()
 
     def ledger(self, region: str) -> dict[str, Any]:
-        """Return what a region was told to do, and what is booked."""
+        """Return the writes that a region received, and what is booked."""
         with requests.get(
             f"{self.server.url}/ledger/{region}", timeout=TIMEOUT_S
         ) as answer:
@@ -335,7 +335,7 @@ class RealWorld:
         return found
 
     def writes(self, region: str, who: int) -> list[tuple[str, str]]:
-        """Return what a region was told to do for a person, with the result."""
+        """Return the writes that a region received for a person, with the result."""
         return [
             (row["interaction"], row["result"])
             for row in self.ledger(region)["writes"]

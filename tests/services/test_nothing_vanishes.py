@@ -2,7 +2,7 @@
 Nothing that a region lists vanishes without a word, however its answers are damaged.
 
 A region answers its adapter with documents; the refresh asks it, the view is searched.
-What is shown and what is told to be left out are together never less than what it
+What is shown and what is reported as left out are together never less than what it
 lists. An empty answer without an outcome means that it lists nothing.
 """
 
@@ -226,7 +226,7 @@ def listed(items: st.SearchStrategy[Item], most: int) -> st.SearchStrategy[Liste
 
 @dataclass
 class DamagedRegion(Transport):
-    """A region that answers with whatever it is given, and filters by day alone."""
+    """A region that answers with what it is given, and filters by day alone."""
 
     facilities: Listed
     time_types: Listed
@@ -328,8 +328,8 @@ class World:
         self.search = SlotSearch(view, sources, clock=clock)
         self.status: Any = store.status(NORR)
 
-    def told(self, interaction: Interaction) -> int:
-        """Return how many items of a contract's answers are told to be left out."""
+    def reported(self, interaction: Interaction) -> int:
+        """Return how many items of a contract's answers are reported as left out."""
         return sum(
             each.count for each in self.status.losses if each.interaction == interaction
         )
@@ -358,7 +358,7 @@ ONE_TIME_TYPE: Final = Listed(((item(timeTypeName="Besök", timeTypeId=TYPE), "n
 
 @given(regions(facilities=ONE_UNIT, time_types=ONE_TIME_TYPE))
 def test_no_time_vanishes(region: DamagedRegion) -> None:
-    """Times shown and told are at least the times listed within the horizon."""
+    """Times shown and reported are at least the times listed within the horizon."""
     world = World(region)
     page = world.search.search(
         SlotCriteria(
@@ -377,7 +377,7 @@ def test_no_time_vanishes(region: DamagedRegion) -> None:
         assert page.total == len(page.start)
         assert shown >= within
     if world.status.failing == ():
-        assert shown + world.told(scheduling.GET_AVAILABLE_TIMESLOTS) >= within
+        assert shown + world.reported(scheduling.GET_AVAILABLE_TIMESLOTS) >= within
     else:
         assert any(
             each.problem in (SourceProblem.UNAVAILABLE, SourceProblem.NOT_YET_ASKED)
@@ -387,7 +387,7 @@ def test_no_time_vanishes(region: DamagedRegion) -> None:
 
 @given(regions(facilities=ONE_UNIT))
 def test_no_time_type_vanishes(region: DamagedRegion) -> None:
-    """Time types shown and told are at least those listed."""
+    """Time types shown and reported are at least those listed."""
     world = World(region)
     answer = world.search.who_offers(Selector(units=(frozenset({UNIT}),)))
     ids = Counter(
@@ -400,7 +400,7 @@ def test_no_time_type_vanishes(region: DamagedRegion) -> None:
     unusable = len(region.time_types.items) - sum(ids[each] for each in usable)
 
     if world.status.failing_since is None:
-        assert shown + world.told(scheduling.GET_ALL_TIME_TYPES) >= (
+        assert shown + world.reported(scheduling.GET_ALL_TIME_TYPES) >= (
             len(usable) + unusable
         )
     if not answer.outcomes:
@@ -409,7 +409,7 @@ def test_no_time_type_vanishes(region: DamagedRegion) -> None:
 
 @given(regions(time_types=ONE_TIME_TYPE))
 def test_no_unit_vanishes(region: DamagedRegion) -> None:
-    """Units shown and told are at least those listed; no other source's is taken."""
+    """Units shown and reported are at least those listed, and all the source's own."""
     world = World(region)
     answer = world.search.who_offers(Selector(sources=(frozenset({NORR}),)))
     directory = world.view.snapshot.directory
@@ -427,7 +427,7 @@ def test_no_unit_vanishes(region: DamagedRegion) -> None:
 
     assert SOUTHERN_UNIT not in shown
     if world.status.failing_since is None:
-        told = world.told(scheduling.GET_ALL_HEALTHCARE_FACILITIES)
-        assert len(shown) + told >= len(own) + others
+        reported = world.reported(scheduling.GET_ALL_HEALTHCARE_FACILITIES)
+        assert len(shown) + reported >= len(own) + others
     if not answer.outcomes:
         assert shown == own

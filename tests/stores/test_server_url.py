@@ -17,7 +17,7 @@ _PASSWORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_
 
 @given(_PASSWORDS)
 def test_an_escaped_password_comes_back(password: str) -> None:
-    """Whatever a password has in it, its escaped form means it."""
+    """The escaped form of any password means that password."""
     parsed = server_url(f"postgresql://u:{quote(password, safe='')}@h:5432/d")
 
     assert parsed == ServerUrl(

@@ -1,5 +1,5 @@
 """
-Whatever an operation is called with, the answer is one, and repeats nothing.
+An operation has one answer to any call, and repeats nothing.
 """
 
 import json

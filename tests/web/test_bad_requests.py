@@ -299,7 +299,7 @@ def test_hundreds_of_faults_are_few_issues(client: FlaskClient) -> None:
     )
 
 
-# Whatever anybody sends.
+# Any request.
 
 _SETTINGS = settings(
     max_examples=examples(80),

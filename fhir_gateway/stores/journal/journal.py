@@ -51,7 +51,7 @@ class Journal:
         places: Reads which places are claimed.
         holds: Makes, renews and ends holds.
         requests: Stores the clients' request keys.
-        outcomes: Lists the writes whose outcome is still open, and the alarms.
+        outcomes: Lists the writes with an open outcome, and the alarms.
         reports: Records what regions report of bookings.
         upkeep: Wipes and reseals personal data.
     """

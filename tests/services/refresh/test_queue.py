@@ -317,7 +317,7 @@ def test_jitter_spreads_what_is_due(where: float) -> None:
 def test_nothing_starves(
     ages: list[float], wanted: set[int], seconds_a_call: int
 ) -> None:
-    """Whatever is wanted, time and again, everything is asked before it is lost."""
+    """Everything is asked before it is lost, also when hints come time and again."""
     clock = MovableClock()
     questions = [times(str(number)) for number in range(len(ages))]
     queue = queue_of(*questions, clock=clock)
@@ -373,7 +373,7 @@ def test_a_young_answer_is_not_rechecked(clock: MovableClock) -> None:
 
 
 def test_rechecks_of_a_source_come_one_by_one(clock: MovableClock) -> None:
-    """Whatever is found wrong, a source is asked for one such block in 2 s."""
+    """A source is asked for one block that was found wrong in 2 s, and no more."""
     queue = queue_of(A, B, C, clock=clock)
     aged(queue, A=1, B=1, C=1)
     queue.recheck([A, B, C])

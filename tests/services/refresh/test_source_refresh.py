@@ -1327,7 +1327,7 @@ def test_what_clients_ask_for_comes_first() -> None:
 
 
 def test_an_answer_that_comes_after_the_deadline_is_not_stored() -> None:
-    """Whoever has the source by now may have newer times."""
+    """The worker that has the source by now may have newer times."""
     world = World()
     deadline = LeaseDeadline()
 

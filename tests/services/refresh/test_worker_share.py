@@ -229,7 +229,7 @@ def test_an_emptied_redis_takes_no_source_away(start: Any, client: Any) -> None:
 def test_an_emptied_redis_moves_no_source_between_workers(
     start: Any, client: Any
 ) -> None:
-    """Whoever comes first after that leaves alone what another asks just now."""
+    """The first worker after that leaves alone what another asks just now."""
     first, second = start("one"), start("two")
     first.tick()
     second.tick()

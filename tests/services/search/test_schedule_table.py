@@ -122,7 +122,7 @@ def test_a_changed_name_is_counted() -> None:
 
 
 def test_no_numbers_have_no_tokens() -> None:
-    """Whatever sequence holds none."""
+    """Any sequence holds none."""
     known = Schedule(unit=UNIT, time_type_id=TimeTypeId(VISIT), time_type_name="Besök")
     table, _ = table_of([known])
 

@@ -795,7 +795,7 @@ def test_an_expired_source_is_named(world: World) -> None:
 def test_a_source_that_cannot_match_is_not_named(
     criteria: dict[str, Any], ails: str
 ) -> None:
-    """Whatever ails a source, it is no part of an answer about another's units."""
+    """A source's fault is no part of an answer about another source's units."""
     world = World()
     world.catalogues()
     if ails == "never asked":

@@ -742,7 +742,7 @@ def test_a_block_that_was_never_read_lacks_nothing(
 def test_what_is_promised_away_is_not_lacking(
     store: MemorySlotStore, clock: MovableClock
 ) -> None:
-    """Whoever holds a time may book it, though no search finds it."""
+    """The holder of a time may book it, though no search finds it."""
     held = timeslot(2)
     store.put_block(block([held]))
     view = SlotView([source()], {}, store, lambda: {held.token: (inf,)}, clock=clock)

@@ -117,7 +117,7 @@ def performer(hsa_id: str, first_name: str = "Eva") -> Performer:
 
 
 def test_no_source_renames_another_sources_staff() -> None:
-    """Whoever has an HSA-id of syd's is called what syd says, wherever it is asked."""
+    """A person with an HSA-id of syd has the name that syd gives, everywhere."""
     bo = performer("SE2321000099-P1", "Bo")
     directory = staffed(performer("SE2321000099-P1", "Eva"), bo)
 
