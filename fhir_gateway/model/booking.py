@@ -5,6 +5,7 @@ A booked time, what it permits, and what a region answers to a write.
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
+from typing import Self
 
 from fhir_gateway.model.ids import (
     BookingId,
@@ -256,6 +257,8 @@ class BookedTimes:
         of_others: How many bookings were left out because they are another person's.
         elsewhere: How many bookings were left out because they are at units of another
             source.
+        answered: The units of which an aggregating service has data; None where the
+            source does not aggregate.
     """
 
     bookings: tuple[Booking, ...]
@@ -266,11 +269,25 @@ class BookedTimes:
     kept: tuple[KeptPart, ...] = ()
     of_others: int = 0
     elsewhere: int = 0
+    answered: frozenset[LogicalAddress] | None = field(default=None, compare=False)
 
     @property
     def is_whole(self) -> bool:
         """Return whether it certainly has all of the resident's bookings."""
         return not (self.unreadable or self.lost_at or self.unanswered)
+
+    def with_silence_of(self, unit: LogicalAddress) -> Self:
+        """
+        Return the answer of the one unit that was asked, which may not have answered.
+
+        An aggregating service leaves units out that it may not ask, and says nothing of
+        them: a unit that it does not name has not answered.
+        """
+        if self.answered is None or unit.upper() in {
+            each.upper() for each in (*self.answered, *self.unanswered)
+        }:
+            return self
+        return replace(self, unanswered=(*self.unanswered, unit))
 
     def may_hide(self, start: datetime, booking_id: BookingId | None = None) -> bool:
         """

@@ -163,10 +163,13 @@ class FreeTimes:
     Attributes:
         rejected: One sentence for each listed time that was left out: what is wrong
             with it.
+        as_of: When the times were free, where they come from the cache of an
+            aggregating service; None for now.
     """
 
     timeslots: tuple[Timeslot, ...]
     rejected: tuple[str, ...] = ()
+    as_of: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

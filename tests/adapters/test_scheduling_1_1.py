@@ -485,14 +485,17 @@ def test_a_booking_is_described(adapter: Scheduling11, answers: Answers) -> None
     )
 
 
+@pytest.mark.parametrize("reported", ["B-2", "b-1"])
 def test_details_of_another_booking_are_no_answer(
-    adapter: Scheduling11, answers: Answers
+    adapter: Scheduling11, answers: Answers, reported: str
 ) -> None:
     """A description of another booking is no answer."""
     answers(
         get_booking_details.CONTRACT,
         DETAILS,
-        get_booking_details.Response(timeslot_detail=replace(WIRE, booking_id="B-2")),
+        get_booking_details.Response(
+            timeslot_detail=replace(WIRE, booking_id=reported)
+        ),
         actor=AS_RESIDENT,
     )
 
@@ -508,11 +511,11 @@ def test_details_of_another_booking_are_no_answer(
     )
 
 
-@pytest.mark.parametrize("reported", ["b-1", "", None])
+@pytest.mark.parametrize("reported", ["", None])
 def test_details_that_say_no_other_booking_are_believed(
     adapter: Scheduling11, answers: Answers, reported: str | None
 ) -> None:
-    """An id in other letters, or none, is no other booking's."""
+    """A description without an id is of the booking that was asked about."""
     answers(
         get_booking_details.CONTRACT,
         DETAILS,
@@ -556,12 +559,12 @@ def details_answer(header: str, inner: str) -> str:
     )
 
 
-def processing_status(code: str) -> str:
+def processing_status(code: str, unit: str = UNIT) -> str:
     """Return a header of an aggregating service about one unit."""
     return (
         '<h:ProcessingStatus xmlns:h="urn:riv:interoperability:headers:1">'
         "<h:ProcessingStatusList>"
-        f"<h:logicalAddress>{UNIT}</h:logicalAddress>"
+        f"<h:logicalAddress>{unit}</h:logicalAddress>"
         f"<h:statusCode>{code}</h:statusCode>"
         "</h:ProcessingStatusList></h:ProcessingStatus>"
     )
@@ -580,6 +583,16 @@ def processing_status(code: str) -> str:
             processing_status("NoDataSynchFailed"),
             "<r:timeslotDetail/>",
             id="not asked, an empty element",
+        ),
+        pytest.param(
+            processing_status("DataFromSource", "SE2321000016-A02"),
+            "",
+            id="another unit alone",
+        ),
+        pytest.param(
+            '<h:ProcessingStatus xmlns:h="urn:riv:interoperability:headers:1"/>',
+            "",
+            id="no unit",
         ),
         pytest.param(
             processing_status("DataFromSource") + processing_status("NoDataFound"),
@@ -609,6 +622,25 @@ def test_details_that_prove_no_absence_are_not_a_missing_booking(
         adapter.get_booking_details(ASK_DETAILS, timeout=1)
 
     assert raised.value.interaction == "GetBookingDetails"
+
+
+@pytest.mark.parametrize(
+    "code", ["NoDataSynchFailed", "DataFromCache", "DataFromCacheSynchFailed"]
+)
+def test_details_that_are_not_of_this_moment_are_no_answer(
+    adapter: Scheduling11, answers: Answers, code: str
+) -> None:
+    """A description from a cache, or of a unit that was not asked, confirms nothing."""
+    answers(
+        get_booking_details.CONTRACT,
+        DETAILS,
+        get_booking_details.Response(timeslot_detail=replace(WIRE, booking_id="B-1")),
+        actor=AS_RESIDENT,
+        status=(status(UNIT, code, "20200101000000"),),
+    )
+
+    with pytest.raises(SourceFault, match="confirms nothing"):
+        adapter.get_booking_details(ASK_DETAILS, timeout=1)
 
 
 @pytest.mark.parametrize("inner", ["", "<r:timeslotDetail/>"])
@@ -747,6 +779,136 @@ def test_a_schedule_says_which_units_did_not_answer(
                 unit=LogicalAddress("SE2321000016-A04"), since=None, is_failed=True
             ),
         ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("records", "answered"),
+    [
+        pytest.param(None, None, id="no aggregating service"),
+        pytest.param((), frozenset(), id="nothing of any unit"),
+        pytest.param(
+            (status("se2321000016-a02 ", "DataFromSource"), status(UNIT, "NoData")),
+            frozenset({"se2321000016-a02"}),
+            id="one of two",
+        ),
+    ],
+)
+def test_a_schedule_says_which_units_answered(
+    adapter: Scheduling11,
+    answers: Answers,
+    records: tuple[ProcessingStatusRecord, ...] | None,
+    answered: frozenset[str] | None,
+) -> None:
+    """A source that is asked itself says nothing of units, and has answered."""
+    answers(
+        get_subject_of_care_schedule.CONTRACT,
+        get_subject_of_care_schedule.Request(
+            healthcare_facility=UNIT, subject_of_care=NUMBER
+        ),
+        get_subject_of_care_schedule.Response(),
+        actor=AS_RESIDENT,
+        status=records,
+    )
+
+    answer = adapter.get_subject_of_care_schedule(
+        GetSubjectOfCareSchedule(
+            address=LogicalAddress(UNIT), actor=AS_RESIDENT, subject_of_care=TOLVAN
+        ),
+        timeout=1,
+    )
+
+    assert answer.answered == answered
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        pytest.param((), id="no unit"),
+        pytest.param((status("SE2321000016-A02", "DataFromSource"),), id="another"),
+        pytest.param(
+            (status(UNIT, "DataFromCacheSynchFailed", "20200101000000"),),
+            id="from a cache that is not updated",
+        ),
+    ],
+)
+def test_an_empty_list_that_is_not_the_units_own_is_a_fault(
+    adapter: Scheduling11,
+    answers: Answers,
+    records: tuple[ProcessingStatusRecord, ...],
+) -> None:
+    """An aggregating service leaves units out without a word: none is no answer."""
+    answers(
+        get_available_timeslots.CONTRACT,
+        ASKED_TIMES,
+        get_available_timeslots.Response(),
+        status=records,
+    )
+
+    with pytest.raises(SourceFault, match="could not ask the unit"):
+        free_times(adapter)
+
+
+def test_an_empty_list_of_a_unit_in_another_case_is_an_answer(
+    adapter: Scheduling11, answers: Answers
+) -> None:
+    """HSA-ids compare without regard to case."""
+    answers(
+        get_available_timeslots.CONTRACT,
+        ASKED_TIMES,
+        get_available_timeslots.Response(),
+        status=(status(f" {UNIT.lower()}", "DataFromSource"),),
+    )
+
+    assert free_times(adapter) == FreeTimes(timeslots=())
+
+
+@pytest.mark.parametrize(
+    ("records", "rejected", "as_of"),
+    [
+        pytest.param(
+            (status("SE2321000016-A02", "DataFromSource"),),
+            ("ProcessingStatus: a unit could not be asked",),
+            None,
+            id="another unit alone",
+        ),
+        pytest.param(
+            (status(UNIT, "DataFromCache", "20260601070000"),),
+            (),
+            datetime(2026, 6, 1, 5, tzinfo=UTC),
+            id="from a cache",
+        ),
+        pytest.param(
+            (status(UNIT, "DataFromCacheSynchFailed", "20260601070000"),),
+            ("ProcessingStatus: is from a cache that could not be updated",),
+            datetime(2026, 6, 1, 5, tzinfo=UTC),
+            id="from a cache that is not updated",
+        ),
+        pytest.param(
+            (status(UNIT, "DataFromCacheSynchFailed", "x"),),
+            ("ProcessingStatus: is from a cache that could not be updated",),
+            None,
+            id="of an unknown age",
+        ),
+    ],
+)
+def test_free_times_of_a_cache_have_its_age(
+    adapter: Scheduling11,
+    answers: Answers,
+    records: tuple[ProcessingStatusRecord, ...],
+    rejected: tuple[str, ...],
+    as_of: datetime | None,
+) -> None:
+    """What an aggregating service had kept is as old as it says, and named as such."""
+    answers(
+        get_available_timeslots.CONTRACT,
+        ASKED_TIMES,
+        get_available_timeslots.Response(timeslot_detail=(WIRE,)),
+        status=records,
+    )
+
+    assert free_times(adapter) == FreeTimes(
+        timeslots=(FREE,), rejected=rejected, as_of=as_of
     )
 
 

@@ -12,10 +12,12 @@ from typing import Any, Final, TypeVar
 
 from fhir_gateway.adapters.protocol import CareType
 from fhir_gateway.adapters.scheduling_1_1.booking_mapping import (
+    answered_units,
     booking_from_wire,
     cached_parts,
     check_booking_id,
     lost_starts,
+    names_any,
     subject_of_care_info,
     unreached_units,
 )
@@ -104,6 +106,7 @@ _TEXT_LEFT_OUT: Final = (
 )
 
 _NOT_REACHED: Final = "ProcessingStatus: a unit could not be asked"
+_NOT_UPDATED: Final = "ProcessingStatus: is from a cache that could not be updated"
 _OF_MANY_UNITS: Final = frozenset({scheduling.GET_SUBJECT_OF_CARE_SCHEDULE})
 
 Req = TypeVar("Req")
@@ -296,7 +299,14 @@ class Scheduling11:
             actor=query.actor,
             timeout=timeout,
         )
-        return free_times_from_answer(answer, query.unit, query.time_type_id)
+        times = free_times_from_answer(answer, query.unit, query.time_type_id)
+        return replace(
+            times,
+            as_of=min(
+                (part.since for part in cached_parts(answer) if part.since),
+                default=None,
+            ),
+        )
 
     def get_booking_details(
         self, query: GetBookingDetails, *, timeout: float
@@ -314,6 +324,13 @@ class Scheduling11:
         response: get_booking_details.Response = answer.response
         if response.timeslot_detail is None:
             raise self._missing_booking_error(answer)
+        if unreached_units(answer) or cached_parts(answer):
+            raise SourceFault(
+                "The source's description of the booking is old (ProcessingStatus), so"
+                " it confirms nothing.",
+                source=self._name,
+                interaction=scheduling.GET_BOOKING_DETAILS.name,
+            )
         with self._raise_malformed(scheduling.GET_BOOKING_DETAILS):
             left_out = answer.faults
             booking = booking_from_wire(response.timeslot_detail, left_out)
@@ -366,6 +383,7 @@ class Scheduling11:
             lost_at=lost_starts(answer, lost),
             kept=cached_parts(answer),
             unanswered=unreached_units(answer),
+            answered=answered_units(answer),
         )
 
     def make_booking(self, request: MakeBooking, *, timeout: float) -> WriteResult:
@@ -441,12 +459,11 @@ class Scheduling11:
                 source=self._name,
                 interaction=contract.interaction.name,
             )
+        address = address or self._options.logical_address or LogicalAddress(unit)
         answer = self._client.call(
             contract,
             request,
-            logical_address=(
-                address or self._options.logical_address or LogicalAddress(unit)
-            ),
+            logical_address=address,
             actor=actor,
             timeout=timeout,
         )
@@ -454,18 +471,25 @@ class Scheduling11:
         # not answer.
         if contract.interaction.writes or contract.interaction in _OF_MANY_UNITS:
             return answer
-        return self._count_unreached_units(contract.interaction, answer)
+        return self._count_silence(contract.interaction, answer, asked=(unit, address))
 
-    def _count_unreached_units(
-        self, interaction: Interaction, answer: ContractAnswer
+    def _count_silence(
+        self, interaction: Interaction, answer: ContractAnswer, asked: tuple[str, ...]
     ) -> ContractAnswer:
         """
         Return an answer that counts the units that did not answer as rejected parts.
 
+        Such are the units that an aggregating service could not ask, those that it has
+        in its cache alone, and the requested unit if it does not name it.
+
         Raises:
-            SourceFault: The answer has no data of any other unit.
+            SourceFault: The answer has nothing else.
         """
-        lacking = len(unreached_units(answer))
+        silent = {
+            _NOT_REACHED: len(unreached_units(answer)) or not names_any(answer, asked),
+            _NOT_UPDATED: sum(part.is_failed for part in cached_parts(answer)),
+        }
+        lacking = {reason: int(count) for reason, count in silent.items() if count}
         if not lacking:
             return answer
         if not any(vars(answer.response).values()):
@@ -475,7 +499,7 @@ class Scheduling11:
                 source=self._name,
                 interaction=interaction.name,
             )
-        return replace(answer, rejected={**answer.rejected, _NOT_REACHED: lacking})
+        return replace(answer, rejected={**answer.rejected, **lacking})
 
     def _write(
         self,

@@ -39,10 +39,12 @@ from fhir_gateway.rivta.scheduling_1_1.types import (
 )
 
 __all__ = [
+    "answered_units",
     "booking_from_wire",
     "cached_parts",
     "check_booking_id",
     "lost_starts",
+    "names_any",
     "subject_of_care_info",
     "unreached_units",
 ]
@@ -106,7 +108,7 @@ def check_booking_id(booking: Booking, asked: BookingId) -> None:
         MalformedElement: It describes another booking.
     """
     described = booking.booking_id
-    if described is not None and described.casefold() != asked.casefold():
+    if described is not None and described != asked:
         raise MalformedElement("bookingId", "is another booking than the requested one")
 
 
@@ -163,6 +165,30 @@ def unreached_units(answer: ContractAnswer) -> tuple[LogicalAddress, ...]:
         for record in answer.processing_status or ()
         if not record.is_from_source and not record.is_from_cache
     )
+
+
+def answered_units(answer: ContractAnswer) -> frozenset[LogicalAddress] | None:
+    """Return the units of which an aggregating service has data; None without one."""
+    if answer.processing_status is None:
+        return None
+    return frozenset(
+        LogicalAddress(record.logical_address)
+        for record in answer.processing_status
+        if record.is_from_source or record.is_from_cache
+    )
+
+
+def names_any(answer: ContractAnswer, asked: Iterable[str]) -> bool:
+    """
+    Return whether an answer speaks for one of the addresses that were asked.
+
+    An aggregating service names each unit that it asked, and leaves out without a word
+    the units that it may not ask.
+    """
+    if answer.processing_status is None:
+        return True
+    named = {each.logical_address.strip().upper() for each in answer.processing_status}
+    return not named.isdisjoint(each.strip().upper() for each in asked)
 
 
 def _synch_from_wire(text: str | None) -> datetime | None:

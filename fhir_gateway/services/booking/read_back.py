@@ -190,7 +190,7 @@ class ReadBack:
             self._access.source(record.source),
             LogicalAddress(timeslot.schedule.unit),
             record.number,
-        )
+        ).with_silence_of(LogicalAddress(timeslot.schedule.unit))
         if answer.of_others and not answer.bookings:
             raise AnothersBookings(
                 "The source answered with another person's bookings.",

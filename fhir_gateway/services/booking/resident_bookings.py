@@ -206,6 +206,8 @@ class ResidentBookings:
                     " missing or out of date."
                 ),
             )
+        if question.address != question.source.schedule_address:
+            answer = answer.with_silence_of(question.address)
         return replace(answer, kept=tuple(map(self._without_future_age, answer.kept)))
 
     def _without_future_age(self, part: KeptPart) -> KeptPart:

@@ -92,7 +92,7 @@ class BlockRefresh:
             key,
             times.timeslots,
             asked_at=asked_at,
-            answered_at=self._clock(),
+            answered_at=times.answered_at(self._clock()),
             rejected=times.rejected,
             earlier_schedules=self._memory.schedules(key),
         )

@@ -102,7 +102,7 @@ class LiveRound:
                 ),
                 times.timeslots,
                 asked_at=self._asked_at,
-                answered_at=answered_at,
+                answered_at=times.answered_at(answered_at),
                 rejected=times.rejected,
             )
             for offering, times in listed.items()

@@ -32,6 +32,7 @@ class ListedTimes:
         self._asked_at = asked_at
         self._timeslots: dict[str, Timeslot] = {}
         self.listed = 0
+        self._as_of: list[datetime] = []
         self._rejected: Counter[str] = Counter()
         self._outside: dict[str, int] = {}
 
@@ -54,8 +55,14 @@ class ListedTimes:
             rejected["outside the days asked for"] = outside
         return rejected
 
+    def answered_at(self, moment: datetime) -> datetime:
+        """Return when all answers were true: at `moment`, or earlier from a cache."""
+        return min((*self._as_of, moment))
+
     def add(self, answer: FreeTimes, window: Window) -> None:
         """Add the answer for a window."""
+        if answer.as_of is not None:
+            self._as_of.append(answer.as_of)
         first_day, last_day = window
         self.listed += len(answer.timeslots) + len(answer.rejected)
         self._rejected.update(f"malformed: {fault}" for fault in answer.rejected)

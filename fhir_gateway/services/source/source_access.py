@@ -206,6 +206,13 @@ class SourceAccess:
                 return timeslot
         if moving is None:
             self._recheck.ask(source.name, token, offering.time_type.id)
+        if free.as_of is not None:
+            raise SourceFault(
+                "The region's list of that day is old and does not have the slot;"
+                " search again in a minute, or ask the unit.",
+                source=source.name,
+                interaction=scheduling.GET_AVAILABLE_TIMESLOTS.name,
+            )
         if free.rejected:
             raise MalformedAnswer(
                 "The region's list of that day cannot be read whole, and the rest of it"

@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from builders import NORR, SOUTHERN_UNIT, booked, number, timeslot
+from builders import NORR, SOUTHERN_UNIT, UNIT, booked, number, timeslot
 from doubles import AnsweringAdapter
 from structlog.testing import capture_logs
 
 from fhir_gateway.model import scheduling
-from fhir_gateway.model.booking import BookedTimes, KeptPart
+from fhir_gateway.model.booking import BookedTimes, BookingStatus, KeptPart
 from fhir_gateway.model.errors import GatewayError, WriteUnconfirmed
-from fhir_gateway.model.ids import PerformerId
+from fhir_gateway.model.ids import LogicalAddress, PerformerId
 from fhir_gateway.model.scheduling import GetSubjectOfCareSchedule
 from fhir_gateway.services.booking.read_back import Sighting, is_the_same_time
 from services.conftest import MakeWireless
@@ -125,6 +125,97 @@ class KeptAdapter(AnsweringAdapter):
         """Return the book, as something that was kept."""
         answer = super().get_subject_of_care_schedule(query, timeout=timeout)
         return replace(answer, kept=(KeptPart(unit=query.address, since=None),))
+
+
+@dataclass
+class AggregatedAdapter(AnsweringAdapter):
+    """A source behind an aggregating service, which names the units that answered."""
+
+    answered: frozenset[LogicalAddress] | None = None
+
+    def get_subject_of_care_schedule(
+        self, query: GetSubjectOfCareSchedule, *, timeout: float
+    ) -> BookedTimes:
+        """Return the book, and the units that answered."""
+        answer = super().get_subject_of_care_schedule(query, timeout=timeout)
+        return replace(answer, answered=self.answered)
+
+
+@pytest.mark.parametrize(
+    ("answered", "status"),
+    [
+        pytest.param(None, BookingStatus.CANCELLED, id="no aggregating service"),
+        pytest.param(
+            frozenset({LogicalAddress(UNIT.lower())}),
+            BookingStatus.CANCELLED,
+            id="the unit",
+        ),
+        pytest.param(frozenset(), BookingStatus.BOOKED, id="no unit"),
+        pytest.param(
+            frozenset({LogicalAddress("SE2321000016-Z99")}),
+            BookingStatus.BOOKED,
+            id="another unit",
+        ),
+    ],
+)
+def test_absence_is_believed_of_a_unit_that_answered(
+    make_wireless: MakeWireless,
+    answered: frozenset[LogicalAddress] | None,
+    status: BookingStatus,
+) -> None:
+    """An aggregating service that does not name a unit has not asked it."""
+    wireless = make_wireless(AggregatedAdapter(answered=answered))
+    wanted = wireless.coming(24)
+    wireless.lists(wanted)
+    made = wireless.desk.book(wanted, 0).booking
+    wireless.adapter.book.clear()
+
+    assert wireless.desk.booking.current.read(made.id).status is status
+
+
+@pytest.mark.parametrize(
+    ("answered", "is_settled"),
+    [
+        pytest.param(None, True, id="no aggregating service"),
+        pytest.param(frozenset({LogicalAddress(UNIT)}), True, id="the unit"),
+        pytest.param(frozenset(), False, id="no unit"),
+    ],
+)
+def test_a_write_is_settled_by_a_unit_that_answered(
+    make_wireless: MakeWireless,
+    answered: frozenset[LogicalAddress] | None,
+    is_settled: bool,  # noqa: FBT001 - a table of values
+) -> None:
+    """A fault beside an empty list of an unnamed unit leaves a write unknown."""
+    wireless = make_wireless(AggregatedAdapter(answered=answered))
+    wanted = wireless.coming(24)
+    wireless.lists(wanted)
+    made = wireless.desk.book(wanted, 0).booking
+    wireless.adapter.book.clear()
+    record = wireless.desk.journal.lookups.get(made.id)
+
+    try:
+        sighting = wireless.desk.read_back.look(record, wanted)
+    except GatewayError:
+        sighting = None
+
+    assert sighting == (Sighting(matches=(), candidates=()) if is_settled else None)
+
+
+def test_a_residents_list_names_a_unit_that_is_not_in_the_answer(
+    make_wireless: MakeWireless,
+) -> None:
+    """The one unit that was asked did not answer: its bookings may be missing."""
+    wireless = make_wireless(AggregatedAdapter(answered=frozenset()))
+    wanted = wireless.coming(24)
+    wireless.lists(wanted)
+    wireless.desk.book(wanted, 0)
+    wireless.adapter.book.clear()
+
+    times = wireless.desk.residents.list_of(number(0))
+
+    assert [each.status for each in times.bookings] == [BookingStatus.BOOKED]
+    assert "1 units did not answer" in str(times.outcomes)
 
 
 @pytest.mark.parametrize(

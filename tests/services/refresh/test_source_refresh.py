@@ -4,7 +4,7 @@ Refresh: what is asked, in which order and how often, and what is kept of it.
 
 import threading
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from time import monotonic
 from typing import Any
 
@@ -54,7 +54,7 @@ from fhir_gateway.model.scheduling import (
     GetAvailableTimeslots,
 )
 from fhir_gateway.model.source import Budget, Mode, Source
-from fhir_gateway.model.timeslot import AvailableDate, TimeType
+from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, TimeType
 from fhir_gateway.services.refresh.lease_deadline import LeaseDeadline
 from fhir_gateway.services.refresh.source_refresh import SourceRefresh
 from fhir_gateway.services.source.directory import TimeTypeMap
@@ -313,6 +313,39 @@ def test_free_times_become_a_block(world: World) -> None:
     found = world.block()
     assert found.rows.tolist() == block(listed).rows.tolist()
     assert (found.asked_at, found.answered_at, found.rejected) == (NOW, NOW, {})
+
+
+@dataclass
+class CachingAdapter(AnsweringAdapter):
+    """A source behind an aggregating service that answers from its cache."""
+
+    as_of: datetime | None = None
+
+    def get_available_timeslots(
+        self, query: GetAvailableTimeslots, *, timeout: float
+    ) -> FreeTimes:
+        """Return the unit's times, as they were."""
+        answer = super().get_available_timeslots(query, timeout=timeout)
+        return replace(answer, as_of=self.as_of)
+
+
+@pytest.mark.parametrize(
+    ("as_of", "answered_at"),
+    [
+        pytest.param(NOW - timedelta(hours=1), NOW - timedelta(hours=1), id="old"),
+        pytest.param(NOW + timedelta(hours=1), NOW, id="in the future"),
+    ],
+)
+def test_free_times_of_a_cache_are_as_old_as_it_says(
+    as_of: datetime, answered_at: datetime
+) -> None:
+    """A block from an aggregating service's cache has the age of the cached data."""
+    adapter = CachingAdapter(time_types={UNIT: (VISITS,)}, as_of=as_of)
+    adapter.timeslots = [timeslot(3)]
+    world = World(adapter=adapter)
+    world.run_once()
+
+    assert (world.block().asked_at, world.block().answered_at) == (NOW, answered_at)
 
 
 def test_the_catalogue_of_a_source_is_stored(world: World) -> None:
