@@ -6,6 +6,7 @@ import errno
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -179,7 +180,7 @@ class Settings:
                 ("FHIR_GATEWAY_CANONICAL_BASE", "https://fhir-gateway.example.org"),
             )
         }
-        if not _HOST.fullmatch(host):
+        if not _is_listened_on(host):
             faults.append(
                 "FHIR_GATEWAY_HOST must be an address or a host name, without a port"
             )
@@ -374,11 +375,26 @@ def _lower_scheme(url: str) -> str:
     return f"{scheme.lower()}{colon}{rest}"
 
 
+def _is_listened_on(host: str) -> bool:
+    """Return whether a text is an address or a name, without a port."""
+    if not _HOST.fullmatch(host):
+        return False
+    if ":" not in host:
+        return True
+    try:
+        IPv6Address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def _has_host(url: str) -> bool:
     """Return whether a URL's host is a name or an address, and its port is one."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
-        return parts.port != 0 and bool(_HOST_NAME.fullmatch(host)) and ".." not in host
+        if parts.port == 0 or parts.netloc.endswith(":"):
+            return False
+        return bool(_HOST_NAME.fullmatch(host)) and ".." not in host
     except ValueError:
         return False

@@ -32,7 +32,7 @@ from fhir_gateway.web.idempotency import (
     close,
     in_progress,
 )
-from fhir_gateway.web.personal_text import has_personal_number
+from fhir_gateway.web.personal_text import escapes_personal_number
 
 __all__ = ["check_condition", "create_once"]
 
@@ -207,20 +207,18 @@ def _identifier(header: str) -> _Identifier:
         raise _unsupported()
     if _CONTROL.search(text):
         raise _unusable("has a control character")
-    _refuse_personal(token)
+    _refuse_personal(token, header)
     return _Identifier(token.system, token.code)
 
 
-def _refuse_personal(token: Token) -> None:
+def _refuse_personal(token: Token, header: str) -> None:
     """
     Refuse a personal number in a header, since logs may store headers.
 
     Raises:
         Problem: 400; it repeats nothing of the request.
     """
-    if token.system in PERSON_NUMBER_KINDS or has_personal_number(
-        f"{token.system}|{token.code}"
-    ):
+    if token.system in PERSON_NUMBER_KINDS or escapes_personal_number(header):
         raise Problem(
             [
                 Issue(

@@ -28,7 +28,7 @@ from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.web.errors import error_response
 from fhir_gateway.web.exchange import fhir_response
 from fhir_gateway.web.gateway import Gateway
-from fhir_gateway.web.personal_text import has_personal_number
+from fhir_gateway.web.personal_text import escapes_personal_number
 
 __all__ = [
     "CLIENT",
@@ -276,7 +276,7 @@ def _client_key() -> str | None:
         raise _unusable(f"is longer than {_LONGEST_KEY} characters")
     if not _KEY.fullmatch(value):
         raise _unusable("has other characters than visible ASCII")
-    if has_personal_number(value):
+    if escapes_personal_number(value):
         raise _unusable(
             "must hold no personal number: send a random one, such as a UUID",
             code="security",

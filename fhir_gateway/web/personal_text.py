@@ -14,20 +14,27 @@ from wsgiref.types import WSGIEnvironment
 from fhir_gateway.fhir.vocabulary import SNOMED_CT
 from fhir_gateway.model.person import PersonalIdentityNumber
 
-__all__ = ["has_personal_number", "holds_personal_number"]
+__all__ = [
+    "escapes_personal_number",
+    "has_personal_number",
+    "holds_personal_number",
+]
 
-# The characters between the parts of a number, once or twice.
-_BETWEEN: Final = "[-+ ./_]{0,2}+"
+# The characters between the parts of a number: up to three that are no letters.
+_BETWEEN: Final = r"[\W_]{0,3}+"
 # Ten digits in any spelling of a URL. A text with fewer in a row, as dates have, is not
 # examined further, unless it has characters beyond ASCII: these can be digits and
 # dashes. The pattern begins with a set of characters and is possessive, so that `re`
 # skips most of a URL at once.
 _DIGIT: Final = r"(?:%(?:25)?+3)?+[0-9]"
-_SEPARATOR: Final = r"(?:[-+ ./_]|%(?:25)?+(?:2[0BDEFbdef]|5[Ff]))"
+_SEPARATOR: Final = (
+    r"(?:[^0-9A-Za-z%]"
+    r"|%(?:25)?+(?:[012][0-9A-Fa-f]|3[A-Fa-f]|[46]0|[57][B-Fb-f]))"
+)
 _NEEDS_A_LOOK: Final = re.compile(
     r"[0-9%\x80-\xff](?:"
     r"(?:(?<=[0-9])|(?<=%)(?:25)?+3[0-9])"
-    rf"(?:{_SEPARATOR}{{0,2}}+{_DIGIT}){{9}}+"
+    rf"(?:{_SEPARATOR}{{0,3}}+{_DIGIT}){{9}}+"
     r"|(?<=%)(?:25)?+[C-Fc-f][0-9A-Fa-f]"
     r"|(?<=[\x80-\xff]))"
 )
@@ -48,8 +55,14 @@ _OTHER: Final = re.compile(
     r"(?i)\b(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|SE[0-9]{10}-[0-9]{10})\b"
 )
 _SNOMED: Final = re.compile(re.escape(f"{SNOMED_CT}|") + r"([0-9]{6,18})(?![0-9])")
+# Latitude and longitude, and a date before another date or a time of day.
+_PLACE_OR_DATE: Final = re.compile(
+    r"(?<![0-9.])[0-9]{1,2}(?:\.[0-9]+)?\|-?[0-9]{1,3}(?:\.[0-9]+)?(?=\||\Z)"
+    r"|(?<![0-9])[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"(?=,[0-9]{4}-[0-9]{2}-[0-9]{2}|[ +][0-9]{2}:[0-9]{2})"
+)
 _SHORT: Final = 10
-_SEPARATORS: Final = str.maketrans("", "", "-+ ./_")
+_NO_DIGITS: Final = re.compile(r"[^0-9]+")
 
 # The dihedral group of ten elements and a permutation of the digits (Verhoeff, 1969).
 _TIMES: Final = (
@@ -64,15 +77,27 @@ _PERMUTED: Final = (
 
 def holds_personal_number(environ: WSGIEnvironment) -> bool:
     """Return whether the path or the query of a request has a personal number."""
-    for text in (environ["PATH_INFO"], environ["QUERY_STRING"]):
-        if _NEEDS_A_LOOK.search(text):
-            decoded = unquote_to_bytes(text.encode("latin-1"))
-            # A client that follows a link decodes it once more.
-            if b"%" in decoded:
-                decoded += b"\n" + unquote_to_bytes(decoded)
-            if has_personal_number(decoded.decode("utf-8", "replace")):
-                return True
-    return False
+    return any(
+        escapes_personal_number(text)
+        for text in (environ["PATH_INFO"], environ["QUERY_STRING"])
+    )
+
+
+def escapes_personal_number(text: str) -> bool:
+    """
+    Return whether a text has a personal number, with or without percent signs.
+
+    Args:
+        text: A part of a URL, or a header's value: its bytes as characters of Latin-1.
+    """
+    if not _NEEDS_A_LOOK.search(text):
+        return False
+    once = unquote_to_bytes(text.encode("latin-1"))
+    # A client that follows a link decodes it once more.
+    twice = unquote_to_bytes(once) if b"%" in once else b""
+    return any(
+        has_personal_number(each.decode("utf-8", "replace")) for each in (once, twice)
+    )
 
 
 def has_personal_number(text: str) -> bool:
@@ -85,11 +110,11 @@ def has_personal_number(text: str) -> bool:
         text = "".join(map(_plain, text))
     if SNOMED_CT in text:
         text = _SNOMED.sub(_without_code, text)
-    text = _OTHER.sub("", text)
+    text = _PLACE_OR_DATE.sub("x", _OTHER.sub("", text))
     return any(
-        _is_number(found.translate(_SEPARATORS))
+        _is_number(_NO_DIGITS.sub("", found))
         for pattern in _NUMBERS
-        for found in pattern.findall(text)
+        for found in set(pattern.findall(text))
     )
 
 

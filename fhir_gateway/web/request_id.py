@@ -10,7 +10,7 @@ from typing import Final
 
 from flask import Response, request
 
-from fhir_gateway.web.personal_text import has_personal_number
+from fhir_gateway.web.personal_text import escapes_personal_number
 
 __all__ = ["echo_request_id"]
 
@@ -22,14 +22,14 @@ def echo_request_id(response: Response) -> Response:
     """
     Add the request's id to an answer, unless it is unfit for a header or for logs.
 
-    Unfit is an id with other characters than visible ASCII, with more than 255
-    characters, or with a personal number.
+    Unfit is an id with other characters than visible ASCII (blanks only between
+    others), with more than 255 characters, or with a personal number.
     """
     given = request.headers.get(_NAME)
     if (
         given is not None
         and _ECHOED.fullmatch(given)
-        and not has_personal_number(given)
+        and not escapes_personal_number(given)
     ):
         response.headers[_NAME] = given
     return response

@@ -235,9 +235,9 @@ def test_a_base_that_is_no_url_is_refused(name: str, text: str) -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["http://", "https:///x"])
+@pytest.mark.parametrize("text", ["http://", "https:///x", "http://h:/fhir"])
 def test_a_base_without_a_host_is_refused(text: str) -> None:
-    """A base names the host that clients ask."""
+    """A base names the host that clients ask, and a port or none."""
     (fault,) = faults(FHIR_GATEWAY_BASE_URL=text)
 
     assert fault.startswith("FHIR_GATEWAY_BASE_URL is no URL of a host: ")

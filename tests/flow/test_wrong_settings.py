@@ -186,6 +186,9 @@ ENVIRONMENT: Final[list[tuple[str, str, list[str]]]] = [
     ),
     ("FHIR_GATEWAY_HOST", "http://localhost", [BAD_NAME]),
     ("FHIR_GATEWAY_HOST", "127.0.0.1/8", [BAD_NAME]),
+    ("FHIR_GATEWAY_HOST", "127.0.0.1:80", [BAD_NAME]),
+    ("FHIR_GATEWAY_HOST", "::1:80:", [BAD_NAME]),
+    ("FHIR_GATEWAY_HOST", ":", [BAD_NAME]),
     ("FHIR_GATEWAY_HOST", "two hosts", [BAD_NAME]),
     *(
         (

@@ -393,6 +393,8 @@ def test_a_control_character_is_refused(
         f"identifier={_VISITS}|191212121212",
         f"identifier={_VISITS}|visit-19121212-1212",
         "Appointment?identifier=https%3A%2F%2Fa.example%7C191212121212",
+        f"identifier={_VISITS}|1912%31212-1212",
+        f"identifier={_VISITS}|1912%2531212-1212",
     ],
 )
 def test_a_personal_number_is_refused(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.web.personal_text import (
+    escapes_personal_number,
     has_personal_number,
     holds_personal_number,
 )
@@ -77,6 +78,10 @@ _WAYS_TO_WRITE_IT = [
     *("121212\u20131212", "12-12-12-1212", "12 12 12 1212"),
     *("19 12 12 12 12 12", "191212 12 1212", "191 212 121 212", "1912-1212-12-12"),
     *("1 9 1 2 1 2 1 2 1 2 1 2", "12 12 12 12 12", "121 212 12 12", "121212-121-2"),
+    *("19121212 - 1212", "19121212:1212", "19121212;1212", "19121212*1212"),
+    *("19121212=1212", "19121212,1212", "19121212(1212)", "19121212\n1212"),
+    *("1912,12,12,1212", "121212 - 1212", "121212~1212", "19121212|1212"),
+    *("{1912}[12]<12>'1212'", "19121212\t\r\n1212", "19121212 \u2022 1212"),
     *("7 5 191212 121212", "20 12 19121212 1212"),
 ]
 
@@ -99,6 +104,14 @@ def test_a_number_in_a_url_is_found_however_it_is_escaped(
 
     environ = {"PATH_INFO": "/fhir/Slot", "QUERY_STRING": f"service-type={query}"}
     assert holds_personal_number(environ)
+
+
+@pytest.mark.parametrize(
+    "text", ["1912%31212-1212", "19121212%2D1212", "1%39121212%252D1212"]
+)
+def test_a_number_in_a_header_is_found_however_it_is_escaped(text: str) -> None:
+    """Logs are read by people and programs that decode percent signs."""
+    assert escapes_personal_number(text)
 
 
 @given(number=numbers(), wrong=st.integers(1, 9))
@@ -125,6 +138,8 @@ def test_an_impossible_date_is_no_number(serial: int, month: int, day: int) -> N
         *("http://snomed.info/sct|1212121212000", "6501019801a", "b6501019801"),
         *("2026-12-01,2026-12-31", "2026-12-01 08:12", "20261201T0812"),
         *("Ume\xe5", "Ume\xe5 2026-12-01", "10.20.30.40"),
+        *("56.05|12.1263", "56.05|12.1263|20|km", "56|12.051263", "56.0512|12.63"),
+        *("2026-12-01,2027-12-31", "2012-12-12 12:20", "2012-12-12,2012-12-13"),
         *("16501019801", "65010198012", "1912121212121", "0191212121212"),
     ],
 )
