@@ -294,7 +294,12 @@ class IncludeParameter(Parameter[tuple[Include, ...]]):
     def _include(self, text: str) -> Include:
         parts = text.split(":")
         known = {(path.source, path.parameter): path for path in self.paths}
-        if len(parts) in (2, 3) and (parts[0], parts[1]) in known:
+        if len(parts) in (2, 3) and (path := known.get((parts[0], parts[1]))):
+            if parts[2:] and parts[2] not in path.targets:
+                raise ValidationError(
+                    f"{path.source}:{path.parameter} leads to"
+                    f" {', '.join(path.targets)} and no other type"
+                )
             return Include(*parts)
         offered = ", ".join(f"{path.source}:{path.parameter}" for path in self.paths)
         raise ValidationError(f"expected one of {offered}, each with or without :Type")

@@ -27,6 +27,7 @@ from fhir_gateway.model.error_code import ErrorCode
 __all__ = [
     "SearchSchema",
     "Understood",
+    "check_size",
     "issues_of_understood",
     "understand",
     "without_empty",
@@ -34,6 +35,7 @@ __all__ = [
 
 _MOST_REMEMBERED: Final = 1024
 # Characters in a search: the searches that clients repeat are short.
+_ESCAPED: Final = re.compile(r"\\.", re.DOTALL)
 _MOST_MEMORABLE: Final = 1000
 _SAFE: Final = ":,/"
 _UNSHOWN: Final = "(a name that cannot be shown)"
@@ -73,7 +75,7 @@ class SearchSchema(Schema, Generic[Q]):
         self.needed = frozenset(
             attribute for attribute, field in self.fields.items() if field.required
         )
-        self._roots = frozenset(_root(name) for name in self.by_name)
+        self._roots = {_root(name).lower(): _root(name) for name in self.by_name}
         self.remembered: dict[tuple[str, ...], tuple[str, Any]] = {}
         self.understood: dict[tuple[bytes, bool, str], Understood[Q]] = {}
 
@@ -81,9 +83,14 @@ class SearchSchema(Schema, Generic[Q]):
         """
         Return whether a parameter's name is unknown.
 
-        A known parameter with an unknown modifier or chain is known.
+        A known parameter with an unknown modifier or chain is known, and so is one in
+        other capitals: to leave it out would widen the search.
         """
-        return name not in self.by_name and _root(name) not in self._roots
+        return name not in self.by_name and self.meant(name) is None
+
+    def meant(self, name: str) -> str | None:
+        """Return the known parameter that a name means in any capitals, or None."""
+        return self._roots.get(_root(name).lower())
 
     def relative(self, name: str, value: str, base_url: str) -> str:
         """Return a value with this server's references made relative to it."""
@@ -151,7 +158,7 @@ def understand(
     Raises:
         Problem: 400, with an issue for each fault.
     """
-    _check_size(given)
+    check_size(given)
     kept = tuple(
         pair for pair in given if not lenient or not schema.is_unknown(pair[0])
     )
@@ -199,15 +206,14 @@ def issues_of_understood(understood: Understood[Any]) -> list[Issue]:
     ]
 
 
-def _check_size(given: Sequence[tuple[str, str]]) -> None:
+def check_size(given: Sequence[tuple[str, str]]) -> None:
     """
-    Check the size of a search before reading it.
+    Check the size of a search before reading it; empty parameters count.
 
     Raises:
         Problem: 400, with the exceeded limit.
     """
-    # An escaped comma counts too: few searches have one.
-    values = sum(value.count(",") + 1 for _, value in given)
+    values = sum(_commas(value) + 1 for _, value in given)
     parameter = None
     if len(given) > MOST_PARAMETERS:
         fault = f"A search has at most {MOST_PARAMETERS} parameters."
@@ -228,6 +234,13 @@ def _check_size(given: Sequence[tuple[str, str]]) -> None:
         [Issue(code="too-costly", diagnostics=fault, parameter=parameter)],
         kind=ProblemKind.MALFORMED,
     )
+
+
+def _commas(value: str) -> int:
+    """Return how many commas of a value separate (FHIR R4, 3.1.1.4.5)."""
+    if "\\" not in value:
+        return value.count(",")
+    return len(_ESCAPED.sub("", value).split(",")) - 1
 
 
 def _long_part(pair: tuple[str, str]) -> str | None:
@@ -279,7 +292,12 @@ def _loaded(
     except ValidationError as error:
         raise Problem(
             [
-                _issue(str(name), message, known=name in schema.by_name)
+                _issue(
+                    str(name),
+                    message,
+                    known=name in schema.by_name,
+                    meant=schema.meant(str(name)),
+                )
                 for name, messages in error.messages_dict.items()
                 for message in messages
             ],
@@ -295,13 +313,18 @@ def _quoted(name: str, value: str) -> str:
 _remembered_quoted: Final = lru_cache(maxsize=_MOST_REMEMBERED)(_quoted)
 
 
-def _issue(name: str, message: str, *, known: bool) -> Issue:
-    shown = name if _is_harmless(name) else _UNSHOWN
+def _issue(name: str, message: str, *, known: bool, meant: str | None) -> Issue:
     way_out = "" if known else "; see /metadata for those that are"
+    if meant is not None and meant != _root(name):
+        # The name is the known one in other capitals, so that it is nobody's.
+        name = meant
+        message = "capitals count: write the name so"
+        way_out = ""
+    is_harmless = _is_harmless(name)
     return Issue(
         code="value" if known else "not-supported",
-        diagnostics=f"{shown}: {message}{way_out}.",
-        parameter=shown if _is_harmless(name) else None,
+        diagnostics=f"{name if is_harmless else _UNSHOWN}: {message}{way_out}.",
+        parameter=name if is_harmless else None,
     )
 
 

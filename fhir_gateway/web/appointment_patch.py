@@ -2,8 +2,9 @@
 JSON Patch (RFC 6902) of an Appointment.
 """
 
+import re
 from copy import deepcopy
-from typing import Any
+from typing import Any, Final
 
 import jsonpatch
 import jsonpointer
@@ -14,6 +15,9 @@ from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.fhir.reference import own_id
 
 __all__ = ["apply_patch"]
+
+# RFC 6901, 3.
+_POINTER: Final = re.compile(r"(?:/(?:[^~/]|~[01])*+)*+")
 
 
 def apply_patch(
@@ -64,8 +68,15 @@ def _apply(appointment: dict[str, Any], operations: object) -> object:
     patched: object = deepcopy(appointment)
     # The region's own texts may be long; a patch may add at most a body's limit.
     most = len(orjson.dumps(appointment)) + MOST_JSON_BYTES
+    number = 0
     try:
-        for operation in operations:
+        for number, operation in enumerate(operations, 1):
+            if not all(
+                isinstance(pointer, str) and _POINTER.fullmatch(pointer)
+                for name, pointer in operation.items()
+                if name in ("path", "from")
+            ):
+                raise _not_a_patch(f" Operation {number} has no path such as /status.")
             patched = jsonpatch.apply_patch(patched, [operation], in_place=True)
             # A few copies of copies would fill the memory.
             if len(orjson.dumps(patched)) > most:
@@ -74,21 +85,22 @@ def _apply(appointment: dict[str, Any], operations: object) -> object:
         raise _not_a_patch() from error
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as error:
         raise _cannot_apply(
-            "The patch does not fit the appointment as it is now; read it again."
+            f"Operation {number} of the patch does not fit the appointment as it is"
+            " now; read it again."
         ) from error
     except (TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:
         raise _not_a_patch() from error
     return patched
 
 
-def _not_a_patch() -> Problem:
+def _not_a_patch(further: str = "") -> Problem:
     return Problem(
         [
             Issue(
                 code="structure",
                 diagnostics=(
                     "The body is not a JSON Patch: send a list of operations, each with"
-                    " op, path and value (RFC 6902)."
+                    f" op, path and value (RFC 6902).{further}"
                 ),
             )
         ],

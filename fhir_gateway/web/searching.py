@@ -20,6 +20,7 @@ from fhir_gateway.fhir.search_parameters import (
 from fhir_gateway.fhir.search_schema import (
     SearchSchema,
     Understood,
+    check_size,
     understand,
     without_empty,
 )
@@ -140,6 +141,7 @@ def understood_search(schema: SearchSchema[Q], base_url: str) -> Understood[Q]:
     given = search_parameters_of_request(is_personal=schema.is_personal)
     if request.method == "POST" and not schema.is_personal:
         _refuse_personal(given)
+    check_size(given)
     understood = understand(
         schema,
         without_empty(given, schema.by_name),

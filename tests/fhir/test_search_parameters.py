@@ -29,6 +29,7 @@ from fhir_gateway.fhir.search_parameters import (
 from fhir_gateway.fhir.search_schema import (
     SearchSchema,
     Understood,
+    check_size,
     issues_of_understood,
     understand,
     without_empty,
@@ -568,6 +569,52 @@ def test_a_lenient_search_refuses_what_would_widen_it(name: str, value: str) -> 
     assert [(each.code, each.parameter) for each in problem.issues] == [
         ("not-supported", name)
     ]
+
+
+@pytest.mark.parametrize("name", ["Status", "STATUS", "Status:not", "_Count"])
+@pytest.mark.parametrize("lenient", [True, False])
+def test_a_known_parameter_in_other_capitals_is_refused(
+    name: str, *, lenient: bool
+) -> None:
+    """Left out, it would widen the search; the issue has the right name."""
+    known = name.partition(":")[0].lower()
+    assert_problem(
+        refused((name, "busy"), lenient=lenient),
+        400,
+        issue(
+            "not-supported",
+            f"{known}: capitals count: write the name so.",
+            location=f"http.{known}",
+        ),
+    )
+
+
+def test_empty_parameters_count() -> None:
+    """Each costs its reading, though it means nothing."""
+    check_size([("status", "")] * 100)
+    with pytest.raises(Problem):
+        check_size([("status", "")] * 101)
+
+
+def test_an_escaped_comma_separates_no_values() -> None:
+    """It is a part of its value, and an escaped backslash escapes nothing."""
+    read(("code", "s|" + r"a\," * 200))
+    many = r"a\\," * 200
+    assert [each.code for each in refused(("code", many)).issues] == ["too-costly"]
+
+
+@pytest.mark.parametrize("target", ["Patient", "", "schedule", "Location"])
+def test_an_include_leads_to_its_own_types_only(target: str) -> None:
+    """A type that the reference never has would include nothing, silently."""
+    assert_problem(
+        refused(("_include", f"Slot:schedule:{target}")),
+        400,
+        issue(
+            "value",
+            "_include: Slot:schedule leads to Schedule and no other type.",
+            location="http._include",
+        ),
+    )
 
 
 def test_parameters_without_a_value_are_no_parameters() -> None:

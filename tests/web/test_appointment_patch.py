@@ -36,9 +36,15 @@ _NO_PATCH = issue(
     "The body is not a JSON Patch: send a list of operations, each with op, path and"
     " value (RFC 6902).",
 )
+_NO_PATH = issue(
+    "structure",
+    "The body is not a JSON Patch: send a list of operations, each with op, path and"
+    " value (RFC 6902). Operation 1 has no path such as /status.",
+)
 _DOES_NOT_FIT = issue(
     "processing",
-    "The patch does not fit the appointment as it is now; read it again.",
+    "Operation 1 of the patch does not fit the appointment as it is now; read it"
+    " again.",
 )
 
 
@@ -369,7 +375,19 @@ def test_an_appointment_is_not_given_away(
             [{"op": "replace", "path": "/status"}], 400, _NO_PATCH, id="no value"
         ),
         pytest.param(
-            [{"op": "remove", "path": 5}], 400, _NO_PATCH, id="a path that is no text"
+            [{"op": "remove", "path": 5}], 400, _NO_PATH, id="a path that is no text"
+        ),
+        pytest.param(
+            [{"op": "remove", "path": "status"}], 400, _NO_PATH, id="without a slash"
+        ),
+        pytest.param(
+            [{"op": "remove", "path": "/a~2"}], 400, _NO_PATH, id="a wrong escape"
+        ),
+        pytest.param(
+            [{"op": "copy", "from": "id", "path": "/comment"}],
+            400,
+            _NO_PATH,
+            id="a wrong origin",
         ),
         pytest.param(
             [{"op": "remove", "path": "/nothing"}], 422, _DOES_NOT_FIT, id="not there"

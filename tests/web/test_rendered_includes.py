@@ -46,7 +46,6 @@ def test_what_is_included_is_what_is_read(client: FlaskClient, sort: str) -> Non
         (["Schedule:actor:Location"], {"Location"}),
         (["Schedule:actor:PractitionerRole"], {"PractitionerRole"}),
         (["Schedule:actor:Practitioner"], {"Practitioner"}),
-        (["Schedule:actor:Patient"], set()),
         (["HealthcareService:location", "PractitionerRole:practitioner"], set()),
         (
             ["Schedule:actor:HealthcareService", "HealthcareService:location"],
@@ -60,7 +59,6 @@ def test_what_is_included_is_what_is_read(client: FlaskClient, sort: str) -> Non
             ["Schedule:actor:Location", "Location:organization"],
             {"Location", "Organization"},
         ),
-        (["Schedule:actor:Location", "Location:organization:Patient"], {"Location"}),
         (
             ["Schedule:actor:PractitionerRole", "PractitionerRole:practitioner"],
             {"PractitionerRole", "Practitioner"},
