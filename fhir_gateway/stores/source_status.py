@@ -57,6 +57,8 @@ class SourceStatus:
         failing: The questions that it does not answer; if very many, those that fail
             longest.
         broken: The interactions that fail as a whole.
+        silent_staff: The units that do not answer about their staff, where the source
+            answers others; if very many, some of them.
         calls_last_minute: How many calls it got in the minute before.
         questions: How many questions the worker asks it.
         unanswered: How many of them it has never answered.
@@ -75,6 +77,7 @@ class SourceStatus:
     worker: str | None = None
     failing: tuple[FailingQuestion, ...] = ()
     broken: tuple[str, ...] = ()
+    silent_staff: tuple[HsaId, ...] = ()
     calls_last_minute: int = 0
     questions: int = 0
     unanswered: int = 0
@@ -104,6 +107,7 @@ def pack_status(status: SourceStatus) -> bytes:
                 for each in status.failing
             ],
             "broken": list(status.broken),
+            "silent_staff": list(map(str, status.silent_staff)),
             "calls_last_minute": status.calls_last_minute,
             "questions": status.questions,
             "unanswered": status.unanswered,
@@ -141,13 +145,14 @@ def unpack_status(source: SourceName, packed: bytes) -> SourceStatus:
                 for unit, code, since, error in fields["failing"]
             ),
             broken=tuple(fields["broken"]),
+            # An earlier release wrote none, neither of these nor of the losses.
+            silent_staff=tuple(map(HsaId, fields.get("silent_staff", ()))),
             calls_last_minute=fields["calls_last_minute"],
             questions=fields["questions"],
             unanswered=fields["unanswered"],
             oldest_answer_at=_instant(fields["oldest_answer_at"]),
             slots=fields["slots"],
             rejected=dict(fields["rejected"]),
-            # An earlier release wrote none.
             losses=tuple(loss_from_json(each) for each in fields.get("losses", ())),
         )
     except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:

@@ -26,7 +26,7 @@ from fhir_gateway.services.search.offering_index import OfferingIndex
 from fhir_gateway.services.search.search_page import SlotPage
 from fhir_gateway.services.search.slot_criteria import SlotCriteria
 from fhir_gateway.services.search.slot_search import SlotSearch
-from fhir_gateway.services.search.source_outcome import staff_lacks
+from fhir_gateway.services.search.source_outcome import staff_lacks, staff_silences
 from fhir_gateway.web.exchange import rendered_response
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.included import RenderedIncludes
@@ -225,18 +225,22 @@ def with_unknown(
 
 def with_lacking_staff(page: SlotPage, *, of_any_unit: bool) -> SlotPage:
     """
-    Return a page with the sources that have incomplete lists of staff.
+    Return a page with the sources that have incomplete lists of staff, or none.
 
     Args:
         page: A page of slots that were found by staff, or are shown with staff.
         of_any_unit: The staff of units that are not on the page matter too.
     """
-    directory = page.directory
-    if not directory.lacking_performers:
-        return page
     index = page.snapshot.index
-    units = {index.offering(each).unit.hsa_id for each in set(page.offering)}
-    lacks = staff_lacks(directory, None if of_any_unit else units)
+    units = (
+        None
+        if of_any_unit
+        else {index.offering(each).unit.hsa_id for each in set(page.offering)}
+    )
+    lacks = (
+        *staff_lacks(page.directory, units),
+        *staff_silences(page.snapshot, units),
+    )
     if not lacks:
         return page
     return replace(page, outcomes=(*page.outcomes, *lacks), total=None)

@@ -65,15 +65,16 @@ def slot(hour: int, minutes: int = 30, time_type: str = "4") -> str:
 
 
 @contextmanager
-def answering(items: dict[str, str]) -> Iterator[str]:
+def answering(items: dict[str, str | None]) -> Iterator[str]:
     """Give the URL of a region that answers each contract with the given items."""
 
     class Region(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             name = self.path.strip("/")
             self.rfile.read(int(self.headers["Content-Length"]))
-            body = BODY.format(name=name, items=items.get(name, "")).encode()
-            self.send_response(200)
+            said = items.get(name, "")
+            body = BODY.format(name=name, items=said or "").encode()
+            self.send_response(500 if said is None else 200)
             self.send_header("Content-Type", "text/xml; charset=UTF-8")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -95,10 +96,10 @@ def asked(
     folder: Path,
     time_types: str,
     timeslots: str,
-    performers: str = "",
+    performers: str | None = "",
 ) -> Iterator[Program]:
     """Return a context with a gateway; its worker has asked the region once."""
-    items = {
+    items: dict[str, str | None] = {
         "GetAllTimeTypes": time_types,
         "GetAvailableTimeslots": timeslots,
         "GetAllPerformers": performers,
@@ -229,3 +230,50 @@ def test_staff_who_could_not_be_kept_lack_where_staff_matter(
     nobody = "<performerInfos><c:firstName>Anna</c:firstName></performerInfos>"
     with asked(other_programs, tmp_path, TIME_TYPE, slot(8), nobody) as made:
         assert found(made, query) == answer
+
+
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        pytest.param("Slot?", (1, 1, []), id="staff do not matter"),
+        pytest.param(
+            "Slot?_include=Slot:schedule"
+            "&_include:iterate=Schedule:actor:PractitionerRole",
+            (1, None, ["REGION_IS_UNAVAILABLE"]),
+            id="staff are shown",
+        ),
+        pytest.param(
+            f"Slot?schedule.actor:Practitioner={STAFF}",
+            (0, None, ["REGION_IS_UNAVAILABLE"]),
+            id="staff are asked for",
+        ),
+    ],
+)
+def test_a_region_that_does_not_answer_for_staff_is_named_where_staff_matter(
+    other_programs: OtherPrograms,
+    tmp_path: Path,
+    query: str,
+    answer: tuple[int, int | None, list[Any]],
+) -> None:
+    """A search that names staff, or shows them, has an outcome and no total."""
+    with asked(other_programs, tmp_path, TIME_TYPE, slot(8), None) as made:
+        assert found(made, query) == answer
+
+
+def test_a_person_without_an_hsa_id_is_a_loss(
+    other_programs: OtherPrograms, tmp_path: Path
+) -> None:
+    """A member of staff with names and an employee number is counted as left out."""
+    somebody = (
+        "<performerInfos><c:perfomer>12345</c:perfomer><c:firstName>Anna</c:firstName>"
+        "<c:lastName>A</c:lastName></performerInfos>"
+    )
+    with asked(other_programs, tmp_path, TIME_TYPE, slot(8), somebody) as made:
+        searched = found(made, f"Slot?schedule.actor:Practitioner={STAFF}")
+        status = made.store.status(SourceName("norr"))
+
+    assert searched == (0, None, IN_PART)
+    assert status is not None
+    assert [each.reason for each in status.losses] == [
+        "performerInfos[1]/perfomer: not an HSA-id"
+    ]

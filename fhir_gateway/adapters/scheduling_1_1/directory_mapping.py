@@ -109,10 +109,15 @@ def care_type_from_wire(wire: CareTypeType) -> CareType:
 
 
 def performer_info_from_wire(wire: PerformerInfoType) -> Performer | None:
-    """Return a member of staff; None for a room or a team."""
+    """
+    Return a member of staff; None for a room or a team.
+
+    A room has no person's names. A person is known by an HSA-id alone (FHIR R4,
+    Practitioner), so one with an id of another kind cannot be kept.
+    """
     hsa_id = PerformerId(wire.performer).hsa_id
     if hsa_id is None:
-        if "-" in wire.performer:
+        if "-" in wire.performer or (wire.first_name and wire.last_name):
             raise MalformedElement("perfomer", "not an HSA-id")
         return None
     return Performer(

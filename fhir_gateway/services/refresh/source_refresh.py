@@ -180,6 +180,7 @@ class SourceRefresh:
         """Go on where an earlier run stopped: the stored blocks say when it asked."""
         try:
             catalogue = self._store.catalogue(self._source.name)
+            status = self._store.status(self._source.name)
             keys = [
                 key
                 for key in self._store.block_keys()
@@ -196,9 +197,12 @@ class SourceRefresh:
         if catalogue is not None:
             self._known.resume(catalogue)
         self._expect()
+        silent = frozenset() if status is None else frozenset(status.silent_staff)
         if catalogue is not None:
             for unit in catalogue.time_types:
                 for interaction in (_TIME_TYPES, _STAFF):
+                    if interaction == _STAFF and unit in silent:
+                        continue
                     self._run.queue.record_answer(
                         Question(interaction=interaction, unit=unit),
                         catalogue.answered_at,

@@ -22,6 +22,7 @@ from fhir_gateway.services.refresh.status_summary import (
     failing_questions,
     most_frequent,
     oldest_answer,
+    silent_staff,
 )
 from fhir_gateway.services.source.directory import TimeTypeMap
 from fhir_gateway.services.source.known_catalogue import KnownCatalogue
@@ -33,6 +34,10 @@ __all__ = ["SourceReporter"]
 _log = structlog.get_logger()
 
 _EVERY: Final = timedelta(seconds=10)
+# Searches go on without these, so their failure is not that of the source.
+_DISPENSABLE: Final = frozenset(
+    {scheduling.GET_ALL_PERFORMERS.name, scheduling.GET_AVAILABLE_DATES.name}
+)
 # After this many failures in a row the failure of a unit is logged.
 _LOGGED_AFTER: Final = 3
 
@@ -80,6 +85,9 @@ class SourceReporter:
         self._clock = clock
         self._lock = threading.Lock()
         self._last_error: str | None = None
+        self._errors: dict[str, str] = {}
+        self._broken: frozenset[str] = frozenset()
+        self._covered: frozenset[str] = frozenset()
         self._reported_at: datetime | None = None
         self._was_failing = False
         self._is_store_away = False
@@ -92,12 +100,14 @@ class SourceReporter:
     def begin_run(self) -> None:
         """Forget the outcomes of an earlier run."""
         self._was_failing = False
+        self._broken = self._covered = frozenset()
 
     def record_failure(
         self, run: RefreshRun, question: Question, error: str, failures: int
     ) -> None:
         """Record that a question failed, and how often in a row; report it."""
         self._last_error = error
+        self._errors[question.interaction.name] = error
         is_whole = run.breakers[question.interaction].failing_since is not None
         if failures == _LOGGED_AFTER and not is_whole:
             _log.warning(
@@ -127,6 +137,7 @@ class SourceReporter:
             moment = self._clock()
             failing_since = _failing_since(run)
             is_news = self._log_news(is_failing=failing_since is not None)
+            is_news = self._log_contracts(run, failing_since) or is_news
             reported_at = self._reported_at
             is_recent = reported_at is not None and moment - reported_at < _EVERY
             if run.deadline.has_passed() or (is_recent and not force and not is_news):
@@ -156,22 +167,51 @@ class SourceReporter:
         self._was_failing = is_failing
         return is_news
 
+    def _log_contracts(self, run: RefreshRun, failing_since: datetime | None) -> bool:
+        """
+        Log that the source stopped or started to answer a contract at any of its units.
+
+        Return whether it did. What stops with the whole source is not logged besides.
+        """
+        now_broken = _DISPENSABLE.intersection(broken(run.breakers))
+        if failing_since is not None:
+            self._covered = now_broken
+        self._covered &= now_broken
+        now_broken -= self._covered
+        stopped, started = now_broken - self._broken, self._broken - now_broken
+        for name in sorted(stopped):
+            _log.warning(
+                "contract does not answer",
+                source=self._source.name,
+                contract=name,
+                error=self._errors.get(name),
+            )
+        for name in sorted(started):
+            _log.info("contract answers again", source=self._source.name, contract=name)
+        self._broken = now_broken
+        return bool(stopped or started)
+
     def _status(
         self, run: RefreshRun, moment: datetime, failing_since: datetime | None
     ) -> SourceStatus:
         states = run.queue.states()
         failing = failing_questions(states)
+        # A source that answers nothing is not named for its staff besides.
+        silent = () if failing_since else silent_staff(states)
         keys = block_keys(self._source.name, states)
         slots, rejected = self._memory.count(keys, self._meanings, moment)
         return SourceStatus(
             source=self._source.name,
             last_answer_at=run.calls.last_answer_at,
             failing_since=failing_since,
-            last_error=self._last_error if failing or failing_since else None,
+            last_error=(
+                self._last_error if failing or silent or failing_since else None
+            ),
             reported_at=moment,
             worker=self._worker,
             failing=failing,
             broken=broken(run.breakers),
+            silent_staff=silent,
             calls_last_minute=run.calls.in_last_minute(),
             questions=len(states),
             unanswered=sum(each.answered_at is None for each in states.values()),

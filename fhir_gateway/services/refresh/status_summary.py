@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from fhir_gateway.model import scheduling
-from fhir_gateway.model.ids import SourceName
+from fhir_gateway.model.ids import HsaId, SourceName
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.loss import Loss
 from fhir_gateway.services.refresh.question import TIMES, Question
@@ -22,6 +22,7 @@ __all__ = [
     "failing_questions",
     "most_frequent",
     "oldest_answer",
+    "silent_staff",
 ]
 
 States = Mapping[Question, QuestionState]
@@ -33,7 +34,7 @@ def failing_questions(states: States) -> tuple[FailingQuestion, ...]:
     """
     Return the failing questions, the longest failing first, up to a thousand.
 
-    Staff are left out: searches go on without them.
+    Those about staff are left out (`silent_staff`): searches go on without them.
     """
     failing = [
         FailingQuestion(
@@ -47,6 +48,17 @@ def failing_questions(states: States) -> tuple[FailingQuestion, ...]:
         and question.interaction != scheduling.GET_ALL_PERFORMERS
     ]
     return tuple(sorted(failing, key=lambda each: each.since)[:_MOST_REPORTED])
+
+
+def silent_staff(states: States) -> tuple[HsaId, ...]:
+    """Return the units that do not answer about their staff, up to a thousand."""
+    silent = sorted(
+        question.unit
+        for question, state in states.items()
+        if state.failing_since is not None
+        and question.interaction == scheduling.GET_ALL_PERFORMERS
+    )
+    return tuple(silent[:_MOST_REPORTED])
 
 
 def most_frequent(losses: Iterable[Loss]) -> tuple[Loss, ...]:

@@ -25,6 +25,7 @@ __all__ = [
     "outcome_of",
     "same_age_until",
     "staff_lacks",
+    "staff_silences",
     "well_until",
 ]
 
@@ -201,6 +202,36 @@ def staff_lacks(
             )
         )
     )
+
+
+def staff_silences(
+    snapshot: Snapshot, units: Collection[HsaId] | None
+) -> tuple[SourceOutcome, ...]:
+    """
+    Return the sources with units that do not answer about their staff.
+
+    Args:
+        snapshot: What is known.
+        units: The units with relevant staff; None for all units.
+    """
+    outcomes = []
+    for source in snapshot.directory.sources:
+        status = snapshot.statuses.get(source.name)
+        silent = frozenset(() if status is None else status.silent_staff)
+        if units is not None:
+            silent = silent.intersection(units)
+        if silent:
+            outcomes.append(
+                SourceOutcome(
+                    source=source.name,
+                    problem=SourceProblem.UNAVAILABLE,
+                    detail=(
+                        f"{source.title} does not answer for the staff of"
+                        f" {len(silent)} of its units."
+                    ),
+                )
+            )
+    return tuple(outcomes)
 
 
 def _unanswered(snapshot: Snapshot, selection: Selection, status: SourceStatus) -> str:

@@ -64,7 +64,9 @@ class SourceOverview:
             ),
             SourceState.UNAVAILABLE: status.failing_since is not None
             or (self.live is not None and self.live.failing_since is not None),
-            SourceState.FAILING_IN_PART: bool(status.failing or status.broken)
+            SourceState.FAILING_IN_PART: bool(
+                status.failing or status.broken or status.silent_staff
+            )
             or (self.live is not None and self.live.unanswered > 0),
             SourceState.READ_IN_PART: bool(self.resident_losses)
             or any(not each.is_elsewhere for each in self.losses),

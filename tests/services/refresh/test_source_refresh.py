@@ -1158,6 +1158,49 @@ def test_staff_that_cannot_be_had_do_not_keep_times_away() -> None:
     assert (status.failing_since, status.broken) == (None, ("GetAllPerformers",))
 
 
+def test_staff_that_cannot_be_had_are_reported_once() -> None:
+    """The log and the status name what fails, and for which units."""
+    world = World()
+    failing(world, scheduling.GET_ALL_PERFORMERS)
+    with capture_logs() as logs:
+        for _ in range(3):
+            world.run_once()
+            world.clock.forward(minutes=5)
+        status = world.store.status(NORR)
+        world.adapter.errors = {}
+        world.run_once()
+
+    assert (status.silent_staff, status.last_error) == ((UNIT,), str(FAULT))
+    assert world.store.status(NORR).silent_staff == ()
+    assert [each for each in logs if each["event"].startswith("contract")] == [
+        {
+            "event": "contract does not answer",
+            "log_level": "warning",
+            "source": NORR,
+            "contract": "GetAllPerformers",
+            "error": str(FAULT),
+        },
+        {
+            "event": "contract answers again",
+            "log_level": "info",
+            "source": NORR,
+            "contract": "GetAllPerformers",
+        },
+    ]
+
+
+def test_staff_that_could_not_be_had_are_asked_for_after_a_restart() -> None:
+    """The catalogue does not say whose staff are known; the status does."""
+    world = World()
+    failing(world, scheduling.GET_ALL_PERFORMERS)
+    world.run_once()
+    world.adapter.errors = {}
+    world.refresh = world.another()
+
+    assert "staff A01" in [short(each) for each in world.run_once()]
+    assert world.store.status(NORR).silent_staff == ()
+
+
 def test_a_source_that_never_says_which_units_it_has_fails() -> None:
     """Where not even the units are known, that is the source's failure."""
     world = World(
