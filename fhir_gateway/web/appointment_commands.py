@@ -139,12 +139,18 @@ class AppointmentCommands:
             _check_own_slot(present, wanted)
         self._check_change(present, change)
         if cancels:
-            booking = self._gateway.booking.cancel(
-                present.id,
-                reason=wanted.cancellation,
-                version=version,
-                request=request,
-            )
+            try:
+                booking = self._gateway.booking.cancel(
+                    present.id,
+                    reason=wanted.cancellation,
+                    version=version,
+                    request=request,
+                )
+            except (Stale, Conflict):
+                # Another request may have cancelled it in the meantime.
+                booking = self.read(present.id)
+                if booking.status is not BookingStatus.CANCELLED:
+                    raise
         else:
             booking = self._move(present, wanted, version, request)
         return booking

@@ -2,6 +2,7 @@
 Appointment/$cancel; what the dialects do alike is in test_appointment_book.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -270,3 +271,20 @@ def test_a_patient_in_a_query_is_refused_as_personal(client: FlaskClient) -> Non
             error=ErrorCode.PERSONAL_NUMBER_IN_URL,
         ),
     )
+
+
+def test_cancellations_at_once_are_one(client: FlaskClient, number: str) -> None:
+    """Whoever comes second has what it wants, also with the version from before."""
+    made = booked(client, "norr", number)
+    path = f"/fhir/Appointment/{made['id']}/$cancel"
+    tag = f'W/"{made["meta"]["versionId"]}"'
+
+    def cancel(_: int) -> int:
+        return (
+            client.application.test_client()
+            .post(path, content_type=FHIR_JSON, headers={"If-Match": tag})
+            .status_code
+        )
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(cancel, range(8))) <= {200, 202}
