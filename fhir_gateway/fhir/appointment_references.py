@@ -18,7 +18,14 @@ from fhir_gateway.fhir.reference import (
 
 __all__ = ["participants", "reference_faults", "unreferenced_resources"]
 
-_REFERENCES: Final = ("basedOn", "reasonReference", "supportingInformation")
+# The types that each may refer to; None where any may be.
+_REFERENCES: Final[Mapping[str, frozenset[str] | None]] = {
+    "basedOn": frozenset({"ServiceRequest"}),
+    "reasonReference": frozenset(
+        {"Condition", "Procedure", "Observation", "ImmunizationRecommendation"}
+    ),
+    "supportingInformation": None,
+}
 
 
 def unreferenced_resources(appointment: Mapping[str, Any]) -> Iterator[Issue]:
@@ -78,6 +85,7 @@ def reference_faults(appointment: Mapping[str, Any], base_url: str) -> Iterator[
                 "The type is not the reference's: leave it out.",
                 f"{where}.type",
             )
+    yield from _unfit_targets(appointment, base_url)
     for where, reference in given:
         text = reference.get("reference")
         if text is not None and not text.startswith("#"):
@@ -89,6 +97,37 @@ def reference_faults(appointment: Mapping[str, Any], base_url: str) -> Iterator[
                     "The reference must be to this server, as Type/id: leave it"
                     " out, or give what is this server's.",
                     f"{where}.reference",
+                )
+
+
+def _unfit_targets(appointment: Mapping[str, Any], base_url: str) -> Iterator[Issue]:
+    """Yield a fault for each reference to nothing (ref-1), or to a wrong type."""
+    within = {
+        each["id"]: each.get("resourceType")
+        for each in appointment.get("contained", ())
+        if each.get("id")
+    }
+    for name, types in _REFERENCES.items():
+        for number, reference in enumerate(appointment.get(name, ())):
+            where = f"Appointment.{name}[{number}].reference"
+            text = reference.get("reference", "")
+            if text.startswith("#") and text[1:] not in {"", *within}:
+                yield _fault(
+                    "invariant", "ref-1: no contained resource has this id.", where
+                )
+                continue
+            kind = within.get(text[1:], reference.get("type"))
+            if text and not text.startswith("#"):
+                try:
+                    kind = Reference.parse(text, base_url).type
+                except ValueError:
+                    # Another check refuses it.
+                    continue
+            if types is not None and kind is not None and kind not in types:
+                yield _fault(
+                    "value",
+                    f"{name} refers to {' or '.join(sorted(types))} only.",
+                    where if text else f"Appointment.{name}[{number}].type",
                 )
 
 

@@ -35,6 +35,11 @@ Note = Callable[[Issue], None]
 _NOT_IN_LINE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
+# Letters of Hangul that nobody sees.
+_FILLERS: Final = frozenset("\u115f\u1160\u3164\uffa0")
+_DIGITS_OF_NUMBER: Final = 10
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FreeText:
     """
@@ -43,10 +48,12 @@ class FreeText:
     Attributes:
         most: How many characters it has at most.
         is_line: It has no line breaks.
+        is_name: It has a letter, and not as many digits as a personal number.
     """
 
     most: int
     is_line: bool
+    is_name: bool = False
 
     def read(self, text: str | None, where: str, note: Note) -> str | None:
         """Return a text without blanks around it; None for a blank one."""
@@ -69,10 +76,28 @@ class FreeText:
                     expression=where,
                 )
             )
+        if self.is_name and stripped and not _may_be_name(stripped):
+            note(
+                Issue(
+                    code="value",
+                    diagnostics=(
+                        "This is no name: it has no letter that can be seen, or as many"
+                        " digits as a personal number."
+                    ),
+                    expression=where,
+                )
+            )
         return stripped or None
 
 
-NAME: Final = FreeText(most=MOST_NAME_CHARACTERS, is_line=True)
+def _may_be_name(text: str) -> bool:
+    digits = sum(map(str.isdigit, text))
+    return digits < _DIGITS_OF_NUMBER and any(
+        character.isalpha() and character not in _FILLERS for character in text
+    )
+
+
+NAME: Final = FreeText(most=MOST_NAME_CHARACTERS, is_line=True, is_name=True)
 GIVEN_NAMES: Final = FreeText(most=MOST_GIVEN_NAMES_CHARACTERS, is_line=True)
 PHONE: Final = FreeText(most=MOST_PHONE_CHARACTERS, is_line=True)
 EMAIL: Final = FreeText(most=MOST_EMAIL_CHARACTERS, is_line=True)

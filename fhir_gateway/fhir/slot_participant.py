@@ -117,7 +117,8 @@ class _Slot:
         return False
 
     def _has_identifier(self, identifier: Mapping[str, Any], kind: str) -> bool:
-        if identifier.get("system") not in HSA_ID_ALIASES:
+        is_hsa_id = identifier.get("system") in HSA_ID_ALIASES
+        if not is_hsa_id or identifier.get("use") == "old":
             return False
         value = identifier.get("value", "")
         if kind == "Location":

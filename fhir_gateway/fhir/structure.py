@@ -153,6 +153,12 @@ class _Checker:
             )
             if kept is not _NOTHING:
                 sound[name] = kept
+        if kind == "Extension" and "extension" in sound and choices:
+            self._fault(
+                "invariant",
+                "ext-1: an extension has a value or extensions, never both.",
+                path,
+            )
         for name, definition in definitions.items():
             if definition.is_required and name not in value:
                 self._lose("required", "The element is required.", f"{path}.{name}")

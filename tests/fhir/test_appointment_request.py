@@ -1756,3 +1756,45 @@ def test_each_contained_resource_without_a_reference_is_named(
 def test_a_contained_resource_with_a_reference_is_read(changes: dict[str, Any]) -> None:
     """From the Appointment, from another contained resource, or to the Appointment."""
     assert subject(read(body(**changes))) == TOLVANSSON
+
+
+@pytest.mark.parametrize(
+    ("elements", "place"),
+    [
+        ({"reasonReference": [{"reference": "#x"}]}, "reasonReference[0].reference"),
+        ({"basedOn": [{"reference": "Patient/1"}]}, "basedOn[0].reference"),
+        ({"basedOn": [{"type": "Patient", "display": "x"}]}, "basedOn[0].type"),
+        (
+            {"reasonReference": [{"reference": "Slot/1"}]},
+            "reasonReference[0].reference",
+        ),
+    ],
+)
+def test_a_reference_to_nothing_or_to_a_wrong_type_is_named(
+    elements: dict[str, Any], place: str
+) -> None:
+    """R4's ref-1, and the types that R4 lets each element refer to."""
+    assert f"Appointment.{place}" in [where for _, where in faults(body(**elements))]
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        "\u200b",
+        "\u200d",
+        "\u3164",
+        "\u2800",
+        "\xad",
+        "-",
+        "19121212-1212",
+        "A 1912121212",
+    ],
+)
+def test_a_name_can_be_read_and_is_no_number(family: str) -> None:
+    """A region would book an invisible name, and store a number in its place."""
+    resource = body()
+    resource["contained"][0]["name"] = [{"family": family, "given": ["Tolvan"]}]
+
+    assert [where for _, where in faults(resource)] == [
+        "Appointment.contained[0].name[0].family"
+    ]

@@ -201,3 +201,10 @@ def test_of_an_unknown_schedule_staff_is_not_judged(
 ) -> None:
     """Without a known schedule, a participant that cannot be the slot's is refused."""
     assert len(faults({"actor": actor}, _OF_ANNA, is_known=False)) == count
+
+
+def test_staff_by_an_old_identifier_is_not_the_slots() -> None:
+    """An identifier that is no longer in use says nothing of who comes."""
+    old = {"type": "Practitioner", "identifier": {**by(_ANNA), "use": "old"}}
+
+    assert faults({"actor": old}, _OF_ANNA) == ["Appointment.participant[0].actor"]

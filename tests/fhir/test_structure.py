@@ -254,3 +254,15 @@ def test_what_is_in_order_is_in_order_for_others(elements: dict[str, Any]) -> No
         except ValidationError as error:
             # It has other views on narratives and on empty references.
             pytest.fail(str(error))
+
+
+def test_an_extension_has_a_value_or_extensions() -> None:
+    """ext-1: never both."""
+    both = {"url": "urn:x", "valueCode": "x", "extension": [{"url": "urn:y"}]}
+
+    assert faults(appointment(extension=[both])) == [
+        (
+            "Appointment.extension[0]",
+            "ext-1: an extension has a value or extensions, never both.",
+        )
+    ]
