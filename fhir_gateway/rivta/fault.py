@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from fhir_gateway.model.number_text import mask_numbers, plain_digits
+
 __all__ = ["Fault"]
 
 # Ten or twelve digits, the forms of SKV 704 and of reserve numbers; not the digits of
@@ -16,6 +18,7 @@ __all__ = ["Fault"]
 _PERSONAL: Final = re.compile(
     r"(?<!\d)(?<!SE)(?:\d\d)?\d{6}[-+ ]?[\dPTFptf]\d{3}(?!\d)"
 )
+_MASK: Final = "…"
 _MOST_CHARACTERS: Final = 300
 _PLATFORM_CODE: Final = re.compile(r"\s*(VP[0-9]{3})(?![0-9])")
 
@@ -45,6 +48,8 @@ class Fault:
     @property
     def masked_text(self) -> str:
         """Return the text on one line, shortened, without personal numbers."""
-        line = " ".join(self.text.split())
+        line = " ".join(plain_digits(self.text).split())
         shown = "".join(each for each in line if each.isprintable())
-        return _PERSONAL.sub("…", shown)[:_MOST_CHARACTERS]
+        masked = _PERSONAL.sub(_MASK, shown)
+        masked = mask_numbers(masked, _MASK)
+        return masked[:_MOST_CHARACTERS]

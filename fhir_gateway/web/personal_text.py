@@ -6,13 +6,12 @@ A number differs from other digits by its form, a possible date and its check di
 """
 
 import re
-import unicodedata
 from typing import Final
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import WSGIEnvironment
 
 from fhir_gateway.fhir.vocabulary import SNOMED_CT
-from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.model.number_text import has_number, plain_digits
 
 __all__ = [
     "escapes_personal_number",
@@ -20,8 +19,6 @@ __all__ = [
     "holds_personal_number",
 ]
 
-# The characters between the parts of a number: up to three that are no letters.
-_BETWEEN: Final = r"[\W_]{0,3}+"
 # Ten digits in any spelling of a URL. A text with fewer in a row, as dates have, is not
 # examined further, unless it has characters beyond ASCII: these can be digits and
 # dashes. The pattern begins with a set of characters and is possessive, so that `re`
@@ -38,18 +35,6 @@ _NEEDS_A_LOOK: Final = re.compile(
     r"|(?<=%)(?:25)?+[C-Fc-f][0-9A-Fa-f]"
     r"|(?<=[\x80-\xff]))"
 )
-# Twelve digits count wherever no digit is beside them. Ten digits beside letters are
-# too often a part of something else (ids, hashes), and so are the digits after a
-# decimal point. Both patterns try each place where a number can begin: the text before
-# it, or a longer one, may be other digits.
-_BEGINS: Final = r"(?<![0-9])(?<![0-9]\.)"
-_TEN: Final = rf"[0-9](?:{_BETWEEN}[0-9]){{9}}"
-_NUMBERS: Final = (
-    re.compile(
-        rf"{_BEGINS}(?=((?:1{_BETWEEN}[89]|2{_BETWEEN}0){_BETWEEN}{_TEN})(?![0-9]))"
-    ),
-    re.compile(rf"{_BEGINS}(?<![A-Za-z])(?=({_TEN})(?![0-9A-Za-z]))"),
-)
 # Ids of appointments and units, which may have as many digits by chance.
 _OTHER: Final = re.compile(
     r"(?i)\b(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|SE[0-9]{10}-[0-9]{10})\b"
@@ -61,8 +46,6 @@ _PLACE_OR_DATE: Final = re.compile(
     r"|(?<![0-9])[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"(?=,[0-9]{4}-[0-9]{2}-[0-9]{2}|[ +][0-9]{2}:[0-9]{2})"
 )
-_SHORT: Final = 10
-_NO_DIGITS: Final = re.compile(r"[^0-9]+")
 
 # The dihedral group of ten elements and a permutation of the digits (Verhoeff, 1969).
 _TIMES: Final = (
@@ -106,41 +89,11 @@ def has_personal_number(text: str) -> bool:
 
     Digits and dashes of any script count; invisible characters do not.
     """
-    if not text.isascii():
-        text = "".join(map(_plain, text))
+    text = plain_digits(text)
     if SNOMED_CT in text:
         text = _SNOMED.sub(_without_code, text)
     text = _PLACE_OR_DATE.sub("x", _OTHER.sub("", text))
-    return any(
-        _is_number(_NO_DIGITS.sub("", found))
-        for pattern in _NUMBERS
-        for found in set(pattern.findall(text))
-    )
-
-
-def _is_number(digits: str) -> bool:
-    # A two-digit year has a leap day in this century if it has one in any other.
-    century = "20" if len(digits) == _SHORT else ""
-    try:
-        PersonalIdentityNumber(century + digits)
-    except ValueError:
-        return False
-    return True
-
-
-def _plain(character: str) -> str:
-    """Return the ASCII digit or dash of a character; others unchanged."""
-    digit = unicodedata.digit(character, None)
-    if digit is not None:
-        return str(digit)
-    match unicodedata.category(character):
-        case "Pd" | "Sm":
-            return "-"
-        case "Zs":
-            return " "
-        case "Cf":
-            return ""
-    return character
+    return has_number(text)
 
 
 def _without_code(match: re.Match[str]) -> str:

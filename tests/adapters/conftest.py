@@ -13,7 +13,7 @@ from fhir_gateway.adapters.scheduling_1_1 import Scheduling11, scheduling_1_1
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.testing import FakeRegion, FakeRegions
 
-Answers = Callable[[str, str], Scheduling11]
+Answers = Callable[..., Scheduling11]
 
 OPTIONS = {"mitt": {"refusal_faults": ["^resultCode: 30[0-9]{2} "]}}
 
@@ -49,14 +49,14 @@ def _answers() -> Iterator[Answers]:
     adapter = scheduling_1_1(NORR, {"endpoint": base + "{interaction}"})
     with responses.RequestsMock(assert_all_requests_are_fired=True) as region:
 
-        def answers(interaction: str, inner: str) -> Scheduling11:
+        def answers(interaction: str, inner: str, header: str = "") -> Scheduling11:
             region.post(
                 base + interaction,
                 body=f"""<?xml version="1.0" encoding="UTF-8"?>
 <s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"
             xmlns="urn:riv:crm:scheduling:{interaction}Responder:1"
             xmlns:c="urn:riv:crm:scheduling:1">
-  <s:Body><{interaction}Response>{inner}</{interaction}Response></s:Body>
+  <s:Header>{header}</s:Header><s:Body><{interaction}Response>{inner}</{interaction}Response></s:Body>
 </s:Envelope>""".encode(),
             )
             return adapter

@@ -313,6 +313,15 @@ def test_a_bare_booking_permits_nothing() -> None:
     assert booking == Booking(unit=UNIT, booking_id=None, start=START, end=END)
 
 
+@pytest.mark.parametrize("civil", ["20261025024500", "20260601080000"])
+def test_a_free_time_of_no_length_is_refused_on_every_night(civil: str) -> None:
+    """In October's repeated hour it does not become an hour long."""
+    with pytest.raises(MalformedElement, match="it is not after the start"):
+        timeslot_from_wire(
+            wire(start_time_inclusive=civil, end_time_exclusive=civil), UNIT, None
+        )
+
+
 @pytest.mark.parametrize(
     ("changed", "end", "faults"),
     [

@@ -137,3 +137,21 @@ def test_a_booking_id_with_elements_inside_leaves_a_booking_unconfirmed(
         adapter.make_booking(
             MakeBooking(timeslot=timeslot(1), subject_of_care=subject(0)), timeout=1
         )
+
+
+def test_a_fault_in_a_header_is_none_of_the_text(answers: Answers) -> None:
+    """What else cannot be read of an answer does not make its text look too long."""
+    adapter = answers(
+        "CancelBooking",
+        "<resultCode>INFO</resultCode><resultText>Ring</resultText>",
+        '<ProcessingStatuss xmlns="urn:riv:interoperability:headers:1"/>',
+    )
+
+    result = adapter.cancel_booking(
+        CancelBooking(
+            unit=UNIT, booking_id=BookingId("B-1"), actor=Actor.resident(TOLVAN)
+        ),
+        timeout=1,
+    )
+
+    assert result == WriteResult(code=ResultCode.INFO, text="Ring")

@@ -62,6 +62,11 @@ def test_fault_hides_its_texts() -> None:
         pytest.param("121212-1212", "…", id="ten digits"),
         pytest.param("121212+1212 och 19121212-1212", "… och …", id="with signs"),
         pytest.param("19121212T123", "…", id="a reserve number"),
+        pytest.param("pnr 1912 1212 1212 finns", "pnr … finns", id="set apart"),
+        pytest.param("pnr 19 12 12 12-12 12", "pnr …", id="in pairs"),
+        pytest.param("121212\u20131212", "…", id="an en dash"),
+        pytest.param("19121212\u20111212", "…", id="a hyphen that does not break"),
+        pytest.param("191212\u200b121212", "…", id="something invisible inside"),
         pytest.param(
             "VP004 SE2321000016-A01", "VP004 SE2321000016-A01", id="an HSA-id"
         ),

@@ -105,6 +105,7 @@ _TEXT_LEFT_OUT: Final = (
     f"The region's text is longer than {MOST_OF_TEXT} characters and is not shown."
 )
 
+_TEXT_FAULTS: Final = "resultText: "
 _NOT_REACHED: Final = "ProcessingStatus: a unit could not be asked"
 _NOT_UPDATED: Final = "ProcessingStatus: is from a cache that could not be updated"
 _OF_MANY_UNITS: Final = frozenset({scheduling.GET_SUBJECT_OF_CARE_SCHEDULE})
@@ -537,7 +538,12 @@ class Scheduling11:
         booking_id = getattr(response, "booking_id", None)
         return WriteResult(
             code=code,
-            text=_text_to_show(response.result_text, is_whole=not answer.rejected),
+            text=_text_to_show(
+                response.result_text,
+                is_whole=not any(
+                    reason.startswith(_TEXT_FAULTS) for reason in answer.rejected
+                ),
+            ),
             booking_id=BookingId(booking_id) if booking_id else None,
         )
 

@@ -229,6 +229,11 @@ def _period(wire: TimeslotType) -> tuple[datetime, datetime]:
         start = start_from_contract(wire.start_time_inclusive)
     except ValueError as error:
         raise MalformedElement("startTimeInclusive", str(error)) from None
+    if wire.end_time_exclusive == wire.start_time_inclusive:
+        # In October's repeated hour it would be an hour later, and is no such time.
+        raise MalformedElement(
+            "endTimeExclusive", "not an end: it is not after the start"
+        )
     try:
         end = end_from_contract(wire.end_time_exclusive, start)
     except ValueError as error:
