@@ -27,7 +27,7 @@ from fhir_gateway.web.request_body import (
     UnreadBody,
     is_unbounded,
 )
-from fhir_gateway.web.request_head import FIELDS
+from fhir_gateway.web.request_head import FIELDS, REPEATED
 from fhir_gateway.web.resource import Handling
 
 __all__ = ["BODY_WITHIN", "HttpFront", "HttpResponse"]
@@ -262,14 +262,19 @@ class _Request:
             "wsgi.url_scheme": scope["scheme"],
         }
         size = 0
+        repeated: list[str] = []
         for field, content in fields:
             size += len(field) + len(content)
             name = _environ_name(field)
             if name is None:
                 continue
             value = content.decode("latin-1")
-            environ[name] = f"{environ[name]},{value}" if name in environ else value
+            if name in environ:
+                repeated.append(name)
+                value = f"{environ[name]},{value}"
+            environ[name] = value
         environ[FIELDS] = (len(fields), size)
+        environ[REPEATED] = repeated
         self.length = _length(environ)
         self.is_unbounded = is_unbounded(environ)
         self.is_read = (

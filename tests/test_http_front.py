@@ -214,6 +214,13 @@ def test_fields_are_counted_as_they_came(one: Fronted, count: int) -> None:
     assert one.app.environs[0]["fhir_gateway.fields"] == (2 * count, 8 * count)
 
 
+def test_a_field_that_came_twice_is_named(one: Fronted) -> None:
+    """The application refuses two values of a field that has one."""
+    one.request(one.scope(headers=[(b"idempotency-key", b"a")] * 2))
+
+    assert one.app.environs[0]["fhir_gateway.repeated"] == ["HTTP_IDEMPOTENCY_KEY"]
+
+
 # Bodies.
 
 

@@ -22,10 +22,13 @@ from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.web.personal_text import holds_personal_number
 from fhir_gateway.web.request_body import is_unbounded
 
-__all__ = ["FIELDS", "HEALTH", "check_head", "host_of"]
+__all__ = ["FIELDS", "HEALTH", "REPEATED", "check_head", "host_of"]
 
 FIELDS: Final = "fhir_gateway.fields"
 """The key in a WSGI environment of the header fields' number and bytes."""
+
+REPEATED: Final = "fhir_gateway.repeated"
+"""The key in a WSGI environment of the fields that came more than once."""
 
 HEALTH: Final = "/health"
 
@@ -41,6 +44,13 @@ _READ: Final = {
         *("Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers"),
     )
 } | {"CONTENT_TYPE": "Content-Type"}
+
+
+# Two values of one of these would be read as a third one.
+_SINGLE: Final = {
+    "HTTP_IDEMPOTENCY_KEY": "Idempotency-Key",
+    "HTTP_IF_NONE_EXIST": "If-None-Exist",
+}
 
 
 def host_of(text: str) -> str | None:
@@ -69,6 +79,11 @@ def check_head(environ: WSGIEnvironment, hosts: Container[str]) -> None:
             "not-supported",
             "Methods are written in capitals.",
         )
+    for key in environ.get(REPEATED, ()):
+        if name := _SINGLE.get(key):
+            raise _problem(
+                ProblemKind.MALFORMED, "value", f"Send one {name}.", parameter=name
+            )
     path = _check_target(environ)
     for key, name in _READ.items():
         value = environ.get(key)

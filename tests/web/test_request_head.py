@@ -552,3 +552,16 @@ def test_a_refusal_of_a_body_is_fhir(client: FlaskClient) -> None:
 
     assert response.status_code == 413
     assert answer["resourceType"] == "OperationOutcome"
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "If-None-Exist"])
+def test_a_field_with_one_value_comes_once(client: FlaskClient, name: str) -> None:
+    """Two keys joined would be a third one."""
+    key = "HTTP_" + name.upper().replace("-", "_")
+    response = client.get(
+        "/fhir/metadata", environ_overrides={"fhir_gateway.repeated": [key]}
+    )
+
+    assert_outcome(
+        response, 400, issue("value", f"Send one {name}.", location=f"http.{name}")
+    )
