@@ -254,6 +254,9 @@ class BookedTimes:
         kept: The units with a part that is not of this moment.
         lost_ids: The source's ids of the bookings that were left out, where it states
             them.
+        elsewhere_at: The starts of those that are another person's, or at units of
+            another source.
+        elsewhere_ids: The source's ids of those.
         of_others: How many bookings were left out because they are another person's.
         elsewhere: How many bookings were left out because they are at units of another
             source.
@@ -267,6 +270,8 @@ class BookedTimes:
     lost_ids: frozenset[BookingId] = frozenset()
     unanswered: tuple[LogicalAddress, ...] = ()
     kept: tuple[KeptPart, ...] = ()
+    elsewhere_at: frozenset[datetime | None] = frozenset()
+    elsewhere_ids: frozenset[BookingId] = frozenset()
     of_others: int = 0
     elsewhere: int = 0
     answered: frozenset[LogicalAddress] | None = field(default=None, compare=False)

@@ -4,7 +4,7 @@ The logs of losses: an event when the losses change, not at each answer.
 
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -119,16 +119,7 @@ class ResidentLossLog:
         if not counted:
             return
         self.count(source, interaction, counted)
-        moment = self._clock()
-        with self._lock:
-            logged = {
-                reason: at
-                for reason, at in self._logged.get(source, {}).items()
-                if moment - at < _LOGGED_FOR
-            }
-            news = [each for each, _ in counted.most_common() if each not in logged]
-            news = news[: _MOST_REASONS - len(logged)]
-            self._logged[source] = logged | dict.fromkeys(news, moment)
+        news = self._choose_news(source, [each for each, _ in counted.most_common()])
         if news:
             _log.warning(
                 "resident's answer read in part",
@@ -137,6 +128,45 @@ class ResidentLossLog:
                 reasons=sorted(news),
                 items=sum(counted[each] for each in news),
             )
+
+    def note_strange(
+        self,
+        source: SourceName,
+        interaction: Interaction,
+        reason: str,
+        count: int,
+        *,
+        event: str,
+    ) -> None:
+        """
+        Count bookings that an answer must not have, and log them as an error.
+
+        Args:
+            source: The source that answered.
+            interaction: The contract.
+            reason: Why they are left out.
+            count: How many of them; none is no event.
+            event: What is logged.
+        """
+        if not count:
+            return
+        self.count(source, interaction, {reason: count})
+        if self._choose_news(source, [reason]):
+            _log.error(event, source=source, bookings=count)
+
+    def _choose_news(self, source: SourceName, reasons: Sequence[str]) -> list[str]:
+        """Return the reasons that are to be logged now, and remember that they are."""
+        moment = self._clock()
+        with self._lock:
+            logged = {
+                reason: at
+                for reason, at in self._logged.get(source, {}).items()
+                if moment - at < _LOGGED_FOR
+            }
+            news = [each for each in reasons if each not in logged]
+            news = news[: _MOST_REASONS - len(logged)]
+            self._logged[source] = logged | dict.fromkeys(news, moment)
+        return news
 
     def count(
         self, source: SourceName, interaction: Interaction, reasons: Mapping[str, int]

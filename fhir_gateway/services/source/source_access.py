@@ -2,11 +2,10 @@
 The calls to one source that a booking needs.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
-
-import structlog
 
 from fhir_gateway.adapters.protocol import (
     ListsBookings,
@@ -27,7 +26,7 @@ from fhir_gateway.model.errors import (
     Unavailable,
 )
 from fhir_gateway.model.ids import BookingId, HsaId, LogicalAddress, SourceName
-from fhir_gateway.model.interaction import Actor
+from fhir_gateway.model.interaction import Actor, Interaction
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.scheduling import (
     GetAllHealthcareFacilities,
@@ -44,8 +43,6 @@ from fhir_gateway.services.source.pace import Pace
 from fhir_gateway.services.source.recheck import Recheck
 
 __all__ = ["AnothersBookings", "SourceAccess"]
-
-_log = structlog.get_logger()
 
 
 class AnothersBookings(GatewayError):
@@ -290,25 +287,19 @@ class SourceAccess:
         for each in own:
             (local if self._is_at(source.name, each) else foreign).append(each)
         left_out = (*others, *foreign)
-        self._losses.count(
-            source.name, _LIST, {_OF_OTHERS: len(others), _ELSEWHERE: len(foreign)}
+        self._note_of_others(source.name, _LIST, len(others))
+        self._note_elsewhere(source.name, _LIST, len(foreign))
+        starts = frozenset(each.start for each in left_out)
+        ids = frozenset(
+            each.booking_id for each in left_out if each.booking_id is not None
         )
-        if others:
-            _log.error(
-                "another person's bookings", source=source.name, bookings=len(others)
-            )
-        if foreign:
-            _log.error(
-                "bookings at units of others",
-                source=source.name,
-                bookings=len(foreign),
-            )
         return replace(
             answer,
             bookings=tuple(local),
-            lost_at=answer.lost_at | {each.start for each in left_out},
-            lost_ids=answer.lost_ids
-            | {each.booking_id for each in left_out if each.booking_id is not None},
+            lost_at=answer.lost_at | starts,
+            lost_ids=answer.lost_ids | ids,
+            elsewhere_at=starts,
+            elsewhere_ids=ids,
             of_others=len(others),
             elsewhere=len(foreign),
         )
@@ -339,19 +330,49 @@ class SourceAccess:
         )
         self._losses.note(source, _DETAILS, booking.left_out)
         if not booking.may_be_of(resident):
-            self._losses.count(source, _DETAILS, {_OF_OTHERS: 1})
-            _log.error("another person's bookings", source=source, bookings=1)
+            self._note_of_others(source, _DETAILS, 1)
             raise AnothersBookings(
                 "The source answered with another person's booking.", source=source
             )
         if not self._is_at(source, booking):
-            self._losses.count(source, _DETAILS, {_ELSEWHERE: 1})
-            _log.error("bookings at units of others", source=source, bookings=1)
+            self._note_elsewhere(source, _DETAILS, 1)
             raise GatewayError(
                 "The source answered with a booking at a unit of another source.",
                 source=source,
             )
         return booking
+
+    def note_not_shown(self, source: SourceName, reasons: Mapping[str, int]) -> None:
+        """
+        Count and log the bookings of a resident's list that no client is shown.
+
+        Args:
+            source: The source that listed them.
+            reasons: How many of them, by why.
+        """
+        self._losses.note(source, _LIST, Counter(reasons).elements())
+
+    def _note_of_others(
+        self, source: SourceName, interaction: Interaction, count: int
+    ) -> None:
+        self._losses.note_strange(
+            source,
+            interaction,
+            _OF_OTHERS,
+            count,
+            event="another person's bookings",
+        )
+
+    def _note_elsewhere(
+        self, source: SourceName, interaction: Interaction, count: int
+    ) -> None:
+        self._losses.note_strange(
+            source,
+            interaction,
+            _ELSEWHERE,
+            count,
+            event="bookings at units of others",
+        )
 
     def _is_at(self, source: SourceName, booking: Booking) -> bool:
         """Return whether a booking is at one of the source's own units."""
