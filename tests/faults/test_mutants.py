@@ -31,6 +31,11 @@ def _found_in(running: World, history: History) -> Counter[str]:
     """Let a world come to rest, and return which promises were broken how often."""
     running.heal()
     assert running.await_quiet(QUIET_S)
+    return _broken_in(running, history)
+
+
+def _broken_in(running: World, history: History) -> Counter[str]:
+    """Return which promises are broken at this moment, and how often."""
     evidence = evidence_of(running, history.all(), frozenset())
     return Counter(each.partition(":")[0] for each in violations(evidence))
 
@@ -164,11 +169,34 @@ def test_ok_under_another_status_is_no_yes(running: World) -> None:
 
 
 def test_a_status_that_nobody_looks_at_is_seen(running: World) -> None:
-    """A yes under a status of failure, believed, is not in the book: that is seen."""
-    found = _books_under(running, "any status believed", Fault.WRONG_OK)
+    """A yes under a status of failure, believed while no list can be read, is seen."""
+    running.begin_anew(mutant="any status believed")
+    running.start()
+    history = History()
+    running.spoil(scheduling.MAKE_BOOKING, Fault.WRONG_OK)
+    running.spoil(scheduling.GET_SUBJECT_OF_CARE_SCHEDULE, Fault.HTML)
+    Client(running, history).book(
+        running.gateways[0], next(_PERSONS), _slots(running)[0]
+    )
+    found = _broken_in(running, history)
 
     assert found["untrue yes"] > 0
-    assert found["disagreements"] > 0
+
+
+def test_a_status_that_nobody_looks_at_is_outweighed_by_the_list(
+    running: World,
+) -> None:
+    """A yes that is wrong and believed is no "booked" where the list can be read."""
+    running.begin_anew(mutant="any status believed")
+    running.start()
+    history = History()
+    running.spoil(scheduling.MAKE_BOOKING, Fault.WRONG_OK)
+    Client(running, history).book(
+        running.gateways[0], next(_PERSONS), _slots(running)[0]
+    )
+
+    # The region contradicts itself, so that only a person can settle it.
+    assert _broken_in(running, history) == {"unsettled": 1}
 
 
 def _reads_out_of_step(running: World, mutant: str) -> Counter[str]:

@@ -341,9 +341,10 @@ class Scheduling11:
     def _missing_booking_error(self, answer: ContractAnswer) -> GatewayError:
         """Return the error for details without a booking."""
         if answer.rejected or cached_parts(answer):
-            return SourceFault(
+            return MalformedAnswer(
                 "The source's answer has no booking, but is old or cannot be read"
                 " whole, so the booking may exist.",
+                element="timeslotDetail",
                 source=self._name,
                 interaction=scheduling.GET_BOOKING_DETAILS.name,
             )

@@ -78,6 +78,8 @@ class Correction:
                 self._read_back.refresh(record)
             else:
                 self._look_for_not_made(record, intent)
+        elif intent.kind is WriteKind.CANCEL:
+            self._look_at_cancelled(record, intent)
         elif target is not None and target.start > self._clock():
             self._look_at_done(record, intent, target)
         self._journal.outcomes.mark_seen(intent)
@@ -92,6 +94,8 @@ class Correction:
             _log.info("booking not read back", booking=record.id, error=str(error))
             return
         if not matches:
+            if record.confirmed_at is None:
+                self._read_back.doubt_yes(record)
             return
         if record.state is BookingState.BOOKED and record.timeslot == target:
             named = [each for each in matches if each.booking_id == record.booking_id]
@@ -104,6 +108,28 @@ class Correction:
         elif self._journal.lookups.find_standing(record.number, target.token) is None:
             # The booking was cancelled or moved here, and its old time is still listed.
             raise_alarm(self._journal, intent, Alarm.DUPLICATE, "duplicate booking")
+
+    def _look_at_cancelled(self, record: BookingRecord, intent: WriteIntent) -> None:
+        """Flag a cancellation that no list confirmed, if the booking is listed now."""
+        standing = self._journal.lookups.find_standing(
+            record.number, record.timeslot.token
+        )
+        if standing is not None or record.timeslot.start <= self._clock():
+            # Booked again since, or past: the list proves nothing about the old one.
+            return
+        try:
+            sighting = self._read_back.look(record, record.timeslot)
+        except Unsupported as error:
+            _log.info("booking not read back", booking=record.id, error=str(error))
+            return
+        if sighting.of_id(record.booking_id):
+            self.flag_standing(intent)
+
+    def flag_standing(self, intent: WriteIntent) -> None:
+        """Flag a cancellation if its source still lists the booking."""
+        raise_alarm(
+            self._journal, intent, Alarm.AMBIGUOUS, "cancelled booking is still listed"
+        )
 
     def reopen_as_done(
         self, intent: WriteIntent, settle: Callable[[WriteIntent], BookingRecord]

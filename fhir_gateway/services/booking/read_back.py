@@ -10,7 +10,14 @@ from dataclasses import dataclass
 import structlog
 
 from fhir_gateway.model.booking import BookedTimes, Booking
-from fhir_gateway.model.errors import GatewayError, Unavailable
+from fhir_gateway.model.errors import (
+    GatewayError,
+    MalformedAnswer,
+    NotFound,
+    SourceFault,
+    Unavailable,
+    Unsupported,
+)
 from fhir_gateway.model.ids import BookingId, LogicalAddress, PerformerId
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot
@@ -42,10 +49,21 @@ class Sighting:
         matches: Bookings of exactly that time.
         candidates: Bookings that may or may not be the wanted one: they lack data,
             differ at the same start, or have the booking's id at another time.
+        left_behind: Bookings of exactly the booking's time before the write, if that is
+            another time.
     """
 
     matches: tuple[Booking, ...]
     candidates: tuple[Booking, ...]
+    left_behind: tuple[Booking, ...] = ()
+
+    def of_id(self, booking_id: BookingId | None) -> tuple[Booking, ...]:
+        """Return the bookings without an id, or with this one."""
+        return tuple(
+            each
+            for each in (*self.matches, *self.candidates)
+            if None in (each.booking_id, booking_id) or each.booking_id == booking_id
+        )
 
 
 class ReadBack:
@@ -65,16 +83,24 @@ class ReadBack:
         self._journal = journal
         self._clock = clock
 
-    def look(self, record: BookingRecord, timeslot: Timeslot) -> Sighting:
+    def look(
+        self,
+        record: BookingRecord,
+        timeslot: Timeslot,
+        *,
+        booking_id: BookingId | None = None,
+    ) -> Sighting:
         """
         Return what a unit's list has for a booking's resident at a time.
 
         Args:
             record: The booking: its resident, and its time before the write.
             timeslot: The time to look for.
+            booking_id: The source's id to look for; None for that of the record.
 
         Raises:
-            AnothersBookings: The answer is about another person.
+            AnothersBookings: The answer is about another person; or nothing was found,
+                and a booking of another person or source has that start or id.
             GatewayError: The unit could not be asked, its answer is from a cache, or
                 nothing was found while a booking that may be it was left out.
         """
@@ -82,7 +108,15 @@ class ReadBack:
         matches = tuple(
             each for each in answer.bookings if is_the_same_time(each, timeslot)
         )
-        if not matches and answer.may_hide(timeslot.start, record.booking_id):
+        booking_id = booking_id or record.booking_id
+        if not matches and (
+            timeslot.start in answer.elsewhere_at or booking_id in answer.elsewhere_ids
+        ):
+            raise AnothersBookings(
+                "The source answered with another person's booking of that time or id.",
+                source=record.source,
+            )
+        if not matches and answer.may_hide(timeslot.start, booking_id):
             raise GatewayError(
                 "The source's list of bookings is incomplete.", source=record.source
             )
@@ -91,9 +125,15 @@ class ReadBack:
             candidates=tuple(
                 each
                 for each in answer.bookings
-                if (may_be_of(each, timeslot) or _has_id(each, record.booking_id))
+                if (may_be_of(each, timeslot) or _has_id(each, booking_id))
                 and not is_the_same_time(each, timeslot)
                 and not is_the_same_time(each, record.timeslot)
+            ),
+            left_behind=tuple(
+                each
+                for each in answer.bookings
+                if is_the_same_time(each, record.timeslot)
+                and not is_the_same_time(each, timeslot)
             ),
         )
 
@@ -102,7 +142,9 @@ class ReadBack:
         Update a booked record from its source; return it with the description.
 
         A booking that its source no longer has is cancelled, unless its time has begun:
-        a source need not list past times. If the source cannot be asked, the record is
+        a source need not list past times. If the source has never listed it, its
+        outcome is unknown again, and `Settlement` settles it. If the source cannot be
+        asked, or details that may be of the booking cannot be read, the record is
         returned unchanged, without a description; `confirmed_at` states its age.
         """
         try:
@@ -119,7 +161,19 @@ class ReadBack:
             return record, None
         if record.timeslot.start <= self._clock():
             return record, None
+        if record.confirmed_at is None:
+            return self.doubt_yes(record), None
         return self._journal.reports.mark_cancelled_elsewhere(record), None
+
+    def doubt_yes(self, record: BookingRecord) -> BookingRecord:
+        """Make an unlisted booking pending again, if its source has never listed it."""
+        if self._journal.outcomes.doubt_yes(record) is not None:
+            _log.warning(
+                "confirmed booking is not listed",
+                source=record.source,
+                booking=record.id,
+            )
+        return self._journal.lookups.get(record.id)
 
     def confirm(self, record: BookingRecord, booking: Booking) -> BookingRecord:
         """Update a record from its source's description; return it."""
@@ -128,9 +182,16 @@ class ReadBack:
 
     def _describe(self, record: BookingRecord) -> Booking | None:
         """Return the source's description of a booking; None if it no longer has it."""
-        booking = self._get_details(record)
-        if booking is not None:
-            return booking
+        unread: GatewayError | None = None
+        try:
+            booking = self._get_details(record)
+            if booking is not None:
+                return booking
+        except Unavailable:
+            # A second call would take as long again.
+            raise
+        except GatewayError as error:
+            unread = error
         answer = self._get_schedule(record, record.timeslot)
         found = [
             each
@@ -141,6 +202,9 @@ class ReadBack:
         ]
         if found:
             return found[0]
+        if unread is not None:
+            # The details prove that the booking exists, or they prove nothing.
+            raise unread
         if not answer.is_whole:
             # A booking that was left out may be this one, moved to another time.
             raise GatewayError(
@@ -156,7 +220,8 @@ class ReadBack:
         of the resident's booked times decides.
 
         Raises:
-            Unavailable: It did not answer; a second call would take as long again.
+            Unavailable: It did not answer.
+            GatewayError: Its answer cannot be read, or describes another booking.
         """
         if record.booking_id is None:
             return None
@@ -167,9 +232,9 @@ class ReadBack:
                 record.booking_id,
                 record.number,
             )
-        except Unavailable:
+        except MalformedAnswer:
             raise
-        except GatewayError as error:
+        except (NotFound, SourceFault, Unsupported) as error:
             _log.info(
                 "booking details not read",
                 source=record.source,

@@ -2,7 +2,7 @@
 Recording: after a region's yes, checks what the region did, and records it.
 """
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import structlog
 
@@ -12,15 +12,13 @@ from fhir_gateway.model.booking import (
     ResultCode,
     WriteResult,
 )
-from fhir_gateway.model.errors import (
-    GatewayError,
-    NotFound,
-)
+from fhir_gateway.model.errors import GatewayError
 from fhir_gateway.model.ids import BookingId
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.services.booking.read_back import (
     ReadBack,
+    Sighting,
     is_the_same_time,
 )
 from fhir_gateway.services.booking.settlement import Settlement
@@ -31,6 +29,7 @@ from fhir_gateway.stores.journal import (
     BookingRecord,
     Journal,
     WriteIntent,
+    WriteKind,
 )
 
 __all__ = ["Recording", "WriteOutcome", "log_not_read"]
@@ -39,6 +38,27 @@ _log = structlog.get_logger()
 
 # A booking after a write, with its source's description, if there is one.
 WriteOutcome: TypeAlias = tuple[BookingRecord, Booking | None]
+
+
+_EVENTS: Final = {
+    Alarm.AMBIGUOUS: "outcome ambiguous",
+    # Another time, place or person than requested: what was booked is unknown, so the
+    # booking stays pending.
+    Alarm.SOMETHING_ELSE: "region booked something else",
+}
+
+
+class _YesNotSeen(Exception):
+    """
+    A region said yes, but its list and its details do not confirm that.
+
+    Args:
+        alarm: Why this needs manual follow-up; None while the list may only lag.
+    """
+
+    def __init__(self, alarm: Alarm | None) -> None:
+        super().__init__()
+        self.alarm = alarm
 
 
 class Recording:
@@ -83,25 +103,10 @@ class Recording:
         record = self._journal.lookups.get(intent.booking)
         try:
             details = self._find_details(record, timeslot, result.booking_id)
-            is_asked_for = details is None or is_the_same_time(details, timeslot)
+        except _YesNotSeen as doubt:
+            return self._doubt_yes(record, intent, doubt.alarm)
         except AnothersBookings:
-            is_asked_for = False
-        except NotFound as error:
-            # Its list may lag behind its answer, or its answer may be wrong.
-            _log.warning(
-                "confirmed booking is not listed",
-                source=record.source,
-                booking=record.id,
-                error=str(error),
-            )
-            return self._journal.settlements.settle_unknown(intent), None
-        if not is_asked_for:
-            # Another time, place or person than requested: what was booked is unknown,
-            # so the booking stays pending.
-            self._settlement.flag(
-                intent, Alarm.SOMETHING_ELSE, "region booked something else"
-            )
-            return self._journal.settlements.settle_unknown(intent), None
+            return self._doubt_yes(record, intent, Alarm.SOMETHING_ELSE)
         try:
             settled = self._journal.settlements.settle_booked(
                 intent,
@@ -113,6 +118,7 @@ class Recording:
                 permissions=details.permissions if details else BookingPermissions(),
                 is_invitation=bool(details and details.is_invitation),
                 message=_text_to_show(result),
+                is_seen=details is not None,
                 look_again_in=None if details else source.settles_within,
             )
         except BookingIdTaken as error:
@@ -129,11 +135,15 @@ class Recording:
     ) -> WriteOutcome:
         """Record that a region moved a booking, after finding it at the new time."""
         record = self._journal.lookups.get(intent.booking)
-        found = self._find_moved(record, timeslot)
-        if not found:
-            # The region confirmed it, but it was not found: its new id is unknown too.
-            return self._journal.settlements.settle_unknown(intent), None
-        details = found[0]
+        sighting = self._look(record, timeslot)
+        if sighting is None or not sighting.matches:
+            # Not listed at the new time: its new id is unknown as well.
+            return self._doubt_yes(record, intent, None)
+        details = sighting.matches[0]
+        try:
+            self._settlement.flag_left_behind(record, intent, sighting)
+        except GatewayError as error:
+            log_not_read(record, error)
         try:
             moved = self._journal.settlements.settle_moved(
                 intent,
@@ -145,6 +155,21 @@ class Recording:
         except BookingIdTaken as error:
             return self._reject_booking_id(intent, error)
         return self._read_back.confirm(moved, details), details
+
+    def _doubt_yes(
+        self, record: BookingRecord, intent: WriteIntent, alarm: Alarm | None
+    ) -> WriteOutcome:
+        """Record an unknown outcome for a write that the region said yes to."""
+        event = (
+            "cancelled booking is still listed"
+            if intent.kind is WriteKind.CANCEL
+            else "confirmed booking is not listed"
+        )
+        _log.warning(event, source=record.source, booking=record.id)
+        if alarm is not None:
+            self._settlement.flag(intent, alarm, _EVENTS[alarm])
+        unknown = self._journal.settlements.settle_unknown(intent, said_yes=True)
+        return unknown, None
 
     def _reject_booking_id(
         self, intent: WriteIntent, error: BookingIdTaken
@@ -162,48 +187,90 @@ class Recording:
         booking_id: BookingId | None,
     ) -> Booking | None:
         """
-        Return the source's description of a booking just made, if it can be asked.
+        Return the description of a booking just made; None if the list is unreadable.
 
         The resident's list comes first: it shows whether the platform has delivered the
         booking twice.
 
         Raises:
             AnothersBookings: The answer is about another person.
-            NotFound: Its list can be read and lacks the booking, and it answers that no
-                booking has that id.
+            _YesNotSeen: The list can be read and lacks the booking, and the details of
+                that id do not describe it.
         """
         try:
-            found = self._read_back.look(record, timeslot).matches
-            if found:
-                named = [each for each in found if each.booking_id == booking_id]
-                return (named or found)[0]
-            if booking_id is not None:
-                return self._access.booking_details(
-                    record.source, timeslot.schedule.unit, booking_id, record.number
-                )
-        except (AnothersBookings, NotFound):
+            sighting = self._read_back.look(record, timeslot, booking_id=booking_id)
+        except AnothersBookings:
             raise
         except GatewayError as error:
             log_not_read(record, error)
-        return None
+            return None
+        found = sighting.matches
+        if found:
+            named = [each for each in found if each.booking_id == booking_id]
+            return (named or found)[0]
+        if booking_id is not None and any(
+            each.booking_id == booking_id and None not in (each.start, each.end)
+            for each in sighting.candidates
+        ):
+            raise _YesNotSeen(Alarm.SOMETHING_ELSE)
+        details = self._get_details(record, timeslot, booking_id)
+        if details is None:
+            doubts = self._settlement.find_doubts(record, sighting)
+            raise _YesNotSeen(Alarm.AMBIGUOUS if doubts else None)
+        if not is_the_same_time(details, timeslot):
+            raise _YesNotSeen(Alarm.SOMETHING_ELSE)
+        return details
 
-    def _find_moved(
-        self, record: BookingRecord, timeslot: Timeslot
-    ) -> tuple[Booking, ...]:
+    def _get_details(
+        self, record: BookingRecord, timeslot: Timeslot, booking_id: BookingId | None
+    ) -> Booking | None:
+        """
+        Return the details of the id that the region answered; None if there are none.
+
+        Raises:
+            AnothersBookings: They are about another person.
+        """
+        if booking_id is None:
+            return None
         try:
-            return self._read_back.look(record, timeslot).matches
+            return self._access.booking_details(
+                record.source, timeslot.schedule.unit, booking_id, record.number
+            )
+        except AnothersBookings:
+            raise
         except GatewayError as error:
             log_not_read(record, error)
-            return ()
+            return None
 
     def record_cancelled(
-        self, intent: WriteIntent, result: WriteResult
+        self, source: Source, intent: WriteIntent, result: WriteResult
     ) -> WriteOutcome:
-        """Record that a region has cancelled a booking."""
+        """
+        Record that a region has cancelled a booking, if its list lacks it now.
+
+        Args:
+            source: The region's source.
+            intent: The write.
+            result: The region's answer.
+        """
+        record = self._journal.lookups.get(intent.booking)
+        sighting = self._look(record, record.timeslot)
+        if sighting is not None and sighting.of_id(record.booking_id):
+            return self._doubt_yes(record, intent, None)
         cancelled = self._journal.settlements.settle_cancelled(
-            intent, message=_text_to_show(result)
+            intent,
+            message=_text_to_show(result),
+            look_again_in=source.settles_within if sighting is None else None,
         )
         return cancelled, None
+
+    def _look(self, record: BookingRecord, timeslot: Timeslot) -> Sighting | None:
+        """Return what the resident's list has at a time; None if it is unreadable."""
+        try:
+            return self._read_back.look(record, timeslot)
+        except GatewayError as error:
+            log_not_read(record, error)
+            return None
 
 
 def log_not_read(record: BookingRecord, error: GatewayError) -> None:

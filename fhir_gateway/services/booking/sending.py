@@ -162,7 +162,9 @@ class Sending:
             source,
             intent,
             lambda timeout: adapter.cancel_booking(cancellation, timeout=timeout),
-            self._recording.record_cancelled,
+            lambda current, result: self._recording.record_cancelled(
+                source, current, result
+            ),
         )
 
     def _commit_and_send(

@@ -110,8 +110,8 @@ class Settlement:
             return WriteResult(code=ResultCode.OK) if is_gone else None
         if not sighting.matches:
             if any(
-                each.start == target.start and not self._is_known(record, each)
-                for each in sighting.candidates
+                each.start == target.start
+                for each in self.find_doubts(record, sighting)
             ):
                 raise WriteUnconfirmed(
                     "The source refused a write and lists a booking at that time.",
@@ -121,6 +121,14 @@ class Settlement:
             return None
         booking_id = sighting.matches[0].booking_id
         return WriteResult(code=ResultCode.OK, booking_id=booking_id)
+
+    def find_doubts(
+        self, record: BookingRecord, sighting: Sighting
+    ) -> tuple[Booking, ...]:
+        """Return the candidates that are no other booking of the journal."""
+        return tuple(
+            each for each in sighting.candidates if not self._is_known(record, each)
+        )
 
     def _is_known(self, record: BookingRecord, booking: Booking) -> bool:
         """Return whether a listed booking is another booking of the journal."""
@@ -144,22 +152,39 @@ class Settlement:
         timeslot = intent.timeslot or record.timeslot
         sighting = self._read_back.look(record, timeslot)
         if sighting.matches:
-            if self._stands_at_both_times(record, intent, timeslot):
-                self.flag(intent, Alarm.DUPLICATE, "duplicate booking")
+            self.flag_left_behind(record, intent, sighting)
             return self._settle_done(intent, sighting.matches)
-        if sighting.candidates or self._stands_nowhere(record, intent):
+        if self.find_doubts(record, sighting) or self._stands_nowhere(record, intent):
             return self._flag_ambiguous(record, intent)
         return self._settle_absence(record, intent, timeslot)
+
+    def flag_left_behind(
+        self, record: BookingRecord, intent: WriteIntent, sighting: Sighting
+    ) -> None:
+        """
+        Flag a move if the booking is listed at its old time, too.
+
+        Args:
+            record: The booking as it was before the move.
+            intent: The move.
+            sighting: What the list has at its new time.
+        """
+        if self._stands_at_both_times(record, intent, sighting):
+            self.flag(intent, Alarm.DUPLICATE, "duplicate booking")
 
     def _settle_cancel(
         self, record: BookingRecord, intent: WriteIntent
     ) -> BookingRecord:
         timeslot = record.timeslot
         sighting = self._read_back.look(record, timeslot)
-        if sighting.matches:
+        if intent.yes_at is not None:
+            # The list lags behind the region's yes, or the yes is wrong.
+            if sighting.of_id(record.booking_id):
+                return self._settle_absence(record, intent, timeslot)
+        elif sighting.matches:
             # Still listed: the cancellation may not have been done.
             return self._settle_absence(record, intent, timeslot)
-        if sighting.candidates:
+        elif sighting.candidates:
             return self._flag_ambiguous(record, intent)
         if timeslot.start <= self._clock():
             return self._flag_begun(record, intent)
@@ -221,6 +246,9 @@ class Settlement:
             and intent.unchanged_at is not None
             and moment - intent.unchanged_at >= pause
         ):
+            if intent.yes_at is not None:
+                # The region's yes and its list contradict each other.
+                return self._flag_ambiguous(record, intent)
             return self._journal.settlements.settle_left_no_trace(
                 intent, look_again_in=within * _PAUSES[-1]
             )
@@ -240,11 +268,14 @@ class Settlement:
         return record
 
     def _stands_at_both_times(
-        self, record: BookingRecord, intent: WriteIntent, target: Timeslot
+        self, record: BookingRecord, intent: WriteIntent, sighting: Sighting
     ) -> bool:
         """Return whether a moved booking is listed at its old time, too."""
-        if intent.kind is not WriteKind.UPDATE or target == record.timeslot:
+        target = intent.timeslot
+        if intent.kind is not WriteKind.UPDATE or target in (None, record.timeslot):
             return False
+        if target.schedule.unit == record.timeslot.schedule.unit:
+            return bool(sighting.left_behind)
         return bool(self._look_at_old_time(record).matches)
 
     def _stands_nowhere(self, record: BookingRecord, intent: WriteIntent) -> bool:

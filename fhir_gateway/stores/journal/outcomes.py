@@ -28,6 +28,7 @@ from fhir_gateway.stores.database import Database, database_clock
 from fhir_gateway.stores.journal.booking_steps import (
     change,
     has_unsettled,
+    is_overtaken,
 )
 from fhir_gateway.stores.journal.claim_steps import (
     claim,
@@ -282,6 +283,53 @@ class Outcomes:
             )
             return marked.rowcount == 1
 
+    def doubt_yes(self, record: BookingRecord) -> WriteIntent | None:
+        """
+        Revoke that a booking is booked: the region said yes, but never listed it.
+
+        The write is UNKNOWN again and the booking PENDING; its place stays claimed.
+
+        Args:
+            record: The booking as it was before the source was asked.
+
+        Returns:
+            The write as it is now; None if the source has listed the booking once, the
+            booking has changed since, or another write to it is under way.
+        """
+        with self._database.writing() as connection:
+            booking = lock_row(connection, record.id)
+            if (
+                booking.state != BookingState.BOOKED.value
+                or booking.confirmed_at is not None
+                or is_overtaken(connection, booking, record)
+            ):
+                return None
+            row = connection.execute(
+                update(intents)
+                .where(
+                    intents.c.booking == booking.id,
+                    intents.c.kind == WriteKind.MAKE.value,
+                    intents.c.state == WriteState.DONE.value,
+                )
+                .values(
+                    state=WriteState.UNKNOWN.value,
+                    fence=intents.c.fence + 1,
+                    yes_at=intents.c.settled_at,
+                    settled_at=None,
+                    next_look_at=None,
+                )
+                .returning(*INTENT)
+            ).one_or_none()
+            if row is None:
+                return None
+            change(
+                connection,
+                self._seal,
+                booking,
+                **values_from_state(BookingState.PENDING),
+            )
+            return self._intent(row)
+
     def reopen(
         self, intent: WriteIntent, *, lease: timedelta, log: Log = _log_nothing
     ) -> WriteIntent | None:
@@ -321,6 +369,7 @@ class Outcomes:
                     lease_until=from_now(lease),
                     next_look_at=None,
                     unchanged_at=None,
+                    yes_at=None,
                     alarm=Alarm.CONTRADICTED.value,
                     alarmed_at=database_clock(),
                 )

@@ -169,6 +169,7 @@ class WriteIntent:
         held_until: Until when it holds its time; None when it is not a hold.
         is_lapsed: The hold had expired, by the database's clock, when this was read.
         unchanged_at: Since when its source shows no trace of it; None before a look.
+        yes_at: When the region said yes, if its list did not confirm that.
         alarm: Why it needs manual follow-up; None when it needs none.
         message: The region's own text when it refused.
     """
@@ -184,6 +185,7 @@ class WriteIntent:
     held_until: datetime | None
     is_lapsed: bool
     unchanged_at: datetime | None
+    yes_at: datetime | None
     alarm: Alarm | None
     message: str | None = field(repr=False)
 

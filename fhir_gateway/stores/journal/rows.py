@@ -119,6 +119,7 @@ def intent_from_row(row: Row[Any] | SimpleNamespace, seal: Seal) -> WriteIntent:
         held_until=_instant_or_none(row.held_until),
         is_lapsed=bool(row.is_lapsed),
         unchanged_at=_instant_or_none(row.unchanged_at),
+        yes_at=_instant_or_none(row.yes_at),
         alarm=None if row.alarm is None else Alarm(row.alarm),
         message=_text(row.message_sealed, seal),
     )

@@ -29,6 +29,7 @@ from fhir_gateway.stores.journal.claim_steps import (
     stored_states,
 )
 from fhir_gateway.stores.journal.queries import (
+    CHANGE,
     CHANGE_AND_CONFIRM,
     SETTLE,
     SOURCE_OF_BOOKING,
@@ -80,6 +81,7 @@ class Settlements:
         permissions: BookingPermissions,
         is_invitation: bool = False,
         message: str | None = None,
+        is_seen: bool = True,
         look_again_in: timedelta | None = None,
     ) -> BookingRecord:
         """
@@ -94,8 +96,9 @@ class Settlements:
             permissions: What the region permits the resident.
             is_invitation: Whether the booking is an invitation (`kallelse`).
             message: The region's text that came with its yes.
-            look_again_in: After how long `take_unseen` returns it, if the region
-                confirmed it but did not list it; None if it listed it.
+            is_seen: Whether the region has listed or described the booking; without
+                that it gets no `confirmed_at`.
+            look_again_in: After how long `take_unseen` returns it; None for never.
 
         Raises:
             BookingIdTaken: The id belongs to another booking, so the answer cannot be
@@ -112,7 +115,7 @@ class Settlements:
                 connection,
                 self._seal,
                 row,
-                CHANGE_AND_CONFIRM,
+                CHANGE_AND_CONFIRM if is_seen else CHANGE,
                 state=BookingState.BOOKED.value,
                 booking_id=booking_id,
                 is_invitation=is_invitation,
@@ -162,7 +165,11 @@ class Settlements:
             )
 
     def settle_cancelled(
-        self, intent: WriteIntent, *, message: str | None = None
+        self,
+        intent: WriteIntent,
+        *,
+        message: str | None = None,
+        look_again_in: timedelta | None = None,
     ) -> BookingRecord:
         """
         Settle a CANCEL: the region has cancelled the booking.
@@ -170,6 +177,8 @@ class Settlements:
         Args:
             intent: What `mark_sent`, `take_unsettled` or `find_pending` returned.
             message: The region's text that came with its yes; it replaces any older.
+            look_again_in: After how long `take_unseen` returns it, if the list could
+                not be read; None if the list lacks the booking.
 
         Raises:
             LostIntent: It was not sent, or is settled already.
@@ -178,6 +187,7 @@ class Settlements:
             settled = self._settle(
                 connection, intent, WriteState.DONE.value, kinds={WriteKind.CANCEL}
             )
+            _schedule_look(connection, intent, look_again_in)
             row = lock_row(connection, intent.booking)
             release(connection, row.id)
             return change(
@@ -259,12 +269,18 @@ class Settlements:
             _schedule_look(connection, intent, look_again_in)
             return self._undo_claim(connection, intent, BookingState.NOT_MADE)
 
-    def settle_unknown(self, intent: WriteIntent) -> BookingRecord:
+    def settle_unknown(
+        self, intent: WriteIntent, *, said_yes: bool = False
+    ) -> BookingRecord:
         """
         Record that the outcome is unknown; `take_unsettled` returns it at once.
 
         Places stay claimed, a new booking stays PENDING, and the same intent can still
         be settled.
+
+        Args:
+            intent: What `mark_sent` or `take_unsettled` returned.
+            said_yes: Whether the region said yes, but its list does not confirm that.
 
         Raises:
             LostIntent: It was not sent, is UNKNOWN already, or is settled.
@@ -277,7 +293,10 @@ class Settlements:
                     intents.c.state == WriteState.SENT.value,
                     intents.c.fence == intent.fence,
                 )
-                .values(state=WriteState.UNKNOWN.value)
+                .values(
+                    state=WriteState.UNKNOWN.value,
+                    yes_at=database_clock() if said_yes else None,
+                )
             )
             if settled.rowcount != 1:
                 raise lost_intent()

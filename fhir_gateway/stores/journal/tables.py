@@ -129,6 +129,8 @@ intents: Final = Table(
     Column("next_look_at", Double),
     # Since when looks have found no trace of the write.
     Column("unchanged_at", Double),
+    # When the region said yes to the write, if its list did not confirm that.
+    Column("yes_at", Double),
     # The previous release reads these, and no release writes them: request keys have
     # their own table. A later release drops them.
     Column("client", Text),
