@@ -21,7 +21,7 @@ from fhir_gateway.model.booking import (
     ManagedBooking,
 )
 from fhir_gateway.model.errors import GatewayError
-from fhir_gateway.model.ids import LogicalAddress, SourceName
+from fhir_gateway.model.ids import BookingId, LogicalAddress, SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import Source, SourceOutcome, SourceProblem
 from fhir_gateway.model.timekeeping import Clock, now
@@ -33,7 +33,7 @@ from fhir_gateway.services.booking.list_outcomes import (
     outcomes_of_answers,
     outcomes_of_unasked,
 )
-from fhir_gateway.services.booking.read_back import timeslot_of
+from fhir_gateway.services.booking.read_back import is_the_same_time, timeslot_of
 from fhir_gateway.services.booking.settlement import Settlement
 from fhir_gateway.services.source.source_access import SourceAccess
 from fhir_gateway.stores.journal import (
@@ -41,6 +41,8 @@ from fhir_gateway.stores.journal import (
     BookingRecord,
     BookingState,
     Journal,
+    WriteKind,
+    WriteState,
 )
 
 __all__ = ["ResidentBookings", "ResidentsTimes"]
@@ -48,6 +50,8 @@ __all__ = ["ResidentBookings", "ResidentsTimes"]
 _log = structlog.get_logger()
 
 _MOST_AT_ONCE: Final = 16
+_UNSHOWN: Final = "a booking without a start, or one that repeats another"
+_BEYOND: Final = f"a booking beyond {MOST_BOOKINGS} of one answer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,13 +134,17 @@ class ResidentBookings:
                     beyond[source] += len(answer.bookings) - len(shown)
                     cut.add((source, question.address))
                 kept = {part.unit.upper(): part for part in answer.kept}
-                found = self._find_or_adopt(source, shown, number, kept)
+                renumbered = self._find_renumbered(source, answer, records)
+                found = self._find_or_adopt(source, shown, number, kept, renumbered)
                 for booking, record in zip(shown, found, strict=True):
                     if record is None or record.id in described:
                         unshown[source] += 1
                     else:
                         described[record.id] = booking, kept.get(booking.unit)
         for name, parts in answered.items():
+            self._access.note_not_shown(
+                name, {_UNSHOWN: unshown[name], _BEYOND: beyond[name]}
+            )
             outcomes.extend(
                 outcomes_of_answers(
                     self._access.sources[name], parts, unshown[name], beyond[name]
@@ -234,6 +242,7 @@ class ResidentBookings:
         reported: Sequence[Booking],
         number: PersonalIdentityNumber,
         kept: Mapping[str, KeptPart],
+        renumbered: Mapping[BookingId, BookingRecord],
     ) -> list[BookingRecord | None]:
         """
         Return our records of reported bookings; insert those that are missing.
@@ -247,12 +256,16 @@ class ResidentBookings:
             reported: The bookings of its answer.
             number: The resident's personal number.
             kept: The cached parts of the answer by unit, with their age.
+            renumbered: Our records of bookings that have another id now, by that id.
         """
         found: dict[int, BookingRecord | None] = {}
         new: dict[int, tuple[Booking, Timeslot]] = {}
         for place, booking in enumerate(reported):
             timeslot = booking.timeslot
             if timeslot is None:
+                continue
+            if booking.booking_id is not None and booking.booking_id in renumbered:
+                found[place] = renumbered[booking.booking_id]
                 continue
             try:
                 record = self._find_known(
@@ -269,6 +282,42 @@ class ResidentBookings:
         found.update(zip(new, adopted, strict=True))
         self._log_ids_taken(source, list(found.values()).count(None))
         return [found.get(place) for place in range(len(reported))]
+
+    def _find_renumbered(
+        self, source: SourceName, answer: BookedTimes, records: Iterable[BookingRecord]
+    ) -> dict[BookingId, BookingRecord]:
+        """
+        Return our records of bookings that the region lists under a new id, by that id.
+
+        The list lacks the id of the record, and has a booking of exactly its time under
+        an id that we do not know.
+        """
+        listed = {each.booking_id for each in answer.bookings} | answer.lost_ids
+        missing = [
+            each
+            for each in records
+            if each.source == source
+            and each.state is BookingState.BOOKED
+            and each.booking_id is not None
+            and each.booking_id not in listed
+        ]
+        found: dict[BookingId, BookingRecord] = {}
+        for booking in answer.bookings:
+            if booking.booking_id is None or not missing:
+                continue
+            record = next(
+                (each for each in missing if is_the_same_time(booking, each.timeslot)),
+                None,
+            )
+            if record is None or booking.booking_id in found:
+                continue
+            known = self._journal.lookups.find_by_booking_id(
+                source, booking.unit, booking.booking_id
+            )
+            if known is None:
+                found[booking.booking_id] = record
+                missing.remove(record)
+        return found
 
     def _find_known(
         self,
@@ -295,10 +344,32 @@ class ResidentBookings:
             ):
                 # Cancelled since: the cached part is older.
                 return known
+            if self._was_just_cancelled(known):
+                return known
         denied = self._journal.outcomes.find_absent_make(source, number, timeslot)
         if denied is None:
             return None
         return self._settlement.correction.mend_not_made(denied, booking)
+
+    def _was_just_cancelled(self, record: BookingRecord) -> bool:
+        """
+        Return whether the region may list a booking only because its list lags.
+
+        A booking that is still listed long after its cancellation here is flagged.
+        """
+        intent = self._journal.lookups.find_latest(record.id)
+        if (
+            record.state is not BookingState.CANCELLED
+            or intent is None
+            or intent.kind is not WriteKind.CANCEL
+            or intent.state is not WriteState.DONE
+        ):
+            return False
+        within = self._access.source(record.source).settles_within
+        if self._clock() - record.updated_at < within:
+            return True
+        self._settlement.correction.flag_standing(intent)
+        return False
 
     def _confirm(
         self,

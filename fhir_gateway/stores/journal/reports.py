@@ -19,7 +19,7 @@ from fhir_gateway.model.booking import Booking, Wish
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timekeeping import epoch_seconds
-from fhir_gateway.model.timeslot import Timeslot
+from fhir_gateway.model.timeslot import NO_TIME_TYPE, Timeslot
 from fhir_gateway.stores.database import Database, database_clock
 from fhir_gateway.stores.journal.booking_steps import (
     booking_id_taken,
@@ -352,14 +352,30 @@ class Reports:
                 return record
         for row in known.at.get((unit, start), ()):
             # Where one of the two has no id, they are the same booking: a resident
-            # cannot be at one unit twice at the same time.
+            # cannot be at one unit twice at the same time. Two that are booked with
+            # different time types are both shown all the same.
             if row.booking_id is None or booking.booking_id is None:
-                return self._record(row)
+                record = self._record(row)
+                if not _is_of_another_type(record, timeslot):
+                    return record
         target = known.by_target.get((unit, start))
         return None if target is None else self._record(target)
 
     def _record(self, row: Row[Any]) -> BookingRecord:
         return record_from_row(row, self._seal)
+
+
+def _is_of_another_type(record: BookingRecord, timeslot: Timeslot) -> bool:
+    """Return whether a booked record and a reported time state different time types."""
+    types = {
+        record.timeslot.schedule.time_type_id,
+        timeslot.schedule.time_type_id,
+    }
+    return (
+        record.state is BookingState.BOOKED
+        and len(types) > 1
+        and NO_TIME_TYPE not in types
+    )
 
 
 @dataclass(frozen=True, slots=True)

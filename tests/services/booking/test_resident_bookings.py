@@ -42,7 +42,7 @@ from fhir_gateway.model.booking import (
     ManagedBooking,
 )
 from fhir_gateway.model.errors import Unavailable, WriteUnconfirmed
-from fhir_gateway.model.ids import BookingId, LogicalAddress, SourceName
+from fhir_gateway.model.ids import BookingId, LogicalAddress, SourceName, TimeTypeId
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.scheduling import GetSubjectOfCareSchedule, MakeBooking
 from fhir_gateway.model.source import SourceOutcome, SourceProblem
@@ -634,6 +634,152 @@ def test_a_booking_is_shown_with_what_it_has(
     )
 
 
+def test_two_bookings_of_different_time_types_are_both_shown(
+    make_wireless: MakeWireless,
+) -> None:
+    """Two without ids at one time, of different time types, are two Appointments."""
+    wireless = aggregating(make_wireless)
+    in_the_book(wireless, booking_id=None)
+    wireless.adapter.book["B-2"] = replace(
+        wireless.adapter.book["B-1"], time_type_id=TimeTypeId("TT-ANNAT")
+    )
+
+    first = wireless.desk.residents.list_of(number(0))
+    second = wireless.desk.residents.list_of(number(0))
+
+    assert {each.timeslot.schedule.time_type_id for each in first.bookings} == {
+        "TT-BESOK",
+        "TT-ANNAT",
+    }
+    assert {each.id for each in second.bookings} == {each.id for each in first.bookings}
+    assert (len(second.bookings), first.outcomes, second.outcomes) == (2, (), ())
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_bookings_that_cannot_be_shown_are_counted_as_losses(
+    make_wireless: MakeWireless, count: int
+) -> None:
+    """Operators see them in the log, once, and in the source's losses."""
+    wireless = aggregating(make_wireless)
+    in_the_book(wireless, booking_id=None)
+    for place in range(count):
+        wireless.adapter.book[f"C-{place}"] = wireless.adapter.book["B-1"]
+
+    with capture_logs() as logs:
+        wireless.desk.residents.list_of(number(0))
+        wireless.desk.residents.list_of(number(0))
+
+    reason = "a booking without a start, or one that repeats another"
+    assert wireless.desk.sightings.losses == {
+        (NORR, scheduling.GET_SUBJECT_OF_CARE_SCHEDULE, reason): 2 * count
+    }
+    assert [each["reasons"] for each in logs if each["log_level"] == "warning"] == [
+        [reason]
+    ]
+
+
+def test_bookings_beyond_the_most_are_counted_as_losses(
+    make_wireless: MakeWireless,
+) -> None:
+    """Operators see how many bookings of one answer were left out."""
+    wireless = aggregating(make_wireless)
+    fill_the_book(wireless, MOST_BOOKINGS + 3)
+
+    wireless.desk.residents.list_of(number(0))
+
+    assert wireless.desk.sightings.losses == {
+        (
+            NORR,
+            scheduling.GET_SUBJECT_OF_CARE_SCHEDULE,
+            f"a booking beyond {MOST_BOOKINGS} of one answer",
+        ): 3
+    }
+
+
+def test_a_booking_with_a_new_id_is_the_same_booking(
+    make_wireless: MakeWireless,
+) -> None:
+    """A region that changes a booking's id does not make two Appointments of it."""
+    wireless = aggregating(make_wireless)
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+    made = wireless.desk.book(wanted, 0).booking
+    wireless.adapter.book = {
+        "B-2": replace(wireless.adapter.book["B-1"], booking_id=BookingId("B-2"))
+    }
+
+    for _ in range(2):
+        times = wireless.desk.residents.list_of(number(0))
+        assert [(each.id, each.status, each.booking_id) for each in times.bookings] == [
+            (made.id, BookingStatus.BOOKED, "B-2")
+        ]
+
+
+def test_an_adopted_booking_with_a_new_id_is_the_same_booking(
+    make_wireless: MakeWireless,
+) -> None:
+    """A booking that was made elsewhere keeps its Appointment, too."""
+    wireless = aggregating(make_wireless)
+    in_the_book(wireless)
+    (before,) = wireless.desk.residents.list_of(number(0)).bookings
+    wireless.adapter.book = {
+        "B-2": replace(wireless.adapter.book["B-1"], booking_id=BookingId("B-2"))
+    }
+
+    (after,) = wireless.desk.residents.list_of(number(0)).bookings
+
+    assert (after.id, after.booking_id) == (before.id, "B-2")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"time_type_id": TimeTypeId("TT-ANNAT")}, id="another time type"),
+        pytest.param({}, id="both listed"),
+    ],
+)
+def test_a_booking_that_differs_is_another_booking(
+    make_wireless: MakeWireless, changed: dict[str, Any]
+) -> None:
+    """Another time type, or a second booking beside the first, is adopted."""
+    wireless = aggregating(make_wireless)
+    in_the_book(wireless)
+    (before,) = wireless.desk.residents.list_of(number(0)).bookings
+    other = replace(
+        wireless.adapter.book["B-1"], booking_id=BookingId("B-2"), **changed
+    )
+    kept = {} if changed else {"B-1": wireless.adapter.book["B-1"]}
+    wireless.adapter.book = {**kept, "B-2": other}
+
+    listed = wireless.desk.residents.list_of(number(0)).bookings
+
+    assert {each.booking_id: each.id == before.id for each in listed} == {
+        "B-1": True,
+        "B-2": False,
+    }
+
+
+def test_bookings_of_others_are_logged_once(make_wireless: MakeWireless) -> None:
+    """A source that lists other persons' bookings is logged once an hour."""
+    wireless = aggregating(make_wireless, BlabbingAdapter())
+    in_the_book(wireless, subject_of_care=number(9))
+    wireless.adapter.book["B-2"] = booked(
+        wireless.coming(),
+        booking_id="B-2",
+        subject_of_care=number(0),
+        unit=SOUTHERN_UNIT,
+    )
+
+    with capture_logs() as logs:
+        for who in (0, 1, 0):
+            wireless.desk.residents.list_of(number(who))
+
+    assert [each["event"] for each in logs if each["log_level"] == "error"] == [
+        "another person's bookings",
+        "bookings at units of others",
+    ]
+
+
 def test_two_bookings_that_look_like_one_are_reported(
     make_wireless: MakeWireless,
 ) -> None:
@@ -770,6 +916,7 @@ def test_a_booking_that_stands_in_spite_of_us_is_shown(
     still_there = dict(wireless.adapter.book)
     wireless.desk.booking.cancel(made.id)
     wireless.adapter.book = still_there
+    wireless.desk.clock.forward(minutes=2)
 
     times = wireless.desk.residents.list_of(number(0))
 
