@@ -6,7 +6,7 @@ the value.
 """
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from fhir_gateway.adapters.protocol import CareType
 from fhir_gateway.model.care_unit import CareUnit, Performer
@@ -37,6 +37,9 @@ __all__ = [
     "time_type_from_wire",
     "unit_from_wire",
 ]
+
+# Characters of the code that TakeCare writes for a kind of resource.
+_LONGEST_KIND: Final = 2
 
 Wire = TypeVar("Wire")
 Item = TypeVar("Item")
@@ -112,12 +115,14 @@ def performer_info_from_wire(wire: PerformerInfoType) -> Performer | None:
     """
     Return a member of staff; None for a room or a team.
 
-    A room has no person's names. A person is known by an HSA-id alone (FHIR R4,
-    Practitioner), so one with an id of another kind cannot be kept.
+    What has both names and a longer id than a kind of resource has (`1`) is a person.
+    A person is known here by an HSA-id alone, so one with another id cannot be kept.
     """
     hsa_id = PerformerId(wire.performer).hsa_id
     if hsa_id is None:
-        if "-" in wire.performer or (wire.first_name and wire.last_name):
+        has_names = bool(wire.first_name and wire.last_name)
+        is_kind = len(wire.performer.strip()) <= _LONGEST_KIND
+        if "-" in wire.performer or (has_names and not is_kind):
             raise MalformedElement("perfomer", "not an HSA-id")
         return None
     return Performer(
