@@ -140,7 +140,7 @@ class HastyIntents(WatchedIntents):
                     **values_from_timeslot(timeslot),
                 )
             )
-            intent = self._decide(connection, new, WriteKind.MAKE, timeslot)
+            intent = self._insert_intent(connection, new, WriteKind.MAKE, timeslot)
             claim(connection, source, intent, timeslot, place)
             return intent
 
