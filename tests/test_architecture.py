@@ -15,7 +15,7 @@ _PACKAGE = _ROOT / "fhir_gateway"
 _MODULES = sorted(_PACKAGE.rglob("*.py"))
 # Of 500 and 512 there are bytes and counts as well.
 _FAILURES = {*range(400, 452), *range(501, 506)}
-_MOST_LINES = 410
+_MOST_LINES = 430
 _MEANINGLESS = {"base", "common", "helper", "helpers", "manager", "misc", "util"}
 
 

@@ -28,11 +28,14 @@ from typing import Any, Final, TypeVar
 from lxml import etree
 
 from fhir_gateway.rivta.element import Codec, Element, Layout, layout_of
-from fhir_gateway.rivta.namespace import (
-    NO_EXTENSIONS,
-    is_own,
-    likeness_of,
-    without_one_letter,
+from fhir_gateway.rivta.extension import (
+    counts_by_local_name,
+    is_extension,
+    is_fault,
+    is_of_riv,
+    local_name,
+    name_to_show,
+    refers_elsewhere,
 )
 from fhir_gateway.rivta.rejection import (
     MOST_REASONS,
@@ -46,15 +49,11 @@ __all__ = ["differences_from", "read", "write", "write_text"]
 
 T = TypeVar("T")
 
-_RIV: Final = "urn:riv:"
 _UNKNOWN: Final = "is no element of the contract"
 _MEANT: Final = " is meant"
 _TEXT_BETWEEN: Final = ("text", "stands where elements should")
 _ELSEWHERE: Final = "has no content, and attributes that the contract does not have"
 _CONTENT_ELSEWHERE: Final = ("attributes", "stand where elements should")
-_FAULT: Final = "fault"
-# An element that holds so many different elements of an item is one, or a list of them.
-_ENOUGH_OF_AN_ITEM: Final = 2
 
 
 def write(value: object, parent: etree._Element) -> None:
@@ -137,7 +136,7 @@ def read(kind: type[T], node: etree._Element, rejected: Rejections) -> T:
             values[attribute] = value
     for attribute, items in repeated.items():
         values[attribute] = tuple(items)
-    if not values and _refers_elsewhere(node):
+    if not values and refers_elsewhere(node):
         raise MalformedElement(*_CONTENT_ELSEWHERE)
     return _build(kind, layout, values)
 
@@ -175,16 +174,16 @@ def differences_from(
     found = []
     names = set()
     for child in node:
-        name = _local_name(child)
+        name = local_name(child)
         known = (
-            layout.by_name.get(name) if _counts_by_local_name(layout, child) else None
+            layout.by_name.get(name) if counts_by_local_name(layout, child) else None
         )
         if known is None:
-            is_extension = _is_extension(layout, child)
-            if is_extension and not _is_of_riv(child):
+            is_permitted = is_extension(layout, child)
+            if is_permitted and not is_of_riv(child):
                 continue
             hint = _hint(kind, child, hints)
-            if not is_extension or hint.endswith(_MEANT):
+            if not is_permitted or hint.endswith(_MEANT):
                 found.append(hint)
             continue
         names.add(name)
@@ -199,76 +198,9 @@ def differences_from(
     return found
 
 
-def _counts_by_local_name(layout: Layout, node: etree._Element) -> bool:
-    """Return whether the local name alone identifies an element."""
-    tag = node.tag
-    return "}" not in tag or tag.startswith(layout.family) or tag in layout.tags
-
-
-def _is_extension(layout: Layout, node: etree._Element) -> bool:
-    """Return whether the schemas permit an unknown element."""
-    namespace, _, name = node.tag.rpartition("}")
-    namespace = namespace[1:]
-    likeness = likeness_of(name)
-    return not (
-        not namespace
-        or namespace in NO_EXTENSIONS
-        or is_own(layout.own_namespaces, namespace)
-        or likeness in layout.likenesses
-        or not layout.near_parts.isdisjoint(without_one_letter(likeness))
-        or _is_fault(node)
-        or _holds_known(layout, node)
-    )
-
-
-def _holds_known(layout: Layout, node: etree._Element) -> bool:
-    """Return whether an element holds some of the contract's, or a fault."""
-    of_items = set()
-    for inner in node.iterdescendants():
-        namespace, _, name = inner.tag.rpartition("}")
-        likeness = likeness_of(name)
-        if likeness in layout.inner_likenesses:
-            of_items.add(likeness)
-        if (
-            likeness in layout.likenesses
-            or len(of_items) >= _ENOUGH_OF_AN_ITEM
-            or is_own(layout.own_namespaces, namespace[1:])
-            or _is_fault(inner)
-        ):
-            return True
-    return False
-
-
-def _is_fault(node: etree._Element) -> bool:
-    return likeness_of(_local_name(node)) == _FAULT
-
-
-def _refers_elsewhere(node: etree._Element) -> bool:
-    """Return whether an element without content may have it in another place."""
-    # Those of other namespaces, as xsi:type, say how to read and not what.
-    return any(
-        "}" not in name or name.endswith(("}href", "}ref"))
-        for name in map(str, node.attrib)
-    )
-
-
-def _is_of_riv(node: etree._Element) -> bool:
-    return str(node.tag).lower().startswith(f"{{{_RIV}")
-
-
-def _name_to_show(layout: Layout, node: etree._Element) -> str:
-    """Return the name of an unknown element, if it is near one of the contract's."""
-    # A writer can put anything into a name, a person's name too.
-    likeness = likeness_of(_local_name(node))
-    is_near = likeness in layout.likenesses or not layout.near_names.isdisjoint(
-        without_one_letter(likeness)
-    )
-    return _local_name(node) if is_near else SOME_ELEMENT
-
-
 def _hint(kind: type, node: etree._Element, hints: dict[tuple[type, str], str]) -> str:
     """Describe an unknown element, and name the element that is perhaps meant."""
-    name = _local_name(node)
+    name = local_name(node)
     said = hints.get((kind, name))
     if said is None:
         if len(hints) >= MOST_REASONS:
@@ -276,7 +208,7 @@ def _hint(kind: type, node: etree._Element, hints: dict[tuple[type, str], str]) 
         layout = layout_of(kind)
         close = get_close_matches(name, layout.by_name, n=1)
         hint = f"; perhaps {close[0]}{_MEANT}" if close else ""
-        shown = name if close else _name_to_show(layout, node)
+        shown = name if close else name_to_show(layout, node)
         said = hints[kind, name] = f"{shown}: {_UNKNOWN}{hint}"
     return said
 
@@ -288,20 +220,20 @@ def _refuse(layout: Layout, node: etree._Element, rejected: Rejections) -> None:
     Raises:
         MalformedElement: Its parent is no list of items, or it is or holds a fault.
     """
-    if any(map(_is_fault, node.iter())):
+    if any(map(is_fault, node.iter())):
         raise MalformedElement("Fault", "stands inside an answer")
     namespace = node.tag.rpartition("}")[0][1:]
     if namespace == NIL_WITH_CONTENT:
         reason = "is nil and has content"
-    elif _local_name(node) in layout.by_name:
+    elif local_name(node) in layout.by_name:
         reason = "is in a namespace that is not the contract's"
     else:
         reason = _UNKNOWN
     if layout.is_list:
         # An item under another name, or the list would look empty.
-        rejected.leave_out_item(_name_to_show(layout, node), reason, None)
+        rejected.leave_out_item(name_to_show(layout, node), reason, None)
     elif len(node) or node.attrib or not _is_blank(node.text):
-        raise MalformedElement(_name_to_show(layout, node), reason)
+        raise MalformedElement(name_to_show(layout, node), reason)
 
 
 def _refuse_text(layout: Layout, node: etree._Element, rejected: Rejections) -> None:
@@ -333,13 +265,13 @@ def _join_texts(
         raise _repetition_error(node)
     joined = f"{first}\n{second}"
     if len(joined) > codec.most:
-        rejected.leave_out(_local_name(node), f"is longer than {codec.most} characters")
+        rejected.leave_out(local_name(node), f"is longer than {codec.most} characters")
         return first
     return joined
 
 
 def _repetition_error(node: etree._Element) -> MalformedElement:
-    return MalformedElement(f"{_local_name(node)}[2]", "occurs more than once")
+    return MalformedElement(f"{local_name(node)}[2]", "occurs more than once")
 
 
 def _is_blank(text: str | None) -> bool:
@@ -369,12 +301,12 @@ def _read_other(
 ) -> None:
     """Read an element that repeats, has parts, or stands in another namespace."""
     known = (
-        layout.by_name.get(_local_name(node))
-        if _counts_by_local_name(layout, node)
+        layout.by_name.get(local_name(node))
+        if counts_by_local_name(layout, node)
         else None
     )
     if known is None:
-        if not _is_extension(layout, node):
+        if not is_extension(layout, node):
             _refuse(layout, node, rejected)
         return
     attribute, declared = known
@@ -391,14 +323,10 @@ def _read_other(
     values[attribute] = item
 
 
-def _local_name(node: etree._Element) -> str:
-    return node.tag.rpartition("}")[2]
-
-
 def _text_with_elements(codec: Codec, node: etree._Element) -> str:
     """Return a text with elements inside as markup."""
     if not codec.holds_markup:
-        raise MalformedElement(_local_name(node), "has elements inside")
+        raise MalformedElement(local_name(node), "has elements inside")
     inner = [html.escape(node.text or "", quote=False)]
     inner.extend(etree.tostring(child, encoding="unicode") for child in node)
     return "".join(inner)
@@ -410,8 +338,8 @@ def _read_item(declared: Element, node: etree._Element, rejected: Rejections) ->
         return _read_value(content, node, rejected)
     if len(node) == 0 and _is_blank(node.text):
         if not declared.repeats:
-            if _refers_elsewhere(node):
-                raise MalformedElement(_local_name(node), _ELSEWHERE)
+            if refers_elsewhere(node):
+                raise MalformedElement(local_name(node), _ELSEWHERE)
             return None
         missing = layout_of(content).required
         if declared.rejects_items and missing:
@@ -439,8 +367,8 @@ def _read_value(codec: Codec, node: etree._Element, rejected: Rejections) -> Any
     """Return the value of a simple element; None for an empty one."""
     text = _text_with_elements(codec, node) if len(node) else node.text
     if text is None or not (stripped := text.strip()):
-        if node.attrib and _refers_elsewhere(node):
-            raise MalformedElement(_local_name(node), _ELSEWHERE)
+        if node.attrib and refers_elsewhere(node):
+            raise MalformedElement(local_name(node), _ELSEWHERE)
         return None
     if not codec.is_exact:
         text = stripped
@@ -454,8 +382,8 @@ def _read_value(codec: Codec, node: etree._Element, rejected: Rejections) -> Any
         except ValueError as error:
             fault = str(error)
     if not codec.can_be_left_out:
-        raise MalformedElement(_local_name(node), fault)
-    rejected.leave_out(_local_name(node), fault)
+        raise MalformedElement(local_name(node), fault)
+    rejected.leave_out(local_name(node), fault)
     return codec.left_out
 
 
@@ -464,8 +392,8 @@ def _single_text(layout: Layout, node: etree._Element, name: str) -> str | None:
     said = [
         str(child.text).strip()
         for child in node
-        if _local_name(child) == name
-        and _counts_by_local_name(layout, child)
+        if local_name(child) == name
+        and counts_by_local_name(layout, child)
         and not _is_blank(child.text)
     ]
     return said[0] if len(said) == 1 else None

@@ -274,7 +274,7 @@ def test_a_patient_in_a_query_is_refused_as_personal(client: FlaskClient) -> Non
 
 
 def test_cancellations_at_once_are_one(client: FlaskClient, number: str) -> None:
-    """Whoever comes second has what it wants, also with the version from before."""
+    """The second client has what it wants, also with the version from before."""
     made = booked(client, "norr", number)
     path = f"/fhir/Appointment/{made['id']}/$cancel"
     tag = f'W/"{made["meta"]["versionId"]}"'

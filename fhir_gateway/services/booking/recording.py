@@ -2,7 +2,7 @@
 Recording: after a region's yes, checks what the region did, and records it.
 """
 
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import structlog
 
@@ -38,14 +38,6 @@ _log = structlog.get_logger()
 
 # A booking after a write, with its source's description, if there is one.
 WriteOutcome: TypeAlias = tuple[BookingRecord, Booking | None]
-
-
-_EVENTS: Final = {
-    Alarm.AMBIGUOUS: "outcome ambiguous",
-    # Another time, place or person than requested: what was booked is unknown, so the
-    # booking stays pending.
-    Alarm.SOMETHING_ELSE: "region booked something else",
-}
 
 
 class _YesNotSeen(Exception):
@@ -167,7 +159,15 @@ class Recording:
         )
         _log.warning(event, source=record.source, booking=record.id)
         if alarm is not None:
-            self._settlement.flag(intent, alarm, _EVENTS[alarm])
+            # Another time, place or person than requested: what was booked is unknown,
+            # so the booking stays pending.
+            self._settlement.flag(
+                intent,
+                alarm,
+                "region booked something else"
+                if alarm is Alarm.SOMETHING_ELSE
+                else "outcome ambiguous",
+            )
         unknown = self._journal.settlements.settle_unknown(intent, said_yes=True)
         return unknown, None
 

@@ -136,7 +136,7 @@ class ResidentLossLog:
         reason: str,
         count: int,
         *,
-        event: str,
+        is_elsewhere: bool,
     ) -> None:
         """
         Count bookings that an answer must not have, and log them as an error.
@@ -146,13 +146,17 @@ class ResidentLossLog:
             interaction: The contract.
             reason: Why they are left out.
             count: How many of them; none is no event.
-            event: What is logged.
+            is_elsewhere: They are at another source's unit, not another person's.
         """
         if not count:
             return
         self.count(source, interaction, {reason: count})
-        if self._choose_news(source, [reason]):
-            _log.error(event, source=source, bookings=count)
+        if not self._choose_news(source, [reason]):
+            return
+        if is_elsewhere:
+            _log.error("bookings at units of others", source=source, bookings=count)
+        else:
+            _log.error("another person's bookings", source=source, bookings=count)
 
     def _choose_news(self, source: SourceName, reasons: Sequence[str]) -> list[str]:
         """Return the reasons that are to be logged now, and remember that they are."""

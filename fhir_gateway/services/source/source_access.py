@@ -360,7 +360,7 @@ class SourceAccess:
             interaction,
             _OF_OTHERS,
             count,
-            event="another person's bookings",
+            is_elsewhere=False,
         )
 
     def _note_elsewhere(
@@ -371,7 +371,7 @@ class SourceAccess:
             interaction,
             _ELSEWHERE,
             count,
-            event="bookings at units of others",
+            is_elsewhere=True,
         )
 
     def _is_at(self, source: SourceName, booking: Booking) -> bool:

@@ -2,7 +2,8 @@
 Outcomes: the writes to look up at their sources, and the alarms.
 
 `Settlements` records the outcomes. This module lists the writes that need a look,
-counts looks without result, reopens settled writes and raises alarms.
+counts looks without result, reopens settled writes and raises alarms. It has over
+400 lines, since these are the steps of one duty, the worker's, on one table.
 """
 
 from collections.abc import Callable

@@ -602,7 +602,7 @@ def test_a_booking_that_was_just_cancelled_is_not_adopted(
 def test_an_unseen_cancellation_is_looked_at_later(
     make_wireless: MakeWireless, own_database: Database
 ) -> None:
-    """A cancellation whose list could not be read is looked at again: an alarm."""
+    """A cancellation is looked at again when its list could not be read: an alarm."""
     wireless, made = cancelled_unseen(make_wireless)
     run_the_worker(wireless, own_database)
 
@@ -632,7 +632,7 @@ def test_a_move_that_left_the_old_time_raises_an_alarm(
 def test_a_move_that_only_has_the_new_time_raises_no_alarm(
     make_wireless: MakeWireless,
 ) -> None:
-    """A move whose old time the list lacks is done."""
+    """A move is done when the list lacks the old time."""
     wireless, adapter, made = seen(make_wireless)
     target = wireless.coming(30)
     wireless.lists(target)

@@ -1190,7 +1190,7 @@ def test_staff_that_cannot_be_had_are_reported_once() -> None:
 
 
 def test_staff_that_could_not_be_had_are_asked_for_after_a_restart() -> None:
-    """The catalogue does not say whose staff are known; the status does."""
+    """The catalogue does not say which units' staff are known; the status does."""
     world = World()
     failing(world, scheduling.GET_ALL_PERFORMERS)
     world.run_once()

@@ -1,0 +1,107 @@
+"""
+Unknown elements: which of them the schemas permit as extensions.
+
+`rivta/binding.py` says what the reader does with the others.
+"""
+
+from typing import Final
+
+from lxml import etree
+
+from fhir_gateway.rivta.element import Layout
+from fhir_gateway.rivta.namespace import (
+    NO_EXTENSIONS,
+    is_own,
+    likeness_of,
+    without_one_letter,
+)
+from fhir_gateway.rivta.rejection import SOME_ELEMENT
+
+__all__ = [
+    "counts_by_local_name",
+    "is_extension",
+    "is_fault",
+    "is_of_riv",
+    "local_name",
+    "name_to_show",
+    "refers_elsewhere",
+]
+
+_RIV: Final = "urn:riv:"
+_FAULT: Final = "fault"
+# An element that holds so many different elements of an item is one, or a list of them.
+_ENOUGH_OF_AN_ITEM: Final = 2
+
+
+def counts_by_local_name(layout: Layout, node: etree._Element) -> bool:
+    """Return whether the local name alone identifies an element."""
+    tag = node.tag
+    return "}" not in tag or tag.startswith(layout.family) or tag in layout.tags
+
+
+def is_extension(layout: Layout, node: etree._Element) -> bool:
+    """Return whether the schemas permit an unknown element."""
+    namespace, _, name = node.tag.rpartition("}")
+    namespace = namespace[1:]
+    likeness = likeness_of(name)
+    return not (
+        not namespace
+        or namespace in NO_EXTENSIONS
+        or is_own(layout.own_namespaces, namespace)
+        or likeness in layout.likenesses
+        or not layout.near_parts.isdisjoint(without_one_letter(likeness))
+        or is_fault(node)
+        or _holds_known(layout, node)
+    )
+
+
+def _holds_known(layout: Layout, node: etree._Element) -> bool:
+    """Return whether an element holds some of the contract's, or a fault."""
+    of_items = set()
+    for inner in node.iterdescendants():
+        namespace, _, name = inner.tag.rpartition("}")
+        likeness = likeness_of(name)
+        if likeness in layout.inner_likenesses:
+            of_items.add(likeness)
+        if (
+            likeness in layout.likenesses
+            or len(of_items) >= _ENOUGH_OF_AN_ITEM
+            or is_own(layout.own_namespaces, namespace[1:])
+            or is_fault(inner)
+        ):
+            return True
+    return False
+
+
+def is_fault(node: etree._Element) -> bool:
+    """Return whether an element is named like a SOAP fault."""
+    return likeness_of(local_name(node)) == _FAULT
+
+
+def refers_elsewhere(node: etree._Element) -> bool:
+    """Return whether an element without content may have it in another place."""
+    # Those of other namespaces, as xsi:type, say how to read and not what.
+    return any(
+        "}" not in name or name.endswith(("}href", "}ref"))
+        for name in map(str, node.attrib)
+    )
+
+
+def is_of_riv(node: etree._Element) -> bool:
+    """Return whether an element has a namespace of RIV-TA."""
+    return str(node.tag).lower().startswith(f"{{{_RIV}")
+
+
+def name_to_show(layout: Layout, node: etree._Element) -> str:
+    """Return the name of an unknown element, if it is near one of the contract's."""
+    # A writer can put anything into a name, a person's name too.
+    likeness = likeness_of(local_name(node))
+    is_near = likeness in layout.likenesses or not layout.near_names.isdisjoint(
+        without_one_letter(likeness)
+    )
+    return local_name(node) if is_near else SOME_ELEMENT
+
+
+def local_name(node: etree._Element) -> str:
+    """Return an element's name without its namespace."""
+    return node.tag.rpartition("}")[2]
