@@ -152,12 +152,13 @@ class Recording:
         self, record: BookingRecord, intent: WriteIntent, alarm: Alarm | None
     ) -> WriteOutcome:
         """Record an unknown outcome for a write that the region said yes to."""
-        event = (
+        _log.warning(
             "cancelled booking is still listed"
             if intent.kind is WriteKind.CANCEL
-            else "confirmed booking is not listed"
+            else "confirmed booking is not listed",
+            source=record.source,
+            booking=record.id,
         )
-        _log.warning(event, source=record.source, booking=record.id)
         if alarm is not None:
             # Another time, place or person than requested: what was booked is unknown,
             # so the booking stays pending.
