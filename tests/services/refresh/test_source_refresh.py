@@ -899,10 +899,9 @@ def test_the_loop_asks_everything(world: World) -> None:
     """Running in a thread it asks the same as at once, and ends on request."""
     run_until(world, lambda: world.store.block_keys() == [KEY])
 
-    assert [short(each) for each in world.adapter.calls][:2] == [
-        "time types A01",
-        "times A01 TT-BESOK",
-    ]
+    first, *others = [short(each) for each in world.adapter.calls]
+    # Two calls in flight begin in either order.
+    assert (first, "times A01 TT-BESOK" in others) == ("time types A01", True)
 
 
 def test_the_loop_keeps_to_the_budget() -> None:
