@@ -40,11 +40,15 @@ _OTHER: Final = re.compile(
     r"(?i)\b(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|SE[0-9]{10}-[0-9]{10})\b"
 )
 _SNOMED: Final = re.compile(re.escape(f"{SNOMED_CT}|") + r"([0-9]{6,18})(?![0-9])")
-# Latitude and longitude, and a date before another date or a time of day.
-_PLACE_OR_DATE: Final = re.compile(
+# Latitude and longitude; a date, or a month, before another one; a date before a time
+# of a day; and a time of a day before another one.
+_DATE: Final = r"[0-9]{4}-[0-9]{2}(?:-[0-9]{2})?"
+_CLOCK: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+_PLACE_OR_TIME: Final = re.compile(
     r"(?<![0-9.])[0-9]{1,2}(?:\.[0-9]+)?\|-?[0-9]{1,3}(?:\.[0-9]+)?(?=\||\Z)"
-    r"|(?<![0-9])[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    r"(?=,[0-9]{4}-[0-9]{2}-[0-9]{2}|[ +][0-9]{2}:[0-9]{2})"
+    rf"|(?<![0-9]){_DATE}(?=,{_DATE}(?![0-9-]))"
+    rf"|(?<![0-9])[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?=[ +]{_CLOCK})"
+    rf"|(?<![0-9:]){_CLOCK}(?=,{_CLOCK}(?![0-9:]))"
 )
 
 # The dihedral group of ten elements and a permutation of the digits (Verhoeff, 1969).
@@ -92,7 +96,7 @@ def has_personal_number(text: str) -> bool:
     text = plain_digits(text)
     if SNOMED_CT in text:
         text = _SNOMED.sub(_without_code, text)
-    text = _PLACE_OR_DATE.sub("x", _OTHER.sub("", text))
+    text = _PLACE_OR_TIME.sub("x", _OTHER.sub("", text))
     return has_number(text)
 
 

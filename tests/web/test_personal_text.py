@@ -2,9 +2,10 @@
 Personal numbers and other digits are distinguished.
 """
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from urllib.parse import quote
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from examples import examples
@@ -140,12 +141,44 @@ def test_an_impossible_date_is_no_number(serial: int, month: int, day: int) -> N
         *("Ume\xe5", "Ume\xe5 2026-12-01", "10.20.30.40"),
         *("56.05|12.1263", "56.05|12.1263|20|km", "56|12.051263", "56.0512|12.63"),
         *("2026-12-01,2027-12-31", "2012-12-12 12:20", "2012-12-12,2012-12-13"),
+        *("06:00,06:01,06:07", "2026-12,2027-05", "08:00%2C12:12,12:12"),
         *("16501019801", "65010198012", "1912121212121", "0191212121212"),
     ],
 )
 def test_other_digits_are_no_number(text: str) -> None:
     """Ids, codes, times, places and telephone numbers are left alone."""
     assert not has_personal_number(text)
+
+
+_TIMES_OF_DAY = st.times().map(lambda time: f"{time:%H:%M}")
+_MONTHS = _DAYS.map(lambda day: f"{day:%Y-%m}")
+_DATES = _DAYS.map(lambda day: f"{day:%Y-%m-%d}")
+_MOMENTS = st.datetimes(
+    min_value=datetime(2020, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
+    max_value=datetime(2040, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
+    timezones=st.sampled_from([UTC, ZoneInfo("Europe/Stockholm")]),
+).map(lambda moment: moment.isoformat(timespec="seconds"))
+
+
+@given(
+    values=st.lists(_TIMES_OF_DAY, min_size=1, max_size=5)
+    | st.lists(_MONTHS | _DATES, min_size=1, max_size=5)
+    | st.lists(_MOMENTS, min_size=1, max_size=5),
+    comma=st.sampled_from([",", "%2C"]),
+    after=st.sampled_from(["", "&_count=10"]),
+)
+@settings(max_examples=examples(2000))
+def test_times_in_a_search_are_no_number(
+    *, values: list[str], comma: str, after: str
+) -> None:
+    """However many there are, of days, of moments and of a day."""
+    assert not escapes_personal_number(f"start={comma.join(values)}{after}")
+
+
+def test_a_number_beside_a_time_of_day_is_found() -> None:
+    """A time of day is taken out of a text only before another one."""
+    assert has_personal_number("08:00,19121212-1212")
+    assert has_personal_number("08:00,09:00 19121212-1212")
 
 
 def test_ids_of_appointments_are_no_numbers() -> None:

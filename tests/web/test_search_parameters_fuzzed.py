@@ -304,13 +304,24 @@ def _positions(client: FlaskClient) -> dict[str, tuple[float, float]]:
     return found
 
 
+class Orders(dict[str, list[dict[str, Any]]]):
+    """Every slot, in each order; a failed test does not print them all."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+
 @pytest.fixture(name="whole")
-def _whole(client: FlaskClient) -> dict[str, list[dict[str, Any]]]:
+def _whole(client: FlaskClient) -> Orders:
     """Return every slot, in each order."""
-    return {
-        order: everything(client, [("_sort", order)], count=1000)
-        for order in ("start", "-start")
-    }
+    return Orders(
+        {
+            order: everything(client, [("_sort", order)], count=1000)
+            for order in ("start", "-start")
+        }
+    )
 
 
 @given(
@@ -328,7 +339,7 @@ def _whole(client: FlaskClient) -> dict[str, list[dict[str, Any]]]:
 def test_what_is_understood_narrows_exactly(
     client: FlaskClient,
     positions: dict[str, tuple[float, float]],
-    whole: dict[str, list[dict[str, Any]]],
+    whole: Orders,
     *,
     filters: list[Filter],
     count: int,
