@@ -59,10 +59,7 @@ class World:
     @property
     def codes(self) -> tuple[str, ...]:
         """Return the shared codes: made up, in a namespace that nobody has."""
-        return tuple(
-            next(filter(is_concept_id, (f"{item}{_NAMESPACE}10{n}" for n in range(10))))
-            for item in range(100, 100 + self.types)
-        )
+        return _codes(self.types)
 
     def source_names(self) -> tuple[SourceName, ...]:
         """Return the sources."""
@@ -223,6 +220,14 @@ class World:
                 )
             )
         return timeslots
+
+
+@cache
+def _codes(count: int) -> tuple[str, ...]:
+    return tuple(
+        next(filter(is_concept_id, (f"{item}{_NAMESPACE}10{n}" for n in range(10))))
+        for item in range(100, 100 + count)
+    )
 
 
 @cache
