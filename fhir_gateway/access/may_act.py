@@ -1,0 +1,63 @@
+"""
+The port to those who know whether one person may act for another.
+
+Guardians come from the population register, mandates from a service for proxies; no
+contract of either is public yet, so an adapter is needed for each. Without one, nobody
+acts for another person.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from fhir_gateway.model.grant import Basis
+from fhir_gateway.model.person import PersonalIdentityNumber
+
+__all__ = ["Mandate", "MayAct", "NobodyElse"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mandate:
+    """
+    That one person may act for another.
+
+    Attributes:
+        basis: GUARDIAN or PROXY.
+        valid_until: When it ends: for a guardian at the child's 13th birthday.
+    """
+
+    basis: Basis
+    valid_until: datetime | None = None
+
+
+class MayAct(Protocol):
+    """Knows who may act for whom."""
+
+    def mandate(
+        self,
+        actor: PersonalIdentityNumber,
+        subject: PersonalIdentityNumber,
+        at: datetime,
+    ) -> Mandate | None:
+        """
+        Return the mandate of one person to act for another at a time.
+
+        None also where nothing is known of one of them, or where one of them has
+        protected identity: a caller must not tell these apart.
+
+        Raises:
+            Unavailable: It could not be asked.
+        """
+
+
+class NobodyElse:
+    """Lets nobody act for another person."""
+
+    def mandate(
+        self,
+        actor: PersonalIdentityNumber,  # noqa: ARG002 - the port's
+        subject: PersonalIdentityNumber,  # noqa: ARG002 - the port's
+        at: datetime,  # noqa: ARG002 - the port's
+    ) -> Mandate | None:
+        """Return None."""
+        return None

@@ -1,0 +1,146 @@
+"""
+The policy: which role may use which interaction, and for whose data.
+
+`docs/access.md` shows the same table to people, and a test compares the two. A SMART
+scope narrows what the table allows; it never widens it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from fhir_gateway.model.principal import Purpose, Role
+
+__all__ = ["OPEN_TYPES", "POLICY", "Interaction", "Row", "Rule", "row_of"]
+
+
+class Rule(Enum):
+    """
+    Whose data an interaction may reach.
+
+    OPEN: free times and the directory of units, which are no person's data.
+    OWN: those of the principal, and of whom it may act for.
+    NEW: a new booking for the resident that the request names, and its own holds.
+    UNITS: those at the principal's own units.
+    ALL: everybody's; only in a demo.
+    """
+
+    OPEN = "open data"
+    OWN = "own"
+    NEW = "new only"
+    UNITS = "own units"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """
+    An interaction or operation with a resource type.
+
+    Attributes:
+        type: The resource type of FHIR.
+        name: The code of the interaction, or the name of an operation with its dollar.
+    """
+
+    type: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """
+    A row of the policy.
+
+    Attributes:
+        role: Which principals it is about.
+        interactions: What they may use.
+        rule: For whose data.
+        purposes: For which purposes only.
+    """
+
+    role: Role
+    interactions: frozenset[Interaction]
+    rule: Rule
+    purposes: frozenset[Purpose]
+
+
+OPEN_TYPES: Final = (
+    *("Slot", "Schedule", "HealthcareService", "Location", "Organization"),
+    *("Practitioner", "PractitionerRole"),
+)
+_READING: Final = ("read", "search-type")
+_OPEN: Final = frozenset(
+    {
+        *(Interaction(type_, name) for type_ in OPEN_TYPES for name in _READING),
+        # It proposes free times, and names no person.
+        Interaction("Appointment", "$find"),
+    }
+)
+_ANY_PURPOSE: Final = frozenset(Purpose)
+
+
+def _appointment(*names: str) -> frozenset[Interaction]:
+    return frozenset(Interaction("Appointment", name) for name in names)
+
+
+_CHANGES: Final = ("update", "patch", "$cancel", "$reschedule")
+_NEW: Final = ("create", "$hold", "$book")
+
+POLICY: Final = (
+    *(
+        Row(role=role, interactions=_OPEN, rule=Rule.OPEN, purposes=_ANY_PURPOSE)
+        for role in (Role.ANYBODY, Role.RESIDENT, Role.STAFF, Role.SYSTEM)
+    ),
+    Row(
+        role=Role.OPERATOR,
+        interactions=_OPEN,
+        rule=Rule.OPEN,
+        purposes=frozenset({Purpose.OPERATIONS}),
+    ),
+    Row(
+        role=Role.RESIDENT,
+        interactions=_appointment(*_READING, *_NEW, *_CHANGES)
+        | {Interaction("AuditEvent", name) for name in _READING},
+        rule=Rule.OWN,
+        purposes=frozenset({Purpose.PATIENT_REQUEST}),
+    ),
+    Row(
+        role=Role.STAFF,
+        interactions=_appointment(*_NEW),
+        rule=Rule.NEW,
+        purposes=frozenset({Purpose.TREATMENT}),
+    ),
+    Row(
+        role=Role.SYSTEM,
+        interactions=_appointment(*_READING, *_NEW, *_CHANGES),
+        rule=Rule.UNITS,
+        purposes=frozenset({Purpose.TREATMENT, Purpose.CARE_MANAGEMENT}),
+    ),
+    Row(
+        role=Role.DEMO,
+        interactions=_OPEN
+        | _appointment(*_READING, *_NEW, *_CHANGES)
+        | {Interaction("AuditEvent", name) for name in _READING},
+        rule=Rule.ALL,
+        purposes=_ANY_PURPOSE,
+    ),
+)
+
+
+def _indexed(rows: Iterable[Row]) -> Mapping[tuple[Role, Interaction], Row]:
+    index: dict[tuple[Role, Interaction], Row] = {}
+    for row in rows:
+        for interaction in row.interactions:
+            if (row.role, interaction) in index:
+                raise ValueError(f"two rows say what {row.role.value} may do")
+            index[row.role, interaction] = row
+    return index
+
+
+_INDEX: Final = _indexed(POLICY)
+
+
+def row_of(role: Role, interaction: Interaction) -> Row | None:
+    """Return the row that allows a role an interaction; None where none does."""
+    return _INDEX.get((role, interaction))

@@ -1,0 +1,115 @@
+"""
+Grants: what a principal may do for one resident.
+
+Only `access/` makes grants, and each service that touches a person's bookings needs
+one. So no caller can forget to ask whether the principal may.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from fhir_gateway.model.errors import NotFound
+from fhir_gateway.model.ids import HsaId
+from fhir_gateway.model.interaction import Actor
+from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.model.principal import Principal
+
+__all__ = ["Basis", "BookingOwner", "Grant"]
+
+
+class Basis(Enum):
+    """
+    On what ground a principal acts for a resident.
+
+    SELF: it is the resident.
+    GUARDIAN: it is the guardian of the resident, a child.
+    PROXY: the resident gave it a mandate.
+    STAFF: it books for the resident on the phone.
+    OWN_UNITS: it is the system of the units where the bookings are.
+    DEMO: the server lets everybody do everything.
+    """
+
+    SELF = "self"
+    GUARDIAN = "guardian"
+    PROXY = "proxy"
+    STAFF = "staff"
+    OWN_UNITS = "own-units"
+    DEMO = "demo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class BookingOwner:
+    """
+    What decides who may see a booking.
+
+    Attributes:
+        number: The resident's.
+        unit: Where it is.
+        maker: `Principal.key` of who made it here; None for a booking that a source
+            reported, and for one of an earlier release.
+        is_hold: It is only held.
+    """
+
+    number: PersonalIdentityNumber
+    unit: HsaId
+    maker: str | None
+    is_hold: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Grant:
+    """
+    Who asks, for which resident, and on what ground.
+
+    Attributes:
+        principal: Who asks.
+        subject: The resident.
+        basis: The ground.
+    """
+
+    principal: Principal
+    subject: PersonalIdentityNumber
+    basis: Basis
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(basis={self.basis.value})"
+
+    @property
+    def actor(self) -> Actor:
+        """
+        Return who asks a region (RIV-TA `Actor`).
+
+        A professional, or a system, never poses as the resident. A guardian is the
+        resident to crm:scheduling 1.1, which has no actor for guardians.
+        """
+        if self.basis is Basis.STAFF and self.principal.staff is not None:
+            return Actor.agent(self.principal.staff.hsa_id)
+        if self.basis is Basis.OWN_UNITS and self.principal.organisation is not None:
+            return Actor.agent(self.principal.organisation)
+        return Actor.resident(self.subject)
+
+    def covers(self, owner: BookingOwner) -> bool:
+        """
+        Return whether the principal may see a booking.
+
+        This is the only predicate of its kind: for ids, lists, repeats and errors.
+        """
+        if self.subject != owner.number:
+            return False
+        match self.basis:
+            case Basis.STAFF:
+                return owner.is_hold and owner.maker == self.principal.key
+            case Basis.OWN_UNITS:
+                return self.principal.is_at(owner.unit)
+            case _:
+                return True
+
+    def check(self, owner: BookingOwner) -> None:
+        """
+        Check that the principal may see a booking.
+
+        Raises:
+            NotFound: It may not: the booking looks as if it did not exist.
+        """
+        if not self.covers(owner):
+            raise NotFound("There is no such booking.")
