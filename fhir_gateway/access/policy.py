@@ -15,6 +15,19 @@ from fhir_gateway.model.principal import Purpose, Role
 __all__ = ["OPEN_TYPES", "POLICY", "Interaction", "Row", "Rule", "row_of"]
 
 
+_LETTERS: Final = {
+    "read": "r",
+    "search-type": "s",
+    "create": "c",
+    "$hold": "c",
+    "$book": "c",
+    "update": "u",
+    "patch": "u",
+    "$cancel": "u",
+    "$reschedule": "u",
+}
+
+
 class Rule(Enum):
     """
     Whose data an interaction may reach.
@@ -45,6 +58,14 @@ class Interaction:
 
     type: str
     name: str
+
+    @property
+    def scope(self) -> tuple[str, str]:
+        """Return the resource type and the letter of the scope that it needs."""
+        if self.name == "$find":
+            # It finds free times, and returns them as proposals.
+            return "Slot", "s"
+        return self.type, _LETTERS[self.name]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,8 @@ __all__ = [
 
 ISSUE_CODES: Final = {
     Category.INCORRECT: "business-rule",
+    Category.UNAUTHENTICATED: "login",
+    Category.NOT_PERMITTED: "forbidden",
     Category.NOT_FOUND: "not-found",
     Category.UNSUPPORTED: "not-supported",
     Category.FORBIDDEN: "forbidden",
@@ -45,6 +47,8 @@ ISSUE_CODES: Final = {
 
 _ERROR_CODES: Final = {
     Category.INCORRECT: ErrorCode.RULE_IS_BROKEN,
+    Category.UNAUTHENTICATED: ErrorCode.ACCESS_TOKEN_IS_INVALID,
+    Category.NOT_PERMITTED: ErrorCode.ACCESS_IS_NOT_PERMITTED,
     Category.NOT_FOUND: ErrorCode.APPOINTMENT_DOES_NOT_EXIST,
     Category.UNSUPPORTED: ErrorCode.REGION_CANNOT_EXPRESS_IT,
     Category.FORBIDDEN: ErrorCode.APPOINTMENT_IS_NOT_ALLOWED,

@@ -1,16 +1,22 @@
 """
 Errors of the domain, free of HTTP.
 
-    GatewayError ├── Incorrect              the request asks for something impossible
-    ├── NotFound               this server does not know it ├── Unsupported that
-    source's contract cannot express it ├── Forbidden              the booking does not
-    permit it ├── Conflict               the state has changed │   ├── Stale the
-    client's version is not the current one │   └── TimeslotTaken somebody else has the
-    time ├── Refused                the region refused, with its own text ├── Busy too
-    many requests at once; try again ├── Unavailable            the source could not be
-    reached; nothing was sent ├── SourceFault            the source answered with a
-    technical fault │   └── MalformedAnswer    the source's answer cannot be read └──
-    WriteUnconfirmed     the write was sent; its outcome is unknown
+    GatewayError
+    ├── Incorrect          the request asks for something impossible
+    ├── Unauthenticated    the request has no valid token
+    ├── NotPermitted       the token's role or scopes do not permit the interaction
+    ├── NotFound           this server does not know it
+    ├── Unsupported        that source's contract cannot express it
+    ├── Forbidden          the booking does not permit it
+    ├── Conflict           the state has changed
+    │   ├── Stale          the client's version is not the current one
+    │   └── TimeslotTaken  somebody else has the time
+    ├── Refused            the region refused, with its own text
+    ├── Busy               too many requests at once; try again
+    ├── Unavailable        the source could not be reached; nothing was sent
+    ├── SourceFault        the source answered with a technical fault
+    │   └── MalformedAnswer  the source's answer cannot be read
+    └── WriteUnconfirmed   the write was sent; its outcome is unknown
 
 `web/errors.py` alone knows status codes, `fhir/outcome.py` alone knows issue codes and
 the error code of an error without one of its own. No message here ever holds a personal
@@ -32,11 +38,13 @@ __all__ = [
     "Incorrect",
     "MalformedAnswer",
     "NotFound",
+    "NotPermitted",
     "Party",
     "Refused",
     "SourceFault",
     "Stale",
     "TimeslotTaken",
+    "Unauthenticated",
     "Unavailable",
     "Unsupported",
     "WriteUnconfirmed",
@@ -47,6 +55,8 @@ class Category(Enum):
     """The kind of failure: each has one status code and one issue code."""
 
     INCORRECT = "incorrect"
+    UNAUTHENTICATED = "unauthenticated"
+    NOT_PERMITTED = "not-permitted"
     NOT_FOUND = "not-found"
     UNSUPPORTED = "unsupported"
     FORBIDDEN = "forbidden"
@@ -134,6 +144,43 @@ class Incorrect(GatewayError):
 
     category = Category.INCORRECT
     default_party = Party.CLIENT
+
+
+class Unauthenticated(GatewayError):
+    """
+    The request has no valid token.
+
+    Args:
+        is_without_token: It has none at all (RFC 6750, 3.1: then no error code).
+    """
+
+    category = Category.UNAUTHENTICATED
+    default_party = Party.CLIENT
+
+    def __init__(self, message: str, *, is_without_token: bool = False) -> None:
+        super().__init__(
+            message,
+            error_code=ErrorCode.ACCESS_TOKEN_IS_MISSING if is_without_token else None,
+        )
+        self.is_without_token = is_without_token
+
+
+class NotPermitted(GatewayError):
+    """
+    The token's role, purpose or scopes do not permit the interaction.
+
+    It depends on the interaction alone, never on what is stored here.
+
+    Args:
+        scope: The SMART scope that would permit it, where one would.
+    """
+
+    category = Category.NOT_PERMITTED
+    default_party = Party.CLIENT
+
+    def __init__(self, message: str, *, scope: str | None = None) -> None:
+        super().__init__(message)
+        self.scope = scope
 
 
 class NotFound(GatewayError):

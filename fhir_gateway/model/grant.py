@@ -10,7 +10,7 @@ from enum import Enum
 
 from fhir_gateway.model.errors import NotFound
 from fhir_gateway.model.ids import HsaId
-from fhir_gateway.model.interaction import Actor
+from fhir_gateway.model.interaction import Actor, Asker
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.principal import Principal
 
@@ -65,11 +65,14 @@ class Grant:
         principal: Who asks.
         subject: The resident.
         basis: The ground.
+        statuses: The statuses of the appointments that the token's scopes reach; None
+            for all.
     """
 
     principal: Principal
     subject: PersonalIdentityNumber
     basis: Basis
+    statuses: frozenset[str] | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(basis={self.basis.value})"
@@ -82,11 +85,18 @@ class Grant:
         A professional, or a system, never poses as the resident. A guardian is the
         resident to crm:scheduling 1.1, which has no actor for guardians.
         """
-        if self.basis is Basis.STAFF and self.principal.staff is not None:
-            return Actor.agent(self.principal.staff.hsa_id)
-        if self.basis is Basis.OWN_UNITS and self.principal.organisation is not None:
-            return Actor.agent(self.principal.organisation)
+        staff = self.principal.staff
+        organisation = self.principal.organisation
+        if self.basis is Basis.STAFF and staff is not None:
+            return Actor.agent(staff.hsa_id, on_behalf_of=staff.provider)
+        if self.basis is Basis.OWN_UNITS and organisation is not None:
+            return Actor.agent(organisation, on_behalf_of=organisation)
         return Actor.resident(self.subject)
+
+    @property
+    def asker(self) -> Asker:
+        """Return who asks a region, and about which resident."""
+        return Asker(resident=self.subject, actor=self.actor)
 
     def covers(self, owner: BookingOwner) -> bool:
         """

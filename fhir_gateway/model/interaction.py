@@ -11,7 +11,7 @@ from enum import Enum
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.model.person import PersonalIdentityNumber
 
-__all__ = ["Actor", "ActorType", "Interaction"]
+__all__ = ["Actor", "ActorType", "Asker", "Interaction"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,15 @@ class Actor:
     The `Actor` header: the resident, or an agent with an HSA-id.
 
     A producer must not tailor availability to the person when an agent asks.
+
+    Attributes:
+        on_behalf_of: The care provider that an agent acts for
+            (`x-rivta-acting-on-behalf-of-hsaid`).
     """
 
     id: str
     type: ActorType
+    on_behalf_of: HsaId | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(type={self.type.value})"
@@ -60,6 +65,17 @@ class Actor:
         return cls(id=number.reveal(), type=ActorType.SUBJECT_OF_CARE)
 
     @classmethod
-    def agent(cls, hsa_id: HsaId) -> "Actor":
+    def agent(cls, hsa_id: HsaId, *, on_behalf_of: HsaId | None = None) -> "Actor":
         """Return an organisation or employee as actor."""
-        return cls(id=hsa_id, type=ActorType.AGENT)
+        return cls(id=hsa_id, type=ActorType.AGENT, on_behalf_of=on_behalf_of)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Asker:
+    """Who asks a source, and about which resident."""
+
+    resident: PersonalIdentityNumber
+    actor: Actor
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.actor!r})"

@@ -22,7 +22,13 @@ from fhir_gateway.fhir.outcome import (
     issue_from_error,
     operation_outcome,
 )
-from fhir_gateway.model.errors import Busy, Category, GatewayError
+from fhir_gateway.model.errors import (
+    Busy,
+    Category,
+    GatewayError,
+    NotPermitted,
+    Unauthenticated,
+)
 from fhir_gateway.model.fault_place import fault_place
 from fhir_gateway.web.exchange import fhir_response
 
@@ -39,6 +45,8 @@ _log = structlog.get_logger()
 
 STATUSES: Final = {
     Category.INCORRECT: 422,
+    Category.UNAUTHENTICATED: 401,
+    Category.NOT_PERMITTED: 403,
     Category.NOT_FOUND: 404,
     Category.UNSUPPORTED: 422,
     Category.FORBIDDEN: 422,
@@ -70,6 +78,7 @@ PROBLEM_STATUSES: Final = {
 
 _MOST_ISSUES: Final = 100
 _RETRY_AFTER_S: Final = "30"
+_REALM: Final = "fhir-gateway"
 
 _HTTP_ISSUES: Final = {
     404: (
@@ -132,10 +141,30 @@ def _from_gateway_error(error: Exception) -> Response:
 def error_response(error: GatewayError) -> Response:
     """Return the answer that reports an error to a client."""
     status = STATUSES[error.category]
-    headers = {"Retry-After": _RETRY_AFTER_S} if status == 503 else {}  # noqa: PLR2004 - Service Unavailable
+    headers = {}
+    if status == 503:  # noqa: PLR2004 - Service Unavailable
+        headers["Retry-After"] = _RETRY_AFTER_S
+    if challenge := _challenge(error):
+        headers["WWW-Authenticate"] = challenge
     return fhir_response(
         operation_outcome([issue_from_error(error)]), status=status, headers=headers
     )
+
+
+def _challenge(error: GatewayError) -> str | None:
+    """Return what a client needs to be let in (RFC 6750, section 3)."""
+    match error:
+        case Unauthenticated(is_without_token=True):
+            return f'Bearer realm="{_REALM}"'
+        case Unauthenticated():
+            return f'Bearer realm="{_REALM}", error="invalid_token"'
+        case NotPermitted(scope=None):
+            return f'Bearer realm="{_REALM}", error="insufficient_scope"'
+        case NotPermitted(scope=scope):
+            return (
+                f'Bearer realm="{_REALM}", error="insufficient_scope", scope="{scope}"'
+            )
+    return None
 
 
 def _from_http_exception(error: Exception) -> Response:
