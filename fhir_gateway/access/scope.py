@@ -1,6 +1,5 @@
 """
-SMART scopes, version 2 and version 1 (SMART App Launch 2.2, "Scopes for requesting
-FHIR Resources").
+SMART scopes of version 2 and version 1 (SMART App Launch 2.2).
 
 A scope narrows what the policy allows; it never widens it.
 """
