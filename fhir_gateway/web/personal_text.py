@@ -6,6 +6,7 @@ A number differs from other digits by its form, a possible date and its check di
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import WSGIEnvironment
@@ -35,6 +36,7 @@ _NEEDS_A_LOOK: Final = re.compile(
     r"|(?<=%)(?:25)?+[C-Fc-f][0-9A-Fa-f]"
     r"|(?<=[\x80-\xff]))"
 )
+_HAS_TEN_DIGITS: Final = re.compile(r"[0-9](?:[^0-9A-Za-z]{0,3}+[0-9]){9}")
 # Ids of appointments and units, which may have as many digits by chance.
 _OTHER: Final = re.compile(
     r"(?i)\b(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|SE[0-9]{10}-[0-9]{10})\b"
@@ -96,6 +98,9 @@ def has_personal_number(text: str) -> bool:
     text = plain_digits(text)
     if SNOMED_CT in text:
         text = _SNOMED.sub(_without_code, text)
+        # Most searches have no other digits in a row.
+        if not _HAS_TEN_DIGITS.search(text):
+            return False
     text = _PLACE_OR_TIME.sub("x", _OTHER.sub("", text))
     return has_number(text)
 
@@ -104,6 +109,7 @@ def _without_code(match: re.Match[str]) -> str:
     return "" if _is_snomed(match[1]) else match[0]
 
 
+@lru_cache(maxsize=256)
 def _is_snomed(digits: str) -> bool:
     """Return whether digits are an identifier of a concept: partition and check."""
     check = "0"
