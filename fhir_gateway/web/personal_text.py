@@ -36,7 +36,11 @@ _NEEDS_A_LOOK: Final = re.compile(
     r"|(?<=%)(?:25)?+[C-Fc-f][0-9A-Fa-f]"
     r"|(?<=[\x80-\xff]))"
 )
-_HAS_TEN_DIGITS: Final = re.compile(r"[0-9](?:[^0-9A-Za-z]{0,3}+[0-9]){9}")
+# After a letter only twelve digits can be a number: a time with its zone has ten.
+_MAY_BE_NUMBER: Final = re.compile(
+    r"(?<![0-9A-Za-z])[0-9](?:[^0-9A-Za-z]{0,3}+[0-9]){9}"
+    r"|[0-9](?:[^0-9A-Za-z]{0,3}+[0-9]){11}"
+)
 # Ids of appointments and units, which may have as many digits by chance.
 _OTHER: Final = re.compile(
     r"(?i)\b(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|SE[0-9]{10}-[0-9]{10})\b"
@@ -99,7 +103,7 @@ def has_personal_number(text: str) -> bool:
     if SNOMED_CT in text:
         text = _SNOMED.sub(_without_code, text)
         # Most searches have no other digits in a row.
-        if not _HAS_TEN_DIGITS.search(text):
+        if not _MAY_BE_NUMBER.search(text):
             return False
     text = _PLACE_OR_TIME.sub("x", _OTHER.sub("", text))
     return has_number(text)
