@@ -3,6 +3,7 @@ PEM files for mutual TLS: made on the spot, and nobody's.
 """
 
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,12 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-__all__ = ["certificate_pem", "key_pem", "write_certificate"]
+__all__ = [
+    "certificate_pem",
+    "key_pem",
+    "write_certificate",
+    "write_server_certificate",
+]
 
 _KEY: Final = generate_private_key(SECP256R1())
 _NAME: Final = x509.Name(
@@ -52,5 +58,38 @@ def key_pem(*, password: bytes | None = None, is_another: bool = False) -> bytes
 
 def write_certificate(path: Path) -> Path:
     """Write a certificate and its key into a file; return the file."""
-    path.write_bytes(certificate_pem() + key_pem())
+    _write(path, certificate_pem() + key_pem())
     return path
+
+
+def write_server_certificate(folder: Path, name: str, address: str) -> Path:
+    """Write a certificate of an address, and its own new key, into one file."""
+    key = generate_private_key(SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(_FROM.replace(year=2020))
+        .not_valid_after(_FROM.replace(year=2120))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]),
+            critical=False,
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, SHA256())
+    )
+    path = folder / f"{name}.pem"
+    _write(
+        path,
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        + certificate.public_bytes(Encoding.PEM),
+    )
+    return path
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    path.chmod(0o600)

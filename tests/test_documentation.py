@@ -336,7 +336,7 @@ def test_the_containers_sources_are_what_the_generator_writes() -> None:
     """The container's file of sources is the generator's, with the ConceptMaps here."""
     expected = sources_toml(
         regions(DEFAULT_SLOTS),
-        "http://sandbox:8090",
+        "http://127.0.0.1:8090",
         lambda region: f"../profiles/ConceptMap-time-types-{region.name}.json",
     )
 
@@ -372,10 +372,7 @@ def test_compose_publishes_on_loopback_only(services: dict[str, Any]) -> None:
         if "ports" in service
     }
 
-    assert published == {
-        "gateway": ["127.0.0.1:8080:8080"],
-        "sandbox": ["127.0.0.1:8090:8090"],
-    }
+    assert published == {"sandbox": ["127.0.0.1:8080:8080", "127.0.0.1:8090:8090"]}
 
 
 def test_gateway_and_worker_share_what_they_must(services: dict[str, Any]) -> None:

@@ -75,6 +75,17 @@ def test_every_option_is_read(tmp_path: Path) -> None:
             id="an endpoint without a scheme",
         ),
         pytest.param(
+            {"endpoint": "http://norr.example.org/"},
+            (
+                "endpoint",
+                (
+                    "sends residents' numbers over the network in plain text: use"
+                    " https://, or a proxy for TLS on this machine (http://127.0.0.1:…)"
+                ),
+            ),
+            id="plain text to another machine",
+        ),
+        pytest.param(
             {"consumer": "SE_1"},
             (
                 "consumer",
@@ -137,3 +148,16 @@ def test_several_wrong_options_are_all_named() -> None:
         "consumer",
         "refusal_faults.0",
     ]
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://127.0.0.1:8090/soap",
+        "http://[::1]/{interaction}",
+        "http://localhost:1/",
+    ],
+)
+def test_an_endpoint_on_this_machine_needs_no_tls(endpoint: str) -> None:
+    """On loopback a source is asked in plain text: a proxy may add TLS."""
+    assert options_from_mapping({"endpoint": endpoint}).endpoint == endpoint

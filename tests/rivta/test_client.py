@@ -5,9 +5,7 @@ What HTTP can say is faked with `responses`; what only a socket can do (refuse, 
 hang, drip) is done by a small server on loopback.
 """
 
-import datetime as dt
 import gzip
-import ipaddress
 import os
 import re
 import signal
@@ -31,10 +29,7 @@ import pytest
 import requests
 import responses
 import urllib3
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from pem import write_server_certificate
 
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.errors import (
@@ -1659,40 +1654,6 @@ def test_sound_answer_is_read_however_it_is_carried(
 # ------------------------------------------------------------------------------- TLS
 
 
-def _certificate(folder: Path, name: str, address: str) -> Path:
-    """Write a certificate and its key to one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    day = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(day.replace(year=2020))
-        .not_valid_after(day.replace(year=2120))
-        .add_extension(
-            x509.SubjectAlternativeName(
-                [x509.IPAddress(ipaddress.ip_address(address))]
-            ),
-            critical=False,
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / f"{name}.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
-
-
 @pytest.fixture(name="certificates", scope="module")
 def _certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return the paths of some certificates, and of what is none."""
@@ -1700,9 +1661,9 @@ def _certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     nonsense = folder / "nonsense.pem"
     nonsense.write_text("no certificate")
     return {
-        "ours": str(_certificate(folder, "ours", "127.0.0.1")),
-        "theirs": str(_certificate(folder, "theirs", "127.0.0.1")),
-        "other-host": str(_certificate(folder, "other-host", "127.0.0.9")),
+        "ours": str(write_server_certificate(folder, "ours", "127.0.0.1")),
+        "theirs": str(write_server_certificate(folder, "theirs", "127.0.0.1")),
+        "other-host": str(write_server_certificate(folder, "other-host", "127.0.0.9")),
         "nonsense": str(nonsense),
         "missing": str(folder / "missing.pem"),
     }

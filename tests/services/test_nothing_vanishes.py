@@ -303,7 +303,7 @@ class World:
         clock, store = MovableClock(), MemorySlotStore()
         options = options_from_mapping(
             {
-                "endpoint": "http://norr.example.org/{interaction}",
+                "endpoint": "https://norr.example.org/{interaction}",
                 "supports": list(ITEM_TAGS),
             }
         )

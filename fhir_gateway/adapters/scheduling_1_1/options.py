@@ -17,6 +17,7 @@ from fhir_gateway.adapters.registry import UnusableOptions
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.ids import HsaId, LogicalAddress
 from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model.loopback import is_loopback
 from fhir_gateway.model.regular_file import fault_of_file
 
 __all__ = ["BookingIdInMakeBooking", "Options", "options_from_mapping"]
@@ -102,6 +103,15 @@ def _endpoint_faults(endpoint: str) -> Iterator[str]:
             "is no URL that can be asked: expected https://host/path, where"
             " {interaction} alone may stand in braces"
         )
+    elif endpoint.startswith("http://") and not is_loopback(_host(endpoint)):
+        yield (
+            "sends residents' numbers over the network in plain text: use https://, or"
+            " a proxy for TLS on this machine (http://127.0.0.1:…)"
+        )
+
+
+def _host(endpoint: str) -> str:
+    return urlsplit(endpoint).hostname or ""
 
 
 def _has_address(endpoint: str) -> bool:
