@@ -146,6 +146,7 @@ def appointment_call(
     instance: str | None,
     base_url: str,
     cancels: bool = False,
+    moves: bool = False,
     of_known: bool = False,
 ) -> AppointmentCall:
     """
@@ -157,6 +158,7 @@ def appointment_call(
         instance: The id in the URL, for a call on an appointment.
         base_url: What absolute references to this server begin with.
         cancels: The operation cancels, regardless of an Appointment's status.
+        moves: The operation moves, so the call must name one new time.
         of_known: The operation needs an appointment that exists; a proposed free time
             is not one.
 
@@ -170,7 +172,14 @@ def appointment_call(
     else:
         arguments = arguments_from_resource(body, declared, base_url, deferred=_JOINED)
         resource = arguments.resource("appointment-resource", "Appointment")
-    joined = _Joined(arguments, base_url, resource, cancels=cancels, of_known=of_known)
+    joined = _Joined(
+        arguments,
+        base_url,
+        resource,
+        cancels=cancels,
+        moves=moves,
+        of_known=of_known,
+    )
     return replace(joined.call(instance), faults=arguments.faults)
 
 
@@ -184,9 +193,11 @@ class _Joined:
         resource: dict[str, Any] | None,
         *,
         cancels: bool,
+        moves: bool,
         of_known: bool,
     ) -> None:
         self._arguments = arguments
+        self._moves = moves
         self._of_known = of_known
         self._base_url = base_url
         self._given = resource or {}
@@ -203,11 +214,8 @@ class _Joined:
         proposed, known = self._names(instance)
         releases = self._releases()
         ends = releases or appointment.get("status") == _STATUS_CANCELLED
-        if (self._of_known or ends) and proposed and not known:
-            self._fault(
-                "This names a free time, not an appointment: name the appointment in"
-                " the answer to $book or $hold."
-            )
+        if (self._of_known or ends) and not known:
+            self._name_no_appointment(proposed)
             proposed = set()
         tokens = proposed | self._slots()
         if len(known) > 1:
@@ -218,6 +226,8 @@ class _Joined:
         starts_at = self._start()
         if not tokens and schedule is not None:
             tokens = self._derived(schedule)
+        if self._moves:
+            self._check_target(tokens, starts_at)
         if tokens and "slot" not in appointment:
             appointment["slot"] = [{"reference": f"Slot/{min(tokens)}"}]
         if schedule is not None and any(
@@ -262,6 +272,44 @@ class _Joined:
         names = {name for name in named if isinstance(name, str)}
         tokens = {name for name in names if _schedule_of(name) is not None}
         return tokens, names - tokens
+
+    def _name_no_appointment(self, proposed: set[str]) -> None:
+        """Note that a call names no appointment, unless it tried to."""
+        if proposed:
+            self._fault(
+                "This names a free time, not an appointment: name the appointment in"
+                " the answer to $book or $hold."
+            )
+        elif not self._tries_to_name("id", _REFERENCE, _CANCELLED):
+            self._arguments.fault(
+                "required",
+                "Name the appointment, as appointment-reference or in the URL.",
+            )
+
+    def _check_target(self, tokens: set[str], starts_at: datetime | None) -> None:
+        """Check that a call to move names one new time, or tried to."""
+        if self._appointment.get("status") == _STATUS_CANCELLED:
+            self._fault("To cancel, call $cancel; $reschedule moves.")
+        elif not (
+            tokens
+            or self._tries_to_name("slot", _SLOT, _START)
+            or ("start" in self._appointment and self._arguments.names_any(_SCHEDULE))
+        ):
+            self._arguments.fault(
+                "required", "Name the new time: slot-reference, or start."
+            )
+        elif starts_at is not None and any(
+            token.starts_at != starts_at for token in map(_token_of, tokens) if token
+        ):
+            self._fault("start is not the slot's: leave it out.")
+
+    def _tries_to_name(self, element: str, *declared: OperationParameter) -> bool:
+        """Return whether a parameter or an element names something, or may have."""
+        return (
+            element in self._appointment
+            or self._arguments.names_any(*declared)
+            or (not self._given and self._arguments.names_any(_APPOINTMENT))
+        )
 
     def _slots(self) -> set[str]:
         """Return the slots that the call names as slots."""
@@ -412,7 +460,12 @@ class _Joined:
 
 def _schedule_of(text: str) -> str | None:
     """Return the schedule of a slot, from the slot's id; None for any other text."""
+    token = _token_of(text)
+    return None if token is None else token.schedule
+
+
+def _token_of(text: str) -> TimeslotToken | None:
     try:
-        return TimeslotToken.parse(text).schedule
+        return TimeslotToken.parse(text)
     except ValueError:
         return None

@@ -87,6 +87,7 @@ class Arguments:
         given: The values of each parameter, by this server's own name for it.
         base_url: What absolute references to this server begin with.
         faults: The faults so far.
+        names: The names in the call, also of parameters that could not be read.
     """
 
     def __init__(
@@ -94,10 +95,12 @@ class Arguments:
         given: Mapping[str, Sequence[Given]],
         base_url: str,
         faults: Iterable[Issue] = (),
+        names: Collection[object] = (),
     ) -> None:
         self._given = given
         self._base_url = base_url
         self._faults = list(faults)
+        self._names = names
 
     @property
     def spelt(self) -> frozenset[str]:
@@ -110,6 +113,10 @@ class Arguments:
     def faults(self) -> tuple[Issue, ...]:
         """Return the faults."""
         return tuple(self._faults)
+
+    def names_any(self, *declared: OperationParameter) -> bool:
+        """Return whether the call names a parameter, even with a faulty value."""
+        return any(name in self._names for each in declared for name in each.names)
 
     def all(self, name: str) -> Sequence[Given]:
         """Return the values of a parameter."""
@@ -228,13 +235,15 @@ def arguments_from_resource(
             kind=ProblemKind.MALFORMED,
         )
     listed = body.get("parameter", [])
+    every = listed if isinstance(listed, list) else [listed]
+    names = [each.get("name") for each in every if isinstance(each, dict)]
     if isinstance(listed, list) and len(listed) > MOST_PARAMETERS:
         fault = Issue(
             code="too-costly",
             diagnostics=f"An operation has at most {MOST_PARAMETERS} parameters.",
             expression="Parameters.parameter",
         )
-        return Arguments({}, base_url, [fault])
+        return Arguments({}, base_url, [fault], names)
     sound = checked(body, deferred=deferred)
     reader = _Reader(declared)
     for number, parameter in enumerate(sound.resource.get("parameter", ())):
@@ -242,7 +251,7 @@ def arguments_from_resource(
         if not any(place.startswith(where) for place in sound.lost):
             reader.read(parameter, where)
     given = reader.counted()
-    return Arguments(given, base_url, [*sound.issues, *reader.faults])
+    return Arguments(given, base_url, [*sound.issues, *reader.faults], names)
 
 
 def arguments_from_query(

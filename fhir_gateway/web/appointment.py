@@ -210,21 +210,12 @@ class _Views:
         with faults:
             check_key()
         with faults:
+            _check_id(body, id)
+        with faults:
             wanted = appointment_request_from_resource(
                 body, base_url=self._gateway.base_url
             )
         faults.check()
-        if wanted.id != id:
-            raise Problem(
-                [
-                    Issue(
-                        code="value",
-                        diagnostics="The body's id must be the one in the URL.",
-                        expression="Appointment.id",
-                    )
-                ],
-                kind=ProblemKind.MALFORMED,
-            )
 
         def change(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
             present = self._commands.read(id)
@@ -319,6 +310,29 @@ class _Views:
 
     def _answer_changed(self, booking: ManagedBooking) -> Response:
         return self._answers.changed(booking, self._view.appointment(booking))
+
+
+def _check_id(body: Any, id: str) -> None:  # noqa: A002, ANN401 - the name in FHIR's URL; JSON is any value
+    """
+    Check that the Appointment in a body has the id in the URL.
+
+    Raises:
+        Problem: 400.
+    """
+    if not isinstance(body, dict) or body.get("resourceType") != "Appointment":
+        # Its reading refuses it as no Appointment.
+        return
+    if body.get("id") != id:
+        raise Problem(
+            [
+                Issue(
+                    code="value",
+                    diagnostics="The body's id must be the one in the URL.",
+                    expression="Appointment.id",
+                )
+            ],
+            kind=ProblemKind.MALFORMED,
+        )
 
 
 def _refuse_personal_url() -> None:

@@ -65,7 +65,6 @@ class Book:
                 call,
                 base_url=self._gateway.base_url,
                 to_book=is_new and not call.cancels,
-                of_known=call.cancels,
                 schedule_of=self._view.schedule,
                 service_type_of=self._view.service_type,
             )

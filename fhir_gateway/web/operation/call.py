@@ -45,11 +45,6 @@ _OF_FORM: Final = frozenset({"_format", "_pretty"})
 _OF_PARAMETERS: Final = tuple(
     f"Appointment.{name}" for name in ("slot", "participant", "contained")
 )
-_UNNAMED: Final = Issue(
-    code="required",
-    diagnostics="Name the appointment, as appointment-reference or in the URL.",
-    expression="Parameters",
-)
 _NOTHING: Final = {"resourceType": "Parameters"}
 
 
@@ -59,6 +54,7 @@ def read_call(
     instance: str | None,
     base_url: str,
     cancels: bool = False,
+    moves: bool = False,
     of_known: bool = False,
 ) -> tuple[Any, AppointmentCall]:
     """
@@ -72,6 +68,7 @@ def read_call(
         instance: The id in the URL, for a call on an appointment.
         base_url: What absolute references to this server begin with.
         cancels: The operation cancels, regardless of an Appointment's status.
+        moves: The operation moves, so the call must name one new time.
         of_known: The operation needs an appointment that exists.
 
     Raises:
@@ -88,6 +85,7 @@ def read_call(
         instance=instance,
         base_url=base_url,
         cancels=cancels,
+        moves=moves,
         of_known=of_known,
     )
     return body, call
@@ -99,7 +97,6 @@ def wanted_of(
     base_url: str,
     to_book: bool = False,
     to_hold: bool = False,
-    of_known: bool = False,
     schedule_of: ScheduleOf = unknown,
     service_type_of: ServiceTypeOf = unknown,
 ) -> AppointmentRequest:
@@ -111,7 +108,6 @@ def wanted_of(
         base_url: What absolute references to this server begin with.
         to_book: As of `appointment_request_from_resource`.
         to_hold: Likewise.
-        of_known: It must name an appointment that exists.
         schedule_of: Likewise.
         service_type_of: Likewise.
 
@@ -120,8 +116,6 @@ def wanted_of(
             the parameters have none.
     """
     kind, issues = ProblemKind.MALFORMED, list(call.faults)
-    if of_known and call.known is None and not issues:
-        issues.append(_UNNAMED)
     try:
         wanted = appointment_request_from_resource(
             call.appointment,
@@ -149,13 +143,10 @@ def wanted_of(
 
 def known_of(call: AppointmentCall) -> str:
     """
-    Return the id of a call's appointment.
-
-    Raises:
-        Problem: 400 when it names none.
+    Return the id of the appointment in a call that needs one and has no faults.
     """
     if call.known is None:
-        raise Problem([_UNNAMED], kind=ProblemKind.MALFORMED)
+        raise TypeError("the call was not checked")
     return call.known
 
 

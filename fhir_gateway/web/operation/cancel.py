@@ -45,7 +45,7 @@ class Cancel:
         with faults:
             check_key()
         with faults:
-            wanted = wanted_of(call, base_url=self._gateway.base_url, of_known=True)
+            wanted = wanted_of(call, base_url=self._gateway.base_url)
         faults.check()
         known = known_of(call)
         change = Change(wanted=wanted, sent=call.given, by_operation=True)

@@ -68,7 +68,6 @@ class Hold:
                 call,
                 base_url=base_url,
                 to_hold=is_new,
-                of_known=not is_new,
                 schedule_of=self._view.schedule,
                 service_type_of=self._view.service_type,
             )

@@ -11,7 +11,7 @@ from datetime import timedelta
 from flask import Response
 
 from fhir_gateway.fhir.appointment_operation import RESCHEDULE, AppointmentCall
-from fhir_gateway.fhir.outcome import Faults, Issue, Problem, ProblemKind
+from fhir_gateway.fhir.outcome import Faults
 from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.errors import TimeslotTaken
@@ -46,7 +46,11 @@ class Reschedule:
     def answer(self, id: str | None = None) -> Response:  # noqa: A002 - the name in FHIR's URL
         """Answer the present request."""
         body, call = read_call(
-            RESCHEDULE, instance=id, base_url=self._gateway.base_url, of_known=True
+            RESCHEDULE,
+            instance=id,
+            base_url=self._gateway.base_url,
+            moves=True,
+            of_known=True,
         )
         faults = Faults()
         with faults:
@@ -54,10 +58,9 @@ class Reschedule:
         with faults:
             check_key()
         with faults:
-            wanted = wanted_of(call, base_url=self._gateway.base_url, of_known=True)
+            wanted = wanted_of(call, base_url=self._gateway.base_url)
         faults.check()
         known = known_of(call)
-        _check_target(call, wanted.token)
 
         def move(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
             present = self._commands.read(known)
@@ -103,24 +106,3 @@ class Reschedule:
         raise TimeslotTaken(
             "No free time begins then in that schedule; search for another one."
         )
-
-
-def _check_target(call: AppointmentCall, token: TimeslotToken | None) -> None:
-    """
-    Check that a call names exactly one new time.
-
-    Raises:
-        Problem: 400.
-    """
-    if call.cancels:
-        code, fault = "value", "To cancel, call $cancel; $reschedule moves."
-    elif token is None and call.starts_at is None:
-        code, fault = "required", "Name the new time: slot-reference, or start."
-    elif token is not None and call.starts_at not in (None, token.starts_at):
-        code, fault = "value", "start is not the slot's: leave it out."
-    else:
-        return
-    raise Problem(
-        [Issue(code=code, diagnostics=fault, expression="Parameters")],
-        kind=ProblemKind.MALFORMED,
-    )
