@@ -6,28 +6,13 @@ contract of either is public yet, so an adapter is needed for each. Without one,
 acts for another person.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from fhir_gateway.model.grant import Basis
+from fhir_gateway.model.mandate import Mandate
 from fhir_gateway.model.person import PersonalIdentityNumber
 
-__all__ = ["Mandate", "MayAct", "NobodyElse"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mandate:
-    """
-    That one person may act for another.
-
-    Attributes:
-        basis: GUARDIAN or PROXY.
-        valid_until: When it ends: for a guardian at the child's 13th birthday.
-    """
-
-    basis: Basis
-    valid_until: datetime | None = None
+__all__ = ["MayAct", "NobodyElse"]
 
 
 class MayAct(Protocol):
