@@ -5,7 +5,6 @@ The program does not start with a faulty file; the error lists all faults.
 """
 
 import math
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from marshmallow import ValidationError
-from marshmallow.exceptions import SCHEMA
 
 from fhir_gateway.adapters.protocol import SchedulingAdapter
 from fhir_gateway.adapters.registry import (
@@ -21,11 +19,13 @@ from fhir_gateway.adapters.registry import (
     UnusableOptions,
     adapter_factory,
 )
+from fhir_gateway.adapters.schema_fault import sentences_from_messages
 from fhir_gateway.adapters.source_schema import SourceSchema
 from fhir_gateway.model.care_unit import CareUnit, Position
 from fhir_gateway.model.ids import HsaId, SourceName
 from fhir_gateway.model.regular_file import fault_of_file, is_absent
 from fhir_gateway.model.source import Budget, Source
+from fhir_gateway.model.toml_file import UnreadableToml, read_toml
 
 __all__ = ["ConfiguredSource", "WrongSources", "load_sources", "source_of_unit"]
 
@@ -104,27 +104,10 @@ def _maps(tables: Iterable[Any], folder: Path) -> list[Path]:
 
 
 def _document(path: Path) -> dict[str, Any]:
-    # Reading a pipe would block for ever.
-    if fault := fault_of_file(path):
-        raise WrongSources(path, [f"it {fault}"])
     try:
-        # Some editors begin a file with a byte order mark.
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise WrongSources(path, [f"it cannot be read: {error.strerror}"]) from error
-    except UnicodeDecodeError as error:
-        raise WrongSources(
-            path, [f"it is not TOML: its byte {error.start} is not UTF-8"]
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise WrongSources(path, [f"it is not TOML: {error}"]) from error
-    except RecursionError:
-        raise WrongSources(path, ["it is not TOML: it is nested too deeply"]) from None
-    except ValueError:
-        # Python refuses to read whole numbers of more than 4,300 digits.
-        raise WrongSources(
-            path, ["it is not TOML: a number in it has too many digits"]
-        ) from None
+        return read_toml(path)
+    except UnreadableToml as error:
+        raise WrongSources(path, [str(error)]) from error
 
 
 def source_of_unit(sources: Iterable[Source], unit: HsaId) -> Source | None:
@@ -156,7 +139,7 @@ def _configure(name: str, table: Mapping[str, Any], folder: Path) -> ConfiguredS
     try:
         data = SourceSchema().load(table)
     except ValidationError as error:
-        faults.extend(_sentences(error.messages_dict))
+        faults.extend(sentences_from_messages(error.messages_dict))
         # Check the readable settings too, to report all faults at once.
         data = error.valid_data if isinstance(error.valid_data, dict) else {}
         readable = _readable_units(data.get("units"))
@@ -292,18 +275,3 @@ def _ownership_faults(sources: Sequence[Source]) -> list[str]:
         for unit in source.units
         if (owner := source_of_unit(sources, unit.hsa_id)) not in (source, None)
     ]
-
-
-def _sentences(messages: Mapping[Any, Any], path: str = "") -> list[str]:
-    sentences = []
-    for key, value in messages.items():
-        if key == SCHEMA:
-            # The value should be a table and is none.
-            sentences.append(f"{path.removesuffix('.')}: is no table")
-            continue
-        where = f"{path}{key}"
-        if isinstance(value, dict):
-            sentences.extend(_sentences(value, f"{where}."))
-        else:
-            sentences.extend(f"{where}: {message}" for message in value)
-    return sentences
