@@ -8,6 +8,12 @@ says what a request at the limits costs.
 
 from typing import Final
 
+from fhir_gateway.model.json_reading import (
+    MOST_JSON_DEPTH,
+    MOST_JSON_ITEMS,
+    MOST_JSON_KEYS,
+)
+
 __all__ = [
     "MOST_BODY_PIECES",
     "MOST_COMMENT_CHARACTERS",
@@ -62,15 +68,6 @@ Pieces in which a body arrives: its chunks, or what the network delivers at once
 Each piece costs the same however short it is, and the largest body has 400 bytes in
 each of this many.
 """
-
-MOST_JSON_DEPTH: Final = 32
-"""Objects and lists within each other in a body of JSON."""
-
-MOST_JSON_KEYS: Final = 1_000
-"""Keys of all objects of a body of JSON together."""
-
-MOST_JSON_ITEMS: Final = 1_000
-"""Commas of a body of JSON: the number of its members and items."""
 
 MOST_PATCH_OPERATIONS: Final = 20
 """Operations of a JSON Patch."""

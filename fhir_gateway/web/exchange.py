@@ -12,8 +12,8 @@ from urllib.parse import unquote_to_bytes
 import orjson
 from flask import Response, request
 
-from fhir_gateway.fhir.json_reading import UnreadableJson, read_json
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
+from fhir_gateway.model.json_reading import UnreadableJson, read_json
 from fhir_gateway.model.timekeeping import Clock, http_date_text, now
 from fhir_gateway.web.field_value import MediaRange, list_members, word
 

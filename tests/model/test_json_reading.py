@@ -13,12 +13,12 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fhir_gateway.fhir.json_reading import UnreadableJson, read_json
 from fhir_gateway.fhir.limits import (
     MOST_JSON_BYTES,
     MOST_JSON_ITEMS,
     MOST_JSON_KEYS,
 )
+from fhir_gateway.model.json_reading import UnreadableJson, read_json
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 _JSON = st.recursive(

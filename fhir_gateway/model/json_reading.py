@@ -6,13 +6,22 @@ import json
 import re
 from typing import Any, Final, NoReturn
 
-from fhir_gateway.fhir.limits import (
-    MOST_JSON_DEPTH,
-    MOST_JSON_ITEMS,
-    MOST_JSON_KEYS,
-)
+__all__ = [
+    "MOST_JSON_DEPTH",
+    "MOST_JSON_ITEMS",
+    "MOST_JSON_KEYS",
+    "UnreadableJson",
+    "read_json",
+]
 
-__all__ = ["UnreadableJson", "read_json"]
+MOST_JSON_DEPTH: Final = 32
+"""Objects and lists within each other in a body of JSON."""
+
+MOST_JSON_KEYS: Final = 1_000
+"""Keys of all objects of a body of JSON together."""
+
+MOST_JSON_ITEMS: Final = 1_000
+"""Commas of a body of JSON: the number of its members and items."""
 
 # A string with its quotes, also one that does not end. The pattern never backtracks:
 # each place to return to would take a hundred bytes per escape.
