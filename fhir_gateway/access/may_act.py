@@ -28,7 +28,7 @@ class MayAct(Protocol):
         Return the mandate of one person to act for another at a time.
 
         None also where nothing is known of one of them, or where one of them has
-        protected identity: a caller must not tell these apart.
+        protected identity: a caller must not distinguish these.
 
         Raises:
             Unavailable: It could not be asked.

@@ -1,5 +1,5 @@
 """
-The policy: which role may use which interaction, and for whose data.
+The policy: which role may use which interaction, and on which data.
 
 `docs/access.md` shows the same table to people, and a test compares the two. A SMART
 scope narrows what the table allows; it never widens it.
@@ -30,7 +30,7 @@ _LETTERS: Final = {
 
 class Rule(Enum):
     """
-    Whose data an interaction may reach.
+    The data that an interaction may reach.
 
     OPEN: free times and the directory of units, which are no person's data.
     OWN: those of the principal, and of whom it may act for.
@@ -76,7 +76,7 @@ class Row:
     Attributes:
         role: Which principals it is about.
         interactions: What they may use.
-        rule: For whose data.
+        rule: The data that they may reach.
         purposes: For which purposes only.
     """
 

@@ -101,7 +101,7 @@ class Principal:
 
     @property
     def client_key(self) -> str:
-        """Return a text that is the same for the same program, whoever uses it."""
+        """Return a text that is the same for the same program, for all its users."""
         return f"{self.issuer}\n{self.client}"
 
     def is_at(self, unit: HsaId) -> bool:
