@@ -16,6 +16,7 @@ from fhir_gateway.model.errors import GatewayError
 from fhir_gateway.model.ids import BookingId
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timeslot import Timeslot
+from fhir_gateway.services.booking.alarming import raise_alarm
 from fhir_gateway.services.booking.read_back import (
     ReadBack,
     Sighting,
@@ -162,7 +163,8 @@ class Recording:
         if alarm is not None:
             # Another time, place or person than requested: what was booked is unknown,
             # so the booking stays pending.
-            self._settlement.flag(
+            raise_alarm(
+                self._journal,
                 intent,
                 alarm,
                 "region booked something else"
@@ -176,8 +178,8 @@ class Recording:
         self, intent: WriteIntent, error: BookingIdTaken
     ) -> WriteOutcome:
         _log.warning("booking id rejected", booking=intent.booking, error=str(error))
-        self._settlement.flag(
-            intent, Alarm.SOMETHING_ELSE, "booking id is already in use"
+        raise_alarm(
+            self._journal, intent, Alarm.SOMETHING_ELSE, "booking id is already in use"
         )
         return self._journal.settlements.settle_unknown(intent), None
 

@@ -144,10 +144,6 @@ class Settlement:
         pause = _PAUSES[min(intent.attempts, len(_PAUSES) - 1)]
         self._count_vain_look(intent, pause * self._settles_within(intent))
 
-    def flag(self, intent: WriteIntent, alarm: Alarm, event: str) -> None:
-        """Flag a write and log that once, or twice if a process dies in between."""
-        raise_alarm(self._journal, intent, alarm, event)
-
     def _settle_time(self, record: BookingRecord, intent: WriteIntent) -> BookingRecord:
         timeslot = intent.timeslot or record.timeslot
         sighting = self._read_back.look(record, timeslot)
@@ -170,7 +166,7 @@ class Settlement:
             sighting: What the list has at its new time.
         """
         if self._stands_at_both_times(record, intent, sighting):
-            self.flag(intent, Alarm.DUPLICATE, "duplicate booking")
+            raise_alarm(self._journal, intent, Alarm.DUPLICATE, "duplicate booking")
 
     def _settle_cancel(
         self, record: BookingRecord, intent: WriteIntent
@@ -256,14 +252,16 @@ class Settlement:
         return record
 
     def _flag_begun(self, record: BookingRecord, intent: WriteIntent) -> BookingRecord:
-        self.flag(intent, Alarm.BEGUN, "outcome unknown and time begun")
+        raise_alarm(
+            self._journal, intent, Alarm.BEGUN, "outcome unknown and time begun"
+        )
         self._count_vain_look(intent, _AFTER_THE_VISIT)
         return record
 
     def _flag_ambiguous(
         self, record: BookingRecord, intent: WriteIntent
     ) -> BookingRecord:
-        self.flag(intent, Alarm.AMBIGUOUS, "outcome ambiguous")
+        raise_alarm(self._journal, intent, Alarm.AMBIGUOUS, "outcome ambiguous")
         self._count_vain_look(intent, self._settles_within(intent) * _PAUSES[-1])
         return record
 
@@ -293,7 +291,7 @@ class Settlement:
     ) -> None:
         sent_at = intent.sent_at
         if sent_at is not None and self._clock() - sent_at >= _OVERDUE:
-            self.flag(intent, Alarm.OVERDUE, "outcome overdue")
+            raise_alarm(self._journal, intent, Alarm.OVERDUE, "outcome overdue")
         try:
             self._journal.outcomes.postpone(intent, until=pause, unchanged=unchanged)
         except LostIntent:
