@@ -153,16 +153,28 @@ class _Checker:
             )
             if kept is not _NOTHING:
                 sound[name] = kept
-        if kind == "Extension" and "extension" in sound and choices:
+        if kind == "Extension":
+            has_both = "extension" in sound and bool(choices)
+            self._check_extension(value, path, has_both=has_both)
+        for name, definition in definitions.items():
+            if definition.is_required and name not in value:
+                self._lose("required", "The element is required.", f"{path}.{name}")
+        return sound
+
+    def _check_extension(
+        self, value: Mapping[str, Any], path: str, *, has_both: bool
+    ) -> None:
+        """Check ext-1; a member that was refused explains what is missing."""
+        if has_both:
             self._fault(
                 "invariant",
                 "ext-1: an extension has a value or extensions, never both.",
                 path,
             )
-        for name, definition in definitions.items():
-            if definition.is_required and name not in value:
-                self._lose("required", "The element is required.", f"{path}.{name}")
-        return sound
+        elif value.keys() <= {"id", "url"}:
+            self._fault(
+                "invariant", "ext-1: an extension has a value or extensions.", path
+            )
 
     def _element(
         self,

@@ -69,7 +69,10 @@ def faults(resource: dict[str, Any]) -> list[tuple[str, str]]:
                     "family": "von T",
                     "_family": {"extension": [{"url": "urn:x", "valueString": "von"}]},
                     "given": ["A", None],
-                    "_given": [None, {"extension": [{"url": "urn:x"}]}],
+                    "_given": [
+                        None,
+                        {"extension": [{"url": "urn:x", "valueCode": "x"}]},
+                    ],
                 }
             ],
             birthDate="1912-12-12",
@@ -258,7 +261,11 @@ def test_what_is_in_order_is_in_order_for_others(elements: dict[str, Any]) -> No
 
 def test_an_extension_has_a_value_or_extensions() -> None:
     """ext-1: never both."""
-    both = {"url": "urn:x", "valueCode": "x", "extension": [{"url": "urn:y"}]}
+    both = {
+        "url": "urn:x",
+        "valueCode": "x",
+        "extension": [{"url": "urn:y", "valueCode": "y"}],
+    }
 
     assert faults(appointment(extension=[both])) == [
         (
@@ -266,3 +273,36 @@ def test_an_extension_has_a_value_or_extensions() -> None:
             "ext-1: an extension has a value or extensions, never both.",
         )
     ]
+
+
+@pytest.mark.parametrize("more", [{}, {"id": "a"}])
+def test_an_extension_says_something(more: dict[str, Any]) -> None:
+    """ext-1: an extension without a value and without extensions is a fault."""
+    assert faults(appointment(extension=[{"url": "urn:x", **more}])) == [
+        (
+            "Appointment.extension[0]",
+            "ext-1: an extension has a value or extensions.",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [
+        {"url": "urn:x", "valueCode": 1},
+        {"url": "urn:x", "valueUnheardOf": "x"},
+        {"url": "urn:x", "extension": []},
+        {"url": "urn:x", "extension": [{"url": "urn:y"}]},
+    ],
+)
+def test_a_faulty_value_of_an_extension_is_one_fault(extension: dict[str, Any]) -> None:
+    """A value that cannot be read is not missing, too."""
+    assert len(faults(appointment(extension=[extension]))) == 1
+
+
+def test_extensions_of_a_value_are_enough() -> None:
+    """An extension may state why it has no value."""
+    reason = {"url": "urn:reason", "valueCode": "unknown"}
+    absent = {"url": "urn:x", "_valueCode": {"extension": [reason]}}
+
+    assert faults(appointment(extension=[absent])) == []
