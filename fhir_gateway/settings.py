@@ -6,7 +6,7 @@ import errno
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -47,9 +47,8 @@ _URL: Final = re.compile(
 )
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?")
 
-_HOST_NAME: Final = re.compile(
-    r"[a-z0-9](?:[a-z0-9.\-]*[a-z0-9])?|[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*"
-)
+_HOST_NAME: Final = re.compile(r"(?!.*\.\.)[a-z0-9](?:[a-z0-9.\-]*[a-z0-9])?")
+_DOTTED_DIGITS: Final = re.compile(r"[0-9.]+\.[0-9]+")
 # A server that listens everywhere answers at these addresses.
 _UNSPECIFIED: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - never listened on
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -339,7 +338,7 @@ def _hosts(
         for text in environment.get(name, "").split(",")
         if text.strip()
     ]
-    if not all(map(_HOST_NAME.fullmatch, hosts)):
+    if not all(map(_is_host, hosts)):
         faults.append(
             f"{name} must be names or addresses without ports, separated by commas"
         )
@@ -395,6 +394,18 @@ def _has_host(url: str) -> bool:
         host = parts.hostname or ""
         if parts.port == 0 or parts.netloc.endswith(":"):
             return False
-        return bool(_HOST_NAME.fullmatch(host)) and ".." not in host
+        return _is_host(host)
     except ValueError:
         return False
+
+
+def _is_host(text: str) -> bool:
+    """Return whether a text is a name in lower case, or an address without a zone."""
+    try:
+        if ":" in text:
+            return IPv6Address(text).scope_id is None
+        if _DOTTED_DIGITS.fullmatch(text):
+            IPv4Address(text)
+    except ValueError:
+        return False
+    return bool(_HOST_NAME.fullmatch(text))

@@ -102,15 +102,33 @@ def test_an_empty_setting_is_none() -> None:
     assert Settings.from_environment(empty) == Settings.from_environment({})
 
 
-@pytest.mark.parametrize("hosts", ["a:80", "https://a", "a b", "*", "a/b", "[::1]"])
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        *("a:80", "https://a", "a b", "*", "a/b", "[::1]", "a..example", "-a"),
+        *("1:2:3", "fd00::1::2", "::12345", "::1.2.3", "fe80::1%eth0", "fd00::1:"),
+        *("256.1.1.1", "10.1.2", "10.1.2.3.4", "10.01.2.3"),
+    ],
+)
 def test_a_host_is_a_name_or_an_address(hosts: str) -> None:
-    """Ports, paths and patterns are none."""
+    """Ports, paths, patterns and digits of no address are none."""
     (fault,) = faults(FHIR_GATEWAY_ALLOWED_HOSTS=f"ok.example,{hosts}")
 
     assert fault == (
         "FHIR_GATEWAY_ALLOWED_HOSTS must be names or addresses without ports, separated"
         " by commas"
     )
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["a", "proxy-1.example", "10.1.2.3", "::1", "fd00::1", "::ffff:10.1.2.3", "4711"],
+)
+def test_each_form_of_a_host_is_allowed(host: str) -> None:
+    """A name, a container's id and an address of IPv4 or IPv6 are hosts."""
+    found = Settings.from_environment({"FHIR_GATEWAY_ALLOWED_HOSTS": host})
+
+    assert host in found.hosts
 
 
 def test_the_address_to_listen_on_is_a_host() -> None:
