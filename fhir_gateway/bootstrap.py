@@ -16,6 +16,11 @@ from typing import Final
 
 import structlog
 
+from fhir_gateway.access.issuers import (
+    TrustedIssuers,
+    WrongIssuers,
+    load_issuers,
+)
 from fhir_gateway.adapters.protocol import SchedulingAdapter
 from fhir_gateway.adapters.sources import (
     ConfiguredSource,
@@ -80,6 +85,7 @@ __all__ = [
     "existing_journal",
     "make_data_folder",
     "program",
+    "read_issuers",
     "read_sources",
     "running_redis",
 ]
@@ -210,7 +216,7 @@ def check_redis(url: str) -> str:
 
 class WrongFiles(ValueError):
     """
-    The file of sources, or a file that it names, cannot be used.
+    The file of sources or of issuers, or a file that it names, cannot be used.
 
     Attributes:
         faults: One sentence each, with the file.
@@ -278,6 +284,24 @@ def read_sources(
             each.adapter.close()
         raise WrongFiles(faults)
     return configured, meanings
+
+
+def read_issuers(path: Path, *, audience: str) -> TrustedIssuers:
+    """
+    Return the trusted issuers and the known clients of a file.
+
+    Args:
+        path: The file.
+        audience: The audience where the file names none.
+
+    Raises:
+        WrongFiles: The file cannot be used; all faults are listed.
+    """
+    try:
+        return load_issuers(path, audience=audience)
+    except WrongIssuers as error:
+        where = _absolute(path)
+        raise WrongFiles([f"{where}: {fault}" for fault in error.faults]) from error
 
 
 def _absolute(path: Path) -> Path:

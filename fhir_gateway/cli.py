@@ -29,6 +29,7 @@ from fhir_gateway.bootstrap import (
     embedded_redis,
     existing_journal,
     program,
+    read_issuers,
     read_sources,
     running_redis,
 )
@@ -437,29 +438,39 @@ def _settings_of_environment(*, with_sources: bool) -> Settings:
     if with_sources:
         # With a wrong canonical base every ConceptMap would look wrong too.
         with suppress(WrongSettings):
-            faults.extend(_faults_of_sources())
+            faults.extend(_faults_of_files())
     if settings is None or faults:
         fault = start_fault(WrongSettings(faults), None)
         _fail(fault.lines, fault.exit_code)
     return settings
 
 
-def _faults_of_sources() -> tuple[str, ...]:
-    named = ("FHIR_GATEWAY_SOURCES", "FHIR_GATEWAY_CANONICAL_BASE")
+def _faults_of_files() -> tuple[str, ...]:
+    named = (
+        "FHIR_GATEWAY_SOURCES",
+        "FHIR_GATEWAY_ISSUERS",
+        "FHIR_GATEWAY_CANONICAL_BASE",
+    )
     settings = Settings.from_environment(
         {name: os.environ[name] for name in named if name in os.environ}
         # A wrong data folder is another fault.
         | {"FHIR_GATEWAY_DATA_DIR": os.sep}
     )
+    faults: list[str] = []
     try:
         configured, _ = read_sources(
             settings.sources, Vocabulary(settings.canonical_base), is_rehearsal=True
         )
+        for each in configured:
+            each.adapter.close()
     except WrongFiles as error:
-        return error.faults
-    for each in configured:
-        each.adapter.close()
-    return ()
+        faults.extend(error.faults)
+    if settings.issuers is not None:
+        try:
+            read_issuers(settings.issuers, audience=settings.base_url)
+        except WrongFiles as error:
+            faults.extend(error.faults)
+    return tuple(faults)
 
 
 @contextmanager

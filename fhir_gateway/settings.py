@@ -55,6 +55,9 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 ENVIRONMENT: Final = {
     "FHIR_GATEWAY_SOURCES": "the TOML file of sources; default sources.toml",
+    "FHIR_GATEWAY_ISSUERS": (
+        "the TOML file of trusted issuers of access tokens; default: none"
+    ),
     "FHIR_GATEWAY_DATA_DIR": "the folder of the embedded stores; default .fhir-gateway",
     "FHIR_GATEWAY_HOST": "the address to listen on; default 127.0.0.1",
     "PORT": "the port to listen on; default 8080",
@@ -112,6 +115,7 @@ class Settings:
     Attributes:
         hosts: The names that clients may call the server by, in lower case, without a
             port; an address of IPv6 without brackets.
+        issuers: None without access tokens.
         redis_url: None for one of our own.
         database_url: SQLite in the data folder when DATABASE_URL is not set.
         has_own_database: DATABASE_URL is not set.
@@ -119,6 +123,7 @@ class Settings:
     """
 
     sources: Path
+    issuers: Path | None
     data_dir: Path
     host: str
     port: int
@@ -184,6 +189,7 @@ class Settings:
                 "FHIR_GATEWAY_HOST must be an address or a host name, without a port"
             )
         hosts = _hosts(environment, "FHIR_GATEWAY_ALLOWED_HOSTS", faults)
+        issuers = _text(environment, "FHIR_GATEWAY_ISSUERS")
         data_dir = Path(_text(environment, "FHIR_GATEWAY_DATA_DIR") or ".fhir-gateway")
         journal_keys = _journal_keys(environment, faults)
         redis = _text(environment, "REDIS_URL") or None
@@ -203,6 +209,7 @@ class Settings:
             raise WrongSettings(faults)
         return cls(
             sources=Path(_text(environment, "FHIR_GATEWAY_SOURCES") or "sources.toml"),
+            issuers=Path(issuers) if issuers else None,
             data_dir=data_dir,
             host=host,
             port=port,

@@ -14,6 +14,12 @@ import yaml
 from lxml import etree
 from pem import write_certificate
 
+from fhir_gateway.access.issuer_schema import (
+    ClaimsSchema,
+    ClientSchema,
+    IssuerSchema,
+)
+from fhir_gateway.access.issuers import load_issuers
 from fhir_gateway.adapters.scheduling_1_1.options import Options
 from fhir_gateway.adapters.source_schema import SourceSchema, UnitSchema
 from fhir_gateway.adapters.sources import load_sources
@@ -149,6 +155,32 @@ def test_each_key_of_a_source_has_a_row(name: str) -> None:
 def test_each_key_of_a_unit_has_a_row(name: str) -> None:
     """Every key of a unit's table has a row in the configuration's page."""
     assert f"\n| `{name}` |" in _section("configuration.md", "### Units")
+
+
+@pytest.mark.parametrize(
+    ("heading", "name"),
+    [
+        *(("### Issuers", name) for name in IssuerSchema().fields),
+        *(("### Claims", name) for name in ClaimsSchema().fields),
+        *(("### Clients", name) for name in ClientSchema().fields),
+    ],
+)
+def test_each_key_of_the_file_of_issuers_has_a_row(heading: str, name: str) -> None:
+    """Every key of the tables of issuers and clients has a row under its heading."""
+    assert f"\n| `{name}` |" in _section("configuration.md", heading)
+
+
+def test_the_example_of_issuers_can_be_loaded(tmp_path: Path) -> None:
+    """The configuration page's example is a file of issuers that can be used."""
+    section = _section("configuration.md", "## The file of issuers")
+    (example,) = re.findall(r"```toml\n(.*?)```", section, re.DOTALL)
+    path = tmp_path / "issuers.toml"
+    path.write_text(example, encoding="utf-8")
+
+    trusted = load_issuers(path, audience="https://gateway.example.org/fhir")
+
+    assert [each.issuer for each in trusted.issuers] == ["https://idp.example.org"]
+    assert [each.id for each in trusted.clients] == ["region-norr", "drift"]
 
 
 @pytest.mark.parametrize("name", Options.__slots__)

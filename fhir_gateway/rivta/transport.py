@@ -68,7 +68,7 @@ _TIMES_TO_CONNECT: Final = 3
 
 
 class _UnexpectedHttp(http.client.HTTPException):
-    """The bytes received are no answer to a POST."""
+    """The bytes received are no answer to our request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,7 @@ class Reply:
 
 class Transport:
     """
-    Posts documents, each over a connection of its own.
+    Makes requests, each over a connection of its own.
 
     Args:
         credentials: For mutual TLS. Changed files are read anew.
@@ -138,11 +138,39 @@ class Transport:
             ValueError: The answer was no HTTP.
             urllib3.exceptions.HTTPError: The call failed within urllib3.
         """
+        return self._ask(
+            "POST", url, headers, document, timeout=timeout, most_bytes=most_bytes
+        )
+
+    def get(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        timeout: float,
+        most_bytes: int,
+    ) -> Reply:
+        """
+        Return what is at an address; parameters and errors are those of `post`.
+        """
+        return self._ask("GET", url, headers, timeout=timeout, most_bytes=most_bytes)
+
+    def _ask(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        document: bytes | None = None,
+        *,
+        timeout: float,
+        most_bytes: int,
+    ) -> Reply:
         is_secure = url.lower().startswith("https:")
         context = self._tls_context() if is_secure else None
         with (
             _Session(context) as session,
-            session.post(
+            session.request(
+                method,
                 url,
                 data=document,
                 headers={

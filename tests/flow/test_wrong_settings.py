@@ -416,6 +416,45 @@ def test_a_pipe_for_a_file_of_sources_is_a_line(run: Run, tmp_path: Path) -> Non
     )
 
 
+def test_faults_of_both_files_are_lines_at_once(run: Run, tmp_path: Path) -> None:
+    """An operator reads what is wrong with sources and issuers in one go."""
+    issuers = tmp_path / "issuers.toml"
+    issuers.write_text('[[client]]\nissuer = "https://a"\nid = "b"\nrole = "operator"')
+
+    result = run(
+        "sources", toml="colour = 3", FHIR_GATEWAY_ISSUERS=str(tmp_path / issuers)
+    )
+
+    assert (lines_of(result), result.exit_code) == (
+        [
+            (
+                f"{tmp_path}/sources.toml: colour: is no setting; the only table is"
+                " [sources]"
+            ),
+            (
+                f"{tmp_path}/sources.toml: sources: there is none; write a table"
+                " [sources.NAME]"
+            ),
+            f"{tmp_path}/issuers.toml: issuer: there is none; write a table [[issuer]]",
+            (
+                f"{tmp_path}/issuers.toml: client 1: issuer: no [[issuer]] of this"
+                " file has that name"
+            ),
+        ],
+        2,
+    )
+
+
+def test_an_absent_file_of_issuers_is_a_line(run: Run, tmp_path: Path) -> None:
+    """A server that should check tokens does not start without their issuers."""
+    result = run("sources", FHIR_GATEWAY_ISSUERS=str(tmp_path / "gone.toml"))
+
+    assert (lines_of(result), result.exit_code) == (
+        [f"{tmp_path}/gone.toml: it cannot be read: No such file or directory"],
+        2,
+    )
+
+
 def test_a_byte_order_mark_before_the_sources_is_read_over(run: Run) -> None:
     """What some editors begin a file with is no fault of it."""
     result = run("sources", toml=b"\xef\xbb\xbf" + SOURCE.encode(), PORT="x")

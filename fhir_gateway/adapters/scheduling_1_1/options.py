@@ -3,8 +3,7 @@ The options of a source of crm:scheduling 1.1.
 """
 
 import re
-import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -13,12 +12,12 @@ from urllib.parse import urlsplit
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
+from fhir_gateway.adapters.pem_file import pem_fault
 from fhir_gateway.adapters.registry import UnusableOptions
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.ids import HsaId, LogicalAddress
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.loopback import is_loopback
-from fhir_gateway.model.regular_file import fault_of_file
 
 __all__ = ["BookingIdInMakeBooking", "Options", "options_from_mapping"]
 
@@ -122,37 +121,6 @@ def _has_address(endpoint: str) -> bool:
         return False
 
 
-def _load_certificate(path: str) -> None:
-    # Without this empty password OpenSSL would ask for one on the terminal.
-    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(path, password="")
-
-
-def _load_trust(path: str) -> None:
-    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-
-
-# The function that loads each file, and the content that the file must have.
-_PEM_FILES: Final[Mapping[str, tuple[Callable[[str], None], str]]] = {
-    "certificate": (
-        _load_certificate,
-        "a certificate and the key that belongs to it, without a password",
-    ),
-    "trust": (_load_trust, "one certificate or more"),
-}
-
-
-def _pem_fault(option: str, path: str) -> str | None:
-    """Return the fault of a file, without OpenSSL's own text."""
-    load, expected = _PEM_FILES[option]
-    if fault := fault_of_file(path):
-        return fault if "path" in fault.split() else f"the file {path} {fault}"
-    try:
-        load(path)
-    except ssl.SSLError:
-        return f"the file {path} must hold, in PEM, {expected}"
-    return None
-
-
 def _check_endpoint(endpoint: str) -> None:
     if faults := list(_endpoint_faults(endpoint)):
         raise ValidationError(faults)
@@ -166,7 +134,7 @@ def _check_hsa_id(text: str) -> None:
 
 
 def _check_pem(option: str, path: str) -> None:
-    if fault := _pem_fault(option, path):
+    if fault := pem_fault(option, path):
         raise ValidationError(fault)
 
 
