@@ -5,12 +5,13 @@ Settings from the environment; docs/configuration.md describes each.
 import errno
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from fhir_gateway.model.client_limits import ClientLimits
 from fhir_gateway.stores.database_url import (
     WrongDatabase,
     database_url,
@@ -51,6 +52,10 @@ _HOST_NAME: Final = re.compile(r"(?!.*\.\.)[a-z0-9](?:[a-z0-9.\-]*[a-z0-9])?")
 _DOTTED_DIGITS: Final = re.compile(r"[0-9.]+\.[0-9]+")
 # A server that listens everywhere answers at these addresses.
 _UNSPECIFIED: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - never listened on
+# Of each limit of a client or a resident; there is no "off".
+_LIMITS: Final = range(1, 1_000_001)
+_LIMIT: Final = "FHIR_GATEWAY_LIMIT_"
+
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 ENVIRONMENT: Final = {
@@ -88,6 +93,30 @@ ENVIRONMENT: Final = {
     "FHIR_GATEWAY_WIPED_AFTER_DAYS": (
         "days after a visit until all that is personal is wiped; default 30"
     ),
+    "FHIR_GATEWAY_LIMIT_SEARCHES": (
+        "searches and reads of open data that one client may make a minute; default"
+        " 3000"
+    ),
+    "FHIR_GATEWAY_LIMIT_REGION_CALLS": (
+        "requests that ask a region which one client may make a minute; default 300"
+    ),
+    "FHIR_GATEWAY_LIMIT_FAILED_LOOKS": (
+        "requests for an unknown appointment, or with a refused token, that one client"
+        " may make an hour; default 120"
+    ),
+    "FHIR_GATEWAY_LIMIT_REQUEST_KEYS": (
+        "request keys that one client may send an hour; default 6000"
+    ),
+    "FHIR_GATEWAY_LIMIT_HOLDS": "times that one client may hold at once; default 100",
+    "FHIR_GATEWAY_LIMIT_HOLDS_AN_HOUR": (
+        "times that one client may hold an hour, each renewal counted; default 600"
+    ),
+    "FHIR_GATEWAY_LIMIT_RESIDENT_HOLDS": (
+        "times that may be held for one resident at once; default 2"
+    ),
+    "FHIR_GATEWAY_LIMIT_RESIDENT_BOOKINGS": (
+        "bookings that one resident may have ahead; default 30"
+    ),
     "REDIS_URL": "Redis; default: one of our own in the data folder",
     "DATABASE_URL": "SQLite or PostgreSQL; default: SQLite in the data folder",
     "SANDBOX_PORT": "the port of the sandbox's regions; default 8090",
@@ -119,6 +148,7 @@ class Settings:
         redis_url: None for one of our own.
         database_url: SQLite in the data folder when DATABASE_URL is not set.
         has_own_database: DATABASE_URL is not set.
+        limits: How much one client and one resident may ask.
         journal_keys: Empty for one that is made in the data folder.
     """
 
@@ -135,6 +165,7 @@ class Settings:
     answers_within_s: int
     drains_for_s: int
     wiped_after_days: int
+    limits: ClientLimits
     journal_keys: tuple[str, ...]
     redis_url: str | None
     database_url: str
@@ -174,6 +205,12 @@ class Settings:
                 ("FHIR_GATEWAY_DRAINS_FOR_S", 5, range(61)),
                 ("FHIR_GATEWAY_WIPED_AFTER_DAYS", 30, range(1, 3651)),
             )
+        }
+        limits = {
+            name: _number(
+                environment, f"{_LIMIT}{name.upper()}", default, _LIMITS, faults
+            )
+            for name, default in asdict(ClientLimits()).items()
         }
         port = numbers["PORT"]
         host = _text(environment, "FHIR_GATEWAY_HOST") or "127.0.0.1"
@@ -224,6 +261,7 @@ class Settings:
             answers_within_s=numbers["FHIR_GATEWAY_ANSWERS_WITHIN_S"],
             drains_for_s=numbers["FHIR_GATEWAY_DRAINS_FOR_S"],
             wiped_after_days=numbers["FHIR_GATEWAY_WIPED_AFTER_DAYS"],
+            limits=ClientLimits(**limits),
             journal_keys=journal_keys,
             redis_url=redis,
             database_url=database or sqlite_url(folder / JOURNAL_FILE),

@@ -12,6 +12,7 @@ Errors of the domain, free of HTTP.
     │   ├── Stale          the client's version is not the current one
     │   └── TimeslotTaken  somebody else has the time
     ├── Refused            the region refused, with its own text
+    ├── LimitReached       the client, or the resident, has used up a limit
     ├── Busy               too many requests at once; try again
     ├── Unavailable        the source could not be reached; nothing was sent
     ├── SourceFault        the source answered with a technical fault
@@ -23,6 +24,7 @@ the error code of an error without one of its own. No message here ever holds a 
 number, a name or a free text of a resident.
 """
 
+from datetime import timedelta
 from enum import Enum
 from typing import ClassVar
 
@@ -36,6 +38,7 @@ __all__ = [
     "Forbidden",
     "GatewayError",
     "Incorrect",
+    "LimitReached",
     "MalformedAnswer",
     "NotFound",
     "NotPermitted",
@@ -64,6 +67,7 @@ class Category(Enum):
     STALE = "stale"
     TAKEN = "taken"
     REFUSED = "refused"
+    LIMITED = "limited"
     BUSY = "busy"
     UNAVAILABLE = "unavailable"
     FAULT = "fault"
@@ -235,6 +239,30 @@ class Refused(GatewayError):
 
     category = Category.REFUSED
     default_party = Party.REGION
+
+
+class LimitReached(GatewayError):
+    """
+    The client, or the resident, has used up a limit; nothing was done.
+
+    Args:
+        retry_after: In how long the same request may succeed.
+    """
+
+    category = Category.LIMITED
+    default_party = Party.CLIENT
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: timedelta = timedelta(minutes=1),
+        source: SourceName | None = None,
+        interaction: str | None = None,
+        party: Party | None = None,
+    ) -> None:
+        super().__init__(message, source=source, interaction=interaction, party=party)
+        self.retry_after = retry_after
 
 
 class Busy(GatewayError):

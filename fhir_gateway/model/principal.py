@@ -104,6 +104,17 @@ class Principal:
         """Return a text that is the same for the same program, for all its users."""
         return f"{self.issuer}\n{self.client}"
 
+    @property
+    def limited_as(self) -> str:
+        """
+        Return a text that is the same for requests that share limits.
+
+        Persons may all use one program: one of them must not use up the others' share.
+        """
+        if self.role in (Role.RESIDENT, Role.STAFF):
+            return self.key
+        return f"{self.role.value}\n{self.client_key}"
+
     def is_at(self, unit: HsaId) -> bool:
         """Return whether a unit is one of a regional system's own."""
         return unit.startswith(self.units) if self.units else False

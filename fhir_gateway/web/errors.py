@@ -2,6 +2,7 @@
 Failures as HTTP: the only module with status codes of errors.
 """
 
+from math import ceil
 from typing import Final
 from uuid import uuid4
 
@@ -26,6 +27,7 @@ from fhir_gateway.model.errors import (
     Busy,
     Category,
     GatewayError,
+    LimitReached,
     NotPermitted,
     Unauthenticated,
 )
@@ -54,6 +56,7 @@ STATUSES: Final = {
     Category.STALE: 412,
     Category.TAKEN: 409,
     Category.REFUSED: 422,
+    Category.LIMITED: 429,
     Category.BUSY: 503,
     Category.UNAVAILABLE: 503,
     Category.FAULT: 500,
@@ -144,6 +147,9 @@ def error_response(error: GatewayError) -> Response:
     headers = {}
     if status == 503:  # noqa: PLR2004 - Service Unavailable
         headers["Retry-After"] = _RETRY_AFTER_S
+    if isinstance(error, LimitReached):
+        # Whole seconds, and never too early.
+        headers["Retry-After"] = str(max(1, ceil(error.retry_after.total_seconds())))
     if challenge := _challenge(error):
         headers["WWW-Authenticate"] = challenge
     return fhir_response(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fhir_gateway.model.client_limits import ClientLimits
 from fhir_gateway.settings import (
     ENVIRONMENT,
     Settings,
@@ -40,6 +41,7 @@ def test_an_empty_environment_is_enough() -> None:
         answers_within_s=10,
         drains_for_s=5,
         wiped_after_days=30,
+        limits=ClientLimits(),
         journal_keys=(),
         redis_url=None,
         database_url=f"sqlite:///{Path('.fhir-gateway/journal.sqlite').resolve()}",
@@ -65,6 +67,14 @@ def test_every_setting_is_heeded() -> None:
         "FHIR_GATEWAY_DRAINS_FOR_S": "9",
         "FHIR_GATEWAY_WIPED_AFTER_DAYS": "7",
         "FHIR_GATEWAY_JOURNAL_KEYS": f"{NEW}, {OLD},,",
+        "FHIR_GATEWAY_LIMIT_SEARCHES": "1",
+        "FHIR_GATEWAY_LIMIT_REGION_CALLS": "2",
+        "FHIR_GATEWAY_LIMIT_FAILED_LOOKS": "3",
+        "FHIR_GATEWAY_LIMIT_REQUEST_KEYS": "4",
+        "FHIR_GATEWAY_LIMIT_HOLDS": "5",
+        "FHIR_GATEWAY_LIMIT_HOLDS_AN_HOUR": "6",
+        "FHIR_GATEWAY_LIMIT_RESIDENT_HOLDS": "7",
+        "FHIR_GATEWAY_LIMIT_RESIDENT_BOOKINGS": "1000000",
         "REDIS_URL": "redis://r",
         "DATABASE_URL": "postgresql://p",
         "SANDBOX_PORT": "81",
@@ -90,11 +100,32 @@ def test_every_setting_is_heeded() -> None:
         answers_within_s=4,
         drains_for_s=9,
         wiped_after_days=7,
+        limits=ClientLimits(
+            searches=1,
+            region_calls=2,
+            failed_looks=3,
+            request_keys=4,
+            holds=5,
+            holds_an_hour=6,
+            resident_holds=7,
+            resident_bookings=1_000_000,
+        ),
         journal_keys=(NEW, OLD),
         redis_url="redis://r",
         database_url="postgresql://p",
         has_own_database=False,
         sandbox_port=81,
+    )
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1000001", "off", "1.5"])
+@pytest.mark.parametrize(
+    "name", [each for each in ENVIRONMENT if each.startswith("FHIR_GATEWAY_LIMIT_")]
+)
+def test_no_limit_can_be_switched_off(name: str, value: str) -> None:
+    """A limit is a whole number from one to a million."""
+    assert faults(**{name: value}) == (
+        f"{name} must be a whole number from 1 to 1000000",
     )
 
 

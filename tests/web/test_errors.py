@@ -5,6 +5,7 @@ Failures as HTTP: each kind has its status, and nothing inside is shown.
 import logging
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -88,6 +89,25 @@ def test_a_failure_has_its_status_and_code(
 
 
 @pytest.mark.parametrize(
+    ("retry_after", "seconds"),
+    [
+        pytest.param(timedelta(seconds=60), "60", id="whole seconds"),
+        pytest.param(timedelta(seconds=59.001), "60", id="never too early"),
+        pytest.param(timedelta(0), "1", id="never at once"),
+        pytest.param(timedelta(seconds=-5), "1", id="past"),
+    ],
+)
+def test_a_limit_says_when_to_come_back(
+    failing: Callable[[Exception], Any], retry_after: timedelta, seconds: str
+) -> None:
+    """A used-up limit is 429 and says in how many seconds it has room again."""
+    response = failing(errors.LimitReached("So it is.", retry_after=retry_after))
+
+    assert_outcome(response, 429, issue("throttled", "So it is."))
+    assert response.headers["Retry-After"] == seconds
+
+
+@pytest.mark.parametrize(
     ("kind", "status", "code"),
     [(errors.Refused, 422, "business-rule"), (errors.TimeslotTaken, 409, "conflict")],
 )
@@ -106,7 +126,7 @@ def test_a_regions_refusal_keeps_its_words(
 def test_no_failure_is_a_success() -> None:
     """Every kind of failure has a status that is one, or says that it is open."""
     assert {STATUSES[kind] for kind in Category} <= {
-        *(202, 404, 409, 412, 422, 500, 503)
+        *(202, 401, 403, 404, 409, 412, 422, 429, 500, 503)
     }
 
 
