@@ -3,21 +3,22 @@ The options of a source of crm:scheduling 1.1.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from marshmallow import Schema, ValidationError, fields, post_load, validate
+from marshmallow import ValidationError, fields, post_load, validate
 
-from fhir_gateway.adapters.pem_file import pem_fault
+from fhir_gateway.adapters.endpoint_schema import (
+    NOT_BLANK,
+    EndpointSchema,
+    option_faults,
+)
 from fhir_gateway.adapters.registry import UnusableOptions
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.ids import HsaId, LogicalAddress
 from fhir_gateway.model.interaction import Interaction
-from fhir_gateway.model.loopback import is_loopback
 
 __all__ = ["BookingIdInMakeBooking", "Options", "options_from_mapping"]
 
@@ -72,70 +73,8 @@ def options_from_mapping(options: Mapping[str, object]) -> Options:
     try:
         loaded: Options = _OptionsSchema().load(options)
     except ValidationError as error:
-        raise UnusableOptions(list(_faults(error.messages_dict))) from error
+        raise UnusableOptions(list(option_faults(error.messages_dict))) from error
     return loaded
-
-
-def _faults(messages: Mapping[Any, Any], path: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in messages.items():
-        if isinstance(value, dict):
-            # A fault of a list stands under the number of its item.
-            yield from _faults(value, f"{path}{key}.")
-        else:
-            yield from ((f"{path}{key}", str(fault)) for fault in value)
-
-
-_NOT_BLANK: Final = validate.Regexp(r"\s*\S", error="Must not be blank.")
-# The characters of an HTTP address, and the one name that is replaced in it.
-_ENDPOINT: Final = re.compile(
-    r"https?://[^/?#@{}\s]+(?:[/?](?:[!-z|~]|\{interaction\})*)?"
-)
-
-
-def _endpoint_faults(endpoint: str) -> Iterator[str]:
-    if not endpoint.startswith(("http://", "https://")):
-        yield "is not an http or https URL"
-    elif "@" in endpoint.split("/", 3)[2]:
-        yield "has a user name in it: a source identifies us by our certificate"
-    elif not _ENDPOINT.fullmatch(endpoint) or not _has_address(endpoint):
-        yield (
-            "is no URL that can be asked: expected https://host/path, where"
-            " {interaction} alone may stand in braces"
-        )
-    elif endpoint.startswith("http://") and not is_loopback(_host(endpoint)):
-        yield (
-            "sends residents' numbers over the network in plain text: use https://, or"
-            " a proxy for TLS on this machine (http://127.0.0.1:…)"
-        )
-
-
-def _host(endpoint: str) -> str:
-    return urlsplit(endpoint).hostname or ""
-
-
-def _has_address(endpoint: str) -> bool:
-    try:
-        parts = urlsplit(endpoint)
-        return bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
-def _check_endpoint(endpoint: str) -> None:
-    if faults := list(_endpoint_faults(endpoint)):
-        raise ValidationError(faults)
-
-
-def _check_hsa_id(text: str) -> None:
-    try:
-        HsaId(text)
-    except ValueError as error:
-        raise ValidationError(str(error)) from error
-
-
-def _check_pem(option: str, path: str) -> None:
-    if fault := pem_fault(option, path):
-        raise ValidationError(fault)
 
 
 def _check_pattern(pattern: str) -> None:
@@ -146,7 +85,7 @@ def _check_pattern(pattern: str) -> None:
         raise ValidationError(f"is no regular expression: {error}") from error
 
 
-class _OptionsSchema(Schema):
+class _OptionsSchema(EndpointSchema):
     """
     The options of a source with the adapter `scheduling_1_1`.
 
@@ -157,13 +96,7 @@ class _OptionsSchema(Schema):
         "unknown": "is no option of the adapter scheduling_1_1"
     }
 
-    endpoint = fields.String(required=True, validate=_check_endpoint)
-    logical_address = fields.String(load_default="unit", validate=_NOT_BLANK)
-    consumer = fields.String(load_default=None, validate=_check_hsa_id)
-    certificate = fields.String(
-        load_default=None, validate=partial(_check_pem, "certificate")
-    )
-    trust = fields.String(load_default=None, validate=partial(_check_pem, "trust"))
+    logical_address = fields.String(load_default="unit", validate=NOT_BLANK)
     supports = fields.List(
         fields.Raw(validate=validate.OneOf(tuple(_INTERACTIONS))),
         load_default=lambda: list(_INTERACTIONS),
