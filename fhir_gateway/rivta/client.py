@@ -97,7 +97,7 @@ class SoapClient:
         request: Req,
         *,
         logical_address: LogicalAddress,
-        actor: Actor,
+        actor: Actor | None,
         timeout: float,
     ) -> ContractAnswer:
         """
@@ -107,7 +107,7 @@ class SoapClient:
             contract: The contract to call.
             request: The body.
             logical_address: The address by which the platform routes it.
-            actor: Who asks.
+            actor: Who asks; None where the contract has no header `Actor`.
             timeout: The longest time for the whole call, in seconds.
 
         Raises:
@@ -311,9 +311,10 @@ class FaultedWrite(WriteUnconfirmed):
         self.fault = fault
 
 
-def _limit(contract: Contract[Any, Any], actor: Actor) -> Limit:
+def _limit(contract: Contract[Any, Any], actor: Actor | None) -> Limit:
     """Return the size limit of an answer."""
-    if actor.type is ActorType.SUBJECT_OF_CARE or contract.interaction.writes:
+    is_resident = actor is not None and actor.type is ActorType.SUBJECT_OF_CARE
+    if is_resident or contract.interaction.writes:
         return PERSONAL
     return contract.limit
 

@@ -109,19 +109,26 @@ def write_request(
     request: Req,
     *,
     logical_address: LogicalAddress,
-    actor: Actor,
+    actor: Actor | None,
 ) -> bytes:
     """
     Return the document of a request.
+
+    Args:
+        contract: The contract to call.
+        request: The body.
+        logical_address: The address by which the platform routes it.
+        actor: Who asks; None where the contract has no header `Actor`.
 
     Raises:
         MalformedElement: A required value is missing or cannot be written.
     """
     envelope, header, body = _envelope(contract)
     _append(header, REGISTRY, "LogicalAddress", logical_address)
-    actor_element = etree.SubElement(header, f"{{{HEADERS}}}Actor")
-    _append(actor_element, HEADERS, "actorId", actor.id)
-    _append(actor_element, HEADERS, "actorType", actor.type.value)
+    if actor is not None:
+        actor_element = etree.SubElement(header, f"{{{HEADERS}}}Actor")
+        _append(actor_element, HEADERS, "actorId", actor.id)
+        _append(actor_element, HEADERS, "actorType", actor.type.value)
     write(request, etree.SubElement(body, contract.request_tag))
     return _document(envelope)
 

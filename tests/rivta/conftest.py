@@ -11,6 +11,7 @@ from lxml import etree
 
 TESTS = Path(__file__).parents[1]
 SCHEMAS = "../shared/schemas/crm_scheduling_1.1.1"
+LOG_SCHEMAS = "../shared/schemas/informationsecurity_auditing_log_2.0"
 
 Recorded = Callable[[str], bytes]
 Canonical = Callable[[bytes], str]
@@ -79,6 +80,25 @@ def _validate() -> Validate:
         mended = mended or bool(resolver.mended)
     assert mended, "the schemas no longer have the pattern that is mended here"
 
+    return _validator(schemas)
+
+
+@pytest.fixture(name="validate_log", scope="session")
+def _validate_log() -> Validate:
+    """Return a function that lists what StoreLog's schemas have against an element."""
+    folder = Path(os.environ.get("RIVTA_LOG_SCHEMAS", TESTS.parent / LOG_SCHEMAS))
+    if not folder.is_dir():  # pragma: no cover - depends on the machine
+        pytest.skip(f"no schemas in {LOG_SCHEMAS} or in RIVTA_LOG_SCHEMAS")
+    trees = [etree.parse(str(path)) for path in sorted(folder.rglob("*.xsd"))]
+    return _validator(
+        {
+            tree.getroot().get("targetNamespace", ""): etree.XMLSchema(tree)
+            for tree in trees
+        }
+    )
+
+
+def _validator(schemas: dict[str, etree.XMLSchema]) -> Validate:
     def validate(element: etree._Element) -> list[str]:
         schema = schemas[element.tag[1:].partition("}")[0]]
         try:

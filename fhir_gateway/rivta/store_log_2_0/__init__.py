@@ -1,0 +1,3 @@
+"""
+The contract StoreLog 2.0 of informationsecurity:auditing:log, and its types.
+"""
