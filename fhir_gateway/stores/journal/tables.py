@@ -1,5 +1,5 @@
 """
-The journal's four tables.
+The journal's four tables, and the outbox of the log service.
 
 Every `…_at` is in seconds since 1970: `starts_at` and `ends_at` are whole seconds of
 the source's timetable, all others are times of the database's clock with a fraction.
@@ -31,7 +31,16 @@ from sqlalchemy import (
     text,
 )
 
-__all__ = ["NOT_DONE", "VOID", "bookings", "claims", "intents", "metadata", "requests"]
+__all__ = [
+    "NOT_DONE",
+    "VOID",
+    "bookings",
+    "claims",
+    "intents",
+    "log_outbox",
+    "metadata",
+    "requests",
+]
 
 # The previous release has one word for several states of today, and uses these tables
 # during a roll-out: so `state` keeps its words.
@@ -239,3 +248,26 @@ requests: Final = Table(
 )
 Index("request_by_keep_until", requests.c.keep_until)
 Index("request_by_decision", requests.c.intent)
+
+# Entries that the log service has not stored yet; it has no bookings.
+log_outbox: Final = Table(
+    "log_outbox",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("entry_sealed", Text, nullable=False),
+    Column("queued_at", Double, nullable=False),
+    # Who takes an entry moves this on, so that nobody else takes it meanwhile.
+    Column("next_try_at", Double, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    # How many times the service has answered that it does not store the entry.
+    Column("refusals", Integer, nullable=False),
+    # Set once the service refuses it for good; then nobody takes it any more.
+    Column("refused_at", Double),
+    Column("refused_as", Text),
+)
+Index(
+    "log_outbox_due",
+    log_outbox.c.next_try_at,
+    sqlite_where=text("refused_at IS NULL"),
+    postgresql_where=text("refused_at IS NULL"),
+)

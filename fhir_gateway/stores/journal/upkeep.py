@@ -22,7 +22,7 @@ from sqlalchemy import (
 from fhir_gateway.model.timekeeping import epoch_seconds
 from fhir_gateway.stores.database import Database, database_clock
 from fhir_gateway.stores.journal.rows import NUMBER, Values
-from fhir_gateway.stores.journal.tables import bookings, intents, requests
+from fhir_gateway.stores.journal.tables import bookings, intents, log_outbox, requests
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = ["Upkeep"]
@@ -32,6 +32,7 @@ _SEALED: Final = (
     (bookings, ("subject_sealed", "message_sealed", "cancellation_sealed")),
     (intents, ("message_sealed", "cancellation_sealed")),
     (requests, ("answer_sealed",)),
+    (log_outbox, ("entry_sealed",)),
 )
 
 
