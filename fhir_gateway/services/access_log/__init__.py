@@ -1,0 +1,3 @@
+"""
+The log of staff access: delivers its entries to the log service.
+"""

@@ -1,0 +1,3 @@
+"""
+The log of staff access, over a log service in memory.
+"""
