@@ -492,6 +492,8 @@ def program(
     gateway = Gateway(
         base_url=settings.base_url,
         hosts=settings.hosts,
+        proxies=settings.proxies,
+        origins=settings.origins,
         vocabulary=vocabulary,
         slot_search=SlotSearch(
             view, sources, hints=search_hints, live=live, clock=clock

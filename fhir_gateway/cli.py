@@ -36,7 +36,7 @@ from fhir_gateway.bootstrap import (
 from fhir_gateway.demo import DemoFailed, run_demo
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.http_server import serve_http
-from fhir_gateway.listening import listening_address
+from fhir_gateway.listening import free_socket, listening_address
 from fhir_gateway.log import configure_logging
 from fhir_gateway.model.errors import Conflict, NotFound
 from fhir_gateway.model.ids import SourceName
@@ -97,12 +97,7 @@ def serve() -> None:
     """Answer FHIR clients."""
     settings = _settings(with_sources=True)
     with _explain_failures(settings):
-        address = listening_address(
-            settings.host,
-            settings.port,
-            host_name="FHIR_GATEWAY_HOST",
-            port_name="PORT",
-        )
+        address = _address(settings)
         with embedded_redis(settings) as redis_url:
             check_redis(redis_url)
             # Any fault stops the start here, before the first process starts.
@@ -406,6 +401,16 @@ def reseal() -> None:
             resealed += changed
             progress.advance(task, rows)
     click.echo(f"{resealed} rows were sealed anew.")
+
+
+def _address(settings: Settings) -> str:
+    """Return where to listen: an address, or the socket as it is configured."""
+    if settings.socket is not None:
+        free_socket(settings.socket, name="FHIR_GATEWAY_HOST")
+        return settings.host
+    return listening_address(
+        settings.host, settings.port, host_name="FHIR_GATEWAY_HOST", port_name="PORT"
+    )
 
 
 def _live_losses(store: RedisSlotStore, source: SourceName) -> tuple[Loss, ...]:

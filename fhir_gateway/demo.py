@@ -147,6 +147,12 @@ def _check_ports(settings: Settings) -> str:
     Raises:
         CannotListen: A port is taken, may not be used, or is to be used twice.
     """
+    if settings.socket is not None:
+        raise CannotListen(
+            "FHIR_GATEWAY_HOST: the demo listens on an address; give one, such as"
+            " 127.0.0.1",
+            is_configuration=True,
+        )
     if settings.port == settings.sandbox_port:
         raise CannotListen(
             f"PORT and SANDBOX_PORT are both {settings.port}: give them different ones",

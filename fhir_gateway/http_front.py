@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 from io import BytesIO
@@ -27,7 +27,7 @@ from fhir_gateway.web.request_body import (
     UnreadBody,
     is_unbounded,
 )
-from fhir_gateway.web.request_head import FIELDS, REPEATED
+from fhir_gateway.web.request_head import FIELDS, REPEATED, UNDERSCORED
 from fhir_gateway.web.resource import Handling
 
 __all__ = ["BODY_WITHIN", "HttpFront", "HttpResponse"]
@@ -88,6 +88,7 @@ class HttpFront:
             with its answer, so that none is idle when the process stops.
         busy: Returns the answer to a request that has waited for a thread for too long.
         failed: Returns the answer where the application, or this front, failed.
+        common: Returns the fields to add to an answer that is not the application's.
         body_within: How long a body may take to arrive. For a later or broken-off one,
             the application gets an input that raises when it is read.
         patience: How long a request that may wait for a region or SQL waits for a
@@ -106,6 +107,7 @@ class HttpFront:
         is_draining: Callable[[], bool],
         busy: Callable[[], HttpResponse],
         failed: Callable[[Exception], HttpResponse],
+        common: Callable[[WSGIEnvironment], Iterable[tuple[str, str]]],
         body_within: timedelta = BODY_WITHIN,
         patience: timedelta = PATIENCE,
     ) -> None:
@@ -117,6 +119,7 @@ class HttpFront:
         self._is_draining = is_draining
         self._busy = busy
         self._failed = failed
+        self._common = common
         self._body_within_s = body_within.total_seconds()
         waiting = threads // 2
         self._waiting = _WorkerPool("waits", waiting, patience=patience)
@@ -131,7 +134,7 @@ class HttpFront:
         try:
             answer = await self._answer(request, receive)
         except Exception as error:  # noqa: BLE001 - nothing leaves but as JSON
-            answer = self._failed(error)
+            answer = self._own(self._failed(error), request)
         headers = [
             (name.encode("latin-1"), value.encode("latin-1"))
             for name, value in answer.headers
@@ -163,14 +166,19 @@ class HttpFront:
             if self._is_draining():
                 answers = self._ready_while_draining
             if ready := answers.get(request.path):
-                return ready
+                return self._own(ready, request)
         handling = self._handling(request.method, request.path)
         body = await self._body(request, receive, handling.most_bytes)
         pool = self._waiting if handling.may_wait else self._answering
         try:
             return await pool.run(self._run, request.environ, body)
         except _NoThread:
-            return self._busy()
+            return self._own(self._busy(), request)
+
+    def _own(self, answer: HttpResponse, request: "_Request") -> HttpResponse:
+        return replace(
+            answer, headers=[*answer.headers, *self._common(request.environ)]
+        )
 
     async def _body(
         self, request: "_Request", receive: Receive, most_bytes: int
@@ -263,10 +271,12 @@ class _Request:
         }
         size = 0
         repeated: list[str] = []
+        underscored: list[str] = []
         for field, content in fields:
             size += len(field) + len(content)
             name = _environ_name(field)
             if name is None:
+                underscored.append(_named(field))
                 continue
             value = content.decode("latin-1")
             if name in environ:
@@ -275,6 +285,7 @@ class _Request:
             environ[name] = value
         environ[FIELDS] = (len(fields), size)
         environ[REPEATED] = repeated
+        environ[UNDERSCORED] = underscored
         self.length = _length(environ)
         self.is_unbounded = is_unbounded(environ)
         self.is_read = (

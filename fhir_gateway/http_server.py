@@ -36,6 +36,7 @@ __all__ = ["serve_http"]
 
 _log = structlog.get_logger()
 
+_OWNER_AND_GROUP: Final = 0o660
 _HEAD_WITHIN_MS: Final = 30_000
 _MOST_CONNECTIONS: Final = 4096
 _STOPS_WITHIN_S: Final = 45
@@ -82,6 +83,9 @@ def serve_http(settings: Settings, running: Running) -> None:
         "fhir_gateway",
         address=settings.host,
         port=settings.port,
+        uds=settings.socket,
+        # The proxy in front has its own user, and a group in common.
+        uds_permissions=_OWNER_AND_GROUP,
         interface=Interfaces.ASGI,
         workers=settings.processes,
         loop=Loops.uvloop,
@@ -228,6 +232,7 @@ def _front(running: Running, threads: int, draining: "ctypes.c_bool") -> HttpFro
         is_draining=lambda: draining.value,
         busy=lambda: _answer(overloaded()),
         failed=lambda error: _answer(from_bug(error)),
+        common=app.answer_headers.fields,
     )
 
 

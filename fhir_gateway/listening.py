@@ -1,11 +1,13 @@
 """
-Where a server listens: an address of this machine, and a free port.
+Where a server listens: an address of this machine and a free port, or a unix socket.
 """
 
 import errno
+import os
 import socket
+from pathlib import Path
 
-__all__ = ["CannotListen", "listening_address"]
+__all__ = ["CannotListen", "free_socket", "listening_address"]
 
 
 class CannotListen(Exception):
@@ -58,6 +60,48 @@ def listening_address(host: str, port: int, *, host_name: str, port_name: str) -
         except OSError as error:
             raise _refusal(error, host, port, host_name, port_name) from None
     return str(address[0])
+
+
+def free_socket(path: Path, *, name: str) -> None:
+    """
+    Make the path of a unix socket free: a killed server leaves its socket behind.
+
+    Args:
+        path: The path.
+        name: The setting of the path, for the message.
+
+    Raises:
+        CannotListen: A server listens there, something else lies there, or this process
+            may not make a socket there.
+    """
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise CannotListen(
+            f"{name}: this process cannot make a socket in {path.parent}; give a folder"
+            " where it may write",
+            is_configuration=True,
+        )
+    if not path.exists():
+        return
+    if not path.is_socket():
+        raise CannotListen(
+            f"{name}: {path} is no socket; give another path", is_configuration=True
+        )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+        except OSError as error:
+            raise CannotListen(
+                f"{name}: {path} cannot be used ({error.strerror}); give another path",
+                is_configuration=True,
+            ) from None
+    raise CannotListen(
+        f"{path} is in use by another program, perhaps another gateway; stop it, or"
+        f" choose another path with {name}=unix:…",
+        is_configuration=False,
+    )
 
 
 def _refusal(

@@ -1,10 +1,13 @@
 """
 Settings from the environment; docs/configuration.md describes each.
+
+The module has over 400 lines, since each variable's check and words stand beside it.
 """
 
 import errno
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -12,6 +15,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from fhir_gateway.model.client_limits import ClientLimits
+from fhir_gateway.model.loopback import is_loopback
 from fhir_gateway.stores.database_url import (
     WrongDatabase,
     database_url,
@@ -19,6 +23,7 @@ from fhir_gateway.stores.database_url import (
 )
 from fhir_gateway.stores.redis_url import WrongRedis, redis_url
 from fhir_gateway.stores.sealing import Seal, UnusableKey
+from fhir_gateway.web.peer import NO_PROXIES, TrustedProxies
 
 __all__ = [
     "ENVIRONMENT",
@@ -58,13 +63,20 @@ _LIMIT: Final = "FHIR_GATEWAY_LIMIT_"
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
+# RFC 6454, 6.2.
+_ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+# The kernel allows 107 bytes for a socket's path.
+_LONGEST_SOCKET: Final = 107
+
 ENVIRONMENT: Final = {
     "FHIR_GATEWAY_SOURCES": "the TOML file of sources; default sources.toml",
     "FHIR_GATEWAY_ISSUERS": (
         "the TOML file of trusted issuers of access tokens; default: none"
     ),
     "FHIR_GATEWAY_DATA_DIR": "the folder of the embedded stores; default .fhir-gateway",
-    "FHIR_GATEWAY_HOST": "the address to listen on; default 127.0.0.1",
+    "FHIR_GATEWAY_HOST": (
+        "the address to listen on, or unix:/path for a socket; default 127.0.0.1"
+    ),
     "PORT": "the port to listen on; default 8080",
     "FHIR_GATEWAY_BASE_URL": (
         "the FHIR base that clients use; default http://HOST:PORT/fhir of the server's"
@@ -73,6 +85,14 @@ ENVIRONMENT: Final = {
     "FHIR_GATEWAY_ALLOWED_HOSTS": (
         "further names that clients may call this server by, separated by commas;"
         " default: none beside the base URL's host, the address and loopback"
+    ),
+    "FHIR_GATEWAY_TRUSTED_PROXIES": (
+        "addresses and networks of proxies that report the client's address and"
+        " certificate, separated by commas; default: none, so that nobody is believed"
+    ),
+    "FHIR_GATEWAY_CORS_ORIGINS": (
+        "origins of web pages that may call this server, separated by commas; default:"
+        " none"
     ),
     "FHIR_GATEWAY_CANONICAL_BASE": (
         "the base of our canonicals; default https://fhir-gateway.example.org"
@@ -145,6 +165,9 @@ class Settings:
         hosts: The names that clients may call the server by, in lower case, without a
             port; an address of IPv6 without brackets.
         issuers: None without access tokens.
+        proxies: The proxies that may report a client's address and certificate.
+        origins: The origins of web pages that may call this server, as browsers write
+            them.
         redis_url: None for one of our own.
         database_url: SQLite in the data folder when DATABASE_URL is not set.
         has_own_database: DATABASE_URL is not set.
@@ -159,6 +182,8 @@ class Settings:
     port: int
     base_url: str
     hosts: frozenset[str]
+    proxies: TrustedProxies
+    origins: frozenset[str]
     canonical_base: str
     processes: int
     threads: int
@@ -171,6 +196,11 @@ class Settings:
     database_url: str
     has_own_database: bool
     sandbox_port: int
+
+    @property
+    def socket(self) -> Path | None:
+        """Return the unix socket to listen on; None for an address and a port."""
+        return _socket(self.host)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -221,10 +251,9 @@ class Settings:
                 ("FHIR_GATEWAY_CANONICAL_BASE", "https://fhir-gateway.example.org"),
             )
         }
-        if not _is_listened_on(host):
-            faults.append(
-                "FHIR_GATEWAY_HOST must be an address or a host name, without a port"
-            )
+        faults.extend(_host_faults(environment, host))
+        origins = _origins(environment, "FHIR_GATEWAY_CORS_ORIGINS", faults)
+        proxies = _proxies(environment, host, faults)
         hosts = _hosts(environment, "FHIR_GATEWAY_ALLOWED_HOSTS", faults)
         issuers = _text(environment, "FHIR_GATEWAY_ISSUERS")
         data_dir = Path(_text(environment, "FHIR_GATEWAY_DATA_DIR") or ".fhir-gateway")
@@ -253,8 +282,11 @@ class Settings:
             base_url=urls["FHIR_GATEWAY_BASE_URL"],
             hosts=hosts
             | _LOOPBACK
-            | {urlsplit(urls["FHIR_GATEWAY_BASE_URL"]).hostname or host, host.lower()}
+            | {urlsplit(urls["FHIR_GATEWAY_BASE_URL"]).hostname or host}
+            | ({host.lower()} if _socket(host) is None else set())
             - _UNSPECIFIED.keys(),
+            proxies=proxies,
+            origins=origins,
             canonical_base=urls["FHIR_GATEWAY_CANONICAL_BASE"],
             processes=numbers["FHIR_GATEWAY_PROCESSES"],
             threads=numbers["FHIR_GATEWAY_THREADS"],
@@ -388,6 +420,67 @@ def _hosts(
             f"{name} must be names or addresses without ports, separated by commas"
         )
     return frozenset(hosts)
+
+
+def _host_faults(environment: Mapping[str, str], host: str) -> Iterator[str]:
+    if (path := _socket(host)) is not None:
+        if not path.is_absolute() or len(os.fsencode(path)) > _LONGEST_SOCKET:
+            yield (
+                "FHIR_GATEWAY_HOST must be unix: and an absolute path of at most"
+                f" {_LONGEST_SOCKET} bytes"
+            )
+        if not _text(environment, "FHIR_GATEWAY_BASE_URL"):
+            yield (
+                "FHIR_GATEWAY_BASE_URL is needed where FHIR_GATEWAY_HOST is a unix"
+                " socket: the FHIR base that clients use"
+            )
+    elif not _is_listened_on(host):
+        yield (
+            "FHIR_GATEWAY_HOST must be an address or a host name, without a port, or"
+            " unix: and the path of a socket"
+        )
+
+
+def _socket(host: str) -> Path | None:
+    scheme, colon, path = host.partition(":")
+    return Path(path) if colon and scheme == "unix" else None
+
+
+def _proxies(
+    environment: Mapping[str, str], host: str, faults: list[str]
+) -> TrustedProxies:
+    name = "FHIR_GATEWAY_TRUSTED_PROXIES"
+    try:
+        return TrustedProxies.parse(
+            _text(environment, name), has_socket=_socket(host) is not None
+        )
+    except ValueError as error:
+        faults.append(f"{name} {error}")
+        return NO_PROXIES
+
+
+def _origins(
+    environment: Mapping[str, str], name: str, faults: list[str]
+) -> frozenset[str]:
+    origins = [
+        text.strip().lower()
+        for text in _text(environment, name).split(",")
+        if text.strip()
+    ]
+    if not all(_ORIGIN.fullmatch(each) and _has_host(each) for each in origins):
+        faults.append(
+            f"{name} must be origins such as https://app.example.org, separated by"
+            " commas: a scheme, a host and perhaps a port, without a path and without *"
+        )
+    elif any(
+        each.startswith("http:") and not is_loopback(urlsplit(each).hostname or "")
+        for each in origins
+    ):
+        faults.append(
+            f"{name}: an origin on another machine must begin with https://, since"
+            " anybody on the network can change a page that came by http://"
+        )
+    return frozenset(origins)
 
 
 def _url(

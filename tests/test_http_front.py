@@ -149,6 +149,7 @@ def fronted(*, most_bytes: int = _MOST_BYTES, **options: Any) -> Iterator[Fronte
         is_draining=lambda: False,
         busy=lambda: _BUSY,
         failed=failed,
+        common=lambda environ: [("X-Common", environ["PATH_INFO"])],
         **options,
     )
     yield Fronted(front, app, failures)
@@ -219,6 +220,21 @@ def test_a_field_that_came_twice_is_named(one: Fronted) -> None:
     one.request(one.scope(headers=[(b"idempotency-key", b"a")] * 2))
 
     assert one.app.environs[0]["fhir_gateway.repeated"] == ["HTTP_IDEMPOTENCY_KEY"]
+
+
+def test_a_field_with_an_underscore_is_named(one: Fronted) -> None:
+    """The application refuses some of those that it does not read."""
+    one.request(one.scope(headers=[(b"client_cert", b"1"), (b"a-b", b"2")]))
+
+    assert one.app.environs[0]["fhir_gateway.underscored"] == ["HTTP_CLIENT_CERT"]
+
+
+@pytest.mark.parametrize("path", ["/health", "/fails"])
+def test_the_fronts_own_answers_have_the_common_fields(one: Fronted, path: str) -> None:
+    """The application adds them to its answers by itself."""
+    received = one.request(one.scope(path))
+
+    assert (b"X-Common", path.encode()) in received.headers
 
 
 # Bodies.
@@ -440,6 +456,7 @@ def test_it_ends_with_its_process() -> None:
         is_draining=lambda: False,
         busy=lambda: _BUSY,
         failed=lambda _: _BUSY,
+        common=lambda _: [],
     )
     messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
     sent: list[str] = []

@@ -2,8 +2,9 @@
 The Flask application: every route of the server.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 import orjson
 from flask import Flask, Response, request
@@ -11,6 +12,7 @@ from flask import Flask, Response, request
 from fhir_gateway import VERSION
 from fhir_gateway.fhir.capability_statement import capability_statement
 from fhir_gateway.fhir.outcome import Issue, Severity, operation_outcome
+from fhir_gateway.web.answer_headers import AnswerHeaders
 from fhir_gateway.web.appointment import appointment_routes
 from fhir_gateway.web.directory import directory_routes
 from fhir_gateway.web.errors import register_error_handlers
@@ -21,6 +23,7 @@ from fhir_gateway.web.exchange import (
     refuse_parameters,
 )
 from fhir_gateway.web.gateway import Gateway
+from fhir_gateway.web.peer import read_peer, remember_peer
 from fhir_gateway.web.request_body import take_body
 from fhir_gateway.web.request_head import HEALTH, check_head
 from fhir_gateway.web.request_id import echo_request_id
@@ -44,13 +47,17 @@ class GatewayApp(Flask):
 
     Args:
         routes: The routes of the resource types.
+        answer_headers: What stands in every answer.
 
     Attributes:
         routes: The same routes.
+        answer_headers: The same fields.
         handling: Returns how a method on a path is handled.
     """
 
-    def __init__(self, routes: Sequence[ResourceRoutes]) -> None:
+    def __init__(
+        self, routes: Sequence[ResourceRoutes], answer_headers: AnswerHeaders
+    ) -> None:
         super().__init__("fhir_gateway", static_folder=None)
         # A second spelling of a path would evade a proxy's rules for the first, and a
         # redirect would repeat the URL with all that a client wrote into it.
@@ -61,14 +68,36 @@ class GatewayApp(Flask):
         for each in routes:
             register(self, each, FHIR_PREFIX)
         self.routes = tuple(routes)
+        self.answer_headers = answer_headers
         self.handling = handling_of(routes, FHIR_PREFIX)
+
+    def wsgi_app(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Answer a request; every answer, also of a failure, has the common fields."""
+        start = self.answer_headers.added_by(environ, start_response)
+        return super().wsgi_app(environ, start)
 
 
 def create_app(gateway: Gateway) -> GatewayApp:
     """Return the WSGI application of a gateway."""
     routes = resource_routes(gateway)
-    app = GatewayApp(routes)
+    is_https = gateway.base_url.startswith("https://")
+    answer_headers = AnswerHeaders(origins=gateway.origins, is_https=is_https)
+    app = GatewayApp(routes, answer_headers)
     app.before_request(lambda: check_head(request.environ, gateway.hosts))
+    app.before_request(
+        lambda: remember_peer(
+            read_peer(
+                request.environ,
+                gateway.proxies,
+                hosts=gateway.hosts,
+                is_https=is_https,
+            )
+        )
+    )
+    # A browser asks without the token whether it may send it.
+    app.before_request(lambda: answer_headers.preflight(request.environ))
     # Before any view: views that need no body would act without it.
     app.before_request(
         lambda: take_body(app.handling(request.method, request.path).most_bytes)

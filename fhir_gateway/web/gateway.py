@@ -12,6 +12,7 @@ from fhir_gateway.services.booking.resident_bookings import ResidentBookings
 from fhir_gateway.services.search.held_timeslots import HeldTimeslots
 from fhir_gateway.services.search.slot_search import SlotSearch
 from fhir_gateway.services.search.slot_view import SlotView
+from fhir_gateway.web.peer import TrustedProxies
 
 __all__ = ["Gateway"]
 
@@ -24,11 +25,15 @@ class Gateway:
     Attributes:
         base_url: The FHIR base that clients use, without a slash at the end.
         hosts: The names that clients may call this server by.
+        proxies: The proxies that may report a client's address and certificate.
+        origins: The origins of the web pages that may call this server.
         started_at: When this process started.
     """
 
     base_url: str
     hosts: frozenset[str]
+    proxies: TrustedProxies
+    origins: frozenset[str]
     vocabulary: Vocabulary
     slot_search: SlotSearch
     booking: BookingService

@@ -22,13 +22,16 @@ from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.web.personal_text import holds_personal_number
 from fhir_gateway.web.request_body import is_unbounded
 
-__all__ = ["FIELDS", "HEALTH", "REPEATED", "check_head", "host_of"]
+__all__ = ["FIELDS", "HEALTH", "REPEATED", "UNDERSCORED", "check_head", "host_of"]
 
 FIELDS: Final = "fhir_gateway.fields"
 """The key in a WSGI environment of the header fields' number and bytes."""
 
 REPEATED: Final = "fhir_gateway.repeated"
 """The key in a WSGI environment of the fields that came more than once."""
+
+UNDERSCORED: Final = "fhir_gateway.underscored"
+"""The key in a WSGI environment of the ignored fields: their names with underscores."""
 
 HEALTH: Final = "/health"
 

@@ -14,6 +14,7 @@ from fhir_gateway.settings import (
     service_links,
 )
 from fhir_gateway.stores.sealing import Seal
+from fhir_gateway.web.peer import TrustedProxies
 
 NEW, OLD = Seal.new_key(), Seal.new_key()
 
@@ -35,6 +36,8 @@ def test_an_empty_environment_is_enough() -> None:
         port=8080,
         base_url="http://127.0.0.1:8080/fhir",
         hosts=frozenset({"localhost", "127.0.0.1", "::1"}),
+        proxies=TrustedProxies(),
+        origins=frozenset(),
         canonical_base="https://fhir-gateway.example.org",
         processes=1,
         threads=32,
@@ -60,6 +63,8 @@ def test_every_setting_is_heeded() -> None:
         "PORT": "80",
         "FHIR_GATEWAY_BASE_URL": "https://h/fhir/",
         "FHIR_GATEWAY_ALLOWED_HOSTS": "Proxy.Example., 10.1.2.3,,fd00::1",
+        "FHIR_GATEWAY_TRUSTED_PROXIES": "10.0.0.5",
+        "FHIR_GATEWAY_CORS_ORIGINS": "https://App.example:444, http://localhost:3000,",
         "FHIR_GATEWAY_CANONICAL_BASE": "https://c/",
         "FHIR_GATEWAY_PROCESSES": "2",
         "FHIR_GATEWAY_THREADS": "8",
@@ -94,6 +99,8 @@ def test_every_setting_is_heeded() -> None:
                 *("localhost", "127.0.0.1", "::1"),
             }
         ),
+        proxies=TrustedProxies.parse("10.0.0.5"),
+        origins=frozenset({"https://app.example:444", "http://localhost:3000"}),
         canonical_base="https://c",
         processes=2,
         threads=8,
@@ -327,3 +334,19 @@ def test_the_base_is_where_the_server_listens(host: str, base: str) -> None:
     settings = Settings.from_environment({"FHIR_GATEWAY_HOST": host})
 
     assert settings.base_url == base
+
+
+def test_a_unix_socket_is_a_place_to_listen() -> None:
+    """A proxy at its other end is trusted, and it has no name as a host."""
+    settings = Settings.from_environment(
+        {
+            "FHIR_GATEWAY_HOST": "unix:/run/Gateway.sock",
+            "FHIR_GATEWAY_BASE_URL": "https://h/fhir",
+        }
+    )
+
+    assert (settings.socket, settings.hosts, settings.proxies) == (
+        Path("/run/Gateway.sock"),
+        frozenset({"h", "localhost", "127.0.0.1", "::1"}),
+        TrustedProxies(has_socket=True),
+    )

@@ -122,7 +122,34 @@ NO_KEY: Final = (
     "is not a key: expected 32 bytes in URL-safe base64, as docs/running.md says how to"
     " make them"
 )
-BAD_NAME: Final = "FHIR_GATEWAY_HOST must be an address or a host name, without a port"
+BAD_NAME: Final = (
+    "FHIR_GATEWAY_HOST must be an address or a host name, without a port, or unix: and"
+    " the path of a socket"
+)
+BAD_SOCKET: Final = (
+    "FHIR_GATEWAY_HOST must be unix: and an absolute path of at most 107 bytes"
+)
+NO_BASE_OF_SOCKET: Final = (
+    "FHIR_GATEWAY_BASE_URL is needed where FHIR_GATEWAY_HOST is a unix socket: the FHIR"
+    " base that clients use"
+)
+NO_PROXY: Final = (
+    "FHIR_GATEWAY_TRUSTED_PROXIES must be addresses or networks such as 10.0.0.5 or"
+    " 10.0.1.0/24, separated by commas, with no bit set behind a network's length"
+)
+EVERYBODY: Final = (
+    "FHIR_GATEWAY_TRUSTED_PROXIES trusts everybody: then anybody can claim any address"
+    " and any certificate; list the addresses of your proxies"
+)
+NO_ORIGIN: Final = (
+    "FHIR_GATEWAY_CORS_ORIGINS must be origins such as https://app.example.org,"
+    " separated by commas: a scheme, a host and perhaps a port, without a path and"
+    " without *"
+)
+PLAIN_ORIGIN: Final = (
+    "FHIR_GATEWAY_CORS_ORIGINS: an origin on another machine must begin with https://,"
+    " since anybody on the network can change a page that came by http://"
+)
 PARAMETER: Final = (
     "has a parameter after its ? that libpq does not know (PostgreSQL, Parameter Key"
     " Words)"
@@ -190,6 +217,21 @@ ENVIRONMENT: Final[list[tuple[str, str, list[str]]]] = [
     ("FHIR_GATEWAY_HOST", "::1:80:", [BAD_NAME]),
     ("FHIR_GATEWAY_HOST", ":", [BAD_NAME]),
     ("FHIR_GATEWAY_HOST", "two hosts", [BAD_NAME]),
+    ("FHIR_GATEWAY_HOST", "unix:/run/a.sock", [NO_BASE_OF_SOCKET]),
+    ("FHIR_GATEWAY_HOST", "unix:a.sock", [BAD_SOCKET, NO_BASE_OF_SOCKET]),
+    ("FHIR_GATEWAY_HOST", "unix:", [BAD_SOCKET, NO_BASE_OF_SOCKET]),
+    ("FHIR_GATEWAY_HOST", f"unix:/{'a' * 107}", [BAD_SOCKET, NO_BASE_OF_SOCKET]),
+    ("FHIR_GATEWAY_TRUSTED_PROXIES", "proxy", [NO_PROXY]),
+    ("FHIR_GATEWAY_TRUSTED_PROXIES", "10.0.0.5/8", [NO_PROXY]),
+    ("FHIR_GATEWAY_TRUSTED_PROXIES", "0.0.0.0/0", [EVERYBODY]),
+    *(
+        ("FHIR_GATEWAY_CORS_ORIGINS", value, [NO_ORIGIN])
+        for value in (
+            *("*", "null", "https://*.example.org", "app.example.org"),
+            *("https://app.example.org/", "https://a b", "https://a:0", "https://a:"),
+        )
+    ),
+    ("FHIR_GATEWAY_CORS_ORIGINS", "http://app.example.org", [PLAIN_ORIGIN]),
     *(
         (
             "FHIR_GATEWAY_JOURNAL_KEYS",
