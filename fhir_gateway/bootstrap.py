@@ -16,6 +16,9 @@ from typing import Final
 
 import structlog
 
+from fhir_gateway.access.gatekeeper import Gatekeeper
+from fhir_gateway.access.identity import OpenDemo
+from fhir_gateway.access.may_act import NobodyElse
 from fhir_gateway.access.issuers import (
     TrustedIssuers,
     WrongIssuers,
@@ -505,6 +508,14 @@ def program(
         requests=ClientRequests(journal),
         held=held,
         view=view,
+        identity=OpenDemo(),
+        gatekeeper=Gatekeeper(
+            booking.find_owner,
+            NobodyElse(),
+            (),
+            is_open_to_anybody=True,
+            clock=clock,
+        ),
         started_at=clock(),
     )
     try:

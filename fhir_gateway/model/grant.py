@@ -98,6 +98,31 @@ class Grant:
         """Return who asks a region, and about which resident."""
         return Asker(resident=self.subject, actor=self.actor)
 
+    @property
+    def may_read(self) -> bool:
+        """Return whether the principal may see what it has booked."""
+        return self.basis is not Basis.STAFF
+
+    def check_unit(self, unit: HsaId) -> None:
+        """
+        Check that the principal may do something at a unit.
+
+        Raises:
+            NotFound: It is a region's system, and the unit is not its own.
+        """
+        if self.basis is Basis.OWN_UNITS and not self.principal.is_at(unit):
+            raise NotFound("There is no such unit, or you may not act there.")
+
+    def check_status(self, status: str) -> None:
+        """
+        Check that the token's scopes reach appointments with a status.
+
+        Raises:
+            NotFound: They do not.
+        """
+        if self.statuses is not None and status not in self.statuses:
+            raise NotFound("There is no such booking.")
+
     def covers(self, owner: BookingOwner) -> bool:
         """
         Return whether the principal may see a booking.
@@ -113,6 +138,27 @@ class Grant:
                 return self.principal.is_at(owner.unit)
             case _:
                 return True
+
+    def reaches(self, prefixes: tuple[str, ...]) -> bool:
+        """Return whether units under some prefixes may be within the grant."""
+        if self.basis is not Basis.OWN_UNITS:
+            return True
+        own = self.principal.units
+        return any(
+            one.startswith(other) or other.startswith(one)
+            for one in own
+            for other in prefixes
+        )
+
+    def check_subject(self, number: PersonalIdentityNumber) -> None:
+        """
+        Check that something is about the grant's resident.
+
+        Raises:
+            NotFound: It is about another one.
+        """
+        if number != self.subject:
+            raise NotFound("There is no such booking.")
 
     def check(self, owner: BookingOwner) -> None:
         """

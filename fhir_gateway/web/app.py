@@ -10,6 +10,7 @@ import orjson
 from flask import Flask, Response, request
 
 from fhir_gateway import VERSION
+from fhir_gateway.access.policy import Interaction
 from fhir_gateway.fhir.capability_statement import capability_statement
 from fhir_gateway.fhir.outcome import Issue, Severity, operation_outcome
 from fhir_gateway.web.answer_headers import AnswerHeaders
@@ -24,6 +25,7 @@ from fhir_gateway.web.exchange import (
 )
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.peer import read_peer, remember_peer
+from fhir_gateway.web.identity import identify
 from fhir_gateway.web.request_body import take_body
 from fhir_gateway.web.request_head import HEALTH, check_head
 from fhir_gateway.web.request_id import echo_request_id
@@ -52,6 +54,7 @@ class GatewayApp(Flask):
     Attributes:
         routes: The same routes.
         answer_headers: The same fields.
+        interactions: The interaction of each of their endpoints.
         handling: Returns how a method on a path is handled.
     """
 
@@ -65,8 +68,9 @@ class GatewayApp(Flask):
         self.url_map.redirect_defaults = False
         self.url_map.merge_slashes = False
         self.url_map.converters["default"] = IdConverter
+        self.interactions: dict[str, Interaction] = {}
         for each in routes:
-            register(self, each, FHIR_PREFIX)
+            self.interactions |= register(self, each, FHIR_PREFIX)
         self.routes = tuple(routes)
         self.answer_headers = answer_headers
         self.handling = handling_of(routes, FHIR_PREFIX)
@@ -98,6 +102,7 @@ def create_app(gateway: Gateway) -> GatewayApp:
     )
     # A browser asks without the token whether it may send it.
     app.before_request(lambda: answer_headers.preflight(request.environ))
+    app.before_request(lambda: identify(gateway, app.interactions))
     # Before any view: views that need no body would act without it.
     app.before_request(
         lambda: take_body(app.handling(request.method, request.path).most_bytes)

@@ -41,6 +41,7 @@ from fhir_gateway.model.booking import BookingStatus, ManagedBooking
 from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Conflict, Stale
+from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import SourceProblem
 from fhir_gateway.services.booking.request import BookedTimeslot
@@ -58,6 +59,7 @@ from fhir_gateway.web.exchange import (
 )
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import answer_once, check_key
+from fhir_gateway.web.identity import grant_for_booking, grant_for_person
 from fhir_gateway.web.operation.routes import appointment_operations
 from fhir_gateway.web.precondition import precondition, refuse_precondition
 from fhir_gateway.web.proposal import Proposals
@@ -166,7 +168,7 @@ class _Views:
         proposal = self._proposals.find(id)
         if proposal is not None:
             return fhir_response(proposal)
-        booking = self._commands.read(id)
+        booking = self._commands.read(id, grant_for_booking(self._gateway, id))
         return self._answers.read(booking, self._view.appointment(booking))
 
     def create(self) -> Response:
@@ -189,15 +191,15 @@ class _Views:
             )
         faults.check()
 
+        if wanted.number is None or wanted.token is None:
+            raise TypeError("the request was not read to book")
+        grant = grant_for_person(self._gateway, wanted.number, wanted.token.unit)
+
         def book(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
-            booked = self._commands.book(wanted, key)
+            booked = self._commands.book(wanted, grant, key)
             return booked.booking, self._answer_booked(booked)
 
-        if wanted.number is None:
-            raise TypeError("the request was not read to book")
-        return create_once(
-            self._gateway, body, wanted.number, book, self._answer_booked
-        )
+        return create_once(self._gateway, grant, body, book, self._answer_booked)
 
     def update(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
         check_accept()
@@ -217,13 +219,15 @@ class _Views:
             )
         faults.check()
 
+        grant = grant_for_booking(self._gateway, id)
+
         def change(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
-            present = self._commands.read(id)
+            present = self._commands.read(id, grant)
             version = condition.version(present.version)
             wish = Change(wanted=wanted, sent=body)
-            return self._change(present, wish, version, key)
+            return self._change(present, grant, wish, version, key)
 
-        return answer_once(self._gateway, body, change, self._answer_present)
+        return answer_once(self._gateway, grant, body, change, self._answer_present)
 
     def patch(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
         check_accept()
@@ -236,9 +240,10 @@ class _Views:
         with faults:
             check_key()
         faults.check()
+        grant = grant_for_booking(self._gateway, id)
 
         def change(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
-            present = self._commands.read(id)
+            present = self._commands.read(id, grant)
             base_url = self._gateway.base_url
             patched = apply_patch(self._view.appointment(present), operations, base_url)
             wanted = appointment_request_from_resource(patched, base_url=base_url)
@@ -249,6 +254,7 @@ class _Views:
             try:
                 return self._change(
                     present,
+                    grant,
                     Change(wanted=wanted, sent=patched, exact=True),
                     patches,
                     key,
@@ -261,17 +267,21 @@ class _Views:
                     " again."
                 ) from error
 
-        return answer_once(self._gateway, operations, change, self._answer_present)
+        return answer_once(
+            self._gateway, grant, operations, change, self._answer_present
+        )
 
     def search_type(self) -> Response:
         _refuse_personal_url()
         understood = understood_search(_SCHEMA, self._gateway.base_url)
         query = understood.query
-        times = self._gateway.resident_bookings.list_of(query.patient_identifier)
+        grant = grant_for_person(self._gateway, query.patient_identifier)
+        times = self._gateway.resident_bookings.list_of(grant)
         bookings = [
             booking
             for booking in times.bookings
-            if _matches(booking, query.status, query.date)
+            if (grant.statuses is None or booking.status.value in grant.statuses)
+            and _matches(booking, query.status, query.date)
         ]
         unfound = [_NEVER_FOUND] if names_others(query.status, _FOUND) else []
         is_whole = not unfound and all(
@@ -295,11 +305,12 @@ class _Views:
     def _change(
         self,
         present: ManagedBooking,
+        grant: Grant,
         change: Change,
         version: int | None,
         key: RequestKey | None,
     ) -> tuple[ManagedBooking, Response]:
-        booking = self._commands.change(present, change, version, key)
+        booking = self._commands.change(present, grant, change, version, key)
         return booking, self._answer_changed(booking)
 
     def _answer_booked(self, booked: BookedTimeslot) -> Response:

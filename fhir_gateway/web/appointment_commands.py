@@ -7,6 +7,7 @@ Create, update, patch and each operation call them, so that all of them do the s
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from fhir_gateway.fhir.appointment_change import changed_names, unsupported_changes
@@ -23,6 +24,7 @@ from fhir_gateway.model.booking import (
 from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Conflict, Stale
+from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.timekeeping import now
 from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.services.booking.holding import HoldRequest
@@ -76,23 +78,29 @@ class AppointmentCommands:
         self._gateway = gateway
         self._view = AppointmentView(gateway)
 
-    def read(self, identifier: str) -> ManagedBooking:
+    def read(self, identifier: str, grant: Grant) -> ManagedBooking:
         """
         Return the present state of a booking.
 
         Raises:
-            NotFound: No booking has that id.
+            NotFound: No booking that the principal may see has that id.
         """
-        return self._gateway.booking.read(identifier)
+        booking = self._gateway.booking.read(identifier, grant)
+        grant.check_status(booking.status.value)
+        return booking
 
     def book(
-        self, wanted: AppointmentRequest, request: RequestKey | None = None
+        self,
+        wanted: AppointmentRequest,
+        grant: Grant,
+        request: RequestKey | None = None,
     ) -> BookedTimeslot:
         """
         Book a slot, for a request that was read with `to_book`.
 
         Args:
             wanted: The request.
+            grant: Who books.
             request: The client's key of the request.
 
         Raises:
@@ -104,6 +112,7 @@ class AppointmentCommands:
             BookingRequest(
                 token=wanted.token,
                 subject=wanted.subject,
+                grant=grant,
                 reason=wanted.comment,
                 request=request,
             )
@@ -112,6 +121,7 @@ class AppointmentCommands:
     def change(
         self,
         present: ManagedBooking,
+        grant: Grant,
         change: Change,
         version: int | None,
         request: RequestKey | None = None,
@@ -121,6 +131,7 @@ class AppointmentCommands:
 
         Args:
             present: The booking, read just now.
+            grant: Who asks.
             change: The wanted change.
             version: The version that the client wants to change; None for any.
             request: The client's key of the request.
@@ -139,20 +150,21 @@ class AppointmentCommands:
             _check_own_slot(present, wanted)
         self._check_change(present, change)
         if cancels:
+            cancel = partial(
+                self._gateway.booking.cancel,
+                present.id,
+                grant,
+                reason=wanted.cancellation,
+                version=version,
+                request=request,
+            )
             try:
-                booking = self._gateway.booking.cancel(
-                    present.id,
-                    reason=wanted.cancellation,
-                    version=version,
-                    request=request,
-                )
-            except (Stale, Conflict):
-                # Another request may have cancelled it in the meantime.
-                booking = self.read(present.id)
-                if booking.status is not BookingStatus.CANCELLED:
-                    raise
+                booking = cancel()
+            except Conflict:
+                # Another request may have begun to cancel it: then that is the answer.
+                booking = cancel()
         else:
-            booking = self._move(present, wanted, version, request)
+            booking = self._move(present, grant, wanted, version, request)
         return booking
 
     def check_unchanged(self, present: ManagedBooking, change: Change) -> None:
@@ -228,7 +240,7 @@ class AppointmentCommands:
             raise Problem(issues, kind=ProblemKind.UNPROCESSABLE)
 
     def hold(
-        self, wanted: AppointmentRequest, request: RequestKey | None
+        self, wanted: AppointmentRequest, grant: Grant, request: RequestKey | None
     ) -> ManagedBooking:
         """
         Hold a slot, for a request that was read with `to_hold`.
@@ -242,22 +254,23 @@ class AppointmentCommands:
             HoldRequest(
                 token=wanted.token,
                 number=wanted.number,
+                grant=grant,
                 subject=wanted.subject,
                 request=request,
             )
         )
 
-    def renew(self, identifier: str) -> ManagedBooking:
+    def renew(self, identifier: str, grant: Grant) -> ManagedBooking:
         """
         Extend a hold to the longest duration, from now.
 
         Raises:
             GatewayError: As `BookingService.renew`.
         """
-        return self._gateway.booking.renew(identifier)
+        return self._gateway.booking.renew(identifier, grant)
 
     def release(
-        self, identifier: str, reason: CancellationReason | None
+        self, identifier: str, grant: Grant, reason: CancellationReason | None
     ) -> ManagedBooking:
         """
         Release a hold.
@@ -265,11 +278,12 @@ class AppointmentCommands:
         Raises:
             GatewayError: As `BookingService.release`.
         """
-        return self._gateway.booking.release(identifier, reason=reason)
+        return self._gateway.booking.release(identifier, grant, reason=reason)
 
     def book_held(
         self,
         present: ManagedBooking,
+        grant: Grant,
         wanted: AppointmentRequest,
         sent: Mapping[str, Any],
         request: RequestKey | None,
@@ -279,6 +293,7 @@ class AppointmentCommands:
 
         Args:
             present: The hold.
+            grant: Who books.
             wanted: The request.
             sent: The Appointment of the request.
             request: The client's key of the request.
@@ -294,6 +309,7 @@ class AppointmentCommands:
             raise Problem(issues, kind=ProblemKind.UNPROCESSABLE)
         return self._gateway.booking.book_held(
             present.id,
+            grant,
             subject=wanted.subject,
             reason=wanted.comment,
             request=request,
@@ -322,15 +338,18 @@ class AppointmentCommands:
     def _move(
         self,
         present: ManagedBooking,
+        grant: Grant,
         wanted: AppointmentRequest,
         version: int | None,
         request: RequestKey | None,
     ) -> ManagedBooking:
         if wanted.token is not None and (wanted.token.text != present.timeslot.token):
+            grant.check_unit(wanted.token.unit)
             return self._gateway.booking.move(
                 present.id,
                 MoveRequest(
                     token=wanted.token,
+                    grant=grant,
                     subject=wanted.subject,
                     reason=wanted.comment,
                     request=request,

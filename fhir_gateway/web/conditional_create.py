@@ -18,12 +18,11 @@ from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.fhir.search_parameters import Token, TokenParameter
 from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS
 from fhir_gateway.model.client_request import RepeatedRequest, RequestKey
+from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.ids import BookingId
-from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import (
-    CLIENT,
     IF_NONE_EXIST,
     Act,
     Render,
@@ -50,13 +49,13 @@ class _Identifier:
     system: str
     value: str
 
-    def key(self, number: PersonalIdentityNumber) -> RequestKey:
+    def key(self, grant: Grant) -> RequestKey:
         """Return the request key of a create under this condition."""
         # The body is not a part of it: another body under the same condition finds the
         # first one's appointment.
         return RequestKey(
-            client=CLIENT,
-            key=f"{IF_NONE_EXIST}: {number.reveal()} {self.system}|{self.value}",
+            client=grant.principal.key,
+            key=f"{IF_NONE_EXIST}: {grant.subject.reveal()} {self.system}|{self.value}",
             fingerprint=IF_NONE_EXIST,
         )
 
@@ -77,8 +76,8 @@ def check_condition() -> None:
 
 def create_once(
     gateway: Gateway,
+    grant: Grant,
     body: object,
-    number: PersonalIdentityNumber,
     act: Act,
     render: Render,
 ) -> Response:
@@ -87,8 +86,8 @@ def create_once(
 
     Args:
         gateway: The services.
+        grant: Who asks, for the resident in the body.
         body: The valid body, as read from JSON.
-        number: The resident's number in the body.
         act: Carries out the request, under the given key.
         render: Renders the answer from a booking's present state.
 
@@ -99,24 +98,24 @@ def create_once(
     """
     header = request.headers.get(IF_NONE_EXIST)
     if header is None:
-        return answer_once(gateway, body, act, render)
+        return answer_once(gateway, grant, body, act, render)
     identifier = _identifier(header)
-    key = identifier.key(number)
-    found = _find_by_region_id(gateway, identifier, number)
-    made = _find_earlier_create(gateway, key)
+    key = identifier.key(grant)
+    found = _find_by_region_id(gateway, grant, identifier)
+    made = _find_earlier_create(gateway, grant, key)
     if made is not None:
         found.add(made)
     if len(found) > 1:
         raise _ambiguous()
     if not found:
-        return _create_now(gateway, key, act, render)
+        return _create_now(gateway, grant, key, act, render)
     if made is None:
         gateway.requests.forget(key)
-    booking = gateway.booking.read(found.pop())
+    booking = gateway.booking.read(found.pop(), grant)
     return render(BookedTimeslot(booking=booking, is_new=False))
 
 
-def _find_earlier_create(gateway: Gateway, key: RequestKey) -> str | None:
+def _find_earlier_create(gateway: Gateway, grant: Grant, key: RequestKey) -> str | None:
     """
     Return our id of the appointment of an earlier create under a condition.
 
@@ -135,7 +134,7 @@ def _find_earlier_create(gateway: Gateway, key: RequestKey) -> str | None:
     else:
         return None
     # Its outcome may be unknown yet; a read may find it out.
-    gateway.booking.read(made)
+    gateway.booking.read(made, grant)
     try:
         requests.begin(key, again_if_not_done=True)
     except RepeatedRequest as repeated:
@@ -153,14 +152,14 @@ def _booking_of(repeated: RepeatedRequest) -> str:
 
 
 def _create_now(
-    gateway: Gateway, key: RequestKey, act: Act, render: Render
+    gateway: Gateway, grant: Grant, key: RequestKey, act: Act, render: Render
 ) -> Response:
     requests = gateway.requests
     try:
         booking, response = act(key)
     except RepeatedRequest as repeated:
         # The first request was slow, not lost.
-        made = gateway.booking.read(_booking_of(repeated))
+        made = gateway.booking.read(_booking_of(repeated), grant)
         return render(BookedTimeslot(booking=made, is_new=False))
     except BaseException:
         # Nothing was booked, so that the condition still holds.
@@ -171,7 +170,7 @@ def _create_now(
 
 
 def _find_by_region_id(
-    gateway: Gateway, identifier: _Identifier, number: PersonalIdentityNumber
+    gateway: Gateway, grant: Grant, identifier: _Identifier
 ) -> set[str]:
     """Return our ids of the resident's bookings with an identifier of their unit."""
     unit = gateway.vocabulary.unit_of_booking_ids(identifier.system)
@@ -179,7 +178,7 @@ def _find_by_region_id(
     if unit is None or unit not in known:
         return set()
     booking = gateway.requests.find_booking(
-        known[unit].source, unit, BookingId(identifier.value), number
+        known[unit].source, unit, BookingId(identifier.value), grant
     )
     return set() if booking is None else {booking}
 

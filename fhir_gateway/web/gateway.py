@@ -5,6 +5,8 @@ The services that the web layer uses; `bootstrap` makes them.
 from dataclasses import dataclass
 from datetime import datetime
 
+from fhir_gateway.access.gatekeeper import Gatekeeper
+from fhir_gateway.access.identity import Identifies
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.services.booking.booking import BookingService
 from fhir_gateway.services.booking.client_requests import ClientRequests
@@ -27,6 +29,8 @@ class Gateway:
         hosts: The names that clients may call this server by.
         proxies: The proxies that may report a client's address and certificate.
         origins: The origins of the web pages that may call this server.
+        identity: Finds out who sends a request.
+        gatekeeper: Decides what they may do.
         started_at: When this process started.
     """
 
@@ -41,4 +45,6 @@ class Gateway:
     requests: ClientRequests
     held: HeldTimeslots
     view: SlotView
+    identity: Identifies
+    gatekeeper: Gatekeeper
     started_at: datetime

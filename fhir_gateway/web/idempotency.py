@@ -24,6 +24,7 @@ from fhir_gateway.model.client_request import (
 )
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Category, Conflict, GatewayError
+from fhir_gateway.model.grant import Grant
 from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.web.errors import error_response
 from fhir_gateway.web.exchange import fhir_response
@@ -31,7 +32,6 @@ from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.personal_text import escapes_personal_number
 
 __all__ = [
-    "CLIENT",
     "IF_NONE_EXIST",
     "Act",
     "Render",
@@ -47,8 +47,6 @@ Act = Callable[[RequestKey | None], tuple[ManagedBooking, Response]]
 Render = Callable[[BookedTimeslot], Response]
 """Renders the answer from the present state of a request's booking."""
 
-# Without access control, all clients share one name.
-CLIENT: Final = "anyone"
 IF_NONE_EXIST: Final = "If-None-Exist"
 _IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 _LONGEST_KEY: Final = 255
@@ -65,7 +63,9 @@ _DEFINITE: Final = frozenset(
 _KEPT_HEADERS: Final = ("ETag", "Last-Modified", "Location", "Content-Location")
 
 
-def answer_once(gateway: Gateway, body: object, act: Act, render: Render) -> Response:
+def answer_once(
+    gateway: Gateway, grant: Grant, body: object, act: Act, render: Render
+) -> Response:
     """
     Return the answer to a write; a repeat gets the first one's answer.
 
@@ -78,6 +78,7 @@ def answer_once(gateway: Gateway, body: object, act: Act, render: Render) -> Res
 
     Args:
         gateway: The services.
+        grant: Who asks; a key of somebody else is another key.
         body: The valid body, as read from JSON.
         act: Carries out the request, under the given key.
         render: Renders the answer from the booking's present state.
@@ -89,19 +90,19 @@ def answer_once(gateway: Gateway, body: object, act: Act, render: Render) -> Res
         GatewayError: As `act`.
     """
     _refuse_condition()
-    key = _request_key(body)
+    key = _request_key(grant, body)
     if key is None:
         return act(None)[1]
     requests = gateway.requests
     try:
         requests.begin(key)
     except RepeatedRequest as repeated:
-        return _answer_repeat(gateway, key, repeated, render)
+        return _answer_repeat(gateway, grant, key, repeated, render)
     try:
         booking, response = act(key)
     except RepeatedRequest as repeated:
         # The first request was slow, not lost.
-        return _answer_repeat(gateway, key, repeated, render)
+        return _answer_repeat(gateway, grant, key, repeated, render)
     except GatewayError as error:
         if error.category not in _DEFINITE:
             requests.forget(key)
@@ -167,7 +168,11 @@ def in_progress() -> Problem:
 
 
 def _answer_repeat(
-    gateway: Gateway, key: RequestKey, repeated: RepeatedRequest, render: Render
+    gateway: Gateway,
+    grant: Grant,
+    key: RequestKey,
+    repeated: RepeatedRequest,
+    render: Render,
 ) -> Response:
     if not repeated.is_same:
         raise Problem(
@@ -184,11 +189,11 @@ def _answer_repeat(
             kind=ProblemKind.UNPROCESSABLE,
         )
     if repeated.answer is not None:
-        return _answer_from_record(gateway, repeated.answer, render)
+        return _answer_from_record(gateway, grant, repeated.answer, render)
     if repeated.is_running:
         raise in_progress()
     try:
-        booking = gateway.booking.replay(repeated)
+        booking = gateway.booking.replay(repeated, grant)
     except GatewayError as error:
         response = error_response(error)
         if error.category in {*_DEFINITE, Category.CONFLICT}:
@@ -202,7 +207,7 @@ def _answer_repeat(
 
 
 def _answer_from_record(
-    gateway: Gateway, answer: RecordedAnswer, render: Render
+    gateway: Gateway, grant: Grant, answer: RecordedAnswer, render: Render
 ) -> Response:
     """
     Return a recorded answer, or the appointment's present state after a change.
@@ -213,9 +218,11 @@ def _answer_from_record(
     """
     if answer.booking is None:
         return _recorded_response(answer)
-    booking = gateway.booking.read(answer.booking)
+    booking = gateway.booking.read_for_repeat(answer.booking, grant)
     if _state_tag(booking) == answer.standing:
         return _recorded_response(answer)
+    if not grant.may_read:
+        raise Conflict("The appointment of this request has changed since.")
     if booking.status is BookingStatus.CANCELLED:
         if answer.standing.endswith(BookingStatus.PENDING.value):
             raise Conflict(
@@ -284,11 +291,12 @@ def _client_key() -> str | None:
     return value
 
 
-def _request_key(body: object) -> RequestKey | None:
+def _request_key(grant: Grant, body: object) -> RequestKey | None:
     """
     Return the request key; None when the client gives none.
 
     Args:
+        grant: Who asks.
         body: The body, as read from JSON.
 
     Raises:
@@ -299,7 +307,7 @@ def _request_key(body: object) -> RequestKey | None:
         return None
     fingerprint = orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()
     return RequestKey(
-        client=CLIENT,
+        client=grant.principal.key,
         key=f"{_IDEMPOTENCY_KEY}: {value}",
         fingerprint=f"{request.method} {request.path}\n{fingerprint}",
     )

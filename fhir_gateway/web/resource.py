@@ -10,6 +10,7 @@ from typing import Any, Final
 from flask import Flask, Response
 from werkzeug.routing import BaseConverter
 
+from fhir_gateway.access.policy import Interaction
 from fhir_gateway.fhir.capability_statement import (
     OperationCapability,
     ResourceCapability,
@@ -151,25 +152,35 @@ _MOST_BYTES: Final = dict.fromkeys(InteractionCode, MOST_JSON_BYTES) | {
 }
 
 
-def register(app: Flask, routes: ResourceRoutes, prefix: str) -> None:
+def register(app: Flask, routes: ResourceRoutes, prefix: str) -> dict[str, Interaction]:
     """
     Add the routes of a resource type.
+
+    Returns:
+        The interaction of each endpoint.
 
     Raises:
         ValueError: The type was added before.
     """
+    added: dict[str, Interaction] = {}
     for code, view in routes.views.items():
         for pattern, method in _ROUTES[code]:
             rule = prefix + pattern.format(type=routes.type)
-            _add(app, rule, f"{routes.type}.{code.value}.{method}", view, [method])
+            endpoint = f"{routes.type}.{code.value}.{method}"
+            _add(app, rule, endpoint, view, [method])
+            added[endpoint] = Interaction(routes.type, code.value)
     for operation in routes.operations:
         rule = f"{prefix}/{routes.type}/${operation.name}"
         endpoint = f"{routes.type}.${operation.name}"
+        interaction = Interaction(routes.type, f"${operation.name}")
         _add(app, rule, endpoint, operation.view, operation.methods)
+        added[endpoint] = interaction
         if operation.on_instance:
             rule = f"{prefix}/{routes.type}/<id>/${operation.name}"
             endpoint += ".instance"
             _add(app, rule, endpoint, operation.view, operation.methods)
+            added[endpoint] = interaction
+    return added
 
 
 def handling_of(

@@ -32,6 +32,7 @@ from fhir_gateway.adapters.scheduling_1_1.options import (
 from fhir_gateway.model.booking import BookingPermissions, WriteResult
 from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.errors import Unavailable, WriteUnconfirmed
+from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.scheduling import MakeBooking
@@ -49,6 +50,7 @@ from fhir_gateway.stores.journal import (
 from fhir_gateway.stores.journal.claim_steps import claim, find_free_place
 from fhir_gateway.stores.journal.lookups import Lookups
 from fhir_gateway.stores.journal.rows import (
+    values_from_maker,
     values_from_permissions,
     values_from_subject,
     values_from_timeslot,
@@ -107,6 +109,7 @@ class HastyIntents(WatchedIntents):
         source: SourceName,
         timeslot: Timeslot,
         subject: SubjectOfCare,
+        grant: Grant,
         capacity: int | None = None,
         request: RequestKey | None = None,  # noqa: ARG002 - that release knows none
     ) -> WriteIntent:
@@ -136,6 +139,7 @@ class HastyIntents(WatchedIntents):
                     updated_at=database_clock(),
                     is_invitation=False,
                     **values_from_subject(subject.as_mapping(), self._seal),
+                    **values_from_maker(grant, self._seal),
                     **values_from_permissions(BookingPermissions()),
                     **values_from_timeslot(timeslot),
                 )

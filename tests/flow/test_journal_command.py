@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from builders import NORR, number, subject, timeslot
 from click.testing import CliRunner, Result
+from granting import GRANT
 
 from fhir_gateway.cli import main
 from fhir_gateway.model.timekeeping import now
@@ -43,7 +44,7 @@ def run(tmp_path: Path, *arguments: str, keys: str) -> Result:
 def claimed(journal: Journal) -> WriteIntent:
     """Claim a time of tomorrow."""
     return journal.intents.claim_make(
-        source=NORR, timeslot=timeslot(24, after=now()), subject=subject()
+        source=NORR, timeslot=timeslot(24, after=now()), subject=subject(), grant=GRANT
     )
 
 

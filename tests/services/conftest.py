@@ -19,6 +19,7 @@ from doubles import (
     MemorySightings,
     MovableClock,
 )
+from granting import DemoBooking, DemoResidents, demo_grant
 
 from fhir_gateway.adapters.protocol import SchedulingAdapter
 from fhir_gateway.bootstrap import Program, program
@@ -111,7 +112,7 @@ class Desk:
         self.settlement = Settlement(self.access, journal, self.read_back, clock=clock)
         self.search_notice = CountingNotice()
         self.bulkhead = Bulkhead(sources, clock=clock)
-        self.booking = BookingService(
+        service = BookingService(
             self.access,
             journal,
             self.read_back,
@@ -120,12 +121,11 @@ class Desk:
             search_notice=self.search_notice,
             clock=clock,
         )
-        self.residents = ResidentBookings(
-            self.access,
-            journal,
-            self.booking.current,
-            self.settlement,
-            clock=clock,
+        self.booking = DemoBooking(service)
+        self.residents = DemoResidents(
+            ResidentBookings(
+                self.access, journal, service.current, self.settlement, clock=clock
+            )
         )
         self.reconciliation = Reconciliation(self.settlement, journal)
 
@@ -133,7 +133,10 @@ class Desk:
         """Book a time for the person of that ordinal."""
         return self.booking.book(
             BookingRequest(
-                token=TimeslotToken.parse(of.token), subject=subject(who), **changed
+                token=TimeslotToken.parse(of.token),
+                subject=subject(who),
+                grant=demo_grant(subject(who).number),
+                **changed,
             )
         )
 
@@ -142,7 +145,11 @@ class Desk:
         version = changed.pop("version", None)
         return self.booking.move(
             booking,
-            MoveRequest(token=TimeslotToken.parse(to.token), **changed),
+            MoveRequest(
+                token=TimeslotToken.parse(to.token),
+                grant=demo_grant(self.journal.lookups.get(booking).number),
+                **changed,
+            ),
             version=version,
         )
 

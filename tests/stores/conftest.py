@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from granting import GRANT
 from postgresql import NoPostgresql, PostgresqlServer, running_postgresql
 from sqlalchemy import event, select
 
@@ -177,7 +178,7 @@ def claimed(
 ) -> WriteIntent:
     """Return a MAKE that has been claimed."""
     return journal.intents.claim_make(
-        source=source, timeslot=timeslot(hours), subject=subject(who)
+        source=source, timeslot=timeslot(hours), subject=subject(who), grant=GRANT
     )
 
 

@@ -5,6 +5,7 @@ Alarms, and writes that were settled as not done although they were done.
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from granting import GRANT
 
 from fhir_gateway.stores.journal import (
     Alarm,
@@ -164,7 +165,7 @@ def test_reopened_move_claims_its_time(journal: Journal) -> None:
     """The old place and the new one are held until it is settled."""
     record = booked(journal)
     moved = journal.intents.mark_sent(
-        journal.intents.claim_update(record, timeslot(1)), lease=LEASE
+        journal.intents.claim_update(record, timeslot(1), grant=GRANT), lease=LEASE
     )
     intent = absent(journal, moved)
 
@@ -180,7 +181,7 @@ def test_reopened_cancellation_is_settled(journal: Journal) -> None:
     """A cancellation that was given up and was done is cancelled."""
     record = booked(journal)
     cancelled = journal.intents.mark_sent(
-        journal.intents.claim_cancel(record), lease=LEASE
+        journal.intents.claim_cancel(record, grant=GRANT), lease=LEASE
     )
 
     reopened = journal.outcomes.reopen(absent(journal, cancelled), lease=LEASE)
@@ -217,10 +218,10 @@ def test_write_is_not_reopened_beside_another(journal: Journal) -> None:
     """A booking has one unsettled write: a given-up move waits for no cancellation."""
     record = booked(journal)
     moved = journal.intents.mark_sent(
-        journal.intents.claim_update(record, timeslot(1)), lease=LEASE
+        journal.intents.claim_update(record, timeslot(1), grant=GRANT), lease=LEASE
     )
     intent = absent(journal, moved)
-    journal.intents.claim_cancel(record)
+    journal.intents.claim_cancel(record, grant=GRANT)
 
     assert journal.outcomes.reopen(intent, lease=LEASE) is None
 

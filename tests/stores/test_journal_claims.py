@@ -9,6 +9,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from granting import GRANT
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
@@ -120,19 +121,23 @@ def test_time_listed_twice_has_two_places(journal: Journal) -> None:
     """A time that its source lists twice can be claimed twice, and no more."""
     twice = timeslot(count=2)
     for who in (1, 2):
-        journal.intents.claim_make(source=NORR, timeslot=twice, subject=subject(who))
+        journal.intents.claim_make(
+            source=NORR, timeslot=twice, subject=subject(who), grant=GRANT
+        )
 
     with pytest.raises(TimeslotTaken):
-        journal.intents.claim_make(source=NORR, timeslot=twice, subject=subject(3))
+        journal.intents.claim_make(
+            source=NORR, timeslot=twice, subject=subject(3), grant=GRANT
+        )
 
 
 def test_capacity_overrides_the_count(journal: Journal) -> None:
     """A capacity that is given counts instead of how often the time was listed."""
     journal.intents.claim_make(
-        source=NORR, timeslot=timeslot(), subject=subject(1), capacity=2
+        source=NORR, timeslot=timeslot(), subject=subject(1), capacity=2, grant=GRANT
     )
     journal.intents.claim_make(
-        source=NORR, timeslot=timeslot(), subject=subject(2), capacity=2
+        source=NORR, timeslot=timeslot(), subject=subject(2), capacity=2, grant=GRANT
     )
 
     assert live_tokens(journal) == {timeslot().token: 2}
@@ -142,7 +147,11 @@ def test_no_capacity_means_taken(journal: Journal) -> None:
     """A time without a place left cannot be claimed at all."""
     with pytest.raises(TimeslotTaken):
         journal.intents.claim_make(
-            source=NORR, timeslot=timeslot(), subject=subject(1), capacity=0
+            source=NORR,
+            timeslot=timeslot(),
+            subject=subject(1),
+            capacity=0,
+            grant=GRANT,
         )
 
 
@@ -159,10 +168,14 @@ def test_same_resident_gets_the_id_of_the_booking(journal: Journal) -> None:
 def test_same_resident_cannot_hold_two_places(journal: Journal) -> None:
     """A resident cannot hold two places of one time."""
     twice = timeslot(count=2)
-    journal.intents.claim_make(source=NORR, timeslot=twice, subject=subject(1))
+    journal.intents.claim_make(
+        source=NORR, timeslot=twice, subject=subject(1), grant=GRANT
+    )
 
     with pytest.raises(AlreadyBooked):
-        journal.intents.claim_make(source=NORR, timeslot=twice, subject=subject(1))
+        journal.intents.claim_make(
+            source=NORR, timeslot=twice, subject=subject(1), grant=GRANT
+        )
 
 
 def test_same_resident_is_recognised_after_rotation(
@@ -187,12 +200,16 @@ def test_lowest_free_place_is_taken(journal: Journal, database: Database) -> Non
     """A place that was freed between two others is the next to be claimed."""
     thrice = timeslot(count=3)
     made = [
-        journal.intents.claim_make(source=NORR, timeslot=thrice, subject=subject(who))
+        journal.intents.claim_make(
+            source=NORR, timeslot=thrice, subject=subject(who), grant=GRANT
+        )
         for who in range(3)
     ]
     journal.settlements.settle_not_done(made[1])
 
-    journal.intents.claim_make(source=NORR, timeslot=thrice, subject=subject(4))
+    journal.intents.claim_make(
+        source=NORR, timeslot=thrice, subject=subject(4), grant=GRANT
+    )
 
     with database.reading() as connection:
         ordinals = connection.execute(
@@ -283,7 +300,7 @@ def test_index_has_the_last_word(
 
 def test_update_claims_the_new_time_too(journal: Journal) -> None:
     """While a booking is being moved both of its places are held."""
-    journal.intents.claim_update(booked(journal), timeslot(1))
+    journal.intents.claim_update(booked(journal), timeslot(1), grant=GRANT)
 
     assert live_tokens(journal) == {timeslot().token: 1, timeslot(1).token: 1}
 
@@ -292,7 +309,7 @@ def test_update_leaves_the_booking(journal: Journal) -> None:
     """A claimed move changes nothing that a client can see."""
     record = booked(journal)
 
-    journal.intents.claim_update(record, timeslot(1))
+    journal.intents.claim_update(record, timeslot(1), grant=GRANT)
 
     assert journal.lookups.get(record.id) == record
 
@@ -303,7 +320,7 @@ def test_update_to_a_taken_time(journal: Journal) -> None:
     claimed(journal, 2, hours=1)
 
     with pytest.raises(TimeslotTaken):
-        journal.intents.claim_update(record, timeslot(1))
+        journal.intents.claim_update(record, timeslot(1), grant=GRANT)
 
 
 def test_update_to_its_own_time(journal: Journal) -> None:
@@ -311,7 +328,7 @@ def test_update_to_its_own_time(journal: Journal) -> None:
     record = booked(journal)
 
     with pytest.raises(AlreadyBooked) as caught:
-        journal.intents.claim_update(record, timeslot())
+        journal.intents.claim_update(record, timeslot(), grant=GRANT)
 
     assert caught.value.booking == record.id
 
@@ -321,14 +338,14 @@ def test_update_with_a_capacity(journal: Journal) -> None:
     record = booked(journal, 1)
     claimed(journal, 2, hours=1)
 
-    intent = journal.intents.claim_update(record, timeslot(1), 2)
+    intent = journal.intents.claim_update(record, timeslot(1), 2, grant=GRANT)
 
     assert intent.timeslot == timeslot(1)
 
 
 def test_cancel_has_no_time(journal: Journal) -> None:
     """An intent to cancel has no timeslot."""
-    intent = journal.intents.claim_cancel(booked(journal))
+    intent = journal.intents.claim_cancel(booked(journal), grant=GRANT)
 
     assert (intent.kind, intent.timeslot) == (WriteKind.CANCEL, None)
 
@@ -337,11 +354,14 @@ def test_cancel_has_no_time(journal: Journal) -> None:
     "change",
     [
         pytest.param(
-            lambda journal, record: journal.intents.claim_update(record, timeslot(1)),
+            lambda journal, record: journal.intents.claim_update(
+                record, timeslot(1), grant=GRANT
+            ),
             id="update",
         ),
         pytest.param(
-            lambda journal, record: journal.intents.claim_cancel(record), id="cancel"
+            lambda journal, record: journal.intents.claim_cancel(record, grant=GRANT),
+            id="cancel",
         ),
     ],
 )
@@ -365,7 +385,7 @@ class TestChangeIsRefused:
     def test_in_flight(self, journal: Journal, change: Callable[..., object]) -> None:
         """A booking that another write is under way to cannot be changed."""
         record = booked(journal)
-        journal.intents.claim_cancel(record)
+        journal.intents.claim_cancel(record, grant=GRANT)
 
         with pytest.raises(Conflict, match="under way"):
             change(journal, record)
@@ -389,7 +409,7 @@ class TestChangeIsRefused:
     ) -> None:
         """A change that is refused leaves nothing behind."""
         record = booked(journal)
-        journal.intents.claim_cancel(record)
+        journal.intents.claim_cancel(record, grant=GRANT)
         before = rows(database)
 
         with pytest.raises(Conflict):
@@ -401,9 +421,11 @@ class TestChangeIsRefused:
 def test_settled_change_makes_way(journal: Journal) -> None:
     """Once a write is settled the next one may begin."""
     record = booked(journal)
-    journal.settlements.settle_not_done(journal.intents.claim_cancel(record))
+    journal.settlements.settle_not_done(
+        journal.intents.claim_cancel(record, grant=GRANT)
+    )
 
-    assert journal.intents.claim_cancel(record).state is WriteState.CLAIMED
+    assert journal.intents.claim_cancel(record, grant=GRANT).state is WriteState.CLAIMED
 
 
 def test_mark_sent_moves_the_fence(journal: Journal) -> None:
@@ -434,12 +456,16 @@ def test_sent_is_lasting(
 def test_repeated_key_returns_the_first_booking(journal: Journal) -> None:
     """A client's key that was used before leads to the booking that it made."""
     first = journal.intents.claim_make(
-        source=NORR, timeslot=timeslot(), subject=subject(1), request=KEY
+        source=NORR, timeslot=timeslot(), subject=subject(1), request=KEY, grant=GRANT
     )
 
     with pytest.raises(RepeatedRequest) as caught:
         journal.intents.claim_make(
-            source=NORR, timeslot=timeslot(), subject=subject(1), request=KEY
+            source=NORR,
+            timeslot=timeslot(),
+            subject=subject(1),
+            request=KEY,
+            grant=GRANT,
         )
 
     assert (caught.value.booking, caught.value.is_same) == (first.booking, True)
@@ -448,7 +474,7 @@ def test_repeated_key_returns_the_first_booking(journal: Journal) -> None:
 def test_repeated_key_with_other_content(journal: Journal) -> None:
     """A key that is used again for another request is not a repeat."""
     journal.intents.claim_make(
-        source=NORR, timeslot=timeslot(), subject=subject(1), request=KEY
+        source=NORR, timeslot=timeslot(), subject=subject(1), request=KEY, grant=GRANT
     )
 
     with pytest.raises(RepeatedRequest) as caught:
@@ -457,6 +483,7 @@ def test_repeated_key_with_other_content(journal: Journal) -> None:
             timeslot=timeslot(1),
             subject=subject(1),
             request=replace(KEY, fingerprint="f2"),
+            grant=GRANT,
         )
 
     assert caught.value.is_same is False
@@ -467,13 +494,17 @@ def test_repeated_key_after_rotation(
 ) -> None:
     """A repeat is recognised after a change of keys."""
     journal.intents.claim_make(
-        source=NORR, timeslot=timeslot(), subject=subject(1), request=KEY
+        source=NORR, timeslot=timeslot(), subject=subject(1), request=KEY, grant=GRANT
     )
     rotated = Journal(database, Seal([Seal.new_key(), *keys]))
 
     with pytest.raises(RepeatedRequest) as caught:
         rotated.intents.claim_make(
-            source=NORR, timeslot=timeslot(), subject=subject(1), request=KEY
+            source=NORR,
+            timeslot=timeslot(),
+            subject=subject(1),
+            request=KEY,
+            grant=GRANT,
         )
 
     assert caught.value.is_same is True
@@ -482,7 +513,7 @@ def test_repeated_key_after_rotation(
 def test_other_clients_key_is_another(journal: Journal) -> None:
     """Two clients may use the same key."""
     journal.intents.claim_make(
-        source=NORR, timeslot=timeslot(), subject=subject(1), request=KEY
+        source=NORR, timeslot=timeslot(), subject=subject(1), request=KEY, grant=GRANT
     )
 
     other = journal.intents.claim_make(
@@ -490,6 +521,7 @@ def test_other_clients_key_is_another(journal: Journal) -> None:
         timeslot=timeslot(1),
         subject=subject(2),
         request=replace(KEY, client="other app"),
+        grant=GRANT,
     )
 
     assert other.state is WriteState.CLAIMED
@@ -498,10 +530,10 @@ def test_other_clients_key_is_another(journal: Journal) -> None:
 def test_repeated_key_of_a_change(journal: Journal) -> None:
     """A repeat of a change is recognised before the version it was made on."""
     record = booked(journal)
-    intent = journal.intents.claim_cancel(record, request=KEY)
+    intent = journal.intents.claim_cancel(record, request=KEY, grant=GRANT)
     journal.settlements.settle_cancelled(journal.intents.mark_sent(intent, lease=LEASE))
 
     with pytest.raises(RepeatedRequest) as caught:
-        journal.intents.claim_update(record, timeslot(1), request=KEY)
+        journal.intents.claim_update(record, timeslot(1), request=KEY, grant=GRANT)
 
     assert caught.value.booking == record.id

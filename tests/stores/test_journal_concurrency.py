@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
+from granting import GRANT
 
 from fhir_gateway.model.client_request import RepeatedRequest, RequestKey
 from fhir_gateway.model.errors import Conflict, TimeslotTaken
@@ -44,6 +45,7 @@ PROCESSES = 3
 _CLAIM = """
 import json, sys
 from forked import in_processes
+from granting import GRANT
 from fhir_gateway.model.errors import TimeslotTaken
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal import Journal
@@ -61,7 +63,9 @@ def claim(process):
     answers = []
     for resident in residents[process::processes]:
         try:
-            journal.intents.claim_make(source=NORR, timeslot=wanted, subject=resident)
+            journal.intents.claim_make(
+                source=NORR, timeslot=wanted, subject=resident, grant=GRANT
+            )
         except TimeslotTaken:
             answers.append("taken")
         else:
@@ -100,7 +104,9 @@ def test_threads_claim_no_more_than_there_is(journal: Journal, places: int) -> N
     wanted = timeslot(count=places)
 
     def claim(who: int) -> str:
-        journal.intents.claim_make(source=NORR, timeslot=wanted, subject=subject(who))
+        journal.intents.claim_make(
+            source=NORR, timeslot=wanted, subject=subject(who), grant=GRANT
+        )
         return "claimed"
 
     answers = _at_once(claim, times=CLAIMS)
@@ -134,7 +140,9 @@ def test_one_resident_at_once_claims_once(journal: Journal) -> None:
     wanted = timeslot(count=THREADS)
 
     def claim(_which: int) -> str:
-        journal.intents.claim_make(source=NORR, timeslot=wanted, subject=subject(1))
+        journal.intents.claim_make(
+            source=NORR, timeslot=wanted, subject=subject(1), grant=GRANT
+        )
         return "claimed"
 
     assert _at_once(claim) == {"claimed": 1, AlreadyBooked: THREADS - 1}
@@ -149,6 +157,7 @@ def test_one_key_at_once_decides_once(journal: Journal) -> None:
             timeslot=timeslot(which),
             subject=subject(which),
             request=RequestKey(client="app", key="k", fingerprint="f"),
+            grant=GRANT,
         )
         return "claimed"
 
@@ -163,7 +172,9 @@ def test_one_booking_at_once_is_changed_once(journal: Journal) -> None:
         record = booked(journal, who, who, booking_id=f"B{who}")
 
         def change(which: int, record: BookingRecord = record, who: int = who) -> str:
-            journal.intents.claim_update(record, timeslot(100 + 10 * who + which))
+            journal.intents.claim_update(
+                record, timeslot(100 + 10 * who + which), grant=GRANT
+            )
             return "claimed"
 
         answers += _at_once(change)

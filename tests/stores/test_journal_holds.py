@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from granting import GRANT
 from sqlalchemy import update
 
 from fhir_gateway.model.booking import CancellationReason
@@ -61,6 +62,7 @@ def held(
         subject=None,
         lasts=lasts,
         capacity=capacity,
+        grant=GRANT,
     )
 
 
@@ -185,7 +187,7 @@ def test_booked_hold_does_not_count(journal: Journal) -> None:
     """A hold that is being booked makes room for another."""
     first = held(journal, hours=0)
     held(journal, hours=1)
-    journal.holds.convert_to_booking(first.id, subject=subject(0))
+    journal.holds.convert_to_booking(first.id, subject=subject(0), grant=GRANT)
 
     assert held(journal, hours=2).state is BookingState.PENDING
 
@@ -242,7 +244,7 @@ def test_hold_that_is_over_is_neither_renewed_nor_booked(
     with pytest.raises(HoldOver):
         journal.holds.renew(record.id, lasts=MINUTES)
     with pytest.raises(HoldOver):
-        journal.holds.convert_to_booking(record.id, subject=subject(0))
+        journal.holds.convert_to_booking(record.id, subject=subject(0), grant=GRANT)
 
 
 def test_released_hold_frees_its_time(journal: Journal) -> None:
@@ -281,7 +283,7 @@ def test_taken_hold_is_booked_like_any_claim(journal: Journal) -> None:
     """What was held is sent and settled, keeps its place and its id, gains a name."""
     record = held(journal)
 
-    taken = journal.holds.convert_to_booking(record.id, subject=subject(0))
+    taken = journal.holds.convert_to_booking(record.id, subject=subject(0), grant=GRANT)
     settled = journal.settlements.settle_booked(
         journal.intents.mark_sent(taken, lease=LEASE),
         booking_id=None,
@@ -300,14 +302,14 @@ def test_taken_hold_is_booked_like_any_claim(journal: Journal) -> None:
 def test_taken_hold_is_a_hold_no_more(journal: Journal) -> None:
     """One that is being booked is not renewed, released or taken again."""
     record = held(journal)
-    journal.holds.convert_to_booking(record.id, subject=subject(0))
+    journal.holds.convert_to_booking(record.id, subject=subject(0), grant=GRANT)
 
     with pytest.raises(HoldOver):
         journal.holds.renew(record.id, lasts=MINUTES)
     with pytest.raises(HoldOver):
         journal.holds.release(record.id)
     with pytest.raises(HoldOver):
-        journal.holds.convert_to_booking(record.id, subject=subject(0))
+        journal.holds.convert_to_booking(record.id, subject=subject(0), grant=GRANT)
 
 
 def test_an_outdated_hold_can_no_longer_be_used(
@@ -340,7 +342,9 @@ def test_unknown_hold_is_not_found(journal: Journal) -> None:
         lambda: journal.holds.renew(NOBODY, lasts=MINUTES),
         lambda: journal.holds.release(NOBODY),
         lambda: journal.holds.release("\0"),
-        lambda: journal.holds.convert_to_booking(NOBODY, subject=subject(0)),
+        lambda: journal.holds.convert_to_booking(
+            NOBODY, subject=subject(0), grant=GRANT
+        ),
     ):
         with pytest.raises(NotFound):
             attempt()
@@ -356,6 +360,7 @@ def test_request_key_of_a_hold(journal: Journal, database: Database) -> None:
         subject=subject(0),
         lasts=MINUTES,
         request=key,
+        grant=GRANT,
     )
     before = rows(database)
 
@@ -367,6 +372,7 @@ def test_request_key_of_a_hold(journal: Journal, database: Database) -> None:
             subject=subject(0),
             lasts=MINUTES,
             request=key,
+            grant=GRANT,
         )
 
     assert (caught.value.booking, caught.value.is_same) == (record.id, True)

@@ -8,6 +8,7 @@ from math import inf
 from typing import Any
 
 import pytest
+from granting import GRANT
 from sqlalchemy import insert, select, update
 
 from fhir_gateway.stores.database import Database, database_clock
@@ -71,6 +72,7 @@ def _held(journal: Journal, hours: int, who: int) -> str:
         number=number(who),
         subject=None,
         lasts=timedelta(minutes=5),
+        grant=GRANT,
     ).id
 
 
@@ -93,13 +95,13 @@ def _life_of_bookings(journal: Journal, _: Database) -> Iterator[str]:
     record = booked(journal, 3, 3, booking_id="B3")
     yield "booked"
     move = journal.intents.mark_sent(
-        journal.intents.claim_update(record, timeslot(4)), lease=LEASE
+        journal.intents.claim_update(record, timeslot(4), grant=GRANT), lease=LEASE
     )
     yield "moving"
     record = journal.settlements.settle_moved(move, booking_id=None, permissions=CANCEL)
     yield "moved"
     cancellation = journal.intents.mark_sent(
-        journal.intents.claim_cancel(record), lease=LEASE
+        journal.intents.claim_cancel(record, grant=GRANT), lease=LEASE
     )
     yield "being cancelled"
     journal.settlements.settle_cancelled(cancellation)
@@ -112,7 +114,7 @@ def _life_of_holds(journal: Journal, database: Database) -> Iterator[str]:
     yield "held"
     journal.holds.renew(held, lasts=timedelta(minutes=4))
     yield "renewed"
-    taken = journal.holds.convert_to_booking(held, subject=subject(3))
+    taken = journal.holds.convert_to_booking(held, subject=subject(3), grant=GRANT)
     yield "taken to be booked"
     journal.settlements.settle_booked(
         journal.intents.mark_sent(taken, lease=LEASE),

@@ -5,6 +5,7 @@ Privacy: nothing that is a resident's stands in clear, on the disk or in a text.
 from pathlib import Path
 
 import pytest
+from granting import GRANT
 
 from fhir_gateway.model.booking import (
     Booking,
@@ -52,7 +53,7 @@ MARKS = [
 def _lived(journal: Journal) -> None:
     """Leave every kind of row, with a marked resident and marked texts."""
     made = journal.intents.claim_make(
-        source=NORR, timeslot=timeslot(), subject=MARKED, request=REQUEST
+        source=NORR, timeslot=timeslot(), subject=MARKED, request=REQUEST, grant=GRANT
     )
     journal.requests.close(
         REQUEST,
@@ -66,12 +67,12 @@ def _lived(journal: Journal) -> None:
         message=TEXT,
     )
     moved = journal.intents.mark_sent(
-        journal.intents.claim_update(record, timeslot(1)), lease=LEASE
+        journal.intents.claim_update(record, timeslot(1), grant=GRANT), lease=LEASE
     )
     journal.settlements.settle_refused(moved, message=TEXT)
     reason = CancellationReason(text="Hemlig orsak", stated=TEXT)
     cancelled = journal.intents.mark_sent(
-        journal.intents.claim_cancel(record, reason=reason), lease=LEASE
+        journal.intents.claim_cancel(record, reason=reason, grant=GRANT), lease=LEASE
     )
     journal.settlements.settle_unknown(cancelled)
     journal.reports.adopt(
@@ -152,10 +153,16 @@ def test_errors_hold_nothing_in_clear(journal: Journal) -> None:
     """No error about a resident's request holds a mark."""
     _lived(journal)
     with pytest.raises(AlreadyBooked) as already:
-        journal.intents.claim_make(source=NORR, timeslot=timeslot(), subject=MARKED)
+        journal.intents.claim_make(
+            source=NORR, timeslot=timeslot(), subject=MARKED, grant=GRANT
+        )
     with pytest.raises(RepeatedRequest) as repeated:
         journal.intents.claim_make(
-            source=NORR, timeslot=timeslot(), subject=MARKED, request=REQUEST
+            source=NORR,
+            timeslot=timeslot(),
+            subject=MARKED,
+            request=REQUEST,
+            grant=GRANT,
         )
 
     text = f"{already.value!r} {already.value} {repeated.value!r} {repeated.value}"

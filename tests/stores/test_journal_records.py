@@ -8,6 +8,7 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
+from granting import GRANT
 from sqlalchemy import event
 
 from fhir_gateway.model.booking import BookingPermissions, Wish
@@ -313,7 +314,7 @@ def test_booking_being_moved_is_not_adopted(journal: Journal) -> None:
     """A new time reported under a new id is recognised as the moved booking."""
     record = booked(journal)
     journal.intents.mark_sent(
-        journal.intents.claim_update(record, timeslot(1)), lease=LEASE
+        journal.intents.claim_update(record, timeslot(1), grant=GRANT), lease=LEASE
     )
 
     assert _adopted(journal, "B2", hours=1) == record
@@ -467,7 +468,7 @@ def test_older_news_change_nothing(journal: Journal) -> None:
 def test_news_during_a_write_change_nothing(journal: Journal) -> None:
     """What a source says while a write is under way waits for its settlement."""
     record = booked(journal)
-    journal.intents.claim_update(record, timeslot(1))
+    journal.intents.claim_update(record, timeslot(1), grant=GRANT)
 
     confirmed = journal.reports.confirm(
         record, reported(permissions=REBOOK), timeslot(1)
@@ -536,7 +537,7 @@ def test_booking_being_made_is_not_cancelled_elsewhere(journal: Journal) -> None
 def test_booking_being_moved_is_not_cancelled_elsewhere(journal: Journal) -> None:
     """A booking that a write is under way to is left to its settlement."""
     record = booked(journal)
-    journal.intents.claim_update(record, timeslot(1))
+    journal.intents.claim_update(record, timeslot(1), grant=GRANT)
 
     assert journal.reports.mark_cancelled_elsewhere(record) == record
 

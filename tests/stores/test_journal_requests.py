@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from granting import GRANT
 from sqlalchemy import update
 
 from fhir_gateway.model.client_request import (
@@ -34,7 +35,7 @@ def claimed(journal: Journal, key: RequestKey = KEY) -> WriteIntent:
     """Begin a request, and claim a time for it."""
     journal.requests.begin(key, lease=MINUTE)
     return journal.intents.claim_make(
-        source=NORR, timeslot=timeslot(), subject=subject(), request=key
+        source=NORR, timeslot=timeslot(), subject=subject(), request=key, grant=GRANT
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
+from granting import GRANT
 
 from fhir_gateway.model.booking import (
     BookingPermissions,
@@ -154,8 +155,8 @@ def _claimed(journal: Journal, kind: WriteKind) -> WriteIntent:
     if kind is MAKE:
         return claimed(journal)
     if kind is UPDATE:
-        return journal.intents.claim_update(booked(journal), NEW)
-    return journal.intents.claim_cancel(booked(journal))
+        return journal.intents.claim_update(booked(journal), NEW, grant=GRANT)
+    return journal.intents.claim_cancel(booked(journal), grant=GRANT)
 
 
 def _combinations(*, accepted: bool) -> list[object]:
@@ -297,7 +298,7 @@ def test_moved_has_its_new_time(journal: Journal) -> None:
     """A booking that was moved has the new time, id, permissions and text."""
     before = booked(journal)
     intent = journal.intents.mark_sent(
-        journal.intents.claim_update(before, NEW), lease=LEASE
+        journal.intents.claim_update(before, NEW, grant=GRANT), lease=LEASE
     )
 
     record = journal.settlements.settle_moved(
@@ -324,7 +325,7 @@ def test_moved_has_its_new_time(journal: Journal) -> None:
 def test_moved_without_an_id_keeps_its_own(journal: Journal) -> None:
     """A region that gives no id for a move has kept the old one."""
     intent = journal.intents.mark_sent(
-        journal.intents.claim_update(booked(journal), NEW), lease=LEASE
+        journal.intents.claim_update(booked(journal), NEW, grant=GRANT), lease=LEASE
     )
 
     record = journal.settlements.settle_moved(
@@ -337,7 +338,7 @@ def test_moved_without_an_id_keeps_its_own(journal: Journal) -> None:
 def test_cancelled_bears_the_last_text(journal: Journal) -> None:
     """A booking that was cancelled bears the text of the region's answer to that."""
     intent = journal.intents.mark_sent(
-        journal.intents.claim_cancel(booked(journal)), lease=LEASE
+        journal.intents.claim_cancel(booked(journal), grant=GRANT), lease=LEASE
     )
 
     record = journal.settlements.settle_cancelled(intent, message="Avbokad")
@@ -350,7 +351,7 @@ _REASON = CancellationReason(text="Frisk", stated='{"text": "Frisk"}')
 
 def test_cancelled_bears_its_reason(journal: Journal) -> None:
     """Why a booking was cancelled is read back as it was stated."""
-    intent = journal.intents.claim_cancel(booked(journal), reason=_REASON)
+    intent = journal.intents.claim_cancel(booked(journal), reason=_REASON, grant=GRANT)
 
     record = journal.settlements.settle_cancelled(
         journal.intents.mark_sent(intent, lease=LEASE)
@@ -363,13 +364,13 @@ def test_cancelled_bears_its_reason(journal: Journal) -> None:
 def test_a_refused_cancellation_leaves_no_reason(journal: Journal) -> None:
     """The next cancellation bears its own reason, or none."""
     record = booked(journal)
-    refused = journal.intents.claim_cancel(record, reason=_REASON)
+    refused = journal.intents.claim_cancel(record, reason=_REASON, grant=GRANT)
     journal.settlements.settle_refused(
         journal.intents.mark_sent(refused, lease=LEASE), message="Nej"
     )
 
     intent = journal.intents.mark_sent(
-        journal.intents.claim_cancel(record), lease=LEASE
+        journal.intents.claim_cancel(record, grant=GRANT), lease=LEASE
     )
     assert journal.settlements.settle_cancelled(intent).cancellation is None
 
@@ -386,7 +387,9 @@ def test_refused_change_keeps_the_bookings_text(journal: Journal) -> None:
     made = journal.settlements.settle_booked(
         sent(journal), booking_id=None, permissions=CANCEL, message="Fasta 12 timmar"
     )
-    intent = journal.intents.mark_sent(journal.intents.claim_cancel(made), lease=LEASE)
+    intent = journal.intents.mark_sent(
+        journal.intents.claim_cancel(made, grant=GRANT), lease=LEASE
+    )
 
     record = journal.settlements.settle_refused(intent, message="För sent")
 
@@ -410,8 +413,10 @@ def test_late_answer_after_unknown_counts(journal: Journal) -> None:
 def test_latest_intent_is_the_last_one(journal: Journal) -> None:
     """Of several writes to one booking the last one is the latest."""
     record = booked(journal)
-    journal.settlements.settle_not_done(journal.intents.claim_update(record, NEW))
-    cancel = journal.intents.claim_cancel(record)
+    journal.settlements.settle_not_done(
+        journal.intents.claim_update(record, NEW, grant=GRANT)
+    )
+    cancel = journal.intents.claim_cancel(record, grant=GRANT)
 
     assert journal.lookups.find_latest(record.id) == cancel
 
@@ -474,7 +479,7 @@ def test_id_of_another_booking_settles_nothing(
 
 def test_double_that_is_being_changed_stays(journal: Journal) -> None:
     """A duplicate with an unsettled write of its own is not replaced."""
-    journal.intents.claim_cancel(_adopted(journal))
+    journal.intents.claim_cancel(_adopted(journal), grant=GRANT)
 
     with pytest.raises(BookingIdTaken):
         journal.settlements.settle_booked(
@@ -486,7 +491,8 @@ def test_moved_to_the_id_of_another_settles_nothing(journal: Journal) -> None:
     """A move that is answered with another booking's id is not settled by that."""
     _adopted(journal, 2)
     intent = journal.intents.mark_sent(
-        journal.intents.claim_update(booked(journal, 1, hours=2), NEW), lease=LEASE
+        journal.intents.claim_update(booked(journal, 1, hours=2), NEW, grant=GRANT),
+        lease=LEASE,
     )
 
     with pytest.raises(BookingIdTaken):

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 import pytest
+from granting import GRANT
 from sqlalchemy import insert, select, text, update
 
 from fhir_gateway.stores.database import Database, database_clock
@@ -124,6 +125,7 @@ def test_a_hold_is_a_slow_claim_to_the_release_before(
         number=number(),
         subject=None,
         lasts=timedelta(microseconds=1),
+        grant=GRANT,
     )
 
     with database.reading() as connection:

@@ -5,6 +5,7 @@ Upkeep: wiping after the visit, and sealing anew under a new key.
 from datetime import timedelta
 
 import pytest
+from granting import GRANT
 
 from fhir_gateway.model.booking import CancellationReason
 from fhir_gateway.model.client_request import (
@@ -46,7 +47,11 @@ def lived(journal: Journal) -> str:
     journal.requests.begin(KEY, lease=LEASE)
     made = journal.intents.mark_sent(
         journal.intents.claim_make(
-            source=NORR, timeslot=timeslot(), subject=subject(), request=KEY
+            source=NORR,
+            timeslot=timeslot(),
+            subject=subject(),
+            request=KEY,
+            grant=GRANT,
         ),
         lease=LEASE,
     )
@@ -55,7 +60,7 @@ def lived(journal: Journal) -> str:
     )
     reason = CancellationReason(text="Frisk", stated="Tolvan är frisk")
     refused = journal.intents.mark_sent(
-        journal.intents.claim_cancel(record, reason=reason), lease=LEASE
+        journal.intents.claim_cancel(record, reason=reason, grant=GRANT), lease=LEASE
     )
     journal.settlements.settle_refused(refused, message="Nej, Tolvan")
     journal.requests.close(

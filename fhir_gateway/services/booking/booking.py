@@ -19,6 +19,7 @@ from fhir_gateway.model.errors import (
     Refused,
     Unavailable,
 )
+from fhir_gateway.model.grant import BookingOwner, Grant
 from fhir_gateway.model.person import SubjectOfCare
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import TimeslotToken
@@ -150,31 +151,41 @@ class BookingService:
         self._search_notice.show_changed_places()
         return held
 
-    def renew(self, booking: str, *, lasts: timedelta = LONGEST_HOLD) -> ManagedBooking:
+    def renew(
+        self, booking: str, grant: Grant, *, lasts: timedelta = LONGEST_HOLD
+    ) -> ManagedBooking:
         """
         Extend a hold to that long from now, up to a quarter of an hour in all.
 
+        Args:
+            booking: Our id of the hold.
+            grant: Who asks.
+            lasts: How long, from now.
+
         Raises:
-            NotFound: There is no booking of that id.
+            NotFound: There is no booking of that id, or not of that resident.
             HoldOver: It has expired, or is not a hold any more.
             Incorrect: It cannot be held for so long.
         """
+        grant.check_subject(self._journal.lookups.get(booking).number)
         return self.current.describe(self._holding.renew(booking, lasts=lasts))
 
     def release(
-        self, booking: str, *, reason: CancellationReason | None = None
+        self, booking: str, grant: Grant, *, reason: CancellationReason | None = None
     ) -> ManagedBooking:
         """
         End a hold. A hold that is released or expired already stays as it is.
 
         Args:
             booking: Our id of the hold.
+            grant: Who asks.
             reason: The client's reason; no unit gets it, since none knows of the hold.
 
         Raises:
             NotFound: There is no booking of that id.
             HoldOver: It is booked, or a booking of it is under way: cancel that.
         """
+        grant.check_subject(self._journal.lookups.get(booking).number)
         released = self.current.describe(self._holding.release(booking, reason=reason))
         self._search_notice.show_changed_places()
         return released
@@ -182,6 +193,7 @@ class BookingService:
     def book_held(
         self,
         booking: str,
+        grant: Grant,
         *,
         subject: SubjectOfCare | None = None,
         reason: str | None = None,
@@ -195,6 +207,7 @@ class BookingService:
 
         Args:
             booking: Our id of the hold.
+            grant: Who books.
             subject: The resident with a name, if the hold has none.
             reason: The resident's text to the unit.
             request: The client's key of this request.
@@ -208,6 +221,7 @@ class BookingService:
             Unavailable: The source could not be asked; nothing was sent.
         """
         record = self._journal.lookups.get(booking)
+        grant.check_subject(record.number)
         subject = subject or record.subject
         if subject is None:
             raise Incorrect(
@@ -221,6 +235,7 @@ class BookingService:
         wanted = BookingRequest(
             token=TimeslotToken.parse(record.timeslot.token),
             subject=subject,
+            grant=grant,
             reason=reason,
             request=request,
         )
@@ -232,16 +247,44 @@ class BookingService:
         self._search_notice.show_changed_places()
         return booked
 
-    def read(self, booking: str) -> ManagedBooking:
+    def find_owner(self, booking: str) -> BookingOwner | None:
+        """
+        Return what decides who may see a booking, without asking its source.
+
+        None: there is no booking of that id.
+        """
+        return self._journal.lookups.find_owner(booking)
+
+    def read(self, booking: str, grant: Grant) -> ManagedBooking:
         """
         Return a booking in its present state at its source.
 
         If the source cannot be asked, it is returned in its last known state.
 
+        Args:
+            booking: Our id of the booking.
+            grant: Who asks.
+
         Raises:
-            NotFound: There is no booking of that id.
+            NotFound: There is no booking of that id, or not of that resident.
         """
-        return self.current.read(booking)
+        return self.current.read(booking, grant)
+
+    def read_for_repeat(self, booking: str, grant: Grant) -> ManagedBooking:
+        """
+        Return a booking, to see whether the answer that a repeat gets still holds.
+
+        It is read at its source for a principal that may read it, and otherwise
+        returned in its last known state.
+
+        Raises:
+            NotFound: There is no booking of that id, or not of that resident.
+        """
+        if grant.may_read:
+            return self.read(booking, grant)
+        record = self._journal.lookups.get(booking)
+        grant.check_subject(record.number)
+        return self.current.describe_last_known(record)
 
     def get_subject(self, booking: str) -> SubjectOfCare | None:
         """
@@ -283,6 +326,7 @@ class BookingService:
     def cancel(
         self,
         booking: str,
+        grant: Grant,
         *,
         reason: CancellationReason | None = None,
         version: int | None = None,
@@ -296,6 +340,7 @@ class BookingService:
 
         Args:
             booking: Our id of the booking.
+            grant: Who cancels.
             reason: The client's reason; the unit gets its text, where it permits that.
             version: The version that the client has read; None accepts any.
             request: The client's key of this request.
@@ -310,21 +355,30 @@ class BookingService:
         """
         with self._admit(booking) as permit:
             cancelled = self._changing.cancel(
-                permit, booking, reason=reason, version=version, request=request
+                permit,
+                booking,
+                grant=grant,
+                reason=reason,
+                version=version,
+                request=request,
             )
         self._search_notice.show_changed_places()
         return cancelled
 
-    def replay(self, repeated: RepeatedRequest) -> ManagedBooking:
+    def replay(self, repeated: RepeatedRequest, grant: Grant) -> ManagedBooking:
         """
         Return the booking of an earlier request, in its present state.
+
+        Args:
+            repeated: The journal's error for its key.
+            grant: Who asks.
 
         Raises:
             Refused: The region refused the request.
             Conflict: It certainly had no effect, or its booking has been cancelled.
             NotFound: Its data have been wiped.
         """
-        return self.current.replay(repeated)
+        return self.current.replay(repeated, grant)
 
     def _admit(self, booking: str) -> AbstractContextManager[Permit]:
         record = self._journal.lookups.get(booking)

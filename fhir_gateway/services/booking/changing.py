@@ -19,9 +19,9 @@ from fhir_gateway.model.errors import (
     GatewayError,
     Incorrect,
 )
+from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.ids import BookingId, SourceName
-from fhir_gateway.model.interaction import Actor
-from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.model.interaction import Asker
 from fhir_gateway.model.scheduling import CancelBooking, UpdateBooking
 from fhir_gateway.model.timekeeping import Clock
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
@@ -91,7 +91,8 @@ class Changing:
         self, permit: Permit, booking: str, request: MoveRequest, version: int | None
     ) -> ManagedBooking:
         """Move a booking, as `BookingService.move` documents."""
-        record, details = self._current.refresh(booking)
+        grant = request.grant
+        record, details = self._current.refresh(booking, grant)
         check_booked(record, version)
         check_readable(details, Wish.REBOOK, record.source)
         if not record.permissions.rebook:
@@ -114,9 +115,9 @@ class Changing:
             )
         intent = self._claiming.claim(
             request.token,
-            record.number,
+            grant.asker,
             lambda timeslot, capacity: self._journal.intents.claim_update(
-                record, timeslot, capacity, request=request.request
+                record, timeslot, capacity, grant=grant, request=request.request
             ),
             moving=booking_id,
         )
@@ -134,7 +135,7 @@ class Changing:
         )
         if made.status is BookingStatus.BOOKED and made.timeslot != record.timeslot:
             # So searches show the old time at once, not only after the next refresh.
-            self._look_for_freed(record.source, record.timeslot, record.number)
+            self._look_for_freed(record.source, record.timeslot, grant.asker)
         return made
 
     def cancel(
@@ -142,12 +143,13 @@ class Changing:
         permit: Permit,
         booking: str,
         *,
+        grant: Grant,
         reason: CancellationReason | None,
         version: int | None,
         request: RequestKey | None,
     ) -> ManagedBooking:
         """Cancel a booking, as `BookingService.cancel` documents."""
-        record, details = self._current.refresh(booking)
+        record, details = self._current.refresh(booking, grant)
         if record.state is BookingState.CANCELLED:
             return self._current.describe(record)
         intent = self._journal.lookups.find_pending(booking)
@@ -174,12 +176,12 @@ class Changing:
         booking_id = require_booking_id(record)
         source = self._access.source(record.source)
         intent = self._journal.intents.claim_cancel(
-            record, reason=reason, request=request
+            record, grant=grant, reason=reason, request=request
         )
         cancelled = CancelBooking(
             unit=record.timeslot.schedule.unit,
             booking_id=booking_id,
-            actor=Actor.resident(record.number),
+            actor=grant.actor,
             message=None if reason is None else reason.text,
         )
         made = carry_out(
@@ -188,22 +190,22 @@ class Changing:
             intent,
             lambda: self._sending.cancel(source, intent, cancelled),
         )
-        return replace(made, is_offered_again=self._is_offered_again(made))
+        return replace(made, is_offered_again=self._is_offered_again(made, grant.asker))
 
-    def _is_offered_again(self, booking: ManagedBooking) -> bool | None:
+    def _is_offered_again(self, booking: ManagedBooking, asker: Asker) -> bool | None:
         """Return whether a time just cancelled is listed again; None: not known."""
         if booking.status is not BookingStatus.CANCELLED:
             return None
-        return self._look_for_freed(booking.source, booking.timeslot, booking.number)
+        return self._look_for_freed(booking.source, booking.timeslot, asker)
 
     def _look_for_freed(
-        self, source: SourceName, timeslot: Timeslot, number: PersonalIdentityNumber
+        self, source: SourceName, timeslot: Timeslot, asker: Asker
     ) -> bool | None:
         """Return whether a released time is listed again; None: not known."""
         if timeslot.start <= self._clock():
             return None
         try:
-            return self._access.is_offered_again(timeslot, number)
+            return self._access.is_offered_again(timeslot, asker)
         except GatewayError as error:
             _log.info("released slot not looked up", source=source, error=str(error))
             return None
@@ -219,7 +221,7 @@ class Changing:
             source=record.source,
             unit=unit,
             booking_id=booking_id,
-            resident=record.number,
+            asker=record.asker,
         ):
             raise Forbidden(
                 "The region does not let this booking be moved to that unit: book the"

@@ -8,7 +8,7 @@ from typing import TypeVar
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Incorrect, TimeslotTaken
 from fhir_gateway.model.ids import BookingId
-from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.model.interaction import Asker
 from fhir_gateway.model.timekeeping import Clock
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.services.source.source_access import SourceAccess
@@ -35,7 +35,7 @@ class Claiming:
     def claim(
         self,
         token: TimeslotToken,
-        number: PersonalIdentityNumber,
+        asker: Asker,
         take: Callable[[Timeslot, int], _Claim],
         *,
         moving: BookingId | None = None,
@@ -45,7 +45,7 @@ class Claiming:
 
         Args:
             token: Which time.
-            number: The resident's personal number.
+            asker: Who asks, and for which resident.
             take: Claims a place in the journal and returns the claim; its arguments are
                 the time and its number of places. Raises TimeslotTaken if all are
                 claimed.
@@ -58,7 +58,7 @@ class Claiming:
         """
         self._access.check_unlisted(token)
         places = self._journal.places.list_of_timeslot(token.text)
-        timeslot = self._access.free_timeslot(token, number, moving=moving)
+        timeslot = self._access.free_timeslot(token, asker, moving=moving)
         try:
             return take(timeslot, _capacity(timeslot, places))
         except TimeslotTaken:
@@ -67,7 +67,7 @@ class Claiming:
         # The region may have booked a place before its answer reached the journal: then
         # the place was neither listed nor settled, so it was missing. Count again.
         places = self._journal.places.list_of_timeslot(token.text)
-        timeslot = self._access.free_timeslot(token, number, moving=moving)
+        timeslot = self._access.free_timeslot(token, asker, moving=moving)
         return take(timeslot, _capacity(timeslot, places))
 
 

@@ -15,8 +15,8 @@ from fhir_gateway.model.client_request import (
     RequestKey,
 )
 from fhir_gateway.model.errors import GatewayError
+from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.ids import BookingId, HsaId, SourceName
-from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.stores.journal import Journal, WriteKind
 
 __all__ = ["LEASE", "ClientRequests"]
@@ -91,11 +91,13 @@ class ClientRequests:
         source: SourceName,
         unit: HsaId,
         booking_id: BookingId,
-        number: PersonalIdentityNumber,
+        grant: Grant,
     ) -> str | None:
-        """Return our id of the resident's booking with that id of the unit."""
+        """Return our id of the grant's booking with that id of the unit."""
         record = self._journal.lookups.find_by_booking_id(source, unit, booking_id)
-        return None if record is None or record.number != number else record.id
+        if record is None or not grant.covers(record.owner(is_hold=False)):
+            return None
+        return record.id
 
 
 def _note(note: Callable[[], None]) -> None:

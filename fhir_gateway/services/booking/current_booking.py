@@ -2,6 +2,8 @@
 The present state of bookings: the journal's record, updated from the source.
 """
 
+from dataclasses import replace
+
 import structlog
 
 from fhir_gateway.model.booking import Booking, BookingStatus, ManagedBooking
@@ -12,6 +14,7 @@ from fhir_gateway.model.errors import (
     GatewayError,
     Refused,
 )
+from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.services.booking.read_back import ReadBack
 from fhir_gateway.services.booking.settlement import Settlement
@@ -46,25 +49,32 @@ class CurrentBookings:
         self._read_back = read_back
         self._settlement = settlement
 
-    def read(self, booking: str) -> ManagedBooking:
+    def read(self, booking: str, grant: Grant) -> ManagedBooking:
         """
         Return a booking in its present state at its source.
 
         If the source cannot be asked, it is returned in its last known state.
 
-        Raises:
-            NotFound: There is no booking of that id.
-        """
-        return self.describe(*self.refresh(booking))
+        Args:
+            booking: Our id of the booking.
+            grant: Who asks.
 
-    def refresh(self, booking: str) -> tuple[BookingRecord, Booking | None]:
+        Raises:
+            NotFound: There is no booking of that id, or not of that resident.
+        """
+        return self.describe(*self.refresh(booking, grant))
+
+    def refresh(
+        self, booking: str, grant: Grant
+    ) -> tuple[BookingRecord, Booking | None]:
         """
         Return the updated record of a booking, with its source's description, if any.
 
         Raises:
-            NotFound: There is no booking of that id.
+            NotFound: There is no booking of that id, or not of that resident.
         """
-        intent = self._journal.lookups.find_pending(booking)
+        known, intent = self._journal.lookups.get_with_pending(booking)
+        grant.check_subject(known.number)
         # A write under way is settled by its own process.
         if intent is not None and intent.state is WriteState.UNKNOWN:
             try:
@@ -76,7 +86,8 @@ class CurrentBookings:
             record = self._settlement.correction.recheck_not_made(record)
         if record.state is not BookingState.BOOKED:
             return record, None
-        return self._read_back.refresh(record)
+        updated, details = self._read_back.refresh(replace(record, actor=grant.actor))
+        return replace(updated, actor=record.actor), details
 
     def describe(
         self,
@@ -144,12 +155,13 @@ class CurrentBookings:
                 _check_done(found, record.source)
         return _managed_booking(record, None, intent=pending, reason=reason)
 
-    def replay(self, repeated: RepeatedRequest) -> ManagedBooking:
+    def replay(self, repeated: RepeatedRequest, grant: Grant) -> ManagedBooking:
         """
         Return the booking of an earlier request, in its present state.
 
         Args:
             repeated: The journal's error for its key, which led to an intent.
+            grant: Who asks.
 
         Raises:
             Refused: The region refused the request.
@@ -158,7 +170,7 @@ class CurrentBookings:
         """
         if repeated.booking is None or repeated.intent is None:
             raise TypeError("the request led to no intent")
-        booking = self.read(repeated.booking)
+        booking = self.read(repeated.booking, grant)
         intent = self._journal.lookups.get_intent(repeated.intent)
         _check_done(intent, booking.source)
         is_cancelled = booking.status is BookingStatus.CANCELLED

@@ -12,6 +12,7 @@ from typing import Final
 from fhir_gateway.model.booking import CancellationReason
 from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.errors import Incorrect
+from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import TimeslotToken
@@ -21,6 +22,7 @@ from fhir_gateway.stores.journal import (
     AlreadyBooked,
     BookingRecord,
     Journal,
+    timeslot_taken,
 )
 
 __all__ = ["LONGEST_HOLD", "HoldRequest", "Holding"]
@@ -36,6 +38,7 @@ class HoldRequest:
     Attributes:
         token: Which time.
         number: The resident's personal number; a resident holds at most two times.
+        grant: Who holds it.
         subject: The same person with a name; without it, the booking must have it.
         lasts: How long, at most five minutes.
         request: The client's key of this request.
@@ -43,6 +46,7 @@ class HoldRequest:
 
     token: TimeslotToken
     number: PersonalIdentityNumber
+    grant: Grant
     subject: SubjectOfCare | None = None
     lasts: timedelta = LONGEST_HOLD
     request: RequestKey | None = None
@@ -99,22 +103,27 @@ class Holding:
         try:
             return self._claiming.claim(
                 request.token,
-                request.number,
+                request.grant.asker,
                 lambda timeslot, capacity: self._journal.holds.make(
                     source=source.name,
                     timeslot=timeslot,
                     number=request.number,
                     subject=request.subject,
                     lasts=request.lasts,
+                    grant=request.grant,
                     capacity=capacity,
                     request=request.request,
                 ),
             )
         except AlreadyBooked as error:
-            intent = self._journal.lookups.find_pending(error.booking)
-            if intent is None or intent.held_until is None or intent.is_lapsed:
+            record, intent = self._journal.lookups.get_with_pending(error.booking)
+            is_hold = intent is not None and intent.held_until is not None
+            if not request.grant.covers(record.owner(is_hold=is_hold)):
+                # To a principal that may not see it, the time is taken.
+                raise timeslot_taken(source.name) from error
+            if intent is None or not is_hold or intent.is_lapsed:
                 raise
-            return self._journal.lookups.get(error.booking)
+            return record
 
     def renew(self, booking: str, *, lasts: timedelta) -> BookingRecord:
         """

@@ -13,11 +13,12 @@ from fhir_gateway.model.errors import (
     Refused,
     TimeslotTaken,
 )
-from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
+from fhir_gateway.model.grant import Grant
+from fhir_gateway.model.interaction import Asker
 from fhir_gateway.model.scheduling import MakeBooking
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock
-from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
+from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.services.booking.bulkhead import Permit
 from fhir_gateway.services.booking.carrying_out import carry_out
 from fhir_gateway.services.booking.claiming import Claiming, check_start
@@ -39,6 +40,7 @@ from fhir_gateway.stores.journal import (
     HoldOver,
     Journal,
     WriteIntent,
+    timeslot_taken,
 )
 
 __all__ = ["Making"]
@@ -92,7 +94,7 @@ class Making:
         """
         check_start(request.token, self._clock)
         check_reason(source, request.reason)
-        own = self._find_own(request.subject.number, request.token)
+        own = self._find_own(request)
         if (
             own is not None
             and (booked := self.book_own(permit, own, request)) is not None
@@ -101,22 +103,25 @@ class Making:
         try:
             intent = self._claiming.claim(
                 request.token,
-                request.subject.number,
+                request.grant.asker,
                 lambda timeslot, capacity: self._journal.intents.claim_make(
                     source=source.name,
                     timeslot=timeslot,
                     subject=request.subject,
+                    grant=request.grant,
                     capacity=capacity,
                     request=request.request,
                 ),
             )
         except TimeslotTaken:
             # Perhaps another request of the same resident has just taken it.
-            own = self._find_own(request.subject.number, request.token)
+            own = self._find_own(request)
             if own is not None and (booked := self.book_own(permit, own, request)):
                 return booked
             raise
         except AlreadyBooked as error:
+            if not self._is_covered(error.booking, request.grant):
+                raise timeslot_taken(source.name) from error
             booked = self.book_own(permit, error.booking, request)
             if booked is None:
                 raise Conflict(
@@ -141,7 +146,7 @@ class Making:
             return (
                 None if intent.is_lapsed else self._book_hold(permit, intent, request)
             )
-        record, details = self._current.refresh(booking)
+        record, details = self._current.refresh(booking, request.grant)
         if record.state not in (BookingState.PENDING, BookingState.BOOKED):
             return None
         managed = self._current.describe(record, details)
@@ -158,14 +163,17 @@ class Making:
         check_reason(source, request.reason)
         try:
             # Where times have ids, the source may have given it another id by now.
-            timeslot = self._access.free_timeslot(request.token, request.subject.number)
+            timeslot = self._access.free_timeslot(request.token, request.grant.asker)
         except TimeslotTaken:
             # The region has given the time to somebody else.
             self._journal.holds.release(hold.booking)
             raise
         try:
             intent = self._journal.holds.convert_to_booking(
-                hold.booking, subject=request.subject, request=request.request
+                hold.booking,
+                subject=request.subject,
+                grant=request.grant,
+                request=request.request,
             )
         except HoldOver:
             return self.book_own(permit, hold.booking, request)
@@ -189,7 +197,7 @@ class Making:
             try:
                 return self._sending.make(source, intent, booking)
             except Refused as error:
-                self._raise_if_taken(timeslot, request.subject, error)
+                self._raise_if_taken(timeslot, request.grant.asker, error)
                 raise
 
         made = carry_out(
@@ -203,7 +211,7 @@ class Making:
         return BookedTimeslot(booking=made, is_new=True)
 
     def _raise_if_taken(
-        self, timeslot: Timeslot, subject: SubjectOfCare, refusal: Refused
+        self, timeslot: Timeslot, asker: Asker, refusal: Refused
     ) -> None:
         """
         Raise TimeslotTaken if the source no longer lists a refused time.
@@ -212,18 +220,26 @@ class Making:
         region refused because the time is taken, or by another rule.
         """
         try:
-            listed = self._access.is_listed(timeslot, subject.number)
+            listed = self._access.is_listed(timeslot, asker)
         except GatewayError:
             return
         if not listed:
             raise TimeslotTaken(refusal.message, source=refusal.source) from refusal
 
-    def _find_own(
-        self, number: PersonalIdentityNumber, token: TimeslotToken
-    ) -> str | None:
+    def _find_own(self, request: BookingRequest) -> str | None:
         """
         Return our id of the resident's own hold or booking of a time.
 
         A client that lost the first answer asks again: the time is theirs, not taken.
+        To a principal that may not see the booking, the time is taken.
         """
-        return self._journal.lookups.find_standing(number, token.text)
+        own = self._journal.lookups.find_standing(
+            request.subject.number, request.token.text
+        )
+        if own is None or not self._is_covered(own, request.grant):
+            return None
+        return own
+
+    def _is_covered(self, booking: str, grant: Grant) -> bool:
+        owner = self._journal.lookups.find_owner(booking)
+        return owner is not None and grant.covers(owner)

@@ -230,7 +230,7 @@ class ReadBack:
                 record.source,
                 record.timeslot.schedule.unit,
                 record.booking_id,
-                record.number,
+                record.asker,
             )
         except MalformedAnswer:
             raise
@@ -254,7 +254,7 @@ class ReadBack:
         answer = self._access.booked_times(
             self._access.source(record.source),
             LogicalAddress(timeslot.schedule.unit),
-            record.number,
+            record.asker,
         ).with_silence_of(LogicalAddress(timeslot.schedule.unit))
         if answer.of_others and not answer.bookings:
             raise AnothersBookings(

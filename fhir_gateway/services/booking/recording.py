@@ -237,7 +237,7 @@ class Recording:
             return None
         try:
             return self._access.booking_details(
-                record.source, timeslot.schedule.unit, booking_id, record.number
+                record.source, timeslot.schedule.unit, booking_id, record.asker
             )
         except AnothersBookings:
             raise

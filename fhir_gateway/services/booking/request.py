@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.model.client_request import RequestKey
+from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.person import SubjectOfCare
 from fhir_gateway.model.timeslot import TimeslotToken
 
@@ -18,11 +19,13 @@ class BookingRequest:
     A request to book a free time.
 
     Attributes:
+        grant: Who books.
         request: The client's key of this request.
     """
 
     token: TimeslotToken
     subject: SubjectOfCare
+    grant: Grant
     reason: str | None = None
     request: RequestKey | None = None
 
@@ -33,11 +36,13 @@ class MoveRequest:
     A request to move a booking to another time.
 
     Attributes:
+        grant: Who moves it.
         subject: The resident's names, if the request has them.
         request: The client's key of this request.
     """
 
     token: TimeslotToken
+    grant: Grant
     subject: SubjectOfCare | None = None
     reason: str | None = None
     request: RequestKey | None = None

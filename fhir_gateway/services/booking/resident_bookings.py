@@ -21,9 +21,11 @@ from fhir_gateway.model.booking import (
     ManagedBooking,
 )
 from fhir_gateway.model.errors import GatewayError
+from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.ids import BookingId, LogicalAddress, SourceName
+from fhir_gateway.model.interaction import Asker
 from fhir_gateway.model.person import PersonalIdentityNumber
-from fhir_gateway.model.source import Source, SourceOutcome, SourceProblem
+from fhir_gateway.model.source import SourceOutcome, SourceProblem
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.services.booking.current_booking import CurrentBookings
@@ -32,6 +34,11 @@ from fhir_gateway.services.booking.list_outcomes import (
     one_for_each_problem,
     outcomes_of_answers,
     outcomes_of_unasked,
+)
+from fhir_gateway.services.booking.list_request import (
+    ListRequest,
+    list_request_about,
+    list_requests,
 )
 from fhir_gateway.services.booking.read_back import is_the_same_time, timeslot_of
 from fhir_gateway.services.booking.settlement import Settlement
@@ -67,12 +74,6 @@ class ResidentsTimes:
     outcomes: tuple[SourceOutcome, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ListRequest:
-    source: Source
-    address: LogicalAddress
-
-
 class ResidentBookings:
     """
     Lists a resident's bookings.
@@ -100,15 +101,25 @@ class ResidentBookings:
         self._settlement = settlement
         self._clock = clock
 
-    def list_of(self, number: PersonalIdentityNumber) -> ResidentsTimes:
+    def list_of(self, grant: Grant) -> ResidentsTimes:
         """
         Return a resident's booked, pending and cancelled times.
 
         The outcomes name each source that cannot be asked; its known bookings are
-        returned in their last confirmed state.
+        returned in their last confirmed state. Only sources with units that the
+        principal may see are asked, and only bookings that it may see are returned.
+
+        Args:
+            grant: Who asks, and for which resident.
         """
-        records = self._journal.lookups.list_of_resident(number)
-        questions = self._list_requests(records)
+        number = grant.subject
+        sources = [
+            each
+            for each in self._access.sources.values()
+            if grant.reaches(each.prefixes)
+        ]
+        records = self._records(grant)
+        questions = list_requests(records, sources)
         outcomes: list[SourceOutcome] = []
         answered: dict[SourceName, list[BookedTimes]] = {}
         unshown: Counter[SourceName] = Counter()
@@ -120,7 +131,7 @@ class ResidentBookings:
             max_workers=max(1, min(len(questions), _MOST_AT_ONCE))
         ) as executor:
             answers = executor.map(
-                lambda question: self._ask(question, number), questions
+                lambda question: self._ask(question, grant.asker), questions
             )
             for question, answer in zip(questions, answers, strict=True):
                 if isinstance(answer, SourceOutcome):
@@ -150,16 +161,18 @@ class ResidentBookings:
                     self._access.sources[name], parts, unshown[name], beyond[name]
                 )
             )
-        outcomes.extend(outcomes_of_unasked(self._access.sources.values()))
-        records = self._journal.lookups.list_of_resident(number)
+        outcomes.extend(outcomes_of_unasked(sources))
+        records = self._records(grant)
         confirmed = self._confirm(records, described)
 
         def describe(record: BookingRecord) -> ManagedBooking:
-            question = self._request_about(record)
+            question = list_request_about(record, self._access.sources)
             if question in silent or (question in cut and record.id not in described):
                 return self._current.describe_last_known(record)
             booking, part = described.get(record.id, (None, None))
-            return self._describe(confirmed.get(record.id, record), booking, part)
+            return self._describe(
+                confirmed.get(record.id, record), booking, part, grant
+            )
 
         # Some need a call of their own: in sequence, a slow source's would add up.
         with ThreadPoolExecutor(
@@ -170,36 +183,16 @@ class ResidentBookings:
             bookings=tuple(bookings), outcomes=one_for_each_problem(outcomes)
         )
 
-    def _list_requests(self, records: Iterable[BookingRecord]) -> list[_ListRequest]:
-        questions: dict[tuple[SourceName, LogicalAddress], _ListRequest] = {}
-        for source in self._access.sources.values():
-            if source.schedule_address is not None:
-                questions[source.name, source.schedule_address] = _ListRequest(
-                    source=source, address=source.schedule_address
-                )
-        for record in records:
-            owner = self._access.sources.get(record.source)
-            if owner is None or owner.schedule_address is not None:
-                continue
-            address = LogicalAddress(record.timeslot.schedule.unit)
-            questions[owner.name, address] = _ListRequest(source=owner, address=address)
-        return list(questions.values())
+    def _records(self, grant: Grant) -> tuple[BookingRecord, ...]:
+        return tuple(
+            record
+            for record in self._journal.lookups.list_of_resident(grant.subject)
+            if grant.covers(record.owner(is_hold=False))
+        )
 
-    def _request_about(
-        self, record: BookingRecord
-    ) -> tuple[SourceName, LogicalAddress]:
-        """Return the source and address of the list request that covers a booking."""
-        owner = self._access.sources.get(record.source)
-        address = owner.schedule_address if owner else None
-        return record.source, address or LogicalAddress(record.timeslot.schedule.unit)
-
-    def _ask(
-        self, question: _ListRequest, number: PersonalIdentityNumber
-    ) -> BookedTimes | SourceOutcome:
+    def _ask(self, question: ListRequest, asker: Asker) -> BookedTimes | SourceOutcome:
         try:
-            answer = self._access.booked_times(
-                question.source, question.address, number
-            )
+            answer = self._access.booked_times(question.source, question.address, asker)
         except GatewayError as error:
             _log.warning(
                 "source could not be asked",
@@ -405,7 +398,11 @@ class ResidentBookings:
             _log.error("booking id is already in use", source=source, bookings=count)
 
     def _describe(
-        self, record: BookingRecord, details: Booking | None, part: KeptPart | None
+        self,
+        record: BookingRecord,
+        details: Booking | None,
+        part: KeptPart | None,
+        grant: Grant,
     ) -> ManagedBooking:
         if (
             details is None
@@ -416,7 +413,7 @@ class ResidentBookings:
             )
         ):
             # Not in its source's list, or with an unsettled write: read by itself.
-            return self._current.read(record.id)
+            return self._current.read(record.id, grant)
         managed = self._current.describe(record, details)
         # A cached part confirms the booking only as of its own age.
         return managed if part is None else replace(managed, confirmed_at=part.since)

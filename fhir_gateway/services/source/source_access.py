@@ -26,8 +26,7 @@ from fhir_gateway.model.errors import (
     Unavailable,
 )
 from fhir_gateway.model.ids import BookingId, HsaId, LogicalAddress, SourceName
-from fhir_gateway.model.interaction import Actor, Interaction
-from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.model.interaction import Asker, Interaction
 from fhir_gateway.model.scheduling import (
     GetAllHealthcareFacilities,
     GetAvailableTimeslots,
@@ -162,16 +161,16 @@ class SourceAccess:
     def free_timeslot(
         self,
         token: TimeslotToken,
-        resident: PersonalIdentityNumber,
+        asker: Asker,
         *,
         moving: BookingId | None = None,
     ) -> Timeslot:
         """
-        Ask the source now for a free time, for this resident.
+        Ask the source now for a free time, for a resident.
 
         Args:
             token: The time.
-            resident: The person who asks.
+            asker: Who asks, and for which resident.
             moving: The booking to move there; None for a new booking.
 
         Raises:
@@ -186,8 +185,8 @@ class SourceAccess:
         free = self._adapters[source.name].get_available_timeslots(
             GetAvailableTimeslots(
                 unit=token.unit,
-                actor=Actor.resident(resident),
-                subject_of_care=resident,
+                actor=asker.actor,
+                subject_of_care=asker.resident,
                 first_day=day,
                 last_day=day,
                 time_type_id=offering.time_type.id,
@@ -225,7 +224,7 @@ class SourceAccess:
             source=source.name,
         )
 
-    def is_listed(self, timeslot: Timeslot, resident: PersonalIdentityNumber) -> bool:
+    def is_listed(self, timeslot: Timeslot, asker: Asker) -> bool:
         """
         Return whether the source lists a time as free now.
 
@@ -233,14 +232,12 @@ class SourceAccess:
             GatewayError: The source could not be asked.
         """
         try:
-            self.free_timeslot(TimeslotToken.parse(timeslot.token), resident)
+            self.free_timeslot(TimeslotToken.parse(timeslot.token), asker)
         except TimeslotTaken:
             return False
         return True
 
-    def is_offered_again(
-        self, timeslot: Timeslot, resident: PersonalIdentityNumber
-    ) -> bool:
+    def is_offered_again(self, timeslot: Timeslot, asker: Asker) -> bool:
         """
         Return whether a time that was given up is free at its source.
 
@@ -248,7 +245,7 @@ class SourceAccess:
             GatewayError: The source could not be asked.
         """
         token = TimeslotToken.parse(timeslot.token)
-        if not self.is_listed(timeslot, resident):
+        if not self.is_listed(timeslot, asker):
             return False
         self._recheck.ask(
             self.source_of(token).name, token, timeslot.schedule.time_type_id
@@ -259,7 +256,7 @@ class SourceAccess:
         self,
         source: Source,
         address: LogicalAddress,
-        resident: PersonalIdentityNumber,
+        asker: Asker,
     ) -> BookedTimes:
         """
         Return the bookings of a resident by a unit or an aggregating address.
@@ -274,13 +271,15 @@ class SourceAccess:
         answer = asked.get_subject_of_care_schedule(
             GetSubjectOfCareSchedule(
                 address=address,
-                actor=Actor.resident(resident),
-                subject_of_care=resident,
+                actor=asker.actor,
+                subject_of_care=asker.resident,
             ),
             timeout=source.read_timeout.total_seconds(),
         )
-        others = [each for each in answer.bookings if not each.may_be_of(resident)]
-        own = [each for each in answer.bookings if each.may_be_of(resident)]
+        others = [
+            each for each in answer.bookings if not each.may_be_of(asker.resident)
+        ]
+        own = [each for each in answer.bookings if each.may_be_of(asker.resident)]
         self._losses.note(source.name, _LIST, answer.unreadable)
         local: list[Booking] = []
         foreign: list[Booking] = []
@@ -309,7 +308,7 @@ class SourceAccess:
         source: SourceName,
         unit: HsaId,
         booking_id: BookingId,
-        resident: PersonalIdentityNumber,
+        asker: Asker,
     ) -> Booking:
         """
         Return one booking by its source.
@@ -323,13 +322,11 @@ class SourceAccess:
         """
         timeout = self.source(source).read_timeout
         booking = self._adapters[source].get_booking_details(
-            GetBookingDetails(
-                unit=unit, actor=Actor.resident(resident), booking_id=booking_id
-            ),
+            GetBookingDetails(unit=unit, actor=asker.actor, booking_id=booking_id),
             timeout=timeout.total_seconds(),
         )
         self._losses.note(source, _DETAILS, booking.left_out)
-        if not booking.may_be_of(resident):
+        if not booking.may_be_of(asker.resident):
             self._note_of_others(source, _DETAILS, 1)
             raise AnothersBookings(
                 "The source answered with another person's booking.", source=source
@@ -386,7 +383,7 @@ class SourceAccess:
         source: SourceName,
         unit: HsaId,
         booking_id: BookingId,
-        resident: PersonalIdentityNumber,
+        asker: Asker,
     ) -> bool:
         """
         Return whether a booking's unit allows to move it to another unit.
@@ -402,8 +399,8 @@ class SourceAccess:
         units = asked.get_all_healthcare_facilities(
             GetAllHealthcareFacilities(
                 unit=unit,
-                actor=Actor.resident(resident),
-                subject_of_care=resident,
+                actor=asker.actor,
+                subject_of_care=asker.resident,
                 booking_id=booking_id,
             ),
             timeout=timeout.total_seconds(),

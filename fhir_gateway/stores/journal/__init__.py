@@ -19,6 +19,7 @@ from fhir_gateway.stores.journal.records import (
     WriteIntent,
     WriteKind,
     WriteState,
+    timeslot_taken,
 )
 
 __all__ = [
@@ -36,4 +37,5 @@ __all__ = [
     "WriteIntent",
     "WriteKind",
     "WriteState",
+    "timeslot_taken",
 ]

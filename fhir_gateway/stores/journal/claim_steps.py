@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from fhir_gateway.model.errors import NotFound, Party, TimeslotTaken
+from fhir_gateway.model.errors import NotFound
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timekeeping import epoch_seconds
@@ -43,6 +43,7 @@ from fhir_gateway.stores.journal.records import (
     WriteIntent,
     WriteKind,
     WriteState,
+    timeslot_taken,
 )
 from fhir_gateway.stores.journal.rows import (
     NUMBER,
@@ -114,7 +115,7 @@ def find_free_place(
     for ordinal in range(1, places + 1):
         if ordinal not in occupied:
             return ordinal
-    raise _timeslot_taken(source)
+    raise timeslot_taken(source)
 
 
 def find_any_place(connection: Connection, token: str) -> int:
@@ -216,7 +217,7 @@ def claim(
     except IntegrityError:
         # Only a writer that does not take the lock, such as another release of this
         # program, can be first; the unique index decides.
-        raise _timeslot_taken(source) from None
+        raise timeslot_taken(source) from None
 
 
 def release(
@@ -269,11 +270,3 @@ def _fetch_booking(
     if row is None:
         raise NotFound("There is no such booking.")
     return row
-
-
-def _timeslot_taken(source: SourceName) -> TimeslotTaken:
-    return TimeslotTaken(
-        "The time has been taken by somebody else; choose another.",
-        source=source,
-        party=Party.CLIENT,
-    )

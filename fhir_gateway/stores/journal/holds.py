@@ -24,6 +24,7 @@ from sqlalchemy import (
 
 from fhir_gateway.model.booking import BookingPermissions, CancellationReason
 from fhir_gateway.model.client_request import RequestKey
+from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timeslot import Timeslot
@@ -54,7 +55,9 @@ from fhir_gateway.stores.journal.rows import (
     NUMBER,
     intent_from_row,
     record_from_row,
+    sealed_actor,
     sealed_reason,
+    values_from_maker,
     values_from_permissions,
     values_from_subject,
     values_from_timeslot,
@@ -98,6 +101,7 @@ class Holds:
         number: PersonalIdentityNumber,
         subject: SubjectOfCare | None,
         lasts: timedelta,
+        grant: Grant,
         capacity: int | None = None,
         request: RequestKey | None = None,
     ) -> BookingRecord:
@@ -110,6 +114,7 @@ class Holds:
             number: The resident's personal number.
             subject: The same person with a name, where that is known already.
             lasts: How long, from now.
+            grant: Who holds it.
             capacity: How many places the time has; `timeslot.count` when not given.
             request: The client's key of this request, if any.
 
@@ -146,6 +151,7 @@ class Holds:
                     updated_at=database_clock(),
                     is_invitation=False,
                     **values_from_subject(fields, self._seal),
+                    **values_from_maker(grant, self._seal),
                     **values_from_permissions(BookingPermissions()),
                     **values_from_timeslot(timeslot),
                 )
@@ -224,6 +230,7 @@ class Holds:
         booking: str,
         *,
         subject: SubjectOfCare,
+        grant: Grant,
         request: RequestKey | None = None,
     ) -> WriteIntent:
         """
@@ -232,6 +239,7 @@ class Holds:
         Args:
             booking: Our id of the hold.
             subject: The resident with a name; the person of the hold.
+            grant: Who books it.
             request: The client's key of this request, if any.
 
         Raises:
@@ -252,6 +260,7 @@ class Holds:
                 connection,
                 booking,
                 **values_from_subject(subject.as_mapping(), self._seal),
+                actor_sealed=sealed_actor(grant, self._seal),
             )
             link_request(connection, self._seal, request, intent)
             return intent

@@ -14,6 +14,7 @@ from sqlalchemy import (
 )
 
 from fhir_gateway.model.errors import NotFound
+from fhir_gateway.model.grant import BookingOwner
 from fhir_gateway.model.ids import BookingId, HsaId, SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.stores.database import Database
@@ -95,6 +96,21 @@ class Lookups:
             )
         )
         return self._record(row), intent
+
+    def find_owner(self, booking: str) -> BookingOwner | None:
+        """
+        Return what decides who may see a booking.
+
+        None: there is no booking of that id, it has been wiped, or the text is not our
+        id.
+        """
+        try:
+            record, intent = self.get_with_pending(booking)
+        except NotFound:
+            return None
+        return record.owner(
+            is_hold=intent is not None and intent.held_until is not None
+        )
 
     def find_pending(self, booking: str) -> WriteIntent | None:
         """Return the unsettled write to a booking; None when there is none."""

@@ -16,8 +16,10 @@ from typing import ClassVar, Final
 
 from fhir_gateway.model.booking import BookingPermissions, CancellationReason
 from fhir_gateway.model.error_code import ErrorCode
-from fhir_gateway.model.errors import Conflict, Party
+from fhir_gateway.model.errors import Conflict, Party, TimeslotTaken
+from fhir_gateway.model.grant import BookingOwner
 from fhir_gateway.model.ids import BookingId, SourceName
+from fhir_gateway.model.interaction import Actor, Asker
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timeslot import Timeslot
 
@@ -33,6 +35,7 @@ __all__ = [
     "WriteIntent",
     "WriteKind",
     "WriteState",
+    "timeslot_taken",
 ]
 
 
@@ -134,6 +137,8 @@ class BookingRecord:
         cancellation: Why it was cancelled, where a client of this server cancelled it
             and gave a reason.
         confirmed_at: When its source last confirmed it, if ever.
+        maker: `Principal.key` of who made it here, where that is known.
+        actor: Who asked for the last write to it, where that was not the resident.
     """
 
     id: str
@@ -151,6 +156,24 @@ class BookingRecord:
     updated_at: datetime
     confirmed_at: datetime | None
     cancellation: CancellationReason | None = field(default=None, repr=False)
+    maker: str | None = field(default=None, repr=False)
+    actor: Actor | None = None
+
+    @property
+    def asker(self) -> Asker:
+        """Return who asks its source about it."""
+        return Asker(
+            resident=self.number, actor=self.actor or Actor.resident(self.number)
+        )
+
+    def owner(self, *, is_hold: bool) -> BookingOwner:
+        """Return what decides who may see it."""
+        return BookingOwner(
+            number=self.number,
+            unit=self.timeslot.schedule.unit,
+            maker=self.maker,
+            is_hold=is_hold,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +254,18 @@ class LostIntent(Conflict):
     """
 
     default_party: ClassVar[Party] = Party.GATEWAY
+
+
+def timeslot_taken(source: SourceName) -> TimeslotTaken:
+    """
+    Return the error for a time of which every place is claimed here.
+
+    It is also true where the same resident has the place. So a caller who may not see
+    that resident's bookings learns nothing of them.
+    """
+    return TimeslotTaken(
+        "The time is taken already; choose another.", source=source, party=Party.CLIENT
+    )
 
 
 class TooManyHolds(Conflict):

@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Row
 
 from fhir_gateway.model.booking import BookingPermissions, CancellationReason
+from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.ids import (
     BookingId,
     CareTypeId,
@@ -18,6 +19,7 @@ from fhir_gateway.model.ids import (
     SourceName,
     TimeTypeId,
 )
+from fhir_gateway.model.interaction import Actor, ActorType
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timekeeping import epoch_seconds
 from fhir_gateway.model.timeslot import Schedule, Timeslot
@@ -33,14 +35,17 @@ from fhir_gateway.stores.journal.tables import NOT_DONE, VOID
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = [
+    "CLIENT",
     "NUMBER",
     "Values",
     "document_from_timeslot",
     "intent_from_row",
     "record_from_row",
+    "sealed_actor",
     "sealed_reason",
     "sealed_text",
     "timeslot_from_document",
+    "values_from_maker",
     "values_from_permissions",
     "values_from_state",
     "values_from_subject",
@@ -52,6 +57,9 @@ Values = dict[str, Any]
 
 # The personal number's field in a sealed subject, and the purpose of its hash.
 NUMBER: Final = "number"
+
+# The purpose of the hash of a program's name.
+CLIENT: Final = "client"
 
 _OPTIONAL_TYPES: Final = {
     "performer": PerformerId,
@@ -95,6 +103,12 @@ def record_from_row(row: Row[Any], seal: Seal) -> BookingRecord:
             if row.cancellation_sealed is None
             else CancellationReason(**seal.unseal(row.cancellation_sealed))
         ),
+        maker=(
+            None
+            if row.maker_sealed is None
+            else seal.unseal(row.maker_sealed)["principal"]
+        ),
+        actor=_actor(row.actor_sealed, seal),
     )
 
 
@@ -131,6 +145,27 @@ def values_from_subject(fields: dict[str, str], seal: Seal) -> Values:
         "subject_hmac": seal.lookup(NUMBER, fields[NUMBER]),
         "subject_sealed": seal.seal(fields),
     }
+
+
+def values_from_maker(grant: Grant, seal: Seal) -> Values:
+    """Return the columns of who makes a booking, hashed and sealed."""
+    principal = grant.principal
+    return {
+        "maker_sealed": seal.seal(
+            {"principal": principal.key, CLIENT: principal.client_key}
+        ),
+        "client_hmac": seal.lookup(CLIENT, principal.client_key),
+        "actor_sealed": sealed_actor(grant, seal),
+    }
+
+
+def sealed_actor(grant: Grant, seal: Seal) -> str | None:
+    """Return who asks for a write, sealed; None for the resident."""
+    actor = grant.actor
+    if actor.type is ActorType.SUBJECT_OF_CARE:
+        return None
+    on_behalf_of = {} if actor.on_behalf_of is None else {"for": actor.on_behalf_of}
+    return seal.seal({"id": actor.id, **on_behalf_of})
 
 
 def values_from_permissions(permissions: BookingPermissions) -> Values:
@@ -224,6 +259,17 @@ def _write_state(row: Row[Any] | SimpleNamespace) -> WriteState:
     if row.state != NOT_DONE:
         return WriteState(row.state)
     return WriteState.NOT_DONE if row.unchanged_at is None else WriteState.LEFT_NO_TRACE
+
+
+def _actor(sealed: str | None, seal: Seal) -> Actor | None:
+    if sealed is None:
+        return None
+    fields = seal.unseal(sealed)
+    on_behalf_of = fields.get("for")
+    return Actor.agent(
+        HsaId(fields["id"]),
+        on_behalf_of=None if on_behalf_of is None else HsaId(on_behalf_of),
+    )
 
 
 def _text(sealed: str | None, seal: Seal) -> str | None:

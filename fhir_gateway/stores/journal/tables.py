@@ -89,6 +89,12 @@ bookings: Final = Table(
     Column("wiped_at", Double),
     # Why a booking is void, which `state` calls REFUSED.
     Column("ending", Text),
+    # Who made it here; none for one that a source reported.
+    Column("maker_sealed", Text),
+    # The program that made it.
+    Column("client_hmac", Text),
+    # Who asked for the last write to it, where that was not the resident.
+    Column("actor_sealed", Text),
     CheckConstraint(
         "state IN ('PENDING', 'BOOKED', 'CANCELLED', 'REFUSED')", name="state"
     ),
@@ -116,6 +122,13 @@ Index(
     postgresql_where=text("wiped_at IS NULL"),
 )
 Index("booking_by_subject", bookings.c.subject_hmac, bookings.c.starts_at)
+Index(
+    "booking_by_client",
+    bookings.c.client_hmac,
+    bookings.c.created_at,
+    sqlite_where=text("client_hmac IS NOT NULL"),
+    postgresql_where=text("client_hmac IS NOT NULL"),
+)
 
 intents: Final = Table(
     "decision",

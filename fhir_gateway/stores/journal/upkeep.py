@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from fhir_gateway.model.timekeeping import epoch_seconds
 from fhir_gateway.stores.database import Database, database_clock
-from fhir_gateway.stores.journal.rows import NUMBER, Values
+from fhir_gateway.stores.journal.rows import CLIENT, NUMBER, Values
 from fhir_gateway.stores.journal.tables import bookings, intents, log_outbox, requests
 from fhir_gateway.stores.sealing import Seal
 
@@ -29,7 +29,13 @@ __all__ = ["Upkeep"]
 
 _BATCH: Final = 200
 _SEALED: Final = (
-    (bookings, ("subject_sealed", "message_sealed", "cancellation_sealed")),
+    (
+        bookings,
+        (
+            *("subject_sealed", "message_sealed", "cancellation_sealed"),
+            *("maker_sealed", "actor_sealed"),
+        ),
+    ),
     (intents, ("message_sealed", "cancellation_sealed")),
     (requests, ("answer_sealed",)),
     (log_outbox, ("entry_sealed",)),
@@ -109,6 +115,9 @@ class Upkeep:
                     subject_sealed=self._seal.seal({}),
                     message_sealed=None,
                     cancellation_sealed=None,
+                    maker_sealed=None,
+                    client_hmac=None,
+                    actor_sealed=None,
                     # The region's id identifies the resident, and may be used again.
                     booking_id=None,
                     wiped_at=database_clock(),
@@ -168,6 +177,8 @@ class Upkeep:
             values[name] = self._seal.seal(fields)
             if NUMBER in fields:
                 values["subject_hmac"] = self._seal.lookup(NUMBER, fields[NUMBER])
+            if CLIENT in fields:
+                values["client_hmac"] = self._seal.lookup(CLIENT, fields[CLIENT])
         if not values:
             return False
         connection.execute(

@@ -15,7 +15,9 @@ from sqlalchemy import (
 from fhir_gateway.model.booking import BookingPermissions, CancellationReason
 from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.errors import Conflict, Stale
+from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.ids import SourceName
+from fhir_gateway.model.interaction import Actor
 from fhir_gateway.model.person import SubjectOfCare
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.stores.database import Database
@@ -40,12 +42,14 @@ from fhir_gateway.stores.journal.records import (
 from fhir_gateway.stores.journal.requests import link_request, refuse_repeat
 from fhir_gateway.stores.journal.rows import (
     intent_from_row,
+    sealed_actor,
     sealed_reason,
+    values_from_maker,
     values_from_permissions,
     values_from_subject,
     values_from_timeslot,
 )
-from fhir_gateway.stores.journal.tables import intents
+from fhir_gateway.stores.journal.tables import bookings, intents
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = ["WriteIntents"]
@@ -76,6 +80,7 @@ class WriteIntents:
         source: SourceName,
         timeslot: Timeslot,
         subject: SubjectOfCare,
+        grant: Grant,
         capacity: int | None = None,
         request: RequestKey | None = None,
     ) -> WriteIntent:
@@ -86,6 +91,7 @@ class WriteIntents:
             source: The source to send it to.
             timeslot: The time, as it was listed.
             subject: The resident.
+            grant: Who books.
             capacity: How many places the time has; `timeslot.count` when not given.
             request: The client's key of this request, if any.
 
@@ -115,6 +121,7 @@ class WriteIntents:
                     "source": source,
                     "is_invitation": False,
                     **values_from_subject(subject.as_mapping(), self._seal),
+                    **values_from_maker(grant, self._seal),
                     **values_from_permissions(BookingPermissions()),
                     **values_from_timeslot(timeslot),
                 },
@@ -130,6 +137,7 @@ class WriteIntents:
         timeslot: Timeslot,
         capacity: int | None = None,
         *,
+        grant: Grant,
         request: RequestKey | None = None,
     ) -> WriteIntent:
         """
@@ -139,6 +147,7 @@ class WriteIntents:
             record: The booking as the caller knows it.
             timeslot: The time to move to, as it was listed.
             capacity: How many places the time has; `timeslot.count` when not given.
+            grant: Who moves it.
             request: The client's key of this request, if any.
 
         Raises:
@@ -165,6 +174,7 @@ class WriteIntents:
             intent = self._insert_intent(
                 connection, record.id, WriteKind.UPDATE, timeslot
             )
+            self._set_actor(connection, record, grant)
             link_request(connection, self._seal, request, intent)
             claim(connection, record.source, intent, timeslot, ordinal)
             return intent
@@ -173,6 +183,7 @@ class WriteIntents:
         self,
         record: BookingRecord,
         *,
+        grant: Grant,
         reason: CancellationReason | None = None,
         request: RequestKey | None = None,
     ) -> WriteIntent:
@@ -181,6 +192,7 @@ class WriteIntents:
 
         Args:
             record: The booking as the caller knows it.
+            grant: Who cancels it.
             reason: The client's reason; stored with the cancelled booking.
             request: The client's key of this request, if any.
 
@@ -194,6 +206,7 @@ class WriteIntents:
             refuse_repeat(connection, self._seal, request)
             _refuse_overtaken(connection, record)
             intent = self._insert_intent(connection, record.id, WriteKind.CANCEL, None)
+            self._set_actor(connection, record, grant)
             if reason is not None:
                 connection.execute(
                     update(intents)
@@ -229,6 +242,19 @@ class WriteIntents:
             if row is None:
                 raise lost_intent()
             return intent_from_row(row, self._seal)
+
+    def _set_actor(
+        self, connection: Connection, record: BookingRecord, grant: Grant
+    ) -> None:
+        """Store who asks for a write to a booking, where it is another one now."""
+        actor = grant.actor
+        if actor == (record.actor or Actor.resident(record.number)):
+            return
+        connection.execute(
+            update(bookings)
+            .where(bookings.c.id == record.id)
+            .values(actor_sealed=sealed_actor(grant, self._seal))
+        )
 
     def _insert_intent(
         self,

@@ -14,6 +14,7 @@ from fhir_gateway.fhir.appointment_request import AppointmentRequest
 from fhir_gateway.fhir.outcome import Faults
 from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.model.client_request import RequestKey
+from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
@@ -22,7 +23,8 @@ from fhir_gateway.web.appointment_view import AppointmentView
 from fhir_gateway.web.conditional_create import check_condition, create_once
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import answer_once, check_key
-from fhir_gateway.web.operation.call import in_form, read_call, wanted_of
+from fhir_gateway.web.identity import grant_for_booking, grant_for_person
+from fhir_gateway.web.operation.call import in_form, known_of, read_call, wanted_of
 from fhir_gateway.web.precondition import (
     Precondition,
     precondition,
@@ -70,41 +72,52 @@ class Book:
             )
         faults.check()
 
+        grant = self._grant(call, wanted)
+
         def book(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
             if call.known is None:
-                booked = self._commands.book(wanted, key)
+                booked = self._commands.book(wanted, grant, key)
                 return booked.booking, self._answer_booked(booked, call)
-            return self._act_on_known(call.known, call, wanted, condition, key)
+            return self._act_on_known(grant, call, wanted, condition, key)
 
         def render(booked: BookedTimeslot) -> Response:
             if booked.is_new or call.known is None:
                 return self._answer_booked(booked, call)
             return self._answer_changed(booked.booking, call)
 
-        if call.known is None and wanted.number is not None:
-            return create_once(self._gateway, body, wanted.number, book, render)
-        return answer_once(self._gateway, body, book, render)
+        if call.known is None:
+            return create_once(self._gateway, grant, body, book, render)
+        return answer_once(self._gateway, grant, body, book, render)
+
+    def _grant(self, call: AppointmentCall, wanted: AppointmentRequest) -> Grant:
+        if call.known is not None:
+            return grant_for_booking(self._gateway, call.known)
+        if wanted.number is None or wanted.token is None:
+            raise TypeError("the request was not read to book")
+        return grant_for_person(self._gateway, wanted.number, wanted.token.unit)
 
     def _act_on_known(
         self,
-        known: str,
+        grant: Grant,
         call: AppointmentCall,
         wanted: AppointmentRequest,
         condition: Precondition,
         key: RequestKey | None,
     ) -> tuple[ManagedBooking, Response]:
-        present = self._commands.read(known)
+        present = self._commands.read(known_of(call), grant)
         token = TimeslotToken.parse(present.timeslot.token)
         stays = wanted.token is None or wanted.token == token
         if present.held_until is not None and stays and not call.cancels:
             condition.check(present.version)
-            booked = self._commands.book_held(present, wanted, call.appointment, key)
+            booked = self._commands.book_held(
+                present, grant, wanted, call.appointment, key
+            )
             return booked.booking, self._answer_booked(booked, call)
         if wanted.token is None:
             wanted = replace(wanted, token=token)
         version = condition.version(present.version)
         change = Change(wanted=wanted, sent=call.given, by_operation=True)
-        changed = self._commands.change(present, change, version, key)
+        changed = self._commands.change(present, grant, change, version, key)
         return changed, self._answer_changed(changed, call)
 
     def _answer_booked(self, booked: BookedTimeslot, call: AppointmentCall) -> Response:

@@ -20,6 +20,7 @@ from fhir_gateway.web.appointment_commands import AppointmentCommands, Change
 from fhir_gateway.web.appointment_view import AppointmentView
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import answer_once, check_key
+from fhir_gateway.web.identity import grant_for_booking, grant_for_person
 from fhir_gateway.web.operation.call import in_form, known_of, read_call, wanted_of
 from fhir_gateway.web.precondition import precondition, refuse_precondition
 
@@ -74,32 +75,38 @@ class Hold:
         faults.check()
         if not is_new:
             known = known_of(call)
+            grant = grant_for_booking(self._gateway, known)
             unchanged = Change(wanted=wanted, sent=call.given, by_operation=True)
 
             def change(_: RequestKey | None) -> tuple[ManagedBooking, Response]:
-                present = self._commands.read(known)
+                present = self._commands.read(known, grant)
                 condition.check(present.version)
                 self._commands.check_unchanged(present, unchanged)
                 if ends:
-                    booking = self._commands.release(known, wanted.cancellation)
+                    booking = self._commands.release(known, grant, wanted.cancellation)
                 else:
-                    booking = self._commands.renew(known)
+                    booking = self._commands.renew(known, grant)
                 return booking, self._answer_changed(booking, call)
 
             return answer_once(
                 self._gateway,
+                grant,
                 body,
                 change,
                 lambda now: self._answer_changed(now.booking, call),
             )
 
+        if wanted.number is None or wanted.token is None:
+            raise TypeError("the request was not read to hold")
+        grant = grant_for_person(self._gateway, wanted.number, wanted.token.unit)
+
         def hold(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
-            booking = self._commands.hold(wanted, key)
+            booking = self._commands.hold(wanted, grant, key)
             held = BookedTimeslot(booking=booking, is_new=True)
             return booking, self._answer_held(held, call)
 
         return answer_once(
-            self._gateway, body, hold, lambda now: self._answer_held(now, call)
+            self._gateway, grant, body, hold, lambda now: self._answer_held(now, call)
         )
 
     def _answer_held(self, held: BookedTimeslot, call: AppointmentCall) -> Response:

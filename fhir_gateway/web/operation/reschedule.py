@@ -23,6 +23,7 @@ from fhir_gateway.web.appointment_commands import AppointmentCommands, Change
 from fhir_gateway.web.appointment_view import AppointmentView
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import answer_once, check_key
+from fhir_gateway.web.identity import grant_for_booking
 from fhir_gateway.web.operation.call import known_of, read_call, wanted_of
 from fhir_gateway.web.precondition import precondition
 
@@ -61,18 +62,19 @@ class Reschedule:
             wanted = wanted_of(call, base_url=self._gateway.base_url)
         faults.check()
         known = known_of(call)
+        grant = grant_for_booking(self._gateway, known)
 
         def move(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
-            present = self._commands.read(known)
+            present = self._commands.read(known, grant)
             moved = replace(wanted, token=wanted.token or self._token(call, present))
             change = Change(wanted=moved, sent=call.given, by_operation=True)
             booking = self._commands.change(
-                present, change, condition.version(present.version), key
+                present, grant, change, condition.version(present.version), key
             )
             return booking, self._answer(booking)
 
         return answer_once(
-            self._gateway, body, move, lambda now: self._answer(now.booking)
+            self._gateway, grant, body, move, lambda now: self._answer(now.booking)
         )
 
     def _answer(self, booking: ManagedBooking) -> Response:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import redis
 from builders import TOLVAN, number, subject, timeslot
+from granting import demo_grant
 
 from fhir_gateway.adapters.scheduling_1_1 import scheduling_1_1
 from fhir_gateway.model.booking import (
@@ -123,6 +124,7 @@ def test_a_remark_of_takecares_is_a_yes(world: RealWorld, who: int) -> None:
     request = BookingRequest(
         token=TimeslotToken.parse(world.free("mitt")[0].token),
         subject=subject(who, phone="08-465 004 00"),
+        grant=demo_grant(subject(who).number),
     )
 
     made = world.desk.booking.book(request)

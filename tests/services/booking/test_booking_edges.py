@@ -23,6 +23,7 @@ from builders import (
     subject,
 )
 from doubles import AnsweringAdapter, LyingAdapter
+from granting import GRANT
 from structlog.testing import capture_logs
 
 from fhir_gateway.model import scheduling
@@ -357,7 +358,7 @@ def test_a_claim_by_another_server_is_seen(wireless: Wireless) -> None:
         wireless,
         scheduling.GET_AVAILABLE_TIMESLOTS,
         lambda: wireless.desk.journal.intents.claim_make(
-            source=NORR, timeslot=wanted, subject=subject(1)
+            source=NORR, timeslot=wanted, subject=subject(1), grant=GRANT
         ),
     )
 
@@ -377,7 +378,7 @@ def test_a_second_request_that_overtakes_is_the_same_booking(
         wireless,
         scheduling.GET_AVAILABLE_TIMESLOTS,
         lambda: wireless.desk.journal.intents.claim_make(
-            source=NORR, timeslot=wanted, subject=subject(0)
+            source=NORR, timeslot=wanted, subject=subject(0), grant=GRANT
         ),
     )
 
@@ -675,7 +676,7 @@ def test_an_abandoned_claim_is_freed(
     journal = Journal(own_database, seal, claim_lease=timedelta())
     wanted = wireless.coming()
     intent = journal.intents.claim_make(
-        source=NORR, timeslot=wanted, subject=subject(0)
+        source=NORR, timeslot=wanted, subject=subject(0), grant=GRANT
     )
 
     wireless.desk.reconciliation.run_once()
@@ -690,7 +691,7 @@ def test_a_claim_whose_owner_lives_is_left_alone(wireless: Wireless) -> None:
     """Within its lease a claim is its owner's."""
     wanted = wireless.coming()
     intent = wireless.desk.journal.intents.claim_make(
-        source=NORR, timeslot=wanted, subject=subject(0)
+        source=NORR, timeslot=wanted, subject=subject(0), grant=GRANT
     )
 
     wireless.desk.reconciliation.run_once()
@@ -705,7 +706,7 @@ def test_a_dead_senders_write_is_looked_for(wireless: Wireless) -> None:
     journal = wireless.desk.journal
     wanted = wireless.coming()
     intent = journal.intents.claim_make(
-        source=NORR, timeslot=wanted, subject=subject(0)
+        source=NORR, timeslot=wanted, subject=subject(0), grant=GRANT
     )
     journal.intents.mark_sent(intent, lease=timedelta())
     wireless.adapter.book["B-1"] = Booking(

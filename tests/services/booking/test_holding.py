@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from builders import NORR, number, schedule, subject, timeslot
 from doubles import AnsweringAdapter
+from granting import demo_grant
 
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import BookingStatus, ResultCode, WriteResult
@@ -35,7 +36,12 @@ AWAY = Unavailable("The source could not be reached; nothing was sent.", source=
 def hold(wireless: Wireless, of: Timeslot, who: int = 0, **changed: Any) -> Any:
     """Hold a time for the person of that ordinal."""
     return wireless.desk.booking.hold(
-        HoldRequest(token=TimeslotToken.parse(of.token), number=number(who), **changed)
+        HoldRequest(
+            token=TimeslotToken.parse(of.token),
+            number=number(who),
+            grant=demo_grant(number(who)),
+            **changed,
+        )
     )
 
 

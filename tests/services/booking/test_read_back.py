@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from builders import NORR, SOUTHERN_UNIT, UNIT, booked, number, timeslot
 from doubles import AnsweringAdapter
+from granting import demo_grant
 from structlog.testing import capture_logs
 
 from fhir_gateway.model import scheduling
@@ -170,7 +171,7 @@ def test_absence_is_believed_of_a_unit_that_answered(
     made = wireless.desk.book(wanted, 0).booking
     wireless.adapter.book.clear()
 
-    assert wireless.desk.booking.current.read(made.id).status is status
+    assert wireless.desk.booking.read(made.id).status is status
 
 
 @pytest.mark.parametrize(
@@ -240,7 +241,7 @@ def test_details_of_anothers_booking_are_not_believed(
         pytest.raises(GatewayError, match="The source answered"),
     ):
         wireless.desk.access.booking_details(
-            NORR, wanted.schedule.unit, made.booking_id, number(0)
+            NORR, wanted.schedule.unit, made.booking_id, demo_grant(number(0)).asker
         )
 
     assert [each["log_level"] for each in logs] == ["error"]

@@ -29,6 +29,7 @@ from builders import (
     unit,
 )
 from doubles import AnsweringAdapter, FailingAdapter
+from granting import demo_grant
 from sqlalchemy import event
 from structlog.testing import capture_logs
 
@@ -376,10 +377,11 @@ def test_what_answers_about_residents_lose_is_counted(
         ),
     }
     access = wireless.desk.access
-    access.booked_times(wireless.sources[NORR], LogicalAddress(UNIT), number(0))
-    access.booking_details(NORR, UNIT, BookingId("B-3"), number(0))
+    asker = demo_grant(number(0)).asker
+    access.booked_times(wireless.sources[NORR], LogicalAddress(UNIT), asker)
+    access.booking_details(NORR, UNIT, BookingId("B-3"), asker)
     with pytest.raises(AnothersBookings):
-        access.booking_details(NORR, UNIT, BookingId("B-1"), number(0))
+        access.booking_details(NORR, UNIT, BookingId("B-1"), asker)
 
     listed, details = (
         scheduling.GET_SUBJECT_OF_CARE_SCHEDULE,

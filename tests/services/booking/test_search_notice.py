@@ -4,6 +4,7 @@ When searches are made to follow what is claimed and released.
 
 import pytest
 from builders import number
+from granting import demo_grant
 
 from fhir_gateway.model.booking import ResultCode, WriteResult
 from fhir_gateway.model.errors import Refused, TimeslotTaken
@@ -48,7 +49,11 @@ def test_a_hold_and_its_release_are_shown(wireless: Wireless) -> None:
     wireless.lists(wanted)
 
     held = wireless.desk.booking.hold(
-        HoldRequest(token=TimeslotToken.parse(wanted.token), number=number(0))
+        HoldRequest(
+            token=TimeslotToken.parse(wanted.token),
+            number=number(0),
+            grant=demo_grant(number(0)),
+        )
     )
     wireless.desk.booking.renew(held.id)
     wireless.desk.booking.release(held.id)

@@ -23,6 +23,7 @@ from builders import (
     subject,
 )
 from doubles import AnsweringAdapter
+from granting import GRANT
 from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
@@ -988,7 +989,7 @@ def left_by_a_dead_sender(
     """Leave a sent write of a process that has died."""
     journal = wireless.desk.journal
     intent = journal.intents.claim_make(
-        source=source_name, timeslot=wanted, subject=subject(0)
+        source=source_name, timeslot=wanted, subject=subject(0), grant=GRANT
     )
     return journal.intents.mark_sent(intent, lease=timedelta())
 

@@ -440,7 +440,8 @@ def test_a_source_that_stopped_answering_is_not_waited_for(make: Any) -> None:
     # The probe.
     world.page()
 
-    assert (asked, len(world.asked) > asked) == (6, True)
+    # The breaker may have opened before the last of the six calls began.
+    assert (asked in (5, 6), len(world.asked) > asked) == (True, True)
     assert [each.detail for each in broken.outcomes] == [
         "Region Syd does not answer at present."
     ]

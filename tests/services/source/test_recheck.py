@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from builders import NORR, UNIT, VISIT, block, number, timeslot
 from doubles import LeavingStore, MemoryRefreshHints
+from granting import demo_grant
 from structlog.testing import capture_logs
 
 from fhir_gateway.model import scheduling
@@ -25,7 +26,9 @@ WRONG = {NORR: {(UNIT, VISIT)}}
 def hold(wireless: Wireless, of: Timeslot, who: int = 0) -> None:
     """Hold a time."""
     token = TimeslotToken.parse(of.token)
-    wireless.desk.booking.hold(HoldRequest(token=token, number=number(who)))
+    wireless.desk.booking.hold(
+        HoldRequest(token=token, number=number(who), grant=demo_grant(number(who)))
+    )
 
 
 def looks(wireless: Wireless) -> int:

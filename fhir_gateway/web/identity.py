@@ -1,0 +1,82 @@
+"""
+Who sends the present request, and what it is granted.
+
+`identify` runs before each view. A view that touches a person's data asks for a grant
+first, and hands it on to the services.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from flask import g, request
+
+from fhir_gateway.access.policy import Interaction
+from fhir_gateway.model.grant import Grant
+from fhir_gateway.model.ids import HsaId
+from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.model.principal import Principal
+from fhir_gateway.web.gateway import Gateway
+from fhir_gateway.web.peer import present_peer
+
+__all__ = [
+    "grant_for_booking",
+    "grant_for_person",
+    "identify",
+    "present_principal",
+]
+
+_AUTHORIZATION: Final = "Authorization"
+
+
+def identify(gateway: Gateway, interactions: Mapping[str, Interaction]) -> None:
+    """
+    Find out who sends the present request, and whether they may at all.
+
+    What has no interaction of FHIR (health, metadata, unknown URLs) is open to all.
+
+    Args:
+        gateway: The services.
+        interactions: The interaction of each endpoint of Flask.
+
+    Raises:
+        Unauthenticated: The request has no valid token, and needs one.
+        NotPermitted: The principal's role, purpose or scopes do not permit it.
+        Unavailable: The issuer's keys are not known yet.
+    """
+    interaction = interactions.get(request.endpoint or "")
+    if interaction is None:
+        return
+    principal = gateway.identity.principal_of(
+        request.headers.get(_AUTHORIZATION), present_peer().certificate
+    )
+    gateway.gatekeeper.admit(principal, interaction)
+    g.principal = principal
+    g.interaction = interaction
+
+
+def present_principal() -> Principal:
+    """Return who sends the present request."""
+    principal: Principal = g.principal
+    return principal
+
+
+def grant_for_person(
+    gateway: Gateway, number: PersonalIdentityNumber, unit: HsaId | None = None
+) -> Grant:
+    """
+    Return the grant of the present request to act for a person.
+
+    Raises:
+        GatewayError: As `Gatekeeper.grant_for_person`.
+    """
+    return gateway.gatekeeper.grant_for_person(g.principal, g.interaction, number, unit)
+
+
+def grant_for_booking(gateway: Gateway, booking: str) -> Grant:
+    """
+    Return the grant of the present request to act on a booking.
+
+    Raises:
+        GatewayError: As `Gatekeeper.grant_for_booking`.
+    """
+    return gateway.gatekeeper.grant_for_booking(g.principal, g.interaction, booking)
