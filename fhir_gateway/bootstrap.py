@@ -18,12 +18,12 @@ import structlog
 
 from fhir_gateway.access.gatekeeper import Gatekeeper
 from fhir_gateway.access.identity import OpenDemo
-from fhir_gateway.access.may_act import NobodyElse
 from fhir_gateway.access.issuers import (
     TrustedIssuers,
     WrongIssuers,
     load_issuers,
 )
+from fhir_gateway.access.may_act import NobodyElse
 from fhir_gateway.adapters.protocol import SchedulingAdapter
 from fhir_gateway.adapters.sources import (
     ConfiguredSource,
