@@ -24,8 +24,8 @@ from fhir_gateway.web.exchange import (
     refuse_parameters,
 )
 from fhir_gateway.web.gateway import Gateway
-from fhir_gateway.web.peer import read_peer, remember_peer
 from fhir_gateway.web.identity import identify
+from fhir_gateway.web.peer import read_peer, remember_peer
 from fhir_gateway.web.request_body import take_body
 from fhir_gateway.web.request_head import HEALTH, check_head
 from fhir_gateway.web.request_id import echo_request_id
