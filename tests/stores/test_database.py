@@ -21,6 +21,7 @@ from sqlalchemy import inspect, select
 from sqlalchemy.exc import IntegrityError
 
 from fhir_gateway.model.errors import Category, Unavailable
+from fhir_gateway.stores.audit.tables import metadata as audit_metadata
 from fhir_gateway.stores.database import (
     Database,
     DatabaseUnavailable,
@@ -303,7 +304,8 @@ def test_migration_makes_the_tables(
 
     found = set(inspect(database.engine).get_table_names())
     assert found == {
-        *("alembic_version", "booking", "claim", "decision", "log_outbox", "request")
+        *("alembic_version", "booking", "claim", "decision", "log_outbox", "request"),
+        *("audit_anchor", "audit_event"),
     }
 
 
@@ -349,7 +351,7 @@ def test_migrated_tables_have_not_drifted(database: Database) -> None:
     """Alembic finds no difference between the migrated tables and the program's."""
     with database.reading() as connection:
         context = MigrationContext.configure(connection)
-        found = compare_metadata(context, metadata)
+        found = compare_metadata(context, [metadata, audit_metadata])
 
     assert found == []
 
@@ -360,6 +362,7 @@ def test_migrated_catalogue_is_that_of_the_program(
     """Indexes, their conditions and every constraint are the program's own too."""
     made = open_database(empty_url)
     metadata.create_all(made.engine)
+    audit_metadata.create_all(made.engine)
 
     assert _catalogue(database) == _catalogue(made)
 

@@ -7,10 +7,11 @@ in full or not at all.
 
 from alembic import context
 
-from fhir_gateway.stores.journal.tables import metadata
+from fhir_gateway.stores.audit.tables import metadata as audit
+from fhir_gateway.stores.journal.tables import metadata as journal
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    target_metadata=[journal, audit],
 )
 context.run_migrations()
