@@ -282,7 +282,7 @@ def _storm(place: _Place, server: Server) -> Figure:
     )
     own = place.sandbox.answering_s(_REGION)
     worker = subprocess.Popen(
-        [sys.executable, "-m", "fhir_gateway.cli", "worker"],
+        [sys.executable, "-m", "fhir_gateway", "worker"],
         env={
             **os.environ,
             **place.filled.environment,

@@ -45,7 +45,7 @@ def refreshing(server: Server, place: FilledWorld, port: int) -> Iterator[Figure
     """
     with (
         _running("bench.regions", str(port), str(place.world.slots), place=place),
-        _running("fhir_gateway.cli", "worker", place=place),
+        _running("fhir_gateway", "worker", place=place),
     ):
         _until(lambda: _answered(port) >= place.world.sources, "no source was asked")
         rate = _SHARE * _most(server, place)

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 import orjson
@@ -66,6 +66,8 @@ __all__ = ["main"]
 _log = structlog.get_logger()
 
 _NOT_WELL: Final = 3
+# What a shell reports of a program that Ctrl-C ended.
+_INTERRUPTED: Final = 130
 _SLOTS: Final = click.IntRange(1, 10_000_000)
 
 _EPILOG = "\n\n".join(
@@ -74,13 +76,24 @@ _EPILOG = "\n\n".join(
         *(f"\b\n{name}\n    {what}" for name, what in ENVIRONMENT.items()),
         (
             "\b\nExit codes:\n    0 done; 1 something failed; 2 wrong configuration;"
-            "\n    3 a source is not well"
+            "\n    3 a source is not well; 130 interrupted by Ctrl-C"
         ),
     ]
 )
 
 
-@click.group(epilog=_EPILOG, context_settings={"max_content_width": 88})
+class _Commands(click.Group):
+    """Commands that Ctrl-C ends without a message, also while they wait."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click declares it
+        """Run the command that the arguments name."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(_INTERRUPTED)
+
+
+@click.group(cls=_Commands, epilog=_EPILOG, context_settings={"max_content_width": 88})
 @click.version_option(VERSION)
 def main() -> None:
     """
@@ -494,7 +507,3 @@ def _fail(lines: Sequence[str], code: int) -> NoReturn:
     for line in lines:
         click.echo(f"fhir-gateway: {line}", err=True)
     sys.exit(code)
-
-
-if __name__ == "__main__":
-    main()

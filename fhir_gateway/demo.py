@@ -174,7 +174,7 @@ def _start(
     arguments: list[str], environment: Mapping[str, str], folder: Path
 ) -> ChildProcess:
     return ChildProcess(
-        [sys.executable, "-m", "fhir_gateway.cli", *arguments],
+        [sys.executable, "-m", "fhir_gateway", *arguments],
         log=folder / f"{arguments[0]}.log",
         environment=environment,
     )

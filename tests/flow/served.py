@@ -93,7 +93,7 @@ def serving(more: Mapping[str, str] | None = None) -> Iterator[Served]:
             fill(made)
         with served.log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "fhir_gateway.cli", "serve"],
+                [sys.executable, "-m", "fhir_gateway", "serve"],
                 env={
                     **os.environ,
                     **environment,

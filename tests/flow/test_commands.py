@@ -33,7 +33,7 @@ def command(name: str, environment: dict[str, str], log: Path) -> Iterator[int]:
     """Run a command of fhir-gateway while this lasts; give its process id."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "fhir_gateway.cli", name],
+            [sys.executable, "-m", "fhir_gateway", name],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,

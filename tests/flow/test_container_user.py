@@ -29,7 +29,7 @@ pytestmark = pytest.mark.flow
 # Nobody in /etc/passwd has it. Outside, the process has the tests' own user.
 _UID: Final = "54321"
 _AS_ANYBODY: Final = ("unshare", "--user", f"--map-user={_UID}", "--map-group=0")
-_PROGRAM: Final = (sys.executable, "-m", "fhir_gateway.cli")
+_PROGRAM: Final = (sys.executable, "-m", "fhir_gateway")
 _ANSWERS_WITHIN_S: Final = 60.0
 
 

@@ -56,7 +56,7 @@ class Place:
         log = self.settings.data_dir / "log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "fhir_gateway.cli", "serve"],
+                [sys.executable, "-m", "fhir_gateway", "serve"],
                 env={
                     **os.environ,
                     "FHIR_GATEWAY_SOURCES": str(self.settings.sources),

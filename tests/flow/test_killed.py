@@ -37,7 +37,7 @@ def _running(
 ) -> Iterator[subprocess.Popen[bytes]]:
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "fhir_gateway.cli", *arguments],
+            [sys.executable, "-m", "fhir_gateway", *arguments],
             env={**os.environ, "FHIR_GATEWAY_DATA_DIR": str(folder), **environment},
             stdin=subprocess.DEVNULL,
             stdout=output,

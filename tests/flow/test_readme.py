@@ -56,7 +56,7 @@ def _demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     output = folder / "output"
     with output.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "fhir_gateway.cli", "demo", "--slots", "3000"],
+            [sys.executable, "-m", "fhir_gateway", "demo", "--slots", "3000"],
             env={
                 **os.environ,
                 "PORT": str(port),
@@ -134,7 +134,7 @@ def test_the_lines_of_the_readme_do_what_it_says(demo: Demo, blocks: list[str]) 
 def test_a_port_in_use_is_one_clear_line(demo: Demo) -> None:
     """A second demo on the same port says which setting to change."""
     second = subprocess.run(
-        [sys.executable, "-m", "fhir_gateway.cli", "demo"],
+        [sys.executable, "-m", "fhir_gateway", "demo"],
         env={**os.environ, "PORT": str(demo.port)},
         capture_output=True,
         check=False,
@@ -151,7 +151,7 @@ def test_a_port_in_use_is_one_clear_line(demo: Demo) -> None:
 def _second_demo(demo: Demo, **ports: str) -> subprocess.Popen[str]:
     """Start a demo in the same data folder."""
     return subprocess.Popen(
-        [sys.executable, "-m", "fhir_gateway.cli", "demo", "--slots", "300"],
+        [sys.executable, "-m", "fhir_gateway", "demo", "--slots", "300"],
         env={
             **os.environ,
             **ports,

@@ -66,7 +66,7 @@ def gateway(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a gateway that answers, and kill it in the end if it still runs."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "fhir_gateway.cli", "serve"],
+        [sys.executable, "-m", "fhir_gateway", "serve"],
         env={
             **environment,
             "PORT": str(port),

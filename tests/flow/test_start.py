@@ -90,7 +90,7 @@ options.endpoint = "http://127.0.0.1:1/"
 )
 def test_a_taken_port_is_not_shared(tmp_path: Path, taken: int) -> None:
     """A gateway that finds its port taken ends with one line, and makes nothing."""
-    done = run(tmp_path, "-m", "fhir_gateway.cli", "serve", PORT=str(taken))
+    done = run(tmp_path, "-m", "fhir_gateway", "serve", PORT=str(taken))
 
     assert (done.stderr, done.returncode) == (
         _TAKEN.format(taken),

@@ -238,7 +238,7 @@ def running_worker(
     """Run a real worker while this lasts."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "fhir_gateway.cli", "worker"],
+            [sys.executable, "-m", "fhir_gateway", "worker"],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
