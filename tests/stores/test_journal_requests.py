@@ -65,6 +65,23 @@ def test_key_begins_again_after_its_process_died(journal: Journal) -> None:
     assert repeated(journal).is_running
 
 
+def test_key_that_another_request_has_begun_claims_nothing(journal: Journal) -> None:
+    """A key begins one request, so that another one cannot get a claim under it."""
+    journal.requests.begin(OTHER, lease=MINUTE)
+
+    with pytest.raises(RepeatedRequest) as caught:
+        journal.intents.claim_make(
+            source=NORR,
+            timeslot=timeslot(),
+            subject=subject(),
+            request=KEY,
+            grant=GRANT,
+        )
+
+    assert not caught.value.is_same
+    assert not journal.places.list_of_timeslot(timeslot().token)
+
+
 def test_key_with_an_intent_does_not_begin_again(
     journal: Journal, database: Database
 ) -> None:
