@@ -20,7 +20,6 @@ from fhir_gateway.rivta.envelope import (
     MalformedEnvelope,
     read_call,
     read_request,
-    write_fault,
 )
 from fhir_gateway.rivta.processing_status import (
     ProcessingStatusRecord,
@@ -42,10 +41,11 @@ from fhir_gateway.sandbox.producer import (
     ProducerFault,
     platform_fault,
 )
+from fhir_gateway.sandbox.reply import CARRIED, Reply, carried, fault_reply
 from fhir_gateway.sandbox.schedulr import SchedulrProducer
 from fhir_gateway.sandbox.takecare import TakeCareProducer
 
-__all__ = ["Region", "Reply"]
+__all__ = ["Region"]
 
 _PRODUCERS: Final = {
     Style.EXACT: ExactProducer,
@@ -63,18 +63,12 @@ _DROPPED_BEFORE: Final = "DROPPED-BEFORE-PROCESSING"
 _DROPPED_AFTER: Final = "DROPPED-AFTER-PROCESSING"
 _FAULT: Final = "FAULT"
 
-# Faults of the HTTP transfer only: the answer itself is right.
-_CARRIED: Final = frozenset(
-    {FaultKind.EARLY_HINTS, FaultKind.ANSWER_TWICE, FaultKind.SET_COOKIE}
-)
 # Faults that make the part of a unit in an aggregated answer fail.
 _FAILURES: Final = (
     frozenset(FaultKind)
-    - _CARRIED
+    - CARRIED
     - {FaultKind.EMPTY, FaultKind.ERROR, FaultKind.INFO, FaultKind.ANSWER_LATE}
 )
-
-_COOKIE: Final = ("Set-Cookie", "JSESSIONID=sandbox; Path=/")
 
 _TOLVAN: Final = "191212121212"  # Skatteverket's test person
 _INVITED_IN_DAYS: Final = 14
@@ -87,26 +81,6 @@ _DOCBOOK: Final = (
     "<para>Välkommen!</para></section>"
     "</article>"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Reply:
-    """
-    An HTTP answer.
-
-    Attributes:
-        interim: The status of an interim answer before it, or None.
-        is_repeated: Whether the answer is sent twice.
-        pause_s: The pause after the interim answer, or before the repetition.
-        headers: Further headers.
-    """
-
-    status: int
-    body: bytes
-    interim: int | None = None
-    is_repeated: bool = False
-    pause_s: float = 0.0
-    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -204,15 +178,15 @@ class Region:
         try:
             call = read_call(document)
         except (UnreadableXml, MalformedEnvelope):
-            return _fault_reply(platform_fault("VP015"))
+            return fault_reply(platform_fault("VP015"))
         received = _ReceivedCall(
             call=call, interaction=_BY_TAG.get(call.action), soap_action=soap_action
         )
         rule = self.rules.take(received.interaction, call.logical_address)
         if rule is None:
             return self._process(received)
-        if rule.kind in _CARRIED:
-            return _carry(self._process(received), rule)
+        if rule.kind in CARRIED:
+            return carried(self._process(received), rule)
         return self._spoil(received, rule)
 
     def _spoil(self, received: _ReceivedCall, rule: FaultRule) -> Reply | None:
@@ -267,7 +241,7 @@ class Region:
                 return Reply(status=200, body=b"")
             case _:
                 self._note_or_process(received, rule, _FAULT, _FAULT)
-                return _fault_reply(platform_fault(rule.code))
+                return fault_reply(platform_fault(rule.code))
 
     def _note_or_process(
         self, received: _ReceivedCall, rule: FaultRule, before: str, after: str
@@ -296,7 +270,7 @@ class Region:
             try:
                 return self._write_reply(received, self._read(received))
             except ProducerFault as fault:
-                return _fault_reply(fault)
+                return fault_reply(fault)
         with self._book.lock:
             try:
                 request = self._request(received)
@@ -305,7 +279,7 @@ class Region:
                 )
             except ProducerFault as fault:
                 self._note(received, result or _FAULT)
-                return _fault_reply(fault)
+                return fault_reply(fault)
             if info is not None and outcome.response.result_code == ResultCode.OK.value:
                 outcome = replace(
                     outcome,
@@ -376,7 +350,7 @@ class Region:
 
     def _write_reply(self, received: _ReceivedCall, outcome: Outcome) -> Reply:
         if received.interaction is None:
-            return _fault_reply(platform_fault("VP004"))
+            return fault_reply(platform_fault("VP004"))
         return Reply(
             status=200,
             body=self._producer.document(
@@ -443,21 +417,6 @@ class Region:
                 self._book.invite(
                     unit, time_type, party, purpose=purpose, in_days=in_days
                 )
-
-
-def _carry(reply: Reply, rule: FaultRule) -> Reply:
-    """Return an answer with the faults of its HTTP transfer."""
-    match rule.kind:
-        case FaultKind.EARLY_HINTS:
-            return replace(reply, interim=rule.status, pause_s=rule.seconds)
-        case FaultKind.ANSWER_TWICE:
-            return replace(reply, is_repeated=True, pause_s=rule.seconds)
-        case _:
-            return replace(reply, headers=(_COOKIE,))
-
-
-def _fault_reply(fault: ProducerFault) -> Reply:
-    return Reply(status=500, body=write_fault(fault.fault))
 
 
 def _success(unit: str, present: str) -> ProcessingStatusRecord:

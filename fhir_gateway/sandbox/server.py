@@ -34,7 +34,8 @@ from fhir_gateway.rivta.limit import ANSWER
 from fhir_gateway.sandbox.agenda import Agenda, density
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, SandboxRegion, regions
 from fhir_gateway.sandbox.fault_rule import BadRule, FaultKind, fault_rule_from_json
-from fhir_gateway.sandbox.region import Region, Reply
+from fhir_gateway.sandbox.region import Region
+from fhir_gateway.sandbox.reply import Reply
 
 __all__ = ["DEFAULT_PORT", "SandboxServer"]
 
