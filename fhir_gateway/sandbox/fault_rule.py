@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model.log_entry import STORE_LOG
 
 __all__ = ["BadRule", "FaultKind", "FaultRule", "FaultRules", "fault_rule_from_json"]
 
@@ -52,8 +53,8 @@ LISTS: Final = (
 # Only an answer with items can be empty, and only a write has a result code.
 _APPLIES_TO: Final[Mapping[FaultKind, frozenset[Interaction]]] = {
     FaultKind.EMPTY: LISTS,
-    FaultKind.ERROR: scheduling.WRITES,
-    FaultKind.INFO: scheduling.WRITES,
+    FaultKind.ERROR: scheduling.WRITES | {STORE_LOG},
+    FaultKind.INFO: scheduling.WRITES | {STORE_LOG},
 }
 _DEFAULT_SECONDS: Final[Mapping[FaultKind, float]] = {
     FaultKind.HANG: 30.0,
@@ -95,7 +96,8 @@ class FaultRule:
         count: How many more calls shall fail; None for all until the rule is cleared.
         seconds: The length of a hang or a delay, the time before a drop, or the time
             between the first part of an answer and the rest.
-        code: The platform's code in a `VP_FAULT`.
+        code: The platform's code in a `VP_FAULT`; the result code of a log service's
+            ERROR, such as `VALIDATION_ERROR`.
         status: The HTTP status of `WRONG_STATUS`, or of `EARLY_HINTS`'s interim answer.
         after: `VP_FAULT`, `DELIVER_NOTHING` and `WRONG_STATUS` process the call first.
             Otherwise nothing is done, and `WRONG_STATUS` answers a write with OK.
@@ -188,9 +190,15 @@ class FaultRules:
         return None
 
 
-def fault_rule_from_json(data: object) -> FaultRule:
+def fault_rule_from_json(
+    data: object, interactions: frozenset[Interaction]
+) -> FaultRule:
     """
     Return the rule that a JSON object describes.
+
+    Args:
+        data: The object.
+        interactions: Those of the producer that the rule is for.
 
     Raises:
         BadRule: It describes none; the message lists the valid values.
@@ -207,7 +215,7 @@ def fault_rule_from_json(data: object) -> FaultRule:
         raise BadRule(f"unknown fault; valid are {kinds}") from None
     return FaultRule(
         kind=kind,
-        interactions=_interactions(kind, data.get("interactions")),
+        interactions=_interactions(kind, data.get("interactions"), interactions),
         units=frozenset(text.strip().upper() for text in _texts(data, "units")),
         count=_count(data.get("count")),
         seconds=_seconds(kind, data.get("seconds")),
@@ -218,8 +226,12 @@ def fault_rule_from_json(data: object) -> FaultRule:
     )
 
 
-def _interactions(kind: FaultKind, names: object) -> frozenset[Interaction]:
-    valid = _APPLIES_TO.get(kind, frozenset(scheduling.INTERACTIONS))
+def _interactions(
+    kind: FaultKind, names: object, of_producer: frozenset[Interaction]
+) -> frozenset[Interaction]:
+    valid = _APPLIES_TO.get(kind, of_producer) & of_producer
+    if not valid:
+        raise BadRule(f"{kind.value!r} does not apply here")
     if names is None:
         return valid
     try:

@@ -117,8 +117,11 @@ class Region:
         wait: Waits a number of seconds, less when the server stops.
 
     Attributes:
+        interactions: Those that its fault rules may name.
         answering_s: The total seconds spent on answers so far.
     """
+
+    interactions: Final = frozenset(scheduling.INTERACTIONS)
 
     def __init__(
         self,
@@ -129,6 +132,7 @@ class Region:
         wait: Callable[[float], None],
     ) -> None:
         self.catalogue = catalogue
+        self.name: str = catalogue.name
         self.rules = FaultRules()
         self.answering_s = 0.0
         self._clock = clock

@@ -2,10 +2,12 @@
 The HTTP server of the simulated regions: SOAP, ledgers and fault rules.
 
     POST   /rivta/<region>     a message of crm:scheduling 1.1
+    POST   /rivta/log          a message of StoreLog 2.0, to the log service
     GET    /ledger/<region>    its received writes and its bookings
     GET    /faults/<region>    its fault rules
     POST   /faults/<region>    add a rule
     DELETE /faults/<region>    remove all rules
+           …/log               the same of the log service
     GET    /                   the regions, their endpoints, the kinds of fault
     GET    /health             200
 
@@ -34,12 +36,15 @@ from fhir_gateway.rivta.limit import ANSWER
 from fhir_gateway.sandbox.agenda import Agenda, density
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, SandboxRegion, regions
 from fhir_gateway.sandbox.fault_rule import BadRule, FaultKind, fault_rule_from_json
+from fhir_gateway.sandbox.log_receiver import LogReceiver
 from fhir_gateway.sandbox.region import Region
 from fhir_gateway.sandbox.reply import Reply
 
-__all__ = ["DEFAULT_PORT", "SandboxServer"]
+__all__ = ["DEFAULT_PORT", "LOG_RECEIVER", "SandboxServer"]
 
 DEFAULT_PORT: Final = 8090
+LOG_RECEIVER: Final = "log"
+"""The name of the log service in URLs; no region has it."""
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -83,7 +88,8 @@ class SandboxServer:
             )
             for region in self._catalogue
         }
-        self._httpd = _Httpd((host, port), by_name)
+        receiver = LogReceiver(LOG_RECEIVER, wait=self._wait)
+        self._httpd = _Httpd((host, port), by_name, receiver)
         self._thread: threading.Thread | None = None
         self._has_served = False
 
@@ -149,8 +155,17 @@ class _Httpd(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], regions: Mapping[str, Region]) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        regions: Mapping[str, Region],
+        receiver: LogReceiver,
+    ) -> None:
         self.regions = regions
+        self.producers: Mapping[str, Region | LogReceiver] = {
+            **regions,
+            receiver.name: receiver,
+        }
         self._connections: set[socket.socket] = set()
         self._changed = threading.Condition()
         if ":" in address[0]:
@@ -221,77 +236,77 @@ class _Handler(BaseHTTPRequestHandler):
                 self._json(HTTPStatus.OK, self._index())
             case ["health"]:
                 self._json(HTTPStatus.OK, {"status": "up"})
-            case ["ledger", name] if region := self._region(name):
-                self._json(HTTPStatus.OK, region.ledger_json())
-            case ["faults", name] if region := self._region(name):
-                self._faults(HTTPStatus.OK, region)
+            case ["ledger", name] if producer := self._producer(name):
+                self._json(HTTPStatus.OK, producer.ledger_json())
+            case ["faults", name] if producer := self._producer(name):
+                self._faults(HTTPStatus.OK, producer)
             case _:
                 self._nothing_here()
 
     def do_POST(self) -> None:
         match self._path():
-            case ["rivta", name] if region := self._region(name):
-                self._soap(region)
-            case ["faults", name] if region := self._region(name):
-                self._add_fault(region)
+            case ["rivta", name] if producer := self._producer(name):
+                self._soap(producer)
+            case ["faults", name] if producer := self._producer(name):
+                self._add_fault(producer)
             case _:
                 self.close_connection = True
                 self._nothing_here()
 
     def do_DELETE(self) -> None:
         match self._path():
-            case ["faults", name] if region := self._region(name):
-                region.rules.clear()
-                self._faults(HTTPStatus.OK, region)
+            case ["faults", name] if producer := self._producer(name):
+                producer.rules.clear()
+                self._faults(HTTPStatus.OK, producer)
             case _:
                 self._nothing_here()
 
-    def _soap(self, region: Region) -> None:
+    def _soap(self, producer: Region | LogReceiver) -> None:
         soap_action = self.headers.get("SOAPAction", "")
-        if region.refuses(soap_action):
+        if producer.refuses(soap_action):
             self._reset()
             return
         document = self._body()
         if document is None:
             return
-        reply = region.answer(document, soap_action)
+        reply = producer.answer(document, soap_action)
         if reply is None:
             self._reset()
         else:
-            self._reply(region, reply)
+            self._reply(producer, reply)
         # Counted before the answer is sent: a client that has it reads the new total.
-        region.add_answering_time(time.perf_counter() - self._began)
+        producer.add_answering_time(time.perf_counter() - self._began)
 
-    def _reply(self, region: Region, reply: Reply) -> None:
+    def _reply(self, producer: Region | LogReceiver, reply: Reply) -> None:
         if reply.interim is not None:
             self.send_response_only(reply.interim)
             self.end_headers()
             self.wfile.flush()
-            region.wait(reply.pause_s)
+            producer.wait(reply.pause_s)
         self._send(reply.status, CONTENT_TYPE, reply.body, reply.headers)
         if reply.is_repeated:
             self.wfile.flush()
-            region.wait(reply.pause_s)
+            producer.wait(reply.pause_s)
             self._send(reply.status, CONTENT_TYPE, reply.body, reply.headers)
 
-    def _add_fault(self, region: Region) -> None:
+    def _add_fault(self, producer: Region | LogReceiver) -> None:
         body = self._body()
         if body is None:
             return
         try:
-            rule = fault_rule_from_json(json.loads(body))
+            rule = fault_rule_from_json(json.loads(body), producer.interactions)
         except BadRule as error:
             self._json(HTTPStatus.BAD_REQUEST, {"error": str(error)} | _valid_faults())
         except ValueError:
             self._json(HTTPStatus.BAD_REQUEST, {"error": "not JSON"} | _valid_faults())
         else:
-            region.rules.add(rule)
-            self._faults(HTTPStatus.CREATED, region)
+            producer.rules.add(rule)
+            self._faults(HTTPStatus.CREATED, producer)
 
-    def _faults(self, status: int, region: Region) -> None:
+    def _faults(self, status: int, producer: Region | LogReceiver) -> None:
         self._json(
             status,
-            {"region": region.catalogue.name, "faults": region.rules.as_json()},
+            {"region": producer.name, "faults": producer.rules.as_json()},
         )
 
     def _index(self) -> dict[str, Any]:
@@ -310,6 +325,11 @@ class _Handler(BaseHTTPRequestHandler):
                 }
                 for region in self.server.regions.values()
             ],
+            "log_service": {
+                "endpoint": f"http://{host}/rivta/{LOG_RECEIVER}",
+                "ledger": f"http://{host}/ledger/{LOG_RECEIVER}",
+                "faults": f"http://{host}/faults/{LOG_RECEIVER}",
+            },
         } | _valid_faults()
 
     def _nothing_here(self) -> None:
@@ -318,8 +338,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _path(self) -> list[str]:
         return [part for part in urlsplit(self.path).path.split("/") if part]
 
-    def _region(self, name: str) -> Region | None:
-        return self.server.regions.get(name)
+    def _producer(self, name: str) -> Region | LogReceiver | None:
+        return self.server.producers.get(name)
 
     def _body(self) -> bytes | None:
         """Return the body; None if it cannot be read, which has then been answered."""
