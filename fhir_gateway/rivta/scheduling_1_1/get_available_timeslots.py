@@ -7,7 +7,8 @@ from typing import ClassVar, Final
 
 from fhir_gateway.model import scheduling
 from fhir_gateway.rivta.contract import Contract
-from fhir_gateway.rivta.element import DATE, IDENTIFIER, NAME, element, elements
+from fhir_gateway.rivta.element import element, elements
+from fhir_gateway.rivta.scheduling_1_1.availability_request import AvailabilityRequest
 from fhir_gateway.rivta.scheduling_1_1.types import TimeslotType
 
 __all__ = ["CONTRACT", "EXTENSION", "NAMESPACE", "Request", "Response"]
@@ -17,20 +18,11 @@ EXTENSION: Final = "urn:riv:crm:scheduling:GetAvailableTimeslotsResponder:1.1"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Request:
+class Request(AvailabilityRequest):
     """The body of GetAvailableTimeslots."""
 
     NAMESPACE: ClassVar[str] = NAMESPACE
 
-    healthcare_facility: str = element("healthcare_facility", required=True)
-    booking_id: str | None = element("bookingId", IDENTIFIER)
-    start_date_inclusive: str = element("startDateInclusive", DATE, required=True)
-    end_date_inclusive: str = element("endDateInclusive", DATE, required=True)
-    performer: tuple[str, ...] = elements("performer", IDENTIFIER)
-    time_type_name: str | None = element("timeTypeName", NAME)
-    time_type_id: str | None = element("timeTypeID", IDENTIFIER)
-    care_type_name: str | None = element("careTypeName", NAME)
-    care_type_id: str | None = element("careTypeID", IDENTIFIER)
     subject_of_care: str = element(
         "subject_of_care", namespace=EXTENSION, required=True
     )
