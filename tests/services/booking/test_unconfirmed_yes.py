@@ -134,6 +134,14 @@ def last_intent(wireless: Wireless, booking: str) -> WriteIntent:
     return intent
 
 
+def status_and_alarm(
+    wireless: Wireless, wanted: Timeslot
+) -> tuple[BookingStatus, Alarm | None]:
+    """Book a time; return the booking's status and the alarm that it raised."""
+    made = wireless.desk.book(wanted, 0).booking
+    return made.status, last_intent(wireless, made.id).alarm
+
+
 def look_after(wireless: Wireless, booking: str, *seconds: float) -> None:
     """Look for the outcome of a write so many seconds after it was sent, each time."""
     for each in seconds:
@@ -278,9 +286,7 @@ def test_a_yes_and_something_else_at_that_start_needs_a_person(
     wireless, wanted = region(make_wireless, adapter)
     adapter.listed = [lists(of(wanted))]
 
-    made = wireless.desk.book(wanted, 0).booking
-
-    assert (made.status, last_intent(wireless, made.id).alarm) == (
+    assert status_and_alarm(wireless, wanted) == (
         BookingStatus.PENDING,
         Alarm.AMBIGUOUS,
     )
@@ -301,12 +307,7 @@ def test_a_yes_and_a_known_booking_at_that_start_is_only_unseen(
         number=number(0),
     )
 
-    made = wireless.desk.book(wanted, 0).booking
-
-    assert (made.status, last_intent(wireless, made.id).alarm) == (
-        BookingStatus.PENDING,
-        None,
-    )
+    assert status_and_alarm(wireless, wanted) == (BookingStatus.PENDING, None)
 
 
 @pytest.mark.parametrize("error", NO_DETAILS)
@@ -331,9 +332,7 @@ def test_a_yes_with_an_id_that_is_listed_elsewhere_is_something_else(
     adapter.listed = [lists(of(wanted))]
     adapter.errors = {} if error is None else {DETAILS: error}
 
-    made = wireless.desk.book(wanted, 0).booking
-
-    assert (made.status, last_intent(wireless, made.id).alarm) == (
+    assert status_and_alarm(wireless, wanted) == (
         BookingStatus.PENDING,
         Alarm.SOMETHING_ELSE,
     )
@@ -353,9 +352,7 @@ def test_a_yes_with_an_id_of_another_performer_is_something_else(
     wireless.lists(wanted)
     adapter.listed = [of(wanted, performer=PerformerId("SE2321000016-P02"))]
 
-    made = wireless.desk.book(wanted, 0).booking
-
-    assert (made.status, last_intent(wireless, made.id).alarm) == (
+    assert status_and_alarm(wireless, wanted) == (
         BookingStatus.PENDING,
         Alarm.SOMETHING_ELSE,
     )
@@ -379,9 +376,7 @@ def test_a_yes_and_a_strange_booking_at_that_start_is_something_else(
     adapter.listed = [of(wanted, "B-8", **changed), of(later, "B-7")]
     adapter.errors = {DETAILS: BROKEN}
 
-    made = wireless.desk.book(wanted, 0).booking
-
-    assert (made.status, last_intent(wireless, made.id).alarm) == (
+    assert status_and_alarm(wireless, wanted) == (
         BookingStatus.PENDING,
         Alarm.SOMETHING_ELSE,
     )
