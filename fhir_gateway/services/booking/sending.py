@@ -14,13 +14,13 @@ No write is sent twice.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Final
+from functools import partial
+from typing import Final, TypeAlias
 
 import structlog
 
-from fhir_gateway.model.booking import (
-    WriteResult,
-)
+from fhir_gateway.adapters.protocol import SchedulingAdapter
+from fhir_gateway.model.booking import WriteResult
 from fhir_gateway.model.errors import (
     GatewayError,
     Incorrect,
@@ -63,6 +63,9 @@ _LEASE: Final = timedelta(seconds=100)
 # send: others may have found that nothing arrived. Within this limit, the two tries of
 # the platform end before others look.
 _SENDS_WITHIN: Final = timedelta(seconds=15)
+
+# Settles a write by the result that the region returned.
+_Settle: TypeAlias = Callable[[WriteIntent, WriteResult], WriteOutcome]
 
 _NOT_DONE: Final = frozenset({WriteState.NOT_DONE, WriteState.LEFT_NO_TRACE})
 
@@ -115,11 +118,10 @@ class Sending:
             Unavailable: It could not be sent.
             GatewayError: It cannot be said to that source; nothing was sent.
         """
-        adapter = self._access.adapter(source.name)
         return self._commit_and_send(
             source,
             intent,
-            lambda timeout: adapter.make_booking(booking, timeout=timeout),
+            lambda adapter, timeout: adapter.make_booking(booking, timeout=timeout),
             lambda current, result: self._recording.record_made(
                 source, current, booking.timeslot, result
             ),
@@ -132,15 +134,12 @@ class Sending:
         Send an UpdateBooking; the old time stands until the new one is seen.
 
         Raises:
-            Refused: The region said no.
-            Unavailable: It could not be sent.
-            GatewayError: It cannot be said to that source; nothing was sent.
+            GatewayError: As of `make`.
         """
-        adapter = self._access.adapter(source.name)
         return self._commit_and_send(
             source,
             intent,
-            lambda timeout: adapter.update_booking(update, timeout=timeout),
+            lambda adapter, timeout: adapter.update_booking(update, timeout=timeout),
             lambda current, result: self._recording.record_moved(
                 current, update.timeslot, result
             ),
@@ -153,15 +152,14 @@ class Sending:
         Send a CancelBooking.
 
         Raises:
-            Refused: The region said no.
-            Unavailable: It could not be sent.
-            GatewayError: It cannot be said to that source; nothing was sent.
+            GatewayError: As of `make`.
         """
-        adapter = self._access.adapter(source.name)
         return self._commit_and_send(
             source,
             intent,
-            lambda timeout: adapter.cancel_booking(cancellation, timeout=timeout),
+            lambda adapter, timeout: adapter.cancel_booking(
+                cancellation, timeout=timeout
+            ),
             lambda current, result: self._recording.record_cancelled(
                 source, current, result
             ),
@@ -171,13 +169,16 @@ class Sending:
         self,
         source: Source,
         intent: WriteIntent,
-        write: Callable[[float], WriteResult],
-        settle: Callable[[WriteIntent, WriteResult], WriteOutcome],
+        write: Callable[[SchedulingAdapter, float], WriteResult],
+        settle: _Settle,
     ) -> WriteOutcome:
+        adapter = self._access.adapter(source.name)
         begun_at = self._clock()
         intent = self._journal.intents.mark_sent(intent, lease=_LEASE)
         with report_failure_as_unknown():
-            return self._send_and_record(source, intent, begun_at, write, settle)
+            return self._send_and_record(
+                source, intent, begun_at, partial(write, adapter), settle
+            )
 
     def _send_and_record(
         self,
@@ -185,7 +186,7 @@ class Sending:
         intent: WriteIntent,
         begun_at: datetime,
         write: Callable[[float], WriteResult],
-        settle: Callable[[WriteIntent, WriteResult], WriteOutcome],
+        settle: _Settle,
     ) -> WriteOutcome:
         if self._clock() - begun_at > _SENDS_WITHIN:
             return self._record_not_done(
@@ -213,7 +214,7 @@ class Sending:
         self,
         intent: WriteIntent,
         result: WriteResult,
-        settle: Callable[[WriteIntent, WriteResult], WriteOutcome],
+        settle: _Settle,
     ) -> WriteOutcome:
         """Settle a yes, also if the write was settled differently before it came."""
         try:
@@ -233,7 +234,7 @@ class Sending:
         self,
         intent: WriteIntent,
         refusal: Refused,
-        settle: Callable[[WriteIntent, WriteResult], WriteOutcome],
+        settle: _Settle,
     ) -> WriteOutcome:
         """
         Settle a no, unless the region's list shows that it did the write.
