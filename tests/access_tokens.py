@@ -123,12 +123,14 @@ def issuer(
     )
 
 
-@cache
 def key_of(algorithm: str, kid: str = "1") -> Key:
     """Return the private key for an algorithm; the same each time."""
-    if curve := _CURVES.get(algorithm):
-        return ECKey.generate_key(curve)
-    return RSAKey.generate_key(2048) if algorithm != "RS256" else key_of("RS384", kid)
+    return _key(_CURVES.get(algorithm), kid)
+
+
+@cache
+def _key(curve: str | None, kid: str) -> Key:  # noqa: ARG001 - another key for each
+    return ECKey.generate_key(curve) if curve else RSAKey.generate_key(2048)
 
 
 def public_jwk(algorithm: str, kid: str = "1", **more: Any) -> dict[str, Any]:

@@ -106,6 +106,7 @@ class Identity:
         key_sets: The keys of each issuer.
         clients: The known clients.
         clock: Returns the current time.
+        most_remembered: How many verified tokens are remembered.
     """
 
     def __init__(
@@ -114,7 +115,9 @@ class Identity:
         clients: Iterable[Client] = (),
         *,
         clock: Clock = now,
+        most_remembered: int = _MOST_REMEMBERED,
     ) -> None:
+        self._most_remembered = most_remembered
         self._issuers = {each.issuer.issuer: each for each in key_sets}
         self._clients = {(each.issuer, each.id): each for each in clients}
         self._clock = clock
@@ -166,7 +169,7 @@ class Identity:
         with self._lock:
             self._known.pop(digest, None)
             self._known[digest] = known
-            if len(self._known) > _MOST_REMEMBERED:
+            if len(self._known) > self._most_remembered:
                 # The first is the one that was verified longest ago.
                 del self._known[next(iter(self._known))]
 

@@ -21,7 +21,7 @@ from fhir_gateway.model.fault_place import fault_place
 from fhir_gateway.model.json_reading import UnreadableJson, read_json
 from fhir_gateway.rivta.transport import Credentials, Transport
 
-__all__ = ["Key", "KeySet", "Keys", "UnusableKeys", "fetched_key_set", "keys_from_json"]
+__all__ = ["Key", "KeySet", "Keys", "UnusableKeys", "key_set_fetch", "keys_from_json"]
 
 _log = structlog.get_logger()
 
@@ -171,13 +171,18 @@ def _fits(jwk: Mapping[str, Any], algorithm: str) -> bool:
     return (jwk["kty"], curve, jwk.get("alg", algorithm)) == wanted
 
 
-def fetched_key_set(issuer: Issuer) -> Callable[[], bytes]:
+def key_set_fetch(
+    issuer: Issuer, *, within_s: float = _WITHIN_S
+) -> Callable[[], bytes]:
     """
-    Return what fetches the key set of an issuer over HTTP.
+    Return the function that fetches the key set of an issuer over HTTP.
 
-    It follows no redirect, reads no proxy from the environment, and has an answer
-    within ten seconds. It raises `UnusableKeys`, `OSError`, `ValueError` or an error of
-    urllib3.
+    It follows no redirect, and reads no proxy from the environment. It raises
+    `UnusableKeys`, `OSError`, `ValueError` or an error of urllib3.
+
+    Args:
+        issuer: The issuer.
+        within_s: Seconds for the whole answer.
     """
     transport = Transport(
         Credentials(trust=str(issuer.trust) if issuer.trust is not None else None)
@@ -185,7 +190,7 @@ def fetched_key_set(issuer: Issuer) -> Callable[[], bytes]:
 
     def fetch() -> bytes:
         reply = transport.get(
-            issuer.jwks_uri, _HEADERS, timeout=_WITHIN_S, most_bytes=_MOST_BYTES
+            issuer.jwks_uri, _HEADERS, timeout=within_s, most_bytes=_MOST_BYTES
         )
         if reply.status != HTTPStatus.OK:
             raise UnusableKeys(f"the answer has the status {reply.status}")
@@ -220,7 +225,7 @@ class KeySet:
     ) -> None:
         self.issuer = issuer
         self.keys: Keys | None = None
-        self._fetch = fetch or fetched_key_set(issuer)
+        self._fetch = fetch or key_set_fetch(issuer)
         self._every_s = every_s
         self._body = b""
         self._is_away = False
