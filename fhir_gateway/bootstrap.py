@@ -34,6 +34,7 @@ from fhir_gateway.adapters.sources import (
 from fhir_gateway.fhir.concept_map import WrongConceptMap, meanings_from_concept_map
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
+from fhir_gateway.model.private_file import fault_of_rights, make_private_folder
 from fhir_gateway.model.regular_file import fault_of_file, is_absent
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, now
@@ -158,6 +159,7 @@ def embedded_redis(settings: Settings) -> Iterator[str]:
     if settings.redis_url is not None:
         yield settings.redis_url
         return
+    make_data_folder(settings)
     embedded = EmbeddedRedis(settings.data_dir)
     try:
         embedded.start()
@@ -317,15 +319,18 @@ def _absolute(path: Path) -> Path:
 
 def make_data_folder(settings: Settings) -> None:
     """
-    Make the data folder, for a caller that is about to write in it.
+    Make the data folder for its owner only, for a caller that is about to write in it.
 
     Raises:
-        UnusableFolder: It cannot be made.
+        UnusableFolder: It cannot be made, or everybody on this machine may write in it.
     """
+    folder = settings.data_dir
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
     except OSError as error:
-        raise _unusable_folder(settings.data_dir, error) from error
+        raise _unusable_folder(folder, error) from error
+    if fault := fault_of_rights(folder, is_secret=False):
+        raise UnusableFolder(f"FHIR_GATEWAY_DATA_DIR: {folder.resolve()} {fault}")
 
 
 def _unusable_folder(folder: Path, error: OSError) -> UnusableFolder:

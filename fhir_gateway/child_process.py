@@ -23,13 +23,17 @@ _WATCH: Final = (
 )
 
 
+def _owner_only(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 class ChildProcess:
     """
     A running process in a session of its own: Ctrl-C does not reach it.
 
     Args:
         arguments: The program and its arguments.
-        log: The file for its output.
+        log: The file for its output; a new one is readable for its owner only.
         environment: Its environment; None for that of this process.
 
     Raises:
@@ -43,7 +47,7 @@ class ChildProcess:
         log: Path,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        with log.open("ab") as output:
+        with open(log, "ab", opener=_owner_only) as output:
             self._process = subprocess.Popen(  # noqa: S603 - a program of ours
                 arguments,
                 env=None if environment is None else dict(environment),
@@ -54,6 +58,8 @@ class ChildProcess:
             )
         self._watcher: subprocess.Popen[bytes] | None = subprocess.Popen(  # noqa: S603 - this Python
             [sys.executable, "-I", "-S", "-c", _WATCH, str(self._process.pid)],
+            # The environment of this process may have keys in it.
+            env={},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

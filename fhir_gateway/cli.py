@@ -5,6 +5,7 @@ Each command is short; together they have over 400 lines, most of them help text
 """
 
 import os
+import resource
 import signal
 import sys
 import threading
@@ -41,6 +42,7 @@ from fhir_gateway.log import configure_logging
 from fhir_gateway.model.errors import Conflict, NotFound
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.loss import Loss
+from fhir_gateway.model.private_file import is_open_to_others
 from fhir_gateway.model.timekeeping import instant_text, now
 from fhir_gateway.report_table import report_json, report_tables
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, regions
@@ -109,6 +111,7 @@ def main() -> None:
 def serve() -> None:
     """Answer FHIR clients."""
     settings = _settings(with_sources=True)
+    _keep_private(settings)
     with _explain_failures(settings):
         address = _address(settings)
         with embedded_redis(settings) as redis_url:
@@ -125,6 +128,7 @@ def worker() -> None:
     Ask the regions for free times, and find out the outcomes of unsettled bookings.
     """
     settings = _settings(with_sources=True)
+    _keep_private(settings)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -216,6 +220,7 @@ def sandbox_sources(
 def demo(slots: int) -> None:
     """Run a gateway, a worker and simulated regions until Ctrl-C."""
     settings = _settings()
+    _keep_private(settings)
     with _explain_failures(settings):
         try:
             run_demo(settings, slots=slots, say=click.echo)
@@ -414,6 +419,16 @@ def reseal() -> None:
             resealed += changed
             progress.advance(task, rows)
     click.echo(f"{resealed} rows were sealed anew.")
+
+
+def _keep_private(settings: Settings) -> None:
+    """Let others read nothing that this process writes, a core dump included."""
+    os.umask(0o077)
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
+    folder = settings.data_dir
+    if is_open_to_others(folder):
+        _log.warning("data folder is open to others", folder=str(folder.resolve()))
 
 
 def _address(settings: Settings) -> str:

@@ -22,6 +22,7 @@ from fhir_gateway.bootstrap import make_data_folder
 from fhir_gateway.child_process import ChildProcess
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.listening import CannotListen, listening_address
+from fhir_gateway.model.private_file import opener
 from fhir_gateway.sandbox_sources import COVID_VACCINATION, write_sources
 from fhir_gateway.settings import Settings, url_host
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
@@ -79,7 +80,7 @@ def _own_folder(settings: Settings) -> Iterator[Path]:
     """
     folder = settings.data_dir / f"demo-{settings.port}"
     make_data_folder(settings)
-    with folder.with_suffix(".lock").open("ab") as lock:
+    with open(folder.with_suffix(".lock"), "ab", opener=opener) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -75,6 +75,14 @@ def _clean_environment() -> Iterator[None]:
     os.environ.update(kept)
 
 
+@pytest.fixture(name="usual_umask", autouse=True)
+def _usual_umask() -> Iterator[None]:
+    """A command that a test calls in its own process changes no other test's files."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture(name="sandbox_server", scope="session")
 def _sandbox_server() -> Iterator[SandboxServer]:
     with SandboxServer(port=0, slots=SLOTS) as server:

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from fhir_gateway.model.private_file import fault_of_rights
 from fhir_gateway.model.regular_file import fault_of_file
 
 __all__ = ["pem_fault"]
@@ -45,4 +46,5 @@ def pem_fault(option: str, path: str) -> str | None:
         load(path)
     except ssl.SSLError:
         return f"the file {path} must hold, in PEM, {expected}"
-    return None
+    fault = fault_of_rights(path, is_secret=option == "certificate")
+    return f"the file {path} {fault}" if fault else None

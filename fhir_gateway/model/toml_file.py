@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from fhir_gateway.model.private_file import fault_of_rights
 from fhir_gateway.model.regular_file import fault_of_file
 
 __all__ = ["UnreadableToml", "read_toml"]
@@ -20,10 +21,13 @@ def read_toml(path: Path) -> dict[str, Any]:
     Return the tables of a file.
 
     Raises:
-        UnreadableToml: The file is absent, or is no TOML.
+        UnreadableToml: The file is absent, is no TOML, or everybody on this machine
+            may change it.
     """
     # Reading a pipe would block for ever.
     if fault := fault_of_file(path):
+        raise UnreadableToml(f"it {fault}")
+    if fault := fault_of_rights(path, is_secret=False):
         raise UnreadableToml(f"it {fault}")
     try:
         # Some editors begin a file with a byte order mark.

@@ -19,8 +19,10 @@ import socket
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from sqlalchemy import (
@@ -50,6 +52,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from fhir_gateway.model.errors import Category, GatewayError
+from fhir_gateway.model.private_file import opener, take_rights_away
 from fhir_gateway.stores.database_fault import (
     DatabaseFault,
     TakesNoWrites,
@@ -285,6 +288,7 @@ def _engine(database: DatabaseUrl, patience: Patience) -> Engine:
             pool_timeout=patience.connection,
             connect_args={"timeout": patience.lock},
         )
+        event.listen(engine, "do_connect", partial(_keep_private, database))
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -412,6 +416,19 @@ def _on_error(context: ExceptionContext) -> None:
         DatabaseFault.STATEMENT_POOLING,
     ):
         context.is_disconnect = True
+
+
+def _keep_private(database: DatabaseUrl, *_: object) -> None:
+    """Make SQLite's file for its owner only; SQLite gives its WAL the same rights."""
+    name = database.url.database
+    if not name or database.url.query.get("uri"):
+        return
+    # SQLite itself reports a folder that is absent or read-only. An existing file stays
+    # closed: its end would take this process's locks away (fcntl, POSIX).
+    with suppress(OSError):
+        os.close(opener(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+    for suffix in ("", "-wal", "-shm"):
+        take_rights_away(Path(name + suffix))
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

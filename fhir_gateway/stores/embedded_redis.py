@@ -11,6 +11,7 @@ is killed.
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from contextlib import suppress
 from hashlib import blake2b
@@ -26,6 +27,7 @@ import redis.backoff
 import redis.retry
 
 from fhir_gateway.child_process import ChildProcess
+from fhir_gateway.model.private_file import make_private_folder, opener
 
 __all__ = ["EmbeddedRedis", "EmbeddedRedisFailed", "server_program"]
 
@@ -66,6 +68,11 @@ def server_program(path: str | None = None, package: str = _PACKAGE) -> str:
     )
 
 
+def _short_folder() -> Path:
+    """Return this user's own folder for sockets, where a path would be too long."""
+    return Path(tempfile.gettempdir()) / f"fhir-gateway-{os.geteuid()}"
+
+
 class EmbeddedRedis:
     """
     A Redis in a folder.
@@ -80,7 +87,7 @@ class EmbeddedRedis:
         if len(os.fsencode(self._socket.resolve())) > _LONGEST_SOCKET_PATH:
             # The kernel allows 107 bytes for a socket's path.
             name = blake2b(bytes(folder.resolve()), digest_size=8).hexdigest()
-            self._socket = Path(tempfile.gettempdir()) / f"fhir-gateway-{name}.sock"
+            self._socket = _short_folder() / f"{name}.sock"
         self._lock: IO[bytes] | None = None
         self._server: ChildProcess | None = None
 
@@ -97,8 +104,9 @@ class EmbeddedRedis:
             EmbeddedRedisFailed: It cannot be started, or did not answer in time.
             OSError: The folder cannot be made or written in.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        lock = (self._folder / "redis.lock").open("ab")
+        make_private_folder(self._folder)
+        self._check_socket_folder()
+        lock = open(self._folder / "redis.lock", "ab", opener=opener)  # noqa: SIM115 - it stays open while the server runs
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -168,7 +176,23 @@ class EmbeddedRedis:
                 *("--dir", str(self._folder.resolve())),
             ],
             log=self._folder / "redis.log",
+            # The environment of this process may have keys and passwords in it.
+            environment={"PATH": os.environ.get("PATH", os.defpath)},
         )
+
+    def _check_socket_folder(self) -> None:
+        """Refuse a folder for the socket that somebody else has made."""
+        folder = self._socket.parent
+        if folder == self._folder:
+            return
+        make_private_folder(folder)
+        found = folder.lstat()
+        is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+        if not is_ours or found.st_mode & 0o077:
+            raise EmbeddedRedisFailed(
+                f"{folder} is not this user's alone: remove it, choose a data folder"
+                " with a shorter path, or give the URL of a Redis in REDIS_URL"
+            )
 
     def _end_orphan(self) -> None:
         """End a server that lost its owner and its watcher at once."""

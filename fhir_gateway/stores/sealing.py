@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from fhir_gateway.model.errors import GatewayError
+from fhir_gateway.model.private_file import fault_of_rights
 
 __all__ = ["Seal", "SealBroken", "UnusableKey"]
 
@@ -109,11 +110,14 @@ class Seal:
         processes that start at once all get the same key.
 
         Raises:
-            UnusableKey: The file cannot be read or made, or what it holds is no key.
+            UnusableKey: The file cannot be read or made, everybody on this machine may
+                read it, or what it holds is no key.
         """
         try:
             if not path.exists():
                 _create(path)
+            if fault := fault_of_rights(path, is_secret=True):
+                raise UnusableKey([f"the key file {path} {fault}"])
             text = path.read_text(encoding="ascii")
         except OSError as error:
             raise UnusableKey(

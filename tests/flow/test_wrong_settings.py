@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import pytest
 from click.testing import CliRunner, Result
-from pem import certificate_pem, key_pem
+from pem import certificate_pem, key_pem, write_certificate
 from structlog.testing import capture_logs
 
 from fhir_gateway.bootstrap import read_sources
@@ -1126,6 +1126,61 @@ KEY_FILE: Final = "the key file {0}/data/journal.key"
 
 
 @pytest.mark.parametrize(
+    ("option", "rights", "fault"),
+    [
+        pytest.param(
+            "certificate",
+            0o604,
+            "holds a key that everybody on this machine may read: chmod o-rwx",
+            id="a readable key",
+        ),
+        pytest.param(
+            "trust",
+            0o606,
+            "may be changed by everybody on this machine: chmod o-w",
+            id="an exchangeable authority",
+        ),
+    ],
+)
+def test_unsafe_rights_of_a_certificate_are_a_line(
+    run: Run, tmp_path: Path, option: str, rights: int, fault: str
+) -> None:
+    """A key for mutual TLS is not shown to everybody."""
+    path = write_certificate(tmp_path / "tls.pem")
+    path.chmod(rights)
+    result = run("sources", toml=with_options(f'{option} = "{path}"'))
+
+    assert (lines_of(result), result.exit_code) == (
+        [
+            (
+                f"{tmp_path}/sources.toml: sources.norr.options.{option}: the file"
+                f" {path} {fault}"
+            )
+        ],
+        2,
+    )
+
+
+def test_a_file_of_sources_that_everybody_may_change_is_a_line(
+    run: Run, tmp_path: Path
+) -> None:
+    """Else anybody could send the residents' numbers to a region of their own."""
+    (tmp_path / "sources.toml").touch()
+    (tmp_path / "sources.toml").chmod(0o646)
+    result = run("sources")
+
+    assert (lines_of(result), result.exit_code) == (
+        [
+            (
+                f"{tmp_path}/sources.toml: it may be changed by everybody on this"
+                " machine: chmod o-w"
+            )
+        ],
+        2,
+    )
+
+
+@pytest.mark.parametrize(
     ("content", "lines"),
     [
         pytest.param(
@@ -1165,7 +1220,9 @@ def test_a_wrong_key_file_is_a_line(
     run: Run, tmp_path: Path, journal_file: Path, content: bytes, lines: list[str]
 ) -> None:
     """Each wrong key of the file is named by its place, and never shown."""
-    (tmp_path / "data" / "journal.key").write_bytes(content)
+    key = tmp_path / "data" / "journal.key"
+    key.touch(mode=0o600)
+    key.write_bytes(content)
 
     result = run("journal", "alarms", DATABASE_URL=f"sqlite:///{journal_file}")
 

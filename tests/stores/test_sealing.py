@@ -163,6 +163,7 @@ def test_key_file_leaves_no_drafts(tmp_path: Path) -> None:
 def test_key_file_may_have_comments(tmp_path: Path) -> None:
     """Blank lines and comments in a key file are skipped."""
     path = tmp_path / "keys"
+    path.touch(mode=0o600)
     path.write_text(f"# newest first\n\n{NEW}\n  {OLD}  \n")
 
     assert repr(Seal.from_file(path)) == "Seal(2 keys)"
@@ -195,7 +196,7 @@ def test_key_file_is_made_once_by_many(tmp_path: Path) -> None:
 def test_empty_key_file_is_refused(tmp_path: Path) -> None:
     """An empty key file is refused; it is not filled with a key of our own."""
     path = tmp_path / "keys"
-    path.touch()
+    path.touch(mode=0o600)
 
     with pytest.raises(UnusableKey, match=r"the key file .*keys cannot be used"):
         Seal.from_file(path)
@@ -206,6 +207,7 @@ def test_empty_key_file_is_refused(tmp_path: Path) -> None:
 def test_binary_key_file_is_refused(tmp_path: Path) -> None:
     """A key file that is no text is refused with what to do."""
     path = tmp_path / "keys"
+    path.touch(mode=0o600)
     path.write_bytes(b"\xff\xfe")
 
     with pytest.raises(UnusableKey, match="put back the file"):
