@@ -84,9 +84,14 @@ class SearchSchema(Schema, Generic[Q]):
         Return whether a parameter's name is unknown.
 
         A known parameter with an unknown modifier or chain is known, and so is one in
-        other capitals: to leave it out would widen the search.
+        other capitals: to leave it out would widen the search. An access token in a
+        form (RFC 6750, 2.2) is known not to be read there.
         """
-        return name not in self.by_name and self.meant(name) is None
+        return (
+            name not in self.by_name
+            and self.meant(name) is None
+            and name != "access_token"
+        )
 
     def meant(self, name: str) -> str | None:
         """Return the known parameter that a name means in any capitals, or None."""

@@ -37,12 +37,15 @@ HEALTH: Final = "/health"
 
 _METHOD: Final = re.compile(r"[A-Z]{1,16}")
 _LENGTH: Final = re.compile(r"[0-9]{1,19}")
+# RFC 9700, 4.3.2: who may read a log may read a URL.
+_TOKEN_IN_QUERY: Final = re.compile(r"(?:^|[&;])access(?:_|%5f)token=", re.IGNORECASE)
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9.\-]+)(?::[0-9]{1,5})?")
 # All fields that this server reads.
 _READ: Final = {
     "HTTP_" + name.upper().replace("-", "_"): name
     for name in (
         *("Host", "Accept", "Prefer", "If-Match", "If-None-Match", "If-None-Exist"),
+        "Authorization",
         *("Idempotency-Key", "X-Request-Id", "Content-Encoding", "Transfer-Encoding"),
         *("Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers"),
     )
@@ -51,6 +54,7 @@ _READ: Final = {
 
 # Two values of one of these would be read as a third one.
 _SINGLE: Final = {
+    "HTTP_AUTHORIZATION": "Authorization",
     "HTTP_IDEMPOTENCY_KEY": "Idempotency-Key",
     "HTTP_IF_NONE_EXIST": "If-None-Exist",
 }
@@ -101,6 +105,13 @@ def check_head(environ: WSGIEnvironment, hosts: Container[str]) -> None:
     if path != HEALTH:
         _check_host(environ.get("HTTP_HOST", ""), hosts)
     _check_body(environ)
+    if _TOKEN_IN_QUERY.search(environ.get("QUERY_STRING", "")):
+        raise _problem(
+            ProblemKind.MALFORMED,
+            "value",
+            "An access token must not be in a URL, where logs and caches would keep it:"
+            " send it in the field Authorization, and get a new one.",
+        )
     if holds_personal_number(environ):
         raise _problem(
             ProblemKind.MALFORMED,

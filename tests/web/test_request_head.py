@@ -554,9 +554,9 @@ def test_a_refusal_of_a_body_is_fhir(client: FlaskClient) -> None:
     assert answer["resourceType"] == "OperationOutcome"
 
 
-@pytest.mark.parametrize("name", ["Idempotency-Key", "If-None-Exist"])
+@pytest.mark.parametrize("name", ["Authorization", "Idempotency-Key", "If-None-Exist"])
 def test_a_field_with_one_value_comes_once(client: FlaskClient, name: str) -> None:
-    """Two keys joined would be a third one."""
+    """Two keys or tokens joined would be a third one."""
     key = "HTTP_" + name.upper().replace("-", "_")
     response = client.get(
         "/fhir/metadata", environ_overrides={"fhir_gateway.repeated": [key]}
@@ -565,3 +565,49 @@ def test_a_field_with_one_value_comes_once(client: FlaskClient, name: str) -> No
     assert_outcome(
         response, 400, issue("value", f"Send one {name}.", location=f"http.{name}")
     )
+
+
+@pytest.mark.parametrize("prefer", ["handling=strict", "handling=lenient"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/fhir/Slot?access_token=eyJcanary",
+        "/fhir/Slot?_count=1&access_token=eyJcanary",
+        "/fhir/Slot?access%5Ftoken=eyJcanary",
+        "/fhir/metadata?Access_Token=eyJcanary",
+        "/fhir/Appointment/1?access_token=eyJcanary",
+    ],
+)
+def test_a_token_in_a_url_is_refused(
+    client: FlaskClient, target: str, prefer: str
+) -> None:
+    """A token is not read from a URL, and the answer does not repeat it."""
+    response = client.get(target, headers={"Prefer": prefer})
+
+    assert_outcome(
+        response,
+        400,
+        issue(
+            "value",
+            "An access token must not be in a URL, where logs and caches would keep it:"
+            " send it in the field Authorization, and get a new one.",
+        ),
+    )
+    assert "canary" not in response.text
+
+
+@pytest.mark.parametrize("prefer", ["handling=strict", "handling=lenient"])
+@pytest.mark.parametrize("kind", ["Slot", "Appointment", "HealthcareService"])
+def test_a_token_in_a_form_is_refused(
+    client: FlaskClient, kind: str, prefer: str
+) -> None:
+    """A token is not read from a form either."""
+    response = client.post(
+        f"/fhir/{kind}/_search",
+        data={"access_token": "eyJcanary"},
+        headers={"Prefer": prefer},
+    )
+
+    assert response.status_code == 400
+    assert "access_token: is not a parameter of this search" in response.text
+    assert "canary" not in response.text
