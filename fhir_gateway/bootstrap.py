@@ -24,6 +24,7 @@ from fhir_gateway.access.issuers import (
     load_issuers,
 )
 from fhir_gateway.access.may_act import NobodyElse
+from fhir_gateway.access.staff_log import StaffLog
 from fhir_gateway.adapters.protocol import SchedulingAdapter
 from fhir_gateway.adapters.sources import (
     ConfiguredSource,
@@ -31,14 +32,22 @@ from fhir_gateway.adapters.sources import (
     load_sources,
     source_of_unit,
 )
+from fhir_gateway.adapters.store_log import (
+    LogServiceOptions,
+    StoreLog20,
+    WrongLogService,
+    log_service_options,
+)
 from fhir_gateway.fhir.concept_map import WrongConceptMap, meanings_from_concept_map
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
+from fhir_gateway.model.principal import Role
 from fhir_gateway.model.private_file import fault_of_rights, make_private_folder
 from fhir_gateway.model.regular_file import fault_of_file, is_absent
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import StandardTimeType
+from fhir_gateway.services.access_log.delivery import LogDelivery
 from fhir_gateway.services.booking.booking import BookingService
 from fhir_gateway.services.booking.bulkhead import Bulkhead
 from fhir_gateway.services.booking.client_requests import ClientRequests
@@ -64,6 +73,7 @@ from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.database_url import sqlite_file
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
 from fhir_gateway.stores.journal import Journal
+from fhir_gateway.stores.log_outbox import LogOutbox
 from fhir_gateway.stores.migrations import (
     NoTables,
     check_tables,
@@ -87,9 +97,11 @@ __all__ = [
     "check_redis",
     "embedded_redis",
     "existing_journal",
+    "existing_outbox",
     "make_data_folder",
     "program",
     "read_issuers",
+    "read_log_service",
     "read_sources",
     "running_redis",
 ]
@@ -113,6 +125,7 @@ class Program:
         share: A worker runs it: it runs the refresh of each source that it has leased.
         reconciliation: A worker runs it.
         housekeeping: A worker runs it.
+        log_delivery: A worker runs it; None without a log service.
     """
 
     sources: tuple[ConfiguredSource, ...]
@@ -126,6 +139,7 @@ class Program:
     share: WorkerShare
     reconciliation: Reconciliation
     housekeeping: Housekeeping
+    log_delivery: LogDelivery | None
 
 
 class UnusableFolder(Exception):
@@ -221,7 +235,7 @@ def check_redis(url: str) -> str:
 
 class WrongFiles(ValueError):
     """
-    The file of sources or of issuers, or a file that it names, cannot be used.
+    A file that a setting names, or a file that it names itself, cannot be used.
 
     Attributes:
         faults: One sentence each, with the file.
@@ -309,6 +323,38 @@ def read_issuers(path: Path, *, audience: str) -> TrustedIssuers:
         raise WrongFiles([f"{where}: {fault}" for fault in error.faults]) from error
 
 
+def read_log_service(
+    path: Path | None, issuers: TrustedIssuers | None
+) -> LogServiceOptions | None:
+    """
+    Return how to reach the log service; None without one.
+
+    Args:
+        path: Its file.
+        issuers: The trusted issuers; None where none are configured.
+
+    Raises:
+        WrongFiles: The file cannot be used, or there is none and an issuer may give
+            the role of staff.
+    """
+    if path is None:
+        faults = [
+            f"FHIR_GATEWAY_LOG_SERVICE: the issuer {issuer.issuer} may give the role"
+            " staff, and each access of staff must reach a log service; name the file"
+            " of one, or take staff out of the issuer's roles"
+            for issuer in (issuers.issuers if issuers is not None else ())
+            if Role.STAFF in issuer.roles
+        ]
+        if faults:
+            raise WrongFiles(faults)
+        return None
+    try:
+        return log_service_options(path)
+    except WrongLogService as error:
+        where = _absolute(path)
+        raise WrongFiles([f"{where}: {fault}" for fault in error.faults]) from error
+
+
 def _absolute(path: Path) -> Path:
     try:
         return path.absolute()
@@ -371,6 +417,29 @@ def existing_journal(settings: Settings) -> Iterator[Journal]:
         LaterTables: The database belongs to a later release.
         DatabaseUnavailable: The database cannot be reached.
     """
+    with _existing_database(settings) as (database, seal):
+        journal = Journal(database, seal)
+        journal.upkeep.check_keys()
+        yield journal
+
+
+@contextmanager
+def existing_outbox(settings: Settings) -> Iterator[LogOutbox]:
+    """
+    Yield the outbox of the existing journal, and close it at the exit.
+
+    Raises:
+        NothingFound: There is no journal, or no key to it.
+        UnusableKey: A key of the journal has the wrong form, or cannot be read.
+        LaterTables: The database belongs to a later release.
+        DatabaseUnavailable: The database cannot be reached.
+    """
+    with _existing_database(settings) as (database, seal):
+        yield LogOutbox(database, seal)
+
+
+@contextmanager
+def _existing_database(settings: Settings) -> Iterator[tuple[Database, Seal]]:
     if not settings.journal_keys:
         _expect_file(settings.data_dir / _KEY_FILE, "key of a journal")
     file = sqlite_file(settings.database_url)
@@ -385,9 +454,7 @@ def existing_journal(settings: Settings) -> Iterator[Journal]:
         except NoTables as error:
             where = f"in {file}" if file else "at DATABASE_URL"
             raise NothingFound(f"{error} ({where})") from error
-        journal = Journal(database, _seal(settings))
-        journal.upkeep.check_keys()
-        yield journal
+        yield database, _seal(settings)
     finally:
         database.close()
 
@@ -433,6 +500,12 @@ def program(
         DatabaseUnavailable: The database cannot be reached.
     """
     vocabulary = Vocabulary(settings.canonical_base)
+    issuers = (
+        None
+        if settings.issuers is None
+        else read_issuers(settings.issuers, audience=settings.base_url)
+    )
+    log_service = read_log_service(settings.log_service, issuers)
     configured, meanings = read_sources(settings.sources, vocabulary)
     sources: Mapping[SourceName, Source] = {
         each.source.name: each.source for each in configured
@@ -442,6 +515,7 @@ def program(
     }
     database = Database(settings.database_url)
     journal = _open_or_create_journal(settings, database, make_journal)
+    outbox = LogOutbox(database, _seal(settings))
     store = RedisSlotStore(redis_url)
     hints = RedisRefreshHints(store.client)
     rechecks = RedisRefreshHints(store.client, WRONG)
@@ -517,7 +591,7 @@ def program(
         gatekeeper=Gatekeeper(
             booking.find_owner,
             NobodyElse(),
-            (),
+            (StaffLog(outbox, clock=clock),),
             is_open_to_anybody=True,
             clock=clock,
         ),
@@ -545,6 +619,11 @@ def program(
                 journal,
                 wiped_after=timedelta(days=settings.wiped_after_days),
                 clock=clock,
+            ),
+            log_delivery=(
+                None
+                if log_service is None
+                else LogDelivery(outbox, StoreLog20(log_service))
             ),
         )
     finally:

@@ -29,8 +29,10 @@ from fhir_gateway.bootstrap import (
     check_redis,
     embedded_redis,
     existing_journal,
+    existing_outbox,
     program,
     read_issuers,
+    read_log_service,
     read_sources,
     running_redis,
 )
@@ -47,7 +49,11 @@ from fhir_gateway.model.timekeeping import instant_text, now
 from fhir_gateway.report_table import report_json, report_tables
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, regions
 from fhir_gateway.sandbox.server import SandboxServer
-from fhir_gateway.sandbox_sources import write_sources, write_time_types_map
+from fhir_gateway.sandbox_sources import (
+    write_log_service,
+    write_sources,
+    write_time_types_map,
+)
 from fhir_gateway.services.booking.manual_settlement import settle_by_hand
 from fhir_gateway.services.source.source_check import check_source
 from fhir_gateway.services.source.source_overview import SourceOverview, SourceState
@@ -68,6 +74,8 @@ __all__ = ["main"]
 _log = structlog.get_logger()
 
 _NOT_WELL: Final = 3
+# The age of a log entry that says that its delivery is not well.
+_LATE: Final = timedelta(minutes=15)
 # What a shell reports of a program that Ctrl-C ended.
 _INTERRUPTED: Final = 130
 _SLOTS: Final = click.IntRange(1, 10_000_000)
@@ -78,7 +86,8 @@ _EPILOG = "\n\n".join(
         *(f"\b\n{name}\n    {what}" for name, what in ENVIRONMENT.items()),
         (
             "\b\nExit codes:\n    0 done; 1 something failed; 2 wrong configuration;"
-            "\n    3 a source is not well; 130 interrupted by Ctrl-C"
+            "\n    3 a source, or the delivery of log entries, is not well;"
+            "\n    130 interrupted by Ctrl-C"
         ),
     ]
 )
@@ -140,14 +149,14 @@ def worker() -> None:
         # Reconciliation looks units up in the directory.
         made.view.start()
         try:
-            run_side_by_side(
-                {
-                    "refresh": made.share.run,
-                    "reconciliation": made.reconciliation.run,
-                    "housekeeping": made.housekeeping.run,
-                },
-                stop,
-            )
+            parts = {
+                "refresh": made.share.run,
+                "reconciliation": made.reconciliation.run,
+                "housekeeping": made.housekeeping.run,
+            }
+            if made.log_delivery is not None:
+                parts["log delivery"] = made.log_delivery.run
+            run_side_by_side(parts, stop)
         finally:
             made.view.stop()
 
@@ -204,6 +213,7 @@ def sandbox_sources(
     with _explain_failures(settings):
         if not maps_only:
             click.echo(write_sources(folder, sandbox_url, slots, vocabulary))
+            click.echo(write_log_service(folder, sandbox_url))
             return
         for region in regions(slots):
             click.echo(write_time_types_map(folder, region, vocabulary))
@@ -441,6 +451,55 @@ def _address(settings: Settings) -> str:
     )
 
 
+@main.group()
+def audit() -> None:
+    """Check what is recorded of each access to a resident's data."""
+
+
+@audit.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def outbox(*, as_json: bool) -> None:
+    """
+    Show how many log entries of staff access wait for the log service.
+
+    Exits with 3 when the service refused an entry for good, or one has waited longer
+    than 15 minutes. The numbers name nobody.
+    """
+    settings = _settings()
+    with _explain_failures(settings), existing_outbox(settings) as opened:
+        state = opened.state()
+    oldest_s = None if state.oldest is None else int(state.oldest.total_seconds())
+    refused = {result.value: count for result, count in state.refused.items()}
+    if as_json:
+        click.echo(
+            orjson.dumps(
+                {"waiting": state.waiting, "oldest_s": oldest_s, "refused": refused}
+            )
+        )
+    else:
+        click.echo(
+            f"{state.waiting} log entries wait"
+            + ("." if oldest_s is None else f", the oldest for {oldest_s} s.")
+        )
+        for result, count in sorted(refused.items()):
+            click.echo(f"{count} were refused for good ({result}).")
+    if refused or (state.oldest is not None and state.oldest > _LATE):
+        sys.exit(_NOT_WELL)
+
+
+@audit.command()
+def resend() -> None:
+    """
+    Send the log entries again that the log service refused for good.
+
+    First remove the reason: docs/running.md says what each result means.
+    """
+    settings = _settings()
+    with _explain_failures(settings), existing_outbox(settings) as opened:
+        count = opened.retry_refused()
+    click.echo(f"{count} log entries will be sent again.")
+
+
 def _live_losses(store: RedisSlotStore, source: SourceName) -> tuple[Loss, ...]:
     """Return the losses that searches reported of a live source's last answers."""
     keys = [key for key in store.block_keys() if key.source == source]
@@ -482,6 +541,7 @@ def _faults_of_files() -> tuple[str, ...]:
     named = (
         "FHIR_GATEWAY_SOURCES",
         "FHIR_GATEWAY_ISSUERS",
+        "FHIR_GATEWAY_LOG_SERVICE",
         "FHIR_GATEWAY_CANONICAL_BASE",
     )
     settings = Settings.from_environment(
@@ -498,11 +558,16 @@ def _faults_of_files() -> tuple[str, ...]:
             each.adapter.close()
     except WrongFiles as error:
         faults.extend(error.faults)
+    issuers = None
     if settings.issuers is not None:
         try:
-            read_issuers(settings.issuers, audience=settings.base_url)
+            issuers = read_issuers(settings.issuers, audience=settings.base_url)
         except WrongFiles as error:
             faults.extend(error.faults)
+    try:
+        read_log_service(settings.log_service, issuers)
+    except WrongFiles as error:
+        faults.extend(error.faults)
     return tuple(faults)
 
 

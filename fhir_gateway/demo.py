@@ -23,7 +23,11 @@ from fhir_gateway.child_process import ChildProcess
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.listening import CannotListen, listening_address
 from fhir_gateway.model.private_file import opener
-from fhir_gateway.sandbox_sources import COVID_VACCINATION, write_sources
+from fhir_gateway.sandbox_sources import (
+    COVID_VACCINATION,
+    write_log_service,
+    write_sources,
+)
 from fhir_gateway.settings import Settings, url_host
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
 
@@ -109,6 +113,7 @@ def _run_parts(  # noqa: PLR0917 - one caller, and all different
         environment = {
             **os.environ,
             "FHIR_GATEWAY_SOURCES": str(sources),
+            "FHIR_GATEWAY_LOG_SERVICE": str(write_log_service(folder, sandbox_url)),
             "FHIR_GATEWAY_DATA_DIR": str(folder),
             "REDIS_URL": redis.url,
             "FHIR_GATEWAY_DRAINS_FOR_S": "0",
@@ -250,7 +255,7 @@ The gateway answers: {total} free times for covid-19 vaccination after {seconds:
   FHIR base        {base}
   Capabilities     {base}/metadata
   Regions          {sandbox_url}/
-  Ledgers          {sandbox_url}/ledger/norr (and mitt, syd)
+  Ledgers          {sandbox_url}/ledger/norr (and mitt, syd; log of staff access: log)
   Logs             {folder}/*.log
 
 Who has the earliest time for covid-19 vaccination?

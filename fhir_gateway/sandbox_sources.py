@@ -13,11 +13,13 @@ from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.model.timeslot import StandardTimeType, TimeType
 from fhir_gateway.sandbox.catalogue import SandboxRegion, regions
+from fhir_gateway.sandbox.server import LOG_RECEIVER
 
 __all__ = [
     "COVID_VACCINATION",
     "sources_toml",
     "time_types_map",
+    "write_log_service",
     "write_sources",
     "write_time_types_map",
 ]
@@ -30,6 +32,8 @@ _MAP_VERSION: Final = "0.1.0"
 _MAP_DATE: Final = "2026-11-23"
 # Skatteverket's test number for Tolvan Tolvansson.
 _REFRESH_SUBJECT: Final = "191212121212"
+# Of the gateway as a system, in each log entry.
+_SYSTEM_ID: Final = "SE2321009900-GATEWAY"
 
 
 def time_types_map(region: SandboxRegion, vocabulary: Vocabulary) -> dict[str, object]:
@@ -124,6 +128,24 @@ def write_sources(
             described,
             sandbox_url,
             lambda region: f"ConceptMap-time-types-{region.name}.json",
+        ),
+        encoding="utf-8",
+    )
+    return path
+
+
+def write_log_service(folder: Path, sandbox_url: str) -> Path:
+    """Write the file that makes the sandbox's log service ours; return the file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "log-service.toml"
+    path.write_text(
+        "# The sandbox's log service. See docs/configuration.md.\n"
+        + _settings(
+            [
+                ("endpoint", f"{sandbox_url}/rivta/{LOG_RECEIVER}"),
+                ("system_id", _SYSTEM_ID),
+                ("system_name", "fhir-gateway"),
+            ]
         ),
         encoding="utf-8",
     )

@@ -73,6 +73,9 @@ ENVIRONMENT: Final = {
     "FHIR_GATEWAY_ISSUERS": (
         "the TOML file of trusted issuers of access tokens; default: none"
     ),
+    "FHIR_GATEWAY_LOG_SERVICE": (
+        "the TOML file of the log service for staff access; default: none"
+    ),
     "FHIR_GATEWAY_DATA_DIR": "the folder of the embedded stores; default .fhir-gateway",
     "FHIR_GATEWAY_HOST": (
         "the address to listen on, or unix:/path for a socket; default 127.0.0.1"
@@ -165,6 +168,7 @@ class Settings:
         hosts: The names that clients may call the server by, in lower case, without a
             port; an address of IPv6 without brackets.
         issuers: None without access tokens.
+        log_service: None without staff access.
         proxies: The proxies that may report a client's address and certificate.
         origins: The origins of web pages that may call this server, as browsers write
             them.
@@ -177,6 +181,7 @@ class Settings:
 
     sources: Path
     issuers: Path | None
+    log_service: Path | None
     data_dir: Path
     host: str
     port: int
@@ -256,6 +261,7 @@ class Settings:
         proxies = _proxies(environment, host, faults)
         hosts = _hosts(environment, "FHIR_GATEWAY_ALLOWED_HOSTS", faults)
         issuers = _text(environment, "FHIR_GATEWAY_ISSUERS")
+        log_service = _text(environment, "FHIR_GATEWAY_LOG_SERVICE")
         data_dir = Path(_text(environment, "FHIR_GATEWAY_DATA_DIR") or ".fhir-gateway")
         journal_keys = _journal_keys(environment, faults)
         redis = _text(environment, "REDIS_URL") or None
@@ -276,6 +282,7 @@ class Settings:
         return cls(
             sources=Path(_text(environment, "FHIR_GATEWAY_SOURCES") or "sources.toml"),
             issuers=Path(issuers) if issuers else None,
+            log_service=Path(log_service) if log_service else None,
             data_dir=data_dir,
             host=host,
             port=port,

@@ -23,6 +23,10 @@ from fhir_gateway.access.issuers import load_issuers
 from fhir_gateway.adapters.scheduling_1_1.options import Options
 from fhir_gateway.adapters.source_schema import SourceSchema, UnitSchema
 from fhir_gateway.adapters.sources import load_sources
+from fhir_gateway.adapters.store_log.options import (
+    LogServiceSchema,
+    log_service_options,
+)
 from fhir_gateway.fhir import limits
 from fhir_gateway.fhir.appointment_operation import BOOK, CANCEL, HOLD, RESCHEDULE
 from fhir_gateway.fhir.find_request import FIND
@@ -189,6 +193,28 @@ def test_each_option_has_a_row(name: str) -> None:
     assert f"\n| `{name}` |" in _section(
         "configuration.md", "### Options of `scheduling_1_1`"
     )
+
+
+def test_the_log_services_keys_are_documented() -> None:
+    """Its table has a row for each key of the file, and no other."""
+    section = _section("configuration.md", "## The file of the log service")
+
+    assert set(re.findall(r"^\| `([a-z_]+)` \|", section, re.MULTILINE)) == set(
+        LogServiceSchema().fields
+    )
+
+
+def test_the_example_of_a_log_service_can_be_loaded(tmp_path: Path) -> None:
+    """The configuration page's example is a file that can be used."""
+    section = _section("configuration.md", "## The file of the log service")
+    example = section.split("```toml\n", 1)[1].split("```", 1)[0]
+    path = tmp_path / "log.toml"
+    certificate = write_certificate(tmp_path / "gateway.pem")
+    for name in ("gateway", "trusted"):
+        example = example.replace(f"/etc/fhir-gateway/tls/{name}.pem", str(certificate))
+    path.write_text(example, encoding="utf-8")
+
+    assert log_service_options(path).system_name == "fhir-gateway"
 
 
 def test_the_example_of_a_region_can_be_loaded(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def test_the_least_options_have_defaults(tmp_path: Path) -> None:
 
 
 def test_all_faults_of_the_file_are_listed(tmp_path: Path) -> None:
-    """One sentence each, with the file's name."""
+    """One sentence each."""
     with pytest.raises(WrongLogService) as raised:
         options(
             tmp_path,
@@ -185,11 +185,9 @@ def test_all_faults_of_the_file_are_listed(tmp_path: Path) -> None:
             'system_name = " "\nlevel = 1\n',
         )
 
-    path = tmp_path / "log.toml"
-    assert sorted(fault.split(": ")[1] for fault in raised.value.faults) == [
+    assert sorted(fault.split(": ")[0] for fault in raised.value.faults) == [
         *("endpoint", "level", "system_id", "system_name", "timeout_s")
     ]
-    assert all(fault.startswith(f"{path}: ") for fault in raised.value.faults)
 
 
 @pytest.mark.parametrize("text", ["endpoint = ", "\ud800", ""], ids=repr)

@@ -31,6 +31,7 @@ def test_an_empty_environment_is_enough() -> None:
     assert Settings.from_environment({}) == Settings(
         sources=Path("sources.toml"),
         issuers=None,
+        log_service=None,
         data_dir=Path(".fhir-gateway"),
         host="127.0.0.1",
         port=8080,
@@ -57,6 +58,7 @@ def test_every_setting_is_heeded() -> None:
     """Each variable that is described changes a setting."""
     environment = {
         "FHIR_GATEWAY_SOURCES": "s.toml",
+        "FHIR_GATEWAY_LOG_SERVICE": "l.toml",
         "FHIR_GATEWAY_ISSUERS": "i.toml",
         "FHIR_GATEWAY_DATA_DIR": "d",
         "FHIR_GATEWAY_HOST": "0.0.0.0",  # noqa: S104 - only text here
@@ -89,6 +91,7 @@ def test_every_setting_is_heeded() -> None:
     assert Settings.from_environment(environment) == Settings(
         sources=Path("s.toml"),
         issuers=Path("i.toml"),
+        log_service=Path("l.toml"),
         data_dir=Path("d"),
         host="0.0.0.0",  # noqa: S104 - only text here
         port=80,

@@ -1327,3 +1327,44 @@ def test_what_cannot_start_says_why(
     result = run(command, **given)
 
     assert (lines_of(result), result.exit_code) == ([line], code)
+
+
+def test_staff_without_a_log_service_is_a_line(run: Run, tmp_path: Path) -> None:
+    """Each access of staff must be logged, so there is none without a log service."""
+    issuers = tmp_path / "issuers.toml"
+    issuers.write_text(
+        '[[issuer]]\nissuer = "https://a"\njwks_uri = "https://a/k"\nroles = ["staff"]'
+    )
+
+    result = run("sources", FHIR_GATEWAY_ISSUERS=str(issuers))
+
+    assert (lines_of(result), result.exit_code) == (
+        [
+            (
+                "FHIR_GATEWAY_LOG_SERVICE: the issuer https://a may give the role"
+                " staff, and each access of staff must reach a log service; name the"
+                " file of one, or take staff out of the issuer's roles"
+            )
+        ],
+        2,
+    )
+
+
+def test_a_wrong_log_service_is_a_line(run: Run, tmp_path: Path) -> None:
+    """All faults of its file are named at once."""
+    path = tmp_path / "log.toml"
+    path.write_text('endpoint = "http://log.example.org/"\n')
+
+    result = run("sources", FHIR_GATEWAY_LOG_SERVICE=str(path))
+
+    assert (lines_of(result), result.exit_code) == (
+        [
+            (
+                f"{path}: endpoint: sends residents' numbers over the network in plain"
+                " text: use https://, or a proxy for TLS on this machine"
+                " (http://127.0.0.1:…)"
+            ),
+            f"{path}: system_id: Missing data for required field.",
+        ],
+        2,
+    )

@@ -19,7 +19,12 @@ from fhir_gateway.adapters.schema_fault import sentences_from_messages
 from fhir_gateway.model.ids import HsaId, LogicalAddress
 from fhir_gateway.model.toml_file import UnreadableToml, read_toml
 
-__all__ = ["LogServiceOptions", "WrongLogService", "log_service_options"]
+__all__ = [
+    "LogServiceOptions",
+    "LogServiceSchema",
+    "WrongLogService",
+    "log_service_options",
+]
 
 # Inera's national HSA-id, which the WSDL names as the logical address.
 _NATIONAL: Final = "SE165565594230-1000"
@@ -32,12 +37,12 @@ class WrongLogService(ValueError):
     The file of the log service cannot be used.
 
     Attributes:
-        faults: One sentence each, with the file.
+        faults: One sentence each, with the setting.
     """
 
     def __init__(self, path: Path, faults: Sequence[str]) -> None:
-        self.faults = tuple(f"{path}: {fault}" for fault in faults)
-        super().__init__("\n".join(self.faults))
+        super().__init__("\n".join(f"{path}: {fault}" for fault in faults))
+        self.faults = tuple(faults)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +80,7 @@ def log_service_options(path: Path) -> LogServiceOptions:
             faults are listed.
     """
     try:
-        loaded: LogServiceOptions = _LogServiceSchema().load(read_toml(path))
+        loaded: LogServiceOptions = LogServiceSchema().load(read_toml(path))
     except UnreadableToml as error:
         raise WrongLogService(path, [str(error)]) from error
     except ValidationError as error:
@@ -85,7 +90,7 @@ def log_service_options(path: Path) -> LogServiceOptions:
     return loaded
 
 
-class _LogServiceSchema(EndpointSchema):
+class LogServiceSchema(EndpointSchema):
     """The settings of a log service."""
 
     error_messages = {"unknown": "is no setting of a log service"}  # noqa: RUF012 - marshmallow's
