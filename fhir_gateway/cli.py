@@ -182,9 +182,11 @@ def sandbox(slots: int, seed: int, host: str) -> None:
         address = listening_address(
             host, port, host_name="--host", port_name="SANDBOX_PORT"
         )
-        server = SandboxServer(address, port, slots=slots, seed=seed)
+        server = SandboxServer(
+            address, port, slots=slots, seed=seed, audience=settings.base_url
+        )
     with server:
-        click.echo(f"regions at {server.url}")
+        click.echo(f"regions at {server.url}, issuer {server.issuer}")
         stop.wait()
 
 

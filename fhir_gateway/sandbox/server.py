@@ -1,5 +1,5 @@
 """
-The HTTP server of the simulated regions: SOAP, ledgers and fault rules.
+The HTTP server of the sandbox: regions with ledgers and fault rules, and an issuer.
 
     POST   /rivta/<region>     a message of crm:scheduling 1.1
     POST   /rivta/log          a message of StoreLog 2.0, to the log service
@@ -8,6 +8,8 @@ The HTTP server of the simulated regions: SOAP, ledgers and fault rules.
     POST   /faults/<region>    add a rule
     DELETE /faults/<region>    remove all rules
            …/log               the same of the log service
+    *      /issuer/…           the issuer of tokens, see `issuer/app.py`
+    POST   /mandates           the register of guardians and proxies
     GET    /                   the regions, their endpoints, the kinds of fault
     GET    /health             200
 
@@ -16,19 +18,16 @@ address.
 """
 
 import json
-import logging
 import socket
-import socketserver
 import struct
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
+from wsgiref.types import WSGIApplication
 
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.rivta.envelope import CONTENT_TYPE
@@ -36,21 +35,26 @@ from fhir_gateway.rivta.limit import ANSWER
 from fhir_gateway.sandbox.agenda import Agenda, density
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, SandboxRegion, regions
 from fhir_gateway.sandbox.fault_rule import BadRule, FaultKind, fault_rule_from_json
+from fhir_gateway.sandbox.issuer.app import METADATA_PATH, MOST_BYTES, PATH, issuer_app
 from fhir_gateway.sandbox.log_receiver import LogReceiver
+from fhir_gateway.sandbox.mandate_answers import MalformedQuestion, mandate_answer
+from fhir_gateway.sandbox.population_register import PopulationRegister
 from fhir_gateway.sandbox.region import Region
 from fhir_gateway.sandbox.reply import Reply
+from fhir_gateway.sandbox.stoppable_http_server import StoppableHttpServer
+from fhir_gateway.sandbox.wsgi_answer import wsgi_answer
 
-__all__ = ["DEFAULT_PORT", "LOG_RECEIVER", "SandboxServer"]
+__all__ = ["DEFAULT_AUDIENCE", "DEFAULT_PORT", "LOG_RECEIVER", "SandboxServer"]
 
 DEFAULT_PORT: Final = 8090
 LOG_RECEIVER: Final = "log"
 """The name of the log service in URLs; no region has it."""
 
-_LOG: Final = logging.getLogger(__name__)
+DEFAULT_AUDIENCE: Final = "http://127.0.0.1:8080/fhir"
+"""The FHIR base of a gateway that listens where it does without settings."""
 
 _DEFAULT_SEED: Final = 1
 _POLL_S: Final = 0.05
-_LAST_ANSWERS_S: Final = 5.0
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _JSON: Final = "application/json; charset=UTF-8"
 
@@ -65,6 +69,7 @@ class SandboxServer:
         slots: The approximate number of free times of all regions together.
         seed: Another seed gives other times.
         clock: The clock of the regions; times that have begun are not listed.
+        audience: The FHIR base that the issuer's access tokens are for.
 
     Raises:
         OSError: The port is in use.
@@ -78,6 +83,7 @@ class SandboxServer:
         slots: int = DEFAULT_SLOTS,
         seed: int = _DEFAULT_SEED,
         clock: Clock = now,
+        audience: str = DEFAULT_AUDIENCE,
     ) -> None:
         self._catalogue = regions(slots)
         self._stopping = threading.Event()
@@ -90,6 +96,7 @@ class SandboxServer:
         }
         receiver = LogReceiver(LOG_RECEIVER, wait=self._wait)
         self._httpd = _Httpd((host, port), by_name, receiver)
+        self._httpd.issuer = issuer_app(self.issuer, audience, clock)
         self._thread: threading.Thread | None = None
         self._has_served = False
 
@@ -106,6 +113,12 @@ class SandboxServer:
         host, port = self._httpd.server_address[:2]
         name = host.decode() if isinstance(host, bytes | bytearray) else host
         return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+    @property
+    def issuer(self) -> str:
+        """Return the name of the issuer, which is its URL as clients of here see it."""
+        url = self.url.replace("//0.0.0.0:", "//127.0.0.1:")
+        return f"{url.replace('//[::]:', '//[::1]:')}{PATH}"
 
     def endpoint(self, region: str) -> str:
         """Return the SOAP endpoint of a region."""
@@ -151,10 +164,7 @@ class SandboxServer:
         self._stopping.wait(seconds)
 
 
-class _Httpd(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
+class _Httpd(StoppableHttpServer):
     def __init__(
         self,
         address: tuple[str, int],
@@ -166,51 +176,9 @@ class _Httpd(ThreadingHTTPServer):
             **regions,
             receiver.name: receiver,
         }
-        self._connections: set[socket.socket] = set()
-        self._changed = threading.Condition()
-        if ":" in address[0]:
-            self.address_family = socket.AF_INET6
+        self.register = PopulationRegister()
+        self.issuer: WSGIApplication | None = None
         super().__init__(address, _Handler)
-
-    def server_bind(self) -> None:
-        # The method of HTTPServer asks the resolver for the host's name, which is not
-        # needed.
-        socketserver.TCPServer.server_bind(self)
-
-    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's own types
-        with self._changed:
-            self._connections.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - same
-        super().shutdown_request(request)
-        with self._changed:
-            self._connections.discard(request)
-            self._changed.notify_all()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 - same
-        """Log where the sandbox itself failed; a client may disconnect."""
-        error = sys.exc_info()[1]
-        if error is None or isinstance(error, OSError):
-            return
-        # Without message and trace: both may quote the request.
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        _LOG.error(
-            "sandbox failed: %s at %s:%s",
-            type(error).__name__,
-            frame.name,
-            frame.lineno,
-        )
-
-    def close_connections(self) -> None:
-        """End the threads that wait for a client, and wait until they have ended."""
-        with self._changed:
-            for connection in self._connections:
-                try:
-                    connection.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    continue
-            self._changed.wait_for(lambda: not self._connections, _LAST_ANSWERS_S)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -232,6 +200,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         match self._path():
+            case _ if self._is_for_issuer():
+                self._issuer()
             case []:
                 self._json(HTTPStatus.OK, self._index())
             case ["health"]:
@@ -249,9 +219,22 @@ class _Handler(BaseHTTPRequestHandler):
                 self._soap(producer)
             case ["faults", name] if producer := self._producer(name):
                 self._add_fault(producer)
+            case ["mandates"]:
+                self._mandate()
+            case _ if self._is_for_issuer():
+                self._issuer()
             case _:
                 self.close_connection = True
                 self._nothing_here()
+
+    def do_PUT(self) -> None:
+        if self._is_for_issuer():
+            self._issuer()
+        else:
+            self.close_connection = True
+            self._nothing_here()
+
+    do_OPTIONS = do_PUT  # noqa: N815 - http.server's own name
 
     def do_DELETE(self) -> None:
         match self._path():
@@ -303,6 +286,31 @@ class _Handler(BaseHTTPRequestHandler):
             producer.rules.add(rule)
             self._faults(HTTPStatus.CREATED, producer)
 
+    def _mandate(self) -> None:
+        body = self._body(most_bytes=MOST_BYTES)
+        if body is None:
+            return
+        try:
+            answer = mandate_answer(self.server.register, body)
+        except MalformedQuestion as error:
+            self._json(HTTPStatus.BAD_REQUEST, {"error": str(error)})
+        else:
+            self._json(HTTPStatus.OK, answer)
+
+    def _is_for_issuer(self) -> bool:
+        path = urlsplit(self.path).path
+        return path in (PATH, METADATA_PATH) or path.startswith(f"{PATH}/")
+
+    def _issuer(self) -> None:
+        has_body = "Content-Length" in self.headers or self.command in ("POST", "PUT")
+        body = self._body(most_bytes=MOST_BYTES) if has_body else b""
+        if body is None or self.server.issuer is None:
+            return
+        answer = wsgi_answer(
+            self.server.issuer, self.command, self.path, self.headers, body
+        )
+        self._send(answer.status, answer.content_type, answer.body, answer.headers)
+
     def _faults(self, status: int, producer: Region | LogReceiver) -> None:
         self._json(
             status,
@@ -341,13 +349,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _producer(self, name: str) -> Region | LogReceiver | None:
         return self.server.producers.get(name)
 
-    def _body(self) -> bytes | None:
+    def _body(self, most_bytes: int = ANSWER.most_bytes) -> bytes | None:
         """Return the body; None if it cannot be read, which has then been answered."""
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal() or "Transfer-Encoding" in self.headers:
             self._unread(HTTPStatus.LENGTH_REQUIRED)
             return None
-        if int(length) > ANSWER.most_bytes:
+        if int(length) > most_bytes:
             self._unread(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return None
         return self.rfile.read(int(length))

@@ -24,6 +24,12 @@ def _server(clock: SettableClock) -> Iterator[SandboxServer]:
         yield server
 
 
+@pytest.fixture(name="shared_server", scope="session")
+def _shared_server() -> Iterator[SandboxServer]:
+    with SandboxServer(port=0, slots=SLOTS, clock=SettableClock()) as server:
+        yield server
+
+
 @pytest.fixture(name="consumer", params=["norr", "mitt", "syd"])
 def _consumer(server: SandboxServer, request: pytest.FixtureRequest) -> Consumer:
     return Consumer(server, request.param)
