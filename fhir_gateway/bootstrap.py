@@ -389,12 +389,12 @@ def _unusable_folder(folder: Path, error: OSError) -> UnusableFolder:
 def _open_or_create_journal(
     settings: Settings,
     database: Database,
-    make_journal: Callable[[Database, Seal], Journal],
+    make_journal: Callable[..., Journal],
 ) -> Journal:
     if settings.has_own_database or not settings.journal_keys:
         make_data_folder(settings)
     migrate(database.engine)
-    journal = make_journal(database, _seal(settings))
+    journal = make_journal(database, _seal(settings), limits=settings.limits)
     journal.upkeep.check_keys()
     return journal
 
@@ -479,7 +479,7 @@ def program(
     redis_url: str,
     *,
     clock: Clock = now,
-    make_journal: Callable[[Database, Seal], Journal] = Journal,
+    make_journal: Callable[..., Journal] = Journal,
 ) -> Iterator[Program]:
     """
     Make all objects of the program, and close them at the exit.

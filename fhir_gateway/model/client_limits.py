@@ -6,8 +6,9 @@ docs/configuration.md says what each is for.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
-__all__ = ["ClientLimits"]
+__all__ = ["DEFAULT_LIMITS", "ClientLimits"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,3 +39,6 @@ class ClientLimits:
     holds_an_hour: int = 600
     resident_holds: int = 2
     resident_bookings: int = 30
+
+
+DEFAULT_LIMITS: Final = ClientLimits()

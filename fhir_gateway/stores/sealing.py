@@ -193,7 +193,8 @@ class Seal:
 
     def lookups(self, kind: str, value: str) -> tuple[str, ...]:
         """Return each hash that the value may be stored under, one per key."""
-        message = f"{kind}\0{value}".encode()
+        # A name in a token may hold half of a surrogate pair.
+        message = f"{kind}\0{value}".encode("utf-8", "surrogatepass")
         return tuple(
             hmac.new(key, message, hashlib.sha256).hexdigest()
             for key in self._lookup_keys

@@ -214,9 +214,11 @@ class WatchedSettlements(Settlements):
 class WatchedJournal(Journal):
     """The journal, with a point before, in and after each step."""
 
-    def __init__(self, database: Database, seal: Seal) -> None:
-        super().__init__(database, seal)
-        self.intents = WatchedIntents(database, seal, claim_lease=CLAIM_LEASE)
+    def __init__(self, database: Database, seal: Seal, **options: Any) -> None:
+        super().__init__(database, seal, **options)
+        self.intents = WatchedIntents(
+            database, seal, claim_lease=CLAIM_LEASE, **options
+        )
         self.settlements = WatchedSettlements(database, seal)
         self.outcomes = WatchedOutcomes(database, seal)
 

@@ -80,7 +80,7 @@ class Mutant:
         sql: What is done to the database before anybody uses it.
     """
 
-    journal: Callable[[Database, Seal], Journal] = WatchedJournal
+    journal: Callable[..., Journal] = WatchedJournal
     adapter: str = "watched_scheduling_1_1"
     sql: str | None = None
 
@@ -97,8 +97,8 @@ class HastyIntents(WatchedIntents):
     the index on live claims keeps two of them from the same place.
     """
 
-    def __init__(self, database: Database, seal: Seal) -> None:
-        super().__init__(database, seal, claim_lease=CLAIM_LEASE)
+    def __init__(self, database: Database, seal: Seal, **options: Any) -> None:
+        super().__init__(database, seal, claim_lease=CLAIM_LEASE, **options)
         self._hasty = database
         # Two that look at the same time both see the place free.
         self._both = threading.Barrier(2)
@@ -152,16 +152,16 @@ class HastyIntents(WatchedIntents):
 class HastyJournal(WatchedJournal):
     """The journal of that writer."""
 
-    def __init__(self, database: Database, seal: Seal) -> None:
-        super().__init__(database, seal)
-        self.intents = HastyIntents(database, seal)
+    def __init__(self, database: Database, seal: Seal, **options: Any) -> None:
+        super().__init__(database, seal, **options)
+        self.intents = HastyIntents(database, seal, **options)
 
 
 class LateIntents(WatchedIntents):
     """It says SENT to the caller at once, and writes that down only when settling."""
 
-    def __init__(self, database: Database, seal: Seal) -> None:
-        super().__init__(database, seal, claim_lease=CLAIM_LEASE)
+    def __init__(self, database: Database, seal: Seal, **options: Any) -> None:
+        super().__init__(database, seal, claim_lease=CLAIM_LEASE, **options)
         self._unwritten: dict[str, tuple[WriteIntent, timedelta]] = {}
 
     def mark_sent(self, intent: WriteIntent, **options: Any) -> WriteIntent:
@@ -194,9 +194,9 @@ class LateSettlements(WatchedSettlements):
 class LateJournal(WatchedJournal):
     """The journal that writes SENT down too late."""
 
-    def __init__(self, database: Database, seal: Seal) -> None:
-        super().__init__(database, seal)
-        self.intents = late = LateIntents(database, seal)
+    def __init__(self, database: Database, seal: Seal, **options: Any) -> None:
+        super().__init__(database, seal, **options)
+        self.intents = late = LateIntents(database, seal, **options)
         self.settlements = settlements = LateSettlements(database, seal)
         settlements.late = late
 
@@ -219,8 +219,8 @@ class CarelessLookups(Lookups):
 class CarelessJournal(WatchedJournal):
     """The journal that takes anybody's booking."""
 
-    def __init__(self, database: Database, seal: Seal) -> None:
-        super().__init__(database, seal)
+    def __init__(self, database: Database, seal: Seal, **options: Any) -> None:
+        super().__init__(database, seal, **options)
         self.lookups = CarelessLookups(database, seal)
 
 

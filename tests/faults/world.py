@@ -525,6 +525,10 @@ class World:
             "FHIR_GATEWAY_DATA_DIR": str(self.folder),
             "FHIR_GATEWAY_BASE_URL": "http://gateway.test/fhir",
             "FHIR_GATEWAY_JOURNAL_KEYS": Seal.new_key(),
+            # A few residents book all the time, in time that runs fast.
+            "FHIR_GATEWAY_LIMIT_HOLDS": "1000000",
+            "FHIR_GATEWAY_LIMIT_HOLDS_AN_HOUR": "1000000",
+            "FHIR_GATEWAY_LIMIT_RESIDENT_BOOKINGS": "1000000",
             "DATABASE_URL": database_url,
         }
 

@@ -197,7 +197,7 @@ def test_renewed_hold_lasts_from_now(journal: Journal) -> None:
     record = held(journal, lasts=timedelta(seconds=30))
     before = journal.lookups.find_pending(record.id)
 
-    renewed = journal.holds.renew(record.id, lasts=MINUTES)
+    renewed = journal.holds.renew(record.id, GRANT, lasts=MINUTES)
 
     after = journal.lookups.find_pending(record.id)
     assert before is not None
@@ -225,7 +225,7 @@ def test_renewing_is_not_for_ever(
             update(intents).values(created_at=intents.c.created_at - 60 * minutes_ago)
         )
 
-    journal.holds.renew(record.id, lasts=MINUTES)
+    journal.holds.renew(record.id, GRANT, lasts=MINUTES)
 
     intent = journal.lookups.find_pending(record.id)
     assert intent is not None
@@ -242,7 +242,7 @@ def test_hold_that_is_over_is_neither_renewed_nor_booked(
     run_out(record)
 
     with pytest.raises(HoldOver):
-        journal.holds.renew(record.id, lasts=MINUTES)
+        journal.holds.renew(record.id, GRANT, lasts=MINUTES)
     with pytest.raises(HoldOver):
         journal.holds.convert_to_booking(record.id, subject=subject(0), grant=GRANT)
 
@@ -305,7 +305,7 @@ def test_taken_hold_is_a_hold_no_more(journal: Journal) -> None:
     journal.holds.convert_to_booking(record.id, subject=subject(0), grant=GRANT)
 
     with pytest.raises(HoldOver):
-        journal.holds.renew(record.id, lasts=MINUTES)
+        journal.holds.renew(record.id, GRANT, lasts=MINUTES)
     with pytest.raises(HoldOver):
         journal.holds.release(record.id)
     with pytest.raises(HoldOver):
@@ -320,7 +320,7 @@ def test_an_outdated_hold_can_no_longer_be_used(
     (seen,) = journal.outcomes.take_unsettled(limit=1)
     with database.writing() as connection:
         connection.execute(update(intents).values(held_until=database_clock() + 60.0))
-    journal.holds.renew(record.id, lasts=MINUTES)
+    journal.holds.renew(record.id, GRANT, lasts=MINUTES)
 
     with pytest.raises(LostIntent):
         journal.settlements.settle_not_done(seen)
@@ -339,7 +339,7 @@ def test_hold_of_a_counted_time_takes_one_place(journal: Journal) -> None:
 def test_unknown_hold_is_not_found(journal: Journal) -> None:
     """What never was is neither renewed, released nor booked."""
     for attempt in (
-        lambda: journal.holds.renew(NOBODY, lasts=MINUTES),
+        lambda: journal.holds.renew(NOBODY, GRANT, lasts=MINUTES),
         lambda: journal.holds.release(NOBODY),
         lambda: journal.holds.release("\0"),
         lambda: journal.holds.convert_to_booking(

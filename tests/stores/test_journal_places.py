@@ -112,7 +112,7 @@ def _life_of_holds(journal: Journal, database: Database) -> Iterator[str]:
     """Do what can happen to holds, step by step."""
     held = _held(journal, 3, 3)
     yield "held"
-    journal.holds.renew(held, lasts=timedelta(minutes=4))
+    journal.holds.renew(held, GRANT, lasts=timedelta(minutes=4))
     yield "renewed"
     taken = journal.holds.convert_to_booking(held, subject=subject(3), grant=GRANT)
     yield "taken to be booked"

@@ -168,7 +168,7 @@ class BookingService:
             Incorrect: It cannot be held for so long.
         """
         grant.check_subject(self._journal.lookups.get(booking).number)
-        return self.current.describe(self._holding.renew(booking, lasts=lasts))
+        return self.current.describe(self._holding.renew(booking, grant, lasts=lasts))
 
     def release(
         self, booking: str, grant: Grant, *, reason: CancellationReason | None = None

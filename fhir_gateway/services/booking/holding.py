@@ -125,7 +125,7 @@ class Holding:
                 raise
             return record
 
-    def renew(self, booking: str, *, lasts: timedelta) -> BookingRecord:
+    def renew(self, booking: str, grant: Grant, *, lasts: timedelta) -> BookingRecord:
         """
         Extend a hold to that long from now, up to a quarter of an hour in all.
 
@@ -135,7 +135,7 @@ class Holding:
             Incorrect: It cannot be held for so long.
         """
         _check_length(lasts)
-        return self._journal.holds.renew(booking, lasts=lasts)
+        return self._journal.holds.renew(booking, grant, lasts=lasts)
 
     def release(
         self, booking: str, *, reason: CancellationReason | None = None

@@ -2,7 +2,7 @@
 Steps of claims; each runs in the caller's transaction.
 
 On PostgreSQL every transaction takes its locks in this order, so that no two wait for
-each other: request key, resident, timeslot, intent, unit, booking.
+each other: request key, client, resident, timeslot, intent, unit, booking.
 """
 
 import re

@@ -11,24 +11,23 @@ from typing import Any, Final
 from uuid import uuid4
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Row,
     case,
     exists,
-    func,
     insert,
     select,
     update,
 )
 
 from fhir_gateway.model.booking import BookingPermissions, CancellationReason
+from fhir_gateway.model.client_limits import DEFAULT_LIMITS, ClientLimits
 from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timeslot import Timeslot
-from fhir_gateway.stores.database import Database, database_clock, lock_until_commit
+from fhir_gateway.stores.database import Database, database_clock
 from fhir_gateway.stores.journal.claim_steps import (
     OUR_ID,
     claim,
@@ -41,14 +40,13 @@ from fhir_gateway.stores.journal.claim_steps import (
     release,
 )
 from fhir_gateway.stores.journal.queries import INTENT
+from fhir_gateway.stores.journal.quotas import Quotas, is_held
 from fhir_gateway.stores.journal.records import (
     BookingRecord,
     BookingState,
     HoldOver,
-    TooManyHolds,
     WriteIntent,
     WriteKind,
-    WriteState,
 )
 from fhir_gateway.stores.journal.requests import link_request, refuse_repeat
 from fhir_gateway.stores.journal.rows import (
@@ -65,10 +63,7 @@ from fhir_gateway.stores.journal.rows import (
 from fhir_gateway.stores.journal.tables import NOT_DONE, bookings, intents
 from fhir_gateway.stores.sealing import Seal
 
-__all__ = ["LONGEST_IN_ALL", "MOST_HOLDS", "Holds"]
-
-# Of one resident, over all sources.
-MOST_HOLDS: Final = 2
+__all__ = ["LONGEST_IN_ALL", "Holds"]
 
 LONGEST_IN_ALL: Final = timedelta(minutes=15)
 """A hold ends this long after it was made, however often it is renewed."""
@@ -84,13 +79,20 @@ class Holds:
         database: Where the journal is.
         seal: Encrypts what is personal.
         claim_lease: How long a hold that becomes a booking may wait to be sent.
+        limits: How much a client and a resident may hold and book.
     """
 
     def __init__(
-        self, database: Database, seal: Seal, *, claim_lease: timedelta
+        self,
+        database: Database,
+        seal: Seal,
+        *,
+        claim_lease: timedelta,
+        limits: ClientLimits = DEFAULT_LIMITS,
     ) -> None:
         self._database = database
         self._seal = seal
+        self._quotas = Quotas(seal, limits)
         self._claim_lease = claim_lease
 
     def make(
@@ -121,15 +123,15 @@ class Holds:
         Raises:
             AlreadyBooked: The same person holds or has booked that time already.
             TimeslotTaken: Every place is claimed.
-            TooManyHolds: The same person holds two other times.
+            TooManyHolds: The same person holds as many other times as allowed.
+            LimitReached: The client holds, or has held in an hour, as many.
             RepeatedRequest: The client has used that key before.
         """
         fields = subject.as_mapping() if subject else {NUMBER: number.reveal()}
         with self._database.writing() as connection:
             refuse_repeat(connection, self._seal, request)
-            hashes = self._seal.lookups(NUMBER, number.reveal())
-            # All processes have the same keys, perhaps in different order.
-            lock_until_commit(connection, f"resident {min(hashes)}")
+            self._quotas.lock_client(connection, grant)
+            self._quotas.lock_resident(connection, number)
             lock_timeslot(connection, timeslot)
             ordinal = find_free_place(
                 connection,
@@ -139,7 +141,7 @@ class Holds:
                 number=number,
                 capacity=capacity,
             )
-            self._check_count(connection, hashes)
+            self._quotas.check_hold(connection, grant, number)
             row = connection.execute(
                 insert(bookings)
                 .values(
@@ -150,6 +152,7 @@ class Holds:
                     created_at=database_clock(),
                     updated_at=database_clock(),
                     is_invitation=False,
+                    held_times=1,
                     **values_from_subject(fields, self._seal),
                     **values_from_maker(grant, self._seal),
                     **values_from_permissions(BookingPermissions()),
@@ -170,25 +173,30 @@ class Holds:
             link_request(connection, self._seal, request, intent)
             return record_from_row(row, self._seal)
 
-    def renew(self, booking: str, *, lasts: timedelta) -> BookingRecord:
+    def renew(self, booking: str, grant: Grant, *, lasts: timedelta) -> BookingRecord:
         """
         Extend a hold to that long from now, at most to `LONGEST_IN_ALL` in all.
 
         Raises:
             NotFound: There is no such booking.
             HoldOver: It has expired, or is not a hold any more.
+            LimitReached: The client has held as much in an hour as allowed.
         """
         until = from_now(lasts)
         end = intents.c.created_at + LONGEST_IN_ALL.total_seconds()
         lasts_until = case((until < end, until), else_=end)
         with self._database.writing() as connection:
+            self._quotas.lock_client(connection, grant)
             self._change_intent(
                 connection,
                 booking,
                 lease_until=lasts_until,
                 held_until=lasts_until,
             )
-            return self._change_booking(connection, booking)
+            self._quotas.check_hour(connection, grant)
+            return self._change_booking(
+                connection, booking, held_times=bookings.c.held_times + 1
+            )
 
     def release(
         self, booking: str, *, reason: CancellationReason | None = None
@@ -245,10 +253,13 @@ class Holds:
         Raises:
             NotFound: There is no such booking.
             HoldOver: It has expired, or is not a hold any more.
+            LimitReached: The resident has as many bookings ahead as allowed.
             RepeatedRequest: The client has used that key before.
         """
         with self._database.writing() as connection:
             refuse_repeat(connection, self._seal, request)
+            self._quotas.lock_resident(connection, subject.number)
+            self._quotas.check_booking(connection, grant, subject.number)
             row = self._change_intent(
                 connection,
                 booking,
@@ -270,19 +281,6 @@ class Holds:
         with self._database.reading() as connection:
             return _was_only_held(connection, booking)
 
-    def _check_count(self, connection: Connection, hashes: tuple[str, ...]) -> None:
-        count = connection.execute(
-            select(func.count())
-            .select_from(intents)
-            .join(bookings, bookings.c.id == intents.c.booking)
-            .where(bookings.c.subject_hmac.in_(hashes), *_is_held())
-        ).scalar_one()
-        if count >= MOST_HOLDS:
-            raise TooManyHolds(
-                f"This resident holds {MOST_HOLDS} times already: book or release one"
-                " of them first."
-            )
-
     def _change_intent(
         self, connection: Connection, booking: str, **values: object
     ) -> Row[Any]:
@@ -291,7 +289,7 @@ class Holds:
         if OUR_ID.fullmatch(booking):
             row = connection.execute(
                 update(intents)
-                .where(intents.c.booking == booking, *_is_held())
+                .where(intents.c.booking == booking, *is_held())
                 # A process that read it earlier can no longer change it.
                 .values(fence=intents.c.fence + 1, **values)
                 .returning(*INTENT)
@@ -314,13 +312,6 @@ class Holds:
             .returning(*bookings.c)
         ).one()
         return record_from_row(row, self._seal)
-
-
-def _is_held() -> tuple[ColumnElement[bool], ...]:
-    return (
-        intents.c.state == WriteState.CLAIMED.value,
-        intents.c.held_until > database_clock(),
-    )
 
 
 def _was_only_held(connection: Connection, booking: str) -> bool:

@@ -14,6 +14,7 @@ their process has died.
 
 from datetime import timedelta
 
+from fhir_gateway.model.client_limits import DEFAULT_LIMITS, ClientLimits
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal.holds import Holds
 from fhir_gateway.stores.journal.lookups import Lookups
@@ -43,6 +44,7 @@ class Journal:
         seal: Encrypts what is personal.
         claim_lease: How long a claim may wait to be sent before it counts as abandoned;
             longer than a request can last.
+        limits: How much one client and one resident may hold and book.
 
     Attributes:
         intents: Claims places for writes, and commits that a write may be sent.
@@ -62,12 +64,15 @@ class Journal:
         seal: Seal,
         *,
         claim_lease: timedelta = timedelta(minutes=1),
+        limits: ClientLimits = DEFAULT_LIMITS,
     ) -> None:
-        self.intents = WriteIntents(database, seal, claim_lease=claim_lease)
+        self.intents = WriteIntents(
+            database, seal, claim_lease=claim_lease, limits=limits
+        )
         self.settlements = Settlements(database, seal)
         self.lookups = Lookups(database, seal)
         self.places = Places(database)
-        self.holds = Holds(database, seal, claim_lease=claim_lease)
+        self.holds = Holds(database, seal, claim_lease=claim_lease, limits=limits)
         self.requests = Requests(database, seal)
         self.outcomes = Outcomes(database, seal)
         self.reports = Reports(database, seal)

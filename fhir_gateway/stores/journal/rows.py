@@ -58,7 +58,7 @@ Values = dict[str, Any]
 # The personal number's field in a sealed subject, and the purpose of its hash.
 NUMBER: Final = "number"
 
-# The purpose of the hash of a program's name.
+# The purpose of the hash of what shares limits.
 CLIENT: Final = "client"
 
 _OPTIONAL_TYPES: Final = {
@@ -152,9 +152,9 @@ def values_from_maker(grant: Grant, seal: Seal) -> Values:
     principal = grant.principal
     return {
         "maker_sealed": seal.seal(
-            {"principal": principal.key, CLIENT: principal.client_key}
+            {"principal": principal.key, CLIENT: principal.limited_as}
         ),
-        "client_hmac": seal.lookup(CLIENT, principal.client_key),
+        "client_hmac": seal.lookup(CLIENT, principal.limited_as),
         "actor_sealed": sealed_actor(grant, seal),
     }
 

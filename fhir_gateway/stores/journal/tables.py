@@ -91,10 +91,12 @@ bookings: Final = Table(
     Column("ending", Text),
     # Who made it here; none for one that a source reported.
     Column("maker_sealed", Text),
-    # The program that made it.
+    # What shares limits with its maker (`Principal.limited_as`).
     Column("client_hmac", Text),
     # Who asked for the last write to it, where that was not the resident.
     Column("actor_sealed", Text),
+    # How often it was held: once, and once more for each renewal; NULL for never.
+    Column("held_times", Integer),
     CheckConstraint(
         "state IN ('PENDING', 'BOOKED', 'CANCELLED', 'REFUSED')", name="state"
     ),
@@ -122,6 +124,13 @@ Index(
     postgresql_where=text("wiped_at IS NULL"),
 )
 Index("booking_by_subject", bookings.c.subject_hmac, bookings.c.starts_at)
+Index(
+    "booking_held_by_client",
+    bookings.c.client_hmac,
+    bookings.c.created_at,
+    sqlite_where=text("held_times IS NOT NULL"),
+    postgresql_where=text("held_times IS NOT NULL"),
+)
 Index(
     "booking_by_client",
     bookings.c.client_hmac,

@@ -13,6 +13,7 @@ from sqlalchemy import (
 )
 
 from fhir_gateway.model.booking import BookingPermissions, CancellationReason
+from fhir_gateway.model.client_limits import DEFAULT_LIMITS, ClientLimits
 from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.errors import Conflict, Stale
 from fhir_gateway.model.grant import Grant
@@ -33,6 +34,7 @@ from fhir_gateway.stores.journal.claim_steps import (
     lost_intent,
 )
 from fhir_gateway.stores.journal.queries import INSERT_BOOKING, MARK_SENT
+from fhir_gateway.stores.journal.quotas import Quotas
 from fhir_gateway.stores.journal.records import (
     BookingRecord,
     BookingState,
@@ -65,13 +67,20 @@ class WriteIntents:
         database: Where the journal is.
         seal: Encrypts what is personal.
         claim_lease: How long a claim may wait to be sent before it counts as abandoned.
+        limits: How much a client and a resident may hold and book.
     """
 
     def __init__(
-        self, database: Database, seal: Seal, *, claim_lease: timedelta
+        self,
+        database: Database,
+        seal: Seal,
+        *,
+        claim_lease: timedelta,
+        limits: ClientLimits = DEFAULT_LIMITS,
     ) -> None:
         self._database = database
         self._seal = seal
+        self._quotas = Quotas(seal, limits)
         self._claim_lease = claim_lease
 
     def claim_make(
@@ -98,10 +107,12 @@ class WriteIntents:
         Raises:
             AlreadyBooked: The same person holds that time already.
             TimeslotTaken: Every place is claimed.
+            LimitReached: The resident has as many bookings ahead as allowed.
             RepeatedRequest: The client has used that key before.
         """
         with self._database.writing() as connection:
             refuse_repeat(connection, self._seal, request)
+            self._quotas.lock_resident(connection, subject.number)
             lock_timeslot(connection, timeslot)
             ordinal = find_free_place(
                 connection,
@@ -111,6 +122,7 @@ class WriteIntents:
                 number=subject.number,
                 capacity=capacity,
             )
+            self._quotas.check_booking(connection, grant, subject.number)
             new = str(uuid4())
             connection.execute(
                 INSERT_BOOKING,
