@@ -6,9 +6,9 @@ How the sandbox's population register answers over HTTP.
 
 from typing import Any
 
+from fhir_gateway.model.json_reading import UnreadableJson, read_json
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timekeeping import exact_instant_text, instant_from_text
-from fhir_gateway.sandbox.json_text import MalformedJson, object_from_json
 from fhir_gateway.sandbox.population_register import PopulationRegister
 
 __all__ = ["MalformedQuestion", "mandate_answer"]
@@ -30,11 +30,11 @@ def mandate_answer(register: PopulationRegister, question: bytes) -> dict[str, A
         MalformedQuestion: It is not in the form of the exchange.
     """
     try:
-        asked = object_from_json(question)
+        asked = read_json(question)
         at = instant_from_text(asked["at"])
         actor = PersonalIdentityNumber(asked["actor"])
         subject = PersonalIdentityNumber(asked["subject"])
-    except (MalformedJson, KeyError, TypeError, ValueError):
+    except (UnreadableJson, KeyError, TypeError, ValueError):
         raise MalformedQuestion("expected actor, subject and at") from None
     if at is None:
         raise MalformedQuestion("at is no instant")

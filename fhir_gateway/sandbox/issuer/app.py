@@ -22,6 +22,7 @@ from typing import Any, Final
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
+from fhir_gateway.model.json_reading import UnreadableJson, read_json
 from fhir_gateway.model.timekeeping import Clock
 from fhir_gateway.sandbox.issuer.answer import (
     failed,
@@ -42,7 +43,6 @@ from fhir_gateway.sandbox.issuer.persons import DEMO_APP, PERSONS
 from fhir_gateway.sandbox.issuer.scopes import SYSTEM, granted_scopes
 from fhir_gateway.sandbox.issuer.signing_keys import LONGEST_LIFE, SigningKeys
 from fhir_gateway.sandbox.issuer.tokens import IssuedToken, Tokens
-from fhir_gateway.sandbox.json_text import MalformedJson, object_from_json
 
 __all__ = ["METADATA_PATH", "MOST_BYTES", "PATH", "issuer_app"]
 
@@ -187,10 +187,8 @@ class _Issuer:
     def register(self, client_id: str) -> Response:
         """Replace the keys and redirect URIs of a program."""
         try:
-            client = self._clients.register(
-                client_id, object_from_json(request.get_data())
-            )
-        except (MalformedJson, MalformedClient) as error:
+            client = self._clients.register(client_id, read_json(request.get_data()))
+        except (UnreadableJson, MalformedClient) as error:
             raise OAuthError(
                 ErrorName.INVALID_REQUEST, f"The client cannot be registered: {error}"
             ) from None

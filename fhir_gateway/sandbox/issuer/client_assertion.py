@@ -4,24 +4,21 @@ private_key_jwt: a program proves who it is with a token that it signed.
 SMART App Launch 2.2, "Client Authentication: Asymmetric"; RFC 7521, 4.2; RFC 7523.
 """
 
-import base64
 import threading
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from joserfc import jwt
-from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 from fhir_gateway.model.timekeeping import Clock, epoch_seconds, instant_from_epoch
 from fhir_gateway.sandbox.issuer.clients import Client, Clients
 from fhir_gateway.sandbox.issuer.oauth_error import ErrorName, OAuthError
 from fhir_gateway.sandbox.issuer.parameters import required
-from fhir_gateway.sandbox.json_text import (
-    MalformedJson,
-    StrictDecoder,
-    object_from_json,
+from fhir_gateway.sandbox.issuer.signed_token import (
+    MalformedToken,
+    SignedToken,
+    signed_token,
 )
 
 __all__ = ["ALGORITHMS", "ASSERTION_TYPE", "ClientAssertions"]
@@ -75,11 +72,10 @@ class ClientAssertions:
         """
         if required(parameters, "client_assertion_type") != ASSERTION_TYPE:
             raise _invalid("client_assertion_type is not that of RFC 7523.")
-        assertion = required(parameters, "client_assertion")
-        header = _header(assertion)
-        claims = self._verified(assertion, header)
-        client = self._clients.get(str(claims.get("iss")))
-        if client is None or claims.get("sub") != client.id:
+        assertion = _assertion(required(parameters, "client_assertion"))
+        claims = assertion.claims
+        client = self._signer(assertion)
+        if claims.get("sub") != client.id:
             raise _invalid("iss and sub are not both the client_id.")
         if parameters.get("client_id", client.id) != client.id:
             raise _invalid("client_id is not that of the client_assertion.")
@@ -90,26 +86,18 @@ class ClientAssertions:
         self._check_first(client, claims)
         return client
 
-    def _verified(self, assertion: str, header: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the claims, signed with a key of the client that they name."""
-        key_type = _KEY_TYPES[header["alg"]]
-        keys = [
-            key
-            for client in self._clients.all()
+    def _signer(self, assertion: SignedToken) -> Client:
+        """Return the client that the assertion names, if that client signed it."""
+        name = assertion.claims.get("iss")
+        client = self._clients.get(name) if isinstance(name, str) else None
+        algorithm, kid = assertion.header["alg"], assertion.header["kid"]
+        if client is not None and any(
+            key.kid == kid
+            and isinstance(key, _KEY_TYPES[algorithm])
+            and assertion.is_signed_with(key, algorithm)
             for key in client.keys
-            if key.kid == header["kid"] and isinstance(key, key_type)
-        ]
-        for key in keys:
-            try:
-                read = jwt.decode(
-                    assertion, key, [header["alg"]], decoder_cls=StrictDecoder
-                )
-            except (JoseError, ValueError, RecursionError):
-                continue
-            client = self._clients.get(str(read.claims.get("iss")))
-            # Two clients may call their keys the same.
-            if client is not None and key in client.keys:
-                return read.claims
+        ):
+            return client
         raise _invalid("No registered key of the client has signed the assertion.")
 
     def _check_times(self, claims: Mapping[str, Any]) -> None:
@@ -138,22 +126,20 @@ class ClientAssertions:
             self._seen[client.id, jti] = until
 
 
-def _header(assertion: str) -> Mapping[str, Any]:
-    encoded, _, rest = assertion.partition(".")
+def _assertion(text: str) -> SignedToken:
     try:
-        header = object_from_json(
-            base64.b64decode(encoded + "=" * (-len(encoded) % 4), b"-_", validate=True)
-        )
-    except (MalformedJson, ValueError):
-        raise _invalid("client_assertion is no JWT.") from None
+        assertion = signed_token(text)
+    except MalformedToken:
+        raise _invalid("client_assertion is no signed JWT.") from None
+    header = assertion.header
     algorithm = header.get("alg")
-    if not rest or not isinstance(algorithm, str) or algorithm not in _KEY_TYPES:
+    if not isinstance(algorithm, str) or algorithm not in _KEY_TYPES:
         raise _invalid(f"alg is none of {', '.join(ALGORITHMS)}.")
     if not isinstance(header.get("kid"), str):
         raise _invalid("The header has no kid.")
     if header.get("typ", "JWT") != "JWT" or header.keys() - _HEADERS:
         raise _invalid("The header has more than alg, kid, and typ JWT.")
-    return header
+    return assertion
 
 
 def _instant(claims: Mapping[str, Any], name: str) -> datetime | None:

@@ -18,6 +18,7 @@ from fhir_gateway.sandbox.issuer.scopes import directory_scopes
 __all__ = ["Client", "Clients", "MalformedClient"]
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_MEMBERS: Final = frozenset({"jwks", "redirect_uris"})
 _MOST_KEYS: Final = 10
 _MOST_REDIRECTS: Final = 10
 _MOST_CLIENTS: Final = 100
@@ -107,7 +108,7 @@ class Clients:
         with self._lock:
             return tuple(self._by_id.values())
 
-    def register(self, client_id: str, description: Mapping[str, Any]) -> Client:
+    def register(self, client_id: str, description: object) -> Client:
         """
         Replace the keys and the redirect URIs of a client.
 
@@ -124,8 +125,7 @@ class Clients:
         """
         if not _ID.fullmatch(client_id):
             raise MalformedClient("The id has 1 to 64 letters, digits, '.', '_', '-'.")
-        unknown = description.keys() - {"jwks", "redirect_uris"}
-        if unknown:
+        if not isinstance(description, dict) or description.keys() - _MEMBERS:
             raise MalformedClient("A client has jwks and redirect_uris only.")
         keys = _public_keys(description.get("jwks"))
         uris = _redirect_uris(description.get("redirect_uris"))
