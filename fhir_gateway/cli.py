@@ -50,6 +50,7 @@ from fhir_gateway.report_table import report_json, report_tables
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, regions
 from fhir_gateway.sandbox.server import SandboxServer
 from fhir_gateway.sandbox_sources import (
+    write_issuers,
     write_log_service,
     write_sources,
     write_time_types_map,
@@ -209,13 +210,14 @@ def sandbox(slots: int, seed: int, host: str) -> None:
 def sandbox_sources(
     folder: Path, sandbox_url: str, slots: int, *, maps_only: bool
 ) -> None:
-    """Write the file of sources, and the ConceptMaps, that fit the sandbox."""
+    """Write the files of sources, issuers and so on that fit the sandbox."""
     settings = _settings()
     vocabulary = Vocabulary(settings.canonical_base)
     with _explain_failures(settings):
         if not maps_only:
             click.echo(write_sources(folder, sandbox_url, slots, vocabulary))
             click.echo(write_log_service(folder, sandbox_url))
+            click.echo(write_issuers(folder, sandbox_url, settings.base_url))
             return
         for region in regions(slots):
             click.echo(write_time_types_map(folder, region, vocabulary))

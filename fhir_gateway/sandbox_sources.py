@@ -1,5 +1,5 @@
 """
-The sandbox's regions as sources of a gateway: the file of sources and the ConceptMaps.
+The sandbox as what surrounds a gateway: its regions as sources, its issuer, its log.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,12 +13,14 @@ from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.model.timeslot import StandardTimeType, TimeType
 from fhir_gateway.sandbox.catalogue import SandboxRegion, regions
+from fhir_gateway.sandbox.issuer.app import PATH
 from fhir_gateway.sandbox.server import LOG_RECEIVER
 
 __all__ = [
     "COVID_VACCINATION",
     "sources_toml",
     "time_types_map",
+    "write_issuers",
     "write_log_service",
     "write_sources",
     "write_time_types_map",
@@ -129,6 +131,52 @@ def write_sources(
             sandbox_url,
             lambda region: f"ConceptMap-time-types-{region.name}.json",
         ),
+        encoding="utf-8",
+    )
+    return path
+
+
+def write_issuers(folder: Path, sandbox_url: str, audience: str) -> Path:
+    """
+    Write the file of issuers that trusts the sandbox's issuer; return the file.
+
+    Args:
+        folder: Where to write it.
+        sandbox_url: Where the sandbox listens.
+        audience: The FHIR base of the gateway.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    issuer = f"{sandbox_url}{PATH}"
+    norr = next(region for region in regions() if region.name == "norr")
+    tables: list[tuple[str, list[tuple[str, object]]]] = [
+        (
+            "issuer",
+            [
+                ("issuer", issuer),
+                ("jwks_uri", f"{issuer}/jwks"),
+                ("audience", audience),
+                ("roles", ["resident", "staff", "system", "operator"]),
+                ("authorization_endpoint", f"{issuer}/authorize"),
+                ("token_endpoint", f"{issuer}/token"),
+                ("introspection_endpoint", f"{issuer}/introspect"),
+            ],
+        ),
+        (
+            "client",
+            [
+                ("issuer", issuer),
+                ("id", "region-norr"),
+                ("role", "system"),
+                ("units", [norr.hsa_prefix]),
+                ("organisation", f"{norr.hsa_prefix}0000"),
+            ],
+        ),
+        ("client", [("issuer", issuer), ("id", "operator"), ("role", "operator")]),
+    ]
+    path = folder / "issuers.toml"
+    path.write_text(
+        "# The sandbox's issuer gives anybody a token: trust it in a demo only.\n"
+        + "\n".join(f"[[{name}]]\n{_settings(lines)}" for name, lines in tables),
         encoding="utf-8",
     )
     return path
