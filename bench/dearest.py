@@ -2,7 +2,9 @@
 What the dearest permitted request costs, in processor time and in memory.
 
 Every parameter of every search and of `$find` is filled to its limits, alone and
-together with large pages, and bodies of JSON in every shape that is known to cost.
+together with large pages, bodies of JSON in every shape that is known to cost, and
+texts of a URL, a form and a header in which the search for personal numbers looks
+longest.
 
     python -m bench.dearest [SLOTS]
 """
@@ -16,6 +18,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
+from random import Random
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -26,6 +29,7 @@ from bench.world import World
 from fhir_gateway.bootstrap import program
 from fhir_gateway.fhir.limits import (
     MOST_FORM_BYTES,
+    MOST_HEADER_BYTES,
     MOST_JSON_BYTES,
     MOST_JSON_DEPTH,
     MOST_JSON_ITEMS,
@@ -33,10 +37,12 @@ from fhir_gateway.fhir.limits import (
     MOST_PARAMETERS,
     MOST_SEARCH_VALUES,
     MOST_SENT_BACK_BYTES,
+    MOST_TARGET_BYTES,
 )
+from fhir_gateway.model.number_text import has_number
 from fhir_gateway.settings import Settings
 
-__all__ = ["Request", "bodies", "cost_of", "searches"]
+__all__ = ["Request", "bodies", "cost_of", "searches", "texts_of_digits"]
 
 _FORM: Final = "application/x-www-form-urlencoded"
 _FHIR: Final = "application/fhir+json"
@@ -58,6 +64,7 @@ class Request:
     query: str = ""
     content_type: str = ""
     body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +120,10 @@ def _asked(app: Flask, request: Request) -> tuple[int, int]:
         "wsgi.multithread": True,
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
+        **{
+            f"HTTP_{name.upper().replace('-', '_')}": value
+            for name, value in request.headers
+        },
     }
     status = 0
 
@@ -453,12 +464,90 @@ def _texts() -> Iterator[tuple[str, bytes]]:
     yield "colons", b":" * MOST_JSON_BYTES
 
 
+def texts_of_digits(length: int) -> Iterator[tuple[str, str]]:
+    """
+    Yield texts of a URL, with names, in which a personal number may begin anywhere.
+
+    Args:
+        length: Of each text, in bytes.
+    """
+    for digits in ("0123456789", "0128", "01"):
+        found = _no_number(digits, length)
+        for mark in ("", "-", "_", "---"):
+            name = f"digits of {digits} with {mark!r} between"
+            text = mark.join(found)[:length]
+            yield name, text
+            # What is still encoded when it is decoded once is looked at twice.
+            yield f"{name}, decoded twice", f"{text[: length - 4]}x%25"
+        for name, percent in (("once", "%3"), ("twice", "%253")):
+            encoded = "-".join(percent + digit for digit in found)
+            yield f"digits of {digits}, encoded {name}", encoded[:length]
+        arabic = "-".join(chr(0x660 + int(digit)) for digit in found[: length // 3])
+        yield f"Arabic digits of {digits}", arabic.encode()[:length].decode("latin-1")
+        escaped = quote(arabic, safe="-")
+        yield f"Arabic digits of {digits}, encoded once", escaped[:length]
+        yield (
+            f"Arabic digits of {digits}, encoded twice",
+            escaped.replace("%", "%25")[:length],
+        )
+
+
+def _no_number(digits: str, length: int) -> str:
+    """Return digits, none of which begins a personal number: a search goes on."""
+    random = Random(1)  # noqa: S311 - no secret
+    text = ""
+    while len(text) < length:
+        text += random.choice(digits)
+        if any(has_number(text[-size:]) for size in (10, 12)):
+            text = text[:-5]
+    return text
+
+
+def heads() -> Iterator[Request]:
+    """Yield searches with texts of digits in their URLs, forms and headers."""
+    for name, text in texts_of_digits(MOST_TARGET_BYTES - len("/fhir/Slot?")):
+        yield Request(name=f"URL: {name}", method="GET", path="/fhir/Slot", query=text)
+    for (name, text), (_, query) in zip(
+        texts_of_digits(MOST_FORM_BYTES - 600),
+        texts_of_digits(MOST_TARGET_BYTES - len("/fhir/Slot/_search?")),
+        strict=True,
+    ):
+        yield Request(
+            name=f"URL and form: {name}",
+            method="POST",
+            path="/fhir/Slot/_search",
+            query=query,
+            content_type=_FORM,
+            body="&".join(
+                f"service-type={text[start : start + 400]}"
+                for start in range(0, len(text) - 1200, 420)
+            ).encode("latin-1"),
+        )
+    body = json.dumps({"resourceType": "Appointment"}).encode()
+    for name, text in texts_of_digits(MOST_HEADER_BYTES - 600):
+        if text.isascii():
+            for header, value in (
+                ("X-Request-Id", text[:255]),
+                ("Idempotency-Key", text[:255]),
+                ("If-None-Exist", f"identifier=urn:x|{text}"),
+                ("If-None-Exist", f"identifier=urn:x|{text[:900]}"),
+            ):
+                yield Request(
+                    name=f"{header} of {len(value)}: {name}",
+                    method="POST",
+                    path="/fhir/Appointment",
+                    content_type=_FHIR,
+                    body=body,
+                    headers=((header, value),),
+                )
+
+
 def _main(slots: int) -> int:
     with filled(World(slots=slots)) as place:
         settings = Settings.from_environment(place.environment)
         with program(settings, place.environment["REDIS_URL"]) as made:
             made.view.catch_up()
-            requests = [*searches(place.world), *bodies()]
+            requests = [*searches(place.world), *bodies(), *heads()]
             once = {each: _timed(made.app, each) for each in requests}
             # Memory is slow to measure: only of what is dear in time, or answers most.
             dear = {

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from typing import Final
 
-from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.model.person import PersonalIdentityNumber, has_check_digit
 
 __all__ = ["has_number", "mask_numbers", "plain_digits"]
 
@@ -28,7 +28,7 @@ _NUMBERS: Final = (
     re.compile(rf"{_BEGINS}(?<![A-Za-z])(?=({_TEN})(?![0-9A-Za-z]))"),
 )
 _SHORT: Final = 10
-_NO_DIGITS: Final = re.compile(r"[^0-9]+")
+_NO_DIGITS: Final = bytes(byte for byte in range(128) if byte not in b"0123456789")
 
 
 def has_number(text: str) -> bool:
@@ -39,7 +39,7 @@ def has_number(text: str) -> bool:
         text: Its digits are those of ASCII (`plain_digits`).
     """
     return any(
-        _is_number(_NO_DIGITS.sub("", found))
+        _is_number(found)
         for pattern in _NUMBERS
         for found in set(pattern.findall(text))
     )
@@ -55,9 +55,7 @@ def mask_numbers(text: str, mask: str) -> str:
     """
     for pattern in _NUMBERS:
         places = [
-            found.span(1)
-            for found in pattern.finditer(text)
-            if _is_number(_NO_DIGITS.sub("", found[1]))
+            found.span(1) for found in pattern.finditer(text) if _is_number(found[1])
         ]
         # From behind, so that the places of the others stay.
         for begin, end in reversed(places):
@@ -70,11 +68,15 @@ def plain_digits(text: str) -> str:
     return text if text.isascii() else "".join(map(_plain, text))
 
 
-def _is_number(digits: str) -> bool:
+def _is_number(found: str) -> bool:
+    digits = found.encode("ascii", "ignore").translate(None, _NO_DIGITS)
+    # The check digit first: it refuses nine of ten, and a text can have thousands.
+    if not has_check_digit(digits[-_SHORT:]):
+        return False
     # A two-digit year has a leap day in this century if it has one in any other.
     century = "20" if len(digits) == _SHORT else ""
     try:
-        PersonalIdentityNumber(century + digits)
+        PersonalIdentityNumber(century + digits.decode())
     except ValueError:
         return False
     return True

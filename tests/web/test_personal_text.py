@@ -8,10 +8,12 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
+from costs import least_processor_seconds
 from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.dearest import texts_of_digits
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.web.personal_text import (
     escapes_personal_number,
@@ -21,6 +23,7 @@ from fhir_gateway.web.personal_text import (
 
 _DAYS = st.dates(min_value=date(1880, 1, 1), max_value=date(2035, 12, 31))
 _SERIALS = st.integers(0, 999)
+_DEAR_S = 0.050
 
 
 @st.composite
@@ -219,6 +222,18 @@ def test_a_number_is_no_code_of_snomed() -> None:
     assert len(whole) == 500
     assert all(text[-3:-1] in ("00", "10") for text in missed)
     assert len(missed) < 5
+
+
+@pytest.mark.parametrize(
+    "text", [pytest.param(text, id=name) for name, text in texts_of_digits(16_384)]
+)
+def test_no_text_is_dear_to_look_through(text: str) -> None:
+    """Wherever a number may begin, 16 KiB cost milliseconds of a processor."""
+
+    def look() -> None:
+        assert not escapes_personal_number(text)
+
+    assert least_processor_seconds(look, enough=_DEAR_S) < _DEAR_S
 
 
 def verhoeff(digits: str) -> int:
