@@ -113,10 +113,10 @@ class _DrainingServer(MPServer):
 
     def __init__(
         self,
-        *arguments: Any,  # noqa: ANN401 - Granian's
+        *arguments: Any,  # noqa: ANN401 - passed on to Granian, with the types there
         draining: "ctypes.c_bool",
         drains_for_s: int,
-        **options: Any,  # noqa: ANN401 - Granian's
+        **options: Any,  # noqa: ANN401 - passed on to Granian, with the types there
     ) -> None:
         super().__init__(*arguments, **options)
         self._draining = draining
@@ -140,7 +140,7 @@ class _DrainingServer(MPServer):
         timer.daemon = True
         timer.start()
 
-    def _spawn_worker(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - Granian's
+    def _spawn_worker(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - passed on to Granian, with the types there
         is_ended = RawValue(ctypes.c_bool, False)  # noqa: FBT003 - ctypes knows no keywords
         options["callback_loader"] = partial(
             _following, options["callback_loader"], is_ended
@@ -167,14 +167,14 @@ class _FollowingProcess(WorkerProcess):
         """Start it with its signals blocked, until it can distinguish their senders."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
         try:
-            super().start()  # type: ignore[no-untyped-call] # Granian's
+            super().start()  # type: ignore[no-untyped-call] # Granian states no types here
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def terminate(self) -> None:
         """End it, once it has answered the requests that have begun."""
         self.is_ended.value = True
-        super().terminate()  # type: ignore[no-untyped-call] # Granian's
+        super().terminate()  # type: ignore[no-untyped-call] # Granian states no types here
 
 
 def _following(loader: Callable[[], HttpFront], is_ended: "ctypes.c_bool") -> HttpFront:

@@ -61,8 +61,8 @@ class OpenDemo:
 
     def principal_of(
         self,
-        authorization: str | None,  # noqa: ARG002 - the Protocol's
-        certificate: bytes | None = None,  # noqa: ARG002 - the Protocol's
+        authorization: str | None,  # noqa: ARG002 - the Protocol has this parameter
+        certificate: bytes | None = None,  # noqa: ARG002 - the Protocol has this parameter
     ) -> Principal:
         """Return a principal of role DEMO."""
         return _ANYONE

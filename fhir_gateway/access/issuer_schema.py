@@ -93,11 +93,11 @@ def _prefix(text: str) -> HsaId:
     return _hsa_id(text)
 
 
-def _url(check: Callable[[str], str] = _check_url, **options: Any) -> fields.String:  # noqa: ANN401 - marshmallow's
+def _url(check: Callable[[str], str] = _check_url, **options: Any) -> fields.String:  # noqa: ANN401 - a marshmallow field has options of many types
     return fields.String(post_load=check, **options)
 
 
-def _texts(field: fields.String, **options: Any) -> fields.List[str]:  # noqa: ANN401 - marshmallow's
+def _texts(field: fields.String, **options: Any) -> fields.List[str]:  # noqa: ANN401 - a marshmallow field has options of many types
     """Return a field for a list of texts, which is not empty."""
     return fields.List(
         field,
@@ -113,7 +113,7 @@ def _claim(name: str) -> fields.String:
 class ClaimsSchema(Schema):
     """The names of an issuer's claims."""
 
-    error_messages = {"unknown": "is no claim that this server reads"}  # noqa: RUF012 - marshmallow's
+    error_messages = {"unknown": "is no claim that this server reads"}  # noqa: RUF012 - marshmallow reads it and never changes it
 
     number = _texts(fields.String(validate=_VISIBLE), load_default=_NUMBERS)
     number_level = _claim(_NUMBER_LEVEL)
@@ -127,7 +127,7 @@ class ClaimsSchema(Schema):
 class IssuerSchema(Schema):
     """The settings of an issuer."""
 
-    error_messages = {"unknown": "is no setting of an issuer"}  # noqa: RUF012 - marshmallow's
+    error_messages = {"unknown": "is no setting of an issuer"}  # noqa: RUF012 - marshmallow reads it and never changes it
 
     issuer = _url(_check_issuer, required=True)
     jwks_uri = _url(required=True)
@@ -155,7 +155,7 @@ class IssuerSchema(Schema):
 class ClientSchema(Schema):
     """The settings of a client."""
 
-    error_messages = {"unknown": "is no setting of a client"}  # noqa: RUF012 - marshmallow's
+    error_messages = {"unknown": "is no setting of a client"}  # noqa: RUF012 - marshmallow reads it and never changes it
 
     issuer = fields.String(required=True)
     id = fields.String(required=True, validate=_VISIBLE)

@@ -40,9 +40,9 @@ class NobodyElse:
 
     def mandate(
         self,
-        actor: PersonalIdentityNumber,  # noqa: ARG002 - the port's
-        subject: PersonalIdentityNumber,  # noqa: ARG002 - the port's
-        at: datetime,  # noqa: ARG002 - the port's
+        actor: PersonalIdentityNumber,  # noqa: ARG002 - the Protocol has this parameter
+        subject: PersonalIdentityNumber,  # noqa: ARG002 - the Protocol has this parameter
+        at: datetime,  # noqa: ARG002 - the Protocol has this parameter
     ) -> Mandate | None:
         """Return None."""
         return None

@@ -20,13 +20,13 @@ _NOT_EMPTY: Final = validate.Length(min=1)
 
 def _identifier(
     kind: Callable[[str], str],
-    **options: Any,  # noqa: ANN401 - marshmallow's
+    **options: Any,  # noqa: ANN401 - a marshmallow field has options of many types
 ) -> fields.String:
     """Return a field for text that a type of `model.ids` accepts unchanged."""
     return fields.String(post_load=(_read_by(kind), _NOT_EMPTY), **options)
 
 
-def _number(**options: Any) -> fields.Float:  # noqa: ANN401 - marshmallow's
+def _number(**options: Any) -> fields.Float:  # noqa: ANN401 - a marshmallow field has options of many types
     """Return a field for a TOML number; marshmallow alone accepts text too."""
     return fields.Float(pre_load=_refuse_text, **options)
 
@@ -63,7 +63,7 @@ def _up_to(most: float) -> validate.Range:
 class UnitSchema(Schema):
     """The settings of a unit."""
 
-    error_messages = {"unknown": "is no setting of a unit"}  # noqa: RUF012 - marshmallow's
+    error_messages = {"unknown": "is no setting of a unit"}  # noqa: RUF012 - marshmallow reads it and never changes it
 
     hsa_id = _identifier(HsaId, required=True)
     name = fields.String(required=True, validate=_SHOWN)
@@ -80,7 +80,7 @@ class UnitSchema(Schema):
 class SourceSchema(Schema):
     """The settings of a source."""
 
-    error_messages = {"unknown": "is no setting of a source"}  # noqa: RUF012 - marshmallow's
+    error_messages = {"unknown": "is no setting of a source"}  # noqa: RUF012 - marshmallow reads it and never changes it
 
     adapter = fields.String(required=True)
     title = fields.String(required=True, validate=_SHOWN)

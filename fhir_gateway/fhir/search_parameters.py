@@ -79,7 +79,7 @@ class Parameter(fields.Field[T]):
         documentation: str = "",
         definition: str | None = None,
         own: str | None = None,
-        **options: Any,  # noqa: ANN401 - marshmallow's
+        **options: Any,  # noqa: ANN401 - a marshmallow field has options of many types
     ) -> None:
         super().__init__(**options)
         self.documentation = documentation
@@ -98,9 +98,9 @@ class Parameter(fields.Field[T]):
     def _deserialize(
         self,
         value: list[str],
-        attr: str | None,  # noqa: ARG002 - marshmallow's
-        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's
-        **_: Any,  # noqa: ANN401 - marshmallow's
+        attr: str | None,  # noqa: ARG002 - marshmallow passes it to every field
+        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow passes it to every field
+        **_: Any,  # noqa: ANN401 - marshmallow may pass more
     ) -> T:
         return self.read(value)
 
@@ -123,7 +123,7 @@ class TokenParameter(Parameter[tuple[tuple[Token, ...], ...]]):
         codes: Iterable[str] | None = None,
         system: str | None = None,
         is_system: Callable[[str], bool] | None = None,
-        **options: Any,  # noqa: ANN401 - marshmallow's
+        **options: Any,  # noqa: ANN401 - a marshmallow field has options of many types
     ) -> None:
         super().__init__(**options)
         self._codes = tuple(codes) if codes is not None else None
@@ -204,7 +204,7 @@ class ReferenceParameter(Parameter[tuple[frozenset[str], ...]]):
 
     type = "reference"
 
-    def __init__(self, *, target: str, **options: Any) -> None:  # noqa: ANN401 - marshmallow's
+    def __init__(self, *, target: str, **options: Any) -> None:  # noqa: ANN401 - a marshmallow field has options of many types
         super().__init__(**options)
         self.target = target
 
@@ -250,7 +250,7 @@ class Count(Parameter[int]):
 
     type = "number"
 
-    def __init__(self, *, most: int, **options: Any) -> None:  # noqa: ANN401 - marshmallow's
+    def __init__(self, *, most: int, **options: Any) -> None:  # noqa: ANN401 - a marshmallow field has options of many types
         super().__init__(**options)
         self._most = most
 
@@ -268,7 +268,7 @@ class Choice(Parameter[str]):
 
     type = "string"
 
-    def __init__(self, *, of: Sequence[str], **options: Any) -> None:  # noqa: ANN401 - marshmallow's
+    def __init__(self, *, of: Sequence[str], **options: Any) -> None:  # noqa: ANN401 - a marshmallow field has options of many types
         super().__init__(**options)
         self.of = tuple(of)
 
@@ -315,7 +315,7 @@ class Opaque(Parameter[Any]):
 
     type = "special"
 
-    def __init__(self, *, read: Callable[[str], Any], **options: Any) -> None:  # noqa: ANN401 - marshmallow's
+    def __init__(self, *, read: Callable[[str], Any], **options: Any) -> None:  # noqa: ANN401 - a marshmallow field has options of many types
         super().__init__(**options)
         self._read = read
 

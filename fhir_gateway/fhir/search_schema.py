@@ -57,7 +57,7 @@ class SearchSchema(Schema, Generic[Q]):
 
     query: ClassVar[type[Any]]
     is_personal: ClassVar[bool] = False
-    error_messages = {"unknown": "is not a parameter of this search"}  # noqa: RUF012 - marshmallow's
+    error_messages = {"unknown": "is not a parameter of this search"}  # noqa: RUF012 - marshmallow reads it and never changes it
 
     def __init__(self) -> None:
         super().__init__()

@@ -60,7 +60,7 @@ def read_checked_request(
     return request
 
 
-def _check_subject(request: Any) -> None:  # noqa: ANN401 - any contract's
+def _check_subject(request: Any) -> None:  # noqa: ANN401 - the request of any contract
     slot = getattr(request, "requested_timeslot", None)
     holder = request if slot is None else slot
     number = getattr(holder, "subject_of_care", "")

@@ -103,7 +103,7 @@ class AnswerHeaders:
         def start(
             status: str,
             headers: Fields,
-            exc_info: Any = None,  # noqa: ANN401 - PEP 3333's
+            exc_info: Any = None,  # noqa: ANN401 - PEP 3333 leaves its type open
             /,
         ) -> Callable[[bytes], object]:
             return start_response(status, headers + self.fields(environ), exc_info)

@@ -330,7 +330,7 @@ def test_a_pause_follows_a_redis_that_is_away(clock: MovableClock) -> None:
     asked: list[str] = []
 
     class Away:
-        def add(self, name: str, amount: int, *, lasts: timedelta) -> int:  # noqa: ARG002
+        def add(self, name: str, amount: int, *, lasts: timedelta) -> int:  # noqa: ARG002 - it fails before it counts
             asked.append(name)
             raise StoreUnavailable("away")
 

@@ -395,7 +395,7 @@ def test_of_any_other_token_introspection_says_nothing(
     clock.instant += timedelta(minutes=4)
     answers = [system.introspect(each) for each in ("x", tokens["id_token"])]
     clock.instant += timedelta(minutes=1)
-    system.claims = lambda moment=clock.instant: System.claims(system, moment)  # type: ignore[method-assign]
+    system.claims = lambda moment=clock.instant: System.claims(system, moment)  # type: ignore[method-assign] # other claims for one test
     answers.append(system.introspect(expired))
 
     assert [each.json() for each in answers] == [{"active": False}] * 3

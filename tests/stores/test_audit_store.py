@@ -69,7 +69,7 @@ def _store(database: Database, seal: Seal) -> AuditStore:
 )
 def test_an_entry_is_found_as_it_was_stored(store: AuditStore, stored: object) -> None:
     """An entry keeps who asked, for whom, what, why and on what ground."""
-    store.append(stored)  # type: ignore[arg-type]
+    store.append(stored)  # type: ignore[arg-type] # a table of entries
 
     (found,) = store.list_of(TOLVAN, limit=10)
     assert found.entry == stored
@@ -181,7 +181,7 @@ def test_a_full_disk_stores_nothing(store: AuditStore, database: Database) -> No
     store.append(entry())
 
     def fill(connection: object, _record: object, _proxy: object) -> None:
-        cursor = connection.cursor()  # type: ignore[attr-defined]
+        cursor = connection.cursor()  # type: ignore[attr-defined] # a DBAPI connection
         (pages,) = cursor.execute("PRAGMA page_count").fetchone()
         cursor.execute(f"PRAGMA max_page_count = {pages}")
         cursor.close()

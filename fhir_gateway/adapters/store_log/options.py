@@ -93,7 +93,7 @@ def log_service_options(path: Path) -> LogServiceOptions:
 class LogServiceSchema(EndpointSchema):
     """The settings of a log service."""
 
-    error_messages = {"unknown": "is no setting of a log service"}  # noqa: RUF012 - marshmallow's
+    error_messages = {"unknown": "is no setting of a log service"}  # noqa: RUF012 - marshmallow reads it and never changes it
 
     logical_address = fields.String(load_default=_NATIONAL, validate=NOT_BLANK)
     system_id = fields.String(required=True, validate=check_hsa_id)
