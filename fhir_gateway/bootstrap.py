@@ -16,6 +16,8 @@ from typing import Final
 
 import structlog
 
+from fhir_gateway.access.audit import AuditTrail
+from fhir_gateway.access.audit_events import AuditEvents
 from fhir_gateway.access.gatekeeper import Gatekeeper
 from fhir_gateway.access.identity import OpenDemo
 from fhir_gateway.access.issuers import (
@@ -69,6 +71,7 @@ from fhir_gateway.services.source.loss_log import ResidentLossLog
 from fhir_gateway.services.source.recheck import Recheck
 from fhir_gateway.services.source.source_access import SourceAccess
 from fhir_gateway.settings import Settings
+from fhir_gateway.stores.audit import AuditStore, AuditUpkeep
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.database_url import sqlite_file
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
@@ -88,14 +91,17 @@ from fhir_gateway.stores.slot_store import RedisSlotStore, SlotStore
 from fhir_gateway.stores.source_lease import RedisSourceLeases
 from fhir_gateway.web.app import GatewayApp, create_app
 from fhir_gateway.web.gateway import Gateway
+from fhir_gateway.web.request_id import present_request_id
 
 __all__ = [
+    "ExistingAudit",
     "NothingFound",
     "Program",
     "UnusableFolder",
     "WrongFiles",
     "check_redis",
     "embedded_redis",
+    "existing_audit",
     "existing_journal",
     "existing_outbox",
     "make_data_folder",
@@ -390,19 +396,37 @@ def _open_or_create_journal(
     settings: Settings,
     database: Database,
     make_journal: Callable[..., Journal],
-) -> Journal:
+) -> tuple[Journal, Seal]:
     if settings.has_own_database or not settings.journal_keys:
         make_data_folder(settings)
     migrate(database.engine)
-    journal = make_journal(database, _seal(settings), limits=settings.limits)
+    seal = _seal(settings)
+    journal = make_journal(database, seal, limits=settings.limits)
     journal.upkeep.check_keys()
-    return journal
+    AuditUpkeep(database, seal).check_keys()
+    return journal, seal
 
 
 def _seal(settings: Settings) -> Seal:
     if settings.journal_keys:
         return Seal(settings.journal_keys)
     return Seal.from_file(settings.data_dir / _KEY_FILE)
+
+
+@dataclass(frozen=True, slots=True)
+class ExistingAudit:
+    """
+    An audit trail that is there.
+
+    Attributes:
+        database: Where it is.
+        seal: The keys that sealed and signed it.
+        upkeep: Counts, reseals and mends.
+    """
+
+    database: Database
+    seal: Seal
+    upkeep: AuditUpkeep
 
 
 @contextmanager
@@ -436,6 +460,23 @@ def existing_outbox(settings: Settings) -> Iterator[LogOutbox]:
     """
     with _existing_database(settings) as (database, seal):
         yield LogOutbox(database, seal)
+
+
+@contextmanager
+def existing_audit(settings: Settings) -> Iterator[ExistingAudit]:
+    """
+    Yield the existing audit trail, and close it at the exit; never make one.
+
+    Raises:
+        NothingFound: There is no journal, or no key to it.
+        UnusableKey: A key of the journal has the wrong form, or cannot be read.
+        SealBroken: The journal was sealed with other keys.
+        LaterTables: The database belongs to a later release.
+        DatabaseUnavailable: The database cannot be reached.
+    """
+    with _existing_database(settings) as (database, seal):
+        Journal(database, seal).upkeep.check_keys()
+        yield ExistingAudit(database, seal, AuditUpkeep(database, seal))
 
 
 @contextmanager
@@ -514,8 +555,9 @@ def program(
         each.source.name: each.adapter for each in configured
     }
     database = Database(settings.database_url)
-    journal = _open_or_create_journal(settings, database, make_journal)
-    outbox = LogOutbox(database, _seal(settings))
+    journal, seal = _open_or_create_journal(settings, database, make_journal)
+    audit = AuditStore(database, seal)
+    outbox = LogOutbox(database, seal)
     store = RedisSlotStore(redis_url)
     hints = RedisRefreshHints(store.client)
     rechecks = RedisRefreshHints(store.client, WRONG)
@@ -585,13 +627,17 @@ def program(
             access, journal, booking.current, settlement
         ),
         requests=ClientRequests(journal),
+        audit_events=AuditEvents(audit),
         held=held,
         view=view,
         identity=OpenDemo(),
         gatekeeper=Gatekeeper(
             booking.find_owner,
             NobodyElse(),
-            (StaffLog(outbox, clock=clock),),
+            (
+                AuditTrail(audit, sources.values(), present_request_id),
+                StaffLog(outbox, clock=clock),
+            ),
             is_open_to_anybody=True,
             clock=clock,
         ),
@@ -617,7 +663,9 @@ def program(
             reconciliation=Reconciliation(settlement, journal),
             housekeeping=Housekeeping(
                 journal,
+                AuditUpkeep(database, seal),
                 wiped_after=timedelta(days=settings.wiped_after_days),
+                audit_kept=timedelta(days=settings.audit_kept_days),
                 clock=clock,
             ),
             log_delivery=(

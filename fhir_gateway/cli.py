@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -28,6 +29,7 @@ from fhir_gateway.bootstrap import (
     WrongFiles,
     check_redis,
     embedded_redis,
+    existing_audit,
     existing_journal,
     existing_outbox,
     program,
@@ -66,6 +68,7 @@ from fhir_gateway.settings import (
 )
 from fhir_gateway.source_table import overview_json, overview_tables
 from fhir_gateway.start_fault import CANNOT_RUN, start_fault
+from fhir_gateway.stores.audit import Link, verify
 from fhir_gateway.stores.sightings import RedisSightings
 from fhir_gateway.stores.slot_store import RedisSlotStore
 from fhir_gateway.worker import run_side_by_side
@@ -426,10 +429,12 @@ def reseal() -> None:
     with (
         _explain_failures(settings),
         existing_journal(settings) as opened,
+        existing_audit(settings) as trail,
         Progress(console=Console(stderr=True)) as progress,
     ):
-        task = progress.add_task("Resealing", total=opened.upkeep.count_sealed_rows())
-        for rows, changed in opened.upkeep.reseal():
+        total = opened.upkeep.count_sealed_rows() + trail.upkeep.count()
+        task = progress.add_task("Resealing", total=total)
+        for rows, changed in chain(opened.upkeep.reseal(), trail.upkeep.reseal()):
             resealed += changed
             progress.advance(task, rows)
     click.echo(f"{resealed} rows were sealed anew.")
@@ -502,6 +507,79 @@ def resend() -> None:
     with _explain_failures(settings), existing_outbox(settings) as opened:
         count = opened.retry_refused()
     click.echo(f"{count} log entries will be sent again.")
+
+
+@audit.command("verify")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a text.")
+@click.option(
+    "--expect",
+    metavar="HEAD",
+    help="The head of an earlier run, or of the worker's log.",
+)
+def verify_audit(expect: str | None, *, as_json: bool) -> None:
+    """
+    Walk the chain of audit rows, and name the first broken row.
+
+    Exits with 1 when somebody changed, removed, moved or added a row. With --expect it
+    also finds that somebody put back an older state of the whole database. Servers can
+    run meanwhile. The report shows no person.
+    """
+    expected = None
+    if expect is not None:
+        try:
+            expected = Link.parse(expect)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--expect") from error
+    settings = _settings()
+    with (
+        _explain_failures(settings),
+        existing_audit(settings) as trail,
+        Progress(
+            console=Console(stderr=True), disable=not sys.stderr.isatty()
+        ) as progress,
+    ):
+        task = progress.add_task("Verifying", total=None)
+        found = verify(
+            trail.database,
+            trail.seal,
+            expected=expected,
+            progress=lambda done, of: progress.update(task, completed=done, total=of),
+        )
+    fault = found.fault
+    if as_json:
+        click.echo(
+            orjson.dumps(
+                {
+                    "holds": fault is None,
+                    "rows": found.rows,
+                    "start": str(found.start),
+                    "head": str(found.head),
+                    "broken_row": None if fault is None else fault.sequence,
+                    "fault": None if fault is None else fault.text,
+                }
+            )
+        )
+    else:
+        click.echo(f"{found.rows} rows are in order, up to {found.head}.")
+        if fault is not None:
+            where = "An anchor" if fault.sequence is None else f"Row {fault.sequence}"
+            click.echo(f"{where}: {fault.text}. See docs/running.md.")
+    if fault is not None:
+        sys.exit(CANNOT_RUN)
+
+
+@audit.command("mend")
+def mend_audit() -> None:
+    """
+    Sign new anchors, where somebody changed them and the gateway answers 503.
+
+    First keep a copy of the database, as evidence. The chain goes on with a row that
+    says so; `verify` still names broken rows before it.
+    """
+    settings = _settings()
+    with _explain_failures(settings), existing_audit(settings) as trail:
+        head = trail.upkeep.mend_anchors()
+    click.echo(f"The audit trail goes on after {head}.")
 
 
 def _live_losses(store: RedisSlotStore, source: SourceName) -> tuple[Loss, ...]:

@@ -140,6 +140,9 @@ ENVIRONMENT: Final = {
     "FHIR_GATEWAY_LIMIT_RESIDENT_BOOKINGS": (
         "bookings that one resident may have ahead; default 30"
     ),
+    "FHIR_GATEWAY_AUDIT_KEPT_DAYS": (
+        "days that the rows of the audit trail are kept; default 1826, five years"
+    ),
     "REDIS_URL": "Redis; default: one of our own in the data folder",
     "DATABASE_URL": "SQLite or PostgreSQL; default: SQLite in the data folder",
     "SANDBOX_PORT": "the port of the sandbox's regions; default 8090",
@@ -195,6 +198,7 @@ class Settings:
     answers_within_s: int
     drains_for_s: int
     wiped_after_days: int
+    audit_kept_days: int
     limits: ClientLimits
     journal_keys: tuple[str, ...]
     redis_url: str | None
@@ -239,6 +243,8 @@ class Settings:
                 ("FHIR_GATEWAY_ANSWERS_WITHIN_S", 10, range(1, 61)),
                 ("FHIR_GATEWAY_DRAINS_FOR_S", 5, range(61)),
                 ("FHIR_GATEWAY_WIPED_AFTER_DAYS", 30, range(1, 3651)),
+                # HSLF-FS 2016:40, 4 chapter, 9 §: at least five years.
+                ("FHIR_GATEWAY_AUDIT_KEPT_DAYS", 1826, range(1, 36_501)),
             )
         }
         limits = {
@@ -300,6 +306,7 @@ class Settings:
             answers_within_s=numbers["FHIR_GATEWAY_ANSWERS_WITHIN_S"],
             drains_for_s=numbers["FHIR_GATEWAY_DRAINS_FOR_S"],
             wiped_after_days=numbers["FHIR_GATEWAY_WIPED_AFTER_DAYS"],
+            audit_kept_days=numbers["FHIR_GATEWAY_AUDIT_KEPT_DAYS"],
             limits=ClientLimits(**limits),
             journal_keys=journal_keys,
             redis_url=redis,

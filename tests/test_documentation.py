@@ -38,6 +38,7 @@ from fhir_gateway.sandbox_sources import sources_toml
 from fhir_gateway.settings import ENVIRONMENT
 from fhir_gateway.stores.journal import Alarm
 from fhir_gateway.web.appointment import AppointmentSearchSchema
+from fhir_gateway.web.audit_event import AuditEventSearchSchema
 from fhir_gateway.web.directory import HealthcareServiceSearchSchema
 from fhir_gateway.web.slot_query import SlotSearchSchema
 
@@ -263,6 +264,7 @@ def test_each_maven_dependency_has_its_reason(name: str) -> None:
             ("slot-search", SlotSearchSchema()),
             ("healthcare-service-search", HealthcareServiceSearchSchema()),
             ("appointment-search", AppointmentSearchSchema()),
+            ("audit-event", AuditEventSearchSchema()),
         )
         for name in _parameters(schema)
     ],

@@ -27,6 +27,7 @@ FindOwner = Callable[[str], BookingOwner | None]
 _SYSTEMS: Final = frozenset({Role.SYSTEM, Role.OPERATOR})
 _NO_PERSON: Final = "There is no such person, or you may not act for them."
 _NO_BOOKING: Final = "There is no such booking."
+_NO_RECORD: Final = "There is no such record of the audit trail."
 
 
 class Witness(Protocol):
@@ -39,10 +40,20 @@ class Witness(Protocol):
         *,
         subject: PersonalIdentityNumber | None,
         booking: str | None,
+        unit: HsaId | None,
         grant: Grant | None,
     ) -> None:
         """
         Record a grant, or a refusal (no grant), durably.
+
+        Args:
+            principal: Who asks.
+            interaction: What the request is.
+            subject: The person whom it concerns; None where nobody has the id.
+            booking: Our id of the booking, where the request names one that exists.
+            unit: Where the booking is, or where the request wants something done; None
+                for a list.
+            grant: The grant.
 
         Raises:
             Unavailable: It cannot be recorded, so nothing may happen.
@@ -118,7 +129,14 @@ class Gatekeeper:
                 basis=basis,
                 statuses=extent.statuses,
             )
-        self._note(principal, interaction, number, None, grant)
+        self._note(
+            principal,
+            interaction,
+            subject=number,
+            booking=None,
+            unit=unit,
+            grant=grant,
+        )
         if grant is None:
             raise NotFound(_NO_PERSON)
         return grant
@@ -158,12 +176,54 @@ class Gatekeeper:
         self._note(
             principal,
             interaction,
-            None if owner is None else owner.number,
-            None if owner is None else booking,
-            grant,
+            subject=None if owner is None else owner.number,
+            booking=None if owner is None else booking,
+            unit=None if owner is None else owner.unit,
+            grant=grant,
         )
         if grant is None:
             raise NotFound(_NO_BOOKING)
+        return grant
+
+    def grant_for_record(
+        self,
+        principal: Principal,
+        interaction: Interaction,
+        subject: PersonalIdentityNumber | None,
+    ) -> Grant:
+        """
+        Return the grant to read a record of the audit trail, named by its id.
+
+        Args:
+            principal: Who asks.
+            interaction: What the request is.
+            subject: The person whom the record concerns; None when there is no record.
+
+        Raises:
+            NotFound: There is no such record, or the principal may not see it.
+            Unavailable: The decision cannot be recorded, or not made now.
+        """
+        row, extent = self._row(principal, interaction)
+        grant = None
+        if subject is not None:
+            basis = self._basis(principal, row.rule, subject)
+            if basis is not None:
+                grant = Grant(
+                    principal=principal,
+                    subject=subject,
+                    basis=basis,
+                    statuses=extent.statuses,
+                )
+        self._note(
+            principal,
+            interaction,
+            subject=subject,
+            booking=None,
+            unit=None,
+            grant=grant,
+        )
+        if grant is None:
+            raise NotFound(_NO_RECORD)
         return grant
 
     def _row(
@@ -225,11 +285,18 @@ class Gatekeeper:
         self,
         principal: Principal,
         interaction: Interaction,
+        *,
         subject: PersonalIdentityNumber | None,
         booking: str | None,
+        unit: HsaId | None,
         grant: Grant | None,
     ) -> None:
         for witness in self._witnesses:
             witness.note(
-                principal, interaction, subject=subject, booking=booking, grant=grant
+                principal,
+                interaction,
+                subject=subject,
+                booking=booking,
+                unit=unit,
+                grant=grant,
             )

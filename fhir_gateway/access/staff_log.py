@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from fhir_gateway.access.policy import Interaction
 from fhir_gateway.model.grant import Basis, Grant
+from fhir_gateway.model.ids import HsaId
 from fhir_gateway.model.log_entry import LogActivity, LogEntry
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.principal import Principal
@@ -35,6 +36,7 @@ class StaffLog:
         *,
         subject: PersonalIdentityNumber | None,  # noqa: ARG002 - the grant has it
         booking: str | None,  # noqa: ARG002 - the entry names no booking
+        unit: HsaId | None,  # noqa: ARG002 - the employee's own unit stands there
         grant: Grant | None,
     ) -> None:
         """

@@ -63,3 +63,8 @@ class AuditRecord:
     id: str
     recorded_at: datetime
     entry: AuditEntry
+
+    @property
+    def subject(self) -> PersonalIdentityNumber | None:
+        """Return the person whom it concerns."""
+        return self.entry.subject

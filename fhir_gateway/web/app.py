@@ -15,6 +15,7 @@ from fhir_gateway.fhir.capability_statement import capability_statement
 from fhir_gateway.fhir.outcome import Issue, Severity, operation_outcome
 from fhir_gateway.web.answer_headers import AnswerHeaders
 from fhir_gateway.web.appointment import appointment_routes
+from fhir_gateway.web.audit_event import audit_event_routes
 from fhir_gateway.web.directory import directory_routes
 from fhir_gateway.web.errors import register_error_handlers
 from fhir_gateway.web.exchange import (
@@ -132,6 +133,7 @@ def resource_routes(gateway: Gateway) -> tuple[ResourceRoutes, ...]:
         slot_routes(gateway),
         *directory_routes(gateway),
         appointment_routes(gateway),
+        audit_event_routes(gateway),
     )
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from flask import Response, request
-from marshmallow import ValidationError
 
 from fhir_gateway.fhir.appointment_request import (
     STATUSES,
@@ -26,12 +25,10 @@ from fhir_gateway.fhir.outcome import (
     Severity,
     issue_from_source_outcome,
 )
-from fhir_gateway.fhir.patient import number_from_identifier
 from fhir_gateway.fhir.search_parameters import (
     ANY_INSTANT,
     DateBounds,
     DateParameter,
-    Parameter,
     Token,
     TokenParameter,
 )
@@ -61,30 +58,13 @@ from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import answer_once, check_key
 from fhir_gateway.web.identity import grant_for_booking, grant_for_person
 from fhir_gateway.web.operation.routes import appointment_operations
+from fhir_gateway.web.patient_identifier import PatientIdentifier
 from fhir_gateway.web.precondition import precondition, refuse_precondition
 from fhir_gateway.web.proposal import Proposals
 from fhir_gateway.web.resource import InteractionCode, ResourceRoutes
 from fhir_gateway.web.searching import names_others, understood_search
 
 __all__ = ["AppointmentSearchSchema", "appointment_routes"]
-
-
-class _PatientIdentifier(Parameter[PersonalIdentityNumber]):
-    """`patient.identifier`: the personal number of one resident."""
-
-    type = "token"
-
-    def read(self, texts: list[str]) -> PersonalIdentityNumber:
-        """Return the number."""
-        groups = TokenParameter().read(texts)
-        tokens = [token for group in groups for token in group]
-        if len(tokens) != 1:
-            raise ValidationError("give exactly one")
-        (token,) = tokens
-        try:
-            return number_from_identifier(token.system, token.code or "")
-        except ValueError as error:
-            raise ValidationError(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +82,7 @@ class AppointmentSearchSchema(SearchSchema[AppointmentQuery]):
     query = AppointmentQuery
     is_personal = True
 
-    patient_identifier = _PatientIdentifier(
+    patient_identifier = PatientIdentifier(
         data_key="patient.identifier",
         required=True,
         error_messages={"required": "give the resident's number, as system|number"},

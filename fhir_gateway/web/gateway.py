@@ -5,6 +5,7 @@ The services that the web layer uses; `bootstrap` makes them.
 from dataclasses import dataclass
 from datetime import datetime
 
+from fhir_gateway.access.audit_events import AuditEvents
 from fhir_gateway.access.gatekeeper import Gatekeeper
 from fhir_gateway.access.identity import Identifies
 from fhir_gateway.fhir.vocabulary import Vocabulary
@@ -43,6 +44,7 @@ class Gateway:
     booking: BookingService
     resident_bookings: ResidentBookings
     requests: ClientRequests
+    audit_events: AuditEvents
     held: HeldTimeslots
     view: SlotView
     identity: Identifies

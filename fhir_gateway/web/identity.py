@@ -21,6 +21,7 @@ from fhir_gateway.web.peer import present_peer
 __all__ = [
     "grant_for_booking",
     "grant_for_person",
+    "grant_for_record",
     "identify",
     "present_principal",
 ]
@@ -80,3 +81,13 @@ def grant_for_booking(gateway: Gateway, booking: str) -> Grant:
         GatewayError: As `Gatekeeper.grant_for_booking`.
     """
     return gateway.gatekeeper.grant_for_booking(g.principal, g.interaction, booking)
+
+
+def grant_for_record(gateway: Gateway, subject: PersonalIdentityNumber | None) -> Grant:
+    """
+    Return the grant of the present request to read a record of the audit trail.
+
+    Raises:
+        GatewayError: As `Gatekeeper.grant_for_record`.
+    """
+    return gateway.gatekeeper.grant_for_record(g.principal, g.interaction, subject)

@@ -49,6 +49,7 @@ def noted(
         interaction,
         subject=TOLVAN,
         booking=None,
+        unit=None,
         grant=given,
     )
     return [each.entry for each in outbox.take(limit=10, lease=LEASE)]

@@ -45,6 +45,7 @@ def test_an_empty_environment_is_enough() -> None:
         answers_within_s=10,
         drains_for_s=5,
         wiped_after_days=30,
+        audit_kept_days=1826,
         limits=ClientLimits(),
         journal_keys=(),
         redis_url=None,
@@ -73,6 +74,7 @@ def test_every_setting_is_heeded() -> None:
         "FHIR_GATEWAY_ANSWERS_WITHIN_S": "4",
         "FHIR_GATEWAY_DRAINS_FOR_S": "9",
         "FHIR_GATEWAY_WIPED_AFTER_DAYS": "7",
+        "FHIR_GATEWAY_AUDIT_KEPT_DAYS": "3653",
         "FHIR_GATEWAY_JOURNAL_KEYS": f"{NEW}, {OLD},,",
         "FHIR_GATEWAY_LIMIT_SEARCHES": "1",
         "FHIR_GATEWAY_LIMIT_REGION_CALLS": "2",
@@ -110,6 +112,7 @@ def test_every_setting_is_heeded() -> None:
         answers_within_s=4,
         drains_for_s=9,
         wiped_after_days=7,
+        audit_kept_days=3653,
         limits=ClientLimits(
             searches=1,
             region_calls=2,

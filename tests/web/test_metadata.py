@@ -23,7 +23,7 @@ _METHODS = {
 }
 _TYPES = [
     *("Slot", "HealthcareService", "Schedule", "Location", "Organization"),
-    *("Practitioner", "PractitionerRole", "Appointment"),
+    *("Practitioner", "PractitionerRole", "Appointment", "AuditEvent"),
 ]
 
 

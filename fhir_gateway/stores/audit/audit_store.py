@@ -2,9 +2,10 @@
 The audit trail in SQL: appends entries, and finds a resident's.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Select, insert, select
 
@@ -18,6 +19,8 @@ from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = ["AuditStore", "append_all"]
+
+_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class AuditStore:
@@ -52,6 +55,8 @@ class AuditStore:
             SealBroken: None of this server's keys opens it.
             DatabaseUnavailable: The database cannot be reached.
         """
+        if not _ID.fullmatch(identifier):
+            return None
         found = self._read(select(events).where(events.c.id == identifier))
         return found[0] if found else None
 

@@ -9,23 +9,42 @@ import pytest
 from builders import subject
 from structlog.testing import capture_logs
 
+from fhir_gateway.model.audit_entry import AuditEntry
 from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.errors import NotFound
+from fhir_gateway.model.principal import Principal, Role
+from fhir_gateway.model.timekeeping import now
 from fhir_gateway.services.booking.housekeeping import Housekeeping
+from fhir_gateway.stores.audit import AuditStore, AuditUpkeep
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal import Journal
+from fhir_gateway.stores.sealing import Seal
 from services.conftest import Wireless
 
 DAY = timedelta(days=1)
 
 
-def test_a_visit_is_wiped_some_days_after(wireless: Wireless) -> None:
+YEAR = 366 * DAY
+
+
+@pytest.fixture(name="audit")
+def _audit(own_database: Database, seal: Seal) -> AuditUpkeep:
+    return AuditUpkeep(own_database, seal)
+
+
+def test_a_visit_is_wiped_some_days_after(
+    wireless: Wireless, audit: AuditUpkeep
+) -> None:
     """On the last day it is there, and on the next it is not."""
     wanted = wireless.coming()
     wireless.lists(wanted)
     made = wireless.desk.book(wanted, 0).booking
     housekeeping = Housekeeping(
-        wireless.desk.journal, wiped_after=30 * DAY, clock=wireless.desk.clock
+        wireless.desk.journal,
+        audit,
+        wiped_after=30 * DAY,
+        audit_kept=YEAR,
+        clock=wireless.desk.clock,
     )
     wireless.desk.clock.instant = wanted.end + 30 * DAY
     housekeeping.run_once()
@@ -42,20 +61,20 @@ def test_a_visit_is_wiped_some_days_after(wireless: Wireless) -> None:
     ]
 
 
-def test_nothing_to_do_is_not_logged(wireless: Wireless) -> None:
+def test_nothing_to_do_is_not_logged(wireless: Wireless, audit: AuditUpkeep) -> None:
     """A journal with nothing to forget is left alone."""
     journal = wireless.desk.journal
     journal.requests.begin(
         RequestKey(client="app", key="k", fingerprint="f"), lease=DAY
     )
     with capture_logs() as logs:
-        Housekeeping(journal, wiped_after=30 * DAY).run_once()
+        Housekeeping(journal, audit, wiped_after=30 * DAY, audit_kept=YEAR).run_once()
 
     assert logs == []
 
 
 def test_a_journal_that_is_away_ends_nothing(
-    own_database: Database, own_journal: Journal
+    own_database: Database, own_journal: Journal, audit: AuditUpkeep
 ) -> None:
     """Housekeeping logs it and continues."""
     with own_database.writing() as connection:
@@ -63,7 +82,10 @@ def test_a_journal_that_is_away_ends_nothing(
     stop = threading.Event()
     with capture_logs() as logs:
         thread = threading.Thread(
-            target=Housekeeping(own_journal, wiped_after=DAY).run, args=(stop,)
+            target=Housekeeping(
+                own_journal, audit, wiped_after=DAY, audit_kept=YEAR
+            ).run,
+            args=(stop,),
         )
         thread.start()
         while not logs and thread.is_alive():
@@ -72,3 +94,41 @@ def test_a_journal_that_is_away_ends_nothing(
         thread.join()
 
     assert [each["event"] for each in logs] == ["housekeeping failed"]
+
+
+def test_old_audit_rows_are_removed_and_the_head_is_logged(
+    own_database: Database, own_journal: Journal, audit: AuditUpkeep, seal: Seal
+) -> None:
+    """The log has the head of the audit trail, once for each, and no person."""
+    store = AuditStore(own_database, seal)
+    for _ in range(3):
+        store.append(
+            AuditEntry(
+                principal=Principal(role=Role.DEMO),
+                resource_type="Appointment",
+                interaction="read",
+                basis=None,
+                subject=None,
+            )
+        )
+    moment = now()
+    clock = [moment]
+    housekeeping = Housekeeping(
+        own_journal, audit, wiped_after=DAY, audit_kept=YEAR, clock=lambda: clock[0]
+    )
+    with capture_logs() as logs:
+        housekeeping.run_once()
+        housekeeping.run_once()
+        clock[0] = moment + YEAR + DAY
+        housekeeping.run_once()
+
+    assert audit.count() == 0
+    assert logs == [
+        {
+            "event": "audit trail",
+            "log_level": "info",
+            "head": str(audit.head()),
+            "removed": removed,
+        }
+        for removed in (0, 3)
+    ]
