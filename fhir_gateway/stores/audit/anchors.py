@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar, Final, Self
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from fhir_gateway.model.errors import GatewayError
 from fhir_gateway.stores.audit.tables import anchors, events
@@ -19,6 +19,17 @@ from fhir_gateway.stores.sealing import Seal
 
 __all__ = ["ORIGIN", "AnchorKind", "Anchors", "ChainBroken", "Link"]
 
+# Made once: each request about a person runs these.
+_LOCK: Final = (
+    select(anchors, database_clock().label("moment"))
+    .where(anchors.c.kind == bindparam("of"))
+    .with_for_update()
+)
+_MOVE: Final = (
+    update(anchors)
+    .where(anchors.c.kind == bindparam("of"))
+    .values({name: bindparam(name) for name in ("sequence", "hash", "hash_hmac")})
+)
 _LINK: Final = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
 
 
@@ -125,11 +136,7 @@ class Anchors:
 
     def move(self, connection: Connection, kind: AnchorKind, to: Link) -> None:
         """Store and sign a new place of an anchor."""
-        connection.execute(
-            update(anchors)
-            .where(anchors.c.kind == kind.value)
-            .values(**self.signed(kind, to))
-        )
+        connection.execute(_MOVE, {"of": kind.value, **self.signed(kind, to)})
 
     def put(self, connection: Connection, kind: AnchorKind, to: Link) -> None:
         """Store and sign an anchor that may be missing."""
@@ -162,11 +169,7 @@ class Anchors:
         return link
 
     def _lock(self, connection: Connection, kind: AnchorKind) -> Row[Any] | None:
-        return connection.execute(
-            select(anchors, database_clock().label("moment"))
-            .where(anchors.c.kind == kind.value)
-            .with_for_update()
-        ).one_or_none()
+        return connection.execute(_LOCK, {"of": kind.value}).one_or_none()
 
     def _is_used(self, connection: Connection) -> bool:
         rows = select(func.count()).select_from(anchors)

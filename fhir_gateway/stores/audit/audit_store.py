@@ -20,6 +20,7 @@ from fhir_gateway.stores.sealing import Seal
 
 __all__ = ["AuditStore", "append_all"]
 
+_INSERT: Final = insert(events)
 _ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -121,5 +122,5 @@ def append_all(
     for entry in entries:
         row, head = next_row(entry, head, moment, seal)
         rows.append(row)
-    connection.execute(insert(events), rows)
+    connection.execute(_INSERT, rows)
     anchors.move(connection, AnchorKind.HEAD, head)

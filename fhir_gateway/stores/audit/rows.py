@@ -58,7 +58,8 @@ def next_row(
     row: dict[str, Any] = {
         "sequence": after.sequence + 1,
         "id": str(uuid4()),
-        "recorded_at": moment,
+        # To the microsecond, as a datetime has it: so the two compare.
+        "recorded_at": round(moment, 6),
         "role": entry.principal.role.value,
         "purpose": entry.principal.purpose.value,
         "resource_type": entry.resource_type,
