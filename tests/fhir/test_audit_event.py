@@ -207,7 +207,7 @@ def test_each_interaction_has_its_codes(
 def test_a_resident_learns_who_asked(
     changed: dict[str, Any], who: dict[str, Any]
 ) -> None:
-    """The one who asked is the first agent, and nobody else is the requestor."""
+    """The one who asked is the first agent, and no other agent is."""
     agents = event(**changed)["agent"]
 
     assert agents[0]["who"] == who
