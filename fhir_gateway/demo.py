@@ -255,12 +255,19 @@ The gateway answers: {total} free times for covid-19 vaccination after {seconds:
   FHIR base        {base}
   Capabilities     {base}/metadata
   Regions          {sandbox_url}/
+  Tokens           {sandbox_url}/issuer
   Ledgers          {sandbox_url}/ledger/norr (and mitt, syd; log of staff access: log)
   Logs             {folder}/*.log
 
 Who has the earliest time for covid-19 vaccination?
 
   curl '{base}/Slot?service-type=http://snomed.info/sct|{COVID_VACCINATION.code}&status=free&_sort=start&_count=3'
+
+A token to book with (others: {sandbox_url}/issuer):
+
+  TOKEN=$(curl -s {sandbox_url}/issuer/demo-token -d as=resident)
+  curl -H "Authorization: Bearer $TOKEN" {base}/Appointment/_search \\
+    -d patient.identifier=http://electronichealth.se/identifier/personnummer%7C191212121212
 
 Who offers it?
 

@@ -34,6 +34,7 @@ from fhir_gateway.fhir.search_schema import SearchSchema
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, regions
 from fhir_gateway.sandbox.fault_rule import FaultKind
+from fhir_gateway.sandbox.issuer.persons import PERSONS
 from fhir_gateway.sandbox_sources import sources_toml
 from fhir_gateway.settings import ENVIRONMENT
 from fhir_gateway.stores.journal import Alarm
@@ -457,6 +458,12 @@ def test_the_image_sets_nothing_that_is_no_setting() -> None:
     text = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
 
     assert set(re.findall(r"FHIR_GATEWAY_\w+(?==)", text)) <= set(ENVIRONMENT)
+
+
+@pytest.mark.parametrize("name", [*PERSONS, "region-norr", "operator"])
+def test_each_ready_made_person_has_a_row(name: str) -> None:
+    """Everybody who has a token of the sandbox stands in the tests' page."""
+    assert name in _first_cells("testing.md")
 
 
 def test_no_lock_file_names_a_registry() -> None:

@@ -90,7 +90,7 @@ RESIDENTS: Final = (
     ),
     Resident(
         key="other-resident",
-        number=PersonalIdentityNumber("199705052398"),
+        number=PersonalIdentityNumber("198112189876"),
         first_name="Annan",
         last_name="Provsson",
         about="en annan invånare",

@@ -100,17 +100,18 @@ def _blocks() -> list[str]:
 
 def test_the_lines_of_the_readme_do_what_it_says(demo: Demo, blocks: list[str]) -> None:
     """Searched, booked, in the ledger exactly once, listed, and cancelled."""
-    search, book, ledger, find, listing, cancel = blocks
+    search, login, book, ledger, find, listing, cancel = blocks
+    token = demo.run(f'{login}echo "$TOKEN"').strip()
 
     bundle = json.loads(demo.run(search))
-    head, _, body = demo.run(book).replace("\r\n", "\n").partition("\n\n")
+    head, _, body = demo.run(book, TOKEN=token).replace("\r\n", "\n").partition("\n\n")
     appointment = json.loads(body)
     region = appointment["meta"]["source"].rpartition("/")[2]
     reported = json.loads(demo.run(ledger.replace("/norr", f"/{region}")))
     proposed = json.loads(demo.run(find))
-    listed = json.loads(demo.run(listing))
+    listed = json.loads(demo.run(listing, TOKEN=token))
     slot = appointment["slot"][0]["reference"].removeprefix("Slot/")
-    cancelled = json.loads(demo.run(cancel, SLOT=slot))
+    cancelled = json.loads(demo.run(cancel, SLOT=slot, TOKEN=token))
 
     starts = [
         each["resource"]["start"]
