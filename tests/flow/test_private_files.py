@@ -38,7 +38,7 @@ def running(folder: Path, *command: str, **more: str) -> Iterator[int]:
     """Run a command under an open umask; give its process id."""
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "fhir_gateway.cli", *command],
+            [sys.executable, "-m", "fhir_gateway", *command],
             env={
                 "PATH": os.environ["PATH"],
                 "FHIR_GATEWAY_SOURCES": str(write_source(folder)),

@@ -35,7 +35,7 @@ def _folder() -> Iterator[Path]:
 def serving(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Run a gateway on the folder's socket, under an open umask."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "fhir_gateway.cli", "serve"],
+        [sys.executable, "-m", "fhir_gateway", "serve"],
         env={
             "PATH": os.environ["PATH"],
             "FHIR_GATEWAY_SOURCES": str(write_source(folder)),
