@@ -284,3 +284,57 @@ def test_two_workers_deliver_each_entry_once(outbox: HastyOutbox) -> None:
         thread.join()
 
     assert sorted(each for message in service.messages for each in message) == ids
+
+
+class HastyStop(threading.Event):
+    """An event that nobody waits for; it is set after some waits, and has them."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.waits: list[float | None] = []
+        self._most = most
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Remember the wait."""
+        self.waits.append(timeout)
+        if len(self.waits) == self._most:
+            self.set()
+        return self.is_set()
+
+
+def test_a_service_that_is_away_is_asked_ever_less_often(outbox: HastyOutbox) -> None:
+    """With one entry at a time, so that few entries are later sent alone."""
+    fill(outbox, 30)
+    service = MemoryLogService(lambda _: unavailable())
+    stop = HastyStop(9)
+
+    LogDelivery(outbox, service).run(stop)
+
+    assert stop.waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert [len(message) for message in service.messages] == [10, *[1] * 8]
+
+
+def test_a_service_that_is_back_gets_all_at_once(outbox: HastyOutbox) -> None:
+    """After the first success there is no pause until the outbox is empty."""
+    ids = fill(outbox, 30)
+    answers = iter([unavailable()] * 3)
+    service = MemoryLogService(lambda _: next(answers, LogResult.STORED))
+    stop = HastyStop(4)
+
+    LogDelivery(outbox, service).run(stop)
+
+    assert stop.waits == [1, 2, 4, 5]
+    assert sorted(service.stored) == ids
+
+
+def test_a_worker_goes_on_without_its_database(tmp_path: Path) -> None:
+    """It says so, and tries again."""
+    away = LogOutbox(
+        Database(f"sqlite:///{tmp_path}/absent/journal.db"), Seal((Seal.new_key(),))
+    )
+    stop = HastyStop(2)
+
+    with capture_logs() as events:
+        LogDelivery(away, MemoryLogService()).run(stop)
+
+    assert [each["event"] for each in events] == ["log outbox cannot be used"] * 2
