@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
@@ -25,6 +26,7 @@ from fhir_gateway.access.issuers import (
     WrongIssuers,
     load_issuers,
 )
+from fhir_gateway.access.limits import Limits
 from fhir_gateway.access.may_act import NobodyElse
 from fhir_gateway.access.staff_log import StaffLog
 from fhir_gateway.adapters.protocol import SchedulingAdapter
@@ -85,12 +87,14 @@ from fhir_gateway.stores.migrations import (
 )
 from fhir_gateway.stores.redis_client import RedisClient
 from fhir_gateway.stores.refresh_hint import WRONG, RedisRefreshHints
+from fhir_gateway.stores.request_counts import RedisRequestCounts
 from fhir_gateway.stores.sealing import Seal
 from fhir_gateway.stores.sightings import RedisSightings
 from fhir_gateway.stores.slot_store import RedisSlotStore, SlotStore
 from fhir_gateway.stores.source_lease import RedisSourceLeases
 from fhir_gateway.web.app import GatewayApp, create_app
 from fhir_gateway.web.gateway import Gateway
+from fhir_gateway.web.limiting import count_live_calls
 from fhir_gateway.web.request_id import present_request_id
 
 __all__ = [
@@ -117,6 +121,8 @@ _log = structlog.get_logger()
 # The most units that one line of the log lists.
 _MOST_NAMED: Final = 5
 _KEY_FILE: Final = "journal.key"
+# What the hash of clients in Redis is made from; no client has a name of this kind.
+_LIMITS: Final = "limits"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -579,6 +585,13 @@ def program(
     )
     held = HeldTimeslots(journal.places, clock=clock)
     search_hints = SearchHints(hints)
+    limits = Limits(
+        settings.limits,
+        RedisRequestCounts(store.client),
+        secret=_seal(settings).lookup(_LIMITS, ""),
+        processes=settings.processes,
+        clock=clock,
+    )
     live = LiveSearch(
         sources,
         adapters,
@@ -586,6 +599,7 @@ def program(
         processes=settings.processes,
         most_waiting=max(1, settings.threads // 4),
         sightings=sightings,
+        before_calls=partial(count_live_calls, limits),
         clock=clock,
     )
     view = SlotView(sources.values(), meanings, store, held.changes, clock=clock)
@@ -641,6 +655,7 @@ def program(
             is_open_to_anybody=True,
             clock=clock,
         ),
+        limits=limits,
         started_at=clock(),
     )
     try:
@@ -677,6 +692,7 @@ def program(
     finally:
         live.close()
         bulkhead.close()
+        limits.close()
         store.close()
         database.close()
         for adapter in adapters.values():

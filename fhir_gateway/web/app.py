@@ -26,6 +26,7 @@ from fhir_gateway.web.exchange import (
 )
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.identity import identify
+from fhir_gateway.web.limiting import count_failed_look
 from fhir_gateway.web.peer import read_peer, remember_peer
 from fhir_gateway.web.request_body import take_body
 from fhir_gateway.web.request_head import HEALTH, check_head
@@ -123,6 +124,7 @@ def create_app(gateway: Gateway) -> GatewayApp:
     app.add_url_rule(HEALTH, "health", _health)
     app.add_url_rule("/", "index", lambda: _index(gateway.base_url))
     register_error_handlers(app)
+    app.after_request(lambda response: count_failed_look(gateway.limits, response))
     app.after_request(echo_request_id)
     return app
 

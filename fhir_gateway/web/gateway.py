@@ -8,6 +8,7 @@ from datetime import datetime
 from fhir_gateway.access.audit_events import AuditEvents
 from fhir_gateway.access.gatekeeper import Gatekeeper
 from fhir_gateway.access.identity import Identifies
+from fhir_gateway.access.limits import Limits
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.services.booking.booking import BookingService
 from fhir_gateway.services.booking.client_requests import ClientRequests
@@ -32,6 +33,7 @@ class Gateway:
         origins: The origins of the web pages that may call this server.
         identity: Finds out who sends a request.
         gatekeeper: Decides what they may do.
+        limits: Counts what each client does.
         started_at: When this process started.
     """
 
@@ -49,4 +51,5 @@ class Gateway:
     view: SlotView
     identity: Identifies
     gatekeeper: Gatekeeper
+    limits: Limits
     started_at: datetime

@@ -32,6 +32,7 @@ from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.personal_text import escapes_personal_number
 
 __all__ = [
+    "IDEMPOTENCY_KEY",
     "IF_NONE_EXIST",
     "Act",
     "Render",
@@ -48,7 +49,7 @@ Render = Callable[[BookedTimeslot], Response]
 """Renders the answer from the present state of a request's booking."""
 
 IF_NONE_EXIST: Final = "If-None-Exist"
-_IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 _LONGEST_KEY: Final = 255
 _KEY: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
@@ -274,7 +275,7 @@ def _client_key() -> str | None:
     Raises:
         Problem: 400 when it cannot be used.
     """
-    value = request.headers.get(_IDEMPOTENCY_KEY)
+    value = request.headers.get(IDEMPOTENCY_KEY)
     if value is None:
         return None
     if not value.strip():
@@ -308,7 +309,7 @@ def _request_key(grant: Grant, body: object) -> RequestKey | None:
     fingerprint = orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()
     return RequestKey(
         client=grant.principal.key,
-        key=f"{_IDEMPOTENCY_KEY}: {value}",
+        key=f"{IDEMPOTENCY_KEY}: {value}",
         fingerprint=f"{request.method} {request.path}\n{fingerprint}",
     )
 
@@ -318,8 +319,8 @@ def _unusable(fault: str, *, code: str = "value") -> Problem:
         [
             Issue(
                 code=code,
-                diagnostics=f"{_IDEMPOTENCY_KEY} {fault}.",
-                parameter=_IDEMPOTENCY_KEY,
+                diagnostics=f"{IDEMPOTENCY_KEY} {fault}.",
+                parameter=IDEMPOTENCY_KEY,
             )
         ],
         kind=ProblemKind.MALFORMED,
@@ -341,7 +342,7 @@ def _refuse_condition() -> None:
                     diagnostics=(
                         f"{IF_NONE_EXIST} is for requests that create an Appointment"
                         " (POST Appointment, or $book of a slot): leave it out, or"
-                        f" send {_IDEMPOTENCY_KEY}."
+                        f" send {IDEMPOTENCY_KEY}."
                     ),
                     parameter=IF_NONE_EXIST,
                 )

@@ -11,11 +11,13 @@ from typing import Final
 from flask import g, request
 
 from fhir_gateway.access.policy import Interaction
+from fhir_gateway.model.errors import Unauthenticated
 from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.principal import Principal
 from fhir_gateway.web.gateway import Gateway
+from fhir_gateway.web.limiting import count_refused_token, limit
 from fhir_gateway.web.peer import present_peer
 
 __all__ = [
@@ -31,7 +33,7 @@ _AUTHORIZATION: Final = "Authorization"
 
 def identify(gateway: Gateway, interactions: Mapping[str, Interaction]) -> None:
     """
-    Find out who sends the present request, and whether they may at all.
+    Find out who sends the present request, and whether they may at all, and now.
 
     What has no interaction of FHIR (health, metadata, unknown URLs) is open to all.
 
@@ -42,15 +44,22 @@ def identify(gateway: Gateway, interactions: Mapping[str, Interaction]) -> None:
     Raises:
         Unauthenticated: The request has no valid token, and needs one.
         NotPermitted: The principal's role, purpose or scopes do not permit it.
+        LimitReached: The client has used up a limit.
         Unavailable: The issuer's keys are not known yet.
     """
     interaction = interactions.get(request.endpoint or "")
     if interaction is None:
         return
-    principal = gateway.identity.principal_of(
-        request.headers.get(_AUTHORIZATION), present_peer().certificate
-    )
+    try:
+        principal = gateway.identity.principal_of(
+            request.headers.get(_AUTHORIZATION), present_peer().certificate
+        )
+    except Unauthenticated as error:
+        if not error.is_without_token:
+            count_refused_token(gateway.limits)
+        raise
     gateway.gatekeeper.admit(principal, interaction)
+    limit(gateway.limits, principal, interaction)
     g.principal = principal
     g.interaction = interaction
 

@@ -7,7 +7,7 @@ like the refresh.
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,6 +48,10 @@ class LiveAnswer:
     lacks: tuple[SourceOutcome, ...] = ()
 
 
+def _count_nothing(_calls: int) -> None:
+    pass
+
+
 class LiveSearch:
     """
     Asks live sources within searches.
@@ -60,6 +64,8 @@ class LiveSearch:
         most_waiting: How many searches may wait for live sources at once; the others
             go without, so that they leave threads to searches that ask nobody.
         sightings: Where operators see the outcomes of calls; None for nowhere.
+        before_calls: Called with the number of calls that a search is about to make; an
+            error that it raises ends the search.
         clock: Returns the current time.
     """
 
@@ -72,6 +78,7 @@ class LiveSearch:
         processes: int = 1,
         most_waiting: int = 8,
         sightings: Sightings | None = None,
+        before_calls: Callable[[int], None] = _count_nothing,
         clock: Clock = now,
     ) -> None:
         self._clock = clock
@@ -83,6 +90,7 @@ class LiveSearch:
         }
         self._store = store
         self._sightings = sightings
+        self._before_calls = before_calls
         self._sharing = ThreadPoolExecutor(1, thread_name_prefix="live-schedules")
         self._sighted = ThreadPoolExecutor(1, thread_name_prefix="live-sightings")
 
@@ -167,7 +175,7 @@ class LiveSearch:
         *,
         latest_first: bool,
     ) -> LiveAnswer:
-        rounds = []
+        wanted_calls: list[tuple[LiveSource, list[LiveCall]]] = []
         for name, wanted in sorted(offerings.items()):
             source = self._sources[name]
             calls = [
@@ -176,7 +184,13 @@ class LiveSearch:
                 for offering in wanted
             ]
             if calls:
-                rounds.append(LiveRound(source, calls, self._clock()))
+                wanted_calls.append((source, calls))
+        self._before_calls(
+            sum(min(len(calls), each.source.live_calls) for each, calls in wanted_calls)
+        )
+        rounds = [
+            LiveRound(source, calls, self._clock()) for source, calls in wanted_calls
+        ]
         blocks: list[SlotBlock] = []
         outcomes: list[SourceOutcome] = []
         lacks: list[SourceOutcome] = []
