@@ -27,8 +27,9 @@ from fhir_gateway.access.issuers import (
     load_issuers,
 )
 from fhir_gateway.access.limits import Limits
-from fhir_gateway.access.may_act import NobodyElse
+from fhir_gateway.access.may_act import MayAct, NobodyElse
 from fhir_gateway.access.staff_log import StaffLog
+from fhir_gateway.adapters.mandate_register import MandateRegister
 from fhir_gateway.adapters.protocol import SchedulingAdapter
 from fhir_gateway.adapters.sources import (
     ConfiguredSource,
@@ -367,6 +368,12 @@ def read_log_service(
         raise WrongFiles([f"{where}: {fault}" for fault in error.faults]) from error
 
 
+def _may_act(settings: Settings) -> MayAct:
+    if settings.mandates is None:
+        return NobodyElse()
+    return MandateRegister(settings.mandates)
+
+
 def _absolute(path: Path) -> Path:
     try:
         return path.absolute()
@@ -647,7 +654,7 @@ def program(
         identity=OpenDemo(),
         gatekeeper=Gatekeeper(
             booking.find_owner,
-            NobodyElse(),
+            _may_act(settings),
             (
                 AuditTrail(audit, sources.values(), present_request_id),
                 StaffLog(outbox, clock=clock),

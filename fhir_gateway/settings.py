@@ -76,6 +76,10 @@ ENVIRONMENT: Final = {
     "FHIR_GATEWAY_LOG_SERVICE": (
         "the TOML file of the log service for staff access; default: none"
     ),
+    "FHIR_GATEWAY_MANDATES": (
+        "the URL on loopback of the sandbox's register of guardians and proxies;"
+        " default: none, and nobody acts for another person"
+    ),
     "FHIR_GATEWAY_DATA_DIR": "the folder of the embedded stores; default .fhir-gateway",
     "FHIR_GATEWAY_HOST": (
         "the address to listen on, or unix:/path for a socket; default 127.0.0.1"
@@ -172,6 +176,7 @@ class Settings:
             port; an address of IPv6 without brackets.
         issuers: None without access tokens.
         log_service: None without staff access.
+        mandates: The URL of a register; None where nobody acts for another person.
         proxies: The proxies that may report a client's address and certificate.
         origins: The origins of web pages that may call this server, as browsers write
             them.
@@ -185,6 +190,7 @@ class Settings:
     sources: Path
     issuers: Path | None
     log_service: Path | None
+    mandates: str | None
     data_dir: Path
     host: str
     port: int
@@ -268,6 +274,7 @@ class Settings:
         hosts = _hosts(environment, "FHIR_GATEWAY_ALLOWED_HOSTS", faults)
         issuers = _text(environment, "FHIR_GATEWAY_ISSUERS")
         log_service = _text(environment, "FHIR_GATEWAY_LOG_SERVICE")
+        mandates = _on_loopback(environment, "FHIR_GATEWAY_MANDATES", faults)
         data_dir = Path(_text(environment, "FHIR_GATEWAY_DATA_DIR") or ".fhir-gateway")
         journal_keys = _journal_keys(environment, faults)
         redis = _text(environment, "REDIS_URL") or None
@@ -289,6 +296,7 @@ class Settings:
             sources=Path(_text(environment, "FHIR_GATEWAY_SOURCES") or "sources.toml"),
             issuers=Path(issuers) if issuers else None,
             log_service=Path(log_service) if log_service else None,
+            mandates=mandates,
             data_dir=data_dir,
             host=host,
             port=port,
@@ -519,6 +527,20 @@ def _url(
             " what a URL may have"
         )
     return text
+
+
+def _on_loopback(
+    environment: Mapping[str, str], name: str, faults: list[str]
+) -> str | None:
+    """Return a URL that never leaves this machine: personal numbers are sent to it."""
+    found: list[str] = []
+    url = _url(environment, name, "", found)
+    faults.extend(found)
+    if url and not found and not is_loopback(urlsplit(url).hostname or ""):
+        faults.append(
+            f"{name} must be on loopback: only the sandbox has such a register yet"
+        )
+    return url or None
 
 
 def _lower_scheme(url: str) -> str:

@@ -32,6 +32,7 @@ def test_an_empty_environment_is_enough() -> None:
         sources=Path("sources.toml"),
         issuers=None,
         log_service=None,
+        mandates=None,
         data_dir=Path(".fhir-gateway"),
         host="127.0.0.1",
         port=8080,
@@ -60,6 +61,7 @@ def test_every_setting_is_heeded() -> None:
     environment = {
         "FHIR_GATEWAY_SOURCES": "s.toml",
         "FHIR_GATEWAY_LOG_SERVICE": "l.toml",
+        "FHIR_GATEWAY_MANDATES": "http://127.0.0.1:8090/mandates",
         "FHIR_GATEWAY_ISSUERS": "i.toml",
         "FHIR_GATEWAY_DATA_DIR": "d",
         "FHIR_GATEWAY_HOST": "0.0.0.0",  # noqa: S104 - only text here
@@ -94,6 +96,7 @@ def test_every_setting_is_heeded() -> None:
         sources=Path("s.toml"),
         issuers=Path("i.toml"),
         log_service=Path("l.toml"),
+        mandates="http://127.0.0.1:8090/mandates",
         data_dir=Path("d"),
         host="0.0.0.0",  # noqa: S104 - only text here
         port=80,
@@ -356,3 +359,22 @@ def test_a_unix_socket_is_a_place_to_listen() -> None:
         frozenset({"h", "localhost", "127.0.0.1", "::1"}),
         TrustedProxies(has_socket=True),
     )
+
+
+@pytest.mark.parametrize(
+    "url", ["http://register.example.org", "https://10.0.0.1/x", "http://127.0.0.1.nu/"]
+)
+def test_a_register_of_mandates_is_on_this_machine(url: str) -> None:
+    """Personal numbers go to no register on another machine."""
+    [fault] = faults(FHIR_GATEWAY_MANDATES=url)
+
+    assert fault == (
+        "FHIR_GATEWAY_MANDATES must be on loopback: only the sandbox has such a"
+        " register yet"
+    )
+
+
+@pytest.mark.parametrize("url", ["mandates", "http://a@127.0.0.1/", "http://"])
+def test_a_register_of_mandates_has_a_url(url: str) -> None:
+    """What is no URL is one fault."""
+    assert len(faults(FHIR_GATEWAY_MANDATES=url)) == 1
