@@ -143,13 +143,14 @@ class Identity:
         """Return who asks; see `Identifies`."""
         if authorization is None:
             return _ANYBODY
-        text = _bearer_token(authorization)
+        if len(authorization) > _MOST_BYTES:
+            raise Unauthenticated("The access token is too long.")
         at = epoch_seconds(self._clock())
         # Not the token itself: the memory of a process may be written out.
-        digest = sha256(text.encode("ascii")).digest()
+        digest = sha256(authorization.encode("utf-8", "surrogatepass")).digest()
         known = self._known.get(digest)
         if known is None or not known.holds(at):
-            known = self._verified(text, at)
+            known = self._verified(_bearer_token(authorization), at)
             self._remember(digest, known)
         _check_certificate(known.certificate, certificate)
         return known.principal
@@ -175,8 +176,6 @@ class Identity:
 
 
 def _bearer_token(authorization: str) -> str:
-    if len(authorization) > _MOST_BYTES:
-        raise Unauthenticated("The access token is too long.")
     if match := _BEARER.fullmatch(authorization):
         return match[1]
     # RFC 6750, 3.1: who authenticates in another way learns the way, and no error.

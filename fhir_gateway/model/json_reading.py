@@ -93,8 +93,10 @@ def _check_shape(text: str) -> None:
 def _check_text(value: Any) -> None:  # noqa: ANN401 - JSON is any value
     if isinstance(value, str):
         # No encoding can write a lone surrogate again.
-        if any("\ud800" <= character <= "\udfff" for character in value):
-            raise UnreadableJson("the body holds half of a surrogate pair")
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise UnreadableJson("the body holds half of a surrogate pair") from error
     elif isinstance(value, dict):
         for key, item in value.items():
             _check_text(key)
