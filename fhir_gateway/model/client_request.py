@@ -21,7 +21,7 @@ class RequestKey:
         fingerprint: What the request said, in a canonical form; stored likewise.
     """
 
-    client: str
+    client: str = field(repr=False)
     key: str = field(repr=False)
     fingerprint: str = field(repr=False)
 

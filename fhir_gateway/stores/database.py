@@ -250,16 +250,24 @@ def writing_without_timeout(engine: Engine) -> Iterator[Connection]:
             yield connection
 
 
-def lock_until_commit(connection: Connection, name: str) -> None:
+def lock_until_commit(connection: Connection, *names: str) -> None:
     """
-    Take the lock of that name, after a wait if need be, until the transaction ends.
+    Take the locks of some names, after a wait if need be, until the transaction ends.
 
+    The server sees a hash of each name, shows it in `pg_locks`, and may log it: a name
+    that holds anything personal must be a keyed hash itself (`Seal.lookups`). Give all
+    of these hashes: while keys change, two processes have at least one key in common.
     SQLite needs no such lock: it has one writer at a time.
     """
     if connection.dialect.name == "postgresql":
-        digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
-        key = int.from_bytes(digest, signed=True)
-        connection.execute(select(func.pg_advisory_xact_lock(key)))
+        # In one order everywhere: else two transactions could wait for each other.
+        keys = sorted(map(_lock_key, names))
+        connection.execute(select(*map(func.pg_advisory_xact_lock, keys)))
+
+
+def _lock_key(name: str) -> int:
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, signed=True)
 
 
 @contextmanager

@@ -2,10 +2,14 @@
 Privacy: nothing that is a resident's stands in clear, on the disk or in a text.
 """
 
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from granting import GRANT
+from sqlalchemy import event
 
 from fhir_gateway.model.booking import (
     Booking,
@@ -36,7 +40,9 @@ MARKED = SubjectOfCare(
     address="Markgatan 7",
 )
 REQUEST = RequestKey(
-    client="app", key="key of 191212121212", fingerprint="Efternamnson books"
+    client="resident\nhttps://idp\napp\n191212121212",
+    key="key of 191212121212",
+    fingerprint="Efternamnson books",
 )
 TEXT = "Hej Efternamnson, ta med legitimation"
 MARKS = [
@@ -121,6 +127,60 @@ def test_columns_hold_nothing_in_clear(journal: Journal, database: Database) -> 
     assert [mark for mark in MARKS if mark in text] == []
 
 
+def sent_to(database: Database) -> list[tuple[str, Any]]:
+    """Return a list of the statements that go to a database from now on."""
+    sent: list[tuple[str, Any]] = []
+
+    def note(*given: Any) -> None:
+        _, _, statement, parameters, _, _ = given
+        sent.append((statement, parameters))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    return sent
+
+
+def test_statements_hold_nothing_in_clear(journal: Journal, database: Database) -> None:
+    """A server may log each statement with its parameters: none of them is a mark."""
+    sent = sent_to(database)
+    _lived(journal)
+
+    text = repr(sent)
+    assert len(sent) > 20
+    assert [mark for mark in MARKS if mark in text] == []
+
+
+def locks_of(database: Database, *keys: str) -> set[int]:
+    """Return the locks that a request key takes at a server with some keys."""
+    sent = sent_to(database)
+    with suppress(RepeatedRequest):
+        Journal(database, Seal(keys)).requests.begin(REQUEST, lease=LEASE)
+    return {
+        lock
+        for statement, parameters in sent
+        if "pg_advisory_xact_lock" in statement
+        for lock in parameters.values()
+    }
+
+
+@pytest.mark.parametrize("new_url", ["postgresql"], indirect=True)
+def test_the_lock_of_a_request_key_shows_nothing(database: Database) -> None:
+    """Without the journal's key nobody can try which request key a lock belongs to."""
+    mine, other = Seal.new_key(), Seal.new_key()
+
+    assert locks_of(database, mine) == locks_of(database, mine)
+    assert not locks_of(database, mine) & locks_of(database, other)
+
+
+@pytest.mark.parametrize("new_url", ["postgresql"], indirect=True)
+def test_a_change_of_keys_keeps_repeats_apart(database: Database) -> None:
+    """At each step, servers before and after it still wait for each other."""
+    old, new = Seal.new_key(), Seal.new_key()
+    steps = [(old,), (old, new), (new, old), (new,)]
+
+    for before, after in pairwise(steps):
+        assert locks_of(database, *before) & locks_of(database, *after)
+
+
 def test_every_table_was_filled(journal: Journal, database: Database) -> None:
     """What the scan looks through is not empty."""
     _lived(journal)
@@ -130,6 +190,8 @@ def test_every_table_was_filled(journal: Journal, database: Database) -> None:
         "claim": 2,
         "decision": 3,
         "request": 1,
+        # Entries of the log of staff access: their own tests look at them.
+        "log_outbox": 0,
     }
 
 

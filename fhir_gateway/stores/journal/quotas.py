@@ -233,5 +233,4 @@ class Quotas:
 
 
 def _lock(connection: Connection, kind: str, hashes: Iterable[str]) -> None:
-    # All processes have the same keys, perhaps in different order.
-    lock_until_commit(connection, f"{kind} {min(hashes)}")
+    lock_until_commit(connection, *(f"{kind} {each}" for each in hashes))

@@ -38,8 +38,10 @@ from fhir_gateway.stores.sealing import Seal
 __all__ = ["Requests", "link_request", "refuse_repeat"]
 
 # What is hashed: the purpose of each keyed hash.
+_CLIENT: Final = "request client"
 _KEY: Final = "request key"
 _FINGERPRINT: Final = "request fingerprint"
+_LOCK: Final = "request lock"
 
 _KEPT_FOR: Final = timedelta(hours=24)
 
@@ -74,7 +76,7 @@ class Requests:
             RepeatedRequest: The key has been used before.
         """
         with self._database.writing() as connection:
-            _lock(connection, request)
+            _lock(connection, self._seal, request)
             connection.execute(
                 delete(requests).where(
                     *_is_of_key(request, self._seal),
@@ -189,7 +191,7 @@ def refuse_repeat(
     """
     if request is None:
         return
-    _lock(connection, request)
+    _lock(connection, seal, request)
     row = _find_row(connection, seal, request)
     if row is not None and (
         row.intent is not None
@@ -221,7 +223,7 @@ def _insert(
 ) -> None:
     connection.execute(
         insert(requests).values(
-            client=request.client,
+            client=seal.lookup(_CLIENT, request.client),
             key_hmac=seal.lookup(_KEY, request.key),
             fingerprint_hmac=seal.lookup(_FINGERPRINT, request.fingerprint),
             intent=intent,
@@ -232,13 +234,14 @@ def _insert(
     )
 
 
-def _lock(connection: Connection, request: RequestKey) -> None:
-    lock_until_commit(connection, f"request {request.client} {request.key}")
+def _lock(connection: Connection, seal: Seal, request: RequestKey) -> None:
+    hashes = seal.lookups(_LOCK, f"{request.client}\0{request.key}")
+    lock_until_commit(connection, *(f"request {each}" for each in hashes))
 
 
 def _is_of_key(request: RequestKey, seal: Seal) -> tuple[Any, ...]:
     return (
-        requests.c.client == request.client,
+        requests.c.client.in_(seal.lookups(_CLIENT, request.client)),
         requests.c.key_hmac.in_(seal.lookups(_KEY, request.key)),
     )
 

@@ -258,6 +258,7 @@ Index(
 requests: Final = Table(
     "request",
     metadata,
+    # A keyed hash: an issuer's name of a user may be a personal number.
     Column("client", Text, primary_key=True),
     # Clients choose their keys, and one may choose a personal number.
     Column("key_hmac", Text, primary_key=True),
