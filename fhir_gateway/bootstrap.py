@@ -20,12 +20,13 @@ import structlog
 from fhir_gateway.access.audit import AuditTrail
 from fhir_gateway.access.audit_events import AuditEvents
 from fhir_gateway.access.gatekeeper import Gatekeeper
-from fhir_gateway.access.identity import OpenDemo
+from fhir_gateway.access.identity import Identity, OpenDemo
 from fhir_gateway.access.issuers import (
     TrustedIssuers,
     WrongIssuers,
     load_issuers,
 )
+from fhir_gateway.access.key_set import KeySet
 from fhir_gateway.access.limits import Limits
 from fhir_gateway.access.may_act import MayAct, NobodyElse
 from fhir_gateway.access.staff_log import StaffLog
@@ -134,6 +135,7 @@ class Program:
     Attributes:
         view: A web process starts it.
         search_hints: A web process starts it.
+        identity: Likewise; None in an open demo.
         refreshes: One for each source.
         share: A worker runs it: it runs the refresh of each source that it has leased.
         reconciliation: A worker runs it.
@@ -147,6 +149,7 @@ class Program:
     journal: Journal
     view: SlotView
     search_hints: SearchHints
+    identity: Identity | None
     app: GatewayApp
     refreshes: tuple[SourceRefresh, ...]
     share: WorkerShare
@@ -374,6 +377,14 @@ def _may_act(settings: Settings) -> MayAct:
     return MandateRegister(settings.mandates)
 
 
+def _identity(trusted: TrustedIssuers, clock: Clock) -> Identity:
+    return Identity(
+        [KeySet(each) for each in trusted.issuers],
+        trusted.clients,
+        clock=clock,
+    )
+
+
 def _absolute(path: Path) -> Path:
     try:
         return path.absolute()
@@ -560,6 +571,7 @@ def program(
         else read_issuers(settings.issuers, audience=settings.base_url)
     )
     log_service = read_log_service(settings.log_service, issuers)
+    identity = None if issuers is None else _identity(issuers, clock)
     configured, meanings = read_sources(settings.sources, vocabulary)
     sources: Mapping[SourceName, Source] = {
         each.source.name: each.source for each in configured
@@ -651,7 +663,7 @@ def program(
         audit_events=AuditEvents(audit),
         held=held,
         view=view,
-        identity=OpenDemo(),
+        identity=identity or OpenDemo(),
         gatekeeper=Gatekeeper(
             booking.find_owner,
             _may_act(settings),
@@ -659,10 +671,11 @@ def program(
                 AuditTrail(audit, sources.values(), present_request_id),
                 StaffLog(outbox, clock=clock),
             ),
-            is_open_to_anybody=True,
+            is_open_to_anybody=settings.public_search,
             clock=clock,
         ),
         limits=limits,
+        issuers=() if issuers is None else issuers.issuers,
         started_at=clock(),
     )
     try:
@@ -673,6 +686,7 @@ def program(
             journal=journal,
             view=view,
             search_hints=search_hints,
+            identity=identity,
             app=create_app(gateway),
             refreshes=refreshes,
             share=WorkerShare(

@@ -70,6 +70,9 @@ _LONGEST_SOCKET: Final = 107
 
 ENVIRONMENT: Final = {
     "FHIR_GATEWAY_SOURCES": "the TOML file of sources; default sources.toml",
+    "FHIR_GATEWAY_PUBLIC_SEARCH": (
+        "yes to let anybody search free times and units without a token; default no"
+    ),
     "FHIR_GATEWAY_ISSUERS": (
         "the TOML file of trusted issuers of access tokens; default: none"
     ),
@@ -174,6 +177,7 @@ class Settings:
     Attributes:
         hosts: The names that clients may call the server by, in lower case, without a
             port; an address of IPv6 without brackets.
+        public_search: Free times and units can be searched without a token.
         issuers: None without access tokens.
         log_service: None without staff access.
         mandates: The URL of a register; None where nobody acts for another person.
@@ -188,6 +192,7 @@ class Settings:
     """
 
     sources: Path
+    public_search: bool
     issuers: Path | None
     log_service: Path | None
     mandates: str | None
@@ -275,6 +280,7 @@ class Settings:
         issuers = _text(environment, "FHIR_GATEWAY_ISSUERS")
         log_service = _text(environment, "FHIR_GATEWAY_LOG_SERVICE")
         mandates = _on_loopback(environment, "FHIR_GATEWAY_MANDATES", faults)
+        public_search = _yes(environment, "FHIR_GATEWAY_PUBLIC_SEARCH", faults)
         data_dir = Path(_text(environment, "FHIR_GATEWAY_DATA_DIR") or ".fhir-gateway")
         journal_keys = _journal_keys(environment, faults)
         redis = _text(environment, "REDIS_URL") or None
@@ -294,6 +300,7 @@ class Settings:
             raise WrongSettings(faults)
         return cls(
             sources=Path(_text(environment, "FHIR_GATEWAY_SOURCES") or "sources.toml"),
+            public_search=public_search,
             issuers=Path(issuers) if issuers else None,
             log_service=Path(log_service) if log_service else None,
             mandates=mandates,
@@ -427,6 +434,13 @@ def _number(
         )
         return default
     return int(text)
+
+
+def _yes(environment: Mapping[str, str], name: str, faults: list[str]) -> bool:
+    text = _text(environment, name).lower()
+    if text not in ("", "yes", "no"):
+        faults.append(f"{name} must be yes or no")
+    return text == "yes"
 
 
 def _hosts(

@@ -38,6 +38,9 @@ def running() -> Iterator[GatewayApp]:
         stack.callback(made.view.stop)
         made.search_hints.start()
         stack.callback(made.search_hints.stop)
+        if made.identity is not None:
+            made.identity.start()
+            stack.callback(made.identity.stop)
         yield made.app
 
 

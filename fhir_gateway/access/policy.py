@@ -12,7 +12,7 @@ from typing import Final
 
 from fhir_gateway.model.principal import Purpose, Role
 
-__all__ = ["OPEN_TYPES", "POLICY", "Interaction", "Row", "Rule", "row_of"]
+__all__ = ["POLICY", "Interaction", "Row", "Rule", "row_of"]
 
 
 _LETTERS: Final = {
@@ -86,14 +86,18 @@ class Row:
     purposes: frozenset[Purpose]
 
 
-OPEN_TYPES: Final = (
-    *("Slot", "Schedule", "HealthcareService", "Location", "Organization"),
-    *("Practitioner", "PractitionerRole"),
-)
 _READING: Final = ("read", "search-type")
 _OPEN: Final = frozenset(
     {
-        *(Interaction(type_, name) for type_ in OPEN_TYPES for name in _READING),
+        *(
+            Interaction(type_, "read")
+            for type_ in (
+                *("Slot", "Schedule", "HealthcareService", "Location"),
+                *("Organization", "Practitioner", "PractitionerRole"),
+            )
+        ),
+        Interaction("Slot", "search-type"),
+        Interaction("HealthcareService", "search-type"),
         # It proposes free times, and names no person.
         Interaction("Appointment", "$find"),
     }

@@ -5,7 +5,7 @@ CapabilityStatement (FHIR R4, 5.3), derived from the registered routes and schem
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from fhir_gateway.fhir.search_parameters import (
     IncludeParameter,
@@ -15,7 +15,28 @@ from fhir_gateway.fhir.search_schema import SearchSchema
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.timekeeping import instant_text
 
-__all__ = ["OperationCapability", "ResourceCapability", "capability_statement"]
+__all__ = [
+    "OAuthEndpoints",
+    "OperationCapability",
+    "ResourceCapability",
+    "capability_statement",
+]
+
+_OAUTH_URIS: Final = (
+    "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+)
+_SECURITY_SERVICE: Final = (
+    "http://terminology.hl7.org/CodeSystem/restful-security-service"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OAuthEndpoints:
+    """Where a client gets a token; None for what the issuer does not say."""
+
+    authorize: str | None = None
+    token: str | None = None
+    introspect: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +82,19 @@ def capability_statement(
     software_version: str,
     started_at: datetime,
     vocabulary: Vocabulary,
+    oauth: OAuthEndpoints | None = None,
 ) -> dict[str, Any]:
-    """Return the CapabilityStatement of a server."""
+    """
+    Return the CapabilityStatement of a server.
+
+    Args:
+        resources: What it does with each type.
+        base_url: The server's FHIR base.
+        software_version: Our version.
+        started_at: When it started.
+        vocabulary: Our canonicals.
+        oauth: Where a client gets a token; None for a server that needs none.
+    """
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -79,6 +111,7 @@ def capability_statement(
         "rest": [
             {
                 "mode": "server",
+                **({} if oauth is None else {"security": _security(oauth)}),
                 "documentation": (
                     "A search for a resident's appointments is made by POST to _search:"
                     " a personal number is never in a URL. Unknown search parameters"
@@ -87,6 +120,41 @@ def capability_statement(
                 "resource": [_resource(each, vocabulary) for each in resources],
             }
         ],
+    }
+
+
+def _security(oauth: OAuthEndpoints) -> dict[str, Any]:
+    """Return what a client needs to be let in (SMART App Launch 2.2, conformance)."""
+    endpoints = [
+        {"url": name, "valueUri": url}
+        for name, url in (
+            ("authorize", oauth.authorize),
+            ("token", oauth.token),
+            ("introspect", oauth.introspect),
+        )
+        if url is not None
+    ]
+    return {
+        **(
+            {"extension": [{"url": _OAUTH_URIS, "extension": endpoints}]}
+            if oauth.token is not None
+            else {}
+        ),
+        "service": [
+            {
+                "coding": [
+                    {
+                        "system": _SECURITY_SERVICE,
+                        "code": "SMART-on-FHIR",
+                        "display": "SMART-on-FHIR",
+                    }
+                ]
+            }
+        ],
+        "description": (
+            "Bearer tokens of the trusted issuers (OAuth 2.0), with SMART scopes of"
+            " version 2: see .well-known/smart-configuration."
+        ),
     }
 
 

@@ -8,6 +8,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 import orjson
 from flask import Flask, Response, request
+from werkzeug.exceptions import NotFound
 
 from fhir_gateway import VERSION
 from fhir_gateway.access.policy import Interaction
@@ -38,6 +39,11 @@ from fhir_gateway.web.resource import (
     register,
 )
 from fhir_gateway.web.slot import slot_routes
+from fhir_gateway.web.smart_configuration import (
+    PATH,
+    oauth_endpoints,
+    smart_configuration,
+)
 
 __all__ = ["HEALTHY", "GatewayApp", "create_app", "resource_routes"]
 
@@ -115,6 +121,12 @@ def create_app(gateway: Gateway) -> GatewayApp:
         software_version=VERSION,
         started_at=gateway.started_at,
         vocabulary=gateway.vocabulary,
+        oauth=oauth_endpoints(gateway.issuers),
+    )
+    app.add_url_rule(
+        f"{FHIR_PREFIX}{PATH}",
+        "smart-configuration",
+        lambda: _smart_configuration(gateway),
     )
     app.add_url_rule(
         f"{FHIR_PREFIX}/metadata", "metadata", lambda: _metadata(statement)
@@ -136,6 +148,21 @@ def resource_routes(gateway: Gateway) -> tuple[ResourceRoutes, ...]:
         *directory_routes(gateway),
         appointment_routes(gateway),
         audit_event_routes(gateway),
+    )
+
+
+def _smart_configuration(gateway: Gateway) -> Response:
+    """
+    Answer where clients get tokens.
+
+    Raises:
+        NotFound: This server takes no tokens: it is an open demo.
+    """
+    if not gateway.issuers:
+        raise NotFound
+    return Response(
+        orjson.dumps(smart_configuration(gateway.issuers)),
+        content_type="application/json",
     )
 
 

@@ -9,6 +9,7 @@ from fhir_gateway.access.audit_events import AuditEvents
 from fhir_gateway.access.gatekeeper import Gatekeeper
 from fhir_gateway.access.identity import Identifies
 from fhir_gateway.access.limits import Limits
+from fhir_gateway.access.issuers import Issuer
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.services.booking.booking import BookingService
 from fhir_gateway.services.booking.client_requests import ClientRequests
@@ -34,6 +35,7 @@ class Gateway:
         identity: Finds out who sends a request.
         gatekeeper: Decides what they may do.
         limits: Counts what each client does.
+        issuers: The issuers of tokens; none in an open demo.
         started_at: When this process started.
     """
 
@@ -52,4 +54,5 @@ class Gateway:
     identity: Identifies
     gatekeeper: Gatekeeper
     limits: Limits
+    issuers: tuple[Issuer, ...]
     started_at: datetime

@@ -30,6 +30,7 @@ def test_an_empty_environment_is_enough() -> None:
     """Without any setting the program runs on loopback with stores of its own."""
     assert Settings.from_environment({}) == Settings(
         sources=Path("sources.toml"),
+        public_search=False,
         issuers=None,
         log_service=None,
         mandates=None,
@@ -62,6 +63,7 @@ def test_every_setting_is_heeded() -> None:
         "FHIR_GATEWAY_SOURCES": "s.toml",
         "FHIR_GATEWAY_LOG_SERVICE": "l.toml",
         "FHIR_GATEWAY_MANDATES": "http://127.0.0.1:8090/mandates",
+        "FHIR_GATEWAY_PUBLIC_SEARCH": "Yes",
         "FHIR_GATEWAY_ISSUERS": "i.toml",
         "FHIR_GATEWAY_DATA_DIR": "d",
         "FHIR_GATEWAY_HOST": "0.0.0.0",  # noqa: S104 - only text here
@@ -94,6 +96,7 @@ def test_every_setting_is_heeded() -> None:
     assert environment.keys() == ENVIRONMENT.keys()
     assert Settings.from_environment(environment) == Settings(
         sources=Path("s.toml"),
+        public_search=True,
         issuers=Path("i.toml"),
         log_service=Path("l.toml"),
         mandates="http://127.0.0.1:8090/mandates",
