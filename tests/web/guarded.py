@@ -84,10 +84,12 @@ def served_keys() -> Iterator[str]:
     server = make_server("127.0.0.1", 0, app)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/jwks"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/jwks"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def issuers_file(folder: Path, jwks_uri: str) -> Path:

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 from fhir_gateway.access.policy import POLICY, Interaction, Rule, row_of
 from fhir_gateway.model.principal import Role
+from fhir_gateway.sandbox_sources import write_log_service
 from web.guarded import Guarded, issuers_file, served_keys, token_for
 from web.running import OtherPrograms, fill, own_regions
 
@@ -26,11 +27,12 @@ def _guarded(
 ) -> Iterator[Guarded]:
     folder: Path = tmp_path_factory.mktemp("guarded")
     with (
-        own_regions(folder) as (_, sources),
+        own_regions(folder) as (sandbox, sources),
         served_keys() as jwks_uri,
         other_programs.start(
             sources=sources,
             issuers=issuers_file(folder, jwks_uri),
+            log_service=write_log_service(folder, sandbox.server.url),
             public_search=True,
         ) as made,
     ):
