@@ -8,8 +8,8 @@ from datetime import datetime
 from fhir_gateway.access.audit_events import AuditEvents
 from fhir_gateway.access.gatekeeper import Gatekeeper
 from fhir_gateway.access.identity import Identifies
-from fhir_gateway.access.limits import Limits
 from fhir_gateway.access.issuers import Issuer
+from fhir_gateway.access.limits import Limits
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.services.booking.booking import BookingService
 from fhir_gateway.services.booking.client_requests import ClientRequests
