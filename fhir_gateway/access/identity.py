@@ -170,9 +170,18 @@ class Identity:
         with self._lock:
             self._known.pop(digest, None)
             self._known[digest] = known
-            if len(self._known) > self._most_remembered:
-                # The first is the one that was verified longest ago.
+            # The first is the one that was verified longest ago. Nobody's number stays
+            # in memory for longer than it is of use.
+            while (
+                len(self._known) > self._most_remembered
+                or next(iter(self._known.values())).since + _REMEMBERED_S <= known.since
+            ):
                 del self._known[next(iter(self._known))]
+
+    @property
+    def remembered(self) -> int:
+        """Return how many verified tokens are remembered."""
+        return len(self._known)
 
 
 def _bearer_token(authorization: str) -> str:

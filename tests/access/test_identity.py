@@ -241,6 +241,19 @@ def test_no_more_than_so_many_tokens_are_remembered() -> None:
     assert kept == [True, True, True, False]
 
 
+def test_a_token_is_forgotten_after_a_minute() -> None:
+    """The next token that is verified removes those that are of no use any more."""
+    clock = Watch()
+    asked = identity(clock=clock)
+    for number in range(3):
+        asked.principal_of(bearer({**RESIDENT, "jti": f"number-{number}"}))
+    clock.wind(60)
+
+    asked.principal_of(f"Bearer {TOKEN}")
+
+    assert asked.remembered == 1
+
+
 def test_a_token_of_another_issuer_is_another_persons() -> None:
     """The same `sub` at two issuers is two principals."""
     other = "https://other.example.org"
