@@ -10,12 +10,14 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fhir_gateway.access.policy import OPEN_TYPES
 from fhir_gateway.access.scope import Extent, extent_of
 from fhir_gateway.model.principal import Role
 
 ALL = Extent()
-TYPES = (*OPEN_TYPES, "Appointment", "AuditEvent")
+TYPES = (
+    *("Slot", "Schedule", "HealthcareService", "Location", "Organization"),
+    *("Practitioner", "PractitionerRole", "Appointment", "AuditEvent"),
+)
 CONTEXTS = {
     Role.RESIDENT: {"patient", "user"},
     Role.STAFF: {"user"},
