@@ -25,6 +25,7 @@ from fhir_gateway.listening import CannotListen, listening_address
 from fhir_gateway.model.private_file import opener
 from fhir_gateway.sandbox_sources import (
     COVID_VACCINATION,
+    write_issuers,
     write_log_service,
     write_sources,
 )
@@ -114,6 +115,11 @@ def _run_parts(  # noqa: PLR0917 - one caller, and all different
             **os.environ,
             "FHIR_GATEWAY_SOURCES": str(sources),
             "FHIR_GATEWAY_LOG_SERVICE": str(write_log_service(folder, sandbox_url)),
+            "FHIR_GATEWAY_ISSUERS": str(
+                write_issuers(folder, sandbox_url, settings.base_url)
+            ),
+            "FHIR_GATEWAY_MANDATES": f"{sandbox_url}/mandates",
+            "FHIR_GATEWAY_PUBLIC_SEARCH": "yes",
             "FHIR_GATEWAY_DATA_DIR": str(folder),
             "REDIS_URL": redis.url,
             "FHIR_GATEWAY_DRAINS_FOR_S": "0",
