@@ -4,7 +4,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test torture bench wheels check format lint types imports spelling postman profiles clean
+.PHONY: help setup demo test torture bench wheels check format lint types imports spelling security audit postman profiles clean
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -53,7 +53,7 @@ torture: $(READY) ## book under faults and kills until it hurts: BOOKINGS, KILLS
 bench: $(READY) ## measure what searches cost, as ratios to a floor
 	@$(BIN)/python -m bench.run
 
-check: lint types imports spelling ## format, lint, types, layers, spelling
+check: lint types imports spelling security ## format, lint, types, layers, spelling, bandit
 
 format: $(READY) ## format the code
 	@$(BIN)/ruff format
@@ -71,6 +71,14 @@ imports: $(READY)
 
 spelling: $(READY)
 	@$(BIN)/codespell README.md CONTRIBUTING.md CHANGELOG.md docs fhir_gateway tests
+
+security: $(READY)
+	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive fhir_gateway .ci
+
+audit: $(READY) ## look for pinned packages with known vulnerabilities
+	@test -x $(VENV)/audit/bin/pip-audit || { $(BIN)/python -m venv $(VENV)/audit && \
+		$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit; }
+	@$(BIN)/python .ci/audit.py $(VENV)/audit/bin/pip-audit constraints.txt
 
 postman: ## run the Postman collection against a running demo
 	@if command -v npm >/dev/null; then \
