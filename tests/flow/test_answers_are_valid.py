@@ -127,6 +127,16 @@ class Answers:
             )
         )
 
+    def find_records(self, number: str) -> dict[str, Any]:
+        """Keep the answer to a search for the audit records about a resident."""
+        return self.keep(
+            requests.post(
+                f"{self.base}/AuditEvent/_search",
+                data={"patient.identifier": f"{PERSONNUMMER}|{number}"},
+                timeout=30,
+            )
+        )
+
     def slots(self, region: str, code: str = COVID_VACCINATION) -> Iterator[str]:
         """Yield the ids of free slots of a region."""
         bundle = requests.get(
@@ -203,6 +213,8 @@ def bookings(answers: Answers, sandbox: Sandbox, numbers: Iterator[str]) -> None
         sandbox.spoil(region, "error", text="Ring oss.")
         answers.book(region, number)
         sandbox.heal()
+        records = answers.find_records(number)
+        answers.get(f"AuditEvent/{records['entry'][0]['resource']['id']}")
     invited = answers.find(_TOLVAN)
     for entry in invited["entry"]:
         if entry["search"]["mode"] == "match":
@@ -242,6 +254,7 @@ def operations(answers: Answers, sandbox: Sandbox, numbers: Iterator[str]) -> No
         answers.call("book", book(next(answers.slots("norr")), number))
         sandbox.heal()
         answers.call("book", parameters(text("colour", "red")))
+        answers.find_records(number)
 
 
 def refusals(answers: Answers, number: str) -> None:

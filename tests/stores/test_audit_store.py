@@ -2,7 +2,10 @@
 The audit trail: what is stored, who finds it, and what happens when it cannot be.
 """
 
+import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -28,6 +31,25 @@ from fhir_gateway.stores.sealing import Seal, SealBroken
 from .audit_entries import NURSE, TOLVAN, entry, resident
 from .conftest import number
 
+_APPEND = """
+import sys
+from forked import in_processes
+from fhir_gateway.stores.audit import AuditStore
+from fhir_gateway.stores.database import Database
+from fhir_gateway.stores.sealing import Seal
+from stores.audit_entries import entry
+
+url, key = sys.argv[1:]
+
+def append(process):
+    database = Database(url)
+    store = AuditStore(database, Seal([key]))
+    for _ in range(20):
+        store.append(entry())
+    database.close()
+
+print(in_processes(4, append))
+"""
 OpenDatabase = Callable[[str], Database]
 
 
@@ -395,6 +417,23 @@ def test_threads_without_a_shared_group_append_one_chain(
 
     found = verify(database, seal)
     assert (failed, found.rows, found.fault) == ([], 40, None)
+
+
+def test_processes_append_one_chain(url: str, keys: tuple[str, ...]) -> None:
+    """Four processes at once lose nothing, and the chain holds."""
+    finished = subprocess.run(
+        [sys.executable, "-c", _APPEND, url, *keys],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+    database = Database(url)
+    found = verify(database, Seal(keys))
+    database.close()
+    assert finished.stdout == "[0, 0, 0, 0]\n"
+    assert (found.rows, found.fault) == (80, None)
 
 
 def test_a_failed_group_fails_for_each_member(
