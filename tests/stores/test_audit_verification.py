@@ -241,6 +241,23 @@ def test_another_history_is_found_by_a_noted_head(trail: Database, seal: Seal) -
     assert verify(trail, seal, expected=noted).fault is not None
 
 
+def test_a_row_of_another_history_is_found(trail: Database, seal: Seal) -> None:
+    """A row that this server wrote before a restore does not fit into the new chain."""
+    with trail.writing() as connection:
+        old = _row(connection, 5)
+        _roll_the_head_back(connection, seal)
+        _remove(connection, 5, 6)
+    for _ in range(3):
+        AuditStore(trail, seal).append(entry())
+    with trail.writing() as connection:
+        _remove(connection, 5)
+        connection.execute(events.insert(), [old])
+
+    assert verify(trail, seal).fault == Fault(
+        6, "the row was written after another row than the one before it"
+    )
+
+
 def test_an_untouched_trail_holds(trail: Database, seal: Seal) -> None:
     """Each row is counted, and the head is the last row's."""
     seen: list[tuple[int, int]] = []
