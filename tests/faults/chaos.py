@@ -132,6 +132,7 @@ class _Run:
             self._world, operations, frozenset(self._telephone.persons)
         )
         broken = violations(evidence)
+        broken.extend(self._driver.intrusions)
         if self._driver.tried < self._plan.bookings:
             broken.append(f"time: only {self._driver.tried} bookings were tried")
         result = Result(
@@ -150,6 +151,7 @@ class _Run:
                 str(each.status or ("no answer" if each.status is None else "refused"))
                 for each in operations
             ),
+            "asked for what is not theirs": Counter({"refused": self._driver.snooped}),
             "faults": Counter(
                 {
                     fault.text: count

@@ -38,6 +38,7 @@ _MOST_KEPT: Final = 4000
 _SHARE_ALIKE: Final = 0.85
 _SHARE_KEYED: Final = 0.4
 _SHARE_HELD: Final = 0.1
+_SHARE_BY_STAFF: Final = 0.1
 _SHARE_OF_OPERATIONS: Final = 0.3
 # Those that need to know no more of an appointment than its id.
 _MOVED_BY: Final = ("argonaut", "medplum")
@@ -70,7 +71,13 @@ class Client:
         self._history = history
 
     def hold(
-        self, part: Part, person: str, slot: SlotToBook, *, dialect: str = "plain"
+        self,
+        part: Part,
+        person: str,
+        slot: SlotToBook,
+        *,
+        dialect: str = "plain",
+        role: str = "resident",
     ) -> Operation:
         """Hold a slot; no region hears of it."""
         return self._do(
@@ -85,6 +92,7 @@ class Client:
             "/fhir/Appointment/$hold",
             _named(HOLDS[dialect](slot.token, person)),
             FHIR_JSON,
+            role=role,
         )
 
     def book(
@@ -95,6 +103,7 @@ class Client:
         *,
         key: str | None = None,
         dialect: str = "rest",
+        role: str = "resident",
     ) -> Operation:
         """Book a slot, under a key of the client's if there is one."""
         is_rest = dialect == "rest"
@@ -112,6 +121,7 @@ class Client:
             _named(body),
             FHIR_JSON,
             {} if key is None else {"Idempotency-Key": key},
+            role=role,
         )
 
     def move(
@@ -185,6 +195,37 @@ class Client:
             f"/fhir/Appointment/{identifier}",
         )
 
+    def snoop(self, part: Part, person: str | None, role: str, use: str) -> int | None:
+        """
+        Ask for somebody else's appointment; return the status, None without an answer.
+
+        Args:
+            part: Whom to ask.
+            person: Who asks.
+            role: Their role.
+            use: Method and path.
+        """
+        method, _, path = use.partition(" ")
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", part.port, timeout=_TIMEOUT_S
+        )
+        headers = {
+            "Authorization": f"Bearer {self._world.token(role, person)}",
+            "Content-Type": JSON_PATCH if method == "PATCH" else FHIR_JSON,
+        }
+        body = json.dumps([{"op": "replace", "path": "/status", "value": "cancelled"}])
+        try:
+            connection.request(
+                method, path, body=body if method == "PATCH" else None, headers=headers
+            )
+            with connection.getresponse() as answer:
+                answer.read()
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+        return answer.status
+
     def _call(
         self,
         part: Part,
@@ -206,12 +247,14 @@ class Client:
         body: Any = None,
         content_type: str | None = None,
         more_headers: Mapping[str, str] = MappingProxyType({}),
+        role: str = "resident",
     ) -> Operation:
         connection = http.client.HTTPConnection(
             "127.0.0.1", part.port, timeout=_TIMEOUT_S
         )
         operation.began = self._world.clock.seconds()
-        headers = dict(more_headers)
+        token = self._world.token(role, operation.person)
+        headers = {"Authorization": f"Bearer {token}", **more_headers}
         if content_type:
             headers["Content-Type"] = content_type
         document = None if body is None else json.dumps(body).encode()
@@ -334,6 +377,8 @@ class Driver:
         cold: Slots that hardly two want.
         tried: How many bookings have been tried so far.
         is_stopped: Set to end before all have been tried.
+        snooped: How often somebody asked for what is not theirs.
+        intrusions: Each time that they were not refused.
     """
 
     world: World
@@ -346,6 +391,8 @@ class Driver:
     goes_on: Callable[[], bool] = lambda: False
     tried: int = 0
     is_stopped: bool = False
+    snooped: int = 0
+    intrusions: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _known: list[_Known] = field(default_factory=list)
     _alike: dict[tuple[str, str | None], list[SlotToBook]] = field(default_factory=dict)
@@ -382,6 +429,8 @@ class Driver:
                     return
             elif draw < 0.68:
                 self._move(client, known, chance)
+            elif draw < 0.71:
+                self._snoop(client, known, chance)
             elif draw < 0.8:
                 dialect = _dialect(_CANCELLED_BY, chance)
                 self._tried_again(
@@ -405,23 +454,31 @@ class Driver:
             self.tried += 1
             person = next(self._numbers)
         slot = self._slot(chance)
+        role = "staff" if chance.random() < _SHARE_BY_STAFF else "resident"
         if chance.random() < self.world.mix.sold_elsewhere:
             self.telephone.book(slot)
-        key = f"{int(person):x}" if chance.random() < _SHARE_KEYED else None
+        # Staff see no booking, so that only a key finds what a lost answer said.
+        is_keyed = role == "staff" or chance.random() < _SHARE_KEYED
+        key = f"{int(person):x}" if is_keyed else None
         if chance.random() < _SHARE_HELD:
             holder = chance.choice(tuple(HOLDS))
             self._tried_again(
-                lambda part: client.hold(part, person, slot, dialect=holder), chance
+                lambda part: client.hold(part, person, slot, dialect=holder, role=role),
+                chance,
             )
         dialect = _dialect(tuple(BOOKINGS), chance)
         operation = self._tried_again(
-            lambda part: client.book(part, person, slot, key=key, dialect=dialect),
+            lambda part: client.book(
+                part, person, slot, key=key, dialect=dialect, role=role
+            ),
             chance,
         )
         if operation.outcome is not Outcome.NO and chance.random() < 0.1:
             # A client that is not sure asks again, in the same words.
             again = self._tried_again(
-                lambda part: client.book(part, person, slot, key=key, dialect=dialect),
+                lambda part: client.book(
+                    part, person, slot, key=key, dialect=dialect, role=role
+                ),
                 chance,
             )
             operation = again if again.appointment else operation
@@ -435,6 +492,29 @@ class Driver:
                 else:
                     self._known[chance.randrange(_MOST_KEPT)] = known
         return True
+
+    def _snoop(self, client: Client, known: _Known, chance: random.Random) -> None:
+        """Let somebody ask for an appointment that is not theirs."""
+        here = f"/fhir/Appointment/{known.identifier}"
+        use = chance.choice(
+            (
+                f"GET {here}",
+                f"PATCH {here}",
+                f"POST {here}/$cancel",
+                f"POST {here}/$book",
+            )
+        )
+        role = chance.choice(("resident", "staff", "operator"))
+        stranger = next(persons(range(238, 240))) if role == "resident" else None
+        status = client.snoop(chance.choice(self.world.gateways), stranger, role, use)
+        expected = {"resident": 404, "staff": 404 if "$book" in use else 403}
+        with self._lock:
+            self.snooped += 1
+            # 503 where it cannot be recorded; None where a process ended.
+            if status not in (None, 503, expected.get(role, 403)):
+                self.intrusions.append(
+                    f"access: {use.partition(' ')[0]} by {role}: {status}"
+                )
 
     def _move(self, client: Client, known: _Known, chance: random.Random) -> None:
         alike = self._alike.get(_kind_of(known.slot), ())

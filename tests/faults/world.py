@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import IO, Any, Final, Self
 
 from sqlalchemy import func, select
+from web.guarded import issuers_file, served_keys, token_for
 
 from faults.fault import UNHARMED, Fault, Mix
 from faults.mutants import MUTANTS
@@ -38,7 +39,7 @@ from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.timekeeping import civil_time_text
 from fhir_gateway.model.timeslot import Schedule, Timeslot, TimeslotToken
 from fhir_gateway.sandbox.server import SandboxServer
-from fhir_gateway.sandbox_sources import write_sources
+from fhir_gateway.sandbox_sources import write_log_service, write_sources
 from fhir_gateway.settings import Settings
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
@@ -255,6 +256,7 @@ class World:
             }
             redis = stack.enter_context(EmbeddedRedis(folder))
             self.redis_url = redis.url
+            self._jwks_uri = stack.enter_context(served_keys())
             self._offer_adapters()
             self.slots = self._fill()
             self._compose(mutant, database_url)
@@ -436,6 +438,10 @@ class World:
 
     # Looking.
 
+    def token(self, role: str, person: str | None = None) -> str:
+        """Return an access token that is valid now, by the run's clock."""
+        return token_for(role, person, at=int(self.clock.seconds()))
+
     def ledger(self, region: str) -> dict[str, Any]:
         """Return a region's received writes in this run, and what is booked there."""
         whole = self._whole_ledger(region)
@@ -526,9 +532,18 @@ class World:
             "FHIR_GATEWAY_BASE_URL": "http://gateway.test/fhir",
             "FHIR_GATEWAY_JOURNAL_KEYS": Seal.new_key(),
             # A few residents book all the time, in time that runs fast.
-            "FHIR_GATEWAY_LIMIT_HOLDS": "1000000",
-            "FHIR_GATEWAY_LIMIT_HOLDS_AN_HOUR": "1000000",
-            "FHIR_GATEWAY_LIMIT_RESIDENT_BOOKINGS": "1000000",
+            **{
+                f"FHIR_GATEWAY_LIMIT_{name}": "1000000"
+                for name in (
+                    *("SEARCHES", "REGION_CALLS", "FAILED_LOOKS", "REQUEST_KEYS"),
+                    *("HOLDS", "HOLDS_AN_HOUR", "RESIDENT_BOOKINGS"),
+                )
+            },
+            "FHIR_GATEWAY_PUBLIC_SEARCH": "yes",
+            "FHIR_GATEWAY_ISSUERS": str(issuers_file(self.folder, self._jwks_uri)),
+            "FHIR_GATEWAY_LOG_SERVICE": str(
+                write_log_service(self.folder, self.sandbox.url)
+            ),
             "DATABASE_URL": database_url,
         }
 

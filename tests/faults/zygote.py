@@ -117,6 +117,8 @@ def _run(part: dict[str, Any]) -> None:
         with suppress(Exception):
             made.view.catch_up()
         made.view.start()
+        if made.identity is not None:
+            made.identity.start()
         if part["role"] == "reconciler":
             _say({"ready": os.getpid()})
             made.reconciliation.run(threading.Event())

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -45,13 +46,16 @@ _SCOPES: Final = {
 _LASTS: Final = timedelta(minutes=50)
 
 
-def token_for(role: str, number: str | None = None, **claims: Any) -> str:
+def token_for(
+    role: str, number: str | None = None, *, at: int | None = None, **claims: Any
+) -> str:
     """
     Return a token of a role.
 
     Args:
         role: resident, staff, system (of the region norr) or operator.
         number: The resident's.
+        at: When it is made, in seconds since 1970; None for now.
         claims: Further claims; None removes one.
     """
     base = {
@@ -60,7 +64,7 @@ def token_for(role: str, number: str | None = None, **claims: Any) -> str:
         "system": SYSTEM,
         "operator": OPERATOR,
     }[role]
-    at = epoch_seconds(now())
+    at = epoch_seconds(now()) if at is None else at
     wanted = (
         base
         | {
@@ -70,7 +74,11 @@ def token_for(role: str, number: str | None = None, **claims: Any) -> str:
             "jti": str(uuid4()),
             "scope": _SCOPES[role],
         }
-        | ({"sub": f"resident {hash(number)}"} if role == "resident" else {})
+        | (
+            {"sub": f"resident-{blake2b(str(number).encode()).hexdigest()[:16]}"}
+            if role == "resident"
+            else {}
+        )
         | claims
     )
     return signed({name: wanted[name] for name in wanted if wanted[name] is not None})
