@@ -7,6 +7,7 @@ in the transaction that makes one: see `stores/journal/quotas.py`.
 
 import hashlib
 from datetime import timedelta
+from functools import lru_cache, partial
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
@@ -25,6 +26,8 @@ _HOUR: Final = timedelta(hours=1)
 _OF_ONE_CUSTOMER: Final = 64
 _HASH_BYTES: Final = 16
 _KEY_BYTES: Final = 64
+# Addresses, and names of up to a few kilobytes.
+_MOST_REMEMBERED: Final = 1024
 
 
 def asks_region(interaction: Interaction) -> bool:
@@ -32,6 +35,7 @@ def asks_region(interaction: Interaction) -> bool:
     return interaction.type == "Appointment" and interaction.name != "$find"
 
 
+@lru_cache(maxsize=_MOST_REMEMBERED)
 def network_of(address: str) -> str:
     """
     Return the part of a peer's address that one client has for itself.
@@ -87,7 +91,8 @@ class Limits:
         processes: int = 1,
         clock: Clock = now,
     ) -> None:
-        self._key = secret.encode()[:_KEY_BYTES]
+        key = secret.encode()[:_KEY_BYTES]
+        self._hashed = lru_cache(maxsize=_MOST_REMEMBERED)(partial(_hashed, key))
         self._shared = SharedCounts(counts, processes=processes)
         self._searches = RequestRate(
             "searches",
@@ -181,10 +186,11 @@ class Limits:
         """Stop the thread that reports counts."""
         self._shared.close()
 
-    def _hashed(self, client: str) -> str:
-        # A name of a client may hold any characters, also half of a surrogate pair.
-        text = client.encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(text, key=self._key, digest_size=_HASH_BYTES).hexdigest()
+
+def _hashed(key: bytes, client: str) -> str:
+    # A name of a client may hold any characters, also half of a surrogate pair.
+    text = client.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, key=key, digest_size=_HASH_BYTES).hexdigest()
 
 
 def _by_address(address: str) -> str:

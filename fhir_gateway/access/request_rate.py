@@ -98,15 +98,17 @@ class _Count:
     The requests of one client in one window.
 
     Attributes:
+        name: Its name in Redis.
         own: Those of this process.
         reported: How many of them are in the shared count, or on their way there.
         others: Those of the other processes, as far as this one knows.
         is_queued: A report of it waits for the thread.
     """
 
-    __slots__ = ("is_queued", "lock", "others", "own", "reported")
+    __slots__ = ("is_queued", "lock", "name", "others", "own", "reported")
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.lock = threading.Lock()
         self.own = 0
         self.reported = 0
@@ -192,16 +194,16 @@ class RequestRate:
                 request counts too, which does not make the window longer.
         """
         moment = self._clock().timestamp()
-        name, count = self._count_of(client, moment)
+        count = self._count_of(client, moment)
         with count.lock:
             count.own += amount
             if self._is_exact:
                 # The lock is the client's own: nobody else waits for its turn.
                 added = count.take_unreported()
-                count.learn(added, self._add(name, added))
+                count.learn(added, self._add(count, added))
             elif not count.is_queued and count.own - count.reported >= self._step:
                 count.is_queued = True
-                self._shared.soon.submit(self._report, name, count)
+                self._shared.soon.submit(self._report, count)
             is_above = self._exceeds(count, 0 if amount else 1)
         if is_above:
             raise self._reached(moment)
@@ -222,8 +224,8 @@ class RequestRate:
             self._shared.is_away and own > self._share
         )
 
-    def _count_of(self, client: str, moment: float) -> tuple[str, _Count]:
-        """Return the name and the count of a client in the present window."""
+    def _count_of(self, client: str, moment: float) -> _Count:
+        """Return the count of a client in the present window."""
         number = int(moment) // self._period_s
         with self._lock:
             # Also when the clock was set back: a window must not last until it catches
@@ -235,19 +237,20 @@ class RequestRate:
             if count is None:
                 if len(counts) >= _MOST_CLIENTS:
                     client = _OTHERS
-                count = counts.setdefault(client, _Count())
-        return f"{self._name}:{client}:{number}", count
+                name = f"{self._name}:{client}:{number}"
+                count = counts.setdefault(client, _Count(name))
+        return count
 
-    def _report(self, name: str, count: _Count) -> None:
+    def _report(self, count: _Count) -> None:
         with count.lock:
             count.is_queued = False
             amount = count.take_unreported()
-        total = self._add(name, amount)
+        total = self._add(count, amount)
         with count.lock:
             count.learn(amount, total)
 
-    def _add(self, name: str, amount: int) -> int | None:
-        return self._shared.add(name, amount, lasts=self._period)
+    def _add(self, count: _Count, amount: int) -> int | None:
+        return self._shared.add(count.name, amount, lasts=self._period)
 
     def _reached(self, moment: float) -> LimitReached:
         return LimitReached(

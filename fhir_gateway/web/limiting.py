@@ -10,7 +10,7 @@ from typing import Final
 
 from flask import Response, g, has_request_context, request
 
-from fhir_gateway.access.limits import Limits, limited_as
+from fhir_gateway.access.limits import Limits, asks_region, limited_as
 from fhir_gateway.access.policy import Interaction
 from fhir_gateway.model.errors import Category, LimitReached
 from fhir_gateway.model.principal import Principal
@@ -35,17 +35,14 @@ def limit(limits: Limits, principal: Principal, interaction: Interaction) -> Non
     Raises:
         LimitReached: Its client has used up a limit.
     """
-    client = limited_as(principal, present_peer().address)
-    g.limited_as = client
-    g.names_one = interaction.type == "Appointment" and "id" in (
-        request.view_args or {}
-    )
-    limits.admit(
-        client,
-        interaction,
-        names_one=g.names_one,
-        has_key=IDEMPOTENCY_KEY in request.headers,
-    )
+    client = g.limited_as = limited_as(principal, present_peer().address)
+    if not asks_region(interaction):
+        # The hot path.
+        limits.admit(client, interaction)
+        return
+    names_one = g.names_one = "id" in (request.view_args or {})
+    has_key = IDEMPOTENCY_KEY in request.headers
+    limits.admit(client, interaction, names_one=names_one, has_key=has_key)
 
 
 def count_refused_token(limits: Limits) -> None:
