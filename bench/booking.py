@@ -24,6 +24,7 @@ from typing import Any
 
 import orjson
 
+from bench.access import audit_of_a_booking
 from bench.figure import Figure
 from bench.load import load
 from bench.serving import FilledWorld, Server, serving
@@ -65,6 +66,9 @@ def bookings() -> Iterator[Figure]:
     with _place() as place:
         with serving(place.filled) as server:
             yield _overhead(place, server)
+            yield audit_of_a_booking(
+                place.filled, _overheads(place, server, _IN_A_ROW)[2]
+            )
             yield _rush(place, server)
             yield _storm(place, server)
             one = _rate(place, server)

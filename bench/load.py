@@ -48,18 +48,32 @@ class Load:
     p99: float
 
 
-def load(port: int, paths: Sequence[str], *, connections: int, seconds: float) -> Load:
+def load(
+    port: int,
+    paths: Sequence[str],
+    *,
+    connections: int,
+    seconds: float,
+    authorization: str | None = None,
+) -> Load:
     """
     Ask for paths over keep-alive connections for some seconds.
 
     They are asked for in their order, and again from the first when all have been.
 
+    Args:
+        port: The server's.
+        paths: What is asked for.
+        connections: How many clients ask.
+        seconds: How long.
+        authorization: The field of that name; None for none.
+
     Raises:
         RuntimeError: An answer was not 200.
     """
     if shutil.which("wrk"):
-        return _wrk(port, paths, connections, seconds)
-    return asyncio.run(_offered(port, paths, connections, seconds, None))
+        return _wrk(port, paths, connections, seconds, authorization)
+    return asyncio.run(_offered(port, paths, connections, seconds, None, authorization))
 
 
 def open_load(
@@ -98,7 +112,13 @@ def sequential(port: int, paths: Sequence[str]) -> list[float]:
     return times
 
 
-def _wrk(port: int, paths: Sequence[str], connections: int, seconds: float) -> Load:
+def _wrk(
+    port: int,
+    paths: Sequence[str],
+    connections: int,
+    seconds: float,
+    authorization: str | None,
+) -> Load:
     with tempfile.TemporaryDirectory() as folder:
         listed = Path(folder) / "paths"
         listed.write_text("\n".join(paths), encoding="utf-8")
@@ -109,6 +129,11 @@ def _wrk(port: int, paths: Sequence[str], connections: int, seconds: float) -> L
                 *("wrk", "--threads", "1", "--latency"),
                 *("--connections", str(connections)),
                 *("--duration", f"{seconds:.0f}s", "--script", str(script)),
+                *(
+                    ()
+                    if authorization is None
+                    else ("--header", f"Authorization: {authorization}")
+                ),
                 f"http://127.0.0.1:{port}",
             ],
             check=True,
@@ -125,12 +150,13 @@ def _wrk(port: int, paths: Sequence[str], connections: int, seconds: float) -> L
     )
 
 
-async def _offered(
+async def _offered(  # noqa: PLR0917 - what `load` and `open_load` are given
     port: int,
     paths: Sequence[str],
     connections: int,
     seconds: float,
     rate: float | None,
+    authorization: str | None = None,
 ) -> Load:
     """Load by one event loop: each planned start is met by the next free connection."""
     began = time.perf_counter()
@@ -149,7 +175,7 @@ async def _offered(
                 if planned >= until:
                     break
                 await asyncio.sleep(planned - time.perf_counter())
-                await _ask(reader, writer, path)
+                await _ask(reader, writer, path, authorization)
                 times.append(time.perf_counter() - planned)
         finally:
             writer.close()
@@ -177,9 +203,13 @@ def _planned(began: float, until: float, rate: float) -> Iterator[float]:
 
 
 async def _ask(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    path: str,
+    authorization: str | None,
 ) -> None:
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+    token = "" if authorization is None else f"Authorization: {authorization}\r\n"
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{token}\r\n".encode())
     head = await reader.readuntil(b"\r\n\r\n")
     length = _LENGTH.search(head)
     if not head.startswith(b"HTTP/1.1 200 ") or length is None:

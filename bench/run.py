@@ -12,6 +12,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+from bench.access import searches_with_a_token
 from bench.booking import bookings
 from bench.figure import Figure
 from bench.half_sent import half_sent
@@ -106,6 +107,7 @@ def measured(slots: int) -> Iterator[Figure]:
             yield ratio_of_processes(throughput(server, place), one)
         with serving(place) as server:
             yield from refreshing(server, place, port)
+        yield searches_with_a_token(place)
     yield from bookings()
     with filled(World(slots=10_000, units=400)) as place, serving(place) as server:
         small = median_of_search(server, place)
