@@ -110,6 +110,9 @@ def _settings(folder: Path, sandbox_server: SandboxServer) -> Settings:
             "FHIR_GATEWAY_SOURCES": str(write_lasting_sources(folder, sandbox_server)),
             "FHIR_GATEWAY_DATA_DIR": str(folder),
             "FHIR_GATEWAY_BASE_URL": BASE_URL,
+            # All tests are one client, within an hour.
+            "FHIR_GATEWAY_LIMIT_HOLDS": "10000",
+            "FHIR_GATEWAY_LIMIT_HOLDS_AN_HOUR": "10000",
         }
     )
 
