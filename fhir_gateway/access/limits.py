@@ -148,7 +148,7 @@ class Limits:
         Args:
             client: The name that `limited_as` returned; None for no limit.
             interaction: What it asks for.
-            names_one: It names one appointment by its id.
+            names_one: It can name one appointment by its id.
             has_key: It has a request key.
         """
         if client is None:

@@ -25,6 +25,7 @@ __all__ = [
     "limit",
 ]
 
+_WITHOUT_ID: Final = frozenset({"create", "search-type"})
 _NOT_FOUND: Final = STATUSES[Category.NOT_FOUND]
 
 
@@ -40,7 +41,8 @@ def limit(limits: Limits, principal: Principal, interaction: Interaction) -> Non
         # The hot path.
         limits.admit(client, interaction)
         return
-    names_one = g.names_one = "id" in (request.view_args or {})
+    # Operations name it in the URL or in the body.
+    names_one = g.names_one = interaction.name not in _WITHOUT_ID
     has_key = IDEMPOTENCY_KEY in request.headers
     limits.admit(client, interaction, names_one=names_one, has_key=has_key)
 

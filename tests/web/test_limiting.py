@@ -37,6 +37,7 @@ INTERACTIONS = {
     "live": Interaction("Slot", "search-type"),
     "appointment": Interaction("Appointment", "read"),
     "book": Interaction("Appointment", "create"),
+    "cancel": Interaction("Appointment", "$cancel"),
 }
 KNOWN = "abc"
 
@@ -105,6 +106,7 @@ def _ask(clock: MovableClock) -> Iterator[App]:
         app.add_url_rule("/live", "live", live)
         app.add_url_rule("/Appointment/<id>", "appointment", appointment)
         app.add_url_rule("/Appointment", "book", lambda: "new", methods=["POST"])
+        app.add_url_rule("/Appointment/$cancel", "cancel", lambda: appointment("?"))
         app.add_url_rule("/health", "health", lambda: "ok")
         asking = app.test_client()
 
@@ -214,6 +216,12 @@ def test_guesses_end_all_looks(ask: App, clock: MovableClock) -> None:
     assert ask("/Appointment", "norr").status_code == 200
     clock.forward(hours=1)
     assert ask(f"/Appointment/{KNOWN}", "norr").status_code == 200
+
+
+def test_guesses_in_a_body_count(ask: App) -> None:
+    """An operation that names an appointment in its body is a look like a read."""
+    assert statuses(ask, "/Appointment/$cancel", "norr", times=3) == [404, 404, 429]
+    assert ask(f"/Appointment/{KNOWN}", "norr").status_code == 429
 
 
 def test_guesses_are_the_clients_own(ask: App) -> None:
