@@ -178,22 +178,30 @@ class MakeBooking:
 
     Attributes:
         invitation: The id of the open invitation that it answers, if any.
+        actor: Who asks; None for the resident.
     """
 
     timeslot: Timeslot
     subject_of_care: SubjectOfCare
     reason: str | None = None
     invitation: BookingId | None = None
+    actor: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class UpdateBooking:
-    """Move a booking to a free time."""
+    """
+    Move a booking to a free time.
+
+    Attributes:
+        actor: Who asks; None for the resident.
+    """
 
     booking_id: BookingId
     timeslot: Timeslot
     subject_of_care: SubjectOfCare
     reason: str | None = None
+    actor: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -128,7 +128,7 @@ class SoapClient:
             raise exchange.too_late_error()
         limit = _limit(contract, actor)
         with exchange.translate_errors():
-            reply = self._post(contract, document, timeout, limit)
+            reply = self._post(contract, document, timeout, limit, actor)
         answer = exchange.answer(reply, limit)
         if self._differs is not None:
             for difference in differences(
@@ -143,6 +143,7 @@ class SoapClient:
         document: bytes,
         timeout: float,
         limit: Limit,
+        actor: Actor | None,
     ) -> Reply:
         headers = {
             "Content-Type": CONTENT_TYPE,
@@ -151,6 +152,8 @@ class SoapClient:
         }
         if self._consumer:
             headers["x-rivta-original-serviceconsumer-hsaid"] = self._consumer
+        if actor is not None and actor.on_behalf_of is not None:
+            headers["x-rivta-acting-on-behalf-of-hsaid"] = actor.on_behalf_of
         return self._transport.post(
             self._endpoint.replace(_PLACEHOLDER, contract.interaction.name),
             document,

@@ -72,6 +72,7 @@ class Write:
         result: The answer: OK, INFO, ERROR or FAULT. Without an answer, the reason, for
             example DROPPED-AFTER-PROCESSING.
         is_done: The region carried it out, whether or not the consumer got the answer.
+        actor_type: Who asked: the resident or an agent, in the contract's words.
     """
 
     interaction: str
@@ -82,6 +83,7 @@ class Write:
     subject_of_care: str | None
     result: str
     is_done: bool
+    actor_type: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return its fields."""
@@ -94,6 +96,7 @@ class Write:
             "subject_of_care": self.subject_of_care,
             "result": self.result,
             "done": self.is_done,
+            "actor_type": self.actor_type,
         }
 
 

@@ -394,6 +394,11 @@ class Region:
                         else None
                     ),
                     result=result,
+                    actor_type=(
+                        None
+                        if received.call.actor is None
+                        else received.call.actor.type.value
+                    ),
                     is_done=booked is not None,
                 )
             )

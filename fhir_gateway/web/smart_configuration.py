@@ -63,7 +63,11 @@ def smart_configuration(issuers: Sequence[Issuer]) -> dict[str, Any]:
         ],
         "response_types_supported": ["code"] if has_login else [],
         "code_challenge_methods_supported": ["S256"],
-        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "token_endpoint_auth_methods_supported": [
+            "private_key_jwt",
+            # A public app has no secret, and proves itself by PKCE.
+            *(["none"] if has_login else []),
+        ],
         "token_endpoint_auth_signing_alg_values_supported": ["RS384", "ES384"],
         "scopes_supported": _scopes(),
         "capabilities": [*_CAPABILITIES, *(_OF_APPS if has_login else ())],

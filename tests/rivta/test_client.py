@@ -198,6 +198,27 @@ def test_request_is_sent_as_recorded(
     assert answer == READ_ANSWER
 
 
+def test_an_agent_says_for_whom_it_acts(
+    client: SoapClient,
+    region: responses.RequestsMock,
+    recorded: Callable[[str], bytes],
+) -> None:
+    """The call of an employee names the care provider; a resident's does not."""
+    _answers(region, READ, recorded("GetAvailableTimeslots.none.response"))
+    nurse = Actor.agent(
+        HsaId("SE2321000016-1001"), on_behalf_of=HsaId("SE2321000016-0000")
+    )
+
+    for actor in (nurse, RESIDENT):
+        client.call(
+            READ, READ_REQUEST, logical_address=ADDRESS, actor=actor, timeout=5.0
+        )
+
+    name = "x-rivta-acting-on-behalf-of-hsaid"
+    sent = [call.request.headers.get(name) for call in region.calls]
+    assert sent == ["SE2321000016-0000", None]
+
+
 @pytest.mark.parametrize(
     ("consumer", "named"),
     [

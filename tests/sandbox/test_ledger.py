@@ -38,6 +38,7 @@ def test_a_booking_is_a_row(consumer: Consumer) -> None:
             "subject_of_care": TOLVAN,
             "result": "OK",
             "done": True,
+            "actor_type": "subject_of_care_agent",
         }
     ]
 

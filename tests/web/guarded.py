@@ -21,7 +21,7 @@ from werkzeug.test import TestResponse
 from fhir_gateway.bootstrap import Program
 from fhir_gateway.model.timekeeping import epoch_seconds, now
 
-from .running import BASE_URL
+from .running import BASE_URL, Sandbox
 
 __all__ = [
     "OPERATOR",
@@ -132,9 +132,10 @@ role = "operator"
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """A gateway that asks for tokens."""
+    """A gateway that asks for tokens, over regions of its own."""
 
     made: Program
+    sandbox: Sandbox
 
     def client(self, role: str | None = None, number: str | None = None) -> FlaskClient:
         """Return a client with a token of a role; without a role it has none."""

@@ -39,7 +39,7 @@ def _guarded(
         fill(made)
         assert made.identity is not None
         made.identity.start()
-        yield Guarded(made)
+        yield Guarded(made, sandbox)
         made.identity.stop()
 
 
@@ -236,6 +236,8 @@ def test_staff_book_and_see_nothing(guarded: Guarded, numbers: list[str]) -> Non
     """A nurse on the telephone makes a booking, and cannot read, list or cancel it."""
     nurse = guarded.client("staff")
     made = made_by(nurse, numbers[0])
+    (write,) = guarded.sandbox.writes("norr", numbers[0])
+    assert write["actor_type"] == "subject_of_care_agent"
 
     answers = [
         sent(nurse, use)

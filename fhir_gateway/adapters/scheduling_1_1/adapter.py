@@ -408,7 +408,7 @@ class Scheduling11:
                 subject_of_care_info=subject_of_care_info(request.subject_of_care),
             ),
             unit=timeslot.schedule.unit,
-            actor=Actor.resident(request.subject_of_care.number),
+            actor=request.actor or Actor.resident(request.subject_of_care.number),
             timeout=timeout,
         )
 
@@ -427,7 +427,7 @@ class Scheduling11:
                 subject_of_care_info=subject_of_care_info(request.subject_of_care),
             ),
             unit=request.timeslot.schedule.unit,
-            actor=Actor.resident(request.subject_of_care.number),
+            actor=request.actor or Actor.resident(request.subject_of_care.number),
             timeout=timeout,
         )
 

@@ -126,6 +126,7 @@ class Changing:
             timeslot=target_of(intent),
             subject_of_care=subject,
             reason=request.reason,
+            actor=grant.actor,
         )
         made = carry_out(
             self._current,

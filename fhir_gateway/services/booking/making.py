@@ -190,7 +190,10 @@ class Making:
         meanwhile: Callable[[], None] | None = None,
     ) -> BookedTimeslot:
         booking = MakeBooking(
-            timeslot=timeslot, subject_of_care=request.subject, reason=request.reason
+            timeslot=timeslot,
+            subject_of_care=request.subject,
+            reason=request.reason,
+            actor=request.grant.actor,
         )
 
         def make() -> WriteOutcome:
