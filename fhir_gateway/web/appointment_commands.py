@@ -5,6 +5,7 @@ Create, update, patch and each operation call them, so that all of them do the s
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -39,6 +40,7 @@ from fhir_gateway.web.gateway import Gateway
 __all__ = ["AppointmentCommands", "Change"]
 
 _JUST_NOW: Final = timedelta(minutes=1)
+_LOOKS_BESIDE_OTHERS: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -150,22 +152,31 @@ class AppointmentCommands:
             _check_own_slot(present, wanted)
         self._check_change(present, change)
         if cancels:
-            cancel = partial(
-                self._gateway.booking.cancel,
-                present.id,
-                grant,
-                reason=wanted.cancellation,
-                version=version,
-                request=request,
-            )
-            try:
-                booking = cancel()
-            except Conflict:
-                # Another request may have begun to cancel it: then that is the answer.
-                booking = cancel()
-        else:
-            booking = self._move(present, grant, wanted, version, request)
-        return booking
+            return self._cancel(present, grant, wanted, version, request)
+        return self._move(present, grant, wanted, version, request)
+
+    def _cancel(
+        self,
+        present: ManagedBooking,
+        grant: Grant,
+        wanted: AppointmentRequest,
+        version: int | None,
+        request: RequestKey | None,
+    ) -> ManagedBooking:
+        cancel = partial(
+            self._gateway.booking.cancel,
+            present.id,
+            grant,
+            reason=wanted.cancellation,
+            version=version,
+            request=request,
+        )
+        # Another request may have begun to cancel it, and may end while this one looks:
+        # then that cancellation is the answer.
+        for _ in range(_LOOKS_BESIDE_OTHERS):
+            with suppress(Conflict):
+                return cancel()
+        return cancel()
 
     def check_unchanged(self, present: ManagedBooking, change: Change) -> None:
         """

@@ -66,7 +66,15 @@ def test_only_what_is_not_special_is_the_gateways_own_fault() -> None:
     assert GatewayError("x").party is Party.GATEWAY
 
 
-@EVERY_KIND
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, id=kind.__name__)
+        for kind in KINDS
+        # The others are raised before any source is known.
+        if "source" in inspect.signature(kind).parameters
+    ],
+)
 def test_error_says_where_it_happened(kind: type[GatewayError]) -> None:
     """Source and interaction are part of what is printed, in every form."""
     error = _error(kind, source=NORR, interaction="MakeBooking")

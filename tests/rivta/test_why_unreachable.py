@@ -105,7 +105,7 @@ def error_at(
 
 def test_an_unknown_host_is_named() -> None:
     """A name that no DNS knows."""
-    error = error_at("http://nowhere.invalid/")
+    error = error_at("https://nowhere.invalid/")
 
     assert error.detail == "its host name is not known (DNS)"
 

@@ -77,6 +77,8 @@ def _changes(body: dict[str, Any]) -> list[dict[str, Any]]:
         "parameter": [{"name": "appt-resource", "resource": cancelled}],
     }
     nothing = {"resourceType": "Parameters"}
+    target = {"name": "slot-reference", "valueReference": body["slot"][0]}
+    moved = {"resourceType": "Parameters", "parameter": [target]}
     return [
         {"method": "PUT", "path": path, "json": cancelled, "content_type": FHIR_JSON},
         {"method": "PATCH", "path": path, "json": patch, "content_type": JSON_PATCH},
@@ -85,7 +87,7 @@ def _changes(body: dict[str, Any]) -> list[dict[str, Any]]:
             for target, sent in (
                 (f"{path}/$cancel", nothing),
                 (f"{path}/$hold", nothing),
-                (f"{path}/$reschedule", nothing),
+                (f"{path}/$reschedule", moved),
                 ("/fhir/Appointment/$book", called),
             )
         ),
