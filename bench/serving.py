@@ -92,6 +92,7 @@ def filled(
                     "REDIS_URL": redis.url,
                     "FHIR_GATEWAY_SOURCES": str(world.write_sources(folder, endpoint)),
                     "FHIR_GATEWAY_DATA_DIR": str(folder),
+                    "FHIR_GATEWAY_OPEN_DEMO": "yes",
                 },
             )
 

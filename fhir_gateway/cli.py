@@ -121,9 +121,21 @@ def main() -> None:
 
 
 @main.command()
-def serve() -> None:
-    """Answer FHIR clients."""
-    settings = _settings(with_sources=True)
+@click.option(
+    "--open-demo",
+    is_flag=True,
+    help="Ask nobody for an access token, and listen on loopback only.",
+)
+def serve(*, open_demo: bool) -> None:
+    """
+    Answer FHIR clients.
+
+    Without --open-demo it needs FHIR_GATEWAY_ISSUERS.
+    """
+    if open_demo:
+        # The web processes read it too.
+        os.environ["FHIR_GATEWAY_OPEN_DEMO"] = "yes"
+    settings = _settings(with_sources=True, serves=True)
     _keep_private(settings)
     with _explain_failures(settings):
         address = _address(settings)
@@ -132,6 +144,8 @@ def serve() -> None:
             # Any fault stops the start here, before the first process starts.
             with program(settings, redis_url):
                 os.environ["REDIS_URL"] = redis_url
+            if settings.open_demo:
+                _log.warning("open demo without access control", host=settings.host)
             serve_http(replace(settings, host=address), wsgi.running)
 
 
@@ -589,18 +603,19 @@ def _live_losses(store: RedisSlotStore, source: SourceName) -> tuple[Loss, ...]:
     return tuple(loss for block in blocks for loss in block.losses)
 
 
-def _settings(*, with_sources: bool = False) -> Settings:
+def _settings(*, with_sources: bool = False, serves: bool = False) -> Settings:
     """
     Return the settings of the environment, or end with every fault in them.
 
     Args:
         with_sources: Check the file of sources too.
+        serves: Check whether it would be unsafe to serve.
     """
     with _explain_failures(None):
-        return _settings_of_environment(with_sources=with_sources)
+        return _settings_of_environment(with_sources=with_sources, serves=serves)
 
 
-def _settings_of_environment(*, with_sources: bool) -> Settings:
+def _settings_of_environment(*, with_sources: bool, serves: bool) -> Settings:
     faults: list[str] = []
     settings = None
     if links := service_links(os.environ):
@@ -609,6 +624,8 @@ def _settings_of_environment(*, with_sources: bool) -> Settings:
         settings = Settings.from_environment(os.environ)
     except WrongSettings as error:
         faults.extend(error.faults)
+    if settings is not None and serves:
+        faults.extend(settings.serving_faults())
     if with_sources:
         # With a wrong canonical base every ConceptMap would look wrong too.
         with suppress(WrongSettings):

@@ -120,6 +120,7 @@ def _run_parts(  # noqa: PLR0917 - one caller, and all different
             ),
             "FHIR_GATEWAY_MANDATES": f"{sandbox_url}/mandates",
             "FHIR_GATEWAY_PUBLIC_SEARCH": "yes",
+            "FHIR_GATEWAY_OPEN_DEMO": "no",
             "FHIR_GATEWAY_DATA_DIR": str(folder),
             "REDIS_URL": redis.url,
             "FHIR_GATEWAY_DRAINS_FOR_S": "0",

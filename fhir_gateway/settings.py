@@ -74,7 +74,11 @@ ENVIRONMENT: Final = {
         "yes to let anybody search free times and units without a token; default no"
     ),
     "FHIR_GATEWAY_ISSUERS": (
-        "the TOML file of trusted issuers of access tokens; default: none"
+        "the TOML file of trusted issuers of access tokens; `serve` needs it"
+    ),
+    "FHIR_GATEWAY_OPEN_DEMO": (
+        "yes to serve without access control, on loopback only, as --open-demo does;"
+        " default no"
     ),
     "FHIR_GATEWAY_LOG_SERVICE": (
         "the TOML file of the log service for staff access; default: none"
@@ -179,6 +183,7 @@ class Settings:
             port; an address of IPv6 without brackets.
         public_search: Free times and units can be searched without a token.
         issuers: None without access tokens.
+        open_demo: Serve without access control.
         log_service: None without staff access.
         mandates: The URL of a register; None where nobody acts for another person.
         proxies: The proxies that may report a client's address and certificate.
@@ -194,6 +199,7 @@ class Settings:
     sources: Path
     public_search: bool
     issuers: Path | None
+    open_demo: bool
     log_service: Path | None
     mandates: str | None
     data_dir: Path
@@ -221,6 +227,41 @@ class Settings:
     def socket(self) -> Path | None:
         """Return the unix socket to listen on; None for an address and a port."""
         return _socket(self.host)
+
+    def serving_faults(self) -> tuple[str, ...]:
+        """
+        Return why it would be unsafe to serve with these settings, one sentence each.
+
+        Other commands need no access control: nobody can reach them.
+        """
+        faults = []
+        if self.issuers is None and not self.open_demo:
+            faults.append(
+                "FHIR_GATEWAY_ISSUERS is needed: the file of the issuers of the access"
+                " tokens that this server accepts. To try it without access control, on"
+                " loopback only, start it with --open-demo"
+            )
+        if self.issuers is not None and self.open_demo:
+            faults.append(
+                "FHIR_GATEWAY_ISSUERS and --open-demo (FHIR_GATEWAY_OPEN_DEMO)"
+                " contradict each other: give one of them"
+            )
+        if self.open_demo and not is_loopback(self.host):
+            faults.append(
+                "FHIR_GATEWAY_HOST: an open demo listens on loopback only, such as"
+                " 127.0.0.1"
+            )
+        base = urlsplit(self.base_url)
+        if (
+            not self.open_demo
+            and base.scheme == "http"
+            and not is_loopback(base.hostname or "")
+        ):
+            faults.append(
+                "FHIR_GATEWAY_BASE_URL must begin with https://, since clients send"
+                " access tokens to it; http:// is for loopback only"
+            )
+        return tuple(faults)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -281,6 +322,7 @@ class Settings:
         log_service = _text(environment, "FHIR_GATEWAY_LOG_SERVICE")
         mandates = _on_loopback(environment, "FHIR_GATEWAY_MANDATES", faults)
         public_search = _yes(environment, "FHIR_GATEWAY_PUBLIC_SEARCH", faults)
+        open_demo = _yes(environment, "FHIR_GATEWAY_OPEN_DEMO", faults)
         data_dir = Path(_text(environment, "FHIR_GATEWAY_DATA_DIR") or ".fhir-gateway")
         journal_keys = _journal_keys(environment, faults)
         redis = _text(environment, "REDIS_URL") or None
@@ -302,6 +344,7 @@ class Settings:
             sources=Path(_text(environment, "FHIR_GATEWAY_SOURCES") or "sources.toml"),
             public_search=public_search,
             issuers=Path(issuers) if issuers else None,
+            open_demo=open_demo,
             log_service=Path(log_service) if log_service else None,
             mandates=mandates,
             data_dir=data_dir,

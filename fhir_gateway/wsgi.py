@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from fhir_gateway.bootstrap import embedded_redis, program
 from fhir_gateway.log import configure_logging
-from fhir_gateway.settings import Settings
+from fhir_gateway.settings import Settings, WrongSettings
 from fhir_gateway.stores.slot_store import StoreUnavailable
 from fhir_gateway.web.app import GatewayApp
 
@@ -22,9 +22,14 @@ def running() -> Iterator[GatewayApp]:
     Return a context with the application of this process; its view follows the store.
 
     At the end the context waits for the bookings under way, as long as they may take.
+
+    Raises:
+        WrongSettings: A setting is wrong, or unsafe to serve with.
     """
     configure_logging()
     settings = Settings.from_environment(os.environ)
+    if faults := settings.serving_faults():
+        raise WrongSettings(list(faults))
     with (
         embedded_redis(settings) as redis_url,
         program(settings, redis_url) as made,

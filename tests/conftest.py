@@ -70,6 +70,8 @@ def _clean_environment() -> Iterator[None]:
             del os.environ[name]
     # No balancer needs a notice before a test's gateway stops.
     os.environ["FHIR_GATEWAY_DRAINS_FOR_S"] = "0"
+    # Most tests have no tokens.
+    os.environ["FHIR_GATEWAY_OPEN_DEMO"] = "yes"
     yield
     os.environ.clear()
     os.environ.update(kept)

@@ -35,7 +35,11 @@ from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, regions
 from fhir_gateway.sandbox.fault_rule import FaultKind
 from fhir_gateway.sandbox.issuer.persons import PERSONS
-from fhir_gateway.sandbox_sources import sources_toml
+from fhir_gateway.sandbox_sources import (
+    sources_toml,
+    write_issuers,
+    write_log_service,
+)
 from fhir_gateway.settings import ENVIRONMENT
 from fhir_gateway.stores.journal import Alarm
 from fhir_gateway.web.appointment import AppointmentSearchSchema
@@ -402,6 +406,18 @@ def test_the_containers_sources_are_what_the_generator_writes() -> None:
     )
 
     assert (ROOT / "docker" / "sources.toml").read_text(encoding="utf-8") == expected
+
+
+def test_the_containers_issuer_is_what_the_generator_writes(tmp_path: Path) -> None:
+    """The container trusts the sandbox's issuer, and logs at the sandbox."""
+    written = [
+        write_issuers(tmp_path, "http://127.0.0.1:8090", "http://127.0.0.1:8080/fhir"),
+        write_log_service(tmp_path, "http://127.0.0.1:8090"),
+    ]
+
+    for path in written:
+        there = ROOT / "docker" / path.name
+        assert there.read_text(encoding="utf-8") == path.read_text(encoding="utf-8")
 
 
 def test_the_containers_sources_can_be_loaded() -> None:

@@ -67,6 +67,7 @@ def _environment(
     stores.mkdir()
     return {
         "PATH": os.environ["PATH"],
+        "FHIR_GATEWAY_OPEN_DEMO": "yes",
         "PORT": str(free_port()),
         "FHIR_GATEWAY_SOURCES": str(write_fast_sources(tmp_path, sandbox_server)),
         "FHIR_GATEWAY_JOURNAL_KEYS": Seal.new_key(),

@@ -41,6 +41,7 @@ def running(folder: Path, *command: str, **more: str) -> Iterator[int]:
             [sys.executable, "-m", "fhir_gateway", *command],
             env={
                 "PATH": os.environ["PATH"],
+                "FHIR_GATEWAY_OPEN_DEMO": "yes",
                 "FHIR_GATEWAY_SOURCES": str(write_source(folder)),
                 "FHIR_GATEWAY_DATA_DIR": str(folder / "above" / "data"),
                 "FHIR_GATEWAY_DRAINS_FOR_S": "0",
@@ -163,6 +164,16 @@ def test_a_key_that_everybody_can_read_is_refused(folder: Path) -> None:
         f"the key file {key} holds a key that everybody on this machine may read"
         in (folder / "output").read_text(encoding="utf-8")
     )
+
+
+def test_an_open_demo_says_so_at_each_start(folder: Path) -> None:
+    """The operator sees in the log that nobody is asked for a token."""
+    output = folder / "output"
+    with running(folder, "serve"):
+        assert wait_until(
+            lambda: '"event": "open demo without access control"' in output.read_text(),
+            _STARTS_WITHIN_S,
+        )
 
 
 def test_no_helper_process_has_the_keys(folder: Path) -> None:

@@ -32,6 +32,7 @@ def test_an_empty_environment_is_enough() -> None:
         sources=Path("sources.toml"),
         public_search=False,
         issuers=None,
+        open_demo=False,
         log_service=None,
         mandates=None,
         data_dir=Path(".fhir-gateway"),
@@ -65,6 +66,7 @@ def test_every_setting_is_heeded() -> None:
         "FHIR_GATEWAY_MANDATES": "http://127.0.0.1:8090/mandates",
         "FHIR_GATEWAY_PUBLIC_SEARCH": "Yes",
         "FHIR_GATEWAY_ISSUERS": "i.toml",
+        "FHIR_GATEWAY_OPEN_DEMO": "yes",
         "FHIR_GATEWAY_DATA_DIR": "d",
         "FHIR_GATEWAY_HOST": "0.0.0.0",  # noqa: S104 - only text here
         "PORT": "80",
@@ -98,6 +100,7 @@ def test_every_setting_is_heeded() -> None:
         sources=Path("s.toml"),
         public_search=True,
         issuers=Path("i.toml"),
+        open_demo=True,
         log_service=Path("l.toml"),
         mandates="http://127.0.0.1:8090/mandates",
         data_dir=Path("d"),
@@ -381,3 +384,61 @@ def test_a_register_of_mandates_is_on_this_machine(url: str) -> None:
 def test_a_register_of_mandates_has_a_url(url: str) -> None:
     """What is no URL is one fault."""
     assert len(faults(FHIR_GATEWAY_MANDATES=url)) == 1
+
+
+NEEDS_ISSUERS = (
+    "FHIR_GATEWAY_ISSUERS is needed: the file of the issuers of the access tokens that"
+    " this server accepts. To try it without access control, on loopback only, start it"
+    " with --open-demo"
+)
+LOOPBACK_ONLY = (
+    "FHIR_GATEWAY_HOST: an open demo listens on loopback only, such as 127.0.0.1"
+)
+NEEDS_TLS = (
+    "FHIR_GATEWAY_BASE_URL must begin with https://, since clients send access tokens"
+    " to it; http:// is for loopback only"
+)
+BOTH = (
+    "FHIR_GATEWAY_ISSUERS and --open-demo (FHIR_GATEWAY_OPEN_DEMO) contradict each"
+    " other: give one of them"
+)
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, [NEEDS_ISSUERS]),
+        ({"ISSUERS": "i.toml"}, []),
+        ({"ISSUERS": "i.toml", "HOST": "0.0.0.0"}, []),  # noqa: S104 - only text here
+        ({"OPEN_DEMO": "yes"}, []),
+        ({"OPEN_DEMO": "yes", "HOST": "localhost"}, []),
+        ({"OPEN_DEMO": "yes", "HOST": "::1"}, []),
+        ({"OPEN_DEMO": "no"}, [NEEDS_ISSUERS]),
+        ({"OPEN_DEMO": "yes", "ISSUERS": "i.toml"}, [BOTH]),
+        *(
+            ({"OPEN_DEMO": "yes", "HOST": host}, [LOOPBACK_ONLY])
+            for host in ("0.0.0.0", "::", "10.0.0.5", "gateway")  # noqa: S104 - only text here
+        ),
+        (
+            {
+                "OPEN_DEMO": "yes",
+                "HOST": "unix:/run/gateway.sock",
+                "BASE_URL": "https://h/fhir",
+            },
+            [LOOPBACK_ONLY],
+        ),
+        ({"ISSUERS": "i.toml", "BASE_URL": "http://h/fhir"}, [NEEDS_TLS]),
+        ({"ISSUERS": "i.toml", "HOST": "10.0.0.5"}, [NEEDS_TLS]),
+        ({"ISSUERS": "i.toml", "BASE_URL": "http://localhost:1/fhir"}, []),
+        ({"BASE_URL": "http://h/fhir"}, [NEEDS_ISSUERS, NEEDS_TLS]),
+    ],
+)
+def test_what_is_unsafe_to_serve_with_is_named(
+    environment: dict[str, str], expected: list[str]
+) -> None:
+    """Nobody serves without access control, or takes tokens in clear, by mistake."""
+    settings = Settings.from_environment(
+        {f"FHIR_GATEWAY_{name}": value for name, value in environment.items()}
+    )
+
+    assert list(settings.serving_faults()) == expected

@@ -50,6 +50,7 @@ def run(
         [sys.executable, *arguments],
         env={
             "PATH": os.environ["PATH"],
+            "FHIR_GATEWAY_OPEN_DEMO": "yes",
             "FHIR_GATEWAY_SOURCES": str(write_source(tmp_path)),
             "FHIR_GATEWAY_DATA_DIR": str(tmp_path / "data"),
             **environment,

@@ -31,6 +31,21 @@ def _folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+def write_issuer(folder: Path) -> Path:
+    """Write a file with an issuer that is away; return it."""
+    path = folder / "issuers.toml"
+    path.write_text(
+        """
+[[issuer]]
+issuer = "https://idp.example.org"
+jwks_uri = "http://127.0.0.1:1/jwks"
+roles = ["resident"]
+""",
+        encoding="utf-8",
+    )
+    return path
+
+
 @contextmanager
 def serving(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Run a gateway on the folder's socket, under an open umask."""
@@ -42,6 +57,7 @@ def serving(folder: Path) -> Iterator[subprocess.Popen[str]]:
             "FHIR_GATEWAY_DATA_DIR": str(folder / "data"),
             "FHIR_GATEWAY_HOST": f"unix:{folder / 'gateway.sock'}",
             "FHIR_GATEWAY_BASE_URL": "https://gateway.example.org/fhir",
+            "FHIR_GATEWAY_ISSUERS": str(write_issuer(folder)),
             "FHIR_GATEWAY_DRAINS_FOR_S": "0",
         },
         stderr=subprocess.PIPE,

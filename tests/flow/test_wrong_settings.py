@@ -20,11 +20,12 @@ from click.testing import CliRunner, Result
 from pem import certificate_pem, key_pem, write_certificate
 from structlog.testing import capture_logs
 
+from fhir_gateway import wsgi
 from fhir_gateway.bootstrap import read_sources
 from fhir_gateway.cli import main
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.ids import HsaId
-from fhir_gateway.settings import Settings
+from fhir_gateway.settings import Settings, WrongSettings
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.database_url import sqlite_file
 from fhir_gateway.stores.migrations import migrate
@@ -224,6 +225,7 @@ ENVIRONMENT: Final[list[tuple[str, str, list[str]]]] = [
     ("FHIR_GATEWAY_TRUSTED_PROXIES", "proxy", [NO_PROXY]),
     ("FHIR_GATEWAY_TRUSTED_PROXIES", "10.0.0.5/8", [NO_PROXY]),
     ("FHIR_GATEWAY_TRUSTED_PROXIES", "0.0.0.0/0", [EVERYBODY]),
+    ("FHIR_GATEWAY_OPEN_DEMO", "true", ["FHIR_GATEWAY_OPEN_DEMO must be yes or no"]),
     *(
         ("FHIR_GATEWAY_CORS_ORIGINS", value, [NO_ORIGIN])
         for value in (
@@ -1368,3 +1370,48 @@ def test_a_wrong_log_service_is_a_line(run: Run, tmp_path: Path) -> None:
         ],
         2,
     )
+
+
+@pytest.mark.parametrize("command", [("serve",), ("serve", "--open-demo")])
+def test_an_unsafe_start_is_a_line(run: Run, command: tuple[str, ...]) -> None:
+    """Without access control `serve` starts on demand only, and on loopback only."""
+    result = run(
+        *command,
+        FHIR_GATEWAY_OPEN_DEMO="",
+        FHIR_GATEWAY_HOST="10.0.0.5",
+        FHIR_GATEWAY_BASE_URL="https://gateway.example.org/fhir",
+    )
+    expected = {
+        1: (
+            "FHIR_GATEWAY_ISSUERS is needed: the file of the issuers of the access"
+            " tokens that this server accepts. To try it without access control, on"
+            " loopback only, start it with --open-demo"
+        ),
+        2: (
+            "FHIR_GATEWAY_HOST: an open demo listens on loopback only, such as"
+            " 127.0.0.1"
+        ),
+    }
+
+    assert (lines_of(result), result.exit_code) == ([expected[len(command)]], 2)
+
+
+def test_another_command_needs_no_issuers(run: Run) -> None:
+    """Nobody can reach a command that only looks."""
+    result = run("sources", FHIR_GATEWAY_OPEN_DEMO="")
+
+    assert result.exit_code == 1
+    assert "FHIR_GATEWAY_ISSUERS" not in result.stderr
+
+
+def test_a_web_server_of_another_kind_needs_issuers_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The WSGI application itself refuses what `serve` refuses."""
+    monkeypatch.delenv("FHIR_GATEWAY_OPEN_DEMO")
+
+    with (
+        pytest.raises(WrongSettings, match="FHIR_GATEWAY_ISSUERS is needed"),
+        wsgi.running(),
+    ):
+        pass
