@@ -4,7 +4,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test torture bench wheels check format lint types imports spelling security audit postman profiles clean
+.PHONY: help setup demo test fuzz torture bench wheels check format lint types imports spelling security audit postman profiles clean
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -19,6 +19,9 @@ SLOTS ?= 100000
 export DATABASE ?= sqlite
 export BOOKINGS ?= 10000
 export KILLS ?= 500
+# words from the names of classes of bad input, for make fuzz; no more tries a class than
+CLASSES ?=
+export FUZZ_TRIES ?= 1000000
 # words from the names of guards, for make guards
 GUARDS ?=
 # pytest's own options, as in: make test TESTS='tests/web -k paging'
@@ -49,6 +52,9 @@ guards: $(READY) ## take each guard out of a copy, see that its suite notices: G
 
 torture: $(READY) ## book under faults and kills until it hurts: BOOKINGS, KILLS, DATABASE, SEED
 	@PYTHONPATH=tests $(BIN)/python -m faults.chaos
+
+fuzz: $(READY) ## send bad input of every class, a hundred thousand tries: CLASSES, FUZZ_TRIES, SEED
+	@PYTHONPATH=tests $(BIN)/python -m fuzz.run $(CLASSES)
 
 bench: $(READY) ## measure what searches cost, as ratios to a floor
 	@$(BIN)/python -m bench.run

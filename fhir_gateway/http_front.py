@@ -139,8 +139,9 @@ class HttpFront:
             (name.encode("latin-1"), value.encode("latin-1"))
             for name, value in answer.headers
         ]
-        if not request.is_read or self._is_draining():
-            # The server would read the rest of the body as the next request.
+        if not request.is_read or request.has_unclear_end or self._is_draining():
+            # The server would read the rest of the body as the next request, or what a
+            # proxy in front took for a part of this one.
             headers.append((b"connection", b"close"))
         await send(
             {
@@ -242,10 +243,15 @@ class _Request:
         path: As it came, percent signs and all.
         length: The body's stated length; None without one.
         is_unbounded: The end of the body is unknown: the application refuses it.
+        has_unclear_end: A proxy in front may see another end of the body than this
+            server (RFC 9112, 6.1).
         is_read: The body was read to its end.
     """
 
-    __slots__ = ("environ", "is_read", "is_unbounded", "length", "method", "path")
+    __slots__ = (
+        *("environ", "has_unclear_end", "is_read", "is_unbounded", "length"),
+        *("method", "path"),
+    )
 
     def __init__(self, scope: Scope) -> None:
         self.method: str = scope["method"]
@@ -288,6 +294,10 @@ class _Request:
         environ[UNDERSCORED] = underscored
         self.length = _length(environ)
         self.is_unbounded = is_unbounded(environ)
+        coding = environ.get("HTTP_TRANSFER_ENCODING")
+        self.has_unclear_end = coding is not None and (
+            coding.strip().lower() != "chunked" or "CONTENT_LENGTH" in environ
+        )
         self.is_read = (
             self.length in (None, 0)
             and "HTTP_TRANSFER_ENCODING" not in environ

@@ -283,6 +283,10 @@ class Settings:
             for name in sorted(environment)
             if name.startswith("FHIR_GATEWAY_") and name not in ENVIRONMENT
         ]
+        for name in ENVIRONMENT:
+            if not _is_text(environment.get(name, "")):
+                faults.append(f"{name} has a byte that is no UTF-8: write it in UTF-8")
+                del environment[name]
         numbers = {
             name: _number(environment, name, default, allowed, faults)
             for name, default, allowed in (
@@ -404,6 +408,15 @@ def service_links(environment: Mapping[str, str]) -> tuple[str, ...]:
             )
         )
     )
+
+
+def _is_text(value: str) -> bool:
+    """Return whether a variable is UTF-8; Python keeps other bytes as surrogates."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _text(environment: Mapping[str, str], name: str) -> str:

@@ -41,6 +41,10 @@ hypothesis.settings.register_profile(
 hypothesis.settings.register_profile(
     "thorough", parent=hypothesis.settings.get_profile("unhurried"), max_examples=10_000
 )
+# Of make fuzz: tests/fuzz/tries.py says how many examples.
+hypothesis.settings.register_profile(
+    "fuzz", parent=hypothesis.settings.get_profile("unhurried")
+)
 hypothesis.settings.load_profile("unhurried")
 
 

@@ -343,6 +343,24 @@ def test_a_body_of_another_length_is_not_passed_on(one: Fronted, body: bytes) ->
     assert [type(each).__name__ for each in one.failures] == ["Problem"]
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(b"transfer-encoding", b"identity, chunked")],
+        [(b"transfer-encoding", b"chunked"), (b"transfer-encoding", b"chunked")],
+        [(b"transfer-encoding", b"xchunked")],
+        [(b"transfer-encoding", b"chunked"), (b"content-length", b"2")],
+    ],
+)
+def test_a_body_with_two_possible_ends_ends_its_connection(
+    one: Fronted, headers: list[tuple[bytes, bytes]]
+) -> None:
+    """A proxy may see another end, so nothing after it is a request (RFC 9112, 6.1)."""
+    received = one.request(one.scope(method="POST", headers=headers), b"ab")
+
+    assert received.closes
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
 def test_of_http_1_0_a_body_without_a_length_ends_its_connection(
     one: Fronted, method: str

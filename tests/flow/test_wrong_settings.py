@@ -207,6 +207,14 @@ ENVIRONMENT: Final[list[tuple[str, str, list[str]]]] = [
         f"https://user:{SECRET}@gateway.example.org",
         ["FHIR_GATEWAY_BASE_URL must have no user name or password: clients see it"],
     ),
+    *(
+        (
+            name,
+            "/srv/\udcff",
+            [f"{name} has a byte that is no UTF-8: write it in UTF-8"],
+        )
+        for name in ("FHIR_GATEWAY_DATA_DIR", "FHIR_GATEWAY_SOURCES", "DATABASE_URL")
+    ),
     (
         "FHIR_GATEWAY_COLOUR",
         "red",

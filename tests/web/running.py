@@ -234,12 +234,12 @@ def cancel_elsewhere(made: Program, booked: dict[str, Any], number: str) -> None
     assert result.is_done
 
 
-def numbers_of_test_persons() -> Iterator[str]:
+def numbers_of_test_persons(year: int = 1975) -> Iterator[str]:
     """Yield numbers that no resident has: Skatteverket keeps serials from 980."""
     for month in range(1, 13):
         for day in range(1, 29):
             for serial in range(980, 1000):
-                yield _with_check_digit(f"1975{month:02}{day:02}{serial}")
+                yield _with_check_digit(f"{year}{month:02}{day:02}{serial}")
 
 
 def _with_check_digit(digits: str) -> str:

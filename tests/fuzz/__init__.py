@@ -1,0 +1,3 @@
+"""
+Bad input of every class, a little of it in `make test` and all of it by `make fuzz`.
+"""
