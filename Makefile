@@ -53,7 +53,7 @@ guards: $(READY) ## take each guard out of a copy, see that its suite notices: G
 torture: $(READY) ## book under faults and kills until it hurts: BOOKINGS, KILLS, DATABASE, SEED
 	@PYTHONPATH=tests $(BIN)/python -m faults.chaos
 
-fuzz: $(READY) ## send bad input of every class, a hundred thousand tries: CLASSES, FUZZ_TRIES, SEED
+fuzz: $(READY) ## send bad input of every class until something breaks: CLASSES, FUZZ_TRIES, SEED
 	@PYTHONPATH=tests $(BIN)/python -m fuzz.run $(CLASSES)
 
 bench: $(READY) ## measure what searches cost, as ratios to a floor

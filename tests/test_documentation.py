@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import pytest
 import yaml
+from fuzz.tries import CLASSES
 from lxml import etree
 from pem import write_certificate
 
@@ -320,6 +321,23 @@ def test_each_name_of_a_parameter_has_a_row() -> None:
     }
 
     assert names <= _first_cells("interactions/appointment-operations.md")
+
+
+def test_the_classes_of_bad_input_are_those_of_make_fuzz() -> None:
+    """The tests' page has each class with the number of its tries."""
+    page = (DOCS / "testing.md").read_text(encoding="utf-8")
+    rows = re.findall(r"(?m)^\| ([A-Za-z -]+) \| ([0-9,]+) \|", page)
+
+    assert rows == [(each.name, f"{each.tries:,}") for each in CLASSES]
+
+
+def test_each_class_of_bad_input_has_a_module() -> None:
+    """Each module of the fuzz tests is a class of `make fuzz`, and the reverse."""
+    folder = ROOT / "tests" / "fuzz"
+
+    assert {path.stem for path in folder.glob("test_*.py")} == {
+        f"test_{each.module}" for each in CLASSES
+    }
 
 
 @pytest.mark.parametrize("kind", FaultKind)

@@ -36,7 +36,7 @@ _LIMITS: Final = ("SEARCHES", "REGION_CALLS", "FAILED_LOOKS", "REQUEST_KEYS")
 
 
 @dataclass(frozen=True)
-class Told:
+class Exchange:
     """The answers to some bytes, and whether the server then ended the connection."""
 
     statuses: tuple[int, ...]
@@ -72,7 +72,7 @@ def _served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 _TOKEN: Final = token_for("resident", NUMBER)
 
 
-def tell(served: Served, sent: bytes) -> Told:
+def send(served: Served, sent: bytes) -> Exchange:
     """Send bytes, and return what comes until the server is quiet, or ends."""
     began_s = time.monotonic()
     received, has_ended, is_shut = b"", False, False
@@ -98,7 +98,7 @@ def tell(served: Served, sent: bytes) -> Told:
                 received += piece
         except (ConnectionError, BrokenPipeError):
             has_ended = True
-    return Told(
+    return Exchange(
         statuses=tuple(int(each) for each in _STATUS.findall(received)),
         body=received,
         has_ended=has_ended,
@@ -106,13 +106,13 @@ def tell(served: Served, sent: bytes) -> Told:
     )
 
 
-def check(told: Told) -> None:
+def check(got: Exchange) -> None:
     """No answer is a failure, comes late, or repeats what was sent."""
-    for status in told.statuses or (400,):
+    for status in got.statuses or (400,):
         if status not in _DESIGNED:
-            judge(status, {"Retry-After": "1"}, told.body, told.took_s)
-    assert told.statuses or told.has_ended, told
-    assert _TOKEN.encode() not in told.body
+            judge(status, {"Retry-After": "1"}, got.body, got.took_s)
+    assert got.statuses or got.has_ended, got
+    assert _TOKEN.encode() not in got.body
 
 
 _METHODS = st.sampled_from(
@@ -261,7 +261,7 @@ def requests(draw: st.DrawFn) -> bytes:
 @tried("HTTP", 0.7)
 def test_bytes_that_are_hardly_http_are_refused(served: Served, sent: bytes) -> None:
     """The server answers, or ends the connection, and lives."""
-    check(tell(served, sent))
+    check(send(served, sent))
 
 
 _SMUGGLED: Final = (
@@ -297,7 +297,7 @@ def test_no_request_hides_in_another(
     served: Served, fields: bytes, first: bytes, path: bytes
 ) -> None:
     """A request of which two servers could see another end is refused, and ends."""
-    told = tell(
+    got = send(
         served,
         b"POST " + path + b" HTTP/1.1\r\nHost: gateway.test\r\n"
         b"Content-Type: application/x-www-form-urlencoded\r\n"
@@ -307,9 +307,9 @@ def test_no_request_hides_in_another(
         + _SMUGGLED,
     )
 
-    check(told)
-    assert len(told.statuses) <= 1 or told.statuses[0] < 400, told
-    assert 401 not in told.statuses[1:], told
+    check(got)
+    assert len(got.statuses) <= 1 or got.statuses[0] < 400, got
+    assert 401 not in got.statuses[1:], got
 
 
 def test_the_server_lives(served: Served) -> None:

@@ -259,7 +259,9 @@ def test_no_answer_repeats_a_token(
         field = form.format(text).encode("latin-1", "replace").decode("latin-1")
         response = ask(client, "GET", path, headers={"Authorization": field})
 
-    assert response.status_code in (400, 401, 404, 413, 414, 431)
+    # An empty parameter is none (FHIR R4, search, 3.1.1.4).
+    is_none = place == "form" and not text.strip()
+    assert response.status_code in (400, 401, 404, 413, 414, 431) or is_none
     if response.status_code == 404:
         assert of_canary
     if len(text) > 20:

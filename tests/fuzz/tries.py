@@ -72,7 +72,11 @@ CLASSES: Final = (
     BadInput(name="tokens", module="tokens", tries=3_000, few=100),
     BadInput(name="scopes", module="scopes", tries=2_000, few=300, is_exhaustive=True),
     BadInput(
-        name="other patients", module="other_patients", tries=20_000, few=60, minutes=60
+        name="other patients",
+        module="other_patients",
+        tries=20_000,
+        few=240,
+        minutes=60,
     ),
     BadInput(name="HTTP", module="http", tries=2_000, few=60),
     BadInput(name="proxy headers", module="proxy_headers", tries=200, few=40),

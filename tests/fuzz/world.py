@@ -44,6 +44,7 @@ __all__ = [
     "Unprinted",
     "World",
     "ask",
+    "hold_again",
     "judge",
     "live_canary",
     "live_stranger",
@@ -76,14 +77,18 @@ class Canary:
     What the resident has whom nobody else may notice.
 
     Attributes:
-        ids: Of appointments: booked, held, and cancelled.
+        number: Of the resident.
+        ids: Of appointments: booked and cancelled.
+        holds: Of appointments that are held.
         booked: The slots that are.
         held: The slots that are.
         keys: The request keys that were used.
         token: An access token.
     """
 
+    number: str = NUMBER
     ids: list[str] = field(default_factory=list)
+    holds: list[str] = field(default_factory=list)
     booked: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
@@ -249,8 +254,8 @@ def live_canary(world: World, regions: tuple[str, ...]) -> None:
             else:
                 canary.booked.append(slot)
     slot = next(free_slots(client, regions[0]))["id"]
-    canary.ids.append(_hold(client, _body(slot)))
     canary.held.append(slot)
+    hold_again(world)
     listed = client.post(
         "/fhir/Appointment/_search",
         data={"patient.identifier": f"{PERSONNUMMER}|{NUMBER}"},
@@ -260,7 +265,7 @@ def live_canary(world: World, regions: tuple[str, ...]) -> None:
 
 def live_stranger(world: World, canary: Canary) -> None:
     """Book and hold what the canary of another world has, as somebody else."""
-    number = resident()
+    world.canary.number = number = resident()
     client = world.client("resident", number)
     for slot in canary.booked:
         response = client.post(
@@ -269,19 +274,32 @@ def live_stranger(world: World, canary: Canary) -> None:
             content_type=FHIR_JSON,
         )
         assert response.status_code == 201, response.text
+    world.canary.held.extend(canary.held)
+    hold_again(world)
+
+
+def hold_again(world: World) -> None:
+    """Release what the canary holds, and hold the same; no hold lasts for long."""
+    canary = world.canary
+    client = world.client("resident", canary.number)
+    for id_ in canary.holds:
+        released = call(
+            client,
+            "hold",
+            parameters({"name": "slot-status", "valueCode": "free"}),
+            on=id_,
+        )
+        assert released.status_code == 200, released.text
+    canary.holds.clear()
     for slot in canary.held:
-        _hold(client, appointment(slot, number))
+        body = _body(slot, canary.number)
+        response = call(client, "hold", parameters(resource("appointment", body)))
+        assert response.status_code in (200, 201), response.text
+        canary.holds.append(appointment_of(response)["id"])
 
 
-def _hold(client: FlaskClient, body: dict[str, Any]) -> str:
-    response = call(client, "hold", parameters(resource("appointment", body)))
-    assert response.status_code in (200, 201), response.text
-    id_: str = appointment_of(response)["id"]
-    return id_
-
-
-def _body(slot: str) -> dict[str, Any]:
-    body = appointment(slot, NUMBER, comment=COMMENT)
+def _body(slot: str, number: str = NUMBER) -> dict[str, Any]:
+    body = appointment(slot, number, comment=COMMENT)
     body["contained"][0] |= {
         "name": [{"family": FAMILY, "given": [GIVEN]}],
         "telecom": [{"system": "phone", "value": PHONE}],
