@@ -58,6 +58,7 @@ def _served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
                 "FHIR_GATEWAY_LOG_SERVICE": str(write_log_service(folder, sandbox.url)),
                 "FHIR_GATEWAY_BASE_URL": BASE_URL,
                 "FHIR_GATEWAY_PUBLIC_SEARCH": "yes",
+                "FHIR_GATEWAY_OPEN_DEMO": "no",
                 **{f"FHIR_GATEWAY_LIMIT_{name}": "1000000" for name in _LIMITS},
             }
         ) as served,

@@ -16,7 +16,6 @@ from web.dialects import appointment_of, call, parameters, resource
 from web.guarded import Guarded, issuers_file, served_keys, token_for
 from web.running import (
     OtherPrograms,
-    Sandbox,
     fill,
     numbers_of_test_persons,
     own_regions,
@@ -112,7 +111,6 @@ class World(Unprinted):
     """A gateway over regions of its own, and the resident in it."""
 
     guarded: Guarded
-    sandbox: Sandbox
     canary: Canary
     folder: Path
     redis_url: str
@@ -219,8 +217,7 @@ def new_world(
         made.identity.start()
         try:
             yield World(
-                guarded=Guarded(made),
-                sandbox=sandbox,
+                guarded=Guarded(made, sandbox),
                 canary=Canary(),
                 folder=other_programs.settings.data_dir / f"other-{started}",
                 redis_url=f"{other_programs.redis_url}?db={1 + started % 15}",
