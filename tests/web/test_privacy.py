@@ -405,6 +405,13 @@ def value_of(redis: Any, key: bytes) -> bytes:
             return repr(redis.xrange(key)).encode()
         case b"hash":
             return repr(redis.hgetall(key)).encode()
+        case b"set":
+            return repr(redis.smembers(key)).encode()
+        case b"zset":
+            return repr(redis.zrange(key, 0, -1)).encode()
+        case b"none":
+            # A count of requests that has just ended.
+            return b""
         case kind:
             raise AssertionError(kind)
 
