@@ -38,7 +38,7 @@ _VALUES: st.SearchStrategy[Any] = (
         ]
     )
     | TIMES
-)
+).map(copy.deepcopy)  # a later change does not change the sample
 _KEYS = TEXTS | st.sampled_from(
     [
         *("modifierExtension", "implicitRules", "contained", "extension", "meta", "id"),

@@ -15,7 +15,6 @@ from flow.served import Served, serving
 from hypothesis import given
 from hypothesis import strategies as st
 from web.guarded import issuers_file, served_keys, token_for
-from web.running import BASE_URL
 
 from fhir_gateway.sandbox.server import SandboxServer
 from fhir_gateway.sandbox_sources import write_log_service
@@ -56,7 +55,7 @@ def _served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             {
                 "FHIR_GATEWAY_ISSUERS": str(issuers_file(folder, jwks_uri)),
                 "FHIR_GATEWAY_LOG_SERVICE": str(write_log_service(folder, sandbox.url)),
-                "FHIR_GATEWAY_BASE_URL": BASE_URL,
+                "FHIR_GATEWAY_ALLOWED_HOSTS": "gateway.test",
                 "FHIR_GATEWAY_PUBLIC_SEARCH": "yes",
                 "FHIR_GATEWAY_OPEN_DEMO": "no",
                 **{f"FHIR_GATEWAY_LIMIT_{name}": "1000000" for name in _LIMITS},
