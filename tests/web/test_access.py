@@ -304,6 +304,36 @@ def test_a_system_sees_its_own_units_only(guarded: Guarded, numbers: list[str]) 
 
 
 @pytest.mark.flow
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/fhir/Slot?_count=40&_include=Slot:schedule",
+        "/fhir/Slot?_count=40&_sort=-start",
+        "/fhir/HealthcareService?_count=20",
+        "/fhir/Appointment/$find?start=2026-01-01T00:00:00Z",
+    ],
+)
+def test_free_times_do_not_depend_on_who_asks(
+    guarded: Guarded, numbers: list[str], path: str
+) -> None:
+    """Everybody gets the same bytes, so that a cached answer may go to anybody."""
+    made_by(guarded.client("resident", numbers[0]), numbers[0])
+    clients = [
+        guarded.client(),
+        guarded.client("resident", numbers[0]),
+        guarded.client("resident", numbers[1]),
+        guarded.client("staff"),
+        guarded.client("system"),
+        guarded.client("operator"),
+    ]
+
+    first, *others = [guarded.outward(each.get(path)) for each in clients]
+
+    assert first[0] == 200, first[1]
+    assert all(each == first for each in others)
+
+
+@pytest.mark.flow
 def test_a_key_of_another_client_is_another_key(
     guarded: Guarded, numbers: list[str]
 ) -> None:
