@@ -39,10 +39,19 @@ def make_private_folder(path: Path) -> None:
 
 
 def take_rights_away(path: Path) -> None:
-    """Leave an own file's rights to its owner; do nothing where that is impossible."""
+    """
+    Leave the rights of an own regular file to its owner.
+
+    Do nothing where that is impossible, and to anything else: a wrong path may name a
+    folder that others need.
+    """
     with suppress(OSError):
         found = path.stat()
-        if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) & 0o077:
+        if (
+            stat.S_ISREG(found.st_mode)
+            and found.st_uid == os.geteuid()
+            and stat.S_IMODE(found.st_mode) & 0o077
+        ):
             path.chmod(_OWNER_ONLY)
 
 

@@ -18,6 +18,17 @@ from fhir_gateway.model.private_file import (
 )
 
 
+def test_a_folder_keeps_its_rights(tmp_path: Path) -> None:
+    """A wrong path may name a folder that others need, such as the system's /tmp."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o1777)
+
+    take_rights_away(folder)
+
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o1777
+
+
 @pytest.fixture(name="open_umask", autouse=True)
 def _open_umask() -> Iterator[None]:
     """New files are everybody's, unless somebody says otherwise."""
