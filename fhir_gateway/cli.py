@@ -439,7 +439,6 @@ def reseal() -> None:
     can interrupt this command and start it again.
     """
     settings = _settings()
-    resealed = 0
     with (
         _explain_failures(settings),
         existing_journal(settings) as opened,
@@ -448,6 +447,7 @@ def reseal() -> None:
     ):
         total = opened.upkeep.count_sealed_rows() + trail.upkeep.count()
         task = progress.add_task("Resealing", total=total)
+        resealed = sum(opened.upkeep.seal_booking_ids())
         for rows, changed in chain(opened.upkeep.reseal(), trail.upkeep.reseal()):
             resealed += changed
             progress.advance(task, rows)

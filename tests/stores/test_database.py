@@ -335,7 +335,7 @@ def test_migration_by_four_processes_at_once(
     with open_database(empty_url).reading() as connection:
         found = connection.exec_driver_sql("SELECT * FROM alembic_version").all()
     assert finished.stdout == "[0, 0, 0, 0]\n"
-    assert [tuple(row) for row in found] == [("0011",)]
+    assert [tuple(row) for row in found] == [("0012",)]
 
 
 def test_tables_of_a_later_release_are_refused(database: Database) -> None:

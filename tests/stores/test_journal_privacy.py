@@ -20,6 +20,7 @@ from fhir_gateway.model.client_request import (
     RepeatedRequest,
     RequestKey,
 )
+from fhir_gateway.model.ids import BookingId
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal import (
@@ -45,6 +46,7 @@ REQUEST = RequestKey(
     fingerprint="Efternamnson books",
 )
 TEXT = "Hej Efternamnson, ta med legitimation"
+BOOKING_ID = BookingId("REGION-4711")
 MARKS = [
     *MARKED.as_mapping().values(),
     "1212121212",
@@ -53,6 +55,7 @@ MARKS = [
     "books",
     "legitimation",
     "Hemlig orsak",
+    BOOKING_ID,
 ]
 
 
@@ -68,7 +71,7 @@ def _lived(journal: Journal) -> None:
     )
     record = journal.settlements.settle_booked(
         journal.intents.mark_sent(made, lease=LEASE),
-        booking_id=None,
+        booking_id=BOOKING_ID,
         permissions=CANCEL,
         message=TEXT,
     )
@@ -85,7 +88,7 @@ def _lived(journal: Journal) -> None:
         source=NORR,
         booking=Booking(
             unit=UNIT,
-            booking_id=None,
+            booking_id=BookingId(f"{BOOKING_ID}-2"),
             start=START,
             end=None,
             subject_of_care=MARKED.number,
@@ -146,7 +149,9 @@ def test_statements_hold_nothing_in_clear(journal: Journal, database: Database) 
 
     text = repr(sent)
     assert len(sent) > 20
-    assert [mark for mark in MARKS if mark in text] == []
+    # Until no release before this one can run, rows with an id in clear are looked for.
+    marks = set(MARKS) - {BOOKING_ID}
+    assert [mark for mark in marks if mark in text] == []
 
 
 def locks_of(database: Database, *keys: str) -> set[int]:

@@ -13,8 +13,14 @@ import pytest
 from granting import GRANT
 from sqlalchemy import insert, select, text, update
 
+from fhir_gateway.model.ids import BookingId
 from fhir_gateway.stores.database import Database, database_clock
-from fhir_gateway.stores.journal import BookingState, Journal, WriteState
+from fhir_gateway.stores.journal import (
+    BookingIdTaken,
+    BookingState,
+    Journal,
+    WriteState,
+)
 from fhir_gateway.stores.journal.rows import (
     document_from_timeslot,
     values_from_subject,
@@ -24,7 +30,7 @@ from fhir_gateway.stores.journal.tables import bookings, claims, intents
 from fhir_gateway.stores.migrations import migrate
 from fhir_gateway.stores.sealing import Seal
 
-from .conftest import NORR, claimed, number, subject, timeslot
+from .conftest import NORR, UNIT, booked, claimed, number, subject, timeslot
 
 ID: Final = "0fca9c56-1f0a-4766-b473-548c9350eb8b"
 # As the release before lists a resident's bookings, and finds what is unsettled.
@@ -205,3 +211,101 @@ def test_a_void_booking_gets_its_true_name(
     migrate(database.engine)
 
     assert Journal(database, seal).lookups.get(ID).state is ending
+
+
+SEALED: Final = text(
+    "SELECT booking_id, booking_id_sealed, booking_id_hmac FROM booking"
+)
+IN_CLEAR: Final = text("UPDATE booking SET booking_id = :booking_id WHERE id = :id")
+
+
+def write_id_as_before(database: Database, id_: str, booking_id: str) -> None:
+    """Write a region's id as the release before does: in clear, beside the others."""
+    with database.writing() as connection:
+        connection.execute(IN_CLEAR, {"id": id_, "booking_id": booking_id})
+
+
+def test_an_id_of_the_release_before_counts_and_is_sealed(
+    journal: Journal, database: Database, keys: tuple[str, ...]
+) -> None:
+    """It is newer than the sealed one beside it; the worker then seals it."""
+    record = booked(journal, booking_id="B1")
+    write_id_as_before(database, record.id, "B2")
+
+    found = []
+    for _ in range(2):
+        assert journal.lookups.get(record.id).booking_id == "B2"
+        found.append(
+            [
+                each and each.id
+                for each in (
+                    journal.lookups.find_by_booking_id(NORR, UNIT, BookingId(one))
+                    for one in ("B1", "B2")
+                )
+            ]
+        )
+        sealed = sum(journal.upkeep.seal_booking_ids())
+    with database.reading() as connection:
+        (row,) = connection.execute(SEALED).all()
+
+    assert found == [[None, record.id]] * 2
+    assert sealed == 0
+    assert (row.booking_id, row.booking_id_hmac) == (
+        None,
+        Seal(keys).lookup("booking_id", "B2"),
+    )
+    assert Seal(keys).unseal(row.booking_id_sealed) == {"booking_id": "B2"}
+
+
+def test_an_id_in_clear_is_another_bookings_too(
+    journal: Journal, database: Database
+) -> None:
+    """No second booking gets an id that the release before has written in clear."""
+    first = booked(journal, booking_id=None)
+    write_id_as_before(database, first.id, "B1")
+
+    with pytest.raises(BookingIdTaken):
+        booked(journal, 1, 1, booking_id="B1")
+
+
+def test_an_id_that_two_have_stays_until_one_of_them_is_over(
+    journal: Journal, database: Database
+) -> None:
+    """The release before did not see the sealed one, and adopted the booking again."""
+    booked(journal, booking_id="B1")
+    second = booked(journal, 1, 1, booking_id=None)
+    write_id_as_before(database, second.id, "B1")
+
+    assert sum(journal.upkeep.seal_booking_ids()) == 0
+    assert journal.lookups.get(second.id).booking_id == "B1"
+    journal.reports.mark_cancelled_elsewhere(second)
+    assert sum(journal.upkeep.seal_booking_ids()) == 1
+    assert journal.lookups.get(second.id).booking_id == "B1"
+
+
+def test_a_booking_of_this_release_has_no_id_to_the_release_before(
+    journal: Journal, database: Database
+) -> None:
+    """It then looks for the booking by its time, as where a region gives no id."""
+    booked(journal, booking_id="B1")
+    with database.reading() as connection:
+        (listed,) = connection.execute(OF_SUBJECT).all()
+
+    assert listed.booking_id is None
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_change_of_keys_hashes_booking_ids_anew(
+    database: Database, *, is_first: bool
+) -> None:
+    """After `journal reseal` the newest key alone finds and opens them."""
+    old, new = Seal.new_key(), Seal.new_key()
+    keys = (new, old) if is_first else (old, new)
+    record = booked(Journal(database, Seal([old])), booking_id="B1")
+    for _ in Journal(database, Seal(keys)).upkeep.reseal():
+        pass
+    after = Journal(database, Seal(keys[:1]))
+    found = after.lookups.find_by_booking_id(NORR, UNIT, BookingId("B1"))
+
+    assert found is not None
+    assert (found.id, found.booking_id) == (record.id, "B1")

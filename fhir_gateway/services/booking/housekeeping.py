@@ -70,8 +70,13 @@ class Housekeeping:
             wiped += batch
             if not batch:
                 break
-        if purged or wiped:
-            _log.info("housekeeping done", purged=purged, wiped=wiped)
+        sealed = 0
+        for batch in self._journal.upkeep.seal_booking_ids():
+            sealed += batch
+            if stop is not None and stop.is_set():
+                break
+        if purged or wiped or sealed:
+            _log.info("housekeeping done", purged=purged, wiped=wiped, sealed=sealed)
         self._shorten_audit(stop)
 
     def _shorten_audit(self, stop: threading.Event | None) -> None:

@@ -19,13 +19,18 @@ from fhir_gateway.stores.journal.records import (
     BookingRecord,
     BookingState,
 )
-from fhir_gateway.stores.journal.rows import record_from_row, values_from_state
+from fhir_gateway.stores.journal.rows import (
+    BOOKING_ID,
+    record_from_row,
+    values_from_state,
+)
 from fhir_gateway.stores.journal.tables import intents
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = [
     "booking_id_taken",
     "change",
+    "has_other_record",
     "has_unsettled",
     "is_overtaken",
     "lock_unit",
@@ -81,15 +86,9 @@ def replace_duplicate(
     """
     if booking_id is None:
         return
-    duplicate = connection.execute(
-        OTHER_RECORD,
-        {
-            "source": row.source,
-            "unit": timeslot.schedule.unit,
-            "booking_id": booking_id,
-            "booking": row.id,
-        },
-    ).one_or_none()
+    duplicate = _other_record(
+        connection, seal, row, booking_id, unit=timeslot.schedule.unit
+    )
     if duplicate is None:
         return
     is_duplicate = (
@@ -101,6 +100,36 @@ def replace_duplicate(
         raise booking_id_taken(row.source)
     release(connection, duplicate.id)
     change(connection, seal, duplicate, **values_from_state(BookingState.REPLACED))
+
+
+def has_other_record(
+    connection: Connection, seal: Seal, row: Row[Any], booking_id: BookingId
+) -> bool:
+    """Return whether another BOOKED booking has an id too, if this one is BOOKED."""
+    if row.state != BookingState.BOOKED.value:
+        return False
+    other = _other_record(connection, seal, row, booking_id, unit=row.unit)
+    return other is not None
+
+
+def _other_record(
+    connection: Connection,
+    seal: Seal,
+    row: Row[Any],
+    booking_id: BookingId,
+    *,
+    unit: str,
+) -> Row[Any] | None:
+    return connection.execute(
+        OTHER_RECORD,
+        {
+            "source": row.source,
+            "unit": unit,
+            "hashes": seal.lookups(BOOKING_ID, booking_id),
+            "in_clear": (booking_id,),
+            "booking": row.id,
+        },
+    ).first()
 
 
 def booking_id_taken(source: str) -> BookingIdTaken:

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from fhir_gateway.model.errors import NotFound
-from fhir_gateway.model.ids import SourceName
+from fhir_gateway.model.ids import BookingId, SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timekeeping import epoch_seconds
 from fhir_gateway.model.timeslot import Timeslot
@@ -35,6 +35,7 @@ from fhir_gateway.stores.journal.queries import (
     INSERT_INTENT,
     LAPSED_HOLDS,
     LIVE_CLAIMS,
+    has_booking_id,
 )
 from fhir_gateway.stores.journal.records import (
     AlreadyBooked,
@@ -46,6 +47,7 @@ from fhir_gateway.stores.journal.records import (
     timeslot_taken,
 )
 from fhir_gateway.stores.journal.rows import (
+    BOOKING_ID,
     NUMBER,
     document_from_timeslot,
     intent_from_row,
@@ -62,6 +64,7 @@ __all__ = [
     "from_now",
     "get_row",
     "insert_intent",
+    "is_of_booking_id",
     "is_of_resident",
     "lock_row",
     "lock_timeslot",
@@ -77,6 +80,14 @@ OUR_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 def is_of_resident(seal: Seal, number: PersonalIdentityNumber) -> ColumnElement[bool]:
     """Return the condition that a booking belongs to a resident."""
     return bookings.c.subject_hmac.in_(seal.lookups(NUMBER, number.reveal()))
+
+
+def is_of_booking_id(
+    seal: Seal, booking_ids: Collection[BookingId]
+) -> ColumnElement[bool]:
+    """Return the condition that a booking has one of a source's ids."""
+    hashes = {each for one in booking_ids for each in seal.lookups(BOOKING_ID, one)}
+    return has_booking_id(hashes, booking_ids)
 
 
 def lock_timeslot(connection: Connection, timeslot: Timeslot) -> None:

@@ -21,6 +21,7 @@ from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal.claim_steps import (
     OUR_ID,
     get_row,
+    is_of_booking_id,
     is_of_resident,
 )
 from fhir_gateway.stores.journal.queries import (
@@ -182,7 +183,7 @@ class Lookups:
                 .where(
                     bookings.c.source == source,
                     bookings.c.unit == unit,
-                    bookings.c.booking_id == booking_id,
+                    is_of_booking_id(self._seal, {booking_id}),
                     bookings.c.state != VOID,
                 )
                 .order_by(

@@ -4,7 +4,7 @@ The SQL statements of the journal, each built once.
 SQLAlchemy takes several times as long to build a statement as to run it.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
@@ -53,6 +53,7 @@ __all__ = [
     "SOURCES_WITH_DUE",
     "SOURCE_OF_BOOKING",
     "STANDING_BOOKING",
+    "has_booking_id",
     "is_live",
 ]
 
@@ -68,6 +69,17 @@ INTENT: Final = (
         false(),
     ).label("is_lapsed"),
 )
+
+
+def has_booking_id(
+    hashes: Any,  # noqa: ANN401 - SQLAlchemy's: values, or a parameter for them
+    in_clear: Any,  # noqa: ANN401 - likewise
+) -> ColumnElement[bool]:
+    """Return the condition that a booking has one of some ids of its region."""
+    return or_(
+        and_(bookings.c.booking_id.is_(None), bookings.c.booking_id_hmac.in_(hashes)),
+        bookings.c.booking_id.in_(in_clear),
+    )
 
 
 def is_live() -> ColumnElement[bool]:
@@ -204,7 +216,9 @@ OTHER_RECORD: Final = (
     .where(
         bookings.c.source == bindparam("source"),
         bookings.c.unit == bindparam("unit"),
-        bookings.c.booking_id == bindparam("booking_id"),
+        has_booking_id(
+            bindparam("hashes", expanding=True), bindparam("in_clear", expanding=True)
+        ),
         bookings.c.state == BookingState.BOOKED.value,
         bookings.c.id != bindparam("booking"),
     )

@@ -146,7 +146,7 @@ class BookingRecord:
     state: BookingState
     source: SourceName
     timeslot: Timeslot
-    booking_id: BookingId | None
+    booking_id: BookingId | None = field(repr=False)
     number: PersonalIdentityNumber
     subject: SubjectOfCare | None
     permissions: BookingPermissions

@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 
 from fhir_gateway.model.booking import Booking, Wish
-from fhir_gateway.model.ids import SourceName
+from fhir_gateway.model.ids import BookingId, SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timekeeping import epoch_seconds
 from fhir_gateway.model.timeslot import NO_TIME_TYPE, Timeslot
@@ -29,6 +29,7 @@ from fhir_gateway.stores.journal.booking_steps import (
     replace_duplicate,
 )
 from fhir_gateway.stores.journal.claim_steps import (
+    is_of_booking_id,
     is_of_resident,
     lock_row,
     release,
@@ -41,8 +42,10 @@ from fhir_gateway.stores.journal.records import (
 )
 from fhir_gateway.stores.journal.rows import (
     NUMBER,
+    booking_id_from_row,
     record_from_row,
     timeslot_from_document,
+    values_from_booking_id,
     values_from_permissions,
     values_from_subject,
     values_from_timeslot,
@@ -148,7 +151,7 @@ class Reports:
                     continue
                 if record is None:
                     row = self._insert(connection, source, booking, timeslot, number)
-                    known.add(row)
+                    known.add(row, booking.booking_id)
                     record = self._record(row)
                 adopted.append(record)
         return adopted
@@ -168,11 +171,11 @@ class Reports:
                 version=1,
                 state=BookingState.BOOKED.value,
                 source=source,
-                booking_id=booking.booking_id,
                 is_invitation=booking.is_invitation,
                 created_at=database_clock(),
                 updated_at=database_clock(),
                 confirmed_at=database_clock(),
+                **values_from_booking_id(booking.booking_id, self._seal),
                 **values_from_subject({NUMBER: number.reveal()}, self._seal),
                 **values_from_permissions(booking.permissions),
                 **values_from_timeslot(timeslot),
@@ -246,7 +249,6 @@ class Reports:
         if timeslot.source_id is None:
             timeslot = replace(timeslot, source_id=old.source_id)
         described = {
-            "booking_id": booking.booking_id or row.booking_id,
             "is_invitation": booking.is_invitation,
             **values_from_permissions(booking.permissions),
             # A permission that cannot be read keeps its last known value.
@@ -257,11 +259,19 @@ class Reports:
             },
             **values_from_timeslot(timeslot),
         }
-        if all(getattr(row, name) == value for name, value in described.items()):
+        has_same_id = booking.booking_id in (
+            None,
+            booking_id_from_row(row, self._seal),
+        )
+        if has_same_id and all(
+            getattr(row, name) == value for name, value in described.items()
+        ):
             return change(connection, self._seal, row, CONFIRM)
         replace_duplicate(connection, self._seal, row, booking.booking_id, timeslot)
         if any(described[name] != getattr(row, name) for name in _TIMES):
             release(connection, row.id)
+        if not has_same_id:
+            described |= values_from_booking_id(booking.booking_id, self._seal)
         return change(connection, self._seal, row, CHANGE_AND_CONFIRM, **described)
 
     def mark_cancelled_elsewhere(self, record: BookingRecord) -> BookingRecord:
@@ -301,11 +311,13 @@ class Reports:
             for row in connection.execute(
                 select(bookings).where(
                     bookings.c.source == source,
-                    bookings.c.booking_id.in_(ids),
+                    is_of_booking_id(self._seal, ids),
                     bookings.c.state == BookingState.BOOKED.value,
                 )
             ):
-                known.by_id[row.unit, row.booking_id] = row
+                booking_id = booking_id_from_row(row, self._seal)
+                if booking_id is not None:
+                    known.by_id[row.unit, booking_id] = row
         for row in connection.execute(
             select(bookings, intents.c.timeslot.label("target"))
             .outerjoin(
@@ -354,7 +366,7 @@ class Reports:
             # Where one of the two has no id, they are the same booking: a resident
             # cannot be at one unit twice at the same time. Two that are booked with
             # different time types are both shown all the same.
-            if row.booking_id is None or booking.booking_id is None:
+            if booking.booking_id is None or not _has_booking_id(row):
                 record = self._record(row)
                 if not _is_of_another_type(record, timeslot):
                     return record
@@ -363,6 +375,10 @@ class Reports:
 
     def _record(self, row: Row[Any]) -> BookingRecord:
         return record_from_row(row, self._seal)
+
+
+def _has_booking_id(row: Row[Any]) -> bool:
+    return row.booking_id is not None or row.booking_id_sealed is not None
 
 
 def _is_of_another_type(record: BookingRecord, timeslot: Timeslot) -> bool:
@@ -393,8 +409,8 @@ class _Known:
     at: dict[tuple[str, float], list[Row[Any]]] = field(default_factory=dict)
     by_target: dict[tuple[str, float], Row[Any]] = field(default_factory=dict)
 
-    def add(self, row: Row[Any]) -> None:
-        """Add a booking of the resident that has just been inserted."""
-        if row.booking_id is not None:
-            self.by_id[row.unit, row.booking_id] = row
+    def add(self, row: Row[Any], booking_id: BookingId | None) -> None:
+        """Add a booking of the resident that has just been inserted, with its id."""
+        if booking_id is not None:
+            self.by_id[row.unit, booking_id] = row
         self.at.setdefault((row.unit, row.starts_at), []).append(row)

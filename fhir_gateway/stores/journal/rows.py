@@ -35,9 +35,11 @@ from fhir_gateway.stores.journal.tables import NOT_DONE, VOID
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = [
+    "BOOKING_ID",
     "CLIENT",
     "NUMBER",
     "Values",
+    "booking_id_from_row",
     "document_from_timeslot",
     "intent_from_row",
     "record_from_row",
@@ -45,6 +47,7 @@ __all__ = [
     "sealed_reason",
     "sealed_text",
     "timeslot_from_document",
+    "values_from_booking_id",
     "values_from_maker",
     "values_from_permissions",
     "values_from_state",
@@ -57,6 +60,9 @@ Values = dict[str, Any]
 
 # The personal number's field in a sealed subject, and the purpose of its hash.
 NUMBER: Final = "number"
+
+# The field of a sealed booking id, and the purpose of its hash.
+BOOKING_ID: Final = "booking_id"
 
 # The purpose of the hash of what shares limits.
 CLIENT: Final = "client"
@@ -87,7 +93,7 @@ def record_from_row(row: Row[Any], seal: Seal) -> BookingRecord:
         state=_booking_state(row),
         source=SourceName(row.source),
         timeslot=timeslot_from_document(row.timeslot),
-        booking_id=None if row.booking_id is None else BookingId(row.booking_id),
+        booking_id=booking_id_from_row(row, seal),
         number=PersonalIdentityNumber(fields[NUMBER]),
         subject=subject,
         permissions=BookingPermissions(
@@ -137,6 +143,31 @@ def intent_from_row(row: Row[Any] | SimpleNamespace, seal: Seal) -> WriteIntent:
         alarm=None if row.alarm is None else Alarm(row.alarm),
         message=_text(row.message_sealed, seal),
     )
+
+
+def booking_id_from_row(row: Row[Any], seal: Seal) -> BookingId | None:
+    """
+    Return the region's id of a booking, where it is known.
+
+    Raises:
+        SealBroken: None of this server's keys opens it.
+    """
+    if row.booking_id is not None:
+        return BookingId(row.booking_id)
+    if row.booking_id_sealed is None:
+        return None
+    return BookingId(seal.unseal(row.booking_id_sealed)[BOOKING_ID])
+
+
+def values_from_booking_id(booking_id: BookingId | None, seal: Seal) -> Values:
+    """Return the columns of a region's id, hashed and sealed."""
+    if booking_id is None:
+        return {"booking_id": None, "booking_id_sealed": None, "booking_id_hmac": None}
+    return {
+        "booking_id": None,
+        "booking_id_sealed": seal.seal({BOOKING_ID: booking_id}),
+        "booking_id_hmac": seal.lookup(BOOKING_ID, booking_id),
+    }
 
 
 def values_from_subject(fields: dict[str, str], seal: Seal) -> Values:

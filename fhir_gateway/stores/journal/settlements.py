@@ -45,6 +45,7 @@ from fhir_gateway.stores.journal.rows import (
     record_from_row,
     sealed_text,
     timeslot_from_document,
+    values_from_booking_id,
     values_from_permissions,
     values_from_state,
     values_from_timeslot,
@@ -117,9 +118,9 @@ class Settlements:
                 row,
                 CHANGE_AND_CONFIRM if is_seen else CHANGE,
                 state=BookingState.BOOKED.value,
-                booking_id=booking_id,
                 is_invitation=is_invitation,
                 message_sealed=sealed_text(message, self._seal),
+                **values_from_booking_id(booking_id, self._seal),
                 **values_from_permissions(permissions),
             )
 
@@ -157,9 +158,11 @@ class Settlements:
                 self._seal,
                 row,
                 CHANGE_AND_CONFIRM,
-                booking_id=booking_id or row.booking_id,
                 is_invitation=is_invitation,
                 message_sealed=sealed_text(message, self._seal),
+                **(
+                    values_from_booking_id(booking_id, self._seal) if booking_id else {}
+                ),
                 **values_from_permissions(permissions),
                 **values_from_timeslot(timeslot_from_document(settled.timeslot)),
             )

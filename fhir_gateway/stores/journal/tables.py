@@ -66,6 +66,8 @@ bookings: Final = Table(
     Column("state", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("unit", Text, nullable=False),
+    # In clear, by the previous release only: it is newer than the sealed one beside it,
+    # and the worker seals it. A later release drops it.
     Column("booking_id", Text),
     Column("token", Text, nullable=False),
     Column("timeslot", JSON, nullable=False),
@@ -97,6 +99,8 @@ bookings: Final = Table(
     Column("actor_sealed", Text),
     # How often it was held: once, and once more for each renewal; NULL for never.
     Column("held_times", Integer),
+    Column("booking_id_sealed", Text),
+    Column("booking_id_hmac", Text),
     CheckConstraint(
         "state IN ('PENDING', 'BOOKED', 'CANCELLED', 'REFUSED')", name="state"
     ),
@@ -116,6 +120,30 @@ Index(
     bookings.c.source,
     bookings.c.unit,
     bookings.c.booking_id,
+)
+_HASHED_AND_BOOKED: Final = text(
+    "booking_id IS NULL AND booking_id_hmac IS NOT NULL AND state = 'BOOKED'"
+)
+Index(
+    "booking_hashed_id_booked_once",
+    bookings.c.source,
+    bookings.c.unit,
+    bookings.c.booking_id_hmac,
+    unique=True,
+    sqlite_where=_HASHED_AND_BOOKED,
+    postgresql_where=_HASHED_AND_BOOKED,
+)
+Index(
+    "booking_by_hashed_id",
+    bookings.c.source,
+    bookings.c.booking_id_hmac,
+    bookings.c.unit,
+)
+Index(
+    "booking_id_in_clear",
+    bookings.c.id,
+    sqlite_where=text("booking_id IS NOT NULL"),
+    postgresql_where=text("booking_id IS NOT NULL"),
 )
 Index(
     "booking_to_wipe",

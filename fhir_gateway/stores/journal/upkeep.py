@@ -21,7 +21,15 @@ from sqlalchemy import (
 
 from fhir_gateway.model.timekeeping import epoch_seconds
 from fhir_gateway.stores.database import Database, database_clock
-from fhir_gateway.stores.journal.rows import CLIENT, NUMBER, Values
+from fhir_gateway.stores.journal.booking_steps import has_other_record, lock_unit
+from fhir_gateway.stores.journal.rows import (
+    BOOKING_ID,
+    CLIENT,
+    NUMBER,
+    Values,
+    booking_id_from_row,
+    values_from_booking_id,
+)
 from fhir_gateway.stores.journal.tables import bookings, intents, log_outbox, requests
 from fhir_gateway.stores.sealing import Seal
 
@@ -33,7 +41,7 @@ _SEALED: Final = (
         bookings,
         (
             *("subject_sealed", "message_sealed", "cancellation_sealed"),
-            *("maker_sealed", "actor_sealed"),
+            *("maker_sealed", "actor_sealed", "booking_id_sealed"),
         ),
     ),
     (intents, ("message_sealed", "cancellation_sealed")),
@@ -119,11 +127,53 @@ class Upkeep:
                     client_hmac=None,
                     actor_sealed=None,
                     # The region's id identifies the resident, and may be used again.
-                    booking_id=None,
+                    **values_from_booking_id(None, self._seal),
                     wiped_at=database_clock(),
                 )
             )
         return len(ids)
+
+    def seal_booking_ids(self) -> Iterator[int]:
+        """
+        Seal the booking ids that the previous release wrote in clear.
+
+        One that two bookings have stays in clear until one of the two is over: the
+        journal shows both, as it did before.
+
+        Yields:
+            After each batch, how many ids were sealed.
+        """
+        after = ""
+        while True:
+            with self._database.reading() as connection:
+                rows = connection.execute(
+                    select(bookings.c.id, bookings.c.source, bookings.c.unit)
+                    .where(bookings.c.booking_id.is_not(None), bookings.c.id > after)
+                    .order_by(bookings.c.id)
+                    .limit(_BATCH)
+                ).all()
+            if not rows:
+                return
+            yield sum(self._seal_booking_id(*row) for row in rows)
+            after = rows[-1].id
+
+    def _seal_booking_id(self, booking: str, source: str, unit: str) -> bool:
+        with self._database.writing() as connection:
+            lock_unit(connection, source, unit)
+            row = connection.execute(
+                select(bookings).where(bookings.c.id == booking).with_for_update()
+            ).one()
+            booking_id = booking_id_from_row(row, self._seal)
+            if row.booking_id is None or booking_id is None:
+                return False
+            if has_other_record(connection, self._seal, row, booking_id):
+                return False
+            connection.execute(
+                update(bookings)
+                .where(bookings.c.id == booking)
+                .values(**values_from_booking_id(booking_id, self._seal))
+            )
+            return True
 
     def count_sealed_rows(self) -> int:
         """Return how many rows `reseal` goes through."""
@@ -179,6 +229,9 @@ class Upkeep:
                 values["subject_hmac"] = self._seal.lookup(NUMBER, fields[NUMBER])
             if CLIENT in fields:
                 values["client_hmac"] = self._seal.lookup(CLIENT, fields[CLIENT])
+            if BOOKING_ID in fields:
+                hashed = self._seal.lookup(BOOKING_ID, fields[BOOKING_ID])
+                values["booking_id_hmac"] = hashed
         if not values:
             return False
         connection.execute(

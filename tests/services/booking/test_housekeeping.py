@@ -57,7 +57,13 @@ def test_a_visit_is_wiped_some_days_after(
     with pytest.raises(NotFound):
         wireless.desk.booking.read(made.id)
     assert logs == [
-        {"event": "housekeeping done", "log_level": "info", "purged": 0, "wiped": 1}
+        {
+            "event": "housekeeping done",
+            "log_level": "info",
+            "purged": 0,
+            "wiped": 1,
+            "sealed": 0,
+        }
     ]
 
 
