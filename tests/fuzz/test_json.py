@@ -43,7 +43,7 @@ _SAMPLES: Final[list[Any]] = [
     body=damaged_bytes(_SOUND) | damaged_bytes(parameters({"name": SENT_TEXT})),
     who=st.sampled_from(["resident", "staff", "system"]),
 )
-@tried("JSON", 0.6)
+@tried("JSON", 0.8)
 def test_bytes_that_are_hardly_json_are_refused(
     world: World, number: str, route: tuple[str, str, str], body: bytes, who: str
 ) -> None:

@@ -75,7 +75,7 @@ CLASSES: Final = (
         name="other patients",
         module="other_patients",
         tries=20_000,
-        few=240,
+        few=120,
         minutes=60,
     ),
     BadInput(name="HTTP", module="http", tries=2_000, few=60),
