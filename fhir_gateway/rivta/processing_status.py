@@ -79,13 +79,26 @@ class ProcessingStatusRecord:
 
     @property
     def is_from_cache(self) -> bool:
-        """Return whether the data is from the last successful synch."""
-        return self.status_code in _FROM_CACHE
+        """
+        Return whether the data is from the last successful synch.
+
+        One of the two flags is enough: a record can contradict its own status code.
+        """
+        return self.status_code in _FROM_CACHE or (
+            self.status_code == StatusCode.DATA_FROM_SOURCE.value
+            and (
+                self.is_response_from_cache is True
+                or self.is_response_in_synch is False
+            )
+        )
 
     @property
     def is_from_source(self) -> bool:
         """Return whether the data was read from the source for this answer."""
-        return self.status_code == StatusCode.DATA_FROM_SOURCE.value
+        return (
+            self.status_code == StatusCode.DATA_FROM_SOURCE.value
+            and not self.is_from_cache
+        )
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

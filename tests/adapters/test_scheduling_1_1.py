@@ -830,6 +830,13 @@ def test_a_schedule_says_which_units_answered(
             (status(UNIT, "DataFromCacheSynchFailed", "20200101000000"),),
             id="from a cache that is not updated",
         ),
+        pytest.param(
+            (status(UNIT, "DataFromCache"),), id="from a cache without a time"
+        ),
+        pytest.param(
+            (status(UNIT, "DataFromCache", "2026-11-01T10:00:00"),),
+            id="from a cache with an unreadable time",
+        ),
     ],
 )
 def test_an_empty_list_that_is_not_the_units_own_is_a_fault(
@@ -888,7 +895,30 @@ def test_an_empty_list_of_a_unit_in_another_case_is_an_answer(
             (status(UNIT, "DataFromCacheSynchFailed", "x"),),
             ("ProcessingStatus: is from a cache that could not be updated",),
             None,
-            id="of an unknown age",
+            id="not updated and of an unknown age",
+        ),
+        pytest.param(
+            (status(UNIT, "DataFromCache"),),
+            ("ProcessingStatus: is from a cache of an unknown age",),
+            None,
+            id="without an age",
+        ),
+        pytest.param(
+            (status(UNIT, "DataFromCache", "2026-11-01T10:00:00"),),
+            ("ProcessingStatus: is from a cache of an unknown age",),
+            None,
+            id="with an unreadable age",
+        ),
+        pytest.param(
+            (
+                replace(
+                    status(UNIT, "DataFromSource", "20260601070000"),
+                    is_response_from_cache=True,
+                ),
+            ),
+            (),
+            datetime(2026, 6, 1, 5, tzinfo=UTC),
+            id="from a cache by its flag",
         ),
     ],
 )
@@ -910,6 +940,103 @@ def test_free_times_of_a_cache_have_its_age(
     assert free_times(adapter) == FreeTimes(
         timeslots=(FREE,), rejected=rejected, as_of=as_of
     )
+
+
+def answered_by_a_cache(
+    region: responses.RequestsMock, contract: Contract[Any, Any], response: object
+) -> None:
+    """Let an aggregating service answer from its cache."""
+    region.post(
+        BASE + contract.interaction.name,
+        body=write_response(
+            contract,
+            response,
+            processing_status=(status(UNIT, "DataFromCache", "20260601070000"),),
+        ),
+    )
+
+
+LISTS_OF_ONE: list[Any] = [
+    pytest.param(
+        get_all_time_types.CONTRACT,
+        get_all_time_types.Response(
+            list_of_time_types=(TimeTypeType(time_type_name="B", time_type_id=VISIT),)
+        ),
+        id="time types",
+    ),
+    pytest.param(
+        get_all_care_types.CONTRACT,
+        get_all_care_types.Response(
+            care_types=(CareTypeType(care_type_name="Besök", care_type_id="V1"),)
+        ),
+        id="care types",
+    ),
+    pytest.param(
+        get_all_performers.CONTRACT,
+        get_all_performers.Response(
+            performer_infos=(
+                PerformerInfoType(
+                    performer="SE2321000016-P01", first_name="Eva", last_name="Ek"
+                ),
+            )
+        ),
+        id="staff",
+    ),
+    pytest.param(
+        get_all_healthcare_facilities.CONTRACT,
+        get_all_healthcare_facilities.Response(
+            healthcare_facility_infos=(
+                HealthcareFacilityInfoType(
+                    healthcare_facility=UNIT, healthcare_facility_name="Norr"
+                ),
+            )
+        ),
+        id="units",
+    ),
+    pytest.param(
+        get_available_dates.CONTRACT,
+        get_available_dates.Response(
+            performer_availability_by_date=(
+                PerformerAvailabilityByDateType(
+                    healthcare_facility=UNIT, date="20260602", time_type_id=VISIT
+                ),
+            )
+        ),
+        id="days",
+    ),
+]
+
+
+@pytest.mark.parametrize(("contract", "response"), LISTS_OF_ONE)
+def test_a_list_from_a_cache_may_lack_items(
+    adapter: Scheduling11,
+    region: responses.RequestsMock,
+    contract: Contract[Any, Any],
+    response: object,
+) -> None:
+    """A cached list of anything but free times counts a loss beside its items."""
+    answered_by_a_cache(region, contract, response)
+
+    found = QUESTIONS[contract.interaction](adapter)
+
+    assert (len(found.items), found.rejected) == (
+        1,
+        ("ProcessingStatus: is from a cache",),
+    )
+
+
+@pytest.mark.parametrize(("contract", "response"), LISTS_OF_ONE)
+def test_an_empty_list_from_a_cache_is_a_fault(
+    adapter: Scheduling11,
+    region: responses.RequestsMock,
+    contract: Contract[Any, Any],
+    response: object,
+) -> None:
+    """An empty cached list of anything but free times proves nothing."""
+    answered_by_a_cache(region, contract, type(response)())
+
+    with pytest.raises(SourceFault, match="empty list"):
+        QUESTIONS[contract.interaction](adapter)
 
 
 @pytest.mark.parametrize("code", ["NoDataSynchFailed", "SomethingNew"])

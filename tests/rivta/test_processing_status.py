@@ -214,6 +214,33 @@ def test_two_statuses_mean_kept_data(code: str, is_from_cache: bool) -> None:  #
 
 
 @pytest.mark.parametrize(
+    ("flags", "is_from_cache"),
+    [
+        pytest.param({"is_response_from_cache": True}, True, id="from a cache"),
+        pytest.param({"is_response_in_synch": False}, True, id="not in synch"),
+        pytest.param(
+            {"is_response_from_cache": False, "is_response_in_synch": True},
+            False,
+            id="from the source",
+        ),
+    ],
+)
+def test_flags_that_contradict_the_status_mean_kept_data(
+    flags: dict[str, bool],
+    is_from_cache: bool,  # noqa: FBT001 - a table of values
+) -> None:
+    """A record of the source itself is of a cache if one of its flags says so."""
+    record = ProcessingStatusRecord(
+        logical_address="A", status_code="DataFromSource", **flags
+    )
+
+    assert (record.is_from_cache, record.is_from_source) == (
+        is_from_cache,
+        not is_from_cache,
+    )
+
+
+@pytest.mark.parametrize(
     ("code", "is_from_source"),
     [
         pytest.param("DataFromSource", True, id="from the source"),

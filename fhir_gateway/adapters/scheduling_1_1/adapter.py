@@ -5,9 +5,11 @@ It is one class of over 400 lines, since the port and its abilities require a me
 each interaction. What all methods share stands once, at the end.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from fhir_gateway.adapters.protocol import CareType
@@ -41,6 +43,7 @@ from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import (
     BookedTimes,
     Booking,
+    KeptPart,
     ResultCode,
     WriteResult,
 )
@@ -108,6 +111,8 @@ _TEXT_LEFT_OUT: Final = (
 _TEXT_FAULTS: Final = "resultText: "
 _NOT_REACHED: Final = "ProcessingStatus: a unit could not be asked"
 _NOT_UPDATED: Final = "ProcessingStatus: is from a cache that could not be updated"
+_FROM_CACHE: Final = "ProcessingStatus: is from a cache"
+_OF_UNKNOWN_AGE: Final = "ProcessingStatus: is from a cache of an unknown age"
 _OF_MANY_UNITS: Final = frozenset({scheduling.GET_SUBJECT_OF_CARE_SCHEDULE})
 
 Req = TypeVar("Req")
@@ -481,23 +486,27 @@ class Scheduling11:
         """
         Return an answer that counts the units that did not answer as rejected parts.
 
-        Such are the units that an aggregating service could not ask, those that it has
-        in its cache alone, and the requested unit if it does not name it.
+        Such are the units that an aggregating service could not ask, the requested unit
+        if it does not name it, and those of which its cache has the data. A cached list
+        may lack what is new. Only free times from a cache with an age are whole: they
+        have that age (`FreeTimes.as_of`).
 
         Raises:
             SourceFault: The answer has nothing else.
         """
-        silent = {
-            _NOT_REACHED: len(unreached_units(answer)) or not names_any(answer, asked),
-            _NOT_UPDATED: sum(part.is_failed for part in cached_parts(answer)),
+        silent = Counter(map(partial(_doubt_about, interaction), cached_parts(answer)))
+        silent[_NOT_REACHED] = len(unreached_units(answer)) or int(
+            not names_any(answer, asked)
+        )
+        lacking = {
+            reason: count for reason, count in silent.items() if reason and count
         }
-        lacking = {reason: int(count) for reason, count in silent.items() if count}
         if not lacking:
             return answer
         if not any(vars(answer.response).values()):
             raise SourceFault(
-                "An aggregating service reports that it could not ask the unit"
-                " (ProcessingStatus).",
+                "An aggregating service could not ask the unit, or has an empty list of"
+                " it in its cache (ProcessingStatus).",
                 source=self._name,
                 interaction=interaction.name,
             )
@@ -560,6 +569,16 @@ class Scheduling11:
                 source=self._name,
                 interaction=interaction.name,
             ) from error
+
+
+def _doubt_about(interaction: Interaction, part: KeptPart) -> str | None:
+    """Return why a cached part of an answer counts as rejected; None if it does not."""
+    if part.is_failed:
+        return _NOT_UPDATED
+    if interaction == scheduling.GET_AVAILABLE_TIMESLOTS:
+        return _OF_UNKNOWN_AGE if part.since is None else None
+    # Old details of a booking are a fault of their own.
+    return None if interaction == scheduling.GET_BOOKING_DETAILS else _FROM_CACHE
 
 
 def _text_to_show(text: str | None, *, is_whole: bool) -> str | None:

@@ -4,7 +4,8 @@ The free times that a source lists, without those that cannot be offered.
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from fhir_gateway.model.ids import TimeTypeId
 from fhir_gateway.model.timekeeping import civil_date
@@ -13,6 +14,10 @@ from fhir_gateway.services.source.window import Window
 from fhir_gateway.stores.slot_block import PAST
 
 __all__ = ["ListedTimes"]
+
+# The calls about one time type take a while, and clocks differ a little. What a cache
+# dates later than this is of an unknown age.
+_LONGEST_AHEAD: Final = timedelta(minutes=5)
 
 
 class ListedTimes:
@@ -63,6 +68,8 @@ class ListedTimes:
         """Add the answer for a window."""
         if answer.as_of is not None:
             self._as_of.append(answer.as_of)
+            if answer.as_of > self._asked_at + _LONGEST_AHEAD:
+                self._rejected["from a cache that dates them in the future"] += 1
         first_day, last_day = window
         self.listed += len(answer.timeslots) + len(answer.rejected)
         self._rejected.update(f"malformed: {fault}" for fault in answer.rejected)

@@ -330,22 +330,33 @@ class CachingAdapter(AnsweringAdapter):
 
 
 @pytest.mark.parametrize(
-    ("as_of", "answered_at"),
+    ("as_of", "answered_at", "rejected"),
     [
-        pytest.param(NOW - timedelta(hours=1), NOW - timedelta(hours=1), id="old"),
-        pytest.param(NOW + timedelta(hours=1), NOW, id="in the future"),
+        pytest.param(NOW - timedelta(hours=1), NOW - timedelta(hours=1), {}, id="old"),
+        pytest.param(NOW + timedelta(minutes=1), NOW, {}, id="of another clock"),
+        pytest.param(
+            NOW + timedelta(hours=1),
+            NOW,
+            {"from a cache that dates them in the future": 1},
+            id="in the future",
+        ),
     ],
 )
 def test_free_times_of_a_cache_are_as_old_as_it_says(
-    as_of: datetime, answered_at: datetime
+    as_of: datetime, answered_at: datetime, rejected: dict[str, int]
 ) -> None:
-    """A block from an aggregating service's cache has the age of the cached data."""
+    """A block from a cache has the cached data's age if that is past."""
     adapter = CachingAdapter(time_types={UNIT: (VISITS,)}, as_of=as_of)
     adapter.timeslots = [timeslot(3)]
     world = World(adapter=adapter)
     world.run_once()
 
-    assert (world.block().asked_at, world.block().answered_at) == (NOW, answered_at)
+    found = world.block()
+    assert (found.asked_at, found.answered_at, found.rejected) == (
+        NOW,
+        answered_at,
+        rejected,
+    )
 
 
 def test_the_catalogue_of_a_source_is_stored(world: World) -> None:
