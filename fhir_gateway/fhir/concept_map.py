@@ -5,17 +5,17 @@ Each source has one map, with one group for each unit. A group's source is the u
 code system of time types, its target is SNOMED CT.
 """
 
-import codecs
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
-
+from fhir_gateway.fhir.primitive import is_primitive_value
 from fhir_gateway.fhir.sctid import is_concept_id
+from fhir_gateway.fhir.structure import checked
 from fhir_gateway.fhir.vocabulary import SNOMED_CT, SNOMED_CT_SWEDEN, Vocabulary
 from fhir_gateway.model.ids import HsaId, TimeTypeId
-from fhir_gateway.model.regular_file import fault_of_file
+from fhir_gateway.model.json_file import UnreadableFile, read_json_file
 from fhir_gateway.model.timeslot import StandardTimeType, TimeType
 
 __all__ = [
@@ -34,6 +34,11 @@ _EQUIVALENCES: Final = (
     *("relatedto", "equivalent", "equal", "wider", "subsumes"),
     *("narrower", "specializes", "inexact", "unmatched", "disjoint"),
 )
+_SNOMED_CT_VERSION: Final = re.compile(
+    re.escape(SNOMED_CT) + r"/[0-9]{6,18}(?:/version/[0-9]{8})?"
+)
+_CONDITIONS_OF_GROUP: Final = ("unmapped",)
+_CONDITIONS_OF_TARGET: Final = ("dependsOn", "product")
 # A map with a fault in each of its thousand groups mostly has one fault.
 _MOST_FAULTS: Final = 50
 
@@ -64,16 +69,19 @@ def meanings_from_concept_map(
         WrongConceptMap: The file cannot be read, or breaks R4, or a group is not about
             a unit's time types and SNOMED CT; the error lists all faults.
     """
-    resource = _resource(path)
-    faults: list[str] = []
+    resource, faults = _resource(path)
     meanings: dict[tuple[HsaId, TimeTypeId], tuple[StandardTimeType, ...]] = {}
     # Thousands of units use the same codes and meanings: memory holds each once.
     codes: dict[TimeTypeId, TimeTypeId] = {}
     kept: dict[tuple[StandardTimeType, ...], tuple[StandardTimeType, ...]] = {}
+    for where, contained in _objects(resource, "contained", "", faults, at_least=0):
+        _text(contained, "resourceType", where, faults)
     for where, group in _objects(resource, "group", "", faults, at_least=0):
         unit = _unit(where, group, vocabulary, faults)
         for place, element in _objects(group, "element", f"{where}.", faults):
             code = _text(element, "code", place, faults)
+            if code is not None and not is_primitive_value("code", code):
+                faults.append(f"{place}.code must have no two blanks beside each other")
             _text(element, "display", place, faults, is_required=False)
             targets = _targets(element, place, faults)
             if unit is None or code is None or not targets:
@@ -82,7 +90,7 @@ def meanings_from_concept_map(
             earlier = meanings.get((unit, known), ())
             whole = (*earlier, *(each for each in targets if each not in earlier))
             meanings[unit, known] = kept.setdefault(whole, whole)
-    if faults:
+    if faults := [*faults, *_faults_of_structure(path, resource, faults)]:
         raise WrongConceptMap(path, faults)
     return meanings
 
@@ -148,21 +156,34 @@ def concept_map_from_meanings(
     }
 
 
-def _resource(path: Path) -> dict[str, Any]:
-    if fault := fault_of_file(path):
-        raise WrongConceptMap(path, [fault])
+def _resource(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """Return a file's ConceptMap, and what its JSON names twice."""
     try:
-        # Some editors write a byte order mark first.
-        resource: Any = orjson.loads(path.read_bytes().removeprefix(codecs.BOM_UTF8))
-    except OSError as error:
-        raise WrongConceptMap(path, [f"cannot be read: {error.strerror}"]) from error
-    except orjson.JSONDecodeError as error:
-        raise WrongConceptMap(
-            path, [f"is not JSON: line {error.lineno}, column {error.colno}"]
-        ) from error
+        resource, faults = read_json_file(path)
+    except UnreadableFile as error:
+        raise WrongConceptMap(path, [str(error)]) from error
     if not isinstance(resource, dict) or resource.get("resourceType") != "ConceptMap":
-        raise WrongConceptMap(path, ["is not a ConceptMap"])
-    return resource
+        raise WrongConceptMap(path, ["is not a ConceptMap", *faults])
+    return resource, faults
+
+
+def _faults_of_structure(
+    path: Path, resource: dict[str, Any], named: Sequence[str]
+) -> list[str]:
+    """Return what R4 does not permit, without the places of faults named already."""
+    # A map may contain code systems and value sets, which this server does not read.
+    own = {name: item for name, item in resource.items() if name != "contained"}
+    try:
+        issues = checked(own).issues
+    except RecursionError as error:
+        raise WrongConceptMap(path, ["is nested too deeply"]) from error
+    places = {fault.partition(" ")[0] for fault in named}
+    faults = []
+    for issue in issues:
+        place = (issue.expression or "").removeprefix("ConceptMap.")
+        if place not in places:
+            faults.append(f"{place}: {issue.diagnostics}")
+    return faults
 
 
 def _unit(
@@ -179,6 +200,13 @@ def _unit(
     target = _text(group, "target", where, faults)
     if target is not None and target != SNOMED_CT:
         faults.append(f"{where}.target is not {SNOMED_CT}")
+    version = _text(group, "targetVersion", where, faults, is_required=False)
+    if version is not None and not _SNOMED_CT_VERSION.fullmatch(version):
+        faults.append(
+            f"{where}.targetVersion is no edition of SNOMED CT such as"
+            f" {SNOMED_CT_SWEDEN}"
+        )
+    _refuse(_CONDITIONS_OF_GROUP, group, where, faults)
     return unit
 
 
@@ -188,6 +216,7 @@ def _targets(
     """Return the shared meanings that an element gives a unit's own code."""
     found = []
     for where, target in _objects(element, "target", f"{place}.", faults, at_least=0):
+        _refuse(_CONDITIONS_OF_TARGET, target, where, faults)
         display = _text(target, "display", where, faults, is_required=False)
         equivalence = _text(target, "equivalence", where, faults)
         if equivalence is not None and equivalence not in _EQUIVALENCES:
@@ -202,6 +231,17 @@ def _targets(
         elif means and code is not None:
             found.append(StandardTimeType(code=code, display=display or code))
     return tuple(found)
+
+
+def _refuse(
+    names: Iterable[str], parent: dict[str, Any], where: str, faults: list[str]
+) -> None:
+    """Refuse what changes the meaning of the rest, and is not understood here."""
+    faults.extend(
+        f"{where}.{name} is not understood here, and changes the meaning: leave it out"
+        for name in names
+        if name in parent
+    )
 
 
 def _objects(

@@ -62,7 +62,8 @@ def checked(resource: Mapping[str, Any], *, deferred: Collection[str] = ()) -> C
     Return a resource with its faults.
 
     Args:
-        resource: It is of one of the types that this server reads.
+        resource: It is of one of the types that this server reads, or a file of the
+            operator's own, of any type.
         deferred: Types of resources inside it that the caller checks itself.
     """
     kind = resource["resourceType"]
@@ -117,7 +118,7 @@ class _Checker:
         sound: dict[str, Any] = {}
         choices: dict[str, str] = {}
         for name, item in value.items():
-            if name == "resourceType" and kind in RESOURCES:
+            if name == "resourceType" and (kind in RESOURCES or path == kind):
                 sound[name] = item
                 continue
             of = name.removeprefix("_")

@@ -38,10 +38,10 @@ def concept_map(*targets: dict[str, Any], **changes: Any) -> dict[str, Any]:
     group = {
         "source": _SYSTEM,
         "target": "http://snomed.info/sct",
-        "element": [{"code": "TT1", "target": list(targets)}],
+        "element": [{"code": "TT1", **({"target": [*targets]} if targets else {})}],
         **changes,
     }
-    return {"resourceType": "ConceptMap", "group": [group]}
+    return {"resourceType": "ConceptMap", "status": "active", "group": [group]}
 
 
 def target(equivalence: str, **changes: Any) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def test_a_map_that_is_written_is_read_back(tmp_path: Path) -> None:
         pytest.param({}, "is not a ConceptMap", id="an empty object"),
         pytest.param([], "is not a ConceptMap", id="a list"),
         pytest.param(
-            {"resourceType": "ConceptMap", "group": {}},
+            {"resourceType": "ConceptMap", "status": "active", "group": {}},
             "group must be a list, not an object",
             id="groups that are no list",
         ),
@@ -247,6 +247,148 @@ def test_every_fault_of_a_map_is_named_at_once(tmp_path: Path) -> None:
             "group[2].element is missing or empty",
         )
     )
+
+
+_CHANGES_MEANING = "is not understood here, and changes the meaning: leave it out"
+
+
+@pytest.mark.parametrize(
+    ("resource", "fault"),
+    [
+        pytest.param(
+            concept_map() | {"modifierExtension": [{"url": "http://x"}]},
+            "modifierExtension: modifierExtension is not understood here: leave it"
+            " out.",
+            id="a modifier extension",
+        ),
+        pytest.param(
+            concept_map() | {"implicitRules": "http://x"},
+            "implicitRules: implicitRules is not understood here: leave it out.",
+            id="implicit rules",
+        ),
+        pytest.param(
+            concept_map() | {"status": "Active"},
+            "status: The code must be one of active, draft, retired, unknown.",
+            id="a status in capitals",
+        ),
+        pytest.param(
+            {"resourceType": "ConceptMap"},
+            "status: The element is required.",
+            id="no status",
+        ),
+        pytest.param(
+            concept_map() | {"colour": "red"},
+            "colour: R4 has no such element here.",
+            id="an unknown element",
+        ),
+        pytest.param(
+            concept_map(colour="red"),
+            "group[0].colour: R4 has no such element here.",
+            id="an unknown element of a group",
+        ),
+        pytest.param(
+            concept_map(unmapped={"mode": "fixed", "code": "33879002"}),
+            f"group[0].unmapped {_CHANGES_MEANING}",
+            id="a meaning for all other codes",
+        ),
+        pytest.param(
+            concept_map(target("equal", dependsOn=[{"property": "x", "value": "y"}])),
+            f"group[0].element[0].target[0].dependsOn {_CHANGES_MEANING}",
+            id="a meaning on a condition",
+        ),
+        pytest.param(
+            concept_map(target("equal", product=[{"property": "x", "value": "y"}])),
+            f"group[0].element[0].target[0].product {_CHANGES_MEANING}",
+            id="a meaning with a second part",
+        ),
+        pytest.param(
+            concept_map(element=[{"code": "A  B"}]),
+            "group[0].element[0].code must have no two blanks beside each other",
+            id="a code with two blanks inside",
+        ),
+        pytest.param(
+            concept_map(targetVersion="2024"),
+            "group[0].targetVersion is no edition of SNOMED CT such as"
+            " http://snomed.info/sct/45991000052106",
+            id="a version of something else",
+        ),
+    ],
+)
+def test_a_map_that_breaks_r4_is_refused(
+    tmp_path: Path, resource: Any, fault: str
+) -> None:
+    """What R4 does not permit, or what changes the meaning, is refused by its place."""
+    path = written(tmp_path, resource)
+
+    with pytest.raises(WrongConceptMap) as caught:
+        meanings_from_concept_map(path, _OURS)
+    assert caught.value.faults == (f"{path}: {fault}",)
+
+
+def test_faults_of_the_structure_and_of_the_meaning_are_named_together(
+    tmp_path: Path,
+) -> None:
+    """Each of five different faults has its line."""
+    resource = concept_map(
+        target("equal", code="72791000052104"),
+        colour="red",
+        unmapped={"mode": "fixed", "code": "33879002"},
+    )
+    path = written(tmp_path, resource | {"status": "Active", "implicitRules": "x"})
+
+    with pytest.raises(WrongConceptMap) as caught:
+        meanings_from_concept_map(path, _OURS)
+    assert [
+        each.removeprefix(f"{path}: ").split()[0] for each in caught.value.faults
+    ] == [
+        "group[0].unmapped",
+        "group[0].element[0].target[0].code",
+        "status:",
+        "group[0].colour:",
+        "implicitRules:",
+    ]
+
+
+def test_a_key_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    """Two parsers would read two values: each such key is named with its place."""
+    path = tmp_path / "map.json"
+    text = json.dumps(concept_map(element=[{"code": "a"}]))
+    path.write_text(
+        text.replace('"code": "a"', '"code": "b", "code": "a"').replace(
+            '"status"', '"status": "draft", "status"'
+        ),
+        encoding="utf-8",
+    )
+
+    with pytest.raises(WrongConceptMap) as caught:
+        meanings_from_concept_map(path, _OURS)
+    assert caught.value.faults == (
+        f"{path}: group[0].element[0].code is there twice in one object",
+        f"{path}: status is there twice in one object",
+    )
+
+
+def test_a_file_of_another_encoding_is_refused(tmp_path: Path) -> None:
+    """A file in Latin-1 is named as such, with the first line that is not UTF-8."""
+    path = tmp_path / "map.json"
+    path.write_bytes(
+        '{"resourceType": "ConceptMap",\n"title": "Åre"}'.encode("latin-1")
+    )
+
+    with pytest.raises(WrongConceptMap) as caught:
+        meanings_from_concept_map(path, _OURS)
+    assert caught.value.faults == (
+        f"{path}: is not UTF-8, in line 2: save it in that encoding",
+    )
+
+
+def test_a_map_may_contain_a_code_system(tmp_path: Path) -> None:
+    """Contained resources are left alone, also of types that no body may have."""
+    resource = concept_map(target("equal"))
+    resource["contained"] = [{"resourceType": "CodeSystem", "id": "a"}]
+
+    meanings = meanings_from_concept_map(written(tmp_path, resource), _OURS)
+    assert meanings == {(_UNIT, TimeTypeId("TT1")): (_COVID,)}
 
 
 @pytest.mark.parametrize("equivalence", ["equal", "narrower"])

@@ -696,6 +696,7 @@ def test_a_map_says_nothing_of_another_sources_units(tmp_path: Path) -> None:
             json.dumps(
                 {
                     "resourceType": "ConceptMap",
+                    "status": "active",
                     "group": [
                         {
                             "source": vocabulary.time_types(HsaId(unit)),
