@@ -5,19 +5,23 @@ The platform's code stands at the start of `faultstring`. `faultcode` and the HT
 status do not agree with it, so they are not used.
 """
 
+import html
 import re
 from dataclasses import dataclass
 from typing import Final
 
-from fhir_gateway.model.number_text import mask_numbers, plain_digits
+from fhir_gateway.model.number_text import has_number, mask_numbers, plain_digits
 
 __all__ = ["Fault"]
 
-# Ten or twelve digits, the forms of SKV 704 and of reserve numbers; not the digits of
-# an HSA-id.
-_PERSONAL: Final = re.compile(
-    r"(?<!\d)(?<!SE)(?:\d\d)?\d{6}[-+ ]?[\dPTFptf]\d{3}(?!\d)"
-)
+# Ten or twelve digits, the forms of SKV 704 and of reserve numbers, also with more
+# digits around them; not the digits of an HSA-id.
+_PERSONAL: Final = re.compile(r"(?<!\d)(?<!SE)\d{6,}[-+ ]?[\dPTFptf]\d{3,}")
+# What the contract's times look like in this century: they are no personal number.
+_TIME: Final = re.compile(r"20\d\d[01]\d[0-3]\d[0-2]\d[0-5]\d[0-5]\d")
+_DIGITS_OF_NUMBER: Final = 12
+# How often a text may be escaped before digits in it are no longer read.
+_MOST_ESCAPED: Final = 3
 _MASK: Final = "…"
 _MOST_CHARACTERS: Final = 300
 _PLATFORM_CODE: Final = re.compile(r"\s*(VP[0-9]{3})(?![0-9])")
@@ -48,8 +52,19 @@ class Fault:
     @property
     def masked_text(self) -> str:
         """Return the text on one line, shortened, without personal numbers."""
-        line = " ".join(plain_digits(self.text).split())
+        text = self.text
+        for _ in range(_MOST_ESCAPED):
+            text = html.unescape(text)
+        line = " ".join(plain_digits(text).split())
         shown = "".join(each for each in line if each.isprintable())
-        masked = _PERSONAL.sub(_MASK, shown)
+        masked = _PERSONAL.sub(_mask, shown)
         masked = mask_numbers(masked, _MASK)
         return masked[:_MOST_CHARACTERS]
+
+
+def _mask(found: re.Match[str]) -> str:
+    """Return what is shown of digits in the form of a personal number: a time alone."""
+    is_time = _TIME.fullmatch(found[0]) is not None
+    return (
+        found[0] if is_time and not has_number(found[0][:_DIGITS_OF_NUMBER]) else _MASK
+    )

@@ -67,6 +67,14 @@ def test_fault_hides_its_texts() -> None:
         pytest.param("121212\u20131212", "…", id="an en dash"),
         pytest.param("19121212\u20111212", "…", id="a hyphen that does not break"),
         pytest.param("191212\u200b121212", "…", id="something invisible inside"),
+        pytest.param("0191212121212 x", "… x", id="a digit before"),
+        pytest.param("191212121212191212121212", "…", id="two without a gap"),
+        pytest.param("1912121212121", "…", id="a digit after"),
+        pytest.param("019121212-1212", "…", id="a digit before, with a sign"),
+        pytest.param("19121212121212", "…", id="two digits after"),
+        pytest.param("&#49;91212121212 x", "… x", id="an escaped digit"),
+        pytest.param("&amp;#x31;91212121212", "…", id="a digit escaped twice"),
+        pytest.param("²191212121212", "…", id="a raised digit before"),
         pytest.param(
             "VP004 SE2321000016-A01", "VP004 SE2321000016-A01", id="an HSA-id"
         ),
