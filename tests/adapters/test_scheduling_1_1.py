@@ -34,7 +34,13 @@ from fhir_gateway.model.errors import (
     Unsupported,
     WriteUnconfirmed,
 )
-from fhir_gateway.model.ids import BookingId, HsaId, LogicalAddress, ResourceId
+from fhir_gateway.model.ids import (
+    BookingId,
+    HsaId,
+    LogicalAddress,
+    ResourceId,
+    TimeTypeId,
+)
 from fhir_gateway.model.interaction import Actor, Interaction
 from fhir_gateway.model.listed import Listed
 from fhir_gateway.model.scheduling import (
@@ -218,6 +224,31 @@ def test_time_types_are_asked_for_as_agent(
 
     assert found == Listed(
         (TimeType(id=VISIT, name="Besök"), TimeType(id=COVID, name="Covid"))
+    )
+
+
+def test_time_types_of_one_code_are_not_two(
+    adapter: Scheduling11, region: responses.RequestsMock
+) -> None:
+    """Of two ids that differ in blanks alone, the first stays and the other counts."""
+    region.post(
+        f"{BASE}GetAllTimeTypes",
+        body=write_response(
+            get_all_time_types.CONTRACT,
+            get_all_time_types.Response(
+                list_of_time_types=(
+                    TimeTypeType(time_type_name="Besök", time_type_id="A"),
+                    TimeTypeType(time_type_name="Covid", time_type_id="A "),
+                )
+            ),
+        ),
+    )
+
+    found = adapter.get_all_time_types(GetAllTimeTypes(**ASKED), timeout=1)
+
+    assert found == Listed(
+        (TimeType(id=TimeTypeId("A"), name="Besök"),),
+        ("ListOfTimeTypes/timeTypeId: occurs again, with another name",),
     )
 
 

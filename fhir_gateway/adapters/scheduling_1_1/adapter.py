@@ -185,7 +185,8 @@ class Scheduling11:
             "ListOfTimeTypes",
             response.list_of_time_types,
             time_type_from_wire,
-            identity=("timeTypeId", lambda each: each.id),
+            # Clients could not tell two services with one code apart.
+            identity=("timeTypeId", lambda each: each.id.code),
         )
 
     def get_all_care_types(

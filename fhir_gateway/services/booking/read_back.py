@@ -283,7 +283,7 @@ def is_the_same_time(booking: Booking, timeslot: Timeslot) -> bool:
     Return whether a booking is of exactly this time.
 
     Start, end and unit must be equal; time type, performer and resource must be equal
-    where both have them.
+    where both have them. Blanks around an identifier do not count.
     """
     schedule = timeslot.schedule
     return (
@@ -291,7 +291,7 @@ def is_the_same_time(booking: Booking, timeslot: Timeslot) -> bool:
         and (booking.end or booking.start) == timeslot.end
         and booking.unit == schedule.unit
         and all(
-            ours is None or theirs is None or ours == theirs
+            ours is None or theirs is None or ours.strip() == theirs.strip()
             for ours, theirs in (
                 (schedule.time_type_id, booking.time_type_id),
                 (schedule.resource_id, booking.resource_id),
@@ -316,7 +316,7 @@ def _agree(ours: PerformerId | None, theirs: PerformerId | None) -> bool:
         return True
     one, other = ours.hsa_id, theirs.hsa_id
     if one is None and other is None:
-        return ours == theirs
+        return ours.strip() == theirs.strip()
     return one is None or other is None or one == other
 
 

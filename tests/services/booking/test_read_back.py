@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import BookedTimes, BookingStatus, KeptPart
 from fhir_gateway.model.errors import GatewayError, WriteUnconfirmed
-from fhir_gateway.model.ids import LogicalAddress, PerformerId
+from fhir_gateway.model.ids import LogicalAddress, PerformerId, ResourceId, TimeTypeId
 from fhir_gateway.model.scheduling import GetSubjectOfCareSchedule
 from fhir_gateway.services.booking.read_back import Sighting, is_the_same_time
 from services.conftest import MakeWireless
@@ -28,6 +28,7 @@ from services.conftest import MakeWireless
         pytest.param("se1-p1", "SE1-P1", True, id="in another case"),
         pytest.param("SE1-P1", "SE1-P2", False, id="another HSA-id"),
         pytest.param("1001", "1001", True, id="the same number"),
+        pytest.param("1001", " 1001 ", True, id="with blanks around"),
         pytest.param("1001", "1002", False, id="another number"),
         pytest.param("1001", "SE1-P1", True, id="not to be compared"),
         pytest.param(None, "1001", True, id="not said of the time"),
@@ -39,12 +40,40 @@ def test_performers_are_compared_where_they_can_be(
     theirs: str | None,
     is_same: bool,  # noqa: FBT001 - a table of values
 ) -> None:
-    """HSA-ids compare without regard to case, other texts as they stand."""
+    """HSA-ids compare without regard to case, other texts without blanks around."""
     time = timeslot(24)
     time = replace(
         time, schedule=replace(time.schedule, performer=ours and PerformerId(ours))
     )
     booking = replace(booked(time), performer=theirs and PerformerId(theirs))
+
+    assert is_the_same_time(booking, time) is is_same
+
+
+@pytest.mark.parametrize(
+    ("listed", "is_same"),
+    [
+        pytest.param(" TT1 ", True, id="with blanks around"),
+        pytest.param("TT2", False, id="another"),
+    ],
+)
+def test_blanks_around_identifiers_are_no_difference(
+    listed: str,
+    is_same: bool,  # noqa: FBT001 - a table of values
+) -> None:
+    """A list that pads the ids of time types and resources has the same booking."""
+    time = timeslot(24)
+    time = replace(
+        time,
+        schedule=replace(
+            time.schedule, time_type_id=TimeTypeId("TT1"), resource_id=ResourceId("TT1")
+        ),
+    )
+    booking = replace(
+        booked(time),
+        time_type_id=TimeTypeId(listed),
+        resource_id=ResourceId(listed),
+    )
 
     assert is_the_same_time(booking, time) is is_same
 
