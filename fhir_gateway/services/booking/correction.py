@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from fhir_gateway.model.booking import Booking
-from fhir_gateway.model.errors import GatewayError, Unsupported
+from fhir_gateway.model.errors import GatewayError, Unavailable, Unsupported
 from fhir_gateway.model.timekeeping import Clock
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.services.booking.alarming import alarm_logger, raise_alarm
@@ -122,8 +122,18 @@ class Correction:
         except Unsupported as error:
             _log.info("booking not read back", booking=record.id, error=str(error))
             return
-        if sighting.of_id(record.booking_id):
+        if sighting.of_id(record.booking_id) or self._is_described(record):
             self.flag_standing(intent)
+
+    def _is_described(self, record: BookingRecord) -> bool:
+        """Return whether the details have a booking; unreadable ones prove nothing."""
+        try:
+            return self._read_back.find_details(record) is not None
+        except Unavailable:
+            raise
+        except GatewayError as error:
+            _log.info("booking not read back", booking=record.id, error=str(error))
+            return False
 
     def flag_standing(self, intent: WriteIntent) -> None:
         """Flag a cancellation if its source still lists the booking."""

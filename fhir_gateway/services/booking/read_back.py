@@ -137,6 +137,32 @@ class ReadBack:
             ),
         )
 
+    def find_standing(
+        self, record: BookingRecord, sighting: Sighting
+    ) -> tuple[Booking, ...]:
+        """
+        Return what a list has of a booking that the region says it has cancelled.
+
+        That is a booking with its id or without an id, or one of exactly its time under
+        a new id: neither that of another record, nor that of a second booking which has
+        raised DUPLICATE.
+        """
+        standing = sighting.of_id(record.booking_id)
+        if standing or self._journal.lookups.has_alarm(record.id, Alarm.DUPLICATE):
+            return standing
+        return tuple(
+            each for each in sighting.matches if not self.is_another(record, each)
+        )
+
+    def is_another(self, record: BookingRecord, booking: Booking) -> bool:
+        """Return whether a reported booking is another one of the journal."""
+        if booking.booking_id is None:
+            return False
+        known = self._journal.lookups.find_by_booking_id(
+            record.source, booking.unit, booking.booking_id
+        )
+        return known is not None and known.id != record.id
+
     def refresh(self, record: BookingRecord) -> tuple[BookingRecord, Booking | None]:
         """
         Update a booked record from its source; return it with the description.
@@ -184,7 +210,7 @@ class ReadBack:
         """Return the source's description of a booking; None if it no longer has it."""
         unread: GatewayError | None = None
         try:
-            booking = self._get_details(record)
+            booking = self.find_details(record)
             if booking is not None:
                 return booking
         except Unavailable:
@@ -212,7 +238,7 @@ class ReadBack:
             )
         return None
 
-    def _get_details(self, record: BookingRecord) -> Booking | None:
+    def find_details(self, record: BookingRecord) -> Booking | None:
         """
         Return the resident's booking by its id; None if that finds none.
 

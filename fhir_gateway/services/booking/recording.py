@@ -249,7 +249,7 @@ class Recording:
         self, source: Source, intent: WriteIntent, result: WriteResult
     ) -> WriteOutcome:
         """
-        Record that a region has cancelled a booking, if its list lacks it now.
+        Record that a region has cancelled a booking, if it shows it no more.
 
         Args:
             source: The region's source.
@@ -258,12 +258,21 @@ class Recording:
         """
         record = self._journal.lookups.get(intent.booking)
         sighting = self._look(record, record.timeslot)
-        if sighting is not None and sighting.of_id(record.booking_id):
-            return self._doubt_yes(record, intent, None)
+        is_read = sighting is not None
+        if sighting is not None:
+            if self._read_back.find_standing(record, sighting):
+                return self._doubt_yes(record, intent, None)
+            try:
+                if self._read_back.find_details(record) is not None:
+                    # The list may never have had the booking.
+                    return self._doubt_yes(record, intent, None)
+            except GatewayError as error:
+                log_not_read(record, error)
+                is_read = False
         cancelled = self._journal.settlements.settle_cancelled(
             intent,
             message=_text_to_show(result),
-            look_again_in=source.settles_within if sighting is None else None,
+            look_again_in=None if is_read else source.settles_within,
         )
         return cancelled, None
 

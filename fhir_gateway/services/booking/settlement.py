@@ -19,7 +19,7 @@ from typing import Final
 import structlog
 
 from fhir_gateway.model.booking import Booking, ResultCode, WriteResult
-from fhir_gateway.model.errors import WriteUnconfirmed
+from fhir_gateway.model.errors import GatewayError, Unavailable, WriteUnconfirmed
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.services.booking.alarming import raise_alarm
@@ -105,8 +105,13 @@ class Settlement:
         sighting = self._read_back.look(record, target)
         if intent.kind is WriteKind.CANCEL:
             is_seen = sighting.matches or sighting.candidates
-            # A source need not list past times.
-            is_gone = not is_seen and target.start > self._clock()
+            # A source need not list past times; a list that never had the booking
+            # proves nothing, so the details must lack it, too.
+            is_gone = (
+                not is_seen
+                and target.start > self._clock()
+                and self._read_back.find_details(record) is None
+            )
             return WriteResult(code=ResultCode.OK) if is_gone else None
         if not sighting.matches:
             if any(
@@ -127,17 +132,10 @@ class Settlement:
     ) -> tuple[Booking, ...]:
         """Return the candidates that are no other booking of the journal."""
         return tuple(
-            each for each in sighting.candidates if not self._is_known(record, each)
+            each
+            for each in sighting.candidates
+            if not self._read_back.is_another(record, each)
         )
-
-    def _is_known(self, record: BookingRecord, booking: Booking) -> bool:
-        """Return whether a listed booking is another booking of the journal."""
-        if booking.booking_id is None:
-            return False
-        known = self._journal.lookups.find_by_booking_id(
-            record.source, booking.unit, booking.booking_id
-        )
-        return known is not None and known.id != record.id
 
     def postpone(self, intent: WriteIntent) -> None:
         """Plan another look, after a pause that grows with each look without result."""
@@ -175,7 +173,7 @@ class Settlement:
         sighting = self._read_back.look(record, timeslot)
         if intent.yes_at is not None:
             # The list lags behind the region's yes, or the yes is wrong.
-            if sighting.of_id(record.booking_id):
+            if self._read_back.find_standing(record, sighting):
                 return self._settle_absence(record, intent, timeslot)
         elif sighting.matches:
             # Still listed: the cancellation may not have been done.
@@ -184,7 +182,28 @@ class Settlement:
             return self._flag_ambiguous(record, intent)
         if timeslot.start <= self._clock():
             return self._flag_begun(record, intent)
+        if self._is_described(record, intent):
+            # The list may never have had the booking: its absence proves nothing.
+            return self._settle_absence(record, intent, timeslot)
         return self._journal.settlements.settle_cancelled(intent)
+
+    def _is_described(self, record: BookingRecord, intent: WriteIntent) -> bool:
+        """
+        Return whether the details have a booking that the list lacks.
+
+        After the region's yes, details that cannot be read leave it to the list.
+
+        Raises:
+            GatewayError: The details prove nothing.
+        """
+        try:
+            return self._read_back.find_details(record) is not None
+        except Unavailable:
+            raise
+        except GatewayError:
+            if intent.yes_at is None:
+                raise
+            return False
 
     def _settle_done(
         self, intent: WriteIntent, matches: tuple[Booking, ...]

@@ -32,6 +32,7 @@ from fhir_gateway.stores.journal.queries import (
     STANDING_BOOKING,
 )
 from fhir_gateway.stores.journal.records import (
+    Alarm,
     BookingRecord,
     BookingState,
     WriteIntent,
@@ -120,6 +121,18 @@ class Lookups:
     def find_latest(self, booking: str) -> WriteIntent | None:
         """Return the last write to a booking; None when this server sent none."""
         return self._find_intent(LATEST_INTENT, booking)
+
+    def has_alarm(self, booking: str, alarm: Alarm) -> bool:
+        """Return whether any write to a booking has an alarm of that kind."""
+        with self._database.reading() as connection:
+            return (
+                connection.execute(
+                    select(intents.c.id)
+                    .where(intents.c.booking == booking, intents.c.alarm == alarm.value)
+                    .limit(1)
+                ).one_or_none()
+                is not None
+            )
 
     def get_intent(self, intent: str) -> WriteIntent:
         """

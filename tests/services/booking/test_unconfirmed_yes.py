@@ -548,21 +548,78 @@ def test_a_cancelled_booking_that_stays_listed_needs_a_person(
     assert (alarms, read.status) == ([None, Alarm.AMBIGUOUS], BookingStatus.PENDING)
 
 
-def test_another_booking_at_its_time_does_not_hinder_a_cancellation(
+def test_a_cancelled_booking_under_a_new_id_is_pending(
     make_wireless: MakeWireless,
 ) -> None:
-    """What the list has under another id is another booking."""
+    """OK, and the list has exactly its time under a new id only: the same booking."""
     wireless, adapter, made = seen(make_wireless)
+    list_after_a_cancellation(adapter, of(made.timeslot, "B-8"))
 
-    def rename(interaction: Interaction) -> None:
-        if interaction == scheduling.CANCEL_BOOKING:
-            adapter.listed = [of(made.timeslot, "B-8")]
+    cancelled = wireless.desk.booking.cancel(made.id)
+    listed = wireless.desk.residents.list_of(number(0)).bookings
+    look_after(wireless, made.id, 91, 120)
+    read = wireless.desk.booking.read(made.id)
 
-    adapter.before = rename
+    assert (cancelled.status, [each.id for each in listed], read.status) == (
+        BookingStatus.PENDING,
+        [made.id],
+        BookingStatus.PENDING,
+    )
+    assert last_intent(wireless, made.id).alarm is Alarm.AMBIGUOUS
+
+
+def test_a_known_booking_at_its_time_does_not_hinder_a_cancellation(
+    make_wireless: MakeWireless,
+) -> None:
+    """The list has its time under the id of another Appointment: it is cancelled."""
+    wireless, adapter, made = seen(make_wireless)
+    other = of(made.timeslot, "B-8")
+    wireless.desk.journal.reports.adopt(
+        source=NORR, booking=other, timeslot=made.timeslot, number=number(0)
+    )
+    list_after_a_cancellation(adapter, other)
 
     cancelled = wireless.desk.booking.cancel(made.id)
 
     assert cancelled.status is BookingStatus.CANCELLED
+
+
+def test_another_end_under_another_id_does_not_hinder_a_cancellation(
+    make_wireless: MakeWireless,
+) -> None:
+    """What the list has under another id with another end is another booking."""
+    wireless, adapter, made = seen(make_wireless)
+    list_after_a_cancellation(adapter, another_end(of(made.timeslot, "B-8")))
+
+    cancelled = wireless.desk.booking.cancel(made.id)
+
+    assert cancelled.status is BookingStatus.CANCELLED
+
+
+def test_a_duplicate_does_not_hinder_a_cancellation(
+    make_wireless: MakeWireless,
+) -> None:
+    """A second booking that raised DUPLICATE stands; the first is cancelled."""
+    wireless, adapter, made = seen(make_wireless)
+    second = of(made.timeslot, "B-8")
+    adapter.listed = [*adapter.listed, second]
+    look_after(wireless, made.id, 30)
+    assert last_intent(wireless, made.id).alarm is Alarm.DUPLICATE
+    list_after_a_cancellation(adapter, second)
+
+    cancelled = wireless.desk.booking.cancel(made.id)
+
+    assert cancelled.status is BookingStatus.CANCELLED
+
+
+def list_after_a_cancellation(adapter: SayingYes, *listed: Booking) -> None:
+    """Let the source list these bookings as soon as it gets a CancelBooking."""
+
+    def rename(interaction: Interaction) -> None:
+        if interaction == scheduling.CANCEL_BOOKING:
+            adapter.listed = list(listed)
+
+    adapter.before = rename
 
 
 def cancelled_unseen(make_wireless: MakeWireless) -> tuple[Wireless, Any]:
