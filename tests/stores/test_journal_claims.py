@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from fhir_gateway.model.booking import BookingPermissions
 from fhir_gateway.model.client_request import RepeatedRequest, RequestKey
 from fhir_gateway.model.errors import Conflict, NotFound, Party, Stale, TimeslotTaken
+from fhir_gateway.model.ids import BookingId
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal import (
     AlreadyBooked,
@@ -537,3 +538,19 @@ def test_repeated_key_of_a_change(journal: Journal) -> None:
         journal.intents.claim_update(record, timeslot(1), request=KEY, grant=GRANT)
 
     assert caught.value.booking == record.id
+
+
+def test_a_claim_returns_the_free_times_id_and_keeps_it_nowhere(
+    journal: Journal, database: Database
+) -> None:
+    """Some sources want it back at once, and give the booking the same id."""
+    listed = replace(timeslot(), source_id=BookingId("free-4711"))
+    made = journal.intents.claim_make(
+        source=NORR, timeslot=listed, subject=subject(), grant=GRANT
+    )
+
+    assert made.timeslot == listed
+    assert "free-4711" not in repr(rows(database))
+    pending = journal.lookups.find_pending(made.booking)
+    assert pending is not None
+    assert pending.timeslot == timeslot()

@@ -83,7 +83,7 @@ def test_id_is_found_as_written_only(journal: Journal) -> None:
 
 
 def test_timeslot_is_kept_whole(journal: Journal) -> None:
-    """Everything that identifies or describes a time is kept, but not its count."""
+    """What identifies or describes a time is kept, but not its count and free id."""
     plain = timeslot()
     full = replace(
         plain,
@@ -96,13 +96,12 @@ def test_timeslot_is_kept_whole(journal: Journal) -> None:
             care_type_id=CareTypeId("x"),
             care_type_name="X",
         ),
-        source_id=BookingId("free 1"),
     )
 
     record = journal.reports.adopt(
         source=NORR,
         booking=reported(),
-        timeslot=replace(full, count=7),
+        timeslot=replace(full, count=7, source_id=BookingId("free 1")),
         number=number(),
     )
 
@@ -390,24 +389,13 @@ def test_confirmed_in_swedish_time_keeps_its_version(journal: Journal) -> None:
     assert _confirmed(journal, record, swedish).version == record.version
 
 
-def test_confirmed_keeps_the_free_times_id(journal: Journal) -> None:
-    """The names of the free time are kept; a booking without them changes nothing."""
-    listed = replace(timeslot(), source_id=BookingId("free 1"))
-    record = journal.reports.adopt(
-        source=NORR, booking=reported(), timeslot=listed, number=number()
-    )
-
-    confirmed = _confirmed(journal, record)
-
-    assert (confirmed.version, confirmed.timeslot) == (record.version, listed)
-
-
-def test_confirmed_learns_the_free_times_id(journal: Journal) -> None:
-    """What a source calls the time from now on is stored."""
+def test_confirmed_needs_no_free_times_id(journal: Journal) -> None:
+    """What a source calls the free time changes nothing of a booking."""
     record = booked(journal)
     named = replace(timeslot(), source_id=BookingId("free 2"))
+    confirmed = _confirmed(journal, record, named)
 
-    assert _confirmed(journal, record, named).timeslot == named
+    assert (confirmed.version, confirmed.timeslot) == (record.version, timeslot())
 
 
 def test_confirmed_change_is_stored(journal: Journal) -> None:

@@ -30,7 +30,7 @@ from fhir_gateway.stores.journal.tables import bookings, claims, intents
 from fhir_gateway.stores.migrations import migrate
 from fhir_gateway.stores.sealing import Seal
 
-from .conftest import NORR, UNIT, booked, claimed, number, subject, timeslot
+from .conftest import NORR, UNIT, booked, claimed, number, rows, subject, timeslot
 
 ID: Final = "0fca9c56-1f0a-4766-b473-548c9350eb8b"
 # As the release before lists a resident's bookings, and finds what is unsettled.
@@ -217,6 +217,10 @@ SEALED: Final = text(
     "SELECT booking_id, booking_id_sealed, booking_id_hmac FROM booking"
 )
 IN_CLEAR: Final = text("UPDATE booking SET booking_id = :booking_id WHERE id = :id")
+FREE_IDS: Final = (
+    text("UPDATE booking SET timeslot = :document"),
+    text("UPDATE decision SET timeslot = :document"),
+)
 
 
 def write_id_as_before(database: Database, id_: str, booking_id: str) -> None:
@@ -255,6 +259,22 @@ def test_an_id_of_the_release_before_counts_and_is_sealed(
         Seal(keys).lookup("booking_id", "B2"),
     )
     assert Seal(keys).unseal(row.booking_id_sealed) == {"booking_id": "B2"}
+
+
+def test_the_free_times_id_goes_with_the_bookings(
+    journal: Journal, database: Database
+) -> None:
+    """The release before kept it beside the time, and it may be the booking's own."""
+    record = booked(journal, booking_id=None)
+    write_id_as_before(database, record.id, "booking-4711")
+    kept = document_from_timeslot(timeslot()) | {"source_id": "booking-4711"}
+    with database.writing() as connection:
+        for statement in FREE_IDS:
+            connection.execute(statement, {"document": json.dumps(kept)})
+
+    assert sum(journal.upkeep.seal_booking_ids()) == 1
+    assert "booking-4711" not in repr(rows(database))
+    assert journal.lookups.get(record.id).timeslot == timeslot()
 
 
 def test_an_id_in_clear_is_another_bookings_too(

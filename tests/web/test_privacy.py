@@ -376,6 +376,28 @@ def test_nothing_personal_is_left_anywhere(aftermath: Aftermath) -> None:
         assert found(path.read_bytes()) == [], path.name
 
 
+def test_no_booking_id_of_a_region_is_in_clear(aftermath: Aftermath) -> None:
+    """The journal seals it, and neither a log nor Redis has any use for it."""
+    ids = {
+        identifier["value"].encode()
+        for answer in aftermath.records.answers
+        if answer.json is not None
+        for identifier in answer.json.get("identifier", ())
+    }
+    with Redis.from_url(aftermath.redis_url) as redis:
+        stored = [value_of(redis, key) for key in redis.scan_iter()]
+    files = [path for path in aftermath.folder.rglob("*") if path.is_file()]
+    texts = [
+        aftermath.records.text().encode(),
+        aftermath.output.encode(),
+        *stored,
+        *(path.read_bytes() for path in files),
+    ]
+
+    assert len(ids) > 10
+    assert [each for each in ids if any(each in text for text in texts)] == []
+
+
 def test_the_markers_would_be_found(aftermath: Aftermath) -> None:
     """What this file looks for is really in what the client sent and is shown."""
     shown = "".join(answer.text for answer in aftermath.records.answers)

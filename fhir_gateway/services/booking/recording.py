@@ -116,12 +116,8 @@ class Recording:
             )
         except BookingIdTaken as error:
             return self._reject_booking_id(intent, error)
-        if details is None:
-            return settled, None
-        if settled.timeslot.source_id == timeslot.source_id:
-            # Settling has recorded all of the description.
-            return settled, details
-        return self._journal.reports.confirm(settled, details, timeslot), details
+        # Settling has recorded all of the description.
+        return settled, details
 
     def record_moved(
         self, intent: WriteIntent, timeslot: Timeslot, result: WriteResult

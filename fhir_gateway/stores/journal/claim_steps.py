@@ -7,6 +7,7 @@ each other: request key, client, resident, timeslot, intent, unit, booking.
 
 import re
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from typing import Any, Final
@@ -181,7 +182,11 @@ def insert_intent(
     lease: timedelta,
     is_hold: bool = False,
 ) -> WriteIntent:
-    """Insert an intent in state CLAIMED; a hold lasts as long as its lease."""
+    """
+    Insert an intent in state CLAIMED; a hold lasts as long as its lease.
+
+    The returned intent alone has its source's id of the free time.
+    """
     lease_s = lease.total_seconds()
     row = connection.execute(
         INSERT_INTENT,
@@ -197,7 +202,12 @@ def insert_intent(
             ),
         },
     ).one()
-    return intent_from_row(row, seal)
+    intent = intent_from_row(row, seal)
+    if intent.timeslot is None or timeslot is None:
+        return intent
+    return replace(
+        intent, timeslot=replace(intent.timeslot, source_id=timeslot.source_id)
+    )
 
 
 def claim(

@@ -3,7 +3,7 @@ Reports: record what regions report of bookings.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import uuid4
 
@@ -44,7 +44,6 @@ from fhir_gateway.stores.journal.rows import (
     NUMBER,
     booking_id_from_row,
     record_from_row,
-    timeslot_from_document,
     values_from_booking_id,
     values_from_permissions,
     values_from_subject,
@@ -245,9 +244,6 @@ class Reports:
             return self._record(row)
         if is_overtaken(connection, row, record):
             return change(connection, self._seal, row, CONFIRM)
-        old = timeslot_from_document(row.timeslot)
-        if timeslot.source_id is None:
-            timeslot = replace(timeslot, source_id=old.source_id)
         described = {
             "is_invitation": booking.is_invitation,
             **values_from_permissions(booking.permissions),

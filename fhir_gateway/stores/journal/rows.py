@@ -239,7 +239,12 @@ def sealed_reason(reason: CancellationReason | None, seal: Seal) -> str | None:
 
 
 def document_from_timeslot(timeslot: Timeslot) -> Values:
-    """Return a timeslot as JSON, without its count."""
+    """
+    Return a timeslot as JSON, without its count and its source's id of the free time.
+
+    Some sources give the booking the same id, and who books a free time has just read
+    it.
+    """
     schedule = timeslot.schedule
     document: Values = {
         "unit": schedule.unit,
@@ -252,14 +257,11 @@ def document_from_timeslot(timeslot: Timeslot) -> Values:
         value = getattr(schedule, name)
         if value is not None:
             document[name] = value
-    if timeslot.source_id is not None:
-        document["source_id"] = timeslot.source_id
     return document
 
 
 def timeslot_from_document(document: Values) -> Timeslot:
     """Return the timeslot of a document of `document_from_timeslot`."""
-    source_id = document.get("source_id")
     return Timeslot(
         schedule=Schedule(
             unit=HsaId(document["unit"]),
@@ -275,7 +277,6 @@ def timeslot_from_document(document: Values) -> Timeslot:
         # autumn would not compare as equal.
         start=_instant(document["start"]),
         end=_instant(document["end"]),
-        source_id=None if source_id is None else BookingId(source_id),
     )
 
 

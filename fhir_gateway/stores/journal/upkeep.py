@@ -171,8 +171,21 @@ class Upkeep:
             connection.execute(
                 update(bookings)
                 .where(bookings.c.id == booking)
-                .values(**values_from_booking_id(booking_id, self._seal))
+                .values(
+                    timeslot=_without_free_id(row.timeslot),
+                    **values_from_booking_id(booking_id, self._seal),
+                )
             )
+            for intent in connection.execute(
+                select(intents.c.id, intents.c.timeslot).where(
+                    intents.c.booking == booking, intents.c.timeslot.is_not(None)
+                )
+            ).all():
+                connection.execute(
+                    update(intents)
+                    .where(intents.c.id == intent.id)
+                    .values(timeslot=_without_free_id(intent.timeslot))
+                )
             return True
 
     def count_sealed_rows(self) -> int:
@@ -240,6 +253,11 @@ class Upkeep:
             .values(**values)
         )
         return True
+
+
+def _without_free_id(document: Values) -> Values:
+    """Return a timeslot without the free time's id, which may be the booking's too."""
+    return {name: value for name, value in document.items() if name != "source_id"}
 
 
 def _keys(table: Table) -> list[str]:
