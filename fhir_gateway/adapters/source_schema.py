@@ -56,8 +56,9 @@ _SHOWN: Final = validate.And(
 _MOST_SECONDS: Final = 365 * 86_400
 
 
-def _up_to(most: float) -> validate.Range:
-    return validate.Range(min=0, min_inclusive=False, max=most)
+# No answer arrives in less time, and at a lower rate a refresh takes days.
+_LEAST_TIMEOUT_S: Final = 0.1
+_LEAST_RATE: Final = 0.01
 
 
 class UnitSchema(Schema):
@@ -95,7 +96,9 @@ class SourceSchema(Schema):
     )
     units_from = _identifier(HsaId, load_default=None)
     schedule_address = _identifier(LogicalAddress, load_default=None)
-    calls_per_second = _number(load_default=1.0, validate=_up_to(1000))
+    calls_per_second = _number(
+        load_default=1.0, validate=validate.Range(_LEAST_RATE, 1000)
+    )
     calls_in_flight = fields.Integer(
         strict=True, load_default=2, validate=validate.Range(1, 100)
     )
@@ -105,21 +108,29 @@ class SourceSchema(Schema):
     window_days = fields.Integer(
         strict=True, load_default=90, validate=validate.Range(1, 366)
     )
-    read_timeout_s = _number(load_default=8.0, validate=_up_to(60))
+    read_timeout_s = _number(
+        load_default=8.0, validate=validate.Range(_LEAST_TIMEOUT_S, 60)
+    )
     # A write that was sent 15 s late must be answered while its process still has the
     # lease of it: 100 s (services/booking/sending.py).
-    write_timeout_s = _number(load_default=32.0, validate=_up_to(80))
-    settles_within_s = _number(load_default=90.0, validate=_up_to(86_400))
+    write_timeout_s = _number(
+        load_default=32.0, validate=validate.Range(_LEAST_TIMEOUT_S, 80)
+    )
+    settles_within_s = _number(load_default=90.0, validate=validate.Range(1, 86_400))
     writes_in_flight = fields.Integer(
         strict=True, load_default=8, validate=validate.Range(1, 100)
     )
-    fresh_for_s = _number(load_default=600.0, validate=_up_to(_MOST_SECONDS))
-    offered_for_s = _number(load_default=1800.0, validate=_up_to(_MOST_SECONDS))
+    fresh_for_s = _number(load_default=600.0, validate=validate.Range(1, _MOST_SECONDS))
+    offered_for_s = _number(
+        load_default=1800.0, validate=validate.Range(1, _MOST_SECONDS)
+    )
     reason_limit = fields.Integer(
         strict=True, load_default=None, validate=validate.Range(1, 100_000)
     )
     mode = fields.Enum(Mode, by_value=True, load_default=Mode.CACHED)
-    live_timeout_s = _number(load_default=5.0, validate=_up_to(60))
+    live_timeout_s = _number(
+        load_default=5.0, validate=validate.Range(_LEAST_TIMEOUT_S, 60)
+    )
     live_calls = fields.Integer(
         strict=True, load_default=20, validate=validate.Range(1, 100)
     )

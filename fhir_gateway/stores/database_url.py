@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL, make_url
@@ -139,7 +139,7 @@ def _sqlite(text: str) -> URL:
         url = make_url(f"{scheme.lower()}:{rest}")
     except (ArgumentError, ValueError, TypeError):
         raise WrongDatabase([f"is no URL of a SQLite file: {_EXPECTED}"]) from None
-    if faults := list(_sqlite_faults(url.query)):
+    if faults := list(_sqlite_faults(rest.partition("?")[2])):
         raise WrongDatabase(faults)
     try:
         # This opens nothing: it only reads the driver's arguments.
@@ -159,16 +159,21 @@ def _sqlite(text: str) -> URL:
     return url
 
 
-def _sqlite_faults(query: Mapping[str, str | tuple[str, ...]]) -> Iterator[str]:
+def _sqlite_faults(text: str) -> Iterator[str]:
+    # SQLAlchemy drops a parameter without a value, and so a part of a file's name.
+    query = parse_qsl(text, keep_blank_values=True)
+    names = [name for name, _ in query]
     known = _SQLITE_PARAMETERS
-    if query.get("uri"):
+    if dict(query).get("uri"):
         known |= _SQLITE_URI_PARAMETERS
-    if not query.keys() <= known:
+    if unknown := [name for name in dict.fromkeys(names) if name not in known]:
         yield (
-            "has a parameter after its ? that SQLite's driver does not know: write %3F"
-            " for a ? in the name of the file"
+            "has a parameter after its ? that SQLite's driver does not know,"
+            f" {', '.join(unknown)}: write %3F for a ? in the name of the file"
         )
-    if not all(isinstance(value, str) for value in query.values()):
+    if empty := [name for name, value in query if name in known and not value]:
+        yield f"has a parameter without a value after its ?, {', '.join(empty)}"
+    if len(set(names)) != len(names):
         yield "has a parameter twice"
 
 

@@ -241,8 +241,8 @@ ONE_FAULT = [
     ),
     pytest.param(
         SHORT + "calls_per_second = 0\n",
-        "sources.norr.calls_per_second: Must be greater than 0 and less than or equal"
-        " to 1000.",
+        "sources.norr.calls_per_second: Must be greater than or equal to 0.01 and less"
+        " than or equal to 1000.",
         id="no call a second",
     ),
     pytest.param(

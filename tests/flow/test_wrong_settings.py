@@ -156,8 +156,8 @@ PARAMETER: Final = (
     " Words)"
 )
 SQLITE_PARAMETER: Final = (
-    "has a parameter after its ? that SQLite's driver does not know: write %3F for a ?"
-    " in the name of the file"
+    "has a parameter after its ? that SQLite's driver does not know, {}: write %3F for"
+    " a ? in the name of the file"
 )
 REDIS_NAMES: Final = (
     "has a parameter after its ? that cannot be used here: expected cluster,"
@@ -388,8 +388,23 @@ ENVIRONMENT: Final[list[tuple[str, str, list[str]]]] = [
                 "has a %00 in it: no name of a file has a NUL",
             ),
             ("SQLITE:///:memory:", IN_MEMORY),
-            ("sqlite:////tmp/x.sqlite?foo=abc", SQLITE_PARAMETER),
-            ("sqlite:////tmp/x.sqlite?mode=memory", SQLITE_PARAMETER),
+            ("sqlite:////tmp/x.sqlite?foo=abc", SQLITE_PARAMETER.format("foo")),
+            (
+                "sqlite:////tmp/x.sqlite?mode=memory",
+                SQLITE_PARAMETER.format("mode"),
+            ),
+            (
+                "sqlite:////tmp/a?b.sqlite",
+                SQLITE_PARAMETER.format("b.sqlite"),
+            ),
+            (
+                "sqlite:////tmp/a?b=1&c&foo%3F=",
+                SQLITE_PARAMETER.format("b, c, foo?"),
+            ),
+            (
+                "sqlite:////tmp/a?timeout",
+                "has a parameter without a value after its ?, timeout",
+            ),
             (
                 "sqlite:////tmp/x.sqlite?timeout=1&timeout=2",
                 "has a parameter twice",
@@ -749,7 +764,7 @@ ENDPOINT: Final = (
     "sources.norr.options.endpoint: is no URL that can be asked: expected"
     " https://host/path, where {interaction} alone may stand in braces"
 )
-UP_TO: Final = "Must be greater than 0 and less than or equal to"
+FROM: Final = "Must be greater than or equal to {} and less than or equal to {}."
 FILES: Final[list[tuple[str | bytes, list[str]]]] = [
     (
         "[sources.norr",
@@ -811,7 +826,11 @@ FILES: Final[list[tuple[str | bytes, list[str]]]] = [
         (f"{SOURCE}{setting}\n", [f"sources.norr.{line}"])
         for setting, line in (
             ("units_form = 3", "units_form: is no setting of a source"),
-            ("calls_per_second = 1e9", f"calls_per_second: {UP_TO} 1000."),
+            ("calls_per_second = 1e9", f"calls_per_second: {FROM.format(0.01, 1000)}"),
+            (
+                "calls_per_second = 1e-12",
+                f"calls_per_second: {FROM.format(0.01, 1000)}",
+            ),
             ('calls_per_second = "1"', "calls_per_second: Not a valid number."),
             (
                 "calls_in_flight = 0",
@@ -820,7 +839,8 @@ FILES: Final[list[tuple[str | bytes, list[str]]]] = [
                     " or equal to 100."
                 ),
             ),
-            ("read_timeout_s = 1e308", f"read_timeout_s: {UP_TO} 60."),
+            ("read_timeout_s = 1e308", f"read_timeout_s: {FROM.format(0.1, 60)}"),
+            ("read_timeout_s = 1e-300", f"read_timeout_s: {FROM.format(0.1, 60)}"),
             (
                 "read_timeout_s = inf",
                 (
@@ -828,9 +848,16 @@ FILES: Final[list[tuple[str | bytes, list[str]]]] = [
                     " permitted."
                 ),
             ),
-            ("write_timeout_s = 100", f"write_timeout_s: {UP_TO} 80."),
-            ("settles_within_s = -1", f"settles_within_s: {UP_TO} 86400."),
-            ("live_timeout_s = 0", f"live_timeout_s: {UP_TO} 60."),
+            ("write_timeout_s = 100", f"write_timeout_s: {FROM.format(0.1, 80)}"),
+            ("write_timeout_s = 1e-300", f"write_timeout_s: {FROM.format(0.1, 80)}"),
+            ("settles_within_s = -1", f"settles_within_s: {FROM.format(1, 86400)}"),
+            ("settles_within_s = 1e-300", f"settles_within_s: {FROM.format(1, 86400)}"),
+            ("live_timeout_s = 0", f"live_timeout_s: {FROM.format(0.1, 60)}"),
+            ("live_timeout_s = 1e-300", f"live_timeout_s: {FROM.format(0.1, 60)}"),
+            *(
+                (f"{name} = 1e-300", f"{name}: {FROM.format(1, 365 * 86_400)}")
+                for name in ("fresh_for_s", "offered_for_s")
+            ),
             ("offered_for_s = 1", "offered_for_s: is shorter than fresh_for_s"),
             ('mode = "fast"', "mode: Must be one of: cached, live."),
             (
