@@ -10,9 +10,10 @@ holds it malformed.
 The reader knows an element by its local name in three cases: it has the namespace that
 the schema gives it, another namespace of the same family (`urn:riv:crm:scheduling:`,
 for example), or none. An unknown element of any other namespace is an extension, which
-the schemas permit and later versions of the contract use. Three kinds are no
+the schemas permit and later versions of the contract use. Four kinds are no
 extensions: an element with a name like one of the contract's, an element that holds
-some of the contract's, and an element that refers to content elsewhere.
+some of the contract's, an element that refers to content elsewhere, and an element of a
+response that reports an error.
 
 The reader never ignores an element that is neither known nor an extension. Among the
 items of a list it counts as an item that is left out; anywhere else it makes its part
@@ -36,6 +37,7 @@ from fhir_gateway.rivta.extension import (
     local_name,
     name_to_show,
     refers_elsewhere,
+    reports_error,
 )
 from fhir_gateway.rivta.rejection import (
     MOST_REASONS,
@@ -227,6 +229,8 @@ def _refuse(layout: Layout, node: etree._Element, rejected: Rejections) -> None:
         reason = "is nil and has content"
     elif local_name(node) in layout.by_name:
         reason = "is in a namespace that is not the contract's"
+    elif reports_error(layout, node):
+        reason = "reports an error"
     else:
         reason = _UNKNOWN
     if layout.is_list:

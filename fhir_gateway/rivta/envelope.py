@@ -50,6 +50,18 @@ CONTENT_TYPE: Final = "text/xml; charset=UTF-8"
 SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 REGISTRY: Final = "urn:riv:itintegration:registry:1"
 HEADERS: Final = "urn:riv:interoperability:headers:1"
+# WS-Addressing says only where an answer belongs, and a connection has one question at
+# a time.
+_UNDERSTOOD: Final = frozenset(
+    {
+        HEADERS,
+        REGISTRY,
+        "http://www.w3.org/2005/08/addressing",
+        "http://schemas.xmlsoap.org/ws/2004/08/addressing",
+    }
+)
+# SOAP 1.1, section 4.2.2: a header for another actor is not for this client.
+_THIS_ACTOR: Final = frozenset({"", "http://schemas.xmlsoap.org/soap/actor/next"})
 _HEADER: Final = f"{{{SOAP}}}Header"
 _NO_BODY: Final = "the envelope has no body"
 _BODY: Final = f"{{{SOAP}}}Body"
@@ -240,7 +252,11 @@ def read_response(
         raise MalformedEnvelope("the body is not the answer to what was asked")
     rejected = Rejections()
     response = read(contract.response, root, rejected)
-    status = None if header is None else read_processing_status(header, rejected)
+    status = None
+    if header is not None:
+        status = read_processing_status(header, rejected)
+        for _ in filter(_must_be_understood, header):
+            rejected.leave_out_item("Header", "must be understood, and is not", None)
     return ContractAnswer(
         response=response,
         rejected=dict(rejected.by_reason),
@@ -312,6 +328,20 @@ def _read_envelope(
     if len(body) > 1:
         raise MalformedEnvelope("the body has more than one element")
     return header, body[0]
+
+
+def _must_be_understood(node: etree._Element) -> bool:
+    """Return whether a header is unknown and may not be ignored (SOAP 1.1, 4.2.3)."""
+    if not _is_yes(node.get(f"{{{SOAP}}}mustUnderstand", "")):
+        return False
+    namespace = node.tag.rpartition("}")[0][1:]
+    return (
+        namespace not in _UNDERSTOOD and node.get(f"{{{SOAP}}}actor", "") in _THIS_ACTOR
+    )
+
+
+def _is_yes(text: str) -> bool:
+    return text.strip().lower() in ("1", "true")
 
 
 def _has_text(node: etree._Element) -> bool:

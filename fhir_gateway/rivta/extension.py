@@ -4,6 +4,7 @@ Unknown elements: which of them the schemas permit as extensions.
 `rivta/binding.py` says what the reader does with the others.
 """
 
+import re
 from typing import Final
 
 from lxml import etree
@@ -25,10 +26,16 @@ __all__ = [
     "local_name",
     "name_to_show",
     "refers_elsewhere",
+    "reports_error",
 ]
 
 _RIV: Final = "urn:riv:"
 _FAULT: Final = "fault"
+# A response with an error in a vendor's own elements is no answer. Contracts with a
+# result code of their own say themselves what they did.
+_RESULT_CODE: Final = "resultcode"
+_ERRORS: Final = re.compile(r"error|exception|failure")
+_NO_ERROR: Final = frozenset({"", "0", "false", "no", "none", "null", "ok", "info"})
 # An element that holds so many different elements of an item is one, or a list of them.
 _ENOUGH_OF_AN_ITEM: Final = 2
 
@@ -52,6 +59,7 @@ def is_extension(layout: Layout, node: etree._Element) -> bool:
         or not layout.near_parts.isdisjoint(without_one_letter(likeness))
         or is_fault(node)
         or _holds_known(layout, node)
+        or reports_error(layout, node)
     )
 
 
@@ -71,6 +79,29 @@ def _holds_known(layout: Layout, node: etree._Element) -> bool:
         ):
             return True
     return False
+
+
+def reports_error(layout: Layout, node: etree._Element) -> bool:
+    """Return whether an unknown element of a response says that its writer failed."""
+    # Only a response has parts; an unknown element of an item is about the item alone.
+    if not layout.inner_likenesses or _RESULT_CODE in (
+        layout.likenesses | layout.inner_likenesses
+    ):
+        return False
+    return any(map(_is_error, node.iter()))
+
+
+def _is_error(node: etree._Element) -> bool:
+    likeness = likeness_of(local_name(node))
+    if likeness != _RESULT_CODE and not _ERRORS.search(likeness):
+        return False
+    # Attributes with a namespace, as xsi:nil, say how to read the element.
+    attributes = (
+        str(each) for name, each in node.attrib.items() if "}" not in str(name)
+    )
+    # The parts of an error describe it, under any names.
+    said = (*attributes, *(part.text or "" for part in node.iter()))
+    return any(each.strip().lower() not in _NO_ERROR for each in said)
 
 
 def is_fault(node: etree._Element) -> bool:

@@ -13,7 +13,7 @@ from lxml import etree
 
 from fhir_gateway.rivta.binding import read, write
 from fhir_gateway.rivta.element import BOOLEAN, TEXT, element, elements
-from fhir_gateway.rivta.namespace import is_of_family
+from fhir_gateway.rivta.namespace import is_of_family, likeness_of
 from fhir_gateway.rivta.rejection import MalformedElement, Rejections
 
 __all__ = [
@@ -121,7 +121,7 @@ def read_processing_status(
     Args:
         header: The SOAP header.
         rejected: Receives the records without an address or a status, and elements
-            that look like a misspelt ProcessingStatus.
+            that look like a misspelt ProcessingStatus or hold one.
     """
     statuses = []
     for child in header:
@@ -135,6 +135,11 @@ def read_processing_status(
             is_of_family(namespace + "}", _HEADERS) and name not in _OTHER_HEADERS
         ):
             rejected.leave_out_item(_NAME, "is misspelt", None)
+        elif any(
+            likeness_of(inner.tag.rpartition("}")[2]).startswith(_NAME.lower())
+            for inner in child.iterdescendants()
+        ):
+            rejected.leave_out_item(_NAME, "stands inside another header", None)
     if not statuses:
         return None
     return tuple(record for status in statuses for record in status.records)

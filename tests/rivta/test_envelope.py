@@ -22,6 +22,8 @@ from fhir_gateway.rivta.fault import Fault
 from fhir_gateway.rivta.rejection import MalformedElement
 from fhir_gateway.rivta.scheduling_1_1 import (
     cancel_booking,
+    get_available_timeslots,
+    get_booking_details,
     get_subject_of_care_schedule,
 )
 from fhir_gateway.rivta.xml import UnreadableXml
@@ -448,3 +450,105 @@ def test_written_fault_reads_back() -> None:
 
     assert b"<faultcode>soapenv:Server</faultcode>" in document
     assert read_response(CONTRACT, document) == ContractAnswer(response=fault)
+
+
+def empty_answer(header: str, inner: str = "") -> bytes:
+    """Return an answer without free times, with these elements."""
+    return (
+        f'<s:Envelope xmlns:s="{SOAP}" xmlns:x="urn:vendor">'
+        f"<s:Header>{header}</s:Header><s:Body><GetAvailableTimeslotsResponse"
+        f' xmlns="{get_available_timeslots.NAMESPACE}">{inner}'
+        "</GetAvailableTimeslotsResponse></s:Body></s:Envelope>"
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    ("header", "rejected"),
+    [
+        pytest.param(
+            '<x:Part s:mustUnderstand="1"/>',
+            {"Header: must be understood, and is not": 1},
+            id="unknown",
+        ),
+        pytest.param(
+            '<x:Part s:mustUnderstand="1"'
+            ' s:actor="http://schemas.xmlsoap.org/soap/actor/next"/>',
+            {"Header: must be understood, and is not": 1},
+            id="for the next actor",
+        ),
+        pytest.param(
+            '<Part s:mustUnderstand="true"/>',
+            {"Header: must be understood, and is not": 1},
+            id="in no namespace",
+        ),
+        pytest.param('<x:Part s:mustUnderstand="0"/>', {}, id="may be ignored"),
+        pytest.param("<x:Part/>", {}, id="says nothing"),
+        pytest.param(
+            '<x:Part s:mustUnderstand="1" s:actor="urn:other"/>',
+            {},
+            id="for another actor",
+        ),
+        pytest.param(
+            '<a:Action xmlns:a="http://www.w3.org/2005/08/addressing"'
+            ' s:mustUnderstand="1">x</a:Action>',
+            {},
+            id="WS-Addressing",
+        ),
+    ],
+)
+def test_an_unknown_header_that_must_be_understood_is_counted(
+    header: str, rejected: dict[str, int]
+) -> None:
+    """What a reader may not ignore makes an answer readable in part alone."""
+    answer = read_response(get_available_timeslots.CONTRACT, empty_answer(header))
+
+    assert answer.rejected == rejected
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        "<x:resultCode>ERROR</x:resultCode>",
+        "<x:error>no connection</x:error>",
+        '<x:Error code="17"/>',
+        "<x:error><x:text>no connection</x:text></x:error>",
+        "<x:result><x:errorCode>17</x:errorCode></x:result>",
+    ],
+)
+def test_an_error_in_elements_of_a_vendor_is_counted(inner: str) -> None:
+    """An empty list beside an error does not show that there is nothing."""
+    answer = read_response(get_available_timeslots.CONTRACT, empty_answer("", inner))
+
+    assert answer.rejected == {"an element: reports an error": 1}
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        "<x:resultCode>OK</x:resultCode>",
+        "<x:errorCount>0</x:errorCount>",
+        "<x:hasErrors>false</x:hasErrors>",
+        "<x:errors/>",
+        "<x:errors><x:count>0</x:count></x:errors>",
+        '<x:error xmlns:i="http://www.w3.org/2001/XMLSchema-instance" i:nil="true"/>',
+        "<x:mirror>a</x:mirror>",
+    ],
+)
+def test_no_error_in_elements_of_a_vendor_costs_nothing(inner: str) -> None:
+    """A vendor may say that all went well."""
+    answer = read_response(get_available_timeslots.CONTRACT, empty_answer("", inner))
+
+    assert answer.rejected == {}
+
+
+def test_an_error_beside_a_missing_booking_makes_it_malformed() -> None:
+    """Details without a booking prove nothing beside an error."""
+    document = (
+        f'<s:Envelope xmlns:s="{SOAP}"><s:Body><GetBookingDetailsResponse'
+        f' xmlns="{get_booking_details.NAMESPACE}">'
+        '<x:error xmlns:x="urn:vendor">17</x:error>'
+        "</GetBookingDetailsResponse></s:Body></s:Envelope>"
+    ).encode()
+
+    with pytest.raises(MalformedElement, match="reports an error"):
+        read_response(get_booking_details.CONTRACT, document)

@@ -77,6 +77,14 @@ def test_header_without_status_has_none(inner: str) -> None:
             "ProcessingStatus: is misspelt",
             id="in another namespace",
         ),
+        pytest.param(
+            _header(
+                '<x:Wrapper xmlns:x="urn:vendor"><x:a><h:ProcessingStatus>'
+                f"{_record('A')}</h:ProcessingStatus></x:a></x:Wrapper>"
+            ),
+            "ProcessingStatus: stands inside another header",
+            id="in a wrapper",
+        ),
     ],
 )
 def test_what_may_have_been_a_status_is_counted(
