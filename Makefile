@@ -76,7 +76,7 @@ imports: $(READY)
 	@$(BIN)/lint-imports
 
 spelling: $(READY)
-	@$(BIN)/codespell README.md CONTRIBUTING.md CHANGELOG.md docs fhir_gateway tests
+	@$(BIN)/codespell README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md docs fhir_gateway tests
 
 security: $(READY)
 	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive fhir_gateway .ci

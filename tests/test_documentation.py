@@ -361,6 +361,22 @@ def test_each_proof_of_a_promise_is_a_test() -> None:
     assert [name for name in named if name not in there] == []
 
 
+def test_each_proof_of_the_threat_model_is_there() -> None:
+    """Every test that the threat model names is there under that name."""
+    text = (DOCS / "threat-model.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(test_\w+)`", text))
+    there = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(
+            r"^def (test_\w+)", path.read_text("utf-8"), re.MULTILINE
+        )
+    }
+
+    assert len(named) > 30
+    assert named - there == set()
+
+
 def test_each_alarm_has_a_row() -> None:
     """Operators find every alarm, and what to do about it."""
     rows = re.findall(
