@@ -43,9 +43,10 @@ from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import SourceProblem
 from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
-from fhir_gateway.web.appointment_commands import AppointmentCommands, Change
+from fhir_gateway.web.appointment_commands import AppointmentCommands
 from fhir_gateway.web.appointment_patch import apply_patch
 from fhir_gateway.web.appointment_view import AppointmentView
+from fhir_gateway.web.change_checks import Change
 from fhir_gateway.web.conditional_create import check_condition, create_once
 from fhir_gateway.web.exchange import (
     JSON_PATCH,

@@ -6,13 +6,11 @@ Create, update, patch and each operation call them, so that all of them do the s
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
 from fhir_gateway.fhir.appointment_change import changed_names, unsupported_changes
-from fhir_gateway.fhir.appointment_request import BOOKABLE, AppointmentRequest
+from fhir_gateway.fhir.appointment_request import AppointmentRequest
 from fhir_gateway.fhir.free_text import COMMENT
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.fhir.service_type import foreign_service_types
@@ -23,10 +21,8 @@ from fhir_gateway.model.booking import (
     ManagedBooking,
 )
 from fhir_gateway.model.client_request import RequestKey
-from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Conflict, Stale
 from fhir_gateway.model.grant import Grant
-from fhir_gateway.model.timekeeping import now
 from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.services.booking.holding import HoldRequest
 from fhir_gateway.services.booking.request import (
@@ -35,37 +31,19 @@ from fhir_gateway.services.booking.request import (
     MoveRequest,
 )
 from fhir_gateway.web.appointment_view import AppointmentView
+from fhir_gateway.web.change_checks import (
+    Change,
+    already_cancelled,
+    check_own_slot,
+    check_same_person,
+    is_current,
+    may_become,
+)
 from fhir_gateway.web.gateway import Gateway
 
-__all__ = ["AppointmentCommands", "Change"]
+__all__ = ["AppointmentCommands"]
 
-_JUST_NOW: Final = timedelta(minutes=1)
 _LOOKS_BESIDE_OTHERS: Final = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Change:
-    """
-    The wanted change of an appointment.
-
-    Attributes:
-        wanted: The wanted appointment.
-        sent: The Appointment that the client sent, or patched; empty when it sent none.
-        exact: It was patched, so that the patch removed each missing element.
-        by_operation: The operation says what to do, and the status adds nothing.
-    """
-
-    wanted: AppointmentRequest
-    sent: Mapping[str, Any]
-    exact: bool = False
-    by_operation: bool = False
-
-    @property
-    def leaves_slot(self) -> bool:
-        """
-        Return whether the client may leave out the slot, since it does not change.
-        """
-        return self.exact or self.by_operation or self.wanted.status == "cancelled"
 
 
 class AppointmentCommands:
@@ -143,13 +121,13 @@ class AppointmentCommands:
             GatewayError: As `BookingService.move` and `cancel`.
         """
         wanted = change.wanted
-        _check_same_person(present, wanted)
+        check_same_person(present, wanted)
         cancels = wanted.status == "cancelled"
         is_done = cancels and present.status is BookingStatus.CANCELLED
         if version not in (None, present.version) and not is_done:
             raise Stale("The appointment has changed since you read it; read it again.")
         if cancels:
-            _check_own_slot(present, wanted)
+            check_own_slot(present, wanted)
         self._check_change(present, change)
         if cancels:
             return self._cancel(present, grant, wanted, version, request)
@@ -186,8 +164,8 @@ class AppointmentCommands:
             Problem: 422, with an issue for each change.
             Conflict: It names another slot.
         """
-        _check_same_person(present, change.wanted)
-        _check_own_slot(present, change.wanted)
+        check_same_person(present, change.wanted)
+        check_own_slot(present, change.wanted)
         self._check_change(present, change)
 
     def _check_change(self, present: ManagedBooking, change: Change) -> None:
@@ -198,7 +176,7 @@ class AppointmentCommands:
         issues: list[Issue] = []
         if moves and wanted.comment != present.reason:
             COMMENT.read(wanted.comment, "Appointment.comment", issues.append)
-        if not _may_become(present, change, moves=moves):
+        if not may_become(present, change, moves=moves):
             issues.append(
                 Issue(
                     code="not-supported",
@@ -239,7 +217,7 @@ class AppointmentCommands:
                     moves=moves,
                     exact=change.exact,
                     by_operation=change.by_operation,
-                    is_current=_is_current(present),
+                    is_current=is_current(present),
                     service_type=(
                         self._view.service_type(wanted.token)
                         if moves and wanted.token is not None
@@ -314,7 +292,7 @@ class AppointmentCommands:
                 `serviceType` that is not the slot's.
             GatewayError: As `BookingService.book_held`.
         """
-        _check_same_person(present, wanted)
+        check_same_person(present, wanted)
         issues = self._foreign_issues(sent, TimeslotToken.parse(present.timeslot.token))
         if issues:
             raise Problem(issues, kind=ProblemKind.UNPROCESSABLE)
@@ -368,69 +346,5 @@ class AppointmentCommands:
                 version=version,
             )
         if present.status is BookingStatus.CANCELLED:
-            raise _already_cancelled()
+            raise already_cancelled()
         return present
-
-
-def _is_current(present: ManagedBooking) -> bool:
-    """Return whether the booking has its source's report of the last minute."""
-    return (
-        present.status is BookingStatus.BOOKED
-        and present.confirmed_at is not None
-        and now() - present.confirmed_at < _JUST_NOW
-    )
-
-
-def _may_become(present: ManagedBooking, change: Change, *, moves: bool) -> bool:
-    """Return whether a booking has the wanted status, or can get it by a change."""
-    status = change.wanted.status
-    if change.by_operation and change.sent:
-        # The operation says what to do; a proposal comes with a status of its own.
-        sent = change.sent.get("status", status)
-        return sent in (*BOOKABLE, "pending", "cancelled")
-    return (
-        status in ("cancelled", present.status.value)
-        or (
-            status in BOOKABLE and (change.by_operation or (moves and not change.exact))
-        )
-        # A client that does not know of the cancellation gets a Conflict that says it.
-        or (status in BOOKABLE and present.status is BookingStatus.CANCELLED)
-    )
-
-
-def _check_same_person(present: ManagedBooking, wanted: AppointmentRequest) -> None:
-    if wanted.number is not None and wanted.number != present.number:
-        raise Problem(
-            [
-                Issue(
-                    code="business-rule",
-                    diagnostics="An appointment cannot be given to another person.",
-                    expression="Appointment.participant",
-                )
-            ],
-            kind=ProblemKind.UNPROCESSABLE,
-        )
-
-
-def _check_own_slot(present: ManagedBooking, wanted: AppointmentRequest) -> None:
-    """
-    Check that a cancellation is not also a move.
-
-    A client that read the appointment as cancelled, and now wants another time, must
-    not lose the old time where the booking still exists.
-    """
-    if wanted.token is None or wanted.token.text == present.timeslot.token:
-        return
-    if present.status is BookingStatus.CANCELLED:
-        raise _already_cancelled()
-    raise Conflict(
-        "The request cancels the appointment and names another slot, so it is unclear"
-        " whether to move or to cancel: read it again, and change only one of the two."
-    )
-
-
-def _already_cancelled() -> Conflict:
-    return Conflict(
-        "The appointment is cancelled, so it cannot be changed: book the slot again.",
-        error_code=ErrorCode.APPOINTMENT_IS_ALREADY_CANCELED,
-    )

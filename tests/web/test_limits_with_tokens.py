@@ -45,7 +45,7 @@ def _limited(other_programs: OtherPrograms, tmp_path: Path) -> Iterator[NewGuard
             assert made.identity is not None
             made.identity.start()
             stack.callback(made.identity.stop)
-            return Guarded(made)
+            return Guarded(made, sandbox)
 
         yield limited
 

@@ -18,8 +18,9 @@ from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
-from fhir_gateway.web.appointment_commands import AppointmentCommands, Change
+from fhir_gateway.web.appointment_commands import AppointmentCommands
 from fhir_gateway.web.appointment_view import AppointmentView
+from fhir_gateway.web.change_checks import Change
 from fhir_gateway.web.conditional_create import check_condition, create_once
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import answer_once, check_key

@@ -9,8 +9,9 @@ from fhir_gateway.fhir.outcome import Faults
 from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
-from fhir_gateway.web.appointment_commands import AppointmentCommands, Change
+from fhir_gateway.web.appointment_commands import AppointmentCommands
 from fhir_gateway.web.appointment_view import AppointmentView
+from fhir_gateway.web.change_checks import Change
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import answer_once, check_key
 from fhir_gateway.web.identity import grant_for_booking

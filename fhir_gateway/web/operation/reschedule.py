@@ -19,8 +19,9 @@ from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.services.search.slot_criteria import SlotCriteria
 from fhir_gateway.services.search.slot_selection import Selector
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
-from fhir_gateway.web.appointment_commands import AppointmentCommands, Change
+from fhir_gateway.web.appointment_commands import AppointmentCommands
 from fhir_gateway.web.appointment_view import AppointmentView
+from fhir_gateway.web.change_checks import Change
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import answer_once, check_key
 from fhir_gateway.web.identity import grant_for_booking
