@@ -39,7 +39,10 @@ def _world(
     """Give a gateway that asks for tokens, in which the canary lives."""
     with new_world(other_programs, tmp_path_factory.mktemp("fuzz")) as world:
         # Where the system of norr may not see it either.
-        live_canary(world, ("mitt", "syd"))
+        with watching() as watch:
+            live_canary(world, ("mitt", "syd"))
+        assert watch.events > 0
+        assert watch.leaks == []
         yield world
 
 
