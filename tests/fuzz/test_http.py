@@ -20,6 +20,7 @@ from fhir_gateway.sandbox.server import SandboxServer
 from fhir_gateway.sandbox_sources import write_log_service
 
 from .canary import NUMBER, SENT_NUMBER, Watch, process_titles
+from .stopwatch import Stopwatch
 from .texts import HOSTILE
 from .tries import tried
 from .world import judge
@@ -75,6 +76,7 @@ _TOKEN: Final = token_for("resident", NUMBER)
 def send(served: Served, sent: bytes) -> Exchange:
     """Send bytes, and return what comes until the server is quiet, or ends."""
     began_s = time.monotonic()
+    stopwatch = Stopwatch()
     received, has_ended, is_shut = b"", False, False
     with served.connect() as connection:
         connection.settimeout(_QUIET_S)
@@ -102,7 +104,7 @@ def send(served: Served, sent: bytes) -> Exchange:
         statuses=tuple(int(each) for each in _STATUS.findall(received)),
         body=received,
         has_ended=has_ended,
-        took_s=time.monotonic() - began_s,
+        took_s=stopwatch.seconds,
     )
 
 

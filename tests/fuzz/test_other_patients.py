@@ -37,6 +37,7 @@ from werkzeug.test import TestResponse
 from fhir_gateway.model.timekeeping import now
 
 from .canary import NUMBER, found, watching
+from .stopwatch import Stopwatch
 from .tries import add_tries, tried
 from .world import (
     Unprinted,
@@ -397,10 +398,9 @@ def test_nobody_notices_whether_the_canary_lives(pair: Pair, steps: list[Step]) 
             for side in sides:
                 method, path, options = _request(side, pair, step, own)
                 client = side.world.client(step.who, own)
-                began = now()
+                stopwatch = Stopwatch()
                 response = client.open(path, method=method, **options)
-                took_s = (now() - began).total_seconds()
-                judge(response.status_code, response.headers, b"", took_s)
+                judge(response.status_code, response.headers, b"", stopwatch.seconds)
                 if step.number != "canary":
                     assert not found(response.data), response.text
                 answers.append(shown(side, pair, response))

@@ -3,7 +3,6 @@ Answers of regions that are hardly SOAP, or lie; read by the adapter.
 """
 
 import re
-import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -36,6 +35,7 @@ from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.rivta.transport import Reply, Transport
 
 from .canary import SENT_NUMBER, found, markers_of
+from .stopwatch import Stopwatch
 from .texts import TEXTS
 from .tries import add_tries, is_full, tried
 
@@ -160,7 +160,7 @@ def read(interaction: str, reply: Reply) -> None:
     )
     differences: list[str] = []
     adapter.watch(lambda _, difference: differences.append(difference))
-    began_s = time.monotonic()
+    stopwatch = Stopwatch()
     said = ""
     try:
         result = _CALLS[interaction](adapter)
@@ -171,7 +171,7 @@ def read(interaction: str, reply: Reply) -> None:
         said = f"{error} {error.log_text} {error!r}"
         notes = getattr(error, "__notes__", [])
         said += " ".join(notes)
-    assert time.monotonic() - began_s < _LONGEST_S
+    assert stopwatch.seconds < _LONGEST_S
     # A region's own words are shown as it says them, but for numbers.
     numbers = markers_of(SENT_NUMBER)
     assert not found(said + " ".join(differences), numbers), said

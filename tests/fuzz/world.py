@@ -2,7 +2,6 @@
 A gateway that asks for tokens, and a resident who has used all of it.
 """
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,6 +35,7 @@ from .canary import (
     Watch,
     found,
 )
+from .stopwatch import Stopwatch
 
 __all__ = [
     "EVERYBODY",
@@ -161,13 +161,13 @@ def resident() -> str:
 
 def ask(client: FlaskClient, method: str, path: str, **options: Any) -> TestResponse:
     """Send a request; the answer is no failure, came in time, and repeats nothing."""
-    began_s = time.monotonic()
+    stopwatch = Stopwatch()
     response = client.open(path, method=method, **options)
     judge(
         response.status_code,
         response.headers,
         response.data,
-        time.monotonic() - began_s,
+        stopwatch.seconds,
     )
     return response
 
