@@ -185,7 +185,7 @@ class Scheduling11:
             "ListOfTimeTypes",
             response.list_of_time_types,
             time_type_from_wire,
-            # Clients could not tell two services with one code apart.
+            # Clients could not distinguish two services with one code.
             identity=("timeTypeId", lambda each: each.id.code),
         )
 
