@@ -30,6 +30,7 @@ from fhir_gateway.model.errors import (
     WriteUnconfirmed,
 )
 from fhir_gateway.model.fault_place import fault_place
+from fhir_gateway.model.ids import BookingId
 from fhir_gateway.model.scheduling import CancelBooking, MakeBooking, UpdateBooking
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, now
@@ -208,7 +209,8 @@ class Sending:
         if result.is_done:
             return self._record_yes(intent, result, settle)
         text = result.text or "The region refused the request."
-        return self._record_no(intent, Refused(text, source=source.name), settle)
+        refusal = Refused(text, source=source.name)
+        return self._record_no(intent, refusal, settle, result.booking_id)
 
     def _record_yes(
         self,
@@ -235,6 +237,7 @@ class Sending:
         intent: WriteIntent,
         refusal: Refused,
         settle: _Settle,
+        booking_id: BookingId | None = None,
     ) -> WriteOutcome:
         """
         Settle a no, unless the region's list shows that it did the write.
@@ -246,7 +249,7 @@ class Sending:
             Refused: It was not done.
         """
         try:
-            done = self._settlement.find_done(intent)
+            done = self._settlement.find_done(intent, booking_id)
         except GatewayError as error:
             return self._record_unknown(intent, error)
         if done is None:

@@ -13,6 +13,7 @@ Settlement: finds the outcome of a write, only by reading its source.
 is corrected, with an alarm; a booking that a client got as booked is never revoked.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -20,11 +21,17 @@ import structlog
 
 from fhir_gateway.model.booking import Booking, ResultCode, WriteResult
 from fhir_gateway.model.errors import GatewayError, Unavailable, WriteUnconfirmed
+from fhir_gateway.model.ids import BookingId
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.services.booking.alarming import raise_alarm
 from fhir_gateway.services.booking.correction import Correction
-from fhir_gateway.services.booking.read_back import ReadBack, Sighting
+from fhir_gateway.services.booking.read_back import (
+    ReadBack,
+    Sighting,
+    is_the_same_time,
+    may_be_of,
+)
 from fhir_gateway.services.source.source_access import SourceAccess
 from fhir_gateway.stores.journal import (
     Alarm,
@@ -92,17 +99,23 @@ class Settlement:
         except LostIntent:
             return self._journal.lookups.get(intent.booking)
 
-    def find_done(self, intent: WriteIntent) -> WriteResult | None:
+    def find_done(
+        self, intent: WriteIntent, booking_id: BookingId | None = None
+    ) -> WriteResult | None:
         """
         Return OK if the source has done a write by now, None if it has not.
 
+        Args:
+            intent: The write.
+            booking_id: The id that the source's refusal of a new booking has.
+
         Raises:
-            WriteUnconfirmed: The source lists something that may be the booking.
+            WriteUnconfirmed: The source has something that may be the booking.
             GatewayError: The source could not be asked.
         """
         record = self._journal.lookups.get(intent.booking)
         target = intent.timeslot or record.timeslot
-        sighting = self._read_back.look(record, target)
+        sighting = self._read_back.look(record, target, booking_id=booking_id)
         if intent.kind is WriteKind.CANCEL:
             is_seen = sighting.matches or sighting.candidates
             # A source need not list past times; a list that never had the booking
@@ -113,19 +126,68 @@ class Settlement:
                 and self._read_back.find_details(record) is None
             )
             return WriteResult(code=ResultCode.OK) if is_gone else None
-        if not sighting.matches:
-            if any(
-                each.start == target.start
-                for each in self.find_doubts(record, sighting)
-            ):
-                raise WriteUnconfirmed(
-                    "The source refused a write and lists a booking at that time.",
-                    source=record.source,
-                    is_answered=True,
-                )
+        if sighting.matches:
+            booking_id = sighting.matches[0].booking_id
+            return WriteResult(code=ResultCode.OK, booking_id=booking_id)
+        doubts = self.find_doubts(record, sighting)
+        if not doubts and booking_id is not None:
+            described = self._find_described(record, booking_id)
+            if described is not None and is_the_same_time(described, target):
+                return WriteResult(code=ResultCode.OK, booking_id=booking_id)
+            doubts = () if described is None else (described,)
+        self._check_doubts(intent, target, doubts, booking_id)
+        return None
+
+    def _find_described(
+        self, record: BookingRecord, booking_id: BookingId
+    ) -> Booking | None:
+        """Return the details of an id, if that is no other booking of the journal."""
+        described = self._read_back.find_details(replace(record, booking_id=booking_id))
+        if described is None:
             return None
-        booking_id = sighting.matches[0].booking_id
-        return WriteResult(code=ResultCode.OK, booking_id=booking_id)
+        named = replace(described, booking_id=booking_id)
+        return None if self._read_back.is_another(record, named) else named
+
+    def _check_doubts(
+        self,
+        intent: WriteIntent,
+        target: Timeslot,
+        doubts: tuple[Booking, ...],
+        booking_id: BookingId | None,
+    ) -> None:
+        """
+        Check that nothing makes the refusal of a booking or a move doubtful.
+
+        Args:
+            intent: The write.
+            target: Its time.
+            doubts: What the source has that may be the booking.
+            booking_id: The id that the refusal has.
+
+        Raises:
+            WriteUnconfirmed: Something does; it raises an alarm if it has that id.
+        """
+        is_something_else = booking_id is not None and any(
+            each.booking_id == booking_id
+            and each.start is not None
+            and (each.end is not None or each.start != target.start)
+            for each in doubts
+        )
+        if is_something_else:
+            raise_alarm(
+                self._journal,
+                intent,
+                Alarm.SOMETHING_ELSE,
+                "region booked something else",
+            )
+        if is_something_else or any(
+            each.start == target.start or may_be_of(each, target) for each in doubts
+        ):
+            raise WriteUnconfirmed(
+                "The source refused a write and has something that may be the booking.",
+                source=self._journal.lookups.get(intent.booking).source,
+                is_answered=True,
+            )
 
     def find_doubts(
         self, record: BookingRecord, sighting: Sighting

@@ -313,12 +313,14 @@ class SourceAccess:
         """
         Return one booking by its source.
 
-        The request names no resident, so the answer may be about another person.
+        The request names no resident, so the answer may be about another person. An
+        answer that names neither the booking nor a person may be about any booking.
 
         Raises:
             NotFound: The source has no such booking.
             AnothersBookings: The answer is about another resident.
-            GatewayError: The source could not be asked.
+            GatewayError: The source could not be asked, or its answer names neither the
+                booking nor a person.
         """
         timeout = self.source(source).read_timeout
         booking = self._adapters[source].get_booking_details(
@@ -335,6 +337,11 @@ class SourceAccess:
             self._note_elsewhere(source, _DETAILS, 1)
             raise GatewayError(
                 "The source answered with a booking at a unit of another source.",
+                source=source,
+            )
+        if booking.booking_id is None and booking.subject_of_care is None:
+            raise GatewayError(
+                "The source's details name neither the booking nor the resident.",
                 source=source,
             )
         return booking

@@ -26,6 +26,7 @@ from fhir_gateway.model.errors import MalformedAnswer, Refused
 from fhir_gateway.model.ids import BookingId, TimeTypeId
 from fhir_gateway.model.scheduling import (
     CancelBooking,
+    GetBookingDetails,
     GetSubjectOfCareSchedule,
     MakeBooking,
     UpdateBooking,
@@ -293,3 +294,210 @@ def test_a_permission_that_cannot_be_read_is_no_refusal(
 
     with pytest.raises(MalformedAnswer, match="could not be read"):
         change()
+
+
+@dataclass
+class NamingAndDenying(AnsweringAdapter):
+    """
+    A source that answers ERROR with an id, and has what the test gives it.
+
+    Attributes:
+        books: What it books under that id; None for nothing.
+        is_listing: Whether its list has that, or only its details.
+    """
+
+    books: Callable[[Booking], Booking | None] = lambda each: each
+    is_listing: bool = True
+
+    def make_booking(self, request: MakeBooking, *, timeout: float) -> WriteResult:
+        """Book something, and deny it."""
+        made = super().make_booking(request, timeout=timeout)
+        assert made.booking_id is not None
+        booked = self.books(self.book.pop(made.booking_id))
+        if booked is not None:
+            self.book[made.booking_id] = booked
+        return replace(NO, booking_id=made.booking_id)
+
+    def get_subject_of_care_schedule(
+        self, query: GetSubjectOfCareSchedule, *, timeout: float
+    ) -> BookedTimes:
+        """Return the book, or an empty list."""
+        answer = super().get_subject_of_care_schedule(query, timeout=timeout)
+        return answer if self.is_listing else replace(answer, bookings=())
+
+
+def later(each: Booking) -> Booking:
+    """Return a booking a quarter of an hour later."""
+    assert each.start is not None
+    assert each.end is not None
+    quarter = timedelta(minutes=15)
+    return replace(each, start=each.start + quarter, end=each.end + quarter)
+
+
+@pytest.mark.parametrize("is_listing", [True, False], ids=["listed", "in details"])
+def test_a_no_with_an_id_at_another_time_is_something_else(
+    make_wireless: MakeWireless, *, is_listing: bool
+) -> None:
+    """ERROR with an id that the region shows at another time: it booked that."""
+    wireless = make_wireless(NamingAndDenying(books=later, is_listing=is_listing))
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+
+    made = wireless.desk.book(wanted, 0).booking
+    intent = last_intent(wireless)
+    wireless.desk.later(intent, seconds=300)
+    read = wireless.desk.booking.read(made.id)
+
+    assert (made.status, read.status, intent.alarm) == (
+        BookingStatus.PENDING,
+        BookingStatus.PENDING,
+        Alarm.SOMETHING_ELSE,
+    )
+
+
+def test_a_no_with_an_id_that_the_details_show_at_its_time_is_booked(
+    make_wireless: MakeWireless,
+) -> None:
+    """ERROR with an id, an empty list, and details of exactly the time: booked."""
+    wireless = make_wireless(NamingAndDenying(is_listing=False))
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+
+    made = wireless.desk.book(wanted, 0).booking
+
+    assert (made.status, made.booking_id) == (BookingStatus.BOOKED, "B-1")
+
+
+def test_a_no_and_an_item_without_a_time_is_unknown(
+    make_wireless: MakeWireless,
+) -> None:
+    """ERROR with an id, and the list has it without start and end: pending."""
+    adapter = NamingAndDenying(books=lambda each: replace(each, start=None, end=None))
+    wireless = make_wireless(adapter)
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+
+    made = wireless.desk.book(wanted, 0).booking
+
+    assert (made.status, last_intent(wireless).alarm) == (
+        BookingStatus.PENDING,
+        Alarm.AMBIGUOUS,
+    )
+
+
+@pytest.mark.parametrize(
+    "books",
+    [
+        pytest.param(lambda _: None, id="of nothing"),
+        pytest.param(
+            lambda each: replace(each, start=None, end=None, is_invitation=True),
+            id="of an invitation",
+        ),
+    ],
+)
+def test_a_no_with_an_id_of_no_booking_is_a_no(
+    make_wireless: MakeWireless, books: Callable[[Booking], Booking | None]
+) -> None:
+    """ERROR with an id that is nobody's booking: nothing was booked."""
+    wireless = make_wireless(NamingAndDenying(books=books))
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+
+    with pytest.raises(Refused):
+        wireless.desk.book(wanted, 0)
+
+
+def test_a_no_with_the_id_of_a_known_booking_is_a_no(
+    make_wireless: MakeWireless,
+) -> None:
+    """ERROR with the id of another Appointment: it hinders this one."""
+    adapter = AnsweringAdapter()
+    wireless = make_wireless(adapter)
+    standing(wireless)
+    wanted = wireless.coming(48)
+    wireless.lists(wanted)
+    adapter.result = replace(NO, booking_id=BookingId("B-1"))
+
+    with pytest.raises(Refused):
+        wireless.desk.book(wanted, 0)
+
+
+@dataclass
+class Anonymous(AnsweringAdapter):
+    """A source with details that name neither the booking nor the resident."""
+
+    details: Callable[[Booking], Booking] = lambda each: each
+    keeps: bool = True
+    sold: Booking | None = None
+
+    def make_booking(self, request: MakeBooking, *, timeout: float) -> WriteResult:
+        """Book, or only say so."""
+        made = super().make_booking(request, timeout=timeout)
+        assert made.booking_id is not None
+        self.sold = self.book[made.booking_id]
+        if not self.keeps:
+            self.book.clear()
+        return made
+
+    def get_booking_details(
+        self,
+        query: GetBookingDetails,
+        *,
+        timeout: float,  # noqa: ARG002 - it answers at once
+    ) -> Booking:
+        """Return what was asked for, without saying of whom it is."""
+        self._begin(scheduling.GET_BOOKING_DETAILS, query)
+        assert self.sold is not None
+        return self.details(self.sold)
+
+
+def unnamed(each: Booking) -> Booking:
+    """Return a booking without id and person."""
+    return replace(each, booking_id=None, subject_of_care=None)
+
+
+def test_details_without_id_and_person_do_not_move_a_booking(
+    make_wireless: MakeWireless,
+) -> None:
+    """The list decides when the details may be of any booking."""
+    adapter = Anonymous(details=lambda each: unnamed(later(each)))
+    wireless = make_wireless(adapter)
+    made = standing(wireless)
+
+    read = wireless.desk.booking.read(made.id)
+
+    assert (read.status, read.timeslot) == (BookingStatus.BOOKED, made.timeslot)
+
+
+def test_details_without_id_and_person_do_not_confirm_a_yes(
+    make_wireless: MakeWireless,
+) -> None:
+    """OK, an empty list, and details that repeat the request only: pending."""
+    wireless = make_wireless(Anonymous(details=unnamed, keeps=False))
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+
+    made = wireless.desk.book(wanted, 0).booking
+
+    assert (made.status, last_intent(wireless).state) == (
+        BookingStatus.PENDING,
+        WriteState.UNKNOWN,
+    )
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        pytest.param(lambda each: replace(each, booking_id=None), id="the person"),
+        pytest.param(lambda each: replace(each, subject_of_care=None), id="the id"),
+    ],
+)
+def test_details_that_name_the_id_or_the_person_confirm_a_yes(
+    make_wireless: MakeWireless, details: Callable[[Booking], Booking]
+) -> None:
+    """OK, an empty list, and details that name one of the two: booked."""
+    wireless = make_wireless(Anonymous(details=details, keeps=False))
+    wanted = wireless.coming()
+    wireless.lists(wanted)
+
+    assert wireless.desk.book(wanted, 0).booking.status is BookingStatus.BOOKED
