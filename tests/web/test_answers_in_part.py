@@ -25,7 +25,7 @@ BODY = """<?xml version="1.0" encoding="UTF-8"?>
 <s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"
             xmlns="urn:riv:crm:scheduling:{name}Responder:1"
             xmlns:c="urn:riv:crm:scheduling:1">
-  <s:Body><{name}Response>{items}</{name}Response></s:Body>
+  <s:Header>{header}</s:Header><s:Body><{name}Response>{items}</{name}Response></s:Body>
 </s:Envelope>"""
 SOURCES = """
 [sources.norr]
@@ -73,7 +73,9 @@ def answering(items: dict[str, str | None]) -> Iterator[str]:
             name = self.path.strip("/")
             self.rfile.read(int(self.headers["Content-Length"]))
             said = items.get(name, "")
-            body = BODY.format(name=name, items=said or "").encode()
+            body = BODY.format(
+                name=name, items=said or "", header=items.get(f"{name} header", "")
+            ).encode()
             self.send_response(500 if said is None else 200)
             self.send_header("Content-Type", "text/xml; charset=UTF-8")
             self.send_header("Content-Length", str(len(body)))
@@ -97,12 +99,15 @@ def asked(
     time_types: str,
     timeslots: str,
     performers: str | None = "",
+    *,
+    headers: dict[str, str | None] | None = None,
 ) -> Iterator[Program]:
     """Return a context with a gateway; its worker has asked the region once."""
     items: dict[str, str | None] = {
         "GetAllTimeTypes": time_types,
         "GetAvailableTimeslots": timeslots,
         "GetAllPerformers": performers,
+        **(headers or {}),
     }
     sources = folder / "sources.toml"
     with answering(items) as url:
@@ -182,6 +187,74 @@ def test_times_that_could_not_be_kept_are_reported(
         (1, None, IN_PART),
         (shown, None, IN_PART),
     ]
+    assert status is not None
+    assert [each.reason for each in status.losses] == [reason]
+
+
+def cached(record: str) -> str:
+    """Return the header of an aggregating service that answers from its cache."""
+    return (
+        '<h:ProcessingStatus xmlns:h="urn:riv:interoperability:headers:1">'
+        f"<h:ProcessingStatusList><h:logicalAddress>{UNIT}</h:logicalAddress>"
+        f"<h:statusCode>DataFromCache</h:statusCode>{record}"
+        "</h:ProcessingStatusList></h:ProcessingStatus>"
+    )
+
+
+def synched(text: str) -> str:
+    """Return when a cache says that it was last updated."""
+    return f"<h:lastSuccessfulSynch>{text}</h:lastSuccessfulSynch>"
+
+
+@pytest.mark.parametrize(
+    ("contract", "header", "reason"),
+    [
+        pytest.param(
+            "GetAvailableTimeslots",
+            cached(""),
+            "malformed: ProcessingStatus: is from a cache of an unknown age",
+            id="times without an age",
+        ),
+        pytest.param(
+            "GetAvailableTimeslots",
+            cached(synched("2026-11-01T10:00:00")),
+            "malformed: ProcessingStatus: is from a cache of an unknown age",
+            id="times with an unreadable age",
+        ),
+        pytest.param(
+            "GetAvailableTimeslots",
+            cached(synched("20990101100000")),
+            "from a cache that dates them in the future",
+            id="times of the future",
+        ),
+        pytest.param(
+            "GetAllTimeTypes",
+            cached(synched("20261101100000")),
+            "ProcessingStatus: is from a cache",
+            id="time types",
+        ),
+        pytest.param(
+            "GetAvailableTimeslots",
+            '<v:Part xmlns:v="urn:vendor" s:mustUnderstand="1"/>',
+            "malformed: Header: must be understood, and is not",
+            id="a header that must be understood",
+        ),
+    ],
+)
+def test_answers_that_may_lack_something_are_reported(
+    other_programs: OtherPrograms,
+    tmp_path: Path,
+    contract: str,
+    header: str,
+    reason: str,
+) -> None:
+    """A search has an outcome and no total; the status has the reason."""
+    headers: dict[str, str | None] = {f"{contract} header": header}
+    with asked(other_programs, tmp_path, TIME_TYPE, slot(8), headers=headers) as made:
+        search = found(made, f"Slot?start=ge{civil_date(now())}")
+        status = made.store.status(SourceName("norr"))
+
+    assert search == (1, None, IN_PART)
     assert status is not None
     assert [each.reason for each in status.losses] == [reason]
 
