@@ -6,7 +6,7 @@ with a booking in the journal are asked; the answer says so.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -22,7 +22,7 @@ from fhir_gateway.model.booking import (
 )
 from fhir_gateway.model.errors import GatewayError
 from fhir_gateway.model.grant import Grant
-from fhir_gateway.model.ids import BookingId, LogicalAddress, SourceName
+from fhir_gateway.model.ids import BookingId, HsaId, LogicalAddress, SourceName
 from fhir_gateway.model.interaction import Asker
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import SourceOutcome, SourceProblem
@@ -146,7 +146,15 @@ class ResidentBookings:
                     cut.add((source, question.address))
                 kept = {part.unit.upper(): part for part in answer.kept}
                 renumbered = self._find_renumbered(source, answer, records)
-                found = self._find_or_adopt(source, shown, number, kept, renumbered)
+                astray = self._find_at_other_units(question, answer, records)
+                found = self._find_or_adopt(
+                    source,
+                    shown,
+                    number,
+                    kept=kept,
+                    renumbered=renumbered,
+                    astray=astray,
+                )
                 for booking, record in zip(shown, found, strict=True):
                     if record is None or record.id in described:
                         unshown[source] += 1
@@ -234,15 +242,18 @@ class ResidentBookings:
         source: SourceName,
         reported: Sequence[Booking],
         number: PersonalIdentityNumber,
+        *,
         kept: Mapping[str, KeptPart],
         renumbered: Mapping[BookingId, BookingRecord],
+        astray: Collection[tuple[HsaId, BookingId]],
     ) -> list[BookingRecord | None]:
         """
         Return our records of reported bookings; insert those that are missing.
 
         None stands for a booking without a start (a booked Appointment has one: FHIR
-        R4, 12.8, invariant app-3), and for one with another booking's id, which is
-        logged once for the whole answer.
+        R4, 12.8, invariant app-3), for one with another booking's id, which is logged
+        once for the whole answer, and for one with a known booking's id at another
+        unit: reading that booking by itself shows where it is.
 
         Args:
             source: The source that answered.
@@ -250,6 +261,7 @@ class ResidentBookings:
             number: The resident's personal number.
             kept: The cached parts of the answer by unit, with their age.
             renumbered: Our records of bookings that have another id now, by that id.
+            astray: The units and ids of known bookings that are listed at other units.
         """
         found: dict[int, BookingRecord | None] = {}
         new: dict[int, tuple[Booking, Timeslot]] = {}
@@ -259,6 +271,9 @@ class ResidentBookings:
                 continue
             if booking.booking_id is not None and booking.booking_id in renumbered:
                 found[place] = renumbered[booking.booking_id]
+                continue
+            if (booking.unit, booking.booking_id) in astray:
+                found[place] = None
                 continue
             try:
                 record = self._find_known(
@@ -311,6 +326,39 @@ class ResidentBookings:
                 found[booking.booking_id] = record
                 missing.remove(record)
         return found
+
+    def _find_at_other_units(
+        self,
+        question: ListRequest,
+        answer: BookedTimes,
+        records: Iterable[BookingRecord],
+    ) -> set[tuple[HsaId, BookingId]]:
+        """
+        Return the units and ids of known bookings that a list has at other units only.
+
+        A list that has an id at both units has two bookings: units may number alike.
+        """
+        source = question.source.name
+        listed = {(each.unit, each.booking_id) for each in answer.bookings}
+        missing = {
+            each.booking_id
+            for each in records
+            if each.state is BookingState.BOOKED
+            and each.booking_id is not None
+            and (each.timeslot.schedule.unit, each.booking_id) not in listed
+            and list_request_about(each, self._access.sources)
+            == (source, question.address)
+        }
+        return {
+            (booking.unit, booking.booking_id)
+            for booking in answer.bookings
+            if booking.booking_id is not None
+            and booking.booking_id in missing
+            and self._journal.lookups.find_by_booking_id(
+                source, booking.unit, booking.booking_id
+            )
+            is None
+        }
 
     def _find_known(
         self,

@@ -5,7 +5,7 @@ What is missing is said.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -42,7 +42,7 @@ from fhir_gateway.model.booking import (
     KeptPart,
     ManagedBooking,
 )
-from fhir_gateway.model.errors import Unavailable, WriteUnconfirmed
+from fhir_gateway.model.errors import NotFound, Unavailable, WriteUnconfirmed
 from fhir_gateway.model.ids import BookingId, LogicalAddress, SourceName, TimeTypeId
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.scheduling import GetSubjectOfCareSchedule, MakeBooking
@@ -1136,3 +1136,60 @@ def test_nothing_personal_is_shown_of_a_booking(
     assert found.reason == "Ont i knät"
     assert "knät" not in repr(found)
     assert number(0).reveal() not in repr(found)
+
+
+@pytest.mark.parametrize("is_described", [True, False])
+def test_a_known_id_at_another_unit_is_one_appointment(
+    make_wireless: MakeWireless, *, is_described: bool
+) -> None:
+    """The list has a known id at another unit: the details decide, or else the list."""
+    wireless = aggregating(make_wireless)
+    in_the_book(wireless)
+    (known,) = wireless.desk.residents.list_of(number(0)).bookings
+    wireless.adapter.book["B-1"] = replace(
+        wireless.adapter.book["B-1"], unit=OTHER_UNIT
+    )
+    if not is_described:
+        wireless.adapter.errors[scheduling.GET_BOOKING_DETAILS] = NotFound("none")
+    else:
+        wireless.adapter.before = answering_at_unit(wireless)
+
+    times = wireless.desk.residents.list_of(number(0))
+
+    assert [
+        (each.id, each.status, each.timeslot.schedule.unit) for each in times.bookings
+    ] == [(known.id, BookingStatus.BOOKED, UNIT if is_described else OTHER_UNIT)]
+    assert times.outcomes == (lacking("1 bookings cannot be shown"),)
+
+
+def test_an_id_that_is_listed_at_two_units_is_two_appointments(
+    make_wireless: MakeWireless,
+) -> None:
+    """Two units may give the same id: a list that has both has two bookings."""
+    wireless = aggregating(make_wireless)
+    in_the_book(wireless)
+    wireless.desk.residents.list_of(number(0))
+    wireless.adapter.book["other"] = replace(
+        wireless.adapter.book["B-1"], unit=OTHER_UNIT
+    )
+
+    times = wireless.desk.residents.list_of(number(0))
+
+    assert [each.timeslot.schedule.unit for each in times.bookings] == [
+        UNIT,
+        OTHER_UNIT,
+    ]
+    assert times.outcomes == ()
+
+
+def answering_at_unit(wireless: Wireless) -> Callable[[Interaction], None]:
+    """Return what makes the details describe B-1 at its first unit, unlike the list."""
+    at_other = wireless.adapter.book["B-1"]
+
+    def swap(asked: Interaction) -> None:
+        is_details = asked == scheduling.GET_BOOKING_DETAILS
+        wireless.adapter.book["B-1"] = (
+            replace(at_other, unit=UNIT) if is_details else at_other
+        )
+
+    return swap
