@@ -130,6 +130,14 @@ class Settlement:
             booking_id = sighting.matches[0].booking_id
             return WriteResult(code=ResultCode.OK, booking_id=booking_id)
         doubts = self.find_doubts(record, sighting)
+        if (
+            intent.kind is WriteKind.UPDATE
+            and not (doubts or sighting.left_behind)
+            and (moved := self._read_back.find_details(record)) is not None
+            and is_the_same_time(moved, target)
+        ):
+            # The list may never have had the booking; its details show the new time.
+            return WriteResult(code=ResultCode.OK)
         if not doubts and booking_id is not None:
             described = self._find_described(record, booking_id)
             if described is not None and is_the_same_time(described, target):

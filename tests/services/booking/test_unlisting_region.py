@@ -28,6 +28,7 @@ from fhir_gateway.model.errors import (
 from fhir_gateway.model.scheduling import (
     CancelBooking,
     GetSubjectOfCareSchedule,
+    UpdateBooking,
 )
 from fhir_gateway.stores.journal import Alarm, WriteIntent, WriteState
 from services.conftest import MakeWireless, Wireless
@@ -240,3 +241,52 @@ def test_a_yes_that_the_details_deny_for_good_needs_a_person(
         wireless.desk.booking.read(made.id).status,
         last_intent(wireless).alarm,
     ) == (BookingStatus.PENDING, Alarm.AMBIGUOUS)
+
+
+@dataclass
+class DenyingMoves(Unlisting):
+    """
+    A source that answers ERROR to a move.
+
+    Attributes:
+        moves: Whether it carries the move out.
+    """
+
+    moves: bool = True
+
+    def update_booking(self, request: UpdateBooking, *, timeout: float) -> WriteResult:
+        """Move or not, and deny it."""
+        if self.moves:
+            super().update_booking(request, timeout=timeout)
+        else:
+            self._begin(scheduling.UPDATE_BOOKING, request)
+        return NO
+
+
+def test_a_refused_move_that_the_details_show_is_unknown(
+    make_wireless: MakeWireless,
+) -> None:
+    """ERROR, a list without either time, and details of the new one: pending."""
+    wireless, made = standing(make_wireless, DenyingMoves())
+    target = wireless.coming(30)
+    wireless.lists(target)
+
+    moved = wireless.desk.move(made.id, target)
+
+    assert (moved.status, last_intent(wireless).state) == (
+        BookingStatus.PENDING,
+        WriteState.UNKNOWN,
+    )
+
+
+def test_a_refused_move_of_an_unlisted_booking_is_refused(
+    make_wireless: MakeWireless,
+) -> None:
+    """ERROR, a list without either time, and details of the old one: it stands."""
+    wireless, made = standing(make_wireless, DenyingMoves(moves=False))
+    target = wireless.coming(30)
+    wireless.lists(target)
+
+    with pytest.raises(Refused):
+        wireless.desk.move(made.id, target)
+    assert wireless.desk.booking.read(made.id).timeslot == made.timeslot
