@@ -5,6 +5,7 @@ The database behind the journal, and its migrations.
 import os
 import re
 import sqlite3
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -389,3 +390,28 @@ def _catalogue(database: Database) -> set[tuple[str, ...]]:
         rows = connection.exec_driver_sql(question).all()
     # A column that was added later stands last on SQLite: their order means nothing.
     return {(row[0], *sorted(re.split(r"[(,)]\s*", row[1]))) for row in rows}
+
+
+def test_a_file_of_sqlite_is_its_owners(tmp_path: Path) -> None:
+    """The file, its WAL and its index, under any umask, and an older file too."""
+    path = tmp_path / "journal.sqlite"
+    before = os.umask(0)
+    modes = []
+    try:
+        for _ in range(2):
+            database = Database(f"sqlite:///{path}")
+            with database.writing() as connection:
+                connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS a (b)")
+            modes.append(
+                {
+                    each.name: stat.S_IMODE(each.stat().st_mode)
+                    for each in tmp_path.iterdir()
+                }
+            )
+            database.close()
+            path.chmod(0o644)
+    finally:
+        os.umask(before)
+
+    names = ("journal.sqlite", "journal.sqlite-shm", "journal.sqlite-wal")
+    assert modes == [dict.fromkeys(names, 0o600)] * 2
