@@ -245,7 +245,7 @@ def _node(text: str, field: str) -> str:
         if match["hidden"]:
             return ""
         try:
-            return _usual(str(ip_address(match["v4"] or match["v6"] or match["bare"])))
+            return _canonical(match["v4"] or match["v6"] or match["bare"])
         except ValueError:
             pass
     raise _refused(f"{field} must list addresses (RFC 7239, section 6).", field)
@@ -297,6 +297,12 @@ def _certificate(field: str | None) -> bytes | None:
             "Client-Cert",
         ) from None
     return certificate
+
+
+@lru_cache(maxsize=1024)
+def _canonical(address: str) -> str:
+    """Return an address in its one spelling; ValueError: it is none."""
+    return _usual(str(ip_address(address)))
 
 
 def _usual(address: str) -> str:
