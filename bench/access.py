@@ -46,6 +46,7 @@ def searches_with_a_token(place: FilledWorld) -> Figure:
     with _published(key) as jwks_uri:
         environment = {
             "FHIR_GATEWAY_ISSUERS": str(_issuers_file(folder, jwks_uri)),
+            "FHIR_GATEWAY_OPEN_DEMO": "no",
             "FHIR_GATEWAY_PUBLIC_SEARCH": "yes",
             "FHIR_GATEWAY_LIMIT_SEARCHES": "1000000",
         }
