@@ -79,7 +79,7 @@ class Received:
         at: When it was whole, in seconds since 1970 of `ScaledTime`.
         is_whole: False when the gateway broke off while it sent.
         has_cookie: Whether it came with a cookie.
-        actor: Who asks: the resident's number.
+        actor: The resident whom the call is about: the number.
         start: What a write asks for, as on the wire.
         deliveries: When each delivery began and had been answered by the region.
     """
@@ -607,7 +607,12 @@ def _result(received: Received, code: str, *, status: int = 200) -> _Reply:
 
 def _describe(received: Received, interaction: Interaction, body: bytes) -> None:
     call = read_call(body)
-    received.actor = call.actor.id if call.actor else None
+    # Staff ask with a name of their own; whom they ask about stands in the body.
+    about = next(
+        (each.text for each in call.body.iter("{*}subject_of_care") if each.text),
+        None,
+    )
+    received.actor = about or (call.actor.id if call.actor else None)
     if (
         interaction not in scheduling.WRITES
         and interaction != scheduling.GET_BOOKING_DETAILS

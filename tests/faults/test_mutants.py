@@ -233,12 +233,9 @@ def test_answers_out_of_step_harm_nobody(running: World) -> None:
     assert _reads_out_of_step(running, "none") == {}
 
 
-def test_answers_that_are_mixed_up_are_seen(running: World) -> None:
-    """On a kept connection it makes another's booking cancelled, and that is seen."""
-    found = _reads_out_of_step(running, "connections kept")
-
-    assert found["untrue yes"] > 0
-    assert found["disagreements"] > 0
+def test_answers_that_are_mixed_up_are_not_believed(running: World) -> None:
+    """On a kept connection another's answer comes, and it names neither id nor person."""
+    assert _reads_out_of_step(running, "connections kept") == {}
 
 
 def _books_twice_with_cookies(running: World, mutant: str) -> Counter[str]:
