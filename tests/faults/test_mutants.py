@@ -234,7 +234,7 @@ def test_answers_out_of_step_harm_nobody(running: World) -> None:
 
 
 def test_answers_that_are_mixed_up_are_not_believed(running: World) -> None:
-    """On a kept connection another's answer comes, and it names neither id nor person."""
+    """On a kept connection another answer comes, of neither the id nor the person."""
     assert _reads_out_of_step(running, "connections kept") == {}
 
 
