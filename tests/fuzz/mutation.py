@@ -78,14 +78,16 @@ def _at(value: Any, path: Path) -> Any:
 def changed(draw: st.DrawFn, sound: Any) -> Any:
     """Return a copy of some JSON with one to three changes."""
     body = copy.deepcopy(sound)
-    for _ in range(draw(st.integers(1, 3))):
+    # Many of many would not fit in memory.
+    many = draw(st.sampled_from([3, 100, 10_000]))
+    for at in range(draw(st.integers(1, 3))):
         if not isinstance(body, (dict, list)):
             return body
-        body = _changed_once(draw, body)
+        body = _changed_once(draw, body, many if at == 0 else 3)
     return body
 
 
-def _changed_once(draw: st.DrawFn, body: Any) -> Any:
+def _changed_once(draw: st.DrawFn, body: Any, many: int) -> Any:
     path = draw(st.sampled_from(_places(body)))
     if not path:
         if isinstance(body, dict):
@@ -106,7 +108,7 @@ def _changed_once(draw: st.DrawFn, body: Any) -> Any:
         case "twice":
             parent[last] = item + item if isinstance(item, (list, str)) else [item] * 2
         case "many" if isinstance(item, list):
-            parent[last] = item * draw(st.sampled_from([3, 100, 10_000]))
+            parent[last] = item * many
         case "add" if isinstance(item, dict):
             item[draw(_KEYS)] = draw(_VALUES)
         case _ if isinstance(parent, dict):

@@ -8,6 +8,7 @@ long they took. A failure prints pytest's report with the smallest example.
 import json
 import os
 import re
+import resource
 import secrets
 import signal
 import subprocess
@@ -24,6 +25,8 @@ __all__ = ["main"]
 _ROOT: Final = Path(__file__).parent.parent.parent
 # To start, to make a failure small, and to look for the canary.
 _MORE_MINUTES: Final = 10
+# Bad input must not take the machine's memory either.
+_MOST_BYTES: Final = 8 * 1024**3
 
 
 def main(words: list[str]) -> int:
@@ -71,13 +74,16 @@ def _run(of: BadInput, seed: str) -> bool:
                 # So that also what it has started ends with it.
                 start_new_session=True,
             )
+            resource.prlimit(process.pid, resource.RLIMIT_AS, (_MOST_BYTES,) * 2)
             code = _ended(process, of)
         tries = json.loads(counts.read_text())[of.name] if counts.exists() else 0
         took_s = time.monotonic() - began_s
         text = report.read_text(encoding="utf-8", errors="replace")
     # `no tests ran` is no success either.
     is_good = code == 0 and tries > 0
-    verdict = {0: "ok", None: "HUNG"}.get(code, "FAILED") if tries else "NOT RUN"
+    verdict = {0: "ok" if tries else "NOT RUN", None: "HUNG"}.get(code, "FAILED")
+    if code is not None and code < 0:
+        verdict = f"KILLED by {signal.Signals(-code).name}"
     print(f"{of.name:20} {tries:7,} tries {took_s:8.1f} s  {verdict}", flush=True)
     if not is_good:
         print(text, flush=True)

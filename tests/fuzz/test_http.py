@@ -260,7 +260,7 @@ def requests(draw: st.DrawFn) -> bytes:
 
 
 @given(sent=requests() | st.binary(min_size=1, max_size=100))
-@tried("HTTP", 0.7)
+@tried("HTTP", 0.95)
 def test_bytes_that_are_hardly_http_are_refused(served: Served, sent: bytes) -> None:
     """The server answers, or ends the connection, and lives."""
     check(send(served, sent))
@@ -294,7 +294,7 @@ _AMBIGUOUS = st.sampled_from(
     first=st.sampled_from([b"", b"0\r\n\r\n", b"5\r\nhello\r\n0\r\n\r\n", b"0\n\n"]),
     path=st.sampled_from([b"/fhir/Slot/_search", b"/fhir/Appointment", b"/health"]),
 )
-@tried("HTTP", 0.3)
+@tried("HTTP", 0.1)
 def test_no_request_hides_in_another(
     served: Served, fields: bytes, first: bytes, path: bytes
 ) -> None:

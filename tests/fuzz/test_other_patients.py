@@ -401,7 +401,8 @@ def test_nobody_notices_whether_the_canary_lives(pair: Pair, steps: list[Step]) 
                 stopwatch = Stopwatch()
                 response = client.open(path, method=method, **options)
                 judge(response.status_code, response.headers, b"", stopwatch.seconds)
-                if step.number != "canary":
+                # A system may see what it has booked itself, also for the canary.
+                if step.number != "canary" and step.who != "system":
                     assert not found(response.data), response.text
                 answers.append(shown(side, pair, response))
                 _remember(side, response)

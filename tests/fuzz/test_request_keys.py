@@ -78,7 +78,7 @@ def test_a_key_that_another_has_used_is_a_new_one(
     key=st.text("abcdefgh0123-", min_size=1, max_size=40).map(lambda text: f"k{text}k"),
     other=st.sampled_from(["slot", "number", "operation", "body"]),
 )
-@tried("request keys", 0.3)
+@tried("request keys", 0.4)
 def test_a_key_serves_one_request(world: World, key: str, other: str) -> None:
     """A key with another body, or another method, is refused for the same client."""
     number = resident()

@@ -16,6 +16,7 @@ from web.guarded import Guarded, issuers_file, served_keys, token_for
 from web.running import (
     OtherPrograms,
     fill,
+    let_answers_last,
     numbers_of_test_persons,
     own_regions,
 )
@@ -204,7 +205,7 @@ def new_world(
         own_regions(folder) as (sandbox, sources),
         served_keys() as jwks_uri,
         other_programs.start(
-            sources=sources,
+            sources=let_answers_last(sources),
             issuers=issuers_file(folder, jwks_uri),
             log_service=write_log_service(folder, sandbox.server.url),
             public_search=is_open,

@@ -35,6 +35,7 @@ __all__ = [
     "Sandbox",
     "cancel_elsewhere",
     "fill",
+    "let_answers_last",
     "numbers_of_test_persons",
     "own_regions",
     "sell_elsewhere",
@@ -108,7 +109,11 @@ def write_lasting_sources(folder: Path, server: SandboxServer) -> Path:
 
     The common gateway asks once, at the start of a run.
     """
-    sources = write_fast_sources(folder, server)
+    return let_answers_last(write_fast_sources(folder, server))
+
+
+def let_answers_last(sources: Path) -> Path:
+    """Let answers stay fresh for hours, in a file of fast sources; return it."""
     sources.write_text(
         sources.read_text(encoding="utf-8").replace(
             "calls_per_second = 1000",
