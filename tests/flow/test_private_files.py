@@ -182,14 +182,20 @@ def test_no_helper_process_has_the_keys(folder: Path) -> None:
     with running(folder, "serve", FHIR_GATEWAY_JOURNAL_KEYS=secret) as pid:
         data = folder / "above" / "data"
         assert wait_until((data / "redis.sock").exists, _STARTS_WITHIN_S)
-        helpers = {
-            each: Path(f"/proc/{each}").joinpath("environ").read_bytes()
-            for each in children_of(pid)
-            if b"valkey" in command_of(each) or b"killpg" in command_of(each)
-        }
 
-        assert len(helpers) == 2
-        assert not any(b"FHIR_GATEWAY" in each for each in helpers.values())
+        def helpers() -> list[int]:
+            return [
+                each
+                for each in children_of(pid)
+                if b"valkey" in command_of(each) or b"killpg" in command_of(each)
+            ]
+
+        # The one starts the other.
+        assert wait_until(lambda: len(helpers()) == 2, _STARTS_WITHIN_S)
+        environments = [
+            Path(f"/proc/{each}/environ").read_bytes() for each in helpers()
+        ]
+        assert not any(b"FHIR_GATEWAY" in each for each in environments)
         assert not any(secret.encode() in command_of(each) for each in children_of(pid))
 
 
