@@ -12,7 +12,7 @@ import sys
 
 def main(program: str, pins: str) -> int:
     """Return the exit code: 1 where a package is known to be vulnerable."""
-    done = subprocess.run(  # noqa: S603 - the Makefile names it
+    done = subprocess.run(  # noqa: S603 - the Makefile names the program, and no shell reads the words
         [
             *(program, "--requirement", pins, "--no-deps", "--disable-pip"),
             *("--format", "json", "--progress-spinner", "off"),

@@ -494,7 +494,7 @@ def texts_of_digits(length: int) -> Iterator[tuple[str, str]]:
 
 def _no_number(digits: str, length: int) -> str:
     """Return digits, none of which begins a personal number: a search goes on."""
-    random = Random(1)  # noqa: S311 - no secret
+    random = Random(1)  # noqa: S311 - the same texts in each run
     text = ""
     while len(text) < length:
         text += random.choice(digits)

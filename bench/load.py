@@ -73,7 +73,15 @@ def load(
     """
     if shutil.which("wrk"):
         return _wrk(port, paths, connections, seconds, authorization)
-    return asyncio.run(_offered(port, paths, connections, seconds, None, authorization))
+    return asyncio.run(
+        _offered(
+            port,
+            paths,
+            connections=connections,
+            seconds=seconds,
+            authorization=authorization,
+        )
+    )
 
 
 def open_load(
@@ -93,7 +101,9 @@ def open_load(
     Raises:
         RuntimeError: An answer was not 200.
     """
-    return asyncio.run(_offered(port, paths, connections, seconds, rate))
+    return asyncio.run(
+        _offered(port, paths, connections=connections, seconds=seconds, rate=rate)
+    )
 
 
 def sequential(port: int, paths: Sequence[str]) -> list[float]:
@@ -150,12 +160,13 @@ def _wrk(
     )
 
 
-async def _offered(  # noqa: PLR0917 - what `load` and `open_load` are given
+async def _offered(
     port: int,
     paths: Sequence[str],
+    *,
     connections: int,
     seconds: float,
-    rate: float | None,
+    rate: float | None = None,
     authorization: str | None = None,
 ) -> Load:
     """Load by one event loop: each planned start is met by the next free connection."""

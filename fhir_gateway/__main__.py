@@ -22,7 +22,7 @@ def main() -> None:
     # A shell lets a job in the background ignore it.
     if before is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _end)
-    from fhir_gateway.cli import main as run_command  # noqa: PLC0415 - see above
+    from fhir_gateway.cli import main as run_command  # noqa: PLC0415 - an interrupt of this import must find `_end`
 
     signal.signal(signal.SIGINT, before)
     run_command()

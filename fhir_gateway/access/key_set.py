@@ -125,7 +125,7 @@ def keys_from_json(body: bytes, algorithms: tuple[str, ...]) -> Keys:
     return Keys(by_id, left_out=left_out)
 
 
-def _usable_key(jwk: Any) -> Key | None:  # noqa: ANN401 - JSON is any value
+def _usable_key(jwk: object) -> Key | None:
     """Return the key for signatures that a JWK holds; None where it holds none."""
     if not isinstance(jwk, dict):
         return None

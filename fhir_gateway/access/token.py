@@ -183,7 +183,7 @@ def _check_times(claims: Mapping[str, Any], issuer: Issuer, at: int) -> int:
     return expires_at
 
 
-def _second(value: Any) -> int:  # noqa: ANN401 - JSON is any value
+def _second(value: object) -> int:
     # `True` is an int of Python.
     if type(value) is not int or not 0 <= value < _LAST_SECOND:
         raise Unauthenticated(_CLAIMS)
@@ -207,7 +207,7 @@ def _client(claims: Mapping[str, Any]) -> str:
     return named.pop()
 
 
-def _scopes(value: Any) -> frozenset[str]:  # noqa: ANN401 - JSON is any value
+def _scopes(value: object) -> frozenset[str]:
     """Return the scopes of a list with blanks between them (RFC 8693, 4.2)."""
     if not isinstance(value, str):
         raise Unauthenticated(_CLAIMS)

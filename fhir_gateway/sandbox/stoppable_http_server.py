@@ -51,14 +51,14 @@ class StoppableHttpServer(ThreadingHTTPServer):
             self._connections.add(request)
         super().process_request(request, client_address)
 
-    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - same
+    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - socketserver's own types
         """Close a connection, and forget it."""
         super().shutdown_request(request)
         with self._changed:
             self._connections.discard(request)
             self._changed.notify_all()
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 - same
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 - socketserver's own parameters
         """Log where the sandbox itself failed; a client may disconnect."""
         error = sys.exc_info()[1]
         if error is None or isinstance(error, OSError):

@@ -2,6 +2,7 @@
 Failures as HTTP: the only module with status codes of errors.
 """
 
+from http import HTTPStatus
 from math import ceil
 from typing import Final
 from uuid import uuid4
@@ -145,7 +146,7 @@ def error_response(error: GatewayError) -> Response:
     """Return the answer that reports an error to a client."""
     status = STATUSES[error.category]
     headers = {}
-    if status == 503:  # noqa: PLR2004 - Service Unavailable
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = _RETRY_AFTER_S
     if isinstance(error, LimitReached):
         # Whole seconds, and never too early.

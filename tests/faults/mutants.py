@@ -91,8 +91,8 @@ class Mutant:
         clock.govern(Engine)
         if self.is_blind:
             # A process of its own: no other one has this class.
-            Grant.covers = lambda _, __: True  # type: ignore[method-assign]
-            Grant.check_subject = lambda _, __: None  # type: ignore[method-assign]
+            Grant.covers = lambda _, __: True  # type: ignore[method-assign] # the mutation
+            Grant.check_subject = lambda _, __: None  # type: ignore[method-assign] # the mutation
 
 
 class HastyIntents(WatchedIntents):

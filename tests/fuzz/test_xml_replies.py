@@ -132,8 +132,8 @@ class Region(Transport):
     def post(
         self,
         url: str,  # noqa: ARG002 - it listens to nothing
-        document: bytes,  # noqa: ARG002 - likewise
-        headers: Mapping[str, str],  # noqa: ARG002 - likewise
+        document: bytes,  # noqa: ARG002 - it listens to nothing
+        headers: Mapping[str, str],  # noqa: ARG002 - it listens to nothing
         *,
         timeout: float,  # noqa: ARG002 - it answers at once
         most_bytes: int,

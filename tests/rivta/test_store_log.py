@@ -41,7 +41,7 @@ ENTRIES = st.builds(
     activity=st.sampled_from(LogActivity),
     at=st.datetimes(
         datetime(2000, 1, 1),  # noqa: DTZ001 - hypothesis wants them naive
-        datetime(2100, 1, 1),  # noqa: DTZ001 - same
+        datetime(2100, 1, 1),  # noqa: DTZ001 - hypothesis wants them naive
         timezones=st.just(UTC),
     ),
     staff=st.builds(

@@ -73,7 +73,7 @@ INTENT: Final = (
 
 def has_booking_id(
     hashes: Any,  # noqa: ANN401 - SQLAlchemy's: values, or a parameter for them
-    in_clear: Any,  # noqa: ANN401 - likewise
+    in_clear: Any,  # noqa: ANN401 - SQLAlchemy's: a value, or a parameter for it
 ) -> ColumnElement[bool]:
     """Return the condition that a booking has one of some ids of its region."""
     return or_(
