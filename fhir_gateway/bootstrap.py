@@ -83,6 +83,7 @@ from fhir_gateway.stores.journal import Journal
 from fhir_gateway.stores.log_outbox import LogOutbox
 from fhir_gateway.stores.migrations import (
     NoTables,
+    check_owner,
     check_tables,
     is_without_tables,
     migrate,
@@ -423,6 +424,9 @@ def _open_or_create_journal(
 ) -> tuple[Journal, Seal]:
     if settings.has_own_database or not settings.journal_keys:
         make_data_folder(settings)
+    file = sqlite_file(settings.database_url)
+    if file is not None:
+        check_owner(file)
     migrate(database.engine)
     seal = _seal(settings)
     journal = make_journal(database, seal, limits=settings.limits)

@@ -5,6 +5,7 @@ Each command is short; together they have over 400 lines, most of them help text
 """
 
 import os
+import re
 import resource
 import signal
 import sys
@@ -208,6 +209,13 @@ def sandbox(slots: int, seed: int, host: str) -> None:
         stop.wait()
 
 
+def _http_url(_: click.Context, __: click.Parameter, url: str) -> str:
+    """Return a URL that HTTP can ask."""
+    if not re.fullmatch(r"https?://[^/?#@\s]+/?", url):
+        raise click.BadParameter("give it as http://host:port")
+    return url.rstrip("/")
+
+
 @main.command("sandbox-sources")
 @click.option(
     "--to",
@@ -220,6 +228,7 @@ def sandbox(slots: int, seed: int, host: str) -> None:
     "--sandbox-url",
     default="http://127.0.0.1:8090",
     show_default=True,
+    callback=_http_url,
     help="Where the sandbox listens.",
 )
 @click.option("--slots", type=_SLOTS, default=DEFAULT_SLOTS, show_default=True)
@@ -409,18 +418,17 @@ def alarms(days: int, *, as_json: bool) -> None:
 
 @journal.command()
 @click.argument("booking")
-@click.option(
-    "--done/--not-done", default=None, help="The outcome, as the unit states it."
-)
-def settle(booking: str, *, done: bool | None) -> None:
+@click.option("--done", is_flag=True, help="The unit states that it was done.")
+@click.option("--not-done", is_flag=True, help="The unit states that it was not done.")
+def settle(booking: str, *, done: bool, not_done: bool) -> None:
     """
     Record the outcome of a write that only its unit knows.
 
     BOOKING is the Appointment's id, as in `alarms`. Ask the unit first: clients show
     the resident what you state here.
     """
-    if done is None:
-        raise click.UsageError("Give --done or --not-done.")
+    if done is not_done:
+        raise click.UsageError("Give --done or --not-done, and one of them only.")
     settings = _settings()
     with _explain_failures(settings), existing_journal(settings) as opened:
         try:

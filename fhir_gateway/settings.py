@@ -39,6 +39,7 @@ JOURNAL_FILE: Final = "journal.sqlite"
 
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 _PORTS: Final = range(1, 65_536)
+_OWN_PORT: Final = re.compile(r"^(https://[^/]*):443$|^(http://[^/]*):80$")
 # Kubernetes sets such variables in each container for a Service, named after it: a
 # Service called fhir-gateway or sandbox makes names that look like settings. For
 # NAME_PORT the value decides as well.
@@ -328,6 +329,11 @@ class Settings:
         public_search = _yes(environment, "FHIR_GATEWAY_PUBLIC_SEARCH", faults)
         open_demo = _yes(environment, "FHIR_GATEWAY_OPEN_DEMO", faults)
         data_dir = Path(_text(environment, "FHIR_GATEWAY_DATA_DIR") or ".fhir-gateway")
+        if data_dir.parts[:1] and data_dir.parts[0].startswith("~"):
+            faults.append(
+                "FHIR_GATEWAY_DATA_DIR begins with ~, which only a shell expands: give"
+                " the whole path, or ./ before the name"
+            )
         journal_keys = _journal_keys(environment, faults)
         redis = _text(environment, "REDIS_URL") or None
         if redis is not None:
@@ -554,8 +560,9 @@ def _proxies(
 def _origins(
     environment: Mapping[str, str], name: str, faults: list[str]
 ) -> frozenset[str]:
+    # A browser writes an origin in lower case, and without the scheme's own port.
     origins = [
-        text.strip().lower()
+        _OWN_PORT.sub(r"\1\2", text.strip().lower())
         for text in _text(environment, name).split(",")
         if text.strip()
     ]

@@ -31,7 +31,12 @@ WRONG_CONFIGURATION: Final = 2
 
 _KEYS: Final = "FHIR_GATEWAY_JOURNAL_KEYS"
 _OF_A_FILE: Final = frozenset(
-    {DatabaseFault.NO_FILE, DatabaseFault.NO_DATABASE_FILE, DatabaseFault.READ_ONLY}
+    {
+        DatabaseFault.NO_DATABASE_FILE,
+        DatabaseFault.NO_FILE,
+        DatabaseFault.OF_ANOTHER_PROGRAM,
+        DatabaseFault.READ_ONLY,
+    }
 )
 
 

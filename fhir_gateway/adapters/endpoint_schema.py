@@ -32,7 +32,7 @@ def option_faults(
 NOT_BLANK: Final = validate.Regexp(r"\s*\S", error="Must not be blank.")
 # The characters of an HTTP address, and the one name that is replaced in it.
 _ENDPOINT: Final = re.compile(
-    r"https?://[^/?#@{}\s]+(?:[/?](?:[!-z|~]|\{interaction\})*)?"
+    r"https?://[^/?#@{}\s]+(?:[/?](?:[!\x22$-z|~]|\{interaction\})*)?"
 )
 
 

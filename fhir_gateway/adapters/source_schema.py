@@ -52,6 +52,7 @@ _SHOWN: Final = validate.And(
     _NOT_EMPTY,
     validate.Length(max=500),
     validate.Regexp(r"(?!\s+$)", error="Must not be blank."),
+    validate.Regexp(r"[^\x00-\x1f\x7f-\x9f]*\Z", error="Has a control character."),
 )
 _MOST_SECONDS: Final = 365 * 86_400
 

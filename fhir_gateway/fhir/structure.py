@@ -154,13 +154,25 @@ class _Checker:
             )
             if kept is not _NOTHING:
                 sound[name] = kept
-        if kind == "Extension":
-            has_both = "extension" in sound and bool(choices)
-            self._check_extension(value, path, has_both=has_both)
+        has_both = "extension" in sound and bool(choices)
+        self._check_invariant(value, kind, path, has_both=has_both)
         for name, definition in definitions.items():
             if definition.is_required and name not in value:
                 self._lose("required", "The element is required.", f"{path}.{name}")
         return sound
+
+    def _check_invariant(
+        self, value: Mapping[str, Any], kind: str, path: str, *, has_both: bool
+    ) -> None:
+        """Check the invariant of a data type that has one."""
+        if kind == "Extension":
+            self._check_extension(value, path, has_both=has_both)
+        elif kind == "ContactPoint" and "value" in value and "system" not in value:
+            self._fault(
+                "invariant",
+                "cpt-2: a value needs a system, such as phone or email.",
+                path,
+            )
 
     def _check_extension(
         self, value: Mapping[str, Any], path: str, *, has_both: bool

@@ -58,9 +58,10 @@ def take_rights_away(path: Path) -> None:
 def is_open_to_others(folder: Path) -> bool:
     """Return whether everybody on this machine may look into an existing folder."""
     try:
-        return bool(folder.stat().st_mode & stat.S_IRWXO)
+        mode = folder.stat().st_mode
     except OSError:
         return False
+    return stat.S_ISDIR(mode) and bool(mode & stat.S_IRWXO)
 
 
 def fault_of_rights(path: str | Path, *, is_secret: bool) -> str | None:
@@ -80,6 +81,7 @@ def fault_of_rights(path: str | Path, *, is_secret: bool) -> str | None:
         return None
     if mode & _OTHERS_WRITE:
         return "may be changed by everybody on this machine: chmod o-w"
-    if is_secret and mode & _OTHERS_READ_OR_WRITE:
+    # A folder in the place of a key holds none: who reads it says what is wrong.
+    if is_secret and not stat.S_ISDIR(mode) and mode & _OTHERS_READ_OR_WRITE:
         return "holds a key that everybody on this machine may read: chmod o-rwx"
     return None

@@ -67,6 +67,10 @@ class DatabaseFault(Enum):
         "the file is no SQLite database, or is damaged; give another one, or put back a"
         " copy"
     )
+    OF_ANOTHER_PROGRAM = (
+        "the file of the journal has tables of another program; give a file, or a"
+        " folder, that this program alone uses"
+    )
     DISK_FULL = "the disk is full; make room"
 
     @property
@@ -85,6 +89,7 @@ _CONFIGURATION: Final = frozenset(
         DatabaseFault.NO_SUCH_DATABASE,
         DatabaseFault.NOT_PERMITTED,
         DatabaseFault.NO_TLS,
+        DatabaseFault.OF_ANOTHER_PROGRAM,
         DatabaseFault.REFUSED_PARAMETER,
         DatabaseFault.STATEMENT_POOLING,
     }

@@ -113,6 +113,15 @@ class Seal:
             UnusableKey: The file cannot be read or made, everybody on this machine may
                 read it, or what it holds is no key.
         """
+        if path.is_dir():
+            raise UnusableKey(
+                [
+                    (
+                        f"the key file {path} is a folder: move it away, and put the"
+                        " file of the keys in place if there is one"
+                    )
+                ]
+            )
         try:
             if not path.exists():
                 _create(path)

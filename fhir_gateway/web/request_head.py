@@ -35,11 +35,13 @@ UNDERSCORED: Final = "fhir_gateway.underscored"
 
 HEALTH: Final = "/health"
 
-_METHOD: Final = re.compile(r"[A-Z]{1,16}")
+_MOST_OF_METHOD: Final = 16
+_METHOD: Final = re.compile(r"[A-Z]+")
+_LAST_PORT: Final = 65_535
 _LENGTH: Final = re.compile(r"[0-9]{1,19}")
 # RFC 9700, 4.3.2: who may read a log may read a URL.
 _TOKEN_IN_QUERY: Final = re.compile(r"(?:^|[&;])access(?:_|%5f)token=", re.IGNORECASE)
-_HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9.\-]+)(?::[0-9]{1,5})?")
+_HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9.\-]+)(?::(?P<port>[0-9]{1,5}))?")
 # All fields that this server reads.
 _READ: Final = {
     "HTTP_" + name.upper().replace("-", "_"): name
@@ -63,7 +65,9 @@ _SINGLE: Final = {
 def host_of(text: str) -> str | None:
     """Return the host in a `Host` field, without port and brackets, or None."""
     match = _HOST.fullmatch(text.lower())
-    return match[1].strip("[]").removesuffix(".") if match else None
+    if match is None or int(match["port"] or 0) > _LAST_PORT:
+        return None
+    return match[1].strip("[]").removesuffix(".")
 
 
 def check_head(environ: WSGIEnvironment, hosts: Container[str]) -> None:
@@ -80,6 +84,12 @@ def check_head(environ: WSGIEnvironment, hosts: Container[str]) -> None:
         NotFound: The path has an empty segment.
     """
     _check_size(environ)
+    if len(environ["REQUEST_METHOD"]) > _MOST_OF_METHOD:
+        raise _problem(
+            ProblemKind.METHOD_NOT_ALLOWED,
+            "not-supported",
+            f"No method has more than {_MOST_OF_METHOD} letters.",
+        )
     if not _METHOD.fullmatch(environ["REQUEST_METHOD"]):
         raise _problem(
             ProblemKind.METHOD_NOT_ALLOWED,

@@ -300,6 +300,18 @@ def test_a_faulty_value_of_an_extension_is_one_fault(extension: dict[str, Any]) 
     assert len(faults(appointment(extension=[extension]))) == 1
 
 
+def test_a_value_to_reach_somebody_says_what_it_is() -> None:
+    """cpt-2: a ContactPoint with a value has a system."""
+    patient = {"resourceType": "Patient", "id": "p", "telecom": [{"value": "070-1"}]}
+
+    assert faults(appointment(contained=[patient])) == [
+        (
+            "Appointment.contained[0].telecom[0]",
+            "cpt-2: a value needs a system, such as phone or email.",
+        )
+    ]
+
+
 def test_extensions_of_a_value_are_enough() -> None:
     """An extension may state why it has no value."""
     reason = {"url": "urn:reason", "valueCode": "unknown"}

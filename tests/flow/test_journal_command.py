@@ -130,6 +130,7 @@ def test_what_the_unit_says_settles(
     [
         pytest.param(["--done"], 1, id="not unknown"),
         pytest.param([], 2, id="says nothing"),
+        pytest.param(["--done", "--not-done"], 2, id="says both"),
     ],
 )
 def test_what_is_not_unknown_is_not_settled(

@@ -73,7 +73,7 @@ def test_every_setting_is_heeded() -> None:
         "FHIR_GATEWAY_BASE_URL": "https://h/fhir/",
         "FHIR_GATEWAY_ALLOWED_HOSTS": "Proxy.Example., 10.1.2.3,,fd00::1",
         "FHIR_GATEWAY_TRUSTED_PROXIES": "10.0.0.5",
-        "FHIR_GATEWAY_CORS_ORIGINS": "https://App.example:444, http://localhost:3000,",
+        "FHIR_GATEWAY_CORS_ORIGINS": "https://App.example:444, https://B.example:443, http://localhost:3000,",
         "FHIR_GATEWAY_CANONICAL_BASE": "https://c/",
         "FHIR_GATEWAY_PROCESSES": "2",
         "FHIR_GATEWAY_THREADS": "8",
@@ -114,7 +114,9 @@ def test_every_setting_is_heeded() -> None:
             }
         ),
         proxies=TrustedProxies.parse("10.0.0.5"),
-        origins=frozenset({"https://app.example:444", "http://localhost:3000"}),
+        origins=frozenset(
+            {"https://app.example:444", "https://b.example", "http://localhost:3000"}
+        ),
         canonical_base="https://c",
         processes=2,
         threads=8,

@@ -215,6 +215,17 @@ ENVIRONMENT: Final[list[tuple[str, str, list[str]]]] = [
         )
         for name in ("FHIR_GATEWAY_DATA_DIR", "FHIR_GATEWAY_SOURCES", "DATABASE_URL")
     ),
+    *(
+        (
+            "FHIR_GATEWAY_DATA_DIR",
+            value,
+            [
+                "FHIR_GATEWAY_DATA_DIR begins with ~, which only a shell expands: give"
+                " the whole path, or ./ before the name"
+            ],
+        )
+        for value in ("~", "~/data", "~somebody/data")
+    ),
     (
         "FHIR_GATEWAY_COLOUR",
         "red",
@@ -808,6 +819,7 @@ FILES: Final[list[tuple[str | bytes, list[str]]]] = [
                 f"adapter: there is no adapter 'rivta'; installed are: {INSTALLED}",
             ),
             ('"Region Norr"', '"  "', "title: Must not be blank."),
+            ('"Region Norr"', r'"a\u0007"', "title: Has a control character."),
             ('["SE2321000016-"]', "3", "prefixes: Not a valid list."),
             ("-AGENT", "_AGENT", f"agent: {HSA_ID}"),
             (
@@ -904,6 +916,7 @@ FILES: Final[list[tuple[str | bytes, list[str]]]] = [
             ("https://norr.example.org/{contract}", ENDPOINT),
             ("https://norr.example.org/{", ENDPOINT),
             ("https://norr.example.org/a b", ENDPOINT),
+            ("https://norr.example.org/a#b", ENDPOINT),
             (
                 f"https://user:{SECRET}@norr.example.org/",
                 (
@@ -1365,6 +1378,94 @@ def test_what_cannot_start_says_why(
     result = run(command, **given)
 
     assert (lines_of(result), result.exit_code) == ([line], code)
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+@pytest.mark.parametrize(
+    "tables",
+    [
+        pytest.param(["booking"], id="a name of ours"),
+        pytest.param(["cats"], id="another name"),
+        pytest.param(["alembic_version", "cats"], id="migrated likewise"),
+    ],
+)
+def test_another_programs_database_stops_the_start(
+    run: Run, tmp_path: Path, command: str, tables: list[str]
+) -> None:
+    """A file with another program's tables is named, and not a byte is changed."""
+    (tmp_path / "data").mkdir(mode=0o700)
+    file = tmp_path / "data" / "journal.sqlite"
+    with closing(sqlite3.connect(file)) as connection:
+        for table in tables:
+            connection.execute(f"CREATE TABLE {table} (name TEXT)")
+    before = file.read_bytes()
+
+    result = run(command, REDIS_URL="redis://127.0.0.1:1", PORT=str(free_port()))
+
+    assert (lines_of(result), result.exit_code) == (
+        [
+            (
+                f"FHIR_GATEWAY_DATA_DIR: {tmp_path}/data: the file of the journal has"
+                " tables of another program; give a file, or a folder, that this"
+                " program alone uses"
+            )
+        ],
+        2,
+    )
+    assert file.read_bytes() == before
+
+
+def test_a_folder_in_place_of_the_key_is_a_line(run: Run, tmp_path: Path) -> None:
+    """A folder with the name of the key's file is named as a folder."""
+    key = tmp_path / "data" / "journal.key"
+    key.mkdir(parents=True)
+    (tmp_path / "data").chmod(0o700)
+
+    result = run("worker", REDIS_URL="redis://127.0.0.1:1")
+
+    assert (lines_of(result), result.exit_code) == (
+        [
+            (
+                f"FHIR_GATEWAY_JOURNAL_KEYS: the key file {key} is a folder: move it"
+                " away, and put the file of the keys in place if there is one"
+            )
+        ],
+        2,
+    )
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_a_file_in_place_of_the_data_folder_is_one_line(
+    run: Run, tmp_path: Path, command: str
+) -> None:
+    """Its rights are not complained of as well."""
+    (tmp_path / "file").touch(mode=0o644)
+
+    result = run(
+        command, FHIR_GATEWAY_DATA_DIR=str(tmp_path / "file"), PORT=str(free_port())
+    )
+
+    assert (lines_of(result), result.exit_code) == (
+        [
+            (
+                f"FHIR_GATEWAY_DATA_DIR: {tmp_path}/file cannot be made, or written in"
+                " (File exists); give a folder where this process may write"
+            )
+        ],
+        2,
+    )
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "127.0.0.1:8090", "http://", "http://a/b"])
+def test_files_for_a_sandbox_that_nobody_can_ask_are_refused(
+    run: Run, tmp_path: Path, url: str
+) -> None:
+    """A wrong URL writes no file."""
+    result = run("sandbox-sources", "--to", str(tmp_path / "to"), "--sandbox-url", url)
+
+    assert result.exit_code == 2
+    assert "give it as http://host:port" in result.output
+    assert not (tmp_path / "to").exists()
 
 
 def test_staff_without_a_log_service_is_a_line(run: Run, tmp_path: Path) -> None:

@@ -21,10 +21,12 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 
 from fhir_gateway.stores.database import (
+    DatabaseUnavailable,
     lock_until_commit,
     translated_errors,
     writing_without_timeout,
 )
+from fhir_gateway.stores.database_fault import DatabaseFault
 
 __all__ = ["LaterTables", "NoTables", "check_tables", "is_without_tables", "migrate"]
 
@@ -83,6 +85,36 @@ def is_without_tables(file: Path) -> bool:
             return found.fetchone() is None
     except sqlite3.Error:
         return False
+
+
+def check_owner(file: Path) -> None:
+    """
+    Check that an SQLite file that is to become a journal has no other program's tables.
+
+    It opens the file read-only, so that such a file stays as it is.
+
+    Raises:
+        DatabaseUnavailable: It has.
+    """
+    try:
+        with closing(
+            sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)
+        ) as connection:
+            tables = connection.execute(
+                "SELECT count(*) FROM sqlite_master WHERE type = 'table'"
+            ).fetchone()[0]
+            if tables == 0:
+                return
+            connection.execute("SELECT version_num FROM alembic_version")
+    except sqlite3.OperationalError as error:
+        if "no such" in str(error):
+            raise DatabaseUnavailable(
+                "The file of the journal is another program's.",
+                fault=DatabaseFault.OF_ANOTHER_PROGRAM,
+            ) from None
+    except sqlite3.Error:
+        # Who opens it to write says what is wrong with it.
+        return
 
 
 def migrate(engine: Engine, *, to: str = "head") -> None:
