@@ -26,17 +26,19 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from fhir_gateway import VERSION, wsgi
-from fhir_gateway.bootstrap import (
+from fhir_gateway.bootstrap import program
+from fhir_gateway.configured_files import (
     WrongFiles,
+    read_issuers,
+    read_log_service,
+    read_sources,
+)
+from fhir_gateway.configured_stores import (
     check_redis,
     embedded_redis,
     existing_audit,
     existing_journal,
     existing_outbox,
-    program,
-    read_issuers,
-    read_log_service,
-    read_sources,
     running_redis,
 )
 from fhir_gateway.demo import DemoFailed, run_demo

@@ -18,8 +18,8 @@ from typing import Final
 
 import orjson
 
-from fhir_gateway.bootstrap import make_data_folder
 from fhir_gateway.child_process import ChildProcess
+from fhir_gateway.configured_stores import make_data_folder
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.listening import CannotListen, listening_address
 from fhir_gateway.model.private_file import opener

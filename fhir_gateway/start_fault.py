@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fhir_gateway.bootstrap import NothingFound, UnusableFolder, WrongFiles
+from fhir_gateway.configured_files import WrongFiles
+from fhir_gateway.configured_stores import NothingFound, UnusableFolder
 from fhir_gateway.listening import CannotListen
 from fhir_gateway.model.fault_place import fault_place
 from fhir_gateway.settings import Settings, WrongSettings

@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from fhir_gateway.bootstrap import embedded_redis, program
+from fhir_gateway.bootstrap import program
+from fhir_gateway.configured_stores import embedded_redis
 from fhir_gateway.log import configure_logging
 from fhir_gateway.settings import Settings, WrongSettings
 from fhir_gateway.stores.slot_store import StoreUnavailable

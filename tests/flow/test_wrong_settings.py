@@ -21,8 +21,8 @@ from pem import certificate_pem, key_pem, write_certificate
 from structlog.testing import capture_logs
 
 from fhir_gateway import wsgi
-from fhir_gateway.bootstrap import read_sources
 from fhir_gateway.cli import main
+from fhir_gateway.configured_files import read_sources
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.settings import Settings, WrongSettings
@@ -220,8 +220,10 @@ ENVIRONMENT: Final[list[tuple[str, str, list[str]]]] = [
             "FHIR_GATEWAY_DATA_DIR",
             value,
             [
-                "FHIR_GATEWAY_DATA_DIR begins with ~, which only a shell expands: give"
-                " the whole path, or ./ before the name"
+                (
+                    "FHIR_GATEWAY_DATA_DIR begins with ~, which only a shell expands:"
+                    " give the whole path, or ./ before the name"
+                )
             ],
         )
         for value in ("~", "~/data", "~somebody/data")

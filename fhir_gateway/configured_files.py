@@ -1,0 +1,170 @@
+"""
+The files that the operator writes: sources, ConceptMaps, issuers, log service.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from fhir_gateway.access.issuers import (
+    TrustedIssuers,
+    WrongIssuers,
+    load_issuers,
+)
+from fhir_gateway.adapters.sources import (
+    ConfiguredSource,
+    WrongSources,
+    load_sources,
+    source_of_unit,
+)
+from fhir_gateway.adapters.store_log import (
+    LogServiceOptions,
+    WrongLogService,
+    log_service_options,
+)
+from fhir_gateway.fhir.concept_map import WrongConceptMap, meanings_from_concept_map
+from fhir_gateway.fhir.vocabulary import Vocabulary
+from fhir_gateway.model.ids import HsaId, TimeTypeId
+from fhir_gateway.model.principal import Role
+from fhir_gateway.model.source import Source
+from fhir_gateway.model.timeslot import StandardTimeType
+from fhir_gateway.services.source.directory import TimeTypeMap
+
+__all__ = ["WrongFiles", "read_issuers", "read_log_service", "read_sources"]
+
+_log = structlog.get_logger()
+
+# The most units that one line of the log lists.
+_MOST_NAMED: Final = 5
+
+
+class WrongFiles(ValueError):
+    """
+    A file that a setting names, or a file that it names itself, cannot be used.
+
+    Attributes:
+        faults: One sentence each, with the file.
+    """
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = tuple(faults)
+
+
+def read_sources(
+    path: Path, vocabulary: Vocabulary, *, is_rehearsal: bool = False
+) -> tuple[tuple[ConfiguredSource, ...], TimeTypeMap]:
+    """
+    Return the sources of a file, and the standard codes of their time types.
+
+    Rows of a ConceptMap about units of another source are left out, and logged.
+
+    Args:
+        path: The file.
+        vocabulary: Our canonicals.
+        is_rehearsal: The file is only checked, so nothing is logged.
+
+    Raises:
+        WrongFiles: The file, or a ConceptMap, cannot be used; all faults are listed.
+    """
+    faults: list[str] = []
+    configured: tuple[ConfiguredSource, ...] = ()
+    try:
+        configured = load_sources(path)
+    except WrongSources as error:
+        where = _absolute(path)
+        faults.extend(f"{where}: {fault}" for fault in error.faults)
+        maps: Sequence[tuple[Path, Source | None]] = [
+            (each, None) for each in error.time_types
+        ]
+    else:
+        maps = [
+            (each.time_types, each.source)
+            for each in configured
+            if each.time_types is not None
+        ]
+    sources = [each.source for each in configured]
+    meanings: dict[tuple[HsaId, TimeTypeId], tuple[StandardTimeType, ...]] = {}
+    for path_of_map, source in maps:
+        try:
+            found = meanings_from_concept_map(path_of_map, vocabulary)
+            # Only the map of a unit's own source may map its time types.
+            owners = {unit: source_of_unit(sources, unit) for unit, _ in found}
+            meanings.update(
+                {key: found[key] for key in found if owners[key[0]] == source}
+            )
+            strange = sorted(unit for unit in owners if owners[unit] != source)
+            if source is not None and strange and not is_rehearsal:
+                _log.warning(
+                    "mapped units left out",
+                    source=source.name,
+                    units=len(strange),
+                    first=strange[:_MOST_NAMED],
+                )
+        except WrongConceptMap as error:
+            faults.extend(error.faults)
+    if faults:
+        for each in configured:
+            each.adapter.close()
+        raise WrongFiles(faults)
+    return configured, meanings
+
+
+def read_issuers(path: Path, *, audience: str) -> TrustedIssuers:
+    """
+    Return the trusted issuers and the known clients of a file.
+
+    Args:
+        path: The file.
+        audience: The audience where the file names none.
+
+    Raises:
+        WrongFiles: The file cannot be used; all faults are listed.
+    """
+    try:
+        return load_issuers(path, audience=audience)
+    except WrongIssuers as error:
+        where = _absolute(path)
+        raise WrongFiles([f"{where}: {fault}" for fault in error.faults]) from error
+
+
+def read_log_service(
+    path: Path | None, issuers: TrustedIssuers | None
+) -> LogServiceOptions | None:
+    """
+    Return how to reach the log service; None without one.
+
+    Args:
+        path: Its file.
+        issuers: The trusted issuers; None where none are configured.
+
+    Raises:
+        WrongFiles: The file cannot be used, or there is none and an issuer may give
+            the role of staff.
+    """
+    if path is None:
+        faults = [
+            f"FHIR_GATEWAY_LOG_SERVICE: the issuer {issuer.issuer} may give the role"
+            " staff, and each access of staff must reach a log service; name the file"
+            " of one, or take staff out of the issuer's roles"
+            for issuer in (issuers.issuers if issuers is not None else ())
+            if Role.STAFF in issuer.roles
+        ]
+        if faults:
+            raise WrongFiles(faults)
+        return None
+    try:
+        return log_service_options(path)
+    except WrongLogService as error:
+        where = _absolute(path)
+        raise WrongFiles([f"{where}: {fault}" for fault in error.faults]) from error
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return path.absolute()
+    except FileNotFoundError:
+        # The working directory of this process has been removed.
+        return path
