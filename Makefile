@@ -45,7 +45,7 @@ demo: $(READY) ## run gateway, worker and simulated regions until Ctrl-C
 	@exec $(BIN)/fhir-gateway demo --slots $(SLOTS)
 
 test: $(READY) ## run every test
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS)
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup $(TESTS)
 
 guards: $(READY) ## take each guard out of a copy, see that its suite notices: GUARDS
 	@PYTHONPATH=tests $(BIN)/python -m guards.remove $(GUARDS)

@@ -192,10 +192,7 @@ def _follow(is_ended: "ctypes.c_bool") -> None:
         number = signal.sigwait(_STOPPING)
         if is_ended.value:
             break
-    # All other threads block it, so that this one gets it; Granian's handler does the
-    # rest.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
-    os.kill(os.getpid(), number)
+    _end(number)
 
 
 def _end_with_main_process(is_ended: "ctypes.c_bool") -> None:
@@ -205,11 +202,19 @@ def _end_with_main_process(is_ended: "ctypes.c_bool") -> None:
         return
     main_process.join()
     is_ended.value = True
+    _end(signal.SIGTERM)
+
+
+def _end(number: int) -> None:
+    """End this process, once it has answered the requests that have begun."""
+    # All other threads block it, so that this one gets it; Granian's handler does the
+    # rest.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
     gives_up_at = time.monotonic() + _STOPS_WITHIN_S
     while time.monotonic() < gives_up_at:
-        # More than once, since Granian may lose one during its start.
-        os.kill(os.getpid(), signal.SIGTERM)
+        # More than once: Granian has its handler only after the application is loaded,
+        # and until then a signal is lost.
+        os.kill(os.getpid(), number)
         time.sleep(_ONE_SIGNAL_S)
     os._exit(1)
 

@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
@@ -79,16 +79,21 @@ def gateway(
         start_new_session=True,
     )
     try:
-        deadline = time.monotonic() + _STARTS_WITHIN_S
-        while status_of(port, "GET", "/health") != 200:
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        await_that(lambda: status_of(port, "GET", "/health") == 200, process)
         yield process
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
         process.wait(60)
+
+
+def await_that(holds: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    """Wait until something holds of a process that starts."""
+    deadline = time.monotonic() + _STARTS_WITHIN_S
+    while not holds():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def status_of(port: int, method: str, path: str, body: str | None = None) -> int:
@@ -206,6 +211,28 @@ def test_a_web_process_without_its_main_process_can_be_stopped(
             time.sleep(0.05)
 
     assert status_of(port, "GET", "/health") == 0
+
+
+def test_a_gateway_that_starts_stops_at_once(environment: dict[str, str]) -> None:
+    """A web process that is told to stop while it loads the application does so."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "fhir_gateway", "serve"],
+        env={
+            **environment,
+            "PORT": str(free_port()),
+            "FHIR_GATEWAY_DRAINS_FOR_S": "0",
+        },
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            await_that(lambda: bool(web_processes(process)), process)
+            process.terminate()
+            code = process.wait(20)
+        finally:
+            process.kill()
+
+    assert code == 0
 
 
 def test_a_first_search_misses_nothing(environment: dict[str, str]) -> None:

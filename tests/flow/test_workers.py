@@ -238,7 +238,7 @@ def running_worker(
     """Run a real worker while this lasts."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "fhir_gateway", "worker"],
+            [sys.executable, "-X", "faulthandler", "-m", "fhir_gateway", "worker"],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -253,9 +253,10 @@ def running_worker(
         try:
             process.wait(20)
         except subprocess.TimeoutExpired:
-            process.kill()
+            # It says where each of its threads is.
+            process.send_signal(signal.SIGABRT)
             process.wait()
-            raise
+            raise AssertionError(log.read_text(encoding="utf-8")) from None
 
 
 def await_that(holds: Callable[[], bool], within_s: float = 40.0) -> float:

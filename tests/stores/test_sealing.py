@@ -222,5 +222,5 @@ def test_missing_directory_is_named(tmp_path: Path) -> None:
 
 def test_directory_is_no_key_file(tmp_path: Path) -> None:
     """A directory in the key file's place is refused."""
-    with pytest.raises(UnusableKey, match="cannot be read or made"):
+    with pytest.raises(UnusableKey, match="is a folder: move it away"):
         Seal.from_file(tmp_path)
