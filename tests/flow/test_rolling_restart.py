@@ -214,7 +214,7 @@ def test_a_web_process_without_its_main_process_can_be_stopped(
 
 
 def test_a_gateway_that_starts_stops_at_once(environment: dict[str, str]) -> None:
-    """A web process that is told to stop while it loads the application does so."""
+    """A SIGTERM while a web process loads the application is not lost."""
     with subprocess.Popen(
         [sys.executable, "-m", "fhir_gateway", "serve"],
         env={
