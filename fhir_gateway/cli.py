@@ -85,6 +85,7 @@ _NOT_WELL: Final = 3
 _LATE: Final = timedelta(minutes=15)
 # What a shell reports of a program that Ctrl-C ended.
 _INTERRUPTED: Final = 130
+_WAKES_EVERY_S: Final = 1.0
 _SLOTS: Final = click.IntRange(1, 10_000_000)
 
 _EPILOG = "\n\n".join(
@@ -208,7 +209,9 @@ def sandbox(slots: int, seed: int, host: str) -> None:
         )
     with server:
         click.echo(f"regions at {server.url}, issuer {server.issuer}")
-        stop.wait()
+        # A signal that another thread gets is handled when this one wakes.
+        while not stop.wait(_WAKES_EVERY_S):
+            pass
 
 
 def _http_url(_: click.Context, __: click.Parameter, url: str) -> str:

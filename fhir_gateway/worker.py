@@ -5,6 +5,7 @@ A worker's parts, side by side.
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from typing import Final
 
 import structlog
 
@@ -13,6 +14,8 @@ from fhir_gateway.model.fault_place import fault_place
 __all__ = ["WorkerFailed", "run_side_by_side"]
 
 _log = structlog.get_logger()
+
+_WAKES_EVERY_S: Final = 1.0
 
 
 class WorkerFailed(Exception):
@@ -38,7 +41,10 @@ def run_side_by_side(
     """
     with ThreadPoolExecutor(len(parts)) as executor:
         running = {name: executor.submit(run, stop) for name, run in parts.items()}
-        wait(running.values(), return_when=FIRST_COMPLETED)
+        # Where the kernel gives a signal to another thread, Python runs the handler,
+        # which sets `stop`, only when this thread wakes.
+        while not wait(running.values(), _WAKES_EVERY_S, FIRST_COMPLETED).done:
+            pass
         stop.set()
     failed = []
     for name, part in running.items():

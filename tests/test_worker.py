@@ -2,6 +2,8 @@
 A worker's parts: they run together and end together.
 """
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -28,6 +30,29 @@ def test_parts_run_side_by_side_until_stopped() -> None:
     run_side_by_side({"first": first, "second": second}, stop)
 
     assert sorted(ended) == ["first", "second"]
+
+
+def test_a_signal_that_reaches_another_thread_stops_the_worker() -> None:
+    """Where the kernel gives a part's thread the signal, the main thread handles it."""
+    program = """if True:
+        import os, signal, threading
+        from pathlib import Path
+        from fhir_gateway.worker import run_side_by_side
+
+        main = Path(f"/proc/self/task/{os.getpid()}/stat")
+
+        def part(stop):
+            while ") S " not in main.read_text():
+                pass
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+            stop.wait()
+
+        stop = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())
+        run_side_by_side({"part": part}, stop)
+        """
+
+    subprocess.run([sys.executable, "-c", program], timeout=20, check=True)
 
 
 def test_a_part_that_fails_ends_the_others() -> None:
