@@ -105,9 +105,10 @@ def measured(slots: int) -> Iterator[Figure]:
             yield from half_sent(server, place)
         with serving(place, processes=2) as server:
             yield ratio_of_processes(throughput(server, place), one)
+        yield searches_with_a_token(place)
+        # Last: from here on a worker has reported sources that answer too little.
         with serving(place) as server:
             yield from refreshing(server, place, port)
-        yield searches_with_a_token(place)
     yield from bookings()
     with filled(World(slots=10_000, units=400)) as place, serving(place) as server:
         small = median_of_search(server, place)
