@@ -21,6 +21,7 @@ from fhir_gateway.web.limiting import count_refused_token, limit
 from fhir_gateway.web.peer import present_peer
 
 __all__ = [
+    "admit_change",
     "grant_for_booking",
     "grant_for_person",
     "grant_for_record",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 _AUTHORIZATION: Final = "Authorization"
+_UPDATE: Final = Interaction("Appointment", "update")
 
 
 def identify(gateway: Gateway, interactions: Mapping[str, Interaction]) -> None:
@@ -68,6 +70,16 @@ def present_principal() -> Principal:
     """Return who sends the present request."""
     principal: Principal = g.principal
     return principal
+
+
+def admit_change(gateway: Gateway) -> None:
+    """
+    Check that the present request may change a booking, where its operation makes one.
+
+    Raises:
+        NotPermitted: The principal's role, purpose or scopes do not permit it.
+    """
+    gateway.gatekeeper.admit(g.principal, _UPDATE)
 
 
 def grant_for_person(

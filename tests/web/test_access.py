@@ -431,6 +431,30 @@ def test_a_scope_narrows_what_the_role_may(
 
 
 @pytest.mark.flow
+@pytest.mark.parametrize("changes", [None, {}, {"status": "cancelled"}])
+def test_who_may_only_create_changes_nothing_by_an_operation(
+    guarded: Guarded, number: str, changes: dict[str, str] | None
+) -> None:
+    """`$book` of what is booked needs the scope of an update."""
+    own = guarded.client("resident", number)
+    made = made_by(own, number)
+    create = guarded.with_token(
+        token_for("resident", number, scope="patient/Appointment.c")
+    )
+    path = f"/fhir/Appointment/{made['id']}"
+    body: dict[str, Any] = {"resourceType": "Parameters"}
+    if changes is not None:
+        whole = {"name": "appt-resource", "resource": {**made, **changes}}
+        body["parameter"] = [whole]
+
+    response = create.post(f"{path}/$book", json=body, content_type=FHIR_JSON)
+
+    assert response.status_code == 403
+    assert 'scope="patient/Appointment.u"' in response.headers["WWW-Authenticate"]
+    assert own.get(path).json["status"] == "booked"
+
+
+@pytest.mark.flow
 def test_a_refusal_says_what_is_missing(guarded: Guarded, number: str) -> None:
     """401 and 403 carry the challenge that RFC 6750 describes."""
     path = f"/fhir/Appointment/{_NOBODYS}"

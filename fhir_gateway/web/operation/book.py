@@ -24,7 +24,7 @@ from fhir_gateway.web.change_checks import Change
 from fhir_gateway.web.conditional_create import check_condition, create_once
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import answer_once, check_key
-from fhir_gateway.web.identity import grant_for_booking, grant_for_person
+from fhir_gateway.web.identity import admit_change, grant_for_booking, grant_for_person
 from fhir_gateway.web.operation.call import in_form, known_of, read_call, wanted_of
 from fhir_gateway.web.precondition import (
     Precondition,
@@ -114,6 +114,7 @@ class Book:
                 present, grant, wanted, call.appointment, key
             )
             return booked.booking, self._answer_booked(booked, call)
+        admit_change(self._gateway)
         if wanted.token is None:
             wanted = replace(wanted, token=token)
         version = condition.version(present.version)
