@@ -548,8 +548,8 @@ def verify_audit(expect: str | None, *, as_json: bool) -> None:
     Walk the chain of audit rows, and name the first broken row.
 
     Exits with 1 when somebody changed, removed, moved or added a row. With --expect it
-    also finds that somebody put back an older state of the whole database. Servers can
-    run meanwhile. The report shows no person.
+    also finds that somebody emptied the trail, or put back an older state of the whole
+    database. Servers can run meanwhile. The report shows no person.
     """
     expected = None
     if expect is not None:
@@ -588,6 +588,11 @@ def verify_audit(expect: str | None, *, as_json: bool) -> None:
         )
     else:
         click.echo(f"{found.rows} rows are in order, up to {found.head}.")
+        if fault is None and not found.head.sequence and expected is None:
+            click.echo(
+                "The trail is empty: nothing was recorded yet, or somebody emptied it."
+                " --expect with a head of the worker's log distinguishes these."
+            )
         if fault is not None:
             where = "An anchor" if fault.sequence is None else f"Row {fault.sequence}"
             click.echo(f"{where}: {fault.text}. See docs/running.md.")

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from fhir_gateway.access.may_act import MayAct
 from fhir_gateway.access.policy import Interaction, Row, Rule, row_of
 from fhir_gateway.access.scope import Extent, extent_of
+from fhir_gateway.model.booking import BookingStatus
 from fhir_gateway.model.errors import NotFound, NotPermitted, Unauthenticated
 from fhir_gateway.model.grant import Basis, BookingOwner, Grant
 from fhir_gateway.model.ids import HsaId
@@ -24,6 +25,7 @@ __all__ = ["FindOwner", "Gatekeeper", "Witness"]
 FindOwner = Callable[[str], BookingOwner | None]
 """Returns the owner of a booking by our id of it; None when there is none."""
 
+_READ: Final = Interaction("Appointment", "read")
 _SYSTEMS: Final = frozenset({Role.SYSTEM, Role.OPERATOR})
 _NO_PERSON: Final = "There is no such person, or you may not act for them."
 _NO_BOOKING: Final = "There is no such booking."
@@ -97,6 +99,14 @@ class Gatekeeper:
         """
         self._row(principal, interaction)
 
+    def may_read(self, principal: Principal, status: BookingStatus) -> bool:
+        """Return whether a principal may read appointments with a status at all."""
+        try:
+            _, extent = self._row(principal, _READ)
+        except (Unauthenticated, NotPermitted):
+            return False
+        return extent.statuses is None or status.value in extent.statuses
+
     def grant_for_person(
         self,
         principal: Principal,
@@ -148,7 +158,7 @@ class Gatekeeper:
         Return the grant to act on a booking, for its resident.
 
         An id of nobody's booking and an id of somebody else's are the same to the
-        caller: one lookup, one message.
+        caller: the same lookups, one message.
 
         Args:
             principal: Who asks.
@@ -162,17 +172,18 @@ class Gatekeeper:
         row, extent = self._row(principal, interaction)
         owner = self._find_owner(booking)
         grant = None
-        if owner is not None:
-            basis = self._basis(principal, row.rule, owner.number)
-            if basis is not None:
-                grant = Grant(
-                    principal=principal,
-                    subject=owner.number,
-                    basis=basis,
-                    statuses=extent.statuses,
-                )
-                if not grant.covers(owner):
-                    grant = None
+        basis = self._basis_if_found(
+            principal, row.rule, None if owner is None else owner.number
+        )
+        if owner is not None and basis is not None:
+            grant = Grant(
+                principal=principal,
+                subject=owner.number,
+                basis=basis,
+                statuses=extent.statuses,
+            )
+            if not grant.covers(owner):
+                grant = None
         self._note(
             principal,
             interaction,
@@ -205,15 +216,14 @@ class Gatekeeper:
         """
         row, extent = self._row(principal, interaction)
         grant = None
-        if subject is not None:
-            basis = self._basis(principal, row.rule, subject)
-            if basis is not None:
-                grant = Grant(
-                    principal=principal,
-                    subject=subject,
-                    basis=basis,
-                    statuses=extent.statuses,
-                )
+        basis = self._basis_if_found(principal, row.rule, subject)
+        if subject is not None and basis is not None:
+            grant = Grant(
+                principal=principal,
+                subject=subject,
+                basis=basis,
+                statuses=extent.statuses,
+            )
         self._note(
             principal,
             interaction,
@@ -263,6 +273,18 @@ class Gatekeeper:
                 f"Your access token lacks the scope {scope}.", scope=scope
             )
         return extent
+
+    def _basis_if_found(
+        self, principal: Principal, rule: Rule, number: PersonalIdentityNumber | None
+    ) -> Basis | None:
+        """Return the ground to act for the person of what an id names; None is none."""
+        if number is not None:
+            return self._basis(principal, rule, number)
+        if rule is Rule.OWN and principal.number is not None:
+            # As of another's, so that neither the time nor an outage of the register
+            # shows which ids there are. The answer does not count.
+            self._may_act.mandate(principal.number, principal.number, self._clock())
+        return None
 
     def _basis(
         self, principal: Principal, rule: Rule, number: PersonalIdentityNumber

@@ -148,18 +148,19 @@ class Limits:
         Args:
             client: The name that `limited_as` returned; None for no limit.
             interaction: What it asks for.
-            names_one: It can name one appointment by its id.
+            names_one: It can name one appointment, or one record of the audit trail, by
+                its id.
             has_key: It has a request key.
         """
         if client is None:
             return
         name = self._hashed(client)
-        if not asks_region(interaction):
-            self._searches.count(name)
-            return
         if names_one:
             # Otherwise a client could go on guessing, and see only its hits.
             self._failed_looks.check(name)
+        if not asks_region(interaction):
+            self._searches.count(name)
+            return
         self._region_calls.count(name)
         if has_key:
             self._request_keys.count(name)
@@ -170,7 +171,7 @@ class Limits:
             self._region_calls.count(self._hashed(client), calls)
 
     def count_failed_look(self, client: str | None) -> None:
-        """Count a request for an appointment that is not there for the client."""
+        """Count a request for what is not there for the client."""
         if client is not None:
             self._failed_looks.count(self._hashed(client))
 

@@ -22,6 +22,7 @@ import urllib3
 
 from fhir_gateway.model.errors import Party, Unavailable
 from fhir_gateway.model.grant import Basis
+from fhir_gateway.model.json_reading import UnreadableJson, read_json
 from fhir_gateway.model.mandate import Mandate
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timekeeping import exact_instant_text, instant_from_text
@@ -88,8 +89,8 @@ def _mandate_from_reply(reply: Reply) -> Mandate | None:
     if reply.status != HTTPStatus.OK or len(reply.body) > _MOST_BYTES:
         raise _unavailable()
     try:
-        answer = orjson.loads(reply.body)
-    except orjson.JSONDecodeError:
+        answer = read_json(reply.body)
+    except UnreadableJson:
         raise _unavailable() from None
     if not isinstance(answer, dict) or "basis" not in answer:
         raise _unavailable()

@@ -8,7 +8,7 @@ one. So no caller can forget to ask whether the principal may.
 from dataclasses import dataclass
 from enum import Enum
 
-from fhir_gateway.model.errors import NotFound
+from fhir_gateway.model.errors import NotFound, NotPermitted
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.model.interaction import Actor, Asker
 from fhir_gateway.model.person import PersonalIdentityNumber
@@ -122,6 +122,19 @@ class Grant:
         """
         if self.statuses is not None and status not in self.statuses:
             raise NotFound("There is no such booking.")
+
+    def check_outcome(self, status: str) -> None:
+        """
+        Check that the token's scopes reach what a request is to make.
+
+        Raises:
+            NotPermitted: They are restricted to other statuses.
+        """
+        if self.statuses is not None and status not in self.statuses:
+            raise NotPermitted(
+                f"Your access token's scopes do not reach appointments with status"
+                f" {status}."
+            )
 
     def covers(self, owner: BookingOwner) -> bool:
         """

@@ -14,6 +14,7 @@ from fhir_gateway.model.timekeeping import http_date_text
 from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.web.exchange import fhir_response, preferences
 from fhir_gateway.web.gateway import Gateway
+from fhir_gateway.web.identity import may_read
 
 __all__ = ["AppointmentAnswers", "Wrap"]
 
@@ -25,11 +26,16 @@ class AppointmentAnswers:
     """
     Builds the answers about single appointments.
 
+    An answer to a write shows what the request has made, and a hold. It shows another
+    appointment only to who may read it: without that, neither the Appointment, nor its
+    version, nor its issues.
+
     Args:
         gateway: The services.
     """
 
     def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
         self._base_url = gateway.base_url
 
     def read(self, booking: ManagedBooking, resource: dict[str, Any]) -> Response:
@@ -49,6 +55,7 @@ class AppointmentAnswers:
             resource,
             status=201 if booked.is_new else 200,
             names={"Content-Location", "Location"},
+            shows=booked.is_new,
             wrap=wrap,
         )
 
@@ -60,7 +67,12 @@ class AppointmentAnswers:
     ) -> Response:
         """Return the answer to a move or cancellation: 200, or 202 (pending)."""
         return self._answer(
-            booking, resource, status=200, names={"Content-Location"}, wrap=wrap
+            booking,
+            resource,
+            status=200,
+            names={"Content-Location"},
+            shows=False,
+            wrap=wrap,
         )
 
     def _answer(
@@ -70,6 +82,7 @@ class AppointmentAnswers:
         *,
         status: int,
         names: set[str],
+        shows: bool,
         wrap: Wrap | None,
     ) -> Response:
         # A hold is pending too, but with a known outcome.
@@ -78,7 +91,14 @@ class AppointmentAnswers:
         # Without _history: clients follow this URL, and this server keeps no old
         # versions.
         url = f"{self._base_url}/Appointment/{booking.id}"
-        headers = {**_versioned(booking), **dict.fromkeys(sorted(names), url)}
+        headers = dict.fromkeys(sorted(names), url)
+        if not (
+            shows
+            or booking.held_until is not None
+            or may_read(self._gateway, booking.status)
+        ):
+            return fhir_response(None, status=status, headers=headers)
+        headers = {**_versioned(booking), **headers}
         body: dict[str, Any] | None = wrap(resource, status) if wrap else resource
         returns = preferences().returns
         if returns == "minimal":

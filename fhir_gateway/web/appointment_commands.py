@@ -88,6 +88,7 @@ class AppointmentCommands:
         """
         if wanted.token is None or wanted.subject is None:
             raise TypeError("the request was not read to book")
+        grant.check_outcome(BookingStatus.BOOKED.value)
         return self._gateway.booking.book(
             BookingRequest(
                 token=wanted.token,
@@ -239,6 +240,7 @@ class AppointmentCommands:
         """
         if wanted.token is None or wanted.number is None:
             raise TypeError("the request was not read to hold")
+        grant.check_outcome(BookingStatus.PENDING.value)
         return self._gateway.booking.hold(
             HoldRequest(
                 token=wanted.token,
@@ -292,6 +294,7 @@ class AppointmentCommands:
                 `serviceType` that is not the slot's.
             GatewayError: As `BookingService.book_held`.
         """
+        grant.check_outcome(BookingStatus.BOOKED.value)
         check_same_person(present, wanted)
         issues = self._foreign_issues(sent, TimeslotToken.parse(present.timeslot.token))
         if issues:

@@ -28,6 +28,7 @@ from fhir_gateway.web.idempotency import (
     Render,
     answer_once,
     check_key,
+    check_standing,
     close,
     in_progress,
 )
@@ -94,6 +95,7 @@ def create_once(
     Raises:
         Problem: 400 for another condition than an identifier, 409 while a create under
             the same condition is in progress, 412 when several appointments match.
+        Conflict: The appointment has changed since, and who asks may not read it.
         GatewayError: As `act`.
     """
     header = request.headers.get(IF_NONE_EXIST)
@@ -102,22 +104,27 @@ def create_once(
     identifier = _identifier(header)
     key = identifier.key(grant)
     found = _find_by_region_id(gateway, grant, identifier)
-    made = _find_earlier_create(gateway, grant, key)
-    if made is not None:
-        found.add(made)
+    earlier = _find_earlier_create(gateway, grant, key)
+    if earlier is not None:
+        found.add(_booking_of(earlier))
     if len(found) > 1:
         raise _ambiguous()
     if not found:
         return _create_now(gateway, grant, key, act, render)
-    if made is None:
+    if earlier is None:
         gateway.requests.forget(key)
     booking = gateway.booking.read(found.pop(), grant)
+    if earlier is not None and earlier.answer is not None and not grant.may_read:
+        # Nor may they learn what others have done to it.
+        check_standing(booking, earlier.answer)
     return render(BookedTimeslot(booking=booking, is_new=False))
 
 
-def _find_earlier_create(gateway: Gateway, grant: Grant, key: RequestKey) -> str | None:
+def _find_earlier_create(
+    gateway: Gateway, grant: Grant, key: RequestKey
+) -> RepeatedRequest | None:
     """
-    Return our id of the appointment of an earlier create under a condition.
+    Return an earlier create under a condition, which has led to an appointment.
 
     None without one: then this request has begun the create, and no other can.
 
@@ -130,7 +137,7 @@ def _find_earlier_create(gateway: Gateway, grant: Grant, key: RequestKey) -> str
     except RepeatedRequest as repeated:
         made = _booking_of(repeated)
         if repeated.answer is not None:
-            return made
+            return repeated
     else:
         return None
     # Its outcome may be unknown yet; a read may find it out.
@@ -138,7 +145,7 @@ def _find_earlier_create(gateway: Gateway, grant: Grant, key: RequestKey) -> str
     try:
         requests.begin(key, again_if_not_done=True)
     except RepeatedRequest as repeated:
-        return _booking_of(repeated)
+        return repeated
     return None
 
 

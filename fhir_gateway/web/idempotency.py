@@ -38,6 +38,7 @@ __all__ = [
     "Render",
     "answer_once",
     "check_key",
+    "check_standing",
     "close",
     "in_progress",
 ]
@@ -223,7 +224,7 @@ def _answer_from_record(
     if _state_tag(booking) == answer.standing:
         return _recorded_response(answer)
     if not grant.may_read:
-        raise Conflict("The appointment of this request has changed since.")
+        raise _changed_since()
     if booking.status is BookingStatus.CANCELLED:
         if answer.standing.endswith(BookingStatus.PENDING.value):
             raise Conflict(
@@ -245,6 +246,21 @@ def _recorded_response(answer: RecordedAnswer) -> Response:
         status=answer.status,
         headers=answer.headers,
     )
+
+
+def check_standing(booking: ManagedBooking, answer: RecordedAnswer) -> None:
+    """
+    Check that an appointment stands as it did when a request for it was answered.
+
+    Raises:
+        Conflict: It has changed since.
+    """
+    if _state_tag(booking) != answer.standing:
+        raise _changed_since()
+
+
+def _changed_since() -> Conflict:
+    return Conflict("The appointment of this request has changed since.")
 
 
 def _state_tag(booking: ManagedBooking) -> str:

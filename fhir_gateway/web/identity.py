@@ -11,6 +11,7 @@ from typing import Final
 from flask import g, request
 
 from fhir_gateway.access.policy import Interaction
+from fhir_gateway.model.booking import BookingStatus
 from fhir_gateway.model.errors import Unauthenticated
 from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.ids import HsaId
@@ -26,6 +27,7 @@ __all__ = [
     "grant_for_person",
     "grant_for_record",
     "identify",
+    "may_read",
     "present_principal",
 ]
 
@@ -80,6 +82,11 @@ def admit_change(gateway: Gateway) -> None:
         NotPermitted: The principal's role, purpose or scopes do not permit it.
     """
     gateway.gatekeeper.admit(g.principal, _UPDATE)
+
+
+def may_read(gateway: Gateway, status: BookingStatus) -> bool:
+    """Return whether who sends the present request may read such appointments."""
+    return gateway.gatekeeper.may_read(g.principal, status)
 
 
 def grant_for_person(

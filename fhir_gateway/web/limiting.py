@@ -10,7 +10,7 @@ from typing import Final
 
 from flask import Response, g, has_request_context, request
 
-from fhir_gateway.access.limits import Limits, asks_region, limited_as
+from fhir_gateway.access.limits import Limits, limited_as
 from fhir_gateway.access.policy import Interaction
 from fhir_gateway.model.errors import Category, LimitReached
 from fhir_gateway.model.principal import Principal
@@ -25,7 +25,9 @@ __all__ = [
     "limit",
 ]
 
-_WITHOUT_ID: Final = frozenset({"create", "search-type"})
+_OF_PERSONS: Final = frozenset({"Appointment", "AuditEvent"})
+_WITHOUT_ID: Final = frozenset({"$find", "create", "search-type"})
+_CURSOR: Final = "_cursor"
 _NOT_FOUND: Final = STATUSES[Category.NOT_FOUND]
 
 
@@ -37,12 +39,14 @@ def limit(limits: Limits, principal: Principal, interaction: Interaction) -> Non
         LimitReached: Its client has used up a limit.
     """
     client = g.limited_as = limited_as(principal, present_peer().address)
-    if not asks_region(interaction):
+    if interaction.type not in _OF_PERSONS:
         # The hot path.
         limits.admit(client, interaction)
         return
-    # Operations name it in the URL or in the body.
-    names_one = g.names_one = interaction.name not in _WITHOUT_ID
+    # Operations name it in the URL or in the body, a page its predecessor's last one.
+    names_one = g.names_one = (
+        interaction.name not in _WITHOUT_ID or _CURSOR in request.args
+    )
     has_key = IDEMPOTENCY_KEY in request.headers
     limits.admit(client, interaction, names_one=names_one, has_key=has_key)
 
@@ -58,7 +62,7 @@ def count_refused_token(limits: Limits) -> None:
 
 
 def count_failed_look(limits: Limits, response: Response) -> Response:
-    """Count a request for an appointment that is not there; runs after each view."""
+    """Count a request for an id that is not there; runs after each view."""
     if response.status_code == _NOT_FOUND and g.get("names_one", False):
         # The answer is made already; the next look is refused.
         with suppress(LimitReached):

@@ -74,6 +74,9 @@ def test_the_numbers_stand_in_the_body_alone() -> None:
         pytest.param({"body": b""}, id="nothing"),
         pytest.param({"body": b"<html>"}, id="no JSON"),
         pytest.param({"body": b"[" * 4_000}, id="deep"),
+        pytest.param(
+            {"body": b'{"basis": null, "basis": "proxy"}'}, id="a basis twice"
+        ),
         pytest.param({"json": []}, id="a list"),
         pytest.param({"json": {}}, id="no basis"),
         pytest.param({"json": {"basis": "self"}}, id="another basis"),

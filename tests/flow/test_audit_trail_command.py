@@ -70,6 +70,23 @@ def test_a_chain_that_holds_is_said_so(tmp_path: Path, database: Database) -> No
     assert result.stdout == f"3 rows are in order, up to {head(database)}.\n"
 
 
+@pytest.mark.parametrize("expects", [False, True])
+def test_an_emptied_trail_is_pointed_out(
+    tmp_path: Path, database: Database, *, expects: bool
+) -> None:
+    """Without a head to expect it may be new; with one it is known to be emptied."""
+    noted = head(database)
+    with database.writing() as connection:
+        connection.execute(delete(events))
+        connection.execute(delete(anchors))
+
+    expected = ("--expect", noted) if expects else ()
+    result = run(tmp_path, "audit", "verify", *expected)
+
+    assert result.exit_code == int(expects)
+    assert ("The trail is empty" in result.stdout) is not expects
+
+
 def test_programs_read_json(tmp_path: Path, database: Database) -> None:
     """The same for a program."""
     result = run(tmp_path, "audit", "verify", "--json")

@@ -455,6 +455,116 @@ def test_who_may_only_create_changes_nothing_by_an_operation(
 
 
 @pytest.mark.flow
+@pytest.mark.parametrize(
+    ("scope", "path", "status"),
+    [
+        ("patient/Appointment.c?status=cancelled", "", 403),
+        ("patient/Appointment.c?status=pending", "", 403),
+        ("patient/Appointment.c?status=booked", "", 201),
+        ("patient/Appointment.c?status=cancelled", "/$hold", 403),
+        ("patient/Appointment.c?status=booked", "/$hold", 403),
+        ("patient/Appointment.c?status=pending", "/$hold", 201),
+        ("patient/Appointment.c?status=cancelled", "/$book", 403),
+        ("patient/Appointment.c?status=booked", "/$book", 201),
+    ],
+)
+def test_a_scope_narrows_what_is_made(
+    guarded: Guarded, number: str, scope: str, path: str, status: int
+) -> None:
+    """A restriction to a status holds for what a request is to make."""
+    client = guarded.with_token(token_for("resident", number, scope=scope))
+    slot = slot_of(guarded.client("resident", number))
+
+    response = client.post(
+        f"/fhir/Appointment{path}",
+        json=appointment(slot, number),
+        content_type=FHIR_JSON,
+    )
+
+    assert response.status_code == status, response.text
+    assert len(guarded.sandbox.writes("norr", number)) == (
+        status == 201 and path != "/$hold"
+    )
+
+
+@pytest.mark.flow
+@pytest.mark.parametrize("preferred", ["representation", "OperationOutcome"])
+def test_a_write_shows_no_appointment_that_may_not_be_read(
+    guarded: Guarded, number: str, preferred: str
+) -> None:
+    """Without the scope of a read, an answer shows what was made just now alone."""
+    slot = slot_of(guarded.client("resident", number))
+    create = guarded.with_token(
+        token_for("resident", number, scope="patient/Appointment.c")
+    )
+    update = guarded.with_token(
+        token_for("resident", number, scope="patient/Appointment.u")
+    )
+    book: dict[str, Any] = {
+        "json": appointment(slot, number),
+        "content_type": FHIR_JSON,
+        "headers": {"Prefer": f"return={preferred}"},
+    }
+    made = create.post("/fhir/Appointment", **book)
+    id_ = made.headers["Location"].rpartition("/")[2]
+    shown = guarded.client("resident", number).get(f"/fhir/Appointment/{id_}").json
+    (identifier,) = shown["identifier"]
+    condition = f"identifier={identifier['system']}|{identifier['value']}"
+
+    found = [
+        create.post("/fhir/Appointment", **book),
+        create.post(
+            "/fhir/Appointment",
+            **book | {"headers": book["headers"] | {"If-None-Exist": condition}},
+        ),
+        update.patch(
+            f"/fhir/Appointment/{id_}",
+            json=[{"op": "test", "path": "/status", "value": "booked"}],
+            content_type=JSON_PATCH,
+            headers=book["headers"],
+        ),
+    ]
+
+    assert made.status_code == 201
+    assert made.data
+    assert [(each.status_code, each.data) for each in found] == [(200, b"")] * 3
+    assert not any({"ETag", "Last-Modified"} & {*each.headers.keys()} for each in found)
+
+
+@pytest.mark.flow
+def test_staff_do_not_learn_what_a_resident_did_to_a_booking(
+    guarded: Guarded, number: str
+) -> None:
+    """A repeated conditional create of staff says nothing of changes since."""
+    nurse, mine = guarded.client("staff"), guarded.client("resident", number)
+    slots = free_slots(nurse, "norr")
+    book: dict[str, Any] = {
+        "json": appointment(next(slots)["id"], number),
+        "content_type": FHIR_JSON,
+        "headers": {"If-None-Exist": "identifier=http://example.org/visit|case-1"},
+    }
+    made = nurse.post("/fhir/Appointment", **book)
+    unchanged = nurse.post("/fhir/Appointment", **book)
+    moved = mine.patch(
+        f"/fhir/Appointment/{made.json['id']}",
+        json=[
+            {
+                "op": "replace",
+                "path": "/slot/0/reference",
+                "value": f"Slot/{next(slots)['id']}",
+            }
+        ],
+        content_type=JSON_PATCH,
+    )
+    after = nurse.post("/fhir/Appointment", **book)
+
+    assert (made.status_code, moved.status_code) == (201, 200)
+    assert (unchanged.status_code, unchanged.data) == (200, b"")
+    assert after.status_code == 409
+    assert moved.json["start"] not in after.text
+
+
+@pytest.mark.flow
 def test_a_refusal_says_what_is_missing(guarded: Guarded, number: str) -> None:
     """401 and 403 carry the challenge that RFC 6750 describes."""
     path = f"/fhir/Appointment/{_NOBODYS}"

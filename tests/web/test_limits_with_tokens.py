@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 
 from fhir_gateway.model.client_limits import ClientLimits
 from fhir_gateway.sandbox_sources import write_log_service
+from fhir_gateway.web.searching import cursor_text
 from web.guarded import Guarded, issuers_file, served_keys
 from web.running import OtherPrograms, fill, own_regions
 
@@ -124,6 +125,22 @@ def test_a_resident_guesses_so_often(limited: NewGuarded, numbers: list[str]) ->
     assert mine.get(f"/fhir/Appointment/{own}").status_code == 429
     theirs = guarded.client("resident", numbers[1])
     assert theirs.get(f"/fhir/Appointment/{own}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path_of", [lambda id_: f"/{id_}", lambda id_: f"?_cursor={cursor_text(id_)}"]
+)
+def test_a_resident_guesses_records_so_often(
+    limited: NewGuarded, number: str, path_of: Callable[[str], str]
+) -> None:
+    """Ids of audit records count like those of appointments, alone and as cursors."""
+    mine = limited(failed_looks=3).client("resident", number)
+    seen = [
+        mine.get(f"/fhir/AuditEvent{path_of(f'{NOBODYS}{i}')}").status_code
+        for i in range(5)
+    ]
+
+    assert seen == [404, 404, 404, 429, 429]
 
 
 def test_tokens_are_refused_so_often(limited: NewGuarded) -> None:
