@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import combinations
 from math import inf
 from typing import Any, Final
 
@@ -27,7 +28,14 @@ from fhir_gateway.model import scheduling
 from fhir_gateway.model.timekeeping import civil_time_text
 from fhir_gateway.stores.journal.tables import bookings, intents, metadata
 
-__all__ = ["Evidence", "Owned", "evidence_of", "story_of", "violations"]
+__all__ = [
+    "Evidence",
+    "Owned",
+    "different_answers",
+    "evidence_of",
+    "story_of",
+    "violations",
+]
 
 _NUMBER: Final = re.compile(r"(?<![0-9])(?:18|19|20)[0-9]{10}(?![0-9])")
 _KINDS: Final = {
@@ -171,7 +179,7 @@ def violations(evidence: Evidence) -> list[str]:
         _impossible_orders,
         _turned_back,
         _without_a_time,
-        _different_answers,
+        different_answers,
         _failures,
         _leaks,
     )
@@ -649,20 +657,40 @@ def _without_a_time(evidence: Evidence) -> Iterator[str]:
             yield f"…{person[4:]} was moved and has no time"
 
 
-def _different_answers(evidence: Evidence) -> Iterator[str]:
-    """The same request for a booking that stands leads to the same Appointment."""
-    named: dict[tuple[str, str], set[str]] = defaultdict(set)
+def different_answers(evidence: Evidence) -> Iterator[str]:
+    """
+    The same request for a booking that stands leads to the same Appointment.
+
+    A booking that its resident has moved stands at its first time until that move
+    begins: after it the resident may book that time anew.
+    """
     ended = {
         row.appointment
         for row in evidence.decided
         if row.booking_state in ("CANCELLED", "REFUSED")
     }
-    for operation in evidence.operations:
-        if operation.kind is Kind.BOOK and operation.appointment and operation.slot:
-            named[operation.person, operation.slot.token].add(operation.appointment)
-    for (person, token), appointments in named.items():
-        if len(appointments - ended) > 1:
-            yield f"{token} of …{person[4:]} has {len(appointments)} Appointments"
+    at = {row.appointment: row.booking_token for row in evidence.decided}
+    moved_at: dict[str, float] = {}
+    named: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+    for operation in sorted(evidence.operations, key=lambda each: each.began):
+        appointment = operation.appointment
+        if not appointment or not operation.slot:
+            continue
+        if operation.kind is Kind.MOVE:
+            moved_at.setdefault(appointment, operation.began)
+        elif operation.kind is Kind.BOOK and appointment not in ended:
+            of_slot = named[operation.person, operation.slot.token]
+            of_slot.setdefault(appointment, operation.began)
+    for (person, token), since in named.items():
+        until = {
+            each: moved_at.get(each, inf) if at.get(each, token) != token else inf
+            for each in since
+        }
+        if any(
+            since[one] < until[other] and since[other] < until[one]
+            for one, other in combinations(since, 2)
+        ):
+            yield f"{token} of …{person[4:]} has {len(since)} Appointments"
 
 
 def _failures(evidence: Evidence) -> Iterator[str]:

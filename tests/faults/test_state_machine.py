@@ -179,6 +179,24 @@ class Bookings(RuleBasedStateMachine):
         return self.slots[which % len(self.slots)]
 
 
+def test_a_time_that_was_left_is_booked_anew(common_world: World) -> None:
+    """Who moved a booking may book its first time again: these are two Appointments."""
+
+    class InThisWorld(Bookings):
+        world = common_world
+
+    machine = InThisWorld()
+    machine.begin()
+    booked = machine.book(0)
+    machine.move(booked, 3)
+    machine.repeat(booked)
+    answers = machine.history.all()
+    machine.teardown()
+
+    assert [each.status for each in answers] == [201, 200, 201]
+    assert answers[0].appointment != answers[2].appointment
+
+
 def test_any_sequence_keeps_every_promise(common_world: World) -> None:
     """After any actions in any order, nothing that was said is untrue."""
 

@@ -32,7 +32,8 @@ def pytest_sessionfinish() -> None:
         Path(path).write_text(json.dumps(TRIED), encoding="utf-8")
 
 
-@pytest.fixture(name="world", scope="session")
+# Of the package: it fetches keys meanwhile, and other tests fake all HTTP.
+@pytest.fixture(name="world", scope="package")
 def _world(
     other_programs: OtherPrograms, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
