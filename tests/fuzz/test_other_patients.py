@@ -385,7 +385,8 @@ def _undo(side: Side) -> None:
             )
 
 
-@given(steps=st.lists(_STEP, min_size=1, max_size=4 * _STEPS))
+# An example has fewer steps on the average than a quarter of the most.
+@given(steps=st.lists(_STEP, min_size=1, max_size=5 * _STEPS))
 @tried("other patients", in_one=_STEPS)
 def test_nobody_notices_whether_the_canary_lives(pair: Pair, steps: list[Step]) -> None:
     """Each answer to anybody else is the same in a world without the canary."""
