@@ -43,7 +43,7 @@ from fhir_gateway.sandbox_sources import (
 )
 from fhir_gateway.settings import ENVIRONMENT
 from fhir_gateway.stores.journal import Alarm
-from fhir_gateway.web.appointment import AppointmentSearchSchema
+from fhir_gateway.web.appointment_query import AppointmentSearchSchema
 from fhir_gateway.web.audit_event import AuditEventSearchSchema
 from fhir_gateway.web.directory import HealthcareServiceSearchSchema
 from fhir_gateway.web.slot_query import SlotSearchSchema

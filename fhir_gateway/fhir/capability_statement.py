@@ -113,9 +113,10 @@ def capability_statement(
                 "mode": "server",
                 **({} if oauth is None else {"security": _security(oauth)}),
                 "documentation": (
-                    "A search for a resident's appointments is made by POST to _search:"
-                    " a personal number is never in a URL. Unknown search parameters"
-                    " are refused unless Prefer: handling=lenient is sent."
+                    "A personal number is never in a URL: a search for appointments"
+                    " that names a resident is made by POST to _search; residents find"
+                    " their own by GET, by their access token. Unknown search"
+                    " parameters are refused unless Prefer: handling=lenient is sent."
                 ),
                 "resource": [_resource(each, vocabulary) for each in resources],
             }
@@ -195,7 +196,9 @@ def _search(schema: SearchSchema[Any], vocabulary: Vocabulary) -> dict[str, Any]
                     f"{path.source}:{path.parameter}" for path in declared.paths
                 )
             continue
-        if isinstance(declared, Parameter) and name not in _RESULT_PARAMETERS:
+        if isinstance(declared, Parameter) and not (
+            name in _RESULT_PARAMETERS or name.endswith(_MODIFIERS)
+        ):
             parameters.append(_parameter(name, declared, vocabulary))
     return {
         **({"searchInclude": includes} if includes else {}),
@@ -205,6 +208,8 @@ def _search(schema: SearchSchema[Any], vocabulary: Vocabulary) -> dict[str, Any]
 
 # R4: parameters that shape the result are not declared as search parameters.
 _RESULT_PARAMETERS = frozenset({"_count", "_sort", "_total", "_format", "_cursor"})
+# R4: a modifier is no parameter of its own.
+_MODIFIERS: Final = (":missing", ":not")
 
 
 def _parameter(

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, TypeVar
 
 from marshmallow import ValidationError, fields
 
-from fhir_gateway.fhir.include_graph import INCLUDE_PATHS, Include
+from fhir_gateway.fhir.include_graph import INCLUDE_PATHS, Include, IncludePath
 from fhir_gateway.fhir.reference import own_id
 from fhir_gateway.model.timekeeping import period_from_search_text
 
@@ -56,6 +56,12 @@ class DateBounds:
 
     start: datetime | None = None
     before: datetime | None = None
+
+    def has(self, instant: datetime) -> bool:
+        """Return whether an instant fits."""
+        return (self.start is None or instant >= self.start) and (
+            self.before is None or instant < self.before
+        )
 
 
 ANY_INSTANT: Final = DateBounds()
@@ -285,7 +291,7 @@ class IncludeParameter(Parameter[tuple[Include, ...]]):
 
     type = "string"
 
-    paths = INCLUDE_PATHS
+    paths: ClassVar[tuple[IncludePath, ...]] = INCLUDE_PATHS
 
     def read(self, texts: list[str]) -> tuple[Include, ...]:
         """Return the paths to follow."""

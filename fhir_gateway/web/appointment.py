@@ -4,16 +4,13 @@ Appointment: create, read, search-type, update, patch (FHIR R4, 12.8).
 A create books; an update or patch moves (another slot) or cancels (status cancelled).
 """
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from flask import Response, request
+from flask import Response
 
 from fhir_gateway.fhir.appointment_request import (
-    STATUSES,
     appointment_request_from_resource,
 )
-from fhir_gateway.fhir.bundle import Entry, searchset
 from fhir_gateway.fhir.limits import (
     MOST_SENT_BACK_BYTES,
 )
@@ -22,29 +19,16 @@ from fhir_gateway.fhir.outcome import (
     Issue,
     Problem,
     ProblemKind,
-    Severity,
-    issue_from_source_outcome,
 )
-from fhir_gateway.fhir.search_parameters import (
-    ANY_INSTANT,
-    DateBounds,
-    DateParameter,
-    Token,
-    TokenParameter,
-)
-from fhir_gateway.fhir.search_schema import SearchSchema, issues_of_understood
-from fhir_gateway.fhir.vocabulary import APPOINTMENT_STATUS
-from fhir_gateway.model.booking import BookingStatus, ManagedBooking
+from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.model.client_request import RequestKey
-from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Conflict, Stale
 from fhir_gateway.model.grant import Grant
-from fhir_gateway.model.person import PersonalIdentityNumber
-from fhir_gateway.model.source import SourceProblem
 from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
 from fhir_gateway.web.appointment_commands import AppointmentCommands
 from fhir_gateway.web.appointment_patch import apply_patch
+from fhir_gateway.web.appointment_search import AppointmentSearch
 from fhir_gateway.web.appointment_view import AppointmentView
 from fhir_gateway.web.change_checks import Change
 from fhir_gateway.web.conditional_create import check_condition, create_once
@@ -59,63 +43,21 @@ from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import answer_once, check_key
 from fhir_gateway.web.identity import grant_for_booking, grant_for_person
 from fhir_gateway.web.operation.routes import appointment_operations
-from fhir_gateway.web.patient_identifier import PatientIdentifier
 from fhir_gateway.web.precondition import precondition, refuse_precondition
 from fhir_gateway.web.proposal import Proposals
 from fhir_gateway.web.resource import InteractionCode, ResourceRoutes
-from fhir_gateway.web.searching import names_others, understood_search
 
-__all__ = ["AppointmentSearchSchema", "appointment_routes"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AppointmentQuery:
-    """The values of a search for a resident's appointments."""
-
-    patient_identifier: PersonalIdentityNumber
-    status: tuple[tuple[Token, ...], ...] = ()
-    date: DateBounds = ANY_INSTANT
-
-
-class AppointmentSearchSchema(SearchSchema[AppointmentQuery]):
-    """The parameters of a search for a resident's appointments, by POST only."""
-
-    query = AppointmentQuery
-    is_personal = True
-
-    patient_identifier = PatientIdentifier(
-        data_key="patient.identifier",
-        required=True,
-        error_messages={"required": "give the resident's number, as system|number"},
-        documentation="The resident's number, as system|number. By POST only.",
-    )
-    status = TokenParameter(codes=sorted(STATUSES), system=APPOINTMENT_STATUS)
-    date = DateParameter(documentation="The appointment begins within.")
-
-
-_SCHEMA: Final = AppointmentSearchSchema()
-_FOUND: Final = tuple(each.value for each in BookingStatus)
-_NEVER_FOUND: Final = Issue(
-    severity=Severity.WARNING,
-    code="not-supported",
-    error_code=ErrorCode.NOT_SUPPORTED,
-    diagnostics=(
-        f"status: appointments here are {', '.join(_FOUND)} and no other; a search for"
-        " another status finds nothing. Only the region knows whether a patient came."
-    ),
-    parameter="status",
-)
-# The names, without modifiers and chains, of parameters that may identify a person.
-_PERSONAL: Final = frozenset({"patient", "actor", "identifier", "subject"})
+__all__ = ["appointment_routes"]
 
 
 def appointment_routes(gateway: Gateway) -> ResourceRoutes:
     """Return the routes of Appointment."""
     views = _Views(gateway)
+    search = AppointmentSearch(gateway)
     return ResourceRoutes(
         type="Appointment",
         profile="appointment",
-        search=_SCHEMA,
+        search=search.schema,
         versioned=True,
         documentation=(
             "POST books; PUT or PATCH with another slot moves, with status cancelled"
@@ -124,7 +66,7 @@ def appointment_routes(gateway: Gateway) -> ResourceRoutes:
         ),
         views={
             InteractionCode.READ: views.read,
-            InteractionCode.SEARCH_TYPE: views.search_type,
+            InteractionCode.SEARCH_TYPE: search.answer,
             InteractionCode.CREATE: views.create,
             InteractionCode.UPDATE: views.update,
             InteractionCode.PATCH: views.patch,
@@ -252,37 +194,6 @@ class _Views:
             self._gateway, grant, operations, change, self._answer_present
         )
 
-    def search_type(self) -> Response:
-        _refuse_personal_url()
-        understood = understood_search(_SCHEMA, self._gateway.base_url)
-        query = understood.query
-        grant = grant_for_person(self._gateway, query.patient_identifier)
-        times = self._gateway.resident_bookings.list_of(grant)
-        bookings = [
-            booking
-            for booking in times.bookings
-            if (grant.statuses is None or booking.status.value in grant.statuses)
-            and _matches(booking, query.status, query.date)
-        ]
-        unfound = [_NEVER_FOUND] if names_others(query.status, _FOUND) else []
-        is_whole = not unfound and all(
-            outcome.problem is SourceProblem.NOT_ASKED for outcome in times.outcomes
-        )
-        # The self link repeats no parameter: one of them is a personal number.
-        return fhir_response(
-            searchset(
-                [Entry(self._view.appointment(booking)) for booking in bookings],
-                base_url=self._gateway.base_url,
-                self_url=f"{self._gateway.base_url}/Appointment/_search",
-                total=len(bookings) if is_whole else None,
-                issues=[
-                    *issues_of_understood(understood),
-                    *unfound,
-                    *(issue_from_source_outcome(each) for each in times.outcomes),
-                ],
-            )
-        )
-
     def _change(
         self,
         present: ManagedBooking,
@@ -325,53 +236,3 @@ def _check_id(body: Any, id: str) -> None:  # noqa: A002, ANN401 - the name in F
             ],
             kind=ProblemKind.MALFORMED,
         )
-
-
-def _refuse_personal_url() -> None:
-    """
-    Refuse a patient in a URL, and a search by GET, which has no place for one.
-
-    Raises:
-        Problem: 400; it repeats nothing of the request.
-    """
-    if any(
-        name.partition(".")[0].partition(":")[0] in _PERSONAL for name in request.args
-    ):
-        raise Problem(
-            [
-                Issue(
-                    code="security",
-                    diagnostics=(
-                        "A personal number must not be in a URL: send the parameters by"
-                        " POST to Appointment/_search."
-                    ),
-                )
-            ],
-            kind=ProblemKind.MALFORMED,
-        )
-    if request.method != "POST":
-        raise Problem(
-            [
-                Issue(
-                    code="not-supported",
-                    diagnostics=(
-                        "A search finds the appointments of one resident only: send"
-                        " patient.identifier as system|number, and everything else, in"
-                        " a form by POST to Appointment/_search."
-                    ),
-                )
-            ],
-            kind=ProblemKind.MALFORMED,
-        )
-
-
-def _matches(booking: ManagedBooking, statuses: Any, bounds: DateBounds) -> bool:  # noqa: ANN401 - what the schema loaded
-    start = booking.timeslot.start
-    return (
-        all(
-            any(token.code == booking.status.value for token in group)
-            for group in statuses
-        )
-        and (bounds.start is None or start >= bounds.start)
-        and (bounds.before is None or start < bounds.before)
-    )

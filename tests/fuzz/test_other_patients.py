@@ -139,7 +139,7 @@ class Step:
 _OPEN: Final = ("search", "read", "find", "metadata")
 _NEW: Final = ("create", "$book", "$hold")
 _CHANGES: Final = ("get", "cancel", "move", "patch", "test", "put", "$cancel-type")
-_LISTS: Final = ("list", "audit")
+_LISTS: Final = ("list", "own", "single", "audit")
 _STEP = st.builds(
     Step,
     who=st.sampled_from(
@@ -292,6 +292,14 @@ def _request(
                 "/fhir/Appointment/_search",
                 {"data": form, "headers": headers},
             )
+        case "own":
+            query = {"_count": str(step.which), "_include": "Appointment:slot"}
+            return "GET", "/fhir/Appointment", {"query_string": query}
+        case "single":
+            query = [{"_id": id_}, {"slot": f"Slot/{slot}"}, {"identifier": "1"}][
+                step.dialect % 3
+            ]
+            return "GET", "/fhir/Appointment", {"query_string": query}
         case "audit":
             if step.dialect % 2:
                 return "GET", "/fhir/AuditEvent", {"headers": headers}

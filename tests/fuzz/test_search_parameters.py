@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_gateway.web.appointment import AppointmentSearchSchema
+from fhir_gateway.web.appointment_query import AppointmentSearchSchema
 from fhir_gateway.web.audit_event import AuditEventSearchSchema
 from fhir_gateway.web.directory import HealthcareServiceSearchSchema
 from fhir_gateway.web.slot_query import SlotSearchSchema

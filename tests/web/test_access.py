@@ -15,7 +15,14 @@ from fhir_gateway.sandbox_sources import write_log_service
 from web.guarded import Guarded, issuers_file, served_keys, token_for
 from web.running import OtherPrograms, fill, own_regions
 
-from .bodies import FHIR_JSON, JSON_PATCH, PERSONNUMMER, appointment, free_slots
+from .bodies import (
+    FHIR_JSON,
+    JSON_PATCH,
+    PERSONNUMMER,
+    another_slot,
+    appointment,
+    free_slots,
+)
 
 _ROLES: Final = ("resident", "staff", "system", "operator")
 _NOBODYS: Final = "11111111-1111-4111-8111-111111111111"
@@ -94,6 +101,50 @@ def test_a_resident_has_their_own_bookings(
         content_type=JSON_PATCH,
     )
     assert (cancelled.status_code, cancelled.json["status"]) == (200, "cancelled")
+
+
+@pytest.mark.flow
+def test_a_resident_finds_their_own_by_get(
+    guarded: Guarded, numbers: list[str]
+) -> None:
+    """The token says who asks, so that no URL names anybody; pages go on by GET."""
+    mine, other = (guarded.client("resident", number) for number in numbers[:2])
+    made = {made_by(mine, numbers[0], region)["id"] for region in ("norr", "syd")}
+    others = made_by(other, numbers[1])
+
+    assert ids_of(mine.get("/fhir/Appointment").json) == made
+    assert ids_of(mine.get("/fhir/Appointment?status=booked&_sort=-date").json) == made
+    page = mine.get("/fhir/Appointment?_count=1").json
+    links = {each["relation"]: each["url"] for each in page["link"]}
+    following = links["next"].removeprefix("http://gateway.test")
+    assert ids_of(page) | ids_of(mine.get(following).json) == made
+    assert other.get(following).status_code == 404
+    for query in (
+        {"_id": others["id"]},
+        {"slot": others["slot"][0]["reference"]},
+        {"identifier": others["identifier"][0]["value"]},
+    ):
+        assert ids_of(mine.get("/fhir/Appointment", query_string=query).json) == set()
+
+
+@pytest.mark.flow
+def test_a_system_finds_single_ones_at_its_own_units(
+    guarded: Guarded, number: str
+) -> None:
+    """A region's system finds no list by GET, and single ones at its own units only."""
+    resident, system = guarded.client("resident", number), guarded.client("system")
+    norrs, syds = (made_by(resident, number, each) for each in ("norr", "syd"))
+
+    assert system.get("/fhir/Appointment?status=booked").status_code == 400
+    for made, expected in ((norrs, {norrs["id"]}), (syds, set())):
+        (identifier,) = made["identifier"]
+        for query in (
+            {"_id": made["id"]},
+            {"slot": made["slot"][0]["reference"]},
+            {"identifier": f"{identifier['system']}|{identifier['value']}"},
+        ):
+            bundle = system.get("/fhir/Appointment", query_string=query).json
+            assert ids_of(bundle) == expected, query
 
 
 def every_use(id_: str, slot: str, number: str) -> list[tuple[str, dict[str, Any]]]:
@@ -537,9 +588,8 @@ def test_staff_do_not_learn_what_a_resident_did_to_a_booking(
 ) -> None:
     """A repeated conditional create of staff says nothing of changes since."""
     nurse, mine = guarded.client("staff"), guarded.client("resident", number)
-    slots = free_slots(nurse, "norr")
     book: dict[str, Any] = {
-        "json": appointment(next(slots)["id"], number),
+        "json": appointment(slot_of(nurse), number),
         "content_type": FHIR_JSON,
         "headers": {"If-None-Exist": "identifier=http://example.org/visit|case-1"},
     }
@@ -551,7 +601,7 @@ def test_staff_do_not_learn_what_a_resident_did_to_a_booking(
             {
                 "op": "replace",
                 "path": "/slot/0/reference",
-                "value": f"Slot/{next(slots)['id']}",
+                "value": f"Slot/{another_slot(nurse, made.json)['id']}",
             }
         ],
         content_type=JSON_PATCH,

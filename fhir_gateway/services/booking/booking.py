@@ -20,6 +20,7 @@ from fhir_gateway.model.errors import (
     Unavailable,
 )
 from fhir_gateway.model.grant import BookingOwner, Grant
+from fhir_gateway.model.ids import BookingId, HsaId, SourceName
 from fhir_gateway.model.person import SubjectOfCare
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import TimeslotToken
@@ -254,6 +255,17 @@ class BookingService:
         None: there is no booking of that id.
         """
         return self._journal.lookups.find_owner(booking)
+
+    def find_at(self, token: TimeslotToken) -> tuple[str, ...]:
+        """Return our ids of everybody's bookings of a timeslot that were made here."""
+        return self._journal.lookups.ids_at(token)
+
+    def find_by_region_id(
+        self, source: SourceName, unit: HsaId, booking_id: BookingId
+    ) -> str | None:
+        """Return our id of anybody's booking with that id of its unit; None without."""
+        record = self._journal.lookups.find_by_booking_id(source, unit, booking_id)
+        return None if record is None else record.id
 
     def read(self, booking: str, grant: Grant) -> ManagedBooking:
         """

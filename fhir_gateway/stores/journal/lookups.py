@@ -3,11 +3,12 @@ Lookups: find bookings and the writes to them.
 """
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     Row,
     Select,
+    and_,
     case,
     or_,
     select,
@@ -17,6 +18,7 @@ from fhir_gateway.model.errors import NotFound
 from fhir_gateway.model.grant import BookingOwner
 from fhir_gateway.model.ids import BookingId, HsaId, SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal.claim_steps import (
     OUR_ID,
@@ -42,10 +44,19 @@ from fhir_gateway.stores.journal.rows import (
     intent_from_row,
     record_from_row,
 )
-from fhir_gateway.stores.journal.tables import VOID, bookings, intents
+from fhir_gateway.stores.journal.tables import VOID, bookings, claims, intents
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = ["Lookups"]
+
+# Neither void nor a released hold.
+_WAS_BOOKED: Final = and_(
+    bookings.c.state != VOID,
+    or_(
+        bookings.c.state != BookingState.CANCELLED.value,
+        bookings.c.confirmed_at.is_not(None),
+    ),
+)
 
 
 class Lookups:
@@ -162,15 +173,32 @@ class Lookups:
                 select(bookings)
                 .where(
                     is_of_resident(self._seal, number),
-                    bookings.c.state != VOID,
-                    or_(
-                        bookings.c.state != BookingState.CANCELLED.value,
-                        bookings.c.confirmed_at.is_not(None),
-                    ),
+                    _WAS_BOOKED,
                 )
                 .order_by(bookings.c.starts_at, bookings.c.created_at, bookings.c.id)
             ).all()
         return tuple(self._record(row) for row in rows)
+
+    def ids_at(self, token: TimeslotToken) -> tuple[str, ...]:
+        """
+        Return the ids of all bookings of a timeslot that were made here.
+
+        The order is by id. Void bookings and released holds are left out.
+        """
+        with self._database.reading() as connection:
+            return tuple(
+                connection.scalars(
+                    select(bookings.c.id)
+                    .distinct()
+                    .join(claims, claims.c.booking == bookings.c.id)
+                    .where(
+                        claims.c.token == token.text,
+                        bookings.c.token == token.text,
+                        _WAS_BOOKED,
+                    )
+                    .order_by(bookings.c.id)
+                )
+            )
 
     def find_standing(self, number: PersonalIdentityNumber, token: str) -> str | None:
         """Return the id of a resident's booking of a timeslot, booked or pending."""
