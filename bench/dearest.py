@@ -159,9 +159,10 @@ def searches(world: World) -> Iterator[Request]:
             ", a large page": "_count=1000",
             ", a large page with all that it includes": f"_count=1000&{includes}",
             ", latest first": "_count=1000&_sort=-start",
+            ", of each unit the first": "_count=1000&first-per=unit",
         }
         if kind != "Slot":
-            del pages[", latest first"]
+            del pages[", latest first"], pages[", of each unit the first"]
         for label, page in pages.items():
             yield _search(kind, f"{kind}{label}", page)
             for name in names:
@@ -302,6 +303,10 @@ def _finds(values: dict[str, list[str]]) -> Iterator[Request]:
             [count, *({"name": name, key: v} for v in listed[:50])],
         )
     yield _find("$find, a large page", [count])
+    yield _find(
+        "$find, of each unit the first",
+        [count, {"name": "first-per", "valueString": "unit"}],
+    )
 
 
 def _find(name: str, given: list[dict[str, Any]]) -> Request:

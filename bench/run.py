@@ -21,6 +21,7 @@ from bench.parsing import parsing
 from bench.refreshing import refreshing
 from bench.search import (
     answer_floor,
+    first_per_unit,
     median_of_search,
     ratio_of_medians,
     ratio_of_processes,
@@ -114,6 +115,7 @@ def measured(slots: int) -> Iterator[Figure]:
         small = median_of_search(server, place)
     with filled(World(slots=3 * slots)) as place, serving(place) as server:
         yield ratio_of_medians(median_of_search(server, place), small, place.slots)
+        yield first_per_unit(server, place)
 
 
 def _table(figures: list[Figure]) -> Table:

@@ -19,6 +19,7 @@ from fhir_gateway.model.timekeeping import civil_date, now
 __all__ = [
     "CONNECTIONS",
     "answer_floor",
+    "first_per_unit",
     "median_of_search",
     "random_searches",
     "ratio_of_medians",
@@ -98,6 +99,34 @@ def searches(server: Server, place: FilledWorld) -> Iterator[Figure]:
         notes.append(note)
     yield Figure.at_least(
         "B3", "search filtered ÷ floor", parts, 0.30, "; ".join(notes)
+    )
+
+
+def first_per_unit(server: Server, place: FilledWorld) -> Figure:
+    """
+    Return the figure of searches for the first free time of each unit: B13.
+
+    They and the searches of B1 are measured alternately.
+    """
+    firsts = random_searches(place.world, suffix=lambda _: "&first-per=unit")
+    plain = random_searches(place.world)
+    ratios, rates = [], []
+    for _ in range(_ROUNDS):
+        rate, found = (
+            load(
+                server.port, paths(_A_ROUND), connections=CONNECTIONS, seconds=_SECONDS
+            ).requests_per_second
+            for paths in (plain, firsts)
+        )
+        ratios.append(found / rate)
+        rates.append(found)
+    return Figure.at_least(
+        "B13",
+        "first free time of each unit, random type and start ÷ B1's search",
+        {"": statistics.median(ratios)},
+        0.80,
+        f"{statistics.median(rates):.0f}/s, ratios {min(ratios):.2f} to"
+        f" {max(ratios):.2f}",
     )
 
 

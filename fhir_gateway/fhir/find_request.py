@@ -34,7 +34,7 @@ __all__ = ["FIND", "FindRequest", "find_request", "issues_of_find"]
 _MANY: Final = 50
 _PASSED_ON: Final = (
     *("_source", "time-of-day", "day-of-week", "schedule.actor:Location.near"),
-    *("_cursor", "_total", "_sort"),
+    *("first-per", "_cursor", "_total", "_sort"),
 )
 # Each kind: its parameter in the search for slots, the type that it refers to, and its
 # names.

@@ -17,6 +17,7 @@ from fhir_gateway.model.json_reading import (
 __all__ = [
     "MOST_BODY_PIECES",
     "MOST_COMMENT_CHARACTERS",
+    "MOST_CURSOR_CHARACTERS",
     "MOST_EMAIL_CHARACTERS",
     "MOST_FORM_BYTES",
     "MOST_GIVEN_NAMES_CHARACTERS",
@@ -80,6 +81,9 @@ MOST_SEARCH_VALUES: Final = 200
 
 MOST_VALUE_CHARACTERS: Final = 512
 """Characters of one of those values, and of a parameter's name."""
+
+MOST_CURSOR_CHARACTERS: Final = 4_096
+"""Characters of `_cursor`: it may name each unit of the country."""
 
 MOST_NAME_CHARACTERS: Final = 100
 """Characters of a family name, and of one given name; the register has at most 80."""

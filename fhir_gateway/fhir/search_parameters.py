@@ -272,7 +272,7 @@ class Count(Parameter[int]):
 class Choice(Parameter[str]):
     """A parameter with a few possible values."""
 
-    type = "string"
+    type = "special"
 
     def __init__(self, *, of: Sequence[str], **options: Any) -> None:  # noqa: ANN401 - a marshmallow field has options of many types
         super().__init__(**options)

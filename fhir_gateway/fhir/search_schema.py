@@ -16,6 +16,7 @@ from urllib.parse import quote_plus
 from marshmallow import Schema, ValidationError
 
 from fhir_gateway.fhir.limits import (
+    MOST_CURSOR_CHARACTERS,
     MOST_PARAMETERS,
     MOST_SEARCH_VALUES,
     MOST_VALUE_CHARACTERS,
@@ -252,6 +253,8 @@ def _long_part(pair: tuple[str, str]) -> str | None:
     """Return the name of a parameter with a too long name or value."""
     name, value = pair
     if len(name) + len(value) <= MOST_VALUE_CHARACTERS:
+        return None
+    if name == "_cursor" and len(value) <= MOST_CURSOR_CHARACTERS:
         return None
     longest = max(map(len, (name, *value.split(","))))
     return name if longest > MOST_VALUE_CHARACTERS else None

@@ -47,6 +47,7 @@ __all__ = [
     "self_url",
     "source_parameter",
     "sources_from_uris",
+    "text_of_cursor",
     "total_parameter",
     "understood_search",
     "unknown_issues",
@@ -76,7 +77,7 @@ def cursor_parameter(place: Callable[[str], Any]) -> Opaque:
     Args:
         place: Returns the place in a text; raises ValueError for any other text.
     """
-    return Opaque(data_key="_cursor", read=lambda text: place(_text_of_cursor(text)))
+    return Opaque(data_key="_cursor", read=lambda text: place(text_of_cursor(text)))
 
 
 def total_parameter() -> Choice:
@@ -240,5 +241,11 @@ def cursor_text(place: str) -> str:
     return urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
-def _text_of_cursor(cursor: str) -> str:
+def text_of_cursor(cursor: str) -> str:
+    """
+    Return the place in a client's cursor.
+
+    Raises:
+        ValueError: The text is no cursor.
+    """
     return urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()

@@ -36,7 +36,6 @@ from fhir_gateway.web.resource import InteractionCode, ResourceRoutes, read_rout
 from fhir_gateway.web.response_cache import CachedResponse, ResponseCache
 from fhir_gateway.web.searching import (
     can_be_found,
-    cursor_text,
     names_others,
     next_url,
     self_url,
@@ -45,6 +44,7 @@ from fhir_gateway.web.searching import (
 )
 from fhir_gateway.web.slot_query import (
     PARAMETERS,
+    SlotCursor,
     SlotQuery,
     SlotSearchSchema,
     slot_criteria,
@@ -195,13 +195,14 @@ class _Search:
     def _next_url(
         self, understood: Understood[SlotQuery], page: SlotPage
     ) -> str | None:
-        if page.next_after is None:
+        cursor = SlotCursor.of(page)
+        if cursor is None:
             return None
         return next_url(
             "Slot",
             self._gateway.base_url,
             understood,
-            cursor_text(page.next_after.text),
+            cursor.text,
         )
 
 

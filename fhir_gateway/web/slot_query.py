@@ -3,7 +3,7 @@ The search for slots: its parameters, and the criteria that their values mean.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from fhir_gateway.fhir.include_graph import Include
 from fhir_gateway.fhir.near import NearParameter
@@ -12,6 +12,7 @@ from fhir_gateway.fhir.search_parameters import (
     Choice,
     DateBounds,
     DateParameter,
+    Opaque,
     ReferenceParameter,
     Token,
     TokenParameter,
@@ -32,6 +33,8 @@ from fhir_gateway.model.care_unit import Nearness
 from fhir_gateway.model.ids import HsaId, TimeTypeId
 from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.model.weekly_hours import ALL_DAYS, ALL_MINUTES, DAYS, WeeklyHours
+from fhir_gateway.services.search.first_times import ShownUnits
+from fhir_gateway.services.search.search_page import SlotPage
 from fhir_gateway.services.search.slot_criteria import SlotCriteria
 from fhir_gateway.services.search.slot_selection import (
     OwnTimeType,
@@ -42,17 +45,19 @@ from fhir_gateway.services.search.slot_selection import (
 from fhir_gateway.web.searching import (
     DEFAULT_COUNT,
     count_parameter,
-    cursor_parameter,
+    cursor_text,
     include_iterate_parameter,
     include_parameter,
     source_parameter,
     sources_from_uris,
+    text_of_cursor,
     total_parameter,
 )
 
 __all__ = [
     "PARAMETERS",
     "Ids",
+    "SlotCursor",
     "SlotQuery",
     "SlotSearchSchema",
     "Tokens",
@@ -79,13 +84,56 @@ Ids = tuple[frozenset[str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlotCursor:
+    """
+    Where a page ends.
+
+    Attributes:
+        after: Its last slot.
+        shown: The units that it and the pages before have shown, where each unit is
+            shown once.
+    """
+
+    after: TimeslotToken
+    shown: ShownUnits | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """
+        Return the place in a `next` link.
+
+        Raises:
+            ValueError: The text is not from a `next` link of this server.
+        """
+        after, dot, shown = text.partition(".")
+        return cls(
+            after=TimeslotToken.parse(text_of_cursor(after)),
+            shown=ShownUnits.parse(shown) if dot else None,
+        )
+
+    @classmethod
+    def of(cls, page: SlotPage) -> Self | None:
+        """Return the place where a page ends; None for the last page."""
+        if page.next_after is None:
+            return None
+        return cls(after=page.next_after, shown=page.next_shown)
+
+    @property
+    def text(self) -> str:
+        """Return the place as a text for a `next` link."""
+        after = cursor_text(self.after.text)
+        return after if self.shown is None else f"{after}.{self.shown.text}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SlotQuery:
     """
     The values of a search for slots; of each group one has to fit.
 
     Attributes:
         time_of_day: The minutes of a day, as the bits of a number; None for all.
-        cursor: The last slot of the page before.
+        first_per: `unit` for one slot of each unit; None for all slots.
+        cursor: Where the page before ends.
     """
 
     service_type: Tokens = ()
@@ -100,12 +148,13 @@ class SlotQuery:
     source: Ids = ()
     time_of_day: int | None = None
     day_of_week: Tokens = ()
+    first_per: str | None = None
     sort: str = "start"
     count: int = DEFAULT_COUNT
     total: str | None = None
     include: tuple[Include, ...] = ()
     include_iterate: tuple[Include, ...] = ()
-    cursor: TimeslotToken | None = None
+    cursor: SlotCursor | None = None
 
 
 class SlotSearchSchema(SearchSchema[SlotQuery]):
@@ -181,12 +230,21 @@ class SlotSearchSchema(SearchSchema[SlotQuery]):
         own="slot-day-of-week",
         documentation="The Swedish calendar day on which the slot begins.",
     )
+    first_per = Choice(
+        of=("unit",),
+        data_key="first-per",
+        own="slot-first-per",
+        documentation=(
+            "unit: of the slots that fit, the earliest of each unit only. total is"
+            " then the number of units with a slot."
+        ),
+    )
     sort = Choice(of=("start", "-start"), data_key="_sort")
     count = count_parameter()
     total = total_parameter()
     include = include_parameter()
     include_iterate = include_iterate_parameter()
-    cursor = cursor_parameter(TimeslotToken.parse)
+    cursor = Opaque(data_key="_cursor", read=SlotCursor.parse)
 
 
 def slot_criteria(query: SlotQuery, vocabulary: Vocabulary) -> SlotCriteria:
@@ -207,7 +265,9 @@ def slot_criteria(query: SlotQuery, vocabulary: Vocabulary) -> SlotCriteria:
         hours=_hours(query),
         descending=query.sort == "-start",
         count=query.count,
-        after=query.cursor,
+        after=None if query.cursor is None else query.cursor.after,
+        first_per_unit=query.first_per is not None,
+        shown=None if query.cursor is None else query.cursor.shown,
         counted=query.total != "none",
     )
 

@@ -57,6 +57,7 @@ _SEARCHES: Final = (
     "HealthcareService?service-type=72791000052103&_include=HealthcareService:location",
     "HealthcareService?_count=2&_include=HealthcareService:organization",
     "HealthcareService?_count=1000",
+    "Slot?first-per=unit&_count=1",
     "Slot?schedule.actor:Location.near=63.8|20.3&day-of-week=mon,tue&time-of-day=ge08:00",
     "HealthcareService?location.near=63.8|20.3|9|km",
     "HealthcareService?location=SE1-1",

@@ -266,6 +266,34 @@ def test_pages_hold_everything_once(client: FlaskClient) -> None:
     assert len(found) == len(set(found)) == total > 30
 
 
+def test_each_unit_is_proposed_once_at_its_earliest(client: FlaskClient) -> None:
+    """With first-per, each unit's first time is proposed, page by page."""
+    expected: dict[str, str] = {}
+    for proposed in found_ids(post(client, *_DIALECTS["ihe"], _ALL_AT_ONCE)):
+        expected.setdefault(proposed.partition(".")[0], proposed)
+
+    response = post(
+        client,
+        *_DIALECTS["ihe"],
+        {"name": "first-per", "valueString": "unit"},
+        {"name": "_count", "valuePositiveInt": 1},
+    )
+    found = found_ids(response)
+    while response.json is not None and len(response.json["link"]) > 1:
+        next_url = response.json["link"][1]["url"]
+        response = client.get(next_url.removeprefix("http://gateway.test"))
+        found += found_ids(response)
+
+    assert found == list(expected.values())
+    assert len(found) > 1
+
+
+def found_ids(response: TestResponse) -> list[str]:
+    """Return the ids of a page's proposals."""
+    assert response.json is not None
+    return [entry["resource"]["id"] for entry in response.json["entry"]]
+
+
 def test_the_self_link_is_what_was_understood(client: FlaskClient) -> None:
     """The self link of a POST is a GET that finds the same."""
     response = post(client, *_DIALECTS["epic"]).json

@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/search.html
 
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -19,6 +20,7 @@ _NEAR: Final = "schedule.actor:Location.near"
 _SOURCE: Final = "https://fhir-gateway.example.org/source"
 _UMEA: Final = "63.8258|20.2630"
 _MALMO: Final = "55.6050|13.0038"
+_SOURCE_NAME: Final = "_source"
 _CODE: Final = "72791000052103"
 
 
@@ -153,6 +155,47 @@ def test_pages_backwards_in_time_keep_to_the_hours(client: FlaskClient) -> None:
 
     assert backwards == [slot["id"] for slot in reversed(forwards)]
     assert backwards
+
+
+@pytest.mark.parametrize("sort", ["start", "-start"])
+@pytest.mark.parametrize(
+    "narrowed",
+    [
+        pytest.param((), id="everything"),
+        pytest.param((("service-type", _CODE),), id="one time type"),
+        pytest.param((("time-of-day", "ge10:00"),), id="some hours"),
+        pytest.param(((_SOURCE_NAME, f"{_SOURCE}/norr,{_SOURCE}/syd"),), id="regions"),
+    ],
+)
+def test_each_unit_has_its_first_slot_only(
+    client: FlaskClient, narrowed: tuple[tuple[str, str], ...], sort: str
+) -> None:
+    """One slot a unit, the earliest that fits, page by page, as many as the total."""
+    expected: dict[str, dict[str, Any]] = {}
+    for slot in slots(client, *narrowed):
+        expected.setdefault(unit_of(slot), slot)
+
+    found = []
+    path = f"/fhir/Slot?{urlencode([*narrowed, ('first-per', 'unit')])}&_count=2"
+    query = f"{path}&_sort={sort}"
+    while query:
+        response = client.get(query)
+        found += assert_searchset(response)
+        assert response.json is not None
+        assert response.json["total"] == len(expected)
+        links = {each["relation"]: each["url"] for each in response.json["link"]}
+        query = links.get("next", "").removeprefix(BASE_URL.rpartition("/")[0])
+    ids = [slot["id"] for slot in expected.values()]
+    assert [slot["id"] for slot in found] == (ids if sort == "start" else ids[::-1])
+
+
+def test_a_first_of_something_else_is_refused(client: FlaskClient) -> None:
+    """The first slot is of each unit: nothing else can be asked for."""
+    assert_outcome(
+        client.get("/fhir/Slot?first-per=schedule"),
+        400,
+        issue("value", "first-per: expected one of unit.", location="http.first-per"),
+    )
 
 
 @pytest.mark.parametrize(

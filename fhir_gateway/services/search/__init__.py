@@ -12,6 +12,7 @@ Search: free times from memory, and from live sources.
     changed_places       says at once which places a booking has changed
     held_places          how many places of each time that leaves
     offering_index       the directory by number, to narrow a search
+    first_times          the earliest time of each unit
     slot_criteria        what a client looks for
     slot_selection       what a selector chooses in a snapshot
     selection_cache      selections that came before

@@ -2,7 +2,9 @@
 The directory as arrays: a search finds the units' time types without a loop.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -14,10 +16,13 @@ from fhir_gateway.model.timeslot import TimeType
 from fhir_gateway.services.search.offering_numbers import OfferingNumbers
 from fhir_gateway.services.source.directory import Directory, Offering
 
-__all__ = ["Numbers", "OfferingIndex"]
+__all__ = ["FINGERPRINT_BYTES", "Numbers", "OfferingIndex"]
 
 Numbers = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
+
+FINGERPRINT_BYTES: Final = 6
+"""How long the fingerprint of an index is."""
 
 _EARTH_RADIUS_KM: Final = 6371.0088
 _NONE: Final = np.empty(0, dtype=np.int32)
@@ -33,11 +38,16 @@ class OfferingIndex:
 
     Attributes:
         kinds: The sources' time types, each once, by number.
+        unit_of: The number of each time type's unit; -1 when the directory no longer
+            has the time type.
     """
 
     def __init__(self, directory: Directory, numbers: OfferingNumbers) -> None:
         self.directory = directory
-        self._units: tuple[CareUnit, ...] = tuple(directory.units.values())
+        # By HSA-id: each process gives the units of one directory the same numbers.
+        self._units: tuple[CareUnit, ...] = tuple(
+            sorted(directory.units.values(), key=lambda unit: unit.hsa_id)
+        )
         self._unit_numbers: Mapping[HsaId, int] = {
             unit.hsa_id: number for number, unit in enumerate(self._units)
         }
@@ -70,11 +80,11 @@ class OfferingIndex:
             for shared in offering.time_type.standard:
                 by_code.setdefault(shared.code, []).append(number)
         # -1: the directory no longer has an offering of that number.
-        self._unit = np.full(len(numbers), -1, dtype=np.int32)
+        self.unit_of = np.full(len(numbers), -1, dtype=np.int32)
         self._source = np.full(len(numbers), -1, dtype=np.int32)
         self._kind = np.full(len(numbers), -1, dtype=np.int32)
         for number, unit, kind in placed:
-            self._unit[number] = unit
+            self.unit_of[number] = unit
             self._kind[number] = kind
             self._source[number] = unit_source[unit]
         self.all = np.array([number for number, *_ in placed], dtype=np.int32)
@@ -87,7 +97,7 @@ class OfferingIndex:
     def number(self, token: str) -> int | None:
         """Return the number of a time type that the directory has."""
         number = self._numbers.known(token)
-        if number is None or number >= len(self._unit) or self._unit[number] < 0:
+        if number is None or number >= len(self.unit_of) or self.unit_of[number] < 0:
             return None
         return number
 
@@ -111,7 +121,18 @@ class OfferingIndex:
         Raises:
             LookupError: The directory no longer has one of them.
         """
-        return _found(self._unit, numbers)
+        return _found(self.unit_of, numbers)
+
+    @property
+    def unit_count(self) -> int:
+        """Return how many units there are."""
+        return len(self._units)
+
+    @cached_property
+    def fingerprint(self) -> bytes:
+        """Return a value that two indexes share if they give units the same numbers."""
+        units = "\n".join(unit.hsa_id for unit in self._units)
+        return hashlib.blake2b(units.encode(), digest_size=FINGERPRINT_BYTES).digest()
 
     def unit(self, number: int) -> CareUnit:
         """Return the unit that has a number."""
@@ -126,7 +147,9 @@ class OfferingIndex:
         found = self.all if own_id is None else self._by_own_id.get(own_id, _NONE)
         if unit is None:
             return found
-        at_unit: Numbers = found[self._unit[found] == self._unit_numbers.get(unit, -2)]
+        at_unit: Numbers = found[
+            self.unit_of[found] == self._unit_numbers.get(unit, -2)
+        ]
         return at_unit
 
     def at_units(self, numbers: Numbers, units: Iterable[HsaId]) -> Numbers:
@@ -135,7 +158,7 @@ class OfferingIndex:
         for unit in units:
             if unit in self._unit_numbers:
                 wanted[self._unit_numbers[unit]] = True
-        kept: Numbers = numbers[wanted[self._unit[numbers]]]
+        kept: Numbers = numbers[wanted[self.unit_of[numbers]]]
         return kept
 
     def of_organizations(
@@ -165,7 +188,7 @@ class OfferingIndex:
         for place in places:
             # The last one stands for the number -1: an offering that is no more.
             within[:-1] |= self._is_near(place)
-        kept: Numbers = numbers[within[self._unit[numbers]]]
+        kept: Numbers = numbers[within[self.unit_of[numbers]]]
         return kept
 
     def is_at(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from fhir_gateway.model.source import SourceOutcome
 from fhir_gateway.model.timekeeping import instant_from_epoch
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
+from fhir_gateway.services.search.first_times import ShownUnits
 from fhir_gateway.services.search.slot_columns import SlotColumns
 from fhir_gateway.services.search.slot_criteria import SlotCriteria
 from fhir_gateway.services.search.slot_selection import Availability
@@ -43,6 +44,8 @@ class SlotPage:
         answered_at: When its source last listed each, in seconds.
         total: How many times fit in all; None when that is not known.
         next_after: The last time of this page when there are more.
+        next_shown: The units that the next page leaves out, where a page has one time
+            of each unit.
         outcomes: What is missing, source by source.
         fingerprint: The same in every process for the same rows of the same answers.
         until: Before that instant, in seconds, the same search has the same answer in
@@ -61,6 +64,7 @@ class SlotPage:
     outcomes: tuple[SourceOutcome, ...]
     fingerprint: bytes
     until: float
+    next_shown: ShownUnits | None = None
 
     @property
     def directory(self) -> Directory:
@@ -79,6 +83,7 @@ class SlotPage:
             answered_at=(),
             total=None,
             next_after=None,
+            next_shown=None,
             fingerprint=b"",
         )
 

@@ -17,9 +17,11 @@ import numpy.typing as npt
 
 from fhir_gateway.model.timekeeping import minutes_of_week
 
-__all__ = ["EMPTY", "Fit", "SlotColumns", "first_order", "schedule_rank"]
+__all__ = ["EMPTY", "FIRST_CHUNK", "Fit", "SlotColumns", "first_order", "schedule_rank"]
 
-_FIRST_CHUNK: Final = 512
+FIRST_CHUNK: Final = 512
+"""How many rows a search looks at first; then four times as many each time."""
+
 _RANK_BITS: Final = 32
 # Starts have 32 bits: no time can begin later than this, in the year 2106.
 _LAST_SECOND: Final = 2**32 - 1
@@ -178,7 +180,7 @@ class SlotColumns:
         if fit.is_all:
             return np.arange(first, min(last, first + count))
         found: list[Rows] = []
-        missing, at, chunk = count, first, _FIRST_CHUNK
+        missing, at, chunk = count, first, FIRST_CHUNK
         while missing > 0 and at < last:
             until = min(last, at + chunk)
             rows = np.flatnonzero(self._fits(at, until, fit))[:missing] + at
@@ -198,7 +200,7 @@ class SlotColumns:
         if fit.is_all:
             return np.arange(last - 1, max(first, last - count) - 1, -1)
         found: list[Rows] = []
-        missing, until, chunk = count, last, _FIRST_CHUNK
+        missing, until, chunk = count, last, FIRST_CHUNK
         while missing > 0 and until > first:
             at = max(first, until - chunk)
             rows = np.flatnonzero(self._fits(at, until, fit))[::-1][:missing] + at

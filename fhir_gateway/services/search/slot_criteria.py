@@ -7,6 +7,7 @@ from datetime import datetime
 
 from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.model.weekly_hours import WeeklyHours
+from fhir_gateway.services.search.first_times import ShownUnits
 from fhir_gateway.services.search.slot_selection import Selector
 
 __all__ = ["SlotCriteria"]
@@ -25,6 +26,8 @@ class SlotCriteria:
         descending: Latest first.
         count: How many to return at most.
         after: The last time of the page before: the next page begins after it.
+        first_per_unit: Only the earliest time of each unit, among those that fit.
+        shown: With `first_per_unit`, the units that the pages before have shown.
         counted: Whether to count all that fit.
     """
 
@@ -35,4 +38,6 @@ class SlotCriteria:
     descending: bool = False
     count: int = 20
     after: TimeslotToken | None = None
+    first_per_unit: bool = False
+    shown: ShownUnits | None = None
     counted: bool = True

@@ -2,7 +2,7 @@
 Search: which free times fit, earliest first, and which sources' parts are missing.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -16,6 +16,11 @@ from fhir_gateway.model.source import Source, SourceOutcome
 from fhir_gateway.model.timekeeping import Clock, epoch_seconds, now
 from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.model.weekly_hours import DAYS, MINUTES_OF_A_DAY, WeeklyHours
+from fhir_gateway.services.search.first_times import (
+    FirstOfUnits,
+    FirstTimesCache,
+    ShownUnits,
+)
 from fhir_gateway.services.search.live_search import LiveAnswer, LiveSearch
 from fhir_gateway.services.search.search_hint import SearchHints
 from fhir_gateway.services.search.search_page import (
@@ -40,7 +45,7 @@ from fhir_gateway.services.search.slot_selection import (
     unknown_parts,
 )
 from fhir_gateway.services.search.slot_view import SlotView
-from fhir_gateway.services.search.snapshot import Snapshot
+from fhir_gateway.services.search.snapshot import Segment, Snapshot
 from fhir_gateway.services.search.source_availability import SourceAvailability
 from fhir_gateway.services.source.directory import Offering
 from fhir_gateway.stores.slot_block import SlotBlock
@@ -92,6 +97,7 @@ class SlotSearch:
         self._clock = clock
         self._availability = SourceAvailability(sources, hints)
         self._selections = SelectionCache()
+        self._first_times = FirstTimesCache()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -118,7 +124,11 @@ class SlotSearch:
                 outcomes=(*availability.outcomes, *live.outcomes, *live.lacks),
                 until=-np.inf,
             )
-        return _find_page(snapshot, selection, criteria, availability, moment)
+        parts = _parts(snapshot, selection, criteria, moment)
+        if criteria.first_per_unit:
+            links = self._first_times if selection.by_time_type else None
+            return _find_page_of_units(snapshot, parts, criteria, availability, links)
+        return _find_page(snapshot, parts, criteria, availability)
 
     def still_holds(self, version: int, until: float) -> bool:
         """Return whether a search would find the same page now."""
@@ -227,30 +237,65 @@ class SlotSearch:
         return snapshot
 
 
-def _find_page(
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Part:
+    """
+    A segment to search.
+
+    Attributes:
+        columns: Its rows.
+        first: The first row within the time that the client looks for.
+        last: The row to stop before.
+        fit: Which of those rows fit.
+    """
+
+    segment: Segment
+    columns: SlotColumns
+    first: int
+    last: int
+    fit: Fit
+
+
+def _parts(
     snapshot: Snapshot,
     selection: Selection,
     criteria: SlotCriteria,
-    availability: Availability,
     moment: datetime,
-) -> SlotPage:
-    """Return the page of a selection, as the criteria narrow it."""
+) -> Iterator[_Part]:
+    """Yield the segments of a selection, as the criteria narrow them."""
     # A time that begins this very second has begun: it can no longer be booked.
     start = epoch_seconds(moment) + 1
     if criteria.start is not None:
         start = max(start, _ceiling(criteria.start))
     before = None if criteria.before is None else _ceiling(criteria.before)
-    until = availability.until
-    pieces: list[tuple[SlotColumns, npt.NDArray[np.int64]]] = []
-    total = 0 if criteria.counted and not availability.outcomes else None
     minutes = None if criteria.hours is None else _minutes(criteria.hours)
     chosen = None if selection.chosen is None else selection.chosen.unpacked()
     for segment, is_narrowed in selection.parts:
         columns = snapshot.segments.get(segment)
         if columns is None:
             continue
-        fit = Fit(schedules=chosen if is_narrowed else None, minutes=minutes)
         first, last = columns.bounds(start, before)
+        yield _Part(
+            segment=segment,
+            columns=columns,
+            first=first,
+            last=last,
+            fit=Fit(schedules=chosen if is_narrowed else None, minutes=minutes),
+        )
+
+
+def _find_page(
+    snapshot: Snapshot,
+    parts: Iterable[_Part],
+    criteria: SlotCriteria,
+    availability: Availability,
+) -> SlotPage:
+    """Return the page of the rows that fit."""
+    until = availability.until
+    pieces: list[tuple[SlotColumns, npt.NDArray[np.int64]]] = []
+    total = 0 if criteria.counted and not availability.outcomes else None
+    for part in parts:
+        columns, fit, first, last = part.columns, part.fit, part.first, part.last
         if first < last:
             until = min(until, columns.start_of(first))
         within = (first, last)
@@ -270,11 +315,60 @@ def _find_page(
             find = columns.last_rows if criteria.descending else columns.first_rows
             rows = find(*within, fit, criteria.count + 1)
         pieces.append((columns, rows))
+    return page_of(snapshot, pieces, criteria, total, _until(availability, until))
+
+
+def _find_page_of_units(
+    snapshot: Snapshot,
+    parts: Iterable[_Part],
+    criteria: SlotCriteria,
+    availability: Availability,
+    links: FirstTimesCache | None,
+) -> SlotPage:
+    """
+    Return the page of the units with a time that fits, each with the earliest.
+
+    Args:
+        snapshot: What is searched.
+        parts: The segments.
+        criteria: What the client looks for.
+        availability: What is missing.
+        links: What finds the first rows, where all schedules of a time type fit alike.
+    """
+    until = availability.until
+    found = FirstOfUnits(snapshot)
+    for part in parts:
+        columns, fit, first, last = part.columns, part.fit, part.first, part.last
+        if first == last:
+            continue
+        until = min(until, columns.start_of(first))
+        if links is None or fit.minutes is not None:
+            rows = columns.rows(first, last, fit)
+        else:
+            link = links.of(part.segment, columns, snapshot.schedules)
+            rows = link.rows(first, last, fit.schedules)
+        found.add(columns, rows)
+    shown = found.shown(
+        criteria.shown,
+        None if criteria.after is None else _order_of(criteria.after),
+        descending=criteria.descending,
+    )
+    units = found.units(shown, criteria.count + 1, descending=criteria.descending)
+    total = len(found) if criteria.counted and not availability.outcomes else None
+    page = page_of(
+        snapshot, found.pieces(units), criteria, total, _until(availability, until)
+    )
+    if page.next_after is None:
+        return page
+    shown[units[: criteria.count]] = True
+    return replace(page, next_shown=ShownUnits.of(snapshot.index, shown))
+
+
+def _until(availability: Availability, until: float) -> Availability:
     # Not `replace`, which takes longer than the rest of a short search's bookkeeping.
-    availability = Availability(
+    return Availability(
         version=availability.version, outcomes=availability.outcomes, until=until
     )
-    return page_of(snapshot, pieces, criteria, total, availability)
 
 
 @lru_cache(maxsize=_MOST_HOURS)
@@ -296,6 +390,10 @@ def _ceiling(instant: datetime) -> int:
     return seconds if instant.timestamp() == seconds else seconds + 1
 
 
+def _order_of(token: TimeslotToken) -> int:
+    return first_order(token.start) | schedule_rank(token.schedule)
+
+
 def _behind(
     snapshot: Snapshot,
     columns: SlotColumns,
@@ -307,7 +405,7 @@ def _behind(
     after = criteria.after
     if after is None:
         return first, last
-    order = first_order(after.start) | schedule_rank(after.schedule)
+    order = _order_of(after)
     low = int(np.searchsorted(columns.order, np.uint64(order), side="left"))
     high = int(np.searchsorted(columns.order, np.uint64(order), side="right"))
     # Nearly always one row: two schedules share a rank once in four thousand million;

@@ -124,6 +124,7 @@ class Selection:
         numbers: The numbers of the time types that fit.
         parts: The segments to search, and whether not all of their schedules fit.
         chosen: The schedules that fit, as packed bits; None when all do.
+        by_time_type: Of each time type, all schedules fit or none.
         units: The only units that can fit, or None when any can.
         sources: The only sources that can fit, or None when any can.
         lacking: The units that may have a time type that fits and could not be kept.
@@ -133,6 +134,7 @@ class Selection:
     numbers: Numbers
     parts: tuple[tuple[Segment, bool], ...]
     chosen: _PackedMask | None
+    by_time_type: bool
     units: frozenset[HsaId] | None
     sources: frozenset[SourceName] | None
     lacking: frozenset[HsaId]
@@ -154,6 +156,7 @@ def select(snapshot: Snapshot, selector: Selector) -> Selection:
         numbers=numbers,
         parts=parts,
         chosen=None if chosen is None else _PackedMask.of(chosen),
+        by_time_type=named is None,
         units=_units_asked_for(selector),
         sources=(
             frozenset.intersection(*selector.sources) if selector.sources else None

@@ -49,9 +49,13 @@ from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.operation.call import is_of_patient, refuse_query
 from fhir_gateway.web.personal_text import has_personal_number
 from fhir_gateway.web.proposal import Proposals
-from fhir_gateway.web.searching import cursor_text
 from fhir_gateway.web.slot import with_lacking_staff, with_unknown
-from fhir_gateway.web.slot_query import PARAMETERS, SlotSearchSchema, slot_criteria
+from fhir_gateway.web.slot_query import (
+    PARAMETERS,
+    SlotCursor,
+    SlotSearchSchema,
+    slot_criteria,
+)
 
 __all__ = ["Find"]
 
@@ -92,9 +96,9 @@ class Find:
             _parameters(wanted, criteria.selector),
         )
         next_url = None
-        if page.next_after is not None:
-            cursor = cursor_text(page.next_after.text)
-            next_url = self._url([*wanted.called, ("_cursor", cursor)])
+        cursor = SlotCursor.of(page)
+        if cursor is not None:
+            next_url = self._url([*wanted.called, ("_cursor", cursor.text)])
         return fhir_response(
             searchset(
                 self._entries(page),
