@@ -6,7 +6,7 @@ A create books; an update or patch moves (another slot) or cancels (status cance
 
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 
 from fhir_gateway.fhir.appointment_request import (
     appointment_request_from_resource,
@@ -27,12 +27,13 @@ from fhir_gateway.model.grant import Grant
 from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
 from fhir_gateway.web.appointment_commands import AppointmentCommands
-from fhir_gateway.web.appointment_patch import apply_patch
+from fhir_gateway.web.appointment_patch import apply_patch, patch_from_body
 from fhir_gateway.web.appointment_search import AppointmentSearch
 from fhir_gateway.web.appointment_view import AppointmentView
 from fhir_gateway.web.change_checks import Change
 from fhir_gateway.web.conditional_create import check_condition, create_once
 from fhir_gateway.web.exchange import (
+    FHIR_JSON,
     JSON_PATCH,
     check_accept,
     fhir_response,
@@ -154,7 +155,7 @@ class _Views:
 
     def patch(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
         check_accept()
-        operations = read_body(JSON_PATCH)
+        body = read_body(JSON_PATCH, FHIR_JSON)
         faults = Faults()
         with faults:
             refuse_parameters()
@@ -162,6 +163,10 @@ class _Views:
             condition = precondition()
         with faults:
             check_key()
+        with faults:
+            operations = patch_from_body(
+                body, is_json_patch=request.mimetype == JSON_PATCH
+            )
         faults.check()
         grant = grant_for_booking(self._gateway, id)
 
@@ -190,9 +195,7 @@ class _Views:
                     " again."
                 ) from error
 
-        return answer_once(
-            self._gateway, grant, operations, change, self._answer_present
-        )
+        return answer_once(self._gateway, grant, body, change, self._answer_present)
 
     def _change(
         self,

@@ -1,8 +1,9 @@
 """
-JSON Patch (RFC 6902) of an Appointment.
+Patches of an Appointment: JSON Patch (RFC 6902), and FHIRPath Patch (FHIR R4) by it.
 """
 
 import re
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any, Final
 
@@ -10,21 +11,63 @@ import jsonpatch
 import jsonpointer
 import orjson
 
+from fhir_gateway.fhir.fhirpath_patch import (
+    FhirPathOperation,
+    NoFhirPathPatch,
+    NotApplicable,
+    json_patch_operation,
+    operations_from_parameters,
+)
 from fhir_gateway.fhir.limits import MOST_JSON_BYTES, MOST_PATCH_OPERATIONS
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.fhir.reference import own_id
 
-__all__ = ["apply_patch"]
+__all__ = ["Patch", "apply_patch", "patch_from_body"]
+
+Patch = Sequence[dict[str, Any] | FhirPathOperation]
+"""The operations of a patch, of one of the two kinds."""
 
 # RFC 6901, 3.
 _POINTER: Final = re.compile(r"(?:/(?:[^~/]|~[01])*+)*+")
 
 
+def patch_from_body(body: object, *, is_json_patch: bool) -> Patch:
+    """
+    Return the patch in a body.
+
+    Raises:
+        Problem: 400 when it is not a patch, 422 when it is too long.
+    """
+    operations: Patch
+    if is_json_patch:
+        if not isinstance(body, list) or not all(
+            isinstance(each, dict) for each in body
+        ):
+            raise _not_a_patch()
+        operations = body
+    else:
+        try:
+            operations = operations_from_parameters(body)
+        except NoFhirPathPatch as error:
+            raise Problem(
+                [
+                    Issue(
+                        code="structure",
+                        diagnostics=f"The body is not a FHIRPath Patch: {error}.",
+                    )
+                ],
+                kind=ProblemKind.MALFORMED,
+            ) from error
+    if len(operations) > MOST_PATCH_OPERATIONS:
+        raise _cannot_apply(f"A patch has at most {MOST_PATCH_OPERATIONS} operations.")
+    return operations
+
+
 def apply_patch(
-    appointment: dict[str, Any], operations: object, base_url: str
+    appointment: dict[str, Any], operations: Patch, base_url: str
 ) -> dict[str, Any]:
     """
-    Return an appointment with a JSON Patch (RFC 6902) applied.
+    Return an appointment with a patch applied.
 
     When the slot changes, the appointment's own times and actors are removed, so that a
     patch can name the slot alone.
@@ -58,29 +101,46 @@ def _slot_id(appointment: dict[str, Any], base_url: str) -> str | None:
     return None
 
 
-def _apply(appointment: dict[str, Any], operations: object) -> object:
-    if not isinstance(operations, list) or not all(
-        isinstance(each, dict) for each in operations
-    ):
-        raise _not_a_patch()
-    if len(operations) > MOST_PATCH_OPERATIONS:
-        raise _cannot_apply(f"A patch has at most {MOST_PATCH_OPERATIONS} operations.")
+def _apply(appointment: dict[str, Any], operations: Patch) -> object:
     patched: object = deepcopy(appointment)
     # The region's own texts may be long; a patch may add at most a body's limit.
     most = len(orjson.dumps(appointment)) + MOST_JSON_BYTES
-    number = 0
+    for number, operation in enumerate(operations, 1):
+        patched = (
+            _with_fhirpath(patched, operation, number)
+            if isinstance(operation, FhirPathOperation)
+            else _with_json(patched, operation, number)
+        )
+        # A few copies of copies would fill the memory.
+        if len(orjson.dumps(patched)) > most:
+            raise _cannot_apply("The patch makes the appointment too large.")
+    return patched
+
+
+def _with_fhirpath(
+    patched: object, operation: FhirPathOperation, number: int
+) -> object:
+    if not isinstance(patched, dict):
+        raise TypeError("a FHIRPath Patch leaves a resource")
     try:
-        for number, operation in enumerate(operations, 1):
-            if not all(
-                isinstance(pointer, str) and _POINTER.fullmatch(pointer)
-                for name, pointer in operation.items()
-                if name in ("path", "from")
-            ):
-                raise _not_a_patch(f" Operation {number} has no path such as /status.")
-            patched = jsonpatch.apply_patch(patched, [operation], in_place=True)
-            # A few copies of copies would fill the memory.
-            if len(orjson.dumps(patched)) > most:
-                raise _cannot_apply("The patch makes the appointment too large.")
+        for each in json_patch_operation(patched, operation):
+            patched = jsonpatch.apply_patch(patched, [each], in_place=True)
+    except NotApplicable as error:
+        raise _cannot_apply(
+            f"Operation {number} of the patch cannot be applied: {error}."
+        ) from error
+    return patched
+
+
+def _with_json(patched: object, operation: dict[str, Any], number: int) -> object:
+    if not all(
+        isinstance(pointer, str) and _POINTER.fullmatch(pointer)
+        for name, pointer in operation.items()
+        if name in ("path", "from")
+    ):
+        raise _not_a_patch(f" Operation {number} has no path such as /status.")
+    try:
+        changed: object = jsonpatch.apply_patch(patched, [operation], in_place=True)
     except jsonpatch.InvalidJsonPatch as error:
         raise _not_a_patch() from error
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as error:
@@ -90,7 +150,7 @@ def _apply(appointment: dict[str, Any], operations: object) -> object:
         ) from error
     except (TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:
         raise _not_a_patch() from error
-    return patched
+    return changed
 
 
 def _not_a_patch(further: str = "") -> Problem:

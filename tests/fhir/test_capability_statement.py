@@ -74,7 +74,7 @@ def resources(*given: ResourceCapability) -> list[dict[str, object]]:
         },
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
-        "patchFormat": ["application/json-patch+json"],
+        "patchFormat": ["application/json-patch+json", "application/fhir+json"],
         "rest": [{"mode": "server"}],
     }
     return found

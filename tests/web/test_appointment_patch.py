@@ -475,12 +475,13 @@ def test_a_patch_that_cannot_be_done_is_refused(
 
 
 @pytest.mark.parametrize(
-    "content_type", [FHIR_JSON, "application/json", "application/xml", ""]
+    "content_type",
+    ["application/json", "application/merge-patch+json", "application/xml", ""],
 )
 def test_another_kind_of_patch_is_refused(
     client: FlaskClient, content_type: str, number: str
 ) -> None:
-    """A patch that is not sent as JSON Patch is refused with what to send."""
+    """A patch of a kind that is not R4's, or of no stated kind, is refused."""
     body = booked(client, "norr", number)
 
     response = client.patch(
@@ -493,7 +494,7 @@ def test_another_kind_of_patch_is_refused(
         415,
         issue(
             "not-supported",
-            f"Send the body as {JSON_PATCH}, in UTF-8.",
+            f"Send the body as {FHIR_JSON} or {JSON_PATCH}, in UTF-8.",
             location="http.Content-Type",
         ),
     )

@@ -46,7 +46,10 @@ def test_the_statement_says_what_it_is_of(statement: dict[str, Any]) -> None:
     assert statement["implementation"]["url"] == BASE_URL
     assert statement["fhirVersion"] == "4.0.1"
     assert statement["format"] == ["application/fhir+json", "json"]
-    assert statement["patchFormat"] == ["application/json-patch+json"]
+    assert statement["patchFormat"] == [
+        "application/json-patch+json",
+        "application/fhir+json",
+    ]
 
 
 def test_every_type_is_declared(statement: dict[str, Any]) -> None:
