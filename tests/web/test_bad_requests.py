@@ -186,8 +186,9 @@ def test_any_count_is_taken_or_refused(
     "name",
     [
         *("_has:Slot:schedule:status", "_revinclude", "_filter", "_query", "_text"),
-        *("_id", "_lastUpdated", "_elements", "_summary", "_contained", "_list"),
-        *("start:missing", "service-type:not", "schedule:Schedule", "patient", "_type"),
+        *("_content", "_security", "_elements", "_summary", "_contained", "_list"),
+        *("start:missing", "service-type:above", "schedule:Schedule", "patient"),
+        "_type",
         "schedule.actor:Location.name",
     ],
 )
