@@ -8,7 +8,7 @@ So one comparison of a column finds the first rows of all time types.
 
 import threading
 import zlib
-from base64 import b32decode, b32encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -25,12 +25,15 @@ __all__ = ["FirstOfUnits", "FirstTimes", "FirstTimesCache", "ShownUnits"]
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-_NO_TIME: Final = np.iinfo(np.uint64).max
+_LAST: Final = np.iinfo(np.uint64).max
 # A country has thousands of units; this many bytes have half a million bits.
 _MOST_BYTES: Final = 65_536
 # A URL with ten digits may be refused, since they may be a person's number.
-_LETTERS_ONLY: Final = str.maketrans("234567", "abcdef")
-_LETTERS_AND_DIGITS: Final = str.maketrans("abcdef234567", "234567======")
+_LETTERS_ONLY: Final = str.maketrans("0123456789", "ghijklmnop")
+# A digit, or any blank that `fromhex` skips, is in no text of this server's.
+_LETTERS_AND_DIGITS: Final = str.maketrans(
+    "ghijklmnop0123456789 \t\n\r\f\v", "0123456789----------------"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,8 @@ class ShownUnits:
     @property
     def text(self) -> str:
         """Return the units as a text for a URL."""
-        packed = b32encode(self.directory + zlib.compress(self.bits)).decode()
-        return packed.rstrip("=").translate(_LETTERS_ONLY)
+        packed = self.directory + zlib.compress(self.bits, zlib.Z_BEST_SPEED)
+        return packed.hex().translate(_LETTERS_ONLY)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -74,8 +77,7 @@ class ShownUnits:
         Raises:
             ValueError: The text is of nobody's making.
         """
-        padding = "=" * (-len(text) % 8)
-        packed = b32decode(text.translate(_LETTERS_AND_DIGITS) + padding)
+        packed = bytes.fromhex(text.translate(_LETTERS_AND_DIGITS))
         reader = zlib.decompressobj()
         try:
             bits = reader.decompress(packed[FINGERPRINT_BYTES:], _MOST_BYTES)
@@ -121,7 +123,8 @@ class FirstTimes:
             has_any &= schedules.take(self._last_schedule)
         missing = int(np.count_nonzero(has_any))
         found: list[Rows] = []
-        at, chunk = first, FIRST_CHUNK
+        # Most often that many rows have the first ones of all.
+        at, chunk = first, max(FIRST_CHUNK, 8 * missing)
         while missing > 0 and at < last:
             until = min(last, at + chunk)
             rows = np.flatnonzero(self._earlier[at:until] < first) + at
@@ -156,42 +159,59 @@ class FirstTimesCache:
         return known[1]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FirstOfUnits:
     """
-    Collects the first row of each unit, segment by segment.
+    The first row of each unit, earliest first; one place for each in every column.
 
-    Args:
-        snapshot: What is searched.
+    Attributes:
+        columns: The columns that have the rows.
+        index: What numbers the units.
+        unit: The units.
+        order: When their rows begin, and their schedules' ranks.
+        piece: Which of the columns have the rows.
+        row: The rows.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._schedules = snapshot.schedules
-        self._index = snapshot.index
-        size = self._index.unit_count
-        self._order = np.full(size, _NO_TIME, dtype=np.uint64)
-        self._row = np.zeros(size, dtype=np.int64)
-        self._piece = np.zeros(size, dtype=np.int32)
-        self._pieces: list[SlotColumns] = []
+    columns: Sequence[SlotColumns]
+    index: OfferingIndex
+    unit: npt.NDArray[np.int32]
+    order: npt.NDArray[np.uint64]
+    piece: npt.NDArray[np.int64]
+    row: Rows
 
-    def add(self, columns: SlotColumns, rows: Rows) -> None:
-        """Add rows that fit, in their order."""
-        offering = self._schedules.offering[columns.schedule[rows]]
-        unit = self._index.unit_of[offering]
-        first = np.full(len(self._order), -1, dtype=np.int64)
-        # Of several values for one place the last stays.
-        first[unit[::-1]] = rows[::-1]
-        units = np.flatnonzero(first >= 0)
-        rows = first[units]
-        order = columns.order[rows]
-        is_earlier = order < self._order[units]
-        units, rows = units[is_earlier], rows[is_earlier]
-        self._order[units] = order[is_earlier]
-        self._row[units] = rows
-        self._piece[units] = len(self._pieces)
-        self._pieces.append(columns)
+    @classmethod
+    def of(cls, snapshot: Snapshot, pieces: Sequence[tuple[SlotColumns, Rows]]) -> Self:
+        """Return the first rows among those that fit, segment by segment in order."""
+        index = snapshot.index
+        columns = [each for each, _ in pieces]
+        row = _joined([rows for _, rows in pieces], np.int64)
+        order = _joined([each.order[rows] for each, rows in pieces], np.uint64)
+        schedule = _joined([each.schedule[rows] for each, rows in pieces], np.int32)
+        piece = np.repeat(np.arange(len(pieces)), [len(rows) for _, rows in pieces])
+        unit = index.unit_of[snapshot.schedules.offering[schedule]]
+        if len(pieces) > 1:
+            earliest = np.full(index.unit_count, _LAST, dtype=np.uint64)
+            np.minimum.at(earliest, unit, order)
+            kept = np.flatnonzero(order == earliest[unit])
+            kept = kept[np.argsort(order[kept], kind="stable")]
+        else:
+            kept = np.arange(len(row))
+        # Of several values for one place the last stays: here a unit's first.
+        place = np.empty(index.unit_count, dtype=np.int64)
+        place[unit[kept[::-1]]] = kept[::-1]
+        kept = kept[place[unit[kept]] == kept]
+        return cls(
+            columns=columns,
+            index=index,
+            unit=unit[kept],
+            order=order[kept],
+            piece=piece[kept],
+            row=row[kept],
+        )
 
     def __len__(self) -> int:
-        return int(np.count_nonzero(self._order != _NO_TIME))
+        return len(self.unit)
 
     def shown(
         self, units: ShownUnits | None, after: int | None, *, descending: bool
@@ -205,29 +225,36 @@ class FirstOfUnits:
                 cursor is of another directory: a unit has come or gone since.
             descending: The unit with the latest first time comes first.
         """
-        known = None if units is None else units.mask(self._index)
+        known = None if units is None else units.mask(self.index)
         if known is not None:
             return known
-        if after is None:
-            return np.zeros(len(self._order), dtype=np.bool_)
-        place = np.uint64(after)
-        return self._order >= place if descending else self._order <= place
+        shown = np.zeros(self.index.unit_count, dtype=np.bool_)
+        if after is not None:
+            place = np.uint64(after)
+            is_before = self.order >= place if descending else self.order <= place
+            shown[self.unit[is_before]] = True
+        return shown
 
-    def units(self, shown: Mask, count: int, *, descending: bool) -> Rows:
-        """Return the next units, at most so many, in the order of their first times."""
-        units = np.flatnonzero((self._order != _NO_TIME) & ~shown)
-        by_order = np.argsort(self._order[units], kind="stable")
-        return units[by_order[::-1] if descending else by_order][:count]
+    def next_places(self, shown: Mask, count: int, *, descending: bool) -> Rows:
+        """Return the places of the next units, at most so many, in their order."""
+        places = np.flatnonzero(~shown[self.unit])
+        return (places[::-1] if descending else places)[:count]
 
-    def pieces(self, units: Rows) -> list[tuple[SlotColumns, Rows]]:
-        """Return the first rows of units, segment by segment."""
-        piece, row = self._piece[units], self._row[units]
-        if len(self._pieces) == 1:
-            return [(self._pieces[0], row)]
+    def rows(self, places: Rows) -> list[tuple[SlotColumns, Rows]]:
+        """Return the rows at places, segment by segment."""
+        piece, row = self.piece[places], self.row[places]
         return [
-            (self._pieces[number], row[piece == number])
+            (self.columns[number], row[piece == number])
             for number in np.unique(piece).tolist()
         ]
+
+
+def _joined(
+    parts: Sequence[npt.NDArray[Any]], kind: type[np.generic]
+) -> npt.NDArray[Any]:
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if parts else np.empty(0, dtype=kind)
 
 
 def _renumbered(values: npt.NDArray[np.int32]) -> npt.NDArray[np.integer[Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -237,12 +237,12 @@ class SlotSearch:
         return snapshot
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Part:
+class _Part(NamedTuple):
     """
     A segment to search.
 
     Attributes:
+        segment: Its name.
         columns: Its rows.
         first: The first row within the time that the client looks for.
         last: The row to stop before.
@@ -336,7 +336,7 @@ def _find_page_of_units(
         links: What finds the first rows, where all schedules of a time type fit alike.
     """
     until = availability.until
-    found = FirstOfUnits(snapshot)
+    pieces: list[tuple[SlotColumns, npt.NDArray[np.int64]]] = []
     for part in parts:
         columns, fit, first, last = part.columns, part.fit, part.first, part.last
         if first == last:
@@ -347,20 +347,23 @@ def _find_page_of_units(
         else:
             link = links.of(part.segment, columns, snapshot.schedules)
             rows = link.rows(first, last, fit.schedules)
-        found.add(columns, rows)
+        pieces.append((columns, rows))
+    found = FirstOfUnits.of(snapshot, pieces)
     shown = found.shown(
         criteria.shown,
         None if criteria.after is None else _order_of(criteria.after),
         descending=criteria.descending,
     )
-    units = found.units(shown, criteria.count + 1, descending=criteria.descending)
+    places = found.next_places(
+        shown, criteria.count + 1, descending=criteria.descending
+    )
     total = len(found) if criteria.counted and not availability.outcomes else None
     page = page_of(
-        snapshot, found.pieces(units), criteria, total, _until(availability, until)
+        snapshot, found.rows(places), criteria, total, _until(availability, until)
     )
     if page.next_after is None:
         return page
-    shown[units[: criteria.count]] = True
+    shown[found.unit[places[: criteria.count]]] = True
     return replace(page, next_shown=ShownUnits.of(snapshot.index, shown))
 
 

@@ -322,10 +322,13 @@ def test_nothing_is_counted_where_a_part_is_missing(world: World) -> None:
     [
         pytest.param("", id="empty"),
         pytest.param("1", id="a digit"),
-        pytest.param("ABCDEFGH", id="no set"),
+        pytest.param("abcdefgh", id="no set"),
+        pytest.param(
+            ShownUnits(b"123456", b"\x80").text.replace("g", "0"), id="with digits"
+        ),
         pytest.param("å", id="another alphabet"),
         pytest.param(
-            ShownUnits(b"123456", b"\x80").text + "AAAAAAAA", id="something behind it"
+            ShownUnits(b"123456", b"\x80").text + "gggg", id="something behind it"
         ),
         pytest.param(ShownUnits(b"123456", bytes(70_000)).text, id="very many units"),
     ],
@@ -350,4 +353,4 @@ def test_five_thousand_units_fit_into_a_cursor() -> None:
     """The set of half the units of a country stays within the limit of a cursor."""
     shown = np.random.default_rng(1).random(5_000) < 0.5
 
-    assert len(ShownUnits(b"123456", np.packbits(shown).tobytes()).text) < 1_200
+    assert len(ShownUnits(b"123456", np.packbits(shown).tobytes()).text) < 1_400
