@@ -48,6 +48,7 @@ from fhir_gateway.web.slot_query import (
     SlotQuery,
     SlotSearchSchema,
     slot_criteria,
+    statuses_of,
 )
 
 __all__ = ["slot_routes", "with_lacking_staff", "with_unknown"]
@@ -136,7 +137,7 @@ class _Search:
         if query.practitioner or _shows_staff(query):
             page = with_lacking_staff(page, of_any_unit=bool(query.practitioner))
         issues = issues_of_understood(understood)
-        statuses = query.status
+        statuses = statuses_of(query)
         if not can_be_found(statuses, _FOUND):
             return page.without_any(), [*issues, _ONLY_FREE]
         page, unknown = with_unknown(search, page, criteria, PARAMETERS)

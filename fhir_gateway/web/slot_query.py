@@ -5,6 +5,7 @@ The search for slots: its parameters, and the criteria that their values mean.
 from dataclasses import dataclass
 from typing import Final, Self
 
+from fhir_gateway.fhir.appointment_search import MissingParameter
 from fhir_gateway.fhir.include_graph import Include
 from fhir_gateway.fhir.near import NearParameter
 from fhir_gateway.fhir.search_parameters import (
@@ -62,10 +63,12 @@ __all__ = [
     "SlotSearchSchema",
     "Tokens",
     "slot_criteria",
+    "statuses_of",
     "time_type_criteria",
     "units_from_ids",
 ]
 
+_STATUSES: Final = tuple(status.value for status in SlotStatus)
 _R4: Final = "http://hl7.org/fhir/SearchParameter/"
 PARAMETERS: Final = {
     "time_types": "service-type",
@@ -136,10 +139,19 @@ class SlotQuery:
         cursor: Where the page before ends.
     """
 
+    id: Tokens = ()
     service_type: Tokens = ()
+    service_type_not: Tokens = ()
+    no_service_type: bool | None = None
     start: DateBounds = ANY_INSTANT
+    no_start: bool | None = None
+    end: DateBounds = ANY_INSTANT
+    no_end: bool | None = None
     status: Tokens = ()
+    status_not: Tokens = ()
+    no_status: bool | None = None
     schedule: Ids = ()
+    no_schedule: bool | None = None
     location: Ids = ()
     healthcare_service: Ids = ()
     practitioner: Ids = ()
@@ -161,6 +173,12 @@ class SlotSearchSchema(SearchSchema[SlotQuery]):
     """The parameters of a search for slots."""
 
     query = SlotQuery
+    id = TokenParameter(
+        data_key="_id",
+        is_system=lambda _: False,
+        definition=f"{_R4}Resource-id",
+        documentation="The slot's id; a free slot only.",
+    )
     service_type = TokenParameter(
         data_key="service-type",
         definition=f"{_R4}Slot-service-type",
@@ -171,6 +189,10 @@ class SlotSearchSchema(SearchSchema[SlotQuery]):
         ),
         is_system=is_system_of_time_types,
     )
+    service_type_not = TokenParameter(
+        data_key="service-type:not", is_system=is_system_of_time_types
+    )
+    no_service_type = MissingParameter(data_key="service-type:missing")
     start = DateParameter(
         definition=f"{_R4}Slot-start",
         documentation=(
@@ -178,13 +200,27 @@ class SlotSearchSchema(SearchSchema[SlotQuery]):
             " found."
         ),
     )
+    no_start = MissingParameter(data_key="start:missing")
+    end = DateParameter(
+        definition=f"{_R4}Slot-end",
+        documentation=(
+            "The slot ends within (of R6). With start it says that the slot lies wholly"
+            " within a time."
+        ),
+    )
+    no_end = MissingParameter(data_key="end:missing")
     status = TokenParameter(
-        codes=[status.value for status in SlotStatus],
+        codes=_STATUSES,
         system=SLOT_STATUS,
         definition=f"{_R4}Slot-status",
         documentation="Only free slots are found.",
     )
+    status_not = TokenParameter(
+        data_key="status:not", codes=_STATUSES, system=SLOT_STATUS
+    )
+    no_status = MissingParameter(data_key="status:missing")
     schedule = ReferenceParameter(target="Schedule", definition=f"{_R4}Slot-schedule")
+    no_schedule = MissingParameter(data_key="schedule:missing")
     location = ReferenceParameter(
         target="Location",
         data_key="schedule.actor:Location",
@@ -252,6 +288,7 @@ def slot_criteria(query: SlotQuery, vocabulary: Vocabulary) -> SlotCriteria:
     return SlotCriteria(
         selector=Selector(
             time_types=time_type_criteria(query.service_type, vocabulary),
+            other_time_types=time_type_criteria(query.service_type_not, vocabulary),
             units=units_from_ids(query.location),
             offerings=query.healthcare_service,
             schedules=query.schedule,
@@ -262,6 +299,9 @@ def slot_criteria(query: SlotQuery, vocabulary: Vocabulary) -> SlotCriteria:
         ),
         start=query.start.start,
         before=query.start.before,
+        ends_from=query.end.start,
+        ends_before=query.end.before,
+        times=_times(query),
         hours=_hours(query),
         descending=query.sort == "-start",
         count=query.count,
@@ -270,6 +310,48 @@ def slot_criteria(query: SlotQuery, vocabulary: Vocabulary) -> SlotCriteria:
         shown=None if query.cursor is None else query.cursor.shown,
         counted=query.total != "none",
     )
+
+
+def statuses_of(query: SlotQuery) -> Tokens:
+    """Return the statuses to find; R4's `:not` stands for all others."""
+    if not query.status_not:
+        return query.status
+    others = (
+        tuple(
+            Token(None, status)
+            for status in _STATUSES
+            if status not in {token.code for token in group}
+        )
+        for group in query.status_not
+    )
+    return (*query.status, *others)
+
+
+def _times(query: SlotQuery) -> frozenset[TimeslotToken] | None:
+    """Return the only times to find: none where an element that all have is missing."""
+    absent = (
+        *(query.no_service_type, query.no_start, query.no_end),
+        *(query.no_status, query.no_schedule),
+    )
+    if any(absent):
+        return frozenset()
+    if not query.id:
+        return None
+    return frozenset.intersection(
+        *(
+            frozenset(
+                time for token in group if (time := _timeslot(token.code)) is not None
+            )
+            for group in query.id
+        )
+    )
+
+
+def _timeslot(text: str | None) -> TimeslotToken | None:
+    try:
+        return TimeslotToken.parse(text or "")
+    except ValueError:
+        return None
 
 
 def _hours(query: SlotQuery) -> WeeklyHours | None:

@@ -187,7 +187,7 @@ def test_any_count_is_taken_or_refused(
     [
         *("_has:Slot:schedule:status", "_revinclude", "_filter", "_query", "_text"),
         *("_content", "_security", "_elements", "_summary", "_contained", "_list"),
-        *("start:missing", "service-type:above", "schedule:Schedule", "patient"),
+        *("start:text", "service-type:above", "schedule:Schedule", "patient"),
         "_type",
         "schedule.actor:Location.name",
     ],
@@ -312,7 +312,7 @@ _NAMES = st.sampled_from(
         *("schedule.actor:Location", "schedule.actor:Practitioner", "_count", "_sort"),
         *("schedule.actor:HealthcareService", "_include", "_include:iterate", "date"),
         *("_cursor", "_total", "_format", "patient.identifier", "_pretty", "x", ""),
-        *(_NUMBER, "Provmarkör", "start:missing", "a" * 300, "\x00", "\ud7ff", "%"),
+        *(_NUMBER, "Provmarkör", "start:text", "a" * 300, "\x00", "\ud7ff", "%"),
     ]
 )
 _VALUES = st.text(max_size=20) | st.sampled_from(

@@ -8,7 +8,7 @@ generated from; and an understood parameter narrows a search exactly as it says.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -20,6 +20,7 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fhir_gateway.model.timekeeping import now
 from fhir_gateway.web.directory import HealthcareServiceSearchSchema
 from fhir_gateway.web.slot_query import SlotSearchSchema
 
@@ -245,6 +246,48 @@ def at_times(draw: st.DrawFn) -> Filter:
 
 
 @st.composite
+def ending(draw: st.DrawFn) -> Filter:
+    """Return a filter by when slots end, in the days that the regions list."""
+    hours = draw(st.integers(-24, 24 * 20))
+    limit = now().replace(minute=0, second=0, microsecond=0) + timedelta(hours=hours)
+    prefix, fits = draw(
+        st.sampled_from(
+            [
+                ("lt", datetime.__lt__),
+                ("le", datetime.__le__),
+                ("ge", datetime.__ge__),
+                ("gt", datetime.__gt__),
+            ]
+        )
+    )
+    return Filter(
+        "end",
+        f"{prefix}{limit.isoformat()}",
+        lambda slot, _: fits(datetime.fromisoformat(slot["end"]), limit),
+    )
+
+
+@st.composite
+def of_other_services(draw: st.DrawFn) -> Filter:
+    """Return a filter by what slots are not for."""
+    codes = draw(
+        st.sets(st.sampled_from(["72791000052103", "TT-GRUPP", "x"]), min_size=1)
+    )
+    return Filter(
+        "service-type:not",
+        ",".join(sorted(codes)),
+        lambda slot, _: (
+            not codes
+            & {
+                coding["code"]
+                for concept in slot["serviceType"]
+                for coding in concept["coding"]
+            }
+        ),
+    )
+
+
+@st.composite
 def near_places(draw: st.DrawFn) -> Filter:
     """Return a filter by distance from somewhere in Sweden."""
     latitude = draw(st.integers(5500, 6900)) / 100
@@ -326,7 +369,12 @@ def _whole(client: FlaskClient) -> Orders:
 
 @given(
     filters=st.lists(
-        of_regions() | on_days() | at_times() | near_places(), min_size=1, max_size=4
+        st.one_of(
+            *(of_regions(), on_days(), at_times(), near_places()),
+            *(ending(), of_other_services()),
+        ),
+        min_size=1,
+        max_size=4,
     ),
     count=st.sampled_from([300, 1000]),
     order=st.sampled_from(["start", "-start"]),

@@ -332,9 +332,9 @@ def test_a_status_that_no_appointment_ever_has_is_said_to_find_none(
         *(
             (kind, f"service-type:{each}")
             for kind in _SEARCHES
-            for each in ("not", "text")
+            for each in ("above", "of-type")
         ),
-        ("Slot", "start:missing"),
+        ("Slot", "start:text"),
         ("Slot", "schedule:Schedule"),
         ("Slot", "schedule.actor:Location.name"),
         ("Slot", "schedule.actor:Location.near:below"),

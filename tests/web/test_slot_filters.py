@@ -4,7 +4,7 @@ Slot search-type, narrowed by where, by which region and by the clock on the wal
 https://hl7.org/fhir/R4/search.html
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -155,6 +155,131 @@ def test_pages_backwards_in_time_keep_to_the_hours(client: FlaskClient) -> None:
 
     assert backwards == [slot["id"] for slot in reversed(forwards)]
     assert backwards
+
+
+def ends(slot: dict[str, Any]) -> datetime:
+    """Return when a slot ends."""
+    return datetime.fromisoformat(slot["end"])
+
+
+@pytest.mark.parametrize("sort", ["start", "-start"])
+def test_a_slot_lies_wholly_within_a_time(client: FlaskClient, sort: str) -> None:
+    """With start and end, only slots that begin and end within are found."""
+    everything = slots(client, ("_sort", sort))
+    longest = max(everything, key=lambda slot: ends(slot) - begins(slot))
+    begin, end = begins(longest), ends(longest)
+
+    def found(until: datetime) -> list[str]:
+        window = (
+            ("start", f"ge{begin.isoformat()}"),
+            ("end", f"le{until.isoformat()}"),
+            ("_sort", sort),
+        )
+        return [slot["id"] for slot in slots(client, *window)]
+
+    expected = [
+        slot["id"] for slot in everything if begins(slot) >= begin and ends(slot) <= end
+    ]
+    assert longest["id"] in expected
+    assert found(end) == expected
+    assert longest["id"] not in found(end - timedelta(seconds=1))
+
+
+def test_slots_that_end_later(client: FlaskClient) -> None:
+    """Without a start, the end alone narrows."""
+    everything = slots(client)
+    limit = ends(everything[len(everything) // 2])
+
+    found = slots(client, ("end", f"gt{limit.isoformat()}"))
+
+    assert [slot["id"] for slot in found] == [
+        slot["id"] for slot in everything if ends(slot) > limit
+    ]
+    assert 0 < len(found) < len(everything)
+
+
+def test_slots_by_their_ids(client: FlaskClient) -> None:
+    """Free slots are found by id, other ids find nothing, and other filters hold."""
+    some = slots(client, ("service-type", _CODE))[::50]
+    ids = [slot["id"] for slot in some]
+    listed = ("_id", ",".join([*ids, "x", "SE1-1.aaaaaaaa.bbbbbbbb.1.1"]))
+
+    assert [slot["id"] for slot in slots(client, listed)] == ids
+    assert slots(client, listed, ("_id", ids[1])) == [some[1]]
+    assert slots(client, listed, ("start", f"gt{some[-1]['start']}")) == []
+    of_units = slots(client, listed, ("first-per", "unit"))
+    assert [unit_of(slot) for slot in of_units] == list(
+        dict.fromkeys(unit_of(slot) for slot in some)
+    )
+    assert slots(client, ("_id", "x")) == []
+
+
+def codes_of(slot: dict[str, Any]) -> set[str]:
+    """Return the codes of a slot's service types."""
+    return {
+        coding["code"]
+        for concept in slot["serviceType"]
+        for coding in concept["coding"]
+    }
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param([_CODE], id="a shared code"),
+        pytest.param([f"http://snomed.info/sct|{_CODE},TT-GRUPP"], id="one of two"),
+        pytest.param([_CODE, "TT-GRUPP"], id="each of two"),
+        pytest.param(["nothing"], id="an unknown code"),
+    ],
+)
+def test_slots_that_are_not_for_a_service(
+    client: FlaskClient, given: list[str]
+) -> None:
+    """With :not, all slots are found but those that have one of the codes."""
+    without = {code.rpartition("|")[2] for each in given for code in each.split(",")}
+
+    found = slots(client, *(("service-type:not", each) for each in given))
+
+    assert [slot["id"] for slot in found] == [
+        slot["id"] for slot in slots(client) if not codes_of(slot) & without
+    ]
+    assert found
+
+
+def test_not_busy_is_free_and_not_all_that_is_not_busy(client: FlaskClient) -> None:
+    """With status:not, free slots are found; the answer says that others are not."""
+    free = search(client, ("_count", "5"))
+    found = search(client, ("_count", "5"), ("status:not", "busy"))
+    others = "busy,busy-unavailable,busy-tentative,entered-in-error"
+    exact = search(client, ("_count", "5"), ("status:not", others))
+
+    assert ids_in(found) == ids_in(exact) == ids_in(free)
+    assert exact["total"] == free["total"]
+    assert "total" not in found
+    assert found["entry"][-1]["resource"]["issue"][0]["location"] == ["http.status"]
+    assert ids_in(search(client, ("status:not", "free"))) == []
+
+
+def ids_in(bundle: dict[str, Any]) -> list[str]:
+    """Return the ids of the slots of a page."""
+    return [
+        entry["resource"]["id"]
+        for entry in bundle.get("entry", ())
+        if entry["search"]["mode"] == "match"
+    ]
+
+
+@pytest.mark.parametrize("name", ["service-type", "start", "end", "status", "schedule"])
+def test_no_element_of_a_slot_is_missing(client: FlaskClient, name: str) -> None:
+    """Every slot has each searched element: none is without, and all are with."""
+    everything = search(client, ("_count", "1"))
+
+    without = search(client, (f"{name}:missing", "true"))
+    with_it = search(client, (f"{name}:missing", "false"), ("_count", "1"))
+
+    assert (without["total"], "entry" in without) == (0, False)
+    assert with_it["total"] == everything["total"]
+    assert ids_in(with_it) == ids_in(everything)
 
 
 @pytest.mark.parametrize("sort", ["start", "-start"])

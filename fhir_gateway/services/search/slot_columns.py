@@ -49,15 +49,31 @@ class Fit:
     Attributes:
         schedules: Which schedules do, by number; None when all do.
         minutes: In which minutes of the Swedish week a time may begin; None for any.
+        ends_from: The time has ended at this second or later.
+        ends_before: The time has ended earlier than this second.
+        times: The only times that do: schedule, start and length of each.
     """
 
     schedules: npt.NDArray[np.bool_] | None = None
     minutes: npt.NDArray[np.bool_] | None = None
+    ends_from: int | None = None
+    ends_before: int | None = None
+    times: frozenset[tuple[int, int, int]] | None = None
 
     @property
     def is_all(self) -> bool:
         """Return whether every row fits."""
-        return self.schedules is None and self.minutes is None
+        return self.schedules is None and not self.is_of_rows
+
+    @property
+    def is_of_rows(self) -> bool:
+        """Return whether one row of a schedule can fit and another not."""
+        return not (
+            self.minutes is None
+            and self.ends_from is None
+            and self.ends_before is None
+            and self.times is None
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -223,7 +239,41 @@ class SlotColumns:
         if fit.minutes is not None:
             begins = self.order[first:last] >> np.uint64(_RANK_BITS)
             fitting = fitting & fit.minutes[minutes_of_week(begins)]
+        if fit.ends_from is not None or fit.ends_before is not None:
+            begins = self.order[first:last] >> np.uint64(_RANK_BITS)
+            ends = begins + self.length[first:last]
+            if fit.ends_from is not None:
+                fitting = fitting & (ends >= np.uint64(max(0, fit.ends_from)))
+            if fit.ends_before is not None:
+                fitting = fitting & (ends < np.uint64(max(0, fit.ends_before)))
+        if fit.times is not None:
+            fitting = self._are_among(first, fitting, fit.times)
         return fitting
+
+    def _are_among(
+        self,
+        first: int,
+        fitting: npt.NDArray[np.bool_],
+        times: frozenset[tuple[int, int, int]],
+    ) -> npt.NDArray[np.bool_]:
+        """Return which of the fitting rows from `first` on are among some times."""
+        rows = np.flatnonzero(fitting)
+        begins = self.order[first + rows] >> np.uint64(_RANK_BITS)
+        wanted = np.array([start for _, start, _ in times], dtype=np.uint64)
+        rows = rows[np.isin(begins, wanted)]
+        place = (self.schedule, self.order, self.length)
+        kept = [
+            row
+            for row, schedule, order, length in zip(
+                rows.tolist(),
+                *(column[first + rows].tolist() for column in place),
+                strict=True,
+            )
+            if (schedule, order >> _RANK_BITS, length) in times
+        ]
+        among = np.zeros_like(fitting)
+        among[kept] = True
+        return among
 
 
 EMPTY: Final = SlotColumns(

@@ -2,7 +2,7 @@
 The criteria of a search for free times.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from fhir_gateway.model.timeslot import TimeslotToken
@@ -22,6 +22,9 @@ class SlotCriteria:
         selector: The time types, units and schedules to search.
         start: The time begins at this instant or later.
         before: The time begins earlier than this instant.
+        ends_from: The time ends at this instant or later.
+        ends_before: The time ends earlier than this instant.
+        times: The only times to find; None for any.
         hours: The time begins on these days, at these times; None for any.
         descending: Latest first.
         count: How many to return at most.
@@ -34,6 +37,9 @@ class SlotCriteria:
     selector: Selector = field(default_factory=Selector)
     start: datetime | None = None
     before: datetime | None = None
+    ends_from: datetime | None = None
+    ends_before: datetime | None = None
+    times: frozenset[TimeslotToken] | None = None
     hours: WeeklyHours | None = None
     descending: bool = False
     count: int = 20
@@ -41,3 +47,17 @@ class SlotCriteria:
     first_per_unit: bool = False
     shown: ShownUnits | None = None
     counted: bool = True
+
+    @property
+    def narrowed_selector(self) -> Selector:
+        """Return the selector, narrowed to the schedules of the times to find."""
+        if self.times is None:
+            return self.selector
+        schedules = frozenset(time.schedule for time in self.times)
+        return replace(self.selector, schedules=(*self.selector.schedules, schedules))
+
+    @property
+    def begins_before(self) -> datetime | None:
+        """Return what a time begins earlier than, since it ends after its start."""
+        bounds = [each for each in (self.before, self.ends_before) if each is not None]
+        return min(bounds, default=None)

@@ -112,11 +112,12 @@ class SlotSearch:
         """
         moment = self._clock()
         snapshot = self._view.snapshot
-        selection = self._selections.select(snapshot, criteria.selector)
+        selector = criteria.narrowed_selector
+        selection = self._selections.select(snapshot, selector)
         live = self._ask_live(snapshot, selection, criteria, moment)
         if live is not None:
             snapshot = self._with_live(live.blocks)
-            selection = select(snapshot, criteria.selector)
+            selection = select(snapshot, selector)
         availability = self._availability.of(snapshot, selection, moment)
         if live is not None:
             availability = replace(
@@ -225,7 +226,7 @@ class SlotSearch:
         return self._live.ask(
             wanted,
             start=max(moment, criteria.start or moment),
-            before=criteria.before,
+            before=criteria.begins_before,
             latest_first=criteria.descending,
         )
 
@@ -267,7 +268,17 @@ def _parts(
     start = epoch_seconds(moment) + 1
     if criteria.start is not None:
         start = max(start, _ceiling(criteria.start))
-    before = None if criteria.before is None else _ceiling(criteria.before)
+    ends_from, ends_before = map(
+        _ceiling_or_none, (criteria.ends_from, criteria.ends_before)
+    )
+    before = _ceiling_or_none(criteria.begins_before)
+    times = None
+    if criteria.times is not None:
+        times = frozenset(
+            (number, time.start, time.length)
+            for time in criteria.times
+            if (number := snapshot.schedules.number(time.schedule)) is not None
+        )
     minutes = None if criteria.hours is None else _minutes(criteria.hours)
     chosen = None if selection.chosen is None else selection.chosen.unpacked()
     for segment, is_narrowed in selection.parts:
@@ -280,7 +291,13 @@ def _parts(
             columns=columns,
             first=first,
             last=last,
-            fit=Fit(schedules=chosen if is_narrowed else None, minutes=minutes),
+            fit=Fit(
+                schedules=chosen if is_narrowed else None,
+                minutes=minutes,
+                ends_from=ends_from,
+                ends_before=ends_before,
+                times=times,
+            ),
         )
 
 
@@ -342,7 +359,7 @@ def _find_page_of_units(
         if first == last:
             continue
         until = min(until, columns.start_of(first))
-        if links is None or fit.minutes is not None:
+        if links is None or fit.is_of_rows:
             rows = columns.rows(first, last, fit)
         else:
             link = links.of(part.segment, columns, snapshot.schedules)
@@ -386,6 +403,10 @@ def _minutes(hours: WeeklyHours) -> npt.NDArray[np.bool_]:
 
 def _by_unit_name(offering: Offering) -> tuple[str, str]:
     return offering.unit.name, offering.token
+
+
+def _ceiling_or_none(instant: datetime | None) -> int | None:
+    return None if instant is None else _ceiling(instant)
 
 
 def _ceiling(instant: datetime) -> int:

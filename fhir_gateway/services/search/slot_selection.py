@@ -63,6 +63,7 @@ class Selector:
 
     Attributes:
         time_types: Each group must fit; within a group one is enough.
+        other_time_types: Groups of which none may fit.
         units: Groups of HSA-ids, likewise.
         offerings: Groups of tokens of units' time types, likewise.
         schedules: Groups of schedules' tokens, likewise.
@@ -73,6 +74,7 @@ class Selector:
     """
 
     time_types: tuple[tuple[TimeTypeCriterion, ...], ...] = ()
+    other_time_types: tuple[tuple[TimeTypeCriterion, ...], ...] = ()
     units: tuple[frozenset[HsaId], ...] = ()
     offerings: tuple[frozenset[str], ...] = ()
     schedules: tuple[frozenset[str], ...] = ()
@@ -205,6 +207,8 @@ def _offerings(index: OfferingIndex, selector: Selector) -> Numbers:
         numbers = index.all
     for group in selector.time_types[1:]:
         numbers = np.intersect1d(numbers, _that_mean(index, group))
+    for group in selector.other_time_types:
+        numbers = np.setdiff1d(numbers, _that_mean(index, group))
     for units in selector.units:
         numbers = index.at_units(numbers, units)
     for organizations in selector.organizations:
