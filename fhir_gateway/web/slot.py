@@ -32,7 +32,12 @@ from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.included import RenderedIncludes
 from fhir_gateway.web.lookup import Lookup
 from fhir_gateway.web.precondition import if_none_match
-from fhir_gateway.web.resource import InteractionCode, ResourceRoutes, read_route
+from fhir_gateway.web.resource import (
+    InteractionCode,
+    OperationRoute,
+    ResourceRoutes,
+    read_route,
+)
 from fhir_gateway.web.response_cache import CachedResponse, ResponseCache
 from fhir_gateway.web.searching import (
     can_be_found,
@@ -72,8 +77,10 @@ _FOUND: Final = frozenset({SlotStatus.FREE.value})
 _SCHEMA: Final = SlotSearchSchema()
 
 
-def slot_routes(gateway: Gateway) -> ResourceRoutes:
-    """Return the routes of Slot."""
+def slot_routes(
+    gateway: Gateway, operations: tuple[OperationRoute, ...] = ()
+) -> ResourceRoutes:
+    """Return the routes of Slot, with its operations."""
     lookup = Lookup(gateway)
     search = _Search(gateway, lookup)
     return ResourceRoutes(
@@ -91,6 +98,7 @@ def slot_routes(gateway: Gateway) -> ResourceRoutes:
         },
         # SQL knows whether a time is taken.
         may_wait=frozenset({InteractionCode.READ}),
+        operations=operations,
     )
 
 
