@@ -34,11 +34,15 @@ from fhir_gateway.adapters.store_log import (
     StoreLog20,
 )
 from fhir_gateway.configured_files import (
+    read_concept_maps,
     read_issuers,
     read_log_service,
     read_sources,
 )
 from fhir_gateway.configured_stores import make_data_folder, seal_of
+from fhir_gateway.fhir.publication import published_resources
+from fhir_gateway.fhir.terminology import Terminology
+from fhir_gateway.fhir.time_type_maps import TimeTypeMaps
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.source import Source
@@ -264,12 +268,18 @@ def program(
         search_notice=ChangedPlaces(held, view),
         clock=clock,
     )
+    maps = read_concept_maps(configured, meanings, vocabulary)
+    published, standard = published_resources(
+        maps, base_url=settings.base_url, vocabulary=vocabulary
+    )
     gateway = Gateway(
         base_url=settings.base_url,
         hosts=settings.hosts,
         proxies=settings.proxies,
         origins=settings.origins,
         vocabulary=vocabulary,
+        published=published,
+        terminology=Terminology(published, standard, TimeTypeMaps(maps), vocabulary),
         slot_search=SlotSearch(
             view, sources, hints=search_hints, live=live, clock=clock
         ),

@@ -4,7 +4,7 @@ The files that the operator writes: sources, ConceptMaps, issuers, log service.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -24,7 +24,11 @@ from fhir_gateway.adapters.store_log import (
     WrongLogService,
     log_service_options,
 )
-from fhir_gateway.fhir.concept_map import WrongConceptMap, meanings_from_concept_map
+from fhir_gateway.fhir.concept_map import (
+    WrongConceptMap,
+    meanings_from_concept_map,
+    published_concept_map,
+)
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.ids import HsaId, TimeTypeId
 from fhir_gateway.model.principal import Role
@@ -32,7 +36,13 @@ from fhir_gateway.model.source import Source
 from fhir_gateway.model.timeslot import StandardTimeType
 from fhir_gateway.services.source.directory import TimeTypeMap
 
-__all__ = ["WrongFiles", "read_issuers", "read_log_service", "read_sources"]
+__all__ = [
+    "WrongFiles",
+    "read_concept_maps",
+    "read_issuers",
+    "read_log_service",
+    "read_sources",
+]
 
 _log = structlog.get_logger()
 
@@ -110,6 +120,42 @@ def read_sources(
             each.adapter.close()
         raise WrongFiles(faults)
     return configured, meanings
+
+
+def read_concept_maps(
+    configured: Sequence[ConfiguredSource],
+    meanings: TimeTypeMap,
+    vocabulary: Vocabulary,
+) -> tuple[dict[str, Any], ...]:
+    """
+    Return the ConceptMaps of sources that `read_sources` has read, for clients.
+
+    Raises:
+        WrongFiles: A file has changed since, and cannot be read.
+    """
+    sources = [each.source for each in configured]
+    units: dict[Path, set[HsaId]] = {}
+    paths = {each.source: each.time_types for each in configured}
+    for unit in {unit for unit, _ in meanings}:
+        owner = source_of_unit(sources, unit)
+        path = None if owner is None else paths[owner]
+        if path is not None:
+            units.setdefault(path, set()).add(unit)
+    published: dict[str, dict[str, Any]] = {}
+    for each in configured:
+        if each.time_types is None or each.time_types not in units:
+            continue
+        own = f"time-types-{each.source.name}"
+        try:
+            resource = published_concept_map(
+                each.time_types, units.pop(each.time_types), own, vocabulary
+            )
+        except WrongConceptMap as error:
+            raise WrongFiles(error.faults) from error
+        if resource["id"] in published:
+            resource["id"] = own
+        published[resource["id"]] = resource
+    return tuple(published.values())
 
 
 def read_issuers(path: Path, *, audience: str) -> TrustedIssuers:

@@ -241,7 +241,7 @@ class Gatekeeper:
     ) -> tuple[Row, Extent]:
         row = row_of(principal.role, interaction)
         if principal.role is Role.ANYBODY and (
-            row is None or not self._is_open_to_anybody
+            row is None or not (row.rule is Rule.PUBLIC or self._is_open_to_anybody)
         ):
             raise Unauthenticated(
                 "This needs an access token, as Authorization: Bearer …;"

@@ -12,7 +12,7 @@ from typing import Final
 
 from fhir_gateway.model.principal import Purpose, Role
 
-__all__ = ["POLICY", "Interaction", "Row", "Rule", "row_of"]
+__all__ = ["POLICY", "PUBLIC", "Interaction", "Row", "Rule", "row_of"]
 
 
 _LETTERS: Final = {
@@ -32,6 +32,7 @@ class Rule(Enum):
     """
     The data that an interaction may reach.
 
+    PUBLIC: what describes the server, which nobody needs a token for.
     OPEN: free times and the directory of units, which are no person's data.
     OWN: those of the principal, and of whom it may act for.
     NEW: a new booking for the resident that the request names, and its own holds.
@@ -39,6 +40,7 @@ class Rule(Enum):
     ALL: everybody's; only in a demo.
     """
 
+    PUBLIC = "documents"
     OPEN = "open data"
     OWN = "own"
     NEW = "new only"
@@ -87,6 +89,26 @@ class Row:
 
 
 _READING: Final = ("read", "search-type")
+PUBLIC: Final = frozenset(
+    {
+        *(
+            Interaction(type_, "read")
+            for type_ in (
+                *("StructureDefinition", "SearchParameter", "OperationDefinition"),
+                *("ImplementationGuide", "CodeSystem", "ValueSet", "ConceptMap"),
+                "Endpoint",
+            )
+        ),
+        Interaction("ConceptMap", "$translate"),
+        Interaction("ValueSet", "$expand"),
+        Interaction("ValueSet", "$validate-code"),
+        Interaction("CodeSystem", "$lookup"),
+        Interaction("CodeSystem", "$validate-code"),
+        Interaction("CodeSystem", "$subsumes"),
+    }
+)
+"""What describes this server: a token is not looked at, and a wrong one is no fault."""
+
 _OPEN: Final = frozenset(
     {
         *(
@@ -113,6 +135,12 @@ _CHANGES: Final = ("update", "patch", "$cancel", "$reschedule")
 _NEW: Final = ("create", "$hold", "$book")
 
 POLICY: Final = (
+    Row(
+        role=Role.ANYBODY,
+        interactions=PUBLIC,
+        rule=Rule.PUBLIC,
+        purposes=_ANY_PURPOSE,
+    ),
     *(
         Row(role=role, interactions=_OPEN, rule=Rule.OPEN, purposes=_ANY_PURPOSE)
         for role in (Role.ANYBODY, Role.RESIDENT, Role.STAFF, Role.SYSTEM)
@@ -144,7 +172,8 @@ POLICY: Final = (
     ),
     Row(
         role=Role.DEMO,
-        interactions=_OPEN
+        interactions=PUBLIC
+        | _OPEN
         | _appointment(*_READING, *_NEW, *_CHANGES)
         | {Interaction("AuditEvent", name) for name in _READING},
         rule=Rule.ALL,

@@ -46,7 +46,7 @@ class OperationCapability:
 
     Attributes:
         name: Its name, without the dollar.
-        definition: The id of our OperationDefinition of it.
+        definition: The id of our OperationDefinition of it; the canonical of R4's.
     """
 
     name: str
@@ -108,6 +108,7 @@ def capability_statement(
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
         "patchFormat": ["application/json-patch+json", "application/fhir+json"],
+        "implementationGuide": [vocabulary.implementation_guide],
         "rest": [
             {
                 "mode": "server",
@@ -117,9 +118,6 @@ def capability_statement(
                     " that names a resident is made by POST to _search; residents find"
                     " their own by GET, by their access token. Unknown search"
                     " parameters are refused unless Prefer: handling=lenient is sent."
-                    " With Prefer: partial=refuse a search is 503 instead of an answer"
-                    " in part, and Prefer: wait=N bounds its wait for live sources, in"
-                    " seconds."
                 ),
                 "resource": [_resource(each, vocabulary) for each in resources],
             }
@@ -181,7 +179,11 @@ def _resource(capability: ResourceCapability, vocabulary: Vocabulary) -> dict[st
         resource["operation"] = [
             {
                 "name": operation.name,
-                "definition": vocabulary.operation(operation.definition),
+                "definition": (
+                    operation.definition
+                    if "://" in operation.definition
+                    else vocabulary.operation(operation.definition)
+                ),
             }
             for operation in capability.operations
         ]

@@ -6,7 +6,7 @@ code system of time types, its target is SNOMED CT.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ __all__ = [
     "WrongConceptMap",
     "concept_map_from_meanings",
     "meanings_from_concept_map",
+    "published_concept_map",
 ]
 
 # "equal", "equivalent": the same. "wider", "subsumes": the target is wider, so a search
@@ -93,6 +94,40 @@ def meanings_from_concept_map(
     if faults := [*faults, *_faults_of_structure(path, resource, faults)]:
         raise WrongConceptMap(path, faults)
     return meanings
+
+
+def published_concept_map(
+    path: Path, units: Collection[HsaId], identifier: str, vocabulary: Vocabulary
+) -> dict[str, Any]:
+    """
+    Return a source's map as this server uses and publishes it.
+
+    Args:
+        path: Its file, which `meanings_from_concept_map` has accepted.
+        units: The units that the file may map; groups of others are left out.
+        identifier: The id of a map without one.
+        vocabulary: Our canonicals.
+
+    Raises:
+        WrongConceptMap: The file cannot be read any more.
+    """
+    resource, _ = _resource(path)
+    groups = [
+        each
+        for each in resource.get("group", ())
+        if vocabulary.unit_of_time_types(each["source"]) in units
+    ]
+    published = {
+        "resourceType": "ConceptMap",
+        "id": identifier,
+        **{
+            name: value
+            for name, value in resource.items()
+            # What the operator keeps in the file for people is not for the world.
+            if name not in ("resourceType", "contained", "text", "group", "meta")
+        },
+    }
+    return published | ({"group": groups} if groups else {})
 
 
 def concept_map_from_meanings(

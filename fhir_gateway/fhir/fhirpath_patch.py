@@ -128,8 +128,6 @@ def json_patch_operation(
             ]
         case "delete":
             single = place.single()
-            if single == []:
-                raise NotApplicable("a patch cannot delete the resource")
             return (
                 [] if single is None else [{"op": "remove", "path": _pointer(single)}]
             )

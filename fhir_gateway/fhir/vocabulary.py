@@ -96,6 +96,11 @@ class Vocabulary:
         """Return the canonical of one of our operation definitions."""
         return f"{self.base}/OperationDefinition/{name}"
 
+    @property
+    def implementation_guide(self) -> str:
+        """Return the canonical of our ImplementationGuide."""
+        return f"{self.base}/ImplementationGuide/fhir-gateway"
+
     def source(self, name: SourceName) -> str:
         """Return the `meta.source` of a source."""
         return f"{self._sources_prefix}{name}"

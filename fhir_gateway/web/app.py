@@ -3,7 +3,7 @@ The Flask application: every route of the server.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import orjson
@@ -13,10 +13,17 @@ from werkzeug.exceptions import NotFound
 from fhir_gateway import VERSION
 from fhir_gateway.access.policy import Interaction
 from fhir_gateway.fhir.capability_statement import capability_statement
+from fhir_gateway.fhir.implementation_guide import package
 from fhir_gateway.fhir.outcome import Issue, Severity, operation_outcome
+from fhir_gateway.fhir.terminology_capabilities import terminology_capabilities
 from fhir_gateway.web.answer_headers import AnswerHeaders
 from fhir_gateway.web.appointment import appointment_routes
 from fhir_gateway.web.audit_event import audit_event_routes
+from fhir_gateway.web.conformance import (
+    PACKAGE_PATH,
+    conformance_routes,
+    package_view,
+)
 from fhir_gateway.web.directory import directory_routes
 from fhir_gateway.web.errors import register_error_handlers
 from fhir_gateway.web.exchange import (
@@ -28,7 +35,7 @@ from fhir_gateway.web.exchange import (
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.identity import identify
 from fhir_gateway.web.limiting import count_failed_look
-from fhir_gateway.web.operation.routes import slot_operations
+from fhir_gateway.web.metadata import metadata_view
 from fhir_gateway.web.peer import read_peer, remember_peer
 from fhir_gateway.web.request_body import take_body
 from fhir_gateway.web.request_head import HEALTH, check_head
@@ -129,8 +136,19 @@ def create_app(gateway: Gateway) -> GatewayApp:
         "smart-configuration",
         lambda: _smart_configuration(gateway),
     )
+    terminology = terminology_capabilities(
+        gateway.terminology.systems,
+        base_url=gateway.base_url,
+        software_version=VERSION,
+        started_at=gateway.started_at,
+    )
     app.add_url_rule(
-        f"{FHIR_PREFIX}/metadata", "metadata", lambda: _metadata(statement)
+        f"{FHIR_PREFIX}/metadata", "metadata", metadata_view(statement, terminology)
+    )
+    app.add_url_rule(
+        f"{FHIR_PREFIX}{PACKAGE_PATH}",
+        "package",
+        package_view(package(gateway.vocabulary)),
     )
     for path in (FHIR_PREFIX, f"{FHIR_PREFIX}/"):
         app.add_url_rule(path, path, lambda: _base(gateway.base_url))
@@ -145,10 +163,11 @@ def create_app(gateway: Gateway) -> GatewayApp:
 def resource_routes(gateway: Gateway) -> tuple[ResourceRoutes, ...]:
     """Return the routes of all resource types."""
     return (
-        slot_routes(gateway, slot_operations(gateway)),
+        slot_routes(gateway),
         *directory_routes(gateway),
         appointment_routes(gateway),
         audit_event_routes(gateway),
+        *conformance_routes(gateway),
     )
 
 
@@ -165,11 +184,6 @@ def _smart_configuration(gateway: Gateway) -> Response:
         orjson.dumps(smart_configuration(gateway.issuers)),
         content_type="application/json",
     )
-
-
-def _metadata(statement: dict[str, Any]) -> Response:
-    check_accept()
-    return fhir_response(statement)
 
 
 def _base(base_url: str) -> Response:

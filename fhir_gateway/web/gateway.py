@@ -10,6 +10,8 @@ from fhir_gateway.access.gatekeeper import Gatekeeper
 from fhir_gateway.access.identity import Identifies
 from fhir_gateway.access.issuers import Issuer
 from fhir_gateway.access.limits import Limits
+from fhir_gateway.fhir.published import PublishedResources
+from fhir_gateway.fhir.terminology import Terminology
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.services.booking.booking import BookingService
 from fhir_gateway.services.booking.client_requests import ClientRequests
@@ -32,6 +34,8 @@ class Gateway:
         hosts: The names that clients may call this server by.
         proxies: The proxies that may report a client's address and certificate.
         origins: The origins of the web pages that may call this server.
+        published: The resources that describe this server.
+        terminology: Knows codes.
         identity: Finds out who sends a request.
         gatekeeper: Decides what they may do.
         limits: Counts what each client does.
@@ -44,6 +48,8 @@ class Gateway:
     proxies: TrustedProxies
     origins: frozenset[str]
     vocabulary: Vocabulary
+    published: PublishedResources
+    terminology: Terminology
     slot_search: SlotSearch
     booking: BookingService
     resident_bookings: ResidentBookings

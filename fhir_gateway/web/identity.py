@@ -10,7 +10,7 @@ from typing import Final
 
 from flask import g, request
 
-from fhir_gateway.access.policy import Interaction
+from fhir_gateway.access.policy import PUBLIC, Interaction
 from fhir_gateway.model.booking import BookingStatus
 from fhir_gateway.model.errors import Unauthenticated
 from fhir_gateway.model.grant import Grant
@@ -54,9 +54,11 @@ def identify(gateway: Gateway, interactions: Mapping[str, Interaction]) -> None:
     interaction = interactions.get(request.endpoint or "")
     if interaction is None:
         return
+    authorization = request.headers.get(_AUTHORIZATION)
     try:
         principal = gateway.identity.principal_of(
-            request.headers.get(_AUTHORIZATION), present_peer().certificate
+            None if interaction in PUBLIC else authorization,
+            present_peer().certificate,
         )
     except Unauthenticated as error:
         if not error.is_without_token:

@@ -65,14 +65,12 @@ class OperationRoute:
 
     Attributes:
         name: Its name, without the dollar.
-        definition: The id of our OperationDefinition of it.
+        definition: The id of our OperationDefinition of it; the canonical of R4's.
         view: Its view, called with `id` for an instance.
         handling: How the server handles its requests.
         affects_state: It changes state, so that it needs POST; others allow GET as
             well.
         on_instance: It can be called on an instance as well as on the type.
-        acts_as: The interaction of which it is a second address; access, limits and the
-            audit trail know it as that one.
     """
 
     name: str
@@ -81,7 +79,6 @@ class OperationRoute:
     handling: Handling
     affects_state: bool = True
     on_instance: bool = True
-    acts_as: Interaction | None = None
 
     @property
     def methods(self) -> list[str]:
@@ -175,9 +172,7 @@ def register(app: Flask, routes: ResourceRoutes, prefix: str) -> dict[str, Inter
     for operation in routes.operations:
         rule = f"{prefix}/{routes.type}/${operation.name}"
         endpoint = f"{routes.type}.${operation.name}"
-        interaction = operation.acts_as or Interaction(
-            routes.type, f"${operation.name}"
-        )
+        interaction = Interaction(routes.type, f"${operation.name}")
         _add(app, rule, endpoint, operation.view, operation.methods)
         added[endpoint] = interaction
         if operation.on_instance:

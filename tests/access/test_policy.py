@@ -10,6 +10,7 @@ from fhir_gateway.access.policy import POLICY, Interaction, Row
 _ACCESS: Final = Path(__file__).parents[2] / "docs" / "access.md"
 _ORDER: Final = (
     *("read", "search-type", "create", "update", "patch"),
+    *("$translate", "$expand", "$lookup", "$validate-code", "$subsumes"),
     *("$find", "$hold", "$book", "$cancel", "$reschedule"),
 )
 

@@ -75,6 +75,9 @@ def resources(*given: ResourceCapability) -> list[dict[str, object]]:
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
         "patchFormat": ["application/json-patch+json", "application/fhir+json"],
+        "implementationGuide": [
+            "https://ours.example/ImplementationGuide/fhir-gateway"
+        ],
         "rest": [{"mode": "server"}],
     }
     return found

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from web.guarded import token_for
 from web.running import OtherPrograms
 
-from fhir_gateway.access.policy import Interaction, row_of
+from fhir_gateway.access.policy import PUBLIC, Interaction, row_of
 from fhir_gateway.model.principal import Role
 
 from .tries import CLASSES, add_tries, is_full
@@ -112,9 +112,9 @@ def _closed(
 
 
 def interactions_of(world: World) -> list[Interaction]:
-    """Return everything that one can do, in the same order each time."""
+    """Return everything that depends on who asks, in the same order each time."""
     return sorted(
-        set(world.guarded.made.app.interactions.values()),
+        set(world.guarded.made.app.interactions.values()) - PUBLIC,
         key=lambda each: (each.type, each.name),
     )
 
@@ -137,6 +137,19 @@ def test_every_scope_of_every_role_at_every_route(closed: World) -> None:
         if (status != 403) != case.permits or status == 401:
             wrong.append((case, status))
         add_tries("scopes")
+
+    assert wrong == []
+
+
+def test_documents_are_open_to_all(closed: World) -> None:
+    """No token is needed for a document, and a wrong one does not matter."""
+    of_documents = sorted(PUBLIC, key=lambda each: (each.type, each.name))
+    wrong = [
+        (interaction, client)
+        for interaction in of_documents
+        for client in (closed.guarded.client(), closed.guarded.with_token("wrong"))
+        if answered(client, interaction) in (401, 403)
+    ]
 
     assert wrong == []
 

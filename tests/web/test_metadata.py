@@ -24,6 +24,8 @@ _METHODS = {
 _TYPES = [
     *("Slot", "HealthcareService", "Schedule", "Location", "Organization"),
     *("Practitioner", "PractitionerRole", "Appointment", "AuditEvent"),
+    *("StructureDefinition", "SearchParameter", "OperationDefinition"),
+    *("ImplementationGuide", "CodeSystem", "ValueSet", "ConceptMap", "Endpoint"),
 ]
 
 

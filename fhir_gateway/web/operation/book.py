@@ -17,7 +17,7 @@ from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.services.booking.request import BookedTimeslot
-from fhir_gateway.web.appointment_answer import AppointmentAnswers, Wrap
+from fhir_gateway.web.appointment_answer import AppointmentAnswers
 from fhir_gateway.web.appointment_commands import AppointmentCommands
 from fhir_gateway.web.appointment_view import AppointmentView
 from fhir_gateway.web.change_checks import Change
@@ -126,16 +126,14 @@ class Book:
         return self._answers.booked(
             booked,
             self._view.appointment(booked.booking),
-            self._form(booked.booking, call),
+            in_form(call.form, self._gateway.base_url),
         )
 
     def _answer_changed(
         self, booking: ManagedBooking, call: AppointmentCall
     ) -> Response:
         return self._answers.changed(
-            booking, self._view.appointment(booking), self._form(booking, call)
+            booking,
+            self._view.appointment(booking),
+            in_form(call.form, self._gateway.base_url),
         )
-
-    def _form(self, booking: ManagedBooking, call: AppointmentCall) -> Wrap:
-        slot = self._view.slot(booking)
-        return in_form(call.form, self._gateway.base_url, slot=slot)

@@ -1,0 +1,60 @@
+"""
+`metadata`: the CapabilityStatement, or the TerminologyCapabilities (FHIR R4, 3.1.0.9).
+"""
+
+from typing import Any, Final
+
+from flask import Response, request
+
+from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
+from fhir_gateway.web.exchange import check_accept, fhir_response
+from fhir_gateway.web.resource import View
+
+__all__ = ["metadata_view"]
+
+_MODES: Final = ("full", "normative", "terminology")
+# The types that are normative in R4, of those that this server can have.
+_NORMATIVE: Final = frozenset(
+    {"CodeSystem", "OperationDefinition", "StructureDefinition", "ValueSet"}
+)
+
+
+def metadata_view(statement: dict[str, Any], terminology: dict[str, Any]) -> View:
+    """
+    Return the view of `metadata`.
+
+    Args:
+        statement: The CapabilityStatement.
+        terminology: The TerminologyCapabilities.
+    """
+    by_mode = {
+        "": statement,
+        "full": statement,
+        "normative": _normative(statement),
+        "terminology": terminology,
+    }
+
+    def view() -> Response:
+        check_accept()
+        described = by_mode.get(request.args.get("mode", ""))
+        if described is None:
+            raise Problem(
+                [
+                    Issue(
+                        code="value",
+                        diagnostics=f"mode: expected one of {', '.join(_MODES)}.",
+                        parameter="mode",
+                    )
+                ],
+                kind=ProblemKind.MALFORMED,
+            )
+        return fhir_response(described)
+
+    return view
+
+
+def _normative(statement: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a CapabilityStatement that is normative."""
+    (rest,) = statement["rest"]
+    kept = [each for each in rest["resource"] if each["type"] in _NORMATIVE]
+    return statement | {"rest": [rest | {"resource": kept}]}
