@@ -16,6 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hl7_validator import Hl7Validator, NoHl7Validator, running_hl7_validator
 from node_validators import NodeValidators, NoNode, running_node_validators
+from web.guarded import Guarded, issuers_file, served_keys
 from web.running import (
     BASE_URL,
     SLOTS,
@@ -23,12 +24,14 @@ from web.running import (
     Sandbox,
     fill,
     numbers_of_test_persons,
+    own_regions,
     write_lasting_sources,
 )
 from werkzeug.serving import make_server
 
 from fhir_gateway.bootstrap import Program, program
 from fhir_gateway.sandbox.server import SandboxServer
+from fhir_gateway.sandbox_sources import write_log_service
 from fhir_gateway.settings import Settings
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
 
@@ -204,3 +207,26 @@ def _hl7() -> Iterator[Hl7Validator]:
             yield validator
     except NoHl7Validator as missing:
         pytest.skip(str(missing))
+
+
+@pytest.fixture(name="guarded", scope="session")
+def _guarded(
+    other_programs: OtherPrograms, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Guarded]:
+    """Give a gateway that asks for tokens, over regions of its own."""
+    folder = tmp_path_factory.mktemp("guarded")
+    with (
+        own_regions(folder) as (sandbox, sources),
+        served_keys() as jwks_uri,
+        other_programs.start(
+            sources=sources,
+            issuers=issuers_file(folder, jwks_uri),
+            log_service=write_log_service(folder, sandbox.server.url),
+            public_search=True,
+        ) as made,
+    ):
+        fill(made)
+        assert made.identity is not None
+        made.identity.start()
+        yield Guarded(made, sandbox)
+        made.identity.stop()

@@ -8,7 +8,8 @@ dialect ends on one path. The module has over 400 lines, since each dialect's pa
 limit those of the others.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -33,6 +34,7 @@ from fhir_gateway.fhir.reference import own_id
 from fhir_gateway.fhir.structure import checked
 from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS, PERSON_NUMBER_SYSTEMS
 from fhir_gateway.model.error_code import ErrorCode
+from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timekeeping import epoch_seconds, period_from_search_text
 from fhir_gateway.model.timeslot import TimeslotToken
 
@@ -43,7 +45,9 @@ __all__ = [
     "RESCHEDULE",
     "AnswerForm",
     "AppointmentCall",
+    "HoldAt",
     "appointment_call",
+    "nobodys",
 ]
 
 _APPOINTMENT: Final = OperationParameter(
@@ -56,7 +60,10 @@ _CANCELLED: Final = OperationParameter(names=("cancelled-appt-id",), types=REFER
 _SLOT: Final = OperationParameter(names=("slot-reference", "slot"), types=REFERENCES)
 _SCHEDULE: Final = OperationParameter(names=("schedule",), types=REFERENCES)
 _START: Final = OperationParameter(names=("start", "startTime"), types=DATES)
-_PATIENT: Final = OperationParameter(names=("patient-resource",), types=RESOURCE)
+_PATIENT: Final = OperationParameter(
+    names=("patient-resource", "patient"), types=RESOURCE
+)
+_RELATED: Final = OperationParameter(names=("related-person",), types=RESOURCE)
 _PATIENT_ID: Final = OperationParameter(names=("patient-id",), types=TEXTS)
 _COMMENT: Final = OperationParameter(
     names=("comment",), types=frozenset({"string", "markdown"})
@@ -65,7 +72,7 @@ _SLOT_STATUS: Final = OperationParameter(names=("slot-status",), types=TEXTS)
 
 BOOK: Final = (
     *(_APPOINTMENT, _REFERENCE, _CANCELLED, _SLOT, _SCHEDULE),
-    *(_PATIENT, _PATIENT_ID, _COMMENT),
+    *(_PATIENT, _PATIENT_ID, _RELATED, _COMMENT),
 )
 HOLD: Final = (
     *(_APPOINTMENT, _REFERENCE, _SLOT, _SCHEDULE, _SLOT_STATUS),
@@ -82,6 +89,11 @@ _JOINED: Final = frozenset({"Appointment", "Patient"})
 _STATUS_CANCELLED: Final = "cancelled"
 _PATIENT_CONTAINED: Final = "patient"
 _SUBJECT: Final = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
+# What may be meant as one of this server's own ids of appointments, even mistyped or
+# cut off; any other id is a client's own.
+_LIKE_OURS: Final = re.compile(r"(?=.*-)[0-9a-fA-F-]{8,}|[0-9a-fA-F]{24,}")
+# A tuple, since a client may send a status that cannot be in a set.
+_OF_NEW: Final = ("proposed", "pending")
 # Names of the dialects that answer with a Bundle.
 _OF_BUNDLES: Final = frozenset(
     {
@@ -89,6 +101,14 @@ _OF_BUNDLES: Final = frozenset(
         *("appointment-reference", "appointment-resource", "patient-resource"),
     }
 )
+
+
+HoldAt = Callable[[PersonalIdentityNumber, str], str | None]
+"""Returns the id of a resident's hold of a slot; None where there is none."""
+
+
+def nobodys(_: PersonalIdentityNumber, __: str) -> None:
+    """Return None: nobody holds anything."""
 
 
 class AnswerForm(Enum):
@@ -148,6 +168,8 @@ def appointment_call(
     cancels: bool = False,
     moves: bool = False,
     of_known: bool = False,
+    own: PersonalIdentityNumber | None = None,
+    hold_at: HoldAt = nobodys,
 ) -> AppointmentCall:
     """
     Return the call of an operation.
@@ -161,6 +183,9 @@ def appointment_call(
         moves: The operation moves, so the call must name one new time.
         of_known: The operation needs an appointment that exists; a proposed free time
             is not one.
+        own: The number of the resident who calls; a new booking or hold that names no
+            patient is theirs.
+        hold_at: Returns the id of that resident's hold of a slot.
 
     Raises:
         Problem: 400 when the body is neither. The call collects other faults of the
@@ -179,6 +204,8 @@ def appointment_call(
         cancels=cancels,
         moves=moves,
         of_known=of_known,
+        own=own,
+        hold_at=hold_at,
     )
     return replace(joined.call(instance), faults=arguments.faults)
 
@@ -195,8 +222,12 @@ class _Joined:
         cancels: bool,
         moves: bool,
         of_known: bool,
+        own: PersonalIdentityNumber | None,
+        hold_at: HoldAt,
     ) -> None:
         self._arguments = arguments
+        self._own = own
+        self._hold_at = hold_at
         self._moves = moves
         self._of_known = of_known
         self._base_url = base_url
@@ -211,8 +242,8 @@ class _Joined:
     def call(self, instance: str | None) -> AppointmentCall:
         """Return the call; meaningless when the arguments have faults."""
         appointment = self._appointment
-        proposed, known = self._names(instance)
         releases = self._releases()
+        proposed, known = self._names(instance, releases=releases)
         ends = releases or appointment.get("status") == _STATUS_CANCELLED
         if (self._of_known or ends) and not known:
             self._name_no_appointment(proposed)
@@ -223,6 +254,8 @@ class _Joined:
         if len(tokens) > 1:
             self._fault("Name one slot, not two.")
         schedule = self._arguments.reference("schedule", "Schedule")
+        # It is who books for the patient; no contract has a field for them.
+        self._arguments.resource("related-person", "RelatedPerson")
         starts_at = self._start()
         if not tokens and schedule is not None:
             tokens = self._derived(schedule)
@@ -235,14 +268,7 @@ class _Joined:
         ):
             self._fault("schedule is not the slot's: leave it out.")
         self._add_comment()
-        self._add_patient()
-        if "participant" not in appointment:
-            appointment["participant"] = [
-                {
-                    "type": [{"coding": [{"system": _SUBJECT, "code": "SBJ"}]}],
-                    "status": "needs-action",
-                }
-            ]
+        self._add_patient(is_new=not (known or ends))
         if appointment.get("status") == "pending":
             # A hold, or a proposal: the operation says what to do with it.
             appointment["status"] = "proposed"
@@ -259,9 +285,13 @@ class _Joined:
     def _fault(self, diagnostics: str) -> None:
         self._arguments.fault("value", diagnostics)
 
-    def _names(self, instance: str | None) -> tuple[set[str], set[str]]:
+    def _names(
+        self, instance: str | None, *, releases: bool
+    ) -> tuple[set[str], set[str]]:
         """
         Return the free times and the appointments that the call names as appointments.
+
+        To release, the slot is enough for the resident who holds it.
         """
         named = [
             instance,
@@ -270,8 +300,38 @@ class _Joined:
             self._appointment.get("id"),
         ]
         names = {name for name in named if isinstance(name, str)}
+        if self._has_id_of_its_own():
+            names.discard(self._appointment["id"])
         tokens = {name for name in names if _schedule_of(name) is not None}
-        return tokens, names - tokens
+        known = names - tokens
+        if releases and not known:
+            known = self._own_holds(tokens)
+        return tokens, known
+
+    def _has_id_of_its_own(self) -> bool:
+        """
+        Return whether a new Appointment has an id that cannot be this server's.
+
+        ISiK, WOF and HL7 Austria let a new Appointment have an id of its client. One of
+        this server's form names an appointment, so that a mistyped move never books.
+        """
+        identifier = self._given.get("id")
+        return (
+            isinstance(identifier, str)
+            and self._given.get("status") in _OF_NEW
+            and not self._of_known
+            and _LIKE_OURS.fullmatch(identifier) is None
+            and _schedule_of(identifier) is None
+            and not self._arguments.names_any(_REFERENCE, _CANCELLED)
+        )
+
+    def _own_holds(self, proposed: set[str]) -> set[str]:
+        """Return the caller's own hold of the slot that a call to release names."""
+        tokens = proposed | self._slots()
+        if self._own is None or len(tokens) != 1:
+            return set()
+        held = self._hold_at(self._own, min(tokens))
+        return set() if held is None else {held}
 
     def _name_no_appointment(self, proposed: set[str]) -> None:
         """Note that a call names no appointment, unless it tried to."""
@@ -314,7 +374,46 @@ class _Joined:
     def _slots(self) -> set[str]:
         """Return the slots that the call names as slots."""
         slot = self._arguments.reference("slot-reference", "Slot")
-        return self._own_slot() | ({slot} if slot is not None else set())
+        return (
+            self._own_slot()
+            | self._contained_slots()
+            | ({slot} if slot is not None else set())
+        )
+
+    def _contained_slots(self) -> set[str]:
+        """
+        Return the slots that contained Slots describe, and take these out (Medplum).
+
+        What is no slot of this server's stays, and the reading finds its faults.
+        """
+        contained = self._appointment.get("contained")
+        if not isinstance(contained, list):
+            return set()
+        tokens: set[str] = set()
+        others = []
+        for each in contained:
+            token = self._described_slot(each)
+            if token is None:
+                others.append(each)
+            else:
+                tokens.add(token)
+        if tokens:
+            self._appointment["contained"] = others
+            if not others:
+                del self._appointment["contained"]
+        return tokens
+
+    def _described_slot(self, resource: object) -> str | None:
+        match resource:
+            case {
+                "resourceType": "Slot",
+                "schedule": {"reference": str(reference)},
+                "start": str(start),
+                "end": str(end),
+            }:
+                schedule = own_id(reference, "Schedule", self._base_url)
+                return None if schedule is None else _token(schedule, start, end)
+        return None
 
     def _own_slot(self) -> set[str]:
         """
@@ -345,19 +444,14 @@ class _Joined:
         times = [self._appointment.get(name) for name in ("start", "end")]
         if not all(isinstance(text, str) for text in times):
             return set()
-        try:
-            start, end = (
-                epoch_seconds(period_from_search_text(str(text))[0]) for text in times
-            )
-            token = TimeslotToken(schedule=schedule, start=start, length=end - start)
-            return {TimeslotToken.parse(token.text).text}
-        except ValueError:
+        token = _token(schedule, *map(str, times))
+        if token is None:
             self._arguments.fault(
                 "not-found",
                 "There is no such slot in that schedule; search for one.",
                 error_code=ErrorCode.REQUESTED_TIME_DOES_NOT_EXIST,
             )
-            return set()
+        return set() if token is None else {token}
 
     def _add_comment(self) -> None:
         comment = self._arguments.text("comment")
@@ -376,7 +470,19 @@ class _Joined:
             self._fault("comment differs from the Appointment's: give one of them.")
         self._appointment["comment"] = comment
 
-    def _add_patient(self) -> None:
+    def _add_patient(self, *, is_new: bool) -> None:
+        self._add_named_patient()
+        if is_new and self._own is not None:
+            self._imply_patient(self._own)
+        if "participant" not in self._appointment:
+            self._appointment["participant"] = [
+                {
+                    "type": [{"coding": [{"system": _SUBJECT, "code": "SBJ"}]}],
+                    "status": "needs-action",
+                }
+            ]
+
+    def _add_named_patient(self) -> None:
         actor: dict[str, Any] = {}
         patient = self._arguments.resource("patient-resource", "Patient")
         if patient is not None:
@@ -402,13 +508,33 @@ class _Joined:
             except ValueError as error:
                 self._arguments.fault("value", f"patient-id: {error}.", given)
                 continue
-            identifier = {
-                "system": PERSON_NUMBER_SYSTEMS[number.kind],
-                "value": number.reveal(),
+            actor = {
+                "type": "Patient",
+                **actor,
+                "identifier": _identifier_of(number),
             }
-            actor = {"type": "Patient", **actor, "identifier": identifier}
         if actor:
             self._name_patient(actor)
+
+    def _imply_patient(self, number: PersonalIdentityNumber) -> None:
+        """Make the resident who calls the patient, where the call names none."""
+        sound = checked(self._appointment).resource
+        participants = self._appointment.get("participant", [])
+        if (
+            not isinstance(participants, list)
+            or contained_patients(sound)
+            or self._arguments.names_any(_PATIENT, _PATIENT_ID)
+            or any(
+                is_patient(each.get("actor", {}), ())
+                for each in sound.get("participant", ())
+            )
+        ):
+            return
+        actor = {"type": "Patient", "identifier": _identifier_of(number)}
+        self._appointment["participant"] = [
+            {"actor": actor, "status": "needs-action"},
+            *participants,
+        ]
 
     def _name_patient(self, actor: dict[str, Any]) -> None:
         participants = self._appointment.get("participant", [])
@@ -456,6 +582,22 @@ class _Joined:
         if spelt & _OF_BUNDLES:
             return AnswerForm.SEARCHSET
         return AnswerForm.APPOINTMENT
+
+
+def _identifier_of(number: PersonalIdentityNumber) -> dict[str, str]:
+    return {"system": PERSON_NUMBER_SYSTEMS[number.kind], "value": number.reveal()}
+
+
+def _token(schedule: str, start: str, end: str) -> str | None:
+    """Return the slot of a schedule with a start and an end; None for no slot."""
+    try:
+        first, last = (
+            epoch_seconds(period_from_search_text(text)[0]) for text in (start, end)
+        )
+        token = TimeslotToken(schedule=schedule, start=first, length=last - first)
+        return TimeslotToken.parse(token.text).text
+    except ValueError:
+        return None
 
 
 def _schedule_of(text: str) -> str | None:

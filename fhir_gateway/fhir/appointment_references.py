@@ -12,6 +12,7 @@ from fhir_gateway.fhir.outcome import Issue
 from fhir_gateway.fhir.patient import contained_patients, is_patient
 from fhir_gateway.fhir.reference import (
     Reference,
+    is_related_person,
     type_in_reference,
     within_references,
 )
@@ -69,8 +70,11 @@ def reference_faults(appointment: Mapping[str, Any], base_url: str) -> Iterator[
     given = [
         (f"{where}.actor", participant.get("actor", {}))
         for where, participant in participants(appointment)
-        # Patients are on other servers, each client's on its own.
+        # Patients and their relatives are on other servers, each client's on its own.
         if not is_patient(participant.get("actor", {}), contained)
+        and not is_related_person(
+            participant.get("actor", {}), appointment.get("contained", ())
+        )
     ]
     given += [
         (f"Appointment.{name}[{number}]", reference)

@@ -118,6 +118,9 @@ def capability_statement(
                     " that names a resident is made by POST to _search; residents find"
                     " their own by GET, by their access token. Unknown search"
                     " parameters are refused unless Prefer: handling=lenient is sent."
+                    " With Prefer: partial=refuse a search is 503 instead of an answer"
+                    " in part, and Prefer: wait=N bounds its wait for live sources, in"
+                    " seconds."
                 ),
                 "resource": [_resource(each, vocabulary) for each in resources],
             }

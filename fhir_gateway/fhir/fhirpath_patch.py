@@ -128,6 +128,8 @@ def json_patch_operation(
             ]
         case "delete":
             single = place.single()
+            if single == []:
+                raise NotApplicable("a patch cannot delete the resource")
             return (
                 [] if single is None else [{"op": "remove", "path": _pointer(single)}]
             )

@@ -168,6 +168,8 @@ class ProblemKind(Enum):
     MISDIRECTED = "misdirected"
     """The request is for another server."""
     NOT_IMPLEMENTED = "not-implemented"
+    INCOMPLETE = "incomplete"
+    """A part of the answer is missing, and the client refuses the rest."""
 
 
 class Problem(Exception):

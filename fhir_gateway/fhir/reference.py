@@ -7,7 +7,7 @@ other forms are foreign: another base, `file:`, `urn:`, a path with dots, a vers
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -16,6 +16,7 @@ from fhir_gateway.fhir.vocabulary import HSA_ID_ALIASES
 __all__ = [
     "Reference",
     "contradicts",
+    "is_related_person",
     "own_id",
     "type_in_reference",
     "within_references",
@@ -96,6 +97,28 @@ def type_in_reference(text: str) -> str | None:
     """Return the type of resource in a reference to any server; None without one."""
     match = _ANY.fullmatch(text)
     return None if match is None else match["type"]
+
+
+def is_related_person(
+    actor: Mapping[str, Any], resources: Iterable[Mapping[str, Any]]
+) -> bool:
+    """
+    Return whether a participant's actor is somebody whom the patient brings.
+
+    Args:
+        actor: A valid Reference.
+        resources: The contained resources.
+    """
+    text = actor.get("reference", "")
+    return "RelatedPerson" in (
+        actor.get("type"),
+        type_in_reference(text),
+        *(
+            each.get("resourceType")
+            for each in resources
+            if text.startswith("#") and each.get("id") == text[1:]
+        ),
+    )
 
 
 def within_references(value: object) -> Iterator[str]:

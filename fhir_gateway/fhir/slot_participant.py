@@ -12,7 +12,7 @@ from typing import Any, Final
 from fhir_gateway.fhir.outcome import Issue
 from fhir_gateway.fhir.patient import contained_patients, is_patient
 from fhir_gateway.fhir.practitioner import practitioner_role_id
-from fhir_gateway.fhir.reference import Reference
+from fhir_gateway.fhir.reference import Reference, is_related_person
 from fhir_gateway.fhir.vocabulary import HSA_ID_ALIASES
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.model.timeslot import Schedule, TimeslotToken
@@ -51,6 +51,9 @@ def foreign_participants(
             if "type" not in participant or _says_patient(participant):
                 continue
         elif is_patient(actor, contained) or slot.has(actor):
+            continue
+        elif is_related_person(actor, appointment.get("contained", ())):
+            # Whom the patient brings, or who books for them, is no matter of the slot.
             continue
         elif "reference" in actor:
             where = f"{where}.actor.reference"

@@ -41,7 +41,7 @@ _SENT: Final = ", ".join(
 _EXPOSED: Final = ", ".join(
     (
         *("Content-Location", "Date", "ETag", "Last-Modified", "Location"),
-        *("Retry-After", "WWW-Authenticate", "X-Request-Id"),
+        *("Preference-Applied", "Retry-After", "WWW-Authenticate", "X-Request-Id"),
     )
 )
 _PREFLIGHT_HOLDS_S: Final = "600"

@@ -36,6 +36,7 @@ from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.identity import identify
 from fhir_gateway.web.limiting import count_failed_look
 from fhir_gateway.web.metadata import metadata_view
+from fhir_gateway.web.operation.routes import slot_operations
 from fhir_gateway.web.peer import read_peer, remember_peer
 from fhir_gateway.web.request_body import take_body
 from fhir_gateway.web.request_head import HEALTH, check_head
@@ -163,7 +164,7 @@ def create_app(gateway: Gateway) -> GatewayApp:
 def resource_routes(gateway: Gateway) -> tuple[ResourceRoutes, ...]:
     """Return the routes of all resource types."""
     return (
-        slot_routes(gateway),
+        slot_routes(gateway, slot_operations(gateway)),
         *directory_routes(gateway),
         appointment_routes(gateway),
         audit_event_routes(gateway),

@@ -65,6 +65,7 @@ from fhir_gateway.web.identity import (
     present_principal,
 )
 from fhir_gateway.web.lookup import Lookup
+from fhir_gateway.web.partial_answer import check_completeness, heeded_preferences
 from fhir_gateway.web.personal_text import has_personal_number
 from fhir_gateway.web.searching import (
     cursor_text,
@@ -162,7 +163,8 @@ class AppointmentSearch:
                 next_url=following,
                 total=len(fitting) if is_whole else None,
                 issues=[*issues_of_understood(understood), *unfound, *found.issues],
-            )
+            ),
+            headers=heeded_preferences(is_live=False),
         )
 
     def _understood(self) -> Understood[AppointmentQuery]:
@@ -206,6 +208,7 @@ class AppointmentSearch:
 
     def _of_resident(self, grant: Grant) -> _Found:
         times = self._gateway.resident_bookings.list_of(grant)
+        check_completeness(times.outcomes)
         return _Found(
             [
                 booking

@@ -6,7 +6,8 @@ from typing import Any
 
 from fhir_gateway.fhir.appointment import appointment_from_booking
 from fhir_gateway.fhir.service_type import service_type_from_time_type
-from fhir_gateway.model.booking import ManagedBooking
+from fhir_gateway.fhir.slot import SlotStatus, slot_from_timeslot
+from fhir_gateway.model.booking import BookingStatus, ManagedBooking
 from fhir_gateway.model.timeslot import (
     Schedule,
     TimeslotToken,
@@ -43,6 +44,30 @@ class AppointmentView:
             return None
         return service_type_from_time_type(
             offering.time_type, token.unit, self._gateway.vocabulary
+        )
+
+    def slot(self, booking: ManagedBooking) -> dict[str, Any] | None:
+        """Return the Slot that a booking takes; None where none can be shown."""
+        known = self._gateway.slot_search.snapshot.known(
+            booking.timeslot.schedule.token
+        )
+        if known is None or booking.status is BookingStatus.CANCELLED:
+            return None
+        directory = self._gateway.slot_search.snapshot.directory
+        offering = directory.offerings.get(known.offering)
+        if offering is None:
+            return None
+        return slot_from_timeslot(
+            booking.timeslot,
+            offering.time_type,
+            source=known.source,
+            answered_at=known.answered_at,
+            vocabulary=self._gateway.vocabulary,
+            status=(
+                SlotStatus.BUSY
+                if booking.status is BookingStatus.BOOKED
+                else SlotStatus.BUSY_TENTATIVE
+            ),
         )
 
     def appointment(self, booking: ManagedBooking) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from fhir_gateway.services.search.slot_selection import Selector
 from fhir_gateway.web.exchange import fhir_response
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.lookup import Lookup
+from fhir_gateway.web.partial_answer import check_completeness, heeded_preferences
 from fhir_gateway.web.resource import InteractionCode, ResourceRoutes, read_route
 from fhir_gateway.web.searching import (
     DEFAULT_COUNT,
@@ -175,6 +176,7 @@ def _search_services(gateway: Gateway, lookup: Lookup) -> Response:
         near=query.near,
     )
     answer = gateway.slot_search.who_offers(selector)
+    check_completeness(answer.outcomes)
     unknown = []
     if not answer.offerings and not answer.outcomes:
         unknown = unknown_issues(
@@ -227,5 +229,6 @@ def _search_services(gateway: Gateway, lookup: Lookup) -> Response:
                 *unknown,
                 *(issue_from_source_outcome(each) for each in answer.outcomes),
             ],
-        )
+        ),
+        headers=heeded_preferences(),
     )

@@ -78,6 +78,7 @@ PROBLEM_STATUSES: Final = {
     ProblemKind.HEAD_TOO_LARGE: 431,
     ProblemKind.MISDIRECTED: 421,
     ProblemKind.NOT_IMPLEMENTED: 501,
+    ProblemKind.INCOMPLETE: 503,
 }
 
 _MOST_ISSUES: Final = 100

@@ -4,7 +4,9 @@ The common parts of every FHIR exchange: media types, preferences, answers.
 FHIR R4, 3.1.0 (RESTful API): content types, `_format`, `Prefer`.
 """
 
+import re
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
@@ -51,6 +53,8 @@ _OTHER_NAMES: Final = (_JSON_TYPES - {FHIR_JSON}) | {"text/*"}
 _OF_FORM: Final = frozenset({"_format", "_pretty"})
 _VERSIONS: Final = frozenset({"4.0", "4.0.1"})
 _FORM: Final = "application/x-www-form-urlencoded"
+# RFC 7240, 4.3: whole seconds.
+_SECONDS: Final = re.compile("[0-9]{1,6}")
 _MOST_REMEMBERED: Final = 1024
 # Characters of a parameter or a header: the values that clients repeat are short.
 _MOST_MEMORABLE: Final = 256
@@ -64,10 +68,18 @@ class Preferences:
     Attributes:
         lenient: Ignore unknown search parameters.
         returns: `minimal`, `representation` or `OperationOutcome`.
+        refuses_partial: Refuse a search from which a source's part is missing.
+        wait: How long the client waits for live sources at most; None for as long as
+            each source may take.
+        of_search: The stated preferences that every search heeds, as
+            `Preference-Applied` has them; empty for none.
     """
 
     lenient: bool
     returns: str
+    refuses_partial: bool = False
+    wait: timedelta | None = None
+    of_search: str = ""
 
 
 def check_accept() -> None:
@@ -114,7 +126,20 @@ def _preferences(header: str) -> Preferences:
         # RFC 7240, 2: of a repeated preference the first counts.
         stated.setdefault(name.strip(" \t").lower(), word(value))
     returns = stated.get("return", "representation")
+    wait = stated.get("wait", "")
+    heeded = [
+        f"{name}={stated[name]}"
+        for name, is_known in (
+            ("handling", stated.get("handling") in ("strict", "lenient")),
+            ("partial", stated.get("partial") in ("allow", "refuse")),
+            ("wait", _SECONDS.fullmatch(wait) is not None),
+        )
+        if is_known
+    ]
     return Preferences(
+        refuses_partial=stated.get("partial") == "refuse",
+        wait=timedelta(seconds=int(wait)) if _SECONDS.fullmatch(wait) else None,
+        of_search=", ".join(heeded),
         lenient=stated.get("handling") == "lenient",
         returns=(
             returns

@@ -71,6 +71,8 @@ class OperationRoute:
         affects_state: It changes state, so that it needs POST; others allow GET as
             well.
         on_instance: It can be called on an instance as well as on the type.
+        acts_as: The interaction of which it is a second address; access, limits and the
+            audit trail know it as that one.
     """
 
     name: str
@@ -79,6 +81,7 @@ class OperationRoute:
     handling: Handling
     affects_state: bool = True
     on_instance: bool = True
+    acts_as: Interaction | None = None
 
     @property
     def methods(self) -> list[str]:
@@ -172,7 +175,9 @@ def register(app: Flask, routes: ResourceRoutes, prefix: str) -> dict[str, Inter
     for operation in routes.operations:
         rule = f"{prefix}/{routes.type}/${operation.name}"
         endpoint = f"{routes.type}.${operation.name}"
-        interaction = Interaction(routes.type, f"${operation.name}")
+        interaction = operation.acts_as or Interaction(
+            routes.type, f"${operation.name}"
+        )
         _add(app, rule, endpoint, operation.view, operation.methods)
         added[endpoint] = interaction
         if operation.on_instance:

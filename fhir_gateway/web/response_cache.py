@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from fhir_gateway.model.source import SourceOutcome
+
 __all__ = ["CachedResponse", "ResponseCache"]
 
 _MOST_BYTES: Final = 8 * 2**20
@@ -27,12 +29,14 @@ class CachedResponse:
     Attributes:
         version: The snapshot that it was rendered from.
         until: It holds in that snapshot before this instant, in seconds.
+        outcomes: What is missing from it.
     """
 
     body: bytes
     etag: str
     version: int
     until: float
+    outcomes: tuple[SourceOutcome, ...] = ()
 
 
 class ResponseCache:

@@ -27,12 +27,18 @@ from fhir_gateway.services.search.search_page import SlotPage
 from fhir_gateway.services.search.slot_criteria import SlotCriteria
 from fhir_gateway.services.search.slot_search import SlotSearch
 from fhir_gateway.services.search.source_outcome import staff_lacks, staff_silences
-from fhir_gateway.web.exchange import rendered_response
+from fhir_gateway.web.exchange import preferences, rendered_response
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.included import RenderedIncludes
 from fhir_gateway.web.lookup import Lookup
+from fhir_gateway.web.partial_answer import check_completeness, heeded_preferences
 from fhir_gateway.web.precondition import if_none_match
-from fhir_gateway.web.resource import InteractionCode, ResourceRoutes, read_route
+from fhir_gateway.web.resource import (
+    InteractionCode,
+    OperationRoute,
+    ResourceRoutes,
+    read_route,
+)
 from fhir_gateway.web.response_cache import CachedResponse, ResponseCache
 from fhir_gateway.web.searching import (
     can_be_found,
@@ -72,8 +78,10 @@ _FOUND: Final = frozenset({SlotStatus.FREE.value})
 _SCHEMA: Final = SlotSearchSchema()
 
 
-def slot_routes(gateway: Gateway) -> ResourceRoutes:
-    """Return the routes of Slot."""
+def slot_routes(
+    gateway: Gateway, operations: tuple[OperationRoute, ...] = ()
+) -> ResourceRoutes:
+    """Return the routes of Slot, with its operations."""
     lookup = Lookup(gateway)
     search = _Search(gateway, lookup)
     return ResourceRoutes(
@@ -91,6 +99,7 @@ def slot_routes(gateway: Gateway) -> ResourceRoutes:
         },
         # SQL knows whether a time is taken.
         may_wait=frozenset({InteractionCode.READ}),
+        operations=operations,
     )
 
 
@@ -113,8 +122,10 @@ class _Search:
         cache_key = _cache_key(understood)
         cached = None if cache_key is None else self._cache.get(cache_key)
         if cached is not None:
+            check_completeness(cached.outcomes)
             return _not_modified(cached.etag) or _respond(cached.etag, cached.body)
         page, issues = self._page(understood)
+        check_completeness(page.outcomes)
         etag = _etag(page, understood)
         not_modified = _not_modified(etag)
         if not_modified is not None:
@@ -124,7 +135,13 @@ class _Search:
             version, until = page.snapshot.version, page.until
             self._cache.put(
                 cache_key,
-                CachedResponse(body=body, etag=etag, version=version, until=until),
+                CachedResponse(
+                    body=body,
+                    etag=etag,
+                    version=version,
+                    until=until,
+                    outcomes=page.outcomes,
+                ),
             )
         return _respond(etag, body)
 
@@ -132,6 +149,9 @@ class _Search:
         """Return the page, and the issues to report with it."""
         search = self._gateway.slot_search
         criteria = slot_criteria(understood.query, self._gateway.vocabulary)
+        wait = preferences().wait
+        if wait is not None:
+            criteria = replace(criteria, live_within=wait)
         page = search.search(criteria)
         query = understood.query
         if query.practitioner or _shows_staff(query):
@@ -290,4 +310,8 @@ def _respond(etag: str, body: bytes) -> Response:
 
 
 def _headers(etag: str) -> dict[str, str]:
-    return {"ETag": f'W/"{etag}"', "Cache-Control": "no-cache"}
+    return {
+        "ETag": f'W/"{etag}"',
+        "Cache-Control": "no-cache",
+        **heeded_preferences(),
+    }

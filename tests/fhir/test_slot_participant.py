@@ -103,7 +103,6 @@ _REFERENCES = [
     f"Practitioner/{_ANNA}/_history/1",
     f"PractitionerRole/{practitioner_role_id(_UNIT, HsaId('SE2321000016-P002'))}",
     f"PractitionerRole/{practitioner_role_id(HsaId('SE2321000016-A02'), _ANNA)}",
-    "RelatedPerson/1",
     "Device/1",
     "Organization/SE2321000016",
     f"Slot/{_TOKEN.text}",
@@ -192,7 +191,9 @@ def test_a_slot_of_nobodys_has_no_staff(actor: dict[str, Any]) -> None:
         ({"reference": f"PractitionerRole/{_ROLE}"}, 0),
         ({"display": "Anna Test"}, 0),
         ({"reference": "Location/SE2321000016-A02"}, 1),
-        ({"reference": "RelatedPerson/1"}, 1),
+        ({"reference": "RelatedPerson/1"}, 0),
+        ({"type": "RelatedPerson", "display": "Anna"}, 0),
+        ({"reference": "Device/1"}, 1),
         ({"reference": "#nobody"}, 1),
     ],
 )

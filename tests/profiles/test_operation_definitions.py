@@ -15,17 +15,18 @@ from fhir_gateway.fhir.operation_parameters import OperationParameter
 
 PROFILES = Path(__file__).parents[2] / "profiles"
 DECLARED = {
-    "find": FIND,
-    "hold": HOLD,
-    "book": BOOK,
-    "cancel": CANCEL,
-    "reschedule": RESCHEDULE,
+    "appointment-find": FIND,
+    "appointment-hold": HOLD,
+    "appointment-book": BOOK,
+    "appointment-cancel": CANCEL,
+    "appointment-reschedule": RESCHEDULE,
+    "slot-hold": HOLD,
 }
 
 
 def definition(name: str) -> dict[str, Any]:
     """Return the OperationDefinition of an operation."""
-    path = PROFILES / f"OperationDefinition-appointment-{name}.json"
+    path = PROFILES / f"OperationDefinition-{name}.json"
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
 
@@ -34,7 +35,7 @@ def test_every_operation_is_defined_and_no_other() -> None:
     """There is one definition for each operation."""
     defined = {path.stem for path in PROFILES.glob("OperationDefinition-*.json")}
 
-    assert defined == {f"OperationDefinition-appointment-{name}" for name in DECLARED}
+    assert defined == {f"OperationDefinition-{name}" for name in DECLARED}
 
 
 @pytest.mark.parametrize(("name", "declared"), DECLARED.items())
@@ -66,7 +67,7 @@ def test_the_stated_type_is_understood(
         if reported["use"] == "in":
             taken = types[reported["name"]]
             kind = reported["type"]
-            resources = ("Appointment", "Patient", "Resource")
+            resources = ("Appointment", "Patient", "RelatedPerson", "Resource")
             assert ("resource" if kind in resources else kind) in taken, reported[
                 "name"
             ]
@@ -78,11 +79,14 @@ def test_how_it_is_called_is_how_it_is_routed(made: Program, name: str) -> None:
     reported = definition(name)
     adapter = made.app.url_map.bind("gateway.test")
 
-    assert reported["type"] is adapter.test(f"/fhir/Appointment/${name}", "POST")
-    assert reported["instance"] is adapter.test(f"/fhir/Appointment/x/${name}", "POST")
+    (kind,), code = reported["resource"], reported["code"]
+    assert reported["type"] is adapter.test(f"/fhir/{kind}/${code}", "POST")
+    assert reported["instance"] is adapter.test(f"/fhir/{kind}/x/${code}", "POST")
     # A read of the id "$find" would be a route too, so the endpoint decides.
     rules = [
-        rule for rule in made.app.url_map.iter_rules() if rule.rule.endswith(f"${name}")
+        rule
+        for rule in made.app.url_map.iter_rules()
+        if rule.rule.endswith(f"/{kind}/${code}")
     ]
     by_get = {rule.rule for rule in rules if "GET" in (rule.methods or ())}
     assert bool(by_get) is not reported["affectsState"]
@@ -92,12 +96,13 @@ def test_every_operation_stands_in_the_statement(made: Program) -> None:
     """The CapabilityStatement names each operation with its definition."""
     statement = made.app.test_client().get("/fhir/metadata").json
     assert statement is not None
-    (reported,) = (
-        each["operation"]
+    reported = {
+        (each["type"], operation["name"]): operation["definition"]
         for each in statement["rest"][0]["resource"]
-        if each["type"] == "Appointment"
-    )
+        for operation in each.get("operation", ())
+    }
 
-    assert reported == [
-        {"name": name, "definition": definition(name)["url"]} for name in DECLARED
-    ]
+    assert reported == {
+        (defined["resource"][0], defined["code"]): defined["url"]
+        for defined in map(definition, DECLARED)
+    }

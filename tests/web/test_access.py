@@ -2,8 +2,6 @@
 Who gets in, and to what: the policy over the web, with real tokens.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -11,9 +9,7 @@ from flask.testing import FlaskClient
 
 from fhir_gateway.access.policy import POLICY, Interaction, Rule, row_of
 from fhir_gateway.model.principal import Role
-from fhir_gateway.sandbox_sources import write_log_service
-from web.guarded import Guarded, issuers_file, served_keys, token_for
-from web.running import OtherPrograms, fill, own_regions
+from web.guarded import Guarded, token_for
 
 from .bodies import (
     FHIR_JSON,
@@ -26,28 +22,6 @@ from .bodies import (
 
 _ROLES: Final = ("resident", "staff", "system", "operator")
 _NOBODYS: Final = "11111111-1111-4111-8111-111111111111"
-
-
-@pytest.fixture(name="guarded", scope="module")
-def _guarded(
-    other_programs: OtherPrograms, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Guarded]:
-    folder: Path = tmp_path_factory.mktemp("guarded")
-    with (
-        own_regions(folder) as (sandbox, sources),
-        served_keys() as jwks_uri,
-        other_programs.start(
-            sources=sources,
-            issuers=issuers_file(folder, jwks_uri),
-            log_service=write_log_service(folder, sandbox.server.url),
-            public_search=True,
-        ) as made,
-    ):
-        fill(made)
-        assert made.identity is not None
-        made.identity.start()
-        yield Guarded(made, sandbox)
-        made.identity.stop()
 
 
 def slot_of(client: FlaskClient, region: str = "norr") -> str:

@@ -141,19 +141,22 @@ def test_every_dialect_cancels_the_same(
 def test_some_dialects_get_a_bundle(
     client: FlaskClient, dialect: str, kind: str, number: str
 ) -> None:
-    """Argonaut, IHE and Medplum get a Bundle with the one Appointment."""
+    """Argonaut, IHE and Medplum get a Bundle; Medplum's has the Slot beside it."""
     slot = next(free_slots(client, "syd"))["id"]
 
     response = call(client, "book", BOOKINGS[dialect](slot, number))
     bundle = response.json
     assert bundle is not None
     assert (bundle["resourceType"], bundle["type"]) == ("Bundle", kind)
-    (entry,) = bundle["entry"]
+    entry, *others = bundle["entry"]
     assert entry["fullUrl"] == response.headers["Location"]
     if kind == "searchset":
         assert bundle["total"] == 1
+        assert others == []
     else:
         assert entry["response"]["status"] == "201"
+        (taken,) = (each["resource"] for each in others)
+        assert (taken["id"], taken["status"]) == (slot, "busy")
 
 
 @pytest.mark.parametrize("dialect", ["isik", "plain"])
@@ -415,7 +418,7 @@ _FAULTS: dict[str, tuple[Any, dict[str, Any]]] = {
         ),
         issue(
             "value",
-            "patient-resource: is given more than once (patient-resource).",
+            "patient-resource: is given more than once (patient-resource or patient).",
             expression="Parameters.parameter[1].resource",
         ),
     ),
@@ -601,13 +604,14 @@ def test_a_schedule_of_another_slot_is_refused(
 def test_an_appointment_that_is_not_there_is_not_booked_anew(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:
-    """An id that nobody knows is 404: a mistyped move must not become a booking."""
+    """An unknown id in our form is 404: a mistyped move must not become a booking."""
+    mistyped = "0fca9c56-1f0a-4766-b473-548c9350eb8"
     slot = next(free_slots(client, "norr"))["id"]
 
     response = call(
         client,
         "book",
-        parameters(resource("appt-resource", appointment(slot, number, id="x"))),
+        parameters(resource("appt-resource", appointment(slot, number, id=mistyped))),
     )
     assert response.status_code == 404
     assert sandbox.writes("norr", number) == []

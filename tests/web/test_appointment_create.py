@@ -175,7 +175,7 @@ def test_a_proposal_with_its_participants_books(
 
 
 @pytest.mark.parametrize(
-    "form", ["reference", "absolute", "identifier", "RelatedPerson", "display", "type"]
+    "form", ["reference", "absolute", "identifier", "Device", "display", "type"]
 )
 def test_a_participant_that_is_not_the_slots_books_nothing(
     client: FlaskClient, sandbox: Sandbox, number: str, form: str
@@ -194,7 +194,7 @@ def test_a_participant_that_is_not_the_slots_books_nothing(
             "type": "Practitioner",
             "identifier": {"system": "urn:oid:1.2.752.29.4.19", "value": other},
         },
-        "RelatedPerson": {"reference": "RelatedPerson/1"},
+        "Device": {"reference": "Device/1"},
         "display": {"display": "Dr X"},
         "type": {},
     }[form]

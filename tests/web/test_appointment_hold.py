@@ -99,8 +99,10 @@ def test_the_answer_says_whom_it_binds(
     elif dialect == "austria":
         named = {each["name"]: each for each in body["parameter"]}
         assert set(named) == {
-            *("appointment", "slot-reference", "held-until", "outcome")
+            *("appointment", "slot-reference", "held-until", "slot", "outcome")
         }
+        assert named["slot"]["resource"]["status"] == "busy-tentative"
+        assert named["slot"]["resource"]["id"] == slot
         assert named["slot-reference"]["valueReference"]["reference"] == f"Slot/{slot}"
         until = datetime.fromisoformat(named["held-until"]["valueDateTime"])
         assert until == held_until(named["appointment"]["resource"])

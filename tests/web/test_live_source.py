@@ -4,6 +4,7 @@ A live source over real HTTP and real SOAP: searched, paged, read and booked.
 
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -160,3 +161,86 @@ def test_a_live_slot_that_cannot_be_asked_for_is_not_404(
     live_sandbox.spoil("syd", "vp-fault", interactions=["GetAvailableTimeslots"])
 
     assert live_client.get(f"/fhir/Slot/{slot['id']}").status_code == 503
+
+
+def preferring(client: FlaskClient, path: str, prefer: str) -> Any:
+    """Return the answer to a client that states preferences."""
+    return client.get(path, headers={"Prefer": prefer})
+
+
+def test_a_client_that_refuses_a_part_gets_none(
+    live_client: FlaskClient, live_sandbox: Sandbox, unit: str
+) -> None:
+    """All or nothing: 503 names the missing source, and when to try again."""
+    live_sandbox.spoil("syd", "hang", interactions=["GetAvailableTimeslots"])
+    answers = [
+        preferring(live_client, path, "partial=refuse, wait=1")
+        for path in (
+            f"/fhir/Slot?schedule.actor:Location={unit}",
+            f"/fhir/Appointment/$find?location-reference=Location/{unit}",
+        )
+    ]
+
+    for answer in answers:
+        asked, missing = answer.json["issue"]
+        assert answer.status_code == 503
+        assert answer.headers["Retry-After"] == "30"
+        assert answer.headers["Preference-Applied"] == "partial=refuse, wait=1"
+        assert (asked["code"], asked["location"]) == ("incomplete", ["http.Prefer"])
+        assert "(source syd)" in missing["diagnostics"]
+        assert missing["severity"] == "error"
+
+
+def test_a_whole_answer_is_given_to_a_client_that_refuses_a_part(
+    live_client: FlaskClient, unit: str
+) -> None:
+    """Nothing is missing: the answer is the same as to anybody."""
+    path = f"/fhir/Slot?schedule.actor:Location={unit}&_count=5"
+    answer = preferring(live_client, path, "partial=refuse")
+
+    assert answer.status_code == 200
+    assert answer.headers["Preference-Applied"] == "partial=refuse"
+    assert entries(answer.json, "match") == entries(live_client.get(path).json, "match")
+
+
+def test_a_client_in_a_hurry_is_answered_in_its_time(
+    live_client: FlaskClient, live_sandbox: Sandbox, unit: str
+) -> None:
+    """`Prefer: wait=1` ends the wait after a second, and names what is missing."""
+    live_sandbox.spoil("syd", "hang", interactions=["GetAvailableTimeslots"])
+    began = monotonic()
+    answer = preferring(
+        live_client, f"/fhir/Slot?schedule.actor:Location={unit}", "wait=1"
+    )
+    (outcome,) = entries(answer.json, "outcome")
+
+    assert monotonic() - began < 2.5
+    assert answer.headers["Preference-Applied"] == "wait=1"
+    assert "unanswered within 1 s. (source syd)" in outcome["issue"][0]["diagnostics"]
+
+
+def test_a_client_that_waits_for_long_waits_as_the_operator_allows(
+    live_client: FlaskClient, live_sandbox: Sandbox, unit: str
+) -> None:
+    """The source's own limit is shorter than the client's."""
+    live_sandbox.spoil("syd", "hang", interactions=["GetAvailableTimeslots"])
+    answer = preferring(
+        live_client, f"/fhir/Slot?schedule.actor:Location={unit}", "wait=60"
+    )
+    (outcome,) = entries(answer.json, "outcome")
+
+    assert "unanswered within 3 s. (source syd)" in outcome["issue"][0]["diagnostics"]
+
+
+def test_a_preference_that_is_not_understood_is_not_claimed(
+    live_client: FlaskClient, unit: str
+) -> None:
+    """RFC 7240: what is not understood is ignored, and not said to be applied."""
+    answer = preferring(
+        live_client,
+        f"/fhir/Slot?schedule.actor:Location={unit}",
+        "partial=some, wait=soon, wait=-1",
+    )
+
+    assert answer.status_code == 200
+    assert "Preference-Applied" not in answer.headers

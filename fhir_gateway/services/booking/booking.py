@@ -21,7 +21,7 @@ from fhir_gateway.model.errors import (
 )
 from fhir_gateway.model.grant import BookingOwner, Grant
 from fhir_gateway.model.ids import BookingId, HsaId, SourceName
-from fhir_gateway.model.person import SubjectOfCare
+from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.services.booking.bulkhead import Bulkhead, Permit
@@ -255,6 +255,15 @@ class BookingService:
         None: there is no booking of that id.
         """
         return self._journal.lookups.find_owner(booking)
+
+    def find_hold(self, number: PersonalIdentityNumber, token: str) -> str | None:
+        """Return the id of a resident's hold of a timeslot; None without one."""
+        booking = self._journal.lookups.find_standing(number, token)
+        intent = (
+            None if booking is None else self._journal.lookups.find_pending(booking)
+        )
+        is_hold = intent is not None and intent.held_until is not None
+        return booking if is_hold else None
 
     def find_at(self, token: TimeslotToken) -> tuple[str, ...]:
         """Return our ids of everybody's bookings of a timeslot that were made here."""

@@ -5,7 +5,7 @@ A live round: the calls of one search to one live source, and their answers.
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import monotonic
 
 import structlog
@@ -25,14 +25,34 @@ _log = structlog.get_logger()
 
 
 class LiveRound:
-    """The calls of one search to one live source."""
+    """
+    The calls of one search to one live source.
+
+    Args:
+        live: The source.
+        calls: The calls, the most wanted first.
+        asked_at: The present time.
+        within: How long the client waits; None for as long as the source may take.
+    """
 
     def __init__(
-        self, live: LiveSource, calls: Sequence[LiveCall], asked_at: datetime
+        self,
+        live: LiveSource,
+        calls: Sequence[LiveCall],
+        asked_at: datetime,
+        *,
+        within: timedelta | None = None,
     ) -> None:
         self.source = live
         self._asked_at = asked_at
-        self._deadline = monotonic() + live.source.live_timeout.total_seconds()
+        limit = live.source.live_timeout
+        self._is_hasty = within is not None and within < limit
+        self._waits = limit if within is None else min(within, limit)
+        began = monotonic()
+        # A client in a hurry ends no call: each has the source's own limit,
+        # so that a healthy source does not look like one that fails.
+        call_deadline = began + limit.total_seconds()
+        self._deadline = began + self._waits.total_seconds()
         self._calls: list[tuple[LiveCall, Future[FreeTimes]]] = []
         self._answers: dict[LiveCall, FreeTimes] = {}
         self._is_broken = False
@@ -47,7 +67,7 @@ class LiveRound:
                 live.breaker.cancel()
                 self._left = len(calls) - number
                 break
-            self._calls.append((call, live.submit(call, leaves_in_s, self._deadline)))
+            self._calls.append((call, live.submit(call, leaves_in_s, call_deadline)))
 
     def gather(self) -> None:
         """Wait for the answers, until the deadline."""
@@ -79,9 +99,15 @@ class LiveRound:
 
     def sighting(self) -> LiveSighting | None:
         """Return the outcomes for the operators; None when they know them already."""
-        if not self._calls:
+        asked = len(self._calls)
+        if self._is_hasty:
+            # What the client did not wait for says nothing about the source.
+            asked = sum(
+                future.done() and not future.cancelled() for _, future in self._calls
+            )
+        if not asked:
             return None
-        return self.source.see(len(self._calls), len(self._answers), self._error)
+        return self.source.see(asked, len(self._answers), self._error)
 
     def blocks(self, answered_at: datetime) -> list[SlotBlock]:
         """Return the answers, one block for each time type."""
@@ -117,17 +143,23 @@ class LiveRound:
         if self._is_broken:
             return [outcome]
         if unanswered:
-            seconds = f"{source.live_timeout.total_seconds():g} s"
+            seconds = f"{self._waits.total_seconds():g} s"
             detail = (
                 f"{source.title} is asked within each search, and left {unanswered} of"
                 f" {len(self._calls)} questions unanswered within {seconds}."
             )
             found.append(replace(outcome, detail=detail))
         if self._left:
+            in_time = (
+                f" within the {self._waits.total_seconds():g} s that the client waits"
+                if self._is_hasty
+                else ""
+            )
             detail = (
                 f"{source.title} is asked within each search, and only so often:"
-                f" {self._left} questions about its units' time types were not asked."
-                " Search for one unit, a shorter period, or again in a minute."
+                f" {self._left} questions about its units' time types were not asked"
+                f"{in_time}. Search for one unit, a shorter period, or again in a"
+                " minute."
             )
             found.append(
                 replace(outcome, problem=SourceProblem.INCOMPLETE, detail=detail)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -106,6 +106,7 @@ class LiveSearch:
         start: datetime,
         before: datetime | None,
         latest_first: bool,
+        within: timedelta | None = None,
     ) -> LiveAnswer:
         """
         Ask for the free times of units' time types; returns by the last deadline.
@@ -115,6 +116,7 @@ class LiveSearch:
             start: From the day of this instant on.
             before: Until the day of this instant; None for as far as times are kept.
             latest_first: Whether the last windows matter most.
+            within: How long the client waits; no source gets more than its own limit.
         """
         if not self._permits.acquire(blocking=False):
             return LiveAnswer(
@@ -124,7 +126,9 @@ class LiveSearch:
                 ),
             )
         try:
-            return self._ask(offerings, start, before, latest_first=latest_first)
+            return self._ask(
+                offerings, start, before, latest_first=latest_first, within=within
+            )
         finally:
             self._permits.release()
 
@@ -174,6 +178,7 @@ class LiveSearch:
         before: datetime | None,
         *,
         latest_first: bool,
+        within: timedelta | None,
     ) -> LiveAnswer:
         wanted_calls: list[tuple[LiveSource, list[LiveCall]]] = []
         for name, wanted in sorted(offerings.items()):
@@ -189,7 +194,8 @@ class LiveSearch:
             sum(min(len(calls), each.source.live_calls) for each, calls in wanted_calls)
         )
         rounds = [
-            LiveRound(source, calls, self._clock()) for source, calls in wanted_calls
+            LiveRound(source, calls, self._clock(), within=within)
+            for source, calls in wanted_calls
         ]
         blocks: list[SlotBlock] = []
         outcomes: list[SourceOutcome] = []

@@ -3,7 +3,7 @@ The criteria of a search for free times.
 """
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.model.weekly_hours import WeeklyHours
@@ -32,6 +32,8 @@ class SlotCriteria:
         first_per_unit: Only the earliest time of each unit, among those that fit.
         shown: With `first_per_unit`, the units that the pages before have shown.
         counted: Whether to count all that fit.
+        live_within: How long the client waits for live sources; None for as long as
+            each may take.
     """
 
     selector: Selector = field(default_factory=Selector)
@@ -47,6 +49,7 @@ class SlotCriteria:
     first_per_unit: bool = False
     shown: ShownUnits | None = None
     counted: bool = True
+    live_within: timedelta | None = None
 
     @property
     def narrowed_selector(self) -> Selector:

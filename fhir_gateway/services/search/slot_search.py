@@ -228,6 +228,7 @@ class SlotSearch:
             start=max(moment, criteria.start or moment),
             before=criteria.begins_before,
             latest_first=criteria.descending,
+            within=criteria.live_within,
         )
 
     def _with_live(self, blocks: Sequence[SlotBlock]) -> Snapshot:

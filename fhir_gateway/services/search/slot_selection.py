@@ -2,7 +2,7 @@
 What a selector chooses in a snapshot: time types, segments and schedules.
 """
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -19,6 +19,7 @@ from fhir_gateway.services.search.snapshot import Segment, Snapshot
 
 __all__ = [
     "NO_NUMBERS",
+    "Actors",
     "Availability",
     "OwnTimeType",
     "Selection",
@@ -57,6 +58,29 @@ TimeTypeCriterion = SharedTimeType | OwnTimeType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Actors:
+    """
+    Whose times a schedule has; one of all these is enough.
+
+    Attributes:
+        units: HSA-ids of units.
+        offerings: Tokens of units' time types.
+        performers: HSA-ids of staff.
+        roles: A unit, and a member of its staff, by HSA-id.
+    """
+
+    units: frozenset[HsaId] = frozenset()
+    offerings: frozenset[str] = frozenset()
+    performers: frozenset[HsaId] = frozenset()
+    roles: frozenset[tuple[HsaId, HsaId]] = frozenset()
+
+    @property
+    def has_staff(self) -> bool:
+        """Return whether not all schedules of a time type may fit."""
+        return bool(self.performers or self.roles)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Selector:
     """
     What narrows a search; an empty attribute does not.
@@ -68,6 +92,7 @@ class Selector:
         offerings: Groups of tokens of units' time types, likewise.
         schedules: Groups of schedules' tokens, likewise.
         performers: Groups of HSA-ids of staff, likewise.
+        actors: Groups of whose times they may be, likewise.
         organizations: Groups of HSA-ids of care providers, likewise.
         sources: Groups of sources, likewise.
         near: Groups of places that the unit lies near, likewise.
@@ -79,6 +104,7 @@ class Selector:
     offerings: tuple[frozenset[str], ...] = ()
     schedules: tuple[frozenset[str], ...] = ()
     performers: tuple[frozenset[HsaId], ...] = ()
+    actors: tuple[Actors, ...] = ()
     organizations: tuple[frozenset[HsaId], ...] = ()
     sources: tuple[frozenset[SourceName], ...] = ()
     near: tuple[tuple[Nearness, ...], ...] = ()
@@ -145,7 +171,7 @@ class Selection:
 
 def select(snapshot: Snapshot, selector: Selector) -> Selection:
     """Return what a selector chooses."""
-    numbers = _offerings(snapshot.index, selector)
+    numbers = _offerings(snapshot, selector)
     named = _named_schedules(snapshot, selector)
     parts = _parts(snapshot, numbers, is_narrowed=named is not None)
     chosen = named
@@ -190,6 +216,7 @@ def unknown_parts(snapshot: Snapshot, selector: Selector) -> tuple[str, ...]:
             who in directory.performers or len(schedules.of_performer(who)) > 0
             for who in group
         ),
+        "actors": lambda group: len(_offerings_of_actors(snapshot, group)) > 0,
         "organizations": any_in(directory.providers),
     }
     return tuple(
@@ -199,16 +226,10 @@ def unknown_parts(snapshot: Snapshot, selector: Selector) -> tuple[str, ...]:
     )
 
 
-def _offerings(index: OfferingIndex, selector: Selector) -> Numbers:
+def _offerings(snapshot: Snapshot, selector: Selector) -> Numbers:
     """Return the time types that fit, each once, in the order of their numbers."""
-    if selector.time_types:
-        numbers = _that_mean(index, selector.time_types[0])
-    else:
-        numbers = index.all
-    for group in selector.time_types[1:]:
-        numbers = np.intersect1d(numbers, _that_mean(index, group))
-    for group in selector.other_time_types:
-        numbers = np.setdiff1d(numbers, _that_mean(index, group))
+    index = snapshot.index
+    numbers = _of_time_types(index, selector)
     for units in selector.units:
         numbers = index.at_units(numbers, units)
     for organizations in selector.organizations:
@@ -222,7 +243,53 @@ def _offerings(index: OfferingIndex, selector: Selector) -> Numbers:
     for tokens in selector.schedules:
         of_tokens = set(map(time_type_of_schedule, tokens))
         numbers = np.intersect1d(numbers, _numbered(index, of_tokens))
+    for actors in selector.actors:
+        numbers = np.intersect1d(numbers, _offerings_of_actors(snapshot, actors))
     return numbers
+
+
+def _of_time_types(index: OfferingIndex, selector: Selector) -> Numbers:
+    """Return the time types with a meaning or a code that fits."""
+    if selector.time_types:
+        numbers = _that_mean(index, selector.time_types[0])
+    else:
+        numbers = index.all
+    for group in selector.time_types[1:]:
+        numbers = np.intersect1d(numbers, _that_mean(index, group))
+    for group in selector.other_time_types:
+        numbers = np.setdiff1d(numbers, _that_mean(index, group))
+    return numbers
+
+
+def _offerings_of_actors(snapshot: Snapshot, actors: Actors) -> Numbers:
+    """Return the time types with a schedule of one of the actors."""
+    whole = _whole_offerings(snapshot.index, actors)
+    if not actors.has_staff:
+        return whole
+    schedules = [
+        number
+        for number in _schedules_of_staff(snapshot, actors)
+        if number < snapshot.known_schedules
+    ]
+    of_staff = snapshot.schedules.offering[schedules]
+    return np.union1d(whole, np.intersect1d(of_staff, snapshot.index.all))
+
+
+def _whole_offerings(index: OfferingIndex, actors: Actors) -> Numbers:
+    """Return the time types of which all schedules are of one of the actors."""
+    at_units = index.at_units(index.all, actors.units)
+    return np.union1d(at_units, _numbered(index, actors.offerings))
+
+
+def _schedules_of_staff(snapshot: Snapshot, actors: Actors) -> Iterator[int]:
+    """Yield the schedules of staff, of which a unit's or time type's are no part."""
+    schedules = snapshot.schedules
+    for who in actors.performers:
+        yield from schedules.of_performer(who)
+    for unit, who in actors.roles:
+        for number in schedules.of_performer(who):
+            if schedules.unit(number) == unit:
+                yield number
 
 
 def _lacking(index: OfferingIndex, selector: Selector) -> frozenset[HsaId]:
@@ -245,7 +312,8 @@ def _named_schedules(
     snapshot: Snapshot, selector: Selector
 ) -> npt.NDArray[np.bool_] | None:
     """Return which schedules a selector names, by themselves or by their staff."""
-    if not selector.schedules and not selector.performers:
+    narrowing = [actors for actors in selector.actors if actors.has_staff]
+    if not (selector.schedules or selector.performers or narrowing):
         return None
     schedules = snapshot.schedules
     chosen = np.ones(len(schedules), dtype=np.bool_)
@@ -256,6 +324,10 @@ def _named_schedules(
         chosen &= _mask(
             len(chosen), (each for who in staff for each in schedules.of_performer(who))
         )
+    for actors in narrowing:
+        whole = schedules.mask_of(_whole_offerings(snapshot.index, actors))
+        of_staff = _mask(len(chosen), _schedules_of_staff(snapshot, actors))
+        chosen &= whole[: len(chosen)] | of_staff
     return chosen
 
 
@@ -317,6 +389,13 @@ def _units_asked_for(selector: Selector) -> frozenset[HsaId] | None:
             for tokens in selector.schedules
         ),
     ]
+    groups.extend(
+        actors.units
+        | _units_of(actors.offerings)
+        | frozenset(unit for unit, _ in actors.roles)
+        for actors in selector.actors
+        if not actors.performers
+    )
     for group in selector.time_types:
         units = {each.unit if isinstance(each, OwnTimeType) else None for each in group}
         if None not in units:

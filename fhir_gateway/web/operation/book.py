@@ -17,7 +17,7 @@ from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.services.booking.request import BookedTimeslot
-from fhir_gateway.web.appointment_answer import AppointmentAnswers
+from fhir_gateway.web.appointment_answer import AppointmentAnswers, Wrap
 from fhir_gateway.web.appointment_commands import AppointmentCommands
 from fhir_gateway.web.appointment_view import AppointmentView
 from fhir_gateway.web.change_checks import Change
@@ -126,14 +126,16 @@ class Book:
         return self._answers.booked(
             booked,
             self._view.appointment(booked.booking),
-            in_form(call.form, self._gateway.base_url),
+            self._form(booked.booking, call),
         )
 
     def _answer_changed(
         self, booking: ManagedBooking, call: AppointmentCall
     ) -> Response:
         return self._answers.changed(
-            booking,
-            self._view.appointment(booking),
-            in_form(call.form, self._gateway.base_url),
+            booking, self._view.appointment(booking), self._form(booking, call)
         )
+
+    def _form(self, booking: ManagedBooking, call: AppointmentCall) -> Wrap:
+        slot = self._view.slot(booking)
+        return in_form(call.form, self._gateway.base_url, slot=slot)

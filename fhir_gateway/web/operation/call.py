@@ -10,7 +10,9 @@ from flask import request
 from fhir_gateway.fhir.appointment_operation import (
     AnswerForm,
     AppointmentCall,
+    HoldAt,
     appointment_call,
+    nobodys,
 )
 from fhir_gateway.fhir.appointment_request import (
     AppointmentRequest,
@@ -30,6 +32,7 @@ from fhir_gateway.web.exchange import (
     own_url,
     read_body,
 )
+from fhir_gateway.web.identity import present_principal
 
 __all__ = [
     "in_form",
@@ -56,6 +59,7 @@ def read_call(
     cancels: bool = False,
     moves: bool = False,
     of_known: bool = False,
+    hold_at: HoldAt = nobodys,
 ) -> tuple[Any, AppointmentCall]:
     """
     Return the body of the present request, and the call in it.
@@ -70,6 +74,7 @@ def read_call(
         cancels: The operation cancels, regardless of an Appointment's status.
         moves: The operation moves, so the call must name one new time.
         of_known: The operation needs an appointment that exists.
+        hold_at: Returns the id of a resident's hold of a slot.
 
     Raises:
         Problem: 400, 406 or 415. `wanted_of` reports the faults of single parameters.
@@ -87,6 +92,8 @@ def read_call(
         cancels=cancels,
         moves=moves,
         of_known=of_known,
+        own=present_principal().number,
+        hold_at=hold_at,
     )
     return body, call
 
@@ -181,7 +188,12 @@ def is_of_patient(name: str) -> bool:
     return "patient" in name.casefold()
 
 
-def in_form(form: AnswerForm, base_url: str, issues: Sequence[Issue] = ()) -> Wrap:
+def in_form(
+    form: AnswerForm,
+    base_url: str,
+    issues: Sequence[Issue] = (),
+    slot: dict[str, Any] | None = None,
+) -> Wrap:
     """
     Return a function that puts an Appointment into a dialect's form.
 
@@ -189,6 +201,7 @@ def in_form(form: AnswerForm, base_url: str, issues: Sequence[Issue] = ()) -> Wr
         form: The form.
         base_url: The server's FHIR base.
         issues: Further issues for the client, in forms that can hold them.
+        slot: The Appointment's Slot, likewise.
     """
 
     def wrap(appointment: dict[str, Any], status: int) -> dict[str, Any]:
@@ -201,16 +214,20 @@ def in_form(form: AnswerForm, base_url: str, issues: Sequence[Issue] = ()) -> Wr
                 issues=issues,
             )
         if form is AnswerForm.TRANSACTION:
-            return _transaction_response(appointment, status, base_url, issues)
+            return _transaction_response(appointment, status, base_url, issues, slot)
         if form is AnswerForm.PARAMETERS:
-            return _parameters(appointment, issues)
+            return _parameters(appointment, issues, slot)
         return appointment
 
     return wrap
 
 
 def _transaction_response(
-    appointment: dict[str, Any], status: int, base_url: str, issues: Sequence[Issue]
+    appointment: dict[str, Any],
+    status: int,
+    base_url: str,
+    issues: Sequence[Issue],
+    slot: dict[str, Any] | None,
 ) -> dict[str, Any]:
     url = f"{base_url}/Appointment/{appointment['id']}"
     response: dict[str, Any] = {
@@ -220,14 +237,27 @@ def _transaction_response(
     }
     if issues:
         response["outcome"] = operation_outcome(issues)
+    entry = [{"fullUrl": url, "resource": appointment, "response": response}]
+    if slot is not None:
+        entry.append(
+            {
+                "fullUrl": f"{base_url}/Slot/{slot['id']}",
+                "resource": slot,
+                "response": {"status": str(status)},
+            }
+        )
     return {
         "resourceType": "Bundle",
         "type": "transaction-response",
-        "entry": [{"fullUrl": url, "resource": appointment, "response": response}],
+        "entry": entry,
     }
 
 
-def _parameters(appointment: dict[str, Any], issues: Sequence[Issue]) -> dict[str, Any]:
+def _parameters(
+    appointment: dict[str, Any],
+    issues: Sequence[Issue],
+    slot: dict[str, Any] | None,
+) -> dict[str, Any]:
     parameter: list[dict[str, Any]] = [{"name": "appointment", "resource": appointment}]
     parameter.extend(
         {"name": "slot-reference", "valueReference": slot}
@@ -239,6 +269,8 @@ def _parameters(appointment: dict[str, Any], issues: Sequence[Issue]) -> dict[st
         for part in extension.get("extension", ())
         if part["url"] == "held-until"
     )
+    if slot is not None:
+        parameter.append({"name": "slot", "resource": slot})
     if issues:
         parameter.append({"name": "outcome", "resource": operation_outcome(issues)})
     return {"resourceType": "Parameters", "parameter": parameter}

@@ -42,11 +42,13 @@ from fhir_gateway.services.search.slot_selection import Selector
 from fhir_gateway.web.exchange import (
     check_accept,
     fhir_response,
+    preferences,
     read_body,
     search_parameters_of_request,
 )
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.operation.call import is_of_patient, refuse_query
+from fhir_gateway.web.partial_answer import check_completeness, heeded_preferences
 from fhir_gateway.web.personal_text import has_personal_number
 from fhir_gateway.web.proposal import Proposals
 from fhir_gateway.web.slot import with_lacking_staff, with_unknown
@@ -95,6 +97,7 @@ class Find:
             criteria,
             _parameters(wanted, criteria.selector),
         )
+        check_completeness(page.outcomes)
         next_url = None
         cursor = SlotCursor.of(page)
         if cursor is not None:
@@ -111,7 +114,8 @@ class Find:
                     *unknown,
                     *(issue_from_source_outcome(each) for each in page.outcomes),
                 ],
-            )
+            ),
+            headers=heeded_preferences(),
         )
 
     def _arguments(self) -> Arguments:
@@ -149,6 +153,7 @@ class Find:
             criteria,
             selector=self._narrowed(criteria.selector, wanted),
             count=min(criteria.count, _MOST),
+            live_within=preferences().wait,
         )
 
     def _narrowed(self, selector: Selector, wanted: FindRequest) -> Selector:

@@ -55,7 +55,12 @@ class Hold:
     def answer(self, id: str | None = None) -> Response:  # noqa: A002 - the name in FHIR's URL
         """Answer the present request."""
         base_url = self._gateway.base_url
-        body, call = read_call(HOLD, instance=id, base_url=base_url)
+        body, call = read_call(
+            HOLD,
+            instance=id,
+            base_url=base_url,
+            hold_at=self._gateway.booking.find_hold,
+        )
         ends = call.releases or call.cancels
         is_new = call.known is None and not ends
         faults = Faults()
@@ -127,4 +132,5 @@ class Hold:
     def _form(self, booking: ManagedBooking, call: AppointmentCall) -> Wrap:
         # A repeat may find the hold booked, or over.
         issues = [] if booking.held_until is None else [_BINDS]
-        return in_form(call.form, self._gateway.base_url, issues)
+        slot = self._view.slot(booking)
+        return in_form(call.form, self._gateway.base_url, issues, slot)

@@ -1,7 +1,8 @@
 """
-The operations on Appointment as routes.
+The operations on Appointment, and that on Slot, as routes.
 """
 
+from fhir_gateway.access.policy import Interaction
 from fhir_gateway.fhir.limits import MOST_SENT_BACK_BYTES
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.operation.book import Book
@@ -11,7 +12,7 @@ from fhir_gateway.web.operation.hold import Hold
 from fhir_gateway.web.operation.reschedule import Reschedule
 from fhir_gateway.web.resource import Handling, OperationRoute
 
-__all__ = ["appointment_operations"]
+__all__ = ["appointment_operations", "slot_operations"]
 
 
 def appointment_operations(gateway: Gateway) -> tuple[OperationRoute, ...]:
@@ -38,5 +39,19 @@ def appointment_operations(gateway: Gateway) -> tuple[OperationRoute, ...]:
                 ("cancel", Cancel(gateway).answer),
                 ("reschedule", Reschedule(gateway).answer),
             )
+        ),
+    )
+
+
+def slot_operations(gateway: Gateway) -> tuple[OperationRoute, ...]:
+    """Return the operations of Slot: those of Appointment at another address."""
+    return (
+        OperationRoute(
+            name="hold",
+            definition="slot-hold",
+            view=Hold(gateway).answer,
+            handling=Handling(may_wait=True, most_bytes=MOST_SENT_BACK_BYTES),
+            on_instance=False,
+            acts_as=Interaction("Appointment", "$hold"),
         ),
     )

@@ -315,6 +315,22 @@ def test_a_source_that_misses_the_deadline_is_named(make: Any) -> None:
     assert took < 5
 
 
+def test_a_client_in_a_hurry_does_not_make_a_source_look_silent(make: Any) -> None:
+    """What a client did not wait for is missing, and says nothing of the source."""
+    world: World = make()
+    answers = hanging(world)
+    pages = [world.page(live_within=timedelta(seconds=0.05)) for _ in range(8)]
+    silences = [
+        world.search.who_offers(Selector()).outcomes,
+        world.sightings.live,
+    ]
+    answers.set()
+
+    assert all("unanswered within 0.05 s" in page.outcomes[0].detail for page in pages)
+    assert silences == [(), {}]
+    assert world.page().outcomes == ()
+
+
 def test_a_failing_source_is_named(world: World) -> None:
     """A fault is an answer that is missing."""
     world.adapter.errors = {scheduling.GET_AVAILABLE_TIMESLOTS: FAULT}

@@ -51,6 +51,7 @@ from fhir_gateway.services.search.slot_columns import schedule_rank
 from fhir_gateway.services.search.slot_criteria import SlotCriteria
 from fhir_gateway.services.search.slot_search import SlotSearch
 from fhir_gateway.services.search.slot_selection import (
+    Actors,
     OwnTimeType,
     Selector,
     SharedTimeType,
@@ -350,6 +351,70 @@ def test_criteria_narrow(
 
 
 # Held places
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        pytest.param([Actors(units=frozenset({UNIT}))], [1, 4], id="a unit"),
+        pytest.param(
+            [Actors(units=frozenset({SOUTHERN_UNIT}), offerings=frozenset({OFFERING}))],
+            [3, 4],
+            id="a unit or an offering",
+        ),
+        pytest.param(
+            [
+                Actors(
+                    units=frozenset({SOUTHERN_UNIT}),
+                    performers=frozenset({BO}),
+                )
+            ],
+            [2, 3],
+            id="a unit or a performer",
+        ),
+        pytest.param(
+            [Actors(roles=frozenset({(UNIT, EVA), (OTHER_UNIT, EVA)}))],
+            [1, 4],
+            id="roles at two units",
+        ),
+        pytest.param(
+            [
+                Actors(performers=frozenset({EVA})),
+                Actors(offerings=frozenset({OFFERING})),
+            ],
+            [4],
+            id="a performer and an offering",
+        ),
+        pytest.param(
+            [Actors(roles=frozenset({(UNIT, BO)}), units=frozenset({SOUTHERN_UNIT}))],
+            [3],
+            id="a role that nobody has, or a unit",
+        ),
+        pytest.param([Actors()], [], id="nobody"),
+    ],
+)
+def test_actors_of_several_kinds_are_alternatives(
+    varied: World, groups: list[Actors], expected: list[float]
+) -> None:
+    """Groups of actors are joined by and, the actors of a group by or."""
+    assert varied.hours(actors=tuple(groups)) == expected
+    page = varied.page(actors=tuple(groups), first_per_unit=True, count=0)
+    assert (page.total or 0) == len(
+        {
+            each.timeslot.schedule.unit
+            for each in varied.page(actors=tuple(groups)).found
+        }
+    )
+
+
+def test_unknown_actors_are_named(varied: World) -> None:
+    """A group of actors that nobody knows is among the unknown parts."""
+    nobody = Actors(units=frozenset({HsaId("SE9-X")}), performers=frozenset({UNIT}))
+    known = Actors(units=frozenset({HsaId("SE9-X")}), performers=frozenset({EVA}))
+    varied.view.catch_up()
+
+    assert varied.search.unknown_parts(Selector(actors=(nobody, known))) == ("actors",)
+    assert varied.search.unknown_parts(Selector(actors=(known,))) == ()
 
 
 def test_a_held_time_is_left_out(world: World) -> None:

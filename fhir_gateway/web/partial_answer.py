@@ -1,0 +1,76 @@
+"""
+Partial answers: what a client prefers where a source's part is missing.
+
+`Prefer: partial=refuse` asks for all or nothing, `partial=allow` (the default) for what
+there is. `Prefer: wait=` (RFC 7240, 4.3) bounds the wait for live sources.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from fhir_gateway.fhir.outcome import (
+    Issue,
+    Problem,
+    ProblemKind,
+    Severity,
+    issue_from_source_outcome,
+)
+from fhir_gateway.model.error_code import ErrorCode
+from fhir_gateway.model.source import SourceOutcome, SourceProblem
+from fhir_gateway.web.exchange import preferences
+
+__all__ = ["check_completeness", "heeded_preferences"]
+
+_RETRY_AFTER_S: Final = "30"
+_REFUSED: Final = Issue(
+    code="incomplete",
+    error_code=ErrorCode.REGION_ANSWERED_IN_PART,
+    diagnostics=(
+        "Prefer: partial=refuse was sent, and the parts named here are missing: search"
+        " again later, or without that preference for what there is."
+    ),
+    parameter="Prefer",
+)
+
+
+def check_completeness(outcomes: Iterable[SourceOutcome]) -> None:
+    """
+    Refuse a partial answer, if the client prefers none.
+
+    A part that this server leaves out by design, and always, is no reason.
+
+    Args:
+        outcomes: What is missing from the answer.
+
+    Raises:
+        Problem: 503; it names each missing part.
+    """
+    if not preferences().refuses_partial:
+        return
+    missing = [
+        replace(issue_from_source_outcome(each), severity=Severity.ERROR)
+        for each in outcomes
+        if each.problem is not SourceProblem.NOT_ASKED
+    ]
+    if missing:
+        raise Problem(
+            [_REFUSED, *missing],
+            kind=ProblemKind.INCOMPLETE,
+            headers={"Retry-After": _RETRY_AFTER_S, **heeded_preferences()},
+        )
+
+
+def heeded_preferences(*, is_live: bool = True) -> dict[str, str]:
+    """
+    Return the header that says which preferences a search has heeded.
+
+    Args:
+        is_live: The search ends within `wait=`.
+    """
+    heeded = preferences().of_search
+    if not is_live:
+        heeded = ", ".join(
+            each for each in heeded.split(", ") if not each.startswith("wait=")
+        )
+    return {"Preference-Applied": heeded} if heeded else {}
