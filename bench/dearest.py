@@ -195,6 +195,15 @@ def _values(world: World) -> Iterator[tuple[str, list[str]]]:
     ]
     yield "service-type", tokens
     yield "start", ["ge2026-12-01T08:00:00+01:00"] * MOST_SEARCH_VALUES
+    yield "end", ["le2027-12-01T08:00:00+01:00"] * MOST_SEARCH_VALUES
+    yield "service-type:not", tokens
+    yield (
+        "_id",
+        [
+            f"{unit.hsa_id}.aaaaaaaa.aaaaaaaa.1lg7p{n:02}.s4"
+            for n, unit in enumerate(some)
+        ],
+    )
     yield "status", ["free"] * MOST_SEARCH_VALUES
     yield "schedule", [f"{unit.hsa_id}.aaaaaaaa.aaaaaaaa" for unit in some]
     yield "schedule.actor:Location", [unit.hsa_id for unit in some]

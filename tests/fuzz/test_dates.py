@@ -31,6 +31,7 @@ pytestmark = [pytest.mark.flow, pytest.mark.usefixtures("watch")]
 _ANY = DATES | TIMES | TEXTS
 _SEARCHED: Final = [
     ("Slot", "start"),
+    ("Slot", "end"),
     ("Slot", "time-of-day"),
     ("Appointment", "date"),
     ("AuditEvent", "date"),
