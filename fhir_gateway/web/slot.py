@@ -50,9 +50,9 @@ from fhir_gateway.web.searching import (
 )
 from fhir_gateway.web.slot_query import (
     PARAMETERS,
-    SlotCursor,
     SlotQuery,
     SlotSearchSchema,
+    cursor_behind,
     slot_criteria,
     statuses_of,
 )
@@ -216,14 +216,14 @@ class _Search:
     def _next_url(
         self, understood: Understood[SlotQuery], page: SlotPage
     ) -> str | None:
-        cursor = SlotCursor.of(page)
+        cursor = cursor_behind(page)
         if cursor is None:
             return None
         return next_url(
             "Slot",
             self._gateway.base_url,
             understood,
-            cursor.text,
+            cursor,
         )
 
 

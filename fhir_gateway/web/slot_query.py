@@ -62,6 +62,7 @@ __all__ = [
     "SlotQuery",
     "SlotSearchSchema",
     "Tokens",
+    "cursor_behind",
     "slot_criteria",
     "statuses_of",
     "time_type_criteria",
@@ -114,19 +115,6 @@ class SlotCursor:
             shown=ShownUnits.parse(shown) if dot else None,
         )
 
-    @classmethod
-    def of(cls, page: SlotPage) -> Self | None:
-        """Return the place where a page ends; None for the last page."""
-        if page.next_after is None:
-            return None
-        return cls(after=page.next_after, shown=page.next_shown)
-
-    @property
-    def text(self) -> str:
-        """Return the place as a text for a `next` link."""
-        after = cursor_text(self.after.text)
-        return after if self.shown is None else f"{after}.{self.shown.text}"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotQuery:
@@ -167,6 +155,16 @@ class SlotQuery:
     include: tuple[Include, ...] = ()
     include_iterate: tuple[Include, ...] = ()
     cursor: SlotCursor | None = None
+
+
+def cursor_behind(page: SlotPage) -> str | None:
+    """Return the cursor of the next page; None for the last page."""
+    if page.next_after is None:
+        return None
+    after = cursor_text(page.next_after.text)
+    if page.next_shown is None:
+        return after
+    return f"{after}.{page.next_shown.text}"
 
 
 class SlotSearchSchema(SearchSchema[SlotQuery]):

@@ -63,7 +63,13 @@ class Fit:
     @property
     def is_all(self) -> bool:
         """Return whether every row fits."""
-        return self.schedules is None and not self.is_of_rows
+        return (
+            self.schedules is None
+            and self.minutes is None
+            and self.ends_from is None
+            and self.ends_before is None
+            and self.times is None
+        )
 
     @property
     def is_of_rows(self) -> bool:

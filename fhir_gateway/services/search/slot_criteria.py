@@ -62,5 +62,6 @@ class SlotCriteria:
     @property
     def begins_before(self) -> datetime | None:
         """Return what a time begins earlier than, since it ends after its start."""
-        bounds = [each for each in (self.before, self.ends_before) if each is not None]
-        return min(bounds, default=None)
+        if self.before is None or self.ends_before is None:
+            return self.before or self.ends_before
+        return min(self.before, self.ends_before)

@@ -269,11 +269,13 @@ def _parts(
     start = epoch_seconds(moment) + 1
     if criteria.start is not None:
         start = max(start, _ceiling(criteria.start))
-    ends_from, ends_before = map(
-        _ceiling_or_none, (criteria.ends_from, criteria.ends_before)
-    )
-    before = _ceiling_or_none(criteria.begins_before)
-    times = None
+    before = criteria.begins_before
+    before_s = None if before is None else _ceiling(before)
+    ends_from = ends_before = times = None
+    if criteria.ends_from is not None:
+        ends_from = _ceiling(criteria.ends_from)
+    if criteria.ends_before is not None:
+        ends_before = _ceiling(criteria.ends_before)
     if criteria.times is not None:
         times = frozenset(
             (number, time.start, time.length)
@@ -286,7 +288,7 @@ def _parts(
         columns = snapshot.segments.get(segment)
         if columns is None:
             continue
-        first, last = columns.bounds(start, before)
+        first, last = columns.bounds(start, before_s)
         yield _Part(
             segment=segment,
             columns=columns,
@@ -404,10 +406,6 @@ def _minutes(hours: WeeklyHours) -> npt.NDArray[np.bool_]:
 
 def _by_unit_name(offering: Offering) -> tuple[str, str]:
     return offering.unit.name, offering.token
-
-
-def _ceiling_or_none(instant: datetime | None) -> int | None:
-    return None if instant is None else _ceiling(instant)
 
 
 def _ceiling(instant: datetime) -> int:

@@ -54,8 +54,8 @@ from fhir_gateway.web.proposal import Proposals
 from fhir_gateway.web.slot import with_lacking_staff, with_unknown
 from fhir_gateway.web.slot_query import (
     PARAMETERS,
-    SlotCursor,
     SlotSearchSchema,
+    cursor_behind,
     slot_criteria,
 )
 
@@ -99,9 +99,9 @@ class Find:
         )
         check_completeness(page.outcomes)
         next_url = None
-        cursor = SlotCursor.of(page)
+        cursor = cursor_behind(page)
         if cursor is not None:
-            next_url = self._url([*wanted.called, ("_cursor", cursor.text)])
+            next_url = self._url([*wanted.called, ("_cursor", cursor)])
         return fhir_response(
             searchset(
                 self._entries(page),
