@@ -106,7 +106,7 @@ def capability_statement(
             "url": base_url,
         },
         "fhirVersion": "4.0.1",
-        "format": ["application/fhir+json", "json"],
+        "format": ["application/fhir+json", "json", "application/fhir+xml", "xml"],
         "patchFormat": ["application/json-patch+json", "application/fhir+json"],
         "implementationGuide": [vocabulary.implementation_guide],
         "rest": [

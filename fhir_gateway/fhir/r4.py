@@ -17,7 +17,13 @@ from fhir.resources.R4B import (  # noqa: TID251 - the one place
     get_fhir_model_class,
 )
 
-__all__ = ["RESOURCES", "ElementDefinition", "elements_of"]
+__all__ = [
+    "ANSWERED",
+    "RESOURCES",
+    "ElementDefinition",
+    "elements_in_order",
+    "elements_of",
+]
 
 RESOURCES: Final = frozenset(
     {
@@ -34,6 +40,13 @@ The types of resources that this server reads: bodies, and the resources in them
 Loading the classes of all 150 types takes seconds, and a client could make every
 process do it.
 """
+
+ANSWERED: Final = RESOURCES | {
+    *("AuditEvent", "Bundle", "CapabilityStatement", "CodeSystem", "ConceptMap"),
+    *("Endpoint", "ImplementationGuide", "NamingSystem", "OperationDefinition"),
+    *("SearchParameter", "StructureDefinition", "ValueSet"),
+}
+"""The types of resources that answers hold: a client may name their elements."""
 
 # Elements of R4B that R4 lacks.
 _R4B_TYPES: Final = frozenset({"CodeableReference", "Integer64", "RatioRange"})
@@ -55,6 +68,7 @@ class ElementDefinition:
         codes: The codes of its required binding; empty when there is none.
         choice: Its name in FHIRPath where it is one of a choice: `value` of
             `valueString`; else None.
+        is_summary: R4 marks it as a part of summaries (Σ).
     """
 
     type: str
@@ -62,6 +76,7 @@ class ElementDefinition:
     is_required: bool
     codes: frozenset[str]
     choice: str | None
+    is_summary: bool
 
     @property
     def is_primitive(self) -> bool:
@@ -86,8 +101,20 @@ def elements_of(type_name: str) -> Mapping[str, ElementDefinition]:
             is_required=field.is_required() or bool(said.get("element_required")),
             codes=_codes(said) if of_type == "code" else frozenset(),
             choice=said.get("one_of_many"),
+            is_summary=bool(said.get("summary_element_property")),
         )
     return elements
+
+
+@cache
+def elements_in_order(type_name: str) -> Mapping[str, ElementDefinition]:
+    """Return the elements of a type in R4's order, which XML needs."""
+    elements = elements_of(type_name)
+    return {
+        name: elements[name]
+        for name in get_fhir_model_class(type_name).elements_sequence()
+        if name in elements
+    }
 
 
 def _codes(said: Mapping[str, Any]) -> frozenset[str]:

@@ -23,6 +23,7 @@ from fhir_gateway.fhir.limits import (
 )
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind, Severity
 from fhir_gateway.fhir.search_parameters import ReferenceParameter
+from fhir_gateway.fhir.subset import WHOLE, Subset
 from fhir_gateway.model.error_code import ErrorCode
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Understood",
     "check_size",
     "issues_of_understood",
+    "query_text",
     "understand",
     "without_empty",
 ]
@@ -119,12 +121,14 @@ class Understood(Generic[Q]):
         text: The same as the query of a URL.
         left_out: The names of the ignored unknown parameters, each once; None in place
             of a name that may be personal.
+        subset: The part of each resource that the client asks for.
     """
 
     query: Q
     parameters: tuple[tuple[str, str], ...]
     text: str
     left_out: tuple[str | None, ...] = ()
+    subset: Subset = WHOLE
 
 
 def without_empty(
@@ -192,6 +196,11 @@ def understand(
             )
         ),
     )
+
+
+def query_text(given: Iterable[tuple[str, str]]) -> str:
+    """Return parameters as the query of a URL."""
+    return "&".join([_quoted(name, value) for name, value in given])
 
 
 def issues_of_understood(understood: Understood[Any]) -> list[Issue]:

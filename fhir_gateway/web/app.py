@@ -16,6 +16,7 @@ from fhir_gateway.fhir.capability_statement import capability_statement
 from fhir_gateway.fhir.implementation_guide import package
 from fhir_gateway.fhir.outcome import Issue, Severity, operation_outcome
 from fhir_gateway.fhir.terminology_capabilities import terminology_capabilities
+from fhir_gateway.web.answer_form import in_asked_form
 from fhir_gateway.web.answer_headers import AnswerHeaders
 from fhir_gateway.web.appointment import appointment_routes
 from fhir_gateway.web.audit_event import audit_event_routes
@@ -156,6 +157,7 @@ def create_app(gateway: Gateway) -> GatewayApp:
     app.add_url_rule(HEALTH, "health", _health)
     app.add_url_rule("/", "index", lambda: _index(gateway.base_url))
     register_error_handlers(app)
+    app.after_request(in_asked_form)
     app.after_request(lambda response: count_failed_look(gateway.limits, response))
     app.after_request(echo_request_id)
     return app

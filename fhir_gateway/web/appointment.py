@@ -35,6 +35,7 @@ from fhir_gateway.web.conditional_create import check_condition, create_once
 from fhir_gateway.web.exchange import (
     FHIR_JSON,
     JSON_PATCH,
+    begin_read,
     check_accept,
     fhir_response,
     read_body,
@@ -87,8 +88,7 @@ class _Views:
         self._proposals = Proposals(gateway)
 
     def read(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
-        check_accept()
-        refuse_parameters()
+        begin_read()
         proposal = self._proposals.find(id)
         if proposal is not None:
             return fhir_response(proposal)

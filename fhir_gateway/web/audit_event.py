@@ -27,7 +27,7 @@ from fhir_gateway.fhir.search_schema import (
 )
 from fhir_gateway.model.audit_entry import AuditRecord
 from fhir_gateway.model.person import PersonalIdentityNumber
-from fhir_gateway.web.exchange import check_accept, fhir_response, refuse_parameters
+from fhir_gateway.web.exchange import begin_read, fhir_response
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.identity import (
     grant_for_person,
@@ -109,8 +109,7 @@ class _Views:
         self._events = events
 
     def read(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
-        check_accept()
-        refuse_parameters()
+        begin_read()
         record = self._events.find(id)
         grant_for_record(self._gateway, None if record is None else record.subject)
         if record is None:

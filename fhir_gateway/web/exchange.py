@@ -15,17 +15,31 @@ import orjson
 from flask import Response, request
 
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
+from fhir_gateway.fhir.resource_xml import UnreadableXml, resource_from_xml
 from fhir_gateway.model.json_reading import UnreadableJson, read_json
 from fhir_gateway.model.timekeeping import Clock, http_date_text, now
+from fhir_gateway.web.answer_form import (
+    FHIR_JSON,
+    FHIR_XML,
+    FORM_PARAMETERS,
+    JSON_TYPES,
+    SEARCH_FORM_PARAMETERS,
+    XML_TYPES,
+    check_accept_header,
+    check_form,
+    is_r4,
+    remember_form,
+    remember_subset,
+    subset_of_request,
+)
 from fhir_gateway.web.field_value import MediaRange, list_members, word
 
 __all__ = [
-    "FHIR_JSON",
     "FHIR_PREFIX",
     "JSON_PATCH",
     "Preferences",
+    "begin_read",
     "check_accept",
-    "check_accept_header",
     "check_type",
     "fhir_response",
     "is_without_body",
@@ -40,18 +54,8 @@ __all__ = [
 FHIR_PREFIX: Final = "/fhir"
 """The served path, independent of the clients' base URL."""
 
-FHIR_JSON: Final = "application/fhir+json"
 JSON_PATCH: Final = "application/json-patch+json"
 
-_JSON_TYPES: Final = frozenset(
-    {FHIR_JSON, "application/json", "text/json", "application/json+fhir"}
-)
-_FORMATS: Final = _JSON_TYPES | {"json"}
-_OURS: Final = _JSON_TYPES | {"application/*", "text/*", "*/*"}
-# A client that accepts one of these also accepts FHIR's JSON.
-_OTHER_NAMES: Final = (_JSON_TYPES - {FHIR_JSON}) | {"text/*"}
-_OF_FORM: Final = frozenset({"_format", "_pretty"})
-_VERSIONS: Final = frozenset({"4.0", "4.0.1"})
 _FORM: Final = "application/x-www-form-urlencoded"
 # RFC 7240, 4.3: whole seconds.
 _SECONDS: Final = re.compile("[0-9]{1,6}")
@@ -84,32 +88,28 @@ class Preferences:
 
 def check_accept() -> None:
     """
-    Check that the client accepts JSON; `_format` overrides the Accept header.
+    Check that the client accepts JSON or XML; `_format` overrides the Accept header.
 
     Raises:
-        Problem: 406.
+        Problem: 406; 400 when `_pretty` is no boolean.
     """
-    wanted = [value for value in request.args.getlist("_format") if value]
-    for each in wanted:
-        _check_format(each)
-    if not wanted:
+    given = list(request.args.items(multi=True))
+    check_form(given)
+    if not any(name == "_format" and value for name, value in given):
         check_accept_header()
 
 
-def check_accept_header() -> None:
+def begin_read() -> None:
     """
-    Check that the Accept header allows JSON, for a request without `_format`.
+    Check the URL of a read, and keep what part of the resource it asks for.
 
     Raises:
-        Problem: 406.
+        Problem: 406 for another format, 400 for a parameter that a read does not have.
     """
-    header = request.headers.get("Accept", "")
-    # A client may have put personal data into any header of a write: no cache holds
-    # them.
-    is_remembered = request.method == "GET" and len(header) <= _MOST_MEMORABLE
-    judge = _is_known_acceptable if is_remembered else _is_acceptable
-    if not judge(header):
-        raise _not_acceptable("Accept")
+    check_accept()
+    refuse_parameters(allowed=SEARCH_FORM_PARAMETERS)
+    given = list(request.args.items(multi=True))
+    remember_subset(subset_of_request(given, is_search=False))
 
 
 def preferences() -> Preferences:
@@ -154,67 +154,78 @@ _remembered_preferences: Final = lru_cache(maxsize=_MOST_REMEMBERED)(_preference
 
 def read_body(*media_types: str) -> Any:  # noqa: ANN401 - JSON is any value
     """
-    Return the JSON in the request's body.
+    Return the JSON in the request's body, or the same of a resource in XML.
 
     Args:
-        media_types: What it may be, when not FHIR's JSON.
+        media_types: What it may be, when not a resource in FHIR's JSON or XML.
 
     Raises:
         Problem: 415 for another media type, 400 when unreadable.
     """
-    check_type(*media_types)
+    said = check_type(*media_types)
+    read = resource_from_xml if said in XML_TYPES else read_json
     try:
-        return read_json(request.get_data())
-    except UnreadableJson as error:
+        return read(request.get_data())
+    except (UnreadableJson, UnreadableXml) as error:
         raise Problem(
             [Issue(code="structure", diagnostics=f"It cannot be read: {error}.")],
             kind=ProblemKind.MALFORMED,
         ) from error
 
 
-def check_type(*media_types: str) -> None:
+def check_type(*media_types: str) -> str:
     """
-    Check the Content-Type of the request, also of an empty body.
+    Return the media type of the request, also of an empty body.
 
     Args:
-        media_types: What it may be, when not FHIR's JSON.
+        media_types: What it may be, when not a resource in FHIR's JSON or XML.
 
     Raises:
         Problem: 415.
     """
-    accepted = frozenset(media_types) or _JSON_TYPES
+    accepted = frozenset(media_types) or JSON_TYPES | XML_TYPES
     said = _content_type()
-    if said.type not in accepted or not _is_utf8(said) or not _is_r4(said):
-        raise Problem(
-            [
-                Issue(
-                    code="not-supported",
-                    diagnostics=(
-                        f"Send the body as {' or '.join(sorted(accepted))}, in UTF-8."
-                    ),
-                    parameter="Content-Type",
-                )
-            ],
-            kind=ProblemKind.UNSUPPORTED_MEDIA_TYPE,
-        )
+    if said.type in accepted and _is_utf8(said) and is_r4(said):
+        return said.type
+    named = sorted(media_types) or [FHIR_JSON, FHIR_XML]
+    raise Problem(
+        [
+            Issue(
+                code="not-supported",
+                diagnostics=f"Send the body as {' or '.join(named)}, in UTF-8.",
+                parameter="Content-Type",
+            )
+        ],
+        kind=ProblemKind.UNSUPPORTED_MEDIA_TYPE,
+        # RFC 5789, 2.2: the answer names the accepted forms of a patch.
+        headers={"Accept-Patch": ", ".join(named)}
+        if request.method == "PATCH"
+        else None,
+    )
 
 
-def refuse_parameters() -> None:
+def refuse_parameters(*, allowed: frozenset[str] = FORM_PARAMETERS) -> None:
     """
-    Refuse parameters of an interaction without any, unless the client is lenient.
+    Refuse the parameters that an interaction does not have.
+
+    A lenient client's are ignored.
+
+    Args:
+        allowed: Those that it has.
 
     Raises:
         Problem: 400; it repeats nothing of the request.
     """
-    if request.args.keys() <= _OF_FORM or preferences().lenient:
+    if request.args.keys() <= allowed or preferences().lenient:
         return
+    *most, last = sorted(allowed)
     raise Problem(
         [
             Issue(
                 code="not-supported",
                 diagnostics=(
-                    "This URL has no parameters but _format and _pretty: leave the"
-                    " others out."
+                    f"This URL has no parameters but {', '.join(most)} and {last}:"
+                    " leave the others out."
                 ),
             )
         ],
@@ -236,14 +247,12 @@ def search_parameters_of_request(*, is_personal: bool) -> list[tuple[str, str]]:
     """
     Return the parameters of a search, in the client's order.
 
-    It leaves out `_format` and `_pretty`, which concern only the answer's form.
-
     Args:
         is_personal: The values are personal data: no cache may hold them.
 
     Raises:
-        Problem: 406 when the client does not accept JSON, 415 when a POST is not a
-            form, 400 when a name or value is not UTF-8.
+        Problem: 406 when the client accepts neither JSON nor XML, 415 when a POST is
+            not a form, 400 when a name or value is not UTF-8.
     """
     parts = [
         _parameter(part)
@@ -253,11 +262,6 @@ def search_parameters_of_request(*, is_personal: bool) -> list[tuple[str, str]]:
         if part
     ]
     given = [parameter for parameter in parts if parameter is not None]
-    wanted = [value for name, value in given if name == "_format" and value]
-    for each in wanted:
-        _check_format(each)
-    if not wanted:
-        check_accept_header()
     is_text = len(given) == len(parts)
     if request.method == "POST":
         form = _form()
@@ -265,15 +269,16 @@ def search_parameters_of_request(*, is_personal: bool) -> list[tuple[str, str]]:
         said = [parameter for parameter in parts if parameter is not None]
         is_text = is_text and len(said) == len(parts)
         given.extend(said)
-        for name, value in said:
-            if name == "_format" and value:
-                _check_format(value)
+        remember_form(given)
+    check_form(given)
+    if not any(name == "_format" and value for name, value in given):
+        check_accept_header()
     if not is_text:
         raise Problem(
             [Issue(code="structure", diagnostics="A parameter is not UTF-8 text.")],
             kind=ProblemKind.MALFORMED,
         )
-    return [(name, value) for name, value in given if name not in _OF_FORM]
+    return given
 
 
 def rendered_response(body: bytes, *, headers: dict[str, str]) -> Response:
@@ -342,30 +347,6 @@ def _parameter(encoded: bytes) -> tuple[str, str] | None:
 _remembered_parameter: Final = lru_cache(maxsize=_MOST_REMEMBERED)(_parameter)
 
 
-def _is_acceptable(header: str) -> bool:
-    best: dict[str, float] = {}
-    any_is_named = False
-    for member in list_members(header):
-        any_is_named = True
-        # Most media ranges are foreign, and cheap to skip.
-        if member[0].strip().lower() not in _OURS:
-            continue
-        named = MediaRange.of_member(member)
-        if _is_r4(named):
-            best[named.type] = max(named.quality, best.get(named.type, 0.0))
-    if not any_is_named:
-        return True
-    # RFC 9110, 12.5.1: the most specific range decides.
-    if FHIR_JSON in best:
-        return best[FHIR_JSON] > 0
-    if any(best.get(media_type, 0) > 0 for media_type in _OTHER_NAMES):
-        return True
-    return best.get("application/*", best.get("*/*", 0.0)) > 0
-
-
-_is_known_acceptable: Final = lru_cache(maxsize=_MOST_REMEMBERED)(_is_acceptable)
-
-
 def _is_text(encoded: bytes) -> bool:
     decoded = unquote_to_bytes(encoded)
     try:
@@ -375,38 +356,9 @@ def _is_text(encoded: bytes) -> bool:
     return b"\0" not in decoded
 
 
-def _check_format(wanted: str) -> None:
-    # A decoded + in a query is a blank, but clients write fhir+json so.
-    media_type = wanted.strip().replace(" ", "+")
-    if media_type not in _FORMATS and not _is_ours(MediaRange.parse(media_type)):
-        raise _not_acceptable("_format")
-
-
-def _is_ours(wanted: MediaRange) -> bool:
-    return wanted.type in _OURS and _is_r4(wanted)
-
-
-def _is_r4(said: MediaRange) -> bool:
-    # FHIR R4, 2.1.0.1.1: a client may name the version beside the media type.
-    return said.parameters.get("fhirversion", "4.0") in _VERSIONS
-
-
 def _is_utf8(said: MediaRange) -> bool:
     return said.parameters.get("charset", "utf-8") in ("utf-8", "utf8")
 
 
 def _content_type() -> MediaRange:
     return MediaRange.parse(request.headers.get("Content-Type", ""))
-
-
-def _not_acceptable(parameter: str) -> Problem:
-    return Problem(
-        [
-            Issue(
-                code="not-supported",
-                diagnostics=f"This server answers {FHIR_JSON} only: ask for that.",
-                parameter=parameter,
-            )
-        ],
-        kind=ProblemKind.NOT_ACCEPTABLE,
-    )

@@ -18,7 +18,7 @@ from fhir_gateway.fhir.capability_statement import (
 from fhir_gateway.fhir.limits import MOST_FORM_BYTES, MOST_JSON_BYTES
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.fhir.search_schema import SearchSchema
-from fhir_gateway.web.exchange import check_accept, fhir_response, refuse_parameters
+from fhir_gateway.web.exchange import begin_read, fhir_response
 
 __all__ = [
     "Handling",
@@ -237,8 +237,7 @@ def read_route(
     """Return the view that reads one resource by its id."""
 
     def read(id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
-        check_accept()
-        refuse_parameters()
+        begin_read()
         resource = find(id)
         if resource is None:
             raise Problem(

@@ -3,12 +3,13 @@ The common parts of searches: reading parameters, self and next links, pages.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from flask import request
 
-from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind, Severity
+from fhir_gateway.fhir.outcome import Faults, Issue, Problem, ProblemKind, Severity
 from fhir_gateway.fhir.search_parameters import (
     Choice,
     Count,
@@ -21,14 +22,21 @@ from fhir_gateway.fhir.search_schema import (
     SearchSchema,
     Understood,
     check_size,
+    query_text,
     understand,
     without_empty,
 )
+from fhir_gateway.fhir.subset import WHOLE, Subset, Summary
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.ids import SourceName
-from fhir_gateway.web.exchange import (
+from fhir_gateway.web.answer_form import (
+    SEARCH_FORM_PARAMETERS,
     check_accept_header,
+    remember_subset,
+    subset_of_request,
+)
+from fhir_gateway.web.exchange import (
     preferences,
     search_parameters_of_request,
 )
@@ -138,24 +146,100 @@ def understood_search(schema: SearchSchema[Q], base_url: str) -> Understood[Q]:
     )
     if is_memorable and (known := schema.understood.get(asked)) is not None:
         check_accept_header()
+        if known.subset is not WHOLE:
+            remember_subset(known.subset)
         return known
     given = search_parameters_of_request(is_personal=schema.is_personal)
     if request.method == "POST" and not schema.is_personal:
         _refuse_personal(given)
+    of_form = [pair for pair in given if pair[0] in SEARCH_FORM_PARAMETERS]
+    if of_form:
+        understood = _in_form(schema, given, of_form, base_url, lenient=lenient)
+    else:
+        understood = _understood(schema, given, base_url, lenient=lenient)
+    # With _format, the Accept header does not count.
+    if is_memorable and not any(name == "_format" for name, _ in of_form):
+        if len(schema.understood) >= _MOST_REMEMBERED:
+            schema.understood.clear()
+        schema.understood[asked] = understood
+    return understood
+
+
+def _understood(
+    schema: SearchSchema[Q],
+    given: Sequence[tuple[str, str]],
+    base_url: str,
+    *,
+    lenient: bool,
+) -> Understood[Q]:
     check_size(given)
-    understood = understand(
+    return understand(
         schema,
         without_empty(given, schema.by_name),
         lenient=lenient,
         base_url=base_url,
     )
-    # The parameters of the answer's form were read before, and are not a part of a
-    # search.
-    if is_memorable and len(given) == request.query_string.count(b"&") + 1:
-        if len(schema.understood) >= _MOST_REMEMBERED:
-            schema.understood.clear()
-        schema.understood[asked] = understood
-    return understood
+
+
+def _in_form(
+    schema: SearchSchema[Q],
+    given: Sequence[tuple[str, str]],
+    of_form: Sequence[tuple[str, str]],
+    base_url: str,
+    *,
+    lenient: bool,
+) -> Understood[Q]:
+    """
+    Return a search of which the answer has a form of its own.
+
+    Its links repeat the parameters of the form, so that the next page has it too.
+    """
+    check_size(given)
+    subset = WHOLE
+    faults = Faults()
+    with faults:
+        subset = subset_of_request(of_form, is_search=True)
+    searched = [pair for pair in given if pair[0] not in SEARCH_FORM_PARAMETERS]
+    if subset.summary is Summary.COUNT and "_count" in schema.by_name:
+        searched = [pair for pair in searched if pair[0] != "_count"]
+        searched.append(("_count", "0"))
+    with faults:
+        _refuse_includes(subset, searched)
+    with faults:
+        understood = _understood(schema, searched, base_url, lenient=lenient)
+    faults.check()
+    remember_subset(subset)
+    shown = query_text(pair for pair in of_form if pair[1])
+    return replace(
+        understood,
+        text="&".join(filter(None, (understood.text, shown))),
+        subset=subset,
+    )
+
+
+def _refuse_includes(subset: Subset, searched: Iterable[tuple[str, str]]) -> None:
+    """
+    Refuse _include and _revinclude with _summary=text (FHIR R4, 3.1.1.5.4).
+
+    Raises:
+        Problem: 400.
+    """
+    if subset.summary is Summary.TEXT and any(
+        name.startswith(("_include", "_revinclude")) for name, _ in searched
+    ):
+        raise Problem(
+            [
+                Issue(
+                    code="not-supported",
+                    diagnostics=(
+                        "_summary=text has no included resources: leave _include and"
+                        " _revinclude out, or ask for _summary=data."
+                    ),
+                    parameter="_summary",
+                )
+            ],
+            kind=ProblemKind.MALFORMED,
+        )
 
 
 def _refuse_personal(given: Iterable[tuple[str, str]]) -> None:

@@ -73,7 +73,7 @@ def resources(*given: ResourceCapability) -> list[dict[str, object]]:
             "url": "http://h/fhir",
         },
         "fhirVersion": "4.0.1",
-        "format": ["application/fhir+json", "json"],
+        "format": ["application/fhir+json", "json", "application/fhir+xml", "xml"],
         "patchFormat": ["application/json-patch+json", "application/fhir+json"],
         "implementationGuide": [
             "https://ours.example/ImplementationGuide/fhir-gateway"

@@ -47,7 +47,9 @@ def test_the_statement_says_what_it_is_of(statement: dict[str, Any]) -> None:
     """A client learns the base, the version of FHIR and the formats."""
     assert statement["implementation"]["url"] == BASE_URL
     assert statement["fhirVersion"] == "4.0.1"
-    assert statement["format"] == ["application/fhir+json", "json"]
+    assert statement["format"] == [
+        *("application/fhir+json", "json", "application/fhir+xml", "xml")
+    ]
     assert statement["patchFormat"] == [
         "application/json-patch+json",
         "application/fhir+json",

@@ -13,6 +13,8 @@ from flask.testing import FlaskClient
 
 from .bodies import appointment
 
+AS_XML = "application/fhir+xml;charset=utf-8"
+
 _URLS = [
     pytest.param("/fhir/Slot?_count=0", id="a search"),
     pytest.param("/fhir/Location/SE2321009901-1001", id="a read"),
@@ -31,18 +33,33 @@ _TAKEN = [
         "application/fhir+json; charset=utf-8",
         "application/fhir+json;fhirVersion=4.0",
         "application/fhir+json; fhirversion=4.0; charset=UTF-8",
-        "application/fhir+xml;q=0.9, application/fhir+json;q=0.8",
+        "application/fhir+json;q=0.9, application/fhir+xml;q=0.8",
+        "application/fhir+json, application/fhir+xml",
         "text/html, application/xhtml+xml, */*;q=0.1",
-        "application/json;q=0, */*",
+        # A browser's.
+        "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+        "text/*",
         "application/*;q=0, application/fhir+json",
         'text/html;x="a,b;c", application/fhir+json',
         " , ,",
         "application/fhir+xml, application/json",
     ),
 ]
-_NOT_TAKEN = [
+_AS_XML = [
     "application/fhir+xml",
     "application/xml",
+    "text/xml",
+    "application/xml+fhir",
+    "APPLICATION/FHIR+XML; charset=utf-8",
+    "application/fhir+xml;fhirVersion=4.0",
+    "application/fhir+xml;q=0.9, application/fhir+json;q=0.8",
+    "application/fhir+xml;q=0.1, application/fhir+json;fhirVersion=5.0",
+    "text/html, application/fhir+xml, */*;q=0.1",
+    "*/*, application/fhir+json;q=0",
+]
+_NOT_TAKEN = [
+    "application/xml;q=0",
+    "application/fhir+xml;fhirVersion=3.0",
     "text/html",
     "text/turtle",
     "application/fhir+json;q=0",
@@ -51,7 +68,7 @@ _NOT_TAKEN = [
     "image/*",
     "nonsense",
     "*/json",
-    "*/*, application/fhir+json;q=0",
+    "*/*, application/fhir+json;q=0, application/fhir+xml;q=0",
     "*/*, application/*;q=0",
     "application/fhir+json;q=x",
     "application/fhir+json;q=nan",
@@ -63,7 +80,8 @@ def refusal(parameter: str) -> dict[str, object]:
     """Return the issue of an answer in another format."""
     return issue(
         "not-supported",
-        "This server answers application/fhir+json only: ask for that.",
+        "This server answers application/fhir+json and application/fhir+xml: ask for"
+        " one of them.",
         location=f"http.{parameter}",
     )
 
@@ -81,11 +99,22 @@ def test_a_client_that_takes_json_gets_it(
 
 
 @pytest.mark.parametrize("url", _URLS)
-@pytest.mark.parametrize("accept", _NOT_TAKEN)
-def test_a_client_that_takes_no_json_is_refused(
+@pytest.mark.parametrize("accept", _AS_XML)
+def test_a_client_that_prefers_xml_gets_it(
     client: FlaskClient, url: str, accept: str
 ) -> None:
-    """A client that accepts no JSON, or only another FHIR version's, gets 406."""
+    """A client that wants FHIR's XML more than JSON, by any of its names, gets it."""
+    response = client.get(url, headers={"Accept": accept})
+
+    assert (response.status_code, response.headers["Content-Type"]) == (200, AS_XML)
+
+
+@pytest.mark.parametrize("url", _URLS)
+@pytest.mark.parametrize("accept", _NOT_TAKEN)
+def test_a_client_that_takes_neither_is_refused(
+    client: FlaskClient, url: str, accept: str
+) -> None:
+    """A client that accepts neither JSON nor XML of FHIR R4 gets 406."""
     response = client.get(url, headers={"Accept": accept})
 
     assert_outcome(response, 406, refusal("Accept"))
@@ -93,28 +122,43 @@ def test_a_client_that_takes_no_json_is_refused(
 
 @pytest.mark.parametrize("url", _URLS)
 @pytest.mark.parametrize(
-    "wanted",
+    ("wanted", "content_type"),
     [
-        "json",
-        "application/json",
-        "application/fhir%2Bjson",
-        "application/fhir+json",
-        "text/json",
-        "application/fhir%2Bjson;fhirVersion=4.0",
+        ("json", ANSWERED),
+        ("application/json", ANSWERED),
+        ("application/fhir%2Bjson", ANSWERED),
+        ("application/fhir+json", ANSWERED),
+        ("text/json", ANSWERED),
+        ("application/fhir%2Bjson;fhirVersion=4.0", ANSWERED),
+        ("xml", AS_XML),
+        ("text/xml", AS_XML),
+        ("application/xml", AS_XML),
+        ("application/fhir%2Bxml", AS_XML),
+        ("application/fhir+xml", AS_XML),
+        ("xml&_format=text/xml", AS_XML),
     ],
 )
-def test_format_beats_accept(client: FlaskClient, url: str, wanted: str) -> None:
+@pytest.mark.parametrize(
+    "accept", ["application/fhir+xml", "application/fhir+json", "text/html"]
+)
+def test_format_beats_accept(
+    client: FlaskClient, url: str, wanted: str, content_type: str, accept: str
+) -> None:
     """A client that cannot set headers asks by _format."""
     joint = "&" if "?" in url else "?"
 
-    response = client.get(
-        f"{url}{joint}_format={wanted}", headers={"Accept": "application/fhir+xml"}
+    response = client.get(f"{url}{joint}_format={wanted}", headers={"Accept": accept})
+
+    assert (response.status_code, response.headers["Content-Type"]) == (
+        200,
+        content_type,
     )
-    assert response.status_code == 200
 
 
 @pytest.mark.parametrize("url", _URLS)
-@pytest.mark.parametrize("wanted", ["xml", "html", "application/fhir%2Bxml", "x" * 9])
+@pytest.mark.parametrize(
+    "wanted", ["ttl", "html", "application/fhir%2Bxml;fhirVersion=5.0", "x" * 9]
+)
 def test_another_format_is_refused(client: FlaskClient, url: str, wanted: str) -> None:
     """Another _format is refused even when the Accept header takes JSON."""
     joint = "&" if "?" in url else "?"
@@ -137,14 +181,14 @@ def test_each_format_is_heeded(
 
 def test_a_format_in_a_form_is_heeded(client: FlaskClient) -> None:
     """A search by POST may ask for the format among its parameters."""
-    assert (
-        client.post(
-            "/fhir/Slot/_search", data={"_format": "json", "_count": "0"}
-        ).status_code
-        == 200
-    )
+    answered = [
+        client.post("/fhir/Slot/_search", data={"_format": each, "_count": "0"})
+        for each in ("json", "xml")
+    ]
+
+    assert [each.headers["Content-Type"] for each in answered] == [ANSWERED, AS_XML]
     assert_outcome(
-        client.post("/fhir/Slot/_search", data={"_format": "xml"}),
+        client.post("/fhir/Slot/_search", data={"_format": "ttl"}),
         406,
         refusal("_format"),
     )
@@ -187,7 +231,7 @@ def test_a_body_in_json_is_read(client: FlaskClient, content_type: str) -> None:
         pytest.param(None, id="none"),
         *(
             "",
-            "application/fhir+xml",
+            "text/turtle",
             "text/plain",
             "application/x-www-form-urlencoded",
             "multipart/form-data; boundary=x",
@@ -213,8 +257,7 @@ def test_another_body_is_refused(
         415,
         issue(
             "not-supported",
-            "Send the body as application/fhir+json or application/json or"
-            " application/json+fhir or text/json, in UTF-8.",
+            "Send the body as application/fhir+json or application/fhir+xml, in UTF-8.",
             location="http.Content-Type",
         ),
     )

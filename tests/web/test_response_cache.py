@@ -256,8 +256,8 @@ def test_a_cached_response_goes_to_clients_that_can_take_it(made: Program) -> No
     thrice(client, f"{URL}&colour=red", headers={"Prefer": "handling=lenient"})
 
     statuses = [
-        client.get(URL, headers={"Accept": "application/xml"}).status_code,
-        client.get(f"{URL}&_format=xml").status_code,
+        client.get(URL, headers={"Accept": "text/turtle"}).status_code,
+        client.get(f"{URL}&_format=ttl").status_code,
         client.get(URL, headers={"Accept": "application/json"}).status_code,
         client.get(f"{URL}&colour=red").status_code,
         client.get(

@@ -24,6 +24,7 @@ from fhir_gateway.fhir.appointment_request import (
 from fhir_gateway.fhir.bundle import Entry, Mode, searchset
 from fhir_gateway.fhir.operation_parameters import OperationParameter
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind, operation_outcome
+from fhir_gateway.web.answer_form import FORM_PARAMETERS
 from fhir_gateway.web.appointment_answer import Wrap
 from fhir_gateway.web.exchange import (
     check_accept,
@@ -43,7 +44,6 @@ __all__ = [
     "wanted_of",
 ]
 
-_OF_FORM: Final = frozenset({"_format", "_pretty"})
 # The elements of an Appointment that parameters can replace.
 _OF_PARAMETERS: Final = tuple(
     f"Appointment.{name}" for name in ("slot", "participant", "contained")
@@ -164,7 +164,7 @@ def refuse_query() -> None:
     Raises:
         Problem: 400; it repeats nothing of the request.
     """
-    names = request.args.keys() - _OF_FORM
+    names = request.args.keys() - FORM_PARAMETERS
     if request.method != "POST" or not names:
         return
     fault = "Send the parameters in the body, as a Parameters resource"

@@ -39,6 +39,12 @@ from fhir_gateway.model.ids import HsaId
 from fhir_gateway.services.search.search_page import SlotPage
 from fhir_gateway.services.search.slot_criteria import SlotCriteria
 from fhir_gateway.services.search.slot_selection import Selector
+from fhir_gateway.web.answer_form import (
+    SEARCH_FORM_PARAMETERS,
+    form_parameters_of_url,
+    remember_subset,
+    subset_of_request,
+)
 from fhir_gateway.web.exchange import (
     check_accept,
     fhir_response,
@@ -98,15 +104,17 @@ class Find:
             _parameters(wanted, criteria.selector),
         )
         check_completeness(page.outcomes)
+        # The next page has the form of this one.
+        called = [*wanted.called, *form_parameters_of_url()]
         next_url = None
         cursor = cursor_behind(page)
         if cursor is not None:
-            next_url = self._url([*wanted.called, ("_cursor", cursor)])
+            next_url = self._url([*called, ("_cursor", cursor)])
         return fhir_response(
             searchset(
                 self._entries(page),
                 base_url=self._gateway.base_url,
-                self_url=self._url(wanted.called),
+                self_url=self._url(called),
                 next_url=next_url,
                 total=page.total,
                 issues=[
@@ -125,7 +133,9 @@ class Find:
             refuse_query()
             return arguments_from_resource(read_body(), FIND, base_url)
         given = search_parameters_of_request(is_personal=True)
-        return arguments_from_query(without_empty(given, _NAMES), FIND, base_url)
+        remember_subset(subset_of_request(given, is_search=True))
+        searched = [pair for pair in given if pair[0] not in SEARCH_FORM_PARAMETERS]
+        return arguments_from_query(without_empty(searched, _NAMES), FIND, base_url)
 
     def _entries(self, page: SlotPage) -> list[Entry]:
         return [Entry(self._proposals.proposal(found)) for found in page.found]
