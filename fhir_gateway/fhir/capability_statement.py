@@ -107,7 +107,10 @@ def capability_statement(
         },
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json", "application/fhir+xml", "xml"],
-        "patchFormat": ["application/json-patch+json", "application/fhir+json"],
+        "patchFormat": [
+            *("application/json-patch+json", "application/fhir+json"),
+            "application/fhir+xml",
+        ],
         "implementationGuide": [vocabulary.implementation_guide],
         "rest": [
             {

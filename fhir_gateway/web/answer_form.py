@@ -5,6 +5,7 @@ Views answer whole resources in compact JSON. What a client asks for beyond that
 here, in one place, after the view: an answer that needs nothing of it passes untouched.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -74,12 +75,20 @@ _MOST_MEMORABLE: Final = 256
 Parameters = Sequence[tuple[str, str]]
 
 
+# No cache holds queries: they may be personal. Most have neither these names, nor any
+# name in percent signs.
+_MAY_SAY_FORM: Final = re.compile(rb"(?:^|&)(?:_format|_pretty|[^=&]*%)")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Form:
     """What the parameters say; None where they do not."""
 
     content_type: str | None = None
     is_pretty: bool = False
+
+
+_PLAIN: Final = _Form()
 
 
 def check_form(given: Parameters) -> None:
@@ -180,19 +189,9 @@ def _written(resource: dict[str, Any], content_type: str, *, is_pretty: bool) ->
 
 def _form_of_url() -> _Form:
     query = request.query_string
-    if request.method in ("GET", "HEAD") and len(query) <= _MOST_MEMORABLE:
-        return _form_of_known_query(query)
-    return _form_of_query(query)
-
-
-def _form_of_query(query: bytes) -> _Form:
-    if b"format" not in query and b"pretty" not in query and b"%" not in query:
+    if not _MAY_SAY_FORM.search(query):
         return _PLAIN
     return _read_form(parse_qsl(query.decode("latin-1")))
-
-
-_PLAIN: Final = _Form()
-_form_of_known_query: Final = lru_cache(maxsize=_MOST_REMEMBERED)(_form_of_query)
 
 
 def _read_form(given: Parameters) -> _Form:

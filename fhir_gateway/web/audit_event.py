@@ -24,9 +24,11 @@ from fhir_gateway.fhir.search_schema import (
     SearchSchema,
     Understood,
     issues_of_understood,
+    query_text,
 )
 from fhir_gateway.model.audit_entry import AuditRecord
 from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.web.answer_form import SEARCH_FORM_PARAMETERS
 from fhir_gateway.web.exchange import begin_read, fhir_response
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.identity import (
@@ -165,13 +167,13 @@ def _url(
 ) -> str:
     """Return the URL of a page; it names no person."""
     kept = [
-        f"{name}={value}"
-        for name, value in understood.parameters
-        if name in ("date", "_count")
+        pair
+        for pair in understood.parameters
+        if pair[0] in ("date", "_count") or pair[0] in SEARCH_FORM_PARAMETERS
     ]
     if cursor is not None:
-        kept.append(f"_cursor={cursor_text(cursor)}")
-    query = "&".join(kept)
+        kept.append(("_cursor", cursor_text(cursor)))
+    query = query_text(kept)
     return f"{base_url}/AuditEvent" + (f"?{query}" if query else "")
 
 

@@ -44,6 +44,7 @@ __all__ = [
     "fhir_response",
     "is_without_body",
     "own_url",
+    "parameters_of_request",
     "preferences",
     "read_body",
     "refuse_parameters",
@@ -245,7 +246,20 @@ def own_url(base_url: str) -> str:
 
 def search_parameters_of_request(*, is_personal: bool) -> list[tuple[str, str]]:
     """
-    Return the parameters of a search, in the client's order.
+    Return the parameters of a search, as `parameters_of_request` does.
+
+    It leaves out `_format` and `_pretty`, which concern only the answer's form.
+    """
+    return [
+        pair
+        for pair in parameters_of_request(is_personal=is_personal)
+        if pair[0] not in FORM_PARAMETERS
+    ]
+
+
+def parameters_of_request(*, is_personal: bool) -> list[tuple[str, str]]:
+    """
+    Return all parameters of a search, in the client's order.
 
     Args:
         is_personal: The values are personal data: no cache may hold them.

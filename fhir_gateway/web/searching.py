@@ -37,8 +37,8 @@ from fhir_gateway.web.answer_form import (
     subset_of_request,
 )
 from fhir_gateway.web.exchange import (
+    parameters_of_request,
     preferences,
-    search_parameters_of_request,
 )
 from fhir_gateway.web.personal_text import has_personal_number
 
@@ -149,7 +149,7 @@ def understood_search(schema: SearchSchema[Q], base_url: str) -> Understood[Q]:
         if known.subset is not WHOLE:
             remember_subset(known.subset)
         return known
-    given = search_parameters_of_request(is_personal=schema.is_personal)
+    given = parameters_of_request(is_personal=schema.is_personal)
     if request.method == "POST" and not schema.is_personal:
         _refuse_personal(given)
     of_form = [pair for pair in given if pair[0] in SEARCH_FORM_PARAMETERS]
@@ -209,10 +209,11 @@ def _in_form(
         understood = _understood(schema, searched, base_url, lenient=lenient)
     faults.check()
     remember_subset(subset)
-    shown = query_text(pair for pair in of_form if pair[1])
+    shown = tuple(pair for pair in of_form if pair[1])
     return replace(
         understood,
-        text="&".join(filter(None, (understood.text, shown))),
+        parameters=(*understood.parameters, *shown),
+        text="&".join(filter(None, (understood.text, query_text(shown)))),
         subset=subset,
     )
 

@@ -74,7 +74,10 @@ def resources(*given: ResourceCapability) -> list[dict[str, object]]:
         },
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json", "application/fhir+xml", "xml"],
-        "patchFormat": ["application/json-patch+json", "application/fhir+json"],
+        "patchFormat": [
+            *("application/json-patch+json", "application/fhir+json"),
+            "application/fhir+xml",
+        ],
         "implementationGuide": [
             "https://ours.example/ImplementationGuide/fhir-gateway"
         ],

@@ -494,7 +494,8 @@ def test_another_kind_of_patch_is_refused(
         415,
         issue(
             "not-supported",
-            f"Send the body as {FHIR_JSON} or {JSON_PATCH}, in UTF-8.",
+            f"Send the body as {FHIR_JSON} or application/fhir+xml or {JSON_PATCH}, in"
+            " UTF-8.",
             location="http.Content-Type",
         ),
     )

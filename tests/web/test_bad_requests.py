@@ -186,7 +186,7 @@ def test_any_count_is_taken_or_refused(
     "name",
     [
         *("_has:Slot:schedule:status", "_revinclude", "_filter", "_query", "_text"),
-        *("_content", "_security", "_elements", "_summary", "_contained", "_list"),
+        *("_content", "_security", "_contained", "_list"),
         *("start:text", "service-type:above", "schedule:Schedule", "patient"),
         "_type",
         "schedule.actor:Location.name",

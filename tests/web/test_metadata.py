@@ -53,6 +53,7 @@ def test_the_statement_says_what_it_is_of(statement: dict[str, Any]) -> None:
     assert statement["patchFormat"] == [
         "application/json-patch+json",
         "application/fhir+json",
+        "application/fhir+xml",
     ]
 
 

@@ -48,9 +48,9 @@ from fhir_gateway.web.answer_form import (
 from fhir_gateway.web.exchange import (
     check_accept,
     fhir_response,
+    parameters_of_request,
     preferences,
     read_body,
-    search_parameters_of_request,
 )
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.operation.call import is_of_patient, refuse_query
@@ -132,7 +132,7 @@ class Find:
         if request.method == "POST":
             refuse_query()
             return arguments_from_resource(read_body(), FIND, base_url)
-        given = search_parameters_of_request(is_personal=True)
+        given = parameters_of_request(is_personal=True)
         remember_subset(subset_of_request(given, is_search=True))
         searched = [pair for pair in given if pair[0] not in SEARCH_FORM_PARAMETERS]
         return arguments_from_query(without_empty(searched, _NAMES), FIND, base_url)
