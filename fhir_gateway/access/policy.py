@@ -21,6 +21,7 @@ _LETTERS: Final = {
     "create": "c",
     "$hold": "c",
     "$book": "c",
+    "$validate": "c",
     "update": "u",
     "patch": "u",
     "$cancel": "u",
@@ -132,7 +133,7 @@ def _appointment(*names: str) -> frozenset[Interaction]:
 
 
 _CHANGES: Final = ("update", "patch", "$cancel", "$reschedule")
-_NEW: Final = ("create", "$hold", "$book")
+_NEW: Final = ("create", "$hold", "$book", "$validate")
 
 POLICY: Final = (
     Row(

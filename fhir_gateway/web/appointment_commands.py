@@ -127,9 +127,7 @@ class AppointmentCommands:
         is_done = cancels and present.status is BookingStatus.CANCELLED
         if version not in (None, present.version) and not is_done:
             raise Stale("The appointment has changed since you read it; read it again.")
-        if cancels:
-            check_own_slot(present, wanted)
-        self._check_change(present, change)
+        self.check_change(present, change)
         if cancels:
             return self._cancel(present, grant, wanted, version, request)
         return self._move(present, grant, wanted, version, request)
@@ -156,6 +154,19 @@ class AppointmentCommands:
             with suppress(Conflict):
                 return cancel()
         return cancel()
+
+    def check_change(self, present: ManagedBooking, change: Change) -> None:
+        """
+        Check what can be known of a change without asking a region.
+
+        Raises:
+            Problem: 422, with an issue for each fault.
+            Conflict: It cancels, and names another slot.
+        """
+        check_same_person(present, change.wanted)
+        if change.wanted.status == "cancelled":
+            check_own_slot(present, change.wanted)
+        self._check_change(present, change)
 
     def check_unchanged(self, present: ManagedBooking, change: Change) -> None:
         """

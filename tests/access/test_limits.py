@@ -72,6 +72,7 @@ def passed(ask: Callable[[], None], times: int = 20) -> int:
         (Interaction("Slot", "read"), 6),
         (Interaction("Location", "search-type"), 6),
         (Interaction("AuditEvent", "search-type"), 6),
+        (Interaction("Appointment", "$validate"), 6),
         (BOOK, 4),
         (READ, 4),
         (Interaction("Appointment", "search-type"), 4),

@@ -12,6 +12,7 @@ _ORDER: Final = (
     *("read", "search-type", "create", "update", "patch"),
     *("$translate", "$expand", "$lookup", "$validate-code", "$subsumes"),
     *("$find", "$hold", "$book", "$cancel", "$reschedule"),
+    "$validate",
 )
 
 

@@ -12,6 +12,7 @@ from fhir_gateway.bootstrap import Program
 from fhir_gateway.fhir.appointment_operation import BOOK, CANCEL, HOLD, RESCHEDULE
 from fhir_gateway.fhir.find_request import FIND
 from fhir_gateway.fhir.operation_parameters import OperationParameter
+from fhir_gateway.web.operation.validate import VALIDATE
 
 PROFILES = Path(__file__).parents[2] / "profiles"
 DECLARED = {
@@ -20,6 +21,7 @@ DECLARED = {
     "appointment-book": BOOK,
     "appointment-cancel": CANCEL,
     "appointment-reschedule": RESCHEDULE,
+    "appointment-validate": VALIDATE,
     "slot-hold": HOLD,
 }
 

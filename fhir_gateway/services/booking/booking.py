@@ -291,6 +291,17 @@ class BookingService:
         """
         return self.current.read(booking, grant)
 
+    def last_known(self, booking: str, grant: Grant) -> ManagedBooking:
+        """
+        Return a booking in its last known state, without asking its source.
+
+        Raises:
+            NotFound: There is no booking of that id, or not of that resident.
+        """
+        record = self._journal.lookups.get(booking)
+        grant.check_subject(record.number)
+        return self.current.describe_last_known(record)
+
     def read_for_repeat(self, booking: str, grant: Grant) -> ManagedBooking:
         """
         Return a booking, to see whether the answer that a repeat gets still holds.

@@ -10,6 +10,7 @@ from fhir_gateway.web.operation.cancel import Cancel
 from fhir_gateway.web.operation.find import Find
 from fhir_gateway.web.operation.hold import Hold
 from fhir_gateway.web.operation.reschedule import Reschedule
+from fhir_gateway.web.operation.validate import Validate
 from fhir_gateway.web.resource import Handling, OperationRoute
 
 __all__ = ["appointment_operations", "slot_operations"]
@@ -32,12 +33,14 @@ def appointment_operations(gateway: Gateway) -> tuple[OperationRoute, ...]:
                 definition=f"appointment-{name}",
                 view=view,
                 handling=Handling(may_wait=True, most_bytes=MOST_SENT_BACK_BYTES),
+                affects_state=name != "validate",
             )
             for name, view in (
                 ("hold", Hold(gateway).answer),
                 ("book", Book(gateway).answer),
                 ("cancel", Cancel(gateway).answer),
                 ("reschedule", Reschedule(gateway).answer),
+                ("validate", Validate(gateway).answer),
             )
         ),
     )
