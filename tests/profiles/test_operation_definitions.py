@@ -101,6 +101,8 @@ def test_every_operation_stands_in_the_statement(made: Program) -> None:
     reported = {
         (each["type"], operation["name"]): operation["definition"]
         for each in statement["rest"][0]["resource"]
+        # The others are HL7's own operations.
+        if each["type"] in ("Appointment", "Slot")
         for operation in each.get("operation", ())
     }
 
