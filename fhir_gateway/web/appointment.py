@@ -20,10 +20,12 @@ from fhir_gateway.fhir.outcome import (
     Problem,
     ProblemKind,
 )
+from fhir_gateway.fhir.postponement import named_slot, postponed
 from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.errors import Conflict, Stale
 from fhir_gateway.model.grant import Grant
+from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.web.answer_form import FHIR_JSON, FHIR_XML
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
@@ -137,10 +139,11 @@ class _Views:
             check_key()
         with faults:
             _check_id(body, id)
+        base_url = self._gateway.base_url
+        named = named_slot(body, base_url)
+        sent = body if named is None else postponed(body, named) or body
         with faults:
-            wanted = appointment_request_from_resource(
-                body, base_url=self._gateway.base_url
-            )
+            wanted = appointment_request_from_resource(sent, base_url=base_url)
         faults.check()
 
         grant = grant_for_booking(self._gateway, id)
@@ -148,7 +151,13 @@ class _Views:
         def change(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
             present = self._commands.read(id, grant)
             version = condition.version(present.version)
-            wish = Change(wanted=wanted, sent=body)
+            own = TimeslotToken.parse(present.timeslot.token)
+            wish = Change(wanted=wanted, sent=sent)
+            if named not in (None, own):
+                # Times that are not another slot's are a fault.
+                wish = self._wish(body)
+            elif named is None and (later := postponed(body, own)) is not None:
+                wish = self._wish(later)
             return self._change(present, grant, wish, version, key)
 
         return answer_once(self._gateway, grant, body, change, self._answer_present)
@@ -196,6 +205,17 @@ class _Views:
                 ) from error
 
         return answer_once(self._gateway, grant, body, change, self._answer_present)
+
+    def _wish(self, body: dict[str, Any]) -> Change:
+        """
+        Return what a client wants changed by an Appointment.
+
+        Raises:
+            Problem: 422, with an issue for each fault.
+        """
+        base_url = self._gateway.base_url
+        wanted = appointment_request_from_resource(body, base_url=base_url)
+        return Change(wanted=wanted, sent=body)
 
     def _change(
         self,

@@ -11,9 +11,17 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from .bodies import FHIR_JSON, PERSONNUMMER, free_slots
+from .bodies import (
+    FHIR_JSON,
+    PERSONNUMMER,
+    another_slot,
+    book,
+    change,
+    free_slots,
+)
 from .dialects import appointment_of, call, parameters, patient, reference, resource
 from .guarded import Guarded
+from .running import Sandbox
 
 pytestmark = pytest.mark.flow
 
@@ -529,6 +537,73 @@ def test_austrias_example_books(client: FlaskClient, number: str) -> None:
         ),
     )
     assert made["status"] == "booked"
+
+
+@pytest.mark.parametrize("keeps", ["the old slot", "no slot"])
+def test_austrias_postponement_moves(
+    client: FlaskClient, number: str, keeps: str
+) -> None:
+    """
+    An update with another `start` and `end` alone moves to that time of the schedule.
+
+    https://build.fhir.org/ig/HL7Austria/TC-FHIR-AG-Scheduling-R5/interactions.html
+    """
+    body = book(client, "norr", number).json
+    assert body is not None
+    later = another_slot(client, body)
+    sent = body | {"start": later["start"], "end": later["end"]}
+    if keeps == "no slot":
+        del sent["slot"]
+
+    response = change(client, sent, headers={"Prefer": "return=representation"})
+    assert response.status_code == 200, response.text
+    assert response.json is not None
+    assert (response.json["id"], response.json["slot"]) == (
+        body["id"],
+        [{"reference": f"Slot/{later['id']}"}],
+    )
+    assert (response.json["start"], response.json["end"]) == (
+        later["start"],
+        later["end"],
+    )
+
+
+def test_a_postponement_to_no_free_time_is_refused(
+    client: FlaskClient, sandbox: Sandbox, number: str
+) -> None:
+    """A time that the schedule does not have is 409; the old one stands."""
+    body = book(client, "norr", number).json
+    assert body is not None
+    writes = sandbox.writes("norr", number)
+    sent = body | {
+        "start": "2030-01-01T03:07:00+01:00",
+        "end": "2030-01-01T03:22:00+01:00",
+    }
+
+    assert change(client, sent).status_code == 409
+    assert sandbox.writes("norr", number) == writes
+
+
+def test_another_slot_with_other_times_is_no_postponement(
+    client: FlaskClient, sandbox: Sandbox, number: str
+) -> None:
+    """A new slot with times that are not its own contradicts itself: 422."""
+    body = book(client, "norr", number).json
+    assert body is not None
+    writes = sandbox.writes("norr", number)
+    later = another_slot(client, body)
+    sent = body | {
+        "slot": [{"reference": f"Slot/{later['id']}"}],
+        "participant": body["participant"][:1],
+    }
+
+    response = change(client, sent)
+    assert response.status_code == 422
+    assert response.json is not None
+    assert [each["expression"] for each in response.json["issue"]] == [
+        *(["Appointment.start"], ["Appointment.end"])
+    ]
+    assert sandbox.writes("norr", number) == writes
 
 
 # GP Connect.
