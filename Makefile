@@ -110,8 +110,9 @@ wheels: $(READY) ## check that nothing pinned is compiled: Python 3.11 to 3.14, 
 			--requirement constraints.txt || exit 1; \
 	done; done
 
-profiles: $(READY) ## write the sandbox's ConceptMaps into profiles/ anew
+profiles: $(READY) ## write profiles/' ConceptMaps of the sandbox anew, and build/package.tgz
 	@$(BIN)/fhir-gateway sandbox-sources --to profiles --maps-only
+	@$(BIN)/fhir-gateway profiles-package --to build/package.tgz
 
 clean: ## remove everything that can be made again
 	rm -rf $(VENV) .fhir-gateway .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -42,6 +42,7 @@ from fhir_gateway.configured_stores import (
     running_redis,
 )
 from fhir_gateway.demo import DemoFailed, run_demo
+from fhir_gateway.fhir.implementation_guide import package
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.http_server import serve_http
 from fhir_gateway.listening import free_socket, listening_address
@@ -219,6 +220,23 @@ def _http_url(_: click.Context, __: click.Parameter, url: str) -> str:
     if not re.fullmatch(r"https?://[^/?#@\s]+/?", url):
         raise click.BadParameter("give it as http://host:port")
     return url.rstrip("/")
+
+
+@main.command("profiles-package")
+@click.option(
+    "--to",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The file to write, such as package.tgz.",
+)
+def profiles_package(file: Path) -> None:
+    """Write the package of the profiles, which FHIR tools install."""
+    settings = _settings()
+    with _explain_failures(settings):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(package(Vocabulary(settings.canonical_base)))
+        click.echo(f"{file}: the profiles, for FHIR tools")
 
 
 @main.command("sandbox-sources")

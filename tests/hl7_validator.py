@@ -7,11 +7,15 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from fhir_gateway.fhir.implementation_guide import package
+from fhir_gateway.fhir.vocabulary import Vocabulary
 
 __all__ = [
     "ACCEPTED_WARNINGS",
@@ -22,7 +26,6 @@ __all__ = [
 ]
 
 _FOLDER: Final = Path(__file__).parent / "validators" / "hl7"
-_PROFILES: Final = Path(__file__).parents[1] / "profiles"
 _ERRORS: Final = frozenset({"error", "fatal"})
 
 # The kinds of warnings that stay, each with its reason.
@@ -36,6 +39,7 @@ ACCEPTED_WARNINGS: Final = frozenset(
         "Terminology_PassThrough_TX_Message",
         # SNOMED CT's content needs a licence and a terminology server.
         "CONCEPTMAP_GROUP_TARGET_UNKNOWN",
+        "TERMINOLOGY_TX_SYSTEM_UNSUPPORTED",
         (
             "The terminology server null used for the CodeSystem http://snomed.info/sct|"
             "http://snomed.info/sct/45991000052106 does not support batch validation"
@@ -77,7 +81,7 @@ class Message:
 
 
 class Hl7Validator:
-    """A running validator, which knows R4 and this project's profiles."""
+    """A running validator, which knows R4 and the package of the profiles."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -118,18 +122,21 @@ def running_hl7_validator() -> Iterator[Hl7Validator]:
             f"{' and '.join(missing)} not on the PATH: HL7's validator not run;"
             " install a JDK of version 17 or later, and Maven"
         )
-    arguments = [
-        *("-Xmx1g", "-XX:TieredStopAtLevel=1"),
-        *("-cp", _classpath(), str(_FOLDER / "Validate.java"), str(_PROFILES)),
-    ]
-    with subprocess.Popen(
-        ["java", *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-    ) as process:
-        # Leaving the block closes its input, which ends it, and waits for that.
-        yield Hl7Validator(process)
+    with tempfile.TemporaryDirectory() as folder:
+        profiles = Path(folder) / "package.tgz"
+        profiles.write_bytes(package(Vocabulary()))
+        arguments = [
+            *("-Xmx1g", "-XX:TieredStopAtLevel=1"),
+            *("-cp", _classpath(), str(_FOLDER / "Validate.java"), str(profiles)),
+        ]
+        with subprocess.Popen(
+            ["java", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+        ) as process:
+            # Leaving the block closes its input, which ends it, and waits for that.
+            yield Hl7Validator(process)
 
 
 def _classpath() -> str:

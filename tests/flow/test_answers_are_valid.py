@@ -62,6 +62,25 @@ _SEARCHES: Final = (
     "HealthcareService?location.near=63.8|20.3|9|km",
     "HealthcareService?location=SE1-1",
 )
+_CANONICAL_BASE: Final = "https://fhir-gateway.example.org"
+_SYSTEM_OF_A_UNIT: Final = f"{_CANONICAL_BASE}/CodeSystem/time-types-SE2321009901-1001"
+_STANDARD: Final = f"{_CANONICAL_BASE}/ValueSet/standard-time-types"
+_DOCUMENTS: Final = (
+    *("metadata?mode=terminology", "metadata?mode=normative"),
+    *("StructureDefinition/slot", "SearchParameter/slot-time-of-day"),
+    *("OperationDefinition/appointment-find", "ImplementationGuide/fhir-gateway"),
+    *("CodeSystem/error-code", "ValueSet/standard-time-types", "Endpoint/fhir"),
+    *("ConceptMap/time-types-norr", "ConceptMap/nothing"),
+    f"ConceptMap/$translate?system={_SYSTEM_OF_A_UNIT}&code=TT-COVID",
+    f"ConceptMap/$translate?system={_SYSTEM_OF_A_UNIT}&code=TT-NONE",
+    f"ValueSet/$expand?url={_STANDARD}&includeDesignations=true&filter=covid&count=1",
+    "ValueSet/error-code/$expand?count=0",
+    f"ValueSet/$validate-code?url={_STANDARD}&system={_SYSTEM_OF_A_UNIT}&code=x",
+    "CodeSystem/$lookup?coding=http://snomed.info/sct|72791000052103",
+    "CodeSystem/error-code/$validate-code?code=NOT_FOUND&display=x",
+    "CodeSystem/$validate-code?url=http://snomed.info/sct&code=33879002",
+    "CodeSystem/error-code/$subsumes?codeA=NOT_FOUND&codeB=NOT_FOUND",
+)
 _BAD_READS: Final = (
     *("Slot/x", "Patient/x", "Appointment/x", "nothing/at/all"),
     *("Appointment?patient.identifier=x", "Slot?_format=xml"),
@@ -168,6 +187,8 @@ def every_reference(value: Any) -> set[str]:
 def searches_and_reads(answers: Answers) -> None:
     """Search in every way, and read all that an answer refers to."""
     answers.get("metadata")
+    for path in _DOCUMENTS:
+        answers.get(path)
     waiting: set[str] = set()
     read: set[str] = set()
     for query in _SEARCHES:

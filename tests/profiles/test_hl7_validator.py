@@ -2,11 +2,16 @@
 HL7's own validator agrees with the profiles and their examples.
 """
 
+import io
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
 from hl7_validator import ACCEPTED_WARNINGS, Hl7Validator
+
+from fhir_gateway.fhir.implementation_guide import package
+from fhir_gateway.fhir.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.xdist_group("validators")
 
@@ -24,6 +29,18 @@ def test_everything_in_profiles_is_valid(hl7: Hl7Validator) -> None:
     count, messages = hl7.messages(PROFILES)
 
     assert count == len(list(PROFILES.rglob("*.json")))
+    assert [each for each in messages if each.is_error] == []
+    assert {each.kind for each in messages} <= ACCEPTED_WARNINGS
+
+
+def test_everything_in_the_package_is_valid(hl7: Hl7Validator, tmp_path: Path) -> None:
+    """Each file of the package is valid, the ImplementationGuide among them."""
+    with tarfile.open(fileobj=io.BytesIO(package(Vocabulary()))) as archive:
+        archive.extractall(tmp_path, filter="data")
+    for name in ("package.json", ".index.json", "example/.index.json"):
+        (tmp_path / "package" / name).unlink()
+    _, messages = hl7.messages(tmp_path)
+
     assert [each for each in messages if each.is_error] == []
     assert {each.kind for each in messages} <= ACCEPTED_WARNINGS
 

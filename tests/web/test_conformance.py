@@ -7,12 +7,15 @@ https://hl7.org/fhir/R4/conformance-module.html
 import io
 import json
 import tarfile
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from click.testing import CliRunner
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from fhir_gateway.cli import main
 from fhir_gateway.fhir.implementation_guide import package
 from fhir_gateway.fhir.publication import published_resources
 from fhir_gateway.fhir.vocabulary import ERROR_CODE, Vocabulary
@@ -144,6 +147,15 @@ def test_the_package_has_its_manifest_and_its_index(client: FlaskClient) -> None
 def test_the_package_has_the_same_bytes_each_time() -> None:
     """The bytes of the package depend on nothing but its content."""
     assert package(Vocabulary()) == package(Vocabulary())
+
+
+def test_the_command_writes_what_is_served(client: FlaskClient, tmp_path: Path) -> None:
+    """`make profiles` writes the package that the server gives."""
+    file = tmp_path / "build" / "package.tgz"
+    result = CliRunner().invoke(main, ["profiles-package", "--to", str(file)])
+
+    assert result.exit_code == 0, result.output
+    assert file.read_bytes() == client.get("/fhir/package.tgz").data
 
 
 def test_the_package_is_not_sent_twice(client: FlaskClient) -> None:

@@ -7,6 +7,7 @@ import ca.uhn.fhir.validation.SingleValidationMessage;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -16,6 +17,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.hl7.fhir.common.hapi.validation.support.CommonCodeSystemsTerminologyService;
 import org.hl7.fhir.common.hapi.validation.support.InMemoryTerminologyServerValidationSupport;
@@ -23,12 +25,13 @@ import org.hl7.fhir.common.hapi.validation.support.PrePopulatedValidationSupport
 import org.hl7.fhir.common.hapi.validation.support.SnapshotGeneratingValidationSupport;
 import org.hl7.fhir.common.hapi.validation.support.ValidationSupportChain;
 import org.hl7.fhir.common.hapi.validation.validator.FhirInstanceValidator;
+import org.hl7.fhir.utilities.npm.NpmPackage;
 
 /**
  * Validates FHIR R4 JSON with HL7's own validator, through HAPI FHIR, without a network.
  *
- * <p>Usage: java -cp CLASSPATH Validate.java PROFILES. It knows R4 and the conformance
- * resources in the folder PROFILES. Each line of standard input names a file, or a folder
+ * <p>Usage: java -cp CLASSPATH Validate.java PACKAGE. It knows R4 and the conformance
+ * resources in the package of FHIR's kind PACKAGE. Each line of standard input names a file, or a folder
  * of .json files. Each line of standard output is the answer to one such line: how many
  * files there were, and a JSON list of what the validator says of them.
  *
@@ -36,15 +39,25 @@ import org.hl7.fhir.common.hapi.validation.validator.FhirInstanceValidator;
  * load R4, and some milliseconds for each document after that.
  */
 public class Validate {
+  private static final Set<String> KINDS =
+      Set.of(
+          "CodeSystem",
+          "ImplementationGuide",
+          "OperationDefinition",
+          "SearchParameter",
+          "StructureDefinition",
+          "ValueSet");
+
   private final FhirValidator validator;
 
-  private Validate(Path profiles) throws IOException {
+  private Validate(Path path) throws IOException {
     FhirContext r4 = FhirContext.forR4();
     PrePopulatedValidationSupport own = new PrePopulatedValidationSupport(r4);
     IParser parser = r4.newJsonParser();
-    try (Stream<Path> files = Files.list(profiles)) {
-      for (Path file : files.filter(Validate::isJson).sorted().toList()) {
-        own.addResource(parser.parseResource(Files.readString(file)));
+    try (InputStream stream = Files.newInputStream(path)) {
+      NpmPackage installed = NpmPackage.fromPackage(stream);
+      for (String name : installed.listResources(KINDS)) {
+        own.addResource(parser.parseResource(installed.loadResource(name)));
       }
     }
     FhirInstanceValidator instances =
