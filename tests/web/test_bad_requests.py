@@ -64,7 +64,7 @@ def check(response: TestResponse) -> None:
         *("/fhir/..", "/metadata", "/fhir/$find", "/fhir/Slot;a=1", "/fhir/Slot."),
         *("/favicon.ico", "/robots.txt", "/.env", "/fhir/_history", "/fhir/Slot/a/"),
         *("/fhir/Slot/", "/fhir/./Slot", "/fhir/../fhir/Slot", "/fhir/metadata/"),
-        *("/fhir/Appointment/$confirm", "/fhir/Slot/$hold", "/fhir/Slot/_history"),
+        *("/fhir/Appointment/$confirm", "/fhir/Slot/$prefetch", "/fhir/Slot/_history"),
         *("/fhir//Slot", "/fhir/Slot//a", "/" + "a" * 5_000, "/static/x", "/health/"),
     ],
 )
