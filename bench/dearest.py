@@ -197,6 +197,8 @@ def _values(world: World) -> Iterator[tuple[str, list[str]]]:
     yield "start", ["ge2026-12-01T08:00:00+01:00"] * MOST_SEARCH_VALUES
     yield "end", ["le2027-12-01T08:00:00+01:00"] * MOST_SEARCH_VALUES
     yield "service-type:not", tokens
+    yield "service-type:below", tokens
+    yield "service-type:in", ["ValueSet/standard-time-types"] * MOST_SEARCH_VALUES
     yield (
         "_id",
         [

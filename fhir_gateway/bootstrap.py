@@ -38,6 +38,7 @@ from fhir_gateway.configured_files import (
     read_issuers,
     read_log_service,
     read_sources,
+    read_standard_time_types,
 )
 from fhir_gateway.configured_stores import make_data_folder, seal_of
 from fhir_gateway.fhir.publication import published_resources
@@ -270,7 +271,10 @@ def program(
     )
     maps = read_concept_maps(configured, meanings, vocabulary)
     published, standard = published_resources(
-        maps, base_url=settings.base_url, vocabulary=vocabulary
+        maps,
+        base_url=settings.base_url,
+        vocabulary=vocabulary,
+        supplement=read_standard_time_types(settings.standard_time_types),
     )
     gateway = Gateway(
         base_url=settings.base_url,

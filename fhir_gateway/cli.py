@@ -32,6 +32,7 @@ from fhir_gateway.configured_files import (
     read_issuers,
     read_log_service,
     read_sources,
+    read_standard_time_types,
 )
 from fhir_gateway.configured_stores import (
     check_redis,
@@ -675,6 +676,7 @@ def _settings_of_environment(*, with_sources: bool, serves: bool) -> Settings:
 def _faults_of_files() -> tuple[str, ...]:
     named = (
         "FHIR_GATEWAY_SOURCES",
+        "FHIR_GATEWAY_STANDARD_TIME_TYPES",
         "FHIR_GATEWAY_ISSUERS",
         "FHIR_GATEWAY_LOG_SERVICE",
         "FHIR_GATEWAY_CANONICAL_BASE",
@@ -685,6 +687,10 @@ def _faults_of_files() -> tuple[str, ...]:
         | {"FHIR_GATEWAY_DATA_DIR": os.sep}
     )
     faults: list[str] = []
+    try:
+        read_standard_time_types(settings.standard_time_types)
+    except WrongFiles as error:
+        faults.extend(error.faults)
     try:
         configured, _ = read_sources(
             settings.sources, Vocabulary(settings.canonical_base), is_rehearsal=True

@@ -29,6 +29,10 @@ from fhir_gateway.fhir.concept_map import (
     meanings_from_concept_map,
     published_concept_map,
 )
+from fhir_gateway.fhir.standard_time_types import (
+    WrongSupplement,
+    supplement_from_file,
+)
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.ids import HsaId, TimeTypeId
 from fhir_gateway.model.principal import Role
@@ -42,6 +46,7 @@ __all__ = [
     "read_issuers",
     "read_log_service",
     "read_sources",
+    "read_standard_time_types",
 ]
 
 _log = structlog.get_logger()
@@ -156,6 +161,22 @@ def read_concept_maps(
             resource["id"] = own
         published[resource["id"]] = resource
     return tuple(published.values())
+
+
+def read_standard_time_types(path: Path | None) -> dict[str, Any] | None:
+    """
+    Return the operator's CodeSystem of the standard time types; None without one.
+
+    Raises:
+        WrongFiles: The file cannot be used; all faults are listed.
+    """
+    if path is None:
+        return None
+    try:
+        return supplement_from_file(path)
+    except WrongSupplement as error:
+        where = _absolute(path)
+        raise WrongFiles([f"{where}: {fault}" for fault in error.faults]) from error
 
 
 def read_issuers(path: Path, *, audience: str) -> TrustedIssuers:

@@ -74,6 +74,10 @@ ENVIRONMENT: Final = {
     "FHIR_GATEWAY_PUBLIC_SEARCH": (
         "yes to let anybody search free times and units without a token; default no"
     ),
+    "FHIR_GATEWAY_STANDARD_TIME_TYPES": (
+        "the CodeSystem supplement of the standard time types: their names, and which"
+        " is narrower than which; default: this project's"
+    ),
     "FHIR_GATEWAY_ISSUERS": (
         "the TOML file of trusted issuers of access tokens; `serve` needs it"
     ),
@@ -198,6 +202,7 @@ class Settings:
     """
 
     sources: Path
+    standard_time_types: Path | None
     public_search: bool
     issuers: Path | None
     open_demo: bool
@@ -323,6 +328,7 @@ class Settings:
         origins = _origins(environment, "FHIR_GATEWAY_CORS_ORIGINS", faults)
         proxies = _proxies(environment, host, faults)
         hosts = _hosts(environment, "FHIR_GATEWAY_ALLOWED_HOSTS", faults)
+        standard = _text(environment, "FHIR_GATEWAY_STANDARD_TIME_TYPES")
         issuers = _text(environment, "FHIR_GATEWAY_ISSUERS")
         log_service = _text(environment, "FHIR_GATEWAY_LOG_SERVICE")
         mandates = _on_loopback(environment, "FHIR_GATEWAY_MANDATES", faults)
@@ -352,6 +358,7 @@ class Settings:
             raise WrongSettings(faults)
         return cls(
             sources=Path(_text(environment, "FHIR_GATEWAY_SOURCES") or "sources.toml"),
+            standard_time_types=Path(standard) if standard else None,
             public_search=public_search,
             issuers=Path(issuers) if issuers else None,
             open_demo=open_demo,

@@ -2,7 +2,7 @@
 What this server publishes: everything that a search or a read of its documents finds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fhir_gateway.fhir.endpoint import own_endpoint
@@ -25,7 +25,11 @@ __all__ = ["published_resources"]
 
 
 def published_resources(
-    maps: Sequence[dict[str, Any]], *, base_url: str, vocabulary: Vocabulary
+    maps: Sequence[dict[str, Any]],
+    *,
+    base_url: str,
+    vocabulary: Vocabulary,
+    supplement: Mapping[str, Any] | None = None,
 ) -> tuple[PublishedResources, StandardTimeTypes]:
     """
     Return the published resources, and the standard time types among them.
@@ -34,10 +38,18 @@ def published_resources(
         maps: The ConceptMaps of the sources.
         base_url: This server's FHIR base.
         vocabulary: Our canonicals.
+        supplement: The operator's CodeSystem of the standard time types; None for ours.
     """
     definitions = list(own_definitions(vocabulary))
     guide = implementation_guide(definitions, examples(vocabulary), vocabulary)
     by_name = {(each["resourceType"], each["id"]): each for each in definitions}
+    if supplement is not None:
+        ours = by_name["CodeSystem", SUPPLEMENT]
+        by_name["CodeSystem", SUPPLEMENT] = {
+            **supplement,
+            "id": ours["id"],
+            "url": ours["url"],
+        }
     standard = StandardTimeTypes(by_name["CodeSystem", SUPPLEMENT], maps)
     by_name["ValueSet", VALUE_SET] = standard.value_set(by_name["ValueSet", VALUE_SET])
     resources = PublishedResources(

@@ -75,9 +75,13 @@ class Parameter(fields.Field[T]):
         documentation: Its meaning here, for the CapabilityStatement.
         definition: The canonical of its SearchParameter, where R4 has one.
         own: The name of its SearchParameter, where we have one.
+
+    Attributes:
+        has_references: Its values are references, which may begin with our base.
     """
 
     type: ClassVar[str]
+    has_references = False
 
     def __init__(
         self,
@@ -209,6 +213,7 @@ class ReferenceParameter(Parameter[tuple[frozenset[str], ...]]):
     """
 
     type = "reference"
+    has_references = True
 
     def __init__(self, *, target: str, **options: Any) -> None:  # noqa: ANN401 - a marshmallow field has options of many types
         super().__init__(**options)

@@ -22,7 +22,6 @@ from fhir_gateway.fhir.limits import (
     MOST_VALUE_CHARACTERS,
 )
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind, Severity
-from fhir_gateway.fhir.search_parameters import ReferenceParameter
 from fhir_gateway.fhir.subset import WHOLE, Subset
 from fhir_gateway.model.error_code import ErrorCode
 
@@ -71,7 +70,7 @@ class SearchSchema(Schema, Generic[Q]):
                 f"{self.query.__name__} and {type(self).__name__} differ in"
                 f" {sorted(declared ^ self.fields.keys())}"
             )
-        self.by_name = {
+        self.by_name: dict[str, tuple[str, Any]] = {
             field.data_key or attribute: (attribute, field)
             for attribute, field in self.fields.items()
         }
@@ -103,9 +102,10 @@ class SearchSchema(Schema, Generic[Q]):
     def relative(self, name: str, value: str, base_url: str) -> str:
         """Return a value with this server's references made relative to it."""
         prefix = f"{base_url}/"
-        if prefix not in value or not isinstance(
-            self.by_name.get(name, (None, None))[1], ReferenceParameter
-        ):
+        if prefix not in value:
+            return value
+        declared = self.by_name.get(name)
+        if declared is None or not declared[1].has_references:
             return value
         return ",".join(each.removeprefix(prefix) for each in value.split(","))
 

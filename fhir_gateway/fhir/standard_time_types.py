@@ -7,9 +7,13 @@ English; `parent` properties in it say which code is narrower than which.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
+from fhir_gateway.fhir.sctid import is_concept_id
+from fhir_gateway.fhir.structure import checked
 from fhir_gateway.fhir.vocabulary import SNOMED_CT, SNOMED_CT_SWEDEN
+from fhir_gateway.model.json_file import UnreadableFile, read_json_file
 
 __all__ = [
     "LANGUAGES",
@@ -17,6 +21,8 @@ __all__ = [
     "VALUE_SET",
     "Concept",
     "StandardTimeTypes",
+    "WrongSupplement",
+    "supplement_from_file",
 ]
 
 LANGUAGES: Final = ("sv", "en")
@@ -52,6 +58,66 @@ class Concept:
     def name(self, language: str) -> str:
         """Return its name in a language, or else its usual one."""
         return self.names.get(language, self.display)
+
+
+class WrongSupplement(ValueError):
+    """
+    A file is no CodeSystem supplement of standard time types.
+
+    Attributes:
+        faults: What is wrong, one sentence each.
+    """
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(self.faults))
+
+
+def supplement_from_file(path: Path) -> dict[str, Any]:
+    """
+    Return the CodeSystem supplement in a file.
+
+    Raises:
+        WrongSupplement: The file cannot be read, or breaks R4, or is about other codes
+            than SNOMED CT's; the error lists all faults.
+    """
+    try:
+        resource, faults = read_json_file(path)
+    except UnreadableFile as error:
+        raise WrongSupplement([str(error)]) from error
+    if not isinstance(resource, dict) or resource.get("resourceType") != "CodeSystem":
+        raise WrongSupplement(["is not a CodeSystem", *faults])
+    try:
+        issues = checked(resource).issues
+    except RecursionError as error:
+        raise WrongSupplement(["is nested too deeply"]) from error
+    faults = [
+        *faults,
+        *(
+            f"{(each.expression or '').removeprefix('CodeSystem.')}: {each.diagnostics}"
+            for each in issues
+        ),
+    ]
+    # What breaks R4 may have any form: the rest reads what does not.
+    if not faults:
+        faults.extend(_faults_of_supplement(resource))
+    if faults:
+        raise WrongSupplement(faults)
+    return resource
+
+
+def _faults_of_supplement(resource: Mapping[str, Any]) -> Iterator[str]:
+    if resource["content"] != "supplement":
+        yield "content must be supplement"
+    if resource.get("supplements", "").partition("|")[0] != SNOMED_CT:
+        yield f"supplements must be {SNOMED_CT}"
+    for number, concept in enumerate(resource.get("concept", ())):
+        place = f"concept[{number}]"
+        for code in (concept["code"], *_parents(concept)):
+            if not is_concept_id(code):
+                yield f"{place}: {code} is no concept of SNOMED CT"
+        if "concept" in concept:
+            yield f"{place}.concept: name the parent in a property instead"
 
 
 class StandardTimeTypes:

@@ -236,6 +236,29 @@ class Terminology:
             None,
         )
 
+    def kinds_of(self, code: str) -> frozenset[str]:
+        """Return a code of SNOMED CT, and the standard time types below it."""
+        return self._standard.below(code)
+
+    def members_of(self, canonical: str) -> list[Member] | None:
+        """
+        Return the codes of the value set that a canonical, or `ValueSet/id`, names.
+
+        None where this server has no such value set, or does not know all its codes.
+        """
+        kind, _, identifier = canonical.partition("/")
+        value_set = (
+            self._published.find("ValueSet", identifier)
+            if kind == "ValueSet"
+            else self._published.of_canonical("ValueSet", canonical)
+        )
+        if value_set is None:
+            return None
+        try:
+            return self.members(value_set)
+        except Problem:
+            return None
+
     def expanded(
         self, value_set: PublishedResource, wanted: Expansion, at: datetime
     ) -> dict[str, Any]:

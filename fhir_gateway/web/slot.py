@@ -75,19 +75,17 @@ _ONLY_FREE: Final = Issue(
 _FOUND: Final = frozenset({SlotStatus.FREE.value})
 
 
-_SCHEMA: Final = SlotSearchSchema()
-
-
 def slot_routes(
     gateway: Gateway, operations: tuple[OperationRoute, ...] = ()
 ) -> ResourceRoutes:
     """Return the routes of Slot, with its operations."""
     lookup = Lookup(gateway)
-    search = _Search(gateway, lookup)
+    schema = SlotSearchSchema(gateway.terminology)
+    search = _Search(gateway, lookup, schema)
     return ResourceRoutes(
         type="Slot",
         profile="slot",
-        search=_SCHEMA,
+        search=schema,
         documentation=(
             "Free times of all sources, earliest first. meta.source names a slot's"
             " source, lastSourceSync when that last answered. An outcome entry names"
@@ -106,7 +104,10 @@ def slot_routes(
 class _Search:
     """The hot path of the server: no code here calls a region, Redis or SQL."""
 
-    def __init__(self, gateway: Gateway, lookup: Lookup) -> None:
+    def __init__(
+        self, gateway: Gateway, lookup: Lookup, schema: SlotSearchSchema
+    ) -> None:
+        self._schema = schema
         self._gateway = gateway
         self._includes = RenderedIncludes(gateway, lookup)
         self._renderer = SlotRenderer(gateway.base_url, gateway.vocabulary)
@@ -118,7 +119,7 @@ class _Search:
 
     def answer(self) -> Response:
         """Answer the present request."""
-        understood = understood_search(_SCHEMA, self._gateway.base_url)
+        understood = understood_search(self._schema, self._gateway.base_url)
         cache_key = _cache_key(understood)
         cached = None if cache_key is None else self._cache.get(cache_key)
         if cached is not None:

@@ -2,8 +2,11 @@
 The search for slots: its parameters, and the criteria that their values mean.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Self
+
+from marshmallow import ValidationError
 
 from fhir_gateway.fhir.appointment_search import MissingParameter
 from fhir_gateway.fhir.include_graph import Include
@@ -14,14 +17,18 @@ from fhir_gateway.fhir.search_parameters import (
     DateBounds,
     DateParameter,
     Opaque,
+    Parameter,
     ReferenceParameter,
     Token,
     TokenParameter,
+    alternatives,
+    unescaped,
 )
 from fhir_gateway.fhir.search_schema import (
     SearchSchema,
 )
 from fhir_gateway.fhir.slot import SlotStatus
+from fhir_gateway.fhir.terminology import Terminology
 from fhir_gateway.fhir.time_of_day import TimeOfDayParameter
 from fhir_gateway.fhir.vocabulary import (
     DAYS_OF_WEEK,
@@ -130,6 +137,9 @@ class SlotQuery:
     id: Tokens = ()
     service_type: Tokens = ()
     service_type_not: Tokens = ()
+    service_type_below: Tokens = ()
+    service_type_in: Tokens = ()
+    service_type_not_in: Tokens = ()
     no_service_type: bool | None = None
     start: DateBounds = ANY_INSTANT
     no_start: bool | None = None
@@ -167,8 +177,81 @@ def cursor_behind(page: SlotPage) -> str | None:
     return f"{after}.{page.next_shown.text}"
 
 
+class NarrowerParameter(TokenParameter):
+    """
+    `service-type:below`: groups of codes with those below them.
+
+    Attributes:
+        terminology: Knows those; None where no codes are known.
+    """
+
+    terminology: Terminology | None = None
+
+    def read(self, texts: list[str]) -> Tokens:
+        """Return the codes; a unit's own have none below them."""
+        return tuple(
+            tuple(dict.fromkeys(each for token in group for each in self._kinds(token)))
+            for group in super().read(texts)
+        )
+
+    def _kinds(self, token: Token) -> Iterator[Token]:
+        yield token
+        of_snomed_ct = token.code is not None and token.system in (None, SNOMED_CT)
+        if self.terminology is not None and token.code is not None and of_snomed_ct:
+            for code in sorted(self.terminology.kinds_of(token.code)):
+                yield Token(SNOMED_CT, code)
+
+
+class ValueSetParameter(Parameter[Tokens]):
+    """
+    `service-type:in`: groups of value sets, each by its canonical or as `ValueSet/id`.
+
+    Attributes:
+        terminology: Has the value sets; None where there is none.
+    """
+
+    type = "uri"
+    has_references = True
+    terminology: Terminology | None = None
+
+    def read(self, texts: list[str]) -> Tokens:
+        """Return the codes of the value sets: one of each group has to fit."""
+        return tuple(
+            tuple(
+                dict.fromkeys(
+                    token
+                    for canonical in alternatives(text)
+                    for token in self._codes(unescaped(canonical))
+                )
+            )
+            for text in texts
+        )
+
+    def _codes(self, canonical: str) -> list[Token]:
+        members = None
+        if self.terminology is not None:
+            members = self.terminology.members_of(canonical)
+        if members is None:
+            raise ValidationError(
+                "this server has no such ValueSet with codes of time types; see"
+                " /ValueSet for those that it has"
+            )
+        return [Token(each.system, each.concept.code) for each in members]
+
+
 class SlotSearchSchema(SearchSchema[SlotQuery]):
-    """The parameters of a search for slots."""
+    """
+    The parameters of a search for slots.
+
+    Args:
+        terminology: Knows the codes of time types; without it, none is below another.
+    """
+
+    def __init__(self, terminology: Terminology | None = None) -> None:
+        super().__init__()
+        for field in self.fields.values():
+            if isinstance(field, NarrowerParameter | ValueSetParameter):
+                field.terminology = terminology
 
     query = SlotQuery
     id = TokenParameter(
@@ -190,6 +273,11 @@ class SlotSearchSchema(SearchSchema[SlotQuery]):
     service_type_not = TokenParameter(
         data_key="service-type:not", is_system=is_system_of_time_types
     )
+    service_type_below = NarrowerParameter(
+        data_key="service-type:below", is_system=is_system_of_time_types
+    )
+    service_type_in = ValueSetParameter(data_key="service-type:in")
+    service_type_not_in = ValueSetParameter(data_key="service-type:not-in")
     no_service_type = MissingParameter(data_key="service-type:missing")
     start = DateParameter(
         definition=f"{_R4}Slot-start",
@@ -285,8 +373,17 @@ def slot_criteria(query: SlotQuery, vocabulary: Vocabulary) -> SlotCriteria:
     """Return the criteria of a search for slots."""
     return SlotCriteria(
         selector=Selector(
-            time_types=time_type_criteria(query.service_type, vocabulary),
-            other_time_types=time_type_criteria(query.service_type_not, vocabulary),
+            time_types=time_type_criteria(
+                (
+                    *query.service_type,
+                    *query.service_type_below,
+                    *query.service_type_in,
+                ),
+                vocabulary,
+            ),
+            other_time_types=time_type_criteria(
+                (*query.service_type_not, *query.service_type_not_in), vocabulary
+            ),
             units=units_from_ids(query.location),
             offerings=query.healthcare_service,
             schedules=query.schedule,

@@ -30,6 +30,7 @@ def test_an_empty_environment_is_enough() -> None:
     """Without any setting the program runs on loopback with stores of its own."""
     assert Settings.from_environment({}) == Settings(
         sources=Path("sources.toml"),
+        standard_time_types=None,
         public_search=False,
         issuers=None,
         open_demo=False,
@@ -62,6 +63,7 @@ def test_every_setting_is_heeded() -> None:
     """Each variable that is described changes a setting."""
     environment = {
         "FHIR_GATEWAY_SOURCES": "s.toml",
+        "FHIR_GATEWAY_STANDARD_TIME_TYPES": "t.json",
         "FHIR_GATEWAY_LOG_SERVICE": "l.toml",
         "FHIR_GATEWAY_MANDATES": "http://127.0.0.1:8090/mandates",
         "FHIR_GATEWAY_PUBLIC_SEARCH": "Yes",
@@ -98,6 +100,7 @@ def test_every_setting_is_heeded() -> None:
     assert environment.keys() == ENVIRONMENT.keys()
     assert Settings.from_environment(environment) == Settings(
         sources=Path("s.toml"),
+        standard_time_types=Path("t.json"),
         public_search=True,
         issuers=Path("i.toml"),
         open_demo=True,

@@ -1491,6 +1491,19 @@ def test_staff_without_a_log_service_is_a_line(run: Run, tmp_path: Path) -> None
     )
 
 
+def test_a_wrong_file_of_standard_time_types_is_a_line(
+    run: Run, tmp_path: Path
+) -> None:
+    """A file that is no CodeSystem stops the start, with its name."""
+    path = tmp_path / "standard.json"
+    path.write_text("[]", encoding="utf-8")
+
+    result = run("serve", "--open-demo", FHIR_GATEWAY_STANDARD_TIME_TYPES=str(path))
+
+    assert lines_of(result) == [f"{path}: is not a CodeSystem"]
+    assert result.exit_code == 2
+
+
 def test_a_wrong_log_service_is_a_line(run: Run, tmp_path: Path) -> None:
     """All faults of its file are named at once."""
     path = tmp_path / "log.toml"

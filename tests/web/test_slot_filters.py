@@ -21,6 +21,7 @@ _SOURCE: Final = "https://fhir-gateway.example.org/source"
 _UMEA: Final = "63.8258|20.2630"
 _MALMO: Final = "55.6050|13.0038"
 _SOURCE_NAME: Final = "_source"
+_VACCINATION: Final = "33879002"
 _CODE: Final = "72791000052103"
 
 
@@ -244,6 +245,84 @@ def test_slots_that_are_not_for_a_service(
         slot["id"] for slot in slots(client) if not codes_of(slot) & without
     ]
     assert found
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(f"http://snomed.info/sct|{_VACCINATION}", id="with a system"),
+        pytest.param(_VACCINATION, id="the code alone"),
+        pytest.param(_CODE, id="itself"),
+        pytest.param(f"nothing,{_VACCINATION}", id="one of two"),
+    ],
+)
+def test_slots_for_a_narrower_service(client: FlaskClient, given: str) -> None:
+    """With :below, a wider code finds the slots of narrower ones; plainly, none."""
+    expected = ids_in(search(client, ("service-type", _CODE)))
+
+    assert ids_in(search(client, ("service-type:below", given))) == expected
+    assert ids_in(search(client, ("service-type", _VACCINATION))) == []
+    assert expected
+
+
+def test_a_units_own_code_has_nothing_below(client: FlaskClient) -> None:
+    """With :below, a unit's own coding finds that time type."""
+    own = slots(client, ("service-type", _CODE))[0]["serviceType"][0]["coding"][-1]
+    token = f"{own['system']}|{own['code']}"
+
+    expected = ids_in(search(client, ("service-type", token)))
+    assert ids_in(search(client, ("service-type:below", token))) == expected
+    assert expected
+
+
+_VALUE_SET: Final = "https://fhir-gateway.example.org/ValueSet/standard-time-types"
+
+
+@pytest.mark.parametrize(
+    "value_set",
+    [
+        pytest.param(_VALUE_SET, id="canonical"),
+        pytest.param(f"{_VALUE_SET}|0.1.0", id="with its version"),
+        pytest.param("ValueSet/standard-time-types", id="its id"),
+        pytest.param(f"{BASE_URL}/ValueSet/standard-time-types", id="at this server"),
+    ],
+)
+def test_slots_for_services_of_a_value_set(client: FlaskClient, value_set: str) -> None:
+    """With :in, slots of the codes of a ValueSet are found; with :not-in all others."""
+    everything = search(client, ("_count", "0"))["total"]
+    found = search(client, ("service-type:in", value_set), ("_count", "5"))
+    others = search(client, ("service-type:not-in", value_set), ("_count", "0"))
+
+    expected = search(client, ("service-type", "http://snomed.info/sct|"))
+    assert ids_in(found) == ids_in(expected)[:5]
+    assert 0 < found["total"] == expected["total"] == everything - others["total"]
+
+
+@pytest.mark.parametrize("name", ["service-type:in", "service-type:not-in"])
+@pytest.mark.parametrize(
+    "value_set",
+    [
+        pytest.param("http://x.example/ValueSet/a", id="another's"),
+        pytest.param("ValueSet/a", id="an unknown id"),
+        pytest.param(f"{_VALUE_SET}|9", id="another version"),
+    ],
+)
+def test_a_value_set_that_is_not_here_is_refused(
+    client: FlaskClient, name: str, value_set: str
+) -> None:
+    """A search with a ValueSet that this server does not have is 400."""
+    response = client.get("/fhir/Slot", query_string=[(name, value_set)])
+
+    assert_outcome(
+        response,
+        400,
+        issue(
+            "value",
+            f"{name}: this server has no such ValueSet with codes of time types; see"
+            " /ValueSet for those that it has.",
+            location=f"http.{name}",
+        ),
+    )
 
 
 def test_not_busy_is_free_and_not_all_that_is_not_busy(client: FlaskClient) -> None:

@@ -67,7 +67,6 @@ from fhir_gateway.web.slot_query import (
 
 __all__ = ["Find"]
 
-_SCHEMA: Final = SlotSearchSchema()
 # No template renders a proposal, which costs several times as much as a slot.
 _MOST: Final = 200
 _NAMES: Final = frozenset(name for each in FIND for name in each.names)
@@ -84,6 +83,7 @@ class Find:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._proposals = Proposals(gateway)
+        self._schema = SlotSearchSchema(gateway.terminology)
 
     def answer(self) -> Response:
         """Answer the present request."""
@@ -149,7 +149,7 @@ class Find:
         """
         try:
             understood = understand(
-                _SCHEMA,
+                self._schema,
                 wanted.search,
                 lenient=False,
                 base_url=self._gateway.base_url,
