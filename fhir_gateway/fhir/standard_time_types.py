@@ -152,7 +152,6 @@ class StandardTimeTypes:
             )
             for each in listed
         }
-        self._of_supplement = frozenset(concepts)
         for code, display in _targets(maps):
             concepts.setdefault(code, Concept(code=code, display=display, names={}))
         self._concepts = concepts
@@ -175,8 +174,12 @@ class StandardTimeTypes:
 
     def value_set(self, written: Mapping[str, Any]) -> dict[str, Any]:
         """Return the ValueSet of all of them, from the one that lists a part."""
-        further = [code for code in self._concepts if code not in self._of_supplement]
-        if not further:
+        listed = {
+            each["code"]
+            for include in written["compose"]["include"]
+            for each in include.get("concept", ())
+        }
+        if listed == self._concepts.keys():
             return dict(written)
         include = {
             "system": SNOMED_CT,

@@ -367,16 +367,18 @@ class Terminology:
             Problem: 404 for a code that is not known, 422 when this server cannot know
                 how they are related.
         """
-        known, one = self.lookup(first)
-        other_known, other = self.lookup(second)
-        if known.url == other_known.url:
-            if one.code == other.code:
-                return "equivalent"
-            if known.has_subsumption:
-                if one.code in self._standard.ancestors(other.code):
-                    return "subsumes"
-                if other.code in self._standard.ancestors(one.code):
-                    return "subsumed-by"
+        known = self.system(first.system or "", first.version)
+        other = self.system(second.system or "", second.version)
+        if known.has_subsumption and known.url == other.url:
+            # A code that only stands above others has no name here.
+            if first.code in self._standard.ancestors(second.code):
+                return "subsumes"
+            if second.code in self._standard.ancestors(first.code):
+                return "subsumed-by"
+        _, one = self.lookup(first)
+        _, another = self.lookup(second)
+        if known.url == other.url and one.code == another.code:
+            return "equivalent"
         # A small part of a hierarchy does not show what is unrelated.
         raise _cannot_know(
             "This server does not know how these codes are related: ask a terminology"

@@ -218,6 +218,29 @@ def test_a_configured_hierarchy_says_what_is_narrower(
     )
 
 
+def test_a_code_that_only_stands_above_others_subsumes_them() -> None:
+    """A parent that the supplement does not list is known to be above."""
+    known = terminology([], supplement(low=["top"]))
+
+    assert (
+        known.subsumption(
+            Coded(system=SNOMED_CT, code="top"), Coded(system=SNOMED_CT, code="low")
+        )
+        == "subsumes"
+    )
+
+
+def test_the_value_set_has_every_standard_time_type() -> None:
+    """An operator's own standard time types are all in the value set."""
+    written = value_set_of([])
+    listed = StandardTimeTypes(supplement(low=[], top=[])).value_set(written)
+
+    assert [each["code"] for each in listed["compose"]["include"][0]["concept"]] == [
+        "low",
+        "top",
+    ]
+
+
 def test_unrelated_codes_are_never_called_unrelated() -> None:
     """A part of a hierarchy does not show that two codes have nothing in common."""
     known = terminology([], supplement(top=[], other=[]))
