@@ -83,7 +83,7 @@ _DOCUMENTS: Final = (
 )
 _BAD_READS: Final = (
     *("Slot/x", "Patient/x", "Appointment/x", "nothing/at/all"),
-    *("Appointment?patient.identifier=x", "Slot?_format=xml"),
+    *("Appointment?patient.identifier=x", "Slot?_format=ttl"),
     "Slot?colour=red&start=ne2026&status=open&_count=-1&_include=*&_sort=x&schedule=%20",
     "Slot?191212121212=x",
     "Slot?_cursor=x",
@@ -137,12 +137,12 @@ class Answers:
         path = f"Appointment/{on}/${name}" if on else f"Appointment/${name}"
         return self.send("POST", path, body)
 
-    def find(self, number: str) -> dict[str, Any]:
+    def find(self, number: str, **more: str | list[str]) -> dict[str, Any]:
         """Keep the answer to a search for a resident's appointments."""
         return self.keep(
             requests.post(
                 f"{self.base}/Appointment/_search",
-                data={"patient.identifier": f"{PERSONNUMMER}|{number}"},
+                data={"patient.identifier": f"{PERSONNUMMER}|{number}", **more},
                 timeout=30,
             )
         )
@@ -214,6 +214,17 @@ def bookings(answers: Answers, sandbox: Sandbox, numbers: Iterator[str]) -> None
         slot = [each for each in later if each.startswith(schedule)][10]
         answers.patch(booked, slot_patch(slot))
         answers.find(number)
+        answers.call("validate", booked, on=booked["id"])
+        answers.call("validate", appointment(later[0], number))
+        answers.call("validate", booked | {"status": "arrived"}, on=booked["id"])
+        answers.find(
+            number,
+            _count="1",
+            _include=["Appointment:slot", "Appointment:actor"],
+            **{"_include:iterate": "Location:organization", "status:not": "cancelled"},
+        )
+        answers.get(f"Appointment?_id={booked['id']}")
+        answers.get(f"Appointment?slot=Slot/{slot}")
         answers.patch(booked, status_patch("cancelled"))
         answers.find(number)
         sandbox.spoil(region, "info", text="Kom tio minuter före.")
@@ -275,6 +286,7 @@ def operations(answers: Answers, sandbox: Sandbox, numbers: Iterator[str]) -> No
         sandbox.spoil("norr", "drop-after-processing", interactions=["MakeBooking"])
         answers.call("book", book(next(answers.slots("norr")), number))
         sandbox.heal()
+        answers.send("POST", "Slot/$hold", HOLDS["austria"](next(slots), next(numbers)))
         answers.call("book", parameters(text("colour", "red")))
         answers.find_records(number)
 
