@@ -126,6 +126,7 @@ def capability_statement(
                     " seconds."
                 ),
                 "resource": [_resource(each, vocabulary) for each in resources],
+                "interaction": [{"code": "batch"}],
             }
         ],
     }

@@ -15,6 +15,7 @@ from fhir_gateway.model.json_reading import (
 )
 
 __all__ = [
+    "MOST_BATCH_ENTRIES",
     "MOST_BODY_PIECES",
     "MOST_COMMENT_CHARACTERS",
     "MOST_CURSOR_CHARACTERS",
@@ -69,6 +70,9 @@ Pieces in which a body arrives: its chunks, or what the network delivers at once
 Each piece costs the same however short it is, and the largest body has 400 bytes in
 each of this many.
 """
+
+MOST_BATCH_ENTRIES: Final = 20
+"""Entries of a batch; a region may need some seconds for each that books."""
 
 MOST_PATCH_OPERATIONS: Final = 20
 """Operations of a JSON Patch."""

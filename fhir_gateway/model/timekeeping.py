@@ -15,7 +15,7 @@ which. A start is
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
-from email.utils import format_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from functools import cache, lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -38,6 +38,7 @@ __all__ = [
     "exact_instant_text",
     "http_date_text",
     "instant_from_epoch",
+    "instant_from_http_date",
     "instant_from_text",
     "instant_text",
     "minutes_of_week",
@@ -114,6 +115,15 @@ def exact_instant_text(instant: datetime) -> str:
 def http_date_text(instant: datetime) -> str:
     """Return an HTTP date (RFC 9110, 5.6.7): GMT, to the second."""
     return format_datetime(instant.astimezone(UTC), usegmt=True)
+
+
+def instant_from_http_date(text: str) -> datetime | None:
+    """Return the instant of an HTTP date (RFC 9110, 5.6.7); None for another text."""
+    try:
+        instant = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return None if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 def civil_date(instant: datetime) -> date:

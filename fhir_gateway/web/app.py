@@ -20,6 +20,7 @@ from fhir_gateway.web.answer_form import in_asked_form
 from fhir_gateway.web.answer_headers import AnswerHeaders
 from fhir_gateway.web.appointment import appointment_routes
 from fhir_gateway.web.audit_event import audit_event_routes
+from fhir_gateway.web.batch import BATCH_HANDLING, batch_view
 from fhir_gateway.web.conformance import (
     PACKAGE_PATH,
     conformance_routes,
@@ -91,7 +92,14 @@ class GatewayApp(Flask):
             self.interactions |= register(self, each, FHIR_PREFIX)
         self.routes = tuple(routes)
         self.answer_headers = answer_headers
-        self.handling = handling_of(routes, FHIR_PREFIX)
+        self.handling = handling_of(
+            routes,
+            FHIR_PREFIX,
+            others={
+                ("POST", path): BATCH_HANDLING
+                for path in (FHIR_PREFIX, f"{FHIR_PREFIX}/")
+            },
+        )
 
     def wsgi_app(
         self, environ: WSGIEnvironment, start_response: StartResponse
@@ -154,6 +162,12 @@ def create_app(gateway: Gateway) -> GatewayApp:
     )
     for path in (FHIR_PREFIX, f"{FHIR_PREFIX}/"):
         app.add_url_rule(path, path, lambda: _base(gateway.base_url))
+        app.add_url_rule(
+            path,
+            f"{path} batch",
+            batch_view(app.wsgi_app, gateway.base_url),
+            methods=["POST"],
+        )
     app.add_url_rule(HEALTH, "health", _health)
     app.add_url_rule("/", "index", lambda: _index(gateway.base_url))
     register_error_handlers(app)

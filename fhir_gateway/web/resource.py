@@ -189,10 +189,19 @@ def register(app: Flask, routes: ResourceRoutes, prefix: str) -> dict[str, Inter
 
 
 def handling_of(
-    routes: Iterable[ResourceRoutes], prefix: str
+    routes: Iterable[ResourceRoutes],
+    prefix: str,
+    others: Mapping[tuple[str, str], Handling],
 ) -> Callable[[str, str], Handling]:
-    """Return a function that maps a method and a path to their handling."""
-    known: dict[tuple[str, str], Handling] = {}
+    """
+    Return a function that maps a method and a path to their handling.
+
+    Args:
+        routes: The routes of the resource types.
+        prefix: What stands before them.
+        others: The handling of further methods and paths.
+    """
+    known = dict(others)
     for each in routes:
         for code in each.views:
             handling = Handling(

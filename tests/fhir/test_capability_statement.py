@@ -81,7 +81,7 @@ def resources(*given: ResourceCapability) -> list[dict[str, object]]:
         "implementationGuide": [
             "https://ours.example/ImplementationGuide/fhir-gateway"
         ],
-        "rest": [{"mode": "server"}],
+        "rest": [{"mode": "server", "interaction": [{"code": "batch"}]}],
     }
     return found
 

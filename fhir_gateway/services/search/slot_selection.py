@@ -60,7 +60,7 @@ TimeTypeCriterion = SharedTimeType | OwnTimeType
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actors:
     """
-    Whose times a schedule has; one of all these is enough.
+    The actors of schedules; a schedule with one of all these fits.
 
     Attributes:
         units: HSA-ids of units.
@@ -92,7 +92,7 @@ class Selector:
         offerings: Groups of tokens of units' time types, likewise.
         schedules: Groups of schedules' tokens, likewise.
         performers: Groups of HSA-ids of staff, likewise.
-        actors: Groups of whose times they may be, likewise.
+        actors: Groups of actors that a schedule may have, likewise.
         organizations: Groups of HSA-ids of care providers, likewise.
         sources: Groups of sources, likewise.
         near: Groups of places that the unit lies near, likewise.
