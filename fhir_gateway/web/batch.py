@@ -24,9 +24,9 @@ from fhir_gateway.fhir.batch import (
 from fhir_gateway.fhir.limits import MOST_SENT_BACK_BYTES
 from fhir_gateway.fhir.outcome import Issue, Problem, operation_outcome
 from fhir_gateway.model.timekeeping import Clock, now
+from fhir_gateway.web.answer_form import FHIR_JSON
 from fhir_gateway.web.errors import PROBLEM_STATUSES
 from fhir_gateway.web.exchange import (
-    FHIR_JSON,
     FHIR_PREFIX,
     check_accept,
     fhir_response,
