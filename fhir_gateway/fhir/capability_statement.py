@@ -63,6 +63,8 @@ class ResourceCapability:
         profile: The name of our profile of it, if there is one.
         search: Its search parameters, if it can be searched.
         documentation: A note for client developers.
+        versioned: Resources have versions, and vread gives the present one.
+        conditional_read: A ConditionalReadStatus: which conditions of a read count.
         operations: Its operations.
     """
 
@@ -72,6 +74,7 @@ class ResourceCapability:
     search: SearchSchema[Any] | None = None
     documentation: str | None = None
     versioned: bool = field(default=False)
+    conditional_read: str = "not-supported"
     operations: Sequence[OperationCapability] = ()
 
 
@@ -177,6 +180,8 @@ def _resource(capability: ResourceCapability, vocabulary: Vocabulary) -> dict[st
         resource["documentation"] = capability.documentation
     resource["interaction"] = [{"code": code} for code in capability.interactions]
     resource["versioning"] = "versioned" if capability.versioned else "no-version"
+    if "read" in capability.interactions:
+        resource["conditionalRead"] = capability.conditional_read
     if "create" in capability.interactions:
         resource["updateCreate"] = False
         resource["conditionalCreate"] = True

@@ -40,6 +40,7 @@ from fhir_gateway.web.limiting import count_failed_look
 from fhir_gateway.web.metadata import metadata_view
 from fhir_gateway.web.operation.routes import slot_operations
 from fhir_gateway.web.peer import read_peer, remember_peer
+from fhir_gateway.web.read_view import BASE_URL
 from fhir_gateway.web.request_body import take_body
 from fhir_gateway.web.request_head import HEALTH, check_head
 from fhir_gateway.web.request_id import echo_request_id
@@ -115,6 +116,7 @@ def create_app(gateway: Gateway) -> GatewayApp:
     is_https = gateway.base_url.startswith("https://")
     answer_headers = AnswerHeaders(origins=gateway.origins, is_https=is_https)
     app = GatewayApp(routes, answer_headers)
+    app.config[BASE_URL] = gateway.base_url
     app.before_request(lambda: check_head(request.environ, gateway.hosts))
     app.before_request(
         lambda: remember_peer(

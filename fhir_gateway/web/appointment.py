@@ -49,6 +49,7 @@ from fhir_gateway.web.identity import grant_for_booking, grant_for_person
 from fhir_gateway.web.operation.routes import appointment_operations
 from fhir_gateway.web.precondition import precondition, refuse_precondition
 from fhir_gateway.web.proposal import Proposals
+from fhir_gateway.web.read_view import no_such_version
 from fhir_gateway.web.resource import InteractionCode, ResourceRoutes
 
 __all__ = ["appointment_routes"]
@@ -62,7 +63,6 @@ def appointment_routes(gateway: Gateway) -> ResourceRoutes:
         type="Appointment",
         profile="appointment",
         search=search.schema,
-        versioned=True,
         documentation=(
             "POST books; PUT or PATCH with another slot moves, with status cancelled"
             " cancels. 202 means that the outcome is unknown yet: read Content-Location"
@@ -70,6 +70,7 @@ def appointment_routes(gateway: Gateway) -> ResourceRoutes:
         ),
         views={
             InteractionCode.READ: views.read,
+            InteractionCode.VREAD: views.read,
             InteractionCode.SEARCH_TYPE: search.answer,
             InteractionCode.CREATE: views.create,
             InteractionCode.UPDATE: views.update,
@@ -89,12 +90,16 @@ class _Views:
         self._answers = AppointmentAnswers(gateway)
         self._proposals = Proposals(gateway)
 
-    def read(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
+    def read(self, id: str, version: str | None = None) -> Response:  # noqa: A002 - the name in FHIR's URL
         begin_read()
         proposal = self._proposals.find(id)
         if proposal is not None:
+            if version is not None:
+                raise no_such_version("Appointment")
             return fhir_response(proposal)
         booking = self._commands.read(id, grant_for_booking(self._gateway, id))
+        if version not in (None, str(booking.version)):
+            raise no_such_version("Appointment")
         return self._answers.read(booking, self._view.appointment(booking))
 
     def create(self) -> Response:

@@ -40,7 +40,10 @@ class AppointmentAnswers:
 
     def read(self, booking: ManagedBooking, resource: dict[str, Any]) -> Response:
         """Return the answer to a read."""
-        return fhir_response(resource, headers=_versioned(booking))
+        # Without _history, as in the answers to writes.
+        url = f"{self._base_url}/Appointment/{booking.id}"
+        headers = {**_versioned(booking), "Content-Location": url}
+        return fhir_response(resource, headers=headers)
 
     def booked(
         self,

@@ -4,6 +4,7 @@ The resources that describe this server: profiles, operations, code systems and 
 FHIR R4, 5 and 4.7. All of them are public, as the CapabilityStatement is.
 """
 
+from datetime import datetime
 from typing import Any, Final
 
 from flask import Response, request
@@ -38,7 +39,11 @@ def conformance_routes(gateway: Gateway) -> tuple[ResourceRoutes, ...]:
         ResourceRoutes(
             type=resource_type,
             documentation=documentation,
-            views={InteractionCode.READ: _read(gateway.published, resource_type)},
+            views={
+                InteractionCode.READ: _read(
+                    gateway.published, resource_type, gateway.started_at
+                )
+            },
             operations=operations.get(resource_type, ()),
         )
         for resource_type, documentation in _TYPES.items()
@@ -64,9 +69,11 @@ def package_view(package: bytes) -> View:
     return view
 
 
-def _read(published: PublishedResources, resource_type: str) -> View:
+def _read(
+    published: PublishedResources, resource_type: str, modified_at: datetime
+) -> View:
     def find(identifier: str) -> dict[str, Any] | None:
         known = published.find(resource_type, identifier)
         return None if known is None else known.resource()
 
-    return read_route(resource_type, find)
+    return read_route(resource_type, find, modified_at)

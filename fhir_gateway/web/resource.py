@@ -4,6 +4,7 @@ A resource type on the web: its interactions, its parameters, its routes.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from typing import Any, Final
 
@@ -16,9 +17,8 @@ from fhir_gateway.fhir.capability_statement import (
     ResourceCapability,
 )
 from fhir_gateway.fhir.limits import MOST_FORM_BYTES, MOST_JSON_BYTES
-from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.fhir.search_schema import SearchSchema
-from fhir_gateway.web.exchange import begin_read, fhir_response
+from fhir_gateway.web.read_view import ReadView
 
 __all__ = [
     "Handling",
@@ -38,6 +38,7 @@ class InteractionCode(Enum):
     """TypeRestfulInteraction (FHIR R4)."""
 
     READ = "read"
+    VREAD = "vread"
     SEARCH_TYPE = "search-type"
     CREATE = "create"
     UPDATE = "update"
@@ -110,19 +111,35 @@ class ResourceRoutes:
     search: SearchSchema[Any] | None = None
     profile: str | None = None
     documentation: str | None = None
-    versioned: bool = False
     operations: tuple[OperationRoute, ...] = ()
+
+    @property
+    def all_views(self) -> dict[InteractionCode, View]:
+        """Return all views: one that reads open data reads its version too."""
+        views = {}
+        for code, view in self.views.items():
+            views[code] = view
+            if isinstance(view, ReadView):
+                views[InteractionCode.VREAD] = view
+        return views
 
     @property
     def capability(self) -> ResourceCapability:
         """Return its part of the CapabilityStatement."""
+        read = self.views.get(InteractionCode.READ)
+        conditional = "not-supported"
+        if isinstance(read, ReadView):
+            has_time = read.modified_at is not None
+            conditional = "full-support" if has_time else "not-match"
         return ResourceCapability(
             type=self.type,
-            interactions=[code.value for code in self.views],
+            interactions=[code.value for code in self.all_views],
+            conditional_read=conditional,
             profile=self.profile,
             search=self.search,
             documentation=self.documentation,
-            versioned=self.versioned,
+            # Versions that are digests stand in ETags, and not in resources.
+            versioned=InteractionCode.VREAD in self.views,
             operations=[
                 OperationCapability(name=each.name, definition=each.definition)
                 for each in self.operations
@@ -144,6 +161,7 @@ class IdConverter(BaseConverter):
 
 _ROUTES: Final = {
     InteractionCode.READ: (("/{type}/<id>", "GET"),),
+    InteractionCode.VREAD: (("/{type}/<id>/_history/<version>", "GET"),),
     InteractionCode.SEARCH_TYPE: (("/{type}", "GET"), ("/{type}/_search", "POST")),
     InteractionCode.CREATE: (("/{type}", "POST"),),
     InteractionCode.UPDATE: (("/{type}/<id>", "PUT"),),
@@ -166,12 +184,14 @@ def register(app: Flask, routes: ResourceRoutes, prefix: str) -> dict[str, Inter
         ValueError: The type was added before.
     """
     added: dict[str, Interaction] = {}
-    for code, view in routes.views.items():
+    for code, view in routes.all_views.items():
+        # The version of a resource is a part of it: who may read it may read that.
+        name = "read" if code is InteractionCode.VREAD else code.value
         for pattern, method in _ROUTES[code]:
             rule = prefix + pattern.format(type=routes.type)
             endpoint = f"{routes.type}.{code.value}.{method}"
             _add(app, rule, endpoint, view, [method])
-            added[endpoint] = Interaction(routes.type, code.value)
+            added[endpoint] = Interaction(routes.type, name)
     for operation in routes.operations:
         rule = f"{prefix}/{routes.type}/${operation.name}"
         endpoint = f"{routes.type}.${operation.name}"
@@ -203,9 +223,10 @@ def handling_of(
     """
     known = dict(others)
     for each in routes:
-        for code in each.views:
+        for code in each.all_views:
+            as_code = InteractionCode.READ if code is InteractionCode.VREAD else code
             handling = Handling(
-                may_wait=code in each.may_wait,
+                may_wait=as_code in each.may_wait,
                 most_bytes=each.most_bytes.get(code, _MOST_BYTES[code]),
             )
             for pattern, method in _ROUTES[code]:
@@ -241,23 +262,9 @@ def _add(app: Flask, rule: str, endpoint: str, view: View, methods: list[str]) -
 
 
 def read_route(
-    resource_type: str, find: Callable[[str], dict[str, Any] | None]
+    resource_type: str,
+    find: Callable[[str], dict[str, Any] | None],
+    modified_at: datetime | None = None,
 ) -> View:
-    """Return the view that reads one resource by its id."""
-
-    def read(id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
-        begin_read()
-        resource = find(id)
-        if resource is None:
-            raise Problem(
-                [
-                    Issue(
-                        code="not-found",
-                        diagnostics=f"There is no such {resource_type}.",
-                    )
-                ],
-                kind=ProblemKind.NOT_FOUND,
-            )
-        return fhir_response(resource)
-
-    return read
+    """Return the view that reads one resource, which is open data, by its id."""
+    return ReadView(resource_type=resource_type, find=find, modified_at=modified_at)

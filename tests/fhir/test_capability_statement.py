@@ -107,6 +107,7 @@ def test_a_searched_and_written_resource_is_declared_whole() -> None:
             "documentation": "Books.",
             "interaction": [{"code": "read"}, {"code": "create"}],
             "versioning": "versioned",
+            "conditionalRead": "not-supported",
             "updateCreate": False,
             "conditionalCreate": True,
             "searchInclude": [
@@ -138,11 +139,16 @@ def test_a_searched_and_written_resource_is_declared_whole() -> None:
 
 def test_a_resource_that_is_only_read_is_declared_briefly() -> None:
     """A resource without search, profile and versions says so."""
-    assert resources(ResourceCapability(type="Location", interactions=["read"])) == [
+    capability = ResourceCapability(
+        type="Location", interactions=["read"], conditional_read="not-match"
+    )
+
+    assert resources(capability) == [
         {
             "type": "Location",
             "interaction": [{"code": "read"}],
             "versioning": "no-version",
+            "conditionalRead": "not-match",
         }
     ]
 

@@ -15,6 +15,7 @@ from .bodies import COVID_VACCINATION
 from .running import BASE_URL
 
 _METHODS = {
+    "vread": ("GET", "/{}/1/_history/1"),
     "read": ("GET", "/{}/x"),
     "search-type": ("POST", "/{}/_search"),
     "create": ("POST", "/{}"),

@@ -30,12 +30,12 @@ def test_a_slot_that_was_found_is_read(client: FlaskClient, region: str) -> None
     assert response.json == slot
 
 
-def test_an_answer_is_not_to_be_kept(client: FlaskClient) -> None:
-    """An answer says when it was made, and that nobody is to store it."""
+def test_an_answer_is_not_used_again_unasked(client: FlaskClient) -> None:
+    """An answer says when it was made, and that a cache must ask whether it holds."""
     slot = next(free_slots(client))
 
     headers = client.get(f"/fhir/Slot/{slot['id']}").headers
-    assert headers["Cache-Control"] == "no-store"
+    assert headers["Cache-Control"] == "no-cache"
     assert headers["Date"].endswith(" GMT")
 
 
