@@ -111,7 +111,7 @@ class _Views:
         with faults:
             refuse_precondition()
         with faults:
-            check_condition()
+            check_condition(self._gateway.base_url)
         with faults:
             wanted = appointment_request_from_resource(
                 body,

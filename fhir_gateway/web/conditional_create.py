@@ -1,12 +1,14 @@
 """
 Conditional create: `If-None-Exist` (FHIR R4, 3.1.0.8.1).
 
-The only condition is an identifier. This server looks for it among the appointments of
-the resident in the body, and nowhere else: as the region's booking id, and as the
-condition of an earlier create for the same resident.
+This server looks among the appointments of the resident in the body, and nowhere else.
+An identifier alone is looked for as the region's booking id, and as the condition of an
+earlier create for the same resident. Other search parameters are looked for in the list
+of the resident's appointments, as the regions give it at that moment.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl
@@ -14,13 +16,25 @@ from urllib.parse import parse_qsl
 from flask import Response, request
 from marshmallow import ValidationError
 
+from fhir_gateway.fhir.limits import MOST_PARAMETERS
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
-from fhir_gateway.fhir.search_parameters import Token, TokenParameter
+from fhir_gateway.fhir.search_parameters import TokenParameter
+from fhir_gateway.fhir.search_schema import Understood, understand
 from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS
+from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.model.client_request import RepeatedRequest, RequestKey
+from fhir_gateway.model.errors import Unavailable
 from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.ids import BookingId
+from fhir_gateway.model.source import SourceProblem
 from fhir_gateway.services.booking.request import BookedTimeslot
+from fhir_gateway.web.appointment_query import (
+    AppointmentQuery,
+    AppointmentSearchSchema,
+    fits,
+    has_values,
+)
+from fhir_gateway.web.appointment_view import AppointmentView
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import (
     IF_NONE_EXIST,
@@ -41,6 +55,15 @@ _VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
 # Clients send the whole URL, its last part, or the parameters alone.
 _FORM: Final = re.compile(r"(?:(?:.*/)?Appointment\?|\?)?(?P<query>[^?#]+)")
 _TOKENS: Final = TokenParameter()
+_SCHEMA: Final = AppointmentSearchSchema()
+# An identifier stands alone: beside another parameter, the condition of an earlier
+# create would not be found. The others do not say which appointments match.
+_NO_CONDITIONS: Final = frozenset(
+    {
+        *("identifier", "patient.identifier", "patient:identifier", "_cursor"),
+        *("_sort", "_count", "_total", "_include", "_include:iterate"),
+    }
+)
 # Of ASCII and of Latin-1; PostgreSQL's texts have no NUL.
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -61,9 +84,25 @@ class _Identifier:
         )
 
 
-def check_condition() -> None:
+@dataclass(frozen=True, slots=True)
+class _Search:
+    understood: Understood[AppointmentQuery]
+
+    def key(self, grant: Grant) -> RequestKey:
+        """Return the request key that creates under this condition share."""
+        return RequestKey(
+            client=grant.principal.key,
+            key=f"{IF_NONE_EXIST}: {grant.subject.reveal()} ?{self.understood.text}",
+            fingerprint=IF_NONE_EXIST,
+        )
+
+
+def check_condition(base_url: str) -> None:
     """
     Check the condition of a create, or else its key, before doing anything of it.
+
+    Args:
+        base_url: What absolute references to this server begin with.
 
     Raises:
         Problem: 400.
@@ -72,7 +111,7 @@ def check_condition() -> None:
     if header is None:
         check_key()
     else:
-        _identifier(header)
+        _condition(header, base_url)
 
 
 def create_once(
@@ -93,15 +132,20 @@ def create_once(
         render: Renders the answer from a booking's present state.
 
     Raises:
-        Problem: 400 for another condition than an identifier, 409 while a create under
+        Problem: 400 for a condition that cannot be looked for, 409 while a create under
             the same condition is in progress, 412 when several appointments match.
+        Unavailable: A region could not be asked, so that an appointment there may
+            match.
         Conflict: The appointment has changed since, and who asks may not read it.
         GatewayError: As `act`.
     """
     header = request.headers.get(IF_NONE_EXIST)
     if header is None:
         return answer_once(gateway, grant, body, act, render)
-    identifier = _identifier(header)
+    condition = _condition(header, gateway.base_url)
+    if isinstance(condition, _Search):
+        return _create_unless_found(gateway, grant, condition, act, render)
+    identifier = condition
     key = identifier.key(grant)
     found = _find_by_region_id(gateway, grant, identifier)
     earlier = _find_earlier_create(gateway, grant, key)
@@ -118,6 +162,59 @@ def create_once(
         # Nor may they learn what others have done to it.
         check_standing(booking, earlier.answer)
     return render(BookedTimeslot(booking=booking, is_new=False))
+
+
+def _create_unless_found(
+    gateway: Gateway, grant: Grant, condition: _Search, act: Act, render: Render
+) -> Response:
+    """Create, unless a search finds an appointment of the grant's resident."""
+    if not grant.may_read:
+        raise _unsupported()
+    key = condition.key(grant)
+    # Only creates under one condition wait for each other: the search itself says what
+    # there is, so that nothing of an earlier one needs to be remembered.
+    try:
+        gateway.requests.begin(key)
+    except RepeatedRequest as repeated:
+        raise in_progress() from repeated
+    try:
+        found = _search(gateway, grant, condition.understood.query)
+        if len(found) > 1:
+            raise _ambiguous()
+        if found:
+            return render(BookedTimeslot(booking=found[0], is_new=False))
+        return act(None)[1]
+    finally:
+        gateway.requests.forget(key)
+
+
+def _search(
+    gateway: Gateway, grant: Grant, query: AppointmentQuery
+) -> list[ManagedBooking]:
+    """
+    Return the resident's bookings that fit.
+
+    Raises:
+        Unavailable: A region could not be asked, so that others may fit.
+    """
+    times = gateway.resident_bookings.list_of(grant)
+    view = AppointmentView(gateway)
+    found = [
+        booking
+        for booking in times.bookings
+        if (grant.statuses is None or booking.status.value in grant.statuses)
+        and has_values(booking, query)
+        and fits(view.appointment(booking), query)
+    ]
+    for outcome in times.outcomes:
+        if not found and outcome.problem is not SourceProblem.NOT_ASKED:
+            raise Unavailable(
+                f"Whether an appointment fits {IF_NONE_EXIST} cannot be known: a region"
+                " could not be asked for the whole list. Nothing was booked; send it"
+                " again later.",
+                source=outcome.source,
+            )
+    return found
 
 
 def _find_earlier_create(
@@ -190,9 +287,9 @@ def _find_by_region_id(
     return set() if booking is None else {booking}
 
 
-def _identifier(header: str) -> _Identifier:
+def _condition(header: str, base_url: str) -> _Identifier | _Search:
     """
-    Return the identifier in a condition.
+    Return the condition in a header.
 
     Raises:
         Problem: 400; it repeats nothing of the request.
@@ -203,28 +300,52 @@ def _identifier(header: str) -> _Identifier:
     if not _VISIBLE.fullmatch(header) or form is None:
         raise _unsupported()
     try:
-        ((name, text),) = parse_qsl(
-            form["query"], strict_parsing=True, errors="strict", max_num_fields=1
+        given = parse_qsl(
+            form["query"],
+            keep_blank_values=True,
+            strict_parsing=True,
+            errors="strict",
+            max_num_fields=MOST_PARAMETERS,
         )
+    except ValueError:
+        raise _unsupported() from None
+    if any(_CONTROL.search(text) for pair in given for text in pair):
+        raise _unusable("has a control character")
+    if not all(value for _, value in given):
+        # A search ignores an empty parameter: then everything would fit.
+        raise _unsupported()
+    names = {name for name, _ in given}
+    _refuse_personal(header, [value for _, value in given])
+    if names == {"identifier"} and len(given) == 1:
+        return _identifier(given[0][1])
+    if not names <= _SCHEMA.by_name.keys() - _NO_CONDITIONS:
+        raise _unsupported()
+    try:
+        return _Search(understand(_SCHEMA, given, lenient=False, base_url=base_url))
+    except Problem as problem:
+        faults = "; ".join(each.diagnostics or "" for each in problem.issues)
+        raise _unusable(f"cannot be searched for: {faults.removesuffix('.')}") from None
+
+
+def _identifier(text: str) -> _Identifier:
+    try:
         (((token,),)) = _TOKENS.deserialize([text])
     except (ValueError, ValidationError):
         raise _unsupported() from None
-    if name != "identifier" or not token.system or not token.code:
+    if not token.system or not token.code:
         raise _unsupported()
-    if _CONTROL.search(text):
-        raise _unusable("has a control character")
-    _refuse_personal(token, header)
     return _Identifier(token.system, token.code)
 
 
-def _refuse_personal(token: Token, header: str) -> None:
+def _refuse_personal(header: str, values: Sequence[str]) -> None:
     """
     Refuse a personal number in a header, since logs may store headers.
 
     Raises:
         Problem: 400; it repeats nothing of the request.
     """
-    if token.system in PERSON_NUMBER_KINDS or escapes_personal_number(header):
+    names_kind = any(kind in value for value in values for kind in PERSON_NUMBER_KINDS)
+    if names_kind or escapes_personal_number(header):
         raise Problem(
             [
                 Issue(
@@ -242,8 +363,8 @@ def _refuse_personal(token: Token, header: str) -> None:
 
 def _unsupported() -> Problem:
     return _unusable(
-        "must be identifier=system|value, alone or after Appointment?; no other"
-        " condition is supported"
+        "must be identifier=system|value by itself, or other search parameters of"
+        " Appointment, alone or after Appointment?"
     )
 
 

@@ -1,5 +1,5 @@
 """
-Conditional create: If-None-Exist with an identifier.
+Conditional create: If-None-Exist with an identifier, or another search.
 
 https://hl7.org/fhir/R4/http.html#ccreate
 """
@@ -19,6 +19,7 @@ from fhir_gateway.model.error_code import ErrorCode
 
 from .bodies import FHIR_JSON, appointment, free_slots, key_of, patch, status_patch
 from .dialects import BOOKINGS, appointment_of, call
+from .guarded import Guarded
 from .running import BASE_URL, Sandbox
 
 _MAKE = "MakeBooking"
@@ -327,13 +328,17 @@ def test_book_takes_a_condition_too(
 @pytest.mark.parametrize(
     "condition",
     [
-        pytest.param("status=booked", id="another parameter"),
+        pytest.param("colour=red", id="another parameter"),
+        pytest.param("_count=1", id="no filter"),
+        pytest.param("patient.identifier=x", id="a patient"),
         pytest.param(f"identifier={_VISITS}|1&status=booked", id="two parameters"),
         pytest.param(f"identifier={_VISITS}|1,{_VISITS}|2", id="two values"),
         pytest.param("identifier=1", id="no system"),
         pytest.param("identifier=|1", id="an empty system"),
         pytest.param(f"identifier={_VISITS}|", id="no value"),
         pytest.param("identifier=", id="empty"),
+        pytest.param("status=", id="an empty filter"),
+        pytest.param("status=booked&date=", id="an empty filter beside another"),
         pytest.param("identifier", id="no equals sign"),
         pytest.param("", id="nothing"),
         pytest.param("?", id="a question mark"),
@@ -348,7 +353,7 @@ def test_book_takes_a_condition_too(
 def test_another_condition_is_refused(
     client: FlaskClient, sandbox: Sandbox, number: str, condition: str
 ) -> None:
-    """Only one identifier with its system is searched for; nothing is booked."""
+    """An identifier stands alone with its system; nothing is booked."""
     answer = post(client, wanted(client, number), condition)
 
     assert_outcome(
@@ -356,8 +361,8 @@ def test_another_condition_is_refused(
         400,
         issue(
             "value",
-            "If-None-Exist must be identifier=system|value, alone or after"
-            " Appointment?; no other condition is supported.",
+            "If-None-Exist must be identifier=system|value by itself, or other search"
+            " parameters of Appointment, alone or after Appointment?.",
             location="http.If-None-Exist",
         ),
     )
@@ -414,3 +419,116 @@ def test_a_personal_number_is_refused(
             error=ErrorCode.PERSONAL_NUMBER_IN_URL,
         ),
     )
+
+
+# By another search.
+
+
+def ours(slot: dict[str, Any]) -> str:
+    """Return the own code of a slot's time type, as a token."""
+    coding = slot["serviceType"][0]["coding"][-1]
+    return f"{coding['system']}|{coding['code']}"
+
+
+def test_a_search_finds_none_one_or_several(
+    client: FlaskClient, sandbox: Sandbox, number: str
+) -> None:
+    """None is booked, one is answered with any body, and several are 412."""
+    slot = next(free_slots(client, "norr"))
+    condition = f"service-type={ours(slot)}&status=booked,pending"
+
+    first = post(client, wanted(client, number), condition)
+    again = post(client, wanted(client, number, of=1), f"Appointment?{condition}")
+    assert first.json is not None
+    assert again.json is not None
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json["id"] == first.json["id"]
+    assert made_writes(sandbox, number) == 1
+    client.post(
+        "/fhir/Appointment", json=wanted(client, number), content_type=FHIR_JSON
+    )
+    several = post(client, wanted(client, number, of=2), condition)
+    assert several.status_code == 412
+    assert made_writes(sandbox, number) == 2
+
+
+def test_a_search_remembers_nothing(client: FlaskClient, number: str) -> None:
+    """What no longer fits is not found: a cancelled visit is booked anew."""
+    condition = "status=booked,pending"
+    first = post(client, wanted(client, number), condition)
+    assert first.json is not None
+    patch(client, first.json["id"], status_patch("cancelled"))
+
+    second = post(client, wanted(client, number), condition)
+    assert second.json is not None
+    assert second.status_code == 201
+    assert second.json["id"] != first.json["id"]
+
+
+def test_the_search_is_among_the_residents_own(
+    client: FlaskClient, numbers: list[str]
+) -> None:
+    """Another's appointments never match."""
+    first = post(client, wanted(client, numbers[0]), "status=booked")
+    second = post(client, wanted(client, numbers[1]), "status=booked")
+
+    assert (first.status_code, second.status_code) == (201, 201)
+
+
+def test_nothing_is_booked_where_nobody_can_know(
+    client: FlaskClient, sandbox: Sandbox, number: str
+) -> None:
+    """A region that cannot be asked may have a match: 503, and nothing is sent."""
+    body = wanted(client, number)
+    sandbox.spoil("syd", "vp-fault")
+
+    answer = post(client, body, "status=booked")
+    assert answer.status_code == 503
+    assert made_writes(sandbox, number) == 0
+    sandbox.heal()
+    assert post(client, body, "status=booked").status_code == 201
+
+
+def test_creates_under_one_search_book_once(
+    client: FlaskClient, sandbox: Sandbox, number: str
+) -> None:
+    """Of several at once, with slots of their own, one books."""
+    bodies = [wanted(client, number, of=of) for of in range(4)]
+    app = client.application
+
+    def send(body: Any) -> int:
+        return post(app.test_client(), body, "status=booked,pending").status_code
+
+    with ThreadPoolExecutor(max_workers=4) as executor:
+        answers = list(executor.map(send, bodies))
+    assert answers.count(201) == 1
+    assert set(answers) <= {201, 200, 409}
+    assert made_writes(sandbox, number) == 1
+
+
+@pytest.mark.parametrize(
+    "condition", ["status=open", "date=ne2026-01-01", "slot=Patient/1"]
+)
+def test_a_search_that_cannot_be_answered_is_refused(
+    client: FlaskClient, sandbox: Sandbox, number: str, condition: str
+) -> None:
+    """A wrong value is 400 and names the parameter."""
+    answer = post(client, wanted(client, number), condition)
+
+    assert answer.status_code == 400
+    assert answer.json is not None
+    (found,) = answer.json["issue"]
+    assert found["location"] == ["http.If-None-Exist"]
+    assert condition.partition("=")[0] in found["diagnostics"]
+    assert made_writes(sandbox, number) == 0
+
+
+@pytest.mark.flow
+def test_who_may_not_read_searches_by_identifier_only(
+    guarded: Guarded, number: str
+) -> None:
+    """Staff see no list, so that another search would never find anything."""
+    nurse = guarded.client("staff")
+    answer = post(nurse, wanted(nurse, number), "status=booked")
+
+    assert answer.status_code == 400

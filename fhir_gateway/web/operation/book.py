@@ -60,7 +60,7 @@ class Book:
             condition = precondition()
         with faults:
             if is_new:
-                check_condition()
+                check_condition(self._gateway.base_url)
             else:
                 check_key()
         with faults:
