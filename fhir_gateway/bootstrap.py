@@ -57,6 +57,7 @@ from fhir_gateway.services.booking.read_back import ReadBack
 from fhir_gateway.services.booking.reconciliation import Reconciliation
 from fhir_gateway.services.booking.resident_bookings import ResidentBookings
 from fhir_gateway.services.booking.settlement import Settlement
+from fhir_gateway.services.feed.feed_files import FeedFiles
 from fhir_gateway.services.refresh.source_refresh import SourceRefresh
 from fhir_gateway.services.refresh.worker_share import WorkerShare
 from fhir_gateway.services.search.changed_places import ChangedPlaces
@@ -276,6 +277,9 @@ def program(
         vocabulary=vocabulary,
         supplement=read_standard_time_types(settings.standard_time_types),
     )
+    feed_files = FeedFiles(
+        settings.data_dir, most_waiting=max(1, settings.threads // 8), clock=clock
+    )
     gateway = Gateway(
         base_url=settings.base_url,
         hosts=settings.hosts,
@@ -309,6 +313,10 @@ def program(
         limits=limits,
         issuers=() if issuers is None else issuers.issuers,
         started_at=clock(),
+        feed_files=feed_files,
+        booking_link=settings.booking_link,
+        is_open_data_public=settings.public_search or identity is None,
+        clock=clock,
     )
     try:
         yield Program(
@@ -344,6 +352,7 @@ def program(
         )
     finally:
         live.close()
+        feed_files.close()
         bulkhead.close()
         limits.close()
         store.close()

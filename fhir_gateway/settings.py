@@ -52,6 +52,10 @@ _SERVICE_LINK_PORT: Final = re.compile(r"(tcp|udp|sctp)://\S+:[0-9]{1,5}")
 _URL: Final = re.compile(
     r"https?://[A-Za-z0-9.:\[\]-]+(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*)?"
 )
+_SLOT: Final = "{slot}"
+_LINK: Final = re.compile(
+    r"https?://[A-Za-z0-9.:\[\]-]+[/?#](?:[A-Za-z0-9._~!$&'()*+,;=:@/?#-]|%[0-9A-Fa-f]{2})*"
+)
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?")
 
 _HOST_NAME: Final = re.compile(r"(?!.*\.\.)[a-z0-9](?:[a-z0-9.\-]*[a-z0-9])?")
@@ -112,6 +116,10 @@ ENVIRONMENT: Final = {
     "FHIR_GATEWAY_CORS_ORIGINS": (
         "origins of web pages that may call this server, separated by commas; default:"
         " none"
+    ),
+    "FHIR_GATEWAY_BOOKING_LINK": (
+        "the page where a resident begins to book, with {slot} for the slot's id, for"
+        " the open feed; default: none"
     ),
     "FHIR_GATEWAY_CANONICAL_BASE": (
         "the base of our canonicals; default https://fhir-gateway.example.org"
@@ -194,6 +202,7 @@ class Settings:
         proxies: The proxies that may report a client's address and certificate.
         origins: The origins of web pages that may call this server, as browsers write
             them.
+        booking_link: A URL with `{slot}` in it; None for none.
         redis_url: None for one of our own.
         database_url: SQLite in the data folder when DATABASE_URL is not set.
         has_own_database: DATABASE_URL is not set.
@@ -215,6 +224,7 @@ class Settings:
     hosts: frozenset[str]
     proxies: TrustedProxies
     origins: frozenset[str]
+    booking_link: str | None
     canonical_base: str
     processes: int
     threads: int
@@ -332,6 +342,7 @@ class Settings:
         issuers = _text(environment, "FHIR_GATEWAY_ISSUERS")
         log_service = _text(environment, "FHIR_GATEWAY_LOG_SERVICE")
         mandates = _on_loopback(environment, "FHIR_GATEWAY_MANDATES", faults)
+        booking_link = _link(environment, "FHIR_GATEWAY_BOOKING_LINK", faults)
         public_search = _yes(environment, "FHIR_GATEWAY_PUBLIC_SEARCH", faults)
         open_demo = _yes(environment, "FHIR_GATEWAY_OPEN_DEMO", faults)
         data_dir = Path(_text(environment, "FHIR_GATEWAY_DATA_DIR") or ".fhir-gateway")
@@ -375,6 +386,7 @@ class Settings:
             - _UNSPECIFIED.keys(),
             proxies=proxies,
             origins=origins,
+            booking_link=booking_link,
             canonical_base=urls["FHIR_GATEWAY_CANONICAL_BASE"],
             processes=numbers["FHIR_GATEWAY_PROCESSES"],
             threads=numbers["FHIR_GATEWAY_THREADS"],
@@ -609,6 +621,25 @@ def _url(
             f"{name} is no URL of a host: expected https://host/path, where the host"
             " is a name or an address, a port is from 1 to 65535, and the path has only"
             " what a URL may have"
+        )
+    return text
+
+
+def _link(environment: Mapping[str, str], name: str, faults: list[str]) -> str | None:
+    """Return a link with one place for a slot's id, or None."""
+    text = _text(environment, name)
+    if not text:
+        return None
+    text = _lower_scheme(text)
+    if (
+        text.count(_SLOT) != 1
+        or not _LINK.fullmatch(text.replace(_SLOT, "-"))
+        or _SLOT in urlsplit(text).netloc
+        or not _has_host(text)
+    ):
+        faults.append(
+            f"{name} must be a link such as https://book.example.org/?slot={_SLOT},"
+            f" with {_SLOT} once, behind the host"
         )
     return text
 

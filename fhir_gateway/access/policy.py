@@ -12,7 +12,7 @@ from typing import Final
 
 from fhir_gateway.model.principal import Purpose, Role
 
-__all__ = ["POLICY", "PUBLIC", "Interaction", "Row", "Rule", "row_of"]
+__all__ = ["POLICY", "PUBLIC", "SYSTEM", "Interaction", "Row", "Rule", "row_of"]
 
 
 _LETTERS: Final = {
@@ -27,6 +27,10 @@ _LETTERS: Final = {
     "$cancel": "u",
     "$reschedule": "u",
 }
+
+
+SYSTEM: Final = "whole system"
+"""In place of a resource type, for an operation that concerns them all."""
 
 
 class Rule(Enum):
@@ -65,8 +69,8 @@ class Interaction:
     @property
     def scope(self) -> tuple[str, str]:
         """Return the resource type and the letter of the scope that it needs."""
-        if self.name == "$find":
-            # It finds free times, and returns them as proposals.
+        if self.name in ("$find", "$bulk-publish"):
+            # They find free times, and return them as proposals, or in files.
             return "Slot", "s"
         return self.type, _LETTERS[self.name]
 
@@ -121,6 +125,8 @@ _OPEN: Final = frozenset(
         ),
         Interaction("Slot", "search-type"),
         Interaction("HealthcareService", "search-type"),
+        # The open feed: everything that the searches above find.
+        Interaction(SYSTEM, "$bulk-publish"),
         # It proposes free times, and names no person.
         Interaction("Appointment", "$find"),
     }

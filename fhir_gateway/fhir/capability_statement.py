@@ -86,6 +86,7 @@ def capability_statement(
     started_at: datetime,
     vocabulary: Vocabulary,
     oauth: OAuthEndpoints | None = None,
+    operations: Sequence[OperationCapability] = (),
 ) -> dict[str, Any]:
     """
     Return the CapabilityStatement of a server.
@@ -97,6 +98,7 @@ def capability_statement(
         started_at: When it started.
         vocabulary: Our canonicals.
         oauth: Where a client gets a token; None for a server that needs none.
+        operations: The operations of the whole system.
     """
     return {
         "resourceType": "CapabilityStatement",
@@ -130,6 +132,11 @@ def capability_statement(
                 ),
                 "resource": [_resource(each, vocabulary) for each in resources],
                 "interaction": [{"code": "batch"}],
+                **(
+                    {"operation": [_operation(each, vocabulary) for each in operations]}
+                    if operations
+                    else {}
+                ),
             }
         ],
     }
@@ -189,17 +196,18 @@ def _resource(capability: ResourceCapability, vocabulary: Vocabulary) -> dict[st
         resource |= _search(capability.search, vocabulary)
     if capability.operations:
         resource["operation"] = [
-            {
-                "name": operation.name,
-                "definition": (
-                    operation.definition
-                    if "://" in operation.definition
-                    else vocabulary.operation(operation.definition)
-                ),
-            }
-            for operation in capability.operations
+            _operation(each, vocabulary) for each in capability.operations
         ]
     return resource
+
+
+def _operation(
+    capability: OperationCapability, vocabulary: Vocabulary
+) -> dict[str, Any]:
+    definition = capability.definition
+    if "://" not in definition:
+        definition = vocabulary.operation(definition)
+    return {"name": capability.name, "definition": definition}
 
 
 def _search(schema: SearchSchema[Any], vocabulary: Vocabulary) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from fhir_gateway.model.timeslot import (
     TimeType,
 )
 
-__all__ = ["SlotRenderer", "rendered_instant"]
+__all__ = ["SlotRenderer", "rendered_instant", "slot_template", "slot_times"]
 
 _MOST_TEMPLATES: Final = 4096
 _MOST_TIMES: Final = 16_384
@@ -62,7 +62,9 @@ class SlotRenderer:
             if len(self._templates) >= _MOST_TEMPLATES:
                 # Emptied whole: that is cheaper than a record of the last uses.
                 self._templates.clear()
-            template = self._templates[shape] = self._template(*shape)
+            template = self._templates[shape] = slot_template(
+                *shape, self._vocabulary, base_url=self._base_url
+            )
         return template
 
     def entries(
@@ -84,7 +86,7 @@ class SlotRenderer:
         for template, token, answered_at, start, length, count in rows:
             if start != last_start or length != last_length:
                 last_start, last_length = start, length
-                tail, period = _times(start, length)
+                tail, period = slot_times(start, length)
             schedule = token.encode()
             rendered.append(
                 template.text
@@ -102,41 +104,61 @@ class SlotRenderer:
             )
         return rendered
 
-    def _template(self, source: SourceName, time_type: TimeType) -> ResourceTemplate:
-        named = replace(time_type, id=TimeTypeId(_CODE), name=_NAME)
-        schedule = Schedule(
-            unit=_UNIT, time_type_id=named.id, time_type_name=named.name
-        )
-        timeslot = Timeslot(
-            schedule=schedule,
-            start=instant_from_epoch(_START),
-            end=instant_from_epoch(_START + _LENGTH),
-            count=2,
-        )
-        slot = slot_from_timeslot(
-            timeslot,
-            named,
-            source=source,
-            answered_at=instant_from_epoch(_ANSWERED),
-            vocabulary=self._vocabulary,
-        )
-        return ResourceTemplate.of(
-            {
-                "fullUrl": f"{self._base_url}/Slot/{timeslot.token}",
-                "resource": slot,
-                "search": {"mode": "match"},
-            },
-            # In the order of the values in `entries`.
-            (
-                timeslot.token,
-                schedule.token,
-                rendered_instant(_ANSWERED).decode(),
-                str(_UNIT),
-                _times(_START, _LENGTH)[1].decode(),
-                _capacity(2),
-            ),
-            {_CODE: in_quotes(time_type.id.code), _NAME: in_quotes(time_type.name)},
-        )
+
+def slot_template(
+    source: SourceName,
+    time_type: TimeType,
+    vocabulary: Vocabulary,
+    *,
+    base_url: str | None,
+) -> ResourceTemplate:
+    """
+    Return the template of the slots of a source's time type.
+
+    Its values are: the slot's token, its schedule's token, when the source last listed
+    it, its unit, start and end as members, and its extensions as a member with a comma.
+
+    Args:
+        source: The source.
+        time_type: The time type.
+        vocabulary: Our canonicals.
+        base_url: The server's FHIR base, for entries of a searchset; None for slots
+            alone.
+    """
+    named = replace(time_type, id=TimeTypeId(_CODE), name=_NAME)
+    schedule = Schedule(unit=_UNIT, time_type_id=named.id, time_type_name=named.name)
+    timeslot = Timeslot(
+        schedule=schedule,
+        start=instant_from_epoch(_START),
+        end=instant_from_epoch(_START + _LENGTH),
+        count=2,
+    )
+    slot = slot_from_timeslot(
+        timeslot,
+        named,
+        source=source,
+        answered_at=instant_from_epoch(_ANSWERED),
+        vocabulary=vocabulary,
+    )
+    rendered = slot
+    if base_url is not None:
+        rendered = {
+            "fullUrl": f"{base_url}/Slot/{timeslot.token}",
+            "resource": slot,
+            "search": {"mode": "match"},
+        }
+    return ResourceTemplate.of(
+        rendered,
+        (
+            timeslot.token,
+            schedule.token,
+            rendered_instant(_ANSWERED).decode(),
+            str(_UNIT),
+            slot_times(_START, _LENGTH)[1].decode(),
+            _capacity(2),
+        ),
+        {_CODE: in_quotes(time_type.id.code), _NAME: in_quotes(time_type.name)},
+    )
 
 
 @lru_cache(maxsize=_MOST_TIMES)
@@ -146,7 +168,7 @@ def rendered_instant(seconds: float) -> bytes:
 
 
 @lru_cache(maxsize=_MOST_TIMES)
-def _times(start: int, length: int) -> tuple[bytes, bytes]:
+def slot_times(start: int, length: int) -> tuple[bytes, bytes]:
     """Return the last part of a slot's token, and the slot's start and end."""
     token = TimeslotToken(schedule="-", start=start, length=length)
     begins, ends = rendered_instant(start), rendered_instant(start + length)

@@ -10,8 +10,11 @@ from fhir_gateway.model.person import NumberKind
 
 __all__ = [
     "APPOINTMENT_STATUS",
+    "BOOKING_DEEP_LINK",
+    "BOOKING_PHONE",
     "DAYS_OF_WEEK",
     "ERROR_CODE",
+    "HAS_AVAILABILITY",
     "HSA_ID",
     "HSA_ID_ALIASES",
     "LAST_SOURCE_SYNC",
@@ -57,6 +60,15 @@ DAYS_OF_WEEK: Final = "http://hl7.org/fhir/days-of-week"
 LAST_SOURCE_SYNC: Final = "http://hl7.org/fhir/StructureDefinition/lastSourceSync"
 SLOT_CAPACITY: Final = (
     "http://fhir-registry.smarthealthit.org/StructureDefinition/slot-capacity"
+)
+BOOKING_DEEP_LINK: Final = (
+    "http://fhir-registry.smarthealthit.org/StructureDefinition/booking-deep-link"
+)
+BOOKING_PHONE: Final = (
+    "http://fhir-registry.smarthealthit.org/StructureDefinition/booking-phone"
+)
+HAS_AVAILABILITY: Final = (
+    "http://fhir-registry.smarthealthit.org/StructureDefinition/has-availability"
 )
 _OF_TIME_TYPES: Final = "/CodeSystem/time-types-"
 

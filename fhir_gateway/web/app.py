@@ -12,7 +12,10 @@ from werkzeug.exceptions import NotFound
 
 from fhir_gateway import VERSION
 from fhir_gateway.access.policy import Interaction
-from fhir_gateway.fhir.capability_statement import capability_statement
+from fhir_gateway.fhir.capability_statement import (
+    OperationCapability,
+    capability_statement,
+)
 from fhir_gateway.fhir.implementation_guide import package
 from fhir_gateway.fhir.outcome import Issue, Severity, operation_outcome
 from fhir_gateway.fhir.terminology_capabilities import terminology_capabilities
@@ -21,6 +24,7 @@ from fhir_gateway.web.answer_headers import AnswerHeaders
 from fhir_gateway.web.appointment import appointment_routes
 from fhir_gateway.web.audit_event import audit_event_routes
 from fhir_gateway.web.batch import BATCH_HANDLING, batch_view
+from fhir_gateway.web.bulk_publish.routes import bulk_publish
 from fhir_gateway.web.conformance import (
     PACKAGE_PATH,
     conformance_routes,
@@ -56,6 +60,11 @@ from fhir_gateway.web.smart_configuration import (
     oauth_endpoints,
     smart_configuration,
 )
+from fhir_gateway.web.system_operation import (
+    SystemOperation,
+    handling_of_operations,
+    register_operation,
+)
 
 __all__ = ["HEALTHY", "GatewayApp", "create_app", "resource_routes"]
 
@@ -70,6 +79,7 @@ class GatewayApp(Flask):
     Args:
         routes: The routes of the resource types.
         answer_headers: What stands in every answer.
+        operations: The operations of the whole system.
 
     Attributes:
         routes: The same routes.
@@ -79,7 +89,10 @@ class GatewayApp(Flask):
     """
 
     def __init__(
-        self, routes: Sequence[ResourceRoutes], answer_headers: AnswerHeaders
+        self,
+        routes: Sequence[ResourceRoutes],
+        answer_headers: AnswerHeaders,
+        operations: Sequence[SystemOperation] = (),
     ) -> None:
         super().__init__("fhir_gateway", static_folder=None)
         # A second spelling of a path would evade a proxy's rules for the first, and a
@@ -91,6 +104,8 @@ class GatewayApp(Flask):
         self.interactions: dict[str, Interaction] = {}
         for each in routes:
             self.interactions |= register(self, each, FHIR_PREFIX)
+        for operation in operations:
+            self.interactions |= register_operation(self, operation, FHIR_PREFIX)
         self.routes = tuple(routes)
         self.answer_headers = answer_headers
         self.handling = handling_of(
@@ -99,7 +114,8 @@ class GatewayApp(Flask):
             others={
                 ("POST", path): BATCH_HANDLING
                 for path in (FHIR_PREFIX, f"{FHIR_PREFIX}/")
-            },
+            }
+            | handling_of_operations(operations, FHIR_PREFIX),
         )
 
     def wsgi_app(
@@ -115,7 +131,8 @@ def create_app(gateway: Gateway) -> GatewayApp:
     routes = resource_routes(gateway)
     is_https = gateway.base_url.startswith("https://")
     answer_headers = AnswerHeaders(origins=gateway.origins, is_https=is_https)
-    app = GatewayApp(routes, answer_headers)
+    operations = (bulk_publish(gateway),)
+    app = GatewayApp(routes, answer_headers, operations)
     app.config[BASE_URL] = gateway.base_url
     app.before_request(lambda: check_head(request.environ, gateway.hosts))
     app.before_request(
@@ -142,6 +159,10 @@ def create_app(gateway: Gateway) -> GatewayApp:
         started_at=gateway.started_at,
         vocabulary=gateway.vocabulary,
         oauth=oauth_endpoints(gateway.issuers),
+        operations=[
+            OperationCapability(name=each.name, definition=each.definition)
+            for each in operations
+        ],
     )
     app.add_url_rule(
         f"{FHIR_PREFIX}{PATH}",

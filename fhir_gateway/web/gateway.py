@@ -13,9 +13,11 @@ from fhir_gateway.access.limits import Limits
 from fhir_gateway.fhir.published import PublishedResources
 from fhir_gateway.fhir.terminology import Terminology
 from fhir_gateway.fhir.vocabulary import Vocabulary
+from fhir_gateway.model.timekeeping import Clock
 from fhir_gateway.services.booking.booking import BookingService
 from fhir_gateway.services.booking.client_requests import ClientRequests
 from fhir_gateway.services.booking.resident_bookings import ResidentBookings
+from fhir_gateway.services.feed.feed_files import FeedFiles
 from fhir_gateway.services.search.held_timeslots import HeldTimeslots
 from fhir_gateway.services.search.slot_search import SlotSearch
 from fhir_gateway.services.search.slot_view import SlotView
@@ -41,6 +43,11 @@ class Gateway:
         limits: Counts what each client does.
         issuers: The issuers of tokens; none in an open demo.
         started_at: When this process started.
+        feed_files: Keeps the files of the open feed.
+        booking_link: The page where a resident begins to book; `{slot}` in it stands
+            for the slot's id.
+        is_open_data_public: Free times and the directory need no token.
+        clock: Returns the time.
     """
 
     base_url: str
@@ -62,3 +69,7 @@ class Gateway:
     limits: Limits
     issuers: tuple[Issuer, ...]
     started_at: datetime
+    feed_files: FeedFiles
+    booking_link: str | None
+    is_open_data_public: bool
+    clock: Clock

@@ -11,7 +11,7 @@ _ACCESS: Final = Path(__file__).parents[2] / "docs" / "access.md"
 _ORDER: Final = (
     *("read", "search-type", "create", "update", "patch"),
     *("$translate", "$expand", "$lookup", "$validate-code", "$subsumes"),
-    *("$find", "$hold", "$book", "$cancel", "$reschedule"),
+    *("$bulk-publish", "$find", "$hold", "$book", "$cancel", "$reschedule"),
     "$validate",
 )
 

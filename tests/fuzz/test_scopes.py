@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from web.guarded import token_for
 from web.running import OtherPrograms
 
-from fhir_gateway.access.policy import PUBLIC, Interaction, row_of
+from fhir_gateway.access.policy import PUBLIC, SYSTEM, Interaction, row_of
 from fhir_gateway.model.principal import Role
 
 from .tries import CLASSES, add_tries, is_full
@@ -94,6 +94,8 @@ def answered(client: FlaskClient, interaction: Interaction) -> int:
     path = f"/fhir/{interaction.type}"
     if interaction.name in ("read", "update", "patch"):
         path += f"/{_NOBODYS}"
+    elif interaction.type == SYSTEM:
+        method, path = "GET", f"/fhir/{interaction.name}"
     elif interaction.name.startswith("$"):
         path += f"/{interaction.name}"
     elif (interaction.type, interaction.name) == ("Appointment", "search-type"):

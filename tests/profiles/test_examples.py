@@ -22,6 +22,9 @@ BASE = "https://fhir-gateway.example.org"
 FOREIGN = {
     "http://hl7.org/fhir/SearchParameter/Slot-end",
     "http://hl7.org/fhir/StructureDefinition/lastSourceSync",
+    "http://fhir-registry.smarthealthit.org/StructureDefinition/booking-deep-link",
+    "http://fhir-registry.smarthealthit.org/StructureDefinition/booking-phone",
+    "http://fhir-registry.smarthealthit.org/StructureDefinition/has-availability",
     "http://fhir-registry.smarthealthit.org/StructureDefinition/slot-capacity",
 }
 FILES = sorted(PROFILES.rglob("*.json"))

@@ -25,6 +25,9 @@ DECLARED = {
     "slot-hold": HOLD,
 }
 
+# Of the whole system: what it takes and returns is no resource.
+FEED = "bulk-publish"
+
 
 def definition(name: str) -> dict[str, Any]:
     """Return the OperationDefinition of an operation."""
@@ -37,7 +40,7 @@ def test_every_operation_is_defined_and_no_other() -> None:
     """There is one definition for each operation."""
     defined = {path.stem for path in PROFILES.glob("OperationDefinition-*.json")}
 
-    assert defined == {f"OperationDefinition-{name}" for name in DECLARED}
+    assert defined == {f"OperationDefinition-{name}" for name in (*DECLARED, FEED)}
 
 
 @pytest.mark.parametrize(("name", "declared"), DECLARED.items())
@@ -107,6 +110,10 @@ def test_every_operation_stands_in_the_statement(made: Program) -> None:
         if not operation["definition"].startswith("http://hl7.org/fhir/")
     }
 
+    feed = definition(FEED)
+    assert statement["rest"][0]["operation"] == [
+        {"name": feed["code"], "definition": feed["url"]}
+    ]
     assert reported == {
         (defined["resource"][0], defined["code"]): defined["url"]
         for defined in map(definition, DECLARED)

@@ -40,6 +40,7 @@ class OfferingIndex:
         kinds: The sources' time types, each once, by number.
         unit_of: The number of each time type's unit; -1 when the directory no longer
             has the time type.
+        source_of: The place of each time type's source in `sources`; -1 likewise.
     """
 
     def __init__(self, directory: Directory, numbers: OfferingNumbers) -> None:
@@ -81,12 +82,12 @@ class OfferingIndex:
                 by_code.setdefault(shared.code, []).append(number)
         # -1: the directory no longer has an offering of that number.
         self.unit_of = np.full(len(numbers), -1, dtype=np.int32)
-        self._source = np.full(len(numbers), -1, dtype=np.int32)
+        self.source_of = np.full(len(numbers), -1, dtype=np.int32)
         self._kind = np.full(len(numbers), -1, dtype=np.int32)
         for number, unit, kind in placed:
             self.unit_of[number] = unit
             self._kind[number] = kind
-            self._source[number] = unit_source[unit]
+            self.source_of[number] = unit_source[unit]
         self.all = np.array([number for number, *_ in placed], dtype=np.int32)
         self._by_code = {code: _array(found) for code, found in by_code.items()}
         self._by_own_id = {code: _array(found) for code, found in by_own_id.items()}
@@ -134,6 +135,10 @@ class OfferingIndex:
         units = "\n".join(unit.hsa_id for unit in self._units)
         return hashlib.blake2b(units.encode(), digest_size=FINGERPRINT_BYTES).digest()
 
+    def source_number(self, name: SourceName) -> int | None:
+        """Return the place of a source in `sources`; None without units of it."""
+        return self.sources.index(name) if name in self.sources else None
+
     def unit(self, number: int) -> CareUnit:
         """Return the unit that has a number."""
         return self._units[number]
@@ -180,7 +185,7 @@ class OfferingIndex:
         for source in sources:
             if source in self.sources:
                 wanted[self.sources.index(source)] = True
-        return numbers[wanted[self._source[numbers]]]
+        return numbers[wanted[self.source_of[numbers]]]
 
     def near(self, numbers: Numbers, places: Iterable[Nearness]) -> Numbers:
         """Return those of the numbers that are at a unit near one of the places."""

@@ -1,5 +1,7 @@
 """
 Search: which free times fit, earliest first, and which sources' parts are missing.
+
+It has over 400 lines, since a page of times and a page of units share their steps.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fhir_gateway.model.ids import SourceName
-from fhir_gateway.model.source import Source, SourceOutcome
+from fhir_gateway.model.source import Source, SourceOutcome, SourceProblem
 from fhir_gateway.model.timekeeping import Clock, epoch_seconds, now
 from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.model.weekly_hours import DAYS, MINUTES_OF_A_DAY, WeeklyHours
@@ -50,7 +52,7 @@ from fhir_gateway.services.search.source_availability import SourceAvailability
 from fhir_gateway.services.source.directory import Offering
 from fhir_gateway.stores.slot_block import SlotBlock
 
-__all__ = ["SlotSearch", "WhoOffers"]
+__all__ = ["EverythingFree", "SlotSearch", "WhoOffers"]
 
 _MOST_HOURS: Final = 512
 
@@ -66,6 +68,22 @@ class WhoOffers:
 
     offerings: tuple[Offering, ...]
     outcomes: tuple[SourceOutcome, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EverythingFree:
+    """
+    Everything that is free at one moment.
+
+    Attributes:
+        outcomes: What is missing, and why.
+        until: They hold in that snapshot before this instant, in seconds.
+    """
+
+    snapshot: Snapshot
+    moment: datetime
+    outcomes: tuple[SourceOutcome, ...]
+    until: float
 
 
 class SlotSearch:
@@ -130,6 +148,33 @@ class SlotSearch:
             links = self._first_times if selection.by_time_type else None
             return _find_page_of_units(snapshot, parts, criteria, availability, links)
         return _find_page(snapshot, parts, criteria, availability)
+
+    def everything(self) -> EverythingFree:
+        """Return everything that is free now, without asking live sources."""
+        moment = self._clock()
+        snapshot = self._view.snapshot
+        selection = self._selections.select(snapshot, Selector())
+        availability = self._availability.of(snapshot, selection, moment)
+        unasked = [each for each in self._sources.values() if each.is_live]
+        return EverythingFree(
+            snapshot=snapshot,
+            moment=moment,
+            outcomes=(
+                *availability.outcomes,
+                *(
+                    SourceOutcome(
+                        source=each.name,
+                        problem=SourceProblem.NOT_ASKED,
+                        detail=(
+                            f"{each.title} is asked within each search, and its free"
+                            " times are in no file: search for them."
+                        ),
+                    )
+                    for each in unasked
+                ),
+            ),
+            until=availability.until,
+        )
 
     def still_holds(self, version: int, until: float) -> bool:
         """Return whether a search would find the same page now."""
