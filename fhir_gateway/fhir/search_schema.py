@@ -39,6 +39,10 @@ _MOST_REMEMBERED: Final = 1024
 # Characters in a search: the searches that clients repeat are short.
 _ESCAPED: Final = re.compile(r"\\.", re.DOTALL)
 _MOST_MEMORABLE: Final = 1000
+# STU3 has these words for R4's.
+_SPELLINGS: Final = {
+    f"_{way}:recurse": f"_{way}:iterate" for way in ("include", "revinclude")
+}
 _SAFE: Final = ":,/"
 _UNSHOWN: Final = "(a name that cannot be shown)"
 
@@ -53,16 +57,33 @@ class SearchSchema(Schema, Generic[Q]):
         query: A frozen dataclass for a search's values, with an attribute for each
             parameter and defaults for the optional ones.
         is_personal: The values are personal data: no cache may hold them.
+        refused: Why a parameter of R4 is not supported, by its name without modifiers
+            and chains, where that needs words.
         remembered: A cache of the meanings of parameters' values.
         understood: A cache of the meanings of queries, leniently read or not.
     """
 
     query: ClassVar[type[Any]]
     is_personal: ClassVar[bool] = False
+    refused: ClassVar[Mapping[str, str]] = {}
     error_messages = {"unknown": "is not a parameter of this search"}  # noqa: RUF012 - marshmallow reads it and never changes it
 
     def __init__(self) -> None:
         super().__init__()
+        self.by_name = self.own_parameters()
+        self.needed = frozenset(
+            attribute for attribute, field in self.fields.items() if field.required
+        )
+        self._roots = {_root(name).lower(): _root(name) for name in self.by_name}
+        self.remembered: dict[tuple[str, ...], tuple[str, Any]] = {}
+        self.understood: dict[tuple[bytes, bool, str], Understood[Q]] = {}
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether a name, with its modifiers and chains, is declared."""
+        return isinstance(name, str) and self.declared(self.spelling(name)) is not None
+
+    def own_parameters(self) -> dict[str, tuple[str, Any]]:
+        """Return the attribute and the parameter of each name."""
         # Otherwise a parameter misspelt in this code would be read and never applied.
         declared = {field.name for field in fields(self.query)}
         if declared != self.fields.keys():
@@ -70,16 +91,33 @@ class SearchSchema(Schema, Generic[Q]):
                 f"{self.query.__name__} and {type(self).__name__} differ in"
                 f" {sorted(declared ^ self.fields.keys())}"
             )
-        self.by_name: dict[str, tuple[str, Any]] = {
+        return {
             field.data_key or attribute: (attribute, field)
             for attribute, field in self.fields.items()
         }
-        self.needed = frozenset(
-            attribute for attribute, field in self.fields.items() if field.required
-        )
-        self._roots = {_root(name).lower(): _root(name) for name in self.by_name}
-        self.remembered: dict[tuple[str, ...], tuple[str, Any]] = {}
-        self.understood: dict[tuple[bytes, bool, str], Understood[Q]] = {}
+
+    def declared(self, name: str) -> tuple[str, Any] | None:
+        """Return the attribute and the parameter of a name; None for an unknown one."""
+        return self.by_name.get(name)
+
+    def spelling(self, name: str) -> str:
+        """Return the spelling of a name that the schema declares; STU3 has others."""
+        return _SPELLINGS.get(name, name)
+
+    def values_of(self, data: Mapping[str, list[str]]) -> Mapping[str, Any]:
+        """
+        Return the meanings of the parameters, by attribute.
+
+        Raises:
+            ValidationError: With each fault, by parameter.
+        """
+        values: Mapping[str, Any] = self.load(data)
+        return values
+
+    def query_of(self, values: Mapping[str, Any]) -> Q:
+        """Return the query of the parameters' meanings."""
+        query: Q = self.query(**values)
+        return query
 
     def is_unknown(self, name: str) -> bool:
         """
@@ -89,11 +127,7 @@ class SearchSchema(Schema, Generic[Q]):
         other capitals: to leave it out would widen the search. An access token in a
         form (RFC 6750, 2.2) is known not to be read there.
         """
-        return (
-            name not in self.by_name
-            and self.meant(name) is None
-            and name != "access_token"
-        )
+        return name not in self and self.meant(name) is None and name != "access_token"
 
     def meant(self, name: str) -> str | None:
         """Return the known parameter that a name means in any capitals, or None."""
@@ -104,7 +138,7 @@ class SearchSchema(Schema, Generic[Q]):
         prefix = f"{base_url}/"
         if prefix not in value:
             return value
-        declared = self.by_name.get(name)
+        declared = self.declared(name)
         if declared is None or not declared[1].has_references:
             return value
         return ",".join(each.removeprefix(prefix) for each in value.split(","))
@@ -174,14 +208,15 @@ def understand(
     )
     data: dict[str, list[str]] = {}
     for name, value in kept:
-        data.setdefault(name, []).append(schema.relative(name, value, base_url))
+        spelling = schema.spelling(name)
+        data.setdefault(spelling, []).append(schema.relative(spelling, value, base_url))
     values = quoted = None
     if not schema.is_personal and sum(map(_length, kept)) <= _MOST_MEMORABLE:
         values, quoted = _known_values(schema, data), _remembered_quoted
     if values is None:
-        values = _loaded(schema, data)
+        values = _loaded(schema, data, [name for name, _ in kept])
     return Understood(
-        query=schema.query(**values),
+        query=schema.query_of(values),
         parameters=kept,
         text="&".join([(quoted or _quoted)(name, value) for name, value in kept]),
         left_out=(
@@ -286,7 +321,7 @@ def _known_values(
         key = (name, *texts)
         known = schema.remembered.get(key)
         if known is None:
-            declared = schema.by_name.get(name)
+            declared = schema.declared(name)
             if declared is None:
                 return None
             attribute, field = declared
@@ -302,18 +337,21 @@ def _known_values(
 
 
 def _loaded(
-    schema: SearchSchema[Any], data: Mapping[str, list[str]]
+    schema: SearchSchema[Any], data: Mapping[str, list[str]], given: Sequence[str]
 ) -> Mapping[str, Any]:
     try:
-        values: Mapping[str, Any] = schema.load(data)
+        values = schema.values_of(data)
     except ValidationError as error:
+        # Each fault has the name that the client gave, where that may be repeated.
+        shown = {schema.spelling(name): name for name in given if _is_harmless(name)}
         raise Problem(
             [
                 _issue(
-                    str(name),
+                    shown.get(str(name), str(name)),
                     message,
-                    known=name in schema.by_name,
+                    known=str(name) in schema,
                     meant=schema.meant(str(name)),
+                    reason=schema.refused.get(_root(str(name))),
                 )
                 for name, messages in error.messages_dict.items()
                 for message in messages
@@ -330,9 +368,13 @@ def _quoted(name: str, value: str) -> str:
 _remembered_quoted: Final = lru_cache(maxsize=_MOST_REMEMBERED)(_quoted)
 
 
-def _issue(name: str, message: str, *, known: bool, meant: str | None) -> Issue:
+def _issue(
+    name: str, message: str, *, known: bool, meant: str | None, reason: str | None
+) -> Issue:
     way_out = "" if known else "; see /metadata for those that are"
-    if meant is not None and meant != _root(name):
+    if not known and reason is not None:
+        way_out = f": {reason}"
+    elif meant is not None and meant != _root(name):
         # The name is the known one in other capitals, so that it is nobody's.
         name = meant
         message = "capitals count: write the name so"

@@ -175,7 +175,7 @@ def _understood(
     check_size(given)
     return understand(
         schema,
-        without_empty(given, schema.by_name),
+        without_empty(given, schema),
         lenient=lenient,
         base_url=base_url,
     )

@@ -149,22 +149,42 @@ class _Search:
     def _page(self, understood: Understood[SlotQuery]) -> tuple[SlotPage, list[Issue]]:
         """Return the page, and the issues to report with it."""
         search = self._gateway.slot_search
-        criteria = slot_criteria(understood.query, self._gateway.vocabulary)
+        criteria = slot_criteria(
+            understood.query, self._gateway.vocabulary, search.snapshot
+        )
         wait = preferences().wait
         if wait is not None:
             criteria = replace(criteria, live_within=wait)
         page = search.search(criteria)
         query = understood.query
-        if query.practitioner or _shows_staff(query):
-            page = with_lacking_staff(page, of_any_unit=bool(query.practitioner))
+        by_staff = bool(query.practitioner) or any(
+            actors.has_staff for actors in criteria.selector.actors
+        )
+        if by_staff or _shows_staff(query):
+            page = with_lacking_staff(page, of_any_unit=by_staff)
         issues = issues_of_understood(understood)
         statuses = statuses_of(query)
         if not can_be_found(statuses, _FOUND):
             return page.without_any(), [*issues, _ONLY_FREE]
-        page, unknown = with_unknown(search, page, criteria, PARAMETERS)
+        page, unknown = with_unknown(
+            search, page, criteria, self._parameters(understood)
+        )
         if names_others(statuses, _FOUND):
             return replace(page, total=None), [*issues, _ONLY_FREE, *unknown]
         return page, [*issues, *unknown]
+
+    def _parameters(self, understood: Understood[SlotQuery]) -> Mapping[str, str]:
+        """Return the client's parameter for each attribute of a selector."""
+        if not (understood.query.actor or understood.query.practitioner_role):
+            return PARAMETERS
+        known = set(PARAMETERS.values()) - {PARAMETERS["actors"]}
+        actors = (
+            name
+            for name, _ in understood.parameters
+            if self._schema.spelling(name).startswith(PARAMETERS["actors"])
+            and self._schema.spelling(name) not in known
+        )
+        return {**PARAMETERS, "actors": next(actors)}
 
     def _render(
         self, page: SlotPage, understood: Understood[SlotQuery], issues: Sequence[Issue]

@@ -2,7 +2,8 @@
 The search for slots: its parameters, and the criteria that their values mean.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -11,6 +12,11 @@ from marshmallow import ValidationError
 from fhir_gateway.fhir.appointment_search import MissingParameter
 from fhir_gateway.fhir.include_graph import Include
 from fhir_gateway.fhir.near import NearParameter
+from fhir_gateway.fhir.practitioner import (
+    practitioner_role_id,
+    unit_of_practitioner_role,
+)
+from fhir_gateway.fhir.reference import Reference
 from fhir_gateway.fhir.search_parameters import (
     ANY_INSTANT,
     Choice,
@@ -45,11 +51,13 @@ from fhir_gateway.services.search.first_times import ShownUnits
 from fhir_gateway.services.search.search_page import SlotPage
 from fhir_gateway.services.search.slot_criteria import SlotCriteria
 from fhir_gateway.services.search.slot_selection import (
+    Actors,
     OwnTimeType,
     Selector,
     SharedTimeType,
     TimeTypeCriterion,
 )
+from fhir_gateway.services.search.snapshot import Snapshot
 from fhir_gateway.web.searching import (
     DEFAULT_COUNT,
     count_parameter,
@@ -63,12 +71,14 @@ from fhir_gateway.web.searching import (
 )
 
 __all__ = [
+    "ACTOR_TYPES",
     "PARAMETERS",
     "Ids",
     "SlotCursor",
     "SlotQuery",
     "SlotSearchSchema",
     "Tokens",
+    "actors_from_references",
     "cursor_behind",
     "slot_criteria",
     "statuses_of",
@@ -76,6 +86,37 @@ __all__ = [
     "units_from_ids",
 ]
 
+_TO_SCHEDULE: Final = ("schedule:Schedule.", "Schedule.")
+_SPELLINGS: Final = {
+    "schedule:Schedule": "schedule",
+    **{
+        f"{chain}{modifier}": f"service-type{modifier}"
+        for chain in (
+            "schedule.service-type",
+            "schedule.actor:HealthcareService.service-type",
+        )
+        for modifier in ("", ":not", ":below", ":in", ":not-in")
+    },
+}
+_OF_NO_REGION: Final = "no region states it for its free times"
+_REFUSED: Final = {
+    "_revinclude": (
+        "what refers to a slot is an appointment, which is personal; search"
+        " Appointment with slot=Slot/id"
+    ),
+    "_has": (
+        "what refers to a slot is an appointment, which is personal; search"
+        " Appointment with slot=Slot/id"
+    ),
+    "_lastUpdated": (
+        "slots have no meta.lastUpdated; the extension lastSourceSync says when the"
+        " source last listed them"
+    ),
+    "identifier": "slots have no identifier; search by _id",
+    "service-category": _OF_NO_REGION,
+    "specialty": _OF_NO_REGION,
+    "appointment-type": _OF_NO_REGION,
+}
 _STATUSES: Final = tuple(status.value for status in SlotStatus)
 _R4: Final = "http://hl7.org/fhir/SearchParameter/"
 PARAMETERS: Final = {
@@ -84,11 +125,20 @@ PARAMETERS: Final = {
     "offerings": "schedule.actor:HealthcareService",
     "schedules": "schedule",
     "performers": "schedule.actor:Practitioner",
+    "actors": "schedule.actor",
     "organizations": "schedule.actor:HealthcareService.organization",
     "sources": "_source",
 }
 """The search parameter for each attribute of a selector."""
 
+
+ACTOR_TYPES: Final = (
+    "HealthcareService",
+    "Location",
+    "Practitioner",
+    "PractitionerRole",
+)
+"""The types of the actors of schedules."""
 
 Tokens = tuple[tuple[Token, ...], ...]
 Ids = tuple[frozenset[str], ...]
@@ -153,6 +203,8 @@ class SlotQuery:
     location: Ids = ()
     healthcare_service: Ids = ()
     practitioner: Ids = ()
+    practitioner_role: Ids = ()
+    actor: tuple[frozenset[Reference], ...] = ()
     near: tuple[tuple[Nearness, ...], ...] = ()
     organization: Ids = ()
     source: Ids = ()
@@ -175,6 +227,31 @@ def cursor_behind(page: SlotPage) -> str | None:
     if page.next_shown is None:
         return after
     return f"{after}.{page.next_shown.text}"
+
+
+class ScheduleActorParameter(Parameter[tuple[frozenset[Reference], ...]]):
+    """`schedule.actor`: groups of references to actors of schedules, as `Type/id`."""
+
+    type = "reference"
+    has_references = True
+
+    def read(self, texts: list[str]) -> tuple[frozenset[Reference], ...]:
+        """Return the references: of each group one has to fit."""
+        return tuple(
+            frozenset(map(_actor, map(unescaped, alternatives(text)))) for text in texts
+        )
+
+
+def _actor(text: str) -> Reference:
+    with suppress(ValueError):
+        # `understand` has made this server's absolute references relative.
+        reference = Reference.parse(text, None)
+        if reference.type in ACTOR_TYPES:
+            return reference
+    raise ValidationError(
+        "expected a reference to this server, as Type/id, with one of the types"
+        f" {', '.join(ACTOR_TYPES)}; or name the type: schedule.actor:Location"
+    )
 
 
 class NarrowerParameter(TokenParameter):
@@ -254,6 +331,20 @@ class SlotSearchSchema(SearchSchema[SlotQuery]):
                 field.terminology = terminology
 
     query = SlotQuery
+    refused = _REFUSED
+
+    def spelling(self, name: str) -> str:
+        """
+        Return the spelling of a name that the schema declares.
+
+        R4 allows `schedule:Schedule.actor` for `schedule.actor`; BaRS and Salesforce
+        write `Schedule.actor`. A schedule, and a service, have the service types of
+        their slots.
+        """
+        if name.startswith(_TO_SCHEDULE):
+            name = f"schedule.{name.partition('.')[2]}"
+        return _SPELLINGS.get(name) or super().spelling(name)
+
     id = TokenParameter(
         data_key="_id",
         is_system=lambda _: False,
@@ -322,6 +413,19 @@ class SlotSearchSchema(SearchSchema[SlotQuery]):
         data_key="schedule.actor:Practitioner",
         documentation="A member of staff, by HSA-id.",
     )
+    practitioner_role = ReferenceParameter(
+        target="PractitionerRole",
+        data_key="schedule.actor:PractitionerRole",
+        documentation="A member of staff at one unit.",
+    )
+    actor = ScheduleActorParameter(
+        data_key="schedule.actor",
+        definition=f"{_R4}Schedule-actor",
+        documentation=(
+            "A unit, a unit's time type, a member of staff or one at one unit, as"
+            " Type/id; values of several types are alternatives."
+        ),
+    )
     near = NearParameter(
         data_key="schedule.actor:Location.near",
         definition=f"{_R4}Location-near",
@@ -369,8 +473,17 @@ class SlotSearchSchema(SearchSchema[SlotQuery]):
     cursor = Opaque(data_key="_cursor", read=SlotCursor.parse)
 
 
-def slot_criteria(query: SlotQuery, vocabulary: Vocabulary) -> SlotCriteria:
-    """Return the criteria of a search for slots."""
+def slot_criteria(
+    query: SlotQuery, vocabulary: Vocabulary, snapshot: Snapshot
+) -> SlotCriteria:
+    """
+    Return the criteria of a search for slots.
+
+    Args:
+        query: The values.
+        vocabulary: Our canonicals.
+        snapshot: Who has which role at a unit.
+    """
     return SlotCriteria(
         selector=Selector(
             time_types=time_type_criteria(
@@ -388,6 +501,7 @@ def slot_criteria(query: SlotQuery, vocabulary: Vocabulary) -> SlotCriteria:
             offerings=query.healthcare_service,
             schedules=query.schedule,
             performers=units_from_ids(query.practitioner),
+            actors=_actors(query, snapshot),
             organizations=units_from_ids(query.organization),
             sources=sources_from_uris(query.source, vocabulary),
             near=query.near,
@@ -473,12 +587,53 @@ def time_type_criteria(
     )
 
 
+def _actors(query: SlotQuery, snapshot: Snapshot) -> tuple[Actors, ...]:
+    if not (query.actor or query.practitioner_role):
+        return ()
+    groups = [
+        *query.actor,
+        *(
+            frozenset(Reference(type="PractitionerRole", id=each) for each in group)
+            for group in query.practitioner_role
+        ),
+    ]
+    return tuple(actors_from_references(group, snapshot) for group in groups)
+
+
+def actors_from_references(
+    references: Iterable[Reference], snapshot: Snapshot
+) -> Actors:
+    """
+    Return the actors that references of some of `ACTOR_TYPES` name.
+
+    Args:
+        references: The references.
+        snapshot: Who has which role at a unit.
+    """
+    ids: dict[str, set[str]] = {kind: set() for kind in ACTOR_TYPES}
+    for reference in references:
+        ids[reference.type].add(reference.id)
+    return Actors(
+        units=_hsa_ids(ids["Location"]),
+        offerings=frozenset(ids["HealthcareService"]),
+        performers=_hsa_ids(ids["Practitioner"]),
+        roles=frozenset(
+            (unit, performer)
+            for unit in set(map(unit_of_practitioner_role, ids["PractitionerRole"]))
+            if unit is not None
+            for performer in snapshot.staff_of_unit(unit)
+            if practitioner_role_id(unit, performer) in ids["PractitionerRole"]
+        ),
+    )
+
+
 def units_from_ids(groups: tuple[frozenset[str], ...]) -> tuple[frozenset[HsaId], ...]:
     """Return the units of ids of Location; other ids give none."""
-    return tuple(
-        frozenset(unit for text in group if (unit := _unit(text)) is not None)
-        for group in groups
-    )
+    return tuple(map(_hsa_ids, groups))
+
+
+def _hsa_ids(texts: Iterable[str]) -> frozenset[HsaId]:
+    return frozenset(unit for text in texts if (unit := _unit(text)) is not None)
 
 
 def _time_type_criterion(

@@ -186,7 +186,7 @@ def test_any_count_is_taken_or_refused(
     [
         *("_has:Slot:schedule:status", "_revinclude", "_filter", "_query", "_text"),
         *("_content", "_security", "_contained", "_list"),
-        *("start:text", "service-type:above", "schedule:Schedule", "patient"),
+        *("start:text", "service-type:above", "schedule:Location", "patient"),
         "_type",
         "schedule.actor:Location.name",
     ],
@@ -200,16 +200,24 @@ def test_a_parameter_that_is_not_supported_is_refused_by_name(
     check(response)
     assert response.status_code == 400
     assert response.json is not None
+    root = name.partition(":")[0]
     assert (
         issue(
             "not-supported",
-            f"{name}: is not a parameter of this search; see /metadata for"
-            " those that are.",
+            f"{name}: is not a parameter of this search{_WHY.get((kind, root), _SEE)}.",
             location=f"http.{name}",
             error=ErrorCode.NOT_SUPPORTED,
         )
         in response.json["issue"]
     )
+
+
+_SEE = "; see /metadata for those that are"
+_PERSONAL = (
+    ": what refers to a slot is an appointment, which is personal; search Appointment"
+    " with slot=Slot/id"
+)
+_WHY = {("Slot", "_has"): _PERSONAL, ("Slot", "_revinclude"): _PERSONAL}
 
 
 # Bodies.

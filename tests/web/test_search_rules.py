@@ -335,7 +335,7 @@ def test_a_status_that_no_appointment_ever_has_is_said_to_find_none(
             for each in ("above", "of-type")
         ),
         ("Slot", "start:text"),
-        ("Slot", "schedule:Schedule"),
+        ("Slot", "schedule:Location"),
         ("Slot", "schedule.actor:Location.name"),
         ("Slot", "schedule.actor:Location.near:below"),
         ("HealthcareService", "location.name"),

@@ -13,6 +13,8 @@ import pytest
 from assertions import assert_outcome, assert_searchset, issue
 from flask.testing import FlaskClient
 
+from fhir_gateway.bootstrap import Program
+
 from .bodies import region_of
 from .running import BASE_URL, OtherPrograms, Sandbox, fill
 
@@ -273,6 +275,143 @@ def test_a_units_own_code_has_nothing_below(client: FlaskClient) -> None:
     expected = ids_in(search(client, ("service-type", token)))
     assert ids_in(search(client, ("service-type:below", token))) == expected
     assert expected
+
+
+@pytest.fixture(name="actors", scope="module")
+def _actors(made: Program) -> dict[str, str]:
+    """Return a unit, a service, a member of staff and a role there, with times."""
+    client = made.app.test_client()
+    bundle = search(
+        client,
+        ("service-type", _CODE),
+        ("_include", "Slot:schedule"),
+        ("_include:recurse", "Schedule:actor"),
+    )
+    found: dict[str, str] = {}
+    for entry in bundle["entry"]:
+        kind = entry["resource"]["resourceType"]
+        found.setdefault(kind, entry["resource"]["id"])
+    return found
+
+
+@pytest.mark.parametrize(
+    "kind", ["HealthcareService", "Location", "Practitioner", "PractitionerRole"]
+)
+def test_slots_of_an_actor_of_any_type(
+    client: FlaskClient, actors: dict[str, str], kind: str
+) -> None:
+    """An actor is named with its type in the value or in the parameter, in any way."""
+    identifier = actors[kind]
+    typed = ids_in(search(client, (f"schedule.actor:{kind}", identifier)))
+
+    assert typed
+    for name, value in (
+        ("schedule.actor", f"{kind}/{identifier}"),
+        ("schedule.actor", f"{BASE_URL}/{kind}/{identifier}"),
+        ("schedule:Schedule.actor", f"{kind}/{identifier}"),
+        (f"schedule:Schedule.actor:{kind}", f"{kind}/{identifier}"),
+        (f"Schedule.actor:{kind}", identifier),
+    ):
+        assert ids_in(search(client, (name, value))) == typed, name
+
+
+def test_actors_of_two_types_are_alternatives(
+    client: FlaskClient, actors: dict[str, str]
+) -> None:
+    """A list of a unit and of a member of staff finds the slots of both."""
+    unit, person = "SE2321009902-1001", actors["Practitioner"]
+    either = f"Location/{unit},Practitioner/{person}"
+
+    found = {slot["id"] for slot in slots(client, ("schedule.actor", either))}
+
+    of_unit = slots(client, ("schedule.actor:Location", unit))
+    of_person = slots(client, ("schedule.actor:Practitioner", person))
+    assert found == {slot["id"] for slot in (*of_unit, *of_person)}
+    assert len(found) > max(len(of_unit), len(of_person))
+    both = (("schedule.actor", f"Location/{unit}"), ("schedule.actor", either))
+    assert slots(client, *both) == of_unit
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["SE2321009902-1001", "Patient/1", "Location/", "https://x.example/Location/1"],
+)
+def test_an_actor_without_its_type_is_refused(client: FlaskClient, value: str) -> None:
+    """Without a type in the parameter, the value needs one that an actor can have."""
+    assert_outcome(
+        client.get("/fhir/Slot", query_string=[("schedule.actor", value)]),
+        400,
+        issue(
+            "value",
+            "schedule.actor: expected a reference to this server, as Type/id, with one"
+            " of the types HealthcareService, Location, Practitioner, PractitionerRole;"
+            " or name the type: schedule.actor:Location.",
+            location="http.schedule.actor",
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("schedule.actor", "Location/SE1-1"),
+        ("schedule.actor:PractitionerRole", "SE1-1.aaaaaaaa"),
+    ],
+)
+def test_an_unknown_actor_is_named(client: FlaskClient, name: str, value: str) -> None:
+    """A reference to nobody finds nothing, and the answer says so."""
+    bundle = search(client, (name, value))
+
+    assert "total" not in bundle
+    (entry,) = bundle["entry"]
+    assert entry["resource"]["issue"][0]["location"] == [f"http.{name}"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["schedule.service-type", "schedule.actor:HealthcareService.service-type"],
+)
+def test_a_schedule_and_a_service_have_the_types_of_their_slots(
+    client: FlaskClient, name: str
+) -> None:
+    """A chain to a service type finds what the slot's own service type does."""
+    assert slots(client, (name, _CODE)) == slots(client, ("service-type", _CODE))
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        (
+            "_revinclude",
+            (
+                "what refers to a slot is an appointment, which is personal; search"
+                " Appointment with slot=Slot/id"
+            ),
+        ),
+        (
+            "_lastUpdated",
+            (
+                "slots have no meta.lastUpdated; the extension lastSourceSync says when"
+                " the source last listed them"
+            ),
+        ),
+        ("identifier", "slots have no identifier; search by _id"),
+        ("specialty", "no region states it for its free times"),
+    ],
+)
+def test_what_slots_do_not_have_is_refused_with_the_reason(
+    client: FlaskClient, name: str, why: str
+) -> None:
+    """A parameter of R4 that slots cannot answer is 400, with the way out."""
+    assert_outcome(
+        client.get("/fhir/Slot", query_string=[(name, "x")]),
+        400,
+        issue(
+            "not-supported",
+            f"{name}: is not a parameter of this search: {why}.",
+            location=f"http.{name}",
+        ),
+    )
 
 
 _VALUE_SET: Final = "https://fhir-gateway.example.org/ValueSet/standard-time-types"

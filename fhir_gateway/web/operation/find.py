@@ -29,16 +29,14 @@ from fhir_gateway.fhir.outcome import (
     ProblemKind,
     issue_from_source_outcome,
 )
-from fhir_gateway.fhir.practitioner import (
-    practitioner_role_id,
-    unit_of_practitioner_role,
-)
+from fhir_gateway.fhir.reference import Reference
 from fhir_gateway.fhir.search_schema import understand, without_empty
 from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.services.search.search_page import SlotPage
 from fhir_gateway.services.search.slot_criteria import SlotCriteria
 from fhir_gateway.services.search.slot_selection import Selector
+from fhir_gateway.services.search.snapshot import Snapshot
 from fhir_gateway.web.answer_form import (
     SEARCH_FORM_PARAMETERS,
     form_parameters_of_url,
@@ -61,6 +59,7 @@ from fhir_gateway.web.slot import with_lacking_staff, with_unknown
 from fhir_gateway.web.slot_query import (
     PARAMETERS,
     SlotSearchSchema,
+    actors_from_references,
     cursor_behind,
     slot_criteria,
 )
@@ -158,7 +157,9 @@ class Find:
             arguments.check(_in_the_clients_names(problem.issues, wanted))
             raise
         arguments.check()
-        criteria = slot_criteria(understood.query, self._gateway.vocabulary)
+        criteria = slot_criteria(
+            understood.query, self._gateway.vocabulary, self._snapshot
+        )
         return replace(
             criteria,
             selector=self._narrowed(criteria.selector, wanted),
@@ -170,12 +171,19 @@ class Find:
         """
         Return a selector narrowed by texts and roles, which the search for slots lacks.
         """
-        units, schedules = selector.units, selector.schedules
+        units, actors = selector.units, selector.actors
         if wanted.places:
             units = (*units, self._units_at(wanted.places))
         if wanted.roles:
-            schedules = (*schedules, self._schedules_of(wanted.roles))
-        return replace(selector, units=units, schedules=schedules)
+            roles = (
+                Reference(type="PractitionerRole", id=each) for each in wanted.roles
+            )
+            actors = (*actors, actors_from_references(roles, self._snapshot))
+        return replace(selector, units=units, actors=actors)
+
+    @property
+    def _snapshot(self) -> Snapshot:
+        return self._gateway.slot_search.snapshot
 
     def _units_at(self, places: frozenset[str]) -> frozenset[HsaId]:
         """Return the units with one of the texts in their name or town."""
@@ -189,19 +197,6 @@ class Find:
                 for place in folded
                 for text in (unit.name, unit.city or "")
             )
-        )
-
-    def _schedules_of(self, roles: frozenset[str]) -> frozenset[str]:
-        """Return the schedules of the staff with one of the roles."""
-        snapshot = self._gateway.slot_search.snapshot
-        units = set(map(unit_of_practitioner_role, roles))
-        return frozenset(
-            known.schedule.token
-            for unit in snapshot.directory.units
-            if unit in units
-            for known in snapshot.of_unit(unit)
-            if (practitioner := known.schedule.practitioner) is not None
-            and practitioner_role_id(unit, practitioner) in roles
         )
 
     def _url(self, pairs: Sequence[tuple[str, str]]) -> str:
@@ -245,8 +240,8 @@ def _parameters(wanted: FindRequest, selector: Selector) -> dict[str, str]:
     # Texts and roles come last, since they were resolved to units and schedules.
     if wanted.places and not selector.units[-1]:
         parameters["units"] = "location-string"
-    if wanted.roles and not selector.schedules[-1]:
-        parameters["schedules"] = "practitionerRole"
+    if wanted.roles:
+        parameters["actors"] = "practitionerRole"
     return parameters
 
 
