@@ -7,7 +7,7 @@ sources; an Endpoint; an ImplementationGuide (FHIR R4, 5).
 """
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -47,10 +47,12 @@ class PublishedResource:
 
     Attributes:
         head: Its elements without the bulk.
+        found_by: What searches find in the bulk, by search parameter.
         packed: All of it, as compressed JSON.
     """
 
     head: Mapping[str, Any]
+    found_by: Mapping[str, Collection[str]]
     packed: bytes
 
     @property
@@ -124,8 +126,13 @@ class PublishedResources:
 def packed(resource: Mapping[str, Any]) -> PublishedResource:
     """Return a resource, packed."""
     head = {name: value for name, value in resource.items() if name not in _BULK}
+    found: dict[str, set[str]] = {}
+    for name, value in _found(resource):
+        found.setdefault(name, set()).add(value)
     return PublishedResource(
-        head=head, packed=zlib.compress(orjson.dumps(dict(resource)))
+        head=head,
+        found_by={name: frozenset(values) for name, values in found.items()},
+        packed=zlib.compress(orjson.dumps(dict(resource))),
     )
 
 
@@ -153,6 +160,40 @@ def r4_definitions() -> Iterator[dict[str, Any]]:
     bundle = orjson.loads(_R4_DEFINITIONS.read_bytes())
     for entry in bundle["entry"]:
         yield entry["resource"]
+
+
+def _found(resource: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what a search may ask for in the bulk: the parameter, and a value."""
+    for concept in _concepts(resource.get("concept", ())):
+        yield "code", concept["code"]
+        for named in concept.get("designation", ()):
+            if "language" in named:
+                yield "language", named["language"]
+    for include in resource.get("compose", {}).get("include", ()):
+        if "system" in include:
+            yield "reference", include["system"]
+        for concept in include.get("concept", ()):
+            yield "code", concept["code"]
+    for group in resource.get("group", ()):
+        yield from _found_in_group(group)
+
+
+def _found_in_group(group: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the same for a group of a ConceptMap."""
+    for side in ("source", "target"):
+        if side in group:
+            yield f"{side}-system", group[side]
+    for element in group["element"]:
+        yield "source-code", element["code"]
+        for target in element.get("target", ()):
+            if "code" in target:
+                yield "target-code", target["code"]
+
+
+def _concepts(listed: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    for concept in listed:
+        yield concept
+        yield from _concepts(concept.get("concept", ()))
 
 
 def _read(path: Path, vocabulary: Vocabulary) -> dict[str, Any]:

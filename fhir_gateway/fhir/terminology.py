@@ -186,13 +186,28 @@ class Terminology:
             )
         return known, concept
 
-    def code_in_system(self, coded: Coded) -> Concept | None:
+    def codes_in_system(
+        self, codes: Iterable[Coded]
+    ) -> list[tuple[Coded, Concept | None]]:
         """
-        Return a code of a code system; None where it has no such code.
+        Return codes, each with what it is in its code system; None for a wrong one.
 
         Raises:
-            Problem: 422 when this server cannot know.
+            Problem: 422 when none of them is right, and this server cannot know it of
+                one.
         """
+        found: list[tuple[Coded, Concept | None]] = []
+        unknown: Problem | None = None
+        for coded in codes:
+            try:
+                found.append((coded, self._code_in_system(coded)))
+            except Problem as problem:
+                unknown = problem
+        if unknown is not None and not any(concept for _, concept in found):
+            raise unknown
+        return found
+
+    def _code_in_system(self, coded: Coded) -> Concept | None:
         known = self.system(coded.system or "", coded.version)
         concept = known.concepts.get(coded.code)
         if concept is None and not known.is_whole:
@@ -294,63 +309,53 @@ class Terminology:
 
     def translations(
         self,
-        coded: Coded,
-        *,
+        *codes: Coded,
         map_id: str | None = None,
         source: str | None = None,
         targets: Sequence[str] = (),
         is_reverse: bool = False,
     ) -> list[Translation]:
         """
-        Return what a code is translated to.
+        Return what codes are translated to.
 
         Args:
-            coded: The code.
+            codes: The codes, which mean the same.
             map_id: The id of the only map to use; None for all.
-            source: The code system, or value set, that the code is of.
+            source: The code system, or value set, that they are of.
             targets: The code systems, or value sets, to translate to; all of them.
             is_reverse: From the meaning to the units' own codes.
 
         Raises:
-            Problem: 422 when no map has the code's system, 400 when there are too many.
+            Problem: 422 when there are none, and no map has the system of a code; 400
+                when there are too many.
         """
-        system = coded.system or ""
-        is_known = self._maps.is_target if is_reverse else self._maps.is_source
-        version = SNOMED_CT_SWEDEN if system == SNOMED_CT else None
-        if not is_known(system) or not _is_version(system, version, coded.version):
+        translations = (
+            self._maps.reverse_translations if is_reverse else self._maps.translations
+        )
+        found: list[Translation] = []
+        unknown = False
+        for coded in codes:
+            system = coded.system or ""
+            if not self._can_translate(coded, is_reverse=is_reverse):
+                unknown = True
+                continue
+            if source is not None and not self._is_of(source, system):
+                continue
+            for each in translations(
+                system,
+                coded.code,
+                map_id=map_id,
+                to_system=lambda other: all(self._is_of(one, other) for one in targets),
+            ):
+                if len(found) == _MOST_TRANSLATIONS:
+                    raise _too_many()
+                found.append(each)
+        if unknown and not found:
             raise _cannot_know(
                 "No ConceptMap of this server translates codes of that system: see"
                 " ConceptMap for those that there are."
             )
-        if source is not None and not self._is_of(source, system):
-            return []
-        translations = (
-            self._maps.reverse_translations if is_reverse else self._maps.translations
-        )
-        found = translations(
-            system,
-            coded.code,
-            map_id=map_id,
-            to_system=lambda other: all(self._is_of(each, other) for each in targets),
-        )
-        listed: list[Translation] = []
-        for each in found:
-            if len(listed) == _MOST_TRANSLATIONS:
-                raise Problem(
-                    [
-                        Issue(
-                            code="too-costly",
-                            diagnostics=(
-                                f"There are more than {_MOST_TRANSLATIONS}"
-                                " translations: name one map by url, or the unit's code"
-                                " system by targetsystem."
-                            ),
-                        )
-                    ],
-                    kind=ProblemKind.MALFORMED,
-                )
-            listed.append(each)
-        return listed
+        return found
 
     def named(self, translation: Translation, language: str) -> Translation:
         """Return a translation with the name of its code in a language."""
@@ -384,6 +389,13 @@ class Terminology:
             "This server does not know how these codes are related: ask a terminology"
             " server."
         )
+
+    def _can_translate(self, coded: Coded, *, is_reverse: bool) -> bool:
+        """Return whether a map has the system of a code, in its version."""
+        system = coded.system or ""
+        is_known = self._maps.is_target if is_reverse else self._maps.is_source
+        version = SNOMED_CT_SWEDEN if system == SNOMED_CT else None
+        return is_known(system) and _is_version(system, version, coded.version)
 
     def _snomed_ct(self) -> KnownSystem:
         return KnownSystem(
@@ -483,4 +495,19 @@ def _cannot_know(diagnostics: str) -> Problem:
     return Problem(
         [Issue(code="not-supported", diagnostics=diagnostics)],
         kind=ProblemKind.UNPROCESSABLE,
+    )
+
+
+def _too_many() -> Problem:
+    return Problem(
+        [
+            Issue(
+                code="too-costly",
+                diagnostics=(
+                    f"There are more than {_MOST_TRANSLATIONS} translations: name one"
+                    " map by url, or the unit's code system by targetsystem."
+                ),
+            )
+        ],
+        kind=ProblemKind.MALFORMED,
     )

@@ -364,6 +364,43 @@ def test_one_right_coding_makes_a_concept_valid(client: FlaskClient) -> None:
     assert found == {"result": True, "display": _SV}
 
 
+@pytest.mark.parametrize("path", ["CodeSystem/$validate-code", "ConceptMap/$translate"])
+def test_an_unknown_coding_beside_a_known_one_does_no_harm(
+    client: FlaskClient, path: str
+) -> None:
+    """Of a concept's codings, those of systems that this server knows decide."""
+    concept = {
+        "coding": [
+            {"system": "http://loinc.org", "code": "1"},
+            {"system": _UNIT, "code": "TT-COVID"},
+        ]
+    }
+    found = values(
+        posted(
+            client, path, {"name": "codeableConcept", "valueCodeableConcept": concept}
+        )
+    )
+
+    assert found["result"] is True
+
+
+def test_a_concept_of_unknown_codings_is_not_denied(client: FlaskClient) -> None:
+    """Where one coding cannot be known and none is right, nothing is denied."""
+    concept = {
+        "coding": [
+            {"system": "http://loinc.org", "code": "1"},
+            {"system": ERROR_CODE, "code": "NO_SUCH"},
+        ]
+    }
+    response = posted(
+        client,
+        "CodeSystem/$validate-code",
+        {"name": "codeableConcept", "valueCodeableConcept": concept},
+    )
+
+    assert refused(response) == (422, "not-supported")
+
+
 def test_a_code_is_equivalent_to_itself(client: FlaskClient) -> None:
     """A code subsumes itself as an equivalent one."""
     found = values(

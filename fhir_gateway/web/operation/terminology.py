@@ -91,17 +91,13 @@ class TerminologyOperations:
         known = self._named("ConceptMap", arguments, id, "conceptMapVersion")
         arguments.check()
         targets = (arguments.text("target"), arguments.text("targetsystem"))
-        found = [
-            each
-            for coded in codes
-            for each in self._terminology.translations(
-                coded,
-                map_id=None if known is None else known.id,
-                source=arguments.text("source"),
-                targets=[each for each in targets if each is not None],
-                is_reverse=is_reverse,
-            )
-        ]
+        found = self._terminology.translations(
+            *codes,
+            map_id=None if known is None else known.id,
+            source=arguments.text("source"),
+            targets=[each for each in targets if each is not None],
+            is_reverse=is_reverse,
+        )
         spoken = _language(arguments)
         return _spoken(
             translated(
@@ -139,16 +135,10 @@ class TerminologyOperations:
         arguments.check()
         if system is not None:
             system = self._terminology.system(system).url
-        found = [
-            (
-                each,
-                # R4: of a CodeableConcept, the codes of the named system count.
-                self._terminology.code_in_system(each)
-                if system in (None, each.system)
-                else None,
-            )
-            for each in codes
-        ]
+        # R4: of a CodeableConcept, the codes of the named system count.
+        found = self._terminology.codes_in_system(
+            each for each in codes if system in (None, each.system)
+        )
         spoken = _language(arguments)
         return _spoken(validated(found, spoken), spoken)
 
