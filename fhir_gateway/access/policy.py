@@ -12,7 +12,16 @@ from typing import Final
 
 from fhir_gateway.model.principal import Purpose, Role
 
-__all__ = ["POLICY", "PUBLIC", "SYSTEM", "Interaction", "Row", "Rule", "row_of"]
+__all__ = [
+    "POLICY",
+    "PUBLIC",
+    "SYSTEM",
+    "Interaction",
+    "Row",
+    "Rule",
+    "is_open",
+    "row_of",
+]
 
 
 _LETTERS: Final = {
@@ -200,6 +209,11 @@ def _indexed(rows: Iterable[Row]) -> Mapping[tuple[Role, Interaction], Row]:
 
 
 _INDEX: Final = _indexed(POLICY)
+
+
+def is_open(interaction: Interaction) -> bool:
+    """Return whether an interaction reaches no person's data."""
+    return interaction in _OPEN or interaction in PUBLIC
 
 
 def row_of(role: Role, interaction: Interaction) -> Row | None:

@@ -25,6 +25,8 @@ _ALWAYS: Final = (
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
     ("X-Frame-Options", "DENY"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
+    # A cache must not give one form of an answer to a client that wants another.
+    ("Vary", "Accept, Accept-Encoding, Accept-Language"),
 )
 # RFC 6797: a year.
 _TLS_ONLY: Final = ("Strict-Transport-Security", "max-age=31536000")
@@ -35,12 +37,21 @@ _METHODS: Final = "GET, HEAD, POST, PUT, PATCH"
 _SENT: Final = ", ".join(
     (
         *("Accept", "Authorization", "Content-Type", "Idempotency-Key", "If-Match"),
-        *("If-None-Exist", "If-None-Match", "Prefer", "X-Request-Id"),
+        *("If-Modified-Since", "If-None-Exist", "If-None-Match", "Prefer"),
+        "X-Request-Id",
     )
 )
 _EXPOSED: Final = ", ".join(
     (
-        *("Content-Location", "Date", "ETag", "Last-Modified", "Location"),
+        *(
+            "Accept-Patch",
+            "Allow",
+            "Content-Location",
+            "Date",
+            "ETag",
+            "Last-Modified",
+            "Location",
+        ),
         *("Preference-Applied", "Retry-After", "WWW-Authenticate", "X-Request-Id"),
     )
 )

@@ -25,6 +25,7 @@ from fhir_gateway.web.appointment import appointment_routes
 from fhir_gateway.web.audit_event import audit_event_routes
 from fhir_gateway.web.batch import BATCH_HANDLING, batch_view
 from fhir_gateway.web.bulk_publish.routes import bulk_publish
+from fhir_gateway.web.compression import compressed
 from fhir_gateway.web.conformance import (
     PACKAGE_PATH,
     conformance_routes,
@@ -43,6 +44,7 @@ from fhir_gateway.web.identity import identify
 from fhir_gateway.web.limiting import count_failed_look
 from fhir_gateway.web.metadata import metadata_view
 from fhir_gateway.web.operation.routes import slot_operations
+from fhir_gateway.web.options import options
 from fhir_gateway.web.peer import read_peer, remember_peer
 from fhir_gateway.web.read_view import BASE_URL
 from fhir_gateway.web.request_body import take_body
@@ -147,6 +149,7 @@ def create_app(gateway: Gateway) -> GatewayApp:
     )
     # A browser asks without the token whether it may send it.
     app.before_request(lambda: answer_headers.preflight(request.environ))
+    app.before_request(options)
     app.before_request(lambda: identify(gateway, app.interactions))
     # Before any view: views that need no body would act without it.
     app.before_request(
@@ -194,6 +197,8 @@ def create_app(gateway: Gateway) -> GatewayApp:
     app.add_url_rule(HEALTH, "health", _health)
     app.add_url_rule("/", "index", lambda: _index(gateway.base_url))
     register_error_handlers(app)
+    # Flask calls these in reverse: the form of an answer is made before it is packed.
+    app.after_request(compressed)
     app.after_request(in_asked_form)
     app.after_request(lambda response: count_failed_look(gateway.limits, response))
     app.after_request(echo_request_id)

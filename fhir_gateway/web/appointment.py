@@ -27,7 +27,6 @@ from fhir_gateway.model.errors import Conflict, Stale
 from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.services.booking.request import BookedTimeslot
-from fhir_gateway.web.answer_form import FHIR_JSON, FHIR_XML
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
 from fhir_gateway.web.appointment_commands import AppointmentCommands
 from fhir_gateway.web.appointment_patch import apply_patch, patch_from_body
@@ -37,6 +36,7 @@ from fhir_gateway.web.change_checks import Change
 from fhir_gateway.web.conditional_create import check_condition, create_once
 from fhir_gateway.web.exchange import (
     JSON_PATCH,
+    PATCH_TYPES,
     begin_read,
     check_accept,
     fhir_response,
@@ -169,7 +169,7 @@ class _Views:
 
     def patch(self, id: str) -> Response:  # noqa: A002 - the name in FHIR's URL
         check_accept()
-        body = read_body(JSON_PATCH, FHIR_JSON, FHIR_XML)
+        body = read_body(*PATCH_TYPES)
         faults = Faults()
         with faults:
             refuse_parameters()

@@ -13,7 +13,7 @@ from typing import Any, Final
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 import orjson
-from flask import Response, request
+from flask import Response, current_app, request
 
 from fhir_gateway.fhir.batch import (
     BatchAnswer,
@@ -127,10 +127,12 @@ def _answered(app: WSGIApplication, environ: WSGIEnvironment) -> BatchAnswer:
         status, headers = int(line[:3]), dict(given)
         return _no_write
 
-    answer = app(environ, start_response)
-    body = b"".join(answer)
-    if close := getattr(answer, "close", None):
-        close()
+    # Of its own: what an entry keeps for the rest of its request is not the next one's.
+    with current_app.app_context():
+        answer = app(environ, start_response)
+        body = b"".join(answer)
+        if close := getattr(answer, "close", None):
+            close()
     return BatchAnswer(status=status, headers=headers, resource=_resource(body))
 
 

@@ -37,6 +37,7 @@ from fhir_gateway.web.field_value import MediaRange, list_members, word
 __all__ = [
     "FHIR_PREFIX",
     "JSON_PATCH",
+    "PATCH_TYPES",
     "Preferences",
     "begin_read",
     "check_accept",
@@ -56,6 +57,8 @@ FHIR_PREFIX: Final = "/fhir"
 """The served path, independent of the clients' base URL."""
 
 JSON_PATCH: Final = "application/json-patch+json"
+PATCH_TYPES: Final = (JSON_PATCH, FHIR_JSON, FHIR_XML)
+"""The media types of patches: JSON Patch, and FHIRPath Patch as a resource."""
 
 _FORM: Final = "application/x-www-form-urlencoded"
 # RFC 7240, 4.3: whole seconds.

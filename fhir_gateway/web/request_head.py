@@ -48,6 +48,7 @@ _READ: Final = {
     for name in (
         *("Host", "Accept", "Prefer", "If-Match", "If-None-Match", "If-None-Exist"),
         "Authorization",
+        *("If-Modified-Since", "Accept-Encoding"),
         *("Idempotency-Key", "X-Request-Id", "Content-Encoding", "Transfer-Encoding"),
         *("Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers"),
     )

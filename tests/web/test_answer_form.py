@@ -348,6 +348,34 @@ def test_a_summary_of_texts_includes_nothing(client: FlaskClient) -> None:
     )
 
 
+def test_an_entry_of_a_batch_has_its_own_part(client: FlaskClient) -> None:
+    """Each as its own URL says; the batch has the form, and not its entries."""
+    urls = [
+        f"Location/{_UNIT}?_elements=name&_pretty=true",
+        f"Location/{_UNIT}",
+        f"Location/{_UNIT}?_summary=count",
+    ]
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "batch",
+        "entry": [{"request": {"method": "GET", "url": url}} for url in urls],
+    }
+
+    answer = _of_xml(
+        client.post(
+            "/fhir?_format=xml",
+            data=json.dumps(bundle),
+            content_type="application/fhir+json",
+        )
+    )
+
+    whole = client.get(f"/fhir/Location/{_UNIT}").json
+    part = client.get(f"/fhir/Location/{_UNIT}?_elements=name").json
+    first, second, third = answer["entry"]
+    assert [first["resource"], second["resource"]] == [part, whole]
+    assert third["response"]["status"].startswith("400")
+
+
 def test_a_write_has_no_part(client: FlaskClient) -> None:
     """Prefer decides what a write answers."""
     response = client.post(

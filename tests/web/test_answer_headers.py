@@ -86,8 +86,8 @@ def test_a_listed_page_may_read_answers_and_refusals(
     assert cors(response) == {
         "Allow-Origin": APP,
         "Expose-Headers": (
-            "Content-Location, Date, ETag, Last-Modified, Location, Retry-After,"
-            " WWW-Authenticate, X-Request-Id"
+            "Accept-Patch, Allow, Content-Location, Date, ETag, Last-Modified,"
+            " Location, Preference-Applied, Retry-After, WWW-Authenticate, X-Request-Id"
         ),
     }
 
@@ -133,13 +133,14 @@ def test_a_preflight_is_answered_before_anything_else(
         "Allow-Methods": "GET, HEAD, POST, PUT, PATCH",
         "Allow-Headers": (
             "Accept, Authorization, Content-Type, Idempotency-Key, If-Match,"
-            " If-None-Exist, If-None-Match, Prefer, X-Request-Id"
+            " If-Modified-Since, If-None-Exist, If-None-Match, Prefer, X-Request-Id"
         ),
         "Max-Age": "600",
         "Expose-Headers": response.headers["Access-Control-Expose-Headers"],
     }
     assert ", ".join(response.headers.getlist("Vary")) == (
-        "Access-Control-Request-Method, Access-Control-Request-Headers, Origin"
+        "Access-Control-Request-Method, Access-Control-Request-Headers, Accept,"
+        " Accept-Encoding, Accept-Language, Origin"
     )
 
 
