@@ -22,6 +22,7 @@ from fhir_gateway.fhir.search_parameters import (
 )
 
 __all__ = [
+    "ACTOR_TYPES",
     "ActorParameter",
     "AppointmentIncludeParameter",
     "MissingParameter",
@@ -36,11 +37,13 @@ __all__ = [
 
 Resource = Mapping[str, Any]
 
-_ACTORS: Final = ("HealthcareService", "Location", "Practitioner")
+ACTOR_TYPES: Final = ("HealthcareService", "Location", "Practitioner")
+"""The types of an appointment's actors beside the patient."""
+
 # Their ids are HSA-ids, in which capitals do not count.
 _HSA_IDENTIFIED: Final = frozenset({"Location", "Practitioner"})
 _PATHS: Final = (
-    IncludePath("Appointment", "actor", "participant", _ACTORS),
+    IncludePath("Appointment", "actor", "participant", ACTOR_TYPES),
     IncludePath("Appointment", "location", "participant", ("Location",)),
     IncludePath("Appointment", "practitioner", "participant", ("Practitioner",)),
     IncludePath("Appointment", "slot", "slot", ("Slot",)),
@@ -51,7 +54,7 @@ class ActorParameter(ReferenceParameter):
     """`actor`: groups of references to actors that are no patient, as `Type/id`."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - a marshmallow field has options of many types
-        super().__init__(target=" or ".join(_ACTORS), **options)
+        super().__init__(target=" or ".join(ACTOR_TYPES), **options)
 
     def read(self, texts: list[str]) -> tuple[frozenset[str], ...]:
         """Return the references: of each group one has to fit."""
@@ -84,10 +87,10 @@ def _actor(text: str) -> str:
         reference = Reference.parse(text, None)
     except ValueError:
         reference = None
-    if reference is None or reference.type not in _ACTORS:
+    if reference is None or reference.type not in ACTOR_TYPES:
         raise ValidationError(
             "expected a reference to this server, as Type/id, with one of the types"
-            f" {', '.join(_ACTORS)}"
+            f" {', '.join(ACTOR_TYPES)}"
         )
     return _comparable(f"{reference.type}/{reference.id}")
 

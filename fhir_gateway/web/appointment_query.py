@@ -116,6 +116,9 @@ class AppointmentQuery:
     practitioner: Ids = ()
     no_practitioner: bool | None = None
     actor: Ids = ()
+    actor_location: Ids = ()
+    actor_service: Ids = ()
+    actor_practitioner: Ids = ()
     service_type: Tokens = ()
     service_type_not: Tokens = ()
     no_service_type: bool | None = None
@@ -185,6 +188,13 @@ class AppointmentSearchSchema(SearchSchema[AppointmentQuery]):
         definition=f"{_R4}Appointment-actor",
         documentation="A unit, its time type or a member of staff; never a patient.",
     )
+    actor_location = ReferenceParameter(target="Location", data_key="actor:Location")
+    actor_service = ReferenceParameter(
+        target="HealthcareService", data_key="actor:HealthcareService"
+    )
+    actor_practitioner = ReferenceParameter(
+        target="Practitioner", data_key="actor:Practitioner"
+    )
     service_type = TokenParameter(
         data_key="service-type",
         is_system=is_system_of_time_types,
@@ -235,6 +245,9 @@ def fits(appointment: Resource, query: AppointmentQuery) -> bool:
         and has_reference(actors, query.location, "Location")
         and has_reference(actors, query.practitioner, "Practitioner")
         and has_reference(actors, query.actor)
+        and has_reference(actors, query.actor_location, "Location")
+        and has_reference(actors, query.actor_service, "HealthcareService")
+        and has_reference(actors, query.actor_practitioner, "Practitioner")
         and has_token(identifiers, query.identifier)
         and has_token(service_types, query.service_type)
         and not any(

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 from flask import Response, request
 
-from fhir_gateway.fhir.appointment_search import references_to_include
+from fhir_gateway.fhir.appointment_search import ACTOR_TYPES, references_to_include
 from fhir_gateway.fhir.bundle import Entry, Mode, searchset
 from fhir_gateway.fhir.outcome import (
     Issue,
@@ -64,6 +64,7 @@ from fhir_gateway.web.identity import (
     grant_for_person,
     present_principal,
 )
+from fhir_gateway.web.limiting import count_absent, count_live_calls
 from fhir_gateway.web.lookup import Lookup
 from fhir_gateway.web.partial_answer import check_completeness, heeded_preferences
 from fhir_gateway.web.personal_text import has_personal_number
@@ -259,8 +260,11 @@ class AppointmentSearch:
         """
         Read bookings, each with a grant of its own; leave out those without.
 
+        Each counts in the client's limits as a read does.
+
         Raises:
             Problem: 400 when they are too many.
+            LimitReached: The client has used up a limit.
         """
         wanted = sorted(set(ids))
         if len(wanted) > _MOST_SINGLE:
@@ -270,8 +274,12 @@ class AppointmentSearch:
             )
         granted: list[tuple[str, Grant]] = []
         for each in wanted:
-            with suppress(NotFound):
+            try:
                 granted.append((each, grant_for_booking(self._gateway, each)))
+            except NotFound:
+                count_absent(self._gateway.limits)
+        # The request itself counts as one.
+        count_live_calls(self._gateway.limits, max(0, len(granted) - 1))
 
         def read(pair: tuple[str, Grant]) -> ManagedBooking | None:
             identifier, grant = pair
@@ -366,7 +374,7 @@ def _refuse_personal_url() -> None:
         root = re.split("[:.]", name, maxsplit=1)[0]
         if (
             root in ("patient", "subject")
-            or (root == "actor" and (name != root or "Patient/" in value))
+            or (root == "actor" and (_names_patient(name) or "Patient/" in value))
             or any(system in value for system in PERSON_NUMBER_KINDS)
         ):
             raise _refused(
@@ -375,6 +383,11 @@ def _refuse_personal_url() -> None:
                 " your own appointments, or send the parameters by POST to"
                 " Appointment/_search.",
             )
+
+
+def _names_patient(name: str) -> bool:
+    """Return whether an `actor` with a modifier or a chain may be a patient."""
+    return name not in {"actor", *(f"actor:{kind}" for kind in ACTOR_TYPES)}
 
 
 def _refuse_personal_values(understood: Understood[AppointmentQuery]) -> None:

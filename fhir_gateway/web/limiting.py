@@ -19,6 +19,7 @@ from fhir_gateway.web.idempotency import IDEMPOTENCY_KEY
 from fhir_gateway.web.peer import present_peer
 
 __all__ = [
+    "count_absent",
     "count_failed_look",
     "count_live_calls",
     "count_refused_token",
@@ -68,6 +69,16 @@ def count_failed_look(limits: Limits, response: Response) -> Response:
         with suppress(LimitReached):
             limits.count_failed_look(g.limited_as)
     return response
+
+
+def count_absent(limits: Limits) -> None:
+    """
+    Count one id of a search that is not there for its client.
+
+    Raises:
+        LimitReached: The client has looked for too many.
+    """
+    limits.count_failed_look(g.get("limited_as"))
 
 
 def count_live_calls(limits: Limits, calls: int) -> None:

@@ -505,6 +505,9 @@ def test_each_parameter_finds_and_leaves_out(
         "practitioner": f"Practitioner/{staff_of(first)}",
         "actor": actor_of(first, "HealthcareService"),
         "actor ": f"Practitioner/{staff_of(first)},Location/X",
+        "actor:Location": unit,
+        "actor:HealthcareService": actor_of(first, "HealthcareService"),
+        "actor:Practitioner": staff_of(first),
         "service-type": f"{coding['system']}|{coding['code']}",
         "date": first["start"],
         "_lastUpdated": f"le{first['meta']['lastUpdated']}",
@@ -631,6 +634,31 @@ def test_pages_have_each_appointment_once(
         url = next_of(page.json)
     assert [each for each in seen if each in expected] == expected
     assert len(set(seen)) == len(seen)
+
+
+def test_the_form_of_the_answer_goes_with_its_pages(
+    client: FlaskClient, number: str
+) -> None:
+    """`_elements` shortens each page, and `_summary=count` only counts."""
+    for region in ("norr", "syd"):
+        book(client, region, number)
+
+    bundle = search(client, number, _elements="status", _count="1").json
+    assert bundle is not None
+    following = next_of(bundle)
+    assert following is not None
+    for page in (bundle, client.get(following).json):
+        (shown,) = (
+            each["resource"]
+            for each in page["entry"]
+            if each["search"]["mode"] == "match"
+        )
+        assert "status" in shown
+        assert "created" not in shown
+    counted = search(client, number, _summary="count").json
+    assert counted is not None
+    assert counted["total"] == 2
+    assert all(each["search"]["mode"] != "match" for each in counted.get("entry", ()))
 
 
 def test_a_count_of_zero_only_counts(client: FlaskClient, number: str) -> None:

@@ -127,6 +127,19 @@ def test_a_resident_guesses_so_often(limited: NewGuarded, numbers: list[str]) ->
     assert theirs.get(f"/fhir/Appointment/{own}").status_code == 404
 
 
+def test_ids_in_a_search_count_as_looks(limited: NewGuarded, number: str) -> None:
+    """Each id of a search that does not exist counts like a read of it."""
+    mine = limited(failed_looks=3).client("resident", number)
+    few, many = (",".join(f"{NOBODYS}{i}" for i in range(count)) for count in (2, 4))
+
+    seen = [
+        mine.get("/fhir/Appointment", query_string={"_id": ids}).status_code
+        for ids in (few, many)
+    ]
+    assert seen == [200, 429]
+    assert mine.get(f"/fhir/Appointment/{NOBODYS}").status_code == 429
+
+
 @pytest.mark.parametrize(
     "path_of", [lambda id_: f"/{id_}", lambda id_: f"?_cursor={cursor_text(id_)}"]
 )
