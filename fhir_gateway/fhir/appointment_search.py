@@ -20,9 +20,11 @@ from fhir_gateway.fhir.search_parameters import (
     alternatives,
     unescaped,
 )
+from fhir_gateway.fhir.vocabulary import PARTICIPATION_STATUS
 
 __all__ = [
     "ACTOR_TYPES",
+    "PARTICIPATION_CODES",
     "ActorParameter",
     "AppointmentIncludeParameter",
     "MissingParameter",
@@ -30,10 +32,14 @@ __all__ = [
     "has_reference",
     "has_token",
     "identifiers_of",
+    "participations_of",
     "references_to_include",
     "service_types_of",
     "slots_of",
 ]
+
+PARTICIPATION_CODES: Final = ("accepted", "declined", "needs-action", "tentative")
+"""The codes of a participant's status (ParticipationStatus)."""
 
 Resource = Mapping[str, Any]
 
@@ -150,6 +156,14 @@ def identifiers_of(appointment: Resource) -> list[tuple[str | None, str | None]]
     return [
         (each.get("system"), each.get("value"))
         for each in appointment.get("identifier", ())
+    ]
+
+
+def participations_of(appointment: Resource) -> list[tuple[str | None, str | None]]:
+    """Return system and code of what an appointment's participants have answered."""
+    return [
+        (PARTICIPATION_STATUS, participant["status"])
+        for participant in appointment["participant"]
     ]
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "HSA_ID",
     "HSA_ID_ALIASES",
     "LAST_SOURCE_SYNC",
+    "PARTICIPATION_STATUS",
     "PERSON_NUMBER_KINDS",
     "PERSON_NUMBER_OIDS",
     "PERSON_NUMBER_SYSTEMS",
@@ -56,6 +57,7 @@ ERROR_CODE: Final = "https://fhir-gateway.example.org/CodeSystem/error-code"
 
 SLOT_STATUS: Final = "http://hl7.org/fhir/slotstatus"
 APPOINTMENT_STATUS: Final = "http://hl7.org/fhir/appointmentstatus"
+PARTICIPATION_STATUS: Final = "http://hl7.org/fhir/participationstatus"
 DAYS_OF_WEEK: Final = "http://hl7.org/fhir/days-of-week"
 LAST_SOURCE_SYNC: Final = "http://hl7.org/fhir/StructureDefinition/lastSourceSync"
 SLOT_CAPACITY: Final = (

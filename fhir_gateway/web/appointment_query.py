@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 
 from fhir_gateway.fhir.appointment_request import STATUSES
 from fhir_gateway.fhir.appointment_search import (
+    PARTICIPATION_CODES,
     ActorParameter,
     AppointmentIncludeParameter,
     MissingParameter,
@@ -14,6 +15,7 @@ from fhir_gateway.fhir.appointment_search import (
     has_reference,
     has_token,
     identifiers_of,
+    participations_of,
     service_types_of,
     slots_of,
 )
@@ -29,7 +31,11 @@ from fhir_gateway.fhir.search_parameters import (
     TokenParameter,
 )
 from fhir_gateway.fhir.search_schema import SearchSchema
-from fhir_gateway.fhir.vocabulary import APPOINTMENT_STATUS, is_system_of_time_types
+from fhir_gateway.fhir.vocabulary import (
+    APPOINTMENT_STATUS,
+    PARTICIPATION_STATUS,
+    is_system_of_time_types,
+)
 from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timekeeping import epoch_seconds
@@ -119,6 +125,7 @@ class AppointmentQuery:
     actor_location: Ids = ()
     actor_service: Ids = ()
     actor_practitioner: Ids = ()
+    part_status: Tokens = ()
     service_type: Tokens = ()
     service_type_not: Tokens = ()
     no_service_type: bool | None = None
@@ -195,6 +202,13 @@ class AppointmentSearchSchema(SearchSchema[AppointmentQuery]):
     actor_practitioner = ReferenceParameter(
         target="Practitioner", data_key="actor:Practitioner"
     )
+    part_status = TokenParameter(
+        data_key="part-status",
+        codes=PARTICIPATION_CODES,
+        system=PARTICIPATION_STATUS,
+        definition=f"{_R4}Appointment-part-status",
+        documentation="What one of the participants has answered.",
+    )
     service_type = TokenParameter(
         data_key="service-type",
         is_system=is_system_of_time_types,
@@ -249,6 +263,7 @@ def fits(appointment: Resource, query: AppointmentQuery) -> bool:
         and has_reference(actors, query.actor_service, "HealthcareService")
         and has_reference(actors, query.actor_practitioner, "Practitioner")
         and has_token(identifiers, query.identifier)
+        and has_token(participations_of(appointment), query.part_status)
         and has_token(service_types, query.service_type)
         and not any(
             has_token(service_types, [group]) for group in query.service_type_not

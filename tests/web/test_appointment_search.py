@@ -436,7 +436,7 @@ def test_a_lenient_search_ignores_what_it_does_not_know(
 @pytest.mark.parametrize(
     "name",
     [
-        *("patient", "appointment-type", "based-on", "part-status", "reason-code"),
+        *("patient", "appointment-type", "based-on", "reason-code"),
         *("reason-reference", "service-category", "specialty", "supporting-info"),
         *("actor:missing", "status:text", "location.name", "_has:X:y:z"),
     ],
@@ -535,6 +535,8 @@ def test_modifiers_leave_out_and_ask_for_what_is_missing(
     def those(**parameters: str | list[str]) -> set[str]:
         return set(ids(search(client, number, **parameters)))
 
+    assert those(**{"part-status": "accepted"}) == both
+    assert those(**{"part-status": "needs-action,declined"}) == set()
     assert those(**{"status:not": "cancelled"}) == {kept["id"]}
     assert those(**{"status:not": "booked,cancelled"}) == set()
     assert those(**{"service-type:not": COVID_VACCINATION}) == set()
