@@ -39,6 +39,7 @@ from fhir_gateway.web.change_checks import (
     is_current,
     may_become,
 )
+from fhir_gateway.web.exchange import preferences
 from fhir_gateway.web.gateway import Gateway
 
 __all__ = ["AppointmentCommands"]
@@ -96,6 +97,7 @@ class AppointmentCommands:
                 grant=grant,
                 reason=wanted.comment,
                 request=request,
+                waits=preferences().waits_for_region,
             )
         )
 
@@ -316,6 +318,7 @@ class AppointmentCommands:
             subject=wanted.subject,
             reason=wanted.comment,
             request=request,
+            waits=preferences().waits_for_region,
         )
 
     def _foreign_issues(

@@ -79,6 +79,8 @@ class Preferences:
         refuses_partial: Refuse a search from which a source's part is missing.
         wait: How long the client waits for live sources at most; None for as long as
             each source may take.
+        waits_for_region: How long a client that takes an asynchronous answer
+            (`respond-async`) waits for the region's; None for any other.
         of_search: The stated preferences that every search heeds, as
             `Preference-Applied` has them; empty for none.
     """
@@ -87,6 +89,7 @@ class Preferences:
     returns: str
     refuses_partial: bool = False
     wait: timedelta | None = None
+    waits_for_region: timedelta | None = None
     of_search: str = ""
 
 
@@ -131,6 +134,7 @@ def _preferences(header: str) -> Preferences:
         stated.setdefault(name.strip(" \t").lower(), word(value))
     returns = stated.get("return", "representation")
     wait = stated.get("wait", "")
+    waits = timedelta(seconds=int(wait)) if _SECONDS.fullmatch(wait) else None
     heeded = [
         f"{name}={stated[name]}"
         for name, is_known in (
@@ -142,7 +146,8 @@ def _preferences(header: str) -> Preferences:
     ]
     return Preferences(
         refuses_partial=stated.get("partial") == "refuse",
-        wait=timedelta(seconds=int(wait)) if _SECONDS.fullmatch(wait) else None,
+        wait=waits,
+        waits_for_region=(waits or timedelta() if "respond-async" in stated else None),
         of_search=", ".join(heeded),
         lenient=stated.get("handling") == "lenient",
         returns=(

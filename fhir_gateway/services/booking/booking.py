@@ -119,7 +119,7 @@ class BookingService:
         source = self._access.source_of(request.token)
         show_changed_places = self._search_notice.show_changed_places
         try:
-            with self._bulkhead.admit(source) as permit:
+            with self._bulkhead.admit(source, waits=request.waits) as permit:
                 booked = self._making.book(
                     permit, source, request, meanwhile=show_changed_places
                 )
@@ -199,6 +199,7 @@ class BookingService:
         subject: SubjectOfCare | None = None,
         reason: str | None = None,
         request: RequestKey | None = None,
+        waits: timedelta | None = None,
     ) -> BookedTimeslot:
         """
         Book a held time.
@@ -212,6 +213,7 @@ class BookingService:
             subject: The resident with a name, if the hold has none.
             reason: The resident's text to the unit.
             request: The client's key of this request.
+            waits: As in a BookingRequest.
 
         Raises:
             NotFound: There is no booking of that id.
@@ -241,7 +243,7 @@ class BookingService:
             request=request,
         )
         source = self._access.source(record.source)
-        with self._bulkhead.admit(source) as permit:
+        with self._bulkhead.admit(source, waits=waits) as permit:
             booked = self._making.book_own(
                 permit, booking, wanted
             ) or self._making.book(permit, source, wanted)

@@ -67,9 +67,16 @@ class Bulkhead:
         self._is_closing = False
 
     @contextmanager
-    def admit(self, source: Source) -> Iterator["Permit"]:
+    def admit(
+        self, source: Source, *, waits: timedelta | None = None
+    ) -> Iterator["Permit"]:
         """
         Give a permit for a source; it ends with the block, or with its write if later.
+
+        Args:
+            source: Which one.
+            waits: How long the client waits for a write, once it was sent; None for as
+                long as clients usually do.
 
         Raises:
             Busy: Too many bookings are under way at the source, or the process stops.
@@ -97,6 +104,7 @@ class Bulkhead:
             self._under_way,
             permits.give_back,
             wait_until=time.monotonic() + self._answers_within_s,
+            waits_s=None if waits is None else waits.total_seconds(),
         )
         try:
             yield permit
@@ -162,6 +170,7 @@ class Permit:
         under_way: The threads of all writes under way.
         give_back: Gives the permit back.
         wait_until: Until when the client waits (`time.monotonic`).
+        waits_s: How long it waits at most for a write that was sent, where it said so.
     """
 
     def __init__(
@@ -171,11 +180,13 @@ class Permit:
         give_back: Callable[[], None],
         *,
         wait_until: float,
+        waits_s: float | None = None,
     ) -> None:
         self._breaker = breaker
         self._under_way = under_way
         self._give_back = give_back
         self._wait_until = wait_until
+        self._waits_s = waits_s
         self._is_handed_over = False
 
     def carry_out(
@@ -225,6 +236,8 @@ class Permit:
         if meanwhile is not None:
             meanwhile()
         left = max(self._wait_until - time.monotonic(), _LEAST_WAIT_S)
+        if self._waits_s is not None:
+            left = min(left, self._waits_s)
         if not wait([done], timeout=left).done:
             done.add_done_callback(_log_late)
             return None

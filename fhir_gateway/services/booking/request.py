@@ -3,6 +3,7 @@ Booking requests and their result.
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.model.client_request import RequestKey
@@ -21,6 +22,8 @@ class BookingRequest:
     Attributes:
         grant: Who books.
         request: The client's key of this request.
+        waits: How long the client waits for the region's answer, where it said so;
+            then the booking is pending.
     """
 
     token: TimeslotToken
@@ -28,6 +31,7 @@ class BookingRequest:
     grant: Grant
     reason: str | None = None
     request: RequestKey | None = None
+    waits: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
