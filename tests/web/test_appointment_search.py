@@ -687,7 +687,10 @@ def test_no_total_is_counted_for_who_wants_none(
 # Included resources.
 
 
-def test_slots_and_actors_are_included(client: FlaskClient, number: str) -> None:
+@pytest.mark.parametrize("again", ["iterate", "recurse"])
+def test_slots_and_actors_are_included(
+    client: FlaskClient, number: str, again: str
+) -> None:
     """`_include` brings the slot, the unit, its service and its staff, each once."""
     made = book(client, "norr", number).json
     assert made is not None
@@ -696,7 +699,7 @@ def test_slots_and_actors_are_included(client: FlaskClient, number: str) -> None
         client,
         number,
         _include=["Appointment:slot", "Appointment:actor", "Appointment:location"],
-        **{"_include:iterate": "Location:organization"},
+        **{f"_include:{again}": "Location:organization"},
     ).json
     assert bundle is not None
     included = [

@@ -313,6 +313,7 @@ def test_isiks_example_books(client: FlaskClient, number: str) -> None:
         {"reference": "RelatedPerson/ISiKAngehoerigerExample"},
         {"reference": "https://example.org/fhir/RelatedPerson/1"},
         {"type": "RelatedPerson", "display": "Eva Testlund"},
+        {"reference": "#eva"},
     ],
     ids=str,
 )
@@ -326,6 +327,14 @@ def test_a_related_person_hinders_no_booking(
     """
     body = isik(free(client), number)
     body["participant"].append({"actor": actor, "status": "accepted"})
+    if actor == {"reference": "#eva"}:
+        body["contained"] = [
+            {
+                "resourceType": "RelatedPerson",
+                "id": "eva",
+                "patient": {"reference": "Patient/example"},
+            }
+        ]
 
     made = released(
         client,
@@ -338,6 +347,55 @@ def test_a_related_person_hinders_no_booking(
         ),
     )
     assert "RelatedPerson" not in str(made)
+
+
+def test_a_related_person_who_declined_hinders_it(
+    client: FlaskClient, number: str
+) -> None:
+    """Nothing is booked with a participant who declined, also with a relative."""
+    body = isik(free(client), number)
+    actor = {"reference": "RelatedPerson/1"}
+    body["participant"].append({"actor": actor, "status": "declined"})
+
+    response = call(
+        client,
+        "book",
+        parameters(
+            resource("appt-resource", body), resource("patient", patient(number))
+        ),
+    )
+    assert response.status_code == 422
+
+
+def test_isiks_patch_cancels(client: FlaskClient, number: str) -> None:
+    """
+    ISiK's example of a FHIRPath Patch cancels.
+
+    https://simplifier.net/guide/isik-terminplanung-stufe-5 (Operations)
+    """
+    made = book(client, "norr", number).json
+    assert made is not None
+
+    response = client.patch(
+        f"/fhir/Appointment/{made['id']}",
+        json={
+            "resourceType": "Parameters",
+            "parameter": [
+                {
+                    "name": "operation",
+                    "part": [
+                        {"name": "type", "valueCode": "replace"},
+                        {"name": "path", "valueString": "Appointment.status"},
+                        {"name": "value", "valueCode": "cancelled"},
+                    ],
+                }
+            ],
+        },
+        content_type=FHIR_JSON,
+    )
+    assert response.status_code == 200, response.text
+    assert response.json is not None
+    assert response.json["status"] == "cancelled"
 
 
 def test_another_resource_is_no_related_person(
