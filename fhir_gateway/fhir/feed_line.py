@@ -34,6 +34,7 @@ A slot: its template, its schedule's token, when the source last listed it, star
 length in seconds, how many places it has, and its unit's phone in JSON (empty: none).
 """
 
+_MOST_TEMPLATES: Final = 4096
 _BEHIND_UNIT: Final = len(".7rppv31e.aakdr1dm")
 
 
@@ -70,6 +71,7 @@ class SlotLines:
 
     def __init__(self, vocabulary: Vocabulary, booking_link: str | None) -> None:
         self._vocabulary = vocabulary
+        self._templates: dict[tuple[SourceName, TimeType], ResourceTemplate] = {}
         self._link: tuple[bytes, bytes] | None = None
         if booking_link is not None:
             before, _, after = booking_link.partition(SLOT_IN_LINK)
@@ -78,7 +80,15 @@ class SlotLines:
 
     def template(self, source: SourceName, time_type: TimeType) -> ResourceTemplate:
         """Return the template of the slots of a source's time type."""
-        return slot_template(source, time_type, self._vocabulary, base_url=None)
+        shape = (source, time_type)
+        template = self._templates.get(shape)
+        if template is None:
+            if len(self._templates) >= _MOST_TEMPLATES:
+                self._templates.clear()
+            template = self._templates[shape] = slot_template(
+                source, time_type, self._vocabulary, base_url=None
+            )
+        return template
 
     def rendered(self, rows: Iterable[SlotRow]) -> bytes:
         """Return slots as lines."""

@@ -102,11 +102,14 @@ class Answers:
 
     def keep(self, response: requests.Response) -> dict[str, Any]:
         """Write an answer down; return its body."""
-        self.count += 1
-        path = self.folder / f"{self.count:03}-{response.status_code}.json"
-        path.write_bytes(response.content)
+        self.write(response.content, response.status_code)
         body: dict[str, Any] = response.json()
         return body
+
+    def write(self, content: bytes, status: int) -> None:
+        """Write a resource down."""
+        self.count += 1
+        (self.folder / f"{self.count:03}-{status}.json").write_bytes(content)
 
     def get(self, path: str) -> dict[str, Any]:
         """Keep the answer to a GET."""
@@ -200,6 +203,19 @@ def searches_and_reads(answers: Answers) -> None:
         waiting |= every_reference(answers.get(reference)) - read
     for region in REGIONS:
         answers.get(f"Slot/{next(answers.slots(region))}")
+
+
+def feed(answers: Answers) -> None:
+    """Fetch the open feed; keep some lines of each file, as answers of their own."""
+    manifest = requests.get(f"{answers.base}/$bulk-publish", timeout=30).json()
+    for output in {
+        (each["type"], each["extension"]["source"]): each for each in manifest["output"]
+    }.values():
+        url = answers.base + output["url"].partition("/fhir")[2]
+        file = requests.get(url, timeout=30)
+        assert file.status_code == 200
+        for line in file.content.splitlines()[:3]:
+            answers.write(line, file.status_code)
 
 
 def bookings(answers: Answers, sandbox: Sandbox, numbers: Iterator[str]) -> None:
@@ -348,6 +364,7 @@ def _collected(
             operations(answers, sandbox, persons)
         else:
             searches_and_reads(answers)
+            feed(answers)
             bookings(answers, sandbox, persons)
             refusals(answers, next(persons))
     finally:

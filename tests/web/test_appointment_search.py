@@ -142,6 +142,31 @@ def test_a_source_that_fails_is_named_and_what_is_known_is_kept(
     assert "total" not in response.json
 
 
+def test_a_client_that_refuses_a_part_of_the_list_gets_none(
+    client: FlaskClient, sandbox: Sandbox, number: str
+) -> None:
+    """
+    `Prefer: partial=refuse`: 503 names the region that could not be asked.
+
+    What is never asked is no reason, and an own deadline is not heeded here.
+    """
+    book(client, "syd", number)
+    form = {"patient.identifier": f"{PERSONNUMMER}|{number}"}
+    headers = {"Prefer": "partial=refuse, wait=1"}
+    whole = client.post("/fhir/Appointment/_search", data=form, headers=headers)
+    sandbox.spoil("syd", "vp-fault")
+    refused = client.post("/fhir/Appointment/_search", data=form, headers=headers)
+
+    assert outcome_entries(whole.json) == [_MITT_NOT_ASKED]
+    assert (whole.status_code, whole.headers["Preference-Applied"]) == (
+        200,
+        "partial=refuse",
+    )
+    assert refused.status_code == 503
+    assert [each["severity"] for each in refused.json["issue"]] == ["error"] * 2
+    assert "(source syd)" in refused.json["issue"][1]["diagnostics"]
+
+
 def test_a_unit_that_did_not_answer_its_region_is_reported(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:

@@ -223,6 +223,30 @@ def test_a_source_that_has_said_nothing_is_named(
     assert "total" not in bundle
 
 
+def test_a_client_that_refuses_a_part_of_the_services_gets_none(
+    other_programs: OtherPrograms, sandbox: Sandbox
+) -> None:
+    """`Prefer: partial=refuse`: 503 that names the missing region."""
+    with other_programs.start() as made:
+        sandbox.spoil("mitt", "vp-fault")
+        fill(made)
+        client = made.app.test_client()
+        prefer = {"Prefer": "partial=refuse"}
+        refused = client.get("/fhir/HealthcareService", headers=prefer)
+        whole = client.get(
+            "/fhir/HealthcareService?_source=https://fhir-gateway.example.org/source/norr",
+            headers=prefer,
+        )
+
+    _, missing = refused.json["issue"]
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "30")
+    assert "(source mitt)" in missing["diagnostics"]
+    assert (whole.status_code, whole.headers["Preference-Applied"]) == (
+        200,
+        "partial=refuse",
+    )
+
+
 def test_sources_that_were_not_asked_yet_are_named(
     other_programs: OtherPrograms,
 ) -> None:

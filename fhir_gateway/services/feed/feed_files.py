@@ -164,6 +164,12 @@ class FeedFiles:
             for name in self._kept.keys() - set(names):
                 del self._kept[name]
 
+    @property
+    def spooled_bytes(self) -> int:
+        """Return how much room the files take on disk."""
+        with self._lock:
+            return 0 if self._spool is None else self._spool.size
+
     def close(self) -> None:
         """Stop the thread, and give the room back."""
         self._stopped.set()

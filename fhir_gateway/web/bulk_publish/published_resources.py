@@ -78,6 +78,7 @@ class PublishedResources:
         """Yield the schedules; each says whether anything is free."""
         snapshot = self._snapshot
         directory = snapshot.directory
+        live = {each.name for each in directory.sources if each.is_live}
         numbers = self._schedule_numbers(source)
         tokens = snapshot.schedules.tokens(numbers)
         for token, number in sorted(zip(tokens, numbers, strict=True)):
@@ -99,7 +100,10 @@ class PublishedResources:
             )
             if resource["id"] != token:
                 raise LookupError("a schedule has another token than the table says")
-            yield with_availability(resource, self._availability(number, offering))
+            availability = self._availability(number, offering)
+            if source in live:
+                availability = HasAvailability.UNKNOWN
+            yield with_availability(resource, availability)
 
     def practitioners(self, source: SourceName) -> Iterator[dict[str, Any]]:
         """Yield the staff, each at the source that a read of the person names."""
