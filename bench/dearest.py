@@ -195,6 +195,25 @@ def _values(world: World) -> Iterator[tuple[str, list[str]]]:
     ]
     yield "service-type", tokens
     yield "start", ["ge2026-12-01T08:00:00+01:00"] * MOST_SEARCH_VALUES
+    for kind in ("Location", "HealthcareService", "Practitioner"):
+        for modifier in ("", ":contains"):
+            yield (
+                f"schedule.actor:{kind}.name{modifier}",
+                [f"{text}{n}" for n in range(10) for text in ("x", "Anna ")],
+            )
+    yield (
+        "schedule.actor",
+        [
+            f"{kind}/{unit.hsa_id}"
+            for unit in some[: MOST_SEARCH_VALUES // 2]
+            for kind in ("Location", "Practitioner")
+        ],
+    )
+    yield (
+        "schedule.actor:PractitionerRole",
+        [f"{unit.hsa_id}.aaaaaaaa" for unit in some],
+    )
+    yield "schedule.actor:Location.identifier", [unit.hsa_id for unit in some]
     yield "end", ["le2027-12-01T08:00:00+01:00"] * MOST_SEARCH_VALUES
     yield "service-type:not", tokens
     yield "service-type:below", tokens

@@ -234,7 +234,7 @@ def _search(schema: SearchSchema[Any], vocabulary: Vocabulary) -> dict[str, Any]
 # R4: parameters that shape the result are not declared as search parameters.
 _RESULT_PARAMETERS = frozenset({"_count", "_sort", "_total", "_format", "_cursor"})
 # R4: a modifier is no parameter of its own.
-_MODIFIERS: Final = (":missing", ":not", ":in", ":not-in", ":below")
+_MODIFIERS: Final = (":missing", ":not", ":in", ":not-in", ":below", ":contains")
 
 
 def _parameter(

@@ -48,14 +48,14 @@ from fhir_gateway.web.searching import (
     understood_search,
     unknown_issues,
 )
-from fhir_gateway.web.slot_query import (
+from fhir_gateway.web.slot_criteria import (
     PARAMETERS,
-    SlotQuery,
-    SlotSearchSchema,
-    cursor_behind,
+    parameters_among,
     slot_criteria,
     statuses_of,
 )
+from fhir_gateway.web.slot_cursor import cursor_behind
+from fhir_gateway.web.slot_query import SlotQuery, SlotSearchSchema
 
 __all__ = ["slot_routes", "with_lacking_staff", "with_unknown"]
 
@@ -157,34 +157,19 @@ class _Search:
             criteria = replace(criteria, live_within=wait)
         page = search.search(criteria)
         query = understood.query
-        by_staff = bool(query.practitioner) or any(
-            actors.has_staff for actors in criteria.selector.actors
-        )
+        by_staff = bool(query.practitioner) or criteria.selector.is_by_staff
         if by_staff or _shows_staff(query):
             page = with_lacking_staff(page, of_any_unit=by_staff)
         issues = issues_of_understood(understood)
         statuses = statuses_of(query)
         if not can_be_found(statuses, _FOUND):
             return page.without_any(), [*issues, _ONLY_FREE]
-        page, unknown = with_unknown(
-            search, page, criteria, self._parameters(understood)
-        )
+        given = map(self._schema.spelling, dict(understood.parameters))
+        parameters = PARAMETERS if page.start else parameters_among(given)
+        page, unknown = with_unknown(search, page, criteria, parameters)
         if names_others(statuses, _FOUND):
             return replace(page, total=None), [*issues, _ONLY_FREE, *unknown]
         return page, [*issues, *unknown]
-
-    def _parameters(self, understood: Understood[SlotQuery]) -> Mapping[str, str]:
-        """Return the client's parameter for each attribute of a selector."""
-        if not (understood.query.actor or understood.query.practitioner_role):
-            return PARAMETERS
-        known = set(PARAMETERS.values()) - {PARAMETERS["actors"]}
-        actors = (
-            name
-            for name, _ in understood.parameters
-            if self._schema.spelling(name).startswith(PARAMETERS["actors"])
-            and self._schema.spelling(name) not in known
-        )
-        return {**PARAMETERS, "actors": next(actors)}
 
     def _render(
         self, page: SlotPage, understood: Understood[SlotQuery], issues: Sequence[Issue]

@@ -1,21 +1,13 @@
 """
-The search for slots: its parameters, and the criteria that their values mean.
+The search for slots: its parameters, and the time types that some of them mean.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Self
-
-from marshmallow import ValidationError
+from typing import Final
 
 from fhir_gateway.fhir.appointment_search import MissingParameter
 from fhir_gateway.fhir.include_graph import Include
 from fhir_gateway.fhir.near import NearParameter
-from fhir_gateway.fhir.practitioner import (
-    practitioner_role_id,
-    unit_of_practitioner_role,
-)
 from fhir_gateway.fhir.reference import Reference
 from fhir_gateway.fhir.search_parameters import (
     ANY_INSTANT,
@@ -23,17 +15,22 @@ from fhir_gateway.fhir.search_parameters import (
     DateBounds,
     DateParameter,
     Opaque,
-    Parameter,
     ReferenceParameter,
     Token,
     TokenParameter,
-    alternatives,
-    unescaped,
 )
 from fhir_gateway.fhir.search_schema import (
     SearchSchema,
 )
 from fhir_gateway.fhir.slot import SlotStatus
+from fhir_gateway.fhir.slot_parameters import (
+    HsaIdParameter,
+    NameParameter,
+    NarrowerParameter,
+    ScheduleActorParameter,
+    ValueSetParameter,
+    hsa_ids,
+)
 from fhir_gateway.fhir.terminology import Terminology
 from fhir_gateway.fhir.time_of_day import TimeOfDayParameter
 from fhir_gateway.fhir.vocabulary import (
@@ -45,43 +42,28 @@ from fhir_gateway.fhir.vocabulary import (
 )
 from fhir_gateway.model.care_unit import Nearness
 from fhir_gateway.model.ids import HsaId, TimeTypeId
-from fhir_gateway.model.timeslot import TimeslotToken
-from fhir_gateway.model.weekly_hours import ALL_DAYS, ALL_MINUTES, DAYS, WeeklyHours
-from fhir_gateway.services.search.first_times import ShownUnits
-from fhir_gateway.services.search.search_page import SlotPage
-from fhir_gateway.services.search.slot_criteria import SlotCriteria
+from fhir_gateway.model.weekly_hours import DAYS
 from fhir_gateway.services.search.slot_selection import (
-    Actors,
     OwnTimeType,
-    Selector,
     SharedTimeType,
     TimeTypeCriterion,
 )
-from fhir_gateway.services.search.snapshot import Snapshot
 from fhir_gateway.web.searching import (
     DEFAULT_COUNT,
     count_parameter,
-    cursor_text,
     include_iterate_parameter,
     include_parameter,
     source_parameter,
-    sources_from_uris,
-    text_of_cursor,
     total_parameter,
 )
+from fhir_gateway.web.slot_cursor import SlotCursor
 
 __all__ = [
-    "ACTOR_TYPES",
-    "PARAMETERS",
+    "STATUSES",
     "Ids",
-    "SlotCursor",
     "SlotQuery",
     "SlotSearchSchema",
     "Tokens",
-    "actors_from_references",
-    "cursor_behind",
-    "slot_criteria",
-    "statuses_of",
     "time_type_criteria",
     "units_from_ids",
 ]
@@ -117,60 +99,11 @@ _REFUSED: Final = {
     "specialty": _OF_NO_REGION,
     "appointment-type": _OF_NO_REGION,
 }
-_STATUSES: Final = tuple(status.value for status in SlotStatus)
+STATUSES: Final = tuple(status.value for status in SlotStatus)
 _R4: Final = "http://hl7.org/fhir/SearchParameter/"
-PARAMETERS: Final = {
-    "time_types": "service-type",
-    "units": "schedule.actor:Location",
-    "offerings": "schedule.actor:HealthcareService",
-    "schedules": "schedule",
-    "performers": "schedule.actor:Practitioner",
-    "actors": "schedule.actor",
-    "organizations": "schedule.actor:HealthcareService.organization",
-    "sources": "_source",
-}
-"""The search parameter for each attribute of a selector."""
-
-
-ACTOR_TYPES: Final = (
-    "HealthcareService",
-    "Location",
-    "Practitioner",
-    "PractitionerRole",
-)
-"""The types of the actors of schedules."""
 
 Tokens = tuple[tuple[Token, ...], ...]
 Ids = tuple[frozenset[str], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotCursor:
-    """
-    Where a page ends.
-
-    Attributes:
-        after: Its last slot.
-        shown: The units that it and the pages before have shown, where each unit is
-            shown once.
-    """
-
-    after: TimeslotToken
-    shown: ShownUnits | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """
-        Return the place in a `next` link.
-
-        Raises:
-            ValueError: The text is not from a `next` link of this server.
-        """
-        after, dot, shown = text.partition(".")
-        return cls(
-            after=TimeslotToken.parse(text_of_cursor(after)),
-            shown=ShownUnits.parse(shown) if dot else None,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +138,14 @@ class SlotQuery:
     practitioner: Ids = ()
     practitioner_role: Ids = ()
     actor: tuple[frozenset[Reference], ...] = ()
+    location_identifier: tuple[frozenset[HsaId], ...] = ()
+    practitioner_identifier: tuple[frozenset[HsaId], ...] = ()
+    location_name: Ids = ()
+    location_name_contains: Ids = ()
+    healthcare_service_name: Ids = ()
+    healthcare_service_name_contains: Ids = ()
+    practitioner_name: Ids = ()
+    practitioner_name_contains: Ids = ()
     near: tuple[tuple[Nearness, ...], ...] = ()
     organization: Ids = ()
     source: Ids = ()
@@ -217,103 +158,6 @@ class SlotQuery:
     include: tuple[Include, ...] = ()
     include_iterate: tuple[Include, ...] = ()
     cursor: SlotCursor | None = None
-
-
-def cursor_behind(page: SlotPage) -> str | None:
-    """Return the cursor of the next page; None for the last page."""
-    if page.next_after is None:
-        return None
-    after = cursor_text(page.next_after.text)
-    if page.next_shown is None:
-        return after
-    return f"{after}.{page.next_shown.text}"
-
-
-class ScheduleActorParameter(Parameter[tuple[frozenset[Reference], ...]]):
-    """`schedule.actor`: groups of references to actors of schedules, as `Type/id`."""
-
-    type = "reference"
-    has_references = True
-
-    def read(self, texts: list[str]) -> tuple[frozenset[Reference], ...]:
-        """Return the references: of each group one has to fit."""
-        return tuple(
-            frozenset(map(_actor, map(unescaped, alternatives(text)))) for text in texts
-        )
-
-
-def _actor(text: str) -> Reference:
-    with suppress(ValueError):
-        # `understand` has made this server's absolute references relative.
-        reference = Reference.parse(text, None)
-        if reference.type in ACTOR_TYPES:
-            return reference
-    raise ValidationError(
-        "expected a reference to this server, as Type/id, with one of the types"
-        f" {', '.join(ACTOR_TYPES)}; or name the type: schedule.actor:Location"
-    )
-
-
-class NarrowerParameter(TokenParameter):
-    """
-    `service-type:below`: groups of codes with those below them.
-
-    Attributes:
-        terminology: Knows those; None where no codes are known.
-    """
-
-    terminology: Terminology | None = None
-
-    def read(self, texts: list[str]) -> Tokens:
-        """Return the codes; a unit's own have none below them."""
-        return tuple(
-            tuple(dict.fromkeys(each for token in group for each in self._kinds(token)))
-            for group in super().read(texts)
-        )
-
-    def _kinds(self, token: Token) -> Iterator[Token]:
-        yield token
-        of_snomed_ct = token.code is not None and token.system in (None, SNOMED_CT)
-        if self.terminology is not None and token.code is not None and of_snomed_ct:
-            for code in sorted(self.terminology.kinds_of(token.code)):
-                yield Token(SNOMED_CT, code)
-
-
-class ValueSetParameter(Parameter[Tokens]):
-    """
-    `service-type:in`: groups of value sets, each by its canonical or as `ValueSet/id`.
-
-    Attributes:
-        terminology: Has the value sets; None where there is none.
-    """
-
-    type = "uri"
-    has_references = True
-    terminology: Terminology | None = None
-
-    def read(self, texts: list[str]) -> Tokens:
-        """Return the codes of the value sets: one of each group has to fit."""
-        return tuple(
-            tuple(
-                dict.fromkeys(
-                    token
-                    for canonical in alternatives(text)
-                    for token in self._codes(unescaped(canonical))
-                )
-            )
-            for text in texts
-        )
-
-    def _codes(self, canonical: str) -> list[Token]:
-        members = None
-        if self.terminology is not None:
-            members = self.terminology.members_of(canonical)
-        if members is None:
-            raise ValidationError(
-                "this server has no such ValueSet with codes of time types; see"
-                " /ValueSet for those that it has"
-            )
-        return [Token(each.system, each.concept.code) for each in members]
 
 
 class SlotSearchSchema(SearchSchema[SlotQuery]):
@@ -387,13 +231,13 @@ class SlotSearchSchema(SearchSchema[SlotQuery]):
     )
     no_end = MissingParameter(data_key="end:missing")
     status = TokenParameter(
-        codes=_STATUSES,
+        codes=STATUSES,
         system=SLOT_STATUS,
         definition=f"{_R4}Slot-status",
         documentation="Only free slots are found.",
     )
     status_not = TokenParameter(
-        data_key="status:not", codes=_STATUSES, system=SLOT_STATUS
+        data_key="status:not", codes=STATUSES, system=SLOT_STATUS
     )
     no_status = MissingParameter(data_key="status:missing")
     schedule = ReferenceParameter(target="Schedule", definition=f"{_R4}Slot-schedule")
@@ -425,6 +269,40 @@ class SlotSearchSchema(SearchSchema[SlotQuery]):
             "A unit, a unit's time type, a member of staff or one at one unit, as"
             " Type/id; values of several types are alternatives."
         ),
+    )
+    location_identifier = HsaIdParameter(
+        data_key="schedule.actor:Location.identifier",
+        definition=f"{_R4}Location-identifier",
+        documentation="The unit, by its HSA-id.",
+    )
+    practitioner_identifier = HsaIdParameter(
+        data_key="schedule.actor:Practitioner.identifier",
+        definition=f"{_R4}Practitioner-identifier",
+        documentation="A member of staff, by HSA-id.",
+    )
+    location_name = NameParameter(
+        data_key="schedule.actor:Location.name",
+        definition=f"{_R4}Location-name",
+        documentation="The beginning of the unit's name, in any case.",
+    )
+    location_name_contains = NameParameter(
+        data_key="schedule.actor:Location.name:contains"
+    )
+    healthcare_service_name = NameParameter(
+        data_key="schedule.actor:HealthcareService.name",
+        definition=f"{_R4}HealthcareService-name",
+        documentation="The beginning of what the unit calls its time type.",
+    )
+    healthcare_service_name_contains = NameParameter(
+        data_key="schedule.actor:HealthcareService.name:contains"
+    )
+    practitioner_name = NameParameter(
+        data_key="schedule.actor:Practitioner.name",
+        definition=f"{_R4}Practitioner-name",
+        documentation="The beginning of a part of the name of a member of staff.",
+    )
+    practitioner_name_contains = NameParameter(
+        data_key="schedule.actor:Practitioner.name:contains"
     )
     near = NearParameter(
         data_key="schedule.actor:Location.near",
@@ -473,106 +351,6 @@ class SlotSearchSchema(SearchSchema[SlotQuery]):
     cursor = Opaque(data_key="_cursor", read=SlotCursor.parse)
 
 
-def slot_criteria(
-    query: SlotQuery, vocabulary: Vocabulary, snapshot: Snapshot
-) -> SlotCriteria:
-    """
-    Return the criteria of a search for slots.
-
-    Args:
-        query: The values.
-        vocabulary: Our canonicals.
-        snapshot: Who has which role at a unit.
-    """
-    return SlotCriteria(
-        selector=Selector(
-            time_types=time_type_criteria(
-                (
-                    *query.service_type,
-                    *query.service_type_below,
-                    *query.service_type_in,
-                ),
-                vocabulary,
-            ),
-            other_time_types=time_type_criteria(
-                (*query.service_type_not, *query.service_type_not_in), vocabulary
-            ),
-            units=units_from_ids(query.location),
-            offerings=query.healthcare_service,
-            schedules=query.schedule,
-            performers=units_from_ids(query.practitioner),
-            actors=_actors(query, snapshot),
-            organizations=units_from_ids(query.organization),
-            sources=sources_from_uris(query.source, vocabulary),
-            near=query.near,
-        ),
-        start=query.start.start,
-        before=query.start.before,
-        ends_from=query.end.start,
-        ends_before=query.end.before,
-        times=_times(query),
-        hours=_hours(query),
-        descending=query.sort == "-start",
-        count=query.count,
-        after=None if query.cursor is None else query.cursor.after,
-        first_per_unit=query.first_per is not None,
-        shown=None if query.cursor is None else query.cursor.shown,
-        counted=query.total != "none",
-    )
-
-
-def statuses_of(query: SlotQuery) -> Tokens:
-    """Return the statuses to find; R4's `:not` stands for all others."""
-    if not query.status_not:
-        return query.status
-    others = (
-        tuple(
-            Token(None, status)
-            for status in _STATUSES
-            if status not in {token.code for token in group}
-        )
-        for group in query.status_not
-    )
-    return (*query.status, *others)
-
-
-def _times(query: SlotQuery) -> frozenset[TimeslotToken] | None:
-    """Return the only times to find: none where an element that all have is missing."""
-    absent = (
-        *(query.no_service_type, query.no_start, query.no_end),
-        *(query.no_status, query.no_schedule),
-    )
-    if any(absent):
-        return frozenset()
-    if not query.id:
-        return None
-    return frozenset.intersection(
-        *(
-            frozenset(
-                time for token in group if (time := _timeslot(token.code)) is not None
-            )
-            for group in query.id
-        )
-    )
-
-
-def _timeslot(text: str | None) -> TimeslotToken | None:
-    try:
-        return TimeslotToken.parse(text or "")
-    except ValueError:
-        return None
-
-
-def _hours(query: SlotQuery) -> WeeklyHours | None:
-    if query.time_of_day is None and not query.day_of_week:
-        return None
-    days = ALL_DAYS.intersection(
-        *({DAYS.index(token.code) for token in group} for group in query.day_of_week)
-    )
-    minutes = ALL_MINUTES if query.time_of_day is None else query.time_of_day
-    return WeeklyHours(minutes=minutes, days=days)
-
-
 def time_type_criteria(
     groups: tuple[tuple[Token, ...], ...], vocabulary: Vocabulary
 ) -> tuple[tuple[TimeTypeCriterion, ...], ...]:
@@ -587,53 +365,9 @@ def time_type_criteria(
     )
 
 
-def _actors(query: SlotQuery, snapshot: Snapshot) -> tuple[Actors, ...]:
-    if not (query.actor or query.practitioner_role):
-        return ()
-    groups = [
-        *query.actor,
-        *(
-            frozenset(Reference(type="PractitionerRole", id=each) for each in group)
-            for group in query.practitioner_role
-        ),
-    ]
-    return tuple(actors_from_references(group, snapshot) for group in groups)
-
-
-def actors_from_references(
-    references: Iterable[Reference], snapshot: Snapshot
-) -> Actors:
-    """
-    Return the actors that references of some of `ACTOR_TYPES` name.
-
-    Args:
-        references: The references.
-        snapshot: Who has which role at a unit.
-    """
-    ids: dict[str, set[str]] = {kind: set() for kind in ACTOR_TYPES}
-    for reference in references:
-        ids[reference.type].add(reference.id)
-    return Actors(
-        units=_hsa_ids(ids["Location"]),
-        offerings=frozenset(ids["HealthcareService"]),
-        performers=_hsa_ids(ids["Practitioner"]),
-        roles=frozenset(
-            (unit, performer)
-            for unit in set(map(unit_of_practitioner_role, ids["PractitionerRole"]))
-            if unit is not None
-            for performer in snapshot.staff_of_unit(unit)
-            if practitioner_role_id(unit, performer) in ids["PractitionerRole"]
-        ),
-    )
-
-
 def units_from_ids(groups: tuple[frozenset[str], ...]) -> tuple[frozenset[HsaId], ...]:
     """Return the units of ids of Location; other ids give none."""
-    return tuple(map(_hsa_ids, groups))
-
-
-def _hsa_ids(texts: Iterable[str]) -> frozenset[HsaId]:
-    return frozenset(unit for text in texts if (unit := _unit(text)) is not None)
+    return tuple(map(hsa_ids, groups))
 
 
 def _time_type_criterion(
@@ -646,10 +380,3 @@ def _time_type_criterion(
         return [SharedTimeType(token.code), OwnTimeType(None, own_id)]
     unit = vocabulary.unit_of_time_types(token.system)
     return [OwnTimeType(unit, own_id)] if unit else []
-
-
-def _unit(text: str) -> HsaId | None:
-    try:
-        return HsaId(text)
-    except ValueError:
-        return None

@@ -188,7 +188,7 @@ def test_any_count_is_taken_or_refused(
         *("_content", "_security", "_contained", "_list"),
         *("start:text", "service-type:above", "schedule:Location", "patient"),
         "_type",
-        "schedule.actor:Location.name",
+        "schedule.actor:Location.type",
     ],
 )
 def test_a_parameter_that_is_not_supported_is_refused_by_name(

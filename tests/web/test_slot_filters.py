@@ -315,6 +315,80 @@ def test_slots_of_an_actor_of_any_type(
         assert ids_in(search(client, (name, value))) == typed, name
 
 
+def resource(client: FlaskClient, reference: str) -> dict[str, Any]:
+    """Return a resource of this server."""
+    response = client.get(f"/fhir/{reference}")
+    assert response.status_code == 200
+    found: dict[str, Any] | None = response.json
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("kind", ["Location", "Practitioner"])
+@pytest.mark.parametrize(
+    "system", ["", "urn:oid:1.2.752.29.4.19|", "urn:oid:1.2.752.129.2.1.4.1|"]
+)
+def test_slots_by_the_identifier_of_an_actor(
+    client: FlaskClient, actors: dict[str, str], kind: str, system: str
+) -> None:
+    """An HSA-id is found in any case, alone and after its system."""
+    name = f"schedule.actor:{kind}.identifier"
+
+    expected = ids_in(search(client, (f"schedule.actor:{kind}", actors[kind])))
+    for identifier in (actors[kind], actors[kind].lower()):
+        assert ids_in(search(client, (name, f"{system}{identifier}"))) == expected
+    assert expected
+
+
+@pytest.mark.parametrize("kind", ["HealthcareService", "Location", "Practitioner"])
+def test_slots_by_the_name_of_an_actor(
+    client: FlaskClient, actors: dict[str, str], kind: str
+) -> None:
+    """A name is found by its beginning, or with :contains by any part, in any case."""
+    shown = resource(client, f"{kind}/{actors[kind]}")["name"]
+    name = (
+        shown if isinstance(shown, str) else shown[0].get("text") or shown[0]["family"]
+    )
+    plain = name.upper().translate(str.maketrans("ÅÄÖ", "AAO"))
+
+    at_unit = ("schedule.actor:Location", actors["Location"])
+    chain = f"schedule.actor:{kind}.name"
+    by_id = [
+        slot["id"]
+        for slot in slots(client, at_unit, (f"schedule.actor:{kind}", actors[kind]))
+    ]
+    for parameter, value in ((chain, name), (chain, plain)):
+        assert [slot["id"] for slot in slots(client, at_unit, (parameter, value))] == (
+            by_id
+        )
+    for parameter, value in ((chain, name[:4]), (f"{chain}:contains", name[2:5])):
+        found = {slot["id"] for slot in slots(client, at_unit, (parameter, value))}
+        assert found >= set(by_id)
+    assert ids_in(search(client, (chain, name[1:]))) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [
+        (
+            "schedule.actor:Location.identifier",
+            "urn:oid:1.2.752.29.4.19|",
+            "expected an HSA-id, with or without urn:oid:1.2.752.29.4.19|",
+        ),
+        ("schedule.actor:Location.name", " ", "expected a name, or its beginning"),
+    ],
+)
+def test_a_name_or_identifier_without_one_is_refused(
+    client: FlaskClient, name: str, value: str, fault: str
+) -> None:
+    """A system alone, or blanks, find nobody in particular: 400."""
+    assert_outcome(
+        client.get("/fhir/Slot", query_string=[(name, value)]),
+        400,
+        issue("value", f"{name}: {fault}.", location=f"http.{name}"),
+    )
+
+
 def test_actors_of_two_types_are_alternatives(
     client: FlaskClient, actors: dict[str, str]
 ) -> None:
@@ -356,6 +430,10 @@ def test_an_actor_without_its_type_is_refused(client: FlaskClient, value: str) -
     [
         ("schedule.actor", "Location/SE1-1"),
         ("schedule.actor:PractitionerRole", "SE1-1.aaaaaaaa"),
+        ("schedule.actor:Practitioner.identifier", "SE1-1"),
+        ("schedule.actor:Location.identifier", "SE1-1"),
+        ("schedule.actor:Location.name:contains", "no such name"),
+        ("schedule.actor:Practitioner.name", "no such name"),
     ],
 )
 def test_an_unknown_actor_is_named(client: FlaskClient, name: str, value: str) -> None:

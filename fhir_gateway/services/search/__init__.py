@@ -14,6 +14,7 @@ Search: free times from memory, and from live sources.
     offering_index       the directory by number, to narrow a search
     first_times          the earliest time of each unit
     slot_criteria        what a client looks for
+    schedule_actor       which actors schedules have, by id or by name
     slot_selection       what a selector chooses in a snapshot
     selection_cache      selections that came before
     slot_search          finds the times

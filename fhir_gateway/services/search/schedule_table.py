@@ -7,7 +7,7 @@ its token on request.
 """
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -140,6 +140,14 @@ class ScheduleTable:
     def of_performer(self, performer: HsaId) -> Sequence[int]:
         """Return the numbers of the schedules of a member of staff."""
         return self._by_performer.get(performer, ())
+
+    def staff(self) -> Iterator[tuple[HsaId, str | None]]:
+        """Yield each member of staff who has a schedule, with each name on them."""
+        # A copy: another thread may add.
+        for actor in tuple(self._actors):
+            hsa_id = None if actor.performer is None else actor.performer.hsa_id
+            if hsa_id is not None:
+                yield hsa_id, actor.performer_name
 
     def of_unit(self, unit: HsaId) -> Sequence[int]:
         """Return the numbers of a unit's schedules."""

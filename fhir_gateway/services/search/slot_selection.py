@@ -2,9 +2,9 @@
 What a selector chooses in a snapshot: time types, segments and schedules.
 """
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 import numpy as np
@@ -15,11 +15,20 @@ from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.source import SourceOutcome
 from fhir_gateway.model.timeslot import time_type_of_schedule, unit_of_time_type
 from fhir_gateway.services.search.offering_index import Numbers, OfferingIndex
+from fhir_gateway.services.search.schedule_actor import (
+    Actors,
+    Named,
+    NameOf,
+    actors_named,
+    numbered,
+    offerings_of_actors,
+    schedules_of_staff,
+    whole_offerings,
+)
 from fhir_gateway.services.search.snapshot import Segment, Snapshot
 
 __all__ = [
     "NO_NUMBERS",
-    "Actors",
     "Availability",
     "OwnTimeType",
     "Selection",
@@ -58,29 +67,6 @@ TimeTypeCriterion = SharedTimeType | OwnTimeType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Actors:
-    """
-    The actors of schedules; a schedule with one of all these fits.
-
-    Attributes:
-        units: HSA-ids of units.
-        offerings: Tokens of units' time types.
-        performers: HSA-ids of staff.
-        roles: A unit, and a member of its staff, by HSA-id.
-    """
-
-    units: frozenset[HsaId] = frozenset()
-    offerings: frozenset[str] = frozenset()
-    performers: frozenset[HsaId] = frozenset()
-    roles: frozenset[tuple[HsaId, HsaId]] = frozenset()
-
-    @property
-    def has_staff(self) -> bool:
-        """Return whether not all schedules of a time type may fit."""
-        return bool(self.performers or self.roles)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Selector:
     """
     What narrows a search; an empty attribute does not.
@@ -93,6 +79,7 @@ class Selector:
         schedules: Groups of schedules' tokens, likewise.
         performers: Groups of HSA-ids of staff, likewise.
         actors: Groups of actors that a schedule may have, likewise.
+        named: Groups of names of actors, likewise.
         organizations: Groups of HSA-ids of care providers, likewise.
         sources: Groups of sources, likewise.
         near: Groups of places that the unit lies near, likewise.
@@ -105,9 +92,19 @@ class Selector:
     schedules: tuple[frozenset[str], ...] = ()
     performers: tuple[frozenset[HsaId], ...] = ()
     actors: tuple[Actors, ...] = ()
+    named: tuple[Named, ...] = ()
     organizations: tuple[frozenset[HsaId], ...] = ()
     sources: tuple[frozenset[SourceName], ...] = ()
     near: tuple[tuple[Nearness, ...], ...] = ()
+
+    @property
+    def is_by_staff(self) -> bool:
+        """Return whether it depends on who is known of the staff."""
+        return bool(
+            self.performers
+            or any(actors.has_staff for actors in self.actors)
+            or any(each.kind is NameOf.PERFORMER for each in self.named)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +168,9 @@ class Selection:
 
 def select(snapshot: Snapshot, selector: Selector) -> Selection:
     """Return what a selector chooses."""
+    if selector.named:
+        actors = (actors_named(snapshot, each) for each in selector.named)
+        selector = replace(selector, actors=(*selector.actors, *actors))
     numbers = _offerings(snapshot, selector)
     named = _named_schedules(snapshot, selector)
     parts = _parts(snapshot, numbers, is_narrowed=named is not None)
@@ -216,7 +216,8 @@ def unknown_parts(snapshot: Snapshot, selector: Selector) -> tuple[str, ...]:
             who in directory.performers or len(schedules.of_performer(who)) > 0
             for who in group
         ),
-        "actors": lambda group: len(_offerings_of_actors(snapshot, group)) > 0,
+        "actors": lambda group: len(offerings_of_actors(snapshot, group)) > 0,
+        "named": lambda named: actors_named(snapshot, named) != Actors(),
         "organizations": any_in(directory.providers),
     }
     return tuple(
@@ -239,12 +240,12 @@ def _offerings(snapshot: Snapshot, selector: Selector) -> Numbers:
     for places in selector.near:
         numbers = index.near(numbers, places)
     for tokens in selector.offerings:
-        numbers = np.intersect1d(numbers, _numbered(index, tokens))
+        numbers = np.intersect1d(numbers, numbered(index, tokens))
     for tokens in selector.schedules:
         of_tokens = set(map(time_type_of_schedule, tokens))
-        numbers = np.intersect1d(numbers, _numbered(index, of_tokens))
+        numbers = np.intersect1d(numbers, numbered(index, of_tokens))
     for actors in selector.actors:
-        numbers = np.intersect1d(numbers, _offerings_of_actors(snapshot, actors))
+        numbers = np.intersect1d(numbers, offerings_of_actors(snapshot, actors))
     return numbers
 
 
@@ -259,37 +260,6 @@ def _of_time_types(index: OfferingIndex, selector: Selector) -> Numbers:
     for group in selector.other_time_types:
         numbers = np.setdiff1d(numbers, _that_mean(index, group))
     return numbers
-
-
-def _offerings_of_actors(snapshot: Snapshot, actors: Actors) -> Numbers:
-    """Return the time types with a schedule of one of the actors."""
-    whole = _whole_offerings(snapshot.index, actors)
-    if not actors.has_staff:
-        return whole
-    schedules = [
-        number
-        for number in _schedules_of_staff(snapshot, actors)
-        if number < snapshot.known_schedules
-    ]
-    of_staff = snapshot.schedules.offering[schedules]
-    return np.union1d(whole, np.intersect1d(of_staff, snapshot.index.all))
-
-
-def _whole_offerings(index: OfferingIndex, actors: Actors) -> Numbers:
-    """Return the time types of which all schedules are of one of the actors."""
-    at_units = index.at_units(index.all, actors.units)
-    return np.union1d(at_units, _numbered(index, actors.offerings))
-
-
-def _schedules_of_staff(snapshot: Snapshot, actors: Actors) -> Iterator[int]:
-    """Yield the schedules of staff, of which a unit's or time type's are no part."""
-    schedules = snapshot.schedules
-    for who in actors.performers:
-        yield from schedules.of_performer(who)
-    for unit, who in actors.roles:
-        for number in schedules.of_performer(who):
-            if schedules.unit(number) == unit:
-                yield number
 
 
 def _lacking(index: OfferingIndex, selector: Selector) -> frozenset[HsaId]:
@@ -325,8 +295,8 @@ def _named_schedules(
             len(chosen), (each for who in staff for each in schedules.of_performer(who))
         )
     for actors in narrowing:
-        whole = schedules.mask_of(_whole_offerings(snapshot.index, actors))
-        of_staff = _mask(len(chosen), _schedules_of_staff(snapshot, actors))
+        whole = schedules.mask_of(whole_offerings(snapshot.index, actors))
+        of_staff = _mask(len(chosen), schedules_of_staff(snapshot, actors))
         chosen &= whole[: len(chosen)] | of_staff
     return chosen
 
@@ -370,13 +340,6 @@ def _that_mean(index: OfferingIndex, group: tuple[TimeTypeCriterion, ...]) -> Nu
     if len(found) == 1:
         return found[0]
     return np.unique(np.concatenate(found)) if found else NO_NUMBERS
-
-
-def _numbered(index: OfferingIndex, tokens: Iterable[str]) -> Numbers:
-    return np.array(
-        [number for token in tokens if (number := index.number(token)) is not None],
-        dtype=np.int32,
-    )
 
 
 def _units_asked_for(selector: Selector) -> frozenset[HsaId] | None:

@@ -56,13 +56,13 @@ from fhir_gateway.web.partial_answer import check_completeness, heeded_preferenc
 from fhir_gateway.web.personal_text import has_personal_number
 from fhir_gateway.web.proposal import Proposals
 from fhir_gateway.web.slot import with_lacking_staff, with_unknown
-from fhir_gateway.web.slot_query import (
+from fhir_gateway.web.slot_criteria import (
     PARAMETERS,
-    SlotSearchSchema,
     actors_from_references,
-    cursor_behind,
     slot_criteria,
 )
+from fhir_gateway.web.slot_cursor import cursor_behind
+from fhir_gateway.web.slot_query import SlotSearchSchema
 
 __all__ = ["Find"]
 

@@ -16,9 +16,9 @@ from fhir_gateway.model.timekeeping import STOCKHOLM
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.model.weekly_hours import WeeklyHours
 from fhir_gateway.services.search.first_times import ShownUnits
+from fhir_gateway.services.search.schedule_actor import Actors
 from fhir_gateway.services.search.slot_columns import schedule_rank
 from fhir_gateway.services.search.slot_selection import (
-    Actors,
     OwnTimeType,
     SharedTimeType,
 )

@@ -35,6 +35,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir_gateway.model import scheduling
+from fhir_gateway.model.care_unit import Performer
 from fhir_gateway.model.ids import HsaId, ResourceId
 from fhir_gateway.model.loss import Loss
 from fhir_gateway.model.source import Source, SourceOutcome, SourceProblem
@@ -46,12 +47,12 @@ from fhir_gateway.model.timeslot import (
     time_type_token,
 )
 from fhir_gateway.model.weekly_hours import WeeklyHours
+from fhir_gateway.services.search.schedule_actor import Actors, Named, NameOf
 from fhir_gateway.services.search.search_page import SlotPage
 from fhir_gateway.services.search.slot_columns import schedule_rank
 from fhir_gateway.services.search.slot_criteria import SlotCriteria
 from fhir_gateway.services.search.slot_search import SlotSearch
 from fhir_gateway.services.search.slot_selection import (
-    Actors,
     OwnTimeType,
     Selector,
     SharedTimeType,
@@ -405,6 +406,57 @@ def test_actors_of_several_kinds_are_alternatives(
             for each in varied.page(actors=tuple(groups)).found
         }
     )
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        pytest.param((NameOf.UNIT, {"vårdcentralen ö"}, False), [2, 5], id="a unit"),
+        pytest.param((NameOf.UNIT, {"VARDCENTRALEN O"}, False), [2, 5], id="folded"),
+        pytest.param((NameOf.UNIT, {"ostra"}, False), [], id="not its beginning"),
+        pytest.param((NameOf.UNIT, {"ostra"}, True), [2, 5], id="a part"),
+        pytest.param((NameOf.OFFERING, {"cov", "x"}, False), [4, 5], id="a time type"),
+        pytest.param((NameOf.OFFERING, {"ovid"}, True), [4, 5], id="a part of one"),
+        pytest.param((NameOf.PERFORMER, {"eva"}, False), [1, 4], id="a given name"),
+        pytest.param((NameOf.PERFORMER, {"ström"}, False), [1, 4], id="a family name"),
+        pytest.param((NameOf.PERFORMER, {"trom"}, True), [1, 4], id="a part of it"),
+        pytest.param((NameOf.PERFORMER, {"sköt"}, False), [2], id="a displayed name"),
+        pytest.param((NameOf.PERFORMER, {"nobody"}, False), [], id="nobody"),
+    ],
+)
+def test_actors_are_found_by_their_names(
+    named: tuple[NameOf, set[str], bool], expected: list[float]
+) -> None:
+    """A name is found by its beginning or a part, in any case, without accents too."""
+    world = World(
+        sources=(
+            source(units=(unit(), unit(OTHER_UNIT, name="Vårdcentralen Östra"))),
+            southern_source(),
+        )
+    )
+    both = [(VISIT, "Besök"), (COVID, "Covid")]
+    world.store.put_catalogue(
+        catalogue(
+            {UNIT: both, OTHER_UNIT: both},
+            performers={
+                EVA: Performer(hsa_id=EVA, first_name="Eva", last_name="Ström")
+            },
+        )
+    )
+    world.lists(timeslot(1, of=schedule(performer=EVA)))
+    world.lists(
+        timeslot(
+            2, of=schedule(OTHER_UNIT, performer=BO, performer_name="Bo Sköterska")
+        )
+    )
+    world.lists(timeslot(4, of=schedule(time_type=COVID, performer=EVA)))
+    world.lists(timeslot(5, of=schedule(OTHER_UNIT, COVID)))
+    kind, texts, anywhere = named
+
+    group = Named(kind=kind, texts=frozenset(texts), anywhere=anywhere)
+    assert world.hours(named=(group,)) == expected
+    unknown = world.search.unknown_parts(Selector(named=(group,)))
+    assert unknown == (() if expected else ("named",))
 
 
 def test_unknown_actors_are_named(varied: World) -> None:
