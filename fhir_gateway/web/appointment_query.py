@@ -2,6 +2,7 @@
 The parameters of a search for appointments, and which appointments fit them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -56,6 +57,7 @@ __all__ = [
     "fits",
     "has_values",
     "named_resident",
+    "page_of",
     "sort_key",
 ]
 
@@ -303,3 +305,25 @@ def named_resident(query: AppointmentQuery) -> PersonalIdentityNumber | None:
             kind=ProblemKind.MALFORMED,
         )
     return min(given, default=None, key=str)
+
+
+def page_of(
+    fitting: Sequence[tuple[ManagedBooking, Resource]], query: AppointmentQuery
+) -> tuple[list[Resource], ManagedBooking | None]:
+    """Return a page, and its last booking where others follow."""
+    after = fitting
+    if query.cursor is not None:
+        place = query.cursor.start, query.cursor.id
+        after = [
+            pair
+            for pair in fitting
+            if (
+                sort_key(pair[0]) < place
+                if query.sort == "-date"
+                else sort_key(pair[0]) > place
+            )
+        ]
+    page = after if query.count is None else after[: query.count]
+    has_more = len(page) < len(after)
+    last = page[-1][0] if page and has_more else None
+    return [resource for _, resource in page], last

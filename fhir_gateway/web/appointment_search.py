@@ -54,6 +54,7 @@ from fhir_gateway.web.appointment_query import (
     fits,
     has_values,
     named_resident,
+    page_of,
     sort_key,
 )
 from fhir_gateway.web.appointment_view import AppointmentView
@@ -147,7 +148,7 @@ class AppointmentSearch:
         _refuse_personal_values(understood)
         found = self._found(query)
         fitting = self._fitting(found.bookings, query)
-        page, last = _page(fitting, query)
+        page, last = page_of(fitting, query)
         unfound = [_NEVER_FOUND] if names_others(query.status, _FOUND) else []
         is_whole = found.is_whole and not unfound and query.total != "none"
         base_url = self._gateway.base_url
@@ -317,28 +318,6 @@ class AppointmentSearch:
             Entry(resource, Mode.INCLUDE)
             for resource in self._lookup.included(references, (), query.include_iterate)
         ]
-
-
-def _page(
-    fitting: Sequence[tuple[ManagedBooking, Resource]], query: AppointmentQuery
-) -> tuple[list[Resource], ManagedBooking | None]:
-    """Return a page, and its last booking where others follow."""
-    after = fitting
-    if query.cursor is not None:
-        place = query.cursor.start, query.cursor.id
-        after = [
-            pair
-            for pair in fitting
-            if (
-                sort_key(pair[0]) < place
-                if query.sort == "-date"
-                else sort_key(pair[0]) > place
-            )
-        ]
-    page = after if query.count is None else after[: query.count]
-    has_more = len(page) < len(after)
-    last = page[-1][0] if page and has_more else None
-    return [resource for _, resource in page], last
 
 
 def _may_name_somebody() -> bool:
