@@ -18,7 +18,7 @@ from fhir_gateway.fhir.outcome import (
 )
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.source import SourceOutcome, SourceProblem
-from fhir_gateway.web.exchange import preferences
+from fhir_gateway.web.exchange import Preferences, preferences
 
 __all__ = ["check_completeness", "heeded_preferences"]
 
@@ -34,7 +34,9 @@ _REFUSED: Final = Issue(
 )
 
 
-def check_completeness(outcomes: Iterable[SourceOutcome]) -> None:
+def check_completeness(
+    outcomes: Iterable[SourceOutcome], preferred: Preferences | None = None
+) -> None:
     """
     Refuse a partial answer, if the client prefers none.
 
@@ -42,11 +44,12 @@ def check_completeness(outcomes: Iterable[SourceOutcome]) -> None:
 
     Args:
         outcomes: What is missing from the answer.
+        preferred: The client's preferences, where they are known already.
 
     Raises:
         Problem: 503; it names each missing part.
     """
-    if not preferences().refuses_partial:
+    if not (preferred or preferences()).refuses_partial:
         return
     missing = [
         replace(issue_from_source_outcome(each), severity=Severity.ERROR)
@@ -61,14 +64,17 @@ def check_completeness(outcomes: Iterable[SourceOutcome]) -> None:
         )
 
 
-def heeded_preferences(*, is_live: bool = True) -> dict[str, str]:
+def heeded_preferences(
+    preferred: Preferences | None = None, *, is_live: bool = True
+) -> dict[str, str]:
     """
     Return the header that says which preferences a search has heeded.
 
     Args:
+        preferred: The client's preferences, where they are known already.
         is_live: The search ends within `wait=`.
     """
-    heeded = preferences().of_search
+    heeded = (preferred or preferences()).of_search
     if not is_live:
         heeded = ", ".join(
             each for each in heeded.split(", ") if not each.startswith("wait=")

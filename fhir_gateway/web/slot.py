@@ -7,6 +7,7 @@ The search answers "who offers the earliest time?" over all sources in one call.
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
 from flask import Response, request
@@ -120,15 +121,19 @@ class _Search:
     def answer(self) -> Response:
         """Answer the present request."""
         understood = understood_search(self._schema, self._gateway.base_url)
+        preferred = preferences()
+        headers = heeded_preferences(preferred)
         cache_key = _cache_key(understood)
         cached = None if cache_key is None else self._cache.get(cache_key)
         if cached is not None:
-            check_completeness(cached.outcomes)
-            return _not_modified(cached.etag) or _respond(cached.etag, cached.body)
-        page, issues = self._page(understood)
-        check_completeness(page.outcomes)
+            check_completeness(cached.outcomes, preferred)
+            return _not_modified(cached.etag, headers) or _respond(
+                cached.etag, cached.body, headers
+            )
+        page, issues = self._page(understood, preferred.wait)
+        check_completeness(page.outcomes, preferred)
         etag = _etag(page, understood)
-        not_modified = _not_modified(etag)
+        not_modified = _not_modified(etag, headers)
         if not_modified is not None:
             return not_modified
         body = self._render(page, understood, issues)
@@ -144,15 +149,16 @@ class _Search:
                     outcomes=page.outcomes,
                 ),
             )
-        return _respond(etag, body)
+        return _respond(etag, body, headers)
 
-    def _page(self, understood: Understood[SlotQuery]) -> tuple[SlotPage, list[Issue]]:
+    def _page(
+        self, understood: Understood[SlotQuery], wait: timedelta | None
+    ) -> tuple[SlotPage, list[Issue]]:
         """Return the page, and the issues to report with it."""
         search = self._gateway.slot_search
         criteria = slot_criteria(
             understood.query, self._gateway.vocabulary, search.snapshot
         )
-        wait = preferences().wait
         if wait is not None:
             criteria = replace(criteria, live_within=wait)
         page = search.search(criteria)
@@ -303,21 +309,17 @@ def _etag(page: SlotPage, understood: Understood[SlotQuery]) -> str:
     return digest.hexdigest()
 
 
-def _not_modified(etag: str) -> Response | None:
+def _not_modified(etag: str, headers: dict[str, str]) -> Response | None:
     """Return the answer 304 to a client that has the current page, else None."""
     known = if_none_match()
     if known is None or not known.has(etag):
         return None
-    return Response(status=304, headers=_headers(etag))
+    return Response(status=304, headers=_headers(etag, headers))
 
 
-def _respond(etag: str, body: bytes) -> Response:
-    return rendered_response(body, headers=_headers(etag))
+def _respond(etag: str, body: bytes, headers: dict[str, str]) -> Response:
+    return rendered_response(body, headers=_headers(etag, headers))
 
 
-def _headers(etag: str) -> dict[str, str]:
-    return {
-        "ETag": f'W/"{etag}"',
-        "Cache-Control": "no-cache",
-        **heeded_preferences(),
-    }
+def _headers(etag: str, headers: dict[str, str]) -> dict[str, str]:
+    return {"ETag": f'W/"{etag}"', "Cache-Control": "no-cache", **headers}
