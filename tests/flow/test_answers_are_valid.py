@@ -34,6 +34,7 @@ from web.dialects import (
 )
 from web.running import REGIONS, OtherPrograms, Sandbox, fill
 
+from fhir_gateway.fhir.resource_xml import xml_from_resource
 from fhir_gateway.sandbox.server import SandboxServer
 
 # One process of each validator, and one collection, serve all of these tests.
@@ -410,6 +411,24 @@ def test_hl7s_validator_accepts_every_answer(
 ) -> None:
     """HL7's own validator finds no error, and no warning of a kind not accepted."""
     assert refused(hl7, collected) == []
+
+
+def test_hl7s_validator_accepts_the_xml_of_each_kind(
+    collected: Collected, hl7: Hl7Validator, tmp_path: Path
+) -> None:
+    """It finds nothing in the XML of an answer of each status and kind of content."""
+    kinds = {}
+    for path in sorted(collected.folder.glob("*.json")):
+        resource = json.loads(path.read_bytes())
+        content = frozenset(
+            each.get("resource", {}).get("resourceType")
+            for each in resource.get("entry", ())
+        )
+        kinds[path.stem[-3:], resource["resourceType"], content] = resource
+    for number, resource in enumerate(kinds.values()):
+        (tmp_path / f"{number}.xml").write_bytes(xml_from_resource(resource))
+
+    assert refused(hl7, Collected(tmp_path, len(kinds))) == []
 
 
 def test_an_answer_with_sources_missing_is_valid(

@@ -11,6 +11,7 @@ import pytest
 from hl7_validator import ACCEPTED_WARNINGS, Hl7Validator
 
 from fhir_gateway.fhir.implementation_guide import package
+from fhir_gateway.fhir.resource_xml import xml_from_resource
 from fhir_gateway.fhir.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.xdist_group("validators")
@@ -29,6 +30,22 @@ def test_everything_in_profiles_is_valid(hl7: Hl7Validator) -> None:
     count, messages = hl7.messages(PROFILES)
 
     assert count == len(list(PROFILES.rglob("*.json")))
+    assert [each for each in messages if each.is_error] == []
+    assert {each.kind for each in messages} <= ACCEPTED_WARNINGS
+
+
+def test_the_xml_of_everything_in_profiles_is_valid(
+    hl7: Hl7Validator, tmp_path: Path
+) -> None:
+    """It reads our XML of every definition and example, and finds nothing new."""
+    paths = list(PROFILES.rglob("*.json"))
+    for path in paths:
+        resource = json.loads(path.read_bytes())
+        (tmp_path / f"{path.stem}.xml").write_bytes(xml_from_resource(resource))
+
+    count, messages = hl7.messages(tmp_path)
+
+    assert count == len(paths)
     assert [each for each in messages if each.is_error] == []
     assert {each.kind for each in messages} <= ACCEPTED_WARNINGS
 

@@ -28,11 +28,11 @@ import org.hl7.fhir.common.hapi.validation.validator.FhirInstanceValidator;
 import org.hl7.fhir.utilities.npm.NpmPackage;
 
 /**
- * Validates FHIR R4 JSON with HL7's own validator, through HAPI FHIR, without a network.
+ * Validates FHIR R4, in JSON or XML, with HL7's own validator, through HAPI FHIR, without a network.
  *
  * <p>Usage: java -cp CLASSPATH Validate.java PACKAGE. It knows R4 and the conformance
  * resources in the package of FHIR's kind PACKAGE. Each line of standard input names a file, or a folder
- * of .json files. Each line of standard output is the answer to one such line: how many
+ * of .json and .xml files. Each line of standard output is the answer to one such line: how many
  * files there were, and a JSON list of what the validator says of them.
  *
  * <p>One process serves all the documents of a test session: it takes several seconds to
@@ -92,8 +92,8 @@ public class Validate {
     return found;
   }
 
-  private static boolean isJson(Path path) {
-    return path.toString().endsWith(".json");
+  private static boolean isResource(Path path) {
+    return path.toString().endsWith(".json") || path.toString().endsWith(".xml");
   }
 
   public static void main(String[] arguments) throws IOException {
@@ -108,7 +108,7 @@ public class Validate {
       List<Map<String, String>> found = new ArrayList<>();
       int count = 0;
       try (Stream<Path> files = Files.walk(Path.of(line))) {
-        for (Path file : files.filter(Validate::isJson).sorted().toList()) {
+        for (Path file : files.filter(Validate::isResource).sorted().toList()) {
           found.addAll(validate.messages(file));
           count++;
         }
