@@ -155,6 +155,8 @@ class ProblemKind(Enum):
     UNPROCESSABLE = "unprocessable"
     """The request can be read, and breaks a rule."""
     NOT_FOUND = "not-found"
+    GONE = "gone"
+    """It will never be there again."""
     CONFLICT = "conflict"
     PRECONDITION_FAILED = "precondition-failed"
     METHOD_NOT_ALLOWED = "method-not-allowed"

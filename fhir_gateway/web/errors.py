@@ -68,6 +68,7 @@ PROBLEM_STATUSES: Final = {
     ProblemKind.MALFORMED: 400,
     ProblemKind.UNPROCESSABLE: 422,
     ProblemKind.NOT_FOUND: 404,
+    ProblemKind.GONE: 410,
     ProblemKind.CONFLICT: 409,
     ProblemKind.PRECONDITION_FAILED: 412,
     ProblemKind.METHOD_NOT_ALLOWED: 405,

@@ -92,6 +92,19 @@ class Lookup:
             status=status,
         )
 
+    def why_slot_is_gone(self, identifier: str) -> str | None:
+        """Return why a Slot that was not found is gone for ever; None for any other."""
+        try:
+            token = TimeslotToken.parse(identifier)
+        except ValueError:
+            return None
+        if (
+            token.starts_at > self._gateway.clock()
+            or self._snapshot.known(token.schedule) is None
+        ):
+            return None
+        return "This time has begun, and cannot be booked any more: search for another."
+
     def schedule(self, identifier: str) -> Resource | None:
         """Return a Schedule."""
         known = self._snapshot.known(identifier)

@@ -40,26 +40,21 @@ class ReadView:
         modified_at: When all resources of the type last changed, where that is known.
             A time at which a source answered is no such time: what this server knows
             beside it changes the resource too.
+        gone: Returns why a resource that was not found will never be there again; None
+            where nobody knows that.
     """
 
     resource_type: str
     find: Callable[[str], dict[str, Any] | None]
     modified_at: datetime | None = None
+    gone: Callable[[str], str | None] | None = None
 
     def __call__(self, id: str, version: str | None = None) -> Response:  # noqa: A002 - the name in FHIR's URL
         """Answer the present request."""
         begin_read()
         resource = self.find(id)
         if resource is None:
-            raise Problem(
-                [
-                    Issue(
-                        code="not-found",
-                        diagnostics=f"There is no such {self.resource_type}.",
-                    )
-                ],
-                kind=ProblemKind.NOT_FOUND,
-            )
+            raise self._not_found(id)
         present = _version_of(resource)
         if version not in (None, present):
             raise no_such_version(self.resource_type)
@@ -77,6 +72,14 @@ class ReadView:
         if version is not None:
             resource = _with_version(resource, present)
         return fhir_response(resource, headers=headers)
+
+    def _not_found(self, id: str) -> Problem:  # noqa: A002 - the name in FHIR's URL
+        why = None if self.gone is None else self.gone(id)
+        diagnostics = why or f"There is no such {self.resource_type}."
+        return Problem(
+            [Issue(code="not-found", diagnostics=diagnostics)],
+            kind=ProblemKind.NOT_FOUND if why is None else ProblemKind.GONE,
+        )
 
     def _is_known(self, present: str) -> bool:
         """Return whether the client has this version (RFC 9110, 13.2.2)."""

@@ -265,6 +265,9 @@ def read_route(
     resource_type: str,
     find: Callable[[str], dict[str, Any] | None],
     modified_at: datetime | None = None,
+    gone: Callable[[str], str | None] | None = None,
 ) -> View:
     """Return the view that reads one resource, which is open data, by its id."""
-    return ReadView(resource_type=resource_type, find=find, modified_at=modified_at)
+    return ReadView(
+        resource_type=resource_type, find=find, modified_at=modified_at, gone=gone
+    )

@@ -93,7 +93,9 @@ def slot_routes(
             " each source with a missing part."
         ),
         views={
-            InteractionCode.READ: read_route("Slot", lookup.slot),
+            InteractionCode.READ: read_route(
+                "Slot", lookup.slot, gone=lookup.why_slot_is_gone
+            ),
             InteractionCode.SEARCH_TYPE: search.answer,
         },
         # SQL knows whether a time is taken.

@@ -17,7 +17,7 @@ from fhir_gateway.model.timeslot import TimeslotToken
 from .bodies import book, free_slots, patch, region_of, status_patch
 from .running import OtherPrograms, fill, own_regions
 
-_GONE = issue("not-found", "There is no such Slot.")
+_NOT_THERE = issue("not-found", "There is no such Slot.")
 
 
 @pytest.mark.parametrize("region", ["norr", "mitt", "syd"])
@@ -100,7 +100,7 @@ def test_a_slot_that_never_was_is_not_found(
     client: FlaskClient, identifier: str
 ) -> None:
     """Any other id answers 404, and nothing of it is repeated."""
-    assert_outcome(client.get(f"/fhir/Slot/{identifier}"), 404, _GONE)
+    assert_outcome(client.get(f"/fhir/Slot/{identifier}"), 404, _NOT_THERE)
 
 
 def test_a_slot_that_nobody_lists_is_not_found(client: FlaskClient) -> None:
@@ -110,10 +110,30 @@ def test_a_slot_that_nobody_lists_is_not_found(client: FlaskClient) -> None:
     for start, length in (
         (token.start + 1, token.length),
         (token.start, token.length + 60),
-        (epoch_seconds(now()) - 3_600, token.length),
     ):
         other = TimeslotToken(schedule=token.schedule, start=start, length=length)
-        assert_outcome(client.get(f"/fhir/Slot/{other.text}"), 404, _GONE)
+        assert_outcome(client.get(f"/fhir/Slot/{other.text}"), 404, _NOT_THERE)
+
+
+def test_a_slot_that_has_begun_is_gone(client: FlaskClient) -> None:
+    """It will never be free again, whoever had it; of no schedule it is no slot."""
+    token = TimeslotToken.parse(next(free_slots(client))["id"])
+    begun = TimeslotToken(
+        schedule=token.schedule,
+        start=epoch_seconds(now()) - 3_600,
+        length=token.length,
+    )
+    unit, _, rest = begun.text.partition(".")
+
+    assert_outcome(
+        client.get(f"/fhir/Slot/{begun.text}"),
+        410,
+        issue(
+            "not-found",
+            "This time has begun, and cannot be booked any more: search for another.",
+        ),
+    )
+    assert_outcome(client.get(f"/fhir/Slot/{unit}9.{rest}"), 404, _NOT_THERE)
 
 
 def test_a_slots_region_is_that_of_its_id(client: FlaskClient) -> None:
