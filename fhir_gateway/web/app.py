@@ -85,6 +85,7 @@ class GatewayApp(Flask):
 
     Attributes:
         routes: The same routes.
+        operations: The same operations.
         answer_headers: The same fields.
         interactions: The interaction of each of their endpoints.
         handling: Returns how a method on a path is handled.
@@ -109,6 +110,7 @@ class GatewayApp(Flask):
         for operation in operations:
             self.interactions |= register_operation(self, operation, FHIR_PREFIX)
         self.routes = tuple(routes)
+        self.operations = tuple(operations)
         self.answer_headers = answer_headers
         self.handling = handling_of(
             routes,

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from flask.testing import FlaskClient
 
-from fhir_gateway.access.policy import POLICY, Interaction, Rule, row_of
+from fhir_gateway.access.policy import POLICY, SYSTEM, Interaction, Rule, row_of
 from fhir_gateway.model.principal import Role
 from web.guarded import Guarded, token_for
 
@@ -398,6 +398,8 @@ def test_the_policy_is_what_happens(guarded: Guarded, role: str | None) -> None:
         path = f"/fhir/{interaction.type}"
         if interaction.name in ("read", "update", "patch"):
             path += f"/{_NOBODYS}"
+        elif interaction.type == SYSTEM:
+            method, path = "GET", f"/fhir/{interaction.name}"
         elif interaction.name.startswith("$"):
             path += f"/{interaction.name}"
         elif (interaction.type, interaction.name) == ("Appointment", "search-type"):

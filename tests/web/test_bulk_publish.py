@@ -18,7 +18,9 @@ from flask.testing import FlaskClient
 
 from fhir_gateway.bootstrap import Program
 from fhir_gateway.model.timekeeping import now
+from fhir_gateway.sandbox_sources import write_log_service
 from web.bodies import FHIR_JSON, appointment
+from web.guarded import Guarded, issuers_file, served_keys, token_for
 from web.running import REGIONS, OtherPrograms, Sandbox, fill, own_regions
 
 URL: Final = "/fhir/$bulk-publish"
@@ -361,3 +363,42 @@ def test_a_region_that_does_not_answer_is_an_error_of_the_manifest(
 
     assert error["type"] == outcome["resourceType"] == "OperationOutcome"
     assert "(source mitt)" in outcome["issue"][0]["diagnostics"]
+
+
+# Who may read it
+
+
+def test_where_searches_need_a_token_the_feed_does_too(
+    regions: Any, other_programs: OtherPrograms, tmp_path: Path
+) -> None:
+    """401 without one; the manifest says so, and no shared cache keeps an answer."""
+    sandbox, sources = regions
+    with (
+        served_keys() as jwks_uri,
+        other_programs.start(
+            sources=sources,
+            issuers=issuers_file(tmp_path, jwks_uri),
+            log_service=write_log_service(tmp_path, sandbox.server.url),
+            public_search=False,
+        ) as program,
+    ):
+        program.view.catch_up()
+        assert program.identity is not None
+        program.identity.start()
+        client = program.app.test_client()
+        bearer = {"Authorization": f"Bearer {token_for('operator')}"}
+        answer = client.get(URL, headers=bearer)
+        status = client.get(URL).status_code
+        program.identity.stop()
+
+    assert status == 401
+    assert answer.json["requiresAccessToken"] is True
+    assert answer.headers["Cache-Control"] == "private, max-age=60"
+
+
+def test_an_open_feed_needs_no_token(guarded: Guarded) -> None:
+    """Where anybody may search, anybody may read the feed."""
+    answer = guarded.made.app.test_client().get(URL)
+
+    assert answer.json["requiresAccessToken"] is False
+    assert answer.headers["Cache-Control"] == "public, max-age=60"
