@@ -288,6 +288,31 @@ def test_each_unit_is_proposed_once_at_its_earliest(client: FlaskClient) -> None
     assert len(found) > 1
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("service-type:not", "72791000052103", id="not"),
+        pytest.param("service-type:below", "33879002", id="below"),
+        pytest.param("service-type:in", "ValueSet/standard-time-types", id="in"),
+        pytest.param(
+            "service-type:not-in", "ValueSet/standard-time-types", id="not in"
+        ),
+        pytest.param("schedule.actor", f"Location/{_UNIT}", id="an actor"),
+    ],
+)
+def test_the_search_for_slots_narrows_it_too(
+    client: FlaskClient, name: str, value: str
+) -> None:
+    """A parameter of the search for slots finds the same times here."""
+    slots = client.get("/fhir/Slot", query_string=[(name, value)])
+
+    found = found_ids(post(client, {"name": name, "valueString": value}))
+
+    assert found == found_ids(slots)
+    assert found
+    assert found == found_ids(get(client, **{name: value}))
+
+
 def found_ids(response: TestResponse) -> list[str]:
     """Return the ids of a page's proposals."""
     assert response.json is not None
