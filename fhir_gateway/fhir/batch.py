@@ -40,7 +40,10 @@ _URL: Final = re.compile(
     r"(?P<path>[A-Za-z][A-Za-z0-9]*(?:/(?!\.{1,2}(?:/|\?|$))[A-Za-z0-9\-.$_]+)*)"
     r"(?:\?(?P<query>[\x21\x23-\x7e]*))?"
 )
-_MEDIA_TYPE: Final = re.compile(r"[a-z]+/[a-z0-9.+\-]+(?:; ?[a-z0-9=\-.]+)*")
+_MEDIA_TYPE: Final = re.compile(
+    r"[A-Za-z]+/[A-Za-z0-9.+\-]+(?: ?; ?[A-Za-z0-9=\-.\"]+)*"
+)
+_FORM: Final = "application/x-www-form-urlencoded"
 _CONDITIONS: Final = {
     "ifNoneMatch": "If-None-Match",
     "ifModifiedSince": "If-Modified-Since",
@@ -134,7 +137,19 @@ def batch_response(
     bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "batch-response"}
     if answers:
         bundle["entry"] = [_entry(each, base_url) for each in answers]
+        _leave_out_repeated_urls(bundle["entry"])
     return bundle
+
+
+def _leave_out_repeated_urls(entries: list[dict[str, Any]]) -> None:
+    """Keep the first of equal fullUrls alone (FHIR R4, bdl-7)."""
+    seen = set()
+    for each in entries:
+        url = each.get("fullUrl")
+        if url in seen:
+            del each["fullUrl"]
+        elif url is not None:
+            seen.add(url)
 
 
 def _request(entry: Any, place: str, base_url: str) -> BatchRequest | Problem:  # noqa: ANN401 - JSON is any value
@@ -157,13 +172,8 @@ def _request(entry: Any, place: str, base_url: str) -> BatchRequest | Problem:  
             f"{place}.request.url",
         )
     query = match["query"] or ""
-    if "_format" in dict(parse_qsl(query)):
-        return _refusal(
-            "not-supported",
-            "An entry is answered in the format of the batch: leave _format out.",
-            f"{place}.request.url",
-        )
     try:
+        _check_format(query, f"{place}.request.url")
         headers = dict(_conditions(asked, f"{place}.request"))
         body, media_type = _body(method, entry.get("resource"), f"{place}.resource")
     except Problem as problem:
@@ -177,6 +187,15 @@ def _request(entry: Any, place: str, base_url: str) -> BatchRequest | Problem:  
         headers=headers,
         body=body,
     )
+
+
+def _check_format(parameters: str, place: str) -> None:
+    if "_format" in dict(parse_qsl(parameters)):
+        raise _refusal(
+            "not-supported",
+            "An entry is answered in the format of the batch: leave _format out.",
+            place,
+        )
 
 
 def _conditions(asked: dict[str, Any], place: str) -> Iterator[tuple[str, str]]:
@@ -225,6 +244,8 @@ def _binary(resource: dict[str, Any], place: str) -> tuple[bytes, str]:
         body = base64.b64decode(data if _is_text(data) else "-", validate=True)
     except (binascii.Error, ValueError):
         raise _refusal("value", "It is base64.", f"{place}.data") from None
+    if media_type.lower().startswith(_FORM):
+        _check_format(body.decode("latin-1"), f"{place}.data")
     return body, media_type
 
 

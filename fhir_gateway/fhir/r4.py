@@ -19,6 +19,7 @@ from fhir.resources.R4B import (  # noqa: TID251 - the one place
 
 __all__ = [
     "ANSWERED",
+    "BATCHED",
     "RESOURCES",
     "ElementDefinition",
     "elements_in_order",
@@ -40,6 +41,9 @@ The types of resources that this server reads: bodies, and the resources in them
 Loading the classes of all 150 types takes seconds, and a client could make every
 process do it.
 """
+
+BATCHED: Final = RESOURCES | {"Binary", "Bundle"}
+"""The types of resources that a batch holds."""
 
 ANSWERED: Final = RESOURCES | {
     *("AuditEvent", "Bundle", "CapabilityStatement", "CodeSystem", "ConceptMap"),

@@ -11,14 +11,13 @@ import re
 from collections.abc import Collection, Container, Iterator, Mapping
 from functools import cache
 from itertools import zip_longest
-from math import isfinite
 from typing import Any, Final
 
 from lxml import etree
 
 from fhir_gateway.fhir.primitive import UNSAYABLE
 from fhir_gateway.fhir.r4 import RESOURCES, elements_in_order, elements_of
-from fhir_gateway.model.json_reading import MOST_JSON_DEPTH, MOST_JSON_KEYS
+from fhir_gateway.model.json_reading import MOST_JSON_DEPTH, MOST_JSON_KEYS, is_writable
 
 __all__ = ["UnreadableXml", "resource_from_xml", "xml_from_resource"]
 
@@ -330,7 +329,7 @@ def _primitive(text: str | None, kind: str) -> Any:  # noqa: ANN401 - JSON is an
         return int(text)
     if kind == "decimal" and _DECIMAL.fullmatch(text):
         number = float(text) if set(text) & set(".eE") else int(text)
-        return number if isfinite(number) else text
+        return number if is_writable(number) else text
     return text
 
 

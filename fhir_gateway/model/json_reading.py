@@ -4,6 +4,7 @@ Strict reading of JSON: it refuses what two parsers could read differently.
 
 import json
 import re
+from math import isfinite
 from typing import Any, Final, NoReturn
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "MOST_JSON_ITEMS",
     "MOST_JSON_KEYS",
     "UnreadableJson",
+    "is_writable",
     "read_json",
 ]
 
@@ -39,8 +41,8 @@ def read_json(body: bytes) -> Any:  # noqa: ANN401 - JSON is any value
 
     Raises:
         UnreadableJson: It is larger than `limits` say, in depth, keys or items;
-            not UTF-8 (a byte order mark counts as not), not JSON, holds NaN or an
-            infinite number, or names a key twice.
+            not UTF-8 (a byte order mark counts as not), not JSON, holds NaN, an
+            infinite number or an integer beyond 64 bits, or names a key twice.
     """
     try:
         text = body.decode("utf-8")
@@ -61,6 +63,18 @@ def read_json(body: bytes) -> Any:  # noqa: ANN401 - JSON is any value
         raise UnreadableJson("the body is not JSON that is accepted here") from error
     _check_text(value)
     return value
+
+
+def is_writable(number: float) -> bool:
+    """
+    Return whether JSON can be written with a number that was read.
+
+    Most programs keep an integer in 64 bits, and so does our writer; R4's own integers
+    have 32, and its decimals 18 digits.
+    """
+    if isinstance(number, float):
+        return isfinite(number)
+    return -(2**63) <= number < 2**64
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -104,5 +118,5 @@ def _check_text(value: Any) -> None:  # noqa: ANN401 - JSON is any value
     elif isinstance(value, list):
         for item in value:
             _check_text(item)
-    elif isinstance(value, float) and value in (float("inf"), float("-inf")):
+    elif isinstance(value, int | float) and not is_writable(value):
         raise UnreadableJson("the body holds a number that is too large")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from http import HTTPStatus
 from io import BytesIO
-from typing import Any, Final
+from typing import Final
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 import orjson
@@ -23,6 +23,7 @@ from fhir_gateway.fhir.batch import (
 )
 from fhir_gateway.fhir.limits import MOST_SENT_BACK_BYTES
 from fhir_gateway.fhir.outcome import Issue, Problem, operation_outcome
+from fhir_gateway.fhir.r4 import BATCHED
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.web.answer_form import FHIR_JSON
 from fhir_gateway.web.errors import PROBLEM_STATUSES
@@ -70,7 +71,7 @@ def batch_view(
     def answer() -> Response:
         check_accept()
         refuse_parameters()
-        wanted = requests_from_bundle(read_body(), base_url=base_url)
+        wanted = requests_from_bundle(read_body(types=BATCHED), base_url=base_url)
         deadline = clock() + _WITHIN
         answers = []
         for number, each in enumerate(wanted):
@@ -133,13 +134,13 @@ def _answered(app: WSGIApplication, environ: WSGIEnvironment) -> BatchAnswer:
         body = b"".join(answer)
         if close := getattr(answer, "close", None):
             close()
-    return BatchAnswer(status=status, headers=headers, resource=_resource(body))
-
-
-def _resource(body: bytes) -> dict[str, Any] | None:
-    """Return the resource in an answer; None for another document, or for nothing."""
-    read = orjson.loads(body) if body else None
-    return read if isinstance(read, dict) and "resourceType" in read else None
+    # Another document than a resource has no place in a Bundle.
+    is_resource = body and headers.get("Content-Type", "").startswith(FHIR_JSON)
+    return BatchAnswer(
+        status=status,
+        headers=headers,
+        resource=orjson.loads(body) if is_resource else None,
+    )
 
 
 def _refused(problem: Problem) -> BatchAnswer:

@@ -5,6 +5,7 @@ FHIR R4, 3.1.0 (RESTful API): content types, `_format`, `Prefer`.
 """
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -15,6 +16,7 @@ import orjson
 from flask import Response, request
 
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
+from fhir_gateway.fhir.r4 import RESOURCES
 from fhir_gateway.fhir.resource_xml import UnreadableXml, resource_from_xml
 from fhir_gateway.model.json_reading import UnreadableJson, read_json
 from fhir_gateway.model.timekeeping import Clock, http_date_text, now
@@ -161,20 +163,23 @@ def _preferences(header: str) -> Preferences:
 _remembered_preferences: Final = lru_cache(maxsize=_MOST_REMEMBERED)(_preferences)
 
 
-def read_body(*media_types: str) -> Any:  # noqa: ANN401 - JSON is any value
+def read_body(*media_types: str, types: Container[str] = RESOURCES) -> Any:  # noqa: ANN401 - JSON is any value
     """
     Return the JSON in the request's body, or the same of a resource in XML.
 
     Args:
         media_types: What it may be, when not a resource in FHIR's JSON or XML.
+        types: The types of resources to read from XML.
 
     Raises:
         Problem: 415 for another media type, 400 when unreadable.
     """
     said = check_type(*media_types)
-    read = resource_from_xml if said in XML_TYPES else read_json
+    body = request.get_data()
     try:
-        return read(request.get_data())
+        if said in XML_TYPES:
+            return resource_from_xml(body, types=types)
+        return read_json(body)
     except (UnreadableJson, UnreadableXml) as error:
         raise Problem(
             [Issue(code="structure", diagnostics=f"It cannot be read: {error}.")],

@@ -278,6 +278,18 @@ def test_xml_that_is_not_fhirs_is_refused(document: bytes, fault: str) -> None:
     assert str(caught.value) == fault
 
 
+@pytest.mark.parametrize("number", ["18446744073709551616", "-1" + "0" * 30, "1e999"])
+def test_a_number_that_json_cannot_have_stays_text(number: str) -> None:
+    """The checks refuse such a decimal at its place, as they refuse a word there."""
+    document = _xml(
+        f"<extension url='urn:x'><valueDecimal value='{number}'/></extension>"
+    )
+
+    [extension] = resource_from_xml(document)["extension"]
+
+    assert extension == {"url": "urn:x", "valueDecimal": number}
+
+
 @given(document=st.one_of(st.binary(), st.text().map(str.encode)))
 def test_any_bytes_are_read_or_refused(document: bytes) -> None:
     """Nothing else is raised."""

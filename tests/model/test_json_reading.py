@@ -8,6 +8,7 @@ import tracemalloc
 from contextlib import suppress
 from typing import Any
 
+import orjson
 import pytest
 from examples import examples
 from hypothesis import given, settings
@@ -22,7 +23,11 @@ from fhir_gateway.model.json_reading import UnreadableJson, read_json
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 _JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | _TEXT,
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False)
+    | _TEXT,
     lambda inner: st.lists(inner) | st.dictionaries(_TEXT, inner),
     max_leaves=20,
 )
@@ -43,6 +48,13 @@ _SAMPLES = [
 def test_any_json_is_read_back(value: Any) -> None:
     """What was written as JSON is read as the same value."""
     assert read_json(json.dumps(value).encode()) == value
+
+
+@given(_FINITE)
+@settings(max_examples=examples(300))
+def test_what_is_read_can_be_written(value: Any) -> None:
+    """Answers and fingerprints of requests can hold each value that is read."""
+    assert orjson.loads(orjson.dumps(read_json(json.dumps(value).encode()))) == value
 
 
 @given(st.binary(max_size=200))
@@ -88,6 +100,16 @@ def test_json_cut_anywhere_is_refused(sample: bytes) -> None:
         ),
         pytest.param(
             b"[1e999]", "the body holds a number that is too large", id="overflow"
+        ),
+        pytest.param(
+            b"[18446744073709551616]",
+            "the body holds a number that is too large",
+            id="beyond 64 bits",
+        ),
+        pytest.param(
+            b'{"a": -9223372036854775809}',
+            "the body holds a number that is too large",
+            id="below 64 bits",
         ),
         pytest.param(
             b"[" + b"9" * 5_000 + b"]",

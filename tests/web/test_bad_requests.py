@@ -505,3 +505,37 @@ def test_the_errors_of_the_application_are_no_traces(app: Flask) -> None:
     """The application never shows its internal errors."""
     assert not app.debug
     assert not app.testing
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "media_type", "body"),
+    [
+        ("POST", "Appointment", FHIR_JSON, {"resourceType": "Appointment"}),
+        ("PUT", "Appointment/a", FHIR_JSON, {"resourceType": "Appointment"}),
+        ("POST", "Appointment/$book", FHIR_JSON, {"resourceType": "Parameters"}),
+        ("PATCH", "Appointment/a", JSON_PATCH, {"op": "add", "path": "/priority"}),
+        ("POST", "", FHIR_JSON, {"resourceType": "Bundle", "type": "batch"}),
+    ],
+)
+@pytest.mark.parametrize("keyed", [True, False])
+def test_an_integer_beyond_64_bits_is_refused(
+    client: FlaskClient,
+    method: str,
+    path: str,
+    media_type: str,
+    body: dict[str, Any],
+    *,
+    keyed: bool,
+) -> None:
+    """No body holds a number that the server could not write again."""
+    sent = body | {"value": 2**64}
+    response = client.open(
+        f"/fhir/{path}",
+        method=method,
+        json=[sent] if method == "PATCH" else sent,
+        content_type=media_type,
+        headers={"Idempotency-Key": f"key-{uuid4()}"} if keyed else {},
+    )
+
+    assert response.status_code == 400
+    assert "a number that is too large" in response.text

@@ -12,6 +12,7 @@ from assertions import assert_outcome, issue
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from fhir_gateway.fhir.resource_xml import xml_from_resource
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.timekeeping import now
 from fhir_gateway.web.batch import batch_view
@@ -117,6 +118,75 @@ def test_a_bad_entry_leaves_the_others_alone(client: FlaskClient) -> None:
     )
 
     assert statuses(response) == ["400 Bad Request", "405 Method Not Allowed", "200 OK"]
+
+
+def test_a_form_that_asks_for_xml_is_refused_alone(client: FlaskClient) -> None:
+    """A search by POST names no format: the others are done, and their answers kept."""
+    form = binary("application/x-www-form-urlencoded", "_count=1&%5fformat=xml")
+    response = send(
+        client,
+        entry("GET", "Slot?_count=1"),
+        entry("POST", "Slot/_search", form),
+        entry("GET", "Slot?_count=1"),
+    )
+
+    assert statuses(response) == ["200 OK", "400 Bad Request", "200 OK"]
+
+
+@pytest.mark.parametrize("value", [2**64 - 1, -(2**63), 1e300, "å" * 50, None])
+def test_a_value_in_an_entry_is_answered_as_by_http(
+    client: FlaskClient, value: Any
+) -> None:
+    """Each JSON value that the server reads reaches the request of the entry as is."""
+    body = {"resourceType": "Appointment", "priority": value}
+    by_http = client.post("/fhir/Appointment", json=body, content_type=FHIR_JSON)
+    response = send(client, entry("POST", "Appointment", body))
+
+    [answered] = response.get_json()["entry"]
+    assert answered["response"]["outcome"] == by_http.get_json()
+
+
+def test_a_batch_in_xml_is_that_in_json(client: FlaskClient) -> None:
+    """Entries, their Binary and their conditions are read from XML too."""
+    form = binary("application/x-www-form-urlencoded", "_count=0")
+    entries = [
+        entry("GET", "Slot?_count=0"),
+        entry("POST", "Slot/_search", form),
+        entry("POST", "Appointment", {"resourceType": "Appointment"}),
+    ]
+    bundle = {"resourceType": "Bundle", "type": "batch", "entry": entries}
+    response = client.post(
+        "/fhir", data=xml_from_resource(bundle), content_type="application/fhir+xml"
+    )
+
+    assert response.get_json() == send(client, *entries).get_json()
+
+
+def test_no_url_of_an_answer_stands_twice(client: FlaskClient) -> None:
+    """A resource that two entries read has its fullUrl once, as bdl-7 demands."""
+    slot = next(free_slots(client))["id"]
+    response = send(client, *[entry("GET", f"Slot/{slot}")] * 2)
+
+    first, again = response.get_json()["entry"]
+    assert first == again | {"fullUrl": f"{BASE_URL}/Slot/{slot}"}
+    assert "fullUrl" not in again
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "application/x-www-form-urlencoded; charset=UTF-8",
+        "Application/X-WWW-Form-URLencoded",
+        'application/x-www-form-urlencoded;charset="utf-8"',
+    ],
+)
+def test_a_binary_has_a_media_type_in_any_spelling(
+    client: FlaskClient, media_type: str
+) -> None:
+    """Capitals and a charset are as good in a Binary as in a Content-Type field."""
+    response = send(client, entry("POST", "Slot/_search", binary(media_type, "")))
+
+    assert statuses(response) == ["200 OK"]
 
 
 def test_conditions_of_an_entry_are_heeded(client: FlaskClient, number: str) -> None:
