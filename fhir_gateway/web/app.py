@@ -25,7 +25,7 @@ from fhir_gateway.web.appointment import appointment_routes
 from fhir_gateway.web.audit_event import audit_event_routes
 from fhir_gateway.web.batch import BATCH_HANDLING, batch_view
 from fhir_gateway.web.bulk_publish.routes import bulk_publish
-from fhir_gateway.web.compression import compressed
+from fhir_gateway.web.compression import Compression
 from fhir_gateway.web.conformance import (
     PACKAGE_PATH,
     conformance_routes,
@@ -200,7 +200,7 @@ def create_app(gateway: Gateway) -> GatewayApp:
     app.add_url_rule("/", "index", lambda: _index(gateway.base_url))
     register_error_handlers(app)
     # Flask calls these in reverse: the form of an answer is made before it is packed.
-    app.after_request(compressed)
+    app.after_request(Compression().compressed)
     app.after_request(in_asked_form)
     app.after_request(lambda response: count_failed_look(gateway.limits, response))
     app.after_request(echo_request_id)

@@ -6,8 +6,11 @@ in it: where an answer holds personal data beside texts of the request, an obser
 sizes could guess the data (BREACH). Answers about a person are small anyway.
 """
 
+import threading
 import zlib
+from collections import OrderedDict
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Final
 
 from flask import Response, g, request
@@ -15,7 +18,7 @@ from flask import Response, g, request
 from fhir_gateway.access.policy import Interaction, is_open
 from fhir_gateway.web.field_value import MediaRange, list_members
 
-__all__ = ["compressed"]
+__all__ = ["Compression"]
 
 # Below one packet of a network, compression saves nothing.
 _LEAST_BYTES: Final = 1400
@@ -23,6 +26,9 @@ _LEAST_BYTES: Final = 1400
 _LEVEL: Final = 1
 _GZIP_FORMAT: Final = 31
 _MOST_MEMORABLE: Final = 256
+# At most 4 MiB in a process: a page of fifty slots has 3 kB.
+_MOST_KEPT: Final = 256
+_MOST_KEPT_BYTES: Final = 16 * 1024
 _COMPRESSIBLE: Final = frozenset(
     {
         *("application/fhir+json", "application/fhir+xml", "application/json"),
@@ -33,26 +39,59 @@ _COMPRESSIBLE: Final = frozenset(
 )
 
 
-def compressed(response: Response) -> Response:
-    """Return an answer compressed, where its client accepts that and it pays."""
-    header = request.headers.get("Accept-Encoding", "")
-    if (
-        "gzip" not in header
-        or response.status_code != 200  # noqa: PLR2004 - OK: errors are small
-        or response.is_streamed
-        or response.mimetype not in _COMPRESSIBLE
-        or "Content-Encoding" in response.headers
-        or not _is_open(g.get("interaction"))
-    ):
+class Compression:
+    """
+    Compresses answers, and keeps those of a version that come again and again.
+
+    Any thread may call.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, int, int], bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def compressed(self, response: Response) -> Response:
+        """Return an answer compressed, where its client accepts that and it pays."""
+        header = request.headers.get("Accept-Encoding", "")
+        if (
+            "gzip" not in header
+            or response.status_code != HTTPStatus.OK
+            or response.is_streamed
+            or response.mimetype not in _COMPRESSIBLE
+            or "Content-Encoding" in response.headers
+            or not _is_open(g.get("interaction"))
+        ):
+            return response
+        accepts = _accepts if len(header) > _MOST_MEMORABLE else _known_accepts
+        body = response.get_data()
+        if len(body) < _LEAST_BYTES or not accepts(header):
+            return response
+        response.set_data(self._packed(body, response.headers.get("ETag")))
+        response.headers["Content-Encoding"] = "gzip"
         return response
-    accepts = _accepts if len(header) > _MOST_MEMORABLE else _known_accepts
-    body = response.get_data()
-    if len(body) < _LEAST_BYTES or not accepts(header):
-        return response
+
+    def _packed(self, body: bytes, etag: str | None) -> bytes:
+        # Without an ETag, an answer may depend on what one client alone has sent.
+        if etag is None:
+            return _packed(body)
+        # One version has several forms, which differ in their bytes.
+        key = (etag, len(body), zlib.crc32(body))
+        with self._lock:
+            if (kept := self._kept.get(key)) is not None:
+                self._kept.move_to_end(key)
+                return kept
+        packed = _packed(body)
+        if len(packed) <= _MOST_KEPT_BYTES:
+            with self._lock:
+                self._kept[key] = packed
+                if len(self._kept) > _MOST_KEPT:
+                    self._kept.popitem(last=False)
+        return packed
+
+
+def _packed(body: bytes) -> bytes:
     packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_FORMAT)
-    response.set_data(packer.compress(body) + packer.flush())
-    response.headers["Content-Encoding"] = "gzip"
-    return response
+    return packer.compress(body) + packer.flush()
 
 
 def _is_open(interaction: Interaction | None) -> bool:

@@ -31,6 +31,19 @@ def test_a_client_that_accepts_gzip_gets_it(client: FlaskClient, accepted: str) 
     assert packed.headers["ETag"] == plain.headers["ETag"]
 
 
+def test_each_form_of_one_version_is_packed_as_itself(client: FlaskClient) -> None:
+    """What is kept of a version goes to nobody who asks for another form of it."""
+    headers = {"Accept-Encoding": "gzip"}
+    forms = [
+        {"Accept": accept}
+        for accept in ("application/fhir+json", "application/fhir+xml")
+    ]
+    for _ in range(3):
+        for form in forms:
+            packed = client.get(_LARGE, headers=form | headers)
+            assert gzip.decompress(packed.data) == client.get(_LARGE, headers=form).data
+
+
 @pytest.mark.parametrize(
     "accepted", [None, "", "identity", "br", "gzip;q=0", "gzip;q=x", "xgzip", "*"]
 )
