@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -35,6 +35,8 @@ _LONGEST_PAUSE_S: Final = 0.02
 # A file that was made before answers at once, if the new one takes longer than this.
 _PATIENCE_WITH_OLD_S: Final = 1.0
 _PATIENCE_S: Final = 20.0
+# The guide's example of how long a file holds.
+_OLD_FOR: Final = timedelta(minutes=5)
 _FREE_BYTES: Final = 16 * 2**20
 
 
@@ -80,6 +82,7 @@ class _Kept:
     place: Place
     etag: str
     modified_at: datetime
+    right_at: datetime
 
 
 class FeedFiles:
@@ -110,6 +113,7 @@ class FeedFiles:
         self._spool: Spool | None = None
         self._kept: dict[str, _Kept] = {}
         self._being_made: dict[tuple[str, int], Future[None]] = {}
+        self._newest = 0
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="feed")
 
     def get(
@@ -118,7 +122,8 @@ class FeedFiles:
         """
         Return a file; wait for it where this process has not made it yet.
 
-        Where it takes long, an older version is returned, if there is one.
+        Where it takes long, an older version is returned, if there is one that was
+        right not long ago.
 
         Args:
             name: Its name.
@@ -133,6 +138,8 @@ class FeedFiles:
             kept = self._kept.get(name)
             if kept is not None and kept.version == version:
                 return self._read(kept)
+            self._newest = max(self._newest, version)
+            kept = self._not_too_old(name)
             future = self._being_made.get((name, version))
             if future is None:
                 future = self._executor.submit(self._make, name, version, contents)
@@ -153,7 +160,7 @@ class FeedFiles:
                     "The server has no room for the file at present; ask again later."
                 ) from error
         with self._lock:
-            kept = self._kept.get(name)
+            kept = self._not_too_old(name)
             if kept is None:
                 raise Busy("The file is being made; ask for it again in a minute.")
             return self._read(kept)
@@ -179,12 +186,15 @@ class FeedFiles:
 
     def _make(self, name: str, version: int, contents: Callable[[], Contents]) -> None:
         try:
+            if version < self._newest:
+                # Who asked for it has left, or asks again.
+                return
             wanted = contents()
             kept = self._kept.get(name)
             if kept is None or kept.key != wanted.key:
                 kept = self._write(wanted, version, kept)
             else:
-                kept = replace(kept, version=version)
+                kept = replace(kept, version=version, right_at=self._clock())
             with self._lock:
                 self._kept[name] = kept
         except OSError as error:
@@ -207,7 +217,7 @@ class FeedFiles:
                 raise Busy("The server stops.")
             began = monotonic()
         compressed.append(compressor.flush())
-        etag = digest.hexdigest()
+        etag, moment = digest.hexdigest(), self._clock()
         is_same = before is not None and before.etag == etag
         return _Kept(
             version=version,
@@ -215,8 +225,9 @@ class FeedFiles:
             place=self._append(b"".join(compressed)),
             etag=etag,
             modified_at=(
-                before.modified_at if before is not None and is_same else self._clock()
+                before.modified_at if before is not None and is_same else moment
             ),
+            right_at=moment,
         )
 
     def _append(self, text: bytes) -> Place:
@@ -234,6 +245,12 @@ class FeedFiles:
                 spool.close()
                 spool = self._spool = fresh
             return spool.append(text)
+
+    def _not_too_old(self, name: str) -> _Kept | None:
+        kept = self._kept.get(name)
+        if kept is None or self._clock() - kept.right_at > _OLD_FOR:
+            return None
+        return kept
 
     def _read(self, kept: _Kept) -> FeedFile:
         if self._spool is None:

@@ -127,6 +127,39 @@ def test_the_file_before_is_served_while_the_next_is_made(files: FeedFiles) -> N
     assert later.text == b"b"
 
 
+def test_a_file_of_long_ago_is_not_served(tmp_path: Path, clock: MovableClock) -> None:
+    """Who asks after a while waits, or is asked to come again."""
+    files = FeedFiles(tmp_path, most_waiting=1, pause=lambda _: None, clock=clock)
+    files.get(NAME, 1, holding(b"a"))
+    clock.forward(minutes=6)
+    slow = Slow(b"b")
+    first = threading.Thread(target=lambda: files.get(NAME, 2, slow))
+    first.start()
+    assert slow.begun.wait(10)
+    with pytest.raises(Busy):
+        files.get(NAME, 2, slow)
+    slow.may_end.set()
+    first.join()
+    files.close()
+
+
+def test_an_old_publication_is_not_made_any_more(tmp_path: Path) -> None:
+    """What waits in the queue when there is a newer publication is left out."""
+    files = FeedFiles(tmp_path, most_waiting=1, pause=lambda _: None)
+    slow = Slow(b"a")
+    first = threading.Thread(target=lambda: files.get("first", 1, slow))
+    first.start()
+    assert slow.begun.wait(10)
+    for version, contents in ((1, never), (2, holding(b"b"))):
+        with pytest.raises(Busy):
+            files.get(NAME, version, contents)
+    slow.may_end.set()
+    first.join()
+
+    assert files.get(NAME, 2, holding(b"b")).text == b"b"
+    files.close()
+
+
 def test_one_file_is_made_once_for_all_who_ask(files: FeedFiles) -> None:
     """Two requests for one file wait for the same one."""
     slow = Slow(b"a")
@@ -208,11 +241,11 @@ def test_the_disk_holds_little_more_than_what_is_kept(
     noise = [os.urandom(2**20) for _ in range(3)]
     for version in range(40):
         files.get(NAME, version, holding(noise[version % 3], key=version))
-    other = files.get("Location.norr.ndjson", 1, holding(b"a"))
+    other = files.get("Location.norr.ndjson", 39, holding(b"a"))
 
     assert files.spooled_bytes < 20 * 2**20
     assert files.get(NAME, 39, never).text == noise[39 % 3]
-    assert files.get("Location.norr.ndjson", 1, never) == other
+    assert files.get("Location.norr.ndjson", 39, never) == other
     assert list(tmp_path.iterdir()) == []
 
 
