@@ -126,14 +126,13 @@ PUBLIC: Final = frozenset(
 _OPEN: Final = frozenset(
     {
         *(
-            Interaction(type_, "read")
+            Interaction(type_, name)
+            for name in _READING
             for type_ in (
                 *("Slot", "Schedule", "HealthcareService", "Location"),
                 *("Organization", "Practitioner", "PractitionerRole"),
             )
         ),
-        Interaction("Slot", "search-type"),
-        Interaction("HealthcareService", "search-type"),
         # The open feed: everything that the searches above find.
         Interaction(SYSTEM, "$bulk-publish"),
         # It proposes free times, and names no person.

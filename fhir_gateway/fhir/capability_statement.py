@@ -211,13 +211,13 @@ def _operation(
 
 
 def _search(schema: SearchSchema[Any], vocabulary: Vocabulary) -> dict[str, Any]:
-    includes: list[str] = []
+    includes: dict[str, list[str]] = {"searchInclude": [], "searchRevInclude": []}
     parameters = []
-    for attribute, declared in schema.fields.items():
-        name = declared.data_key or attribute
+    for name, (_, declared) in schema.by_name.items():
         if isinstance(declared, IncludeParameter):
-            if not name.endswith(":iterate"):
-                includes.extend(
+            if ":" not in name:
+                way = "searchRevInclude" if declared.is_reverse else "searchInclude"
+                includes[way].extend(
                     f"{path.source}:{path.parameter}" for path in declared.paths
                 )
             continue
@@ -226,7 +226,7 @@ def _search(schema: SearchSchema[Any], vocabulary: Vocabulary) -> dict[str, Any]
         ):
             parameters.append(_parameter(name, declared, vocabulary))
     return {
-        **({"searchInclude": includes} if includes else {}),
+        **{way: paths for way, paths in includes.items() if paths},
         "searchParam": parameters,
     }
 

@@ -226,11 +226,13 @@ class ReferenceParameter(Parameter[tuple[frozenset[str], ...]]):
             for text in texts
         )
 
+    def is_id(self, text: str) -> bool:
+        """Return whether a text is an id alone."""
+        return _FHIR_ID.fullmatch(text) is not None
+
     def _id(self, text: str) -> str:
         # `understand` has made this server's absolute references relative.
-        identifier = (
-            text if _FHIR_ID.fullmatch(text) else own_id(text, self.target, None)
-        )
+        identifier = text if self.is_id(text) else own_id(text, self.target, None)
         if identifier is None:
             raise ValidationError(
                 f"expected a reference to this server, as {self.target}/id"
@@ -292,11 +294,29 @@ class Choice(Parameter[str]):
 
 
 class IncludeParameter(Parameter[tuple[Include, ...]]):
-    """`_include`, with or without `:iterate`: the paths that can be followed."""
+    """
+    `_include` or `_revinclude`, with or without `:iterate`.
+
+    Args:
+        paths: The paths that can be followed.
+        is_reverse: It follows them from the target to the source.
+    """
 
     type = "string"
 
-    paths: ClassVar[tuple[IncludePath, ...]] = INCLUDE_PATHS
+    paths: tuple[IncludePath, ...] = INCLUDE_PATHS
+
+    def __init__(
+        self,
+        *,
+        paths: Sequence[IncludePath] | None = None,
+        is_reverse: bool = False,
+        **options: Any,  # noqa: ANN401 - a marshmallow field has options of many types
+    ) -> None:
+        super().__init__(**options)
+        if paths is not None:
+            self.paths = tuple(paths)
+        self.is_reverse = is_reverse
 
     def read(self, texts: list[str]) -> tuple[Include, ...]:
         """Return the paths to follow."""

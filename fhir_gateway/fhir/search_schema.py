@@ -10,6 +10,7 @@ import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, ClassVar, Final, Generic, TypeVar
 from urllib.parse import quote_plus
 
@@ -65,7 +66,7 @@ class SearchSchema(Schema, Generic[Q]):
 
     query: ClassVar[type[Any]]
     is_personal: ClassVar[bool] = False
-    refused: ClassVar[Mapping[str, str]] = {}
+    refused: Mapping[str, str] = MappingProxyType({})
     error_messages = {"unknown": "is not a parameter of this search"}  # noqa: RUF012 - marshmallow reads it and never changes it
 
     def __init__(self) -> None:

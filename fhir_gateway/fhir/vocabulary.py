@@ -18,6 +18,7 @@ __all__ = [
     "HSA_ID",
     "HSA_ID_ALIASES",
     "LAST_SOURCE_SYNC",
+    "LOCATION_STATUS",
     "PARTICIPATION_STATUS",
     "PERSON_NUMBER_KINDS",
     "PERSON_NUMBER_OIDS",
@@ -26,6 +27,7 @@ __all__ = [
     "SLOT_STATUS",
     "SNOMED_CT",
     "SNOMED_CT_SWEDEN",
+    "SPECIAL_VALUES",
     "Vocabulary",
     "is_system_of_time_types",
 ]
@@ -55,6 +57,8 @@ PERSON_NUMBER_OIDS: Final = frozenset(
 # The same in every installation, since clients' code contains it.
 ERROR_CODE: Final = "https://fhir-gateway.example.org/CodeSystem/error-code"
 
+SPECIAL_VALUES: Final = "http://terminology.hl7.org/CodeSystem/special-values"
+LOCATION_STATUS: Final = "http://hl7.org/fhir/location-status"
 SLOT_STATUS: Final = "http://hl7.org/fhir/slotstatus"
 APPOINTMENT_STATUS: Final = "http://hl7.org/fhir/appointmentstatus"
 PARTICIPATION_STATUS: Final = "http://hl7.org/fhir/participationstatus"

@@ -31,7 +31,7 @@ from fhir_gateway.web.conformance import (
     conformance_routes,
     package_view,
 )
-from fhir_gateway.web.directory import directory_routes
+from fhir_gateway.web.directory.routes import directory_routes
 from fhir_gateway.web.errors import register_error_handlers
 from fhir_gateway.web.exchange import (
     FHIR_PREFIX,

@@ -2,30 +2,14 @@
 Resources by id, and included resources.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from fhir_gateway.fhir.care_unit import (
-    healthcare_service_from_time_type,
-    location_from_unit,
-    organization_from_unit,
-    providing_organization,
-)
 from fhir_gateway.fhir.include_graph import Include, references_of
-from fhir_gateway.fhir.practitioner import (
-    practitioner_from_performer,
-    practitioner_role_from_performer,
-    practitioner_role_id,
-    unit_of_practitioner_role,
-)
-from fhir_gateway.fhir.slot import (
-    SlotStatus,
-    schedule_from_schedule,
-    slot_from_timeslot,
-)
-from fhir_gateway.model.ids import HsaId
-from fhir_gateway.model.timeslot import Timeslot, TimeslotToken, TimeType
-from fhir_gateway.services.search.snapshot import KnownSchedule, Snapshot
+from fhir_gateway.fhir.slot import SlotStatus, slot_from_timeslot
+from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
+from fhir_gateway.web.directory.tables import DIRECTORY
+from fhir_gateway.web.directory.world import DirectoryWorlds
 from fhir_gateway.web.gateway import Gateway
 
 __all__ = ["Lookup"]
@@ -45,15 +29,7 @@ class Lookup:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._by_type: dict[str, Callable[[str], Resource | None]] = {
-            "Slot": self.slot,
-            "Schedule": self.schedule,
-            "HealthcareService": self.healthcare_service,
-            "Location": self.location,
-            "Organization": self.organization,
-            "Practitioner": self.practitioner,
-            "PractitionerRole": self.practitioner_role,
-        }
+        self._worlds = DirectoryWorlds(gateway.slot_search, gateway.vocabulary)
 
     def slot(self, identifier: str) -> Resource | None:
         """
@@ -68,7 +44,8 @@ class Lookup:
             return None
         # This asks a live source; its answer brings the slot's schedule.
         found = self._gateway.slot_search.find(token)
-        known = self._snapshot.known(token.schedule)
+        world = self._worlds.present()
+        known = world.snapshot.known(token.schedule)
         if known is None:
             return None
         if found is not None:
@@ -85,7 +62,7 @@ class Lookup:
                 return None
         return slot_from_timeslot(
             timeslot,
-            self._time_type(known),
+            world.time_type_of(known),
             source=known.source,
             answered_at=known.answered_at,
             vocabulary=self._gateway.vocabulary,
@@ -100,90 +77,22 @@ class Lookup:
             return None
         if (
             token.starts_at > self._gateway.clock()
-            or self._snapshot.known(token.schedule) is None
+            or self._worlds.present().snapshot.known(token.schedule) is None
         ):
             return None
         return "This time has begun, and cannot be booked any more: search for another."
 
-    def schedule(self, identifier: str) -> Resource | None:
-        """Return a Schedule."""
-        known = self._snapshot.known(identifier)
-        if known is None:
+    def resource(self, reference: str) -> Resource | None:
+        """Return the referenced resource."""
+        kind, _, identifier = reference.partition("/")
+        if kind == "Slot":
+            return self.slot(identifier)
+        table = DIRECTORY.by_type.get(kind)
+        if table is None:
             return None
-        unit = self._snapshot.directory.units.get(known.schedule.unit)
-        return schedule_from_schedule(
-            known.schedule,
-            self._time_type(known),
-            unit_name=unit.name if unit else known.schedule.unit,
-            source=known.source,
-            answered_at=known.answered_at,
-            vocabulary=self._gateway.vocabulary,
-        )
-
-    def healthcare_service(self, identifier: str) -> Resource | None:
-        """Return a HealthcareService."""
-        offering = self._snapshot.directory.offerings.get(identifier)
-        if offering is None:
-            return None
-        return healthcare_service_from_time_type(
-            offering.unit, offering.time_type, self._gateway.vocabulary
-        )
-
-    def location(self, identifier: str) -> Resource | None:
-        """Return a Location by its unit's HSA-id, in any case."""
-        hsa_id = _hsa_id(identifier)
-        unit = self._snapshot.directory.units.get(hsa_id) if hsa_id else None
-        if unit is None:
-            return None
-        return location_from_unit(unit, self._gateway.vocabulary)
-
-    def organization(self, identifier: str) -> Resource | None:
-        """Return an Organization by its HSA-id, in any case."""
-        hsa_id = _hsa_id(identifier)
-        unit = self._snapshot.directory.providers.get(hsa_id) if hsa_id else None
-        if unit is None:
-            return None
-        return organization_from_unit(
-            providing_organization(unit),
-            unit.organization_name or unit.name,
-            unit,
-            self._gateway.vocabulary,
-        )
-
-    def practitioner(self, identifier: str) -> Resource | None:
-        """Return a Practitioner by HSA-id, in any case."""
-        hsa_id = _hsa_id(identifier)
-        if hsa_id is None:
-            return None
-        known = self._snapshot.first_of(hsa_id)
-        if known is None:
-            return None
-        return practitioner_from_performer(
-            self._snapshot.directory.performer(hsa_id, known.source),
-            hsa_id,
-            display=known.schedule.performer_name,
-            source=known.source,
-            vocabulary=self._gateway.vocabulary,
-        )
-
-    def practitioner_role(self, identifier: str) -> Resource | None:
-        """Return a PractitionerRole: a member of staff's role at a unit."""
-        unit = unit_of_practitioner_role(identifier)
-        if unit is None:
-            return None
-        snapshot = self._snapshot
-        for performer, numbers in snapshot.staff_of_unit(unit).items():
-            if practitioner_role_id(unit, performer) == identifier:
-                first = snapshot.numbered(numbers[0])
-                return practitioner_role_from_performer(
-                    performer,
-                    unit,
-                    display=first.schedule.performer_name,
-                    services=sorted({snapshot.offering_of(each) for each in numbers}),
-                    source=first.source,
-                    vocabulary=self._gateway.vocabulary,
-                )
-        return None
+        world = self._worlds.present()
+        row = table.row(world, identifier)
+        return None if row is None else table.render(world, row)
 
     def included(
         self,
@@ -216,28 +125,3 @@ class Lookup:
             if not frontier:
                 break
         return found
-
-    @property
-    def _snapshot(self) -> Snapshot:
-        return self._gateway.slot_search.snapshot
-
-    def _time_type(self, known: KnownSchedule) -> TimeType:
-        offering = self._snapshot.directory.offerings.get(known.offering)
-        if offering is not None:
-            return offering.time_type
-        return TimeType(
-            id=known.schedule.time_type_id, name=known.schedule.time_type_name
-        )
-
-    def resource(self, reference: str) -> Resource | None:
-        """Return the referenced resource."""
-        kind, _, identifier = reference.partition("/")
-        find = self._by_type.get(kind)
-        return find(identifier) if find else None
-
-
-def _hsa_id(text: str) -> HsaId | None:
-    try:
-        return HsaId(text)
-    except ValueError:
-        return None

@@ -21,7 +21,7 @@ from fhir_gateway.fhir.search_parameters import (
 from fhir_gateway.fhir.search_schema import SearchSchema
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.web.appointment_query import AppointmentSearchSchema
-from fhir_gateway.web.directory import HealthcareServiceSearchSchema
+from fhir_gateway.web.directory.routes import DIRECTORY_SCHEMAS
 from fhir_gateway.web.slot_query import SlotSearchSchema
 
 
@@ -155,24 +155,26 @@ def test_a_resource_that_is_only_read_is_declared_briefly() -> None:
 
 @pytest.mark.parametrize(
     "schema",
-    [AppointmentSearchSchema, HealthcareServiceSearchSchema, SlotSearchSchema],
+    [AppointmentSearchSchema(), *DIRECTORY_SCHEMAS.values(), SlotSearchSchema()],
+    ids=lambda schema: getattr(schema, "type", type(schema).__name__),
 )
-def test_every_search_parameter_is_declared(schema: type[SearchSchema[Any]]) -> None:
+def test_every_search_parameter_is_declared(schema: SearchSchema[Any]) -> None:
     """Each parameter is in the statement, save modifiers and result controls."""
     (described,) = resources(
-        ResourceCapability(type="X", interactions=["search-type"], search=schema())
+        ResourceCapability(type="X", interactions=["search-type"], search=schema)
     )
 
-    result = {"_count", "_cursor", "_include", "_include:iterate", "_sort", "_total"}
+    result = {"_count", "_cursor", "_sort", "_total", "_include", "_revinclude"}
     names = {each["name"] for each in described["searchParam"]}  # type: ignore[attr-defined] # JSON
-    declared = {
-        field.data_key or attribute for attribute, field in schema().fields.items()
-    }
+    declared = set(schema.by_name)
     assert names == {
         name
         for name in declared - result
         if not name.endswith(
-            (":not", ":missing", ":in", ":not-in", ":below", ":contains")
+            (
+                *(":not", ":missing", ":in", ":not-in", ":below", ":contains"),
+                ":iterate",
+            )
         )
     }
     assert ("searchInclude" in described) == ("_include" in declared)

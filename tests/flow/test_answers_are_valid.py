@@ -62,6 +62,12 @@ _SEARCHES: Final = (
     "Slot?schedule.actor:Location.near=63.8|20.3&day-of-week=mon,tue&time-of-day=ge08:00",
     "HealthcareService?location.near=63.8|20.3|9|km",
     "HealthcareService?location=SE1-1",
+    "Location?near=63.8|20.3&_revinclude=HealthcareService:location",
+    "Organization?name=region",
+    "Schedule?_count=5&_include=Schedule:actor",
+    "Practitioner?name=anna&_revinclude=PractitionerRole:practitioner",
+    "PractitionerRole?_count=5&_include:iterate=PractitionerRole:service",
+    "Location?organization=SE1-1",
 )
 _CANONICAL_BASE: Final = "https://fhir-gateway.example.org"
 _SYSTEM_OF_A_UNIT: Final = f"{_CANONICAL_BASE}/CodeSystem/time-types-SE2321009901-1001"

@@ -338,8 +338,8 @@ def test_a_status_that_no_appointment_ever_has_is_said_to_find_none(
         ("Slot", "schedule:Location"),
         ("Slot", "schedule.actor:Location.type"),
         ("Slot", "schedule.actor:Location.near:below"),
-        ("HealthcareService", "location.name"),
-        ("HealthcareService", "organization:identifier"),
+        ("HealthcareService", "location.colour"),
+        ("HealthcareService", "organization:Patient"),
     ],
 )
 @pytest.mark.parametrize("value", ["x", ""])

@@ -15,7 +15,7 @@ from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from time import monotonic, thread_time
+from time import monotonic
 from typing import Final
 
 import structlog
@@ -114,7 +114,6 @@ class FeedFiles:
         self._kept: dict[str, _Kept] = {}
         self._being_made: dict[tuple[str, int], Future[None]] = {}
         self._newest = 0
-        self._work_s = 0.0
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="feed")
 
     def get(
@@ -166,15 +165,9 @@ class FeedFiles:
                 raise Busy("The file is being made; ask for it again in a minute.")
             return self._read(kept)
 
-    @property
-    def work(self) -> timedelta:
-        """Return the processor time that the files of this publication have taken."""
-        return timedelta(seconds=self._work_s)
-
-    def begin(self, names: Iterable[str]) -> None:
-        """Begin a publication of some files; forget those that it does not have."""
+    def keep_only(self, names: Iterable[str]) -> None:
+        """Forget the files that are no longer published."""
         with self._lock:
-            self._work_s = 0.0
             for name in self._kept.keys() - set(names):
                 del self._kept[name]
 
@@ -192,7 +185,6 @@ class FeedFiles:
             self._spool.close()
 
     def _make(self, name: str, version: int, contents: Callable[[], Contents]) -> None:
-        began = thread_time()
         try:
             if version < self._newest:
                 # Who asked for it has left, or asks again.
@@ -210,7 +202,6 @@ class FeedFiles:
             raise
         finally:
             with self._lock:
-                self._work_s += thread_time() - began
                 self._being_made.pop((name, version), None)
 
     def _write(self, wanted: Contents, version: int, before: _Kept | None) -> _Kept:

@@ -187,6 +187,21 @@ class OfferingIndex:
                 wanted[self.sources.index(source)] = True
         return numbers[wanted[self.source_of[numbers]]]
 
+    def sources_of(self, numbers: Numbers) -> frozenset[SourceName]:
+        """Return the sources that time types belong to."""
+        return frozenset(
+            self.sources[each] for each in np.unique(self.source_of[numbers]).tolist()
+        )
+
+    def units_near(self, places: Iterable[Nearness]) -> frozenset[HsaId]:
+        """Return the units near one of the places."""
+        within = np.zeros(len(self._units), dtype=np.bool_)
+        for place in places:
+            within |= self._is_near(place)
+        return frozenset(
+            self._units[number].hsa_id for number in np.flatnonzero(within).tolist()
+        )
+
     def near(self, numbers: Numbers, places: Iterable[Nearness]) -> Numbers:
         """Return those of the numbers that are at a unit near one of the places."""
         within = np.zeros(len(self._units) + 1, dtype=np.bool_)

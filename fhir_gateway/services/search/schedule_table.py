@@ -92,6 +92,10 @@ class ScheduleTable:
         """Return the unit that a schedule is of."""
         return self._numbers.unit(int(self._offering[number]))
 
+    def unit_of_offering(self, offering: int) -> HsaId:
+        """Return the unit of a numbered time type."""
+        return self._numbers.unit(offering)
+
     def performer(self, number: int) -> HsaId | None:
         """Return the member of staff of a schedule, if it has one."""
         actor: _Actor = self._actors[self._actor_of[number]]
@@ -136,6 +140,11 @@ class ScheduleTable:
             numbers.append(number)
             number = int(self._before[number])
         return numbers[::-1]
+
+    def of_time_type(self, token: str) -> list[int]:
+        """Return the numbers of the schedules of a unit's time type, by its token."""
+        offering = self._numbers.known(token)
+        return [] if offering is None else self.of_offering(offering)
 
     def of_performer(self, performer: HsaId) -> Sequence[int]:
         """Return the numbers of the schedules of a member of staff."""
@@ -183,6 +192,10 @@ class ScheduleTable:
     def ranks(self, numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.uint32]:
         """Return the ranks of schedules among times with the same start."""
         return self._rank[numbers]
+
+    def rank(self, number: int) -> int:
+        """Return the rank of a schedule."""
+        return int(self._rank[number])
 
     def add(
         self, schedules: Sequence[Schedule], offering: int

@@ -226,26 +226,52 @@ class SlotSearch:
                     )
         return None
 
+    def select(self, snapshot: Snapshot, selector: Selector) -> Selection:
+        """Return what a selector chooses in a snapshot."""
+        return self._selections.select(snapshot, selector)
+
+    def missing_services(
+        self, snapshot: Snapshot, selection: Selection
+    ) -> tuple[SourceOutcome, ...]:
+        """Return what is missing of the units' time types in a selection."""
+        return (
+            *self._availability.of_catalogues(snapshot, selection, self._clock()),
+            *self._silent_live(snapshot, selection),
+        )
+
+    def missing_schedules(
+        self, snapshot: Snapshot, selection: Selection
+    ) -> tuple[SourceOutcome, ...]:
+        """
+        Return what is missing of the schedules in a selection.
+
+        A live source lists its schedules only to who searches for its times.
+        """
+        return self._availability.of_schedules(snapshot, selection)
+
+    def missing_units(
+        self, snapshot: Snapshot, selection: Selection
+    ) -> tuple[SourceOutcome, ...]:
+        """Return which sources of a selection have units that are not known."""
+        return self._availability.of_units(snapshot, selection)
+
     def who_offers(self, selector: Selector) -> WhoOffers:
         """Return the units' time types that fit, free times or not."""
         snapshot = self._view.snapshot
         selection = self._selections.select(snapshot, selector)
-        fitting = [
-            snapshot.index.offering(number) for number in selection.numbers.tolist()
-        ]
+        fitting = map(snapshot.index.offering, selection.numbers.tolist())
         return WhoOffers(
             offerings=tuple(sorted(fitting, key=_by_unit_name)),
-            outcomes=(
-                *self._availability.of_catalogues(snapshot, selection, self._clock()),
-                *self._silent_live(fitting),
-            ),
+            outcomes=self.missing_services(snapshot, selection),
         )
 
-    def _silent_live(self, offerings: Sequence[Offering]) -> Iterator[SourceOutcome]:
+    def _silent_live(
+        self, snapshot: Snapshot, selection: Selection
+    ) -> Iterator[SourceOutcome]:
         """Yield the outcomes of the live sources that lately answered no call."""
         if self._live is None:
             return
-        named = {offering.unit.source for offering in offerings}
+        named = snapshot.index.sources_of(selection.numbers)
         for name in sorted(named & self._live.sources):
             silence = self._live.silence_of(name)
             if silence is not None:

@@ -160,5 +160,12 @@ class Snapshot:
         ]
 
     def _has(self, number: int) -> bool:
-        """Return whether this snapshot has the schedule: the table grows."""
-        return number < self.known_schedules
+        """
+        Return whether this snapshot has the schedule.
+
+        The table grows, and it keeps the schedules of units that are no more.
+        """
+        return (
+            number < self.known_schedules
+            and self.schedules.unit(number) in self.directory.units
+        )

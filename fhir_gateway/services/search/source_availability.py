@@ -25,6 +25,8 @@ from fhir_gateway.services.search.source_outcome import (
     lack_of,
     outcome_of,
     same_age_until,
+    schedules_lack,
+    units_lack,
     well_until,
 )
 
@@ -103,6 +105,40 @@ class SourceAvailability:
                 )
             )
         return tuple(outcomes)
+
+    def of_schedules(
+        self, snapshot: Snapshot, selection: Selection
+    ) -> tuple[SourceOutcome, ...]:
+        """Return what is missing of sources' schedules; their age does not matter."""
+        outcomes: list[SourceOutcome] = []
+        for name in self._names:
+            source = self._sources[name]
+            if not self._can_have(source, selection):
+                continue
+            numbers = snapshot.index.of_sources(selection.numbers, (name,))
+            outcomes.extend(
+                each
+                for each in (
+                    schedules_lack(snapshot, selection, numbers, source),
+                    lack_of(snapshot, selection, numbers, source),
+                )
+                if each is not None
+            )
+        return tuple(outcomes)
+
+    def of_units(
+        self, snapshot: Snapshot, selection: Selection
+    ) -> tuple[SourceOutcome, ...]:
+        """Return the sources with units that this server may not know."""
+        outcomes = (
+            units_lack(snapshot, self._sources[name])
+            for name in self._names
+            if self._can_have(self._sources[name], selection)
+            and not (
+                selection.units and selection.units <= snapshot.directory.units.keys()
+            )
+        )
+        return tuple(each for each in outcomes if each is not None)
 
     def _find_availability(
         self, snapshot: Snapshot, selection: Selection, moment: datetime

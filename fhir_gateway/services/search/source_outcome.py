@@ -24,8 +24,10 @@ __all__ = [
     "lack_of",
     "outcome_of",
     "same_age_until",
+    "schedules_lack",
     "staff_lacks",
     "staff_silences",
+    "units_lack",
     "well_until",
 ]
 
@@ -169,6 +171,60 @@ def lack_of(
             f"{source.title} also lists {' and '.join(lacking)} that this server cannot"
             " read whole; ask the unit for what is not shown here."
         ),
+        since=status.last_answer_at if status else None,
+    )
+
+
+def schedules_lack(
+    snapshot: Snapshot, selection: Selection, numbers: Numbers, source: Source
+) -> SourceOutcome | None:
+    """Return what of a source's schedules in a selection nobody has listed yet."""
+    unlisted = int(np.count_nonzero(np.isnan(snapshot.answered_at[numbers])))
+    if has_been_asked(snapshot, source, selection.units) and not unlisted:
+        return None
+    status = snapshot.statuses.get(source.name)
+    if source.is_live:
+        problem = SourceProblem.NOT_ASKED
+        detail = (
+            f"{source.title} is asked within each search for free times only: schedules"
+            " that no such search has found yet are missing."
+        )
+    elif status is not None and status.failing_since is not None:
+        problem = SourceProblem.UNAVAILABLE
+        detail = f"{source.title} does not answer at present."
+    else:
+        problem = SourceProblem.NOT_YET_ASKED
+        detail = (
+            f"{source.title} has not been asked for all of its times yet; try again"
+            " in a minute."
+        )
+    return SourceOutcome(
+        source=source.name,
+        problem=problem,
+        detail=detail,
+        since=status.last_answer_at if status else None,
+    )
+
+
+def units_lack(snapshot: Snapshot, source: Source) -> SourceOutcome | None:
+    """Return whether a source may have units that this server does not know."""
+    status = snapshot.statuses.get(source.name)
+    if source.units_from is not None and source.name in snapshot.directory.silent:
+        failing = status is not None and status.failing_since is not None
+        problem = SourceProblem.UNAVAILABLE if failing else SourceProblem.NOT_YET_ASKED
+        detail = f"{source.title} has not said yet which units it has."
+    elif source.name in snapshot.directory.lacking_units:
+        problem = SourceProblem.INCOMPLETE
+        detail = (
+            f"{source.title} also lists units that this server cannot read whole; ask"
+            " the region for what is not shown here."
+        )
+    else:
+        return None
+    return SourceOutcome(
+        source=source.name,
+        problem=problem,
+        detail=detail,
         since=status.last_answer_at if status else None,
     )
 

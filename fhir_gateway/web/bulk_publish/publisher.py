@@ -18,10 +18,6 @@ __all__ = ["PUBLISHED_EVERY", "Publisher"]
 PUBLISHED_EVERY: Final = timedelta(minutes=1)
 """How often there is a new publication at most: the guide has no client ask oftener."""
 
-_AT_LEAST_EVERY: Final = timedelta(minutes=5)
-# Clients that fetch everything each minute take at most a fifth of a processor.
-_SHARE: Final = 5
-
 
 class Publisher:
     """
@@ -51,12 +47,7 @@ class Publisher:
         self._number = 0
 
     def present(self) -> Publication:
-        """
-        Return the present publication.
-
-        One that is out of date is a minute old at most, and five where the files take
-        long to make.
-        """
+        """Return the present publication: never older than a minute, if out of date."""
         return self._numbered()[1]
 
     def file(self, name: FileName) -> FeedFile | None:
@@ -81,15 +72,12 @@ class Publisher:
             if present is None or self._is_out_of_date(present):
                 present = self._present = self._publication(self._search.everything())
                 self._number += 1
-                self._files.begin(
+                self._files.keep_only(
                     each.text for each in (*present.files, *present.errors)
                 )
             return self._number, present
 
     def _is_out_of_date(self, present: Publication) -> bool:
-        holds_for = min(
-            max(PUBLISHED_EVERY, self._files.work * _SHARE), _AT_LEAST_EVERY
-        )
-        return self._clock() - present.moment >= holds_for and not (
+        return self._clock() - present.moment >= PUBLISHED_EVERY and not (
             self._search.still_holds(present.version, present.until)
         )

@@ -6,9 +6,7 @@ import gzip
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
 from pathlib import Path
-from time import thread_time
 from typing import Final
 
 import pytest
@@ -220,7 +218,7 @@ def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
 def test_files_that_are_no_longer_published_are_forgotten(files: FeedFiles) -> None:
     """They are made anew if they are published again."""
     files.get(NAME, 1, holding(b"a"))
-    files.begin(["Slot.norr.2026-W50.ndjson"])
+    files.keep_only(["Slot.norr.2026-W50.ndjson"])
 
     assert files.get(NAME, 1, holding(b"b")).text == b"b"
 
@@ -258,21 +256,3 @@ def test_a_spool_returns_what_was_appended(tmp_path: Path) -> None:
 
     assert [spool.read(each) for each in places] == [b"one", b"", b"three"]
     spool.close()
-
-
-def test_the_work_of_a_publication_is_counted(files: FeedFiles) -> None:
-    """Processor time counts, pauses and waiting do not."""
-
-    def pieces() -> Iterator[bytes]:
-        began = thread_time()
-        while thread_time() - began < 0.05:
-            pass
-        yield b"a"
-
-    files.get(NAME, 1, lambda: Contents(key=1, pieces=pieces()))
-    files.get("last", 1, holding(b"b"))
-    work = files.work
-    files.begin([NAME])
-
-    assert timedelta(seconds=0.05) <= work < timedelta(seconds=5)
-    assert files.work == timedelta()

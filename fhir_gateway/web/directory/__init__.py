@@ -1,0 +1,3 @@
+"""
+The directory on the web: its types as resource tables, and their routes.
+"""
