@@ -20,7 +20,13 @@ from fhir_gateway.services.search.schedule_table import ScheduleTable
 from fhir_gateway.services.search.slot_columns import FIRST_CHUNK, SlotColumns
 from fhir_gateway.services.search.snapshot import Segment, Snapshot
 
-__all__ = ["FirstOfUnits", "FirstTimes", "FirstTimesCache", "ShownUnits"]
+__all__ = [
+    "FirstOfUnits",
+    "FirstTimes",
+    "FirstTimesCache",
+    "ShownUnits",
+    "first_rows_of_units",
+]
 
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -247,6 +253,16 @@ class FirstOfUnits:
             (self.columns[number], row[piece == number])
             for number in np.unique(piece).tolist()
         ]
+
+
+def first_rows_of_units(snapshot: Snapshot, columns: SlotColumns, rows: Rows) -> Rows:
+    """Return the first row of each unit among some rows of a segment, in order."""
+    offering = snapshot.schedules.offering[columns.schedule[rows]]
+    unit = snapshot.index.unit_of[offering]
+    first = np.full(snapshot.index.unit_count, -1, dtype=np.int64)
+    # Of several values for one place the last stays: here a unit's first.
+    first[unit[::-1]] = rows[::-1]
+    return np.sort(first[first >= 0])
 
 
 def _joined(

@@ -8,6 +8,7 @@ from enum import Enum
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 
 from fhir_gateway.model.folded_text import folded
 from fhir_gateway.model.ids import HsaId
@@ -25,6 +26,8 @@ __all__ = [
     "schedules_of_staff",
     "whole_offerings",
 ]
+
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,24 +120,29 @@ def _names_of(directory: Directory, who: HsaId, display: str | None) -> Iterator
         yield from (performer.first_name, performer.last_name)
 
 
-def offerings_of_actors(snapshot: Snapshot, actors: Actors) -> Numbers:
-    """Return the time types with a schedule of one of the actors."""
-    whole = whole_offerings(snapshot.index, actors)
-    if not actors.has_staff:
-        return whole
-    schedules = [
-        number
-        for number in schedules_of_staff(snapshot, actors)
-        if number < snapshot.known_schedules
-    ]
-    of_staff = snapshot.schedules.offering[schedules]
-    return np.union1d(whole, np.intersect1d(of_staff, snapshot.index.all))
+def offerings_of_actors(snapshot: Snapshot, actors: Actors) -> Mask:
+    """Return which time types, by number, have a schedule of one of the actors."""
+    fits = whole_offerings(snapshot.index, actors)
+    if actors.has_staff:
+        schedules = [
+            number
+            for number in schedules_of_staff(snapshot, actors)
+            if number < snapshot.known_schedules
+        ]
+        of_staff = snapshot.schedules.offering[schedules]
+        # The directory may not have the time type of a schedule, or no longer.
+        of_staff = of_staff[of_staff < len(fits)]
+        fits[of_staff] = snapshot.index.unit_of[of_staff] >= 0
+    return fits
 
 
-def whole_offerings(index: OfferingIndex, actors: Actors) -> Numbers:
-    """Return the time types of which all schedules are of one of the actors."""
-    at_units = index.at_units(index.all, actors.units)
-    return np.union1d(at_units, numbered(index, actors.offerings))
+def whole_offerings(index: OfferingIndex, actors: Actors) -> Mask:
+    """Return of which time types, by number, all schedules are of one of the actors."""
+    fits = np.zeros(len(index.unit_of), dtype=np.bool_)
+    if actors.units:
+        fits[index.at_units(index.all, actors.units)] = True
+    fits[numbered(index, actors.offerings)] = True
+    return fits
 
 
 def schedules_of_staff(snapshot: Snapshot, actors: Actors) -> Iterator[int]:

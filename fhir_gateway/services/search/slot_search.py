@@ -22,6 +22,7 @@ from fhir_gateway.services.search.first_times import (
     FirstOfUnits,
     FirstTimesCache,
     ShownUnits,
+    first_rows_of_units,
 )
 from fhir_gateway.services.search.live_search import LiveAnswer, LiveSearch
 from fhir_gateway.services.search.search_hint import SearchHints
@@ -434,7 +435,10 @@ def _find_page_of_units(
             continue
         until = min(until, columns.start_of(first))
         if links is None or fit.is_of_rows:
-            rows = columns.rows(first, last, fit)
+            # At once, or all rows that fit would be in memory together.
+            rows = first_rows_of_units(
+                snapshot, columns, columns.rows(first, last, fit)
+            )
         else:
             link = links.of(part.segment, columns, snapshot.schedules)
             rows = link.rows(first, last, fit.schedules)

@@ -216,7 +216,7 @@ def unknown_parts(snapshot: Snapshot, selector: Selector) -> tuple[str, ...]:
             who in directory.performers or len(schedules.of_performer(who)) > 0
             for who in group
         ),
-        "actors": lambda group: len(offerings_of_actors(snapshot, group)) > 0,
+        "actors": lambda group: bool(offerings_of_actors(snapshot, group).any()),
         "named": lambda named: actors_named(snapshot, named) != Actors(),
         "organizations": any_in(directory.providers),
     }
@@ -245,7 +245,7 @@ def _offerings(snapshot: Snapshot, selector: Selector) -> Numbers:
         of_tokens = set(map(time_type_of_schedule, tokens))
         numbers = np.intersect1d(numbers, numbered(index, of_tokens))
     for actors in selector.actors:
-        numbers = np.intersect1d(numbers, offerings_of_actors(snapshot, actors))
+        numbers = numbers[offerings_of_actors(snapshot, actors)[numbers]]
     return numbers
 
 
@@ -295,9 +295,10 @@ def _named_schedules(
             len(chosen), (each for who in staff for each in schedules.of_performer(who))
         )
     for actors in narrowing:
-        whole = schedules.mask_of(whole_offerings(snapshot.index, actors))
+        whole = np.flatnonzero(whole_offerings(snapshot.index, actors))
+        of_units = schedules.mask_of(whole.astype(np.int32))
         of_staff = _mask(len(chosen), schedules_of_staff(snapshot, actors))
-        chosen &= whole[: len(chosen)] | of_staff
+        chosen &= of_units[: len(chosen)] | of_staff
     return chosen
 
 
