@@ -98,6 +98,33 @@ def test_what_a_live_slot_refers_to_can_be_read(
     assert (read.status_code, read.json["start"]) == (200, slot["start"])
 
 
+def test_the_open_feed_has_no_times_of_a_live_source(
+    live_client: FlaskClient, unit: str
+) -> None:
+    """Its schedules say that nothing is known, and the manifest names the source."""
+    slot = entries(at_unit(live_client, unit, "&_count=1"), "match")[0]
+    manifest = live_client.get("/fhir/$bulk-publish").json
+    published = {
+        (each["type"], each["extension"]["source"].rpartition("/")[2])
+        for each in manifest["output"]
+    }
+    (error,) = manifest["error"]
+    outcome, schedules = (
+        live_client.get(f"/fhir/$bulk-publish/{name}.syd.ndjson").text.splitlines()
+        for name in ("OperationOutcome", "Schedule")
+    )
+    said = [json.loads(each) for each in schedules]
+
+    assert ("Slot", "norr") in published
+    assert ("Slot", "syd") not in published
+    assert error["url"].endswith("/$bulk-publish/OperationOutcome.syd.ndjson")
+    assert json.loads(outcome[0])["issue"][0]["code"] == "informational"
+    assert f"Schedule/{slot['id']}".startswith(
+        tuple(f"Schedule/{each['id']}" for each in said)
+    )
+    assert {each["extension"][0]["valueCode"] for each in said} == {"unknown"}
+
+
 def test_a_live_slot_is_read_in_another_process(
     regions: Any, other_programs: OtherPrograms, live_client: FlaskClient, unit: str
 ) -> None:
@@ -245,30 +272,3 @@ def test_a_preference_that_is_not_understood_is_not_claimed(
 
     assert answer.status_code == 200
     assert "Preference-Applied" not in answer.headers
-
-
-def test_the_open_feed_has_no_times_of_a_live_source(
-    live_client: FlaskClient, unit: str
-) -> None:
-    """Its schedules say that nothing is known, and the manifest names the source."""
-    slot = entries(at_unit(live_client, unit, "&_count=1"), "match")[0]
-    manifest = live_client.get("/fhir/$bulk-publish").json
-    published = {
-        (each["type"], each["extension"]["source"].rpartition("/")[2])
-        for each in manifest["output"]
-    }
-    (error,) = manifest["error"]
-    outcome, schedules = (
-        live_client.get(f"/fhir/$bulk-publish/{name}.syd.ndjson").text.splitlines()
-        for name in ("OperationOutcome", "Schedule")
-    )
-    said = [json.loads(each) for each in schedules]
-
-    assert ("Slot", "norr") in published
-    assert ("Slot", "syd") not in published
-    assert error["url"].endswith("/$bulk-publish/OperationOutcome.syd.ndjson")
-    assert json.loads(outcome[0])["issue"][0]["code"] == "informational"
-    assert f"Schedule/{slot['id']}".startswith(
-        tuple(f"Schedule/{each['id']}" for each in said)
-    )
-    assert {each["extension"][0]["valueCode"] for each in said} == {"unknown"}
