@@ -106,7 +106,8 @@ _READING: Final = ("read", "search-type")
 PUBLIC: Final = frozenset(
     {
         *(
-            Interaction(type_, "read")
+            Interaction(type_, name)
+            for name in ("read", "search-type")
             for type_ in (
                 *("StructureDefinition", "SearchParameter", "OperationDefinition"),
                 *("ImplementationGuide", "CodeSystem", "ValueSet", "ConceptMap"),

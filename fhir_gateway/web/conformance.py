@@ -10,12 +10,14 @@ from typing import Any, Final
 from flask import Response, request
 
 from fhir_gateway.fhir.published import PublishedResources
+from fhir_gateway.fhir.published_tables import PUBLISHED_TABLES
 from fhir_gateway.web.exchange import refuse_parameters
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.operation.terminology import TerminologyOperations
 from fhir_gateway.web.resource import InteractionCode, ResourceRoutes, View, read_route
+from fhir_gateway.web.table_search import table_schema, table_search
 
-__all__ = ["PACKAGE_PATH", "conformance_routes", "package_view"]
+__all__ = ["PACKAGE_PATH", "PUBLISHED_SCHEMAS", "conformance_routes", "package_view"]
 
 PACKAGE_PATH: Final = "/package.tgz"
 """The path of the package of the profiles, below the FHIR base."""
@@ -32,22 +34,35 @@ _TYPES: Final = {
 }
 
 
+PUBLISHED_SCHEMAS: Final = {
+    resource_type: table_schema(PUBLISHED_TABLES, resource_type)
+    for resource_type in _TYPES
+}
+"""The search parameters of each type."""
+
+
 def conformance_routes(gateway: Gateway) -> tuple[ResourceRoutes, ...]:
     """Return the routes of these resource types."""
     operations = TerminologyOperations(gateway).of_type
-    return tuple(
-        ResourceRoutes(
+
+    def routes(resource_type: str, documentation: str) -> ResourceRoutes:
+        schema = PUBLISHED_SCHEMAS[resource_type]
+        return ResourceRoutes(
             type=resource_type,
             documentation=documentation,
+            search=schema,
             views={
                 InteractionCode.READ: _read(
                     gateway.published, resource_type, gateway.started_at
-                )
+                ),
+                InteractionCode.SEARCH_TYPE: table_search(
+                    schema, lambda: gateway.published, gateway.base_url
+                ),
             },
             operations=operations.get(resource_type, ()),
         )
-        for resource_type, documentation in _TYPES.items()
-    )
+
+    return tuple(routes(*each) for each in _TYPES.items())
 
 
 def package_view(package: bytes) -> View:

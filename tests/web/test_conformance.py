@@ -202,3 +202,88 @@ def test_the_normative_mode_has_the_normative_types(client: FlaskClient) -> None
 def test_another_mode_is_refused(client: FlaskClient) -> None:
     """A mode that R4 does not have is answered 400."""
     assert refused(client.get("/fhir/metadata?mode=other")) == (400, "value")
+
+
+def found(client: FlaskClient, path: str) -> list[str]:
+    """Return the ids that a search finds."""
+    bundle: Any = client.get(f"/fhir/{path}").json
+    assert bundle["resourceType"] == "Bundle", bundle
+    entries = bundle.get("entry", ())
+    assert bundle["total"] == len(entries)
+    return [each["resource"]["id"] for each in entries]
+
+
+_CT: Final = "http://terminology.hl7.org/CodeSystem/usage-context-type"
+
+
+@pytest.mark.parametrize(
+    ("path", "ids"),
+    [
+        (f"StructureDefinition?url={_BASE}/StructureDefinition/slot", ["slot"]),
+        ("StructureDefinition?_id=slot,schedule&_sort=-_id", ["slot", "schedule"]),
+        ("StructureDefinition?type=Slot&kind=resource&version=0.1.0", ["slot"]),
+        (
+            "StructureDefinition?base=http://hl7.org/fhir/StructureDefinition/Schedule",
+            ["schedule"],
+        ),
+        ("StructureDefinition?name:contains=region", ["region-message"]),
+        (
+            "SearchParameter?code=time-of-day&base=Slot&status=active",
+            ["slot-time-of-day"],
+        ),
+        (
+            "SearchParameter?url=http://hl7.org/fhir/SearchParameter/Slot-start",
+            ["Slot-start"],
+        ),
+        ("OperationDefinition?code=translate", ["ConceptMap-translate"]),
+        ("ImplementationGuide?title:contains=booking", ["fhir-gateway"]),
+        (f"CodeSystem?system={ERROR_CODE}", ["error-code"]),
+        (f"CodeSystem?context-type-value={_CT}|focus$OperationOutcome", ["error-code"]),
+        ("CodeSystem?content-mode=supplement", ["standard-time-types-supplement"]),
+        (
+            "CodeSystem?supplements=http://snomed.info/sct&language=sv",
+            ["standard-time-types-supplement"],
+        ),
+        ("ValueSet?context-type-value=focus$Slot", ["standard-time-types"]),
+        ("ValueSet?code=72791000052103", ["standard-time-types"]),
+        (
+            f"ConceptMap?source-system={_BASE}/CodeSystem/time-types-SE2321009901-1001",
+            ["time-types-norr"],
+        ),
+        ("Endpoint?connection-type=hl7-fhir-rest&status=active", ["fhir"]),
+        ("Endpoint?status=off", []),
+    ],
+)
+def test_documents_are_searched(client: FlaskClient, path: str, ids: list[str]) -> None:
+    """R4's parameters of each type find what fits."""
+    assert found(client, path) == ids
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "StructureDefinition?path=Slot.start",
+        "ConceptMap?jurisdiction=SE",
+        "CodeSystem?context-type-value=focus",
+        "CodeSystem?status=other",
+        "Endpoint?url=x",
+    ],
+)
+def test_what_a_search_of_documents_does_not_take_is_refused(
+    client: FlaskClient, path: str
+) -> None:
+    """An unknown parameter, and a value that cannot be, are answered 400."""
+    assert client.get(f"/fhir/{path}").status_code == 400
+
+
+def test_every_document_is_on_one_page(client: FlaskClient) -> None:
+    """The pages of a search have each document once."""
+    url: str | None = "/fhir/SearchParameter?_count=50"
+    ids: list[str] = []
+    while url is not None:
+        bundle: Any = client.get(url.removeprefix(BASE_URL.removesuffix("/fhir"))).json
+        ids.extend(each["resource"]["id"] for each in bundle["entry"])
+        following = {each["relation"]: each["url"] for each in bundle["link"]}
+        url = following.get("next")
+
+    assert len(ids) == len(set(ids)) == bundle["total"] > 100

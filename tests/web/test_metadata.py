@@ -89,6 +89,7 @@ def test_every_declared_parameter_is_understood(
         "uri": "https://x.example",
         "special": "x",
         "string": "x",
+        "composite": "x$x",
     }
     for kind, declared in resources(statement).items():
         for parameter in declared.get("searchParam", ()):

@@ -13,6 +13,7 @@ import pytest
 
 from fhir_gateway.fhir.search_schema import SearchSchema
 from fhir_gateway.web.appointment_query import AppointmentSearchSchema
+from fhir_gateway.web.conformance import PUBLISHED_SCHEMAS
 from fhir_gateway.web.directory.routes import DIRECTORY_SCHEMAS
 from fhir_gateway.web.slot_query import SlotSearchSchema
 
@@ -26,6 +27,7 @@ _R4: Final[dict[str, list[str]]] = json.loads(
 _SCHEMAS: Final[dict[str, SearchSchema[Any]]] = {
     "Slot": SlotSearchSchema(),
     **DIRECTORY_SCHEMAS,
+    **PUBLISHED_SCHEMAS,
     "Appointment": AppointmentSearchSchema(),
 }
 _ROW: Final = re.compile(
@@ -53,7 +55,7 @@ def test_the_table_says_what_the_server_supports(kind: str) -> None:
     assert supported == _SCHEMAS[kind].by_name.keys() & set(_R4[kind])
 
 
-@pytest.mark.parametrize("kind", DIRECTORY_SCHEMAS)
+@pytest.mark.parametrize("kind", [*DIRECTORY_SCHEMAS, *PUBLISHED_SCHEMAS])
 def test_the_table_has_the_reasons_that_the_server_gives(kind: str) -> None:
     """What the directory refuses has one reason, in the document and in the answer."""
     reasons = {
