@@ -78,6 +78,8 @@ _DOCUMENTS: Final = (
     *("OperationDefinition/appointment-find", "ImplementationGuide/fhir-gateway"),
     *("CodeSystem/error-code", "ValueSet/standard-time-types", "Endpoint/fhir"),
     *("ConceptMap/time-types-norr", "ConceptMap/nothing"),
+    *("CodeSystem?_sort=name", "ValueSet?context-type-value=focus$Slot", "Endpoint"),
+    "StructureDefinition?type=Slot",
     f"ConceptMap/$translate?system={_SYSTEM_OF_A_UNIT}&code=TT-COVID",
     f"ConceptMap/$translate?system={_SYSTEM_OF_A_UNIT}&code=TT-NONE",
     f"ValueSet/$expand?url={_STANDARD}&includeDesignations=true&filter=covid&count=1",
