@@ -26,6 +26,7 @@ __all__ = [
     "InteractionCode",
     "OperationRoute",
     "ResourceRoutes",
+    "addresses",
     "handling_of",
     "read_route",
     "register",
@@ -171,6 +172,11 @@ _ROUTES: Final = {
 _MOST_BYTES: Final = dict.fromkeys(InteractionCode, MOST_JSON_BYTES) | {
     InteractionCode.SEARCH_TYPE: MOST_FORM_BYTES
 }
+
+
+def addresses(code: InteractionCode) -> tuple[tuple[str, str], ...]:
+    """Return the paths below the FHIR base, and the method of each, of an interaction."""
+    return _ROUTES[code]
 
 
 def register(app: Flask, routes: ResourceRoutes, prefix: str) -> dict[str, Interaction]:
