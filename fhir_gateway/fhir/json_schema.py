@@ -14,8 +14,8 @@ __all__ = ["resource_schemas"]
 
 Schema = dict[str, Any]
 
-# Of each of these any value is allowed: a schema of all that it may hold would be larger
-# than the rest of the document.
+# Any value of these is allowed: a schema of all that they may hold would be larger than
+# the rest of the document.
 _OPEN: Final = frozenset({"Extension", "Element", "Resource", "ParametersParameter"})
 _PRIMITIVES: Final[Mapping[str, Schema]] = {
     "boolean": {"type": "boolean"},

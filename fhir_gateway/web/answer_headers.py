@@ -1,8 +1,9 @@
 """
 The header fields of every answer that keep a browser from misusing it.
 
-They follow OWASP's REST Security Cheat Sheet. An answer is JSON, and no page: nothing
-may run in it, frame it or guess another type. Pages of other origins read an answer
+They follow OWASP's REST Security Cheat Sheet. An answer is a document, and no
+page: nothing may run in it, frame it or guess another type. The few pages may run
+scripts of this server, and nothing else. Pages of other origins read an answer
 only where the operator lists their origin (CORS in the Fetch standard, section 3.2).
 A request carries its right in `Authorization` and not in a cookie, so that credentials
 in the sense of CORS are never allowed.
@@ -22,11 +23,20 @@ Fields = list[tuple[str, str]]
 _ALWAYS: Final = (
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
-    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
     ("X-Frame-Options", "DENY"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
     # A cache must not give one form of an answer to a client that wants another.
     ("Vary", "Accept, Accept-Encoding, Accept-Language"),
+)
+_POLICY: Final = "Content-Security-Policy"
+_NO_PAGE: Final = (_POLICY, "default-src 'none'; frame-ancestors 'none'")
+_OWN_PAGE: Final = (
+    _POLICY,
+    (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+        " connect-src 'self'; base-uri 'none'; form-action 'none';"
+        " frame-ancestors 'none'"
+    ),
 )
 # RFC 6797: a year.
 _TLS_ONLY: Final = ("Strict-Transport-Security", "max-age=31536000")
@@ -67,14 +77,19 @@ class AnswerHeaders:
         origins: The origins of the web pages that may read answers, as browsers write
             them; without any, there is no CORS at all.
         is_https: Clients use TLS.
+        pages: The paths of pages, which may run scripts of this server.
     """
 
     origins: frozenset[str]
     is_https: bool
+    pages: frozenset[str] = frozenset()
 
     def fields(self, environ: WSGIEnvironment) -> Fields:
         """Return the fields for the answer to a request."""
-        fields = [*_ALWAYS, _TLS_ONLY] if self.is_https else [*_ALWAYS]
+        is_page = environ["PATH_INFO"] in self.pages
+        fields = [*_ALWAYS, _OWN_PAGE if is_page else _NO_PAGE]
+        if self.is_https:
+            fields.append(_TLS_ONLY)
         if not self.origins:
             return fields
         # A cache must not give one origin's answer to another, nor to none.

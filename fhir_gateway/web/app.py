@@ -18,6 +18,7 @@ from fhir_gateway.fhir.capability_statement import (
 )
 from fhir_gateway.fhir.implementation_guide import package
 from fhir_gateway.fhir.outcome import Issue, Severity, operation_outcome
+from fhir_gateway.fhir.published import examples
 from fhir_gateway.fhir.terminology_capabilities import terminology_capabilities
 from fhir_gateway.web.answer_form import in_asked_form
 from fhir_gateway.web.answer_headers import AnswerHeaders
@@ -31,6 +32,7 @@ from fhir_gateway.web.conformance import (
     conformance_routes,
     package_view,
 )
+from fhir_gateway.web.developer_pages import PAGES, add_developer_pages
 from fhir_gateway.web.directory.routes import directory_routes
 from fhir_gateway.web.errors import register_error_handlers
 from fhir_gateway.web.exchange import (
@@ -43,6 +45,7 @@ from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.identity import identify
 from fhir_gateway.web.limiting import count_failed_look
 from fhir_gateway.web.metadata import metadata_view
+from fhir_gateway.web.openapi import openapi_document
 from fhir_gateway.web.operation.routes import slot_operations
 from fhir_gateway.web.options import options
 from fhir_gateway.web.peer import read_peer, remember_peer
@@ -97,7 +100,9 @@ class GatewayApp(Flask):
         answer_headers: AnswerHeaders,
         operations: Sequence[SystemOperation] = (),
     ) -> None:
-        super().__init__("fhir_gateway", static_folder=None)
+        super().__init__(
+            "fhir_gateway", static_folder=None, template_folder="web/templates"
+        )
         # A second spelling of a path would evade a proxy's rules for the first, and a
         # redirect would repeat the URL with all that a client wrote into it.
         self.url_map.strict_slashes = True
@@ -134,7 +139,9 @@ def create_app(gateway: Gateway) -> GatewayApp:
     """Return the WSGI application of a gateway."""
     routes = resource_routes(gateway)
     is_https = gateway.base_url.startswith("https://")
-    answer_headers = AnswerHeaders(origins=gateway.origins, is_https=is_https)
+    answer_headers = AnswerHeaders(
+        origins=gateway.origins, is_https=is_https, pages=PAGES
+    )
     operations = (bulk_publish(gateway),)
     app = GatewayApp(routes, answer_headers, operations)
     app.config[BASE_URL] = gateway.base_url
@@ -197,7 +204,17 @@ def create_app(gateway: Gateway) -> GatewayApp:
             methods=["POST"],
         )
     app.add_url_rule(HEALTH, "health", _health)
-    app.add_url_rule("/", "index", lambda: _index(gateway.base_url))
+    add_developer_pages(
+        app,
+        _places(gateway.base_url),
+        openapi_document(
+            routes,
+            base_url=gateway.base_url,
+            issuers=gateway.issuers,
+            published=gateway.published,
+            examples=examples(gateway.vocabulary),
+        ),
+    )
     register_error_handlers(app)
     # Flask calls these in reverse: the form of an answer is made before it is packed.
     app.after_request(Compression().compressed)
@@ -253,26 +270,20 @@ def _first_search(base_url: str) -> str:
     return f"{base_url}/Slot?status=free&_sort=start&_count=3"
 
 
-def _index(base_url: str) -> Response:
-    """Answer a new visitor with the server's name and the main URLs."""
-    return Response(
-        orjson.dumps(
-            {
-                "name": "fhir-gateway",
-                "version": VERSION,
-                "description": (
-                    "Free times and bookings of the Swedish regions, as FHIR R4"
-                ),
-                "fhir_base": base_url,
-                "capabilities": f"{base_url}/metadata",
-                "free_times": _first_search(base_url),
-                "services": f"{base_url}/HealthcareService?_count=3",
-                "health": f"{base_url.removesuffix(FHIR_PREFIX)}{HEALTH}",
-            },
-            option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
-        ),
-        content_type="application/json",
-    )
+def _places(base_url: str) -> dict[str, str]:
+    """Return the URLs that a new visitor looks for, by name."""
+    root = base_url.removesuffix(FHIR_PREFIX)
+    return {
+        "fhir_base": base_url,
+        "capabilities": f"{base_url}/metadata",
+        "openapi": f"{root}/openapi.json",
+        "docs": f"{root}/docs",
+        "package": f"{base_url}{PACKAGE_PATH}",
+        "free_times": _first_search(base_url),
+        "earliest_of_each_unit": f"{base_url}/Slot?first-per=unit",
+        "services": f"{base_url}/HealthcareService?_count=3",
+        "health": f"{root}{HEALTH}",
+    }
 
 
 def _health() -> Response:

@@ -17,7 +17,6 @@ from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import NotFound
 
 from fhir_gateway import VERSION
-from fhir_gateway.web.answer_form import accepts_page
 
 __all__ = ["DESCRIPTION", "PAGES", "add_developer_pages"]
 
@@ -27,6 +26,9 @@ PAGES: Final = frozenset({"/", "/docs"})
 """The paths of the pages: only they may run scripts and have styles."""
 
 _OPENAPI: Final = "/openapi.json"
+_PAGE: Final = "text/html"
+# A program that accepts anything gets the first.
+_FORMS: Final = ("application/json", _PAGE)
 _HOLDS: Final = "public, max-age=3600"
 _OF_SWAGGER_UI: Final = {
     "swagger-ui.css": "text/css",
@@ -68,7 +70,7 @@ def add_developer_pages(
     assets = _assets()
 
     def index() -> Response:
-        if not accepts_page():
+        if request.accept_mimetypes.best_match(_FORMS) != _PAGE:
             answer = Response(in_json.content, content_type=in_json.content_type)
         else:
             answer = _page(
@@ -100,7 +102,8 @@ def _kept(asset: _Asset) -> Response:
     answer = Response(asset.content, content_type=asset.content_type)
     answer.headers["Cache-Control"] = _HOLDS
     answer.set_etag(hashlib.blake2b(asset.content, digest_size=12).hexdigest())
-    return answer.make_conditional(request.environ)
+    answer.make_conditional(request.environ)
+    return answer
 
 
 def _assets() -> dict[str, _Asset]:

@@ -175,7 +175,7 @@ _MOST_BYTES: Final = dict.fromkeys(InteractionCode, MOST_JSON_BYTES) | {
 
 
 def addresses(code: InteractionCode) -> tuple[tuple[str, str], ...]:
-    """Return the paths below the FHIR base, and the method of each, of an interaction."""
+    """Return the paths of an interaction below the FHIR base, each with its method."""
     return _ROUTES[code]
 
 

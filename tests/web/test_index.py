@@ -2,6 +2,8 @@
 GET / and GET of the FHIR base: who this is, and where things are.
 """
 
+import re
+
 import pytest
 from assertions import assert_outcome, issue
 from flask.testing import FlaskClient
@@ -10,12 +12,15 @@ from fhir_gateway import VERSION
 from fhir_gateway.model.error_code import ErrorCode
 from web.running import BASE_URL
 
+_ROOT = BASE_URL.removesuffix("/fhir")
+_BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
-@pytest.mark.parametrize("accept", ["*/*", "text/html", "application/fhir+json"])
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", ""])
 def test_the_root_says_what_this_is_and_where_things_are(
     client: FlaskClient, accept: str
 ) -> None:
-    """A person who opens the server's root finds the FHIR base and first searches."""
+    """A program that asks the server's root gets the FHIR base and first searches."""
     response = client.get("/", headers={"Accept": accept})
 
     assert (response.status_code, response.content_type) == (200, "application/json")
@@ -25,17 +30,27 @@ def test_the_root_says_what_this_is_and_where_things_are(
         "description": "Free times and bookings of the Swedish regions, as FHIR R4",
         "fhir_base": BASE_URL,
         "capabilities": f"{BASE_URL}/metadata",
+        "openapi": f"{_ROOT}/openapi.json",
+        "docs": f"{_ROOT}/docs",
+        "package": f"{BASE_URL}/package.tgz",
         "free_times": f"{BASE_URL}/Slot?status=free&_sort=start&_count=3",
+        "earliest_of_each_unit": f"{BASE_URL}/Slot?first-per=unit",
         "services": f"{BASE_URL}/HealthcareService?_count=3",
-        "health": f"{BASE_URL.removesuffix('/fhir')}/health",
+        "health": f"{_ROOT}/health",
     }
 
 
-@pytest.mark.parametrize("name", ["capabilities", "free_times", "services", "health"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("capabilities", "openapi", "docs", "package", "free_times"),
+        *("earliest_of_each_unit", "services", "health"),
+    ],
+)
 def test_each_place_that_the_root_names_answers(client: FlaskClient, name: str) -> None:
     """Each URL of the root's answer can be asked as it stands."""
     places = client.get("/").get_json()
-    path = places[name].removeprefix(BASE_URL.removesuffix("/fhir"))
+    path = places[name].removeprefix(_ROOT)
 
     assert client.get(path).status_code == 200
 
@@ -71,3 +86,43 @@ def test_the_fhir_base_says_where_things_are(
 def test_the_fhir_base_is_not_searched(client: FlaskClient, path: str) -> None:
     """A search of all types is refused: an answer without matches would be untrue."""
     assert client.get(path, query_string={"_type": "Slot"}).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_a_browser_gets_a_page(client: FlaskClient, path: str) -> None:
+    """A page names all that it needs, and each of that is served here."""
+    response = client.get(path, headers={"Accept": _BROWSER})
+    needed = re.findall(r'(?:src|href)="([^"]+)"', response.text)
+    own = [each.removeprefix(_ROOT) for each in needed]
+
+    assert (response.status_code, response.content_type) == (
+        200,
+        "text/html; charset=utf-8",
+    )
+    assert needed
+    for each in own:
+        assert client.get(f"/{each.lstrip('/')}").status_code == 200, each
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_a_page_may_run_scripts_of_this_server_only(
+    client: FlaskClient, path: str
+) -> None:
+    """No script in the page, and none from elsewhere, runs; other answers run none."""
+    page = client.get(path, headers={"Accept": _BROWSER})
+    other = client.get("/fhir/metadata")
+
+    assert page.headers["Content-Security-Policy"] == (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'"
+        " data:; connect-src 'self'; base-uri 'none'; form-action 'none';"
+        " frame-ancestors 'none'"
+    )
+    assert other.headers["Content-Security-Policy"] == (
+        "default-src 'none'; frame-ancestors 'none'"
+    )
+
+
+@pytest.mark.parametrize("name", ["none.js", "swagger-ui.js", ".", "__init__.py"])
+def test_only_the_files_of_the_pages_are_served(client: FlaskClient, name: str) -> None:
+    """No other file of the packages can be read."""
+    assert client.get(f"/docs/{name}").status_code == 404

@@ -1,0 +1,115 @@
+"""
+GET /openapi.json: the OpenAPI document, and whether the server does what it says.
+"""
+
+from typing import Any
+
+import pytest
+import schemathesis
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, Phase, settings
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from examples import examples
+from web.guarded import Guarded
+
+from .running import BASE_URL
+
+
+@pytest.fixture(name="document")
+def _document(client: FlaskClient) -> dict[str, Any]:
+    document: dict[str, Any] = client.get("/openapi.json").get_json()
+    return document
+
+
+def test_the_document_is_openapi(document: dict[str, Any]) -> None:
+    """A validator that this project did not write finds no fault."""
+    assert [*OpenAPIV31SpecValidator(document).iter_errors()] == []
+
+
+def test_all_that_the_statement_says_is_in_the_document(
+    client: FlaskClient, document: dict[str, Any]
+) -> None:
+    """Each interaction, parameter and operation of the CapabilityStatement is there."""
+    [rest] = client.get("/fhir/metadata").get_json()["rest"]
+    paths = document["paths"]
+    at = {
+        "read": ("/{type}/{{id}}", "get"),
+        "vread": ("/{type}/{{id}}/_history/{{version}}", "get"),
+        "search-type": ("/{type}", "get"),
+        "create": ("/{type}", "post"),
+        "update": ("/{type}/{{id}}", "put"),
+        "patch": ("/{type}/{{id}}", "patch"),
+    }
+
+    for resource in rest["resource"]:
+        for interaction in resource["interaction"]:
+            path, method = at[interaction["code"]]
+            assert method in paths[path.format(type=resource["type"])]
+        if "searchParam" in resource:
+            found = paths[f"/{resource['type']}"]["get"]["parameters"]
+            assert {each["name"] for each in resource["searchParam"]} <= {
+                each.get("name") for each in found
+            }
+        for operation in resource.get("operation", ()):
+            assert f"/{resource['type']}/${operation['name']}" in paths
+
+
+def test_what_is_about_persons_needs_a_token(guarded: Guarded) -> None:
+    """The document says where a token is needed, and where not."""
+    paths = guarded.client().get("/openapi.json").get_json()["paths"]
+
+    assert paths["/Appointment/{id}"]["get"]["security"] == [{"bearer": []}]
+    assert paths["/metadata"]["get"]["security"] == []
+    assert paths["/CodeSystem/{id}"]["get"]["security"] == []
+
+
+def test_the_document_is_kept_by_clients(client: FlaskClient) -> None:
+    """A client that has the document gets 304."""
+    first = client.get("/openapi.json")
+    again = client.get(
+        "/openapi.json", headers={"If-None-Match": first.headers["ETag"]}
+    )
+
+    assert (first.status_code, again.status_code, again.data) == (200, 304, b"")
+    assert first.get_json()["servers"] == [{"url": BASE_URL}]
+
+
+@pytest.fixture(name="api")
+def _api(client: FlaskClient) -> Any:
+    return schemathesis.openapi.from_wsgi("/openapi.json", client.application)
+
+
+_SCHEMA = schemathesis.pytest.from_fixture("api")
+
+
+# What the schemas cannot say, such as which values a parameter takes, is refused by 400:
+# so that a request of the right form is refused is no fault.
+_CHECKS = (
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+)
+
+
+@_SCHEMA.include(method="GET").parametrize()
+@settings(
+    max_examples=examples(1),
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[*HealthCheck],
+)
+def test_each_answer_to_a_get_is_as_the_document_says(case: schemathesis.Case) -> None:
+    """Whatever the document allows, the answer has a status and form that it names."""
+    response = case.call(
+        headers={"Host": "gateway.test", "Accept-Encoding": "identity"}
+    )
+
+    case.validate_response(response, checks=[*_CHECKS])
