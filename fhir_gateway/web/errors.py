@@ -36,6 +36,10 @@ from fhir_gateway.model.fault_place import fault_place
 from fhir_gateway.web.exchange import fhir_response
 
 __all__ = [
+    "MEANINGS",
+    "OF_ALL",
+    "OF_BODIES",
+    "OF_CHANGES",
     "PROBLEM_STATUSES",
     "STATUSES",
     "error_response",
@@ -81,6 +85,42 @@ PROBLEM_STATUSES: Final = {
     ProblemKind.NOT_IMPLEMENTED: 501,
     ProblemKind.INCOMPLETE: 503,
 }
+
+MEANINGS: Final = {
+    400: "The request cannot be understood.",
+    401: "An access token is missing, or cannot be used.",
+    403: "The token does not permit it.",
+    404: "There is no such thing.",
+    405: "This URL does not have the method.",
+    406: "None of the accepted formats is offered.",
+    408: "The body did not arrive in time.",
+    409: "The present state does not permit it, or the time is taken.",
+    410: "It is gone.",
+    411: "The length of the body is missing.",
+    412: "A condition is not met.",
+    413: "The body is too large.",
+    414: "The URL is too long.",
+    415: "The body is of another media type.",
+    421: "The request is for another host.",
+    422: "A rule is broken, or the region refuses in its words.",
+    429: "There are too many requests: Retry-After says when to try again.",
+    431: "The header fields are too large.",
+    500: "This server failed.",
+    501: "The transfer coding is not known.",
+    503: "A part is away: Retry-After says when to try again.",
+}
+"""What each status of a failure means, for the documents."""
+
+OF_ALL: Final = frozenset(
+    {400, 401, 403, 404, 405, 406, 408, 410, 414, 421, 429, 431, 500, 501, 503}
+)
+"""The statuses of failures that any request can meet."""
+
+OF_BODIES: Final = frozenset({411, 413, 415})
+"""The further ones of requests with a body."""
+
+OF_CHANGES: Final = frozenset({409, 412, 422})
+"""The further ones of requests that change something, and of operations."""
 
 _MOST_ISSUES: Final = 100
 _RETRY_AFTER_S: Final = "30"

@@ -35,7 +35,7 @@ def cors(response: Any) -> dict[str, str]:
     [
         ("GET", "/fhir/metadata", 200),
         ("GET", "/health", 200),
-        ("GET", "/", 200),
+        ("GET", "/openapi.json", 200),
         ("GET", "/fhir/Slot?_count=0", 200),
         ("GET", "/fhir/Slot/none", 404),
         ("GET", "/fhir/Slot?nonsense=1", 400),

@@ -3,6 +3,7 @@ GET / and GET of the FHIR base: who this is, and where things are.
 """
 
 import re
+from html import unescape
 
 import pytest
 from assertions import assert_outcome, issue
@@ -93,7 +94,7 @@ def test_a_browser_gets_a_page(client: FlaskClient, path: str) -> None:
     """A page names all that it needs, and each of that is served here."""
     response = client.get(path, headers={"Accept": _BROWSER})
     needed = re.findall(r'(?:src|href)="([^"]+)"', response.text)
-    own = [each.removeprefix(_ROOT) for each in needed]
+    own = [unescape(each).removeprefix(_ROOT) for each in needed]
 
     assert (response.status_code, response.content_type) == (
         200,

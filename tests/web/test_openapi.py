@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import schemathesis
+from examples import examples
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, Phase, settings
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -16,7 +17,6 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from examples import examples
 from web.guarded import Guarded
 
 from .running import BASE_URL
@@ -89,8 +89,8 @@ def _api(client: FlaskClient) -> Any:
 _SCHEMA = schemathesis.pytest.from_fixture("api")
 
 
-# What the schemas cannot say, such as which values a parameter takes, is refused by 400:
-# so that a request of the right form is refused is no fault.
+# A schema cannot say all, such as which units there are: that the server refuses a
+# request of the right form is no fault.
 _CHECKS = (
     not_a_server_error,
     status_code_conformance,
@@ -107,7 +107,7 @@ _CHECKS = (
     suppress_health_check=[*HealthCheck],
 )
 def test_each_answer_to_a_get_is_as_the_document_says(case: schemathesis.Case) -> None:
-    """Whatever the document allows, the answer has a status and form that it names."""
+    """A request that the document allows has an answer that it names."""
     response = case.call(
         headers={"Host": "gateway.test", "Accept-Encoding": "identity"}
     )

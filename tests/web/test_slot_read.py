@@ -116,7 +116,7 @@ def test_a_slot_that_nobody_lists_is_not_found(client: FlaskClient) -> None:
 
 
 def test_a_slot_that_has_begun_is_gone(client: FlaskClient) -> None:
-    """It will never be free again, whoever had it; of no schedule it is no slot."""
+    """It will never be free again; a time of no known schedule is no slot."""
     token = TimeslotToken.parse(next(free_slots(client))["id"])
     begun = TimeslotToken(
         schedule=token.schedule,
