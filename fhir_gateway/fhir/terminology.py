@@ -6,26 +6,25 @@ of a unit's own time types those that a ConceptMap maps. It never denies a code 
 cannot know: it refuses the question then, and says why.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
-from uuid import NAMESPACE_URL, uuid5
 
+from fhir_gateway.fhir.known_system import KnownSystem, is_version, known_system
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.fhir.published import PublishedResource, PublishedResources
 from fhir_gateway.fhir.standard_time_types import (
-    LANGUAGES,
     SUPPLEMENT,
     VALUE_SET,
     Concept,
     StandardTimeTypes,
 )
 from fhir_gateway.fhir.time_type_maps import TimeTypeMaps, Translation
+from fhir_gateway.fhir.value_set_expansion import Expansion, Member, expanded_value_set
 from fhir_gateway.fhir.vocabulary import SNOMED_CT, SNOMED_CT_SWEDEN, Vocabulary
-from fhir_gateway.model.timekeeping import instant_text
 
-__all__ = ["Coded", "Expansion", "KnownSystem", "Member", "Terminology"]
+__all__ = ["Coded", "Terminology"]
 
 _MOST_TRANSLATIONS: Final = 1000
 _ALL_OF_SNOMED_CT: Final = f"{SNOMED_CT}?fhir_vs"
@@ -51,52 +50,6 @@ class Coded:
     display: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownSystem:
-    """
-    What this server knows of a code system.
-
-    Attributes:
-        name: Its name for people.
-        is_whole: All of its codes are known, so that another code is wrong.
-        has_subsumption: Its hierarchy says what is a kind of what.
-    """
-
-    url: str
-    name: str
-    version: str | None
-    concepts: Mapping[str, Concept]
-    is_whole: bool
-    has_subsumption: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """A code in a value set."""
-
-    system: str
-    version: str | None
-    concept: Concept
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expansion:
-    """
-    How a client wants an expansion.
-
-    Attributes:
-        count: The most codes on a page; None for all.
-        language: That of the names.
-        has_designations: The names in every language too.
-    """
-
-    text: str | None = None
-    offset: int = 0
-    count: int | None = None
-    language: str = LANGUAGES[0]
-    has_designations: bool = False
-
-
 class Terminology:
     """
     Answers questions about codes.
@@ -120,7 +73,7 @@ class Terminology:
         self._maps = maps
         self._vocabulary = vocabulary
         self._whole = {
-            each.url: _whole_system(each.resource())
+            each.url: known_system(each.resource())
             for each in published.all("CodeSystem")
             if each.url is not None and each.head.get("content") == "complete"
         }
@@ -156,7 +109,7 @@ class Terminology:
             raise _cannot_know(
                 "This server does not have that code system: ask a terminology server."
             )
-        if not _is_version(known.url, known.version, version):
+        if not is_version(known.url, known.version, version):
             raise _cannot_know(
                 "This server does not have that version of the code system:"
                 f" {known.version or 'leave the version out'}."
@@ -246,7 +199,7 @@ class Terminology:
                 for each in self.members(value_set)
                 if each.concept.code == coded.code
                 and each.system == coded.system
-                and _is_version(each.system, each.version, coded.version)
+                and is_version(each.system, each.version, coded.version)
             ),
             None,
         )
@@ -278,34 +231,9 @@ class Terminology:
         self, value_set: PublishedResource, wanted: Expansion, at: datetime
     ) -> dict[str, Any]:
         """Return a value set with its codes (ValueSet.expansion)."""
-        members = [
-            each
-            for each in self.members(value_set)
-            if wanted.text is None or _has_text(each.concept, wanted.text)
-        ]
-        end = None if wanted.count is None else wanted.offset + wanted.count
-        page = members[wanted.offset : end]
-        parameters: list[dict[str, Any]] = [
-            {"name": "displayLanguage", "valueCode": wanted.language}
-        ]
-        if wanted.text is not None:
-            parameters.append({"name": "filter", "valueString": wanted.text})
-        if wanted.count is not None:
-            parameters.append({"name": "count", "valueInteger": wanted.count})
-        expansion: dict[str, Any] = {
-            "identifier": f"urn:uuid:{uuid5(NAMESPACE_URL, value_set.url or '')}",
-            "timestamp": instant_text(at),
-            "total": len(members),
-            "offset": wanted.offset,
-            "parameter": parameters,
-        }
-        if page:
-            expansion["contains"] = [_contained(each, wanted) for each in page]
-        return {
-            **value_set.head,
-            "language": wanted.language,
-            "expansion": expansion,
-        }
+        return expanded_value_set(
+            value_set.head, self.members(value_set), wanted=wanted, at=at
+        )
 
     def translations(
         self,
@@ -395,7 +323,7 @@ class Terminology:
         system = coded.system or ""
         is_known = self._maps.is_target if is_reverse else self._maps.is_source
         version = SNOMED_CT_SWEDEN if system == SNOMED_CT else None
-        return is_known(system) and _is_version(system, version, coded.version)
+        return is_known(system) and is_version(system, version, coded.version)
 
     def _snomed_ct(self) -> KnownSystem:
         return KnownSystem(
@@ -418,69 +346,6 @@ class Terminology:
 
     def _canonical(self, resource_type: str, identifier: str) -> str:
         return f"{self._vocabulary.base}/{resource_type}/{identifier}"
-
-
-def _whole_system(resource: Mapping[str, Any]) -> KnownSystem:
-    return KnownSystem(
-        url=resource["url"],
-        name=resource.get("title") or resource["name"],
-        version=resource.get("version"),
-        concepts={each.code: each for each in _flat(resource.get("concept", ()))},
-        is_whole=True,
-        has_subsumption=False,
-    )
-
-
-def _flat(
-    listed: Iterable[Mapping[str, Any]], above: tuple[str, ...] = ()
-) -> Iterator[Concept]:
-    for each in listed:
-        below: Sequence[Mapping[str, Any]] = each.get("concept", ())
-        yield Concept(
-            code=each["code"],
-            display=each.get("display", each["code"]),
-            names={
-                named["language"]: named["value"]
-                for named in each.get("designation", ())
-                if "language" in named
-            },
-            definition=each.get("definition"),
-            parents=above,
-            children=tuple(child["code"] for child in below),
-            is_abstract=any(
-                said.get("code") == "notSelectable" and said.get("valueBoolean")
-                for said in each.get("property", ())
-            ),
-        )
-        yield from _flat(below, (each["code"],))
-
-
-def _is_version(system: str, known: str | None, asked: str | None) -> bool:
-    if asked is None or asked == known:
-        return True
-    # A release of the Swedish edition of SNOMED CT: its codes mean the same.
-    return system == SNOMED_CT and asked.startswith(f"{SNOMED_CT_SWEDEN}/version/")
-
-
-def _has_text(concept: Concept, text: str) -> bool:
-    folded = text.casefold()
-    names = (concept.code, concept.display, *concept.names.values())
-    return any(folded in each.casefold() for each in names)
-
-
-def _contained(member: Member, wanted: Expansion) -> dict[str, Any]:
-    concept = member.concept
-    contained: dict[str, Any] = {"system": member.system}
-    if member.version is not None:
-        contained["version"] = member.version
-    contained["code"] = concept.code
-    contained["display"] = concept.name(wanted.language)
-    if wanted.has_designations and concept.names:
-        contained["designation"] = [
-            {"language": language, "value": name}
-            for language, name in concept.names.items()
-        ]
-    return contained
 
 
 def _part(known: KnownSystem) -> str:

@@ -5,8 +5,9 @@ The answers of the terminology operations, as Parameters (FHIR R4, 4.7).
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Final
 
+from fhir_gateway.fhir.known_system import KnownSystem
 from fhir_gateway.fhir.standard_time_types import LANGUAGES, Concept
-from fhir_gateway.fhir.terminology import Coded, KnownSystem
+from fhir_gateway.fhir.terminology import Coded
 from fhir_gateway.fhir.time_type_maps import Translation
 
 __all__ = ["looked_up", "subsumed", "translated", "validated"]

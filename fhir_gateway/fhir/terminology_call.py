@@ -15,7 +15,8 @@ from fhir_gateway.fhir.operation_parameters import (
     OperationParameter,
 )
 from fhir_gateway.fhir.standard_time_types import LANGUAGES
-from fhir_gateway.fhir.terminology import Coded, Expansion
+from fhir_gateway.fhir.terminology import Coded
+from fhir_gateway.fhir.value_set_expansion import Expansion
 
 __all__ = [
     "EXPAND",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from fhir_gateway.fhir.terminology import KnownSystem
+from fhir_gateway.fhir.known_system import KnownSystem
 from fhir_gateway.fhir.terminology_call import EXPAND
 from fhir_gateway.model.timekeeping import instant_text
 

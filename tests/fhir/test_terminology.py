@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from fhir_gateway.fhir.outcome import Problem
 from fhir_gateway.fhir.published import PublishedResources, packed
 from fhir_gateway.fhir.standard_time_types import StandardTimeTypes
-from fhir_gateway.fhir.terminology import Coded, Expansion, Terminology
+from fhir_gateway.fhir.terminology import Coded, Terminology
 from fhir_gateway.fhir.terminology_call import language
 from fhir_gateway.fhir.time_type_maps import TimeTypeMaps
+from fhir_gateway.fhir.value_set_expansion import Expansion
 from fhir_gateway.fhir.vocabulary import SNOMED_CT, SNOMED_CT_SWEDEN, Vocabulary
 from fhir_gateway.model.timekeeping import now
 
