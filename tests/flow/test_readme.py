@@ -10,82 +10,42 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from .ports import free_port
+from .running_demo import Demo, running_demo
 
 pytestmark = pytest.mark.flow
 
 _README: Final = Path(__file__).parents[2] / "README.md"
-_ANSWERS_WITHIN_S: Final = 60.0
 
 
-@dataclass(frozen=True)
-class Demo:
-    """A running demo: its process, its ports and what it says."""
-
-    process: subprocess.Popen[bytes]
-    port: int
-    sandbox_port: int
-    output: Path
-
-    def run(self, block: str, **variables: str) -> str:
-        """Return what a block of the README prints against this demo."""
-        script = block.replace(":8080/", f":{self.port}/").replace(
-            ":8090/", f":{self.sandbox_port}/"
-        )
-        return subprocess.run(
-            ["bash", "-euc", script],
-            env={**os.environ, **variables},
-            check=True,
-            capture_output=True,
-            timeout=60,
-        ).stdout.decode()
+def run(demo: Demo, block: str, **variables: str) -> str:
+    """Return what a block of the README prints against a demo."""
+    script = block.replace(":8080/", f":{demo.port}/").replace(
+        ":8090/", f":{demo.sandbox_port}/"
+    )
+    return subprocess.run(
+        ["bash", "-euc", script],
+        env={**os.environ, **variables},
+        check=True,
+        capture_output=True,
+        timeout=60,
+    ).stdout.decode()
 
 
 @pytest.fixture(name="demo", scope="module")
 def _demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    folder = tmp_path_factory.mktemp("demo")
-    port, sandbox_port = free_port(), free_port()
-    output = folder / "output"
-    with output.open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "fhir_gateway", "demo", "--slots", "3000"],
-            env={
-                **os.environ,
-                "PORT": str(port),
-                "SANDBOX_PORT": str(sandbox_port),
-                "FHIR_GATEWAY_DATA_DIR": str(folder),
-            },
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        deadline = time.monotonic() + _ANSWERS_WITHIN_S
-        while "The gateway answers" not in output.read_text(encoding="utf-8"):
-            assert process.poll() is None, output.read_text(encoding="utf-8")
-            assert time.monotonic() < deadline, output.read_text(encoding="utf-8")
-            time.sleep(0.1)
-        yield Demo(process, port, sandbox_port, output)
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise
+    with running_demo(tmp_path_factory.mktemp("demo")) as demo:
+        yield demo
     # Interrupted, it says so and leaves nothing behind: both ports are free again.
-    assert process.returncode == 0
-    assert "The demo has stopped." in output.read_text(encoding="utf-8")
-    for each in (port, sandbox_port):
+    assert demo.process.returncode == 0
+    assert "The demo has stopped." in demo.output.read_text(encoding="utf-8")
+    for each in (demo.port, demo.sandbox_port):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", each))
@@ -101,17 +61,17 @@ def _blocks() -> list[str]:
 def test_the_lines_of_the_readme_do_what_it_says(demo: Demo, blocks: list[str]) -> None:
     """Searched, booked, in the ledger exactly once, listed, and cancelled."""
     search, login, book, ledger, find, listing, cancel = blocks
-    token = demo.run(f'{login}echo "$TOKEN"').strip()
+    token = run(demo, f'{login}echo "$TOKEN"').strip()
 
-    bundle = json.loads(demo.run(search))
-    head, _, body = demo.run(book, TOKEN=token).replace("\r\n", "\n").partition("\n\n")
+    bundle = json.loads(run(demo, search))
+    head, _, body = run(demo, book, TOKEN=token).replace("\r\n", "\n").partition("\n\n")
     appointment = json.loads(body)
     region = appointment["meta"]["source"].rpartition("/")[2]
-    reported = json.loads(demo.run(ledger.replace("/norr", f"/{region}")))
-    proposed = json.loads(demo.run(find))
-    listed = json.loads(demo.run(listing, TOKEN=token))
+    reported = json.loads(run(demo, ledger.replace("/norr", f"/{region}")))
+    proposed = json.loads(run(demo, find))
+    listed = json.loads(run(demo, listing, TOKEN=token))
     slot = appointment["slot"][0]["reference"].removeprefix("Slot/")
-    cancelled = json.loads(demo.run(cancel, SLOT=slot, TOKEN=token))
+    cancelled = json.loads(run(demo, cancel, SLOT=slot, TOKEN=token))
 
     starts = [
         each["resource"]["start"]
@@ -179,7 +139,7 @@ def test_a_second_demo_with_other_ports_leaves_the_first_alone(demo: Demo) -> No
     assert welcomed
     assert second.returncode == 0
     assert before <= set(folder.iterdir())
-    assert demo.run("curl -s http://127.0.0.1:8080/health") == '{"status":"ok"}'
+    assert run(demo, "curl -s http://127.0.0.1:8080/health") == '{"status":"ok"}'
 
 
 def test_a_second_demo_never_wipes_the_folder_of_the_first(demo: Demo) -> None:

@@ -1,0 +1,3 @@
+"""
+Clients that this project did not write, each through the same steps against a demo.
+"""
