@@ -40,7 +40,12 @@ def running(folder: Path, *command: str, **more: str) -> Iterator[int]:
         process = subprocess.Popen(
             [sys.executable, "-m", "fhir_gateway", *command],
             env={
-                "PATH": os.environ["PATH"],
+                # make guards runs a copy of the program, which the others name.
+                **{
+                    name: os.environ[name]
+                    for name in ("PATH", "PYTHONPATH", "PYTHONSAFEPATH")
+                    if name in os.environ
+                },
                 "FHIR_GATEWAY_OPEN_DEMO": "yes",
                 "FHIR_GATEWAY_SOURCES": str(write_source(folder)),
                 "FHIR_GATEWAY_DATA_DIR": str(folder / "above" / "data"),
