@@ -5,13 +5,12 @@ A row is anything that a resource is rendered from. An element says which values
 has for one search parameter, so that a search renders only the page that it answers.
 """
 
-import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache, partial
-from typing import Any, ClassVar, Final, Generic, TypeVar
+from functools import partial
+from typing import Any, ClassVar, Generic, TypeVar
 
 from marshmallow import ValidationError
 
@@ -25,6 +24,7 @@ from fhir_gateway.fhir.search_parameters import (
     alternatives,
     unescaped,
 )
+from fhir_gateway.model.folded_text import folded
 
 __all__ = [
     "Coded",
@@ -36,10 +36,8 @@ __all__ = [
     "StringElement",
     "TokenElement",
     "UriElement",
-    "normalized",
 ]
 
-_MOST_NORMALIZED: Final = 2**16
 
 W = TypeVar("W")
 T = TypeVar("T")
@@ -178,9 +176,9 @@ class TokenElement(Element[W, T]):
     ) -> Callable[[Iterable[Coded]], bool]:
         """Return what says whether a code of a row is one of a group."""
         if modifier == "text":
-            starts = tuple(map(normalized, group))
+            starts = tuple(map(folded, group))
             return lambda values: any(
-                normalized(each.text).startswith(starts) for each in values
+                folded(each.text).startswith(starts) for each in values
             )
         spelling, aliases = self._spelling, self._aliases
         wanted = {
@@ -230,17 +228,15 @@ class StringElement(Element[W, T]):
         if modifier == "exact":
             exact = frozenset(group)
             return lambda values: any(each in exact for each in values)
-        wanted = tuple(map(normalized, group))
+        wanted = tuple(map(folded, group))
         if modifier == "contains":
             return lambda values: any(
                 part in text
                 for each in values
-                for text in (normalized(each),)
+                for text in (folded(each),)
                 for part in wanted
             )
-        return lambda values: any(
-            normalized(each).startswith(wanted) for each in values
-        )
+        return lambda values: any(folded(each).startswith(wanted) for each in values)
 
 
 class _References(ReferenceParameter):
@@ -414,12 +410,3 @@ class SpecialElement(Element[W, T]):
         if modifier == "missing":
             return super().fits(world, modifier, asked)
         return self._fits(world, asked)
-
-
-@lru_cache(maxsize=_MOST_NORMALIZED)
-def normalized(text: str) -> str:
-    """Return a text without case, accents and superfluous blanks (R4, 3.1.1.4.6)."""
-    if not text.isascii():
-        parts = unicodedata.normalize("NFKD", text)
-        text = "".join(each for each in parts if not unicodedata.combining(each))
-    return " ".join(text.casefold().split())

@@ -14,9 +14,8 @@ _MOST: Final = 2**16
 @lru_cache(maxsize=_MOST)
 def folded(text: str) -> str:
     """Return a text without case and accents, each run of blanks as one."""
-    plain = "".join(
-        each
-        for each in unicodedata.normalize("NFKD", text.casefold())
-        if not unicodedata.combining(each)
-    )
-    return " ".join(plain.split())
+    if not text.isascii():
+        # Before the case: a sign such as TEL in one character becomes capitals.
+        parts = unicodedata.normalize("NFKD", text)
+        text = "".join(each for each in parts if not unicodedata.combining(each))
+    return " ".join(text.casefold().split())

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fhir_gateway.fhir.search_element import normalized
+from fhir_gateway.model.folded_text import folded
 from fhir_gateway.web.directory.routes import DIRECTORY_SCHEMAS
 
 from .running import BASE_URL, OtherPrograms, Sandbox, fill
@@ -56,7 +56,7 @@ def ids(resources: list[Resource]) -> set[str]:
 
 def name_starts(part: str) -> Callable[[Resource], bool]:
     """Return what says whether a resource's name starts so."""
-    return lambda each: normalized(each["name"]).startswith(part)
+    return lambda each: folded(each["name"]).startswith(part)
 
 
 def is_of(*path: str | int, value: str) -> Callable[[Resource], bool]:
@@ -173,19 +173,16 @@ _CASES: Final[dict[str, dict[str, tuple[str, Callable[[Resource], bool]]]]] = {
         "active": ("true", _all),
         "name": (
             "provberg",
-            lambda each: normalized(each["name"][0].get("family", "")) == "provberg",
+            lambda each: folded(each["name"][0].get("family", "")) == "provberg",
         ),
         "family": (
             "provb",
-            lambda each: normalized(each["name"][0].get("family", "")).startswith(
-                "provb"
-            ),
+            lambda each: folded(each["name"][0].get("family", "")).startswith("provb"),
         ),
         "given": (
             "an",
             lambda each: any(
-                normalized(one).startswith("an")
-                for one in each["name"][0].get("given", ())
+                folded(one).startswith("an") for one in each["name"][0].get("given", ())
             ),
         ),
         "_source": (_NORR, _OF_NORR),
@@ -454,8 +451,8 @@ def test_a_text_finds_what_a_plain_reading_of_the_resources_finds(
         if modifier == ":exact":
             return text == value
         if modifier == ":contains":
-            return normalized(value) in normalized(text)
-        return normalized(text).startswith(normalized(value))
+            return folded(value) in folded(text)
+        return folded(text).startswith(folded(value))
 
     bundle = search(client, "Location", f"{name}{modifier}={value}&_count=1000")
 
