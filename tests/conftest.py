@@ -209,7 +209,8 @@ def _hl7() -> Iterator[Hl7Validator]:
         pytest.skip(str(missing))
 
 
-@pytest.fixture(name="guarded", scope="session")
+# Not for the session: it fetches keys over HTTP, which other tests fake.
+@pytest.fixture(name="guarded", scope="module")
 def _guarded(
     other_programs: OtherPrograms, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Guarded]:

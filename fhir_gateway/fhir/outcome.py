@@ -93,6 +93,7 @@ _ERROR_CODES_OF_ISSUES: Final = {
     "transient": ErrorCode.GATEWAY_IS_UNAVAILABLE,
     "exception": ErrorCode.GATEWAY_FAILED,
     "informational": ErrorCode.DONE,
+    "incomplete": ErrorCode.REGION_ANSWERED_IN_PART,
 }
 
 # Faults with one issue code, found by this server or by a source's directory.

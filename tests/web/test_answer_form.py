@@ -44,7 +44,6 @@ def _without_links(answer: dict[str, Any]) -> dict[str, Any]:
 _URLS: Final = [
     pytest.param(url, id=url)
     for url in (
-        "/fhir/metadata",
         "/fhir",
         f"/fhir/Location/{_UNIT}",
         f"/fhir/Organization/{_UNIT}",

@@ -184,7 +184,7 @@ def test_any_count_is_taken_or_refused(
 @pytest.mark.parametrize(
     "name",
     [
-        *("_has:Slot:schedule:status", "_revinclude", "_filter", "_query", "_text"),
+        *("_has:Slot:schedule:status", "_filter", "_query", "_text"),
         *("_content", "_security", "_contained", "_list"),
         *("start:text", "service-type:above", "schedule:Location", "patient"),
         "_type",
@@ -217,7 +217,7 @@ _PERSONAL = (
     ": what refers to a slot is an appointment, which is personal; search Appointment"
     " with slot=Slot/id"
 )
-_WHY = {("Slot", "_has"): _PERSONAL, ("Slot", "_revinclude"): _PERSONAL}
+_WHY = {("Slot", "_has"): _PERSONAL}
 
 
 # Bodies.

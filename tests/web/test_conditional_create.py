@@ -444,8 +444,11 @@ def test_a_search_finds_none_one_or_several(
     assert (first.status_code, again.status_code) == (201, 200)
     assert again.json["id"] == first.json["id"]
     assert made_writes(sandbox, number) == 1
+    alike = next(free_slots(client, "norr", **{"service-type": ours(slot)}))
     client.post(
-        "/fhir/Appointment", json=wanted(client, number), content_type=FHIR_JSON
+        "/fhir/Appointment",
+        json=appointment(alike["id"], number),
+        content_type=FHIR_JSON,
     )
     several = post(client, wanted(client, number, of=2), condition)
     assert several.status_code == 412

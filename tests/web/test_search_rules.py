@@ -443,8 +443,10 @@ def test_an_empty_number_is_no_number(client: FlaskClient) -> None:
         response,
         400,
         issue(
-            "value",
-            "patient.identifier: give the resident's number, as system|number.",
+            "required",
+            "Your request names no resident: send patient.identifier, as"
+            " system|number, in a form by POST to Appointment/_search; or search for"
+            " single appointments by _id, identifier or slot.",
             location="http.patient.identifier",
         ),
     )
