@@ -26,6 +26,7 @@ FindOwner = Callable[[str], BookingOwner | None]
 """Returns the owner of a booking by our id of it; None when there is none."""
 
 _READ: Final = Interaction("Appointment", "read")
+_SEARCH: Final = Interaction("Appointment", "search-type")
 _SYSTEMS: Final = frozenset({Role.SYSTEM, Role.OPERATOR})
 _NO_PERSON: Final = "There is no such person, or you may not act for them."
 _NO_BOOKING: Final = "There is no such booking."
@@ -101,8 +102,17 @@ class Gatekeeper:
 
     def may_read(self, principal: Principal, status: BookingStatus) -> bool:
         """Return whether a principal may read appointments with a status at all."""
+        return self._reaches(principal, _READ, status)
+
+    def may_search(self, principal: Principal, status: BookingStatus) -> bool:
+        """Return whether a principal may find appointments with a status at all."""
+        return self._reaches(principal, _SEARCH, status)
+
+    def _reaches(
+        self, principal: Principal, interaction: Interaction, status: BookingStatus
+    ) -> bool:
         try:
-            _, extent = self._row(principal, _READ)
+            _, extent = self._row(principal, interaction)
         except (Unauthenticated, NotPermitted):
             return False
         return extent.statuses is None or status.value in extent.statuses

@@ -23,13 +23,17 @@ from fhir_gateway.fhir.outcome import (
 from fhir_gateway.fhir.postponement import named_slot, postponed
 from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.model.client_request import RequestKey
-from fhir_gateway.model.errors import Conflict, Stale
+from fhir_gateway.model.errors import Conflict, NotFound, Stale
 from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
 from fhir_gateway.web.appointment_commands import AppointmentCommands
-from fhir_gateway.web.appointment_patch import apply_patch, patch_from_body
+from fhir_gateway.web.appointment_patch import (
+    apply_patch,
+    patch_from_body,
+    shows_contents,
+)
 from fhir_gateway.web.appointment_search import AppointmentSearch
 from fhir_gateway.web.appointment_view import AppointmentView
 from fhir_gateway.web.change_checks import Change
@@ -45,7 +49,12 @@ from fhir_gateway.web.exchange import (
 )
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import answer_once, check_key
-from fhir_gateway.web.identity import grant_for_booking, grant_for_person
+from fhir_gateway.web.identity import (
+    admit_read,
+    grant_for_booking,
+    grant_for_person,
+    may_read,
+)
 from fhir_gateway.web.operation.routes import appointment_operations
 from fhir_gateway.web.precondition import precondition, refuse_precondition
 from fhir_gateway.web.proposal import Proposals
@@ -182,10 +191,15 @@ class _Views:
                 body, is_json_patch=request.mimetype == JSON_PATCH
             )
         faults.check()
+        compares = shows_contents(operations)
+        if compares:
+            admit_read(self._gateway)
         grant = grant_for_booking(self._gateway, id)
 
         def change(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
             present = self._commands.read(id, grant)
+            if compares and not may_read(self._gateway, present.status):
+                raise NotFound("There is no such booking.")
             base_url = self._gateway.base_url
             patched = apply_patch(self._view.appointment(present), operations, base_url)
             wanted = appointment_request_from_resource(patched, base_url=base_url)

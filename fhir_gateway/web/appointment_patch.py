@@ -22,7 +22,7 @@ from fhir_gateway.fhir.limits import MOST_JSON_BYTES, MOST_PATCH_OPERATIONS
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.fhir.reference import own_id
 
-__all__ = ["Patch", "apply_patch", "patch_from_body"]
+__all__ = ["Patch", "apply_patch", "patch_from_body", "shows_contents"]
 
 Patch = Sequence[dict[str, Any] | FhirPathOperation]
 """The operations of a patch, of one of the two kinds."""
@@ -61,6 +61,15 @@ def patch_from_body(body: object, *, is_json_patch: bool) -> Patch:
     if len(operations) > MOST_PATCH_OPERATIONS:
         raise _cannot_apply(f"A patch has at most {MOST_PATCH_OPERATIONS} operations.")
     return operations
+
+
+def shows_contents(operations: Patch) -> bool:
+    """Return whether the outcome of a patch depends on values that it compares."""
+    # A copied or moved value is judged as a sent one, so that it can be guessed too.
+    return any(
+        isinstance(each, dict) and each.get("op") in {"test", "copy", "move"}
+        for each in operations
+    )
 
 
 def apply_patch(

@@ -46,6 +46,7 @@ from fhir_gateway.web.idempotency import (
     close,
     in_progress,
 )
+from fhir_gateway.web.identity import admit_search, may_read, may_search
 from fhir_gateway.web.personal_text import escapes_personal_number
 
 __all__ = ["check_condition", "create_once"]
@@ -134,6 +135,7 @@ def create_once(
     Raises:
         Problem: 400 for a condition that cannot be looked for, 409 while a create under
             the same condition is in progress, 412 when several appointments match.
+        NotPermitted: The scopes permit no search that the condition asks for.
         Unavailable: A region could not be asked, so that an appointment there may
             match.
         Conflict: The appointment has changed since, and who asks may not read it.
@@ -170,6 +172,7 @@ def _create_unless_found(
     """Create, unless a search finds an appointment of the grant's resident."""
     if not grant.may_read:
         raise _unsupported()
+    admit_search(gateway)
     key = condition.key(grant)
     # Only creates under one condition wait for each other: the search itself says what
     # there is, so that nothing of an earlier one needs to be remembered.
@@ -203,6 +206,8 @@ def _search(
         booking
         for booking in times.bookings
         if (grant.statuses is None or booking.status.value in grant.statuses)
+        and may_search(gateway, booking.status)
+        and may_read(gateway, booking.status)
         and has_values(booking, query)
         and fits(view.appointment(booking), query)
     ]

@@ -205,7 +205,7 @@ def _answer_repeat(
         BookedTimeslot(booking=booking, is_new=gateway.requests.has_made(repeated))
     )
     close(gateway, key, response, booking)
-    return response
+    return _as_readable(gateway, grant, booking, response)
 
 
 def _answer_from_record(
@@ -222,7 +222,7 @@ def _answer_from_record(
         return _recorded_response(answer)
     booking = gateway.booking.read_for_repeat(answer.booking, grant)
     if _state_tag(booking) == answer.standing:
-        return _recorded_response(answer)
+        return _as_readable(gateway, grant, booking, _recorded_response(answer))
     if not grant.may_read:
         raise _changed_since()
     if booking.status is BookingStatus.CANCELLED:
@@ -232,12 +232,37 @@ def _answer_from_record(
                 " new key.",
                 error_code=ErrorCode.HOLD_IS_OVER,
             )
+        if not gateway.gatekeeper.may_read(grant.principal, booking.status):
+            raise _changed_since()
         raise Conflict(
             "The appointment of this request has been cancelled since: to book again,"
             " make a new request with a new key.",
             error_code=ErrorCode.APPOINTMENT_IS_ALREADY_CANCELED,
         )
-    return render(BookedTimeslot(booking=booking, is_new=answer.status == _CREATED))
+    response = render(BookedTimeslot(booking=booking, is_new=answer.status == _CREATED))
+    return _as_readable(gateway, grant, booking, response)
+
+
+def _as_readable(
+    gateway: Gateway, grant: Grant, booking: ManagedBooking, response: Response
+) -> Response:
+    """Return the answer to a repeat, empty for a token that may not read it now."""
+    # Staff get again what their own create has shown: no scope of theirs reads more.
+    if (
+        not grant.may_read
+        or booking.held_until is not None
+        or gateway.gatekeeper.may_read(grant.principal, booking.status)
+    ):
+        return response
+    return fhir_response(
+        None,
+        status=response.status_code,
+        headers={
+            name: response.headers[name]
+            for name in ("Location", "Content-Location", "Preference-Applied")
+            if name in response.headers
+        },
+    )
 
 
 def _recorded_response(answer: RecordedAnswer) -> Response:

@@ -23,15 +23,20 @@ from fhir_gateway.web.peer import present_peer
 
 __all__ = [
     "admit_change",
+    "admit_read",
+    "admit_search",
     "grant_for_booking",
     "grant_for_person",
     "grant_for_record",
     "identify",
     "may_read",
+    "may_search",
     "present_principal",
 ]
 
 _AUTHORIZATION: Final = "Authorization"
+_READ: Final = Interaction("Appointment", "read")
+_SEARCH: Final = Interaction("Appointment", "search-type")
 _UPDATE: Final = Interaction("Appointment", "update")
 
 
@@ -84,6 +89,32 @@ def admit_change(gateway: Gateway) -> None:
         NotPermitted: The principal's role, purpose or scopes do not permit it.
     """
     gateway.gatekeeper.admit(g.principal, _UPDATE)
+
+
+def admit_read(gateway: Gateway) -> None:
+    """
+    Check that the present request may read bookings, where its answer depends on one.
+
+    Raises:
+        NotPermitted: The principal's role, purpose or scopes do not permit it.
+    """
+    gateway.gatekeeper.admit(g.principal, _READ)
+
+
+def admit_search(gateway: Gateway) -> None:
+    """
+    Check that the present request may search for bookings and read what it finds.
+
+    Raises:
+        NotPermitted: The principal's role, purpose or scopes do not permit it.
+    """
+    gateway.gatekeeper.admit(g.principal, _SEARCH)
+    admit_read(gateway)
+
+
+def may_search(gateway: Gateway, status: BookingStatus) -> bool:
+    """Return whether a search of the present request may find such appointments."""
+    return gateway.gatekeeper.may_search(g.principal, status)
 
 
 def may_read(gateway: Gateway, status: BookingStatus) -> bool:

@@ -548,7 +548,7 @@ def test_a_write_shows_no_appointment_that_may_not_be_read(
         ),
         update.patch(
             f"/fhir/Appointment/{id_}",
-            json=[{"op": "test", "path": "/status", "value": "booked"}],
+            json=[{"op": "replace", "path": "/status", "value": "booked"}],
             content_type=JSON_PATCH,
             headers=book["headers"],
         ),
@@ -558,6 +558,81 @@ def test_a_write_shows_no_appointment_that_may_not_be_read(
     assert made.data
     assert [(each.status_code, each.data) for each in found] == [(200, b"")] * 3
     assert not any({"ETag", "Last-Modified"} & {*each.headers.keys()} for each in found)
+
+
+@pytest.mark.flow
+@pytest.mark.parametrize(
+    "scope",
+    [
+        "patient/Appointment.c",
+        "patient/Appointment.c patient/Appointment.r?status=cancelled",
+    ],
+)
+def test_a_repeat_shows_nothing_that_may_not_be_read_now(
+    guarded: Guarded, number: str, scope: str
+) -> None:
+    """A repeat with a key gets no body and no version without the scope of a read."""
+    mine = guarded.client("resident", number)
+    book: dict[str, Any] = {
+        "json": appointment(slot_of(mine, "norr"), number),
+        "content_type": FHIR_JSON,
+        "headers": {"Idempotency-Key": "one-and-the-same"},
+    }
+    made = mine.post("/fhir/Appointment", **book)
+    less = guarded.with_token(token_for("resident", number, scope=scope))
+
+    again = less.post("/fhir/Appointment", **book)
+
+    assert (made.status_code, again.status_code, again.data) == (201, 201, b"")
+    assert again.headers["Location"] == made.headers["Location"]
+    assert not {"ETag", "Last-Modified"} & {*again.headers.keys()}
+
+
+@pytest.mark.flow
+@pytest.mark.parametrize(
+    ("scope", "missing"),
+    [
+        ("patient/Appointment.c", "patient/Appointment.s"),
+        ("patient/Appointment.cs", "patient/Appointment.r"),
+    ],
+)
+def test_a_condition_needs_the_scopes_of_a_search(
+    guarded: Guarded, number: str, scope: str, missing: str
+) -> None:
+    """A conditional create by a search is refused without the scopes s and r."""
+    slot = slot_of(guarded.client("resident", number))
+    create = guarded.with_token(token_for("resident", number, scope=scope))
+
+    response = create.post(
+        "/fhir/Appointment",
+        json=appointment(slot, number),
+        content_type=FHIR_JSON,
+        headers={"If-None-Exist": "status=booked"},
+    )
+
+    assert response.status_code == 403
+    assert f'scope="{missing}"' in response.headers["WWW-Authenticate"]
+
+
+@pytest.mark.flow
+@pytest.mark.parametrize("value", ["booked", "cancelled"])
+def test_a_patch_that_compares_needs_the_scope_of_a_read(
+    guarded: Guarded, number: str, value: str
+) -> None:
+    """A right guess and a wrong one in `test` are the same 403 without the scope r."""
+    made = made_by(guarded.client("resident", number), number)
+    update = guarded.with_token(
+        token_for("resident", number, scope="patient/Appointment.u")
+    )
+
+    response = update.patch(
+        f"/fhir/Appointment/{made['id']}",
+        json=[{"op": "test", "path": "/status", "value": value}],
+        content_type=JSON_PATCH,
+    )
+
+    assert response.status_code == 403
+    assert 'scope="patient/Appointment.r"' in response.headers["WWW-Authenticate"]
 
 
 @pytest.mark.flow
