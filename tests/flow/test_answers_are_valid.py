@@ -316,6 +316,29 @@ def operations(answers: Answers, sandbox: Sandbox, numbers: Iterator[str]) -> No
         answers.find_records(number)
 
 
+def batches(answers: Answers, number: str) -> None:
+    """Send batches: reads, twice too, searches, a booking, and refused entries."""
+    slots = answers.slots("norr")
+    slot = next(slots)
+    wanted: list[dict[str, Any]] = [
+        *({"request": {"method": "GET", "url": f"Slot/{slot}"}} for _ in range(2)),
+        {"request": {"method": "HEAD", "url": f"Slot/{slot}"}},
+        {"request": {"method": "GET", "url": "Slot?_count=2&_include=Slot:schedule"}},
+        {"request": {"method": "GET", "url": "metadata"}},
+        {"request": {"method": "GET", "url": "Slot/x"}},
+        {"request": {"method": "GET", "url": "https://elsewhere.example.org/"}},
+        {"request": {"method": "DELETE", "url": f"Slot/{slot}"}},
+        {
+            "request": {"method": "POST", "url": "Appointment"},
+            "resource": appointment(next(slots), number),
+        },
+        {},
+    ]
+    bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "batch"}
+    for body in (bundle | {"entry": wanted}, bundle, bundle | {"type": "transaction"}):
+        answers.send("POST", "", body)
+
+
 def refusals(answers: Answers, number: str) -> None:
     """Ask for and send what is refused, each for a reason of its own."""
     for path in _BAD_READS:
@@ -376,6 +399,7 @@ def _collected(
             feed(answers)
             bookings(answers, sandbox, persons)
             refusals(answers, next(persons))
+            batches(answers, next(persons))
     finally:
         sandbox.heal()
     return Collected(answers.folder, answers.count)
