@@ -79,6 +79,7 @@ CLASSES: Final = (
         minutes=60,
     ),
     BadInput(name="HTTP", module="http", tries=2_000, few=60),
+    BadInput(name="OpenAPI", module="openapi", tries=1_000, few=8),
     BadInput(name="proxy headers", module="proxy_headers", tries=200, few=40),
     BadInput(name="request keys", module="request_keys", tries=2_000, few=40),
     BadInput(

@@ -5,17 +5,8 @@ GET /openapi.json: the OpenAPI document, and whether the server does what it say
 from typing import Any
 
 import pytest
-import schemathesis
-from examples import examples
 from flask.testing import FlaskClient
-from hypothesis import HealthCheck, Phase, settings
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from web.guarded import Guarded
 
@@ -79,37 +70,3 @@ def test_the_document_is_kept_by_clients(client: FlaskClient) -> None:
 
     assert (first.status_code, again.status_code, again.data) == (200, 304, b"")
     assert first.get_json()["servers"] == [{"url": BASE_URL}]
-
-
-@pytest.fixture(name="api")
-def _api(client: FlaskClient) -> Any:
-    return schemathesis.openapi.from_wsgi("/openapi.json", client.application)
-
-
-_SCHEMA = schemathesis.pytest.from_fixture("api")
-
-
-# A schema cannot say all, such as which units there are: that the server refuses a
-# request of the right form is no fault.
-_CHECKS = (
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_schema_conformance,
-)
-
-
-@_SCHEMA.include(method="GET").parametrize()
-@settings(
-    max_examples=examples(1),
-    deadline=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[*HealthCheck],
-)
-def test_each_answer_to_a_get_is_as_the_document_says(case: schemathesis.Case) -> None:
-    """A request that the document allows has an answer that it names."""
-    response = case.call(
-        headers={"Host": "gateway.test", "Accept-Encoding": "identity"}
-    )
-
-    case.validate_response(response, checks=[*_CHECKS])
