@@ -209,8 +209,7 @@ def _hl7() -> Iterator[Hl7Validator]:
         pytest.skip(str(missing))
 
 
-# Not for the session: it fetches keys over HTTP, which other tests fake.
-@pytest.fixture(name="guarded", scope="module")
+@pytest.fixture(name="guarded", scope="session")
 def _guarded(
     other_programs: OtherPrograms, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Guarded]:
@@ -229,5 +228,6 @@ def _guarded(
         fill(made)
         assert made.identity is not None
         made.identity.start()
-        yield Guarded(made, sandbox)
+        # It has the keys. To fetch them again would meet tests that fake all HTTP.
         made.identity.stop()
+        yield Guarded(made, sandbox)

@@ -38,11 +38,18 @@ _TOO_LARGE = issue(
 _SEARCHES = ("Slot", "HealthcareService", "Appointment")
 
 
+_IN_XML = "application/fhir+xml;charset=utf-8"
+
+
 def check(response: TestResponse) -> None:
     """The answer is no failure, is FHIR, and repeats no marker."""
     answered = response.text + str(response.headers)
     assert response.status_code < 500, answered
     assert not any(marker in answered for marker in _MARKERS)
+    if response.headers.get("Content-Type") == _IN_XML:
+        # The request asked for that.
+        assert "<OperationOutcome" in response.text
+        return
     if response.status_code >= 400:
         assert response.headers["Content-Type"] == ANSWERED
         assert response.json is not None
