@@ -4,6 +4,7 @@ A transport that keeps its connections, as many HTTP clients do.
 It stands for a careless program, to see that the tests notice the harm.
 """
 
+import weakref
 from collections.abc import Mapping
 
 import requests
@@ -24,6 +25,8 @@ class KeptConnections(Transport):
     def __init__(self, *, status: int | None = None) -> None:
         super().__init__()
         self._session = requests.Session()
+        # Nobody closes a transport: none of the program's keeps a connection.
+        weakref.finalize(self, self._session.close)
         self._status = status
 
     def post(
