@@ -201,6 +201,8 @@ class ManagedBooking:
         confirmed_at: When the source last confirmed it, if ever.
         held_until: When its hold ends, while it is only held.
         cancellation: The reason, where it was cancelled here and the client gave one.
+        is_described: Its source has described the visit; otherwise this server does not
+            know its purpose and the resident's text, since it stores neither.
         is_offered_again: Whether its source offers its time again just after the
             cancellation; None when nobody looked, or could not.
     """
@@ -222,6 +224,7 @@ class ManagedBooking:
     reason: str | None = None
     held_until: datetime | None = None
     cancellation: CancellationReason | None = None
+    is_described: bool = False
     is_offered_again: bool | None = None
 
 

@@ -52,9 +52,10 @@ class Change:
 
 
 def is_current(present: ManagedBooking) -> bool:
-    """Return whether the booking has its source's report of the last minute."""
+    """Return whether the booking has its source's description of the last minute."""
     return (
         present.status is BookingStatus.BOOKED
+        and present.is_described
         and present.confirmed_at is not None
         and now() - present.confirmed_at < _JUST_NOW
     )

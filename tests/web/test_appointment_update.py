@@ -487,6 +487,18 @@ def test_a_cancelled_booking_is_not_revived(client: FlaskClient, number: str) ->
     )
 
 
+def test_a_text_that_the_region_does_not_show_now_is_no_change(
+    client: FlaskClient, sandbox: Sandbox, number: str
+) -> None:
+    """A comment may come back as it was read, also while its region cannot be asked."""
+    body = booked(client, "norr", number, comment="Andra dosen")
+    assert body["comment"] == "Andra dosen"
+    reads = ["GetBookingDetails", "GetSubjectOfCareSchedule"]
+    sandbox.spoil("norr", "vp-fault", interactions=reads)
+
+    assert change(client, body).status_code == 200
+
+
 def test_a_cancelled_booking_is_not_moved(client: FlaskClient, number: str) -> None:
     """A cancelled appointment cannot be moved."""
     body = booked(client, "norr", number)

@@ -132,6 +132,21 @@ def test_an_update_is_compared_with_its_appointment(
     assert sandbox.writes("norr", number) == writes
 
 
+def test_a_text_that_this_server_does_not_keep_is_no_change(
+    client: FlaskClient, number: str
+) -> None:
+    """A comment that a client read is valid, as an update takes it; a patient's too."""
+    body = book(client, "norr", number, comment="Andra dosen").json
+    assert body is not None
+    assert body["comment"] == "Andra dosen"
+    read = client.get(f"/fhir/Appointment/{body['id']}").json
+    assert read is not None
+
+    for sent in (read, read | {"status": "cancelled"}):
+        assert issues(call(client, "validate", sent, on=body["id"])) == [_ALL_OK]
+    assert change(client, read).status_code == 200
+
+
 def test_a_cancelled_appointment_cannot_be_changed(
     client: FlaskClient, number: str
 ) -> None:

@@ -242,4 +242,5 @@ def _managed_booking(
         cancellation=(
             record.cancellation if status is BookingStatus.CANCELLED else None
         ),
+        is_described=details is not None,
     )
