@@ -14,7 +14,6 @@ from fhir_gateway.fhir.include_graph import Include, IncludePath
 from fhir_gateway.fhir.reference import Reference
 from fhir_gateway.fhir.search_parameters import (
     IncludeParameter,
-    Parameter,
     ReferenceParameter,
     Token,
     alternatives,
@@ -27,7 +26,6 @@ __all__ = [
     "PARTICIPATION_CODES",
     "ActorParameter",
     "AppointmentIncludeParameter",
-    "MissingParameter",
     "actors_of",
     "has_reference",
     "has_token",
@@ -68,18 +66,6 @@ class ActorParameter(ReferenceParameter):
             frozenset(_actor(unescaped(each)) for each in alternatives(text))
             for text in texts
         )
-
-
-class MissingParameter(Parameter[bool]):
-    """A parameter with the modifier `:missing`: whether the element is absent."""
-
-    type = "special"
-
-    def read(self, texts: list[str]) -> bool:
-        """Return whether it has to be absent."""
-        if texts not in (["true"], ["false"]):
-            raise ValidationError("expected true or false, once")
-        return texts == ["true"]
 
 
 class AppointmentIncludeParameter(IncludeParameter):

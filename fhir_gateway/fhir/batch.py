@@ -87,7 +87,7 @@ class BatchAnswer:
 
 
 def requests_from_bundle(
-    body: Any,  # noqa: ANN401 - JSON is any value
+    body: object,
     *,
     base_url: str,
 ) -> list[BatchRequest | Problem]:
@@ -152,8 +152,9 @@ def _leave_out_repeated_urls(entries: list[dict[str, Any]]) -> None:
             seen.add(url)
 
 
-def _request(entry: Any, place: str, base_url: str) -> BatchRequest | Problem:  # noqa: ANN401 - JSON is any value
-    asked = entry.get("request") if isinstance(entry, dict) else None
+def _request(entry: object, place: str, base_url: str) -> BatchRequest | Problem:
+    given = entry if isinstance(entry, dict) else {}
+    asked = given.get("request")
     if not isinstance(asked, dict):
         return _refusal("required", "An entry has a request.", f"{place}.request")
     method, url = asked.get("method"), asked.get("url")
@@ -175,7 +176,7 @@ def _request(entry: Any, place: str, base_url: str) -> BatchRequest | Problem:  
     try:
         _check_format(query, f"{place}.request.url")
         headers = dict(_conditions(asked, f"{place}.request"))
-        body, media_type = _body(method, entry.get("resource"), f"{place}.resource")
+        body, media_type = _body(method, given.get("resource"), f"{place}.resource")
     except Problem as problem:
         return problem
     if media_type:
@@ -213,7 +214,7 @@ def _conditions(asked: dict[str, Any], place: str) -> Iterator[tuple[str, str]]:
         yield name, value
 
 
-def _body(method: str, resource: Any, place: str) -> tuple[bytes, str | None]:  # noqa: ANN401 - JSON is any value
+def _body(method: str, resource: object, place: str) -> tuple[bytes, str | None]:
     """Return the body of a request, and its media type."""
     if method not in _WITH_BODY:
         if resource is not None:
@@ -249,7 +250,7 @@ def _binary(resource: dict[str, Any], place: str) -> tuple[bytes, str]:
     return body, media_type
 
 
-def _refers_to_entry(value: Any) -> bool:  # noqa: ANN401 - JSON is any value
+def _refers_to_entry(value: object) -> bool:
     """Return whether a reference in a resource is a URN, as entries have."""
     if isinstance(value, list):
         return any(map(_refers_to_entry, value))
@@ -284,7 +285,7 @@ def _entry(answer: BatchAnswer, base_url: str) -> dict[str, Any]:
     return {**named, "resource": resource, "response": response}
 
 
-def _is_text(value: Any) -> TypeGuard[str]:  # noqa: ANN401 - JSON is any value
+def _is_text(value: object) -> TypeGuard[str]:
     return isinstance(value, str)
 
 

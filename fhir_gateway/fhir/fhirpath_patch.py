@@ -287,7 +287,7 @@ def _definition(type_name: str, name: str) -> ElementDefinition:
     return definition
 
 
-def _value(part: Json | None, type_name: str) -> Any:  # noqa: ANN401 - JSON is any value
+def _value(part: Json | None, type_name: str) -> object:
     """Return the value in a part; parts of it are the elements of a nameless type."""
     if part is None:
         raise TypeError("the operation was not checked")
@@ -296,7 +296,7 @@ def _value(part: Json | None, type_name: str) -> Any:  # noqa: ANN401 - JSON is 
     return _value_of(part, type_name)
 
 
-def _value_of(part: Json, type_name: str) -> Any:  # noqa: ANN401 - JSON is any value
+def _value_of(part: Json, type_name: str) -> object:
     values = [name for name in part if name.startswith("value") or name == "resource"]
     inner = part.get("part")
     if inner is None and len(values) == 1:

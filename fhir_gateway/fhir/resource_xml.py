@@ -18,9 +18,11 @@ from lxml import etree
 from fhir_gateway.fhir.primitive import UNSAYABLE
 from fhir_gateway.fhir.r4 import RESOURCES, elements_in_order, elements_of
 from fhir_gateway.model.json_reading import MOST_JSON_DEPTH, MOST_JSON_KEYS, is_writable
+from fhir_gateway.model.xml_parsing import has_document_type, safe_parser
 
 __all__ = ["UnreadableXml", "resource_from_xml", "xml_from_resource"]
 
+_UTF_8: Final = "utf-8"
 _FHIR: Final = "http://hl7.org/fhir"
 _XHTML: Final = "http://www.w3.org/1999/xhtml"
 _DIV: Final = f"{{{_XHTML}}}div"
@@ -69,7 +71,7 @@ def xml_from_resource(resource: Mapping[str, Any], *, is_pretty: bool = False) -
     """
     text = "".join(_resource(resource, f' xmlns="{_FHIR}"'))
     if is_pretty:
-        root = etree.fromstring(text, _parser())
+        root = etree.fromstring(text, safe_parser(_UTF_8))
         etree.indent(root)
         text = etree.tostring(root, encoding="unicode") + "\n"
     return f"{_DECLARATION}{text}".encode()
@@ -97,26 +99,13 @@ def resource_from_xml(
         raise UnreadableXml(f"the body has more than {MOST_JSON_KEYS} elements")
     try:
         document.decode()
-        root = etree.fromstring(document, _parser())
+        root = etree.fromstring(document, safe_parser(_UTF_8))
     except (etree.XMLSyntaxError, ValueError):
         # libxml2's message quotes the document.
         raise UnreadableXml("the body is not well-formed XML in UTF-8") from None
-    if root.getroottree().docinfo.doctype:  # type: ignore[union-attr] # lxml-stubs lack it
+    if has_document_type(root):
         raise UnreadableXml("the body has a document type declaration")
     return _Reader(types).resource(root, 1)
-
-
-def _parser() -> etree.XMLParser:
-    # One parser for each document: lxml's parsers are not shared between threads.
-    return etree.XMLParser(
-        encoding="utf-8",
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        remove_comments=True,
-        remove_pis=True,
-        huge_tree=False,
-    )
 
 
 def _resource(resource: Mapping[str, Any], namespace: str = "") -> Iterator[str]:
@@ -138,7 +127,7 @@ def _children(
         definition = elements_of(kind)[name]
         item, twin = value.get(name), value.get(f"_{name}")
         if definition.type == "xhtml":
-            yield _narrative(item)
+            yield _narrative(str(item))
         elif not definition.is_list:
             yield from _element(name, definition.type, item, twin)
         else:
@@ -185,12 +174,13 @@ def _text(value: object) -> str:
     return UNSAYABLE.sub("\ufffd", str(value)).translate(_ESCAPES)
 
 
-def _narrative(div: Any) -> str:  # noqa: ANN401 - JSON is any value
+def _narrative(div: str) -> str:
     """Return a narrative's XHTML, which must not open what it does not close."""
     try:
-        return etree.tostring(etree.fromstring(div, _parser()), encoding="unicode")
+        root = etree.fromstring(div, safe_parser(_UTF_8))
     except etree.XMLSyntaxError:
         raise ValueError("a narrative of an answer is not well-formed") from None
+    return str(etree.tostring(root, encoding="unicode"))
 
 
 class _Reader:
@@ -319,7 +309,7 @@ class _Reader:
             )
 
 
-def _primitive(text: str | None, kind: str) -> Any:  # noqa: ANN401 - JSON is any value
+def _primitive(text: str | None, kind: str) -> object:
     """Return a value as JSON has it; the text where it is none of its type."""
     if text is None:
         return None

@@ -17,6 +17,7 @@ from marshmallow import ValidationError
 from fhir_gateway.fhir.reference import Reference
 from fhir_gateway.fhir.search_parameters import (
     DateParameter,
+    MissingParameter,
     Parameter,
     ReferenceParameter,
     TokenParameter,
@@ -115,18 +116,6 @@ class Element(ABC, Generic[W, T]):
         return {"definition": self.definition, "documentation": self.documentation}
 
 
-class _Missing(Parameter[bool]):
-    """`:missing`: whether the element has no value."""
-
-    type = "token"
-
-    def read(self, texts: list[str]) -> bool:
-        """Return whether it has none."""
-        if texts not in (["true"], ["false"]):
-            raise ValidationError("expected true or false")
-        return texts == ["true"]
-
-
 class TokenElement(Element[W, T]):
     """
     A token parameter over values of `Coded`.
@@ -166,7 +155,7 @@ class TokenElement(Element[W, T]):
     def parameter(self, modifier: str) -> Parameter[Any]:
         """Return what reads tokens, or the text of `:text`."""
         if modifier == "missing":
-            return _Missing()
+            return MissingParameter()
         if modifier == "text":
             return _Strings()
         return self._reading(**self._said())
@@ -219,7 +208,9 @@ class StringElement(Element[W, T]):
 
     def parameter(self, modifier: str) -> Parameter[Any]:
         """Return what reads texts."""
-        return _Missing() if modifier == "missing" else _Strings(**self._said())
+        if modifier == "missing":
+            return MissingParameter()
+        return _Strings(**self._said())
 
     def any_fits(
         self, modifier: str, group: Iterable[str]
@@ -312,7 +303,7 @@ class ReferenceElement(Element[W, T]):
     def parameter(self, modifier: str) -> Parameter[Any]:
         """Return what reads references; the modifier may be one of the targets."""
         if modifier == "missing":
-            return _Missing()
+            return MissingParameter()
         targets = {modifier: self.targets[modifier]} if modifier else self.targets
         return _References(targets, **self._said())
 
@@ -333,7 +324,11 @@ class DateElement(Element[W, T]):
 
     def parameter(self, modifier: str) -> Parameter[Any]:
         """Return what reads dates."""
-        return _Missing() if modifier == "missing" else DateParameter(**self._said())
+        return (
+            MissingParameter()
+            if modifier == "missing"
+            else DateParameter(**self._said())
+        )
 
     def fits(self, world: W, modifier: str, asked: Any) -> Fits[T]:  # noqa: ANN401 - what the parameter has read
         """Return what says whether an instant of a row is within the bounds."""
@@ -357,7 +352,11 @@ class UriElement(Element[W, T]):
 
     def parameter(self, modifier: str) -> Parameter[Any]:
         """Return what reads URIs."""
-        return _Missing() if modifier == "missing" else UriParameter(**self._said())
+        return (
+            MissingParameter()
+            if modifier == "missing"
+            else UriParameter(**self._said())
+        )
 
     def any_fits(
         self, modifier: str, group: Iterable[str]
@@ -403,7 +402,7 @@ class SpecialElement(Element[W, T]):
 
     def parameter(self, modifier: str) -> Parameter[Any]:
         """Return what reads its values."""
-        return _Missing() if modifier == "missing" else self._parameter
+        return MissingParameter() if modifier == "missing" else self._parameter
 
     def fits(self, world: W, modifier: str, asked: Any) -> Fits[T]:  # noqa: ANN401 - what the parameter has read
         """Return what says whether a row fits."""

@@ -22,6 +22,7 @@ __all__ = [
     "DateBounds",
     "DateParameter",
     "IncludeParameter",
+    "MissingParameter",
     "Opaque",
     "Parameter",
     "ReferenceParameter",
@@ -256,6 +257,18 @@ class UriParameter(Parameter[tuple[frozenset[str], ...]]):
         if not _ABSOLUTE_URI.fullmatch(text):
             raise ValidationError("expected an absolute URI")
         return text
+
+
+class MissingParameter(Parameter[bool]):
+    """A parameter with the modifier `:missing`: whether the element is absent."""
+
+    type = "special"
+
+    def read(self, texts: list[str]) -> bool:
+        """Return whether it has to be absent."""
+        if texts not in (["true"], ["false"]):
+            raise ValidationError("expected true or false, once")
+        return texts == ["true"]
 
 
 class Count(Parameter[int]):

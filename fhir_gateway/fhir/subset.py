@@ -235,11 +235,11 @@ def _summary_of(value: dict[str, Any], kind: str) -> dict[str, Any]:
     return part
 
 
-def _each_summary(item: Any, kind: str) -> Any:  # noqa: ANN401 - JSON is any value
+def _each_summary(item: object, kind: str) -> object:
     """Return an element in summary; whole where R4 marks nothing of it."""
     if isinstance(item, list):
         return [_each_summary(each, kind) for each in item]
-    return _summary_of(item, kind) or item
+    return (_summary_of(item, kind) or item) if isinstance(item, dict) else item
 
 
 def _is_required(definitions: Mapping[str, Any], name: str) -> bool:

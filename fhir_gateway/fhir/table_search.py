@@ -167,7 +167,7 @@ class _Order:
         self._sorts = [(table.sorts[each.name], each.is_descending) for each in sort]
         self._name = ",".join(f"{'-' * each.is_descending}{each.name}" for each in sort)
 
-    def place(self, row: Any) -> _Place:  # noqa: ANN401 - a row of the table
+    def place(self, row: object) -> _Place:
         """Return the place of a row."""
         if not self._sorts:
             return self._table.order(self._world, row)
@@ -176,7 +176,7 @@ class _Order:
             self._table.id(self._world, row),
         )
 
-    def cursor(self, row: Any) -> _Place:  # noqa: ANN401 - a row of the table
+    def cursor(self, row: object) -> _Place:
         """Return the cursor of the page after a row."""
         return (self._name, *self.place(row))
 

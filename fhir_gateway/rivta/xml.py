@@ -11,6 +11,7 @@ from typing import Final
 
 from lxml import etree
 
+from fhir_gateway.model.xml_parsing import has_document_type, safe_parser
 from fhir_gateway.rivta.limit import ANSWER, Limit
 
 __all__ = ["NIL_WITH_CONTENT", "UnreadableXml", "parse"]
@@ -82,12 +83,13 @@ def parse(
             f"the document has more than {limit.most_elements} elements"
         )
     try:
-        root = etree.fromstring(document, _parser(_encoding(document, content_type)))
+        parser = safe_parser(_encoding(document, content_type))
+        root = etree.fromstring(document, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
         # libxml2's message quotes the document, which may hold personal data, so the
         # error is not kept as the cause either.
         raise UnreadableXml(_fault(document, content_type, error)) from None
-    if root.getroottree().docinfo.doctype:  # type: ignore[union-attr] # lxml-stubs lack it
+    if has_document_type(root):
         raise UnreadableXml("the document has a document type declaration")
     # Most documents have no nil element, and need no search.
     if _INSTANCE in document or b"\x00" in document:
@@ -101,19 +103,6 @@ def _most_elements(document: bytes, limit: int) -> int:
     # UTF-16 and with comments; a document near the limit has neither.
     most = document.count(b"<")
     return most if most <= limit else most - document.count(b"</")
-
-
-def _parser(encoding: str | None) -> etree.XMLParser:
-    # One parser for each document: lxml's parsers are not shared between threads.
-    return etree.XMLParser(
-        encoding=encoding,
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        remove_comments=True,
-        remove_pis=True,
-        huge_tree=False,
-    )
 
 
 def _encoding(document: bytes, content_type: str | None) -> str | None:

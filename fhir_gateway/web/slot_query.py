@@ -5,7 +5,6 @@ The search for slots: its parameters, and the time types that some of them mean.
 from dataclasses import dataclass
 from typing import Final
 
-from fhir_gateway.fhir.appointment_search import MissingParameter
 from fhir_gateway.fhir.include_graph import Include
 from fhir_gateway.fhir.near import NearParameter
 from fhir_gateway.fhir.reference import Reference
@@ -14,6 +13,7 @@ from fhir_gateway.fhir.search_parameters import (
     Choice,
     DateBounds,
     DateParameter,
+    MissingParameter,
     Opaque,
     ReferenceParameter,
     Token,

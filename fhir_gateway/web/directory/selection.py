@@ -12,10 +12,11 @@ import numpy as np
 
 from fhir_gateway.fhir.practitioner import unit_of_practitioner_role
 from fhir_gateway.fhir.resource_table import Candidates, Criterion
-from fhir_gateway.model.ids import HsaId
+from fhir_gateway.fhir.search_parameters import Token
+from fhir_gateway.model.ids import HsaId, SourceName
 from fhir_gateway.model.source import SourceOutcome
 from fhir_gateway.model.timeslot import unit_of_time_type
-from fhir_gateway.services.search.slot_selection import Selector
+from fhir_gateway.services.search.slot_selection import Selector, TimeTypeCriterion
 from fhir_gateway.services.search.source_outcome import staff_lacks, staff_silences
 from fhir_gateway.web.directory.elements import hsa_id
 from fhir_gateway.web.directory.world import DirectoryWorld
@@ -147,11 +148,15 @@ def _selector(
     return Selector(**parts)
 
 
-def _time_types(world: DirectoryWorld, groups: Any) -> tuple[Any, ...]:  # noqa: ANN401 - groups of tokens
+def _time_types(
+    world: DirectoryWorld, groups: tuple[tuple[Token, ...], ...]
+) -> tuple[tuple[TimeTypeCriterion, ...], ...]:
     return time_type_criteria(groups, world.vocabulary)
 
 
-def _sources(world: DirectoryWorld, groups: tuple[frozenset[str], ...]) -> Any:  # noqa: ANN401 - groups of names
+def _sources(
+    world: DirectoryWorld, groups: tuple[frozenset[str], ...]
+) -> tuple[frozenset[SourceName], ...]:
     return sources_from_uris(groups, world.vocabulary)
 
 

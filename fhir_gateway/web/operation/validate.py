@@ -149,7 +149,7 @@ class Validate:
             )
         return _issues(faults)
 
-    def _faults_of_update(self, resource: Any, id: str | None) -> list[Issue]:  # noqa: A002, ANN401 - the name in FHIR's URL; JSON is any value
+    def _faults_of_update(self, resource: object, id: str | None) -> list[Issue]:  # noqa: A002 - the name in FHIR's URL
         """
         Return the faults of an update, compared with the last known state.
 
@@ -168,7 +168,7 @@ class Validate:
             wanted = appointment_request_from_resource(
                 resource, base_url=self._gateway.base_url
             )
-        if found := _issues(faults):
+        if (found := _issues(faults)) or not isinstance(resource, dict):
             return found
         issues = []
         if named is None:
