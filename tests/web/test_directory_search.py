@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/search.html
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -14,6 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir_gateway.model.folded_text import folded
+from fhir_gateway.model.ids import SourceName
+from fhir_gateway.model.timekeeping import now
 from fhir_gateway.web.directory.routes import DIRECTORY_SCHEMAS
 
 from .running import BASE_URL, OtherPrograms, Sandbox, fill
@@ -412,6 +415,43 @@ def test_a_chain_through_what_is_missing_says_so(
 
     assert "total" not in chained
     assert plain["total"] == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "query"),
+    [
+        *(("Schedule", ""), ("Practitioner", ""), ("PractitionerRole", "")),
+        ("Location", "_has:Schedule:actor:active=true"),
+        ("Location", "_revinclude=Schedule:actor"),
+    ],
+)
+def test_schedules_of_a_source_that_fails_now_may_not_be_all(
+    other_programs: OtherPrograms, kind: str, query: str
+) -> None:
+    """A source that answered before, and does not now, may have more by now."""
+    with other_programs.start() as made:
+        fill(made)
+        client = made.app.test_client()
+        before = search(client, kind, query)
+        known = made.store.status(SourceName("syd"))
+        assert known is not None
+        made.store.put_status(replace(known, failing_since=now()))
+        made.view.catch_up()
+        after = search(client, kind, query)
+        elsewhere = search(client, "Schedule", f"actor:Location={_UNIT}")
+        refused = client.get(
+            f"/fhir/{kind}?{query}", headers={"Prefer": "partial=refuse"}
+        )
+
+    assert outcome_entries(before) == []
+    assert before["total"] > 0
+    assert [each["diagnostics"] for each in outcome_entries(after)] == [
+        "Region Syd (sandlåda) does not answer at present. (source syd)"
+    ]
+    assert "total" not in after
+    assert found(after) == found(before)
+    assert outcome_entries(elsewhere) == []
+    assert refused.status_code == 503
 
 
 _VALUES: Final = st.sampled_from(

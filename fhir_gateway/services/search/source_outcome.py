@@ -178,18 +178,21 @@ def lack_of(
 def schedules_lack(
     snapshot: Snapshot, selection: Selection, numbers: Numbers, source: Source
 ) -> SourceOutcome | None:
-    """Return what of a source's schedules in a selection nobody has listed yet."""
+    """Return what of a source's schedules in a selection nobody may have listed."""
     unlisted = int(np.count_nonzero(np.isnan(snapshot.answered_at[numbers])))
-    if has_been_asked(snapshot, source, selection.units) and not unlisted:
-        return None
+    is_listed = has_been_asked(snapshot, source, selection.units) and not unlisted
     status = snapshot.statuses.get(source.name)
-    if source.is_live:
+    # It may have new schedules by now, where it has any that fit.
+    is_failing = status is not None and status.failing_since is not None
+    if is_listed and not (is_failing and len(numbers)):
+        return None
+    if source.is_live and not is_listed:
         problem = SourceProblem.NOT_ASKED
         detail = (
             f"{source.title} is asked within each search for free times only: schedules"
             " that no such search has found yet are missing."
         )
-    elif status is not None and status.failing_since is not None:
+    elif is_failing:
         problem = SourceProblem.UNAVAILABLE
         detail = f"{source.title} does not answer at present."
     else:
