@@ -45,7 +45,7 @@ from fhir_gateway.settings import ENVIRONMENT
 from fhir_gateway.stores.journal import Alarm
 from fhir_gateway.web.appointment_query import AppointmentSearchSchema
 from fhir_gateway.web.audit_event import AuditEventSearchSchema
-from fhir_gateway.web.directory.routes import DIRECTORY_SCHEMAS
+from fhir_gateway.web.directory.routes import directory_schemas
 from fhir_gateway.web.slot_query import SlotSearchSchema
 
 ROOT: Final = Path(__file__).parents[1]
@@ -268,7 +268,7 @@ def test_each_maven_dependency_has_its_reason(name: str) -> None:
         pytest.param(page, name, id=f"{page} {name}")
         for page, schema in (
             ("slot-search", SlotSearchSchema()),
-            ("healthcare-service-search", DIRECTORY_SCHEMAS["HealthcareService"]),
+            ("healthcare-service-search", directory_schemas()["HealthcareService"]),
             ("appointment-search", AppointmentSearchSchema()),
             ("audit-event", AuditEventSearchSchema()),
         )

@@ -244,7 +244,7 @@ class ResourceTables:
             return self._reference(element, modifier, rest if dot else None, hops)
         if dot or (modifier and modifier not in element.modifiers):
             return None
-        return _plain(element, modifier, modifier)
+        return _plain(element, modifier)
 
     def fitting(
         self, world: object, type_: str, criteria: Sequence[Criterion]
@@ -291,11 +291,8 @@ class ResourceTables:
             return self._chain(element, modifier, rest, hops)
         if modifier == "identifier":
             return self._chain(element, "", modifier, hops)
-        if modifier in element.targets:
-            return _plain(element, modifier, "")
-        if modifier and modifier not in element.modifiers:
-            return None
-        return _plain(element, modifier, modifier)
+        known = ("", *element.targets, *element.modifiers)
+        return _plain(element, modifier) if modifier in known else None
 
     def _chain(
         self, element: ReferenceElement[Any, Any], modifier: str, rest: str, hops: int
@@ -364,8 +361,9 @@ class ResourceTables:
         )
 
 
-def _plain(element: Element[Any, Any], read_as: str, modifier: str) -> Form:
+def _plain(element: Element[Any, Any], modifier: str) -> Form:
+    compared_by = element.compared_by(modifier)
     return Form(
-        element.parameter(read_as),
-        lambda _, asked: Criterion(element, modifier, asked),
+        element.parameter(modifier),
+        lambda _, asked: Criterion(element, compared_by, asked),
     )

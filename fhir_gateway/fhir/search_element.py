@@ -112,6 +112,10 @@ class Element(ABC, Generic[W, T]):
         """Return what says whether the values of a row fit one of a group."""
         raise NotImplementedError((self.name, modifier, group))
 
+    def compared_by(self, modifier: str) -> str:
+        """Return the modifier that compares the values which another has read."""
+        return modifier
+
     def _said(self) -> dict[str, Any]:
         return {"definition": self.definition, "documentation": self.documentation}
 
@@ -307,9 +311,13 @@ class ReferenceElement(Element[W, T]):
         targets = {modifier: self.targets[modifier]} if modifier else self.targets
         return _References(targets, **self._said())
 
+    def compared_by(self, modifier: str) -> str:
+        """Return the modifier to compare by: a type only narrows what is read."""
+        return "" if modifier in self.targets else modifier
+
     def any_fits(
         self,
-        modifier: str,  # noqa: ARG002 - a type has narrowed what was read
+        modifier: str,  # noqa: ARG002 - the element compares without one
         group: Iterable[str],
     ) -> Callable[[Iterable[str]], bool]:
         """Return what says whether a reference of a row is one of a group."""

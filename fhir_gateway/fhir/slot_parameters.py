@@ -1,8 +1,8 @@
 """
-The search parameters that only slots have: actors, names, narrower codes, value sets.
+The search parameters that only slots have: actors and names.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -11,22 +11,18 @@ from marshmallow import ValidationError
 from fhir_gateway.fhir.reference import Reference
 from fhir_gateway.fhir.search_parameters import (
     Parameter,
-    Token,
     TokenParameter,
     alternatives,
     unescaped,
 )
-from fhir_gateway.fhir.terminology import Terminology
-from fhir_gateway.fhir.vocabulary import HSA_ID, HSA_ID_ALIASES, SNOMED_CT
+from fhir_gateway.fhir.vocabulary import HSA_ID, HSA_ID_ALIASES
 from fhir_gateway.model.ids import HsaId
 
 __all__ = [
     "ACTOR_TYPES",
     "HsaIdParameter",
     "NameParameter",
-    "NarrowerParameter",
     "ScheduleActorParameter",
-    "ValueSetParameter",
     "hsa_ids",
 ]
 
@@ -40,8 +36,6 @@ ACTOR_TYPES: Final = (
 
 # Each is compared with each name of thousands.
 _MOST_NAMES: Final = 20
-
-Tokens = tuple[tuple[Token, ...], ...]
 
 
 class ScheduleActorParameter(Parameter[tuple[frozenset[Reference], ...]]):
@@ -99,68 +93,6 @@ class NameParameter(Parameter[tuple[frozenset[str], ...]]):
         if sum(map(len, groups)) > _MOST_NAMES:
             raise ValidationError(f"expected at most {_MOST_NAMES} names")
         return groups
-
-
-class NarrowerParameter(TokenParameter):
-    """
-    `service-type:below`: groups of codes with those below them.
-
-    Attributes:
-        terminology: Knows those; None where no codes are known.
-    """
-
-    terminology: Terminology | None = None
-
-    def read(self, texts: list[str]) -> Tokens:
-        """Return the codes; a unit's own have none below them."""
-        return tuple(
-            tuple(dict.fromkeys(each for token in group for each in self._kinds(token)))
-            for group in super().read(texts)
-        )
-
-    def _kinds(self, token: Token) -> Iterator[Token]:
-        yield token
-        of_snomed_ct = token.code is not None and token.system in (None, SNOMED_CT)
-        if self.terminology is not None and token.code is not None and of_snomed_ct:
-            for code in sorted(self.terminology.kinds_of(token.code)):
-                yield Token(SNOMED_CT, code)
-
-
-class ValueSetParameter(Parameter[Tokens]):
-    """
-    `service-type:in`: groups of value sets, each by its canonical or as `ValueSet/id`.
-
-    Attributes:
-        terminology: Has the value sets; None where there is none.
-    """
-
-    type = "uri"
-    has_references = True
-    terminology: Terminology | None = None
-
-    def read(self, texts: list[str]) -> Tokens:
-        """Return the codes of the value sets: one of each group has to fit."""
-        return tuple(
-            tuple(
-                dict.fromkeys(
-                    token
-                    for canonical in alternatives(text)
-                    for token in self._codes(unescaped(canonical))
-                )
-            )
-            for text in texts
-        )
-
-    def _codes(self, canonical: str) -> list[Token]:
-        members = None
-        if self.terminology is not None:
-            members = self.terminology.members_of(canonical)
-        if members is None:
-            raise ValidationError(
-                "this server has no such ValueSet with codes of time types; see"
-                " /ValueSet for those that it has"
-            )
-        return [Token(each.system, each.concept.code) for each in members]
 
 
 def hsa_ids(texts: Iterable[str]) -> frozenset[HsaId]:

@@ -26,6 +26,7 @@ _PLAIN_RESULTS: Final = (
 )
 _OF_RESULT: Final = frozenset({*_PLAIN_RESULTS, *_OF_INCLUDE})
 _MOST_FORMS: Final = 1024
+_REFUSED_BY_ALL: Final = {"_lastUpdated": "these resources have no meta.lastUpdated"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class TableSchema(SearchSchema[TableQuery]):
         self._results = results
         self._forms: dict[str, tuple[str, Parameter[Any]]] = {}
         super().__init__()
-        self.refused = self.table.refused
+        self.refused = {**_REFUSED_BY_ALL, **self.table.refused}
 
     @property
     def table(self) -> ResourceTable[Any, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from fhir_gateway.fhir.include_graph import Include, references_of
 from fhir_gateway.fhir.slot import SlotStatus, slot_from_timeslot
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
-from fhir_gateway.web.directory.tables import DIRECTORY
+from fhir_gateway.web.directory.tables import directory_tables
 from fhir_gateway.web.directory.world import DirectoryWorlds
 from fhir_gateway.web.gateway import Gateway
 
@@ -29,6 +29,7 @@ class Lookup:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        self._tables = directory_tables(gateway.terminology).by_type
         self._worlds = DirectoryWorlds(gateway.slot_search, gateway.vocabulary)
 
     def slot(self, identifier: str) -> Resource | None:
@@ -87,7 +88,7 @@ class Lookup:
         kind, _, identifier = reference.partition("/")
         if kind == "Slot":
             return self.slot(identifier)
-        table = DIRECTORY.by_type.get(kind)
+        table = self._tables.get(kind)
         if table is None:
             return None
         world = self._worlds.present()

@@ -24,9 +24,9 @@ from fhir_gateway.web.slot_query import (
     STATUSES,
     SlotQuery,
     Tokens,
-    time_type_criteria,
     units_from_ids,
 )
+from fhir_gateway.web.time_type_criteria import time_type_criteria
 
 __all__ = [
     "PARAMETERS",

@@ -1,5 +1,5 @@
 """
-The search for slots: its parameters, and the time types that some of them mean.
+The search for slots: its parameters.
 """
 
 from dataclasses import dataclass
@@ -26,28 +26,23 @@ from fhir_gateway.fhir.slot import SlotStatus
 from fhir_gateway.fhir.slot_parameters import (
     HsaIdParameter,
     NameParameter,
-    NarrowerParameter,
     ScheduleActorParameter,
-    ValueSetParameter,
     hsa_ids,
 )
 from fhir_gateway.fhir.terminology import Terminology
+from fhir_gateway.fhir.terminology_parameters import (
+    NarrowerParameter,
+    ValueSetParameter,
+)
 from fhir_gateway.fhir.time_of_day import TimeOfDayParameter
 from fhir_gateway.fhir.vocabulary import (
     DAYS_OF_WEEK,
     SLOT_STATUS,
-    SNOMED_CT,
-    Vocabulary,
     is_system_of_time_types,
 )
 from fhir_gateway.model.care_unit import Nearness
-from fhir_gateway.model.ids import HsaId, TimeTypeId
+from fhir_gateway.model.ids import HsaId
 from fhir_gateway.model.weekly_hours import DAYS
-from fhir_gateway.services.search.slot_selection import (
-    OwnTimeType,
-    SharedTimeType,
-    TimeTypeCriterion,
-)
 from fhir_gateway.web.searching import (
     DEFAULT_COUNT,
     count_parameter,
@@ -64,7 +59,6 @@ __all__ = [
     "SlotQuery",
     "SlotSearchSchema",
     "Tokens",
-    "time_type_criteria",
     "units_from_ids",
 ]
 
@@ -351,32 +345,6 @@ class SlotSearchSchema(SearchSchema[SlotQuery]):
     cursor = Opaque(data_key="_cursor", read=SlotCursor.parse)
 
 
-def time_type_criteria(
-    groups: tuple[tuple[Token, ...], ...], vocabulary: Vocabulary
-) -> tuple[tuple[TimeTypeCriterion, ...], ...]:
-    """Return the criteria of `service-type`'s tokens; each group must fit."""
-    return tuple(
-        tuple(
-            criterion
-            for token in group
-            for criterion in _time_type_criterion(token, vocabulary)
-        )
-        for group in groups
-    )
-
-
 def units_from_ids(groups: tuple[frozenset[str], ...]) -> tuple[frozenset[HsaId], ...]:
     """Return the units of ids of Location; other ids give none."""
     return tuple(map(hsa_ids, groups))
-
-
-def _time_type_criterion(
-    token: Token, vocabulary: Vocabulary
-) -> list[TimeTypeCriterion]:
-    if token.system == SNOMED_CT:
-        return [SharedTimeType(token.code)]
-    own_id = None if token.code is None else TimeTypeId(token.code)
-    if token.system is None:
-        return [SharedTimeType(token.code), OwnTimeType(None, own_id)]
-    unit = vocabulary.unit_of_time_types(token.system)
-    return [OwnTimeType(unit, own_id)] if unit else []

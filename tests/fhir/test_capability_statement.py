@@ -21,7 +21,7 @@ from fhir_gateway.fhir.search_parameters import (
 from fhir_gateway.fhir.search_schema import SearchSchema
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.web.appointment_query import AppointmentSearchSchema
-from fhir_gateway.web.directory.routes import DIRECTORY_SCHEMAS
+from fhir_gateway.web.directory.routes import directory_schemas
 from fhir_gateway.web.slot_query import SlotSearchSchema
 
 
@@ -155,7 +155,7 @@ def test_a_resource_that_is_only_read_is_declared_briefly() -> None:
 
 @pytest.mark.parametrize(
     "schema",
-    [AppointmentSearchSchema(), *DIRECTORY_SCHEMAS.values(), SlotSearchSchema()],
+    [AppointmentSearchSchema(), *directory_schemas().values(), SlotSearchSchema()],
     ids=lambda schema: getattr(schema, "type", type(schema).__name__),
 )
 def test_every_search_parameter_is_declared(schema: SearchSchema[Any]) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fhir_gateway.web.appointment_query import AppointmentSearchSchema
 from fhir_gateway.web.audit_event import AuditEventSearchSchema
-from fhir_gateway.web.directory.routes import DIRECTORY_SCHEMAS
+from fhir_gateway.web.directory.routes import directory_schemas
 from fhir_gateway.web.slot_query import SlotSearchSchema
 
 from .canary import NUMBER
@@ -26,7 +26,7 @@ Pairs = Sequence[tuple[str, str]]
 
 _NAMES: Final = {
     "Slot": sorted(SlotSearchSchema().by_name),
-    **{type_: sorted(schema.by_name) for type_, schema in DIRECTORY_SCHEMAS.items()},
+    **{type_: sorted(schema.by_name) for type_, schema in directory_schemas().items()},
     "Appointment": sorted(AppointmentSearchSchema().by_name),
     "AuditEvent": sorted(AuditEventSearchSchema().by_name),
     "Schedule": [],

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from fhir_gateway.model.folded_text import folded
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.timekeeping import now
-from fhir_gateway.web.directory.routes import DIRECTORY_SCHEMAS
+from fhir_gateway.web.directory.routes import directory_schemas
 
 from .running import BASE_URL, OtherPrograms, Sandbox, fill
 
@@ -26,7 +26,7 @@ Resource = dict[str, Any]
 _NORR: Final = "https://fhir-gateway.example.org/source/norr"
 _UNIT: Final = "SE2321009901-1001"
 _STAFF: Final = "SE2321009901-P10011"
-_TYPES: Final = tuple(DIRECTORY_SCHEMAS)
+_TYPES: Final = tuple(directory_schemas())
 
 
 def search(client: FlaskClient, kind: str, query: str = "") -> Resource:
@@ -94,6 +94,9 @@ def codes(resource: Resource) -> set[str]:
 
 _OF_NORR: Final = is_of("meta", "source", value=_NORR)
 _COVID: Final = "72791000052103"
+_VACCINATION: Final = "33879002"
+_ANY: Final = "http://snomed.info/sct|"
+_VALUE_SET: Final = "ValueSet/standard-time-types"
 
 
 def _all(_: Resource) -> bool:
@@ -163,7 +166,6 @@ _CASES: Final[dict[str, dict[str, tuple[str, Callable[[Resource], bool]]]]] = {
             has_reference("actor", f"Practitioner/{_STAFF}"),
         ),
         "service-type": (_COVID, lambda each: _COVID in codes(each)),
-        "_lastUpdated": ("gt2026-01-01", _all),
         "_source": (_NORR, _OF_NORR),
         "_profile": (
             "https://fhir-gateway.example.org/StructureDefinition/schedule",
@@ -264,6 +266,29 @@ def test_a_parameter_finds_what_it_means(
             ("HealthcareService", f"location=Location/{_UNIT.lower()}",
              f"location={BASE_URL}/Location/{_UNIT}"),
             ("HealthcareService", "service-type:text=covid", "name=covid"),
+            ("HealthcareService", f"service-type:below={_VACCINATION}",
+             f"service-type={_COVID}"),
+            ("HealthcareService", f"service-type:below=x,{_COVID}",
+             f"service-type={_COVID}"),
+            ("HealthcareService", f"service-type:in={_VALUE_SET}",
+             f"service-type={_ANY}"),
+            ("HealthcareService", f"service-type:not-in={_VALUE_SET}",
+             f"service-type:not={_ANY}"),
+            ("Schedule", f"service-type:below=http://snomed.info/sct|{_VACCINATION}",
+             f"service-type={_COVID}"),
+            ("Schedule", f"service-type:in={BASE_URL}/{_VALUE_SET}",
+             f"service-type={_ANY}"),
+            ("Schedule", f"service-type:not-in={_VALUE_SET}",
+             f"service-type:not={_ANY}"),
+            ("Schedule", f"actor:HealthcareService.service-type:below={_VACCINATION}",
+             f"service-type={_COVID}"),
+            ("PractitionerRole", f"service.service-type:in={_VALUE_SET}",
+             f"service.service-type={_ANY}"),
+            ("Location",
+             f"_has:HealthcareService:location:service-type:below={_VACCINATION}",
+             f"_has:HealthcareService:location:service-type={_COVID}"),
+            ("Location", f"_has:Schedule:actor:service-type:not-in={_VALUE_SET}",
+             f"_has:Schedule:actor:service-type:not={_ANY}"),
             ("Schedule", f"actor:Location={_UNIT}", f"actor=Location/{_UNIT}"),
             ("Schedule", "actor:Location.name:contains=backen%5C,+Ume",
              f"actor=Location/{_UNIT}"),
@@ -316,6 +341,64 @@ def test_what_is_not_declared_is_refused(
 
     assert response.status_code == 400
     assert "is not a parameter of this search" in response.text
+
+
+@pytest.mark.parametrize("kind", ["HealthcareService", "Schedule"])
+@pytest.mark.parametrize("name", ["service-type:in", "service-type:not-in"])
+@pytest.mark.parametrize("value_set", ["ValueSet/x", "http://x.example/ValueSet/x"])
+def test_a_value_set_that_is_not_here_is_refused(
+    client: FlaskClient, kind: str, name: str, value_set: str
+) -> None:
+    """A ValueSet that this server does not have is 400, beside all other faults."""
+    response = client.get(f"/fhir/{kind}?{name}={value_set}&colour=red")
+
+    assert response.status_code == 400
+    assert [each["location"] for each in response.get_json()["issue"]] == [
+        [f"http.{name}"],
+        ["http.colour"],
+    ]
+
+
+@pytest.mark.parametrize("kind", ["HealthcareService", "Schedule"])
+def test_a_code_with_nothing_below_says_that_it_is_unknown(
+    client: FlaskClient, kind: str
+) -> None:
+    """With :below, a code that no row has is named, and there is no total."""
+    bundle = search(client, kind, "service-type:below=x")
+
+    assert "total" not in bundle
+    (outcome,) = outcome_entries(bundle)
+    assert outcome["location"] == ["http.service-type"]
+
+
+def test_a_narrowed_search_names_only_the_sources_that_it_can_touch(
+    other_programs: OtherPrograms, sandbox: Sandbox
+) -> None:
+    """A source that does not answer is no part of what another's coding finds."""
+    own = f"https://fhir-gateway.example.org/CodeSystem/time-types-{_UNIT}|TT-COVID"
+    with other_programs.start() as made:
+        sandbox.spoil("syd", "vp-fault")
+        fill(made)
+        client = made.app.test_client()
+        narrowed = search(client, "HealthcareService", f"service-type:below={own}")
+        wide = search(client, "HealthcareService", f"service-type:below={_VACCINATION}")
+
+    assert narrowed["total"] == 1
+    assert "total" not in wide
+
+
+@pytest.mark.parametrize("kind", ["Slot", *_TYPES, "StructureDefinition", "Endpoint"])
+def test_what_has_no_last_updated_refuses_it_with_the_reason(
+    client: FlaskClient, kind: str
+) -> None:
+    """No free time, no document and no part of the directory has meta.lastUpdated."""
+    response = client.get(f"/fhir/{kind}?_lastUpdated=gt2026-01-01")
+
+    assert all(
+        "lastUpdated" not in each.get("meta", {}) for each in every(client, kind)
+    )
+    assert response.status_code == 400
+    assert "have no meta.lastUpdated" in response.text
 
 
 @pytest.mark.parametrize("kind", _TYPES)

@@ -14,7 +14,7 @@ import pytest
 from fhir_gateway.fhir.search_schema import SearchSchema
 from fhir_gateway.web.appointment_query import AppointmentSearchSchema
 from fhir_gateway.web.conformance import PUBLISHED_SCHEMAS
-from fhir_gateway.web.directory.routes import DIRECTORY_SCHEMAS
+from fhir_gateway.web.directory.routes import directory_schemas
 from fhir_gateway.web.slot_query import SlotSearchSchema
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ _R4: Final[dict[str, list[str]]] = json.loads(
 )
 _SCHEMAS: Final[dict[str, SearchSchema[Any]]] = {
     "Slot": SlotSearchSchema(),
-    **DIRECTORY_SCHEMAS,
+    **directory_schemas(),
     **PUBLISHED_SCHEMAS,
     "Appointment": AppointmentSearchSchema(),
 }
@@ -55,11 +55,12 @@ def test_the_table_says_what_the_server_supports(kind: str) -> None:
     assert supported == _SCHEMAS[kind].by_name.keys() & set(_R4[kind])
 
 
-@pytest.mark.parametrize("kind", [*DIRECTORY_SCHEMAS, *PUBLISHED_SCHEMAS])
+@pytest.mark.parametrize("kind", [*directory_schemas(), *PUBLISHED_SCHEMAS])
 def test_the_table_has_the_reasons_that_the_server_gives(kind: str) -> None:
     """What the directory refuses has one reason, in the document and in the answer."""
     reasons = {
         name: row["why"] for name, row in rows(kind).items() if row["supported"] == "no"
     }
 
-    assert reasons == _SCHEMAS[kind].refused
+    given = _SCHEMAS[kind].refused
+    assert reasons == {name: given[name] for name in given if name[0] != "_"}

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir_gateway.model.timekeeping import now
-from fhir_gateway.web.directory.routes import DIRECTORY_SCHEMAS
+from fhir_gateway.web.directory.routes import directory_schemas
 from fhir_gateway.web.slot_query import SlotSearchSchema
 
 from .bodies import region_of
@@ -36,7 +36,7 @@ _NEAR: Final = "schedule.actor:Location.near"
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _SCHEMAS: Final = {
     "Slot": SlotSearchSchema(),
-    **DIRECTORY_SCHEMAS,
+    **directory_schemas(),
 }
 _SLICE: Final = settings(
     max_examples=examples(80),

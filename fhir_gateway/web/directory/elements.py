@@ -8,7 +8,13 @@ from typing import Any, Final
 
 from fhir_gateway.fhir.resource_table import Candidates, Criterion
 from fhir_gateway.fhir.search_element import Coded, TokenElement, UriElement
+from fhir_gateway.fhir.search_parameters import Parameter
 from fhir_gateway.fhir.service_type import service_type_from_time_type
+from fhir_gateway.fhir.terminology import Terminology
+from fhir_gateway.fhir.terminology_parameters import (
+    NarrowerParameter,
+    ValueSetParameter,
+)
 from fhir_gateway.fhir.vocabulary import (
     HSA_ID,
     HSA_ID_ALIASES,
@@ -21,13 +27,13 @@ from fhir_gateway.web.directory.world import DirectoryWorld
 
 __all__ = [
     "R4",
+    "ServiceTypeElement",
     "active_element",
     "all_rows",
     "hsa_id",
     "identifier_element",
     "profile_element",
     "service_type_codes",
-    "service_type_element",
     "source_element",
     "spelling_of",
     "targets",
@@ -36,6 +42,9 @@ __all__ = [
 
 R4: Final = "http://hl7.org/fhir/SearchParameter/"
 """The base of R4's canonicals of search parameters."""
+
+# Each modifier with a look-up, and the one that compares the codes.
+_LOOKED_UP: Final = {"below": "", "in": "", "not-in": "not"}
 
 _Spelling = Callable[[str], str]
 _TYPES_OF_HSA_ID: Final = frozenset({"Location", "Organization", "Practitioner"})
@@ -122,19 +131,47 @@ def service_type_codes(
         yield Coded(coding["system"], coding["code"], coding["display"])
 
 
-def service_type_element(
-    type_: str, values: Callable[[DirectoryWorld, Any], Iterable[Coded]]
-) -> TokenElement[DirectoryWorld, Any]:
-    """Return `service-type`."""
-    return TokenElement(
-        "service-type",
-        values,
-        definition=f"{R4}{type_}-service-type",
-        documentation="Of that meaning, under any name of a unit's own.",
-        is_system=is_system_of_time_types,
-        has_text=True,
-        says_unknown=True,
-    )
+class ServiceTypeElement(TokenElement[DirectoryWorld, Any]):
+    """
+    `service-type`, also by narrower codes and by value sets.
+
+    Args:
+        type_: The resource type.
+        values: Returns the codes of a row.
+        terminology: Knows the codes; without it, none is below another.
+    """
+
+    def __init__(
+        self,
+        type_: str,
+        values: Callable[[DirectoryWorld, Any], Iterable[Coded]],
+        terminology: Terminology | None,
+    ) -> None:
+        super().__init__(
+            "service-type",
+            values,
+            definition=f"{R4}{type_}-service-type",
+            documentation="Of that meaning, under any name of a unit's own.",
+            is_system=is_system_of_time_types,
+            has_text=True,
+            says_unknown=True,
+        )
+        self.modifiers = (*self.modifiers, *_LOOKED_UP)
+        self._terminology = terminology
+
+    def parameter(self, modifier: str) -> Parameter[Any]:
+        """Return what reads codes, or looks them up."""
+        if modifier not in _LOOKED_UP:
+            return super().parameter(modifier)
+        if modifier == "below":
+            return NarrowerParameter(
+                self._terminology, is_system=is_system_of_time_types
+            )
+        return ValueSetParameter(self._terminology)
+
+    def compared_by(self, modifier: str) -> str:
+        """Return the modifier that compares the codes which were looked up."""
+        return _LOOKED_UP.get(modifier, modifier)
 
 
 def all_rows(

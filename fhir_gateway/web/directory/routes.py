@@ -6,19 +6,16 @@ The directory of units, staff and services (FHIR R4, 12.9, 8.8, 8.7, 8.6, 8.4, 8
 
 from typing import Any, Final
 
+from fhir_gateway.fhir.table_query import TableSchema
+from fhir_gateway.fhir.terminology import Terminology
 from fhir_gateway.web.directory.selection import missing_of
-from fhir_gateway.web.directory.tables import DIRECTORY
+from fhir_gateway.web.directory.tables import directory_tables
 from fhir_gateway.web.directory.world import DirectoryWorlds
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.resource import InteractionCode, ResourceRoutes, read_route
 from fhir_gateway.web.table_search import table_schema, table_search
 
-__all__ = ["DIRECTORY_SCHEMAS", "directory_routes"]
-
-DIRECTORY_SCHEMAS: Final = {
-    type_: table_schema(DIRECTORY, type_) for type_ in DIRECTORY.by_type
-}
-"""The search parameters of each type of the directory."""
+__all__ = ["directory_routes", "directory_schemas"]
 
 _OF_HSA_ID: Final = "Its id is the HSA-id, upper case."
 _DOCUMENTATION: Final = {
@@ -31,12 +28,24 @@ _DOCUMENTATION: Final = {
 _PROFILES: Final = {"HealthcareService": "healthcare-service", "Schedule": "schedule"}
 
 
+def directory_schemas(
+    terminology: Terminology | None = None,
+) -> dict[str, TableSchema]:
+    """
+    Return the search parameters of each type of the directory.
+
+    Args:
+        terminology: Knows the codes of time types; without it, none is below another.
+    """
+    tables = directory_tables(terminology)
+    return {type_: table_schema(tables, type_) for type_ in tables.by_type}
+
+
 def directory_routes(gateway: Gateway) -> tuple[ResourceRoutes, ...]:
     """Return the routes of the directory's resource types."""
     worlds = DirectoryWorlds(gateway.slot_search, gateway.vocabulary)
 
-    def routes(type_: str) -> ResourceRoutes:
-        schema = DIRECTORY_SCHEMAS[type_]
+    def routes(type_: str, schema: TableSchema) -> ResourceRoutes:
         table = schema.table
 
         def find(identifier: str) -> dict[str, Any] | None:
@@ -57,4 +66,6 @@ def directory_routes(gateway: Gateway) -> tuple[ResourceRoutes, ...]:
             },
         )
 
-    return tuple(map(routes, DIRECTORY.by_type))
+    return tuple(
+        routes(*each) for each in directory_schemas(gateway.terminology).items()
+    )

@@ -21,7 +21,7 @@ from fhir_gateway.services.search.source_outcome import staff_lacks, staff_silen
 from fhir_gateway.web.directory.elements import hsa_id
 from fhir_gateway.web.directory.world import DirectoryWorld
 from fhir_gateway.web.searching import sources_from_uris
-from fhir_gateway.web.slot_query import time_type_criteria
+from fhir_gateway.web.time_type_criteria import time_type_criteria
 
 __all__ = ["missing_of", "schedule_rows", "service_rows"]
 
