@@ -123,7 +123,8 @@ def check_accept_header() -> None:
     Raises:
         Problem: 406.
     """
-    if _accepted() is None:
+    g.fhir_gateway_accepted = _accepted()
+    if g.fhir_gateway_accepted is None:
         raise _not_acceptable("Accept")
 
 
@@ -160,7 +161,8 @@ def form_parameters_of_url() -> Parameters:
 def in_asked_form(response: Response) -> Response:
     """Return an answer of the server in the form that the request asks for."""
     form: _Form = g.get("fhir_gateway_form") or _form_of_url()
-    content_type = form.content_type or _accepted() or _IN_JSON
+    accepted: str | None = g.get("fhir_gateway_accepted")
+    content_type = form.content_type or accepted or _accepted() or _IN_JSON
     subset: Subset = g.get("fhir_gateway_subset", WHOLE)
     if (content_type is _IN_JSON and not form.is_pretty and subset is WHOLE) or (
         response.headers.get("Content-Type") != _IN_JSON
@@ -224,7 +226,7 @@ def _of_format(wanted: str) -> str | None:
 
 def _accepted() -> str | None:
     """Return the content type that the Accept header asks for; None for neither."""
-    header = request.headers.get("Accept", "")
+    header: str = request.environ.get("HTTP_ACCEPT", "")
     # A client may have put personal data into any header of a write: no cache holds
     # them.
     is_memorable = request.method == "GET" and len(header) <= _MOST_MEMORABLE

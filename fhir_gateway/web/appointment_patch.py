@@ -67,7 +67,7 @@ def shows_contents(operations: Patch) -> bool:
     """Return whether the outcome of a patch depends on values that it compares."""
     # A copied or moved value is judged as a sent one, so that it can be guessed too.
     return any(
-        isinstance(each, dict) and each.get("op") in {"test", "copy", "move"}
+        isinstance(each, dict) and each.get("op") in ("test", "copy", "move")
         for each in operations
     )
 

@@ -52,7 +52,7 @@ class Compression:
 
     def compressed(self, response: Response) -> Response:
         """Return an answer compressed, where its client accepts that and it pays."""
-        header = request.headers.get("Accept-Encoding", "")
+        header: str = request.environ.get("HTTP_ACCEPT_ENCODING", "")
         if (
             "gzip" not in header
             or response.status_code != HTTPStatus.OK

@@ -123,7 +123,7 @@ def begin_read() -> None:
 
 def preferences() -> Preferences:
     """Return the client's preferences; unknown ones are ignored."""
-    header = request.headers.get("Prefer", "")
+    header: str = request.environ.get("HTTP_PREFER", "")
     read = _preferences if len(header) > _MOST_MEMORABLE else _remembered_preferences
     return read(header)
 

@@ -172,13 +172,11 @@ def _understood(
     *,
     lenient: bool,
 ) -> Understood[Q]:
-    check_size(given)
-    return understand(
-        schema,
-        without_empty(given, schema),
-        lenient=lenient,
-        base_url=base_url,
-    )
+    kept = without_empty(given, schema)
+    if len(kept) < len(given):
+        # The empty ones count too.
+        check_size(given)
+    return understand(schema, kept, lenient=lenient, base_url=base_url)
 
 
 def _in_form(

@@ -366,6 +366,12 @@ def test_an_appointment_is_not_given_away(
         pytest.param([{}], 400, _NO_PATCH, id="an empty operation"),
         pytest.param([{"op": "replace"}], 400, _NO_PATCH, id="no path"),
         pytest.param(
+            [{"op": ["test"], "path": "/status", "value": "x"}],
+            400,
+            _NO_PATCH,
+            id="an operation that is no text",
+        ),
+        pytest.param(
             [{"op": "change", "path": "/status", "value": "x"}],
             400,
             _NO_PATCH,
