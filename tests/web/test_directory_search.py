@@ -387,6 +387,34 @@ def test_a_narrowed_search_names_only_the_sources_that_it_can_touch(
     assert "total" not in wide
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("Location", "near"),
+        ("HealthcareService", "location.near"),
+        ("Schedule", "actor:Location.near"),
+        ("PractitionerRole", "location.near"),
+        ("Slot", "schedule.actor:Location.near"),
+    ],
+)
+def test_pages_near_a_place_need_no_url_with_it(
+    client: FlaskClient, kind: str, name: str
+) -> None:
+    """The form with the cursor of next is the next page; the links show the place."""
+    form = {name: "63.8258|20.2630|2000|km", "_count": "2"}
+    first = client.post(f"/fhir/{kind}/_search", data=form).get_json()
+    links = {each["relation"]: each["url"] for each in first["link"]}
+    cursor = links["next"].partition("&_cursor=")[2]
+    by_form = client.post(f"/fhir/{kind}/_search", data={**form, "_cursor": cursor})
+    by_link = client.get(links["next"])
+
+    assert links["self"] == (
+        f"{BASE_URL}/{kind}?{name}=63.8258%7C20.2630%7C2000%7Ckm&_count=2"
+    )
+    assert links["next"] == f"{links['self']}&_cursor={cursor}"
+    assert found(by_form.get_json()) == found(by_link.get_json()) != found(first)
+
+
 @pytest.mark.parametrize("kind", ["Slot", *_TYPES, "StructureDefinition", "Endpoint"])
 def test_what_has_no_last_updated_refuses_it_with_the_reason(
     client: FlaskClient, kind: str
