@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fhir_gateway.fhir.standard_time_types import Concept
+from fhir_gateway.fhir.standard_time_types import Concept, concept_from_element
 from fhir_gateway.fhir.vocabulary import SNOMED_CT, SNOMED_CT_SWEDEN
 
 __all__ = ["KnownSystem", "is_version", "known_system"]
@@ -37,34 +37,29 @@ def known_system(resource: Mapping[str, Any]) -> KnownSystem:
         url=resource["url"],
         name=resource.get("title") or resource["name"],
         version=resource.get("version"),
-        concepts={each.code: each for each in _flat(resource.get("concept", ()))},
+        concepts={
+            each.code: each
+            for each in _flat(resource.get("concept", ()), resource.get("language"))
+        },
         is_whole=True,
         has_subsumption=False,
     )
 
 
 def _flat(
-    listed: Iterable[Mapping[str, Any]], above: tuple[str, ...] = ()
+    listed: Iterable[Mapping[str, Any]],
+    language: str | None,
+    above: tuple[str, ...] = (),
 ) -> Iterator[Concept]:
     for each in listed:
         below: Sequence[Mapping[str, Any]] = each.get("concept", ())
-        yield Concept(
-            code=each["code"],
-            display=each.get("display", each["code"]),
-            names={
-                named["language"]: named["value"]
-                for named in each.get("designation", ())
-                if "language" in named
-            },
-            definition=each.get("definition"),
+        yield concept_from_element(
+            each,
+            language=language,
             parents=above,
             children=tuple(child["code"] for child in below),
-            is_abstract=any(
-                said.get("code") == "notSelectable" and said.get("valueBoolean")
-                for said in each.get("property", ())
-            ),
         )
-        yield from _flat(below, (each["code"],))
+        yield from _flat(below, language, (each["code"],))
 
 
 def is_version(system: str, known: str | None, asked: str | None) -> bool:

@@ -2,7 +2,8 @@
 The standard time types: SNOMED CT codes that mean the same at every unit.
 
 A CodeSystem supplement (FHIR R4, 4.8.10) lists them with their names in Swedish and
-English; `parent` properties in it say which code is narrower than which.
+English; `parent` properties in it say which code is narrower than which. A code that
+only stands above others is known too, and no time type has it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +23,7 @@ __all__ = [
     "Concept",
     "StandardTimeTypes",
     "WrongSupplement",
+    "concept_from_element",
     "supplement_from_file",
 ]
 
@@ -58,6 +60,47 @@ class Concept:
     def name(self, language: str) -> str:
         """Return its name in a language, or else its usual one."""
         return self.names.get(language, self.display)
+
+    def spoken(self, language: str) -> str:
+        """Return the language of the name that it has for a language."""
+        return language if language in self.names else LANGUAGES[0]
+
+
+def concept_from_element(
+    element: Mapping[str, Any],
+    *,
+    language: str | None = None,
+    parents: tuple[str, ...],
+    children: tuple[str, ...],
+) -> Concept:
+    """
+    Return a concept of a CodeSystem.
+
+    Args:
+        element: CodeSystem.concept.
+        language: That of its display; None where the CodeSystem does not say.
+        parents: The codes right above it.
+        children: The codes right below it.
+    """
+    display = element.get("display", element["code"])
+    names = {} if language is None else {language: display}
+    return Concept(
+        code=element["code"],
+        display=display,
+        names=names
+        | {
+            named["language"]: named["value"]
+            for named in element.get("designation", ())
+            if "language" in named
+        },
+        definition=element.get("definition"),
+        parents=parents,
+        children=children,
+        is_abstract=any(
+            said.get("code") == "notSelectable" and said.get("valueBoolean")
+            for said in element.get("property", ())
+        ),
+    )
 
 
 class WrongSupplement(ValueError):
@@ -135,31 +178,42 @@ class StandardTimeTypes:
     ) -> None:
         listed = supplement.get("concept", ())
         parents = {each["code"]: tuple(_parents(each)) for each in listed}
+        children: dict[str, tuple[str, ...]] = {}
+        for code, above in parents.items():
+            for each in above:
+                children[each] = (*children.get(each, ()), code)
         concepts = {
-            each["code"]: Concept(
-                code=each["code"],
-                display=each.get("display", each["code"]),
-                names={
-                    named["language"]: named["value"]
-                    for named in each.get("designation", ())
-                    if "language" in named
-                },
-                definition=each.get("definition"),
+            each["code"]: concept_from_element(
+                each,
                 parents=parents[each["code"]],
-                children=tuple(
-                    code for code, above in parents.items() if each["code"] in above
-                ),
+                children=children.get(each["code"], ()),
             )
             for each in listed
         }
         for code, display in _targets(maps):
-            concepts.setdefault(code, Concept(code=code, display=display, names={}))
+            concepts.setdefault(
+                code,
+                Concept(
+                    code=code,
+                    display=display,
+                    names={},
+                    children=children.get(code, ()),
+                ),
+            )
+        for code, below in children.items():
+            # Nobody has said what it is called.
+            concepts.setdefault(
+                code,
+                Concept(
+                    code=code, display=code, names={}, children=below, is_abstract=True
+                ),
+            )
         self._concepts = concepts
         self._above = {code: frozenset(self._found_above(code)) for code in concepts}
 
     @property
     def concepts(self) -> Mapping[str, Concept]:
-        """Return the concepts by their code."""
+        """Return the concepts by their code, also those that only stand above."""
         return self._concepts
 
     def ancestors(self, code: str) -> frozenset[str]:
@@ -173,20 +227,22 @@ class StandardTimeTypes:
         )
 
     def value_set(self, written: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the ValueSet of all of them, from the one that lists a part."""
+        """Return the ValueSet of all time types, from the one that lists a part."""
         listed = {
             each["code"]
             for include in written["compose"]["include"]
             for each in include.get("concept", ())
         }
-        if listed == self._concepts.keys():
+        known = {
+            code: each for code, each in self._concepts.items() if not each.is_abstract
+        }
+        if listed == known.keys():
             return dict(written)
         include = {
             "system": SNOMED_CT,
             "version": SNOMED_CT_SWEDEN,
             "concept": [
-                {"code": code, "display": self._concepts[code].display}
-                for code in self._concepts
+                {"code": code, "display": each.display} for code, each in known.items()
             ],
         }
         # An expansion that lists a part would contradict it.

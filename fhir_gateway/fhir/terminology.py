@@ -6,7 +6,7 @@ of a unit's own time types those that a ConceptMap maps. It never denies a code 
 cannot know: it refuses the question then, and says why.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -29,6 +29,8 @@ __all__ = ["Coded", "Terminology"]
 _MOST_TRANSLATIONS: Final = 1000
 _ALL_OF_SNOMED_CT: Final = f"{SNOMED_CT}?fhir_vs"
 _SNOMED_CT_NAME: Final = "SNOMED CT"
+_NO_MAP: Final = "No ConceptMap of this server"
+_SEE_MAPS: Final = "see ConceptMap for those that there are."
 # The one filter in our value sets.
 _CHOICES: Final = [{"property": "notSelectable", "op": "=", "value": "false"}]
 
@@ -91,7 +93,12 @@ class Terminology:
             Problem: 422 when nothing is, or not in that version.
         """
         known = self._whole.get(url)
-        if url in (SNOMED_CT, self._canonical("CodeSystem", SUPPLEMENT)):
+        supplement = self._published.find("CodeSystem", SUPPLEMENT)
+        if supplement is not None and url == supplement.url:
+            # A supplement has a version of its own.
+            url = SNOMED_CT
+            version = None if version == supplement.version else version
+        if url == SNOMED_CT:
             known = self._snomed_ct()
         elif self._maps.is_source(url):
             names = self._maps.names(url)
@@ -130,9 +137,7 @@ class Terminology:
                 [
                     Issue(
                         code="not-found",
-                        diagnostics="The code system has no such code."
-                        if known.is_whole
-                        else _part(known),
+                        diagnostics=_unknown(known),
                     )
                 ],
                 kind=ProblemKind.NOT_FOUND,
@@ -164,7 +169,7 @@ class Terminology:
         known = self.system(coded.system or "", coded.version)
         concept = known.concepts.get(coded.code)
         if concept is None and not known.is_whole:
-            raise _cannot_know(_part(known))
+            raise _cannot_know(_unknown(known))
         return concept
 
     def members(self, value_set: PublishedResource) -> list[Member]:
@@ -254,9 +259,10 @@ class Terminology:
             is_reverse: From the meaning to the units' own codes.
 
         Raises:
-            Problem: 422 when there are none, and no map has the system of a code; 400
-                when there are too many.
+            Problem: 422 when no map has the source or a target, or when there are none,
+                and no map has the system of a code; 400 when there are too many.
         """
+        self._check_mapped(source, targets, is_reverse=is_reverse)
         translations = (
             self._maps.reverse_translations if is_reverse else self._maps.translations
         )
@@ -280,43 +286,69 @@ class Terminology:
                 found.append(each)
         if unknown and not found:
             raise _cannot_know(
-                "No ConceptMap of this server translates codes of that system: see"
-                " ConceptMap for those that there are."
+                f"{_NO_MAP} translates codes of that system: {_SEE_MAPS}"
             )
         return found
 
-    def named(self, translation: Translation, language: str) -> Translation:
-        """Return a translation with the name of its code in a language."""
+    def named(
+        self, translation: Translation, language: str
+    ) -> tuple[Translation, Concept | None]:
+        """
+        Return a translation with the name of its code in a language, and that code.
+
+        A unit's own code, and none, is None: it has the one name that its source gives.
+        """
         known = self._standard.concepts.get(translation.code or "")
         if translation.system != SNOMED_CT or known is None:
-            return translation
-        return replace(translation, display=known.name(language))
+            return translation, None
+        return replace(translation, display=known.name(language)), known
 
     def subsumption(self, first: Coded, second: Coded) -> str:
         """
         Return how two codes are related: a code of concept-subsumption-outcome.
 
         Raises:
-            Problem: 404 for a code that is not known, 422 when this server cannot know
-                how they are related.
+            Problem: 422 when this server does not know one of them, or how they are
+                related (R4: an error, where a server cannot determine it).
         """
         known = self.system(first.system or "", first.version)
         other = self.system(second.system or "", second.version)
         if known.has_subsumption and known.url == other.url:
-            # A code that only stands above others has no name here.
             if first.code in self._standard.ancestors(second.code):
                 return "subsumes"
             if second.code in self._standard.ancestors(first.code):
                 return "subsumed-by"
-        _, one = self.lookup(first)
-        _, another = self.lookup(second)
-        if known.url == other.url and one.code == another.code:
+        for system, coded in ((known, first), (other, second)):
+            if coded.code not in system.concepts:
+                raise _cannot_know(_unknown(system))
+        if known.url == other.url and first.code == second.code:
             return "equivalent"
         # A small part of a hierarchy does not show what is unrelated.
         raise _cannot_know(
             "This server does not know how these codes are related: ask a terminology"
             " server."
         )
+
+    def _check_mapped(
+        self, source: str | None, targets: Sequence[str], *, is_reverse: bool
+    ) -> None:
+        """
+        Check that a map has the named source and targets.
+
+        Raises:
+            Problem: 422.
+        """
+        is_source, is_target = self._maps.is_source, self._maps.is_target
+        if is_reverse:
+            is_source, is_target = is_target, is_source
+        if source is not None and not self._is_mapped(source, is_source):
+            raise _cannot_know(f"{_NO_MAP} translates from that source: {_SEE_MAPS}")
+        if not all(self._is_mapped(each, is_target) for each in targets):
+            raise _cannot_know(f"{_NO_MAP} translates to that target: {_SEE_MAPS}")
+
+    def _is_mapped(self, url: str, is_known: Callable[[str], bool]) -> bool:
+        """Return whether a map has a code system, or that of a value set."""
+        return is_known(url) or (is_known(SNOMED_CT) and self._is_of(url, SNOMED_CT))
 
     def _can_translate(self, coded: Coded, *, is_reverse: bool) -> bool:
         """Return whether a map has the system of a code, in its version."""
@@ -348,7 +380,10 @@ class Terminology:
         return f"{self._vocabulary.base}/{resource_type}/{identifier}"
 
 
-def _part(known: KnownSystem) -> str:
+def _unknown(known: KnownSystem) -> str:
+    """Return why a code of a system is not known."""
+    if known.is_whole:
+        return "The code system has no such code."
     return (
         f"This server knows only a part of the code system ({known.name}:"
         f" {len(known.concepts)} codes), and the code is not among them: ask a"

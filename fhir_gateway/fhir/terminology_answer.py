@@ -13,9 +13,11 @@ from fhir_gateway.fhir.time_type_maps import Translation
 __all__ = ["looked_up", "subsumed", "translated", "validated"]
 
 _NO_MEANING: Final = (
-    "That code has no such translation here: its unit's source maps it to nothing."
+    "The asked ConceptMaps of this server have no such translation of that code."
 )
-_NO_CODES: Final = "No time type of a unit is mapped to that code."
+_NO_CODES: Final = (
+    "In the asked ConceptMaps of this server no such time type has that code."
+)
 _NOT_IN_IT: Final = "The code is not in it."
 _OTHER_NAME: Final = "The code is right, and the display is not one of its names."
 # ConceptMapEquivalence: these say that there is no translation.

@@ -52,6 +52,19 @@ def _groups() -> dict[str, str]:
     }
 
 
+def test_every_error_code_has_a_swedish_name() -> None:
+    """What a resident may read of an error has a name in Swedish."""
+    text = (_ROOT / "profiles" / "CodeSystem-error-code.json").read_text("utf-8")
+    groups = json.loads(text)["concept"]
+
+    assert [
+        concept["code"]
+        for group in groups
+        for concept in (group, *group["concept"])
+        if [each["language"] for each in concept.get("designation", ())] != ["sv"]
+    ] == []
+
+
 def test_every_category_has_an_issue_code_of_r4() -> None:
     """Each kind of failure has an issue code, and R4 has that code."""
     assert ISSUE_CODES.keys() == set(Category)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fhir_gateway.fhir.outcome import Problem
 from fhir_gateway.fhir.published import PublishedResources, packed
-from fhir_gateway.fhir.standard_time_types import StandardTimeTypes
+from fhir_gateway.fhir.standard_time_types import Concept, StandardTimeTypes
 from fhir_gateway.fhir.terminology import Coded, Terminology
 from fhir_gateway.fhir.terminology_call import language
 from fhir_gateway.fhir.time_type_maps import TimeTypeMaps
@@ -229,6 +229,20 @@ def test_a_code_that_only_stands_above_others_subsumes_them() -> None:
         )
         == "subsumes"
     )
+
+
+def test_a_parent_without_a_name_is_known_by_its_code() -> None:
+    """A parent that the supplement does not list can be looked up, and not chosen."""
+    standard = supplement(low=["top"])
+    _, found = terminology([], standard).lookup(Coded(system=SNOMED_CT, code="top"))
+
+    assert found == Concept(
+        code="top", display="top", names={}, children=("low",), is_abstract=True
+    )
+    (include,) = StandardTimeTypes(standard).value_set(value_set_of([]))["compose"][
+        "include"
+    ]
+    assert [each["code"] for each in include["concept"]] == ["low"]
 
 
 def test_the_value_set_has_every_standard_time_type() -> None:

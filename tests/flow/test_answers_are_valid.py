@@ -87,7 +87,7 @@ _DOCUMENTS: Final = (
     f"ValueSet/$validate-code?url={_STANDARD}&system={_SYSTEM_OF_A_UNIT}&code=x",
     "CodeSystem/$lookup?coding=http://snomed.info/sct|72791000052103",
     "CodeSystem/error-code/$validate-code?code=NOT_FOUND&display=x",
-    "CodeSystem/$validate-code?url=http://snomed.info/sct&code=33879002",
+    "CodeSystem/$validate-code?url=http://snomed.info/sct&code=185349003",
     "CodeSystem/error-code/$subsumes?codeA=NOT_FOUND&codeB=NOT_FOUND",
 )
 _BAD_READS: Final = (

@@ -16,6 +16,9 @@ _BASE: Final = "https://fhir-gateway.example.org"
 _SNOMED_CT: Final = "http://snomed.info/sct"
 _SWEDEN: Final = "http://snomed.info/sct/45991000052106"
 _COVID: Final = "72791000052103"
+_ABOVE: Final = "33879002"
+_OTHER: Final = "185349003"
+_SUPPLEMENT: Final = f"{_BASE}/CodeSystem/standard-time-types-supplement"
 _UNIT: Final = f"{_BASE}/CodeSystem/time-types-SE2321009901-1001"
 _STANDARD: Final = f"{_BASE}/ValueSet/standard-time-types"
 _MAP: Final = f"{_BASE}/ConceptMap/time-types-norr"
@@ -126,19 +129,23 @@ def test_another_systems_code_is_not_denied(client: FlaskClient) -> None:
     assert refused(response) == (422, "not-supported")
 
 
-def test_a_translation_to_another_target_finds_nothing(client: FlaskClient) -> None:
-    """A target that no map has gives no match."""
-    found = values(
-        called(
-            client,
-            "ConceptMap/$translate",
-            system=_UNIT,
-            code="TT-COVID",
-            target="http://loinc.org/vs",
-        )
+@pytest.mark.parametrize("named", ["target", "targetsystem", "source"])
+@pytest.mark.parametrize("reverse", ["false", "true"])
+def test_a_translation_to_an_unknown_target_is_not_denied(
+    client: FlaskClient, named: str, reverse: str
+) -> None:
+    """A source or target that no map has is unknown: 422, and the reason names it."""
+    response = called(
+        client,
+        "ConceptMap/$translate",
+        system=_SNOMED_CT if reverse == "true" else _UNIT,
+        code=_COVID if reverse == "true" else "TT-COVID",
+        reverse=reverse,
+        **{named: "http://loinc.org/vs"},
     )
 
-    assert found["result"] is False
+    assert refused(response) == (422, "not-supported")
+    assert f"that {named.removesuffix('system')}:" in response.text
 
 
 def test_the_value_set_of_the_meanings_is_a_target(client: FlaskClient) -> None:
@@ -262,7 +269,7 @@ def test_a_units_mapped_code_is_looked_up(client: FlaskClient) -> None:
     ("system", "code", "status"),
     [
         (ERROR_CODE, "NO_SUCH_CODE", 404),
-        (_SNOMED_CT, "33879002", 404),
+        (_SNOMED_CT, _OTHER, 404),
         (_UNIT, "TT-OTHER", 404),
         ("http://loinc.org", "1", 422),
     ],
@@ -294,6 +301,87 @@ def test_a_right_code_is_valid_in_its_system(client: FlaskClient) -> None:
     assert found == {"result": True, "display": _SV}
 
 
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("CodeSystem/standard-time-types-supplement/$validate-code", {}),
+        ("CodeSystem/$validate-code", {"url": _SUPPLEMENT}),
+        ("CodeSystem/$validate-code", {"url": _SUPPLEMENT, "version": "0.1.0"}),
+        ("CodeSystem/$validate-code", {"url": _SNOMED_CT}),
+    ],
+)
+@pytest.mark.parametrize(
+    ("coded", "name"),
+    [
+        ({"code": _COVID}, _SV),
+        ({"coding": f"{_SNOMED_CT}|{_COVID}"}, _SV),
+        ({"code": _ABOVE}, "vaccination"),
+    ],
+)
+def test_a_supplement_has_its_codes(
+    client: FlaskClient,
+    path: str,
+    query: dict[str, str],
+    coded: dict[str, str],
+    name: str,
+) -> None:
+    """The codes of a supplement, and those above them, are valid in it."""
+    assert values(called(client, path, **query, **coded)) == {
+        "result": True,
+        "display": name,
+    }
+
+
+def test_a_parent_of_a_code_is_looked_up(client: FlaskClient) -> None:
+    """What a code names as its parent has a name too, and names it as its child."""
+    found = values(called(client, "CodeSystem/$lookup", system=_SNOMED_CT, code=_ABOVE))
+
+    assert found["display"] == "vaccination"
+    # The parts of the one property.
+    assert (found["code"], found["value"]) == ("child", _COVID)
+
+
+@pytest.mark.parametrize(
+    ("language", "name"), [("sv", "Hittades inte"), ("en", "Not found")]
+)
+def test_an_error_code_has_names_in_both_languages(
+    client: FlaskClient, language: str, name: str
+) -> None:
+    """A resident reads the name of an error in Swedish or in English."""
+    response = called(
+        client,
+        "CodeSystem/$lookup",
+        headers={"Accept-Language": language},
+        system=ERROR_CODE,
+        code="NOT_FOUND",
+        property="designation",
+    )
+
+    assert values(response)["display"] == name
+    assert response.headers["Content-Language"] == language
+
+
+@pytest.mark.parametrize(
+    ("path", "system"),
+    [
+        ("CodeSystem/$lookup", "system"),
+        ("CodeSystem/$validate-code", "url"),
+        ("ConceptMap/$translate", "targetsystem"),
+    ],
+)
+def test_a_units_name_is_not_called_english(
+    client: FlaskClient, path: str, system: str
+) -> None:
+    """A name that a unit has in Swedish alone is Swedish to each client."""
+    coded = {system: _UNIT, "code": "TT-COVID"}
+    if system == "targetsystem":
+        coded |= {"system": _SNOMED_CT, "code": _COVID, "reverse": "true"}
+    response = called(client, path, headers={"Accept-Language": "en"}, **coded)
+
+    assert response.status_code == 200
+    assert response.headers["Content-Language"] == "sv"
+
+
 def test_a_wrong_name_is_not_valid(client: FlaskClient) -> None:
     """A code with another name is not valid; the answer has the right name."""
     found = values(
@@ -320,14 +408,12 @@ def test_a_code_of_a_whole_system_can_be_wrong(client: FlaskClient) -> None:
 
 def test_another_snomed_code_is_not_denied(client: FlaskClient) -> None:
     """This server does not have SNOMED CT, so that it never calls a code wrong."""
-    response = called(
-        client, "CodeSystem/$validate-code", url=_SNOMED_CT, code="33879002"
-    )
+    response = called(client, "CodeSystem/$validate-code", url=_SNOMED_CT, code=_OTHER)
 
     assert refused(response) == (422, "not-supported")
 
 
-@pytest.mark.parametrize(("code", "is_in"), [(_COVID, True), ("33879002", False)])
+@pytest.mark.parametrize(("code", "is_in"), [(_COVID, True), (_ABOVE, False)])
 def test_a_value_set_knows_its_codes(
     client: FlaskClient, code: str, *, is_in: bool
 ) -> None:
@@ -414,6 +500,21 @@ def test_a_code_is_equivalent_to_itself(client: FlaskClient) -> None:
     )
 
     assert found == {"outcome": "equivalent"}
+
+
+@pytest.mark.parametrize(
+    ("system", "one", "another"),
+    [(_SNOMED_CT, _COVID, _OTHER), (_SNOMED_CT, _OTHER, "1"), (ERROR_CODE, "NO", "NO")],
+)
+def test_an_unknown_code_is_related_to_nothing(
+    client: FlaskClient, system: str, one: str, another: str
+) -> None:
+    """Of a code that it does not know this server cannot say what is above it: 422."""
+    response = called(
+        client, "CodeSystem/$subsumes", system=system, codeA=one, codeB=another
+    )
+
+    assert refused(response) == (422, "not-supported")
 
 
 def test_unrelated_codes_are_not_told_apart(client: FlaskClient) -> None:

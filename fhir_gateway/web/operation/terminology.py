@@ -5,6 +5,7 @@ The terminology operations (FHIR R4, 4.7).
 Swedish or English, as the client's `displayLanguage` or `Accept-Language` asks.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from flask import Response, request
@@ -18,6 +19,8 @@ from fhir_gateway.fhir.operation_parameters import (
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.fhir.published import PublishedResource
 from fhir_gateway.fhir.search_schema import without_empty
+from fhir_gateway.fhir.standard_time_types import LANGUAGES, Concept
+from fhir_gateway.fhir.terminology import Coded
 from fhir_gateway.fhir.terminology_answer import (
     looked_up,
     subsumed,
@@ -98,13 +101,12 @@ class TerminologyOperations:
             targets=[each for each in targets if each is not None],
             is_reverse=is_reverse,
         )
-        spoken = _language(arguments)
+        wanted = _language(arguments)
+        named = [self._terminology.named(each, wanted) for each in found]
         return _spoken(
-            translated(
-                [self._terminology.named(each, spoken) for each in found],
-                is_reverse=is_reverse,
-            ),
-            spoken,
+            translated([each for each, _ in named], is_reverse=is_reverse),
+            wanted,
+            (concept for _, concept in named),
         )
 
     def expand(self, id: str | None = None) -> Response:  # noqa: A002 - the name in FHIR's URL
@@ -114,7 +116,9 @@ class TerminologyOperations:
         known = self._required("ValueSet", arguments, id, "valueSetVersion")
         arguments.check()
         return _spoken(
-            self._terminology.expanded(known, wanted, self._clock()), wanted.language
+            self._terminology.expanded(known, wanted, self._clock()),
+            wanted.language,
+            (each.concept for each in self._terminology.members(known)),
         )
 
     def lookup(self) -> Response:
@@ -123,9 +127,9 @@ class TerminologyOperations:
         codes = coded_values(arguments, is_one=True)
         arguments.check()
         known, concept = self._terminology.lookup(codes[0])
-        spoken = _language(arguments)
+        wanted = _language(arguments)
         properties = {str(each.value) for each in arguments.all("property")}
-        return _spoken(looked_up(known, concept, spoken, properties), spoken)
+        return _spoken(looked_up(known, concept, wanted, properties), wanted, [concept])
 
     def validate_in_code_system(self, id: str | None = None) -> Response:  # noqa: A002 - the name in FHIR's URL
         """Answer `CodeSystem/$validate-code`."""
@@ -134,13 +138,11 @@ class TerminologyOperations:
         codes = coded_values(arguments, given_system=system)
         arguments.check()
         if system is not None:
-            system = self._terminology.system(system).url
-        # R4: of a CodeableConcept, the codes of the named system count.
-        found = self._terminology.codes_in_system(
-            each for each in codes if system in (None, each.system)
-        )
-        spoken = _language(arguments)
-        return _spoken(validated(found, spoken), spoken)
+            # A supplement is about the codes of another system.
+            named = {system, self._terminology.system(system).url}
+            # R4: of a CodeableConcept, the codes of the named system count.
+            codes = [each for each in codes if each.system in named]
+        return _validated(self._terminology.codes_in_system(codes), arguments)
 
     def validate_in_value_set(self, id: str | None = None) -> Response:  # noqa: A002 - the name in FHIR's URL
         """Answer `ValueSet/$validate-code`."""
@@ -151,8 +153,7 @@ class TerminologyOperations:
         found = [
             (each, self._terminology.code_in_value_set(known, each)) for each in codes
         ]
-        spoken = _language(arguments)
-        return _spoken(validated(found, spoken), spoken)
+        return _validated(found, arguments)
 
     def subsumes(self, id: str | None = None) -> Response:  # noqa: A002 - the name in FHIR's URL
         """Answer `CodeSystem/$subsumes`."""
@@ -276,8 +277,36 @@ def _language(arguments: Arguments) -> str:
     return language(request.accept_languages.values() if asked is None else [asked])
 
 
-def _spoken(resource: dict[str, Any], spoken: str) -> Response:
-    """Answer with names in a language."""
-    response = fhir_response(resource, headers={"Content-Language": spoken})
+def _validated(
+    found: Sequence[tuple[Coded, Concept | None]], arguments: Arguments
+) -> Response:
+    """Answer which of several codes are right."""
+    wanted = _language(arguments)
+    return _spoken(
+        validated(found, wanted), wanted, (each for _, each in found if each)
+    )
+
+
+def _spoken(
+    resource: dict[str, Any], wanted: str, named: Iterable[Concept | None] = ()
+) -> Response:
+    """
+    Answer with names in a language.
+
+    Args:
+        resource: The answer.
+        wanted: The language.
+        named: The codes that have names in it; None for one of a unit's own, which its
+            source names in Swedish.
+    """
+    spoken = sorted(
+        {
+            LANGUAGES[0] if concept is None else concept.spoken(wanted)
+            for concept in named
+        }
+    )
+    response = fhir_response(
+        resource, headers={"Content-Language": ", ".join(spoken) or wanted}
+    )
     response.vary.add("Accept-Language")
     return response
