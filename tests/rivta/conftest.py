@@ -12,6 +12,7 @@ from lxml import etree
 TESTS = Path(__file__).parents[1]
 SCHEMAS = "../shared/schemas/crm_scheduling_1.1.1"
 LOG_SCHEMAS = "../shared/schemas/informationsecurity_auditing_log_2.0"
+INDEX_SCHEMAS = "../shared/schemas/itintegration_engagementindex_1.0"
 
 Recorded = Callable[[str], bytes]
 Canonical = Callable[[bytes], str]
@@ -86,16 +87,24 @@ def _validate() -> Validate:
 @pytest.fixture(name="validate_log", scope="session")
 def _validate_log() -> Validate:
     """Return a function that lists what StoreLog's schemas have against an element."""
-    folder = Path(os.environ.get("RIVTA_LOG_SCHEMAS", TESTS.parent / LOG_SCHEMAS))
+    return _validator(_schemas(LOG_SCHEMAS, "RIVTA_LOG_SCHEMAS"))
+
+
+@pytest.fixture(name="validate_index", scope="session")
+def _validate_index() -> Validate:
+    """Return a function that lists what the index's schemas have against an element."""
+    return _validator(_schemas(INDEX_SCHEMAS, "RIVTA_INDEX_SCHEMAS"))
+
+
+def _schemas(beside: str, variable: str) -> dict[str, etree.XMLSchema]:
+    folder = Path(os.environ.get(variable, TESTS.parent / beside))
     if not folder.is_dir():  # pragma: no cover - depends on the machine
-        pytest.skip(f"no schemas in {LOG_SCHEMAS} or in RIVTA_LOG_SCHEMAS")
+        pytest.skip(f"no schemas in {beside} or in {variable}")
     trees = [etree.parse(str(path)) for path in sorted(folder.rglob("*.xsd"))]
-    return _validator(
-        {
-            tree.getroot().get("targetNamespace", ""): etree.XMLSchema(tree)
-            for tree in trees
-        }
-    )
+    return {
+        tree.getroot().get("targetNamespace", ""): etree.XMLSchema(tree)
+        for tree in trees
+    }
 
 
 def _validator(schemas: dict[str, etree.XMLSchema]) -> Validate:

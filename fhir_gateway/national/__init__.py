@@ -1,0 +1,3 @@
+"""
+National services: how this program asks each of them, or answers it.
+"""
