@@ -72,3 +72,20 @@ class AuditEvents:
             before=before,
         )
         return AuditPage(records=found[:count], has_more=len(found) > count)
+
+    def count_of(
+        self,
+        grant: Grant,
+        *,
+        start: datetime | None = None,
+        before: datetime | None = None,
+    ) -> int:
+        """
+        Return how many records concern the grant's resident.
+
+        Args:
+            grant: The grant.
+            start: Only those stored then or later.
+            before: Only those stored earlier.
+        """
+        return self._store.count_of(grant.subject, start=start, before=before)

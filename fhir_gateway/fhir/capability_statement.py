@@ -3,7 +3,7 @@ CapabilityStatement (FHIR R4, 5.3), derived from the registered routes and schem
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -63,7 +63,6 @@ class ResourceCapability:
         profile: The name of our profile of it, if there is one.
         search: Its search parameters, if it can be searched.
         documentation: A note for client developers.
-        versioned: Resources have versions, and vread gives the present one.
         conditional_read: A ConditionalReadStatus: which conditions of a read count.
         operations: Its operations.
     """
@@ -73,7 +72,6 @@ class ResourceCapability:
     profile: str | None = None
     search: SearchSchema[Any] | None = None
     documentation: str | None = None
-    versioned: bool = field(default=False)
     conditional_read: str = "not-supported"
     operations: Sequence[OperationCapability] = ()
 
@@ -186,7 +184,8 @@ def _resource(capability: ResourceCapability, vocabulary: Vocabulary) -> dict[st
     if capability.documentation:
         resource["documentation"] = capability.documentation
     resource["interaction"] = [{"code": code} for code in capability.interactions]
-    resource["versioning"] = "versioned" if capability.versioned else "no-version"
+    has_versions = "vread" in capability.interactions
+    resource["versioning"] = "versioned" if has_versions else "no-version"
     if "read" in capability.interactions:
         resource["conditionalRead"] = capability.conditional_read
     if "create" in capability.interactions:

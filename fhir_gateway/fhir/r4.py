@@ -48,7 +48,8 @@ BATCHED: Final = RESOURCES | {"Binary", "Bundle"}
 ANSWERED: Final = RESOURCES | {
     *("AuditEvent", "Bundle", "CapabilityStatement", "CodeSystem", "ConceptMap"),
     *("Endpoint", "ImplementationGuide", "NamingSystem", "OperationDefinition"),
-    *("SearchParameter", "StructureDefinition", "ValueSet"),
+    *("SearchParameter", "StructureDefinition", "TerminologyCapabilities"),
+    "ValueSet",
 }
 """The types of resources that answers hold: a client may name their elements."""
 

@@ -139,14 +139,23 @@ def remember_subset(subset: Subset) -> None:
         g.fhir_gateway_subset = subset
 
 
-def subset_of_request(given: Parameters, *, is_search: bool) -> Subset:
+def subset_of_request(
+    given: Parameters, *, is_search: bool, resource_type: str | None = None
+) -> Subset:
     """
     Return the part of the resources that the present read or search asks for.
+
+    Args:
+        given: Its parameters.
+        is_search: It is a search.
+        resource_type: What it reads; None for what its interaction is about.
 
     Raises:
         Problem: 400, with an issue for each fault.
     """
-    return subset_from_parameters(given, g.interaction.type, is_search=is_search)
+    return subset_from_parameters(
+        given, resource_type or g.interaction.type, is_search=is_search
+    )
 
 
 def form_parameters_of_url() -> Parameters:

@@ -133,13 +133,10 @@ class _Views:
             grant = grant_for_person(
                 self._gateway, query.patient_identifier or _own_number()
             )
-        page = self._events.list_of(
-            grant,
-            count=query.count,
-            after=last,
-            start=query.date.start,
-            before=query.date.before,
-        )
+        within = {"start": query.date.start, "before": query.date.before}
+        page = self._events.list_of(grant, count=query.count, after=last, **within)
+        # R4: no count is the same as a summary of counts. Others have no total.
+        total = None if query.count else self._events.count_of(grant, **within)
         base_url = self._gateway.base_url
         following = None
         if page.has_more and page.records:
@@ -150,6 +147,7 @@ class _Views:
                 base_url=base_url,
                 self_url=_url(base_url, understood, query.cursor),
                 next_url=following,
+                total=total,
                 issues=issues_of_understood(understood),
             )
         )

@@ -108,17 +108,25 @@ def check_accept() -> None:
         check_accept_header()
 
 
-def begin_read() -> None:
+def begin_read(
+    resource_type: str | None = None, *, others: frozenset[str] = frozenset()
+) -> None:
     """
     Check the URL of a read, and keep what part of the resource it asks for.
+
+    Args:
+        resource_type: What it reads; None for what its interaction is about.
+        others: Its parameters beside those of each read.
 
     Raises:
         Problem: 406 for another format, 400 for a parameter that a read does not have.
     """
     check_accept()
-    refuse_parameters(allowed=SEARCH_FORM_PARAMETERS)
+    refuse_parameters(allowed=SEARCH_FORM_PARAMETERS | others)
     given = list(request.args.items(multi=True))
-    remember_subset(subset_of_request(given, is_search=False))
+    remember_subset(
+        subset_of_request(given, is_search=False, resource_type=resource_type)
+    )
 
 
 def preferences() -> Preferences:
@@ -232,17 +240,13 @@ def refuse_parameters(*, allowed: frozenset[str] = FORM_PARAMETERS) -> None:
     """
     if request.args.keys() <= allowed or preferences().lenient:
         return
-    *most, last = sorted(allowed)
+    diagnostics = "This URL has no parameters: leave them out."
+    if allowed:
+        *most, last = sorted(allowed)
+        named = f"{', '.join(most)} and {last}" if most else last
+        diagnostics = f"This URL has no parameters but {named}: leave the others out."
     raise Problem(
-        [
-            Issue(
-                code="not-supported",
-                diagnostics=(
-                    f"This URL has no parameters but {', '.join(most)} and {last}:"
-                    " leave the others out."
-                ),
-            )
-        ],
+        [Issue(code="not-supported", diagnostics=diagnostics)],
         kind=ProblemKind.MALFORMED,
     )
 

@@ -7,11 +7,12 @@ from typing import Any, Final
 from flask import Response, request
 
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
-from fhir_gateway.web.exchange import check_accept, fhir_response
+from fhir_gateway.web.exchange import begin_read, fhir_response
 from fhir_gateway.web.resource import View
 
 __all__ = ["metadata_view"]
 
+_MODE: Final = "mode"
 _MODES: Final = ("full", "normative", "terminology")
 # The types that are normative in R4, of those that this server can have.
 _NORMATIVE: Final = frozenset(
@@ -28,26 +29,28 @@ def metadata_view(statement: dict[str, Any], terminology: dict[str, Any]) -> Vie
         terminology: The TerminologyCapabilities.
     """
     by_mode = {
-        "": statement,
         "full": statement,
         "normative": _normative(statement),
         "terminology": terminology,
     }
 
     def view() -> Response:
-        check_accept()
-        described = by_mode.get(request.args.get("mode", ""))
-        if described is None:
+        modes = set(request.args.getlist(_MODE)) - {""} or {"full"}
+        described = by_mode.get(modes.pop())
+        if described is None or modes:
             raise Problem(
                 [
                     Issue(
                         code="value",
-                        diagnostics=f"mode: expected one of {', '.join(_MODES)}.",
-                        parameter="mode",
+                        diagnostics=(
+                            f"mode: expected one of {', '.join(_MODES)}, given once."
+                        ),
+                        parameter=_MODE,
                     )
                 ],
                 kind=ProblemKind.MALFORMED,
             )
+        begin_read(described["resourceType"], others=frozenset({_MODE}))
         return fhir_response(described)
 
     return view

@@ -139,8 +139,6 @@ class ResourceRoutes:
             profile=self.profile,
             search=self.search,
             documentation=self.documentation,
-            # Versions that are digests stand in ETags, and not in resources.
-            versioned=InteractionCode.VREAD in self.views,
             operations=[
                 OperationCapability(name=each.name, definition=each.definition)
                 for each in self.operations

@@ -207,13 +207,13 @@ def _in_form(
         understood = _understood(schema, searched, base_url, lenient=lenient)
     faults.check()
     remember_subset(subset)
-    shown = tuple(pair for pair in of_form if pair[1])
-    return replace(
-        understood,
-        parameters=(*understood.parameters, *shown),
-        text="&".join(filter(None, (understood.text, query_text(shown)))),
-        subset=subset,
+    shown = tuple(
+        pair
+        for pair in (*understood.parameters, *of_form)
+        # A count alone has no pages.
+        if pair[1] and not (pair[0] == "_count" and subset.summary is Summary.COUNT)
     )
+    return replace(understood, parameters=shown, text=query_text(shown), subset=subset)
 
 
 def _refuse_includes(subset: Subset, searched: Iterable[tuple[str, str]]) -> None:

@@ -90,11 +90,10 @@ def test_a_searched_and_written_resource_is_declared_whole() -> None:
     """Profile, interactions, versions, includes and parameters are declared."""
     capability = ResourceCapability(
         type="Appointment",
-        interactions=["read", "create"],
+        interactions=["read", "vread", "create"],
         profile="appointment",
         search=_Schema(),
         documentation="Books.",
-        versioned=True,
     )
 
     assert resources(capability) == [
@@ -105,7 +104,7 @@ def test_a_searched_and_written_resource_is_declared_whole() -> None:
                 "https://ours.example/StructureDefinition/appointment"
             ],
             "documentation": "Books.",
-            "interaction": [{"code": "read"}, {"code": "create"}],
+            "interaction": [{"code": "read"}, {"code": "vread"}, {"code": "create"}],
             "versioning": "versioned",
             "conditionalRead": "not-supported",
             "updateCreate": False,

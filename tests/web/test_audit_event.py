@@ -166,6 +166,24 @@ def test_a_date_narrows(
     assert len(assert_searchset(search(client, date=date))) == count
 
 
+@pytest.mark.parametrize("counting", [{"_summary": "count"}, {"_count": "0"}])
+def test_records_are_counted(
+    own: tuple[Program, FlaskClient], counting: dict[str, str]
+) -> None:
+    """_summary=count, and a page of none, have the number of records as total."""
+    _, client = own
+    for _ in range(3):
+        appointments(client)
+        appointments(client, _OTHER)
+    before = search(client, **counting, date="lt2026-01-01").json or {}
+    found = search(client, **counting).json or {}
+
+    # Three searches for appointments, and both searches for records.
+    assert (before["total"], found["total"]) == (0, 5)
+    assert "entry" not in found
+    assert [each["relation"] for each in found["link"]] == ["self"]
+
+
 def test_a_cursor_of_another_person_is_not_found(
     own: tuple[Program, FlaskClient],
 ) -> None:

@@ -11,6 +11,8 @@ from assertions import FHIR_JSON
 from flask import Flask
 from flask.testing import FlaskClient
 
+from fhir_gateway.fhir.subset import Subset, Summary, subset_of_answer
+
 from .running import BASE_URL
 
 _METHODS = {
@@ -115,17 +117,64 @@ def test_every_declared_include_is_followed(
             assert response.status_code == 200, include
 
 
-def test_only_appointments_have_versions(statement: dict[str, Any]) -> None:
-    """
-    Resources that a client can change have versions; those of the regions have none.
-    """
+def test_what_has_vread_has_versions(statement: dict[str, Any]) -> None:
+    """A type is versioned exactly where the server answers vread with a versionId."""
+    declared = resources(statement)
     versioned = {
-        kind
-        for kind, declared in resources(statement).items()
-        if declared["versioning"] == "versioned"
+        kind for kind, said in declared.items() if said["versioning"] == "versioned"
     }
 
-    assert versioned == {"Appointment"}
+    assert versioned == {
+        kind
+        for kind, said in declared.items()
+        if {"code": "vread"} in said["interaction"]
+    }
+    assert declared.keys() - versioned == {"AuditEvent"}
+
+
+@pytest.mark.parametrize("mode", ["full", "normative", "terminology"])
+def test_a_part_of_the_capabilities_is_answered(client: FlaskClient, mode: str) -> None:
+    """_summary and _elements count as in a read."""
+    whole = client.get(f"/fhir/metadata?mode={mode}").json
+    assert whole is not None
+    elements = client.get(f"/fhir/metadata?mode={mode}&_elements=kind,software").json
+    summary = client.get(f"/fhir/metadata?mode={mode}&_summary=true").json
+
+    assert elements == subset_of_answer(
+        whole,
+        Subset(elements={whole["resourceType"]: frozenset({"kind", "software"})}),
+    )
+    assert summary == subset_of_answer(whole, Subset(summary=Summary.TRUE))
+    assert "rest" not in elements
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("mode=full&_format=json&_pretty=true&_summary=false", 200),
+        ("mode=", 200),
+        ("mode=full&mode=full", 200),
+        ("mode=full&mode=terminology", 400),
+        ("mode=x", 400),
+        ("_summary=count", 400),
+        ("_elements=colour", 400),
+        ("_elements=software&mode=terminology", 200),
+        ("_count=1", 400),
+        ("status=active", 400),
+    ],
+)
+def test_the_capabilities_take_the_parameters_of_a_read(
+    client: FlaskClient, query: str, status: int
+) -> None:
+    """An unknown parameter is refused, as in a read; `mode` is known."""
+    assert client.get(f"/fhir/metadata?{query}").status_code == status
+
+
+def test_a_lenient_client_may_send_more(client: FlaskClient) -> None:
+    """An unknown parameter is left out for a lenient client."""
+    response = client.get("/fhir/metadata?x=1", headers={"Prefer": "handling=lenient"})
+
+    assert response.status_code == 200
 
 
 def test_profiles_are_declared(statement: dict[str, Any]) -> None:

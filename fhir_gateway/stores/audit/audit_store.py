@@ -3,11 +3,11 @@ The audit trail in SQL: appends entries, and finds a resident's.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, select
 
 from fhir_gateway.model.audit_entry import AuditEntry, AuditRecord
 from fhir_gateway.model.person import PersonalIdentityNumber
@@ -84,18 +84,51 @@ class AuditStore:
             SealBroken: None of this server's keys opens one of them.
             DatabaseUnavailable: The database cannot be reached.
         """
-        asked = select(events).where(
-            events.c.subject_hmac.in_(self._seal.lookups(SUBJECT, number.reveal()))
-        )
+        asked = select(events).where(*self._concerns(number, start, before))
         if older_than is not None:
             asked = asked.where(events.c.sequence < older_than)
-        if start is not None:
-            asked = asked.where(events.c.recorded_at >= start.timestamp())
-        if before is not None:
-            asked = asked.where(events.c.recorded_at < before.timestamp())
         found = self._read(asked.order_by(events.c.sequence.desc()).limit(limit))
         # A keyed hash that somebody copied to another row must not show it.
         return [each for each in found if each.entry.subject == number]
+
+    def count_of(
+        self,
+        number: PersonalIdentityNumber,
+        *,
+        start: datetime | None = None,
+        before: datetime | None = None,
+    ) -> int:
+        """
+        Return how many entries concern a person.
+
+        Args:
+            number: The person's.
+            start: Only those stored then or later.
+            before: Only those stored earlier.
+
+        Raises:
+            DatabaseUnavailable: The database cannot be reached.
+        """
+        asked = (
+            select(func.count())
+            .select_from(events)
+            .where(*self._concerns(number, start, before))
+        )
+        with self._database.reading() as connection:
+            return connection.execute(asked).scalar_one()
+
+    def _concerns(
+        self,
+        number: PersonalIdentityNumber,
+        start: datetime | None,
+        before: datetime | None,
+    ) -> Iterator[ColumnElement[bool]]:
+        """Yield the conditions of the entries about a person, stored in a period."""
+        yield events.c.subject_hmac.in_(self._seal.lookups(SUBJECT, number.reveal()))
+        if start is not None:
+            yield events.c.recorded_at >= start.timestamp()
+        if before is not None:
+            yield events.c.recorded_at < before.timestamp()
 
     def _read(self, asked: Select[Any]) -> list[AuditRecord]:
         with self._database.reading() as connection:

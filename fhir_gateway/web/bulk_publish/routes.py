@@ -2,7 +2,7 @@
 `GET [base]/$bulk-publish`, and the files that its manifest names.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -16,7 +16,8 @@ from fhir_gateway.model.timekeeping import http_date_text, instant_from_text
 from fhir_gateway.web.bulk_publish.file_name import FileName
 from fhir_gateway.web.bulk_publish.publication import Publication
 from fhir_gateway.web.bulk_publish.publisher import PUBLISHED_EVERY, Publisher
-from fhir_gateway.web.exchange import preferences, refuse_parameters
+from fhir_gateway.web.exchange import refuse_parameters
+from fhir_gateway.web.field_value import MediaRange
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.precondition import if_none_match
 from fhir_gateway.web.resource import Handling
@@ -31,7 +32,7 @@ _LINES: Final = (
     "text/plain",
 )
 _JSON: Final = ("application/json", "application/fhir+json", "text/json")
-_OF_MANIFEST: Final = frozenset({"_since", "_format", "_pretty"})
+_FORMAT: Final = frozenset({"_format"})
 
 
 def bulk_publish(gateway: Gateway) -> SystemOperation:
@@ -67,7 +68,8 @@ class _Routes:
 
     def manifest(self) -> Response:
         """Answer what the feed has now."""
-        _check_accepts(_JSON, "The manifest is JSON: ask for application/json.")
+        _check_accepts(_JSON, "json", "The manifest is JSON: ask for application/json.")
+        refuse_parameters(allowed=_FORMAT | {"_since"})
         _check_since()
         publication = self._publisher.present()
         return self._answer(
@@ -85,8 +87,8 @@ class _Routes:
             Problem: 404, 406.
             GatewayError: 503 while the file is not ready.
         """
-        _check_accepts(_LINES, f"The files are {_NDJSON}: ask for that.")
-        refuse_parameters()
+        _check_accepts(_LINES, "ndjson", f"The files are {_NDJSON}: ask for that.")
+        refuse_parameters(allowed=_FORMAT)
         publication = self._publisher.present()
         try:
             wanted = FileName.parse(id)
@@ -153,7 +155,7 @@ def _has(etag: str, modified_at: datetime) -> bool:
 
 def _check_since() -> None:
     """
-    Check `_since`, the one parameter of the manifest.
+    Check `_since`, a parameter of the manifest.
 
     The answer is the whole set in any case, as the guide allows: what is free no more
     would look like what has not changed.
@@ -161,19 +163,6 @@ def _check_since() -> None:
     Raises:
         Problem: 400.
     """
-    if not request.args.keys() <= _OF_MANIFEST and not preferences().lenient:
-        raise Problem(
-            [
-                Issue(
-                    code="not-supported",
-                    diagnostics=(
-                        "The manifest has the parameter _since only: leave the others"
-                        " out."
-                    ),
-                )
-            ],
-            kind=ProblemKind.MALFORMED,
-        )
     for text in request.args.getlist("_since"):
         # A + in a query is a blank.
         if text and instant_from_text(text.replace(" ", "+")) is None:
@@ -189,22 +178,36 @@ def _check_since() -> None:
             )
 
 
-def _check_accepts(types: Iterable[str], diagnostics: str) -> None:
+def _check_accepts(types: Collection[str], short: str, diagnostics: str) -> None:
     """
     Check that the client accepts one of some media types.
+
+    As everywhere, `_format` overrides the Accept header.
+
+    Args:
+        types: The media types.
+        short: What `_format` may name them.
+        diagnostics: What to ask for instead.
 
     Raises:
         Problem: 406.
     """
+    formats = [each for each in request.args.getlist("_format") if each]
     accepted = request.accept_mimetypes
-    if not accepted or any(accepted[each] > 0 for each in types):
+    # A + in a query is a blank.
+    if formats and all(
+        MediaRange.parse(each.replace(" ", "+")).type in (short, *types)
+        for each in formats
+    ):
+        return
+    if not formats and (not accepted or any(accepted[each] > 0 for each in types)):
         return
     raise Problem(
         [
             Issue(
                 code="not-supported",
                 diagnostics=diagnostics,
-                parameter="Accept",
+                parameter="_format" if formats else "Accept",
             )
         ],
         kind=ProblemKind.NOT_ACCEPTABLE,
