@@ -55,11 +55,11 @@ from fhir_gateway.services.booking.client_requests import ClientRequests
 from fhir_gateway.services.booking.housekeeping import Housekeeping
 from fhir_gateway.services.booking.read_back import ReadBack
 from fhir_gateway.services.booking.reconciliation import Reconciliation
-from fhir_gateway.services.booking.resident_bookings import ResidentBookings
 from fhir_gateway.services.booking.settlement import Settlement
 from fhir_gateway.services.feed.feed_files import FeedFiles
 from fhir_gateway.services.refresh.source_refresh import SourceRefresh
 from fhir_gateway.services.refresh.worker_share import WorkerShare
+from fhir_gateway.services.resident.resident_bookings import ResidentBookings
 from fhir_gateway.services.search.changed_places import ChangedPlaces
 from fhir_gateway.services.search.held_timeslots import HeldTimeslots
 from fhir_gateway.services.search.live_search import LiveSearch
@@ -270,6 +270,14 @@ def program(
         search_notice=ChangedPlaces(held, view),
         clock=clock,
     )
+    resident_bookings = ResidentBookings(
+        access,
+        journal,
+        booking.current,
+        settlement,
+        within=timedelta(seconds=settings.lists_within_s),
+        clock=clock,
+    )
     maps = read_concept_maps(configured, meanings, vocabulary)
     published, standard = published_resources(
         maps,
@@ -292,9 +300,7 @@ def program(
             view, sources, hints=search_hints, live=live, clock=clock
         ),
         booking=booking,
-        resident_bookings=ResidentBookings(
-            access, journal, booking.current, settlement
-        ),
+        resident_bookings=resident_bookings,
         requests=ClientRequests(journal),
         audit_events=AuditEvents(audit),
         held=held,
@@ -352,6 +358,7 @@ def program(
         )
     finally:
         live.close()
+        resident_bookings.close()
         feed_files.close()
         bulkhead.close()
         limits.close()

@@ -129,6 +129,9 @@ ENVIRONMENT: Final = {
     "FHIR_GATEWAY_ANSWERS_WITHIN_S": (
         "seconds until a booking is answered with 202 and goes on by itself; default 10"
     ),
+    "FHIR_GATEWAY_LISTS_WITHIN_S": (
+        "seconds that a resident's list of bookings waits for the regions; default 5"
+    ),
     "FHIR_GATEWAY_JOURNAL_KEYS": (
         "keys that seal personal data, newest first, separated by commas;"
         " default: one made in the data folder"
@@ -229,6 +232,7 @@ class Settings:
     processes: int
     threads: int
     answers_within_s: int
+    lists_within_s: int
     drains_for_s: int
     wiped_after_days: int
     audit_kept_days: int
@@ -313,6 +317,7 @@ class Settings:
                 # others.
                 ("FHIR_GATEWAY_THREADS", 32, range(2, 1025)),
                 ("FHIR_GATEWAY_ANSWERS_WITHIN_S", 10, range(1, 61)),
+                ("FHIR_GATEWAY_LISTS_WITHIN_S", 5, range(1, 61)),
                 ("FHIR_GATEWAY_DRAINS_FOR_S", 5, range(61)),
                 ("FHIR_GATEWAY_WIPED_AFTER_DAYS", 30, range(1, 3651)),
                 # HSLF-FS 2016:40, 4 chapter, 9 §: at least five years.
@@ -391,6 +396,7 @@ class Settings:
             processes=numbers["FHIR_GATEWAY_PROCESSES"],
             threads=numbers["FHIR_GATEWAY_THREADS"],
             answers_within_s=numbers["FHIR_GATEWAY_ANSWERS_WITHIN_S"],
+            lists_within_s=numbers["FHIR_GATEWAY_LISTS_WITHIN_S"],
             drains_for_s=numbers["FHIR_GATEWAY_DRAINS_FOR_S"],
             wiped_after_days=numbers["FHIR_GATEWAY_WIPED_AFTER_DAYS"],
             audit_kept_days=numbers["FHIR_GATEWAY_AUDIT_KEPT_DAYS"],

@@ -16,7 +16,7 @@ from fhir_gateway.services.booking.request import (
     BookingRequest,
     MoveRequest,
 )
-from fhir_gateway.services.booking.resident_bookings import (
+from fhir_gateway.services.resident.resident_bookings import (
     ResidentBookings,
     ResidentsTimes,
 )
@@ -103,6 +103,6 @@ class DemoResidents:
     def __init__(self, service: ResidentBookings) -> None:
         self._service = service
 
-    def list_of(self, number: PersonalIdentityNumber) -> ResidentsTimes:
+    def list_of(self, number: PersonalIdentityNumber, **options: Any) -> ResidentsTimes:
         """Return a resident's bookings."""
-        return self._service.list_of(demo_grant(number))
+        return self._service.list_of(demo_grant(number), **options)

@@ -106,6 +106,7 @@ _SOURCE_CODES: Final = {
     SourceProblem.NOT_YET_ASKED: ("incomplete", ErrorCode.TIMES_ARE_NOT_KNOWN_YET),
     SourceProblem.UNAVAILABLE: ("transient", ErrorCode.REGION_IS_UNAVAILABLE),
     SourceProblem.STALE: ("incomplete", ErrorCode.TIMES_ARE_OLD),
+    SourceProblem.CACHED: ("informational", ErrorCode.TIMES_ARE_OLD),
     SourceProblem.INCOMPLETE: ("incomplete", ErrorCode.REGION_ANSWERED_IN_PART),
     SourceProblem.NOT_ASKED: ("informational", ErrorCode.REGION_IS_NOT_ASKED),
 }
@@ -275,11 +276,7 @@ def issue_from_source_outcome(outcome: SourceOutcome) -> Issue:
         )
     code, error_code = _SOURCE_CODES[outcome.problem]
     return Issue(
-        severity=(
-            Severity.INFORMATION
-            if outcome.problem is SourceProblem.NOT_ASKED
-            else Severity.WARNING
-        ),
+        severity=(Severity.WARNING if outcome.is_missing else Severity.INFORMATION),
         code=code,
         error_code=error_code,
         diagnostics=f"{outcome.detail} (source {outcome.source})",

@@ -29,6 +29,8 @@ __all__ = [
     "KeptPart",
     "ManagedBooking",
     "ResultCode",
+    "Silence",
+    "SilenceCause",
     "Wish",
     "WriteResult",
 ]
@@ -243,6 +245,31 @@ class KeptPart:
     is_failed: bool = False
 
 
+class SilenceCause(Enum):
+    """Why an aggregating service has no data of a unit."""
+
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    NOT_SUPPORTED = "not-supported"
+    NOT_PERMITTED = "not-permitted"
+    INDEX_FAILED = "index-failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """
+    An aggregating service's report that it has no data of a unit.
+
+    Attributes:
+        last_answered_at: When the unit last answered it, where it says so.
+    """
+
+    unit: LogicalAddress
+    cause: SilenceCause
+    last_answered_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookedTimes:
     """
@@ -265,6 +292,7 @@ class BookedTimes:
             source.
         answered: The units of which an aggregating service has data; None where the
             source does not aggregate.
+        silences: What an aggregating service reports of the units in `unanswered`.
     """
 
     bookings: tuple[Booking, ...]
@@ -278,6 +306,7 @@ class BookedTimes:
     of_others: int = 0
     elsewhere: int = 0
     answered: frozenset[LogicalAddress] | None = field(default=None, compare=False)
+    silences: tuple[Silence, ...] = field(default=(), compare=False)
 
     @property
     def is_whole(self) -> bool:

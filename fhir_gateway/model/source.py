@@ -10,7 +10,14 @@ from fhir_gateway.model.care_unit import CareUnit
 from fhir_gateway.model.ids import HsaId, LogicalAddress, SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber
 
-__all__ = ["Budget", "Mode", "Source", "SourceOutcome", "SourceProblem"]
+__all__ = [
+    "Aggregate",
+    "Budget",
+    "Mode",
+    "Source",
+    "SourceOutcome",
+    "SourceProblem",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +75,7 @@ class Source:
         live_calls: How many calls one search may send to it, likewise.
         most_slots: How many free times one unit's time type can have; this server
             rejects an answer with more.
+        phone: Whom a resident can call about their bookings; None for the units.
     """
 
     name: SourceName
@@ -92,6 +100,7 @@ class Source:
     live_timeout: timedelta = timedelta(seconds=5)
     live_calls: int = 20
     most_slots: int = 20_000
+    phone: str | None = None
 
     @property
     def is_live(self) -> bool:
@@ -99,12 +108,42 @@ class Source:
         return self.mode is Mode.LIVE
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aggregate:
+    """
+    An aggregating service (`aggregerande tjänst`) over several sources.
+
+    It asks the units that an engagement index names for a resident, and joins their
+    lists (GetSubjectOfCareSchedule, addressed to the service itself).
+
+    Attributes:
+        title: Its name for people.
+        address: Its logical address.
+        sources: The sources with units that it asks.
+        read_timeout: The time limit of a call.
+        phone: Whom a resident can call about their bookings; None for the units.
+    """
+
+    name: SourceName
+    title: str
+    address: LogicalAddress
+    sources: frozenset[SourceName]
+    read_timeout: timedelta = timedelta(seconds=8)
+    phone: str | None = None
+
+
 class SourceProblem(Enum):
-    """Why a source's part of an answer is missing or incomplete."""
+    """
+    Why a source's part of an answer is missing or incomplete.
+
+    CACHED: it is from an aggregating service's cache, as of a known time.
+    NOT_ASKED: this server leaves it out by design.
+    """
 
     NOT_YET_ASKED = "not-yet-asked"
     UNAVAILABLE = "unavailable"
     STALE = "stale"
+    CACHED = "cached"
     INCOMPLETE = "incomplete"
     NOT_ASKED = "not-asked"
 
@@ -126,3 +165,8 @@ class SourceOutcome:
     problem: SourceProblem
     detail: str
     since: datetime | None = None
+
+    @property
+    def is_missing(self) -> bool:
+        """Return whether a part is missing that there would be on a better day."""
+        return self.problem not in (SourceProblem.NOT_ASKED, SourceProblem.CACHED)

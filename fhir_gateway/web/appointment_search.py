@@ -43,7 +43,6 @@ from fhir_gateway.model.errors import NotFound
 from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.ids import BookingId, HsaId
 from fhir_gateway.model.principal import Role
-from fhir_gateway.model.source import SourceProblem
 from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.web.appointment_query import (
     OF_RESIDENT,
@@ -58,7 +57,11 @@ from fhir_gateway.web.appointment_query import (
     sort_key,
 )
 from fhir_gateway.web.appointment_view import AppointmentView
-from fhir_gateway.web.exchange import fhir_response, search_parameters_of_request
+from fhir_gateway.web.exchange import (
+    fhir_response,
+    preferences,
+    search_parameters_of_request,
+)
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.identity import (
     grant_for_booking,
@@ -95,6 +98,15 @@ _NEVER_FOUND: Final = Issue(
         " another status finds nothing. Only the region knows whether a patient came."
     ),
     parameter="status",
+)
+_UNKNOWN: Final = Issue(
+    severity=Severity.WARNING,
+    code="transient",
+    error_code=ErrorCode.REGION_IS_UNAVAILABLE,
+    diagnostics=(
+        "No region has answered: this is no empty list, but one that nobody knows"
+        " now. Search again in a minute."
+    ),
 )
 _ONLY_KNOWN: Final = Issue(
     severity=Severity.INFORMATION,
@@ -166,7 +178,7 @@ class AppointmentSearch:
                 total=len(fitting) if is_whole else None,
                 issues=[*issues_of_understood(understood), *unfound, *found.issues],
             ),
-            headers=heeded_preferences(is_live=False),
+            headers=heeded_preferences(is_live=found.of_resident),
         )
 
     def _understood(self) -> Understood[AppointmentQuery]:
@@ -209,7 +221,9 @@ class AppointmentSearch:
         return self._of_resident(grant_for_person(self._gateway, resident))
 
     def _of_resident(self, grant: Grant) -> _Found:
-        times = self._gateway.resident_bookings.list_of(grant)
+        times = self._gateway.resident_bookings.list_of(
+            grant, within=preferences().wait
+        )
         check_completeness(times.outcomes)
         return _Found(
             [
@@ -217,10 +231,11 @@ class AppointmentSearch:
                 for booking in times.bookings
                 if grant.statuses is None or booking.status.value in grant.statuses
             ],
-            [issue_from_source_outcome(each) for each in times.outcomes],
-            all(
-                outcome.problem is SourceProblem.NOT_ASKED for outcome in times.outcomes
-            ),
+            [
+                *([_UNKNOWN] if times.is_unknown else []),
+                *map(issue_from_source_outcome, times.outcomes),
+            ],
+            not any(outcome.is_missing for outcome in times.outcomes),
         )
 
     def _known(self, query: AppointmentQuery) -> _Found:

@@ -26,7 +26,6 @@ from fhir_gateway.model.client_request import RepeatedRequest, RequestKey
 from fhir_gateway.model.errors import Unavailable
 from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.ids import BookingId
-from fhir_gateway.model.source import SourceProblem
 from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.web.appointment_query import (
     AppointmentQuery,
@@ -212,7 +211,7 @@ def _search(
         and fits(view.appointment(booking), query)
     ]
     for outcome in times.outcomes:
-        if not found and outcome.problem is not SourceProblem.NOT_ASKED:
+        if not found and outcome.is_missing:
             raise Unavailable(
                 f"Whether an appointment fits {IF_NONE_EXIST} cannot be known: a region"
                 " could not be asked for the whole list. Nothing was booked; send it"

@@ -16,8 +16,8 @@ from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.timekeeping import Clock
 from fhir_gateway.services.booking.booking import BookingService
 from fhir_gateway.services.booking.client_requests import ClientRequests
-from fhir_gateway.services.booking.resident_bookings import ResidentBookings
 from fhir_gateway.services.feed.feed_files import FeedFiles
+from fhir_gateway.services.resident.resident_bookings import ResidentBookings
 from fhir_gateway.services.search.held_timeslots import HeldTimeslots
 from fhir_gateway.services.search.slot_search import SlotSearch
 from fhir_gateway.services.search.slot_view import SlotView

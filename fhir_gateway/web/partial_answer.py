@@ -2,7 +2,7 @@
 Partial answers: what a client prefers where a source's part is missing.
 
 `Prefer: partial=refuse` asks for all or nothing, `partial=allow` (the default) for what
-there is. `Prefer: wait=` (RFC 7240, 4.3) bounds the wait for live sources.
+there is. `Prefer: wait=` (RFC 7240, 4.3) bounds the wait for regions.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from fhir_gateway.fhir.outcome import (
     issue_from_source_outcome,
 )
 from fhir_gateway.model.error_code import ErrorCode
-from fhir_gateway.model.source import SourceOutcome, SourceProblem
+from fhir_gateway.model.source import SourceOutcome
 from fhir_gateway.web.exchange import Preferences, preferences
 
 __all__ = ["check_completeness", "heeded_preferences"]
@@ -40,7 +40,8 @@ def check_completeness(
     """
     Refuse a partial answer, if the client prefers none.
 
-    A part that this server leaves out by design, and always, is no reason.
+    A part that this server leaves out by design is no reason, and neither is one from a
+    cache of a known age.
 
     Args:
         outcomes: What is missing from the answer.
@@ -54,7 +55,7 @@ def check_completeness(
     missing = [
         replace(issue_from_source_outcome(each), severity=Severity.ERROR)
         for each in outcomes
-        if each.problem is not SourceProblem.NOT_ASKED
+        if each.is_missing
     ]
     if missing:
         raise Problem(

@@ -179,6 +179,7 @@ ENVIRONMENT: Final[list[tuple[str, str, list[str]]]] = [
             ("FHIR_GATEWAY_PROCESSES", 1, 256, ["0", "257", "auto"]),
             ("FHIR_GATEWAY_THREADS", 2, 1024, ["1", "1025"]),
             ("FHIR_GATEWAY_ANSWERS_WITHIN_S", 1, 60, ["0", "61", "10s"]),
+            ("FHIR_GATEWAY_LISTS_WITHIN_S", 1, 60, ["0", "61"]),
             ("FHIR_GATEWAY_WIPED_AFTER_DAYS", 1, 3650, ["0", "3651", "30d", "9" * 99]),
         )
         for value in values

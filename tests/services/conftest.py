@@ -37,8 +37,8 @@ from fhir_gateway.services.booking.bulkhead import Bulkhead
 from fhir_gateway.services.booking.read_back import ReadBack
 from fhir_gateway.services.booking.reconciliation import Reconciliation
 from fhir_gateway.services.booking.request import BookingRequest, MoveRequest
-from fhir_gateway.services.booking.resident_bookings import ResidentBookings
 from fhir_gateway.services.booking.settlement import Settlement
+from fhir_gateway.services.resident.resident_bookings import ResidentBookings
 from fhir_gateway.services.search.slot_search import SlotSearch
 from fhir_gateway.services.source.directory import Directory
 from fhir_gateway.services.source.loss_log import ResidentLossLog

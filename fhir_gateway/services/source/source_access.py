@@ -1,10 +1,13 @@
 """
 The calls to one source that a booking needs.
+
+It has over 400 lines, since each answer's check stands beside its call.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
 from fhir_gateway.adapters.protocol import (
@@ -16,6 +19,7 @@ from fhir_gateway.adapters.protocol import (
 from fhir_gateway.adapters.sources import source_of_unit
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import BookedTimes, Booking
+from fhir_gateway.model.care_unit import CareUnit
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import (
     GatewayError,
@@ -33,7 +37,7 @@ from fhir_gateway.model.scheduling import (
     GetBookingDetails,
     GetSubjectOfCareSchedule,
 )
-from fhir_gateway.model.source import Source
+from fhir_gateway.model.source import Aggregate, Source
 from fhir_gateway.model.timekeeping import civil_date
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.services.source.directory import Directory
@@ -73,6 +77,7 @@ class SourceAccess:
         recheck: Asks the refresh to look again at times that are gone, or free again.
         lacks: Returns whether a source's last, young list lacks a time.
         losses: Counts what is left out of answers about residents; None only logs it.
+        aggregates: The aggregating services; `adapters` has theirs too.
     """
 
     def __init__(
@@ -84,8 +89,10 @@ class SourceAccess:
         *,
         lacks: Callable[[TimeslotToken], bool] = _lacks_nothing,
         losses: ResidentLossLog | None = None,
+        aggregates: Mapping[SourceName, Aggregate] = MappingProxyType({}),
     ) -> None:
         self._sources = sources
+        self._aggregates = aggregates
         self._adapters = adapters
         self._directory = directory
         self._recheck = recheck
@@ -100,6 +107,15 @@ class SourceAccess:
     def sources(self) -> Mapping[SourceName, Source]:
         """Return the configured sources."""
         return self._sources
+
+    @property
+    def aggregates(self) -> Mapping[SourceName, Aggregate]:
+        """Return the configured aggregating services."""
+        return self._aggregates
+
+    def find_unit(self, unit: HsaId) -> CareUnit | None:
+        """Return what is known of a unit, if anything."""
+        return self._directory().units.get(unit)
 
     def source(self, name: SourceName) -> Source:
         """
@@ -254,15 +270,15 @@ class SourceAccess:
 
     def booked_times(
         self,
-        source: Source,
+        source: Source | Aggregate,
         address: LogicalAddress,
         asker: Asker,
     ) -> BookedTimes:
         """
         Return the bookings of a resident by a unit or an aggregating address.
 
-        Bookings of other persons, and at units of other sources, are left out, counted
-        and logged, once for the whole answer.
+        Bookings of other persons, and at units for which nobody asked, are left out,
+        counted and logged, once for the whole answer.
 
         Raises:
             GatewayError: The source could not be asked.
@@ -283,8 +299,9 @@ class SourceAccess:
         self._losses.note(source.name, _LIST, answer.unreadable)
         local: list[Booking] = []
         foreign: list[Booking] = []
+        sources = source.sources if isinstance(source, Aggregate) else {source.name}
         for each in own:
-            (local if self._is_at(source.name, each) else foreign).append(each)
+            (local if self._is_at(sources, each) else foreign).append(each)
         left_out = (*others, *foreign)
         self._note_of_others(source.name, _LIST, len(others))
         self._note_elsewhere(source.name, _LIST, len(foreign))
@@ -333,7 +350,7 @@ class SourceAccess:
             raise AnothersBookings(
                 "The source answered with another person's booking.", source=source
             )
-        if not self._is_at(source, booking):
+        if not self._is_at({source}, booking):
             self._note_elsewhere(source, _DETAILS, 1)
             raise GatewayError(
                 "The source answered with a booking at a unit of another source.",
@@ -378,10 +395,10 @@ class SourceAccess:
             is_elsewhere=True,
         )
 
-    def _is_at(self, source: SourceName, booking: Booking) -> bool:
-        """Return whether a booking is at one of the source's own units."""
+    def _is_at(self, sources: Collection[SourceName], booking: Booking) -> bool:
+        """Return whether a booking is at one of the sources' own units."""
         owner = source_of_unit(self._sources.values(), booking.unit)
-        return owner is not None and owner.name == source
+        return owner is not None and owner.name in sources
 
     def can_be_moved_to(
         self,

@@ -49,8 +49,8 @@ from fhir_gateway.model.scheduling import GetSubjectOfCareSchedule, MakeBooking
 from fhir_gateway.model.source import SourceOutcome, SourceProblem
 from fhir_gateway.model.timekeeping import instant_text
 from fhir_gateway.model.timeslot import Timeslot
-from fhir_gateway.services.booking.list_outcomes import MOST_BOOKINGS
-from fhir_gateway.services.booking.resident_bookings import (
+from fhir_gateway.services.resident.merged_list import MOST_BOOKINGS
+from fhir_gateway.services.resident.resident_bookings import (
     ResidentsTimes,
 )
 from fhir_gateway.services.source.source_access import AnothersBookings
@@ -841,7 +841,18 @@ def test_what_a_region_had_kept_is_shown_with_its_age(
     times = wireless.desk.residents.list_of(number(0))
 
     assert [each.confirmed_at for each in times.bookings] == [since]
-    assert times.outcomes == ()
+    assert times.outcomes == (
+        SourceOutcome(
+            source=NORR,
+            problem=SourceProblem.CACHED,
+            detail=(
+                "Mottagning A01 was not asked, since Region Norr has its list in a"
+                f" cache; its bookings are shown as they were at {instant_text(since)},"
+                " and newer ones may be missing: contact Mottagning A01."
+            ),
+            since=since,
+        ),
+    )
 
 
 def test_an_outdated_part_is_reported(
@@ -863,8 +874,9 @@ def test_an_outdated_part_is_reported(
             source=NORR,
             problem=SourceProblem.STALE,
             detail=(
-                "Region Norr: 1 units could not be asked just now; their bookings are"
-                f" shown as they were at {instant_text(since)} or later."
+                "Mottagning A01 could not be asked just now; its bookings are shown as"
+                f" they were at {instant_text(since)}, and newer ones may be missing:"
+                " contact Mottagning A01."
             ),
             since=since,
         ),
@@ -981,7 +993,7 @@ def test_a_source_that_is_away_hides_no_other(make_wireless: MakeWireless) -> No
             problem=SourceProblem.UNAVAILABLE,
             detail=(
                 "Region Syd could not be asked; its bookings may be missing or out of"
-                " date."
+                " date: contact the unit where you expect one."
             ),
         ),
     )
@@ -1079,8 +1091,8 @@ def test_what_several_units_leave_out_is_counted_together(
     ]
 
 
-def test_several_failing_units_are_one_outcome(make_wireless: MakeWireless) -> None:
-    """A source is named once for each thing that is wrong with it."""
+def test_each_failing_unit_is_named(make_wireless: MakeWireless) -> None:
+    """Each unit that could not be asked has a sentence of its own: whom to call."""
     wireless = make_wireless(
         sources=(source(units=(unit(), unit(OTHER_UNIT))),),
     )
@@ -1093,10 +1105,18 @@ def test_several_failing_units_are_one_outcome(make_wireless: MakeWireless) -> N
     times = wireless.desk.residents.list_of(number(0))
 
     assert len(times.bookings) == 2
-    assert [each.problem for each in times.outcomes] == [
-        SourceProblem.UNAVAILABLE,
-        SourceProblem.NOT_ASKED,
+    assert [(each.problem, each.detail) for each in times.outcomes[:2]] == [
+        (
+            SourceProblem.UNAVAILABLE,
+            (
+                f"Mottagning {hsa_id[-3:]} (Region Norr) could not be asked; its"
+                " bookings may be missing or out of date: contact Mottagning"
+                f" {hsa_id[-3:]}."
+            ),
+        )
+        for hsa_id in (UNIT, OTHER_UNIT)
     ]
+    assert [each.problem for each in times.outcomes[2:]] == [SourceProblem.NOT_ASKED]
 
 
 def test_what_is_looked_at_by_itself_is_looked_at_at_once(

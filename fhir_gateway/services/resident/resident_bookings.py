@@ -1,0 +1,304 @@
+"""
+A resident's booked times at all sources, within one deadline.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+from time import monotonic
+from typing import Final
+
+from fhir_gateway.model.booking import BookedTimes, KeptPart, ManagedBooking
+from fhir_gateway.model.found_booking import FoundBooking
+from fhir_gateway.model.grant import Grant
+from fhir_gateway.model.ids import HsaId, SourceName
+from fhir_gateway.model.source import Aggregate, Source, SourceOutcome
+from fhir_gateway.model.timekeeping import Clock, now
+from fhir_gateway.services.booking.current_booking import CurrentBookings
+from fhir_gateway.services.booking.settlement import Settlement
+from fhir_gateway.services.resident.call_threads import CallThreads
+from fhir_gateway.services.resident.journal_match import JournalMatch
+from fhir_gateway.services.resident.list_outcomes import ListOutcomes
+from fhir_gateway.services.resident.list_request import (
+    ListRequest,
+    RequestKey,
+    direct_request_about,
+    list_requests,
+)
+from fhir_gateway.services.resident.list_round import Heard, ListRound
+from fhir_gateway.services.resident.merged_list import (
+    MOST_BOOKINGS,
+    ListedBooking,
+    SourceList,
+    found_booking,
+    merge,
+)
+from fhir_gateway.services.resident.single_reads import SingleReads
+from fhir_gateway.services.source.source_access import SourceAccess
+from fhir_gateway.stores.journal import BookingRecord, BookingState, Journal
+
+__all__ = ["LISTS_WITHIN", "ResidentBookings", "ResidentsTimes"]
+
+LISTS_WITHIN: Final = timedelta(seconds=5)
+"""How long a list waits for its regions; `Prefer: wait=` shortens it."""
+
+_UNSHOWN: Final = "a booking without a start, or one that repeats another"
+_BEYOND: Final = f"a booking beyond {MOST_BOOKINGS} of one answer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResidentsTimes:
+    """
+    A resident's bookings, earliest first.
+
+    Attributes:
+        outcomes: What is missing, source by source.
+        found: By which ways the listed bookings were found.
+        is_unknown: Regions were asked, and none has answered.
+    """
+
+    bookings: tuple[ManagedBooking, ...]
+    outcomes: tuple[SourceOutcome, ...]
+    found: tuple[FoundBooking, ...] = field(default=(), compare=False)
+    is_unknown: bool = False
+
+
+class ResidentBookings:
+    """
+    Lists a resident's bookings.
+
+    Args:
+        access: The sources.
+        journal: The bookings that this server knows.
+        current: Reads single bookings.
+        settlement: Corrects bookings that are wrongly NOT_MADE.
+        within: How long a list waits for its sources.
+        count_found: Counts by which ways bookings were found.
+        clock: Returns the time.
+    """
+
+    def __init__(
+        self,
+        access: SourceAccess,
+        journal: Journal,
+        current: CurrentBookings,
+        settlement: Settlement,
+        *,
+        within: timedelta = LISTS_WITHIN,
+        count_found: Callable[[tuple[FoundBooking, ...]], None] = lambda _: None,
+        clock: Clock = now,
+    ) -> None:
+        self._access = access
+        self._journal = journal
+        self._current = current
+        self._match = JournalMatch(access, journal, settlement, clock=clock)
+        self._within = within
+        self._count_found = count_found
+        self._threads = CallThreads()
+        self._clock = clock
+
+    def close(self) -> None:
+        """Make no more calls, and record no late answers."""
+        self._threads.close()
+
+    def list_of(
+        self, grant: Grant, *, within: timedelta | None = None
+    ) -> ResidentsTimes:
+        """
+        Return a resident's booked, pending and cancelled times.
+
+        The outcomes name each source that has not answered when the time is over; its
+        known bookings are returned in their last confirmed state. A later answer still
+        confirms them. Only sources with units that the principal may see are asked, and
+        only bookings that it may see are returned.
+
+        Args:
+            grant: Who asks, and for which resident.
+            within: How long the client waits, if less long than the setting says.
+        """
+        waits = self._within if within is None else min(within, self._within)
+        deadline = monotonic() + waits.total_seconds()
+        sources = [
+            each
+            for each in self._access.sources.values()
+            if grant.reaches(each.prefixes)
+        ]
+        records = self._records(grant)
+        lists = ListRound(
+            self._threads,
+            list_requests(_units(records), sources, self._aggregates(sources)),
+            partial(self._ask, grant),
+            partial(self._record_late, grant),
+        )
+        reads = SingleReads(
+            self._threads, lambda booking: self._current.read(booking, grant)
+        )
+        heard = lists.gather(deadline, partial(self._read_unlisted, records, reads))
+        outcomes = ListOutcomes(heard, waits, grant, self._access.find_unit)
+        merged = merge(heard.answers, self._access.sources.values(), self._clock())
+        described, unshown = self._match_all(merged, grant, records, heard)
+        found = tuple(
+            found_booking(each.source, listed, heard)
+            for each in merged
+            for listed in each.listed
+        )
+        self._count_found(found)
+        records = self._records(grant)
+        confirmed = self._match.confirm(records, described)
+        silent = {each.key for each in (*heard.late, *heard.failed)}
+        cut = {each.source for each in merged if each.beyond}
+        shown: dict[str, ManagedBooking] = {}
+        for record in records:
+            listed = described.get(record.id)
+            if record.state is BookingState.CANCELLED or (
+                listed is None
+                and (
+                    record.source in cut
+                    or self._is_past(record)
+                    or direct_request_about(record, self._access.sources) in silent
+                )
+            ):
+                shown[record.id] = self._current.describe_last_known(record)
+            elif listed is None or self._is_unsettled(record, listed):
+                reads.start(record)
+            else:
+                shown[record.id] = self._describe(
+                    confirmed.get(record.id, record), listed
+                )
+        read = reads.gather(deadline)
+        unread = [each for each in records if each.id not in shown.keys() | read.keys()]
+        return ResidentsTimes(
+            bookings=tuple(
+                shown.get(each.id)
+                or read.get(each.id)
+                or self._current.describe_last_known(each)
+                for each in records
+            ),
+            outcomes=tuple(
+                dict.fromkeys(
+                    (
+                        *outcomes.of_requests(),
+                        *outcomes.of_answers(
+                            unshown, {each.source: each.beyond for each in merged}
+                        ),
+                        *(
+                            outcomes.of_unread(source, each.timeslot.schedule.unit)
+                            for each in unread
+                            if (source := self._access.sources.get(each.source))
+                        ),
+                        *outcomes.of_unasked(sources),
+                    )
+                )
+            ),
+            found=found,
+            is_unknown=bool(silent) and not heard.answers,
+        )
+
+    def _records(self, grant: Grant) -> tuple[BookingRecord, ...]:
+        return tuple(
+            record
+            for record in self._journal.lookups.list_of_resident(grant.subject)
+            if grant.covers(record.owner(is_hold=False))
+        )
+
+    def _aggregates(self, sources: Iterable[Source]) -> list[Aggregate]:
+        """Return the aggregating services that ask no unit beyond the grant."""
+        reached = {each.name for each in sources}
+        return [
+            each for each in self._access.aggregates.values() if each.sources <= reached
+        ]
+
+    def _ask(self, grant: Grant, request: ListRequest) -> BookedTimes:
+        answer = self._access.booked_times(request.asked, request.address, grant.asker)
+        if request.unit is not None:
+            answer = answer.with_silence_of(request.address)
+        return replace(answer, kept=tuple(map(self._without_future_age, answer.kept)))
+
+    def _without_future_age(self, part: KeptPart) -> KeptPart:
+        """Return a cached part, without its age if that is in the future."""
+        if part.since is not None and part.since > self._clock():
+            return replace(part, since=None)
+        return part
+
+    def _read_unlisted(
+        self,
+        records: Iterable[BookingRecord],
+        reads: SingleReads,
+        request: ListRequest,
+        answer: BookedTimes,
+    ) -> None:
+        """Begin to read what a direct list lacks, while others are waited for."""
+        listed = {each.booking_id for each in answer.bookings} | answer.lost_ids
+        times = {(each.unit, each.start) for each in answer.bookings}
+        for record in records:
+            if (
+                direct_request_about(record, self._access.sources) == request.key
+                and record.state is BookingState.BOOKED
+                and not self._is_past(record)
+                and record.booking_id not in listed
+                and (record.timeslot.schedule.unit, record.timeslot.start) not in times
+            ):
+                reads.start(record)
+
+    def _match_all(
+        self,
+        merged: Iterable[SourceList],
+        grant: Grant,
+        records: tuple[BookingRecord, ...],
+        heard: Heard,
+    ) -> tuple[dict[str, ListedBooking], dict[SourceName, int]]:
+        """Return which listed booking describes which record; count the others."""
+        answered: set[RequestKey] = {each.key for each in heard.answers}
+        described: dict[str, ListedBooking] = {}
+        unshown: dict[SourceName, int] = {}
+        for each in merged:
+            matched = self._match.match(
+                each,
+                grant.subject,
+                records,
+                is_answered=lambda record: (
+                    direct_request_about(record, self._access.sources) in answered
+                ),
+            )
+            described.update(matched.described)
+            unshown[each.source] = matched.unshown
+            self._access.note_not_shown(
+                each.source, {_UNSHOWN: matched.unshown, _BEYOND: each.beyond}
+            )
+        return described, unshown
+
+    def _record_late(
+        self, grant: Grant, request: ListRequest, answer: BookedTimes
+    ) -> None:
+        """Record what a late answer reports."""
+        heard = Heard(answers={request: answer})
+        merged = merge(heard.answers, self._access.sources.values(), self._clock())
+        records = self._records(grant)
+        described, _ = self._match_all(merged, grant, records, heard)
+        self._match.confirm(self._records(grant), described)
+
+    def _is_past(self, record: BookingRecord) -> bool:
+        """Return whether its source need not list a booking any more."""
+        return (
+            record.state is BookingState.BOOKED
+            and record.timeslot.start <= self._clock()
+        )
+
+    def _is_unsettled(self, record: BookingRecord, listed: ListedBooking) -> bool:
+        """Return whether reading a booking shows more than the list does."""
+        return record.state is not BookingState.BOOKED or (
+            listed.part is None
+            and self._journal.lookups.find_pending(record.id) is not None
+        )
+
+    def _describe(self, record: BookingRecord, listed: ListedBooking) -> ManagedBooking:
+        managed = self._current.describe(record, listed.booking)
+        # A cached part confirms the booking only as of its own age.
+        if listed.part is None:
+            return managed
+        return replace(managed, confirmed_at=listed.part.since)
+
+
+def _units(records: Iterable[BookingRecord]) -> list[tuple[SourceName, HsaId]]:
+    return [(each.source, each.timeslot.schedule.unit) for each in records]
