@@ -88,17 +88,17 @@ class AppointmentAnswers:
         shows: bool,
         wrap: Wrap | None,
     ) -> Response:
-        is_async = False
+        applied = ""
         # A hold is pending too, but with a known outcome.
         if booking.status is BookingStatus.PENDING and booking.held_until is None:
             status, names = 202, {"Content-Location"}
-            is_async = preferences().waits_for_region is not None
+            applied = preferences().of_region
         # Without _history: clients follow this URL, and this server keeps no old
         # versions.
         url = f"{self._base_url}/Appointment/{booking.id}"
         headers = dict.fromkeys(sorted(names), url)
-        if is_async:
-            headers["Preference-Applied"] = "respond-async"
+        if applied:
+            headers["Preference-Applied"] = applied
         if not (
             shows
             or booking.held_until is not None

@@ -149,6 +149,7 @@ class AppointmentCommands:
             reason=wanted.cancellation,
             version=version,
             request=request,
+            waits=preferences().waits_for_region,
         )
         # Another request may have begun to cancel it, and may end while this one looks:
         # then that cancellation is the answer.
@@ -359,6 +360,7 @@ class AppointmentCommands:
                     subject=wanted.subject,
                     reason=wanted.comment,
                     request=request,
+                    waits=preferences().waits_for_region,
                 ),
                 version=version,
             )

@@ -85,6 +85,7 @@ class Preferences:
             (`respond-async`) waits for the region's; None for any other.
         of_search: The stated preferences that every search heeds, as
             `Preference-Applied` has them; empty for none.
+        of_region: Likewise those that a write without a known outcome has heeded.
     """
 
     lenient: bool
@@ -93,6 +94,7 @@ class Preferences:
     wait: timedelta | None = None
     waits_for_region: timedelta | None = None
     of_search: str = ""
+    of_region: str = ""
 
 
 def check_accept() -> None:
@@ -145,6 +147,8 @@ def _preferences(header: str) -> Preferences:
     returns = stated.get("return", "representation")
     wait = stated.get("wait", "")
     waits = timedelta(seconds=int(wait)) if _SECONDS.fullmatch(wait) else None
+    is_async = "respond-async" in stated
+    asked = ["respond-async", *([] if waits is None else [f"wait={wait}"])]
     heeded = [
         f"{name}={stated[name]}"
         for name, is_known in (
@@ -157,8 +161,9 @@ def _preferences(header: str) -> Preferences:
     return Preferences(
         refuses_partial=stated.get("partial") == "refuse",
         wait=waits,
-        waits_for_region=(waits or timedelta() if "respond-async" in stated else None),
+        waits_for_region=waits or timedelta() if is_async else None,
         of_search=", ".join(heeded),
+        of_region=", ".join(asked) if is_async else "",
         lenient=stated.get("handling") == "lenient",
         returns=(
             returns

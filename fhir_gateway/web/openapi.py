@@ -55,6 +55,11 @@ _DONE: Final[Mapping[int, str]] = {
     204: "Done, and there is nothing to say.",
     304: "The client has it already.",
 }
+_ACCEPTED: Final = 202
+_OF_ACCEPTED: Final[Mapping[str, str]] = {
+    "Content-Location": "The Appointment that shows the outcome.",
+    "Preference-Applied": "What was heeded of Prefer: respond-async, wait=N.",
+}
 _TITLES: Final = {
     InteractionCode.READ: "Read",
     InteractionCode.VREAD: "Read a version of",
@@ -304,6 +309,11 @@ def _responses(statuses: Mapping[int, str | None], errors: Iterable[int]) -> Jso
     found: Json = {}
     for status, answer in sorted(statuses.items()):
         found[str(status)] = {"description": _DONE[status]}
+        if status == _ACCEPTED:
+            found[str(status)]["headers"] = {
+                name: {"description": text, "schema": {"type": "string"}}
+                for name, text in _OF_ACCEPTED.items()
+            }
         if answer is not None:
             # `Prefer: return=OperationOutcome` and `return=minimal` change the body.
             schema = {"anyOf": [type_reference(answer), type_reference(_OUTCOME)]}

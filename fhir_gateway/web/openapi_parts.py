@@ -37,7 +37,10 @@ _CONDITIONS: Final[Mapping[str, str]] = {
     "If-Modified-Since": "304 when it has not changed since.",
     "If-None-Exist": "Only when this search finds no appointment.",
     "Idempotency-Key": "A name for the request: a repeat gets the first answer.",
-    "Prefer": "return=minimal, handling=lenient, and others.",
+    "Prefer": (
+        "return=minimal, handling=lenient, and others; of a write also respond-async,"
+        " with or without wait=N."
+    ),
     "X-Request-Id": "The answer repeats it.",
 }
 

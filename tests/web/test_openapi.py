@@ -52,6 +52,30 @@ def test_all_that_the_statement_says_is_in_the_document(
             assert f"/{resource['type']}/${operation['name']}" in paths
 
 
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [
+        ("/Appointment", "post"),
+        ("/Appointment/{id}", "put"),
+        ("/Appointment/{id}", "patch"),
+        ("/Appointment/$book", "post"),
+        ("/Appointment/{id}/$cancel", "post"),
+        ("/Appointment/{id}/$reschedule", "post"),
+    ],
+)
+def test_each_write_may_be_answered_before_its_outcome(
+    document: dict[str, Any], path: str, method: str
+) -> None:
+    """202 says where to read on, and what was heeded of `Prefer`."""
+    described = document["paths"][path][method]
+
+    assert sorted(described["responses"]["202"]["headers"]) == [
+        "Content-Location",
+        "Preference-Applied",
+    ]
+    assert {"$ref": "#/components/parameters/Prefer"} in described["parameters"]
+
+
 def test_what_is_about_persons_needs_a_token(guarded: Guarded) -> None:
     """The document says where a token is needed, and where not."""
     paths = guarded.client().get("/openapi.json").get_json()["paths"]

@@ -352,7 +352,7 @@ class BookingService:
             Refused: The region said no; the booking keeps its old time.
             Unavailable: The source could not be asked; it keeps its old time.
         """
-        with self._admit(booking) as permit:
+        with self._admit(booking, request.waits) as permit:
             moved = self._changing.move(permit, booking, request, version)
         self._search_notice.show_changed_places()
         return moved
@@ -365,6 +365,7 @@ class BookingService:
         reason: CancellationReason | None = None,
         version: int | None = None,
         request: RequestKey | None = None,
+        waits: timedelta | None = None,
     ) -> ManagedBooking:
         """
         Cancel a booking. A booking that is cancelled already stays as it is.
@@ -378,6 +379,7 @@ class BookingService:
             reason: The client's reason; the unit gets its text, where it permits that.
             version: The version that the client has read; None accepts any.
             request: The client's key of this request.
+            waits: As in a BookingRequest.
 
         Raises:
             NotFound: There is no such booking.
@@ -387,7 +389,7 @@ class BookingService:
             Refused: The region said no.
             Unavailable: The source could not be asked; it is still booked.
         """
-        with self._admit(booking) as permit:
+        with self._admit(booking, waits) as permit:
             cancelled = self._changing.cancel(
                 permit,
                 booking,
@@ -414,6 +416,9 @@ class BookingService:
         """
         return self.current.replay(repeated, grant)
 
-    def _admit(self, booking: str) -> AbstractContextManager[Permit]:
+    def _admit(
+        self, booking: str, waits: timedelta | None
+    ) -> AbstractContextManager[Permit]:
         record = self._journal.lookups.get(booking)
-        return self._bulkhead.admit(self._access.source(record.source))
+        source = self._access.source(record.source)
+        return self._bulkhead.admit(source, waits=waits)

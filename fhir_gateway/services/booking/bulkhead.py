@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Final, TypeVar
 
 import structlog
@@ -194,6 +195,7 @@ class Permit:
         write: Callable[[], _Result],
         *,
         meanwhile: Callable[[], None] | None = None,
+        afterwards: Callable[[_Result], object] | None = None,
     ) -> _Result | None:
         """
         Do a write in its own thread, and wait for it as long as the client waits.
@@ -202,6 +204,8 @@ class Permit:
             write: Commits the intent as sent, sends it and settles it, also if the
                 client waits no longer.
             meanwhile: Runs while the write is under way.
+            afterwards: Takes what `write` returned, without a permit, when the client
+                waits no longer.
 
         Returns:
             What `write` returned; None when it takes too long to wait for.
@@ -239,7 +243,7 @@ class Permit:
         if self._waits_s is not None:
             left = min(left, self._waits_s)
         if not wait([done], timeout=left).done:
-            done.add_done_callback(_log_late)
+            done.add_done_callback(partial(_end_late, afterwards))
             return None
         return done.result()
 
@@ -269,7 +273,9 @@ class Permit:
             self._breaker.cancel()
 
 
-def _log_late(late: Future[_Result]) -> None:
+def _end_late(
+    afterwards: Callable[[_Result], object] | None, late: Future[_Result]
+) -> None:
     error = late.exception()
     if error is None or isinstance(error, GatewayError):
         _log.info(
@@ -277,3 +283,5 @@ def _log_late(late: Future[_Result]) -> None:
         )
     else:
         _log.error("unforeseen failure", **fault_place(error))
+    if error is None and afterwards is not None:
+        afterwards(late.result())

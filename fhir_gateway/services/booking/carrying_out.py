@@ -26,6 +26,7 @@ def carry_out(
     *,
     reason: str | None = None,
     meanwhile: Callable[[], None] | None = None,
+    afterwards: Callable[[WriteOutcome], object] | None = None,
 ) -> ManagedBooking:
     """
     Send a write; return its booking, pending while the write is under way.
@@ -37,8 +38,9 @@ def carry_out(
         write: Sends it and records its outcome, also after the client has gone.
         reason: The resident's text to the unit.
         meanwhile: Runs while the write is under way.
+        afterwards: Runs after a write that was done when no client waited any more.
     """
-    sent = permit.carry_out(write, meanwhile=meanwhile)
+    sent = permit.carry_out(write, meanwhile=meanwhile, afterwards=afterwards)
     with report_failure_as_unknown():
         if sent is not None and sent[1] is not None:
             return current.describe_sent(sent[0], sent[1], reason=reason)

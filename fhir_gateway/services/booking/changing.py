@@ -121,6 +121,12 @@ class Changing:
             ),
             moving=booking_id,
         )
+
+        def look_for_old_time(present: Timeslot) -> None:
+            # So searches show it at once, not only after the next refresh.
+            if present != record.timeslot:
+                self._look_for_freed(record.source, record.timeslot, grant.asker)
+
         moved = UpdateBooking(
             booking_id=booking_id,
             timeslot=target_of(intent),
@@ -133,10 +139,10 @@ class Changing:
             permit,
             intent,
             lambda: self._sending.move(source, intent, moved),
+            afterwards=lambda outcome: look_for_old_time(outcome[0].timeslot),
         )
-        if made.status is BookingStatus.BOOKED and made.timeslot != record.timeslot:
-            # So searches show the old time at once, not only after the next refresh.
-            self._look_for_freed(record.source, record.timeslot, grant.asker)
+        if made.status is BookingStatus.BOOKED:
+            look_for_old_time(made.timeslot)
         return made
 
     def cancel(
@@ -179,6 +185,10 @@ class Changing:
         intent = self._journal.intents.claim_cancel(
             record, grant=grant, reason=reason, request=request
         )
+
+        def look_for_its_time() -> bool | None:
+            return self._look_for_freed(record.source, record.timeslot, grant.asker)
+
         cancelled = CancelBooking(
             unit=record.timeslot.schedule.unit,
             booking_id=booking_id,
@@ -190,14 +200,13 @@ class Changing:
             permit,
             intent,
             lambda: self._sending.cancel(source, intent, cancelled),
+            afterwards=lambda outcome: (
+                outcome[0].state is BookingState.CANCELLED and look_for_its_time()
+            ),
         )
-        return replace(made, is_offered_again=self._is_offered_again(made, grant.asker))
-
-    def _is_offered_again(self, booking: ManagedBooking, asker: Asker) -> bool | None:
-        """Return whether a time just cancelled is listed again; None: not known."""
-        if booking.status is not BookingStatus.CANCELLED:
-            return None
-        return self._look_for_freed(booking.source, booking.timeslot, asker)
+        if made.status is not BookingStatus.CANCELLED:
+            return made
+        return replace(made, is_offered_again=look_for_its_time())
 
     def _look_for_freed(
         self, source: SourceName, timeslot: Timeslot, asker: Asker

@@ -43,6 +43,7 @@ class MoveRequest:
         grant: Who moves it.
         subject: The resident's names, if the request has them.
         request: The client's key of this request.
+        waits: As in a BookingRequest.
     """
 
     token: TimeslotToken
@@ -50,6 +51,7 @@ class MoveRequest:
     subject: SubjectOfCare | None = None
     reason: str | None = None
     request: RequestKey | None = None
+    waits: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

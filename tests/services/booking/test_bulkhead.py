@@ -172,6 +172,26 @@ def test_a_client_waits_for_a_limited_time(
     assert done.is_set()
 
 
+@pytest.mark.parametrize("waits", [AT_ONCE, None], ids=["left", "waits"])
+def test_what_follows_a_late_write_gets_its_result(
+    norr: Source, answer: threading.Event, waits: timedelta | None
+) -> None:
+    """Only when its client has left, and once its permit is back."""
+    bulkhead = Bulkhead({NORR: norr})
+    followed: list[object] = []
+    if waits is None:
+        answer.set()
+
+    with bulkhead.admit(norr, waits=waits) as permit:
+        permit.carry_out(answer.wait, afterwards=followed.append)
+    writing = [each for each in threading.enumerate() if each.name == "write"]
+    answer.set()
+    for each in writing:
+        each.join(30)
+
+    assert followed == ([] if waits is None else [True])
+
+
 def test_closing_waits_for_what_is_under_way(
     norr: Source, answer: threading.Event
 ) -> None:

@@ -2,7 +2,9 @@
 What one resident heard of a time changes nobody else's view before the agent has asked.
 """
 
+import threading
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from builders import NORR, UNIT, VISIT, block, number, timeslot
@@ -11,7 +13,7 @@ from granting import demo_grant
 from structlog.testing import capture_logs
 
 from fhir_gateway.model import scheduling
-from fhir_gateway.model.booking import ResultCode, WriteResult
+from fhir_gateway.model.booking import BookingStatus, ResultCode, WriteResult
 from fhir_gateway.model.errors import MalformedAnswer, SourceFault, TimeslotTaken
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.scheduling import GetAvailableTimeslots, MakeBooking
@@ -90,6 +92,42 @@ def test_a_freed_time_that_is_offered_again(wireless: Wireless) -> None:
 
     assert cancelled.is_offered_again is True
     assert wireless.desk.rechecks.wanted == WRONG
+
+
+@pytest.mark.parametrize(
+    ("way", "write"),
+    [
+        ("cancel", scheduling.CANCEL_BOOKING),
+        ("move", scheduling.UPDATE_BOOKING),
+    ],
+)
+def test_a_time_that_was_freed_after_the_client_left(
+    wireless: Wireless, way: str, write: Interaction
+) -> None:
+    """A client that does not wait changes nothing: the freed time is looked for."""
+    wanted, other = wireless.coming(24), wireless.coming(30)
+    wireless.lists(wanted, other)
+    made = wireless.desk.book(wanted, 0).booking
+    answer = threading.Event()
+
+    def hesitate(interaction: Interaction) -> None:
+        if interaction == write:
+            answer.wait(30)
+
+    wireless.adapter.before = hesitate
+    changed = (
+        wireless.desk.booking.cancel(made.id, waits=timedelta())
+        if way == "cancel"
+        else wireless.desk.move(made.id, other, waits=timedelta())
+    )
+    before = dict(wireless.desk.rechecks.wanted)
+    writing = [each for each in threading.enumerate() if each.name == "write"]
+    answer.set()
+    for each in writing:
+        each.join(30)
+
+    assert changed.status is BookingStatus.PENDING
+    assert (before, wireless.desk.rechecks.wanted) == ({}, WRONG)
 
 
 def test_a_freed_time_that_is_not_offered_again(wireless: Wireless) -> None:
