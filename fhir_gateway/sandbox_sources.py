@@ -70,6 +70,7 @@ def sources_toml(
         lines: list[tuple[str, object]] = [
             ("adapter", "scheduling_1_1"),
             ("title", region.title),
+            ("county", str(region.county)),
             ("prefixes", [region.hsa_prefix]),
             ("agent", str(region.agent)),
             ("refresh_subject", _REFRESH_SUBJECT),

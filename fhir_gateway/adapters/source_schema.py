@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from fhir_gateway.model.ids import HsaId, LogicalAddress
+from fhir_gateway.model.ids import CountyCode, HsaId, LogicalAddress
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import Mode
 
@@ -139,6 +139,7 @@ class SourceSchema(Schema):
     most_slots = fields.Integer(
         strict=True, load_default=20_000, validate=validate.Range(1, 65_535)
     )
+    county = _identifier(CountyCode, load_default=None)
     time_types = fields.String(load_default=None)
     options = fields.Dict(keys=fields.String(), load_default=dict)
     units = fields.List(fields.Nested(UnitSchema), load_default=list)

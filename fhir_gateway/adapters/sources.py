@@ -183,6 +183,7 @@ def _configure(name: str, table: Mapping[str, Any], folder: Path) -> ConfiguredS
             live_timeout=timedelta(seconds=data["live_timeout_s"]),
             live_calls=data["live_calls"],
             most_slots=data["most_slots"],
+            county=data["county"],
         ),
         adapter=adapter,
         time_types=folder / data["time_types"] if data["time_types"] else None,

@@ -13,6 +13,7 @@ from typing import Final, Self
 __all__ = [
     "BookingId",
     "CareTypeId",
+    "CountyCode",
     "HsaId",
     "LogicalAddress",
     "PerformerId",
@@ -25,6 +26,36 @@ __all__ = [
 # FHIR's alphabet; 31 characters is the limit of the HSA directory.
 _HSA_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.\-]{0,30}")
 _SOURCE_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
+
+
+# ISO 3166-2:SE: the 21 counties (`län`).
+_COUNTIES: Final = frozenset(
+    {
+        *("SE-AB", "SE-AC", "SE-BD", "SE-C", "SE-D", "SE-E", "SE-F", "SE-G", "SE-H"),
+        *("SE-I", "SE-K", "SE-M", "SE-N", "SE-O", "SE-S", "SE-T", "SE-U", "SE-W"),
+        *("SE-X", "SE-Y", "SE-Z"),
+    }
+)
+
+
+class CountyCode(str):
+    """
+    The code of a county, as `SE-M` (ISO 3166-2:SE), upper case.
+
+    Raises:
+        ValueError: No county has that code.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, value: str) -> Self:
+        """Return the code in upper case, without surrounding blanks."""
+        code = value.strip().upper()
+        if code not in _COUNTIES:
+            raise ValueError(
+                "not a county: expected a code of ISO 3166-2:SE, such as SE-M"
+            )
+        return super().__new__(cls, code)
 
 
 class HsaId(str):

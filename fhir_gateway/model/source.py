@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from fhir_gateway.model.care_unit import CareUnit
-from fhir_gateway.model.ids import HsaId, LogicalAddress, SourceName
+from fhir_gateway.model.ids import CountyCode, HsaId, LogicalAddress, SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber
 
 __all__ = [
@@ -76,6 +76,7 @@ class Source:
         most_slots: How many free times one unit's time type can have; this server
             rejects an answer with more.
         phone: Whom a resident can call about their bookings; None for the units.
+        county: The county of its units, if the operator has named it.
     """
 
     name: SourceName
@@ -101,6 +102,7 @@ class Source:
     live_calls: int = 20
     most_slots: int = 20_000
     phone: str | None = None
+    county: CountyCode | None = None
 
     @property
     def is_live(self) -> bool:

@@ -14,6 +14,7 @@ from uuid import NAMESPACE_OID, uuid5
 from fhir_gateway.model.care_unit import CareUnit, Performer
 from fhir_gateway.model.ids import (
     CareTypeId,
+    CountyCode,
     HsaId,
     LogicalAddress,
     ResourceId,
@@ -157,6 +158,7 @@ class SandboxRegion:
         agent: The HSA-id of the actor when no resident asks.
         aggregated_address: The address for the bookings of all its units, or None if
             the system has none.
+        county: The county of its first unit; the towns of a region are in several.
     """
 
     name: SourceName
@@ -165,6 +167,7 @@ class SandboxRegion:
     hsa_prefix: str
     agent: HsaId
     aggregated_address: LogicalAddress | None
+    county: CountyCode
     units: tuple[SandboxUnit, ...]
 
     def unit(self, hsa_id: str) -> SandboxUnit | None:
@@ -182,6 +185,7 @@ class _Plan:
     # organisation can ever have these numbers.
     hsa_prefix: str
     aggregated_address: str | None
+    county: str
     towns: tuple[Town, ...]
     phone: str
 
@@ -193,6 +197,7 @@ _PLANS: Final = (
         style=Style.EXACT,
         hsa_prefix="SE2321009901-",
         aggregated_address="25",
+        county="SE-AC",
         towns=NORR,
         phone="0980-319 2{:02d}",
     ),
@@ -202,6 +207,7 @@ _PLANS: Final = (
         style=Style.TAKECARE,
         hsa_prefix="SE2321009902-",
         aggregated_address=None,
+        county="SE-AB",
         towns=MITT,
         phone="08-465 004 {:02d}",
     ),
@@ -211,6 +217,7 @@ _PLANS: Final = (
         style=Style.SCHEDULR,
         hsa_prefix="SE2321009903-",
         aggregated_address="12",
+        county="SE-M",
         towns=SYD,
         phone="040-628 04 {:02d}",
     ),
@@ -246,6 +253,7 @@ def _region(plan: _Plan, units: int) -> SandboxRegion:
         aggregated_address=(
             LogicalAddress(plan.aggregated_address) if plan.aggregated_address else None
         ),
+        county=CountyCode(plan.county),
         units=tuple(_unit(plan, index) for index in range(units)),
     )
 

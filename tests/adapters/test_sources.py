@@ -22,7 +22,7 @@ from fhir_gateway.adapters.sources import (
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.care_unit import CareUnit, Position
-from fhir_gateway.model.ids import HsaId, LogicalAddress, SourceName
+from fhir_gateway.model.ids import CountyCode, HsaId, LogicalAddress, SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import Budget, Source
 from fhir_gateway.sandbox_sources import write_sources
@@ -49,6 +49,7 @@ write_timeout_s = 40
 fresh_for_s = 120
 offered_for_s = 600
 reason_limit = 300
+county = "SE-M"
 time_types = "norr.json"
 
 [sources.norr.options]
@@ -142,6 +143,7 @@ def test_a_whole_source_is_read(load: Load, tmp_path: Path) -> None:
         fresh_for=timedelta(minutes=2),
         offered_for=timedelta(minutes=10),
         reason_limit=300,
+        county=CountyCode("SE-M"),
     )
     assert configured.time_types == tmp_path / "norr.json"
     assert isinstance(configured.adapter, Scheduling11)
@@ -201,6 +203,12 @@ ONE_FAULT = [
         SHORT.replace('"Region Norr"', '""'),
         "sources.norr.title: Shorter than minimum length 1.",
         id="an empty title",
+    ),
+    pytest.param(
+        SHORT.replace("title =", 'county = "Skåne"\ntitle ='),
+        "sources.norr.county: is not a county: expected a code of ISO 3166-2:SE, such"
+        " as SE-M",
+        id="a county by its name",
     ),
     pytest.param(
         SHORT.replace('["SE2321000016-"]', "[]"),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fhir_gateway.model.ids import (
     BookingId,
     CareTypeId,
+    CountyCode,
     HsaId,
     LogicalAddress,
     PerformerId,
@@ -22,6 +23,24 @@ from fhir_gateway.model.ids import (
 )
 
 HSA_CHARACTERS = string.ascii_letters + string.digits + "-."
+
+
+@pytest.mark.parametrize(
+    "letters",
+    [*("AB", "AC", "BD"), *"CDEFGHIKMNOSTUWXYZ"],
+)
+def test_a_county_is_as_iso_writes_it(letters: str) -> None:
+    """Each of the 21 codes of ISO 3166-2:SE is read, in either case."""
+    assert CountyCode(f" se-{letters.lower()} ") == f"SE-{letters}"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "SE", "M", "SE-", "SE-L", "SE-12", "SE-ABC", "NO-03", "SE-M, SE-N"]
+)
+def test_what_is_no_county_is_refused(text: str) -> None:
+    """A letter that no county has, a number, another country: none is a county."""
+    with pytest.raises(ValueError, match="not a county"):
+        CountyCode(text)
 
 
 @pytest.mark.parametrize(

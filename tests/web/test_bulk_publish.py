@@ -31,6 +31,9 @@ _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d
 @pytest.fixture(name="regions", scope="module")
 def _regions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with own_regions(tmp_path_factory.mktemp("feed")) as (sandbox, sources):
+        # An operator need not name a county.
+        text = sources.read_text(encoding="utf-8")
+        sources.write_text(text.replace('county = "SE-AC"\n', ""), encoding="utf-8")
         yield sandbox, sources
 
 
@@ -96,6 +99,17 @@ def test_the_manifest_is_as_the_guide_has_it(feed: FlaskClient) -> None:
     for each in manifest["output"]:
         assert each["url"].startswith("http://gateway.test/fhir/$bulk-publish/")
         assert each["extension"]["source"].rpartition("/")[2] in REGIONS
+
+
+def test_each_file_names_the_county_of_its_source(feed: FlaskClient) -> None:
+    """`state` is the guide's: a list, of the code that the operator has given."""
+    counties = {
+        (each["source"].rpartition("/")[2], *each.get("state", ()))
+        for output in feed.get(URL).json["output"]
+        for each in [output["extension"]]
+    }
+
+    assert counties == {("norr",), ("mitt", "SE-AB"), ("syd", "SE-M")}
 
 
 def test_the_manifest_says_how_long_it_holds(feed: FlaskClient) -> None:

@@ -85,6 +85,11 @@ class Publication:
         self._start = epoch_seconds(free.moment) + 1
         resources = PublishedResources(free.snapshot, self._start, vocabulary)
         self._of_sources = resources
+        self._states = {
+            each.name: [each.county]
+            for each in free.snapshot.directory.sources
+            if each.county is not None
+        }
         self._resources: dict[str, Callable[[SourceName], Iterator[dict[str, Any]]]] = {
             "Location": resources.locations,
             "Organization": resources.organizations,
@@ -163,6 +168,8 @@ class Publication:
 
     def _output(self, name: FileName) -> dict[str, Any]:
         extension: dict[str, Any] = {"source": self._vocabulary.source(name.source)}
+        if name.source in self._states:
+            extension["state"] = self._states[name.source]
         if name.week is not None:
             extension["week"] = week_text(name.week)
         return {
