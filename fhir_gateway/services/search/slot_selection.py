@@ -168,9 +168,20 @@ class Selection:
 
 def select(snapshot: Snapshot, selector: Selector) -> Selection:
     """Return what a selector chooses."""
+    by_id = selector
     if selector.named:
-        actors = (actors_named(snapshot, each) for each in selector.named)
-        selector = replace(selector, actors=(*selector.actors, *actors))
+        found = [(each.kind, actors_named(snapshot, each)) for each in selector.named]
+        # What has one of the names may also be where nothing is known yet.
+        units = [
+            actors
+            for kind, actors in found
+            if kind is NameOf.UNIT and snapshot.directory.has_every_unit
+        ]
+        by_id = replace(selector, actors=(*selector.actors, *units))
+        selector = replace(
+            selector, actors=(*selector.actors, *(actors for _, actors in found))
+        )
+    asked_for = _units_asked_for(by_id)
     numbers = _offerings(snapshot, selector)
     named = _named_schedules(snapshot, selector)
     parts = _parts(snapshot, numbers, is_narrowed=named is not None)
@@ -185,11 +196,11 @@ def select(snapshot: Snapshot, selector: Selector) -> Selection:
         parts=parts,
         chosen=None if chosen is None else _PackedMask.of(chosen),
         by_time_type=named is None,
-        units=_units_asked_for(selector),
+        units=asked_for,
         sources=(
             frozenset.intersection(*selector.sources) if selector.sources else None
         ),
-        lacking=_lacking(snapshot.index, selector),
+        lacking=_lacking(snapshot.index, selector, asked_for),
     )
 
 
@@ -262,9 +273,10 @@ def _of_time_types(index: OfferingIndex, selector: Selector) -> Numbers:
     return numbers
 
 
-def _lacking(index: OfferingIndex, selector: Selector) -> frozenset[HsaId]:
+def _lacking(
+    index: OfferingIndex, selector: Selector, asked_for: frozenset[HsaId] | None
+) -> frozenset[HsaId]:
     """Return the units with a time type that could not be kept and may fit."""
-    asked_for = _units_asked_for(selector)
     return frozenset(
         unit
         for unit in index.directory.lacking_time_types

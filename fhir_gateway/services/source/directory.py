@@ -64,6 +64,14 @@ class Directory:
     sources: tuple[Source, ...] = ()
 
     @property
+    def has_every_unit(self) -> bool:
+        """Return whether no source can have a unit that is not here."""
+        return not self.lacking_units and not any(
+            each.units_from is not None and each.name in self.silent
+            for each in self.sources
+        )
+
+    @property
     def lacking_sources(self) -> frozenset[SourceName]:
         """Return the sources that list a unit or time type which could not be kept."""
         return self.lacking_units | {

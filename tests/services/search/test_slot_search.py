@@ -459,6 +459,36 @@ def test_actors_are_found_by_their_names(
     assert unknown == (() if expected else ("named",))
 
 
+@pytest.mark.parametrize(
+    ("kind", "southern", "complete"),
+    [
+        pytest.param(NameOf.UNIT, {}, True, id="its units are configured"),
+        pytest.param(
+            NameOf.UNIT,
+            {"units": (), "units_from": SOUTHERN_UNIT},
+            False,
+            id="it lists its units itself",
+        ),
+        pytest.param(NameOf.OFFERING, {}, False, id="a time type"),
+        pytest.param(NameOf.PERFORMER, {}, False, id="a member of staff"),
+    ],
+)
+def test_a_silent_source_may_have_a_name_that_another_has(
+    kind: NameOf, southern: dict[str, Any], *, complete: bool
+) -> None:
+    """What a name finds is complete only where no silent source can have the name."""
+    norr = source(units=(unit(name="Vårdcentralen"),))
+    world = World(sources=(norr, southern_source(**southern)))
+    world.store.put_catalogue(catalogue())
+    world.lists(timeslot(1, of=schedule(performer=EVA, performer_name="Eva Ström")))
+    name = {NameOf.UNIT: "vård", NameOf.OFFERING: "besök", NameOf.PERFORMER: "eva"}
+
+    found = world.page(named=(Named(kind=kind, texts=frozenset({name[kind]})),))
+    assert len(found.found) == 1
+    assert [each.source for each in found.outcomes] == ([] if complete else [SYD])
+    assert found.total == (1 if complete else None)
+
+
 def test_unknown_actors_are_named(varied: World) -> None:
     """A group of actors that nobody knows is among the unknown parts."""
     nobody = Actors(units=frozenset({HsaId("SE9-X")}), performers=frozenset({UNIT}))
