@@ -58,6 +58,7 @@ class SearchSchema(Schema, Generic[Q]):
         query: A frozen dataclass for a search's values, with an attribute for each
             parameter and defaults for the optional ones.
         is_personal: The values are personal data: no cache may hold them.
+        beside: The attributes of the query that are of many parameters.
         refused: Why a parameter of R4 is not supported, by its name without modifiers
             and chains, where that needs words.
         remembered: A cache of the meanings of parameters' values.
@@ -66,6 +67,7 @@ class SearchSchema(Schema, Generic[Q]):
 
     query: ClassVar[type[Any]]
     is_personal: ClassVar[bool] = False
+    beside: ClassVar[frozenset[str]] = frozenset()
     refused: Mapping[str, str] = MappingProxyType({})
     error_messages = {"unknown": "is not a parameter of this search"}  # noqa: RUF012 - marshmallow reads it and never changes it
 
@@ -86,7 +88,7 @@ class SearchSchema(Schema, Generic[Q]):
     def own_parameters(self) -> dict[str, tuple[str, Any]]:
         """Return the attribute and the parameter of each name."""
         # Otherwise a parameter misspelt in this code would be read and never applied.
-        declared = {field.name for field in fields(self.query)}
+        declared = {field.name for field in fields(self.query)} - self.beside
         if declared != self.fields.keys():
             raise TypeError(
                 f"{self.query.__name__} and {type(self).__name__} differ in"

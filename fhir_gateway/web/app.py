@@ -34,6 +34,7 @@ from fhir_gateway.web.conformance import (
 )
 from fhir_gateway.web.developer_pages import PAGES, add_developer_pages
 from fhir_gateway.web.directory.routes import directory_routes
+from fhir_gateway.web.directory.world import DirectoryWorlds
 from fhir_gateway.web.errors import register_error_handlers
 from fhir_gateway.web.exchange import (
     FHIR_PREFIX,
@@ -230,9 +231,10 @@ def create_app(gateway: Gateway) -> GatewayApp:
 
 def resource_routes(gateway: Gateway) -> tuple[ResourceRoutes, ...]:
     """Return the routes of all resource types."""
+    worlds = DirectoryWorlds(gateway.slot_search, gateway.vocabulary)
     return (
-        slot_routes(gateway, slot_operations(gateway)),
-        *directory_routes(gateway),
+        slot_routes(gateway, worlds, slot_operations(gateway)),
+        *directory_routes(gateway, worlds),
         appointment_routes(gateway),
         audit_event_routes(gateway),
         *conformance_routes(gateway),

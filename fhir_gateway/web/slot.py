@@ -23,11 +23,14 @@ from fhir_gateway.fhir.search_schema import (
 from fhir_gateway.fhir.slot import SlotStatus
 from fhir_gateway.fhir.slot_page import SlotRenderer
 from fhir_gateway.model.error_code import ErrorCode
+from fhir_gateway.model.source import SourceOutcome
 from fhir_gateway.services.search.offering_index import OfferingIndex
 from fhir_gateway.services.search.search_page import SlotPage
 from fhir_gateway.services.search.slot_criteria import SlotCriteria
 from fhir_gateway.services.search.slot_search import SlotSearch
 from fhir_gateway.services.search.source_outcome import staff_lacks, staff_silences
+from fhir_gateway.web.directory.selection import missing_of
+from fhir_gateway.web.directory.world import DirectoryWorlds
 from fhir_gateway.web.exchange import preferences, rendered_response
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.included import RenderedIncludes
@@ -51,6 +54,7 @@ from fhir_gateway.web.searching import (
 )
 from fhir_gateway.web.slot_criteria import (
     PARAMETERS,
+    actors_of_chains,
     parameters_among,
     slot_criteria,
     statuses_of,
@@ -77,12 +81,14 @@ _FOUND: Final = frozenset({SlotStatus.FREE.value})
 
 
 def slot_routes(
-    gateway: Gateway, operations: tuple[OperationRoute, ...] = ()
+    gateway: Gateway,
+    worlds: DirectoryWorlds,
+    operations: tuple[OperationRoute, ...] = (),
 ) -> ResourceRoutes:
     """Return the routes of Slot, with its operations."""
     lookup = Lookup(gateway)
     schema = SlotSearchSchema(gateway.terminology)
-    search = _Search(gateway, lookup, schema)
+    search = _Search(gateway, lookup, schema, worlds)
     return ResourceRoutes(
         type="Slot",
         profile="slot",
@@ -108,9 +114,14 @@ class _Search:
     """The hot path of the server: no code here calls a region, Redis or SQL."""
 
     def __init__(
-        self, gateway: Gateway, lookup: Lookup, schema: SlotSearchSchema
+        self,
+        gateway: Gateway,
+        lookup: Lookup,
+        schema: SlotSearchSchema,
+        worlds: DirectoryWorlds,
     ) -> None:
         self._schema = schema
+        self._worlds = worlds
         self._gateway = gateway
         self._includes = RenderedIncludes(gateway, lookup)
         self._renderer = SlotRenderer(gateway.base_url, gateway.vocabulary)
@@ -163,8 +174,12 @@ class _Search:
         )
         if wait is not None:
             criteria = replace(criteria, live_within=wait)
-        page = search.search(criteria)
         query = understood.query
+        if query.chains:
+            criteria, lacks = self._with_chains(criteria, query)
+            page = _with_lacks(search.search(criteria), lacks)
+        else:
+            page = search.search(criteria)
         by_staff = bool(query.practitioner) or criteria.selector.is_by_staff
         if by_staff or _shows_staff(query):
             page = with_lacking_staff(page, of_any_unit=by_staff)
@@ -173,11 +188,26 @@ class _Search:
         if not can_be_found(statuses, _FOUND):
             return page.without_any(), [*issues, _ONLY_FREE]
         given = map(self._schema.spelling, dict(understood.parameters))
-        parameters = PARAMETERS if page.start else parameters_among(given)
+        parameters = PARAMETERS
+        if not page.start:
+            parameters = parameters_among(given, dict(query.chains))
         page, unknown = with_unknown(search, page, criteria, parameters)
         if names_others(statuses, _FOUND):
             return replace(page, total=None), [*issues, _ONLY_FREE, *unknown]
         return page, [*issues, *unknown]
+
+    def _with_chains(
+        self, criteria: SlotCriteria, query: SlotQuery
+    ) -> tuple[SlotCriteria, list[SourceOutcome]]:
+        """Return criteria with what chains mean, and what the chains cannot see."""
+        world = self._worlds.present()
+        actors, through = actors_of_chains(self._schema, query, world)
+        selector = criteria.selector
+        selector = replace(selector, actors=(*selector.actors, *actors))
+        lacks = [
+            each for kind in sorted(through) for each in missing_of(world, kind, ())
+        ]
+        return replace(criteria, selector=selector), lacks
 
     def _render(
         self, page: SlotPage, understood: Understood[SlotQuery], issues: Sequence[Issue]
@@ -277,9 +307,13 @@ def with_lacking_staff(page: SlotPage, *, of_any_unit: bool) -> SlotPage:
         *staff_lacks(page.directory, units),
         *staff_silences(page.snapshot, units),
     )
-    if not lacks:
-        return page
-    return replace(page, outcomes=(*page.outcomes, *lacks), total=None)
+    return _with_lacks(page, lacks)
+
+
+def _with_lacks(page: SlotPage, lacks: Iterable[SourceOutcome]) -> SlotPage:
+    """Return a page with what else is missing, each once; it has no total then."""
+    outcomes = tuple(dict.fromkeys((*page.outcomes, *lacks)))
+    return replace(page, outcomes=outcomes, total=None) if outcomes else page
 
 
 def _shows_staff(query: SlotQuery) -> bool:
@@ -293,9 +327,12 @@ def _cache_key(understood: Understood[SlotQuery]) -> str | None:
     """
     Return the response cache's key; the snapshot and the hour also vary the answer.
 
-    None for parameters in a body, or for a long query: such answers are not cached.
+    None for parameters in a body, for a long query, and for chains, which look at more
+    than free times: such answers are not cached.
     """
     if request.method == "POST" or len(understood.text) > _MOST_MEMORABLE:
+        return None
+    if understood.query.chains:
         return None
     if not understood.left_out:
         return understood.text

@@ -19,10 +19,12 @@ from fhir_gateway.services.search.schedule_actor import Actors, Named, NameOf
 from fhir_gateway.services.search.slot_criteria import SlotCriteria
 from fhir_gateway.services.search.slot_selection import Selector
 from fhir_gateway.services.search.snapshot import Snapshot
+from fhir_gateway.web.directory.world import DirectoryWorld
 from fhir_gateway.web.searching import sources_from_uris
 from fhir_gateway.web.slot_query import (
     STATUSES,
     SlotQuery,
+    SlotSearchSchema,
     Tokens,
     units_from_ids,
 )
@@ -31,6 +33,7 @@ from fhir_gateway.web.time_type_criteria import time_type_criteria
 __all__ = [
     "PARAMETERS",
     "actors_from_references",
+    "actors_of_chains",
     "parameters_among",
     "slot_criteria",
     "statuses_of",
@@ -63,12 +66,21 @@ _OTHERS: Final = {
 }
 
 
-def parameters_among(given: Iterable[str]) -> dict[str, str]:
-    """Return the search parameter, a given one, for each attribute of a selector."""
+def parameters_among(
+    given: Iterable[str], chains: Iterable[str] = ()
+) -> dict[str, str]:
+    """
+    Return the search parameter, a given one, for each attribute of a selector.
+
+    Args:
+        given: The given parameters.
+        chains: Those that are chains to actors.
+    """
     names = set(given)
+    others = {**_OTHERS, "actors": (*_OTHERS["actors"], *chains)}
     return {
         attribute: next(
-            (each for each in (name, *_OTHERS.get(attribute, ())) if each in names),
+            (each for each in (name, *others.get(attribute, ())) if each in names),
             name,
         )
         for attribute, name in PARAMETERS.items()
@@ -122,6 +134,35 @@ def slot_criteria(
         shown=None if query.cursor is None else query.cursor.shown,
         counted=query.total != "none",
     )
+
+
+def actors_of_chains(
+    schema: SlotSearchSchema, query: SlotQuery, world: DirectoryWorld
+) -> tuple[tuple[Actors, ...], frozenset[str]]:
+    """
+    Return the actors that chains mean, and the types that the chains lead through.
+
+    Args:
+        schema: Has the forms of the chains.
+        query: The values.
+        world: The directory at this moment.
+    """
+    actors: list[Actors] = []
+    through: frozenset[str] = frozenset()
+    for name, asked in query.chains:
+        form = schema.chain(name)
+        if form is None:
+            raise LookupError(name)
+        (references,) = form.criterion(world, asked).asked
+        found = (each.partition("/") for each in references)
+        actors.append(
+            actors_from_references(
+                (Reference(type=kind, id=identifier) for kind, _, identifier in found),
+                world.snapshot,
+            )
+        )
+        through |= form.through
+    return tuple(actors), through
 
 
 def statuses_of(query: SlotQuery) -> Tokens:

@@ -2,12 +2,17 @@
 The search for slots: its parameters.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Any, ClassVar, Final
+
+from marshmallow import ValidationError
 
 from fhir_gateway.fhir.include_graph import Include
 from fhir_gateway.fhir.near import NearParameter
 from fhir_gateway.fhir.reference import Reference
+from fhir_gateway.fhir.resource_table import Form
 from fhir_gateway.fhir.search_parameters import (
     ANY_INSTANT,
     Choice,
@@ -43,6 +48,7 @@ from fhir_gateway.fhir.vocabulary import (
 from fhir_gateway.model.care_unit import Nearness
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.model.weekly_hours import DAYS
+from fhir_gateway.web.directory.tables import directory_tables
 from fhir_gateway.web.searching import (
     DEFAULT_COUNT,
     count_parameter,
@@ -62,6 +68,7 @@ __all__ = [
     "units_from_ids",
 ]
 
+_MOST_CHAINS: Final = 1024
 _TO_SCHEDULE: Final = ("schedule:Schedule.", "Schedule.")
 _SPELLINGS: Final = {
     "schedule:Schedule": "schedule",
@@ -109,6 +116,7 @@ class SlotQuery:
         time_of_day: The minutes of a day, as the bits of a number; None for all.
         first_per: `unit` for one slot of each unit; None for all slots.
         cursor: Where the page before ends.
+        chains: What each chain of the directory has read, by its name.
     """
 
     id: Tokens = ()
@@ -152,24 +160,82 @@ class SlotQuery:
     include: tuple[Include, ...] = ()
     include_iterate: tuple[Include, ...] = ()
     cursor: SlotCursor | None = None
+    chains: tuple[tuple[str, Any], ...] = ()
 
 
 class SlotSearchSchema(SearchSchema[SlotQuery]):
     """
     The parameters of a search for slots.
 
+    A chain through an actor that is none of them is as in the directory's searches.
+
     Args:
         terminology: Knows the codes of time types; without it, none is below another.
     """
 
     def __init__(self, terminology: Terminology | None = None) -> None:
+        self._tables = directory_tables(terminology)
+        self.chain = lru_cache(_MOST_CHAINS)(self._chain)
         super().__init__()
         for field in self.fields.values():
             if isinstance(field, NarrowerParameter | ValueSetParameter):
                 field.terminology = terminology
 
     query = SlotQuery
+    beside: ClassVar[frozenset[str]] = frozenset({"chains"})
     refused = _REFUSED
+
+    def _chain(self, name: str) -> Form | None:
+        """Return the form of a chain through an actor of schedules, or None."""
+        base, _, rest = name.partition(".")
+        form = self._tables.form("Schedule", rest) if base == "schedule" else None
+        leads_on = form is not None and form.through and rest.startswith("actor")
+        return form if leads_on else None
+
+    def declared(self, name: str) -> tuple[str, Any] | None:
+        """Return the attribute and the parameter of a name, which may be a chain."""
+        own = super().declared(name)
+        if own is not None:
+            return own
+        form = self.chain(name)
+        return None if form is None else (name, form.parameter)
+
+    def values_of(self, data: Mapping[str, list[str]]) -> Mapping[str, Any]:
+        """
+        Return the meanings of the parameters, those of chains by name.
+
+        Raises:
+            ValidationError: With each fault, by parameter.
+        """
+        values: dict[str, Any] = {}
+        faults: dict[str, Any] = {}
+        chains = {
+            name: form
+            for name in data
+            if name not in self.by_name and (form := self.chain(name)) is not None
+        }
+        for name, form in chains.items():
+            try:
+                values[name] = form.parameter.read(data[name])
+            except ValidationError as error:
+                faults[name] = error.messages
+        own = {name: texts for name, texts in data.items() if name not in chains}
+        try:
+            values |= super().values_of(own)
+        except ValidationError as error:
+            faults |= error.messages_dict
+        if faults:
+            raise ValidationError(faults)
+        return values
+
+    def query_of(self, values: Mapping[str, Any]) -> SlotQuery:
+        """Return the query of the parameters' meanings."""
+        # The attribute of a chain is its name, and no other attribute has a dot.
+        chains = tuple(each for each in values.items() if "." in each[0])
+        if not chains:
+            return super().query_of(values)
+        own = {name: value for name, value in values.items() if "." not in name}
+        return SlotQuery(**own, chains=chains)
 
     def spelling(self, name: str) -> str:
         """

@@ -48,6 +48,11 @@ class Actors:
     roles: frozenset[tuple[HsaId, HsaId]] = frozenset()
 
     @property
+    def number(self) -> int:
+        """Return how many there are."""
+        return sum(map(len, (self.units, self.offerings, self.performers, self.roles)))
+
+    @property
     def has_staff(self) -> bool:
         """Return whether not all schedules of a time type may fit."""
         return bool(self.performers or self.roles)

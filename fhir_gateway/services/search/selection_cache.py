@@ -12,6 +12,8 @@ from fhir_gateway.services.search.snapshot import Snapshot
 __all__ = ["SelectionCache"]
 
 _MOST: Final = 512
+# A client can name fewer; the chains of a search can mean tens of thousands.
+_MOST_ACTORS: Final = 200
 
 
 class SelectionCache:
@@ -22,7 +24,9 @@ class SelectionCache:
         self._lock = threading.Lock()
 
     def select(self, snapshot: Snapshot, selector: Selector) -> Selection:
-        """Return what a selector chooses in a snapshot."""
+        """Return what a selector chooses in a snapshot; a large one is not cached."""
+        if any(actors.number > _MOST_ACTORS for actors in selector.actors):
+            return select(snapshot, selector)
         key = (snapshot.layout, selector)
         with self._lock:
             cached = self._selections.get(key)

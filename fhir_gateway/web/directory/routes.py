@@ -41,9 +41,10 @@ def directory_schemas(
     return {type_: table_schema(tables, type_) for type_ in tables.by_type}
 
 
-def directory_routes(gateway: Gateway) -> tuple[ResourceRoutes, ...]:
+def directory_routes(
+    gateway: Gateway, worlds: DirectoryWorlds
+) -> tuple[ResourceRoutes, ...]:
     """Return the routes of the directory's resource types."""
-    worlds = DirectoryWorlds(gateway.slot_search, gateway.vocabulary)
 
     def routes(type_: str, schema: TableSchema) -> ResourceRoutes:
         table = schema.table
