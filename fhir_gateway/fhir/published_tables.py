@@ -278,9 +278,11 @@ def _code(value: object) -> str:
     return str(value)
 
 
-def _instants(_: PublishedResources, row: PublishedResource) -> tuple[datetime, ...]:
+def _periods(
+    _: PublishedResources, row: PublishedResource
+) -> tuple[tuple[datetime, datetime], ...]:
     said = row.head.get("date")
-    return () if said is None else (period_from_search_text(said)[0],)
+    return () if said is None else (period_from_search_text(said),)
 
 
 def _identifiers(_: PublishedResources, row: PublishedResource) -> Iterable[Coded]:
@@ -307,7 +309,7 @@ def _of_canonicals(type_: str) -> Iterator[_Element]:
     for name in _STRINGS:
         if name != "title" or type_ != _WITHOUT_TITLE:
             yield StringElement(name, _texts(name), definition=f"{of_all}-{name}")
-    yield DateElement("date", _instants, definition=f"{of_all}-date")
+    yield DateElement("date", _periods, definition=f"{of_all}-date")
     if type_ in ("CodeSystem", "ValueSet", "ConceptMap", "StructureDefinition"):
         yield TokenElement(
             "identifier", _identifiers, definition=f"{of_all}-identifier"

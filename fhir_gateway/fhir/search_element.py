@@ -16,9 +16,10 @@ from marshmallow import ValidationError
 
 from fhir_gateway.fhir.reference import Reference
 from fhir_gateway.fhir.search_parameters import (
-    DateParameter,
+    ComparedPeriod,
     MissingParameter,
     Parameter,
+    PeriodParameter,
     ReferenceParameter,
     TokenParameter,
     UriParameter,
@@ -326,30 +327,26 @@ class ReferenceElement(Element[W, T]):
 
 
 class DateElement(Element[W, T]):
-    """A date parameter over instants."""
+    """A date parameter over periods: the first moment, and the one after the last."""
 
     type = "date"
 
     def parameter(self, modifier: str) -> Parameter[Any]:
         """Return what reads dates."""
-        return (
-            MissingParameter()
-            if modifier == "missing"
-            else DateParameter(**self._said())
-        )
-
-    def fits(self, world: W, modifier: str, asked: Any) -> Fits[T]:  # noqa: ANN401 - what the parameter has read
-        """Return what says whether an instant of a row is within the bounds."""
         if modifier == "missing":
-            return super().fits(world, modifier, asked)
-        start, before, values = asked.start, asked.before, self.values
+            return MissingParameter()
+        return PeriodParameter(**self._said())
 
-        def is_within(instant: datetime) -> bool:
-            return (start is None or start <= instant) and (
-                before is None or instant < before
-            )
-
-        return lambda row: any(map(is_within, values(world, row)))
+    def any_fits(
+        self,
+        modifier: str,  # noqa: ARG002 - the element compares without one
+        group: Iterable[ComparedPeriod],
+    ) -> Callable[[Iterable[tuple[datetime, datetime]]], bool]:
+        """Return what says whether a period of a row fits one of a group."""
+        wanted = tuple(group)
+        return lambda values: any(
+            asked.fits(*period) for period in values for asked in wanted
+        )
 
 
 class UriElement(Element[W, T]):

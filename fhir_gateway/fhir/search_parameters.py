@@ -18,6 +18,7 @@ from fhir_gateway.model.timekeeping import period_from_search_text
 __all__ = [
     "ANY_INSTANT",
     "Choice",
+    "ComparedPeriod",
     "Count",
     "DateBounds",
     "DateParameter",
@@ -25,6 +26,7 @@ __all__ = [
     "MissingParameter",
     "Opaque",
     "Parameter",
+    "PeriodParameter",
     "ReferenceParameter",
     "Token",
     "TokenParameter",
@@ -37,6 +39,7 @@ _UNESCAPED_COMMA: Final = re.compile(r"(?<!\\)(?:\\\\)*,")
 _UNESCAPED_BAR: Final = re.compile(r"(?<!\\)(?:\\\\)*\|")
 _ESCAPE: Final = re.compile(r"\\([\\,|$])")
 _FHIR_ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_PREFIXES: Final = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb")
 _PREFIX: Final = re.compile(r"([a-z]{2})(?=[0-9])")
 _ABSOLUTE_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[\x21-\x7e]+")
 
@@ -66,6 +69,30 @@ class DateBounds:
 
 
 ANY_INSTANT: Final = DateBounds()
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedPeriod:
+    """A date in a search: its prefix, and the half-open period that it stands for."""
+
+    prefix: str
+    start: datetime
+    end: datetime
+
+    def fits(self, start: datetime, end: datetime) -> bool:
+        """Return whether the period of a resource fits (FHIR R4, 3.1.1.4.7)."""
+        is_within = self.start <= start and end <= self.end
+        fits: bool = {
+            "eq": is_within,
+            "ne": not is_within,
+            "gt": end > self.end,
+            "lt": start < self.start,
+            "ge": is_within or end > self.end,
+            "le": is_within or start < self.start,
+            "sa": start >= self.end,
+            "eb": end <= self.start,
+        }[self.prefix]
+        return fits
 
 
 class Parameter(fields.Field[T]):
@@ -203,6 +230,24 @@ class DateParameter(Parameter[DateBounds]):
             if bounds.before is not None:
                 before = min(before, bounds.before) if before else bounds.before
         return DateBounds(start, before)
+
+
+class PeriodParameter(Parameter[tuple[tuple[ComparedPeriod, ...], ...]]):
+    """A date parameter on periods, as days; it refuses `ap`, which R4 leaves open."""
+
+    type = "date"
+
+    def read(self, texts: list[str]) -> tuple[tuple[ComparedPeriod, ...], ...]:
+        """Return the dates: of each group one has to fit."""
+        return tuple(tuple(map(self._compared, alternatives(text))) for text in texts)
+
+    def _compared(self, text: str) -> ComparedPeriod:
+        compared = _compared(text)
+        if compared.prefix not in _PREFIXES:
+            raise ValidationError(
+                f"expected one of the prefixes {', '.join(_PREFIXES)}, or none"
+            )
+        return compared
 
 
 class ReferenceParameter(Parameter[tuple[frozenset[str], ...]]):
@@ -403,7 +448,8 @@ def unescaped(text: str) -> str:
     return _ESCAPE.sub(r"\1", text)
 
 
-def _bounds(text: str) -> DateBounds:
+def _compared(text: str) -> ComparedPeriod:
+    """Return a date with its prefix, which may be an unknown one."""
     match = _PREFIX.match(text)
     prefix = match[1] if match else "eq"
     try:
@@ -413,6 +459,12 @@ def _bounds(text: str) -> DateBounds:
         )
     except ValueError as error:
         raise ValidationError(f"is {error}") from error
+    return ComparedPeriod(prefix, start, end)
+
+
+def _bounds(text: str) -> DateBounds:
+    compared = _compared(text)
+    start, end = compared.start, compared.end
     bounds = {
         "eq": DateBounds(start, end),
         "ge": DateBounds(start=start),
@@ -421,7 +473,7 @@ def _bounds(text: str) -> DateBounds:
         "lt": DateBounds(before=start),
         "eb": DateBounds(before=start),
         "le": DateBounds(before=end),
-    }.get(prefix)
+    }.get(compared.prefix)
     if bounds is None:
         raise ValidationError(
             "expected one of the prefixes eq, ge, gt, le, lt, sa, eb, or none"

@@ -70,6 +70,19 @@ Ids = tuple[frozenset[str], ...]
 
 _R4: Final = "http://hl7.org/fhir/SearchParameter/"
 _KINDS: Final = ("known", "resident")
+_REFUSED: Final = {
+    **dict.fromkeys(
+        (
+            *("appointment-type", "based-on", "reason-code", "reason-reference"),
+            *("service-category", "specialty", "supporting-info"),
+        ),
+        "no contract of the regions has it",
+    ),
+    "patient": (
+        "use patient.identifier or patient:identifier, by POST; there are no Patient"
+        " resources here"
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +158,7 @@ class AppointmentSearchSchema(SearchSchema[AppointmentQuery]):
 
     query = AppointmentQuery
     is_personal = True
+    refused = _REFUSED
 
     patient_identifier = PatientIdentifier(
         data_key="patient.identifier",

@@ -49,6 +49,19 @@ from fhir_gateway.web.searching import (
 __all__ = ["AuditEventSearchSchema", "audit_event_routes"]
 
 
+_REFUSED: Final = {
+    **dict.fromkeys(
+        (
+            *("action", "address", "agent", "agent-name", "agent-role", "altid"),
+            *("entity", "entity-name", "entity-role", "entity-type", "outcome"),
+            *("policy", "site", "source", "subtype", "type"),
+        ),
+        "search by date, and read the records",
+    ),
+    "patient": "use patient.identifier, by POST; there are no Patient resources here",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEventQuery:
     """
@@ -69,6 +82,7 @@ class AuditEventSearchSchema(SearchSchema[AuditEventQuery]):
 
     query = AuditEventQuery
     is_personal = True
+    refused = _REFUSED
 
     patient_identifier = PatientIdentifier(
         data_key="patient.identifier",

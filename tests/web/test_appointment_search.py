@@ -839,3 +839,29 @@ def test_too_many_single_appointments_are_refused(client: FlaskClient) -> None:
             "Each of these asks a region: name at most 20 of them.",
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("specialty", "no contract of the regions has it"),
+        (
+            "patient",
+            "use patient.identifier or patient:identifier, by POST; there are no"
+            " Patient resources here",
+        ),
+    ],
+)
+def test_a_parameter_that_no_region_has_is_refused_with_the_reason(
+    client: FlaskClient, name: str, why: str
+) -> None:
+    """A client reads why R4's parameter cannot be answered here."""
+    assert_outcome(
+        search(client, _TOLVAN, **{name: "x"}),
+        400,
+        issue(
+            "not-supported",
+            f"{name}: is not a parameter of this search: {why}.",
+            location=f"http.{name}",
+        ),
+    )

@@ -7,6 +7,7 @@ https://hl7.org/fhir/R4/conformance-module.html
 import io
 import json
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -274,6 +275,54 @@ def test_what_a_search_of_documents_does_not_take_is_refused(
 ) -> None:
     """An unknown parameter, and a value that cannot be, are answered 400."""
     assert client.get(f"/fhir/{path}").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("asked", "fits"),
+    [
+        ("2026-11-24", lambda day: day == "2026-11-24"),
+        ("eq2026-11", lambda day: day[:7] == "2026-11"),
+        ("ne2026-11-24", lambda day: day != "2026-11-24"),
+        ("ne2026-11-23,ne2026-11-24", lambda _: True),
+        ("2026-11-23,2026-11-28", lambda day: day in ("2026-11-23", "2026-11-28")),
+        ("gt2026-11-24", lambda day: day > "2026-11-24"),
+        ("ge2026-11-24", lambda day: day >= "2026-11-24"),
+        ("lt2026-11-24", lambda day: day < "2026-11-24"),
+        ("le2026-11-24", lambda day: day <= "2026-11-24"),
+        ("sa2026-11-24", lambda day: day > "2026-11-24"),
+        ("eb2026-11-24", lambda day: day < "2026-11-24"),
+        # A day lies on both sides of its noon.
+        ("gt2026-11-24T12:00:00", lambda day: day >= "2026-11-24"),
+        ("lt2026-11-24T12:00:00", lambda day: day <= "2026-11-24"),
+        ("sa2026-11-24T12:00:00", lambda day: day > "2026-11-24"),
+        ("2026-11-24T12:00:00", lambda _: False),
+        ("ne2026-11-24T12:00:00", lambda _: True),
+    ],
+)
+def test_documents_are_searched_by_their_day(
+    client: FlaskClient, asked: str, fits: Callable[[str], bool]
+) -> None:
+    """A document's date is a whole day, and each prefix of R4 but `ap` compares it."""
+    dates = {
+        each["resource"]["id"]: each["resource"]["date"]
+        for each in client.get("/fhir/StructureDefinition?_count=1000").json["entry"]
+    }
+    found: Any = client.get(
+        "/fhir/StructureDefinition", query_string={"date": asked, "_count": "1000"}
+    ).json
+
+    assert {each["resource"]["id"] for each in found.get("entry", ())} == {
+        identifier for identifier, date in dates.items() if fits(date)
+    }
+    assert len(set(dates.values())) > 1
+
+
+def test_an_approximate_date_is_refused_with_the_prefixes(client: FlaskClient) -> None:
+    """R4 leaves `ap` open; the refusal names each prefix that there is."""
+    response = client.get("/fhir/CodeSystem?date=ap2026-11-24")
+
+    assert refused(response) == (400, "value")
+    assert "eq, ne, gt, lt, ge, le, sa, eb, or none" in response.text
 
 
 def test_every_document_is_on_one_page(client: FlaskClient) -> None:
