@@ -25,7 +25,10 @@ from fhir_gateway.fhir.operation_parameters import (
     OperationParameter,
 )
 from fhir_gateway.fhir.outcome import Issue, Severity
-from fhir_gateway.fhir.search_parameters import DateBounds, DateParameter
+from fhir_gateway.fhir.search_date import (
+    DateBounds,
+    DateParameter,
+)
 from fhir_gateway.fhir.vocabulary import SNOMED_CT, SNOMED_CT_SWEDEN
 from fhir_gateway.model.error_code import ErrorCode
 

@@ -15,11 +15,13 @@ from typing import Any, ClassVar, Generic, TypeVar
 from marshmallow import ValidationError
 
 from fhir_gateway.fhir.reference import Reference
-from fhir_gateway.fhir.search_parameters import (
+from fhir_gateway.fhir.search_date import (
     ComparedPeriod,
+    PeriodParameter,
+)
+from fhir_gateway.fhir.search_parameters import (
     MissingParameter,
     Parameter,
-    PeriodParameter,
     ReferenceParameter,
     TokenParameter,
     UriParameter,

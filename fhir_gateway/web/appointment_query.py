@@ -21,11 +21,13 @@ from fhir_gateway.fhir.appointment_search import (
 )
 from fhir_gateway.fhir.include_graph import Include
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
-from fhir_gateway.fhir.search_parameters import (
+from fhir_gateway.fhir.search_date import (
     ANY_INSTANT,
-    Choice,
     DateBounds,
     DateParameter,
+)
+from fhir_gateway.fhir.search_parameters import (
+    Choice,
     MissingParameter,
     ReferenceParameter,
     Token,

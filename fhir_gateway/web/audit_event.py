@@ -15,7 +15,7 @@ from fhir_gateway.access.audit_events import AuditEvents
 from fhir_gateway.fhir.audit_event import audit_event_from_record
 from fhir_gateway.fhir.bundle import Entry, searchset
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
-from fhir_gateway.fhir.search_parameters import (
+from fhir_gateway.fhir.search_date import (
     ANY_INSTANT,
     DateBounds,
     DateParameter,

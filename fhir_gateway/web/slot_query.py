@@ -13,11 +13,13 @@ from fhir_gateway.fhir.include_graph import Include
 from fhir_gateway.fhir.near import NearParameter
 from fhir_gateway.fhir.reference import Reference
 from fhir_gateway.fhir.resource_table import Form
-from fhir_gateway.fhir.search_parameters import (
+from fhir_gateway.fhir.search_date import (
     ANY_INSTANT,
-    Choice,
     DateBounds,
     DateParameter,
+)
+from fhir_gateway.fhir.search_parameters import (
+    Choice,
     MissingParameter,
     Opaque,
     ReferenceParameter,

@@ -12,9 +12,11 @@ from fhir_gateway.fhir.capability_statement import (
     ResourceCapability,
     capability_statement,
 )
+from fhir_gateway.fhir.search_date import (
+    DateParameter,
+)
 from fhir_gateway.fhir.search_parameters import (
     Count,
-    DateParameter,
     IncludeParameter,
     TokenParameter,
 )

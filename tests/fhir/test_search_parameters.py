@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 
 from fhir_gateway.fhir.include_graph import Include
 from fhir_gateway.fhir.outcome import Problem, ProblemKind
+from fhir_gateway.fhir.search_date import (
+    DateBounds,
+    DateParameter,
+)
 from fhir_gateway.fhir.search_parameters import (
     Choice,
     Count,
-    DateBounds,
-    DateParameter,
     IncludeParameter,
     Opaque,
     ReferenceParameter,

@@ -847,8 +847,10 @@ def test_too_many_single_appointments_are_refused(client: FlaskClient) -> None:
         ("specialty", "no contract of the regions has it"),
         (
             "patient",
-            "use patient.identifier or patient:identifier, by POST; there are no"
-            " Patient resources here",
+            (
+                "use patient.identifier or patient:identifier, by POST; there are no"
+                " Patient resources here"
+            ),
         ),
     ],
 )
