@@ -34,6 +34,7 @@ from fhir_gateway.adapters.store_log import (
     StoreLog20,
 )
 from fhir_gateway.configured_files import (
+    read_aggregates,
     read_concept_maps,
     read_issuers,
     read_log_service,
@@ -203,6 +204,7 @@ def program(
     adapters: Mapping[SourceName, SchedulingAdapter] = {
         each.source.name: each.adapter for each in configured
     }
+    aggregates = read_aggregates(settings.sources)
     database = Database(settings.database_url)
     journal, seal = _open_or_create_journal(settings, database, make_journal)
     audit = AuditStore(database, seal)
@@ -248,11 +250,12 @@ def program(
     view = SlotView(sources.values(), meanings, store, held.changes, clock=clock)
     access = SourceAccess(
         sources,
-        adapters,
+        {**adapters, **{each.aggregate.name: each.adapter for each in aggregates}},
         lambda: view.snapshot.directory,
         Recheck(rechecks),
         lacks=view.lacks,
         losses=ResidentLossLog(sightings, clock=clock),
+        aggregates={each.aggregate.name: each.aggregate for each in aggregates},
     )
     read_back = ReadBack(access, journal, clock=clock)
     settlement = Settlement(access, journal, read_back, clock=clock)
@@ -366,3 +369,5 @@ def program(
         database.close()
         for adapter in adapters.values():
             adapter.close()
+        for aggregate in aggregates:
+            aggregate.adapter.close()

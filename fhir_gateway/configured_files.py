@@ -13,9 +13,11 @@ from fhir_gateway.access.issuers import (
     WrongIssuers,
     load_issuers,
 )
+from fhir_gateway.adapters.aggregates import ConfiguredAggregate
 from fhir_gateway.adapters.sources import (
     ConfiguredSource,
     WrongSources,
+    load_aggregates,
     load_sources,
     source_of_unit,
 )
@@ -42,6 +44,7 @@ from fhir_gateway.services.source.directory import TimeTypeMap
 
 __all__ = [
     "WrongFiles",
+    "read_aggregates",
     "read_concept_maps",
     "read_issuers",
     "read_log_service",
@@ -125,6 +128,20 @@ def read_sources(
             each.adapter.close()
         raise WrongFiles(faults)
     return configured, meanings
+
+
+def read_aggregates(path: Path) -> tuple[ConfiguredAggregate, ...]:
+    """
+    Return the aggregating services of a file of sources that was read before.
+
+    Raises:
+        WrongFiles: The file has changed since, and one cannot be used.
+    """
+    try:
+        return load_aggregates(path)
+    except WrongSources as error:
+        where = _absolute(path)
+        raise WrongFiles([f"{where}: {fault}" for fault in error.faults]) from error
 
 
 def read_concept_maps(

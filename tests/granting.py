@@ -106,3 +106,7 @@ class DemoResidents:
     def list_of(self, number: PersonalIdentityNumber, **options: Any) -> ResidentsTimes:
         """Return a resident's bookings."""
         return self._service.list_of(demo_grant(number), **options)
+
+    def list_for(self, grant: Grant) -> ResidentsTimes:
+        """Return the bookings that a grant reaches."""
+        return self._service.list_of(grant)

@@ -5,13 +5,19 @@ Built-in adapters and those of other packages are in the same group. Only the ad
 that the configuration names are loaded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Final
 
-from fhir_gateway.adapters.protocol import AdapterFactory
+from fhir_gateway.adapters.protocol import AdapterFactory, SchedulingAdapter
+from fhir_gateway.model.ids import SourceName
 
-__all__ = ["UnknownAdapter", "UnusableOptions", "adapter_factory"]
+__all__ = [
+    "UnknownAdapter",
+    "UnusableOptions",
+    "adapter_factory",
+    "adapter_or_faults",
+]
 
 _GROUP: Final = "fhir_gateway.adapters"
 
@@ -56,3 +62,27 @@ def adapter_factory(name: str) -> AdapterFactory:
             " its package anew"
         ) from error
     return factory
+
+
+def adapter_or_faults(
+    name: SourceName, adapter: str, options: Mapping[str, object]
+) -> tuple[SchedulingAdapter | None, list[str]]:
+    """
+    Return the adapter that settings name, or None, and the faults.
+
+    Args:
+        name: The source.
+        adapter: The name of its adapter.
+        options: The options of the adapter.
+    """
+    try:
+        factory = adapter_factory(adapter)
+        return factory(name, options), []
+    except UnknownAdapter as error:
+        return None, [f"adapter: {error}"]
+    except UnusableOptions as error:
+        return None, [f"options.{option}: {fault}" for option, fault in error.faults]
+    except Exception as error:  # noqa: BLE001 - a foreign adapter may raise anything
+        # The error's text is left out: it may quote an option that is a secret.
+        kind = type(error).__name__
+        return None, [f"adapter: {adapter} cannot be made of options ({kind})"]

@@ -11,7 +11,7 @@ from fhir_gateway.model.ids import CountyCode, HsaId, LogicalAddress
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import Mode
 
-__all__ = ["SourceSchema", "UnitSchema"]
+__all__ = ["AggregateSchema", "SourceSchema", "UnitSchema"]
 
 T = TypeVar("T")
 
@@ -140,6 +140,33 @@ class SourceSchema(Schema):
         strict=True, load_default=20_000, validate=validate.Range(1, 65_535)
     )
     county = _identifier(CountyCode, load_default=None)
+    phone = fields.String(load_default=None, validate=_SHOWN)
     time_types = fields.String(load_default=None)
     options = fields.Dict(keys=fields.String(), load_default=dict)
     units = fields.List(fields.Nested(UnitSchema), load_default=list)
+
+
+# Inera's, of the aggregating services on the national service platform.
+_NATIONAL_ADDRESS: Final = LogicalAddress("5565594230")
+
+
+class AggregateSchema(Schema):
+    """The settings of an aggregating service."""
+
+    error_messages = {  # noqa: RUF012 - marshmallow reads it and never changes it
+        "unknown": "is no setting of an aggregating service"
+    }
+
+    adapter = fields.String(load_default="scheduling_1_1")
+    title = fields.String(required=True, validate=_SHOWN)
+    logical_address = _identifier(LogicalAddress, load_default=_NATIONAL_ADDRESS)
+    sources = fields.List(
+        fields.String(validate=_NOT_EMPTY),
+        load_default=None,
+        validate=validate.Length(min=1),
+    )
+    read_timeout_s = _number(
+        load_default=8.0, validate=validate.Range(_LEAST_TIMEOUT_S, 60)
+    )
+    phone = fields.String(load_default=None, validate=_SHOWN)
+    options = fields.Dict(keys=fields.String(), load_default=dict)

@@ -13,12 +13,9 @@ from typing import Any, Final
 
 from marshmallow import ValidationError
 
+from fhir_gateway.adapters.aggregates import ConfiguredAggregate, read_aggregates
 from fhir_gateway.adapters.protocol import SchedulingAdapter
-from fhir_gateway.adapters.registry import (
-    UnknownAdapter,
-    UnusableOptions,
-    adapter_factory,
-)
+from fhir_gateway.adapters.registry import adapter_or_faults
 from fhir_gateway.adapters.schema_fault import sentences_from_messages
 from fhir_gateway.adapters.source_schema import SourceSchema
 from fhir_gateway.model.care_unit import CareUnit, Position
@@ -27,7 +24,13 @@ from fhir_gateway.model.regular_file import fault_of_file, is_absent
 from fhir_gateway.model.source import Budget, Source
 from fhir_gateway.model.toml_file import UnreadableToml, read_toml
 
-__all__ = ["ConfiguredSource", "WrongSources", "load_sources", "source_of_unit"]
+__all__ = [
+    "ConfiguredSource",
+    "WrongSources",
+    "load_aggregates",
+    "load_sources",
+    "source_of_unit",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +78,11 @@ def load_sources(path: Path) -> tuple[ConfiguredSource, ...]:
     """
     document = _document(path)
     tables = document.pop("sources", None)
-    faults = [f"{key}: is no setting; the only table is [sources]" for key in document]
+    services = document.pop("aggregates", {})
+    faults = [
+        f"{key}: is no setting; the tables are [sources.NAME] and [aggregates.NAME]"
+        for key in document
+    ]
     if not isinstance(tables, dict) or not tables:
         faults.append("sources: there is none; write a table [sources.NAME]")
         raise WrongSources(path, faults)
@@ -90,11 +97,30 @@ def load_sources(path: Path) -> tuple[ConfiguredSource, ...]:
             faults.extend(f"sources.{name}.{fault}" for fault in error.faults)
     faults.extend(_prefix_faults([each.source for each in configured]))
     faults.extend(_ownership_faults([each.source for each in configured]))
+    aggregates, more = read_aggregates(services, tables)
+    faults.extend(more)
+    for aggregate in aggregates:
+        aggregate.adapter.close()
     if faults:
         for each in configured:
             each.adapter.close()
         raise WrongSources(path, faults, _maps(tables.values(), path.parent))
     return tuple(configured)
+
+
+def load_aggregates(path: Path) -> tuple[ConfiguredAggregate, ...]:
+    """
+    Return the aggregating services of a file that `load_sources` accepts.
+
+    Raises:
+        WrongSources: The file has changed since, and one cannot be used.
+    """
+    document = _document(path)
+    services, sources = document.get("aggregates", {}), document.get("sources", {})
+    configured, faults = read_aggregates(services, sources)
+    if faults:
+        raise WrongSources(path, faults)
+    return configured
 
 
 def _maps(tables: Iterable[Any], folder: Path) -> list[Path]:
@@ -148,8 +174,10 @@ def _configure(name: str, table: Mapping[str, Any], folder: Path) -> ConfiguredS
             # A fault of one unit hides no fault of the others.
             data["units"] = readable
     faults.extend(_disagreements(data, folder))
-    adapter, more = _make_adapter(source_name, data)
-    faults.extend(more)
+    adapter = None
+    if "adapter" in data and "options" in data:
+        adapter, more = adapter_or_faults(source_name, data["adapter"], data["options"])
+        faults.extend(more)
     if faults or adapter is None:
         if adapter is not None:
             adapter.close()
@@ -184,6 +212,7 @@ def _configure(name: str, table: Mapping[str, Any], folder: Path) -> ConfiguredS
             live_calls=data["live_calls"],
             most_slots=data["most_slots"],
             county=data["county"],
+            phone=data["phone"],
         ),
         adapter=adapter,
         time_types=folder / data["time_types"] if data["time_types"] else None,
@@ -195,25 +224,6 @@ def _readable_units(units: object) -> list[Mapping[str, Any]]:
     if not isinstance(units, list):
         return []
     return [unit for unit in units if isinstance(unit, Mapping) and "hsa_id" in unit]
-
-
-def _make_adapter(
-    name: SourceName, data: Mapping[str, Any]
-) -> tuple[SchedulingAdapter | None, list[str]]:
-    """Return the adapter that the settings name, or None, and the faults."""
-    if "adapter" not in data or "options" not in data:
-        return None, []
-    try:
-        factory = adapter_factory(data["adapter"])
-        return factory(name, data["options"]), []
-    except UnknownAdapter as error:
-        return None, [f"adapter: {error}"]
-    except UnusableOptions as error:
-        return None, [f"options.{option}: {fault}" for option, fault in error.faults]
-    except Exception as error:  # noqa: BLE001 - a foreign adapter may raise anything
-        # The error's text is left out: it may quote an option that is a secret.
-        kind = type(error).__name__
-        return None, [f"adapter: {data['adapter']} cannot be made of options ({kind})"]
 
 
 def _disagreements(data: Mapping[str, Any], folder: Path) -> Iterator[str]:

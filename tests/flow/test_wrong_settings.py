@@ -509,8 +509,8 @@ def test_faults_of_both_files_are_lines_at_once(run: Run, tmp_path: Path) -> Non
     assert (lines_of(result), result.exit_code) == (
         [
             (
-                f"{tmp_path}/sources.toml: colour: is no setting; the only table is"
-                " [sources]"
+                f"{tmp_path}/sources.toml: colour: is no setting; the tables are"
+                " [sources.NAME] and [aggregates.NAME]"
             ),
             (
                 f"{tmp_path}/sources.toml: sources: there is none; write a table"
@@ -800,7 +800,7 @@ FILES: Final[list[tuple[str | bytes, list[str]]]] = [
     ("[sources]\nnorr = 3", ["sources.norr: is no table"]),
     (
         SOURCE + "[source]\n",
-        ["source: is no setting; the only table is [sources]"],
+        ["source: is no setting; the tables are [sources.NAME] and [aggregates.NAME]"],
     ),
     (
         SOURCE.replace("sources.norr", 'sources."a\\nb"'),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -24,10 +25,11 @@ from granting import DemoBooking, DemoResidents, demo_grant
 from fhir_gateway.adapters.protocol import SchedulingAdapter
 from fhir_gateway.bootstrap import Program, program
 from fhir_gateway.fhir.vocabulary import Vocabulary
+from fhir_gateway.model.found_booking import FoundBooking
 from fhir_gateway.model.ids import HsaId, SourceName
 from fhir_gateway.model.interaction import Actor
 from fhir_gateway.model.scheduling import GetAvailableTimeslots
-from fhir_gateway.model.source import Source
+from fhir_gateway.model.source import Aggregate, Source
 from fhir_gateway.model.timekeeping import civil_date, now
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
 from fhir_gateway.sandbox.server import SandboxServer
@@ -93,6 +95,8 @@ class Desk:
         directory: Callable[[], Directory],
         journal: Journal,
         clock: MovableClock,
+        *,
+        aggregates: Mapping[SourceName, Aggregate] = MappingProxyType({}),
     ) -> None:
         self.journal = journal
         self.clock = clock
@@ -107,6 +111,7 @@ class Desk:
             Recheck(self.rechecks),
             lacks=lambda token: token.text in self.unlisted,
             losses=ResidentLossLog(self.sightings, clock=clock),
+            aggregates=aggregates,
         )
         self.read_back = ReadBack(self.access, journal, clock=clock)
         self.settlement = Settlement(self.access, journal, self.read_back, clock=clock)
@@ -122,9 +127,15 @@ class Desk:
             clock=clock,
         )
         self.booking = DemoBooking(service)
+        self.found: list[tuple[FoundBooking, ...]] = []
         self.residents = DemoResidents(
             ResidentBookings(
-                self.access, journal, service.current, self.settlement, clock=clock
+                self.access,
+                journal,
+                service.current,
+                self.settlement,
+                count_found=self.found.append,
+                clock=clock,
             )
         )
         self.reconciliation = Reconciliation(self.settlement, journal)
@@ -239,6 +250,7 @@ def _make_wireless(own_journal: Journal) -> MakeWireless:
         *adapters: AnsweringAdapter,
         sources: tuple[Source, ...] = (),
         catalogues: tuple[SourceCatalogue, ...] = (),
+        aggregates: tuple[Aggregate, ...] = (),
     ) -> Wireless:
         known = adapters or (AnsweringAdapter(),)
         by_name = {each.name: each for each in sources or (source(),)}
@@ -249,6 +261,7 @@ def _make_wireless(own_journal: Journal) -> MakeWireless:
             lambda: Directory.of(by_name.values(), listed, {}),
             own_journal,
             MovableClock(now()),
+            aggregates={each.name: each for each in aggregates},
         )
         return Wireless(desk, known[0], by_name, listed)
 
