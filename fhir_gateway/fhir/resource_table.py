@@ -153,6 +153,9 @@ class ResourceTable(Generic[W, T]):
         render: Returns the resource of a row.
         spelling: Returns the one spelling of ids that count as equal.
         refused: Why a parameter of R4 is not supported, by its name.
+        is_only_included: Searches include its rows, and neither find them nor look at
+            them: its candidates are the rows that refer to others, of which the
+            criteria name each.
     """
 
     type: str
@@ -165,6 +168,7 @@ class ResourceTable(Generic[W, T]):
     sorts: Mapping[str, Callable[[W, T], str]] = field(default_factory=dict)
     spelling: Callable[[str], str] = str
     refused: Mapping[str, str] = field(default_factory=dict)
+    is_only_included: bool = False
 
     @property
     def by_id(self) -> IdElement[W, T]:
@@ -334,7 +338,8 @@ class ResourceTables:
             _, source, reference, rest = name.split(":", 3)
         except ValueError:
             return None
-        if hops == 0 or source not in self.by_type:
+        table = self.by_type.get(source)
+        if hops == 0 or table is None or table.is_only_included:
             return None
         element = self.element(source, reference)
         if not isinstance(element, ReferenceElement) or type_ not in element.targets:

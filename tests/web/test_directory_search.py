@@ -10,13 +10,14 @@ from typing import Any, Final
 
 import pytest
 from assertions import assert_searchset, outcome_entries
+from builders import block, schedule, timeslot
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir_gateway.model.folded_text import folded
 from fhir_gateway.model.ids import SourceName
-from fhir_gateway.model.timekeeping import now
+from fhir_gateway.model.timekeeping import instant_text, now
 from fhir_gateway.web.directory.routes import directory_schemas
 
 from .running import BASE_URL, OtherPrograms, Sandbox, fill
@@ -465,6 +466,10 @@ def test_pages_hold_everything_once(client: FlaskClient, kind: str, sort: str) -
              "_include=Schedule:actor&_include:recurse=Location:organization",
              {"Location", "HealthcareService", "Practitioner", "PractitionerRole",
               "Organization"}),
+            ("Schedule", "_revinclude=Slot:schedule", {"Slot"}),
+            ("Location",
+             "_revinclude=Schedule:actor&_revinclude:iterate=Slot:schedule",
+             {"Schedule", "Slot"}),
             ("Practitioner", "_revinclude=PractitionerRole:practitioner",
              {"PractitionerRole"}),
             ("PractitionerRole", ("_include=PractitionerRole:service"
@@ -482,6 +487,50 @@ def test_includes_lead_both_ways(
     urls = [entry["fullUrl"] for entry in bundle["entry"]]
     assert {each["resourceType"] for each in found(bundle, "include")} == included
     assert len(set(urls)) == len(urls)
+
+
+def test_the_slots_of_schedules_are_those_of_a_search_for_slots(
+    client: FlaskClient,
+) -> None:
+    """Included slots are the same resources, as many as a search for slots finds."""
+    of_unit = f"actor=Location/{_UNIT}&_count=1000&_revinclude=Slot:schedule"
+    bundle = search(client, "Schedule", of_unit)
+    slots = search(client, "Slot", f"schedule.actor:Location={_UNIT}&_count=1000")
+
+    assert found(bundle, "include") == found(slots)
+    assert len(found(slots)) == slots["total"]
+    assert outcome_entries(bundle) == []
+    assert bundle["total"] == len(found(bundle))
+
+
+def test_more_slots_than_one_answer_includes_are_cut(
+    other_programs: OtherPrograms,
+) -> None:
+    """The earliest 5,000 slots are included, and an outcome says that more exist."""
+    of = schedule(_UNIT, "TT-COVID", "Covid-vaccination")
+    minutes = range(1, 5_003)
+    with other_programs.start() as made:
+        fill(made)
+        times = [timeslot(each / 60, of=of, after=now()) for each in minutes]
+        made.store.put_block(block(times, answered_at=now()))
+        made.view.catch_up()
+        client = made.app.test_client()
+        bundle = search(client, "Schedule", f"_id={of.token}&_revinclude=Slot:schedule")
+
+    assert ids(found(bundle)) == {of.token}
+    assert [each["start"] for each in found(bundle, "include")] == [
+        instant_text(each.start) for each in times[:5000]
+    ]
+    (outcome,) = outcome_entries(bundle)
+    assert outcome["diagnostics"].startswith("An answer includes at most 5000")
+
+
+@pytest.mark.parametrize(
+    "query", ["_has:Slot:schedule:schedule=x", "_has:Slot:schedule:_id=x"]
+)
+def test_slots_are_included_and_not_looked_at(client: FlaskClient, query: str) -> None:
+    """A reverse chain from slots is refused: search Slot."""
+    assert client.get(f"/fhir/Schedule?{query}").status_code == 400
 
 
 def test_a_cursor_of_another_order_is_refused(client: FlaskClient) -> None:
@@ -534,6 +583,7 @@ def test_a_chain_through_what_is_missing_says_so(
         *(("Schedule", ""), ("Practitioner", ""), ("PractitionerRole", "")),
         ("Location", "_has:Schedule:actor:active=true"),
         ("Location", "_revinclude=Schedule:actor"),
+        ("Schedule", "_revinclude=Slot:schedule"),
     ],
 )
 def test_schedules_of_a_source_that_fails_now_may_not_be_all(

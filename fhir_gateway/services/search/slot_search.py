@@ -144,6 +144,32 @@ class SlotSearch:
                 outcomes=(*availability.outcomes, *live.outcomes, *live.lacks),
                 until=-np.inf,
             )
+        return self._found(snapshot, selection, criteria, moment, availability)
+
+    def stored(self, criteria: SlotCriteria) -> SlotPage:
+        """
+        Return the stored free times that fit: those of no live source.
+
+        `everything` says what is missing.
+        """
+        moment = self._clock()
+        snapshot = self._view.snapshot
+        # Not cached: the selector may name thousands of schedules.
+        selection = select(snapshot, criteria.narrowed_selector)
+        availability = Availability(
+            version=snapshot.version, outcomes=(), until=-np.inf
+        )
+        return self._found(snapshot, selection, criteria, moment, availability)
+
+    def _found(
+        self,
+        snapshot: Snapshot,
+        selection: Selection,
+        criteria: SlotCriteria,
+        moment: datetime,
+        availability: Availability,
+    ) -> SlotPage:
+        """Return the page of a selection."""
         parts = _parts(snapshot, selection, criteria, moment)
         if criteria.first_per_unit:
             links = self._first_times if selection.by_time_type else None

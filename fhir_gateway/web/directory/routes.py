@@ -38,7 +38,11 @@ def directory_schemas(
         terminology: Knows the codes of time types; without it, none is below another.
     """
     tables = directory_tables(terminology)
-    return {type_: table_schema(tables, type_) for type_ in tables.by_type}
+    return {
+        type_: table_schema(tables, type_)
+        for type_, table in tables.by_type.items()
+        if not table.is_only_included
+    }
 
 
 def directory_routes(

@@ -77,6 +77,8 @@ def missing_of(
         criteria: What narrows the search; none for all resources of the type.
     """
     search, snapshot = world.search, world.snapshot
+    if type_ == "Slot":
+        return search.everything().outcomes
     selector = _selector(world, type_, criteria)
     selection = search.select(snapshot, selector)
     if type_ == "HealthcareService":

@@ -5,6 +5,7 @@ The tables of the directory, which refer to each other.
 from fhir_gateway.fhir.resource_table import ResourceTables
 from fhir_gateway.fhir.terminology import Terminology
 from fhir_gateway.web.directory.services import healthcare_service_table, schedule_table
+from fhir_gateway.web.directory.slots import SLOT
 from fhir_gateway.web.directory.staff import PRACTITIONER, PRACTITIONER_ROLE
 from fhir_gateway.web.directory.units import LOCATION, ORGANIZATION
 
@@ -21,6 +22,6 @@ def directory_tables(terminology: Terminology | None = None) -> ResourceTables:
     return ResourceTables(
         (
             *(healthcare_service_table(terminology), schedule_table(terminology)),
-            *(LOCATION, ORGANIZATION, PRACTITIONER, PRACTITIONER_ROLE),
+            *(SLOT, LOCATION, ORGANIZATION, PRACTITIONER, PRACTITIONER_ROLE),
         )
     )
