@@ -21,6 +21,8 @@ from fhir_gateway.model.booking import (
     BookingPermissions,
     KeptPart,
     ResultCode,
+    Silence,
+    SilenceCause,
     Wish,
     WriteResult,
 )
@@ -60,7 +62,7 @@ from fhir_gateway.model.timeslot import AvailableDate, FreeTimes, Timeslot, Time
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.envelope import write_fault, write_request, write_response
 from fhir_gateway.rivta.fault import Fault
-from fhir_gateway.rivta.processing_status import ProcessingStatusRecord
+from fhir_gateway.rivta.processing_status import ProcessingStatusRecord, SynchError
 from fhir_gateway.rivta.scheduling_1_1 import (
     cancel_booking,
     get_all_care_types,
@@ -809,6 +811,87 @@ def test_a_schedule_says_which_units_did_not_answer(
             KeptPart(
                 unit=LogicalAddress("SE2321000016-A04"), since=None, is_failed=True
             ),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        pytest.param(None, SilenceCause.UNKNOWN, id="no reason"),
+        pytest.param(
+            ("500", "VP004 [vp-1] Ingen route", None),
+            SilenceCause.NOT_SUPPORTED,
+            id="no route",
+        ),
+        pytest.param(
+            ("500", "VP007 [vp-1] Saknar behörighet", None),
+            SilenceCause.NOT_PERMITTED,
+            id="not authorised",
+        ),
+        pytest.param(
+            ("500", "VP009 [vp-1] Fel vid kontakt", "virtualization_platform"),
+            SilenceCause.UNREACHABLE,
+            id="not reached",
+        ),
+        pytest.param(
+            ("504", "Read timed out", "virtualization_platform"),
+            SilenceCause.TIMEOUT,
+            id="too slow",
+        ),
+        pytest.param(
+            ("500", "VP009 [vp-1] Read timed out", None),
+            SilenceCause.TIMEOUT,
+            id="too slow for the platform",
+        ),
+        pytest.param(
+            ("43000", "EI", "engagement_index"), SilenceCause.INDEX_FAILED, id="index"
+        ),
+        pytest.param(
+            ("43000", "Unknown error", "virtualization_platform"),
+            SilenceCause.UNKNOWN,
+            id="cut off",
+        ),
+    ],
+)
+def test_a_schedule_says_why_a_unit_did_not_answer(
+    adapter: Scheduling11,
+    answers: Answers,
+    error: tuple[str, str, str | None] | None,
+    cause: SilenceCause,
+) -> None:
+    """The cause is read from the platform's code, and the text is kept nowhere."""
+    answers(
+        get_subject_of_care_schedule.CONTRACT,
+        get_subject_of_care_schedule.Request(
+            healthcare_facility="5565594230", subject_of_care=NUMBER
+        ),
+        get_subject_of_care_schedule.Response(),
+        address="5565594230",
+        actor=AS_RESIDENT,
+        status=(
+            replace(
+                status(UNIT, "NoDataSynchFailed", "20260601070000"),
+                last_unsuccessful_synch_error=error
+                and SynchError(code=error[0], text=error[1], causing_agent=error[2]),
+            ),
+        ),
+    )
+
+    answer = adapter.get_subject_of_care_schedule(
+        GetSubjectOfCareSchedule(
+            address=LogicalAddress("5565594230"),
+            actor=AS_RESIDENT,
+            subject_of_care=TOLVAN,
+        ),
+        timeout=1,
+    )
+
+    assert answer.silences == (
+        Silence(
+            unit=LogicalAddress(UNIT),
+            cause=cause,
+            last_answered_at=datetime(2026, 6, 1, 5, tzinfo=UTC),
         ),
     )
 

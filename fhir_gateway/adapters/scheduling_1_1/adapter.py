@@ -20,6 +20,7 @@ from fhir_gateway.adapters.scheduling_1_1.booking_mapping import (
     check_booking_id,
     lost_starts,
     names_any,
+    silences,
     subject_of_care_info,
     unreached_units,
 )
@@ -392,6 +393,7 @@ class Scheduling11:
             kept=cached_parts(answer),
             unanswered=unreached_units(answer),
             answered=answered_units(answer),
+            silences=silences(answer),
         )
 
     def make_booking(self, request: MakeBooking, *, timeout: float) -> WriteResult:

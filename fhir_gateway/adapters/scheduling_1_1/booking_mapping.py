@@ -11,7 +11,14 @@ from datetime import datetime
 from typing import Final
 
 from fhir_gateway.adapters.scheduling_1_1.directory_mapping import unit_from_wire
-from fhir_gateway.model.booking import Booking, BookingPermissions, KeptPart, Wish
+from fhir_gateway.model.booking import (
+    Booking,
+    BookingPermissions,
+    KeptPart,
+    Silence,
+    SilenceCause,
+    Wish,
+)
 from fhir_gateway.model.ids import (
     BookingId,
     CareTypeId,
@@ -31,7 +38,8 @@ from fhir_gateway.model.timekeeping import (
 )
 from fhir_gateway.rivta.element import UNREADABLE
 from fhir_gateway.rivta.envelope import ContractAnswer
-from fhir_gateway.rivta.processing_status import StatusCode
+from fhir_gateway.rivta.fault import Fault
+from fhir_gateway.rivta.processing_status import StatusCode, SynchError
 from fhir_gateway.rivta.rejection import MalformedElement
 from fhir_gateway.rivta.scheduling_1_1.types import (
     SubjectOfCareType,
@@ -45,12 +53,18 @@ __all__ = [
     "check_booking_id",
     "lost_starts",
     "names_any",
+    "silences",
     "subject_of_care_info",
     "unreached_units",
 ]
 
 # Twelve characters: the engagement index permits more than the contract does.
 _TEMPORARY: Final = re.compile(r"[0-9]{8}[0-9A-Za-z]{4}")
+_PLATFORM_CAUSES: Final = {
+    "VP004": SilenceCause.NOT_SUPPORTED,
+    "VP007": SilenceCause.NOT_PERMITTED,
+}
+_GATEWAY_TIMEOUT: Final = "504"
 _HYPHEN: Final = re.compile(r"(?<=[0-9]{8})[-+ ](?=[0-9A-Za-z]{4}$)")
 
 
@@ -165,6 +179,41 @@ def unreached_units(answer: ContractAnswer) -> tuple[LogicalAddress, ...]:
         for record in answer.processing_status or ()
         if not record.is_from_source and not record.is_from_cache
     )
+
+
+def silences(answer: ContractAnswer) -> tuple[Silence, ...]:
+    """Return why an aggregating service has no data of each of the other units."""
+    return tuple(
+        Silence(
+            unit=LogicalAddress(record.logical_address),
+            cause=_cause_of(record.last_unsuccessful_synch_error),
+            last_answered_at=_synch_from_wire(record.last_successful_synch),
+        )
+        for record in answer.processing_status or ()
+        if not record.is_from_source and not record.is_from_cache
+    )
+
+
+def _cause_of(error: SynchError | None) -> SilenceCause:
+    """
+    Return why a unit did not answer.
+
+    The aggregating service (skltp/agp) puts the fault's text into `text`, with the
+    platform's code at its start, and 504 into `code` where the unit was too slow.
+    """
+    if error is None:
+        return SilenceCause.UNKNOWN
+    text = error.text or ""
+    platform_code = Fault(code=error.code or "", text=text).platform_code
+    if platform_code in _PLATFORM_CAUSES:
+        return _PLATFORM_CAUSES[platform_code]
+    if error.code == _GATEWAY_TIMEOUT or "timed out" in text.lower():
+        return SilenceCause.TIMEOUT
+    if platform_code is not None:
+        return SilenceCause.UNREACHABLE
+    if error.causing_agent == "engagement_index":
+        return SilenceCause.INDEX_FAILED
+    return SilenceCause.UNKNOWN
 
 
 def answered_units(answer: ContractAnswer) -> frozenset[LogicalAddress] | None:

@@ -88,6 +88,16 @@ class ListOutcomes:
             asked[name] = request.asked
             lacks.setdefault(name, Counter()).update(_lacks_of(answer))
             yield from self._of_parts(request, answer)
+            if request.way is Way.AGGREGATED and answer.answered is None:
+                yield SourceOutcome(
+                    source=name,
+                    problem=SourceProblem.INCOMPLETE,
+                    detail=(
+                        f"{request.asked.title} did not say which units have answered"
+                        " it; bookings may be missing:"
+                        f" {_whom_to_call(request.asked, None)}."
+                    ),
+                )
         for name, who in asked.items():
             lacks[name].update(
                 {
@@ -120,8 +130,10 @@ class ListOutcomes:
 
     def _is_aggregated(self, source: Source) -> bool:
         return any(
-            request.way is Way.AGGREGATED and source.name in request.sources
-            for request in self._heard.answers
+            request.way is Way.AGGREGATED
+            and source.name in request.sources
+            and answer.answered is not None
+            for request, answer in self._heard.answers.items()
         )
 
     def _of_silent(self, request: ListRequest, what: str) -> Iterator[SourceOutcome]:

@@ -4,12 +4,12 @@ A resident's booked times at all sources, within one deadline.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from time import monotonic
 from typing import Final
 
-from fhir_gateway.model.booking import BookedTimes, KeptPart, ManagedBooking
+from fhir_gateway.model.booking import BookedTimes, ManagedBooking
 from fhir_gateway.model.found_booking import FoundBooking
 from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.ids import HsaId, SourceName
@@ -213,13 +213,20 @@ class ResidentBookings:
         answer = self._access.booked_times(request.asked, request.address, grant.asker)
         if request.unit is not None:
             answer = answer.with_silence_of(request.address)
-        return replace(answer, kept=tuple(map(self._without_future_age, answer.kept)))
-
-    def _without_future_age(self, part: KeptPart) -> KeptPart:
-        """Return a cached part, without its age if that is in the future."""
-        if part.since is not None and part.since > self._clock():
-            return replace(part, since=None)
-        return part
+        moment = self._clock()
+        return replace(
+            answer,
+            kept=tuple(
+                replace(each, since=_not_after(moment, each.since))
+                for each in answer.kept
+            ),
+            silences=tuple(
+                replace(
+                    each, last_answered_at=_not_after(moment, each.last_answered_at)
+                )
+                for each in answer.silences
+            ),
+        )
 
     def _read_unlisted(
         self,
@@ -298,6 +305,11 @@ class ResidentBookings:
         if listed.part is None:
             return managed
         return replace(managed, confirmed_at=listed.part.since)
+
+
+def _not_after(moment: datetime, stated: datetime | None) -> datetime | None:
+    """Return a time that another system states, unless it is in the future."""
+    return None if stated is None or stated > moment else stated
 
 
 def _units(records: Iterable[BookingRecord]) -> list[tuple[SourceName, HsaId]]:

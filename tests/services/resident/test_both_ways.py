@@ -61,7 +61,7 @@ class AggregatingAdapter(AnsweringAdapter):
     """An aggregating service with a book of its own, and its report of the units."""
 
     name: SourceName = NATIONAL
-    answered: frozenset[LogicalAddress] = frozenset()
+    answered: frozenset[LogicalAddress] | None = frozenset()
     kept: tuple[KeptPart, ...] = ()
     silences: tuple[Silence, ...] = ()
 
@@ -320,6 +320,24 @@ def test_a_silent_service_is_named_with_whom_to_call(country: Country) -> None:
     assert [each.problem for each in times.outcomes[1:]] == [
         SourceProblem.NOT_ASKED
     ] * 2
+
+
+def test_a_service_without_a_report_may_lack_anything(country: Country) -> None:
+    """Without ProcessingStatus nobody knows which units have answered: it is said."""
+    country.national.answered = None
+
+    times = country.list_of()
+
+    assert [(each.problem, each.detail) for each in times.outcomes[:1]] == [
+        (
+            SourceProblem.INCOMPLETE,
+            (
+                "Plattformen did not say which units have answered it; bookings may be"
+                " missing: call Plattformen, 1177."
+            ),
+        )
+    ]
+    assert len(times.outcomes) == 3
 
 
 def test_a_cached_part_never_wins_over_the_unit_itself(country: Country) -> None:
