@@ -29,6 +29,6 @@ def own_endpoint(base_url: str) -> dict[str, Any]:
         "connectionType": {"system": _CONNECTION_TYPE, "code": "hl7-fhir-rest"},
         "name": "Free times and bookings of the Swedish regions",
         "payloadType": [{"coding": [{"system": _PAYLOAD_TYPE, "code": "any"}]}],
-        "payloadMimeType": ["application/fhir+json"],
+        "payloadMimeType": ["application/fhir+json", "application/fhir+xml"],
         "address": base_url,
     }

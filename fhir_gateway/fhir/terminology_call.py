@@ -35,6 +35,8 @@ _CODING: Final = frozenset({"Coding"})
 _CONCEPT: Final = frozenset({"CodeableConcept"})
 _FLAG: Final = frozenset({"boolean", "string"})
 _MOST_CODES: Final = 50
+# R4: an integer has 32 bits.
+_MOST_NUMBER: Final = 2**31 - 1
 
 
 def _of(types: frozenset[str], *names: str) -> tuple[OperationParameter, ...]:
@@ -204,7 +206,7 @@ def _from_coding(coding: dict[str, str], given_system: str | None) -> Coded:
 def _number(arguments: Arguments, name: str) -> int | None:
     for given in arguments.all(name):
         text = str(given.value)
-        if text.isascii() and text.isdecimal() and len(text) < len("1000000000"):
-            return int(text)
+        if text.isascii() and text.isdecimal():
+            return min(int(text), _MOST_NUMBER)
         arguments.fault("value", f"{given.name} must be a number, 0 or more.", given)
     return None

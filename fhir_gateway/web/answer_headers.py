@@ -108,7 +108,7 @@ class AnswerHeaders:
             or self._allowed(environ) is None
         ):
             return None
-        return Response(
+        answer = Response(
             status=204,
             headers=[
                 ("Access-Control-Allow-Methods", _METHODS),
@@ -120,6 +120,9 @@ class AnswerHeaders:
                 ),
             ],
         )
+        # It has no body.
+        del answer.headers["Content-Type"]
+        return answer
 
     def added_by(
         self, environ: WSGIEnvironment, start_response: StartResponse

@@ -71,13 +71,10 @@ def add_developer_pages(
 
     def index() -> Response:
         if request.accept_mimetypes.best_match(_FORMS) != _PAGE:
-            answer = Response(in_json.content, content_type=in_json.content_type)
-        else:
-            answer = _page(
-                "index.html", places=places, description=DESCRIPTION, version=VERSION
-            )
-        answer.headers["Vary"] = "Accept"
-        return answer
+            return Response(in_json.content, content_type=in_json.content_type)
+        return _page(
+            "index.html", places=places, description=DESCRIPTION, version=VERSION
+        )
 
     def asset(name: str) -> Response:
         found = assets.get(name)

@@ -311,7 +311,14 @@ def parameters_of_request(*, is_personal: bool) -> list[tuple[str, str]]:
         check_accept_header()
     if not is_text:
         raise Problem(
-            [Issue(code="structure", diagnostics="A parameter is not UTF-8 text.")],
+            [
+                Issue(
+                    code="structure",
+                    diagnostics=(
+                        "A parameter is not UTF-8 text, or has the character NUL (%00)."
+                    ),
+                )
+            ],
             kind=ProblemKind.MALFORMED,
         )
     return given

@@ -16,6 +16,8 @@ def options() -> Response | None:
     if request.method != "OPTIONS" or request.url_rule is None:
         return None
     response: Response = current_app.make_default_options_response()
+    # It has no body.
+    del response.headers["Content-Type"]
     if "PATCH" in response.allow:
         response.headers["Accept-Patch"] = ", ".join(PATCH_TYPES)
     return response

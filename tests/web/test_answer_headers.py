@@ -57,6 +57,23 @@ def test_every_answer_has_them(
     assert cors(response) == {}
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/health", "/fhir/metadata", "/fhir/Slot?_count=0", "/fhir/Slot/none"),
+        *("/fhir/ValueSet/error-code/$expand", "/fhir/$bulk-publish"),
+        *("/fhir/$bulk-publish/OperationOutcome.norr.ndjson", "/fhir/package.tgz"),
+    ],
+)
+def test_a_field_that_an_answer_varies_with_is_named_once(
+    client: FlaskClient, path: str
+) -> None:
+    """Vary has each name once."""
+    (vary,) = client.get(path).headers.getlist("Vary")
+
+    assert vary == "Accept, Accept-Encoding, Accept-Language"
+
+
 @pytest.fixture(name="page", scope="module")
 def _page(other_programs: OtherPrograms) -> Iterator[FlaskClient]:
     """Give a client of a gateway behind TLS that one page may call."""
@@ -128,6 +145,7 @@ def test_a_preflight_is_answered_before_anything_else(
     )
 
     assert (response.status_code, response.data) == (204, b"")
+    assert "Content-Type" not in response.headers
     assert cors(response) == {
         "Allow-Origin": APP,
         "Allow-Methods": "GET, HEAD, POST, PUT, PATCH",

@@ -231,7 +231,7 @@ def test_a_file_is_compressed_for_those_who_take_it(feed: FlaskClient) -> None:
     assert "Content-Encoding" not in plain.headers
     assert gzip.decompress(packed.data) == plain.data
     assert packed.headers["ETag"] == plain.headers["ETag"]
-    assert packed.headers["Vary"] == "Accept-Encoding"
+    assert "Accept-Encoding" in packed.headers["Vary"]
 
 
 def test_nothing_new_is_304(feed: FlaskClient) -> None:

@@ -91,11 +91,16 @@ def test_a_map_of_a_source_is_read(client: FlaskClient) -> None:
 
 
 def test_the_endpoint_has_the_address_of_clients(client: FlaskClient) -> None:
-    """The one Endpoint is this server; no region's address is shown."""
+    """The one Endpoint is this server, with its formats; no region's is shown."""
     endpoint = client.get("/fhir/Endpoint/fhir").json
+    statement = client.get("/fhir/metadata").json
 
     assert endpoint is not None
+    assert statement is not None
     assert endpoint["address"] == BASE_URL
+    assert endpoint["payloadMimeType"] == [
+        each for each in statement["format"] if "/" in each
+    ]
 
 
 @pytest.mark.parametrize("kind", ["StructureDefinition", "ConceptMap", "Endpoint"])

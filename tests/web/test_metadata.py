@@ -4,6 +4,8 @@ Capabilities: what the server says that it can do is what it can do.
 https://hl7.org/fhir/R4/http.html#capabilities
 """
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,6 +59,30 @@ def test_the_statement_says_what_it_is_of(statement: dict[str, Any]) -> None:
         "application/fhir+json",
         "application/fhir+xml",
     ]
+
+
+def is_part(example: Any, whole: Any) -> bool:
+    """Return whether an example has nothing that the whole lacks."""
+    if isinstance(example, dict):
+        return all(
+            name in whole and is_part(value, whole[name])
+            for name, value in example.items()
+        )
+    if isinstance(example, list):
+        return all(any(is_part(each, item) for item in whole) for each in example)
+    return bool(example == whole)
+
+
+def test_the_example_of_the_page_is_true(statement: dict[str, Any]) -> None:
+    """What the documentation shows of the statement stands in it."""
+    page = Path(__file__).parents[2] / "docs/interactions/metadata.md"
+    text = page.read_text(encoding="utf-8").partition("## Example")[2]
+    example = json.loads(text.partition("```json\n")[2].partition("```")[0])
+    # Of an installation.
+    del example["date"], example["implementation"]["url"]
+
+    assert example["rest"][0]["resource"]
+    assert is_part(example, statement)
 
 
 def test_every_type_is_declared(statement: dict[str, Any]) -> None:

@@ -39,6 +39,8 @@ def test_a_url_says_what_it_allows(
     assert (response.status_code, response.data) == (200, b"")
     assert set(response.headers["Allow"].split(", ")) == allowed
     assert response.headers.get("Accept-Patch") == patches
+    assert "Content-Type" not in response.headers
+    assert "Content-Type" not in response.headers
 
 
 def test_patches_are_those_of_the_statement(client: FlaskClient) -> None:

@@ -435,7 +435,12 @@ def test_a_cursor_that_is_not_ours_is_refused(client: FlaskClient, cursor: str) 
 
     if cursor == "%00":
         assert_outcome(
-            response, 400, issue("structure", "A parameter is not UTF-8 text.")
+            response,
+            400,
+            issue(
+                "structure",
+                "A parameter is not UTF-8 text, or has the character NUL (%00).",
+            ),
         )
     else:
         assert_outcome(

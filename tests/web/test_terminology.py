@@ -234,6 +234,16 @@ def test_an_expansion_is_filtered_and_paged(client: FlaskClient) -> None:
     )
 
 
+def test_a_page_of_an_expansion_may_be_larger_than_any(client: FlaskClient) -> None:
+    """A huge count is a count, and an offset beyond the end leaves nothing."""
+    huge = "1" + "0" * 30
+    whole: Any = called(client, "ValueSet/error-code/$expand", count=huge).json
+    none: Any = called(client, "ValueSet/error-code/$expand", offset=huge).json
+
+    assert len(whole["expansion"]["contains"]) == whole["expansion"]["total"]
+    assert "contains" not in none["expansion"]
+
+
 def test_the_groups_of_error_codes_are_no_choice(client: FlaskClient) -> None:
     """The expansion of error codes leaves out the groups."""
     url = f"{_BASE}/ValueSet/error-code"
@@ -541,6 +551,7 @@ def test_unrelated_codes_are_not_told_apart(client: FlaskClient) -> None:
         ("ConceptMap/time-types-norr/$translate", {"url": _MAP, "code": "x"}),
         ("ValueSet/$expand", {}),
         ("ValueSet/$expand", {"url": _STANDARD, "count": "-1"}),
+        ("ValueSet/$expand", {"url": _STANDARD, "count": "1e3"}),
         ("ValueSet/$expand", {"url": _STANDARD, "date": "2026-01-01"}),
         ("CodeSystem/$lookup", {"code": "x"}),
         ("CodeSystem/$validate-code", {"code": "x"}),

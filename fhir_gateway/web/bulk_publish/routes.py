@@ -105,7 +105,7 @@ class _Routes:
                 modified_at=publication.moment,
                 headers={"Content-Type": _NDJSON},
             )
-        headers = {"Content-Type": _NDJSON, "Vary": "Accept-Encoding"}
+        headers = {"Content-Type": _NDJSON}
         if request.accept_encodings["gzip"] <= 0:
             return self._answer(
                 found.text,

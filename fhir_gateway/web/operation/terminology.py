@@ -305,8 +305,6 @@ def _spoken(
             for concept in named
         }
     )
-    response = fhir_response(
+    return fhir_response(
         resource, headers={"Content-Language": ", ".join(spoken) or wanted}
     )
-    response.vary.add("Accept-Language")
-    return response
