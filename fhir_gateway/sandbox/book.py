@@ -3,6 +3,8 @@ The bookings of one region: each place of a time is sold once.
 
 One lock protects everything. The thread that holds it can take it again. A caller can
 therefore hold it over several calls: so a write and its row in the ledger are atomic.
+
+It has over 400 lines, since everything in it needs that lock.
 """
 
 import threading
@@ -32,6 +34,7 @@ class Refusal(Enum):
     NO_SUCH_TIME = "no-such-time"
     NO_SUCH_BOOKING = "no-such-booking"
     NO_SUCH_INVITATION = "no-such-invitation"
+    OTHER_TIME_TYPE = "other-time-type"
     NO_SUCH_PERSON = "no-such-person"
     NO_SUCH_PERFORMER = "no-such-performer"
     NO_SUCH_UNIT = "no-such-unit"
@@ -130,6 +133,16 @@ class Book:
         self._numbers = 0
         self._sold: Counter[TimeKey] = Counter()
         self._bookings: dict[BookingId, BookedTime] = {}
+        self._protected: set[tuple[str, str]] = set()
+
+    def protect(self, unit: SandboxUnit, time_type: LocalTimeType) -> None:
+        """From now on only an invitation shows and books a unit's time type."""
+        with self.lock:
+            self._protected.add((unit.hsa_id, time_type.id))
+
+    def is_protected(self, unit: SandboxUnit, time_type: LocalTimeType) -> bool:
+        """Return whether only an invitation shows and books a unit's time type."""
+        return (unit.hsa_id, time_type.id) in self._protected
 
     def free(
         self,
@@ -168,10 +181,10 @@ class Book:
 
         Raises:
             Refused: TAKEN when its last place is sold; NO_SUCH_TIME when no such time
-                is planned, or it has begun.
+                is planned, it has begun, or its time type is protected.
         """
         with self.lock:
-            time = self._sell(requested)
+            time = self._sell(requested, lambda each: not self._protects(each))
             return self._keep(
                 BookedTime(
                     booking_id=self._next_id(),
@@ -190,7 +203,8 @@ class Book:
 
         Raises:
             Refused: As for `make`; NO_SUCH_INVITATION when the resident has no such
-                open invitation, or it has been answered.
+                open invitation, or it has been answered; OTHER_TIME_TYPE when the time
+                has another time type than the invitation.
         """
         with self.lock:
             invitation = self._bookings.get(booking_id)
@@ -200,6 +214,9 @@ class Book:
                 or invitation.party.subject_of_care != party.subject_of_care
             ):
                 raise Refused(Refusal.NO_SUCH_INVITATION)
+            invited = invitation.time_type.key
+            if any(each.time_type.key != invited for each in self._planned(requested)):
+                raise Refused(Refusal.OTHER_TIME_TYPE)
             time = self._sell(requested)
             return self._keep(
                 replace(
@@ -242,7 +259,13 @@ class Book:
                 raise Refused(Refusal.NO_SUCH_BOOKING)
             if not booked.time_type.may_change:
                 raise Refused(Refusal.MAY_NOT_CHANGE)
-            time = self._sell(requested)
+            time = self._sell(
+                requested,
+                lambda each: (
+                    each.time_type.key == booked.time_type.key
+                    or not self._protects(each)
+                ),
+            )
             self._return(booked.time)
             del self._bookings[booking_id]
             return self._keep(
@@ -271,6 +294,19 @@ class Book:
             if not booked.time_type.may_change:
                 raise Refused(Refusal.MAY_NOT_CHANGE)
             self._return(booked.time)
+            return self._bookings.pop(booking_id)
+
+    def withdraw(self, booking_id: BookingId) -> BookedTime:
+        """
+        Take an open invitation back, as the unit does.
+
+        Raises:
+            Refused: NO_SUCH_INVITATION.
+        """
+        with self.lock:
+            invitation = self._bookings.get(booking_id)
+            if invitation is None or invitation.time is not None:
+                raise Refused(Refusal.NO_SUCH_INVITATION)
             return self._bookings.pop(booking_id)
 
     def get(self, booking_id: str | None) -> BookedTime:
@@ -354,7 +390,7 @@ class Book:
                 )
             )
 
-    def _sell(self, requested: RequestedTime) -> PlannedTime:
+    def _planned(self, requested: RequestedTime) -> list[PlannedTime]:
         instant = self._clock()
         day = date_from_contract(requested.start[:8])
         today = civil_date(instant)
@@ -363,11 +399,18 @@ class Book:
             and requested.start > civil_time_text(instant)
         ):
             raise Refused(Refusal.NO_SUCH_TIME)
-        named = [
+        return [
             time
             for time in self._agenda.times(requested.unit, day, day)
             if requested.names(time)
         ]
+
+    def _sell(
+        self,
+        requested: RequestedTime,
+        is_bookable: Callable[[PlannedTime], bool] = lambda _: True,
+    ) -> PlannedTime:
+        named = [each for each in self._planned(requested) if is_bookable(each)]
         if not named:
             raise Refused(Refusal.NO_SUCH_TIME)
         for time in named:
@@ -377,6 +420,9 @@ class Book:
                 self._sold[time.key] += 1
                 return time
         raise Refused(Refusal.TAKEN)
+
+    def _protects(self, time: PlannedTime) -> bool:
+        return self.is_protected(time.unit, time.time_type)
 
     def _return(self, time: PlannedTime) -> None:
         self._sold[time.key] -= 1

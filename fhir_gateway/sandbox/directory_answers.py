@@ -4,6 +4,8 @@ The answers about a unit's directory: its time types, its care types and its sta
 An unknown unit has none of them.
 """
 
+from collections.abc import Sequence
+
 from fhir_gateway.rivta.scheduling_1_1.get_all_care_types import (
     Request as CareTypesRequest,
 )
@@ -27,19 +29,19 @@ from fhir_gateway.rivta.scheduling_1_1.types import (
     PerformerInfoType,
     TimeTypeType,
 )
-from fhir_gateway.sandbox.catalogue import Calendar, SandboxUnit
+from fhir_gateway.sandbox.catalogue import Calendar, LocalTimeType, SandboxUnit
 
 __all__ = ["list_care_types", "list_performers", "list_time_types"]
 
 
 def list_time_types(
-    unit: SandboxUnit | None, request: TimeTypesRequest
+    offered: Sequence[LocalTimeType], request: TimeTypesRequest
 ) -> TimeTypesResponse:
-    """Return what a resident can book at a unit."""
+    """Return which of the offered time types of a unit a request asks for."""
     return TimeTypesResponse(
         list_of_time_types=tuple(
             TimeTypeType(time_type_name=each.name, time_type_id=each.id)
-            for each in (unit.time_types if unit else ())
+            for each in offered
             if not request.care_type_ids
             or (each.care_type and each.care_type.id in request.care_type_ids)
         )

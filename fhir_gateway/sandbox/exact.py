@@ -115,6 +115,7 @@ _SWEDISH: Final[Mapping[Refusal, str]] = {
     Refusal.NO_SUCH_TIME: "Tiden finns inte längre. Välj en annan tid.",
     Refusal.NO_SUCH_BOOKING: "Bokningen finns inte.",
     Refusal.NO_SUCH_INVITATION: "Kallelsen finns inte eller är redan besvarad.",
+    Refusal.OTHER_TIME_TYPE: "Kallelsen gäller en annan typ av tid.",
     Refusal.NO_SUCH_PERSON: "Personen finns inte i journalsystemet.",
     Refusal.NO_SUCH_PERFORMER: "Vårdgivaren finns inte på mottagningen.",
     Refusal.NO_SUCH_UNIT: "Tiden kan inte flyttas till den mottagningen.",
@@ -224,16 +225,21 @@ class ExactProducer:
         """
         Return the free times that a request asks for.
 
-        With a booking id, only times of the booking's own time type. An unknown booking
-        has none.
+        With a booking id, only times of the booking's own time type, also protected
+        ones. An unknown booking, and another resident's, has none.
         """
-        chosen = unit.time_types
-        if request.booking_id is not None:
+        if request.booking_id is None:
+            chosen = self._open_time_types(unit)
+        else:
             try:
                 booked = self._book.get(request.booking_id)
             except Refused:
                 return []
-            chosen = tuple(each for each in chosen if each.key == booked.time_type.key)
+            if booked.party.subject_of_care != request.subject_of_care:
+                return []
+            chosen = tuple(
+                each for each in unit.time_types if each.key == booked.time_type.key
+            )
         return self._free(unit, request, _filter(chosen, request))
 
     def _free(
@@ -255,11 +261,17 @@ class ExactProducer:
             or (time.calendar.performer and time.calendar.performer.hsa_id in requested)
         ]
 
+    def _open_time_types(self, unit: SandboxUnit) -> tuple[LocalTimeType, ...]:
+        return tuple(
+            each for each in unit.time_types if not self._book.is_protected(unit, each)
+        )
+
     # The reads
 
     def _time_types(self, request: TimeTypesRequest, _actor: Actor | None) -> Outcome:
         unit = self._region.unit(request.healthcare_facility)
-        return Outcome(response=list_time_types(unit, request))
+        offered = () if unit is None else self._open_time_types(unit)
+        return Outcome(response=list_time_types(offered, request))
 
     def _care_types(self, request: CareTypesRequest, _actor: Actor | None) -> Outcome:
         unit = self._region.unit(request.healthcare_facility)
@@ -272,6 +284,10 @@ class ExactProducer:
     def _facilities(self, request: FacilitiesRequest, _actor: Actor | None) -> Outcome:
         unit = self._region.unit(request.healthcare_facility)
         units = self.facilities(unit, request.booking_id) if unit else ()
+        if request.booking_id is not None and not self._is_of(
+            request.booking_id, request.subject_of_care
+        ):
+            units = ()
         return Outcome(
             response=FacilitiesResponse(
                 healthcare_facility_infos=tuple(
@@ -283,6 +299,14 @@ class ExactProducer:
                 )
             )
         )
+
+    def _is_of(self, booking_id: str, subject_of_care: str) -> bool:
+        """Return whether a booking is a resident's; true also where there is none."""
+        try:
+            booked = self._book.get(booking_id)
+        except Refused:
+            return True
+        return booked.party.subject_of_care == subject_of_care
 
     def facilities(
         self, unit: SandboxUnit, booking_id: str | None

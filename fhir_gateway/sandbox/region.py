@@ -30,10 +30,11 @@ from fhir_gateway.rivta.rejection import MalformedElement
 from fhir_gateway.rivta.scheduling_1_1.contracts import CONTRACTS
 from fhir_gateway.rivta.xml import UnreadableXml
 from fhir_gateway.sandbox.agenda import Agenda
-from fhir_gateway.sandbox.book import Book, Party
+from fhir_gateway.sandbox.book import Book, Party, Refused
 from fhir_gateway.sandbox.catalogue import SandboxRegion, SandboxUnit, Style
 from fhir_gateway.sandbox.exact import ExactProducer
 from fhir_gateway.sandbox.fault_rule import FaultKind, FaultRule, FaultRules
+from fhir_gateway.sandbox.invitation_order import InvitationOrder
 from fhir_gateway.sandbox.ledger import Ledger, LedgerTime, Write, booking_json
 from fhir_gateway.sandbox.producer import (
     Outcome,
@@ -161,6 +162,28 @@ class Region:
                 "writes": self._ledger.rows(),
                 "bookings": [booking_json(booked) for booked in self._book.all()],
             }
+
+    def invite(self, order: InvitationOrder) -> dict[str, Any] | None:
+        """Make an invitation; return it as in the ledger, None without a free time."""
+        with self._book.lock:
+            if order.protects:
+                self._book.protect(order.unit, order.time_type)
+            invited = self._book.invite(
+                order.unit,
+                order.time_type,
+                Party(subject_of_care=order.subject_of_care),
+                purpose=order.purpose,
+                in_days=order.in_days,
+            )
+        return None if invited is None else booking_json(invited)
+
+    def withdraw(self, booking_id: str) -> bool:
+        """Take an open invitation back; return whether there was one of that id."""
+        try:
+            self._book.withdraw(BookingId(booking_id))
+        except Refused:
+            return False
+        return True
 
     def wait(self, seconds: float) -> None:
         """Wait a number of seconds, less when the server stops."""

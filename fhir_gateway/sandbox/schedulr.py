@@ -35,6 +35,7 @@ _ENGLISH: Final[Mapping[Refusal, str]] = {
     Refusal.NO_SUCH_TIME: "Timeslot is not available",
     Refusal.NO_SUCH_BOOKING: "Booking not found",
     Refusal.NO_SUCH_INVITATION: "Booking not found",
+    Refusal.OTHER_TIME_TYPE: "Time type does not match the booking",
     Refusal.NO_SUCH_PERSON: "Subject of care not found",
     Refusal.NO_SUCH_PERFORMER: "Performer not found",
     Refusal.NO_SUCH_UNIT: "Healthcare facility not found",

@@ -8,6 +8,8 @@ The HTTP server of the sandbox: regions with ledgers and fault rules, and an iss
     POST   /faults/<region>    add a rule
     DELETE /faults/<region>    remove all rules
            …/log               the same of the log service
+    POST   /invitations/<region>       invite a resident, see `invitation_order.py`
+    DELETE /invitations/<region>/<id>  take an open invitation back
     *      /issuer/…           the issuer of tokens, see `issuer/app.py`
     POST   /mandates           the register of guardians and proxies
     GET    /                   the regions, their endpoints, the kinds of fault
@@ -35,6 +37,10 @@ from fhir_gateway.rivta.limit import ANSWER
 from fhir_gateway.sandbox.agenda import Agenda, density
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, SandboxRegion, regions
 from fhir_gateway.sandbox.fault_rule import BadRule, FaultKind, fault_rule_from_json
+from fhir_gateway.sandbox.invitation_order import (
+    BadOrder,
+    invitation_order_from_json,
+)
 from fhir_gateway.sandbox.issuer.app import METADATA_PATH, MOST_BYTES, PATH, issuer_app
 from fhir_gateway.sandbox.log_receiver import LogReceiver
 from fhir_gateway.sandbox.mandate_answers import MalformedQuestion, mandate_answer
@@ -219,6 +225,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._soap(producer)
             case ["faults", name] if producer := self._producer(name):
                 self._add_fault(producer)
+            case ["invitations", name] if region := self.server.regions.get(name):
+                self._invite(region)
             case ["mandates"]:
                 self._mandate()
             case _ if self._is_for_issuer():
@@ -241,6 +249,10 @@ class _Handler(BaseHTTPRequestHandler):
             case ["faults", name] if producer := self._producer(name):
                 producer.rules.clear()
                 self._faults(HTTPStatus.OK, producer)
+            case ["invitations", name, booking_id] if (
+                region := self.server.regions.get(name)
+            ) and region.withdraw(booking_id):
+                self._json(HTTPStatus.OK, {"withdrawn": booking_id})
             case _:
                 self._nothing_here()
 
@@ -285,6 +297,23 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             producer.rules.add(rule)
             self._faults(HTTPStatus.CREATED, producer)
+
+    def _invite(self, region: Region) -> None:
+        body = self._body()
+        if body is None:
+            return
+        try:
+            order = invitation_order_from_json(json.loads(body), region.catalogue)
+        except BadOrder as error:
+            self._json(HTTPStatus.BAD_REQUEST, {"error": str(error)})
+        except ValueError:
+            self._json(HTTPStatus.BAD_REQUEST, {"error": "not JSON"})
+        else:
+            invited = region.invite(order)
+            if invited is None:
+                self._json(HTTPStatus.CONFLICT, {"error": "no free time"})
+            else:
+                self._json(HTTPStatus.CREATED, invited)
 
     def _mandate(self) -> None:
         body = self._body(most_bytes=MOST_BYTES)
