@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 from typing import Any, Final
 
+from fhir_gateway.fhir.narrative import narrative_from_text
 from fhir_gateway.fhir.outcome import Issue, Severity, operation_outcome
 from fhir_gateway.fhir.service_type import service_type_from_time_type
 from fhir_gateway.fhir.slot import meta_of_source
@@ -16,8 +17,9 @@ from fhir_gateway.fhir.vocabulary import (
 )
 from fhir_gateway.model.booking import BookingStatus, ManagedBooking
 from fhir_gateway.model.error_code import ErrorCode
+from fhir_gateway.model.formatted_text import FormattedText
 from fhir_gateway.model.ids import SourceName
-from fhir_gateway.model.timekeeping import instant_text
+from fhir_gateway.model.timekeeping import instant_text, readable_time_text
 from fhir_gateway.model.timeslot import (
     NO_TIME_TYPE,
     Schedule,
@@ -68,7 +70,8 @@ def appointment_from_booking(
             to refer to.
 
     The region's own text, which a client must show, is in `patientInstruction` and in a
-    contained OperationOutcome.
+    contained OperationOutcome. A narrative stands in `text` where the unit gave its own
+    text a form.
     """
     schedule = booking.timeslot.schedule
     meta = meta_of_source(
@@ -85,6 +88,12 @@ def appointment_from_booking(
             "profile": meta["profile"],
         },
     }
+    if isinstance(booking.purpose, FormattedText):
+        narrative = narrative_from_text(
+            _essence(booking, time_type, unit_name), booking.message, booking.purpose
+        )
+        if narrative is not None:
+            appointment["text"] = narrative
     issues = booking_issues(booking)
     if issues:
         appointment["contained"] = [{**operation_outcome(issues), "id": MESSAGE_ID}]
@@ -117,6 +126,14 @@ def appointment_from_booking(
         booking, time_type, unit_name, is_offered=is_offered
     )
     return appointment
+
+
+def _essence(booking: ManagedBooking, time_type: TimeType, unit_name: str) -> str:
+    """Return what is booked, where and when: each narrative has it (R4, 2.4.0)."""
+    start, end = booking.timeslot.start, booking.timeslot.end
+    until = readable_time_text(end).removeprefix(readable_time_text(start)[:11])
+    when = f"{readable_time_text(start)} - {until}"
+    return f"{time_type.name}, {unit_name}, {when} ({booking.status.value})"
 
 
 def instruction(booking: ManagedBooking) -> str | None:

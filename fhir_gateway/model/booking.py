@@ -98,7 +98,8 @@ class Booking:
     Attributes:
         subject_of_care: None also where the source gives a temporary number: only the
             source knows its holder.
-        purpose: The unit's own description of it, as plain text.
+        purpose: The unit's own description of it, as plain text; a `FormattedText`
+            where the unit gave it a form.
         reason: What the resident wrote when booking.
         left_out: Why parts of the description are missing here, where the answer is
             about this booking alone; an answer with several bookings states it once for
@@ -198,7 +199,7 @@ class ManagedBooking:
         version: It grows by one at each change that a client can see.
         booking_id: The region's id, where it is known.
         message: The region's own text in its answer to a write; a client must show it.
-        purpose: The unit's own description of the booking.
+        purpose: The unit's own description of the booking, as in `Booking`.
         reason: What the resident wrote.
         confirmed_at: When the source last confirmed it, if ever.
         held_until: When its hold ends, while it is only held.

@@ -44,6 +44,7 @@ __all__ = [
     "minutes_of_week",
     "now",
     "period_from_search_text",
+    "readable_time_text",
     "start_from_contract",
 ]
 
@@ -105,6 +106,11 @@ def instant_from_epoch(seconds: int) -> datetime:
 def instant_text(instant: datetime) -> str:
     """Return a FHIR `instant`: Swedish time with its offset, to the second."""
     return instant.astimezone(STOCKHOLM).isoformat(timespec="seconds")
+
+
+def readable_time_text(instant: datetime) -> str:
+    """Return a time for people: `2027-05-03 08:00`, Swedish time."""
+    return f"{instant.astimezone(STOCKHOLM):%Y-%m-%d %H:%M}"
 
 
 def exact_instant_text(instant: datetime) -> str:

@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from fhir_gateway.model.timekeeping import contract_date, contract_time
 from fhir_gateway.rivta.docbook import plain_line, plain_text
+from fhir_gateway.rivta.docbook_form import formatted_text
 from fhir_gateway.rivta.limit import (
     MOST_OF_IDENTIFIER,
     MOST_OF_NAME,
@@ -40,6 +41,7 @@ __all__ = [
     "BOOLEAN",
     "CODE",
     "DATE",
+    "FORMATTED",
     "IDENTIFIER",
     "MESSAGE",
     "NAME",
@@ -117,6 +119,8 @@ NAME: Final = Codec(
 TEXT: Final = Codec(
     from_text=plain_text, most=MOST_OF_TEXT, holds_markup=True, can_be_left_out=True
 )
+# Plain text on several lines, with its form beside it where it is DocBook.
+FORMATTED: Final = replace(TEXT, from_text=formatted_text)
 # A text that the resident must see in full.
 MESSAGE: Final = replace(TEXT, is_joined=True)
 TIME: Final = Codec(to_text=contract_time, from_text=contract_time)

@@ -18,6 +18,7 @@ from fhir_gateway.model.booking import (
     BookingStatus,
     ManagedBooking,
 )
+from fhir_gateway.model.formatted_text import Form, FormattedText, Part
 from fhir_gateway.model.ids import (
     BookingId,
     HsaId,
@@ -229,6 +230,55 @@ def test_the_instruction_has_all_texts_for_the_resident(
     assert instruction(booking) == text
 
 
+def test_a_purpose_with_a_form_has_a_narrative() -> None:
+    """The narrative has what is booked, the region's message and the unit's text."""
+    booking = replace(
+        _BOOKING,
+        message="Kom & fasta.",
+        purpose=FormattedText(
+            "Ta med kort.",
+            (
+                Part(
+                    form=Form.PARAGRAPH,
+                    content=(
+                        "Ta med ",
+                        Part(form=Form.STRONG, content=("kort",)),
+                        ".",
+                    ),
+                ),
+            ),
+        ),
+    )
+
+    assert appointment(booking)["text"] == {
+        "status": "generated",
+        "div": (
+            '<div xmlns="http://www.w3.org/1999/xhtml"><p>Provtagning, Vårdcentralen,'
+            " 2026-06-08 10:00 - 10:15 (booked)</p><p>Kom &amp; fasta.</p>"
+            "<p>Ta med <strong>kort</strong>.</p></div>"
+        ),
+    }
+
+
+def test_a_plain_purpose_has_no_narrative() -> None:
+    """The plain words stand in patientInstruction; a narrative would add nothing."""
+    assert "text" not in appointment(replace(_BOOKING, purpose="Ta med kort."))
+
+
+@pytest.mark.parametrize(("characters", "narratives"), [(32_000, 1), (33_000, 0)])
+def test_a_very_long_narrative_is_left_out(characters: int, narratives: int) -> None:
+    """A narrative has 32 KiB at most; the plain words are there in any case."""
+    words = "x" * characters
+    purpose = FormattedText(words, (Part(form=Form.PARAGRAPH, content=(words,)),))
+
+    rendered = appointment(replace(_BOOKING, purpose=purpose))
+
+    assert (list(rendered).count("text"), rendered["patientInstruction"]) == (
+        narratives,
+        words,
+    )
+
+
 @pytest.mark.parametrize(
     ("status", "code", "participation"),
     [
@@ -353,7 +403,9 @@ def test_no_appointment_is_too_large_to_be_sent_back(character: str) -> None:
         replace(
             _BOOKING,
             message=text,
-            purpose=text,
+            purpose=FormattedText(
+                text, (Part(form=Form.PARAGRAPH, content=(character * 8_000,)),)
+            ),
             reason=text,
             booking_id=BookingId(identifier),
             timeslot=replace(

@@ -233,6 +233,7 @@ def test_an_invitation_is_found_and_can_be_read(client: FlaskClient) -> None:
     assert region_of(invitation) == "norr"
     assert invitation["status"] == "booked"
     assert invitation["patientInstruction"].startswith("Kallelse till läkarbesök")
+    assert "<h2>Kallelse till läkarbesök</h2>" in invitation["text"]["div"]
     read = client.get(f"/fhir/Appointment/{invitation['id']}").json
     assert read is not None
     del read["meta"]["extension"]

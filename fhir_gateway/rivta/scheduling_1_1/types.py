@@ -11,6 +11,7 @@ from typing import ClassVar, Final
 from fhir_gateway.rivta.element import (
     BOOLEAN,
     DATE,
+    FORMATTED,
     IDENTIFIER,
     NAME,
     PERMISSION,
@@ -53,7 +54,7 @@ class TimeslotType:
     performer: str | None = element("performer", IDENTIFIER)
     booking_id: str | None = element("bookingId", IDENTIFIER)
     subject_of_care: str | None = element("subject_of_care")
-    purpose: str | None = element("purpose", TEXT)
+    purpose: str | None = element("purpose", FORMATTED)
     reason: str | None = element("reason", TEXT)
     resource_name: str | None = element("resourceName", NAME)
     healthcare_facility_name: str | None = element("healthcare_facility_name", NAME)
