@@ -8,7 +8,7 @@ reference from one entry to another has no meaning.
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, TypeGuard
@@ -90,6 +90,7 @@ def requests_from_bundle(
     body: object,
     *,
     base_url: str,
+    documents: Sequence[str] = (),
 ) -> list[BatchRequest | Problem]:
     """
     Return the requests in a batch; a Problem in place of one that cannot be made.
@@ -97,6 +98,8 @@ def requests_from_bundle(
     Args:
         body: The Bundle.
         base_url: What absolute URLs of this server begin with.
+        documents: Paths below the base that answer, also below themselves, what is no
+            resource.
 
     Raises:
         Problem: 400 for what is no batch, 422 for a transaction.
@@ -124,7 +127,7 @@ def requests_from_bundle(
             "Bundle.entry",
         )
     return [
-        _request(entry, f"Bundle.entry[{number}]", base_url)
+        _request(entry, f"Bundle.entry[{number}]", base_url, documents)
         for number, entry in enumerate(entries)
     ]
 
@@ -152,7 +155,9 @@ def _leave_out_repeated_urls(entries: list[dict[str, Any]]) -> None:
             seen.add(url)
 
 
-def _request(entry: object, place: str, base_url: str) -> BatchRequest | Problem:
+def _request(
+    entry: object, place: str, base_url: str, documents: Sequence[str]
+) -> BatchRequest | Problem:
     given = entry if isinstance(entry, dict) else {}
     asked = given.get("request")
     if not isinstance(asked, dict):
@@ -164,12 +169,22 @@ def _request(entry: object, place: str, base_url: str) -> BatchRequest | Problem
             f"The method is one of {', '.join(_METHODS)}.",
             f"{place}.request.method",
         )
-    match = _URL.fullmatch(url.removeprefix(f"{base_url}/")) if _is_text(url) else None
+    relative = url.removeprefix(f"{base_url}/") if _is_text(url) else ""
+    path = relative.partition("?")[0]
+    if any(path == each or path.startswith(f"{each}/") for each in documents):
+        return _refusal(
+            "not-supported",
+            "The answer would be no resource, so that it has no place in a Bundle: send"
+            " a GET of its own.",
+            f"{place}.request.url",
+        )
+    match = _URL.fullmatch(relative)
     if match is None:
         return _refusal(
             "value",
-            "The url is relative to the base of this server, as Slot?status=free or"
-            " Appointment/id; a batch contains no other batch.",
+            "The url names a type of resource or metadata, relative to the base of this"
+            " server, as Slot?status=free or Appointment/id; a batch contains no other"
+            " batch.",
             f"{place}.request.url",
         )
     query = match["query"] or ""

@@ -200,12 +200,16 @@ def create_app(gateway: Gateway) -> GatewayApp:
         "package",
         package_view(package(gateway.vocabulary)),
     )
+    documents = (
+        *(f"${each.name}" for each in operations),
+        *(each.removeprefix("/") for each in (PACKAGE_PATH, PATH)),
+    )
     for path in (FHIR_PREFIX, f"{FHIR_PREFIX}/"):
         app.add_url_rule(path, path, lambda: _base(gateway.base_url))
         app.add_url_rule(
             path,
             f"{path} batch",
-            batch_view(app.wsgi_app, gateway.base_url),
+            batch_view(app.wsgi_app, gateway.base_url, documents),
             methods=["POST"],
         )
     app.add_url_rule(HEALTH, "health", _health)

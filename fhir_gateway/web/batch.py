@@ -5,7 +5,7 @@ An entry goes through the same application as a request over HTTP: it is authori
 limited and audited by the same code, and it can do nothing that such a request cannot.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from http import HTTPStatus
 from io import BytesIO
@@ -56,7 +56,10 @@ _WITHOUT_FIELDS: Final = frozenset({FIELDS, REPEATED, UNDERSCORED})
 
 
 def batch_view(
-    app: WSGIApplication, base_url: str, clock: Clock = now
+    app: WSGIApplication,
+    base_url: str,
+    documents: Sequence[str] = (),
+    clock: Clock = now,
 ) -> Callable[[], Response]:
     """
     Return the view that answers a batch.
@@ -64,6 +67,7 @@ def batch_view(
     Args:
         app: Answers the entries.
         base_url: The FHIR base that clients use.
+        documents: The paths below the base of what is no resource.
         clock: The present time. An entry that would begin 30 s after the first is not
             done, and its answer says so.
     """
@@ -71,7 +75,9 @@ def batch_view(
     def answer() -> Response:
         check_accept()
         refuse_parameters()
-        wanted = requests_from_bundle(read_body(types=BATCHED), base_url=base_url)
+        wanted = requests_from_bundle(
+            read_body(types=BATCHED), base_url=base_url, documents=documents
+        )
         deadline = clock() + _WITHIN
         answers = []
         for number, each in enumerate(wanted):

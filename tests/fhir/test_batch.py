@@ -149,8 +149,34 @@ def test_a_url_that_leads_elsewhere_is_refused(url: Any) -> None:
         400,
         issue(
             "value",
-            "The url is relative to the base of this server, as Slot?status=free or"
-            " Appointment/id; a batch contains no other batch.",
+            "The url names a type of resource or metadata, relative to the base of this"
+            " server, as Slot?status=free or Appointment/id; a batch contains no other"
+            " batch.",
+            expression="Bundle.entry[0].request.url",
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["$feed", "$feed?_since=x", "$feed/a.ndjson", f"{_BASE}/$feed", "all.tgz"],
+)
+def test_what_is_no_resource_is_asked_for_alone(url: str) -> None:
+    """An entry that names another document of the server is refused with the way."""
+    [refused] = requests_from_bundle(
+        batch({"request": {"method": "GET", "url": url}}),
+        base_url=_BASE,
+        documents=("$feed", "all.tgz"),
+    )
+
+    assert isinstance(refused, Problem)
+    assert_problem(
+        refused,
+        400,
+        issue(
+            "not-supported",
+            "The answer would be no resource, so that it has no place in a Bundle: send"
+            " a GET of its own.",
             expression="Bundle.entry[0].request.url",
         ),
     )

@@ -314,23 +314,28 @@ def test_the_feed_is_read_only(feed: FlaskClient) -> None:
     assert feed.post(URL).status_code == 405
 
 
-def test_an_entry_of_a_batch_gets_no_file(feed: FlaskClient) -> None:
-    """A file is no resource: 406 for its entry, and the others are answered."""
-    name = "$bulk-publish/Location.norr.ndjson"
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("$bulk-publish", "$bulk-publish/Location.norr.ndjson", "package.tgz"),
+        ".well-known/smart-configuration",
+    ],
+)
+def test_an_entry_of_a_batch_gets_no_document(feed: FlaskClient, url: str) -> None:
+    """A document is no resource: its entry says so, and the others are answered."""
     batch = {
         "resourceType": "Bundle",
         "type": "batch",
         "entry": [
-            {"request": {"method": "GET", "url": url}}
-            for url in (name, "Slot?_count=1")
+            {"request": {"method": "GET", "url": each}}
+            for each in (url, "Slot?_count=1")
         ],
     }
     answer = feed.post("/fhir", json=batch, headers={"Content-Type": FHIR_JSON})
 
-    assert [each["response"]["status"][:3] for each in answer.json["entry"]] in (
-        ["406", "200"],
-        ["400", "200"],
-    )
+    refused, other = (each["response"] for each in answer.json["entry"])
+    assert (refused["status"], other["status"]) == ("400 Bad Request", "200 OK")
+    assert "send a GET of its own" in refused["outcome"]["issue"][0]["diagnostics"]
 
 
 # What changes
