@@ -36,6 +36,7 @@ from fhir_gateway.adapters.store_log import (
 from fhir_gateway.configured_files import (
     read_aggregates,
     read_concept_maps,
+    read_engagement_index,
     read_issuers,
     read_log_service,
     read_sources,
@@ -46,6 +47,7 @@ from fhir_gateway.fhir.publication import published_resources
 from fhir_gateway.fhir.terminology import Terminology
 from fhir_gateway.fhir.time_type_maps import TimeTypeMaps
 from fhir_gateway.fhir.vocabulary import Vocabulary
+from fhir_gateway.index_parts import IndexParts, index_parts
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, now
@@ -114,6 +116,7 @@ class Program:
         reconciliation: A worker runs it.
         housekeeping: A worker runs it.
         log_delivery: A worker runs it; None without a log service.
+        index: The parts of the engagement index.
     """
 
     sources: tuple[ConfiguredSource, ...]
@@ -129,6 +132,7 @@ class Program:
     reconciliation: Reconciliation
     housekeeping: Housekeeping
     log_delivery: LogDelivery | None
+    index: IndexParts
 
 
 def _may_act(settings: Settings) -> MayAct:
@@ -205,6 +209,7 @@ def program(
         each.source.name: each.adapter for each in configured
     }
     aggregates = read_aggregates(settings.sources)
+    index_options = read_engagement_index(settings.engagement_index, configured)
     database = Database(settings.database_url)
     journal, seal = _open_or_create_journal(settings, database, make_journal)
     audit = AuditStore(database, seal)
@@ -214,6 +219,12 @@ def program(
     rechecks = RedisRefreshHints(store.client, WRONG)
     sightings = RedisSightings(store.client, clock=clock)
     worker = f"{socket.gethostname()}-{os.getpid()}"
+    # After a restart another process may have the same number: the random part makes it
+    # another holder.
+    holder = f"{worker}-{token_hex(8)}"
+    index = index_parts(
+        index_options, database, seal, sources.values(), holder=holder, clock=clock
+    )
     refreshes = tuple(
         SourceRefresh(
             each.source,
@@ -338,13 +349,7 @@ def program(
             identity=identity,
             app=create_app(gateway),
             refreshes=refreshes,
-            share=WorkerShare(
-                refreshes,
-                RedisSourceLeases(store.client),
-                # After a restart another process may have the same number: the random
-                # part makes it another holder.
-                f"{worker}-{token_hex(8)}",
-            ),
+            share=WorkerShare(refreshes, RedisSourceLeases(store.client), holder),
             reconciliation=Reconciliation(settlement, journal),
             housekeeping=Housekeeping(
                 journal,
@@ -358,6 +363,7 @@ def program(
                 if log_service is None
                 else LogDelivery(outbox, StoreLog20(log_service))
             ),
+            index=index,
         )
     finally:
         live.close()

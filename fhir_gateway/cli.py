@@ -29,6 +29,7 @@ from fhir_gateway import VERSION, wsgi
 from fhir_gateway.bootstrap import program
 from fhir_gateway.configured_files import (
     WrongFiles,
+    read_engagement_index,
     read_issuers,
     read_log_service,
     read_sources,
@@ -38,6 +39,7 @@ from fhir_gateway.configured_stores import (
     check_redis,
     embedded_redis,
     existing_audit,
+    existing_index_outbox,
     existing_journal,
     existing_outbox,
     running_redis,
@@ -74,6 +76,7 @@ from fhir_gateway.settings import (
 from fhir_gateway.source_table import overview_json, overview_tables
 from fhir_gateway.start_fault import CANNOT_RUN, start_fault
 from fhir_gateway.stores.audit import Link, verify
+from fhir_gateway.stores.index_outbox import IndexOutbox
 from fhir_gateway.stores.sightings import RedisSightings
 from fhir_gateway.stores.slot_store import RedisSlotStore
 from fhir_gateway.worker import run_side_by_side
@@ -180,6 +183,9 @@ def worker() -> None:
             }
             if made.log_delivery is not None:
                 parts["log delivery"] = made.log_delivery.run
+            if made.index.delivery is not None and made.index.upkeep is not None:
+                parts["index delivery"] = made.index.delivery.run
+                parts["index upkeep"] = made.index.upkeep.run
             run_side_by_side(parts, stop)
         finally:
             made.view.stop()
@@ -555,6 +561,73 @@ def resend() -> None:
     click.echo(f"{count} log entries will be sent again.")
 
 
+@main.group()
+def index() -> None:
+    """Check what the engagement index has still to learn of our bookings."""
+
+
+@contextmanager
+def _index_outbox(settings: Settings) -> Iterator[IndexOutbox]:
+    configured, _ = read_sources(
+        settings.sources, Vocabulary(settings.canonical_base), is_rehearsal=True
+    )
+    for each in configured:
+        each.adapter.close()
+    with existing_index_outbox(
+        settings, [each.source for each in configured]
+    ) as opened:
+        yield opened
+
+
+@index.command("outbox")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def index_outbox(*, as_json: bool) -> None:
+    """
+    Show how many bookings wait for the engagement index.
+
+    Exits with 3 when the index refused a booking's posts for good, or one has failed
+    for longer than 15 minutes. The numbers name nobody.
+    """
+    settings = _settings(with_sources=True)
+    with _explain_failures(settings), _index_outbox(settings) as opened:
+        state = opened.state()
+    failing_s = (
+        None if state.failing_for is None else int(state.failing_for.total_seconds())
+    )
+    if as_json:
+        click.echo(
+            orjson.dumps(
+                {
+                    "waiting": state.waiting,
+                    "failing_s": failing_s,
+                    "refused": state.refused,
+                }
+            )
+        )
+    else:
+        click.echo(
+            f"{state.waiting} bookings wait for the engagement index"
+            + ("." if failing_s is None else f"; it has failed for {failing_s} s.")
+        )
+        if state.refused:
+            click.echo(f"{state.refused} were refused for good.")
+    if state.refused or (state.failing_for is not None and state.failing_for > _LATE):
+        sys.exit(_NOT_WELL)
+
+
+@index.command("resend")
+def index_resend() -> None:
+    """
+    Send the posts again that the engagement index refused for good.
+
+    First remove the reason: docs/engagement-index.md says how.
+    """
+    settings = _settings(with_sources=True)
+    with _explain_failures(settings), _index_outbox(settings) as opened:
+        count = opened.retry_refused()
+    click.echo(f"The posts of {count} bookings will be sent again.")
+
+
 @audit.command("verify")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a text.")
 @click.option(
@@ -679,6 +752,7 @@ def _faults_of_files() -> tuple[str, ...]:
         "FHIR_GATEWAY_STANDARD_TIME_TYPES",
         "FHIR_GATEWAY_ISSUERS",
         "FHIR_GATEWAY_LOG_SERVICE",
+        "FHIR_GATEWAY_ENGAGEMENT_INDEX",
         "FHIR_GATEWAY_CANONICAL_BASE",
     )
     settings = Settings.from_environment(
@@ -697,6 +771,7 @@ def _faults_of_files() -> tuple[str, ...]:
         )
         for each in configured:
             each.adapter.close()
+        read_engagement_index(settings.engagement_index, configured)
     except WrongFiles as error:
         faults.extend(error.faults)
     issuers = None

@@ -1,5 +1,5 @@
 """
-The files that the operator writes: sources, ConceptMaps, issuers, log service.
+The files that the operator writes: sources, ConceptMaps, issuers, national services.
 """
 
 from collections.abc import Sequence
@@ -40,12 +40,18 @@ from fhir_gateway.model.ids import HsaId, TimeTypeId
 from fhir_gateway.model.principal import Role
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timeslot import StandardTimeType
+from fhir_gateway.national.engagement_index import (
+    EngagementIndexOptions,
+    WrongEngagementIndex,
+    engagement_index_options,
+)
 from fhir_gateway.services.source.directory import TimeTypeMap
 
 __all__ = [
     "WrongFiles",
     "read_aggregates",
     "read_concept_maps",
+    "read_engagement_index",
     "read_issuers",
     "read_log_service",
     "read_sources",
@@ -242,6 +248,38 @@ def read_log_service(
     try:
         return log_service_options(path)
     except WrongLogService as error:
+        where = _absolute(path)
+        raise WrongFiles([f"{where}: {fault}" for fault in error.faults]) from error
+
+
+def read_engagement_index(
+    path: Path | None, configured: Sequence[ConfiguredSource]
+) -> EngagementIndexOptions | None:
+    """
+    Return how to reach the engagement index; None without one.
+
+    Args:
+        path: Its file.
+        configured: The sources.
+
+    Raises:
+        WrongFiles: The file cannot be used, or there is none and a source leaves the
+            index to this program.
+    """
+    if path is None:
+        faults = [
+            f"FHIR_GATEWAY_ENGAGEMENT_INDEX: the source {each.source.name} leaves its"
+            " posts in the engagement index to this program; name the file of an"
+            f" index, or take engagement_index out of sources.{each.source.name}"
+            for each in configured
+            if each.source.indexed is not None
+        ]
+        if faults:
+            raise WrongFiles(faults)
+        return None
+    try:
+        return engagement_index_options(path)
+    except WrongEngagementIndex as error:
         where = _absolute(path)
         raise WrongFiles([f"{where}: {fault}" for fault in error.faults]) from error
 

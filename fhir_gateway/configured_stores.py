@@ -4,7 +4,7 @@ The stores that the settings name: Redis, the journal, the audit trail and their
 Commands that only read open those that exist already, and never make one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +12,13 @@ from typing import Final
 
 from fhir_gateway.model.private_file import fault_of_rights, make_private_folder
 from fhir_gateway.model.regular_file import fault_of_file, is_absent
+from fhir_gateway.model.source import Source
 from fhir_gateway.settings import Settings
 from fhir_gateway.stores.audit import AuditUpkeep
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.database_url import sqlite_file
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
+from fhir_gateway.stores.index_outbox import IndexOutbox
 from fhir_gateway.stores.journal import Journal
 from fhir_gateway.stores.log_outbox import LogOutbox
 from fhir_gateway.stores.migrations import (
@@ -34,6 +36,7 @@ __all__ = [
     "check_redis",
     "embedded_redis",
     "existing_audit",
+    "existing_index_outbox",
     "existing_journal",
     "existing_outbox",
     "make_data_folder",
@@ -217,6 +220,24 @@ def existing_outbox(settings: Settings) -> Iterator[LogOutbox]:
     """
     with _existing_database(settings) as (database, seal):
         yield LogOutbox(database, seal)
+
+
+@contextmanager
+def existing_index_outbox(
+    settings: Settings, sources: Iterable[Source]
+) -> Iterator[IndexOutbox]:
+    """
+    Yield the existing outbox of the engagement index, and close it at the exit.
+
+    Raises:
+        NothingFound: There is no journal, or no key to it.
+        UnusableKey: A key of the journal has the wrong form, or cannot be read.
+        LaterTables: The database belongs to a later release.
+        DatabaseUnavailable: The database cannot be reached.
+    """
+    indexed = {each.name: each.indexed for each in sources if each.indexed is not None}
+    with _existing_database(settings) as (database, seal):
+        yield IndexOutbox(database, seal, indexed)
 
 
 @contextmanager

@@ -92,6 +92,9 @@ ENVIRONMENT: Final = {
     "FHIR_GATEWAY_LOG_SERVICE": (
         "the TOML file of the log service for staff access; default: none"
     ),
+    "FHIR_GATEWAY_ENGAGEMENT_INDEX": (
+        "the TOML file of the engagement index; default: none"
+    ),
     "FHIR_GATEWAY_MANDATES": (
         "the URL on loopback of the sandbox's register of guardians and proxies;"
         " default: none, and nobody acts for another person"
@@ -201,6 +204,7 @@ class Settings:
         issuers: None without access tokens.
         open_demo: Serve without access control.
         log_service: None without staff access.
+        engagement_index: None without an index.
         mandates: The URL of a register; None where nobody acts for another person.
         proxies: The proxies that may report a client's address and certificate.
         origins: The origins of web pages that may call this server, as browsers write
@@ -219,6 +223,7 @@ class Settings:
     issuers: Path | None
     open_demo: bool
     log_service: Path | None
+    engagement_index: Path | None
     mandates: str | None
     data_dir: Path
     host: str
@@ -346,6 +351,7 @@ class Settings:
         standard = _text(environment, "FHIR_GATEWAY_STANDARD_TIME_TYPES")
         issuers = _text(environment, "FHIR_GATEWAY_ISSUERS")
         log_service = _text(environment, "FHIR_GATEWAY_LOG_SERVICE")
+        index = _text(environment, "FHIR_GATEWAY_ENGAGEMENT_INDEX")
         mandates = _on_loopback(environment, "FHIR_GATEWAY_MANDATES", faults)
         booking_link = _link(environment, "FHIR_GATEWAY_BOOKING_LINK", faults)
         public_search = _yes(environment, "FHIR_GATEWAY_PUBLIC_SEARCH", faults)
@@ -379,6 +385,7 @@ class Settings:
             issuers=Path(issuers) if issuers else None,
             open_demo=open_demo,
             log_service=Path(log_service) if log_service else None,
+            engagement_index=Path(index) if index else None,
             mandates=mandates,
             data_dir=data_dir,
             host=host,

@@ -33,6 +33,10 @@ from fhir_gateway.fhir.appointment_operation import BOOK, CANCEL, HOLD, RESCHEDU
 from fhir_gateway.fhir.find_request import FIND
 from fhir_gateway.fhir.search_schema import SearchSchema
 from fhir_gateway.model.error_code import ErrorCode
+from fhir_gateway.national.engagement_index.options import (
+    EngagementIndexSchema,
+    engagement_index_options,
+)
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, regions
 from fhir_gateway.sandbox.fault_rule import FaultKind
 from fhir_gateway.sandbox.issuer.persons import PERSONS
@@ -222,6 +226,28 @@ def test_the_example_of_a_log_service_can_be_loaded(tmp_path: Path) -> None:
     path.write_text(example, encoding="utf-8")
 
     assert log_service_options(path).system_name == "fhir-gateway"
+
+
+def test_the_engagement_indexs_keys_are_documented() -> None:
+    """Its table has a row for each key of the file, and no other."""
+    section = _section("configuration.md", "## The file of the engagement index")
+
+    assert set(re.findall(r"^\| `([a-z_]+)` \|", section, re.MULTILINE)) == set(
+        EngagementIndexSchema().fields
+    )
+
+
+def test_the_example_of_an_engagement_index_can_be_loaded(tmp_path: Path) -> None:
+    """The configuration page's example is a file that can be used."""
+    section = _section("configuration.md", "## The file of the engagement index")
+    example = section.split("```toml\n", 1)[1].split("```", 1)[0]
+    path = tmp_path / "index.toml"
+    certificate = write_certificate(tmp_path / "gateway.pem")
+    for name in ("gateway", "trusted"):
+        example = example.replace(f"/etc/fhir-gateway/tls/{name}.pem", str(certificate))
+    path.write_text(example, encoding="utf-8")
+
+    assert engagement_index_options(path).notifiers == {"SE165565594230-1000"}
 
 
 def test_the_example_of_a_region_can_be_loaded(tmp_path: Path) -> None:

@@ -5,13 +5,14 @@ The settings that the file of sources may have for a source and its units.
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import Schema, ValidationError, fields, post_load, validate
 
+from fhir_gateway.model.engagement import IndexedSource
 from fhir_gateway.model.ids import CountyCode, HsaId, LogicalAddress
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.source import Mode
 
-__all__ = ["AggregateSchema", "SourceSchema", "UnitSchema"]
+__all__ = ["AggregateSchema", "IndexedSourceSchema", "SourceSchema", "UnitSchema"]
 
 T = TypeVar("T")
 
@@ -79,6 +80,21 @@ class UnitSchema(Schema):
     longitude = _number(load_default=None, validate=validate.Range(-180, 180))
 
 
+class IndexedSourceSchema(Schema):
+    """What the posts of a source have in common, where this program keeps the index."""
+
+    error_messages = {"unknown": "is no setting of the index"}  # noqa: RUF012 - marshmallow reads it and never changes it
+
+    source_system = _identifier(HsaId, required=True)
+    data_controller = fields.String(
+        required=True, validate=[_SHOWN, validate.Length(max=64)]
+    )
+
+    @post_load
+    def _indexed(self, data: dict[str, Any], **_: object) -> IndexedSource:
+        return IndexedSource(**data)
+
+
 class SourceSchema(Schema):
     """The settings of a source."""
 
@@ -142,6 +158,7 @@ class SourceSchema(Schema):
     county = _identifier(CountyCode, load_default=None)
     phone = fields.String(load_default=None, validate=_SHOWN)
     time_types = fields.String(load_default=None)
+    engagement_index = fields.Nested(IndexedSourceSchema, load_default=None)
     options = fields.Dict(keys=fields.String(), load_default=dict)
     units = fields.List(fields.Nested(UnitSchema), load_default=list)
 

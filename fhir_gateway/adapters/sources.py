@@ -211,6 +211,7 @@ def _configure(name: str, table: Mapping[str, Any], folder: Path) -> ConfiguredS
             live_timeout=timedelta(seconds=data["live_timeout_s"]),
             live_calls=data["live_calls"],
             most_slots=data["most_slots"],
+            indexed=data["engagement_index"],
             county=data["county"],
             phone=data["phone"],
         ),

@@ -27,6 +27,7 @@ __all__ = [
     "Category",
     "Engagement",
     "EngagementChange",
+    "IndexedSource",
 ]
 
 UPDATE: Final = Interaction("Update")
@@ -143,3 +144,17 @@ class EngagementChange:
     engagement: Engagement
     is_deleted: bool = False
     updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexedSource:
+    """
+    What the posts of a source have in common, where this program keeps the index.
+
+    Attributes:
+        source_system: The HSA-id of its booking system.
+        data_controller: The care provider of its posts.
+    """
+
+    source_system: HsaId
+    data_controller: str

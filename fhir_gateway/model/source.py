@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from fhir_gateway.model.care_unit import CareUnit
+from fhir_gateway.model.engagement import IndexedSource
 from fhir_gateway.model.ids import CountyCode, HsaId, LogicalAddress, SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber
 
@@ -75,6 +76,8 @@ class Source:
         live_calls: How many calls one search may send to it, likewise.
         most_slots: How many free times one unit's time type can have; this server
             rejects an answer with more.
+        indexed: What its posts in the engagement index have in common; None where it
+            keeps the index itself.
         phone: Whom a resident can call about their bookings; None for the units.
         county: The county of its units, if the operator has named it.
     """
@@ -101,6 +104,7 @@ class Source:
     live_timeout: timedelta = timedelta(seconds=5)
     live_calls: int = 20
     most_slots: int = 20_000
+    indexed: IndexedSource | None = None
     phone: str | None = None
     county: CountyCode | None = None
 

@@ -207,7 +207,11 @@ CONFIRM: Final = (
 CHANGE: Final = (
     update(bookings)
     .where(bookings.c.id == bindparam("booking"))
-    .values(version=bookings.c.version + 1, updated_at=database_clock())
+    .values(
+        version=bookings.c.version + 1,
+        updated_at=database_clock(),
+        index_due_at=database_clock(),
+    )
     .returning(*bookings.c)
 )
 CHANGE_AND_CONFIRM: Final = CHANGE.values(confirmed_at=database_clock())

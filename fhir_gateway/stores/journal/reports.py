@@ -174,6 +174,7 @@ class Reports:
                 created_at=database_clock(),
                 updated_at=database_clock(),
                 confirmed_at=database_clock(),
+                index_due_at=database_clock(),
                 **values_from_booking_id(booking.booking_id, self._seal),
                 **values_from_subject({NUMBER: number.reveal()}, self._seal),
                 **values_from_permissions(booking.permissions),

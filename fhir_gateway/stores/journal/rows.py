@@ -37,6 +37,7 @@ from fhir_gateway.stores.sealing import Seal
 __all__ = [
     "BOOKING_ID",
     "CLIENT",
+    "ENGAGEMENT",
     "NUMBER",
     "Values",
     "booking_id_from_row",
@@ -63,6 +64,10 @@ NUMBER: Final = "number"
 
 # The field of a sealed booking id, and the purpose of its hash.
 BOOKING_ID: Final = "booking_id"
+
+# The field of a sealed post of the engagement index with its key, and the purpose of
+# the hash of it.
+ENGAGEMENT: Final = "engagement"
 
 # The purpose of the hash of what shares limits.
 CLIENT: Final = "client"

@@ -1,5 +1,5 @@
 """
-The journal's four tables, and the outbox of the log service.
+The journal's four tables, the outbox of the log service, and the engagement index.
 
 Every `…_at` is in seconds since 1970: `starts_at` and `ends_at` are whole seconds of
 the source's timetable, all others are times of the database's clock with a fraction.
@@ -36,6 +36,10 @@ __all__ = [
     "VOID",
     "bookings",
     "claims",
+    "engagement_looks",
+    "engagements",
+    "index_lease",
+    "index_posts",
     "intents",
     "log_outbox",
     "metadata",
@@ -101,6 +105,10 @@ bookings: Final = Table(
     Column("held_times", Integer),
     Column("booking_id_sealed", Text),
     Column("booking_id_hmac", Text),
+    # When the engagement index is to be brought into line with this row: each change
+    # sets it in its own statement, so that none can be forgotten. NULL once the index
+    # has accepted the change. A source that keeps the index itself leaves it set.
+    Column("index_due_at", Double),
     CheckConstraint(
         "state IN ('PENDING', 'BOOKED', 'CANCELLED', 'REFUSED')", name="state"
     ),
@@ -165,6 +173,13 @@ Index(
     bookings.c.created_at,
     sqlite_where=text("client_hmac IS NOT NULL"),
     postgresql_where=text("client_hmac IS NOT NULL"),
+)
+Index(
+    "booking_index_due",
+    bookings.c.source,
+    bookings.c.index_due_at,
+    sqlite_where=text("index_due_at IS NOT NULL"),
+    postgresql_where=text("index_due_at IS NOT NULL"),
 )
 
 intents: Final = Table(
@@ -322,3 +337,60 @@ Index(
     sqlite_where=text("refused_at IS NULL"),
     postgresql_where=text("refused_at IS NULL"),
 )
+
+# What the engagement index may have of our bookings: a post stands here before it is
+# sent for the first time, and until its deletion is accepted.
+index_posts: Final = Table(
+    "index_post",
+    metadata,
+    Column("booking", Text, ForeignKey("booking.id"), primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("posts_sealed", Text, nullable=False),
+    # The index has accepted just these posts, and has no other of the booking.
+    Column("is_accepted", Boolean, nullable=False),
+    # When the visit begins, which ends its post.
+    Column("starts_at", BigInteger),
+    Column("attempts", Integer, nullable=False),
+    Column("refusals", Integer, nullable=False),
+    Column("failing_since", Double),
+    # Set once the index refuses the posts for good; a change of the booking tries anew.
+    Column("refused_at", Double),
+)
+Index("index_post_by_start", index_posts.c.starts_at)
+
+# One row: who may send posts now. Two senders could overtake each other.
+index_lease: Final = Table(
+    "index_lease",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("lease_until", Double, nullable=False),
+)
+
+# Posts of the engagement index that it, or its notifications, brought.
+engagements: Final = Table(
+    "engagement",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("key_hmac", Text, nullable=False),
+    Column("subject_hmac", Text, nullable=False),
+    Column("post_sealed", Text, nullable=False),
+    # A deleted post stays for a while: a message that arrives late must not revive it.
+    Column("is_deleted", Boolean, nullable=False),
+    Column("starts_at", BigInteger),
+    # By the index's own clock, where it says so.
+    Column("updated_at", BigInteger),
+    Column("received_at", Double, nullable=False),
+)
+Index("engagement_by_key", engagements.c.key_hmac, unique=True)
+Index("engagement_by_subject", engagements.c.subject_hmac)
+Index("engagement_by_received", engagements.c.received_at)
+
+# When the index was last asked for all posts of a resident.
+engagement_looks: Final = Table(
+    "engagement_look",
+    metadata,
+    Column("subject_hmac", Text, primary_key=True),
+    Column("looked_at", Double, nullable=False),
+)
+Index("engagement_look_by_time", engagement_looks.c.looked_at)

@@ -25,12 +25,20 @@ from fhir_gateway.stores.journal.booking_steps import has_other_record, lock_uni
 from fhir_gateway.stores.journal.rows import (
     BOOKING_ID,
     CLIENT,
+    ENGAGEMENT,
     NUMBER,
     Values,
     booking_id_from_row,
     values_from_booking_id,
 )
-from fhir_gateway.stores.journal.tables import bookings, intents, log_outbox, requests
+from fhir_gateway.stores.journal.tables import (
+    bookings,
+    engagements,
+    index_posts,
+    intents,
+    log_outbox,
+    requests,
+)
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = ["Upkeep"]
@@ -47,6 +55,8 @@ _SEALED: Final = (
     (intents, ("message_sealed", "cancellation_sealed")),
     (requests, ("answer_sealed",)),
     (log_outbox, ("entry_sealed",)),
+    (index_posts, ("posts_sealed",)),
+    (engagements, ("post_sealed",)),
 )
 
 
@@ -116,9 +126,13 @@ class Upkeep:
                 .values(message_sealed=None, cancellation_sealed=None)
             )
             connection.execute(
+                delete(index_posts).where(index_posts.c.booking.in_(ids))
+            )
+            connection.execute(
                 update(bookings)
                 .where(bookings.c.id.in_(ids))
                 .values(
+                    index_due_at=None,
                     subject_hmac="",
                     subject_sealed=self._seal.seal({}),
                     message_sealed=None,
@@ -245,6 +259,9 @@ class Upkeep:
             if BOOKING_ID in fields:
                 hashed = self._seal.lookup(BOOKING_ID, fields[BOOKING_ID])
                 values["booking_id_hmac"] = hashed
+            if ENGAGEMENT in fields:
+                hashed = self._seal.lookup(ENGAGEMENT, fields[ENGAGEMENT])
+                values["key_hmac"] = hashed
         if not values:
             return False
         connection.execute(

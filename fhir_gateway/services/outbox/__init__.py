@@ -1,0 +1,3 @@
+"""
+Outboxes: delivers what is committed in SQL to another system, until it is accepted.
+"""
