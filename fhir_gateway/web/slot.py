@@ -189,7 +189,7 @@ class _Search:
             return page.without_any(), [*issues, _ONLY_FREE]
         given = map(self._schema.spelling, dict(understood.parameters))
         parameters = PARAMETERS
-        if not page.start:
+        if not page.start or criteria.selector.other_time_types:
             parameters = parameters_among(given, dict(query.chains))
         page, unknown = with_unknown(search, page, criteria, parameters)
         if names_others(statuses, _FOUND):
@@ -278,15 +278,33 @@ def with_unknown(
     parameters: Mapping[str, str],
 ) -> tuple[SlotPage, list[Issue]]:
     """
-    Return a page, and an issue for each unknown value that leaves it empty.
+    Return a page, and an issue for each unknown value; the first page has them.
 
-    An unknown value does not prove that no time is free, so that the page then has no
-    total.
+    An unknown value that leaves the page empty does not prove that no time is free, so
+    that the page then has no total. One that is not wanted excludes nothing.
     """
-    if page.start or page.total or page.outcomes or criteria.after is not None:
+    selector = criteria.selector
+    if page.outcomes or criteria.after is not None:
         return page, []
-    unknown = unknown_issues(search.unknown_parts(criteria.selector), parameters)
-    return (page.without_any() if unknown else page), unknown
+    needless = []
+    if selector.other_time_types and search.excludes_nothing(selector):
+        needless.append(_excludes_nothing(parameters["other_time_types"]))
+    if page.start or page.total:
+        return page, needless
+    unknown = unknown_issues(search.unknown_parts(selector), parameters)
+    return (page.without_any() if unknown else page), [*needless, *unknown]
+
+
+def _excludes_nothing(parameter: str) -> Issue:
+    return Issue(
+        severity=Severity.WARNING,
+        code="not-found",
+        error_code=ErrorCode.NOT_FOUND,
+        diagnostics=(
+            f"{parameter}: no time type here has that code, so it excludes nothing."
+        ),
+        parameter=parameter,
+    )
 
 
 def with_lacking_staff(page: SlotPage, *, of_any_unit: bool) -> SlotPage:

@@ -41,6 +41,7 @@ __all__ = [
 
 PARAMETERS: Final = {
     "time_types": "service-type",
+    "other_time_types": "service-type:not",
     "units": "schedule.actor:Location",
     "offerings": "schedule.actor:HealthcareService",
     "schedules": "schedule",
@@ -53,6 +54,7 @@ PARAMETERS: Final = {
 """The search parameter for each attribute of a selector."""
 _OTHERS: Final = {
     "time_types": ("service-type:below", "service-type:in"),
+    "other_time_types": ("service-type:not-in",),
     "units": ("schedule.actor:Location.identifier",),
     "actors": (
         "schedule.actor:PractitionerRole",

@@ -10,10 +10,11 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import pytest
-from assertions import assert_outcome, assert_searchset, issue
+from assertions import assert_outcome, assert_searchset, issue, outcome_entries
 from flask.testing import FlaskClient
 
 from fhir_gateway.bootstrap import Program
+from fhir_gateway.model.error_code import ErrorCode
 
 from .bodies import region_of
 from .running import BASE_URL, OtherPrograms, Sandbox, fill
@@ -41,7 +42,11 @@ def slots(client: FlaskClient, *parameters: tuple[str, str]) -> list[dict[str, A
     bundle = search(client, *parameters, ("_count", "400"))
     found = []
     while True:
-        found += [entry["resource"] for entry in bundle.get("entry", ())]
+        found += [
+            entry["resource"]
+            for entry in bundle.get("entry", ())
+            if entry["search"]["mode"] == "match"
+        ]
         links = {each["relation"]: each["url"] for each in bundle["link"]}
         if "next" not in links:
             break
@@ -712,3 +717,36 @@ def test_a_region_that_is_away_is_no_part_of_anothers_answer(
     assert of_norr["total"] > 0
     assert [entry["search"]["mode"] for entry in of_mitt["entry"]] == ["outcome"]
     assert "total" not in of_mitt
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_said"),
+    [
+        ("service-type:not", "http://snomed.info/sct|185349003", True),
+        ("service-type:not", "nothing,nothing-else", True),
+        ("schedule.service-type:not", "nothing", True),
+        ("service-type:not", f"nothing,{_CODE}", False),
+        ("service-type:not", _CODE, False),
+    ],
+)
+def test_an_excluded_code_that_no_service_has_is_said(
+    client: FlaskClient, name: str, value: str, *, is_said: bool
+) -> None:
+    """What excludes nothing is named, since it may be misspelt; the total stays."""
+    bundle = search(client, (name, value), ("_count", "1"))
+
+    assert "total" in bundle
+    assert outcome_entries(bundle) == (
+        [
+            issue(
+                "not-found",
+                "service-type:not: no time type here has that code, so it excludes"
+                " nothing.",
+                location="http.service-type:not",
+                severity="warning",
+                error=ErrorCode.NOT_FOUND,
+            )
+        ]
+        if is_said
+        else []
+    )

@@ -44,6 +44,7 @@ from fhir_gateway.services.search.slot_selection import (
     Availability,
     Selection,
     Selector,
+    excludes_nothing,
     select,
     unknown_parts,
 )
@@ -216,6 +217,10 @@ class SlotSearch:
             *unknown_parts(self._view.snapshot, selector),
             *(() if all(sources) else ("sources",)),
         )
+
+    def excludes_nothing(self, selector: Selector) -> bool:
+        """Return whether no time type is among some of those that are not wanted."""
+        return excludes_nothing(self._view.snapshot, selector)
 
     def find(self, token: TimeslotToken) -> FoundTimeslot | None:
         """

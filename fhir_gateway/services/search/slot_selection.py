@@ -35,6 +35,7 @@ __all__ = [
     "Selector",
     "SharedTimeType",
     "TimeTypeCriterion",
+    "excludes_nothing",
     "select",
     "unknown_parts",
 ]
@@ -201,6 +202,14 @@ def select(snapshot: Snapshot, selector: Selector) -> Selection:
             frozenset.intersection(*selector.sources) if selector.sources else None
         ),
         lacking=_lacking(snapshot.index, selector, asked_for),
+    )
+
+
+def excludes_nothing(snapshot: Snapshot, selector: Selector) -> bool:
+    """Return whether no time type is among a group of those that are not wanted."""
+    return any(
+        len(_that_mean(snapshot.index, group)) == 0
+        for group in selector.other_time_types
     )
 
 
