@@ -157,6 +157,22 @@ class Booking:
             return None
         return Timeslot(schedule=schedule, start=self.start, end=self.end or self.start)
 
+    @property
+    def is_open_invitation(self) -> bool:
+        """Return whether it is an invitation to choose a time, and can be named."""
+        return (
+            self.is_invitation
+            and self.booking_id is not None
+            and (self.start, self.end) == (None, None)
+        )
+
+    @property
+    def invited_to(self) -> Schedule:
+        """Return the unit and the kind of visit, also where no time type is stated."""
+        return self.schedule or Schedule(
+            unit=self.unit, time_type_id=NO_TIME_TYPE, time_type_name=""
+        )
+
     def may_be_of(self, number: PersonalIdentityNumber) -> bool:
         """Return whether it may be this resident's: true also where it names nobody."""
         return self.subject_of_care in (None, number)
@@ -164,12 +180,14 @@ class Booking:
 
 class BookingStatus(Enum):
     """
-    The status of a booking, as far as anybody can know.
+    The status of a booking or an open invitation, as far as anybody can know.
 
+    PROPOSED: an open invitation, which has no time yet.
     PENDING: it is only held, until `held_until`; or a write was sent, its outcome is
         unknown, and reconciliation will find it out.
     """
 
+    PROPOSED = "proposed"
     PENDING = "pending"
     BOOKED = "booked"
     CANCELLED = "cancelled"

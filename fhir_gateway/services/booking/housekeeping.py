@@ -63,10 +63,11 @@ class Housekeeping:
         """Run once; `stop` ends it between two batches."""
         purged = self._journal.requests.purge()
         wiped = 0
+        before = self._clock() - self._wiped_after
         while stop is None or not stop.is_set():
             batch = self._journal.upkeep.wipe(
-                ended_before=self._clock() - self._wiped_after
-            )
+                ended_before=before
+            ) + self._journal.upkeep.wipe_invitations(confirmed_before=before)
             wiped += batch
             if not batch:
                 break

@@ -4,16 +4,22 @@ Steps of changes to bookings; each runs in the caller's transaction.
 `claim_steps.py` states the order of locks.
 """
 
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Update, select
+from sqlalchemy import Connection, Row, Update, select, update
 
+from fhir_gateway.model.errors import Conflict
 from fhir_gateway.model.ids import BookingId, SourceName
 from fhir_gateway.model.timekeeping import epoch_seconds
 from fhir_gateway.model.timeslot import Timeslot
-from fhir_gateway.stores.database import lock_until_commit
+from fhir_gateway.stores.database import database_clock, lock_until_commit
 from fhir_gateway.stores.journal.claim_steps import release
-from fhir_gateway.stores.journal.queries import CHANGE, OTHER_RECORD
+from fhir_gateway.stores.journal.queries import (
+    CHANGE,
+    INSERT_BOOKING,
+    INVITATION,
+    OTHER_RECORD,
+)
 from fhir_gateway.stores.journal.records import (
     BookingIdTaken,
     BookingRecord,
@@ -21,10 +27,11 @@ from fhir_gateway.stores.journal.records import (
 )
 from fhir_gateway.stores.journal.rows import (
     BOOKING_ID,
+    Values,
     record_from_row,
     values_from_state,
 )
-from fhir_gateway.stores.journal.tables import intents
+from fhir_gateway.stores.journal.tables import bookings, intents, invitations
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = [
@@ -35,7 +42,21 @@ __all__ = [
     "is_overtaken",
     "lock_unit",
     "replace_duplicate",
+    "take_up_invitation",
 ]
+
+
+# What an earlier try to book an invitation has left in its row.
+_UNSET: Final = {
+    "ending": None,
+    "booking_id": None,
+    "booking_id_sealed": None,
+    "booking_id_hmac": None,
+    "message_sealed": None,
+    "cancellation_sealed": None,
+    "confirmed_at": None,
+    "wiped_at": None,
+}
 
 
 def change(
@@ -130,6 +151,47 @@ def _other_record(
             "booking": row.id,
         },
     ).first()
+
+
+def take_up_invitation(
+    connection: Connection, invitation: str, values: Values
+) -> Row[Any]:
+    """
+    Make the row of an open invitation's booking, which has its id; return the row.
+
+    An earlier try that failed has left a void row, which is used again.
+
+    Args:
+        connection: The transaction; it locks the invitation until commit.
+        invitation: Our id of the invitation.
+        values: The columns of the booking, without its id and version.
+
+    Raises:
+        Conflict: It is booked, is being booked, or has been taken back.
+    """
+    connection.execute(
+        select(invitations.c.id).where(invitations.c.id == invitation).with_for_update()
+    ).one_or_none()
+    row = connection.execute(
+        INVITATION.where(
+            invitations.c.id == invitation, invitations.c.withdrawn_at.is_(None)
+        )
+    ).one_or_none()
+    if row is None:
+        raise Conflict(
+            "The invitation is not open any more: it has been booked, or its unit has"
+            " taken it back; read it again."
+        )
+    values = {"version": row.shown_version + 1, **values}
+    if row.booking_state is None:
+        connection.execute(INSERT_BOOKING, {"id": invitation, **values})
+    else:
+        connection.execute(
+            update(bookings)
+            .where(bookings.c.id == invitation)
+            .values(**_UNSET, **values, updated_at=database_clock())
+        )
+    return connection.execute(select(bookings).where(bookings.c.id == invitation)).one()
 
 
 def booking_id_taken(source: str) -> BookingIdTaken:

@@ -17,6 +17,7 @@ from datetime import timedelta
 from fhir_gateway.model.client_limits import DEFAULT_LIMITS, ClientLimits
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal.holds import Holds
+from fhir_gateway.stores.journal.invitations import Invitations
 from fhir_gateway.stores.journal.lookups import Lookups
 from fhir_gateway.stores.journal.outcomes import Outcomes
 from fhir_gateway.stores.journal.places import Places
@@ -55,6 +56,7 @@ class Journal:
         requests: Stores the clients' request keys.
         outcomes: Lists the writes with an open outcome, and the alarms.
         reports: Records what regions report of bookings.
+        invitations: Records open invitations.
         upkeep: Wipes and reseals personal data.
     """
 
@@ -76,4 +78,5 @@ class Journal:
         self.requests = Requests(database, seal)
         self.outcomes = Outcomes(database, seal)
         self.reports = Reports(database, seal)
+        self.invitations = Invitations(database, seal)
         self.upkeep = Upkeep(database, seal)

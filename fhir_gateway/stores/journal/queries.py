@@ -9,8 +9,10 @@ from typing import Any, Final
 from sqlalchemy import (
     ColumnElement,
     Double,
+    Select,
     and_,
     bindparam,
+    case,
     false,
     func,
     insert,
@@ -22,7 +24,13 @@ from sqlalchemy import (
 
 from fhir_gateway.stores.database import database_clock
 from fhir_gateway.stores.journal.records import BookingState, WriteState
-from fhir_gateway.stores.journal.tables import bookings, claims, intents
+from fhir_gateway.stores.journal.tables import (
+    VOID,
+    bookings,
+    claims,
+    intents,
+    invitations,
+)
 
 __all__ = [
     "ANY_CLAIM",
@@ -38,6 +46,8 @@ __all__ = [
     "INSERT_CLAIM",
     "INSERT_INTENT",
     "INTENT",
+    "INVITATION",
+    "INVITATION_OF_ANY_STATE",
     "IS_UNSEEN",
     "IS_UNSETTLED",
     "LAPSED_HOLDS",
@@ -228,6 +238,28 @@ OTHER_RECORD: Final = (
     )
     .with_for_update()
 )
+
+
+# Invitations.
+
+_IS_OPEN: Final = or_(bookings.c.id.is_(None), bookings.c.state == VOID)
+
+
+def _later(own: Any, of_booking: Any) -> ColumnElement[Any]:  # noqa: ANN401 - SQLAlchemy's: columns of any type
+    """Return the later of an invitation's column and of its booking's, if any."""
+    return case((of_booking > own, of_booking), else_=own)
+
+
+# A client that saw a failed booking of the invitation has seen its version.
+INVITATION_OF_ANY_STATE: Final[Select[Any]] = select(
+    *invitations.c,
+    _later(invitations.c.version, bookings.c.version).label("shown_version"),
+    _later(invitations.c.updated_at, bookings.c.updated_at).label("shown_updated_at"),
+    _IS_OPEN.label("is_open"),
+    bookings.c.state.label("booking_state"),
+    (database_clock() - bookings.c.updated_at).label("changed_ago"),
+).outerjoin(bookings, bookings.c.id == invitations.c.id)
+INVITATION: Final[Select[Any]] = INVITATION_OF_ANY_STATE.where(_IS_OPEN)
 
 
 # Places.

@@ -13,6 +13,7 @@ from sqlalchemy import (
     and_,
     insert,
     select,
+    update,
 )
 
 from fhir_gateway.model.booking import Booking, Wish
@@ -27,6 +28,7 @@ from fhir_gateway.stores.journal.booking_steps import (
     is_overtaken,
     lock_unit,
     replace_duplicate,
+    take_up_invitation,
 )
 from fhir_gateway.stores.journal.claim_steps import (
     is_of_booking_id,
@@ -34,13 +36,18 @@ from fhir_gateway.stores.journal.claim_steps import (
     lock_row,
     release,
 )
-from fhir_gateway.stores.journal.queries import CHANGE_AND_CONFIRM, CONFIRM
+from fhir_gateway.stores.journal.queries import (
+    CHANGE_AND_CONFIRM,
+    CONFIRM,
+    INVITATION,
+)
 from fhir_gateway.stores.journal.records import (
     BookingIdTaken,
     BookingRecord,
     BookingState,
 )
 from fhir_gateway.stores.journal.rows import (
+    BOOKING_ID,
     NUMBER,
     booking_id_from_row,
     record_from_row,
@@ -49,7 +56,7 @@ from fhir_gateway.stores.journal.rows import (
     values_from_subject,
     values_from_timeslot,
 )
-from fhir_gateway.stores.journal.tables import bookings, intents
+from fhir_gateway.stores.journal.tables import bookings, intents, invitations
 from fhir_gateway.stores.sealing import Seal
 
 __all__ = ["Reports"]
@@ -163,25 +170,71 @@ class Reports:
         timeslot: Timeslot,
         number: PersonalIdentityNumber,
     ) -> Row[Any]:
+        values = {
+            "state": BookingState.BOOKED.value,
+            "source": source,
+            "is_invitation": booking.is_invitation,
+            **values_from_subject({NUMBER: number.reveal()}, self._seal),
+            **values_from_permissions(booking.permissions),
+            **values_from_timeslot(timeslot),
+        }
+        ids = values_from_booking_id(booking.booking_id, self._seal)
+        invitation = self._find_invitation(connection, source, booking, number)
+        if invitation is not None:
+            take_up_invitation(connection, invitation, values)
+            return connection.execute(
+                update(bookings)
+                .where(bookings.c.id == invitation)
+                .values(
+                    confirmed_at=database_clock(),
+                    index_due_at=database_clock(),
+                    **ids,
+                )
+                .returning(*bookings.c)
+            ).one()
         return connection.execute(
             insert(bookings)
             .values(
                 id=str(uuid4()),
                 version=1,
-                state=BookingState.BOOKED.value,
-                source=source,
-                is_invitation=booking.is_invitation,
                 created_at=database_clock(),
                 updated_at=database_clock(),
                 confirmed_at=database_clock(),
                 index_due_at=database_clock(),
-                **values_from_booking_id(booking.booking_id, self._seal),
-                **values_from_subject({NUMBER: number.reveal()}, self._seal),
-                **values_from_permissions(booking.permissions),
-                **values_from_timeslot(timeslot),
+                **values,
+                **ids,
             )
             .returning(*bookings.c)
         ).one()
+
+    def _find_invitation(
+        self,
+        connection: Connection,
+        source: SourceName,
+        booking: Booking,
+        number: PersonalIdentityNumber,
+    ) -> str | None:
+        """
+        Return our id of the resident's open invitation that a booking has come of.
+
+        Its unit, or another system, has booked it, perhaps at another unit.
+        """
+        if booking.booking_id is None:
+            return None
+        hashes = self._seal.lookups(BOOKING_ID, booking.booking_id)
+        row = connection.execute(
+            INVITATION.where(
+                invitations.c.source == source,
+                invitations.c.booking_id_hmac.in_(hashes),
+                invitations.c.subject_hmac.in_(
+                    self._seal.lookups(NUMBER, number.reveal())
+                ),
+                invitations.c.withdrawn_at.is_(None),
+            )
+            .order_by(invitations.c.created_at.desc())
+            .limit(1)
+        ).one_or_none()
+        return None if row is None else str(row.id)
 
     def confirm(
         self, record: BookingRecord, booking: Booking, timeslot: Timeslot

@@ -8,7 +8,11 @@ from typing import Any, Final
 
 from sqlalchemy import Row
 
-from fhir_gateway.model.booking import BookingPermissions, CancellationReason
+from fhir_gateway.model.booking import (
+    BookingPermissions,
+    BookingStatus,
+    CancellationReason,
+)
 from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.ids import (
     BookingId,
@@ -20,6 +24,7 @@ from fhir_gateway.model.ids import (
     TimeTypeId,
 )
 from fhir_gateway.model.interaction import Actor, ActorType
+from fhir_gateway.model.invitation import OpenInvitation
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timekeeping import epoch_seconds
 from fhir_gateway.model.timeslot import Schedule, Timeslot
@@ -41,8 +46,10 @@ __all__ = [
     "NUMBER",
     "Values",
     "booking_id_from_row",
+    "document_from_schedule",
     "document_from_timeslot",
     "intent_from_row",
+    "invitation_from_row",
     "record_from_row",
     "sealed_actor",
     "sealed_reason",
@@ -150,6 +157,34 @@ def intent_from_row(row: Row[Any] | SimpleNamespace, seal: Seal) -> WriteIntent:
     )
 
 
+def invitation_from_row(row: Row[Any], seal: Seal) -> OpenInvitation:
+    """
+    Return the invitation of a row with the columns of `queries.OPEN_INVITATION`.
+
+    Raises:
+        SealBroken: None of this server's keys opens it.
+    """
+    return OpenInvitation(
+        id=row.id,
+        version=row.shown_version,
+        status=(
+            BookingStatus.PROPOSED
+            if row.withdrawn_at is None
+            else BookingStatus.CANCELLED
+        ),
+        source=SourceName(row.source),
+        schedule=_schedule_from_document(row.schedule),
+        booking_id=BookingId(seal.unseal(row.booking_id_sealed)[BOOKING_ID]),
+        number=PersonalIdentityNumber(seal.unseal(row.subject_sealed)[NUMBER]),
+        permissions=BookingPermissions(
+            cancel=row.may_cancel, rebook=row.may_rebook, message=row.may_message
+        ),
+        created_at=_instant(row.created_at),
+        updated_at=_instant(row.shown_updated_at),
+        confirmed_at=_instant(row.confirmed_at),
+    )
+
+
 def booking_id_from_row(row: Row[Any], seal: Seal) -> BookingId | None:
     """
     Return the region's id of a booking, where it is known.
@@ -250,13 +285,19 @@ def document_from_timeslot(timeslot: Timeslot) -> Values:
     Some sources give the booking the same id, and who books a free time has just read
     it.
     """
-    schedule = timeslot.schedule
+    return {
+        **document_from_schedule(timeslot.schedule),
+        "start": epoch_seconds(timeslot.start),
+        "end": epoch_seconds(timeslot.end),
+    }
+
+
+def document_from_schedule(schedule: Schedule) -> Values:
+    """Return a schedule as JSON."""
     document: Values = {
         "unit": schedule.unit,
         "time_type_id": schedule.time_type_id,
         "time_type_name": schedule.time_type_name,
-        "start": epoch_seconds(timeslot.start),
-        "end": epoch_seconds(timeslot.end),
     }
     for name in _OPTIONAL_TYPES:
         value = getattr(schedule, name)
@@ -268,20 +309,24 @@ def document_from_timeslot(timeslot: Timeslot) -> Values:
 def timeslot_from_document(document: Values) -> Timeslot:
     """Return the timeslot of a document of `document_from_timeslot`."""
     return Timeslot(
-        schedule=Schedule(
-            unit=HsaId(document["unit"]),
-            time_type_id=TimeTypeId(document["time_type_id"]),
-            time_type_name=document["time_type_name"],
-            **{
-                name: of_type(document[name])
-                for name, of_type in _OPTIONAL_TYPES.items()
-                if name in document
-            },
-        ),
+        schedule=_schedule_from_document(document),
         # In UTC, as a source's answer is read: Swedish times in the repeated hour of
         # autumn would not compare as equal.
         start=_instant(document["start"]),
         end=_instant(document["end"]),
+    )
+
+
+def _schedule_from_document(document: Values) -> Schedule:
+    return Schedule(
+        unit=HsaId(document["unit"]),
+        time_type_id=TimeTypeId(document["time_type_id"]),
+        time_type_name=document["time_type_name"],
+        **{
+            name: of_type(document[name])
+            for name, of_type in _OPTIONAL_TYPES.items()
+            if name in document
+        },
     )
 
 

@@ -1,5 +1,5 @@
 """
-The journal's four tables, the outbox of the log service, and the engagement index.
+The journal's five tables, the outbox of the log service, and the engagement index.
 
 Every `…_at` is in seconds since 1970: `starts_at` and `ends_at` are whole seconds of
 the source's timetable, all others are times of the database's clock with a fraction.
@@ -41,6 +41,7 @@ __all__ = [
     "index_lease",
     "index_posts",
     "intents",
+    "invitations",
     "log_outbox",
     "metadata",
     "requests",
@@ -181,6 +182,43 @@ Index(
     sqlite_where=text("index_due_at IS NOT NULL"),
     postgresql_where=text("index_due_at IS NOT NULL"),
 )
+
+# Open invitations. One that is booked has a row of the same id in `booking`, which is
+# then the truth; while that row is missing or void, the invitation is open.
+invitations: Final = Table(
+    "invitation",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("schedule", JSON, nullable=False),
+    Column("subject_hmac", Text, nullable=False),
+    Column("subject_sealed", Text, nullable=False),
+    Column("booking_id_hmac", Text, nullable=False),
+    Column("booking_id_sealed", Text, nullable=False),
+    Column("may_cancel", Boolean, nullable=False),
+    Column("may_rebook", Boolean, nullable=False),
+    Column("may_message", Boolean, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("confirmed_at", Double, nullable=False),
+    # When this server found that its unit has taken it back.
+    Column("withdrawn_at", Double),
+    CheckConstraint("version >= 1", name="version"),
+)
+Index(
+    "invitation_once",
+    invitations.c.source,
+    invitations.c.unit,
+    invitations.c.booking_id_hmac,
+    unique=True,
+    sqlite_where=text("withdrawn_at IS NULL"),
+    postgresql_where=text("withdrawn_at IS NULL"),
+)
+Index("invitation_by_booking_id", invitations.c.source, invitations.c.booking_id_hmac)
+Index("invitation_by_subject", invitations.c.subject_hmac)
+Index("invitation_by_confirmed", invitations.c.confirmed_at)
 
 intents: Final = Table(
     "decision",

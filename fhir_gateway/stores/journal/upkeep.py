@@ -32,10 +32,12 @@ from fhir_gateway.stores.journal.rows import (
     values_from_booking_id,
 )
 from fhir_gateway.stores.journal.tables import (
+    VOID,
     bookings,
     engagements,
     index_posts,
     intents,
+    invitations,
     log_outbox,
     requests,
 )
@@ -52,6 +54,7 @@ _SEALED: Final = (
             *("maker_sealed", "actor_sealed", "booking_id_sealed"),
         ),
     ),
+    (invitations, ("subject_sealed", "booking_id_sealed")),
     (intents, ("message_sealed", "cancellation_sealed")),
     (requests, ("answer_sealed",)),
     (log_outbox, ("entry_sealed",)),
@@ -146,6 +149,35 @@ class Upkeep:
                 )
             )
         return len(ids)
+
+    def wipe_invitations(self, *, confirmed_before: datetime) -> int:
+        """
+        Delete at most 200 invitations that no source has confirmed since then.
+
+        One with a booking that is not wiped stays. Returns how many were deleted.
+        """
+        with self._database.writing() as connection:
+            is_needed = (
+                select(bookings.c.id)
+                .where(
+                    bookings.c.id == invitations.c.id,
+                    bookings.c.state != VOID,
+                    bookings.c.wiped_at.is_(None),
+                )
+                .exists()
+            )
+            old = (
+                select(invitations.c.id)
+                .where(
+                    invitations.c.confirmed_at < confirmed_before.timestamp(),
+                    ~is_needed,
+                )
+                .order_by(invitations.c.confirmed_at)
+                .limit(_BATCH)
+            )
+            return connection.execute(
+                delete(invitations).where(invitations.c.id.in_(old))
+            ).rowcount
 
     def seal_booking_ids(self) -> Iterator[int]:
         """

@@ -19,11 +19,13 @@ from fhir_gateway.model.errors import Conflict, Stale
 from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.interaction import Actor
+from fhir_gateway.model.invitation import OpenInvitation
 from fhir_gateway.model.person import SubjectOfCare
 from fhir_gateway.model.timeslot import Timeslot
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal.booking_steps import (
     has_unsettled,
+    take_up_invitation,
 )
 from fhir_gateway.stores.journal.claim_steps import (
     claim,
@@ -92,6 +94,7 @@ class WriteIntents:
         grant: Grant,
         capacity: int | None = None,
         request: RequestKey | None = None,
+        invitation: OpenInvitation | None = None,
     ) -> WriteIntent:
         """
         Claim a place for a new booking, which is PENDING from now on.
@@ -103,9 +106,11 @@ class WriteIntents:
             grant: Who books.
             capacity: How many places the time has; `timeslot.count` when not given.
             request: The client's key of this request, if any.
+            invitation: The open invitation that it answers; the booking has its id.
 
         Raises:
             AlreadyBooked: The same person holds that time already.
+            Conflict: The invitation is not open any more.
             TimeslotTaken: Every place is claimed.
             LimitReached: The resident has as many bookings ahead as allowed.
             RepeatedRequest: The client has used that key before.
@@ -123,21 +128,21 @@ class WriteIntents:
                 capacity=capacity,
             )
             self._quotas.check_booking(connection, grant, subject.number)
-            new = str(uuid4())
-            connection.execute(
-                INSERT_BOOKING,
-                {
-                    "id": new,
-                    "version": 1,
-                    "state": BookingState.PENDING.value,
-                    "source": source,
-                    "is_invitation": False,
-                    **values_from_subject(subject.as_mapping(), self._seal),
-                    **values_from_maker(grant, self._seal),
-                    **values_from_permissions(BookingPermissions()),
-                    **values_from_timeslot(timeslot),
-                },
-            )
+            values = {
+                "state": BookingState.PENDING.value,
+                "source": source,
+                "is_invitation": False,
+                **values_from_subject(subject.as_mapping(), self._seal),
+                **values_from_maker(grant, self._seal),
+                **values_from_permissions(BookingPermissions()),
+                **values_from_timeslot(timeslot),
+            }
+            if invitation is not None:
+                new = invitation.id
+                take_up_invitation(connection, new, values)
+            else:
+                new = str(uuid4())
+                connection.execute(INSERT_BOOKING, {"id": new, "version": 1, **values})
             intent = self._insert_intent(connection, new, WriteKind.MAKE, timeslot)
             link_request(connection, self._seal, request, intent)
             claim(connection, source, intent, timeslot, ordinal)
