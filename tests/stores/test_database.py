@@ -306,7 +306,8 @@ def test_migration_makes_the_tables(
     found = set(inspect(database.engine).get_table_names())
     assert found == {
         *("alembic_version", "booking", "claim", "decision", "invitation"),
-        *("log_outbox", "request"),
+        *("log_outbox", "request", "engagement", "engagement_look"),
+        *("index_lease", "index_post"),
         *("audit_anchor", "audit_event"),
     }
 

@@ -1,5 +1,7 @@
 """
 Reports: record what regions report of bookings.
+
+It has over 400 lines, since one place decides whether a report is of a known booking.
 """
 
 from collections.abc import Sequence
@@ -215,7 +217,7 @@ class Reports:
         number: PersonalIdentityNumber,
     ) -> str | None:
         """
-        Return our id of the resident's open invitation that a booking has come of.
+        Return our id of the resident's open invitation that a booking answers.
 
         Its unit, or another system, has booked it, perhaps at another unit.
         """
