@@ -336,6 +336,8 @@ def program(
         feed_files=feed_files,
         booking_link=settings.booking_link,
         is_open_data_public=settings.public_search or identity is None,
+        notification_endpoint=index.notification_endpoint,
+        notifiers=index.notifiers,
         clock=clock,
     )
     try:

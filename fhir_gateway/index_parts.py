@@ -5,12 +5,12 @@ The objects of the engagement index, made and connected for `bootstrap`.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fhir_gateway.model.ids import HsaId
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock
 from fhir_gateway.national.engagement_index import (
     EngagementIndex10,
     EngagementIndexOptions,
+    NotificationEndpoint,
 )
 from fhir_gateway.services.engagement.delivery import IndexDelivery
 from fhir_gateway.services.engagement.notifications import Notifications
@@ -35,17 +35,15 @@ class IndexParts:
 
     Attributes:
         resident_posts: What the index says of residents.
-        notifications: Takes its notifications.
+        notification_endpoint: Answers its notifications.
         notifiers: The HSA-ids and thumbprints of the certificates that may notify.
-        notified_as: The logical address of notifications; None for any.
         delivery: A worker runs it; None without an index.
         upkeep: Likewise.
     """
 
     resident_posts: ResidentPosts
-    notifications: Notifications
+    notification_endpoint: NotificationEndpoint
     notifiers: frozenset[str] = frozenset()
-    notified_as: HsaId | None = None
     delivery: IndexDelivery | None = None
     upkeep: IndexUpkeep | None = None
 
@@ -71,9 +69,11 @@ def index_parts(
         clock: Returns the time.
     """
     store = Engagements(database, seal)
-    notifications = Notifications(store)
+    endpoint = NotificationEndpoint(
+        Notifications(store), notified_as=options.notified_as if options else None
+    )
     if options is None:
-        return IndexParts(resident_posts=NoIndex(), notifications=notifications)
+        return IndexParts(resident_posts=NoIndex(), notification_endpoint=endpoint)
     index = EngagementIndex10(options)
     outbox = IndexOutbox(
         database,
@@ -88,9 +88,8 @@ def index_parts(
             asked_again_after=options.asked_again_after,
             clock=clock,
         ),
-        notifications=notifications,
+        notification_endpoint=endpoint,
         notifiers=options.notifiers,
-        notified_as=options.notified_as,
         delivery=IndexDelivery(outbox, index),
         upkeep=IndexUpkeep(outbox, store, kept=options.kept, clock=clock),
     )

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 __all__ = [
+    "certificate_of",
     "certificate_pem",
     "key_pem",
     "write_certificate",
@@ -44,6 +45,27 @@ def certificate_pem() -> bytes:
         .not_valid_after(_FROM + timedelta(days=36_500))
         .sign(_KEY, SHA256())
         .public_bytes(Encoding.PEM)
+    )
+
+
+def certificate_of(hsa_id: str) -> bytes:
+    """Return a certificate as SITHS has it, with an HSA-id in its subject, in DER."""
+    subject = x509.Name(
+        [
+            x509.NameAttribute(x509.NameOID.COMMON_NAME, "index.example.org"),
+            x509.NameAttribute(x509.NameOID.SERIAL_NUMBER, hsa_id),
+        ]
+    )
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(_NAME)
+        .public_key(_KEY.public_key())
+        .serial_number(2)
+        .not_valid_before(_FROM)
+        .not_valid_after(_FROM + timedelta(days=36_500))
+        .sign(_KEY, SHA256())
+        .public_bytes(Encoding.DER)
     )
 
 

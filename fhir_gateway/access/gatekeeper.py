@@ -268,7 +268,7 @@ class Gatekeeper:
     def _extent(
         self, principal: Principal, row: Row, interaction: Interaction
     ) -> Extent:
-        if row.rule is Rule.ALL or principal.role is Role.ANYBODY:
+        if row.rule in (Rule.ALL, Rule.POSTS) or principal.role is Role.ANYBODY:
             return Extent()
         resource_type, letter = interaction.scope
         extent = extent_of(principal.scopes, principal.role, resource_type, letter)

@@ -59,12 +59,15 @@ def network_of(address: str) -> str:
 
 def limited_as(principal: Principal, address: str) -> str | None:
     """
-    Return the name of what shares limits with a request; None in an open demo.
+    Return the name of what shares limits with a request; None where nothing limits it.
+
+    That is so in an open demo, and of notifications of the engagement index.
 
     Without a token that is the network of the peer's address.
     """
     match principal.role:
-        case Role.DEMO:
+        case Role.DEMO | Role.INDEX:
+            # The index repeats what is refused: a limit would only delay the posts.
             return None
         case Role.ANYBODY:
             return _by_address(address)

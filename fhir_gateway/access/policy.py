@@ -13,6 +13,7 @@ from typing import Final
 from fhir_gateway.model.principal import Purpose, Role
 
 __all__ = [
+    "NOTIFY",
     "POLICY",
     "PUBLIC",
     "SYSTEM",
@@ -35,6 +36,7 @@ _LETTERS: Final = {
     "patch": "u",
     "$cancel": "u",
     "$reschedule": "u",
+    "ProcessNotification": "c",
 }
 
 
@@ -51,6 +53,7 @@ class Rule(Enum):
     OWN: those of the principal, and of whom it may act for.
     NEW: a new booking for the resident that the request names, and its own holds.
     UNITS: those at the principal's own units.
+    POSTS: posts of the engagement index; they are taken, and never given.
     ALL: everybody's; only in a demo.
     """
 
@@ -59,6 +62,7 @@ class Rule(Enum):
     OWN = "own"
     NEW = "new only"
     UNITS = "own units"
+    POSTS = "posts"
     ALL = "all"
 
 
@@ -142,6 +146,9 @@ _OPEN: Final = frozenset(
 )
 _ANY_PURPOSE: Final = frozenset(Purpose)
 
+NOTIFY: Final = Interaction("engagement index", "ProcessNotification")
+"""The SOAP operation by which the engagement index notifies; it is no FHIR."""
+
 
 def _appointment(*names: str) -> frozenset[Interaction]:
     return frozenset(Interaction("Appointment", name) for name in names)
@@ -185,6 +192,12 @@ POLICY: Final = (
         interactions=_appointment(*_READING, *_NEW, *_CHANGES),
         rule=Rule.UNITS,
         purposes=frozenset({Purpose.TREATMENT, Purpose.CARE_MANAGEMENT}),
+    ),
+    Row(
+        role=Role.INDEX,
+        interactions=frozenset({NOTIFY}),
+        rule=Rule.POSTS,
+        purposes=frozenset({Purpose.CARE_MANAGEMENT}),
     ),
     Row(
         role=Role.DEMO,

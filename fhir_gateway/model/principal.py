@@ -20,6 +20,7 @@ class Role(Enum):
     STAFF: an employee who books for a resident on the phone.
     SYSTEM: a region's own system, at the units of that region.
     OPERATOR: who runs this server; sees no person's data.
+    INDEX: the engagement index, which notifies of posts, and reads nothing.
     DEMO: any request to a server that was started with `--open-demo`.
     """
 
@@ -28,6 +29,7 @@ class Role(Enum):
     STAFF = "staff"
     SYSTEM = "system"
     OPERATOR = "operator"
+    INDEX = "index"
     DEMO = "demo"
 
 

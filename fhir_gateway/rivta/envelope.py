@@ -177,15 +177,22 @@ def write_fault(fault: Fault) -> bytes:
     return _document(envelope)
 
 
-def read_call(document: bytes) -> Call:
+def read_call(
+    document: bytes, *, content_type: str | None = None, limit: Limit = ANSWER
+) -> Call:
     """
     Return the message that a producer has received.
+
+    Args:
+        document: The message's body.
+        content_type: The media type in its HTTP header.
+        limit: Its size limit.
 
     Raises:
         UnreadableXml: The document is not XML that `rivta.xml` reads.
         MalformedEnvelope: It is no SOAP envelope with a body.
     """
-    header, root = _read_envelope(document)
+    header, root = _read_envelope(document, content_type, limit)
     address = _text(header, "LogicalAddress") or _text(header, "To")
     return Call(
         action=root.tag,

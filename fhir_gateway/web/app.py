@@ -50,6 +50,11 @@ from fhir_gateway.web.openapi import openapi_document
 from fhir_gateway.web.operation.routes import slot_operations
 from fhir_gateway.web.options import options
 from fhir_gateway.web.peer import read_peer, remember_peer
+from fhir_gateway.web.process_notification import (
+    NOTIFICATION_HANDLING,
+    NOTIFICATION_PATH,
+    add_process_notification,
+)
 from fhir_gateway.web.read_view import BASE_URL
 from fhir_gateway.web.request_body import take_body
 from fhir_gateway.web.request_head import HEALTH, check_head
@@ -125,6 +130,7 @@ class GatewayApp(Flask):
                 ("POST", path): BATCH_HANDLING
                 for path in (FHIR_PREFIX, f"{FHIR_PREFIX}/")
             }
+            | {("POST", NOTIFICATION_PATH): NOTIFICATION_HANDLING}
             | handling_of_operations(operations, FHIR_PREFIX),
         )
 
@@ -213,6 +219,9 @@ def create_app(gateway: Gateway) -> GatewayApp:
             methods=["POST"],
         )
     app.add_url_rule(HEALTH, "health", _health)
+    app.interactions |= add_process_notification(
+        app, gateway.notification_endpoint, gateway.base_url
+    )
     add_developer_pages(
         app,
         _places(gateway.base_url),

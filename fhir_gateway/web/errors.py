@@ -2,13 +2,14 @@
 Failures as HTTP: the only module with status codes of errors.
 """
 
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from math import ceil
 from typing import Final
 from uuid import uuid4
 
 import structlog
-from flask import Flask, Response
+from flask import Flask, Response, has_request_context, request
 from werkzeug.exceptions import HTTPException
 
 from fhir_gateway.fhir.limits import (
@@ -33,6 +34,8 @@ from fhir_gateway.model.errors import (
     Unauthenticated,
 )
 from fhir_gateway.model.fault_place import fault_place
+from fhir_gateway.national.engagement_index import SoapAnswer, soap_fault
+from fhir_gateway.rivta.envelope import CONTENT_TYPE
 from fhir_gateway.web.exchange import fhir_response
 
 __all__ = [
@@ -46,6 +49,7 @@ __all__ = [
     "from_bug",
     "overloaded",
     "register_error_handlers",
+    "soap_response",
 ]
 
 _log = structlog.get_logger()
@@ -124,6 +128,8 @@ OF_CHANGES: Final = frozenset({409, 412, 422})
 
 _MOST_ISSUES: Final = 100
 _RETRY_AFTER_S: Final = "30"
+# Below it everything is SOAP.
+_SOAP: Final = "/rivta/"
 _REALM: Final = "fhir-gateway"
 
 _HTTP_ISSUES: Final = {
@@ -171,10 +177,8 @@ def _from_problem(problem: Exception) -> Response:
             ),
         )
         issues = (*issues[:_MOST_ISSUES], more)
-    return fhir_response(
-        operation_outcome(issues),
-        status=PROBLEM_STATUSES[problem.kind],
-        headers=problem.headers,
+    return _failure(
+        issues, status=PROBLEM_STATUSES[problem.kind], headers=problem.headers
     )
 
 
@@ -182,6 +186,29 @@ def _from_gateway_error(error: Exception) -> Response:
     if not isinstance(error, GatewayError):
         raise error
     return error_response(error)
+
+
+def soap_response(answer: SoapAnswer) -> Response:
+    """Return an answer over SOAP; a fault has the status of a failed server."""
+    return Response(
+        answer.body,
+        status=500 if answer.is_fault else 200,
+        content_type=CONTENT_TYPE,
+    )
+
+
+def _failure(
+    issues: Sequence[Issue], *, status: int, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return an OperationOutcome, or a fault where the request is one of SOAP."""
+    if not has_request_context() or not request.path.startswith(_SOAP):
+        return fhir_response(
+            operation_outcome(issues), status=status, headers=dict(headers or {})
+        )
+    response = soap_response(soap_fault(issues[0].diagnostics or ""))
+    response.status_code = status
+    response.headers.extend(headers or {})
+    return response
 
 
 def error_response(error: GatewayError) -> Response:
@@ -195,9 +222,7 @@ def error_response(error: GatewayError) -> Response:
         headers["Retry-After"] = str(max(1, ceil(error.retry_after.total_seconds())))
     if challenge := _challenge(error):
         headers["WWW-Authenticate"] = challenge
-    return fhir_response(
-        operation_outcome([issue_from_error(error)]), status=status, headers=headers
-    )
+    return _failure([issue_from_error(error)], status=status, headers=headers)
 
 
 def _challenge(error: GatewayError) -> str | None:
@@ -228,10 +253,8 @@ def _from_http_exception(error: Exception) -> Response:
         for name, value in error.get_headers()
         if name not in ("Content-Type", "Content-Length")
     }
-    return fhir_response(
-        operation_outcome([Issue(code=code, diagnostics=diagnostics)]),
-        status=status,
-        headers=headers,
+    return _failure(
+        [Issue(code=code, diagnostics=diagnostics)], status=status, headers=headers
     )
 
 
@@ -239,17 +262,15 @@ def from_bug(error: Exception) -> Response:
     """Answer an unforeseen failure; the log gets only its class and place."""
     incident = str(uuid4())
     _log.error("unforeseen failure", incident=incident, **fault_place(error))
-    return fhir_response(
-        operation_outcome(
-            [
-                Issue(
-                    code="exception",
-                    diagnostics=(
-                        "The server failed; report to its operator the incident"
-                        f" {incident}."
-                    ),
-                )
-            ]
-        ),
+    return _failure(
+        [
+            Issue(
+                code="exception",
+                diagnostics=(
+                    "The server failed; report to its operator the incident"
+                    f" {incident}."
+                ),
+            )
+        ],
         status=500,
     )

@@ -14,6 +14,7 @@ from fhir_gateway.fhir.published import PublishedResources
 from fhir_gateway.fhir.terminology import Terminology
 from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.timekeeping import Clock
+from fhir_gateway.national.engagement_index import NotificationEndpoint
 from fhir_gateway.services.booking.booking import BookingService
 from fhir_gateway.services.booking.client_requests import ClientRequests
 from fhir_gateway.services.feed.feed_files import FeedFiles
@@ -47,6 +48,8 @@ class Gateway:
         booking_link: The page where a resident begins to book; `{slot}` in it stands
             for the slot's id.
         is_open_data_public: Free times and the directory need no token.
+        notification_endpoint: Answers notifications of the engagement index.
+        notifiers: The HSA-ids and thumbprints of the certificates that may notify.
         clock: Returns the time.
     """
 
@@ -72,4 +75,6 @@ class Gateway:
     feed_files: FeedFiles
     booking_link: str | None
     is_open_data_public: bool
+    notification_endpoint: NotificationEndpoint
+    notifiers: frozenset[str]
     clock: Clock

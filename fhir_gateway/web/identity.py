@@ -10,7 +10,8 @@ from typing import Final
 
 from flask import g, request
 
-from fhir_gateway.access.policy import PUBLIC, Interaction
+from fhir_gateway.access.notifier import notifier
+from fhir_gateway.access.policy import NOTIFY, PUBLIC, Interaction
 from fhir_gateway.model.booking import BookingStatus
 from fhir_gateway.model.errors import Unauthenticated
 from fhir_gateway.model.grant import Grant
@@ -59,6 +60,9 @@ def identify(gateway: Gateway, interactions: Mapping[str, Interaction]) -> None:
     interaction = interactions.get(request.endpoint or "")
     if interaction is None:
         return
+    if interaction == NOTIFY:
+        _admit_notifier(gateway)
+        return
     authorization = request.headers.get(_AUTHORIZATION)
     try:
         principal = gateway.identity.principal_of(
@@ -73,6 +77,19 @@ def identify(gateway: Gateway, interactions: Mapping[str, Interaction]) -> None:
     limit(gateway.limits, principal, interaction)
     g.principal = principal
     g.interaction = interaction
+
+
+def _admit_notifier(gateway: Gateway) -> None:
+    """
+    Check that the present request comes from the engagement index.
+
+    Raises:
+        Unauthenticated: There is no client certificate.
+        NotPermitted: The certificate is not one of those that may notify.
+    """
+    peer = present_peer()
+    principal = notifier(peer.certificate, peer.thumbprint, gateway.notifiers)
+    gateway.gatekeeper.admit(principal, NOTIFY)
 
 
 def present_principal() -> Principal:

@@ -3,6 +3,12 @@ The engagement index (itintegration:engagementindex 1.0): its port, and the adap
 """
 
 from fhir_gateway.national.engagement_index.adapter import EngagementIndex10
+from fhir_gateway.national.engagement_index.notification_endpoint import (
+    MOST_BYTES,
+    NotificationEndpoint,
+    SoapAnswer,
+    soap_fault,
+)
 from fhir_gateway.national.engagement_index.options import (
     EngagementIndexOptions,
     WrongEngagementIndex,
@@ -15,11 +21,15 @@ from fhir_gateway.national.engagement_index.port import (
 )
 
 __all__ = [
+    "MOST_BYTES",
     "EngagementIndex",
     "EngagementIndex10",
     "EngagementIndexOptions",
     "FoundPosts",
+    "NotificationEndpoint",
+    "SoapAnswer",
     "UpdateResult",
     "WrongEngagementIndex",
     "engagement_index_options",
+    "soap_fault",
 ]
