@@ -275,3 +275,18 @@ def test_a_preference_that_is_not_understood_is_not_claimed(
 
     assert answer.status_code == 200
     assert "Preference-Applied" not in answer.headers
+
+
+def test_included_slots_are_not_those_of_a_live_source(
+    live_client: FlaskClient, unit: str
+) -> None:
+    """`_revinclude=Slot:schedule` asks no region, and names the live source."""
+    assert entries(at_unit(live_client, unit, "&_count=1"), "match")
+    bundle = live_client.get(
+        f"/fhir/Schedule?actor=Location/{unit}&_revinclude=Slot:schedule"
+    ).json
+
+    assert entries(bundle, "match")
+    assert entries(bundle, "include") == []
+    assert "total" not in bundle
+    assert "search for them" in str(entries(bundle, "outcome"))
