@@ -62,6 +62,7 @@ from fhir_gateway.services.booking.settlement import Settlement
 from fhir_gateway.services.feed.feed_files import FeedFiles
 from fhir_gateway.services.refresh.source_refresh import SourceRefresh
 from fhir_gateway.services.refresh.worker_share import WorkerShare
+from fhir_gateway.services.resident.care_relations import CareRelations
 from fhir_gateway.services.resident.resident_bookings import ResidentBookings
 from fhir_gateway.services.search.changed_places import ChangedPlaces
 from fhir_gateway.services.search.held_timeslots import HeldTimeslots
@@ -289,6 +290,7 @@ def program(
         journal,
         booking.current,
         settlement,
+        CareRelations(access, journal),
         within=timedelta(seconds=settings.lists_within_s),
         clock=clock,
     )

@@ -33,8 +33,7 @@ _MOST_REMEMBERED: Final = 1024
 def asks_region(interaction: Interaction) -> bool:
     """Return whether a request may ask a region, or change what it knows."""
     return interaction.type == "Appointment" and interaction.name not in (
-        "$find",
-        "$validate",
+        *("$find", "$validate", "$relations", "$relate"),
     )
 
 

@@ -37,6 +37,8 @@ _LETTERS: Final = {
     "$cancel": "u",
     "$reschedule": "u",
     "ProcessNotification": "c",
+    "$relations": "s",
+    "$relate": "u",
 }
 
 
@@ -155,6 +157,7 @@ def _appointment(*names: str) -> frozenset[Interaction]:
 
 
 _CHANGES: Final = ("update", "patch", "$cancel", "$reschedule")
+_RELATIONS: Final = ("$relations", "$relate")
 _NEW: Final = ("create", "$hold", "$book", "$validate")
 
 POLICY: Final = (
@@ -176,7 +179,7 @@ POLICY: Final = (
     ),
     Row(
         role=Role.RESIDENT,
-        interactions=_appointment(*_READING, *_NEW, *_CHANGES)
+        interactions=_appointment(*_READING, *_NEW, *_CHANGES, *_RELATIONS)
         | {Interaction("AuditEvent", name) for name in _READING},
         rule=Rule.OWN,
         purposes=frozenset({Purpose.PATIENT_REQUEST}),
@@ -203,7 +206,7 @@ POLICY: Final = (
         role=Role.DEMO,
         interactions=PUBLIC
         | _OPEN
-        | _appointment(*_READING, *_NEW, *_CHANGES)
+        | _appointment(*_READING, *_NEW, *_CHANGES, *_RELATIONS)
         | {Interaction("AuditEvent", name) for name in _READING},
         rule=Rule.ALL,
         purposes=_ANY_PURPOSE,

@@ -27,7 +27,9 @@ __all__ = [
 ]
 
 _OF_PERSONS: Final = frozenset({"Appointment", "AuditEvent"})
-_WITHOUT_ID: Final = frozenset({"$find", "create", "search-type"})
+_WITHOUT_ID: Final = frozenset(
+    {"$find", "create", "search-type", "$relations", "$relate"}
+)
 _CURSOR: Final = "_cursor"
 _NOT_FOUND: Final = STATUSES[Category.NOT_FOUND]
 

@@ -12,7 +12,7 @@ _ORDER: Final = (
     *("read", "search-type", "create", "update", "patch"),
     *("$translate", "$expand", "$lookup", "$validate-code", "$subsumes"),
     *("$bulk-publish", "$find", "$hold", "$book", "$cancel", "$reschedule"),
-    *("$validate", "ProcessNotification"),
+    *("$validate", "$relations", "$relate", "ProcessNotification"),
 )
 
 

@@ -4,7 +4,7 @@ Two places to book at: real regions with everything real, and a desk without a w
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -25,6 +25,7 @@ from granting import DemoBooking, DemoResidents, demo_grant
 from fhir_gateway.adapters.protocol import SchedulingAdapter
 from fhir_gateway.bootstrap import Program, program
 from fhir_gateway.fhir.vocabulary import Vocabulary
+from fhir_gateway.model.care_relation import RelationKind
 from fhir_gateway.model.found_booking import FoundBooking
 from fhir_gateway.model.ids import HsaId, SourceName
 from fhir_gateway.model.interaction import Actor
@@ -40,6 +41,7 @@ from fhir_gateway.services.booking.read_back import ReadBack
 from fhir_gateway.services.booking.reconciliation import Reconciliation
 from fhir_gateway.services.booking.request import BookingRequest, MoveRequest
 from fhir_gateway.services.booking.settlement import Settlement
+from fhir_gateway.services.resident.care_relations import CareRelations, NamesUnits
 from fhir_gateway.services.resident.resident_bookings import ResidentBookings
 from fhir_gateway.services.search.slot_search import SlotSearch
 from fhir_gateway.services.source.directory import Directory
@@ -97,6 +99,7 @@ class Desk:
         clock: MovableClock,
         *,
         aggregates: Mapping[SourceName, Aggregate] = MappingProxyType({}),
+        named: Iterable[tuple[RelationKind, NamesUnits]] = (),
     ) -> None:
         self.journal = journal
         self.clock = clock
@@ -127,6 +130,7 @@ class Desk:
             clock=clock,
         )
         self.booking = DemoBooking(service)
+        self.relations = CareRelations(self.access, journal, named)
         self.found: list[tuple[FoundBooking, ...]] = []
         self.residents = DemoResidents(
             ResidentBookings(
@@ -134,6 +138,7 @@ class Desk:
                 journal,
                 service.current,
                 self.settlement,
+                self.relations,
                 count_found=self.found.append,
                 clock=clock,
             )
@@ -251,6 +256,7 @@ def _make_wireless(own_journal: Journal) -> MakeWireless:
         sources: tuple[Source, ...] = (),
         catalogues: tuple[SourceCatalogue, ...] = (),
         aggregates: tuple[Aggregate, ...] = (),
+        named: tuple[tuple[RelationKind, NamesUnits], ...] = (),
     ) -> Wireless:
         known = adapters or (AnsweringAdapter(),)
         by_name = {each.name: each for each in sources or (source(),)}
@@ -262,6 +268,7 @@ def _make_wireless(own_journal: Journal) -> MakeWireless:
             own_journal,
             MovableClock(now()),
             aggregates={each.name: each for each in aggregates},
+            named=named,
         )
         return Wireless(desk, known[0], by_name, listed)
 

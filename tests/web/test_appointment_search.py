@@ -38,8 +38,8 @@ _NOBODY = issue(
 )
 _MITT_NOT_ASKED = issue(
     "informational",
-    "Region Mitt (sandlåda) is asked only about units at which this server knows a"
-    " booking; times booked elsewhere may be missing. (source mitt)",
+    "Region Mitt (sandlåda) is asked only about units that the resident has a relation"
+    " with ($relations); times booked elsewhere may be missing. (source mitt)",
     severity="information",
     error=ErrorCode.REGION_IS_NOT_ASKED,
 )
@@ -187,8 +187,9 @@ def test_a_unit_that_did_not_answer_its_region_is_reported(
     assert response.json is not None
     assert issue(
         "incomplete",
-        f"{location['name']} did not answer Region Norr (sandlåda); its bookings may be"
-        f" missing or out of date: call {location['name']},"
+        f"{location['name']} did not answer Region Norr (sandlåda), which could not"
+        " reach it; its bookings may be missing or out of date: call"
+        f" {location['name']},"
         f" {location['telecom'][0]['value']}. (source norr)",
         severity="warning",
         error=ErrorCode.REGION_ANSWERED_IN_PART,

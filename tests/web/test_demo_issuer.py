@@ -176,6 +176,54 @@ def test_a_proxy_reads_by_the_mandate(trusting: Trusting) -> None:
     assert listed(trusting.person("proxy"), "resident") == 200
 
 
+def test_a_guardian_and_a_proxy_see_the_whole_list(trusting: Trusting) -> None:
+    """The child's, and the principal's, bookings of every region are in the list."""
+    for actor, person in (("parent", "child"), ("proxy", "resident")):
+        client = trusting.person(actor)
+        made = set()
+        for region in ("norr", "mitt", "syd"):
+            slot = next(free_slots(client, region))["id"]
+            answer = client.post(
+                "/fhir/Appointment",
+                json=appointment(slot, NUMBERS[person]),
+                content_type=FHIR_JSON,
+            )
+            assert answer.status_code == 201, answer.text
+            made.add(answer.json["id"])
+
+        bundle = client.post(
+            "/fhir/Appointment/_search",
+            data={
+                "patient.identifier": f"{PERSONNUMMER}|{NUMBERS[person]}",
+                "status": "booked",
+            },
+        ).json
+
+        assert made <= {each["resource"].get("id") for each in bundle["entry"]}
+
+
+def test_a_guardian_keeps_the_child_s_relations(trusting: Trusting) -> None:
+    """A guardian adds a unit for the child; another resident sees no such person."""
+    patient = {
+        "name": "patient",
+        "valueIdentifier": {"system": PERSONNUMMER, "value": NUMBERS["child"]},
+    }
+    unit = next(free_slots(trusting.person("parent"), "syd"))["schedule"]["reference"]
+    unit = unit.removeprefix("Schedule/").partition(".")[0]
+    add = {"name": "add", "valueReference": {"reference": f"Location/{unit}"}}
+    body = {"resourceType": "Parameters", "parameter": [patient, add]}
+
+    answers = [
+        trusting.person(key).post(
+            "/fhir/Appointment/$relate", json=body, content_type=FHIR_JSON
+        )
+        for key in ("parent", "other-resident", "protected")
+    ]
+
+    assert [each.status_code for each in answers] == [200, 404, 404]
+    assert f"Location/{unit}" in answers[0].text
+
+
 @pytest.mark.parametrize(
     ("actor", "subject"),
     [

@@ -123,8 +123,9 @@ class ListOutcomes:
                     source=source.name,
                     problem=SourceProblem.NOT_ASKED,
                     detail=(
-                        f"{source.title} is asked only about units at which this server"
-                        " knows a booking; times booked elsewhere may be missing."
+                        f"{source.title} is asked only about units that the resident"
+                        " has a relation with ($relations); times booked elsewhere may"
+                        " be missing."
                     ),
                 )
 

@@ -18,6 +18,7 @@ from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.services.booking.current_booking import CurrentBookings
 from fhir_gateway.services.booking.settlement import Settlement
 from fhir_gateway.services.resident.call_threads import CallThreads
+from fhir_gateway.services.resident.care_relations import CareRelations
 from fhir_gateway.services.resident.journal_match import JournalMatch
 from fhir_gateway.services.resident.list_outcomes import ListOutcomes
 from fhir_gateway.services.resident.list_request import (
@@ -73,9 +74,13 @@ class ResidentBookings:
         journal: The bookings that this server knows.
         current: Reads single bookings.
         settlement: Corrects bookings that are wrongly NOT_MADE.
+        relations: Names the units to ask directly.
         within: How long a list waits for its sources.
         count_found: Counts by which ways bookings were found.
         clock: Returns the time.
+
+    Attributes:
+        relations: The same.
     """
 
     def __init__(
@@ -84,6 +89,7 @@ class ResidentBookings:
         journal: Journal,
         current: CurrentBookings,
         settlement: Settlement,
+        relations: CareRelations,
         *,
         within: timedelta = LISTS_WITHIN,
         count_found: Callable[[tuple[FoundBooking, ...]], None] = lambda _: None,
@@ -93,6 +99,7 @@ class ResidentBookings:
         self._journal = journal
         self._current = current
         self._match = JournalMatch(access, journal, settlement, clock=clock)
+        self.relations = relations
         self._within = within
         self._count_found = count_found
         self._threads = CallThreads()
@@ -127,7 +134,9 @@ class ResidentBookings:
         records = self._records(grant)
         lists = ListRound(
             self._threads,
-            list_requests(_units(records), sources, self._aggregates(sources)),
+            list_requests(
+                self._units(grant, records), sources, self._aggregates(sources)
+            ),
             partial(self._ask, grant),
             partial(self._record_late, grant),
         )
@@ -201,6 +210,16 @@ class ResidentBookings:
             for record in self._journal.lookups.list_of_resident(grant.subject)
             if grant.covers(record.owner(is_hold=False))
         )
+
+    def _units(
+        self, grant: Grant, records: Iterable[BookingRecord]
+    ) -> list[tuple[SourceName, HsaId]]:
+        """Return the units that the resident has a relation with, by source."""
+        return [
+            (owner, unit)
+            for unit in self.relations.units_to_ask(grant, records)
+            if (owner := self._access.find_owner(unit)) is not None
+        ]
 
     def _aggregates(self, sources: Iterable[Source]) -> list[Aggregate]:
         """Return the aggregating services that ask no unit beyond the grant."""
@@ -310,7 +329,3 @@ class ResidentBookings:
 def _not_after(moment: datetime, stated: datetime | None) -> datetime | None:
     """Return a time that another system states, unless it is in the future."""
     return None if stated is None or stated > moment else stated
-
-
-def _units(records: Iterable[BookingRecord]) -> list[tuple[SourceName, HsaId]]:
-    return [(each.source, each.timeslot.schedule.unit) for each in records]

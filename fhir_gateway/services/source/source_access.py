@@ -117,6 +117,11 @@ class SourceAccess:
         """Return what is known of a unit, if anything."""
         return self._directory().units.get(unit)
 
+    def find_owner(self, unit: HsaId) -> SourceName | None:
+        """Return the source that answers for a unit, if any."""
+        owner = source_of_unit(self._sources.values(), unit)
+        return None if owner is None else owner.name
+
     def source(self, name: SourceName) -> Source:
         """
         Return a configured source.
@@ -397,8 +402,7 @@ class SourceAccess:
 
     def _is_at(self, sources: Collection[SourceName], booking: Booking) -> bool:
         """Return whether a booking is at one of the sources' own units."""
-        owner = source_of_unit(self._sources.values(), booking.unit)
-        return owner is not None and owner.name in sources
+        return self.find_owner(booking.unit) in sources
 
     def can_be_moved_to(
         self,

@@ -16,6 +16,7 @@ from datetime import timedelta
 
 from fhir_gateway.model.client_limits import DEFAULT_LIMITS, ClientLimits
 from fhir_gateway.stores.database import Database
+from fhir_gateway.stores.journal.added_units import AddedUnits
 from fhir_gateway.stores.journal.holds import Holds
 from fhir_gateway.stores.journal.invitations import Invitations
 from fhir_gateway.stores.journal.lookups import Lookups
@@ -58,6 +59,7 @@ class Journal:
         reports: Records what regions report of bookings.
         invitations: Records open invitations.
         upkeep: Wipes and reseals personal data.
+        added_units: The units that residents have added to those that lists ask.
     """
 
     def __init__(
@@ -80,3 +82,4 @@ class Journal:
         self.reports = Reports(database, seal)
         self.invitations = Invitations(database, seal)
         self.upkeep = Upkeep(database, seal)
+        self.added_units = AddedUnits(database, seal)

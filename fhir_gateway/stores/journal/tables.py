@@ -1,5 +1,5 @@
 """
-The journal's five tables, the outbox of the log service, and the engagement index.
+The journal's five tables, those of the log service and the index, and residents' units.
 
 Every `…_at` is in seconds since 1970: `starts_at` and `ends_at` are whole seconds of
 the source's timetable, all others are times of the database's clock with a fraction.
@@ -35,6 +35,7 @@ from sqlalchemy import (
 __all__ = [
     "NOT_DONE",
     "VOID",
+    "added_units",
     "bookings",
     "claims",
     "engagement_looks",
@@ -433,3 +434,16 @@ engagement_looks: Final = Table(
     Column("looked_at", Double, nullable=False),
 )
 Index("engagement_look_by_time", engagement_looks.c.looked_at)
+
+# The units that residents have added to those that their lists ask; no booking refers
+# to them.
+added_units: Final = Table(
+    "added_unit",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("subject_hmac", Text, nullable=False),
+    Column("subject_sealed", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+Index("added_unit_once", added_units.c.subject_hmac, added_units.c.unit, unique=True)

@@ -33,6 +33,7 @@ from fhir_gateway.stores.journal.rows import (
 )
 from fhir_gateway.stores.journal.tables import (
     VOID,
+    added_units,
     bookings,
     engagements,
     index_posts,
@@ -60,6 +61,7 @@ _SEALED: Final = (
     (log_outbox, ("entry_sealed",)),
     (index_posts, ("posts_sealed",)),
     (engagements, ("post_sealed",)),
+    (added_units, ("subject_sealed",)),
 )
 
 

@@ -9,6 +9,7 @@ from fhir_gateway.web.operation.book import Book
 from fhir_gateway.web.operation.cancel import Cancel
 from fhir_gateway.web.operation.find import Find
 from fhir_gateway.web.operation.hold import Hold
+from fhir_gateway.web.operation.relations import Relations
 from fhir_gateway.web.operation.reschedule import Reschedule
 from fhir_gateway.web.operation.validate import Validate
 from fhir_gateway.web.resource import Handling, OperationRoute
@@ -41,6 +42,20 @@ def appointment_operations(gateway: Gateway) -> tuple[OperationRoute, ...]:
                 ("cancel", Cancel(gateway).answer),
                 ("reschedule", Reschedule(gateway).answer),
                 ("validate", Validate(gateway).answer),
+            )
+        ),
+        *(
+            OperationRoute(
+                name=name,
+                definition=f"appointment-{name}",
+                view=view,
+                handling=Handling(may_wait=True),
+                affects_state=name == "relate",
+                on_instance=False,
+            )
+            for name, view in (
+                ("relations", Relations(gateway).answer),
+                ("relate", Relations(gateway).change),
             )
         ),
     )
