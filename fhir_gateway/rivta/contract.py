@@ -3,12 +3,14 @@ A service contract: what all of them have in common (RIVTABP21).
 """
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.rivta.limit import ANSWER, Limit
 
-__all__ = ["Contract"]
+__all__ = ["REGISTRY", "Contract"]
+
+REGISTRY: Final = "urn:riv:itintegration:registry:1"
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
@@ -25,6 +27,7 @@ class Contract(Generic[Req, Res]):
         request: The class of the message that a consumer sends.
         response: The class of the message that a producer answers with.
         limit: The size limit of an answer that is not about one resident.
+        address_namespace: The namespace of the header LogicalAddress.
     """
 
     interaction: Interaction
@@ -32,6 +35,7 @@ class Contract(Generic[Req, Res]):
     request: type[Req]
     response: type[Res]
     limit: Limit = ANSWER
+    address_namespace: str = REGISTRY
 
     @property
     def action(self) -> str:

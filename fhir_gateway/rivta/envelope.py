@@ -18,7 +18,7 @@ from lxml import etree
 from fhir_gateway.model.ids import LogicalAddress
 from fhir_gateway.model.interaction import Actor, ActorType
 from fhir_gateway.rivta.binding import differences_from, read, write, write_text
-from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.contract import REGISTRY, Contract
 from fhir_gateway.rivta.fault import Fault
 from fhir_gateway.rivta.limit import ANSWER, PERSONAL, Limit
 from fhir_gateway.rivta.namespace import is_of_family
@@ -48,7 +48,6 @@ __all__ = [
 
 CONTENT_TYPE: Final = "text/xml; charset=UTF-8"
 SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
-REGISTRY: Final = "urn:riv:itintegration:registry:1"
 HEADERS: Final = "urn:riv:interoperability:headers:1"
 # WS-Addressing says only where an answer belongs, and a connection has one question at
 # a time.
@@ -136,7 +135,7 @@ def write_request(
         MalformedElement: A required value is missing or cannot be written.
     """
     envelope, header, body = _envelope(contract)
-    _append(header, REGISTRY, "LogicalAddress", logical_address)
+    _append(header, contract.address_namespace, "LogicalAddress", logical_address)
     if actor is not None:
         actor_element = etree.SubElement(header, f"{{{HEADERS}}}Actor")
         _append(actor_element, HEADERS, "actorId", actor.id)

@@ -11,9 +11,8 @@ from typing import Any, Final
 
 from lxml import etree
 
-from fhir_gateway.rivta.contract import Contract
+from fhir_gateway.rivta.contract import REGISTRY, Contract
 from fhir_gateway.rivta.element import BOOLEAN, TIME, Codec, layout_of
-from fhir_gateway.rivta.envelope import REGISTRY
 
 __all__ = ["wsdl"]
 

@@ -191,7 +191,9 @@ class FaultRules:
 
 
 def fault_rule_from_json(
-    data: object, interactions: frozenset[Interaction]
+    data: object,
+    interactions: frozenset[Interaction],
+    kinds: frozenset[FaultKind] = frozenset(FaultKind),
 ) -> FaultRule:
     """
     Return the rule that a JSON object describes.
@@ -199,6 +201,7 @@ def fault_rule_from_json(
     Args:
         data: The object.
         interactions: Those of the producer that the rule is for.
+        kinds: Those that the producer knows.
 
     Raises:
         BadRule: It describes none; the message lists the valid values.
@@ -211,8 +214,10 @@ def fault_rule_from_json(
     try:
         kind = FaultKind(data.get("fault"))
     except ValueError:
-        kinds = ", ".join(each.value for each in FaultKind)
-        raise BadRule(f"unknown fault; valid are {kinds}") from None
+        valid = ", ".join(each.value for each in FaultKind)
+        raise BadRule(f"unknown fault; valid are {valid}") from None
+    if kind not in kinds:
+        raise BadRule(f"{kind.value!r} does not apply here")
     return FaultRule(
         kind=kind,
         interactions=_interactions(kind, data.get("interactions"), interactions),

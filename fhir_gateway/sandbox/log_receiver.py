@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from email.message import Message
 from typing import Any, Final
 
 from fhir_gateway.model.ids import HsaId
@@ -73,10 +74,12 @@ class LogReceiver:
 
     Attributes:
         interactions: Those that its fault rules may name.
+        fault_kinds: The kinds of its fault rules.
         rules: Its fault rules.
     """
 
     interactions: Final = frozenset({STORE_LOG})
+    fault_kinds: Final = frozenset(FaultKind)
 
     def __init__(self, name: str, *, wait: Callable[[float], None]) -> None:
         self.name = name
@@ -120,7 +123,12 @@ class LogReceiver:
         with self._lock:
             self.answering_s += seconds
 
-    def answer(self, document: bytes, soap_action: str) -> Reply | None:
+    def answer(
+        self,
+        document: bytes,
+        soap_action: str,
+        _headers: Message,
+    ) -> Reply | None:
         """Return the answer to a message, or None to reset the connection."""
         try:
             call = read_call(document)

@@ -9,9 +9,11 @@ from typing import Any, Final, Protocol
 
 from fhir_gateway.model.interaction import Actor, Interaction
 from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.model.timekeeping import Clock, civil_time_text
 from fhir_gateway.rivta.contract import Contract
 from fhir_gateway.rivta.envelope import Call
 from fhir_gateway.rivta.fault import Fault
+from fhir_gateway.rivta.monitoring_1_0 import ping_for_configuration as ping
 from fhir_gateway.rivta.processing_status import ProcessingStatusRecord
 from fhir_gateway.rivta.scheduling_1_1.get_subject_of_care_schedule import (
     Response as ScheduleResponse,
@@ -24,6 +26,7 @@ __all__ = [
     "ProducerFault",
     "client_fault",
     "is_person",
+    "ping_response",
     "platform_fault",
     "server_fault",
 ]
@@ -108,6 +111,13 @@ def is_person(number: str) -> bool:
     return True
 
 
+def ping_response(clock: Clock) -> ping.Response:
+    """Return what a part of the sandbox answers to a ping."""
+    return ping.Response(
+        version="fhir-gateway-sandbox", ping_date_time=civil_time_text(clock())
+    )
+
+
 def client_fault(text: str) -> ProducerFault:
     """Return a fault that blames the consumer's message."""
     return ProducerFault(Fault(code="soapenv:Client", text=text))
@@ -121,8 +131,11 @@ def server_fault(text: str) -> ProducerFault:
 _PLATFORM_TEXTS: Final = {
     "VP003": ("Client", "Logisk adress saknas i meddelandets huvud"),
     "VP004": ("Client", "Det finns inget vägval för logisk adress och kontrakt"),
+    "VP005": ("Client", "Producenten stödjer inte anropets RIVTA-version"),
     "VP007": ("Server", "Konsumenten saknar behörighet"),
     "VP009": ("Server", "Fel vid kontakt med tjänsteproducenten"),
+    "VP011": ("Client", "Anroparen får inte ange huvudet x-vp-sender-id"),
+    "VP014": ("Server", "Anropet går runt mellan tjänsteplattformar"),
     "VP015": ("Client", "Meddelandet går inte att läsa"),
 }
 

@@ -7,6 +7,7 @@ in one module, which therefore has over 400 lines.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from email.message import Message
 from typing import Any, Final
 from uuid import NAMESPACE_OID, uuid5
 
@@ -20,7 +21,9 @@ from fhir_gateway.rivta.envelope import (
     MalformedEnvelope,
     read_call,
     read_request,
+    write_response,
 )
+from fhir_gateway.rivta.monitoring_1_0 import ping_for_configuration as ping
 from fhir_gateway.rivta.processing_status import (
     ProcessingStatusRecord,
     StatusCode,
@@ -40,6 +43,7 @@ from fhir_gateway.sandbox.producer import (
     Outcome,
     Producer,
     ProducerFault,
+    ping_response,
     platform_fault,
 )
 from fhir_gateway.sandbox.reply import CARRIED, Reply, carried, fault_reply
@@ -119,10 +123,12 @@ class Region:
 
     Attributes:
         interactions: Those that its fault rules may name.
+        fault_kinds: The kinds of its fault rules.
         answering_s: The total seconds spent on answers so far.
     """
 
     interactions: Final = frozenset(scheduling.INTERACTIONS)
+    fault_kinds: Final = frozenset(FaultKind)
 
     def __init__(
         self,
@@ -200,12 +206,29 @@ class Region:
         with self._book.lock:
             self.answering_s += seconds
 
-    def answer(self, document: bytes, soap_action: str) -> Reply | None:
+    def units_of(self, subject_of_care: str) -> tuple[str, ...]:
+        """Return the units where a resident has a coming booking or an invitation."""
+        coming = self._book.coming(subject_of_care)
+        invited = [
+            booked
+            for booked in self._book.all()
+            if booked.time is None and booked.party.subject_of_care == subject_of_care
+        ]
+        return tuple(
+            dict.fromkeys(str(each.unit.hsa_id) for each in (*coming, *invited))
+        )
+
+    def answer(
+        self, document: bytes, soap_action: str, _headers: Message
+    ) -> Reply | None:
         """Return the answer to a message, or None to reset the connection."""
         try:
             call = read_call(document)
         except (UnreadableXml, MalformedEnvelope):
             return fault_reply(platform_fault("VP015"))
+        if call.action == ping.CONTRACT.request_tag:
+            body = write_response(ping.CONTRACT, ping_response(self._clock))
+            return Reply(status=200, body=body)
         received = _ReceivedCall(
             call=call, interaction=_BY_TAG.get(call.action), soap_action=soap_action
         )

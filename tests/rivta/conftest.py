@@ -12,6 +12,8 @@ from lxml import etree
 TESTS = Path(__file__).parents[1]
 SCHEMAS = "../shared/schemas/crm_scheduling_1.1.1"
 LOG_SCHEMAS = "../shared/schemas/informationsecurity_auditing_log_2.0"
+REGISTRY_SCHEMAS = "../shared/schemas/infrastructure_itintegration_registry"
+MONITORING_SCHEMAS = "../shared/schemas/itintegration_monitoring_1.0"
 INDEX_SCHEMAS = "../shared/schemas/itintegration_engagementindex_1.0"
 
 Recorded = Callable[[str], bytes]
@@ -94,6 +96,15 @@ def _validate_log() -> Validate:
 def _validate_index() -> Validate:
     """Return a function that lists what the index's schemas have against an element."""
     return _validator(_schemas(INDEX_SCHEMAS, "RIVTA_INDEX_SCHEMAS"))
+
+
+@pytest.fixture(name="validate_catalogue", scope="session")
+def _validate_catalogue() -> Validate:
+    """Return a function that lists what the schemas have against an element."""
+    return _validator(
+        _schemas(REGISTRY_SCHEMAS, "RIVTA_REGISTRY_SCHEMAS")
+        | _schemas(MONITORING_SCHEMAS, "RIVTA_MONITORING_SCHEMAS")
+    )
 
 
 def _schemas(beside: str, variable: str) -> dict[str, etree.XMLSchema]:

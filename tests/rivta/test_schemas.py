@@ -87,6 +87,8 @@ _BY_CODEC: Final = {
     id(MESSAGE): (_TEXT | _MARKUP).map(plain_text).filter(bool),
     id(IDENTIFIER): st.text(_CHARACTERS, max_size=40).filter(str.strip) | _MARKUP,
 }
+# What xs:anyURI permits without doubt.
+URI: Final = st.from_regex(r"urn:[a-z]{1,8}(:[A-Za-z0-9]{1,12}){1,4}", fullmatch=True)
 _BY_NAME: Final[dict[str, st.SearchStrategy[Any]]] = {
     "subject_of_care": st.builds(
         "{:08}{}{:03}".format,
@@ -94,6 +96,8 @@ _BY_NAME: Final[dict[str, st.SearchStrategy[Any]]] = {
         st.sampled_from("0123456789pPtTfF"),
         st.integers(0, 999),
     ),
+    "ServiceContractNamespace": URI,
+    "serviceDomain": URI,
     "resultCode": st.sampled_from(["OK", "INFO", "ERROR"]),
     "statusCode": st.sampled_from(
         [

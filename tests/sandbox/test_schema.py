@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from lxml import etree
 
 from fhir_gateway.model import scheduling
-from fhir_gateway.model.interaction import Interaction
+from fhir_gateway.model.ids import LogicalAddress
+from fhir_gateway.model.interaction import Actor, Interaction
+from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.rivta.envelope import CONTENT_TYPE, write_request
 from fhir_gateway.rivta.scheduling_1_1 import (
     cancel_booking,
     get_all_care_types,
@@ -29,7 +33,7 @@ from fhir_gateway.rivta.scheduling_1_1 import (
 from fhir_gateway.rivta.scheduling_1_1.types import SubjectOfCareType
 from fhir_gateway.rivta.xml import parse
 
-from .consumer import TOLVAN, Consumer
+from .consumer import TIMEOUT_S, TOLVAN, Consumer
 
 SCHEMAS = Path(
     os.environ.get("RIVTA_SCHEMAS", Path(__file__).parents[3] / "shared" / "schemas")
@@ -132,3 +136,32 @@ def test_mitt_does_not(mitt: Consumer) -> None:
     body = parse(answer.content)[-1]
 
     assert not _schema(interaction).validate(etree.fromstring(etree.tostring(body[0])))
+
+
+def test_the_aggregating_service_keeps_to_the_schema(norr: Consumer) -> None:
+    """Its body, and its report where no unit failed, are valid."""
+    norr.booked()
+    contract = get_subject_of_care_schedule.CONTRACT
+    answer = requests.post(
+        norr.server.endpoint("platform"),
+        data=write_request(
+            contract,
+            get_subject_of_care_schedule.Request(
+                healthcare_facility="5565594230", subject_of_care=TOLVAN
+            ),
+            logical_address=LogicalAddress("5565594230"),
+            actor=Actor.resident(PersonalIdentityNumber(TOLVAN)),
+        ),
+        headers={"Content-Type": CONTENT_TYPE, "SOAPAction": contract.action},
+        timeout=TIMEOUT_S,
+    )
+    header, body = parse(answer.content)
+    headers = etree.XMLSchema(
+        etree.parse(str(ROOT / "core_components" / "interoperability_headers_1.0.xsd"))
+    )
+
+    assert len(body[0]) > 1
+    headers.assertValid(etree.fromstring(etree.tostring(header[0])))
+    _schema(scheduling.GET_SUBJECT_OF_CARE_SCHEDULE).assertValid(
+        etree.fromstring(etree.tostring(body[0]))
+    )

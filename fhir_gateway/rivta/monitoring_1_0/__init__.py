@@ -1,0 +1,3 @@
+"""
+The contract of itintegration:monitoring 1.0.
+"""

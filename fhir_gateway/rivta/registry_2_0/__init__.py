@@ -1,0 +1,3 @@
+"""
+The contracts of infrastructure:itintegration:registry 2.0: who supports which contract.
+"""
