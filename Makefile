@@ -24,6 +24,8 @@ CLASSES ?=
 export FUZZ_TRIES ?= 1000000
 # words from the names of guards, for make guards
 GUARDS ?=
+# The programs that tests start read compiled modules.
+unexport PYTHONDONTWRITEBYTECODE
 # pytest's own options, as in: make test TESTS='tests/web -k paging'
 TESTS ?=
 
@@ -45,7 +47,7 @@ demo: $(READY) ## run gateway, worker and simulated regions until Ctrl-C
 	@exec $(BIN)/fhir-gateway demo --slots $(SLOTS)
 
 test: $(READY) ## run every test
-	@$(BIN)/python -m pytest -n 3 --dist loadgroup $(TESTS)
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder $(TESTS)
 
 guards: $(READY) ## take each guard out of a copy, see that its suite notices: GUARDS
 	@PYTHONPATH=tests $(BIN)/python -m guards.remove $(GUARDS)

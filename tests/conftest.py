@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -52,17 +53,36 @@ hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
     """
-    Keep each file that starts real servers in one process: it starts them once.
+    Keep each file in one process: what its tests share is made once.
 
-    pytest-xdist runs groups before single tests, so none of them is left for the end,
-    when the other process has nothing more to do.
+    The longest come first, so that at the end no process has much left to do while the
+    others have nothing: what starts real servers, then the files with the most tests.
+    pytest-xdist also takes far longer to hand out single tests than files.
     """
+    takes_long: set[str] = set()
+    sizes: Counter[str] = Counter()
+    groups: dict[pytest.Item, str] = {}
     for item in items:
-        is_grouped = item.get_closest_marker("xdist_group") is not None
-        if item.get_closest_marker("flow") is not None and not is_grouped:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        mark = item.get_closest_marker("xdist_group")
+        group = mark.args[0] if mark else f"{item.path.parent.name}.{item.path.stem}"
+        groups[item] = group
+        sizes[group] += 1
+        if mark is None:
+            item.add_marker(pytest.mark.xdist_group(group))
+        if mark is not None or item.get_closest_marker("flow") is not None:
+            takes_long.add(group)
+    if hasattr(config, "workerinput"):
+        items.sort(
+            key=lambda item: (
+                groups[item] not in takes_long,
+                -sizes[groups[item]],
+                groups[item],
+            )
+        )
 
 
 _SETTINGS: Final = ("REDIS_URL", "DATABASE_URL", "PORT", "SANDBOX_PORT")
